@@ -1,0 +1,38 @@
+"""Time, handed in: deadlines are floats of a monotonic clock, never of the wall.
+
+Modules that decide take `now` as an argument; shells ask a `Clock`.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """A monotonic clock, in seconds from an arbitrary start."""
+
+    def now(self) -> float: ...
+
+
+class MonotonicClock:
+    """The machine's monotonic clock, which all its processes share."""
+
+    now = staticmethod(time.monotonic)
+
+
+class ManualClock:
+    """A clock that stands still until it is moved, for tests of pure modules."""
+
+    def __init__(self, start: float = 0.0) -> None:
+        self._now = start
+
+    def now(self) -> float:
+        return self._now
+
+    def advance(self, seconds: float) -> float:
+        """Move the clock forward and return the time it then shows."""
+        if seconds < 0:
+            raise ValueError(f"a clock does not run backwards: advance({seconds})")
+        self._now += seconds
+        return self._now

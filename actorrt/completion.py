@@ -1,0 +1,191 @@
+"""A value or an error to come, for any loop and any thread.
+
+`asyncio.Future` belongs to one loop and `concurrent.futures.Future` costs a lock and a condition each; replies
+and object refs need neither. A `Completion` is completed once, by one thread, and tells everybody who asked:
+coroutines of any loop, plain threads, callbacks.
+
+Invariant: a callback runs exactly once, in the thread that completes, or at once in the thread that adds it
+when there is nothing to wait for. List operations are atomic under the interpreter lock, and whoever takes a
+callback out of the list runs it; there is no other lock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Generator
+from threading import get_ident
+from typing import Any, ClassVar, Generic, TypeVar
+
+from actorrt.errors import CallTimeoutError
+
+T = TypeVar("T")
+
+BlockingRule = Callable[["Completion[Any]", "float | None"], None]
+
+_blocking_rules: dict[int, BlockingRule] = {}
+
+
+def set_blocking_rule(rule: BlockingRule | None) -> None:
+    """Say what a blocking wait means in this thread.
+
+    A thread whose loop does the runtime's work must not block on it. Its rule either raises or, in local mode,
+    runs the loop until the completion is done or the timeout has passed. None: blocking is fine here.
+    """
+    if rule is None:
+        _blocking_rules.pop(get_ident(), None)
+    else:
+        _blocking_rules[get_ident()] = rule
+
+
+class Completion(Generic[T]):
+    """Will hold a value or an error.
+
+    Awaitable in any coroutine, any number of times; `result()` waits in plain code.
+    """
+
+    __slots__ = ("__weakref__", "_callbacks", "_error", "_is_done", "_value", "_waiting_count")
+
+    _subject: ClassVar[str] = "the operation"
+
+    def __init__(self) -> None:
+        self._is_done = False
+        self._value: Any = None
+        self._error: BaseException | None = None
+        self._callbacks: list[Callable[[Any], None]] = []
+        self._waiting_count = 0
+
+    def done(self) -> bool:
+        """Whether there is a value or an error."""
+        return self._is_done
+
+    def set_value(self, value: T) -> None:
+        """Complete with a value; without effect on what is done already."""
+        if not self._is_done:
+            self._value = value
+            self._complete()
+
+    def set_error(self, error: BaseException) -> None:
+        """Complete with an error; without effect on what is done already."""
+        if not self._is_done:
+            self._error = error
+            self._complete()
+
+    def _complete(self) -> None:
+        self._is_done = True
+        callbacks = self._callbacks
+        while callbacks:
+            try:
+                callback = callbacks.pop(0)
+            except IndexError:  # another thread took the last one between the test and the pop
+                return
+            callback(self)
+
+    def add_callback(self, callback: Callable[[Any], None]) -> None:
+        """Call `callback(self)` once, when this is done: at once, in this thread, if it is already."""
+        self._callbacks.append(callback)
+        if self._is_done:
+            self._withdraw_and_run(callback)
+
+    def _withdraw_and_run(self, callback: Callable[[Any], None]) -> None:
+        try:
+            self._callbacks.remove(callback)
+        except ValueError:
+            return  # the completing thread took it
+        callback(self)
+
+    def remove_callback(self, callback: Callable[[Any], None]) -> None:
+        """Forget a callback that has not run."""
+        if callback in self._callbacks:
+            self._callbacks.remove(callback)
+
+    def error(self) -> BaseException | None:
+        """Return the error of what is done, or None where it has a value."""
+        return self._error
+
+    def value(self) -> T:
+        """Return the value, or raise the error, of what is done."""
+        if self._error is not None:
+            raise self._error.with_traceback(None)
+        value: T = self._value
+        return value
+
+    def __await__(self) -> Generator[Any, None, T]:
+        if not self._is_done:
+            waiter = _LoopWaiter(asyncio.get_running_loop())
+            self._callbacks.append(waiter)
+            if self._is_done:
+                self._withdraw_and_run(waiter)
+            self._waiting_count += 1
+            try:
+                yield from waiter.future
+            except asyncio.CancelledError:
+                self.remove_callback(waiter)
+                if self._waiting_count == 1 and not self._is_done:
+                    self._abandoned()
+                raise
+            finally:
+                self._waiting_count -= 1
+        if self._error is not None:
+            raise self._error.with_traceback(None)
+        value: T = self._value
+        return value
+
+    def _abandoned(self) -> None:
+        """The only coroutine that awaited this was cancelled. Subclasses may withdraw what is under way."""
+
+    def result(self, timeout_s: float | None = None) -> T:
+        """Wait in plain code.
+
+        Args:
+            timeout_s: seconds to wait at the most; None waits until the end.
+
+        Raises:
+            CallTimeoutError: it is not done in time; it goes on nevertheless.
+            RuntimeStateError: this thread's loop does the runtime's work, so that blocking it would hang.
+        """
+        if not self._is_done:
+            rule = _blocking_rules.get(get_ident())
+            if rule is not None:
+                rule(self, timeout_s)
+            else:
+                self._block(timeout_s)
+            if not self._is_done:
+                raise CallTimeoutError(f"{self._subject} did not end within {timeout_s} s", executed="maybe")
+        return self.value()
+
+    def _block(self, timeout_s: float | None) -> None:
+        lock = threading.Lock()
+        lock.acquire()
+
+        def wake(_: Any) -> None:
+            lock.release()
+
+        self.add_callback(wake)
+        if not lock.acquire(timeout=-1 if timeout_s is None else max(0.0, timeout_s)):
+            self.remove_callback(wake)
+
+
+class _LoopWaiter:
+    """Wakes one coroutine, from whichever thread completes."""
+
+    __slots__ = ("_loop", "_thread", "future")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._thread = get_ident()
+        self.future: asyncio.Future[None] = loop.create_future()
+
+    def __call__(self, _: Any) -> None:
+        if get_ident() == self._thread:
+            self._wake()
+            return
+        try:
+            self._loop.call_soon_threadsafe(self._wake)
+        except RuntimeError:
+            if not self._loop.is_closed():  # a closed loop has nobody left to wake
+                raise
+
+    def _wake(self) -> None:
+        if not self.future.done():
+            self.future.set_result(None)

@@ -1,0 +1,153 @@
+"""The one hierarchy of errors, all under `ActorRtError`.
+
+Every error survives the wire: it pickles with its attributes, and those that the node daemon raises (which
+never pickles) also travel as data, through `to_data` and `from_data`.
+
+A caller's mistake is a plain `TypeError` or `ValueError`, raised before anything changes; it has no class here.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, Literal
+
+Executed = Literal["no", "yes", "maybe"]
+"""Whether the method of a failed call ran: it did not, it did, or nobody can know."""
+
+
+class ActorRtError(Exception):
+    """Root of every error that actorrt raises on purpose."""
+
+
+class CallError(ActorRtError):
+    """A call ended without a value.
+
+    Attributes:
+        executed: whether the method ran (`"no"`, `"yes"`) or may have (`"maybe"`).
+    """
+
+    def __init__(self, message: str, *, executed: Executed = "maybe") -> None:
+        super().__init__(message)
+        self.executed: Executed = executed
+
+
+class RemoteActorError(CallError):
+    """The method raised an exception whose type can't be rebuilt here; the message holds its type and text."""
+
+    def __init__(self, message: str, *, executed: Executed = "yes") -> None:
+        super().__init__(message, executed=executed)
+
+
+class ActorDiedError(CallError):
+    """The actor is gone for good.
+
+    Attributes:
+        reason: the exit reason, as an `actorrt.ExitReason`, or None where it is not known.
+    """
+
+    def __init__(self, message: str, *, reason: Any = None, executed: Executed = "maybe") -> None:
+        super().__init__(message, executed=executed)
+        self.reason = reason
+
+
+class ActorUnavailableError(CallError):
+    """The actor died during the call and is being restarted; its ref stays valid."""
+
+
+class CallTimeoutError(CallError, TimeoutError):
+    """The deadline of the call passed."""
+
+
+class CallCancelledError(CallError):
+    """The call was withdrawn by its caller."""
+
+
+class MailboxFullError(CallError):
+    """The receiver's mailbox, or the queue towards it, is at its bound."""
+
+    def __init__(self, message: str, *, executed: Executed = "no") -> None:
+        super().__init__(message, executed=executed)
+
+
+class DeadlockError(CallError):
+    """The call would wait for itself; the message gives the cycle's path."""
+
+    def __init__(self, message: str, *, executed: Executed = "no") -> None:
+        super().__init__(message, executed=executed)
+
+
+class SerializationError(CallError):
+    """A value can't be sent; the message names its path, such as `args[0].env._lock`."""
+
+    def __init__(self, message: str, *, executed: Executed = "no") -> None:
+        super().__init__(message, executed=executed)
+
+
+class ActorStartError(ActorRtError):
+    """The actor could not be started: its class, its constructor or its `on_start` failed."""
+
+
+class NameTakenError(ActorRtError):
+    """Another live actor has the name."""
+
+
+class NameNotFoundError(ActorRtError):
+    """No live actor has the name."""
+
+
+class RuntimeStateError(ActorRtError):
+    """The runtime is not in the state the call needs: not started, started otherwise, or shut down."""
+
+
+class ObjectLostError(ActorRtError):
+    """The bytes of the object are gone: its node died, or whoever was to make it did."""
+
+
+class ObjectStoreFullError(ActorRtError):
+    """There is no room for the object; the message names the largest holders."""
+
+
+class ObjectNotFoundError(ActorRtError):
+    """The store knows no object of that id: it was freed."""
+
+
+class PeerUnreachableError(CallError):
+    """Nobody answers at the address."""
+
+    def __init__(self, message: str, *, executed: Executed = "no") -> None:
+        super().__init__(message, executed=executed)
+
+
+class AuthenticationError(ActorRtError):
+    """The peer's key is not one that this node accepts, or ours is not one that it does."""
+
+
+class WireVersionError(ActorRtError):
+    """The peer speaks no version of the protocol that we speak."""
+
+
+_BY_NAME: Final[dict[str, type[BaseException]]] = {
+    cls.__name__: cls
+    for cls in list(globals().values())
+    if isinstance(cls, type) and issubclass(cls, ActorRtError)
+} | {"TypeError": TypeError, "ValueError": ValueError}
+
+
+def to_data(error: BaseException) -> dict[str, Any]:
+    """Return the error as plain data for the wire: its type's name, its message and whether the call ran."""
+    return {
+        "type": type(error).__name__,
+        "message": str(error),
+        "executed": getattr(error, "executed", None),
+    }
+
+
+def from_data(data: dict[str, Any]) -> Exception:
+    """Rebuild what `to_data` made; an error of a type unknown here becomes a `RemoteActorError`."""
+    cls = _BY_NAME.get(data["type"])
+    if cls is None:
+        return RemoteActorError(f"{data['type']}: {data['message']}")
+    error = cls(data["message"])
+    if isinstance(error, CallError) and data["executed"] is not None:
+        error.executed = data["executed"]
+    assert isinstance(error, Exception)
+    return error

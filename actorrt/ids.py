@@ -1,0 +1,45 @@
+"""Identities: 16 random bytes for whatever is named on the wire.
+
+Random rather than counted, so that an id made by a process that died is never made again by another.
+The source of randomness is handed in, for simulations that must repeat.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Final, NewType
+
+ActorId = NewType("ActorId", bytes)
+"""One actor, the same over all its incarnations."""
+PeerId = NewType("PeerId", bytes)
+"""One incarnation of one process's endpoint; a process that restarts is another peer."""
+ObjectId = NewType("ObjectId", bytes)
+"""One immutable object of the store."""
+JobId = NewType("JobId", bytes)
+"""What one driver started."""
+
+ID_BYTES: Final = 16
+
+
+class IdSource:
+    """Makes ids from the operating system's randomness."""
+
+    def _random(self) -> bytes:
+        return os.urandom(ID_BYTES)
+
+    def actor(self) -> ActorId:
+        return ActorId(self._random())
+
+    def peer(self) -> PeerId:
+        return PeerId(self._random())
+
+    def object(self) -> ObjectId:
+        return ObjectId(self._random())
+
+    def job(self) -> JobId:
+        return JobId(self._random())
+
+
+def short(identity: bytes) -> str:
+    """Return the first 8 hex digits of an id, enough to tell ids apart in a log line."""
+    return identity[:4].hex()

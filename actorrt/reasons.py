@@ -1,0 +1,75 @@
+"""Why an actor ended: typed exit reasons, in the terms of OTP.
+
+A reason is plain data, so that it crosses processes that never unpickle. The exception behind an `error` rides
+along as its text; whoever may unpickle can also rebuild it from `pickled`.
+"""
+
+from __future__ import annotations
+
+import signal as signals
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any, Self
+
+
+class ExitKind(StrEnum):
+    """What a supervisor decides by."""
+
+    NORMAL = "normal"
+    SHUTDOWN = "shutdown"
+    KILLED = "killed"
+    ERROR = "error"
+    CRASHED = "crashed"
+    OUT_OF_MEMORY = "out_of_memory"
+    NODE_LOST = "node_lost"
+    INTENSITY = "intensity"
+
+
+@dataclass(frozen=True, slots=True)
+class ExitReason:
+    """Why an actor ended.
+
+    Attributes:
+        kind: the class of the reason.
+        detail: one line for people: the exception's text, the last words of a process.
+        traceback: the remote traceback of an `error`, or the stack a crash left behind; may be empty.
+        signal: the number of the signal that ended the process, if one did.
+        exit_status: the status the process exited with, if it exited.
+        pickled: the pickled exception of an `error`, for those who may unpickle it.
+    """
+
+    kind: ExitKind
+    detail: str = ""
+    traceback: str = ""
+    signal: int | None = None
+    exit_status: int | None = None
+    pickled: bytes | None = None
+
+    @property
+    def is_abnormal(self) -> bool:
+        """Whether a transient child that ended so is restarted (OTP: anything but normal and shutdown)."""
+        return self.kind not in (ExitKind.NORMAL, ExitKind.SHUTDOWN)
+
+    def __str__(self) -> str:
+        if self.signal is not None:
+            return f"{self.kind} ({signals.Signals(self.signal).name}){self._tail()}"
+        if self.exit_status is not None:
+            return f"{self.kind} (exit status {self.exit_status}){self._tail()}"
+        return f"{self.kind}{self._tail()}"
+
+    def _tail(self) -> str:
+        return f": {self.detail}" if self.detail else ""
+
+    def to_data(self) -> dict[str, Any]:
+        """Return the reason as plain data for the wire."""
+        return asdict(self)
+
+    @classmethod
+    def from_data(cls, data: dict[str, Any]) -> Self:
+        """Rebuild what `to_data` made."""
+        return cls(**{**data, "kind": ExitKind(data["kind"])})
+
+
+NORMAL = ExitReason(ExitKind.NORMAL)
+SHUTDOWN = ExitReason(ExitKind.SHUTDOWN)
+KILLED = ExitReason(ExitKind.KILLED)
