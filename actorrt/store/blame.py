@@ -1,0 +1,81 @@
+"""Finds which part of a value can't be pickled, for an error that names its path.
+
+Runs only after a dump has failed, so it may be slow, within a budget of attempts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+_MAX_ATTEMPTS_COUNT: Final = 500
+_MAX_DEPTH: Final = 30
+
+Test = Callable[[Any], BaseException | None]
+"""Returns why a value can't be pickled, or None."""
+
+
+def find_culprit(value: Any, root: str | tuple[str, ...], error: BaseException, test: Test) -> str:
+    """Return a message with the path, type and error of the smallest part that fails.
+
+    Args:
+        value: what could not be pickled.
+        root: the name of the value; a tuple names the elements of a tuple.
+        error: why the whole failed.
+        test: says whether a part can be pickled.
+    """
+    path = root if isinstance(root, str) else ""
+    parts = _parts(value) if isinstance(root, str) else zip(root, value, strict=True)
+    attempts_left_count = _MAX_ATTEMPTS_COUNT
+    for _ in range(_MAX_DEPTH):
+        for suffix, part in parts:
+            attempts_left_count -= 1
+            part_error = test(part) if attempts_left_count > 0 else None
+            if part_error is not None:
+                value, path, error = part, path + suffix, part_error
+                break
+        else:
+            break
+        parts = _parts(value)
+    kind = f"{type(value).__module__}.{type(value).__qualname__}"
+    return f"{path or 'the value'} can't be sent: {error} (it is a {kind})"
+
+
+def _parts(value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the parts of a value, each with what its path adds."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield f"[{key!r}]", item
+            yield f".keys[{key!r}]", key
+    elif isinstance(value, list | tuple | set | frozenset):
+        for index, item in enumerate(value):
+            yield f"[{index}]", item
+    else:
+        yield from _attributes(value)
+
+
+def _attributes(value: Any) -> Iterator[tuple[str, Any]]:
+    code = getattr(value, "__code__", None)
+    if code is not None:
+        yield from _captured(value, code)
+    if isinstance(value, type):
+        return  # a class's own namespace is not part of what a person put into the value
+    for name, item in getattr(value, "__dict__", {}).items():
+        yield f".{name}", item
+    for cls in type(value).__mro__:
+        slots = cls.__dict__.get("__slots__", ())
+        for name in (slots,) if isinstance(slots, str) else slots:
+            if not name.startswith("__") and hasattr(value, name):
+                yield f".{name}", getattr(value, name)
+
+
+def _captured(function: Any, code: Any) -> Iterator[tuple[str, Any]]:
+    """Yield what a function sent by value takes along: its closure and the globals it names."""
+    for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=False):
+        try:
+            yield f".<closure>.{name}", cell.cell_contents
+        except ValueError:  # an empty cell: the name is not bound yet
+            continue
+    for name in code.co_names:
+        if name in function.__globals__:
+            yield f".<globals>.{name}", function.__globals__[name]

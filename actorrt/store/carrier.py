@@ -1,0 +1,74 @@
+"""Carriers: what references travel by, inside one message or one object.
+
+A ref that is pickled needs somebody who keeps its object alive until the receiver holds it, and one that is
+unpickled needs the store client of its process. Both come from the carrier of the message or object in hand.
+Outside a carrier a ref can't be pickled: nobody would know of it.
+
+The carrier of the moment belongs to a thread; `carrying` sets it for the length of one dump or load.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from actorrt.store.client import StoreClient
+
+
+class Carrier:
+    """The references of one message or object.
+
+    Args:
+        store: the client that rebuilds object refs while loading; not needed to dump.
+        copies_count: how many receivers will load what is dumped. Each transit hold lasts until so many have
+            registered. 0: the refs lie inside an object, which holds them itself.
+        system: what rebuilds other kinds of refs; the store passes it through unseen.
+
+    Attributes:
+        refs: every ref met so far, in order; while the carrier lives, they do.
+    """
+
+    __slots__ = ("copies_count", "refs", "store", "system")
+
+    def __init__(self, store: StoreClient | None = None, *, copies_count: int = 1, system: Any = None) -> None:
+        self.store = store
+        self.copies_count = copies_count
+        self.system = system
+        self.refs: list[Any] = []
+
+    def add(self, ref: Any) -> None:
+        """Note a ref that is being dumped or was loaded."""
+        self.refs.append(ref)
+
+
+class _Current(threading.local):
+    carrier: Carrier | None = None
+
+
+_current = _Current()
+
+
+def current_carrier() -> Carrier | None:
+    """Return the carrier of the dump or load that this thread is in, if it is in one."""
+    return _current.carrier
+
+
+class carrying:
+    """Makes a carrier the current one; inside, refs can be pickled and unpickled.
+
+    A class rather than `contextlib.contextmanager`, which costs a microsecond a message.
+    """
+
+    __slots__ = ("_carrier", "_previous")
+
+    def __init__(self, carrier: Carrier | None) -> None:
+        self._carrier = carrier
+        self._previous: Carrier | None = None
+
+    def __enter__(self) -> None:
+        self._previous = _current.carrier
+        _current.carrier = self._carrier
+
+    def __exit__(self, *_: object) -> None:
+        _current.carrier = self._previous

@@ -1,0 +1,271 @@
+"""Turns any Python value into bytes and out-of-band buffers, and back.
+
+Ordinary values go through the C pickler, once. What it refuses, and whatever lives in `__main__` or in a module
+registered with `cloudpickle.register_pickle_by_value`, goes through cloudpickle, by value: a process without that
+`__main__` can load it. A class sent by value is fixed when it is first sent, and comes home as itself: the process
+that defined it never gets a copy, so `except` and `isinstance` hold over any number of hops.
+
+Format of the data: a plain pickle (which begins with 0x80), or `_PACKED`, a table of buffer lengths, the pickle,
+and the buffers that are too small for a frame of their own.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import pickle
+import struct
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any, Final, cast
+from weakref import WeakKeyDictionary, WeakValueDictionary
+
+from actorrt.errors import SerializationError
+from actorrt.store.blame import find_culprit
+from actorrt.store.carrier import Carrier, carrying, current_carrier
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+Buffer = bytes | bytearray | memoryview
+
+INLINE_BUFFER_BYTES: Final = 8 * 1024
+_PROTOCOL: Final = 5
+_PACKED: Final = 0x01
+_OUT_OF_BAND: Final = (1 << 64) - 1
+_PACK_ALIGNMENT: Final = 16
+_REFUSALS: Final = (pickle.PicklingError, TypeError, AttributeError)
+_MAIN: Final = b"__main__"
+_COPIED_ARRAY: Final = b"_reconstruct"  # numpy: an array that is not contiguous, pickled in band
+
+Reduced = tuple[Any, ...]
+
+
+def dumps(
+    value: Any, carrier: Carrier | None = None, *, root: str | tuple[str, ...] = "value"
+) -> tuple[bytes, list[memoryview]]:
+    """Serialise a value for one message or object.
+
+    Args:
+        value: anything that pickle or cloudpickle takes.
+        carrier: gathers the refs inside the value; without one, the current carrier of this thread.
+        root: what errors call the value; a tuple names the elements of a value that is a tuple.
+
+    Returns:
+        The data, and the large buffers: flat views of the *sender's* memory, valid for as long as they are held,
+        to be copied or sent before the sender may change them.
+
+    Raises:
+        SerializationError: with the path of what can't be sent; the carrier then holds no refs of this value.
+    """
+    if carrier is None:
+        return _dump(value, root)
+    with carrying(carrier):
+        return _dump(value, root)
+
+
+def _dump(value: Any, root: str | tuple[str, ...]) -> tuple[bytes, list[memoryview]]:
+    buffers: list[pickle.PickleBuffer] = []
+    carrier = current_carrier()
+    refs_before_count = len(carrier.refs) if carrier is not None else 0
+    try:
+        data = _pickle(value, buffers, carrier, refs_before_count)
+    # The value's own __reduce__ and __getstate__ ran: they may raise anything.
+    except Exception as error:
+        message = find_culprit(value, root, error, _why_not_picklable)
+        _forget(carrier, refs_before_count)
+        raise SerializationError(message) from error
+    return _pack(data, buffers) if buffers else (data, [])
+
+
+def loads(data: Buffer, buffers: Sequence[Buffer] = (), carrier: Carrier | None = None) -> Any:
+    """Rebuild what `dumps` made.
+
+    Arrays and other views of the buffers are read-only, and keep the buffers alive.
+
+    Raises:
+        Whatever importing and rebuilding the value's classes raises.
+    """
+    if carrier is None:
+        return _load(data, buffers)
+    with carrying(carrier):
+        return _load(data, buffers)
+
+
+def _load(data: Buffer, buffers: Sequence[Buffer]) -> Any:
+    if data[0] != _PACKED:
+        return pickle.loads(data, buffers=map(_read_only, buffers)) if buffers else pickle.loads(data)
+    pickled, unpacked = _unpack(memoryview(data), iter(buffers))
+    return pickle.loads(pickled, buffers=unpacked)
+
+
+def _pickle(value: Any, buffers: list[pickle.PickleBuffer], carrier: Carrier | None, refs_before_count: int) -> bytes:
+    """Pickle by the C pickler; fall back to cloudpickle where the result would not load elsewhere."""
+    if "torch" not in sys.modules:
+        try:
+            data = pickle.dumps(value, _PROTOCOL, buffer_callback=buffers.append)
+        except _REFUSALS:  # cloudpickle decides; its error is the one shown
+            data = _MAIN
+        if _MAIN not in data and _COPIED_ARRAY not in data and not _names_by_value(data):
+            return data
+        buffers.clear()
+        _forget(carrier, refs_before_count)
+    file = io.BytesIO()
+    _pickler_class()(file, buffers.append).dump(value)
+    return file.getvalue()
+
+
+def _names_by_value(data: bytes) -> bool:
+    """Whether the pickle names a module that its user registered to travel by value."""
+    cloudpickle = sys.modules.get("cloudpickle")
+    if cloudpickle is None:
+        return False
+    return any(module.encode() in data for module in cloudpickle.list_registry_pickle_by_value())
+
+
+def _forget(carrier: Carrier | None, refs_before_count: int) -> None:
+    if carrier is not None:
+        del carrier.refs[refs_before_count:]
+
+
+def _why_not_picklable(value: Any) -> BaseException | None:
+    """Return why a value can't be pickled, or None where it can."""
+    try:
+        _pickler_class()(io.BytesIO(), lambda _: None).dump(value)
+    except Exception as error:  # noqa: BLE001  (the value's own code ran, as in a dump)
+        return error
+    return None
+
+
+def _read_only(buffer: Buffer) -> memoryview:
+    return memoryview(buffer).toreadonly()
+
+
+def _aligned(offset: int) -> int:
+    return -(-offset // _PACK_ALIGNMENT) * _PACK_ALIGNMENT
+
+
+def _pack(data: bytes, buffers: list[pickle.PickleBuffer]) -> tuple[bytes, list[memoryview]]:
+    """Put the small buffers behind the pickle; what is large stays apart."""
+    views = [buffer.raw() for buffer in buffers]
+    large = [view for view in views if view.nbytes > INLINE_BUFFER_BYTES]
+    if len(large) == len(views):
+        return data, large
+    lengths = [_OUT_OF_BAND if view.nbytes > INLINE_BUFFER_BYTES else view.nbytes for view in views]
+    head = struct.pack(f"<B3xIQ{len(views)}Q", _PACKED, len(views), len(data), *lengths)
+    pieces = [head, data, *(view for view in views if view.nbytes <= INLINE_BUFFER_BYTES)]
+    return b"".join(_padded(pieces)), large
+
+
+def _padded(pieces: Iterable[Buffer]) -> Iterable[Buffer]:
+    for piece in pieces:
+        yield piece
+        yield bytes(_aligned(len(piece)) - len(piece))
+
+
+def _unpack(packed: memoryview, large: Any) -> tuple[memoryview, list[memoryview]]:
+    _, count, pickle_bytes = struct.unpack_from("<B3xIQ", packed)
+    lengths = struct.unpack_from(f"<{count}Q", packed, 16)
+    packed = packed.toreadonly()
+    start = _aligned(16 + 8 * count)
+    inline = [length for length in lengths if length != _OUT_OF_BAND]
+    starts = iter(accumulate(map(_aligned, inline), initial=start + _aligned(pickle_bytes)))
+    buffers = [
+        _read_only(next(large)) if length == _OUT_OF_BAND else packed[(at := next(starts)) : at + length]
+        for length in lengths
+    ]
+    return packed[start : start + pickle_bytes], buffers
+
+
+# Classes that travel by value
+
+_class_by_id: WeakValueDictionary[bytes, type] = WeakValueDictionary()
+_sent_by_class: WeakKeyDictionary[type, tuple[bytes, bytes]] = WeakKeyDictionary()
+"""Identity and pickle of every class that this process sent or got by value."""
+
+
+def _rebuild_class(identity: bytes, pickled: bytes) -> type:
+    """Return the class of that identity: this process's own where there is one, else a copy made once."""
+    known = _class_by_id.get(identity)
+    if known is not None:
+        return known
+    made = pickle.loads(pickled)
+    known = _class_by_id.setdefault(identity, made)
+    _sent_by_class.setdefault(known, (identity, pickled))
+    return known
+
+
+@cache
+def _pickler_class() -> Callable[..., pickle.Pickler]:
+    """Make the careful pickler, on first need: cloudpickle takes 25 ms to import."""
+    import cloudpickle
+
+    class CarefulPickler(cloudpickle.Pickler):  # type: ignore[misc]
+        def __init__(
+            self, file: io.BytesIO, buffer_callback: Callable[[Any], Any] | None, within: tuple[type, ...] = ()
+        ) -> None:
+            super().__init__(file, protocol=_PROTOCOL, buffer_callback=buffer_callback)
+            self._within = within  # the classes whose own pickles are being made
+
+        def reducer_override(self, obj: Any) -> Any:
+            name = type(obj).__name__
+            if name == "ndarray" and type(obj).__module__ == "numpy":
+                return _reduce_array(obj)
+            if name == "Tensor" and type(obj).__module__ == "torch":
+                return _reduce_tensor(obj)
+            if isinstance(obj, type) and obj not in self._within:
+                sent = _sent_by_class.get(obj)
+                return self._reduce_class(obj) if sent is None else (_rebuild_class, sent)
+            return super().reducer_override(obj)
+
+        def _reduce_class(self, cls: type) -> Any:
+            reduced = super().reducer_override(cls)
+            # Six parts: built anew with a state. Fewer: found by name, or one of Python's own.
+            if not isinstance(reduced, tuple) or len(reduced) != 6:
+                return reduced
+            file = io.BytesIO()
+            type(self)(file, None, (*self._within, cls)).dump(cls)
+            sent = (os.urandom(16), file.getvalue())
+            # Two classes that name each other: the inner one's pickle has part of the outer one in it.
+            if not self._within:
+                _class_by_id[sent[0]] = cls
+                _sent_by_class[cls] = sent
+            return (_rebuild_class, sent)
+
+    return cast("Callable[..., pickle.Pickler]", CarefulPickler)
+
+
+# Arrays and tensors
+
+
+def _reduce_array(array: np.ndarray[Any, Any]) -> Any:
+    """Send an array out of band also where it is not contiguous."""
+    flags = array.flags
+    if array.dtype.hasobject or flags.c_contiguous or flags.f_contiguous:
+        return NotImplemented
+    import numpy as np
+
+    return np.ascontiguousarray(array).__reduce_ex__(_PROTOCOL)
+
+
+def _reduce_tensor(tensor: torch.Tensor) -> Any:
+    """Send a plain CPU tensor as an array; torch's own pickle copies it through a file format."""
+    import torch
+
+    is_plain = tensor.device.type == "cpu" and tensor.layout == torch.strided and not tensor.requires_grad
+    if not is_plain or tensor.is_conj() or tensor.is_neg() or tensor.is_quantized:
+        return NotImplemented
+    data = tensor.contiguous().flatten().view(torch.uint8) if tensor.numel() else torch.empty(0, dtype=torch.uint8)
+    return _rebuild_tensor, (pickle.PickleBuffer(data.numpy()), tensor.dtype, tuple(tensor.shape))
+
+
+def _rebuild_tensor(data: Buffer, dtype: torch.dtype, shape: tuple[int, ...]) -> torch.Tensor:
+    """Rebuild a tensor on memory of its own: in-place operations on read-only memory would end the process."""
+    import torch
+
+    if not len(data):
+        return torch.empty(shape, dtype=dtype)
+    return torch.frombuffer(bytearray(data), dtype=dtype).reshape(shape)
