@@ -36,3 +36,29 @@ NODE_START_TIMEOUT_S: Final = 20.0
 SEGMENT_BYTES: Final = 64 * MIB
 ALIGNMENT_BYTES: Final = 64
 DEFAULT_STORE_FRACTION: Final = 0.3
+
+# Worker processes and their output
+FORKS_IN_FLIGHT: Final = 16
+FORK_TIMEOUT_S: Final = 20.0
+MAX_FORK_REQUEST_BYTES: Final = 128 * KIB
+WORKER_OOM_SCORE: Final = 500  # the kernel takes workers before it takes the daemon
+PROCESS_END_TIMEOUT_S: Final = 5.0  # from SIGKILL to the exit; longer means stuck in the kernel
+MAX_LINE_BYTES: Final = 16 * KIB
+OUTPUT_READ_BYTES: Final = 64 * KIB
+OUTPUT_BUDGET_READS: Final = 4
+LAST_LINES_COUNT: Final = 50
+FOLD_WINDOW_S: Final = 5.0
+FOLD_MAX_KEYS: Final = 1_000
+
+# Transport, limits on what is accepted and held
+PROTOCOL_VERSION_MIN: Final = 1
+MAX_ARRAY_COUNT: Final = 32_767
+MAX_MAP_COUNT: Final = 16_383
+MAX_FRAME_BUFFERS_COUNT: Final = 1_024
+FRAME_CUT_BYTES: Final = 256 * KIB  # envelopes beyond this go into the next frame
+LINK_QUEUE_BYTES: Final = 256 * MIB
+RECONNECT_MIN_S: Final = 0.05
+RECONNECT_MAX_S: Final = 2.0
+SOCKET_QUEUE_FRAMES: Final = 1_000
+REMEMBERED_DROPS_COUNT: Final = 10_000
+ZERO_COPY_BYTES: Final = 256 * KIB

@@ -1,0 +1,85 @@
+"""The socket between daemon and zygote: one msgpack map a packet, file descriptors beside it.
+
+`SOCK_SEQPACKET` keeps packets whole, so that a process which dies half-way leaves no half of one, and any process
+that holds the other end can send on it. What the packets mean is `zygote`'s and `spawner`'s.
+"""
+
+from __future__ import annotations
+
+import array
+import os
+import socket
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgpack
+
+from actorrt.config import MAX_FORK_REQUEST_BYTES
+
+_MAX_FDS: Final = 4
+_FD_SPACE_BYTES: Final = socket.CMSG_SPACE(_MAX_FDS * array.array("i").itemsize)
+
+
+def open_pair() -> tuple[socket.socket, socket.socket]:
+    """Return two connected ends, neither inheritable, with room for the largest request."""
+    ends = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    for end in ends:
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * MAX_FORK_REQUEST_BYTES)
+    return ends
+
+
+def pack(message: dict[str, Any]) -> bytes:
+    """Return the packet for `message`.
+
+    Raises:
+        ValueError: the packet would be larger than `MAX_FORK_REQUEST_BYTES`.
+        TypeError: the message holds what msgpack has no form for.
+    """
+    packet: bytes = msgpack.packb(message)
+    if len(packet) > MAX_FORK_REQUEST_BYTES:
+        raise ValueError(
+            f"a worker's configuration takes {len(packet)} bytes, more than {MAX_FORK_REQUEST_BYTES}:"
+            " shorten env_vars or sys.path"
+        )
+    return packet
+
+
+def send(end: socket.socket, packet: bytes, fds: Sequence[int] = ()) -> None:
+    """Send one packet, and copies of `fds` with it.
+
+    Raises:
+        BlockingIOError: the socket does not block and is full; nothing was sent.
+        ConnectionError: nobody holds the other end.
+    """
+    rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
+    end.sendmsg([packet], rights, socket.MSG_NOSIGNAL)
+
+
+def receive(end: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
+    """Return the next message and its descriptors (close-on-exec, the caller's to close), or None at the end.
+
+    Raises:
+        BlockingIOError: the socket does not block and nothing has come.
+    """
+    while True:
+        try:
+            packet, ancillary, _, _ = end.recvmsg(MAX_FORK_REQUEST_BYTES, _FD_SPACE_BYTES, socket.MSG_CMSG_CLOEXEC)
+        except ConnectionResetError:
+            continue  # the other side died with packets unread; what it had sent comes first, then the end
+        if not packet:
+            return None
+        return msgpack.unpackb(packet), _descriptors(ancillary)
+
+
+def _descriptors(ancillary: Sequence[tuple[int, int, bytes]]) -> list[int]:
+    fds = array.array("i")
+    for level, kind, data in ancillary:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            fds.frombytes(data[: len(data) - len(data) % fds.itemsize])
+    return list(fds)
+
+
+def close_all(fds: Sequence[int]) -> None:
+    """Close every descriptor."""
+    for fd in fds:
+        os.close(fd)

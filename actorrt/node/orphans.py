@@ -1,0 +1,107 @@
+"""Ends what the user code of a dead worker left running: subprocesses, and theirs.
+
+When a worker ends, the kernel makes the daemon (the nearest subreaper) the parent of what the worker had started.
+`Orphans` kills these processes, waits for each by its pidfd, and reaps it.
+
+Not reached: a process that left the worker's session on purpose (`setsid`), until the node closes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal as signals
+from collections.abc import Collection
+from pathlib import Path
+
+
+class Orphans:
+    """Kills and reaps adopted processes; the loop's thread owns it."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._pidfds: dict[int, int] = {}
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def end_session(self, session_id: int) -> None:
+        """Kill every process of the session; each is reaped when it ends, and the session is looked through again.
+
+        Again, because only then its own children are ours to reap.
+        """
+        for pid in session_members(session_id):
+            self._end(pid, session_id)
+
+    def end_children(self, spared_pids: Collection[int]) -> None:
+        """Kill every child of this process but `spared_pids`, whatever its session."""
+        for pid in child_pids(os.getpid()):
+            if pid not in spared_pids:
+                self._end(pid, None)
+
+    def _end(self, pid: int, session_id: int | None) -> None:
+        if pid in self._pidfds:
+            return
+        try:
+            pidfd = os.pidfd_open(pid)
+            signals.pidfd_send_signal(pidfd, signals.SIGKILL)
+        except ProcessLookupError:
+            return
+        self._pidfds[pid] = pidfd
+        self._idle.clear()
+        self._loop.add_reader(pidfd, self._ended, pid, session_id)
+
+    def _ended(self, pid: int, session_id: int | None) -> None:
+        pidfd = self._pidfds[pid]
+        try:
+            is_ours = os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOHANG) is not None
+        except ChildProcessError:
+            is_ours = False  # its parent is ending too; it is found again when that one has ended
+        self._forget(pid)
+        if is_ours and session_id is not None:
+            self.end_session(session_id)
+
+    def _forget(self, pid: int) -> None:
+        pidfd = self._pidfds.pop(pid)
+        self._loop.remove_reader(pidfd)
+        os.close(pidfd)
+        if not self._pidfds:
+            self._idle.set()
+
+    async def wait_idle(self) -> None:
+        """Wait until none of the processes that were killed is left."""
+        await self._idle.wait()
+
+    def close(self) -> None:
+        """Stop waiting for those that have not ended. Idempotent."""
+        for pid in list(self._pidfds):
+            self._forget(pid)
+
+
+def session_members(session_id: int) -> list[int]:
+    """Return the processes, zombies included, of a session."""
+    return [pid for pid in _all_pids() if _session_of(pid) == session_id]
+
+
+def _session_of(pid: int) -> int | None:
+    try:
+        return os.getsid(pid)
+    except ProcessLookupError:
+        return None
+
+
+def child_pids(parent_pid: int) -> list[int]:
+    """Return the children, zombies included, of a process."""
+    return [pid for pid in _all_pids() if parent_of(pid) == parent_pid]
+
+
+def parent_of(pid: int) -> int | None:
+    """Return the parent of a process, or None if there is no such process."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return int(stat[stat.rindex(b")") + 2 :].split()[1])  # the name before it may hold any character
+
+
+def _all_pids() -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
