@@ -1,0 +1,250 @@
+"""Pure: what travels, as bytes: envelopes, frames of envelopes, and the HELLO that opens a link.
+
+A frame is a message of one or more parts. Its first part, the head, is the msgpack array
+`[sequence, envelopes, attachments]`, where `attachments` lists `[envelope_index, buffer_count]`; the buffers
+follow as parts of their own, in that order. Envelopes are packed one by one when they are sent, so that a bad one
+fails alone, in its sender's stack, and the head is put together from the packed pieces.
+
+A notice (HELLO) begins with `MAGIC`, which can't begin a frame, and is a map: readers of every version of the
+protocol find the version range in it, and ignore keys they don't know.
+
+What is read comes from outside: sizes are capped before memory is reserved, and every fault is a `BadFrameError`.
+Nesting is capped by msgpack (511 to write, 1,024 to read); with `MAX_ARRAY_COUNT` that bounds what the headers of
+a small hostile frame can make us reserve to some 60 MB of untouched memory for its 60 ms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NoReturn
+
+import msgpack
+
+from actorrt.config import (
+    MAX_ARRAY_COUNT,
+    MAX_FRAME_BUFFERS_COUNT,
+    MAX_FRAME_BYTES,
+    MAX_MAP_COUNT,
+    PROTOCOL_VERSION,
+    PROTOCOL_VERSION_MIN,
+)
+from actorrt.errors import ActorRtError, SerializationError, WireVersionError
+from actorrt.ids import ID_BYTES, PeerId, short
+from actorrt.transport.protocol import Buffer, Envelope
+
+MAGIC: Final = b"\x00actorrt"  # a frame's head begins with 0x93, an array of three
+SAFE_BYTES: Final = min(MAX_ARRAY_COUNT, 2 * MAX_MAP_COUNT)  # too short to hold more items than the caps
+HEAD_ROOM_BYTES: Final = 1 << 16  # what a head needs beside its one largest envelope
+_MAX_ADDRESS_LENGTH: Final = 4096
+_NO_ATTACHMENTS: Final = b"\x90"
+
+Attachment = tuple[int, int]
+
+
+class BadFrameError(ActorRtError):
+    """A peer sent what is no frame of this protocol; it is not spoken with any more."""
+
+
+pack_envelope = msgpack.Packer(use_bin_type=True, autoreset=True).pack
+"""Return the envelope's bytes. Raises TypeError, ValueError or OverflowError for what msgpack can't hold."""
+
+_pack = pack_envelope
+
+
+def check_envelope(envelope: Envelope, packed_bytes: int, buffers: Sequence[Buffer]) -> None:
+    """Refuse what no peer would accept. Needed only where there are buffers, or more than `SAFE_BYTES`.
+
+    Raises:
+        SerializationError: a container has too many items, or a part is too large for any frame.
+    """
+    if packed_bytes > MAX_FRAME_BYTES - HEAD_ROOM_BYTES:
+        raise SerializationError(
+            f"an envelope of {packed_bytes} bytes is larger than a frame ({MAX_FRAME_BYTES}); send what is large as buffers"
+        )
+    if len(buffers) > MAX_FRAME_BUFFERS_COUNT:
+        raise SerializationError(f"{len(buffers)} buffers in one envelope; a frame holds {MAX_FRAME_BUFFERS_COUNT}")
+    for index, buffer in enumerate(buffers):
+        if memoryview(buffer).nbytes > MAX_FRAME_BYTES:
+            raise SerializationError(
+                f"buffers[{index}] has {memoryview(buffer).nbytes} bytes; a frame holds {MAX_FRAME_BYTES}: "
+                "put it into the object store, or send it in pieces"
+            )
+    if packed_bytes > SAFE_BYTES:
+        _check_counts(envelope)
+
+
+def _check_counts(value: Any) -> None:
+    if isinstance(value, dict):
+        if len(value) > MAX_MAP_COUNT:
+            raise SerializationError(f"a dict of {len(value)} items in an envelope; {MAX_MAP_COUNT} are accepted")
+        for item in value.values():
+            _check_counts(item)
+    elif isinstance(value, (list, tuple)):
+        if len(value) > MAX_ARRAY_COUNT:
+            raise SerializationError(f"a list of {len(value)} items in an envelope; {MAX_ARRAY_COUNT} are accepted")
+        for item in value:
+            _check_counts(item)
+
+
+def join_head(sequence: int, envelopes: Sequence[bytes], attachments: Sequence[Attachment]) -> bytes:
+    """Return the head of a frame made of packed envelopes."""
+    return b"".join(
+        (
+            b"\x93",
+            _pack(sequence),
+            b"\xdc" + len(envelopes).to_bytes(2, "big"),
+            *envelopes,
+            _pack(attachments) if attachments else _NO_ATTACHMENTS,
+        )
+    )
+
+
+def read_head(head: Buffer) -> tuple[int, list[list[Any]], list[list[int]]]:
+    """Return the sequence number, the envelopes and the attachments of a frame.
+
+    Raises:
+        BadFrameError: it is none.
+    """
+    value = _unpack(head)
+    if type(value) is not list or len(value) != 3:
+        raise BadFrameError("a frame's head is not an array of three")
+    sequence, envelopes, attachments = value
+    if type(sequence) is not int or type(envelopes) is not list or type(attachments) is not list:
+        raise BadFrameError("a frame's head is not [int, array, array]")
+    for envelope in envelopes:
+        if type(envelope) is not list or not envelope or type(envelope[0]) is not int:
+            raise BadFrameError("an envelope is not an array that begins with an integer")
+    if attachments:
+        _check_attachments(attachments, len(envelopes))
+    return sequence, envelopes, attachments
+
+
+def _check_attachments(attachments: list[Any], envelope_count: int) -> None:
+    last_index = -1
+    for attachment in attachments:
+        if type(attachment) is not list or [type(item) for item in attachment] != [int, int]:
+            raise BadFrameError("an attachment is not [envelope_index, buffer_count]")
+        index, buffer_count = attachment
+        if not last_index < index < envelope_count or buffer_count < 1:
+            raise BadFrameError(f"attachment {attachment} does not fit a frame of {envelope_count} envelopes")
+        last_index = index
+
+
+def split_buffers(attachments: Sequence[Sequence[int]], buffers: Sequence[Buffer]) -> dict[int, Sequence[Buffer]]:
+    """Return the buffers of each envelope that has some, by its index.
+
+    Raises:
+        BadFrameError: the frame has more or fewer buffers than its head says.
+    """
+    if sum(count for _, count in attachments) != len(buffers):
+        raise BadFrameError(f"a frame brings {len(buffers)} buffers, its head says otherwise")
+    by_index: dict[int, Sequence[Buffer]] = {}
+    start = 0
+    for index, count in attachments:
+        by_index[index] = buffers[start : start + count]
+        start += count
+    return by_index
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """The first message on each link: who speaks, where to answer, which versions of the protocol it knows.
+
+    Attributes:
+        peer: who opens the link.
+        to: whom it means to reach; another process may have come to live at the address.
+        address: where `peer` is reached.
+        node: the node `peer` runs on; empty where there is none.
+        features: names of what the peer can do beyond its protocol version.
+    """
+
+    peer: PeerId
+    to: PeerId
+    address: str
+    node: bytes = b""
+    features: tuple[str, ...] = ()
+    protocol_min: int = PROTOCOL_VERSION_MIN
+    protocol_max: int = PROTOCOL_VERSION
+
+
+def pack_hello(hello: Hello) -> bytes:
+    """Return the HELLO's bytes."""
+    return MAGIC + bytes(
+        _pack(
+            {
+                "notice": "hello",
+                "protocol_min": hello.protocol_min,
+                "protocol_max": hello.protocol_max,
+                "peer": hello.peer,
+                "to": hello.to,
+                "address": hello.address,
+                "node": hello.node,
+                "features": list(hello.features),
+            }
+        )
+    )
+
+
+def read_hello(part: Buffer) -> Hello:
+    """Return the HELLO in `part`, whatever versions it offers.
+
+    Raises:
+        BadFrameError: it is none.
+    """
+    view = memoryview(part)
+    if bytes(view[: len(MAGIC)]) != MAGIC:
+        raise BadFrameError("a link does not begin with a HELLO")
+    value = _unpack(view[len(MAGIC) :])
+    if type(value) is not dict or value.get("notice") != "hello":
+        raise BadFrameError("a link does not begin with a HELLO")
+    return Hello(
+        peer=PeerId(_field(value, "peer", bytes, ID_BYTES)),
+        to=PeerId(_field(value, "to", bytes, ID_BYTES)),
+        address=_field(value, "address", str, _MAX_ADDRESS_LENGTH),
+        node=_field(value, "node", bytes, _MAX_ADDRESS_LENGTH),
+        features=tuple(str(feature) for feature in _field(value, "features", list, MAX_ARRAY_COUNT)),
+        protocol_min=_field(value, "protocol_min", int, None),
+        protocol_max=_field(value, "protocol_max", int, None),
+    )
+
+
+def _field(value: dict[Any, Any], name: str, kind: type[Any], length_max: int | None) -> Any:
+    item: Any = value.get(name)
+    if not isinstance(item, kind) or (length_max is not None and len(item) > length_max):
+        raise BadFrameError(f"the HELLO's {name!r} is missing or malformed")
+    return item
+
+
+def agree_on_version(hello: Hello) -> int:
+    """Return the highest protocol version that both sides know.
+
+    Raises:
+        WireVersionError: there is none.
+    """
+    version = min(hello.protocol_max, PROTOCOL_VERSION)
+    if version < max(hello.protocol_min, PROTOCOL_VERSION_MIN):
+        raise WireVersionError(
+            f"peer {short(hello.peer)} at {hello.address} speaks protocol {hello.protocol_min} to "
+            f"{hello.protocol_max}, this process {PROTOCOL_VERSION_MIN} to {PROTOCOL_VERSION}; "
+            "run the same release of actorrt on both sides"
+        )
+    return version
+
+
+def _unpack(part: Buffer) -> Any:
+    try:
+        return msgpack.unpackb(
+            part,
+            strict_map_key=False,  # maps by integer are legitimate; their size is what bounds hash collisions
+            max_array_len=MAX_ARRAY_COUNT,
+            max_map_len=MAX_MAP_COUNT,
+            max_ext_len=0,
+            ext_hook=_refuse_extension,
+        )
+    except (ValueError, TypeError, RecursionError, MemoryError) as error:
+        raise BadFrameError(f"not readable as msgpack: {error}") from error
+
+
+def _refuse_extension(code: int, _: bytes) -> NoReturn:
+    raise ValueError(f"extension type {code} has no meaning here")

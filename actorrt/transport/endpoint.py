@@ -1,0 +1,188 @@
+"""What all transports have in common: the table of links, who is dropped, and the order of closing.
+
+How connections are made is the business of subclasses: `memory`, `zeromq`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+from actorrt.config import CONNECT_TIMEOUT_S, FLUSH_TIMEOUT_S, LINK_QUEUE_BYTES
+from actorrt.errors import ActorRtError, PeerUnreachableError
+from actorrt.ids import PeerId, short
+from actorrt.transport.codec import Hello, pack_hello
+from actorrt.transport.inbound import Inbound
+from actorrt.transport.protocol import Lane, Receiver, TransportStatistics
+from actorrt.transport.queued_link import QueuedLink
+
+
+class Endpoint(ABC):
+    """A transport without its connections.
+
+    Args:
+        peer: the id of this incarnation of this process.
+        address: where to bind, in the transport's own form.
+        node: the node this process runs on, told to peers; empty where there is none.
+        queue_bytes: bound of what one link may hold back.
+        connect_timeout_s: how long a link waits for its connection.
+    """
+
+    schemes: ClassVar[tuple[str, ...]]
+
+    def __init__(
+        self,
+        peer: PeerId,
+        address: str,
+        *,
+        node: bytes = b"",
+        queue_bytes: int = LINK_QUEUE_BYTES,
+        connect_timeout_s: float = CONNECT_TIMEOUT_S,
+    ) -> None:
+        self._check_address(address)
+        self.peer = peer
+        self.address = address
+        self._node = node
+        self._queue_bytes = queue_bytes
+        self._connect_timeout_s = connect_timeout_s
+        self._links: dict[tuple[PeerId, Lane], QueuedLink] = {}
+        self._links_opened_count = 0
+        self._statistics = TransportStatistics()
+        self._inbound: Inbound | None = None
+        self._receiver: Receiver | None = None
+        self._closing: asyncio.Future[None] | None = None
+
+    def _check_address(self, address: str) -> None:
+        if not address.startswith(self.schemes):
+            raise ValueError(f"{address!r} is no address of this transport: it begins with one of {self.schemes}")
+
+    async def start(self, receiver: Receiver) -> None:
+        """Bind, and deliver what arrives to `receiver` from now on; see `protocol.Transport.start`."""
+        if self._inbound is not None:
+            raise ValueError(f"transport {short(self.peer)} was started before")
+        self._loop = asyncio.get_running_loop()
+        self._receiver = receiver
+        self._inbound = Inbound(self.peer, receiver, self._statistics, self._fail, self._report)
+        self._bind()
+
+    def link(self, peer: PeerId, address: str, lane: Lane = Lane.USER) -> QueuedLink:
+        """Return the link to `peer` on `lane`, opened to `address` if there is none; see `protocol.Transport.link`."""
+        link = self._links.get((peer, lane))
+        if link is None:
+            link = self._links[peer, lane] = self._open(peer, address, lane)
+        return link
+
+    def _open(self, peer: PeerId, address: str, lane: Lane) -> QueuedLink:
+        self._check_address(address)
+        if self._inbound is None or self._closing is not None:
+            raise PeerUnreachableError(f"peer {short(peer)}: this process's transport is not running")
+        if self._inbound.is_dropped(peer):
+            raise PeerUnreachableError(
+                f"peer {short(peer)} at {address} is dead, or failed; its successor has another id"
+            )
+        self._links_opened_count += 1
+        hello = pack_hello(Hello(self.peer, peer, self.address, self._node))
+        return self._connect(peer, address, lane, hello, self._links_opened_count)
+
+    def address_of(self, peer: PeerId) -> str | None:
+        """Return the address a peer gave of itself when it opened a link to us, or None."""
+        return None if self._inbound is None else self._inbound.address_of(peer)
+
+    def drop(self, peer: PeerId) -> None:
+        """Close the links to the peer, discard what they hold, ignore what still arrives from it."""
+        if self._inbound is not None:
+            self._inbound.drop(peer)
+        self._close_links(peer)
+
+    def _close_links(self, peer: PeerId) -> None:
+        for lane in Lane:
+            link = self._links.pop((peer, lane), None)
+            if link is not None:
+                self._retire(link)
+
+    def _retire(self, link: QueuedLink, linger_s: float = 0.0) -> None:
+        link.close(linger_s)
+        total = self._statistics
+        total.envelopes_out += link.envelopes_out
+        total.frames_out += link.frames_out
+        total.bytes_out += link.bytes_out
+        total.discarded_envelopes += link.discarded_envelopes
+
+    def _fail(self, peer: PeerId, error: ActorRtError) -> None:
+        """Never speak with the peer again, and say so."""
+        self.drop(peer)
+        self._tell_failed(peer, error)
+
+    def _unreachable(self, link: QueuedLink) -> None:
+        self._close_links(link.peer)
+        self._tell_failed(
+            link.peer,
+            PeerUnreachableError(
+                f"nobody answers at {link.address} (peer {short(link.peer)}) within {self._connect_timeout_s} s; "
+                "check that the process there is alive and that its address is the current one"
+            ),
+        )
+
+    def _tell_failed(self, peer: PeerId, error: ActorRtError) -> None:
+        assert self._receiver is not None
+        self._receiver.peer_failed(peer, error)
+
+    def _report(self, error: Exception) -> None:
+        self._loop.call_exception_handler(
+            {"message": f"the receiver of transport {short(self.peer)} raised", "exception": error}
+        )
+
+    async def flush(self, timeout_s: float) -> bool:
+        """Wait until no link holds anything back; return whether that came about in time."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                for link in list(self._links.values()):
+                    await link.flush()
+        except TimeoutError:
+            return False
+        return True
+
+    async def close(self) -> None:
+        """Flush for `FLUSH_TIMEOUT_S` at the most, then give everything back. Idempotent; callers wait together."""
+        if self._inbound is None:
+            return
+        if self._closing is not None:
+            await asyncio.shield(self._closing)
+            return
+        self._closing = self._loop.create_future()
+        try:
+            deadline = self._loop.time() + FLUSH_TIMEOUT_S
+            await self.flush(FLUSH_TIMEOUT_S)
+        finally:
+            self._unbind()
+            for link in self._links.values():
+                self._retire(link, max(0.0, deadline - self._loop.time()))
+            self._links.clear()
+            await self._release()
+            self._closing.set_result(None)
+
+    def statistics(self) -> TransportStatistics:
+        """Return what has been done so far, open links included."""
+        total = TransportStatistics(**{name: getattr(self._statistics, name) for name in TransportStatistics.__slots__})
+        total.links = len(self._links)
+        for link in self._links.values():
+            total.envelopes_out += link.envelopes_out
+            total.frames_out += link.frames_out
+            total.bytes_out += link.bytes_out
+        return total
+
+    @abstractmethod
+    def _bind(self) -> None:
+        """Begin to receive; set `address` to the real one."""
+
+    @abstractmethod
+    def _connect(self, peer: PeerId, address: str, lane: Lane, hello: bytes, number: int) -> QueuedLink:
+        """Return a new link."""
+
+    @abstractmethod
+    def _unbind(self) -> None:
+        """Receive no more."""
+
+    async def _release(self) -> None:
+        """Give back what is left once all links are closed."""

@@ -1,0 +1,155 @@
+"""The interfaces of the transport layer: `Transport`, `Link` and the `Receiver` that is handed in.
+
+What an envelope means is the business of the layer above; here it is a list whose first item is an integer.
+
+What a transport promises: envelopes of one link arrive in the order in which they were sent, each at most once,
+whole or not at all. What it does not: that they arrive. An envelope on its way is lost when its connection breaks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, Protocol
+
+from actorrt.errors import ActorRtError
+from actorrt.ids import PeerId
+
+Buffer = bytes | bytearray | memoryview
+Envelope = Sequence[Any]
+"""None, bool, int of 64 bits, float, str, bytes, lists of them, and dicts of them with str, bytes or int keys.
+
+Tuples and bytearrays travel as lists and bytes. The first item is an int, the kind.
+"""
+
+
+class Lane(IntEnum):
+    """What a link carries; each lane has a connection of its own, so control is never behind user traffic."""
+
+    USER = 0
+    CONTROL = 1
+
+
+class Receiver(Protocol):
+    """What the layer above hands in. Both are called on the transport's loop, never in a sender's stack."""
+
+    def received(self, peer: PeerId, envelope: list[Any], buffers: Sequence[Buffer]) -> None:
+        """Take one envelope and its read-only buffers; `()` where it has none."""
+
+    def peer_failed(self, peer: PeerId, error: ActorRtError) -> None:
+        """Take notice that `peer` can't be spoken with; the links to it are closed by now.
+
+        Args:
+            peer: who failed.
+            error: `PeerUnreachableError` (a later `link` may try again), or what makes the peer unfit to be
+                spoken with: `BadFrameError`, `WireVersionError`, `AuthenticationError`.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class LinkStatistics:
+    """What one link has done; bytes are those of whole frames."""
+
+    envelopes_out: int
+    frames_out: int
+    bytes_out: int
+    queued_bytes: int
+    is_connected: bool
+
+
+@dataclass(slots=True)
+class TransportStatistics:
+    """What one transport has done since it was made.
+
+    Attributes:
+        links: links open towards others.
+        envelopes_in, frames_in, bytes_in: delivered to the receiver.
+        envelopes_out, frames_out, bytes_out: handed to the connection, HELLOs included.
+        discarded_envelopes: queued when their link was closed, hence never sent.
+        ignored_frames: arrived from a peer that had been dropped, or on a link that a later one replaced.
+        bad_frames: could not be decoded, or broke the protocol.
+        lost_frames: missing in front of one that arrived.
+        repeated_frames: arrived again, and were ignored.
+        receiver_errors: envelopes for which `Receiver.received` raised.
+    """
+
+    links: int = 0
+    envelopes_in: int = 0
+    frames_in: int = 0
+    bytes_in: int = 0
+    envelopes_out: int = 0
+    frames_out: int = 0
+    bytes_out: int = 0
+    discarded_envelopes: int = 0
+    ignored_frames: int = 0
+    bad_frames: int = 0
+    lost_frames: int = 0
+    repeated_frames: int = 0
+    receiver_errors: int = 0
+
+
+class Link(Protocol):
+    """One way to one peer, on one lane."""
+
+    @property
+    def peer(self) -> PeerId: ...
+
+    @property
+    def queued_bytes(self) -> int:
+        """Bytes that were sent and have not been handed to the connection yet."""
+
+    def send(self, envelope: Envelope, buffers: Sequence[Buffer] = ()) -> None:
+        """Queue an envelope; it leaves at the end of this tick of the loop, in one frame with all others.
+
+        The envelope is encoded at once: what the caller changes in it afterwards is not seen. Buffers are not
+        copied: they must not change any more.
+
+        Raises:
+            TypeError, ValueError, OverflowError: the envelope holds what can't be encoded; nothing is queued.
+            SerializationError: the envelope or a buffer is larger than any peer accepts; nothing is queued.
+            MailboxFullError: the link's queue is at its bound; nothing is queued.
+            PeerUnreachableError: the link is closed.
+        """
+
+    def statistics(self) -> LinkStatistics: ...
+
+
+class Transport(Protocol):
+    """One process's endpoint. Everything is called on the loop that `start` ran on."""
+
+    @property
+    def peer(self) -> PeerId: ...
+
+    @property
+    def address(self) -> str:
+        """Where others reach this endpoint; final once `start` has returned."""
+
+    async def start(self, receiver: Receiver) -> None:
+        """Bind, and deliver what arrives to `receiver` from now on.
+
+        Raises:
+            OSError: the address can't be bound; nothing is left behind.
+        """
+
+    def link(self, peer: PeerId, address: str, lane: Lane = Lane.USER) -> Link:
+        """Return the link to `peer` on `lane`, opened to `address` if there is none.
+
+        Raises:
+            PeerUnreachableError: the peer was dropped, or this transport is closed.
+            ValueError: the transport does not speak to addresses of that form.
+        """
+
+    def address_of(self, peer: PeerId) -> str | None:
+        """Return the address a peer gave of itself when it opened a link to us, or None."""
+
+    def drop(self, peer: PeerId) -> None:
+        """Take the peer for dead: close the links to it, discard what they hold, ignore what still arrives."""
+
+    async def flush(self, timeout_s: float) -> bool:
+        """Wait until no link holds anything back; return whether that came about in time."""
+
+    async def close(self) -> None:
+        """Flush for `FLUSH_TIMEOUT_S` at the most, then give everything back. Idempotent."""
+
+    def statistics(self) -> TransportStatistics: ...
