@@ -1,0 +1,86 @@
+"""Pure: what `Supervision` tells its shell to do, and what it tells of its children."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+from actorrt.reasons import ExitReason
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Start the child's next incarnation; for a child that was forgotten before, as a new actor."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """End the child: ask, wait for its `shutdown_s`, kill; or, with `kill`, kill at once."""
+
+    id: str
+    kill: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RetryAfter:
+    """Report `retry_due(id)` in `delay_s` seconds."""
+
+    id: str
+    delay_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """The child's actor is gone for good: tell its monitors and callers, free its name."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """Every child that the supervisor began with has started."""
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """Every child has ended and been forgotten: the supervisor ends by its own decision.
+
+    Attributes:
+        reason: `intensity` where there were too many failures (a supervisor itself then exits with `shutdown`, as
+            in OTP), `shutdown` where significant children ended, and before `Ready` the reason of the first
+            start that failed.
+    """
+
+    reason: ExitReason
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """Every child has ended and been forgotten: the supervisor ends as it was asked to."""
+
+
+Instruction: TypeAlias = Start | Stop | RetryAfter | Forget | Ready | GiveUp | Stopped
+
+
+class ChildState(StrEnum):
+    """Where a child is in its life."""
+
+    WAITING = "waiting"
+    STARTING = "starting"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    BACKING_OFF = "backing_off"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class ChildInfo:
+    """What a supervisor knows of one child."""
+
+    id: str
+    state: ChildState
+    restart_count: int
+    last_reason: ExitReason | None

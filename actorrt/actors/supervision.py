@@ -1,0 +1,392 @@
+"""Pure: what a supervisor does about each event in the life of its children, by OTP's rules.
+
+Events go in with the time they happened; instructions come out, to be carried out in their order. The shell that
+carries them out (`supervisor`) starts and stops processes and owns the timers; nothing here waits. The same class
+decides for an actor outside any supervisor: it alone, `one_for_one`.
+
+One child:
+
+    waiting -> starting -> running -> (exit) -> waiting | backing off | ended | forgotten
+                  |           |
+                  +-> stopping <-+   (a sibling's restart, a request, the supervisor's end)
+
+Invariants: children start in order and stop in reverse order, one after the other, except where `one_for_one`
+restarts independent children side by side. A `Start` is answered by `child_started` or `child_start_failed`, a
+`Stop` by `child_exited` (or `child_start_failed`, where the start was under way); between a child's `Start` and
+its end there is no second `Start`. `GiveUp` and `Stopped` come last and once, after every child has ended.
+
+From `supervisor.erl`, and https://www.erlang.org/doc/system/sup_princ.html. Where we differ:
+
+* A stop that somebody asked for is administrative: the child is removed, and no group restart brings it back.
+* Failures that share a cause count once.
+* A restart may wait (`backoff`); a group waits as a whole, stopped.
+* A child of another id may be started anew under the id of one that has ended.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass
+
+from actorrt import config
+from actorrt.actors.backoff import RestartPace
+from actorrt.actors.childspec import AutoShutdown, ChildSpec, Strategy
+from actorrt.actors.instructions import (
+    ChildInfo,
+    ChildState,
+    Forget,
+    GiveUp,
+    Instruction,
+    Ready,
+    RetryAfter,
+    Start,
+    Stop,
+    Stopped,
+)
+from actorrt.actors.intensity import RestartWindow
+from actorrt.actors.options import RestartType
+from actorrt.errors import RuntimeStateError
+from actorrt.reasons import ExitKind, ExitReason
+
+_LIVE = (ChildState.STARTING, ChildState.RUNNING, ChildState.STOPPING)
+
+
+@dataclass(slots=True, eq=False)
+class _Child:
+    spec: ChildSpec
+    position: int
+    pace: RestartPace
+    state: ChildState = ChildState.WAITING
+    was_started: bool = False
+    is_doomed: bool = False  # is to end with its group, or with the supervisor
+    is_withdrawn: bool = False  # is to end because somebody asked for it
+    restart_count: int = 0
+    last_reason: ExitReason | None = None
+
+    @property
+    def is_live(self) -> bool:
+        return self.state in _LIVE
+
+    @property
+    def is_to_end(self) -> bool:
+        return self.is_doomed or self.is_withdrawn
+
+    @property
+    def starts_with_group(self) -> bool:
+        if self.is_doomed:  # OTP: a temporary child that its sibling's death stopped is not started again
+            return not self.is_withdrawn and self.spec.restart is not RestartType.TEMPORARY
+        return self.state in (ChildState.WAITING, ChildState.BACKING_OFF)
+
+
+class Supervision:
+    """The decisions of one supervisor.
+
+    Args:
+        random: gives numbers from [0, 1), for the jitter of delays.
+        strategy: which children are restarted when one is.
+        max_restarts: how many failures the window may hold; None never gives up.
+        period_s: the window.
+        auto_shutdown: whether the end of significant children ends the supervisor.
+
+    An event about a child that is not there, or that cannot happen to it where it is, is a `ValueError`: the shell
+    is wrong, and nothing has changed.
+    """
+
+    def __init__(
+        self,
+        random: Callable[[], float],
+        *,
+        strategy: Strategy = Strategy.ONE_FOR_ONE,
+        max_restarts: int | None = config.DEFAULT_MAX_RESTARTS,
+        period_s: float = config.DEFAULT_PERIOD_S,
+        auto_shutdown: AutoShutdown = AutoShutdown.NEVER,
+    ) -> None:
+        self._random = random
+        self._strategy = strategy
+        self._auto_shutdown = auto_shutdown
+        self._window = RestartWindow(max_restarts, period_s)
+        self._children: dict[str, _Child] = {}
+        self._child_count = 0  # of all time; numbers them in their order
+        self._to_start: deque[_Child] = deque()
+        self._turn: _Child | None = None  # came out of `_to_start`; its start is awaited
+        self._to_stop: list[_Child] = []
+        self._stopping: _Child | None = None  # came out of `_to_stop`; its end is awaited
+        self._backing_off: set[str] = set()
+        self._is_ready = False
+        self._end: GiveUp | Stopped | None = None
+        self._is_over = False
+
+    def children(self) -> list[ChildInfo]:
+        """Return what is known of every child, in start order."""
+        return [
+            ChildInfo(id, child.state, child.restart_count, child.last_reason) for id, child in self._children.items()
+        ]
+
+    # Events: what the supervisor is asked to do
+
+    def start_requested(self, specs: Iterable[ChildSpec]) -> list[Instruction]:
+        """Begin with these children, started one after the other; `Ready` follows when all of them run.
+
+        A first start that fails before that ends the supervisor (`GiveUp`): it is an error to whoever spawned it.
+        """
+        for spec in specs:
+            self._to_start.append(self._add(spec))
+        return self._advance()
+
+    def child_added(self, spec: ChildSpec) -> list[Instruction]:
+        """Take in one more child, last in the order. If its first start fails it is forgotten, nothing more.
+
+        Raises:
+            ValueError: there is a child of that id that has not ended.
+            RuntimeStateError: the supervisor is ending.
+        """
+        if self._end is not None:
+            raise RuntimeStateError(f"child {spec.id!r} was not started: its supervisor is ending")
+        child = self._add(spec)
+        if self._is_ready and self._strategy is Strategy.ONE_FOR_ONE:
+            return [self._start(child)]
+        self._to_start.append(child)
+        return self._advance()
+
+    def stop_child_requested(self, id: str, *, kill: bool = False) -> list[Instruction]:
+        """Remove a child for good: an administrative stop, which no restart follows.
+
+        Asked again with `kill`, a stop under way becomes a kill.
+        """
+        child = self._child(id)
+        child.is_withdrawn = True
+        if not child.is_live:
+            return [*self._remove(child), *self._advance()]
+        if child.state is ChildState.STOPPING and not kill:
+            return []
+        child.state = ChildState.STOPPING
+        return [Stop(id, kill)]
+
+    def stop_requested(self) -> list[Instruction]:
+        """End: stop all children in reverse order, then `Stopped`. Asked again, or when ending already: nothing."""
+        return self._finish(Stopped()) if self._end is None else []
+
+    # Events: what happened
+
+    def child_started(self, id: str, now: float) -> list[Instruction]:
+        """The child runs: its `on_start` has returned."""
+        child = self._child(id, ChildState.STARTING, ChildState.STOPPING)
+        child.was_started = True
+        child.pace.started(now)
+        if child.state is ChildState.STOPPING:
+            return []  # the stop that was sent meanwhile is still to be answered
+        child.state = ChildState.RUNNING
+        if child is self._turn:
+            self._turn = None
+        return self._advance()
+
+    def child_start_failed(
+        self, id: str, reason: ExitReason, now: float, *, cause: Hashable = None
+    ) -> list[Instruction]:
+        """The start that was under way failed; `cause` as in `child_exited`."""
+        child = self._child(id, ChildState.STARTING, ChildState.STOPPING)
+        child.last_reason = reason
+        if child.is_to_end:
+            return self._ended_as_told(child)
+        if not child.was_started:
+            return self._first_start_failed(child, reason)
+        return self._failed(child, reason, now, cause, child.pace.start_failed(self._random()))
+
+    def child_exited(
+        self,
+        id: str,
+        reason: ExitReason,
+        now: float,
+        *,
+        had_handled_message: bool = False,
+        cause: Hashable = None,
+        is_administrative: bool = False,
+    ) -> list[Instruction]:
+        """The child's incarnation ended.
+
+        Args:
+            id: the child.
+            reason: why.
+            now: when.
+            had_handled_message: whether that incarnation had: its successor then starts at once.
+            cause: what other exits may share, such as a lost node or worker: equal causes count as one failure.
+            is_administrative: somebody asked the actor itself to stop: it is removed, not restarted.
+        """
+        child = self._child(id, *_LIVE)
+        if child.state is ChildState.STARTING and not is_administrative:
+            return self.child_start_failed(id, reason, now, cause=cause)
+        child.last_reason = reason
+        child.is_withdrawn |= is_administrative
+        if child.is_to_end:
+            return self._ended_as_told(child)
+        if not _is_restarted(child.spec.restart, reason):
+            return self._ended_by_itself(child)
+        delay_s = child.pace.exited(now, had_handled_message, self._random())
+        return self._failed(child, reason, now, cause, delay_s)
+
+    def retry_due(self, id: str) -> list[Instruction]:
+        """The delay of a `RetryAfter` has passed. Without effect on a child that no longer waits for it."""
+        if id not in self._backing_off:
+            return []
+        self._backing_off.discard(id)
+        child = self._children[id]
+        child.state = ChildState.WAITING
+        if self._strategy is Strategy.ONE_FOR_ONE:
+            return [self._start(child)]
+        return self._advance()
+
+    # Decisions
+
+    def _first_start_failed(self, child: _Child, reason: ExitReason) -> list[Instruction]:
+        child.state = ChildState.WAITING
+        if not self._is_ready:
+            return self._finish(GiveUp(reason))
+        return [*self._remove(child), *self._advance()]
+
+    def _ended_by_itself(self, child: _Child) -> list[Instruction]:
+        if child.spec.restart is RestartType.TEMPORARY:
+            forgotten = self._remove(child)
+        else:
+            child.state = ChildState.ENDED
+            forgotten = [Forget(child.spec.id)]
+        if child.spec.significant and self._is_shut_down_by_end():
+            detail = f"significant child {child.spec.id!r} ended: {child.last_reason}"
+            return [*forgotten, *self._finish(GiveUp(ExitReason(ExitKind.SHUTDOWN, detail)))]
+        return [*forgotten, *self._advance()]
+
+    def _is_shut_down_by_end(self) -> bool:
+        if self._auto_shutdown is AutoShutdown.ALL_SIGNIFICANT:
+            return all(c.state is ChildState.ENDED for c in self._children.values() if c.spec.significant)
+        return self._auto_shutdown is AutoShutdown.ANY_SIGNIFICANT
+
+    def _ended_as_told(self, child: _Child) -> list[Instruction]:
+        """A child ended that was to end; its reason decides nothing, and nothing is counted."""
+        if child is self._stopping:
+            self._stopping = None
+        if child is self._turn:
+            self._turn = None
+        child.is_doomed = False
+        child.state = ChildState.WAITING
+        if self._end is not None or child.is_withdrawn or child.spec.restart is RestartType.TEMPORARY:
+            return [*self._remove(child), *self._advance()]
+        return self._advance()  # `_to_start` has it
+
+    def _failed(
+        self, child: _Child, reason: ExitReason, now: float, cause: Hashable, delay_s: float
+    ) -> list[Instruction]:
+        if child is self._turn:
+            self._turn = None
+        child.state = ChildState.WAITING
+        if not self._window.admits(now, cause):
+            return self._finish(GiveUp(self._too_many_failures(child, reason)))
+        child.restart_count += 1
+        if self._strategy is not Strategy.ONE_FOR_ONE:
+            self._plan_group_restart(child)
+        elif delay_s == 0:
+            return [self._start(child), *self._advance()]
+        if delay_s == 0:
+            return self._advance()
+        child.state = ChildState.BACKING_OFF
+        self._backing_off.add(child.spec.id)
+        return [RetryAfter(child.spec.id, delay_s), *self._advance()]
+
+    def _too_many_failures(self, child: _Child, reason: ExitReason) -> ExitReason:
+        detail = (
+            f"{len(self._window)} failures within {self._window.period_s:g} s, and max_restarts is "
+            f"{self._window.max_restarts}; the last was {child.spec.id!r}, which ended with {reason}"
+        )
+        return ExitReason(ExitKind.INTENSITY, detail, reason.traceback)
+
+    def _plan_group_restart(self, failed: _Child) -> None:
+        """Doom the failed child's group and line it up again, children that had ended normally included."""
+        first = 0 if self._strategy is Strategy.ONE_FOR_ALL else failed.position
+        children = self._children.values()
+        for child in children:
+            if child.position >= first and child.state is ChildState.ENDED:
+                child.state = ChildState.WAITING
+            elif child.position >= first and child.is_live:
+                child.is_doomed = True
+        self._to_stop = [child for child in children if child.is_doomed]
+        self._to_start = deque(child for child in children if child.starts_with_group)
+
+    def _finish(self, end: GiveUp | Stopped) -> list[Instruction]:
+        self._end = end
+        self._to_start.clear()
+        children = list(self._children.values())
+        self._to_stop = [child for child in children if child.is_live]
+        for child in self._to_stop:
+            child.is_doomed = True
+        forgotten = [i for child in reversed(children) if not child.is_live for i in self._remove(child)]
+        return [*forgotten, *self._advance()]
+
+    # Carrying on
+
+    def _advance(self) -> list[Instruction]:
+        """Give the next instructions of the stop, the end or the start under way, in this order."""
+        instructions: list[Instruction] = list(self._stop_next())
+        if self._stopping is not None:
+            return instructions
+        if self._end is not None:
+            if not self._is_over:
+                self._is_over = True
+                instructions.append(self._end)
+        elif self._turn is None:
+            instructions += self._start_next()
+        return instructions
+
+    def _stop_next(self) -> Iterable[Instruction]:
+        while self._stopping is None and self._to_stop:
+            child = self._to_stop.pop()
+            if not child.is_live:
+                continue  # it ended before its turn came
+            self._stopping = child
+            if child.state is not ChildState.STOPPING:
+                child.state = ChildState.STOPPING
+                yield Stop(child.spec.id)
+
+    def _start_next(self) -> Iterable[Instruction]:
+        is_group_backing_off = self._strategy is not Strategy.ONE_FOR_ONE and bool(self._backing_off)
+        if self._to_start:
+            if not is_group_backing_off:
+                self._turn = self._to_start.popleft()
+                yield self._start(self._turn)
+        elif not self._is_ready:
+            self._is_ready = True
+            yield Ready()
+
+    def _start(self, child: _Child) -> Instruction:
+        child.state = ChildState.STARTING
+        return Start(child.spec.id)
+
+    # The table of children
+
+    def _child(self, id: str, *states: ChildState) -> _Child:
+        child = self._children.get(id)
+        if child is None:
+            raise ValueError(f"no child {id!r}; there are: {', '.join(self._children) or 'none'}")
+        if states and child.state not in states:
+            raise ValueError(f"child {id!r} is {child.state}, and the event needs it to be {' or '.join(states)}")
+        return child
+
+    def _add(self, spec: ChildSpec) -> _Child:
+        known = self._children.get(spec.id)
+        if known is not None and known.state is not ChildState.ENDED:
+            raise ValueError(f"child id {spec.id!r} is taken: stop that child first, or give another id=")
+        self._children.pop(spec.id, None)
+        self._child_count += 1
+        child = self._children[spec.id] = _Child(spec, self._child_count, RestartPace(spec.backoff))
+        return child
+
+    def _remove(self, child: _Child) -> list[Instruction]:
+        del self._children[child.spec.id]
+        self._backing_off.discard(child.spec.id)
+        if child in self._to_start:
+            self._to_start.remove(child)
+        return [] if child.state is ChildState.ENDED else [Forget(child.spec.id)]
+
+
+def _is_restarted(restart: RestartType, reason: ExitReason) -> bool:
+    if restart is RestartType.TRANSIENT:
+        return reason.is_abnormal
+    return restart is RestartType.PERMANENT
