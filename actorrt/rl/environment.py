@@ -1,0 +1,212 @@
+"""Makes Gymnasium environments and steps several of them as one, with episodes seeded one by one.
+
+What autoreset means differs between vector environments; here every step says itself which rows are transitions
+(`valid`) and what truncated episodes ended with. Policies and fragments know nothing of Gymnasium.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from actorrt.rl import spaces
+from actorrt.rl.policy import PolicySpec
+from actorrt.rl.spaces import Array
+
+SeedOf = Callable[[int, int], int]
+"""Gives the seed of an episode from its environment's index and its number in that environment, from 0."""
+
+EVALUATION_KEY = 1_000_003  # spawn keys of evaluation's seeds begin with it; simulators' begin with their index
+
+
+def episode_seed(run_seed: int, *key: int) -> int:
+    """Return the seed of one episode, the same for the same key on any machine.
+
+    Args:
+        run_seed: seed of the run, 0 or larger.
+        key: whose episode it is, in numbers: simulator, incarnation, environment and episode.
+    """
+    return int(np.random.SeedSequence(run_seed, spawn_key=key).generate_state(1)[0])
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """What one step of K environments led to.
+
+    Attributes:
+        obs: observations to act on next, K of the environment's own; after an end, the next episode's first.
+        reward, terminated, truncated: (K,) each, of the step.
+        valid: (K,) bool; False where the environment only reset itself and took no action.
+        final_obs: by environment, what its truncated episode ended with.
+    """
+
+    obs: Any
+    reward: Array
+    terminated: Array
+    truncated: Array
+    valid: Array
+    final_obs: dict[int, Any]
+
+
+class Environments(Protocol):
+    """K environments stepped together."""
+
+    count: int
+
+    def reset(self) -> Any: ...
+
+    def step(self, actions: Array) -> Step: ...
+
+    def close(self) -> None: ...
+
+
+def make_environment(env_id: str, **options: Any) -> Any:
+    """Make one Gymnasium environment.
+
+    Raises:
+        ValueError: nothing is registered under the id; the message names close matches.
+        gymnasium.error.DependencyNotInstalled: the environment needs a package that is missing.
+    """
+    import gymnasium
+
+    try:
+        return gymnasium.make(env_id, disable_env_checker=True, **options)
+    except gymnasium.error.DependencyNotInstalled:
+        raise  # the environment exists, and the error names what to install
+    except (gymnasium.error.Error, ModuleNotFoundError) as error:
+        raise ValueError(f"there is no environment {env_id!r}{_suggestion(env_id)}") from error
+
+
+def _suggestion(env_id: str) -> str:
+    import gymnasium
+
+    matches = difflib.get_close_matches(env_id, list(gymnasium.registry), n=3, cutoff=0.6)
+    return f"; did you mean {' or '.join(matches)}?" if matches else "; `gymnasium.pprint_registry()` lists them"
+
+
+def describe(env_id: str, hidden: tuple[int, int] = (64, 64)) -> PolicySpec:
+    """Say what a policy for this environment sees and chooses.
+
+    Raises:
+        ValueError: there is no such environment, or its spaces are not supported.
+    """
+    environment = make_environment(env_id)
+    try:
+        observation = spaces.from_gymnasium(environment.observation_space)
+        action = spaces.from_gymnasium(environment.action_space)
+    finally:
+        environment.close()
+    return PolicySpec(env_id, observation, action, hidden)
+
+
+class SeededEnvironments:
+    """Environments of one process, each reset with its own seed for every episode."""
+
+    def __init__(self, make: Callable[[], Any], count: int, seed_of: SeedOf) -> None:
+        self.count = count
+        self._environments = [make() for _ in range(count)]
+        self._seed_of = seed_of
+        self._episode = [0] * count
+        self._obs: list[Any] = [None] * count
+
+    def reset(self) -> Any:
+        """Begin a new episode in every environment and return its observations."""
+        for k in range(self.count):
+            self._obs[k] = self._begin_episode(k)
+        return np.array(self._obs)
+
+    def step(self, actions: Array) -> Step:
+        """Step every environment; one whose episode ends begins the next at once, so that every row is valid."""
+        count = self.count
+        reward = np.empty(count, np.float32)
+        terminated, truncated = np.zeros(count, np.bool_), np.zeros(count, np.bool_)
+        final_obs: dict[int, Any] = {}
+        choices = actions.tolist() if actions.ndim == 1 else actions
+        for k, environment in enumerate(self._environments):
+            obs, reward[k], is_terminated, is_truncated, _ = environment.step(choices[k])
+            if is_terminated or is_truncated:
+                terminated[k] = is_terminated
+                truncated[k] = is_truncated and not is_terminated
+                if truncated[k]:
+                    final_obs[k] = obs
+                obs = self._begin_episode(k)
+            self._obs[k] = obs
+        return Step(np.array(self._obs), reward, terminated, truncated, np.ones(count, np.bool_), final_obs)
+
+    def _begin_episode(self, k: int) -> Any:
+        obs, _ = self._environments[k].reset(seed=self._seed_of(k, self._episode[k]))
+        self._episode[k] += 1
+        return obs
+
+    def close(self) -> None:
+        """Close every environment. Idempotent, as Gymnasium's `close` is."""
+        for environment in self._environments:
+            environment.close()
+
+
+class VectorEnvironments:
+    """A vector environment of Gymnasium's, native code for example, that resets by itself on the next step.
+
+    The step after an episode's end ignores the action and returns the next episode's first observation: its row
+    is not valid. Such environments take one seed for all of their episodes.
+
+    Raises:
+        ValueError: the vector environment resets otherwise than on the next step.
+    """
+
+    def __init__(self, vector: Any, seed: int) -> None:
+        mode = getattr(vector.metadata.get("autoreset_mode"), "value", vector.metadata.get("autoreset_mode"))
+        if mode != "NextStep":
+            raise ValueError(f"{vector} has autoreset mode {mode!r}; only 'NextStep' is supported")
+        self.count: int = vector.num_envs
+        self._vector = vector
+        self._seed: int | None = seed
+        self._ended = np.zeros(self.count, np.bool_)
+
+    def reset(self) -> Any:
+        """Begin a new episode in every environment and return its observations."""
+        obs, _ = self._vector.reset(seed=self._seed)
+        self._seed = None  # later resets go on with the same random numbers
+        self._ended = np.zeros(self.count, np.bool_)
+        return obs
+
+    def step(self, actions: Array) -> Step:
+        """Step every environment; those whose episode ended on the step before are reset instead."""
+        obs, reward, terminated, truncated, _ = self._vector.step(actions)
+        truncated = truncated & ~terminated
+        valid = ~self._ended
+        self._ended = terminated | truncated
+        final_obs = {int(k): obs[k].copy() for k in np.flatnonzero(truncated)}
+        return Step(obs, np.asarray(reward, np.float32), terminated, truncated, valid, final_obs)
+
+    def close(self) -> None:
+        """Close the vector environment. Idempotent."""
+        self._vector.close()
+
+
+def make_environments(env_id: str, count: int, seed_of: SeedOf, *, native: bool = False) -> Environments:
+    """Make `count` environments to be stepped together.
+
+    Args:
+        env_id: Gymnasium id.
+        count: how many.
+        seed_of: seeds of the episodes.
+        native: use the id's own vector environment, which pays from about 12 environments a process, rather than
+            a loop over single ones. Its episodes are seeded together.
+
+    Raises:
+        ValueError: there is no such environment, or it has no vector environment of its own.
+    """
+    if not native:
+        return SeededEnvironments(lambda: make_environment(env_id), count, seed_of)
+    import gymnasium
+
+    make_environment(env_id).close()  # an unknown id is told in the words of `make_environment`
+    if gymnasium.spec(env_id).vector_entry_point is None:
+        raise ValueError(f"{env_id} has no vector environment of its own; leave out native=True")
+    vector = gymnasium.make_vec(env_id, num_envs=count, vectorization_mode="vector_entry_point")
+    return VectorEnvironments(vector, seed_of(0, 0))

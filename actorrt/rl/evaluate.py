@@ -1,0 +1,75 @@
+"""Measures policies: whole episodes with the most likely actions, on seeds that no training sees."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from actorrt.rl.environment import EVALUATION_KEY, SeededEnvironments, episode_seed, make_environment
+from actorrt.rl.policy import Policy
+from actorrt.rl.spaces import Array
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """Returns of evaluation episodes.
+
+    Attributes:
+        returns: undiscounted return of each episode, float64.
+        policy_version: version of the policy's parameters.
+    """
+
+    returns: Array
+    policy_version: int = 0
+
+    @property
+    def mean(self) -> float:
+        return float(self.returns.mean())
+
+    @property
+    def std(self) -> float:
+        return float(self.returns.std())
+
+    def __repr__(self) -> str:
+        return f"Evaluation({self.mean:.1f} ± {self.std:.1f} over {len(self.returns)} episodes)"
+
+
+def evaluate(policy: Policy, env_id: str | None = None, episodes: int = 20, seed: int = 1) -> Evaluation:
+    """Play whole episodes with the policy's most likely actions.
+
+    The episodes run side by side, each with a seed of its own that follows from `seed` and its number.
+
+    Args:
+        policy: what acts.
+        env_id: Gymnasium id; the policy's own where left out.
+        episodes: how many, at least 1.
+        seed: 0 or larger; evaluations with the same seed play the same episodes.
+
+    Raises:
+        ValueError: there is no such environment, or `episodes` is less than 1.
+    """
+    if episodes < 1:
+        raise ValueError(f"an evaluation takes at least 1 episode: episodes={episodes}")
+    name = env_id or policy.spec.env_id
+    environments = SeededEnvironments(
+        lambda: make_environment(name), episodes, lambda k, episode: episode_seed(seed, EVALUATION_KEY, k, episode)
+    )
+    try:
+        return Evaluation(_first_returns(policy, environments), policy.version)
+    finally:
+        environments.close()
+
+
+def _first_returns(policy: Policy, environments: SeededEnvironments) -> Array:
+    """Return the return of each environment's first episode; those that ended play on unseen."""
+    total = np.zeros(environments.count)
+    running = np.ones(environments.count, np.bool_)
+    obs = environments.reset()
+    while running.any():
+        actions = policy.best_actions(policy.spec.observation.encode(obs))
+        step = environments.step(policy.spec.action.to_environment(actions))
+        total += np.where(running, step.reward, 0.0)
+        running &= ~(step.terminated | step.truncated)
+        obs = step.obs
+    return total

@@ -1,0 +1,211 @@
+"""Policies on NumPy: what acts in simulators, evaluators and users' own code, without torch.
+
+The parameters are one flat float32 vector; layers are views of it, in the layout of `parameter_shapes`, which the
+learner's network shares. A policy's file is in `policy_file`; learning is in the algorithms' update modules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from actorrt.rl.spaces import Array, Discrete, Space
+
+HIDDEN_GAIN = float(np.sqrt(2.0))
+ACTION_GAIN = 0.01  # nearly uniform at the start: Andrychowicz et al. 2021, "What matters in on-policy RL"
+
+
+@dataclass(frozen=True)
+class PolicySpec:
+    """What a policy is for and how large it is.
+
+    Attributes:
+        env_id: the environment it was made for, or "" where that has no id.
+        observation: what it sees.
+        action: what it chooses.
+        hidden: units of the two hidden layers of each of the two networks.
+    """
+
+    env_id: str
+    observation: Space
+    action: Space
+    hidden: tuple[int, int] = (64, 64)
+
+
+class Policy(Protocol):
+    """What simulators and evaluators ask of a policy."""
+
+    spec: PolicySpec
+    version: int
+
+    def init(self, seed: int) -> Array: ...
+
+    def set_parameters(self, parameters: Array, version: int) -> None: ...
+
+    def act(self, features: Array, rng: np.random.Generator) -> tuple[Array, Array, Array]: ...
+
+    def values(self, features: Array) -> Array: ...
+
+    def best_actions(self, features: Array) -> Array: ...
+
+
+def parameter_shapes(spec: PolicySpec) -> dict[str, tuple[int, ...]]:
+    """Return the layers' shapes in the order of the flat vector.
+
+    Hidden layers stack the two networks in their first axis: 0 chooses actions, 1 estimates values.
+    """
+    inputs, outputs = spec.observation.feature_count, spec.action.feature_count
+    first, second = spec.hidden
+    shapes: dict[str, tuple[int, ...]] = {
+        "hidden_1": (2, inputs, first),
+        "hidden_1_bias": (2, 1, first),
+        "hidden_2": (2, first, second),
+        "hidden_2_bias": (2, 1, second),
+        "action": (second, outputs),
+        "action_bias": (outputs,),
+        "value": (second, 1),
+        "value_bias": (1,),
+    }
+    if not isinstance(spec.action, Discrete):
+        shapes["log_std"] = (outputs,)
+    return shapes
+
+
+def parameter_views(spec: PolicySpec, flat: Array) -> dict[str, Array]:
+    """Return views of `flat` by layer.
+
+    Raises:
+        ValueError: the vector's length is not that of the layout.
+    """
+    shapes = parameter_shapes(spec)
+    expected = sum(int(np.prod(shape)) for shape in shapes.values())
+    if flat.shape != (expected,):
+        raise ValueError(f"parameters of shape {flat.shape} given, but {spec} takes ({expected},)")
+    views, start = {}, 0
+    for name, shape in shapes.items():
+        end = start + int(np.prod(shape))
+        views[name] = flat[start:end].reshape(shape)
+        start = end
+    return views
+
+
+class MlpPolicy:
+    """Two separate networks of two tanh layers, for actions and for values.
+
+    Discrete actions are categorical; continuous ones are Gaussian with one standard deviation per dimension that
+    does not depend on the state.
+    """
+
+    def __init__(self, spec: PolicySpec, parameters: Array | None = None, version: int = 0) -> None:
+        self.spec = spec
+        self.normaliser: Mapping[str, Array] = {}
+        shapes = parameter_shapes(spec)
+        if parameters is None:
+            parameters = np.zeros(sum(int(np.prod(shape)) for shape in shapes.values()), np.float32)
+        self.set_parameters(parameters, version)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"spec": self.spec, "parameters": self.parameters, "version": self.version}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state)  # type: ignore[misc]  # layers are views, which only the constructor ties to the vector
+
+    def init(self, seed: int) -> Array:
+        """Draw orthogonal weights and return the flat vector, which the policy then uses."""
+        rng = np.random.default_rng(seed)
+        flat = np.zeros(self.parameters.shape, np.float32)
+        views = parameter_views(self.spec, flat)
+        for name in ("hidden_1", "hidden_2"):
+            for network in views[name]:
+                network[:] = HIDDEN_GAIN * _orthogonal(rng, network.shape)
+        views["action"][:] = ACTION_GAIN * _orthogonal(rng, views["action"].shape)
+        views["value"][:] = _orthogonal(rng, views["value"].shape)
+        self.set_parameters(flat, version=0)
+        return flat
+
+    def set_parameters(self, parameters: Array, version: int) -> None:
+        """Act with these parameters from now on; the vector is read, never written.
+
+        Raises:
+            ValueError: the vector's length is not that of the layout.
+        """
+        self._layers = parameter_views(self.spec, parameters)
+        self.parameters = parameters
+        self.version = version
+
+    def act(self, features: Array, rng: np.random.Generator) -> tuple[Array, Array, Array]:
+        """Sample actions for rows of features.
+
+        Returns:
+            Actions (int64 indices, or float32 rows before clipping), their log-probabilities, and the
+            observations' values, each with one entry a row.
+        """
+        chosen, valued = self._hidden(features)
+        layers = self._layers
+        outputs = chosen @ layers["action"] + layers["action_bias"]
+        value = (valued @ layers["value"])[:, 0] + layers["value_bias"]
+        if isinstance(self.spec.action, Discrete):
+            return *_sample_categorical(outputs, rng), value
+        return *_sample_gaussian(outputs, layers["log_std"], rng), value
+
+    def values(self, features: Array) -> Array:
+        """Return the values of rows of features, float32 of shape (batch,)."""
+        layers = self._layers
+        valued = self._hidden(features)[1]
+        value: Array = (valued @ layers["value"])[:, 0] + layers["value_bias"]
+        return value
+
+    def best_actions(self, features: Array) -> Array:
+        """Return the most likely actions for rows of features: indices, or rows before clipping."""
+        layers = self._layers
+        hidden = features
+        for name in ("hidden_1", "hidden_2"):
+            hidden = np.tanh(hidden @ layers[name][0] + layers[name + "_bias"][0])
+        outputs: Array = hidden @ layers["action"] + layers["action_bias"]
+        return outputs.argmax(axis=1) if isinstance(self.spec.action, Discrete) else outputs
+
+    def __call__(self, obs: Any) -> Any:
+        """Return the best action for one observation of the environment, in the environment's own form."""
+        features = self.spec.observation.encode(np.asarray(obs)[None])
+        action = self.spec.action.to_environment(self.best_actions(features))[0]
+        return int(action) if isinstance(self.spec.action, Discrete) else action
+
+    def _hidden(self, features: Array) -> Array:
+        layers = self._layers
+        first = np.tanh(features @ layers["hidden_1"] + layers["hidden_1_bias"])
+        hidden: Array = np.tanh(first @ layers["hidden_2"] + layers["hidden_2_bias"])
+        return hidden
+
+    def save(self, path: str) -> None:
+        """Write the policy to a file, replacing what was there; `load_policy` reads it."""
+        from actorrt.rl.policy_file import save_policy
+
+        save_policy(self, path)
+
+
+def _orthogonal(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    rows, columns = shape
+    gaussian = rng.standard_normal((max(rows, columns), min(rows, columns)))
+    q, r = np.linalg.qr(gaussian)
+    q = q * np.sign(np.diag(r))
+    return np.asarray(q.T if rows < columns else q, np.float32)
+
+
+def _sample_categorical(logits: Array, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Sample by the Gumbel-max trick: one argmax for the whole batch, no cumulative sums."""
+    gumbel = rng.standard_exponential(logits.shape, np.float32)
+    np.log(gumbel, out=gumbel)
+    action = (logits - gumbel).argmax(axis=1)
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    normaliser = np.log(np.exp(shifted).sum(axis=1))
+    return action, shifted[np.arange(len(action)), action] - normaliser
+
+
+def _sample_gaussian(mean: Array, log_std: Array, rng: np.random.Generator) -> tuple[Array, Array]:
+    noise = rng.standard_normal(mean.shape, np.float32)
+    action = mean + np.exp(log_std) * noise
+    constant = np.float32(log_std.sum() + 0.5 * mean.shape[1] * np.log(2.0 * np.pi))
+    return action, -0.5 * np.square(noise).sum(axis=1) - constant

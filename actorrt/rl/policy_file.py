@@ -1,0 +1,66 @@
+"""Reads and writes policies as files: a zip of numpy arrays and a JSON header, nothing that runs when read."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+import numpy as np
+
+from actorrt.rl import spaces
+from actorrt.rl.policy import MlpPolicy, PolicySpec
+from actorrt.rl.spaces import Array
+
+FORMAT = "actorrt-policy-1"
+
+
+def save_policy(policy: MlpPolicy, path: str) -> None:
+    """Write a policy to `path`; whoever reads meanwhile sees the old file or the new one, whole."""
+    header = {
+        "format": FORMAT,
+        "architecture": "mlp-tanh",
+        "version": policy.version,
+        "env_id": policy.spec.env_id,
+        "observation": policy.spec.observation.to_data(),
+        "action": policy.spec.action.to_data(),
+        "hidden": list(policy.spec.hidden),
+    }
+    arrays: dict[str, Any] = {"header": np.frombuffer(json.dumps(header).encode(), np.uint8)}
+    arrays["parameters"] = policy.parameters
+    arrays |= {f"normaliser/{name}": array for name, array in policy.normaliser.items()}
+    partial = f"{path}.partial"
+    with open(partial, "wb") as file:
+        np.savez(file, **arrays)
+    os.replace(partial, path)
+
+
+def load_policy(path: str) -> MlpPolicy:
+    """Read a policy that `save` wrote.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is no policy, or one of a format unknown here.
+    """
+    header, arrays = _read(path)
+    if header.get("format") != FORMAT:
+        raise ValueError(f"{path} holds a policy of format {header.get('format')!r}; this version reads {FORMAT!r}")
+    spec = PolicySpec(
+        env_id=header["env_id"],
+        observation=spaces.from_data(header["observation"]),
+        action=spaces.from_data(header["action"]),
+        hidden=tuple(header["hidden"]),
+    )
+    policy = MlpPolicy(spec, arrays["parameters"], header["version"])
+    prefix = "normaliser/"
+    policy.normaliser = {name[len(prefix) :]: array for name, array in arrays.items() if name.startswith(prefix)}
+    return policy
+
+
+def _read(path: str) -> tuple[dict[str, Any], dict[str, Array]]:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        return json.loads(arrays["header"].tobytes()), arrays
+    except (ValueError, KeyError, EOFError, AttributeError) as error:
+        raise ValueError(f"{path} is not a policy's file: {error}") from error

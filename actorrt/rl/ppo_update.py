@@ -1,0 +1,130 @@
+"""One update of proximal policy optimisation (Schulman et al. 2017), in the paper's order.
+
+Advantages, then epochs over minibatches of the clipped objective. Importing this imports torch; settings are in
+`settings`. Nothing here talks to anybody: the learner calls it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from actorrt.rl.network import Network
+from actorrt.rl.optimiser import FlatAdam
+from actorrt.rl.policy import PolicySpec
+from actorrt.rl.returns import generalised_advantages, next_values
+from actorrt.rl.spaces import Array
+from actorrt.rl.trajectory import Fragment
+
+if TYPE_CHECKING:
+    from actorrt.rl.settings import PPOSettings, Schedule
+
+
+@dataclass(frozen=True)
+class Transitions:
+    """Rows to learn from, one a transition."""
+
+    obs: Tensor
+    action: Tensor
+    logp: Tensor
+    advantage: Tensor
+    target: Tensor
+
+    def __len__(self) -> int:
+        return len(self.obs)
+
+    def rows(self, index: Tensor) -> Transitions:
+        """Return the transitions of these indices."""
+        return Transitions(
+            self.obs[index], self.action[index], self.logp[index], self.advantage[index], self.target[index]
+        )
+
+
+def transitions(fragments: tuple[Fragment, ...], *, gamma: float, gae_lambda: float) -> Transitions:
+    """Compute advantages and value targets, and lay all valid transitions out in rows."""
+    columns: list[list[Array]] = [[], [], [], [], []]
+    for fragment in fragments:
+        value = fragment.value
+        following = next_values(
+            value, fragment.terminated, fragment.truncated, fragment.dense_final_value(), fragment.last_value
+        )
+        ended = fragment.terminated | fragment.truncated
+        advantage = generalised_advantages(fragment.reward, value, following, ended, gamma=gamma, gae_lambda=gae_lambda)
+        arrays = (fragment.obs, fragment.action, fragment.logp, advantage, advantage + value)
+        for column, array in zip(columns, arrays, strict=True):
+            column.append(array[fragment.valid])
+    obs, action, *scalars = (torch.from_numpy(np.concatenate(column)) for column in columns)
+    return Transitions(obs, action.view(len(obs), -1), *scalars)
+
+
+class PPOUpdate:
+    """Holds the network and its optimiser, and improves them one batch at a time."""
+
+    def __init__(self, settings: PPOSettings, spec: PolicySpec, parameters: Array, seed: int) -> None:
+        self.settings = settings
+        self.network = Network(spec, parameters)
+        self._optimiser = FlatAdam(self.network.flat, self.network.gradient, max_norm=settings.max_grad_norm)
+        self._rng = np.random.default_rng(seed)
+
+    def __call__(self, fragments: tuple[Fragment, ...], remaining: float) -> dict[str, float]:
+        """Improve the policy.
+
+        Args:
+            fragments: what to learn from; at least one transition.
+            remaining: share of the run that is still to come, 1 to 0; learning rate and clip range shrink with it.
+
+        Returns:
+            Measured on the batch after the update: `value_loss`, `entropy` (nats), `kl` (nats, from the policy
+            that acted) and `clip_fraction`.
+        """
+        settings = self.settings
+        rows = transitions(fragments, gamma=settings.gamma, gae_lambda=settings.gae_lambda)
+        learning_rate = _scheduled(settings.learning_rate, settings.learning_rate_schedule, remaining)
+        clip_range = _scheduled(settings.clip_range, settings.clip_schedule, remaining)
+        for _ in range(settings.epochs):
+            for minibatch in self._minibatches(rows):
+                self._loss(minibatch, clip_range).backward()  # type: ignore[no-untyped-call]
+                self._optimiser.step(learning_rate)
+        return self._measure(rows, clip_range)
+
+    def _minibatches(self, rows: Transitions) -> list[Transitions]:
+        count = max(1, round(len(rows) / self.settings.minibatch_size))
+        if count == 1:
+            return [rows]  # its order does not matter
+        order = torch.from_numpy(self._rng.permutation(len(rows)))
+        return [rows.rows(index) for index in order.tensor_split(count)]
+
+    def _loss(self, rows: Transitions, clip_range: float) -> Tensor:
+        settings = self.settings
+        outputs, value = self.network.forward(rows.obs)
+        advantage = rows.advantage
+        if settings.normalise_advantages and len(rows) > 1:
+            advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
+        ratio = torch.exp(self.network.log_probability(outputs, rows.action) - rows.logp)
+        clipped = ratio.clamp(1.0 - clip_range, 1.0 + clip_range)
+        policy_loss = -torch.min(ratio * advantage, clipped * advantage).mean()
+        value_loss = (rows.target - value).square().mean()
+        loss = policy_loss + settings.value_coefficient * value_loss
+        if settings.entropy_coefficient:
+            loss = loss - settings.entropy_coefficient * self.network.entropy(outputs)
+        return loss
+
+    @torch.no_grad()
+    def _measure(self, rows: Transitions, clip_range: float) -> dict[str, float]:
+        outputs, value = self.network.forward(rows.obs)
+        log_ratio = self.network.log_probability(outputs, rows.action) - rows.logp
+        ratio = log_ratio.exp()
+        return {
+            "value_loss": float((rows.target - value).square().mean()),
+            "entropy": float(self.network.entropy(outputs)),
+            "kl": float((ratio - 1.0 - log_ratio).mean()),
+            "clip_fraction": float(((ratio - 1.0).abs() > clip_range).float().mean()),
+        }
+
+
+def _scheduled(initial: float, schedule: Schedule, remaining: float) -> float:
+    return initial * remaining if schedule == "linear" else initial
