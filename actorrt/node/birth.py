@@ -121,14 +121,14 @@ def _entry(config: dict[str, Any]) -> Callable[[dict[str, Any]], None]:
 def _status_of(end: SystemExit) -> int:
     if end.code is None or isinstance(end.code, int):
         return end.code or 0
-    print(end.code, file=sys.stderr)
+    sys.stderr.write(f"{end.code}\n")
     return 1
 
 
 def _leave(status: int) -> NoReturn:
     try:
         logging.shutdown()
-        sys.stdout.flush()
-        sys.stderr.flush()
+        sys.stdout.close()
+        sys.stderr.close()
     finally:
         os._exit(status & 0xFF)

@@ -38,6 +38,14 @@ class Orphans:
             if pid not in spared_pids:
                 self._end(pid, None)
 
+    def reap_strays(self, spared_pids: Collection[int]) -> None:
+        """Reap ended children that nobody waits for: those of user code that had left its worker's session.
+
+        Stops at the first that is in `spared_pids`, whose own watch is about to reap it.
+        """
+        while (pid := _some_zombie()) is not None and pid not in spared_pids and pid not in self._pidfds:
+            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG)
+
     def _end(self, pid: int, session_id: int | None) -> None:
         if pid in self._pidfds:
             return
@@ -75,6 +83,14 @@ class Orphans:
         """Stop waiting for those that have not ended. Idempotent."""
         for pid in list(self._pidfds):
             self._forget(pid)
+
+
+def _some_zombie() -> int | None:
+    try:
+        status = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return None
+    return None if status is None else status.si_pid
 
 
 def session_members(session_id: int) -> list[int]:

@@ -78,7 +78,8 @@ class ProcessExit:
     Attributes:
         pid: its process id, free for reuse by now.
         exit_status: the status it exited with, or None if a signal ended it.
-        signal: the number of the signal that ended it, or None if it exited.
+        signal: the number of the signal that ended it, or None if it exited. Both are None when somebody else
+            reaped it.
         was_killed_by_us: whether we had sent it a signal that ends processes.
         is_oom_suspected: it was killed with SIGKILL, not by us, while the kernel killed for want of memory.
     """
@@ -137,11 +138,15 @@ class ProcessWatch:
     def _ended(self) -> None:
         assert self._pidfd is not None
         kill_group(self.pid)
-        status = os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED | os.WNOHANG)
-        if status is None:  # woken for nothing
+        try:
+            status = os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED | os.WNOHANG)
+        except ChildProcessError:  # somebody else reaped it: that it ended is all that can be known
+            self.close()
+            self._on_exit(ProcessExit(self.pid, was_killed_by_us=self._was_killed))
             return
-        self.close()
-        self._on_exit(self._describe(status))
+        if status is not None:
+            self.close()
+            self._on_exit(self._describe(status))
 
     def _describe(self, status: os.waitid_result) -> ProcessExit:
         if status.si_code == os.CLD_EXITED:

@@ -13,31 +13,18 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-import os
-import subprocess
-import sys
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
-import actorrt.node
 from actorrt.config import FORK_TIMEOUT_S, FORKS_IN_FLIGHT, PROCESS_END_TIMEOUT_S
 from actorrt.errors import ActorStartError, RuntimeStateError
 from actorrt.node import channel, zygote
 from actorrt.node.orphans import Orphans
 from actorrt.node.processes import ProcessExit, ProcessWatch, watch_exit
+from actorrt.node.zygote_process import ZygoteProcess
 
 log = logging.getLogger(__name__)
-
-_PACKAGE_ROOT: Final = str(Path(actorrt.node.__file__).parents[2])
-# Not `-m`: workers would find the zygote's names in `__main__`. The package's directory comes last in the path, so
-# that nothing beside it hides a module; `-P` keeps the current directory out.
-_BOOT: Final = (
-    "import sys; sys.path.append(sys.argv[3]);"
-    " from actorrt.node.zygote import main; main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[4:])"
-)
 
 
 class WorkerProcess(Protocol):
@@ -89,12 +76,14 @@ class Spawner:
     def __init__(self, loop: asyncio.AbstractEventLoop, *, preload: Sequence[str] = zygote.PRELOAD) -> None:
         self._loop = loop
         self._preload = tuple(preload)
-        self._zygote: _ZygoteProcess | None = None
+        self._zygote: ZygoteProcess | None = None
+        self._former_zygotes: list[ZygoteProcess] = []  # ended, perhaps not reaped yet
         self._window = asyncio.Semaphore(FORKS_IN_FLIGHT)
         self._numbers = itertools.count()
         self._requests: dict[int, _Request] = {}
         self._abandoned: set[int] = set()
         self._watches: dict[int, ProcessWatch] = {}
+        self._unwatched_pids: set[int] = set()
         self._orphans = Orphans(loop)
         self._changed = asyncio.Event()
         self._is_closed = False
@@ -134,7 +123,8 @@ class Spawner:
                 async with asyncio.timeout(FORK_TIMEOUT_S):
                     return await request.answer
             except TimeoutError:
-                self._running_zygote().kill()  # stuck or stopped; its death is dealt with like any other
+                if self._zygote is not None:
+                    self._zygote.kill()  # stuck or stopped; its death is dealt with like any other
                 raise ActorStartError(f"the zygote gave no answer to a fork request in {FORK_TIMEOUT_S} s") from None
             finally:
                 self._withdraw(number)
@@ -150,11 +140,14 @@ class Spawner:
         if self._zygote is not None and not self._zygote.unsend(number):
             self._abandoned.add(number)
 
-    def _running_zygote(self) -> _ZygoteProcess:
+    def _running_zygote(self) -> ZygoteProcess:
         if self._is_closed:
             raise RuntimeStateError("the node is closing: no more workers are started")
         if self._zygote is None:
-            self._zygote = _ZygoteProcess(self._loop, self._preload, self._answered, self._zygote_ended)
+            try:
+                self._zygote = ZygoteProcess(self._loop, self._preload, self._answered, self._zygote_ended)
+            except OSError as error:
+                raise ActorStartError(f"the zygote can't be started: {error}") from error
             if self._watches:
                 self._zygote.send(channel.pack({"kind": "keep", "pids": list(self._watches)}))
         return self._zygote
@@ -166,6 +159,7 @@ class Spawner:
         is_forked = message["kind"] == "forked"
         if request is not None and not request.answer.done():
             if is_forked:
+                self._unwatched_pids.add(message["pid"])
                 request.answer.set_result(message["pid"])
             else:
                 request.answer.set_exception(ActorStartError(f"no worker could be forked: {message['message']}"))
@@ -175,43 +169,64 @@ class Spawner:
                 self.watch(message["pid"], lambda _: None).kill()
 
     def _zygote_ended(self, was_ready: bool) -> None:
+        assert self._zygote is not None
+        self._former_zygotes = [process for process in self._former_zygotes if not process.is_reaped]
+        self._former_zygotes.append(self._zygote)
         self._zygote = None
         self._abandoned.clear()
         if self._is_closed:
             return
-        log.warning(
-            "the zygote ended %s; starting another when needed", "unexpectedly" if was_ready else "before it was ready"
-        )
-        for number, request in list(self._requests.items()):
-            if was_ready and not request.was_resent:
-                request.was_resent = True
-                self._submit(number, request)
-            else:
-                self._fail(number, "the zygote ended before it forked the worker; its own output says why")
+        log.warning("the zygote ended %s", "and is started again" if was_ready else "before it was ready")
+        for number in list(self._requests):
+            self._resend_or_fail(number, was_ready)
         if was_ready:
-            self._running_zygote()
+            self._restart()
 
-    def _fail(self, number: int, why: str) -> None:
-        request = self._requests.pop(number)
+    def _resend_or_fail(self, number: int, was_ready: bool) -> None:
+        request = self._requests[number]
+        error = ActorStartError("the zygote ended before it forked the worker; its own output says why")
+        if was_ready and not request.was_resent:
+            request.was_resent = True
+            try:
+                self._submit(number, request)
+                return
+            except ActorStartError as reason:
+                error = reason
+        del self._requests[number]
         if not request.answer.done():
-            request.answer.set_exception(ActorStartError(f"no worker could be forked: {why}"))
+            request.answer.set_exception(error)
+
+    def _restart(self) -> None:
+        try:
+            self._running_zygote()
+        except ActorStartError as error:
+            log.error("%s; the next fork tries again", error)
 
     def watch(self, pid: int, on_exit: Callable[[ProcessExit], None]) -> ProcessWatch:
         """Call `on_exit` once, when the worker has ended, is reaped, and what it started was sent SIGKILL."""
 
-        def ended(exit: ProcessExit) -> None:
+        def ended(how: ProcessExit) -> None:
             self._worker_ended(pid)
-            on_exit(exit)
+            on_exit(how)
 
         self._watches[pid] = watch_exit(self._loop, pid, ended)
+        self._unwatched_pids.discard(pid)
         return self._watches[pid]
 
     def _worker_ended(self, pid: int) -> None:
         del self._watches[pid]
         self._changed.set()
         self._orphans.end_session(pid)
+        self._orphans.reap_strays(self._known_pids())
         if self._zygote is not None:
             self._zygote.send(channel.pack({"kind": "forget", "pid": pid}))
+
+    def _known_pids(self) -> set[int]:
+        zygote_pids = (process.pid for process in self._zygotes() if not process.is_reaped)
+        return {*self._watches, *self._unwatched_pids, *zygote_pids}
+
+    def _zygotes(self) -> list[ZygoteProcess]:
+        return self._former_zygotes if self._zygote is None else [*self._former_zygotes, self._zygote]
 
     async def close(self) -> None:
         """End the zygote, every worker and everything they started, and reap them. Idempotent.
@@ -229,14 +244,18 @@ class Spawner:
             async with asyncio.timeout(PROCESS_END_TIMEOUT_S):
                 await self._end_processes()
         except TimeoutError:
-            log.error("processes left after SIGKILL: workers %s", sorted(self._watches))
+            log.error("left after SIGKILL, stuck in the kernel: %s", sorted(self._known_pids()))
         for watch in self._watches.values():
             watch.close()
+        for process in self._zygotes():
+            process.close()
         self._orphans.close()
 
     async def _end_processes(self) -> None:
         if self._zygote is not None:
-            await self._zygote.close()
+            self._zygote.kill()
+        for process in self._zygotes():
+            await process.wait_ended()  # and so no worker is being born any more
         for watch in self._watches.values():
             watch.kill()
         while self._watches:
@@ -244,106 +263,3 @@ class Spawner:
             await self._changed.wait()
         self._orphans.end_children(spared_pids=())
         await self._orphans.wait_idle()
-
-
-class _ZygoteProcess:
-    """One zygote: its process and our end of its channel."""
-
-    def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        preload: Sequence[str],
-        on_answer: Callable[[dict[str, Any]], None],
-        on_end: Callable[[bool], None],
-    ) -> None:
-        self._loop = loop
-        self._on_answer = on_answer
-        self._on_end = on_end
-        self._is_ready = False
-        self._unsent: deque[tuple[bytes, tuple[int, ...], int | None]] = deque()
-        self._end, theirs = channel.open_pair()
-        self._end.setblocking(False)
-        with theirs:
-            self._popen = _execute(theirs.fileno(), preload)
-        self.pid = self._popen.pid
-        self._reaped = asyncio.Event()
-        self._watch = watch_exit(loop, self.pid, self._process_ended)
-        loop.add_reader(self._end.fileno(), self._readable)
-
-    def kill(self) -> None:
-        """Send the zygote SIGKILL; `on_end` follows."""
-        self._watch.kill()
-
-    def send(self, packet: bytes, fds: tuple[int, ...] = (), number: int | None = None) -> None:
-        """Send now or, while the socket is full, later; in order."""
-        self._unsent.append((packet, fds, number))
-        if len(self._unsent) == 1:
-            self._flush()
-
-    def unsend(self, number: int) -> bool:
-        """Take back the request of that number; return whether it had not left yet."""
-        for entry in self._unsent:
-            if entry[2] == number:
-                self._unsent.remove(entry)
-                return True
-        return False
-
-    def _flush(self) -> None:
-        fd = self._end.fileno()
-        while self._unsent:
-            packet, fds, _ = self._unsent[0]
-            try:
-                channel.send(self._end, packet, fds)
-            except BlockingIOError:
-                self._loop.add_writer(fd, self._flush)
-                return
-            except ConnectionError:
-                break  # it is dead; the reader says so, and whoever waits is served by the next one
-            self._unsent.popleft()
-        self._unsent.clear()
-        self._loop.remove_writer(fd)
-
-    def _readable(self) -> None:
-        try:
-            received = channel.receive(self._end)
-        except BlockingIOError:
-            return
-        if received is None:
-            self._disconnect()
-            self._watch.kill()
-            self._on_end(self._is_ready)
-        elif received[0]["kind"] == "ready":
-            self._is_ready = True
-        else:
-            self._on_answer(received[0])
-
-    def _disconnect(self) -> None:
-        if self._end.fileno() >= 0:
-            self._loop.remove_reader(self._end.fileno())
-            self._loop.remove_writer(self._end.fileno())
-            self._end.close()
-
-    def _process_ended(self, exit: ProcessExit) -> None:
-        # An exit status for `Popen` to know: it must not wait for a process id that is free.
-        self._popen.returncode = exit.exit_status if exit.exit_status is not None else -(exit.signal or 0)
-        self._reaped.set()
-
-    async def close(self) -> None:
-        """Close the channel, by which the zygote kills the process groups it keeps and exits; reap it."""
-        self._disconnect()
-        await self._reaped.wait()
-
-
-def _execute(channel_fd: int, preload: Sequence[str]) -> subprocess.Popen[bytes]:
-    arguments = [str(channel_fd), str(os.getpid()), _PACKAGE_ROOT, *preload]
-    environment = {
-        **zygote.ENVIRONMENT,
-        **os.environ,
-        "JE_ARROW_MALLOC_CONF": zygote.ENVIRONMENT["JE_ARROW_MALLOC_CONF"],
-    }
-    return subprocess.Popen(
-        [sys.executable, "-P", "-c", _BOOT, *arguments],
-        pass_fds=(channel_fd,),
-        stdin=subprocess.DEVNULL,
-        env=environment,
-    )

@@ -47,7 +47,7 @@ ENVIRONMENT: Final = {
     # Arrow's jemalloc starts a thread when it is loaded, whichever allocator is in use.
     "JE_ARROW_MALLOC_CONF": "background_thread:false",
 }
-"""Defaults of the zygote's environment, which workers inherit; the user's own settings go before them, but for Arrow's."""
+"""Defaults of the zygote's environment, which workers inherit; the user's settings go first, but for Arrow's."""
 
 _PID: Final = struct.Struct("=q")
 

@@ -1,0 +1,98 @@
+"""Pure: repeated lines of output folded into one line and a count.
+
+Lines are alike when they differ in digits only, and so do the labels of who printed them: eight simulators that
+print the same warning print it once. One label speaks for those alike, the first: what it prints is folded only
+where it repeats itself exactly, so that an actor which counts its steps is heard. Nothing is lost: what was folded
+is told, with its last text, when the window ends.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from actorrt.config import FOLD_MAX_KEYS, FOLD_WINDOW_S
+
+_DIGITS: Final = re.compile(r"\d+(\.\d+)?")
+
+_Key = tuple[str, str, str]
+
+
+@dataclass(slots=True)
+class _Window:
+    started_at: float
+    voice: str
+    last_spoken: str
+    folded_count: int = 0
+    last_label: str = ""
+    last_text: str = ""
+
+
+class Folder:
+    """Decides which lines are shown to people, and as what.
+
+    Args:
+        window_s: seconds for which lines like one that was shown are folded.
+        max_keys: different lines remembered; beyond it the oldest window ends early.
+    """
+
+    def __init__(self, window_s: float = FOLD_WINDOW_S, max_keys: int = FOLD_MAX_KEYS) -> None:
+        self._window_s = window_s
+        self._max_keys = max_keys
+        self._windows: dict[_Key, _Window] = {}  # in the order of their starts
+
+    @property
+    def due_at(self) -> float | None:
+        """When the next window ends, or None while there is none."""
+        oldest = next(iter(self._windows.values()), None)
+        return None if oldest is None else oldest.started_at + self._window_s
+
+    def add(self, label: str, stream: str, line: str, now: float) -> list[str]:
+        """Return what to show for a line: what has ended by now, then the line itself unless it is folded."""
+        shown = self.flush(now)
+        key = (_without_digits(label), stream, _without_digits(line))
+        window = self._windows.get(key)
+        if window is None:
+            shown += self._make_room(now)
+            self._windows[key] = _Window(now, label, line)
+        elif label == window.voice and line != window.last_spoken:
+            window.last_spoken = line
+        else:
+            window.folded_count += 1
+            window.last_label, window.last_text = label, line
+            return shown
+        return [*shown, f"({label}) {line}"]
+
+    def _make_room(self, now: float) -> list[str]:
+        if len(self._windows) < self._max_keys:
+            return []
+        return self._end_oldest(now)
+
+    def flush(self, now: float) -> list[str]:
+        """Return what to show of the windows that have ended by `now`."""
+        shown = []
+        while (due_at := self.due_at) is not None and due_at <= now:
+            shown += self._end_oldest(now)
+        return shown
+
+    def close(self, now: float) -> list[str]:
+        """End every window, and return what to show of them."""
+        shown = []
+        while self._windows:
+            shown += self._end_oldest(now)
+        return shown
+
+    def _end_oldest(self, now: float) -> list[str]:
+        window = self._windows.pop(next(iter(self._windows)))
+        if window.folded_count == 0:
+            return []
+        line = f"({window.last_label}) {window.last_text}"
+        if window.folded_count == 1:
+            return [line]
+        elapsed_s = min(now - window.started_at, self._window_s)
+        return [f"{line} [repeated {window.folded_count}x in {elapsed_s:.0f} s]"]
+
+
+def _without_digits(text: str) -> str:
+    return _DIGITS.sub("0", text)
