@@ -1,0 +1,280 @@
+"""Supervision against an interpreter of the published rules, and against its own promises in every interleaving.
+
+The interpreter knows whole steps only: a child fails, all that follows has happened. It is written from "Supervision
+Principles" with lists, without the states that make the real one able to wait.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from actorrt.actors.childspec import ChildSpec, Strategy
+from actorrt.actors.instructions import Forget, GiveUp, Instruction, Ready, RetryAfter, Start, Stop, Stopped
+from actorrt.actors.options import RestartType
+from actorrt.actors.supervision import Supervision
+from actorrt.errors import RuntimeStateError
+from actorrt.reasons import KILLED, NORMAL, SHUTDOWN, ExitKind, ExitReason
+
+CRASHED = ExitReason(ExitKind.CRASHED, signal=9)
+REASONS = st.sampled_from([NORMAL, SHUTDOWN, KILLED, CRASHED])
+RESTARTS = st.lists(st.sampled_from(RestartType), min_size=1, max_size=5)
+PERIOD_S = 10.0
+
+
+@dataclass
+class Rules:
+    """OTP's rules, on whole steps."""
+
+    strategy: Strategy
+    max_restarts: int
+    specs: list[ChildSpec]
+    alive: set[str] = field(default_factory=set)
+    failures: list[float] = field(default_factory=list)
+    is_over: bool = False
+
+    def exited(self, id: str, reason: ExitReason, now: float) -> list[Instruction]:
+        spec = next(s for s in self.specs if s.id == id)
+        self.alive.discard(id)
+        normal = reason in (NORMAL, SHUTDOWN)
+        if spec.restart is RestartType.TEMPORARY:
+            self.specs.remove(spec)
+            return [Forget(id)]
+        if spec.restart is RestartType.TRANSIENT and normal:
+            return [Forget(id)]
+        self.failures = [now, *(t for t in self.failures if t >= now - PERIOD_S)]
+        if len(self.failures) > self.max_restarts:
+            return self.ended([id])
+        return self.restarted(spec)
+
+    def restarted(self, spec: ChildSpec) -> list[Instruction]:
+        place = self.specs.index(spec)
+        group = {
+            Strategy.ONE_FOR_ONE: [spec],
+            Strategy.ONE_FOR_ALL: list(self.specs),
+            Strategy.REST_FOR_ONE: self.specs[place:],
+        }[self.strategy]
+        done: list[Instruction] = []
+        for other in reversed(group):
+            if other.id in self.alive:
+                done.append(Stop(other.id))
+                if other.restart is RestartType.TEMPORARY:
+                    done.append(Forget(other.id))
+                    self.alive.discard(other.id)
+                    self.specs.remove(other)
+        again = [s.id for s in group if s in self.specs]
+        self.alive |= set(again)
+        return done + [Start(id) for id in again]
+
+    def ended(self, dead: list[str]) -> list[Instruction]:
+        done: list[Instruction] = [Forget(id) for id in dead]
+        for spec in reversed(self.specs):
+            if spec.id in self.alive:
+                done += [Stop(spec.id), Forget(spec.id)]
+        self.specs, self.alive, self.is_over = [], set(), True
+        return done
+
+
+class WholeSteps(RuleBasedStateMachine):
+    """Each step is carried out to its end at once; the record of it must be the interpreter's."""
+
+    @initialize(restarts=RESTARTS, strategy=st.sampled_from(Strategy), max_restarts=st.integers(0, 4))
+    def begin(self, restarts: list[RestartType], strategy: Strategy, max_restarts: int) -> None:
+        specs = [ChildSpec(f"c{i}", restart) for i, restart in enumerate(restarts)]
+        self.now = 0.0
+        self.count = len(specs)
+        self.rules = Rules(strategy, max_restarts, list(specs), {spec.id for spec in specs})
+        self.real = Supervision(lambda: 0.0, strategy=strategy, max_restarts=max_restarts, period_s=PERIOD_S)
+        done = self.carry_out(self.real.start_requested(specs))
+        assert done == [*(Start(spec.id) for spec in specs), Ready()]
+
+    def carry_out(self, instructions: list[Instruction]) -> list[Instruction]:
+        done: list[Instruction] = []
+        queue = list(instructions)
+        while queue:
+            instruction = queue.pop(0)
+            done.append(instruction)
+            match instruction:
+                case Start(id):
+                    queue += self.real.child_started(id, self.now)
+                case Stop(id):
+                    queue += self.real.child_exited(id, SHUTDOWN, self.now)
+        return done
+
+    @rule(passed_s=st.sampled_from([0.0, 1.0, 5.0, 10.0, 10.5]))
+    def time_passes(self, passed_s: float) -> None:
+        self.now += passed_s
+
+    @precondition(lambda self: self.rules.alive)
+    @rule(data=st.data(), reason=REASONS)
+    def a_child_exits(self, data: st.DataObject, reason: ExitReason) -> None:
+        id = data.draw(st.sampled_from(sorted(self.rules.alive)))
+        expected = self.rules.exited(id, reason, self.now)
+        done = self.carry_out(self.real.child_exited(id, reason, self.now, had_handled_message=True))
+        if self.rules.is_over:
+            assert isinstance(done[-1], GiveUp)
+            done = [i for i in done[:-1] if i in expected]  # those that had ended long before are forgotten with it
+        assert done == expected
+
+    @precondition(lambda self: not self.rules.is_over)
+    @rule(restart=st.sampled_from(RestartType))
+    def a_child_is_added(self, restart: RestartType) -> None:
+        spec = ChildSpec(f"c{self.count}", restart)
+        self.count += 1
+        self.rules.specs.append(spec)
+        self.rules.alive.add(spec.id)
+        assert self.carry_out(self.real.child_added(spec)) == [Start(spec.id)]
+
+    @precondition(lambda self: self.rules.alive)
+    @rule(data=st.data(), kill=st.booleans())
+    def a_child_is_stopped(self, data: st.DataObject, kill: bool) -> None:
+        id = data.draw(st.sampled_from(sorted(self.rules.alive)))
+        self.rules.alive.discard(id)
+        self.rules.specs = [spec for spec in self.rules.specs if spec.id != id]
+        assert self.carry_out(self.real.stop_child_requested(id, kill=kill)) == [Stop(id, kill), Forget(id)]
+
+    @invariant()
+    def the_same_children_are_left(self) -> None:
+        if hasattr(self, "rules"):
+            assert [child.id for child in self.real.children()] == [spec.id for spec in self.rules.specs]
+            running = {child.id for child in self.real.children() if child.state == "running"}
+            assert running == self.rules.alive
+
+
+class Interleavings(RuleBasedStateMachine):
+    """Instructions take their time, and anything may happen meanwhile; the shell's contract must hold."""
+
+    @initialize(restarts=RESTARTS, strategy=st.sampled_from(Strategy), max_restarts=st.integers(0, 6))
+    def begin(self, restarts: list[RestartType], strategy: Strategy, max_restarts: int) -> None:
+        specs = [ChildSpec(f"c{i}", restart) for i, restart in enumerate(restarts)]
+        self.real = Supervision(lambda: 0.5, strategy=strategy, max_restarts=max_restarts, period_s=PERIOD_S)
+        self.now = 0.0
+        self.count = len(specs)
+        self.starting: set[str] = set()
+        self.running: set[str] = set()
+        self.stopping: set[str] = set()
+        self.retries: list[str] = []
+        self.is_ending = self.is_over = False
+        self.take(self.real.start_requested(specs))
+
+    def take(self, instructions: list[Instruction]) -> None:
+        for instruction in instructions:
+            assert not self.is_over, "nothing follows the end"
+            match instruction:
+                case Start(id):
+                    assert id not in self.starting | self.running, "a child is started once until it ends"
+                    assert not self.is_ending
+                    self.starting.add(id)
+                case Stop(id, kill):
+                    assert id in self.starting | self.running, "only what lives is stopped"
+                    assert kill or id not in self.stopping, "a child is asked once"
+                    self.stopping.add(id)
+                case Forget(id):
+                    assert id not in self.starting | self.running, "only what has ended is forgotten"
+                case RetryAfter(id, delay_s):
+                    assert 0 < delay_s <= 10
+                    self.retries.append(id)
+                case GiveUp() | Stopped():
+                    assert not self.starting | self.running, "the end comes after every child's"
+                    assert self.real.children() == []
+                    self.is_over = True
+
+    def drop(self, id: str) -> None:
+        for ids in (self.starting, self.running, self.stopping):
+            ids.discard(id)
+
+    @rule(passed_s=st.floats(0, 6))
+    def time_passes(self, passed_s: float) -> None:
+        self.now += passed_s
+
+    @precondition(lambda self: self.starting)
+    @rule(data=st.data())
+    def a_start_succeeds(self, data: st.DataObject) -> None:
+        id = data.draw(st.sampled_from(sorted(self.starting)))
+        self.starting.discard(id)
+        self.running.add(id)
+        self.take(self.real.child_started(id, self.now))
+
+    @precondition(lambda self: self.starting)
+    @rule(data=st.data())
+    def a_start_fails(self, data: st.DataObject) -> None:
+        id = data.draw(st.sampled_from(sorted(self.starting)))
+        self.drop(id)
+        self.take(self.real.child_start_failed(id, CRASHED, self.now))
+
+    @precondition(lambda self: self.starting | self.running)
+    @rule(
+        data=st.data(), reason=REASONS, handled=st.booleans(), asked=st.booleans(), cause=st.sampled_from([None, "x"])
+    )
+    def a_child_exits(
+        self, data: st.DataObject, reason: ExitReason, handled: bool, asked: bool, cause: str | None
+    ) -> None:
+        id = data.draw(st.sampled_from(sorted(self.starting | self.running)))
+        self.drop(id)
+        self.take(
+            self.real.child_exited(
+                id, reason, self.now, had_handled_message=handled, is_administrative=asked, cause=cause
+            )
+        )
+
+    @precondition(lambda self: self.retries)
+    @rule(data=st.data())
+    def a_retry_is_due(self, data: st.DataObject) -> None:
+        id = data.draw(st.sampled_from(self.retries))
+        self.retries.remove(id)
+        self.take(self.real.retry_due(id))
+
+    @precondition(lambda self: self.real.children())
+    @rule(data=st.data(), kill=st.booleans())
+    def a_child_is_to_stop(self, data: st.DataObject, kill: bool) -> None:
+        id = data.draw(st.sampled_from([child.id for child in self.real.children()]))
+        self.take(self.real.stop_child_requested(id, kill=kill))
+
+    @precondition(lambda self: not self.is_ending and not self.is_over and self.real.children())
+    @rule(restart=st.sampled_from(RestartType))
+    def a_child_is_added(self, restart: RestartType) -> None:
+        spec = ChildSpec(f"c{self.count}", restart)
+        self.count += 1
+        try:
+            self.take(self.real.child_added(spec))
+        except RuntimeStateError:
+            self.is_ending = True  # it gave up, and waits for its children's ends
+
+    @rule()
+    def all_is_to_stop(self) -> None:
+        instructions = self.real.stop_requested()
+        self.is_ending = True
+        self.take(instructions)
+
+    def teardown(self) -> None:
+        """Whatever has happened, answering every instruction leads to rest; and a stop then to the end."""
+        if not hasattr(self, "real"):
+            return
+        self.settle()
+        assert self.is_over or all(c.state in ("running", "ended") for c in self.real.children())
+        self.take(self.real.stop_requested())
+        self.settle()
+        assert self.is_over
+
+    def settle(self) -> None:
+        while self.stopping or self.starting or self.retries:
+            if self.stopping:
+                id = min(self.stopping)
+                self.drop(id)
+                self.take(self.real.child_exited(id, SHUTDOWN, self.now))
+            elif self.starting:
+                id = min(self.starting)
+                self.starting.discard(id)
+                self.running.add(id)
+                self.take(self.real.child_started(id, self.now))
+            else:
+                self.take(self.real.retry_due(self.retries.pop()))
+
+
+TestWholeSteps = WholeSteps.TestCase
+TestWholeSteps.settings = settings(max_examples=150, stateful_step_count=25, deadline=None)
+TestInterleavings = Interleavings.TestCase
+TestInterleavings.settings = settings(max_examples=300, stateful_step_count=40, deadline=None)
