@@ -92,7 +92,7 @@ def test_terminated_wins_where_an_environment_says_both():
             obs, reward, *_ = super().step(action)
             return obs, reward, True, True, {}
 
-    fragment = collect(SeededEnvironments(lambda: Both(9, truncates=False), 1, lambda k, e: 0), 2).collect()
+    fragment = make_sampler(SeededEnvironments(lambda: Both(9, truncates=False), 1, lambda k, e: 0), 2).collect()
     assert fragment.terminated.all()
     assert not fragment.truncated.any()
 
