@@ -14,6 +14,8 @@ import signal as signals
 from collections.abc import Collection
 from pathlib import Path
 
+from actorrt.node.processes import kill_group
+
 
 class Orphans:
     """Kills and reaps adopted processes; the loop's thread owns it."""
@@ -83,6 +85,22 @@ class Orphans:
         """Stop waiting for those that have not ended. Idempotent."""
         for pid in list(self._pidfds):
             self._forget(pid)
+
+
+def kill_sessions(session_ids: Collection[int]) -> None:
+    """Send SIGKILL to every process of these sessions, whoever's children they are; nothing is reaped."""
+    for session_id in session_ids:
+        kill_group(session_id)
+    for pid in _all_pids():
+        if _session_of(pid) in session_ids:
+            _kill(pid)
+
+
+def _kill(pid: int) -> None:
+    try:
+        os.kill(pid, signals.SIGKILL)
+    except ProcessLookupError:
+        return  # ended since it was listed
 
 
 def _some_zombie() -> int | None:

@@ -173,12 +173,11 @@ def watch_exit(loop: asyncio.AbstractEventLoop, pid: int, on_exit: Callable[[Pro
 
 
 def kill_group(leader_pid: int) -> None:
-    """Send SIGKILL to the process group that `leader_pid` leads; without effect if it leads none.
+    """Send SIGKILL to the process group that `leader_pid` leads or led; without effect if there is none.
 
-    A worker that dies before it has made its group is still in ours: killing that would be suicide.
+    A worker that dies before it has made its group is in ours, and no group has its number.
     """
     try:
-        if os.getpgid(leader_pid) == leader_pid:
-            os.killpg(leader_pid, signals.SIGKILL)
+        os.killpg(leader_pid, signals.SIGKILL)
     except (ProcessLookupError, PermissionError):
-        return  # gone, or its members changed user: nothing that we may end
+        return  # empty, or its members changed user: nothing that we may end

@@ -122,12 +122,22 @@ class Spawner:
             try:
                 async with asyncio.timeout(FORK_TIMEOUT_S):
                     return await request.answer
+            except asyncio.CancelledError:
+                self._end_unclaimed(request)
+                raise
             except TimeoutError:
+                self._end_unclaimed(request)
                 if self._zygote is not None:
                     self._zygote.kill()  # stuck or stopped; its death is dealt with like any other
                 raise ActorStartError(f"the zygote gave no answer to a fork request in {FORK_TIMEOUT_S} s") from None
             finally:
                 self._withdraw(number)
+
+    def _end_unclaimed(self, request: _Request) -> None:
+        """End the worker of an answer that came in the same turn of the loop as the end of the wait for it."""
+        answer = request.answer
+        if answer.done() and not answer.cancelled() and answer.exception() is None:
+            self.watch(answer.result(), lambda _: None).kill()
 
     def _submit(self, number: int, request: _Request) -> None:
         process = self._running_zygote()

@@ -9,7 +9,7 @@ Invariants:
     * A request is answered by the zygote, and also by the worker itself. When the daemon reads the end of the
       channel, no process is left that could still answer, so what has no answer has no worker either.
     * The end of the channel means that the daemon is gone. The workers die of it (`PR_SET_PDEATHSIG`); what their
-      user code started does not, so the zygote kills the process groups it was told to keep.
+      user code started does not, so the zygote kills the sessions it knows.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final, NoReturn
 
 from actorrt.node import birth, channel
-from actorrt.node.processes import kill_group, set_process_name
+from actorrt.node.orphans import kill_sessions
+from actorrt.node.processes import set_process_name
 
 PRELOAD: Final = (
     "numpy",
@@ -63,34 +64,35 @@ class Zygote:
     def __init__(self, end: socket.socket, daemon_pid: int) -> None:
         self._end = end
         self._daemon_pid = daemon_pid
-        self._group_pids: set[int] = set()
+        self._session_ids: set[int] = set()
         self._pid_cell = mmap.mmap(-1, _PID.size)  # shared with the intermediate process, to learn the worker's id
 
     def serve(self) -> None:
-        """Fork on request; return when the daemon is gone, its workers' process groups killed."""
-        channel.send(self._end, channel.pack({"kind": "ready"}))
+        """Fork on request; return when the daemon is gone, its workers' sessions killed."""
+        self._send({"kind": "ready"})
         while (received := channel.receive(self._end)) is not None:
             message, fds = received
             self._handle(message, fds)
             channel.close_all(fds)
-        for pid in self._group_pids:
-            kill_group(pid)
+        kill_sessions(self._session_ids)
 
     def _handle(self, message: dict[str, Any], fds: Sequence[int]) -> None:
         match message["kind"]:
             case "fork":
                 self._answer(message["id"], self._fork(message, fds))
             case "keep":
-                self._group_pids.update(message["pids"])
+                self._session_ids.update(message["pids"])
             case "forget":
-                self._group_pids.discard(message["pid"])
+                self._session_ids.discard(message["pid"])
 
     def _answer(self, request_id: int, outcome: int | str) -> None:
         if isinstance(outcome, int):
-            self._group_pids.add(outcome)
-            message: dict[str, Any] = {"kind": "forked", "id": request_id, "pid": outcome}
+            self._session_ids.add(outcome)
+            self._send({"kind": "forked", "id": request_id, "pid": outcome})
         else:
-            message = {"kind": "refused", "id": request_id, "message": outcome}
+            self._send({"kind": "refused", "id": request_id, "message": outcome})
+
+    def _send(self, message: dict[str, Any]) -> None:
         try:
             channel.send(self._end, channel.pack(message))
         except ConnectionError:
