@@ -1,0 +1,55 @@
+# Sourced by the scripts: the checkout's virtual environment, and what is installed in it.
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+venv="$root/.venv"
+cd "$root" || exit 1
+
+say() { printf '%s\n' "$*" >&2; }
+
+fail() {
+    say "error: $*"
+    exit 1
+}
+
+# Prints the first Python of version 3.11 or later; $PYTHON goes before all others.
+find_python() {
+    local candidate
+    for candidate in ${PYTHON:+"$PYTHON"} python3 python3.11 python3.12 python3.13 python; do
+        if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then
+            command -v "$candidate"
+            return
+        fi
+    done
+    return 1
+}
+
+make_venv() {
+    local python
+    [ "$(uname -s)" = Linux ] || fail "actorrt runs on Linux, and this is $(uname -s)"
+    python=$(find_python) ||
+        fail "no Python 3.11 or later found ($(python3 --version 2>&1)); install one, or name it: PYTHON=/path/to/python3.11 $0"
+    say "making a virtual environment in .venv with $("$python" --version) ..."
+    if ! "$python" -m venv "$venv"; then
+        rm -rf "$venv"
+        fail "$python cannot make virtual environments; on Debian and Ubuntu: apt-get install python3-venv"
+    fi
+}
+
+# install EXTRAS: makes the environment hold actorrt with these extras and the pinned torch. Does nothing when it was
+# done already for the same requirements.
+install() {
+    local extras=$1 stamp key
+    "$venv/bin/python" -c '' 2>/dev/null || { rm -rf "$venv"; make_venv; }
+    stamp="$venv/.installed-$extras"
+    key=$(cat setup.cfg pyproject.toml scripts/torch-requirement.txt | sha256sum)
+    if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$key$root" ]; then
+        return
+    fi
+    say "installing actorrt[$extras] and torch into .venv (some minutes the first time) ..."
+    # compat: a plain path entry instead of an import hook, which every Python start in here would pay for
+    "$venv/bin/python" -m pip install --quiet --progress-bar off --disable-pip-version-check \
+        --config-settings editable_mode=compat --editable ".[$extras]" --requirement scripts/torch-requirement.txt ||
+        fail "the installation failed; what pip says above tells why, and $0 starts it again"
+    printf '%s' "$key$root" >"$stamp"
+    say "installed in ${SECONDS} s"
+}
