@@ -1,0 +1,168 @@
+"""The layers of the design, held by walking the imports; and what else is said of whole modules.
+
+Imports inside functions and those for type checking count too: a layer that names another knows it.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[2] / "actorrt"
+MODULES = {
+    ".".join(("actorrt", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__"): path
+    for path in sorted(PACKAGE.rglob("*.py"))
+}
+FOUNDATION = {"errors", "ids", "clock", "config", "reasons", "scopes", "completion"}
+MAY_IMPORT = {
+    "foundation": {"foundation"},
+    "transport": {"transport", "foundation"},
+    "store": {"store", "foundation"},
+    "actors": {"actors", "transport", "store", "foundation"},
+    "node": {"node", "actors", "transport", "store", "foundation"},
+    "testing": {"testing", "node", "actors", "transport", "store", "foundation"},
+    "cli": {"cli", "bench", "rl", "node", "actors", "transport", "store", "foundation", "api"},
+    "bench": {"bench", "node", "actors", "transport", "store", "foundation", "api"},
+    "rl": {"rl", "api"},
+    "tasks": {"tasks", "api"},
+    "api": {"node", "actors", "transport", "store", "foundation", "rl", "tasks"},
+}
+IMPURE = {
+    *("asyncio", "concurrent", "ctypes", "datetime", "fcntl", "glob", "io", "logging", "mmap", "multiprocessing"),
+    *("os", "pathlib", "random", "secrets", "select", "selectors", "shutil", "signal", "socket", "sqlite3"),
+    *("subprocess", "sys", "tempfile", "threading", "time", "uuid", "uvloop", "zmq"),
+}
+IMPURE_FOUNDATION = {"actorrt.clock", "actorrt.scopes", "actorrt.completion"}
+TASK_MAKERS = {"create_task", "ensure_future", "run_coroutine_threadsafe", "TaskGroup"}
+NEVER_UNPICKLES = ("actorrt.cli", "actorrt.node.daemon", "actorrt.node.spawner", "actorrt.store.server")
+
+
+@cache
+def tree(module: str) -> ast.Module:
+    return ast.parse(MODULES[module].read_text(), str(MODULES[module]))
+
+
+def layer(module: str) -> str:
+    """Name the layer of a module: its folder, or what the top-level module is."""
+    parts = module.split(".")
+    if len(parts) == 1:
+        return "api"
+    return "foundation" if parts[1] in FOUNDATION else parts[1]
+
+
+@cache
+def imports(module: str) -> tuple[tuple[str, int], ...]:
+    return tuple(_imports(module, ast.walk(tree(module))))
+
+
+def _imports(module: str, nodes: Iterator[ast.AST]) -> Iterator[tuple[str, int]]:
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module}:{node.lineno}: a relative import hides its layer"
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                yield whole if whole in MODULES else str(node.module), node.lineno
+
+
+def pure_modules() -> list[str]:
+    return [module for module in MODULES if (ast.get_docstring(tree(module)) or "").startswith("Pure:")]
+
+
+def test_modules_import_only_their_own_layer_and_those_below() -> None:
+    wrong = [
+        f"{module}:{line}: {layer(module)} imports {imported}, of layer {layer(imported)}"
+        for module in MODULES
+        for imported, line in imports(module)
+        if imported.split(".")[0] == "actorrt" and layer(imported) not in MAY_IMPORT[layer(module)]
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("package", ["rl", "tasks"])
+def test_what_is_built_on_actors_uses_only_public_names(package: str) -> None:
+    public = _public_names()
+    wrong = [
+        f"{module}:{node.lineno}: {alias.name} is not public"
+        for module in MODULES
+        if layer(module) == package
+        for node in ast.walk(tree(module))
+        if isinstance(node, ast.ImportFrom) and node.module == "actorrt"
+        for alias in node.names
+        if alias.name not in public
+    ]
+    assert wrong == []
+
+
+def _public_names() -> set[str]:
+    """Read `__all__` off the package, without importing it."""
+    for node in tree("actorrt").body if "actorrt" in MODULES else ():
+        target = node.target if isinstance(node, ast.AnnAssign) else getattr(node, "targets", [None])[0]
+        if isinstance(target, ast.Name) and target.id == "__all__":
+            assert isinstance(node, ast.Assign | ast.AnnAssign)
+            assert node.value is not None
+            return set(ast.literal_eval(node.value))
+    return set()
+
+
+def test_supervision_and_options_are_declared_pure() -> None:
+    assert {"actorrt.actors.supervision", "actorrt.actors.options", "actorrt.actors.childspec"} <= set(pure_modules())
+
+
+@pytest.mark.parametrize("module", pure_modules())
+def test_pure_module_imports_no_clock_randomness_io_or_asyncio(module: str) -> None:
+    wrong = [
+        f"{module}:{line}: {imported}"
+        for imported, line in imports(module)
+        if imported.split(".")[0] in IMPURE or imported in IMPURE_FOUNDATION
+    ]
+    wrong += [
+        f"{module}:{node.lineno}: {node.value.id}.random"
+        for node in ast.walk(tree(module))
+        if isinstance(node, ast.Attribute) and node.attr == "random" and isinstance(node.value, ast.Name)
+        if node.value.id in ("np", "numpy")
+    ]
+    assert wrong == []
+
+
+def test_only_scopes_make_tasks() -> None:
+    wrong = [
+        f"{module}:{node.lineno}"
+        for module in MODULES
+        if module != "actorrt.scopes"
+        for node in ast.walk(tree(module))
+        if getattr(node, "attr", getattr(node, "id", None)) in TASK_MAKERS
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("module", NEVER_UNPICKLES)
+def test_what_serves_strangers_never_imports_pickle(module: str) -> None:
+    if module not in MODULES:
+        pytest.skip(f"there is no {module} yet")
+    assert [name for name, _ in imports(module) if name in ("pickle", "cloudpickle")] == []
+
+
+def test_every_module_says_what_it_is_responsible_for() -> None:
+    assert [module for module in MODULES if not ast.get_docstring(tree(module))] == []
+
+
+def test_no_function_is_longer_than_60_lines() -> None:
+    wrong = [
+        f"{module}:{node.lineno}: {node.name} has {node.end_lineno - node.lineno + 1}"
+        for module in MODULES
+        for node in ast.walk(tree(module))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        if node.end_lineno is not None and node.end_lineno - node.lineno >= 60
+    ]
+    assert wrong == []
+
+
+def test_no_module_is_longer_than_500_lines() -> None:
+    lengths = {module: len(path.read_text().splitlines()) for module, path in MODULES.items()}
+    assert {module: length for module, length in lengths.items() if length > 500} == {}
