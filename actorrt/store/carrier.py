@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from actorrt.store.client import StoreClient
+    from actorrt.store.ref import ObjectRef
 
 
 class Carrier:
@@ -27,19 +28,43 @@ class Carrier:
 
     Attributes:
         refs: every ref met so far, in order; while the carrier lives, they do.
+        tokens: what names the transits begun; `StoreClient.settle` ends those of a message that was lost.
     """
 
-    __slots__ = ("copies_count", "refs", "store", "system")
+    __slots__ = ("_departing", "copies_count", "refs", "store", "system", "tokens")
 
     def __init__(self, store: StoreClient | None = None, *, copies_count: int = 1, system: Any = None) -> None:
         self.store = store
         self.copies_count = copies_count
         self.system = system
         self.refs: list[Any] = []
+        self.tokens: list[bytes] = []
+        self._departing: list[tuple[ObjectRef[Any], bytes]] = []
 
     def add(self, ref: Any) -> None:
         """Note a ref that is being dumped or was loaded."""
         self.refs.append(ref)
+
+    def add_transit(self, ref: ObjectRef[Any], token: bytes) -> None:
+        """Note a transit that begins when the dump has succeeded."""
+        self._departing.append((ref, token))
+
+    def mark(self) -> tuple[int, int]:
+        """Return where this carrier stands, for `rewind`."""
+        return len(self.refs), len(self._departing)
+
+    def rewind(self, mark: tuple[int, int]) -> None:
+        """Forget what was noted since `mark`: the dump is done again, or failed."""
+        refs_count, departing_count = mark
+        del self.refs[refs_count:]
+        del self._departing[departing_count:]
+
+    def depart(self) -> None:
+        """Begin the transits noted: from here on the message may leave."""
+        for ref, token in self._departing:
+            ref.begin_transit(token, self.copies_count)
+            self.tokens.append(token)
+        self._departing.clear()
 
 
 class _Current(threading.local):

@@ -59,7 +59,7 @@ def dumps(
         to be copied or sent before the sender may change them.
 
     Raises:
-        SerializationError: with the path of what can't be sent; the carrier then holds no refs of this value.
+        SerializationError: with the path of what can't be sent; the carrier is as it was.
     """
     if carrier is None:
         return _dump(value, root)
@@ -70,14 +70,17 @@ def dumps(
 def _dump(value: Any, root: str | tuple[str, ...]) -> tuple[bytes, list[memoryview]]:
     buffers: list[pickle.PickleBuffer] = []
     carrier = current_carrier()
-    refs_before_count = len(carrier.refs) if carrier is not None else 0
+    mark = carrier.mark() if carrier is not None else None
     try:
-        data = _pickle(value, buffers, carrier, refs_before_count)
+        data = _pickle(value, buffers, carrier, mark)
     # The value's own __reduce__ and __getstate__ ran: they may raise anything.
     except Exception as error:
         message = find_culprit(value, root, error, _why_not_picklable)
-        _forget(carrier, refs_before_count)
+        if carrier is not None and mark is not None:
+            carrier.rewind(mark)
         raise SerializationError(message) from error
+    if carrier is not None:
+        carrier.depart()
     return _pack(data, buffers) if buffers else (data, [])
 
 
@@ -102,7 +105,9 @@ def _load(data: Buffer, buffers: Sequence[Buffer]) -> Any:
     return pickle.loads(pickled, buffers=unpacked)
 
 
-def _pickle(value: Any, buffers: list[pickle.PickleBuffer], carrier: Carrier | None, refs_before_count: int) -> bytes:
+def _pickle(
+    value: Any, buffers: list[pickle.PickleBuffer], carrier: Carrier | None, mark: tuple[int, int] | None
+) -> bytes:
     """Pickle by the C pickler; fall back to cloudpickle where the result would not load elsewhere."""
     if "torch" not in sys.modules:
         try:
@@ -112,7 +117,8 @@ def _pickle(value: Any, buffers: list[pickle.PickleBuffer], carrier: Carrier | N
         if _MAIN not in data and _COPIED_ARRAY not in data and not _names_by_value(data):
             return data
         buffers.clear()
-        _forget(carrier, refs_before_count)
+        if carrier is not None and mark is not None:
+            carrier.rewind(mark)
     file = io.BytesIO()
     _pickler_class()(file, buffers.append).dump(value)
     return file.getvalue()
@@ -126,16 +132,11 @@ def _names_by_value(data: bytes) -> bool:
     return any(module.encode() in data for module in cloudpickle.list_registry_pickle_by_value())
 
 
-def _forget(carrier: Carrier | None, refs_before_count: int) -> None:
-    if carrier is not None:
-        del carrier.refs[refs_before_count:]
-
-
 def _why_not_picklable(value: Any) -> BaseException | None:
     """Return why a value can't be pickled, or None where it can."""
     try:
         _pickler_class()(io.BytesIO(), lambda _: None).dump(value)
-    except Exception as error:  # noqa: BLE001  (the value's own code ran, as in a dump)
+    except Exception as error:  # the value's own code ran, as in a dump
         return error
     return None
 
@@ -150,13 +151,13 @@ def _aligned(offset: int) -> int:
 
 def _pack(data: bytes, buffers: list[pickle.PickleBuffer]) -> tuple[bytes, list[memoryview]]:
     """Put the small buffers behind the pickle; what is large stays apart."""
-    views = [buffer.raw() for buffer in buffers]
+    views: list[memoryview] = [buffer.raw() for buffer in buffers]
     large = [view for view in views if view.nbytes > INLINE_BUFFER_BYTES]
     if len(large) == len(views):
         return data, large
     lengths = [_OUT_OF_BAND if view.nbytes > INLINE_BUFFER_BYTES else view.nbytes for view in views]
     head = struct.pack(f"<B3xIQ{len(views)}Q", _PACKED, len(views), len(data), *lengths)
-    pieces = [head, data, *(view for view in views if view.nbytes <= INLINE_BUFFER_BYTES)]
+    pieces: list[Buffer] = [head, data, *(view for view in views if view.nbytes <= INLINE_BUFFER_BYTES)]
     return b"".join(_padded(pieces)), large
 
 
@@ -259,7 +260,7 @@ def _reduce_tensor(tensor: torch.Tensor) -> Any:
     if not is_plain or tensor.is_conj() or tensor.is_neg() or tensor.is_quantized:
         return NotImplemented
     data = tensor.contiguous().flatten().view(torch.uint8) if tensor.numel() else torch.empty(0, dtype=torch.uint8)
-    return _rebuild_tensor, (pickle.PickleBuffer(data.numpy()), tensor.dtype, tuple(tensor.shape))
+    return _rebuild_tensor, (pickle.PickleBuffer(data.numpy().data), tensor.dtype, tuple(tensor.shape))
 
 
 def _rebuild_tensor(data: Buffer, dtype: torch.dtype, shape: tuple[int, ...]) -> torch.Tensor:

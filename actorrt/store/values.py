@@ -1,11 +1,239 @@
 """The form of a value inside an object of the store, and the codec of messages.
 
+An object is a head (`_HEAD`, then msgpack), padded to the alignment, and after it the value's buffers, each at its
+own alignment, so that arrays are read where they lie:
+
+    bytes    the bytes                                   array    shape, dtype and order in the head; the raw elements
+    arrow    an IPC stream                               pickle   the pickle, then its out-of-band buffers
+
 `dumps` and `loads` serve messages; their work is in `pickling`.
 """
 
 from __future__ import annotations
 
-from actorrt.store.carrier import Carrier, carrying, current_carrier
-from actorrt.store.pickling import dumps, loads
+import struct
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any, Final
 
-__all__ = ["Carrier", "carrying", "current_carrier", "dumps", "loads"]
+import msgpack
+import numpy as np
+
+from actorrt.store.arena import align
+from actorrt.store.carrier import Carrier, carrying, current_carrier
+from actorrt.store.pickling import Buffer, dumps, loads
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = [
+    "Carrier",
+    "Encoded",
+    "array_head",
+    "carrying",
+    "current_carrier",
+    "decode",
+    "dumps",
+    "encode",
+    "encode_pickled",
+    "loads",
+]
+
+_MAGIC: Final = b"AO"
+_VERSION: Final = 1
+_HEAD: Final = struct.Struct("<2sBBI")
+_PLAIN_KINDS: Final = "?biufcmM"
+
+
+class Kind(IntEnum):
+    """How the bytes of an object are to be read."""
+
+    BYTES = 1
+    ARRAY = 2
+    ARROW = 3
+    PICKLE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A value, ready to be written into an object.
+
+    Attributes:
+        length_bytes: the object's length.
+    """
+
+    length_bytes: int
+    _head: bytes
+    _writers: tuple[tuple[int, int, Callable[[memoryview], None]], ...]
+
+    def write(self, target: memoryview) -> None:
+        """Write the object; large buffers are copied without the interpreter lock."""
+        target[: len(self._head)] = self._head
+        for offset, length, write in self._writers:
+            write(target[offset : offset + length])
+
+
+def encode(value: Any, carrier: Carrier) -> Encoded:
+    """Return the object form of a value; it refers to the value's memory, which must stay as it is until written.
+
+    Raises:
+        SerializationError: the value can't be stored; names the path of what is in the way.
+    """
+    if type(value) is np.ndarray and _is_plain(value.dtype):
+        return _encode_array(value)
+    if type(value) in (bytes, bytearray):
+        return _assemble(Kind.BYTES, [type(value).__name__], [(len(value), _copier(value))])
+    if type(value).__module__.startswith("pyarrow."):
+        encoded = _encode_arrow(value)
+        if encoded is not None:
+            return encoded
+    return encode_pickled(*dumps(value, carrier))
+
+
+def encode_pickled(data: Buffer, buffers: Sequence[Buffer]) -> Encoded:
+    """Return the object form of what `dumps` made."""
+    parts = [memoryview(part) for part in (data, *buffers)]
+    return _assemble(Kind.PICKLE, [part.nbytes for part in parts], [(part.nbytes, _copier(part)) for part in parts])
+
+
+def decode(view: memoryview, carrier: Carrier) -> Any:
+    """Read a value from an object.
+
+    Args:
+        view: the object's bytes, read-only. Arrays refer to it for as long as they live.
+        carrier: rebuilds the refs inside.
+
+    Raises:
+        ValueError: the bytes are no object.
+        Whatever rebuilding a pickled value's classes raises.
+    """
+    magic, version, kind, head_bytes = _HEAD.unpack_from(view)
+    if magic != _MAGIC or version != _VERSION:
+        raise ValueError(f"the bytes begin with {bytes(view[:4])!r}: this is no object of version {_VERSION}")
+    head = msgpack.unpackb(view[_HEAD.size : _HEAD.size + head_bytes])
+    body_offset = align(_HEAD.size + head_bytes)
+    match kind:
+        case Kind.ARRAY:
+            return _decode_array(head, view, body_offset)
+        case Kind.BYTES:
+            return (bytes if head[0] == "bytes" else bytearray)(view[body_offset : body_offset + head[1]])
+        case Kind.ARROW:
+            return _decode_arrow(head, view[body_offset:])
+    return _decode_pickled(head, view, body_offset, carrier)
+
+
+def _assemble(kind: Kind, head: list[Any], parts: list[tuple[int, Callable[[memoryview], None]]]) -> Encoded:
+    if kind is Kind.BYTES:
+        head = [*head, parts[0][0]]
+    packed = msgpack.packb(head)
+    offset = align(_HEAD.size + len(packed))
+    writers = []
+    for length, write in parts:
+        writers.append((offset, length, write))
+        offset += align(length)
+    return Encoded(offset, _HEAD.pack(_MAGIC, _VERSION, kind, len(packed)) + packed, tuple(writers))
+
+
+def _copier(source: Buffer) -> Callable[[memoryview], None]:
+    def copy(target: memoryview) -> None:
+        if len(target):
+            # numpy copies without the interpreter lock; assigning to a slice of a memoryview holds it.
+            np.copyto(np.frombuffer(target, np.uint8), np.frombuffer(source, np.uint8))
+
+    return copy
+
+
+def _decode_pickled(lengths: list[int], view: memoryview, offset: int, carrier: Carrier) -> Any:
+    parts = []
+    for length in lengths:
+        parts.append(view[offset : offset + length])
+        offset += align(length)
+    return loads(parts[0], parts[1:], carrier)
+
+
+# numpy
+
+
+def _is_plain(dtype: np.dtype[Any]) -> bool:
+    """Whether `dtype.str` says all there is to say: no fields, objects, strings of numpy 2, or metadata."""
+    return dtype.kind in _PLAIN_KINDS and dtype.metadata is None
+
+
+def array_head(shape: tuple[int, ...], dtype: np.dtype[Any]) -> tuple[bytes, int, int]:
+    """Return the head of an object for a C-ordered array, the array's offset, and the object's length in bytes.
+
+    Raises:
+        TypeError: elements of this dtype can't be written in place.
+    """
+    if not _is_plain(dtype):
+        raise TypeError(f"arrays of dtype {dtype} can't be written in place: put() takes them")
+    length = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+    encoded = _assemble(Kind.ARRAY, [dtype.str, list(shape), "C"], [(length, lambda _: None)])
+    return encoded._head, encoded._writers[0][0], encoded.length_bytes
+
+
+def _encode_array(array: np.ndarray[Any, Any]) -> Encoded:
+    is_fortran = array.flags.f_contiguous and not array.flags.c_contiguous
+
+    def copy(target: memoryview) -> None:
+        into = np.ndarray(array.shape, array.dtype, target, order="F" if is_fortran else "C")
+        np.copyto(into, array)
+
+    head = [array.dtype.str, list(array.shape), "F" if is_fortran else "C"]
+    return _assemble(Kind.ARRAY, head, [(array.nbytes, copy)])
+
+
+def _decode_array(head: list[Any], view: memoryview, offset: int) -> np.ndarray[Any, Any]:
+    dtype, shape, order = head
+    return np.ndarray(tuple(shape), np.dtype(dtype), view, offset, order=order)
+
+
+# Arrow: everything goes as a stream of record batches and comes back as the type it was
+
+
+def _encode_arrow(value: Any) -> Encoded | None:
+    import pyarrow as pa
+
+    table: pa.Table | pa.RecordBatch
+    if isinstance(value, pa.Table | pa.RecordBatch):
+        table = value
+    elif isinstance(value, pa.ChunkedArray):
+        table = pa.table([value], names=["values"])
+    elif isinstance(value, pa.Array):
+        table = pa.record_batch([value], names=["values"])
+    else:
+        return None
+    length = _write_arrow(table, pa.MockOutputStream())
+    kind = next(cls.__name__ for cls in (pa.Table, pa.RecordBatch, pa.ChunkedArray, pa.Array) if isinstance(value, cls))
+    return _assemble(Kind.ARROW, [kind], [(length, lambda target: _fill_arrow(table, target))])
+
+
+def _write_arrow(table: pa.Table | pa.RecordBatch, sink: pa.NativeFile) -> int:
+    import pyarrow as pa
+
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write(table)
+    length: int = sink.size() if isinstance(sink, pa.MockOutputStream) else sink.tell()
+    return length
+
+
+def _fill_arrow(table: pa.Table | pa.RecordBatch, target: memoryview) -> None:
+    import pyarrow as pa
+
+    _write_arrow(table, pa.FixedSizeBufferWriter(pa.py_buffer(target)))
+
+
+def _decode_arrow(head: list[Any], body: memoryview) -> Any:
+    import pyarrow as pa
+
+    with pa.ipc.open_stream(pa.py_buffer(body)) as reader:
+        table = reader.read_all()
+    match head[0]:
+        case "Table":
+            return table
+        case "ChunkedArray":
+            return table.column(0)
+    batches = table.to_batches()
+    batch = batches[0] if batches else pa.RecordBatch.from_pylist([], schema=table.schema)
+    return batch if head[0] == "RecordBatch" else batch.column(0)

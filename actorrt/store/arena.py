@@ -1,0 +1,94 @@
+"""Pure: allocates ranges within one segment.
+
+Offsets and lengths are multiples of `ALIGNMENT_BYTES`. Best fit, lowest offset first among equals, so that what
+was used last and is warm is used again. Free neighbours are merged at once.
+
+Invariant: free and allocated ranges together tile the segment, and no two free ranges touch.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+
+from actorrt.config import ALIGNMENT_BYTES
+
+
+def align(length_bytes: int) -> int:
+    """Round a length up to whole units of the arena; nothing is shorter than one."""
+    return max(ALIGNMENT_BYTES, -(-length_bytes // ALIGNMENT_BYTES) * ALIGNMENT_BYTES)
+
+
+class Arena:
+    """The ranges of one segment.
+
+    Args:
+        size_bytes: the segment's length, a multiple of the alignment.
+    """
+
+    def __init__(self, size_bytes: int) -> None:
+        if size_bytes <= 0 or size_bytes % ALIGNMENT_BYTES:
+            raise ValueError(f"an arena's size must be a positive multiple of {ALIGNMENT_BYTES}, not {size_bytes}")
+        self.size_bytes = size_bytes
+        self._used: dict[int, int] = {}
+        self._free: dict[int, int] = {0: size_bytes}
+        self._free_offsets = [0]
+        self._used_bytes = 0
+
+    @property
+    def used_bytes(self) -> int:
+        """Bytes allocated, rounding included."""
+        return self._used_bytes
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is allocated."""
+        return not self._used
+
+    def ranges(self) -> list[tuple[int, int]]:
+        """Return what is allocated, as (offset, length) in order of offset."""
+        return sorted(self._used.items())
+
+    def best_fit(self, length_bytes: int) -> int | None:
+        """Return the length of the smallest free range that holds `length_bytes`, or None where none does."""
+        need = align(length_bytes)
+        return min((length for length in self._free.values() if length >= need), default=None)
+
+    def allocate(self, length_bytes: int) -> int | None:
+        """Take a range and return its offset, or None where no free range is long enough."""
+        need = align(length_bytes)
+        best = self.best_fit(need)
+        if best is None:
+            return None
+        offset = next(offset for offset in self._free_offsets if self._free[offset] == best)
+        self._remove_free(offset)
+        if best > need:
+            self._add_free(offset + need, best - need)
+        self._used[offset] = need
+        self._used_bytes += need
+        return offset
+
+    def free(self, offset: int) -> None:
+        """Give the range at `offset` back.
+
+        Raises:
+            KeyError: nothing is allocated there; the arena is as before.
+        """
+        length = self._used.pop(offset)
+        self._used_bytes -= length
+        index = bisect_left(self._free_offsets, offset)
+        after = offset + length
+        if after in self._free:
+            length += self._remove_free(after)
+        before = self._free_offsets[index - 1] if index else None
+        if before is not None and before + self._free[before] == offset:
+            length += self._remove_free(before)
+            offset = before
+        self._add_free(offset, length)
+
+    def _add_free(self, offset: int, length: int) -> None:
+        self._free[offset] = length
+        insort(self._free_offsets, offset)
+
+    def _remove_free(self, offset: int) -> int:
+        del self._free_offsets[bisect_left(self._free_offsets, offset)]
+        return self._free.pop(offset)

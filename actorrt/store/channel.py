@@ -1,0 +1,207 @@
+"""How a client speaks to its store: over sockets to the daemon.
+
+`Channel` is what a client needs; `SocketChannel` is the way between processes, and `local.LocalChannel` the one
+inside a process, where a blocking request to the loop that makes it would never be answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import select
+import socket
+import struct
+from array import array
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from actorrt.clock import Clock
+from actorrt.errors import ActorRtError, ObjectLostError, PeerUnreachableError
+from actorrt.ids import PeerId
+from actorrt.store.failures import decode
+from actorrt.store.protocol import MAX_MESSAGE_BYTES, VERSION, Op, ProtocolError, Role, Status, pack, unpack
+
+REQUEST_TIMEOUT_S: Final = 30.0
+_FD_BYTES: Final = array("i").itemsize
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The answer to a request. `fd` belongs to who gets it."""
+
+    status: Status
+    result: Any
+    retired: list[int]
+    fd: int | None = None
+
+
+class Channel(Protocol):
+    """One client's way to its store. `request` and `post` are for one thread at a time; the client has the lock."""
+
+    def request(self, op: Op, *arguments: Any) -> Reply:
+        """Ask and wait for the answer. Raises ObjectLostError where the store is gone."""
+
+    def post(self, op: Op, *arguments: Any) -> None:
+        """Say something that has no answer. Raises ObjectLostError where the store is gone."""
+
+    def listen(
+        self, loop: asyncio.AbstractEventLoop, on_event: Callable[[list[Any]], None], on_lost: Callable[[], None]
+    ) -> None:
+        """Have the store's events, and its end, told on the loop that is running."""
+
+    def wait(self, op: Op, *arguments: Any, timeout_s: float | None) -> list[Any] | None:
+        """Send one message on a connection of its own and wait, in this thread, for the first event; None: time out."""
+
+    def stop_listening(self) -> None:
+        """Tell no more events; on the loop that listens. Idempotent."""
+
+    def close(self) -> None:
+        """End the connection. Idempotent."""
+
+    def abandon_after_fork(self) -> None:
+        """In a forked child: let go of the parent's connection without a word to the store."""
+
+
+class SocketChannel:
+    """Speaks to the daemon over a Unix socket.
+
+    Args:
+        path: the daemon's store socket.
+        peer: who we are, in the HELLO.
+        clock: for the deadlines of blocking waits.
+
+    Raises:
+        PeerUnreachableError: nobody answers there.
+    """
+
+    def __init__(self, path: str, peer: PeerId, clock: Clock) -> None:
+        self._path = path
+        self._peer = peer
+        self._clock = clock
+        self._serial = 0
+        self._events: socket.socket | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._socket = self._connect(Role.REQUESTS)
+
+    def _connect(self, role: Role) -> socket.socket:
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            # Limits of the kernel rather than Python's own timeouts, which cost a poll for each packet.
+            limit = struct.pack("ll", int(REQUEST_TIMEOUT_S), 0)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+            sock.connect(self._path)
+            sock.send(pack((Op.HELLO, 1, VERSION, role, self._peer)))
+            _, status, result, _ = unpack(_packet(sock))
+        except (OSError, EOFError, ProtocolError) as error:
+            sock.close()
+            raise PeerUnreachableError(f"no object store answers at {self._path}: {error}") from error
+        if status != Status.DONE:
+            sock.close()
+            raise decode(result)
+        return sock
+
+    def request(self, op: Op, *arguments: Any) -> Reply:
+        self._serial += 1
+        serial = self._serial
+        self.post(op, *arguments, serial=serial)
+        try:
+            while True:
+                reply, answered = self._receive()
+                if answered == serial:
+                    return reply
+                # An earlier request's, whose thread was interrupted while it waited.
+                self._discard(reply)
+        except (OSError, EOFError, ProtocolError) as error:
+            raise _gone(error) from error
+
+    def post(self, op: Op, *arguments: Any, serial: int = 0) -> None:
+        try:
+            self._socket.send(pack((op, serial, *arguments)))
+        except OSError as error:
+            raise _gone(error) from error
+
+    def _receive(self) -> tuple[Reply, int]:
+        packet, ancillary, _, _ = self._socket.recvmsg(
+            MAX_MESSAGE_BYTES, socket.CMSG_SPACE(_FD_BYTES), socket.MSG_CMSG_CLOEXEC
+        )
+        if not packet:
+            raise EOFError("the connection ended")
+        fds = array("i")
+        for level, kind, data in ancillary:
+            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+                fds.frombytes(data[: len(data) - len(data) % _FD_BYTES])
+        serial, status, result, retired = unpack(packet)
+        return Reply(Status(status), result, retired, fds[0] if fds else None), serial
+
+    def _discard(self, reply: Reply) -> None:
+        if reply.fd is not None:
+            os.close(reply.fd)
+
+    def listen(
+        self, loop: asyncio.AbstractEventLoop, on_event: Callable[[list[Any]], None], on_lost: Callable[[], None]
+    ) -> None:
+        self._loop = loop
+        self._events = events = self._connect(Role.EVENTS)
+        loop.add_reader(events.fileno(), self._on_readable, on_event, on_lost)
+
+    def _on_readable(self, on_event: Callable[[list[Any]], None], on_lost: Callable[[], None]) -> None:
+        events = self._events
+        while events is not None and events is self._events:
+            try:
+                packet = events.recv(MAX_MESSAGE_BYTES, socket.MSG_DONTWAIT)
+                message = unpack(packet) if packet else None
+            except BlockingIOError:
+                return
+            except (OSError, ProtocolError):
+                message = None
+            if message is None:
+                self.stop_listening()
+                on_lost()
+                return
+            on_event(message)
+
+    def wait(self, op: Op, *arguments: Any, timeout_s: float | None) -> list[Any] | None:
+        deadline = None if timeout_s is None else self._clock.now() + timeout_s
+        with self._connect(Role.WAIT) as sock:
+            try:
+                sock.send(pack((op, 0, *arguments)))
+                while not select.select([sock], [], [], self._left_s(deadline))[0]:
+                    if deadline is not None and self._clock.now() >= deadline:
+                        return None
+                return unpack(_packet(sock))
+            except (OSError, EOFError, ProtocolError) as error:
+                raise _gone(error) from error
+
+    def _left_s(self, deadline: float | None) -> float | None:
+        return None if deadline is None else max(0.0, deadline - self._clock.now())
+
+    def stop_listening(self) -> None:
+        events, self._events = self._events, None
+        if events is not None:
+            if self._loop is not None and not self._loop.is_closed():
+                self._loop.remove_reader(events.fileno())
+            events.close()
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def abandon_after_fork(self) -> None:
+        """Close a forked child's copies, so that the parent's end is seen when the parent ends."""
+        with suppress(OSError):
+            self._socket.close()
+        if self._events is not None:
+            self._events.close()
+
+
+def _packet(sock: socket.socket) -> bytes:
+    packet = sock.recv(MAX_MESSAGE_BYTES)
+    if not packet:
+        raise EOFError("the connection ended")
+    return packet
+
+
+def _gone(error: BaseException) -> ActorRtError:
+    return ObjectLostError(f"the node's object store is gone: {error}")

@@ -1,0 +1,464 @@
+"""A process's side of the store: puts and gets, and the refs and views that hold objects.
+
+Thread-safe, and independent of any loop: requests go over a socket of the client's own and are answered by the
+daemon. Only waiting for objects that are still to be made needs a loop, given by `attach`.
+
+Holds and pins are given back in batches. `__del__` may run at any moment, also in the middle of a request, so it
+does no more than append to a queue.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+from weakref import WeakSet, WeakValueDictionary
+
+from actorrt.clock import Clock, MonotonicClock
+from actorrt.errors import ActorRtError, ObjectLostError, ObjectStoreFullError, RuntimeStateError
+from actorrt.ids import IdSource, ObjectId, PeerId, short
+from actorrt.store.buffer import AllocatedBuffer
+from actorrt.store.carrier import Carrier
+from actorrt.store.channel import Channel, SocketChannel
+from actorrt.store.failures import decode as decode_error
+from actorrt.store.failures import encode as encode_error
+from actorrt.store.protocol import MAX_BATCH_COUNT, Event, Op, Status
+from actorrt.store.ref import ObjectRef
+from actorrt.store.segments import Pin, SegmentMaps, pinned_view
+from actorrt.store.values import Encoded, decode, encode, encode_pickled
+
+_GIVE_BACK_COUNT: Final = 64
+
+
+class NotReadyError(RuntimeStateError):
+    """The object is not sealed yet: wait for its ref."""
+
+
+class StoreClient:
+    """One process's connection to its store.
+
+    Args:
+        channel: the way to the store.
+        peer: this process.
+        ids: makes object ids.
+        clock: for deadlines.
+
+    Attributes:
+        system: handed to every carrier this client makes, for refs that are not the store's.
+    """
+
+    def __init__(
+        self, channel: Channel, peer: PeerId, *, ids: IdSource | None = None, clock: Clock | None = None
+    ) -> None:
+        self.peer = peer
+        self.system: Any = None
+        self._channel = channel
+        self._ids = ids or IdSource()
+        self._clock = clock or MonotonicClock()
+        self._lock = threading.Lock()
+        self._maps = SegmentMaps()
+        self._refs: WeakValueDictionary[ObjectId, ObjectRef[Any]] = WeakValueDictionary()
+        self._refs_lock = threading.Lock()
+        self._watched: dict[ObjectId, ObjectRef[Any]] = {}
+        self._pinned: dict[ObjectId, ObjectRef[Any]] = {}
+        self._to_subscribe: list[ObjectId] = []
+        self._given_back: deque[tuple[bool, ObjectId]] = deque()
+        self._is_flush_due = False
+        self._tokens = itertools.count()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._unusable: str | None = None
+        _clients.add(self)
+
+    @classmethod
+    def connect(cls, path: str, peer: PeerId, *, clock: Clock | None = None) -> StoreClient:
+        """Connect to the daemon whose store socket is at `path`.
+
+        Raises:
+            PeerUnreachableError: nobody answers there.
+        """
+        clock = clock or MonotonicClock()
+        return cls(SocketChannel(path, peer, clock), peer, clock=clock)
+
+    def attach(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Let `loop`, which is running this, tell when objects are ready and when the store ends."""
+        self._check()
+        self._channel.listen(loop, self._on_event, self._on_lost)
+        self._loop = loop
+
+    @property
+    def is_attached(self) -> bool:
+        return self._loop is not None
+
+    def close(self) -> None:
+        """Give everything back; on the attached loop, if there is one. Refs left over fail. Idempotent."""
+        if self._unusable is None:
+            self._end("the object store client of this process is closed")
+
+    def _end(self, reason: str) -> None:
+        self._unusable = reason
+        self._loop = None
+        self._channel.stop_listening()
+        with self._lock:
+            self._channel.close()
+        self._maps.clear()
+        self._pinned.clear()
+        watched, self._watched = list(self._watched.values()), {}
+        for ref in watched:
+            ref.set_error(ObjectLostError(f"object {short(ref.id)} is lost: {reason}"))
+
+    def abandon_after_fork(self) -> None:
+        """Disable the copy of this client in a forked child; the parent's goes on undisturbed."""
+        self._unusable = (
+            "this process was forked from one that uses actorrt, whose object store it can't use: "
+            "start it as an actor, or with another start method"
+        )
+        self._lock = threading.Lock()
+        self._loop = None
+        self._channel.abandon_after_fork()
+
+    def _check(self) -> None:
+        if self._unusable is not None:
+            raise RuntimeStateError(self._unusable)
+
+    # Speaking to the store
+
+    def _request(self, op: Op, *arguments: Any) -> Any:
+        """Ask; map the segment that the answer brings. Raises what the store answers."""
+        self._check()
+        with self._lock:
+            self._flush()
+            reply = self._channel.request(op, *arguments)
+            self._maps.forget(reply.retired)
+            if reply.fd is not None:
+                self._maps.add(reply.result[0], reply.fd, writable=op is Op.CREATE)
+        if reply.status is Status.ERROR:
+            raise decode_error(reply.result)
+        if reply.status is Status.PENDING:
+            raise NotReadyError(f"object {short(arguments[0])} is not sealed yet")
+        return reply.result
+
+    def _post(self, op: Op, *arguments: Any) -> None:
+        self._check()
+        with self._lock:
+            self._flush()
+            self._channel.post(op, *arguments)
+
+    def _flush(self) -> None:
+        """Give back what is queued. The lock is held."""
+        while self._given_back:
+            released: list[ObjectId] = []
+            unpinned: list[ObjectId] = []
+            for _ in range(min(len(self._given_back), MAX_BATCH_COUNT)):
+                is_pin, object_id = self._given_back.popleft()
+                (unpinned if is_pin else released).append(object_id)
+            self._channel.post(Op.GIVE_BACK, released, unpinned)
+
+    def _give_back(self, object_id: ObjectId, *, is_pin: bool) -> None:
+        """Queue a hold or a pin; called by finalizers, so it takes no lock and makes no request."""
+        if self._unusable is not None:
+            return
+        self._given_back.append((is_pin, object_id))
+        loop = self._loop
+        if loop is not None and not self._is_flush_due and not loop.is_closed():
+            self._is_flush_due = True
+            loop.call_soon_threadsafe(self._flush_on_loop)
+
+    def _flush_on_loop(self) -> None:
+        self._is_flush_due = False
+        if self._unusable is None:
+            with self._lock:
+                self._flush()
+
+    def give_back_hold(self, object_id: ObjectId) -> None:
+        """Queue the end of a ref."""
+        self._give_back(object_id, is_pin=False)
+
+    # Putting
+
+    def put(self, value: Any, *, object_id: ObjectId | None = None, timeout_s: float | None = None) -> ObjectRef[Any]:
+        """Seal a value and return a ref to it.
+
+        Args:
+            value: numpy arrays, Arrow data and bytes are stored as they are; anything else is pickled.
+            object_id: the object that a `declare` promised; an object that is sealed already stays as it is.
+            timeout_s: seconds to wait for room; None does not wait.
+
+        Raises:
+            SerializationError: the value can't be stored; names the path of what is in the way.
+            ObjectStoreFullError: there was no room in time; names the largest holders.
+            ObjectLostError: the promised object was given up, or the store is gone.
+        """
+        carrier = Carrier(self, copies_count=0, system=self.system)
+        return self._put(encode(value, carrier), carrier, object_id, timeout_s)
+
+    async def put_async(
+        self, value: Any, *, object_id: ObjectId | None = None, timeout_s: float | None = None
+    ) -> ObjectRef[Any]:
+        """Seal a value; as `put`, but waits for room without blocking the loop."""
+        carrier = Carrier(self, copies_count=0, system=self.system)
+        encoded = encode(value, carrier)
+        try:
+            return self._put(encoded, carrier, object_id, None)
+        except ObjectStoreFullError:
+            if timeout_s is None:
+                raise
+        return await asyncio.get_running_loop().run_in_executor(None, self._put, encoded, carrier, object_id, timeout_s)
+
+    def put_parts(
+        self,
+        data: bytes,
+        buffers: Sequence[memoryview] = (),
+        *,
+        contained: Sequence[ObjectRef[Any]] = (),
+        object_id: ObjectId | None = None,
+        timeout_s: float | None = None,
+    ) -> ObjectRef[Any]:
+        """Seal what `values.dumps` made, under a carrier with `copies_count=0` that gathered `contained`."""
+        carrier = Carrier(self, copies_count=0)
+        carrier.refs.extend(contained)
+        return self._put(encode_pickled(data, buffers), carrier, object_id, timeout_s)
+
+    def _put(
+        self, encoded: Encoded, carrier: Carrier, object_id: ObjectId | None, timeout_s: float | None
+    ) -> ObjectRef[Any]:
+        object_id = self._ids.object() if object_id is None else object_id
+        target = self.create(object_id, encoded.length_bytes, timeout_s)
+        if target is None:
+            return self.ref(object_id)
+        try:
+            encoded.write(target)
+        except BaseException:
+            self._post(Op.ABORT, object_id)
+            raise
+        contained = [ref.id for ref in carrier.refs if isinstance(ref, ObjectRef)]
+        for start in range(0, len(contained), MAX_BATCH_COUNT):
+            self._post(Op.CONTAIN, object_id, contained[start : start + MAX_BATCH_COUNT])
+        return self.seal(object_id)
+
+    def create(self, object_id: ObjectId, length_bytes: int, timeout_s: float | None) -> memoryview | None:
+        """Begin an object and return its memory, to be written and sealed, or None where it is sealed already.
+
+        Raises:
+            ObjectStoreFullError: there was no room in time.
+            ObjectLostError: the promised object was given up.
+        """
+        deadline = None if timeout_s is None else self._clock.now() + timeout_s
+        while True:
+            try:
+                place = self._request(Op.CREATE, object_id, length_bytes)
+            except ObjectStoreFullError:
+                if not self._wait_for_room(length_bytes, deadline):
+                    raise
+            else:
+                return None if place is None else self._maps.view(*place, writable=True)
+
+    def _wait_for_room(self, length_bytes: int, deadline: float | None) -> bool:
+        """Wait until there may be room; False where there was none in time."""
+        left_s = 0.0 if deadline is None else deadline - self._clock.now()
+        if left_s <= 0:
+            return False
+        return self._channel.wait(Op.AWAIT_ROOM, length_bytes, timeout_s=left_s) is not None
+
+    def seal(self, object_id: ObjectId) -> ObjectRef[Any]:
+        """Finish an object that this process created; its ref takes over the hold that came with `create`."""
+        self._post(Op.SEAL, object_id)
+        ref = self._new_ref(object_id)
+        ref.set_value(None)
+        return ref
+
+    def abort(self, object_id: ObjectId) -> None:
+        """Give up an object that this process created."""
+        self._post(Op.ABORT, object_id)
+
+    def allocate(self, shape: int | tuple[int, ...], dtype: Any, *, timeout_s: float | None = None) -> AllocatedBuffer:
+        """Return a context manager with an array in shared memory, to be written in place and sealed.
+
+        Raises:
+            ObjectStoreFullError, TypeError: no room; elements that can't be written in place.
+        """
+        return AllocatedBuffer(self, self._ids.object(), shape, dtype, timeout_s)
+
+    # Promising
+
+    def declare(self, object_id: ObjectId | None = None) -> ObjectRef[Any]:
+        """Promise an object that some process will put; it is lost if this process ends before.
+
+        The promise ends with a `put` or `put_error` anywhere, or `fail`.
+        """
+        object_id = self._ids.object() if object_id is None else object_id
+        self._post(Op.DECLARE, object_id)
+        return self._new_ref(object_id)
+
+    def fail(self, object_id: ObjectId, error: BaseException) -> None:
+        """Say that an object will never be: whoever waits for it raises `error`. No effect on a sealed one."""
+        self._post(Op.FAIL, object_id, encode_error(error))
+
+    def put_error(self, object_id: ObjectId, error: bytes) -> None:
+        """Say that an object will never be, with what `failures.encode` made of the error."""
+        self._post(Op.FAIL, object_id, error)
+
+    # Holding
+
+    def ref(self, object_id: ObjectId, token: bytes | None = None) -> ObjectRef[Any]:
+        """Register this process as a holder of an object.
+
+        Args:
+            object_id: the object; one that the store does not know yet is expected while the token's sender lives.
+            token: what came with the ref in a message; the transit's hold ends.
+        """
+        with self._refs_lock:
+            known = self._refs.get(object_id)
+        if known is None:
+            self._post(Op.ACQUIRE, object_id, token)
+            return self._new_ref(object_id)
+        if token is not None:
+            self._post(Op.ARRIVE, object_id, token)
+        return known
+
+    def _new_ref(self, object_id: ObjectId) -> ObjectRef[Any]:
+        ref: ObjectRef[Any] = ObjectRef(self, object_id)
+        with self._refs_lock:
+            self._refs.setdefault(object_id, ref)
+        return ref
+
+    def new_token(self) -> bytes:
+        """Return a name for one transit."""
+        return self.peer + next(self._tokens).to_bytes(8, "little")
+
+    def begin_transit(self, ref: ObjectRef[Any], token: bytes, copies_count: int) -> None:
+        """Keep an object until `copies_count` receivers of a message have registered."""
+        self._post(Op.TRANSIT, ref.id, token, copies_count)
+
+    def settle(self, tokens: Sequence[bytes]) -> None:
+        """End transits whose messages are known to be lost; without effect on those that arrived."""
+        for start in range(0, len(tokens), MAX_BATCH_COUNT):
+            self._post(Op.SETTLE, list(tokens[start : start + MAX_BATCH_COUNT]))
+
+    def pin(self, ref: ObjectRef[Any]) -> None:
+        """Hold an object, mapped, until `free` or the end of this process, whatever becomes of its refs.
+
+        Raises:
+            NotReadyError, ObjectLostError, ObjectNotFoundError: the object is not there; it is not held.
+        """
+        self._memory(ref)
+        self._pinned[ref.id] = ref
+
+    def free(self, ref: ObjectRef[Any]) -> None:
+        """Withdraw an object from everybody; views of it stay valid, other gets raise ObjectNotFoundError."""
+        self._pinned.pop(ref.id, None)
+        self._post(Op.FREE, ref.id)
+
+    def stats(self) -> dict[str, int]:
+        """Return the counts of the node's store."""
+        counts: dict[str, int] = self._request(Op.STATS)
+        return counts
+
+    # Getting
+
+    def get(self, object_id: ObjectId) -> Any:
+        """Return the value of an object that is sealed.
+
+        Raises:
+            NotReadyError: it is not sealed yet.
+            ObjectLostError, ObjectNotFoundError: it can never be, or was freed.
+            The error that was put in its place.
+        """
+        return self.read(self.ref(object_id))
+
+    def read(self, ref: ObjectRef[Any]) -> Any:
+        """Return the value of a ref's object; as `get`."""
+        return decode(self._memory(ref), Carrier(self, copies_count=0, system=self.system))
+
+    def _memory(self, ref: ObjectRef[Any]) -> memoryview:
+        memory = ref.mapped()
+        if memory is not None:
+            return memory
+        place = self._request(Op.GET, ref.id)
+        view = self._maps.view(*place, writable=False)
+        object_id = ref.id
+        memory = pinned_view(view, Pin(lambda: self._give_back(object_id, is_pin=True)))
+        ref.keep(memory)
+        return memory
+
+    def look(self, ref: ObjectRef[Any]) -> None:
+        """Complete a ref whose object is sealed or lost already."""
+        try:
+            self._memory(ref)
+        except NotReadyError:
+            return
+        except ActorRtError as error:
+            self._check()
+            ref.set_error(error)
+        except Exception as error:  # put in the object's place by its maker, of any type
+            ref.set_error(error)
+        else:
+            ref.set_value(None)
+
+    # Waiting
+
+    def when_ready(self, object_id: ObjectId, callback: Callable[[ObjectRef[Any]], None]) -> None:
+        """Call `callback(ref)` once when an object is sealed or lost: at once, or on the attached loop."""
+        self.ref(object_id).add_callback(callback)
+
+    def watch(self, ref: ObjectRef[Any]) -> None:
+        """Have a ref completed by the store's events; it is held until then. Does nothing unattached."""
+        with self._refs_lock:
+            if self._loop is None or ref.id in self._watched:
+                return
+            self._watched[ref.id] = ref
+            self._to_subscribe.append(ref.id)
+            is_first = len(self._to_subscribe) == 1
+        if is_first:
+            self._loop.call_soon_threadsafe(self._subscribe)
+
+    def _subscribe(self) -> None:
+        with self._refs_lock:
+            waiting, self._to_subscribe = self._to_subscribe, []
+        for start in range(0, len(waiting), MAX_BATCH_COUNT):
+            if self._unusable is None:
+                self._post(Op.SUBSCRIBE, waiting[start : start + MAX_BATCH_COUNT])
+
+    def wait_apart(self, ref: ObjectRef[Any], timeout_s: float | None) -> None:
+        """Wait for a ref in this thread, on a connection of its own; for clients without a loop."""
+        self.look(ref)
+        if not ref.done():
+            event = self._channel.wait(Op.SUBSCRIBE, [ref.id], timeout_s=timeout_s)
+            if event is not None:
+                self.look(ref)
+
+    def _on_event(self, event: list[Any]) -> None:
+        match event:
+            case [Event.READY, object_ids]:
+                for object_id in object_ids:
+                    self._complete(object_id, None)
+            case [Event.FAILED, object_id, error]:
+                self._complete(object_id, decode_error(error))
+            case [Event.RETIRED, segment_ids]:
+                self._maps.forget(segment_ids)
+
+    def _complete(self, object_id: ObjectId, error: BaseException | None) -> None:
+        with self._refs_lock:
+            ref = self._watched.pop(object_id, None)
+        if ref is not None and error is not None:
+            ref.set_error(error)
+        elif ref is not None:
+            ref.set_value(None)
+
+    def _on_lost(self) -> None:
+        """The daemon ended: views stay readable, everything else is lost."""
+        self._end("the node's object store ended")
+
+
+_clients: WeakSet[StoreClient] = WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    for client in list(_clients):
+        client.abandon_after_fork()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -1,0 +1,162 @@
+"""Pure: decides which segment an object goes into, and when segments are made and given up.
+
+A connection writes into segments of its own as long as memory allows, because their pages are warm for it and a
+writer that goes wrong harms its own objects only. The bytes of all segments, those being made included, never
+exceed the capacity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from actorrt.config import MIB, SEGMENT_BYTES
+from actorrt.store.arena import Arena
+
+_PAGE_BYTES = 4096
+_MIN_SEGMENT_BYTES = 1 * MIB
+_SEGMENTS_WANTED_COUNT = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an object lies."""
+
+    segment_id: int
+    offset: int
+    length_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """Room that can be made: give up these segments, then make one of that size."""
+
+    segment_id: int
+    make_bytes: int
+    give_up: tuple[int, ...]
+
+
+@dataclass(slots=True)
+class _Segment:
+    segment_id: int
+    arena: Arena
+    owner: int | None
+    is_made: bool = field(default=False)
+
+
+class Pool:
+    """The segments of one store.
+
+    Args:
+        capacity_bytes: the bound on the bytes of all segments.
+    """
+
+    def __init__(self, capacity_bytes: int) -> None:
+        self.capacity_bytes = capacity_bytes // _PAGE_BYTES * _PAGE_BYTES
+        if self.capacity_bytes <= 0:
+            raise ValueError(f"a store needs at least a page of {_PAGE_BYTES} bytes, not {capacity_bytes}")
+        share = self.capacity_bytes // _SEGMENTS_WANTED_COUNT // _PAGE_BYTES * _PAGE_BYTES
+        self._segment_bytes = min(SEGMENT_BYTES, max(_MIN_SEGMENT_BYTES, share), self.capacity_bytes)
+        self._segments: dict[int, _Segment] = {}
+        self._last_segment_id = 0
+        self._reserved_bytes = 0
+
+    @property
+    def reserved_bytes(self) -> int:
+        """The bytes of all segments, those being made included."""
+        return self._reserved_bytes
+
+    @property
+    def used_bytes(self) -> int:
+        """The bytes that objects take up, rounding included."""
+        return sum(segment.arena.used_bytes for segment in self._segments.values())
+
+    @property
+    def segments_count(self) -> int:
+        return len(self._segments)
+
+    def allocate(self, length_bytes: int, owner: int) -> Place | Growth | None:
+        """Find room.
+
+        Returns:
+            The place, allocated; or the growth that is needed first, to be carried out with `begin` and `finish`
+            and followed by another `allocate`; or None where there is no room.
+        """
+        mine = (s for s in self._made() if s.owner == owner)
+        idle = (s for s in self._made() if s.owner is None)
+        return (
+            self._allocate_in(mine, length_bytes, owner)
+            or self._allocate_in(idle, length_bytes, owner)
+            or self._growth(length_bytes, ())
+            or self._allocate_in(self._made(), length_bytes, None)
+            or self._growth(length_bytes, [s for s in self._made() if s.arena.is_empty])
+        )
+
+    def _made(self) -> Iterator[_Segment]:
+        return (segment for segment in self._segments.values() if segment.is_made)
+
+    def _allocate_in(self, segments: Iterable[_Segment], length_bytes: int, owner: int | None) -> Place | None:
+        fits = [(fit, s.segment_id) for s in segments if (fit := s.arena.best_fit(length_bytes)) is not None]
+        if not fits:
+            return None
+        segment = self._segments[min(fits)[1]]
+        offset = segment.arena.allocate(length_bytes)
+        assert offset is not None, "best_fit found room"
+        if owner is not None:
+            segment.owner = owner
+        return Place(segment.segment_id, offset, length_bytes)
+
+    def _growth(self, length_bytes: int, candidates: Iterable[_Segment]) -> Growth | None:
+        """Plan a segment for the length, giving up as few empty segments as will do, the largest first."""
+        rounded = -(-max(1, length_bytes) // _PAGE_BYTES) * _PAGE_BYTES
+        room = self.capacity_bytes - self._reserved_bytes
+        give_up = []
+        for segment in sorted(candidates, key=lambda s: -s.arena.size_bytes):
+            if room >= rounded:
+                break
+            give_up.append(segment.segment_id)
+            room += segment.arena.size_bytes
+        if room < rounded:
+            return None
+        make_bytes = min(room, max(rounded, self._segment_bytes))
+        return Growth(self._last_segment_id + 1, make_bytes, tuple(give_up))
+
+    def has_room(self, length_bytes: int) -> bool:
+        """Whether `allocate` would find a place or a growth, for whichever owner."""
+        if any(s.arena.best_fit(length_bytes) is not None for s in self._made()):
+            return True
+        return self._growth(length_bytes, [s for s in self._made() if s.arena.is_empty]) is not None
+
+    def begin(self, growth: Growth, owner: int) -> None:
+        """Give up the growth's empty segments and count the new one's bytes."""
+        for segment_id in growth.give_up:
+            self._remove(segment_id)
+        self._last_segment_id = growth.segment_id
+        self._reserved_bytes += growth.make_bytes
+        self._segments[growth.segment_id] = _Segment(growth.segment_id, Arena(growth.make_bytes), owner)
+
+    def finish(self, segment_id: int, *, is_made: bool) -> None:
+        """Take the new segment into use, or forget it where it could not be made."""
+        if is_made:
+            self._segments[segment_id].is_made = True
+        else:
+            self._remove(segment_id)
+
+    def _remove(self, segment_id: int) -> None:
+        self._reserved_bytes -= self._segments.pop(segment_id).arena.size_bytes
+
+    def free(self, place: Place) -> None:
+        """Give an object's bytes back."""
+        self._segments[place.segment_id].arena.free(place.offset)
+
+    def disown(self, owner: int) -> list[int]:
+        """Let the segments of a connection that ended serve others; give up and return the idle ones beyond one."""
+        for segment in self._segments.values():
+            if segment.owner == owner:
+                segment.owner = None
+        idle = [s for s in self._made() if s.owner is None and s.arena.is_empty]
+        kept = next((s for s in idle if s.arena.size_bytes == self._segment_bytes), None)
+        given_up = [s.segment_id for s in idle if s is not kept]
+        for segment_id in given_up:
+            self._remove(segment_id)
+        return given_up

@@ -1,0 +1,102 @@
+"""Messages between store clients and the daemon: one msgpack array in each packet of a SOCK_SEQPACKET socket.
+
+From the client: `[op, serial, *arguments]`; serial 0 asks for no reply. To the client, on a request socket:
+`[serial, status, result, retired]`, with one descriptor beside it where the result names a segment that the
+connection has not got yet; on an events socket: `[event, ...]`. Both ends refuse what exceeds the caps.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Any, Final
+
+import msgpack
+
+VERSION: Final = 1
+MAX_MESSAGE_BYTES: Final = 64 * 1024
+MAX_BATCH_COUNT: Final = 1000
+
+
+class Op(IntEnum):
+    """What a client asks. All on the request socket, so that the order in which a process acts is kept."""
+
+    HELLO = 1  # version, role, peer
+    CREATE = 2  # object, bytes → segment, offset, bytes; or None: it exists already
+    CONTAIN = 3  # object, objects: what the object will hold; before SEAL
+    SEAL = 4  # object
+    ABORT = 5  # object
+    GET = 6  # object → segment, offset, bytes; pins it
+    DECLARE = 7  # object
+    FAIL = 8  # object, error
+    ACQUIRE = 9  # object, token or None
+    ARRIVE = 10  # object, token: a transit ended at a connection that holds the object already
+    GIVE_BACK = 11  # objects released, objects unpinned
+    TRANSIT = 12  # object, token, copies
+    SETTLE = 13  # tokens
+    FREE = 14  # object
+    SUBSCRIBE = 15  # objects → READY and FAILED events
+    AWAIT_ROOM = 16  # bytes → a ROOM event
+    STATS = 17
+
+
+class Status(IntEnum):
+    """How a request ended."""
+
+    DONE = 0
+    ERROR = 1  # result: an error's data
+    PENDING = 2  # GET of what is not sealed yet
+
+
+class Event(IntEnum):
+    """What the daemon says unasked, on an events socket."""
+
+    READY = 1  # objects
+    FAILED = 2  # object, error
+    ROOM = 3
+    RETIRED = 4  # segments
+
+
+class Role(IntEnum):
+    """What a connection is for."""
+
+    REQUESTS = 1  # a process's one connection for requests; what it holds belongs to it
+    EVENTS = 2  # hears what the process subscribed to
+    WAIT = 3  # one thread's, for one blocking wait
+
+
+class ProtocolError(Exception):
+    """The other end sent what the protocol does not allow; its connection is closed."""
+
+
+def pack(message: list[Any] | tuple[Any, ...]) -> bytes:
+    """Return the packet of a message.
+
+    Raises:
+        ValueError: it is longer than a packet may be.
+    """
+    packet: bytes = msgpack.packb(message)
+    if len(packet) > MAX_MESSAGE_BYTES:
+        raise ValueError(f"a store message of {len(packet)} bytes exceeds the {MAX_MESSAGE_BYTES} of a packet")
+    return packet
+
+
+def unpack(packet: bytes) -> list[Any]:
+    """Return the message of a packet.
+
+    Raises:
+        ProtocolError: it is not an array of msgpack within the caps.
+    """
+    try:
+        message = msgpack.unpackb(
+            packet,
+            max_array_len=2 * MAX_BATCH_COUNT,
+            max_map_len=64,
+            max_str_len=MAX_MESSAGE_BYTES,
+            max_bin_len=MAX_MESSAGE_BYTES,
+            max_ext_len=0,
+        )
+    except (ValueError, msgpack.UnpackException) as error:
+        raise ProtocolError(f"{len(packet)} bytes are no message: {error}") from error
+    if not isinstance(message, list) or len(message) < 1:
+        raise ProtocolError(f"a message is a list, not {type(message).__name__}")
+    return message

@@ -1,0 +1,137 @@
+"""`ObjectRef`: a hold on one object of the store, and the way to its value."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from actorrt.completion import Completion
+from actorrt.errors import RuntimeStateError
+from actorrt.ids import ObjectId, short
+from actorrt.store.carrier import current_carrier
+
+if TYPE_CHECKING:
+    from actorrt.store.client import StoreClient
+
+T = TypeVar("T")
+
+
+class ObjectRef(Completion[T]):
+    """Keeps one immutable object alive, and gives its value when it is there.
+
+    Awaitable on any loop, any number of times. It is done when the object is sealed or can never be. A ref may
+    travel in messages and inside objects; whoever receives it holds the object too. Dropping the last ref anywhere
+    lets the object go; views of its value keep their memory for as long as they live.
+    """
+
+    __slots__ = ("_client", "_memory", "id")
+
+    _subject: ClassVar[str] = "the object"
+
+    def __init__(self, client: StoreClient, object_id: ObjectId) -> None:
+        super().__init__()
+        self.id = object_id
+        self._client = client
+        self._memory: memoryview | None = None
+
+    def get(self, timeout_s: float | None = None) -> T:
+        """Return the value, waiting for it in plain code.
+
+        Large buffers of the value are read-only views on shared memory.
+
+        Args:
+            timeout_s: seconds to wait at the most; None waits until the object is sealed or lost.
+
+        Raises:
+            CallTimeoutError: the object was not sealed in time; the ref goes on holding it.
+            ObjectLostError: the object can never be.
+            ObjectNotFoundError: it was freed.
+            RuntimeStateError: this thread's loop does the runtime's work, so that blocking it would hang.
+            The error of the call that was to make the object.
+        """
+        self._look()
+        return self.result(timeout_s)
+
+    def done(self) -> bool:
+        """Whether the object is sealed, or known to be lost.
+
+        A ref that has just arrived says no until the store has told; asking makes it tell.
+        """
+        if not self._is_done:
+            self._client.watch(self)
+        return self._is_done
+
+    def add_callback(self, callback: Any) -> None:
+        """Call `callback(self)` once, when this is done: at once, in this thread, if it is already."""
+        super().add_callback(callback)
+        if not self._is_done:
+            self._client.watch(self)
+
+    def value(self) -> T:
+        """Return the value, or raise the error, of what is done. Each call rebuilds what is not an array."""
+        if self._error is not None:
+            raise self._error.with_traceback(None)
+        value: T = self._client.read(self)
+        return value
+
+    def __await__(self) -> Generator[Any, None, T]:
+        self._look()
+        if not self._is_done:
+            self._client.watch(self)
+            yield from super().__await__()
+        return self.value()
+
+    def _look(self) -> None:
+        """Find out whether the object is there already, which spares a wait in nearly every case."""
+        if not self._is_done:
+            self._client.look(self)
+
+    def _block(self, timeout_s: float | None) -> None:
+        if self._client.is_attached:
+            super()._block(timeout_s)
+        else:
+            self._client.wait_apart(self, timeout_s)
+
+    # What the client keeps with a ref
+
+    def mapped(self) -> memoryview | None:
+        """Return the object's bytes, where this process has them in view."""
+        return self._memory
+
+    def keep(self, memory: memoryview) -> None:
+        """Keep the object's bytes in view for as long as this ref lives."""
+        self._memory = memory
+
+    def begin_transit(self, token: bytes, copies_count: int) -> None:
+        """Keep the object while `copies_count` messages with this ref are under way."""
+        self._client.begin_transit(self, token, copies_count)
+
+    def __reduce__(self) -> Any:
+        carrier = current_carrier()
+        if carrier is None:
+            raise TypeError(
+                f"{self!r} can't be pickled here: a ref travels only in actor messages and in objects of the store, "
+                "where somebody keeps its object alive until it arrives; send its value, or the ref in a message"
+            )
+        carrier.add(self)
+        if carrier.copies_count == 0:
+            return _rebuild, (self.id, None)
+        token = self._client.new_token()
+        carrier.add_transit(self, token)
+        return _rebuild, (self.id, token)
+
+    def __repr__(self) -> str:
+        state = "pending" if not self._is_done else "failed" if self._error is not None else "ready"
+        return f"<ObjectRef {short(self.id)} {state}>"
+
+    def __del__(self) -> None:
+        self._client.give_back_hold(self.id)
+
+
+def _rebuild(object_id: ObjectId, token: bytes | None) -> ObjectRef[Any]:
+    carrier = current_carrier()
+    if carrier is None or carrier.store is None:
+        raise RuntimeStateError(f"object ref {short(object_id)} arrived where there is no object store")
+    ref = carrier.store.ref(object_id, token)
+    carrier.add(ref)
+    return ref

@@ -1,0 +1,138 @@
+"""Segments: anonymous memory of the daemon, mapped by its clients.
+
+The daemon makes a segment and keeps two descriptors of it, one to write and one read-only; clients get them over
+their sockets, map them once, and close them. Memory is reserved when the segment is made, so that a machine
+without memory gives an error there and no signal later. The size is sealed: nobody can cut it short under a reader.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import mmap
+import os
+import threading
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+
+from actorrt.config import MIB
+from actorrt.errors import ObjectStoreFullError
+
+_SIZE_SEALS: Final = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
+_MADV_POPULATE_WRITE: Final = 23  # Linux 5.14; not in mmap's constants
+
+
+class Segment:
+    """One piece of memory, as the daemon holds it.
+
+    Args:
+        segment_id: its number in the store.
+        size_bytes: its length, a multiple of the page.
+
+    Raises:
+        ObjectStoreFullError: the machine or its cgroup has not that much memory; nothing is left behind.
+    """
+
+    def __init__(self, segment_id: int, size_bytes: int) -> None:
+        self.segment_id = segment_id
+        self.size_bytes = size_bytes
+        self.writable_fd = os.memfd_create(f"actorrt-{segment_id}", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        try:
+            os.posix_fallocate(self.writable_fd, 0, size_bytes)
+            fcntl.fcntl(self.writable_fd, fcntl.F_ADD_SEALS, _SIZE_SEALS)
+            self.readable_fd = os.open(f"/proc/self/fd/{self.writable_fd}", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            os.close(self.writable_fd)
+            raise ObjectStoreFullError(
+                f"the machine gave no memory for a segment of {size_bytes / MIB:.0f} MiB: {error.strerror}"
+            ) from error
+
+    def fd(self, *, writable: bool) -> int:
+        """Return the descriptor to hand to a writer or to a reader."""
+        return self.writable_fd if writable else self.readable_fd
+
+    def close(self) -> None:
+        """Give the memory back, as far as nobody maps it. Idempotent."""
+        if self.writable_fd >= 0:
+            os.close(self.writable_fd)
+            os.close(self.readable_fd)
+            self.writable_fd = self.readable_fd = -1
+
+
+class SegmentMaps:
+    """The segments that one client has mapped, for reading, writing, or both.
+
+    Thread-safe. A mapping lasts until it is forgotten here *and* no view of it is left.
+    """
+
+    def __init__(self) -> None:
+        self._maps: dict[tuple[int, bool], mmap.mmap] = {}
+        self._lock = threading.Lock()
+
+    def add(self, segment_id: int, fd: int, *, writable: bool) -> None:
+        """Map a segment by a descriptor, which is closed."""
+        try:
+            size_bytes = os.fstat(fd).st_size
+            prot = mmap.PROT_READ | mmap.PROT_WRITE if writable else mmap.PROT_READ
+            mapped = mmap.mmap(fd, size_bytes, flags=mmap.MAP_SHARED, prot=prot)
+        finally:
+            os.close(fd)
+        if writable:
+            # Page faults while copying cost more than the copy; here they are taken in one call.
+            mapped.madvise(_MADV_POPULATE_WRITE)
+        with self._lock:
+            self._maps[segment_id, writable] = mapped
+
+    def view(self, segment_id: int, offset: int, length_bytes: int, *, writable: bool) -> memoryview:
+        """Return the bytes of a range of a mapped segment."""
+        with self._lock:
+            mapped = self._maps[segment_id, writable]
+        return memoryview(mapped)[offset : offset + length_bytes]
+
+    def forget(self, segment_ids: list[int]) -> None:
+        """Unmap segments that the daemon gave up, each when its last view goes."""
+        with self._lock:
+            for segment_id in segment_ids:
+                self._maps.pop((segment_id, False), None)
+                self._maps.pop((segment_id, True), None)
+
+    def clear(self) -> None:
+        """Forget every segment. Idempotent."""
+        with self._lock:
+            self._maps.clear()
+
+    def __len__(self) -> int:
+        return len(self._maps)
+
+
+class _PinnedBytes(np.ndarray[Any, Any]):
+    """Bytes that tell when nobody views them any more.
+
+    Every view through the buffer protocol refers to the exporter, so this object lives exactly as long as they do.
+    numpy takes views of a subclass as views of that object, and not of what lies under it.
+    """
+
+    pin: Pin | None = None
+
+    def __array_finalize__(self, obj: object) -> None:
+        self.pin = None
+
+
+class Pin:
+    """What happens when the last view of an object goes."""
+
+    __slots__ = ("_on_unpinned",)
+
+    def __init__(self, on_unpinned: Callable[[], None]) -> None:
+        self._on_unpinned = on_unpinned
+
+    def __del__(self) -> None:
+        self._on_unpinned()
+
+
+def pinned_view(view: memoryview, pin: Pin) -> memoryview:
+    """Return a read-only view of the same bytes that holds `pin` for as long as it, or any view of it, lives."""
+    array = np.frombuffer(view.toreadonly(), dtype=np.uint8).view(_PinnedBytes)
+    array.pin = pin
+    return array.data

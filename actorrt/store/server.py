@@ -1,0 +1,305 @@
+"""The daemon's side of the store: sockets, segments, and the loop that serves them.
+
+What is answered is decided in `core`. This shell reads packets, carries out instructions, makes segments in a
+thread of its own (reserving memory takes tens of milliseconds), and tells its owner which processes come and go.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import struct
+from array import array
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Final
+
+from actorrt.clock import Clock
+from actorrt.errors import ObjectStoreFullError
+from actorrt.ids import PeerId
+from actorrt.store.core import Drop, Make, Send, StoreCore
+from actorrt.store.protocol import MAX_MESSAGE_BYTES, ProtocolError, Role, pack, unpack
+from actorrt.store.segments import Segment
+from actorrt.store.table import TRANSIT_GRACE_S
+
+_log = logging.getLogger(__name__)
+
+_BACKLOG: Final = 128
+_READ_BUDGET_COUNT: Final = 64
+_MAX_QUEUED_COUNT: Final = 10_000
+_CREDENTIALS: Final = struct.Struct("3i")
+
+OnPeer = Callable[[PeerId, int], None]
+"""Told of a process: its peer id and its process id."""
+
+
+@dataclass(slots=True)
+class _Client:
+    """One accepted socket."""
+
+    number: int
+    sock: socket.socket
+    pid: int
+    outbox: deque[tuple[bytes, int | None]] = field(default_factory=deque)
+    is_announced: bool = False
+    is_blocked: bool = False
+
+
+class StoreServer:
+    """Serves one store on a Unix socket.
+
+    Args:
+        path: where the socket is made; its directory must exist and be ours alone.
+        capacity_bytes: the bound on shared memory.
+        clock: for what expires.
+        on_open: called when a process has said who it is, on the loop.
+        on_close: called when such a process's connection has ended and all it held is given back.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        capacity_bytes: int,
+        clock: Clock,
+        *,
+        on_open: OnPeer | None = None,
+        on_close: OnPeer | None = None,
+    ) -> None:
+        self._path = path
+        self._clock = clock
+        self._on_open = on_open
+        self._on_close = on_close
+        self._core = StoreCore(capacity_bytes)
+        self._segments: dict[int, Segment] = {}
+        self._clients: dict[int, _Client] = {}
+        self._unread: set[int] = set()
+        self._last_number = 0
+        self._refused_count = 0
+        self._making: set[asyncio.Future[Segment]] = set()
+        self._maker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="actorrt-segments")
+        self._sweep_handle: asyncio.Handle | None = None
+        self._tick_handle: asyncio.TimerHandle | None = None
+        self._listener: socket.socket | None = None
+
+    async def start(self) -> None:
+        """Listen, on the running loop.
+
+        Raises:
+            OSError: the socket can't be made at the path; nothing is left behind.
+        """
+        self._loop = asyncio.get_running_loop()
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            listener.setblocking(False)
+            listener.bind(self._path)
+            os.chmod(self._path, 0o600)
+            listener.listen(_BACKLOG)
+        except OSError:
+            listener.close()
+            raise
+        self._listener = listener
+        self._loop.add_reader(listener.fileno(), self._accept)
+
+    async def close(self) -> None:
+        """End every connection and give all memory back. Idempotent."""
+        listener, self._listener = self._listener, None
+        if listener is None:
+            return
+        self._loop.remove_reader(listener.fileno())
+        listener.close()
+        with suppress(FileNotFoundError):
+            os.unlink(self._path)
+        for client in list(self._clients.values()):
+            self._end(client)
+        if self._making:
+            await asyncio.wait(self._making)
+        self._maker.shutdown()
+        for handle in (self._sweep_handle, self._tick_handle):
+            if handle is not None:
+                handle.cancel()
+        for segment in self._segments.values():
+            segment.close()
+        self._segments.clear()
+
+    def stats(self) -> dict[str, int]:
+        """Return the counts of the store and of this server."""
+        return {**self._core.stats(), "refused_count": self._refused_count}
+
+    # Connections
+
+    def _accept(self) -> None:
+        while self._listener is not None:
+            try:
+                sock, _ = self._listener.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:  # out of descriptors, or the client is gone again
+                _log.warning("a store connection was not accepted: %s", error)
+                return
+            credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+            pid, uid, _gid = _CREDENTIALS.unpack(credentials)
+            if uid != os.geteuid():
+                self._refused_count += 1
+                sock.close()
+                continue
+            sock.setblocking(False)
+            self._begin(sock, pid)
+
+    def _begin(self, sock: socket.socket, pid: int) -> None:
+        self._last_number += 1
+        client = _Client(self._last_number, sock, pid)
+        self._clients[client.number] = client
+        self._core.open(client.number, f"pid {pid}")
+        self._loop.add_reader(sock.fileno(), self._on_readable, client)
+
+    def _end(self, client: _Client) -> None:
+        """Give back what a connection had, and tell the owner. Idempotent."""
+        if self._clients.pop(client.number, None) is None:
+            return
+        self._unread.discard(client.number)
+        self._loop.remove_reader(client.sock.fileno())
+        self._loop.remove_writer(client.sock.fileno())
+        client.sock.close()
+        _drop_outbox(client)
+        known = self._core.peer(client.number)
+        self._core.close(client.number, self._clock.now())
+        self._carry_out()
+        self._tick_later()
+        if known is not None and known[1] is Role.REQUESTS and self._on_close is not None:
+            self._on_close(known[0], client.pid)
+
+    def _tick_later(self) -> None:
+        """Look again when the transits of a sender that ended are over."""
+        if self._tick_handle is None and self._listener is not None:
+            self._tick_handle = self._loop.call_later(TRANSIT_GRACE_S, self._tick)
+
+    def _tick(self) -> None:
+        self._tick_handle = None
+        self._sweep()
+
+    # Reading
+
+    def _on_readable(self, client: _Client) -> None:
+        self._unread.add(client.number)
+        for _ in range(_READ_BUDGET_COUNT):
+            if not self._read_one(client):
+                self._unread.discard(client.number)
+                break
+        self._carry_out()
+        if self._sweep_handle is None:
+            self._sweep_handle = self._loop.call_soon(self._sweep)
+
+    def _read_one(self, client: _Client) -> bool:
+        """Read and handle one packet; False where there is none, now or ever."""
+        if client.number not in self._clients:
+            return False
+        try:
+            packet = client.sock.recv(MAX_MESSAGE_BYTES + 1)
+        except BlockingIOError:
+            return False
+        except OSError:
+            packet = b""
+        if not packet:
+            self._end(client)
+            return False
+        try:
+            self._core.handle(client.number, unpack(packet))
+        except ProtocolError as error:
+            self._refused_count += 1
+            _log.warning("the store connection of process %d is closed: %s", client.pid, error)
+            self._end(client)
+            return False
+        if not client.is_announced:
+            self._announce(client)
+        return True
+
+    def _announce(self, client: _Client) -> None:
+        client.is_announced = True
+        known = self._core.peer(client.number)
+        if known is not None and known[1] is Role.REQUESTS and self._on_open is not None:
+            self._on_open(known[0], client.pid)
+
+    def _sweep(self) -> None:
+        """Let go of what nobody refers to, once all that arrived is read: a hold may be among it."""
+        self._sweep_handle = None
+        if self._listener is None:
+            return
+        if self._unread:
+            self._sweep_handle = self._loop.call_soon(self._sweep)
+            return
+        self._core.sweep(self._clock.now())
+        self._carry_out()
+
+    # Carrying out
+
+    def _carry_out(self) -> None:
+        for instruction in self._core.take():
+            match instruction:
+                case Send():
+                    self._send(instruction)
+                case Make(segment_id, size_bytes):
+                    self._make(segment_id, size_bytes)
+                case Drop(segment_id):
+                    self._segments.pop(segment_id).close()
+
+    def _make(self, segment_id: int, size_bytes: int) -> None:
+        making = self._loop.run_in_executor(self._maker, Segment, segment_id, size_bytes)
+        self._making.add(making)
+        making.add_done_callback(lambda made: self._made(segment_id, made))
+
+    def _made(self, segment_id: int, making: asyncio.Future[Segment]) -> None:
+        self._making.discard(making)
+        error = making.exception()
+        if error is None:
+            self._segments[segment_id] = making.result()
+        elif not isinstance(error, ObjectStoreFullError):
+            raise error
+        if self._listener is not None:
+            self._core.segment_made(segment_id, error)
+            self._carry_out()
+
+    def _send(self, send: Send) -> None:
+        client = self._clients.get(send.connection)
+        if client is None:
+            return
+        fd = None
+        if send.segment_id is not None:
+            # Queued descriptors must outlive the segment that the daemon may close meanwhile.
+            fd = os.dup(self._segments[send.segment_id].fd(writable=send.writable))
+        client.outbox.append((pack(send.message), fd))
+        if len(client.outbox) > _MAX_QUEUED_COUNT:
+            _log.warning("process %d does not read its store events: its connection is closed", client.pid)
+            self._loop.call_soon(self._end, client)
+        self._flush(client)
+
+    def _flush(self, client: _Client) -> None:
+        while client.outbox:
+            packet, fd = client.outbox[0]
+            beside = [] if fd is None else [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", [fd]))]
+            try:
+                client.sock.sendmsg([packet], beside)
+            except BlockingIOError:
+                client.is_blocked = True
+                self._loop.add_writer(client.sock.fileno(), self._flush, client)
+                return
+            except OSError:  # it is gone; its reader sees the end and gives back what it held
+                _drop_outbox(client)
+                return
+            client.outbox.popleft()
+            if fd is not None:
+                os.close(fd)
+        if client.is_blocked:
+            client.is_blocked = False
+            self._loop.remove_writer(client.sock.fileno())
+
+
+def _drop_outbox(client: _Client) -> None:
+    for _, fd in client.outbox:
+        if fd is not None:
+            os.close(fd)
+    client.outbox.clear()

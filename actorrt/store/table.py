@@ -1,0 +1,464 @@
+"""Pure: the objects of one store, their states, and who keeps them alive.
+
+            declare                 create                 seal
+    (unknown) ─────▶ PENDING ────────────────▶ CREATED ─────────▶ SEALED ──free──▶ FREED, until unpinned
+        │               │   ◀─ its maker ended ──┘                    │
+        └─ acquired ─▶ EXPECTED                                       └─ nobody refers to it ─▶ (gone)
+    PENDING, CREATED, EXPECTED ── fail, or its declarer ended ─▶ FAILED ─ nobody refers to it ─▶ (gone)
+
+A connection is a number. It *holds* objects (its refs) and *pins* them (its mapped views), each by count. An object
+lives while somebody holds or pins it, while it is in transit, and while an object that contains it lives. What
+nobody refers to goes at the next `sweep`: the caller sweeps when it has read everything that has arrived, so that
+a hold which is already on its way is counted before the last one ends.
+
+A *token* names a transit: its sender's peer id and a number. The receiver's `acquire` may overtake the sender's
+`transit`, and even the sender's `declare`; the object is EXPECTED until then.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from actorrt.errors import ActorRtError, ObjectLostError, ObjectNotFoundError
+from actorrt.ids import ID_BYTES, ObjectId, PeerId, short
+from actorrt.store.pool import Place
+
+TRANSIT_GRACE_S: Final = 30.0
+_TOMBSTONES_COUNT: Final = 10_000
+
+Token = bytes
+
+
+class State(StrEnum):
+    """Where an object is in its life."""
+
+    EXPECTED = "expected"
+    PENDING = "pending"
+    CREATED = "created"
+    SEALED = "sealed"
+    FAILED = "failed"
+    FREED = "freed"
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """Instruction: tell a connection that an object is sealed."""
+
+    connection: int
+    object_id: ObjectId
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Instruction: tell a connection that an object will never be. `error` is an exception, or one as data."""
+
+    connection: int
+    object_id: ObjectId
+    error: ActorRtError | bytes
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """Instruction: the bytes at this place are free."""
+
+    place: Place
+
+
+Instruction = Ready | Failed | GiveUp
+
+
+@dataclass(slots=True)
+class Entry:
+    """One object."""
+
+    object_id: ObjectId
+    state: State
+    place: Place | None = None
+    maker: int | None = None
+    declarer: int | None = None
+    error: ActorRtError | bytes | None = None
+    holds: dict[int, int] = field(default_factory=dict)
+    pins: dict[int, int] = field(default_factory=dict)
+    waiters: set[int] = field(default_factory=set)
+    transits_count: int = 0
+    containers_count: int = 0
+    contained: list[ObjectId] = field(default_factory=list)
+    overtaken: set[Token] = field(default_factory=set)
+    """Transits that arrived before their senders' word: as long as there is one, the object may become known."""
+
+    def is_referred_to(self) -> bool:
+        return bool(self.holds or self.pins or self.transits_count or self.containers_count)
+
+
+@dataclass(slots=True)
+class _Transit:
+    """One message's hold on an object. A negative balance: receivers that overtook the sender's word."""
+
+    object_id: ObjectId
+    sender: int
+    balance_count: int
+    ends_at: float | None = None
+
+
+class ObjectTable:
+    """The one table of a store. Instructions gather inside until `take`."""
+
+    def __init__(self) -> None:
+        self._entries: dict[ObjectId, Entry] = {}
+        self._by_connection: dict[int, set[ObjectId]] = {}
+        self._connection_by_peer: dict[PeerId, int] = {}
+        self._transits: dict[Token, _Transit] = {}
+        self._ended_senders: set[Token] = set()
+        self._tombstones: OrderedDict[ObjectId, None] = OrderedDict()
+        self._suspects: set[ObjectId] = set()
+        self._instructions: list[Instruction] = []
+
+    # What is there
+
+    def get(self, object_id: ObjectId) -> Entry | None:
+        """Return the entry of an object, to be read only."""
+        return self._entries.get(object_id)
+
+    def entries(self) -> Iterable[Entry]:
+        """Return every entry, to be read only."""
+        return self._entries.values()
+
+    def take(self) -> list[Instruction]:
+        """Return what is to be done, in order, and forget it."""
+        instructions, self._instructions = self._instructions, []
+        return instructions
+
+    # Connections
+
+    def connect(self, connection: int, peer: PeerId | None = None) -> None:
+        """Let a connection begin; with a peer, the one on which this process says what it holds and sends."""
+        self._by_connection[connection] = set()
+        if peer is not None:
+            self._connection_by_peer[peer] = connection
+
+    def disconnect(self, connection: int, now: float) -> None:
+        """Give back everything that a connection held, waited for, was making or had declared."""
+        for token, transit in list(self._transits.items()):
+            if transit.sender == connection:
+                self._orphan(token, transit, now)
+        for peer, other in list(self._connection_by_peer.items()):
+            if other == connection:
+                del self._connection_by_peer[peer]
+        for object_id in self._by_connection.pop(connection, ()):
+            entry = self._entries.get(object_id)
+            if entry is not None:
+                self._leave(entry, connection)
+
+    def _orphan(self, token: Token, transit: _Transit, now: float) -> None:
+        """The sender of a transit ended: its message may still arrive, for a while."""
+        if transit.balance_count > 0:
+            transit.ends_at = now + TRANSIT_GRACE_S
+            self._ended_senders.add(token)
+            return
+        del self._transits[token]
+        lost = ObjectLostError(f"object {short(transit.object_id)} is lost: the process that sent it ended")
+        self._give_up_expecting(transit.object_id, token, lost)
+
+    def _leave(self, entry: Entry, connection: int) -> None:
+        entry.holds.pop(connection, None)
+        entry.pins.pop(connection, None)
+        entry.waiters.discard(connection)
+        if entry.maker == connection and entry.place is not None and entry.state is not State.SEALED:
+            self._drop_unsealed(entry)
+        if entry.declarer == connection:
+            entry.declarer = None
+            if entry.state is State.PENDING:
+                what = "the process that was to provide it ended before it was sealed"
+                self._fail(entry, ObjectLostError(f"object {short(entry.object_id)} is lost: {what}"))
+        self._suspect(entry)
+
+    def _drop_unsealed(self, entry: Entry) -> None:
+        """The maker of an object ended or gave up in the middle: its bytes are free, and somebody may try again."""
+        self._give_up(entry)
+        self._suspect(entry)
+        entry.maker = None
+        if entry.state is State.CREATED and entry.declarer is not None:
+            entry.state = State.PENDING
+        elif entry.state is State.CREATED:
+            what = "the process that was making it ended or gave up before it was sealed"
+            self._fail(entry, ObjectLostError(f"object {short(entry.object_id)} is lost: {what}"))
+
+    # Making objects
+
+    def declare(self, object_id: ObjectId, connection: int) -> None:
+        """Promise an object that somebody will make; the connection holds it and answers for it."""
+        entry = self._entry(object_id, State.PENDING)
+        self._hold(entry, connection)
+        if entry.state in (State.EXPECTED, State.PENDING, State.CREATED):
+            entry.declarer = connection
+        if entry.state is State.EXPECTED:
+            entry.state = State.PENDING
+
+    def may_create(self, object_id: ObjectId) -> bool:
+        """Whether the object is still to be made; False where it is sealed already.
+
+        Raises:
+            ObjectLostError: its declarer gave it up, or another connection is making it.
+        """
+        entry = self._entries.get(object_id)
+        if entry is None or entry.state in (State.EXPECTED, State.PENDING):
+            return True
+        if entry.state is State.SEALED:
+            return False
+        what = "is being made by another process" if entry.state is State.CREATED else "was given up"
+        raise ObjectLostError(f"object {short(object_id)} {what}")
+
+    def create(self, object_id: ObjectId, connection: int, place: Place) -> None:
+        """Begin an object at a place; `may_create` has just said that it may be."""
+        entry = self._entry(object_id, State.CREATED)
+        entry.state, entry.place, entry.maker = State.CREATED, place, connection
+        self._hold(entry, connection)
+
+    def contain(self, object_id: ObjectId, connection: int, contained: list[ObjectId]) -> None:
+        """Let an object that the connection is making hold others, for as long as it lives."""
+        entry = self._made_by(object_id, connection)
+        for other in contained:
+            inner = self._entries.get(other)
+            if entry is not None and inner is not None and inner.state is not State.FREED:
+                inner.containers_count += 1
+                entry.contained.append(other)
+
+    def seal(self, object_id: ObjectId, connection: int) -> None:
+        """Finish an object: from now on it is never written."""
+        entry = self._made_by(object_id, connection)
+        if entry is None:
+            return
+        if entry.state is not State.CREATED:  # it was failed or freed while it was being written
+            self._drop_unsealed(entry)
+            return
+        entry.state, entry.maker = State.SEALED, None
+        self._instructions.extend(Ready(waiter, object_id) for waiter in self._take_waiters(entry))
+        self._suspect(entry)
+
+    def abort(self, object_id: ObjectId, connection: int) -> None:
+        """Give up an object that the connection is making, and the hold that came with it."""
+        entry = self._made_by(object_id, connection)
+        if entry is not None:
+            self._drop_unsealed(entry)
+            self.release(object_id, connection)
+
+    def fail(self, object_id: ObjectId, error: bytes) -> None:
+        """Say that an object will never be; without effect on one that is sealed, failed or freed already."""
+        entry = self._entry(object_id, State.PENDING)
+        if entry.state in (State.EXPECTED, State.PENDING, State.CREATED):
+            self._fail(entry, error)
+
+    def _made_by(self, object_id: ObjectId, connection: int) -> Entry | None:
+        entry = self._entries.get(object_id)
+        return entry if entry is not None and entry.maker == connection else None
+
+    def _fail(self, entry: Entry, error: ActorRtError | bytes) -> None:
+        entry.state, entry.error = State.FAILED, error
+        self._instructions.extend(Failed(waiter, entry.object_id, error) for waiter in self._take_waiters(entry))
+        self._suspect(entry)
+
+    def _take_waiters(self, entry: Entry) -> list[int]:
+        waiters = sorted(entry.waiters)
+        entry.waiters.clear()
+        for waiter in waiters:
+            self._forget_if_apart(entry, waiter)
+        return waiters
+
+    # Holding objects
+
+    def acquire(self, object_id: ObjectId, connection: int, token: Token | None) -> None:
+        """Register a connection as a holder; with a token, one copy of that transit has arrived.
+
+        An object that nobody knows is expected while the token's sender is connected, and failed otherwise.
+        """
+        entry = self._entries.get(object_id)
+        if entry is None:
+            entry = self._entry(object_id, State.EXPECTED)
+            if object_id in self._tombstones or self._sender(token) is None:
+                self._fail(entry, ObjectNotFoundError(f"object {short(object_id)} is not known: it was freed"))
+        self._hold(entry, connection)
+        if token is not None:
+            self.arrive(object_id, token)
+
+    def arrive(self, object_id: ObjectId, token: Token) -> None:
+        """One copy of a transit has arrived at a holder."""
+        transit = self._transits.get(token)
+        if transit is not None:
+            self._balance(token, transit, -1)
+            return
+        sender = self._sender(token)
+        if sender is not None:
+            self._transits[token] = _Transit(object_id, sender, -1)
+            entry = self._entries.get(object_id)
+            if entry is not None and entry.state is State.EXPECTED:
+                entry.overtaken.add(token)
+
+    def transit(self, object_id: ObjectId, connection: int, token: Token, copies_count: int) -> None:
+        """Keep an object until so many copies of a message have arrived."""
+        # Whatever its sender did to make the object known came on this connection before.
+        gone = ObjectNotFoundError(f"object {short(object_id)} was freed before it was sent")
+        self._give_up_expecting(object_id, token, gone)
+        transit = self._transits.get(token)
+        if transit is None:
+            self._transits[token] = transit = _Transit(object_id, connection, 0)
+        self._balance(token, transit, copies_count)
+
+    def _give_up_expecting(self, object_id: ObjectId, token: Token, error: ActorRtError) -> None:
+        """One sender said its last word on an object; where it was the last one, an unknown object fails."""
+        entry = self._entries.get(object_id)
+        if entry is not None and token in entry.overtaken:
+            entry.overtaken.remove(token)
+            if entry.state is State.EXPECTED and not entry.overtaken:
+                self._fail(entry, error)
+
+    def settle(self, token: Token) -> None:
+        """End a transit, whether or not its copies have arrived: the message is known to be lost."""
+        transit = self._transits.get(token)
+        if transit is not None:
+            self._balance(token, transit, -transit.balance_count)
+
+    def _balance(self, token: Token, transit: _Transit, change_count: int) -> None:
+        before_count = transit.balance_count
+        transit.balance_count += change_count
+        entry = self._entries.get(transit.object_id)
+        if entry is not None:
+            entry.transits_count += (transit.balance_count > 0) - (before_count > 0)
+            self._suspect(entry)
+        if transit.balance_count == 0:
+            del self._transits[token]
+            self._ended_senders.discard(token)
+
+    def _sender(self, token: Token | None) -> int | None:
+        return None if token is None else self._connection_by_peer.get(PeerId(token[:ID_BYTES]))
+
+    def release(self, object_id: ObjectId, connection: int) -> None:
+        """End one hold of a connection."""
+        entry = self._entries.get(object_id)
+        if entry is not None:
+            _take_one(entry.holds, connection)
+            self._forget_if_apart(entry, connection)
+            self._suspect(entry)
+
+    def pin(self, object_id: ObjectId, connection: int) -> Place:
+        """Keep a sealed object's bytes in place for a connection, and return where they are."""
+        entry = self._entries[object_id]
+        assert entry.state is State.SEALED, f"pinned while {entry.state}"
+        assert entry.place is not None, "a sealed object lies somewhere"
+        entry.pins[connection] = entry.pins.get(connection, 0) + 1
+        self._by_connection[connection].add(object_id)
+        return entry.place
+
+    def unpin(self, object_id: ObjectId, connection: int) -> None:
+        """End one pin of a connection."""
+        entry = self._entries.get(object_id)
+        if entry is not None:
+            _take_one(entry.pins, connection)
+            self._forget_if_apart(entry, connection)
+            self._suspect(entry)
+
+    def free(self, object_id: ObjectId) -> None:
+        """Withdraw an object from everybody; its bytes stay while somebody views or writes them."""
+        entry = self._entries.get(object_id)
+        if entry is None or entry.state is State.FREED:
+            return
+        if entry.state is not State.SEALED:
+            self._fail(entry, ObjectNotFoundError(f"object {short(object_id)} was freed before it was made"))
+        entry.state = State.FREED
+        self._bury(object_id)
+        self._suspect(entry)
+
+    # Waiting
+
+    def subscribe(self, object_id: ObjectId, waiter: int) -> None:
+        """Tell a connection once when the object is sealed or failed: now, where it is."""
+        entry = self._entries.get(object_id)
+        if entry is None or entry.state is State.FREED:
+            error: ActorRtError | bytes = ObjectNotFoundError(f"object {short(object_id)} was freed")
+            self._instructions.append(Failed(waiter, object_id, error))
+        elif entry.state is State.SEALED:
+            self._instructions.append(Ready(waiter, object_id))
+        elif entry.state is State.FAILED:
+            assert entry.error is not None
+            self._instructions.append(Failed(waiter, object_id, entry.error))
+        else:
+            entry.waiters.add(waiter)
+            self._by_connection[waiter].add(object_id)
+
+    # Going
+
+    def sweep(self) -> None:
+        """Let go of every object that nobody refers to. Call it when all that arrived has been handled."""
+        while self._suspects:
+            entry = self._entries.get(self._suspects.pop())
+            if entry is not None:
+                self._collect(entry)
+
+    def tick(self, now: float) -> None:
+        """End the transits whose senders ended long enough ago."""
+        for token in list(self._ended_senders):
+            ends_at = self._transits[token].ends_at
+            if ends_at is not None and ends_at <= now:
+                self.settle(token)
+
+    def _collect(self, entry: Entry) -> None:
+        is_writing = entry.maker is not None and entry.place is not None
+        is_wanted = bool(entry.pins) if entry.state is State.FREED else entry.is_referred_to()
+        if not is_writing and not is_wanted:
+            self._give_up(entry)
+            self._remove(entry)
+
+    def _remove(self, entry: Entry) -> None:
+        del self._entries[entry.object_id]
+        for connection in {*entry.holds, *entry.pins, *entry.waiters}:
+            self._by_connection[connection].discard(entry.object_id)
+
+    def _give_up(self, entry: Entry) -> None:
+        """Free an object's bytes and what it contains."""
+        if entry.place is not None:
+            self._instructions.append(GiveUp(entry.place))
+            entry.place = None
+        for object_id in entry.contained:
+            inner = self._entries.get(object_id)
+            if inner is not None:
+                inner.containers_count -= 1
+                self._suspect(inner)
+        entry.contained = []
+
+    def _bury(self, object_id: ObjectId) -> None:
+        self._tombstones[object_id] = None
+        if len(self._tombstones) > _TOMBSTONES_COUNT:
+            self._tombstones.popitem(last=False)
+
+    def _suspect(self, entry: Entry) -> None:
+        self._suspects.add(entry.object_id)
+
+    def _entry(self, object_id: ObjectId, state: State) -> Entry:
+        """Return the entry, making it in `state` where there is none; a new one has no holder yet."""
+        entry = self._entries.get(object_id)
+        if entry is None:
+            entry = self._entries[object_id] = Entry(object_id, state)
+            self._suspect(entry)
+        return entry
+
+    def _hold(self, entry: Entry, connection: int) -> None:
+        entry.holds[connection] = entry.holds.get(connection, 0) + 1
+        self._by_connection[connection].add(entry.object_id)
+
+    def _forget_if_apart(self, entry: Entry, connection: int) -> None:
+        """Drop an object from a connection's list when nothing ties them any more."""
+        if connection in entry.holds or connection in entry.pins or connection in entry.waiters:
+            return
+        if connection not in (entry.maker, entry.declarer):
+            self._by_connection[connection].discard(entry.object_id)
+
+
+def _take_one(counts: dict[int, int], connection: int) -> None:
+    left_count = counts.get(connection, 0) - 1
+    if left_count > 0:
+        counts[connection] = left_count
+    else:
+        counts.pop(connection, None)
