@@ -47,7 +47,7 @@ install() {
     fi
     say "installing actorrt[$extras] and torch into .venv (some minutes the first time) ..."
     # compat: a plain path entry instead of an import hook, which every Python start in here would pay for
-    "$venv/bin/python" -m pip install --quiet --progress-bar off --disable-pip-version-check \
+    "$venv/bin/python" -m pip install --quiet --quiet --progress-bar off --disable-pip-version-check \
         --config-settings editable_mode=compat --editable ".[$extras]" --requirement scripts/torch-requirement.txt ||
         fail "the installation failed; what pip says above tells why, and $0 starts it again"
     printf '%s' "$key$root" >"$stamp"
