@@ -7,7 +7,6 @@ inside a process, where a blocking request to the loop that makes it would never
 from __future__ import annotations
 
 import asyncio
-import os
 import select
 import socket
 import struct
@@ -42,6 +41,9 @@ class Channel(Protocol):
 
     def request(self, op: Op, *arguments: Any) -> Reply:
         """Ask and wait for the answer. Raises ObjectLostError where the store is gone."""
+
+    def take_stale(self) -> list[tuple[Op, tuple[Any, ...], Reply]]:
+        """Return the answers that came after who had asked was gone, with what had been asked."""
 
     def post(self, op: Op, *arguments: Any) -> None:
         """Say something that has no answer. Raises ObjectLostError where the store is gone."""
@@ -81,6 +83,8 @@ class SocketChannel:
         self._peer = peer
         self._clock = clock
         self._serial = 0
+        self._unanswered: dict[int, tuple[Op, tuple[Any, ...]]] = {}
+        self._stale: list[tuple[Op, tuple[Any, ...], Reply]] = []
         self._events: socket.socket | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._socket = self._connect(Role.REQUESTS)
@@ -105,17 +109,22 @@ class SocketChannel:
 
     def request(self, op: Op, *arguments: Any) -> Reply:
         self._serial += 1
-        serial = self._serial
-        self.post(op, *arguments, serial=serial)
+        self._unanswered[self._serial] = (op, arguments)
+        self.post(op, *arguments, serial=self._serial)
         try:
             while True:
-                reply, answered = self._receive()
-                if answered == serial:
+                reply, serial = self._receive()
+                asked = self._unanswered.pop(serial)
+                if serial == self._serial:
                     return reply
-                # An earlier request's, whose thread was interrupted while it waited.
-                self._discard(reply)
-        except (OSError, EOFError, ProtocolError) as error:
+                # An earlier request's, whose thread was interrupted, or lost patience, while it waited.
+                self._stale.append((*asked, reply))
+        except (OSError, EOFError, ProtocolError, KeyError) as error:
             raise _gone(error) from error
+
+    def take_stale(self) -> list[tuple[Op, tuple[Any, ...], Reply]]:
+        stale, self._stale = self._stale, []
+        return stale
 
     def post(self, op: Op, *arguments: Any, serial: int = 0) -> None:
         try:
@@ -135,10 +144,6 @@ class SocketChannel:
                 fds.frombytes(data[: len(data) - len(data) % _FD_BYTES])
         serial, status, result, retired = unpack(packet)
         return Reply(Status(status), result, retired, fds[0] if fds else None), serial
-
-    def _discard(self, reply: Reply) -> None:
-        if reply.fd is not None:
-            os.close(reply.fd)
 
     def listen(
         self, loop: asyncio.AbstractEventLoop, on_event: Callable[[list[Any]], None], on_lost: Callable[[], None]
@@ -168,15 +173,17 @@ class SocketChannel:
         with self._connect(Role.WAIT) as sock:
             try:
                 sock.send(pack((op, 0, *arguments)))
-                while not select.select([sock], [], [], self._left_s(deadline))[0]:
+                poll = select.poll()
+                poll.register(sock, select.POLLIN)
+                while not poll.poll(self._left_ms(deadline)):
                     if deadline is not None and self._clock.now() >= deadline:
                         return None
                 return unpack(_packet(sock))
             except (OSError, EOFError, ProtocolError) as error:
                 raise _gone(error) from error
 
-    def _left_s(self, deadline: float | None) -> float | None:
-        return None if deadline is None else max(0.0, deadline - self._clock.now())
+    def _left_ms(self, deadline: float | None) -> float | None:
+        return None if deadline is None else max(0.0, (deadline - self._clock.now()) * 1e3)
 
     def stop_listening(self) -> None:
         events, self._events = self._events, None
@@ -204,4 +211,6 @@ def _packet(sock: socket.socket) -> bytes:
 
 
 def _gone(error: BaseException) -> ActorRtError:
+    if isinstance(error, BlockingIOError):
+        return ObjectLostError(f"the node's object store did not answer within {REQUEST_TIMEOUT_S:.0f} s")
     return ObjectLostError(f"the node's object store is gone: {error}")

@@ -15,7 +15,8 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from contextlib import suppress
+from typing import Any
 from weakref import WeakSet, WeakValueDictionary
 
 from actorrt.clock import Clock, MonotonicClock
@@ -23,15 +24,13 @@ from actorrt.errors import ActorRtError, ObjectLostError, ObjectStoreFullError, 
 from actorrt.ids import IdSource, ObjectId, PeerId, short
 from actorrt.store.buffer import AllocatedBuffer
 from actorrt.store.carrier import Carrier
-from actorrt.store.channel import Channel, SocketChannel
+from actorrt.store.channel import Channel, Reply, SocketChannel
 from actorrt.store.failures import decode as decode_error
 from actorrt.store.failures import encode as encode_error
 from actorrt.store.protocol import MAX_BATCH_COUNT, Event, Op, Status
 from actorrt.store.ref import ObjectRef
 from actorrt.store.segments import Pin, SegmentMaps, pinned_view
 from actorrt.store.values import Encoded, decode, encode, encode_pickled
-
-_GIVE_BACK_COUNT: Final = 64
 
 
 class NotReadyError(RuntimeStateError):
@@ -70,7 +69,7 @@ class StoreClient:
         self._is_flush_due = False
         self._tokens = itertools.count()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._unusable: str | None = None
+        self._unusable: ActorRtError | None = None
         _clients.add(self)
 
     @classmethod
@@ -96,9 +95,9 @@ class StoreClient:
     def close(self) -> None:
         """Give everything back; on the attached loop, if there is one. Refs left over fail. Idempotent."""
         if self._unusable is None:
-            self._end("the object store client of this process is closed")
+            self._end(RuntimeStateError("the object store client of this process is closed"))
 
-    def _end(self, reason: str) -> None:
+    def _end(self, reason: ActorRtError) -> None:
         self._unusable = reason
         self._loop = None
         self._channel.stop_listening()
@@ -112,7 +111,7 @@ class StoreClient:
 
     def abandon_after_fork(self) -> None:
         """Disable the copy of this client in a forked child; the parent's goes on undisturbed."""
-        self._unusable = (
+        self._unusable = RuntimeStateError(
             "this process was forked from one that uses actorrt, whose object store it can't use: "
             "start it as an actor, or with another start method"
         )
@@ -122,7 +121,7 @@ class StoreClient:
 
     def _check(self) -> None:
         if self._unusable is not None:
-            raise RuntimeStateError(self._unusable)
+            raise self._unusable.with_traceback(None)
 
     # Speaking to the store
 
@@ -132,14 +131,28 @@ class StoreClient:
         with self._lock:
             self._flush()
             reply = self._channel.request(op, *arguments)
-            self._maps.forget(reply.retired)
-            if reply.fd is not None:
-                self._maps.add(reply.result[0], reply.fd, writable=op is Op.CREATE)
+            self._map(op, reply)
+            for stale in self._channel.take_stale():
+                self._undo(*stale)
         if reply.status is Status.ERROR:
             raise decode_error(reply.result)
         if reply.status is Status.PENDING:
             raise NotReadyError(f"object {short(arguments[0])} is not sealed yet")
         return reply.result
+
+    def _map(self, op: Op, reply: Reply) -> None:
+        """Keep the mappings as the answer says. The lock is held."""
+        self._maps.forget(reply.retired)
+        if reply.fd is not None:
+            self._maps.add(reply.result[0], reply.fd, writable=op is Op.CREATE)
+
+    def _undo(self, op: Op, arguments: tuple[Any, ...], reply: Reply) -> None:
+        """Give back what a request got whose thread was interrupted. The lock is held."""
+        self._map(op, reply)
+        if reply.status is Status.DONE and op is Op.CREATE and reply.result is not None:
+            self._channel.post(Op.ABORT, arguments[0])
+        elif reply.status is Status.DONE and op is Op.GET:
+            self._channel.post(Op.GIVE_BACK, [], [arguments[0]])
 
     def _post(self, op: Op, *arguments: Any) -> None:
         self._check()
@@ -165,12 +178,13 @@ class StoreClient:
         loop = self._loop
         if loop is not None and not self._is_flush_due and not loop.is_closed():
             self._is_flush_due = True
-            loop.call_soon_threadsafe(self._flush_on_loop)
+            with suppress(RuntimeError):  # the loop closed meanwhile
+                loop.call_soon_threadsafe(self._flush_on_loop)
 
     def _flush_on_loop(self) -> None:
         self._is_flush_due = False
         if self._unusable is None:
-            with self._lock:
+            with self._lock, suppress(ObjectLostError):  # nobody is left to give back to; `_on_lost` follows
                 self._flush()
 
     def give_back_hold(self, object_id: ObjectId) -> None:
@@ -225,8 +239,9 @@ class StoreClient:
     def _put(
         self, encoded: Encoded, carrier: Carrier, object_id: ObjectId | None, timeout_s: float | None
     ) -> ObjectRef[Any]:
+        is_promised = object_id is not None
         object_id = self._ids.object() if object_id is None else object_id
-        target = self.create(object_id, encoded.length_bytes, timeout_s)
+        target = self.create(object_id, encoded.length_bytes, timeout_s, is_promised=is_promised)
         if target is None:
             return self.ref(object_id)
         try:
@@ -239,7 +254,9 @@ class StoreClient:
             self._post(Op.CONTAIN, object_id, contained[start : start + MAX_BATCH_COUNT])
         return self.seal(object_id)
 
-    def create(self, object_id: ObjectId, length_bytes: int, timeout_s: float | None) -> memoryview | None:
+    def create(
+        self, object_id: ObjectId, length_bytes: int, timeout_s: float | None, *, is_promised: bool = False
+    ) -> memoryview | None:
         """Begin an object and return its memory, to be written and sealed, or None where it is sealed already.
 
         Raises:
@@ -249,7 +266,7 @@ class StoreClient:
         deadline = None if timeout_s is None else self._clock.now() + timeout_s
         while True:
             try:
-                place = self._request(Op.CREATE, object_id, length_bytes)
+                place = self._request(Op.CREATE, object_id, length_bytes, is_promised)
             except ObjectStoreFullError:
                 if not self._wait_for_room(length_bytes, deadline):
                     raise
@@ -419,7 +436,7 @@ class StoreClient:
         with self._refs_lock:
             waiting, self._to_subscribe = self._to_subscribe, []
         for start in range(0, len(waiting), MAX_BATCH_COUNT):
-            if self._unusable is None:
+            with suppress(ObjectLostError, RuntimeStateError):  # the end of the client fails what it watches
                 self._post(Op.SUBSCRIBE, waiting[start : start + MAX_BATCH_COUNT])
 
     def wait_apart(self, ref: ObjectRef[Any], timeout_s: float | None) -> None:
@@ -450,7 +467,8 @@ class StoreClient:
 
     def _on_lost(self) -> None:
         """The daemon ended: views stay readable, everything else is lost."""
-        self._end("the node's object store ended")
+        if self._unusable is None:
+            self._end(ObjectLostError("the node's object store ended, and with it every object that is not in view"))
 
 
 _clients: WeakSet[StoreClient] = WeakSet()

@@ -73,6 +73,7 @@ class _Create:
     serial: int
     object_id: ObjectId
     length_bytes: int
+    is_promised: bool
 
 
 class StoreCore:
@@ -200,11 +201,12 @@ class StoreCore:
 
     # Making objects
 
-    def _on_create(self, connection: int, serial: int, object_id: bytes, length_bytes: int) -> Any:
-        create = _Create(connection, serial, _object_id(object_id), _length(length_bytes))
+    def _on_create(self, connection: int, serial: int, object_id: bytes, length_bytes: int, is_promised: bool) -> Any:
+        create = _Create(connection, serial, _object_id(object_id), _length(length_bytes), is_promised)
         if not self._table.may_create(create.object_id):
             return None
-        if self._growing or not self._try_create(create):
+        self._carry_out()  # what this connection gave back just before is room
+        if not self._try_create(create):
             self._creates.append(create)
         return _LATER
 
@@ -218,12 +220,14 @@ class StoreCore:
         if found is None:
             raise self._full(create.length_bytes)
         if isinstance(found, Growth):
+            if self._growing:
+                return False
             self._pool.begin(found, create.connection)
             self._retire(list(found.give_up))
             self._growing.add(found.segment_id)
             self._instructions.append(Make(found.segment_id, found.make_bytes))
             return False
-        self._table.create(create.object_id, create.connection, found)
+        self._table.create(create.object_id, create.connection, found, is_promised=create.is_promised)
         self._reply_place(create.connection, create.serial, found, writable=True)
         return True
 
@@ -237,13 +241,13 @@ class StoreCore:
         self._retry_creates()
 
     def _retry_creates(self) -> None:
-        while self._creates and not self._growing:
-            create = self._creates.popleft()
+        waiting, self._creates = self._creates, deque()
+        for create in waiting:
             try:
                 if not self._table.may_create(create.object_id):
                     self._reply(create.connection, create.serial, Status.DONE, None)
                 elif not self._try_create(create):
-                    self._creates.appendleft(create)
+                    self._creates.append(create)
             except ActorRtError as error:
                 self._reply(create.connection, create.serial, Status.ERROR, encode_plain(error))
 

@@ -10,10 +10,11 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from actorrt.clock import Clock
-from actorrt.errors import ObjectLostError, ObjectStoreFullError, RuntimeStateError
+from actorrt.errors import ObjectLostError, ObjectStoreFullError
 from actorrt.ids import PeerId
 from actorrt.store.channel import Reply
 from actorrt.store.core import Drop, Make, Send, StoreCore
@@ -134,6 +135,9 @@ class LocalChannel:
         _, status, result, retired = send.message
         self._replies.append(Reply(Status(status), result, retired, fd))
 
+    def take_stale(self) -> list[tuple[Op, tuple[Any, ...], Reply]]:
+        return []  # a call can't be left before its answer
+
     def request(self, op: Op, *arguments: Any) -> Reply:
         self._store.handle(self._number, [op, 1, *arguments])
         return self._replies.pop()
@@ -155,7 +159,15 @@ class LocalChannel:
             on_event(message)
 
     def wait(self, op: Op, *arguments: Any, timeout_s: float | None) -> list[Any] | None:
-        raise RuntimeStateError("a store inside this process can't be waited for without a loop: attach the client")
+        events: SimpleQueue[list[Any]] = SimpleQueue()
+        number = self._store.begin(self._peer, Role.WAIT, lambda send, _: events.put(send.message))
+        try:
+            self._store.handle(number, [op, 0, *arguments])
+            return events.get(timeout=timeout_s)
+        except Empty:
+            return None
+        finally:
+            self._store.end(number)
 
     def stop_listening(self) -> None:
         events, self._events = self._events, None

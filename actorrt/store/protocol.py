@@ -21,7 +21,7 @@ class Op(IntEnum):
     """What a client asks. All on the request socket, so that the order in which a process acts is kept."""
 
     HELLO = 1  # version, role, peer
-    CREATE = 2  # object, bytes → segment, offset, bytes; or None: it exists already
+    CREATE = 2  # object, bytes, whether it is promised → segment, offset, bytes; or None: it exists already
     CONTAIN = 3  # object, objects: what the object will hold; before SEAL
     SEAL = 4  # object
     ABORT = 5  # object

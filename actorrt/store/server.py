@@ -191,7 +191,7 @@ class StoreServer:
                 self._unread.discard(client.number)
                 break
         self._carry_out()
-        if self._sweep_handle is None:
+        if self._sweep_handle is None and self._listener is not None:
             self._sweep_handle = self._loop.call_soon(self._sweep)
 
     def _read_one(self, client: _Client) -> bool:
@@ -207,15 +207,24 @@ class StoreServer:
         if not packet:
             self._end(client)
             return False
+        if not self._handle(client, packet):
+            self._end(client)
+            return False
+        if not client.is_announced:
+            self._announce(client)
+        return True
+
+    def _handle(self, client: _Client, packet: bytes) -> bool:
+        """Act on one packet; False where its connection must end. No packet ends more than that."""
         try:
             self._core.handle(client.number, unpack(packet))
         except ProtocolError as error:
             self._refused_count += 1
             _log.warning("the store connection of process %d is closed: %s", client.pid, error)
-            self._end(client)
             return False
-        if not client.is_announced:
-            self._announce(client)
+        except Exception:
+            _log.exception("a message of process %d met a defect; its store connection is closed", client.pid)
+            return False
         return True
 
     def _announce(self, client: _Client) -> None:
@@ -229,8 +238,10 @@ class StoreServer:
         self._sweep_handle = None
         if self._listener is None:
             return
-        if self._unread:
-            self._sweep_handle = self._loop.call_soon(self._sweep)
+        unread = [client for client in self._clients.values() if client.number in self._unread]
+        if unread:
+            for client in unread:
+                self._on_readable(client)
             return
         self._core.sweep(self._clock.now())
         self._carry_out()

@@ -9,7 +9,7 @@
 A connection is a number. It *holds* objects (its refs) and *pins* them (its mapped views), each by count. An object
 lives while somebody holds or pins it, while it is in transit, and while an object that contains it lives. What
 nobody refers to goes at the next `sweep`: the caller sweeps when it has read everything that has arrived, so that
-a hold which is already on its way is counted before the last one ends.
+a hold which is already on its way is counted before the last one ends. What only its maker knew goes at once.
 
 A *token* names a transit: its sender's peer id and a number. The receiver's `acquire` may overtake the sender's
 `transit`, and even the sender's `declare`; the object is EXPECTED until then.
@@ -87,6 +87,8 @@ class Entry:
     transits_count: int = 0
     containers_count: int = 0
     contained: list[ObjectId] = field(default_factory=list)
+    is_private: bool = False
+    """Nobody but its maker can have heard of it, so nothing about it can be on its way."""
     overtaken: set[Token] = field(default_factory=set)
     """Transits that arrived before their senders' word: as long as there is one, the object may become known."""
 
@@ -212,9 +214,14 @@ class ObjectTable:
         what = "is being made by another process" if entry.state is State.CREATED else "was given up"
         raise ObjectLostError(f"object {short(object_id)} {what}")
 
-    def create(self, object_id: ObjectId, connection: int, place: Place) -> None:
-        """Begin an object at a place; `may_create` has just said that it may be."""
+    def create(self, object_id: ObjectId, connection: int, place: Place, *, is_promised: bool = True) -> None:
+        """Begin an object at a place; `may_create` has just said that it may be.
+
+        `is_promised` says that others may know of the id: somebody has declared it, or is about to.
+        """
+        is_known = object_id in self._entries
         entry = self._entry(object_id, State.CREATED)
+        entry.is_private = not is_promised and not is_known
         entry.state, entry.place, entry.maker = State.CREATED, place, connection
         self._hold(entry, connection)
 
@@ -225,6 +232,7 @@ class ObjectTable:
             inner = self._entries.get(other)
             if entry is not None and inner is not None and inner.state is not State.FREED:
                 inner.containers_count += 1
+                inner.is_private = False
                 entry.contained.append(other)
 
     def seal(self, object_id: ObjectId, connection: int) -> None:
@@ -280,6 +288,7 @@ class ObjectTable:
             entry = self._entry(object_id, State.EXPECTED)
             if object_id in self._tombstones or self._sender(token) is None:
                 self._fail(entry, ObjectNotFoundError(f"object {short(object_id)} is not known: it was freed"))
+        entry.is_private = False
         self._hold(entry, connection)
         if token is not None:
             self.arrive(object_id, token)
@@ -326,6 +335,7 @@ class ObjectTable:
         transit.balance_count += change_count
         entry = self._entries.get(transit.object_id)
         if entry is not None:
+            entry.is_private = False
             entry.transits_count += (transit.balance_count > 0) - (before_count > 0)
             self._suspect(entry)
         if transit.balance_count == 0:
@@ -340,8 +350,7 @@ class ObjectTable:
         entry = self._entries.get(object_id)
         if entry is not None:
             _take_one(entry.holds, connection)
-            self._forget_if_apart(entry, connection)
-            self._suspect(entry)
+            self._let_go(entry, connection)
 
     def pin(self, object_id: ObjectId, connection: int) -> Place:
         """Keep a sealed object's bytes in place for a connection, and return where they are."""
@@ -357,8 +366,7 @@ class ObjectTable:
         entry = self._entries.get(object_id)
         if entry is not None:
             _take_one(entry.pins, connection)
-            self._forget_if_apart(entry, connection)
-            self._suspect(entry)
+            self._let_go(entry, connection)
 
     def free(self, object_id: ObjectId) -> None:
         """Withdraw an object from everybody; its bytes stay while somebody views or writes them."""
@@ -403,6 +411,13 @@ class ObjectTable:
             ends_at = self._transits[token].ends_at
             if ends_at is not None and ends_at <= now:
                 self.settle(token)
+
+    def _let_go(self, entry: Entry, connection: int) -> None:
+        self._forget_if_apart(entry, connection)
+        if entry.is_private:
+            self._collect(entry)
+        else:
+            self._suspect(entry)
 
     def _collect(self, entry: Entry) -> None:
         is_writing = entry.maker is not None and entry.place is not None
