@@ -59,7 +59,7 @@ def live(
         status = 0
     except SystemExit as end:
         status = _status_of(end)
-    except BaseException:  # noqa: BLE001  the process ends here: its stderr is the only place left to say why
+    except BaseException:  # the process ends here: its stderr is the only place left to say why
         traceback.print_exc()
     finally:
         _leave(status)

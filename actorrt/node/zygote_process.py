@@ -105,19 +105,28 @@ class ZygoteProcess:
         self._loop.remove_writer(fd)
 
     def _readable(self) -> None:
-        try:
-            received = channel.receive(self._end)
-        except BlockingIOError:
-            return
-        if received is None:
-            self._disconnect()
-            self._watch.kill()
-            self._has_ended.set()
-            self._on_end(self._is_ready)
-        elif received[0]["kind"] == "ready":
-            self._is_ready = True
-        else:
-            self._on_answer(received[0])
+        """Take everything there is.
+
+        A zygote that dies with requests unread resets the channel, and libuv calls a reader for such an error once
+        and never again: whatever was left then, the end included, would never be read.
+        """
+        while self._end.fileno() >= 0:
+            try:
+                received = channel.receive(self._end)
+            except BlockingIOError:
+                return
+            if received is None:
+                self._channel_ended()
+            elif received[0]["kind"] == "ready":
+                self._is_ready = True
+            else:
+                self._on_answer(received[0])
+
+    def _channel_ended(self) -> None:
+        self._disconnect()
+        self._watch.kill()
+        self._has_ended.set()
+        self._on_end(self._is_ready)
 
     def _disconnect(self) -> None:
         if self._end.fileno() >= 0:

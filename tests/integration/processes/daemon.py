@@ -1,0 +1,305 @@
+"""Stands in for the node daemon: a process of its own that runs one scenario and prints its result as JSON.
+
+A process of its own, because what is tested are its children: the tests' process must not adopt any.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import uvloop
+
+from actorrt.errors import ActorRtError
+from actorrt.node.orphans import child_pids
+from actorrt.node.output import OutputReader
+from actorrt.node.processes import set_subreaper
+from actorrt.node.spawner import Spawner
+from actorrt.node.zygote import PRELOAD
+
+HERE = str(Path(__file__).parent)
+LIGHT = ("msgpack", "actorrt.node.printing")
+
+
+class Worker:
+    """One worker: its process id, its output, how it ended."""
+
+    def __init__(self, spawner):
+        self.spawner = spawner
+        self.lines = []
+        self.reader = OutputReader(asyncio.get_running_loop(), "worker", self.lines.extend)
+        self.exit = asyncio.get_running_loop().create_future()
+
+    async def fork(self, entry, **config):
+        path = [HERE, *sys.path]
+        config = {"entry": f"entries:{entry}", "sys_path": path, "sent_at": time.monotonic(), **config}
+        self.pid = await self.spawner.fork(config, self.reader.stdout_fd, self.reader.stderr_fd)
+        self.reader.close_write_ends()
+        self.process = self.spawner.watch(self.pid, self._ended)
+        return self
+
+    def _ended(self, how):
+        self.reader.drain()
+        self.exit.set_result([how.exit_status, how.signal, str(how.to_reason().kind)])
+
+    def texts(self, stream="stdout"):
+        return [line.text for line in self.lines if line.stream == stream]
+
+    async def first_line(self):
+        while not self.lines:
+            await asyncio.sleep(0.001)
+        return self.lines[0].text
+
+
+async def run(spawner, entry, **config):
+    """Fork a worker and wait for its end."""
+    worker = await Worker(spawner).fork(entry, **config)
+    await worker.exit
+    return worker
+
+
+def is_there(pid):
+    return Path(f"/proc/{pid}").exists()
+
+
+async def gone(pids):
+    while any(is_there(pid) for pid in pids):
+        await asyncio.sleep(0.001)
+
+
+async def twenty_workers(spawner):
+    workers = await asyncio.gather(*(Worker(spawner).fork("wait_for_ever") for _ in range(20)))
+    children = set(child_pids(os.getpid())) - {spawner.zygote_pid}
+    result = {"are_children": children == {worker.pid for worker in workers}}
+    for worker in workers:
+        worker.process.kill()
+    result["exits"] = [await worker.exit for worker in workers]
+    result["left"] = sorted(set(child_pids(os.getpid())) - {spawner.zygote_pid})
+    return result
+
+
+async def exits(spawner):
+    cases = {
+        "returns": ("nothing", {}),
+        "exits_3": ("exit_with", {"status": 3}),
+        "exits_text": ("exit_with", {"status": "gave up"}),
+        "raises": ("raise_error", {}),
+        "sigkill": ("kill_oneself", {"signal": int(signal.SIGKILL)}),
+        "segfault": ("segfault", {}),
+        "no_entry": ("missing", {}),
+        "no_directory": ("nothing", {"cwd": "/nowhere"}),
+    }
+    workers = {name: await run(spawner, entry, **config) for name, (entry, config) in cases.items()}
+    return {name: {"exit": worker.exit.result(), "stderr": worker.texts("stderr")} for name, worker in workers.items()}
+
+
+async def describe(spawner):
+    worker = await run(
+        spawner, "describe", cwd="/", env_vars={"ACTORRT_TEST": "value"}, sys_path=[HERE, *sys.path, "/last"]
+    )
+    return {"daemon": os.getpid(), "pid": worker.pid, **json.loads(worker.texts()[0])}
+
+
+async def interrupted(spawner):
+    worker = await Worker(spawner).fork("describe")
+    await worker.exit
+    waiting = await Worker(spawner).fork("wait_for_ever")
+    waiting.process.kill(signal.SIGTERM)
+    return await waiting.exit
+
+
+async def draws(spawner):
+    return [(await run(spawner, "draw")).texts()[0].split() for _ in range(3)]
+
+
+async def zygote_killed(spawner):
+    before = await Worker(spawner).fork("wait_for_ever")
+    first = spawner.zygote_pid
+    os.kill(first, signal.SIGKILL)
+    after = await asyncio.gather(*(Worker(spawner).fork("nothing") for _ in range(5)))
+    result = {"is_another": spawner.zygote_pid not in (None, first), "after": [await worker.exit for worker in after]}
+    result["before_lives"] = before.process.is_running
+    before.process.kill()
+    result["before"] = await before.exit
+    result["left"] = sorted(set(child_pids(os.getpid())) - {spawner.zygote_pid})
+    return result
+
+
+async def zygote_killed_at_random(spawner):
+    """Kill the zygote again and again while workers are forked: each fork ends in a worker or a typed error."""
+
+    async def one():
+        try:
+            await run(spawner, "nothing")
+        except ActorRtError as error:
+            return type(error).__name__
+        return "worker"
+
+    async def many():
+        return [await one() for _ in range(15)]
+
+    async def kill():
+        for round_number in range(6):
+            await one()
+            await asyncio.sleep(0.002 * round_number)
+            if spawner.zygote_pid is not None:
+                os.kill(spawner.zygote_pid, signal.SIGKILL)
+
+    outcomes = await asyncio.gather(many(), many(), many(), kill())
+    names = [name for names in outcomes[:3] for name in names]
+    await run(spawner, "nothing")
+    return {
+        "count": len(names),
+        "others": sorted(set(names) - {"worker", "ActorStartError"}),
+        "left": sorted(set(child_pids(os.getpid())) - {spawner.zygote_pid}),
+    }
+
+
+async def zygote_that_cannot_start(spawner):
+    broken = Spawner(asyncio.get_running_loop(), preload=("no_such_module",))
+    errors = []
+    for _ in range(2):
+        try:
+            await run(broken, "nothing")
+        except ActorRtError as error:
+            errors.append([type(error).__name__, str(error)])
+    await broken.close()
+    return errors
+
+
+async def zygote_with_threads(spawner):
+    threaded = Spawner(asyncio.get_running_loop(), preload=(*LIGHT, "threaded"))
+    try:
+        await run(threaded, "nothing")
+    except ActorRtError as error:
+        return [type(error).__name__, str(error)]
+    finally:
+        await threaded.close()
+
+
+async def cancelled(spawner):
+    loop = asyncio.get_running_loop()
+    for delay_s in (0.0, 0.001, 0.002, 0.003, 0.004, 0.006):
+        forks = [loop.create_task(Worker(spawner).fork("wait_for_ever")) for _ in range(3)]
+        await asyncio.sleep(delay_s)
+        for task in forks:
+            task.cancel()
+        done = await asyncio.gather(*forks, return_exceptions=True)
+        for worker in done:
+            if isinstance(worker, Worker):
+                worker.process.kill()
+                await worker.exit
+    await run(spawner, "nothing")  # answered after those that were cancelled
+    while left := set(child_pids(os.getpid())) - {spawner.zygote_pid}:
+        await asyncio.sleep(0.001)
+    return sorted(left)
+
+
+async def grandchildren(spawner):
+    worker = await Worker(spawner).fork("start_grandchildren")
+    pids = [int(pid) for pid in (await worker.first_line()).split()]
+    are_there = [is_there(pid) for pid in pids]
+    worker.process.kill()
+    await worker.exit
+    await gone(pids)
+    return {"are_there": are_there, "left": sorted(set(child_pids(os.getpid())) - {spawner.zygote_pid})}
+
+
+async def printed(spawner):
+    worker = await run(spawner, "print_lines")
+    crashed = await run(spawner, "print_and_crash")
+    return {
+        "lines": [[line.label, line.stream, line.text] for line in worker.lines],
+        "crash": [[line.label, line.stream, line.text] for line in crashed.lines],
+        "last_lines": crashed.reader.last_lines,
+    }
+
+
+async def flooded(spawner):
+    count = 100_000
+    worker = await Worker(spawner).fork("flood", count=count)
+    longest_s, before = 0.0, time.monotonic()
+    while not worker.exit.done():
+        await asyncio.sleep(0)
+        now = time.monotonic()
+        longest_s, before = max(longest_s, now - before), now
+    texts = worker.texts()
+    is_whole = texts == [f"{index:099d}" for index in range(count)]
+    return {"is_whole": is_whole, "longest_turn_s": longest_s}
+
+
+async def closing(spawner):
+    workers = [await Worker(spawner).fork("wait_for_ever") for _ in range(3)]
+    parents = await Worker(spawner).fork("start_grandchildren")
+    pids = [int(pid) for pid in (await parents.first_line()).split()]
+    late = asyncio.get_running_loop().create_task(Worker(spawner).fork("wait_for_ever"))
+    await asyncio.sleep(0)
+    began = time.monotonic()
+    await asyncio.gather(spawner.close(), spawner.close())
+    took_s = time.monotonic() - began
+    outcome = await asyncio.gather(late, Worker(spawner).fork("nothing"), return_exceptions=True)
+    return {
+        "took_s": took_s,
+        "exits": [worker.exit.result() for worker in workers],
+        "late": [type(error).__name__ for error in outcome],
+        "left": child_pids(os.getpid()),
+        "grandchildren_left": [pid for pid in pids if is_there(pid)],
+    }
+
+
+async def descriptors(spawner):
+    await run(spawner, "nothing")
+    before = sorted(os.listdir("/proc/self/fd"))
+    for _ in range(10):
+        await run(spawner, "nothing")
+    return sorted(os.listdir("/proc/self/fd")) == before
+
+
+async def too_large(spawner):
+    try:
+        await run(spawner, "nothing", env_vars={"X": "x" * 200_000})
+    except ValueError as error:
+        return str(error)
+
+
+async def latency(spawner):
+    preloaded = Spawner(
+        asyncio.get_running_loop(), preload=[name for name in PRELOAD if not name.startswith("actorrt")]
+    )
+    await run(preloaded, "nothing")
+    answers_s, mains_s = [], []
+    for _ in range(30):
+        began = time.monotonic()
+        worker = await Worker(preloaded).fork("describe")
+        answers_s.append(time.monotonic() - began)
+        await worker.exit
+        mains_s.append(json.loads(worker.texts()[0])["latency_s"])
+    await preloaded.close()
+    return {"answer_s": sorted(answers_s), "main_s": sorted(mains_s)}
+
+
+async def wait_to_be_killed(spawner):
+    """Tell every process id there is, and wait; the test kills this process."""
+    workers = [await Worker(spawner).fork("wait_for_ever") for _ in range(3)]
+    parents = await Worker(spawner).fork("start_grandchildren")
+    pids = [worker.pid for worker in workers] + [int(pid) for pid in (await parents.first_line()).split()]
+    print(json.dumps([spawner.zygote_pid, parents.pid, *pids]), flush=True)
+    await asyncio.get_running_loop().create_future()
+
+
+async def main(name):
+    set_subreaper()
+    spawner = Spawner(asyncio.get_running_loop(), preload=LIGHT)
+    await spawner.start()
+    try:
+        result = await globals()[name](spawner)
+    finally:
+        await spawner.close()
+    print(json.dumps({"result": result, "children": child_pids(os.getpid())}), flush=True)
+
+
+if __name__ == "__main__":
+    uvloop.run(main(sys.argv[1]), debug=False)

@@ -1,0 +1,102 @@
+"""What workers do in these tests; `config["entry"]` names a function of this module."""
+
+import ctypes
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+from actorrt.node.printing import install_output
+
+
+def nothing(config):
+    pass
+
+
+def exit_with(config):
+    sys.exit(config["status"])
+
+
+def raise_error(config):
+    raise RuntimeError("no such luck")
+
+
+def kill_oneself(config):
+    os.kill(os.getpid(), config["signal"])
+
+
+def segfault(config):
+    ctypes.string_at(0)
+
+
+def describe(config):
+    """Print what a worker is born with."""
+    facts = {
+        "pid": os.getpid(),
+        "parent": os.getppid(),
+        "session": os.getsid(0),
+        "group": os.getpgid(0),
+        "cwd": os.getcwd(),
+        "variable": os.environ.get("ACTORRT_TEST"),
+        "omp": os.environ.get("OMP_NUM_THREADS"),
+        "path": sys.path[-1],
+        "stdin": os.readlink("/proc/self/fd/0"),
+        "fds": sorted(int(fd) for fd in os.listdir("/proc/self/fd") if int(fd) < 200),
+        "main": sorted(name for name in vars(sys.modules["__main__"]) if not name.startswith("__")),
+        "interrupt": signal.getsignal(signal.SIGINT) is signal.SIG_IGN,
+        "terminate": signal.getsignal(signal.SIGTERM) is signal.SIG_DFL,
+        "latency_s": time.monotonic() - config.get("sent_at", 0),
+    }
+    print(json.dumps(facts), flush=True)
+
+
+def wait_for_ever(config):
+    signal.pause()
+
+
+def draw(config):
+    """Print numbers of both global generators."""
+    import random
+
+    import numpy
+
+    print(random.random(), numpy.random.random(), flush=True)
+
+
+def start_grandchildren(config):
+    """Start a child with a child, print their ids and wait; the second is in a process group of its own."""
+    code = (
+        "import os, subprocess, sys, signal\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import signal; signal.pause()'], process_group=0)\n"
+        "print(os.getpid(), child.pid, flush=True)\n"
+        "signal.pause()\n"
+    )
+    child = subprocess.Popen([sys.executable, "-c", code])
+    signal.pause()
+    child.wait()
+
+
+def print_lines(config):
+    """Print as several actors do, in Python and past it, and die at once."""
+    label = ""
+    install_output(lambda: label)
+    print("worker speaking")
+    for index in range(config.get("count", 3)):
+        label = f"Counter#{index % 2}"
+        print("line", index)
+    os.write(1, b"from C\n")
+    print("unfinished", end="")
+
+
+def print_and_crash(config):
+    install_output(lambda: "Counter#1")
+    print("last words")
+    ctypes.string_at(0)
+
+
+def flood(config):
+    install_output(lambda: "Flooder#1")
+    for index in range(config["count"]):
+        print(f"{index:099d}")

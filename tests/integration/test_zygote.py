@@ -1,0 +1,173 @@
+"""Workers forked by a real zygote: who their parent is, how they end, what they leave behind."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PROCESSES = Path(__file__).parent / "processes"
+
+
+@pytest.fixture
+def scenario():
+    """Runs a scenario of `processes/daemon.py`; a scenario leaves no child behind."""
+
+    def run(name):
+        environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{PROCESSES}", "PYTHONWARNINGS": "error"}
+        ended = subprocess.run(
+            [sys.executable, PROCESSES / "daemon.py", name],
+            capture_output=True,
+            text=True,
+            timeout=45,
+            env=environment,
+            start_new_session=True,
+            check=False,
+        )
+        assert ended.returncode == 0, ended.stderr
+        outcome = json.loads(ended.stdout.splitlines()[-1])
+        assert outcome["children"] == []
+        run.stderr = ended.stderr
+        return outcome["result"]
+
+    return run
+
+
+def test_twenty_workers_are_children_of_the_daemon_and_leave_no_zombie(scenario):
+    result = scenario("twenty_workers")
+    assert result == {"are_children": True, "exits": [[None, 9, "killed"]] * 20, "left": []}
+
+
+def test_exit_of_a_worker_is_told_with_its_last_lines(scenario):
+    result = scenario("exits")
+    assert {name: case["exit"] for name, case in result.items()} == {
+        "returns": [0, None, "crashed"],
+        "exits_3": [3, None, "crashed"],
+        "exits_text": [1, None, "crashed"],
+        "raises": [1, None, "crashed"],
+        "sigkill": [None, 9, "crashed"],
+        "segfault": [None, 11, "crashed"],
+        "no_entry": [1, None, "crashed"],
+        "no_directory": [1, None, "crashed"],
+    }
+    assert result["returns"]["stderr"] == []
+    assert result["exits_text"]["stderr"] == ["gave up"]
+    assert result["raises"]["stderr"][-1] == "RuntimeError: no such luck"
+    assert result["segfault"]["stderr"][0] == "Fatal Python error: Segmentation fault"
+    assert any("in segfault" in line for line in result["segfault"]["stderr"])
+    assert result["no_entry"]["stderr"][-1] == "AttributeError: module 'entries' has no attribute 'missing'"
+    assert result["no_directory"]["stderr"][-1] == "FileNotFoundError: [Errno 2] No such file or directory: '/nowhere'"
+
+
+def test_worker_is_born_clean_and_configured(scenario):
+    facts = scenario("describe")
+    del facts["latency_s"]
+    daemon, pid = facts.pop("daemon"), facts["pid"]
+    assert facts == {
+        "pid": pid,
+        "parent": daemon,
+        "session": pid,
+        "group": pid,
+        "cwd": "/",
+        "variable": "value",
+        "omp": "1",
+        "path": "/last",
+        "stdin": "/dev/null",
+        "fds": [0, 1, 2, 3],  # the last one lists the others
+        "main": ["main", "sys"],
+        "interrupt": True,
+        "terminate": True,
+    }
+
+
+def test_sigterm_ends_a_worker_as_killed(scenario):
+    assert scenario("interrupted") == [None, 15, "killed"]
+
+
+def test_workers_draw_different_random_numbers(scenario):
+    draws = scenario("draws")
+    assert len({draw for pair in draws for draw in pair}) == 6
+
+
+def test_zygote_that_is_killed_is_replaced_and_its_workers_live_on(scenario):
+    assert scenario("zygote_killed") == {
+        "is_another": True,
+        "after": [[0, None, "crashed"]] * 5,
+        "before_lives": True,
+        "before": [None, 9, "killed"],
+        "left": [],
+    }
+
+
+def test_forks_end_in_a_worker_or_a_typed_error_while_zygotes_are_killed(scenario):
+    assert scenario("zygote_killed_at_random") == {"count": 45, "others": [], "left": []}
+
+
+def test_zygote_that_cannot_start_fails_each_fork(scenario):
+    message = "the zygote ended before it forked the worker; its own output says why"
+    assert scenario("zygote_that_cannot_start") == [["ActorStartError", message]] * 2
+
+
+def test_zygote_with_a_second_thread_refuses_and_says_so(scenario):
+    kind, message = scenario("zygote_with_threads")
+    assert kind == "ActorStartError"
+    assert message.startswith("no worker could be forked: the zygote has 2 threads (")
+
+
+def test_fork_that_is_cancelled_leaves_no_worker(scenario):
+    assert scenario("cancelled") == []
+
+
+def test_what_user_code_started_ends_with_its_worker(scenario):
+    assert scenario("grandchildren") == {"are_there": [True, True], "left": []}
+
+
+def test_printed_lines_are_labelled_complete_and_in_order(scenario):
+    result = scenario("printed")
+    assert result["lines"] == [
+        ["worker", "stdout", "worker speaking"],
+        ["Counter#0", "stdout", "line 0"],
+        ["Counter#1", "stdout", "line 1"],
+        ["Counter#0", "stdout", "line 2"],
+        ["worker", "stdout", "from C"],
+        ["Counter#0", "stdout", "unfinished"],
+    ]
+    assert result["crash"][0] == ["Counter#1", "stdout", "last words"]
+    assert result["crash"][1] == ["worker", "stderr", "Fatal Python error: Segmentation fault"]
+    assert result["last_lines"] == [text for _, _, text in result["crash"]]
+
+
+def test_flood_of_output_is_complete_and_leaves_the_loop_responsive(scenario):
+    result = scenario("flooded")
+    assert result["is_whole"]
+    assert result["longest_turn_s"] < 0.25
+
+
+def test_close_ends_every_process_and_fails_what_is_under_way(scenario):
+    result = scenario("closing")
+    assert result.pop("took_s") < 2
+    assert result == {
+        "exits": [[None, 9, "killed"]] * 3,
+        "late": ["RuntimeStateError", "RuntimeStateError"],
+        "left": [],
+        "grandchildren_left": [],
+    }
+
+
+def test_forks_leave_no_descriptor_behind(scenario):
+    assert scenario("descriptors") is True
+
+
+def test_configuration_that_is_too_large_is_refused(scenario):
+    message = scenario("too_large")
+    assert message.startswith("a worker's configuration takes 2")
+    assert message.endswith("more than 131072: shorten env_vars or sys.path")
+
+
+def test_worker_runs_within_fifteen_milliseconds_of_the_request(scenario):
+    figures = scenario("latency")
+    assert figures["answer_s"][15] < 0.03  # the target is 10 ms; machines that run tests are busy
+    assert figures["main_s"][15] < 0.05
