@@ -91,6 +91,10 @@ class PPOUpdate:
                 self._optimiser.step(learning_rate)
         return self._measure(rows, clip_range)
 
+    def parameters(self) -> Array:
+        """Return a copy of the flat vector."""
+        return self.network.parameters()
+
     def _minibatches(self, rows: Transitions) -> list[Transitions]:
         count = max(1, round(len(rows) / self.settings.minibatch_size))
         if count == 1:

@@ -40,7 +40,8 @@ class PPOSettings:
         max_grad_norm: the gradient is scaled down to this norm.
         normalise_advantages: to mean 0 and deviation 1 in each minibatch.
         hidden: units of the two hidden layers.
-        max_lag: batches hold no fragment whose policy is more versions behind.
+        max_lag: batches hold no fragment whose policy is more versions behind; with 0, collecting and learning
+            take turns, with more they overlap.
         evaluate_every: steps between two evaluations, at the least.
     """
 
@@ -60,7 +61,7 @@ class PPOSettings:
     max_grad_norm: float = 0.5
     normalise_advantages: bool = True
     hidden: tuple[int, int] = (64, 64)
-    max_lag: int = 1
+    max_lag: int = 0
     evaluate_every: int = 2_000
 
     def __post_init__(self) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from actorrt.rl.environment import EVALUATION_KEY, describe, episode_seed
-from actorrt.rl.evaluate import evaluate
+from actorrt.rl.evaluation import evaluate
 from actorrt.rl.policy import MlpPolicy
 
 

@@ -1,0 +1,147 @@
+"""`actorrt train`: trains a policy from the command line, shows how it goes, and says where the results are."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import difflib
+import importlib.util
+import os
+import sys
+import threading
+
+import actorrt as art
+from actorrt.rl import curve
+from actorrt.rl.chaos import Chaos
+from actorrt.rl.environment import episode_seed
+from actorrt.rl.evaluation import evaluate
+from actorrt.rl.ppo import PPO
+from actorrt.rl.progress import Progress, ProgressLine
+from actorrt.rl.run import Run
+
+ALGORITHMS = ("ppo",)
+FRESH_KEY = 1_000_002  # the last evaluation's seed follows from the run's through this key
+EXIT_FAILURE, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what `actorrt train` takes."""
+    parser.add_argument("algorithm", help=f"what to train with: {', '.join(ALGORITHMS)}")
+    parser.add_argument("environment", help="Gymnasium id of the environment, such as CartPole-v1")
+    parser.add_argument("--simulators", type=int, default=2, help="simulator processes (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the run (default: %(default)s)")
+    parser.add_argument("--steps", type=int, help="environment steps at the most (default: the preset's)")
+    parser.add_argument("--stop-return", type=float, help="end once a policy's evaluations reach this mean return")
+    parser.add_argument("--envs", type=int, help="environments of each simulator (default: the preset's, shared out)")
+    parser.add_argument("--directory", help="where to save the policy, the curve and the metrics (default: runs/...)")
+    parser.add_argument("--chaos", action="store_true", help="kill a simulator in the middle and watch it come back")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train as told and return the exit status.
+
+    Returns:
+        0; 1 after a failure and 2 for arguments that make no sense, with one line on stderr; 130 after an
+        interrupt, with what was best until then saved.
+    """
+    if arguments.algorithm not in ALGORITHMS:
+        matches = difflib.get_close_matches(arguments.algorithm, ALGORITHMS, n=1, cutoff=0.3)
+        hint = f"did you mean {matches[0]}?" if matches else f"there are: {', '.join(ALGORITHMS)}"
+        return _fail(f"there is no algorithm {arguments.algorithm!r}; {hint}", EXIT_USAGE)
+    for package in ("gymnasium", "torch"):
+        if importlib.util.find_spec(package) is None:
+            return _fail(f"training needs {package}: pip install {package}", EXIT_FAILURE)
+    try:
+        algorithm = _algorithm(arguments)
+    except ValueError as error:
+        return _fail(str(error), EXIT_USAGE)
+    line = ProgressLine(sys.stderr)
+    try:
+        return _train(algorithm, arguments, line)
+    except Exception as error:  # the command ends here, in one line
+        line.end(None)
+        return _fail(f"{type(error).__name__}: {' '.join(str(error).split())}", EXIT_FAILURE)
+    finally:
+        art.shutdown()
+
+
+def _fail(message: str, status: int) -> int:
+    sys.stderr.write(f"actorrt train: {message}\n")
+    return status
+
+
+def _algorithm(arguments: argparse.Namespace) -> PPO:
+    if arguments.steps is not None and arguments.steps < 1:
+        raise ValueError(f"a run has at least 1 step: --steps {arguments.steps}")
+    overrides = {} if arguments.envs is None else {"environments": arguments.envs * arguments.simulators}
+    return PPO(
+        arguments.environment,
+        simulators=arguments.simulators,
+        seed=arguments.seed,
+        directory=arguments.directory,
+        **overrides,
+    )
+
+
+def _train(algorithm: PPO, arguments: argparse.Namespace, line: ProgressLine) -> int:
+    chaos = Chaos(line.note) if arguments.chaos else None
+
+    def on_progress(progress: Progress) -> None:
+        line.show(progress)
+        if chaos is not None:
+            chaos.on_progress(progress)
+
+    preparing = threading.Thread(target=curve.preload, daemon=True)
+    preparing.start()  # the learner is importing torch meanwhile, and nothing needs this process
+    training = algorithm.start(
+        arguments.steps,
+        arguments.stop_return,
+        on_progress=on_progress,
+        keep_going=lambda: chaos is not None and not chaos.is_over,
+    )
+    status = 0
+    try:
+        training.wait()
+    except KeyboardInterrupt:
+        status = EXIT_INTERRUPTED
+    line.end(training.progress)
+    preparing.join()
+    _report(training)
+    fault = None if chaos is None else chaos.finish()
+    return status if fault is None else _fail(f"chaos: {fault}", EXIT_FAILURE)
+
+
+def _report(training: Run) -> None:
+    """Evaluate the best policy, save everything, and print the curve and the places."""
+    policy = training.best
+    result = evaluate(policy, seed=episode_seed(training.plan.seed, FRESH_KEY))
+    os.makedirs(training.directory, exist_ok=True)
+    paths = {name: os.path.join(training.directory, name) for name in ("best.policy", "metrics.csv", "curve.png")}
+    policy.save(paths["best.policy"])
+    _write_metrics(paths["metrics.csv"], training)
+    returns = [(row["steps"], row["return_mean"]) for row in training.rows]
+    if curve.can_draw_png():
+        title = f"PPO on {policy.spec.env_id}, seed {training.plan.seed}"
+        curve.draw_png(paths["curve.png"], title, returns, training.evaluations, training.plan.stop_return)
+    else:
+        paths["curve.png"] = "not drawn: pip install matplotlib"
+    threshold = training.plan.stop_return
+    if threshold is not None and not training.is_reached:
+        sys.stdout.write(f"did not reach {threshold:g} within {training.steps:,} steps\n")
+    sys.stdout.write(
+        f"{curve.draw_text(returns)}\n\n"
+        f"best policy: version {policy.version}, {result.mean:.1f} ± {result.std:.1f} "
+        f"over {len(result.returns)} episodes on fresh seeds\n"
+        f"  policy   {paths['best.policy']}\n"
+        f"  curve    {paths['curve.png']}\n"
+        f"  metrics  {paths['metrics.csv']}\n"
+    )
+    sys.stdout.flush()
+
+
+def _write_metrics(path: str, training: Run) -> None:
+    rows = training.rows
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)

@@ -1,0 +1,95 @@
+"""Learning curves: as text for the terminal, and as a PNG where matplotlib is installed."""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import math
+from collections.abc import Sequence
+
+Points = Sequence[tuple[float, float]]
+
+_BRAILLE = 0x2800
+_DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))  # bits of a braille cell, by row and column
+
+
+def draw_text(points: Points, *, width: int = 64, height: int = 10) -> str:
+    """Return a plot of points in braille dots, with its axes' ends labelled.
+
+    Args:
+        points: x and y; x ascending. Those that are not finite are left out.
+        width: columns of the plot itself.
+        height: lines of the plot itself.
+    """
+    finite = [(x, y) for x, y in points if math.isfinite(x) and math.isfinite(y)]
+    if not finite:
+        return "(no points yet)"
+    low, high = min(y for _, y in finite), max(y for _, y in finite)
+    left, right = finite[0][0], finite[-1][0]
+    cells = [[0] * width for _ in range(height)]
+    for x, y in _interpolated(finite, 2 * width):
+        column = _scaled(x, left, right, 2 * width)
+        row = 4 * height - 1 - _scaled(y, low, high, 4 * height)
+        cells[row // 4][column // 2] |= _DOTS[row % 4][column % 2]
+    labels = [f"{high:.5g}"] + [""] * (height - 2) + [f"{low:.5g}"]
+    margin = max(map(len, labels))
+    lines = [
+        f"{label:>{margin}} ┤" + "".join(chr(_BRAILLE + bits) for bits in row).rstrip(chr(_BRAILLE))
+        for label, row in zip(labels, cells, strict=True)
+    ]
+    start, end = f"{left:,.0f}", f"{right:,.0f} steps"
+    return "\n".join(
+        [*lines, " " * margin + " └" + "─" * width, " " * (margin + 2) + start + end.rjust(width - len(start))]
+    )
+
+
+def _scaled(value: float, low: float, high: float, count: int) -> int:
+    return 0 if high == low else min(count - 1, int((value - low) / (high - low) * count))
+
+
+def _interpolated(points: Points, count: int) -> list[tuple[float, float]]:
+    """Return the points, and some between two that are far apart, so that the dots make a line."""
+    span = (points[-1][0] - points[0][0]) or 1.0
+    dense = [points[0]]
+    for (x0, y0), (x1, y1) in itertools.pairwise(points):
+        pieces = max(1, math.ceil((x1 - x0) / span * count))
+        dense += [(x0 + (x1 - x0) * i / pieces, y0 + (y1 - y0) * i / pieces) for i in range(1, pieces + 1)]
+    return dense
+
+
+def can_draw_png() -> bool:
+    """Whether matplotlib is installed."""
+    return importlib.util.find_spec("matplotlib") is not None
+
+
+def preload() -> None:
+    """Import what `draw_png` needs; worth doing in a thread while there is nothing else to do."""
+    if can_draw_png():
+        import matplotlib.backends.backend_agg
+        import matplotlib.figure  # noqa: F401
+
+
+def draw_png(path: str, title: str, training: Points, evaluations: Points, threshold: float | None) -> None:
+    """Write a plot of training returns and evaluations over steps.
+
+    Raises:
+        ModuleNotFoundError: matplotlib is not installed.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.0, 4.0), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    axes.plot(*_columns(training), linewidth=1.2, label="training episodes, running mean")
+    axes.plot(*_columns(evaluations), "o-", linewidth=1.0, markersize=3.5, label="evaluations, 20 episodes")
+    if threshold is not None:
+        axes.axhline(threshold, linestyle=":", color="grey", label=f"stop at {threshold:g}")
+    axes.set(title=title, xlabel="environment steps", ylabel="return")
+    axes.legend(loc="lower right", fontsize="small")
+    axes.grid(alpha=0.25)
+    figure.savefig(path, dpi=110)
+
+
+def _columns(points: Points) -> tuple[list[float], list[float]]:
+    return [x for x, _ in points], [y for _, y in points]

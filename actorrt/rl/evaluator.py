@@ -1,0 +1,51 @@
+"""The evaluator: plays the newest policy beside the training, on seeds of its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import actorrt as art
+from actorrt.rl.environment import episode_seed
+from actorrt.rl.evaluation import Evaluation, evaluate
+from actorrt.rl.parameters import resolve
+from actorrt.rl.policy import MlpPolicy, PolicySpec
+from actorrt.rl.spaces import Array
+
+SEED_KEY = 1_000_001  # its seeds' spawn keys begin with it; simulators' begin with their index
+
+
+class Evaluator(art.Actor):
+    """Measures policies with their most likely actions.
+
+    Args:
+        policy: what the policy looks like; it names the environment.
+        params: ref or name of the `ParameterServer` to take parameters from.
+        seed: seed of the run; every evaluation plays episodes that follow from it and the evaluation's number.
+    """
+
+    def __init__(self, policy: PolicySpec, params: Any, seed: int = 0) -> None:
+        self._policy = MlpPolicy(policy)
+        self._params = params
+        self._seed = seed
+
+    async def on_start(self) -> None:
+        """Find the parameter server."""
+        self._params = await resolve(self._params)
+
+    async def evaluate(self, number: int, episodes: int = 20) -> tuple[Evaluation, Array]:
+        """Play the newest policy.
+
+        Args:
+            number: number of the evaluation in its run; another number plays other episodes.
+            episodes: how many.
+
+        Returns:
+            What came of it, and the parameters that were played.
+        """
+        version, parameters = await self._params.latest()
+        return self.play(number, parameters, version, episodes), parameters
+
+    def play(self, number: int, parameters: Array, version: int, episodes: int = 20) -> Evaluation:
+        """Play these parameters, as `evaluate` does."""
+        self._policy.set_parameters(parameters, version)
+        return evaluate(self._policy, episodes=episodes, seed=episode_seed(self._seed, SEED_KEY, number))

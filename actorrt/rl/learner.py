@@ -1,0 +1,88 @@
+"""The learner: improves the policy one batch at a time and publishes it.
+
+How it improves is the algorithm's update rule, which the settings make; what a batch holds is up to `stream`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol
+
+import actorrt as art
+from actorrt.rl.parameters import resolve
+from actorrt.rl.policy import PolicySpec
+from actorrt.rl.spaces import Array
+from actorrt.rl.trajectory import Batch, Fragment
+
+
+class UpdateRule(Protocol):
+    """An algorithm's part of the learner."""
+
+    def __call__(self, fragments: tuple[Fragment, ...], remaining: float) -> dict[str, float]: ...
+
+    def parameters(self) -> Array: ...
+
+
+class Settings(Protocol):
+    """An algorithm's settings, which make its update rule."""
+
+    def update_rule(self, spec: PolicySpec, parameters: Array, seed: int) -> UpdateRule: ...
+
+
+class Learner(art.Actor):
+    """Learns from batches, in torch, and publishes each new version of the parameters.
+
+    torch is imported in a thread when the actor starts, while the first fragments are being collected.
+
+    Args:
+        settings: of the algorithm, such as `PPOSettings`.
+        policy: what the policy looks like.
+        params: ref or name of the `ParameterServer`, which also says what to begin with.
+        steps: environment steps of the whole run; schedules end there.
+        seed: seed of the run.
+    """
+
+    def __init__(self, settings: Settings, policy: PolicySpec, params: Any, steps: int, seed: int = 0) -> None:
+        if steps < 1:
+            raise ValueError(f"a run has at least 1 step: steps={steps}")
+        self._settings, self._spec, self._params = settings, policy, params
+        self._steps, self._seed = steps, seed
+        self._learnt_steps = 0
+
+    async def on_start(self) -> None:
+        """Take the newest parameters and begin to import torch."""
+        self._params = await resolve(self._params)
+        self._version, parameters = await self._params.latest()
+        with_torch = ThreadPoolExecutor(1, "torch")
+        self._making = asyncio.get_running_loop().run_in_executor(with_torch, self._make, parameters)
+        with_torch.shutdown(wait=False)  # its thread ends when the rule is made
+
+    def _make(self, parameters: Array) -> UpdateRule:
+        return self._settings.update_rule(self._spec, parameters, self._seed)
+
+    async def update(self, batch: Batch) -> dict[str, float]:
+        """Learn from a batch and publish what came of it.
+
+        Returns:
+            The update rule's metrics, and `policy_version`, `learnt_steps` and `learn_s`.
+
+        Raises:
+            ValueError: the batch holds no transition; nothing changes.
+        """
+        if batch.step_count == 0:
+            raise ValueError("a batch without a single transition teaches nothing")
+        rule: UpdateRule = await self._making
+        start = time.perf_counter()
+        metrics = rule(batch.fragments, max(0.0, 1.0 - self._learnt_steps / self._steps))
+        self._learnt_steps += batch.step_count
+        self._version += 1
+        learn_s = time.perf_counter() - start
+        await self._params.publish(rule.parameters(), self._version)
+        counters = {"policy_version": self._version, "learnt_steps": self._learnt_steps, "learn_s": learn_s}
+        return metrics | counters
+
+    async def on_stop(self, reason: Any) -> None:
+        """Wait for the import of torch, which can't be given up half-way."""
+        await asyncio.wait([self._making])

@@ -1,0 +1,122 @@
+"""What a run looks like from outside while it goes on: one record for each update, and a line for the terminal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TextIO
+
+LIVE_PERIOD_S = 0.1
+PLAIN_PERIOD_S = 2.0
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run is after an update.
+
+    Attributes:
+        steps: transitions learnt from so far.
+        total_steps: where the run ends at the latest.
+        seconds: since the run began.
+        steps_per_s: over the last seconds.
+        return_mean: mean return of the training episodes that ended last; NaN before the first.
+        evaluation: score of the best policy so far; None before the first evaluation.
+        policy_lag: mean lag of the batch, in versions.
+        simulators: how many there are.
+        simulators_alive: how many are not being restarted.
+        simulators_restarted: restarts so far.
+        metrics: the update's own measures.
+        trained_on: simulator, incarnation and process id of each fragment of the batch.
+    """
+
+    steps: int
+    total_steps: int
+    seconds: float
+    steps_per_s: float
+    return_mean: float
+    evaluation: float | None
+    policy_lag: float
+    simulators: int
+    simulators_alive: int
+    simulators_restarted: int
+    metrics: dict[str, Any]
+    trained_on: tuple[tuple[int, int, int], ...]
+
+    @property
+    def left_s(self) -> float:
+        """Seconds until `total_steps` at the present rate."""
+        return (self.total_steps - self.steps) / self.steps_per_s if self.steps_per_s else float("inf")
+
+
+def describe(progress: Progress) -> str:
+    """Return the progress line, without an end of line."""
+    best = "none yet" if progress.evaluation is None else f"{progress.evaluation:.1f}"
+    parts = [
+        f"{progress.steps:>7,}/{progress.total_steps:,} steps",
+        f"{progress.steps_per_s:,.0f}/s",
+        f"return {progress.return_mean:.1f}",
+        f"best {best}",
+        f"lag {progress.policy_lag:.1f}",
+        f"simulators {progress.simulators_alive}/{progress.simulators} alive, "
+        f"{progress.simulators_restarted} restarted",
+        f"{_duration(progress.left_s)} left",
+    ]
+    return " · ".join(parts)
+
+
+def _duration(seconds: float) -> str:
+    if seconds == float("inf"):
+        return "?"
+    minutes, rest = divmod(int(seconds + 0.5), 60)
+    return (
+        f"{minutes // 60}h{minutes % 60:02d}m" if minutes >= 60 else f"{minutes}m{rest:02d}s" if minutes else f"{rest}s"
+    )
+
+
+class ProgressLine:
+    """Shows a run's progress: one line rewritten in a terminal, else a line every two seconds.
+
+    Args:
+        out: where to write; asked whether it is a terminal.
+        now: the clock, in seconds.
+    """
+
+    def __init__(self, out: TextIO, now: Callable[[], float] = time.monotonic) -> None:
+        self._out, self._now = out, now
+        self._is_live = out.isatty()
+        self._next_at = 0.0
+        self._width = 0
+
+    def show(self, progress: Progress) -> None:
+        """Show this, unless something was shown just before."""
+        now = self._now()
+        if now >= self._next_at:
+            self._next_at = now + (LIVE_PERIOD_S if self._is_live else PLAIN_PERIOD_S)
+            self._write(describe(progress))
+
+    def note(self, text: str) -> None:
+        """Print a line that stays, above the progress."""
+        if self._is_live:
+            self._out.write("\r" + text.ljust(self._width) + "\n")
+        else:
+            self._out.write(text + "\n")
+        self._width = 0
+        self._out.flush()
+
+    def end(self, progress: Progress | None) -> None:
+        """Show the last state, and leave the line."""
+        if progress is not None:
+            self._write(describe(progress))
+        if self._is_live and self._width:
+            self._out.write("\n")
+        self._width = 0
+        self._out.flush()
+
+    def _write(self, line: str) -> None:
+        if self._is_live:
+            self._out.write("\r" + line.ljust(self._width))
+            self._width = len(line)
+        else:
+            self._out.write(line + "\n")
+        self._out.flush()

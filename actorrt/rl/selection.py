@@ -1,0 +1,84 @@
+"""Pure: decides when to evaluate, which policy is best so far, and whether the return to stop at is reached.
+
+Twenty episodes are few: the first policy whose mean passes a threshold passes it partly by luck. So a policy that
+seems to reach `stop_return` is played once more on other episodes, and reaches it if both means do. Its score is
+then the smaller one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from actorrt.rl.evaluation import Evaluation
+from actorrt.rl.spaces import Array
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """A policy that was evaluated.
+
+    Attributes:
+        parameters: its flat vector.
+        version: its version.
+        score: mean return of its evaluation, or the smaller mean of two.
+        std: deviation between the episodes of that evaluation.
+    """
+
+    parameters: Array
+    version: int
+    score: float
+    std: float
+
+
+class Selection:
+    """Says what to evaluate next and keeps the best policy.
+
+    Args:
+        evaluate_every: steps between two evaluations, at the least.
+        stop_return: return at which the run ends, or None.
+
+    Attributes:
+        best: the best policy so far; None before the first evaluation.
+        is_reached: whether a policy reached `stop_return` twice.
+        count: evaluations that were asked for.
+    """
+
+    def __init__(self, evaluate_every: int, stop_return: float | None) -> None:
+        self._every, self._stop_return = evaluate_every, stop_return
+        self._next_at = evaluate_every
+        self._in_doubt: Candidate | None = None
+        self.best: Candidate | None = None
+        self.is_reached = False
+        self.count = 0
+
+    def is_due(self, steps: int) -> bool:
+        """Whether a policy is to be evaluated after so many steps of training: the newest, or one in doubt."""
+        return not self.is_reached and (self._in_doubt is not None or steps >= self._next_at)
+
+    @property
+    def in_doubt(self) -> Candidate | None:
+        """The policy to play once more before anything else, if there is one."""
+        return self._in_doubt
+
+    def begin(self, steps: int) -> int:
+        """Note that an evaluation begins and return its number."""
+        if self._in_doubt is None:
+            self._next_at = steps + self._every
+        self.count += 1
+        return self.count - 1
+
+    def evaluated(self, evaluation: Evaluation, parameters: Array) -> None:
+        """Take in what an evaluation came to."""
+        candidate = Candidate(parameters, evaluation.policy_version, evaluation.mean, evaluation.std)
+        first, self._in_doubt = self._in_doubt, None
+        if first is not None:
+            self.is_reached = self._reaches(candidate)
+            candidate = min(first, candidate, key=lambda each: each.score)
+        elif self._reaches(candidate):
+            self._in_doubt = candidate
+            return
+        if self.is_reached or self.best is None or candidate.score >= self.best.score:
+            self.best = candidate
+
+    def _reaches(self, candidate: Candidate) -> bool:
+        return self._stop_return is not None and candidate.score >= self._stop_return

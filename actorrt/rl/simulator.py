@@ -1,0 +1,85 @@
+"""Simulators: environments and policy inference together in one actor, a whole fragment for a message.
+
+What is done between two messages is in `sampler`; whom to ask, and what to keep, in `stream`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+import actorrt as art
+from actorrt.rl.parameters import resolve
+from actorrt.rl.policy import MlpPolicy, PolicySpec
+from actorrt.rl.trajectory import Fragment
+
+
+class Simulator(art.Actor):
+    """Rolls the newest policy out in a vector of environments, without torch.
+
+    Args:
+        env: Gymnasium id, or a function that makes an environment.
+        params: ref or name of the `ParameterServer` to take parameters from.
+        envs: how many environments.
+        horizon: steps of each environment in a fragment.
+        seed: seed of the run.
+        index: which simulator of the run this is; None lets the parameter server number it. Episodes are seeded
+            by run, simulator, incarnation, environment and episode.
+        policy: what the policy looks like; None takes a `PolicySpec` with its defaults for the environment.
+        native: use the environment's own vector form.
+    """
+
+    def __init__(
+        self,
+        env: Any,
+        params: Any,
+        envs: int = 8,
+        horizon: int = 32,
+        seed: int = 0,
+        index: int | None = None,
+        policy: PolicySpec | None = None,
+        native: bool = False,
+    ) -> None:
+        if envs < 1 or horizon < 1:
+            raise ValueError(f"a simulator steps at least 1 environment for 1 step: envs={envs}, horizon={horizon}")
+        self._env, self._params, self._native = env, params, native
+        self._envs, self._horizon = envs, horizon
+        self._seed, self._index, self._spec = seed, index, policy
+
+    async def on_start(self) -> None:
+        """Make the environments, which imports Gymnasium, and find the parameter server."""
+        from actorrt.rl.environment import describe, episode_seed, make_environments
+        from actorrt.rl.sampler import Sampler
+
+        self._params = await resolve(self._params)
+        index: int = await self._params.admit(self.context.ref) if self._index is None else self._index
+        incarnation = self.context.incarnation
+        self._policy = MlpPolicy(self._spec or describe(self._env))
+        self._policy.version = -1  # so that the first rollout takes whatever there is
+        environments = make_environments(
+            self._env,
+            self._envs,
+            lambda k, episode: episode_seed(self._seed, index, incarnation, k, episode),
+            native=self._native,
+        )
+        rng = np.random.default_rng(np.random.SeedSequence(self._seed, spawn_key=(index, incarnation)))
+        self._sampler = Sampler(
+            environments, self._policy, self._horizon, rng, simulator=index, incarnation=incarnation
+        )
+
+    async def rollout(self) -> Fragment:
+        """Take the newest parameters and return the next fragment.
+
+        Raises:
+            Exception: what an environment raises. Its episode can't go on, so neither can this simulator's.
+        """
+        latest = await self._params.latest(newer_than=self._policy.version)
+        if latest is not None:
+            version, parameters = latest
+            self._policy.set_parameters(parameters, version)
+        return self._sampler.collect()
+
+    async def on_stop(self, reason: Any) -> None:
+        """Close the environments."""
+        self._sampler.close()

@@ -1,0 +1,220 @@
+"""Whom the stream asks, what it keeps, and when a batch is full: every rule of `intake` as a case."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from actorrt.rl.intake import Intake
+from actorrt.rl.trajectory import Fragment
+
+EMPTY = np.zeros((0,))
+
+
+def fragment(simulator=0, sequence=0, version=0, *, incarnation=1, steps=4):
+    rows = np.zeros((steps, 1), np.float32)
+    flags = np.zeros((steps, 1), bool)
+    return Fragment(
+        rows, rows, rows, flags, flags, ~flags, rows, rows, rows[0], EMPTY, EMPTY, EMPTY, EMPTY, EMPTY,
+        policy_version=version, simulator=simulator, incarnation=incarnation, sequence=sequence, process_id=1,
+    )  # fmt: skip
+
+
+def make_intake(count=2, **options):
+    return Intake(count, **{"steps": 8, "fragments": None, "max_lag": 0, "order": "completion", **options})
+
+
+def ask(intake, now=0.0):
+    indices = intake.to_ask(now)
+    for index in indices:
+        intake.asked(index, now)
+    return indices
+
+
+def keys(batch):
+    return [item.key for item in batch.fragments]
+
+
+def test_all_simulators_are_asked_first():
+    assert ask(make_intake(3)) == [0, 1, 2]
+
+
+def test_batch_is_full_when_its_steps_have_come_in_order_of_completion():
+    intake = make_intake()
+    ask(intake)
+    intake.arrived(1, fragment(1), 1.0)
+    assert intake.take() is None
+    intake.arrived(0, fragment(0), 2.0)
+    batch = intake.take()
+    assert batch is not None
+    assert keys(batch) == [(1, 1, 0), (0, 1, 0)]
+    assert batch.policy_lag == (0, 0)
+    assert intake.take() is None
+
+
+def test_batch_can_count_fragments():
+    intake = make_intake(1, steps=None, fragments=2)
+    ask(intake)
+    intake.arrived(0, fragment(0, 0), 1.0)
+    assert ask(intake, 1.0) == [0]
+    intake.arrived(0, fragment(0, 1), 2.0)
+    assert keys(intake.take()) == [(0, 1, 0), (0, 1, 1)]
+
+
+def test_without_lag_nobody_collects_in_vain():
+    intake = make_intake()
+    ask(intake)
+    intake.arrived(0, fragment(0), 0.001)
+    assert ask(intake, 0.001) == []
+
+
+def test_with_lag_everybody_works_ahead():
+    intake = make_intake(max_lag=1)
+    ask(intake)
+    intake.arrived(0, fragment(0), 0.001)
+    assert intake.works_ahead
+    assert ask(intake, 0.001) == [0]
+
+
+def test_overdue_simulator_is_replaced_by_an_idle_one():
+    intake = make_intake()
+    ask(intake)
+    intake.arrived(0, fragment(0), 0.02)
+    assert intake.look_again_s(0.02) == pytest.approx(0.06)
+    assert ask(intake, 0.07) == []
+    assert ask(intake, 0.09) == [0]
+
+
+def test_nothing_is_expected_of_a_simulator_known_to_be_slow():
+    intake = make_intake(steps=8)
+    ask(intake)
+    intake.arrived(0, fragment(0, 0), 0.01)
+    intake.arrived(1, fragment(1, 0), 5.0)
+    assert intake.take() is not None
+    assert ask(intake, 5.0) == [0, 1]
+    intake.arrived(0, fragment(0, 1), 5.01)
+    assert ask(intake, 5.01) == [0]
+
+
+def test_fragment_too_far_behind_is_dropped_and_counted():
+    intake = make_intake(max_lag=1)
+    intake.version = 5
+    ask(intake)
+    intake.arrived(0, fragment(0, version=3), 1.0)
+    intake.arrived(1, fragment(1, version=4), 1.0)
+    assert intake.dropped_count == 1
+    ask(intake, 1.0)
+    intake.arrived(0, fragment(0, 1, version=5), 2.0)
+    batch = intake.take()
+    assert keys(batch) == [(1, 1, 0), (0, 1, 1)]
+    assert batch.policy_lag == (1, 0)
+
+
+def test_newest_version_is_learnt_from_fragments():
+    intake = make_intake(max_lag=None)
+    ask(intake)
+    intake.arrived(0, fragment(0, version=7), 1.0)
+    assert intake.version == 7
+
+
+def test_unlimited_lag_keeps_everything():
+    intake = make_intake(1, max_lag=None, steps=4)
+    intake.version = 1000
+    ask(intake)
+    intake.arrived(0, fragment(version=0), 1.0)
+    assert intake.take().policy_lag == (1000,)
+
+
+def test_no_fragment_is_taken_twice():
+    intake = make_intake(1, steps=8)
+    for _ in range(2):
+        ask(intake)
+        intake.arrived(0, fragment(0, 0), 1.0)
+    assert intake.repeated_count == 1
+    assert intake.take() is None
+
+
+def test_failed_simulator_is_asked_again_after_a_growing_delay():
+    intake = make_intake(1)
+    delays = []
+    now = 0.0
+    for _ in range(9):
+        assert ask(intake, now) == [0]
+        intake.failed(0, now)
+        assert intake.to_ask(now) == []
+        delay = intake.look_again_s(now)
+        delays.append(delay)
+        now += delay
+    assert delays == pytest.approx([0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.0, 1.0])
+    assert intake.failed_count == 9
+
+
+def test_failed_simulator_is_replaced_by_an_idle_one_at_once():
+    intake = make_intake()
+    ask(intake)
+    intake.arrived(0, fragment(0), 0.001)
+    intake.failed(1, 0.001)
+    assert intake.alive_count == 1
+    assert ask(intake, 0.001) == [0]
+
+
+def test_restarted_simulator_counts_as_alive_and_restarted_with_its_first_fragment():
+    intake = make_intake()
+    ask(intake)
+    intake.arrived(1, fragment(1, 3), 0.001)
+    intake.asked(1, 0.001)
+    intake.failed(1, 0.002)
+    ask(intake, 0.1)
+    assert (intake.alive_count, intake.restart_count) == (1, 0)
+    intake.arrived(1, fragment(1, 0, incarnation=2), 0.2)
+    assert (intake.alive_count, intake.restart_count) == (2, 1)
+
+
+def test_simulators_gone_for_good_are_left_out_until_none_is_left():
+    intake = make_intake()
+    ask(intake)
+    intake.gone(0)
+    intake.arrived(1, fragment(1), 0.01)
+    assert ask(intake, 0.01) == [1]
+    assert not intake.is_exhausted
+    intake.gone(1)
+    assert intake.is_exhausted
+
+
+def test_deterministic_order_waits_for_each_in_turn():
+    intake = make_intake(3, steps=12, order="deterministic")
+    assert ask(intake) == [0, 1, 2]
+    intake.arrived(2, fragment(2), 1.0)
+    intake.arrived(1, fragment(1), 2.0)
+    assert intake.take() is None
+    assert ask(intake, 9.0) == []
+    intake.arrived(0, fragment(0), 10.0)
+    assert keys(intake.take()) == [(0, 1, 0), (1, 1, 0), (2, 1, 0)]
+
+
+def test_deterministic_order_asks_only_those_whose_turn_fills_the_batch():
+    intake = make_intake(3, steps=8, order="deterministic")
+    assert ask(intake) == [0, 1, 2]  # how much a fragment holds is not known yet
+    for index in (0, 1, 2):
+        intake.arrived(index, fragment(index), 1.0)
+    assert keys(intake.take()) == [(0, 1, 0), (1, 1, 0)]
+    assert ask(intake, 1.0) == [0]
+    intake.arrived(0, fragment(0, 1), 2.0)
+    assert keys(intake.take()) == [(2, 1, 0), (0, 1, 1)]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"count": 0}, "at least one simulator"),
+        ({"fragments": 2}, "give steps= or fragments="),
+        ({"steps": 0}, "give steps= or fragments=, 1 or more: steps=0"),
+        ({"max_lag": -1}, "max_lag counts versions, 0 or more: max_lag=-1"),
+        ({"order": "random"}, "order='random': give 'completion' or 'deterministic'"),
+        ({"order": "deterministic", "max_lag": 2}, "goes with max_lag=0, not max_lag=2"),
+    ],
+)
+def test_senseless_streams_are_refused(options, message):
+    with pytest.raises(ValueError) as caught:
+        make_intake(**options)
+    assert message in str(caught.value)

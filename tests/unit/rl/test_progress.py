@@ -1,0 +1,105 @@
+"""The progress line and the curve, character by character."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import math
+import subprocess
+import sys
+
+import pytest
+
+from actorrt.rl import curve
+from actorrt.rl.progress import Progress, ProgressLine, describe
+
+AFTER_4_S = Progress(
+    steps=20_480, total_steps=100_000, seconds=4.0, steps_per_s=9_940.0, return_mean=212.34, evaluation=None,
+    policy_lag=0.5, simulators=2, simulators_alive=1, simulators_restarted=1, metrics={}, trained_on=((0, 1, 77),),
+)  # fmt: skip
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def show_at(line, clock, times):
+    for time_s in times:
+        clock[0] = time_s
+        line.show(AFTER_4_S)
+
+
+def test_progress_line_says_what_a_user_wants_to_know():
+    assert describe(AFTER_4_S) == (
+        " 20,480/100,000 steps · 9,940/s · return 212.3 · best none yet · lag 0.5 · "
+        "simulators 1/2 alive, 1 restarted · 8s left"
+    )
+
+
+@pytest.mark.parametrize(
+    ("steps_per_s", "text"), [(0.0, "? left"), (600.0, "2m13s left"), (10.0, "2h12m left"), (1e9, "0s left")]
+)
+def test_time_left_has_the_unit_that_fits(steps_per_s, text):
+    assert describe(dataclasses.replace(AFTER_4_S, steps_per_s=steps_per_s)).endswith(text)
+
+
+def test_plain_output_gets_a_line_every_two_seconds():
+    out, clock = io.StringIO(), [0.0]
+    line = ProgressLine(out, lambda: clock[0])
+    show_at(line, clock, [0.0, 0.5, 1.9, 2.0, 3.0, 4.1])
+    assert out.getvalue() == (describe(AFTER_4_S) + "\n") * 3
+
+
+def test_terminal_gets_one_line_rewritten_ten_times_a_second():
+    out, clock = Terminal(), [0.0]
+    line = ProgressLine(out, lambda: clock[0])
+    show_at(line, clock, [0.0, 0.05, 0.1])
+    line.end(None)
+    assert out.getvalue() == ("\r" + describe(AFTER_4_S)) * 2 + "\n"
+
+
+def test_note_stays_above_the_rewritten_line():
+    out, clock = Terminal(), [0.0]
+    line = ProgressLine(out, lambda: clock[0])
+    line.show(AFTER_4_S)
+    line.note("killed")
+    width = len(describe(AFTER_4_S))
+    assert out.getvalue() == "\r" + describe(AFTER_4_S) + "\r" + "killed".ljust(width) + "\n"
+
+
+def test_last_state_is_always_shown():
+    out = io.StringIO()
+    line = ProgressLine(out, lambda: 0.0)
+    line.show(AFTER_4_S)
+    line.end(AFTER_4_S)
+    assert out.getvalue().count("20,480") == 2
+
+
+def test_curve_rises_from_the_lower_left_to_the_upper_right():
+    assert curve.draw_text([(0.0, 0.0), (10.0, 100.0)], width=4, height=2).splitlines() == [
+        "100 ┤⠀⠀⡠⠊",
+        "  0 ┤⡠⠊",
+        "    └────",
+        "     010 steps",
+    ]
+
+
+def test_curve_of_nothing_says_so():
+    assert curve.draw_text([(0.0, math.nan)]) == "(no points yet)"
+
+
+def test_curve_of_one_value_is_a_line():
+    assert "⣀⣀" in curve.draw_text([(0.0, 5.0), (10.0, 5.0)], width=4, height=2)
+
+
+def test_png_is_written(tmp_path):
+    pytest.importorskip("matplotlib")
+    path = tmp_path / "curve.png"
+    program = (
+        "from actorrt.rl import curve; "
+        f"curve.draw_png({str(path)!r}, 'a run', [(0, 1.0), (10, 5.0)], [(10, 6.0)], threshold=5.5)"
+    )
+    # In a process of its own: matplotlib keeps its fonts open.
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=30)
+    assert path.read_bytes().startswith(b"\x89PNG")
