@@ -27,7 +27,7 @@ make_venv() {
     local python
     [ "$(uname -s)" = Linux ] || fail "actorrt runs on Linux, and this is $(uname -s)"
     python=$(find_python) ||
-        fail "no Python 3.11 or later found ($(python3 --version 2>&1)); install one, or name it: PYTHON=/path/to/python3.11 $0"
+        fail "no Python 3.11 or later found (python3 is $(python3 --version 2>/dev/null || echo missing)); install one, or name it: PYTHON=/path/to/python3.11 $0"
     say "making a virtual environment in .venv with $("$python" --version) ..."
     if ! "$python" -m venv "$venv"; then
         rm -rf "$venv"

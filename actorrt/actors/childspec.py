@@ -12,9 +12,7 @@ from typing import Any
 
 from actorrt.actors import checks
 from actorrt.actors.backoff import DEFAULT_BACKOFF, Backoff
-from actorrt.actors.options import OPTION_NAMES, ActorOptions, Overflow, RestartType
-
-__all__ = ["ActorOptions", "AutoShutdown", "Child", "ChildSpec", "Overflow", "RestartType", "Strategy", "identify"]
+from actorrt.actors.options import OPTION_NAMES, ActorOptions, RestartType
 
 
 class Strategy(StrEnum):
