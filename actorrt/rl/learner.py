@@ -42,13 +42,17 @@ class Learner(art.Actor):
         params: ref or name of the `ParameterServer`, which also says what to begin with.
         steps: environment steps of the whole run; schedules end there.
         seed: seed of the run.
+        threads: torch's threads. Small networks are many times slower with two than with one, since every
+            operation then waits for both.
     """
 
-    def __init__(self, settings: Settings, policy: PolicySpec, params: Any, steps: int, seed: int = 0) -> None:
+    def __init__(
+        self, settings: Settings, policy: PolicySpec, params: Any, steps: int, seed: int = 0, threads: int = 1
+    ) -> None:
         if steps < 1:
             raise ValueError(f"a run has at least 1 step: steps={steps}")
         self._settings, self._spec, self._params = settings, policy, params
-        self._steps, self._seed = steps, seed
+        self._steps, self._seed, self._threads = steps, seed, threads
         self._learnt_steps = 0
 
     async def on_start(self) -> None:
@@ -60,6 +64,9 @@ class Learner(art.Actor):
         with_torch.shutdown(wait=False)  # its thread ends when the rule is made
 
     def _make(self, parameters: Array) -> UpdateRule:
+        import torch
+
+        torch.set_num_threads(self._threads)
         return self._settings.update_rule(self._spec, parameters, self._seed)
 
     async def update(self, batch: Batch) -> dict[str, float]:

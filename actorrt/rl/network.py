@@ -1,7 +1,8 @@
-"""The learner's twin of `policy.MlpPolicy`, in torch: the same flat vector, with gradients.
+"""The learner's twin of `policy.MlpPolicy`, in torch: the same flat vector, with its gradient.
 
-Layers are leaf tensors over slices of one flat tensor, and their gradients are slices of another, so that the
-optimiser, the norm of the gradient and publishing each touch one tensor. Importing this imports torch.
+Layers and their gradients are views of two flat tensors, so that the optimiser, the norm of the gradient and
+publishing each touch one tensor. The backward pass is written out: recording it takes twice as long as computing
+it. Importing this imports torch.
 """
 
 from __future__ import annotations
@@ -12,58 +13,92 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from actorrt.rl.distributions import Categorical, DiagonalGaussian
 from actorrt.rl.policy import PolicySpec, parameter_shapes
 from actorrt.rl.spaces import Array, Discrete
 
 
 class Network:
-    """Networks for actions and values over one flat parameter tensor."""
+    """The networks for actions and for values, over one flat parameter tensor.
+
+    Attributes:
+        flat: the parameters.
+        gradient: what the last backward pass left, of the same layout.
+    """
 
     def __init__(self, spec: PolicySpec, parameters: Array) -> None:
         self.spec = spec
         self.flat = torch.from_numpy(np.array(parameters, np.float32))
         self.gradient = torch.zeros_like(self.flat)
-        self._layers: dict[str, Tensor] = {}
-        start = 0
-        for name, shape in parameter_shapes(spec).items():
-            end = start + math.prod(shape)
-            layer = self.flat[start:end].view(shape).requires_grad_()
-            layer.grad = self.gradient[start:end].view(shape)
-            self._layers[name] = layer
-            start = end
+        self.layers = _views(spec, self.flat)
+        self.layer_gradients = _views(spec, self.gradient)
 
-    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what parameterises the action distribution, (batch, outputs), and values, (batch,)."""
-        layers = self._layers
-        both = features.expand(2, *features.shape)
-        first = torch.baddbmm(layers["hidden_1_bias"], both, layers["hidden_1"]).tanh()
-        chosen, valued = torch.baddbmm(layers["hidden_2_bias"], first, layers["hidden_2"]).tanh().unbind()
-        outputs = torch.addmm(layers["action_bias"], chosen, layers["action"])
-        value = torch.addmm(layers["value_bias"], valued, layers["value"])
-        return outputs, value.view(-1)
+    def forward(self, features: Tensor) -> ForwardPass:
+        """Pass rows of features, (batch, features), through both networks."""
+        return ForwardPass(self, features)
 
-    def log_probability(self, outputs: Tensor, action: Tensor) -> Tensor:
-        """Return the log-probability of each action, (batch,).
-
-        Args:
-            outputs: from `forward`.
-            action: int64 of shape (batch, 1), or float32 of shape (batch, features).
-        """
+    def distribution(self, outputs: Tensor) -> Categorical | DiagonalGaussian:
+        """Return the distribution of actions that the outputs of a pass stand for."""
         if isinstance(self.spec.action, Discrete):
-            return outputs.log_softmax(1).gather(1, action).view(-1)
-        log_std = self._layers["log_std"]
-        noise = (action - outputs) * torch.exp(-log_std)
-        constant = log_std.sum() + 0.5 * math.log(2.0 * math.pi) * outputs.shape[1]
-        return -0.5 * noise.square().sum(1) - constant
-
-    def entropy(self, outputs: Tensor) -> Tensor:
-        """Return the mean entropy of the action distributions, in nats."""
-        if isinstance(self.spec.action, Discrete):
-            logp = outputs.log_softmax(1)
-            return -(logp.exp() * logp).sum(1).mean()
-        return self._layers["log_std"].sum() + 0.5 * outputs.shape[1] * (1.0 + math.log(2.0 * math.pi))
+            return Categorical(outputs)
+        return DiagonalGaussian(outputs, self.layers["log_std"], self.layer_gradients["log_std"])
 
     def parameters(self) -> Array:
         """Return a copy of the flat vector."""
-        copy: Array = self.flat.detach().numpy().copy()
+        copy: Array = self.flat.numpy().copy()
         return copy
+
+
+class ForwardPass:
+    """What came of one pass, kept for the way back.
+
+    Attributes:
+        outputs: what parameterises the distributions of actions, (batch, outputs).
+        value: values, (batch,).
+    """
+
+    def __init__(self, network: Network, features: Tensor) -> None:
+        layers = network.layers
+        self._network = network
+        self._both = features.expand(2, *features.shape)
+        self._first = torch.baddbmm(layers["hidden_1_bias"], self._both, layers["hidden_1"]).tanh_()
+        self._second = torch.baddbmm(layers["hidden_2_bias"], self._first, layers["hidden_2"]).tanh_()
+        chosen, valued = self._second.unbind()
+        self.outputs = torch.addmm(layers["action_bias"], chosen, layers["action"])
+        self.value = torch.addmm(layers["value_bias"], valued, layers["value"]).view(-1)
+
+    def backward(self, d_outputs: Tensor, d_value: Tensor) -> None:
+        """Leave the gradient in the network, replacing what was there.
+
+        Args:
+            d_outputs: gradient of the loss with respect to `outputs`.
+            d_value: gradient of the loss with respect to `value`.
+        """
+        layers, gradients = self._network.layers, self._network.layer_gradients
+        d_values = d_value.unsqueeze(1)
+        chosen, valued = self._second.unbind()
+        _leave(gradients, "action", chosen, d_outputs)
+        _leave(gradients, "value", valued, d_values)
+        d_second = torch.empty_like(self._second)
+        torch.mm(d_outputs, layers["action"].t(), out=d_second[0])
+        torch.mm(d_values, layers["value"].t(), out=d_second[1])
+        d_second = torch.ops.aten.tanh_backward(d_second, self._second)
+        _leave(gradients, "hidden_2", self._first, d_second)
+        d_first = torch.bmm(d_second, layers["hidden_2"].transpose(1, 2))
+        _leave(gradients, "hidden_1", self._both, torch.ops.aten.tanh_backward(d_first, self._first))
+
+
+def _leave(gradients: dict[str, Tensor], name: str, inputs: Tensor, d_outputs: Tensor) -> None:
+    """Leave the gradients of one linear layer, or of both networks' stacked ones."""
+    torch.matmul(inputs.transpose(-1, -2), d_outputs, out=gradients[name])
+    bias = gradients[name + "_bias"]
+    torch.sum(d_outputs, -2, keepdim=bias.dim() == d_outputs.dim(), out=bias)
+
+
+def _views(spec: PolicySpec, flat: Tensor) -> dict[str, Tensor]:
+    views, start = {}, 0
+    for name, shape in parameter_shapes(spec).items():
+        end = start + math.prod(shape)
+        views[name] = flat[start:end].view(shape)
+        start = end
+    return views

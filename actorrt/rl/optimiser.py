@@ -21,14 +21,12 @@ class FlatAdam:
         self._step_count = 0
 
     def step(self, learning_rate: float, beta_1: float = 0.9, beta_2: float = 0.999) -> None:
-        """Move the parameters against the gradient, and set the gradient to zero."""
+        """Move the parameters against the gradient."""
         self._step_count += 1
         gradient = self._gradient
-        with torch.no_grad():
-            gradient.mul_((self._max_norm / (gradient.norm() + 1e-6)).clamp_(max=1.0))
-            self._first_moment.lerp_(gradient, 1.0 - beta_1)
-            self._second_moment.mul_(beta_2).addcmul_(gradient, gradient, value=1.0 - beta_2)
-            spread = self._second_moment.sqrt().div_((1.0 - beta_2**self._step_count) ** 0.5).add_(self._eps)
-            scale = learning_rate / (1.0 - beta_1**self._step_count)
-            self._parameters.addcdiv_(self._first_moment, spread, value=-scale)
-            gradient.zero_()
+        gradient.mul_((self._max_norm / (gradient.norm() + 1e-6)).clamp_(max=1.0))
+        self._first_moment.lerp_(gradient, 1.0 - beta_1)
+        self._second_moment.mul_(beta_2).addcmul_(gradient, gradient, value=1.0 - beta_2)
+        spread = self._second_moment.sqrt().div_((1.0 - beta_2**self._step_count) ** 0.5).add_(self._eps)
+        scale = learning_rate / (1.0 - beta_1**self._step_count)
+        self._parameters.addcdiv_(self._first_moment, spread, value=-scale)

@@ -87,7 +87,7 @@ class PPOUpdate:
         clip_range = _scheduled(settings.clip_range, settings.clip_schedule, remaining)
         for _ in range(settings.epochs):
             for minibatch in self._minibatches(rows):
-                self._loss(minibatch, clip_range).backward()  # type: ignore[no-untyped-call]
+                self.differentiate(minibatch, clip_range)
                 self._optimiser.step(learning_rate)
         return self._measure(rows, clip_range)
 
@@ -102,29 +102,31 @@ class PPOUpdate:
         order = torch.from_numpy(self._rng.permutation(len(rows)))
         return [rows.rows(index) for index in order.tensor_split(count)]
 
-    def _loss(self, rows: Transitions, clip_range: float) -> Tensor:
-        settings = self.settings
-        outputs, value = self.network.forward(rows.obs)
+    def differentiate(self, rows: Transitions, clip_range: float) -> None:
+        """Leave the gradient of the clipped objective (eq. 7 and 9, to be minimised) in the network."""
+        settings, count = self.settings, len(rows)
+        result = self.network.forward(rows.obs)
+        distribution = self.network.distribution(result.outputs)
         advantage = rows.advantage
-        if settings.normalise_advantages and len(rows) > 1:
+        if settings.normalise_advantages and count > 1:
             advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
-        ratio = torch.exp(self.network.log_probability(outputs, rows.action) - rows.logp)
-        clipped = ratio.clamp(1.0 - clip_range, 1.0 + clip_range)
-        policy_loss = -torch.min(ratio * advantage, clipped * advantage).mean()
-        value_loss = (rows.target - value).square().mean()
-        loss = policy_loss + settings.value_coefficient * value_loss
-        if settings.entropy_coefficient:
-            loss = loss - settings.entropy_coefficient * self.network.entropy(outputs)
-        return loss
+        ratio = torch.exp(distribution.log_probability(rows.action) - rows.logp)
+        surrogate = ratio * advantage
+        # The smaller of the two surrogates counts, and where that is the clipped one, nothing moves it.
+        moves = surrogate <= ratio.clamp(1.0 - clip_range, 1.0 + clip_range) * advantage
+        d_logp = surrogate * moves / -count
+        d_outputs = distribution.gradient(rows.action, d_logp, -settings.entropy_coefficient / count)
+        d_value = (result.value - rows.target) * (2.0 * settings.value_coefficient / count)
+        result.backward(d_outputs, d_value)
 
-    @torch.no_grad()
     def _measure(self, rows: Transitions, clip_range: float) -> dict[str, float]:
-        outputs, value = self.network.forward(rows.obs)
-        log_ratio = self.network.log_probability(outputs, rows.action) - rows.logp
+        result = self.network.forward(rows.obs)
+        distribution = self.network.distribution(result.outputs)
+        log_ratio = distribution.log_probability(rows.action) - rows.logp
         ratio = log_ratio.exp()
         return {
-            "value_loss": float((rows.target - value).square().mean()),
-            "entropy": float(self.network.entropy(outputs)),
+            "value_loss": float((rows.target - result.value).square().mean()),
+            "entropy": float(distribution.entropy().mean()),
             "kl": float((ratio - 1.0 - log_ratio).mean()),
             "clip_fraction": float(((ratio - 1.0).abs() > clip_range).float().mean()),
         }
