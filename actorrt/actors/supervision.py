@@ -381,6 +381,8 @@ class Supervision:
     def _remove(self, child: _Child) -> list[Instruction]:
         del self._children[child.spec.id]
         self._backing_off.discard(child.spec.id)
+        if child is self._turn:
+            self._turn = None
         if child in self._to_start:
             self._to_start.remove(child)
         return [] if child.state is ChildState.ENDED else [Forget(child.spec.id)]

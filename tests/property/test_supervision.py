@@ -277,4 +277,4 @@ class Interleavings(RuleBasedStateMachine):
 TestWholeSteps = WholeSteps.TestCase
 TestWholeSteps.settings = settings(max_examples=150, stateful_step_count=25, deadline=None)
 TestInterleavings = Interleavings.TestCase
-TestInterleavings.settings = settings(max_examples=300, stateful_step_count=40, deadline=None)
+TestInterleavings.settings = settings(max_examples=400, stateful_step_count=40, deadline=None)

@@ -405,6 +405,15 @@ def test_child_added_whose_first_start_fails_is_forgotten_and_not_counted() -> N
     assert states(supervision) == {"a": "running"}
 
 
+@pytest.mark.parametrize("strategy", Strategy)
+def test_first_start_failure_of_an_added_child_lets_the_next_one_start(strategy: Strategy) -> None:
+    supervision = running(specs("a"), strategy)
+    done = [*supervision.child_added(ChildSpec("b")), *supervision.child_added(ChildSpec("c"))]
+    assert [*done, *supervision.child_start_failed("b", ERROR, 1.0)].count(Start("c")) == 1
+    supervision.child_started("c", 1.0)
+    assert states(supervision) == {"a": "running", "c": "running"}
+
+
 def test_child_added_during_a_group_restart_starts_last() -> None:
     supervision = running(specs("ab"), Strategy.ONE_FOR_ALL)
     supervision.child_exited("a", CRASHED, 1.0)
