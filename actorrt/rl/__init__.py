@@ -1,1 +1,42 @@
-"""The reinforcement-learning library: roles as ordinary actors, algorithms as ordinary code over `stream`."""
+"""The reinforcement-learning library: roles as ordinary actors, algorithms as ordinary code over `stream`.
+
+Only the public names. Importing them needs neither torch nor Gymnasium: whoever learns or makes environments
+imports those then.
+"""
+
+from actorrt.rl.environment import describe
+from actorrt.rl.evaluation import Evaluation, evaluate
+from actorrt.rl.evaluator import Evaluator
+from actorrt.rl.learner import Learner
+from actorrt.rl.parameters import ParameterServer
+from actorrt.rl.policy import MlpPolicy, Policy, PolicySpec
+from actorrt.rl.policy_file import load_policy
+from actorrt.rl.ppo import PPO
+from actorrt.rl.progress import Progress
+from actorrt.rl.run import Run
+from actorrt.rl.settings import PPOSettings
+from actorrt.rl.simulator import Simulator
+from actorrt.rl.stream import Stream, stream
+from actorrt.rl.trajectory import Batch, Fragment
+
+__all__ = [
+    "PPO",
+    "Batch",
+    "Evaluation",
+    "Evaluator",
+    "Fragment",
+    "Learner",
+    "MlpPolicy",
+    "PPOSettings",
+    "ParameterServer",
+    "Policy",
+    "PolicySpec",
+    "Progress",
+    "Run",
+    "Simulator",
+    "Stream",
+    "describe",
+    "evaluate",
+    "load_policy",
+    "stream",
+]
