@@ -34,31 +34,38 @@ class Orphans:
         for pid in session_members(session_id):
             self._end(pid, session_id)
 
-    def end_children(self, spared_pids: Collection[int]) -> None:
-        """Kill every child of this process but `spared_pids`, whatever its session."""
-        for pid in child_pids(os.getpid()):
-            if pid not in spared_pids:
-                self._end(pid, None)
+    async def end_children(self) -> None:
+        """Kill and reap every child of this process, whatever its session, until there is none that it may kill."""
+        while any([self._end(pid, None) for pid in child_pids(os.getpid())]):
+            while self._pidfds:
+                await self._idle.wait()
 
     def reap_strays(self, spared_pids: Collection[int]) -> None:
         """Reap ended children that nobody waits for: those of user code that had left its worker's session.
 
-        Stops at the first that is in `spared_pids`, whose own watch is about to reap it.
+        Not to be called while a worker is being born, which nobody knows yet. Stops at the first that is in
+        `spared_pids`, whose own watch is about to reap it.
         """
         while (pid := _some_zombie()) is not None and pid not in spared_pids and pid not in self._pidfds:
             os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG)
 
-    def _end(self, pid: int, session_id: int | None) -> None:
+    def _end(self, pid: int, session_id: int | None) -> bool:
+        """Kill a process; return whether its end is waited for, which it is not if it is gone or changed user."""
         if pid in self._pidfds:
-            return
+            return True
         try:
             pidfd = os.pidfd_open(pid)
-            signals.pidfd_send_signal(pidfd, signals.SIGKILL)
         except ProcessLookupError:
-            return
+            return False
+        try:
+            signals.pidfd_send_signal(pidfd, signals.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            os.close(pidfd)
+            return False
         self._pidfds[pid] = pidfd
         self._idle.clear()
         self._loop.add_reader(pidfd, self._ended, pid, session_id)
+        return True
 
     def _ended(self, pid: int, session_id: int | None) -> None:
         pidfd = self._pidfds[pid]
@@ -76,10 +83,6 @@ class Orphans:
         os.close(pidfd)
         if not self._pidfds:
             self._idle.set()
-
-    async def wait_idle(self) -> None:
-        """Wait until none of the processes that were killed is left."""
-        await self._idle.wait()
 
     def close(self) -> None:
         """Stop waiting for those that have not ended. Idempotent."""
@@ -99,8 +102,8 @@ def kill_sessions(session_ids: Collection[int]) -> None:
 def _kill(pid: int) -> None:
     try:
         os.kill(pid, signals.SIGKILL)
-    except ProcessLookupError:
-        return  # ended since it was listed
+    except (ProcessLookupError, PermissionError):
+        return  # ended since it was listed, or changed user
 
 
 def _some_zombie() -> int | None:

@@ -3,7 +3,7 @@
 A line has left the process when `print` returns, so that a crash right after it loses nothing. What is read of
 these lines is in `output`.
 
-Invariant: between two newlines on the descriptor there is text of one label only.
+Invariant: between two newlines on the descriptor there is text of one speaker only: one label in one thread.
 """
 
 from __future__ import annotations
@@ -19,14 +19,16 @@ from typing import Final
 from actorrt.config import MAX_LINE_BYTES
 from actorrt.node.lines import marker
 
-_MAX_PARTIALS: Final = 100  # labels with a line begun; the oldest is ended when there are more
+_Speaker = tuple[str, int]
+
+_MAX_PARTIALS: Final = 100  # speakers with a line begun; the oldest is ended when there are more
 
 
 class LabelledWriter(io.TextIOBase):
     """A text stream on a descriptor, safe to use from any thread; writing blocks while the reader is behind.
 
     Text without a newline waits for its newline or for `flush`. After a flush the line stays open: what the same
-    label writes next continues it, what another writes begins a line of its own.
+    speaker writes next continues it, what another writes begins a line of its own.
 
     Args:
         fd: where to write; not closed here.
@@ -40,8 +42,8 @@ class LabelledWriter(io.TextIOBase):
     def __init__(self, fd: int, label_of_current_actor: Callable[[], str]) -> None:
         self._fd = fd
         self._label_of_current_actor = label_of_current_actor
-        self._partials: dict[str, str] = {}
-        self._open_label: str | None = None
+        self._partials: dict[_Speaker, str] = {}
+        self._open_speaker: _Speaker | None = None
         self._lock = threading.RLock()  # reentrant: a signal handler may print while its thread prints
         self.buffer = io.FileIO(fd, "w", closefd=False)
 
@@ -58,57 +60,60 @@ class LabelledWriter(io.TextIOBase):
     def reconfigure(self, **_: object) -> None:
         """Accept what `io.TextIOWrapper.reconfigure` does; encoding and buffering stay as they are."""
 
+    def _speaker(self) -> _Speaker:
+        return self._label_of_current_actor(), threading.get_ident()
+
     def write(self, text: str) -> int:
         """Write the lines that `text` completes; return the number of its characters."""
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
-        label = self._label_of_current_actor()
+        speaker = self._speaker()
         with self._lock:
-            whole, newline, rest = (self._partials.pop(label, "") + text).rpartition("\n")
+            whole, newline, rest = (self._partials.pop(speaker, "") + text).rpartition("\n")
             if newline:
-                self._emit(label, whole + newline)
+                self._emit(speaker, whole + newline)
             if len(rest) > MAX_LINE_BYTES:
-                self._emit(label, rest)
+                self._emit(speaker, rest)
             elif rest:
-                self._keep(label, rest)
+                self._keep(speaker, rest)
         return len(text)
 
-    def _keep(self, label: str, rest: str) -> None:
-        self._partials[label] = rest
+    def _keep(self, speaker: _Speaker, rest: str) -> None:
+        self._partials[speaker] = rest
         if len(self._partials) > _MAX_PARTIALS:
             oldest = next(iter(self._partials))
             self._emit(oldest, self._partials.pop(oldest))
 
     def flush(self) -> None:
-        """Write what the current label has begun."""
+        """Write what the current speaker has begun."""
         if self.closed:
             return
-        label = self._label_of_current_actor()
+        speaker = self._speaker()
         with self._lock:
-            partial = self._partials.pop(label, "")
+            partial = self._partials.pop(speaker, "")
             if partial:
-                self._emit(label, partial)
+                self._emit(speaker, partial)
 
     def close(self) -> None:
-        """Write what every label has begun; nothing can be written afterwards. Idempotent."""
+        """Write what every speaker has begun; nothing can be written afterwards. Idempotent."""
         with self._lock:
             partials, self._partials = self._partials, {}
-            for label, partial in partials.items():
-                self._emit(label, partial)
+            for speaker, partial in partials.items():
+                self._emit(speaker, partial)
         super().close()
 
-    def _emit(self, label: str, text: str) -> None:
-        mark = marker(label)
+    def _emit(self, speaker: _Speaker, text: str) -> None:
+        mark = marker(speaker[0])
         lines = text.split("\n")
         tail = lines.pop()
         if tail:
             lines.append(tail)
         marked = mark + f"\n{mark}".join(lines) + ("" if tail else "\n")
-        if self._open_label == label:
+        if self._open_speaker == speaker:
             marked = marked[len(mark) :]
-        elif self._open_label is not None:
+        elif self._open_speaker is not None:
             marked = "\n" + marked
-        self._open_label = label if tail else None
+        self._open_speaker = speaker if tail else None
         _write_all(self._fd, marked.encode("utf-8", "backslashreplace"))
 
 

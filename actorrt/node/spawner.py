@@ -66,15 +66,23 @@ class Spawner:
     """Makes workers by a zygote; a `ProcessFactory` for the process's main thread.
 
     The calling process should be a subreaper (`processes.set_subreaper`): else the workers become somebody else's
-    children, and end at once.
+    children, and end at once. It should have no other children: `close` ends them all.
 
     Args:
         loop: does the reading and writing.
         preload: modules that the zygote imports before it forks.
+        fork_timeout_s: seconds after which a zygote that gives no answer is killed and replaced.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, *, preload: Sequence[str] = zygote.PRELOAD) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        preload: Sequence[str] = zygote.PRELOAD,
+        fork_timeout_s: float = FORK_TIMEOUT_S,
+    ) -> None:
         self._loop = loop
+        self._fork_timeout_s = fork_timeout_s
         self._preload = tuple(preload)
         self._zygote: ZygoteProcess | None = None
         self._former_zygotes: list[ZygoteProcess] = []  # ended, perhaps not reaped yet
@@ -120,7 +128,7 @@ class Spawner:
             request = _Request(packet, (stdout_fd, stderr_fd), self._loop.create_future())
             self._submit(number, request)
             try:
-                async with asyncio.timeout(FORK_TIMEOUT_S):
+                async with asyncio.timeout(self._fork_timeout_s):
                     return await request.answer
             except asyncio.CancelledError:
                 self._end_unclaimed(request)
@@ -129,7 +137,7 @@ class Spawner:
                 self._end_unclaimed(request)
                 if self._zygote is not None:
                     self._zygote.kill()  # stuck or stopped; its death is dealt with like any other
-                raise ActorStartError(f"the zygote gave no answer to a fork request in {FORK_TIMEOUT_S} s") from None
+                raise ActorStartError(f"no worker could be forked: no answer in {self._fork_timeout_s} s") from None
             finally:
                 self._withdraw(number)
 
@@ -227,7 +235,8 @@ class Spawner:
         del self._watches[pid]
         self._changed.set()
         self._orphans.end_session(pid)
-        self._orphans.reap_strays(self._known_pids())
+        if not self._requests and not self._abandoned:
+            self._orphans.reap_strays(self._known_pids())
         if self._zygote is not None:
             self._zygote.send(channel.pack({"kind": "forget", "pid": pid}))
 
@@ -271,5 +280,4 @@ class Spawner:
         while self._watches:
             self._changed.clear()
             await self._changed.wait()
-        self._orphans.end_children(spared_pids=())
-        await self._orphans.wait_idle()
+        await self._orphans.end_children()

@@ -16,10 +16,10 @@ PROCESSES = Path(__file__).parent / "processes"
 def scenario():
     """Runs a scenario of `processes/daemon.py`; a scenario leaves no child behind."""
 
-    def run(name):
+    def run(*arguments):
         environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{PROCESSES}", "PYTHONWARNINGS": "error"}
         ended = subprocess.run(
-            [sys.executable, PROCESSES / "daemon.py", name],
+            [sys.executable, PROCESSES / "daemon.py", *arguments],
             capture_output=True,
             text=True,
             timeout=45,
@@ -30,14 +30,14 @@ def scenario():
         assert ended.returncode == 0, ended.stderr
         outcome = json.loads(ended.stdout.splitlines()[-1])
         assert outcome["children"] == []
-        run.stderr = ended.stderr
         return outcome["result"]
 
     return run
 
 
-def test_twenty_workers_are_children_of_the_daemon_and_leave_no_zombie(scenario):
-    result = scenario("twenty_workers")
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+def test_twenty_workers_are_children_of_the_daemon_and_leave_no_zombie(scenario, loop):
+    result = scenario("twenty_workers", loop)
     assert result == {"are_children": True, "exits": [[None, 9, "killed"]] * 20, "left": []}
 
 
@@ -87,13 +87,18 @@ def test_sigterm_ends_a_worker_as_killed(scenario):
     assert scenario("interrupted") == [None, 15, "killed"]
 
 
+def test_sigkill_while_the_kernel_kills_for_memory_is_out_of_memory(scenario):
+    assert scenario("out_of_memory") == [[None, 9, "out_of_memory"], [None, 9, "killed"]]
+
+
 def test_workers_draw_different_random_numbers(scenario):
     draws = scenario("draws")
     assert len({draw for pair in draws for draw in pair}) == 6
 
 
-def test_zygote_that_is_killed_is_replaced_and_its_workers_live_on(scenario):
-    assert scenario("zygote_killed") == {
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+def test_zygote_that_is_killed_is_replaced_and_its_workers_live_on(scenario, loop):
+    assert scenario("zygote_killed", loop) == {
         "is_another": True,
         "after": [[0, None, "crashed"]] * 5,
         "before_lives": True,
@@ -111,6 +116,11 @@ def test_zygote_that_cannot_start_fails_each_fork(scenario):
     assert scenario("zygote_that_cannot_start") == [["ActorStartError", message]] * 2
 
 
+def test_zygote_that_is_stuck_is_replaced_after_a_typed_error(scenario):
+    error = ["ActorStartError", "no worker could be forked: no answer in 0.5 s"]
+    assert scenario("zygote_that_is_stuck") == [error, [0, None, "crashed"]]
+
+
 def test_zygote_with_a_second_thread_refuses_and_says_so(scenario):
     kind, message = scenario("zygote_with_threads")
     assert kind == "ActorStartError"
@@ -123,6 +133,14 @@ def test_fork_that_is_cancelled_leaves_no_worker(scenario):
 
 def test_what_user_code_started_ends_with_its_worker(scenario):
     assert scenario("grandchildren") == {"are_there": [True, True], "left": []}
+
+
+def test_process_that_left_its_session_ends_when_the_node_closes(scenario):
+    assert scenario("stray") == {"is_adopted": True, "is_there": False}
+
+
+def test_process_that_left_its_session_and_ended_is_reaped(scenario):
+    assert scenario("stray_that_ends") == "reaped"
 
 
 def test_printed_lines_are_labelled_complete_and_in_order(scenario):

@@ -4,6 +4,7 @@ A process of its own, because what is tested are its children: the tests' proces
 """
 
 import asyncio
+import itertools
 import json
 import os
 import signal
@@ -14,7 +15,8 @@ from pathlib import Path
 import uvloop
 
 from actorrt.errors import ActorRtError
-from actorrt.node.orphans import child_pids
+from actorrt.node import processes
+from actorrt.node.orphans import child_pids, parent_of
 from actorrt.node.output import OutputReader
 from actorrt.node.processes import set_subreaper
 from actorrt.node.spawner import Spawner
@@ -111,6 +113,38 @@ async def interrupted(spawner):
     return await waiting.exit
 
 
+async def out_of_memory(spawner):
+    """Have the kernel's count of such kills grow between the fork and the end."""
+    counts = itertools.count()
+    processes.oom_kill_count = lambda: next(counts)
+    by_the_kernel = await run(spawner, "kill_oneself", signal=int(signal.SIGKILL))
+    by_us = await Worker(spawner).fork("wait_for_ever")
+    by_us.process.kill()
+    return [by_the_kernel.exit.result(), await by_us.exit]
+
+
+async def stray(spawner):
+    """A process that left its worker's session lives on, and is ended when the node closes."""
+    worker = await Worker(spawner).fork("start_stray")
+    pid = int(await worker.first_line())
+    worker.process.kill()
+    await worker.exit
+    is_adopted = pid in child_pids(os.getpid())
+    await spawner.close()
+    return {"is_adopted": is_adopted, "is_there": is_there(pid)}
+
+
+async def stray_that_ends(spawner):
+    worker = await Worker(spawner).fork("start_stray")
+    pid = int(await worker.first_line())
+    worker.process.kill()
+    await worker.exit
+    os.kill(pid, signal.SIGKILL)
+    while parent_of(pid) == os.getpid():
+        await run(spawner, "nothing")
+    return "reaped"
+
+
 async def draws(spawner):
     return [(await run(spawner, "draw")).texts()[0].split() for _ in range(3)]
 
@@ -168,6 +202,19 @@ async def zygote_that_cannot_start(spawner):
             errors.append([type(error).__name__, str(error)])
     await broken.close()
     return errors
+
+
+async def zygote_that_is_stuck(spawner):
+    stuck = Spawner(asyncio.get_running_loop(), preload=LIGHT, fork_timeout_s=0.5)
+    await run(stuck, "nothing")
+    os.kill(stuck.zygote_pid, signal.SIGSTOP)
+    try:
+        await run(stuck, "nothing")
+    except ActorRtError as error:
+        outcome = [type(error).__name__, str(error)]
+    after = await run(stuck, "nothing")
+    await stuck.close()
+    return [outcome, after.exit.result()]
 
 
 async def zygote_with_threads(spawner):
@@ -302,4 +349,5 @@ async def main(name):
 
 
 if __name__ == "__main__":
-    uvloop.run(main(sys.argv[1]), debug=False)
+    run_loop = asyncio.run if sys.argv[2:] == ["asyncio"] else uvloop.run
+    run_loop(main(sys.argv[1]))

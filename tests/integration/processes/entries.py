@@ -78,6 +78,13 @@ def start_grandchildren(config):
     child.wait()
 
 
+def start_stray(config):
+    """Start a process in a session of its own, print its id and wait."""
+    stray = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"], start_new_session=True)
+    print(stray.pid, flush=True)
+    stray.wait()
+
+
 def print_lines(config):
     """Print as several actors do, in Python and past it, and die at once."""
     label = ""
