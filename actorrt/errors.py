@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import Any, Final, Literal
 
+from actorrt.reasons import ExitReason
+
 Executed = Literal["no", "yes", "maybe"]
 """Whether the method of a failed call ran: it did not, it did, or nobody can know."""
 
@@ -41,10 +43,10 @@ class ActorDiedError(CallError):
     """The actor is gone for good.
 
     Attributes:
-        reason: the exit reason, as an `actorrt.ExitReason`, or None where it is not known.
+        reason: why it ended, or None where that is not known.
     """
 
-    def __init__(self, message: str, *, reason: Any = None, executed: Executed = "maybe") -> None:
+    def __init__(self, message: str, *, reason: ExitReason | None = None, executed: Executed = "maybe") -> None:
         super().__init__(message, executed=executed)
         self.reason = reason
 
@@ -83,7 +85,15 @@ class SerializationError(CallError):
 
 
 class ActorStartError(ActorRtError):
-    """The actor could not be started: its class, its constructor or its `on_start` failed."""
+    """The actor could not be started: its class, its constructor or its `on_start` failed, or its process died.
+
+    Attributes:
+        reason: how its process ended, if it did.
+    """
+
+    def __init__(self, message: str, *, reason: ExitReason | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class NameTakenError(ActorRtError):
@@ -125,7 +135,7 @@ class WireVersionError(ActorRtError):
     """The peer speaks no version of the protocol that we speak."""
 
 
-_BY_NAME: Final[dict[str, type[BaseException]]] = {
+_BY_NAME: Final[dict[str, type[Exception]]] = {
     cls.__name__: cls
     for cls in list(globals().values())
     if isinstance(cls, type) and issubclass(cls, ActorRtError)
@@ -133,21 +143,25 @@ _BY_NAME: Final[dict[str, type[BaseException]]] = {
 
 
 def to_data(error: BaseException) -> dict[str, Any]:
-    """Return the error as plain data for the wire: its type's name, its message and whether the call ran."""
+    """Return the error as plain data for the wire: type name, message, notes, and what the type adds."""
+    reason = getattr(error, "reason", None)
     return {
         "type": type(error).__name__,
         "message": str(error),
+        "notes": list(getattr(error, "__notes__", ())),
         "executed": getattr(error, "executed", None),
+        "reason": reason.to_data() if isinstance(reason, ExitReason) else None,
     }
 
 
 def from_data(data: dict[str, Any]) -> Exception:
     """Rebuild what `to_data` made; an error of a type unknown here becomes a `RemoteActorError`."""
     cls = _BY_NAME.get(data["type"])
-    if cls is None:
-        return RemoteActorError(f"{data['type']}: {data['message']}")
-    error = cls(data["message"])
+    error = cls(data["message"]) if cls else RemoteActorError(f"{data['type']}: {data['message']}")
     if isinstance(error, CallError) and data["executed"] is not None:
         error.executed = data["executed"]
-    assert isinstance(error, Exception)
+    if isinstance(error, ActorDiedError | ActorStartError) and data["reason"] is not None:
+        error.reason = ExitReason.from_data(data["reason"])
+    for note in data["notes"]:
+        error.add_note(note)
     return error

@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class Scope:
-    """Owns tasks on one loop.
+    """Owns tasks on the loop that it is made on.
 
     Args:
         name: what the scope is for; it begins its tasks' names.
@@ -27,10 +27,12 @@ class Scope:
         self.name = name
         self._on_crash = on_crash
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._timers: set[asyncio.TimerHandle] = set()
+        self.loop = asyncio.get_running_loop()
         self._is_closed = False
 
     def start(self, coroutine: Coroutine[Any, Any, T], name: str, *, context: Context | None = None) -> asyncio.Task[T]:
-        """Run `coroutine` as a task of this scope, on the running loop.
+        """Run `coroutine` as a task of this scope.
 
         Raises:
             RuntimeError: the scope is closed; the coroutine is closed unrun.
@@ -38,10 +40,30 @@ class Scope:
         if self._is_closed:
             coroutine.close()
             raise RuntimeError(f"scope {self.name!r} is closed: {name!r} was not started")
-        task = asyncio.get_running_loop().create_task(coroutine, name=f"{self.name}/{name}", context=context)
+        task = self.loop.create_task(coroutine, name=f"{self.name}/{name}", context=context)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
         return task
+
+    def after(self, delay_s: float, callback: Callable[[], None]) -> Callable[[], None]:
+        """Run `callback` on the loop in `delay_s` seconds, unless the scope is closed by then.
+
+        Returns:
+            What cancels it.
+        """
+
+        def due() -> None:
+            self._timers.discard(timer)
+            callback()
+
+        timer = self.loop.call_later(delay_s, due)
+        self._timers.add(timer)
+
+        def cancel() -> None:
+            timer.cancel()
+            self._timers.discard(timer)
+
+        return cancel
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
@@ -54,17 +76,29 @@ class Scope:
             self._on_crash(error)
 
     def _cancel_all(self) -> None:
+        own = _current_task()
         for task in self._tasks:
-            task.cancel()
+            if task is not own:
+                task.cancel()
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
 
     async def close(self) -> None:
         """Cancel every task and wait until all have ended. Idempotent; a task may close its own scope."""
         self._is_closed = True
-        own = asyncio.current_task()
+        self._cancel_all()
+        own = _current_task()
         while others := [task for task in self._tasks if task is not own]:
-            for task in others:
-                task.cancel()
             await asyncio.wait(others)
+            self._cancel_all()
 
     def __len__(self) -> int:
         return len(self._tasks)
+
+
+def _current_task() -> asyncio.Task[Any] | None:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:  # in a callback of a loop that has ended
+        return None

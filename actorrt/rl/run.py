@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import logging
 import threading
 from collections.abc import Callable, Generator
 from typing import Any
@@ -17,6 +18,8 @@ from actorrt.rl.policy import MlpPolicy
 from actorrt.rl.progress import Progress
 from actorrt.rl.selection import Selection
 from actorrt.rl.training import Plan, Record, TrainingLoop
+
+logger = logging.getLogger(__name__)
 
 
 class Run:
@@ -45,8 +48,15 @@ class Run:
         self.progress: Progress | None = None
 
     def start(self) -> Run:
-        """Begin in the background; starts a runtime if this process has none."""
-        art.init()
+        """Begin in the background; starts a runtime if this process has none.
+
+        Raises:
+            RuntimeStateError: (from the run) there is none, and it could not be started.
+        """
+        try:
+            art.init()
+        except art.RuntimeStateError as error:  # its user started one with other options, which serves as well
+            logger.debug("no runtime was started for the run: %s", error)
         self._thread.start()
         return self
 

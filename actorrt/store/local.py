@@ -17,6 +17,7 @@ from actorrt.clock import Clock
 from actorrt.errors import ObjectLostError, ObjectStoreFullError
 from actorrt.ids import PeerId
 from actorrt.store.channel import Reply
+from actorrt.store.keeper import Keeper
 from actorrt.store.core import Drop, Make, Send, StoreCore
 from actorrt.store.protocol import VERSION, Op, Role, Status
 from actorrt.store.segments import Segment
@@ -38,6 +39,7 @@ class LocalStore:
         self._lock = threading.RLock()
         self._last_number = 0
         self._is_closed = False
+        self.keeper = Keeper(self._core, self._settle)
 
     def open_channel(self, peer: PeerId) -> LocalChannel:
         """Connect a client."""

@@ -243,13 +243,32 @@ def _pickler_class() -> Callable[..., pickle.Pickler]:
 
 
 def _reduce_array(array: np.ndarray[Any, Any]) -> Any:
-    """Send an array out of band also where it is not contiguous."""
-    flags = array.flags
-    if array.dtype.hasobject or flags.c_contiguous or flags.f_contiguous:
-        return NotImplemented
+    """Send an array out of band where numpy would not: not contiguous, or of dates, which are no buffer to it."""
     import numpy as np
 
-    return np.ascontiguousarray(array).__reduce_ex__(_PROTOCOL)
+    dtype = array.dtype
+    if dtype.hasobject or dtype.itemsize == 0:
+        return NotImplemented
+    if (array.flags.c_contiguous or array.flags.f_contiguous) and _is_exportable(array):
+        return NotImplemented
+    # numpy's pickle of a dtype of dates forgets its byte order where its string does not.
+    form = dtype.str if dtype.kind in "mM" else dtype
+    flat = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+    return _rebuild_array, (pickle.PickleBuffer(flat.data), form, array.shape)
+
+
+def _is_exportable(array: np.ndarray[Any, Any]) -> bool:
+    try:
+        memoryview(array.data)
+    except ValueError:
+        return False
+    return True
+
+
+def _rebuild_array(data: Buffer, form: str | np.dtype[Any], shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
+    import numpy as np
+
+    return np.ndarray(shape, np.dtype(form), data)
 
 
 def _reduce_tensor(tensor: torch.Tensor) -> Any:

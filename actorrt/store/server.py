@@ -22,6 +22,7 @@ from typing import Final
 from actorrt.clock import Clock
 from actorrt.errors import ObjectStoreFullError
 from actorrt.ids import PeerId
+from actorrt.store.keeper import Keeper
 from actorrt.store.core import Drop, Make, Send, StoreCore
 from actorrt.store.protocol import MAX_MESSAGE_BYTES, ProtocolError, Role, pack, unpack
 from actorrt.store.segments import Segment
@@ -75,6 +76,7 @@ class StoreServer:
         self._on_open = on_open
         self._on_close = on_close
         self._core = StoreCore(capacity_bytes)
+        self.keeper = Keeper(self._core, self._settle)
         self._segments: dict[int, Segment] = {}
         self._clients: dict[int, _Client] = {}
         self._unread: set[int] = set()
@@ -190,6 +192,10 @@ class StoreServer:
             if not self._read_one(client):
                 self._unread.discard(client.number)
                 break
+        self._settle()
+
+    def _settle(self) -> None:
+        """Carry out what the core says, and let go of what nobody holds, when all that arrived is read."""
         self._carry_out()
         if self._sweep_handle is None and self._listener is not None:
             self._sweep_handle = self._loop.call_soon(self._sweep)

@@ -129,6 +129,11 @@ class ObjectTable:
         """Return every entry, to be read only."""
         return self._entries.values()
 
+    @property
+    def transits_count(self) -> int:
+        """How many transits are under way, those included that have arrived before their senders' word."""
+        return len(self._transits)
+
     def take(self) -> list[Instruction]:
         """Return what is to be done, in order, and forget it."""
         instructions, self._instructions = self._instructions, []

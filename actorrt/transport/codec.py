@@ -15,8 +15,10 @@ a small hostile frame can make us reserve to some 60 MB of untouched memory for 
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, NoReturn
 
 import msgpack
@@ -37,6 +39,7 @@ MAGIC: Final = b"\x00actorrt"  # a frame's head begins with 0x93, an array of th
 SAFE_BYTES: Final = min(MAX_ARRAY_COUNT, 2 * MAX_MAP_COUNT)  # too short to hold more items than the caps
 HEAD_ROOM_BYTES: Final = 1 << 16  # what a head needs beside its one largest envelope
 _MAX_ADDRESS_LENGTH: Final = 4096
+_HEAD_START: Final = struct.Struct(">BBQBH")  # an array of three: a uint64, an array of at most 65,535 items, ...
 _NO_ATTACHMENTS: Final = b"\x90"
 
 Attachment = tuple[int, int]
@@ -88,16 +91,9 @@ def _check_counts(value: Any) -> None:
 
 
 def join_head(sequence: int, envelopes: Sequence[bytes], attachments: Sequence[Attachment]) -> bytes:
-    """Return the head of a frame made of packed envelopes."""
-    return b"".join(
-        (
-            b"\x93",
-            _pack(sequence),
-            b"\xdc" + len(envelopes).to_bytes(2, "big"),
-            *envelopes,
-            _pack(attachments) if attachments else _NO_ATTACHMENTS,
-        )
-    )
+    """Return the head of a frame made of packed envelopes, at most 65,535 of them."""
+    start = _HEAD_START.pack(0x93, 0xCF, sequence, 0xDC, len(envelopes))
+    return b"".join((start, *envelopes, _pack(attachments) if attachments else _NO_ATTACHMENTS))
 
 
 def read_head(head: Buffer) -> tuple[int, list[list[Any]], list[list[int]]]:
@@ -106,10 +102,10 @@ def read_head(head: Buffer) -> tuple[int, list[list[Any]], list[list[int]]]:
     Raises:
         BadFrameError: it is none.
     """
-    value = _unpack(head)
-    if type(value) is not list or len(value) != 3:
-        raise BadFrameError("a frame's head is not an array of three")
-    sequence, envelopes, attachments = value
+    try:
+        sequence, envelopes, attachments = _unpack(head)
+    except (TypeError, ValueError) as error:
+        raise BadFrameError("a frame's head is not an array of three") from error
     if type(sequence) is not int or type(envelopes) is not list or type(attachments) is not list:
         raise BadFrameError("a frame's head is not [int, array, array]")
     for envelope in envelopes:
@@ -234,17 +230,20 @@ def agree_on_version(hello: Hello) -> int:
 
 def _unpack(part: Buffer) -> Any:
     try:
-        return msgpack.unpackb(
-            part,
-            strict_map_key=False,  # maps by integer are legitimate; their size is what bounds hash collisions
-            max_array_len=MAX_ARRAY_COUNT,
-            max_map_len=MAX_MAP_COUNT,
-            max_ext_len=0,
-            ext_hook=_refuse_extension,
-        )
+        return _unpackb(part)
     except (ValueError, TypeError, RecursionError, MemoryError) as error:
         raise BadFrameError(f"not readable as msgpack: {error}") from error
 
 
 def _refuse_extension(code: int, _: bytes) -> NoReturn:
     raise ValueError(f"extension type {code} has no meaning here")
+
+
+_unpackb = partial(
+    msgpack.unpackb,
+    strict_map_key=False,  # maps by integer are legitimate; their size is what bounds hash collisions
+    max_array_len=MAX_ARRAY_COUNT,
+    max_map_len=MAX_MAP_COUNT,
+    max_ext_len=0,
+    ext_hook=_refuse_extension,
+)

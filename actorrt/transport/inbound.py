@@ -100,10 +100,32 @@ class Inbound:
         source = self._sources.get(source_id)
         if source is None:
             self._open(source_id, head)
-        elif not source.is_open:
+            return
+        if not source.is_open:
             self._statistics.ignored_frames += 1
+            return
+        try:
+            sequence, envelopes, attachments = read_head(head)
+            attached = split_buffers(attachments, buffers) if attachments or buffers else None
+        except BadFrameError as error:
+            self._bad(source.peer, error)
+            return
+        if sequence != source.expected and not self._is_ahead(source, sequence):
+            return
+        source.expected = sequence + 1
+        self._count(head, envelopes, buffers)
+        if attached is None:
+            self._deliver(source, envelopes)
         else:
-            self._frame(source, head, buffers)
+            self._deliver_attached(source, envelopes, attached)
+
+    def _count(self, head: Buffer, envelopes: list[list[Any]], buffers: Sequence[Buffer]) -> None:
+        statistics = self._statistics
+        statistics.frames_in += 1
+        statistics.envelopes_in += len(envelopes)
+        statistics.bytes_in += len(head)
+        if buffers:
+            statistics.bytes_in += sum(len(buffer) for buffer in buffers)
 
     def _open(self, source_id: bytes, head: Buffer) -> None:
         if len(source_id) != ROUTING_ID_BYTES:
@@ -132,26 +154,6 @@ class Inbound:
             raise BadFrameError(f"a HELLO in the name of {short(hello.peer)} on a link of {short(peer)}")
         agree_on_version(hello)
         return hello
-
-    def _frame(self, source: _Source, head: Buffer, buffers: Sequence[Buffer]) -> None:
-        try:
-            sequence, envelopes, attachments = read_head(head)
-            attached = split_buffers(attachments, buffers) if attachments or buffers else None
-        except BadFrameError as error:
-            self._bad(source.peer, error)
-            return
-        if sequence != source.expected and not self._is_ahead(source, sequence):
-            return
-        source.expected = sequence + 1
-        statistics = self._statistics
-        statistics.frames_in += 1
-        statistics.bytes_in += len(head)
-        statistics.envelopes_in += len(envelopes)
-        if attached is None:
-            self._deliver(source, envelopes)
-        else:
-            statistics.bytes_in += sum(len(buffer) for buffer in buffers)
-            self._deliver_attached(source, envelopes, attached)
 
     def _is_ahead(self, source: _Source, sequence: int) -> bool:
         """Count a gap or a repetition; return whether the frame is one that has not been seen."""

@@ -31,13 +31,16 @@ class Outbox:
 
     Args:
         limit_bytes: how much may be queued; an envelope that finds the queue empty is taken at any size.
+
+    Attributes:
+        frames: what is sealed, in order. For reading; `take` removes the first.
     """
 
     __slots__ = (
+        "frames",
         "_attachments",
         "_buffers",
         "_envelopes",
-        "_frames",
         "_limit_bytes",
         "_open_bytes",
         "_sealed_bytes",
@@ -46,7 +49,7 @@ class Outbox:
 
     def __init__(self, limit_bytes: int) -> None:
         self._limit_bytes = limit_bytes
-        self._frames: deque[Frame] = deque()
+        self.frames: deque[Frame] = deque()
         self._sealed_bytes = 0
         self._envelopes: list[bytes] = []
         self._attachments: list[Attachment] = []
@@ -62,7 +65,7 @@ class Outbox:
     @property
     def envelope_count(self) -> int:
         """Envelopes that have not been taken away."""
-        return len(self._envelopes) + sum(frame.envelope_count for frame in self._frames)
+        return len(self._envelopes) + sum(frame.envelope_count for frame in self.frames)
 
     def add_notice(self, notice: bytes) -> None:
         """Queue a message that is no frame and has no number."""
@@ -101,31 +104,30 @@ class Outbox:
         if not self._envelopes:
             return
         head = join_head(self._sequence, self._envelopes, self._attachments)
-        size_bytes = len(head) + sum(memoryview(buffer).nbytes for buffer in self._buffers)
-        self._sequence += 1
-        self._push(Frame((head, *self._buffers), len(self._envelopes), size_bytes))
-        self._envelopes = []
-        self._open_bytes = 0
-        if self._attachments:
+        size_bytes = len(head)
+        parts: Sequence[Buffer] = (head,)
+        if self._buffers:
+            size_bytes += sum(memoryview(buffer).nbytes for buffer in self._buffers)
+            parts = (head, *self._buffers)
             self._attachments = []
             self._buffers = []
+        self._sequence += 1
+        self._push(Frame(parts, len(self._envelopes), size_bytes))
+        self._envelopes = []
+        self._open_bytes = 0
 
     def _push(self, frame: Frame) -> None:
-        self._frames.append(frame)
+        self.frames.append(frame)
         self._sealed_bytes += frame.size_bytes
-
-    def front(self) -> Frame | None:
-        """Return the frame that must leave next, if one is sealed."""
-        return self._frames[0] if self._frames else None
 
     def take(self) -> None:
         """Forget the front frame: the connection has it."""
-        self._sealed_bytes -= self._frames.popleft().size_bytes
+        self._sealed_bytes -= self.frames.popleft().size_bytes
 
     def clear(self) -> int:
         """Discard everything; return how many envelopes that were."""
         envelope_count = self.envelope_count
-        self._frames.clear()
+        self.frames.clear()
         self._envelopes = []
         self._attachments = []
         self._buffers = []

@@ -87,7 +87,9 @@ class QueuedLink(ABC):
             return
         outbox = self._outbox
         outbox.seal()
-        while (frame := outbox.front()) is not None:
+        frames = outbox.frames
+        while frames:
+            frame = frames[0]
             if not self._transmit(frame.parts):
                 self._block()
                 return
@@ -99,7 +101,8 @@ class QueuedLink(ABC):
                 self._is_connected = True
                 self._timeout.cancel()
         self._is_flush_due = False
-        self._wake_flushers()
+        if self._flushed:
+            self._wake_flushers()
 
     def _block(self) -> None:
         if not self._is_blocked:

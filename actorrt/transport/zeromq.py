@@ -50,12 +50,21 @@ class _ZmqLink(QueuedLink):
         socket.connect(self.address)
 
     def _transmit(self, parts: Sequence[Buffer]) -> bool:
+        if len(parts) > 1:
+            return self._transmit_parts(parts)
+        try:
+            self._socket.send(parts[0], _NOBLOCK)
+        except zmq.Again:
+            return False
+        return True
+
+    def _transmit_parts(self, parts: Sequence[Buffer]) -> bool:
         last = len(parts) - 1
         is_taken = True
         for index, part in enumerate(parts):
+            is_copied = memoryview(part).nbytes < ZERO_COPY_BYTES
             try:
-                is_zero_copy = memoryview(part).nbytes >= ZERO_COPY_BYTES if index else False
-                self._socket.send(part, _NOBLOCK if index == last else _SNDMORE_NOBLOCK, copy=not is_zero_copy)
+                self._socket.send(part, _NOBLOCK if index == last else _SNDMORE_NOBLOCK, copy=is_copied)
             except zmq.Again:
                 if index in (0, last):
                     return False

@@ -1,0 +1,114 @@
+"""actorrt: an actor runtime for Python, built on asyncio, made for reinforcement learning.
+
+The public API, and nothing else. Names are loaded when they are first used, so that importing the package is
+cheap.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "actorrt.actors.actor": ("Actor",),
+    "actorrt.actors.childspec": ("Child",),
+    "actorrt.actors.group": ("ActorGroup",),
+    "actorrt.actors.monitors": ("Down", "monitor"),
+    "actorrt.actors.objects": (
+        "allocate",
+        "free",
+        "pin",
+        "put",
+        "put_async",
+        "store_stats",
+    ),
+    "actorrt.actors.lookup": ("lookup",),
+    "actorrt.actors.ref": ("ActorRef",),
+    "actorrt.actors.reply": ("Reply",),
+    "actorrt.actors.streams": ("Stream",),
+    "actorrt.actors.supervisor": ("Supervisor",),
+    "actorrt.actors.waiting": ("as_completed", "gather", "wait"),
+    "actorrt.errors": (
+        "ActorDiedError",
+        "ActorRtError",
+        "ActorStartError",
+        "ActorUnavailableError",
+        "AuthenticationError",
+        "CallCancelledError",
+        "CallError",
+        "CallTimeoutError",
+        "DeadlockError",
+        "MailboxFullError",
+        "NameNotFoundError",
+        "NameTakenError",
+        "ObjectLostError",
+        "ObjectNotFoundError",
+        "ObjectStoreFullError",
+        "PeerUnreachableError",
+        "RemoteActorError",
+        "RuntimeStateError",
+        "SerializationError",
+        "WireVersionError",
+    ),
+    "actorrt.node.runtime": ("Runtime", "run"),
+    "actorrt.node.session": ("init", "shutdown"),
+    "actorrt.reasons": ("ExitKind", "ExitReason"),
+    "actorrt.store.ref": ("ObjectRef",),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [*sorted(_HOME_OF), "__version__"]
+
+if TYPE_CHECKING:
+    from actorrt.actors.actor import Actor
+    from actorrt.actors.childspec import Child
+    from actorrt.actors.group import ActorGroup
+    from actorrt.actors.lookup import lookup
+    from actorrt.actors.monitors import Down, monitor
+    from actorrt.actors.objects import allocate, free, pin, put, put_async, store_stats
+    from actorrt.actors.ref import ActorRef
+    from actorrt.actors.reply import Reply
+    from actorrt.actors.streams import Stream
+    from actorrt.actors.supervisor import Supervisor
+    from actorrt.actors.waiting import as_completed, gather, wait
+    from actorrt.errors import (
+        ActorDiedError,
+        ActorRtError,
+        ActorStartError,
+        ActorUnavailableError,
+        AuthenticationError,
+        CallCancelledError,
+        CallError,
+        CallTimeoutError,
+        DeadlockError,
+        MailboxFullError,
+        NameNotFoundError,
+        NameTakenError,
+        ObjectLostError,
+        ObjectNotFoundError,
+        ObjectStoreFullError,
+        PeerUnreachableError,
+        RemoteActorError,
+        RuntimeStateError,
+        SerializationError,
+        WireVersionError,
+    )
+    from actorrt.node.runtime import Runtime, run
+    from actorrt.node.session import init, shutdown
+    from actorrt.reasons import ExitKind, ExitReason
+    from actorrt.store.ref import ObjectRef
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"actorrt has no {name!r}; see actorrt.__all__")
+    value = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

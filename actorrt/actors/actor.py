@@ -1,0 +1,102 @@
+"""The base class of actors: what users derive from, and how they spawn."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+
+from actorrt.actors import current, interface
+from actorrt.actors.options import ActorOptions
+from actorrt.reasons import ExitReason
+
+if TYPE_CHECKING:
+    from actorrt.actors.context import Context
+    from actorrt.actors.group import ActorGroup
+    from actorrt.actors.monitors import Down
+    from actorrt.actors.ref import ActorRef
+    from actorrt.actors.reply import Operation
+
+A = TypeVar("A", bound="Actor")
+
+
+class Spawner(Generic[A]):
+    """An actor class with options, ready to spawn."""
+
+    def __init__(self, cls: type[A], options: ActorOptions) -> None:
+        self._class = cls
+        self._options = options
+
+    def spawn(self, *args: Any, **kwargs: Any) -> Operation[ActorRef[A]]:
+        """Start one actor; the arguments are its constructor's.
+
+        Returns:
+            What resolves to the ref once `on_start` has returned.
+
+        Raises:
+            SerializationError: the class or an argument can't be sent.
+            ActorStartError: (from the result) the constructor or `on_start` failed; nothing is left of the actor.
+            NameTakenError: (from the result) another live actor has the name.
+        """
+        return current.system().spawn(self._class, self._options, args, kwargs)
+
+    def spawn_many(self, count: int, *args: Any, **kwargs: Any) -> Operation[ActorGroup[A]]:
+        """Start `count` actors with equal arguments, captured once.
+
+        Returns:
+            What resolves to an `ActorGroup` once all have started. If one fails to, the others are stopped.
+        """
+        return current.system().spawn_many(self._class, self._options, count, args, kwargs)
+
+    def options(self, **changes: Any) -> Spawner[A]:
+        """Return the same with options changed."""
+        return Spawner(self._class, self._options.replaced(changes))
+
+    def __repr__(self) -> str:
+        return f"<{self._class.__name__} with options>"
+
+
+class Actor:
+    """State behind a mailbox: public methods are called through a ref, one message at a time.
+
+    Hooks, all optional and not callable through a ref: `on_start`, `on_stop(reason)`, `on_down(down)`. They may be
+    coroutines or plain methods.
+    """
+
+    context: Context
+    _is_supervisor: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        own = interface.RESERVED_NAMES & set(vars(cls))
+        if own:
+            raise TypeError(
+                f"{cls.__name__} defines {', '.join(sorted(own))}: reserved for refs and actor classes; rename the method"
+            )
+
+    async def on_start(self) -> None:
+        """Runs before the first message; what it raises fails the start."""
+
+    async def on_stop(self, reason: ExitReason) -> None:
+        """Runs when the actor stops by request or by itself; not when it fails."""
+
+    async def on_down(self, down: Down) -> None:
+        """An actor that this one monitors is gone."""
+
+    @classmethod
+    def spawn(cls: type[A], *args: Any, **kwargs: Any) -> Operation[ActorRef[A]]:
+        """Start one actor of this class; see `Spawner.spawn`."""
+        return Spawner(cls, ActorOptions()).spawn(*args, **kwargs)
+
+    @classmethod
+    def spawn_many(cls: type[A], count: int, *args: Any, **kwargs: Any) -> Operation[ActorGroup[A]]:
+        """Start `count` actors of this class; see `Spawner.spawn_many`."""
+        return Spawner(cls, ActorOptions()).spawn_many(count, *args, **kwargs)
+
+    @classmethod
+    def options(cls: type[A], **options: Any) -> Spawner[A]:
+        """Return this class with options to spawn with; `ActorOptions` lists them.
+
+        Raises:
+            TypeError: an option that does not exist, or a value of a wrong type.
+            ValueError: a value outside its range, or options that contradict each other.
+        """
+        return Spawner(cls, ActorOptions.of(options))

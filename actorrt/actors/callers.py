@@ -1,0 +1,65 @@
+"""Who asked, near or far: where the outcome of a message goes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from actorrt import errors
+from actorrt.actors.messages import ERROR, ITEM, REPLY, is_plain
+from actorrt.actors.payload import error_from_data, error_to_data
+from actorrt.ids import PeerId
+
+if TYPE_CHECKING:
+    from actorrt.actors.system import System
+
+
+class LocalCaller:
+    """The endpoint itself: outcomes are copied like any that travel, and end the call in place."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+
+    def succeed(self, call_id: int, value: Any) -> None:
+        self._system.calls.delivered(call_id, self._system.payloads.copy(value))
+
+    def fail(self, call_id: int, error: BaseException, where: str) -> None:
+        data = error_to_data(error, where)
+        self._system.calls.failed(call_id, error_from_data(data, self._system))
+
+    def refuse(self, call_id: int, error: errors.CallError) -> None:
+        self._system.calls.failed(call_id, error)
+
+    def item(self, call_id: int, value: Any) -> None:
+        self._system.streams.arrived(call_id, self._system.payloads.copy(value))
+
+
+class RemoteCaller:
+    """Another endpoint."""
+
+    def __init__(self, system: System, peer: PeerId) -> None:
+        self._system = system
+        self._peer = peer
+
+    def succeed(self, call_id: int, value: Any) -> None:
+        if is_plain((value,)):
+            self._send((REPLY, call_id, (value,)), ())
+        else:
+            body, buffers = self._system.payloads.capture_value(value)
+            self._send((REPLY, call_id, body), buffers)
+
+    def fail(self, call_id: int, error: BaseException, where: str) -> None:
+        self._send((ERROR, call_id, error_to_data(error, f"{where} in process {os.getpid()}"), "yes"), ())
+
+    def refuse(self, call_id: int, error: errors.CallError) -> None:
+        self._send((ERROR, call_id, errors.to_data(error), error.executed), ())
+
+    def item(self, call_id: int, value: Any) -> None:
+        body, buffers = self._system.payloads.capture_value(value)
+        self._send((ITEM, call_id, body), buffers)
+
+    def _send(self, envelope: tuple[Any, ...], buffers: Sequence[bytes]) -> None:
+        link = self._system.link_to(self._peer)
+        if link is not None:
+            link.send(envelope, buffers)

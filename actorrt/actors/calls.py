@@ -1,0 +1,261 @@
+"""The caller's side of every call: what was asked and has not ended.
+
+A call always ends: with its reply, its error, its deadline, its cancellation, or the fate of its receiver, which
+is asked of the actor's authority when the endpoint that had the call is lost. All state lives on the loop's
+thread; other threads hand their calls over.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from threading import get_ident
+from typing import TYPE_CHECKING, Any
+
+from actorrt import errors
+from actorrt.actors import current
+from actorrt.actors.interface import MethodSpec
+from actorrt.actors.messages import CANCEL, ERROR, NOT_HERE, REPLY, is_plain
+from actorrt.actors.payload import error_from_data
+from actorrt.actors.ref import ActorRef, CallOptions
+from actorrt.actors.reply import Reply
+from actorrt.config import DEADLINE_VERDICT_S
+from actorrt.ids import PeerId
+from actorrt.store.ref import ObjectRef
+from actorrt.transport.protocol import Lane
+
+if TYPE_CHECKING:
+    from actorrt.actors.system import System
+
+logger = logging.getLogger(__name__)
+
+
+class Calls:
+    """The pending calls of one endpoint."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+        self._pending: dict[int, Reply[Any]] = {}
+        self._last_id = 0
+        self._closed: errors.ActorRtError | None = None
+        self.late_reply_count = 0
+
+    def __len__(self) -> int:
+        return len(self._pending)
+
+    def pending(self, call_id: int) -> Reply[Any] | None:
+        """Return a call that has not ended."""
+        return self._pending.get(call_id)
+
+    def ask(
+        self, ref: ActorRef[Any], spec: MethodSpec, args: tuple[Any, ...], kwargs: dict[str, Any], options: CallOptions
+    ) -> Any:
+        """Send a call; see `ActorMethod.__call__`."""
+        if spec.kind.is_stream:
+            return self._system.streams.open(ref, spec, args, kwargs, options)
+        reply = self.capture(ref, spec, args, kwargs, options)
+        result: Any = reply
+        if options.returns == "ref":
+            result = self._declare_result(reply)
+        self.submit(reply)
+        return result
+
+    def tell(
+        self, ref: ActorRef[Any], spec: MethodSpec, args: tuple[Any, ...], kwargs: dict[str, Any], options: CallOptions
+    ) -> Reply[None]:
+        """Send a message that has no reply; what is returned ends when the message has left."""
+        message = self.capture(ref, spec, args, kwargs, options)
+        routes = self._system.routes
+        self._system.on_loop(lambda: routes.send(routes.of(ref), message))
+        return message
+
+    def capture(
+        self, ref: ActorRef[Any], spec: MethodSpec, args: tuple[Any, ...], kwargs: dict[str, Any], options: CallOptions
+    ) -> Reply[Any]:
+        """Fix a call's arguments and deadline; nothing is sent yet."""
+        body: Any = args
+        buffers: Sequence[bytes] = ()
+        if kwargs or not is_plain(args):
+            body, buffers = self._system.payloads.capture_call(args, kwargs)
+        deadline = current.deadline()
+        if options.timeout_s is not None:
+            own = self._system.clock.now() + options.timeout_s
+            deadline = own if deadline is None else min(own, deadline)
+        return Reply(self, ref, spec.name, body, buffers, deadline, None, options.retries)
+
+    def _declare_result(self, reply: Reply[Any]) -> ObjectRef:
+        """Let the result stay in the store: the ref is pending until the callee seals it or the call fails."""
+        store = self._system.require_store()
+        ref = store.declare(self._system.ids.object())
+        reply.options = {"into": ref.id}
+
+        def ended(_: Any) -> None:
+            error = reply.error()
+            if error is not None:
+                store.fail(ref.id, error)
+
+        reply.add_callback(ended)
+        return ref
+
+    def submit(self, reply: Reply[Any]) -> None:
+        """Send a captured call from whichever thread."""
+        if get_ident() == self._system.thread:
+            self._send(reply)
+        else:
+            self._system.on_loop(lambda: self._send(reply))
+
+    def _send(self, reply: Reply[Any]) -> None:
+        if reply._is_done:  # cancelled before it left
+            return
+        if self._closed is not None:
+            reply.set_error(self._closed)
+            return
+        self._last_id = call_id = self._last_id + 1
+        reply.call_id = call_id
+        self._pending[call_id] = reply
+        if reply.deadline is not None and reply.timer is None:
+            left = reply.deadline - self._system.clock.now()
+            reply.timer = self._system.loop.call_later(max(0.0, left) + DEADLINE_VERDICT_S, self._expire, reply)
+        routes = self._system.routes
+        routes.send(routes.of(reply.ref), reply)
+
+    def succeeded(self, call_id: int, body: Any, buffers: Sequence[Any]) -> None:
+        """Take in a REPLY."""
+        reply = self._take(call_id)
+        if reply is None:
+            return
+        if type(body) is list:
+            reply.set_value(body[0])
+            return
+        try:
+            value = self._system.payloads.open_value(body, buffers)
+        except Exception as error:  # whatever unpickling a user's value raises ends this one call
+            reply.set_error(_as_executed(error))
+        else:
+            reply.set_value(value)
+
+    def delivered(self, call_id: int, value: Any) -> None:
+        """Take in the result of a call that stayed in this process."""
+        reply = self._take(call_id)
+        if reply is not None:
+            reply.set_value(value)
+
+    def failed(self, call_id: int, error: BaseException) -> None:
+        """Take in the error of a call."""
+        reply = self._take(call_id)
+        if reply is not None:
+            reply.set_error(error)
+
+    def fail(self, reply: Reply[Any], error: BaseException) -> None:
+        """End a call, or a tell, with an error that arose here."""
+        if reply.call_id:
+            self._take(reply.call_id)
+        reply.set_error(error)
+
+    def received(self, envelope: list[Any], buffers: Sequence[Any]) -> None:
+        """Take in an envelope that ends a call or sends it on."""
+        kind, call_id = envelope[0], envelope[1]
+        if kind == REPLY:
+            self.succeeded(call_id, envelope[2], buffers)
+        elif kind == ERROR:
+            self.failed(call_id, call_error(envelope[2], envelope[3], self._system))
+        elif kind == NOT_HERE:
+            reply = self._pending.get(call_id)
+            if reply is not None:
+                self._system.routes.moved(reply)
+
+    def _take(self, call_id: int) -> Reply[Any] | None:
+        reply = self._pending.pop(call_id, None)
+        if reply is None:
+            self.late_reply_count += 1
+        elif reply.timer is not None:
+            reply.timer.cancel()
+        return reply
+
+    def cancel(self, reply: Reply[Any]) -> None:
+        """Withdraw a call, from whichever thread."""
+        self._system.on_loop(lambda: self._withdraw(reply))
+
+    def _withdraw(self, reply: Reply[Any]) -> None:
+        if reply.done():
+            return
+        self._recall(reply)
+        self.fail(reply, errors.CallCancelledError(f"{reply.label}.{reply.method}() was cancelled by its caller"))
+
+    def _recall(self, reply: Reply[Any]) -> None:
+        """Tell the receiver that nobody waits for the call any more."""
+        if reply.peer is None or not reply.call_id:
+            return
+        if reply.peer == self._system.endpoint.peer:
+            self._system.host.withdraw(self._system.local_caller, reply.call_id)
+            return
+        seen = self._system.routes.of(reply.ref).seen
+        if seen is not None and seen.endpoint.peer == reply.peer:
+            self._system.transport.link(*seen.endpoint, Lane.CONTROL).send((CANCEL, reply.call_id))
+
+    def _expire(self, reply: Reply[Any]) -> None:
+        reply.timer = None
+        self._recall(reply)
+        sent = reply.peer is not None
+        error = errors.CallTimeoutError(
+            f"{reply.label}.{reply.method}() did not end by its deadline", executed="maybe" if sent else "no"
+        )
+        self.fail(reply, error)
+
+    def lost(self, peer: PeerId, why: str) -> None:
+        """Settle every call that the lost endpoint had, by what has become of each actor."""
+        self._system.routes.lost(peer)
+        by_actor: dict[bytes, list[Reply[Any]]] = {}
+        for reply in self._pending.values():
+            if reply.peer == peer:
+                by_actor.setdefault(reply.ref._actor_id, []).append(reply)
+        for calls in by_actor.values():
+            self._ask_fate(calls, why)
+
+    def _ask_fate(self, calls: list[Reply[Any]], why: str) -> None:
+        ref = calls[0].ref
+        route = self._system.routes.of(ref)
+        fate = self._system.control.request(ref._authority, "fate", {"actor": ref._actor_id, "after": route.newest})
+
+        def known(_: Any) -> None:
+            error = fate.error()
+            for reply in calls:
+                if not reply.done():
+                    self._settle_lost(reply, error, why)
+
+        fate.add_callback(known)
+
+    def _settle_lost(self, reply: Reply[Any], gone: BaseException | None, why: str) -> None:
+        if gone is not None:
+            self.fail(reply, _died(reply, gone))
+        elif reply.attempts_left > 0:
+            reply.attempts_left -= 1
+            reply.peer = None
+            self._system.routes.send(self._system.routes.of(reply.ref), reply)
+        else:
+            message = f"{reply.label} died during {reply.method}() and is being restarted: {why}"
+            self.fail(reply, errors.ActorUnavailableError(message, executed="maybe"))
+
+    def close(self, error: errors.ActorRtError) -> None:
+        """End every call with `error`, those to come as well."""
+        self._closed = error
+        for reply in list(self._pending.values()):
+            self.fail(reply, error)
+
+
+def call_error(data: dict[str, Any], executed: errors.Executed, system: System) -> BaseException:
+    """Rebuild the error of a call: the runtime's own from data, a method's exception as its own type."""
+    if "pickled" not in data:
+        return errors.from_data(data)
+    return _as_executed(error_from_data(data, system), executed)
+
+
+def _as_executed(error: BaseException, executed: errors.Executed = "yes") -> BaseException:
+    error.executed = executed  # type: ignore[attr-defined]
+    return error
+
+
+def _died(reply: Reply[Any], gone: BaseException) -> errors.ActorDiedError:
+    reason = getattr(gone, "reason", None)
+    message = f"{reply.label} died during {reply.method}(): {reason if reason is not None else gone}"
+    return errors.ActorDiedError(message, reason=reason, executed="maybe")

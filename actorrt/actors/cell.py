@@ -1,0 +1,408 @@
+"""One hosted actor: its instance, its mailbox, and the handling of one message after the other.
+
+    starting -> running -> stopping -> ended
+                   |           |
+                   +-> failed <-+    (kept, mailbox and all, until its authority decides: started anew, or ended)
+
+An idle cell costs no task and no coroutine: a callback is scheduled when a message arrives. Plain methods run in
+that callback; the first coroutine method of a burst brings a task, which then handles the rest of the burst.
+Messages are handled one at a time unless the actor's `max_concurrency` lets that many coroutines interleave.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextvars import Context as ContextVars
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Any, Final
+
+from actorrt import errors, reasons
+from actorrt.actors import current
+from actorrt.actors.context import Context
+from actorrt.actors.interface import MethodKind, MethodSpec, of_class
+from actorrt.actors.mailbox import Caller, Mailbox, Message
+from actorrt.actors.options import ActorOptions
+from actorrt.actors.payload import reason_of
+from actorrt.ids import ActorId, JobId
+from actorrt.reasons import ExitReason
+from actorrt.store.ref import ObjectRef
+
+if TYPE_CHECKING:
+    from actorrt.actors.control import Endpoint
+    from actorrt.actors.host import Host
+    from actorrt.actors.ref import ActorRef
+
+STEP_BUDGET: Final = 256
+SIGNAL_PREFIX: Final = "!"
+"""Marks a message of the runtime's own, which calls a hook; its arguments never left this process."""
+
+
+class CellState(Enum):
+    STARTING = auto()
+    RUNNING = auto()
+    STOPPING = auto()
+    FAILED = auto()
+    ENDED = auto()
+
+
+class Cell:
+    """Hosts one incarnation of one actor after another, on the loop of its host.
+
+    Args:
+        host: what hosts it; hears of its end.
+        actor_id: the actor.
+        cls: the actor's class.
+        options: how it is bounded and kept.
+        label: its name for people.
+        authority: who decides on its failures.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        actor_id: ActorId,
+        cls: type,
+        options: ActorOptions,
+        label: str,
+        authority: Endpoint,
+    ) -> None:
+        self.host = host
+        self.actor_id = actor_id
+        self.label = label
+        self.options = options
+        self.authority = authority
+        self.incarnation = 0
+        self.parent_ref: ActorRef[Any] | None = None
+        self.is_supervisor = False
+        self.on_child_exited: Callable[[dict[str, Any]], None] | None = None
+        self.job = JobId(b"")
+        self.namespace = "default"
+        self.state = CellState.STARTING
+        self.handled_count = 0
+        self.mailbox = Mailbox(options.mailbox_messages, options.mailbox_bytes, options.overflow)
+        self.context = Context(self)
+        self._class = cls
+        self.interface = of_class(cls)
+        self._methods = self.interface.methods
+        self._instance: Any = None
+        self._running: list[Message] = []
+        self._runner_count = 0
+        self._is_scheduled = False
+        self._exit: ExitReason | None = None
+        self._is_administrative = False
+        self._stop_timer: asyncio.TimerHandle | None = None
+        self.victims: list[Message] = []  # in hand when the actor failed; told when its fate is known
+
+    # Start
+
+    async def start(self, incarnation: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Make the instance and run `on_start`; then messages are handled.
+
+        Raises:
+            Exception: whatever the constructor or the hook raises; the cell has ended then.
+        """
+        self.incarnation = incarnation
+        self.state = CellState.STARTING
+        self.handled_count = 0
+        self._exit = None
+        self._is_administrative = False
+        current.message.set(self._begun(Message(None, 0, "!start", (), (), None, None)))
+        try:
+            args = tuple([await arg if isinstance(arg, ObjectRef) else arg for arg in args])
+            instance = self._class.__new__(self._class)
+            instance.context = self.context
+            instance.__init__(*args, **kwargs)
+            self._instance = instance
+            await _hook(instance.on_start())
+        except BaseException:
+            self.state = CellState.FAILED
+            raise
+        self.state = CellState.RUNNING
+        self._schedule()
+
+    # Messages
+
+    def deliver(self, message: Message) -> None:
+        """Take a message into the mailbox; it is handled in a later step of the loop, never in this stack."""
+        if self.state is CellState.ENDED or (self.state is CellState.STOPPING and self._is_administrative):
+            self.host.refuse(message, self._gone_error("no"))
+            return
+        for refused in self.mailbox.offer(message):
+            self.host.overflowed(self, refused)
+        if not self._is_scheduled and self.state is CellState.RUNNING:
+            self._is_scheduled = True
+            self.host.loop.call_soon(self._step, context=self.host.step_context)
+
+    def signal(self, hook: str, *args: Any) -> None:
+        """Let a hook of the actor run, in the order of its messages."""
+        self.deliver(Message(None, 0, SIGNAL_PREFIX + hook, args, (), None, None))
+
+    def _schedule(self) -> None:
+        if not self._is_scheduled:
+            self._is_scheduled = True
+            self.host.loop.call_soon(self._step, context=self.host.step_context)
+
+    @property
+    def _may_take(self) -> bool:
+        if self.state is not CellState.RUNNING and self.state is not CellState.STOPPING:
+            return False
+        return self._runner_count < self.options.max_concurrency
+
+    def _step(self) -> None:
+        self._is_scheduled = False
+        mailbox = self.mailbox
+        budget = STEP_BUDGET
+        while len(mailbox) and self._may_take:
+            message = mailbox.take()
+            coroutine = self._begin(message)
+            if coroutine is not None:
+                self._runner_count += 1
+                self.host.scope.start(self._run(message, coroutine), self.label)
+            budget -= 1
+            if budget == 0:
+                self._schedule()
+                return
+        if self.state is CellState.STOPPING:
+            self._finish_when_idle()
+
+    def _begun(self, message: Message) -> Message:
+        message.cell = self
+        return message
+
+    def _begin(self, message: Message) -> Coroutine[Any, Any, Any] | None:
+        """Handle a message, or return the coroutine that does."""
+        if message.deadline is not None and self.host.clock.now() >= message.deadline:
+            self._too_late(message)
+            return None
+        message.cell = self
+        current.message.set(message)
+        try:
+            function, kind = self._function(message.method)
+            args, kwargs = self._arguments(message)
+            if any([isinstance(arg, ObjectRef) for arg in args]):
+                return self._call_with_objects(function, args, kwargs)
+            result = function(*args, **kwargs)
+            if kind is MethodKind.PLAIN:
+                self._returned(message, result)
+                return None
+            if kind is MethodKind.ASYNC:
+                return result  # type: ignore[no-any-return]
+            return self.host.streams.serve(message, result)
+        except BaseException as error:
+            self._raised(message, error)
+            return None
+
+    def _function(self, method: str) -> tuple[Callable[..., Any], MethodKind]:
+        if method[0] == SIGNAL_PREFIX:
+            hook = getattr(self._instance, method[1:])
+            return hook, MethodKind.ASYNC if asyncio.iscoroutinefunction(hook) else MethodKind.PLAIN
+        spec: MethodSpec | None = self._methods.get(method)
+        if spec is None:
+            raise self.interface.unknown(method)
+        return getattr(self._instance, method), spec.kind
+
+    def _arguments(self, message: Message) -> tuple[Any, dict[str, Any]]:
+        body = message.body
+        if type(body) is list or type(body) is tuple:
+            return body, {}
+        return self.host.payloads.open_call(body, message.buffers)
+
+    async def _call_with_objects(
+        self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """Give the method the values of its top-level object refs; the call waits for them in its place."""
+        args = tuple([await arg if isinstance(arg, ObjectRef) else arg for arg in args])
+        result = function(*args, **kwargs)
+        return await result if asyncio.iscoroutine(result) else result
+
+    async def _run(self, message: Message, coroutine: Coroutine[Any, Any, Any]) -> None:
+        """Run a coroutine method, then what waits in the mailbox, until it is empty or others run enough."""
+        task = asyncio.current_task()
+        assert task is not None
+        try:
+            await self._run_one(task, message, coroutine)
+            budget = STEP_BUDGET
+            while len(self.mailbox) and self._runner_count <= self.options.max_concurrency and self._is_serving:
+                message = self.mailbox.take()
+                following = self._begin(message)
+                if following is not None:
+                    await self._run_one(task, message, following)
+                budget -= 1
+                if budget == 0:
+                    budget = STEP_BUDGET
+                    await asyncio.sleep(0)  # others on this loop have their turn
+        finally:
+            self._runner_count -= 1
+            if self.state is CellState.STOPPING:
+                self._finish_when_idle()
+
+    @property
+    def _is_serving(self) -> bool:
+        return self.state is CellState.RUNNING or self.state is CellState.STOPPING
+
+    async def _run_one(self, task: asyncio.Task[Any], message: Message, coroutine: Coroutine[Any, Any, Any]) -> None:
+        message.task = task
+        self._running.append(message)
+        timer = None
+        if message.deadline is not None:
+            left = max(0.0, message.deadline - self.host.clock.now())
+            timer = self.host.loop.call_later(left, self._overdue, message)
+        try:
+            result = await coroutine
+        except asyncio.CancelledError as cancelled:
+            if message.withdrawal is not None:
+                task.uncancel()
+                self.host.refuse(message, message.withdrawal)
+            elif task.cancelling():
+                raise  # the whole endpoint is being ended
+            else:
+                self._raised(message, cancelled)  # the method let a cancellation of its own through
+        except BaseException as error:
+            self._raised(message, error)
+        else:
+            self._returned(message, result)
+        finally:
+            if timer is not None:
+                timer.cancel()
+            message.task = None
+            self._running.remove(message)
+
+    def _returned(self, message: Message, result: Any) -> None:
+        self._handled()
+        if message.caller is not None:
+            self.host.succeed(message, result)
+
+    def _handled(self) -> None:
+        self.handled_count += 1
+        if self.handled_count == 1:
+            self.host.handled_first(self)
+
+    def _raised(self, message: Message, error: BaseException) -> None:
+        """An ask's exception goes to its caller; a tell's, and one that `crash_on` names, fails the actor."""
+        is_fatal = not isinstance(error, Exception | asyncio.CancelledError) or isinstance(error, self.options.crash_on)
+        if message.caller is not None and not is_fatal:
+            self._handled()
+            self.host.fail(message, error)
+            return
+        if message.caller is not None:
+            self.victims.append(message)
+        self.fail(reason_of(error, f"{self.label}.{message.method.lstrip(SIGNAL_PREFIX)}"))
+
+    def _too_late(self, message: Message) -> None:
+        error = errors.CallTimeoutError(f"{self.label}.{message.method}() was still queued at its deadline", executed="no")
+        self.host.refuse(message, error)
+
+    def _overdue(self, message: Message) -> None:
+        error = errors.CallTimeoutError(f"{self.label}.{message.method}() was running at its deadline", executed="maybe")
+        self._cancel_running(message, error)
+
+    def withdraw(self, caller: Caller, call_id: int) -> bool:
+        """Drop or cancel one call; return whether it was here."""
+        queued = self.mailbox.withdraw(caller, call_id)
+        if queued is not None:
+            return True
+        for message in self._running:
+            if message.call_id == call_id and message.caller is caller:
+                self._cancel_running(message, errors.CallCancelledError(f"{self.label}.{message.method}() was cancelled"))
+                return True
+        return False
+
+    def withdraw_all(self, caller: Caller) -> None:
+        """Drop and cancel every call of a caller that is gone."""
+        self.mailbox.withdraw_all(caller)
+        for message in list(self._running):
+            if message.caller is caller:
+                self._cancel_running(message, errors.CallCancelledError(f"the caller of {message.method}() is gone"))
+
+    def _cancel_running(self, message: Message, why: errors.CallError) -> None:
+        if message.task is not None and message.withdrawal is None:
+            message.withdrawal = why
+            message.task.cancel()
+
+    # End
+
+    def fail(self, reason: ExitReason) -> None:
+        """End this incarnation; the mailbox waits for what the authority decides."""
+        if self.state in (CellState.FAILED, CellState.ENDED):
+            return
+        was_stopping = self.state is CellState.STOPPING
+        self.state = CellState.FAILED
+        self._drop_instance()
+        self.host.exited(self, reason, is_administrative=was_stopping and self._is_administrative)
+
+    def stop(self, reason: ExitReason, within_s: float | None, *, is_administrative: bool) -> None:
+        """Finish what is in the mailbox, within `within_s` seconds, refuse the rest, and end with `reason`."""
+        if self.state in (CellState.STOPPING, CellState.ENDED):
+            return
+        self._exit = reason
+        self._is_administrative = is_administrative
+        if self.state is not CellState.RUNNING:
+            self._end(reason)
+            return
+        self.state = CellState.STOPPING
+        if within_s is not None:
+            self._stop_timer = self.host.loop.call_later(within_s, self._stop_overdue)
+        self._schedule()
+
+    def _stop_overdue(self) -> None:
+        self._stop_timer = None
+        if self.state is CellState.STOPPING:
+            self._end(self._exit or reasons.SHUTDOWN)
+
+    def _finish_when_idle(self) -> None:
+        if not len(self.mailbox) and not self._runner_count and self._instance is not None:
+            instance, self._instance = self._instance, None
+            self.host.scope.start(self._finish(instance), f"{self.label}.on_stop")
+
+    async def _finish(self, instance: Any) -> None:
+        reason = self._exit or reasons.NORMAL
+        current.message.set(self._begun(Message(None, 0, "!on_stop", (), (), None, None)))
+        try:
+            await _hook(instance.on_stop(reason))
+        except Exception as error:
+            reason = reason_of(error, f"{self.label}.on_stop")
+        if self.state is CellState.STOPPING:
+            self._end(reason)
+
+    def kill(self) -> None:
+        """End at once; what runs as a coroutine is cancelled, and nothing is drained."""
+        if self.state is not CellState.ENDED:
+            self._is_administrative = True
+            self._end(reasons.KILLED)
+
+    def _end(self, reason: ExitReason) -> None:
+        had_failed = self.state is CellState.FAILED
+        self.state = CellState.ENDED if self._is_administrative else CellState.FAILED
+        self._drop_instance()
+        if not had_failed:
+            self.host.exited(self, reason, is_administrative=self._is_administrative)
+
+    def _drop_instance(self) -> None:
+        self._instance = None
+        self.context.cancel_timers()
+        if self._stop_timer is not None:
+            self._stop_timer.cancel()
+        for message in self._running:
+            error = errors.ActorUnavailableError(f"{self.label} failed during {message.method}()", executed="maybe")
+            self._cancel_running(message, error)
+
+    def take_orphans(self) -> list[Message]:
+        """Give up everything that still waits here: the calls in hand and the mailbox."""
+        orphans = [*self.victims, *self.mailbox.take_all()]
+        self.victims = []
+        return orphans
+
+    def _gone_error(self, executed: errors.Executed) -> errors.ActorDiedError:
+        return errors.ActorDiedError(f"{self.label} is stopping", reason=self._exit, executed=executed)
+
+
+async def _hook(result: Any) -> None:
+    """Await what a hook returned, if it is a coroutine."""
+    if asyncio.iscoroutine(result):
+        await result
+
+
+def run_context() -> ContextVars:
+    """Return a context for the steps of cells, apart from that of whoever delivers."""
+    return ContextVars()

@@ -1,0 +1,113 @@
+"""What an actor knows of itself, and may ask of its runtime: `self.context`."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from actorrt import reasons
+from actorrt.actors import current
+from actorrt.actors.mailbox import Message
+
+if TYPE_CHECKING:
+    from actorrt.actors.cell import Cell
+    from actorrt.actors.ref import ActorRef
+
+
+class Timer:
+    """A message to oneself to come; it dies with the incarnation that asked for it."""
+
+    __slots__ = ("_context", "_handle", "_period_s", "args", "method")
+
+    def __init__(self, context: Context, seconds: float, method: str, args: tuple[Any, ...], repeats: bool) -> None:
+        self._context = context
+        self._period_s = seconds if repeats else None
+        self.method = method
+        self.args = args
+        self._handle: asyncio.TimerHandle | None = self._begin(seconds)
+
+    def _begin(self, seconds: float) -> asyncio.TimerHandle:
+        return self._context._cell.host.loop.call_later(seconds, self._due)
+
+    def _due(self) -> None:
+        self._handle = None
+        if self._period_s is not None:
+            self._handle = self._begin(self._period_s)
+        else:
+            self._context._timers.discard(self)
+        self._context._cell.deliver(Message(None, 0, self.method, self.args, (), None, None))
+
+    def cancel(self) -> None:
+        """Send nothing more. Idempotent."""
+        self._context._timers.discard(self)
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+
+
+class Context:
+    """An actor's own view of its runtime."""
+
+    __slots__ = ("_cell", "_timers")
+
+    def __init__(self, cell: Cell) -> None:
+        self._cell = cell
+        self._timers: set[Timer] = set()
+
+    @property
+    def ref(self) -> ActorRef[Any]:
+        """A ref to this actor, which can be sent to others."""
+        return self._cell.host.ref_to(self._cell)
+
+    @property
+    def name(self) -> str | None:
+        """The name it was spawned with."""
+        return self._cell.options.name
+
+    @property
+    def incarnation(self) -> int:
+        """1 when it is started first, one more after each restart."""
+        return self._cell.incarnation
+
+    @property
+    def parent(self) -> ActorRef[Any] | None:
+        """The actor that spawned this one, if an actor did."""
+        return self._cell.parent_ref
+
+    @property
+    def deadline(self) -> float | None:
+        """When the message in hand must be done, as a `time.monotonic()` value; None without a deadline."""
+        return current.deadline()
+
+    def monitor(self, ref: ActorRef[Any]) -> None:
+        """Have `on_down(down)` called, once, when the actor is gone for good; at once if it is already."""
+        self._cell.host.monitor_for(self._cell, ref)
+
+    def after(self, seconds: float, method: str, *args: Any) -> Timer:
+        """Tell oneself `method(*args)` in `seconds` seconds; the timer is cancelled when the actor ends."""
+        return self._timer(seconds, method, args, repeats=False)
+
+    def every(self, seconds: float, method: str, *args: Any) -> Timer:
+        """Tell oneself `method(*args)` every `seconds` seconds until the timer is cancelled or the actor ends."""
+        return self._timer(seconds, method, args, repeats=True)
+
+    def _timer(self, seconds: float, method: str, args: tuple[Any, ...], *, repeats: bool) -> Timer:
+        if not seconds > 0:
+            raise ValueError(f"seconds={seconds}: a timer needs a positive number of seconds")
+        spec = self._cell.interface.methods.get(method)
+        if spec is None:
+            raise self._cell.interface.unknown(method)
+        spec.check(self._cell.interface.class_name, args, {})
+        timer = Timer(self, seconds, method, args, repeats)
+        self._timers.add(timer)
+        return timer
+
+    def stop(self) -> None:
+        """End normally, once the messages in the mailbox are handled."""
+        cell = self._cell
+        cell.stop(reasons.NORMAL, cell.options.shutdown_s, is_administrative=False)
+
+    def cancel_timers(self) -> None:
+        """Cancel every timer; the runtime calls it when the incarnation ends."""
+        for timer in list(self._timers):
+            timer.cancel()

@@ -1,0 +1,107 @@
+"""Several actors of one class, called together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Generic, TypeVar, overload
+
+from actorrt.actors.ref import ActorMethod, ActorRef
+from actorrt.actors.reply import Operation, Reply
+from actorrt.actors.waiting import as_completed, gather
+
+A = TypeVar("A")
+
+
+class GroupReply(Operation[list[Any]]):
+    """The replies of all actors of a group to one call: `await` it for the list, or take them as they come."""
+
+    __slots__ = ("replies",)
+
+    def __init__(self, what: str, replies: Sequence[Reply[Any]]) -> None:
+        super().__init__(what)
+        self.replies = list(replies)
+        gathered = gather(*self.replies)
+        self.on_cancel(gathered.cancel)
+        gathered.add_callback(self._gathered)
+
+    def _gathered(self, gathered: Operation[list[Any]]) -> None:
+        error = gathered.error()
+        if error is None:
+            self.set_value(gathered.value())
+        else:
+            self.set_error(error)
+
+    def as_completed(self) -> as_completed[Reply[Any]]:
+        """Iterate over the replies in the order in which they complete."""
+        return as_completed(self.replies)
+
+
+class GroupMethod:
+    """One method of every actor of a group."""
+
+    __slots__ = ("_methods",)
+
+    def __init__(self, methods: Sequence[ActorMethod]) -> None:
+        self._methods = methods
+
+    def __call__(self, *args: Any, **kwargs: Any) -> GroupReply:
+        """Ask all; errors as of a single call."""
+        return GroupReply(f"{self!r}()", [method(*args, **kwargs) for method in self._methods])
+
+    def tell(self, *args: Any, **kwargs: Any) -> Operation[list[Any]]:
+        """Tell all; what is returned ends when every receiver has admitted the message."""
+        return gather(*[method.tell(*args, **kwargs) for method in self._methods])
+
+    def options(self, **options: Any) -> GroupMethod:
+        """Return the same with options for its calls; see `ActorMethod.options`."""
+        return GroupMethod([method.options(**options) for method in self._methods])
+
+    def __repr__(self) -> str:
+        return f"<method of {len(self._methods)} actors>"
+
+
+class ActorGroup(Sequence[ActorRef[A]], Generic[A]):
+    """An immutable sequence of refs; its methods are those of the actors, called on all."""
+
+    def __init__(self, refs: Sequence[ActorRef[A]]) -> None:
+        self._refs = tuple(refs)
+
+    @overload
+    def __getitem__(self, index: int) -> ActorRef[A]: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> ActorGroup[A]: ...
+
+    def __getitem__(self, index: int | slice) -> ActorRef[A] | ActorGroup[A]:
+        if isinstance(index, slice):
+            return ActorGroup(self._refs[index])
+        return self._refs[index]
+
+    def __len__(self) -> int:
+        return len(self._refs)
+
+    def __iter__(self) -> Iterator[ActorRef[A]]:
+        return iter(self._refs)
+
+    def __getattr__(self, name: str) -> GroupMethod:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return GroupMethod([getattr(ref, name) for ref in self._refs])
+
+    def stop(self, reason: str = "shutdown") -> Operation[list[None]]:
+        """Stop all gracefully; see `ActorRef.stop`."""
+        return gather(*[ref.stop(reason) for ref in self._refs])
+
+    def kill(self) -> Operation[list[None]]:
+        """End all at once; see `ActorRef.kill`."""
+        return gather(*[ref.kill() for ref in self._refs])
+
+    def is_alive(self) -> Operation[list[bool]]:
+        """Ask of each whether it is alive."""
+        return gather(*[ref.is_alive() for ref in self._refs])
+
+    def __reduce__(self) -> Any:
+        return ActorGroup, (self._refs,)
+
+    def __repr__(self) -> str:
+        return f"<ActorGroup of {len(self._refs)}>"

@@ -1,0 +1,291 @@
+"""Everything hosted on one endpoint: its cells, what arrives for them, and what the outcome of each message is.
+
+Whoever decides (the authority of an actor) speaks to the host through `start`, `stop`, `kill` and `bury`; the host
+reports every exit to it.
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, Final
+
+from actorrt import errors
+from actorrt.actors import current
+from actorrt.actors.callers import RemoteCaller
+from actorrt.actors.cell import Cell, CellState, run_context
+from actorrt.actors.control import Control, Data, Endpoint
+from actorrt.actors.mailbox import Caller, Message
+from actorrt.actors.messages import ASK, NOT_HERE
+from actorrt.actors.monitors import Down
+from actorrt.actors.options import ActorOptions
+from actorrt.actors.ref import ActorRef
+from actorrt.actors.spec import Spec, open_spec
+from actorrt.ids import ActorId, PeerId
+from actorrt.reasons import ExitKind, ExitReason
+
+if TYPE_CHECKING:
+    from actorrt.actors.system import System
+
+logger = logging.getLogger(__name__)
+
+EARLY_CANCEL_COUNT: Final = 1024
+
+
+class Host:
+    """The cells of one endpoint."""
+
+    def __init__(self, system: System) -> None:
+        self.system = system
+        self.loop = system.loop
+        self.clock = system.clock
+        self.scope = system.scope
+        self.payloads = system.payloads
+        self.streams = system.streams
+        self.step_context = run_context()
+        self.dead_letter_count = 0
+        self._cells: dict[ActorId, Cell] = {}
+        self._callers: dict[PeerId, RemoteCaller] = {}
+        self._early_cancels: OrderedDict[tuple[PeerId, int], None] = OrderedDict()
+
+    def cell(self, actor_id: ActorId) -> Cell | None:
+        """Return the cell of an actor that is hosted here."""
+        return self._cells.get(actor_id)
+
+    def cells(self) -> list[Cell]:
+        """Return every cell."""
+        return list(self._cells.values())
+
+    # What authorities ask
+
+    async def start(self, order: Data) -> None:
+        """Start an incarnation: in a new cell, or in the one that its predecessor's mailbox was kept in.
+
+        Raises:
+            ActorStartError: the class can't be loaded, or its constructor or `on_start` failed.
+        """
+        actor_id = ActorId(order["actor"])
+        label = order["label"]
+        try:
+            spec = open_spec(order["spec"], self.system)
+            cell = self._cells.get(actor_id) or self._new_cell(actor_id, spec, order)
+            self._settle_victims(cell)
+            await self.system.registry.children_gone(actor_id)
+            await cell.start(order["incarnation"], spec.args, spec.kwargs)
+        except BaseException as error:  # SystemExit in a constructor is this actor's failure, not the worker's
+            if isinstance(error, GeneratorExit | KeyboardInterrupt):
+                raise
+            self.system.registry.stop_children(actor_id)
+            raise _start_error(label, error) from error
+
+    def _new_cell(self, actor_id: ActorId, spec: Spec, order: Data) -> Cell:
+        options = ActorOptions.from_data(order["options"]).replaced({"crash_on": spec.crash_on})
+        cell = Cell(self, actor_id, spec.cls, options, order["label"], Endpoint(*order["authority"]))
+        cell.parent_ref = spec.parent
+        cell.is_supervisor = order["is_supervisor"]
+        cell.job = order["job"]
+        cell.namespace = order["namespace"]
+        self._cells[actor_id] = cell
+        return cell
+
+    def _settle_victims(self, cell: Cell) -> None:
+        """The calls that were in hand when the last incarnation failed: it is being restarted."""
+        victims, cell.victims = cell.victims, []
+        for message in victims:
+            error = errors.ActorUnavailableError(
+                f"{cell.label} failed during {message.method}() and is being restarted", executed="maybe"
+            )
+            self.refuse(message, error)
+
+    def stop(self, actor_id: ActorId, reason: ExitReason, *, is_administrative: bool) -> None:
+        """Stop an actor gracefully; for good, if the stop is administrative."""
+        cell = self._cells.get(actor_id)
+        if cell is not None:
+            cell.stop(reason, cell.options.shutdown_s, is_administrative=is_administrative)
+
+    def kill(self, actor_id: ActorId) -> None:
+        """End an actor at once."""
+        cell = self._cells.get(actor_id)
+        if cell is not None:
+            cell.kill()
+
+    def bury(self, actor_id: ActorId, error: errors.ActorDiedError) -> None:
+        """The actor is gone for good: fail what still waits for it."""
+        cell = self._cells.pop(actor_id, None)
+        if cell is not None:
+            self._refuse_orphans(cell, error)
+            self.system.routes.forget(actor_id)
+
+    def _refuse_orphans(self, cell: Cell, error: errors.ActorDiedError) -> None:
+        victims = set(cell.victims)
+        for message in cell.take_orphans():
+            executed: errors.Executed = "maybe" if message in victims else "no"
+            self.refuse(message, errors.ActorDiedError(str(error), reason=error.reason, executed=executed))
+
+    # What cells report
+
+    def exited(self, cell: Cell, reason: ExitReason, *, is_administrative: bool) -> None:
+        """An incarnation ended; its authority decides what follows."""
+        self.system.registry.stop_children(cell.actor_id)
+        if cell.state is CellState.ENDED:
+            self._refuse_orphans(cell, errors.ActorDiedError(f"{cell.label} was stopped: {reason}", reason=reason))
+        if reason.kind is ExitKind.ERROR:
+            logger.error("%s failed: %s\n%s", cell.label, reason.detail, reason.traceback)
+        self.system.control.notify(
+            cell.authority,
+            "exited",
+            {
+                "actor": cell.actor_id,
+                "incarnation": cell.incarnation,
+                "reason": reason.to_data(),
+                "is_administrative": is_administrative,
+            },
+        )
+
+    def handled_first(self, cell: Cell) -> None:
+        """An incarnation has handled its first message."""
+        self.system.control.notify(
+            cell.authority, "handled", {"actor": cell.actor_id, "incarnation": cell.incarnation}
+        )
+
+    # Messages
+
+    def received(self, peer: PeerId, envelope: list[Any], buffers: Any) -> None:
+        """Take in an ASK or a TELL."""
+        kind, call_id, actor_id, method, body, left, options = envelope
+        caller = self._callers.get(peer)
+        if caller is None:
+            caller = self._callers[peer] = RemoteCaller(self.system, peer)
+        cell = self._cells.get(actor_id)
+        if cell is None:
+            self._not_here(kind, peer, call_id, method)
+            return
+        if self._early_cancels and self._early_cancels.pop((peer, call_id), self) is None:
+            return  # its cancel overtook it
+        deadline = None if left is None else self.clock.now() + left
+        cell.deliver(Message(caller if kind == ASK else None, call_id, method, body, buffers, deadline, options))
+
+    def _not_here(self, kind: int, peer: PeerId, call_id: int, method: str) -> None:
+        link = self.system.link_to(peer) if kind == ASK else None
+        if link is not None:
+            link.send((NOT_HERE, call_id))
+        else:
+            self._dead_letter(method, "the actor is not here")
+
+    def cancelled(self, peer: PeerId, call_id: int) -> None:
+        """Take in a CANCEL, which may have overtaken its call."""
+        caller = self._callers.get(peer)
+        if caller is None or not self.withdraw(caller, call_id):
+            self._early_cancels[(peer, call_id)] = None
+            if len(self._early_cancels) > EARLY_CANCEL_COUNT:
+                self._early_cancels.popitem(last=False)
+
+    def caller(self, peer: PeerId) -> Caller | None:
+        """Return the endpoint `peer` as a caller, if it has called."""
+        return self._callers.get(peer)
+
+    def withdraw(self, caller: Caller, call_id: int) -> bool:
+        """Drop or cancel one call, wherever it is; return whether it was here."""
+        return any(cell.withdraw(caller, call_id) for cell in self._cells.values())
+
+    def caller_lost(self, peer: PeerId) -> None:
+        """The process of a caller is gone: what it waited for is cancelled."""
+        caller = self._callers.pop(peer, None)
+        if caller is not None:
+            for cell in self._cells.values():
+                cell.withdraw_all(caller)
+
+    # Outcomes
+
+    def succeed(self, message: Message, result: Any) -> None:
+        """Send a result to whoever asked; one that can't be sent becomes an error."""
+        assert message.caller is not None
+        try:
+            if message.options and "into" in message.options:
+                self.system.require_store().put(result, object_id=message.options["into"])
+                result = None
+            message.caller.succeed(message.call_id, result)
+        except (errors.ActorRtError, TypeError) as error:
+            self.fail(message, error)
+
+    def fail(self, message: Message, error: BaseException) -> None:
+        """Send the exception that a method raised to whoever asked."""
+        assert message.caller is not None
+        message.caller.fail(message.call_id, error, f"{message.cell.label}.{message.method}()")
+
+    def refuse(self, message: Message, error: errors.CallError) -> None:
+        """Tell whoever asked why the runtime did not, or not wholly, handle a message."""
+        if message.caller is not None:
+            message.caller.refuse(message.call_id, error)
+        else:
+            self._dead_letter(message.method, str(error))
+
+    def overflowed(self, cell: Cell, message: Message) -> None:
+        """A message found the mailbox at its bound, or was displaced by a newer one."""
+        error = errors.MailboxFullError(
+            f"the mailbox of {cell.label} holds {len(cell.mailbox)} messages ({cell.mailbox.queued_bytes} bytes); "
+            f"wait for replies, or raise mailbox_messages or mailbox_bytes"
+        )
+        self.refuse(message, error)
+
+    def _dead_letter(self, method: str, why: str) -> None:
+        self.dead_letter_count += 1
+        logger.debug("dead letter %s(): %s", method, why)
+
+    # For contexts
+
+    def ref_to(self, cell: Cell) -> ActorRef[Any]:
+        """Return a ref to a hosted actor."""
+        return self.system.ref_to_cell(cell)
+
+    def monitor_for(self, cell: Cell, ref: ActorRef[Any]) -> None:
+        """Have the cell's `on_down` called when `ref` is gone."""
+        incarnation = cell.incarnation
+        operation = self.system.monitor(ref, restarts=False)
+
+        def ended(_: Any) -> None:
+            if operation.error() is None and cell.incarnation == incarnation:
+                down: Down = operation.value()
+                cell.signal("on_down", down)
+
+        operation.add_callback(ended)
+
+
+def _start_error(label: str, error: BaseException) -> errors.ActorStartError:
+    if isinstance(error, errors.ActorStartError):
+        return error
+    start_error = errors.ActorStartError(f"{label} did not start: {type(error).__name__}: {error}")
+    text = "".join(traceback.format_exception(error)).rstrip()
+    start_error.add_note(f"Remote traceback of the start of {label}:\n{text}")
+    return start_error
+
+
+def serve_authorities(host: Host, control: Control) -> None:
+    """Let the authorities of hosted actors start and end them."""
+
+    def stop(_: PeerId, data: Data) -> None:
+        reason = ExitReason(ExitKind.SHUTDOWN, data["reason"])
+        host.stop(ActorId(data["actor"]), reason, is_administrative=data["is_administrative"])
+
+    def bury(_: PeerId, data: Data) -> None:
+        error = errors.from_data(data["error"])
+        assert isinstance(error, errors.ActorDiedError)
+        host.bury(ActorId(data["actor"]), error)
+
+    def child_exited(_: PeerId, data: Data) -> None:
+        cell = host.cell(ActorId(data["supervisor"]))
+        if cell is not None and cell.on_child_exited is not None:
+            cell.on_child_exited(data)
+
+    control.handle("host", lambda _, data: host.start(data))
+    control.handle("stop_hosted", stop)
+    control.handle("kill_hosted", lambda _, data: host.kill(ActorId(data["actor"])))
+    control.handle("bury", bury)
+    control.handle("child_exited", child_exited)
+
+
+def current_cell() -> Cell | None:
+    """Return the cell whose code runs, if an actor's does."""
+    message = current.message.get()
+    return None if message is None else message.cell

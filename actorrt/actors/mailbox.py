@@ -1,0 +1,159 @@
+"""Pure: the bounded queue in front of an actor, and what happens when it is full.
+
+It counts messages and bytes. What it refuses or displaces it hands back, so that whoever delivers can say so:
+nothing disappears in here.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from actorrt.actors.messages import Body
+from actorrt.actors.options import Overflow
+from actorrt.errors import CallError
+
+
+class Caller(Protocol):
+    """Who asked, near or far: where the outcome of a message goes."""
+
+    def succeed(self, call_id: int, value: Any) -> None:
+        """Give the result; raises what makes it impossible to send."""
+
+    def fail(self, call_id: int, error: BaseException, where: str) -> None:
+        """Give the exception that the method raised; `where` names the method."""
+
+    def refuse(self, call_id: int, error: CallError) -> None:
+        """Give the runtime's own error."""
+
+    def item(self, call_id: int, value: Any) -> None:
+        """Give one item of a stream; raises what makes it impossible to send."""
+
+
+class Message:
+    """One call on its way through a mailbox; `caller` is None for a tell."""
+
+    __slots__ = (
+        "body",
+        "buffers",
+        "call_id",
+        "caller",
+        "cell",
+        "deadline",
+        "method",
+        "options",
+        "outlet",
+        "task",
+        "withdrawal",
+    )
+
+    def __init__(
+        self,
+        caller: Caller | None,
+        call_id: int,
+        method: str,
+        body: Body,
+        buffers: Sequence[Any],
+        deadline: float | None,
+        options: dict[str, Any] | None,
+    ) -> None:
+        self.caller = caller
+        self.call_id = call_id
+        self.method = method
+        self.body = body
+        self.buffers = buffers
+        self.deadline = deadline
+        self.options = options
+        self.cell: Any = None  # the cell that handles it, from when it is in hand
+        self.task: Any = None  # the task that runs it, where it is a coroutine
+        self.outlet: Any = None  # where a stream's items leave, while it runs
+        self.withdrawal: CallError | None = None  # why it was cancelled while it ran
+
+    def size_bytes(self) -> int:
+        """Return what the message holds in memory, roughly: its pickled body and its buffers."""
+        body = self.body
+        size = len(body) if isinstance(body, bytes) else 64
+        for buffer in self.buffers:
+            size += len(buffer)
+        return size
+
+
+class Mailbox:
+    """First in, first out, within bounds.
+
+    Args:
+        most_messages: bound on the count.
+        most_bytes: bound on the sum of the messages' sizes.
+        overflow: what to do at the bound.
+    """
+
+    __slots__ = ("_most_bytes", "_most_messages", "_overflow", "_queue", "_queued_bytes", "dropped_count")
+
+    def __init__(self, most_messages: int, most_bytes: int, overflow: Overflow) -> None:
+        self._queue: deque[Message] = deque()
+        self._queued_bytes = 0
+        self._most_messages = most_messages
+        self._most_bytes = most_bytes
+        self._overflow = overflow
+        self.dropped_count = 0
+
+    def __len__(self) -> int:
+        return len(self._queue)
+
+    @property
+    def queued_bytes(self) -> int:
+        return self._queued_bytes
+
+    def offer(self, message: Message) -> Sequence[Message]:
+        """Take the message in, and return what had to go instead: nothing, the message itself, or older ones."""
+        size = message.size_bytes()
+        if self._overflow is Overflow.LATEST:
+            displaced = self.take_all()
+        elif len(self._queue) < self._most_messages and self._queued_bytes + size <= self._most_bytes:
+            displaced = ()
+        elif self._overflow is Overflow.DROP_OLD and size <= self._most_bytes:
+            displaced = self._make_room(size)
+        else:
+            self.dropped_count += 1
+            return (message,)
+        self.dropped_count += len(displaced)
+        self._queue.append(message)
+        self._queued_bytes += size
+        return displaced
+
+    def _make_room(self, size: int) -> Sequence[Message]:
+        displaced = []
+        while self._queue and (
+            len(self._queue) >= self._most_messages or self._queued_bytes + size > self._most_bytes
+        ):
+            displaced.append(self.take())
+        return displaced
+
+    def take(self) -> Message:
+        """Remove and return the oldest message; there must be one."""
+        message = self._queue.popleft()
+        self._queued_bytes -= message.size_bytes()
+        return message
+
+    def take_all(self) -> Sequence[Message]:
+        """Remove and return everything, oldest first."""
+        messages = list(self._queue)
+        self._queue.clear()
+        self._queued_bytes = 0
+        return messages
+
+    def withdraw(self, caller: Caller, call_id: int) -> Message | None:
+        """Remove and return the message of one call, if it is still queued."""
+        for message in self._queue:
+            if message.call_id == call_id and message.caller is caller:
+                self._queue.remove(message)
+                self._queued_bytes -= message.size_bytes()
+                return message
+        return None
+
+    def withdraw_all(self, caller: Caller) -> None:
+        """Remove every message of one caller."""
+        kept = [message for message in self._queue if message.caller is not caller]
+        self._queue = deque(kept)
+        self._queued_bytes = sum(message.size_bytes() for message in kept)

@@ -1,0 +1,149 @@
+"""Values in and out of messages: captured when the call is made, opened where it is handled.
+
+Plain scalars ride as they are. The rest is pickled with its buffers out of band, copied at once, so that what the
+sender changes later is not seen; what is larger than a threshold goes through the object store instead.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import traceback
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from actorrt import errors
+from actorrt.actors.messages import Body, is_plain
+from actorrt.config import STORE_THRESHOLD_BYTES
+from actorrt.ids import ObjectId
+from actorrt.reasons import ExitKind, ExitReason
+from actorrt.store import values
+from actorrt.store.carrier import Carrier
+
+if TYPE_CHECKING:
+    from actorrt.actors.system import System
+    from actorrt.store.client import StoreClient
+
+logger = logging.getLogger(__name__)
+
+ErrorData: TypeAlias = "dict[str, Any]"
+
+_OWN_FOLDER = os.path.dirname(__file__)
+
+
+class Payloads:
+    """Captures and opens the values of one endpoint's messages.
+
+    Args:
+        system: what refs inside opened values are bound to.
+        store: where large values go; without one everything rides in the message.
+    """
+
+    def __init__(self, system: System, store: StoreClient | None) -> None:
+        self._system = system
+        self._store = store
+
+    def capture_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Body, Sequence[bytes]]:
+        """Fix the arguments of a call.
+
+        Raises:
+            SerializationError: one can't be sent; the message names its path.
+            ObjectStoreFullError: they are large and there is no room for them.
+        """
+        if not kwargs and is_plain(args):
+            return args, ()
+        return self._capture((args, kwargs), ("args", "kwargs"))
+
+    def capture_value(self, value: Any) -> tuple[Body, Sequence[bytes]]:
+        """Fix a result, as `capture_call` does arguments."""
+        if is_plain((value,)):
+            return (value,), ()
+        return self._capture(value, "result")
+
+    def _capture(self, value: Any, root: str | tuple[str, ...]) -> tuple[Body, Sequence[bytes]]:
+        carrier = Carrier(self._store, system=self._system)
+        data, buffers = values.dumps(value, carrier, root=root)
+        size = len(data) + sum(buffer.nbytes for buffer in buffers)
+        if size <= STORE_THRESHOLD_BYTES or self._store is None:
+            return data, [bytes(buffer) for buffer in buffers]
+        ref = self._store.put(value)
+        token = self._store.new_token()
+        self._store.begin_transit(ref, token, 1)
+        return {"object": ref.id, "token": token}, ()
+
+    def open_call(self, body: Body, buffers: Sequence[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return the `(args, kwargs)` that were captured; top-level object refs are still refs."""
+        if isinstance(body, list | tuple):
+            return tuple(body), {}
+        opened: tuple[tuple[Any, ...], dict[str, Any]] = self._open(body, buffers)
+        return opened
+
+    def open_value(self, body: Body, buffers: Sequence[Any]) -> Any:
+        """Return the result that was captured."""
+        if isinstance(body, list | tuple):
+            return body[0]
+        return self._open(body, buffers)
+
+    def _open(self, body: bytes | dict[str, Any], buffers: Sequence[Any]) -> Any:
+        if isinstance(body, bytes):
+            return values.loads(body, buffers, Carrier(self._store, system=self._system))
+        if self._store is None:
+            raise errors.ObjectLostError("the value came through an object store that this process has not")
+        return self._store.ref(ObjectId(body["object"]), body["token"]).value()
+
+    def copy(self, value: Any) -> Any:
+        """Return what a receiver in this process gets: scalars themselves, copies of the rest."""
+        if is_plain((value,)):
+            return value
+        return self.open_value(*self.capture_value(value))
+
+
+def error_to_data(error: BaseException, where: str) -> ErrorData:
+    """Return a method's exception for the wire: pickled if that works, and as text.
+
+    Args:
+        error: what was raised.
+        where: which method of which actor raised it, for the note that the caller sees.
+    """
+    pickled: bytes | None = None
+    try:
+        data, buffers = values.dumps(error)
+        pickled = None if buffers else data
+    except (errors.SerializationError, TypeError):
+        logger.debug("an exception of %s travels as text", where, exc_info=True)
+    return {
+        "pickled": pickled,
+        "type": type(error).__name__,
+        "message": str(error),
+        "traceback": f"Remote traceback of {where}:\n{_text(error)}",
+    }
+
+
+def error_from_data(data: ErrorData, system: System) -> BaseException:
+    """Rebuild a method's exception as its own type, or as a `RemoteActorError` where that can't be."""
+    error: BaseException | None = None
+    failure = ""
+    if data["pickled"] is not None:
+        try:
+            rebuilt = values.loads(data["pickled"], (), Carrier(system.store, system=system))
+            error = rebuilt if isinstance(rebuilt, BaseException) else None
+        except Exception as again:  # whatever the exception's own constructor does when it is called again
+            failure = f" (its type can't be rebuilt here: {again!r})"
+    if error is None:
+        error = errors.RemoteActorError(f"{data['type']}: {data['message']}{failure}")
+    error.add_note(data["traceback"])
+    return error
+
+
+def reason_of(error: BaseException, where: str) -> ExitReason:
+    """Return the exit reason of an actor that an exception failed."""
+    data = error_to_data(error, where)
+    return ExitReason(ExitKind.ERROR, f"{data['type']}: {data['message']}", data["traceback"], pickled=data["pickled"])
+
+
+def _text(error: BaseException) -> str:
+    """Return the traceback as text, from the user's code on."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None and trace.tb_frame.f_code.co_filename.startswith(_OWN_FOLDER):
+        trace = trace.tb_next
+    return "".join(traceback.format_exception(type(error), error, trace)).rstrip()

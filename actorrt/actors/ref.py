@@ -1,0 +1,201 @@
+"""Refs: how an actor is addressed, the same in its process, on its machine and across machines.
+
+A ref is a value. It owns nothing, so dropping one stops nothing; it stays valid over restarts of its actor. It
+knows where to ask for the actor (its *authority*: the node daemon, or the endpoint that hosts a light child) and
+where the actor was last seen, which is only a hint.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+
+from actorrt.actors import current
+from actorrt.actors.control import Endpoint
+from actorrt.actors.interface import Interface, InterfaceData, MethodSpec
+from actorrt.actors.interface import from_data as interface_from_data
+from actorrt.ids import ActorId, short
+from actorrt.store.carrier import current_carrier
+
+if TYPE_CHECKING:
+    from actorrt.actors.reply import Operation
+    from actorrt.actors.system import System
+
+A = TypeVar("A")
+
+
+class Sighting(NamedTuple):
+    """Where an incarnation of an actor runs."""
+
+    endpoint: Endpoint
+    incarnation: int
+
+
+class CallOptions(NamedTuple):
+    """What one call adds to the actor's own options."""
+
+    timeout_s: float | None = None
+    retries: int = 0
+    key: str | None = None
+    returns: str = "value"
+
+
+DEFAULT_CALL = CallOptions()
+
+
+class ActorRef(Generic[A]):
+    """Addresses one actor; its public methods are callable through it."""
+
+    def __init__(
+        self,
+        system: System,
+        actor_id: ActorId,
+        interface: Interface,
+        name: str | None,
+        authority: Endpoint,
+        seen: Sighting | None,
+        call_timeout_s: float | None = None,
+    ) -> None:
+        self._system = system
+        self._actor_id = actor_id
+        self._interface = interface
+        self._name = name
+        self._authority = authority
+        self._seen = seen
+        self._call_timeout_s = call_timeout_s
+
+    def __getattr__(self, name: str) -> ActorMethod:
+        if name.startswith("_"):
+            raise AttributeError(f"{name!r}: only public methods can be called through a ref")
+        spec = self._interface.methods.get(name)
+        if spec is None:
+            raise self._interface.unknown(name)
+        method = self.__dict__[name] = ActorMethod(self, spec, DEFAULT_CALL._replace(timeout_s=self._call_timeout_s))
+        return method
+
+    def stop(self, reason: str = "shutdown") -> Operation[None]:
+        """Stop the actor gracefully: it finishes what is in its mailbox, within its `shutdown_s`.
+
+        An administrative stop: no supervisor restarts it. Done when the actor is gone; without effect on one that
+        is gone already.
+        """
+        return self._system.stop_actor(self, reason)
+
+    def kill(self) -> Operation[None]:
+        """End the actor at once, its process too if it has one of its own. Not restarted either."""
+        return self._system.kill_actor(self)
+
+    def is_alive(self) -> Operation[bool]:
+        """Ask whether the actor is running or being restarted."""
+        return self._system.is_actor_alive(self)
+
+    @property
+    def _label(self) -> str:
+        return self._name or f"{self._interface.class_name}-{short(self._actor_id)}"
+
+    def __repr__(self) -> str:
+        return f"<ActorRef {self._interface.class_name} {self._name or short(self._actor_id)}>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ActorRef) and other._actor_id == self._actor_id
+
+    def __hash__(self) -> int:
+        return hash(self._actor_id)
+
+    def __reduce__(self) -> Any:
+        route = self._system.routes.sighting(self._actor_id) or self._seen
+        return rebuild_ref, (
+            self._actor_id,
+            self._interface.to_data(),
+            self._name,
+            tuple(self._authority),
+            None if route is None else (tuple(route.endpoint), route.incarnation),
+            self._call_timeout_s,
+        )
+
+
+class ActorMethod:
+    """One method of one actor, ready to be called from afar."""
+
+    __slots__ = ("_options", "_ref", "_spec")
+
+    def __init__(self, ref: ActorRef[Any], spec: MethodSpec, options: CallOptions) -> None:
+        self._ref = ref
+        self._spec = spec
+        self._options = options
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Ask: the arguments are captured and the message leaves at once.
+
+        Returns:
+            A `Reply`; a `Stream` for a generator; an `ObjectRef` with `returns="ref"`.
+
+        Raises:
+            TypeError: the method does not take these arguments.
+            SerializationError: an argument can't be sent; nothing was.
+            MailboxFullError: too much waits for this actor already; nothing was sent.
+        """
+        spec = self._spec
+        if kwargs or not spec.least <= len(args) <= spec.most:
+            spec.check(self._ref._interface.class_name, args, kwargs)
+        return self._ref._system.calls.ask(self._ref, spec, args, kwargs, self._options)
+
+    def tell(self, *args: Any, **kwargs: Any) -> Any:
+        """Send without expecting a reply; what fails then fails the actor.
+
+        Returns:
+            An awaitable: it ends when the receiver's bounds admit the message.
+        """
+        spec = self._spec
+        if kwargs or not spec.least <= len(args) <= spec.most:
+            spec.check(self._ref._interface.class_name, args, kwargs)
+        return self._ref._system.calls.tell(self._ref, spec, args, kwargs, self._options)
+
+    def options(
+        self,
+        *,
+        timeout_s: float | None = None,
+        retries: int = 0,
+        key: str | None = None,
+        returns: str = "value",
+    ) -> ActorMethod:
+        """Return this method with options for its calls.
+
+        Args:
+            timeout_s: the deadline, in seconds from the call.
+            retries: how often to send again what a death of the actor may have lost (at least once).
+            key: calls of one key run once in an incarnation of the actor.
+            returns: `"ref"` leaves the result in the store and gives an `ObjectRef` at once.
+        """
+        if timeout_s is not None and not timeout_s > 0:
+            raise ValueError(f"timeout_s={timeout_s}: a deadline lies in the future; give a positive number of seconds")
+        if retries < 0:
+            raise ValueError(f"retries={retries}: give 0 or more")
+        if returns not in ("value", "ref"):
+            raise ValueError(f"returns={returns!r}: give 'value' or 'ref'")
+        if timeout_s is None:
+            timeout_s = self._options.timeout_s
+        return ActorMethod(self._ref, self._spec, CallOptions(timeout_s, retries, key, returns))
+
+    def __repr__(self) -> str:
+        return f"<method {self._spec.name} of {self._ref!r}>"
+
+
+def rebuild_ref(
+    actor_id: ActorId,
+    interface: InterfaceData,
+    name: str | None,
+    authority: tuple[Any, str],
+    seen: tuple[tuple[Any, str], int] | None,
+    call_timeout_s: float | None,
+) -> ActorRef[Any]:
+    """Make the ref that was pickled, bound to the system that unpickles it."""
+    carrier = current_carrier()
+    return ActorRef(
+        current.system() if carrier is None or carrier.system is None else carrier.system,
+        actor_id,
+        interface_from_data(interface),
+        name,
+        Endpoint(*authority),
+        None if seen is None else Sighting(Endpoint(*seen[0]), seen[1]),
+        call_timeout_s,
+    )

@@ -1,0 +1,455 @@
+"""The authority over actors: which there are, where they run, and what follows when one ends.
+
+One registry class serves at two places. The node daemon's holds every actor that was spawned from outside actors,
+or that has a process of its own; each endpoint has one for the light children of the actors it hosts. Whoever
+holds a ref asks the actor's own registry, and what it learns elsewhere is only a hint.
+
+A registry decides by `supervision`: for an actor alone, itself; for the child of a `Supervisor`, it reports the
+exit there and does what the supervisor then asks. Where and how actors run is `Hosting`'s business. Specs of user
+classes pass through as opaque bytes.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Any, Final, Protocol
+
+from actorrt import errors, reasons
+from actorrt.actors.control import Control, Data, Endpoint
+from actorrt.actors.options import IfExists
+from actorrt.actors.record import Record, RecordState
+from actorrt.actors.solo import Solo
+from actorrt.clock import Clock
+from actorrt.completion import Completion
+from actorrt.ids import ActorId, PeerId, short
+from actorrt.reasons import ExitKind, ExitReason
+from actorrt.scopes import Scope
+
+logger = logging.getLogger(__name__)
+
+TOMBSTONE_COUNT: Final = 10_000
+
+
+class Hosting(Protocol):
+    """Where a registry's actors run."""
+
+    async def start(self, record: Record) -> Endpoint:
+        """Start the record's incarnation, in the place of the one before if that kept its mailbox.
+
+        Raises:
+            ActorStartError: the constructor or `on_start` failed, or its process died meanwhile.
+        """
+
+    def stop(self, record: Record, reason: str) -> None:
+        """Ask the actor to end; its exit is reported to the registry, at the latest after `shutdown_s` and a kill."""
+
+    def kill(self, record: Record) -> None:
+        """End the actor now; its exit is reported to the registry."""
+
+    def bury(self, record: Record, error: errors.ActorDiedError) -> None:
+        """The actor is gone for good: fail what still waits for it there, and give back its process if it had one."""
+
+
+class Registry:
+    """All actors of one authority.
+
+    Args:
+        hosting: where they run.
+        control: answers questions about them.
+        clock: gives `now` to decisions.
+        random: gives numbers from [0, 1), for the jitter of restart delays.
+        scope: owns the starts under way.
+    """
+
+    def __init__(
+        self, hosting: Hosting, control: Control, clock: Clock, random: Callable[[], float], scope: Scope
+    ) -> None:
+        self._hosting = hosting
+        self._control = control
+        self._clock = clock
+        self._random = random
+        self._scope = scope
+        self._records: dict[ActorId, Record] = {}
+        self._children: dict[ActorId, dict[ActorId, Record]] = {}  # by parent, which may be another authority's
+        self._names: dict[tuple[str, str], Record] = {}
+        self._name_waiters: dict[tuple[str, str], list[Completion[None]]] = {}
+        self._tombstones: OrderedDict[ActorId, errors.ActorDiedError] = OrderedDict()
+
+    # Questions
+
+    def record(self, actor_id: ActorId) -> Record | None:
+        """Return what is known of a live actor."""
+        return self._records.get(actor_id)
+
+    def records(self) -> list[Record]:
+        """Return every live actor, in the order in which they were spawned."""
+        return list(self._records.values())
+
+    async def resolve(self, actor_id: ActorId, after: int) -> Data:
+        """Return where an incarnation newer than `after` runs, as soon as one does.
+
+        Raises:
+            ActorDiedError: the actor is gone.
+        """
+        while True:
+            record = self._live(actor_id)
+            if record.state is RecordState.RUNNING and record.incarnation > after:
+                return record.sighting()
+            await record.next_change()
+
+    async def fate(self, actor_id: ActorId, after: int) -> None:
+        """Return when it is certain that the actor lives on after the end of incarnation `after`.
+
+        Raises:
+            ActorDiedError: it does not.
+        """
+        while True:
+            record = self._live(actor_id)
+            if record.incarnation > after or record.state is RecordState.RESTARTING:
+                return
+            await record.next_change()
+
+    def is_alive(self, actor_id: ActorId) -> bool:
+        """Whether the actor runs or will run again."""
+        record = self._records.get(actor_id)
+        return record is not None and not record.is_administrative
+
+    async def lookup(self, namespace: str, name: str, timeout_s: float) -> Data:
+        """Return what a ref of the named actor needs, waiting for the name up to `timeout_s` seconds.
+
+        Raises:
+            NameNotFoundError: no live actor has the name by then.
+        """
+        deadline = self._clock.now() + timeout_s
+        while True:
+            record = self._names.get((namespace, name))
+            if record is not None and record.state is not RecordState.STARTING:
+                return record.card_data()
+            if record is not None:
+                await record.next_change()
+            elif not await self._name_appears((namespace, name), deadline):
+                raise errors.NameNotFoundError(f"no actor is named {name!r} in namespace {namespace!r}")
+
+    async def _name_appears(self, key: tuple[str, str], deadline: float) -> bool:
+        left = deadline - self._clock.now()
+        if left <= 0:
+            return False
+        waiter: Completion[None] = Completion()
+        self._name_waiters.setdefault(key, []).append(waiter)
+        cancel_timer = self._scope.after(left, lambda: waiter.set_value(None))
+        await waiter
+        cancel_timer()
+        return True
+
+    async def monitor(self, actor_id: ActorId, restarts: bool) -> Data:
+        """Return how the actor ended, when it is gone for good or, with `restarts`, when this incarnation ends."""
+        record = self._records.get(actor_id)
+        while record is not None and self._records.get(actor_id) is record:
+            incarnation = record.incarnation
+            await record.next_change()
+            if restarts and record.last_reason is not None and record.incarnation != incarnation:
+                return {"reason": record.last_reason.to_data(), "incarnation": incarnation, "is_final": False}
+        tombstone = self._tombstones.get(actor_id)
+        reason = (tombstone and tombstone.reason) or ExitReason(ExitKind.SHUTDOWN, "ended before it was monitored")
+        incarnation = 0 if record is None else record.incarnation
+        return {"reason": reason.to_data(), "incarnation": incarnation, "is_final": True}
+
+    def _live(self, actor_id: ActorId) -> Record:
+        record = self._records.get(actor_id)
+        if record is None:
+            raise self.gone_error(actor_id)
+        return record
+
+    def gone_error(self, actor_id: ActorId) -> errors.ActorDiedError:
+        """Return the error for an actor that is not there, with its exit reason while that is remembered."""
+        tombstone = self._tombstones.get(actor_id)
+        if tombstone is None:
+            return errors.ActorDiedError(f"actor {short(actor_id)} is gone", executed="no")
+        return errors.ActorDiedError(str(tombstone), reason=tombstone.reason, executed="no")
+
+    # Requests
+
+    async def spawn(self, record: Record) -> Data:
+        """Start an actor; return what its ref needs.
+
+        Raises:
+            NameTakenError: another live actor has the name, and the options say to fail then.
+            ActorStartError: it could not be started; nothing of it is left.
+        """
+        taken = await self._take_name(record)
+        if taken is not None:
+            return taken.card_data()
+        self._records[record.actor_id] = record
+        if record.parent is not None:
+            self._children.setdefault(record.parent, {})[record.actor_id] = record
+        if record.supervisor is None:
+            record.solo = Solo(record.options, self._random)
+            record.solo.begin()
+        await self._start(record)
+        if record.start_error is not None:
+            raise record.start_error
+        return record.card_data()
+
+    async def restart(self, actor_id: ActorId) -> Data:
+        """Start the next incarnation of a supervisor's child, as its supervisor decided."""
+        record = self._live(actor_id)
+        record.state = RecordState.RESTARTING
+        record.changed()
+        await self._start(record)
+        if record.start_error is not None:
+            raise record.start_error
+        return record.card_data()
+
+    async def _take_name(self, record: Record) -> Record | None:
+        """Give the record its name; return the one that has it and is to be used instead."""
+        name = record.options.name
+        if name is None:
+            return None
+        key = (record.namespace, name)
+        while (holder := self._names.get(key)) is not None:
+            if record.options.if_exists is IfExists.FAIL:
+                raise errors.NameTakenError(
+                    f"the name {name!r} is taken by a live {holder.label}; stop it first, or spawn with if_exists="
+                    f"'get' or 'replace'"
+                )
+            if record.options.if_exists is IfExists.GET:
+                if holder.state is RecordState.STARTING:
+                    await holder.next_change()
+                    continue
+                return holder
+            await self.stop(holder.actor_id, "replaced")
+        self._names[key] = record
+        for waiter in self._name_waiters.pop(key, ()):
+            waiter.set_value(None)
+        return None
+
+    async def stop(self, actor_id: ActorId, reason: str, *, kill: bool = False) -> None:
+        """End an actor by order, and return when it is gone. Without effect on one that is gone."""
+        record = self._records.get(actor_id)
+        if record is None:
+            return
+        record.is_administrative = True
+        if record.state is RecordState.RUNNING:
+            self._end_now(record, reason, kill)
+        elif record.state is RecordState.RESTARTING and record.solo is not None:
+            self._gone(record, ExitReason(ExitKind.SHUTDOWN, reason))
+        elif record.state is RecordState.STOPPING and kill:
+            self._hosting.kill(record)
+        await self.ended(actor_id)
+
+    def _end_now(self, record: Record, reason: str, kill: bool) -> None:
+        record.state = RecordState.STOPPING
+        if kill:
+            self._hosting.kill(record)
+        else:
+            self._hosting.stop(record, reason)
+
+    def stop_child(self, actor_id: ActorId, reason: str, *, kill: bool) -> None:
+        """End the incarnation of a supervisor's child, as its supervisor decided; the exit is reported to it."""
+        record = self._records.get(actor_id)
+        if record is not None and record.endpoint is not None:
+            self._end_now(record, reason, kill)
+
+    async def ended(self, actor_id: ActorId) -> None:
+        """Return when the actor is gone."""
+        while (record := self._records.get(actor_id)) is not None:
+            await record.next_change()
+
+    async def stop_all(self, records: list[Record], reason: str) -> None:
+        """Stop actors that nobody else is going to stop, side by side, and return when all are gone."""
+        tops = [r for r in reversed(records) if r.parent is None or r.parent not in self._records]
+        tasks = [self._scope.start(self.stop(r.actor_id, reason), f"stop {r.label}") for r in tops]
+        for task in tasks:
+            await task
+        for record in records:
+            await self.ended(record.actor_id)
+
+    def forget(self, actor_id: ActorId) -> None:
+        """The supervisor has given a child up: it is gone for good."""
+        record = self._records.get(actor_id)
+        if record is not None:
+            self._gone(record, record.last_reason or reasons.SHUTDOWN)
+
+    # What happens
+
+    async def _start(self, record: Record) -> None:
+        """Start the record's next incarnation and take in how that went; a failure is in `start_error` then."""
+        record.start_error = None
+        record.incarnation += 1
+        incarnation = record.incarnation
+        await self.children_gone(record.actor_id)
+        try:
+            endpoint = await self._hosting.start(record)
+        except (errors.ActorRtError, TypeError, ValueError) as error:
+            record.start_error = error
+            if self._records.get(record.actor_id) is record:
+                self._start_failed(record, error)
+            return
+        if self._records.get(record.actor_id) is not record or record.incarnation != incarnation:
+            return  # it ended as soon as it had started, which was reported and answered
+        if record.state in (RecordState.STARTING, RecordState.RESTARTING):
+            record.started(endpoint)
+            if record.solo is not None:
+                record.solo.started(self._clock.now())
+            if record.is_administrative:  # somebody asked for its end while it started
+                self._end_now(record, "stopped while it started", kill=False)
+
+    def _start_failed(self, record: Record, error: Exception) -> None:
+        reason = getattr(error, "reason", None) or ExitReason(ExitKind.ERROR, str(error))
+        record.last_reason = reason
+        if record.solo is None:
+            if record.state is RecordState.STARTING or record.is_administrative:
+                self._gone(record, reason)
+            return  # the supervisor that asked for the restart hears of the error and decides
+        self._carry_out(record, record.solo.start_failed(reason, self._clock.now()))
+
+    def handled_a_message(self, actor_id: ActorId, incarnation: int) -> None:
+        """An incarnation has handled its first message: should it die, its successor starts at once."""
+        record = self._records.get(actor_id)
+        if record is not None and record.incarnation == incarnation:
+            record.had_handled_message = True
+
+    def exited(
+        self,
+        actor_id: ActorId,
+        incarnation: int,
+        reason: ExitReason,
+        *,
+        is_administrative: bool = False,
+        cause: Hashable = None,
+    ) -> None:
+        """An incarnation ended. Reports about any but the newest are ignored."""
+        record = self._records.get(actor_id)
+        if record is None or record.incarnation != incarnation or record.endpoint is None:
+            return
+        record.is_administrative |= is_administrative
+        record.ended(reason)
+        self.stop_children(record.actor_id)
+        if record.solo is not None:
+            now = self._clock.now()
+            self._carry_out(
+                record,
+                record.solo.exited(reason, now, record.had_handled_message, record.is_administrative),
+            )
+        elif record.supervisor is not None:
+            self._report_to_supervisor(record, reason, cause)
+        if record.solo is None and record.is_administrative:
+            self._gone(record, reason)
+
+    def _report_to_supervisor(self, record: Record, reason: ExitReason, cause: Hashable) -> None:
+        supervisor = self._records.get(record.supervisor) if record.supervisor is not None else None
+        if supervisor is None or supervisor.endpoint is None:
+            self._gone(record, reason)  # nobody is left to bring it back
+            return
+        self._control.notify(
+            supervisor.endpoint,
+            "child_exited",
+            {
+                "supervisor": supervisor.actor_id,
+                "child": record.actor_id,
+                "reason": reason.to_data(),
+                "had_handled_message": record.had_handled_message,
+                "is_administrative": record.is_administrative,
+                "cause": cause,
+            },
+        )
+        record.changed()
+
+    def endpoint_lost(self, peer: PeerId, reason: ExitReason) -> None:
+        """A process is gone, and with it every actor it hosted: one decision each, one cause for all."""
+        for record in self.records():
+            if record.endpoint is not None and record.endpoint.peer == peer:
+                self.exited(record.actor_id, record.incarnation, reason, cause=peer)
+
+    def _carry_out(self, record: Record, decision: Solo.Decision) -> None:
+        if decision.is_gone:
+            self._gone(record, decision.reason or record.last_reason or reasons.NORMAL)
+            return
+        record.state = RecordState.RESTARTING
+        record.changed()
+        if decision.delay_s:
+            logger.info("%s is started again in %.2f s: %s", record.label, decision.delay_s, record.last_reason)
+            self._scope.after(decision.delay_s, lambda: self._delay_over(record))
+        else:
+            self._begin_restart(record)
+
+    def _delay_over(self, record: Record) -> None:
+        if record.solo is not None and record.state is RecordState.RESTARTING:
+            record.solo.delay_over()
+            self._begin_restart(record)
+
+    def _begin_restart(self, record: Record) -> None:
+        if self._records.get(record.actor_id) is record and record.state is RecordState.RESTARTING:
+            self._scope.start(self._start(record), f"restart {record.label}")
+
+    def stop_children(self, parent: ActorId) -> None:
+        """The parent's incarnation ended: stop what it spawned, last first."""
+        for child in reversed(list(self._children.get(parent, {}).values())):
+            child.supervisor = None  # its parent decides nothing any more
+            self._scope.start(self.stop(child.actor_id, "its parent ended"), f"stop {child.label}")
+
+    async def children_gone(self, parent: ActorId) -> None:
+        """Return when nothing is left of what an earlier incarnation of the parent spawned."""
+        while children := self._children.get(parent):
+            await next(iter(children.values())).next_change()
+
+    def _gone(self, record: Record, reason: ExitReason) -> None:
+        """End a record: free its name, then tell everybody who waits."""
+        if self._records.pop(record.actor_id, None) is None:
+            return
+        error = errors.ActorDiedError(f"{record.label} is gone: {reason}", reason=reason, executed="no")
+        self._tombstones[record.actor_id] = error
+        if len(self._tombstones) > TOMBSTONE_COUNT:
+            self._tombstones.popitem(last=False)
+        self._free_name(record)
+        self._leave_parent(record)
+        record.last_reason = reason
+        self.stop_children(record.actor_id)
+        self._hosting.bury(record, error)
+        record.state = RecordState.GONE
+        record.changed()
+
+    def _leave_parent(self, record: Record) -> None:
+        siblings = self._children.get(record.parent) if record.parent is not None else None
+        if siblings is not None and record.parent is not None:
+            siblings.pop(record.actor_id, None)
+            if not siblings:
+                del self._children[record.parent]
+
+    def _free_name(self, record: Record) -> None:
+        key = (record.namespace, record.options.name or "")
+        if self._names.get(key) is record:
+            del self._names[key]
+
+
+def serve_questions(registry: Registry, control: Control) -> None:
+    """Answer the control verbs that every authority answers."""
+
+    def actor(handler: Callable[[ActorId, Data], Any]) -> Callable[[PeerId, Data], Any]:
+        return lambda _peer, data: handler(ActorId(data["actor"]), data)
+
+    def stop(actor_id: ActorId, data: Data) -> Awaitable[None]:
+        return registry.stop(actor_id, data["reason"], kill=data["kill"])
+
+    def stop_child(actor_id: ActorId, data: Data) -> None:
+        registry.stop_child(actor_id, data["reason"], kill=data["kill"])
+
+    def exited(actor_id: ActorId, data: Data) -> None:
+        reason = ExitReason.from_data(data["reason"])
+        registry.exited(actor_id, data["incarnation"], reason, is_administrative=data["is_administrative"])
+
+    control.handle("resolve", actor(lambda actor_id, data: registry.resolve(actor_id, data["after"])))
+    control.handle("fate", actor(lambda actor_id, data: registry.fate(actor_id, data["after"])))
+    control.handle("alive", actor(lambda actor_id, _: registry.is_alive(actor_id)))
+    control.handle("monitor", actor(lambda actor_id, data: registry.monitor(actor_id, data["restarts"])))
+    control.handle("stop", actor(stop))
+    control.handle("exited", actor(exited))
+    control.handle(
+        "handled", actor(lambda actor_id, data: registry.handled_a_message(actor_id, data["incarnation"]))
+    )
+    control.handle("restart", actor(lambda actor_id, _: registry.restart(actor_id)))
+    control.handle("stop_child", actor(stop_child))
+    control.handle("ended", actor(lambda actor_id, _: registry.ended(actor_id)))
+    control.handle("forget", actor(lambda actor_id, _: registry.forget(actor_id)))

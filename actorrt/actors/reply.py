@@ -1,0 +1,132 @@
+"""What the caller holds: a reply to a call, or the outcome of another operation of the runtime."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from actorrt.actors.messages import Body
+from actorrt.completion import Completion
+from actorrt.ids import PeerId
+
+if TYPE_CHECKING:
+    from actorrt.actors.calls import Calls
+    from actorrt.actors.ref import ActorRef
+
+T = TypeVar("T")
+
+
+class Reply(Completion[T]):
+    """The reply to one call; `await` it, or take its `result()` in plain code.
+
+    Cancelling the only coroutine that awaits it cancels the call. Dropping it does not.
+    """
+
+    __slots__ = (
+        "attempts_left",
+        "body",
+        "buffers",
+        "call_id",
+        "calls",
+        "deadline",
+        "method",
+        "moves_left",
+        "options",
+        "peer",
+        "ref",
+        "timer",
+    )
+
+    def __init__(
+        self,
+        calls: Calls,
+        ref: ActorRef[Any],
+        method: str,
+        body: Body,
+        buffers: Sequence[bytes],
+        deadline: float | None,
+        options: dict[str, Any] | None,
+        retries: int,
+    ) -> None:
+        # Completion's fields, set here rather than through super(): one is made for each call.
+        self._is_done = False
+        self._value = None
+        self._error = None
+        self._callbacks = []
+        self._waiting_count = 0
+        self.calls = calls
+        self.ref = ref
+        self.method = method
+        self.body = body
+        self.buffers = buffers
+        self.deadline = deadline
+        self.options = options
+        self.attempts_left = retries
+        self.moves_left = 3
+        self.call_id = 0
+        self.peer: PeerId | None = None
+        self.timer: asyncio.TimerHandle | None = None
+
+    @property
+    def label(self) -> str:
+        """The actor's name, for people."""
+        return self.ref._label
+
+    @property
+    def _subject(self) -> str:  # type: ignore[override]
+        return f"{self.label}.{self.method}()"
+
+    def cancel(self) -> None:
+        """Withdraw the call: what is queued is dropped, what runs as a coroutine is cancelled.
+
+        The reply ends with `CallCancelledError`. Without effect on what is done.
+        """
+        if not self._is_done:
+            self.calls.cancel(self)
+
+    def _abandoned(self) -> None:
+        self.cancel()
+
+    def __repr__(self) -> str:
+        state = "pending" if not self._is_done else "failed" if self._error is not None else "done"
+        return f"<Reply of {self.label}.{self.method}(): {state}>"
+
+    def __reduce__(self) -> Any:
+        raise TypeError(
+            f"the reply of {self.label}.{self.method}() can't be sent; await it first, or call with "
+            f".options(returns='ref') and pass on the ObjectRef"
+        )
+
+
+class Operation(Completion[T]):
+    """The outcome of a spawn, a lookup, a stop and the like: awaitable, and `result()` in plain code.
+
+    Cancelling the only coroutine that awaits it cancels the operation.
+    """
+
+    __slots__ = ("_cancel", "what")
+
+    def __init__(self, what: str, cancel: Callable[[], None] | None = None) -> None:
+        super().__init__()
+        self.what = what
+        self._cancel = cancel
+
+    @property
+    def _subject(self) -> str:  # type: ignore[override]
+        return self.what
+
+    def on_cancel(self, cancel: Callable[[], None]) -> None:
+        """Say how to stop what is under way."""
+        self._cancel = cancel
+
+    def cancel(self) -> None:
+        """Stop what is under way. Without effect on what is done."""
+        if not self._is_done and self._cancel is not None:
+            self._cancel()
+
+    def _abandoned(self) -> None:
+        self.cancel()
+
+    def __repr__(self) -> str:
+        return f"<{self.what}: {'done' if self._is_done else 'pending'}>"

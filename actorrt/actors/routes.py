@@ -1,0 +1,180 @@
+"""Where messages to each actor go: to a cell of this endpoint, over a link, or into a queue while it is sought.
+
+A route is settled by what a ref last saw, and sought anew at the actor's authority when the endpoint it led to is
+lost or says that the actor is not there. What is sent meanwhile waits in order, within the mailbox's bound.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from actorrt.actors.control import Endpoint
+from actorrt.actors.mailbox import Message
+from actorrt.actors.messages import ASK, TELL
+from actorrt.actors.ref import ActorRef, Sighting
+from actorrt.config import DEFAULT_MAILBOX_MESSAGES
+from actorrt.errors import ActorDiedError, ActorRtError, MailboxFullError
+from actorrt.ids import ActorId, PeerId
+
+if TYPE_CHECKING:
+    from actorrt.actors.cell import Cell
+    from actorrt.actors.reply import Reply
+    from actorrt.actors.system import System
+    from actorrt.transport.protocol import Link
+
+
+class Route:
+    """The way to one actor. At most one of `cell`, `link` and `gone` is set; none while it is sought."""
+
+    __slots__ = ("actor_id", "authority", "cell", "gone", "is_seeking", "link", "newest", "peer", "seen", "waiting")
+
+    def __init__(self, actor_id: ActorId, authority: Endpoint) -> None:
+        self.actor_id = actor_id
+        self.authority = authority
+        self.newest = 0  # the newest incarnation heard of
+        self.seen: Sighting | None = None
+        self.cell: Cell | None = None
+        self.link: Link | None = None
+        self.peer: PeerId | None = None
+        self.gone: ActorRtError | None = None
+        self.is_seeking = False
+        self.waiting: deque[Reply[Any]] = deque()
+
+    def unsettle(self) -> None:
+        """Forget where the actor was."""
+        self.seen = self.cell = self.link = self.peer = None
+
+
+class Routes:
+    """All routes of one endpoint."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+        self._routes: dict[ActorId, Route] = {}
+
+    def of(self, ref: ActorRef[Any]) -> Route:
+        """Return the route to the ref's actor, settled by what the ref saw last if it is new."""
+        route = self._routes.get(ref._actor_id)
+        if route is None:
+            route = self._routes[ref._actor_id] = Route(ref._actor_id, ref._authority)
+            seen = ref._seen
+            if seen is not None and not self._system.is_lost(seen.endpoint.peer):
+                self._settle(route, seen)
+        return route
+
+    def sighting(self, actor_id: ActorId) -> Sighting | None:
+        """Return where the actor was seen last, if it has a settled route."""
+        route = self._routes.get(actor_id)
+        return None if route is None else route.seen
+
+    def send(self, route: Route, call: Reply[Any]) -> None:
+        """Send a call on its way, or let it wait while the actor is sought. What can't be sent fails the call."""
+        try:
+            if route.link is not None:
+                self._send_afar(route, route.link, call)
+            elif route.cell is not None:
+                self._deliver(route.cell, call)
+            elif route.gone is not None:
+                raise route.gone
+            else:
+                self._wait(route, call)
+                return
+        except ActorRtError as error:
+            self._system.calls.fail(call, error)
+            return
+        if not call.call_id:
+            call.set_value(None)
+
+    def _send_afar(self, route: Route, link: Link, call: Reply[Any]) -> None:
+        deadline = call.deadline
+        left = None if deadline is None else deadline - self._system.clock.now()
+        call.peer = route.peer
+        kind = ASK if call.call_id else TELL
+        link.send(
+            (kind, call.call_id, route.actor_id, call.method, call.body, left, call.options), call.buffers
+        )
+
+    def _deliver(self, cell: Cell, call: Reply[Any]) -> None:
+        call.peer = self._system.endpoint.peer
+        caller = self._system.local_caller if call.call_id else None
+        cell.deliver(Message(caller, call.call_id, call.method, call.body, call.buffers, call.deadline, call.options))
+
+    def _wait(self, route: Route, call: Reply[Any]) -> None:
+        if len(route.waiting) >= DEFAULT_MAILBOX_MESSAGES:
+            raise MailboxFullError(f"{len(route.waiting)} messages wait for {call.label} already; it is being sought")
+        route.waiting.append(call)
+        self.seek(route)
+
+    def seek(self, route: Route) -> None:
+        """Ask the actor's authority where its newest incarnation runs, once at a time."""
+        if route.is_seeking:
+            return
+        route.is_seeking = True
+        request = self._system.control.request(
+            route.authority, "resolve", {"actor": route.actor_id, "after": route.newest}
+        )
+
+        def resolved(_: Any) -> None:
+            route.is_seeking = False
+            error = request.error()
+            if error is None:
+                self._settle(route, sighting_from_data(request.value()))
+            else:
+                assert isinstance(error, ActorRtError)
+                route.gone = error if isinstance(error, ActorDiedError) else ActorDiedError(str(error), executed="no")
+            waiting, route.waiting = route.waiting, deque()
+            for call in waiting:
+                if not call.done():
+                    self.send(route, call)
+
+        request.add_callback(resolved)
+
+    def _settle(self, route: Route, seen: Sighting) -> None:
+        route.newest = seen.incarnation
+        if seen.endpoint.peer == self._system.endpoint.peer:
+            route.cell = self._system.host.cell(route.actor_id)
+        elif not self._system.is_lost(seen.endpoint.peer):
+            route.peer = seen.endpoint.peer
+            route.link = self._system.transport.link(*seen.endpoint)
+        if route.cell is not None or route.link is not None:
+            route.seen = seen
+
+    def lost(self, peer: PeerId) -> None:
+        """Unsettle every route that led to `peer`."""
+        for route in self._routes.values():
+            if route.peer == peer:
+                route.unsettle()
+
+    def moved(self, call: Reply[Any]) -> None:
+        """The endpoint says that the call's actor is not there: seek it, and send the call again.
+
+        A few times only: an endpoint and an authority that contradict each other must not keep a call going round.
+        """
+        route = self.of(call.ref)
+        if route.peer == call.peer:
+            route.unsettle()
+            route.newest -= 1  # the authority may know this incarnation at another place, or as gone
+        call.moves_left -= 1
+        if call.moves_left < 0:
+            self._system.calls.fail(call, ActorDiedError(f"{call.label} is not where it was said to be", executed="no"))
+            return
+        self.send(route, call)
+
+    def forget(self, actor_id: ActorId) -> None:
+        """Drop the route to an actor that left this endpoint; the next message seeks it."""
+        route = self._routes.get(actor_id)
+        if route is not None and route.cell is not None:
+            route.unsettle()
+
+    def close(self, error: ActorRtError) -> None:
+        """Fail what still waits."""
+        for route in self._routes.values():
+            route.gone = route.gone or error
+            while route.waiting:
+                self._system.calls.fail(route.waiting.popleft(), error)
+
+
+def sighting_from_data(data: dict[str, Any]) -> Sighting:
+    """Read where an actor runs from the answer of an authority."""
+    return Sighting(Endpoint(PeerId(data["peer"]), data["address"]), data["incarnation"])

@@ -1,0 +1,239 @@
+"""The shell of a supervisor: an actor that starts, watches and restarts its children.
+
+It carries out what `supervision` decides, through the authority of its children; it decides nothing itself.
+Exits of children reach it beside its mailbox, so that a supervisor that waits for a start still sees them.
+"""
+
+from __future__ import annotations
+
+import contextvars
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from actorrt import config, errors
+from actorrt.actors.actor import Actor
+from actorrt.actors.childspec import AutoShutdown, Child, Strategy, identify
+from actorrt.actors.instructions import Forget, GiveUp, Instruction, Ready, RetryAfter, Start, Stop, Stopped
+from actorrt.actors.supervision import Supervision
+from actorrt.completion import Completion
+from actorrt.ids import ActorId
+from actorrt.reasons import ExitKind, ExitReason
+
+if TYPE_CHECKING:
+    from actorrt.actors.control import Data
+    from actorrt.actors.ref import ActorRef
+
+
+@dataclass(frozen=True, slots=True)
+class ChildStatus:
+    """What `Supervisor.children_info` says of one child.
+
+    Attributes:
+        id: the child's id.
+        ref: its ref; None before its first start.
+        state: `running`, `starting`, `backing_off` and so on.
+        restarts: how often it was started again.
+        last_exit: why its last incarnation ended; None while the first one lives.
+    """
+
+    id: str
+    ref: ActorRef[Any] | None
+    state: str
+    restarts: int
+    last_exit: ExitReason | None
+
+
+class Supervisor(Actor):
+    """Restarts what fails, by OTP's rules. Derive from it and yield children from `children()`.
+
+    Attributes:
+        strategy: `"one_for_one"`, `"one_for_all"` or `"rest_for_one"`.
+        max_restarts: how many restarts within `period_s` are borne; one more, and it gives up.
+        period_s: the window, in seconds.
+        auto_shutdown: whether the end of significant children ends the supervisor.
+    """
+
+    strategy: ClassVar[str] = "one_for_one"
+    max_restarts: ClassVar[int] = config.DEFAULT_MAX_RESTARTS
+    period_s: ClassVar[float] = config.DEFAULT_PERIOD_S
+    auto_shutdown: ClassVar[str] = "never"
+    _is_supervisor: ClassVar[bool] = True
+
+    def children(self) -> Iterable[Child]:
+        """Yield the children to begin with, in their start order."""
+        return ()
+
+    async def on_start(self) -> None:
+        """Start the children, one after the other.
+
+        Raises:
+            ActorStartError: one did not start; those before it were stopped.
+        """
+        cell = self.context._cell
+        self._system = cell.host.system
+        self._vars = contextvars.copy_context()  # whoever is spawned in it is a child of this actor
+        self._children: dict[str, Child] = identify(self.children())
+        self._actors: dict[str, ActorId] = {}
+        self._refs: dict[str, ActorRef[Any]] = {}
+        self._started: dict[str, Completion[None]] = {}
+        self._over: Completion[None] = Completion()
+        self._ready: Completion[None] = Completion()
+        self._supervision = Supervision(
+            self._system.random,
+            strategy=Strategy(self.strategy),
+            max_restarts=self.max_restarts,
+            period_s=self.period_s,
+            auto_shutdown=AutoShutdown(self.auto_shutdown),
+        )
+        cell.on_child_exited = self._child_exited
+        self._carry_out(self._supervision.start_requested([c.spec(id) for id, c in self._children.items()]))
+        await self._ready
+
+    async def on_stop(self, reason: ExitReason) -> None:
+        """Stop the children, last first."""
+        self._carry_out(self._supervision.stop_requested())
+        await self._over
+
+    async def child(self, id: str) -> ActorRef[Any]:
+        """Return the ref of a child.
+
+        Raises:
+            ValueError: there is no such child.
+        """
+        ref = self._refs.get(id)
+        if ref is None:
+            raise ValueError(f"{type(self).__name__} has no child {id!r}; it has {', '.join(self._refs) or 'none'}")
+        return ref
+
+    async def children_info(self) -> list[ChildStatus]:
+        """Return what is known of every child, in start order."""
+        return [
+            ChildStatus(info.id, self._refs.get(info.id), str(info.state), info.restart_count, info.last_reason)
+            for info in self._supervision.children()
+        ]
+
+    async def start_child(self, child: Child) -> ActorRef[Any]:
+        """Start one more child, last in the order.
+
+        Raises:
+            ActorStartError: it did not start; it is not a child then.
+        """
+        (id,) = identify([child], frozenset(self._children))
+        self._children[id] = child
+        started = self._started[id] = Completion()
+        try:
+            self._carry_out(self._supervision.child_added(child.spec(id)))
+            await started
+        finally:
+            self._started.pop(id, None)
+        return self._refs[id]
+
+    async def stop_child(self, id: str) -> None:
+        """Stop a child for good; it is no child any more then."""
+        actor_id = (await self.child(id))._actor_id
+        self._carry_out(self._supervision.stop_child_requested(id))
+        if actor_id in self._actors.values():
+            await self._system.control.request(self._system.node, "ended", {"actor": actor_id})
+
+    # Events
+
+    def _child_exited(self, data: Data) -> None:
+        id = next((id for id, actor_id in self._actors.items() if actor_id == data["child"]), None)
+        if id is None:
+            return  # forgotten meanwhile
+        self._carry_out(
+            self._supervision.child_exited(
+                id,
+                ExitReason.from_data(data["reason"]),
+                self._system.clock.now(),
+                had_handled_message=data["had_handled_message"],
+                cause=data["cause"],
+                is_administrative=data["is_administrative"],
+            )
+        )
+
+    # Instructions
+
+    def _carry_out(self, instructions: list[Instruction]) -> None:
+        for instruction in instructions:
+            match instruction:
+                case Start(id):
+                    self._vars.run(self._start, id)
+                case Stop(id, kill):
+                    self._stop(id, kill)
+                case RetryAfter(id, delay_s):
+                    self._system.scope.after(delay_s, lambda id=id: self._carry_out(self._supervision.retry_due(id)))  # type: ignore[misc]
+                case Forget(id):
+                    self._forget(id)
+                case Ready():
+                    self._ready.set_value(None)
+                case GiveUp(reason):
+                    self._give_up(reason)
+                case Stopped():
+                    self._over.set_value(None)
+
+    def _start(self, id: str) -> None:
+        child = self._children[id]
+        system = self._system
+        actor_id = self._actors.get(id)
+        if actor_id is None:
+            actor_id = self._actors[id] = system.ids.actor()
+            started: Completion[Any] = system.spawn(
+                child.actor_class,
+                child.options,
+                child.args,
+                child.kwargs,
+                actor_id=actor_id,
+                supervisor=self.context._cell.actor_id,
+            )
+        else:
+            started = system.control.request(system.node, "restart", {"actor": actor_id})
+        started.add_callback(lambda outcome: self._start_ended(id, outcome))
+
+    def _start_ended(self, id: str, outcome: Completion[Any]) -> None:
+        error = outcome.error()
+        now = self._system.clock.now()
+        waiter = self._started.get(id)
+        if error is None:
+            if id not in self._refs:
+                self._refs[id] = outcome.value()
+            self._carry_out(self._supervision.child_started(id, now))
+            if waiter is not None:
+                waiter.set_value(None)
+        else:
+            if id not in self._refs:
+                self._actors.pop(id, None)  # its first start failed, so its authority knows it no more
+            if waiter is not None:
+                waiter.set_error(error)
+            self._carry_out(self._supervision.child_start_failed(id, _reason(error), now))
+
+    def _stop(self, id: str, kill: bool) -> None:
+        data = {"actor": self._actors[id], "kill": kill, "reason": "stopped by its supervisor"}
+        self._system.control.notify(self._system.node, "stop_child", data)
+
+    def _forget(self, id: str) -> None:
+        actor_id = self._actors.pop(id, None)
+        self._refs.pop(id, None)
+        if id not in {info.id for info in self._supervision.children()}:
+            self._children.pop(id, None)
+        if actor_id is not None:
+            self._system.control.notify(self._system.node, "forget", {"actor": actor_id})
+
+    def _give_up(self, reason: ExitReason) -> None:
+        self._over.set_value(None)
+        if self._ready.done():
+            self.context._cell.fail(reason)
+        else:
+            error = errors.ActorStartError(f"a child did not start: {reason.detail or reason}")
+            if reason.traceback:
+                error.add_note(reason.traceback)
+            self._ready.set_error(error)
+
+
+def _reason(error: BaseException) -> ExitReason:
+    reason = getattr(error, "reason", None)
+    if isinstance(reason, ExitReason):
+        return reason
+    notes = "\n".join(getattr(error, "__notes__", ()))
+    return ExitReason(ExitKind.ERROR, str(error), notes)

@@ -1,0 +1,414 @@
+"""One endpoint of the runtime, put together: what it hosts, what it calls, and how both reach the rest.
+
+Everything runs on one loop, in the thread that called `start`. Other threads hand over through `on_loop`; nothing
+else of a system may be called from them, but for what is public API.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
+from contextvars import Context as ContextVars
+from threading import get_ident
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from actorrt import errors
+from actorrt.actors import interface
+from actorrt.actors.callers import LocalCaller
+from actorrt.actors.calls import Calls
+from actorrt.actors.control import Control, Data, Endpoint
+from actorrt.actors.family import Family
+from actorrt.actors.group import ActorGroup
+from actorrt.actors.host import Host, current_cell, serve_authorities
+from actorrt.actors.messages import ASK, CANCEL, ERROR, ITEM, MORE, NOT_HERE, NOTICE, REPLY, REQUEST, TELL
+from actorrt.actors.monitors import Down
+from actorrt.actors.options import ActorOptions, Isolation
+from actorrt.actors.payload import Payloads
+from actorrt.actors.ref import ActorRef, Sighting
+from actorrt.actors.registry import Registry, serve_questions
+from actorrt.actors.reply import Operation
+from actorrt.actors.routes import Routes, sighting_from_data
+from actorrt.actors.spec import Spec, pack_spec
+from actorrt.actors.streams import Streams
+from actorrt.clock import Clock
+from actorrt.config import DEATH_GRACE_S
+from actorrt.ids import ActorId, IdSource, JobId, PeerId, short
+from actorrt.reasons import ExitReason
+from actorrt.scopes import Scope
+from actorrt.store import values
+from actorrt.transport.protocol import Buffer, Lane, Link, Transport
+
+if TYPE_CHECKING:
+    from actorrt.actors.cell import Cell
+    from actorrt.store.client import StoreClient
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class System:
+    """An endpoint that hosts and calls actors.
+
+    Args:
+        transport: how other endpoints are reached; `start` starts it.
+        store: where large values go; None keeps everything in messages.
+        clock, ids, random: time, identities and chance.
+        node: the node daemon's endpoint, authority over everything but light children.
+        job: whose work this endpoint does.
+        namespace: where names that its code gives and looks up live.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        store: StoreClient | None,
+        clock: Clock,
+        ids: IdSource,
+        random: Callable[[], float],
+        node: Endpoint,
+        job: JobId,
+        namespace: str,
+    ) -> None:
+        self.transport = transport
+        self.store = store
+        self.clock = clock
+        self.ids = ids
+        self.node = node
+        self.job = job
+        self.namespace = namespace
+        self.random = random
+        self.thread: int | None = None
+        self.failure: BaseException | None = None
+        self._handed_over: deque[Callable[[], Any]] = deque()
+        self._is_waking = False
+        self._is_closed = False
+        self._lost: dict[PeerId, None] = {}
+
+    async def start(self) -> None:
+        """Bind the transport and begin to serve, on the running loop."""
+        self.loop = asyncio.get_running_loop()
+        self.thread = get_ident()
+        self.scope = Scope("actors", self._crashed)
+        self.control = Control(self.transport, self.scope)
+        self.payloads = Payloads(self, self.store)
+        self.calls = Calls(self)
+        self.routes = Routes(self)
+        self.streams = Streams(self)
+        self.local_caller = LocalCaller(self)
+        self.host = Host(self)
+        self.registry = Registry(Family(self), self.control, self.clock, self.random, self.scope)
+        serve_questions(self.registry, self.control)
+        serve_authorities(self.host, self.control)
+        self.control.handle("endpoint_down", self._endpoint_down)
+        await self.transport.start(self)
+        self.endpoint = Endpoint(self.transport.peer, self.transport.address)
+
+    async def close(self, error: errors.ActorRtError | None = None) -> None:
+        """End what is hosted and fail what is pending. Idempotent."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        error = error or errors.ActorDiedError("the runtime was shut down")
+        self.calls.close(error)
+        self.routes.close(error)
+        self.control.close(error)
+        await self.scope.close()
+        await self.transport.close()
+
+    def _crashed(self, error: BaseException) -> None:
+        """A task of the runtime itself failed: a defect, told to everybody who waits."""
+        logger.critical("the actor runtime of this process failed", exc_info=error)
+        self.failure = error
+        self.calls.close(errors.ActorRtError(f"the actor runtime of this process failed: {error!r}"))
+
+    # Threads
+
+    def on_loop(self, callback: Callable[[], Any]) -> None:
+        """Run `callback` on the loop: at once if this is its thread, else handed over in order.
+
+        Raises:
+            RuntimeStateError: the runtime was shut down.
+        """
+        if get_ident() == self.thread:
+            callback()
+            return
+        self._handed_over.append(callback)
+        if not self._is_waking:
+            self._is_waking = True
+            try:
+                self.loop.call_soon_threadsafe(self._take_over)
+            except RuntimeError:
+                raise errors.RuntimeStateError("the runtime was shut down: call actorrt.init() again") from None
+
+    def _take_over(self) -> None:
+        self._is_waking = False
+        while self._handed_over:
+            self._handed_over.popleft()()
+
+    def operate(self, what: str, work: Callable[[], Coroutine[Any, Any, T]]) -> Operation[T]:
+        """Run a coroutine function on the loop; what is returned ends with it."""
+        operation: Operation[T] = Operation(what)
+
+        async def run() -> None:
+            try:
+                operation.set_value(await work())
+            except asyncio.CancelledError:
+                operation.set_error(errors.CallCancelledError(f"{what} was cancelled"))
+                raise
+            except Exception as error:
+                operation.set_error(error)
+
+        def begin() -> None:
+            if self._is_closed:
+                operation.set_error(errors.RuntimeStateError("the runtime was shut down: call actorrt.init() again"))
+                return
+            task = self.scope.start(run(), what, context=ContextVars())
+            operation.on_cancel(lambda: self.on_loop(task.cancel))
+
+        self.on_loop(begin)
+        return operation
+
+    # What arrives
+
+    def received(self, peer: PeerId, envelope: list[Any], buffers: Sequence[Buffer]) -> None:
+        """Take in an envelope."""
+        kind = envelope[0]
+        if kind == ASK or kind == TELL:
+            self.host.received(peer, envelope, buffers)
+        elif kind == REPLY:
+            self.calls.succeeded(envelope[1], envelope[2], buffers)
+        elif kind == ERROR or kind == NOT_HERE:
+            self.calls.received(envelope, buffers)
+        elif REQUEST <= kind <= NOTICE:
+            self.control.received(peer, envelope)
+        elif kind == CANCEL:
+            self.host.cancelled(peer, envelope[1])
+        elif kind == ITEM:
+            self.streams.received(envelope[1], envelope[2], buffers)
+        elif kind == MORE:
+            self.streams.granted(self.host.caller(peer), envelope[1], envelope[2])
+
+    def peer_failed(self, peer: PeerId, error: errors.ActorRtError) -> None:
+        """The transport can't speak with the peer."""
+        logger.warning("lost %s: %s", short(peer), error)
+        self.control.peer_lost(peer, error)
+        self.calls.lost(peer, str(error))
+
+    def _endpoint_down(self, _: PeerId, data: Data) -> None:
+        peer = PeerId(data["peer"])
+        self._lost[peer] = None
+        reason = ExitReason.from_data(data["reason"])
+        self.scope.after(DEATH_GRACE_S, lambda: self.endpoint_gone(peer, reason))
+
+    def endpoint_gone(self, peer: PeerId, reason: ExitReason) -> None:
+        """A process ended, and its last words have arrived: settle everything that it was part of."""
+        self._lost[peer] = None
+        self.transport.drop(peer)
+        self.control.peer_lost(peer, errors.ActorDiedError(f"its process ended: {reason}", reason=reason))
+        self.calls.lost(peer, str(reason))
+        self.host.caller_lost(peer)
+
+    def is_lost(self, peer: PeerId) -> bool:
+        """Whether the endpoint is known to be gone."""
+        return peer in self._lost
+
+    def link_to(self, peer: PeerId) -> Link | None:
+        """Return the link back to an endpoint that has spoken to this one; None if it is gone."""
+        address = self.transport.address_of(peer)
+        if address is None or peer in self._lost:
+            return None
+        return self.transport.link(peer, address, Lane.USER)
+
+    def require_store(self) -> StoreClient:
+        """Return the object store's client.
+
+        Raises:
+            RuntimeStateError: this process has none.
+        """
+        if self.store is None:
+            raise errors.RuntimeStateError("this process has no object store")
+        return self.store
+
+    # Spawning
+
+    def spawn(
+        self,
+        cls: type,
+        options: ActorOptions,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        *,
+        actor_id: ActorId | None = None,
+        supervisor: ActorId | None = None,
+    ) -> Operation[ActorRef[Any]]:
+        """Start an actor; see `Spawner.spawn`."""
+        authority, data, objects = self._spawn_order(cls, options, args, kwargs, actor_id, supervisor)
+
+        async def start() -> ActorRef[Any]:
+            card = await self.control.request(authority, "spawn", data)
+            del objects[:]  # held here until the authority holds them
+            return self.ref_from_card(card, authority)
+
+        return self.operate(f"the start of {data['label']}", start)
+
+    def spawn_many(
+        self, cls: type, options: ActorOptions, count: int, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Operation[ActorGroup[Any]]:
+        """Start many actors with equal arguments; see `Spawner.spawn_many`."""
+        if count < 1:
+            raise ValueError(f"spawn_many({count}): give a count of 1 or more")
+        if options.name is not None:
+            raise ValueError(f"spawn_many with name={options.name!r}: a name belongs to one actor; leave it out")
+        authority, data, objects = self._spawn_order(cls, options, args, kwargs, None, None)
+        orders = [{**data, "actor": self.ids.actor()} for _ in range(count)]
+        for order in orders:
+            order["label"] = _label(cls, options, ActorId(order["actor"]))
+
+        async def start() -> ActorGroup[Any]:
+            requests = [self.control.request(authority, "spawn", order) for order in orders]
+            failure: BaseException | None = None
+            refs = []
+            for request in requests:
+                try:
+                    refs.append(self.ref_from_card(await request, authority))
+                except errors.ActorRtError as error:
+                    failure = failure or error
+            del objects[:]
+            if failure is not None:
+                for ref in refs:
+                    await ref.stop("another of its group did not start")
+                raise failure
+            return ActorGroup(refs)
+
+        return self.operate(f"the start of {count} {cls.__name__}", start)
+
+    def _spawn_order(
+        self,
+        cls: type,
+        options: ActorOptions,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        actor_id: ActorId | None,
+        supervisor: ActorId | None,
+    ) -> tuple[Endpoint, Data, list[Any]]:
+        _check_constructor(cls, args, kwargs)
+        cell = current_cell()
+        parent = None if cell is None or options.detached else cell
+        packed = pack_spec(
+            Spec(cls, args, kwargs, None if parent is None else self.ref_to_cell(parent), options.crash_on), self
+        )
+        actor_id = actor_id or self.ids.actor()
+        card, _ = values.dumps((interface.of_class(cls).to_data(), options.call_timeout_s))
+        data = {
+            "actor": actor_id,
+            "spec": packed.data,
+            "card": card,
+            "options": options.to_data(),
+            "label": _label(cls, options, actor_id),
+            "job": self.job if cell is None else cell.job,
+            "namespace": self.namespace if cell is None else cell.namespace,
+            "parent": None if parent is None else parent.actor_id,
+            "supervisor": supervisor,
+            "is_supervisor": getattr(cls, "_is_supervisor", False),
+            "beside": _is_light(options) and parent is not None and not parent.is_supervisor,
+            "objects": [ref.id for ref in packed.objects],
+        }
+        stays_here = data["beside"] and options.name is None and not data["is_supervisor"]
+        return (self.endpoint if stays_here else self.node), data, packed.objects
+
+    # Refs
+
+    def ref_from_card(self, data: Data, authority: Endpoint) -> ActorRef[Any]:
+        """Make the ref that an authority's answer describes."""
+        methods, call_timeout_s = values.loads(data["card"])
+        seen = None if data["seen"] is None else sighting_from_data(data["seen"])
+        kind = interface.from_data(methods)
+        return ActorRef(self, ActorId(data["actor"]), kind, data["name"], authority, seen, call_timeout_s)
+
+    def ref_to_cell(self, cell: Cell) -> ActorRef[Any]:
+        """Make a ref to an actor that is hosted here."""
+        seen = Sighting(self.endpoint, cell.incarnation)
+        options = cell.options
+        return ActorRef(
+            self, cell.actor_id, cell.interface, options.name, cell.authority, seen, options.call_timeout_s
+        )
+
+    def lookup(self, name: str, timeout_s: float) -> Operation[ActorRef[Any]]:
+        """Find an actor by name."""
+        cell = current_cell()
+        namespace = self.namespace if cell is None else cell.namespace
+
+        async def find() -> ActorRef[Any]:
+            data = {"namespace": namespace, "name": name, "timeout_s": timeout_s}
+            return self.ref_from_card(await self.control.request(self.node, "lookup", data), self.node)
+
+        return self.operate(f"the lookup of {name!r}", find)
+
+    # What refs ask of the actor's authority
+
+    def stop_actor(self, ref: ActorRef[Any], reason: str) -> Operation[None]:
+        """See `ActorRef.stop`."""
+        return self.operate(f"the stop of {ref._label}", lambda: self._end(ref, reason, kill=False))
+
+    def kill_actor(self, ref: ActorRef[Any]) -> Operation[None]:
+        """See `ActorRef.kill`."""
+        return self.operate(f"the kill of {ref._label}", lambda: self._end(ref, "killed", kill=True))
+
+    async def _end(self, ref: ActorRef[Any], reason: str, *, kill: bool) -> None:
+        data = {"actor": ref._actor_id, "reason": reason, "kill": kill}
+        try:
+            await self.control.request(ref._authority, "stop", data)
+        except (errors.ActorDiedError, errors.PeerUnreachableError):
+            if not self.is_lost(ref._authority.peer):
+                raise
+            # its authority is gone, and the actor with it
+
+    def is_actor_alive(self, ref: ActorRef[Any]) -> Operation[bool]:
+        """See `ActorRef.is_alive`."""
+
+        async def ask() -> bool:
+            if self.is_lost(ref._authority.peer):
+                return False
+            return bool(await self.control.request(ref._authority, "alive", {"actor": ref._actor_id}))
+
+        return self.operate(f"asking whether {ref._label} is alive", ask)
+
+    def monitor(self, ref: ActorRef[Any], restarts: bool) -> Operation[Down]:
+        """See `actorrt.monitor`."""
+
+        async def watch() -> Down:
+            data = {"actor": ref._actor_id, "restarts": restarts}
+            try:
+                answer = await self.control.request(ref._authority, "monitor", data)
+            except errors.ActorDiedError as error:
+                if error.reason is None:
+                    raise
+                return Down(ref, error.reason, 0)
+            return Down(ref, ExitReason.from_data(answer["reason"]), answer["incarnation"], answer["is_final"])
+
+        return self.operate(f"the monitor of {ref._label}", watch)
+
+
+def _is_light(options: ActorOptions) -> bool:
+    return not options.needs_own_process and options.isolation is not Isolation.SHARED and not options.detached
+
+
+def _label(cls: type, options: ActorOptions, actor_id: ActorId) -> str:
+    return options.name or f"{cls.__name__}-{short(actor_id)}"
+
+
+def _check_constructor(cls: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Refuse arguments that the constructor does not take, where the mistake was made."""
+    try:
+        signature = inspect.signature(cls)
+    except (TypeError, ValueError):
+        return  # a constructor in C says nothing of its parameters
+    try:
+        signature.bind(*args, **kwargs)
+    except TypeError as error:
+        raise TypeError(f"{cls.__name__}{signature}: {error}") from None

@@ -1,0 +1,7 @@
+"""Runs the node daemon that a driver embeds."""
+
+import sys
+
+from actorrt.node.daemon import main, parse
+
+sys.exit(main(parse(sys.argv[1:])))

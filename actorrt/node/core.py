@@ -1,0 +1,260 @@
+"""A node without its processes: jobs, the actors' registry, workers as they come and go.
+
+The daemon puts it together with real processes; local mode with workers on its own loop. It never imports user
+code and never unpickles: what it passes on is opaque to it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Sequence
+from typing import Any
+
+from actorrt import __version__, errors
+from actorrt.actors.control import Control, Data, Endpoint
+from actorrt.actors.messages import NOTICE, REQUEST
+from actorrt.actors.record import Record
+from actorrt.actors.registry import Registry, serve_questions
+from actorrt.clock import Clock
+from actorrt.ids import IdSource, JobId, PeerId, short
+from actorrt.node.hosting import Placement, WorkerFactory
+from actorrt.node.jobs import Job, Worker
+from actorrt.node.resources import Resources
+from actorrt.reasons import ExitReason
+from actorrt.scopes import Scope
+from actorrt.store.keeper import Keeper
+from actorrt.transport.protocol import Buffer, Transport
+
+logger = logging.getLogger(__name__)
+
+
+class NodeCore:
+    """One node's decisions and conversations.
+
+    Args:
+        transport: the node's endpoint; `start` starts it.
+        factory: makes workers.
+        resources: what can be reserved.
+        clock, ids: time and identities.
+        keeper: keeps what the specs of actors refer to in the object store.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        factory: WorkerFactory,
+        resources: Resources,
+        clock: Clock,
+        ids: IdSource,
+        keeper: Keeper,
+    ) -> None:
+        self.transport = transport
+        self.resources = resources
+        self._factory = factory
+        self._clock = clock
+        self._ids = ids
+        self._keeper = keeper
+        self._jobs: dict[JobId, Job] = {}
+        self._workers: dict[PeerId, Worker] = {}
+        self._job_ended = asyncio.Event()
+        self._is_closing = False
+
+    async def start(self) -> None:
+        """Bind the transport and begin to serve."""
+        self.scope = Scope("node", self._crashed)
+        self.control = Control(self.transport, self.scope)
+        await self.transport.start(self)
+        self.endpoint = Endpoint(self.transport.peer, self.transport.address)
+        self.placement = Placement(
+            _Known(self._factory, self._workers),
+            self.control,
+            self.scope,
+            self._ids,
+            self.resources,
+            self.job,
+            lambda endpoint: self._workers.get(endpoint.peer),
+            self.endpoint,
+            self._keeper,
+        )
+        self.registry = Registry(self.placement, self.control, self._clock, random.random, self.scope)
+        serve_questions(self.registry, self.control)
+        self.control.handle("attach_driver", self._attach_driver)
+        self.control.handle("attach_worker", self._attach_worker)
+        self.control.handle("detach", lambda _, data: self.end_job(JobId(data["job"])))
+        self.control.handle("spawn", self._spawn)
+        self.control.handle("lookup", self._lookup)
+        self.control.handle("orphaned", self._orphaned)
+        self.control.handle("status", lambda *_: self.status())
+
+    async def close(self) -> None:
+        """Stop every job, then the transport. Idempotent."""
+        if self._is_closing:
+            return
+        self._is_closing = True
+        for job_id in list(self._jobs):
+            await self.end_job(job_id, with_detached=True)
+        await self.scope.close()
+        self.control.close(errors.ActorDiedError("the node was shut down"))
+        await self.transport.close()
+
+    def _crashed(self, error: BaseException) -> None:
+        logger.critical("the node failed and ends its work", exc_info=error)
+        raise SystemExit(1) from error
+
+    # What arrives
+
+    def received(self, peer: PeerId, envelope: list[Any], buffers: Sequence[Buffer]) -> None:
+        """Take in control envelopes; the node has no actors of its own."""
+        if REQUEST <= envelope[0] <= NOTICE:
+            self.control.received(peer, envelope)
+        else:
+            logger.warning("an envelope of kind %r from %s is not for a node", envelope[0], short(peer))
+
+    def peer_failed(self, peer: PeerId, error: errors.ActorRtError) -> None:
+        """The transport can't speak with the peer; the end of its process is learnt elsewhere."""
+        logger.warning("lost %s: %s", short(peer), error)
+        self.control.peer_lost(peer, error)
+
+    # Jobs
+
+    def job(self, job_id: JobId) -> Job:
+        """Return a job.
+
+        Raises:
+            RuntimeStateError: it has ended.
+        """
+        job = self._jobs.get(job_id)
+        if job is None:
+            raise errors.ActorStartError(f"job {short(job_id)} has ended: nothing can be started in it")
+        return job
+
+    def _attach_driver(self, peer: PeerId, data: Data) -> Data:
+        job_id = JobId(data["job"])
+        self._jobs[job_id] = Job(job_id, Endpoint(peer, data["address"]), data["setting"])
+        logger.info("job %s began: driver in process %d", short(job_id), data["pid"])
+        return {"version": __version__, "cpus": self.resources.cpu_count, "gpus": self.resources.gpu_count}
+
+    def peer_gone(self, peer: PeerId) -> None:
+        """A process's connection to the store ended; if it was a driver's, so did its job."""
+        for job in list(self._jobs.values()):
+            if job.driver.peer == peer:
+                logger.info("the driver of job %s is gone", short(job.job_id))
+                self.scope.start(self.end_job(job.job_id), f"end job {short(job.job_id)}")
+
+    async def end_job(self, job_id: JobId, *, with_detached: bool = False) -> None:
+        """Stop the actors of a job, then its workers. Idempotent."""
+        job = self._jobs.get(job_id)
+        if job is None:
+            return
+        records = [r for r in self.registry.records() if r.job == job_id and (with_detached or not r.options.detached)]
+        await self.registry.stop_all(records, "its job ended")
+        stays = {r.place for r in self.registry.records() if r.job == job_id}
+        for worker in [w for w in self._workers.values() if w.job is job and w not in stays]:
+            self.placement.dismiss(worker)
+        while any(worker.job is job and worker not in stays for worker in self._workers.values()):
+            self._job_ended.clear()
+            await self._job_ended.wait()
+        if not stays:
+            self._jobs.pop(job_id, None)
+            logger.info("job %s ended", short(job_id))
+        self._lose(job.driver.peer)
+
+    def _lose(self, peer: PeerId) -> None:
+        self.transport.drop(peer)
+        self.control.peer_lost(peer, errors.ActorDiedError("its process is gone"))
+
+    # Workers
+
+    def _attach_worker(self, peer: PeerId, data: Data) -> None:
+        worker = self._workers.get(peer)
+        if worker is None:
+            raise errors.RuntimeStateError(f"{short(peer)} is no worker of this node")
+        worker.ready.set_value(None)
+
+    def worker_ended(self, worker: Worker, reason: ExitReason) -> None:
+        """A worker's process is gone: tell everybody, and decide about each of its actors."""
+        if self._workers.pop(worker.peer, None) is None:
+            return
+        worker.ended(reason)
+        self._job_ended.set()
+        if not worker.is_leaving:
+            logger.warning("the process of %s (pid %s) ended: %s", worker.label, worker.pid, reason)
+        self._lose(worker.peer)
+        for endpoint in self._others(worker):
+            self.control.notify(endpoint, "endpoint_down", {"peer": worker.peer, "reason": reason.to_data()})
+        for actor_id in worker.actors:
+            self.registry.stop_children(actor_id)
+        self.registry.endpoint_lost(worker.peer, reason)
+
+    def _others(self, lost: Worker) -> list[Endpoint]:
+        workers = [w.endpoint for w in self._workers.values() if w.ready.done() and w.is_usable and w is not lost]
+        return [*workers, *(job.driver for job in self._jobs.values())]
+
+    def workers(self) -> list[Worker]:
+        """Return every worker that has not ended."""
+        return list(self._workers.values())
+
+    # Actors
+
+    async def _spawn(self, peer: PeerId, data: Data) -> Data:
+        record = Record.from_data(data)
+        self.job(record.job)
+        address = self.transport.address_of(peer)
+        record.beside_endpoint = None if address is None else Endpoint(peer, address)
+        self._keeper.hold(record.objects)
+        return await self.registry.spawn(record)
+
+    async def _lookup(self, _: PeerId, data: Data) -> Data:
+        return await self.registry.lookup(data["namespace"], data["name"], data["timeout_s"])
+
+    def _orphaned(self, _: PeerId, data: Data) -> None:
+        """An actor that only its own endpoint knows ended; what it spawned here ends with it."""
+        self.registry.stop_children(data["actor"])
+
+    def status(self) -> Data:
+        """Return what the command line shows."""
+        return {
+            "version": __version__,
+            "address": self.transport.address,
+            "jobs": [{"job": short(job.job_id), "driver": job.driver.address} for job in self._jobs.values()],
+            "workers": [
+                {"label": w.label, "kind": w.kind.value, "pid": w.pid, "actors": len(w.actors)} for w in self.workers()
+            ],
+            "actors": [
+                {
+                    "actor": short(r.actor_id),
+                    "label": r.label,
+                    "state": str(r.state),
+                    "incarnation": r.incarnation,
+                    "pid": None if r.place is None else r.place.pid,
+                    "last_exit": None if r.last_reason is None else str(r.last_reason),
+                }
+                for r in self.registry.records()
+            ],
+            "cpus": self.resources.cpu_count,
+            "reserved_cpus": self.resources.reserved_cpus,
+            "gpus": self.resources.gpu_count,
+            "reserved_gpus": self.resources.reserved_gpus,
+        }
+
+
+class _Known:
+    """Notes each worker before it is launched, so that it is known when it speaks."""
+
+    def __init__(self, factory: WorkerFactory, workers: dict[PeerId, Worker]) -> None:
+        self._factory = factory
+        self._workers = workers
+        self.endpoint = factory.endpoint
+        self.kill = factory.kill
+
+    async def launch(self, worker: Worker) -> None:
+        self._workers[worker.peer] = worker
+        try:
+            await self._factory.launch(worker)
+        except errors.ActorStartError:
+            del self._workers[worker.peer]
+            raise
+
+

@@ -1,0 +1,191 @@
+"""The node daemon: one process, one loop, no user code ever.
+
+It puts the node together: its core, the zygote and the processes it forks, the object store. An embedded node
+belongs to the driver that started it and ends when the channel between them does; a node of its own ends by a
+signal.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import logging
+import os
+import signal as signals
+import socket
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import uvloop
+
+from actorrt import config, errors
+from actorrt.clock import MonotonicClock
+from actorrt.ids import IdSource, JobId, PeerId, short
+from actorrt.node.core import NodeCore
+from actorrt.node.jobs import Worker
+from actorrt.node.limits import available_memory_bytes, cpu_count, gpu_count, raise_descriptor_limit
+from actorrt.node.output import OutputLine
+from actorrt.node.places import NodeDescriptor, NodeDirectory
+from actorrt.node.process_workers import ProcessWorkers
+from actorrt.node.processes import set_process_name, set_subreaper
+from actorrt.node.resources import Resources
+from actorrt.node.spawner import Spawner
+from actorrt.reasons import ExitReason
+from actorrt.store.server import StoreServer
+from actorrt.transport.zeromq import ZmqTransport
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class NodeSetting:
+    """What a node is started with; None means what the machine has.
+
+    Attributes:
+        cpus, gpus: what can be reserved.
+        store_bytes: the bound on the object store's memory.
+        embedded_fd: the daemon's end of the channel to the driver it belongs to.
+    """
+
+    cpus: int | None = None
+    gpus: int | None = None
+    store_bytes: int | None = None
+    embedded_fd: int | None = None
+
+
+class Daemon:
+    """One node's process."""
+
+    def __init__(self, setting: NodeSetting) -> None:
+        self._setting = setting
+        self._ids = IdSource()
+        self._stop = asyncio.Event()
+
+    async def run(self) -> None:
+        """Serve until told to stop, then leave nothing behind."""
+        loop = asyncio.get_running_loop()
+        spawner = Spawner(loop)
+        await spawner.start()  # first of all: importing what workers need takes longest
+        peer = self._ids.peer()
+        directory = NodeDirectory(short(peer))
+        try:
+            await self._serve(loop, spawner, peer, directory)
+        finally:
+            await spawner.close()
+            directory.remove()
+
+    async def _serve(
+        self, loop: asyncio.AbstractEventLoop, spawner: Spawner, peer: PeerId, directory: NodeDirectory
+    ) -> None:
+        setting = self._setting
+        clock = MonotonicClock()
+        capacity = setting.store_bytes or int(available_memory_bytes() * config.DEFAULT_STORE_FRACTION)
+        store = StoreServer(
+            f"{directory.path}/store", capacity, clock, on_close=lambda gone, _: self._core.peer_gone(gone)
+        )
+        await store.start()
+        factory = ProcessWorkers(
+            spawner,
+            directory.path,
+            f"{directory.path}/store",
+            self._worker_ended,
+            self._pass_on_output,
+        )
+        resources = Resources(
+            setting.cpus or cpu_count(),
+            gpu_count() if setting.gpus is None else setting.gpus,
+            may_exceed=setting.embedded_fd is not None,
+        )
+        transport = ZmqTransport(peer, f"ipc://{directory.path}/node")
+        self._core = NodeCore(transport, factory, resources, clock, self._ids, store.keeper)
+        await self._core.start()
+        factory.node = self._core.endpoint
+        descriptor = NodeDescriptor(
+            peer=peer.hex(),
+            address=transport.address,
+            store=f"{directory.path}/store",
+            url=f"ipc://{directory.path}",
+            pid=os.getpid(),
+            is_embedded=setting.embedded_fd is not None,
+        )
+        self._begin(loop, directory, descriptor, resources, capacity)
+        try:
+            await self._stop.wait()
+            logger.info("stopping")
+        finally:
+            await self._core.close()
+            await store.close()
+
+    def _begin(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        directory: NodeDirectory,
+        descriptor: NodeDescriptor,
+        resources: Resources,
+        capacity: int,
+    ) -> None:
+        for number in (signals.SIGTERM, signals.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        directory.publish(descriptor)
+        logger.info(
+            "node %s is up: process %d, %d cpus, %d gpus, object store of %d MiB",
+            descriptor.url,
+            descriptor.pid,
+            resources.cpu_count,
+            resources.gpu_count,
+            capacity // config.MIB,
+        )
+        if self._setting.embedded_fd is not None:
+            self._serve_owner(loop, socket.socket(fileno=self._setting.embedded_fd), descriptor)
+
+    def _serve_owner(
+        self, loop: asyncio.AbstractEventLoop, owner: socket.socket, descriptor: NodeDescriptor
+    ) -> None:
+        """Tell the driver that the node is up; stop when it says so, or is gone."""
+        owner.setblocking(False)
+        owner.send(json.dumps(asdict(descriptor)).encode())
+
+        def readable() -> None:
+            loop.remove_reader(owner.fileno())
+            owner.close()
+            self._stop.set()
+
+        loop.add_reader(owner.fileno(), readable)
+
+    def _worker_ended(self, worker: Worker, reason: ExitReason) -> None:
+        self._core.worker_ended(worker, reason)
+
+    def _pass_on_output(self, job_id: JobId, pid: int, lines: Sequence[OutputLine]) -> None:
+        try:
+            driver = self._core.job(job_id).driver
+            data = [[line.label, line.stream, line.text] for line in lines]
+            self._core.control.notify(driver, "output", {"pid": pid, "lines": data})
+        except errors.ActorRtError:  # the driver is gone, or reads nothing: what its actors print goes to our log
+            for line in lines:
+                logger.info("(%s pid=%d) %s", line.label, pid, line.text)
+
+
+def parse(arguments: Sequence[str]) -> NodeSetting:
+    """Read the arguments that an embedding driver starts a daemon with."""
+    parser = argparse.ArgumentParser(prog="python -m actorrt.node")
+    for name in ("cpus", "gpus", "store-bytes", "embedded-fd"):
+        parser.add_argument(f"--{name}", type=int)
+    return NodeSetting(**vars(parser.parse_args(arguments)))
+
+
+def main(setting: NodeSetting, *, log_level: int = logging.WARNING) -> int:
+    """Run a node daemon until it is told to stop; return the process's exit status."""
+    logging.basicConfig(
+        level=log_level, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr
+    )
+    set_process_name("actorrt-node")
+    set_subreaper()
+    raise_descriptor_limit()
+    try:
+        uvloop.run(Daemon(setting).run())
+    except OSError as error:
+        logger.error("the node can't start: %s", error)
+        return 1
+    return 0

@@ -1,0 +1,184 @@
+"""Places the actors of a node on workers, and starts and ends them there.
+
+Which actors there are, and what follows when one ends, is the registry's business; how a worker comes to be is
+its factory's.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+
+from actorrt import errors
+from actorrt.actors.control import Control, Endpoint
+from actorrt.actors.record import Record
+from actorrt.ids import IdSource, JobId
+from actorrt.node.jobs import Job, Worker, WorkerKind
+from actorrt.node.resources import Resources
+from actorrt.scopes import Scope
+from actorrt.store.keeper import Keeper
+
+logger = logging.getLogger(__name__)
+
+STOP_GRACE_S: Final = 0.5
+"""How long after its `shutdown_s` an actor may take to end by itself before it is killed."""
+
+
+class WorkerFactory(Protocol):
+    """Makes and ends workers."""
+
+    def endpoint(self, ids: IdSource) -> Endpoint:
+        """Return where a new worker will be reached."""
+
+    async def launch(self, worker: Worker) -> None:
+        """Make the worker's process; it says itself when it is ready, and its end is reported to the node.
+
+        Raises:
+            ActorStartError: there is no process.
+        """
+
+    def kill(self, worker: Worker) -> None:
+        """End the worker at once."""
+
+
+class Placement:
+    """The node's `Hosting`."""
+
+    def __init__(
+        self,
+        factory: WorkerFactory,
+        control: Control,
+        scope: Scope,
+        ids: IdSource,
+        resources: Resources,
+        job_of: Callable[[JobId], Job],
+        worker_at: Callable[[Endpoint], Worker | None],
+        endpoint: Endpoint,
+        keeper: Keeper,
+    ) -> None:
+        self._factory = factory
+        self._control = control
+        self._scope = scope
+        self._ids = ids
+        self._resources = resources
+        self._job_of = job_of
+        self._worker_at = worker_at
+        self._endpoint = endpoint
+        self._keeper = keeper
+        self._deadlines: dict[bytes, Callable[[], None]] = {}
+
+    async def start(self, record: Record) -> Endpoint:
+        """Start the record's incarnation; see `Hosting.start`."""
+        worker = record.place if record.place is not None and record.place.is_usable else await self._place(record)
+        try:
+            await worker.ready
+            await self._control.request(worker.endpoint, "host", record.order(self._endpoint))
+        except errors.ActorDiedError as error:
+            message = f"{record.label} did not start: {error}"
+            raise errors.ActorStartError(message, reason=error.reason) from error
+        endpoint: Endpoint = worker.endpoint
+        return endpoint
+
+    async def _place(self, record: Record) -> Worker:
+        job = self._job_of(record.job)
+        worker = self._existing(record, job)
+        if worker is None:
+            worker = self._new(record, job)
+            record.place = worker
+            worker.actors.add(record.actor_id)
+            await self._launch(worker)
+        record.place = worker
+        worker.actors.add(record.actor_id)
+        return worker
+
+    def _existing(self, record: Record, job: Job) -> Worker | None:
+        if record.options.needs_own_process:
+            self._resources.reserve(record.actor_id, record.label, record.options)
+            return None
+        if record.is_supervisor:
+            return job.supervisors if job.supervisors is not None and job.supervisors.is_usable else None
+        if record.is_beside and record.beside_endpoint is not None:
+            beside = self._worker_at(record.beside_endpoint)
+            if beside is not None and beside.is_usable:
+                return beside
+        job.shared = [worker for worker in job.shared if worker.is_usable]
+        if len(job.shared) < self._resources.cpu_count:
+            return None
+        job.placed_count += 1
+        return job.shared[job.placed_count % len(job.shared)]
+
+    def _new(self, record: Record, job: Job) -> Worker:
+        endpoint = self._factory.endpoint(self._ids)
+        if record.options.needs_own_process:
+            return Worker(endpoint, WorkerKind.OWN, job, record.label, dict(record.options.env_vars))
+        if record.is_supervisor:
+            job.supervisors = Worker(endpoint, WorkerKind.SUPERVISORS, job, "supervisors", {})
+            return job.supervisors
+        worker = Worker(endpoint, WorkerKind.SHARED, job, f"shared-{len(job.shared) + 1}", {})
+        job.shared.append(worker)
+        return worker
+
+    async def _launch(self, worker: Worker) -> None:
+        try:
+            await self._factory.launch(worker)
+        except errors.ActorStartError as error:
+            worker.ready.set_error(error)
+            worker.is_leaving = True
+            raise
+
+    def stop(self, record: Record, reason: str) -> None:
+        """Ask the actor to end; kill it if it takes longer than its `shutdown_s`."""
+        self._tell(record, "stop_hosted", reason=reason, is_administrative=record.is_administrative)
+        if record.options.shutdown_s is not None:
+            incarnation = record.incarnation
+            delay_s = record.options.shutdown_s + STOP_GRACE_S
+
+            def overdue() -> None:
+                if record.incarnation == incarnation and record.endpoint is not None:
+                    logger.warning("%s did not stop within %s s and is killed", record.label, record.options.shutdown_s)
+                    self.kill(record)
+
+            self._forget_deadline(record)
+            self._deadlines[record.actor_id] = self._scope.after(delay_s, overdue)
+
+    def kill(self, record: Record) -> None:
+        """End the actor now, with its process if that is its own."""
+        worker: Worker | None = record.place
+        if worker is not None and worker.kind is WorkerKind.OWN:
+            self._factory.kill(worker)
+        else:
+            self._tell(record, "kill_hosted")
+
+    def bury(self, record: Record, error: errors.ActorDiedError) -> None:
+        """Give back what the actor had: its cell, its reservation, its process."""
+        self._forget_deadline(record)
+        self._resources.release(record.actor_id)
+        self._keeper.release(record.objects)
+        worker: Worker | None = record.place
+        if worker is None:
+            return
+        worker.actors.discard(record.actor_id)
+        if worker.exit_reason is None:
+            self._tell(record, "bury", error=errors.to_data(error))
+            if worker.kind is WorkerKind.OWN:
+                self.dismiss(worker)
+
+    def dismiss(self, worker: Worker) -> None:
+        """Let a worker that hosts nothing any more say its last words and end; kill it if it does not."""
+        worker.is_leaving = True
+        if worker.ready.done() and worker.ready.error() is None:
+            self._control.notify(worker.endpoint, "leave", {})
+            self._scope.after(STOP_GRACE_S, lambda: self._factory.kill(worker) if worker.exit_reason is None else None)
+        else:
+            self._factory.kill(worker)
+
+    def _tell(self, record: Record, verb: str, **data: Any) -> None:
+        worker: Worker | None = record.place
+        if worker is not None and worker.exit_reason is None:
+            self._control.notify(worker.endpoint, verb, {"actor": record.actor_id, **data})
+
+    def _forget_deadline(self, record: Record) -> None:
+        cancel = self._deadlines.pop(record.actor_id, None)
+        if cancel is not None:
+            cancel()

@@ -1,0 +1,79 @@
+"""What one driver started: its job, and the workers that belong to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from actorrt.actors.control import Data, Endpoint
+from actorrt.completion import Completion
+from actorrt.errors import ActorStartError
+from actorrt.ids import ActorId, JobId, PeerId
+from actorrt.reasons import ExitReason
+
+
+class WorkerKind(StrEnum):
+    """What a worker hosts."""
+
+    OWN = "own"  # one actor that has the process to itself, and its light children
+    SHARED = "shared"
+    SUPERVISORS = "supervisors"
+
+
+class Worker:
+    """One worker of a node, from before its process exists to after its end.
+
+    Attributes:
+        endpoint: where it is reached; known before it listens there.
+        ready: ends when it does.
+        actors: what was placed on it and has not gone.
+        process: its process, opaque here; None in local mode.
+    """
+
+    def __init__(self, endpoint: Endpoint, kind: WorkerKind, job: Job, label: str, env_vars: dict[str, str]) -> None:
+        self.endpoint = endpoint
+        self.kind = kind
+        self.job = job
+        self.label = label
+        self.env_vars = env_vars
+        self.ready: Completion[None] = Completion()
+        self.actors: set[ActorId] = set()
+        self.pid: int | None = None
+        self.process: Any = None
+        self.exit_reason: ExitReason | None = None
+        self.is_leaving = False
+
+    @property
+    def peer(self) -> PeerId:
+        return self.endpoint.peer
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether an actor can be placed on it."""
+        return self.exit_reason is None and not self.is_leaving
+
+    def ended(self, reason: ExitReason) -> None:
+        """Its process is gone."""
+        self.exit_reason = reason
+        self.ready.set_error(ActorStartError(f"the process of {self.label} ended while it started: {reason}", reason=reason))
+
+
+@dataclass
+class Job:
+    """What one driver started.
+
+    Attributes:
+        job_id: the job.
+        driver: the driver's endpoint.
+        setting: how its workers find code: `sys_path`, `cwd`; and their `log_level`.
+        shared: its shared workers, as many as there were light actors, at most one for each CPU.
+        supervisors: the worker of its supervisors.
+    """
+
+    job_id: JobId
+    driver: Endpoint
+    setting: Data
+    shared: list[Worker] = field(default_factory=list)
+    supervisors: Worker | None = None
+    placed_count: int = 0

@@ -1,0 +1,116 @@
+"""Starts the node daemon that a driver embeds, and finds those that run on their own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal as signals
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from actorrt.config import NODE_START_TIMEOUT_S
+from actorrt.errors import PeerUnreachableError, RuntimeStateError
+from actorrt.node.places import NodeDescriptor, find_nodes, remove_leftovers
+
+STOP_TIMEOUT_S: Final = 10.0
+
+
+class EmbeddedNode:
+    """A node daemon as a child of this process, in a session of its own; it ends when the channel to it does.
+
+    Args:
+        cpus, gpus, store_bytes: passed on; None lets the daemon find out.
+    """
+
+    def __init__(self, cpus: int | None, gpus: int | None, store_bytes: int | None) -> None:
+        self._channel, theirs = socket.socketpair()
+        self._channel.setblocking(False)
+        options = {"cpus": cpus, "gpus": gpus, "store-bytes": store_bytes, "embedded-fd": theirs.fileno()}
+        arguments = [f"--{name}={value}" for name, value in options.items() if value is not None]
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "actorrt.node", *arguments],
+                stdin=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+                env=_environment(),
+            )
+        finally:
+            theirs.close()
+        self.descriptor: NodeDescriptor | None = None
+
+    async def ready(self) -> NodeDescriptor:
+        """Return how to reach the node, when it is up.
+
+        Raises:
+            RuntimeStateError: it ended, or took too long.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(NODE_START_TIMEOUT_S):
+                text = await loop.sock_recv(self._channel, 65536)
+        except TimeoutError:
+            raise RuntimeStateError(f"the node daemon was not up within {NODE_START_TIMEOUT_S} s") from None
+        if not text:
+            status = self._process.wait(STOP_TIMEOUT_S)
+            raise RuntimeStateError(f"the node daemon ended while it started (exit status {status}); see its output above")
+        self.descriptor = NodeDescriptor(**json.loads(text))
+        return self.descriptor
+
+    async def close(self) -> None:
+        """Let the daemon end, kill it if it does not, and remove what it then left. Idempotent."""
+        self._channel.close()
+        try:
+            await asyncio.get_running_loop().run_in_executor(None, self._process.wait, STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
+        if self._process.returncode and self.descriptor is not None:
+            remove_leftovers(Path(self.descriptor.store).parent)
+
+    def kill(self) -> None:
+        """End the daemon at once; its workers die with it."""
+        self._channel.close()
+        self._process.send_signal(signals.SIGKILL)
+        self._process.wait()
+
+
+def _environment() -> dict[str, str]:
+    """Return the daemon's environment: ours, with this package importable as it is here."""
+    package_parent = str(Path(__file__).resolve().parents[2])
+    paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    if package_parent not in sys.path[:1] and package_parent not in paths:
+        paths.append(package_parent)
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
+
+
+def find_node(address: str) -> NodeDescriptor:
+    """Return the running node that `address` means.
+
+    Args:
+        address: `"auto"` for the newest node of this user on this machine, or a node's URL.
+
+    Raises:
+        ValueError: the address has another form.
+        PeerUnreachableError: no node is there.
+    """
+    nodes = [node for node in find_nodes() if not node.is_embedded]
+    if address == "auto":
+        if not nodes:
+            raise PeerUnreachableError(
+                "no node runs on this machine for this user: start one with `actorrt node`, or call "
+                "actorrt.init() without an address"
+            )
+        return nodes[0]
+    if urlsplit(address).scheme not in ("tcp", "ipc"):
+        raise ValueError(f"address={address!r}: give 'auto' or a node's URL, such as 'tcp://127.0.0.1:4711'")
+    for node in nodes:
+        if node.url == address:
+            return node
+    raise PeerUnreachableError(
+        f"no node answers at {address}: start one with `actorrt node`, or check the address that it printed"
+    )

@@ -1,0 +1,114 @@
+"""A node without processes: the same core, its workers on one loop, memory for transport and store.
+
+`mode="local"` runs on it, and so do tests that need a whole runtime and no processes.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable
+
+from actorrt.actors.control import Endpoint
+from actorrt.actors.system import System
+from actorrt.clock import Clock
+from actorrt.ids import IdSource, JobId, PeerId, short
+from actorrt.node.core import NodeCore
+from actorrt.node.jobs import Worker
+from actorrt.node.resources import Resources
+from actorrt.reasons import KILLED, SHUTDOWN, ExitReason
+from actorrt.scopes import Scope
+from actorrt.store.client import StoreClient
+from actorrt.store.local import LocalStore
+from actorrt.transport.memory import MemoryNetwork, MemoryTransport
+
+
+class LocalNode:
+    """A whole node on the running loop.
+
+    Args:
+        resources: what can be reserved.
+        store_bytes: the bound on the store's memory.
+        clock, ids: time and identities.
+    """
+
+    def __init__(self, resources: Resources, store_bytes: int, clock: Clock, ids: IdSource) -> None:
+        self._network = MemoryNetwork()
+        self._store = LocalStore(store_bytes, clock)
+        self._clock = clock
+        self._ids = ids
+        self._resources = resources
+
+    async def start(self) -> None:
+        """Begin to serve."""
+        peer = self._ids.peer()
+        factory = _LocalWorkers(self)
+        transport = MemoryTransport(self._network, peer, f"memory://{short(peer)}")
+        self.core = NodeCore(transport, factory, self._resources, self._clock, self._ids, self._store.keeper)
+        factory.on_exit = self.core.worker_ended
+        await self.core.start()
+        self.endpoint = self.core.endpoint
+
+    async def close(self) -> None:
+        """End everything. Idempotent."""
+        await self.core.close()
+        self._store.close()
+
+    def system(self, peer: PeerId, address: str, job: JobId, namespace: str) -> System:
+        """Make an endpoint of this node, not started yet."""
+        store = StoreClient(self._store.open_channel(peer), peer)
+        store.attach(self.core.scope.loop)
+        system = System(
+            MemoryTransport(self._network, peer, address),
+            store=store,
+            clock=self._clock,
+            ids=self._ids,
+            random=random.random,
+            node=self.endpoint,
+            job=job,
+            namespace=namespace,
+        )
+        store.system = system
+        return system
+
+
+class _LocalWorkers:
+    """Workers that are endpoints on the node's own loop."""
+
+    def __init__(self, node: LocalNode) -> None:
+        self._node = node
+        self._systems: dict[PeerId, System] = {}
+        self.on_exit: Callable[[Worker, ExitReason], None] = lambda *_: None
+
+    def endpoint(self, ids: IdSource) -> Endpoint:
+        peer = ids.peer()
+        return Endpoint(peer, f"memory://{peer.hex()}")
+
+    async def launch(self, worker: Worker) -> None:
+        job = worker.job
+        system = self._node.system(
+            worker.peer, worker.endpoint.address, job.job_id, job.setting["namespace"]
+        )
+        self._systems[worker.peer] = system
+        await system.start()
+        system.control.handle("leave", lambda *_: self._end(worker, SHUTDOWN))
+        worker.pid = os.getpid()
+        worker.ready.set_value(None)
+
+    def kill(self, worker: Worker) -> None:
+        self._end(worker, KILLED)
+
+    def _end(self, worker: Worker, reason: ExitReason) -> None:
+        system = self._systems.pop(worker.peer, None)
+        if system is not None:
+            self._scope.start(self._close(worker, system, reason), f"end {worker.label}")
+
+    @property
+    def _scope(self) -> Scope:
+        return self._node.core.scope
+
+    async def _close(self, worker: Worker, system: System, reason: ExitReason) -> None:
+        await system.close()
+        if system.store is not None:
+            system.store.close()
+        self.on_exit(worker, reason)

@@ -1,0 +1,44 @@
+"""A driver whose node has no processes."""
+
+from __future__ import annotations
+
+from actorrt.actors.system import System
+from actorrt.clock import Clock
+from actorrt.config import DEFAULT_STORE_FRACTION
+from actorrt.ids import IdSource
+from actorrt.node.limits import available_memory_bytes, cpu_count, gpu_count
+from actorrt.node.local import LocalNode
+from actorrt.node.resources import Resources
+
+
+class LocalLink:
+    """A `NodeLink` to a node on the running loop.
+
+    Args:
+        cpus, gpus, store_bytes: what the node has; None: what the machine has.
+        ids, clock: identities and time.
+    """
+
+    url = "local"
+
+    def __init__(
+        self, cpus: int | None, gpus: int | None, store_bytes: int | None, ids: IdSource, clock: Clock
+    ) -> None:
+        resources = Resources(cpus or cpu_count(), gpu_count() if gpus is None else gpus, may_exceed=True)
+        capacity = store_bytes or int(available_memory_bytes() * DEFAULT_STORE_FRACTION)
+        self._node = LocalNode(resources, capacity, clock, ids)
+        self._ids = ids
+        self._system: System | None = None
+
+    async def open(self, namespace: str) -> None:
+        await self._node.start()
+        peer = self._ids.peer()
+        self._system = self.system = self._node.system(peer, f"memory://{peer.hex()}", self._ids.job(), namespace)
+        await self.system.start()
+
+    async def close(self) -> None:
+        if self._system is not None:
+            await self._system.close()
+            if self._system.store is not None:
+                self._system.store.close()
+        await self._node.close()

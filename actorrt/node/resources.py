@@ -1,0 +1,62 @@
+"""What the machine has to reserve, and who has reserved what."""
+
+from __future__ import annotations
+
+import logging
+
+from actorrt.actors.options import ActorOptions
+from actorrt.errors import ActorStartError
+from actorrt.ids import ActorId
+
+logger = logging.getLogger(__name__)
+
+
+class Resources:
+    """Counts reservations of CPUs and GPUs.
+
+    Args:
+        cpu_count, gpu_count: what there is.
+        may_exceed: whether reservations may add up to more; that is said once.
+    """
+
+    def __init__(self, cpu_count: int, gpu_count: int, *, may_exceed: bool) -> None:
+        self.cpu_count = cpu_count
+        self.gpu_count = gpu_count
+        self._may_exceed = may_exceed
+        self._has_said_so = False
+        self._reserved: dict[ActorId, tuple[float, float]] = {}
+
+    @property
+    def reserved_cpus(self) -> float:
+        return sum(cpus for cpus, _ in self._reserved.values())
+
+    @property
+    def reserved_gpus(self) -> float:
+        return sum(gpus for _, gpus in self._reserved.values())
+
+    def reserve(self, actor_id: ActorId, label: str, options: ActorOptions) -> None:
+        """Reserve what the options ask for, in place of what the actor had reserved.
+
+        Raises:
+            ActorStartError: there is not enough left, and reservations may not exceed what there is.
+        """
+        self.release(actor_id)
+        cpus, gpus = self.reserved_cpus + options.cpus, self.reserved_gpus + options.gpus
+        for name, wanted, total in (("cpus", cpus, self.cpu_count), ("gpus", gpus, self.gpu_count)):
+            if wanted > total:
+                self._exceed(label, name, wanted, total)
+        self._reserved[actor_id] = (options.cpus, options.gpus)
+
+    def _exceed(self, label: str, name: str, wanted: float, total: int) -> None:
+        if not self._may_exceed:
+            raise ActorStartError(
+                f"{label} did not start: with it {wanted:g} {name} would be reserved, and the node has {total}; stop "
+                f"other actors, or give the node more with --{name}"
+            )
+        if not self._has_said_so:
+            self._has_said_so = True
+            logger.warning("%g %s are reserved on a node that has %d: actors share them", wanted, name, total)
+
+    def release(self, actor_id: ActorId) -> None:
+        """Give back what the actor reserved. Idempotent."""
+        self._reserved.pop(actor_id, None)

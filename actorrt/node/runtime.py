@@ -1,0 +1,217 @@
+"""The driver's side: connects a script, a notebook or a coroutine to a node, and ends what it started."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, TypeVar
+
+from actorrt import errors
+from actorrt.actors import current
+from actorrt.actors.control import Data
+from actorrt.actors.reply import Operation
+from actorrt.actors.system import System
+from actorrt.clock import MonotonicClock
+from actorrt.completion import Completion, set_blocking_rule
+from actorrt.ids import IdSource
+from actorrt.node.links import NodeLink, ProcessLink
+from actorrt.node.notices import saying
+from actorrt.node.printer import OutputPrinter
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+DETACH_TIMEOUT_S: Final = 60.0
+
+
+class Runtime:
+    """A connection to a node, on the running loop.
+
+    Args:
+        address: None starts an embedded node; `"auto"` or a URL connects to a running one.
+        mode: `"node"`, or `"local"` for everything on this loop, without processes.
+        cpus, gpus: what an embedded node lets actors reserve; None: what the machine has.
+        store_bytes: the bound on an embedded node's object store; None: 30 % of the available memory.
+        namespace: where the names that this driver gives and looks up live.
+
+    Raises:
+        ValueError: an option of a wrong value, or one that does not go with the others.
+        RuntimeStateError: this system is not Linux.
+    """
+
+    def __init__(
+        self,
+        address: str | None = None,
+        *,
+        mode: str = "node",
+        cpus: int | None = None,
+        gpus: int | None = None,
+        store_bytes: int | None = None,
+        namespace: str = "default",
+    ) -> None:
+        if sys.platform != "linux":
+            raise errors.RuntimeStateError(
+                f"actorrt runs on Linux only, not on {sys.platform!r}: it needs memfd, pidfd and Unix sockets that pass "
+                "descriptors; use a Linux machine, container or virtual machine"
+            )
+        if mode not in ("node", "local"):
+            raise ValueError(f"mode={mode!r}: give 'node' or 'local'")
+        if address is not None and (mode == "local" or cpus or gpus or store_bytes):
+            raise ValueError(f"address={address!r} connects to a running node: leave out mode, cpus, gpus and store_bytes")
+        for name, value in (("cpus", cpus), ("gpus", gpus), ("store_bytes", store_bytes)):
+            if value is not None and (value < 0 or (value == 0 and name != "gpus")):
+                raise ValueError(f"{name}={value}: give a positive number, or leave it out")
+        self._address = address
+        self._mode = mode
+        self._cpus = cpus
+        self._gpus = gpus
+        self._store_bytes = store_bytes
+        self.namespace = namespace
+        self._ids = IdSource()
+        self._clock = MonotonicClock()
+        self._link: NodeLink | None = None
+        self._output = OutputPrinter(self._clock.now)
+
+    async def __aenter__(self) -> Runtime:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    @property
+    def system(self) -> System:
+        """This driver's endpoint.
+
+        Raises:
+            RuntimeStateError: it is not started, or closed.
+        """
+        if self._link is None:
+            raise errors.RuntimeStateError("this Runtime is not running: use it in `async with`")
+        return self._link.system
+
+    async def start(self) -> None:
+        """Start or find the node, and connect.
+
+        Raises:
+            RuntimeStateError: a runtime is connected in this process already, or the node did not start.
+            PeerUnreachableError: no node is at the address.
+        """
+        if current.process_system() is not None:
+            raise errors.RuntimeStateError(
+                "a runtime is connected in this process already: use it, or call actorrt.shutdown() first"
+            )
+        link = self._new_link()
+        try:
+            await saying("the node to start", link.open(self.namespace))
+            await self._attach(link)
+        except BaseException:
+            await link.close()
+            raise
+        self._link = link
+        current.set_process_system(link.system)
+
+    def _new_link(self) -> NodeLink:
+        if self._mode == "node":
+            return ProcessLink(self._address, self._cpus, self._gpus, self._store_bytes, self._ids, self._clock)
+        from actorrt.node.local_link import LocalLink  # the node's side, which drivers of processes don't need
+
+        return LocalLink(self._cpus, self._gpus, self._store_bytes, self._ids, self._clock)
+
+    async def _attach(self, link: NodeLink) -> None:
+        system = link.system
+        system.control.handle("output", self._output.received)
+        data = {
+            "job": system.job,
+            "address": system.endpoint.address,
+            "pid": os.getpid(),
+            "setting": _setting(self.namespace),
+        }
+        await saying("the node to answer", system.control.request(system.node, "attach_driver", data))
+
+    async def close(self) -> None:
+        """Stop what this driver started, and the node if it is embedded; leave nothing behind. Idempotent."""
+        link, self._link = self._link, None
+        if link is None:
+            return
+        current.set_process_system(None)
+        try:
+            await saying("actors to stop", self._detach(link.system))
+        finally:
+            await saying("the node to end", link.close())
+            self._output.close()
+
+    async def _detach(self, system: System) -> None:
+        try:
+            async with asyncio.timeout(DETACH_TIMEOUT_S):
+                await system.control.request(system.node, "detach", {"job": system.job})
+        except TimeoutError:
+            logger.warning("the actors of this job did not stop within %s s; they are ended", DETACH_TIMEOUT_S)
+        except errors.ActorRtError as error:
+            logger.debug("the node was gone before its job was ended: %s", error)
+
+    def status(self) -> Operation[Data]:
+        """Ask the node what it runs; resolves to plain data."""
+        system = self.system
+
+        async def ask() -> Data:
+            answer: Data = await system.control.request(system.node, "status", {})
+            return answer
+
+        return system.operate("the node's status", ask)
+
+    def __repr__(self) -> str:
+        where = "not connected" if self._link is None else f"at {self._link.url}"
+        return f"<Runtime {where}>"
+
+
+def refuse_to_block(completion: Completion[Any], _: float | None) -> None:
+    """The blocking rule of a thread whose loop serves a driver."""
+    raise errors.RuntimeStateError(
+        f"{completion!r}: .result() would block the loop that has to complete it; use await here, or run plain code in "
+        "a thread"
+    )
+
+
+def run(main: Callable[..., Coroutine[Any, Any, T]], *args: Any, **runtime_options: Any) -> T:
+    """Run the coroutine function `main(*args)` on uvloop inside a `Runtime`; return its result.
+
+    Args:
+        main: the coroutine function.
+        *args: its arguments.
+        **runtime_options: as of `Runtime`.
+    """
+    import uvloop
+
+    if not asyncio.iscoroutinefunction(main):
+        raise TypeError(f"run({main!r}): give a coroutine function, and its arguments after it")
+
+    async def inside() -> T:
+        async with Runtime(**runtime_options):
+            set_blocking_rule(refuse_to_block)
+            try:
+                return await main(*args)
+            finally:
+                set_blocking_rule(None)
+
+    return uvloop.run(inside())
+
+
+def _setting(namespace: str) -> Data:
+    """Return how workers find the code that this process finds, and how much they log."""
+    path = [os.path.abspath(entry) if entry else os.getcwd() for entry in sys.path]
+    main = sys.modules.get("__main__")
+    script = getattr(main, "__file__", None)
+    if script is not None and (folder := os.path.dirname(os.path.abspath(script))) not in path:
+        path.insert(0, folder)
+    return {
+        "namespace": namespace,
+        "sys_path": path,
+        "cwd": os.getcwd(),
+        "env_vars": {},
+        "log_level": logging.getLogger().getEffectiveLevel(),
+    }

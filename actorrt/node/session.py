@@ -1,0 +1,183 @@
+"""`init` and `shutdown`: one runtime for a whole script or notebook, its loop in a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import threading
+from collections.abc import Coroutine
+from typing import Any, Protocol, TypeVar
+
+from actorrt.actors import current
+from actorrt.completion import Completion, set_blocking_rule
+from actorrt.errors import RuntimeStateError
+from actorrt.node.runtime import Runtime, refuse_to_block
+
+T = TypeVar("T")
+
+
+class Loop(Protocol):
+    """Where a session's runtime lives."""
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine to its end, from plain code."""
+
+    def close(self) -> None:
+        """End the loop."""
+
+
+class BackgroundLoop:
+    """A uvloop in a daemon thread."""
+
+    def __init__(self) -> None:
+        import uvloop
+
+        self._loop = uvloop.new_event_loop()
+        self._thread = threading.Thread(target=self._main, name="actorrt", daemon=True)
+        self._thread.start()
+
+    def _main(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        set_blocking_rule(refuse_to_block)
+        self._loop.run_forever()
+        set_blocking_rule(None)
+        self._loop.run_until_complete(self._loop.shutdown_default_executor())
+        self._loop.close()
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    def close(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+
+
+class CallingLoop:
+    """Local mode: a loop in the calling thread, which `result()` runs; the running loop, where there is one."""
+
+    def __init__(self) -> None:
+        try:
+            self._loop = asyncio.get_running_loop()
+            raise RuntimeStateError("in async code use `async with actorrt.Runtime(mode='local')` in the place of init()")
+        except RuntimeError:
+            self._loop = asyncio.new_event_loop()
+        set_blocking_rule(self._pump)
+
+    def _pump(self, completion: Completion[Any], timeout_s: float | None) -> None:
+        if self._loop.is_running():
+            refuse_to_block(completion, timeout_s)
+        self._loop.run_until_complete(_finished(completion, timeout_s))
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        return self._loop.run_until_complete(coroutine)
+
+    def close(self) -> None:
+        set_blocking_rule(None)
+        self._loop.run_until_complete(self._loop.shutdown_default_executor())
+        self._loop.close()
+
+
+async def _finished(completion: Completion[Any], timeout_s: float | None) -> None:
+    """Return when the completion is done or the time is up; its error stays in it."""
+    done: Completion[None] = Completion()
+    completion.add_callback(lambda _: done.set_value(None))
+    try:
+        async with asyncio.timeout(timeout_s):
+            await done
+    except TimeoutError:
+        return  # whoever waits sees that it is not done, and says so
+
+
+class Session:
+    """What `init` started."""
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        self.options = options
+        self.loop: Loop = CallingLoop() if options["mode"] == "local" else BackgroundLoop()
+        self.runtime = Runtime(**options)
+
+    def open(self) -> None:
+        try:
+            self.loop.run(self.runtime.start())
+        except BaseException:
+            self.loop.close()
+            raise
+
+    def close(self) -> None:
+        try:
+            self.loop.run(self.runtime.close())
+        finally:
+            self.loop.close()
+
+
+_session: Session | None = None
+_lock = threading.Lock()
+
+
+def init(
+    address: str | None = None,
+    *,
+    mode: str = "node",
+    cpus: int | None = None,
+    gpus: int | None = None,
+    store_bytes: int | None = None,
+    namespace: str = "default",
+) -> Runtime:
+    """Start the runtime for a script or a notebook, and return its `Runtime`.
+
+    Called again with the same arguments it returns the same; at exit it is shut down by itself.
+
+    Args:
+        address: None starts an embedded node as a child process; `"auto"` or a URL connects to a running one.
+        mode: `"local"` runs every actor on one loop in the calling thread, so that debuggers and Ctrl-C work.
+        cpus, gpus, store_bytes: what an embedded node offers; None: what the machine has.
+        namespace: where names live.
+
+    Raises:
+        RuntimeStateError: it runs already with other arguments; or the node did not start.
+        PeerUnreachableError: no node is at the address.
+        ValueError: an option of a wrong value.
+    """
+    global _session
+    options = {
+        "address": address,
+        "mode": mode,
+        "cpus": cpus,
+        "gpus": gpus,
+        "store_bytes": store_bytes,
+        "namespace": namespace,
+    }
+    with _lock:
+        if _session is not None:
+            if _session.options != options:
+                raise RuntimeStateError(_difference(_session.options, options))
+            return _session.runtime
+        if current.process_system() is not None:
+            raise RuntimeStateError("a Runtime is connected in this process already: use it, init() is not needed")
+        Runtime(**options)  # refuses wrong options before anything starts
+        session = Session(options)
+        session.open()
+        _session = session
+        return session.runtime
+
+
+def _difference(old: dict[str, Any], new: dict[str, Any]) -> str:
+    changed = ", ".join(f"{name}={value!r} (it has {old[name]!r})" for name, value in new.items() if old[name] != value)
+    return f"the runtime is started already, with other arguments than {changed}: call actorrt.shutdown() first"
+
+
+def shutdown() -> None:
+    """Stop what `init` started; leave no process, socket, memory or file behind. Idempotent."""
+    global _session
+    with _lock:
+        session, _session = _session, None
+        if session is not None:
+            session.close()
+
+
+atexit.register(shutdown)

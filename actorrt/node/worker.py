@@ -1,0 +1,73 @@
+"""A worker process: one endpoint on one loop, from the fork until it is told to leave."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import random
+import sys
+from typing import Any
+
+import uvloop
+
+from actorrt.actors import current
+from actorrt.actors.control import Endpoint
+from actorrt.actors.system import System
+from actorrt.clock import MonotonicClock
+from actorrt.completion import Completion, set_blocking_rule
+from actorrt.errors import RuntimeStateError
+from actorrt.ids import IdSource, JobId, PeerId
+from actorrt.node.printing import install_output
+from actorrt.store.client import StoreClient
+from actorrt.transport.zeromq import ZmqTransport
+
+
+def main(config: dict[str, Any]) -> None:
+    """Serve until the node says to leave.
+
+    Args:
+        config: who this worker is and where its node and store are; made by `process_workers`.
+    """
+    install_output(_label_of_current_actor)
+    logging.basicConfig(level=config["log_level"], format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    uvloop.run(_serve(config))
+
+
+def _label_of_current_actor() -> str:
+    message = current.message.get()
+    return "" if message is None else str(message.cell.label)
+
+
+async def _serve(config: dict[str, Any]) -> None:
+    loop = asyncio.get_running_loop()
+    set_blocking_rule(_refuse_to_block)
+    peer = PeerId(config["peer"])
+    store = StoreClient.connect(config["store"], peer)
+    store.attach(loop)
+    system = System(
+        ZmqTransport(peer, config["address"]),
+        store=store,
+        clock=MonotonicClock(),
+        ids=IdSource(),
+        random=random.random,
+        node=Endpoint(PeerId(config["node"][0]), config["node"][1]),
+        job=JobId(config["job"]),
+        namespace=config["namespace"],
+    )
+    store.system = system
+    await system.start()
+    current.set_process_system(system)
+    leave: asyncio.Event = asyncio.Event()
+    system.control.handle("leave", lambda *_: leave.set())
+    await system.control.request(system.node, "attach_worker", {"pid": os.getpid()})
+    await leave.wait()
+    await system.close()
+    store.close()
+
+
+def _refuse_to_block(completion: Completion[Any], _: float | None) -> None:
+    raise RuntimeStateError(
+        f"{completion!r}: .result() in an actor would block the loop that has to complete it; use await in an async "
+        "method, or run the blocking code in a thread"
+    )

@@ -1,0 +1,42 @@
+"""The node's own holds: a connection of the store without a process behind it.
+
+The node keeps what the specs of its actors refer to, so that an actor can be started again when whoever spawned
+it has let go of the arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from actorrt.ids import ID_BYTES, ObjectId
+from actorrt.store.core import StoreCore
+from actorrt.store.protocol import VERSION, Op, Role
+
+_CONNECTION: Final = 0  # those of processes are numbered from 1
+
+
+class Keeper:
+    """Holds objects in the name of the node.
+
+    Args:
+        core: the store.
+        settle: carries out what the core then says.
+    """
+
+    def __init__(self, core: StoreCore, settle: Callable[[], None]) -> None:
+        self._core = core
+        self._settle = settle
+        core.open(_CONNECTION, "the node")
+        core.handle(_CONNECTION, [Op.HELLO, 0, VERSION, Role.REQUESTS, bytes(ID_BYTES)])
+
+    def hold(self, object_ids: Sequence[ObjectId]) -> None:
+        """Keep these objects alive, once more each."""
+        for object_id in object_ids:
+            self._core.handle(_CONNECTION, [Op.ACQUIRE, 0, object_id, None])
+        self._settle()
+
+    def release(self, object_ids: Sequence[ObjectId]) -> None:
+        """Take back one hold on each."""
+        self._core.handle(_CONNECTION, [Op.GIVE_BACK, 0, list(object_ids), []])
+        self._settle()
