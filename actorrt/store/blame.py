@@ -58,15 +58,25 @@ def _attributes(value: Any) -> Iterator[tuple[str, Any]]:
     code = getattr(value, "__code__", None)
     if code is not None:
         yield from _captured(value, code)
-    if isinstance(value, type):
-        return  # a class's own namespace is not part of what a person put into the value
-    for name, item in getattr(value, "__dict__", {}).items():
-        yield f".{name}", item
-    for cls in type(value).__mro__:
-        slots = cls.__dict__.get("__slots__", ())
-        for name in (slots,) if isinstance(slots, str) else slots:
-            if not name.startswith("__") and hasattr(value, name):
-                yield f".{name}", getattr(value, name)
+    elif not isinstance(value, type):  # a class's namespace is not what a person put into the value
+        yield from _state(value)
+
+
+def _state(value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield what pickle asks an object for, and nothing else that it holds."""
+    try:
+        reduced = value.__reduce_ex__(5)
+    except Exception:  # its own code, or none that can help: the object itself is to blame
+        return
+    if not isinstance(reduced, tuple):
+        return
+    for index, argument in enumerate(reduced[1]):
+        if not isinstance(argument, type):
+            yield f".<arguments>[{index}]", argument
+    state = reduced[2] if len(reduced) > 2 else None
+    for names in state if isinstance(state, tuple) else (state,):
+        if isinstance(names, dict):
+            yield from ((f".{name}", item) for name, item in names.items())
 
 
 def _captured(function: Any, code: Any) -> Iterator[tuple[str, Any]]:

@@ -69,7 +69,7 @@ class StoreClient:
         self._is_flush_due = False
         self._tokens = itertools.count()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._unusable: ActorRtError | None = None
+        self._unusable: tuple[type[ActorRtError], str] | None = None
         _clients.add(self)
 
     @classmethod
@@ -95,10 +95,10 @@ class StoreClient:
     def close(self) -> None:
         """Give everything back; on the attached loop, if there is one. Refs left over fail. Idempotent."""
         if self._unusable is None:
-            self._end(RuntimeStateError("the object store client of this process is closed"))
+            self._end(RuntimeStateError, "the object store client of this process is closed")
 
-    def _end(self, reason: ActorRtError) -> None:
-        self._unusable = reason
+    def _end(self, kind: type[ActorRtError], why: str) -> None:
+        self._unusable = kind, why
         self._loop = None
         self._channel.stop_listening()
         with self._lock:
@@ -107,13 +107,14 @@ class StoreClient:
         self._pinned.clear()
         watched, self._watched = list(self._watched.values()), {}
         for ref in watched:
-            ref.set_error(ObjectLostError(f"object {short(ref.id)} is lost: {reason}"))
+            ref.set_error(ObjectLostError(f"object {short(ref.id)} is lost: {why}"))
 
     def abandon_after_fork(self) -> None:
         """Disable the copy of this client in a forked child; the parent's goes on undisturbed."""
-        self._unusable = RuntimeStateError(
+        self._unusable = (
+            RuntimeStateError,
             "this process was forked from one that uses actorrt, whose object store it can't use: "
-            "start it as an actor, or with another start method"
+            "start it as an actor, or with another start method",
         )
         self._lock = threading.Lock()
         self._loop = None
@@ -121,7 +122,8 @@ class StoreClient:
 
     def _check(self) -> None:
         if self._unusable is not None:
-            raise self._unusable.with_traceback(None)
+            kind, why = self._unusable
+            raise kind(why)  # a new one each time: an error refers to the frames it went through
 
     # Speaking to the store
 
@@ -374,6 +376,15 @@ class StoreClient:
         counts: dict[str, int] = self._request(Op.STATS)
         return counts
 
+    def statistics(self) -> dict[str, int]:
+        """Return this process's counts: mappings, refs, refs that are watched, and what waits to be given back."""
+        return {
+            "maps_count": len(self._maps),
+            "refs_count": len(self._refs),
+            "watched_count": len(self._watched),
+            "given_back_count": len(self._given_back),
+        }
+
     # Getting
 
     def get(self, object_id: ObjectId) -> Any:
@@ -468,7 +479,7 @@ class StoreClient:
     def _on_lost(self) -> None:
         """The daemon ended: views stay readable, everything else is lost."""
         if self._unusable is None:
-            self._end(ObjectLostError("the node's object store ended, and with it every object that is not in view"))
+            self._end(ObjectLostError, "the node's object store ended, and with it every object that is not in view")
 
 
 _clients: WeakSet[StoreClient] = WeakSet()

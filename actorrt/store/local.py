@@ -17,8 +17,8 @@ from actorrt.clock import Clock
 from actorrt.errors import ObjectLostError, ObjectStoreFullError
 from actorrt.ids import PeerId
 from actorrt.store.channel import Reply
-from actorrt.store.keeper import Keeper
 from actorrt.store.core import Drop, Make, Send, StoreCore
+from actorrt.store.keeper import Keeper
 from actorrt.store.protocol import VERSION, Op, Role, Status
 from actorrt.store.segments import Segment
 

@@ -110,7 +110,7 @@ class _PinnedBytes(np.ndarray[Any, Any]):
     """Bytes that tell when nobody views them any more.
 
     Every view through the buffer protocol refers to the exporter, so this object lives exactly as long as they do.
-    numpy takes views of a subclass as views of that object, and not of what lies under it.
+    It must lie on the mapping itself: where its base were an array, numpy would let its views refer to that instead.
     """
 
     pin: Pin | None = None
@@ -133,6 +133,6 @@ class Pin:
 
 def pinned_view(view: memoryview, pin: Pin) -> memoryview:
     """Return a read-only view of the same bytes that holds `pin` for as long as it, or any view of it, lives."""
-    array = np.frombuffer(view.toreadonly(), dtype=np.uint8).view(_PinnedBytes)
+    array = _PinnedBytes(len(view), np.uint8, view.toreadonly())
     array.pin = pin
     return array.data

@@ -22,8 +22,8 @@ from typing import Final
 from actorrt.clock import Clock
 from actorrt.errors import ObjectStoreFullError
 from actorrt.ids import PeerId
-from actorrt.store.keeper import Keeper
 from actorrt.store.core import Drop, Make, Send, StoreCore
+from actorrt.store.keeper import Keeper
 from actorrt.store.protocol import MAX_MESSAGE_BYTES, ProtocolError, Role, pack, unpack
 from actorrt.store.segments import Segment
 from actorrt.store.table import TRANSIT_GRACE_S

@@ -1,0 +1,309 @@
+"""Puts, gets, refs and views, against a store in this process."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import pickle
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from actorrt.clock import MonotonicClock
+from actorrt.config import MIB
+from actorrt.errors import (
+    ObjectLostError,
+    ObjectNotFoundError,
+    ObjectStoreFullError,
+    RuntimeStateError,
+    SerializationError,
+)
+from actorrt.ids import IdSource
+from actorrt.store.carrier import Carrier
+from actorrt.store.client import NotReadyError, StoreClient
+from actorrt.store.failures import encode as encode_error
+from actorrt.store.local import LocalStore
+from actorrt.store.values import dumps, loads
+
+IDS = IdSource()
+
+
+@pytest.fixture
+def store() -> Iterator[LocalStore]:
+    store = LocalStore(64 * MIB, MonotonicClock())
+    yield store
+    store.close()
+
+
+def connect(store: LocalStore) -> StoreClient:
+    peer = IDS.peer()
+    return StoreClient(store.open_channel(peer), peer)
+
+
+@pytest.fixture
+def client(store: LocalStore) -> Iterator[StoreClient]:
+    client = connect(store)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def other(store: LocalStore) -> Iterator[StoreClient]:
+    client = connect(store)
+    yield client
+    client.close()
+
+
+def test_an_array_comes_back_equal_and_read_only(client: StoreClient) -> None:
+    back = client.put(np.arange(1000)).get()
+    assert back.tolist() == list(range(1000))
+    with pytest.raises(ValueError, match="read-only"):
+        back[0] = 1
+    with pytest.raises(ValueError, match="WRITEABLE"):
+        back.flags.writeable = True
+
+
+def test_two_processes_see_the_same_memory(client: StoreClient, other: StoreClient) -> None:
+    with client.allocate(4, "i8") as buffer:
+        view = buffer.array
+        view[:] = 1
+        ref = buffer.seal()
+    theirs = other.get(ref.id)
+    mine = ref.get()
+    # Through a view that was taken before the seal, as the documentation warns: it is the same memory.
+    assert theirs.tolist() == mine.tolist() == [1, 1, 1, 1]
+    assert not view.flags.writeable
+
+
+def test_a_second_get_asks_nobody(client: StoreClient) -> None:
+    ref = client.put(np.zeros(10))
+    ref.get()
+    hits_count = client.stats()["hits_count"]
+    ref.get()
+    assert client.stats()["hits_count"] == hits_count
+
+
+def test_a_view_keeps_its_memory_after_its_ref(client: StoreClient) -> None:
+    ref = client.put({"weights": np.arange(1000.0)})
+    part = ref.get()["weights"][10:20]
+    del ref
+    gc.collect()
+    assert client.stats()["objects_count"] == 1
+    assert client.stats()["pinned_bytes"] > 8000
+    client.put(np.zeros(10_000))
+    assert part.tolist() == list(map(float, range(10, 20)))
+    del part
+    assert client.stats()["objects_count"] == 0
+    assert client.stats()["used_bytes"] == 0
+
+
+@pytest.mark.parametrize(
+    "make_view",
+    [memoryview, lambda a: a.view(np.uint8).reshape(2, -1), lambda a: pa.array(a), lambda a: np.asarray(a).T],
+    ids=["memoryview", "numpy", "arrow", "transposed"],
+)
+def test_any_kind_of_view_keeps_the_memory(client: StoreClient, make_view: object) -> None:
+    view = make_view(client.put(np.arange(16.0)).get())  # type: ignore[operator]
+    gc.collect()
+    assert client.stats()["pinned_bytes"] > 0
+    del view
+    gc.collect()
+    assert client.stats()["used_bytes"] == 0
+
+
+def test_arrow_tables_are_views_of_the_store(client: StoreClient) -> None:
+    before_bytes = pa.total_allocated_bytes()
+    table = client.put(pa.table({"x": np.arange(100_000), "y": np.ones(100_000)})).get()
+    assert table.column("x").to_pylist()[-1] == 99_999
+    assert pa.total_allocated_bytes() - before_bytes < 100_000
+    del table
+    gc.collect()
+    assert client.stats()["used_bytes"] == 0
+
+
+def test_a_promise_is_kept_by_another_process(client: StoreClient, other: StoreClient) -> None:
+    promise = client.declare()
+    with pytest.raises(NotReadyError, match="is not sealed yet"):
+        client.get(promise.id)
+    assert not promise.done()
+    other.put([1, 2, 3], object_id=promise.id)
+    assert promise.get() == [1, 2, 3]
+    assert promise.done()
+
+
+def test_a_failed_promise_raises_the_makers_error(client: StoreClient, other: StoreClient) -> None:
+    promise = client.declare()
+    other.put_error(promise.id, encode_error(KeyError("no such episode")))
+    with pytest.raises(KeyError, match="no such episode"):
+        promise.get()
+    assert isinstance(promise.error(), KeyError)
+
+
+def test_a_promise_is_lost_with_its_declarer(client: StoreClient, other: StoreClient) -> None:
+    promise = client.declare()
+    theirs = other.ref(promise.id)
+    client.close()
+    with pytest.raises(ObjectLostError, match="ended before it was sealed"):
+        theirs.get()
+
+
+def test_a_second_result_for_the_same_object_is_the_first(client: StoreClient, other: StoreClient) -> None:
+    promise = client.declare()
+    other.put("first", object_id=promise.id)
+    assert other.put("second", object_id=promise.id).get() == "first"
+
+
+def test_a_full_store_names_the_holders_and_stays_usable(client: StoreClient) -> None:
+    ref = client.put(np.zeros(40 * MIB, np.uint8))
+    with pytest.raises(
+        ObjectStoreFullError,
+        match=r"no room for 40\.0 MiB: 40\.0 of 64\.0 MiB are used; largest holders: pid \d+ 40\.0 MiB",
+    ):
+        client.put(np.zeros(40 * MIB, np.uint8))
+    assert client.put(b"small").get() == b"small"
+    del ref
+    assert client.put(np.zeros(40 * MIB, np.uint8)).get().nbytes == 40 * MIB
+
+
+def test_a_freed_object_is_not_found(client: StoreClient, other: StoreClient) -> None:
+    ref = client.put("gone")
+    theirs = other.ref(ref.id)
+    client.free(ref)
+    with pytest.raises(ObjectNotFoundError, match="was freed"):
+        theirs.get()
+
+
+def test_a_pinned_object_outlives_its_refs(client: StoreClient) -> None:
+    ref = client.put("kept")
+    object_id = ref.id
+    client.pin(ref)
+    del ref
+    gc.collect()
+    assert client.get(object_id) == "kept"
+    client.free(client.ref(object_id))
+    assert client.stats()["objects_count"] == 0
+
+
+def test_a_buffer_left_unsealed_leaves_nothing(client: StoreClient) -> None:
+    with client.allocate((10, 10), "f4") as buffer:
+        buffer.array[:] = 1
+        assert client.stats()["used_bytes"] > 400
+    assert client.stats()["used_bytes"] == 0
+    with pytest.raises(RuntimeStateError, match="sealed or given back"):
+        buffer.seal()
+
+
+def test_an_allocated_array_of_objects_is_refused_before_anything_changes(client: StoreClient) -> None:
+    with pytest.raises(TypeError, match="dtype object can't be written in place"):
+        client.allocate(3, object)
+    assert client.stats()["used_bytes"] == 0
+
+
+def test_a_value_that_can_not_be_stored_leaves_nothing(client: StoreClient) -> None:
+    with pytest.raises(SerializationError, match=r"value\['bad'\]"):
+        client.put({"good": np.zeros(10), "bad": (i for i in range(3))})
+    assert client.stats()["objects_count"] == 0
+
+
+def test_pickling_a_ref_outside_messages_says_why(client: StoreClient) -> None:
+    ref = client.put(1)
+    with pytest.raises(TypeError, match="a ref travels only in actor messages and in objects of the store"):
+        pickle.dumps(ref)
+    with pytest.raises(SerializationError, match=r"value\[0\] can't be sent: <ObjectRef .*> can't be pickled here"):
+        dumps([ref])
+
+
+def test_a_ref_sent_and_dropped_arrives_alive(client: StoreClient, other: StoreClient) -> None:
+    ref = client.put("alive")
+    data, buffers = dumps({"ref": ref}, Carrier(client))
+    del ref
+    gc.collect()
+    assert client.stats()["objects_count"] == 1
+    arrived = loads(data, buffers, Carrier(other))["ref"]
+    assert arrived.get() == "alive"
+    del arrived
+    gc.collect()
+    assert other.stats()["objects_count"] == 0
+
+
+def test_a_dump_that_fails_begins_no_transit(client: StoreClient) -> None:
+    ref = client.put("kept")
+    carrier = Carrier(client)
+    with pytest.raises(SerializationError):
+        dumps([ref, (i for i in range(3))], carrier)
+    assert carrier.refs == []
+    assert carrier.tokens == []
+    del ref
+    gc.collect()
+    assert client.stats()["objects_count"] == 0
+
+
+def test_a_lost_message_is_settled(client: StoreClient) -> None:
+    carrier = Carrier(client)
+    dumps(client.put("lost on the way"), carrier)
+    client.settle(carrier.tokens)
+    carrier.refs.clear()
+    assert client.stats()["objects_count"] == 0
+
+
+def test_refs_inside_objects_live_as_long_as_the_object(client: StoreClient, other: StoreClient) -> None:
+    outer = client.put({"inner": client.put("treasure")})
+    gc.collect()
+    inner = other.ref(outer.id).get()["inner"]
+    del outer
+    gc.collect()
+    assert inner.get() == "treasure"
+    del inner
+    gc.collect()
+    client.stats()
+    assert other.stats()["objects_count"] == 0
+
+
+def test_the_end_of_a_client_gives_back_what_it_held(client: StoreClient, other: StoreClient) -> None:
+    refs = [client.put(np.zeros(1000)) for _ in range(5)]
+    kept = other.ref(refs[0].id)
+    client.close()
+    assert other.stats()["objects_count"] == 1
+    assert kept.get().tolist() == [0.0] * 1000
+    with pytest.raises(RuntimeStateError, match="is closed"):
+        client.put(1)
+
+
+async def test_waiting_on_the_loop(client: StoreClient, other: StoreClient) -> None:
+    client.attach(asyncio.get_running_loop())
+    promises = [client.declare() for _ in range(3)]
+    told: list[bytes] = []
+    promises[2].add_callback(lambda ref: told.append(ref.id))
+    client.when_ready(promises[2].id, lambda ref: told.append(ref.id))
+    loop = asyncio.get_running_loop()
+    loop.call_soon(lambda: [other.put(i, object_id=p.id) for i, p in enumerate(promises)])
+    assert await asyncio.gather(*promises) == [0, 1, 2]
+    assert told == [promises[2].id] * 2
+    late = client.declare()
+    loop.call_soon(client.fail, late.id, ValueError("cancelled"))
+    with pytest.raises(ValueError, match="cancelled"):
+        await late
+
+
+async def test_a_client_that_closes_fails_those_who_wait(client: StoreClient) -> None:
+    client.attach(asyncio.get_running_loop())
+    promise = client.declare()
+    asyncio.get_running_loop().call_soon(client.close)
+    with pytest.raises(ObjectLostError, match="is closed"):
+        await promise
+
+
+async def test_segments_given_up_are_unmapped_by_those_who_read_them(client: StoreClient, other: StoreClient) -> None:
+    other.attach(asyncio.get_running_loop())
+    theirs = other.get(client.put(np.zeros(50 * MIB, np.uint8)).id)
+    assert other.statistics()["maps_count"] == 1
+    del theirs
+    other.stats()
+    client.close()
+    promise = other.declare()
+    asyncio.get_running_loop().call_soon(other.fail, promise.id, KeyError("events come in order"))
+    with pytest.raises(KeyError):
+        await promise
+    assert other.statistics()["maps_count"] == 0
