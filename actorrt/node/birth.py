@@ -94,6 +94,7 @@ def _settle(config: dict[str, Any]) -> None:
     for number in DEFAULT_SIGNALS:
         signals.signal(number, signals.SIG_DFL)
     signals.signal(signals.SIGINT, signals.SIG_IGN)  # Ctrl-C is the driver's to handle
+    signals.pthread_sigmask(signals.SIG_SETMASK, ())
     set_process_name("actorrt-worker")
     Path("/proc/self/oom_score_adj").write_text(str(WORKER_OOM_SCORE))
     os.environ.update(config.get("env_vars", {}))

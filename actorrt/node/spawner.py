@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -123,7 +124,8 @@ class Spawner:
             RuntimeStateError: the spawner is closed.
         """
         number = next(self._numbers)
-        packet = channel.pack({"kind": "fork", "id": number, "config": config})
+        env_vars = {**_own_thread_settings(), **config.get("env_vars", {})}
+        packet = channel.pack({"kind": "fork", "id": number, "config": {**config, "env_vars": env_vars}})
         async with self._window:
             request = _Request(packet, (stdout_fd, stderr_fd), self._loop.create_future())
             self._submit(number, request)
@@ -281,3 +283,11 @@ class Spawner:
             self._changed.clear()
             await self._changed.wait()
         await self._orphans.end_children()
+
+
+def _own_thread_settings() -> dict[str, str]:
+    """Return what this process's environment says where the zygote's had to say something else.
+
+    Libraries that a worker loads (torch) follow it. OpenBLAS does not: numpy has loaded it in the zygote.
+    """
+    return {name: os.environ[name] for name in zygote.SINGLE_THREADED if name in os.environ}

@@ -40,15 +40,14 @@ PRELOAD: Final = (
     "actorrt.node.worker",
 )
 
-ENVIRONMENT: Final = {
+SINGLE_THREADED: Final = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
-    "MALLOC_ARENA_MAX": "2",
     # Arrow's jemalloc starts a thread when it is loaded, whichever allocator is in use.
     "JE_ARROW_MALLOC_CONF": "background_thread:false",
 }
-"""Defaults of the zygote's environment, which workers inherit; the user's settings go first, but for Arrow's."""
+"""What the zygote's environment must say, or a module of `PRELOAD` starts threads; the defaults of workers too."""
 
 _PID: Final = struct.Struct("=q")
 

@@ -152,11 +152,7 @@ class ZygoteProcess:
 
 def _execute(channel_fd: int, preload: Sequence[str]) -> subprocess.Popen[bytes]:
     arguments = [str(channel_fd), str(os.getpid()), _PACKAGE_ROOT, *preload]
-    environment = {
-        **zygote.ENVIRONMENT,
-        **os.environ,
-        "JE_ARROW_MALLOC_CONF": zygote.ENVIRONMENT["JE_ARROW_MALLOC_CONF"],
-    }
+    environment = {"MALLOC_ARENA_MAX": "2", **os.environ, **zygote.SINGLE_THREADED}
     return subprocess.Popen(
         [sys.executable, "-P", "-c", _BOOT, *arguments],
         pass_fds=(channel_fd,),

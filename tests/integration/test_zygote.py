@@ -83,6 +83,11 @@ def test_worker_is_born_clean_and_configured(scenario):
     }
 
 
+def test_real_zygote_has_one_thread_whatever_the_environment_asks_for(scenario):
+    facts = scenario("everything_preloaded")
+    assert facts == {"missing": ["torch", "gymnasium"], "threads": 1, "omp": "4", "changed": "2"}
+
+
 def test_sigterm_ends_a_worker_as_killed(scenario):
     assert scenario("interrupted") == [None, 15, "killed"]
 

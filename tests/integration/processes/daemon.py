@@ -105,6 +105,17 @@ async def describe(spawner):
     return {"daemon": os.getpid(), "pid": worker.pid, **json.loads(worker.texts()[0])}
 
 
+async def everything_preloaded(spawner):
+    """With the modules of real zygotes, in an environment that asks for threads."""
+    asked = {"OMP_NUM_THREADS": "4", "OPENBLAS_NUM_THREADS": "4"}
+    os.environ.update(asked)
+    preloaded = Spawner(asyncio.get_running_loop())
+    worker = await run(preloaded, "describe_imports", names=[*PRELOAD, "torch", "gymnasium"])
+    changed = await run(preloaded, "describe", env_vars={"OMP_NUM_THREADS": "2"})
+    await preloaded.close()
+    return {**json.loads(worker.texts()[0]), "changed": json.loads(changed.texts()[0])["omp"]}
+
+
 async def interrupted(spawner):
     worker = await Worker(spawner).fork("describe")
     await worker.exit
@@ -313,9 +324,7 @@ async def too_large(spawner):
 
 
 async def latency(spawner):
-    preloaded = Spawner(
-        asyncio.get_running_loop(), preload=[name for name in PRELOAD if not name.startswith("actorrt")]
-    )
+    preloaded = Spawner(asyncio.get_running_loop(), preload=PRELOAD)
     await run(preloaded, "nothing")
     answers_s, mains_s = [], []
     for _ in range(30):

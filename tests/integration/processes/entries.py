@@ -52,6 +52,16 @@ def describe(config):
     print(json.dumps(facts), flush=True)
 
 
+def describe_imports(config):
+    """Print which of the named modules are there, the threads, and what the environment says about threads."""
+    facts = {
+        "missing": [name for name in config["names"] if name not in sys.modules],
+        "threads": len(os.listdir("/proc/self/task")),
+        "omp": os.environ["OMP_NUM_THREADS"],
+    }
+    print(json.dumps(facts), flush=True)
+
+
 def wait_for_ever(config):
     signal.pause()
 
