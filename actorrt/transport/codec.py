@@ -18,7 +18,6 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Final, NoReturn
 
 import msgpack
@@ -40,6 +39,7 @@ SAFE_BYTES: Final = min(MAX_ARRAY_COUNT, 2 * MAX_MAP_COUNT)  # too short to hold
 HEAD_ROOM_BYTES: Final = 1 << 16  # what a head needs beside its one largest envelope
 _MAX_ADDRESS_LENGTH: Final = 4096
 _HEAD_START: Final = struct.Struct(">BBQBH")  # an array of three: a uint64, an array of at most 65,535 items, ...
+_HEAD_MARK: Final = b"\x93\xcf"
 _NO_ATTACHMENTS: Final = b"\x90"
 
 Attachment = tuple[int, int]
@@ -63,7 +63,8 @@ def check_envelope(envelope: Envelope, packed_bytes: int, buffers: Sequence[Buff
     """
     if packed_bytes > MAX_FRAME_BYTES - HEAD_ROOM_BYTES:
         raise SerializationError(
-            f"an envelope of {packed_bytes} bytes is larger than a frame ({MAX_FRAME_BYTES}); send what is large as buffers"
+            f"an envelope of {packed_bytes} bytes is larger than a frame ({MAX_FRAME_BYTES}); "
+            "send what is large as buffers"
         )
     if len(buffers) > MAX_FRAME_BUFFERS_COUNT:
         raise SerializationError(f"{len(buffers)} buffers in one envelope; a frame holds {MAX_FRAME_BUFFERS_COUNT}")
@@ -182,6 +183,11 @@ def pack_hello(hello: Hello) -> bytes:
     )
 
 
+def is_frame(head: Buffer) -> bool:
+    """Whether this looks like the head of a frame, rather than like a notice or like nothing of ours."""
+    return bytes(memoryview(head)[:2]) == _HEAD_MARK
+
+
 def read_hello(part: Buffer) -> Hello:
     """Return the HELLO in `part`, whatever versions it offers.
 
@@ -230,20 +236,17 @@ def agree_on_version(hello: Hello) -> int:
 
 def _unpack(part: Buffer) -> Any:
     try:
-        return _unpackb(part)
+        return msgpack.unpackb(
+            part,
+            strict_map_key=False,  # maps by integer are legitimate; their size is what bounds hash collisions
+            max_array_len=MAX_ARRAY_COUNT,
+            max_map_len=MAX_MAP_COUNT,
+            max_ext_len=0,
+            ext_hook=_refuse_extension,
+        )
     except (ValueError, TypeError, RecursionError, MemoryError) as error:
         raise BadFrameError(f"not readable as msgpack: {error}") from error
 
 
 def _refuse_extension(code: int, _: bytes) -> NoReturn:
     raise ValueError(f"extension type {code} has no meaning here")
-
-
-_unpackb = partial(
-    msgpack.unpackb,
-    strict_map_key=False,  # maps by integer are legitimate; their size is what bounds hash collisions
-    max_array_len=MAX_ARRAY_COUNT,
-    max_map_len=MAX_MAP_COUNT,
-    max_ext_len=0,
-    ext_hook=_refuse_extension,
-)

@@ -115,14 +115,19 @@ class Endpoint(ABC):
         self._tell_failed(peer, error)
 
     def _unreachable(self, link: QueuedLink) -> None:
-        self._close_links(link.peer)
-        self._tell_failed(
-            link.peer,
-            PeerUnreachableError(
-                f"nobody answers at {link.address} (peer {short(link.peer)}) within {self._connect_timeout_s} s; "
-                "check that the process there is alive and that its address is the current one"
-            ),
+        """Close the links to the peer, and say so; another `link` to it may try again."""
+        error = PeerUnreachableError(
+            f"nobody answers at {link.address} (peer {short(link.peer)}) within {self._connect_timeout_s} s; "
+            "check that the process there is alive and that its address is the current one"
         )
+        if link.frames_out:
+            error = PeerUnreachableError(
+                f"the connection to {link.address} (peer {short(link.peer)}) broke, and what was on its way is lost; "
+                "check that the process there is alive",
+                executed="maybe",
+            )
+        self._close_links(link.peer)
+        self._tell_failed(link.peer, error)
 
     def _tell_failed(self, peer: PeerId, error: ActorRtError) -> None:
         assert self._receiver is not None
@@ -137,11 +142,9 @@ class Endpoint(ABC):
         """Wait until no link holds anything back; return whether that came about in time."""
         try:
             async with asyncio.timeout(timeout_s):
-                for link in list(self._links.values()):
-                    await link.flush()
+                return all([await link.flush() for link in list(self._links.values())])
         except TimeoutError:
             return False
-        return True
 
     async def close(self) -> None:
         """Flush for `FLUSH_TIMEOUT_S` at the most, then give everything back. Idempotent; callers wait together."""

@@ -16,7 +16,15 @@ from typing import Any, Final
 from actorrt.config import REMEMBERED_DROPS_COUNT
 from actorrt.errors import ActorRtError, WireVersionError
 from actorrt.ids import ID_BYTES, PeerId, short
-from actorrt.transport.codec import BadFrameError, Hello, agree_on_version, read_head, read_hello, split_buffers
+from actorrt.transport.codec import (
+    BadFrameError,
+    Hello,
+    agree_on_version,
+    is_frame,
+    read_head,
+    read_hello,
+    split_buffers,
+)
 from actorrt.transport.protocol import Buffer, Lane, Receiver, TransportStatistics
 
 _NUMBER_BYTES: Final = 4
@@ -133,7 +141,10 @@ class Inbound:
             return
         peer = PeerId(source_id[:ID_BYTES])
         line = source_id[:-_NUMBER_BYTES]
-        if peer in self._dropped or source_id < self._current.get(line, b""):
+        is_late = peer in self._dropped or source_id < self._current.get(line, b"")
+        # A frame without a HELLO before it was meant for who had this address before us: the link's connection
+        # broke, and came back to us. Its sender has done no wrong, and learns of it by the break.
+        if is_late or is_frame(head):
             self._statistics.ignored_frames += 1
             return
         try:
@@ -171,7 +182,7 @@ class Inbound:
                 return  # dropped by the receiver itself, a few envelopes ago
             try:
                 received(peer, envelope, ())
-            except Exception as error:  # noqa: BLE001 - a message ends here; those behind it are not to blame
+            except Exception as error:  # a message ends here; those behind it are not to blame
                 self._failed_to_receive(error)
 
     def _deliver_attached(
@@ -182,7 +193,7 @@ class Inbound:
                 return
             try:
                 self._receiver.received(source.peer, envelope, attached.get(index, ()))
-            except Exception as error:  # noqa: BLE001 - a message ends here; those behind it are not to blame
+            except Exception as error:  # a message ends here; those behind it are not to blame
                 self._failed_to_receive(error)
 
     def _failed_to_receive(self, error: Exception) -> None:

@@ -17,11 +17,11 @@ from actorrt.transport.queued_link import QueuedLink
 
 
 class MemoryNetwork:
-    """Who is bound to which address, and who waits for somebody to be."""
+    """Who is bound to which address, and which links lead there."""
 
     def __init__(self) -> None:
         self._bound: dict[str, Inbound] = {}
-        self._waiting: dict[str, set[_MemoryLink]] = {}
+        self._links: dict[str, set[_MemoryLink]] = {}
 
     def bind(self, address: str, inbound: Inbound) -> None:
         """Deliver what is sent to `address`.
@@ -32,27 +32,29 @@ class MemoryNetwork:
         if address in self._bound:
             raise OSError(f"{address} is in use")
         self._bound[address] = inbound
-        for link in list(self._waiting.get(address, ())):
-            link.may_transmit()
+        for link in list(self._links.get(address, ())):
+            link.bound()
 
     def unbind(self, address: str) -> None:
-        """Deliver no more to `address`."""
-        self._bound.pop(address, None)
+        """Deliver no more to `address`; the links to it are broken."""
+        del self._bound[address]
+        for link in list(self._links.get(address, ())):
+            link.unbound()
 
     def at(self, address: str) -> Inbound | None:
         """Return who is bound to the address."""
         return self._bound.get(address)
 
-    def wait(self, link: _MemoryLink) -> None:
-        """Wake the link when somebody binds to its address."""
-        self._waiting.setdefault(link.address, set()).add(link)
+    def add(self, link: _MemoryLink) -> None:
+        """Tell the link who comes to its address, and goes."""
+        self._links.setdefault(link.address, set()).add(link)
 
-    def stop_waiting(self, link: _MemoryLink) -> None:
+    def remove(self, link: _MemoryLink) -> None:
         """Forget the link."""
-        links = self._waiting[link.address]
+        links = self._links[link.address]
         links.discard(link)
         if not links:
-            del self._waiting[link.address]
+            del self._links[link.address]
 
 
 class _MemoryLink(QueuedLink):
@@ -62,6 +64,7 @@ class _MemoryLink(QueuedLink):
         super().__init__(*args, **options)
         self._network = network
         self._source_id = source_id
+        network.add(self)
 
     def _transmit(self, parts: Sequence[Buffer]) -> bool:
         inbound = self._network.at(self.address)
@@ -75,18 +78,22 @@ class _MemoryLink(QueuedLink):
         if self._network.at(self.address) is inbound:  # else it is gone, and what was on its way with it
             inbound.message(self._source_id, head, buffers)
 
-    def _watch(self) -> None:
-        self._network.wait(self)
+    def bound(self) -> None:
+        """Somebody is at the address now."""
+        self._loop.call_soon(self._connection_came_back if self._is_broken else self._unblocked)
 
-    def may_transmit(self) -> None:
-        """Somebody is bound to the address now."""
-        self._loop.call_soon(self._unblocked)
+    def unbound(self) -> None:
+        """Nobody is at the address any more."""
+        self._loop.call_soon(self._connection_broke)
+
+    def _watch(self) -> None:
+        pass  # the network calls `bound`
 
     def _unwatch(self) -> None:
-        self._network.stop_waiting(self)
+        pass
 
     def _disconnect(self, linger_s: float) -> None:
-        pass
+        self._network.remove(self)
 
 
 class MemoryTransport(Endpoint):

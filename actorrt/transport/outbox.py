@@ -37,7 +37,6 @@ class Outbox:
     """
 
     __slots__ = (
-        "frames",
         "_attachments",
         "_buffers",
         "_envelopes",
@@ -45,6 +44,7 @@ class Outbox:
         "_open_bytes",
         "_sealed_bytes",
         "_sequence",
+        "frames",
     )
 
     def __init__(self, limit_bytes: int) -> None:

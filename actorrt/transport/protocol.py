@@ -67,7 +67,8 @@ class TransportStatistics:
         envelopes_in, frames_in, bytes_in: delivered to the receiver.
         envelopes_out, frames_out, bytes_out: handed to the connection, HELLOs included.
         discarded_envelopes: queued when their link was closed, hence never sent.
-        ignored_frames: arrived from a peer that had been dropped, or on a link that a later one replaced.
+        ignored_frames: arrived from a peer that had been dropped, on a link that a later one replaced, or without a
+            HELLO before them.
         bad_frames: could not be decoded, or broke the protocol.
         lost_frames: missing in front of one that arrived.
         repeated_frames: arrived again, and were ignored.

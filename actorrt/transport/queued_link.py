@@ -1,7 +1,12 @@
 """A link with a queue: what the links of all transports have in common.
 
-    waiting ── connection takes a frame ──▶ flowing ──▶ closed
-       └────── connect timeout ──▶ failed (the endpoint closes it and tells the receiver)
+    connecting ── takes a frame ──▶ connected ── connection breaks ──▶ broken
+         │                                                               │
+         └──── connect timeout ────▶ unreachable ◀── connect timeout, or the connection comes back
+
+An unreachable link is closed by the endpoint, which tells the receiver. A connection that breaks has lost what was
+on its way, nobody knows how much; so a link does not go on over another one, which would hide the gap. It has the
+time of a connect timeout until then, since a death is better told, with its reason, by those who watch processes.
 
 Once a tick, at its end, what was sent is made into frames and offered to the connection. When that takes no more,
 the link is *blocked*: it asks to be woken and keeps what it has. How bytes move is the business of subclasses.
@@ -28,7 +33,7 @@ class QueuedLink(ABC):
         hello: the packed HELLO, which leaves first.
         queue_bytes: bound of what may wait here.
         connect_timeout_s: how long the connection may take until it takes the first frame.
-        on_unreachable: called with this link when that time has passed.
+        on_unreachable: called with this link when that time has passed, or its connection came back after a break.
     """
 
     def __init__(
@@ -49,8 +54,10 @@ class QueuedLink(ABC):
         self._outbox = Outbox(queue_bytes)
         self._outbox.add_notice(hello)
         self._on_unreachable = on_unreachable
-        self._timeout = self._loop.call_later(connect_timeout_s, self._connect_timed_out)
+        self._connect_timeout_s = connect_timeout_s
+        self._timeout = self._loop.call_later(connect_timeout_s, on_unreachable, self)
         self._is_connected = False
+        self._is_broken = False
         self._is_closed = False
         self._is_blocked = False
         self._is_flush_due = True  # also while blocked: then a wake-up does it, not the end of the tick
@@ -64,8 +71,9 @@ class QueuedLink(ABC):
         return self._outbox.queued_bytes
 
     @property
-    def is_closed(self) -> bool:
-        return self._is_closed
+    def is_connected(self) -> bool:
+        """Whether the peer has been reached, and the connection holds."""
+        return self._is_connected and not self._is_broken
 
     def send(self, envelope: Envelope, buffers: Sequence[Buffer] = ()) -> None:
         """Queue an envelope for the end of this tick; see `protocol.Link.send`."""
@@ -83,7 +91,7 @@ class QueuedLink(ABC):
             self._loop.call_soon(self._flush)
 
     def _flush(self) -> None:
-        if self._is_closed:
+        if self._is_closed or self._is_broken:
             return
         outbox = self._outbox
         outbox.seal()
@@ -116,22 +124,37 @@ class QueuedLink(ABC):
             self._unwatch()
             self._flush()
 
-    async def flush(self) -> None:
-        """Wait until nothing is queued, or the link is closed."""
-        if self._is_flush_due and not self._is_closed:
+    def _connection_broke(self) -> None:
+        """To be called by subclasses when a connection that had come about is gone."""
+        if self._is_closed or self._is_broken:
+            return
+        self._is_broken = True
+        self._is_flush_due = True  # what is sent from now on only waits
+        if self._is_blocked:
+            self._is_blocked = False
+            self._unwatch()
+        self._timeout.cancel()
+        self._timeout = self._loop.call_later(self._connect_timeout_s, self._on_unreachable, self)
+        self._wake_flushers()
+
+    def _connection_came_back(self) -> None:
+        """To be called by subclasses when there is a connection after one broke."""
+        if not self._is_closed and self._is_broken:
+            self._on_unreachable(self)
+
+    async def flush(self) -> bool:
+        """Wait until nothing is queued, the link breaks, or is closed; return whether nothing is queued."""
+        if self._is_flush_due and not self._is_closed and not self._is_broken:
             future = self._loop.create_future()
             self._flushed.append(future)
             await future
+        return not self._outbox.queued_bytes
 
     def _wake_flushers(self) -> None:
         while self._flushed:
             future = self._flushed.pop()
             if not future.done():
                 future.set_result(None)
-
-    def _connect_timed_out(self) -> None:
-        if not self._is_connected:
-            self._on_unreachable(self)
 
     def close(self, linger_s: float = 0.0) -> None:
         """Discard what is queued, count it, and give the connection back. Idempotent.
@@ -144,6 +167,7 @@ class QueuedLink(ABC):
         self._is_closed = True
         self._timeout.cancel()
         if self._is_blocked:
+            self._is_blocked = False
             self._unwatch()
         self.discarded_envelopes = self._outbox.clear()
         self._wake_flushers()
@@ -151,7 +175,7 @@ class QueuedLink(ABC):
 
     def statistics(self) -> LinkStatistics:
         return LinkStatistics(
-            self.envelopes_out, self.frames_out, self.bytes_out, self._outbox.queued_bytes, self._is_connected
+            self.envelopes_out, self.frames_out, self.bytes_out, self._outbox.queued_bytes, self.is_connected
         )
 
     @abstractmethod

@@ -1,9 +1,8 @@
 """The transport between processes, on ZeroMQ: `ipc://` inside a machine, `tcp://` between machines.
 
-One inbound ROUTER that only receives, one outbound DEALER for each link. Sockets are driven by their descriptors
-on the loop that `start` ran on; `zmq.asyncio` costs twice as much a round trip. A descriptor is edge-triggered: it
-speaks once, and `EVENTS` must be read, or the socket used until it has no more, before it speaks again
-(zmq_getsockopt(3), ZMQ_FD).
+One inbound ROUTER that only receives; an outbound DEALER for each link, in `zeromq_link`. Sockets are driven by
+their descriptors on the loop that `start` ran on; `zmq.asyncio` costs twice as much a round trip. A descriptor is
+edge-triggered: after it has spoken, the socket must be used until it has no more (zmq_getsockopt(3), ZMQ_FD).
 
 ZeroMQ is trusted with little: its queues count messages, so the bounds are ours; a connection that breaks loses
 its tail, so frames are numbered.
@@ -12,8 +11,10 @@ its tail, so frames are numbered.
 from __future__ import annotations
 
 import asyncio
+import errno
+import ipaddress
+import socket
 import threading
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -22,70 +23,17 @@ import zmq
 from actorrt.config import (
     MAX_FRAME_BYTES,
     RECEIVE_BUDGET_FRAMES,
-    RECONNECT_MAX_S,
-    RECONNECT_MIN_S,
     SOCKET_QUEUE_FRAMES,
-    ZERO_COPY_BYTES,
 )
 from actorrt.ids import PeerId
 from actorrt.transport.endpoint import Endpoint
 from actorrt.transport.inbound import routing_id
 from actorrt.transport.protocol import Buffer, Lane
 from actorrt.transport.queued_link import QueuedLink
+from actorrt.transport.zeromq_link import ZmqContext, ZmqLink, open_dealer
 
 _NOBLOCK: Final = int(zmq.NOBLOCK)
-_SNDMORE_NOBLOCK: Final = int(zmq.SNDMORE | zmq.NOBLOCK)
-_POLLOUT: Final = int(zmq.POLLOUT)
-_HANDSHAKE_BYTES: Final = 4096  # the limit holds for the commands of the handshake too
 _IPC_PATH_MAX_BYTES: Final = 107  # sockaddr_un, less its final zero
-
-
-class _ZmqLink(QueuedLink):
-    """A link on a DEALER that only sends."""
-
-    def __init__(self, socket: zmq.Socket[bytes], *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self._socket = socket
-        self._fd = socket.FD
-        socket.connect(self.address)
-
-    def _transmit(self, parts: Sequence[Buffer]) -> bool:
-        if len(parts) > 1:
-            return self._transmit_parts(parts)
-        try:
-            self._socket.send(parts[0], _NOBLOCK)
-        except zmq.Again:
-            return False
-        return True
-
-    def _transmit_parts(self, parts: Sequence[Buffer]) -> bool:
-        last = len(parts) - 1
-        is_taken = True
-        for index, part in enumerate(parts):
-            is_copied = memoryview(part).nbytes < ZERO_COPY_BYTES
-            try:
-                self._socket.send(part, _NOBLOCK if index == last else _SNDMORE_NOBLOCK, copy=is_copied)
-            except zmq.Again:
-                if index in (0, last):
-                    return False
-                # The connection broke inside this message. ZeroMQ has taken back what it had of it, and
-                # swallows the rest up to the last part; the frame then goes again as a whole.
-                is_taken = False
-        return is_taken
-
-    def _watch(self) -> None:
-        self._loop.add_reader(self._fd, self._check_events)
-        self._loop.call_soon(self._check_events)  # it may have become writable since, and have said so already
-
-    def _check_events(self) -> None:
-        if self._is_blocked and int(self._socket.getsockopt(zmq.EVENTS)) & _POLLOUT:
-            self._unblocked()
-
-    def _unwatch(self) -> None:
-        self._loop.remove_reader(self._fd)
-
-    def _disconnect(self, linger_s: float) -> None:
-        self._socket.close(linger=round(linger_s * 1000))
 
 
 class ZmqTransport(Endpoint):
@@ -101,9 +49,7 @@ class ZmqTransport(Endpoint):
 
     schemes: ClassVar[tuple[str, ...]] = ("ipc://", "tcp://")
 
-    def __init__(
-        self, peer: PeerId, address: str, *, context: zmq.Context[zmq.Socket[bytes]] | None = None, **options: Any
-    ) -> None:
+    def __init__(self, peer: PeerId, address: str, *, context: ZmqContext | None = None, **options: Any) -> None:
         super().__init__(peer, address, **options)
         self._is_own_context = context is None
         self._context = context
@@ -117,6 +63,7 @@ class ZmqTransport(Endpoint):
             )
 
     def _bind(self) -> None:
+        _refuse_taken_path(self.address)
         if self._context is None:
             self._context = zmq.Context(io_threads=1)
         router = self._context.socket(zmq.ROUTER)
@@ -127,10 +74,12 @@ class ZmqTransport(Endpoint):
             router.bind(self.address)
         except zmq.ZMQError as error:
             router.close()
+            if self._is_own_context:
+                self._context.term()  # nothing lingers: no link was opened
             raise OSError(error.errno, f"can't bind to {self.address}: {error}") from error
         self.address = router.getsockopt_string(zmq.LAST_ENDPOINT)
         self._router = router
-        self._router_fd = router.FD
+        self._router_fd = int(router.getsockopt(zmq.FD))
         self._is_drain_due = False
         self._loop.add_reader(self._router_fd, self._drain)
         self._drain_later()
@@ -157,8 +106,6 @@ class ZmqTransport(Endpoint):
                 return
             head = receive(_NOBLOCK, False)
             message(source_id, head.buffer, self._receive_buffers() if head.more else ())
-            if self._closing is not None and self._router.closed:
-                return
         self._drain_later()
 
     def _receive_buffers(self) -> list[Buffer]:
@@ -172,17 +119,8 @@ class ZmqTransport(Endpoint):
 
     def _connect(self, peer: PeerId, address: str, lane: Lane, hello: bytes, number: int) -> QueuedLink:
         assert self._context is not None
-        socket = self._context.socket(zmq.DEALER)
-        socket.setsockopt(zmq.ROUTING_ID, routing_id(self.peer, lane, number))
-        socket.setsockopt(zmq.LINGER, 0)
-        socket.setsockopt(zmq.IMMEDIATE, 1)
-        socket.setsockopt(zmq.SNDHWM, SOCKET_QUEUE_FRAMES)
-        socket.setsockopt(zmq.RCVHWM, 1)  # nothing comes back on a link
-        socket.setsockopt(zmq.MAXMSGSIZE, _HANDSHAKE_BYTES)
-        socket.setsockopt(zmq.RECONNECT_IVL, round(RECONNECT_MIN_S * 1000))
-        socket.setsockopt(zmq.RECONNECT_IVL_MAX, round(RECONNECT_MAX_S * 1000))
-        return _ZmqLink(
-            socket,
+        return ZmqLink(
+            open_dealer(self._context, routing_id(self.peer, lane, number)),
             peer,
             address,
             lane,
@@ -208,6 +146,27 @@ class ZmqTransport(Endpoint):
         await ended.wait()
         thread.join()
 
-    def _terminate(self, context: zmq.Context[zmq.Socket[bytes]], ended: asyncio.Event) -> None:
+    def _terminate(self, context: ZmqContext, ended: asyncio.Event) -> None:
         context.term()
         self._loop.call_soon_threadsafe(ended.set)
+
+
+def _is_loopback(address: str) -> bool:
+    host = address.removeprefix("tcp://").rpartition(":")[0].strip("[]")
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _refuse_taken_path(address: str) -> None:
+    """Raise where somebody listens at an `ipc` address; libzmq would take it from them without a word."""
+    path = address.removeprefix("ipc://")
+    if path == address:
+        return
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(path)
+        except (FileNotFoundError, ConnectionRefusedError):
+            return
+    raise OSError(errno.EADDRINUSE, f"can't bind to {address}: another process listens there")
