@@ -128,6 +128,14 @@ class System:
 
     # Threads
 
+    def enter(self) -> None:
+        """The loop runs in this thread from now on; `leave` says when it does not."""
+        self.thread = get_ident()
+
+    def leave(self) -> None:
+        """The loop does not run: whoever calls hands over until it does."""
+        self.thread = None
+
     def on_loop(self, callback: Callable[[], Any]) -> None:
         """Run `callback` on the loop: at once if this is its thread, else handed over in order.
 

@@ -137,7 +137,8 @@ class NodeCore:
         return {"version": __version__, "cpus": self.resources.cpu_count, "gpus": self.resources.gpu_count}
 
     def peer_gone(self, peer: PeerId) -> None:
-        """A process's connection to the store ended; if it was a driver's, so did its job."""
+        """A process's connection to the store ended, so the process has; if it was a driver, so has its job."""
+        self._lose(peer)
         for job in list(self._jobs.values()):
             if job.driver.peer == peer:
                 logger.info("the driver of job %s is gone", short(job.job_id))
@@ -159,7 +160,6 @@ class NodeCore:
         if not stays:
             self._jobs.pop(job_id, None)
             logger.info("job %s ended", short(job_id))
-        self._lose(job.driver.peer)
 
     def _lose(self, peer: PeerId) -> None:
         self.transport.drop(peer)

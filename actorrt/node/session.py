@@ -71,10 +71,18 @@ class CallingLoop:
     def _pump(self, completion: Completion[Any], timeout_s: float | None) -> None:
         if self._loop.is_running():
             refuse_to_block(completion, timeout_s)
-        self._loop.run_until_complete(_finished(completion, timeout_s))
+        self.run(_finished(completion, timeout_s))
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        return self._loop.run_until_complete(coroutine)
+        system = current.process_system()
+        if system is not None:
+            system.enter()
+        try:
+            return self._loop.run_until_complete(coroutine)
+        finally:
+            system = current.process_system()
+            if system is not None:
+                system.leave()
 
     def close(self) -> None:
         set_blocking_rule(None)
