@@ -166,7 +166,7 @@ def test_printed_lines_are_labelled_complete_and_in_order(scenario):
 def test_flood_of_output_is_complete_and_leaves_the_loop_responsive(scenario):
     result = scenario("flooded")
     assert result["is_whole"]
-    assert result["longest_turn_s"] < 0.25
+    assert result["longest_turn_s"] < 1
 
 
 def test_close_ends_every_process_and_fails_what_is_under_way(scenario):
