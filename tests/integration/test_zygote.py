@@ -190,7 +190,7 @@ def test_configuration_that_is_too_large_is_refused(scenario):
     assert message.endswith("more than 131072: shorten env_vars or sys.path")
 
 
-def test_worker_runs_within_fifteen_milliseconds_of_the_request(scenario):
+def test_median_fork_is_answered_in_30_ms_and_runs_in_50_ms(scenario):
     figures = scenario("latency")
-    assert figures["answer_s"][15] < 0.03  # the target is 10 ms; machines that run tests are busy
+    assert figures["answer_s"][15] < 0.03  # targets are 10 and 15 ms; machines that run tests are busy
     assert figures["main_s"][15] < 0.05
