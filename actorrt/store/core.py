@@ -380,6 +380,7 @@ class StoreCore:
 
     def stats(self) -> dict[str, int]:
         """Return the store's counts."""
+        self._carry_out()
         entries = list(self._table.entries())
         pinned = [entry.place.length_bytes for entry in entries if entry.pins and entry.place is not None]
         return {

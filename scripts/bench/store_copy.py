@@ -1,0 +1,102 @@
+#!/usr/bin/env python3
+"""Prints what a put and a get cost next to a memcpy: `python scripts/bench/store_copy.py [--mib 10 100 400]`.
+
+The store runs in a process of its own, as on a node. `put, dropped` puts again and again and drops each ref, so that
+warm memory is used again; `put, held` keeps the first object while the second is put. memcpy is numpy's, into pages
+that were written before.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import multiprocessing
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import numpy as np
+
+from actorrt.clock import MonotonicClock
+from actorrt.config import GIB, MIB
+from actorrt.ids import IdSource
+from actorrt.store.client import StoreClient
+from actorrt.store.server import StoreServer
+
+REPEATS_COUNT = 9
+
+
+def serve(path: str, pipe: Connection) -> None:
+    """Run a store until the other end of the pipe closes."""
+
+    async def main() -> None:
+        server = StoreServer(path, 4 * GIB, MonotonicClock())
+        await server.start()
+        pipe.send("ready")
+        await asyncio.get_running_loop().run_in_executor(None, pipe.poll, None)
+        await server.close()
+
+    asyncio.run(main())
+
+
+def times_s(action: Callable[[], object], repeats_count: int = REPEATS_COUNT) -> list[float]:
+    """Return how long each repetition took, in order."""
+    taken = []
+    for _ in range(repeats_count):
+        start = time.perf_counter()
+        action()
+        taken.append(time.perf_counter() - start)
+    return taken
+
+
+def rate(size_bytes: int, seconds: float) -> str:
+    return f"{size_bytes / seconds / GIB:6.2f} GiB/s"
+
+
+def measure(client: StoreClient, mib: int) -> None:
+    """Print one row for a size."""
+    size_bytes = mib * MIB
+    source = np.ones(size_bytes, np.uint8)
+    target = np.ones(size_bytes, np.uint8)
+    memcpy_s = statistics.median(times_s(lambda: np.copyto(target, source)))
+    puts_s = times_s(lambda: client.put(source))
+    first, second = (times_s(lambda: refs.append(client.put(source)), 1)[0] for refs in ([], []))
+    held = [client.put(source)]
+    held_s = times_s(lambda: held.append(client.put(source)), 1)[0]
+    del first, second
+    get_first_s = statistics.median(times_s(held[0].get, 1))
+    get_again_s = statistics.median(times_s(held[0].get, 100))
+    warm_s = statistics.median(puts_s[1:])
+    print(
+        f"{mib:5d} MiB  memcpy {rate(size_bytes, memcpy_s)}  put first {rate(size_bytes, puts_s[0])}"
+        f"  put, dropped {rate(size_bytes, warm_s)} ({memcpy_s / warm_s:.2f} x)"
+        f"  put, held {rate(size_bytes, held_s)} ({memcpy_s / held_s:.2f} x)"
+        f"  get first {get_first_s * 1e6:5.0f} us  again {get_again_s * 1e6:4.1f} us"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--mib", type=int, nargs="+", default=[1, 10, 100, 400])
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as directory:
+        path = str(Path(directory) / "store")
+        ours, theirs = multiprocessing.Pipe()
+        server = multiprocessing.get_context("spawn").Process(target=serve, args=(path, theirs))
+        server.start()
+        ours.recv()
+        client = StoreClient.connect(path, IdSource().peer())
+        for mib in options.mib:
+            measure(client, mib)
+        small_s = statistics.median(times_s(lambda: client.put(1).get(), 2000))
+        print(f"put and get of a small value: {small_s * 1e6:.0f} us, {1 / small_s:,.0f} a second")
+        client.close()
+        ours.send("end")
+        server.join()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,139 @@
+"""What processes that are killed leave to the store: nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from actorrt.config import MIB
+from actorrt.errors import ObjectLostError
+from actorrt.store.client import StoreClient
+from tests.integration.store_serving import Serving, hear, serving, tell
+
+
+@pytest.fixture
+def store() -> Iterator[Serving]:
+    with serving() as state:
+        yield state
+
+
+@pytest.fixture
+def client(store: Serving) -> Iterator[StoreClient]:
+    client = store.connect()
+    yield client
+    client.close()
+
+
+def test_a_process_killed_with_pins_and_an_unsealed_buffer_gives_everything_back(store: Serving) -> None:
+    with store.process(
+        """
+        refs = [client.put(np.ones(1 << 20)) for _ in range(5)]
+        views = [ref.get() for ref in refs]
+        buffer = client.allocate(1 << 20, "f8")
+        buffer.array[:1000] = 7
+        say("holding")
+        hear()
+        """
+    ) as process:
+        assert hear(process) == "holding"
+        counts = store.stats()
+        assert counts["objects_count"] == 6
+        assert counts["used_bytes"] > 48 * MIB
+        process.send_signal(signal.SIGKILL)
+        store.wait_closed(process.pid)
+    counts = store.stats()
+    assert [counts[name] for name in ("objects_count", "used_bytes", "pinned_bytes")] == [0, 0, 0]
+
+
+def test_waiters_learn_that_the_declarer_was_killed(store: Serving, client: StoreClient) -> None:
+    with store.process("ref = client.declare(); say(ref.id.hex()); hear()") as declarer:
+        promise = client.ref(type(client.put(0).id)(bytes.fromhex(hear(declarer))))
+        assert not promise.done()
+        declarer.send_signal(signal.SIGKILL)
+        with pytest.raises(ObjectLostError, match="the process that was to provide it ended before it was sealed"):
+            promise.get(timeout_s=10)
+
+
+async def test_waiters_on_a_loop_learn_that_the_declarer_was_killed(store: Serving, client: StoreClient) -> None:
+    client.attach(asyncio.get_running_loop())
+    with store.process("ref = client.declare(); say(ref.id.hex()); hear()") as declarer:
+        object_id = await asyncio.get_running_loop().run_in_executor(None, hear, declarer)
+        promise = client.ref(type(client.put(0).id)(bytes.fromhex(object_id)))
+        asyncio.get_running_loop().call_soon(declarer.send_signal, signal.SIGKILL)
+        with pytest.raises(ObjectLostError):
+            async with asyncio.timeout(10):
+                await promise
+
+
+def test_a_maker_killed_in_the_middle_leaves_the_promise_to_another(store: Serving, client: StoreClient) -> None:
+    promise = client.declare()
+    with store.process(
+        """
+        target = client.create(hear_id(), 1 << 20, None, is_promised=True)
+        target[:100] = b"half" * 25
+        say("writing")
+        hear()
+        """
+    ) as maker:
+        tell(maker, promise.id.hex())
+        assert hear(maker) == "writing"
+        maker.send_signal(signal.SIGKILL)
+        store.wait_closed(maker.pid)
+    assert not promise.done()
+    client.put("whole", object_id=promise.id)
+    assert promise.get(timeout_s=10) == "whole"
+
+
+def test_killing_processes_at_any_moment_of_a_put_leaks_nothing(store: Serving, client: StoreClient) -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(6):
+        with store.process(
+            """
+            say("putting")
+            refs = []
+            while True:
+                refs.append(client.put(np.ones(200_000, np.uint8)))
+                refs[-1].get()
+                del refs[:-20]
+            """
+        ) as process:
+            assert hear(process) == "putting"
+            for _ in range(rng.integers(1, 30)):
+                client.stats()
+            process.send_signal(signal.SIGKILL)
+            store.wait_closed(process.pid)
+    counts = store.stats()
+    assert counts["objects_count"] == counts["used_bytes"] == counts["pinned_bytes"] == 0
+    assert counts["segments_count"] <= 1
+
+
+async def test_the_end_of_the_store_fails_waiters_at_once_and_leaves_views_readable() -> None:
+    with serving() as store:
+        client = store.connect()
+        client.attach(asyncio.get_running_loop())
+        ref = client.put(np.arange(1000))
+        view = ref.get()
+        unseen = client.put("never read")
+        promise = client.declare()
+        waiting = asyncio.ensure_future(_result(promise))
+        await asyncio.sleep(0)
+        closing = asyncio.run_coroutine_threadsafe(store.server.close(), store.loop)
+        with pytest.raises(ObjectLostError):
+            async with asyncio.timeout(5):
+                await waiting
+        closing.result(10)
+        assert view.tolist() == list(range(1000))
+        assert ref.get().tolist() == list(range(1000))
+        with pytest.raises(ObjectLostError, match="the node.s object store"):
+            unseen.get()
+        with pytest.raises(ObjectLostError, match="the node.s object store"):
+            client.put(1)
+        client.close()
+
+
+async def _result(promise: object) -> object:
+    return await promise  # type: ignore[misc]

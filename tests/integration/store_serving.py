@@ -1,0 +1,131 @@
+"""A real store daemon's server in a thread, and processes that use it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import tempfile
+import textwrap
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import uvloop
+
+from actorrt.clock import MonotonicClock
+from actorrt.config import MIB
+from actorrt.ids import IdSource, PeerId
+from actorrt.store.client import StoreClient
+from actorrt.store.server import StoreServer
+
+IDS = IdSource()
+
+# libuv opens a pipe for signals with the first loop of a process, and keeps it: it is no test's to close.
+uvloop.new_event_loop().close()
+
+_PRELUDE = """
+import sys
+import numpy as np
+from actorrt.ids import IdSource, ObjectId
+from actorrt.store.client import StoreClient
+client = StoreClient.connect(sys.argv[1], IdSource().peer())
+def say(what): print(what, flush=True)
+def hear(): return sys.stdin.readline().strip()
+def hear_id(): return ObjectId(bytes.fromhex(hear()))
+"""
+
+
+@dataclass
+class Serving:
+    """A server that runs, and what it told its owner."""
+
+    path: str
+    server: StoreServer
+    loop: asyncio.AbstractEventLoop
+    closed: threading.Condition = field(default_factory=threading.Condition)
+    opened_pids: list[int] = field(default_factory=list)
+    closed_pids: list[int] = field(default_factory=list)
+
+    def connect(self) -> StoreClient:
+        return StoreClient.connect(self.path, IDS.peer())
+
+    def on_close(self, _: PeerId, pid: int) -> None:
+        with self.closed:
+            self.closed_pids.append(pid)
+            self.closed.notify_all()
+
+    def wait_closed(self, pid: int) -> None:
+        """Wait until the server has seen the end of a process and given back what it held."""
+        with self.closed:
+            assert self.closed.wait_for(lambda: pid in self.closed_pids, timeout=10)
+
+    def stats(self) -> dict[str, int]:
+        """Return the server's counts, once it has done what it had begun."""
+
+        async def ask() -> dict[str, int]:
+            await asyncio.sleep(0)  # a sweep is a callback away
+            return self.server.stats()
+
+        return asyncio.run_coroutine_threadsafe(ask(), self.loop).result(10)
+
+    @contextmanager
+    def process(self, code: str) -> Iterator[subprocess.Popen[str]]:
+        """Run code in a process of its own that has a client; it must end by itself or be killed."""
+        process = subprocess.Popen(
+            [sys.executable, "-c", _PRELUDE + textwrap.dedent(code), self.path],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.communicate()
+
+
+def hear(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+def tell(process: subprocess.Popen[str], what: str) -> None:
+    assert process.stdin is not None
+    process.stdin.write(what + "\n")
+    process.stdin.flush()
+
+
+@contextmanager
+def serving(
+    capacity_bytes: int = 256 * MIB, new_loop: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+) -> Iterator[Serving]:
+    """Serve a store from a thread until the block ends."""
+    with tempfile.TemporaryDirectory(dir=os.environ["ACTORRT_RUNTIME_DIR"]) as directory:
+        path = str(Path(directory) / "store")
+        loop = new_loop()
+        state = Serving(path, None, loop)  # type: ignore[arg-type]
+        state.server = StoreServer(
+            path,
+            capacity_bytes,
+            MonotonicClock(),
+            on_open=lambda _, pid: state.opened_pids.append(pid),
+            on_close=state.on_close,
+        )
+        failures: list[dict[str, Any]] = []
+        loop.set_exception_handler(lambda _, context: failures.append(context))
+        thread = threading.Thread(target=loop.run_forever, name="store server")
+        thread.start()
+        try:
+            asyncio.run_coroutine_threadsafe(state.server.start(), loop).result(10)
+            yield state
+        finally:
+            asyncio.run_coroutine_threadsafe(state.server.close(), loop).result(10)
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join()
+            loop.close()
+        assert failures == []

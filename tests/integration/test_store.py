@@ -1,0 +1,250 @@
+"""The store between real processes, over real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+import uvloop
+
+from actorrt.config import MIB
+from actorrt.errors import CallTimeoutError, ObjectStoreFullError, PeerUnreachableError, RuntimeStateError
+from actorrt.store.carrier import Carrier
+from actorrt.store.client import StoreClient
+from actorrt.store.values import dumps, loads
+from tests.integration.store_serving import IDS, Serving, hear, serving, tell
+
+LOOPS = [asyncio.new_event_loop, uvloop.new_event_loop]
+
+
+@pytest.fixture(params=LOOPS, ids=["asyncio", "uvloop"])
+def store(request: pytest.FixtureRequest) -> Iterator[Serving]:
+    with serving(new_loop=request.param) as state:
+        yield state
+
+
+@pytest.fixture
+def client(store: Serving) -> Iterator[StoreClient]:
+    client = store.connect()
+    yield client
+    client.close()
+
+
+def test_put_in_one_process_and_read_in_another_without_a_copy(store: Serving, client: StoreClient) -> None:
+    ref = client.put(np.arange(5 * MIB // 8))
+    with store.process(
+        """
+        array = client.ref(hear_id()).get()
+        say(int(array.sum()))
+        say(array.flags.writeable)
+        address = array.__array_interface__["data"][0]
+        mapped = [line for line in open("/proc/self/maps")
+                  if int(line.split("-")[0], 16) <= address < int(line.split("-")[1].split()[0], 16)]
+        say(mapped[0].split()[1] + " " + mapped[0].split()[5])
+        hear()
+        """
+    ) as reader:
+        tell(reader, ref.id.hex())
+        assert hear(reader) == str(sum(range(5 * MIB // 8)))
+        assert hear(reader) == "False"
+        assert hear(reader).startswith("r--s /memfd:actorrt-")
+        assert store.stats()["pinned_bytes"] >= 5 * MIB
+
+
+def test_writing_to_a_view_by_force_ends_the_writer_and_changes_nothing(store: Serving, client: StoreClient) -> None:
+    ref = client.put(np.zeros(1000))
+    with store.process(
+        """
+        import ctypes
+        array = client.ref(hear_id()).get()
+        say("ready")
+        ctypes.memset(array.__array_interface__["data"][0], 255, 8)
+        """
+    ) as writer:
+        tell(writer, ref.id.hex())
+        assert hear(writer) == "ready"
+        assert writer.wait(10) == -signal.SIGSEGV
+    assert ref.get().tolist() == [0.0] * 1000
+
+
+def test_an_object_outlives_its_maker(store: Serving, client: StoreClient) -> None:
+    with store.process(
+        """
+        ref = client.put({"weights": np.ones(100_000)})
+        say(ref.id.hex())
+        hear()
+        """
+    ) as maker:
+        ref = client.ref(type(client.declare().id)(bytes.fromhex(hear(maker))))
+        assert ref.get()["weights"].sum() == 100_000
+    store.wait_closed(maker.pid)
+    assert client.stats()["objects_count"] == 1
+    assert ref.get()["weights"].sum() == 100_000
+
+
+def test_many_threads_share_one_client(store: Serving, client: StoreClient) -> None:
+    errors: list[BaseException] = []
+
+    def use(seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        try:
+            for _ in range(50):
+                value = rng.integers(0, 255, rng.integers(1, 100_000), np.uint8)
+                assert (client.put(value).get() == value).all()
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=use, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert client.stats()["objects_count"] == 0
+
+
+def test_waiting_without_a_loop_ends_when_the_object_is_sealed(store: Serving, client: StoreClient) -> None:
+    promise = client.declare()
+    with pytest.raises(CallTimeoutError, match=r"the object did not end within 0\.05 s"):
+        promise.get(timeout_s=0.05)
+    with store.process("client.put('made', object_id=hear_id())") as maker:
+        tell(maker, promise.id.hex())
+        assert promise.get(timeout_s=10) == "made"
+
+
+async def test_waiting_on_a_loop_for_many_objects(store: Serving, client: StoreClient) -> None:
+    client.attach(asyncio.get_running_loop())
+    promises = [client.declare() for _ in range(2500)]
+    with store.process(
+        """
+        for _ in range(2500):
+            object_id = hear_id()
+            client.put(int.from_bytes(object_id[:4], "big"), object_id=object_id)
+        """
+    ) as maker:
+        asyncio.get_running_loop().run_in_executor(None, tell, maker, "\n".join(p.id.hex() for p in promises))
+        values = await asyncio.gather(*promises)
+    assert values == [int.from_bytes(promise.id[:4], "big") for promise in promises]
+    assert client.statistics()["watched_count"] == 0
+
+
+async def test_dropped_refs_are_given_back_without_another_request(store: Serving, client: StoreClient) -> None:
+    client.attach(asyncio.get_running_loop())
+    ref = client.put(np.zeros(1000))
+    del ref
+    await asyncio.sleep(0)  # what `__del__` queued runs on the loop
+    assert store.stats()["objects_count"] == 0
+
+
+def test_a_put_waits_for_room_until_its_deadline(client: StoreClient, store: Serving) -> None:
+    held = client.put(np.zeros(200 * MIB, np.uint8))
+    with pytest.raises(ObjectStoreFullError, match=r"largest holders: pid \d+ 200\.0 MiB"):
+        client.put(np.zeros(200 * MIB, np.uint8), timeout_s=0.05)
+    other = store.connect()
+    putting = threading.Thread(target=lambda: other.put(np.ones(200 * MIB, np.uint8), timeout_s=20))
+    putting.start()
+    del held
+    client.stats()
+    putting.join(20)
+    assert not putting.is_alive()
+    other.close()
+
+
+async def test_put_async_leaves_the_loop_free(store: Serving, client: StoreClient) -> None:
+    client.attach(asyncio.get_running_loop())
+    held = client.put(np.zeros(200 * MIB, np.uint8))
+
+    async def let_go() -> None:
+        nonlocal held
+        del held
+
+    async with asyncio.timeout(20):
+        ref, _ = await asyncio.gather(client.put_async(np.ones(200 * MIB, np.uint8), timeout_s=20), let_go())
+    assert (await ref)[-1] == 1
+
+
+def test_refs_travel_between_processes_in_messages(store: Serving, client: StoreClient) -> None:
+    other = store.connect()
+    for _ in range(200):
+        ref = client.put(b"passed on")
+        data, buffers = dumps([ref], Carrier(client))
+        del ref
+        (arrived,) = loads(data, buffers, Carrier(other))
+        assert arrived.get() == b"passed on"
+    del arrived
+    other.close()
+    client.stats()  # a request takes along what was dropped
+    assert store.stats()["objects_count"] == 0
+
+
+def test_a_forked_child_finds_the_client_disabled_and_disturbs_nothing(store: Serving, client: StoreClient) -> None:
+    ref = client.put("the parent's")
+    read_end, write_end = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            client.put("the child's")
+        except RuntimeStateError as error:
+            os.write(write_end, str(error).encode())
+        finally:
+            os._exit(0)
+    os.waitpid(pid, 0)
+    os.close(write_end)
+    with os.fdopen(read_end) as pipe:
+        assert pipe.read().startswith("this process was forked from one that uses actorrt")
+    assert ref.get() == "the parent's"
+    assert client.put("again").get() == "again"
+
+
+def test_the_owner_learns_who_comes_and_goes(store: Serving) -> None:
+    with store.process("say('here'); hear()") as process:
+        assert hear(process) == "here"
+        assert store.opened_pids == [process.pid]
+        tell(process, "end")
+        process.wait(10)
+        store.wait_closed(process.pid)
+    assert store.closed_pids == [process.pid]
+
+
+def _raw(store: Serving) -> socket.socket:
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    sock.settimeout(10)
+    sock.connect(store.path)
+    return sock
+
+
+@pytest.mark.parametrize(
+    "packet",
+    [b"\xc1", b"\x93\x01\x02", b"\x90", b"\x01", b"\x92\x02\x01", b"\x93\x63\x01\x02", b"x" * 60_000, b"\x81" * 5000],
+    ids=["no msgpack", "cut", "empty", "no list", "before hello", "unknown", "noise", "deep"],
+)
+def test_a_bad_packet_closes_its_connection_and_touches_nobody_else(
+    store: Serving, client: StoreClient, packet: bytes
+) -> None:
+    ref = client.put("safe")
+    with _raw(store) as sock:
+        sock.send(packet)
+        assert sock.recv(100) == b""
+    assert store.stats()["refused_count"] == 1
+    assert ref.get() == "safe"
+
+
+def test_connecting_where_nobody_listens_names_the_path(store: Serving) -> None:
+    with pytest.raises(PeerUnreachableError, match=r"no object store answers at /nowhere/store"):
+        StoreClient.connect("/nowhere/store", IDS.peer())
+
+
+@pytest.mark.parametrize("make_value", [lambda: np.zeros(3 * MIB), lambda: b"x" * MIB, lambda: list(range(1000))])
+def test_nothing_is_left_when_everybody_has_gone(
+    store: Serving, client: StoreClient, make_value: Callable[[], object]
+) -> None:
+    for _ in range(20):
+        client.put(make_value()).get()
+    counts = client.stats()
+    assert counts["objects_count"] == counts["used_bytes"] == counts["pinned_bytes"] == 0
