@@ -9,7 +9,10 @@ from actorrt.rl.spaces import Array
 
 
 class ParameterServer(art.Actor):
-    """Holds the newest parameters of a policy; older ones are forgotten.
+    """Holds the newest parameters of a policy, and hands each new version to its readers; forgets older ones.
+
+    A reader is an actor with a method `renew(version, parameters)`. It has at most one version on its way: one that
+    is slow misses some and asks for the newest when it needs it.
 
     Args:
         parameters: the flat vector to begin with.
@@ -19,10 +22,11 @@ class ParameterServer(art.Actor):
     def __init__(self, parameters: Array, version: int = 0) -> None:
         self._parameters = parameters
         self._version = version
-        self._simulators: list[Any] = []
+        self._readers: list[Any] = []
+        self._handed: dict[int, Any] = {}  # the reader's index and the reply that is due
 
     def publish(self, parameters: Array, version: int) -> None:
-        """Replace the parameters.
+        """Replace the parameters, and hand them on.
 
         Raises:
             ValueError: the version is not larger than the one held; nothing changes.
@@ -30,22 +34,27 @@ class ParameterServer(art.Actor):
         if version <= self._version:
             raise ValueError(f"version {version} is not newer than {self._version}: there is one learner for each run")
         self._parameters, self._version = parameters, version
+        for index, reader in enumerate(self._readers):
+            reply = self._handed.get(index)
+            if reply is None or reply.done():
+                self._handed[index] = reader.renew(version, parameters)
 
-    def latest(self, newer_than: int = -1) -> tuple[int, Array] | None:
-        """Return the newest version and its parameters, or None where it is not newer than `newer_than`."""
-        if self._version <= newer_than:
-            return None
+    def latest(self) -> tuple[int, Array]:
+        """Return the newest version and its parameters."""
         return self._version, self._parameters
 
-    def admit(self, simulator: Any) -> int:
-        """Give a simulator that was spawned without an index its own; the same again after a restart.
+    def subscribe(self, reader: Any) -> int:
+        """Hand every new version to `reader` from now on; again without effect.
 
         Args:
-            simulator: the simulator's ref.
+            reader: the reader's ref.
+
+        Returns:
+            The reader's index, in order of subscription; the same again after it was restarted.
         """
-        if simulator not in self._simulators:
-            self._simulators.append(simulator)
-        return self._simulators.index(simulator)
+        if reader not in self._readers:
+            self._readers.append(reader)
+        return self._readers.index(reader)
 
 
 async def resolve(parameters: Any) -> Any:

@@ -12,6 +12,7 @@ import numpy as np
 import actorrt as art
 from actorrt.rl.parameters import resolve
 from actorrt.rl.policy import MlpPolicy, PolicySpec
+from actorrt.rl.spaces import Array
 from actorrt.rl.trajectory import Fragment
 
 
@@ -48,15 +49,16 @@ class Simulator(art.Actor):
         self._seed, self._index, self._spec = seed, index, policy
 
     async def on_start(self) -> None:
-        """Make the environments, which imports Gymnasium, and find the parameter server."""
+        """Make the environments, which imports Gymnasium, and subscribe to the parameters."""
         from actorrt.rl.environment import describe, episode_seed, make_environments
         from actorrt.rl.sampler import Sampler
 
         self._params = await resolve(self._params)
-        index: int = await self._params.admit(self.context.ref) if self._index is None else self._index
+        number = await self._params.subscribe(self.context.ref)
+        index: int = number if self._index is None else self._index
         incarnation = self.context.incarnation
         self._policy = MlpPolicy(self._spec or describe(self._env))
-        self._policy.version = -1  # so that the first rollout takes whatever there is
+        self.renew(*await self._params.latest())
         environments = make_environments(
             self._env,
             self._envs,
@@ -68,16 +70,23 @@ class Simulator(art.Actor):
             environments, self._policy, self._horizon, rng, simulator=index, incarnation=incarnation
         )
 
-    async def rollout(self) -> Fragment:
-        """Take the newest parameters and return the next fragment.
+    def renew(self, version: int, parameters: Array) -> None:
+        """Act with these parameters from now on."""
+        self._policy.set_parameters(parameters, version)
+
+    async def rollout(self, at_least: int = 0) -> Fragment:
+        """Return the next fragment.
+
+        Args:
+            at_least: version of the parameters to act with, or a newer one. Where it has not come by itself, the
+                newest is asked for.
 
         Raises:
             Exception: what an environment raises. Its episode can't go on, so neither can this simulator's.
         """
-        latest = await self._params.latest(newer_than=self._policy.version)
-        if latest is not None:
-            version, parameters = latest
-            self._policy.set_parameters(parameters, version)
+        if self._policy.version < at_least:
+            await self._params.subscribe(self.context.ref)  # the parameter server may be another since
+            self.renew(*await self._params.latest())
         return self._sampler.collect()
 
     async def on_stop(self, reason: Any) -> None:

@@ -103,7 +103,7 @@ class Stream:
     def _ask(self) -> None:
         now = time.monotonic()
         for index in self._intake.to_ask(now):
-            self._asked[self._simulators[index].rollout()] = index
+            self._asked[self._simulators[index].rollout(self.version)] = index
             self._intake.asked(index, now)
 
     def _receive(self, reply: Any) -> None:
