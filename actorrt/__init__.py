@@ -9,7 +9,95 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from actorrt.config import VERSION as __version__
+
+__all__ = [
+    "Actor",
+    "ActorDiedError",
+    "ActorGroup",
+    "ActorRef",
+    "ActorRtError",
+    "ActorStartError",
+    "ActorUnavailableError",
+    "AuthenticationError",
+    "CallCancelledError",
+    "CallError",
+    "CallTimeoutError",
+    "Child",
+    "DeadlockError",
+    "Down",
+    "ExitKind",
+    "ExitReason",
+    "MailboxFullError",
+    "NameNotFoundError",
+    "NameTakenError",
+    "ObjectLostError",
+    "ObjectNotFoundError",
+    "ObjectRef",
+    "ObjectStoreFullError",
+    "PeerUnreachableError",
+    "RemoteActorError",
+    "Reply",
+    "Runtime",
+    "RuntimeStateError",
+    "SerializationError",
+    "Stream",
+    "Supervisor",
+    "WireVersionError",
+    "allocate",
+    "as_completed",
+    "free",
+    "gather",
+    "init",
+    "lookup",
+    "monitor",
+    "pin",
+    "put",
+    "put_async",
+    "run",
+    "shutdown",
+    "store_stats",
+    "wait",
+]
+
+if TYPE_CHECKING:
+    from actorrt.actors.actor import Actor
+    from actorrt.actors.childspec import Child
+    from actorrt.actors.group import ActorGroup
+    from actorrt.actors.lookup import lookup
+    from actorrt.actors.monitors import Down, monitor
+    from actorrt.actors.objects import allocate, free, pin, put, put_async, store_stats
+    from actorrt.actors.ref import ActorRef
+    from actorrt.actors.reply import Reply
+    from actorrt.actors.streams import Stream
+    from actorrt.actors.supervisor import Supervisor
+    from actorrt.actors.waiting import as_completed, gather, wait
+    from actorrt.errors import (
+        ActorDiedError,
+        ActorRtError,
+        ActorStartError,
+        ActorUnavailableError,
+        AuthenticationError,
+        CallCancelledError,
+        CallError,
+        CallTimeoutError,
+        DeadlockError,
+        MailboxFullError,
+        NameNotFoundError,
+        NameTakenError,
+        ObjectLostError,
+        ObjectNotFoundError,
+        ObjectStoreFullError,
+        PeerUnreachableError,
+        RemoteActorError,
+        RuntimeStateError,
+        SerializationError,
+        WireVersionError,
+    )
+    from actorrt.node.runtime import Runtime, run
+    from actorrt.node.session import init, shutdown
+    from actorrt.reasons import ExitKind, ExitReason
+    from actorrt.store.ref import ObjectRef
 
 _HOMES = {
     "actorrt.actors.actor": ("Actor",),
@@ -58,47 +146,6 @@ _HOMES = {
     "actorrt.store.ref": ("ObjectRef",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
-
-__all__ = [*sorted(_HOME_OF), "__version__"]
-
-if TYPE_CHECKING:
-    from actorrt.actors.actor import Actor
-    from actorrt.actors.childspec import Child
-    from actorrt.actors.group import ActorGroup
-    from actorrt.actors.lookup import lookup
-    from actorrt.actors.monitors import Down, monitor
-    from actorrt.actors.objects import allocate, free, pin, put, put_async, store_stats
-    from actorrt.actors.ref import ActorRef
-    from actorrt.actors.reply import Reply
-    from actorrt.actors.streams import Stream
-    from actorrt.actors.supervisor import Supervisor
-    from actorrt.actors.waiting import as_completed, gather, wait
-    from actorrt.errors import (
-        ActorDiedError,
-        ActorRtError,
-        ActorStartError,
-        ActorUnavailableError,
-        AuthenticationError,
-        CallCancelledError,
-        CallError,
-        CallTimeoutError,
-        DeadlockError,
-        MailboxFullError,
-        NameNotFoundError,
-        NameTakenError,
-        ObjectLostError,
-        ObjectNotFoundError,
-        ObjectStoreFullError,
-        PeerUnreachableError,
-        RemoteActorError,
-        RuntimeStateError,
-        SerializationError,
-        WireVersionError,
-    )
-    from actorrt.node.runtime import Runtime, run
-    from actorrt.node.session import init, shutdown
-    from actorrt.reasons import ExitKind, ExitReason
-    from actorrt.store.ref import ObjectRef
 
 
 def __getattr__(name: str) -> Any:

@@ -114,7 +114,7 @@ class Completion(Generic[T]):
         if not self._is_done:
             waiter = _LoopWaiter(asyncio.get_running_loop())
             self._callbacks.append(waiter)
-            if self._is_done:
+            if self.done():  # another thread has completed it meanwhile
                 self._withdraw_and_run(waiter)
             self._waiting_count += 1
             try:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+VERSION: Final = "0.1.0"
+
 KIB: Final = 1 << 10
 MIB: Final = 1 << 20
 GIB: Final = 1 << 30
@@ -61,4 +63,4 @@ RECONNECT_MIN_S: Final = 0.05
 RECONNECT_MAX_S: Final = 2.0
 SOCKET_QUEUE_FRAMES: Final = 1_000
 REMEMBERED_DROPS_COUNT: Final = 10_000
-ZERO_COPY_BYTES: Final = 256 * KIB
+ZERO_COPY_BYTES: Final = 512 * KIB  # below, a copy costs less than giving the buffer back

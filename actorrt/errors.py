@@ -136,9 +136,7 @@ class WireVersionError(ActorRtError):
 
 
 _BY_NAME: Final[dict[str, type[Exception]]] = {
-    cls.__name__: cls
-    for cls in list(globals().values())
-    if isinstance(cls, type) and issubclass(cls, ActorRtError)
+    cls.__name__: cls for cls in list(globals().values()) if isinstance(cls, type) and issubclass(cls, ActorRtError)
 } | {"TypeError": TypeError, "ValueError": ValueError}
 
 

@@ -52,7 +52,7 @@ class ExitReason:
 
     def __str__(self) -> str:
         if self.signal is not None:
-            return f"{self.kind} ({signals.Signals(self.signal).name}){self._tail()}"
+            return f"{self.kind} ({_signal_name(self.signal)}){self._tail()}"
         if self.exit_status is not None:
             return f"{self.kind} (exit status {self.exit_status}){self._tail()}"
         return f"{self.kind}{self._tail()}"
@@ -68,6 +68,13 @@ class ExitReason:
     def from_data(cls, data: dict[str, Any]) -> Self:
         """Rebuild what `to_data` made."""
         return cls(**{**data, "kind": ExitKind(data["kind"])})
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signals.Signals(number).name
+    except ValueError:  # a real-time signal has no name
+        return f"signal {number}"
 
 
 NORMAL = ExitReason(ExitKind.NORMAL)

@@ -68,9 +68,7 @@ class Actor:
         super().__init_subclass__(**kwargs)
         own = interface.RESERVED_NAMES & set(vars(cls))
         if own:
-            raise TypeError(
-                f"{cls.__name__} defines {', '.join(sorted(own))}: reserved for refs and actor classes; rename the method"
-            )
+            raise TypeError(f"{cls.__name__} defines {', '.join(sorted(own))}: these names are reserved; rename")
 
     async def on_start(self) -> None:
         """Runs before the first message; what it raises fails the start."""

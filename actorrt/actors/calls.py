@@ -83,7 +83,7 @@ class Calls:
             deadline = own if deadline is None else min(own, deadline)
         return Reply(self, ref, spec.name, body, buffers, deadline, None, options.retries)
 
-    def _declare_result(self, reply: Reply[Any]) -> ObjectRef:
+    def _declare_result(self, reply: Reply[Any]) -> ObjectRef[Any]:
         """Let the result stay in the store: the ref is pending until the callee seals it or the call fails."""
         store = self._system.require_store()
         ref = store.declare(self._system.ids.object())

@@ -82,7 +82,7 @@ class Cell:
         self.handled_count = 0
         self.mailbox = Mailbox(options.mailbox_messages, options.mailbox_bytes, options.overflow)
         self.context = Context(self)
-        self._class = cls
+        self._class: Any = cls
         self.interface = of_class(cls)
         self._methods = self.interface.methods
         self._instance: Any = None
@@ -290,11 +290,15 @@ class Cell:
         self.fail(reason_of(error, f"{self.label}.{message.method.lstrip(SIGNAL_PREFIX)}"))
 
     def _too_late(self, message: Message) -> None:
-        error = errors.CallTimeoutError(f"{self.label}.{message.method}() was still queued at its deadline", executed="no")
+        error = errors.CallTimeoutError(
+            f"{self.label}.{message.method}() was still queued at its deadline", executed="no"
+        )
         self.host.refuse(message, error)
 
     def _overdue(self, message: Message) -> None:
-        error = errors.CallTimeoutError(f"{self.label}.{message.method}() was running at its deadline", executed="maybe")
+        error = errors.CallTimeoutError(
+            f"{self.label}.{message.method}() was running at its deadline", executed="maybe"
+        )
         self._cancel_running(message, error)
 
     def withdraw(self, caller: Caller, call_id: int) -> bool:
@@ -304,7 +308,9 @@ class Cell:
             return True
         for message in self._running:
             if message.call_id == call_id and message.caller is caller:
-                self._cancel_running(message, errors.CallCancelledError(f"{self.label}.{message.method}() was cancelled"))
+                self._cancel_running(
+                    message, errors.CallCancelledError(f"{self.label}.{message.method}() was cancelled")
+                )
                 return True
         return False
 

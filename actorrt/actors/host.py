@@ -145,9 +145,7 @@ class Host:
 
     def handled_first(self, cell: Cell) -> None:
         """An incarnation has handled its first message."""
-        self.system.control.notify(
-            cell.authority, "handled", {"actor": cell.actor_id, "incarnation": cell.incarnation}
-        )
+        self.system.control.notify(cell.authority, "handled", {"actor": cell.actor_id, "incarnation": cell.incarnation})
 
     # Messages
 

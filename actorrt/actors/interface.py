@@ -139,7 +139,10 @@ def _parameters(function: Any) -> tuple[ParameterData, ...]:
     try:
         parameters = list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):  # a C function says nothing of its parameters: let it check them itself
-        return (("args", int(inspect.Parameter.VAR_POSITIONAL), True), ("kwargs", int(inspect.Parameter.VAR_KEYWORD), True))
+        return (
+            ("args", int(inspect.Parameter.VAR_POSITIONAL), True),
+            ("kwargs", int(inspect.Parameter.VAR_KEYWORD), True),
+        )
     if inspect.isfunction(function):
         parameters = parameters[1:]  # self; class and static methods come bound or without it
     return tuple((p.name, int(p.kind), _is_optional(p)) for p in parameters)

@@ -124,9 +124,7 @@ class Mailbox:
 
     def _make_room(self, size: int) -> Sequence[Message]:
         displaced = []
-        while self._queue and (
-            len(self._queue) >= self._most_messages or self._queued_bytes + size > self._most_bytes
-        ):
+        while self._queue and (len(self._queue) >= self._most_messages or self._queued_bytes + size > self._most_bytes):
             displaced.append(self.take())
         return displaced
 

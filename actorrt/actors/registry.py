@@ -446,9 +446,7 @@ def serve_questions(registry: Registry, control: Control) -> None:
     control.handle("monitor", actor(lambda actor_id, data: registry.monitor(actor_id, data["restarts"])))
     control.handle("stop", actor(stop))
     control.handle("exited", actor(exited))
-    control.handle(
-        "handled", actor(lambda actor_id, data: registry.handled_a_message(actor_id, data["incarnation"]))
-    )
+    control.handle("handled", actor(lambda actor_id, data: registry.handled_a_message(actor_id, data["incarnation"])))
     control.handle("restart", actor(lambda actor_id, _: registry.restart(actor_id)))
     control.handle("stop_child", actor(stop_child))
     control.handle("ended", actor(lambda actor_id, _: registry.ended(actor_id)))

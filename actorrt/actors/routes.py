@@ -91,9 +91,7 @@ class Routes:
         left = None if deadline is None else deadline - self._system.clock.now()
         call.peer = route.peer
         kind = ASK if call.call_id else TELL
-        link.send(
-            (kind, call.call_id, route.actor_id, call.method, call.body, left, call.options), call.buffers
-        )
+        link.send((kind, call.call_id, route.actor_id, call.method, call.body, left, call.options), call.buffers)
 
     def _deliver(self, cell: Cell, call: Reply[Any]) -> None:
         call.peer = self._system.endpoint.peer

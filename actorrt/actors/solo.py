@@ -49,9 +49,7 @@ class Solo:
         """Its start failed."""
         return self._decision(self._supervision.child_start_failed(_ITSELF, reason, now))
 
-    def exited(
-        self, reason: ExitReason, now: float, had_handled_message: bool, is_administrative: bool
-    ) -> Decision:
+    def exited(self, reason: ExitReason, now: float, had_handled_message: bool, is_administrative: bool) -> Decision:
         """It ended."""
         return self._decision(
             self._supervision.child_exited(

@@ -31,7 +31,7 @@ class PackedSpec(NamedTuple):
     """A spec as data, and the objects that it refers to."""
 
     data: list[Any]
-    objects: list[ObjectRef]
+    objects: list[ObjectRef[Any]]
 
 
 def pack_spec(spec: Spec, system: System) -> PackedSpec:

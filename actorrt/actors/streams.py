@@ -134,9 +134,12 @@ class Streams:
         reply.options = {"window": WINDOW_ITEMS}
         stream: Stream[Any] = Stream(self, reply)
         self._open[reply] = stream
-        reply.add_callback(lambda _: self._open.pop(reply, None))
+        reply.add_callback(self._ended)
         self._system.calls.submit(reply)
         return stream
+
+    def _ended(self, reply: Reply[None]) -> None:
+        del self._open[reply]
 
     def arrived(self, call_id: int, item: Any) -> None:
         """Take in an item of a call made here."""
@@ -195,5 +198,3 @@ async def _close(generator: Any) -> None:
         await generator.aclose()
     else:
         generator.close()
-
-

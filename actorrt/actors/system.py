@@ -23,7 +23,7 @@ from actorrt.actors.control import Control, Data, Endpoint
 from actorrt.actors.family import Family
 from actorrt.actors.group import ActorGroup
 from actorrt.actors.host import Host, current_cell, serve_authorities
-from actorrt.actors.messages import ASK, CANCEL, ERROR, ITEM, MORE, NOT_HERE, NOTICE, REPLY, REQUEST, TELL
+from actorrt.actors.messages import CANCEL, ERROR, ITEM, MORE, NOT_HERE, NOTICE, REPLY, REQUEST, TELL
 from actorrt.actors.monitors import Down
 from actorrt.actors.options import ActorOptions, Isolation
 from actorrt.actors.payload import Payloads
@@ -186,11 +186,11 @@ class System:
     def received(self, peer: PeerId, envelope: list[Any], buffers: Sequence[Buffer]) -> None:
         """Take in an envelope."""
         kind = envelope[0]
-        if kind == ASK or kind == TELL:
+        if kind <= TELL:  # the hot ones first: ASK or TELL
             self.host.received(peer, envelope, buffers)
         elif kind == REPLY:
             self.calls.succeeded(envelope[1], envelope[2], buffers)
-        elif kind == ERROR or kind == NOT_HERE:
+        elif kind in (ERROR, NOT_HERE):
             self.calls.received(envelope, buffers)
         elif REQUEST <= kind <= NOTICE:
             self.control.received(peer, envelope)
@@ -342,9 +342,7 @@ class System:
         """Make a ref to an actor that is hosted here."""
         seen = Sighting(self.endpoint, cell.incarnation)
         options = cell.options
-        return ActorRef(
-            self, cell.actor_id, cell.interface, options.name, cell.authority, seen, options.call_timeout_s
-        )
+        return ActorRef(self, cell.actor_id, cell.interface, options.name, cell.authority, seen, options.call_timeout_s)
 
     def lookup(self, name: str, timeout_s: float) -> Operation[ActorRef[Any]]:
         """Find an actor by name."""

@@ -63,9 +63,7 @@ def _cancel_all(items: Iterable[Any]) -> None:
             cancel()
 
 
-def wait(
-    items: Iterable[W], count: int = 1, timeout_s: float | None = None
-) -> Operation[tuple[list[W], list[W]]]:
+def wait(items: Iterable[W], count: int = 1, timeout_s: float | None = None) -> Operation[tuple[list[W], list[W]]]:
     """Return what ends with `(done, pending)` when `count` items are done, or all are, or the time is up.
 
     Args:

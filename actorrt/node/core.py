@@ -12,12 +12,13 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
-from actorrt import __version__, errors
+from actorrt import errors
 from actorrt.actors.control import Control, Data, Endpoint
 from actorrt.actors.messages import NOTICE, REQUEST
 from actorrt.actors.record import Record
 from actorrt.actors.registry import Registry, serve_questions
 from actorrt.clock import Clock
+from actorrt.config import VERSION
 from actorrt.ids import IdSource, JobId, PeerId, short
 from actorrt.node.hosting import Placement, WorkerFactory
 from actorrt.node.jobs import Job, Worker
@@ -134,7 +135,7 @@ class NodeCore:
         job_id = JobId(data["job"])
         self._jobs[job_id] = Job(job_id, Endpoint(peer, data["address"]), data["setting"])
         logger.info("job %s began: driver in process %d", short(job_id), data["pid"])
-        return {"version": __version__, "cpus": self.resources.cpu_count, "gpus": self.resources.gpu_count}
+        return {"version": VERSION, "cpus": self.resources.cpu_count, "gpus": self.resources.gpu_count}
 
     def peer_gone(self, peer: PeerId) -> None:
         """A process's connection to the store ended, so the process has; if it was a driver, so has its job."""
@@ -216,7 +217,7 @@ class NodeCore:
     def status(self) -> Data:
         """Return what the command line shows."""
         return {
-            "version": __version__,
+            "version": VERSION,
             "address": self.transport.address,
             "jobs": [{"job": short(job.job_id), "driver": job.driver.address} for job in self._jobs.values()],
             "workers": [
@@ -256,5 +257,3 @@ class _Known:
         except errors.ActorStartError:
             del self._workers[worker.peer]
             raise
-
-

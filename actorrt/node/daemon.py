@@ -140,9 +140,7 @@ class Daemon:
         if self._setting.embedded_fd is not None:
             self._serve_owner(loop, socket.socket(fileno=self._setting.embedded_fd), descriptor)
 
-    def _serve_owner(
-        self, loop: asyncio.AbstractEventLoop, owner: socket.socket, descriptor: NodeDescriptor
-    ) -> None:
+    def _serve_owner(self, loop: asyncio.AbstractEventLoop, owner: socket.socket, descriptor: NodeDescriptor) -> None:
         """Tell the driver that the node is up; stop when it says so, or is gone."""
         owner.setblocking(False)
         owner.send(json.dumps(asdict(descriptor)).encode())

@@ -56,7 +56,9 @@ class Worker:
     def ended(self, reason: ExitReason) -> None:
         """Its process is gone."""
         self.exit_reason = reason
-        self.ready.set_error(ActorStartError(f"the process of {self.label} ended while it started: {reason}", reason=reason))
+        self.ready.set_error(
+            ActorStartError(f"the process of {self.label} ended while it started: {reason}", reason=reason)
+        )
 
 
 @dataclass

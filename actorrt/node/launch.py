@@ -58,7 +58,9 @@ class EmbeddedNode:
             raise RuntimeStateError(f"the node daemon was not up within {NODE_START_TIMEOUT_S} s") from None
         if not text:
             status = self._process.wait(STOP_TIMEOUT_S)
-            raise RuntimeStateError(f"the node daemon ended while it started (exit status {status}); see its output above")
+            raise RuntimeStateError(
+                f"the node daemon ended while it started (exit status {status}); see its output above"
+            )
         self.descriptor = NodeDescriptor(**json.loads(text))
         return self.descriptor
 

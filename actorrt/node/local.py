@@ -86,9 +86,7 @@ class _LocalWorkers:
 
     async def launch(self, worker: Worker) -> None:
         job = worker.job
-        system = self._node.system(
-            worker.peer, worker.endpoint.address, job.job_id, job.setting["namespace"]
-        )
+        system = self._node.system(worker.peer, worker.endpoint.address, job.job_id, job.setting["namespace"])
         self._systems[worker.peer] = system
         await system.start()
         system.control.handle("leave", lambda *_: self._end(worker, SHUTDOWN))

@@ -63,7 +63,7 @@ class ProcessWorkers:
         except (errors.RuntimeStateError, OSError, ValueError) as error:
             output.close()
             raise errors.ActorStartError(f"{worker.label} got no process: {error}") from error
-        except errors.ActorStartError:
+        except BaseException:
             output.close()
             raise
         output.close_write_ends()

@@ -55,13 +55,15 @@ class Runtime:
     ) -> None:
         if sys.platform != "linux":
             raise errors.RuntimeStateError(
-                f"actorrt runs on Linux only, not on {sys.platform!r}: it needs memfd, pidfd and Unix sockets that pass "
-                "descriptors; use a Linux machine, container or virtual machine"
+                f"actorrt runs on Linux only, not on {sys.platform!r}: it needs memfd, pidfd and Unix sockets that "
+                "pass descriptors; use a Linux machine, container or virtual machine"
             )
         if mode not in ("node", "local"):
             raise ValueError(f"mode={mode!r}: give 'node' or 'local'")
         if address is not None and (mode == "local" or cpus or gpus or store_bytes):
-            raise ValueError(f"address={address!r} connects to a running node: leave out mode, cpus, gpus and store_bytes")
+            raise ValueError(
+                f"address={address!r} connects to a running node: leave out mode, cpus, gpus and store_bytes"
+            )
         for name, value in (("cpus", cpus), ("gpus", gpus), ("store_bytes", store_bytes)):
             if value is not None and (value < 0 or (value == 0 and name != "gpus")):
                 raise ValueError(f"{name}={value}: give a positive number, or leave it out")

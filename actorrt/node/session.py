@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import logging
 import threading
 from collections.abc import Coroutine
 from typing import Any, Protocol, TypeVar
@@ -12,6 +13,9 @@ from actorrt.actors import current
 from actorrt.completion import Completion, set_blocking_rule
 from actorrt.errors import RuntimeStateError
 from actorrt.node.runtime import Runtime, refuse_to_block
+from actorrt.scopes import Scope
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -38,18 +42,31 @@ class BackgroundLoop:
 
     def _main(self) -> None:
         asyncio.set_event_loop(self._loop)
+        self._loop.call_soon(self._begin)
         set_blocking_rule(refuse_to_block)
         self._loop.run_forever()
         set_blocking_rule(None)
         self._loop.run_until_complete(self._loop.shutdown_default_executor())
         self._loop.close()
 
+    def _begin(self) -> None:
+        self._scope = Scope("session", lambda error: logger.critical("the session's loop failed", exc_info=error))
+
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        outcome: Completion[T] = Completion()
+        tasks: list[asyncio.Task[None]] = []
+
+        async def work() -> None:
+            try:
+                outcome.set_value(await coroutine)
+            except BaseException as error:
+                outcome.set_error(error)
+
+        self._loop.call_soon_threadsafe(lambda: tasks.append(self._scope.start(work(), "session")))
         try:
-            return future.result()
-        except BaseException:
-            future.cancel()
+            return outcome.result()
+        except KeyboardInterrupt:
+            self._loop.call_soon_threadsafe(lambda: [task.cancel() for task in tasks])
             raise
 
     def close(self) -> None:
@@ -63,7 +80,9 @@ class CallingLoop:
     def __init__(self) -> None:
         try:
             self._loop = asyncio.get_running_loop()
-            raise RuntimeStateError("in async code use `async with actorrt.Runtime(mode='local')` in the place of init()")
+            raise RuntimeStateError(
+                "in async code use `async with actorrt.Runtime(mode='local')` in the place of init()"
+            )
         except RuntimeError:
             self._loop = asyncio.new_event_loop()
         set_blocking_rule(self._pump)
@@ -152,7 +171,7 @@ def init(
         ValueError: an option of a wrong value.
     """
     global _session
-    options = {
+    options: dict[str, Any] = {
         "address": address,
         "mode": mode,
         "cpus": cpus,

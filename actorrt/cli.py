@@ -1,0 +1,230 @@
+"""The `actorrt` command: one subcommand each, in a table.
+
+Exit status: 0; 1 after a failure and 2 for arguments that make no sense, with one line on stderr and no traceback;
+130 after Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import select
+import signal as signals
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Final
+
+from actorrt import errors
+from actorrt.config import VERSION
+
+STOP_TIMEOUT_S: Final = 15.0
+EXIT_FAILURE, EXIT_INTERRUPTED = 1, 130
+
+
+@dataclass(frozen=True)
+class Command:
+    """One subcommand.
+
+    Attributes:
+        summary: its line in the list of commands.
+        add_arguments: adds what it takes to its parser.
+        run: does it, and returns the exit status.
+    """
+
+    summary: str
+    add_arguments: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], int]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    parser = argparse.ArgumentParser(prog="actorrt", description="An actor runtime for reinforcement learning.")
+    parser.add_argument("--version", action="version", version=f"actorrt {VERSION}")
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, command in COMMANDS.items():
+        subparser = subparsers.add_parser(name, help=command.summary, description=command.summary)
+        if name in arguments[:1]:
+            command.add_arguments(subparser)
+    chosen = parser.parse_args(arguments)
+    try:
+        return COMMANDS[chosen.command].run(chosen)
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:  # whoever read our output has gone; so does the rest of it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILURE
+    except (errors.ActorRtError, OSError, ValueError) as error:
+        sys.stderr.write(f"actorrt {chosen.command}: {error}\n")
+        return EXIT_FAILURE
+
+
+# node
+
+
+def _node_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--cpus", type=_positive, help="CPUs that actors can reserve (default: those of the machine)")
+    parser.add_argument("--gpus", type=_count, help="GPUs that actors can reserve (default: those of the machine)")
+    parser.add_argument(
+        "--store-bytes",
+        type=_size,
+        metavar="SIZE",
+        help="bound on shared memory, such as 2GiB (default: 30%% of what is free)",
+    )
+    parser.add_argument("--verbose", action="store_true", help="log more")
+
+
+def _node(arguments: argparse.Namespace) -> int:
+    from actorrt.node.daemon import NodeSetting, main
+
+    setting = NodeSetting(arguments.cpus, arguments.gpus, arguments.store_bytes)
+    return main(setting, log_level=logging.DEBUG if arguments.verbose else logging.INFO)
+
+
+# status, ps
+
+
+def _address_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--address", default="auto", help="the node's URL (default: this machine's newest node)")
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    status = _ask(arguments.address)
+    print(f"node {status['address']}, version {status['version']}")
+    for name in ("cpus", "gpus"):
+        print(f"  {name}: {status[f'reserved_{name}']:g} of {status[name]} reserved")
+    print(f"  jobs: {len(status['jobs'])}, workers: {len(status['workers'])}, actors: {len(status['actors'])}")
+    return 0
+
+
+def _ps(arguments: argparse.Namespace) -> int:
+    status = _ask(arguments.address)
+    rows = [("PID", "KIND", "ACTORS", "WORKER")]
+    rows += [(str(w["pid"]), str(w["kind"]), str(w["actors"]), str(w["label"])) for w in status["workers"]]
+    _print_table(rows)
+    actors = [("ACTOR", "STATE", "INCARNATION", "PID", "NAME", "LAST EXIT")]
+    actors += [
+        (a["actor"], a["state"], str(a["incarnation"]), str(a["pid"] or "-"), a["label"], a["last_exit"] or "-")
+        for a in status["actors"]
+    ]
+    print()
+    _print_table(actors)
+    return 0
+
+
+def _ask(address: str) -> dict[str, Any]:
+    from actorrt.node.runtime import Runtime
+
+    async def ask() -> dict[str, Any]:
+        async with Runtime(address) as runtime:
+            return await runtime.status()
+
+    return asyncio.run(ask())
+
+
+def _print_table(rows: Sequence[Sequence[str]]) -> None:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+# down
+
+
+def _down_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--address", help="stop this node only (default: all of this user on this machine)")
+
+
+def _down(arguments: argparse.Namespace) -> int:
+    from actorrt.node.launch import find_node
+    from actorrt.node.places import find_nodes
+
+    nodes = (
+        [n for n in find_nodes() if not n.is_embedded] if arguments.address is None else [find_node(arguments.address)]
+    )
+    if not nodes:
+        print("no node runs")
+    pidfds = {node.pid: os.pidfd_open(node.pid) for node in nodes}
+    for pidfd in pidfds.values():
+        signals.pidfd_send_signal(pidfd, signals.SIGTERM)
+    status = 0
+    for node in nodes:
+        ended, _, _ = select.select([pidfds[node.pid]], [], [], STOP_TIMEOUT_S)
+        print(f"node {node.url} (process {node.pid}) {'stopped' if ended else 'is still stopping'}")
+        status = status if ended else EXIT_FAILURE
+        os.close(pidfds[node.pid])
+    return status
+
+
+# Commands that live elsewhere, loaded when they are run
+
+
+def _elsewhere(summary: str, module: str) -> Command:
+    return Command(
+        summary,
+        lambda parser: import_module(module).add_arguments(parser),
+        lambda arguments: int(import_module(module).run(arguments)),
+    )
+
+
+# Arguments
+
+
+def _positive(text: str) -> int:
+    value = _count(text)
+    if value == 0:
+        raise argparse.ArgumentTypeError("give 1 or more")
+    return value
+
+
+def _count(text: str) -> int:
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a count")
+    return int(text)
+
+
+_UNITS: Final = {
+    "KIB": 1 << 10,
+    "MIB": 1 << 20,
+    "GIB": 1 << 30,
+    "TIB": 1 << 40,
+    "KB": 10**3,
+    "MB": 10**6,
+    "GB": 10**9,
+    "TB": 10**12,
+    "B": 1,
+}
+
+
+def _size(text: str) -> int:
+    number = text.upper().strip()
+    unit = 1
+    for name, size in _UNITS.items():
+        if number.endswith(name):
+            number, unit = number.removesuffix(name).strip(), size
+            break
+    try:
+        value = int(float(number) * unit)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size; write 500MiB or 2GiB") from None
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: give more than nothing")
+    return value
+
+
+COMMANDS: Final = {
+    "node": Command("run a node in the foreground; Ctrl-C stops it", _node_arguments, _node),
+    "status": Command("say what a node has and does", _address_argument, _status),
+    "ps": Command("list a node's processes and actors", _address_argument, _ps),
+    "down": Command("stop the nodes of this machine", _down_arguments, _down),
+    "train": _elsewhere("train a policy on a Gymnasium environment", "actorrt.rl.command"),
+    "bench": _elsewhere("measure this machine, and print the table", "actorrt.bench.command"),
+}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,659 @@
+"""What every transport promises, over all of them and on both loops."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvloop
+import zmq
+from zmq.utils import garbage
+
+from actorrt.errors import ActorRtError, MailboxFullError, PeerUnreachableError, SerializationError, WireVersionError
+from actorrt.ids import IdSource, PeerId
+from actorrt.transport.codec import BadFrameError, Hello, pack_hello
+from actorrt.transport.endpoint import Endpoint
+from actorrt.transport.inbound import routing_id
+from actorrt.transport.memory import MemoryNetwork, MemoryTransport
+from actorrt.transport.protocol import Buffer, Lane, Transport
+from actorrt.transport.zeromq import ZmqTransport
+
+CONNECT_TIMEOUT_S = 0.4
+WAIT_S = 10.0
+MIB = 1 << 20
+
+
+class Recorder:
+    """A receiver that keeps what it gets, and wakes whoever waits for it."""
+
+    def __init__(self) -> None:
+        self.got: list[tuple[PeerId, list[Any], list[Buffer]]] = []
+        self.failed: list[tuple[PeerId, ActorRtError]] = []
+        self.on_received: Callable[[list[Any]], None] = lambda envelope: None
+        self._changed = asyncio.Event()
+
+    def received(self, peer: PeerId, envelope: list[Any], buffers: Sequence[Buffer]) -> None:
+        self.got.append((peer, envelope, list(buffers)))
+        self._changed.set()
+        self.on_received(envelope)
+
+    def peer_failed(self, peer: PeerId, error: ActorRtError) -> None:
+        self.failed.append((peer, error))
+        self._changed.set()
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(WAIT_S):
+            while not condition():
+                self._changed.clear()
+                await self._changed.wait()
+
+    async def envelopes(self, count: int) -> list[list[Any]]:
+        await self.until(lambda: len(self.got) >= count)
+        return [envelope for _, envelope, _ in self.got]
+
+    async def failure(self) -> tuple[PeerId, ActorRtError]:
+        await self.until(lambda: bool(self.failed))
+        return self.failed[0]
+
+
+class Side:
+    """A transport and its receiver."""
+
+    def __init__(self, transport: Endpoint) -> None:
+        self.transport = transport
+        self.recorder = Recorder()
+
+    def link_to(self, other: Side, lane: Lane = Lane.USER) -> Any:
+        return self.transport.link(other.transport.peer, other.transport.address, lane)
+
+
+class World:
+    """Makes transports of one kind that can reach each other."""
+
+    def __init__(self, kind: str, directory: str) -> None:
+        self.kind = kind
+        self.ids = IdSource()
+        self.sides: list[Side] = []
+        self._network = MemoryNetwork()
+        self._directory = directory
+
+    def address(self, name: str) -> str:
+        return {"memory": f"memory://{name}", "ipc": f"ipc://{self._directory}/{name}", "tcp": "tcp://127.0.0.1:0"}[
+            self.kind
+        ]
+
+    def nowhere(self) -> str:
+        return "tcp://127.0.0.1:1" if self.kind == "tcp" else self.address("nowhere")
+
+    def make(self, address: str | None = None, **options: Any) -> Endpoint:
+        options = {"connect_timeout_s": CONNECT_TIMEOUT_S, **options}
+        peer = self.ids.peer()
+        address = address or self.address(peer.hex()[:8])
+        if self.kind == "memory":
+            return MemoryTransport(self._network, peer, address, **options)
+        return ZmqTransport(peer, address, **options)
+
+    async def side(self, address: str | None = None, **options: Any) -> Side:
+        side = Side(self.make(address, **options))
+        await side.transport.start(side.recorder)
+        self.sides.append(side)
+        return side
+
+    async def pair(self, **options: Any) -> tuple[Side, Side]:
+        return await self.side(**options), await self.side(**options)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def libraries_have_what_they_keep() -> None:
+    """What libraries make once for the whole process, on first use, is nobody's leak."""
+    uvloop.new_event_loop().close()  # libuv: a pipe for signals
+    garbage.gc.start()  # pyzmq: a thread that gives buffers back after a send without a copy
+
+
+Run = Callable[[Callable[[World], Awaitable[None]]], None]
+
+
+@pytest.fixture(params=["memory", "ipc", "tcp"])
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(params=["asyncio", "uvloop"])
+def run(request: pytest.FixtureRequest, kind: str) -> Iterator[Run]:
+    factory = uvloop.new_event_loop if request.param == "uvloop" else None
+    with tempfile.TemporaryDirectory(prefix="art-") as directory:
+
+        def run(case: Callable[[World], Awaitable[None]]) -> None:
+            async def main() -> None:
+                world = World(kind, directory)
+                try:
+                    await case(world)
+                finally:
+                    for side in world.sides:
+                        await side.transport.close()
+
+            with asyncio.Runner(loop_factory=factory) as runner:
+                runner.run(main())
+
+        yield run
+        assert list(Path(directory).iterdir()) == []
+
+
+def test_transports_satisfy_the_protocol() -> None:
+    transports: list[Transport] = [MemoryTransport(MemoryNetwork(), IdSource().peer())]
+    transports.append(ZmqTransport(IdSource().peer(), "tcp://127.0.0.1:0"))
+    assert [transport.address for transport in transports][1] == "tcp://127.0.0.1:0"
+
+
+def test_envelope_arrives_as_it_was_sent(run: Run) -> None:
+    async def case(world: World) -> None:
+        a, b = await world.pair()
+        envelope = [3, None, True, -(2**63), 2**64 - 1, 0.5, "é", b"\x00\xff", [1, [2]], {"k": b"v", 7: [None]}]
+        a.link_to(b).send(envelope)
+        assert await b.recorder.envelopes(1) == [envelope]
+        assert b.recorder.got == [(a.transport.peer, envelope, [])]
+
+    run(case)
+
+
+def test_envelope_is_fixed_when_send_returns(run: Run) -> None:
+    async def case(world: World) -> None:
+        a, b = await world.pair()
+        argument = [1]
+        a.link_to(b).send((0, argument))
+        argument.append(2)
+        assert await b.recorder.envelopes(1) == [[0, [1]]]
+
+    run(case)
+
+
+def test_nothing_is_delivered_in_the_senders_stack(run: Run) -> None:
+    async def case(world: World) -> None:
+        a, b = await world.pair()
+        a.link_to(b).send((0,))
+        assert b.recorder.got == []
+        assert await b.recorder.envelopes(1) == [[0]]
+
+    run(case)
+
+
+def test_order_holds_over_ten_thousand_messages(run: Run) -> None:
+    async def case(world: World) -> None:
+        a, b = await world.pair()
+        link = a.link_to(b)
+        for number in range(10_000):
+            link.send((0, number))
+            if number % 97 == 0:
+                await asyncio.sleep(0)
+        assert await b.recorder.envelopes(10_000) == [[0, number] for number in range(10_000)]
+        assert b.transport.statistics().lost_frames == 0
+
+    run(case)
+
+
+def test_envelopes_of_one_tick_leave_as_one_frame(run: Run) -> None:
+    async def case(world: World) -> None:
+        a, b = await world.pair()
+        link = a.link_to(b)
+        link.send((0,))
+        await b.recorder.envelopes(1)
+        before = link.statistics()
+        for number in range(1000):
+            link.send((1, number))
+        await b.recorder.envelopes(1001)
+        after = link.statistics()
+        assert after.frames_out - before.frames_out == 1
+        assert after.envelopes_out - before.envelopes_out == 1000
+        assert b.transport.statistics().frames_in == 2
+        assert b.transport.statistics().envelopes_in == 1001
+
+    run(case)
+
+
+def test_buffers_arrive_intact_read_only_and_with_their_envelope(run: Run) -> None:
+    async def case(world: World) -> None:
+        a, b = await world.pair()
+        link = a.link_to(b)
+        large = bytes(range(256)) * (MIB // 256)
+        link.send((0,))
+        link.send((1,), [b""])
+        link.send((2,), [b"x", bytearray(b"yy"), memoryview(b"zzz")])
+        link.send((3,), [large, large])
+        link.send((4,))
+        await b.recorder.envelopes(5)
+        assert [[bytes(buffer) for buffer in buffers] for _, _, buffers in b.recorder.got] == [
+            [],
+            [b""],
+            [b"x", b"yy", b"zzz"],
+            [large, large],
+            [],
+        ]
+        assert all(memoryview(buffer).readonly for _, _, buffers in b.recorder.got for buffer in buffers)
+        b.recorder.got.clear()
+
+    run(case)
+
+
+def test_more_buffers_than_a_frame_holds_are_spread_over_frames(run: Run) -> None:
+    async def case(world: World) -> None:
+        a, b = await world.pair()
+        link = a.link_to(b)
+        for number in range(3):
+            link.send((number,), [b"%d" % number] * 600)
+        await b.recorder.envelopes(3)
+        assert [[bytes(x) for x in buffers] for _, _, buffers in b.recorder.got] == [
+            [b"%d" % number] * 600 for number in range(3)
+        ]
+
+    run(case)
+
+
+def test_lanes_are_links_of_their_own(run: Run) -> None:
+    async def case(world: World) -> None:
+        a, b = await world.pair()
+        user, control = a.link_to(b), a.link_to(b, Lane.CONTROL)
+        assert user is not control
+        assert a.link_to(b) is user
+        user.send((0, "user"))
+        control.send((0, "control"))
+        assert sorted(await b.recorder.envelopes(2)) == [[0, "control"], [0, "user"]]
+        assert (user.statistics().envelopes_out, control.statistics().envelopes_out) == (1, 1)
+
+    run(case)
+
+
+def test_reply_finds_its_way_by_the_address_in_the_hello(run: Run) -> None:
+    async def case(world: World) -> None:
+        a, b = await world.pair()
+        assert b.transport.address_of(a.transport.peer) is None
+        a.link_to(b).send((0,))
+        await b.recorder.envelopes(1)
+        address = b.transport.address_of(a.transport.peer)
+        assert address == a.transport.address
+        b.transport.link(a.transport.peer, address).send((1,), [b"reply"])
+        assert await a.recorder.envelopes(1) == [[1]]
+        assert a.recorder.got[0][0] == b.transport.peer
+
+    run(case)
+
+
+def test_peer_that_starts_late_gets_what_waited_for_it(run: Run, kind: str) -> None:
+    if kind == "tcp":
+        pytest.skip("a port that nobody has bound yet can't be known")
+
+    async def case(world: World) -> None:
+        a = await world.side(connect_timeout_s=WAIT_S)
+        late = Side(world.make(world.address("late")))
+        link = a.link_to(late)
+        link.send((0, "early"))
+        assert not await a.transport.flush(0.05)
+        assert link.queued_bytes > 0
+        await late.transport.start(late.recorder)
+        world.sides.append(late)
+        assert await late.recorder.envelopes(1) == [[0, "early"]]
+        assert link.queued_bytes == 0
+
+    run(case)
+
+
+def test_unreachable_address_fails_in_time_with_the_typed_error(run: Run) -> None:
+    async def case(world: World) -> None:
+        a = await world.side()
+        ghost = world.ids.peer()
+        link = a.transport.link(ghost, world.nowhere())
+        link.send((0,))
+        started = asyncio.get_running_loop().time()
+        peer, error = await a.recorder.failure()
+        assert asyncio.get_running_loop().time() - started < CONNECT_TIMEOUT_S + 1
+        assert peer == ghost
+        assert isinstance(error, PeerUnreachableError)
+        assert error.executed == "no"
+        assert world.nowhere() in str(error)
+        assert "check that the process there is alive" in str(error)
+        assert a.transport.statistics().discarded_envelopes == 1
+        with pytest.raises(PeerUnreachableError, match="is closed"):
+            link.send((0,))
+        assert a.transport.link(ghost, world.nowhere()) is not link
+
+    run(case)
+
+
+def test_peer_that_goes_away_is_reported_though_nothing_is_queued(run: Run) -> None:
+    async def case(world: World) -> None:
+        a, b = await world.pair()
+        link = a.link_to(b)
+        link.send((0,))
+        await b.recorder.envelopes(1)
+        await b.transport.close()
+        peer, error = await a.recorder.failure()
+        assert peer == b.transport.peer
+        assert isinstance(error, PeerUnreachableError)
+        assert error.executed == "maybe"
+        assert a.recorder.failed == [(peer, error)]
+
+    run(case)
+
+
+def test_successor_at_the_same_address_gets_nothing_of_the_old_link(run: Run) -> None:
+    async def case(world: World) -> None:
+        a, b = await world.pair()
+        a.link_to(b).send((0,))
+        await b.recorder.envelopes(1)
+        await b.transport.close()
+        successor = await world.side(b.transport.address)
+        peer, _ = await a.recorder.failure()
+        assert peer == b.transport.peer
+        a.link_to(successor).send((0, "new"))
+        assert await successor.recorder.envelopes(1) == [[0, "new"]]
+        assert successor.recorder.failed == []
+
+    run(case)
+
+
+def test_drop_discards_what_is_queued_and_ignores_what_arrives(run: Run) -> None:
+    async def case(world: World) -> None:
+        a, b = await world.pair()
+        a.link_to(b).send((0, 1))
+        await b.recorder.envelopes(1)
+        back = b.link_to(a)
+        back.send((0, "never sent"))
+        b.transport.drop(a.transport.peer)
+        assert b.transport.statistics().discarded_envelopes == 1
+        assert b.transport.address_of(a.transport.peer) is None
+        with pytest.raises(PeerUnreachableError):
+            b.link_to(a)
+        a.link_to(b).send((0, 2))
+        other = await world.side()
+        while b.transport.statistics().ignored_frames == 0:
+            other.link_to(b).send((1, "tick"))
+            await b.recorder.until(lambda: len(b.recorder.got) > 1)
+            await asyncio.sleep(0)
+        assert [envelope for peer, envelope, _ in b.recorder.got if peer == a.transport.peer] == [[0, 1]]
+        assert b.recorder.failed == []
+
+    run(case)
+
+
+def test_drop_by_the_receiver_ends_the_frame_in_hand(run: Run) -> None:
+    async def case(world: World) -> None:
+        a, b = await world.pair()
+        b.recorder.on_received = lambda envelope: b.transport.drop(a.transport.peer) if envelope[1] == 1 else None
+        link = a.link_to(b)
+        for number in range(4):
+            link.send((0, number))
+        await b.recorder.envelopes(2)
+        await a.transport.flush(WAIT_S)
+        assert await b.recorder.envelopes(2) == [[0, 0], [0, 1]]
+
+    run(case)
+
+
+def test_receiver_that_raises_gets_the_rest_nevertheless(run: Run) -> None:
+    async def case(world: World) -> None:
+        a, b = await world.pair()
+        reported: list[dict[str, Any]] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
+
+        def raise_at_zero(envelope: list[Any]) -> None:
+            if envelope[1] == 0:
+                raise LookupError("no such kind")
+
+        b.recorder.on_received = raise_at_zero
+        link = a.link_to(b)
+        link.send((0, 0))
+        link.send((0, 1))
+        assert await b.recorder.envelopes(2) == [[0, 0], [0, 1]]
+        assert [type(context["exception"]) for context in reported] == [LookupError]
+        assert b.transport.statistics().receiver_errors == 1
+
+    run(case)
+
+
+def test_bad_envelope_fails_in_its_senders_stack_and_alone(run: Run) -> None:
+    async def case(world: World) -> None:
+        a, b = await world.pair()
+        link = a.link_to(b)
+        link.send((0, "before"))
+        with pytest.raises(TypeError):
+            link.send((0, object()))
+        with pytest.raises(OverflowError):
+            link.send((0, 2**64))
+        with pytest.raises(SerializationError, match="a list of 40000 items"):
+            link.send((0, [1] * 40_000))
+        link.send((0, "after"))
+        assert await b.recorder.envelopes(2) == [[0, "before"], [0, "after"]]
+
+    run(case)
+
+
+def test_queue_at_its_bound_refuses_more_and_keeps_what_it_has(run: Run) -> None:
+    async def case(world: World) -> None:
+        a = await world.side(queue_bytes=MIB, connect_timeout_s=WAIT_S)
+        link = a.transport.link(world.ids.peer(), world.nowhere())
+        sent = 0
+        with pytest.raises(MailboxFullError, match="wait for this peer") as caught:  # noqa: PT012
+            while True:
+                link.send((0, bytes(300_000)))
+                sent += 1
+        assert caught.value.executed == "no"
+        assert sent == MIB // 300_000
+        assert sent * 300_000 < link.queued_bytes <= MIB
+        a.transport.drop(link.peer)
+        assert a.transport.statistics().discarded_envelopes == sent
+
+    run(case)
+
+
+def test_flush_is_true_once_nothing_is_held_back(run: Run) -> None:
+    async def case(world: World) -> None:
+        a, b = await world.pair()
+        link = a.link_to(b)
+        for _ in range(100):
+            link.send((0, bytes(10_000)))
+        assert link.queued_bytes >= 1_000_000
+        assert await a.transport.flush(WAIT_S)
+        assert link.queued_bytes == 0
+        await b.recorder.envelopes(100)
+
+    run(case)
+
+
+def test_close_delivers_what_was_sent_before_it(run: Run) -> None:
+    async def case(world: World) -> None:
+        a, b = await world.pair()
+        link = a.link_to(b)
+        for number in range(50):
+            link.send((0, number), [bytes(100_000)])
+        await a.transport.close()
+        await b.recorder.envelopes(50)
+
+    run(case)
+
+
+def test_close_is_idempotent_and_ends_every_link(run: Run) -> None:
+    async def case(world: World) -> None:
+        a, b = await world.pair()
+        link = a.link_to(b)
+        link.send((0,))
+        await asyncio.gather(a.transport.close(), a.transport.close())
+        await a.transport.close()
+        with pytest.raises(PeerUnreachableError, match="is closed"):
+            link.send((0,))
+        with pytest.raises(PeerUnreachableError, match="not running"):
+            a.link_to(b)
+
+    run(case)
+
+
+def test_close_of_one_never_started_does_nothing(run: Run) -> None:
+    async def case(world: World) -> None:
+        await world.make().close()
+
+    run(case)
+
+
+def test_taken_address_is_refused_and_its_owner_undisturbed(run: Run) -> None:
+    async def case(world: World) -> None:
+        a, b = await world.pair()
+        second = world.make(b.transport.address)
+        with pytest.raises(OSError, match=b.transport.address):
+            await second.start(Recorder())
+        a.link_to(b).send((0,))
+        assert await b.recorder.envelopes(1) == [[0]]
+
+    run(case)
+
+
+def test_foreign_scheme_is_refused_before_anything_changes(run: Run) -> None:
+    async def case(world: World) -> None:
+        with pytest.raises(ValueError, match="no address of this transport"):
+            world.make("http://example.org")
+        a = await world.side()
+        with pytest.raises(ValueError, match="no address of this transport"):
+            a.transport.link(world.ids.peer(), "http://example.org")
+        assert a.transport.statistics().links == 0
+
+    run(case)
+
+
+# What follows speaks to a transport with a bare socket.
+
+
+class Stranger:
+    """A bare DEALER in the name of some peer."""
+
+    def __init__(self, world: World, victim: Side, name: bytes | None = None) -> None:
+        self.peer = world.ids.peer()
+        self._context = zmq.Context()
+        self._socket = self._context.socket(zmq.DEALER)
+        self._socket.setsockopt(zmq.ROUTING_ID, name or routing_id(self.peer, Lane.USER, 1))
+        self._socket.connect(victim.transport.address)
+        self.hello = Hello(self.peer, victim.transport.peer, "ipc:///nowhere")
+
+    def send(self, *parts: bytes) -> None:
+        self._socket.send_multipart(parts)
+
+    def __enter__(self) -> Stranger:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close(linger=0)
+        self._context.term()
+
+
+@pytest.fixture
+def wire_kind(kind: str) -> str:
+    if kind == "memory":
+        pytest.skip("there is no wire for a stranger")
+    return kind
+
+
+def _garbage() -> list[tuple[str, list[bytes]]]:
+    frame = b"\x93\xcf" + bytes(8) + b"\xdc\x00\x01\x91\x00\x90"
+    return [
+        ("random", [b"\xc1\xc1\xc1"]),
+        ("empty", [b""]),
+        ("truncated", [frame[:-1]]),
+        ("trailing", [frame + b"\x00"]),
+        ("no_kind", [b"\x93\xcf" + bytes(8) + b"\xdc\x00\x01\x90\x90"]),
+        ("unannounced_buffer", [frame, b"buffer"]),
+        ("missing_buffer", [frame[:-1] + b"\x91\x92\x00\x01"]),
+        ("attachment_out_of_range", [frame[:-1] + b"\x91\x92\x05\x01", b"buffer"]),
+        ("claims_a_huge_array", [b"\xdd\xff\xff\xff\xff"]),
+        ("nested_too_deep", [b"\x91" * 3000]),
+        ("extension", [frame[:-1] + b"\x91\xd4\x01\x00"]),
+    ]
+
+
+@pytest.mark.parametrize("parts", [parts for _, parts in _garbage()], ids=[name for name, _ in _garbage()])
+def test_bad_frame_fails_that_peer_and_nobody_else(run: Run, wire_kind: str, parts: list[bytes]) -> None:
+    async def case(world: World) -> None:
+        a, b = await world.pair()
+        with Stranger(world, b) as stranger:
+            stranger.send(pack_hello(stranger.hello))
+            stranger.send(*parts)
+            peer, error = await b.recorder.failure()
+            assert peer == stranger.peer
+            assert isinstance(error, BadFrameError)
+            stranger.send(b"more")
+            a.link_to(b).send((0, "well"))
+            assert await b.recorder.envelopes(1) == [[0, "well"]]
+            assert len(b.recorder.failed) == 1
+            assert b.transport.statistics().bad_frames == 1
+
+    run(case)
+
+
+def test_link_without_hello_fails_its_peer(run: Run, wire_kind: str) -> None:
+    async def case(world: World) -> None:
+        b = await world.side()
+        with Stranger(world, b) as stranger:
+            stranger.send(b"garbage")
+            peer, error = await b.recorder.failure()
+            assert (peer, str(error)) == (
+                stranger.peer,
+                f"peer {stranger.peer[:4].hex()} sent a bad frame: a link does not begin with a HELLO",
+            )
+
+    run(case)
+
+
+def test_socket_that_is_no_endpoint_of_ours_is_counted_and_ignored(run: Run, wire_kind: str) -> None:
+    async def case(world: World) -> None:
+        a, b = await world.pair()
+        with Stranger(world, b, name=b"short") as stranger:
+            stranger.send(b"garbage")
+            while b.transport.statistics().bad_frames == 0:
+                a.link_to(b).send((0,))
+                await b.recorder.until(lambda: bool(b.recorder.got))
+                b.recorder.got.clear()
+            assert b.recorder.failed == []
+
+    run(case)
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 0), (2, 9)])
+def test_unknown_version_is_refused_naming_both_ranges(run: Run, wire_kind: str, low: int, high: int) -> None:
+    async def case(world: World) -> None:
+        b = await world.side()
+        with Stranger(world, b) as stranger:
+            hello = Hello(stranger.peer, b.transport.peer, "ipc:///x", protocol_min=low, protocol_max=high)
+            stranger.send(pack_hello(hello))
+            peer, error = await b.recorder.failure()
+            assert peer == stranger.peer
+            assert isinstance(error, WireVersionError)
+            assert f"speaks protocol {low} to {high}, this process 1 to 1" in str(error)
+
+    run(case)
+
+
+def test_gap_and_repetition_are_counted(run: Run, wire_kind: str) -> None:
+    def frame(sequence: int) -> bytes:
+        return b"\x93\xcf" + sequence.to_bytes(8, "big") + b"\xdc\x00\x01\x92\x00" + bytes((sequence,)) + b"\x90"
+
+    async def case(world: World) -> None:
+        b = await world.side()
+        with Stranger(world, b) as stranger:
+            stranger.send(pack_hello(stranger.hello))
+            for sequence in (0, 1, 1, 0, 5, 6):
+                stranger.send(frame(sequence))
+            assert await b.recorder.envelopes(4) == [[0, 0], [0, 1], [0, 5], [0, 6]]
+            statistics = b.transport.statistics()
+            assert (statistics.lost_frames, statistics.repeated_frames, statistics.frames_in) == (3, 2, 4)
+
+    run(case)
+
+
+def test_address_beyond_loopback_is_refused_without_keys() -> None:
+    for address in ("tcp://0.0.0.0:0", "tcp://*:5000", "tcp://192.168.1.7:5000", "tcp://[::]:1"):
+        with pytest.raises(ValueError, match="neither authenticates nor encrypts"):
+            ZmqTransport(IdSource().peer(), address)
+
+
+def test_socket_path_longer_than_the_system_takes_is_refused() -> None:
+    with pytest.raises(ValueError, match="longer than the 107 bytes"):
+        ZmqTransport(IdSource().peer(), "ipc:///" + "d" * 107)
