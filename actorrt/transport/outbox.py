@@ -30,7 +30,8 @@ class Outbox:
     """The queue of one link.
 
     Args:
-        limit_bytes: how much may be queued; an envelope that finds the queue empty is taken at any size.
+        limit_bytes: how much may be queued, exceeded by less than `FRAME_CUT_BYTES`; an envelope that finds the queue
+            empty is taken at any size.
 
     Attributes:
         frames: what is sealed, in order. For reading; `take` removes the first.

@@ -61,6 +61,10 @@ class ZmqTransport(Endpoint):
             raise ValueError(
                 f"the path in {address!r} is longer than the {_IPC_PATH_MAX_BYTES} bytes of a socket's name"
             )
+        if address.startswith("tcp://") and not _is_loopback(address):
+            raise ValueError(
+                f"{address!r} leaves this machine, and this transport neither authenticates nor encrypts; use 127.0.0.1"
+            )
 
     def _bind(self) -> None:
         _refuse_taken_path(self.address)
