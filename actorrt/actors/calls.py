@@ -212,6 +212,16 @@ class Calls:
         for calls in by_actor.values():
             self._ask_fate(calls, why)
 
+    def cut_off(self, peer: PeerId, error: errors.ActorRtError) -> None:
+        """Fail every call that an endpoint had which can't be spoken with, though its process may live."""
+        self._system.routes.lost(peer)
+        was_reached = not isinstance(error, errors.PeerUnreachableError)
+        for reply in list(self._pending.values()):
+            if reply.peer == peer:
+                message = f"{reply.label} can't be reached for {reply.method}(): {error}"
+                executed: errors.Executed = "maybe" if was_reached else "no"
+                self.fail(reply, errors.ActorUnavailableError(message, executed=executed))
+
     def _ask_fate(self, calls: list[Reply[Any]], why: str) -> None:
         ref = calls[0].ref
         route = self._system.routes.of(ref)

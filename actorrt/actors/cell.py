@@ -75,6 +75,7 @@ class Cell:
         self.incarnation = 0
         self.parent_ref: ActorRef[Any] | None = None
         self.is_supervisor = False
+        self.has_distant_children = False
         self.on_child_exited: Callable[[dict[str, Any]], None] | None = None
         self.job = JobId(b"")
         self.namespace = "default"
@@ -269,11 +270,12 @@ class Cell:
             self._running.remove(message)
 
     def _returned(self, message: Message, result: Any) -> None:
-        self._handled()
+        self._handled(message)
         if message.caller is not None:
             self.host.succeed(message, result)
 
-    def _handled(self) -> None:
+    def _handled(self, message: Message) -> None:
+        message.is_over = True
         self.handled_count += 1
         if self.handled_count == 1:
             self.host.handled_first(self)
@@ -282,7 +284,7 @@ class Cell:
         """An ask's exception goes to its caller; a tell's, and one that `crash_on` names, fails the actor."""
         is_fatal = not isinstance(error, Exception | asyncio.CancelledError) or isinstance(error, self.options.crash_on)
         if message.caller is not None and not is_fatal:
-            self._handled()
+            self._handled(message)
             self.host.fail(message, error)
             return
         if message.caller is not None:

@@ -46,6 +46,6 @@ def system() -> System:
 
 
 def deadline() -> float | None:
-    """Return the deadline of the message in hand, if it has one."""
+    """Return the deadline of the message in hand, if it has one; what outlives its message has none."""
     in_hand = message.get()
-    return None if in_hand is None else in_hand.deadline
+    return None if in_hand is None or in_hand.is_over else in_hand.deadline

@@ -128,6 +128,8 @@ class Host:
     def exited(self, cell: Cell, reason: ExitReason, *, is_administrative: bool) -> None:
         """An incarnation ended; its authority decides what follows."""
         self.system.registry.stop_children(cell.actor_id)
+        if cell.has_distant_children and cell.authority != self.system.node:
+            self.system.control.notify(self.system.node, "orphaned", {"actor": cell.actor_id})
         if cell.state is CellState.ENDED:
             self._refuse_orphans(cell, errors.ActorDiedError(f"{cell.label} was stopped: {reason}", reason=reason))
         if reason.kind is ExitKind.ERROR:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from actorrt.actors.messages import Body
 from actorrt.actors.options import Overflow
 from actorrt.errors import CallError
+
+PLAIN_MESSAGE_BYTES: Final = 64
 
 
 class Caller(Protocol):
@@ -41,6 +43,7 @@ class Message:
         "caller",
         "cell",
         "deadline",
+        "is_over",
         "method",
         "options",
         "outlet",
@@ -65,6 +68,7 @@ class Message:
         self.buffers = buffers
         self.deadline = deadline
         self.options = options
+        self.is_over = False  # handled; tasks that it left behind go on without its deadline
         self.cell: Any = None  # the cell that handles it, from when it is in hand
         self.task: Any = None  # the task that runs it, where it is a coroutine
         self.outlet: Any = None  # where a stream's items leave, while it runs
@@ -73,7 +77,9 @@ class Message:
     def size_bytes(self) -> int:
         """Return what the message holds in memory, roughly: its pickled body and its buffers."""
         body = self.body
-        size = len(body) if isinstance(body, bytes) else 64
+        if type(body) is list:
+            return PLAIN_MESSAGE_BYTES
+        size = len(body) if isinstance(body, bytes) else PLAIN_MESSAGE_BYTES
         for buffer in self.buffers:
             size += len(buffer)
         return size

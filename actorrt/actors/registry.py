@@ -150,11 +150,11 @@ class Registry:
             incarnation = record.incarnation
             await record.next_change()
             if restarts and record.last_reason is not None and record.incarnation != incarnation:
-                return {"reason": record.last_reason.to_data(), "incarnation": incarnation, "is_final": False}
+                return _down_data(record.last_reason, incarnation, is_final=False)
         tombstone = self._tombstones.get(actor_id)
         reason = (tombstone and tombstone.reason) or ExitReason(ExitKind.SHUTDOWN, "ended before it was monitored")
         incarnation = 0 if record is None else record.incarnation
-        return {"reason": reason.to_data(), "incarnation": incarnation, "is_final": True}
+        return _down_data(reason, incarnation, is_final=True)
 
     def _live(self, actor_id: ActorId) -> Record:
         record = self._records.get(actor_id)
@@ -422,6 +422,16 @@ class Registry:
         key = (record.namespace, record.options.name or "")
         if self._names.get(key) is record:
             del self._names[key]
+
+
+def _down_data(reason: ExitReason, incarnation: int, *, is_final: bool) -> Data:
+    with_process = reason.signal is not None or reason.exit_status is not None
+    return {
+        "reason": reason.to_data(),
+        "incarnation": incarnation,
+        "is_final": is_final,
+        "with_process": with_process,
+    }
 
 
 def serve_questions(registry: Registry, control: Control) -> None:

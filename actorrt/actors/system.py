@@ -15,7 +15,7 @@ from contextvars import Context as ContextVars
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from actorrt import errors
+from actorrt import config, errors
 from actorrt.actors import interface
 from actorrt.actors.callers import LocalCaller
 from actorrt.actors.calls import Calls
@@ -34,7 +34,6 @@ from actorrt.actors.routes import Routes, sighting_from_data
 from actorrt.actors.spec import Spec, pack_spec
 from actorrt.actors.streams import Streams
 from actorrt.clock import Clock
-from actorrt.config import DEATH_GRACE_S
 from actorrt.ids import ActorId, IdSource, JobId, PeerId, short
 from actorrt.reasons import ExitReason
 from actorrt.scopes import Scope
@@ -205,13 +204,13 @@ class System:
         """The transport can't speak with the peer."""
         logger.warning("lost %s: %s", short(peer), error)
         self.control.peer_lost(peer, error)
-        self.calls.lost(peer, str(error))
+        self.calls.cut_off(peer, error)
 
     def _endpoint_down(self, _: PeerId, data: Data) -> None:
         peer = PeerId(data["peer"])
         self._lost[peer] = None
         reason = ExitReason.from_data(data["reason"])
-        self.scope.after(DEATH_GRACE_S, lambda: self.endpoint_gone(peer, reason))
+        self.scope.after(config.DEATH_GRACE_S, lambda: self.endpoint_gone(peer, reason))
 
     def endpoint_gone(self, peer: PeerId, reason: ExitReason) -> None:
         """A process ended, and its last words have arrived: settle everything that it was part of."""
@@ -312,7 +311,7 @@ class System:
         )
         actor_id = actor_id or self.ids.actor()
         card, _ = values.dumps((interface.of_class(cls).to_data(), options.call_timeout_s))
-        data = {
+        data: Data = {
             "actor": actor_id,
             "spec": packed.data,
             "card": card,
@@ -326,7 +325,11 @@ class System:
             "beside": _is_light(options) and parent is not None and not parent.is_supervisor,
             "objects": [ref.id for ref in packed.objects],
         }
+        if data["is_supervisor"] and options.shutdown_s == config.DEFAULT_SHUTDOWN_S:
+            data["options"]["shutdown_s"] = None  # it ends when its children have, however long each may take
         stays_here = data["beside"] and options.name is None and not data["is_supervisor"]
+        if parent is not None and not stays_here:
+            parent.has_distant_children = True
         return (self.endpoint if stays_here else self.node), data, packed.objects
 
     # Refs
@@ -395,6 +398,8 @@ class System:
                 if error.reason is None:
                     raise
                 return Down(ref, error.reason, 0)
+            if answer["with_process"]:  # what it said before it died comes over another link
+                await asyncio.sleep(config.DEATH_GRACE_S)
             return Down(ref, ExitReason.from_data(answer["reason"]), answer["incarnation"], answer["is_final"])
 
         return self.operate(f"the monitor of {ref._label}", watch)

@@ -23,7 +23,7 @@ from actorrt.ids import IdSource, JobId, PeerId, short
 from actorrt.node.hosting import Placement, WorkerFactory
 from actorrt.node.jobs import Job, Worker
 from actorrt.node.resources import Resources
-from actorrt.reasons import ExitReason
+from actorrt.reasons import ExitKind, ExitReason
 from actorrt.scopes import Scope
 from actorrt.store.keeper import Keeper
 from actorrt.transport.protocol import Buffer, Transport
@@ -139,10 +139,11 @@ class NodeCore:
 
     def peer_gone(self, peer: PeerId) -> None:
         """A process's connection to the store ended, so the process has; if it was a driver, so has its job."""
-        self._lose(peer)
         for job in list(self._jobs.values()):
             if job.driver.peer == peer:
                 logger.info("the driver of job %s is gone", short(job.job_id))
+                self._lose(peer)
+                self._announce_end(peer, ExitReason(ExitKind.SHUTDOWN, "the driver is gone"))
                 self.scope.start(self.end_job(job.job_id), f"end job {short(job.job_id)}")
 
     async def end_job(self, job_id: JobId, *, with_detached: bool = False) -> None:
@@ -183,15 +184,17 @@ class NodeCore:
         if not worker.is_leaving:
             logger.warning("the process of %s (pid %s) ended: %s", worker.label, worker.pid, reason)
         self._lose(worker.peer)
-        for endpoint in self._others(worker):
-            self.control.notify(endpoint, "endpoint_down", {"peer": worker.peer, "reason": reason.to_data()})
+        self._announce_end(worker.peer, reason)
         for actor_id in worker.actors:
             self.registry.stop_children(actor_id)
         self.registry.endpoint_lost(worker.peer, reason)
 
-    def _others(self, lost: Worker) -> list[Endpoint]:
-        workers = [w.endpoint for w in self._workers.values() if w.ready.done() and w.is_usable and w is not lost]
-        return [*workers, *(job.driver for job in self._jobs.values())]
+    def _announce_end(self, lost: PeerId, reason: ExitReason) -> None:
+        """Tell every process that one of them is gone."""
+        workers = [w.endpoint for w in self._workers.values() if w.ready.done() and w.is_usable]
+        for endpoint in [*workers, *(job.driver for job in self._jobs.values())]:
+            if endpoint.peer != lost:
+                self.control.notify(endpoint, "endpoint_down", {"peer": lost, "reason": reason.to_data()})
 
     def workers(self) -> list[Worker]:
         """Return every worker that has not ended."""
@@ -235,9 +238,9 @@ class NodeCore:
                 for r in self.registry.records()
             ],
             "cpus": self.resources.cpu_count,
-            "reserved_cpus": self.resources.reserved_cpus,
+            "reserved_cpus": self.resources.reserved("cpus"),
             "gpus": self.resources.gpu_count,
-            "reserved_gpus": self.resources.reserved_gpus,
+            "reserved_gpus": self.resources.reserved("gpus"),
         }
 
 

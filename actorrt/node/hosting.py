@@ -93,8 +93,8 @@ class Placement:
         return worker
 
     def _existing(self, record: Record, job: Job) -> Worker | None:
+        self._resources.reserve(record.actor_id, record.label, record.options)
         if record.options.needs_own_process:
-            self._resources.reserve(record.actor_id, record.label, record.options)
             return None
         if record.is_supervisor:
             return job.supervisors if job.supervisors is not None and job.supervisors.is_usable else None

@@ -4,11 +4,27 @@ from __future__ import annotations
 
 import os
 import resource
+import sys
 from pathlib import Path
 from typing import Final
 
+from actorrt.errors import RuntimeStateError
+
 _CGROUP: Final = Path("/sys/fs/cgroup")
 _NVIDIA: Final = Path("/dev")
+
+
+def check_system() -> None:
+    """Refuse what is not Linux.
+
+    Raises:
+        RuntimeStateError: with what actorrt needs of the system.
+    """
+    if sys.platform != "linux":
+        raise RuntimeStateError(
+            f"actorrt runs on Linux only, not on {sys.platform!r}: it needs memfd, pidfd and Unix sockets that pass "
+            "descriptors; use a Linux machine, container or virtual machine"
+        )
 
 
 def cpu_count() -> int:

@@ -12,7 +12,7 @@ logger = logging.getLogger(__name__)
 
 
 class Resources:
-    """Counts reservations of CPUs and GPUs.
+    """Counts reservations of CPUs, GPUs and whatever else a node was given.
 
     Args:
         cpu_count, gpu_count: what there is.
@@ -22,17 +22,14 @@ class Resources:
     def __init__(self, cpu_count: int, gpu_count: int, *, may_exceed: bool) -> None:
         self.cpu_count = cpu_count
         self.gpu_count = gpu_count
+        self._total = {"cpus": cpu_count, "gpus": gpu_count}
         self._may_exceed = may_exceed
         self._has_said_so = False
-        self._reserved: dict[ActorId, tuple[float, float]] = {}
+        self._reserved: dict[ActorId, dict[str, float]] = {}
 
-    @property
-    def reserved_cpus(self) -> float:
-        return sum(cpus for cpus, _ in self._reserved.values())
-
-    @property
-    def reserved_gpus(self) -> float:
-        return sum(gpus for _, gpus in self._reserved.values())
+    def reserved(self, name: str) -> float:
+        """Return how much of one resource is reserved."""
+        return sum(amounts.get(name, 0) for amounts in self._reserved.values())
 
     def reserve(self, actor_id: ActorId, label: str, options: ActorOptions) -> None:
         """Reserve what the options ask for, in place of what the actor had reserved.
@@ -41,17 +38,18 @@ class Resources:
             ActorStartError: there is not enough left, and reservations may not exceed what there is.
         """
         self.release(actor_id)
-        cpus, gpus = self.reserved_cpus + options.cpus, self.reserved_gpus + options.gpus
-        for name, wanted, total in (("cpus", cpus, self.cpu_count), ("gpus", gpus, self.gpu_count)):
-            if wanted > total:
+        amounts = {"cpus": options.cpus, "gpus": options.gpus, **options.resources}
+        for name, amount in amounts.items():
+            wanted, total = self.reserved(name) + amount, self._total.get(name, 0)
+            if amount and wanted > total:
                 self._exceed(label, name, wanted, total)
-        self._reserved[actor_id] = (options.cpus, options.gpus)
+        self._reserved[actor_id] = amounts
 
     def _exceed(self, label: str, name: str, wanted: float, total: int) -> None:
         if not self._may_exceed:
             raise ActorStartError(
                 f"{label} did not start: with it {wanted:g} {name} would be reserved, and the node has {total}; stop "
-                f"other actors, or give the node more with --{name}"
+                f"other actors, or start the node with more"
             )
         if not self._has_said_so:
             self._has_said_so = True

@@ -17,6 +17,7 @@ from actorrt.actors.system import System
 from actorrt.clock import MonotonicClock
 from actorrt.completion import Completion, set_blocking_rule
 from actorrt.ids import IdSource
+from actorrt.node.limits import check_system
 from actorrt.node.links import NodeLink, ProcessLink
 from actorrt.node.notices import saying
 from actorrt.node.printer import OutputPrinter
@@ -53,11 +54,7 @@ class Runtime:
         store_bytes: int | None = None,
         namespace: str = "default",
     ) -> None:
-        if sys.platform != "linux":
-            raise errors.RuntimeStateError(
-                f"actorrt runs on Linux only, not on {sys.platform!r}: it needs memfd, pidfd and Unix sockets that "
-                "pass descriptors; use a Linux machine, container or virtual machine"
-            )
+        check_system()
         if mode not in ("node", "local"):
             raise ValueError(f"mode={mode!r}: give 'node' or 'local'")
         if address is not None and (mode == "local" or cpus or gpus or store_bytes):
