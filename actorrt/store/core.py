@@ -40,6 +40,8 @@ class Make:
 
     segment_id: int
     size_bytes: int
+    is_ahead: bool
+    """Nobody waits for it: there is time to make its pages warm."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +83,11 @@ class StoreCore:
 
     Args:
         capacity_bytes: the bound on its shared memory.
+        segment_bytes: the length of an ordinary segment; see `Pool`.
     """
 
-    def __init__(self, capacity_bytes: int) -> None:
-        self._pool = Pool(capacity_bytes)
+    def __init__(self, capacity_bytes: int, segment_bytes: int | None = None) -> None:
+        self._pool = Pool(capacity_bytes, segment_bytes)
         self._table = ObjectTable()
         self._connections: dict[int, _Connection] = {}
         self._events_by_peer: dict[PeerId, int] = {}
@@ -222,14 +225,27 @@ class StoreCore:
         if isinstance(found, Growth):
             if self._growing:
                 return False
-            self._pool.begin(found, create.connection)
-            self._retire(list(found.give_up))
-            self._growing.add(found.segment_id)
-            self._instructions.append(Make(found.segment_id, found.make_bytes))
+            self._grow(found, create.connection)
             return False
         self._table.create(create.object_id, create.connection, found, is_promised=create.is_promised)
         self._reply_place(create.connection, create.serial, found, writable=True)
         return True
+
+    def _grow(self, growth: Growth, owner: int | None) -> None:
+        self._pool.begin(growth, owner)
+        self._retire(list(growth.give_up))
+        self._growing.add(growth.segment_id)
+        self._instructions.append(Make(growth.segment_id, growth.make_bytes, is_ahead=owner is None))
+
+    def make_spare(self) -> None:
+        """Have a segment made ahead of need, where there is none and memory is not short."""
+        spare = None if self._growing else self._pool.spare()
+        if spare is not None:
+            self._grow(spare, None)
+
+    def trim(self) -> None:
+        """Give idle segments back. Call it now and then: what is unused from one call to the next is idle."""
+        self._retire(self._pool.trim())
 
     def segment_made(self, segment_id: int, error: ObjectStoreFullError | None) -> None:
         """Go on with what waited for a segment; `error` says why it could not be made."""

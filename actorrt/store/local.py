@@ -11,9 +11,10 @@ import os
 import threading
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import Any, Final
 
 from actorrt.clock import Clock
+from actorrt.config import MIB
 from actorrt.errors import ObjectLostError, ObjectStoreFullError
 from actorrt.ids import PeerId
 from actorrt.store.channel import Reply
@@ -21,6 +22,8 @@ from actorrt.store.core import Drop, Make, Send, StoreCore
 from actorrt.store.keeper import Keeper
 from actorrt.store.protocol import VERSION, Op, Role, Status
 from actorrt.store.segments import Segment
+
+_SEGMENT_BYTES: Final = 4 * MIB  # made while the caller waits, so not larger than need be
 
 
 class LocalStore:
@@ -32,7 +35,7 @@ class LocalStore:
     """
 
     def __init__(self, capacity_bytes: int, clock: Clock) -> None:
-        self._core = StoreCore(capacity_bytes)
+        self._core = StoreCore(capacity_bytes, _SEGMENT_BYTES)
         self._clock = clock
         self._segments: dict[int, Segment] = {}
         self._receivers: dict[int, Callable[[Send, int | None], None]] = {}
@@ -100,7 +103,7 @@ class LocalStore:
                 match instruction:
                     case Send():
                         self._send(instruction)
-                    case Make(segment_id, size_bytes):
+                    case Make(segment_id, size_bytes, _):
                         self._make(segment_id, size_bytes)
                     case Drop(segment_id):
                         self._segments.pop(segment_id).close()

@@ -8,7 +8,7 @@ exceed the capacity.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from actorrt.config import MIB, SEGMENT_BYTES
 from actorrt.store.arena import Arena
@@ -41,7 +41,9 @@ class _Segment:
     segment_id: int
     arena: Arena
     owner: int | None
-    is_made: bool = field(default=False)
+    is_made: bool = False
+    was_used: bool = True
+    """Since the last `trim`."""
 
 
 class Pool:
@@ -49,14 +51,17 @@ class Pool:
 
     Args:
         capacity_bytes: the bound on the bytes of all segments.
+        segment_bytes: the length of a segment that is not made for one large object; by default as much as lets
+            a small store have several.
     """
 
-    def __init__(self, capacity_bytes: int) -> None:
+    def __init__(self, capacity_bytes: int, segment_bytes: int | None = None) -> None:
         self.capacity_bytes = capacity_bytes // _PAGE_BYTES * _PAGE_BYTES
         if self.capacity_bytes <= 0:
             raise ValueError(f"a store needs at least a page of {_PAGE_BYTES} bytes, not {capacity_bytes}")
         share = self.capacity_bytes // _SEGMENTS_WANTED_COUNT // _PAGE_BYTES * _PAGE_BYTES
-        self._segment_bytes = min(SEGMENT_BYTES, max(_MIN_SEGMENT_BYTES, share), self.capacity_bytes)
+        wanted = segment_bytes or min(SEGMENT_BYTES, max(_MIN_SEGMENT_BYTES, share))
+        self._segment_bytes = min(wanted, self.capacity_bytes)
         self._segments: dict[int, _Segment] = {}
         self._last_segment_id = 0
         self._reserved_bytes = 0
@@ -102,6 +107,7 @@ class Pool:
         segment = self._segments[min(fits)[1]]
         offset = segment.arena.allocate(length_bytes)
         assert offset is not None, "best_fit found room"
+        segment.was_used = True
         if owner is not None:
             segment.owner = owner
         return Place(segment.segment_id, offset, length_bytes)
@@ -121,13 +127,19 @@ class Pool:
         make_bytes = min(room, max(rounded, self._segment_bytes))
         return Growth(self._last_segment_id + 1, make_bytes, tuple(give_up))
 
+    def spare(self) -> Growth | None:
+        """Plan a segment for whoever needs one next; None where there is one, or memory is short."""
+        has_one = any(s.owner is None and s.arena.is_empty for s in self._segments.values())
+        is_short = 2 * (self._reserved_bytes + self._segment_bytes) > self.capacity_bytes
+        return None if has_one or is_short else self._growth(self._segment_bytes, ())
+
     def has_room(self, length_bytes: int) -> bool:
         """Whether `allocate` would find a place or a growth, for whichever owner."""
         if any(s.arena.best_fit(length_bytes) is not None for s in self._made()):
             return True
         return self._growth(length_bytes, [s for s in self._made() if s.arena.is_empty]) is not None
 
-    def begin(self, growth: Growth, owner: int) -> None:
+    def begin(self, growth: Growth, owner: int | None) -> None:
         """Give up the growth's empty segments and count the new one's bytes."""
         for segment_id in growth.give_up:
             self._remove(segment_id)
@@ -154,6 +166,17 @@ class Pool:
         for segment in self._segments.values():
             if segment.owner == owner:
                 segment.owner = None
+        return self._give_up_idle()
+
+    def trim(self) -> list[int]:
+        """Take empty segments that nobody used since the last trim from their owners; then as `disown`."""
+        for segment in self._made():
+            if segment.arena.is_empty and not segment.was_used:
+                segment.owner = None
+            segment.was_used = False
+        return self._give_up_idle()
+
+    def _give_up_idle(self) -> list[int]:
         idle = [s for s in self._made() if s.owner is None and s.arena.is_empty]
         kept = next((s for s in idle if s.arena.size_bytes == self._segment_bytes), None)
         given_up = [s.segment_id for s in idle if s is not kept]

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from actorrt.clock import Clock
@@ -26,13 +27,13 @@ from actorrt.store.core import Drop, Make, Send, StoreCore
 from actorrt.store.keeper import Keeper
 from actorrt.store.protocol import MAX_MESSAGE_BYTES, ProtocolError, Role, pack, unpack
 from actorrt.store.segments import Segment
-from actorrt.store.table import TRANSIT_GRACE_S
 
 _log = logging.getLogger(__name__)
 
 _BACKLOG: Final = 128
 _READ_BUDGET_COUNT: Final = 64
 _MAX_QUEUED_COUNT: Final = 10_000
+_TICK_S: Final = 10.0
 _CREDENTIALS: Final = struct.Struct("3i")
 
 OnPeer = Callable[[PeerId, int], None]
@@ -106,6 +107,7 @@ class StoreServer:
             raise
         self._listener = listener
         self._loop.add_reader(listener.fileno(), self._accept)
+        self._tick()
 
     async def close(self) -> None:
         """End every connection and give all memory back. Idempotent."""
@@ -171,18 +173,15 @@ class StoreServer:
         known = self._core.peer(client.number)
         self._core.close(client.number, self._clock.now())
         self._carry_out()
-        self._tick_later()
         if known is not None and known[1] is Role.REQUESTS and self._on_close is not None:
             self._on_close(known[0], client.pid)
 
-    def _tick_later(self) -> None:
-        """Look again when the transits of a sender that ended are over."""
-        if self._tick_handle is None and self._listener is not None:
-            self._tick_handle = self._loop.call_later(TRANSIT_GRACE_S, self._tick)
-
     def _tick(self) -> None:
-        self._tick_handle = None
-        self._sweep()
+        """Now and then: end what has expired, and have neither too few segments ready nor too many idle."""
+        self._tick_handle = self._loop.call_later(_TICK_S, self._tick)
+        self._core.trim()
+        self._core.make_spare()
+        self._settle()
 
     # Reading
 
@@ -259,15 +258,16 @@ class StoreServer:
             match instruction:
                 case Send():
                     self._send(instruction)
-                case Make(segment_id, size_bytes):
-                    self._make(segment_id, size_bytes)
+                case Make():
+                    self._make(instruction)
                 case Drop(segment_id):
                     self._segments.pop(segment_id).close()
 
-    def _make(self, segment_id: int, size_bytes: int) -> None:
-        making = self._loop.run_in_executor(self._maker, Segment, segment_id, size_bytes)
+    def _make(self, make: Make) -> None:
+        segment = partial(Segment, make.segment_id, make.size_bytes, is_touched=make.is_ahead)
+        making = self._loop.run_in_executor(self._maker, segment)
         self._making.add(making)
-        making.add_done_callback(lambda made: self._made(segment_id, made))
+        making.add_done_callback(lambda made: self._made(make.segment_id, made))
 
     def _made(self, segment_id: int, making: asyncio.Future[Segment]) -> None:
         self._making.discard(making)
@@ -278,6 +278,7 @@ class StoreServer:
             raise error
         if self._listener is not None:
             self._core.segment_made(segment_id, error)
+            self._core.make_spare()
             self._carry_out()
 
     def _send(self, send: Send) -> None:
