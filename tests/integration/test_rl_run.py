@@ -1,0 +1,124 @@
+"""Training with simulators, learner and evaluator in processes of their own; some of which are killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("torch")
+
+import actorrt as art
+from actorrt import rl
+
+CRASHING = """
+import gymnasium
+from gymnasium.envs.classic_control import CartPoleEnv
+
+class Crashing(CartPoleEnv):
+    def step(self, action):
+        raise ArithmeticError("this environment can't be stepped")
+
+gymnasium.register("Crashing-v0", entry_point=Crashing)
+"""
+
+
+@pytest.fixture
+def runtime() -> Iterator[art.Runtime]:
+    yield art.init(cpus=4)
+    art.shutdown()
+
+
+def test_run_in_plain_code_reaches_its_return_and_saves_the_policy(runtime: art.Runtime, tmp_path: Path) -> None:
+    run = rl.PPO("CartPole-v1", simulators=2, seed=1, evaluate_every=512).start(steps=20_000, stop_return=60)
+    assert run.wait() is run
+    assert run.is_reached
+    assert run.steps < 20_000
+    names = set(run.metrics.column_names)
+    assert {"steps", "seconds", "return_mean", "policy_lag", "value_loss", "entropy", "kl", "learn_s"} <= names
+    assert run.metrics.num_rows == run.steps // 256
+    path = str(tmp_path / "cartpole.policy")
+    run.best.save(path)
+    loaded = rl.load_policy(path)
+    assert (loaded.parameters == run.best.parameters).all()
+    assert rl.evaluate(loaded, episodes=20, seed=77).mean > 40
+
+
+def test_run_goes_on_when_a_simulator_is_killed(runtime: art.Runtime) -> None:
+    killed: list[tuple[int, int, int]] = []
+    since: list[tuple[int, int, int]] = []
+
+    def kill_once(progress: rl.Progress) -> None:
+        if not killed and len(progress.trained_on) == 2:
+            killed.append(progress.trained_on[0])
+            os.kill(killed[0][2], signal.SIGKILL)
+        elif killed:
+            since.extend(progress.trained_on)
+            if any(source[1] == 2 for source in progress.trained_on):
+                run.stop()
+
+    run = rl.PPO("CartPole-v1", simulators=2).start(steps=100_000, on_progress=kill_once)
+    run.wait()
+    ((victim, _, old_pid),) = killed
+    successors = {(simulator, incarnation) for simulator, incarnation, pid in since if pid != old_pid}
+    assert (victim, 2) in successors
+    assert (1 - victim, 1) in successors
+    assert run.rows[-1]["simulators_restarted"] == 1
+    assert run.rows[-1]["rollouts_lost"] <= 1
+    assert run.steps < 100_000
+
+
+def test_work_ahead_trains_on_fragments_one_version_behind(runtime: art.Runtime) -> None:
+    run = rl.PPO("CartPole-v1", simulators=2, max_lag=1).start(steps=2_560)
+    run.wait()
+    lags = run.metrics.column("policy_lag").to_pylist()
+    assert max(lags) <= 1.0
+    assert sum(lags) > 0.0
+
+
+def test_error_of_an_environment_ends_the_run_with_that_error(
+    runtime: art.Runtime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "crashing_environment.py").write_text(CRASHING)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    art.shutdown()
+    art.init(cpus=4)  # workers take over the search path when the driver connects
+    try:
+        run = rl.PPO("crashing_environment:Crashing-v0").start(steps=256)
+        with pytest.raises(ArithmeticError, match="this environment can't be stepped"):
+            run.wait()
+    finally:
+        sys.modules.pop("crashing_environment", None)
+
+
+async def test_run_can_be_awaited_beside_other_work() -> None:
+    progress: list[Any] = []
+    async with art.Runtime(cpus=4):
+        run = rl.PPO("CartPole-v1", seed=2).start(steps=512, on_progress=progress.append)
+        await run
+    assert [each.steps for each in progress] == [256, 512]
+
+
+def test_stopped_run_ends_early_with_a_policy(runtime: art.Runtime) -> None:
+    run = rl.PPO("CartPole-v1").start(steps=1_000_000, on_progress=lambda progress: run.stop())
+    run.wait()
+    assert run.steps == 256
+    assert run.best.version >= 1
+
+
+def test_senseless_runs_are_refused_before_anything_starts() -> None:
+    with pytest.raises(ValueError, match="there is no environment 'CartPol-v1'; did you mean CartPole-v1"):
+        rl.PPO("CartPol-v1")
+    with pytest.raises(ValueError, match="at least one simulator: simulators=0"):
+        rl.PPO("CartPole-v1", simulators=0)
+    with pytest.raises(ValueError, match="seeds are 0 or larger: seed=-1"):
+        rl.PPO("CartPole-v1", seed=-1)
+    with pytest.raises(ValueError, match="at least 1 step: steps=0"):
+        rl.PPO("CartPole-v1").start(steps=0)
+    with pytest.raises(ValueError, match="PPO has no setting 'simulator'"):
+        rl.PPO("CartPole-v1", simulator=3)
