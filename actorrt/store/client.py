@@ -1,10 +1,8 @@
 """A process's side of the store: puts and gets, and the refs and views that hold objects.
 
 Thread-safe, and independent of any loop: requests go over a socket of the client's own and are answered by the
-daemon. Only waiting for objects that are still to be made needs a loop, given by `attach`.
-
-Holds and pins are given back in batches. `__del__` may run at any moment, also in the middle of a request, so it
-does no more than append to a queue.
+daemon. Only waiting for objects that are still to be made needs a loop, given by `attach`. How requests are made is
+in `connection`, how refs hear of their objects in `watching`.
 """
 
 from __future__ import annotations
@@ -13,28 +11,22 @@ import asyncio
 import itertools
 import os
 import threading
-from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Any
 from weakref import WeakSet, WeakValueDictionary
 
 from actorrt.clock import Clock, MonotonicClock
 from actorrt.errors import ActorRtError, ObjectLostError, ObjectStoreFullError, RuntimeStateError
-from actorrt.ids import IdSource, ObjectId, PeerId, short
+from actorrt.ids import IdSource, ObjectId, PeerId
 from actorrt.store.buffer import AllocatedBuffer
 from actorrt.store.carrier import Carrier
-from actorrt.store.channel import Channel, Reply, SocketChannel
-from actorrt.store.failures import decode as decode_error
+from actorrt.store.channel import Channel, SocketChannel
+from actorrt.store.connection import Connection, NotReadyError
 from actorrt.store.failures import encode as encode_error
-from actorrt.store.protocol import MAX_BATCH_COUNT, Event, Op, Status
+from actorrt.store.protocol import MAX_BATCH_COUNT, Op
 from actorrt.store.ref import ObjectRef
-from actorrt.store.segments import Pin, SegmentMaps, pinned_view
 from actorrt.store.values import Encoded, decode, encode, encode_pickled
-
-
-class NotReadyError(RuntimeStateError):
-    """The object is not sealed yet: wait for its ref."""
+from actorrt.store.watching import Watcher
 
 
 class StoreClient:
@@ -55,21 +47,14 @@ class StoreClient:
     ) -> None:
         self.peer = peer
         self.system: Any = None
-        self._channel = channel
         self._ids = ids or IdSource()
         self._clock = clock or MonotonicClock()
-        self._lock = threading.Lock()
-        self._maps = SegmentMaps()
+        self._connection = Connection(channel)
+        self._watcher = Watcher(self._connection)
         self._refs: WeakValueDictionary[ObjectId, ObjectRef[Any]] = WeakValueDictionary()
         self._refs_lock = threading.Lock()
-        self._watched: dict[ObjectId, ObjectRef[Any]] = {}
         self._pinned: dict[ObjectId, ObjectRef[Any]] = {}
-        self._to_subscribe: list[ObjectId] = []
-        self._given_back: deque[tuple[bool, ObjectId]] = deque()
-        self._is_flush_due = False
         self._tokens = itertools.count()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._unusable: tuple[type[ActorRtError], str] | None = None
         _clients.add(self)
 
     @classmethod
@@ -84,114 +69,31 @@ class StoreClient:
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
         """Let `loop`, which is running this, tell when objects are ready and when the store ends."""
-        self._check()
-        self._channel.listen(loop, self._on_event, self._on_lost)
-        self._loop = loop
+        self._connection.attach(loop, self._watcher.on_event, self._on_lost)
 
     @property
     def is_attached(self) -> bool:
-        return self._loop is not None
+        return self._connection.loop is not None
 
     def close(self) -> None:
         """Give everything back; on the attached loop, if there is one. Refs left over fail. Idempotent."""
-        if self._unusable is None:
-            self._end(RuntimeStateError, "the object store client of this process is closed")
+        self._end(RuntimeStateError, "the object store client of this process is closed")
 
     def _end(self, kind: type[ActorRtError], why: str) -> None:
-        self._unusable = kind, why
-        self._loop = None
-        self._channel.stop_listening()
-        with self._lock:
-            self._channel.close()
-        self._maps.clear()
-        self._pinned.clear()
-        watched, self._watched = list(self._watched.values()), {}
-        for ref in watched:
-            ref.set_error(ObjectLostError(f"object {short(ref.id)} is lost: {why}"))
+        if self._connection.is_usable:
+            self._connection.end(kind, why)
+            self._pinned.clear()
+            self._watcher.fail_all(why)
 
     def abandon_after_fork(self) -> None:
         """Disable the copy of this client in a forked child; the parent's goes on undisturbed."""
-        self._unusable = (
-            RuntimeStateError,
-            "this process was forked from one that uses actorrt, whose object store it can't use: "
-            "start it as an actor, or with another start method",
-        )
-        self._lock = threading.Lock()
-        self._loop = None
-        self._channel.abandon_after_fork()
-
-    def _check(self) -> None:
-        if self._unusable is not None:
-            kind, why = self._unusable
-            raise kind(why)  # a new one each time: an error refers to the frames it went through
-
-    # Speaking to the store
-
-    def _request(self, op: Op, *arguments: Any) -> Any:
-        """Ask; map the segment that the answer brings. Raises what the store answers."""
-        self._check()
-        with self._lock:
-            self._flush()
-            reply = self._channel.request(op, *arguments)
-            self._map(op, reply)
-            for stale in self._channel.take_stale():
-                self._undo(*stale)
-        if reply.status is Status.ERROR:
-            raise decode_error(reply.result)
-        if reply.status is Status.PENDING:
-            raise NotReadyError(f"object {short(arguments[0])} is not sealed yet")
-        return reply.result
-
-    def _map(self, op: Op, reply: Reply) -> None:
-        """Keep the mappings as the answer says. The lock is held."""
-        self._maps.forget(reply.retired)
-        if reply.fd is not None:
-            self._maps.add(reply.result[0], reply.fd, writable=op is Op.CREATE)
-
-    def _undo(self, op: Op, arguments: tuple[Any, ...], reply: Reply) -> None:
-        """Give back what a request got whose thread was interrupted. The lock is held."""
-        self._map(op, reply)
-        if reply.status is Status.DONE and op is Op.CREATE and reply.result is not None:
-            self._channel.post(Op.ABORT, arguments[0])
-        elif reply.status is Status.DONE and op is Op.GET:
-            self._channel.post(Op.GIVE_BACK, [], [arguments[0]])
-
-    def _post(self, op: Op, *arguments: Any) -> None:
-        self._check()
-        with self._lock:
-            self._flush()
-            self._channel.post(op, *arguments)
-
-    def _flush(self) -> None:
-        """Give back what is queued. The lock is held."""
-        while self._given_back:
-            released: list[ObjectId] = []
-            unpinned: list[ObjectId] = []
-            for _ in range(min(len(self._given_back), MAX_BATCH_COUNT)):
-                is_pin, object_id = self._given_back.popleft()
-                (unpinned if is_pin else released).append(object_id)
-            self._channel.post(Op.GIVE_BACK, released, unpinned)
-
-    def _give_back(self, object_id: ObjectId, *, is_pin: bool) -> None:
-        """Queue a hold or a pin; called by finalizers, so it takes no lock and makes no request."""
-        if self._unusable is not None:
-            return
-        self._given_back.append((is_pin, object_id))
-        loop = self._loop
-        if loop is not None and not self._is_flush_due and not loop.is_closed():
-            self._is_flush_due = True
-            with suppress(RuntimeError):  # the loop closed meanwhile
-                loop.call_soon_threadsafe(self._flush_on_loop)
-
-    def _flush_on_loop(self) -> None:
-        self._is_flush_due = False
-        if self._unusable is None:
-            with self._lock, suppress(ObjectLostError):  # nobody is left to give back to; `_on_lost` follows
-                self._flush()
+        self._refs_lock = threading.Lock()
+        self._watcher.abandon_after_fork()
+        self._connection.abandon_after_fork()
 
     def give_back_hold(self, object_id: ObjectId) -> None:
         """Queue the end of a ref."""
-        self._give_back(object_id, is_pin=False)
+        self._connection.give_back(object_id, is_pin=False)
 
     # Putting
 
@@ -249,11 +151,11 @@ class StoreClient:
         try:
             encoded.write(target)
         except BaseException:
-            self._post(Op.ABORT, object_id)
+            self._connection.post(Op.ABORT, object_id)
             raise
         contained = [ref.id for ref in carrier.refs if isinstance(ref, ObjectRef)]
         for start in range(0, len(contained), MAX_BATCH_COUNT):
-            self._post(Op.CONTAIN, object_id, contained[start : start + MAX_BATCH_COUNT])
+            self._connection.post(Op.CONTAIN, object_id, contained[start : start + MAX_BATCH_COUNT])
         return self.seal(object_id)
 
     def create(
@@ -268,30 +170,30 @@ class StoreClient:
         deadline = None if timeout_s is None else self._clock.now() + timeout_s
         while True:
             try:
-                place = self._request(Op.CREATE, object_id, length_bytes, is_promised)
+                place = self._connection.request(Op.CREATE, object_id, length_bytes, is_promised)
             except ObjectStoreFullError:
                 if not self._wait_for_room(length_bytes, deadline):
                     raise
             else:
-                return None if place is None else self._maps.view(*place, writable=True)
+                return None if place is None else self._connection.maps.view(*place, writable=True)
 
     def _wait_for_room(self, length_bytes: int, deadline: float | None) -> bool:
         """Wait until there may be room; False where there was none in time."""
         left_s = 0.0 if deadline is None else deadline - self._clock.now()
         if left_s <= 0:
             return False
-        return self._channel.wait(Op.AWAIT_ROOM, length_bytes, timeout_s=left_s) is not None
+        return self._connection.wait(Op.AWAIT_ROOM, length_bytes, timeout_s=left_s)
 
     def seal(self, object_id: ObjectId) -> ObjectRef[Any]:
         """Finish an object that this process created; its ref takes over the hold that came with `create`."""
-        self._post(Op.SEAL, object_id)
+        self._connection.post(Op.SEAL, object_id)
         ref = self._new_ref(object_id)
         ref.set_value(None)
         return ref
 
     def abort(self, object_id: ObjectId) -> None:
         """Give up an object that this process created."""
-        self._post(Op.ABORT, object_id)
+        self._connection.post(Op.ABORT, object_id)
 
     def allocate(self, shape: int | tuple[int, ...], dtype: Any, *, timeout_s: float | None = None) -> AllocatedBuffer:
         """Return a context manager with an array in shared memory, to be written in place and sealed.
@@ -309,16 +211,16 @@ class StoreClient:
         The promise ends with a `put` or `put_error` anywhere, or `fail`.
         """
         object_id = self._ids.object() if object_id is None else object_id
-        self._post(Op.DECLARE, object_id)
+        self._connection.post(Op.DECLARE, object_id)
         return self._new_ref(object_id)
 
     def fail(self, object_id: ObjectId, error: BaseException) -> None:
         """Say that an object will never be: whoever waits for it raises `error`. No effect on a sealed one."""
-        self._post(Op.FAIL, object_id, encode_error(error))
+        self._connection.post(Op.FAIL, object_id, encode_error(error))
 
     def put_error(self, object_id: ObjectId, error: bytes) -> None:
         """Say that an object will never be, with what `failures.encode` made of the error."""
-        self._post(Op.FAIL, object_id, error)
+        self._connection.post(Op.FAIL, object_id, error)
 
     # Holding
 
@@ -332,10 +234,10 @@ class StoreClient:
         with self._refs_lock:
             known = self._refs.get(object_id)
         if known is None:
-            self._post(Op.ACQUIRE, object_id, token)
+            self._connection.post(Op.ACQUIRE, object_id, token)
             return self._new_ref(object_id)
         if token is not None:
-            self._post(Op.ARRIVE, object_id, token)
+            self._connection.post(Op.ARRIVE, object_id, token)
         return known
 
     def _new_ref(self, object_id: ObjectId) -> ObjectRef[Any]:
@@ -350,12 +252,12 @@ class StoreClient:
 
     def begin_transit(self, ref: ObjectRef[Any], token: bytes, copies_count: int) -> None:
         """Keep an object until `copies_count` receivers of a message have registered."""
-        self._post(Op.TRANSIT, ref.id, token, copies_count)
+        self._connection.post(Op.TRANSIT, ref.id, token, copies_count)
 
     def settle(self, tokens: Sequence[bytes]) -> None:
         """End transits whose messages are known to be lost; without effect on those that arrived."""
         for start in range(0, len(tokens), MAX_BATCH_COUNT):
-            self._post(Op.SETTLE, list(tokens[start : start + MAX_BATCH_COUNT]))
+            self._connection.post(Op.SETTLE, list(tokens[start : start + MAX_BATCH_COUNT]))
 
     def pin(self, ref: ObjectRef[Any]) -> None:
         """Hold an object, mapped, until `free` or the end of this process, whatever becomes of its refs.
@@ -369,20 +271,20 @@ class StoreClient:
     def free(self, ref: ObjectRef[Any]) -> None:
         """Withdraw an object from everybody; views of it stay valid, other gets raise ObjectNotFoundError."""
         self._pinned.pop(ref.id, None)
-        self._post(Op.FREE, ref.id)
+        self._connection.post(Op.FREE, ref.id)
 
     def stats(self) -> dict[str, int]:
         """Return the counts of the node's store."""
-        counts: dict[str, int] = self._request(Op.STATS)
+        counts: dict[str, int] = self._connection.request(Op.STATS)
         return counts
 
     def statistics(self) -> dict[str, int]:
         """Return this process's counts: mappings, refs, refs that are watched, and what waits to be given back."""
         return {
-            "maps_count": len(self._maps),
+            "maps_count": len(self._connection.maps),
             "refs_count": len(self._refs),
-            "watched_count": len(self._watched),
-            "given_back_count": len(self._given_back),
+            "watched_count": len(self._watcher),
+            "given_back_count": self._connection.given_back_count,
         }
 
     # Getting
@@ -405,10 +307,7 @@ class StoreClient:
         memory = ref.mapped()
         if memory is not None:
             return memory
-        place = self._request(Op.GET, ref.id)
-        view = self._maps.view(*place, writable=False)
-        object_id = ref.id
-        memory = pinned_view(view, Pin(lambda: self._give_back(object_id, is_pin=True)))
+        memory = self._connection.pinned(ref.id)
         ref.keep(memory)
         return memory
 
@@ -419,7 +318,7 @@ class StoreClient:
         except NotReadyError:
             return
         except ActorRtError as error:
-            self._check()
+            self._connection.check()
             ref.set_error(error)
         except Exception as error:  # put in the object's place by its maker, of any type
             ref.set_error(error)
@@ -434,52 +333,17 @@ class StoreClient:
 
     def watch(self, ref: ObjectRef[Any]) -> None:
         """Have a ref completed by the store's events; it is held until then. Does nothing unattached."""
-        with self._refs_lock:
-            if self._loop is None or ref.id in self._watched:
-                return
-            self._watched[ref.id] = ref
-            self._to_subscribe.append(ref.id)
-            is_first = len(self._to_subscribe) == 1
-        if is_first:
-            self._loop.call_soon_threadsafe(self._subscribe)
-
-    def _subscribe(self) -> None:
-        with self._refs_lock:
-            waiting, self._to_subscribe = self._to_subscribe, []
-        for start in range(0, len(waiting), MAX_BATCH_COUNT):
-            with suppress(ObjectLostError, RuntimeStateError):  # the end of the client fails what it watches
-                self._post(Op.SUBSCRIBE, waiting[start : start + MAX_BATCH_COUNT])
+        self._watcher.watch(ref)
 
     def wait_apart(self, ref: ObjectRef[Any], timeout_s: float | None) -> None:
         """Wait for a ref in this thread, on a connection of its own; for clients without a loop."""
         self.look(ref)
-        if not ref.done():
-            event = self._channel.wait(Op.SUBSCRIBE, [ref.id], timeout_s=timeout_s)
-            if event is not None:
-                self.look(ref)
-
-    def _on_event(self, event: list[Any]) -> None:
-        match event:
-            case [Event.READY, object_ids]:
-                for object_id in object_ids:
-                    self._complete(object_id, None)
-            case [Event.FAILED, object_id, error]:
-                self._complete(object_id, decode_error(error))
-            case [Event.RETIRED, segment_ids]:
-                self._maps.forget(segment_ids)
-
-    def _complete(self, object_id: ObjectId, error: BaseException | None) -> None:
-        with self._refs_lock:
-            ref = self._watched.pop(object_id, None)
-        if ref is not None and error is not None:
-            ref.set_error(error)
-        elif ref is not None:
-            ref.set_value(None)
+        if not ref.done() and self._connection.wait(Op.SUBSCRIBE, [ref.id], timeout_s=timeout_s):
+            self.look(ref)
 
     def _on_lost(self) -> None:
         """The daemon ended: views stay readable, everything else is lost."""
-        if self._unusable is None:
-            self._end(ObjectLostError, "the node's object store ended, and with it every object that is not in view")
+        self._end(ObjectLostError, "the node's object store ended, and with it every object that is not in view")
 
 
 _clients: WeakSet[StoreClient] = WeakSet()

@@ -30,6 +30,8 @@ def encode(error: BaseException) -> bytes:
     """Return any error with its pickle; one that can't be pickled, or is too large for it, as data only."""
     from actorrt.store.pickling import dumps
 
+    if not isinstance(error, Exception):  # what would end the process of whoever waits
+        return encode_plain(error)
     try:
         pickled, buffers = dumps(error)
     except SerializationError:

@@ -1,0 +1,180 @@
+"""One process's conversation with its store: requests, what is given back, and the segments in view.
+
+Thread-safe; one request at a time. Holds and pins are given back in batches: finalizers may run at any moment, also
+in the middle of a request, so `give_back` does no more than append to a queue, which goes along with the next
+message, or is sent by the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from actorrt.errors import ActorRtError, ObjectLostError, RuntimeStateError
+from actorrt.ids import ObjectId, short
+from actorrt.store.channel import Channel, Reply
+from actorrt.store.failures import decode
+from actorrt.store.protocol import MAX_BATCH_COUNT, Op, Status
+from actorrt.store.segments import Pin, SegmentMaps, pinned_view
+
+
+class NotReadyError(RuntimeStateError):
+    """The object is not sealed yet: wait for its ref."""
+
+
+class Connection:
+    """A lock around a channel, and what belongs to it.
+
+    Args:
+        channel: the way to the store.
+
+    Attributes:
+        maps: the segments that this process has mapped.
+    """
+
+    def __init__(self, channel: Channel) -> None:
+        self.maps = SegmentMaps()
+        self._channel = channel
+        self._lock = threading.Lock()
+        self._given_back: deque[tuple[bool, ObjectId]] = deque()
+        self._is_flush_due = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._unusable: tuple[type[ActorRtError], str] | None = None
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop | None:
+        """The loop that hears the store's events."""
+        return self._loop
+
+    @property
+    def is_usable(self) -> bool:
+        return self._unusable is None
+
+    @property
+    def given_back_count(self) -> int:
+        """How many holds and pins wait to be given back."""
+        return len(self._given_back)
+
+    def attach(
+        self, loop: asyncio.AbstractEventLoop, on_event: Callable[[list[Any]], None], on_lost: Callable[[], None]
+    ) -> None:
+        """Have events told on `loop`, which is running this."""
+        self.check()
+        self._channel.listen(loop, on_event, on_lost)
+        self._loop = loop
+
+    def end(self, kind: type[ActorRtError], why: str) -> None:
+        """Close; from now on requests raise `kind(why)`. Views stay readable. Idempotent."""
+        if self._unusable is not None:
+            return
+        self._unusable = kind, why
+        self._loop = None
+        self._channel.stop_listening()
+        with self._lock:
+            self._channel.close()
+        self.maps.clear()
+
+    def abandon_after_fork(self) -> None:
+        """Disable the copy in a forked child; the parent's goes on undisturbed."""
+        self._unusable = (
+            RuntimeStateError,
+            "this process was forked from one that uses actorrt, whose object store it can't use: "
+            "start it as an actor, or with another start method",
+        )
+        self._lock = threading.Lock()  # another thread of the parent may have held it
+        self._loop = None
+        self._channel.abandon_after_fork()
+
+    def check(self) -> None:
+        """Raise what requests raise after the end."""
+        if self._unusable is not None:
+            kind, why = self._unusable
+            raise kind(why)  # a new one each time: an error refers to the frames it went through
+
+    # Speaking
+
+    def request(self, op: Op, *arguments: Any) -> Any:
+        """Ask and return the result; a segment that comes with it is mapped.
+
+        Raises:
+            NotReadyError: the object asked for is not sealed yet.
+            ObjectLostError: the store is gone.
+            What the store answers.
+        """
+        self.check()
+        with self._lock:
+            self._flush()
+            reply = self._channel.request(op, *arguments)
+            self._map(op, reply)
+            for stale in self._channel.take_stale():
+                self._undo(*stale)
+        if reply.status is Status.ERROR:
+            raise decode(reply.result)
+        if reply.status is Status.PENDING:
+            raise NotReadyError(f"object {short(arguments[0])} is not sealed yet")
+        return reply.result
+
+    def post(self, op: Op, *arguments: Any) -> None:
+        """Say something that has no answer. Raises ObjectLostError where the store is gone."""
+        self.check()
+        with self._lock:
+            self._flush()
+            self._channel.post(op, *arguments)
+
+    def wait(self, op: Op, *arguments: Any, timeout_s: float | None) -> bool:
+        """Wait in this thread for the one event that answers a message; False where it did not come in time."""
+        self.check()
+        return self._channel.wait(op, *arguments, timeout_s=timeout_s) is not None
+
+    def pinned(self, object_id: ObjectId) -> memoryview:
+        """Return the bytes of a sealed object; its pin is given back when the last view of them goes."""
+        place = self.request(Op.GET, object_id)
+        view = self.maps.view(*place, writable=False)
+        return pinned_view(view, Pin(lambda: self.give_back(object_id, is_pin=True)))
+
+    def _map(self, op: Op, reply: Reply) -> None:
+        """Keep the mappings as an answer says. The lock is held."""
+        self.maps.forget(reply.retired)
+        if reply.fd is not None:
+            self.maps.add(reply.result[0], reply.fd, writable=op is Op.CREATE)
+
+    def _undo(self, op: Op, arguments: tuple[Any, ...], reply: Reply) -> None:
+        """Give back what a request got whose thread was interrupted. The lock is held."""
+        self._map(op, reply)
+        if reply.status is Status.DONE and op is Op.CREATE and reply.result is not None:
+            self._channel.post(Op.ABORT, arguments[0])
+        elif reply.status is Status.DONE and op is Op.GET:
+            self._channel.post(Op.GIVE_BACK, [], [arguments[0]])
+
+    # Giving back
+
+    def give_back(self, object_id: ObjectId, *, is_pin: bool) -> None:
+        """Queue the end of a hold or of a pin; takes no lock and makes no request."""
+        if self._unusable is not None:
+            return
+        self._given_back.append((is_pin, object_id))
+        loop = self._loop
+        if loop is not None and not self._is_flush_due:
+            self._is_flush_due = True
+            with suppress(RuntimeError):  # the loop is closed: its owner forgot to close this first
+                loop.call_soon_threadsafe(self._flush_on_loop)
+
+    def _flush_on_loop(self) -> None:
+        self._is_flush_due = False
+        if self._unusable is None:
+            with self._lock, suppress(ObjectLostError):  # nobody is left to give back to; the loop hears of it
+                self._flush()
+
+    def _flush(self) -> None:
+        """Give back what is queued. The lock is held."""
+        while self._given_back:
+            released: list[ObjectId] = []
+            unpinned: list[ObjectId] = []
+            for _ in range(min(len(self._given_back), MAX_BATCH_COUNT)):
+                is_pin, object_id = self._given_back.popleft()
+                (unpinned if is_pin else released).append(object_id)
+            self._channel.post(Op.GIVE_BACK, released, unpinned)
