@@ -77,9 +77,11 @@ class Runtime:
 
     async def __aenter__(self) -> Runtime:
         await self.start()
+        set_blocking_rule(refuse_to_block)
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        set_blocking_rule(None)
         await self.close()
 
     @property
@@ -191,11 +193,7 @@ def run(main: Callable[..., Coroutine[Any, Any, T]], *args: Any, **runtime_optio
 
     async def inside() -> T:
         async with Runtime(**runtime_options):
-            set_blocking_rule(refuse_to_block)
-            try:
-                return await main(*args)
-            finally:
-                set_blocking_rule(None)
+            return await main(*args)
 
     return uvloop.run(inside())
 
