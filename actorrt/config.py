@@ -63,4 +63,5 @@ RECONNECT_MIN_S: Final = 0.05
 RECONNECT_MAX_S: Final = 2.0
 SOCKET_QUEUE_FRAMES: Final = 1_000
 REMEMBERED_DROPS_COUNT: Final = 10_000
+MAX_FAREWELLS_COUNT: Final = 16
 ZERO_COPY_BYTES: Final = 512 * KIB  # below, a copy costs less than giving the buffer back

@@ -5,8 +5,8 @@ A frame is a message of one or more parts. Its first part, the head, is the msgp
 follow as parts of their own, in that order. Envelopes are packed one by one when they are sent, so that a bad one
 fails alone, in its sender's stack, and the head is put together from the packed pieces.
 
-A notice (HELLO) begins with `MAGIC`, which can't begin a frame, and is a map: readers of every version of the
-protocol find the version range in it, and ignore keys they don't know.
+A notice (a HELLO, a refusal) begins with `MAGIC`, which can't begin a frame, and is a map: readers of every version
+of the protocol find the version range in it, and ignore keys they don't know.
 
 What is read comes from outside: sizes are capped before memory is reserved, and every fault is a `BadFrameError`.
 Nesting is capped by msgpack (511 to write, 1,024 to read); with `MAX_ARRAY_COUNT` that bounds what the headers of
@@ -38,6 +38,7 @@ MAGIC: Final = b"\x00actorrt"  # a frame's head begins with 0x93, an array of th
 SAFE_BYTES: Final = min(MAX_ARRAY_COUNT, 2 * MAX_MAP_COUNT)  # too short to hold more items than the caps
 HEAD_ROOM_BYTES: Final = 1 << 16  # what a head needs beside its one largest envelope
 _MAX_ADDRESS_LENGTH: Final = 4096
+_MAX_MESSAGE_LENGTH: Final = 1000
 _HEAD_START: Final = struct.Struct(">BBQBH")  # an array of three: a uint64, an array of at most 65,535 items, ...
 _HEAD_MARK: Final = b"\x93\xcf"
 _NO_ATTACHMENTS: Final = b"\x90"
@@ -188,18 +189,42 @@ def is_frame(head: Buffer) -> bool:
     return bytes(memoryview(head)[:2]) == _HEAD_MARK
 
 
+def pack_refusal(error: ActorRtError) -> bytes:
+    """Return the notice by which a peer learns that we don't speak with it any more, and why."""
+    body = {"notice": "refused", "error": type(error).__name__, "message": str(error)[:_MAX_MESSAGE_LENGTH]}
+    return MAGIC + bytes(_pack(body))
+
+
+def read_refusal(part: Buffer) -> ActorRtError:
+    """Return the error in the refusal.
+
+    Raises:
+        BadFrameError: it is none.
+    """
+    value = _read_notice(part, "refused", "neither a frame nor a refusal")
+    kind = WireVersionError if value.get("error") == WireVersionError.__name__ else BadFrameError
+    return kind(_field(value, "message", str, _MAX_MESSAGE_LENGTH))
+
+
+def is_notice(part: Buffer) -> bool:
+    """Whether this is a HELLO or a refusal, rather than a frame."""
+    return bytes(memoryview(part)[: len(MAGIC)]) == MAGIC
+
+
+def _read_notice(part: Buffer, kind: str, complaint: str) -> dict[Any, Any]:
+    value = _unpack(memoryview(part)[len(MAGIC) :]) if is_notice(part) else None
+    if not isinstance(value, dict) or value.get("notice") != kind:
+        raise BadFrameError(complaint)
+    return value
+
+
 def read_hello(part: Buffer) -> Hello:
     """Return the HELLO in `part`, whatever versions it offers.
 
     Raises:
         BadFrameError: it is none.
     """
-    view = memoryview(part)
-    if bytes(view[: len(MAGIC)]) != MAGIC:
-        raise BadFrameError("a link does not begin with a HELLO")
-    value = _unpack(view[len(MAGIC) :])
-    if type(value) is not dict or value.get("notice") != "hello":
-        raise BadFrameError("a link does not begin with a HELLO")
+    value = _read_notice(part, "hello", "a link does not begin with a HELLO")
     return Hello(
         peer=PeerId(_field(value, "peer", bytes, ID_BYTES)),
         to=PeerId(_field(value, "to", bytes, ID_BYTES)),
@@ -214,7 +239,7 @@ def read_hello(part: Buffer) -> Hello:
 def _field(value: dict[Any, Any], name: str, kind: type[Any], length_max: int | None) -> Any:
     item: Any = value.get(name)
     if not isinstance(item, kind) or (length_max is not None and len(item) > length_max):
-        raise BadFrameError(f"the HELLO's {name!r} is missing or malformed")
+        raise BadFrameError(f"the notice's {name!r} is missing or malformed")
     return item
 
 

@@ -9,10 +9,10 @@ import asyncio
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
-from actorrt.config import CONNECT_TIMEOUT_S, FLUSH_TIMEOUT_S, LINK_QUEUE_BYTES
+from actorrt.config import CONNECT_TIMEOUT_S, FLUSH_TIMEOUT_S, LINK_QUEUE_BYTES, MAX_FAREWELLS_COUNT
 from actorrt.errors import ActorRtError, PeerUnreachableError
 from actorrt.ids import PeerId, short
-from actorrt.transport.codec import Hello, pack_hello
+from actorrt.transport.codec import Hello, pack_hello, pack_refusal
 from actorrt.transport.inbound import Inbound
 from actorrt.transport.protocol import Lane, Receiver, TransportStatistics
 from actorrt.transport.queued_link import QueuedLink
@@ -47,6 +47,7 @@ class Endpoint(ABC):
         self._queue_bytes = queue_bytes
         self._connect_timeout_s = connect_timeout_s
         self._links: dict[tuple[PeerId, Lane], QueuedLink] = {}
+        self._farewells: set[QueuedLink] = set()  # they carry a refusal, and are closed when it has left
         self._links_opened_count = 0
         self._statistics = TransportStatistics()
         self._inbound: Inbound | None = None
@@ -109,13 +110,36 @@ class Endpoint(ABC):
         total.bytes_out += link.bytes_out
         total.discarded_envelopes += link.discarded_envelopes
 
-    def _fail(self, peer: PeerId, error: ActorRtError) -> None:
-        """Never speak with the peer again, and say so."""
+    def _fail(self, peer: PeerId, error: ActorRtError, address: str | None) -> None:
+        """Never speak with the peer again but to tell it so; tell the receiver."""
         self.drop(peer)
+        if address is not None and len(self._farewells) < MAX_FAREWELLS_COUNT:
+            self._refuse(peer, address, error)
         self._tell_failed(peer, error)
+
+    def _refuse(self, peer: PeerId, address: str, error: ActorRtError) -> None:
+        """Send a refusal over a link of its own: the peer would wait for ever for what we ignore."""
+        self._links_opened_count += 1
+        hello = pack_hello(Hello(self.peer, peer, self.address, self._node))
+        try:
+            self._check_address(address)
+            link = self._connect(peer, address, Lane.CONTROL, hello, self._links_opened_count)
+        except ValueError:
+            return  # it gave no address where it could be told
+        self._farewells.add(link)
+        link.add_notice(pack_refusal(error))
+        link.flushed().add_done_callback(lambda _: self._end_farewell(link))
+
+    def _end_farewell(self, link: QueuedLink) -> None:
+        if link in self._farewells:
+            self._farewells.discard(link)
+            self._retire(link, FLUSH_TIMEOUT_S)
 
     def _unreachable(self, link: QueuedLink) -> None:
         """Close the links to the peer, and say so; another `link` to it may try again."""
+        if link in self._farewells:
+            self._end_farewell(link)
+            return
         error = PeerUnreachableError(
             f"nobody answers at {link.address} (peer {short(link.peer)}) within {self._connect_timeout_s} s; "
             "check that the process there is alive and that its address is the current one"
@@ -159,9 +183,10 @@ class Endpoint(ABC):
             await self.flush(FLUSH_TIMEOUT_S)
         finally:
             self._unbind()
-            for link in self._links.values():
+            for link in (*self._links.values(), *self._farewells):
                 self._retire(link, max(0.0, deadline - self._loop.time()))
             self._links.clear()
+            self._farewells.clear()
             await self._release()
             self._closing.set_result(None)
 

@@ -21,8 +21,10 @@ from actorrt.transport.codec import (
     Hello,
     agree_on_version,
     is_frame,
+    is_notice,
     read_head,
     read_hello,
+    read_refusal,
     split_buffers,
 )
 from actorrt.transport.protocol import Buffer, Lane, Receiver, TransportStatistics
@@ -54,7 +56,8 @@ class Inbound:
         peer: this endpoint.
         receiver: who gets the envelopes.
         statistics: counted into.
-        on_failed: called when a peer must not be spoken with any more; expected to `drop` it and to tell the receiver.
+        on_failed: called with a peer that must not be spoken with any more, why, and the address where it is to be told
+            so, or None if it is not; expected to `drop` it and to tell the receiver.
         on_receiver_error: called when the receiver raised; the envelopes behind it are delivered nevertheless.
     """
 
@@ -63,7 +66,7 @@ class Inbound:
         peer: PeerId,
         receiver: Receiver,
         statistics: TransportStatistics,
-        on_failed: Callable[[PeerId, ActorRtError], None],
+        on_failed: Callable[[PeerId, ActorRtError, str | None], None],
         on_receiver_error: Callable[[Exception], None],
     ) -> None:
         self._peer = peer
@@ -116,7 +119,10 @@ class Inbound:
             sequence, envelopes, attachments = read_head(head)
             attached = split_buffers(attachments, buffers) if attachments or buffers else None
         except BadFrameError as error:
-            self._bad(source.peer, error)
+            if is_notice(head):
+                self._refused(source.peer, head)
+            else:
+                self._bad(source.peer, error)
             return
         if sequence != source.expected and not self._is_ahead(source, sequence):
             return
@@ -153,7 +159,7 @@ class Inbound:
             self._bad(peer, error)
             return
         except WireVersionError as error:
-            self._on_failed(peer, error)
+            self._on_failed(peer, error, read_hello(head).address)
             return
         self._replace(line, source_id)
         self._sources[source_id] = _Source(peer, is_open=hello.to == self._peer)
@@ -202,4 +208,14 @@ class Inbound:
 
     def _bad(self, peer: PeerId, error: BadFrameError) -> None:
         self._statistics.bad_frames += 1
-        self._on_failed(peer, BadFrameError(f"peer {short(peer)} sent a bad frame: {error}"))
+        failure = BadFrameError(f"peer {short(peer)} sent a bad frame: {error}")
+        self._on_failed(peer, failure, self.address_of(peer))
+
+    def _refused(self, peer: PeerId, notice: Buffer) -> None:
+        try:
+            error = read_refusal(notice)
+        except BadFrameError as bad:
+            self._bad(peer, bad)
+            return
+        error.args = (f"refused by peer {short(peer)}: {error}",)
+        self._on_failed(peer, error, None)

@@ -142,12 +142,22 @@ class QueuedLink(ABC):
         if not self._is_closed and self._is_broken:
             self._on_unreachable(self)
 
+    def add_notice(self, notice: bytes) -> None:
+        """Queue what is no envelope, on a link that has just been made."""
+        self._outbox.add_notice(notice)
+
+    def flushed(self) -> asyncio.Future[None]:
+        """Return a future that is done once nothing is queued, or the link breaks or is closed."""
+        future = self._loop.create_future()
+        if self._is_flush_due and not self._is_closed and not self._is_broken:
+            self._flushed.append(future)
+        else:
+            future.set_result(None)
+        return future
+
     async def flush(self) -> bool:
         """Wait until nothing is queued, the link breaks, or is closed; return whether nothing is queued."""
-        if self._is_flush_due and not self._is_closed and not self._is_broken:
-            future = self._loop.create_future()
-            self._flushed.append(future)
-            await future
+        await self.flushed()
         return not self._outbox.queued_bytes
 
     def _wake_flushers(self) -> None:

@@ -63,7 +63,11 @@ class ZmqLink(QueuedLink):
         self._monitor_fd = int(self._monitor.getsockopt(zmq.FD))
         self._loop.add_reader(self._monitor_fd, self._check_monitor)
         self._loop.call_soon(self._check_monitor)
-        socket.connect(self.address)
+        try:
+            socket.connect(self.address)
+        except zmq.ZMQError as error:
+            self.close()
+            raise ValueError(f"can't connect to {self.address!r}: {error}") from error
 
     def _check_monitor(self) -> None:
         while not self._monitor.closed:

@@ -523,6 +523,19 @@ def test_foreign_scheme_is_refused_before_anything_changes(run: Run) -> None:
     run(case)
 
 
+def test_malformed_address_is_refused_and_leaves_nothing(run: Run, kind: str) -> None:
+    if kind == "memory":
+        pytest.skip("any name is an address")
+
+    async def case(world: World) -> None:
+        a = await world.side()
+        with pytest.raises(ValueError, match="can't connect"):
+            a.transport.link(world.ids.peer(), "tcp://127.0.0.1:no-port")
+        assert a.transport.statistics().links == 0
+
+    run(case)
+
+
 # What follows speaks to a transport with a bare socket.
 
 
@@ -630,6 +643,39 @@ def test_unknown_version_is_refused_naming_both_ranges(run: Run, wire_kind: str,
             assert peer == stranger.peer
             assert isinstance(error, WireVersionError)
             assert f"speaks protocol {low} to {high}, this process 1 to 1" in str(error)
+
+    run(case)
+
+
+def test_peer_that_is_refused_learns_it_and_why(run: Run, wire_kind: str) -> None:
+    async def case(world: World) -> None:
+        a, b = await world.pair()
+        me = a.transport.peer
+        with Stranger(world, b, name=routing_id(me, Lane.USER, 1)) as in_my_name:
+            in_my_name.send(pack_hello(Hello(me, b.transport.peer, a.transport.address)))
+            in_my_name.send(b"garbage")
+            peer, error = await a.recorder.failure()
+            assert peer == b.transport.peer
+            assert isinstance(error, BadFrameError)
+            refusal = f"refused by peer {peer[:4].hex()}: peer {me[:4].hex()} sent a bad frame: "
+            assert str(error).startswith(refusal)
+            assert [failed for failed, _ in b.recorder.failed] == [me]
+            assert len(a.recorder.failed) == 1
+
+    run(case)
+
+
+def test_peer_of_a_refused_version_learns_the_range(run: Run, wire_kind: str) -> None:
+    async def case(world: World) -> None:
+        a, b = await world.pair()
+        me = a.transport.peer
+        with Stranger(world, b, name=routing_id(me, Lane.USER, 1)) as in_my_name:
+            hello = Hello(me, b.transport.peer, a.transport.address, protocol_min=7, protocol_max=8)
+            in_my_name.send(pack_hello(hello))
+            peer, error = await a.recorder.failure()
+            assert peer == b.transport.peer
+            assert isinstance(error, WireVersionError)
+            assert "speaks protocol 7 to 8, this process 1 to 1" in str(error)
 
     run(case)
 

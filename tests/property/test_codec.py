@@ -1,4 +1,4 @@
-"""The codec against what nobody thought of: values round trip, and whatever arrives raises `BadFrameError` or nothing."""
+"""The codec against what nobody thought of: values round trip; what arrives raises `BadFrameError` or nothing."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from actorrt.transport.codec import (
     pack_hello,
     read_head,
     read_hello,
+    read_refusal,
     split_buffers,
 )
 
@@ -62,7 +63,7 @@ def test_frame_round_trips(sequence: int, sent: list[list[Any]], data: st.DataOb
 @example(b"\x81\x90\x00")
 @example(b"\xd6\xff\x00\x00\x00\x00")
 def test_random_bytes_raise_nothing_but_the_typed_error(raw: bytes) -> None:
-    for read in (read_head, read_hello):
+    for read in (read_head, read_hello, read_refusal):
         try:
             read(raw)
         except BadFrameError:
