@@ -17,9 +17,10 @@ from actorrt.errors import ActorRtError, ObjectNotFoundError, ObjectStoreFullErr
 from actorrt.ids import ID_BYTES, ObjectId, PeerId, short
 from actorrt.store import table as tables
 from actorrt.store.failures import MAX_ERROR_BYTES, encode_plain
+from actorrt.store.objects import State
 from actorrt.store.pool import Growth, Place, Pool
 from actorrt.store.protocol import MAX_BATCH_COUNT, VERSION, Event, Op, ProtocolError, Role, Status
-from actorrt.store.table import ObjectTable, State
+from actorrt.store.table import ObjectTable
 
 _HOLDERS_SHOWN_COUNT: Final = 5
 

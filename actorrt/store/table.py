@@ -11,37 +11,24 @@ lives while somebody holds or pins it, while it is in transit, and while an obje
 nobody refers to goes at the next `sweep`: the caller sweeps when it has read everything that has arrived, so that
 a hold which is already on its way is counted before the last one ends. What only its maker knew goes at once.
 
-A *token* names a transit: its sender's peer id and a number. The receiver's `acquire` may overtake the sender's
-`transit`, and even the sender's `declare`; the object is EXPECTED until then.
+A *transit* is a message with a ref. The receiver's `acquire` may overtake the sender's `transit`, and even the
+sender's `declare`; the object is EXPECTED until then.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from enum import StrEnum
+from dataclasses import dataclass
 from typing import Final
 
 from actorrt.errors import ActorRtError, ObjectLostError, ObjectNotFoundError
 from actorrt.ids import ID_BYTES, ObjectId, PeerId, short
+from actorrt.store.objects import Entry, State, Token
 from actorrt.store.pool import Place
+from actorrt.store.transits import Transits
 
-TRANSIT_GRACE_S: Final = 30.0
 _TOMBSTONES_COUNT: Final = 10_000
-
-Token = bytes
-
-
-class State(StrEnum):
-    """Where an object is in its life."""
-
-    EXPECTED = "expected"
-    PENDING = "pending"
-    CREATED = "created"
-    SEALED = "sealed"
-    FAILED = "failed"
-    FREED = "freed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,41 +58,6 @@ class GiveUp:
 Instruction = Ready | Failed | GiveUp
 
 
-@dataclass(slots=True)
-class Entry:
-    """One object."""
-
-    object_id: ObjectId
-    state: State
-    place: Place | None = None
-    maker: int | None = None
-    declarer: int | None = None
-    error: ActorRtError | bytes | None = None
-    holds: dict[int, int] = field(default_factory=dict)
-    pins: dict[int, int] = field(default_factory=dict)
-    waiters: set[int] = field(default_factory=set)
-    transits_count: int = 0
-    containers_count: int = 0
-    contained: list[ObjectId] = field(default_factory=list)
-    is_private: bool = False
-    """Nobody but its maker can have heard of it, so nothing about it can be on its way."""
-    overtaken: set[Token] = field(default_factory=set)
-    """Transits that arrived before their senders' word: as long as there is one, the object may become known."""
-
-    def is_referred_to(self) -> bool:
-        return bool(self.holds or self.pins or self.transits_count or self.containers_count)
-
-
-@dataclass(slots=True)
-class _Transit:
-    """One message's hold on an object. A negative balance: receivers that overtook the sender's word."""
-
-    object_id: ObjectId
-    sender: int
-    balance_count: int
-    ends_at: float | None = None
-
-
 class ObjectTable:
     """The one table of a store. Instructions gather inside until `take`."""
 
@@ -113,8 +65,7 @@ class ObjectTable:
         self._entries: dict[ObjectId, Entry] = {}
         self._by_connection: dict[int, set[ObjectId]] = {}
         self._connection_by_peer: dict[PeerId, int] = {}
-        self._transits: dict[Token, _Transit] = {}
-        self._ended_senders: set[Token] = set()
+        self._transits = Transits()
         self._tombstones: OrderedDict[ObjectId, None] = OrderedDict()
         self._suspects: set[ObjectId] = set()
         self._instructions: list[Instruction] = []
@@ -149,9 +100,9 @@ class ObjectTable:
 
     def disconnect(self, connection: int, now: float) -> None:
         """Give back everything that a connection held, waited for, was making or had declared."""
-        for token, transit in list(self._transits.items()):
-            if transit.sender == connection:
-                self._orphan(token, transit, now)
+        for token, object_id in self._transits.end_sender(connection, now):
+            lost = ObjectLostError(f"object {short(object_id)} is lost: the process that sent it ended")
+            self._give_up_expecting(object_id, token, lost)
         for peer, other in list(self._connection_by_peer.items()):
             if other == connection:
                 del self._connection_by_peer[peer]
@@ -160,21 +111,11 @@ class ObjectTable:
             if entry is not None:
                 self._leave(entry, connection)
 
-    def _orphan(self, token: Token, transit: _Transit, now: float) -> None:
-        """The sender of a transit ended: its message may still arrive, for a while."""
-        if transit.balance_count > 0:
-            transit.ends_at = now + TRANSIT_GRACE_S
-            self._ended_senders.add(token)
-            return
-        del self._transits[token]
-        lost = ObjectLostError(f"object {short(transit.object_id)} is lost: the process that sent it ended")
-        self._give_up_expecting(transit.object_id, token, lost)
-
     def _leave(self, entry: Entry, connection: int) -> None:
         entry.holds.pop(connection, None)
         entry.pins.pop(connection, None)
         entry.waiters.discard(connection)
-        if entry.maker == connection and entry.place is not None and entry.state is not State.SEALED:
+        if entry.maker == connection and entry.is_being_written():
             self._drop_unsealed(entry)
         if entry.declarer == connection:
             entry.declarer = None
@@ -200,7 +141,7 @@ class ObjectTable:
         """Promise an object that somebody will make; the connection holds it and answers for it."""
         entry = self._entry(object_id, State.PENDING)
         self._hold(entry, connection)
-        if entry.state in (State.EXPECTED, State.PENDING, State.CREATED):
+        if entry.is_unmade():
             entry.declarer = connection
         if entry.state is State.EXPECTED:
             entry.state = State.PENDING
@@ -262,7 +203,7 @@ class ObjectTable:
     def fail(self, object_id: ObjectId, error: bytes) -> None:
         """Say that an object will never be; without effect on one that is sealed, failed or freed already."""
         entry = self._entry(object_id, State.PENDING)
-        if entry.state in (State.EXPECTED, State.PENDING, State.CREATED):
+        if entry.is_unmade():
             self._fail(entry, error)
 
     def _made_by(self, object_id: ObjectId, connection: int) -> Entry | None:
@@ -301,25 +242,20 @@ class ObjectTable:
     def arrive(self, object_id: ObjectId, token: Token) -> None:
         """One copy of a transit has arrived at a holder."""
         transit = self._transits.get(token)
-        if transit is not None:
-            self._balance(token, transit, -1)
+        sender = self._sender(token) if transit is None else transit.sender
+        if sender is None:
             return
-        sender = self._sender(token)
-        if sender is not None:
-            self._transits[token] = _Transit(object_id, sender, -1)
-            entry = self._entries.get(object_id)
-            if entry is not None and entry.state is State.EXPECTED:
-                entry.overtaken.add(token)
+        entry = self._entries.get(object_id)
+        if transit is None and entry is not None and entry.state is State.EXPECTED:
+            entry.overtaken.add(token)
+        self._change_transit(token, object_id, sender, -1)
 
     def transit(self, object_id: ObjectId, connection: int, token: Token, copies_count: int) -> None:
         """Keep an object until so many copies of a message have arrived."""
         # Whatever its sender did to make the object known came on this connection before.
         gone = ObjectNotFoundError(f"object {short(object_id)} was freed before it was sent")
         self._give_up_expecting(object_id, token, gone)
-        transit = self._transits.get(token)
-        if transit is None:
-            self._transits[token] = transit = _Transit(object_id, connection, 0)
-        self._balance(token, transit, copies_count)
+        self._change_transit(token, object_id, connection, copies_count)
 
     def _give_up_expecting(self, object_id: ObjectId, token: Token, error: ActorRtError) -> None:
         """One sender said its last word on an object; where it was the last one, an unknown object fails."""
@@ -332,20 +268,16 @@ class ObjectTable:
     def settle(self, token: Token) -> None:
         """End a transit, whether or not its copies have arrived: the message is known to be lost."""
         transit = self._transits.get(token)
-        if transit is not None:
-            self._balance(token, transit, -transit.balance_count)
+        if transit is not None and transit.balance_count > 0:
+            self._change_transit(token, transit.object_id, transit.sender, -transit.balance_count)
 
-    def _balance(self, token: Token, transit: _Transit, change_count: int) -> None:
-        before_count = transit.balance_count
-        transit.balance_count += change_count
-        entry = self._entries.get(transit.object_id)
+    def _change_transit(self, token: Token, object_id: ObjectId, sender: int, count: int) -> None:
+        change_count = self._transits.change(token, object_id, sender, count)
+        entry = self._entries.get(object_id)
         if entry is not None:
             entry.is_private = False
-            entry.transits_count += (transit.balance_count > 0) - (before_count > 0)
+            entry.transits_count += change_count
             self._suspect(entry)
-        if transit.balance_count == 0:
-            del self._transits[token]
-            self._ended_senders.discard(token)
 
     def _sender(self, token: Token | None) -> int | None:
         return None if token is None else self._connection_by_peer.get(PeerId(token[:ID_BYTES]))
@@ -412,10 +344,8 @@ class ObjectTable:
 
     def tick(self, now: float) -> None:
         """End the transits whose senders ended long enough ago."""
-        for token in list(self._ended_senders):
-            ends_at = self._transits[token].ends_at
-            if ends_at is not None and ends_at <= now:
-                self.settle(token)
+        for token in self._transits.expired(now):
+            self.settle(token)
 
     def _let_go(self, entry: Entry, connection: int) -> None:
         self._forget_if_apart(entry, connection)
@@ -425,9 +355,7 @@ class ObjectTable:
             self._suspect(entry)
 
     def _collect(self, entry: Entry) -> None:
-        is_writing = entry.maker is not None and entry.place is not None
-        is_wanted = bool(entry.pins) if entry.state is State.FREED else entry.is_referred_to()
-        if not is_writing and not is_wanted:
+        if entry.may_go():
             self._give_up(entry)
             self._remove(entry)
 
@@ -470,9 +398,7 @@ class ObjectTable:
 
     def _forget_if_apart(self, entry: Entry, connection: int) -> None:
         """Drop an object from a connection's list when nothing ties them any more."""
-        if connection in entry.holds or connection in entry.pins or connection in entry.waiters:
-            return
-        if connection not in (entry.maker, entry.declarer):
+        if entry.is_apart_from(connection):
             self._by_connection[connection].discard(entry.object_id)
 
 

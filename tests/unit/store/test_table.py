@@ -6,8 +6,10 @@ import pytest
 
 from actorrt.errors import ObjectLostError, ObjectNotFoundError
 from actorrt.ids import ObjectId, PeerId
+from actorrt.store.objects import State
 from actorrt.store.pool import Place
-from actorrt.store.table import TRANSIT_GRACE_S, Failed, GiveUp, Instruction, ObjectTable, Ready, State
+from actorrt.store.table import Failed, GiveUp, Instruction, ObjectTable, Ready
+from actorrt.store.transits import TRANSIT_GRACE_S
 
 A, B, C, EVENTS = 1, 2, 3, 10
 PEERS = {A: PeerId(b"a" * 16), B: PeerId(b"b" * 16), C: PeerId(b"c" * 16)}

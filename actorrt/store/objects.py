@@ -1,0 +1,81 @@
+"""Pure: one object of the table: its state, and who keeps it alive."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from actorrt.errors import ActorRtError
+from actorrt.ids import ObjectId
+from actorrt.store.pool import Place
+
+Token = bytes
+"""Names a transit: its sender's peer id, and a number."""
+
+
+class State(StrEnum):
+    """Where an object is in its life; `table` draws the transitions."""
+
+    EXPECTED = "expected"
+    PENDING = "pending"
+    CREATED = "created"
+    SEALED = "sealed"
+    FAILED = "failed"
+    FREED = "freed"
+
+
+@dataclass(slots=True)
+class Entry:
+    """One object.
+
+    Attributes:
+        place: where its bytes are, from CREATED on.
+        maker: the connection that is writing it.
+        declarer: the connection that promised it, until it is sealed.
+        error: why it failed: an exception, or one as data.
+        holds, pins: how many refs, and how many mapped views, each connection has.
+        waiters: connections to be told when it is sealed or fails.
+        transits_count: messages under way that carry it.
+        containers_count: how often it occurs in other objects.
+        contained: what it holds itself.
+        is_private: nobody but its maker can have heard of it, so nothing about it can be on its way.
+        overtaken: transits that arrived before their senders' word; while there is one, what is EXPECTED may
+            become known.
+    """
+
+    object_id: ObjectId
+    state: State
+    place: Place | None = None
+    maker: int | None = None
+    declarer: int | None = None
+    error: ActorRtError | bytes | None = None
+    holds: dict[int, int] = field(default_factory=dict)
+    pins: dict[int, int] = field(default_factory=dict)
+    waiters: set[int] = field(default_factory=set)
+    transits_count: int = 0
+    containers_count: int = 0
+    contained: list[ObjectId] = field(default_factory=list)
+    is_private: bool = False
+    overtaken: set[Token] = field(default_factory=set)
+
+    def is_referred_to(self) -> bool:
+        """Whether anybody has, views, sends or contains it."""
+        return bool(self.holds or self.pins or self.transits_count or self.containers_count)
+
+    def is_unmade(self) -> bool:
+        """Whether it may still be sealed."""
+        return self.state in (State.EXPECTED, State.PENDING, State.CREATED)
+
+    def is_being_written(self) -> bool:
+        """Whether its maker may be writing its bytes at this moment."""
+        return self.maker is not None and self.place is not None
+
+    def may_go(self) -> bool:
+        """Whether nothing keeps its bytes in place."""
+        is_wanted = bool(self.pins) if self.state is State.FREED else self.is_referred_to()
+        return not is_wanted and not self.is_being_written()
+
+    def is_apart_from(self, connection: int) -> bool:
+        """Whether nothing ties it to a connection."""
+        is_tied = connection in self.holds or connection in self.pins or connection in self.waiters
+        return not is_tied and connection not in (self.maker, self.declarer)
