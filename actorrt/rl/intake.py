@@ -137,6 +137,10 @@ class Intake:
         if source.last[0] not in (-1, fragment.incarnation):
             self.restart_count += 1
         source.last = key
+        if fragment.policy_version < source.asked_version:
+            # It was asked for that version or a newer one: those are lost, with the parameter server that held
+            # them. Waiting for them would drop all that comes, for ever.
+            self.version = fragment.policy_version
         self.version = max(self.version, fragment.policy_version)
         if self._is_stale(fragment):
             self.dropped_count += 1

@@ -69,8 +69,13 @@ class Learner(art.Actor):
         torch.set_num_threads(self._threads)
         return self._settings.update_rule(self._spec, parameters, self._seed)
 
-    async def update(self, batch: Batch) -> dict[str, float]:
+    async def update(self, batch: Batch, learnt_steps: int | None = None) -> dict[str, float]:
         """Learn from a batch and publish what came of it.
+
+        Args:
+            batch: what to learn from.
+            learnt_steps: transitions that the run has learnt from before, which say where schedules are; None takes
+                this incarnation's own count.
 
         Returns:
             The update rule's metrics, and `policy_version`, `learnt_steps` and `learn_s`.
@@ -82,6 +87,8 @@ class Learner(art.Actor):
             raise ValueError("a batch without a single transition teaches nothing")
         rule: UpdateRule = await self._making
         start = time.perf_counter()
+        if learnt_steps is not None:
+            self._learnt_steps = learnt_steps
         metrics = rule(batch.fragments, max(0.0, 1.0 - self._learnt_steps / self._steps))
         self._learnt_steps += batch.step_count
         self._version += 1

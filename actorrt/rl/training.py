@@ -7,6 +7,7 @@ what users hold meanwhile, is in `run`.
 from __future__ import annotations
 
 import collections
+import logging
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -25,6 +26,8 @@ from actorrt.rl.simulator import Simulator
 from actorrt.rl.spaces import Array
 from actorrt.rl.stream import Stream, stream
 from actorrt.rl.trajectory import Batch
+
+logger = logging.getLogger(__name__)
 
 RETURN_WINDOW_EPISODES = 100
 RATE_WINDOW_S = 3.0
@@ -178,9 +181,13 @@ class TrainingLoop:
         return self._record.steps >= self._plan.steps or self._should_end()
 
     async def _learn(self, batch: Batch, batches: Stream) -> None:
-        metrics = await self._learner.update(batch)
-        batches.version = int(metrics["policy_version"])
         record = self._record
+        try:
+            metrics = await self._learner.update(batch, record.steps)
+        except art.ActorUnavailableError as error:
+            logger.warning("a batch of %d steps was lost with its learner: %s", batch.step_count, error)
+            return
+        batches.version = int(metrics["policy_version"])
         record.steps += batch.step_count
         for fragment in batch.fragments:
             record.episode_returns.extend(fragment.episode_return.tolist())

@@ -98,8 +98,8 @@ def test_nothing_is_expected_of_a_simulator_known_to_be_slow():
 
 def test_fragment_too_far_behind_is_dropped_and_counted():
     intake = make_intake(max_lag=1)
-    intake.version = 5
     ask(intake)
+    intake.version = 5
     intake.arrived(0, fragment(0, version=3), 1.0)
     intake.arrived(1, fragment(1, version=4), 1.0)
     assert intake.dropped_count == 1
@@ -117,10 +117,19 @@ def test_newest_version_is_learnt_from_fragments():
     assert intake.version == 7
 
 
+def test_version_that_nobody_has_any_more_is_given_up():
+    intake = make_intake(1, steps=4)
+    intake.version = 5
+    ask(intake)
+    intake.arrived(0, fragment(version=2), 1.0)
+    assert intake.version == 2
+    assert intake.take().policy_lag == (0,)
+
+
 def test_unlimited_lag_keeps_everything():
     intake = make_intake(1, max_lag=None, steps=4)
-    intake.version = 1000
     ask(intake)
+    intake.version = 1000
     intake.arrived(0, fragment(version=0), 1.0)
     assert intake.take().policy_lag == (1000,)
 
