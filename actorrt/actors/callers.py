@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from actorrt import errors
-from actorrt.actors.messages import ERROR, ITEM, REPLY, is_plain
+from actorrt.actors.messages import CREDIT, ERROR, ITEM, REPLY, is_plain
 from actorrt.actors.payload import error_from_data, error_to_data
-from actorrt.ids import PeerId
+from actorrt.ids import ActorId, PeerId
+from actorrt.transport.protocol import Lane
 
 if TYPE_CHECKING:
     from actorrt.actors.system import System
@@ -30,6 +31,9 @@ class LocalCaller:
 
     def refuse(self, call_id: int, error: errors.CallError) -> None:
         self._system.calls.failed(call_id, error)
+
+    def grant(self, actor_id: ActorId, messages: int, size_bytes: int) -> None:
+        self._system.routes.granted(actor_id, messages, size_bytes)
 
     def item(self, call_id: int, value: Any) -> None:
         self._system.streams.arrived(call_id, self._system.payloads.copy(value))
@@ -54,6 +58,12 @@ class RemoteCaller:
 
     def refuse(self, call_id: int, error: errors.CallError) -> None:
         self._send((ERROR, call_id, errors.to_data(error), error.executed), ())
+
+    def grant(self, actor_id: ActorId, messages: int, size_bytes: int) -> None:
+        address = self._system.transport.address_of(self._peer)
+        if address is not None and not self._system.is_lost(self._peer):
+            link = self._system.transport.link(self._peer, address, Lane.CONTROL)
+            link.send((CREDIT, actor_id, messages, size_bytes))
 
     def item(self, call_id: int, value: Any) -> None:
         body, buffers = self._system.payloads.capture_value(value)

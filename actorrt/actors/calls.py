@@ -66,6 +66,7 @@ class Calls:
         """Send a message that has no reply; what is returned ends when the message has left."""
         message = self.capture(ref, spec, args, kwargs, options)
         routes = self._system.routes
+        self._make_room(message)
         self._system.on_loop(lambda: routes.send(routes.of(ref), message))
         return message
 
@@ -98,11 +99,31 @@ class Calls:
         return ref
 
     def submit(self, reply: Reply[Any]) -> None:
-        """Send a captured call from whichever thread."""
+        """Send a captured call from whichever thread.
+
+        Raises:
+            MailboxFullError: too much waits for the actor; in a plain thread, still at the call's deadline.
+        """
+        self._make_room(reply)
         if get_ident() == self._system.thread:
             self._send(reply)
         else:
             self._system.on_loop(lambda: self._send(reply))
+
+    def _make_room(self, reply: Reply[Any]) -> None:
+        """Bound what waits: refuse at once on the loop, which must not block, and wait in a plain thread."""
+        route = self._system.routes.known(reply.ref._actor_id)
+        while route is not None and route.is_full:
+            deadline = reply.deadline
+            left = None if deadline is None else deadline - self._system.clock.now()
+            if get_ident() == self._system.thread or (left is not None and left <= 0):
+                raise errors.MailboxFullError(
+                    f"{len(route.waiting)} messages wait for {reply.label} already: await some of them first"
+                )
+            try:
+                route.room_comes().result(left)
+            except errors.CallTimeoutError:
+                continue  # the next round says what is the matter
 
     def _send(self, reply: Reply[Any]) -> None:
         if reply._is_done:  # cancelled before it left

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from actorrt import errors, reasons
 from actorrt.actors import current
 from actorrt.actors.context import Context
+from actorrt.actors.credit import Ledger
 from actorrt.actors.interface import MethodKind, MethodSpec, of_class
 from actorrt.actors.mailbox import Caller, Mailbox, Message
 from actorrt.actors.options import ActorOptions
@@ -81,6 +82,7 @@ class Cell:
         self.namespace = "default"
         self.state = CellState.STARTING
         self.handled_count = 0
+        self._ledgers: dict[Caller, Ledger] = {}
         self.mailbox = Mailbox(options.mailbox_messages, options.mailbox_bytes, options.overflow)
         self.context = Context(self)
         self._class: Any = cls
@@ -155,7 +157,7 @@ class Cell:
         mailbox = self.mailbox
         budget = STEP_BUDGET
         while len(mailbox) and self._may_take:
-            message = mailbox.take()
+            message = self._take()
             coroutine = self._begin(message)
             if coroutine is not None:
                 self._runner_count += 1
@@ -166,6 +168,23 @@ class Cell:
                 return
         if self.state is CellState.STOPPING:
             self._finish_when_idle()
+
+    def _take(self) -> Message:
+        message = self.mailbox.take()
+        if message.caller is not None:
+            self.left(message.caller, message)
+        return message
+
+    def left(self, caller: Caller, message: Message) -> None:
+        """A message of `caller` has left the mailbox: let it send more, once it has used up half of its share."""
+        ledger = self._ledgers.get(caller)
+        if ledger is None:
+            ledger = self._ledgers[caller] = Ledger()
+        ledger.taken(message.size_bytes())
+        senders = len(self._ledgers)
+        grant = ledger.due(self.options.mailbox_messages // senders, self.options.mailbox_bytes // senders)
+        if grant is not None:
+            caller.grant(self.actor_id, *grant)
 
     def _begun(self, message: Message) -> Message:
         message.cell = self
@@ -225,7 +244,7 @@ class Cell:
             await self._run_one(task, message, coroutine)
             budget = STEP_BUDGET
             while len(self.mailbox) and self._runner_count <= self.options.max_concurrency and self._is_serving:
-                message = self.mailbox.take()
+                message = self._take()
                 following = self._begin(message)
                 if following is not None:
                     await self._run_one(task, message, following)
@@ -271,7 +290,7 @@ class Cell:
 
     def _returned(self, message: Message, result: Any) -> None:
         self._handled(message)
-        if message.caller is not None:
+        if message.call_id:
             self.host.succeed(message, result)
 
     def _handled(self, message: Message) -> None:
@@ -283,11 +302,11 @@ class Cell:
     def _raised(self, message: Message, error: BaseException) -> None:
         """An ask's exception goes to its caller; a tell's, and one that `crash_on` names, fails the actor."""
         is_fatal = not isinstance(error, Exception | asyncio.CancelledError) or isinstance(error, self.options.crash_on)
-        if message.caller is not None and not is_fatal:
+        if message.call_id and not is_fatal:
             self._handled(message)
             self.host.fail(message, error)
             return
-        if message.caller is not None:
+        if message.call_id:
             self.victims.append(message)
         self.fail(reason_of(error, f"{self.label}.{message.method.lstrip(SIGNAL_PREFIX)}"))
 
@@ -307,6 +326,7 @@ class Cell:
         """Drop or cancel one call; return whether it was here."""
         queued = self.mailbox.withdraw(caller, call_id)
         if queued is not None:
+            self.left(caller, queued)
             return True
         for message in self._running:
             if message.call_id == call_id and message.caller is caller:
@@ -318,6 +338,7 @@ class Cell:
 
     def withdraw_all(self, caller: Caller) -> None:
         """Drop and cancel every call of a caller that is gone."""
+        self._ledgers.pop(caller, None)
         self.mailbox.withdraw_all(caller)
         for message in list(self._running):
             if message.caller is caller:

@@ -164,7 +164,7 @@ class Host:
         if self._early_cancels and self._early_cancels.pop((peer, call_id), self) is None:
             return  # its cancel overtook it
         deadline = None if left is None else self.clock.now() + left
-        cell.deliver(Message(caller if kind == ASK else None, call_id, method, body, buffers, deadline, options))
+        cell.deliver(Message(caller, call_id, method, body, buffers, deadline, options))
 
     def _not_here(self, kind: int, peer: PeerId, call_id: int, method: str) -> None:
         link = self.system.link_to(peer) if kind == ASK else None
@@ -216,7 +216,7 @@ class Host:
 
     def refuse(self, message: Message, error: errors.CallError) -> None:
         """Tell whoever asked why the runtime did not, or not wholly, handle a message."""
-        if message.caller is not None:
+        if message.call_id and message.caller is not None:
             message.caller.refuse(message.call_id, error)
         else:
             self._dead_letter(message.method, str(error))
@@ -227,6 +227,8 @@ class Host:
             f"the mailbox of {cell.label} holds {len(cell.mailbox)} messages ({cell.mailbox.queued_bytes} bytes); "
             f"wait for replies, or raise mailbox_messages or mailbox_bytes"
         )
+        if message.caller is not None:
+            cell.left(message.caller, message)
         self.refuse(message, error)
 
     def _dead_letter(self, method: str, why: str) -> None:

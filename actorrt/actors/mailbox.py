@@ -13,8 +13,19 @@ from typing import Any, Final, Protocol
 from actorrt.actors.messages import Body
 from actorrt.actors.options import Overflow
 from actorrt.errors import CallError
+from actorrt.ids import ActorId
 
 PLAIN_MESSAGE_BYTES: Final = 64
+
+
+def message_bytes(body: Body, buffers: Sequence[Any]) -> int:
+    """Return what a message weighs, on either side of a link: its pickled body and its buffers."""
+    if not buffers and not isinstance(body, bytes):
+        return PLAIN_MESSAGE_BYTES
+    size = len(body) if isinstance(body, bytes) else PLAIN_MESSAGE_BYTES
+    for buffer in buffers:
+        size += len(buffer)
+    return size
 
 
 class Caller(Protocol):
@@ -29,12 +40,18 @@ class Caller(Protocol):
     def refuse(self, call_id: int, error: CallError) -> None:
         """Give the runtime's own error."""
 
+    def grant(self, actor_id: ActorId, messages: int, size_bytes: int) -> None:
+        """Let the caller's endpoint have sent so much to the actor in all."""
+
     def item(self, call_id: int, value: Any) -> None:
         """Give one item of a stream; raises what makes it impossible to send."""
 
 
 class Message:
-    """One call on its way through a mailbox; `caller` is None for a tell."""
+    """One message on its way through a mailbox.
+
+    `call_id` is 0 where nobody waits for the outcome. `caller` is None for what the runtime itself sends.
+    """
 
     __slots__ = (
         "body",
@@ -76,13 +93,7 @@ class Message:
 
     def size_bytes(self) -> int:
         """Return what the message holds in memory, roughly: its pickled body and its buffers."""
-        body = self.body
-        if type(body) is list:
-            return PLAIN_MESSAGE_BYTES
-        size = len(body) if isinstance(body, bytes) else PLAIN_MESSAGE_BYTES
-        for buffer in self.buffers:
-            size += len(buffer)
-        return size
+        return message_bytes(self.body, self.buffers)
 
 
 class Mailbox:
@@ -116,7 +127,7 @@ class Mailbox:
         size = message.size_bytes()
         if self._overflow is Overflow.LATEST:
             displaced = self.take_all()
-        elif len(self._queue) < self._most_messages and self._queued_bytes + size <= self._most_bytes:
+        elif self.has_room(size):
             displaced = ()
         elif self._overflow is Overflow.DROP_OLD and size <= self._most_bytes:
             displaced = self._make_room(size)
@@ -139,6 +150,10 @@ class Mailbox:
         message = self._queue.popleft()
         self._queued_bytes -= message.size_bytes()
         return message
+
+    def has_room(self, size_bytes: int) -> bool:
+        """Whether one more message of that size fits."""
+        return len(self._queue) < self._most_messages and self._queued_bytes + size_bytes <= self._most_bytes
 
     def take_all(self) -> Sequence[Message]:
         """Remove and return everything, oldest first."""

@@ -42,6 +42,9 @@ MORE: Final = 11
 # kind, call id: the actor is not on this endpoint; the call did not run
 NOT_HERE: Final = 12
 
+# kind, actor id, messages, bytes: what the sender may have sent to the actor in all
+CREDIT: Final = 13
+
 MAX_PLAIN_LENGTH: Final = 1024
 
 

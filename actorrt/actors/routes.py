@@ -7,14 +7,15 @@ lost or says that the actor is not there. What is sent meanwhile waits in order,
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from actorrt.actors.control import Endpoint
+from actorrt.actors.credit import Window
 from actorrt.actors.mailbox import Message
 from actorrt.actors.messages import ASK, TELL
 from actorrt.actors.ref import ActorRef, Sighting
-from actorrt.config import DEFAULT_MAILBOX_MESSAGES
-from actorrt.errors import ActorDiedError, ActorRtError, MailboxFullError
+from actorrt.completion import Completion
+from actorrt.errors import ActorDiedError, ActorRtError
 from actorrt.ids import ActorId, PeerId
 
 if TYPE_CHECKING:
@@ -23,11 +24,30 @@ if TYPE_CHECKING:
     from actorrt.actors.system import System
     from actorrt.transport.protocol import Link
 
+WAITING_MESSAGES: Final = 10_000
+"""How many messages of one endpoint may wait for one actor; beyond that a sender waits, or is refused."""
+
 
 class Route:
-    """The way to one actor. At most one of `cell`, `link` and `gone` is set; none while it is sought."""
+    """The way to one actor. At most one of `cell`, `link` and `gone` is set; none while it is sought.
 
-    __slots__ = ("actor_id", "authority", "cell", "gone", "is_seeking", "link", "newest", "peer", "seen", "waiting")
+    `waiting` holds, in order, what can't be sent yet: while the actor is sought, or its window is used up.
+    """
+
+    __slots__ = (
+        "actor_id",
+        "authority",
+        "cell",
+        "gone",
+        "is_seeking",
+        "link",
+        "newest",
+        "peer",
+        "room",
+        "seen",
+        "waiting",
+        "window",
+    )
 
     def __init__(self, actor_id: ActorId, authority: Endpoint) -> None:
         self.actor_id = actor_id
@@ -39,11 +59,28 @@ class Route:
         self.peer: PeerId | None = None
         self.gone: ActorRtError | None = None
         self.is_seeking = False
+        self.window = Window()
         self.waiting: deque[Reply[Any]] = deque()
+        self.room: Completion[None] | None = None
 
     def unsettle(self) -> None:
         """Forget where the actor was."""
         self.seen = self.cell = self.link = self.peer = None
+        self.window = Window()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether nothing more may wait."""
+        return len(self.waiting) >= WAITING_MESSAGES
+
+    def room_comes(self) -> Completion[None]:
+        """Return what ends when something more may wait; any thread may ask."""
+        room = self.room
+        if room is None or room.done():
+            room = self.room = Completion()
+        if not self.is_full:
+            room.set_value(None)
+        return room
 
 
 class Routes:
@@ -63,28 +100,38 @@ class Routes:
                 self._settle(route, seen)
         return route
 
+    def known(self, actor_id: ActorId) -> Route | None:
+        """Return the route to an actor, if there is one; any thread may ask."""
+        return self._routes.get(actor_id)
+
     def sighting(self, actor_id: ActorId) -> Sighting | None:
         """Return where the actor was seen last, if it has a settled route."""
         route = self._routes.get(actor_id)
         return None if route is None else route.seen
 
     def send(self, route: Route, call: Reply[Any]) -> None:
-        """Send a call on its way, or let it wait while the actor is sought. What can't be sent fails the call."""
+        """Send a call on its way, or let it wait. What can't be sent fails the call."""
+        window = route.window
+        is_settled = route.link is not None or route.cell is not None
+        if route.waiting or not is_settled or not window.is_open:
+            self._wait(route, call)
+        else:
+            self._send_now(route, call)
+
+    def _send_now(self, route: Route, call: Reply[Any]) -> None:
+        window = route.window
+        window.sent_messages += 1
+        window.sent_bytes += call.size_bytes()
         try:
             if route.link is not None:
                 self._send_afar(route, route.link, call)
             elif route.cell is not None:
                 self._deliver(route.cell, call)
-            elif route.gone is not None:
-                raise route.gone
-            else:
-                self._wait(route, call)
-                return
         except ActorRtError as error:
             self._system.calls.fail(call, error)
-            return
-        if not call.call_id:
-            call.set_value(None)
+        else:
+            if not call.call_id:
+                call.set_value(None)
 
     def _send_afar(self, route: Route, link: Link, call: Reply[Any]) -> None:
         deadline = call.deadline
@@ -95,14 +142,37 @@ class Routes:
 
     def _deliver(self, cell: Cell, call: Reply[Any]) -> None:
         call.peer = self._system.endpoint.peer
-        caller = self._system.local_caller if call.call_id else None
+        caller = self._system.local_caller
         cell.deliver(Message(caller, call.call_id, call.method, call.body, call.buffers, call.deadline, call.options))
 
     def _wait(self, route: Route, call: Reply[Any]) -> None:
-        if len(route.waiting) >= DEFAULT_MAILBOX_MESSAGES:
-            raise MailboxFullError(f"{len(route.waiting)} messages wait for {call.label} already; it is being sought")
+        if route.gone is not None:
+            self._system.calls.fail(call, route.gone)
+            return
         route.waiting.append(call)
-        self.seek(route)
+        if route.link is None and route.cell is None:
+            self.seek(route)
+
+    def granted(self, actor_id: ActorId, messages: int, size_bytes: int) -> None:
+        """The actor has caught up: send on what waits for it."""
+        route = self._routes.get(actor_id)
+        if route is not None:
+            route.window.grant(messages, size_bytes)
+            self._send_waiting(route)
+
+    def _send_waiting(self, route: Route) -> None:
+        waiting = route.waiting
+        while waiting and (route.gone is not None or route.window.is_open):
+            call = waiting.popleft()
+            if call.done():
+                continue
+            if route.gone is not None:
+                self._system.calls.fail(call, route.gone)
+            else:
+                self._send_now(route, call)
+        if route.room is not None and not route.is_full:
+            room, route.room = route.room, None
+            room.set_value(None)
 
     def seek(self, route: Route) -> None:
         """Ask the actor's authority where its newest incarnation runs, once at a time."""
@@ -121,10 +191,10 @@ class Routes:
             else:
                 assert isinstance(error, ActorRtError)
                 route.gone = error if isinstance(error, ActorDiedError) else ActorDiedError(str(error), executed="no")
-            waiting, route.waiting = route.waiting, deque()
-            for call in waiting:
-                if not call.done():
-                    self.send(route, call)
+            if route.seen is not None or route.gone is not None:
+                self._send_waiting(route)
+            elif route.waiting:
+                self.seek(route)  # the place that the authority named is gone already
 
         request.add_callback(resolved)
 

@@ -175,7 +175,7 @@ class Streams:
     async def serve(self, message: Message, generator: Any) -> None:
         """Send what the generator yields, as the caller takes it; end it if the call is cancelled."""
         caller = message.caller
-        if caller is None:
+        if caller is None or not message.call_id:
             raise TypeError(f"{message.method}() yields; a tell has nowhere to send that")
         outlet = self._outlets[caller, message.call_id] = Outlet((message.options or {}).get("window", WINDOW_ITEMS))
         try:

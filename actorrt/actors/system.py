@@ -23,7 +23,7 @@ from actorrt.actors.control import Control, Data, Endpoint
 from actorrt.actors.family import Family
 from actorrt.actors.group import ActorGroup
 from actorrt.actors.host import Host, current_cell, serve_authorities
-from actorrt.actors.messages import CANCEL, ERROR, ITEM, MORE, NOT_HERE, NOTICE, REPLY, REQUEST, TELL
+from actorrt.actors.messages import CANCEL, CREDIT, ERROR, ITEM, MORE, NOT_HERE, NOTICE, REPLY, REQUEST, TELL
 from actorrt.actors.monitors import Down
 from actorrt.actors.options import ActorOptions, Isolation
 from actorrt.actors.payload import Payloads
@@ -195,6 +195,8 @@ class System:
             self.control.received(peer, envelope)
         elif kind == CANCEL:
             self.host.cancelled(peer, envelope[1])
+        elif kind == CREDIT:
+            self.routes.granted(envelope[1], envelope[2], envelope[3])
         elif kind == ITEM:
             self.streams.received(envelope[1], envelope[2], buffers)
         elif kind == MORE:
