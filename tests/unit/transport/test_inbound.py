@@ -1,0 +1,119 @@
+"""The inbound side: which links are known, late, replaced, or not meant for us."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from actorrt.config import REMEMBERED_DROPS_COUNT
+from actorrt.errors import ActorRtError
+from actorrt.ids import PeerId
+from actorrt.transport.codec import BadFrameError, Hello, join_head, pack_envelope, pack_hello
+from actorrt.transport.inbound import Inbound, routing_id
+from actorrt.transport.protocol import Buffer, Lane, TransportStatistics
+
+HERE = PeerId(b"h" * 16)
+PEER = PeerId(b"p" * 16)
+OTHER = PeerId(b"o" * 16)
+
+
+class Far:
+    """An inbound side whose calls out are kept."""
+
+    def __init__(self) -> None:
+        self.got: list[Any] = []
+        self.failed: list[tuple[PeerId, type[ActorRtError], str | None]] = []
+        self.statistics = TransportStatistics()
+        self.inbound = Inbound(HERE, self, self.statistics, self._failed, self.got.append)
+
+    def received(self, peer: PeerId, envelope: list[Any], buffers: Sequence[Buffer]) -> None:
+        self.got.append((peer, envelope[1]))
+
+    def peer_failed(self, peer: PeerId, error: ActorRtError) -> None:
+        raise AssertionError("the endpoint tells the receiver")
+
+    def _failed(self, peer: PeerId, error: ActorRtError, address: str | None) -> None:
+        self.failed.append((peer, type(error), address))
+        self.inbound.drop(peer)
+
+    def hello(self, number: int = 1, *, peer: PeerId = PEER, to: PeerId = HERE, lane: Lane = Lane.USER) -> None:
+        hello = Hello(peer, to, f"memory://{number}")
+        self.inbound.message(routing_id(peer, lane, number), pack_hello(hello))
+
+    def frame(self, value: int, *, sequence: int = 0, number: int = 1, peer: PeerId = PEER) -> None:
+        head = join_head(sequence, [pack_envelope([0, value])], [])
+        self.inbound.message(routing_id(peer, Lane.USER, number), head)
+
+
+@pytest.fixture
+def far() -> Far:
+    return Far()
+
+
+def test_later_link_replaces_the_one_before_it(far: Far) -> None:
+    far.hello(1)
+    far.frame(1, number=1)
+    far.hello(2)
+    far.frame(2, number=1, sequence=1)
+    far.frame(3, number=2)
+    assert far.got == [(PEER, 1), (PEER, 3)]
+    assert far.statistics.ignored_frames == 1
+    assert far.inbound.address_of(PEER) == "memory://2"
+
+
+def test_hello_of_an_earlier_link_that_comes_late_is_ignored(far: Far) -> None:
+    far.hello(2)
+    far.hello(1)
+    far.frame(1, number=2)
+    assert far.got == [(PEER, 1)]
+    assert far.failed == []
+
+
+def test_link_of_one_lane_does_not_replace_the_other(far: Far) -> None:
+    far.hello(1)
+    far.hello(2, lane=Lane.CONTROL)
+    far.frame(1, number=1)
+    assert far.got == [(PEER, 1)]
+
+
+def test_frames_meant_for_who_was_here_before_us_are_ignored_and_nobody_is_blamed(far: Far) -> None:
+    far.frame(1)
+    far.hello(1, to=OTHER)
+    far.frame(2)
+    assert far.got == []
+    assert far.failed == []
+    assert far.statistics.ignored_frames == 2
+
+
+def test_hello_in_anothers_name_fails_the_one_whose_link_it_is(far: Far) -> None:
+    far.inbound.message(routing_id(PEER, Lane.USER, 1), pack_hello(Hello(OTHER, HERE, "memory://x")))
+    assert far.failed == [(PEER, BadFrameError, None)]
+    assert far.inbound.is_dropped(PEER)
+    assert not far.inbound.is_dropped(OTHER)
+
+
+def test_failed_peer_is_to_be_told_at_the_address_of_its_hello(far: Far) -> None:
+    far.hello(1)
+    far.inbound.message(routing_id(PEER, Lane.USER, 1), b"garbage")
+    assert far.failed == [(PEER, BadFrameError, "memory://1")]
+
+
+def test_dropped_peers_are_forgotten_in_the_end_and_must_say_hello_again(far: Far) -> None:
+    far.hello(1)
+    far.inbound.drop(PEER)
+    for number in range(REMEMBERED_DROPS_COUNT):
+        far.inbound.drop(PeerId(number.to_bytes(16, "big")))
+    assert not far.inbound.is_dropped(PEER)
+    far.frame(1, sequence=1)
+    assert far.got == []
+    assert far.failed == []
+
+
+def test_bytes_and_envelopes_are_counted(far: Far) -> None:
+    far.hello(1)
+    head = join_head(0, [pack_envelope([0, 1]), pack_envelope([0, 2])], [(1, 1)])
+    far.inbound.message(routing_id(PEER, Lane.USER, 1), head, [b"12345"])
+    counted = far.statistics
+    assert (counted.frames_in, counted.envelopes_in, counted.bytes_in) == (1, 2, len(head) + 5)
