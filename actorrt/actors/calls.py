@@ -136,7 +136,7 @@ class Calls:
         self._pending[call_id] = reply
         if reply.deadline is not None and reply.timer is None:
             left = reply.deadline - self._system.clock.now()
-            reply.timer = self._system.loop.call_later(max(0.0, left) + DEADLINE_VERDICT_S, self._expire, reply)
+            reply.timer = self._system.loop.call_later(max(0.0, left), self._expire, reply)
         routes = self._system.routes
         routes.send(routes.of(reply.ref), reply)
 
@@ -215,13 +215,19 @@ class Calls:
             self._system.transport.link(*seen.endpoint, Lane.CONTROL).send((CANCEL, reply.call_id))
 
     def _expire(self, reply: Reply[Any]) -> None:
+        """The deadline has passed: withdraw the call, and give the receiver a moment to say whether it ran."""
         reply.timer = None
+        if reply.peer is None:
+            self._give_up(reply, "no")
+            return
         self._recall(reply)
-        sent = reply.peer is not None
-        error = errors.CallTimeoutError(
-            f"{reply.label}.{reply.method}() did not end by its deadline", executed="maybe" if sent else "no"
-        )
-        self.fail(reply, error)
+        if not reply.done():
+            reply.timer = self._system.loop.call_later(DEADLINE_VERDICT_S, self._give_up, reply, "maybe")
+
+    def _give_up(self, reply: Reply[Any], executed: errors.Executed) -> None:
+        reply.timer = None
+        message = f"{reply.label}.{reply.method}() did not end by its deadline"
+        self.fail(reply, errors.CallTimeoutError(message, executed=executed))
 
     def lost(self, peer: PeerId, why: str) -> None:
         """Settle every call that the lost endpoint had, by what has become of each actor."""

@@ -192,7 +192,7 @@ class Cell:
 
     def _begin(self, message: Message) -> Coroutine[Any, Any, Any] | None:
         """Handle a message, or return the coroutine that does."""
-        if message.deadline is not None and self.host.clock.now() >= message.deadline:
+        if message.deadline is not None and self._is_late(message):
             self._too_late(message)
             return None
         message.cell = self
@@ -273,7 +273,8 @@ class Cell:
         except asyncio.CancelledError as cancelled:
             if message.withdrawal is not None:
                 task.uncancel()
-                self.host.refuse(message, message.withdrawal)
+                if message not in self.victims:
+                    self.host.refuse(message, message.withdrawal)
             elif task.cancelling():
                 raise  # the whole endpoint is being ended
             else:
@@ -308,7 +309,11 @@ class Cell:
             return
         if message.call_id:
             self.victims.append(message)
+        message.task = None
         self.fail(reason_of(error, f"{self.label}.{message.method.lstrip(SIGNAL_PREFIX)}"))
+
+    def _is_late(self, message: Message) -> bool:
+        return message.deadline is not None and self.host.clock.now() >= message.deadline
 
     def _too_late(self, message: Message) -> None:
         error = errors.CallTimeoutError(
@@ -327,6 +332,9 @@ class Cell:
         queued = self.mailbox.withdraw(caller, call_id)
         if queued is not None:
             self.left(caller, queued)
+            self._too_late(queued) if self._is_late(queued) else self.host.refuse(
+                queued, _cancelled(self, queued, "no")
+            )
             return True
         for message in self._running:
             if message.call_id == call_id and message.caller is caller:
@@ -398,6 +406,7 @@ class Cell:
         """End at once; what runs as a coroutine is cancelled, and nothing is drained."""
         if self.state is not CellState.ENDED:
             self._is_administrative = True
+            self._exit = reasons.KILLED
             self._end(reasons.KILLED)
 
     def _end(self, reason: ExitReason) -> None:
@@ -413,8 +422,10 @@ class Cell:
         if self._stop_timer is not None:
             self._stop_timer.cancel()
         for message in self._running:
-            error = errors.ActorUnavailableError(f"{self.label} failed during {message.method}()", executed="maybe")
-            self._cancel_running(message, error)
+            if message.task is not None and message.withdrawal is None:
+                if message.call_id:
+                    self.victims.append(message)
+                self._cancel_running(message, self._gone_error("maybe"))
 
     def take_orphans(self) -> list[Message]:
         """Give up everything that still waits here: the calls in hand and the mailbox."""
@@ -424,6 +435,10 @@ class Cell:
 
     def _gone_error(self, executed: errors.Executed) -> errors.ActorDiedError:
         return errors.ActorDiedError(f"{self.label} is stopping", reason=self._exit, executed=executed)
+
+
+def _cancelled(cell: Cell, message: Message, executed: errors.Executed) -> errors.CallCancelledError:
+    return errors.CallCancelledError(f"{cell.label}.{message.method}() was cancelled", executed=executed)
 
 
 async def _hook(result: Any) -> None:

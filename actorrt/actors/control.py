@@ -60,12 +60,15 @@ class Control:
         """Answer `verb` with what `handler(peer, data)` returns, or what its coroutine does."""
         self._handlers[verb] = handler
 
-    def request(self, to: Endpoint, verb: str, data: Data) -> Request:
-        """Ask `to`; the answer is plain data, or one of `actorrt.errors`."""
+    def request(self, to: Endpoint, verb: str, data: Data, lane: Lane = Lane.CONTROL) -> Request:
+        """Ask `to`; the answer is plain data, or one of `actorrt.errors`.
+
+        On the user lane the request comes after every message that was sent there before.
+        """
         self._last_id += 1
         request = self._requests[self._last_id] = Request(to.peer, verb)
         try:
-            self._send(to, [REQUEST, self._last_id, verb, data])
+            self._send(to, [REQUEST, self._last_id, verb, data], lane)
         except errors.ActorRtError as error:  # the peer was dropped, or its queue is full
             del self._requests[self._last_id]
             request.set_error(error)
@@ -78,11 +81,11 @@ class Control:
         except errors.PeerUnreachableError:
             logger.debug("%r was not sent: %s is gone", verb, short(to.peer))
 
-    def _send(self, to: Endpoint, envelope: list[Any]) -> None:
+    def _send(self, to: Endpoint, envelope: list[Any], lane: Lane = Lane.CONTROL) -> None:
         if to.peer == self._transport.peer:
             self._scope.loop.call_soon(self.received, to.peer, envelope)
         else:
-            self._transport.link(*to, Lane.CONTROL).send(envelope)
+            self._transport.link(*to, lane).send(envelope)
 
     def received(self, peer: PeerId, envelope: list[Any]) -> None:
         """Take in an envelope of one of the control kinds."""

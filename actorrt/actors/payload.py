@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from actorrt import errors
 from actorrt.actors.messages import Body, is_plain
+from actorrt.actors.reply import ReplySentError
 from actorrt.config import STORE_THRESHOLD_BYTES
 from actorrt.ids import ObjectId
 from actorrt.reasons import ExitKind, ExitReason
@@ -62,7 +63,12 @@ class Payloads:
 
     def _capture(self, value: Any, root: str | tuple[str, ...]) -> tuple[Body, Sequence[bytes]]:
         carrier = Carrier(self._store, system=self._system)
-        data, buffers = values.dumps(value, carrier, root=root)
+        try:
+            data, buffers = values.dumps(value, carrier, root=root)
+        except errors.SerializationError as error:
+            if isinstance(error.__cause__, ReplySentError):
+                raise TypeError(str(error.__cause__)) from None
+            raise
         size = len(data) + sum(buffer.nbytes for buffer in buffers)
         if size <= STORE_THRESHOLD_BYTES or self._store is None:
             return data, [bytes(buffer) for buffer in buffers]

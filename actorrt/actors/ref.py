@@ -7,6 +7,7 @@ where the actor was last seen, which is only a hint.
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from actorrt.actors import current
@@ -157,6 +158,7 @@ class ActorMethod:
         retries: int = 0,
         key: str | None = None,
         returns: str = "value",
+        **unknown: Any,
     ) -> ActorMethod:
         """Return this method with options for its calls.
 
@@ -166,6 +168,10 @@ class ActorMethod:
             key: calls of one key run once in an incarnation of the actor.
             returns: `"ref"` leaves the result in the store and gives an `ObjectRef` at once.
         """
+        for name in unknown:
+            near = get_close_matches(name, CallOptions._fields, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(CallOptions._fields)}"
+            raise TypeError(f"unknown call option {name!r}: {hint}")
         if timeout_s is not None and not timeout_s > 0:
             raise ValueError(f"timeout_s={timeout_s}: a deadline lies in the future; give a positive number of seconds")
         if retries < 0:

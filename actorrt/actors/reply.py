@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+class ReplySentError(TypeError):
+    """Somebody tried to send a reply."""
+
+
 class Reply(Completion[T]):
     """The reply to one call; `await` it, or take its `result()` in plain code.
 
@@ -98,7 +102,7 @@ class Reply(Completion[T]):
         return f"<Reply of {self.label}.{self.method}(): {state}>"
 
     def __reduce__(self) -> Any:
-        raise TypeError(
+        raise ReplySentError(
             f"the reply of {self.label}.{self.method}() can't be sent; await it first, or call with "
             f".options(returns='ref') and pass on the ObjectRef"
         )

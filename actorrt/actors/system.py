@@ -33,6 +33,7 @@ from actorrt.actors.reply import Operation
 from actorrt.actors.routes import Routes, sighting_from_data
 from actorrt.actors.spec import Spec, pack_spec
 from actorrt.actors.streams import Streams
+from actorrt.actors.waiting import wait
 from actorrt.clock import Clock
 from actorrt.ids import ActorId, IdSource, JobId, PeerId, short
 from actorrt.reasons import ExitReason
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+FENCE_TIMEOUT_S = 1.0
 
 
 class System:
@@ -103,6 +106,7 @@ class System:
         self.registry = Registry(Family(self), self.control, self.clock, self.random, self.scope)
         serve_questions(self.registry, self.control)
         serve_authorities(self.host, self.control)
+        self.control.handle("fence", lambda *_: None)
         self.control.handle("endpoint_down", self._endpoint_down)
         await self.transport.start(self)
         self.endpoint = Endpoint(self.transport.peer, self.transport.address)
@@ -373,11 +377,20 @@ class System:
     async def _end(self, ref: ActorRef[Any], reason: str, *, kill: bool) -> None:
         data = {"actor": ref._actor_id, "reason": reason, "kill": kill}
         try:
+            if not kill:
+                await self._arrived(ref)
             await self.control.request(ref._authority, "stop", data)
         except (errors.ActorDiedError, errors.PeerUnreachableError):
             if not self.is_lost(ref._authority.peer):
                 raise
             # its authority is gone, and the actor with it
+
+    async def _arrived(self, ref: ActorRef[Any]) -> None:
+        """Return when what this endpoint has sent to the actor is there: a stop must not overtake it."""
+        seen = self.routes.sighting(ref._actor_id)
+        if seen is not None and seen.endpoint.peer != self.endpoint.peer:
+            fence = self.control.request(seen.endpoint, "fence", {}, Lane.USER)
+            await wait([fence], timeout_s=FENCE_TIMEOUT_S)  # whoever is too busy to answer has it in its socket
 
     def is_actor_alive(self, ref: ActorRef[Any]) -> Operation[bool]:
         """See `ActorRef.is_alive`."""
