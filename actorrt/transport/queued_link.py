@@ -125,8 +125,8 @@ class QueuedLink(ABC):
             self._flush()
 
     def _connection_broke(self) -> None:
-        """To be called by subclasses when a connection that had come about is gone."""
-        if self._is_closed or self._is_broken:
+        """To be called by subclasses when a connection is gone; one that had taken nothing has lost nothing."""
+        if self._is_closed or self._is_broken or not self._is_connected:
             return
         self._is_broken = True
         self._is_flush_due = True  # what is sent from now on only waits
