@@ -153,6 +153,14 @@ class Pin:
         self._on_unpinned()
 
 
+def is_in_store(view: memoryview) -> bool:
+    """Whether a view lies in a sealed object: it can't change, and keeps its memory, so it needs no copy."""
+    owner: Any = view.obj
+    while owner is not None and not isinstance(owner, _PinnedBytes):
+        owner = getattr(owner, "obj", None) if isinstance(owner, memoryview) else getattr(owner, "base", None)
+    return owner is not None
+
+
 def pinned_view(view: memoryview, pin: Pin) -> memoryview:
     """Return a read-only view of the same bytes that holds `pin` for as long as it, or any view of it, lives."""
     array = _PinnedBytes(len(view), np.uint8, view.toreadonly())

@@ -23,6 +23,7 @@ import numpy as np
 from actorrt.store.arena import align
 from actorrt.store.carrier import Carrier, carrying, current_carrier
 from actorrt.store.pickling import Buffer, dumps, loads
+from actorrt.store.segments import is_in_store
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -37,6 +38,7 @@ __all__ = [
     "dumps",
     "encode",
     "encode_pickled",
+    "is_in_store",
     "loads",
 ]
 

@@ -128,9 +128,9 @@ async def test_the_end_of_the_store_fails_waiters_at_once_and_leaves_views_reada
         closing.result(10)
         assert view.tolist() == list(range(1000))
         assert ref.get().tolist() == list(range(1000))
-        with pytest.raises(ObjectLostError, match="the node.s object store"):
+        with pytest.raises(ObjectLostError, match="the node's object store"):
             unseen.get()
-        with pytest.raises(ObjectLostError, match="the node.s object store"):
+        with pytest.raises(ObjectLostError, match="the node's object store"):
             client.put(1)
         client.close()
 

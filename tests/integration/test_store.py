@@ -13,10 +13,13 @@ import numpy as np
 import pytest
 import uvloop
 
+from actorrt.clock import MonotonicClock
 from actorrt.config import MIB
 from actorrt.errors import CallTimeoutError, ObjectStoreFullError, PeerUnreachableError, RuntimeStateError
 from actorrt.store.carrier import Carrier
+from actorrt.store.channel import SocketChannel
 from actorrt.store.client import StoreClient
+from actorrt.store.ref import ObjectRef
 from actorrt.store.values import dumps, loads
 from tests.integration.store_serving import IDS, Serving, hear, serving, tell
 
@@ -200,6 +203,29 @@ def test_a_forked_child_finds_the_client_disabled_and_disturbs_nothing(store: Se
         assert pipe.read().startswith("this process was forked from one that uses actorrt")
     assert ref.get() == "the parent's"
     assert client.put("again").get() == "again"
+
+
+@pytest.mark.parametrize("act", [lambda client, ref: client.put(1), lambda client, ref: ref.get()], ids=["put", "get"])
+def test_a_request_that_is_interrupted_leaves_nothing(
+    store: Serving, monkeypatch: pytest.MonkeyPatch, act: Callable[[StoreClient, ObjectRef[str]], object]
+) -> None:
+    channel = SocketChannel(store.path, peer := IDS.peer(), MonotonicClock())
+    client = StoreClient(channel, peer)
+    ref = client.put("there")
+
+    def interrupted() -> object:
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(channel, "_receive", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        act(client, ref)
+    assert client.put("next").get() == "next"
+    assert ref.get() == "there"
+    del ref
+    client.stats()
+    assert store.stats()["objects_count"] == store.stats()["used_bytes"] == 0
+    client.close()
 
 
 def test_the_owner_learns_who_comes_and_goes(store: Serving) -> None:

@@ -25,7 +25,7 @@ from actorrt.store.carrier import Carrier
 from actorrt.store.client import NotReadyError, StoreClient
 from actorrt.store.failures import encode as encode_error
 from actorrt.store.local import LocalStore
-from actorrt.store.values import dumps, loads
+from actorrt.store.values import dumps, is_in_store, loads
 
 IDS = IdSource()
 
@@ -111,6 +111,13 @@ def test_any_kind_of_view_keeps_the_memory(client: StoreClient, make_view: objec
     del view
     gc.collect()
     assert client.stats()["used_bytes"] == 0
+
+
+def test_views_of_the_store_are_told_from_memory_that_may_change(client: StoreClient) -> None:
+    array = client.put(np.arange(10_000.0)).get()
+    _, stored = dumps([array, array[5000:], array.reshape(100, 100)])
+    _, changeable = dumps([np.arange(10_000.0), np.arange(10_000.0)[:5000]])
+    assert [is_in_store(buffer) for buffer in (*stored, *changeable)] == [True] * 3 + [False] * 2
 
 
 def test_arrow_tables_are_views_of_the_store(client: StoreClient) -> None:
