@@ -8,12 +8,15 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import uvloop
 
+import actorrt as art
 from actorrt.testing.leaks import MARK, Footprint
+from tests.running import Node
 
 LEFT_TIMEOUT_S = 2.0
 LONG = ("soak", "learning_long")
@@ -21,6 +24,8 @@ LONG = ("soak", "learning_long")
 # Before anything starts, so that every descendant carries it. The directory's name is short: a socket's path must be.
 os.environ[MARK] = uuid.uuid4().hex
 os.environ["ACTORRT_RUNTIME_DIR"] = tempfile.mkdtemp(prefix="art-")
+
+uvloop.new_event_loop().close()  # libuv keeps a pipe for signals from its first loop on
 
 _tasks_left: list[str] = []
 _cancel_all_tasks = asyncio.runners._cancel_all_tasks
@@ -48,6 +53,51 @@ def nothing_left_behind() -> Iterator[None]:
     left = [*_tasks_left, *map(str, before.wait_until_gone(LEFT_TIMEOUT_S))]
     if left:
         pytest.fail("the test left behind:\n  " + "\n  ".join(left), pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def node() -> Iterator[Node]:
+    """A node that many tests connect to, each with a job of its own, of which nothing stays."""
+    node = Node("--cpus=4", "--store-bytes=268435456")
+    yield node
+    assert node.end() == 0
+
+
+MODES = ("local", "node")
+
+
+@pytest.fixture(params=MODES)
+def runtime_options(request: pytest.FixtureRequest, node: Node) -> dict[str, object]:
+    """The options of a runtime in each mode."""
+    return {"mode": "local", "cpus": 4} if request.param == "local" else {"address": node.url}
+
+
+@pytest.fixture
+async def runtime(runtime_options: dict[str, object]) -> AsyncIterator[art.Runtime]:
+    """A runtime on the test's own loop."""
+    async with art.Runtime(**runtime_options) as runtime:
+        yield runtime
+
+
+@pytest.fixture
+async def node_runtime(node: Node) -> AsyncIterator[art.Runtime]:
+    """A runtime on the test's own loop, its actors in processes."""
+    async with art.Runtime(address=node.url) as runtime:
+        yield runtime
+
+
+@pytest.fixture
+def session(runtime_options: dict[str, object]) -> Iterator[art.Runtime]:
+    """What `init` starts, for tests in plain code."""
+    yield art.init(**runtime_options)
+    art.shutdown()
+
+
+@pytest.fixture
+def node_session(node: Node) -> Iterator[art.Runtime]:
+    """What `init` starts, for tests in plain code, actors in processes."""
+    yield art.init(address=node.url)
+    art.shutdown()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

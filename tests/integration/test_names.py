@@ -1,0 +1,148 @@
+"""Names: taken, shared, replaced, waited for, and free again."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+import actorrt as art
+from tests.integration.cast import Counter, Faulty
+
+
+async def test_named_actor_is_found(runtime):
+    counter = await Counter.options(name="counter").spawn(3)
+    found = await art.lookup("counter")
+    assert found == counter
+    assert await found.value() == 3
+
+
+async def test_name_is_known_to_the_actor(runtime):
+    class Named(art.Actor):
+        def name(self):
+            return self.context.name
+
+    assert await (await Named.options(name="somebody").spawn()).name() == "somebody"
+    assert await (await Named.spawn()).name() is None
+
+
+async def test_lookup_of_nobody_is_name_not_found(runtime):
+    with pytest.raises(art.NameNotFoundError, match="'nobody'"):
+        await art.lookup("nobody")
+
+
+async def test_lookup_with_a_timeout_waits_for_the_name(runtime):
+    search = art.lookup("late", timeout_s=10)
+    counter = await Counter.options(name="late").spawn()
+    assert await search == counter
+
+
+async def test_lookup_with_a_timeout_ends_when_it_is_over(runtime):
+    with pytest.raises(art.NameNotFoundError):
+        await art.lookup("never", timeout_s=0.05)
+
+
+async def test_lookup_waits_until_the_actor_has_started(runtime):
+    class Slow(art.Actor):
+        async def on_start(self):
+            await asyncio.sleep(0.05)
+            self.is_started = True
+
+        def started(self):
+            return self.is_started
+
+    start = Slow.options(name="slow").spawn()
+    found = await art.lookup("slow", timeout_s=5)
+    assert await found.started()
+    assert await start == found
+
+
+async def test_taken_name_is_an_error_and_the_holder_lives_on(runtime):
+    holder = await Counter.options(name="one").spawn(1)
+    with pytest.raises(art.NameTakenError, match="'one'"):
+        await Counter.options(name="one").spawn(2)
+    assert await holder.value() == 1
+
+
+async def test_if_exists_get_returns_the_holder(runtime):
+    holder = await Counter.options(name="one").spawn(1)
+    got = await Counter.options(name="one", if_exists="get").spawn(2)
+    assert got == holder
+    assert await got.value() == 1
+
+
+async def test_if_exists_get_of_many_at_once_starts_one(runtime):
+    many = [Counter.options(name="one", if_exists="get").spawn(n) for n in range(5)]
+    assert len(set(await art.gather(*many))) == 1
+
+
+async def test_if_exists_replace_stops_the_holder_first(runtime):
+    holder = await Counter.options(name="one").spawn(1)
+    successor = await Counter.options(name="one", if_exists="replace").spawn(2)
+    assert successor != holder
+    assert not await holder.is_alive()
+    assert await (await art.lookup("one")).value() == 2
+
+
+async def test_name_is_free_when_the_down_has_arrived(runtime):
+    faulty = await Faulty.options(name="once").spawn()
+    down = art.monitor(faulty)
+    await faulty.exit.tell()
+    await down
+    again = await Faulty.options(name="once").spawn()
+    assert await again.tolerate() == "alive"
+
+
+async def test_name_is_free_after_a_stop(runtime):
+    for _ in range(3):
+        counter = await Counter.options(name="again").spawn()
+        await counter.stop()
+
+
+async def test_name_stays_with_an_actor_that_restarts(runtime):
+    faulty = await Faulty.options(name="phoenix", restart="permanent").spawn()
+    with pytest.raises(art.ActorUnavailableError):
+        await faulty.exit()
+    found = await art.lookup("phoenix")
+    assert found == faulty
+    assert await found.incarnation() == 2
+
+
+async def test_light_child_with_a_name_is_found_from_outside(runtime):
+    class Namer(art.Actor):
+        async def spawn_named(self):
+            return await Counter.options(name="inner").spawn(8)
+
+    inner = await (await Namer.spawn()).spawn_named()
+    assert await art.lookup("inner") == inner
+    assert await inner.value() == 8
+
+
+async def test_actor_finds_others_by_name(runtime):
+    class Finder(art.Actor):
+        async def find(self, name):
+            return await (await art.lookup(name)).value()
+
+    await Counter.options(name="known").spawn(6)
+    assert await (await Finder.spawn()).find("known") == 6
+
+
+def test_namespaces_keep_names_apart(node):
+    for namespace in ("one", "two"):
+        art.init(address=node.url, namespace=namespace)
+        try:
+            with pytest.raises(art.NameNotFoundError, match=namespace):
+                art.lookup("counter").result(10)
+            Counter.options(name="counter").spawn().result(10)
+        finally:
+            art.shutdown()
+
+
+def test_spawn_many_with_a_name_is_refused(session):
+    with pytest.raises(ValueError, match="name='x'"):
+        Counter.options(name="x").spawn_many(2)
+
+
+def test_lookup_in_plain_code(session):
+    counter = Counter.options(name="plain").spawn(2).result(10)
+    assert art.lookup("plain").result(10) == counter
