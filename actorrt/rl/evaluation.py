@@ -31,6 +31,11 @@ class Evaluation:
     def std(self) -> float:
         return float(self.returns.std())
 
+    @property
+    def standard_error(self) -> float:
+        """How far the mean may be off, as one standard deviation."""
+        return self.std / float(np.sqrt(len(self.returns)))
+
     def __repr__(self) -> str:
         return f"Evaluation({self.mean:.1f} ± {self.std:.1f} over {len(self.returns)} episodes)"
 

@@ -64,7 +64,7 @@ class PPO:
 
         Args:
             steps: environment steps at the most; None takes the settings'. Linear schedules end there.
-            stop_return: end as soon as a policy reaches this mean return over 20 episodes, twice.
+            stop_return: end as soon as a policy reaches this mean return over 20 episodes, and again on 20 others.
             on_progress: called after each update, in the run's thread.
             keep_going: asked after each update once the return is reached; the run goes on while it says yes.
 

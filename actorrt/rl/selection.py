@@ -1,8 +1,8 @@
 """Pure: decides when to evaluate, which policy is best so far, and whether the return to stop at is reached.
 
 Twenty episodes are few: the first policy whose mean passes a threshold passes it partly by luck. So a policy that
-seems to reach `stop_return` is played once more on other episodes, and reaches it if both means do. Its score is
-then the smaller one.
+seems to reach `stop_return` is played once more on other episodes, and reaches it if that mean, less its standard
+error, does. Its score is then the smaller mean.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Selection:
 
     Attributes:
         best: the best policy so far; None before the first evaluation.
-        is_reached: whether a policy reached `stop_return` twice.
+        is_reached: whether a policy reached `stop_return`.
         count: evaluations that were asked for.
     """
 
@@ -72,13 +72,13 @@ class Selection:
         candidate = Candidate(parameters, evaluation.policy_version, evaluation.mean, evaluation.std)
         first, self._in_doubt = self._in_doubt, None
         if first is not None:
-            self.is_reached = self._reaches(candidate)
+            self.is_reached = self._reaches(candidate.score - evaluation.standard_error)
             candidate = min(first, candidate, key=lambda each: each.score)
-        elif self._reaches(candidate):
+        elif self._reaches(candidate.score):
             self._in_doubt = candidate
             return
         if self.is_reached or self.best is None or candidate.score >= self.best.score:
             self.best = candidate
 
-    def _reaches(self, candidate: Candidate) -> bool:
-        return self._stop_return is not None and candidate.score >= self._stop_return
+    def _reaches(self, mean: float) -> bool:
+        return self._stop_return is not None and mean >= self._stop_return

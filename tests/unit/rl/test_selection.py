@@ -45,10 +45,10 @@ def test_threshold_once_passed_is_in_doubt_until_it_is_passed_again():
     assert selection.in_doubt is not None
     assert selection.in_doubt.version == 1
     assert selection.is_due(100)
-    take(selection, 475.0, 1)
+    take(selection, 475.8, 1)
     assert selection.is_reached
     assert selection.best is not None
-    assert (selection.best.version, selection.best.score) == (1, 475.0)
+    assert (selection.best.version, selection.best.score) == (1, 475.8)
     assert not selection.is_due(1_000_000)
 
 
@@ -62,11 +62,18 @@ def test_policy_that_was_only_lucky_keeps_its_smaller_mean():
     assert selection.best.score == 440.0
 
 
+def test_second_mean_counts_less_its_standard_error():
+    selection = Selection(100, 475.0)
+    take(selection, 480.0, 1)
+    take(selection, 475.6, 1)  # 1 / sqrt(2) = 0.71
+    assert not selection.is_reached
+
+
 def test_policy_that_reached_the_threshold_wins_over_a_luckier_one():
     selection = Selection(100, 475.0)
     take(selection, 474.9, 1)
     take(selection, 475.0, 2)
-    take(selection, 490.0, 2)
+    take(selection, 490.0, 2)  # its standard error is 0.7
     assert selection.best is not None
     assert (selection.best.version, selection.best.score) == (2, 475.0)
 
