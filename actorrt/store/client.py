@@ -332,13 +332,29 @@ class StoreClient:
         self.ref(object_id).add_callback(callback)
 
     def watch(self, ref: ObjectRef[Any]) -> None:
-        """Have a ref completed by the store's events; it is held until then. Does nothing unattached."""
-        self._watcher.watch(ref)
+        """Have a ref completed by the store's events; it is held until then.
+
+        Raises:
+            RuntimeStateError: no loop is attached, and the object is still to be made.
+        """
+        if self.is_attached or not self._connection.is_usable:
+            self._watcher.watch(ref)
+            return
+        self.look(ref)
+        if not ref.is_complete:
+            raise RuntimeStateError(f"{ref!r} can't be watched: this object store client has no loop; use get()")
+
+    def ask(self, ref: ObjectRef[Any]) -> None:
+        """Have a ref completed, sooner or later; without a loop, at once or not at all."""
+        if self.is_attached or not self._connection.is_usable:
+            self._watcher.watch(ref)
+        else:
+            self.look(ref)
 
     def wait_apart(self, ref: ObjectRef[Any], timeout_s: float | None) -> None:
         """Wait for a ref in this thread, on a connection of its own; for clients without a loop."""
         self.look(ref)
-        if not ref.done() and self._connection.wait(Op.SUBSCRIBE, [ref.id], timeout_s=timeout_s):
+        if not ref.is_complete and self._connection.wait(Op.SUBSCRIBE, [ref.id], timeout_s=timeout_s):
             self.look(ref)
 
     def _on_lost(self) -> None:

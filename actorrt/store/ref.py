@@ -58,14 +58,19 @@ class ObjectRef(Completion[T]):
         A ref that has just arrived says no until the store has told; asking makes it tell.
         """
         if not self._is_done:
-            self._client.watch(self)
+            self._client.ask(self)
+        return self._is_done
+
+    @property
+    def is_complete(self) -> bool:
+        """As `done`, without asking the store."""
         return self._is_done
 
     def add_callback(self, callback: Any) -> None:
         """Call `callback(self)` once, when this is done: at once, in this thread, if it is already."""
-        super().add_callback(callback)
         if not self._is_done:
             self._client.watch(self)
+        super().add_callback(callback)
 
     def value(self) -> T:
         """Return the value, or raise the error, of what is done. Each call rebuilds what is not an array."""

@@ -34,6 +34,7 @@ _BACKLOG: Final = 128
 _READ_BUDGET_COUNT: Final = 64
 _MAX_QUEUED_COUNT: Final = 10_000
 _TICK_S: Final = 10.0
+_FIRST_TICK_S: Final = 1.0  # a node that starts has more urgent things to do than to make memory warm
 _CREDENTIALS: Final = struct.Struct("3i")
 
 OnPeer = Callable[[PeerId, int], None]
@@ -107,7 +108,7 @@ class StoreServer:
             raise
         self._listener = listener
         self._loop.add_reader(listener.fileno(), self._accept)
-        self._tick()
+        self._tick_handle = self._loop.call_later(_FIRST_TICK_S, self._tick)
 
     async def close(self) -> None:
         """End every connection and give all memory back. Idempotent."""

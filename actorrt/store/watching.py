@@ -28,26 +28,31 @@ class Watcher:
         self._watched: dict[ObjectId, list[ObjectRef[Any]]] = {}
         self._to_subscribe: list[ObjectId] = []
         self._lock = threading.Lock()
+        self._why_over: str | None = None
 
     def __len__(self) -> int:
         return len(self._watched)
 
     def watch(self, ref: ObjectRef[Any]) -> None:
-        """Have a ref completed on the attached loop; without one, nothing happens. Once is enough."""
-        loop = self._connection.loop
-        if loop is None:
-            return
+        """Have a ref completed on the loop; once is enough, and after the end it fails at once."""
         with self._lock:
-            refs = self._watched.get(ref.id)
-            if refs is not None:
-                if not any(known is ref for known in refs):
-                    refs.append(ref)
-                return
-            self._watched[ref.id] = [ref]
-            self._to_subscribe.append(ref.id)
-            is_first = len(self._to_subscribe) == 1
-        if is_first:
+            is_over, is_first = self._why_over is not None, False
+            if not is_over:
+                is_first = self._add(ref)
+        if is_over:
+            ref.set_error(self._loss(ref.id))
+        loop = self._connection.loop
+        if is_first and loop is not None:
             loop.call_soon_threadsafe(self._subscribe)
+
+    def _add(self, ref: ObjectRef[Any]) -> bool:
+        """Note a ref; whether a subscription is to be sent that was not due before. The lock is held."""
+        refs = self._watched.setdefault(ref.id, [])
+        if not refs:
+            self._to_subscribe.append(ref.id)
+        if not any(known is ref for known in refs):
+            refs.append(ref)
+        return len(refs) == 1 and len(self._to_subscribe) == 1
 
     def _subscribe(self) -> None:
         with self._lock:
@@ -74,12 +79,16 @@ class Watcher:
             return self._watched.pop(object_id, [])
 
     def fail_all(self, why: str) -> None:
-        """Complete every ref with its loss: nothing will be told any more."""
+        """Complete every ref with its loss, and those still to come: nothing will be told any more."""
         with self._lock:
+            self._why_over = why
             watched, self._watched = self._watched, {}
         for object_id, refs in watched.items():
             for ref in refs:
-                ref.set_error(ObjectLostError(f"object {short(object_id)} is lost: {why}"))
+                ref.set_error(self._loss(object_id))
+
+    def _loss(self, object_id: ObjectId) -> ObjectLostError:
+        return ObjectLostError(f"object {short(object_id)} is lost: {self._why_over}")
 
     def abandon_after_fork(self) -> None:
         """In a forked child: another thread of the parent may have held the lock."""

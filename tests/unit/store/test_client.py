@@ -302,6 +302,30 @@ async def test_a_client_that_closes_fails_those_who_wait(client: StoreClient) ->
         await promise
 
 
+def test_refs_of_a_closed_client_fail_at_once(client: StoreClient, other: StoreClient) -> None:
+    theirs = other.ref(client.declare().id)
+    other.close()
+    assert theirs.done()
+    with pytest.raises(ObjectLostError, match="the object store client of this process is closed"):
+        theirs.get()
+
+
+def test_a_callback_that_could_never_be_called_is_refused(client: StoreClient) -> None:
+    promise = client.declare()
+    with pytest.raises(RuntimeStateError, match=r"<ObjectRef .* pending> can't be watched: .* use get\(\)"):
+        promise.add_callback(print)
+
+
+async def test_two_refs_to_one_object_are_both_told(client: StoreClient) -> None:
+    client.attach(asyncio.get_running_loop())
+    first = client.declare()
+    second = client.declare(first.id)
+    assert first is not second
+    waiting = asyncio.gather(first, second)
+    asyncio.get_running_loop().call_soon(lambda: client.put("both", object_id=first.id))
+    assert await waiting == ["both", "both"]
+
+
 async def test_segments_given_up_are_unmapped_by_those_who_read_them(client: StoreClient, other: StoreClient) -> None:
     other.attach(asyncio.get_running_loop())
     theirs = other.get(client.put(np.zeros(50 * MIB, np.uint8)).id)
