@@ -7,6 +7,7 @@ it has let go of the arguments.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Final
 
 from actorrt.ids import ID_BYTES, ObjectId
@@ -22,21 +23,27 @@ class Keeper:
     Args:
         core: the store.
         settle: carries out what the core then says.
+        lock: held meanwhile, where several threads use the core.
     """
 
-    def __init__(self, core: StoreCore, settle: Callable[[], None]) -> None:
+    def __init__(
+        self, core: StoreCore, settle: Callable[[], None], lock: AbstractContextManager[object] | None = None
+    ) -> None:
         self._core = core
         self._settle = settle
+        self._lock = lock or nullcontext()
         core.open(_CONNECTION, "the node")
         core.handle(_CONNECTION, [Op.HELLO, 0, VERSION, Role.REQUESTS, bytes(ID_BYTES)])
 
     def hold(self, object_ids: Sequence[ObjectId]) -> None:
         """Keep these objects alive, once more each."""
-        for object_id in object_ids:
-            self._core.handle(_CONNECTION, [Op.ACQUIRE, 0, object_id, None])
-        self._settle()
+        with self._lock:
+            for object_id in object_ids:
+                self._core.handle(_CONNECTION, [Op.ACQUIRE, 0, object_id, None])
+            self._settle()
 
     def release(self, object_ids: Sequence[ObjectId]) -> None:
         """Take back one hold on each."""
-        self._core.handle(_CONNECTION, [Op.GIVE_BACK, 0, list(object_ids), []])
-        self._settle()
+        with self._lock:
+            self._core.handle(_CONNECTION, [Op.GIVE_BACK, 0, list(object_ids), []])
+            self._settle()

@@ -42,7 +42,7 @@ class LocalStore:
         self._lock = threading.RLock()
         self._last_number = 0
         self._is_closed = False
-        self.keeper = Keeper(self._core, self._settle)
+        self.keeper = Keeper(self._core, self._settle, self._lock)
 
     def open_channel(self, peer: PeerId) -> LocalChannel:
         """Connect a client."""

@@ -33,6 +33,7 @@ _log = logging.getLogger(__name__)
 _BACKLOG: Final = 128
 _READ_BUDGET_COUNT: Final = 64
 _MAX_QUEUED_COUNT: Final = 10_000
+_ACCEPT_PAUSE_S: Final = 1.0  # time for descriptors to come free
 _TICK_S: Final = 10.0
 _FIRST_TICK_S: Final = 1.0  # a node that starts has more urgent things to do than to make memory warm
 _CREDENTIALS: Final = struct.Struct("3i")
@@ -88,6 +89,7 @@ class StoreServer:
         self._maker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="actorrt-segments")
         self._sweep_handle: asyncio.Handle | None = None
         self._tick_handle: asyncio.TimerHandle | None = None
+        self._accept_handle: asyncio.TimerHandle | None = None
         self._listener: socket.socket | None = None
 
     async def start(self) -> None:
@@ -107,7 +109,7 @@ class StoreServer:
             listener.close()
             raise
         self._listener = listener
-        self._loop.add_reader(listener.fileno(), self._accept)
+        self._listen()
         self._tick_handle = self._loop.call_later(_FIRST_TICK_S, self._tick)
 
     async def close(self) -> None:
@@ -124,7 +126,7 @@ class StoreServer:
         if self._making:
             await asyncio.wait(self._making)
         self._maker.shutdown()
-        for handle in (self._sweep_handle, self._tick_handle):
+        for handle in (self._sweep_handle, self._tick_handle, self._accept_handle):
             if handle is not None:
                 handle.cancel()
         for segment in self._segments.values():
@@ -143,8 +145,10 @@ class StoreServer:
                 sock, _ = self._listener.accept()
             except BlockingIOError:
                 return
-            except OSError as error:  # out of descriptors, or the client is gone again
-                _log.warning("a store connection was not accepted: %s", error)
+            except OSError as error:  # out of descriptors, most likely: it would be told again and again
+                _log.warning("store connections are not accepted for %.0f s: %s", _ACCEPT_PAUSE_S, error)
+                self._loop.remove_reader(self._listener.fileno())
+                self._accept_handle = self._loop.call_later(_ACCEPT_PAUSE_S, self._listen)
                 return
             credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
             pid, uid, _gid = _CREDENTIALS.unpack(credentials)
@@ -154,6 +158,10 @@ class StoreServer:
                 continue
             sock.setblocking(False)
             self._begin(sock, pid)
+
+    def _listen(self) -> None:
+        if self._listener is not None:
+            self._loop.add_reader(self._listener.fileno(), self._accept)
 
     def _begin(self, sock: socket.socket, pid: int) -> None:
         self._last_number += 1

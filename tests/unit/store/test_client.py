@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
 import pickle
 from collections.abc import Iterator
@@ -174,6 +175,17 @@ def test_a_full_store_names_the_holders_and_stays_usable(client: StoreClient) ->
     assert client.put(np.zeros(40 * MIB, np.uint8)).get().nbytes == 40 * MIB
 
 
+def test_a_machine_without_memory_is_a_clean_error(client: StoreClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("actorrt.store.segments.os.posix_fallocate", refuse)
+        with pytest.raises(ObjectStoreFullError, match="gave no memory for a segment of 4 MiB: No space left"):
+            client.put(1)
+    assert client.put(1).get() == 1
+
+
 def test_a_freed_object_is_not_found(client: StoreClient, other: StoreClient) -> None:
     ref = client.put("gone")
     theirs = other.ref(ref.id)
@@ -253,6 +265,23 @@ def test_a_lost_message_is_settled(client: StoreClient) -> None:
     client.settle(carrier.tokens)
     carrier.refs.clear()
     assert client.stats()["objects_count"] == 0
+
+
+def test_a_dumped_message_may_go_through_the_store_with_its_refs(client: StoreClient, other: StoreClient) -> None:
+    inner = client.put("inner")
+    data, buffers = dumps(([inner], np.zeros(100_000)), Carrier(client))
+    carried = client.put_parts(data, buffers)
+    token = client.new_token()
+    carried.begin_transit(token, 1)
+    object_id = carried.id
+    del inner, carried
+    client.stats()
+    (arrived,), array = other.ref(object_id, token).value()
+    assert arrived.get() == "inner"
+    assert array.nbytes == 800_000
+    del arrived, array
+    gc.collect()
+    assert other.stats()["objects_count"] == 0
 
 
 def test_refs_inside_objects_live_as_long_as_the_object(client: StoreClient, other: StoreClient) -> None:
