@@ -1,0 +1,140 @@
+"""Bounds: what a full mailbox does to those who send."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+import actorrt as art
+from tests.integration.cast import Gate, Recorder
+
+
+class Valve(art.Actor):
+    """Handles nothing until the file that it watches is there."""
+
+    def __init__(self):
+        self.items = []
+
+    async def hold(self, path):
+        import os
+
+        while not os.path.exists(path):
+            await asyncio.sleep(0.005)
+
+    def note(self, item):
+        self.items.append(item)
+
+    def all(self):
+        return self.items
+
+
+@pytest.fixture
+def key(tmp_path):
+    """A file that does not exist yet."""
+    return tmp_path / "key"
+
+
+async def held(key, **options):
+    """Return an actor that handles nothing until the file is there, and the call that holds it."""
+    valve = await Valve.options(**options).spawn()
+    holding = valve.hold(str(key))
+    done, _ = await art.wait([holding], timeout_s=0.05)
+    assert done == []
+    return valve, holding
+
+
+async def outcomes(replies):
+    """Return the value, or the type of the error, of each."""
+    results = await art.gather(*replies, return_exceptions=True)
+    return [type(result) if isinstance(result, BaseException) else result for result in results]
+
+
+async def test_overflow_fail_refuses_the_newest_unexecuted(runtime, key):
+    valve, holding = await held(key, mailbox_messages=3, overflow="fail")
+    replies = [valve.note(n) for n in range(5)]
+    for reply in replies[3:]:
+        with pytest.raises(art.MailboxFullError) as caught:
+            await reply
+        assert caught.value.executed == "no"
+    key.touch()
+    await holding
+    assert await outcomes(replies[:3]) == [None] * 3
+    assert await valve.all() == [0, 1, 2]
+
+
+async def test_overflow_drop_old_drops_the_oldest(runtime, key):
+    valve, holding = await held(key, mailbox_messages=2, overflow="drop_old")
+    replies = [valve.note(n) for n in range(4)]
+    assert await outcomes(replies[:2]) == [art.MailboxFullError] * 2
+    key.touch()
+    await holding
+    assert await outcomes(replies[2:]) == [None, None]
+    assert await valve.all() == [2, 3]
+
+
+async def test_overflow_drop_new_drops_the_newest(runtime, key):
+    valve, holding = await held(key, mailbox_messages=2, overflow="drop_new")
+    for n in range(4):
+        valve.note.tell(n)
+    key.touch()
+    await holding
+    assert await valve.all() == [0, 1]
+
+
+async def test_overflow_latest_keeps_the_newest_only(runtime, key):
+    valve, holding = await held(key, overflow="latest")
+    replies = [valve.note(n) for n in range(4)]
+    assert await outcomes(replies[:3]) == [art.MailboxFullError] * 3
+    key.touch()
+    await holding
+    await replies[3]
+    assert await valve.all() == [3]
+
+
+async def test_mailbox_bytes_is_a_bound_too(runtime, key):
+    valve, holding = await held(key, mailbox_bytes=50_000, overflow="fail")
+    replies = [valve.note(bytes([n]) * 20_000) for n in range(4)]
+    assert await outcomes(replies[2:]) == [art.MailboxFullError] * 2
+    key.touch()
+    await holding
+    assert [item[0] for item in await valve.all()] == [0, 1]
+
+
+async def test_block_on_a_loop_fails_at_once_when_the_bound_is_passed(runtime, key):
+    valve, holding = await held(key, mailbox_messages=10)
+    failed = 0
+    replies = []
+    for n in range(1000):
+        try:
+            replies.append(valve.note(n))
+        except art.MailboxFullError as error:
+            assert error.executed == "no"
+            failed += 1
+    key.touch()
+    await holding
+    results = await outcomes(replies)
+    failed += results.count(art.MailboxFullError)
+    assert failed > 0
+    assert results.count(None) == 1000 - failed
+    assert await valve.all() == [n for n, result in zip(range(1000), results) if result is None]
+
+
+async def test_flood_of_tells_is_bounded_and_the_actor_serves_on(runtime):
+    recorder = await Recorder.options(mailbox_messages=100).spawn()
+    for n in range(5_000):
+        try:
+            await recorder.note.tell(n)
+        except art.MailboxFullError:
+            await asyncio.sleep(0)
+    items = await recorder.all()
+    assert items == sorted(items)
+    assert len(items) >= 100
+
+
+async def test_control_passes_a_full_mailbox(runtime):
+    gate = await Gate.options(mailbox_messages=2, shutdown_s=0.1).spawn()
+    replies = [gate.wait() for _ in range(5)]
+    assert await gate.is_alive()
+    await gate.stop()
+    assert set(await outcomes(replies)) <= {art.ActorDiedError, art.MailboxFullError}
