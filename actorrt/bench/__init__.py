@@ -1,0 +1,1 @@
+"""`actorrt bench`: measures what the design promises, with the public API only."""

@@ -1,0 +1,133 @@
+"""The rows about asks: across processes, from plain code, in flight together, inside a process."""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import closing
+from typing import Any
+
+import zmq
+
+import actorrt as art
+from actorrt.bench.floor import BareCaller, bare_server
+from actorrt.bench.measurement import Effort, Samples
+from actorrt.bench.subjects import BURST_COUNT, Counter, Nest
+
+Ask = Callable[[], Any]
+
+
+def ask_across(effort: Effort) -> Samples:
+    """Return median times of asks of an actor in its own process, in µs, each beside the floor's."""
+
+    async def main() -> Samples:
+        counter = await Counter.options(cpus=1).spawn()
+
+        async def ours_us() -> float:
+            return await _p50_us(counter.increment, effort.operations_count)
+
+        return await _beside_the_floor(effort, ours_us, _p50_us)
+
+    return art.run(main)
+
+
+def ask_in_flight(effort: Effort) -> Samples:
+    """Return rates of asks in flight together, per second, each beside the floor's."""
+
+    async def main() -> Samples:
+        counter = await Counter.options(cpus=1).spawn()
+
+        async def ours_hz() -> float:
+            return await _rate_hz(counter.increment, art.gather, effort.operations_count)
+
+        async def floor_hz(ask: Ask, count: int) -> float:
+            return await _rate_hz(ask, asyncio.gather, count)
+
+        return await _beside_the_floor(effort, ours_hz, floor_hz)
+
+    return art.run(main)
+
+
+async def _beside_the_floor(
+    effort: Effort, ours: Callable[[], Awaitable[float]], floor: Callable[[Ask, int], Awaitable[float]]
+) -> Samples:
+    values, references = [], []
+    with bare_server() as socket, closing(BareCaller(socket)) as bare:
+        await floor(bare.increment, effort.operations_count)  # warm-up
+        await ours()
+        for _ in range(effort.rounds_count):
+            references.append(await floor(bare.increment, effort.operations_count))
+            values.append(await ours())
+    return Samples(values, references)
+
+
+async def _p50_us(ask: Ask, count: int) -> float:
+    took_us = []
+    for _ in range(count):
+        start = time.perf_counter()
+        await ask()
+        took_us.append((time.perf_counter() - start) * 1e6)
+    return statistics.median(took_us)
+
+
+async def _rate_hz(ask: Ask, gather: Callable[..., Awaitable[Any]], count: int) -> float:
+    start = time.perf_counter()
+    for _ in range(count // BURST_COUNT):
+        await gather(*[ask() for _ in range(BURST_COUNT)])
+    return count // BURST_COUNT * BURST_COUNT / (time.perf_counter() - start)
+
+
+def ask_plain(effort: Effort) -> Samples:
+    """Return median times of asks from plain code, in µs, each beside the floor's on a loop."""
+    import uvloop
+
+    loop = uvloop.new_event_loop()
+    art.init()
+    try:
+        counter = Counter.options(cpus=1).spawn().result()
+        with bare_server() as socket, closing(loop.run_until_complete(_connected(socket))) as bare:
+            values, references = [], []
+            for _ in range(effort.rounds_count + 1):
+                references.append(loop.run_until_complete(_p50_us(bare.increment, effort.operations_count)))
+                values.append(_plain_p50_us(counter, effort.operations_count))
+        return Samples(values[1:], references[1:])  # the first was the warm-up
+    finally:
+        art.shutdown()
+        loop.close()
+
+
+async def _connected(socket: zmq.Socket[bytes]) -> BareCaller:
+    bare = BareCaller(socket)
+    await bare.increment()
+    return bare
+
+
+def _plain_p50_us(counter: art.ActorRef[Counter], count: int) -> float:
+    took_us = []
+    for _ in range(count):
+        start = time.perf_counter()
+        counter.increment().result()
+        took_us.append((time.perf_counter() - start) * 1e6)
+    return statistics.median(took_us)
+
+
+def ask_inside(effort: Effort) -> Samples:
+    """Return median times of asks of a light child, in µs, measured by its parent."""
+    return _nested(effort, "ask_p50_us")
+
+
+def ask_inside_in_flight(effort: Effort) -> Samples:
+    """Return rates of asks of a light child in flight together, per second, measured by its parent."""
+    return _nested(effort, "ask_rate_hz")
+
+
+def _nested(effort: Effort, method: str) -> Samples:
+    async def main() -> Samples:
+        nest = await Nest.options(cpus=1).spawn()
+        measure = getattr(nest, method)
+        await measure(effort.operations_count)  # warm-up
+        return Samples([await measure(effort.operations_count) for _ in range(effort.rounds_count)])
+
+    return art.run(main)

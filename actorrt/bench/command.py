@@ -1,0 +1,94 @@
+"""`actorrt bench`: measures the rows that are asked for and prints them beside their targets."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any, Final, TextIO
+
+from actorrt.bench.catalogue import ROWS, find_row
+from actorrt.bench.machine import describe_machine
+from actorrt.bench.measurement import Outcome, Row, summarise, to_data
+from actorrt.bench.runner import run_row
+from actorrt.bench.table import describe, figure, render
+
+JSON_SCHEMA: Final = 1
+EXIT_FAILURE, EXIT_USAGE = 1, 2
+_BUSY_LOAD: Final = 0.5  # of another process's making, in runnable tasks
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what `actorrt bench` takes."""
+    parser.add_argument("--row", action="append", default=[], metavar="NAME", help="measure this row only; repeatable")
+    parser.add_argument("--list", action="store_true", help="list the rows and their targets, and measure nothing")
+    parser.add_argument("--quick", action="store_true", help="few rounds: whether it works, not how fast it is")
+    parser.add_argument("--json", metavar="FILE", help="write machine, samples and targets to FILE too")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Measure as told and return the exit status.
+
+    Returns:
+        0, also where a target was missed; 1 where a row could not be measured; 2 for a row that does not exist or a
+        file that can't be written, before anything is measured.
+    """
+    try:
+        rows = [find_row(name) for name in arguments.row] or list(ROWS)
+        file = None if arguments.json is None else _open(arguments.json)
+    except (ValueError, OSError) as error:
+        sys.stderr.write(f"actorrt bench: {error}\n")
+        return EXIT_USAGE
+    if arguments.list:
+        sys.stdout.write(_listing(rows))
+        return 0
+    machine = describe_machine()
+    outcomes = _measure(rows, machine, sys.stderr, is_quick=arguments.quick)
+    sys.stdout.write(f"{render(outcomes)}\n")
+    if file is not None:
+        with file:
+            json.dump(_data(machine, outcomes, is_quick=arguments.quick), file, indent=1)
+    return EXIT_FAILURE if any(outcome.has_failed for outcome in outcomes) else 0
+
+
+def _open(path: str) -> TextIO:
+    return Path(path).open("w", encoding="utf-8")
+
+
+def _listing(rows: list[Row]) -> str:
+    lines = []
+    for row in rows:
+        target = "" if row.target is None else describe(row.target, row.unit)
+        lines.append(f"{row.name:22}{row.title:55}{target}".rstrip())
+    return "\n".join(lines) + "\n"
+
+
+def _measure(rows: list[Row], machine: dict[str, Any], progress: TextIO, *, is_quick: bool) -> list[Outcome]:
+    if machine["load"] > _BUSY_LOAD:
+        progress.write(f"this machine is busy (load {machine['load']:.1f}): expect worse figures than it can do\n")
+    outcomes = []
+    for number, row in enumerate(rows, 1):
+        progress.write(f"{number:3}/{len(rows)} {row.name:22}")
+        progress.flush()
+        start = time.monotonic()
+        outcome = run_row(row, is_quick=is_quick)
+        progress.write(f"{_short(outcome):>24}   {time.monotonic() - start:5.1f} s\n")
+        outcomes.append(outcome)
+    return outcomes
+
+
+def _short(outcome: Outcome) -> str:
+    if outcome.samples is None:
+        return "skipped" if outcome.is_skipped else "FAILED"
+    return f"{figure(summarise(outcome.samples.values).median)} {outcome.row.unit}"
+
+
+def _data(machine: dict[str, Any], outcomes: list[Outcome], *, is_quick: bool) -> dict[str, Any]:
+    return {
+        "schema": JSON_SCHEMA,
+        "effort": "quick" if is_quick else "full",
+        "machine": machine,
+        "rows": [to_data(outcome) for outcome in outcomes],
+    }

@@ -1,0 +1,140 @@
+"""Pure: what a row of the benchmark is, and what its samples say.
+
+A row's function gives one sample a round. Where a figure means little alone, each round also samples a *reference*
+in turn (the bare ZeroMQ floor, a warm memcpy), so that both see the same machine; then the ratio is what counts.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from actorrt.errors import ActorRtError
+
+
+class UnavailableError(ActorRtError):
+    """A row can't be measured here; the message says what is missing."""
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much one row does: rounds, each of so many operations."""
+
+    rounds_count: int
+    operations_count: int = 1
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What a row's function measured.
+
+    Attributes:
+        values: one a round, in the row's unit.
+        references: one a round, in the same unit; empty where the row has no reference.
+        notes: what a reader must know to repeat it, such as drawn seeds.
+    """
+
+    values: Sequence[float]
+    references: Sequence[float] = ()
+    notes: Sequence[str] = ()
+
+    @property
+    def ratio(self) -> float | None:
+        """Return the ratio of the medians, or None without a reference."""
+        if not self.references:
+            return None
+        return statistics.median(self.values) / statistics.median(self.references)
+
+
+@dataclass(frozen=True)
+class Target:
+    """What the design asks for: a bound on the row's median, or on its ratio to the reference."""
+
+    bound: float
+    is_least: bool = False
+    is_ratio: bool = False
+
+    def is_met(self, samples: Samples) -> bool:
+        """Whether the samples keep the bound."""
+        figure = samples.ratio if self.is_ratio else statistics.median(samples.values)
+        assert figure is not None
+        return figure >= self.bound if self.is_least else figure <= self.bound
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of the table.
+
+    Attributes:
+        name: how `--row` calls it.
+        title: what is measured, in words.
+        unit: of its samples.
+        measure: measures it, in a process that is used for nothing else.
+        full, quick: the efforts to choose from.
+        target: what the design asks for, if it names a bound that this table can check.
+        reference: what its references are; empty where it has none.
+        timeout_s: after so many seconds it has failed.
+    """
+
+    name: str
+    title: str
+    unit: str
+    measure: Callable[[Effort], Samples]
+    full: Effort
+    quick: Effort
+    target: Target | None = None
+    reference: str = ""
+    timeout_s: float = 120.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a row: samples, or the reason why there are none."""
+
+    row: Row
+    samples: Samples | None = None
+    failure: str = ""
+    is_skipped: bool = False
+
+    @property
+    def has_failed(self) -> bool:
+        return self.samples is None and not self.is_skipped
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The middle of some samples, and how far they lie apart."""
+
+    median: float
+    p10: float
+    p90: float
+    count: int = field(default=0)
+
+
+def summarise(values: Sequence[float]) -> Summary:
+    """Return the median and the tenth and ninetieth percentile (nearest rank) of at least one value."""
+    ordered = sorted(values)
+    return Summary(statistics.median(ordered), _at(ordered, 0.1), _at(ordered, 0.9), len(ordered))
+
+
+def _at(ordered: Sequence[float], quantile: float) -> float:
+    return ordered[round(quantile * (len(ordered) - 1))]
+
+
+def to_data(outcome: Outcome) -> dict[str, Any]:
+    """Return an outcome as the JSON file holds it."""
+    row, samples, target = outcome.row, outcome.samples, outcome.row.target
+    data: dict[str, Any] = {"name": row.name, "title": row.title, "unit": row.unit}
+    if samples is None:
+        return data | {"status": "skipped" if outcome.is_skipped else "failed", "reason": outcome.failure}
+    summary = summarise(samples.values)
+    data |= {"status": "measured", "median": summary.median, "p10": summary.p10, "p90": summary.p90}
+    data |= {"count": summary.count, "samples": list(samples.values), "notes": list(samples.notes)}
+    if samples.references:
+        data |= {"reference": row.reference, "references": list(samples.references), "ratio": samples.ratio}
+    if target is not None:
+        bound = {"bound": target.bound, "is_least": target.is_least, "is_ratio": target.is_ratio}
+        data |= {"target": bound, "is_met": target.is_met(samples)}
+    return data

@@ -1,0 +1,68 @@
+"""Runs rows, each in a Python of its own, so that no row sees what another left in memory, or waits for it for ever.
+
+The child, `python -m actorrt.bench.runner ROW full|quick`, prints its samples as the last line of its output.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Final
+
+from actorrt.bench.catalogue import find_row
+from actorrt.bench.measurement import Outcome, Row, Samples, UnavailableError
+
+_END_TIMEOUT_S: Final = 10.0
+
+
+def run_row(row: Row, *, is_quick: bool) -> Outcome:
+    """Measure a row in a process of its own; whatever goes wrong there is the outcome's failure."""
+    command = [sys.executable, "-m", "actorrt.bench.runner", row.name, "quick" if is_quick else "full"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            output, complaints = process.communicate(timeout=row.timeout_s)
+        except subprocess.TimeoutExpired:
+            _end(process)
+            return Outcome(row, failure=f"not done within {row.timeout_s:g} s")
+        except BaseException:
+            _end(process)
+            raise
+    return _read(row, process.returncode, output, complaints)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """End the child: asked first, so that its node ends with it."""
+    process.terminate()
+    try:
+        process.communicate(timeout=_END_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+
+
+def _read(row: Row, status: int, output: str, complaints: str) -> Outcome:
+    lines = output.strip().splitlines()
+    if status != 0 or not lines:
+        last_line = (complaints.strip().splitlines() or ["it said nothing"])[-1]
+        return Outcome(row, failure=f"ended with {status}: {last_line}")
+    data = json.loads(lines[-1])
+    if "unavailable" in data:
+        return Outcome(row, failure=data["unavailable"], is_skipped=True)
+    return Outcome(row, Samples(**data))
+
+
+def measure(row: Row, effort_name: str, write: Callable[[str], object]) -> None:
+    """Measure a row in this process and write its samples as one line."""
+    try:
+        samples = row.measure(row.quick if effort_name == "quick" else row.full)
+    except UnavailableError as error:
+        write(json.dumps({"unavailable": str(error)}) + "\n")
+        return
+    data = {"values": list(samples.values), "references": list(samples.references), "notes": list(samples.notes)}
+    write(json.dumps(data) + "\n")
+
+
+if __name__ == "__main__":
+    measure(find_row(sys.argv[1]), sys.argv[2], sys.stdout.write)

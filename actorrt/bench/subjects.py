@@ -1,0 +1,120 @@
+"""The actors that are measured; their module is what workers import."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import statistics
+import time
+from typing import Any
+
+import actorrt as art
+
+BURST_COUNT = 1_000
+_PRIVATE = ("Private_Clean:", "Private_Dirty:", "Private_Hugetlb:")
+
+
+class Counter(art.Actor):
+    """The smallest state worth asking for."""
+
+    def __init__(self) -> None:
+        self.total = 0
+
+    async def increment(self) -> int:
+        self.total += 1
+        return self.total
+
+    def pid(self) -> int:
+        """Return the process it lives in."""
+        return os.getpid()
+
+    def unique_bytes(self) -> int:
+        """Return the memory that this process shares with no other."""
+        gc.collect()
+        return unique_bytes()
+
+    async def wait_for_ever(self) -> None:
+        """Never return: whoever asks hears of this actor's end."""
+        await asyncio.Event().wait()
+
+
+class Idle:
+    """What an idle light actor is made from, before it is an actor."""
+
+    def __init__(self) -> None:
+        self.total = 0
+
+
+class IdleActor(art.Actor):
+    """As `Idle`, and an actor."""
+
+    def __init__(self) -> None:
+        self.total = 0
+
+
+class Nest(art.Actor):
+    """Asks and creates light actors in its own process."""
+
+    async def ask_p50_us(self, count: int) -> float:
+        """Return the median of `count` asks of a child, one after the other."""
+        child = await Counter.spawn()
+        took_us = []
+        for _ in range(count):
+            start = time.perf_counter()
+            await child.increment()
+            took_us.append((time.perf_counter() - start) * 1e6)
+        await child.stop()
+        return statistics.median(took_us)
+
+    async def ask_rate_hz(self, count: int) -> float:
+        """Return how many asks of a child a second end, a burst of them in flight together."""
+        child = await Counter.spawn()
+        start = time.perf_counter()
+        for _ in range(count // BURST_COUNT):
+            await art.gather(*[child.increment() for _ in range(BURST_COUNT)])
+        rate_hz = count // BURST_COUNT * BURST_COUNT / (time.perf_counter() - start)
+        await child.stop()
+        return rate_hz
+
+    async def creation_rate_hz(self, count: int) -> float:
+        """Return how many children a second start."""
+        start = time.perf_counter()
+        await IdleActor.spawn_many(count)
+        return count / (time.perf_counter() - start)
+
+    async def bytes_each(self, count: int) -> float:
+        """Return the memory that a child takes on top of its object, the ref to it included."""
+        await IdleActor.spawn_many(10)  # what is made once is made now
+        before = _settled_bytes()
+        objects = [Idle() for _ in range(count)]
+        between = _settled_bytes()
+        group = await IdleActor.spawn_many(count)
+        after = _settled_bytes()
+        assert len(objects) == len(group)
+        return (after - between - (between - before)) / count
+
+
+class Store(art.Actor):
+    """Makes and takes arrays."""
+
+    def array(self, size_bytes: int) -> Any:
+        """Return an array of so many bytes."""
+        import numpy as np
+
+        return np.ones(size_bytes, dtype=np.uint8)
+
+    def size(self, array: Any) -> int:
+        """Return the bytes of an array that was sent here."""
+        return int(array.nbytes)
+
+
+def unique_bytes() -> int:
+    """Return the memory that this process shares with no other, from /proc."""
+    with open("/proc/self/smaps_rollup", encoding="ascii") as file:
+        return sum(int(line.split()[1]) * 1024 for line in file if line.startswith(_PRIVATE))
+
+
+def _settled_bytes() -> int:
+    gc.collect()
+    return unique_bytes()
