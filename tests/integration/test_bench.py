@@ -1,0 +1,67 @@
+"""`actorrt bench` as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from actorrt.bench.catalogue import find_row
+from actorrt.bench.runner import run_row
+
+
+def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "actorrt.cli", "bench", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=50, check=False)
+
+
+def test_list_names_every_row_with_its_target_and_measures_nothing() -> None:
+    result = bench("--list")
+    assert (result.returncode, result.stderr) == (0, "")
+    lines = result.stdout.splitlines()
+    assert lines[0].split(maxsplit=1)[0] == "ask"
+    assert lines[0].endswith("at most 1.3 x")
+    assert len(lines) == 22
+
+
+def test_quick_run_of_two_rows_prints_a_table_and_writes_json(tmp_path: Path) -> None:
+    file = tmp_path / "bench.json"
+    result = bench("--quick", "--row", "ask", "--row", "create-process", "--json", str(file))
+    assert result.returncode == 0, result.stderr
+    lines = result.stdout.splitlines()
+    assert [line.split()[0] for line in lines[2:]] == ["ask", "create-process"]
+    assert "1/2 ask" in result.stderr
+    data = json.loads(file.read_text())
+    assert (data["schema"], data["effort"]) == (1, "quick")
+    assert data["machine"]["cpus"] >= 1
+    ask, create = data["rows"]
+    assert (ask["status"], ask["unit"], ask["reference"]) == ("measured", "us", "bare ZeroMQ")
+    assert len(ask["samples"]) == len(ask["references"]) == ask["count"] == 3
+    assert ask["p10"] <= ask["median"] <= ask["p90"]
+    assert create["target"] == {"bound": 30, "is_least": False, "is_ratio": False}
+
+
+def test_unknown_row_exits_with_2_and_names_the_nearest() -> None:
+    result = bench("--row", "ask-plane")
+    assert result.returncode == 2
+    assert result.stderr == "actorrt bench: there is no row 'ask-plane'; did you mean ask-plain?\n"
+
+
+def test_json_file_that_cannot_be_written_exits_with_2_before_anything_is_measured(tmp_path: Path) -> None:
+    result = bench("--json", str(tmp_path / "missing" / "bench.json"))
+    assert result.returncode == 2
+    assert result.stderr.startswith("actorrt bench: [Errno 2]")
+    assert result.stdout == ""
+
+
+def test_row_that_raises_fails_alone_with_its_last_line() -> None:
+    outcome = run_row(replace(find_row("ask"), name="absent"), is_quick=True)
+    assert outcome.has_failed
+    assert outcome.failure.startswith("ended with 1: ValueError: there is no row 'absent'")
+
+
+def test_row_that_takes_too_long_is_ended_and_leaves_nothing() -> None:
+    outcome = run_row(replace(find_row("ask"), timeout_s=0.4), is_quick=False)
+    assert (outcome.has_failed, outcome.failure) == (True, "not done within 0.4 s")
