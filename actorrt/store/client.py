@@ -269,8 +269,13 @@ class StoreClient:
         self._pinned[ref.id] = ref
 
     def free(self, ref: ObjectRef[Any]) -> None:
-        """Withdraw an object from everybody; views of it stay valid, other gets raise ObjectNotFoundError."""
-        self._pinned.pop(ref.id, None)
+        """Withdraw an object from everybody; views of it stay valid, other gets raise ObjectNotFoundError.
+
+        Another process that has read the object through a ref goes on reading it for as long as it has that ref.
+        """
+        for own in (ref, self._pinned.pop(ref.id, None), self._refs.get(ref.id)):
+            if own is not None:
+                own.keep(None)
         self._connection.post(Op.FREE, ref.id)
 
     def stats(self) -> dict[str, int]:

@@ -406,7 +406,7 @@ class StoreCore:
             "reserved_bytes": self._pool.reserved_bytes,
             "pinned_bytes": sum(pinned),
             "spilled_bytes": 0,
-            "objects_count": len(entries),
+            "objects_count": sum(entry.state is not State.FREED for entry in entries),
             "segments_count": self._pool.segments_count,
             "connections_count": len(self._connections),
             "hits_count": self._hits_count,

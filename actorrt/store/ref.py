@@ -103,8 +103,8 @@ class ObjectRef(Completion[T]):
         """Return the object's bytes, where this process has them in view."""
         return self._memory
 
-    def keep(self, memory: memoryview) -> None:
-        """Keep the object's bytes in view for as long as this ref lives."""
+    def keep(self, memory: memoryview | None) -> None:
+        """Keep the object's bytes in view for as long as this ref lives, or no longer."""
         self._memory = memory
 
     def begin_transit(self, token: bytes, copies_count: int) -> None:

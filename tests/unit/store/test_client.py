@@ -194,6 +194,21 @@ def test_a_freed_object_is_not_found(client: StoreClient, other: StoreClient) ->
         theirs.get()
 
 
+def test_freeing_lets_go_of_what_only_the_ref_kept_in_view(client: StoreClient) -> None:
+    ref = client.put(np.zeros(1000))
+    client.pin(ref)
+    view = ref.get()
+    client.free(ref)
+    with pytest.raises(ObjectNotFoundError, match="was freed"):
+        ref.get()
+    counts = client.stats()
+    assert counts["objects_count"] == 0
+    assert counts["pinned_bytes"] > 8000
+    del view
+    counts = client.stats()
+    assert counts["pinned_bytes"] == counts["used_bytes"] == 0
+
+
 def test_a_pinned_object_outlives_its_refs(client: StoreClient) -> None:
     ref = client.put("kept")
     object_id = ref.id
