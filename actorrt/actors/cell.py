@@ -4,16 +4,15 @@
                    |           |
                    +-> failed <-+    (kept, mailbox and all, until its authority decides: started anew, or ended)
 
-An idle cell costs no task and no coroutine: a callback is scheduled when a message arrives. Plain methods run in
-that callback; the first coroutine method of a burst brings a task, which then handles the rest of the burst.
-Messages are handled one at a time unless the actor's `max_concurrency` lets that many coroutines interleave.
+An idle cell costs no task and no coroutine: one of the endpoint's `runners` comes when a message arrives, and handles
+what waits. Messages are handled one at a time unless the actor's `max_concurrency` lets that many coroutines
+interleave.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from contextvars import Context as ContextVars
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,10 +20,11 @@ from actorrt import errors, reasons
 from actorrt.actors import current
 from actorrt.actors.context import Context
 from actorrt.actors.credit import Ledger
-from actorrt.actors.interface import MethodKind, MethodSpec, of_class
+from actorrt.actors.interface import MethodKind, of_class
 from actorrt.actors.mailbox import Caller, Mailbox, Message
 from actorrt.actors.options import ActorOptions
 from actorrt.actors.payload import reason_of
+from actorrt.actors.runners import Driven, Runner
 from actorrt.ids import ActorId, JobId
 from actorrt.reasons import ExitReason
 from actorrt.store.ref import ObjectRef
@@ -122,7 +122,7 @@ class Cell:
             self.state = CellState.FAILED
             raise
         self.state = CellState.RUNNING
-        self._schedule()
+        self.schedule()
 
     # Messages
 
@@ -133,41 +133,49 @@ class Cell:
             return
         for refused in self.mailbox.offer(message):
             self.host.overflowed(self, refused)
-        if not self._is_scheduled and self.state is CellState.RUNNING:
-            self._is_scheduled = True
-            self.host.loop.call_soon(self._step, context=self.host.step_context)
+        self.schedule()
 
     def signal(self, hook: str, *args: Any) -> None:
         """Let a hook of the actor run, in the order of its messages."""
         self.deliver(Message(None, 0, SIGNAL_PREFIX + hook, args, (), None, None))
 
-    def _schedule(self) -> None:
-        if not self._is_scheduled:
+    def schedule(self) -> None:
+        """Have a runner handle what waits, unless one is going to, or all that this cell may have are at work."""
+        if not self._is_scheduled and self._runner_count < self.options.max_concurrency and self._is_serving:
             self._is_scheduled = True
-            self.host.loop.call_soon(self._step, context=self.host.step_context)
+            self.host.runners.schedule(self)
 
     @property
-    def _may_take(self) -> bool:
-        if self.state is not CellState.RUNNING and self.state is not CellState.STOPPING:
-            return False
-        return self._runner_count < self.options.max_concurrency
+    def _is_serving(self) -> bool:
+        return self.state is CellState.RUNNING or self.state is CellState.STOPPING
 
-    def _step(self) -> None:
+    async def work(self, runner: Runner) -> None:
+        """Handle what waits in the mailbox, in the runner's task."""
         self._is_scheduled = False
-        mailbox = self.mailbox
+        queue = self.mailbox.queue
         budget = STEP_BUDGET
-        while len(mailbox) and self._may_take:
-            message = self._take()
-            coroutine = self._begin(message)
-            if coroutine is not None:
-                self._runner_count += 1
-                self.host.scope.start(self._run(message, coroutine), self.label)
-            budget -= 1
-            if budget == 0:
-                self._schedule()
-                return
-        if self.state is CellState.STOPPING:
-            self._finish_when_idle()
+        self._runner_count += 1
+        try:
+            while queue and self._is_serving:
+                message = self._take()
+                coroutine = self._begin(message)
+                if coroutine is not None:
+                    await self._run(runner, message, coroutine)
+                budget -= 1
+                if budget == 0:
+                    budget = STEP_BUDGET
+                    self.host.runners.stay_behind(runner)
+                    await asyncio.sleep(0)  # others on this loop have their turn
+        finally:
+            self._runner_count -= 1
+            if self.state is CellState.STOPPING:
+                self._finish_when_idle()
+
+    def waits(self, runner: Runner) -> None:
+        """The coroutine that the runner drives waits: others may go on, in this cell too if its options let them."""
+        if self.mailbox.queue:
+            self.schedule()
+        self.host.runners.stay_behind(runner)
 
     def _take(self) -> Message:
         message = self.mailbox.take()
@@ -179,12 +187,17 @@ class Cell:
         """A message of `caller` has left the mailbox: let it send more, once it has used up half of its share."""
         ledger = self._ledgers.get(caller)
         if ledger is None:
-            ledger = self._ledgers[caller] = Ledger()
-        ledger.taken(message.size_bytes())
-        senders = len(self._ledgers)
-        grant = ledger.due(self.options.mailbox_messages // senders, self.options.mailbox_bytes // senders)
+            ledger = self._new_ledger(caller)
+        grant = ledger.take(message.size_bytes)
         if grant is not None:
             caller.grant(self.actor_id, *grant)
+
+    def _new_ledger(self, caller: Caller) -> Ledger:
+        self._ledgers[caller] = Ledger()
+        count = len(self._ledgers)
+        for ledger in self._ledgers.values():
+            ledger.share(self.options.mailbox_messages // count, self.options.mailbox_bytes // count)
+        return self._ledgers[caller]
 
     def _begun(self, message: Message) -> Message:
         message.cell = self
@@ -199,10 +212,14 @@ class Cell:
         current.message.set(message)
         try:
             function, kind = self._function(message.method)
-            args, kwargs = self._arguments(message)
-            if any([isinstance(arg, ObjectRef) for arg in args]):
-                return self._call_with_objects(function, args, kwargs)
-            result = function(*args, **kwargs)
+            body = message.body
+            if type(body) is list or type(body) is tuple:
+                result = function(*body)
+            else:
+                args, kwargs = self.host.payloads.open_call(body, message.buffers)
+                if any([isinstance(arg, ObjectRef) for arg in args]):
+                    return self._call_with_objects(function, args, kwargs)
+                result = function(*args, **kwargs)
             if kind is MethodKind.PLAIN:
                 self._returned(message, result)
                 return None
@@ -214,19 +231,13 @@ class Cell:
             return None
 
     def _function(self, method: str) -> tuple[Callable[..., Any], MethodKind]:
-        if method[0] == SIGNAL_PREFIX:
-            hook = getattr(self._instance, method[1:])
-            return hook, MethodKind.ASYNC if asyncio.iscoroutinefunction(hook) else MethodKind.PLAIN
-        spec: MethodSpec | None = self._methods.get(method)
-        if spec is None:
+        spec = self._methods.get(method)
+        if spec is not None:
+            return getattr(self._instance, method), spec.kind
+        if method[0] != SIGNAL_PREFIX:
             raise self.interface.unknown(method)
-        return getattr(self._instance, method), spec.kind
-
-    def _arguments(self, message: Message) -> tuple[Any, dict[str, Any]]:
-        body = message.body
-        if type(body) is list or type(body) is tuple:
-            return body, {}
-        return self.host.payloads.open_call(body, message.buffers)
+        hook = getattr(self._instance, method[1:])
+        return hook, MethodKind.ASYNC if asyncio.iscoroutinefunction(hook) else MethodKind.PLAIN
 
     async def _call_with_objects(
         self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -236,40 +247,17 @@ class Cell:
         result = function(*args, **kwargs)
         return await result if asyncio.iscoroutine(result) else result
 
-    async def _run(self, message: Message, coroutine: Coroutine[Any, Any, Any]) -> None:
-        """Run a coroutine method, then what waits in the mailbox, until it is empty or others run enough."""
-        task = asyncio.current_task()
+    async def _run(self, runner: Runner, message: Message, coroutine: Coroutine[Any, Any, Any]) -> None:
+        task = message.task = runner.task
         assert task is not None
-        try:
-            await self._run_one(task, message, coroutine)
-            budget = STEP_BUDGET
-            while len(self.mailbox) and self._runner_count <= self.options.max_concurrency and self._is_serving:
-                message = self._take()
-                following = self._begin(message)
-                if following is not None:
-                    await self._run_one(task, message, following)
-                budget -= 1
-                if budget == 0:
-                    budget = STEP_BUDGET
-                    await asyncio.sleep(0)  # others on this loop have their turn
-        finally:
-            self._runner_count -= 1
-            if self.state is CellState.STOPPING:
-                self._finish_when_idle()
-
-    @property
-    def _is_serving(self) -> bool:
-        return self.state is CellState.RUNNING or self.state is CellState.STOPPING
-
-    async def _run_one(self, task: asyncio.Task[Any], message: Message, coroutine: Coroutine[Any, Any, Any]) -> None:
-        message.task = task
         self._running.append(message)
+        current.message.set(message)
         timer = None
         if message.deadline is not None:
             left = max(0.0, message.deadline - self.host.clock.now())
             timer = self.host.loop.call_later(left, self._overdue, message)
         try:
-            result = await coroutine
+            result = await Driven(coroutine, self, runner)
         except asyncio.CancelledError as cancelled:
             if message.withdrawal is not None:
                 task.uncancel()
@@ -296,9 +284,9 @@ class Cell:
 
     def _handled(self, message: Message) -> None:
         message.is_over = True
-        self.handled_count += 1
-        if self.handled_count == 1:
+        if not self.handled_count:
             self.host.handled_first(self)
+        self.handled_count += 1
 
     def _raised(self, message: Message, error: BaseException) -> None:
         """An ask's exception goes to its caller; a tell's, and one that `crash_on` names, fails the actor."""
@@ -380,7 +368,7 @@ class Cell:
         self.state = CellState.STOPPING
         if within_s is not None:
             self._stop_timer = self.host.loop.call_later(within_s, self._stop_overdue)
-        self._schedule()
+        self.schedule()
 
     def _stop_overdue(self) -> None:
         self._stop_timer = None
@@ -388,7 +376,7 @@ class Cell:
             self._end(self._exit or reasons.SHUTDOWN)
 
     def _finish_when_idle(self) -> None:
-        if not len(self.mailbox) and not self._runner_count and self._instance is not None:
+        if not self.mailbox.queue and not self._runner_count and self._instance is not None:
             instance, self._instance = self._instance, None
             self.host.scope.start(self._finish(instance), f"{self.label}.on_stop")
 
@@ -445,8 +433,3 @@ async def _hook(result: Any) -> None:
     """Await what a hook returned, if it is a coroutine."""
     if asyncio.iscoroutine(result):
         await result
-
-
-def run_context() -> ContextVars:
-    """Return a context for the steps of cells, apart from that of whoever delivers."""
-    return ContextVars()

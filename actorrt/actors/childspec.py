@@ -21,6 +21,7 @@ class Strategy(StrEnum):
     ONE_FOR_ONE = "one_for_one"
     ONE_FOR_ALL = "one_for_all"
     REST_FOR_ONE = "rest_for_one"
+    QUORUM = "quorum"  # as one_for_one, but escalates when fewer than a quorum run, not by intensity
 
 
 class AutoShutdown(StrEnum):

@@ -39,31 +39,33 @@ class Window:
 class Ledger:
     """The receiver's side, for one sender."""
 
-    __slots__ = ("granted_bytes", "granted_messages", "taken_bytes", "taken_messages")
+    __slots__ = ("granted_bytes", "granted_messages", "share_bytes", "share_messages", "taken_bytes", "taken_messages")
 
     def __init__(self) -> None:
         self.granted_messages = FIRST_MESSAGES
         self.granted_bytes = FIRST_BYTES
         self.taken_messages = 0
         self.taken_bytes = 0
+        self.share(0, 0)
 
-    def taken(self, size_bytes: int) -> None:
-        """A message of this sender has left the mailbox."""
+    def share(self, messages: int, size_bytes: int) -> None:
+        """Say how much of the mailbox this sender may fill, at least one message."""
+        self.share_messages = max(1, messages)
+        self.share_bytes = max(1, size_bytes)
+
+    def take(self, size_bytes: int) -> tuple[int, int] | None:
+        """A message of this sender has left the mailbox.
+
+        Returns:
+            The totals to grant now, or None while the sender has more than half of its share left.
+        """
         self.taken_messages += 1
         self.taken_bytes += size_bytes
-
-    def due(self, share_messages: int, share_bytes: int) -> tuple[int, int] | None:
-        """Return the totals to grant now, or None while the sender has at least half of its share left.
-
-        Args:
-            share_messages, share_bytes: how much of the mailbox this sender may fill.
-        """
-        messages = self.taken_messages + max(1, share_messages)
-        size_bytes = self.taken_bytes + max(1, share_bytes)
-        is_low = self.granted_messages - self.taken_messages <= max(1, share_messages) // 2
-        is_low = is_low or self.granted_bytes - self.taken_bytes <= max(1, share_bytes) // 2
-        if not is_low or (messages <= self.granted_messages and size_bytes <= self.granted_bytes):
+        if (
+            self.granted_messages - self.taken_messages > self.share_messages >> 1
+            and self.granted_bytes - self.taken_bytes > self.share_bytes >> 1
+        ):
             return None
-        self.granted_messages = max(messages, self.granted_messages)
-        self.granted_bytes = max(size_bytes, self.granted_bytes)
+        self.granted_messages = max(self.granted_messages, self.taken_messages + self.share_messages)
+        self.granted_bytes = max(self.granted_bytes, self.taken_bytes + self.share_bytes)
         return self.granted_messages, self.granted_bytes

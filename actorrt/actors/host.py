@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any, Final
 from actorrt import errors
 from actorrt.actors import current
 from actorrt.actors.callers import RemoteCaller
-from actorrt.actors.cell import Cell, CellState, run_context
+from actorrt.actors.cell import Cell, CellState
 from actorrt.actors.control import Control, Data, Endpoint
 from actorrt.actors.mailbox import Caller, Message
 from actorrt.actors.messages import ASK, NOT_HERE
 from actorrt.actors.monitors import Down
 from actorrt.actors.options import ActorOptions
 from actorrt.actors.ref import ActorRef
+from actorrt.actors.runners import Runners
 from actorrt.actors.spec import Spec, open_spec
 from actorrt.ids import ActorId, PeerId
 from actorrt.reasons import ExitKind, ExitReason
@@ -43,7 +44,7 @@ class Host:
         self.scope = system.scope
         self.payloads = system.payloads
         self.streams = system.streams
-        self.step_context = run_context()
+        self.runners = Runners(self.scope, system.flush)
         self.dead_letter_count = 0
         self._cells: dict[ActorId, Cell] = {}
         self._callers: dict[PeerId, RemoteCaller] = {}

@@ -64,6 +64,7 @@ class Message:
         "method",
         "options",
         "outlet",
+        "size_bytes",
         "task",
         "withdrawal",
     )
@@ -85,15 +86,12 @@ class Message:
         self.buffers = buffers
         self.deadline = deadline
         self.options = options
+        self.size_bytes = message_bytes(body, buffers)
         self.is_over = False  # handled; tasks that it left behind go on without its deadline
         self.cell: Any = None  # the cell that handles it, from when it is in hand
         self.task: Any = None  # the task that runs it, where it is a coroutine
         self.outlet: Any = None  # where a stream's items leave, while it runs
         self.withdrawal: CallError | None = None  # why it was cancelled while it ran
-
-    def size_bytes(self) -> int:
-        """Return what the message holds in memory, roughly: its pickled body and its buffers."""
-        return message_bytes(self.body, self.buffers)
 
 
 class Mailbox:
@@ -103,12 +101,15 @@ class Mailbox:
         most_messages: bound on the count.
         most_bytes: bound on the sum of the messages' sizes.
         overflow: what to do at the bound.
+
+    Attributes:
+        queue: what waits, oldest first; for reading.
     """
 
-    __slots__ = ("_most_bytes", "_most_messages", "_overflow", "_queue", "_queued_bytes", "dropped_count")
+    __slots__ = ("_most_bytes", "_most_messages", "_overflow", "_queued_bytes", "dropped_count", "queue")
 
     def __init__(self, most_messages: int, most_bytes: int, overflow: Overflow) -> None:
-        self._queue: deque[Message] = deque()
+        self.queue: deque[Message] = deque()
         self._queued_bytes = 0
         self._most_messages = most_messages
         self._most_bytes = most_bytes
@@ -116,7 +117,7 @@ class Mailbox:
         self.dropped_count = 0
 
     def __len__(self) -> int:
-        return len(self._queue)
+        return len(self.queue)
 
     @property
     def queued_bytes(self) -> int:
@@ -124,55 +125,56 @@ class Mailbox:
 
     def offer(self, message: Message) -> Sequence[Message]:
         """Take the message in, and return what had to go instead: nothing, the message itself, or older ones."""
-        size = message.size_bytes()
+        size = message.size_bytes
+        displaced: Sequence[Message] = ()
         if self._overflow is Overflow.LATEST:
             displaced = self.take_all()
-        elif self.has_room(size):
-            displaced = ()
+        elif len(self.queue) < self._most_messages and self._queued_bytes + size <= self._most_bytes:
+            pass
         elif self._overflow is Overflow.DROP_OLD and size <= self._most_bytes:
             displaced = self._make_room(size)
         else:
             self.dropped_count += 1
             return (message,)
         self.dropped_count += len(displaced)
-        self._queue.append(message)
+        self.queue.append(message)
         self._queued_bytes += size
         return displaced
 
     def _make_room(self, size: int) -> Sequence[Message]:
         displaced = []
-        while self._queue and (len(self._queue) >= self._most_messages or self._queued_bytes + size > self._most_bytes):
+        while self.queue and (len(self.queue) >= self._most_messages or self._queued_bytes + size > self._most_bytes):
             displaced.append(self.take())
         return displaced
 
     def take(self) -> Message:
         """Remove and return the oldest message; there must be one."""
-        message = self._queue.popleft()
-        self._queued_bytes -= message.size_bytes()
+        message = self.queue.popleft()
+        self._queued_bytes -= message.size_bytes
         return message
 
     def has_room(self, size_bytes: int) -> bool:
         """Whether one more message of that size fits."""
-        return len(self._queue) < self._most_messages and self._queued_bytes + size_bytes <= self._most_bytes
+        return len(self.queue) < self._most_messages and self._queued_bytes + size_bytes <= self._most_bytes
 
     def take_all(self) -> Sequence[Message]:
         """Remove and return everything, oldest first."""
-        messages = list(self._queue)
-        self._queue.clear()
+        messages = list(self.queue)
+        self.queue.clear()
         self._queued_bytes = 0
         return messages
 
     def withdraw(self, caller: Caller, call_id: int) -> Message | None:
         """Remove and return the message of one call, if it is still queued."""
-        for message in self._queue:
+        for message in self.queue:
             if message.call_id == call_id and message.caller is caller:
-                self._queue.remove(message)
-                self._queued_bytes -= message.size_bytes()
+                self.queue.remove(message)
+                self._queued_bytes -= message.size_bytes
                 return message
         return None
 
     def withdraw_all(self, caller: Caller) -> None:
         """Remove every message of one caller."""
-        kept = [message for message in self._queue if message.caller is not caller]
-        self._queue = deque(kept)
-        self._queued_bytes = sum(message.size_bytes() for message in kept)
+        kept = [message for message in self.queue if message.caller is not caller]
+        self.queue = deque(kept)
+        self._queued_bytes = sum(message.size_bytes for message in kept)

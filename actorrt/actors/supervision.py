@@ -21,6 +21,8 @@ From `supervisor.erl`, and https://www.erlang.org/doc/system/sup_princ.html. Whe
 * Failures that share a cause count once.
 * A restart may wait (`backoff`); a group waits as a whole, stopped.
 * A child of another id may be started anew under the id of one that has ended.
+* `quorum`: children are restarted one for one, and what escalates is a failure that leaves fewer than `quorum`
+  of them running. More failures than the window may hold slow restarts down, and escalate nothing.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 
 from actorrt import config
+from actorrt.actors import checks
 from actorrt.actors.backoff import RestartPace
 from actorrt.actors.childspec import AutoShutdown, ChildSpec, Strategy
 from actorrt.actors.instructions import (
@@ -88,6 +91,10 @@ class Supervision:
         max_restarts: how many failures the window may hold; None never gives up.
         period_s: the window.
         auto_shutdown: whether the end of significant children ends the supervisor.
+        quorum: how many children must run at the least; with the strategy of that name, and with no other.
+
+    Raises:
+        ValueError: a quorum without the strategy, the strategy without a quorum, or one below 1.
 
     An event about a child that is not there, or that cannot happen to it where it is, is a `ValueError`: the shell
     is wrong, and nothing has changed.
@@ -101,8 +108,12 @@ class Supervision:
         max_restarts: int | None = config.DEFAULT_MAX_RESTARTS,
         period_s: float = config.DEFAULT_PERIOD_S,
         auto_shutdown: AutoShutdown = AutoShutdown.NEVER,
+        quorum: int | None = None,
     ) -> None:
+        check_quorum(strategy, quorum)
         self._random = random
+        self._quorum = quorum
+        self._is_independent = strategy in (Strategy.ONE_FOR_ONE, Strategy.QUORUM)
         self._strategy = strategy
         self._auto_shutdown = auto_shutdown
         self._window = RestartWindow(max_restarts, period_s)
@@ -129,7 +140,13 @@ class Supervision:
         """Begin with these children, started one after the other; `Ready` follows when all of them run.
 
         A first start that fails before that ends the supervisor (`GiveUp`): it is an error to whoever spawned it.
+
+        Raises:
+            ValueError: two children of one id, or fewer than the quorum (none at all may be added later).
         """
+        specs = list(specs)
+        if self._quorum is not None and 0 < len(specs) < self._quorum:
+            raise ValueError(f"quorum={self._quorum} with {len(specs)} children: it would never be reached")
         for spec in specs:
             self._to_start.append(self._add(spec))
         return self._advance()
@@ -144,7 +161,7 @@ class Supervision:
         if self._end is not None:
             raise RuntimeStateError(f"child {spec.id!r} was not started: its supervisor is ending")
         child = self._add(spec)
-        if self._is_ready and self._strategy is Strategy.ONE_FOR_ONE:
+        if self._is_ready and self._is_independent:
             return [self._start(child)]
         self._to_start.append(child)
         return self._advance()
@@ -232,7 +249,7 @@ class Supervision:
         self._backing_off.discard(id)
         child = self._children[id]
         child.state = ChildState.WAITING
-        if self._strategy is Strategy.ONE_FOR_ONE:
+        if self._is_independent:
             return [self._start(child)]
         return self._advance()
 
@@ -245,6 +262,8 @@ class Supervision:
         return [*self._remove(child), *self._advance()]
 
     def _ended_by_itself(self, child: _Child) -> list[Instruction]:
+        if child.last_reason is not None and child.last_reason.is_abnormal and self._is_quorum_lost(child):
+            return self._finish(GiveUp(self._too_few(child)))
         if child.spec.restart is RestartType.TEMPORARY:
             forgotten = self._remove(child)
         else:
@@ -278,10 +297,15 @@ class Supervision:
         if child is self._turn:
             self._turn = None
         child.state = ChildState.WAITING
-        if not self._window.admits(now, cause):
+        is_within_intensity = self._window.admits(now, cause)
+        if self._is_quorum_lost(child):
+            return self._finish(GiveUp(self._too_few(child)))
+        if self._quorum is not None and not is_within_intensity:
+            delay_s = max(delay_s, child.spec.backoff.max_s)
+        elif not is_within_intensity:
             return self._finish(GiveUp(self._too_many_failures(child, reason)))
         child.restart_count += 1
-        if self._strategy is not Strategy.ONE_FOR_ONE:
+        if not self._is_independent:
             self._plan_group_restart(child)
         elif delay_s == 0:
             return [self._start(child), *self._advance()]
@@ -290,6 +314,20 @@ class Supervision:
         child.state = ChildState.BACKING_OFF
         self._backing_off.add(child.spec.id)
         return [RetryAfter(child.spec.id, delay_s), *self._advance()]
+
+    def _is_quorum_lost(self, failed: _Child) -> bool:
+        return self._quorum is not None and self._is_ready and self._running_count(failed) < self._quorum
+
+    def _running_count(self, failed: _Child) -> int:
+        return sum(c.state is ChildState.RUNNING for c in self._children.values() if c is not failed)
+
+    def _too_few(self, child: _Child) -> ExitReason:
+        reason = child.last_reason
+        detail = (
+            f"{self._running_count(child)} of {len(self._children)} children run, and quorum is {self._quorum}; the "
+            f"last that failed was {child.spec.id!r}, which ended with {reason}"
+        )
+        return ExitReason(ExitKind.INTENSITY, detail, "" if reason is None else reason.traceback)
 
     def _too_many_failures(self, child: _Child, reason: ExitReason) -> ExitReason:
         detail = (
@@ -346,7 +384,7 @@ class Supervision:
                 yield Stop(child.spec.id)
 
     def _start_next(self) -> Iterable[Instruction]:
-        is_group_backing_off = self._strategy is not Strategy.ONE_FOR_ONE and bool(self._backing_off)
+        is_group_backing_off = not self._is_independent and bool(self._backing_off)
         if self._to_start:
             if not is_group_backing_off:
                 self._turn = self._to_start.popleft()
@@ -386,6 +424,22 @@ class Supervision:
         if child in self._to_start:
             self._to_start.remove(child)
         return [] if child.state is ChildState.ENDED else [Forget(child.spec.id)]
+
+
+def check_quorum(strategy: Strategy, quorum: int | None) -> None:
+    """Refuse a quorum that does not go with the strategy.
+
+    Raises:
+        ValueError: as `Supervision` says.
+        TypeError: it is no integer.
+    """
+    if quorum is None:
+        if strategy is Strategy.QUORUM:
+            raise ValueError("strategy='quorum' without a quorum: give quorum=, the least number of children to run")
+        return
+    if strategy is not Strategy.QUORUM:
+        raise ValueError(f"quorum={quorum} with strategy={strategy.value!r}: it goes with strategy='quorum' only")
+    checks.count(1)("quorum", quorum)
 
 
 def _is_restarted(restart: RestartType, reason: ExitReason) -> bool:

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from actorrt import config, errors
+from actorrt.actors import checks
 from actorrt.actors.actor import Actor
 from actorrt.actors.childspec import AutoShutdown, Child, Strategy, identify
 from actorrt.actors.instructions import Forget, GiveUp, Instruction, Ready, RetryAfter, Start, Stop, Stopped
-from actorrt.actors.supervision import Supervision
+from actorrt.actors.supervision import Supervision, check_quorum
 from actorrt.completion import Completion
 from actorrt.ids import ActorId
 from actorrt.reasons import ExitKind, ExitReason
@@ -48,17 +49,26 @@ class Supervisor(Actor):
     """Restarts what fails, by OTP's rules. Derive from it and yield children from `children()`.
 
     Attributes:
-        strategy: `"one_for_one"`, `"one_for_all"` or `"rest_for_one"`.
-        max_restarts: how many restarts within `period_s` are borne; one more, and it gives up.
+        strategy: `"one_for_one"`, `"one_for_all"`, `"rest_for_one"` or `"quorum"`.
+        quorum: how many children must run; with fewer it gives up. With `strategy = "quorum"`, and with no other.
+        max_restarts: how many restarts within `period_s` are borne; one more, and it gives up (with a quorum: makes
+            the next restarts wait as long as their back-off allows).
         period_s: the window, in seconds.
         auto_shutdown: whether the end of significant children ends the supervisor.
     """
 
     strategy: ClassVar[str] = "one_for_one"
+    quorum: ClassVar[int | None] = None
     max_restarts: ClassVar[int] = config.DEFAULT_MAX_RESTARTS
     period_s: ClassVar[float] = config.DEFAULT_PERIOD_S
     auto_shutdown: ClassVar[str] = "never"
     _is_supervisor: ClassVar[bool] = True
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        strategy = checks.choice(Strategy)(f"{cls.__name__}.strategy", cls.strategy)
+        checks.choice(AutoShutdown)(f"{cls.__name__}.auto_shutdown", cls.auto_shutdown)
+        check_quorum(strategy, cls.quorum)
 
     def children(self) -> Iterable[Child]:
         """Yield the children to begin with, in their start order."""
@@ -85,6 +95,7 @@ class Supervisor(Actor):
             max_restarts=self.max_restarts,
             period_s=self.period_s,
             auto_shutdown=AutoShutdown(self.auto_shutdown),
+            quorum=self.quorum,
         )
         cell.on_child_exited = self._child_exited
         self._carry_out(self._supervision.start_requested([c.spec(id) for id, c in self._children.items()]))

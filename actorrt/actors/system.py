@@ -226,6 +226,9 @@ class System:
         self.calls.lost(peer, str(reason))
         self.host.caller_lost(peer)
 
+    def flush(self) -> None:
+        """Send what was written in this tick, without waiting for its end."""
+
     def is_lost(self, peer: PeerId) -> bool:
         """Whether the endpoint is known to be gone."""
         return peer in self._lost

@@ -1,0 +1,133 @@
+"""The tasks that handle messages, shared by all cells of an endpoint: none is made for a message that never waits.
+
+One runner leads: it takes the cells that have messages, one after the other, and handles what waits in them. A
+coroutine method's first step it drives itself; if the coroutine is done by then, it has cost no task. When one
+waits, its runner stays with it, to the loop an ordinary task with it inside, and another takes the lead. So
+`asyncio.current_task`, timeouts and cancellation work as in any task.
+
+Invariant: while a cell is ready, a runner leads or is about to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine, Generator
+from contextvars import Context as ContextVars
+from typing import TYPE_CHECKING, Any, Final
+
+from actorrt.scopes import Scope
+
+if TYPE_CHECKING:
+    from actorrt.actors.cell import Cell
+
+PARKED_COUNT: Final = 64
+
+
+class Runner:
+    """One task, and whether it waits for work.
+
+    Attributes:
+        task: the task; None until it has begun.
+    """
+
+    __slots__ = ("_wake", "task")
+
+    def __init__(self) -> None:
+        self.task: asyncio.Task[None] | None = None
+        self._wake: asyncio.Future[None] | None = None
+
+    def park(self, loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
+        """Return what ends with `wake`."""
+        self._wake = loop.create_future()
+        return self._wake
+
+    def wake(self) -> None:
+        """Let a parked runner go on."""
+        assert self._wake is not None
+        if not self._wake.done():
+            self._wake.set_result(None)
+
+
+class Runners:
+    """The runners of one endpoint.
+
+    Args:
+        scope: owns their tasks.
+        idle: called when there is no more to do for now, outside of any user's stack.
+    """
+
+    def __init__(self, scope: Scope, idle: Callable[[], None]) -> None:
+        self._scope = scope
+        self._idle = idle
+        self._ready: deque[Cell] = deque()
+        self._parked: list[Runner] = []
+        self._leader: Runner | None = None
+
+    def schedule(self, cell: Cell) -> None:
+        """Have the cell's messages handled, in a later step of the loop."""
+        self._ready.append(cell)
+        if self._leader is None:
+            self._appoint()
+
+    def _appoint(self) -> None:
+        if self._parked:
+            runner = self._leader = self._parked.pop()
+            runner.wake()
+        else:
+            runner = self._leader = Runner()
+            runner.task = self._scope.start(self._work(runner), "runner", context=ContextVars())
+
+    def stay_behind(self, runner: Runner) -> None:
+        """The runner's coroutine waits: let another take the lead."""
+        if self._leader is runner:
+            self._leader = None
+            if self._ready:
+                self._appoint()
+            else:
+                self._idle()
+
+    async def _work(self, runner: Runner) -> None:
+        loop = self._scope.loop
+        ready = self._ready
+        while True:
+            while ready:
+                await ready.popleft().work(runner)
+            if self._leader is runner:
+                self._leader = None
+            self._idle()
+            if len(self._parked) >= PARKED_COUNT:
+                return
+            self._parked.append(runner)
+            await runner.park(loop)
+
+
+class Driven:
+    """Drives a coroutine within the runner's task; says so when it waits for the first time."""
+
+    __slots__ = ("_cell", "_coroutine", "_runner")
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Any], cell: Cell, runner: Runner) -> None:
+        self._coroutine = coroutine
+        self._cell = cell
+        self._runner = runner
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        coroutine = self._coroutine
+        try:
+            waited_for = coroutine.send(None)
+        except StopIteration as end:
+            return end.value
+        self._cell.waits(self._runner)
+        while True:
+            try:
+                yield waited_for
+            except BaseException as error:  # a cancellation, most likely: the coroutine's to handle
+                resume: Callable[..., Any] = coroutine.throw
+                argument: BaseException | None = error
+            else:
+                resume, argument = coroutine.send, None
+            try:
+                waited_for = resume(argument)
+            except StopIteration as end:
+                return end.value
