@@ -35,7 +35,7 @@ class Entry:
         error: why it failed: an exception, or one as data.
         holds, pins: how many refs, and how many mapped views, each connection has.
         waiters: connections to be told when it is sealed or fails.
-        transits_count: messages under way that carry it.
+        transits: messages under way that carry it.
         containers_count: how often it occurs in other objects.
         contained: what it holds itself.
         is_private: nobody but its maker can have heard of it, so nothing about it can be on its way.
@@ -52,7 +52,7 @@ class Entry:
     holds: dict[int, int] = field(default_factory=dict)
     pins: dict[int, int] = field(default_factory=dict)
     waiters: set[int] = field(default_factory=set)
-    transits_count: int = 0
+    transits: set[Token] = field(default_factory=set)
     containers_count: int = 0
     contained: list[ObjectId] = field(default_factory=list)
     is_private: bool = False
@@ -60,7 +60,7 @@ class Entry:
 
     def is_referred_to(self) -> bool:
         """Whether anybody has, views, sends or contains it."""
-        return bool(self.holds or self.pins or self.transits_count or self.containers_count)
+        return bool(self.holds or self.pins or self.transits or self.containers_count)
 
     def is_unmade(self) -> bool:
         """Whether it may still be sealed."""

@@ -232,7 +232,9 @@ class ObjectTable:
         entry = self._entries.get(object_id)
         if entry is None:
             entry = self._entry(object_id, State.EXPECTED)
-            if object_id in self._tombstones or self._sender(token) is None:
+            transit = None if token is None else self._transits.get(token)
+            has_been_said = transit is not None and transit.balance_count > 0
+            if object_id in self._tombstones or has_been_said or self._sender(token) is None:
                 self._fail(entry, ObjectNotFoundError(f"object {short(object_id)} is not known: it was freed"))
         entry.is_private = False
         self._hold(entry, connection)
@@ -272,11 +274,11 @@ class ObjectTable:
             self._change_transit(token, transit.object_id, transit.sender, -transit.balance_count)
 
     def _change_transit(self, token: Token, object_id: ObjectId, sender: int, count: int) -> None:
-        change_count = self._transits.change(token, object_id, sender, count)
+        holds = self._transits.change(token, object_id, sender, count)
         entry = self._entries.get(object_id)
         if entry is not None:
             entry.is_private = False
-            entry.transits_count += change_count
+            (entry.transits.add if holds else entry.transits.discard)(token)
             self._suspect(entry)
 
     def _sender(self, token: Token | None) -> int | None:

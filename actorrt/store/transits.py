@@ -45,19 +45,14 @@ class Transits:
         """Return a transit that is under way."""
         return self._by_token.get(token)
 
-    def change(self, token: Token, object_id: ObjectId, sender: int, count: int) -> int:
-        """Add copies sent, or take copies arrived.
-
-        Returns:
-            By how much the number of transits that hold the object changes: 1, 0 or -1.
-        """
+    def change(self, token: Token, object_id: ObjectId, sender: int, count: int) -> bool:
+        """Add copies sent, or take copies arrived; return whether the transit holds its object now."""
         transit = self._by_token.setdefault(token, Transit(object_id, sender))
-        held = transit.balance_count > 0
         transit.balance_count += count
         if transit.balance_count == 0:
             del self._by_token[token]
             self._ending.discard(token)
-        return (transit.balance_count > 0) - held
+        return transit.balance_count > 0
 
     def end_sender(self, sender: int, now: float) -> list[tuple[Token, ObjectId]]:
         """A sender ended: its messages may still arrive for a while.

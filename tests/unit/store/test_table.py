@@ -285,6 +285,22 @@ def test_a_freed_object_does_not_keep_receivers_waiting(table: ObjectTable) -> N
     assert failure(table.take())[0] is ObjectNotFoundError
 
 
+@pytest.mark.parametrize("freed_first", [True, False], ids=["freed, sent", "sent, freed"])
+def test_a_ref_of_a_freed_object_leaves_nothing_where_it_arrives(table: ObjectTable, freed_first: bool) -> None:
+    put(table, X, A)
+    steps = [lambda: (table.free(X), table.sweep()), lambda: table.transit(X, A, TOKEN, 1)]
+    for step in steps if freed_first else reversed(steps):
+        step()
+    table.acquire(X, B, TOKEN)
+    table.take()
+    table.subscribe(X, EVENTS)
+    assert failure(table.take())[0] is ObjectNotFoundError
+    table.release(X, B)
+    table.sweep()
+    assert state(table, X) is None
+    assert table.transits_count == 0
+
+
 def test_freeing_what_is_being_written_waits_for_the_writer(table: ObjectTable) -> None:
     table.create(X, A, PLACE)
     table.free(X)
