@@ -263,6 +263,7 @@ class Supervision:
 
     def _ended_by_itself(self, child: _Child) -> list[Instruction]:
         if child.last_reason is not None and child.last_reason.is_abnormal and self._is_quorum_lost(child):
+            child.state = ChildState.WAITING
             return self._finish(GiveUp(self._too_few(child)))
         if child.spec.restart is RestartType.TEMPORARY:
             forgotten = self._remove(child)

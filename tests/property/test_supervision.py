@@ -25,11 +25,16 @@ RESTARTS = st.lists(st.sampled_from(RestartType), min_size=1, max_size=5)
 PERIOD_S = 10.0
 
 
+def quorum_of(strategy: Strategy, wanted: int, specs: list[ChildSpec]) -> int | None:
+    return min(wanted, len(specs)) if strategy is Strategy.QUORUM else None
+
+
 @dataclass
 class Rules:
     """OTP's rules, on whole steps."""
 
     strategy: Strategy
+    quorum: int | None
     max_restarts: int
     specs: list[ChildSpec]
     alive: set[str] = field(default_factory=set)
@@ -40,13 +45,16 @@ class Rules:
         spec = next(s for s in self.specs if s.id == id)
         self.alive.discard(id)
         normal = reason in (NORMAL, SHUTDOWN)
+        is_failure = not normal or spec.restart is RestartType.PERMANENT
+        if self.quorum is not None and is_failure and len(self.alive) < self.quorum:
+            return self.ended([id])
         if spec.restart is RestartType.TEMPORARY:
             self.specs.remove(spec)
             return [Forget(id)]
         if spec.restart is RestartType.TRANSIENT and normal:
             return [Forget(id)]
         self.failures = [now, *(t for t in self.failures if t >= now - PERIOD_S)]
-        if len(self.failures) > self.max_restarts:
+        if len(self.failures) > self.max_restarts and self.quorum is None:
             return self.ended([id])
         return self.restarted(spec)
 
@@ -54,6 +62,7 @@ class Rules:
         place = self.specs.index(spec)
         group = {
             Strategy.ONE_FOR_ONE: [spec],
+            Strategy.QUORUM: [spec],
             Strategy.ONE_FOR_ALL: list(self.specs),
             Strategy.REST_FOR_ONE: self.specs[place:],
         }[self.strategy]
@@ -81,13 +90,18 @@ class Rules:
 class WholeSteps(RuleBasedStateMachine):
     """Each step is carried out to its end at once; the record of it must be the interpreter's."""
 
-    @initialize(restarts=RESTARTS, strategy=st.sampled_from(Strategy), max_restarts=st.integers(0, 4))
-    def begin(self, restarts: list[RestartType], strategy: Strategy, max_restarts: int) -> None:
+    @initialize(
+        restarts=RESTARTS, strategy=st.sampled_from(Strategy), max_restarts=st.integers(0, 4), quorum=st.integers(1, 5)
+    )
+    def begin(self, restarts: list[RestartType], strategy: Strategy, max_restarts: int, quorum: int) -> None:
         specs = [ChildSpec(f"c{i}", restart) for i, restart in enumerate(restarts)]
         self.now = 0.0
         self.count = len(specs)
-        self.rules = Rules(strategy, max_restarts, list(specs), {spec.id for spec in specs})
-        self.real = Supervision(lambda: 0.0, strategy=strategy, max_restarts=max_restarts, period_s=PERIOD_S)
+        least = quorum_of(strategy, quorum, specs)
+        self.rules = Rules(strategy, least, max_restarts, list(specs), {spec.id for spec in specs})
+        self.real = Supervision(
+            lambda: 0.0, strategy=strategy, max_restarts=max_restarts, period_s=PERIOD_S, quorum=least
+        )
         done = self.carry_out(self.real.start_requested(specs))
         assert done == [*(Start(spec.id) for spec in specs), Ready()]
 
@@ -102,7 +116,9 @@ class WholeSteps(RuleBasedStateMachine):
                     queue += self.real.child_started(id, self.now)
                 case Stop(id):
                     queue += self.real.child_exited(id, SHUTDOWN, self.now)
-        return done
+                case RetryAfter(id):
+                    queue += self.real.retry_due(id)
+        return [i for i in done if not isinstance(i, RetryAfter)]
 
     @rule(passed_s=st.sampled_from([0.0, 1.0, 5.0, 10.0, 10.5]))
     def time_passes(self, passed_s: float) -> None:
@@ -147,10 +163,15 @@ class WholeSteps(RuleBasedStateMachine):
 class Interleavings(RuleBasedStateMachine):
     """Instructions take their time, and anything may happen meanwhile; the shell's contract must hold."""
 
-    @initialize(restarts=RESTARTS, strategy=st.sampled_from(Strategy), max_restarts=st.integers(0, 6))
-    def begin(self, restarts: list[RestartType], strategy: Strategy, max_restarts: int) -> None:
+    @initialize(
+        restarts=RESTARTS, strategy=st.sampled_from(Strategy), max_restarts=st.integers(0, 6), quorum=st.integers(1, 5)
+    )
+    def begin(self, restarts: list[RestartType], strategy: Strategy, max_restarts: int, quorum: int) -> None:
         specs = [ChildSpec(f"c{i}", restart) for i, restart in enumerate(restarts)]
-        self.real = Supervision(lambda: 0.5, strategy=strategy, max_restarts=max_restarts, period_s=PERIOD_S)
+        least = quorum_of(strategy, quorum, specs)
+        self.real = Supervision(
+            lambda: 0.5, strategy=strategy, max_restarts=max_restarts, period_s=PERIOD_S, quorum=least
+        )
         self.now = 0.0
         self.count = len(specs)
         self.starting: set[str] = set()

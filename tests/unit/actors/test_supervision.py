@@ -31,7 +31,13 @@ def running(
     auto_shutdown: AutoShutdown = AutoShutdown.NEVER,
 ) -> Supervision:
     """Make a supervision of which all children run since time 0."""
-    supervision = Supervision(lambda: 0.0, strategy=strategy, max_restarts=max_restarts, auto_shutdown=auto_shutdown)
+    supervision = Supervision(
+        lambda: 0.0,
+        strategy=strategy,
+        max_restarts=max_restarts,
+        auto_shutdown=auto_shutdown,
+        quorum=1 if strategy is Strategy.QUORUM else None,
+    )
     supervision.start_requested(children)
     for child in children:
         supervision.child_started(child.id, 0.0)
@@ -516,6 +522,105 @@ def test_significant_child_stopped_on_request_does_not_end_its_supervisor() -> N
 def test_significant_child_ends_nothing_where_auto_shutdown_is_never() -> None:
     supervision = running([*specs("a"), *significant("s")])
     assert supervision.child_exited("s", NORMAL, 1.0) == [Forget("s")]
+
+
+# Quorum x how many still run
+
+
+def pool(
+    text: str, quorum: int, restart: RestartType = RestartType.PERMANENT, max_restarts: int | None = 5
+) -> Supervision:
+    supervision = Supervision(lambda: 0.0, strategy=Strategy.QUORUM, quorum=quorum, max_restarts=max_restarts)
+    supervision.start_requested(specs(text, restart))
+    for id in text:
+        supervision.child_started(id, 0.0)
+    return supervision
+
+
+def test_quorum_above_it_a_failed_child_alone_is_restarted() -> None:
+    supervision = pool("abc", 1)
+    assert supervision.child_exited("b", CRASHED, 1.0) == [Start("b")]
+
+
+def test_quorum_of_just_enough_that_run_is_a_quorum() -> None:
+    supervision = pool("abc", 2)
+    assert supervision.child_exited("a", CRASHED, 1.0) == [Start("a")]
+
+
+def test_quorum_of_too_few_that_run_gives_up_after_stopping_them() -> None:
+    supervision = pool("abc", 2)
+    supervision.child_exited("a", CRASHED, 1.0, **HEALTHY)
+    done = settle(supervision, supervision.child_exited("b", CRASHED, 1.0), 1.0)
+    detail = "1 of 3 children run, and quorum is 2; the last that failed was 'b', which ended with crashed (SIGKILL)"
+    reason = ExitReason(ExitKind.INTENSITY, detail)
+    assert done == [Forget("b"), Stop("c"), Forget("c"), Stop("a"), Forget("a"), GiveUp(reason)]
+
+
+def test_quorum_counts_a_child_again_once_it_runs_again() -> None:
+    supervision = pool("abc", 2)
+    supervision.child_exited("a", CRASHED, 1.0)
+    supervision.child_started("a", 1.0)
+    assert supervision.child_exited("b", CRASHED, 1.0, **HEALTHY) == [Start("b")]
+
+
+def test_quorum_more_failures_than_max_restarts_slow_down_and_do_not_give_up() -> None:
+    supervision = pool("abc", 1, max_restarts=1)
+    assert supervision.child_exited("a", CRASHED, 1.0, **HEALTHY) == [Start("a")]
+    supervision.child_started("a", 1.0)
+    assert supervision.child_exited("a", CRASHED, 1.0, **HEALTHY) == [RetryAfter("a", 10.0)]
+    assert supervision.retry_due("a") == [Start("a")]
+
+
+def test_quorum_is_not_judged_when_a_child_is_stopped_on_request() -> None:
+    supervision = pool("ab", 2)
+    supervision.stop_child_requested("a")
+    assert supervision.child_exited("a", SHUTDOWN, 1.0) == [Forget("a")]
+    assert states(supervision) == {"b": "running"}
+
+
+def test_quorum_is_not_judged_when_a_child_ends_normally() -> None:
+    supervision = pool("ab", 2, RestartType.TRANSIENT)
+    assert supervision.child_exited("a", NORMAL, 1.0) == [Forget("a")]
+
+
+@pytest.mark.parametrize("restart", RestartType)
+def test_quorum_is_lost_by_the_failure_of_a_child_of_any_restart_type(restart: RestartType) -> None:
+    supervision = pool("ab", 2, restart)
+    assert supervision.child_exited("a", CRASHED, 1.0) == [Forget("a"), Stop("b")]
+
+
+def test_quorum_of_temporary_children_shrinks_to_it_and_no_further() -> None:
+    supervision = pool("abc", 2, RestartType.TEMPORARY)
+    assert supervision.child_exited("a", CRASHED, 1.0) == [Forget("a")]
+    assert supervision.child_exited("b", CRASHED, 1.0) == [Forget("b"), Stop("c")]
+
+
+def test_quorum_is_not_judged_while_the_first_children_start() -> None:
+    supervision = Supervision(lambda: 0.0, strategy=Strategy.QUORUM, quorum=2)
+    supervision.start_requested(specs("ab"))
+    supervision.child_started("a", 0.0)
+    assert supervision.child_exited("a", CRASHED, 0.0) == [Start("a")]
+
+
+def test_quorum_larger_than_the_pool_is_refused() -> None:
+    supervision = Supervision(lambda: 0.0, strategy=Strategy.QUORUM, quorum=3)
+    with pytest.raises(ValueError, match="quorum=3 with 2 children"):
+        supervision.start_requested(specs("ab"))
+
+
+def test_quorum_without_its_strategy_is_refused() -> None:
+    with pytest.raises(ValueError, match="quorum=2 with strategy='one_for_one'"):
+        Supervision(lambda: 0.0, quorum=2)
+
+
+def test_strategy_quorum_without_a_quorum_is_refused() -> None:
+    with pytest.raises(ValueError, match="strategy='quorum' without a quorum"):
+        Supervision(lambda: 0.0, strategy=Strategy.QUORUM)
+
+
+def test_quorum_of_none_is_refused() -> None:
+    with pytest.raises(ValueError, match="quorum=0: give a whole number of at least 1"):
+        Supervision(lambda: 0.0, strategy=Strategy.QUORUM, quorum=0)
 
 
 # Events that cannot be
