@@ -1,0 +1,45 @@
+"""The documentation holds: guides run and print what they say, and what pages point at exists."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.running import ROOT, Node, run_script
+
+GUIDES = sorted((ROOT / "docs" / "guides").glob("*.md"))
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)
+
+
+def name_of(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("page", GUIDES, ids=name_of)
+def test_guide_runs_as_one_script_and_prints_what_it_says(page: Path, node: Node, tmp_path: Path) -> None:
+    script = run_script("\n\n".join(blocks(page, "python")), tmp_path)
+    output: str = script.output  # type: ignore[attr-defined]
+    assert (output, script.process.returncode) == ("".join(blocks(page, "text")), 0), script.stderr
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_links_lead_to_files(page: Path) -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#]+)[^)]*\)", page.read_text())
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_paths_and_tests_that_are_named_exist(page: Path) -> None:
+    named = re.findall(r"`((?:actorrt|tests|scripts|docs)/[\w/.-]+)(?:::(\w+))?`", page.read_text())
+    missing = [f"{path}::{test}" for path, test in named if not is_there(ROOT / path, test)]
+    assert missing == []
+
+
+def is_there(path: Path, test: str) -> bool:
+    return path.exists() and (not test or f"def {test}(" in path.read_text())
