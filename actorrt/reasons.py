@@ -35,7 +35,7 @@ class ExitReason:
         traceback: the remote traceback of an `error`, or the stack a crash left behind; may be empty.
         signal: the number of the signal that ended the process, if one did.
         exit_status: the status the process exited with, if it exited.
-        pickled: the pickled exception of an `error`, for those who may unpickle it.
+        pickled: the pickled exception of an `error` and its buffers, for those who may unpickle it.
     """
 
     kind: ExitKind
@@ -43,7 +43,7 @@ class ExitReason:
     traceback: str = ""
     signal: int | None = None
     exit_status: int | None = None
-    pickled: bytes | None = None
+    pickled: list[Any] | None = None
 
     @property
     def is_abnormal(self) -> bool:

@@ -136,7 +136,7 @@ class Calls:
         self._pending[call_id] = reply
         if reply.deadline is not None and reply.timer is None:
             left = reply.deadline - self._system.clock.now()
-            reply.timer = self._system.loop.call_later(max(0.0, left), self._expire, reply)
+            reply.timer = self._system.loop.call_later(max(0.0, left), self.expire, reply)
         routes = self._system.routes
         routes.send(routes.of(reply.ref), reply)
 
@@ -200,27 +200,27 @@ class Calls:
     def _withdraw(self, reply: Reply[Any]) -> None:
         if reply.done():
             return
-        self._recall(reply)
+        self._recall(reply, is_late=False)
         self.fail(reply, errors.CallCancelledError(f"{reply.label}.{reply.method}() was cancelled by its caller"))
 
-    def _recall(self, reply: Reply[Any]) -> None:
+    def _recall(self, reply: Reply[Any], *, is_late: bool) -> None:
         """Tell the receiver that nobody waits for the call any more."""
         if reply.peer is None or not reply.call_id:
             return
         if reply.peer == self._system.endpoint.peer:
-            self._system.host.withdraw(self._system.local_caller, reply.call_id)
+            self._system.host.withdraw(self._system.local_caller, reply.call_id, is_late)
             return
         seen = self._system.routes.of(reply.ref).seen
         if seen is not None and seen.endpoint.peer == reply.peer:
-            self._system.transport.link(*seen.endpoint, Lane.CONTROL).send((CANCEL, reply.call_id))
+            self._system.transport.link(*seen.endpoint, Lane.CONTROL).send((CANCEL, reply.call_id, is_late))
 
-    def _expire(self, reply: Reply[Any]) -> None:
+    def expire(self, reply: Reply[Any]) -> None:
         """The deadline has passed: withdraw the call, and give the receiver a moment to say whether it ran."""
         reply.timer = None
         if reply.peer is None:
             self._give_up(reply, "no")
             return
-        self._recall(reply)
+        self._recall(reply, is_late=True)
         if not reply.done():
             reply.timer = self._system.loop.call_later(DEADLINE_VERDICT_S, self._give_up, reply, "maybe")
 

@@ -23,11 +23,10 @@ from actorrt.actors.credit import Ledger
 from actorrt.actors.interface import MethodKind, of_class
 from actorrt.actors.mailbox import Caller, Mailbox, Message
 from actorrt.actors.options import ActorOptions
-from actorrt.actors.payload import reason_of
+from actorrt.actors.payload import has_objects, objects_opened, reason_of
 from actorrt.actors.runners import Driven, Runner
 from actorrt.ids import ActorId, JobId
 from actorrt.reasons import ExitReason
-from actorrt.store.ref import ObjectRef
 
 if TYPE_CHECKING:
     from actorrt.actors.control import Endpoint
@@ -112,7 +111,7 @@ class Cell:
         self._is_administrative = False
         current.message.set(self._begun(Message(None, 0, "!start", (), (), None, None)))
         try:
-            args = tuple([await arg if isinstance(arg, ObjectRef) else arg for arg in args])
+            args, kwargs = await objects_opened(args, kwargs)
             instance = self._class.__new__(self._class)
             instance.context = self.context
             instance.__init__(*args, **kwargs)
@@ -205,7 +204,7 @@ class Cell:
 
     def _begin(self, message: Message) -> Coroutine[Any, Any, Any] | None:
         """Handle a message, or return the coroutine that does."""
-        if message.deadline is not None and self._is_late(message):
+        if message.deadline is not None and self.host.clock.now() >= message.deadline:
             self._too_late(message)
             return None
         message.cell = self
@@ -217,8 +216,8 @@ class Cell:
                 result = function(*body)
             else:
                 args, kwargs = self.host.payloads.open_call(body, message.buffers)
-                if any([isinstance(arg, ObjectRef) for arg in args]):
-                    return self._call_with_objects(function, args, kwargs)
+                if has_objects(args, kwargs):
+                    return self._call_with_objects(message, function, args, kwargs)
                 result = function(*args, **kwargs)
             if kind is MethodKind.PLAIN:
                 self._returned(message, result)
@@ -240,11 +239,13 @@ class Cell:
         return hook, MethodKind.ASYNC if asyncio.iscoroutinefunction(hook) else MethodKind.PLAIN
 
     async def _call_with_objects(
-        self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+        self, message: Message, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         """Give the method the values of its top-level object refs; the call waits for them in its place."""
-        args = tuple([await arg if isinstance(arg, ObjectRef) else arg for arg in args])
+        args, kwargs = await objects_opened(args, kwargs)
         result = function(*args, **kwargs)
+        if self._methods[message.method].kind.is_stream:
+            result = self.host.streams.serve(message, result)
         return await result if asyncio.iscoroutine(result) else result
 
     async def _run(self, runner: Runner, message: Message, coroutine: Coroutine[Any, Any, Any]) -> None:
@@ -300,35 +301,28 @@ class Cell:
         message.task = None
         self.fail(reason_of(error, f"{self.label}.{message.method.lstrip(SIGNAL_PREFIX)}"))
 
-    def _is_late(self, message: Message) -> bool:
-        return message.deadline is not None and self.host.clock.now() >= message.deadline
-
     def _too_late(self, message: Message) -> None:
-        error = errors.CallTimeoutError(
-            f"{self.label}.{message.method}() was still queued at its deadline", executed="no"
-        )
-        self.host.refuse(message, error)
+        self.host.refuse(message, _timeout(self, message, "no"))
 
     def _overdue(self, message: Message) -> None:
-        error = errors.CallTimeoutError(
-            f"{self.label}.{message.method}() was running at its deadline", executed="maybe"
-        )
-        self._cancel_running(message, error)
+        self._cancel_running(message, _timeout(self, message, "maybe"))
 
-    def withdraw(self, caller: Caller, call_id: int) -> bool:
-        """Drop or cancel one call; return whether it was here."""
+    def withdraw(self, caller: Caller, call_id: int, is_late: bool) -> bool:
+        """Drop or cancel one call, and say so to its caller; return whether it was here.
+
+        Args:
+            caller, call_id: the call.
+            is_late: whether its deadline has passed, rather than that its caller wants it no more.
+        """
+        make_error = _timeout if is_late else _cancelled
         queued = self.mailbox.withdraw(caller, call_id)
         if queued is not None:
             self.left(caller, queued)
-            self._too_late(queued) if self._is_late(queued) else self.host.refuse(
-                queued, _cancelled(self, queued, "no")
-            )
+            self.host.refuse(queued, make_error(self, queued, "no"))
             return True
         for message in self._running:
             if message.call_id == call_id and message.caller is caller:
-                self._cancel_running(
-                    message, errors.CallCancelledError(f"{self.label}.{message.method}() was cancelled")
-                )
+                self._cancel_running(message, make_error(self, message, "maybe"))
                 return True
         return False
 
@@ -423,6 +417,11 @@ class Cell:
 
     def _gone_error(self, executed: errors.Executed) -> errors.ActorDiedError:
         return errors.ActorDiedError(f"{self.label} is stopping", reason=self._exit, executed=executed)
+
+
+def _timeout(cell: Cell, message: Message, executed: errors.Executed) -> errors.CallTimeoutError:
+    state = "still queued" if executed == "no" else "running"
+    return errors.CallTimeoutError(f"{cell.label}.{message.method}() was {state} at its deadline", executed=executed)
 
 
 def _cancelled(cell: Cell, message: Message, executed: errors.Executed) -> errors.CallCancelledError:

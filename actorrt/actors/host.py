@@ -174,10 +174,10 @@ class Host:
         else:
             self._dead_letter(method, "the actor is not here")
 
-    def cancelled(self, peer: PeerId, call_id: int) -> None:
+    def cancelled(self, peer: PeerId, call_id: int, is_late: bool) -> None:
         """Take in a CANCEL, which may have overtaken its call."""
         caller = self._callers.get(peer)
-        if caller is None or not self.withdraw(caller, call_id):
+        if caller is None or not self.withdraw(caller, call_id, is_late):
             self._early_cancels[(peer, call_id)] = None
             if len(self._early_cancels) > EARLY_CANCEL_COUNT:
                 self._early_cancels.popitem(last=False)
@@ -186,9 +186,9 @@ class Host:
         """Return the endpoint `peer` as a caller, if it has called."""
         return self._callers.get(peer)
 
-    def withdraw(self, caller: Caller, call_id: int) -> bool:
+    def withdraw(self, caller: Caller, call_id: int, is_late: bool) -> bool:
         """Drop or cancel one call, wherever it is; return whether it was here."""
-        return any(cell.withdraw(caller, call_id) for cell in self._cells.values())
+        return any(cell.withdraw(caller, call_id, is_late) for cell in self._cells.values())
 
     def caller_lost(self, peer: PeerId) -> None:
         """The process of a caller is gone: what it waited for is cancelled."""

@@ -20,7 +20,17 @@ ParameterData: TypeAlias = tuple[str, int, bool]
 MethodData: TypeAlias = tuple[int, tuple[ParameterData, ...]]
 InterfaceData: TypeAlias = tuple[str, tuple[tuple[str, MethodData], ...]]
 
-_OPTIONAL: Final = object()
+_VARIADIC: Final = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
+
+class _Default:
+    """Stands for a default value, which stays with the class."""
+
+    def __repr__(self) -> str:
+        return "..."
+
+
+_DEFAULT: Final = _Default()
 
 
 class MethodKind(IntEnum):
@@ -77,7 +87,7 @@ class MethodSpec:
                 inspect.Parameter(
                     name,
                     inspect._ParameterKind(kind),
-                    default=... if is_optional else inspect.Parameter.empty,
+                    default=_DEFAULT if is_optional and kind not in _VARIADIC else inspect.Parameter.empty,
                 )
                 for name, kind, is_optional in self.parameters
             ]

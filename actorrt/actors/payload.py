@@ -20,6 +20,7 @@ from actorrt.ids import ObjectId
 from actorrt.reasons import ExitKind, ExitReason
 from actorrt.store import values
 from actorrt.store.carrier import Carrier
+from actorrt.store.ref import ObjectRef
 
 if TYPE_CHECKING:
     from actorrt.actors.system import System
@@ -104,6 +105,18 @@ class Payloads:
         return self.open_value(*self.capture_value(value))
 
 
+def has_objects(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether a top-level argument is an object ref."""
+    return any([isinstance(arg, ObjectRef) for arg in (*args, *kwargs.values())])
+
+
+async def objects_opened(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return the arguments with the values of top-level object refs in their place, as soon as all are there."""
+    opened = [await arg if isinstance(arg, ObjectRef) else arg for arg in args]
+    named = {name: await arg if isinstance(arg, ObjectRef) else arg for name, arg in kwargs.items()}
+    return tuple(opened), named
+
+
 def error_to_data(error: BaseException, where: str) -> ErrorData:
     """Return a method's exception for the wire: pickled if that works, and as text.
 
@@ -111,10 +124,10 @@ def error_to_data(error: BaseException, where: str) -> ErrorData:
         error: what was raised.
         where: which method of which actor raised it, for the note that the caller sees.
     """
-    pickled: bytes | None = None
+    pickled: list[Any] | None = None
     try:
         data, buffers = values.dumps(error)
-        pickled = None if buffers else data
+        pickled = [data, [bytes(buffer) for buffer in buffers]]
     except (errors.SerializationError, TypeError):
         logger.debug("an exception of %s travels as text", where, exc_info=True)
     return {
@@ -131,7 +144,8 @@ def error_from_data(data: ErrorData, system: System) -> BaseException:
     failure = ""
     if data["pickled"] is not None:
         try:
-            rebuilt = values.loads(data["pickled"], (), Carrier(system.store, system=system))
+            pickled, buffers = data["pickled"]
+            rebuilt = values.loads(pickled, buffers, Carrier(system.store, system=system))
             error = rebuilt if isinstance(rebuilt, BaseException) else None
         except Exception as again:  # whatever the exception's own constructor does when it is called again
             failure = f" (its type can't be rebuilt here: {again!r})"

@@ -31,9 +31,10 @@ _END: Final = object()
 class Stream(Generic[T]):
     """The items of one call; iterate with `async for`, or with `for` in plain code. Once only."""
 
-    def __init__(self, streams: Streams, reply: Reply[None]) -> None:
+    def __init__(self, streams: Streams, reply: Reply[None], item_timeout_s: float | None) -> None:
         self._streams = streams
         self._reply = reply
+        self._item_timeout_s = item_timeout_s
         self._items: deque[T] = deque()
         self._arrival: Completion[None] = Completion()
         self._taken_count = 0
@@ -54,7 +55,7 @@ class Stream(Generic[T]):
                 if item is _END:
                     return
                 if item is None:
-                    await self._arrival
+                    await self._awaited()
                 else:
                     yield item[0]
         finally:
@@ -67,11 +68,17 @@ class Stream(Generic[T]):
                 if item is _END:
                     return
                 if item is None:
-                    self._arrival.result()
+                    self._awaited().result()
                 else:
                     yield item[0]
         finally:
             self.close()
+
+    def _awaited(self) -> Completion[None]:
+        """Return what ends when the next item is there, or the stream has ended."""
+        if self._item_timeout_s is not None:
+            self._streams.limit(self._reply, self._arrival, self._item_timeout_s)
+        return self._arrival
 
     def _next(self) -> Any:
         """Return the next item in a tuple, None when it has to be waited for, or _END; raises the call's error."""
@@ -130,9 +137,10 @@ class Streams:
         self, ref: ActorRef[Any], spec: MethodSpec, args: tuple[Any, ...], kwargs: dict[str, Any], options: CallOptions
     ) -> Stream[Any]:
         """Start a call that yields."""
-        reply: Reply[None] = self._system.calls.capture(ref, spec, args, kwargs, options)
+        whole = options._replace(timeout_s=None)  # a stream's deadline counts for each item, while it is waited for
+        reply: Reply[None] = self._system.calls.capture(ref, spec, args, kwargs, whole)
         reply.options = {"window": WINDOW_ITEMS}
-        stream: Stream[Any] = Stream(self, reply)
+        stream: Stream[Any] = Stream(self, reply, options.timeout_s)
         self._open[reply] = stream
         reply.add_callback(self._ended)
         self._system.calls.submit(reply)
@@ -151,6 +159,15 @@ class Streams:
     def received(self, call_id: int, body: Any, buffers: Sequence[Any]) -> None:
         """Take in an ITEM."""
         self.arrived(call_id, self._system.payloads.open_value(body, buffers))
+
+    def limit(self, reply: Reply[None], arrival: Completion[None], timeout_s: float) -> None:
+        """End the call unless `arrival` comes in time; from whichever thread."""
+
+        def begin() -> None:
+            timer = self._system.loop.call_later(timeout_s, self._system.calls.expire, reply)
+            arrival.add_callback(lambda _: self._system.on_loop(timer.cancel))
+
+        self._system.on_loop(begin)
 
     def grant(self, reply: Reply[None], count: int) -> None:
         """Tell the callee that `count` items were taken, from whichever thread."""

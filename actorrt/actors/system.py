@@ -179,6 +179,8 @@ class System:
                 operation.set_error(errors.RuntimeStateError("the runtime was shut down: call actorrt.init() again"))
                 return
             task = self.scope.start(run(), what, context=ContextVars())
+            cancelled = errors.CallCancelledError(f"{what} was cancelled")
+            task.add_done_callback(lambda _: operation.set_error(cancelled))  # where it was before its first step
             operation.on_cancel(lambda: self.on_loop(task.cancel))
 
         self.on_loop(begin)
@@ -198,7 +200,7 @@ class System:
         elif REQUEST <= kind <= NOTICE:
             self.control.received(peer, envelope)
         elif kind == CANCEL:
-            self.host.cancelled(peer, envelope[1])
+            self.host.cancelled(peer, envelope[1], envelope[2])
         elif kind == CREDIT:
             self.routes.granted(envelope[1], envelope[2], envelope[3])
         elif kind == ITEM:

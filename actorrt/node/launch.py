@@ -67,12 +67,29 @@ class EmbeddedNode:
     async def close(self) -> None:
         """Let the daemon end, kill it if it does not, and remove what it then left. Idempotent."""
         self._channel.close()
-        try:
-            await asyncio.get_running_loop().run_in_executor(None, self._process.wait, STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
+        if not await self._ended_within(STOP_TIMEOUT_S):
             self.kill()
         if self._process.returncode and self.descriptor is not None:
             remove_leftovers(Path(self.descriptor.store).parent)
+
+    async def _ended_within(self, timeout_s: float) -> bool:
+        """Wait for the daemon's end and reap it. By its pidfd: at exit the interpreter has no executors any more."""
+        if self._process.poll() is not None:
+            return True
+        loop = asyncio.get_running_loop()
+        ended = asyncio.Event()
+        pidfd = os.pidfd_open(self._process.pid)
+        loop.add_reader(pidfd, ended.set)
+        try:
+            async with asyncio.timeout(timeout_s):
+                await ended.wait()
+        except TimeoutError:
+            return False
+        finally:
+            loop.remove_reader(pidfd)
+            os.close(pidfd)
+        self._process.wait()
+        return True
 
     def kill(self) -> None:
         """End the daemon at once; its workers die with it."""

@@ -52,4 +52,5 @@ class OutputPrinter:
     @staticmethod
     def _print(lines: list[str], file: Any) -> None:
         for line in lines:
-            print(line, file=file, flush=True)
+            file.write(f"{line}\n")  # one write, so that lines of others don't come between
+        file.flush()
