@@ -43,6 +43,15 @@ class Calls:
     def __len__(self) -> int:
         return len(self._pending)
 
+    @property
+    def newest_id(self) -> int:
+        """The number of the newest call."""
+        return self._last_id
+
+    def up_to(self, newest_id: int) -> list[Reply[Any]]:
+        """Return the pending calls up to a number, oldest first."""
+        return [call for call_id, call in self._pending.items() if call_id <= newest_id]
+
     def pending(self, call_id: int) -> Reply[Any] | None:
         """Return a call that has not ended."""
         return self._pending.get(call_id)
@@ -133,6 +142,8 @@ class Calls:
             return
         self._last_id = call_id = self._last_id + 1
         reply.call_id = call_id
+        if not self._pending:
+            self._system.patience.watch()
         self._pending[call_id] = reply
         if reply.deadline is not None and reply.timer is None:
             left = reply.deadline - self._system.clock.now()

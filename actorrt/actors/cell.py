@@ -252,6 +252,7 @@ class Cell:
         task = message.task = runner.task
         assert task is not None
         self._running.append(message)
+        message.began_at = self.host.clock.now()
         current.message.set(message)
         timer = None
         if message.deadline is not None:
@@ -325,6 +326,18 @@ class Cell:
                 self._cancel_running(message, make_error(self, message, "maybe"))
                 return True
         return False
+
+    def explain(self, caller: Caller, call_id: int) -> dict[str, Any]:
+        """Say what a call waits for."""
+        now = self.host.clock.now()
+        for message in self._running:
+            if message.call_id == call_id and message.caller is caller:
+                return {"state": "running", "seconds": now - message.began_at}
+        for ahead, message in enumerate(self.mailbox.queue):
+            if message.call_id == call_id and message.caller is caller:
+                busy = [f"{other.method}() is in hand since {now - other.began_at:.0f} s" for other in self._running]
+                return {"state": "queued", "ahead": ahead, "in_hand": busy[0] if busy else str(self.state.name).lower()}
+        return {"state": "unknown"}
 
     def withdraw_all(self, caller: Caller) -> None:
         """Drop and cancel every call of a caller that is gone."""

@@ -281,6 +281,14 @@ def serve_authorities(host: Host, control: Control) -> None:
         if cell is not None and cell.on_child_exited is not None:
             cell.on_child_exited(data)
 
+    def explain(peer: PeerId, data: Data) -> Data:
+        cell = host.cell(ActorId(data["actor"]))
+        caller = host.caller(peer) if peer != host.system.endpoint.peer else host.system.local_caller
+        if cell is None or caller is None:
+            return {"state": "unknown"}
+        return cell.explain(caller, data["call"])
+
+    control.handle("explain", explain)
     control.handle("host", lambda _, data: host.start(data))
     control.handle("stop_hosted", stop)
     control.handle("kill_hosted", lambda _, data: host.kill(ActorId(data["actor"])))

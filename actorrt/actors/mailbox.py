@@ -54,6 +54,7 @@ class Message:
     """
 
     __slots__ = (
+        "began_at",
         "body",
         "buffers",
         "call_id",
@@ -87,6 +88,7 @@ class Message:
         self.deadline = deadline
         self.options = options
         self.size_bytes = message_bytes(body, buffers)
+        self.began_at = 0.0  # when its coroutine began to run
         self.is_over = False  # handled; tasks that it left behind go on without its deadline
         self.cell: Any = None  # the cell that handles it, from when it is in hand
         self.task: Any = None  # the task that runs it, where it is a coroutine

@@ -73,7 +73,7 @@ class Payloads:
         size = len(data) + sum(buffer.nbytes for buffer in buffers)
         if size <= STORE_THRESHOLD_BYTES or self._store is None:
             return data, [bytes(buffer) for buffer in buffers]
-        ref = self._store.put(value)
+        ref = self._store.put_parts(data, buffers)
         token = self._store.new_token()
         self._store.begin_transit(ref, token, 1)
         return {"object": ref.id, "token": token}, ()

@@ -26,6 +26,7 @@ from actorrt.actors.host import Host, current_cell, serve_authorities
 from actorrt.actors.messages import CANCEL, CREDIT, ERROR, ITEM, MORE, NOT_HERE, NOTICE, REPLY, REQUEST, TELL
 from actorrt.actors.monitors import Down
 from actorrt.actors.options import ActorOptions, Isolation
+from actorrt.actors.patience import Patience
 from actorrt.actors.payload import Payloads
 from actorrt.actors.ref import ActorRef, Sighting
 from actorrt.actors.registry import Registry, serve_questions
@@ -99,6 +100,7 @@ class System:
         self.control = Control(self.transport, self.scope)
         self.payloads = Payloads(self, self.store)
         self.calls = Calls(self)
+        self.patience = Patience(self)
         self.routes = Routes(self)
         self.streams = Streams(self)
         self.local_caller = LocalCaller(self)

@@ -1,0 +1,92 @@
+"""Says once, of each call that has waited long, what it waits for.
+
+There is no deadline unless one is given, so a call may wait for ever; but not in silence. Calls are numbered in
+the order in which they were made, so a mark every few seconds tells the old ones from the young, and a call that
+ends soon costs nothing here.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+from actorrt import errors
+from actorrt.config import CALL_REPORT_AFTER_S
+
+if TYPE_CHECKING:
+    from actorrt.actors.control import Data
+    from actorrt.actors.reply import Reply
+    from actorrt.actors.system import System
+
+logger = logging.getLogger(__name__)
+
+MARK_EVERY_S: Final = CALL_REPORT_AFTER_S / 4
+REPORTS_AT_ONCE: Final = 5
+
+
+class Patience:
+    """Watches the pending calls of one endpoint; sleeps while there are none.
+
+    Args:
+        system: whose calls.
+    """
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+        self._marks: list[int] = []  # the newest call at each look, oldest look first
+        self._reported_id = 0
+        self._is_watching = False
+
+    def watch(self) -> None:
+        """There are pending calls: look at them from time to time."""
+        if not self._is_watching:
+            self._is_watching = True
+            self._system.scope.after(MARK_EVERY_S, self._look)
+
+    def _look(self) -> None:
+        self._is_watching = False
+        calls = self._system.calls
+        if not len(calls):
+            self._marks.clear()
+            return
+        self._marks.append(calls.newest_id)
+        if len(self._marks) * MARK_EVERY_S > CALL_REPORT_AFTER_S:
+            self._report(self._marks.pop(0))
+        self.watch()
+
+    def _report(self, newest_id: int) -> None:
+        """Report the calls up to that number, once each."""
+        due = [call for call in self._system.calls.up_to(newest_id) if call.call_id > self._reported_id]
+        self._reported_id = max(self._reported_id, newest_id)
+        for call in due[:REPORTS_AT_ONCE]:
+            self._system.scope.start(self._explain(call), "explain a call")
+        if len(due) > REPORTS_AT_ONCE:
+            logger.warning("%d more calls have waited for over %g s", len(due) - REPORTS_AT_ONCE, CALL_REPORT_AFTER_S)
+
+    async def _explain(self, call: Reply[Any]) -> None:
+        why = await self._why(call)
+        if not call.done():
+            logger.warning("%s.%s() has waited for over %g s: %s", call.label, call.method, CALL_REPORT_AFTER_S, why)
+
+    async def _why(self, call: Reply[Any]) -> str:
+        seen = self._system.routes.sighting(call.ref._actor_id)
+        if seen is None:
+            return "its actor is being started again, or its authority does not answer"
+        if call.peer is None:
+            return "the actor's mailbox is full; it waits here"
+        asked = {"actor": call.ref._actor_id, "call": call.call_id}
+        try:
+            answer = await self._system.control.request(seen.endpoint, "explain", asked)
+        except errors.ActorRtError as error:
+            return f"its process does not answer ({error})"
+        return describe(answer)
+
+
+def describe(answer: Data) -> str:
+    """Put into words what a host says of a call."""
+    if answer["state"] == "running":
+        return f"running since {answer['seconds']:.0f} s"
+    if answer["state"] == "queued":
+        others = f"behind {answer['ahead']} others" if answer["ahead"] else "next in line"
+        return f"{others}; {answer['in_hand']}"
+    return "on its way" if answer["state"] == "unknown" else str(answer["state"])
