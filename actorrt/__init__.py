@@ -51,6 +51,7 @@ __all__ = [
     "init",
     "lookup",
     "monitor",
+    "offload",
     "pin",
     "put",
     "put_async",
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
     from actorrt.actors.lookup import lookup
     from actorrt.actors.monitors import Down, monitor
     from actorrt.actors.objects import allocate, free, pin, put, put_async, store_stats
+    from actorrt.actors.offload import offload
     from actorrt.actors.ref import ActorRef
     from actorrt.actors.reply import Reply
     from actorrt.actors.streams import Stream
@@ -113,6 +115,7 @@ _HOMES = {
         "store_stats",
     ),
     "actorrt.actors.lookup": ("lookup",),
+    "actorrt.actors.offload": ("offload",),
     "actorrt.actors.ref": ("ActorRef",),
     "actorrt.actors.reply": ("Reply",),
     "actorrt.actors.streams": ("Stream",),

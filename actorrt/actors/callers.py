@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from actorrt import errors
-from actorrt.actors.messages import CREDIT, ERROR, ITEM, REPLY, is_plain
+from actorrt.actors.messages import CREDIT, ERROR, ITEM, REPLY, is_plain_value
 from actorrt.actors.payload import error_from_data, error_to_data
 from actorrt.ids import ActorId, PeerId
-from actorrt.transport.protocol import Lane
+from actorrt.transport.protocol import Lane, Link
 
 if TYPE_CHECKING:
     from actorrt.actors.system import System
+
+RETRY_S: Final = 0.05
+"""How long an outcome waits for a link whose queue is at its bound."""
 
 
 class LocalCaller:
@@ -45,9 +48,10 @@ class RemoteCaller:
     def __init__(self, system: System, peer: PeerId) -> None:
         self._system = system
         self._peer = peer
+        self._link: Link | None = None
 
     def succeed(self, call_id: int, value: Any) -> None:
-        if is_plain((value,)):
+        if is_plain_value(value):
             self._send((REPLY, call_id, (value,)), ())
         else:
             body, buffers = self._system.payloads.capture_value(value)
@@ -70,6 +74,14 @@ class RemoteCaller:
         self._send((ITEM, call_id, body), buffers)
 
     def _send(self, envelope: tuple[Any, ...], buffers: Sequence[bytes]) -> None:
-        link = self._system.link_to(self._peer)
-        if link is not None:
+        link = self._link
+        if link is None:
+            link = self._link = self._system.link_to(self._peer)
+            if link is None:
+                return  # the caller is gone: there is nobody to tell
+        try:
             link.send(envelope, buffers)
+        except errors.PeerUnreachableError:
+            self._link = None  # a link that was closed is not used again
+        except errors.MailboxFullError:
+            self._system.scope.after(RETRY_S, lambda: self._send(envelope, buffers))  # an outcome is never dropped

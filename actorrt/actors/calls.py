@@ -85,19 +85,21 @@ class Calls:
         """Fix a call's arguments and deadline; nothing is sent yet."""
         body: Any = args
         buffers: Sequence[bytes] = ()
-        if kwargs or not is_plain(args):
+        if kwargs or (args and not is_plain(args)):
             body, buffers = self._system.payloads.capture_call(args, kwargs)
-        deadline = current.deadline()
+        in_hand = current.message.get()
+        deadline = None if in_hand is None or in_hand.is_over else in_hand.deadline
         if options.timeout_s is not None:
             own = self._system.clock.now() + options.timeout_s
             deadline = own if deadline is None else min(own, deadline)
-        return Reply(self, ref, spec.name, body, buffers, deadline, None, options.retries)
+        more = None if options.key is None else {"key": options.key}
+        return Reply(self, ref, spec.name, body, buffers, deadline, more, options.retries)
 
     def _declare_result(self, reply: Reply[Any]) -> ObjectRef[Any]:
         """Let the result stay in the store: the ref is pending until the callee seals it or the call fails."""
         store = self._system.require_store()
         ref = store.declare(self._system.ids.object())
-        reply.options = {"into": ref.id}
+        reply.options = {**(reply.options or {}), "into": ref.id}
 
         def ended(_: Any) -> None:
             error = reply.error()
@@ -121,8 +123,8 @@ class Calls:
 
     def _make_room(self, reply: Reply[Any]) -> None:
         """Bound what waits: refuse at once on the loop, which must not block, and wait in a plain thread."""
-        route = self._system.routes.known(reply.ref._actor_id)
-        while route is not None and route.is_full:
+        route = reply.ref._route
+        while route is not None and route.waiting and route.is_full:
             deadline = reply.deadline
             left = None if deadline is None else deadline - self._system.clock.now()
             if get_ident() == self._system.thread or (left is not None and left <= 0):

@@ -21,6 +21,7 @@ from actorrt.actors import current
 from actorrt.actors.context import Context
 from actorrt.actors.credit import Ledger
 from actorrt.actors.interface import MethodKind, of_class
+from actorrt.actors.keys import Keys
 from actorrt.actors.mailbox import Caller, Mailbox, Message
 from actorrt.actors.options import ActorOptions
 from actorrt.actors.payload import has_objects, objects_opened, reason_of
@@ -82,6 +83,7 @@ class Cell:
         self.state = CellState.STARTING
         self.handled_count = 0
         self._ledgers: dict[Caller, Ledger] = {}
+        self.keys = Keys(host.payloads)
         self.mailbox = Mailbox(options.mailbox_messages, options.mailbox_bytes, options.overflow)
         self.context = Context(self)
         self._class: Any = cls
@@ -107,6 +109,7 @@ class Cell:
         self.incarnation = incarnation
         self.state = CellState.STARTING
         self.handled_count = 0
+        self.keys = Keys(self.host.payloads)
         self._exit = None
         self._is_administrative = False
         current.message.set(self._begun(Message(None, 0, "!start", (), (), None, None)))
@@ -129,6 +132,10 @@ class Cell:
         """Take a message into the mailbox; it is handled in a later step of the loop, never in this stack."""
         if self.state is CellState.ENDED or (self.state is CellState.STOPPING and self._is_administrative):
             self.host.refuse(message, self._gone_error("no"))
+            return
+        message.cell = self
+        options = message.options
+        if options is not None and "key" in options and not self.keys.is_first(message, options["key"]):
             return
         for refused in self.mailbox.offer(message):
             self.host.overflowed(self, refused)
@@ -207,7 +214,6 @@ class Cell:
         if message.deadline is not None and self.host.clock.now() >= message.deadline:
             self._too_late(message)
             return None
-        message.cell = self
         current.message.set(message)
         try:
             function, kind = self._function(message.method)

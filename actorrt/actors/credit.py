@@ -15,7 +15,7 @@ FIRST_BYTES: Final = 1 << 20
 
 
 class Window:
-    """The sender's side."""
+    """The sender's side: open while both counts are below what is granted; the last message may be of any size."""
 
     __slots__ = ("granted_bytes", "granted_messages", "sent_bytes", "sent_messages")
 
@@ -24,11 +24,6 @@ class Window:
         self.granted_bytes = FIRST_BYTES
         self.sent_messages = 0
         self.sent_bytes = 0
-
-    @property
-    def is_open(self) -> bool:
-        """Whether one more message may be sent; the last one may be as large as it is."""
-        return self.sent_messages < self.granted_messages and self.sent_bytes < self.granted_bytes
 
     def grant(self, messages: int, size_bytes: int) -> None:
         """Take in the totals that the receiver grants since the start."""

@@ -202,18 +202,30 @@ class Host:
     def succeed(self, message: Message, result: Any) -> None:
         """Send a result to whoever asked; one that can't be sent becomes an error."""
         assert message.caller is not None
+        options = message.options
         try:
-            if message.options and "into" in message.options:
-                self.system.require_store().put(result, object_id=message.options["into"])
-                result = None
+            if options is not None:
+                result = self._kept(message, options, result)
             message.caller.succeed(message.call_id, result)
         except (errors.ActorRtError, TypeError) as error:
             self.fail(message, error)
 
+    def _kept(self, message: Message, options: dict[str, Any], result: Any) -> Any:
+        """Put a result where the call's options want it; return what is left to send."""
+        if "into" in options:
+            self.system.require_store().put(result, object_id=options["into"])
+            result = None
+        if "key" in options:
+            message.cell.keys.succeeded(options["key"], result)
+        return result
+
     def fail(self, message: Message, error: BaseException) -> None:
         """Send the exception that a method raised to whoever asked."""
         assert message.caller is not None
-        message.caller.fail(message.call_id, error, f"{message.cell.label}.{message.method}()")
+        where = f"{message.cell.label}.{message.method}()"
+        message.caller.fail(message.call_id, error, where)
+        if message.options and "key" in message.options:
+            message.cell.keys.failed(message.options["key"], error, where)
 
     def refuse(self, message: Message, error: errors.CallError) -> None:
         """Tell whoever asked why the runtime did not, or not wholly, handle a message."""
@@ -221,6 +233,9 @@ class Host:
             message.caller.refuse(message.call_id, error)
         else:
             self._dead_letter(message.method, str(error))
+        if message.options and "key" in message.options and message.cell is not None:
+            for other in message.cell.keys.withdrawn(message.options["key"]):
+                message.cell.deliver(other)  # the first of them is handled in its place
 
     def overflowed(self, cell: Cell, message: Message) -> None:
         """A message found the mailbox at its bound, or was displaced by a newer one."""

@@ -134,7 +134,9 @@ def of_class(cls: type) -> Interface:
 
 
 def kind_of(function: Any) -> MethodKind:
-    """Tell how a method's body runs."""
+    """Tell how a method's body runs; a plain wrapper runs as what it wraps."""
+    if inspect.iscoroutinefunction(function):
+        return MethodKind.ASYNC
     function = inspect.unwrap(function)
     if inspect.isasyncgenfunction(function):
         return MethodKind.ASYNC_STREAM

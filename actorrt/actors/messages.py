@@ -13,8 +13,6 @@ from __future__ import annotations
 
 from typing import Any, Final, TypeAlias
 
-from actorrt.ids import ActorId
-
 Body: TypeAlias = "list[Any] | tuple[Any, ...] | bytes | dict[str, Any]"
 
 # kind, call id, actor id, method, body, seconds left (or None), options (or None)
@@ -48,22 +46,21 @@ CREDIT: Final = 13
 MAX_PLAIN_LENGTH: Final = 1024
 
 
+def is_plain_value(value: Any) -> bool:
+    """Whether a value is a scalar that msgpack carries and gives back unchanged."""
+    kind = type(value)
+    if kind is int:
+        return bool(-0x8000000000000000 <= value <= 0x7FFFFFFFFFFFFFFF)
+    if kind is str:
+        return len(value) <= MAX_PLAIN_LENGTH and value.isascii()
+    if kind is bytes:
+        return len(value) <= MAX_PLAIN_LENGTH
+    return kind is float or value is None or kind is bool
+
+
 def is_plain(values: tuple[Any, ...]) -> bool:
-    """Whether every value is a scalar that msgpack carries and gives back unchanged."""
-    for value in values:
-        kind = type(value)
-        if kind is int:
-            if not -0x8000000000000000 <= value <= 0x7FFFFFFFFFFFFFFF:
-                return False
-        elif kind is str:
-            if len(value) > MAX_PLAIN_LENGTH or not value.isascii():
-                return False
-        elif kind is bytes:
-            if len(value) > MAX_PLAIN_LENGTH:
-                return False
-        elif kind is not float and value is not None and kind is not bool:
+    """Whether every value is plain."""
+    for value in values:  # noqa: SIM110  a generator would cost as much again for each call
+        if not is_plain_value(value):
             return False
     return True
-
-
-SERVICE: Final = ActorId(b"")

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from actorrt import errors
-from actorrt.actors.messages import Body, is_plain
+from actorrt.actors.messages import Body, is_plain, is_plain_value
 from actorrt.actors.reply import ReplySentError
 from actorrt.config import STORE_THRESHOLD_BYTES
 from actorrt.ids import ObjectId
@@ -58,7 +58,7 @@ class Payloads:
 
     def capture_value(self, value: Any) -> tuple[Body, Sequence[bytes]]:
         """Fix a result, as `capture_call` does arguments."""
-        if is_plain((value,)):
+        if is_plain_value(value):
             return (value,), ()
         return self._capture(value, "result")
 
@@ -100,7 +100,7 @@ class Payloads:
 
     def copy(self, value: Any) -> Any:
         """Return what a receiver in this process gets: scalars themselves, copies of the rest."""
-        if is_plain((value,)):
+        if is_plain_value(value):
             return value
         return self.open_value(*self.capture_value(value))
 

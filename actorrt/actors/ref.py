@@ -19,6 +19,7 @@ from actorrt.store.carrier import current_carrier
 
 if TYPE_CHECKING:
     from actorrt.actors.reply import Operation
+    from actorrt.actors.routes import Route
     from actorrt.actors.system import System
 
 A = TypeVar("A")
@@ -63,6 +64,7 @@ class ActorRef(Generic[A]):
         self._authority = authority
         self._seen = seen
         self._call_timeout_s = call_timeout_s
+        self._route: Route | None = None
 
     def __getattr__(self, name: str) -> ActorMethod:
         if name.startswith("_"):

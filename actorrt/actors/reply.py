@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from actorrt.actors.mailbox import message_bytes
 from actorrt.actors.messages import Body
 from actorrt.completion import Completion
 from actorrt.ids import PeerId
@@ -81,10 +80,6 @@ class Reply(Completion[T]):
     @property
     def _subject(self) -> str:  # type: ignore[override]
         return f"{self.label}.{self.method}()"
-
-    def size_bytes(self) -> int:
-        """Return what the message weighs in a mailbox."""
-        return message_bytes(self.body, self.buffers)
 
     def cancel(self) -> None:
         """Withdraw the call: what is queued is dropped, what runs as a coroutine is cancelled.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorrt.actors.control import Endpoint
 from actorrt.actors.credit import Window
-from actorrt.actors.mailbox import Message
+from actorrt.actors.mailbox import Message, message_bytes
 from actorrt.actors.messages import ASK, TELL
 from actorrt.actors.ref import ActorRef, Sighting
 from actorrt.completion import Completion
@@ -69,6 +69,16 @@ class Route:
         self.window = Window()
 
     @property
+    def is_open(self) -> bool:
+        """Whether a message may leave now: the actor's place is known, and its window not used up."""
+        window = self.window
+        return (
+            (self.link is not None or self.cell is not None)
+            and window.sent_messages < window.granted_messages
+            and window.sent_bytes < window.granted_bytes
+        )
+
+    @property
     def is_full(self) -> bool:
         """Whether nothing more may wait."""
         return len(self.waiting) >= WAITING_MESSAGES
@@ -92,17 +102,16 @@ class Routes:
 
     def of(self, ref: ActorRef[Any]) -> Route:
         """Return the route to the ref's actor, settled by what the ref saw last if it is new."""
+        if ref._route is not None:
+            return ref._route
         route = self._routes.get(ref._actor_id)
         if route is None:
             route = self._routes[ref._actor_id] = Route(ref._actor_id, ref._authority)
             seen = ref._seen
             if seen is not None and not self._system.is_lost(seen.endpoint.peer):
                 self._settle(route, seen)
+        ref._route = route
         return route
-
-    def known(self, actor_id: ActorId) -> Route | None:
-        """Return the route to an actor, if there is one; any thread may ask."""
-        return self._routes.get(actor_id)
 
     def sighting(self, actor_id: ActorId) -> Sighting | None:
         """Return where the actor was seen last, if it has a settled route."""
@@ -111,9 +120,7 @@ class Routes:
 
     def send(self, route: Route, call: Reply[Any]) -> None:
         """Send a call on its way, or let it wait. What can't be sent fails the call."""
-        window = route.window
-        is_settled = route.link is not None or route.cell is not None
-        if route.waiting or not is_settled or not window.is_open:
+        if route.waiting or not route.is_open:
             self._wait(route, call)
         else:
             self._send_now(route, call)
@@ -121,10 +128,17 @@ class Routes:
     def _send_now(self, route: Route, call: Reply[Any]) -> None:
         window = route.window
         window.sent_messages += 1
-        window.sent_bytes += call.size_bytes()
+        window.sent_bytes += message_bytes(call.body, call.buffers)
+        link = route.link
         try:
-            if route.link is not None:
-                self._send_afar(route, route.link, call)
+            if link is not None:
+                deadline = call.deadline
+                left = None if deadline is None else deadline - self._system.clock.now()
+                call.peer = route.peer
+                kind = ASK if call.call_id else TELL
+                link.send(
+                    (kind, call.call_id, route.actor_id, call.method, call.body, left, call.options), call.buffers
+                )
             elif route.cell is not None:
                 self._deliver(route.cell, call)
         except ActorRtError as error:
@@ -132,13 +146,6 @@ class Routes:
         else:
             if not call.call_id:
                 call.set_value(None)
-
-    def _send_afar(self, route: Route, link: Link, call: Reply[Any]) -> None:
-        deadline = call.deadline
-        left = None if deadline is None else deadline - self._system.clock.now()
-        call.peer = route.peer
-        kind = ASK if call.call_id else TELL
-        link.send((kind, call.call_id, route.actor_id, call.method, call.body, left, call.options), call.buffers)
 
     def _deliver(self, cell: Cell, call: Reply[Any]) -> None:
         call.peer = self._system.endpoint.peer
@@ -162,7 +169,7 @@ class Routes:
 
     def _send_waiting(self, route: Route) -> None:
         waiting = route.waiting
-        while waiting and (route.gone is not None or route.window.is_open):
+        while waiting and (route.gone is not None or route.is_open):
             call = waiting.popleft()
             if call.done():
                 continue

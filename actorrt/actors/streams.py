@@ -139,6 +139,8 @@ class Streams:
         """Start a call that yields."""
         whole = options._replace(timeout_s=None)  # a stream's deadline counts for each item, while it is waited for
         reply: Reply[None] = self._system.calls.capture(ref, spec, args, kwargs, whole)
+        if options.key is not None:
+            raise TypeError(f"{spec.name}() yields: a stream can't be repeated to others, so it takes no key")
         reply.options = {"window": WINDOW_ITEMS}
         stream: Stream[Any] = Stream(self, reply, options.timeout_s)
         self._open[reply] = stream
