@@ -65,3 +65,10 @@ SOCKET_QUEUE_FRAMES: Final = 1_000
 REMEMBERED_DROPS_COUNT: Final = 10_000
 MAX_FAREWELLS_COUNT: Final = 16
 ZERO_COPY_BYTES: Final = 512 * KIB  # below, a copy costs less than giving the buffer back
+
+# Transport, links that survive
+ACK_DELAY_S: Final = 0.005  # what is owed rides in a frame, or goes alone after one to two of these
+ACK_FRAMES_COUNT: Final = 64  # or after so many frames
+INLINE_BUFFERS_BYTES: Final = 4 * KIB  # a part of its own costs more than copying so little
+MAX_INLINE_BUFFERS_COUNT: Final = 16
+FRUITLESS_CONNECTIONS_COUNT: Final = 10  # a peer whose connections break as often as this is not there

@@ -1,9 +1,13 @@
 """Pure: what travels, as bytes: envelopes, frames of envelopes, and the HELLO that opens a link.
 
 A frame is a message of one or more parts. Its first part, the head, is the msgpack array
-`[sequence, envelopes, attachments]`, where `attachments` lists `[envelope_index, buffer_count]`; the buffers
-follow as parts of their own, in that order. Envelopes are packed one by one when they are sent, so that a bad one
-fails alone, in its sender's stack, and the head is put together from the packed pieces.
+`[sequence, acknowledged, envelopes, attachments]`. `acknowledged` is the number below which the sender has taken
+everything that came the other way on the same lane. `attachments` lists `[envelope_index, buffer_count]` for buffers
+that follow as parts of their own, in that order, and `[envelope_index, buffers]` for small ones, which ride in the
+head. Envelopes are packed one by one when they are sent, so that a bad one fails alone, in its sender's stack, and
+the head is put together from the packed pieces.
+
+What goes back against the direction of a link is either an acknowledgement of eight bytes and a mark, or a notice.
 
 A notice (a HELLO, a refusal) begins with `MAGIC`, which can't begin a frame, and is a map: readers of every version
 of the protocol find the version range in it, and ignore keys they don't know.
@@ -34,16 +38,19 @@ from actorrt.errors import ActorRtError, SerializationError, WireVersionError
 from actorrt.ids import ID_BYTES, PeerId, short
 from actorrt.transport.protocol import Buffer, Envelope
 
-MAGIC: Final = b"\x00actorrt"  # a frame's head begins with 0x93, an array of three
+MAGIC: Final = b"\x00actorrt"  # a frame's head begins with 0x94, an array of four
 SAFE_BYTES: Final = min(MAX_ARRAY_COUNT, 2 * MAX_MAP_COUNT)  # too short to hold more items than the caps
 HEAD_ROOM_BYTES: Final = 1 << 16  # what a head needs beside its one largest envelope
 _MAX_ADDRESS_LENGTH: Final = 4096
 _MAX_MESSAGE_LENGTH: Final = 1000
-_HEAD_START: Final = struct.Struct(">BBQBH")  # an array of three: a uint64, an array of at most 65,535 items, ...
-_HEAD_MARK: Final = b"\x93\xcf"
+_HEAD_START: Final = struct.Struct(">BBQBQBH")  # an array of four: two uint64, an array of at most 65,535 items, ...
+_HEAD_MARK: Final = b"\x94\xcf"
 _NO_ATTACHMENTS: Final = b"\x90"
+_ACK: Final = struct.Struct(">BQ")
+_ACK_MARK: Final = 1
 
-Attachment = tuple[int, int]
+Attachment = tuple[int, int | Sequence[Buffer]]
+"""Of which envelope, and how many buffers follow it, or the buffers themselves where they are small."""
 
 
 class BadFrameError(ActorRtError):
@@ -92,57 +99,85 @@ def _check_counts(value: Any) -> None:
             _check_counts(item)
 
 
-def join_head(sequence: int, envelopes: Sequence[bytes], attachments: Sequence[Attachment]) -> bytes:
+def join_head(
+    sequence: int, acknowledged: int, envelopes: Sequence[bytes], attachments: Sequence[Attachment] = ()
+) -> bytes:
     """Return the head of a frame made of packed envelopes, at most 65,535 of them."""
-    start = _HEAD_START.pack(0x93, 0xCF, sequence, 0xDC, len(envelopes))
+    start = _HEAD_START.pack(0x94, 0xCF, sequence, 0xCF, acknowledged, 0xDC, len(envelopes))
     return b"".join((start, *envelopes, _pack(attachments) if attachments else _NO_ATTACHMENTS))
 
 
-def read_head(head: Buffer) -> tuple[int, list[list[Any]], list[list[int]]]:
-    """Return the sequence number, the envelopes and the attachments of a frame.
+def read_head(head: Buffer) -> tuple[int, int, list[list[Any]], list[list[Any]]]:
+    """Return the sequence number, the acknowledged number, the envelopes and the attachments of a frame.
 
     Raises:
         BadFrameError: it is none.
     """
     try:
-        sequence, envelopes, attachments = _unpack(head)
+        sequence, acknowledged, envelopes, attachments = _unpack(head)
     except (TypeError, ValueError) as error:
-        raise BadFrameError("a frame's head is not an array of three") from error
-    if type(sequence) is not int or type(envelopes) is not list or type(attachments) is not list:
-        raise BadFrameError("a frame's head is not [int, array, array]")
+        raise BadFrameError("a frame's head is not an array of four") from error
+    if type(sequence) is not int or type(acknowledged) is not int:
+        raise BadFrameError("a frame's head does not begin with two integers")
+    if type(envelopes) is not list or type(attachments) is not list:
+        raise BadFrameError("a frame's head does not end with two arrays")
     for envelope in envelopes:
         if type(envelope) is not list or not envelope or type(envelope[0]) is not int:
             raise BadFrameError("an envelope is not an array that begins with an integer")
     if attachments:
         _check_attachments(attachments, len(envelopes))
-    return sequence, envelopes, attachments
+    return sequence, acknowledged, envelopes, attachments
 
 
 def _check_attachments(attachments: list[Any], envelope_count: int) -> None:
     last_index = -1
     for attachment in attachments:
-        if type(attachment) is not list or [type(item) for item in attachment] != [int, int]:
-            raise BadFrameError("an attachment is not [envelope_index, buffer_count]")
-        index, buffer_count = attachment
-        if not last_index < index < envelope_count or buffer_count < 1:
-            raise BadFrameError(f"attachment {attachment} does not fit a frame of {envelope_count} envelopes")
+        if type(attachment) is not list or len(attachment) != 2 or type(attachment[0]) is not int:
+            raise BadFrameError("an attachment is not [envelope_index, buffers]")
+        index, buffers = attachment
+        is_well_formed = buffers >= 1 if type(buffers) is int else _are_buffers(buffers)
+        if not last_index < index < envelope_count or not is_well_formed:
+            raise BadFrameError(f"the attachment of envelope {index} does not fit a frame of {envelope_count}")
         last_index = index
 
 
-def split_buffers(attachments: Sequence[Sequence[int]], buffers: Sequence[Buffer]) -> dict[int, Sequence[Buffer]]:
+def _are_buffers(value: Any) -> bool:
+    return type(value) is list and bool(value) and all(type(item) is bytes for item in value)
+
+
+def split_buffers(attachments: Sequence[Sequence[Any]], buffers: Sequence[Buffer]) -> dict[int, Sequence[Buffer]]:
     """Return the buffers of each envelope that has some, by its index.
 
     Raises:
         BadFrameError: the frame has more or fewer buffers than its head says.
     """
-    if sum(count for _, count in attachments) != len(buffers):
-        raise BadFrameError(f"a frame brings {len(buffers)} buffers, its head says otherwise")
     by_index: dict[int, Sequence[Buffer]] = {}
     start = 0
     for index, count in attachments:
-        by_index[index] = buffers[start : start + count]
-        start += count
+        if type(count) is int:
+            by_index[index] = buffers[start : start + count]
+            start += count
+        else:
+            by_index[index] = count
+    if start != len(buffers):
+        raise BadFrameError(f"a frame brings {len(buffers)} buffers, its head says {start}")
     return by_index
+
+
+def pack_acknowledgement(acknowledged: int) -> bytes:
+    """Return what goes back over a link whose far end has taken all frames below that number."""
+    return _ACK.pack(_ACK_MARK, acknowledged)
+
+
+def read_acknowledgement(part: Buffer) -> int:
+    """Return the number in an acknowledgement.
+
+    Raises:
+        BadFrameError: it is none.
+    """
+    if len(part) != _ACK.size or part[0] != _ACK_MARK:
+        raise BadFrameError("what came back over a link is no acknowledgement")
+    return int(_ACK.unpack(part)[1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +188,8 @@ class Hello:
         peer: who opens the link.
         to: whom it means to reach; another process may have come to live at the address.
         address: where `peer` is reached.
+        first: the number of the link's first frame. The same number says that this connection takes up where
+            the one before it broke; a greater one, that this is another link.
         node: the node `peer` runs on; empty where there is none.
         features: names of what the peer can do beyond its protocol version.
     """
@@ -160,6 +197,7 @@ class Hello:
     peer: PeerId
     to: PeerId
     address: str
+    first: int = 0
     node: bytes = b""
     features: tuple[str, ...] = ()
     protocol_min: int = PROTOCOL_VERSION_MIN
@@ -177,11 +215,16 @@ def pack_hello(hello: Hello) -> bytes:
                 "peer": hello.peer,
                 "to": hello.to,
                 "address": hello.address,
+                "first": hello.first,
                 "node": hello.node,
                 "features": list(hello.features),
             }
         )
     )
+
+
+MISDIRECTED: Final = MAGIC + bytes(_pack({"notice": "misdirected"}))
+"""Goes back to who asked, in its HELLO, for a process that is not this one."""
 
 
 def is_frame(head: Buffer) -> bool:
@@ -229,6 +272,7 @@ def read_hello(part: Buffer) -> Hello:
         peer=PeerId(_field(value, "peer", bytes, ID_BYTES)),
         to=PeerId(_field(value, "to", bytes, ID_BYTES)),
         address=_field(value, "address", str, _MAX_ADDRESS_LENGTH),
+        first=_field(value, "first", int, None),
         node=_field(value, "node", bytes, _MAX_ADDRESS_LENGTH),
         features=tuple(str(feature) for feature in _field(value, "features", list, MAX_ARRAY_COUNT)),
         protocol_min=_field(value, "protocol_min", int, None),

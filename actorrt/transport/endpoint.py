@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import ClassVar
 
-from actorrt.config import CONNECT_TIMEOUT_S, FLUSH_TIMEOUT_S, LINK_QUEUE_BYTES, MAX_FAREWELLS_COUNT
+from actorrt.config import ACK_DELAY_S, CONNECT_TIMEOUT_S, FLUSH_TIMEOUT_S, LINK_QUEUE_BYTES, MAX_FAREWELLS_COUNT
 from actorrt.errors import ActorRtError, PeerUnreachableError
 from actorrt.ids import PeerId, short
 from actorrt.transport.codec import Hello, pack_hello, pack_refusal
-from actorrt.transport.inbound import Inbound
+from actorrt.transport.flusher import Flusher
+from actorrt.transport.inbound import Inbound, routing_id
 from actorrt.transport.protocol import Lane, Receiver, TransportStatistics
-from actorrt.transport.queued_link import QueuedLink
+from actorrt.transport.queued_link import LinkSetup, QueuedLink
 
 
 class Endpoint(ABC):
@@ -48,7 +50,10 @@ class Endpoint(ABC):
         self._connect_timeout_s = connect_timeout_s
         self._links: dict[tuple[PeerId, Lane], QueuedLink] = {}
         self._farewells: set[QueuedLink] = set()  # they carry a refusal, and are closed when it has left
-        self._links_opened_count = 0
+        self._connections_count = 0
+        self._next_first = 0  # above the number of every frame of a link that is closed
+        self._awaiting: list[QueuedLink] = []
+        self._is_settling = False
         self._statistics = TransportStatistics()
         self._inbound: Inbound | None = None
         self._receiver: Receiver | None = None
@@ -64,7 +69,11 @@ class Endpoint(ABC):
             raise ValueError(f"transport {short(self.peer)} was started before")
         self._loop = asyncio.get_running_loop()
         self._receiver = receiver
-        self._inbound = Inbound(self.peer, receiver, self._statistics, self._fail, self._report)
+        self._drained: Callable[[], None] | None = getattr(receiver, "drained", None)
+        self._flusher = Flusher(self._loop)
+        self._inbound = Inbound(
+            self.peer, receiver, self._statistics, self._fail, self._report, self._answer, self._settle_later
+        )
         self._bind()
 
     def link(self, peer: PeerId, address: str, lane: Lane = Lane.USER) -> QueuedLink:
@@ -82,9 +91,62 @@ class Endpoint(ABC):
             raise PeerUnreachableError(
                 f"peer {short(peer)} at {address} is dead, or failed; its successor has another id"
             )
-        self._links_opened_count += 1
-        hello = pack_hello(Hello(self.peer, peer, self.address, self._node))
-        return self._connect(peer, address, lane, hello, self._links_opened_count)
+        line = self._inbound.line(peer, lane)
+        link = self._connect(self._setup(peer, address, lane))
+        line.link = link
+        return link
+
+    def _setup(self, peer: PeerId, address: str, lane: Lane) -> LinkSetup:
+        assert self._inbound is not None
+        return LinkSetup(
+            peer=peer,
+            address=address,
+            lane=lane,
+            hello=pack_hello(Hello(self.peer, peer, self.address, self._next_first, self._node)),
+            first=self._next_first,
+            receipts=self._inbound.line(peer, lane).receipts,
+            flusher=self._flusher,
+            queue_bytes=self._queue_bytes,
+            connect_timeout_s=self._connect_timeout_s,
+            on_awaiting=self._await_acknowledgement,
+            on_unreachable=self._unreachable,
+            on_bad=self._bad,
+        )
+
+    def _next_routing_id(self, lane: Lane) -> bytes:
+        """Return a name for another connection."""
+        self._connections_count += 1
+        return routing_id(self.peer, lane, self._connections_count)
+
+    def _end_drain(self) -> None:
+        """To be called by subclasses when they have delivered what had arrived, once in a tick."""
+        try:
+            if self._drained is not None:
+                self._drained()
+        except Exception as error:  # the messages that were drained end here
+            self._report(error)
+        finally:
+            self._flusher.is_draining = False
+            self._flusher.flush()
+
+    def _await_acknowledgement(self, link: QueuedLink) -> None:
+        self._awaiting.append(link)
+        self._settle_later()
+
+    def _settle_later(self) -> None:
+        if not self._is_settling:
+            self._is_settling = True
+            self._loop.call_later(ACK_DELAY_S, self._settle)
+
+    def _settle(self) -> None:
+        """Send the acknowledgements that are owed and found no frame to ride in; look for those due to us."""
+        self._is_settling = False
+        if self._inbound is None or self._closing is not None:
+            return
+        awaiting, self._awaiting = self._awaiting, []
+        self._awaiting += [link for link in awaiting if link.still_awaits()]
+        if self._inbound.settle() or self._awaiting:
+            self._settle_later()
 
     def address_of(self, peer: PeerId) -> str | None:
         """Return the address a peer gave of itself when it opened a link to us, or None."""
@@ -100,11 +162,15 @@ class Endpoint(ABC):
         for lane in Lane:
             link = self._links.pop((peer, lane), None)
             if link is not None:
+                assert self._inbound is not None
+                self._inbound.line(peer, lane).link = None
                 self._retire(link)
 
     def _retire(self, link: QueuedLink, linger_s: float = 0.0) -> None:
+        self._next_first = max(self._next_first, link.next_sequence + 1)
         link.close(linger_s)
         total = self._statistics
+        total.resumed_links += link.resumed_count
         total.envelopes_out += link.envelopes_out
         total.frames_out += link.frames_out
         total.bytes_out += link.bytes_out
@@ -119,11 +185,9 @@ class Endpoint(ABC):
 
     def _refuse(self, peer: PeerId, address: str, error: ActorRtError) -> None:
         """Send a refusal over a link of its own: the peer would wait for ever for what we ignore."""
-        self._links_opened_count += 1
-        hello = pack_hello(Hello(self.peer, peer, self.address, self._node))
         try:
             self._check_address(address)
-            link = self._connect(peer, address, Lane.CONTROL, hello, self._links_opened_count)
+            link = self._connect(self._setup(peer, address, Lane.CONTROL))
         except ValueError:
             return  # it gave no address where it could be told
         self._farewells.add(link)
@@ -146,12 +210,20 @@ class Endpoint(ABC):
         )
         if link.frames_out:
             error = PeerUnreachableError(
-                f"the connection to {link.address} (peer {short(link.peer)}) broke, and what was on its way is lost; "
-                "check that the process there is alive",
+                f"the connection to {link.address} (peer {short(link.peer)}) broke, and the peer was not found there "
+                f"again within {self._connect_timeout_s} s; check that the process there is alive",
                 executed="maybe",
             )
         self._close_links(link.peer)
         self._tell_failed(link.peer, error)
+
+    def _bad(self, link: QueuedLink, error: ActorRtError) -> None:
+        """What came back over a link makes its peer unfit to be spoken with."""
+        self._statistics.bad_frames += 1
+        if link in self._farewells:
+            self._end_farewell(link)
+        else:
+            self._fail(link.peer, error, link.address)
 
     def _tell_failed(self, peer: PeerId, error: ActorRtError) -> None:
         assert self._receiver is not None
@@ -198,6 +270,7 @@ class Endpoint(ABC):
             total.envelopes_out += link.envelopes_out
             total.frames_out += link.frames_out
             total.bytes_out += link.bytes_out
+            total.resumed_links += link.resumed_count
         return total
 
     @abstractmethod
@@ -205,8 +278,12 @@ class Endpoint(ABC):
         """Begin to receive; set `address` to the real one."""
 
     @abstractmethod
-    def _connect(self, peer: PeerId, address: str, lane: Lane, hello: bytes, number: int) -> QueuedLink:
-        """Return a new link."""
+    def _connect(self, setup: LinkSetup) -> QueuedLink:
+        """Return a new link; its connections are named by `_next_routing_id`."""
+
+    @abstractmethod
+    def _answer(self, source_id: bytes, message: bytes) -> None:
+        """Send a message back over the connection of that routing id, if it is still there."""
 
     @abstractmethod
     def _unbind(self) -> None:

@@ -1,8 +1,9 @@
 """What arrives, up to the receiver: HELLOs, order, decoding; who is ignored.
 
-Pure but for calling the receiver: it knows neither sockets nor the loop. A *source* is one link of one peer as seen
-from its far end, named by its routing id: the peer's id, the lane, and a number that grows with each link the peer
-opens on that lane, so that what a replaced link still brings is told apart.
+Pure but for calling the receiver: it knows neither sockets nor the loop. A *line* is what passes between a peer and
+us on one lane, both ways. A *source* is one connection of one of the peer's links, named by its routing id: the
+peer's id, the lane, and a number that grows with each connection the peer opens, so that what a replaced one still
+brings is told apart.
 
     unknown ── HELLO we agree with ──▶ open ── frames, in order ──▶ open
        └────── anything else ──▶ the peer has failed: reported once, ignored from then on
@@ -11,23 +12,26 @@ opens on that lane, so that what a replaced link still brings is told apart.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from actorrt.config import REMEMBERED_DROPS_COUNT
 from actorrt.errors import ActorRtError, WireVersionError
 from actorrt.ids import ID_BYTES, PeerId, short
 from actorrt.transport.codec import (
+    MISDIRECTED,
     BadFrameError,
     Hello,
     agree_on_version,
     is_frame,
     is_notice,
+    pack_acknowledgement,
     read_head,
     read_hello,
     read_refusal,
     split_buffers,
 )
 from actorrt.transport.protocol import Buffer, Lane, Receiver, TransportStatistics
+from actorrt.transport.sequence import Receipts
 
 _NUMBER_BYTES: Final = 4
 ROUTING_ID_BYTES: Final = ID_BYTES + 1 + _NUMBER_BYTES
@@ -38,14 +42,45 @@ def routing_id(peer: PeerId, lane: Lane, number: int) -> bytes:
     return peer + bytes((lane,)) + number.to_bytes(_NUMBER_BYTES, "big")
 
 
-class _Source:
-    """One link of one peer, from its far end; what arrives on one that is not open is ignored."""
+class Acknowledged(Protocol):
+    """A link, as far as what arrives concerns it."""
 
-    __slots__ = ("expected", "is_open", "peer")
+    def acknowledged(self, number: int) -> bool:
+        """Take notice that the far end has taken the frames below `number`; return False if that can't be."""
 
-    def __init__(self, peer: PeerId, *, is_open: bool) -> None:
+
+class Line:
+    """What passes between one peer and us on one lane.
+
+    Attributes:
+        peer: who is at the other end.
+        receipts: what we have taken, and what of that the peer knows.
+        link: our link on that lane, if one is open.
+        source_id: the routing id of the connection that brings the peer's frames, if there is one.
+        acknowledged: what the peer last told of our link.
+        is_owing: whether it is in the list of those that may owe an acknowledgement.
+    """
+
+    __slots__ = ("acknowledged", "is_owing", "link", "peer", "receipts", "source_id")
+
+    def __init__(self, peer: PeerId) -> None:
         self.peer = peer
-        self.expected = 0
+        self.receipts = Receipts()
+        self.link: Acknowledged | None = None
+        self.source_id: bytes | None = None
+        self.acknowledged = 0
+        self.is_owing = False
+
+
+class _Source:
+    """One connection, from its far end; what arrives on one that is not open is ignored."""
+
+    __slots__ = ("is_open", "line", "peer", "receipts")
+
+    def __init__(self, line: Line, *, is_open: bool) -> None:
+        self.line = line
+        self.peer = line.peer
+        self.receipts = line.receipts
         self.is_open = is_open
 
 
@@ -59,6 +94,9 @@ class Inbound:
         on_failed: called with a peer that must not be spoken with any more, why, and the address where it is to be told
             so, or None if it is not; expected to `drop` it and to tell the receiver.
         on_receiver_error: called when the receiver raised; the envelopes behind it are delivered nevertheless.
+        answer: called with a routing id and a message that goes back over that connection; it may be lost.
+        on_owing: called when acknowledgements begin to be owed; `settle` is to be called at intervals until it
+            returns False.
     """
 
     def __init__(
@@ -68,14 +106,19 @@ class Inbound:
         statistics: TransportStatistics,
         on_failed: Callable[[PeerId, ActorRtError, str | None], None],
         on_receiver_error: Callable[[Exception], None],
+        answer: Callable[[bytes, bytes], None],
+        on_owing: Callable[[], None],
     ) -> None:
         self._peer = peer
         self._receiver = receiver
         self._statistics = statistics
         self._on_failed = on_failed
         self._on_receiver_error = on_receiver_error
+        self._answer = answer
+        self._on_owing = on_owing
         self._sources: dict[bytes, _Source] = {}
-        self._current: dict[bytes, bytes] = {}  # peer and lane -> routing id of the newest link
+        self._lines: dict[bytes, Line] = {}  # by peer and lane
+        self._owing: list[Line] = []
         self._hellos: dict[PeerId, Hello] = {}
         self._dropped: dict[PeerId, None] = {}  # insertion order: the oldest is forgotten first
 
@@ -88,6 +131,16 @@ class Inbound:
         """Whether what comes from `peer` is ignored."""
         return peer in self._dropped
 
+    def line(self, peer: PeerId, lane: Lane) -> Line:
+        """Return the line with that peer."""
+        return self._line(peer, peer + bytes((lane,)))
+
+    def _line(self, peer: PeerId, key: bytes) -> Line:
+        line = self._lines.get(key)
+        if line is None:
+            line = self._lines[key] = Line(peer)
+        return line
+
     def drop(self, peer: PeerId) -> None:
         """Ignore the peer from now on, the rest of the frame in hand included."""
         self._dropped[peer] = None
@@ -96,18 +149,18 @@ class Inbound:
             del self._dropped[next(iter(self._dropped))]
         self._hellos.pop(peer, None)
         for lane in Lane:
-            self._replace(peer + bytes((lane,)), None)
+            line = self._lines.pop(peer + bytes((lane,)), None)
+            if line is not None:
+                self._close(line)
 
-    def _replace(self, line: bytes, source_id: bytes | None) -> None:
-        """Make `source_id` the link of this peer and lane; the one before it is closed."""
-        old_id = self._current.pop(line, None)
-        if old_id is not None:
-            self._sources.pop(old_id).is_open = False
-        if source_id is not None:
-            self._current[line] = source_id
+    def _close(self, line: Line) -> None:
+        """What the connection of this line still brings is ignored."""
+        if line.source_id is not None:
+            self._sources.pop(line.source_id).is_open = False
+            line.source_id = None
 
     def message(self, source_id: bytes, head: Buffer, buffers: Sequence[Buffer] = ()) -> None:
-        """Take one message from the link of that routing id."""
+        """Take one message from the connection of that routing id."""
         source = self._sources.get(source_id)
         if source is None:
             self._open(source_id, head)
@@ -116,22 +169,64 @@ class Inbound:
             self._statistics.ignored_frames += 1
             return
         try:
-            sequence, envelopes, attachments = read_head(head)
+            sequence, acknowledged, envelopes, attachments = read_head(head)
             attached = split_buffers(attachments, buffers) if attachments or buffers else None
+            if sequence != source.receipts.taken and not self._is_new(source, sequence):
+                return
         except BadFrameError as error:
             if is_notice(head):
                 self._refused(source.peer, head)
             else:
                 self._bad(source.peer, error)
             return
-        if sequence != source.expected and not self._is_ahead(source, sequence):
-            return
-        source.expected = sequence + 1
+        source.receipts.taken = sequence + 1
         self._count(head, envelopes, buffers)
+        line = source.line
+        if acknowledged > line.acknowledged and not self._acknowledged(line, acknowledged):
+            return
         if attached is None:
             self._deliver(source, envelopes)
         else:
             self._deliver_attached(source, envelopes, attached)
+        if not line.is_owing:
+            self._owes(line)
+        elif source.receipts.is_due:
+            self._acknowledge(line)
+
+    def _is_new(self, source: _Source, sequence: int) -> bool:
+        if sequence > source.receipts.taken:
+            raise BadFrameError(f"frame {sequence} where {source.receipts.taken} was due")
+        self._statistics.repeated_frames += 1
+        return False
+
+    def _acknowledged(self, line: Line, number: int) -> bool:
+        line.acknowledged = number
+        if line.link is None or line.link.acknowledged(number):
+            return True
+        self._bad(line.peer, BadFrameError(f"it acknowledges frames up to {number}, which it can't have"))
+        return False
+
+    def _owes(self, line: Line) -> None:
+        line.is_owing = True
+        self._owing.append(line)
+        if len(self._owing) == 1:
+            self._on_owing()
+
+    def _acknowledge(self, line: Line) -> None:
+        if line.source_id is not None:
+            self._statistics.acknowledgements_out += 1
+            self._answer(line.source_id, pack_acknowledgement(line.receipts.tell()))
+
+    def settle(self) -> bool:
+        """Tell what has been owed since the last call; return whether to call again."""
+        owing, self._owing = self._owing, []
+        for line in owing:
+            if line.receipts.is_overdue():
+                self._acknowledge(line)
+            line.is_owing = line.receipts.is_owed and line.source_id is not None
+            if line.is_owing:
+                self._owing.append(line)
+        return bool(self._owing)
 
     def _count(self, head: Buffer, envelopes: list[list[Any]], buffers: Sequence[Buffer]) -> None:
         statistics = self._statistics
@@ -146,11 +241,8 @@ class Inbound:
             self._statistics.bad_frames += 1  # no endpoint of ours: there is no peer to fail
             return
         peer = PeerId(source_id[:ID_BYTES])
-        line = source_id[:-_NUMBER_BYTES]
-        is_late = peer in self._dropped or source_id < self._current.get(line, b"")
-        # A frame without a HELLO before it was meant for who had this address before us: the link's connection
-        # broke, and came back to us. Its sender has done no wrong, and learns of it by the break.
-        if is_late or is_frame(head):
+        # A frame without a HELLO before it came over a connection that another has replaced since.
+        if peer in self._dropped or is_frame(head):
             self._statistics.ignored_frames += 1
             return
         try:
@@ -161,9 +253,23 @@ class Inbound:
         except WireVersionError as error:
             self._on_failed(peer, error, read_hello(head).address)
             return
-        self._replace(line, source_id)
-        self._sources[source_id] = _Source(peer, is_open=hello.to == self._peer)
-        self._hellos[peer] = hello
+        if hello.to != self._peer:
+            self._answer(source_id, MISDIRECTED)  # meant for who had this address before us
+            return
+        self._begin(source_id, hello)
+
+    def _begin(self, source_id: bytes, hello: Hello) -> None:
+        line = self._line(hello.peer, source_id[:-_NUMBER_BYTES])
+        is_late = line.source_id is not None and source_id < line.source_id
+        if is_late or not line.receipts.begin(hello.first):
+            self._statistics.ignored_frames += 1
+            return
+        self._close(line)
+        line.source_id = source_id
+        self._sources[source_id] = _Source(line, is_open=True)
+        self._hellos[hello.peer] = hello
+        if line.receipts.is_owed and not line.is_owing:
+            self._owes(line)
 
     def _accept(self, peer: PeerId, head: Buffer) -> Hello:
         hello = read_hello(head)
@@ -171,14 +277,6 @@ class Inbound:
             raise BadFrameError(f"a HELLO in the name of {short(hello.peer)} on a link of {short(peer)}")
         agree_on_version(hello)
         return hello
-
-    def _is_ahead(self, source: _Source, sequence: int) -> bool:
-        """Count a gap or a repetition; return whether the frame is one that has not been seen."""
-        if sequence < source.expected:
-            self._statistics.repeated_frames += 1
-            return False
-        self._statistics.lost_frames += sequence - source.expected
-        return True
 
     def _deliver(self, source: _Source, envelopes: list[list[Any]]) -> None:
         received = self._receiver.received

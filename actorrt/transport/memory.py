@@ -6,24 +6,27 @@ sender's stack. A `MemoryNetwork` is the wire; endpoints find each other in the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from actorrt.ids import PeerId
 from actorrt.transport.endpoint import Endpoint
-from actorrt.transport.inbound import Inbound, routing_id
 from actorrt.transport.protocol import Buffer, Lane
-from actorrt.transport.queued_link import QueuedLink
+from actorrt.transport.queued_link import LinkSetup, QueuedLink
+
+Arrive = Callable[[bytes, Buffer, Sequence[Buffer]], None]
+"""Takes a message: the routing id of the connection, the first part, the others."""
 
 
 class MemoryNetwork:
     """Who is bound to which address, and which links lead there."""
 
     def __init__(self) -> None:
-        self._bound: dict[str, Inbound] = {}
+        self._bound: dict[str, Arrive] = {}
         self._links: dict[str, set[_MemoryLink]] = {}
+        self.connections: dict[bytes, _MemoryLink] = {}  # by routing id
 
-    def bind(self, address: str, inbound: Inbound) -> None:
+    def bind(self, address: str, arrive: Arrive) -> None:
         """Deliver what is sent to `address`.
 
         Raises:
@@ -31,7 +34,7 @@ class MemoryNetwork:
         """
         if address in self._bound:
             raise OSError(f"{address} is in use")
-        self._bound[address] = inbound
+        self._bound[address] = arrive
         for link in list(self._links.get(address, ())):
             link.bound()
 
@@ -41,7 +44,7 @@ class MemoryNetwork:
         for link in list(self._links.get(address, ())):
             link.unbound()
 
-    def at(self, address: str) -> Inbound | None:
+    def at(self, address: str) -> Arrive | None:
         """Return who is bound to the address."""
         return self._bound.get(address)
 
@@ -60,27 +63,33 @@ class MemoryNetwork:
 class _MemoryLink(QueuedLink):
     """A link whose connection is a reference to the far end."""
 
-    def __init__(self, network: MemoryNetwork, source_id: bytes, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
+    def __init__(self, network: MemoryNetwork, name: Callable[[Lane], bytes], setup: LinkSetup) -> None:
+        super().__init__(setup)
         self._network = network
-        self._source_id = source_id
+        self._name = name
         network.add(self)
+        self._begin()
+
+    def _begin(self) -> None:
+        self._source_id = self._name(self.lane)
+        self._network.connections[self._source_id] = self
 
     def _transmit(self, parts: Sequence[Buffer]) -> bool:
-        inbound = self._network.at(self.address)
-        if inbound is None:
+        arrive = self._network.at(self.address)
+        if arrive is None:
             return False
         head, *buffers = parts
-        self._loop.call_soon(self._arrive, inbound, head, [memoryview(buffer).toreadonly() for buffer in buffers])
+        read_only = [memoryview(buffer).toreadonly() for buffer in buffers]
+        self._loop.call_soon(self._arrive, arrive, self._source_id, head, read_only)
         return True
 
-    def _arrive(self, inbound: Inbound, head: Buffer, buffers: Sequence[Buffer]) -> None:
-        if self._network.at(self.address) is inbound:  # else it is gone, and what was on its way with it
-            inbound.message(self._source_id, head, buffers)
+    def _arrive(self, arrive: Arrive, source_id: bytes, head: Buffer, buffers: Sequence[Buffer]) -> None:
+        if self._network.at(self.address) == arrive:  # else it is gone, and what was on its way with it
+            arrive(source_id, head, buffers)
 
     def bound(self) -> None:
         """Somebody is at the address now."""
-        self._loop.call_soon(self._connection_came_back if self._is_broken else self._unblocked)
+        self._loop.call_soon(self._unblocked)
 
     def unbound(self) -> None:
         """Nobody is at the address any more."""
@@ -89,10 +98,15 @@ class _MemoryLink(QueuedLink):
     def _watch(self) -> None:
         pass  # the network calls `bound`
 
-    def _unwatch(self) -> None:
-        pass
+    def _read_back(self) -> None:
+        pass  # the network calls `came_back`
+
+    def _reconnect(self, pause_s: float) -> None:
+        del self._network.connections[self._source_id]
+        self._begin()
 
     def _disconnect(self, linger_s: float) -> None:
+        del self._network.connections[self._source_id]
         self._network.remove(self)
 
 
@@ -113,21 +127,21 @@ class MemoryTransport(Endpoint):
         self._network = network
 
     def _bind(self) -> None:
-        assert self._inbound is not None
-        self._network.bind(self.address, self._inbound)
+        self._network.bind(self.address, self._arrive)
 
-    def _connect(self, peer: PeerId, address: str, lane: Lane, hello: bytes, number: int) -> QueuedLink:
-        return _MemoryLink(
-            self._network,
-            routing_id(self.peer, lane, number),
-            peer,
-            address,
-            lane,
-            hello=hello,
-            queue_bytes=self._queue_bytes,
-            connect_timeout_s=self._connect_timeout_s,
-            on_unreachable=self._unreachable,
-        )
+    def _arrive(self, source_id: bytes, head: Buffer, buffers: Sequence[Buffer]) -> None:
+        assert self._inbound is not None
+        self._flusher.is_draining = True
+        self._inbound.message(source_id, head, buffers)
+        self._end_drain()
+
+    def _connect(self, setup: LinkSetup) -> QueuedLink:
+        return _MemoryLink(self._network, self._next_routing_id, setup)
+
+    def _answer(self, source_id: bytes, message: bytes) -> None:
+        link = self._network.connections.get(source_id)
+        if link is not None:
+            self._loop.call_soon(link.came_back, message)
 
     def _unbind(self) -> None:
         self._network.unbind(self.address)

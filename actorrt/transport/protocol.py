@@ -67,11 +67,12 @@ class TransportStatistics:
         envelopes_in, frames_in, bytes_in: delivered to the receiver.
         envelopes_out, frames_out, bytes_out: handed to the connection, HELLOs included.
         discarded_envelopes: queued when their link was closed, hence never sent.
-        ignored_frames: arrived from a peer that had been dropped, on a link that a later one replaced, or without a
-            HELLO before them.
+        ignored_frames: arrived from a peer that had been dropped, on a connection that a later one replaced, or
+            without a HELLO before them.
         bad_frames: could not be decoded, or broke the protocol.
-        lost_frames: missing in front of one that arrived.
-        repeated_frames: arrived again, and were ignored.
+        repeated_frames: arrived again after a connection broke, and were ignored.
+        resumed_links: connections that were made anew after one broke.
+        acknowledgements_out: sent alone, for want of a frame that they could ride in.
         receiver_errors: envelopes for which `Receiver.received` raised.
     """
 
@@ -85,8 +86,9 @@ class TransportStatistics:
     discarded_envelopes: int = 0
     ignored_frames: int = 0
     bad_frames: int = 0
-    lost_frames: int = 0
     repeated_frames: int = 0
+    resumed_links: int = 0
+    acknowledgements_out: int = 0
     receiver_errors: int = 0
 
 

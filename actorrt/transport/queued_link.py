@@ -1,14 +1,16 @@
 """A link with a queue: what the links of all transports have in common.
 
-    connecting ── takes a frame ──▶ connected ── connection breaks ──▶ broken
-         │                                                               │
-         └──── connect timeout ────▶ unreachable ◀── connect timeout, or the connection comes back
+    connecting ── takes the HELLO ──▶ connected ── connection breaks ──▶ connecting, over another connection
+         │
+         └──── connect timeout, or another process lives at the address ────▶ unreachable
 
-An unreachable link is closed by the endpoint, which tells the receiver. A connection that breaks has lost what was
-on its way, nobody knows how much; so a link does not go on over another one, which would hide the gap. It has the
-time of a connect timeout until then, since a death is better told, with its reason, by those who watch processes.
+A connection that breaks has lost what was on its way, nobody knows how much. The link makes another one, begins it
+with the same HELLO, and sends again what the far end has not acknowledged; the far end drops what it has seen. Each
+connection has a name of its own, since the far end may not have noticed yet that the one before it is gone.
+Connections that break again and again before anything is acknowledged are made ever more slowly, and in the end no
+more. An unreachable link is closed by the endpoint, which tells the receiver.
 
-Once a tick, at its end, what was sent is made into frames and offered to the connection. When that takes no more,
+What was sent is made into frames and offered to the connection when the `Flusher` says so. When that takes no more,
 the link is *blocked*: it asks to be woken and keeps what it has. How bytes move is the business of subclasses.
 """
 
@@ -16,54 +18,83 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Callable, Sequence
+from typing import NamedTuple, NoReturn
 
-from actorrt.errors import PeerUnreachableError
+from actorrt.config import FRUITLESS_CONNECTIONS_COUNT, RECONNECT_MAX_S, RECONNECT_MIN_S
+from actorrt.errors import ActorRtError, PeerUnreachableError
 from actorrt.ids import PeerId, short
-from actorrt.transport.codec import SAFE_BYTES, check_envelope, pack_envelope
+from actorrt.transport.codec import (
+    MISDIRECTED,
+    SAFE_BYTES,
+    BadFrameError,
+    check_envelope,
+    pack_envelope,
+    read_acknowledgement,
+)
+from actorrt.transport.flusher import Flusher
 from actorrt.transport.outbox import Outbox
 from actorrt.transport.protocol import Buffer, Envelope, Lane, LinkStatistics
+from actorrt.transport.sequence import Receipts
+
+
+class LinkSetup(NamedTuple):
+    """What every link is made with.
+
+    Attributes:
+        peer, address, lane: whom it leads to.
+        hello: the packed HELLO, with which each connection begins.
+        first: the number of the first frame.
+        receipts: what has been taken of the other direction; it rides in the frames.
+        flusher: says when to flush.
+        queue_bytes: bound of what may wait here or be unacknowledged.
+        connect_timeout_s: how long a connection may take until it takes the HELLO.
+        on_awaiting: called with the link when it begins to wait for acknowledgements.
+        on_unreachable: called with the link when a connection took too long, or leads to another process.
+        on_bad: called with the link and the error when the far end breaks the protocol, or refuses us.
+    """
+
+    peer: PeerId
+    address: str
+    lane: Lane
+    hello: bytes
+    first: int
+    receipts: Receipts
+    flusher: Flusher
+    queue_bytes: int
+    connect_timeout_s: float
+    on_awaiting: Callable[[QueuedLink], None]
+    on_unreachable: Callable[[QueuedLink], None]
+    on_bad: Callable[[QueuedLink, ActorRtError], None]
 
 
 class QueuedLink(ABC):
-    """One way to one peer.
+    """One way to one peer."""
 
-    Args:
-        peer, address, lane: whom it leads to.
-        hello: the packed HELLO, which leaves first.
-        queue_bytes: bound of what may wait here.
-        connect_timeout_s: how long the connection may take until it takes the first frame.
-        on_unreachable: called with this link when that time has passed, or its connection came back after a break.
-    """
-
-    def __init__(
-        self,
-        peer: PeerId,
-        address: str,
-        lane: Lane,
-        *,
-        hello: bytes,
-        queue_bytes: int,
-        connect_timeout_s: float,
-        on_unreachable: Callable[[QueuedLink], None],
-    ) -> None:
-        self.peer = peer
-        self.address = address
-        self.lane = lane
+    def __init__(self, setup: LinkSetup) -> None:
+        self._setup = setup
+        self.peer = setup.peer
+        self.address = setup.address
+        self.lane = setup.lane
         self._loop = asyncio.get_running_loop()
-        self._outbox = Outbox(queue_bytes)
-        self._outbox.add_notice(hello)
-        self._on_unreachable = on_unreachable
-        self._connect_timeout_s = connect_timeout_s
-        self._timeout = self._loop.call_later(connect_timeout_s, on_unreachable, self)
+        self._flusher = setup.flusher
+        self._receipts = setup.receipts
+        self._outbox = Outbox(setup.queue_bytes, setup.first)
+        self._add = self._outbox.add
+        self._notices: deque[bytes] = deque((setup.hello,))  # they leave before all frames
+        self._timeout = self._loop.call_later(setup.connect_timeout_s, setup.on_unreachable, self)
         self._is_connected = False
-        self._is_broken = False
+        self._connected_at = 0.0
+        self._fruitless_count = 0  # connections that broke soon, one after the other, with nothing acknowledged
         self._is_closed = False
         self._is_blocked = False
-        self._is_flush_due = True  # also while blocked: then a wake-up does it, not the end of the tick
+        self._is_flush_due = True  # also while blocked: then a wake-up does it
+        self._is_awaiting = False
+        self._awaited = setup.first
         self._flushed: list[asyncio.Future[None]] = []
-        self.envelopes_out = self.frames_out = self.bytes_out = self.discarded_envelopes = 0
-        self._loop.call_soon(self._flush)
+        self.envelopes_out = self.frames_out = self.bytes_out = self.discarded_envelopes = self.resumed_count = 0
+        self._flusher.add(self)
 
     @property
     def queued_bytes(self) -> int:
@@ -73,90 +104,157 @@ class QueuedLink(ABC):
     @property
     def is_connected(self) -> bool:
         """Whether the peer has been reached, and the connection holds."""
-        return self._is_connected and not self._is_broken
+        return self._is_connected
+
+    @property
+    def next_sequence(self) -> int:
+        """The number that the next frame would have."""
+        return self._outbox.window.next
 
     def send(self, envelope: Envelope, buffers: Sequence[Buffer] = ()) -> None:
-        """Queue an envelope for the end of this tick; see `protocol.Link.send`."""
+        """Queue an envelope for the end of this tick or drain; see `protocol.Link.send`."""
         if self._is_closed:
-            raise PeerUnreachableError(
-                f"the link to peer {short(self.peer)} at {self.address} is closed: it was dropped, failed, or this "
-                "process is stopping"
-            )
+            self._refuse_to_send()
         packed = pack_envelope(envelope)
         if buffers or len(packed) > SAFE_BYTES:
             check_envelope(envelope, len(packed), buffers)
-        self._outbox.add(packed, buffers)
+        self._add(packed, buffers)
         if not self._is_flush_due:
             self._is_flush_due = True
-            self._loop.call_soon(self._flush)
+            self._flusher.add(self)
 
-    def _flush(self) -> None:
-        if self._is_closed or self._is_broken:
+    def _refuse_to_send(self) -> NoReturn:
+        raise PeerUnreachableError(
+            f"the link to peer {short(self.peer)} at {self.address} is closed: it was dropped, failed, or this "
+            "process is stopping"
+        )
+
+    def flush_now(self) -> None:
+        """Offer everything to the connection. To be called by the `Flusher` and by whoever unblocks."""
+        if self._is_closed or self._is_blocked:
+            return
+        if self._notices and not self._transmit_notices():
+            self._block()
             return
         outbox = self._outbox
-        outbox.seal()
-        frames = outbox.frames
-        while frames:
-            frame = frames[0]
-            if not self._transmit(frame.parts):
+        if outbox.seal(self._receipts.taken):
+            self._receipts.told = self._receipts.taken
+        window = outbox.window
+        while (frame := window.next_to_hand) is not None:
+            if not self._transmit(frame[0]):
                 self._block()
                 return
-            outbox.take()
-            self.envelopes_out += frame.envelope_count
+            window.handed(frame)
+            self.envelopes_out += frame[1]
             self.frames_out += 1
-            self.bytes_out += frame.size_bytes
-            if not self._is_connected:
-                self._is_connected = True
-                self._timeout.cancel()
+            self.bytes_out += frame[2]
         self._is_flush_due = False
+        if not self._is_awaiting and len(window):
+            self._is_awaiting = True
+            self._setup.on_awaiting(self)
         if self._flushed:
             self._wake_flushers()
 
+    def _transmit_notices(self) -> bool:
+        while self._notices:
+            if not self._transmit((self._notices[0],)):
+                return False
+            self.frames_out += 1
+            self.bytes_out += len(self._notices.popleft())
+        self._is_connected = True
+        self._connected_at = self._loop.time()
+        self._timeout.cancel()
+        return True
+
     def _block(self) -> None:
-        if not self._is_blocked:
-            self._is_blocked = True
-            self._watch()
+        self._is_blocked = True
+        self._watch()
 
     def _unblocked(self) -> None:
         """To be called by subclasses when the connection may take a frame again."""
         if self._is_blocked:
             self._is_blocked = False
-            self._unwatch()
-            self._flush()
+            self.flush_now()
 
     def _connection_broke(self) -> None:
-        """To be called by subclasses when a connection is gone; one that had taken nothing has lost nothing."""
-        if self._is_closed or self._is_broken or not self._is_connected:
+        """To be called by subclasses when a connection is gone."""
+        if self._is_closed:
             return
-        self._is_broken = True
-        self._is_flush_due = True  # what is sent from now on only waits
-        if self._is_blocked:
-            self._is_blocked = False
-            self._unwatch()
-        self._timeout.cancel()
-        self._timeout = self._loop.call_later(self._connect_timeout_s, self._on_unreachable, self)
+        if self._is_connected:
+            self._lost_connection()
+        self._fruitless_count += 1
+        if self._fruitless_count > FRUITLESS_CONNECTIONS_COUNT:
+            self._setup.on_unreachable(self)
+            return
+        self._is_blocked = False
+        self._reconnect(self._pause_s())
+        self.flush_now()
+
+    def _lost_connection(self) -> None:
+        """What the connection had taken is to be sent again, behind another HELLO."""
+        if self._loop.time() - self._connected_at > self._setup.connect_timeout_s:
+            self._fruitless_count = 0
+        self._is_connected = False
+        self._is_flush_due = True
+        self._notices = deque((self._setup.hello,))
+        self._outbox.window.rewind()
+        self.resumed_count += 1
+        self._timeout = self._loop.call_later(self._setup.connect_timeout_s, self._setup.on_unreachable, self)
         self._wake_flushers()
 
-    def _connection_came_back(self) -> None:
-        """To be called by subclasses when there is a connection after one broke."""
-        if not self._is_closed and self._is_broken:
-            self._on_unreachable(self)
+    def _pause_s(self) -> float:
+        if self._fruitless_count == 1:
+            return 0.0
+        return min(RECONNECT_MAX_S, RECONNECT_MIN_S * 2.0 ** (self._fruitless_count - 2))
+
+    def came_back(self, message: Buffer) -> None:
+        """Take what the far end sent against the direction of the link."""
+        if self._is_closed:
+            return
+        if message == MISDIRECTED:
+            self._setup.on_unreachable(self)
+            return
+        try:
+            number = read_acknowledgement(message)
+            if not self.acknowledged(number):
+                raise BadFrameError(f"it acknowledges frames up to {number}, which it can't have")
+        except BadFrameError as error:
+            self._setup.on_bad(self, BadFrameError(f"peer {short(self.peer)} sent a bad frame: {error}"))
+
+    def acknowledged(self, number: int) -> bool:
+        """Forget the frames below `number`, which the far end has taken; return False if it can't have."""
+        self._fruitless_count = 0
+        return self._outbox.window.acknowledge(number)
+
+    def still_awaits(self) -> bool:
+        """Look for acknowledgements that came back; return whether to ask again. To be called at intervals.
+
+        Once nothing was sent since the last call, a wake-up of its own brings what still comes.
+        """
+        if self._is_closed:
+            return False
+        self._read_back()
+        window = self._outbox.window
+        self._is_awaiting = len(window) > 0 and window.next != self._awaited
+        self._awaited = window.next
+        return self._is_awaiting
 
     def add_notice(self, notice: bytes) -> None:
         """Queue what is no envelope, on a link that has just been made."""
-        self._outbox.add_notice(notice)
+        self._notices.append(notice)
 
     def flushed(self) -> asyncio.Future[None]:
-        """Return a future that is done once nothing is queued, or the link breaks or is closed."""
+        """Return a future that is done once nothing is queued, the connection breaks, or the link is closed."""
         future = self._loop.create_future()
-        if self._is_flush_due and not self._is_closed and not self._is_broken:
+        is_broken = self.resumed_count > 0 and not self._is_connected
+        if self._is_flush_due and not self._is_closed and not is_broken:
             self._flushed.append(future)
         else:
             future.set_result(None)
         return future
 
     async def flush(self) -> bool:
-        """Wait until nothing is queued, the link breaks, or is closed; return whether nothing is queued."""
+        """Wait for `flushed`; return whether nothing is queued."""
         await self.flushed()
         return not self._outbox.queued_bytes
 
@@ -176,9 +274,7 @@ class QueuedLink(ABC):
             return
         self._is_closed = True
         self._timeout.cancel()
-        if self._is_blocked:
-            self._is_blocked = False
-            self._unwatch()
+        self._is_blocked = False
         self.discarded_envelopes = self._outbox.clear()
         self._wake_flushers()
         self._disconnect(linger_s)
@@ -194,11 +290,15 @@ class QueuedLink(ABC):
 
     @abstractmethod
     def _watch(self) -> None:
-        """Begin to call `_unblocked` once the connection may take more."""
+        """See to it that `_unblocked` is called once the connection may take more."""
 
     @abstractmethod
-    def _unwatch(self) -> None:
-        """End what `_watch` began."""
+    def _read_back(self) -> None:
+        """Call `came_back` with all that has come back."""
+
+    @abstractmethod
+    def _reconnect(self, pause_s: float) -> None:
+        """Give the broken connection up, and begin another under another name after that time."""
 
     @abstractmethod
     def _disconnect(self, linger_s: float) -> None:

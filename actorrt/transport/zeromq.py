@@ -1,11 +1,12 @@
 """The transport between processes, on ZeroMQ: `ipc://` inside a machine, `tcp://` between machines.
 
-One inbound ROUTER that only receives; an outbound DEALER for each link, in `zeromq_link`. Sockets are driven by
+One inbound ROUTER, which sends nothing but acknowledgements and refusals; an outbound DEALER for each link, in
+`zeromq_link`. Sockets are driven by
 their descriptors on the loop that `start` ran on; `zmq.asyncio` costs twice as much a round trip. A descriptor is
 edge-triggered: after it has spoken, the socket must be used until it has no more (zmq_getsockopt(3), ZMQ_FD).
 
 ZeroMQ is trusted with little: its queues count messages, so the bounds are ours; a connection that breaks loses
-its tail, so frames are numbered.
+its tail, so frames are numbered, acknowledged and sent again.
 """
 
 from __future__ import annotations
@@ -27,12 +28,14 @@ from actorrt.config import (
 )
 from actorrt.ids import PeerId
 from actorrt.transport.endpoint import Endpoint
-from actorrt.transport.inbound import routing_id
 from actorrt.transport.protocol import Buffer, Lane
-from actorrt.transport.queued_link import QueuedLink
-from actorrt.transport.zeromq_link import ZmqContext, ZmqLink, open_dealer
+from actorrt.transport.queued_link import LinkSetup, QueuedLink
+from actorrt.transport.zeromq_link import ZmqContext, ZmqLink, ZmqSocket, fast_methods, open_dealer
 
 _NOBLOCK: Final = int(zmq.NOBLOCK)
+_SNDMORE_NOBLOCK: Final = int(zmq.SNDMORE | zmq.NOBLOCK)
+_POLLIN: Final = int(zmq.POLLIN)
+_EVENTS: Final = int(zmq.EVENTS)
 _IPC_PATH_MAX_BYTES: Final = 107  # sockaddr_un, less its final zero
 
 
@@ -83,6 +86,8 @@ class ZmqTransport(Endpoint):
             raise OSError(error.errno, f"can't bind to {self.address}: {error}") from error
         self.address = router.getsockopt_string(zmq.LAST_ENDPOINT)
         self._router = router
+        fast = fast_methods(router)
+        self._receive, self._get = fast.recv, fast.get
         self._router_fd = int(router.getsockopt(zmq.FD))
         self._is_drain_due = False
         self._loop.add_reader(self._router_fd, self._drain)
@@ -100,39 +105,53 @@ class ZmqTransport(Endpoint):
 
     def _drain(self) -> None:
         """Receive until there is no more, or the budget is spent; then others have their turn first."""
-        receive = self._router.recv
+        receive = self._receive
+        try:
+            source_id = receive(_NOBLOCK)
+        except zmq.Again:
+            return
+        self._flusher.is_draining = True
+        try:
+            self._receive_from(source_id)
+        finally:
+            self._end_drain()
+
+    def _receive_from(self, source_id: bytes) -> None:
+        receive, get = self._receive, self._get
         assert self._inbound is not None
         message = self._inbound.message
-        for _ in range(RECEIVE_BUDGET_FRAMES):
-            try:
-                source_id = receive(_NOBLOCK)
-            except zmq.Again:
-                return
-            head = receive(_NOBLOCK, False)
+        budget = RECEIVE_BUDGET_FRAMES
+        while True:
+            head = receive(_NOBLOCK, False)  # tells whether parts follow, for less than asking the socket costs
             message(source_id, head.buffer, self._receive_buffers() if head.more else ())
-        self._drain_later()
+            if not get(_EVENTS) & _POLLIN:  # an exception would cost three times as much
+                return
+            budget -= 1
+            if not budget:
+                self._drain_later()
+                return
+            source_id = receive(_NOBLOCK)
 
     def _receive_buffers(self) -> list[Buffer]:
         buffers: list[Buffer] = []
         has_more = True
         while has_more:
-            part = self._router.recv(_NOBLOCK, False)
+            part = self._receive(_NOBLOCK, False)
             buffers.append(part.buffer.toreadonly())
             has_more = part.more
         return buffers
 
-    def _connect(self, peer: PeerId, address: str, lane: Lane, hello: bytes, number: int) -> QueuedLink:
+    def _connect(self, setup: LinkSetup) -> QueuedLink:
+        return ZmqLink(self._dealer, setup)
+
+    def _dealer(self, lane: Lane) -> ZmqSocket:
         assert self._context is not None
-        return ZmqLink(
-            open_dealer(self._context, routing_id(self.peer, lane, number)),
-            peer,
-            address,
-            lane,
-            hello=hello,
-            queue_bytes=self._queue_bytes,
-            connect_timeout_s=self._connect_timeout_s,
-            on_unreachable=self._unreachable,
-        )
+        return open_dealer(self._context, self._next_routing_id(lane))
+
+    def _answer(self, source_id: bytes, message: bytes) -> None:
+        self._router.send(source_id, _SNDMORE_NOBLOCK)
+        self._router.send(message, _NOBLOCK)
+        self._drain_later()  # sending may have taken a wake-up that was for receiving
 
     def _unbind(self) -> None:
         self._loop.remove_reader(self._router_fd)

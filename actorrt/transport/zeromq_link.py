@@ -1,4 +1,7 @@
-"""A link on ZeroMQ: one DEALER that only sends, and the monitor that tells what becomes of its connection.
+"""A link on ZeroMQ: one DEALER for each connection, and the monitor that tells what becomes of it.
+
+A DEALER is given up with its connection. It could connect again by itself, but under the same name, and a ROUTER that
+still remembers the connection before would ignore it for ever (zmq_setsockopt(3), ZMQ_ROUTER_HANDOVER).
 
 The descriptors of both are edge-triggered: they speak once, and the socket must be used until it has no more, or
 `EVENTS` be read, before they speak again (zmq_getsockopt(3), ZMQ_FD).
@@ -6,8 +9,7 @@ The descriptors of both are edge-triggered: they speak once, and the socket must
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import zmq
@@ -18,8 +20,8 @@ from actorrt.config import (
     SOCKET_QUEUE_FRAMES,
     ZERO_COPY_BYTES,
 )
-from actorrt.transport.protocol import Buffer
-from actorrt.transport.queued_link import QueuedLink
+from actorrt.transport.protocol import Buffer, Lane
+from actorrt.transport.queued_link import LinkSetup, QueuedLink
 
 ZmqContext = zmq.Context[zmq.Socket[bytes]]
 ZmqSocket = zmq.Socket[bytes]
@@ -27,10 +29,15 @@ ZmqSocket = zmq.Socket[bytes]
 _NOBLOCK: Final = int(zmq.NOBLOCK)
 _SNDMORE_NOBLOCK: Final = int(zmq.SNDMORE | zmq.NOBLOCK)
 _POLLOUT: Final = int(zmq.POLLOUT)
-_HANDSHAKE_BYTES: Final = 4096  # nothing else comes back on a link
-_CONNECTED: Final = int(zmq.EVENT_HANDSHAKE_SUCCEEDED)
+_POLLIN: Final = int(zmq.POLLIN)
+_BACK_BYTES: Final = 4096  # nothing but acknowledgements and notices comes back on a link
+_BACK_FRAMES: Final = 100
 _BROKEN: Final = int(zmq.EVENT_DISCONNECTED)
-_EVENT: Final = struct.Struct("=hi")
+
+
+def fast_methods(socket: ZmqSocket) -> Any:
+    """Return the socket's methods as they are in C; those in front of them are Python, and cost as much again."""
+    return super(zmq.Socket, socket)
 
 
 def open_dealer(context: ZmqContext, routing_id: bytes) -> ZmqSocket:
@@ -40,8 +47,8 @@ def open_dealer(context: ZmqContext, routing_id: bytes) -> ZmqSocket:
     socket.setsockopt(zmq.LINGER, 0)
     socket.setsockopt(zmq.IMMEDIATE, 1)
     socket.setsockopt(zmq.SNDHWM, SOCKET_QUEUE_FRAMES)
-    socket.setsockopt(zmq.RCVHWM, 1)
-    socket.setsockopt(zmq.MAXMSGSIZE, _HANDSHAKE_BYTES)
+    socket.setsockopt(zmq.RCVHWM, _BACK_FRAMES)
+    socket.setsockopt(zmq.MAXMSGSIZE, _BACK_BYTES)
     socket.setsockopt(zmq.RECONNECT_IVL, round(RECONNECT_MIN_S * 1000))
     socket.setsockopt(zmq.RECONNECT_IVL_MAX, round(RECONNECT_MAX_S * 1000))
     return socket
@@ -51,41 +58,52 @@ class ZmqLink(QueuedLink):
     """A link on a DEALER.
 
     Args:
-        socket: from `open_dealer`; the link closes it.
-        options: as for `QueuedLink`.
+        open_socket: returns a DEALER for another connection on that lane; the link closes it.
+        setup: as for `QueuedLink`.
     """
 
-    def __init__(self, socket: ZmqSocket, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self._socket = socket
-        self._fd = int(socket.getsockopt(zmq.FD))
-        self._monitor = socket.get_monitor_socket(_CONNECTED | _BROKEN)
-        self._monitor_fd = int(self._monitor.getsockopt(zmq.FD))
-        self._loop.add_reader(self._monitor_fd, self._check_monitor)
-        self._loop.call_soon(self._check_monitor)
+    def __init__(self, open_socket: Callable[[Lane], ZmqSocket], setup: LinkSetup) -> None:
+        super().__init__(setup)
+        self._open_socket = open_socket
+        self._begin()
         try:
-            socket.connect(self.address)
+            self._socket.connect(self.address)
         except zmq.ZMQError as error:
             self.close()
             raise ValueError(f"can't connect to {self.address!r}: {error}") from error
 
+    def _begin(self) -> None:
+        socket = self._socket = self._open_socket(self.lane)
+        self._send = fast_methods(socket).send
+        self._fd = int(socket.getsockopt(zmq.FD))
+        self._monitor = socket.get_monitor_socket(_BROKEN)
+        self._monitor_fd = int(self._monitor.getsockopt(zmq.FD))
+        self._loop.add_reader(self._monitor_fd, self._check_monitor)
+        self._loop.add_reader(self._fd, self._check_events)
+        self._loop.call_soon(self._check_monitor)
+
+    def _reconnect(self, pause_s: float) -> None:
+        self._disconnect(0.0)
+        self._begin()
+        self._loop.call_later(pause_s, self._connect, self._socket)
+
+    def _connect(self, socket: ZmqSocket) -> None:
+        if not socket.closed:
+            socket.connect(self.address)
+
     def _check_monitor(self) -> None:
-        while not self._monitor.closed:
-            try:
-                event, _ = self._monitor.recv_multipart(_NOBLOCK)
-            except zmq.Again:
-                return
-            kind, _ = _EVENT.unpack(event)
-            if kind == _BROKEN:
+        try:
+            while not self._monitor.closed:
+                self._monitor.recv_multipart(_NOBLOCK)
                 self._connection_broke()
-            else:
-                self._connection_came_back()
+        except zmq.Again:
+            return
 
     def _transmit(self, parts: Sequence[Buffer]) -> bool:
         if len(parts) > 1:
             return self._transmit_parts(parts)
         try:
-            self._socket.send(parts[0], _NOBLOCK)
+            self._send(parts[0], _NOBLOCK)
         except zmq.Again:
             return False
         return True
@@ -96,7 +114,7 @@ class ZmqLink(QueuedLink):
         for index, part in enumerate(parts):
             is_copied = memoryview(part).nbytes < ZERO_COPY_BYTES
             try:
-                self._socket.send(part, _NOBLOCK if index == last else _SNDMORE_NOBLOCK, copy=is_copied)
+                self._send(part, _NOBLOCK if index == last else _SNDMORE_NOBLOCK, copy=is_copied)
             except zmq.Again:
                 if index in (0, last):
                     return False
@@ -106,17 +124,23 @@ class ZmqLink(QueuedLink):
         return is_taken
 
     def _watch(self) -> None:
-        self._loop.add_reader(self._fd, self._check_events)
         self._loop.call_soon(self._check_events)  # it may have become writable since, and have said so already
 
     def _check_events(self) -> None:
+        """Use the socket until it has nothing to say, or its descriptor would never wake us again."""
+        if self._is_closed:
+            return
+        self._read_back()
         if self._is_blocked and int(self._socket.getsockopt(zmq.EVENTS)) & _POLLOUT:
             self._unblocked()
 
-    def _unwatch(self) -> None:
-        self._loop.remove_reader(self._fd)
+    def _read_back(self) -> None:
+        socket = self._socket
+        while not socket.closed and int(socket.getsockopt(zmq.EVENTS)) & _POLLIN:
+            self.came_back(socket.recv(_NOBLOCK))
 
     def _disconnect(self, linger_s: float) -> None:
+        self._loop.remove_reader(self._fd)
         self._loop.remove_reader(self._monitor_fd)
         self._socket.disable_monitor()
         self._monitor.close(linger=0)  # an open one would keep the context from ending

@@ -14,7 +14,7 @@ import zmq
 
 from actorrt.errors import ActorRtError, MailboxFullError, PeerUnreachableError, SerializationError, WireVersionError
 from actorrt.ids import IdSource, PeerId
-from actorrt.transport.codec import BadFrameError, Hello, pack_hello
+from actorrt.transport.codec import BadFrameError, Hello, join_head, pack_envelope, pack_hello
 from actorrt.transport.endpoint import Endpoint
 from actorrt.transport.inbound import routing_id
 from actorrt.transport.memory import MemoryNetwork, MemoryTransport
@@ -193,7 +193,7 @@ def test_order_holds_over_ten_thousand_messages(run: Run) -> None:
             if number % 97 == 0:
                 await asyncio.sleep(0)
         assert await b.recorder.envelopes(10_000) == [[0, number] for number in range(10_000)]
-        assert b.transport.statistics().lost_frames == 0
+        assert b.transport.statistics().repeated_frames == 0
 
     run(case)
 
@@ -569,13 +569,13 @@ def wire_kind(kind: str) -> str:
 
 
 def _garbage() -> list[tuple[str, list[bytes]]]:
-    frame = b"\x93\xcf" + bytes(8) + b"\xdc\x00\x01\x91\x00\x90"
+    frame = b"\x94\xcf" + bytes(8) + b"\xcf" + bytes(8) + b"\xdc\x00\x01\x91\x00\x90"
     return [
         ("random", [b"\xc1\xc1\xc1"]),
         ("empty", [b""]),
         ("truncated", [frame[:-1]]),
         ("trailing", [frame + b"\x00"]),
-        ("no_kind", [b"\x93\xcf" + bytes(8) + b"\xdc\x00\x01\x90\x90"]),
+        ("no_kind", [b"\x94\xcf" + bytes(8) + b"\xcf" + bytes(8) + b"\xdc\x00\x01\x90\x90"]),
         ("unannounced_buffer", [frame, b"buffer"]),
         ("missing_buffer", [frame[:-1] + b"\x91\x92\x00\x01"]),
         ("attachment_out_of_range", [frame[:-1] + b"\x91\x92\x05\x01", b"buffer"]),
@@ -680,19 +680,33 @@ def test_peer_of_a_refused_version_learns_the_range(run: Run, wire_kind: str) ->
     run(case)
 
 
-def test_gap_and_repetition_are_counted(run: Run, wire_kind: str) -> None:
-    def frame(sequence: int) -> bytes:
-        return b"\x93\xcf" + sequence.to_bytes(8, "big") + b"\xdc\x00\x01\x92\x00" + bytes((sequence,)) + b"\x90"
-
+def test_repetition_is_ignored_and_a_gap_fails_the_peer(run: Run, wire_kind: str) -> None:
     async def case(world: World) -> None:
         b = await world.side()
         with Stranger(world, b) as stranger:
             stranger.send(pack_hello(stranger.hello))
-            for sequence in (0, 1, 1, 0, 5, 6):
-                stranger.send(frame(sequence))
-            assert await b.recorder.envelopes(4) == [[0, 0], [0, 1], [0, 5], [0, 6]]
+            for sequence in (0, 1, 1, 0, 2, 4):
+                stranger.send(join_head(sequence, 0, [pack_envelope([0, sequence])]))
+            peer, error = await b.recorder.failure()
+            assert (peer, type(error)) == (stranger.peer, BadFrameError)
+            assert "frame 4 where 3 was due" in str(error)
+            assert [envelope for _, envelope, _ in b.recorder.got] == [[0, 0], [0, 1], [0, 2]]
             statistics = b.transport.statistics()
-            assert (statistics.lost_frames, statistics.repeated_frames, statistics.frames_in) == (3, 2, 4)
+            assert (statistics.repeated_frames, statistics.frames_in) == (2, 3)
+
+    run(case)
+
+
+def test_acknowledgement_of_what_was_never_sent_fails_the_peer(run: Run, wire_kind: str) -> None:
+    async def case(world: World) -> None:
+        b = await world.side()
+        with Stranger(world, b) as stranger:
+            b.transport.link(stranger.peer, world.nowhere())
+            stranger.send(pack_hello(stranger.hello))
+            stranger.send(join_head(0, 7, [pack_envelope([0])]))
+            peer, error = await b.recorder.failure()
+            assert (peer, type(error)) == (stranger.peer, BadFrameError)
+            assert "acknowledges frames up to 7" in str(error)
 
     run(case)
 

@@ -49,10 +49,17 @@ def test_frame_round_trips(sequence: int, sent: list[list[Any]], data: st.DataOb
     counts = data.draw(st.lists(st.integers(0, 3), min_size=len(sent), max_size=len(sent)))
     attachments = [(index, count) for index, count in enumerate(counts) if count]
     buffers = [bytes((number,)) for number in range(sum(counts))]
-    head = join_head(sequence, [pack_envelope(envelope) for envelope in sent], attachments)
-    got_sequence, got, got_attachments = read_head(head)
-    assert (got_sequence, got) == (sequence, sent)
-    attached = split_buffers(got_attachments, buffers)
+    inlined = data.draw(st.sampled_from([None, *(index for index, count in attachments)]))
+    following = list(buffers)
+    if inlined is not None:
+        before = sum(counts[:inlined])
+        inline = following[before : before + counts[inlined]]
+        del following[before : before + counts[inlined]]
+        attachments = [(index, inline if index == inlined else count) for index, count in attachments]
+    head = join_head(sequence, 3, [pack_envelope(envelope) for envelope in sent], attachments)
+    got_sequence, acknowledged, got, got_attachments = read_head(head)
+    assert (got_sequence, acknowledged, got) == (sequence, 3, sent)
+    attached = split_buffers(got_attachments, following)
     assert [len(attached.get(index, ())) for index in range(len(sent))] == counts
     assert [buffer for index in sorted(attached) for buffer in attached[index]] == buffers
 
@@ -73,12 +80,12 @@ def test_random_bytes_raise_nothing_but_the_typed_error(raw: bytes) -> None:
 @settings(max_examples=300)
 @given(st.lists(envelopes, min_size=1, max_size=4), st.data())
 def test_mutated_frame_raises_nothing_but_the_typed_error(sent: list[list[Any]], data: st.DataObject) -> None:
-    raw = bytearray(join_head(7, [pack_envelope(envelope) for envelope in sent], [(0, 1)]))
+    raw = bytearray(join_head(7, 5, [pack_envelope(envelope) for envelope in sent], [(0, 1)]))
     for _ in range(data.draw(st.integers(1, 3))):
         raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
     raw = raw[: data.draw(st.integers(0, len(raw)))]
     try:
-        _, got, attachments = read_head(raw)
+        _, _, got, attachments = read_head(raw)
         split_buffers(attachments, [b"buffer"])
     except BadFrameError:
         return
@@ -87,7 +94,7 @@ def test_mutated_frame_raises_nothing_but_the_typed_error(sent: list[list[Any]],
 
 @given(st.data())
 def test_mutated_hello_raises_nothing_but_the_typed_error(data: st.DataObject) -> None:
-    raw = bytearray(pack_hello(Hello(PEER, PEER, "ipc:///x", b"node", ("acks",))))
+    raw = bytearray(pack_hello(Hello(PEER, PEER, "ipc:///x", 9, b"node", ("acks",))))
     raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
     try:
         hello = read_hello(raw)
@@ -98,15 +105,15 @@ def test_mutated_hello_raises_nothing_but_the_typed_error(data: st.DataObject) -
 
 @given(st.binary(min_size=16, max_size=16), st.text(max_size=100), st.binary(max_size=32), st.lists(st.text()))
 def test_hello_round_trips(peer: bytes, address: str, node: bytes, features: list[str]) -> None:
-    hello = Hello(PeerId(peer), PEER, address, node, tuple(features), protocol_min=3, protocol_max=5)
+    hello = Hello(PeerId(peer), PEER, address, 2**40, node, tuple(features), protocol_min=3, protocol_max=5)
     assert read_hello(pack_hello(hello)) == hello
 
 
 def test_hello_of_a_later_release_is_read_past_what_is_unknown() -> None:
     raw = pack_hello(Hello(PEER, PEER, "ipc:///x"))
     magic, body = raw[:8], raw[8:]
-    assert body[0] == 0x88
-    later = magic + b"\x89" + body[1:] + pack_envelope("zone") + pack_envelope(["a", 1])
+    assert body[0] == 0x89
+    later = magic + b"\x8a" + body[1:] + pack_envelope("zone") + pack_envelope(["a", 1])
     assert read_hello(later) == Hello(PEER, PEER, "ipc:///x")
 
 
@@ -125,7 +132,7 @@ def test_what_the_far_end_would_refuse_is_refused_here(value: Any) -> None:
     packed = pack_envelope(envelope)
     assert len(packed) > SAFE_BYTES
     with pytest.raises(BadFrameError):
-        read_head(join_head(0, [packed], []))
+        read_head(join_head(0, 0, [packed]))
     with pytest.raises(SerializationError, match="are accepted"):
         check_envelope(envelope, len(packed), ())
 
@@ -135,4 +142,4 @@ def test_what_is_accepted_here_is_accepted_at_the_far_end(value: Any) -> None:
     envelope = [0, value]
     packed = pack_envelope(envelope)
     check_envelope(envelope, len(packed), ())
-    assert read_head(join_head(0, [packed], []))[1] == [envelope]
+    assert read_head(join_head(0, 0, [packed]))[2] == [envelope]

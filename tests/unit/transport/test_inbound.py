@@ -7,10 +7,18 @@ from typing import Any
 
 import pytest
 
-from actorrt.config import REMEMBERED_DROPS_COUNT
+from actorrt.config import ACK_FRAMES_COUNT, REMEMBERED_DROPS_COUNT
 from actorrt.errors import ActorRtError
 from actorrt.ids import PeerId
-from actorrt.transport.codec import BadFrameError, Hello, join_head, pack_envelope, pack_hello
+from actorrt.transport.codec import (
+    MISDIRECTED,
+    BadFrameError,
+    Hello,
+    join_head,
+    pack_envelope,
+    pack_hello,
+    read_acknowledgement,
+)
 from actorrt.transport.inbound import Inbound, routing_id
 from actorrt.transport.protocol import Buffer, Lane, TransportStatistics
 
@@ -24,9 +32,10 @@ class Far:
 
     def __init__(self) -> None:
         self.got: list[Any] = []
+        self.answers: list[tuple[bytes, bytes]] = []
         self.failed: list[tuple[PeerId, type[ActorRtError], str | None]] = []
         self.statistics = TransportStatistics()
-        self.inbound = Inbound(HERE, self, self.statistics, self._failed, self.got.append)
+        self.inbound = Inbound(HERE, self, self.statistics, self._failed, self.got.append, self._answer, int)
 
     def received(self, peer: PeerId, envelope: list[Any], buffers: Sequence[Buffer]) -> None:
         self.got.append((peer, envelope[1]))
@@ -38,12 +47,17 @@ class Far:
         self.failed.append((peer, type(error), address))
         self.inbound.drop(peer)
 
-    def hello(self, number: int = 1, *, peer: PeerId = PEER, to: PeerId = HERE, lane: Lane = Lane.USER) -> None:
-        hello = Hello(peer, to, f"memory://{number}")
+    def _answer(self, source_id: bytes, message: bytes) -> None:
+        self.answers.append((source_id, message))
+
+    def hello(
+        self, number: int = 1, *, first: int = 0, peer: PeerId = PEER, to: PeerId = HERE, lane: Lane = Lane.USER
+    ) -> None:
+        hello = Hello(peer, to, f"memory://{number}", first)
         self.inbound.message(routing_id(peer, lane, number), pack_hello(hello))
 
     def frame(self, value: int, *, sequence: int = 0, number: int = 1, peer: PeerId = PEER) -> None:
-        head = join_head(sequence, [pack_envelope([0, value])], [])
+        head = join_head(sequence, 0, [pack_envelope([0, value])])
         self.inbound.message(routing_id(peer, Lane.USER, number), head)
 
 
@@ -55,9 +69,9 @@ def far() -> Far:
 def test_later_link_replaces_the_one_before_it(far: Far) -> None:
     far.hello(1)
     far.frame(1, number=1)
-    far.hello(2)
+    far.hello(2, first=5)
     far.frame(2, number=1, sequence=1)
-    far.frame(3, number=2)
+    far.frame(3, number=2, sequence=5)
     assert far.got == [(PEER, 1), (PEER, 3)]
     assert far.statistics.ignored_frames == 1
     assert far.inbound.address_of(PEER) == "memory://2"
@@ -113,7 +127,57 @@ def test_dropped_peers_are_forgotten_in_the_end_and_must_say_hello_again(far: Fa
 
 def test_bytes_and_envelopes_are_counted(far: Far) -> None:
     far.hello(1)
-    head = join_head(0, [pack_envelope([0, 1]), pack_envelope([0, 2])], [(1, 1)])
+    head = join_head(0, 0, [pack_envelope([0, 1]), pack_envelope([0, 2])], [(1, 1)])
     far.inbound.message(routing_id(PEER, Lane.USER, 1), head, [b"12345"])
     counted = far.statistics
     assert (counted.frames_in, counted.envelopes_in, counted.bytes_in) == (1, 2, len(head) + 5)
+
+
+def test_later_connection_of_the_same_link_takes_up_where_the_one_before_it_broke(far: Far) -> None:
+    far.hello(1, first=5)
+    far.frame(1, sequence=5)
+    far.frame(2, sequence=6)
+    far.hello(2, first=5)
+    for value, sequence in ((1, 5), (2, 6), (3, 7)):
+        far.frame(value, number=2, sequence=sequence)
+    assert far.got == [(PEER, 1), (PEER, 2), (PEER, 3)]
+    assert far.statistics.repeated_frames == 2
+
+
+def test_hello_of_an_earlier_link_on_a_later_connection_is_ignored(far: Far) -> None:
+    far.hello(1, first=5)
+    far.hello(2, first=3)
+    far.frame(1, sequence=5)
+    assert far.got == [(PEER, 1)]
+
+
+def test_gap_fails_the_peer(far: Far) -> None:
+    far.hello(1)
+    far.frame(1, sequence=1)
+    assert far.got == []
+    assert far.failed == [(PEER, BadFrameError, "memory://1")]
+
+
+def test_hello_meant_for_another_is_answered(far: Far) -> None:
+    far.hello(1, to=OTHER)
+    assert far.answers == [(routing_id(PEER, Lane.USER, 1), MISDIRECTED)]
+
+
+def test_many_frames_are_acknowledged_at_once_and_few_at_the_second_settling(far: Far) -> None:
+    far.hello(1)
+    for number in range(ACK_FRAMES_COUNT):
+        far.frame(number, sequence=number)
+    assert [read_acknowledgement(message) for _, message in far.answers] == [ACK_FRAMES_COUNT]
+    far.frame(0, sequence=ACK_FRAMES_COUNT)
+    assert far.inbound.settle()
+    assert len(far.answers) == 1
+    assert not far.inbound.settle()
+    assert [read_acknowledgement(message) for _, message in far.answers] == [ACK_FRAMES_COUNT, ACK_FRAMES_COUNT + 1]
+
+
+def test_what_a_frame_told_is_not_told_again(far: Far) -> None:
+    far.hello(1)
+    far.frame(0)
+    assert far.inbound.line(PEER, Lane.USER).receipts.tell() == 1
+    assert not far.inbound.settle()
+    assert far.answers == []
