@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import statistics
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import closing
 from typing import Any
-
-import zmq
 
 import actorrt as art
 from actorrt.bench.floor import BareCaller, bare_server
@@ -28,9 +27,21 @@ def ask_across(effort: Effort) -> Samples:
         async def ours_us() -> float:
             return await _p50_us(counter.increment, effort.operations_count)
 
-        return await _beside_the_floor(effort, ours_us, _p50_us)
+        return await _beside_the_floor(address, effort, ours_us, _p50_us)
 
-    return art.run(main)
+    with bare_server() as address:
+        return art.run(main)
+
+
+def ask_on_one_cpu(effort: Effort) -> Samples:
+    """Return what `ask_across` does, with every thread of both processes, and of the floor's, on one CPU.
+
+    Where CPUs halt when they are idle, waking a thread on another one costs as much as all the rest, and the
+    scheduler's choice moves a figure by half from one minute to the next. On one CPU it is the work of both sides that
+    counts, and the ratio to the floor is the same each time.
+    """
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    return ask_across(effort)
 
 
 def ask_in_flight(effort: Effort) -> Samples:
@@ -45,16 +56,17 @@ def ask_in_flight(effort: Effort) -> Samples:
         async def floor_hz(ask: Ask, count: int) -> float:
             return await _rate_hz(ask, asyncio.gather, count)
 
-        return await _beside_the_floor(effort, ours_hz, floor_hz)
+        return await _beside_the_floor(address, effort, ours_hz, floor_hz)
 
-    return art.run(main)
+    with bare_server() as address:
+        return art.run(main)
 
 
 async def _beside_the_floor(
-    effort: Effort, ours: Callable[[], Awaitable[float]], floor: Callable[[Ask, int], Awaitable[float]]
+    address: str, effort: Effort, ours: Callable[[], Awaitable[float]], floor: Callable[[Ask, int], Awaitable[float]]
 ) -> Samples:
     values, references = [], []
-    with bare_server() as socket, closing(BareCaller(socket)) as bare:
+    with closing(BareCaller(address)) as bare:
         await floor(bare.increment, effort.operations_count)  # warm-up
         await ours()
         for _ in range(effort.rounds_count):
@@ -83,23 +95,22 @@ def ask_plain(effort: Effort) -> Samples:
     """Return median times of asks from plain code, in µs, each beside the floor's on a loop."""
     import uvloop
 
-    loop = uvloop.new_event_loop()
-    art.init()
-    try:
-        counter = Counter.options(cpus=1).spawn().result()
-        with bare_server() as socket, closing(loop.run_until_complete(_connected(socket))) as bare:
+    with bare_server() as address, closing(uvloop.new_event_loop()) as loop:
+        art.init()
+        try:
+            counter = Counter.options(cpus=1).spawn().result()
             values, references = [], []
-            for _ in range(effort.rounds_count + 1):
-                references.append(loop.run_until_complete(_p50_us(bare.increment, effort.operations_count)))
-                values.append(_plain_p50_us(counter, effort.operations_count))
-        return Samples(values[1:], references[1:])  # the first was the warm-up
-    finally:
-        art.shutdown()
-        loop.close()
+            with closing(loop.run_until_complete(_connected(address))) as bare:
+                for _ in range(effort.rounds_count + 1):
+                    references.append(loop.run_until_complete(_p50_us(bare.increment, effort.operations_count)))
+                    values.append(_plain_p50_us(counter, effort.operations_count))
+            return Samples(values[1:], references[1:])  # the first was the warm-up
+        finally:
+            art.shutdown()
 
 
-async def _connected(socket: zmq.Socket[bytes]) -> BareCaller:
-    bare = BareCaller(socket)
+async def _connected(address: str) -> BareCaller:
+    bare = BareCaller(address)
     await bare.increment()
     return bare
 

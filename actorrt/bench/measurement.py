@@ -20,10 +20,15 @@ class UnavailableError(ActorRtError):
 
 @dataclass(frozen=True)
 class Effort:
-    """How much one row does: rounds, each of so many operations."""
+    """How much one row does: rounds, each of so many operations, in one process after another.
+
+    Where microseconds count, one process is not enough: where the kernel happens to lay out its memory moves all of
+    its figures by up to a third.
+    """
 
     rounds_count: int
     operations_count: int = 1
+    processes_count: int = 1
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,15 @@ class Samples:
         if not self.references:
             return None
         return statistics.median(self.values) / statistics.median(self.references)
+
+
+def pool(parts: Sequence[Samples]) -> Samples:
+    """Return the samples of several processes as one."""
+    return Samples(
+        [value for part in parts for value in part.values],
+        [reference for part in parts for reference in part.references],
+        [note for part in parts for note in part.notes],
+    )
 
 
 @dataclass(frozen=True)

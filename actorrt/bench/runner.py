@@ -1,4 +1,4 @@
-"""Runs rows, each in a Python of its own, so that no row sees what another left in memory, or waits for it for ever.
+"""Runs rows, each in Pythons of its own, so that no row sees what another left in memory, or waits for it for ever.
 
 The child, `python -m actorrt.bench.runner ROW full|quick`, prints its samples as the last line of its output.
 """
@@ -12,14 +12,25 @@ from collections.abc import Callable
 from typing import Final
 
 from actorrt.bench.catalogue import find_row
-from actorrt.bench.measurement import Outcome, Row, Samples, UnavailableError
+from actorrt.bench.measurement import Outcome, Row, Samples, UnavailableError, pool
 
 _END_TIMEOUT_S: Final = 10.0
 
 
 def run_row(row: Row, *, is_quick: bool) -> Outcome:
-    """Measure a row in a process of its own; whatever goes wrong there is the outcome's failure."""
-    command = [sys.executable, "-m", "actorrt.bench.runner", row.name, "quick" if is_quick else "full"]
+    """Measure a row in processes of its own; whatever goes wrong there is the outcome's failure."""
+    effort = row.quick if is_quick else row.full
+    parts = []
+    for _ in range(effort.processes_count):
+        outcome = _run_once(row, "quick" if is_quick else "full")
+        if outcome.samples is None:
+            return outcome
+        parts.append(outcome.samples)
+    return Outcome(row, pool(parts))
+
+
+def _run_once(row: Row, effort_name: str) -> Outcome:
+    command = [sys.executable, "-m", "actorrt.bench.runner", row.name, effort_name]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             output, complaints = process.communicate(timeout=row.timeout_s)
