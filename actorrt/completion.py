@@ -117,6 +117,7 @@ class Completion(Generic[T]):
             if self.done():  # another thread has completed it meanwhile
                 self._withdraw_and_run(waiter)
             self._waiting_count += 1
+            self._awaited()
             try:
                 yield from waiter.future
             except asyncio.CancelledError:
@@ -130,6 +131,9 @@ class Completion(Generic[T]):
             raise self._error.with_traceback(None)
         value: T = self._value
         return value
+
+    def _awaited(self) -> None:
+        """A coroutine begins to wait for this. Subclasses may note which."""
 
     def _abandoned(self) -> None:
         """The only coroutine that awaited this was cancelled. Subclasses may withdraw what is under way."""

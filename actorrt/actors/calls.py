@@ -93,7 +93,8 @@ class Calls:
             own = self._system.clock.now() + options.timeout_s
             deadline = own if deadline is None else min(own, deadline)
         more = None if options.key is None else {"key": options.key}
-        return Reply(self, ref, spec.name, body, buffers, deadline, more, options.retries)
+        parent = None if in_hand is None or in_hand.is_over else in_hand
+        return Reply(self, ref, spec.name, body, buffers, deadline, more, options.retries, parent)
 
     def _declare_result(self, reply: Reply[Any]) -> ObjectRef[Any]:
         """Let the result stay in the store: the ref is pending until the callee seals it or the call fails."""

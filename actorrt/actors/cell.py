@@ -20,6 +20,7 @@ from actorrt import errors, reasons
 from actorrt.actors import current
 from actorrt.actors.context import Context
 from actorrt.actors.credit import Ledger
+from actorrt.actors.deadlock import Suspects
 from actorrt.actors.interface import MethodKind, of_class
 from actorrt.actors.keys import Keys
 from actorrt.actors.mailbox import Caller, Mailbox, Message
@@ -78,12 +79,14 @@ class Cell:
         self.is_supervisor = False
         self.has_distant_children = False
         self.on_child_exited: Callable[[dict[str, Any]], None] | None = None
+        self.on_child_withdrawn: Callable[[dict[str, Any]], None] | None = None
         self.job = JobId(b"")
         self.namespace = "default"
         self.state = CellState.STARTING
         self.handled_count = 0
         self._ledgers: dict[Caller, Ledger] = {}
         self.keys = Keys(host.payloads)
+        self.suspects = Suspects(self)
         self.mailbox = Mailbox(options.mailbox_messages, options.mailbox_bytes, options.overflow)
         self.context = Context(self)
         self._class: Any = cls
@@ -96,6 +99,8 @@ class Cell:
         self._exit: ExitReason | None = None
         self._is_administrative = False
         self._stop_timer: asyncio.TimerHandle | None = None
+        self._starting: asyncio.Task[Any] | None = None
+        self._start_error: BaseException | None = None
         self.victims: list[Message] = []  # in hand when the actor failed; told when its fate is known
 
     # Start
@@ -106,12 +111,7 @@ class Cell:
         Raises:
             Exception: whatever the constructor or the hook raises; the cell has ended then.
         """
-        self.incarnation = incarnation
-        self.state = CellState.STARTING
-        self.handled_count = 0
-        self.keys = Keys(self.host.payloads)
-        self._exit = None
-        self._is_administrative = False
+        self._begin_incarnation(incarnation)
         current.message.set(self._begun(Message(None, 0, "!start", (), (), None, None)))
         try:
             args, kwargs = await objects_opened(args, kwargs)
@@ -120,11 +120,28 @@ class Cell:
             instance.__init__(*args, **kwargs)
             self._instance = instance
             await _hook(instance.on_start())
-        except BaseException:
+        except BaseException as error:
             self.state = CellState.FAILED
-            raise
+            self.context.end()
+            raise self._start_error or error  # noqa: B904 - it was raised by our breaking off, or is the error itself
         self.state = CellState.RUNNING
         self.schedule()
+
+    def _begin_incarnation(self, incarnation: int) -> None:
+        self.incarnation = incarnation
+        self.state = CellState.STARTING
+        self.handled_count = 0
+        self.keys = Keys(self.host.payloads)
+        self._exit = None
+        self._is_administrative = False
+        self._starting = asyncio.current_task()
+        self._start_error = None
+
+    def _break_off_start(self, why: str, reason: ExitReason | None = None) -> None:
+        """Have the start that is under way fail; that is how the authority hears of it."""
+        self._start_error = errors.ActorStartError(f"{self.label} {why}", reason=reason)
+        if self._starting is not None:
+            self._starting.cancel()
 
     # Messages
 
@@ -139,6 +156,8 @@ class Cell:
             return
         for refused in self.mailbox.offer(message):
             self.host.overflowed(self, refused)
+        if message.chain:
+            self.suspects.arrived(message)
         self.schedule()
 
     def signal(self, hook: str, *args: Any) -> None:
@@ -284,6 +303,7 @@ class Cell:
                 timer.cancel()
             message.task = None
             self._running.remove(message)
+            self.suspects.ended()
 
     def _returned(self, message: Message, result: Any) -> None:
         self._handled(message)
@@ -333,6 +353,16 @@ class Cell:
                 return True
         return False
 
+    @property
+    def occupant(self) -> Message | None:
+        """The message that others have to wait for; None where they need not."""
+        return self._running[0] if self._running and self.options.max_concurrency == 1 else None
+
+    def take_back(self, message: Message) -> bool:
+        """Take a message out of the mailbox; return whether it was there."""
+        assert message.caller is not None
+        return self.mailbox.withdraw(message.caller, message.call_id) is message
+
     def explain(self, caller: Caller, call_id: int) -> dict[str, Any]:
         """Say what a call waits for."""
         now = self.host.clock.now()
@@ -364,6 +394,9 @@ class Cell:
         """End this incarnation; the mailbox waits for what the authority decides."""
         if self.state in (CellState.FAILED, CellState.ENDED):
             return
+        if self.state is CellState.STARTING:
+            self._break_off_start(f"failed while it started: {reason}", reason)
+            return
         was_stopping = self.state is CellState.STOPPING
         self.state = CellState.FAILED
         self._drop_instance()
@@ -372,6 +405,9 @@ class Cell:
     def stop(self, reason: ExitReason, within_s: float | None, *, is_administrative: bool) -> None:
         """Finish what is in the mailbox, within `within_s` seconds, refuse the rest, and end with `reason`."""
         if self.state in (CellState.STOPPING, CellState.ENDED):
+            return
+        if self.state is CellState.STARTING:
+            self._break_off_start(f"was stopped while it started: {reason}", reason)
             return
         self._exit = reason
         self._is_administrative = is_administrative
@@ -405,7 +441,9 @@ class Cell:
 
     def kill(self) -> None:
         """End at once; what runs as a coroutine is cancelled, and nothing is drained."""
-        if self.state is not CellState.ENDED:
+        if self.state is CellState.STARTING:
+            self._break_off_start("was killed while it started", reasons.KILLED)
+        elif self.state is not CellState.ENDED:
             self._is_administrative = True
             self._exit = reasons.KILLED
             self._end(reasons.KILLED)
@@ -419,7 +457,7 @@ class Cell:
 
     def _drop_instance(self) -> None:
         self._instance = None
-        self.context.cancel_timers()
+        self.context.end()
         if self._stop_timer is not None:
             self._stop_timer.cancel()
         for message in self._running:

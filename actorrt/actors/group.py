@@ -18,7 +18,7 @@ class GroupReply(Operation[list[Any]]):
     __slots__ = ("replies",)
 
     def __init__(self, what: str, replies: Sequence[Reply[Any]]) -> None:
-        super().__init__(what)
+        super().__init__(what, parts=replies)
         self.replies = list(replies)
         gathered = gather(*self.replies)
         self.on_cancel(gathered.cancel)

@@ -16,6 +16,7 @@ from actorrt.actors import current
 from actorrt.actors.callers import RemoteCaller
 from actorrt.actors.cell import Cell, CellState
 from actorrt.actors.control import Control, Data, Endpoint
+from actorrt.actors.deadlock import read_chain
 from actorrt.actors.mailbox import Caller, Message
 from actorrt.actors.messages import ASK, NOT_HERE
 from actorrt.actors.monitors import Down
@@ -165,7 +166,10 @@ class Host:
         if self._early_cancels and self._early_cancels.pop((peer, call_id), self) is None:
             return  # its cancel overtook it
         deadline = None if left is None else self.clock.now() + left
-        cell.deliver(Message(caller, call_id, method, body, buffers, deadline, options))
+        message = Message(caller, call_id, method, body, buffers, deadline, options)
+        if options is not None and "chain" in options:
+            message.chain = read_chain(options["chain"])
+        cell.deliver(message)
 
     def _not_here(self, kind: int, peer: PeerId, call_id: int, method: str) -> None:
         link = self.system.link_to(peer) if kind == ASK else None
@@ -286,10 +290,11 @@ def serve_authorities(host: Host, control: Control) -> None:
         reason = ExitReason(ExitKind.SHUTDOWN, data["reason"])
         host.stop(ActorId(data["actor"]), reason, is_administrative=data["is_administrative"])
 
-    def bury(_: PeerId, data: Data) -> None:
+    async def bury(_: PeerId, data: Data) -> None:
         error = errors.from_data(data["error"])
         assert isinstance(error, errors.ActorDiedError)
         host.bury(ActorId(data["actor"]), error)
+        await host.system.registry.children_gone(ActorId(data["actor"]))
 
     def child_exited(_: PeerId, data: Data) -> None:
         cell = host.cell(ActorId(data["supervisor"]))
@@ -308,7 +313,14 @@ def serve_authorities(host: Host, control: Control) -> None:
     control.handle("stop_hosted", stop)
     control.handle("kill_hosted", lambda _, data: host.kill(ActorId(data["actor"])))
     control.handle("bury", bury)
+
+    def child_withdrawn(_: PeerId, data: Data) -> None:
+        cell = host.cell(ActorId(data["supervisor"]))
+        if cell is not None and cell.on_child_withdrawn is not None:
+            cell.on_child_withdrawn(data)
+
     control.handle("child_exited", child_exited)
+    control.handle("child_withdrawn", child_withdrawn)
 
 
 def current_cell() -> Cell | None:

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any, Final, Protocol
 
+from actorrt.actors.deadlock import Chain
 from actorrt.actors.messages import Body
 from actorrt.actors.options import Overflow
 from actorrt.errors import CallError
@@ -60,6 +61,7 @@ class Message:
         "call_id",
         "caller",
         "cell",
+        "chain",
         "deadline",
         "is_over",
         "method",
@@ -89,6 +91,7 @@ class Message:
         self.options = options
         self.size_bytes = message_bytes(body, buffers)
         self.began_at = 0.0  # when its coroutine began to run
+        self.chain: Chain = ()  # by which calls of which actors it came about
         self.is_over = False  # handled; tasks that it left behind go on without its deadline
         self.cell: Any = None  # the cell that handles it, from when it is in hand
         self.task: Any = None  # the task that runs it, where it is a coroutine

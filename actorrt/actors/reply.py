@@ -6,12 +6,14 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from actorrt.actors import current
 from actorrt.actors.messages import Body
 from actorrt.completion import Completion
 from actorrt.ids import PeerId
 
 if TYPE_CHECKING:
     from actorrt.actors.calls import Calls
+    from actorrt.actors.mailbox import Message
     from actorrt.actors.ref import ActorRef
 
 T = TypeVar("T")
@@ -29,6 +31,7 @@ class Reply(Completion[T]):
 
     __slots__ = (
         "attempts_left",
+        "awaited_by",
         "body",
         "buffers",
         "call_id",
@@ -37,6 +40,7 @@ class Reply(Completion[T]):
         "method",
         "moves_left",
         "options",
+        "parent",
         "peer",
         "ref",
         "timer",
@@ -52,6 +56,7 @@ class Reply(Completion[T]):
         deadline: float | None,
         options: dict[str, Any] | None,
         retries: int,
+        parent: Message | None,
     ) -> None:
         # Completion's fields, set here rather than through super(): one is made for each call.
         self._is_done = False
@@ -66,6 +71,8 @@ class Reply(Completion[T]):
         self.buffers = buffers
         self.deadline = deadline
         self.options = options
+        self.parent = parent  # what its caller was handling
+        self.awaited_by: Message | None = None
         self.attempts_left = retries
         self.moves_left = 3
         self.call_id = 0
@@ -89,6 +96,12 @@ class Reply(Completion[T]):
         if not self._is_done:
             self.calls.cancel(self)
 
+    def _awaited(self) -> None:
+        message = current.message.get()
+        if message is not None:
+            self.awaited_by = message
+            message.cell.suspects.awaited(self.call_id)
+
     def _abandoned(self) -> None:
         self.cancel()
 
@@ -109,12 +122,18 @@ class Operation(Completion[T]):
     Cancelling the only coroutine that awaits it cancels the operation.
     """
 
-    __slots__ = ("_cancel", "what")
+    __slots__ = ("_cancel", "_parts", "what")
 
-    def __init__(self, what: str, cancel: Callable[[], None] | None = None) -> None:
+    def __init__(self, what: str, cancel: Callable[[], None] | None = None, parts: Sequence[Any] = ()) -> None:
         super().__init__()
         self.what = what
         self._cancel = cancel
+        self._parts = parts  # what it ends with; whoever waits for it waits for them
+
+    def _awaited(self) -> None:
+        for part in self._parts:
+            if isinstance(part, Reply | Operation) and not part.done():
+                part._awaited()
 
     @property
     def _subject(self) -> str:  # type: ignore[override]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorrt.actors.control import Endpoint
 from actorrt.actors.credit import Window
+from actorrt.actors.deadlock import Chain, Step
 from actorrt.actors.mailbox import Message, message_bytes
 from actorrt.actors.messages import ASK, TELL
 from actorrt.actors.ref import ActorRef, Sighting
@@ -136,9 +137,10 @@ class Routes:
                 left = None if deadline is None else deadline - self._system.clock.now()
                 call.peer = route.peer
                 kind = ASK if call.call_id else TELL
-                link.send(
-                    (kind, call.call_id, route.actor_id, call.method, call.body, left, call.options), call.buffers
-                )
+                options = call.options
+                if call.parent is not None and call.call_id:
+                    options = {**(options or {}), "chain": chain_of(call)}
+                link.send((kind, call.call_id, route.actor_id, call.method, call.body, left, options), call.buffers)
             elif route.cell is not None:
                 self._deliver(route.cell, call)
         except ActorRtError as error:
@@ -150,7 +152,10 @@ class Routes:
     def _deliver(self, cell: Cell, call: Reply[Any]) -> None:
         call.peer = self._system.endpoint.peer
         caller = self._system.local_caller
-        cell.deliver(Message(caller, call.call_id, call.method, call.body, call.buffers, call.deadline, call.options))
+        message = Message(caller, call.call_id, call.method, call.body, call.buffers, call.deadline, call.options)
+        if call.parent is not None and call.call_id:
+            message.chain = chain_of(call)
+        cell.deliver(message)
 
     def _wait(self, route: Route, call: Reply[Any]) -> None:
         if route.gone is not None:
@@ -248,6 +253,13 @@ class Routes:
             route.gone = route.gone or error
             while route.waiting:
                 self._system.calls.fail(route.waiting.popleft(), error)
+
+
+def chain_of(call: Reply[Any]) -> Chain:
+    """Return the chain of a call that was made while an actor handled another."""
+    parent = call.parent
+    assert parent is not None
+    return (*parent.chain, Step(parent.cell.actor_id, call.call_id, parent.cell.label))
 
 
 def sighting_from_data(data: dict[str, Any]) -> Sighting:

@@ -36,7 +36,7 @@ def gather(*items: Any, return_exceptions: bool = False) -> Operation[list[Any]]
     Cancelling the only awaiter cancels the items that can be cancelled.
     """
     _check(items)
-    gathered: Operation[list[Any]] = Operation(f"gathering {len(items)} items")
+    gathered: Operation[list[Any]] = Operation(f"gathering {len(items)} items", parts=items)
     gathered.on_cancel(lambda: _cancel_all(items))
     left_count = len(items)
 
