@@ -61,6 +61,8 @@ class Environments(Protocol):
 
     def step(self, actions: Array) -> Step: ...
 
+    def whereabouts(self) -> str: ...
+
     def close(self) -> None: ...
 
 
@@ -111,6 +113,8 @@ class SeededEnvironments:
         self._environments = [make() for _ in range(count)]
         self._seed_of = seed_of
         self._episode = [0] * count
+        self._length = [0] * count
+        self._at = 0
         self._obs: list[Any] = [None] * count
 
     def reset(self) -> Any:
@@ -127,6 +131,8 @@ class SeededEnvironments:
         final_obs: dict[int, Any] = {}
         choices = actions.tolist() if actions.ndim == 1 else actions
         for k, environment in enumerate(self._environments):
+            self._at = k
+            self._length[k] += 1
             obs, reward[k], is_terminated, is_truncated, _ = environment.step(choices[k])
             if is_terminated or is_truncated:
                 terminated[k] = is_terminated
@@ -138,9 +144,16 @@ class SeededEnvironments:
         return Step(np.array(self._obs), reward, terminated, truncated, np.ones(count, np.bool_), final_obs)
 
     def _begin_episode(self, k: int) -> Any:
+        self._at, self._length[k] = k, 0
         obs, _ = self._environments[k].reset(seed=self._seed_of(k, self._episode[k]))
         self._episode[k] += 1
         return obs
+
+    def whereabouts(self) -> str:
+        """Say which environment was stepped or reset last, at which step, and the seed of its episode."""
+        k, length = self._at, self._length[self._at]
+        episode = self._episode[k] - (1 if length else 0)
+        return f"environment {k}, step {length} of the episode with seed {self._seed_of(k, episode)}"
 
     def close(self) -> None:
         """Close every environment. Idempotent, as Gymnasium's `close` is."""
@@ -182,6 +195,10 @@ class VectorEnvironments:
         self._ended = terminated | truncated
         final_obs = {int(k): obs[k].copy() for k in np.flatnonzero(truncated)}
         return Step(obs, np.asarray(reward, np.float32), terminated, truncated, valid, final_obs)
+
+    def whereabouts(self) -> str:
+        """Say that the environments are one."""
+        return f"one of {self.count} environments that are stepped as one"
 
     def close(self) -> None:
         """Close the vector environment. Idempotent."""

@@ -21,6 +21,7 @@ Order = Literal["completion", "deterministic"]
 PATIENCE_FACTOR = 4.0  # a request is overdue after so many times what the fastest simulator took
 PATIENCE_FLOOR_S = 0.05
 RETRY_FLOOR_S, RETRY_CAP_S = 0.01, 1.0
+RAISES_LIMIT = 3  # environments that raise so often, without a fragment between, raise for good
 
 
 @dataclass
@@ -32,6 +33,7 @@ class Source:
     duration_s: float | None = None
     fragment_steps: int = 0
     failures: int = 0
+    raises: int = 0
     not_before: float = 0.0
     is_gone: bool = False
     last: tuple[int, int] = (-1, -1)  # incarnation and number of the fragment that came last
@@ -128,7 +130,7 @@ class Intake:
         source = self.sources[index]
         if source.asked_at is not None:
             source.duration_s = now - source.asked_at
-        source.asked_at, source.failures = None, 0
+        source.asked_at, source.failures, source.raises = None, 0, 0
         source.fragment_steps = fragment.step_count
         key = (fragment.incarnation, fragment.sequence)
         if key <= source.last:
@@ -156,6 +158,12 @@ class Intake:
         source.asked_at = None
         source.not_before = now + min(RETRY_CAP_S, RETRY_FLOOR_S * 2.0**source.failures)
         source.failures += 1
+
+    def raised(self, index: int, now: float) -> bool:
+        """Note that a simulator's environment raised; return whether it has done so too often to try again."""
+        self.failed(index, now)
+        self.sources[index].raises += 1
+        return self.sources[index].raises >= RAISES_LIMIT
 
     def gone(self, index: int) -> None:
         """Note that a simulator will never come back."""

@@ -25,7 +25,8 @@ logger = logging.getLogger(__name__)
 class Run:
     """A training run under way, or ended.
 
-    Awaitable; in plain code, `wait()`. Both return the run itself, or raise what ended it.
+    Awaitable; in plain code, `wait()`. Both return the run itself, or raise what ended it. It can be waited for
+    among replies, too, with `art.wait`, `art.gather` and `art.as_completed`.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Run:
         self._keep_going = keep_going
         self._is_stopping = False
         self._done: concurrent.futures.Future[None] = concurrent.futures.Future()
+        self._callbacks: set[Callable[[Run], None]] = set()
         self._thread = threading.Thread(target=self._main, name=f"{plan.name} training", daemon=True)
         self.progress: Progress | None = None
 
@@ -81,23 +83,56 @@ class Run:
     def wait(self, timeout_s: float | None = None) -> Run:
         """Wait in plain code until the run has ended.
 
-        An interrupt stops the run after the update in hand, and is raised on.
+        In local mode the run's actors work in this thread meanwhile, and only then. An interrupt stops the run after
+        the update in hand, and is raised on.
 
         Raises:
             TimeoutError: it has not ended in time; it goes on.
+            RuntimeStateError: this thread's loop serves the run's actors, so that blocking it would hang.
             Exception: what ended the run.
         """
         try:
-            self._done.result(timeout_s)
+            art.wait([self]).result(timeout_s)
+        except art.CallTimeoutError:
+            raise TimeoutError(f"the run goes on after {timeout_s} s: {self!r}") from None
         except KeyboardInterrupt:
             self.stop()
-            self._done.result()
+            art.wait([self]).result()
             raise
         self._thread.join()
-        return self
+        return self.value()
 
     def __await__(self) -> Generator[Any, None, Run]:
-        yield from asyncio.wrap_future(self._done).__await__()
+        """Wait in async code; cancelling the wait stops the run after the update in hand."""
+        try:
+            yield from asyncio.shield(asyncio.wrap_future(self._done)).__await__()
+        except asyncio.CancelledError:
+            self.stop()
+            yield from asyncio.wait([asyncio.wrap_future(self._done)]).__await__()
+            raise
+        return self
+
+    def add_callback(self, callback: Callable[[Run], None]) -> None:
+        """Call `callback(run)` once the run has ended: in its thread, or at once where it has already."""
+        self._callbacks.add(callback)
+        self._done.add_done_callback(lambda _: self._call_back(callback))
+
+    def remove_callback(self, callback: Callable[[Run], None]) -> None:
+        """Forget a callback that has not been called."""
+        self._callbacks.discard(callback)
+
+    def _call_back(self, callback: Callable[[Run], None]) -> None:
+        if callback in self._callbacks:
+            self._callbacks.discard(callback)
+            callback(self)
+
+    def error(self) -> BaseException | None:
+        """Return what ended the run, or None where nothing did or it goes on."""
+        return self._done.exception() if self._done.done() else None
+
+    def value(self) -> Run:
+        """Return the run, which has ended, or raise what ended it."""
+        self._done.result()
         return self
 
     def stop(self) -> None:

@@ -111,6 +111,10 @@ class Sampler:
             "value": np.empty(shape, np.float32),
         }
 
+    def whereabouts(self) -> str:
+        """Say which environment was stepped or reset last, for whoever looks into its error."""
+        return self._environments.whereabouts()
+
     def close(self) -> None:
         """Close the environments. Idempotent."""
         self._environments.close()

@@ -66,6 +66,7 @@ class Simulator(art.Actor):
             native=self._native,
         )
         rng = np.random.default_rng(np.random.SeedSequence(self._seed, spawn_key=(index, incarnation)))
+        self._title = f"simulator {index}, incarnation {incarnation}"
         self._sampler = Sampler(
             environments, self._policy, self._horizon, rng, simulator=index, incarnation=incarnation
         )
@@ -82,12 +83,26 @@ class Simulator(art.Actor):
                 newest is asked for.
 
         Raises:
-            Exception: what an environment raises. Its episode can't go on, so neither can this simulator's.
+            Exception: what an environment raises; a note says where. The episode can't go on, so the simulator fails,
+                and its supervisor restarts it.
         """
         if self._policy.version < at_least:
             await self._params.subscribe(self.context.ref)  # the parameter server may be another since
             self.renew(*await self._params.latest())
-        return self._sampler.collect()
+        try:
+            return self._sampler.collect()
+        except Exception as error:  # an environment's: this message ends, and the next one finds another incarnation
+            error.add_note(f"{self._title}, {self._sampler.whereabouts()}")
+            self.context.ref.fail.tell(f"{type(error).__name__}: {error}")
+            raise
+
+    def fail(self, why: str) -> None:
+        """Fail; told rather than asked, it is the end of this incarnation.
+
+        Raises:
+            RuntimeError: always.
+        """
+        raise RuntimeError(why)
 
     async def on_stop(self, reason: Any) -> None:
         """Close the environments."""

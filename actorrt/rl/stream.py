@@ -5,14 +5,16 @@ Whom to ask and what to keep is decided in `intake`; this carries it out.
 
 from __future__ import annotations
 
-import asyncio
+import logging
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Any
 
 import actorrt as art
 from actorrt.rl.intake import Intake, Order
 from actorrt.rl.trajectory import Batch
+
+logger = logging.getLogger(__name__)
 
 
 def stream(
@@ -23,10 +25,11 @@ def stream(
     max_lag: int | None = None,
     order: Order = "completion",
 ) -> Stream:
-    """Iterate over batches of fragments from simulators, for ever.
+    """Iterate over batches of fragments from simulators, for ever: `async for`, or `for` in plain code.
 
     A slow or dead simulator blocks nobody in order of completion: the others fill the batch. A rollout lost with
-    its simulator is asked for again once that has been restarted. No fragment is in two batches.
+    its simulator is asked for again once that has been restarted, and so is one whose environment raised: that is
+    logged, with the simulator, the step and the seed. No fragment is in two batches.
 
     Args:
         simulators: an `ActorGroup`, or refs of `Simulator`s.
@@ -39,13 +42,14 @@ def stream(
     Raises:
         ValueError: no simulator, not exactly one of `steps` and `fragments`, or a value outside its range.
         ActorDiedError: (while iterating) the last simulator is gone for good.
-        Exception: (while iterating) what an environment raised.
+        Exception: (while iterating) what an environment raised again and again, or in the last simulator; a note
+            says in which, and where.
     """
     return Stream(list(simulators), steps=steps, fragments=fragments, max_lag=max_lag, order=order)
 
 
 class Stream:
-    """What `stream` returns: an asynchronous iterator of `Batch` with counters.
+    """What `stream` returns: an iterator of `Batch`, asynchronous and plain, with counters.
 
     Closing it withdraws the requests under way.
     """
@@ -62,6 +66,7 @@ class Stream:
         self._simulators = simulators
         self._intake = Intake(len(simulators), steps=steps, fragments=fragments, max_lag=max_lag, order=order)
         self._asked: dict[Any, int] = {}
+        self._raised: Exception | None = None  # by an environment, last
 
     @property
     def version(self) -> int:
@@ -86,19 +91,34 @@ class Stream:
     def __aiter__(self) -> AsyncIterator[Batch]:
         return self
 
+    def __iter__(self) -> Iterator[Batch]:
+        return self
+
     async def __anext__(self) -> Batch:
-        while (batch := self._intake.take()) is None:
-            self._ask()
-            timeout_s = self._intake.look_again_s(time.monotonic())
-            if not self._asked:  # all are being restarted
-                await asyncio.sleep(timeout_s or 0.0)
-                continue
-            done, _ = await art.wait(list(self._asked), count=1, timeout_s=timeout_s)
-            for reply in done:
-                self._receive(reply)
-        if self._intake.works_ahead:
+        while (batch := self._take()) is None:
+            done, _ = await self._arrival()
+            self._receive(done)
+        return batch
+
+    def __next__(self) -> Batch:
+        while (batch := self._take()) is None:
+            done, _ = self._arrival().result()
+            self._receive(done)
+        return batch
+
+    def _take(self) -> Batch | None:
+        """Return the batch if it is full; either way, ask whom there is to ask."""
+        batch = self._intake.take()
+        if batch is None or self._intake.works_ahead:
             self._ask()
         return batch
+
+    def _arrival(self) -> Any:
+        """Return what ends with lists of replies, the first of them those that have come, or when it is time."""
+        timeout_s = self._intake.look_again_s(time.monotonic())
+        if not self._asked and timeout_s is None:
+            timeout_s = 0.0
+        return art.wait(list(self._asked) or [_Nothing()], count=1, timeout_s=timeout_s)
 
     def _ask(self) -> None:
         now = time.monotonic()
@@ -106,20 +126,48 @@ class Stream:
             self._asked[self._simulators[index].rollout(self.version)] = index
             self._intake.asked(index, now)
 
-    def _receive(self, reply: Any) -> None:
-        index = self._asked.pop(reply)
-        try:
-            fragment = reply.result(0)
-        except art.ActorUnavailableError:
-            self._intake.failed(index, time.monotonic())
-        except art.ActorDiedError:
+    def _receive(self, replies: Iterable[Any]) -> None:
+        for reply in replies:
+            index = self._asked.pop(reply, None)
+            if index is not None:
+                self._settle(index, reply)
+
+    def _settle(self, index: int, reply: Any) -> None:
+        now, error = time.monotonic(), reply.error()
+        if error is None:
+            self._intake.arrived(index, reply.value(), now)
+        elif isinstance(error, art.ActorUnavailableError | art.ObjectLostError):
+            self._intake.failed(index, now)
+        elif isinstance(error, art.ActorDiedError):
             self._intake.gone(index)
             if self._intake.is_exhausted:
-                raise
+                raise self._raised or error
+        elif isinstance(error, art.ActorRtError) and not isinstance(error, art.RemoteActorError):
+            raise error
         else:
-            self._intake.arrived(index, fragment, time.monotonic())
+            self._environment_raised(index, error, now)
+
+    def _environment_raised(self, index: int, error: Exception, now: float) -> None:
+        self._raised = error
+        if self._intake.raised(index, now):
+            raise error
+        notes = getattr(error, "__notes__", None) or [f"simulator {index}"]
+        logger.warning("%s: %s: %s; it is restarted", notes[0], type(error).__name__, error)
 
     def close(self) -> None:
         """Withdraw the requests under way. Idempotent."""
         while self._asked:
             self._asked.popitem()[0].cancel()
+
+
+class _Nothing:
+    """What can be waited for and never comes, so that the time is what ends the waiting."""
+
+    def done(self) -> bool:
+        return False
+
+    def add_callback(self, callback: Callable[[Any], None]) -> None:
+        """Forget it: it is never called."""
+
+    def remove_callback(self, callback: Callable[[Any], None]) -> None:
+        """There is none."""

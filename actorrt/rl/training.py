@@ -16,6 +16,7 @@ from typing import Any
 
 import actorrt as art
 from actorrt.rl.evaluator import Evaluator
+from actorrt.rl.intake import RAISES_LIMIT
 from actorrt.rl.learner import Learner
 from actorrt.rl.parameters import ParameterServer
 from actorrt.rl.policy import PolicySpec
@@ -83,7 +84,9 @@ class Training(art.Supervisor):
         plan = self._plan
         server = f"{plan.name}/parameters"
         yield art.Child(ParameterServer, plan.parameters, id="parameters", name=server)
-        yield art.Child(Learner, plan.settings, plan.policy, server, plan.steps, plan.seed, id="learner", cpus=1)
+        yield art.Child(
+            Learner, plan.settings, plan.policy, server, plan.steps, plan.seed, id="learner", **self._room()
+        )
         for index in range(plan.simulators):
             yield art.Child(
                 Simulator,
@@ -99,6 +102,14 @@ class Training(art.Supervisor):
                 cpus=1,
             )
         yield art.Child(Evaluator, plan.policy, server, plan.seed, id="evaluator", isolation="process")
+
+    def _room(self) -> dict[str, Any]:
+        """Return the learner's options: a process of its own, and a CPU where it works while simulators do.
+
+        Without lag they take turns on the CPUs that the simulators reserve. One more for the learner would be idle
+        while they work, would be missing on a small node, and would warn of a shortage that there is not.
+        """
+        return {"isolation": "process"} if self._plan.settings.max_lag == 0 else {"cpus": 1}
 
 
 @dataclass
@@ -141,6 +152,7 @@ class TrainingLoop:
         self._plan, self._record, self._selection = plan, record, selection
         self._on_progress = on_progress
         self._evaluation: tuple[int, Any, Array | None] | None = None
+        self._failed_evaluations = 0
 
     async def run(self, should_end: Callable[[], bool]) -> None:
         """Train; afterwards every actor of the run is gone.
@@ -265,6 +277,16 @@ class TrainingLoop:
             result = await reply
         except art.ActorUnavailableError:
             return  # its evaluator is being restarted; the next one is due soon
+        except Exception as error:  # the evaluation ends here; it is the environment's unless it is the runtime's
+            self._evaluation_failed(error)
+            return
+        self._failed_evaluations = 0
         evaluation, played = result if parameters is None else (result, parameters)
         self._record.evaluations.append((steps, evaluation.mean))
         self._selection.evaluated(evaluation, played)
+
+    def _evaluation_failed(self, error: Exception) -> None:
+        self._failed_evaluations += 1
+        if isinstance(error, art.ActorRtError) or self._failed_evaluations >= RAISES_LIMIT:
+            raise error
+        logger.warning("an evaluation was given up: %s: %s", type(error).__name__, error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 from collections.abc import Iterator
@@ -90,10 +91,29 @@ def test_error_of_an_environment_ends_the_run_with_that_error(
     art.init(cpus=4)  # workers take over the search path when the driver connects
     try:
         run = rl.PPO("crashing_environment:Crashing-v0").start(steps=256)
-        with pytest.raises(ArithmeticError, match="this environment can't be stepped"):
+        with pytest.raises(ArithmeticError, match="this environment can't be stepped") as raised:
             run.wait()
+        assert "environment 0, step 1 of the episode with seed" in raised.value.__notes__[0]
     finally:
         sys.modules.pop("crashing_environment", None)
+
+
+def test_environment_that_raises_now_and_then_is_restarted_and_told(
+    runtime: art.Runtime, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = rl.PPO("tests.integration.raising:RaisesOnce-v0", environments=2, horizon=8).start(steps=64)
+    run.wait()
+    assert run.steps == 64
+    assert run.progress is not None
+    assert run.progress.simulators_restarted == 2
+    told = sorted(record.getMessage() for record in caplog.records if record.name == "actorrt.rl.stream")
+    assert len(told) == 2
+    for index, line in enumerate(told):
+        assert re.fullmatch(
+            rf"simulator {index}, incarnation 1, environment 0, step 3 of the episode with seed \d+: "
+            r"ArithmeticError: this environment broke; it is restarted",
+            line,
+        )
 
 
 async def test_run_can_be_awaited_beside_other_work() -> None:
