@@ -37,12 +37,12 @@ class BackgroundLoop:
         import uvloop
 
         self._loop = uvloop.new_event_loop()
+        self._loop.call_soon(self._begin)  # before the thread runs, so before anything that `run` hands over
         self._thread = threading.Thread(target=self._main, name="actorrt", daemon=True)
         self._thread.start()
 
     def _main(self) -> None:
         asyncio.set_event_loop(self._loop)
-        self._loop.call_soon(self._begin)
         set_blocking_rule(refuse_to_block)
         self._loop.run_forever()
         set_blocking_rule(None)
