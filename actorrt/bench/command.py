@@ -37,13 +37,13 @@ def run(arguments: argparse.Namespace) -> int:
     """
     try:
         rows = [find_row(name) for name in arguments.row] or list(ROWS)
+        if arguments.list:
+            sys.stdout.write(_listing(rows))
+            return 0
         file = None if arguments.json is None else _open(arguments.json)
     except (ValueError, OSError) as error:
         sys.stderr.write(f"actorrt bench: {error}\n")
         return EXIT_USAGE
-    if arguments.list:
-        sys.stdout.write(_listing(rows))
-        return 0
     machine = describe_machine()
     outcomes = _measure(rows, machine, sys.stderr, is_quick=arguments.quick)
     sys.stdout.write(f"{render(outcomes)}\n")

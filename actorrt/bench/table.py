@@ -10,19 +10,20 @@ _HEADINGS = ("row", "what", "median", "p10 .. p90", "n", "ratio", "target", "")
 
 
 def render(outcomes: Sequence[Outcome]) -> str:
-    """Return the table, a line each."""
+    """Return the table, a line each, and below it why rows have no figures."""
     cells = [_HEADINGS, *[_cells(outcome) for outcome in outcomes]]
     widths = [max(len(line[column]) for line in cells) for column in range(len(_HEADINGS))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells]
     lines.insert(1, "-" * max(len(line) for line in lines))
-    return "\n".join(lines)
+    reasons = [f"{outcome.row.name}: {outcome.failure}" for outcome in outcomes if outcome.samples is None]
+    return "\n".join([*lines, *reasons])
 
 
 def _cells(outcome: Outcome) -> tuple[str, ...]:
     row, samples = outcome.row, outcome.samples
     if samples is None:
         word = "skipped" if outcome.is_skipped else "FAILED"
-        return (row.name, row.title, word, outcome.failure, "", "", "", "")
+        return (row.name, row.title, word, "", "", "", "", "")
     summary = summarise(samples.values)
     return (
         row.name,

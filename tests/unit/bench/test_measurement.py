@@ -7,7 +7,7 @@ import json
 import pytest
 
 from actorrt.bench.catalogue import ROWS, find_row
-from actorrt.bench.measurement import Effort, Outcome, Row, Samples, Summary, Target, summarise, to_data
+from actorrt.bench.measurement import Effort, Outcome, Row, Samples, Summary, Target, pool, summarise, to_data
 from actorrt.bench.table import figure, render
 
 
@@ -27,6 +27,11 @@ def test_summary_takes_nearest_ranks_of_unordered_values() -> None:
 def test_ratio_is_that_of_medians_and_none_without_references() -> None:
     assert Samples([2.0, 3.0, 100.0], [1.0, 2.0, 2.0]).ratio == 1.5
     assert Samples([2.0]).ratio is None
+
+
+def test_pool_holds_the_samples_of_all_processes_in_order() -> None:
+    parts = [Samples([1.0], [2.0], ["seeds 1"]), Samples([3.0], [4.0], ["seeds 2"])]
+    assert pool(parts) == Samples([1.0, 3.0], [2.0, 4.0], ["seeds 1", "seeds 2"])
 
 
 @pytest.mark.parametrize(
@@ -86,14 +91,15 @@ def test_outcome_without_samples_is_written_with_its_reason(is_skipped: bool, st
     assert data == {"name": "ask", "title": "ask, p50", "unit": "us", "status": status, "reason": "needs torch"}
 
 
-def test_table_shows_ratio_target_and_verdict_in_aligned_columns() -> None:
+def test_table_shows_ratio_target_and_verdict_in_aligned_columns_and_reasons_below() -> None:
     met = Outcome(row(Target(1.3, is_ratio=True), "floor"), Samples([2.0], [2.0]))
     failed = Outcome(row(), failure="ended with 1: boom")
     assert render([met, failed]).splitlines() == [
-        "row  what      median  p10 .. p90          n  ratio         target",
-        "-" * len("ask  ask, p50  2 us    2 .. 2              1  1.00 x floor  at most 1.3 x  met"),
-        "ask  ask, p50  2 us    2 .. 2              1  1.00 x floor  at most 1.3 x  met",
-        "ask  ask, p50  FAILED  ended with 1: boom",
+        "row  what      median  p10 .. p90  n  ratio         target",
+        "-" * len("ask  ask, p50  2 us    2 .. 2      1  1.00 x floor  at most 1.3 x  met"),
+        "ask  ask, p50  2 us    2 .. 2      1  1.00 x floor  at most 1.3 x  met",
+        "ask  ask, p50  FAILED",
+        "ask: ended with 1: boom",
     ]
 
 
