@@ -136,8 +136,7 @@ class Intake:
         if key <= source.last:
             self.repeated_count += 1
             return
-        if source.last[0] not in (-1, fragment.incarnation):
-            self.restart_count += 1
+        self.restart_count += max(0, fragment.incarnation - max(1, source.last[0]))
         source.last = key
         if fragment.policy_version < source.asked_version:
             # It was asked for that version or a newer one: those are lost, with the parameter server that held
