@@ -174,6 +174,26 @@ class Cell:
     def _is_serving(self) -> bool:
         return self.state is CellState.RUNNING or self.state is CellState.STOPPING
 
+    def handle_plain(self) -> bool:
+        """Handle plain methods with plain arguments, up to the first message that needs more.
+
+        Returns:
+            Whether there is such a message.
+        """
+        queue = self.mailbox.queue
+        budget = STEP_BUDGET
+        while queue and self._is_serving and self._runner_count < self.options.max_concurrency:
+            message = queue[0]
+            spec = self._methods.get(message.method)
+            if spec is None or spec.kind is not MethodKind.PLAIN or type(message.body) is not list or not budget:
+                return True
+            self._begin(self._take())
+            budget -= 1
+        self._is_scheduled = False
+        if self.state is CellState.STOPPING:
+            self._finish_when_idle()
+        return False
+
     async def work(self, runner: Runner) -> None:
         """Handle what waits in the mailbox, in the runner's task."""
         self._is_scheduled = False

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import traceback
 from collections import OrderedDict
+from contextvars import Context as ContextVars
 from typing import TYPE_CHECKING, Any, Final
 
 from actorrt import errors
@@ -45,7 +46,8 @@ class Host:
         self.scope = system.scope
         self.payloads = system.payloads
         self.streams = system.streams
-        self.runners = Runners(self.scope, system.flush)
+        self._drain_context = ContextVars()  # of plain methods: the reader's own must not keep their messages
+        self.runners = Runners(self.scope, system.transport)
         self.dead_letter_count = 0
         self._cells: dict[ActorId, Cell] = {}
         self._callers: dict[PeerId, RemoteCaller] = {}
@@ -58,6 +60,10 @@ class Host:
     def cells(self) -> list[Cell]:
         """Return every cell."""
         return list(self._cells.values())
+
+    def drained(self) -> None:
+        """What had arrived is in the mailboxes: handle what can be handled at once."""
+        self._drain_context.run(self.runners.drained)
 
     # What authorities ask
 
@@ -165,6 +171,7 @@ class Host:
             return
         if self._early_cancels and self._early_cancels.pop((peer, call_id), self) is None:
             return  # its cancel overtook it
+        self.runners.drain_begins()
         deadline = None if left is None else self.clock.now() + left
         message = Message(caller, call_id, method, body, buffers, deadline, options)
         if options is not None and "chain" in options:

@@ -17,6 +17,7 @@ from contextvars import Context as ContextVars
 from typing import TYPE_CHECKING, Any, Final
 
 from actorrt.scopes import Scope
+from actorrt.transport.protocol import Transport
 
 if TYPE_CHECKING:
     from actorrt.actors.cell import Cell
@@ -54,12 +55,13 @@ class Runners:
 
     Args:
         scope: owns their tasks.
-        idle: called when there is no more to do for now, outside of any user's stack.
+        transport: holds what they send until there is no more to do for now.
     """
 
-    def __init__(self, scope: Scope, idle: Callable[[], None]) -> None:
+    def __init__(self, scope: Scope, transport: Transport) -> None:
         self._scope = scope
-        self._idle = idle
+        self._transport = transport
+        self._is_draining = False
         self._ready: deque[Cell] = deque()
         self._parked: list[Runner] = []
         self._leader: Runner | None = None
@@ -67,7 +69,22 @@ class Runners:
     def schedule(self, cell: Cell) -> None:
         """Have the cell's messages handled, in a later step of the loop."""
         self._ready.append(cell)
-        if self._leader is None:
+        if self._leader is None and not self._is_draining:
+            self._appoint()
+
+    def drain_begins(self) -> None:
+        """Messages are arriving, and `drained` is called when they are all there."""
+        self._is_draining = True
+
+    def drained(self) -> None:
+        """Handle at once what needs no task: plain methods. For the rest a runner comes."""
+        self._is_draining = False
+        ready = self._ready
+        for _ in range(len(ready)):
+            cell = ready.popleft()
+            if cell.handle_plain():
+                ready.append(cell)
+        if ready and self._leader is None:
             self._appoint()
 
     def _appoint(self) -> None:
@@ -82,20 +99,20 @@ class Runners:
         """The runner's coroutine waits: let another take the lead."""
         if self._leader is runner:
             self._leader = None
+            self._transport.release()
             if self._ready:
                 self._appoint()
-            else:
-                self._idle()
 
     async def _work(self, runner: Runner) -> None:
         loop = self._scope.loop
         ready = self._ready
         while True:
+            self._transport.hold()
             while ready:
                 await ready.popleft().work(runner)
             if self._leader is runner:
                 self._leader = None
-            self._idle()
+            self._transport.release()
             if len(self._parked) >= PARKED_COUNT:
                 return
             self._parked.append(runner)

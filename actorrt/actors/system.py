@@ -23,8 +23,9 @@ from actorrt.actors.control import Control, Data, Endpoint
 from actorrt.actors.family import Family
 from actorrt.actors.group import ActorGroup
 from actorrt.actors.host import Host, current_cell, serve_authorities
+from actorrt.actors.links import serve_links
 from actorrt.actors.messages import CANCEL, CREDIT, ERROR, ITEM, MORE, NOT_HERE, NOTICE, REPLY, REQUEST, TELL
-from actorrt.actors.monitors import Down
+from actorrt.actors.monitors import Down, serve_monitors, watch
 from actorrt.actors.options import ActorOptions, Isolation
 from actorrt.actors.patience import Patience
 from actorrt.actors.payload import Payloads
@@ -90,7 +91,7 @@ class System:
         self._handed_over: deque[Callable[[], Any]] = deque()
         self._is_waking = False
         self._is_closed = False
-        self._lost: dict[PeerId, None] = {}
+        self._lost: dict[PeerId, ExitReason] = {}
 
     async def start(self) -> None:
         """Bind the transport and begin to serve, on the running loop."""
@@ -108,6 +109,8 @@ class System:
         self.registry = Registry(Family(self), self.control, self.clock, self.random, self.scope)
         serve_questions(self.registry, self.control)
         serve_authorities(self.host, self.control)
+        serve_links(self.registry, self.host, self.control)
+        serve_monitors(self.control)
         self.control.handle("fence", lambda *_: None)
         self.control.handle("endpoint_down", self._endpoint_down)
         await self.transport.start(self)
@@ -210,6 +213,10 @@ class System:
         elif kind == MORE:
             self.streams.granted(self.host.caller(peer), envelope[1], envelope[2])
 
+    def drained(self) -> None:
+        """All that had arrived is taken in."""
+        self.host.drained()
+
     def peer_failed(self, peer: PeerId, error: errors.ActorRtError) -> None:
         """The transport can't speak with the peer."""
         logger.warning("lost %s: %s", short(peer), error)
@@ -218,24 +225,24 @@ class System:
 
     def _endpoint_down(self, _: PeerId, data: Data) -> None:
         peer = PeerId(data["peer"])
-        self._lost[peer] = None
-        reason = ExitReason.from_data(data["reason"])
+        self._lost[peer] = reason = ExitReason.from_data(data["reason"])
         self.scope.after(config.DEATH_GRACE_S, lambda: self.endpoint_gone(peer, reason))
 
     def endpoint_gone(self, peer: PeerId, reason: ExitReason) -> None:
         """A process ended, and its last words have arrived: settle everything that it was part of."""
-        self._lost[peer] = None
+        self._lost[peer] = reason
         self.transport.drop(peer)
         self.control.peer_lost(peer, errors.ActorDiedError(f"its process ended: {reason}", reason=reason))
         self.calls.lost(peer, str(reason))
         self.host.caller_lost(peer)
 
-    def flush(self) -> None:
-        """Send what was written in this tick, without waiting for its end."""
-
     def is_lost(self, peer: PeerId) -> bool:
         """Whether the endpoint is known to be gone."""
         return peer in self._lost
+
+    def reason_of_loss(self, peer: PeerId) -> ExitReason | None:
+        """Return how a lost endpoint's process ended; None for one that is not lost."""
+        return self._lost.get(peer)
 
     def link_to(self, peer: PeerId) -> Link | None:
         """Return the link back to an endpoint that has spoken to this one; None if it is gone."""
@@ -412,19 +419,7 @@ class System:
     def monitor(self, ref: ActorRef[Any], restarts: bool) -> Operation[Down]:
         """See `actorrt.monitor`."""
 
-        async def watch() -> Down:
-            data = {"actor": ref._actor_id, "restarts": restarts}
-            try:
-                answer = await self.control.request(ref._authority, "monitor", data)
-            except errors.ActorDiedError as error:
-                if error.reason is None:
-                    raise
-                return Down(ref, error.reason, 0)
-            if answer["with_process"]:  # what it said before it died comes over another link
-                await asyncio.sleep(config.DEATH_GRACE_S)
-            return Down(ref, ExitReason.from_data(answer["reason"]), answer["incarnation"], answer["is_final"])
-
-        return self.operate(f"the monitor of {ref._label}", watch)
+        return self.operate(f"the monitor of {ref._label}", lambda: watch(self, ref, restarts))
 
 
 def _is_light(options: ActorOptions) -> bool:

@@ -54,6 +54,8 @@ class Endpoint(ABC):
         self._next_first = 0  # above the number of every frame of a link that is closed
         self._awaiting: list[QueuedLink] = []
         self._is_settling = False
+        self._settled: asyncio.Future[None] | None = None
+        self._is_unbound = False
         self._statistics = TransportStatistics()
         self._inbound: Inbound | None = None
         self._receiver: Receiver | None = None
@@ -118,6 +120,15 @@ class Endpoint(ABC):
         self._connections_count += 1
         return routing_id(self.peer, lane, self._connections_count)
 
+    def hold(self) -> None:
+        """Flush nothing at the end of this tick; see `protocol.Transport.hold`."""
+        self._flusher.is_draining = True
+
+    def release(self) -> None:
+        """Flush what was sent since `hold`."""
+        self._flusher.is_draining = False
+        self._flusher.flush()
+
     def _end_drain(self) -> None:
         """To be called by subclasses when they have delivered what had arrived, once in a tick."""
         try:
@@ -126,8 +137,7 @@ class Endpoint(ABC):
         except Exception as error:  # the messages that were drained end here
             self._report(error)
         finally:
-            self._flusher.is_draining = False
-            self._flusher.flush()
+            self.release()
 
     def _await_acknowledgement(self, link: QueuedLink) -> None:
         self._awaiting.append(link)
@@ -141,12 +151,14 @@ class Endpoint(ABC):
     def _settle(self) -> None:
         """Send the acknowledgements that are owed and found no frame to ride in; look for those due to us."""
         self._is_settling = False
-        if self._inbound is None or self._closing is not None:
+        if self._inbound is None or self._is_unbound:
             return
         awaiting, self._awaiting = self._awaiting, []
         self._awaiting += [link for link in awaiting if link.still_awaits()]
         if self._inbound.settle() or self._awaiting:
             self._settle_later()
+        if self._settled is not None and not self._settled.done():
+            self._settled.set_result(None)
 
     def address_of(self, peer: PeerId) -> str | None:
         """Return the address a peer gave of itself when it opened a link to us, or None."""
@@ -243,7 +255,10 @@ class Endpoint(ABC):
             return False
 
     async def close(self) -> None:
-        """Flush for `FLUSH_TIMEOUT_S` at the most, then give everything back. Idempotent; callers wait together."""
+        """Wait for `FLUSH_TIMEOUT_S` at the most until peers have what was sent, then give everything back.
+
+        Idempotent; callers wait together.
+        """
         if self._inbound is None:
             return
         if self._closing is not None:
@@ -252,8 +267,10 @@ class Endpoint(ABC):
         self._closing = self._loop.create_future()
         try:
             deadline = self._loop.time() + FLUSH_TIMEOUT_S
-            await self.flush(FLUSH_TIMEOUT_S)
+            if await self.flush(FLUSH_TIMEOUT_S):
+                await self._until_acknowledged(deadline)
         finally:
+            self._is_unbound = True
             self._unbind()
             for link in (*self._links.values(), *self._farewells):
                 self._retire(link, max(0.0, deadline - self._loop.time()))
@@ -261,6 +278,19 @@ class Endpoint(ABC):
             self._farewells.clear()
             await self._release()
             self._closing.set_result(None)
+
+    async def _until_acknowledged(self, deadline: float) -> None:
+        """Wait until what was sent is there: with its connection, what was only on its way could be lost.
+
+        A connection that breaks is waited for no longer.
+        """
+        while self._loop.time() < deadline:
+            self._awaiting = [link for link in self._links.values() if link.is_connected and link.held_bytes]
+            if not self._awaiting:
+                return
+            self._settled = self._loop.create_future()
+            self._settle_later()
+            await self._settled
 
     def statistics(self) -> TransportStatistics:
         """Return what has been done so far, open links included."""

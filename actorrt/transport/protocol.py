@@ -2,8 +2,9 @@
 
 What an envelope means is the business of the layer above; here it is a list whose first item is an integer.
 
-What a transport promises: envelopes of one link arrive in the order in which they were sent, each at most once,
-whole or not at all. What it does not: that they arrive. An envelope on its way is lost when its connection breaks.
+What a transport promises: envelopes of one link arrive in the order in which they were sent, each once, whole, also
+over connections that break, as long as both processes live and find each other again in time. If they don't, the
+receiver is told (`peer_failed`), and of what was sent last nobody knows whether it arrived.
 """
 
 from __future__ import annotations
@@ -36,6 +37,9 @@ class Receiver(Protocol):
 
     def received(self, peer: PeerId, envelope: list[Any], buffers: Sequence[Buffer]) -> None:
         """Take one envelope and its read-only buffers; `()` where it has none."""
+
+    # A receiver may have a method `drained() -> None` too. It is called after the last of the envelopes that arrived
+    # together, in a stack of the transport's own; what is sent until it returns leaves as soon as it does.
 
     def peer_failed(self, peer: PeerId, error: ActorRtError) -> None:
         """Take notice that `peer` can't be spoken with; the links to it are closed by now.
@@ -105,13 +109,15 @@ class Link(Protocol):
     def send(self, envelope: Envelope, buffers: Sequence[Buffer] = ()) -> None:
         """Queue an envelope; it leaves at the end of this tick of the loop, in one frame with all others.
 
+        What is sent while envelopes are being received leaves when those that arrived together have been.
+
         The envelope is encoded at once: what the caller changes in it afterwards is not seen. Buffers are not
         copied: they must not change any more.
 
         Raises:
             TypeError, ValueError, OverflowError: the envelope holds what can't be encoded; nothing is queued.
             SerializationError: the envelope or a buffer is larger than any peer accepts; nothing is queued.
-            MailboxFullError: the link's queue is at its bound; nothing is queued.
+            MailboxFullError: what is queued or unacknowledged is at its bound; nothing is queued.
             PeerUnreachableError: the link is closed.
         """
 
@@ -149,10 +155,19 @@ class Transport(Protocol):
     def drop(self, peer: PeerId) -> None:
         """Take the peer for dead: close the links to it, discard what they hold, ignore what still arrives."""
 
+    def hold(self) -> None:
+        """Let what is sent from now on wait for `release`, rather than for the end of the tick.
+
+        For those who know when the work of a tick is done, and call `release` then, in the same tick.
+        """
+
+    def release(self) -> None:
+        """Send what was held, now."""
+
     async def flush(self, timeout_s: float) -> bool:
         """Wait until no link holds anything back; return whether that came about in time."""
 
     async def close(self) -> None:
-        """Flush for `FLUSH_TIMEOUT_S` at the most, then give everything back. Idempotent."""
+        """Wait for `FLUSH_TIMEOUT_S` at the most until peers have what was sent, then give everything back. Idempotent."""
 
     def statistics(self) -> TransportStatistics: ...
