@@ -14,6 +14,7 @@ from typing import Any
 
 from actorrt import errors
 from actorrt.actors.control import Control, Data, Endpoint
+from actorrt.actors.links import serve_link_authority
 from actorrt.actors.messages import NOTICE, REQUEST
 from actorrt.actors.record import Record
 from actorrt.actors.registry import Registry, serve_questions
@@ -81,7 +82,8 @@ class NodeCore:
         )
         self.registry = Registry(self.placement, self.control, self._clock, random.random, self.scope)
         serve_questions(self.registry, self.control)
-        self.control.handle("attach_driver", self._attach_driver)
+        serve_link_authority(self.registry, self.control)
+        self.control.handle("attach_driver", self.attach_driver)
         self.control.handle("attach_worker", self._attach_worker)
         self.control.handle("detach", lambda _, data: self.end_job(JobId(data["job"])))
         self.control.handle("spawn", self._spawn)
@@ -131,7 +133,8 @@ class NodeCore:
             raise errors.ActorStartError(f"job {short(job_id)} has ended: nothing can be started in it")
         return job
 
-    def _attach_driver(self, peer: PeerId, data: Data) -> Data:
+    def attach_driver(self, peer: PeerId, data: Data) -> Data:
+        """Begin the job of a driver."""
         job_id = JobId(data["job"])
         self._jobs[job_id] = Job(job_id, Endpoint(peer, data["address"]), data["setting"])
         logger.info("job %s began: driver in process %d", short(job_id), data["pid"])
@@ -213,9 +216,10 @@ class NodeCore:
     async def _lookup(self, _: PeerId, data: Data) -> Data:
         return await self.registry.lookup(data["namespace"], data["name"], data["timeout_s"])
 
-    def _orphaned(self, _: PeerId, data: Data) -> None:
-        """An actor that only its own endpoint knows ended; what it spawned here ends with it."""
+    async def _orphaned(self, _: PeerId, data: Data) -> None:
+        """An actor that only its own endpoint knows ended; what it spawned here ends with it, and has on return."""
         self.registry.stop_children(data["actor"])
+        await self.registry.children_gone(data["actor"])
 
     def status(self) -> Data:
         """Return what the command line shows."""

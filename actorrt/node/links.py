@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from actorrt import errors
-from actorrt.actors.control import Endpoint
+from actorrt.actors.control import Data, Endpoint
 from actorrt.actors.system import System
 from actorrt.clock import Clock
 from actorrt.ids import IdSource, PeerId, short
@@ -37,6 +37,9 @@ class NodeLink(Protocol):
 
     async def open(self, namespace: str) -> None:
         """Start or find the node, and the endpoint. What fails is cleaned up by `close`."""
+
+    async def attach(self, data: Data) -> None:
+        """Begin the driver's job on the node."""
 
     async def close(self) -> None:
         """Close the endpoint, and end the node if it is embedded. Idempotent."""
@@ -88,6 +91,9 @@ class ProcessLink:
         await self.system.start()
         self._scope = Scope("driver", lambda error: logger.critical("the driver's runtime failed", exc_info=error))
         self._watch(loop, node)
+
+    async def attach(self, data: Data) -> None:
+        await self.system.control.request(self.system.node, "attach_driver", data)
 
     def _watch(self, loop: asyncio.AbstractEventLoop, node: NodeDescriptor) -> None:
         """Fail what waits when the daemon is gone: its death is the node's."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from actorrt.actors.control import Data
 from actorrt.actors.system import System
 from actorrt.clock import Clock
 from actorrt.config import DEFAULT_STORE_FRACTION
@@ -35,6 +36,9 @@ class LocalLink:
         peer = self._ids.peer()
         self._system = self.system = self._node.system(peer, f"memory://{peer.hex()}", self._ids.job(), namespace)
         await self.system.start()
+
+    async def attach(self, data: Data) -> None:
+        self._node.core.attach_driver(self.system.endpoint.peer, data)
 
     async def close(self) -> None:
         if self._system is not None:

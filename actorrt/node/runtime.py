@@ -132,7 +132,7 @@ class Runtime:
             "pid": os.getpid(),
             "setting": _setting(self.namespace),
         }
-        await saying("the node to answer", system.control.request(system.node, "attach_driver", data))
+        await saying("the node to answer", link.attach(data))
 
     async def close(self) -> None:
         """Stop what this driver started, and the node if it is embedded; leave nothing behind. Idempotent."""

@@ -7,7 +7,7 @@ import atexit
 import logging
 import threading
 from collections.abc import Coroutine
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from actorrt.actors import current
 from actorrt.completion import Completion, set_blocking_rule
@@ -18,16 +18,6 @@ from actorrt.scopes import Scope
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-
-class Loop(Protocol):
-    """Where a session's runtime lives."""
-
-    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine to its end, from plain code."""
-
-    def close(self) -> None:
-        """End the loop."""
 
 
 class BackgroundLoop:
@@ -75,16 +65,10 @@ class BackgroundLoop:
 
 
 class CallingLoop:
-    """Local mode: a loop in the calling thread, which `result()` runs; the running loop, where there is one."""
+    """Local mode in plain code: a loop in the calling thread, which runs while somebody waits in `result()`."""
 
     def __init__(self) -> None:
-        try:
-            self._loop = asyncio.get_running_loop()
-            raise RuntimeStateError(
-                "in async code use `async with actorrt.Runtime(mode='local')` in the place of init()"
-            )
-        except RuntimeError:
-            self._loop = asyncio.new_event_loop()
+        self._loop = asyncio.new_event_loop()
         set_blocking_rule(self._pump)
 
     def _pump(self, completion: Completion[Any], timeout_s: float | None) -> None:
@@ -109,6 +93,34 @@ class CallingLoop:
         self._loop.close()
 
 
+class RunningLoop:
+    """Local mode in async code or a notebook: everything runs on the loop that is running already.
+
+    A node without processes starts without waiting for anything, so plain code can start it in one go. It ends in a
+    task of its own.
+    """
+
+    def __init__(self) -> None:
+        self._scope = Scope("session", lambda error: logger.critical("the session failed", exc_info=error))
+        set_blocking_rule(refuse_to_block)
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        try:
+            coroutine.send(None)
+        except StopIteration as end:
+            value: T = end.value
+            return value
+        coroutine.close()
+        raise RuntimeStateError("in async code use `async with actorrt.Runtime(...)` in the place of init()")
+
+    def end(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Run what ends the session, in the background."""
+        self._scope.start(coroutine, "shutdown")
+
+    def close(self) -> None:
+        set_blocking_rule(None)
+
+
 async def _finished(completion: Completion[Any], timeout_s: float | None) -> None:
     """Return when the completion is done or the time is up; its error stays in it."""
     done: Completion[None] = Completion()
@@ -125,7 +137,7 @@ class Session:
 
     def __init__(self, options: dict[str, Any]) -> None:
         self.options = options
-        self.loop: Loop = CallingLoop() if options["mode"] == "local" else BackgroundLoop()
+        self.loop = _loop_for(options["mode"])
         self.runtime = Runtime(**options)
 
     def open(self) -> None:
@@ -137,9 +149,22 @@ class Session:
 
     def close(self) -> None:
         try:
-            self.loop.run(self.runtime.close())
+            if isinstance(self.loop, RunningLoop):
+                self.loop.end(self.runtime.close())
+            else:
+                self.loop.run(self.runtime.close())
         finally:
             self.loop.close()
+
+
+def _loop_for(mode: str) -> BackgroundLoop | CallingLoop | RunningLoop:
+    if mode != "local":
+        return BackgroundLoop()
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return CallingLoop()
+    return RunningLoop()
 
 
 _session: Session | None = None
