@@ -70,5 +70,6 @@ ZERO_COPY_BYTES: Final = 512 * KIB  # below, a copy costs less than giving the b
 ACK_DELAY_S: Final = 0.005  # what is owed rides in a frame, or goes alone after one to two of these
 ACK_FRAMES_COUNT: Final = 64  # or after so many frames
 INLINE_BUFFERS_BYTES: Final = 4 * KIB  # a part of its own costs more than copying so little
+LAST_ACK_TIMEOUT_S: Final = 0.1  # who closes waits no longer for peers that acknowledge nothing
 MAX_INLINE_BUFFERS_COUNT: Final = 16
 FRUITLESS_CONNECTIONS_COUNT: Final = 10  # a peer whose connections break as often as this is not there

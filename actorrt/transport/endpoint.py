@@ -10,7 +10,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import ClassVar
 
-from actorrt.config import ACK_DELAY_S, CONNECT_TIMEOUT_S, FLUSH_TIMEOUT_S, LINK_QUEUE_BYTES, MAX_FAREWELLS_COUNT
+from actorrt.config import (
+    ACK_DELAY_S,
+    CONNECT_TIMEOUT_S,
+    FLUSH_TIMEOUT_S,
+    LAST_ACK_TIMEOUT_S,
+    LINK_QUEUE_BYTES,
+    MAX_FAREWELLS_COUNT,
+)
 from actorrt.errors import ActorRtError, PeerUnreachableError
 from actorrt.ids import PeerId, short
 from actorrt.transport.codec import Hello, pack_hello, pack_refusal
@@ -282,12 +289,17 @@ class Endpoint(ABC):
     async def _until_acknowledged(self, deadline: float) -> None:
         """Wait until what was sent is there: with its connection, what was only on its way could be lost.
 
-        A connection that breaks is waited for no longer.
+        A connection that breaks is waited for no longer, nor are peers that acknowledge nothing for a while: they are
+        busy, or take us for dead.
         """
-        while self._loop.time() < deadline:
+        held_bytes, quiet_since = -1, self._loop.time()
+        while self._loop.time() < min(deadline, quiet_since + LAST_ACK_TIMEOUT_S):
             self._awaiting = [link for link in self._links.values() if link.is_connected and link.held_bytes]
             if not self._awaiting:
                 return
+            still_bytes = sum(link.held_bytes for link in self._awaiting)
+            if still_bytes != held_bytes:
+                held_bytes, quiet_since = still_bytes, self._loop.time()
             self._settled = self._loop.create_future()
             self._settle_later()
             await self._settled

@@ -268,8 +268,7 @@ class Inbound:
         line.source_id = source_id
         self._sources[source_id] = _Source(line, is_open=True)
         self._hellos[hello.peer] = hello
-        if line.receipts.is_owed and not line.is_owing:
-            self._owes(line)
+        self._acknowledge(line)  # at once: a link that was resumed waits for it, to send no more than it must
 
     def _accept(self, peer: PeerId, head: Buffer) -> Hello:
         hello = read_hello(head)

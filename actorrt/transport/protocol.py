@@ -168,6 +168,6 @@ class Transport(Protocol):
         """Wait until no link holds anything back; return whether that came about in time."""
 
     async def close(self) -> None:
-        """Wait for `FLUSH_TIMEOUT_S` at the most until peers have what was sent, then give everything back. Idempotent."""
+        """Wait until peers have what was sent, for `FLUSH_TIMEOUT_S` at most; give everything back. Idempotent."""
 
     def statistics(self) -> TransportStatistics: ...

@@ -5,10 +5,10 @@
          └──── connect timeout, or another process lives at the address ────▶ unreachable
 
 A connection that breaks has lost what was on its way, nobody knows how much. The link makes another one, begins it
-with the same HELLO, and sends again what the far end has not acknowledged; the far end drops what it has seen. Each
-connection has a name of its own, since the far end may not have noticed yet that the one before it is gone.
-Connections that break again and again before anything is acknowledged are made ever more slowly, and in the end no
-more. An unreachable link is closed by the endpoint, which tells the receiver.
+with the same HELLO, learns by the answer what the far end has taken, and sends the rest again. Each connection has a
+name of its own, since the far end may not have noticed yet that the one before it is gone. Connections that break
+again and again while nothing new is acknowledged are made ever more slowly, and in the end no more. An unreachable
+link is closed by the endpoint, which tells the receiver.
 
 What was sent is made into frames and offered to the connection when the `Flusher` says so. When that takes no more,
 the link is *blocked*: it asks to be woken and keeps what it has. How bytes move is the business of subclasses.
@@ -86,7 +86,9 @@ class QueuedLink(ABC):
         self._timeout = self._loop.call_later(setup.connect_timeout_s, setup.on_unreachable, self)
         self._is_connected = False
         self._connected_at = 0.0
+        self._is_answer_due = False  # to the HELLO of a later connection; nothing is sent before it
         self._fruitless_count = 0  # connections that broke soon, one after the other, with nothing acknowledged
+        self._fruits = setup.first  # what was acknowledged when the last connection broke
         self._is_closed = False
         self._is_blocked = False
         self._is_flush_due = True  # also while blocked: then a wake-up does it
@@ -100,6 +102,11 @@ class QueuedLink(ABC):
     def queued_bytes(self) -> int:
         """Bytes that were sent and have not been handed to the connection yet."""
         return self._outbox.queued_bytes
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes that were sent and have not been acknowledged yet."""
+        return self._outbox.held_bytes
 
     @property
     def is_connected(self) -> bool:
@@ -135,6 +142,8 @@ class QueuedLink(ABC):
             return
         if self._notices and not self._transmit_notices():
             self._block()
+            return
+        if self._is_answer_due:
             return
         outbox = self._outbox
         if outbox.seal(self._receipts.taken):
@@ -192,9 +201,12 @@ class QueuedLink(ABC):
 
     def _lost_connection(self) -> None:
         """What the connection had taken is to be sent again, behind another HELLO."""
-        if self._loop.time() - self._connected_at > self._setup.connect_timeout_s:
+        acknowledged = self._outbox.window.acknowledged
+        if acknowledged > self._fruits or self._loop.time() - self._connected_at > self._setup.connect_timeout_s:
             self._fruitless_count = 0
+        self._fruits = acknowledged
         self._is_connected = False
+        self._is_answer_due = True
         self._is_flush_due = True
         self._notices = deque((self._setup.hello,))
         self._outbox.window.rewind()
@@ -220,10 +232,13 @@ class QueuedLink(ABC):
                 raise BadFrameError(f"it acknowledges frames up to {number}, which it can't have")
         except BadFrameError as error:
             self._setup.on_bad(self, BadFrameError(f"peer {short(self.peer)} sent a bad frame: {error}"))
+            return
+        if self._is_answer_due:
+            self._is_answer_due = False
+            self.flush_now()
 
     def acknowledged(self, number: int) -> bool:
         """Forget the frames below `number`, which the far end has taken; return False if it can't have."""
-        self._fruitless_count = 0
         return self._outbox.window.acknowledge(number)
 
     def still_awaits(self) -> bool:

@@ -167,12 +167,12 @@ def test_many_frames_are_acknowledged_at_once_and_few_at_the_second_settling(far
     far.hello(1)
     for number in range(ACK_FRAMES_COUNT):
         far.frame(number, sequence=number)
-    assert [read_acknowledgement(message) for _, message in far.answers] == [ACK_FRAMES_COUNT]
+    assert [read_acknowledgement(message) for _, message in far.answers] == [0, ACK_FRAMES_COUNT]
     far.frame(0, sequence=ACK_FRAMES_COUNT)
     assert far.inbound.settle()
-    assert len(far.answers) == 1
+    assert len(far.answers) == 2
     assert not far.inbound.settle()
-    assert [read_acknowledgement(message) for _, message in far.answers] == [ACK_FRAMES_COUNT, ACK_FRAMES_COUNT + 1]
+    assert [read_acknowledgement(message) for _, message in far.answers[2:]] == [ACK_FRAMES_COUNT + 1]
 
 
 def test_what_a_frame_told_is_not_told_again(far: Far) -> None:
@@ -180,4 +180,4 @@ def test_what_a_frame_told_is_not_told_again(far: Far) -> None:
     far.frame(0)
     assert far.inbound.line(PEER, Lane.USER).receipts.tell() == 1
     assert not far.inbound.settle()
-    assert far.answers == []
+    assert len(far.answers) == 1

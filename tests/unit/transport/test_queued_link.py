@@ -117,8 +117,9 @@ async def test_what_was_not_acknowledged_goes_again_over_the_next_connection() -
     assert (link.is_connected, link.resumed_count) == (False, 1)
     link.is_writable = True
     link._unblocked()
-    assert link.taken[-4:-3] == [HELLO]
-    assert link.values() == [[0], [1], [2], [1], [2], [3]]
+    assert (link.taken[3:], link.values()) == ([link.taken[3], HELLO], [[0], [1], [2]])
+    link.came_back(pack_acknowledgement(2))
+    assert link.values() == [[0], [1], [2], [2], [3]]
     assert (link.is_connected, link.unreachable) == (True, [])
     link.close()
 
@@ -135,13 +136,16 @@ async def test_connections_that_break_at_once_are_made_ever_more_slowly_and_in_t
     link.close()
 
 
-async def test_acknowledgement_starts_the_count_of_broken_connections_anew() -> None:
+async def test_acknowledgement_of_something_new_starts_the_count_of_broken_connections_anew() -> None:
     link = ScriptedLink()
     link.send((0, 0))
     await end_of_tick()
-    for _ in range(2 * FRUITLESS_CONNECTIONS_COUNT):
+    for number in range(2 * FRUITLESS_CONNECTIONS_COUNT):
+        link.came_back(pack_acknowledgement(number + 1))
+        link.send((0, number))
+        await end_of_tick()
         link._connection_broke()
-        link.came_back(pack_acknowledgement(0))
+        link.came_back(pack_acknowledgement(number + 1))
     assert (link.pauses_s, link.unreachable) == ([0.0] * 2 * FRUITLESS_CONNECTIONS_COUNT, [])
     link.close()
 

@@ -1,0 +1,89 @@
+"""A TCP proxy whose connections are reset when the test says so, or after a time drawn by chance."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from random import Random
+
+CHUNK_BYTES = 1 << 14
+
+
+class BreakingProxy:
+    """Stands between clients and `tcp://127.0.0.1:port`.
+
+    Args:
+        random: says after which time each connection is reset.
+        most_s: at most that long; None resets none by itself.
+
+    Attributes:
+        resets_count: how many connections were reset.
+    """
+
+    def __init__(self, port: int, random: Random, most_s: float | None = None) -> None:
+        self._port = port
+        self._random = random
+        self._most_s = most_s
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._writers: set[asyncio.StreamWriter] = set()
+        self.resets_count = 0
+
+    async def __aenter__(self) -> BreakingProxy:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.address = f"tcp://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+        self.reset()
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+        await self._server.wait_closed()
+
+    def reset(self) -> None:
+        """Reset all connections."""
+        for writer in self._writers:
+            _reset(writer)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        self._writers.add(writer)
+        try:
+            await self._forward(reader, writer)
+        except OSError:
+            pass  # reset by one side or by us: what the proxy is for
+        finally:
+            _reset(writer)
+            self._writers.discard(writer)
+            self._tasks.discard(task)
+
+    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._port)
+        self._writers.add(far_writer)
+        ways = [asyncio.ensure_future(_copy(*way)) for way in ((reader, far_writer), (far_reader, writer))]
+        try:
+            life_s = None if self._most_s is None else self._random.uniform(0, self._most_s)
+            await asyncio.wait(ways, timeout=life_s, return_when=asyncio.FIRST_COMPLETED)
+            self.resets_count += 1
+        finally:
+            _reset(far_writer)
+            self._writers.discard(far_writer)
+            for way in ways:
+                way.cancel()
+            await asyncio.gather(*ways, return_exceptions=True)
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(CHUNK_BYTES):
+        writer.write(data)
+        await writer.drain()
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    connection = writer.get_extra_info("socket")
+    if connection is not None and connection.fileno() != -1:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()

@@ -1,0 +1,155 @@
+"""Links over connections that break: nothing is lost, doubled or reordered; a peer that stays away fails."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from asyncio.subprocess import PIPE
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from random import Random
+from typing import Any
+
+from actorrt.errors import ActorRtError, PeerUnreachableError
+from actorrt.ids import IdSource, PeerId
+from actorrt.transport.protocol import Buffer
+from actorrt.transport.zeromq import ZmqTransport
+from tests.fault.breaking import BreakingProxy
+
+MESSAGES = 100_000
+BURST = 50
+IN_FLIGHT = 2_000
+WAIT_S = 60.0
+
+ECHO = """
+import asyncio, sys
+from actorrt.ids import PeerId
+from actorrt.transport.zeromq import ZmqTransport
+
+class Echo:
+    def received(self, peer, envelope, buffers):
+        self.transport.link(peer, self.back).send(envelope, [bytes(buffer) for buffer in buffers])
+
+    def peer_failed(self, peer, error):
+        print("failed", error, flush=True)
+
+async def main():
+    echo = Echo()
+    echo.transport = ZmqTransport(PeerId(bytes.fromhex(sys.argv[1])), "tcp://127.0.0.1:0")
+    await echo.transport.start(echo)
+    print(echo.transport.address, flush=True)
+    lines = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
+    echo.back = (await lines.readline()).decode().strip()
+    await lines.read()
+    await echo.transport.close()
+    print(echo.transport.statistics().repeated_frames, flush=True)
+
+asyncio.run(main())
+"""
+
+
+class Recorder:
+    """A receiver that keeps what it gets, and wakes whoever waits for it."""
+
+    def __init__(self) -> None:
+        self.got: list[tuple[int, bytes]] = []
+        self.failed: list[tuple[PeerId, ActorRtError]] = []
+        self._changed = asyncio.Event()
+
+    def received(self, peer: PeerId, envelope: list[Any], buffers: Sequence[Buffer]) -> None:
+        self.got.append((envelope[1], b"".join(buffers)))
+        self._changed.set()
+
+    def peer_failed(self, peer: PeerId, error: ActorRtError) -> None:
+        self.failed.append((peer, error))
+        self._changed.set()
+
+    async def until(self, count: int) -> None:
+        async with asyncio.timeout(WAIT_S):
+            while len(self.got) < count and not self.failed:
+                self._changed.clear()
+                await self._changed.wait()
+
+
+class Pair:
+    """Us, and a process that echoes; a proxy in each direction."""
+
+    def __init__(self, transport: ZmqTransport, recorder: Recorder, echo: PeerId) -> None:
+        self.transport = transport
+        self.recorder = recorder
+        self.echo = echo
+
+    def link(self) -> Any:
+        return self.transport.link(self.echo, self.there.address)
+
+
+@asynccontextmanager
+async def pair(seed: int, most_s: float | None = None) -> AsyncIterator[Pair]:
+    ids, random = IdSource(), Random(seed)
+    us = Pair(ZmqTransport(ids.peer(), "tcp://127.0.0.1:0", connect_timeout_s=5.0), Recorder(), ids.peer())
+    await us.transport.start(us.recorder)
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", ECHO, us.echo.hex(), stdin=PIPE, stdout=PIPE)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    port = int((await process.stdout.readline()).rpartition(b":")[2])
+    our_port = int(us.transport.address.rpartition(":")[2])
+    async with (
+        BreakingProxy(port, random, most_s) as us.there,
+        BreakingProxy(our_port, random, most_s) as us.back,
+    ):
+        process.stdin.write(us.back.address.encode() + b"\n")
+        try:
+            yield us
+        finally:
+            await us.transport.close()
+            process.stdin.close()
+            assert b"failed" not in await process.stdout.read() or us.recorder.failed
+            await process.wait()
+
+
+async def test_connections_reset_at_random_lose_double_and_reorder_nothing() -> None:
+    async with pair(seed=1, most_s=0.03) as us:
+        link = us.link()
+        for number in range(MESSAGES):
+            link.send((0, number), [b"%d" % number * 4000] if number % 500 == 0 else [])
+            if number % BURST == 0:
+                await us.recorder.until(number - IN_FLIGHT)
+        await us.recorder.until(MESSAGES)
+        assert us.recorder.failed == []
+        assert [number for number, _ in us.recorder.got] == list(range(MESSAGES))
+        assert all(
+            content == (b"%d" % number * 4000 if number % 500 == 0 else b"") for number, content in us.recorder.got
+        )
+        assert us.there.resets_count >= 10
+        assert us.back.resets_count >= 10
+        assert us.transport.statistics().resumed_links >= 10
+
+
+async def test_tail_that_was_on_its_way_when_the_connection_broke_arrives() -> None:
+    async with pair(seed=2) as us:
+        link = us.link()
+        for number in range(2000):
+            link.send((0, number))
+            if number % 100 == 99:
+                await asyncio.sleep(0)
+                us.there.reset()
+                us.back.reset()
+        await us.recorder.until(2000)
+        assert us.recorder.failed == []
+        assert [number for number, _ in us.recorder.got] == list(range(2000))
+
+
+async def test_peer_that_stays_away_fails_with_the_typed_error() -> None:
+    recorder = Recorder()
+    transport = ZmqTransport(IdSource().peer(), "tcp://127.0.0.1:0", connect_timeout_s=0.5)
+    await transport.start(recorder)
+    ghost = IdSource().peer()
+    server = await asyncio.start_server(lambda _, writer: writer.transport.abort(), "127.0.0.1", 0)
+    transport.link(ghost, f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}").send((0, 1))
+    await recorder.until(1)
+    ((peer, error),) = recorder.failed
+    assert (peer, type(error)) == (ghost, PeerUnreachableError)
+    server.close()
+    await server.wait_closed()
+    await transport.close()
