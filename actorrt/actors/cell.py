@@ -12,21 +12,21 @@ interleave.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, Final
 
 from actorrt import errors, reasons
 from actorrt.actors import current
 from actorrt.actors.context import Context
-from actorrt.actors.credit import Ledger
-from actorrt.actors.deadlock import Suspects
-from actorrt.actors.interface import MethodKind, of_class
+from actorrt.actors.credit import Ledgers
+from actorrt.actors.interface import Interface, MethodKind, of_class
 from actorrt.actors.keys import Keys
 from actorrt.actors.mailbox import Caller, Mailbox, Message
 from actorrt.actors.options import ActorOptions
-from actorrt.actors.payload import has_objects, objects_opened, reason_of
-from actorrt.actors.runners import Driven, Runner
+from actorrt.actors.payload import objects_opened, reason_of
+from actorrt.actors.runners import Runner
+from actorrt.actors.turns import SIGNAL_PREFIX, Turns, cancelled, timed_out
 from actorrt.ids import ActorId, JobId
 from actorrt.reasons import ExitReason
 
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from actorrt.actors.ref import ActorRef
 
 STEP_BUDGET: Final = 256
-SIGNAL_PREFIX: Final = "!"
-"""Marks a message of the runtime's own, which calls a hook; its arguments never left this process."""
 
 
 class CellState(Enum):
@@ -83,18 +81,14 @@ class Cell:
         self.job = JobId(b"")
         self.namespace = "default"
         self.state = CellState.STARTING
-        self.handled_count = 0
-        self._ledgers: dict[Caller, Ledger] = {}
+        self._ledgers: Ledgers[Caller] = Ledgers(options.mailbox_messages, options.mailbox_bytes)
         self.keys = Keys(host.payloads)
-        self.suspects = Suspects(self)
         self.mailbox = Mailbox(options.mailbox_messages, options.mailbox_bytes, options.overflow)
         self.context = Context(self)
         self._class: Any = cls
-        self.interface = of_class(cls)
+        self.interface: Interface = of_class(cls)
         self._methods = self.interface.methods
-        self._instance: Any = None
-        self._running: list[Message] = []
-        self._runner_count = 0
+        self.turns: Turns = Turns(self)
         self._is_scheduled = False
         self._exit: ExitReason | None = None
         self._is_administrative = False
@@ -118,7 +112,7 @@ class Cell:
             instance = self._class.__new__(self._class)
             instance.context = self.context
             instance.__init__(*args, **kwargs)
-            self._instance = instance
+            self.turns.instance = instance
             await _hook(instance.on_start())
         except BaseException as error:
             self.state = CellState.FAILED
@@ -130,7 +124,7 @@ class Cell:
     def _begin_incarnation(self, incarnation: int) -> None:
         self.incarnation = incarnation
         self.state = CellState.STARTING
-        self.handled_count = 0
+        self.turns.handled_count = 0
         self.keys = Keys(self.host.payloads)
         self._exit = None
         self._is_administrative = False
@@ -157,7 +151,7 @@ class Cell:
         for refused in self.mailbox.offer(message):
             self.host.overflowed(self, refused)
         if message.chain:
-            self.suspects.arrived(message)
+            self.turns.suspects.arrived(message)
         self.schedule()
 
     def signal(self, hook: str, *args: Any) -> None:
@@ -166,7 +160,7 @@ class Cell:
 
     def schedule(self) -> None:
         """Have a runner handle what waits, unless one is going to, or all that this cell may have are at work."""
-        if not self._is_scheduled and self._runner_count < self.options.max_concurrency and self._is_serving:
+        if not self._is_scheduled and self.turns.runner_count < self.options.max_concurrency and self._is_serving:
             self._is_scheduled = True
             self.host.runners.schedule(self)
 
@@ -182,12 +176,12 @@ class Cell:
         """
         queue = self.mailbox.queue
         budget = STEP_BUDGET
-        while queue and self._is_serving and self._runner_count < self.options.max_concurrency:
+        while queue and self._is_serving and self.turns.runner_count < self.options.max_concurrency:
             message = queue[0]
             spec = self._methods.get(message.method)
             if spec is None or spec.kind is not MethodKind.PLAIN or type(message.body) is not list or not budget:
                 return True
-            self._begin(self._take())
+            self.turns.begin(self._take())
             budget -= 1
         self._is_scheduled = False
         if self.state is CellState.STOPPING:
@@ -199,20 +193,20 @@ class Cell:
         self._is_scheduled = False
         queue = self.mailbox.queue
         budget = STEP_BUDGET
-        self._runner_count += 1
+        self.turns.runner_count += 1
         try:
             while queue and self._is_serving:
                 message = self._take()
-                coroutine = self._begin(message)
+                coroutine = self.turns.begin(message)
                 if coroutine is not None:
-                    await self._run(runner, message, coroutine)
+                    await self.turns.run(runner, message, coroutine)
                 budget -= 1
                 if budget == 0:
                     budget = STEP_BUDGET
                     self.host.runners.stay_behind(runner)
                     await asyncio.sleep(0)  # others on this loop have their turn
         finally:
-            self._runner_count -= 1
+            self.turns.runner_count -= 1
             if self.state is CellState.STOPPING:
                 self._finish_when_idle()
 
@@ -230,129 +224,13 @@ class Cell:
 
     def left(self, caller: Caller, message: Message) -> None:
         """A message of `caller` has left the mailbox: let it send more, once it has used up half of its share."""
-        ledger = self._ledgers.get(caller)
-        if ledger is None:
-            ledger = self._new_ledger(caller)
-        grant = ledger.take(message.size_bytes)
+        grant = self._ledgers.take(caller, message.size_bytes)
         if grant is not None:
             caller.grant(self.actor_id, *grant)
-
-    def _new_ledger(self, caller: Caller) -> Ledger:
-        self._ledgers[caller] = Ledger()
-        count = len(self._ledgers)
-        for ledger in self._ledgers.values():
-            ledger.share(self.options.mailbox_messages // count, self.options.mailbox_bytes // count)
-        return self._ledgers[caller]
 
     def _begun(self, message: Message) -> Message:
         message.cell = self
         return message
-
-    def _begin(self, message: Message) -> Coroutine[Any, Any, Any] | None:
-        """Handle a message, or return the coroutine that does."""
-        if message.deadline is not None and self.host.clock.now() >= message.deadline:
-            self._too_late(message)
-            return None
-        current.message.set(message)
-        try:
-            function, kind = self._function(message.method)
-            body = message.body
-            if type(body) is list or type(body) is tuple:
-                result = function(*body)
-            else:
-                args, kwargs = self.host.payloads.open_call(body, message.buffers)
-                if has_objects(args, kwargs):
-                    return self._call_with_objects(message, function, args, kwargs)
-                result = function(*args, **kwargs)
-            if kind is MethodKind.PLAIN:
-                self._returned(message, result)
-                return None
-            if kind is MethodKind.ASYNC:
-                return result  # type: ignore[no-any-return]
-            return self.host.streams.serve(message, result)
-        except BaseException as error:
-            self._raised(message, error)
-            return None
-
-    def _function(self, method: str) -> tuple[Callable[..., Any], MethodKind]:
-        spec = self._methods.get(method)
-        if spec is not None:
-            return getattr(self._instance, method), spec.kind
-        if method[0] != SIGNAL_PREFIX:
-            raise self.interface.unknown(method)
-        hook = getattr(self._instance, method[1:])
-        return hook, MethodKind.ASYNC if asyncio.iscoroutinefunction(hook) else MethodKind.PLAIN
-
-    async def _call_with_objects(
-        self, message: Message, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
-        """Give the method the values of its top-level object refs; the call waits for them in its place."""
-        args, kwargs = await objects_opened(args, kwargs)
-        result = function(*args, **kwargs)
-        if self._methods[message.method].kind.is_stream:
-            result = self.host.streams.serve(message, result)
-        return await result if asyncio.iscoroutine(result) else result
-
-    async def _run(self, runner: Runner, message: Message, coroutine: Coroutine[Any, Any, Any]) -> None:
-        task = message.task = runner.task
-        assert task is not None
-        self._running.append(message)
-        message.began_at = self.host.clock.now()
-        current.message.set(message)
-        timer = None
-        if message.deadline is not None:
-            left = max(0.0, message.deadline - self.host.clock.now())
-            timer = self.host.loop.call_later(left, self._overdue, message)
-        try:
-            result = await Driven(coroutine, self, runner)
-        except asyncio.CancelledError as cancelled:
-            if message.withdrawal is not None:
-                task.uncancel()
-                if message not in self.victims:
-                    self.host.refuse(message, message.withdrawal)
-            elif task.cancelling():
-                raise  # the whole endpoint is being ended
-            else:
-                self._raised(message, cancelled)  # the method let a cancellation of its own through
-        except BaseException as error:
-            self._raised(message, error)
-        else:
-            self._returned(message, result)
-        finally:
-            if timer is not None:
-                timer.cancel()
-            message.task = None
-            self._running.remove(message)
-            self.suspects.ended()
-
-    def _returned(self, message: Message, result: Any) -> None:
-        self._handled(message)
-        if message.call_id:
-            self.host.succeed(message, result)
-
-    def _handled(self, message: Message) -> None:
-        message.is_over = True
-        if not self.handled_count:
-            self.host.handled_first(self)
-        self.handled_count += 1
-
-    def _raised(self, message: Message, error: BaseException) -> None:
-        """An ask's exception goes to its caller; a tell's, and one that `crash_on` names, fails the actor."""
-        is_fatal = not isinstance(error, Exception | asyncio.CancelledError) or isinstance(error, self.options.crash_on)
-        if message.call_id and not is_fatal:
-            self._handled(message)
-            self.host.fail(message, error)
-            return
-        if message.call_id:
-            self.victims.append(message)
-        message.task = None
-        self.fail(reason_of(error, f"{self.label}.{message.method.lstrip(SIGNAL_PREFIX)}"))
-
-    def _too_late(self, message: Message) -> None:
-        self.host.refuse(message, _timeout(self, message, "no"))
-
-    def _overdue(self, message: Message) -> None:
-        self._cancel_running(message, _timeout(self, message, "maybe"))
 
     def withdraw(self, caller: Caller, call_id: int, is_late: bool) -> bool:
         """Drop or cancel one call, and say so to its caller; return whether it was here.
@@ -361,22 +239,17 @@ class Cell:
             caller, call_id: the call.
             is_late: whether its deadline has passed, rather than that its caller wants it no more.
         """
-        make_error = _timeout if is_late else _cancelled
+        make_error = timed_out if is_late else cancelled
         queued = self.mailbox.withdraw(caller, call_id)
         if queued is not None:
             self.left(caller, queued)
             self.host.refuse(queued, make_error(self, queued, "no"))
             return True
-        for message in self._running:
+        for message in self.turns.running:
             if message.call_id == call_id and message.caller is caller:
-                self._cancel_running(message, make_error(self, message, "maybe"))
+                self.turns.cancel(message, make_error(self, message, "maybe"))
                 return True
         return False
-
-    @property
-    def occupant(self) -> Message | None:
-        """The message that others have to wait for; None where they need not."""
-        return self._running[0] if self._running and self.options.max_concurrency == 1 else None
 
     def take_back(self, message: Message) -> bool:
         """Take a message out of the mailbox; return whether it was there."""
@@ -386,27 +259,24 @@ class Cell:
     def explain(self, caller: Caller, call_id: int) -> dict[str, Any]:
         """Say what a call waits for."""
         now = self.host.clock.now()
-        for message in self._running:
+        for message in self.turns.running:
             if message.call_id == call_id and message.caller is caller:
                 return {"state": "running", "seconds": now - message.began_at}
         for ahead, message in enumerate(self.mailbox.queue):
             if message.call_id == call_id and message.caller is caller:
-                busy = [f"{other.method}() is in hand since {now - other.began_at:.0f} s" for other in self._running]
+                busy = [
+                    f"{other.method}() is in hand since {now - other.began_at:.0f} s" for other in self.turns.running
+                ]
                 return {"state": "queued", "ahead": ahead, "in_hand": busy[0] if busy else str(self.state.name).lower()}
         return {"state": "unknown"}
 
     def withdraw_all(self, caller: Caller) -> None:
         """Drop and cancel every call of a caller that is gone."""
-        self._ledgers.pop(caller, None)
+        self._ledgers.forget(caller)
         self.mailbox.withdraw_all(caller)
-        for message in list(self._running):
+        for message in list(self.turns.running):
             if message.caller is caller:
-                self._cancel_running(message, errors.CallCancelledError(f"the caller of {message.method}() is gone"))
-
-    def _cancel_running(self, message: Message, why: errors.CallError) -> None:
-        if message.task is not None and message.withdrawal is None:
-            message.withdrawal = why
-            message.task.cancel()
+                self.turns.cancel(message, errors.CallCancelledError(f"the caller of {message.method}() is gone"))
 
     # End
 
@@ -445,8 +315,8 @@ class Cell:
             self._end(self._exit or reasons.SHUTDOWN)
 
     def _finish_when_idle(self) -> None:
-        if not self.mailbox.queue and not self._runner_count and self._instance is not None:
-            instance, self._instance = self._instance, None
+        if not self.mailbox.queue and not self.turns.runner_count and self.turns.instance is not None:
+            instance, self.turns.instance = self.turns.instance, None
             self.host.scope.start(self._finish(instance), f"{self.label}.on_stop")
 
     async def _finish(self, instance: Any) -> None:
@@ -476,15 +346,15 @@ class Cell:
             self.host.exited(self, reason, is_administrative=self._is_administrative)
 
     def _drop_instance(self) -> None:
-        self._instance = None
+        self.turns.instance = None
         self.context.end()
         if self._stop_timer is not None:
             self._stop_timer.cancel()
-        for message in self._running:
+        for message in self.turns.running:
             if message.task is not None and message.withdrawal is None:
                 if message.call_id:
                     self.victims.append(message)
-                self._cancel_running(message, self._gone_error("maybe"))
+                self.turns.cancel(message, self._gone_error("maybe"))
 
     def take_orphans(self) -> list[Message]:
         """Give up everything that still waits here: the calls in hand and the mailbox."""
@@ -494,15 +364,6 @@ class Cell:
 
     def _gone_error(self, executed: errors.Executed) -> errors.ActorDiedError:
         return errors.ActorDiedError(f"{self.label} is stopping", reason=self._exit, executed=executed)
-
-
-def _timeout(cell: Cell, message: Message, executed: errors.Executed) -> errors.CallTimeoutError:
-    state = "still queued" if executed == "no" else "running"
-    return errors.CallTimeoutError(f"{cell.label}.{message.method}() was {state} at its deadline", executed=executed)
-
-
-def _cancelled(cell: Cell, message: Message, executed: errors.Executed) -> errors.CallCancelledError:
-    return errors.CallCancelledError(f"{cell.label}.{message.method}() was cancelled", executed=executed)
 
 
 async def _hook(result: Any) -> None:

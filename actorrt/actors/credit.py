@@ -8,7 +8,9 @@ each sender that it has not heard of yet.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Generic, TypeVar
+
+C = TypeVar("C")
 
 FIRST_MESSAGES: Final = 64
 FIRST_BYTES: Final = 1 << 20
@@ -64,3 +66,36 @@ class Ledger:
         self.granted_messages = max(self.granted_messages, self.taken_messages + self.share_messages)
         self.granted_bytes = max(self.granted_bytes, self.taken_bytes + self.share_bytes)
         return self.granted_messages, self.granted_bytes
+
+
+class Ledgers(Generic[C]):
+    """The ledgers of all senders to one actor, who share its mailbox.
+
+    Args:
+        most_messages, most_bytes: the mailbox's bounds.
+    """
+
+    __slots__ = ("_ledgers", "_most_bytes", "_most_messages")
+
+    def __init__(self, most_messages: int, most_bytes: int) -> None:
+        self._most_messages = most_messages
+        self._most_bytes = most_bytes
+        self._ledgers: dict[C, Ledger] = {}
+
+    def take(self, sender: C, size_bytes: int) -> tuple[int, int] | None:
+        """A message of the sender has left the mailbox; return the totals to grant it now, if any."""
+        ledger = self._ledgers.get(sender)
+        if ledger is None:
+            ledger = self._ledgers[sender] = Ledger()
+            self._share()
+        return ledger.take(size_bytes)
+
+    def forget(self, sender: C) -> None:
+        """The sender is gone: its share is the others'."""
+        if self._ledgers.pop(sender, None) is not None:
+            self._share()
+
+    def _share(self) -> None:
+        count = max(1, len(self._ledgers))
+        for ledger in self._ledgers.values():
+            ledger.share(self._most_messages // count, self._most_bytes // count)

@@ -52,12 +52,12 @@ class Suspects:
     def arrived(self, message: Message) -> None:
         """Look at a call that carries a chain; end it if its actor waits for it already."""
         index = step_here(message.chain, self._cell.actor_id)
-        if index is None or self._cell.occupant is None:
+        if index is None or self._cell.turns.occupant is None:
             return
         call_id = message.chain[index].call_id
         self._by_call.setdefault(call_id, []).append(message)
         reply = self._cell.host.system.calls.pending(call_id)
-        if reply is not None and reply.awaited_by is self._cell.occupant:
+        if reply is not None and reply.awaited_by is self._cell.turns.occupant:
             self.awaited(call_id)
 
     def awaited(self, call_id: int) -> None:

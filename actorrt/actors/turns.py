@@ -1,0 +1,179 @@
+"""The handling of messages in one cell: what is in hand, and how each ends.
+
+A plain method is over when it returns; a coroutine method runs in a runner's task until it ends, its deadline passes,
+or its caller wants it no more. Which message comes next is the cell's business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, Final
+
+from actorrt import errors
+from actorrt.actors import current
+from actorrt.actors.deadlock import Suspects
+from actorrt.actors.interface import MethodKind
+from actorrt.actors.mailbox import Message
+from actorrt.actors.payload import has_objects, objects_opened, reason_of
+from actorrt.actors.runners import Driven, Runner
+
+if TYPE_CHECKING:
+    from actorrt.actors.cell import Cell
+
+SIGNAL_PREFIX: Final = "!"
+"""Marks a message of the runtime's own, which calls a hook; its arguments never left this process."""
+
+
+class Turns:
+    """The messages that one cell has in hand.
+
+    Args:
+        cell: whose.
+
+    Attributes:
+        running: those that run as coroutines.
+        runner_count: how many runners are at work in the cell.
+        handled_count: how many messages the incarnation has handled.
+        suspects: calls in the mailbox that may wait for what is in hand, which may wait for them.
+    """
+
+    def __init__(self, cell: Cell) -> None:
+        self._cell = cell
+        self._host = cell.host
+        self._methods = cell.interface.methods
+        self.instance: Any = None
+        self.running: list[Message] = []
+        self.runner_count = 0
+        self.handled_count = 0
+        self.suspects = Suspects(cell)
+
+    @property
+    def occupant(self) -> Message | None:
+        """The message that others have to wait for; None where they need not."""
+        return self.running[0] if self.running and self._cell.options.max_concurrency == 1 else None
+
+    def begin(self, message: Message) -> Coroutine[Any, Any, Any] | None:
+        """Handle a message, or return the coroutine that does."""
+        if message.deadline is not None and self._host.clock.now() >= message.deadline:
+            self._too_late(message)
+            return None
+        current.message.set(message)
+        try:
+            function, kind = self._function(message.method)
+            body = message.body
+            if type(body) is list or type(body) is tuple:
+                result = function(*body)
+            else:
+                args, kwargs = self._host.payloads.open_call(body, message.buffers)
+                if has_objects(args, kwargs):
+                    return self._call_with_objects(message, function, args, kwargs)
+                result = function(*args, **kwargs)
+            if kind is MethodKind.PLAIN:
+                self._returned(message, result)
+                return None
+            if kind is MethodKind.ASYNC:
+                return result  # type: ignore[no-any-return]
+            return self._host.streams.serve(message, result)
+        except BaseException as error:
+            self._raised(message, error)
+            return None
+
+    def _function(self, method: str) -> tuple[Callable[..., Any], MethodKind]:
+        spec = self._methods.get(method)
+        if spec is not None:
+            return getattr(self.instance, method), spec.kind
+        if method[0] != SIGNAL_PREFIX:
+            raise self._cell.interface.unknown(method)
+        hook = getattr(self.instance, method[1:])
+        return hook, MethodKind.ASYNC if asyncio.iscoroutinefunction(hook) else MethodKind.PLAIN
+
+    async def _call_with_objects(
+        self, message: Message, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """Give the method the values of its top-level object refs; the call waits for them in its place."""
+        args, kwargs = await objects_opened(args, kwargs)
+        result = function(*args, **kwargs)
+        if self._methods[message.method].kind.is_stream:
+            result = self._host.streams.serve(message, result)
+        return await result if asyncio.iscoroutine(result) else result
+
+    async def run(self, runner: Runner, message: Message, coroutine: Coroutine[Any, Any, Any]) -> None:
+        task = message.task = runner.task
+        assert task is not None
+        self.running.append(message)
+        message.began_at = self._host.clock.now()
+        current.message.set(message)
+        timer = None
+        if message.deadline is not None:
+            left = max(0.0, message.deadline - self._host.clock.now())
+            timer = self._host.loop.call_later(left, self._overdue, message)
+        try:
+            result = await Driven(coroutine, self._cell, runner)
+        except asyncio.CancelledError as cancelled:
+            if message.withdrawal is not None:
+                task.uncancel()
+                if message not in self._cell.victims:
+                    self._host.refuse(message, message.withdrawal)
+            elif task.cancelling():
+                raise  # the whole endpoint is being ended
+            else:
+                self._raised(message, cancelled)  # the method let a cancellation of its own through
+        except BaseException as error:
+            self._raised(message, error)
+        else:
+            self._returned(message, result)
+        finally:
+            if timer is not None:
+                timer.cancel()
+            message.task = None
+            self.running.remove(message)
+            self.suspects.ended()
+
+    def _returned(self, message: Message, result: Any) -> None:
+        self._handled(message)
+        if message.call_id:
+            self._host.succeed(message, result)
+
+    def _handled(self, message: Message) -> None:
+        message.is_over = True
+        if not self.handled_count:
+            self._host.handled_first(self._cell)
+        self.handled_count += 1
+
+    def _raised(self, message: Message, error: BaseException) -> None:
+        """An ask's exception goes to its caller; a tell's, and one that `crash_on` names, fails the actor."""
+        is_fatal = not isinstance(error, Exception | asyncio.CancelledError) or isinstance(
+            error, self._cell.options.crash_on
+        )
+        if message.call_id and not is_fatal:
+            self._handled(message)
+            self._host.fail(message, error)
+            return
+        if message.call_id:
+            self._cell.victims.append(message)
+        message.task = None
+        self._cell.fail(reason_of(error, f"{self._cell.label}.{message.method.lstrip(SIGNAL_PREFIX)}"))
+
+    def _too_late(self, message: Message) -> None:
+        self._host.refuse(message, timed_out(self._cell, message, "no"))
+
+    def _overdue(self, message: Message) -> None:
+        self.cancel(message, timed_out(self._cell, message, "maybe"))
+
+    def cancel(self, message: Message, why: errors.CallError) -> None:
+        """Cancel a coroutine; its caller is told why."""
+        if message.task is not None and message.withdrawal is None:
+            message.withdrawal = why
+            message.task.cancel()
+
+
+def timed_out(cell: Cell, message: Message, executed: errors.Executed) -> errors.CallTimeoutError:
+    """Make the error of a call whose deadline has passed."""
+    state = "still queued" if executed == "no" else "running"
+    return errors.CallTimeoutError(f"{cell.label}.{message.method}() was {state} at its deadline", executed=executed)
+
+
+def cancelled(cell: Cell, message: Message, executed: errors.Executed) -> errors.CallCancelledError:
+    """Make the error of a call that its caller withdrew."""
+    return errors.CallCancelledError(f"{cell.label}.{message.method}() was cancelled", executed=executed)
