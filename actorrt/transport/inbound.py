@@ -151,6 +151,7 @@ class Inbound:
         for lane in Lane:
             line = self._lines.pop(peer + bytes((lane,)), None)
             if line is not None:
+                self._acknowledge(line)  # whoever has said goodbye may be waiting to see it arrive
                 self._close(line)
 
     def _close(self, line: Line) -> None:
@@ -213,7 +214,7 @@ class Inbound:
             self._on_owing()
 
     def _acknowledge(self, line: Line) -> None:
-        if line.source_id is not None:
+        if line.source_id is not None and line.receipts.is_owed:
             self._statistics.acknowledgements_out += 1
             self._answer(line.source_id, pack_acknowledgement(line.receipts.tell()))
 
@@ -268,7 +269,8 @@ class Inbound:
         line.source_id = source_id
         self._sources[source_id] = _Source(line, is_open=True)
         self._hellos[hello.peer] = hello
-        self._acknowledge(line)  # at once: a link that was resumed waits for it, to send no more than it must
+        # At once: a link that was resumed waits for it, to send no more than it must.
+        self._answer(source_id, pack_acknowledgement(line.receipts.tell()))
 
     def _accept(self, peer: PeerId, head: Buffer) -> Hello:
         hello = read_hello(head)
