@@ -60,8 +60,8 @@ class Outbox:
         """Envelopes that have not been handed over."""
         return len(self._envelopes) + sum(envelope_count for _, envelope_count, _ in self.window.waiting)
 
-    def add(self, packed: bytes, buffers: Sequence[Buffer] = ()) -> None:
-        """Queue an envelope behind all others.
+    def add(self, packed: bytes, buffers: Sequence[Buffer] = ()) -> int:
+        """Queue an envelope behind all others; return the bytes that `seal` would make a frame of.
 
         Raises:
             MailboxFullError: the bound is reached; nothing is queued.
@@ -71,6 +71,7 @@ class Outbox:
             open_bytes = self._make_room(packed, buffers)
         self._envelopes.append(packed)
         self._open_bytes = open_bytes
+        return open_bytes
 
     def _make_room(self, packed: bytes, buffers: Sequence[Buffer]) -> int:
         """Start another frame where this one is full, and attach the buffers; return the open frame's bytes."""

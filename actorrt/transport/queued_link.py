@@ -10,8 +10,9 @@ name of its own, since the far end may not have noticed yet that the one before 
 again and again while nothing new is acknowledged are made ever more slowly, and in the end no more. An unreachable
 link is closed by the endpoint, which tells the receiver.
 
-What was sent is made into frames and offered to the connection when the `Flusher` says so. When that takes no more,
-the link is *blocked*: it asks to be woken and keeps what it has. How bytes move is the business of subclasses.
+What was sent is made into frames and offered to the connection when the `Flusher` says so, or when there is much of
+it. When the connection takes no more, the link is *blocked*: it asks to be woken and keeps what it has. How bytes
+move is the business of subclasses.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, NoReturn
 
-from actorrt.config import FRUITLESS_CONNECTIONS_COUNT, RECONNECT_MAX_S, RECONNECT_MIN_S
+from actorrt.config import EARLY_FRAME_BYTES, FRUITLESS_CONNECTIONS_COUNT, RECONNECT_MAX_S, RECONNECT_MIN_S
 from actorrt.errors import ActorRtError, PeerUnreachableError
 from actorrt.ids import PeerId, short
 from actorrt.transport.codec import (
@@ -125,10 +126,13 @@ class QueuedLink(ABC):
         packed = pack_envelope(envelope)
         if buffers or len(packed) > SAFE_BYTES:
             check_envelope(envelope, len(packed), buffers)
-        self._add(packed, buffers)
+        open_bytes = self._add(packed, buffers)
         if not self._is_flush_due:
             self._is_flush_due = True
             self._flusher.add(self)
+        if open_bytes > EARLY_FRAME_BYTES:
+            self.flush_now()  # so that the far end begins while we go on
+            self._is_flush_due = True  # the flusher has this link in its list still
 
     def _refuse_to_send(self) -> NoReturn:
         raise PeerUnreachableError(

@@ -205,14 +205,29 @@ def test_envelopes_of_one_tick_leave_as_one_frame(run: Run) -> None:
         link.send((0,))
         await b.recorder.envelopes(1)
         before = link.statistics()
-        for number in range(1000):
+        for number in range(500):
             link.send((1, number))
-        await b.recorder.envelopes(1001)
+        await b.recorder.envelopes(501)
         after = link.statistics()
         assert after.frames_out - before.frames_out == 1
-        assert after.envelopes_out - before.envelopes_out == 1000
+        assert after.envelopes_out - before.envelopes_out == 500
         assert b.transport.statistics().frames_in == 2
-        assert b.transport.statistics().envelopes_in == 1001
+        assert b.transport.statistics().envelopes_in == 501
+
+    run(case)
+
+
+def test_much_that_is_sent_in_one_tick_begins_to_leave_before_its_end(run: Run) -> None:
+    async def case(world: World) -> None:
+        a, b = await world.pair()
+        link = a.link_to(b)
+        link.send((0,))
+        await b.recorder.envelopes(1)
+        before = link.statistics().frames_out
+        for number in range(40):
+            link.send((1, number, bytes(1000)))
+        assert link.statistics().frames_out - before == 2
+        assert [envelope[1] for envelope in (await b.recorder.envelopes(41))[1:]] == list(range(40))
 
     run(case)
 
@@ -457,10 +472,11 @@ def test_flush_is_true_once_nothing_is_held_back(run: Run) -> None:
         link = a.link_to(b)
         for _ in range(100):
             link.send((0, bytes(10_000)))
-        assert link.queued_bytes >= 1_000_000
+        link.send((0, b"last"))
+        assert link.queued_bytes > 0
         assert await a.transport.flush(WAIT_S)
         assert link.queued_bytes == 0
-        await b.recorder.envelopes(100)
+        await b.recorder.envelopes(101)
 
     run(case)
 
