@@ -78,10 +78,11 @@ def measured(command: list[str], side: str) -> dict[str, Any]:
     """Run one side's command for one row and return the row."""
     with tempfile.NamedTemporaryFile(suffix=".json") as file:
         result = subprocess.run([*command, "--json", file.name], capture_output=True, text=True, check=False)
-        if result.returncode != 0:
-            last_line = (result.stderr.strip().splitlines() or ["it said nothing"])[-1]
-            raise FailedError(f"{side} ended with {result.returncode}: {last_line}")
-        row: dict[str, Any] = json.loads(Path(file.name).read_text(encoding="utf-8"))["rows"][0]
+        written = Path(file.name).read_text(encoding="utf-8")
+    if not written:
+        last_line = (result.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        raise FailedError(f"{side} ended with {result.returncode}: {last_line}")
+    row: dict[str, Any] = json.loads(written)["rows"][0]
     if row["status"] != "measured":
         raise FailedError(f"{side}: {row['reason']}")
     return row
