@@ -24,7 +24,7 @@ _PROCESS_TIMEOUT_S = 60.0
 
 def node_up(effort: Effort) -> Samples:
     """Return how long `init()` takes in a process of its own until the node answers, in seconds."""
-    return Samples([float(_output([sys.executable, "-c", _INIT])) for _ in range(effort.rounds_count)])
+    return Samples([float(_output("init()", [sys.executable, "-c", _INIT])) for _ in range(effort.rounds_count)])
 
 
 def cartpole(effort: Effort) -> Samples:
@@ -45,16 +45,16 @@ def _train_s(seed: int) -> float:
         command = [sys.executable, "-m", "actorrt.cli", "train", "ppo", "CartPole-v1", "--simulators", "2"]
         command += ["--seed", str(seed), "--stop-return", "475", "--directory", directory]
         start = time.perf_counter()
-        output = _output(command)
+        output = _output(f"training with seed {seed}", command)
         took_s = time.perf_counter() - start
     if "did not reach" in output:
         raise RuntimeError(f"seed {seed} did not reach 475")
     return took_s
 
 
-def _output(command: list[str]) -> str:
+def _output(what: str, command: list[str]) -> str:
     result = subprocess.run(command, capture_output=True, text=True, timeout=_PROCESS_TIMEOUT_S, check=False)
     if result.returncode != 0:
         last_line = (result.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        raise RuntimeError(f"{' '.join(command[1:4])} ended with {result.returncode}: {last_line}")
+        raise RuntimeError(f"{what} ended with {result.returncode}: {last_line}")
     return result.stdout
