@@ -41,7 +41,7 @@ class GroupMethod:
 
     __slots__ = ("_methods",)
 
-    def __init__(self, methods: Sequence[ActorMethod]) -> None:
+    def __init__(self, methods: Sequence[ActorMethod[..., Any]]) -> None:
         self._methods = methods
 
     def __call__(self, *args: Any, **kwargs: Any) -> GroupReply:

@@ -8,7 +8,7 @@ where the actor was last seen, which is only a hint.
 from __future__ import annotations
 
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, ParamSpec, TypeVar
 
 from actorrt.actors import current
 from actorrt.actors.control import Endpoint
@@ -18,11 +18,13 @@ from actorrt.ids import ActorId, short
 from actorrt.store.carrier import current_carrier
 
 if TYPE_CHECKING:
-    from actorrt.actors.reply import Operation
+    from actorrt.actors.reply import Operation, Reply
     from actorrt.actors.routes import Route
     from actorrt.actors.system import System
 
 A = TypeVar("A")
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class Sighting(NamedTuple):
@@ -66,13 +68,14 @@ class ActorRef(Generic[A]):
         self._call_timeout_s = call_timeout_s
         self._route: Route | None = None
 
-    def __getattr__(self, name: str) -> ActorMethod:
+    def __getattr__(self, name: str) -> ActorMethod[..., Any]:
         if name.startswith("_"):
             raise AttributeError(f"{name!r}: only public methods can be called through a ref")
         spec = self._interface.methods.get(name)
         if spec is None:
             raise self._interface.unknown(name)
-        method = self.__dict__[name] = ActorMethod(self, spec, DEFAULT_CALL._replace(timeout_s=self._call_timeout_s))
+        method: ActorMethod[..., Any] = ActorMethod(self, spec, DEFAULT_CALL._replace(timeout_s=self._call_timeout_s))
+        self.__dict__[name] = method
         return method
 
     def stop(self, reason: str = "shutdown") -> Operation[None]:
@@ -116,8 +119,12 @@ class ActorRef(Generic[A]):
         )
 
 
-class ActorMethod:
-    """One method of one actor, ready to be called from afar."""
+class ActorMethod(Generic[P, R]):
+    """One method of one actor, ready to be called from afar.
+
+    `P` are the method's parameters and `R` is what a call gives: a `Reply` or a `Stream`. They are known to type checkers
+    that run `actorrt.mypy_plugin`.
+    """
 
     __slots__ = ("_options", "_ref", "_spec")
 
@@ -126,7 +133,7 @@ class ActorMethod:
         self._spec = spec
         self._options = options
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Ask: the arguments are captured and the message leaves at once.
 
         Returns:
@@ -140,9 +147,10 @@ class ActorMethod:
         spec = self._spec
         if kwargs or not spec.least <= len(args) <= spec.most:
             spec.check(self._ref._interface.class_name, args, kwargs)
-        return self._ref._system.calls.ask(self._ref, spec, args, kwargs, self._options)
+        result: R = self._ref._system.calls.ask(self._ref, spec, args, kwargs, self._options)
+        return result
 
-    def tell(self, *args: Any, **kwargs: Any) -> Any:
+    def tell(self, *args: P.args, **kwargs: P.kwargs) -> Reply[None]:
         """Send without expecting a reply; what fails then fails the actor.
 
         Returns:
@@ -161,7 +169,7 @@ class ActorMethod:
         key: str | None = None,
         returns: str = "value",
         **unknown: Any,
-    ) -> ActorMethod:
+    ) -> ActorMethod[P, R]:
         """Return this method with options for its calls.
 
         Args:
