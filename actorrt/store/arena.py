@@ -85,6 +85,18 @@ class Arena:
             offset = before
         self._add_free(offset, length)
 
+    def split(self, offset: int, length_bytes: int) -> None:
+        """Make two allocated ranges of the one at `offset`, the first of `length_bytes`, rounded up.
+
+        Raises:
+            KeyError, ValueError: nothing is allocated there, or it is no longer than that; the arena is as before.
+        """
+        first, whole = align(length_bytes), self._used[offset]
+        if first >= whole:
+            raise ValueError(f"a range of {whole} bytes can't be split after {first}")
+        self._used[offset] = first
+        self._used[offset + first] = whole - first
+
     def _add_free(self, offset: int, length: int) -> None:
         self._free[offset] = length
         insort(self._free_offsets, offset)

@@ -36,8 +36,14 @@ class Reply:
     fd: int | None = None
 
 
+OnEvent = Callable[[list[Any], int | None], None]
+"""Told of an event, and of the descriptor beside it, which is then the listener's."""
+
+
 class Channel(Protocol):
     """One client's way to its store. `request` and `post` are for one thread at a time; the client has the lock."""
+
+    capacity_bytes: int
 
     def request(self, op: Op, *arguments: Any) -> Reply:
         """Ask and wait for the answer. Raises ObjectLostError where the store is gone."""
@@ -48,9 +54,7 @@ class Channel(Protocol):
     def post(self, op: Op, *arguments: Any) -> None:
         """Say something that has no answer. Raises ObjectLostError where the store is gone."""
 
-    def listen(
-        self, loop: asyncio.AbstractEventLoop, on_event: Callable[[list[Any]], None], on_lost: Callable[[], None]
-    ) -> None:
+    def listen(self, loop: asyncio.AbstractEventLoop, on_event: OnEvent, on_lost: Callable[[], None]) -> None:
         """Have the store's events, and its end, told on the loop that is running."""
 
     def wait(self, op: Op, *arguments: Any, timeout_s: float | None) -> list[Any] | None:
@@ -105,6 +109,7 @@ class SocketChannel:
         if status != Status.DONE:
             sock.close()
             raise decode(result)
+        self.capacity_bytes = result
         return sock
 
     def request(self, op: Op, *arguments: Any) -> Reply:
@@ -133,40 +138,32 @@ class SocketChannel:
             raise _gone(error) from error
 
     def _receive(self) -> tuple[Reply, int]:
-        packet, ancillary, _, _ = self._socket.recvmsg(
-            MAX_MESSAGE_BYTES, socket.CMSG_SPACE(_FD_BYTES), socket.MSG_CMSG_CLOEXEC
-        )
+        packet, fd = _packet_and_fd(self._socket)
         if not packet:
             raise EOFError("the connection ended")
-        fds = array("i")
-        for level, kind, data in ancillary:
-            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-                fds.frombytes(data[: len(data) - len(data) % _FD_BYTES])
         serial, status, result, retired = unpack(packet)
-        return Reply(Status(status), result, retired, fds[0] if fds else None), serial
+        return Reply(Status(status), result, retired, fd), serial
 
-    def listen(
-        self, loop: asyncio.AbstractEventLoop, on_event: Callable[[list[Any]], None], on_lost: Callable[[], None]
-    ) -> None:
+    def listen(self, loop: asyncio.AbstractEventLoop, on_event: OnEvent, on_lost: Callable[[], None]) -> None:
         self._loop = loop
         self._events = events = self._connect(Role.EVENTS)
         loop.add_reader(events.fileno(), self._on_readable, on_event, on_lost)
 
-    def _on_readable(self, on_event: Callable[[list[Any]], None], on_lost: Callable[[], None]) -> None:
+    def _on_readable(self, on_event: OnEvent, on_lost: Callable[[], None]) -> None:
         events = self._events
         while events is not None and events is self._events:
             try:
-                packet = events.recv(MAX_MESSAGE_BYTES, socket.MSG_DONTWAIT)
+                packet, fd = _packet_and_fd(events, socket.MSG_DONTWAIT)
                 message = unpack(packet) if packet else None
             except BlockingIOError:
                 return
             except (OSError, ProtocolError):
-                message = None
+                message, fd = None, None
             if message is None:
                 self.stop_listening()
                 on_lost()
                 return
-            on_event(message)
+            on_event(message, fd)
 
     def wait(self, op: Op, *arguments: Any, timeout_s: float | None) -> list[Any] | None:
         deadline = None if timeout_s is None else self._clock.now() + timeout_s
@@ -208,6 +205,17 @@ def _packet(sock: socket.socket) -> bytes:
     if not packet:
         raise EOFError("the connection ended")
     return packet
+
+
+def _packet_and_fd(sock: socket.socket, flags: int = 0) -> tuple[bytes, int | None]:
+    packet, ancillary, _, _ = sock.recvmsg(
+        MAX_MESSAGE_BYTES, socket.CMSG_SPACE(_FD_BYTES), socket.MSG_CMSG_CLOEXEC | flags
+    )
+    fds = array("i")
+    for level, kind, data in ancillary:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            fds.frombytes(data[: len(data) - len(data) % _FD_BYTES])
+    return packet, fds[0] if fds else None
 
 
 def _gone(error: BaseException) -> ActorRtError:

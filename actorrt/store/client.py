@@ -12,13 +12,15 @@ import itertools
 import os
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 from weakref import WeakSet, WeakValueDictionary
 
 from actorrt.clock import Clock, MonotonicClock
+from actorrt.config import KIB
 from actorrt.errors import ActorRtError, ObjectLostError, ObjectStoreFullError, RuntimeStateError
 from actorrt.ids import IdSource, ObjectId, PeerId
 from actorrt.store.buffer import AllocatedBuffer
+from actorrt.store.caller import caller
 from actorrt.store.carrier import Carrier
 from actorrt.store.channel import Channel, SocketChannel
 from actorrt.store.connection import Connection, NotReadyError
@@ -26,7 +28,10 @@ from actorrt.store.failures import encode as encode_error
 from actorrt.store.protocol import MAX_BATCH_COUNT, Op
 from actorrt.store.ref import ObjectRef
 from actorrt.store.values import Encoded, decode, encode, encode_pickled
+from actorrt.store.warming import Warmer
 from actorrt.store.watching import Watcher
+
+_LINE_NOTED_BYTES: Final = 64 * KIB
 
 
 class StoreClient:
@@ -50,7 +55,8 @@ class StoreClient:
         self._ids = ids or IdSource()
         self._clock = clock or MonotonicClock()
         self._connection = Connection(channel)
-        self._watcher = Watcher(self._connection)
+        self._warmer = Warmer(self._connection.maps)
+        self._watcher = Watcher(self._connection, self._warmer)
         self._refs: WeakValueDictionary[ObjectId, ObjectRef[Any]] = WeakValueDictionary()
         self._refs_lock = threading.Lock()
         self._pinned: dict[ObjectId, ObjectRef[Any]] = {}
@@ -84,6 +90,7 @@ class StoreClient:
             self._connection.end(kind, why)
             self._pinned.clear()
             self._watcher.fail_all(why)
+            self._warmer.close()
 
     def abandon_after_fork(self) -> None:
         """Disable the copy of this client in a forked child; the parent's goes on undisturbed."""
@@ -94,6 +101,10 @@ class StoreClient:
     def give_back_hold(self, object_id: ObjectId) -> None:
         """Queue the end of a ref."""
         self._connection.give_back(object_id, is_pin=False)
+
+    def flush(self) -> None:
+        """Tell the store of every object made here, for others who know their ids from elsewhere than from a ref."""
+        self._connection.flush()
 
     # Putting
 
@@ -145,13 +156,18 @@ class StoreClient:
     ) -> ObjectRef[Any]:
         is_promised = object_id is not None
         object_id = self._ids.object() if object_id is None else object_id
-        target = self.create(object_id, encoded.length_bytes, timeout_s, is_promised=is_promised)
+        line = caller() if encoded.length_bytes > _LINE_NOTED_BYTES else ""
+        target = None
+        if not (is_promised or carrier.refs):
+            target = self._connection.create_fresh(object_id, encoded.length_bytes, line)
+        if target is None:
+            target = self.create(object_id, encoded.length_bytes, timeout_s, is_promised=is_promised, line=line)
         if target is None:
             return self.ref(object_id)
         try:
             encoded.write(target)
         except BaseException:
-            self._connection.post(Op.ABORT, object_id)
+            self._connection.abort(object_id)
             raise
         contained = [ref.id for ref in carrier.refs if isinstance(ref, ObjectRef)]
         for start in range(0, len(contained), MAX_BATCH_COUNT):
@@ -159,7 +175,13 @@ class StoreClient:
         return self.seal(object_id)
 
     def create(
-        self, object_id: ObjectId, length_bytes: int, timeout_s: float | None, *, is_promised: bool = False
+        self,
+        object_id: ObjectId,
+        length_bytes: int,
+        timeout_s: float | None,
+        *,
+        is_promised: bool = False,
+        line: str = "",
     ) -> memoryview | None:
         """Begin an object and return its memory, to be written and sealed, or None where it is sealed already.
 
@@ -170,7 +192,7 @@ class StoreClient:
         deadline = None if timeout_s is None else self._clock.now() + timeout_s
         while True:
             try:
-                place = self._connection.request(Op.CREATE, object_id, length_bytes, is_promised)
+                place = self._connection.request(Op.CREATE, object_id, length_bytes, is_promised, line)
             except ObjectStoreFullError:
                 if not self._wait_for_room(length_bytes, deadline):
                     raise
@@ -186,14 +208,14 @@ class StoreClient:
 
     def seal(self, object_id: ObjectId) -> ObjectRef[Any]:
         """Finish an object that this process created; its ref takes over the hold that came with `create`."""
-        self._connection.post(Op.SEAL, object_id)
+        self._connection.seal(object_id)
         ref = self._new_ref(object_id)
         ref.set_value(None)
         return ref
 
     def abort(self, object_id: ObjectId) -> None:
         """Give up an object that this process created."""
-        self._connection.post(Op.ABORT, object_id)
+        self._connection.abort(object_id)
 
     def allocate(self, shape: int | tuple[int, ...], dtype: Any, *, timeout_s: float | None = None) -> AllocatedBuffer:
         """Return a context manager with an array in shared memory, to be written in place and sealed.

@@ -1,8 +1,8 @@
-"""One process's conversation with its store: requests, what is given back, and the segments in view.
+"""One process's conversation with its store: requests, what is told later, and the segments in view.
 
 Thread-safe; one request at a time. Holds and pins are given back in batches: finalizers may run at any moment, also
-in the middle of a request, so `give_back` does no more than append to a queue, which goes along with the next
-message, or is sent by the loop.
+in the middle of a request, so `give_back` does no more than append to a queue. That queue, and what the store has
+not been told of small objects (see `fresh`), go along with the next message, or are sent by the loop.
 """
 
 from __future__ import annotations
@@ -16,8 +16,11 @@ from typing import Any
 
 from actorrt.errors import ActorRtError, ObjectLostError, RuntimeStateError
 from actorrt.ids import ObjectId, short
-from actorrt.store.channel import Channel, Reply
+from actorrt.store.channel import Channel, OnEvent, Reply
 from actorrt.store.failures import decode
+from actorrt.store.fresh import FreshObjects
+from actorrt.store.lending import max_object_bytes
+from actorrt.store.pool import Place
 from actorrt.store.protocol import MAX_BATCH_COUNT, Op, Status
 from actorrt.store.segments import Pin, SegmentMaps, pinned_view
 
@@ -41,6 +44,10 @@ class Connection:
         self._channel = channel
         self._lock = threading.Lock()
         self._given_back: deque[tuple[bool, ObjectId]] = deque()
+        self._fresh = FreshObjects()
+        self._max_fresh_bytes = max_object_bytes(channel.capacity_bytes)
+        self._loan_pause_count = 0
+        self._loan_refusals_count = 0
         self._is_flush_due = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._unusable: tuple[type[ActorRtError], str] | None = None
@@ -59,9 +66,7 @@ class Connection:
         """How many holds and pins wait to be given back."""
         return len(self._given_back)
 
-    def attach(
-        self, loop: asyncio.AbstractEventLoop, on_event: Callable[[list[Any]], None], on_lost: Callable[[], None]
-    ) -> None:
+    def attach(self, loop: asyncio.AbstractEventLoop, on_event: OnEvent, on_lost: Callable[[], None]) -> None:
         """Have events told on `loop`, which is running this."""
         self.check()
         self._channel.listen(loop, on_event, on_lost)
@@ -108,15 +113,20 @@ class Connection:
         self.check()
         with self._lock:
             self._flush()
-            reply = self._channel.request(op, *arguments)
-            self._map(op, reply)
-            for stale in self._channel.take_stale():
-                self._undo(*stale)
+            reply = self._ask(op, *arguments)
         if reply.status is Status.ERROR:
             raise decode(reply.result)
         if reply.status is Status.PENDING:
             raise NotReadyError(f"object {short(arguments[0])} is not sealed yet")
         return reply.result
+
+    def _ask(self, op: Op, *arguments: Any) -> Reply:
+        """Ask, and keep the mappings as the answer says. The lock is held."""
+        reply = self._channel.request(op, *arguments)
+        self._map(op, reply)
+        for stale in self._channel.take_stale():
+            self._undo(*stale)
+        return reply
 
     def post(self, op: Op, *arguments: Any) -> None:
         """Say something that has no answer. Raises ObjectLostError where the store is gone."""
@@ -130,9 +140,75 @@ class Connection:
         self.check()
         return self._channel.wait(op, *arguments, timeout_s=timeout_s) is not None
 
+    # Objects
+
+    def create_fresh(self, object_id: ObjectId, length_bytes: int, line: str) -> memoryview | None:
+        """Begin an object in memory on loan and return its bytes; None where it is too long, or memory is short."""
+        self.check()
+        if length_bytes > self._max_fresh_bytes:
+            return None
+        with self._lock:
+            self._sort_given_back()
+            place = self._fresh.create(object_id, length_bytes, line)
+            if place is None:
+                place = self._create_on_new_loan(object_id, length_bytes, line)
+        if place is None:
+            return None
+        self._flush_soon()
+        return self.maps.view(place.segment_id, place.offset, length_bytes, writable=True)
+
+    def _create_on_new_loan(self, object_id: ObjectId, length_bytes: int, line: str) -> Place | None:
+        """Borrow memory, unless that was refused a moment ago. The lock is held."""
+        if self._loan_pause_count:
+            self._loan_pause_count -= 1
+            return None
+        self._flush()
+        place = self._fresh.create(object_id, length_bytes, line)  # there may have been too many, and not too little
+        if place is not None:
+            return place
+        self._fresh.borrow(None)
+        result = self._ask(Op.BORROW, length_bytes).result
+        self._loan_refusals_count = 0 if isinstance(result, list) else min(8, self._loan_refusals_count + 1)
+        if not isinstance(result, list):
+            self._loan_pause_count = 2**self._loan_refusals_count
+            return None
+        self._fresh.borrow(Place(*result))
+        return self._fresh.create(object_id, length_bytes, line)
+
+    def return_loan(self) -> None:
+        """Give memory back that the store is short of."""
+        if self._unusable is None:
+            with self._lock, suppress(ObjectLostError):
+                self._flush()
+                self._fresh.borrow(None)
+                self._channel.post(Op.BORROW, 0)
+
+    def seal(self, object_id: ObjectId) -> None:
+        """Finish an object that this process made."""
+        self.check()
+        with self._lock:
+            if not self._fresh.seal(object_id):
+                self._flush()
+                self._channel.post(Op.SEAL, object_id)
+
+    def abort(self, object_id: ObjectId) -> None:
+        """Give up an object that this process was making."""
+        self.check()
+        with self._lock:
+            if not self._fresh.abort(object_id):
+                self._flush()
+                self._channel.post(Op.ABORT, object_id)
+
     def pinned(self, object_id: ObjectId) -> memoryview:
         """Return the bytes of a sealed object; its pin is given back when the last view of them goes."""
-        place = self.request(Op.GET, object_id)
+        with self._lock:
+            place = self._fresh.pin(object_id)
+        if place is None:
+            return self.view_pinned(object_id, self.request(Op.GET, object_id))
+        return self.view_pinned(object_id, [place.segment_id, place.offset, place.length_bytes])
+
+    def view_pinned(self, object_id: ObjectId, place: list[int]) -> memoryview:
+        """Return a view of bytes that are pinned for this process."""
         view = self.maps.view(*place, writable=False)
         return pinned_view(view, Pin(lambda: self.give_back(object_id, is_pin=True)))
 
@@ -140,7 +216,7 @@ class Connection:
         """Keep the mappings as an answer says. The lock is held."""
         self.maps.forget(reply.retired)
         if reply.fd is not None:
-            self.maps.add(reply.result[0], reply.fd, writable=op is Op.CREATE)
+            self.maps.add(reply.result[0], reply.fd, writable=op in (Op.CREATE, Op.BORROW))
 
     def _undo(self, op: Op, arguments: tuple[Any, ...], reply: Reply) -> None:
         """Give back what a request got whose thread was interrupted. The lock is held."""
@@ -149,6 +225,10 @@ class Connection:
             self._channel.post(Op.ABORT, arguments[0])
         elif reply.status is Status.DONE and op is Op.GET:
             self._channel.post(Op.GIVE_BACK, [], [arguments[0]])
+        elif reply.status is Status.DONE and op is Op.BORROW:
+            self._channel.post(Op.BORROW, 0)
+        elif reply.status is Status.DONE and op is Op.LATEST and reply.result is not None:
+            self._channel.post(Op.GIVE_BACK, [reply.result[4]], [reply.result[4]])
 
     # Giving back
 
@@ -157,6 +237,16 @@ class Connection:
         if self._unusable is not None:
             return
         self._given_back.append((is_pin, object_id))
+        self._flush_soon()
+
+    def flush(self) -> None:
+        """Tell what is to be told, now. Raises ObjectLostError where the store is gone."""
+        self.check()
+        with self._lock:
+            self._flush()
+
+    def _flush_soon(self) -> None:
+        """Have the loop tell what is to be told; without one, the next message does."""
         loop = self._loop
         if loop is not None and not self._is_flush_due:
             self._is_flush_due = True
@@ -169,8 +259,20 @@ class Connection:
             with self._lock, suppress(ObjectLostError):  # nobody is left to give back to; the loop hears of it
                 self._flush()
 
+    def _sort_given_back(self) -> None:
+        """Give back what the store knows nothing of, and keep the rest for it. The lock is held."""
+        for _ in range(len(self._given_back)):
+            is_pin, object_id = self._given_back.popleft()
+            if not (self._fresh.unpin(object_id) if is_pin else self._fresh.release(object_id)):
+                self._given_back.append((is_pin, object_id))
+
     def _flush(self) -> None:
-        """Give back what is queued. The lock is held."""
+        """Tell of what was made, and give back what is queued. The lock is held."""
+        if len(self._fresh):
+            self._sort_given_back()
+        report = self._fresh.report()
+        if report is not None:
+            self._channel.post(Op.TELL, *report)
         while self._given_back:
             released: list[ObjectId] = []
             unpinned: list[ObjectId] = []

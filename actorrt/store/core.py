@@ -1,82 +1,43 @@
 """Pure: what a store answers to its clients, whichever way they speak to it.
 
-Joins the object table (who keeps what) with the pool (where it lies). Messages of connections come in; what goes
-out, and which segments are made and dropped, are instructions for a shell: `server` over sockets, `local` in one
-process.
+Joins the object table (who keeps what) with the room that there is (where it lies) and the published names. Messages
+of connections come in; what goes out, and what the shell is to do with memory and disk, are instructions: for
+`server` over sockets, for `local` in one process.
 """
 
 from __future__ import annotations
 
-from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
-from actorrt.config import MIB
-from actorrt.errors import ActorRtError, ObjectNotFoundError, ObjectStoreFullError
+from actorrt.errors import ActorRtError, ObjectLostError, ObjectNotFoundError, ObjectStoreFullError
 from actorrt.ids import ID_BYTES, ObjectId, PeerId, short
+from actorrt.store import accounts
 from actorrt.store import table as tables
+from actorrt.store.connections import Connections
 from actorrt.store.failures import MAX_ERROR_BYTES, encode_plain
-from actorrt.store.objects import State
-from actorrt.store.pool import Growth, Place, Pool
-from actorrt.store.protocol import MAX_BATCH_COUNT, VERSION, Event, Op, ProtocolError, Role, Status
+from actorrt.store.fresh import HELD, SEALED
+from actorrt.store.instructions import Instruction, Verify
+from actorrt.store.objects import Entry, State
+from actorrt.store.pool import Place, Pool
+from actorrt.store.protocol import MAX_BATCH_COUNT, Event, Op, ProtocolError, Role, Status
+from actorrt.store.room import Request, Room
 from actorrt.store.table import ObjectTable
+from actorrt.store.versions import MAX_NAME_CHARACTERS, Key, Versions
 
-_HOLDERS_SHOWN_COUNT: Final = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    """Instruction: send a message; beside it, the descriptor of a segment."""
-
-    connection: int
-    message: list[Any]
-    segment_id: int | None = None
-    writable: bool = False
+_NAMES: Final = -2
+"""The connection that stands for published names, in the table: it holds the newest value of each."""
+_MAX_LINE_CHARACTERS: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Make:
-    """Instruction: make a segment, then say `segment_made`."""
-
-    segment_id: int
-    size_bytes: int
-    is_ahead: bool
-    """Nobody waits for it: there is time to make its pages warm."""
-
-
-@dataclass(frozen=True, slots=True)
-class Drop:
-    """Instruction: close a segment."""
-
-    segment_id: int
-
-
-Instruction = Send | Make | Drop
-
-
-@dataclass(slots=True)
-class _Connection:
-    """What a client is known by."""
-
-    number: int
-    label: str
-    peer: PeerId | None = None
-    role: Role | None = None
-    mapped: set[tuple[int, bool]] = field(default_factory=set)
-    retired: list[int] = field(default_factory=list)
-    room_wanted_bytes: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Create:
-    """A create that waits for its segment."""
+class _Read:
+    """A read that waits until the object's bytes on disk are checked."""
 
     connection: int
     serial: int
-    object_id: ObjectId
-    length_bytes: int
-    is_promised: bool
+    more: tuple[Any, ...]
 
 
 class StoreCore:
@@ -85,17 +46,19 @@ class StoreCore:
     Args:
         capacity_bytes: the bound on its shared memory.
         segment_bytes: the length of an ordinary segment; see `Pool`.
+        may_spill: whether the shell has a disk for objects that memory has no room for.
     """
 
-    def __init__(self, capacity_bytes: int, segment_bytes: int | None = None) -> None:
+    def __init__(self, capacity_bytes: int, segment_bytes: int | None = None, *, may_spill: bool = False) -> None:
         self._pool = Pool(capacity_bytes, segment_bytes)
         self._table = ObjectTable()
-        self._connections: dict[int, _Connection] = {}
-        self._events_by_peer: dict[PeerId, int] = {}
-        self._creates: deque[_Create] = deque()
-        self._growing: set[int] = set()
-        self._instructions: list[Instruction] = []
+        self._table.connect(_NAMES)
+        self._connections = Connections()
+        self._versions = Versions()
+        self.room = Room(self._pool, self._table, self._connections, may_spill=may_spill)
+        self._verifying: dict[ObjectId, list[_Read]] = {}
         self._hits_count = 0
+        self._restores_count = 0
         self._handlers: dict[Op, Callable[..., Any]] = {
             Op.CREATE: self._on_create,
             Op.CONTAIN: self._on_contain,
@@ -113,34 +76,40 @@ class StoreCore:
             Op.SUBSCRIBE: self._on_subscribe,
             Op.AWAIT_ROOM: self._on_await_room,
             Op.STATS: self._on_stats,
+            Op.BORROW: self._on_borrow,
+            Op.TELL: self._on_tell,
+            Op.JOIN: self._on_join,
+            Op.PUBLISH: self._on_publish,
+            Op.LATEST: self._on_latest,
+            Op.AWAIT_VERSION: self._on_await_version,
+            Op.LIST: self._on_list,
         }
 
     def take(self) -> list[Instruction]:
         """Return what is to be done, in order, and forget it."""
         self._carry_out()
-        instructions, self._instructions = self._instructions, []
+        instructions, self._connections.instructions = self._connections.instructions, []
         return instructions
 
     # Connections
 
     def open(self, connection: int, label: str) -> None:
         """Let a connection begin. `label` says in errors who it is."""
-        self._connections[connection] = _Connection(connection, label)
+        self._connections.open(connection, label)
 
     def close(self, connection: int, now: float) -> None:
         """Give back everything a connection had. Idempotent."""
-        known = self._connections.pop(connection, None)
+        known = self._connections.close(connection)
         if known is None:
             return
-        if known.role is Role.EVENTS and known.peer is not None:
-            self._events_by_peer.pop(known.peer, None)
-        self._creates = deque(create for create in self._creates if create.connection != connection)
+        for object_id in self._versions.leave(connection):
+            self._table.release(object_id, _NAMES)
         if known.role is not None:
             self._table.disconnect(connection, now)
         self._table.sweep()
         self._carry_out()
-        self._retire(self._pool.disown(connection))
-        self._offer_room()
+        self.room.forget(connection)
+        self.room.offer()
 
     def peer(self, connection: int) -> tuple[PeerId, Role] | None:
         """Return who a connection said it is, once it has."""
@@ -163,122 +132,77 @@ class StoreCore:
             result = self._handlers[Op(op)](connection, serial, *arguments)
         except ActorRtError as error:
             if serial:
-                self._reply(connection, serial, Status.ERROR, encode_plain(error))
+                self._connections.reply(connection, serial, Status.ERROR, encode_plain(error))
         except (TypeError, ValueError) as error:
             raise ProtocolError(f"a message was refused: {error!r}") from error
         else:
             if serial and result is not _LATER:
-                self._reply(connection, serial, Status.DONE, result)
+                self._connections.reply(connection, serial, Status.DONE, result)
 
     def sweep(self, now: float) -> None:
         """Let go of what nobody refers to. Call it when everything that has arrived is handled."""
         self._table.tick(now)
         self._table.sweep()
         self._carry_out()
-        self._offer_room()
+        self.room.offer()
 
-    def _reply(self, connection: int, serial: int, status: Status, result: Any) -> None:
-        known = self._connections[connection]
-        retired, known.retired = known.retired, []
-        self._instructions.append(Send(connection, [serial, status, result, retired]))
-
-    def _reply_place(self, connection: int, serial: int, place: Place, *, writable: bool) -> None:
-        """Answer with a place, and with the segment's descriptor where the connection has not got it."""
-        known = self._connections[connection]
-        retired, known.retired = known.retired, []
-        is_new = (place.segment_id, writable) not in known.mapped
-        known.mapped.add((place.segment_id, writable))
-        message = [serial, Status.DONE, [place.segment_id, place.offset, place.length_bytes], retired]
-        self._instructions.append(Send(connection, message, place.segment_id if is_new else None, writable))
+    def spilled(self, file_id: int, offsets: list[int], trouble: str = "") -> None:
+        """Take note of a spill file that was written, or of why it could not be; see `Room.spilled`."""
+        self.room.spilled(file_id, offsets, trouble)
+        self._carry_out()
+        self.room.retry()
 
     def _on_hello(self, connection: int, serial: int, version: int, role: int, peer: bytes) -> None:
-        if version != VERSION or len(peer) != ID_BYTES:
-            raise ProtocolError(f"HELLO of version {version} with a peer of {len(peer)} bytes")
-        known = self._connections[connection]
-        if known.role is not None:
-            raise ProtocolError("a second HELLO")
-        known.role, known.peer = Role(role), PeerId(peer)
-        if known.role is Role.EVENTS:
-            self._events_by_peer[known.peer] = connection
+        known = self._connections.identify(connection, version, role, peer)
         self._table.connect(connection, known.peer if known.role is Role.REQUESTS else None)
-        self._reply(connection, serial, Status.DONE, self._pool.capacity_bytes)
+        self._connections.reply(connection, serial, Status.DONE, self._pool.capacity_bytes)
 
     # Making objects
 
-    def _on_create(self, connection: int, serial: int, object_id: bytes, length_bytes: int, is_promised: bool) -> Any:
-        create = _Create(connection, serial, _object_id(object_id), _length(length_bytes), is_promised)
-        if not self._table.may_create(create.object_id):
+    def _on_create(
+        self, connection: int, serial: int, object_id: bytes, length_bytes: int, is_promised: bool, line: str
+    ) -> Any:
+        request = Request(
+            connection, serial, _count(length_bytes), _object_id(object_id), is_promised, line[:_MAX_LINE_CHARACTERS]
+        )
+        if not self._table.may_create(ObjectId(object_id)):
             return None
         self._carry_out()  # what this connection gave back just before is room
-        if not self._try_create(create):
-            self._creates.append(create)
+        self.room.ask(request)
         return _LATER
 
-    def _try_create(self, create: _Create) -> bool:
-        """Place an object and answer; False where a segment is to be made first.
+    def _on_borrow(self, connection: int, serial: int, length_bytes: int) -> Any:
+        self._carry_out()
+        if length_bytes == 0:
+            self.room.lending.take_back(connection)
+            self.room.offer()
+            return None
+        self.room.ask(Request(connection, serial, _count(length_bytes)))
+        return _LATER
 
-        Raises:
-            ObjectStoreFullError: there is no room, and none can be made.
-        """
-        found = self._pool.allocate(create.length_bytes, create.connection)
-        if found is None:
-            raise self._full(create.length_bytes)
-        if isinstance(found, Growth):
-            if self._growing:
-                return False
-            self._grow(found, create.connection)
-            return False
-        self._table.create(create.object_id, create.connection, found, is_promised=create.is_promised)
-        self._reply_place(create.connection, create.serial, found, writable=True)
-        return True
+    def _on_tell(self, connection: int, _: int, end: int, objects: list[list[Any]]) -> None:
+        """Take over what a process made on loan."""
+        places = self.room.lending.settle(connection, end, [(offset, length) for _, offset, length, *_ in objects])
+        for place, (object_id, _offset, _length, flags, pins_count, line) in zip(places, objects, strict=True):
+            self._take_over(connection, _object_id(object_id), place, flags, pins_count, line[:_MAX_LINE_CHARACTERS])
 
-    def _grow(self, growth: Growth, owner: int | None) -> None:
-        self._pool.begin(growth, owner)
-        self._retire(list(growth.give_up))
-        self._growing.add(growth.segment_id)
-        self._instructions.append(Make(growth.segment_id, growth.make_bytes, is_ahead=owner is None))
-
-    def make_spare(self) -> None:
-        """Have a segment made ahead of need, where there is none and memory is not short."""
-        spare = None if self._growing else self._pool.spare()
-        if spare is not None:
-            self._grow(spare, None)
-
-    def trim(self) -> None:
-        """Give idle segments back. Call it now and then: what is unused from one call to the next is idle."""
-        self._retire(self._pool.trim())
-
-    def segment_made(self, segment_id: int, error: ObjectStoreFullError | None) -> None:
-        """Go on with what waited for a segment; `error` says why it could not be made."""
-        self._growing.discard(segment_id)
-        self._pool.finish(segment_id, is_made=error is None)
-        if error is not None and self._creates:
-            first = self._creates.popleft()
-            self._reply(first.connection, first.serial, Status.ERROR, encode_plain(error))
-        self._retry_creates()
-
-    def _retry_creates(self) -> None:
-        waiting, self._creates = self._creates, deque()
-        for create in waiting:
-            try:
-                if not self._table.may_create(create.object_id):
-                    self._reply(create.connection, create.serial, Status.DONE, None)
-                elif not self._try_create(create):
-                    self._creates.append(create)
-            except ActorRtError as error:
-                self._reply(create.connection, create.serial, Status.ERROR, encode_plain(error))
-
-    def _full(self, length_bytes: int) -> ObjectStoreFullError:
-        holders: Counter[str] = Counter()
-        for entry in self._table.entries():
-            if entry.place is not None:
-                for connection in {*entry.holds, *entry.pins}:
-                    holders[self._connections[connection].label] += entry.place.length_bytes
-        largest = [f"{label} {size / MIB:.1f} MiB" for label, size in holders.most_common(_HOLDERS_SHOWN_COUNT)]
-        return ObjectStoreFullError(
-            f"no room for {length_bytes / MIB:.1f} MiB: {self._pool.used_bytes / MIB:.1f} of "
-            f"{self._pool.capacity_bytes / MIB:.1f} MiB are used; largest holders: {', '.join(largest) or 'none'}"
-        )
+    def _take_over(
+        self, connection: int, object_id: ObjectId, place: Place, flags: int, pins_count: int, line: str
+    ) -> None:
+        try:
+            may_create = self._table.may_create(object_id)
+        except ObjectLostError:  # whoever heard of it first has given it up already
+            may_create = False
+        if not may_create:
+            self.room.free(place)
+            return
+        self._table.create(object_id, connection, place, is_promised=False, line=line)
+        if flags & SEALED:
+            self._table.seal(object_id, connection)
+            for _ in range(pins_count):
+                self._table.pin(object_id, connection)
+        if not flags & HELD:
+            self._table.release(object_id, connection)
 
     def _on_contain(self, connection: int, _: int, object_id: bytes, contained: list[bytes]) -> None:
         self._table.contain(_object_id(object_id), connection, [_object_id(other) for other in contained])
@@ -305,14 +229,40 @@ class StoreCore:
             raise ObjectNotFoundError(f"object {short(object_id)} is not in the store: it was freed")
         if entry.state is State.FAILED:
             assert entry.error is not None
-            self._reply(connection, serial, Status.ERROR, _as_data(entry.error))
-        elif entry.state is not State.SEALED:
-            self._reply(connection, serial, Status.PENDING, None)
+            self._connections.reply(connection, serial, Status.ERROR, _as_data(entry.error))
+        elif not entry.is_readable:
+            self._connections.reply(connection, serial, Status.PENDING, None)
         else:
             self._hits_count += 1
-            place = self._table.pin(entry.object_id, connection)
-            self._reply_place(connection, serial, place, writable=False)
+            self._show(entry, _Read(connection, serial, ()))
         return _LATER
+
+    def _show(self, entry: Entry, read: _Read) -> None:
+        """Answer with an object's place, pinned; what comes from disk is checked first, once."""
+        place = self._table.pin(entry.object_id, read.connection)
+        if place.segment_id not in self.room.files or self.room.files.is_verified(entry.object_id):
+            self._connections.reply_place(read.connection, read.serial, place, writable=False, more=read.more)
+            return
+        waiting = self._verifying.setdefault(entry.object_id, [])
+        waiting.append(read)
+        if len(waiting) == 1:
+            self._connections.instructions.append(Verify(entry.object_id, place))
+
+    def verified(self, object_id: ObjectId, place: Place, trouble: str = "") -> None:
+        """Go on with those who wait for an object on disk; `trouble` says what is wrong with its bytes there."""
+        reads = [read for read in self._verifying.pop(object_id) if read.connection in self._connections]
+        if not trouble:
+            self._restores_count += 1
+            if self._table.get(object_id) is not None:
+                self.room.files.note_verified(object_id)
+            for read in reads:
+                self._connections.reply_place(read.connection, read.serial, place, writable=False, more=read.more)
+            return
+        error = ObjectLostError(f"object {short(object_id)} is lost: its spill file {trouble}")
+        self._table.lose(object_id, error)
+        for read in reads:
+            self._table.unpin(object_id, read.connection)
+            self._connections.reply(read.connection, read.serial, Status.ERROR, encode_plain(error))
 
     def _on_acquire(self, connection: int, _: int, object_id: bytes, token: bytes | None) -> None:
         self._table.acquire(_object_id(object_id), connection, token)
@@ -327,7 +277,7 @@ class StoreCore:
             self._table.release(_object_id(object_id), connection)
 
     def _on_transit(self, connection: int, _: int, object_id: bytes, token: bytes, copies_count: int) -> None:
-        self._table.transit(_object_id(object_id), connection, token, _length(copies_count))
+        self._table.transit(_object_id(object_id), connection, token, _count(copies_count))
 
     def _on_settle(self, _connection: int, _: int, tokens: list[bytes]) -> None:
         for token in tokens:
@@ -339,29 +289,50 @@ class StoreCore:
     # Waiting
 
     def _on_subscribe(self, connection: int, _: int, object_ids: list[bytes]) -> None:
-        """Subscribe the asking process's events; a connection that only waits is told itself."""
-        known = self._connections[connection]
-        waiter = connection if known.role is Role.WAIT else self._listener(known)
-        if waiter is None:
-            raise ValueError("a process that subscribes needs an events connection")
+        waiter = self._connections.waiter(connection)
         for object_id in object_ids:
             self._table.subscribe(_object_id(object_id), waiter)
 
     def _on_await_room(self, connection: int, _: int, length_bytes: int) -> None:
-        self._connections[connection].room_wanted_bytes = _length(length_bytes)
-        self._offer_room()
+        self._connections[connection].room_wanted_bytes = _count(length_bytes)
+        self.room.offer()
 
-    def _offer_room(self) -> None:
-        """Tell those who wait for room when there may be enough; they ask again, and may wait again."""
-        for known in self._connections.values():
-            wanted_bytes = known.room_wanted_bytes
-            if wanted_bytes is not None and self._pool.has_room(wanted_bytes):
-                known.room_wanted_bytes = None
-                self._instructions.append(Send(known.number, [Event.ROOM]))
+    # Published values
 
-    def _listener(self, known: _Connection) -> int | None:
-        """Return the connection that hears the events of a connection's process."""
-        return None if known.peer is None else self._events_by_peer.get(known.peer)
+    def _on_join(self, connection: int, _: int, scope: bytes) -> None:
+        self._versions.join(_scope(scope), connection)
+
+    def _on_publish(self, connection: int, _: int, scope: bytes, name: str, object_id: bytes) -> int:
+        entry = self._table.get(_object_id(object_id))
+        if entry is None or not entry.is_readable:
+            raise ObjectNotFoundError(f"object {short(object_id)} can't be published: it is not sealed, or was freed")
+        key = _key(scope, name)
+        self._versions.join(key[0], connection)
+        version, previous, ready = self._versions.publish(key, entry.object_id)
+        self._table.acquire(entry.object_id, _NAMES, None)
+        if previous is not None:
+            self._table.release(previous, _NAMES)
+        for waiter in ready:
+            self._connections.tell(waiter, [Event.PUBLISHED, scope, name])
+        return version
+
+    def _on_latest(self, connection: int, serial: int, scope: bytes, name: str, newer_than: int) -> Any:
+        key = _key(scope, name)
+        self._versions.join(key[0], connection)
+        found = self._versions.latest(key, newer_than)
+        entry = None if found is None else self._table.get(found[1])
+        if found is None or entry is None:
+            return None
+        if not entry.is_readable:
+            raise ObjectNotFoundError(f"version {found[0]} of {name!r} was freed")
+        self._table.acquire(entry.object_id, connection, None)
+        self._show(entry, _Read(connection, serial, found))
+        return _LATER
+
+    def _on_await_version(self, connection: int, _: int, scope: bytes, name: str, newer_than: int) -> None:
+        waiter = self._connections.waiter(connection)
+        if self._versions.wait(_key(scope, name), newer_than, waiter):
+            self._connections.tell(waiter, [Event.PUBLISHED, scope, name])
 
     # What follows from the table's instructions
 
@@ -373,50 +344,41 @@ class StoreCore:
                     ready.setdefault(connection, []).append(object_id)
                 case tables.Failed(connection, object_id, error):
                     message = [Event.FAILED, object_id, _as_data(error)]
-                    self._instructions.append(Send(connection, message))
+                    self._connections.tell(connection, message)
                 case tables.GiveUp(place):
-                    self._pool.free(place)
+                    self.room.free(place)
         for connection, object_ids in ready.items():
             for start in range(0, len(object_ids), MAX_BATCH_COUNT):
                 batch = object_ids[start : start + MAX_BATCH_COUNT]
-                self._instructions.append(Send(connection, [Event.READY, batch]))
+                self._connections.tell(connection, [Event.READY, batch])
 
-    def _retire(self, segment_ids: list[int]) -> None:
-        """Drop segments; who maps one hears of it on its events, or else with its next reply."""
-        if not segment_ids:
-            return
-        for known in self._connections.values():
-            gone = [i for i in segment_ids if {(i, False), (i, True)} & known.mapped]
-            known.mapped -= {(i, writable) for i in gone for writable in (False, True)}
-            listener = self._listener(known)
-            if gone and listener is not None:
-                self._instructions.append(Send(listener, [Event.RETIRED, gone]))
-            else:
-                known.retired.extend(gone)
-        self._instructions.extend(Drop(segment_id) for segment_id in segment_ids)
+    def make_spare(self) -> None:
+        """Have a segment made ahead of need; see `Room`."""
+        self.room.make_spare()
+
+    def trim(self) -> None:
+        """Give idle segments back; see `Room`."""
+        self.room.trim()
+
+    def segment_made(self, segment_id: int, error: ObjectStoreFullError | None) -> None:
+        """Go on with what waited for a segment; `error` says why it could not be made."""
+        self.room.segment_made(segment_id, error)
 
     def stats(self) -> dict[str, int]:
         """Return the store's counts."""
         self._carry_out()
-        entries = list(self._table.entries())
-        pinned = [entry.place.length_bytes for entry in entries if entry.pins and entry.place is not None]
         return {
-            "capacity_bytes": self._pool.capacity_bytes,
-            "used_bytes": self._pool.used_bytes,
-            "reserved_bytes": self._pool.reserved_bytes,
-            "pinned_bytes": sum(pinned),
-            "spilled_bytes": 0,
-            "objects_count": sum(entry.state is not State.FREED for entry in entries),
-            "segments_count": self._pool.segments_count,
+            **accounts.counts(self._pool, self._table, self.room),
             "connections_count": len(self._connections),
             "hits_count": self._hits_count,
-            "evictions_count": 0,
-            "spills_count": 0,
-            "restores_count": 0,
+            "restores_count": self._restores_count,
         }
 
     def _on_stats(self, _connection: int, _: int) -> dict[str, int]:
         return self.stats()
+
+    def _on_list(self, _connection: int, _: int, count: int) -> list[list[Any]]:
+        return accounts.largest(self._table, self._connections, _count(count))
 
 
 class _Later:
@@ -436,7 +398,19 @@ def _object_id(value: Any) -> ObjectId:
     return ObjectId(value)
 
 
-def _length(value: Any) -> int:
+def _count(value: Any) -> int:
     if not isinstance(value, int) or value <= 0:
         raise ValueError(f"a length or count is a positive int, not {value!r}")
     return value
+
+
+def _scope(value: Any) -> bytes:
+    if not isinstance(value, bytes) or len(value) > ID_BYTES:
+        raise ValueError(f"a scope is at most {ID_BYTES} bytes, not {value!r}")
+    return value
+
+
+def _key(scope: Any, name: Any) -> Key:
+    if not isinstance(name, str) or len(name) > MAX_NAME_CHARACTERS:
+        raise ValueError(f"a name is at most {MAX_NAME_CHARACTERS} characters, not {name!r}")
+    return _scope(scope), name

@@ -17,8 +17,10 @@ from actorrt.clock import Clock
 from actorrt.config import MIB
 from actorrt.errors import ObjectLostError, ObjectStoreFullError
 from actorrt.ids import PeerId
-from actorrt.store.channel import Reply
-from actorrt.store.core import Drop, Make, Send, StoreCore
+from actorrt.store.channel import OnEvent, Reply
+from actorrt.store.core import StoreCore
+from actorrt.store.disk import SPILL_SHARES_COUNT, SpillDisk, SpillError, SpillFile, sources, verify
+from actorrt.store.instructions import Drop, Make, Send, Spill, Verify
 from actorrt.store.keeper import Keeper
 from actorrt.store.protocol import VERSION, Op, Role, Status
 from actorrt.store.segments import Segment
@@ -32,12 +34,17 @@ class LocalStore:
     Args:
         capacity_bytes: the bound on its memory.
         clock: for what expires.
+        spill_directory: where objects go that memory has no room for; None: nowhere.
     """
 
-    def __init__(self, capacity_bytes: int, clock: Clock) -> None:
-        self._core = StoreCore(capacity_bytes, _SEGMENT_BYTES)
+    def __init__(self, capacity_bytes: int, clock: Clock, *, spill_directory: str | None = None) -> None:
+        self.capacity_bytes = capacity_bytes
+        self._core = StoreCore(capacity_bytes, _SEGMENT_BYTES, may_spill=spill_directory is not None)
         self._clock = clock
-        self._segments: dict[int, Segment] = {}
+        self._disk = (
+            None if spill_directory is None else SpillDisk(spill_directory, SPILL_SHARES_COUNT * capacity_bytes)
+        )
+        self._segments: dict[int, Segment | SpillFile] = {}
         self._receivers: dict[int, Callable[[Send, int | None], None]] = {}
         self._lock = threading.RLock()
         self._last_number = 0
@@ -107,6 +114,11 @@ class LocalStore:
                         self._make(segment_id, size_bytes)
                     case Drop(segment_id):
                         self._segments.pop(segment_id).close()
+                    case Spill():
+                        self._spill(instruction)
+                    case Verify(object_id, place):
+                        fd = os.dup(self._segments[place.segment_id].fd(writable=False))
+                        self._core.verified(object_id, place, verify(fd, object_id, place))
 
     def _make(self, segment_id: int, size_bytes: int) -> None:
         try:
@@ -115,6 +127,17 @@ class LocalStore:
             self._core.segment_made(segment_id, error)
         else:
             self._core.segment_made(segment_id, None)
+
+    def _spill(self, spill: Spill) -> None:
+        assert self._disk is not None, "the core was told that there is a disk"
+        try:
+            written = self._disk.write(sources(spill.objects, self._segments))
+        except SpillError as error:
+            self._core.spilled(spill.file_id, [], str(error))
+            self._core.room.try_disk_again()  # whoever asks next tries anew
+        else:
+            self._segments[spill.file_id] = written
+            self._core.spilled(spill.file_id, written.offsets)
 
     def _send(self, send: Send) -> None:
         receive = self._receivers.get(send.connection)
@@ -132,6 +155,7 @@ class LocalChannel:
     def __init__(self, store: LocalStore, peer: PeerId) -> None:
         self._store = store
         self._peer = peer
+        self.capacity_bytes = store.capacity_bytes
         self._replies: list[Reply] = []
         self._events: int | None = None
         self._number = store.begin(peer, Role.REQUESTS, self._receive)
@@ -150,18 +174,20 @@ class LocalChannel:
     def post(self, op: Op, *arguments: Any) -> None:
         self._store.handle(self._number, [op, 0, *arguments])
 
-    def listen(
-        self, loop: asyncio.AbstractEventLoop, on_event: Callable[[list[Any]], None], on_lost: Callable[[], None]
-    ) -> None:
-        def receive(send: Send, _: int | None) -> None:
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(self._tell, on_event, send.message)
+    def listen(self, loop: asyncio.AbstractEventLoop, on_event: OnEvent, on_lost: Callable[[], None]) -> None:
+        def receive(send: Send, fd: int | None) -> None:
+            if loop.is_closed():
+                _close_fd(fd)
+            else:
+                loop.call_soon_threadsafe(self._tell, on_event, send.message, fd)
 
         self._events = self._store.begin(self._peer, Role.EVENTS, receive)
 
-    def _tell(self, on_event: Callable[[list[Any]], None], message: list[Any]) -> None:
-        if self._events is not None:  # whoever stopped listening hears nothing more
-            on_event(message)
+    def _tell(self, on_event: OnEvent, message: list[Any], fd: int | None) -> None:
+        if self._events is None:  # whoever stopped listening hears nothing more
+            _close_fd(fd)
+        else:
+            on_event(message, fd)
 
     def wait(self, op: Op, *arguments: Any, timeout_s: float | None) -> list[Any] | None:
         events: SimpleQueue[list[Any]] = SimpleQueue()
@@ -184,3 +210,8 @@ class LocalChannel:
 
     def abandon_after_fork(self) -> None:
         """Leave everything: a forked child has a copy of the whole store, which nobody will use."""
+
+
+def _close_fd(fd: int | None) -> None:
+    if fd is not None:
+        os.close(fd)

@@ -20,6 +20,7 @@ class State(StrEnum):
     PENDING = "pending"
     CREATED = "created"
     SEALED = "sealed"
+    SPILLED = "spilled"
     FAILED = "failed"
     FREED = "freed"
 
@@ -29,7 +30,7 @@ class Entry:
     """One object.
 
     Attributes:
-        place: where its bytes are, from CREATED on.
+        place: where its bytes are, from CREATED on: in a segment, or in a spill file.
         maker: the connection that is writing it.
         declarer: the connection that promised it, until it is sealed.
         error: why it failed: an exception, or one as data.
@@ -41,6 +42,7 @@ class Entry:
         is_private: nobody but its maker can have heard of it, so nothing about it can be on its way.
         overtaken: transits that arrived before their senders' word; while there is one, what is EXPECTED may
             become known.
+        line: the file and line that made it, where that is known.
     """
 
     object_id: ObjectId
@@ -57,6 +59,17 @@ class Entry:
     contained: list[ObjectId] = field(default_factory=list)
     is_private: bool = False
     overtaken: set[Token] = field(default_factory=set)
+    line: str = ""
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether it is sealed, wherever it lies."""
+        return self.state is State.SEALED or self.state is State.SPILLED
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether its bytes are in memory and nobody has them in view."""
+        return self.state is State.SEALED and not self.pins
 
     def is_referred_to(self) -> bool:
         """Whether anybody has, views, sends or contains it."""

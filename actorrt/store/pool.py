@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from actorrt.config import MIB, SEGMENT_BYTES
 from actorrt.store.arena import Arena
@@ -16,6 +17,9 @@ from actorrt.store.arena import Arena
 _PAGE_BYTES = 4096
 _MIN_SEGMENT_BYTES = 1 * MIB
 _SEGMENTS_WANTED_COUNT = 16
+
+SHARED: Final = -1
+"""The owner of segments that loans are cut from: they are shared, so that idle borrowers cost little."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +101,30 @@ class Pool:
             or self._growth(length_bytes, [s for s in self._made() if s.arena.is_empty])
         )
 
+    def lend(self, length_bytes: int) -> Place | Growth | None:
+        """Find room for a loan, as `allocate` does for an object, but none that others would have to make way for."""
+        shared = (s for s in self._made() if s.owner == SHARED)
+        idle = (s for s in self._made() if s.owner is None)
+        return (
+            self._allocate_in(shared, length_bytes, SHARED)
+            or self._allocate_in(idle, length_bytes, SHARED)
+            or (None if self._is_short(self._segment_bytes) else self._growth(length_bytes, ()))
+        )
+
+    def split(self, place: Place) -> None:
+        """Make the first part of an allocated range, which ends with `place`, one of its own."""
+        self._segments[place.segment_id].arena.split(place.offset, place.length_bytes)
+
+    def next_for(self, owner: int, length_bytes: int) -> Growth | None:
+        """Plan a segment for the owner's next object of such a length; None where it has room, or memory is short."""
+        theirs = (s for s in self._segments.values() if s.owner in (owner, None))
+        if any(s.arena.best_fit(length_bytes) is not None for s in theirs):
+            return None
+        return None if self._is_short(max(length_bytes, self._segment_bytes)) else self._growth(length_bytes, ())
+
+    def _is_short(self, more_bytes: int) -> bool:
+        return 2 * (self._reserved_bytes + more_bytes) > self.capacity_bytes
+
     def _made(self) -> Iterator[_Segment]:
         return (segment for segment in self._segments.values() if segment.is_made)
 
@@ -130,8 +158,7 @@ class Pool:
     def spare(self) -> Growth | None:
         """Plan a segment for whoever needs one next; None where there is one, or memory is short."""
         has_one = any(s.owner is None and s.arena.is_empty for s in self._segments.values())
-        is_short = 2 * (self._reserved_bytes + self._segment_bytes) > self.capacity_bytes
-        return None if has_one or is_short else self._growth(self._segment_bytes, ())
+        return None if has_one or self._is_short(self._segment_bytes) else self._growth(self._segment_bytes, ())
 
     def has_room(self, length_bytes: int) -> bool:
         """Whether `allocate` would find a place or a growth, for whichever owner."""
@@ -146,6 +173,11 @@ class Pool:
         self._last_segment_id = growth.segment_id
         self._reserved_bytes += growth.make_bytes
         self._segments[growth.segment_id] = _Segment(growth.segment_id, Arena(growth.make_bytes), owner)
+
+    def new_segment_id(self) -> int:
+        """Return a number that no segment has or will have."""
+        self._last_segment_id += 1
+        return self._last_segment_id
 
     def finish(self, segment_id: int, *, is_made: bool) -> None:
         """Take the new segment into use, or forget it where it could not be made."""
@@ -177,7 +209,7 @@ class Pool:
         return self._give_up_idle()
 
     def _give_up_idle(self) -> list[int]:
-        idle = [s for s in self._made() if s.owner is None and s.arena.is_empty]
+        idle = [s for s in self._made() if s.owner in (None, SHARED) and s.arena.is_empty]
         kept = next((s for s in idle if s.arena.size_bytes == self._segment_bytes), None)
         given_up = [s.segment_id for s in idle if s is not kept]
         for segment_id in given_up:

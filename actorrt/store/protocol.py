@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgpack
 
-VERSION: Final = 1
+VERSION: Final = 2
 MAX_MESSAGE_BYTES: Final = 64 * 1024
 MAX_BATCH_COUNT: Final = 1000
 
@@ -21,7 +21,7 @@ class Op(IntEnum):
     """What a client asks. All on the request socket, so that the order in which a process acts is kept."""
 
     HELLO = 1  # version, role, peer
-    CREATE = 2  # object, bytes, whether it is promised → segment, offset, bytes; or None: it exists already
+    CREATE = 2  # object, bytes, whether it is promised, line → segment, offset, bytes; or None: it exists already
     CONTAIN = 3  # object, objects: what the object will hold; before SEAL
     SEAL = 4  # object
     ABORT = 5  # object
@@ -37,6 +37,13 @@ class Op(IntEnum):
     SUBSCRIBE = 15  # objects → READY and FAILED events
     AWAIT_ROOM = 16  # bytes → a ROOM event
     STATS = 17
+    BORROW = 18  # bytes of an object to be made, or 0 to end the loan → segment, offset, bytes of a loan; or None
+    TELL = 19  # end, objects made on loan: [object, offset, bytes, flags, pins, line]
+    JOIN = 20  # scope
+    PUBLISH = 21  # scope, name, object → version
+    LATEST = 22  # scope, name, newer than → segment, offset, bytes, version, object, held and pinned; or None
+    AWAIT_VERSION = 23  # scope, name, newer than → a PUBLISHED event
+    LIST = 24  # count → the largest objects: [object, bytes, state, holders, line]
 
 
 class Status(IntEnum):
@@ -54,6 +61,9 @@ class Event(IntEnum):
     FAILED = 2  # object, error
     ROOM = 3
     RETIRED = 4  # segments
+    NEXT = 5  # segment, its descriptor beside it: what the process will write next
+    RECALL = 6  # memory is short: the loan is wanted back
+    PUBLISHED = 7  # scope, name
 
 
 class Role(IntEnum):

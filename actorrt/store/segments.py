@@ -7,11 +7,13 @@ without memory gives an error there and no signal later. The size is sealed: nob
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import mmap
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import groupby
 from typing import Any, Final
 
 import numpy as np
@@ -21,8 +23,11 @@ from actorrt.errors import ObjectStoreFullError
 
 _SIZE_SEALS: Final = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 _TOUCH_BYTES: Final = 1 * MIB
-_POPULATE_AHEAD_BYTES: Final = 8 * MIB
+_WARM_BYTES: Final = 1 * MIB
 _MADV_POPULATE_WRITE: Final = 23  # Linux 5.14; not in mmap's constants
+
+_madvise = ctypes.CDLL(None).madvise
+_madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
 
 
 class Segment:
@@ -80,36 +85,48 @@ class SegmentMaps:
 
     def __init__(self) -> None:
         self._maps: dict[tuple[int, bool], mmap.mmap] = {}
-        self._populated_bytes: dict[int, int] = {}
+        self._warm: dict[int, bytearray] = {}
         self._lock = threading.Lock()
 
     def add(self, segment_id: int, fd: int, *, writable: bool) -> None:
-        """Map a segment by a descriptor, which is closed."""
+        """Map a segment by a descriptor, which is closed; a writer maps it for reading too."""
         try:
             size_bytes = os.fstat(fd).st_size
-            prot = mmap.PROT_READ | mmap.PROT_WRITE if writable else mmap.PROT_READ
-            mapped = mmap.mmap(fd, size_bytes, flags=mmap.MAP_SHARED, prot=prot)
+            with self._lock:
+                for may_write in (False, True) if writable else (False,):
+                    if (segment_id, may_write) not in self._maps:
+                        prot = mmap.PROT_READ | mmap.PROT_WRITE if may_write else mmap.PROT_READ
+                        self._maps[segment_id, may_write] = mmap.mmap(fd, size_bytes, flags=mmap.MAP_SHARED, prot=prot)
+                if writable:
+                    self._warm.setdefault(segment_id, bytearray(-(-size_bytes // _WARM_BYTES)))
         finally:
             os.close(fd)
-        with self._lock:
-            self._maps[segment_id, writable] = mapped
 
     def view(self, segment_id: int, offset: int, length_bytes: int, *, writable: bool) -> memoryview:
         """Return the bytes of a range of a mapped segment."""
         with self._lock:
             mapped = self._maps[segment_id, writable]
         if writable:
-            self._populate(segment_id, mapped, offset + length_bytes)
+            self.warm(segment_id, offset, length_bytes)
         return memoryview(mapped)[offset : offset + length_bytes]
 
-    def _populate(self, segment_id: int, mapped: mmap.mmap, end: int) -> None:
-        """Take the page faults of what is written next in one call: one by one they cost more than the copy."""
-        start = self._populated_bytes.get(segment_id, 0)
-        if end <= start:
-            return
-        end = min(len(mapped), -(-end // mmap.PAGESIZE) * mmap.PAGESIZE + _POPULATE_AHEAD_BYTES)
-        self._populated_bytes[segment_id] = end
-        mapped.madvise(_MADV_POPULATE_WRITE, start, end - start)
+    def warm(self, segment_id: int, offset: int, length_bytes: int) -> None:
+        """Take the page faults of what is written next in few calls: one by one they cost more than the copy."""
+        with self._lock:
+            mapped, warm = self._maps.get((segment_id, True)), self._warm.get(segment_id)
+            if mapped is None or warm is None:
+                return
+            last = min(len(warm), (offset + length_bytes - 1) // _WARM_BYTES + 1)
+            cold = [chunk for chunk in range(offset // _WARM_BYTES, last) if not warm[chunk]]
+        for start, end in _runs(cold):
+            _populate(mapped, start * _WARM_BYTES, min(len(mapped), end * _WARM_BYTES))
+            warm[start:end] = bytes([1]) * (end - start)
+
+    def size_bytes(self, segment_id: int) -> int:
+        """Return the length of a segment that is mapped for writing; 0 where it is not."""
+        with self._lock:
+            mapped = self._maps.get((segment_id, True))
+            return 0 if mapped is None else len(mapped)
 
     def forget(self, segment_ids: list[int]) -> None:
         """Unmap segments that the daemon gave up, each when its last view goes."""
@@ -117,15 +134,30 @@ class SegmentMaps:
             for segment_id in segment_ids:
                 self._maps.pop((segment_id, False), None)
                 self._maps.pop((segment_id, True), None)
-                self._populated_bytes.pop(segment_id, None)
+                self._warm.pop(segment_id, None)
 
     def clear(self) -> None:
         """Forget every segment. Idempotent."""
         with self._lock:
             self._maps.clear()
+            self._warm.clear()
 
     def __len__(self) -> int:
         return len(self._maps)
+
+
+def _runs(numbers: list[int]) -> Iterator[tuple[int, int]]:
+    """Yield the (start, end) of consecutive numbers in a sorted list."""
+    for _, group in groupby(enumerate(numbers), key=lambda pair: pair[1] - pair[0]):
+        run = [number for _, number in group]
+        yield run[0], run[-1] + 1
+
+
+def _populate(mapped: mmap.mmap, start: int, end: int) -> None:
+    """Fault pages in, without the interpreter lock, which `mmap.madvise` holds."""
+    memory = np.frombuffer(mapped, np.uint8)
+    # A hint: where the kernel does not know it, or is short of memory, writing takes the faults.
+    _madvise(memory.ctypes.data + start, end - start, _MADV_POPULATE_WRITE)
 
 
 class _PinnedBytes(np.ndarray[Any, Any]):

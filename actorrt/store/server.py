@@ -1,7 +1,8 @@
 """The daemon's side of the store: sockets, segments, and the loop that serves them.
 
 What is answered is decided in `core`. This shell reads packets, carries out instructions, makes segments in a
-thread of its own (reserving memory takes tens of milliseconds), and tells its owner which processes come and go.
+thread of its own (reserving memory takes tens of milliseconds) and spill files in another, and tells its owner which
+processes come and go.
 """
 
 from __future__ import annotations
@@ -18,12 +19,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from actorrt.clock import Clock
 from actorrt.errors import ObjectStoreFullError
 from actorrt.ids import PeerId
-from actorrt.store.core import Drop, Make, Send, StoreCore
+from actorrt.store.core import StoreCore
+from actorrt.store.disk import SPILL_SHARES_COUNT, SpillDisk, SpillError, SpillFile, sources, verify
+from actorrt.store.instructions import Drop, Make, Send, Spill, Verify
 from actorrt.store.keeper import Keeper
 from actorrt.store.protocol import MAX_MESSAGE_BYTES, ProtocolError, Role, pack, unpack
 from actorrt.store.segments import Segment
@@ -35,8 +38,11 @@ _READ_BUDGET_COUNT: Final = 64
 _MAX_QUEUED_COUNT: Final = 10_000
 _ACCEPT_PAUSE_S: Final = 1.0  # time for descriptors to come free
 _TICK_S: Final = 10.0
+_DISK_PAUSE_S: Final = 1.0  # from a disk that failed or was full to the next attempt
 _FIRST_TICK_S: Final = 1.0  # a node that starts has more urgent things to do than to make memory warm
 _CREDENTIALS: Final = struct.Struct("3i")
+
+T = TypeVar("T")
 
 OnPeer = Callable[[PeerId, int], None]
 """Told of a process: its peer id and its process id."""
@@ -61,6 +67,8 @@ class StoreServer:
         path: where the socket is made; its directory must exist and be ours alone.
         capacity_bytes: the bound on shared memory.
         clock: for what expires.
+        spill_directory: where objects go that memory has no room for; None: nowhere.
+        spill_bytes: the bound on what goes there; None: some capacities of the store.
         on_open: called when a process has said who it is, on the loop.
         on_close: called when such a process's connection has ended and all it held is given back.
     """
@@ -71,6 +79,8 @@ class StoreServer:
         capacity_bytes: int,
         clock: Clock,
         *,
+        spill_directory: str | None = None,
+        spill_bytes: int | None = None,
         on_open: OnPeer | None = None,
         on_close: OnPeer | None = None,
     ) -> None:
@@ -78,15 +88,18 @@ class StoreServer:
         self._clock = clock
         self._on_open = on_open
         self._on_close = on_close
-        self._core = StoreCore(capacity_bytes)
+        self._core = StoreCore(capacity_bytes, may_spill=spill_directory is not None)
+        self._disk = SpillDisk(spill_directory or "", spill_bytes or SPILL_SHARES_COUNT * capacity_bytes)
         self.keeper = Keeper(self._core, self._settle)
-        self._segments: dict[int, Segment] = {}
+        self._segments: dict[int, Segment | SpillFile] = {}
         self._clients: dict[int, _Client] = {}
         self._unread: set[int] = set()
         self._last_number = 0
         self._refused_count = 0
-        self._making: set[asyncio.Future[Segment]] = set()
+        self._working: set[asyncio.Future[Any]] = set()
         self._maker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="actorrt-segments")
+        self._spiller = ThreadPoolExecutor(max_workers=1, thread_name_prefix="actorrt-spill")
+        self._disk_handle: asyncio.TimerHandle | None = None
         self._sweep_handle: asyncio.Handle | None = None
         self._tick_handle: asyncio.TimerHandle | None = None
         self._accept_handle: asyncio.TimerHandle | None = None
@@ -123,10 +136,11 @@ class StoreServer:
             os.unlink(self._path)
         for client in list(self._clients.values()):
             self._end(client)
-        if self._making:
-            await asyncio.wait(self._making)
+        if self._working:
+            await asyncio.wait(self._working)
         self._maker.shutdown()
-        for handle in (self._sweep_handle, self._tick_handle, self._accept_handle):
+        self._spiller.shutdown()
+        for handle in (self._sweep_handle, self._tick_handle, self._accept_handle, self._disk_handle):
             if handle is not None:
                 handle.cancel()
         for segment in self._segments.values():
@@ -271,15 +285,25 @@ class StoreServer:
                     self._make(instruction)
                 case Drop(segment_id):
                     self._segments.pop(segment_id).close()
+                case Spill():
+                    self._spill(instruction)
+                case Verify():
+                    self._verify(instruction)
+
+    def _work(
+        self, executor: ThreadPoolExecutor, work: Callable[[], T], on_done: Callable[[asyncio.Future[T]], None]
+    ) -> None:
+        """Do something in a thread, and go on with it here."""
+        working = self._loop.run_in_executor(executor, work)
+        self._working.add(working)
+        working.add_done_callback(self._working.discard)
+        working.add_done_callback(on_done)
 
     def _make(self, make: Make) -> None:
         segment = partial(Segment, make.segment_id, make.size_bytes, is_touched=make.is_ahead)
-        making = self._loop.run_in_executor(self._maker, segment)
-        self._making.add(making)
-        making.add_done_callback(lambda made: self._made(make.segment_id, made))
+        self._work(self._maker, segment, partial(self._made, make.segment_id))
 
     def _made(self, segment_id: int, making: asyncio.Future[Segment]) -> None:
-        self._making.discard(making)
         error = making.exception()
         if error is None:
             self._segments[segment_id] = making.result()
@@ -289,6 +313,41 @@ class StoreServer:
             self._core.segment_made(segment_id, error)
             self._core.make_spare()
             self._carry_out()
+
+    def _spill(self, spill: Spill) -> None:
+        write = partial(self._disk.write, sources(spill.objects, self._segments))
+        self._work(self._spiller, write, partial(self._spilled, spill.file_id))
+
+    def _spilled(self, file_id: int, writing: asyncio.Future[SpillFile]) -> None:
+        error = writing.exception()
+        if error is None:
+            self._segments[file_id] = writing.result()
+        elif not isinstance(error, SpillError):
+            raise error
+        else:
+            _log.warning("objects can't be moved to disk: %s", error)
+        if self._listener is None:
+            return
+        if error is None:
+            self._core.spilled(file_id, writing.result().offsets)
+        else:
+            self._core.spilled(file_id, [], str(error))
+            self._disk_handle = self._loop.call_later(_DISK_PAUSE_S, self._try_disk_again)
+        self._settle()
+
+    def _try_disk_again(self) -> None:
+        self._core.room.try_disk_again()
+        self._settle()
+
+    def _verify(self, asked: Verify) -> None:
+        fd = os.dup(self._segments[asked.place.segment_id].fd(writable=False))
+        work = partial(verify, fd, asked.object_id, asked.place)
+        self._work(self._spiller, work, partial(self._verified, asked))
+
+    def _verified(self, asked: Verify, checking: asyncio.Future[str]) -> None:
+        if self._listener is not None:
+            self._core.verified(asked.object_id, asked.place, checking.result())
+            self._settle()
 
     def _send(self, send: Send) -> None:
         client = self._clients.get(send.connection)

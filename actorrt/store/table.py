@@ -2,8 +2,8 @@
 
             declare                 create                 seal
     (unknown) ─────▶ PENDING ────────────────▶ CREATED ─────────▶ SEALED ──free──▶ FREED, until unpinned
-        │               │   ◀─ its maker ended ──┘                    │
-        └─ acquired ─▶ EXPECTED                                       └─ nobody refers to it ─▶ (gone)
+        │               │   ◀─ its maker ended ──┘                  │ └─ moved to disk ─▶ SPILLED, as SEALED
+        └─ acquired ─▶ EXPECTED                                     └─ nobody refers to it ─▶ (gone)
     PENDING, CREATED, EXPECTED ── fail, or its declarer ended ─▶ FAILED ─ nobody refers to it ─▶ (gone)
 
 A connection is a number. It *holds* objects (its refs) and *pins* them (its mapped views), each by count. An object
@@ -66,6 +66,7 @@ class ObjectTable:
         self._by_connection: dict[int, set[ObjectId]] = {}
         self._connection_by_peer: dict[PeerId, int] = {}
         self._transits = Transits()
+        self._idle: OrderedDict[ObjectId, None] = OrderedDict()
         self._tombstones: OrderedDict[ObjectId, None] = OrderedDict()
         self._suspects: set[ObjectId] = set()
         self._instructions: list[Instruction] = []
@@ -113,7 +114,8 @@ class ObjectTable:
 
     def _leave(self, entry: Entry, connection: int) -> None:
         entry.holds.pop(connection, None)
-        entry.pins.pop(connection, None)
+        if entry.pins.pop(connection, None) is not None:
+            self._note_idle(entry)
         entry.waiters.discard(connection)
         if entry.maker == connection and entry.is_being_written():
             self._drop_unsealed(entry)
@@ -155,12 +157,14 @@ class ObjectTable:
         entry = self._entries.get(object_id)
         if entry is None or entry.state in (State.EXPECTED, State.PENDING):
             return True
-        if entry.state is State.SEALED:
+        if entry.is_readable:
             return False
         what = "is being made by another process" if entry.state is State.CREATED else "was given up"
         raise ObjectLostError(f"object {short(object_id)} {what}")
 
-    def create(self, object_id: ObjectId, connection: int, place: Place, *, is_promised: bool = True) -> None:
+    def create(
+        self, object_id: ObjectId, connection: int, place: Place, *, is_promised: bool = True, line: str = ""
+    ) -> None:
         """Begin an object at a place; `may_create` has just said that it may be.
 
         `is_promised` says that others may know of the id: somebody has declared it, or is about to.
@@ -168,7 +172,7 @@ class ObjectTable:
         is_known = object_id in self._entries
         entry = self._entry(object_id, State.CREATED)
         entry.is_private = not is_promised and not is_known
-        entry.state, entry.place, entry.maker = State.CREATED, place, connection
+        entry.state, entry.place, entry.maker, entry.line = State.CREATED, place, connection, line
         self._hold(entry, connection)
 
     def contain(self, object_id: ObjectId, connection: int, contained: list[ObjectId]) -> None:
@@ -190,6 +194,7 @@ class ObjectTable:
             self._drop_unsealed(entry)
             return
         entry.state, entry.maker = State.SEALED, None
+        self._idle[object_id] = None
         self._instructions.extend(Ready(waiter, object_id) for waiter in self._take_waiters(entry))
         self._suspect(entry)
 
@@ -294,8 +299,9 @@ class ObjectTable:
     def pin(self, object_id: ObjectId, connection: int) -> Place:
         """Keep a sealed object's bytes in place for a connection, and return where they are."""
         entry = self._entries[object_id]
-        assert entry.state is State.SEALED, f"pinned while {entry.state}"
+        assert entry.is_readable, f"pinned while {entry.state}"
         assert entry.place is not None, "a sealed object lies somewhere"
+        self._idle.pop(object_id, None)
         entry.pins[connection] = entry.pins.get(connection, 0) + 1
         self._by_connection[connection].add(object_id)
         return entry.place
@@ -305,6 +311,7 @@ class ObjectTable:
         entry = self._entries.get(object_id)
         if entry is not None:
             _take_one(entry.pins, connection)
+            self._note_idle(entry)
             self._let_go(entry, connection)
 
     def free(self, object_id: ObjectId) -> None:
@@ -312,11 +319,50 @@ class ObjectTable:
         entry = self._entries.get(object_id)
         if entry is None or entry.state is State.FREED:
             return
-        if entry.state is not State.SEALED:
+        self._idle.pop(object_id, None)
+        if not entry.is_readable:
             self._fail(entry, ObjectNotFoundError(f"object {short(object_id)} was freed before it was made"))
         entry.state = State.FREED
         self._bury(object_id)
         self._suspect(entry)
+
+    # Moving to disk
+
+    def has_idle(self) -> bool:
+        """Whether there are objects in memory that nobody has in view."""
+        return bool(self._idle)
+
+    def least_recently_used(self, wanted_bytes: int) -> list[tuple[ObjectId, Place]]:
+        """Return objects in memory that nobody has in view, the one longest unused first, until there are enough."""
+        chosen = []
+        for object_id in self._idle:
+            place = self._entries[object_id].place
+            assert place is not None, "a sealed object lies somewhere"
+            chosen.append((object_id, place))
+            wanted_bytes -= place.length_bytes
+            if wanted_bytes <= 0:
+                break
+        return chosen
+
+    def move(self, object_id: ObjectId, source: Place, target: Place) -> bool:
+        """Let an object lie on disk from now on; False where it has gone, or come into view, meanwhile."""
+        entry = self._entries.get(object_id)
+        if entry is None or not entry.is_idle or entry.place != source:
+            return False
+        self._instructions.append(GiveUp(source))
+        del self._idle[object_id]
+        entry.place, entry.state = target, State.SPILLED
+        return True
+
+    def lose(self, object_id: ObjectId, error: ActorRtError) -> None:
+        """Say that the bytes of an object on disk are not what they were: whoever reads it gets the error."""
+        entry = self._entries.get(object_id)
+        if entry is not None and entry.state is State.SPILLED:
+            self._fail(entry, error)
+
+    def _note_idle(self, entry: Entry) -> None:
+        if entry.is_idle:
+            self._idle[entry.object_id] = None
 
     # Waiting
 
@@ -326,7 +372,7 @@ class ObjectTable:
         if entry is None or entry.state is State.FREED:
             error: ActorRtError | bytes = ObjectNotFoundError(f"object {short(object_id)} was freed")
             self._instructions.append(Failed(waiter, object_id, error))
-        elif entry.state is State.SEALED:
+        elif entry.is_readable:
             self._instructions.append(Ready(waiter, object_id))
         elif entry.state is State.FAILED:
             assert entry.error is not None
@@ -363,6 +409,7 @@ class ObjectTable:
 
     def _remove(self, entry: Entry) -> None:
         del self._entries[entry.object_id]
+        self._idle.pop(entry.object_id, None)
         for connection in {*entry.holds, *entry.pins, *entry.waiters}:
             self._by_connection[connection].discard(entry.object_id)
 

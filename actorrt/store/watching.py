@@ -12,6 +12,7 @@ from actorrt.store.connection import Connection
 from actorrt.store.failures import decode
 from actorrt.store.protocol import MAX_BATCH_COUNT, Event, Op
 from actorrt.store.ref import ObjectRef
+from actorrt.store.warming import Warmer
 
 
 class Watcher:
@@ -21,10 +22,12 @@ class Watcher:
 
     Args:
         connection: the process's conversation with its store.
+        warmer: makes segments ready that are to be written next.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, warmer: Warmer) -> None:
         self._connection = connection
+        self._warmer = warmer
         self._watched: dict[ObjectId, list[ObjectRef[Any]]] = {}
         self._to_subscribe: list[ObjectId] = []
         self._lock = threading.Lock()
@@ -61,7 +64,7 @@ class Watcher:
             with suppress(ObjectLostError, RuntimeStateError):  # the end of the client fails what it watches
                 self._connection.post(Op.SUBSCRIBE, waiting[start : start + MAX_BATCH_COUNT])
 
-    def on_event(self, event: list[Any]) -> None:
+    def on_event(self, event: list[Any], fd: int | None) -> None:
         """Act on what the store says."""
         match event:
             case [Event.READY, object_ids]:
@@ -73,6 +76,12 @@ class Watcher:
                     ref.set_error(decode(error))
             case [Event.RETIRED, segment_ids]:
                 self._connection.maps.forget(segment_ids)
+            case [Event.NEXT, segment_id]:
+                if fd is not None:
+                    self._connection.maps.add(segment_id, fd, writable=True)
+                    self._warmer.warm(segment_id)
+            case [Event.RECALL]:
+                self._connection.return_loan()
 
     def _take(self, object_id: ObjectId) -> list[ObjectRef[Any]]:
         with self._lock:

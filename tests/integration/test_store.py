@@ -62,6 +62,7 @@ def test_put_in_one_process_and_read_in_another_without_a_copy(store: Serving, c
 
 def test_writing_to_a_view_by_force_ends_the_writer_and_changes_nothing(store: Serving, client: StoreClient) -> None:
     ref = client.put(np.zeros(1000))
+    client.flush()
     with store.process(
         """
         import ctypes
@@ -205,13 +206,14 @@ def test_a_forked_child_finds_the_client_disabled_and_disturbs_nothing(store: Se
     assert client.put("again").get() == "again"
 
 
-@pytest.mark.parametrize("act", [lambda client, ref: client.put(1), lambda client, ref: ref.get()], ids=["put", "get"])
+@pytest.mark.parametrize("act", [lambda client, ref: client.put(np.zeros(MIB)), lambda client, ref: ref.get()], ids=["put", "get"])
 def test_a_request_that_is_interrupted_leaves_nothing(
     store: Serving, monkeypatch: pytest.MonkeyPatch, act: Callable[[StoreClient, ObjectRef[str]], object]
 ) -> None:
     channel = SocketChannel(store.path, peer := IDS.peer(), MonotonicClock())
     client = StoreClient(channel, peer)
     ref = client.put("there")
+    client.flush()
 
     def interrupted() -> object:
         monkeypatch.undo()

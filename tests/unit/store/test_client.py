@@ -314,6 +314,7 @@ def test_refs_inside_objects_live_as_long_as_the_object(client: StoreClient, oth
 
 def test_the_end_of_a_client_gives_back_what_it_held(client: StoreClient, other: StoreClient) -> None:
     refs = [client.put(np.zeros(1000)) for _ in range(5)]
+    client.flush()
     kept = other.ref(refs[0].id)
     client.close()
     assert other.stats()["objects_count"] == 1

@@ -9,8 +9,9 @@ import pytest
 from actorrt.config import MIB
 from actorrt.errors import ObjectStoreFullError
 from actorrt.ids import PeerId
-from actorrt.store.core import Drop, Instruction, Make, Send, StoreCore
+from actorrt.store.core import StoreCore
 from actorrt.store.failures import decode
+from actorrt.store.instructions import Drop, Instruction, Make, Send
 from actorrt.store.protocol import VERSION, Event, Op, ProtocolError, Role, Status
 
 A, B, EVENTS_A = 1, 2, 3
@@ -51,10 +52,10 @@ def talk() -> Conversation:
 
 
 def test_a_segments_descriptor_comes_with_its_first_object_only(talk: Conversation) -> None:
-    make, first = talk.say(A, Op.CREATE, 7, X, 100, False)
+    make, first = talk.say(A, Op.CREATE, 7, X, 100, False, "")
     assert make == Make(1, 1 * MIB, is_ahead=False)
     assert first == Send(A, [7, Status.DONE, [1, 0, 100], []], segment_id=1, writable=True)
-    assert talk.say(A, Op.CREATE, 8, Y, 100, False) == [Send(A, [8, Status.DONE, [1, 128, 100], []], None, True)]
+    assert talk.say(A, Op.CREATE, 8, Y, 100, False, "") == [Send(A, [8, Status.DONE, [1, 128, 100], []], None, True)]
     talk.say(A, Op.SEAL, 0, X)
     assert talk.say(A, Op.GET, 9, X) == [Send(A, [9, Status.DONE, [1, 0, 100], []], 1, False)]
     assert talk.say(B, Op.GET, 1, X) == [Send(B, [1, Status.DONE, [1, 0, 100], []], 1, False)]
@@ -62,7 +63,7 @@ def test_a_segments_descriptor_comes_with_its_first_object_only(talk: Conversati
 
 
 def test_an_object_that_is_not_sealed_is_pending(talk: Conversation) -> None:
-    talk.say(A, Op.CREATE, 1, X, 100, False)
+    talk.say(A, Op.CREATE, 1, X, 100, False, "")
     assert talk.say(B, Op.GET, 1, X) == [Send(B, [1, Status.PENDING, None, []])]
 
 
@@ -71,7 +72,7 @@ def test_ready_objects_are_told_to_the_processs_events_in_one_message(talk: Conv
     talk.say(EVENTS_A, Op.HELLO, 1, VERSION, Role.EVENTS, PEER_A)
     for object_id in (X, Y):
         talk.say(A, Op.DECLARE, 0, object_id)
-        talk.say(B, Op.CREATE, 1, object_id, 100, True)
+        talk.say(B, Op.CREATE, 1, object_id, 100, True, "")
         talk.say(B, Op.SEAL, 0, object_id)
     assert talk.say(A, Op.SUBSCRIBE, 0, [X, Y]) == [Send(EVENTS_A, [Event.READY, [X, Y]])]
 
@@ -87,8 +88,8 @@ def test_creates_wait_for_a_segment_in_order_and_fail_where_it_can_not_be_made()
         core.open(connection, f"pid {connection}")
         core.handle(connection, [Op.HELLO, 1, VERSION, Role.REQUESTS, peer])
     core.take()
-    core.handle(A, [Op.CREATE, 2, X, 100, False])
-    core.handle(B, [Op.CREATE, 2, Y, 100, False])
+    core.handle(A, [Op.CREATE, 2, X, 100, False, ""])
+    core.handle(B, [Op.CREATE, 2, Y, 100, False, ""])
     assert core.take() == [Make(1, 1 * MIB, is_ahead=False)]
     core.segment_made(1, ObjectStoreFullError("the machine gave no memory"))
     failed, made = core.take()
@@ -104,7 +105,7 @@ def test_a_connection_that_ends_while_it_waits_for_a_segment_is_forgotten() -> N
     core = StoreCore(8 * MIB)
     core.open(A, "pid 1")
     core.handle(A, [Op.HELLO, 1, VERSION, Role.REQUESTS, PEER_A])
-    core.handle(A, [Op.CREATE, 2, X, 100, False])
+    core.handle(A, [Op.CREATE, 2, X, 100, False, ""])
     core.close(A, 0.0)
     core.take()
     core.segment_made(1, None)
@@ -117,12 +118,12 @@ def test_a_spare_segment_is_made_ahead_and_given_to_the_first_who_asks(talk: Con
     assert talk.take() == [Make(1, 1 * MIB, is_ahead=True)]
     talk.core.make_spare()
     assert talk.take() == []
-    (reply,) = talk.say(A, Op.CREATE, 2, X, 100, False)
+    (reply,) = talk.say(A, Op.CREATE, 2, X, 100, False, "")
     assert reply == Send(A, [2, Status.DONE, [1, 0, 100], []], 1, True)
 
 
 def test_an_idle_segment_is_given_back_and_its_readers_are_told(talk: Conversation) -> None:
-    talk.say(A, Op.CREATE, 1, X, 3 * MIB, False)
+    talk.say(A, Op.CREATE, 1, X, 3 * MIB, False, "")
     talk.say(A, Op.SEAL, 0, X)
     talk.say(B, Op.GET, 1, X)
     talk.say(A, Op.GIVE_BACK, 0, [X], [])
@@ -137,7 +138,7 @@ def test_an_idle_segment_is_given_back_and_its_readers_are_told(talk: Conversati
 
 
 def test_who_waits_for_room_is_told_once_when_there_is_some(talk: Conversation) -> None:
-    talk.say(A, Op.CREATE, 1, X, 6 * MIB, False)
+    talk.say(A, Op.CREATE, 1, X, 6 * MIB, False, "")
     talk.say(A, Op.SEAL, 0, X)
     assert talk.say(B, Op.AWAIT_ROOM, 0, 6 * MIB) == []
     talk.say(A, Op.GIVE_BACK, 0, [X], [])
@@ -155,9 +156,9 @@ def test_errors_reach_only_those_who_asked(talk: Conversation) -> None:
 @pytest.mark.parametrize(
     "message",
     [
-        [Op.CREATE, 1, X, 0, False],
-        [Op.CREATE, 1, X, "1", False],
-        [Op.CREATE, 1, b"short", 1, False],
+        [Op.CREATE, 1, X, 0, False, ""],
+        [Op.CREATE, 1, X, "1", False, ""],
+        [Op.CREATE, 1, b"short", 1, False, ""],
         [Op.GET, 1],
         [Op.GET, 1, X, X],
         [Op.FAIL, 0, X, b"e" * 40_000],
@@ -177,5 +178,5 @@ def test_messages_that_the_protocol_does_not_allow_are_refused(talk: Conversatio
 def test_a_hello_of_another_version_is_refused() -> None:
     core = StoreCore(8 * MIB)
     core.open(A, "pid 1")
-    with pytest.raises(ProtocolError, match="HELLO of version 2"):
+    with pytest.raises(ProtocolError, match="HELLO of version 3"):
         core.handle(A, [Op.HELLO, 1, VERSION + 1, Role.REQUESTS, PEER_A])

@@ -1,0 +1,81 @@
+"""Pure: published values: which object each name stands for now, and who waits for a newer one.
+
+Names belong to a scope, the work of one driver; a scope ends with the last connection that joined it. A version is
+a number that grows by one with each value; the newest is held here, and older ones by those who read them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from actorrt.ids import ObjectId
+
+Key = tuple[bytes, str]
+"""A scope, and a name in it."""
+
+MAX_NAME_CHARACTERS: Final = 255
+
+
+@dataclass(slots=True)
+class Published:
+    """The newest value of a name; version 0 stands for none."""
+
+    version: int = 0
+    object_id: ObjectId | None = None
+    waiters: dict[int, int] = field(default_factory=dict)
+    """Connections, each with the lowest version it wants to hear of."""
+
+
+class Versions:
+    """Every published name of one store."""
+
+    def __init__(self) -> None:
+        self._published: dict[Key, Published] = {}
+        self._members: dict[bytes, set[int]] = {}
+
+    def join(self, scope: bytes, connection: int) -> None:
+        """Keep a scope for as long as a connection lasts."""
+        self._members.setdefault(scope, set()).add(connection)
+
+    def leave(self, connection: int) -> list[ObjectId]:
+        """A connection ended; return the objects that are held no longer because their scope ended with it."""
+        for published in self._published.values():
+            published.waiters.pop(connection, None)
+        for scope, members in list(self._members.items()):
+            members.discard(connection)
+            if not members:
+                del self._members[scope]
+        over = [key for key in self._published if key[0] not in self._members]
+        gone = [self._published.pop(key).object_id for key in over]
+        return [object_id for object_id in gone if object_id is not None]
+
+    def publish(self, key: Key, object_id: ObjectId) -> tuple[int, ObjectId | None, list[int]]:
+        """Let a name stand for an object that is sealed.
+
+        Returns:
+            Its version, the object that the name stood for before, and the connections that waited for it.
+        """
+        published = self._published.setdefault(key, Published())
+        previous = published.object_id
+        published.version += 1
+        published.object_id = object_id
+        ready = [waiter for waiter, wanted in published.waiters.items() if published.version >= wanted]
+        for waiter in ready:
+            del published.waiters[waiter]
+        return published.version, previous, ready
+
+    def latest(self, key: Key, newer_than: int) -> tuple[int, ObjectId] | None:
+        """Return the newest version and its object, or None where there is none that new."""
+        published = self._published.get(key)
+        if published is None or published.object_id is None or published.version <= newer_than:
+            return None
+        return published.version, published.object_id
+
+    def wait(self, key: Key, newer_than: int, waiter: int) -> bool:
+        """Note who waits for a version; True where there is one already, and nobody need wait."""
+        if self.latest(key, newer_than) is not None:
+            return True
+        waiters = self._published.setdefault(key, Published()).waiters
+        waiters[waiter] = min(newer_than + 1, waiters.get(waiter, newer_than + 1))
+        return False
