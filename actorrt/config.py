@@ -72,5 +72,7 @@ ACK_FRAMES_COUNT: Final = 64  # or after so many frames
 INLINE_BUFFERS_BYTES: Final = 4 * KIB  # a part of its own costs more than copying so little
 LAST_ACK_TIMEOUT_S: Final = 0.1  # who closes waits no longer for peers that acknowledge nothing
 MAX_INLINE_BUFFERS_COUNT: Final = 16
+HEARTBEAT_S: Final = 0.5
+SILENCE_S: Final = 1.5  # with the beat that probes and the one that finds it due: told within three seconds
 EARLY_FRAME_BYTES: Final = 16 * KIB  # leaves before the tick ends: in flight, 10 % more asks a second
 FRUITLESS_CONNECTIONS_COUNT: Final = 10  # a peer whose connections break as often as this is not there

@@ -22,6 +22,7 @@ from actorrt.errors import ActorRtError, PeerUnreachableError
 from actorrt.ids import PeerId, short
 from actorrt.transport.codec import Hello, pack_hello, pack_refusal
 from actorrt.transport.flusher import Flusher
+from actorrt.transport.heartbeat import Heartbeat
 from actorrt.transport.inbound import Inbound, routing_id
 from actorrt.transport.protocol import Lane, Receiver, TransportStatistics
 from actorrt.transport.queued_link import LinkSetup, QueuedLink
@@ -83,7 +84,24 @@ class Endpoint(ABC):
         self._inbound = Inbound(
             self.peer, receiver, self._statistics, self._fail, self._report, self._answer, self._settle_later
         )
+        self._heartbeat = Heartbeat(self._loop, receiver, self._inbound.lines, self._probed)
         self._bind()
+
+    def watch(self, peer: PeerId, address: str) -> None:
+        """Find out when the peer falls silent, though nothing is sent to it; see `protocol.Transport.watch`."""
+        self._heartbeat.watch(peer, address)
+
+    def unwatch(self, peer: PeerId) -> None:
+        """End what `watch` began."""
+        self._heartbeat.unwatch(peer)
+
+    def _probed(self, peer: PeerId, address: str) -> QueuedLink:
+        """Return the link on which to probe: one that stands, since a peer that was stopped accepts no other."""
+        for lane in (Lane.CONTROL, Lane.USER):
+            link = self._links.get((peer, lane))
+            if link is not None and link.is_connected:
+                return link
+        return self.link(peer, address, Lane.CONTROL)
 
     def link(self, peer: PeerId, address: str, lane: Lane = Lane.USER) -> QueuedLink:
         """Return the link to `peer` on `lane`, opened to `address` if there is none; see `protocol.Transport.link`."""
@@ -149,6 +167,7 @@ class Endpoint(ABC):
     def _await_acknowledgement(self, link: QueuedLink) -> None:
         self._awaiting.append(link)
         self._settle_later()
+        self._heartbeat.wake()
 
     def _settle_later(self) -> None:
         if not self._is_settling:
@@ -175,9 +194,10 @@ class Endpoint(ABC):
         """Close the links to the peer, discard what they hold, ignore what still arrives from it."""
         if self._inbound is not None:
             self._inbound.drop(peer)
-        self._close_links(peer)
+            self._close_links(peer)
 
     def _close_links(self, peer: PeerId) -> None:
+        self._heartbeat.unwatch(peer)
         for lane in Lane:
             link = self._links.pop((peer, lane), None)
             if link is not None:
@@ -278,6 +298,7 @@ class Endpoint(ABC):
                 await self._until_acknowledged(deadline)
         finally:
             self._is_unbound = True
+            self._heartbeat.close()
             self._unbind()
             for link in (*self._links.values(), *self._farewells):
                 self._retire(link, max(0.0, deadline - self._loop.time()))

@@ -11,7 +11,7 @@ brings is told apart.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, Protocol
 
 from actorrt.config import REMEMBERED_DROPS_COUNT
@@ -44,6 +44,14 @@ def routing_id(peer: PeerId, lane: Lane, number: int) -> bytes:
 
 class Acknowledged(Protocol):
     """A link, as far as what arrives concerns it."""
+
+    @property
+    def acknowledged_below(self) -> int:
+        """The number below which everything has been acknowledged."""
+
+    @property
+    def is_awaiting(self) -> bool:
+        """Whether the connection stands, and acknowledgements of what it took are due."""
 
     def acknowledged(self, number: int) -> bool:
         """Take notice that the far end has taken the frames below `number`; return False if that can't be."""
@@ -134,6 +142,10 @@ class Inbound:
     def line(self, peer: PeerId, lane: Lane) -> Line:
         """Return the line with that peer."""
         return self._line(peer, peer + bytes((lane,)))
+
+    def lines(self) -> Iterable[Line]:
+        """Return all lines there are."""
+        return self._lines.values()
 
     def _line(self, peer: PeerId, key: bytes) -> Line:
         line = self._lines.get(key)

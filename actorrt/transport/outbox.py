@@ -97,14 +97,15 @@ class Outbox:
             self._attachments.append((len(self._envelopes), len(buffers)))
             self._buffers += buffers
 
-    def seal(self, acknowledged: int = 0) -> bool:
+    def seal(self, acknowledged: int = 0, *, is_probe: bool = False) -> bool:
         """Make a frame of what was added since the last one; return whether there was anything.
 
         Args:
             acknowledged: the number below which everything has been taken that came the other way.
+            is_probe: make one even if there was nothing.
         """
         envelopes = self._envelopes
-        if not envelopes:
+        if not envelopes and not is_probe:
             return False
         head = join_head(self.window.next, acknowledged, envelopes, self._attachments)
         if self._attachments:

@@ -40,6 +40,10 @@ class Receiver(Protocol):
 
     # A receiver may have a method `drained() -> None` too. It is called after the last of the envelopes that arrived
     # together, in a stack of the transport's own; what is sent until it returns leaves as soon as it does.
+    #
+    # It may have `peer_silent(peer: PeerId, silent_s: float) -> None` and `peer_speaks(peer: PeerId) -> None`. The
+    # first is called once when a peer with acknowledgements due has said nothing for `SILENCE_S`: it is stopped, or
+    # busy in user code, or cut off; nothing has been closed. The second when it is heard again.
 
     def peer_failed(self, peer: PeerId, error: ActorRtError) -> None:
         """Take notice that `peer` can't be spoken with; the links to it are closed by now.
@@ -154,6 +158,12 @@ class Transport(Protocol):
 
     def drop(self, peer: PeerId) -> None:
         """Take the peer for dead: close the links to it, discard what they hold, ignore what still arrives."""
+
+    def watch(self, peer: PeerId, address: str) -> None:
+        """Find out when the peer falls silent, though nothing is sent to it, until `unwatch`, `drop` or its failure."""
+
+    def unwatch(self, peer: PeerId) -> None:
+        """End what `watch` began; peers that acknowledgements are due of are listened for nevertheless."""
 
     def hold(self) -> None:
         """Let what is sent from now on wait for `release`, rather than for the end of the tick.

@@ -110,6 +110,16 @@ class QueuedLink(ABC):
         return self._outbox.held_bytes
 
     @property
+    def acknowledged_below(self) -> int:
+        """The number below which everything has been acknowledged."""
+        return self._outbox.window.acknowledged
+
+    @property
+    def is_awaiting(self) -> bool:
+        """Whether the connection stands, and acknowledgements of what it took are due."""
+        return self._is_connected and len(self._outbox.window) > 0
+
+    @property
     def is_connected(self) -> bool:
         """Whether the peer has been reached, and the connection holds."""
         return self._is_connected
@@ -133,6 +143,14 @@ class QueuedLink(ABC):
         if open_bytes > EARLY_FRAME_BYTES:
             self.flush_now()  # so that the far end begins while we go on
             self._is_flush_due = True  # the flusher has this link in its list still
+
+    def probe(self) -> None:
+        """Send a frame without envelopes, for the sake of its acknowledgement."""
+        if not self._is_closed:
+            self._outbox.seal(is_probe=True)
+            if not self._is_flush_due:
+                self._is_flush_due = True
+                self._flusher.add(self)
 
     def _refuse_to_send(self) -> NoReturn:
         raise PeerUnreachableError(

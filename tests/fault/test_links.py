@@ -1,12 +1,15 @@
-"""Links over connections that break: nothing is lost, doubled or reordered; a peer that stays away fails."""
+"""Links over connections that break: nothing is lost, doubled or reordered; peers that stay away, or fall silent."""
 
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import sys
 from asyncio.subprocess import PIPE
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -22,12 +25,16 @@ IN_FLIGHT = 2_000
 WAIT_S = 60.0
 
 ECHO = """
-import asyncio, sys
+import asyncio, sys, time
 from actorrt.ids import PeerId
 from actorrt.transport.zeromq import ZmqTransport
 
 class Echo:
     def received(self, peer, envelope, buffers):
+        if envelope[0] == 1:
+            end = time.monotonic() + envelope[1]
+            while time.monotonic() < end:
+                pass
         self.transport.link(peer, self.back).send(envelope, [bytes(buffer) for buffer in buffers])
 
     def peer_failed(self, peer, error):
@@ -55,7 +62,16 @@ class Recorder:
     def __init__(self) -> None:
         self.got: list[tuple[int, bytes]] = []
         self.failed: list[tuple[PeerId, ActorRtError]] = []
+        self.silence: list[tuple[PeerId, float | None]] = []
         self._changed = asyncio.Event()
+
+    def peer_silent(self, peer: PeerId, silent_s: float) -> None:
+        self.silence.append((peer, silent_s))
+        self._changed.set()
+
+    def peer_speaks(self, peer: PeerId) -> None:
+        self.silence.append((peer, None))
+        self._changed.set()
 
     def received(self, peer: PeerId, envelope: list[Any], buffers: Sequence[Buffer]) -> None:
         self.got.append((envelope[1], b"".join(buffers)))
@@ -66,8 +82,14 @@ class Recorder:
         self._changed.set()
 
     async def until(self, count: int) -> None:
+        await self._until(lambda: len(self.got) >= count)
+
+    async def until_silence(self, count: int) -> None:
+        await self._until(lambda: len(self.silence) >= count)
+
+    async def _until(self, condition: Callable[[], bool]) -> None:
         async with asyncio.timeout(WAIT_S):
-            while len(self.got) < count and not self.failed:
+            while not condition() and not self.failed:
                 self._changed.clear()
                 await self._changed.wait()
 
@@ -79,6 +101,7 @@ class Pair:
         self.transport = transport
         self.recorder = recorder
         self.echo = echo
+        self.pid = 0
 
     def link(self) -> Any:
         return self.transport.link(self.echo, self.there.address)
@@ -90,6 +113,7 @@ async def pair(seed: int, most_s: float | None = None) -> AsyncIterator[Pair]:
     us = Pair(ZmqTransport(ids.peer(), "tcp://127.0.0.1:0", connect_timeout_s=5.0), Recorder(), ids.peer())
     await us.transport.start(us.recorder)
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", ECHO, us.echo.hex(), stdin=PIPE, stdout=PIPE)
+    us.pid = process.pid
     assert process.stdin is not None
     assert process.stdout is not None
     port = int((await process.stdout.readline()).rpartition(b":")[2])
@@ -102,6 +126,7 @@ async def pair(seed: int, most_s: float | None = None) -> AsyncIterator[Pair]:
         try:
             yield us
         finally:
+            process.send_signal(signal.SIGCONT)
             await us.transport.close()
             process.stdin.close()
             assert b"failed" not in await process.stdout.read() or us.recorder.failed
@@ -153,3 +178,37 @@ async def test_peer_that_stays_away_fails_with_the_typed_error() -> None:
     server.close()
     await server.wait_closed()
     await transport.close()
+
+
+def process_state(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+async def test_stopped_peer_is_told_within_three_seconds_and_that_it_speaks_again() -> None:
+    async with pair(seed=3) as us:
+        us.link().send((0, 1))
+        await us.recorder.until(1)
+        us.transport.watch(us.echo, us.there.address)
+        os.kill(us.pid, signal.SIGSTOP)
+        stopped_at = asyncio.get_running_loop().time()
+        await us.recorder.until_silence(1)
+        assert asyncio.get_running_loop().time() - stopped_at < 3.0
+        assert process_state(us.pid) == "T"
+        os.kill(us.pid, signal.SIGCONT)
+        await us.recorder.until_silence(2)
+        assert [peer for peer, _ in us.recorder.silence] == [us.echo, us.echo]
+        assert us.recorder.silence[1][1] is None
+        us.link().send((0, 2))
+        await us.recorder.until(2)
+        assert us.recorder.failed == []
+
+
+async def test_busy_peer_is_silent_but_not_failed_and_does_what_it_was_asked() -> None:
+    async with pair(seed=4) as us:
+        us.link().send((1, 3.5))
+        await us.recorder.until_silence(1)
+        assert process_state(us.pid) == "R"
+        us.link().send((0, 2))
+        await us.recorder.until(2)
+        assert [number for number, _ in us.recorder.got] == [3.5, 2]
+        assert us.recorder.failed == []

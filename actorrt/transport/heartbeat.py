@@ -1,0 +1,91 @@
+"""The beat by which peers that have fallen silent are found; who is silent is decided in `silence`.
+
+A link owes us acknowledgements for what was sent, so peers with traffic need no more. To the others that somebody
+watches a *probe* goes, a frame without envelopes, which is acknowledged like all frames. Nothing beats while
+nothing is awaited and nobody watched; nothing is counted where frames are handled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+from actorrt.config import HEARTBEAT_S, SILENCE_S
+from actorrt.ids import PeerId
+from actorrt.transport.inbound import Line
+from actorrt.transport.protocol import Receiver
+from actorrt.transport.queued_link import QueuedLink
+from actorrt.transport.silence import Sighting, SilenceDetector
+
+
+class Heartbeat:
+    """Tells a receiver of peers that fall silent and speak again, if it has methods that take it.
+
+    Args:
+        loop: of the transport.
+        receiver: gets `peer_silent(peer, silent_s)` and `peer_speaks(peer)`.
+        lines: returns all lines there are.
+        link: opens, or returns, the link on which a peer is probed.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        receiver: Receiver,
+        lines: Callable[[], Iterable[Line]],
+        link: Callable[[PeerId, str], QueuedLink],
+    ) -> None:
+        self._loop = loop
+        self._lines = lines
+        self._link = link
+        self._on_silent: Callable[[PeerId, float], None] | None = getattr(receiver, "peer_silent", None)
+        self._on_speaks: Callable[[PeerId], None] | None = getattr(receiver, "peer_speaks", None)
+        self._detector = SilenceDetector(HEARTBEAT_S, SILENCE_S)
+        self._watched: dict[PeerId, str] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    def watch(self, peer: PeerId, address: str) -> None:
+        """Probe the peer from now on."""
+        self._watched[peer] = address
+        self.wake()
+
+    def unwatch(self, peer: PeerId) -> None:
+        """Probe the peer no more."""
+        self._watched.pop(peer, None)
+
+    def wake(self) -> None:
+        """Something is awaited: begin to beat, if anybody wants to hear it."""
+        if self._timer is None and self._on_silent is not None and self._on_speaks is not None:
+            self._timer = self._loop.call_later(HEARTBEAT_S, self._beat)
+
+    def close(self) -> None:
+        """Beat no more. Idempotent."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _beat(self) -> None:
+        self._timer = None
+        sightings = self._sightings()
+        for peer, address in list(self._watched.items()):
+            if peer not in sightings or not sightings[peer].is_awaited:
+                self._link(peer, address).probe()
+        if self._watched or any(sighting.is_awaited for sighting in sightings.values()):
+            self.wake()
+        assert self._on_silent is not None
+        assert self._on_speaks is not None
+        for peer, silent_s in self._detector.observe(self._loop.time(), sightings):
+            if silent_s is None:
+                self._on_speaks(peer)
+            else:
+                self._on_silent(peer, silent_s)
+
+    def _sightings(self) -> dict[PeerId, Sighting]:
+        sightings: dict[PeerId, Sighting] = {}
+        for line in self._lines():
+            progress, is_awaited = sightings.get(line.peer, (0, False))
+            progress += line.receipts.taken
+            if line.link is not None:
+                progress += line.link.acknowledged_below
+                is_awaited = is_awaited or line.link.is_awaiting
+            sightings[line.peer] = Sighting(progress, is_awaited)
+        return sightings
