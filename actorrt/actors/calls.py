@@ -163,6 +163,10 @@ class Calls:
             reply.set_value(body[0])
             return
         try:
+            stored = self._system.payloads.stored(body)
+            if stored is not None:
+                self._system.scope.start(_take_stored(reply, stored), f"result of {reply.method}")
+                return
             value = self._system.payloads.open_value(body, buffers)
         except Exception as error:  # whatever unpickling a user's value raises ends this one call
             reply.set_error(_as_executed(error))
@@ -292,6 +296,14 @@ class Calls:
         self._closed = error
         for reply in list(self._pending.values()):
             self.fail(reply, error)
+
+
+async def _take_stored(reply: Reply[Any], stored: ObjectRef[Any]) -> None:
+    """End a call with a result that lies in the store, as soon as it is sealed there."""
+    try:
+        reply.set_value(await stored)
+    except Exception as error:  # whatever unpickling a user's value raises ends this one call
+        reply.set_error(_as_executed(error))
 
 
 def call_error(data: dict[str, Any], executed: errors.Executed, system: System) -> BaseException:

@@ -78,31 +78,36 @@ class Payloads:
         self._store.begin_transit(ref, token, 1)
         return {"object": ref.id, "token": token}, ()
 
+    def stored(self, body: Body) -> ObjectRef[Any] | None:
+        """Return the object that a body lies in, if it lies in the store; it may still be on its way there."""
+        if type(body) is not dict:
+            return None
+        if self._store is None:
+            raise errors.ObjectLostError("the value came through an object store that this process has not")
+        return self._store.ref(ObjectId(body["object"]), body["token"])
+
     def open_call(self, body: Body, buffers: Sequence[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Return the `(args, kwargs)` that were captured; top-level object refs are still refs."""
+        """Return the `(args, kwargs)` of a body that is not stored; top-level object refs are still refs."""
         if isinstance(body, list | tuple):
             return tuple(body), {}
-        opened: tuple[tuple[Any, ...], dict[str, Any]] = self._open(body, buffers)
+        opened: tuple[tuple[Any, ...], dict[str, Any]] = self._load(body, buffers)
         return opened
 
     def open_value(self, body: Body, buffers: Sequence[Any]) -> Any:
-        """Return the result that was captured."""
-        if isinstance(body, list | tuple):
-            return body[0]
-        return self._open(body, buffers)
+        """Return the result in a body that is not stored."""
+        return body[0] if isinstance(body, list | tuple) else self._load(body, buffers)
 
-    def _open(self, body: bytes | dict[str, Any], buffers: Sequence[Any]) -> Any:
-        if isinstance(body, bytes):
-            return values.loads(body, buffers, Carrier(self._store, system=self._system))
-        if self._store is None:
-            raise errors.ObjectLostError("the value came through an object store that this process has not")
-        return self._store.ref(ObjectId(body["object"]), body["token"]).value()
+    def _load(self, body: Body, buffers: Sequence[Any]) -> Any:
+        assert isinstance(body, bytes)
+        return values.loads(body, buffers, Carrier(self._store, system=self._system))
 
     def copy(self, value: Any) -> Any:
         """Return what a receiver in this process gets: scalars themselves, copies of the rest."""
         if is_plain_value(value):
             return value
-        return self.open_value(*self.capture_value(value))
+        body, buffers = self.capture_value(value)
+        stored = self.stored(body)
+        return self.open_value(body, buffers) if stored is None else stored.value()
 
 
 def has_objects(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:

@@ -18,6 +18,7 @@ from actorrt.actors.messages import MORE
 from actorrt.actors.ref import ActorRef, CallOptions
 from actorrt.actors.reply import Reply
 from actorrt.completion import Completion
+from actorrt.store.ref import ObjectRef
 
 if TYPE_CHECKING:
     from actorrt.actors.system import System
@@ -26,6 +27,15 @@ T = TypeVar("T")
 
 WINDOW_ITEMS: Final = 32
 _END: Final = object()
+
+
+class _Stored:
+    """An item that lies in the object store, perhaps not sealed there yet."""
+
+    __slots__ = ("ref",)
+
+    def __init__(self, ref: ObjectRef[Any]) -> None:
+        self.ref = ref
 
 
 class Stream(Generic[T]):
@@ -56,6 +66,8 @@ class Stream(Generic[T]):
                     return
                 if item is None:
                     await self._awaited()
+                elif isinstance(item[0], _Stored):
+                    yield await item[0].ref
                 else:
                     yield item[0]
         finally:
@@ -69,6 +81,8 @@ class Stream(Generic[T]):
                     return
                 if item is None:
                     self._awaited().result()
+                elif isinstance(item[0], _Stored):
+                    yield item[0].ref.get()
                 else:
                     yield item[0]
         finally:
@@ -160,7 +174,9 @@ class Streams:
 
     def received(self, call_id: int, body: Any, buffers: Sequence[Any]) -> None:
         """Take in an ITEM."""
-        self.arrived(call_id, self._system.payloads.open_value(body, buffers))
+        stored = self._system.payloads.stored(body)
+        item = self._system.payloads.open_value(body, buffers) if stored is None else _Stored(stored)
+        self.arrived(call_id, item)
 
     def limit(self, reply: Reply[None], arrival: Completion[None], timeout_s: float) -> None:
         """End the call unless `arrival` comes in time; from whichever thread."""

@@ -17,6 +17,7 @@ from actorrt.actors.interface import MethodKind
 from actorrt.actors.mailbox import Message
 from actorrt.actors.payload import has_objects, objects_opened, reason_of
 from actorrt.actors.runners import Driven, Runner
+from actorrt.store.ref import ObjectRef
 
 if TYPE_CHECKING:
     from actorrt.actors.cell import Cell
@@ -65,6 +66,9 @@ class Turns:
             if type(body) is list or type(body) is tuple:
                 result = function(*body)
             else:
+                stored = self._host.payloads.stored(body)
+                if stored is not None:
+                    return self._call_with_stored(message, function, stored)
                 args, kwargs = self._host.payloads.open_call(body, message.buffers)
                 if has_objects(args, kwargs):
                     return self._call_with_objects(message, function, args, kwargs)
@@ -87,6 +91,11 @@ class Turns:
             raise self._cell.interface.unknown(method)
         hook = getattr(self.instance, method[1:])
         return hook, MethodKind.ASYNC if asyncio.iscoroutinefunction(hook) else MethodKind.PLAIN
+
+    async def _call_with_stored(self, message: Message, function: Callable[..., Any], stored: ObjectRef[Any]) -> Any:
+        """Call the method with arguments that lie in the store: the message may have been faster than they were."""
+        args, kwargs = await stored
+        return await self._call_with_objects(message, function, args, kwargs)
 
     async def _call_with_objects(
         self, message: Message, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
