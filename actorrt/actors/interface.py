@@ -12,6 +12,7 @@ from difflib import get_close_matches
 from enum import IntEnum
 from functools import lru_cache
 from typing import Any, Final, TypeAlias
+from weakref import WeakKeyDictionary
 
 RESERVED_NAMES: Final = frozenset({"stop", "kill", "is_alive", "spawn", "spawn_many", "options"})
 HOOK_NAMES: Final = frozenset({"on_start", "on_stop", "on_down", "on_exit", "snapshot", "restore"})
@@ -123,8 +124,18 @@ def from_data(data: InterfaceData) -> Interface:
     )
 
 
+_of_class: WeakKeyDictionary[type, Interface] = WeakKeyDictionary()
+
+
 def of_class(cls: type) -> Interface:
-    """Read the interface off an actor class."""
+    """Return the interface of an actor class, read off it once."""
+    known = _of_class.get(cls)
+    if known is None:
+        known = _of_class[cls] = _read(cls)
+    return known
+
+
+def _read(cls: type) -> Interface:
     methods = {
         name: MethodSpec(name, kind_of(function), _parameters(function))
         for name, function in inspect.getmembers(cls, callable)

@@ -122,8 +122,8 @@ class ActorRef(Generic[A]):
 class ActorMethod(Generic[P, R]):
     """One method of one actor, ready to be called from afar.
 
-    `P` are the method's parameters and `R` is what a call gives: a `Reply` or a `Stream`. They are known to type checkers
-    that run `actorrt.mypy_plugin`.
+    `P` are the method's parameters and `R` is what a call gives: a `Reply` or a `Stream`. They are known to mypy where
+    it runs `actorrt.mypy_plugin`.
     """
 
     __slots__ = ("_options", "_ref", "_spec")
