@@ -16,10 +16,13 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from actorrt import errors
 from actorrt.config import VERSION
+
+if TYPE_CHECKING:
+    from actorrt.node.places import NodeDescriptor
 
 STOP_TIMEOUT_S: Final = 15.0
 EXIT_FAILURE, EXIT_INTERRUPTED = 1, 130
@@ -96,8 +99,8 @@ def _address_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def _status(arguments: argparse.Namespace) -> int:
-    status = _ask(arguments.address)
-    print(f"node {status['address']}, version {status['version']}")
+    node, status = _ask(arguments.address, "status")
+    print(f"node {node.url} (process {node.pid}), version {status['version']}")
     for name in ("cpus", "gpus"):
         print(f"  {name}: {status[f'reserved_{name}']:g} of {status[name]} reserved")
     print(f"  jobs: {len(status['jobs'])}, workers: {len(status['workers'])}, actors: {len(status['actors'])}")
@@ -105,7 +108,7 @@ def _status(arguments: argparse.Namespace) -> int:
 
 
 def _ps(arguments: argparse.Namespace) -> int:
-    status = _ask(arguments.address)
+    _, status = _ask(arguments.address, "status")
     rows = [("PID", "KIND", "ACTORS", "WORKER")]
     rows += [(str(w["pid"]), str(w["kind"]), str(w["actors"]), str(w["label"])) for w in status["workers"]]
     _print_table(rows)
@@ -119,14 +122,13 @@ def _ps(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _ask(address: str) -> dict[str, Any]:
-    from actorrt.node.runtime import Runtime
+def _ask(address: str, verb: str) -> tuple[NodeDescriptor, dict[str, Any]]:
+    """Ask a node; return which it was, and its answer."""
+    from actorrt.node.inquiry import inquire
+    from actorrt.node.launch import find_node
 
-    async def ask() -> dict[str, Any]:
-        async with Runtime(address) as runtime:
-            return await runtime.status()
-
-    return asyncio.run(ask())
+    node = find_node(address)
+    return node, asyncio.run(inquire(node, verb, {}))
 
 
 def _print_table(rows: Sequence[Sequence[str]]) -> None:

@@ -1,0 +1,56 @@
+"""Asks a node one question, without being a driver: no job, no store."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from actorrt.actors.control import Control, Data, Endpoint
+from actorrt.errors import ActorRtError
+from actorrt.ids import IdSource, PeerId, short
+from actorrt.node.notices import saying
+from actorrt.node.places import NodeDescriptor
+from actorrt.scopes import Scope
+from actorrt.transport.protocol import Buffer
+from actorrt.transport.zeromq import ZmqTransport
+
+
+class _Asker:
+    """Receives nothing but answers."""
+
+    def __init__(self, transport: ZmqTransport) -> None:
+        self.control = Control(transport, Scope("inquiry", self._crashed))
+
+    def _crashed(self, error: BaseException) -> None:
+        self.control.close(ActorRtError(f"the inquiry failed: {error!r}"))
+
+    def received(self, _peer: PeerId, envelope: list[Any], _buffers: Sequence[Buffer]) -> None:
+        self.control.received(_peer, envelope)
+
+    def drained(self) -> None:
+        """Nothing waits for the end of a drain."""
+
+    def peer_failed(self, peer: PeerId, error: ActorRtError) -> None:
+        self.control.peer_lost(peer, error)
+
+
+async def inquire(node: NodeDescriptor, verb: str, data: Data) -> Any:
+    """Return the node's answer.
+
+    Raises:
+        PeerUnreachableError: it does not answer.
+    """
+    peer = IdSource().peer()
+    path = Path(node.store).parent / f"inquiry-{short(peer)}"
+    transport = ZmqTransport(peer, f"ipc://{path}")
+    asker = _Asker(transport)
+    await transport.start(asker)
+    try:
+        to = Endpoint(PeerId(bytes.fromhex(node.peer)), node.address)
+        return await saying(f"node {node.url} (process {node.pid})", asker.control.request(to, verb, data))
+    finally:
+        await transport.close()
+        if path.exists():
+            os.unlink(path)
