@@ -49,7 +49,9 @@ async def inquire(node: NodeDescriptor, verb: str, data: Data) -> Any:
     await transport.start(asker)
     try:
         to = Endpoint(PeerId(bytes.fromhex(node.peer)), node.address)
-        return await saying(f"node {node.url} (process {node.pid})", asker.control.request(to, verb, data))
+        answer = await saying(f"node {node.url} (process {node.pid})", asker.control.request(to, verb, data))
+        asker.control.notify(to, "goodbye", {})
+        return answer
     finally:
         await transport.close()
         if path.exists():
