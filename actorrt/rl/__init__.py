@@ -8,13 +8,13 @@ from actorrt.rl.environment import describe
 from actorrt.rl.evaluation import Evaluation, evaluate
 from actorrt.rl.evaluator import Evaluator
 from actorrt.rl.learner import Learner
+from actorrt.rl.normaliser import Moments, Normaliser
 from actorrt.rl.parameters import ParameterServer
-from actorrt.rl.policy import MlpPolicy, Policy, PolicySpec
+from actorrt.rl.policy import LinearPolicy, MlpPolicy, Policy, PolicySpec, Weights
 from actorrt.rl.policy_file import load_policy
-from actorrt.rl.ppo import PPO
+from actorrt.rl.ppo import PPO, PPOSettings
 from actorrt.rl.progress import Progress
 from actorrt.rl.run import Run
-from actorrt.rl.settings import PPOSettings
 from actorrt.rl.simulator import Simulator
 from actorrt.rl.stream import Stream, stream
 from actorrt.rl.trajectory import Batch, Fragment
@@ -26,7 +26,10 @@ __all__ = [
     "Evaluator",
     "Fragment",
     "Learner",
+    "LinearPolicy",
     "MlpPolicy",
+    "Moments",
+    "Normaliser",
     "PPOSettings",
     "ParameterServer",
     "Policy",
@@ -35,6 +38,7 @@ __all__ = [
     "Run",
     "Simulator",
     "Stream",
+    "Weights",
     "describe",
     "evaluate",
     "load_policy",

@@ -9,17 +9,18 @@ import importlib.util
 import os
 import sys
 import threading
+from typing import Any
 
 import actorrt as art
 from actorrt.rl import curve
+from actorrt.rl.algorithm import Algorithm
+from actorrt.rl.algorithms import ALGORITHMS
 from actorrt.rl.chaos import Chaos
 from actorrt.rl.environment import episode_seed
 from actorrt.rl.evaluation import evaluate
-from actorrt.rl.ppo import PPO
 from actorrt.rl.progress import Progress, ProgressLine
 from actorrt.rl.run import Run
 
-ALGORITHMS = ("ppo",)
 FRESH_KEY = 1_000_002  # the last evaluation's seed follows from the run's through this key
 EXIT_FAILURE, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 
@@ -28,12 +29,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what `actorrt train` takes."""
     parser.add_argument("algorithm", help=f"what to train with: {', '.join(ALGORITHMS)}")
     parser.add_argument("environment", help="Gymnasium id of the environment, such as CartPole-v1")
-    parser.add_argument("--simulators", type=int, default=2, help="simulator processes (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the run (default: %(default)s)")
+    parser.add_argument("--simulators", type=int, help="simulator processes (default: 2)")
+    parser.add_argument("--seed", type=int, help="seed of the run (default: 0)")
     parser.add_argument("--steps", type=int, help="environment steps at the most (default: the preset's)")
     parser.add_argument("--stop-return", type=float, help="end once a policy's evaluations reach this mean return")
     parser.add_argument("--envs", type=int, help="environments of each simulator (default: the preset's, shared out)")
     parser.add_argument("--directory", help="where to save the policy, the curve and the metrics (default: runs/...)")
+    parser.add_argument("--resume", metavar="DIRECTORY", help="go on from the checkpoint of an earlier run")
     parser.add_argument("--chaos", action="store_true", help="kill a simulator in the middle and watch it come back")
 
 
@@ -42,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     Returns:
         0; 1 after a failure and 2 for arguments that make no sense, with one line on stderr; 130 after an
-        interrupt, with what was best until then saved.
+        interrupt, with a checkpoint and what was best until then saved.
     """
     if arguments.algorithm not in ALGORITHMS:
         matches = difflib.get_close_matches(arguments.algorithm, ALGORITHMS, n=1, cutoff=0.3)
@@ -53,14 +55,15 @@ def run(arguments: argparse.Namespace) -> int:
             return _fail(f"training needs {package}: pip install {package}", EXIT_FAILURE)
     try:
         algorithm = _algorithm(arguments)
-    except ValueError as error:
+    except (ValueError, FileNotFoundError) as error:
         return _fail(str(error), EXIT_USAGE)
     line = ProgressLine(sys.stderr)
     try:
         return _train(algorithm, arguments, line)
     except Exception as error:  # the command ends here, in one line
         line.end(None)
-        return _fail(f"{type(error).__name__}: {' '.join(str(error).split())}", EXIT_FAILURE)
+        art.shutdown()  # what its processes still print comes before the line
+        return _fail(_in_one_line(error), EXIT_FAILURE)
     finally:
         art.shutdown()
 
@@ -70,20 +73,38 @@ def _fail(message: str, status: int) -> int:
     return status
 
 
-def _algorithm(arguments: argparse.Namespace) -> PPO:
+def _in_one_line(error: Exception) -> str:
+    """Return the error's type and text, and where in an environment it happened if it says so."""
+    text = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    notes = [note for note in getattr(error, "__notes__", ()) if note.startswith("simulator ")]
+    return f"{text} ({notes[0]})" if notes else text
+
+
+def _algorithm(arguments: argparse.Namespace) -> Algorithm:
     if arguments.steps is not None and arguments.steps < 1:
         raise ValueError(f"a run has at least 1 step: --steps {arguments.steps}")
-    overrides = {} if arguments.envs is None else {"environments": arguments.envs * arguments.simulators}
-    return PPO(
-        arguments.environment,
-        simulators=arguments.simulators,
-        seed=arguments.seed,
-        directory=arguments.directory,
-        **overrides,
-    )
+    kind = ALGORITHMS[arguments.algorithm]
+    if arguments.resume is not None:
+        return _resumed(kind, arguments)
+    simulators = 2 if arguments.simulators is None else arguments.simulators
+    options: dict[str, Any] = {"simulators": simulators, "seed": arguments.seed or 0}
+    if arguments.envs is not None:
+        options["environments"] = arguments.envs * simulators
+    return kind(arguments.environment, directory=arguments.directory, **options)
 
 
-def _train(algorithm: PPO, arguments: argparse.Namespace, line: ProgressLine) -> int:
+def _resumed(kind: type[Algorithm], arguments: argparse.Namespace) -> Algorithm:
+    """Take up a run; what it follows from can't be changed any more."""
+    for name in ("simulators", "seed", "envs", "directory"):
+        if getattr(arguments, name) is not None:
+            raise ValueError(f"--{name} does not go with --resume: the run goes on as it began")
+    algorithm = kind.resume(arguments.resume)
+    if algorithm.policy.env_id != arguments.environment:
+        raise ValueError(f"the run in {arguments.resume} is on {algorithm.policy.env_id}, not {arguments.environment}")
+    return algorithm
+
+
+def _train(algorithm: Algorithm, arguments: argparse.Namespace, line: ProgressLine) -> int:
     chaos = Chaos(line.note) if arguments.chaos else None
 
     def on_progress(progress: Progress) -> None:
@@ -101,12 +122,18 @@ def _train(algorithm: PPO, arguments: argparse.Namespace, line: ProgressLine) ->
     )
     status = 0
     try:
-        training.wait()
+        art.wait([training]).result()
     except KeyboardInterrupt:
         status = EXIT_INTERRUPTED
+        training.stop()
+        line.note("pausing after the update in hand")
+        training.wait()
     line.end(training.progress)
+    training.value()
     preparing.join()
     _report(training)
+    if status:
+        sys.stdout.write(f"{training.describe_pause()}\n")
     fault = None if chaos is None else chaos.finish()
     return status if fault is None else _fail(f"chaos: {fault}", EXIT_FAILURE)
 
@@ -121,7 +148,7 @@ def _report(training: Run) -> None:
     _write_metrics(paths["metrics.csv"], training)
     returns = [(row["steps"], row["return_mean"]) for row in training.rows]
     if curve.can_draw_png():
-        title = f"PPO on {policy.spec.env_id}, seed {training.plan.seed}"
+        title = f"{training.plan.settings.algorithm} on {policy.spec.env_id}, seed {training.plan.seed}"
         curve.draw_png(paths["curve.png"], title, returns, training.evaluations, training.plan.stop_return)
     else:
         paths["curve.png"] = "not drawn: pip install matplotlib"
@@ -142,6 +169,6 @@ def _report(training: Run) -> None:
 def _write_metrics(path: str, training: Run) -> None:
     rows = training.rows
     with open(path, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        writer = csv.DictWriter(file, fieldnames=list(rows[-1]) if rows else [])
         writer.writeheader()
         writer.writerows(rows)

@@ -63,6 +63,10 @@ class Environments(Protocol):
 
     def whereabouts(self) -> str: ...
 
+    def state(self) -> dict[str, Any]: ...
+
+    def go_on(self, state: dict[str, Any]) -> tuple[Any, bool]: ...
+
     def close(self) -> None: ...
 
 
@@ -90,7 +94,7 @@ def _suggestion(env_id: str) -> str:
     return f"; did you mean {' or '.join(matches)}?" if matches else "; `gymnasium.pprint_registry()` lists them"
 
 
-def describe(env_id: str, hidden: tuple[int, int] = (64, 64)) -> PolicySpec:
+def describe(env_id: str, hidden: tuple[int, ...] = (64, 64)) -> PolicySpec:
     """Say what a policy for this environment sees and chooses.
 
     Raises:
@@ -106,14 +110,19 @@ def describe(env_id: str, hidden: tuple[int, int] = (64, 64)) -> PolicySpec:
 
 
 class SeededEnvironments:
-    """Environments of one process, each reset with its own seed for every episode."""
+    """Environments of one process, each reset with its own seed for every episode.
+
+    The actions of open episodes are kept, so that they can be played again: an environment's own state is nobody's
+    to read.
+    """
 
     def __init__(self, make: Callable[[], Any], count: int, seed_of: SeedOf) -> None:
         self.count = count
         self._environments = [make() for _ in range(count)]
         self._seed_of = seed_of
         self._episode = [0] * count
-        self._length = [0] * count
+        self._seed = [0] * count
+        self._actions: list[list[Any]] = [[] for _ in range(count)]
         self._at = 0
         self._obs: list[Any] = [None] * count
 
@@ -132,7 +141,7 @@ class SeededEnvironments:
         choices = actions.tolist() if actions.ndim == 1 else actions
         for k, environment in enumerate(self._environments):
             self._at = k
-            self._length[k] += 1
+            self._actions[k].append(choices[k])
             obs, reward[k], is_terminated, is_truncated, _ = environment.step(choices[k])
             if is_terminated or is_truncated:
                 terminated[k] = is_terminated
@@ -144,16 +153,44 @@ class SeededEnvironments:
         return Step(np.array(self._obs), reward, terminated, truncated, np.ones(count, np.bool_), final_obs)
 
     def _begin_episode(self, k: int) -> Any:
-        self._at, self._length[k] = k, 0
-        obs, _ = self._environments[k].reset(seed=self._seed_of(k, self._episode[k]))
+        self._at, self._seed[k] = k, self._seed_of(k, self._episode[k])
+        self._actions[k] = []
         self._episode[k] += 1
+        obs, _ = self._environments[k].reset(seed=self._seed[k])
         return obs
 
     def whereabouts(self) -> str:
         """Say which environment was stepped or reset last, at which step, and the seed of its episode."""
-        k, length = self._at, self._length[self._at]
-        episode = self._episode[k] - (1 if length else 0)
-        return f"environment {k}, step {length} of the episode with seed {self._seed_of(k, episode)}"
+        k = self._at
+        return f"environment {k}, step {len(self._actions[k])} of the episode with seed {self._seed[k]}"
+
+    def state(self) -> dict[str, Any]:
+        """Return how the open episodes came about, as plain values and arrays."""
+        return {
+            "episode": list(self._episode),
+            "seed": list(self._seed),
+            "actions": [np.array(actions) for actions in self._actions],
+            "obs": np.array(self._obs),
+        }
+
+    def go_on(self, state: dict[str, Any]) -> tuple[Any, bool]:
+        """Play open episodes again as far as they were.
+
+        Returns:
+            The observations to act on next, and whether they are those that `state` was told with. Where they are
+            not, the environments do not replay, and their episodes go on from where they came to.
+        """
+        for k, environment in enumerate(self._environments):
+            self._episode[k], self._seed[k] = state["episode"][k], state["seed"][k]
+            self._obs[k], _ = environment.reset(seed=self._seed[k])
+            self._actions[k] = list(state["actions"][k])
+            for action in state["actions"][k]:
+                self._obs[k], _, is_terminated, is_truncated, _ = environment.step(action)
+                if is_terminated or is_truncated:
+                    self._obs[k] = self._begin_episode(k)
+                    break
+        obs = np.array(self._obs)
+        return obs, np.array_equal(obs, state["obs"])
 
     def close(self) -> None:
         """Close every environment. Idempotent, as Gymnasium's `close` is."""
@@ -199,6 +236,14 @@ class VectorEnvironments:
     def whereabouts(self) -> str:
         """Say that the environments are one."""
         return f"one of {self.count} environments that are stepped as one"
+
+    def state(self) -> dict[str, Any]:
+        """Return nothing: what is inside can't be told."""
+        return {}
+
+    def go_on(self, state: dict[str, Any]) -> tuple[Any, bool]:
+        """Begin anew, which is not what was."""
+        return self.reset(), False
 
     def close(self) -> None:
         """Close the vector environment. Idempotent."""

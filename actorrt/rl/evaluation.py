@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from actorrt.rl.environment import EVALUATION_KEY, SeededEnvironments, episode_seed, make_environment
-from actorrt.rl.policy import Policy
+from actorrt.rl.policy import Evaluable
 from actorrt.rl.spaces import Array
 
 
@@ -40,7 +40,7 @@ class Evaluation:
         return f"Evaluation({self.mean:.1f} ± {self.std:.1f} over {len(self.returns)} episodes)"
 
 
-def evaluate(policy: Policy, env_id: str | None = None, episodes: int = 20, seed: int = 1) -> Evaluation:
+def evaluate(policy: Evaluable, env_id: str | None = None, episodes: int = 20, seed: int = 1) -> Evaluation:
     """Play whole episodes with the policy's most likely actions.
 
     The episodes run side by side, each with a seed of its own that follows from `seed` and its number.
@@ -66,13 +66,13 @@ def evaluate(policy: Policy, env_id: str | None = None, episodes: int = 20, seed
         environments.close()
 
 
-def _first_returns(policy: Policy, environments: SeededEnvironments) -> Array:
+def _first_returns(policy: Evaluable, environments: SeededEnvironments) -> Array:
     """Return the return of each environment's first episode; those that ended play on unseen."""
     total = np.zeros(environments.count)
     running = np.ones(environments.count, np.bool_)
     obs = environments.reset()
     while running.any():
-        actions = policy.best_actions(policy.spec.observation.encode(obs))
+        actions = policy.best_actions(policy.features(obs))
         step = environments.step(policy.spec.action.to_environment(actions))
         total += np.where(running, step.reward, 0.0)
         running &= ~(step.terminated | step.truncated)

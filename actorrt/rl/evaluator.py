@@ -8,8 +8,7 @@ import actorrt as art
 from actorrt.rl.environment import episode_seed
 from actorrt.rl.evaluation import Evaluation, evaluate
 from actorrt.rl.parameters import resolve
-from actorrt.rl.policy import MlpPolicy, PolicySpec
-from actorrt.rl.spaces import Array
+from actorrt.rl.policy import PolicySpec, Weights, make_policy
 
 SEED_KEY = 1_000_001  # its seeds' spawn keys begin with it; simulators' begin with their index
 
@@ -24,7 +23,7 @@ class Evaluator(art.Actor):
     """
 
     def __init__(self, policy: PolicySpec, params: Any, seed: int = 0) -> None:
-        self._policy = MlpPolicy(policy)
+        self._policy = make_policy(policy)
         self._params = params
         self._seed = seed
 
@@ -32,7 +31,7 @@ class Evaluator(art.Actor):
         """Find the parameter server."""
         self._params = await resolve(self._params)
 
-    async def evaluate(self, number: int, episodes: int = 20) -> tuple[Evaluation, Array]:
+    async def evaluate(self, number: int, episodes: int = 20) -> tuple[Evaluation, Weights]:
         """Play the newest policy.
 
         Args:
@@ -40,12 +39,12 @@ class Evaluator(art.Actor):
             episodes: how many.
 
         Returns:
-            What came of it, and the parameters that were played.
+            What came of it, and what was played.
         """
-        version, parameters = await self._params.latest()
-        return self.play(number, parameters, version, episodes), parameters
+        weights = await self._params.latest()
+        return self.play(number, weights, episodes), weights
 
-    def play(self, number: int, parameters: Array, version: int, episodes: int = 20) -> Evaluation:
-        """Play these parameters, as `evaluate` does."""
-        self._policy.set_parameters(parameters, version)
+    def play(self, number: int, weights: Weights, episodes: int = 20) -> Evaluation:
+        """Play these weights, as `evaluate` does."""
+        self._policy.set_parameters(weights.parameters, weights.version, weights.normaliser)
         return evaluate(self._policy, episodes=episodes, seed=episode_seed(self._seed, SEED_KEY, number))

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 import actorrt as art
+from actorrt.rl.normaliser import merged
 from actorrt.rl.parameters import resolve
 from actorrt.rl.policy import PolicySpec
 from actorrt.rl.spaces import Array
@@ -23,6 +24,10 @@ class UpdateRule(Protocol):
     def __call__(self, fragments: tuple[Fragment, ...], remaining: float) -> dict[str, float]: ...
 
     def parameters(self) -> Array: ...
+
+    def state(self) -> dict[str, Any]: ...
+
+    def go_on(self, state: dict[str, Any]) -> None: ...
 
 
 class Settings(Protocol):
@@ -58,7 +63,7 @@ class Learner(art.Actor):
     async def on_start(self) -> None:
         """Take the newest parameters and begin to import torch."""
         self._params = await resolve(self._params)
-        self._version, parameters = await self._params.latest()
+        self._version, parameters, _ = await self._params.latest()
         with_torch = ThreadPoolExecutor(1, "torch")
         self._making = asyncio.get_running_loop().run_in_executor(with_torch, self._make, parameters)
         with_torch.shutdown(wait=False)  # its thread ends when the rule is made
@@ -93,9 +98,18 @@ class Learner(art.Actor):
         self._learnt_steps += batch.step_count
         self._version += 1
         learn_s = time.perf_counter() - start
-        await self._params.publish(rule.parameters(), self._version)
+        seen = merged(fragment.seen for fragment in batch.fragments)
+        await self._params.publish(rule.parameters(), self._version, seen)
         counters = {"policy_version": self._version, "learnt_steps": self._learnt_steps, "learn_s": learn_s}
         return metrics | counters
+
+    async def state(self) -> dict[str, Any]:
+        """Return what, with the published parameters, another learner needs to go on."""
+        return (await self._making).state()
+
+    async def go_on(self, state: dict[str, Any]) -> None:
+        """Go on from another learner's `state`, with the parameters that were published with it."""
+        (await self._making).go_on(state)
 
     async def on_stop(self, reason: Any) -> None:
         """Wait for the import of torch, which can't be given up half-way."""

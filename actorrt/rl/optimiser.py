@@ -6,6 +6,8 @@ networks spend more time there than in their gradients.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -30,3 +32,17 @@ class FlatAdam:
         spread = self._second_moment.sqrt().div_((1.0 - beta_2**self._step_count) ** 0.5).add_(self._eps)
         scale = learning_rate / (1.0 - beta_1**self._step_count)
         self._parameters.addcdiv_(self._first_moment, spread, value=-scale)
+
+    def state(self) -> dict[str, Any]:
+        """Return what another optimiser needs to go on, as plain values and arrays."""
+        return {
+            "first_moment": self._first_moment.numpy().copy(),
+            "second_moment": self._second_moment.numpy().copy(),
+            "step_count": self._step_count,
+        }
+
+    def go_on(self, state: dict[str, Any]) -> None:
+        """Go on from another optimiser's `state`."""
+        self._first_moment.copy_(torch.tensor(state["first_moment"]))
+        self._second_moment.copy_(torch.tensor(state["second_moment"]))
+        self._step_count = state["step_count"]

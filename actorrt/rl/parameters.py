@@ -5,43 +5,53 @@ from __future__ import annotations
 from typing import Any
 
 import actorrt as art
+from actorrt.rl.normaliser import Normaliser
+from actorrt.rl.policy import Weights
 from actorrt.rl.spaces import Array
 
 
 class ParameterServer(art.Actor):
     """Holds the newest parameters of a policy, and hands each new version to its readers; forgets older ones.
 
-    A reader is an actor with a method `renew(version, parameters)`. It has at most one version on its way: one that
-    is slow misses some and asks for the newest when it needs it.
+    A reader is an actor with a method `renew(version, parameters, normaliser)`. It has at most one version on its
+    way: one that is slow misses some and asks for the newest when it needs it.
 
     Args:
         parameters: the flat vector to begin with.
         version: its version; each publication has a larger one.
+        normaliser: what observations and rewards pass through; grows with what publications say was seen.
     """
 
-    def __init__(self, parameters: Array, version: int = 0) -> None:
-        self._parameters = parameters
-        self._version = version
+    def __init__(self, parameters: Array, version: int = 0, normaliser: Normaliser | None = None) -> None:
+        self._weights = Weights(version, parameters, normaliser)
         self._readers: list[Any] = []
         self._handed: dict[int, Any] = {}  # the reader's index and the reply that is due
 
-    def publish(self, parameters: Array, version: int) -> None:
+    def publish(self, parameters: Array, version: int, seen: Normaliser | None = None) -> None:
         """Replace the parameters, and hand them on.
+
+        Args:
+            parameters: the flat vector.
+            version: its version.
+            seen: counts of observations and returns to merge into the normaliser.
 
         Raises:
             ValueError: the version is not larger than the one held; nothing changes.
         """
-        if version <= self._version:
-            raise ValueError(f"version {version} is not newer than {self._version}: there is one learner for each run")
-        self._parameters, self._version = parameters, version
+        current, normaliser = self._weights.version, self._weights.normaliser
+        if version <= current:
+            raise ValueError(f"version {version} is not newer than {current}: there is one learner for each run")
+        if normaliser is not None and seen is not None:
+            normaliser = normaliser.merged(seen)
+        self._weights = Weights(version, parameters, normaliser)
         for index, reader in enumerate(self._readers):
             reply = self._handed.get(index)
             if reply is None or reply.done():
-                self._handed[index] = reader.renew(version, parameters)
+                self._handed[index] = reader.renew(*self._weights)
 
-    def latest(self) -> tuple[int, Array]:
-        """Return the newest version and its parameters."""
-        return self._version, self._parameters
+    def latest(self) -> Weights:
+        """Return the newest version, its parameters and the normaliser."""
+        return self._weights
 
     def subscribe(self, reader: Any) -> int:
         """Hand every new version to `reader` from now on; again without effect.

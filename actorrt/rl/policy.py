@@ -6,12 +6,13 @@ learner's network shares. A policy's file is in `policy_file`; learning is in th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
+from actorrt.rl.normaliser import Normaliser
 from actorrt.rl.spaces import Array, Discrete, Space
 
 HIDDEN_GAIN = float(np.sqrt(2.0))
@@ -26,30 +27,56 @@ class PolicySpec:
         env_id: the environment it was made for, or "" where that has no id.
         observation: what it sees.
         action: what it chooses.
-        hidden: units of the two hidden layers of each of the two networks.
+        hidden: units of the two hidden layers of each of the two networks; none for a linear policy.
     """
 
     env_id: str
     observation: Space
     action: Space
-    hidden: tuple[int, int] = (64, 64)
+    hidden: tuple[int, ...] = (64, 64)
 
 
-class Policy(Protocol):
-    """What simulators and evaluators ask of a policy."""
+class Weights(NamedTuple):
+    """One version of what a policy acts with."""
+
+    version: int
+    parameters: Array
+    normaliser: Normaliser | None = None
+
+    def to_data(self) -> dict[str, Any]:
+        """Return them as plain values and arrays."""
+        arrays = {} if self.normaliser is None else self.normaliser.to_arrays()
+        return {"version": self.version, "parameters": self.parameters, "normaliser": arrays}
+
+    @classmethod
+    def from_data(cls, data: dict[str, Any]) -> Weights:
+        """Rebuild what `to_data` made."""
+        return cls(data["version"], data["parameters"], Normaliser.from_arrays(data["normaliser"]))
+
+
+class Evaluable(Protocol):
+    """What an evaluation asks of a policy."""
 
     spec: PolicySpec
     version: int
 
-    def init(self, seed: int) -> Array: ...
+    def features(self, obs: Any) -> Array: ...
 
-    def set_parameters(self, parameters: Array, version: int) -> None: ...
+    def best_actions(self, features: Array) -> Array: ...
+
+
+class Policy(Protocol):
+    """What simulators ask of a policy."""
+
+    spec: PolicySpec
+    version: int
+    normaliser: Normaliser | None
+
+    def normalise(self, features: Array) -> Array: ...
 
     def act(self, features: Array, rng: np.random.Generator) -> tuple[Array, Array, Array]: ...
 
     def values(self, features: Array) -> Array: ...
-
-    def best_actions(self, features: Array) -> Array: ...
 
 
 def parameter_shapes(spec: PolicySpec) -> dict[str, tuple[int, ...]]:
@@ -58,6 +85,8 @@ def parameter_shapes(spec: PolicySpec) -> dict[str, tuple[int, ...]]:
     Hidden layers stack the two networks in their first axis: 0 chooses actions, 1 estimates values.
     """
     inputs, outputs = spec.observation.feature_count, spec.action.feature_count
+    if not spec.hidden:
+        return {"action": (inputs, outputs)}
     first, second = spec.hidden
     shapes: dict[str, tuple[int, ...]] = {
         "hidden_1": (2, inputs, first),
@@ -81,37 +110,118 @@ def parameter_views(spec: PolicySpec, flat: Array) -> dict[str, Array]:
         ValueError: the vector's length is not that of the layout.
     """
     shapes = parameter_shapes(spec)
-    expected = sum(int(np.prod(shape)) for shape in shapes.values())
+    expected = sum(map(math.prod, shapes.values()))
     if flat.shape != (expected,):
         raise ValueError(f"parameters of shape {flat.shape} given, but {spec} takes ({expected},)")
     views, start = {}, 0
     for name, shape in shapes.items():
-        end = start + int(np.prod(shape))
+        end = start + math.prod(shape)
         views[name] = flat[start:end].reshape(shape)
         start = end
     return views
 
 
-class MlpPolicy:
+class FlatPolicy:
+    """A policy whose parameters are one flat vector; how features lead to actions is up to the subclasses.
+
+    Args:
+        spec: what it looks like.
+        parameters: the flat vector, of zeros where left out.
+        version: its version.
+        normaliser: what observations pass through before the networks see them.
+
+    Raises:
+        ValueError: the vector's length is not that of the layout.
+    """
+
+    architecture: ClassVar[str]
+
+    def __init__(
+        self,
+        spec: PolicySpec,
+        parameters: Array | None = None,
+        version: int = 0,
+        normaliser: Normaliser | None = None,
+    ) -> None:
+        self.spec = spec
+        if parameters is None:
+            parameters = np.zeros(sum(map(math.prod, parameter_shapes(spec).values())), np.float32)
+        self.set_parameters(parameters, version, normaliser)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in ("spec", "parameters", "version", "normaliser")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state)  # type: ignore[misc]  # layers are views, which only the constructor ties to the vector
+
+    def set_parameters(self, parameters: Array, version: int, normaliser: Normaliser | None = None) -> None:
+        """Act with these from now on; the vector is read, never written.
+
+        Raises:
+            ValueError: the vector's length is not that of the layout.
+        """
+        self._layers = parameter_views(self.spec, parameters)
+        self.parameters = parameters
+        self.version = version
+        self.normaliser = normaliser
+
+    def init(self, seed: int) -> Array:
+        """Return the flat vector to begin with, which the policy then uses."""
+        raise NotImplementedError
+
+    def best_actions(self, features: Array) -> Array:
+        """Return the most likely actions for rows of features: indices, or rows before clipping."""
+        raise NotImplementedError
+
+    def features(self, obs: Any) -> Array:
+        """Return what the networks see of a batch of observations in the environment's own form."""
+        return self.normalise(self.spec.observation.encode(obs))
+
+    def normalise(self, features: Array) -> Array:
+        """Return what the networks see of rows of encoded observations."""
+        return features if self.normaliser is None else self.normaliser.normalise(features)
+
+    def __call__(self, obs: Any) -> Any:
+        """Return the best action for one observation of the environment, in the environment's own form."""
+        features = self.features(np.asarray(obs)[None])
+        action = self.spec.action.to_environment(self.best_actions(features))[0]
+        return int(action) if isinstance(self.spec.action, Discrete) else action
+
+    def save(self, path: str) -> None:
+        """Write the policy to a file, replacing what was there; `load_policy` reads it."""
+        from actorrt.rl.policy_file import save_policy
+
+        save_policy(self, path)
+
+
+class LinearPolicy(FlatPolicy):
+    """One matrix from features to actions: discrete ones by the largest output, continuous ones as they are.
+
+    It has no chance in it and values nothing: it is for algorithms that measure whole episodes.
+    """
+
+    architecture = "linear"
+
+    def init(self, seed: int) -> Array:
+        """Return zeros, whatever the seed, which the policy then uses."""
+        flat = np.zeros(self.parameters.shape, np.float32)
+        self.set_parameters(flat, 0, self.normaliser)
+        return flat
+
+    def best_actions(self, features: Array) -> Array:
+        """Return the best actions for rows of features: indices, or rows before clipping."""
+        outputs: Array = features @ self._layers["action"]
+        return outputs.argmax(axis=1) if isinstance(self.spec.action, Discrete) else outputs
+
+
+class MlpPolicy(FlatPolicy):
     """Two separate networks of two tanh layers, for actions and for values.
 
     Discrete actions are categorical; continuous ones are Gaussian with one standard deviation per dimension that
     does not depend on the state.
     """
 
-    def __init__(self, spec: PolicySpec, parameters: Array | None = None, version: int = 0) -> None:
-        self.spec = spec
-        self.normaliser: Mapping[str, Array] = {}
-        shapes = parameter_shapes(spec)
-        if parameters is None:
-            parameters = np.zeros(sum(int(np.prod(shape)) for shape in shapes.values()), np.float32)
-        self.set_parameters(parameters, version)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"spec": self.spec, "parameters": self.parameters, "version": self.version}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(**state)  # type: ignore[misc]  # layers are views, which only the constructor ties to the vector
+    architecture = "mlp-tanh"
 
     def init(self, seed: int) -> Array:
         """Draw orthogonal weights and return the flat vector, which the policy then uses."""
@@ -123,18 +233,8 @@ class MlpPolicy:
                 network[:] = HIDDEN_GAIN * _orthogonal(rng, network.shape)
         views["action"][:] = ACTION_GAIN * _orthogonal(rng, views["action"].shape)
         views["value"][:] = _orthogonal(rng, views["value"].shape)
-        self.set_parameters(flat, version=0)
+        self.set_parameters(flat, 0, self.normaliser)
         return flat
-
-    def set_parameters(self, parameters: Array, version: int) -> None:
-        """Act with these parameters from now on; the vector is read, never written.
-
-        Raises:
-            ValueError: the vector's length is not that of the layout.
-        """
-        self._layers = parameter_views(self.spec, parameters)
-        self.parameters = parameters
-        self.version = version
 
     def act(self, features: Array, rng: np.random.Generator) -> tuple[Array, Array, Array]:
         """Sample actions for rows of features.
@@ -167,23 +267,19 @@ class MlpPolicy:
         outputs: Array = hidden @ layers["action"] + layers["action_bias"]
         return outputs.argmax(axis=1) if isinstance(self.spec.action, Discrete) else outputs
 
-    def __call__(self, obs: Any) -> Any:
-        """Return the best action for one observation of the environment, in the environment's own form."""
-        features = self.spec.observation.encode(np.asarray(obs)[None])
-        action = self.spec.action.to_environment(self.best_actions(features))[0]
-        return int(action) if isinstance(self.spec.action, Discrete) else action
-
     def _hidden(self, features: Array) -> Array:
         layers = self._layers
         first = np.tanh(features @ layers["hidden_1"] + layers["hidden_1_bias"])
         hidden: Array = np.tanh(first @ layers["hidden_2"] + layers["hidden_2_bias"])
         return hidden
 
-    def save(self, path: str) -> None:
-        """Write the policy to a file, replacing what was there; `load_policy` reads it."""
-        from actorrt.rl.policy_file import save_policy
 
-        save_policy(self, path)
+def make_policy(
+    spec: PolicySpec, parameters: Array | None = None, version: int = 0, normaliser: Normaliser | None = None
+) -> FlatPolicy:
+    """Make the policy that the spec describes: a `MlpPolicy`, or without hidden layers a `LinearPolicy`."""
+    kind: type[FlatPolicy] = MlpPolicy if spec.hidden else LinearPolicy
+    return kind(spec, parameters, version, normaliser)
 
 
 def _orthogonal(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:

@@ -9,17 +9,19 @@ from typing import Any
 import numpy as np
 
 from actorrt.rl import spaces
-from actorrt.rl.policy import MlpPolicy, PolicySpec
+from actorrt.rl.normaliser import Normaliser
+from actorrt.rl.policy import FlatPolicy, PolicySpec, make_policy
 from actorrt.rl.spaces import Array
 
 FORMAT = "actorrt-policy-1"
+NORMALISER = "normaliser/"
 
 
-def save_policy(policy: MlpPolicy, path: str) -> None:
+def save_policy(policy: FlatPolicy, path: str) -> None:
     """Write a policy to `path`; whoever reads meanwhile sees the old file or the new one, whole."""
     header = {
         "format": FORMAT,
-        "architecture": "mlp-tanh",
+        "architecture": policy.architecture,
         "version": policy.version,
         "env_id": policy.spec.env_id,
         "observation": policy.spec.observation.to_data(),
@@ -28,14 +30,15 @@ def save_policy(policy: MlpPolicy, path: str) -> None:
     }
     arrays: dict[str, Any] = {"header": np.frombuffer(json.dumps(header).encode(), np.uint8)}
     arrays["parameters"] = policy.parameters
-    arrays |= {f"normaliser/{name}": array for name, array in policy.normaliser.items()}
+    if policy.normaliser is not None:
+        arrays |= {f"{NORMALISER}{name}": array for name, array in policy.normaliser.to_arrays().items()}
     partial = f"{path}.partial"
     with open(partial, "wb") as file:
         np.savez(file, **arrays)
     os.replace(partial, path)
 
 
-def load_policy(path: str) -> MlpPolicy:
+def load_policy(path: str) -> FlatPolicy:
     """Read a policy that `save` wrote.
 
     Raises:
@@ -51,10 +54,10 @@ def load_policy(path: str) -> MlpPolicy:
         action=spaces.from_data(header["action"]),
         hidden=tuple(header["hidden"]),
     )
-    policy = MlpPolicy(spec, arrays["parameters"], header["version"])
-    prefix = "normaliser/"
-    policy.normaliser = {name[len(prefix) :]: array for name, array in arrays.items() if name.startswith(prefix)}
-    return policy
+    normaliser = Normaliser.from_arrays(
+        {name.removeprefix(NORMALISER): array for name, array in arrays.items() if name.startswith(NORMALISER)}
+    )
+    return make_policy(spec, arrays["parameters"], header["version"], normaliser)
 
 
 def _read(path: str) -> tuple[dict[str, Any], dict[str, Array]]:

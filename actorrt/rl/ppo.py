@@ -1,88 +1,118 @@
-"""Proximal policy optimisation, as users start it.
+"""Proximal policy optimisation (Schulman et al. 2017), as users start it: settings, presets and the algorithm's face.
 
-Settings and presets are in `settings`, the algorithm's mathematics in `ppo_update`.
+Its mathematics is in `ppo_update`. The presets are RL-Zoo's tuned values
+(github.com/DLR-RM/rl-baselines3-zoo, hyperparams/ppo.yml), so that results compare; where RL-Zoo needs what is not
+here, CleanRL's.
 """
 
 from __future__ import annotations
 
-import os
-import time
-from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from actorrt.rl.environment import describe
-from actorrt.rl.policy import MlpPolicy
-from actorrt.rl.progress import Progress
-from actorrt.rl.run import Run
-from actorrt.rl.settings import settings_for
-from actorrt.rl.training import Plan
+from actorrt.rl.algorithm import Algorithm
+from actorrt.rl.settings import RolloutSettings, Schedule
+
+if TYPE_CHECKING:
+    from actorrt.rl.policy import PolicySpec
+    from actorrt.rl.ppo_update import PPOUpdate
+    from actorrt.rl.spaces import Array
+
+LANDER = {
+    "steps": 1_000_000,
+    "environments": 16,
+    "horizon": 1024,
+    "gamma": 0.999,
+    "gae_lambda": 0.98,
+    "epochs": 4,
+    "entropy_coefficient": 0.01,
+    "evaluate_every": 50_000,
+}
+NORMALISED = {"normalise_observations": True, "normalise_rewards": True}
+MUJOCO = {  # CleanRL's: RL-Zoo's take other activations and wider networks
+    **NORMALISED,
+    "steps": 1_000_000,
+    "environments": 2,
+    "horizon": 1024,
+    "learning_rate_schedule": "linear",
+    "evaluate_every": 25_000,
+}
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "CartPole-v1": {
+        "steps": 100_000,
+        "environments": 8,
+        "horizon": 32,
+        "minibatch_size": 256,
+        "epochs": 20,
+        "gamma": 0.98,
+        "gae_lambda": 0.8,
+        "learning_rate": 1e-3,
+        "learning_rate_schedule": "linear",
+        "clip_range": 0.2,
+        "clip_schedule": "linear",
+    },
+    "Pendulum-v1": {  # without state-dependent exploration, which RL-Zoo adds
+        "steps": 100_000,
+        "environments": 4,
+        "horizon": 1024,
+        "gamma": 0.9,
+        "learning_rate": 1e-3,
+    },
+    "Acrobot-v1": {**NORMALISED, "environments": 16, "horizon": 256, "gae_lambda": 0.94, "epochs": 4},
+    "MountainCar-v0": {**NORMALISED, "environments": 16, "horizon": 16, "gae_lambda": 0.98, "epochs": 4},
+    "LunarLander-v3": LANDER,
+    "LunarLanderContinuous-v3": LANDER,
+    "BipedalWalker-v3": {
+        **NORMALISED,
+        "steps": 5_000_000,
+        "environments": 32,
+        "horizon": 2048,
+        "gamma": 0.999,
+        "clip_range": 0.18,
+        "evaluate_every": 250_000,
+    },
+    **{f"{name}-v5": MUJOCO for name in ("HalfCheetah", "Hopper", "Walker2d", "Ant", "Humanoid", "Reacher")},
+    "Swimmer-v5": {**MUJOCO, "gamma": 0.9999},
+}
 
 
-class PPO:
-    """Trains a policy by proximal policy optimisation.
+@dataclass(frozen=True, kw_only=True)
+class PPOSettings(RolloutSettings):
+    """How proximal policy optimisation learns. The defaults are those that most libraries share.
 
-    Args:
-        env_id: Gymnasium id of the environment.
-        simulators: how many simulators, each a process of its own.
-        seed: what all randomness follows from, 0 or larger.
-        directory: where results may be written; made when something is. None takes `runs/` and a name of its own.
-        native: use the environment's own vector form; worth it from about 12 environments a simulator.
-        **settings: fields of `PPOSettings`, instead of the environment's preset.
-
-    Raises:
-        ValueError: no such environment or setting, or a value that makes no sense.
+    Attributes:
+        minibatch_size: transitions a gradient step learns from.
+        epochs: passes over each batch.
+        gae_lambda: weight of longer advantage estimates.
+        clip_range: how far the probability ratio may move, at the start.
+        clip_schedule: whether it shrinks to 0 over the run.
+        normalise_advantages: to mean 0 and deviation 1 in each minibatch.
     """
 
-    def __init__(
-        self,
-        env_id: str,
-        *,
-        simulators: int = 2,
-        seed: int = 0,
-        directory: str | None = None,
-        native: bool = False,
-        **settings: Any,
-    ) -> None:
-        self.settings = settings_for(env_id, **settings)
-        if simulators < 1:
-            raise ValueError(f"a run has at least one simulator: simulators={simulators}")
-        if seed < 0:
-            raise ValueError(f"seeds are 0 or larger: seed={seed}")
-        self.policy = describe(env_id, self.settings.hidden)
-        self.simulators, self.seed, self.native = simulators, seed, native
-        self._name = f"ppo-{env_id.replace('/', '-').replace(':', '-')}-{seed}-{time.strftime('%Y%m%d-%H%M%S')}"
-        self.directory = directory or os.path.join("runs", self._name)
+    algorithm: ClassVar[str] = "PPO"
+    presets: ClassVar[dict[str, dict[str, Any]]] = PRESETS
 
-    def start(
-        self,
-        steps: int | None = None,
-        stop_return: float | None = None,
-        on_progress: Callable[[Progress], None] | None = None,
-        keep_going: Callable[[], bool] | None = None,
-    ) -> Run:
-        """Begin to train in the background.
+    minibatch_size: int = 64
+    epochs: int = 10
+    gae_lambda: float = 0.95
+    clip_range: float = 0.2
+    clip_schedule: Schedule = "constant"
+    normalise_advantages: bool = True
 
-        Args:
-            steps: environment steps at the most; None takes the settings'. Linear schedules end there.
-            stop_return: end as soon as a policy reaches this mean return over 20 episodes, and again on 20 others.
-            on_progress: called after each update, in the run's thread.
-            keep_going: asked after each update once the return is reached; the run goes on while it says yes.
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._require_at_least_1("minibatch_size", "epochs")
+        self._require_share("gae_lambda")
 
-        Raises:
-            ValueError: `steps` is less than 1.
-        """
-        total = self.settings.steps if steps is None else steps
-        if total < 1:
-            raise ValueError(f"a run has at least 1 step: steps={steps}")
-        plan = Plan(
-            name=f"{self._name}-{os.urandom(3).hex()}",
-            policy=self.policy,
-            parameters=MlpPolicy(self.policy).init(self.seed),
-            settings=self.settings,
-            simulators=self.simulators,
-            steps=total,
-            seed=self.seed,
-            stop_return=stop_return,
-            native=self.native,
-        )
-        return Run(plan, self.directory, on_progress, keep_going).start()
+    def update_rule(self, spec: PolicySpec, parameters: Array, seed: int) -> PPOUpdate:
+        """Make what improves the policy; imports torch."""
+        from actorrt.rl.ppo_update import PPOUpdate
+
+        return PPOUpdate(self, spec, parameters, seed)
+
+
+class PPO(Algorithm):
+    """Trains a policy by proximal policy optimisation; see `Algorithm` for what all algorithms take."""
+
+    settings_class = PPOSettings

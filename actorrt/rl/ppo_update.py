@@ -7,7 +7,7 @@ Advantages, then epochs over minibatches of the clipped objective. Importing thi
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -17,11 +17,12 @@ from actorrt.rl.network import Network
 from actorrt.rl.optimiser import FlatAdam
 from actorrt.rl.policy import PolicySpec
 from actorrt.rl.returns import generalised_advantages, next_values
+from actorrt.rl.settings import scheduled
 from actorrt.rl.spaces import Array
 from actorrt.rl.trajectory import Fragment
 
 if TYPE_CHECKING:
-    from actorrt.rl.settings import PPOSettings, Schedule
+    from actorrt.rl.ppo import PPOSettings
 
 
 @dataclass(frozen=True)
@@ -83,8 +84,8 @@ class PPOUpdate:
         """
         settings = self.settings
         rows = transitions(fragments, gamma=settings.gamma, gae_lambda=settings.gae_lambda)
-        learning_rate = _scheduled(settings.learning_rate, settings.learning_rate_schedule, remaining)
-        clip_range = _scheduled(settings.clip_range, settings.clip_schedule, remaining)
+        learning_rate = scheduled(settings.learning_rate, settings.learning_rate_schedule, remaining)
+        clip_range = scheduled(settings.clip_range, settings.clip_schedule, remaining)
         for _ in range(settings.epochs):
             for minibatch in self._minibatches(rows):
                 self.differentiate(minibatch, clip_range)
@@ -94,6 +95,15 @@ class PPOUpdate:
     def parameters(self) -> Array:
         """Return a copy of the flat vector."""
         return self.network.parameters()
+
+    def state(self) -> dict[str, Any]:
+        """Return what, with the parameters, another rule needs to go on."""
+        return {"optimiser": self._optimiser.state(), "rng": self._rng.bit_generator.state}
+
+    def go_on(self, state: dict[str, Any]) -> None:
+        """Go on from another rule's `state`."""
+        self._optimiser.go_on(state["optimiser"])
+        self._rng.bit_generator.state = state["rng"]
 
     def _minibatches(self, rows: Transitions) -> list[Transitions]:
         count = max(1, round(len(rows) / self.settings.minibatch_size))
@@ -130,7 +140,3 @@ class PPOUpdate:
             "kl": float((ratio - 1.0 - log_ratio).mean()),
             "clip_fraction": float(((ratio - 1.0).abs() > clip_range).float().mean()),
         }
-
-
-def _scheduled(initial: float, schedule: Schedule, remaining: float) -> float:
-    return initial * remaining if schedule == "linear" else initial

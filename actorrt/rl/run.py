@@ -9,17 +9,21 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import logging
+import os
 import threading
 from collections.abc import Callable, Generator
 from typing import Any
 
 import actorrt as art
-from actorrt.rl.policy import MlpPolicy
+from actorrt.rl.plan import Plan
+from actorrt.rl.policy import FlatPolicy, make_policy
 from actorrt.rl.progress import Progress
+from actorrt.rl.record import Record
 from actorrt.rl.selection import Selection
-from actorrt.rl.training import Plan, Record, TrainingLoop
 
 logger = logging.getLogger(__name__)
+
+BEST_FILE = "best.policy"
 
 
 class Run:
@@ -33,6 +37,7 @@ class Run:
         self,
         plan: Plan,
         directory: str,
+        loop_class: Callable[..., Any],
         on_progress: Callable[[Progress], None] | None = None,
         keep_going: Callable[[], bool] | None = None,
     ) -> None:
@@ -40,7 +45,10 @@ class Run:
         self.directory = directory
         self._record = Record()
         self._selection = Selection(plan.settings.evaluate_every, plan.stop_return)
-        self._loop = TrainingLoop(plan, self._record, self._selection, self._note)
+        if plan.checkpoint is not None:
+            self._record.restore(plan.checkpoint["record"])
+            self._selection.restore(plan.checkpoint["selection"])
+        self._loop = loop_class(plan, self._record, self._selection, directory, self._note)
         self._listener = on_progress
         self._keep_going = keep_going
         self._is_stopping = False
@@ -65,6 +73,8 @@ class Run:
     def _main(self) -> None:
         try:
             asyncio.run(self._loop.run(self._should_end))
+            if self._selection.best is not None:
+                self.best.save(os.path.join(self.directory, BEST_FILE))
         except BaseException as error:  # the thread ends here; whoever waits gets what ended it
             self._done.set_exception(error)
         else:
@@ -83,8 +93,8 @@ class Run:
     def wait(self, timeout_s: float | None = None) -> Run:
         """Wait in plain code until the run has ended.
 
-        In local mode the run's actors work in this thread meanwhile, and only then. An interrupt stops the run after
-        the update in hand, and is raised on.
+        In local mode the run's actors work in this thread meanwhile, and only then. An interrupt pauses the run after
+        the update in hand: its best policy and a checkpoint are saved, a line says where, and it is raised on.
 
         Raises:
             TimeoutError: it has not ended in time; it goes on.
@@ -98,17 +108,19 @@ class Run:
         except KeyboardInterrupt:
             self.stop()
             art.wait([self]).result()
+            logger.warning("%s", self.describe_pause())
             raise
         self._thread.join()
         return self.value()
 
     def __await__(self) -> Generator[Any, None, Run]:
-        """Wait in async code; cancelling the wait stops the run after the update in hand."""
+        """Wait in async code; cancelling the wait pauses the run as an interrupt does, and waits for that."""
         try:
             yield from asyncio.shield(asyncio.wrap_future(self._done)).__await__()
         except asyncio.CancelledError:
             self.stop()
             yield from asyncio.wait([asyncio.wrap_future(self._done)]).__await__()
+            logger.warning("%s", self.describe_pause())
             raise
         return self
 
@@ -136,8 +148,16 @@ class Run:
         return self
 
     def stop(self) -> None:
-        """Ask the run to end after the update in hand. Idempotent; wait for it afterwards."""
+        """Pause the run after the update in hand, with a checkpoint. Idempotent; wait for it afterwards."""
         self._is_stopping = True
+
+    def describe_pause(self) -> str:
+        """Say in one line where a run that has ended can be taken up again."""
+        algorithm, env_id = self.plan.settings.algorithm, self.plan.policy.env_id
+        return (
+            f"paused after {self.steps:,} steps; rl.{algorithm}.resume({self.directory!r}).start() goes on from there, "
+            f"and so does actorrt train {algorithm.lower()} {env_id} --resume {self.directory}"
+        )
 
     def done(self) -> bool:
         """Whether the run has ended."""
@@ -171,7 +191,7 @@ class Run:
         return pyarrow.Table.from_pylist(self._record.rows)
 
     @property
-    def best(self) -> MlpPolicy:
+    def best(self) -> FlatPolicy:
         """The policy that the evaluator found best so far.
 
         Raises:
@@ -180,7 +200,8 @@ class Run:
         best = self._selection.best
         if best is None:
             raise LookupError("no policy has been evaluated yet; wait for the run, or for its first evaluation")
-        return MlpPolicy(self.plan.policy, best.parameters, best.version)
+        version, parameters, normaliser = best.weights
+        return make_policy(self.plan.policy, parameters, version, normaliser)
 
     def __repr__(self) -> str:
         state = "ended" if self.done() else "running"

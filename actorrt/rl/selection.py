@@ -8,9 +8,10 @@ error, does. Its score is then the smaller mean.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from actorrt.rl.evaluation import Evaluation
-from actorrt.rl.spaces import Array
+from actorrt.rl.policy import Weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,16 +19,23 @@ class Candidate:
     """A policy that was evaluated.
 
     Attributes:
-        parameters: its flat vector.
-        version: its version.
+        weights: what it acts with.
         score: mean return of its evaluation, or the smaller mean of two.
         std: deviation between the episodes of that evaluation.
     """
 
-    parameters: Array
-    version: int
+    weights: Weights
     score: float
     std: float
+
+    def to_data(self) -> dict[str, Any]:
+        """Return it as plain values and arrays."""
+        return {"weights": self.weights.to_data(), "score": self.score, "std": self.std}
+
+    @classmethod
+    def from_data(cls, data: dict[str, Any]) -> Candidate:
+        """Rebuild what `to_data` made."""
+        return cls(Weights.from_data(data["weights"]), data["score"], data["std"])
 
 
 class Selection:
@@ -67,9 +75,9 @@ class Selection:
         self.count += 1
         return self.count - 1
 
-    def evaluated(self, evaluation: Evaluation, parameters: Array) -> None:
+    def evaluated(self, evaluation: Evaluation, weights: Weights) -> None:
         """Take in what an evaluation came to."""
-        candidate = Candidate(parameters, evaluation.policy_version, evaluation.mean, evaluation.std)
+        candidate = Candidate(weights, evaluation.mean, evaluation.std)
         first, self._in_doubt = self._in_doubt, None
         if first is not None:
             self.is_reached = self._reaches(candidate.score - evaluation.standard_error)
@@ -79,6 +87,16 @@ class Selection:
             return
         if self.is_reached or self.best is None or candidate.score >= self.best.score:
             self.best = candidate
+
+    def state(self) -> dict[str, Any]:
+        """Return what a resumed run needs to know; a policy in doubt is not taken along."""
+        best = None if self.best is None else self.best.to_data()
+        return {"next_at": self._next_at, "count": self.count, "best": best}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from what `state` returned."""
+        self._next_at, self.count = state["next_at"], state["count"]
+        self.best = None if state["best"] is None else Candidate.from_data(state["best"])
 
     def _reaches(self, mean: float) -> bool:
         return self._stop_return is not None and mean >= self._stop_return

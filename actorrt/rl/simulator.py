@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 import actorrt as art
+from actorrt.rl.normaliser import Normaliser
 from actorrt.rl.parameters import resolve
 from actorrt.rl.policy import MlpPolicy, PolicySpec
 from actorrt.rl.spaces import Array
@@ -26,9 +27,11 @@ class Simulator(art.Actor):
         horizon: steps of each environment in a fragment.
         seed: seed of the run.
         index: which simulator of the run this is; None lets the parameter server number it. Episodes are seeded
-            by run, simulator, incarnation, environment and episode.
+            by run, simulator, life, environment and episode.
+        lives: what it had behind it when the run was resumed; each incarnation is one more.
         policy: what the policy looks like; None takes a `PolicySpec` with its defaults for the environment.
         native: use the environment's own vector form.
+        gamma: discount of the returns that a normaliser of rewards counts.
     """
 
     def __init__(
@@ -41,12 +44,15 @@ class Simulator(art.Actor):
         index: int | None = None,
         policy: PolicySpec | None = None,
         native: bool = False,
+        gamma: float = 0.99,
+        lives: int = 0,
     ) -> None:
         if envs < 1 or horizon < 1:
             raise ValueError(f"a simulator steps at least 1 environment for 1 step: envs={envs}, horizon={horizon}")
         self._env, self._params, self._native = env, params, native
         self._envs, self._horizon = envs, horizon
         self._seed, self._index, self._spec = seed, index, policy
+        self._gamma, self._lives = gamma, lives
 
     async def on_start(self) -> None:
         """Make the environments, which imports Gymnasium, and subscribe to the parameters."""
@@ -57,23 +63,38 @@ class Simulator(art.Actor):
         number = await self._params.subscribe(self.context.ref)
         index: int = number if self._index is None else self._index
         incarnation = self.context.incarnation
+        life = self._life = self._lives + incarnation
         self._policy = MlpPolicy(self._spec or describe(self._env))
         self.renew(*await self._params.latest())
         environments = make_environments(
             self._env,
             self._envs,
-            lambda k, episode: episode_seed(self._seed, index, incarnation, k, episode),
+            lambda k, episode: episode_seed(self._seed, index, life, k, episode),
             native=self._native,
         )
-        rng = np.random.default_rng(np.random.SeedSequence(self._seed, spawn_key=(index, incarnation)))
+        rng = np.random.default_rng(np.random.SeedSequence(self._seed, spawn_key=(index, life)))
         self._title = f"simulator {index}, incarnation {incarnation}"
         self._sampler = Sampler(
-            environments, self._policy, self._horizon, rng, simulator=index, incarnation=incarnation
+            environments,
+            self._policy,
+            self._horizon,
+            rng,
+            gamma=self._gamma,
+            simulator=index,
+            incarnation=incarnation,
         )
 
-    def renew(self, version: int, parameters: Array) -> None:
-        """Act with these parameters from now on."""
-        self._policy.set_parameters(parameters, version)
+    def renew(self, version: int, parameters: Array, normaliser: Normaliser | None = None) -> None:
+        """Act with these from now on."""
+        self._policy.set_parameters(parameters, version, normaliser)
+
+    def state(self) -> dict[str, Any]:
+        """Return what another simulator needs to go on in this one's place, as plain values and arrays."""
+        return {"life": self._life, **self._sampler.state()}
+
+    def go_on(self, state: dict[str, Any]) -> bool:
+        """Go on from another simulator's `state`; return whether the environments are exactly there."""
+        return self._sampler.go_on(state)
 
     async def rollout(self, at_least: int = 0) -> Fragment:
         """Return the next fragment.

@@ -1,69 +1,35 @@
-"""One training run: its roles under one supervisor, and the loop that feeds the learner.
+"""One run that learns from rollouts: its roles under one supervisor, and the loop that feeds the learner.
 
-The loop is ordinary code over `stream`; what it decides about evaluations is in `selection`. Who starts it, and
-what users hold meanwhile, is in `run`.
+The loop is ordinary code over `stream`. What is evaluated beside it is in `evaluations`; who starts it, and what
+users hold meanwhile, in `run`.
 """
 
 from __future__ import annotations
 
 import collections
 import logging
-import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import actorrt as art
+from actorrt.rl import checkpoint
+from actorrt.rl.evaluations import Evaluations
 from actorrt.rl.evaluator import Evaluator
-from actorrt.rl.intake import RAISES_LIMIT
 from actorrt.rl.learner import Learner
 from actorrt.rl.parameters import ParameterServer
-from actorrt.rl.policy import PolicySpec
+from actorrt.rl.plan import Plan
 from actorrt.rl.progress import Progress
+from actorrt.rl.record import Record
 from actorrt.rl.selection import Selection
-from actorrt.rl.settings import PPOSettings
 from actorrt.rl.simulator import Simulator
-from actorrt.rl.spaces import Array
 from actorrt.rl.stream import Stream, stream
 from actorrt.rl.trajectory import Batch
 
 logger = logging.getLogger(__name__)
 
-RETURN_WINDOW_EPISODES = 100
 RATE_WINDOW_S = 3.0
-
-
-@dataclass(frozen=True, eq=False)
-class Plan:
-    """Everything that a run follows from.
-
-    Attributes:
-        name: unique among the runs of a namespace; it begins the names of the run's actors.
-        policy: what the policy looks like; it names the environment.
-        parameters: the flat vector to begin with.
-        settings: of the algorithm.
-        simulators: how many.
-        steps: where the run ends at the latest.
-        seed: what all its randomness follows from.
-        stop_return: where it ends early, or None.
-        native: whether simulators use the environment's own vector form.
-    """
-
-    name: str
-    policy: PolicySpec
-    parameters: Array
-    settings: PPOSettings
-    simulators: int
-    steps: int
-    seed: int
-    stop_return: float | None = None
-    native: bool = False
-
-    @property
-    def environments_each(self) -> int:
-        """Environments of each simulator."""
-        return -(-self.settings.environments // self.simulators)
+CHECKPOINT_PERIOD_S = 30.0
 
 
 class Training(art.Supervisor):
@@ -83,7 +49,8 @@ class Training(art.Supervisor):
         """Yield the roles, the learner early since importing torch takes longest."""
         plan = self._plan
         server = f"{plan.name}/parameters"
-        yield art.Child(ParameterServer, plan.parameters, id="parameters", name=server)
+        version, parameters, normaliser = plan.weights
+        yield art.Child(ParameterServer, parameters, version, normaliser, id="parameters", name=server)
         yield art.Child(
             Learner, plan.settings, plan.policy, server, plan.steps, plan.seed, id="learner", **self._room()
         )
@@ -98,6 +65,8 @@ class Training(art.Supervisor):
                 index=index,
                 policy=plan.policy,
                 native=plan.native,
+                gamma=plan.settings.gamma,
+                lives=self._lives(index),
                 id=f"simulator-{index}",
                 cpus=1,
             )
@@ -111,29 +80,12 @@ class Training(art.Supervisor):
         """
         return {"isolation": "process"} if self._plan.settings.max_lag == 0 else {"cpus": 1}
 
-
-@dataclass
-class Record:
-    """What is known of a run so far.
-
-    Attributes:
-        rows: one dictionary for each update.
-        evaluations: steps and mean return of each evaluation.
-        episode_returns: of the training episodes that ended last.
-        steps: transitions learnt from.
-    """
-
-    rows: list[dict[str, Any]] = field(default_factory=list)
-    evaluations: list[tuple[int, float]] = field(default_factory=list)
-    episode_returns: collections.deque[float] = field(
-        default_factory=lambda: collections.deque(maxlen=RETURN_WINDOW_EPISODES)
-    )
-    steps: int = 0
-
-    @property
-    def return_mean(self) -> float:
-        returns = self.episode_returns
-        return sum(returns) / len(returns) if returns else math.nan
+    def _lives(self, index: int) -> int:
+        """Return what the simulator has behind it: the first incarnation of a resumed run leads its last life on."""
+        if self._plan.checkpoint is None:
+            return 0
+        lives: int = self._plan.checkpoint["lives"][index]
+        return lives - 1
 
 
 class TrainingLoop:
@@ -143,19 +95,25 @@ class TrainingLoop:
         plan: what to do.
         record: where what happens is written; belongs to whoever reads it.
         selection: decides on evaluations and keeps the best policy.
+        directory: where checkpoints go.
         on_progress: called after each update, in the loop's thread.
     """
 
     def __init__(
-        self, plan: Plan, record: Record, selection: Selection, on_progress: Callable[[Progress], None]
+        self,
+        plan: Plan,
+        record: Record,
+        selection: Selection,
+        directory: str,
+        on_progress: Callable[[Progress], None],
     ) -> None:
         self._plan, self._record, self._selection = plan, record, selection
+        self._directory = directory
         self._on_progress = on_progress
-        self._evaluation: tuple[int, Any, Array | None] | None = None
-        self._failed_evaluations = 0
+        self._lives = [1] * plan.simulators
 
     async def run(self, should_end: Callable[[], bool]) -> None:
-        """Train; afterwards every actor of the run is gone.
+        """Train; afterwards every actor of the run is gone, and a checkpoint is there.
 
         Args:
             should_end: asked after each update.
@@ -165,8 +123,8 @@ class TrainingLoop:
             Exception: what an environment or the update rule raised.
         """
         self._should_end = should_end
-        self._began_at = time.monotonic()
-        self._rate: collections.deque[tuple[float, int]] = collections.deque([(self._began_at, 0)])
+        self._began_at = self._saved_at = time.monotonic()
+        self._rate: collections.deque[tuple[float, int]] = collections.deque([(self._began_at, self._record.steps)])
         training = await Training.spawn(self._plan)
         try:
             await self._train(training)
@@ -175,19 +133,28 @@ class TrainingLoop:
 
     async def _train(self, training: Any) -> None:
         plan = self._plan
+        self._server = await training.child("parameters")
         self._learner = await training.child("learner")
-        self._evaluator = await training.child("evaluator")
-        simulators = [await training.child(f"simulator-{index}") for index in range(plan.simulators)]
-        batches = stream(simulators, fragments=plan.simulators, max_lag=plan.settings.max_lag)
+        self._simulators = [await training.child(f"simulator-{index}") for index in range(plan.simulators)]
+        self._evaluations = Evaluations(await training.child("evaluator"), self._selection, self._record)
+        await self._go_on()
+        batches = self._batches()
         try:
-            async for batch in batches:
-                await self._learn(batch, batches)
-                await self._look_at_evaluations()
-                if self._is_over():
-                    break
-            await self._finish_evaluations()
+            while not self._is_over():
+                await self._learn(await anext(batches), batches)
+                await self._evaluations.look()
+                if time.monotonic() >= self._saved_at + CHECKPOINT_PERIOD_S:
+                    await self._save()
+            await self._save()  # at once: evaluations may take long, and whoever interrupts twice loses nothing
+            await self._evaluations.finish()
+            await self._save()
         finally:
             batches.close()
+
+    def _batches(self) -> Stream:
+        settings = self._plan.settings
+        size = {"fragments": self._plan.simulators} if settings.batch_steps is None else {"steps": settings.batch_steps}
+        return stream(self._simulators, **size, max_lag=settings.max_lag, order=settings.stream_order)
 
     def _is_over(self) -> bool:
         return self._record.steps >= self._plan.steps or self._should_end()
@@ -207,6 +174,10 @@ class TrainingLoop:
         record.rows.append(self._row(progress, batches.statistics()))
         self._on_progress(progress)
 
+    @property
+    def _seconds(self) -> float:
+        return self._record.seconds + time.monotonic() - self._began_at
+
     def _progress(self, batch: Batch, metrics: dict[str, Any], statistics: dict[str, int]) -> Progress:
         best = self._selection.best
         now = time.monotonic()
@@ -217,7 +188,7 @@ class TrainingLoop:
         return Progress(
             steps=self._record.steps,
             total_steps=self._plan.steps,
-            seconds=now - self._began_at,
+            seconds=self._seconds,
             steps_per_s=(self._record.steps - steps_then) / (now - since) if now > since else 0.0,
             return_mean=self._record.return_mean,
             evaluation=None if best is None else best.score,
@@ -242,51 +213,43 @@ class TrainingLoop:
             **progress.metrics,
         }
 
-    async def _look_at_evaluations(self) -> None:
-        """Take in an evaluation that has ended and begin the next if it is due; waits for neither."""
-        if self._evaluation is not None and self._evaluation[1].done():
-            await self._end_evaluation()
-        if self._evaluation is None and self._selection.is_due(self._record.steps):
-            self._begin_evaluation()
+    # Checkpoints
 
-    async def _finish_evaluations(self) -> None:
-        """Evaluate the last policy too, and play once more what is in doubt."""
-        if self._evaluation is not None:
-            await self._end_evaluation()
-        last = self._record.steps
-        while not self._selection.is_reached:
-            is_last_known = bool(self._record.evaluations) and self._record.evaluations[-1][0] >= last
-            if is_last_known and self._selection.in_doubt is None:
-                return
-            self._begin_evaluation()
-            await self._end_evaluation()
-
-    def _begin_evaluation(self) -> None:
-        candidate = self._selection.in_doubt
-        number = self._selection.begin(self._record.steps)
-        if candidate is None:
-            self._evaluation = self._record.steps, self._evaluator.evaluate(number), None
-        else:
-            reply = self._evaluator.play(number, candidate.parameters, candidate.version)
-            self._evaluation = self._record.steps, reply, candidate.parameters
-
-    async def _end_evaluation(self) -> None:
-        assert self._evaluation is not None
-        (steps, reply, parameters), self._evaluation = self._evaluation, None
-        try:
-            result = await reply
-        except art.ActorUnavailableError:
-            return  # its evaluator is being restarted; the next one is due soon
-        except Exception as error:  # the evaluation ends here; it is the environment's unless it is the runtime's
-            self._evaluation_failed(error)
+    async def _save(self) -> None:
+        """Write a checkpoint: between two updates, and so between two fragments of every simulator."""
+        self._saved_at = time.monotonic()
+        weights, learner, *simulators = await art.gather(
+            self._server.latest(),
+            self._learner.state(),
+            *(simulator.state() for simulator in self._simulators),
+            return_exceptions=True,
+        )
+        failure = next((state for state in (weights, learner) if isinstance(state, BaseException)), None)
+        if failure is not None:
+            logger.warning("no checkpoint was made after %d steps: %s", self._record.steps, failure)
             return
-        self._failed_evaluations = 0
-        evaluation, played = result if parameters is None else (result, parameters)
-        self._record.evaluations.append((steps, evaluation.mean))
-        self._selection.evaluated(evaluation, played)
+        states = [None if isinstance(state, BaseException) else state for state in simulators]
+        for index, state in enumerate(states):  # one that is being restarted begins anew
+            self._lives[index] = self._lives[index] + 1 if state is None else state["life"]
+        tree = {
+            "origin": self._plan.origin(),
+            "record": self._record.state(self._seconds),
+            "selection": self._selection.state(),
+            "weights": weights.to_data(),
+            "learner": learner,
+            "lives": self._lives,
+            "simulators": states,
+        }
+        checkpoint.save(self._directory, tree)
 
-    def _evaluation_failed(self, error: Exception) -> None:
-        self._failed_evaluations += 1
-        if isinstance(error, art.ActorRtError) or self._failed_evaluations >= RAISES_LIMIT:
-            raise error
-        logger.warning("an evaluation was given up: %s: %s", type(error).__name__, error)
+    async def _go_on(self) -> None:
+        """Give the roles what the checkpoint says; record and selection have it already."""
+        saved = self._plan.checkpoint
+        if saved is None:
+            return
+        await self._learner.go_on(saved["learner"])
+        states = saved["simulators"]
+        known = [index for index, state in enumerate(states) if state is not None]
+        are_exact = await art.gather(*(self._simulators[index].go_on(states[index]) for index in known))
+        if not all(are_exact) or len(known) < len(states):
+            logger.warning("the resumed run is not exactly where it was: environments that do not replay began anew")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from actorrt.rl.normaliser import Normaliser
 from actorrt.rl.spaces import Array
 
 
@@ -19,15 +20,16 @@ class Fragment:
     """T x K transitions and what is needed to learn from them.
 
     Attributes:
-        obs: observations acted on, (T, K, features) float32.
+        obs: observations acted on, (T, K, features) float32, normalised where the policy does that.
         action: (T, K) int64 indices, or (T, K, features) float32 before clipping to the environment's bounds.
-        reward: (T, K) float32.
+        reward: (T, K) float32, scaled where the policy's normaliser does that.
         terminated: (T, K) bool; the episode ended for good.
         truncated: (T, K) bool; the episode was cut, by a time limit for example.
         valid: (T, K) bool; False where the step was no transition but an autoreset.
         logp: log-probability of the action under the policy that acted, (T, K) float32.
         value: value of `obs` under that policy, (T, K) float32.
-        last_value: value of the observation after the last row, (K,) float32.
+        last_obs: the observations after the last row, (K, features) float32.
+        last_value: their values, (K,) float32.
         final_step: where episodes were truncated, (n, 2) int64 rows of t and k.
         final_obs: the observations that those transitions led to, (n, features) float32.
         final_value: their values, (n,) float32.
@@ -38,6 +40,7 @@ class Fragment:
         incarnation: incarnation of the simulator's actor.
         sequence: number of the fragment in that incarnation, from 0.
         process_id: process that collected it.
+        seen: counts of the observations and returns in it, for the normaliser; None where nothing is normalised.
     """
 
     obs: Array
@@ -48,6 +51,7 @@ class Fragment:
     valid: Array
     logp: Array
     value: Array
+    last_obs: Array
     last_value: Array
     final_step: Array
     final_obs: Array
@@ -59,6 +63,7 @@ class Fragment:
     incarnation: int
     sequence: int
     process_id: int
+    seen: Normaliser | None = None
 
     @property
     def step_count(self) -> int:

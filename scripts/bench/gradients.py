@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 from actorrt import rl
 from actorrt.rl.policy import MlpPolicy
+from actorrt.rl.ppo import PPOSettings
 from actorrt.rl.ppo_update import PPOUpdate, Transitions
-from actorrt.rl.settings import settings_for
 
 BATCH_COUNT = 256
 CLIP_RANGE, LEARNING_RATE = 0.2, 1e-3
@@ -36,7 +36,7 @@ def batch() -> Transitions:
 def written_out(rows: Transitions) -> Callable[[], None]:
     """Return one step of the library's own update."""
     spec = rl.describe("CartPole-v1")
-    update = PPOUpdate(settings_for("CartPole-v1"), spec, MlpPolicy(spec).init(0), seed=0)
+    update = PPOUpdate(PPOSettings.preset("CartPole-v1"), spec, MlpPolicy(spec).init(0), seed=0)
 
     def step() -> None:
         update.differentiate(rows, CLIP_RANGE)

@@ -15,6 +15,16 @@ pytest.importorskip("torch")
 
 from actorrt import rl
 
+BROKEN = """
+import gymnasium
+from gymnasium.envs.classic_control import CartPoleEnv
+
+class Broken(CartPoleEnv):
+    def step(self, action):
+        raise ArithmeticError("this environment can't be stepped")
+
+gymnasium.register("Broken-v0", entry_point=Broken)
+"""
 COMMAND = [sys.executable, "-m", "actorrt.cli", "train"]
 
 
@@ -39,7 +49,7 @@ def test_training_prints_progress_a_curve_and_where_the_results_are(tmp_path: Pa
     for name in ("best.policy", "metrics.csv"):
         assert str(tmp_path / "results" / name) in done.stdout
     left = {entry.name for entry in (tmp_path / "results").iterdir()}
-    assert left <= {"best.policy", "metrics.csv", "curve.png"}
+    assert left <= {"best.policy", "checkpoint", "metrics.csv", "curve.png"}
 
 
 def test_unreached_return_is_said(tmp_path: Path) -> None:
@@ -89,6 +99,8 @@ def test_chaos_that_does_not_happen_is_a_failure(tmp_path: Path) -> None:
         (("ppo", "CartPole-v1", "--seed", "-1"), "seeds are 0 or larger: seed=-1"),
         (("ppo", "CartPole-v1", "--steps", "0"), "a run has at least 1 step: --steps 0"),
         (("ppo", "CartPole-v1", "--envs", "0"), "environments is at least 1: environments=0"),
+        (("ppo", "CartPole-v1", "--resume", "/nowhere"), "there is no checkpoint in /nowhere"),
+        (("ppo", "CartPole-v1", "--resume", "/nowhere", "--seed", "1"), "--seed does not go with --resume"),
     ],
 )
 def test_arguments_that_make_no_sense_are_told_in_one_line(arguments: tuple[str, ...], message: str) -> None:
@@ -99,7 +111,7 @@ def test_arguments_that_make_no_sense_are_told_in_one_line(arguments: tuple[str,
     assert line.startswith(f"actorrt train: {message}")
 
 
-def test_interrupt_saves_what_is_best_until_then(tmp_path: Path) -> None:
+def test_interrupt_pauses_and_the_run_goes_on_from_there(tmp_path: Path) -> None:
     command = [*COMMAND, "ppo", "CartPole-v1", "--steps", "1000000", "--directory", str(tmp_path)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
@@ -107,7 +119,25 @@ def test_interrupt_saves_what_is_best_until_then(tmp_path: Path) -> None:
         if " steps · " in line:
             break
     os.kill(process.pid, signal.SIGINT)
-    out, _ = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=30)
     assert process.returncode == 130
+    assert "pausing after the update in hand" in err
     assert "episodes on fresh seeds" in out
+    assert out.splitlines()[-1].endswith(f"and so does actorrt train ppo CartPole-v1 --resume {tmp_path}")
     assert (tmp_path / "best.policy").exists()
+    steps = rl.checkpoint.load(str(tmp_path))["record"]["steps"]
+    assert f"paused after {steps:,} steps" in out
+    resumed = train("ppo", "CartPole-v1", "--resume", str(tmp_path), "--steps", str(steps + 512))
+    assert resumed.returncode == 0, resumed.stderr
+    assert f"  {steps + 512:,}/{steps + 512:,} steps" in resumed.stderr
+
+
+def test_environment_that_raises_for_good_ends_the_command_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "broken_environment.py").write_text(BROKEN)
+    command = [*COMMAND, "ppo", "broken_environment:Broken-v0", "--directory", str(tmp_path / "run")]
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(command, capture_output=True, text=True, timeout=50.0, env={**os.environ, "PYTHONPATH": path})
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("actorrt train: ArithmeticError: this environment can't be stepped (simulator ")
+    assert "environment 0, step 1 of the episode with seed " in last

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,12 @@ pytest.importorskip("torch")
 
 import actorrt as art
 from actorrt import rl
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let runs leave their checkpoints in a directory of the test's own."""
+    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture

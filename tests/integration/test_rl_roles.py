@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,15 @@ import actorrt as art
 from actorrt import rl
 from actorrt.rl.environment import EVALUATION_KEY
 from actorrt.rl.learner import Learner
-from actorrt.rl.settings import settings_for
+from actorrt.rl.ppo import PPOSettings
 
 SPEC = rl.PolicySpec("CartPole-v1", *(lambda spec: (spec.observation, spec.action))(rl.describe("CartPole-v1")), (8, 8))
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let runs leave their checkpoints in a directory of the test's own."""
+    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture
@@ -37,7 +44,7 @@ class Reader(art.Actor):
         if not is_slow:
             self._may_answer.set()
 
-    async def renew(self, version: int, parameters: Any) -> None:
+    async def renew(self, version: int, parameters: Any, normaliser: Any) -> None:
         self._versions.append(version)
         await self._may_answer.wait()
 
@@ -53,7 +60,7 @@ async def test_published_parameters_are_the_latest_and_reach_readers(runtime: ar
     reader = await Reader.spawn()
     assert await server.subscribe(reader) == 0
     await server.publish(np.ones(3, np.float32), 1)
-    version, parameters = await server.latest()
+    version, parameters, _ = await server.latest()
     assert (version, parameters.tolist()) == (1, [1.0, 1.0, 1.0])
     assert await reader.versions() == [1]
 
@@ -131,7 +138,7 @@ async def test_stream_feeds_a_learner_that_publishes(runtime: art.Runtime) -> No
     pytest.importorskip("torch")
     server = await rl.ParameterServer.spawn(initial_parameters())
     simulators = await spawn_simulators(server, 2)
-    learner = await Learner.spawn(settings_for("CartPole-v1", hidden=(8, 8)), SPEC, server, 1_000)
+    learner = await Learner.spawn(PPOSettings.preset("CartPole-v1", hidden=(8, 8)), SPEC, server, 1_000)
     batches = rl.stream(simulators, steps=16, max_lag=0)
     seen: list[Any] = []
     async for batch in batches:
@@ -155,7 +162,9 @@ async def test_deterministic_stream_gives_the_same_run_twice(runtime: art.Runtim
     for _ in range(2):
         server = await rl.ParameterServer.spawn(initial_parameters())
         simulators = [(await spawn_simulators(server, 1, index=index))[0] for index in range(3)]
-        learner = await Learner.spawn(settings_for("CartPole-v1", hidden=(8, 8), minibatch_size=8), SPEC, server, 1_000)
+        learner = await Learner.spawn(
+            PPOSettings.preset("CartPole-v1", hidden=(8, 8), minibatch_size=8), SPEC, server, 1_000
+        )
         batches = rl.stream(simulators, fragments=3, max_lag=0, order="deterministic")
         for _ in range(4):
             batches.version = (await learner.update(await anext(batches)))["policy_version"]
@@ -196,7 +205,7 @@ async def test_stream_goes_on_without_simulators_that_are_gone(runtime: art.Runt
 async def test_batch_without_transitions_is_refused(runtime: art.Runtime) -> None:
     pytest.importorskip("torch")
     server = await rl.ParameterServer.spawn(initial_parameters())
-    learner = await Learner.spawn(settings_for("CartPole-v1", hidden=(8, 8)), SPEC, server, 1_000)
+    learner = await Learner.spawn(PPOSettings.preset("CartPole-v1", hidden=(8, 8)), SPEC, server, 1_000)
     with pytest.raises(ValueError, match="without a single transition"):
         await learner.update(rl.Batch(()))
 
@@ -204,10 +213,10 @@ async def test_batch_without_transitions_is_refused(runtime: art.Runtime) -> Non
 async def test_evaluator_plays_the_newest_policy_and_any_other(runtime: art.Runtime) -> None:
     server = await rl.ParameterServer.spawn(initial_parameters(), version=3)
     evaluator = await rl.Evaluator.spawn(SPEC, server, seed=9)
-    evaluation, parameters = await evaluator.evaluate(0, episodes=4)
+    evaluation, weights = await evaluator.evaluate(0, episodes=4)
     assert (evaluation.policy_version, len(evaluation.returns)) == (3, 4)
-    assert (parameters == initial_parameters()).all()
-    again = await evaluator.play(0, parameters, 3, episodes=4)
+    assert (weights.parameters == initial_parameters()).all()
+    again = await evaluator.play(0, weights, episodes=4)
     assert again.returns.tolist() == evaluation.returns.tolist()
     assert EVALUATION_KEY > 1_000_000  # no simulator has such an index
 

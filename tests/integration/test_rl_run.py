@@ -29,6 +29,12 @@ gymnasium.register("Crashing-v0", entry_point=Crashing)
 """
 
 
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let runs leave their checkpoints in a directory of the test's own."""
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.fixture
 def runtime() -> Iterator[art.Runtime]:
     yield art.init(cpus=4)

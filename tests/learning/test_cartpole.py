@@ -16,6 +16,12 @@ import actorrt as art
 from actorrt import rl
 
 
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let runs leave their checkpoints in a directory of the test's own."""
+    monkeypatch.chdir(tmp_path)
+
+
 def test_cartpole_is_solved_within_50000_steps() -> None:
     art.init(cpus=4)
     try:

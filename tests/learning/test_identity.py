@@ -10,12 +10,12 @@ pytest.importorskip("torch")
 from actorrt.rl import spaces
 from actorrt.rl.environment import SeededEnvironments
 from actorrt.rl.policy import MlpPolicy, PolicySpec
+from actorrt.rl.ppo import PPOSettings
 from actorrt.rl.ppo_update import PPOUpdate
 from actorrt.rl.sampler import Sampler
-from actorrt.rl.settings import settings_for
 from tests.unit.rl.counting import BoxIdentityEnv, IdentityEnv
 
-SETTINGS = settings_for("", epochs=10, minibatch_size=64, gamma=0.0, gae_lambda=0.0, learning_rate=3e-3)
+SETTINGS = PPOSettings.preset("", epochs=10, minibatch_size=64, gamma=0.0, gae_lambda=0.0, learning_rate=3e-3)
 
 
 def train(make, steps, seed):

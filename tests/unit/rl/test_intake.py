@@ -15,7 +15,7 @@ def fragment(simulator=0, sequence=0, version=0, *, incarnation=1, steps=4):
     rows = np.zeros((steps, 1), np.float32)
     flags = np.zeros((steps, 1), bool)
     return Fragment(
-        rows, rows, rows, flags, flags, ~flags, rows, rows, rows[0], EMPTY, EMPTY, EMPTY, EMPTY, EMPTY,
+        rows, rows, rows, flags, flags, ~flags, rows, rows, rows, rows[0], EMPTY, EMPTY, EMPTY, EMPTY, EMPTY,
         policy_version=version, simulator=simulator, incarnation=incarnation, sequence=sequence, process_id=1,
     )  # fmt: skip
 

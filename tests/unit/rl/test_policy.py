@@ -7,6 +7,7 @@ import pickle
 import numpy as np
 import pytest
 
+from actorrt.rl.normaliser import Moments, Normaliser
 from actorrt.rl.policy import MlpPolicy, PolicySpec, parameter_views
 from actorrt.rl.policy_file import load_policy
 from actorrt.rl.spaces import Box, Discrete, from_data
@@ -87,14 +88,16 @@ def test_calling_a_policy_speaks_the_environments_language():
 def test_saved_policy_loads_equal(spec, tmp_path):
     policy = make_policy(spec)
     policy.version = 17
-    policy.normaliser = {"mean": np.arange(3.0)}
+    policy.normaliser = Normaliser(Moments(4, np.arange(3.0), np.ones(3)), Moments.nothing(1))
     path = str(tmp_path / "a.policy")
     policy.save(path)
     loaded = load_policy(path)
     assert loaded.spec == spec
     assert loaded.version == 17
     assert (loaded.parameters == policy.parameters).all()
-    assert loaded.normaliser["mean"].tolist() == [0.0, 1.0, 2.0]
+    assert loaded.normaliser.observations.mean.tolist() == [0.0, 1.0, 2.0]
+    assert loaded.normaliser.observations.count == 4
+    assert loaded.normaliser.returns.count == 0
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.policy"]
 
 

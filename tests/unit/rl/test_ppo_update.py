@@ -12,9 +12,9 @@ from actorrt.rl.environment import SeededEnvironments, VectorEnvironments  # noq
 from actorrt.rl.network import Network  # noqa: E402
 from actorrt.rl.optimiser import FlatAdam  # noqa: E402
 from actorrt.rl.policy import MlpPolicy, PolicySpec, parameter_shapes  # noqa: E402
+from actorrt.rl.ppo import PPOSettings  # noqa: E402
 from actorrt.rl.ppo_update import PPOUpdate, Transitions, transitions  # noqa: E402
 from actorrt.rl.sampler import Sampler  # noqa: E402
-from actorrt.rl.settings import settings_for  # noqa: E402
 from actorrt.rl.spaces import Box, Discrete  # noqa: E402
 
 from .counting import CountingEnv  # noqa: E402
@@ -105,7 +105,7 @@ def test_network_and_policy_agree(spec):
 @pytest.mark.parametrize("spec", [CATEGORICAL, GAUSSIAN])
 def test_gradient_is_the_one_that_torch_records(spec, entropy_coefficient):
     policy = make_policy(spec)
-    update = PPOUpdate(settings_for("", entropy_coefficient=entropy_coefficient), spec, policy.parameters, seed=0)
+    update = PPOUpdate(PPOSettings.preset("", entropy_coefficient=entropy_coefficient), spec, policy.parameters, seed=0)
     rows = make_rows(policy)
     update.differentiate(rows, 0.2)
     loss, flat = recorded_loss(update, rows, 0.2)
@@ -128,7 +128,7 @@ def test_entropies_are_torchs(spec):
 
 def test_each_gradient_replaces_the_last():
     policy = make_policy(GAUSSIAN)
-    update = PPOUpdate(settings_for(""), GAUSSIAN, policy.parameters, seed=0)
+    update = PPOUpdate(PPOSettings.preset(""), GAUSSIAN, policy.parameters, seed=0)
     rows = make_rows(policy)
     update.differentiate(rows, 0.2)
     first = update.network.gradient.clone()
@@ -172,7 +172,7 @@ def test_truncated_transitions_bootstrap_and_terminated_do_not():
 
 
 def test_one_seed_gives_one_update():
-    settings = settings_for("CartPole-v1", minibatch_size=16, epochs=2, hidden=(8, 8))
+    settings = PPOSettings.preset("CartPole-v1", minibatch_size=16, epochs=2, hidden=(8, 8))
     policy, fragment = counted_fragment(horizon=64)
     ends = []
     for seed in (4, 4, 5):
@@ -184,7 +184,7 @@ def test_one_seed_gives_one_update():
 
 
 def test_nothing_is_learnt_when_a_linear_run_is_over():
-    settings = settings_for("CartPole-v1", hidden=(8, 8))
+    settings = PPOSettings.preset("CartPole-v1", hidden=(8, 8))
     policy, fragment = counted_fragment(horizon=32)
     update = PPOUpdate(settings, COUNTING, policy.parameters, seed=0)
     update((fragment,), remaining=0.0)
@@ -194,5 +194,5 @@ def test_nothing_is_learnt_when_a_linear_run_is_over():
 def test_the_policy_itself_is_left_alone():
     policy, fragment = counted_fragment(horizon=32)
     before = policy.parameters.copy()
-    PPOUpdate(settings_for("CartPole-v1"), COUNTING, policy.parameters, seed=0)((fragment,), remaining=1.0)
+    PPOUpdate(PPOSettings.preset("CartPole-v1"), COUNTING, policy.parameters, seed=0)((fragment,), remaining=1.0)
     assert (policy.parameters == before).all()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from actorrt.rl.evaluation import Evaluation
+from actorrt.rl.policy import Weights
 from actorrt.rl.selection import Selection
 
 
@@ -12,12 +13,8 @@ def evaluation(mean, version=0):
     return Evaluation(np.array([mean - 1.0, mean + 1.0]), version)
 
 
-def parameters(version):
-    return np.full(2, version, np.float32)
-
-
 def take(selection, mean, version):
-    selection.evaluated(evaluation(mean, version), parameters(version))
+    selection.evaluated(evaluation(mean, version), Weights(version, np.full(2, version, np.float32)))
 
 
 def test_evaluations_are_due_after_enough_steps_each():
@@ -33,8 +30,8 @@ def test_best_is_the_highest_mean_and_the_newest_of_equals():
     for mean, version in ((5.0, 1), (9.0, 2), (9.0, 3), (7.0, 4)):
         take(selection, mean, version)
     assert selection.best is not None
-    assert (selection.best.version, selection.best.score, selection.best.std) == (3, 9.0, 1.0)
-    assert selection.best.parameters.tolist() == [3.0, 3.0]
+    assert (selection.best.weights.version, selection.best.score, selection.best.std) == (3, 9.0, 1.0)
+    assert selection.best.weights.parameters.tolist() == [3.0, 3.0]
 
 
 def test_threshold_once_passed_is_in_doubt_until_it_is_passed_again():
@@ -43,12 +40,12 @@ def test_threshold_once_passed_is_in_doubt_until_it_is_passed_again():
     take(selection, 480.0, 1)
     assert not selection.is_reached
     assert selection.in_doubt is not None
-    assert selection.in_doubt.version == 1
+    assert selection.in_doubt.weights.version == 1
     assert selection.is_due(100)
     take(selection, 475.8, 1)
     assert selection.is_reached
     assert selection.best is not None
-    assert (selection.best.version, selection.best.score) == (1, 475.8)
+    assert (selection.best.weights.version, selection.best.score) == (1, 475.8)
     assert not selection.is_due(1_000_000)
 
 
@@ -75,7 +72,7 @@ def test_policy_that_reached_the_threshold_wins_over_a_luckier_one():
     take(selection, 475.0, 2)
     take(selection, 490.0, 2)  # its standard error is 0.7
     assert selection.best is not None
-    assert (selection.best.version, selection.best.score) == (2, 475.0)
+    assert (selection.best.weights.version, selection.best.score) == (2, 475.0)
 
 
 def test_without_threshold_nothing_is_ever_in_doubt():

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from actorrt.rl.settings import settings_for
+from actorrt.rl.ppo import PPOSettings
 
 
 def test_cartpole_preset_is_rl_zoos():
-    settings = settings_for("CartPole-v1")
+    settings = PPOSettings.preset("CartPole-v1")
     assert (settings.environments, settings.horizon, settings.minibatch_size, settings.epochs) == (8, 32, 256, 20)
     assert (settings.gamma, settings.gae_lambda, settings.entropy_coefficient) == (0.98, 0.8, 0.0)
     assert (settings.learning_rate, settings.learning_rate_schedule) == (1e-3, "linear")
@@ -16,13 +16,13 @@ def test_cartpole_preset_is_rl_zoos():
 
 
 def test_overrides_win_over_the_preset():
-    assert settings_for("CartPole-v1", horizon=64).horizon == 64
-    assert settings_for("CartPole-v1", horizon=64).epochs == 20
+    assert PPOSettings.preset("CartPole-v1", horizon=64).horizon == 64
+    assert PPOSettings.preset("CartPole-v1", horizon=64).epochs == 20
 
 
 def test_unknown_setting_is_named_with_close_matches():
     with pytest.raises(ValueError, match="PPO has no setting 'learning_rat'; did you mean learning_rate"):
-        settings_for("CartPole-v1", learning_rat=1)
+        PPOSettings.preset("CartPole-v1", learning_rat=1)
 
 
 @pytest.mark.parametrize(
@@ -31,4 +31,4 @@ def test_unknown_setting_is_named_with_close_matches():
 )
 def test_senseless_values_are_refused(override, message):
     with pytest.raises(ValueError, match=message):
-        settings_for("CartPole-v1", **override)
+        PPOSettings.preset("CartPole-v1", **override)

@@ -1,0 +1,147 @@
+"""What users hold of an algorithm before it runs: checked arguments, `start`, and `resume` from a checkpoint.
+
+What tells algorithms apart is in their settings, and in the loop that feeds the learner.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from collections.abc import Callable
+from typing import Any, ClassVar, TypeVar
+
+from actorrt.rl import checkpoint
+from actorrt.rl.environment import describe
+from actorrt.rl.normaliser import Normaliser
+from actorrt.rl.plan import Plan
+from actorrt.rl.policy import Weights, make_policy
+from actorrt.rl.progress import Progress
+from actorrt.rl.run import Run
+from actorrt.rl.settings import Settings
+from actorrt.rl.training import TrainingLoop
+
+A = TypeVar("A", bound="Algorithm")
+
+
+class Algorithm:
+    """Trains a policy for one environment.
+
+    Args:
+        env_id: Gymnasium id of the environment.
+        simulators: how many simulators, each a process of its own.
+        seed: what all randomness follows from, 0 or larger.
+        directory: where a run leaves its checkpoint and best policy. None takes `runs/` and the run's name.
+        native: use the environment's own vector form; worth it from about 12 environments a simulator.
+        **settings: fields of the algorithm's settings, instead of the environment's preset.
+
+    Raises:
+        ValueError: no such environment or setting, or a value that makes no sense.
+    """
+
+    settings_class: ClassVar[type[Settings]]
+    loop_class: ClassVar[Callable[..., Any]] = TrainingLoop
+
+    def __init__(
+        self,
+        env_id: str,
+        *,
+        simulators: int = 2,
+        seed: int = 0,
+        directory: str | None = None,
+        native: bool = False,
+        **settings: Any,
+    ) -> None:
+        self.settings: Any = self.settings_class.preset(env_id, **settings)
+        if simulators < 1:
+            raise ValueError(f"a run has at least one simulator: simulators={simulators}")
+        if seed < 0:
+            raise ValueError(f"seeds are 0 or larger: seed={seed}")
+        self.policy = describe(env_id, self.settings.hidden)
+        self.simulators, self.seed, self.native = simulators, seed, native
+        kind, place = self.settings.algorithm.lower(), env_id.replace("/", "-").replace(":", "-")
+        self._name = f"{kind}-{place}-{seed}-{time.strftime('%Y%m%d-%H%M%S')}"
+        self.directory = directory
+        self._checkpoint: dict[str, Any] | None = None
+
+    @classmethod
+    def resume(cls: type[A], directory: str) -> A:
+        """Take a run up again where its last checkpoint is; `start` goes on from there.
+
+        Without lag, and with environments that replay, the resumed run equals one that was not interrupted, bit
+        for bit; of an environment that does not replay, that is logged.
+
+        Args:
+            directory: the run's.
+
+        Raises:
+            FileNotFoundError: there is no checkpoint in it.
+            ValueError: what is there is no checkpoint, or one of another algorithm.
+        """
+        saved = checkpoint.load(directory)
+        origin = saved["origin"]
+        if origin["algorithm"] != cls.settings_class.algorithm:
+            raise ValueError(
+                f"the run in {directory} is of {origin['algorithm']}, not of {cls.settings_class.algorithm}: "
+                f"use rl.{origin['algorithm']}.resume"
+            )
+        settings = cls.settings_class.from_data(origin["settings"])
+        algorithm = cls(
+            origin["env_id"],
+            simulators=origin["simulators"],
+            seed=origin["seed"],
+            directory=directory,
+            native=origin["native"],
+            **{field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)},
+        )
+        algorithm._checkpoint = saved
+        return algorithm
+
+    def start(
+        self,
+        steps: int | None = None,
+        stop_return: float | None = None,
+        on_progress: Callable[[Progress], None] | None = None,
+        keep_going: Callable[[], bool] | None = None,
+    ) -> Run:
+        """Begin to train in the background.
+
+        Args:
+            steps: environment steps at the most, those before a resumption included; None takes the settings'.
+                Linear schedules end there.
+            stop_return: end as soon as a policy reaches this mean return over 20 episodes, and again on 20 others.
+            on_progress: called after each update, in the run's thread.
+            keep_going: asked after each update once the return is reached; the run goes on while it says yes.
+
+        Raises:
+            ValueError: `steps` is less than 1.
+        """
+        total = self.settings.steps if steps is None else steps
+        if total < 1:
+            raise ValueError(f"a run has at least 1 step: steps={steps}")
+        name = f"{self._name}-{os.urandom(3).hex()}"
+        plan = Plan(
+            name=name,
+            policy=self.policy,
+            weights=self._weights(),
+            settings=self.settings,
+            simulators=self.simulators,
+            steps=total,
+            seed=self.seed,
+            stop_return=stop_return,
+            native=self.native,
+            checkpoint=self._checkpoint,
+        )
+        directory = self.directory or os.path.join("runs", name)
+        return Run(plan, directory, self.loop_class, on_progress, keep_going).start()
+
+    def _weights(self) -> Weights:
+        """Return what the policy begins with: the checkpoint's, or fresh ones."""
+        if self._checkpoint is not None:
+            return Weights.from_data(self._checkpoint["weights"])
+        normaliser = Normaliser.nothing(
+            self.policy.observation.feature_count,
+            observations=self.settings.normalise_observations,
+            rewards=self.settings.normalise_rewards,
+        )
+        return Weights(0, make_policy(self.policy).init(self.seed), normaliser)

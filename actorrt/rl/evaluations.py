@@ -1,0 +1,83 @@
+"""Has policies evaluated beside a run's training, one at a time.
+
+What is evaluated next, and what it counts for, is decided in `selection`.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import actorrt as art
+from actorrt.rl.intake import RAISES_LIMIT
+from actorrt.rl.policy import Weights
+from actorrt.rl.record import Record
+from actorrt.rl.selection import Selection
+
+logger = logging.getLogger(__name__)
+
+
+class Evaluations:
+    """The evaluations of one run.
+
+    Args:
+        evaluator: the run's `Evaluator`.
+        selection: decides on evaluations and keeps the best policy.
+        record: where their outcomes are written.
+    """
+
+    def __init__(self, evaluator: Any, selection: Selection, record: Record) -> None:
+        self._evaluator, self._selection, self._record = evaluator, selection, record
+        self._under_way: tuple[int, Any, Weights | None] | None = (
+            None  # steps, reply, and what it plays if not the newest
+        )
+        self._failed_count = 0
+
+    async def look(self) -> None:
+        """Take in an evaluation that has ended and begin the next if it is due; waits for neither."""
+        if self._under_way is not None and self._under_way[1].done():
+            await self._end()
+        if self._under_way is None and self._selection.is_due(self._record.steps):
+            self._begin()
+
+    async def finish(self) -> None:
+        """Evaluate the last policy too, and play once more what is in doubt."""
+        if self._under_way is not None:
+            await self._end()
+        last, evaluations = self._record.steps, self._record.evaluations
+        while not self._selection.is_reached:
+            is_last_known = bool(evaluations) and evaluations[-1][0] >= last
+            if is_last_known and self._selection.in_doubt is None:
+                return
+            self._begin()
+            await self._end()
+
+    def _begin(self) -> None:
+        candidate = self._selection.in_doubt
+        number = self._selection.begin(self._record.steps)
+        if candidate is None:
+            self._under_way = self._record.steps, self._evaluator.evaluate(number), None
+        else:
+            reply = self._evaluator.play(number, candidate.weights)
+            self._under_way = self._record.steps, reply, candidate.weights
+
+    async def _end(self) -> None:
+        assert self._under_way is not None
+        (steps, reply, weights), self._under_way = self._under_way, None
+        try:
+            result = await reply
+        except art.ActorUnavailableError:
+            return  # its evaluator is being restarted; the next one is due soon
+        except Exception as error:  # the evaluation ends here; it is the environment's unless it is the runtime's
+            self._failed(error)
+            return
+        self._failed_count = 0
+        evaluation, played = result if weights is None else (result, weights)
+        self._record.evaluations.append((steps, evaluation.mean))
+        self._selection.evaluated(evaluation, played)
+
+    def _failed(self, error: Exception) -> None:
+        self._failed_count += 1
+        if isinstance(error, art.ActorRtError) or self._failed_count >= RAISES_LIMIT:
+            raise error
+        logger.warning("an evaluation was given up: %s: %s", type(error).__name__, error)

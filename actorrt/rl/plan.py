@@ -1,0 +1,55 @@
+"""Pure: everything that a run follows from."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from actorrt.rl.policy import PolicySpec, Weights
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """Everything that a run follows from.
+
+    Attributes:
+        name: unique among the runs of a namespace; it begins the names of the run's actors.
+        policy: what the policy looks like; it names the environment.
+        weights: what the policy begins with.
+        settings: of the algorithm.
+        simulators: how many.
+        steps: where the run ends at the latest.
+        seed: what all its randomness follows from.
+        stop_return: where it ends early, or None.
+        native: whether simulators use the environment's own vector form.
+        checkpoint: what to go on from, as `checkpoint.load` returns it; None begins anew.
+    """
+
+    name: str
+    policy: PolicySpec
+    weights: Weights
+    settings: Any
+    simulators: int
+    steps: int
+    seed: int
+    stop_return: float | None = None
+    native: bool = False
+    checkpoint: dict[str, Any] | None = None
+
+    @property
+    def environments_each(self) -> int:
+        """Environments of each simulator."""
+        environments: int = self.settings.environments
+        return -(-environments // self.simulators)
+
+    def origin(self) -> dict[str, Any]:
+        """Return, as plain data, what `Algorithm.resume` makes the algorithm from."""
+        return {
+            "algorithm": self.settings.algorithm,
+            "env_id": self.policy.env_id,
+            "settings": dataclasses.asdict(self.settings),
+            "simulators": self.simulators,
+            "seed": self.seed,
+            "native": self.native,
+        }

@@ -1,0 +1,104 @@
+"""Runs that are paused and taken up again, on one loop and from the command line."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+import actorrt as art
+from actorrt import rl
+
+SETTINGS: dict[str, Any] = {
+    "hidden": (8, 8),
+    "epochs": 2,
+    "minibatch_size": 64,
+    "normalise_observations": True,
+    "normalise_rewards": True,
+}
+
+
+async def trained(directory: Path, *, stop_at: int | None = None, steps: int = 2048, simulators: int = 2) -> rl.Run:
+    def on_progress(progress: rl.Progress) -> None:
+        if progress.steps == stop_at:
+            run.stop()
+
+    algorithm = rl.PPO("CartPole-v1", simulators=simulators, seed=3, directory=str(directory), **SETTINGS)
+    run = algorithm.start(steps=steps, on_progress=on_progress)
+    return await run
+
+
+@pytest.mark.parametrize("simulators", [1, 2])
+async def test_resumed_run_equals_the_uninterrupted_one_bit_for_bit(tmp_path: Path, simulators: int) -> None:
+    async with art.Runtime(mode="local", cpus=8):
+        whole = await trained(tmp_path / "whole", simulators=simulators)
+        paused = await trained(tmp_path / "paused", stop_at=1024, simulators=simulators)
+        assert paused.steps == 1024
+        resumed = await rl.PPO.resume(paused.directory).start(steps=2048)
+    assert resumed.steps == 2048
+    assert [row["steps"] for row in resumed.rows] == list(range(256, 2049, 256))
+    ends = [rl.checkpoint.load(run.directory) for run in (whole, resumed)]
+    assert ends[0]["weights"]["version"] == ends[1]["weights"]["version"] == 8
+    assert (ends[0]["weights"]["parameters"] == ends[1]["weights"]["parameters"]).all()
+    for name in ("observations.mean", "observations.squares", "returns.mean"):
+        assert (ends[0]["weights"]["normaliser"][name] == ends[1]["weights"]["normaliser"][name]).all()
+    assert [row["value_loss"] for row in whole.rows] == [row["value_loss"] for row in resumed.rows]
+
+
+async def test_one_seed_gives_one_run(tmp_path: Path) -> None:
+    async with art.Runtime(mode="local", cpus=8):
+        runs = [await trained(tmp_path / name, steps=1024) for name in ("a", "b")]
+    first, second = (rl.checkpoint.load(run.directory)["weights"]["parameters"] for run in runs)
+    assert (first == second).all()
+
+
+async def test_finished_run_goes_on_for_more_steps(tmp_path: Path) -> None:
+    async with art.Runtime(mode="local", cpus=8):
+        await trained(tmp_path, steps=512)
+        again = await rl.PPO.resume(str(tmp_path)).start(steps=512)
+        assert (again.steps, len(again.rows)) == (512, 2)
+        more = await rl.PPO.resume(str(tmp_path)).start(steps=1024)
+    assert (more.steps, len(more.rows)) == (1024, 4)
+    assert more.best.version <= 4
+    policy = rl.load_policy(str(tmp_path / "best.policy"))
+    assert policy.normaliser is not None
+    assert policy.normaliser.observations is not None
+    assert (policy.parameters == more.best.parameters).all()
+
+
+async def test_cancelled_wait_pauses_and_says_where(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async with art.Runtime(mode="local", cpus=8):
+        first_update = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        algorithm = rl.PPO("CartPole-v1", directory=str(tmp_path), **SETTINGS)
+        run = algorithm.start(on_progress=lambda _: loop.call_soon_threadsafe(first_update.set))
+        waiting = asyncio.ensure_future(_wait(run))
+        await first_update.wait()
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+    assert run.done()
+    assert run.steps == rl.checkpoint.load(str(tmp_path))["record"]["steps"] >= 256
+    (line,) = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert line == (
+        f"paused after {run.steps:,} steps; rl.PPO.resume({str(tmp_path)!r}).start() goes on from there, "
+        f"and so does actorrt train ppo CartPole-v1 --resume {tmp_path}"
+    )
+
+
+async def _wait(run: rl.Run) -> None:
+    await run
+
+
+def test_what_can_not_be_resumed_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="there is no checkpoint in"):
+        rl.PPO.resume(str(tmp_path))
+    rl.checkpoint.save(str(tmp_path), {"origin": {"algorithm": "A2C"}, "array": np.zeros(1)})
+    with pytest.raises(ValueError, match=r"the run in .* is of A2C, not of PPO: use rl\.A2C\.resume"):
+        rl.PPO.resume(str(tmp_path))
