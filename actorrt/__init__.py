@@ -26,6 +26,7 @@ __all__ = [
     "Child",
     "DeadlockError",
     "Down",
+    "Exit",
     "ExitKind",
     "ExitReason",
     "MailboxFullError",
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
     from actorrt.actors.actor import Actor
     from actorrt.actors.childspec import Child
     from actorrt.actors.group import ActorGroup
+    from actorrt.actors.links import Exit
     from actorrt.actors.lookup import lookup
     from actorrt.actors.monitors import Down, monitor
     from actorrt.actors.objects import allocate, free, pin, put, put_async, store_stats
@@ -114,6 +116,7 @@ _HOMES = {
         "put_async",
         "store_stats",
     ),
+    "actorrt.actors.links": ("Exit",),
     "actorrt.actors.lookup": ("lookup",),
     "actorrt.actors.offload": ("offload",),
     "actorrt.actors.ref": ("ActorRef",),

@@ -57,6 +57,11 @@ class ExitReason:
             return f"{self.kind} (exit status {self.exit_status}){self._tail()}"
         return f"{self.kind}{self._tail()}"
 
+    @property
+    def in_full(self) -> str:
+        """The reason in words, and below it the traceback, stack or last lines that came with it, if any."""
+        return f"{self}\n{self.traceback}" if self.traceback else str(self)
+
     def _tail(self) -> str:
         return f": {self.detail}" if self.detail else ""
 

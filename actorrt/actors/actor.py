@@ -11,6 +11,7 @@ from actorrt.reasons import ExitReason
 if TYPE_CHECKING:
     from actorrt.actors.context import Context
     from actorrt.actors.group import ActorGroup
+    from actorrt.actors.links import Exit
     from actorrt.actors.monitors import Down
     from actorrt.actors.ref import ActorRef
     from actorrt.actors.reply import Operation
@@ -57,8 +58,9 @@ class Spawner(Generic[A]):
 class Actor:
     """State behind a mailbox: public methods are called through a ref, one message at a time.
 
-    Hooks, all optional and not callable through a ref: `on_start`, `on_stop(reason)`, `on_down(down)`. They may be
-    coroutines or plain methods.
+    Hooks, all optional and not callable through a ref: `on_start`, `on_stop(reason)`, `on_down(down)`,
+    `on_exit(exit)`. They may be coroutines or plain methods. `snapshot()`, a plain method, and `restore(state)` keep
+    state over restarts; the option `snapshot_every` says how often.
     """
 
     context: Context
@@ -78,6 +80,9 @@ class Actor:
 
     async def on_down(self, down: Down) -> None:
         """An actor that this one monitors is gone."""
+
+    async def on_exit(self, exit: Exit) -> None:
+        """An actor that this one is linked to is gone; called where `context.trap_exits` is set."""
 
     @classmethod
     def spawn(cls: type[A], *args: Any, **kwargs: Any) -> Operation[ActorRef[A]]:

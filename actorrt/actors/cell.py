@@ -18,13 +18,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorrt import errors, reasons
 from actorrt.actors import current
+from actorrt.actors.births import Birth, hook
 from actorrt.actors.context import Context
 from actorrt.actors.credit import Ledgers
 from actorrt.actors.interface import Interface, MethodKind, of_class
 from actorrt.actors.keys import Keys
 from actorrt.actors.mailbox import Caller, Mailbox, Message
 from actorrt.actors.options import ActorOptions
-from actorrt.actors.payload import objects_opened, reason_of
+from actorrt.actors.payload import reason_of
 from actorrt.actors.runners import Runner
 from actorrt.actors.turns import SIGNAL_PREFIX, Turns, cancelled, timed_out
 from actorrt.ids import ActorId, JobId
@@ -93,8 +94,7 @@ class Cell:
         self._exit: ExitReason | None = None
         self._is_administrative = False
         self._stop_timer: asyncio.TimerHandle | None = None
-        self._starting: asyncio.Task[Any] | None = None
-        self._start_error: BaseException | None = None
+        self._birth: Birth | None = None
         self.victims: list[Message] = []  # in hand when the actor failed; told when its fate is known
 
     # Start
@@ -106,18 +106,15 @@ class Cell:
             Exception: whatever the constructor or the hook raises; the cell has ended then.
         """
         self._begin_incarnation(incarnation)
-        current.message.set(self._begun(Message(None, 0, "!start", (), (), None, None)))
+        self._birth = Birth(self, self._class)
         try:
-            args, kwargs = await objects_opened(args, kwargs)
-            instance = self._class.__new__(self._class)
-            instance.context = self.context
-            instance.__init__(*args, **kwargs)
-            self.turns.instance = instance
-            await _hook(instance.on_start())
-        except BaseException as error:
+            self.turns.instance = await self._birth.run(args, kwargs)
+        except BaseException:
             self.state = CellState.FAILED
             self.context.end()
-            raise self._start_error or error  # noqa: B904 - it was raised by our breaking off, or is the error itself
+            raise
+        finally:
+            self._birth = None
         self.state = CellState.RUNNING
         self.schedule()
 
@@ -128,14 +125,11 @@ class Cell:
         self.keys = Keys(self.host.payloads)
         self._exit = None
         self._is_administrative = False
-        self._starting = asyncio.current_task()
-        self._start_error = None
 
     def _break_off_start(self, why: str, reason: ExitReason | None = None) -> None:
         """Have the start that is under way fail; that is how the authority hears of it."""
-        self._start_error = errors.ActorStartError(f"{self.label} {why}", reason=reason)
-        if self._starting is not None:
-            self._starting.cancel()
+        if self._birth is not None:
+            self._birth.break_off(errors.ActorStartError(f"{self.label} {why}", reason=reason))
 
     # Messages
 
@@ -323,7 +317,7 @@ class Cell:
         reason = self._exit or reasons.NORMAL
         current.message.set(self._begun(Message(None, 0, "!on_stop", (), (), None, None)))
         try:
-            await _hook(instance.on_stop(reason))
+            await hook(instance.on_stop(reason))
         except Exception as error:
             reason = reason_of(error, f"{self.label}.on_stop")
         if self.state is CellState.STOPPING:
@@ -364,9 +358,3 @@ class Cell:
 
     def _gone_error(self, executed: errors.Executed) -> errors.ActorDiedError:
         return errors.ActorDiedError(f"{self.label} is stopping", reason=self._exit, executed=executed)
-
-
-async def _hook(result: Any) -> None:
-    """Await what a hook returned, if it is a coroutine."""
-    if asyncio.iscoroutine(result):
-        await result

@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from actorrt import reasons
 from actorrt.actors import current
+from actorrt.actors.links import link, unlink
 from actorrt.actors.mailbox import Message
 
 if TYPE_CHECKING:
     from actorrt.actors.cell import Cell
+    from actorrt.actors.monitors import Down
     from actorrt.actors.ref import ActorRef
+    from actorrt.actors.reply import Operation
+    from actorrt.ids import ActorId
 
 
 class Timer:
@@ -46,13 +50,21 @@ class Timer:
 
 
 class Context:
-    """An actor's own view of its runtime."""
+    """An actor's own view of its runtime.
 
-    __slots__ = ("_cell", "_timers")
+    Attributes:
+        trap_exits: whether the end of a linked actor calls `on_exit` instead of ending this one; each incarnation
+            sets it anew.
+        links: the actors that this incarnation is linked to, for the runtime's own use.
+    """
+
+    __slots__ = ("_cell", "_timers", "links", "trap_exits")
 
     def __init__(self, cell: Cell) -> None:
         self._cell = cell
         self._timers: set[Timer] = set()
+        self.links: dict[ActorId, Operation[Down]] = {}
+        self.trap_exits = False
 
     @property
     def ref(self) -> ActorRef[Any]:
@@ -83,6 +95,20 @@ class Context:
         """Have `on_down(down)` called, once, when the actor is gone for good; at once if it is already."""
         self._cell.host.monitor_for(self._cell, ref)
 
+    def link(self, ref: ActorRef[Any]) -> None:
+        """Tie this incarnation's fate to another actor's, both ways, wherever that lives.
+
+        When one of the two is gone for good, the other ends with the same reason: at once, whatever is in its
+        mailbox, and for its supervisor to decide on. It does not where the reason is `normal`, or where it sets
+        `trap_exits`: then `on_exit(exit)` is called, after the other's messages. Linking to what is gone signals at
+        once. A restart ends this side's link; `on_start` is the place to link again.
+        """
+        link(self._cell, ref)
+
+    def unlink(self, ref: ActorRef[Any]) -> None:
+        """Undo `link`, from either side. Without effect where there is none."""
+        unlink(self._cell, ref)
+
     def after(self, seconds: float, method: str, *args: Any) -> Timer:
         """Tell oneself `method(*args)` in `seconds` seconds; the timer is cancelled when the actor ends."""
         return self._timer(seconds, method, args, repeats=False)
@@ -107,7 +133,12 @@ class Context:
         cell = self._cell
         cell.stop(reasons.NORMAL, cell.options.shutdown_s, is_administrative=False)
 
-    def cancel_timers(self) -> None:
-        """Cancel every timer; the runtime calls it when the incarnation ends."""
+    def end(self) -> None:
+        """Cancel timers and links; the runtime calls it when the incarnation ends."""
         for timer in list(self._timers):
             timer.cancel()
+        self.trap_exits = False
+        watches = list(self.links.values())
+        self.links.clear()  # first: a watch that is no longer listed signals nothing
+        for watch in watches:
+            watch.cancel()

@@ -128,9 +128,18 @@ class Control:
             self._refuse(peer, request_id, verb, error)
             return
         if isinstance(outcome, Coroutine):
-            self._scope.start(self._serve_waiting(peer, request_id, verb, outcome), f"{verb} for {short(peer)}")
+            self._serve_apart(peer, request_id, verb, outcome)
         else:
             self._respond(peer, request_id, RESPONSE, outcome)
+
+    def _serve_apart(self, peer: PeerId, request_id: int | None, verb: str, outcome: Coroutine[Any, Any, Any]) -> None:
+        serving = self._serve_waiting(peer, request_id, verb, outcome)
+        try:
+            task = self._scope.start(serving, f"{verb} for {short(peer)}")
+        except RuntimeError:  # this endpoint is closing: whoever asks hears of the end of its process
+            outcome.close()
+        else:
+            task.add_done_callback(lambda _: outcome.close())  # it may be cancelled before it has begun
 
     async def _serve_waiting(
         self, peer: PeerId, request_id: int | None, verb: str, outcome: Coroutine[Any, Any, Any]

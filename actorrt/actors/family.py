@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from actorrt.actors.control import Data, Endpoint
 from actorrt.actors.record import Record
+from actorrt.completion import Completion
 from actorrt.errors import ActorDiedError
 from actorrt.ids import PeerId
 from actorrt.reasons import ExitKind, ExitReason
@@ -25,6 +26,10 @@ class Family:
         return await self._system.registry.spawn(Record.from_data(data))
 
     async def start(self, record: Record) -> Endpoint:
+        cell = self._system.host.cell(record.actor_id)
+        if cell is not None and cell.has_distant_children:
+            await self._end_distant_children(record)
+        record.birthplace = self._system.endpoint
         await self._system.host.start(record.order(self._system.endpoint))
         return self._system.endpoint
 
@@ -35,5 +40,13 @@ class Family:
     def kill(self, record: Record) -> None:
         self._system.host.kill(record.actor_id)
 
-    def bury(self, record: Record, error: ActorDiedError) -> None:
+    def bury(self, record: Record, error: ActorDiedError) -> Completion[Any] | None:
+        cell = self._system.host.cell(record.actor_id)
         self._system.host.bury(record.actor_id, error)
+        if cell is None or not cell.has_distant_children:
+            return None
+        return self._end_distant_children(record)
+
+    def _end_distant_children(self, record: Record) -> Completion[Any]:
+        """End what an incarnation spawned in other processes; only the node knows it."""
+        return self._system.control.request(self._system.node, "orphaned", {"actor": record.actor_id})

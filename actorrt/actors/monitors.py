@@ -1,16 +1,29 @@
-"""What a monitor says when an actor ends."""
+"""What a monitor says when an actor ends, and when it says so: once, after everything that the actor had said.
+
+Links, by which one actor's end ends another, are in `links`.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from actorrt import errors
 from actorrt.actors import current
+from actorrt.actors.control import Control, Data, Endpoint
+from actorrt.config import DEATH_GRACE_S
+from actorrt.ids import PeerId
 from actorrt.reasons import ExitReason
+from actorrt.transport.protocol import Lane
 
 if TYPE_CHECKING:
     from actorrt.actors.ref import ActorRef
     from actorrt.actors.reply import Operation
+    from actorrt.actors.system import System
+
+LAST_WORDS_TIMEOUT_S: Final = 1.0
+"""How long a Down waits for what the actor had sent; a process that lives and is silent for so long is hung."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +45,7 @@ class Down:
     @property
     def detail(self) -> str:
         """The reason in words, with the traceback or stack it left behind, if any."""
-        return f"{self.reason}\n{self.reason.traceback}" if self.reason.traceback else str(self.reason)
+        return self.reason.in_full
 
 
 def monitor(ref: ActorRef[Any], *, restarts: bool = False) -> Operation[Down]:
@@ -42,6 +55,49 @@ def monitor(ref: ActorRef[Any], *, restarts: bool = False) -> Operation[Down]:
         ref: the actor to watch.
         restarts: end also when an incarnation ends and another follows.
 
-    The Down comes after every reply of the actor that was on its way, and when its name is free again.
+    The Down comes after every message and reply of the actor that was on its way, when its children have ended and
+    its name is free again.
     """
     return current.system().monitor(ref, restarts)
+
+
+async def watch(system: System, ref: ActorRef[Any], restarts: bool) -> Down:
+    """Return the Down that `monitor` promises."""
+    data = {"actor": ref._actor_id, "restarts": restarts}
+    try:
+        answer = await system.control.request(ref._authority, "monitor", data)
+    except (errors.ActorDiedError, errors.PeerUnreachableError):
+        reason = system.reason_of_loss(ref._authority.peer)
+        if reason is None:
+            raise
+        return Down(ref, reason, 0)  # its authority is gone, and the actor with it
+    if answer["endpoint"] is not None:
+        await _last_words(system, Endpoint(*answer["endpoint"]))
+    return Down(ref, ExitReason.from_data(answer["reason"]), answer["incarnation"], answer["is_final"])
+
+
+async def _last_words(system: System, endpoint: Endpoint) -> None:
+    """Return when this endpoint has everything that the other had sent to it.
+
+    A process that is gone has been heard out when its loss was settled, or will be within the grace; another is
+    asked to send something along the way that its messages take.
+    """
+    if endpoint.peer == system.endpoint.peer:
+        return
+    if system.is_lost(endpoint.peer):
+        await asyncio.sleep(DEATH_GRACE_S)
+        return
+    try:
+        async with asyncio.timeout(LAST_WORDS_TIMEOUT_S):
+            await system.control.request(endpoint, "flush", {"address": system.endpoint.address})
+    except (TimeoutError, errors.ActorRtError):
+        return  # it ended meanwhile, which was settled as above, or says nothing any more
+
+
+def serve_monitors(control: Control) -> None:
+    """Let others wait for what was sent to them."""
+
+    async def flush(peer: PeerId, data: Data) -> None:
+        await control.request(Endpoint(peer, data["address"]), "fence", {}, Lane.USER)
+
+    control.handle("flush", flush)

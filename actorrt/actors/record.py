@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from actorrt.actors.control import Data, Endpoint
 from actorrt.actors.options import ActorOptions
 from actorrt.completion import Completion
+from actorrt.errors import ActorDiedError
 from actorrt.ids import ActorId, JobId, ObjectId
-from actorrt.reasons import ExitReason
+from actorrt.reasons import SHUTDOWN, ExitKind, ExitReason
 
 if TYPE_CHECKING:
     from actorrt.actors.solo import Solo
@@ -24,7 +25,25 @@ class RecordState(StrEnum):
     STOPPING = "stopping"
     DECIDING = "deciding"  # it ended, and its supervisor has not said yet what follows
     RESTARTING = "restarting"
+    ENDING = "ending"  # gone for good, but for children that have still to end
     GONE = "gone"
+
+
+class Tombstone(NamedTuple):
+    """What is remembered of an actor that is gone."""
+
+    label: str
+    reason: ExitReason
+    incarnation: int
+    endpoint: Endpoint | None
+
+    def error(self) -> ActorDiedError:
+        """Make the error for a message that came too late."""
+        return ActorDiedError(f"{self.label} is gone: {self.reason}", reason=self.reason, executed="no")
+
+    def down_data(self) -> Data:
+        """Return what monitors are told, as data."""
+        return down_data(self.reason, self.incarnation, self.endpoint, is_final=True)
 
 
 class Record:
@@ -81,7 +100,12 @@ class Record:
         self.place: Any = None
         self.solo: Solo | None = None
         self.last_reason: ExitReason | None = None
+        self.last_endpoint: Endpoint | None = None  # where the incarnation that ended last ran
         self.start_error: Exception | None = None
+        self.is_start_under_way = False
+        self.birthplace: Endpoint | None = None  # where the start under way is made, once that is decided
+        self.is_to_end = False  # somebody wants the incarnation ended that is being started
+        self.early_exit: Callable[[], None] | None = None  # reports an end that was heard of before the start
         self.had_handled_message = False
         self.is_administrative = False
         self._change: Completion[None] | None = None
@@ -128,6 +152,15 @@ class Record:
             "is_supervisor": self.is_supervisor,
         }
 
+    def tombstone(self) -> Tombstone:
+        """Return what is to be remembered when it is gone."""
+        return Tombstone(self.label, self.last_reason or SHUTDOWN, self.incarnation, self.last_endpoint)
+
+    @property
+    def home(self) -> Endpoint | None:
+        """Where its incarnation runs or is being started; None while there is none."""
+        return self.birthplace if self.is_start_under_way else self.endpoint
+
     def next_change(self) -> Completion[None]:
         """Return what ends when the record's state changes next."""
         if self._change is None:
@@ -140,15 +173,35 @@ class Record:
         if change is not None:
             change.set_value(None)
 
+    def begin_start(self) -> None:
+        """The next incarnation is being started."""
+        self.incarnation += 1
+        self.start_error = self.early_exit = self.birthplace = None
+        self.had_handled_message = False
+        self.is_start_under_way, self.is_to_end = True, self.is_administrative
+
     def started(self, endpoint: Endpoint) -> None:
         """The incarnation runs."""
         self.state = RecordState.RUNNING
         self.endpoint = endpoint
-        self.had_handled_message = False
+        self.is_start_under_way = False
         self.changed()
 
     def ended(self, reason: ExitReason) -> None:
         """The incarnation ended."""
         self.state = RecordState.DECIDING
-        self.endpoint = None
+        self.last_endpoint, self.endpoint = self.endpoint, None
         self.last_reason = reason
+
+
+def down_data(reason: ExitReason, incarnation: int, endpoint: Endpoint | None, *, is_final: bool) -> Data:
+    """Return what a monitor is told, as data: `endpoint` is where the incarnation's last words come from."""
+    return {
+        "reason": reason.to_data(),
+        "incarnation": incarnation,
+        "is_final": is_final,
+        "endpoint": None if endpoint is None else tuple(endpoint),
+    }
+
+
+UNKNOWN = Tombstone("the actor", ExitReason(ExitKind.SHUTDOWN, "ended before it was monitored"), 0, None)

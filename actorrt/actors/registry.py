@@ -11,15 +11,17 @@ classes pass through as opaque bytes.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
+from functools import partial
 from typing import Any, Final, Protocol
 
 from actorrt import errors, reasons
 from actorrt.actors.control import Control, Data, Endpoint
-from actorrt.actors.options import IfExists
-from actorrt.actors.record import Record, RecordState
+from actorrt.actors.names import Names
+from actorrt.actors.record import UNKNOWN, Record, RecordState, Tombstone, down_data
 from actorrt.actors.solo import Solo
 from actorrt.clock import Clock
 from actorrt.completion import Completion
@@ -30,6 +32,8 @@ from actorrt.scopes import Scope
 logger = logging.getLogger(__name__)
 
 TOMBSTONE_COUNT: Final = 10_000
+BURIAL_TIMEOUT_S: Final = 10.0
+"""How long the end of an actor waits for its children on a loop that does not answer."""
 
 
 class Hosting(Protocol):
@@ -43,13 +47,20 @@ class Hosting(Protocol):
         """
 
     def stop(self, record: Record, reason: str) -> None:
-        """Ask the actor to end; its exit is reported to the registry, at the latest after `shutdown_s` and a kill."""
+        """Ask the actor to end; its exit is reported to the registry, at the latest after `shutdown_s` and a kill.
+
+        A start under way is broken off: it fails instead.
+        """
 
     def kill(self, record: Record) -> None:
-        """End the actor now; its exit is reported to the registry."""
+        """End the actor now; its exit is reported to the registry, or the failure of its start."""
 
-    def bury(self, record: Record, error: errors.ActorDiedError) -> None:
-        """The actor is gone for good: fail what still waits for it there, and give back its process if it had one."""
+    def bury(self, record: Record, error: errors.ActorDiedError) -> Completion[Any] | None:
+        """The actor is gone for good: fail what still waits for it there, and give back its process if it had one.
+
+        Returns:
+            What ends when nothing is left of its children there either; None where there were none.
+        """
 
 
 class Registry:
@@ -73,9 +84,8 @@ class Registry:
         self._scope = scope
         self._records: dict[ActorId, Record] = {}
         self._children: dict[ActorId, dict[ActorId, Record]] = {}  # by parent, which may be another authority's
-        self._names: dict[tuple[str, str], Record] = {}
-        self._name_waiters: dict[tuple[str, str], list[Completion[None]]] = {}
-        self._tombstones: OrderedDict[ActorId, errors.ActorDiedError] = OrderedDict()
+        self._names = Names(clock, scope, lambda holder: self.stop(holder.actor_id, "replaced"))
+        self._tombstones: OrderedDict[ActorId, Tombstone] = OrderedDict()
 
     # Questions
 
@@ -111,10 +121,18 @@ class Registry:
                 return
             await record.next_change()
 
+    async def home(self, actor_id: ActorId) -> Endpoint | None:
+        """Return where the actor runs, as soon as it does; None if it is gone."""
+        while (record := self._records.get(actor_id)) is not None and record.state is not RecordState.ENDING:
+            if record.endpoint is not None:
+                return record.endpoint
+            await record.next_change()
+        return None
+
     def is_alive(self, actor_id: ActorId) -> bool:
         """Whether the actor runs or will run again."""
         record = self._records.get(actor_id)
-        return record is not None and not record.is_administrative
+        return record is not None and not record.is_administrative and record.state is not RecordState.ENDING
 
     async def lookup(self, namespace: str, name: str, timeout_s: float) -> Data:
         """Return what a ref of the named actor needs, waiting for the name up to `timeout_s` seconds.
@@ -122,26 +140,7 @@ class Registry:
         Raises:
             NameNotFoundError: no live actor has the name by then.
         """
-        deadline = self._clock.now() + timeout_s
-        while True:
-            record = self._names.get((namespace, name))
-            if record is not None and record.state is not RecordState.STARTING:
-                return record.card_data()
-            if record is not None:
-                await record.next_change()
-            elif not await self._name_appears((namespace, name), deadline):
-                raise errors.NameNotFoundError(f"no actor is named {name!r} in namespace {namespace!r}")
-
-    async def _name_appears(self, key: tuple[str, str], deadline: float) -> bool:
-        left = deadline - self._clock.now()
-        if left <= 0:
-            return False
-        waiter: Completion[None] = Completion()
-        self._name_waiters.setdefault(key, []).append(waiter)
-        cancel_timer = self._scope.after(left, lambda: waiter.set_value(None))
-        await waiter
-        cancel_timer()
-        return True
+        return (await self._names.find(namespace, name, timeout_s)).card_data()
 
     async def monitor(self, actor_id: ActorId, restarts: bool) -> Data:
         """Return how the actor ended, when it is gone for good or, with `restarts`, when this incarnation ends."""
@@ -150,16 +149,15 @@ class Registry:
             incarnation = record.incarnation
             await record.next_change()
             if restarts and record.last_reason is not None and record.incarnation != incarnation:
-                return _down_data(record.last_reason, incarnation, is_final=False)
-        tombstone = self._tombstones.get(actor_id)
-        reason = (tombstone and tombstone.reason) or ExitReason(ExitKind.SHUTDOWN, "ended before it was monitored")
-        incarnation = 0 if record is None else record.incarnation
-        return _down_data(reason, incarnation, is_final=True)
+                return down_data(record.last_reason, incarnation, record.last_endpoint, is_final=False)
+        return self._tombstones.get(actor_id, UNKNOWN).down_data()
 
     def _live(self, actor_id: ActorId) -> Record:
         record = self._records.get(actor_id)
         if record is None:
             raise self.gone_error(actor_id)
+        if record.state is RecordState.ENDING:
+            raise record.tombstone().error()
         return record
 
     def gone_error(self, actor_id: ActorId) -> errors.ActorDiedError:
@@ -167,7 +165,7 @@ class Registry:
         tombstone = self._tombstones.get(actor_id)
         if tombstone is None:
             return errors.ActorDiedError(f"actor {short(actor_id)} is gone", executed="no")
-        return errors.ActorDiedError(str(tombstone), reason=tombstone.reason, executed="no")
+        return tombstone.error()
 
     # Requests
 
@@ -178,7 +176,7 @@ class Registry:
             NameTakenError: another live actor has the name, and the options say to fail then.
             ActorStartError: it could not be started; nothing of it is left.
         """
-        taken = await self._take_name(record)
+        taken = await self._names.take(record)
         if taken is not None:
             return taken.card_data()
         self._records[record.actor_id] = record
@@ -189,6 +187,7 @@ class Registry:
             record.solo.begin()
         await self._start(record)
         if record.start_error is not None:
+            await self.ended(record.actor_id)
             raise record.start_error
         return record.card_data()
 
@@ -202,42 +201,29 @@ class Registry:
             raise record.start_error
         return record.card_data()
 
-    async def _take_name(self, record: Record) -> Record | None:
-        """Give the record its name; return the one that has it and is to be used instead."""
-        name = record.options.name
-        if name is None:
-            return None
-        key = (record.namespace, name)
-        while (holder := self._names.get(key)) is not None:
-            if record.options.if_exists is IfExists.FAIL:
-                raise errors.NameTakenError(
-                    f"the name {name!r} is taken by a live {holder.label}; stop it first, or spawn with if_exists="
-                    f"'get' or 'replace'"
-                )
-            if record.options.if_exists is IfExists.GET:
-                if holder.state is RecordState.STARTING:
-                    await holder.next_change()
-                    continue
-                return holder
-            await self.stop(holder.actor_id, "replaced")
-        self._names[key] = record
-        for waiter in self._name_waiters.pop(key, ()):
-            waiter.set_value(None)
-        return None
-
     async def stop(self, actor_id: ActorId, reason: str, *, kill: bool = False) -> None:
         """End an actor by order, and return when it is gone. Without effect on one that is gone."""
         record = self._records.get(actor_id)
         if record is None:
             return
         record.is_administrative = True
-        if record.state is RecordState.RUNNING:
-            self._end_now(record, reason, kill)
-        elif record.state is RecordState.RESTARTING and record.solo is not None:
+        if record.endpoint is not None or record.is_start_under_way:
+            self._end(record, reason, kill)
+        elif record.supervisor is not None and record.state is not RecordState.ENDING:
+            self._report_to_supervisor(record, ExitReason(ExitKind.SHUTDOWN, reason), None, "child_withdrawn")
+        else:
             self._gone(record, ExitReason(ExitKind.SHUTDOWN, reason))
-        elif record.state is RecordState.STOPPING and kill:
-            self._hosting.kill(record)
         await self.ended(actor_id)
+
+    def _end(self, record: Record, reason: str, kill: bool) -> None:
+        """End the incarnation that runs, or is being started."""
+        if record.is_start_under_way:
+            record.is_to_end = True
+            self._hosting.kill(record) if kill else self._hosting.stop(record, reason)
+        elif record.state is RecordState.RUNNING:
+            self._end_now(record, reason, kill)
+        elif kill:
+            self._hosting.kill(record)
 
     def _end_now(self, record: Record, reason: str, kill: bool) -> None:
         record.state = RecordState.STOPPING
@@ -249,8 +235,8 @@ class Registry:
     def stop_child(self, actor_id: ActorId, reason: str, *, kill: bool) -> None:
         """End the incarnation of a supervisor's child, as its supervisor decided; the exit is reported to it."""
         record = self._records.get(actor_id)
-        if record is not None and record.endpoint is not None:
-            self._end_now(record, reason, kill)
+        if record is not None:
+            self._end(record, reason, kill)
 
     async def ended(self, actor_id: ActorId) -> None:
         """Return when the actor is gone."""
@@ -276,34 +262,37 @@ class Registry:
 
     async def _start(self, record: Record) -> None:
         """Start the record's next incarnation and take in how that went; a failure is in `start_error` then."""
-        record.start_error = None
-        record.incarnation += 1
-        incarnation = record.incarnation
-        await self.children_gone(record.actor_id)
+        record.begin_start()
         try:
-            endpoint = await self._hosting.start(record)
+            endpoint = await self._incarnate(record)
         except (errors.ActorRtError, TypeError, ValueError) as error:
             record.start_error = error
-            if self._records.get(record.actor_id) is record:
-                self._start_failed(record, error)
+            record.is_start_under_way = False
+            self._start_failed(record, error)
             return
-        if self._records.get(record.actor_id) is not record or record.incarnation != incarnation:
-            return  # it ended as soon as it had started, which was reported and answered
-        if record.state in (RecordState.STARTING, RecordState.RESTARTING):
-            record.started(endpoint)
-            if record.solo is not None:
-                record.solo.started(self._clock.now())
-            if record.is_administrative:  # somebody asked for its end while it started
-                self._end_now(record, "stopped while it started", kill=False)
+        record.started(endpoint)
+        if record.solo is not None:
+            record.solo.started(self._clock.now())
+        if record.is_to_end:
+            self._end_now(record, "stopped while it started", kill=False)
+        if record.early_exit is not None:
+            self._scope.loop.call_soon(record.early_exit)  # when whoever asked for the start has its answer
+
+    async def _incarnate(self, record: Record) -> Endpoint:
+        await self.children_gone(record.actor_id)
+        if record.is_to_end:
+            raise errors.ActorStartError(f"{record.label} was stopped before it started")
+        return await self._hosting.start(record)
 
     def _start_failed(self, record: Record, error: Exception) -> None:
         reason = getattr(error, "reason", None) or ExitReason(ExitKind.ERROR, str(error))
         record.last_reason = reason
-        if record.solo is None:
-            if record.state is RecordState.STARTING or record.is_administrative:
-                self._gone(record, reason)
-            return  # the supervisor that asked for the restart hears of the error and decides
-        self._carry_out(record, record.solo.start_failed(reason, self._clock.now()))
+        self.stop_children(record.actor_id)
+        if record.solo is not None and not record.is_administrative:
+            self._carry_out(record, record.solo.start_failed(reason, self._clock.now()))
+        elif record.is_administrative or record.state is RecordState.STARTING:
+            self._gone(record, reason)
+        # else the supervisor that asked for the restart hears of the error and decides
 
     def handled_a_message(self, actor_id: ActorId, incarnation: int) -> None:
         """An incarnation has handled its first message: should it die, its successor starts at once."""
@@ -322,7 +311,14 @@ class Registry:
     ) -> None:
         """An incarnation ended. Reports about any but the newest are ignored."""
         record = self._records.get(actor_id)
-        if record is None or record.incarnation != incarnation or record.endpoint is None:
+        if record is None or record.incarnation != incarnation:
+            return
+        if record.is_start_under_way:  # the report has overtaken the end of our wait for the start
+            record.early_exit = partial(
+                self.exited, actor_id, incarnation, reason, is_administrative=is_administrative, cause=cause
+            )
+            return
+        if record.endpoint is None:
             return
         record.is_administrative |= is_administrative
         record.ended(reason)
@@ -338,14 +334,17 @@ class Registry:
         if record.solo is None and record.is_administrative:
             self._gone(record, reason)
 
-    def _report_to_supervisor(self, record: Record, reason: ExitReason, cause: Hashable) -> None:
+    def _report_to_supervisor(
+        self, record: Record, reason: ExitReason, cause: Hashable, verb: str = "child_exited"
+    ) -> None:
         supervisor = self._records.get(record.supervisor) if record.supervisor is not None else None
-        if supervisor is None or supervisor.endpoint is None:
+        home = None if supervisor is None else supervisor.home
+        if supervisor is None or home is None:
             self._gone(record, reason)  # nobody is left to bring it back
             return
         self._control.notify(
-            supervisor.endpoint,
-            "child_exited",
+            home,
+            verb,
             {
                 "supervisor": supervisor.actor_id,
                 "child": record.actor_id,
@@ -388,6 +387,7 @@ class Registry:
         """The parent's incarnation ended: stop what it spawned, last first."""
         for child in reversed(list(self._children.get(parent, {}).values())):
             child.supervisor = None  # its parent decides nothing any more
+            child.is_administrative = True
             self._scope.start(self.stop(child.actor_id, "its parent ended"), f"stop {child.label}")
 
     async def children_gone(self, parent: ActorId) -> None:
@@ -396,18 +396,39 @@ class Registry:
             await next(iter(children.values())).next_change()
 
     def _gone(self, record: Record, reason: ExitReason) -> None:
-        """End a record: free its name, then tell everybody who waits."""
-        if self._records.pop(record.actor_id, None) is None:
+        """Say that the actor will not run again: its callers know at once, others when its children have ended."""
+        if record.state in (RecordState.ENDING, RecordState.GONE):
             return
-        error = errors.ActorDiedError(f"{record.label} is gone: {reason}", reason=reason, executed="no")
-        self._tombstones[record.actor_id] = error
+        record.state = RecordState.ENDING
+        record.last_reason = reason
+        record.changed()
+        self.stop_children(record.actor_id)
+        burial = self._hosting.bury(record, record.tombstone().error())
+        if burial is None and record.actor_id not in self._children:
+            self._forget(record)
+        else:
+            self._scope.start(self._forget_after(record, burial), f"end {record.label}")
+
+    async def _forget_after(self, record: Record, burial: Completion[Any] | None) -> None:
+        await self.children_gone(record.actor_id)
+        try:
+            async with asyncio.timeout(BURIAL_TIMEOUT_S):
+                if burial is not None:
+                    await burial
+        except TimeoutError:
+            logger.warning("children of %s have not ended within %g s", record.label, BURIAL_TIMEOUT_S)
+        except errors.ActorRtError as error:  # the process that was asked is gone, and so are they
+            logger.debug("children of %s ended with their process: %s", record.label, error)
+        self._forget(record)
+
+    def _forget(self, record: Record) -> None:
+        """Free the name, then tell everybody who waits for the end."""
+        del self._records[record.actor_id]
+        self._tombstones[record.actor_id] = record.tombstone()
         if len(self._tombstones) > TOMBSTONE_COUNT:
             self._tombstones.popitem(last=False)
-        self._free_name(record)
+        self._names.free(record)
         self._leave_parent(record)
-        record.last_reason = reason
-        self.stop_children(record.actor_id)
-        self._hosting.bury(record, error)
         record.state = RecordState.GONE
         record.changed()
 
@@ -417,21 +438,6 @@ class Registry:
             siblings.pop(record.actor_id, None)
             if not siblings:
                 del self._children[record.parent]
-
-    def _free_name(self, record: Record) -> None:
-        key = (record.namespace, record.options.name or "")
-        if self._names.get(key) is record:
-            del self._names[key]
-
-
-def _down_data(reason: ExitReason, incarnation: int, *, is_final: bool) -> Data:
-    with_process = reason.signal is not None or reason.exit_status is not None
-    return {
-        "reason": reason.to_data(),
-        "incarnation": incarnation,
-        "is_final": is_final,
-        "with_process": with_process,
-    }
 
 
 def serve_questions(registry: Registry, control: Control) -> None:

@@ -128,6 +128,9 @@ class Supervision:
         self._end: GiveUp | Stopped | None = None
         self._is_over = False
 
+    def __contains__(self, id: str) -> bool:
+        return id in self._children
+
     def children(self) -> list[ChildInfo]:
         """Return what is known of every child, in start order."""
         return [

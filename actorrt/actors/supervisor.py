@@ -85,6 +85,7 @@ class Supervisor(Actor):
         self._vars = contextvars.copy_context()  # whoever is spawned in it is a child of this actor
         self._children: dict[str, Child] = identify(self.children())
         self._actors: dict[str, ActorId] = {}
+        self._ids: dict[ActorId, str] = {}
         self._refs: dict[str, ActorRef[Any]] = {}
         self._started: dict[str, Completion[None]] = {}
         self._over: Completion[None] = Completion()
@@ -97,7 +98,7 @@ class Supervisor(Actor):
             auto_shutdown=AutoShutdown(self.auto_shutdown),
             quorum=self.quorum,
         )
-        cell.on_child_exited = self._child_exited
+        cell.on_child_exited, cell.on_child_withdrawn = self._child_exited, self._child_withdrawn
         self._carry_out(self._supervision.start_requested([c.spec(id) for id, c in self._children.items()]))
         await self._ready
 
@@ -150,7 +151,7 @@ class Supervisor(Actor):
     # Events
 
     def _child_exited(self, data: Data) -> None:
-        id = next((id for id, actor_id in self._actors.items() if actor_id == data["child"]), None)
+        id = self._ids.get(data["child"])
         if id is None:
             return  # forgotten meanwhile
         self._carry_out(
@@ -163,6 +164,12 @@ class Supervisor(Actor):
                 is_administrative=data["is_administrative"],
             )
         )
+
+    def _child_withdrawn(self, data: Data) -> None:
+        """Somebody asked a child to stop that waits to be started again."""
+        id = self._ids.get(data["child"])
+        if id is not None:
+            self._carry_out(self._supervision.stop_child_requested(id))
 
     # Instructions
 
@@ -190,6 +197,7 @@ class Supervisor(Actor):
         actor_id = self._actors.get(id)
         if actor_id is None:
             actor_id = self._actors[id] = system.ids.actor()
+            self._ids[actor_id] = id
             started: Completion[Any] = system.spawn(
                 child.actor_class,
                 child.options,
@@ -214,7 +222,7 @@ class Supervisor(Actor):
                 waiter.set_value(None)
         else:
             if id not in self._refs:
-                self._actors.pop(id, None)  # its first start failed, so its authority knows it no more
+                self._part_from(id)  # its first start failed, so its authority knows it no more
             if waiter is not None:
                 waiter.set_error(error)
             self._carry_out(self._supervision.child_start_failed(id, _reason(error), now))
@@ -223,10 +231,16 @@ class Supervisor(Actor):
         data = {"actor": self._actors[id], "kill": kill, "reason": "stopped by its supervisor"}
         self._system.control.notify(self._system.node, "stop_child", data)
 
-    def _forget(self, id: str) -> None:
+    def _part_from(self, id: str) -> ActorId | None:
         actor_id = self._actors.pop(id, None)
+        if actor_id is not None:
+            del self._ids[actor_id]
+        return actor_id
+
+    def _forget(self, id: str) -> None:
+        actor_id = self._part_from(id)
         self._refs.pop(id, None)
-        if id not in {info.id for info in self._supervision.children()}:
+        if id not in self._supervision:
             self._children.pop(id, None)
         if actor_id is not None:
             self._system.control.notify(self._system.node, "forget", {"actor": actor_id})

@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol
 from actorrt import errors
 from actorrt.actors.control import Control, Endpoint
 from actorrt.actors.record import Record
+from actorrt.completion import Completion
 from actorrt.ids import IdSource, JobId
 from actorrt.node.jobs import Job, Worker, WorkerKind
 from actorrt.node.resources import Resources
@@ -73,10 +74,14 @@ class Placement:
         worker = record.place if record.place is not None and record.place.is_usable else await self._place(record)
         try:
             await worker.ready
+            record.birthplace = worker.endpoint
             await self._control.request(worker.endpoint, "host", record.order(self._endpoint))
         except errors.ActorDiedError as error:
             message = f"{record.label} did not start: {error}"
             raise errors.ActorStartError(message, reason=error.reason) from error
+        if worker.exit_reason is not None:  # its answer was read together with the end of its process
+            message = f"{record.label} ended as soon as it had started: {worker.exit_reason}"
+            raise errors.ActorStartError(message, reason=worker.exit_reason)
         endpoint: Endpoint = worker.endpoint
         return endpoint
 
@@ -135,7 +140,7 @@ class Placement:
             delay_s = record.options.shutdown_s + STOP_GRACE_S
 
             def overdue() -> None:
-                if record.incarnation == incarnation and record.endpoint is not None:
+                if record.incarnation == incarnation and (record.endpoint is not None or record.is_start_under_way):
                     logger.warning("%s did not stop within %s s and is killed", record.label, record.options.shutdown_s)
                     self.kill(record)
 
@@ -150,22 +155,27 @@ class Placement:
         else:
             self._tell(record, "kill_hosted")
 
-    def bury(self, record: Record, error: errors.ActorDiedError) -> None:
-        """Give back what the actor had: its cell, its reservation, its process."""
+    def bury(self, record: Record, error: errors.ActorDiedError) -> Completion[Any] | None:
+        """Give back what the actor had: its cell, its reservation, its process; see `Hosting.bury`."""
         self._forget_deadline(record)
         self._resources.release(record.actor_id)
         self._keeper.release(record.objects)
         worker: Worker | None = record.place
         if worker is None:
-            return
+            return None
         worker.actors.discard(record.actor_id)
-        if worker.exit_reason is None:
-            self._tell(record, "bury", error=errors.to_data(error))
-            if worker.kind is WorkerKind.OWN:
-                self.dismiss(worker)
+        if worker.exit_reason is not None:
+            return None
+        data = {"actor": record.actor_id, "error": errors.to_data(error)}
+        burial = self._control.request(worker.endpoint, "bury", data)
+        if worker.kind is WorkerKind.OWN:
+            burial.add_callback(lambda _: self.dismiss(worker))
+        return burial
 
     def dismiss(self, worker: Worker) -> None:
         """Let a worker that hosts nothing any more say its last words and end; kill it if it does not."""
+        if worker.exit_reason is not None:
+            return
         worker.is_leaving = True
         if worker.ready.done() and worker.ready.error() is None:
             self._control.notify(worker.endpoint, "leave", {})

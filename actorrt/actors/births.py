@@ -1,0 +1,65 @@
+"""The start of one incarnation: its instance is made, its state put back, `on_start` run; or it is broken off.
+
+What becomes of the messages meanwhile, and of the actor when it fails, is not decided here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from actorrt.actors import current
+from actorrt.actors.mailbox import Message
+from actorrt.actors.payload import objects_opened
+
+if TYPE_CHECKING:
+    from actorrt.actors.cell import Cell
+
+
+class Birth:
+    """One start under way, in the task that makes it."""
+
+    def __init__(self, cell: Cell, cls: Any) -> None:
+        self._cell = cell
+        self._class = cls
+        self._task = asyncio.current_task()
+        self._end: BaseException | None = None
+
+    async def run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Return the instance, ready for messages.
+
+        Raises:
+            Exception: whatever the constructor or a hook raises, or what broke the start off.
+        """
+        message = Message(None, 0, "!start", (), (), None, None)
+        message.cell = self._cell
+        current.message.set(message)
+        try:
+            args, kwargs = await objects_opened(args, kwargs)
+            instance = self._make(args, kwargs)
+            await hook(instance.on_start())
+        except asyncio.CancelledError:
+            if self._end is not None:
+                raise self._end from None
+            raise
+        if self._end is not None:  # `on_start` has let the cancellation pass
+            raise self._end
+        return instance
+
+    def _make(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        instance = self._class.__new__(self._class)
+        instance.context = self._cell.context
+        instance.__init__(*args, **kwargs)
+        return instance
+
+    def break_off(self, error: BaseException) -> None:
+        """Have the start fail with `error`, where it waits next."""
+        self._end = error
+        if self._task is not None:
+            self._task.cancel()
+
+
+async def hook(result: Any) -> None:
+    """Await what a hook returned, if it is a coroutine."""
+    if asyncio.iscoroutine(result):
+        await result
