@@ -1,0 +1,207 @@
+"""What an actor knows and may ask of its runtime."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+import actorrt as art
+from tests.integration.cast import Counter, Faulty, Recorder
+
+
+class Clockwork(art.Actor):
+    def __init__(self):
+        self.ticks = []
+
+    def tick(self, n=0):
+        self.ticks.append(n)
+
+    def seen(self):
+        return self.ticks
+
+    def after(self, seconds, n):
+        self.timer = self.context.after(seconds, "tick", n)
+
+    def every(self, seconds):
+        self.timer = self.context.every(seconds, "tick")
+
+    def cancel(self):
+        self.timer.cancel()
+
+    def after_wrong(self, method, *args):
+        self.context.after(1, method, *args)
+
+    def fail(self):
+        raise SystemExit
+
+    def finish(self):
+        self.context.stop()
+
+
+class Watcher(art.Actor):
+    """Notes what it is told of others' ends."""
+
+    def __init__(self):
+        self.downs = []
+        self.news = asyncio.Event()
+
+    def watch(self, ref):
+        self.context.monitor(ref)
+
+    async def on_down(self, down):
+        self.downs.append(down)
+        self.news.set()
+
+    async def first(self):
+        await self.news.wait()
+        return self.downs[0]
+
+    def count(self):
+        return len(self.downs)
+
+
+async def until_ticks(clockwork, count):
+    while len(ticks := await clockwork.seen()) < count:
+        pass
+    return ticks
+
+
+async def test_after_tells_oneself_once(runtime):
+    clockwork = await Clockwork.spawn()
+    await clockwork.after(0.02, 7)
+    assert await until_ticks(clockwork, 1) == [7]
+
+
+async def test_every_tells_oneself_until_it_is_cancelled(runtime):
+    clockwork = await Clockwork.spawn()
+    await clockwork.every(0.01)
+    await until_ticks(clockwork, 3)
+    await clockwork.cancel()
+    count = len(await clockwork.seen())
+    await clockwork.after(0.05, 9)
+    ticks = await until_ticks(clockwork, count + 1)
+    assert ticks == [0] * count + [9]
+
+
+async def test_timer_dies_with_its_incarnation(runtime):
+    clockwork = await Clockwork.options(restart="permanent").spawn()
+    await clockwork.every(0.01)
+    await until_ticks(clockwork, 2)
+    with pytest.raises(art.ActorUnavailableError):
+        await clockwork.fail()
+    await clockwork.after(0.05, 9)
+    assert await until_ticks(clockwork, 1) == [9]
+
+
+async def test_timer_for_an_unknown_method_or_wrong_arguments_is_refused_at_once(runtime):
+    clockwork = await Clockwork.spawn()
+    with pytest.raises(AttributeError, match="'tock'"):
+        await clockwork.after_wrong("tock")
+    with pytest.raises(TypeError, match="tick"):
+        await clockwork.after_wrong("tick", 1, 2)
+
+
+async def test_context_stop_ends_normally_and_runs_on_stop(runtime):
+    class Closing(art.Actor):
+        def __init__(self, recorder):
+            self.recorder = recorder
+
+        def finish(self):
+            self.context.stop()
+
+        async def on_stop(self, reason):
+            await self.recorder.note(str(reason.kind))
+
+    recorder = await Recorder.spawn()
+    closing = await Closing.spawn(recorder)
+    down = art.monitor(closing)
+    await closing.finish()
+    assert (await down).reason.kind is art.ExitKind.NORMAL
+    assert await recorder.all() == ["normal"]
+
+
+async def test_context_stop_of_a_transient_actor_is_final_and_of_a_permanent_one_is_not(runtime):
+    transient = await Clockwork.options(restart="transient").spawn()
+    down = art.monitor(transient)
+    await transient.finish()
+    assert (await down).is_final
+    permanent = await Clockwork.options(restart="permanent").spawn()
+    down = art.monitor(permanent, restarts=True)
+    await permanent.finish()
+    assert not (await down).is_final
+    assert await permanent.seen.options(retries=3)() == []
+
+
+async def test_on_stop_gets_the_reason_of_an_ordered_stop(runtime):
+    class Closing(art.Actor):
+        def __init__(self, recorder):
+            self.recorder = recorder
+
+        async def on_stop(self, reason):
+            await self.recorder.note([str(reason.kind), reason.detail])
+
+    recorder = await Recorder.spawn()
+    closing = await Closing.spawn(recorder)
+    await closing.stop("enough of it")
+    assert await recorder.all() == [["shutdown", "enough of it"]]
+
+
+async def test_on_down_is_called_once_with_the_reason(runtime):
+    watcher, faulty = await Watcher.options(max_concurrency=2).spawn(), await Faulty.spawn()
+    await watcher.watch(faulty)
+    await faulty.raise_value_error.tell()
+    down = await watcher.first()
+    assert down.ref == faulty
+    assert down.reason.kind is art.ExitKind.ERROR
+    assert down.incarnation == 1
+    assert await watcher.count() == 1
+
+
+async def test_monitor_of_what_is_gone_already_speaks_at_once(runtime):
+    watcher, counter = await Watcher.options(max_concurrency=2).spawn(), await Counter.spawn()
+    await counter.stop()
+    await watcher.watch(counter)
+    assert (await watcher.first()).reason.kind is art.ExitKind.SHUTDOWN
+    assert (await art.monitor(counter)).reason.kind is art.ExitKind.SHUTDOWN
+
+
+async def test_monitor_of_a_killed_actor_says_killed(runtime):
+    counter = await Counter.spawn()
+    down = art.monitor(counter)
+    await counter.kill()
+    assert (await down).reason.kind is art.ExitKind.KILLED
+
+
+async def test_many_monitors_of_one_actor_all_speak(runtime):
+    counter = await Counter.spawn()
+    downs = [art.monitor(counter) for _ in range(10)]
+    await counter.stop()
+    assert len(await art.gather(*downs)) == 10
+
+
+async def test_down_comes_after_the_replies_before_it(runtime):
+    counter = await Counter.options(isolation="process").spawn()
+    seen = []
+    down = art.monitor(counter)
+    down.add_callback(lambda _: seen.append("down"))
+    replies = [counter.add() for _ in range(100)]
+    for reply in replies:
+        reply.add_callback(lambda _: seen.append("reply"))
+    await counter.stop()
+    await down
+    assert seen == ["reply"] * 100 + ["down"]
+
+
+async def test_cancelled_monitor_watches_no_more(runtime):
+    counter = await Counter.spawn()
+    down = art.monitor(counter)
+    down.cancel()
+    with pytest.raises((art.CallCancelledError, asyncio.CancelledError)):
+        await down
+    await counter.stop()
+
+
+async def test_incarnation_counts_from_one(runtime):
+    counter = await Counter.spawn()
+    assert await counter.incarnation() == 1

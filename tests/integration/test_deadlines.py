@@ -1,0 +1,190 @@
+"""Deadlines and cancellation: what is dropped, what is cancelled, and what the caller is told."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+import actorrt as art
+from tests.integration.cast import Counter, Gate
+
+
+async def reached(gate, entered, cancelled):
+    """Return when so many calls were entered and so many of them cancelled."""
+    while await gate.counts() != (entered, cancelled):
+        pass
+
+
+class Sleeper(art.Actor):
+    """Blocks its loop, as plain methods may."""
+
+    def __init__(self) -> None:
+        self.blocked = 0
+
+    def block(self, seconds):
+        time.sleep(seconds)
+        self.blocked += 1
+
+    def blocked_count(self):
+        return self.blocked
+
+
+class Relay(art.Actor):
+    """Calls on."""
+
+    async def wait_at(self, gate):
+        return await gate.wait()
+
+    async def deadline_left(self):
+        deadline = self.context.deadline
+        return None if deadline is None else deadline - time.monotonic()
+
+    async def deadline_left_at(self, other):
+        return await other.deadline_left()
+
+
+async def test_deadline_in_the_queue_drops_the_call_unexecuted(runtime):
+    gate = await Gate.spawn()
+    first = gate.wait()
+    with pytest.raises(art.CallTimeoutError) as caught:
+        await gate.wait.options(timeout_s=0.05)()
+    assert caught.value.executed == "no"
+    first.cancel()
+    await reached(gate, entered=1, cancelled=1)
+
+
+async def test_deadline_while_an_async_method_runs_cancels_it(runtime):
+    gate = await Gate.spawn()
+    with pytest.raises(art.CallTimeoutError) as caught:
+        await gate.wait.options(timeout_s=0.05)()
+    assert caught.value.executed == "maybe"
+    assert isinstance(caught.value, TimeoutError)
+    await reached(gate, entered=1, cancelled=1)
+
+
+async def test_deadline_while_a_plain_method_runs_is_the_callers_and_the_method_runs_on(node_runtime):
+    sleeper = await Sleeper.options(isolation="process").spawn()
+    began = time.monotonic()
+    with pytest.raises(art.CallTimeoutError) as caught:
+        await sleeper.block.options(timeout_s=0.1)(0.5)
+    assert time.monotonic() - began < 0.45
+    assert caught.value.executed == "maybe"
+    assert await sleeper.blocked_count() == 1
+
+
+async def test_call_timeout_s_of_the_actor_is_the_deadline_of_calls_that_give_none(runtime):
+    gate = await Gate.options(call_timeout_s=0.05).spawn()
+    with pytest.raises(art.CallTimeoutError):
+        await gate.wait()
+
+
+async def test_deadline_shrinks_along_nested_calls(runtime):
+    relay, other = await Relay.spawn(), await Relay.spawn()
+    assert await relay.deadline_left() is None
+    left = await relay.deadline_left_at.options(timeout_s=5)(other)
+    assert 0 < left < 5
+
+
+async def test_deadline_of_the_outer_call_cancels_the_inner_one(runtime):
+    relay, gate = await Relay.spawn(), await Gate.options(max_concurrency=2).spawn()
+    with pytest.raises(art.CallTimeoutError):
+        await relay.wait_at.options(timeout_s=0.1)(gate)
+    await reached(gate, entered=1, cancelled=1)
+
+
+async def test_method_that_times_out_by_itself_raises_its_own_timeout(runtime):
+    gate = await Gate.spawn()
+    with pytest.raises(TimeoutError) as caught:
+        await gate.wait_within(0.02)
+    assert not isinstance(caught.value, art.CallTimeoutError)
+
+
+async def test_cancel_of_a_queued_call_removes_it(runtime):
+    gate = await Gate.spawn()
+    first, queued = gate.wait_within(0.1), gate.wait()
+    queued.cancel()
+    with pytest.raises(art.CallCancelledError):
+        await queued
+    with pytest.raises(TimeoutError):
+        await first
+    assert await gate.counts() == (1, 1)
+
+
+async def test_cancel_of_a_running_async_call_cancels_it(runtime):
+    gate = await Gate.options(max_concurrency=2).spawn()
+    reply = gate.wait()
+    await reached(gate, entered=1, cancelled=0)
+    reply.cancel()
+    with pytest.raises(art.CallCancelledError):
+        await reply
+    await reached(gate, entered=1, cancelled=1)
+
+
+async def test_cancel_right_after_the_call_leaves_no_call_running(runtime):
+    gate = await Gate.options(max_concurrency=100).spawn()
+    replies = [gate.wait() for _ in range(50)]
+    for reply in replies:
+        reply.cancel()
+    while len({*await gate.counts()}) != 1:
+        pass
+
+
+async def test_cancel_of_what_is_done_has_no_effect(runtime):
+    counter = await Counter.spawn()
+    reply = counter.add()
+    assert await reply == 1
+    reply.cancel()
+    assert await reply == 1
+
+
+async def test_cancelling_the_only_awaiter_cancels_the_call(runtime):
+    gate = await Gate.options(max_concurrency=2).spawn()
+    reply = gate.wait()
+
+    async def wait():
+        await reply
+
+    task = asyncio.ensure_future(wait())
+    await reached(gate, entered=1, cancelled=0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    with pytest.raises(art.CallCancelledError):
+        await reply
+    await reached(gate, entered=1, cancelled=1)
+
+
+async def test_cancelling_one_of_two_awaiters_cancels_nothing(runtime):
+    gate = await Gate.options(max_concurrency=2).spawn()
+    reply = gate.wait()
+
+    async def wait():
+        return await reply
+
+    stays, goes = asyncio.ensure_future(wait()), asyncio.ensure_future(wait())
+    await reached(gate, entered=1, cancelled=0)
+    goes.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await goes
+    await gate.open()
+    assert await stays == "open"
+
+
+async def test_cancelled_caller_actor_cancels_what_it_waits_for(runtime):
+    relay, gate = await Relay.spawn(), await Gate.options(max_concurrency=2).spawn()
+    reply = relay.wait_at(gate)
+    await reached(gate, entered=1, cancelled=0)
+    reply.cancel()
+    with pytest.raises(art.CallCancelledError):
+        await reply
+    await reached(gate, entered=1, cancelled=1)
+
+
+async def test_timeout_around_an_await_cancels_the_call(runtime):
+    gate = await Gate.spawn()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await gate.wait()
+    await reached(gate, entered=1, cancelled=1)

@@ -1,0 +1,184 @@
+"""Where actors live: light or in a process of their own, and with whom they end."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+import actorrt as art
+from tests.integration.cast import Counter, Echo, Parent
+from tests.running import wait_until_none_runs
+
+
+async def test_light_actors_share_processes_and_reserving_ones_have_their_own(node_runtime):
+    light = await Counter.spawn_many(8)
+    own = await Counter.options(cpus=0.5).spawn_many(2)
+    light_pids, own_pids = {*await light.pid()}, {*await own.pid()}
+    assert len(light_pids) <= 4
+    assert len(own_pids) == 2
+    assert not light_pids & own_pids
+    assert os.getpid() not in light_pids | own_pids
+
+
+@pytest.mark.parametrize("options", [{"cpus": 1}, {"isolation": "process"}, {"env_vars": {"COLOUR": "blue"}}])
+async def test_own_process_ends_with_its_actor(node_runtime, options):
+    counter = await Counter.options(**options).spawn()
+    pid = await counter.pid()
+    await counter.stop()
+    wait_until_none_runs([pid], within_s=5)
+
+
+async def test_env_vars_are_those_of_the_process(node_runtime):
+    class Reader(art.Actor):
+        def read(self, name):
+            return os.environ.get(name)
+
+    reader = await Reader.options(env_vars={"COLOUR": "blue"}).spawn()
+    other = await Reader.spawn()
+    assert (await reader.read("COLOUR"), await other.read("COLOUR")) == ("blue", None)
+
+
+async def test_child_of_an_actor_is_light_and_in_its_process(node_runtime):
+    parent = await Parent.options(isolation="process").spawn()
+    child = await parent.spawn_child()
+    assert await child.pid() == await parent.pid()
+
+
+async def test_child_that_reserves_gets_a_process_and_isolation_overrides(node_runtime):
+    parent = await Parent.options(isolation="process").spawn()
+    own = await parent.spawn_child(cpus=1)
+    shared = await parent.spawn_child(isolation="shared")
+    assert len({await parent.pid(), await own.pid(), await shared.pid()}) == 3
+
+
+def test_shared_isolation_with_a_reservation_is_refused():
+    with pytest.raises(ValueError, match="isolation='shared'"):
+        Counter.options(isolation="shared", cpus=1)
+
+
+async def test_node_of_its_own_refuses_more_than_its_cpus(node_runtime):
+    four = await Counter.options(cpus=1).spawn_many(4)
+    with pytest.raises(art.ActorStartError, match="cpus"):
+        await Counter.options(cpus=1).spawn()
+    await four[0].stop()
+    assert await (await Counter.options(cpus=1).spawn()).add() == 1
+
+
+@pytest.mark.parametrize("child_options", [{}, {"isolation": "process"}, {"name": "child"}])
+async def test_child_goes_with_its_parent(runtime, child_options):
+    parent = await Parent.spawn()
+    child = await parent.spawn_child(**child_options)
+    down = art.monitor(child)
+    await parent.stop()
+    assert (await down).reason.kind is art.ExitKind.SHUTDOWN
+    assert not await child.is_alive()
+    assert (await runtime.status())["actors"] == []
+
+
+async def test_child_spawned_in_on_start_is_a_child(runtime):
+    parent = await Parent.spawn(2)
+    children = await parent.known_children()
+    assert [await child.value() for child in children] == [0, 1]
+    await parent.stop()
+    assert [await child.is_alive() for child in children] == [False, False]
+
+
+async def test_spawn_in_a_constructor_is_a_child(runtime):
+    class Early(art.Actor):
+        def __init__(self):
+            self.start = Counter.spawn(4)
+
+        async def child(self):
+            return await self.start
+
+    early = await Early.spawn()
+    child = await early.child()
+    assert await child.value() == 4
+    await early.stop()
+    assert not await child.is_alive()
+
+
+async def test_child_goes_when_its_parent_restarts_and_the_next_incarnation_has_new_ones(runtime):
+    parent = await Parent.options(restart="permanent").spawn(1)
+    (old,) = await parent.known_children()
+    with pytest.raises(art.ActorUnavailableError):
+        await parent.fail()
+    (new,) = await parent.known_children()
+    assert new != old
+    assert not await old.is_alive()
+    assert await new.value() == 0
+
+
+async def test_grandchildren_go_first(runtime):
+    class Noting(art.Actor):
+        def __init__(self, recorder, label, below=0):
+            self.recorder, self.label, self.below = recorder, label, below
+
+        async def on_start(self):
+            if self.below:
+                await Noting.spawn(self.recorder, f"{self.label}.{self.below}", self.below - 1)
+
+        async def on_stop(self, reason):
+            await self.recorder.note(self.label)
+
+    from tests.integration.cast import Recorder
+
+    recorder = await Recorder.spawn()
+    top = await Noting.spawn(recorder, "top", 2)
+    await top.stop()
+    assert sorted(await recorder.all()) == ["top", "top.2", "top.2.1"]
+
+
+async def test_child_knows_its_parent(runtime):
+    class Child(art.Actor):
+        def parent(self):
+            return self.context.parent
+
+    class Owner(art.Actor):
+        async def on_start(self):
+            self.child = await Child.spawn()
+
+        async def check(self):
+            return await self.child.parent() == self.context.ref
+
+    assert await (await Owner.spawn()).check()
+    assert await (await Child.spawn()).parent() is None
+
+
+async def test_processes_of_children_die_with_a_killed_parent(node_runtime):
+    parent = await Parent.options(isolation="process").spawn(2, isolation="process")
+    children = await parent.known_children()
+    pids = [await child.pid() for child in children]
+    os.kill(await parent.pid(), signal.SIGKILL)
+    await art.monitor(parent)
+    wait_until_none_runs(pids, within_s=5)
+    assert [await child.is_alive() for child in children] == [False, False]
+
+
+async def test_subprocess_of_an_actor_does_not_outlive_its_process(node_runtime):
+    class Spawner(art.Actor):
+        def start(self):
+            import subprocess
+
+            return subprocess.Popen(["sleep", "1000"]).pid
+
+    spawner = await Spawner.options(isolation="process").spawn()
+    pid = await spawner.start()
+    await spawner.kill()
+    wait_until_none_runs([pid], within_s=5)
+
+
+async def test_worker_finds_what_the_driver_finds(node_runtime):
+    class Where(art.Actor):
+        def where(self):
+            return os.getcwd()
+
+    assert await (await Where.spawn()).where() == os.getcwd()
+
+
+async def test_unrelated_actors_outlive_each_other(runtime):
+    first, second = await Echo.spawn(), await Echo.spawn()
+    await first.stop()
+    assert await second.echo(1) == 1

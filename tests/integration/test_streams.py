@@ -1,0 +1,177 @@
+"""Methods that yield: flow control, early ends, errors midway."""
+
+from __future__ import annotations
+
+import pytest
+
+import actorrt as art
+from tests.integration.cast import Counter, Source
+
+
+async def closed(source, count):
+    """Return how many items were made, when so many generators have been closed."""
+    while (state := await source.state())[1] != count:
+        pass
+    return state[0]
+
+
+@pytest.mark.parametrize("method", ["numbers", "plain_numbers"])
+async def test_stream_gives_every_item_in_order(runtime, method):
+    source = await Source.spawn()
+    assert [n async for n in getattr(source, method)(200)] == list(range(200))
+    assert await closed(source, 1) == 200
+
+
+@pytest.mark.parametrize("method", ["numbers", "plain_numbers"])
+async def test_stream_of_nothing_ends(runtime, method):
+    source = await Source.spawn()
+    assert [n async for n in getattr(source, method)(0)] == []
+
+
+@pytest.mark.parametrize("method", ["numbers", "plain_numbers"])
+async def test_slow_reader_holds_the_generator_back(runtime, method):
+    source = await Source.options(max_concurrency=2).spawn()
+    stream = getattr(source, method)(100_000)
+    items = aiter(stream)
+    assert await anext(items) == 0
+    while (made := (await source.state())[0]) < 32:
+        pass
+    for _ in range(20):
+        made, _ = await source.state()
+        assert made <= 64
+    await items.aclose()
+    assert await closed(source, 1) <= 64
+
+
+@pytest.mark.parametrize("method", ["numbers", "plain_numbers"])
+async def test_leaving_the_loop_early_reaches_the_generators_finally(runtime, method):
+    source = await Source.options(max_concurrency=2).spawn()
+    stream = getattr(source, method)(100_000)
+    async for n in stream:
+        if n == 3:
+            break
+    stream.close()
+    assert await closed(source, 1) < 100_000
+
+
+async def test_error_midway_comes_after_the_items_before_it(runtime):
+    source = await Source.spawn()
+    seen = []
+
+    async def read():
+        async for n in source.breaking(5):
+            seen.append(n)
+
+    with pytest.raises(ValueError, match="broken after 5") as caught:
+        await read()
+    assert seen == [0, 1, 2, 3, 4]
+    assert "breaking" in caught.value.__notes__[0]
+
+
+async def test_two_streams_of_one_actor_interleave(runtime):
+    source = await Source.options(max_concurrency=3).spawn()
+    left, right = aiter(source.numbers(3)), aiter(source.numbers(3))
+    seen = [await anext(left), await anext(right), await anext(left), await anext(right)]
+    assert seen == [0, 0, 1, 1]
+    assert [n async for n in left] == [2]
+    assert [n async for n in right] == [2]
+
+
+async def test_stream_ends_when_its_actor_dies(runtime):
+    source = await Source.options(max_concurrency=2).spawn()
+    items = aiter(source.numbers(100_000))
+    assert await anext(items) == 0
+    await source.kill()
+    with pytest.raises(art.ActorDiedError):
+        await _all(items)
+
+
+async def _all(items):
+    return [item async for item in items]
+
+
+async def test_actor_reads_a_stream_of_another(runtime):
+    class Summer(art.Actor):
+        async def total(self, source, count):
+            return sum([n async for n in source.numbers(count)])
+
+    summer = await Summer.spawn()
+    assert await summer.total(await Source.spawn(), 100) == 4950
+
+
+async def test_stream_of_an_object_argument_gets_its_value(runtime):
+    class Letters(art.Actor):
+        async def letters(self, word):
+            for letter in word:
+                yield letter
+
+        def plain_letters(self, word):
+            yield from word
+
+    letters = await Letters.spawn()
+    ref = art.put("abc")
+    assert [letter async for letter in letters.letters(ref)] == ["a", "b", "c"]
+    assert [letter async for letter in letters.plain_letters(ref)] == ["a", "b", "c"]
+
+
+async def test_wrong_arguments_of_a_stream_are_refused_at_the_caller(runtime):
+    source = await Source.spawn()
+    with pytest.raises(TypeError, match="numbers"):
+        source.numbers()
+
+
+async def test_await_of_a_stream_is_a_type_error(runtime):
+    source = await Source.spawn()
+    stream = source.numbers(3)
+    with pytest.raises(TypeError):
+        await stream
+    stream.close()
+
+
+@pytest.mark.parametrize("method", ["numbers", "plain_numbers"])
+def test_for_in_plain_code(session, method):
+    source = Source.spawn().result(10)
+    assert list(getattr(source, method)(100)) == list(range(100))
+
+
+def test_leaving_a_for_early_in_plain_code_reaches_the_generators_finally(session):
+    source = Source.options(max_concurrency=2).spawn().result(10)
+    for n in source.numbers(100_000):
+        if n == 3:
+            break
+    while source.state().result(10)[1] == 0:
+        pass
+
+
+async def test_large_items_travel(runtime):
+    class Large(art.Actor):
+        async def arrays(self, count):
+            import numpy as np
+
+            for n in range(count):
+                yield np.full(100_000, n)
+
+    large = await Large.spawn()
+    assert [int(array[-1]) async for array in large.arrays(40)] == list(range(40))
+
+
+async def test_deadline_of_a_stream_counts_per_item(runtime):
+    class Steady(art.Actor):
+        async def ticks(self, count, seconds):
+            import asyncio
+
+            for n in range(count):
+                await asyncio.sleep(seconds)
+                yield n
+
+    steady = await Steady.spawn()
+    assert [n async for n in steady.ticks.options(timeout_s=0.5)(8, 0.1)] == list(range(8))
+    with pytest.raises(art.CallTimeoutError):
+        await _all(steady.ticks.options(timeout_s=0.1)(2, 30))
+
+
+async def test_counter_beside_a_stream_is_not_disturbed(runtime):
+    source, counter = await Source.spawn(), await Counter.spawn()
+    async for _ in source.numbers(50):
+        await counter.add()
+    assert await counter.value() == 50

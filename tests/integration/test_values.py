@@ -1,0 +1,166 @@
+"""Values, not aliases: what travels is fixed when the call expression returns, and large things go by the store."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+import actorrt as art
+from tests.integration.cast import Echo, Recorder
+
+LARGE = 300_000
+SIZES = (10, LARGE)
+
+
+async def test_list_changed_after_the_call_arrives_as_it_was(runtime):
+    echo = await Echo.spawn()
+    items = [1, [2]]
+    reply = echo.echo(items)
+    items.append(3)
+    items[1].append(4)
+    assert await reply == [1, [2]]
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_array_changed_after_the_call_arrives_as_it_was(runtime, size):
+    echo = await Echo.spawn()
+    array = np.ones(size)
+    reply = echo.total(array)
+    array[:] = 5
+    assert await reply == size
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_array_changed_after_a_spawn_is_constructed_with_as_it_was(runtime, size):
+    class Holder(art.Actor):
+        def __init__(self, array):
+            self.array = array
+
+        def total(self):
+            return float(self.array.sum())
+
+    array = np.ones(size)
+    start = Holder.spawn(array)
+    array[:] = 5
+    assert await (await start).total() == size
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_arrays_arrive_read_only(runtime, size):
+    echo = await Echo.spawn()
+    assert not await echo.is_writable(np.ones(size))
+    assert not (await echo.ones(size)).flags.writeable
+
+
+async def test_result_is_not_the_actors_own_object(runtime):
+    recorder = await Recorder.spawn()
+    await recorder.note(1)
+    items = await recorder.all()
+    items.append(2)
+    assert await recorder.all() == [1]
+
+
+async def test_result_that_the_actor_changes_afterwards_stays_as_it_was(runtime):
+    class Growing(art.Actor):
+        def __init__(self, size):
+            self.array = np.zeros(size)
+
+        def next(self):
+            self.array += 1
+            return self.array
+
+    for size in SIZES:
+        growing = await Growing.spawn(size)
+        first = await growing.next()
+        await growing.next()
+        assert first[0] == 1
+
+
+async def test_argument_kept_by_one_actor_is_not_shared_with_another(runtime):
+    one, two = await Recorder.spawn(), await Recorder.spawn()
+    item = {"k": []}
+    await art.gather(one.note(item), two.note(item))
+    item["k"].append(1)
+    assert await one.all() == [{"k": []}]
+    assert await two.all() == [{"k": []}]
+
+
+async def test_yielded_item_changed_by_the_generator_stays_as_it_was(runtime):
+    class Changing(art.Actor):
+        async def items(self):
+            item = [0]
+            for n in range(5):
+                item[0] = n
+                yield item
+
+    changing = await Changing.spawn()
+    assert [item async for item in changing.items()] == [[0], [1], [2], [3], [4]]
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda size: np.arange(size, dtype=np.int16),
+        lambda size: np.arange(size * 2, dtype=np.float32)[::2],
+        lambda size: bytes(size),
+        lambda size: bytearray(size),
+        lambda size: "x" * size,
+        lambda size: {"a": [np.arange(size)], "b": (1, "two")},
+        lambda size: pa.table({"n": np.arange(size)}),
+        lambda size: pa.array(["word"] * size),
+        lambda size: [list(range(size))],
+    ],
+    ids=["int16", "strided", "bytes", "bytearray", "str", "nested", "table", "arrow", "list"],
+)
+async def test_value_comes_back_equal_and_of_its_type(runtime, make, size):
+    value = make(size)
+    back = await (await Echo.spawn()).echo(value)
+    assert type(back) is type(value)
+    if isinstance(value, dict):
+        assert np.array_equal(back["a"][0], value["a"][0])
+        assert back["b"] == value["b"]
+    elif isinstance(value, np.ndarray):
+        assert back.dtype == value.dtype
+        assert np.array_equal(back, value)
+    else:
+        assert back == value
+
+
+async def test_large_values_leave_nothing_in_the_store_when_they_are_dropped(runtime):
+    echo = await Echo.spawn()
+    for _ in range(5):
+        await echo.total(np.ones(LARGE))
+        assert (await echo.ones(LARGE)).sum() == LARGE
+    while art.store_stats()["objects_count"] > 0:
+        await echo.echo(1)
+
+
+async def test_large_arguments_of_a_tell_are_given_back(runtime):
+    class Sink(art.Actor):
+        def __init__(self):
+            self.total = 0.0
+
+        def take(self, array):
+            self.total += float(array.sum())
+
+        def sum(self):
+            return self.total
+
+    sink = await Sink.spawn()
+    for _ in range(10):
+        sink.take.tell(np.ones(LARGE))
+    assert await sink.sum() == 10 * LARGE
+    while art.store_stats()["objects_count"] > 0:
+        await sink.sum()
+
+
+async def test_exception_with_an_array_travels(runtime):
+    class Thrower(art.Actor):
+        def throw(self):
+            raise ValueError(np.ones(LARGE))
+
+    with pytest.raises(ValueError) as caught:
+        await (await Thrower.spawn()).throw()
+    assert caught.value.args[0].sum() == LARGE
