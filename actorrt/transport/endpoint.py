@@ -18,7 +18,7 @@ from actorrt.config import (
     LINK_QUEUE_BYTES,
     MAX_FAREWELLS_COUNT,
 )
-from actorrt.errors import ActorRtError, PeerUnreachableError
+from actorrt.errors import ActorRtError, AuthenticationError, PeerUnreachableError
 from actorrt.ids import PeerId, short
 from actorrt.transport.codec import Hello, pack_hello, pack_refusal
 from actorrt.transport.flusher import Flusher
@@ -69,6 +69,9 @@ class Endpoint(ABC):
         self._receiver: Receiver | None = None
         self._closing: asyncio.Future[None] | None = None
 
+    def _check_hello(self, hello: Hello) -> None:
+        """Raise AuthenticationError for a HELLO that is not its peer's; see `Inbound`."""
+
     def _check_address(self, address: str) -> None:
         if not address.startswith(self.schemes):
             raise ValueError(f"{address!r} is no address of this transport: it begins with one of {self.schemes}")
@@ -82,7 +85,14 @@ class Endpoint(ABC):
         self._drained: Callable[[], None] | None = getattr(receiver, "drained", None)
         self._flusher = Flusher(self._loop)
         self._inbound = Inbound(
-            self.peer, receiver, self._statistics, self._fail, self._report, self._answer, self._settle_later
+            self.peer,
+            receiver,
+            self._statistics,
+            self._fail,
+            self._report,
+            self._answer,
+            self._check_hello,
+            self._settle_later,
         )
         self._heartbeat = Heartbeat(self._loop, receiver, self._inbound.lines, self._probed)
         self._bind()
@@ -227,7 +237,7 @@ class Endpoint(ABC):
         try:
             self._check_address(address)
             link = self._connect(self._setup(peer, address, Lane.CONTROL))
-        except ValueError:
+        except (ValueError, AuthenticationError):
             return  # it gave no address where it could be told
         self._farewells.add(link)
         link.add_notice(pack_refusal(error))
@@ -258,10 +268,12 @@ class Endpoint(ABC):
 
     def _bad(self, link: QueuedLink, error: ActorRtError) -> None:
         """What came back over a link makes its peer unfit to be spoken with."""
-        self._statistics.bad_frames += 1
         if link in self._farewells:
             self._end_farewell(link)
+        elif isinstance(error, AuthenticationError):
+            self._fail(link.peer, error, None)  # it would not listen
         else:
+            self._statistics.bad_frames += 1
             self._fail(link.peer, error, link.address)
 
     def _tell_failed(self, peer: PeerId, error: ActorRtError) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, Protocol
 
 from actorrt.config import REMEMBERED_DROPS_COUNT
-from actorrt.errors import ActorRtError, WireVersionError
+from actorrt.errors import ActorRtError, AuthenticationError, WireVersionError
 from actorrt.ids import ID_BYTES, PeerId, short
 from actorrt.transport.codec import (
     MISDIRECTED,
@@ -103,6 +103,8 @@ class Inbound:
             so, or None if it is not; expected to `drop` it and to tell the receiver.
         on_receiver_error: called when the receiver raised; the envelopes behind it are delivered nevertheless.
         answer: called with a routing id and a message that goes back over that connection; it may be lost.
+        check: called with each HELLO; raises AuthenticationError for one that is not its peer's. It is ignored
+            then: the peer in whose name it came is not to blame.
         on_owing: called when acknowledgements begin to be owed; `settle` is to be called at intervals until it
             returns False.
     """
@@ -115,6 +117,7 @@ class Inbound:
         on_failed: Callable[[PeerId, ActorRtError, str | None], None],
         on_receiver_error: Callable[[Exception], None],
         answer: Callable[[bytes, bytes], None],
+        check: Callable[[Hello], None],
         on_owing: Callable[[], None],
     ) -> None:
         self._peer = peer
@@ -123,6 +126,7 @@ class Inbound:
         self._on_failed = on_failed
         self._on_receiver_error = on_receiver_error
         self._answer = answer
+        self._check = check
         self._on_owing = on_owing
         self._sources: dict[bytes, _Source] = {}
         self._lines: dict[bytes, Line] = {}  # by peer and lane
@@ -260,6 +264,9 @@ class Inbound:
             return
         try:
             hello = self._accept(peer, head)
+        except AuthenticationError:
+            self._statistics.bad_frames += 1
+            return
         except BadFrameError as error:
             self._bad(peer, error)
             return
@@ -288,6 +295,7 @@ class Inbound:
         hello = read_hello(head)
         if hello.peer != peer:
             raise BadFrameError(f"a HELLO in the name of {short(hello.peer)} on a link of {short(peer)}")
+        self._check(hello)
         agree_on_version(hello)
         return hello
 

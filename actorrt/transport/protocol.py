@@ -150,6 +150,7 @@ class Transport(Protocol):
 
         Raises:
             PeerUnreachableError: the peer was dropped, or this transport is closed.
+            AuthenticationError: the address has no key that this transport accepts.
             ValueError: the transport does not speak to addresses of that form.
         """
 

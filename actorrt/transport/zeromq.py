@@ -16,6 +16,7 @@ import errno
 import ipaddress
 import socket
 import threading
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -26,10 +27,13 @@ from actorrt.config import (
     RECEIVE_BUDGET_FRAMES,
     SOCKET_QUEUE_FRAMES,
 )
-from actorrt.ids import PeerId
+from actorrt.errors import AuthenticationError
+from actorrt.ids import PeerId, short
+from actorrt.transport.codec import Hello
 from actorrt.transport.endpoint import Endpoint
 from actorrt.transport.protocol import Buffer, Lane
 from actorrt.transport.queued_link import LinkSetup, QueuedLink
+from actorrt.transport.security import Gate, Security, join_address, split_address
 from actorrt.transport.zeromq_link import ZmqContext, ZmqLink, ZmqSocket, fast_methods, open_dealer
 
 _NOBLOCK: Final = int(zmq.NOBLOCK)
@@ -46,16 +50,31 @@ class ZmqTransport(Endpoint):
         peer: the id of this incarnation of this process.
         address: `ipc://` and a path of at most 107 bytes, or `tcp://host:port`; with port 0 the system chooses,
             and `address` holds the real one after `start`.
-        context: shared with others, who then terminate it; by default one of its own.
+        context: shared with others, who then terminate it; by default one of its own. Two transports with
+            `security` need two.
+        security: keys for `tcp`, without which no address beyond loopback is bound or connected to. With them,
+            `address` ends in `#` and the public key after `start`.
         options: as for `Endpoint`.
     """
 
     schemes: ClassVar[tuple[str, ...]] = ("ipc://", "tcp://")
 
-    def __init__(self, peer: PeerId, address: str, *, context: ZmqContext | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        peer: PeerId,
+        address: str,
+        *,
+        context: ZmqContext | None = None,
+        security: Security | None = None,
+        **options: Any,
+    ) -> None:
+        self._security = security
         super().__init__(peer, address, **options)
         self._is_own_context = context is None
         self._context = context
+        self._is_secured = security is not None and address.startswith("tcp://")
+        self._gate: Gate | None = None
+        self._key_in_hand: bytes | None = None  # of who sent the message that is being received
 
     def _check_address(self, address: str) -> None:
         super()._check_address(address)
@@ -64,9 +83,11 @@ class ZmqTransport(Endpoint):
             raise ValueError(
                 f"the path in {address!r} is longer than the {_IPC_PATH_MAX_BYTES} bytes of a socket's name"
             )
-        if address.startswith("tcp://") and not _is_loopback(address):
+        place, _ = split_address(address)
+        if place.startswith("tcp://") and self._security is None and not _is_loopback(place):
             raise ValueError(
-                f"{address!r} leaves this machine, and this transport neither authenticates nor encrypts; use 127.0.0.1"
+                f"{address!r} leaves this machine, and without keys this transport neither authenticates nor encrypts; "
+                "use 127.0.0.1, or give it keys"
             )
 
     def _bind(self) -> None:
@@ -78,13 +99,21 @@ class ZmqTransport(Endpoint):
             router.setsockopt(zmq.LINGER, 0)
             router.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME_BYTES)
             router.setsockopt(zmq.RCVHWM, SOCKET_QUEUE_FRAMES)
+            if self._is_secured:
+                assert self._security is not None
+                self._gate = Gate(self._context, self._security.accepted)
+                self._security.secure_listener(router)
             router.bind(self.address)
-        except zmq.ZMQError as error:
+        except (zmq.ZMQError, OSError) as error:
             router.close()
+            self._close_gate()
             if self._is_own_context:
                 self._context.term()  # nothing lingers: no link was opened
             raise OSError(error.errno, f"can't bind to {self.address}: {error}") from error
         self.address = router.getsockopt_string(zmq.LAST_ENDPOINT)
+        if self._is_secured:
+            assert self._security is not None
+            self.address = join_address(self.address, self._security.keys.public)
         self._router = router
         fast = fast_methods(router)
         self._receive, self._get = fast.recv, fast.get
@@ -92,6 +121,22 @@ class ZmqTransport(Endpoint):
         self._is_drain_due = False
         self._loop.add_reader(self._router_fd, self._drain)
         self._drain_later()
+
+    def _close_gate(self) -> None:
+        if self._gate is not None:
+            self._gate.close()
+
+    def _check_hello(self, hello: Hello) -> None:
+        """Refuse a HELLO in the name of somebody with another key than the one that the connection was made with."""
+        if not self._is_secured:
+            return
+        known = self.address_of(hello.peer)
+        try:
+            keys = {split_address(address)[1] for address in (hello.address, known or hello.address)}
+        except ValueError as error:
+            raise AuthenticationError(f"a HELLO in the name of {short(hello.peer)} with no address") from error
+        if keys != {self._key_in_hand}:
+            raise AuthenticationError(f"a HELLO in the name of {short(hello.peer)}, whose key is another")
 
     def _drain_later(self) -> None:
         if not self._is_drain_due:
@@ -120,9 +165,12 @@ class ZmqTransport(Endpoint):
         receive, get = self._receive, self._get
         assert self._inbound is not None
         message = self._inbound.message
+        is_secured = self._is_secured
         budget = RECEIVE_BUDGET_FRAMES
         while True:
             head = receive(_NOBLOCK, False)  # tells whether parts follow, for less than asking the socket costs
+            if is_secured:
+                self._key_in_hand = bytes.fromhex(str(head.get("User-Id")))
             message(source_id, head.buffer, self._receive_buffers() if head.more else ())
             if not get(_EVENTS) & _POLLIN:  # an exception would cost three times as much
                 return
@@ -142,11 +190,23 @@ class ZmqTransport(Endpoint):
         return buffers
 
     def _connect(self, setup: LinkSetup) -> QueuedLink:
-        return ZmqLink(self._dealer, setup)
+        place, key = split_address(setup.address)
+        if self._security is None or place.startswith("ipc://"):
+            return ZmqLink(self._dealer, place, setup)
+        if key is None or key not in self._security.accepted:
+            raise AuthenticationError(
+                f"{setup.address!r} (peer {short(setup.peer)}) has no key that this node accepts; "
+                "let the two nodes join the same cluster"
+            )
+        return ZmqLink(partial(self._dealer, key=key), place, setup)
 
-    def _dealer(self, lane: Lane) -> ZmqSocket:
+    def _dealer(self, lane: Lane, key: bytes | None = None) -> ZmqSocket:
         assert self._context is not None
-        return open_dealer(self._context, self._next_routing_id(lane))
+        socket = open_dealer(self._context, self._next_routing_id(lane))
+        if key is not None:
+            assert self._security is not None
+            self._security.secure_caller(socket, key)
+        return socket
 
     def _answer(self, source_id: bytes, message: bytes) -> None:
         self._router.send(source_id, _SNDMORE_NOBLOCK)
@@ -161,6 +221,7 @@ class ZmqTransport(Endpoint):
         """Terminate the context, which waits for what lingers, in a thread: it blocks."""
         if self.address.startswith("ipc://"):
             Path(self.address.removeprefix("ipc://")).unlink(missing_ok=True)  # libzmq leaves the socket's file behind
+        self._close_gate()
         if not self._is_own_context or self._context is None:
             return
         ended = asyncio.Event()

@@ -9,6 +9,7 @@ The descriptors of both are edge-triggered: they speak once, and the socket must
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -20,6 +21,8 @@ from actorrt.config import (
     SOCKET_QUEUE_FRAMES,
     ZERO_COPY_BYTES,
 )
+from actorrt.errors import AuthenticationError
+from actorrt.ids import short
 from actorrt.transport.protocol import Buffer, Lane
 from actorrt.transport.queued_link import LinkSetup, QueuedLink
 
@@ -33,6 +36,8 @@ _POLLIN: Final = int(zmq.POLLIN)
 _BACK_BYTES: Final = 4096  # nothing but acknowledgements and notices comes back on a link
 _BACK_FRAMES: Final = 100
 _BROKEN: Final = int(zmq.EVENT_DISCONNECTED)
+_REJECTED: Final = int(zmq.EVENT_HANDSHAKE_FAILED_AUTH)
+_EVENT: Final = struct.Struct("=hi")
 
 
 def fast_methods(socket: ZmqSocket) -> Any:
@@ -59,15 +64,17 @@ class ZmqLink(QueuedLink):
 
     Args:
         open_socket: returns a DEALER for another connection on that lane; the link closes it.
+        place: what the DEALER is to connect to.
         setup: as for `QueuedLink`.
     """
 
-    def __init__(self, open_socket: Callable[[Lane], ZmqSocket], setup: LinkSetup) -> None:
+    def __init__(self, open_socket: Callable[[Lane], ZmqSocket], place: str, setup: LinkSetup) -> None:
         super().__init__(setup)
+        self._place = place
         self._open_socket = open_socket
         self._begin()
         try:
-            self._socket.connect(self.address)
+            self._socket.connect(self._place)
         except zmq.ZMQError as error:
             self.close()
             raise ValueError(f"can't connect to {self.address!r}: {error}") from error
@@ -76,7 +83,7 @@ class ZmqLink(QueuedLink):
         socket = self._socket = self._open_socket(self.lane)
         self._send = fast_methods(socket).send
         self._fd = int(socket.getsockopt(zmq.FD))
-        self._monitor = socket.get_monitor_socket(_BROKEN)
+        self._monitor = socket.get_monitor_socket(_BROKEN | _REJECTED)
         self._monitor_fd = int(self._monitor.getsockopt(zmq.FD))
         self._loop.add_reader(self._monitor_fd, self._check_monitor)
         self._loop.add_reader(self._fd, self._check_events)
@@ -89,15 +96,25 @@ class ZmqLink(QueuedLink):
 
     def _connect(self, socket: ZmqSocket) -> None:
         if not socket.closed:
-            socket.connect(self.address)
+            socket.connect(self._place)
 
     def _check_monitor(self) -> None:
         try:
             while not self._monitor.closed:
-                self._monitor.recv_multipart(_NOBLOCK)
-                self._connection_broke()
+                event, _ = self._monitor.recv_multipart(_NOBLOCK)
+                if _EVENT.unpack(event)[0] == _REJECTED:
+                    self._rejected()
+                else:
+                    self._connection_broke()
         except zmq.Again:
             return
+
+    def _rejected(self) -> None:
+        error = AuthenticationError(
+            f"peer {short(self.peer)} at {self.address} does not accept our key; "
+            "let the two nodes join the same cluster"
+        )
+        self._setup.on_bad(self, error)
 
     def _transmit(self, parts: Sequence[Buffer]) -> bool:
         if len(parts) > 1:

@@ -729,7 +729,7 @@ def test_acknowledgement_of_what_was_never_sent_fails_the_peer(run: Run, wire_ki
 
 def test_address_beyond_loopback_is_refused_without_keys() -> None:
     for address in ("tcp://0.0.0.0:0", "tcp://*:5000", "tcp://192.168.1.7:5000", "tcp://[::]:1"):
-        with pytest.raises(ValueError, match="neither authenticates nor encrypts"):
+        with pytest.raises(ValueError, match="without keys this transport neither authenticates nor encrypts"):
             ZmqTransport(IdSource().peer(), address)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from actorrt.config import ACK_FRAMES_COUNT, REMEMBERED_DROPS_COUNT
-from actorrt.errors import ActorRtError
+from actorrt.errors import ActorRtError, AuthenticationError
 from actorrt.ids import PeerId
 from actorrt.transport.codec import (
     MISDIRECTED,
@@ -35,7 +35,9 @@ class Far:
         self.answers: list[tuple[bytes, bytes]] = []
         self.failed: list[tuple[PeerId, type[ActorRtError], str | None]] = []
         self.statistics = TransportStatistics()
-        self.inbound = Inbound(HERE, self, self.statistics, self._failed, self.got.append, self._answer, int)
+        self.inbound = Inbound(
+            HERE, self, self.statistics, self._failed, self.got.append, self._answer, self._check, int
+        )
 
     def received(self, peer: PeerId, envelope: list[Any], buffers: Sequence[Buffer]) -> None:
         self.got.append((peer, envelope[1]))
@@ -46,6 +48,10 @@ class Far:
     def _failed(self, peer: PeerId, error: ActorRtError, address: str | None) -> None:
         self.failed.append((peer, type(error), address))
         self.inbound.drop(peer)
+
+    def _check(self, hello: Hello) -> None:
+        if hello.node == b"forged":
+            raise AuthenticationError("another key")
 
     def _answer(self, source_id: bytes, message: bytes) -> None:
         self.answers.append((source_id, message))
@@ -181,3 +187,12 @@ def test_what_a_frame_told_is_not_told_again(far: Far) -> None:
     assert far.inbound.line(PEER, Lane.USER).receipts.tell() == 1
     assert not far.inbound.settle()
     assert len(far.answers) == 1
+
+
+def test_hello_that_is_not_its_peers_is_ignored_and_the_peer_not_blamed(far: Far) -> None:
+    far.hello(1)
+    forged = Hello(PEER, HERE, "memory://x", 5, b"forged")
+    far.inbound.message(routing_id(PEER, Lane.USER, 9), pack_hello(forged))
+    far.frame(1)
+    assert far.got == [(PEER, 1)]
+    assert (far.failed, far.statistics.bad_frames, far.inbound.address_of(PEER)) == ([], 1, "memory://1")
