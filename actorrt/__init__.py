@@ -20,6 +20,7 @@ __all__ = [
     "ActorStartError",
     "ActorUnavailableError",
     "AuthenticationError",
+    "Backoff",
     "CallCancelledError",
     "CallError",
     "CallTimeoutError",
@@ -64,6 +65,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from actorrt.actors.actor import Actor
+    from actorrt.actors.backoff import Backoff
     from actorrt.actors.childspec import Child
     from actorrt.actors.group import ActorGroup
     from actorrt.actors.links import Exit
@@ -105,6 +107,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "actorrt.actors.actor": ("Actor",),
+    "actorrt.actors.backoff": ("Backoff",),
     "actorrt.actors.childspec": ("Child",),
     "actorrt.actors.group": ("ActorGroup",),
     "actorrt.actors.monitors": ("Down", "monitor"),
