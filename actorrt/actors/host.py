@@ -18,6 +18,7 @@ from actorrt.actors.callers import RemoteCaller
 from actorrt.actors.cell import Cell, CellState
 from actorrt.actors.control import Control, Data, Endpoint
 from actorrt.actors.deadlock import read_chain
+from actorrt.actors.letters import DeadLetters
 from actorrt.actors.mailbox import Caller, Message
 from actorrt.actors.messages import ASK, NOT_HERE
 from actorrt.actors.monitors import Down
@@ -25,7 +26,7 @@ from actorrt.actors.options import ActorOptions
 from actorrt.actors.ref import ActorRef
 from actorrt.actors.runners import Runners
 from actorrt.actors.spec import Spec, open_spec
-from actorrt.ids import ActorId, PeerId
+from actorrt.ids import ActorId, PeerId, short
 from actorrt.reasons import ExitKind, ExitReason
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class Host:
         self.streams = system.streams
         self._drain_context = ContextVars()  # of plain methods: the reader's own must not keep their messages
         self.runners = Runners(self.scope, system.transport)
-        self.dead_letter_count = 0
+        self.dead_letters = DeadLetters(self.clock)
         self._cells: dict[ActorId, Cell] = {}
         self._callers: dict[PeerId, RemoteCaller] = {}
         self._early_cancels: OrderedDict[tuple[PeerId, int], None] = OrderedDict()
@@ -167,7 +168,7 @@ class Host:
             caller = self._callers[peer] = RemoteCaller(self.system, peer)
         cell = self._cells.get(actor_id)
         if cell is None:
-            self._not_here(kind, peer, call_id, method)
+            self._not_here(kind, peer, call_id, actor_id, method)
             return
         if self._early_cancels and self._early_cancels.pop((peer, call_id), self) is None:
             return  # its cancel overtook it
@@ -178,12 +179,12 @@ class Host:
             message.chain = read_chain(options["chain"])
         cell.deliver(message)
 
-    def _not_here(self, kind: int, peer: PeerId, call_id: int, method: str) -> None:
+    def _not_here(self, kind: int, peer: PeerId, call_id: int, actor_id: ActorId, method: str) -> None:
         link = self.system.link_to(peer) if kind == ASK else None
         if link is not None:
             link.send((NOT_HERE, call_id))
         else:
-            self._dead_letter(method, "the actor is not here")
+            self.dead_letters.add(short(actor_id), method, "the actor is not here")
 
     def cancelled(self, peer: PeerId, call_id: int, is_late: bool) -> None:
         """Take in a CANCEL, which may have overtaken its call."""
@@ -243,7 +244,8 @@ class Host:
         if message.call_id and message.caller is not None:
             message.caller.refuse(message.call_id, error)
         else:
-            self._dead_letter(message.method, str(error))
+            label = "an actor" if message.cell is None else message.cell.label
+            self.dead_letters.add(label, message.method, str(error))
         if message.options and "key" in message.options and message.cell is not None:
             for other in message.cell.keys.withdrawn(message.options["key"]):
                 message.cell.deliver(other)  # the first of them is handled in its place
@@ -257,10 +259,6 @@ class Host:
         if message.caller is not None:
             cell.left(message.caller, message)
         self.refuse(message, error)
-
-    def _dead_letter(self, method: str, why: str) -> None:
-        self.dead_letter_count += 1
-        logger.debug("dead letter %s(): %s", method, why)
 
     # For contexts
 

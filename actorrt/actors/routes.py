@@ -247,6 +247,11 @@ class Routes:
         if route is not None and route.cell is not None:
             route.unsettle()
 
+    def statistics(self) -> dict[str, int]:
+        """Return how many routes there are, and how many messages wait on them."""
+        routes = self._routes.values()
+        return {"count": len(routes), "waiting": sum(len(route.waiting) for route in routes)}
+
     def close(self, error: ActorRtError) -> None:
         """Fail what still waits."""
         for route in self._routes.values():

@@ -16,7 +16,7 @@ from threading import get_ident
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from actorrt import config, errors
-from actorrt.actors import interface
+from actorrt.actors import interface, statistics
 from actorrt.actors.callers import LocalCaller
 from actorrt.actors.calls import Calls
 from actorrt.actors.control import Control, Data, Endpoint
@@ -88,6 +88,7 @@ class System:
         self.random = random
         self.thread: int | None = None
         self.failure: BaseException | None = None
+        self.on_crash: Callable[[BaseException], None] | None = None
         self._handed_over: deque[Callable[[], Any]] = deque()
         self._is_waking = False
         self._is_closed = False
@@ -111,6 +112,7 @@ class System:
         serve_authorities(self.host, self.control)
         serve_links(self.registry, self.host, self.control)
         serve_monitors(self.control)
+        self.control.handle("statistics", lambda *_: statistics.of_system(self))
         self.control.handle("fence", lambda *_: None)
         self.control.handle("endpoint_down", self._endpoint_down)
         await self.transport.start(self)
@@ -132,6 +134,8 @@ class System:
         """A task of the runtime itself failed: a defect, told to everybody who waits."""
         logger.critical("the actor runtime of this process failed", exc_info=error)
         self.failure = error
+        if self.on_crash is not None:
+            self.on_crash(error)
         self.calls.close(errors.ActorRtError(f"the actor runtime of this process failed: {error!r}"))
 
     # Threads

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from actorrt import errors
 from actorrt.actors.control import Control, Data, Endpoint
@@ -30,6 +30,8 @@ from actorrt.store.keeper import Keeper
 from actorrt.transport.protocol import Buffer, Transport
 
 logger = logging.getLogger(__name__)
+
+CLOSE_TIMEOUT_S: Final = 30.0
 
 
 class NodeCore:
@@ -60,7 +62,7 @@ class NodeCore:
         self._keeper = keeper
         self._jobs: dict[JobId, Job] = {}
         self._workers: dict[PeerId, Worker] = {}
-        self._job_ended = asyncio.Event()
+        self._worker_gone = asyncio.Event()
         self._is_closing = False
 
     async def start(self) -> None:
@@ -86,6 +88,7 @@ class NodeCore:
         self.control.handle("attach_driver", self.attach_driver)
         self.control.handle("attach_worker", self._attach_worker)
         self.control.handle("detach", lambda _, data: self.end_job(JobId(data["job"])))
+        self.control.handle("goodbye", lambda peer, _: self._lose(peer))
         self.control.handle("spawn", self._spawn)
         self.control.handle("lookup", self._lookup)
         self.control.handle("orphaned", self._orphaned)
@@ -96,8 +99,12 @@ class NodeCore:
         if self._is_closing:
             return
         self._is_closing = True
-        for job_id in list(self._jobs):
-            await self.end_job(job_id, with_detached=True)
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                for job_id in list(self._jobs):
+                    await self.end_job(job_id, with_detached=True)
+        except TimeoutError:
+            logger.error("actors did not stop within %g s; their processes are ended", CLOSE_TIMEOUT_S)
         await self.scope.close()
         self.control.close(errors.ActorDiedError("the node was shut down"))
         await self.transport.close()
@@ -150,21 +157,25 @@ class NodeCore:
                 self.scope.start(self.end_job(job.job_id), f"end job {short(job.job_id)}")
 
     async def end_job(self, job_id: JobId, *, with_detached: bool = False) -> None:
-        """Stop the actors of a job, then its workers. Idempotent."""
+        """Stop the actors of a job, then its workers; those of detached actors end when these do. Idempotent."""
         job = self._jobs.get(job_id)
         if job is None:
             return
+        job.has_ended = True
         records = [r for r in self.registry.records() if r.job == job_id and (with_detached or not r.options.detached)]
         await self.registry.stop_all(records, "its job ended")
-        stays = {r.place for r in self.registry.records() if r.job == job_id}
-        for worker in [w for w in self._workers.values() if w.job is job and w not in stays]:
+        idle = [worker for worker in self._workers.values() if worker.job is job and not worker.actors]
+        for worker in idle:
             self.placement.dismiss(worker)
-        while any(worker.job is job and worker not in stays for worker in self._workers.values()):
-            self._job_ended.clear()
-            await self._job_ended.wait()
-        if not stays:
-            self._jobs.pop(job_id, None)
-            logger.info("job %s ended", short(job_id))
+        while any(worker.peer in self._workers for worker in idle):
+            self._worker_gone.clear()
+            await self._worker_gone.wait()
+        self._forget_job(job)
+
+    def _forget_job(self, job: Job) -> None:
+        is_over = job.has_ended and not any(worker.job is job for worker in self._workers.values())
+        if is_over and self._jobs.pop(job.job_id, None) is not None:
+            logger.info("job %s ended", short(job.job_id))
 
     def _lose(self, peer: PeerId) -> None:
         self.transport.drop(peer)
@@ -183,7 +194,8 @@ class NodeCore:
         if self._workers.pop(worker.peer, None) is None:
             return
         worker.ended(reason)
-        self._job_ended.set()
+        self._worker_gone.set()
+        self._forget_job(worker.job)
         if not worker.is_leaving:
             logger.warning("the process of %s (pid %s) ended: %s", worker.label, worker.pid, reason)
         self._lose(worker.peer)
@@ -228,7 +240,15 @@ class NodeCore:
             "address": self.transport.address,
             "jobs": [{"job": short(job.job_id), "driver": job.driver.address} for job in self._jobs.values()],
             "workers": [
-                {"label": w.label, "kind": w.kind.value, "pid": w.pid, "actors": len(w.actors)} for w in self.workers()
+                {
+                    "label": w.label,
+                    "kind": w.kind.value,
+                    "pid": w.pid,
+                    "actors": len(w.actors),
+                    "peer": w.peer,
+                    "address": w.endpoint.address,
+                }
+                for w in self.workers()
             ],
             "actors": [
                 {

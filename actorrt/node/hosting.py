@@ -152,8 +152,16 @@ class Placement:
         worker: Worker | None = record.place
         if worker is not None and worker.kind is WorkerKind.OWN:
             self._factory.kill(worker)
-        else:
+        elif worker is not None:
             self._tell(record, "kill_hosted")
+            incarnation = record.incarnation
+            self._scope.after(STOP_GRACE_S, lambda: self._kill_host(record, incarnation, worker))
+
+    def _kill_host(self, record: Record, incarnation: int, worker: Worker) -> None:
+        """A worker that does not end its actor when told is blocked or broken: end it, and all that it hosts."""
+        if record.incarnation == incarnation and record.endpoint is not None and worker.exit_reason is None:
+            logger.warning("%s does not end %s when told to and is killed", worker.label, record.label)
+            self._factory.kill(worker)
 
     def bury(self, record: Record, error: errors.ActorDiedError) -> Completion[Any] | None:
         """Give back what the actor had: its cell, its reservation, its process; see `Hosting.bury`."""
@@ -168,7 +176,7 @@ class Placement:
             return None
         data = {"actor": record.actor_id, "error": errors.to_data(error)}
         burial = self._control.request(worker.endpoint, "bury", data)
-        if worker.kind is WorkerKind.OWN:
+        if worker.kind is WorkerKind.OWN or (worker.job.has_ended and not worker.actors):
             burial.add_callback(lambda _: self.dismiss(worker))
         return burial
 

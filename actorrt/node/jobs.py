@@ -71,6 +71,7 @@ class Job:
         setting: how its workers find code: `sys_path`, `cwd`; and their `log_level`.
         shared: its shared workers, as many as there were light actors, at most one for each CPU.
         supervisors: the worker of its supervisors.
+        has_ended: whether its driver is gone; only its detached actors live on.
     """
 
     job_id: JobId
@@ -79,3 +80,4 @@ class Job:
     shared: list[Worker] = field(default_factory=list)
     supervisors: Worker | None = None
     placed_count: int = 0
+    has_ended: bool = False

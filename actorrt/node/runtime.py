@@ -10,13 +10,14 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeVar
 
 from actorrt import errors
-from actorrt.actors import current
-from actorrt.actors.control import Data
+from actorrt.actors import current, statistics
+from actorrt.actors.control import Data, Endpoint
 from actorrt.actors.reply import Operation
 from actorrt.actors.system import System
+from actorrt.actors.waiting import wait
 from actorrt.clock import MonotonicClock
 from actorrt.completion import Completion, set_blocking_rule
-from actorrt.ids import IdSource
+from actorrt.ids import IdSource, PeerId
 from actorrt.node.limits import check_system
 from actorrt.node.links import NodeLink, ProcessLink
 from actorrt.node.notices import saying
@@ -27,6 +28,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 DETACH_TIMEOUT_S: Final = 60.0
+STATISTICS_WITHIN_S: Final = 1.0
 
 
 class Runtime:
@@ -165,9 +167,35 @@ class Runtime:
 
         return system.operate("the node's status", ask)
 
+    def statistics(self) -> Operation[Data]:
+        """Ask every process of this job for its queues; resolves to plain data, by the worker's label.
+
+        Each has `pending_calls`, `late_replies`, `dead_letters` (their count, and the last ones), `actors` (each with
+        what is queued, running, handled and dropped), `routes` and `transport`; this process is `"driver"`. A worker
+        that does not answer within a second has an `error` in their place.
+        """
+        system = self.system
+
+        async def ask() -> Data:
+            status = await system.control.request(system.node, "status", {})
+            workers = {w["label"]: Endpoint(PeerId(w["peer"]), w["address"]) for w in status["workers"]}
+            requests = {label: system.control.request(to, "statistics", {}) for label, to in workers.items()}
+            if requests:
+                await wait(requests.values(), len(requests), STATISTICS_WITHIN_S)
+            answers = {label: _answer(request) for label, request in requests.items()}
+            return {"driver": statistics.of_system(system), **answers}
+
+        return system.operate("the statistics", ask)
+
     def __repr__(self) -> str:
         where = "not connected" if self._link is None else f"at {self._link.url}"
         return f"<Runtime {where}>"
+
+
+def _answer(request: Completion[Any]) -> Any:
+    if not request.done():
+        return {"error": f"no answer within {STATISTICS_WITHIN_S:g} s: its loop is blocked"}
+    return {"error": str(request.error())} if request.error() is not None else request.value()
 
 
 def refuse_to_block(completion: Completion[Any], _: float | None) -> None:

@@ -22,6 +22,8 @@ from actorrt.node.printing import install_output
 from actorrt.store.client import StoreClient
 from actorrt.transport.zeromq import ZmqTransport
 
+EXIT_CRASHED = 70  # EX_SOFTWARE of sysexits.h
+
 
 def main(config: dict[str, Any]) -> None:
     """Serve until the node says to leave.
@@ -56,6 +58,7 @@ async def _serve(config: dict[str, Any]) -> None:
         namespace=config["namespace"],
     )
     store.system = system
+    system.on_crash = _end_at_once
     await system.start()
     current.set_process_system(system)
     leave: asyncio.Event = asyncio.Event()
@@ -64,6 +67,14 @@ async def _serve(config: dict[str, Any]) -> None:
     await leave.wait()
     await system.close()
     store.close()
+
+
+def _end_at_once(_: BaseException) -> None:
+    """End the process: a worker whose runtime has failed must not live on half dead; its supervisors see a crash."""
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(EXIT_CRASHED)
 
 
 def _refuse_to_block(completion: Completion[Any], _: float | None) -> None:

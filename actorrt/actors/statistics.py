@@ -1,0 +1,40 @@
+"""What an endpoint says of itself: every queue with its length, what it dropped, what waits."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from actorrt.actors.control import Data
+from actorrt.ids import short
+
+if TYPE_CHECKING:
+    from actorrt.actors.cell import Cell
+    from actorrt.actors.system import System
+
+
+def of_system(system: System) -> Data:
+    """Return an endpoint's statistics as plain data."""
+    return {
+        "peer": short(system.endpoint.peer),
+        "pending_calls": len(system.calls),
+        "late_replies": system.calls.late_reply_count,
+        "dead_letters": {"count": system.host.dead_letters.count, "last": system.host.dead_letters.kept()},
+        "actors": [of_cell(cell) for cell in system.host.cells()],
+        "routes": system.routes.statistics(),
+        "transport": asdict(system.transport.statistics()),
+    }
+
+
+def of_cell(cell: Cell) -> Data:
+    """Return what one actor has queued and done."""
+    return {
+        "label": cell.label,
+        "state": cell.state.name.lower(),
+        "incarnation": cell.incarnation,
+        "handled": cell.turns.handled_count,
+        "running": len(cell.turns.running),
+        "queued": len(cell.mailbox),
+        "queued_bytes": cell.mailbox.queued_bytes,
+        "dropped": cell.mailbox.dropped_count,
+    }
