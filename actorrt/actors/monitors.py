@@ -6,14 +6,15 @@ Links, by which one actor's end ends another, are in `links`.
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from actorrt import errors
 from actorrt.actors import current
-from actorrt.actors.control import Control, Data, Endpoint
+from actorrt.actors.control import Data, Endpoint
 from actorrt.config import DEATH_GRACE_S
-from actorrt.ids import PeerId
+from actorrt.ids import PeerId, short
 from actorrt.reasons import ExitReason
 from actorrt.transport.protocol import Lane
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from actorrt.actors.ref import ActorRef
     from actorrt.actors.reply import Operation
     from actorrt.actors.system import System
+
+logger = logging.getLogger(__name__)
 
 LAST_WORDS_TIMEOUT_S: Final = 1.0
 """How long a Down waits for what the actor had sent; a process that lives and is silent for so long is hung."""
@@ -84,20 +87,23 @@ async def _last_words(system: System, endpoint: Endpoint) -> None:
     """
     if endpoint.peer == system.endpoint.peer:
         return
-    if system.is_lost(endpoint.peer):
-        await asyncio.sleep(DEATH_GRACE_S)
-        return
     try:
-        async with asyncio.timeout(LAST_WORDS_TIMEOUT_S):
-            await system.control.request(endpoint, "flush", {"address": system.endpoint.address})
-    except (TimeoutError, errors.ActorRtError):
-        return  # it ended meanwhile, which was settled as above, or says nothing any more
+        if not system.is_lost(endpoint.peer):
+            async with asyncio.timeout(LAST_WORDS_TIMEOUT_S):
+                await system.control.request(endpoint, "flush", {"address": system.endpoint.address})
+            return
+    except TimeoutError:
+        return
+    except errors.ActorRtError as error:
+        logger.debug("%s ended before it could be heard out: %s", short(endpoint.peer), error)
+    await asyncio.sleep(DEATH_GRACE_S)  # what it sent last may still lie in our socket
 
 
-def serve_monitors(control: Control) -> None:
-    """Let others wait for what was sent to them."""
+def serve_monitors(system: System) -> None:
+    """Let others wait for what was sent to them, or waits here for its receiver to catch up."""
 
     async def flush(peer: PeerId, data: Data) -> None:
-        await control.request(Endpoint(peer, data["address"]), "fence", {}, Lane.USER)
+        await system.routes.drained(peer)
+        await system.control.request(Endpoint(peer, data["address"]), "fence", {}, Lane.USER)
 
-    control.handle("flush", flush)
+    system.control.handle("flush", flush)

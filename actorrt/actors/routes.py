@@ -39,6 +39,7 @@ class Route:
         "actor_id",
         "authority",
         "cell",
+        "emptied",
         "gone",
         "is_seeking",
         "link",
@@ -63,6 +64,7 @@ class Route:
         self.window = Window()
         self.waiting: deque[Reply[Any]] = deque()
         self.room: Completion[None] | None = None
+        self.emptied: Completion[None] | None = None
 
     def unsettle(self) -> None:
         """Forget where the actor was."""
@@ -185,6 +187,16 @@ class Routes:
         if route.room is not None and not route.is_full:
             room, route.room = route.room, None
             room.set_value(None)
+        if route.emptied is not None and not waiting:
+            emptied, route.emptied = route.emptied, None
+            emptied.set_value(None)
+
+    async def drained(self, peer: PeerId | None = None) -> None:
+        """Return when nothing waits any more for a known actor at `peer`, or at any endpoint."""
+        for route in list(self._routes.values()):
+            if route.waiting and route.link is not None and (peer is None or route.peer == peer):
+                route.emptied = route.emptied or Completion()
+                await route.emptied
 
     def seek(self, route: Route) -> None:
         """Ask the actor's authority where its newest incarnation runs, once at a time."""

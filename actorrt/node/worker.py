@@ -16,6 +16,7 @@ from actorrt.actors.control import Endpoint
 from actorrt.actors.system import System
 from actorrt.clock import MonotonicClock
 from actorrt.completion import Completion, set_blocking_rule
+from actorrt.config import FLUSH_TIMEOUT_S
 from actorrt.errors import RuntimeStateError
 from actorrt.ids import IdSource, JobId, PeerId
 from actorrt.node.printing import install_output
@@ -23,6 +24,7 @@ from actorrt.store.client import StoreClient
 from actorrt.transport.zeromq import ZmqTransport
 
 EXIT_CRASHED = 70  # EX_SOFTWARE of sysexits.h
+logger = logging.getLogger(__name__)
 
 
 def main(config: dict[str, Any]) -> None:
@@ -65,6 +67,7 @@ async def _serve(config: dict[str, Any]) -> None:
     system.control.handle("leave", lambda *_: leave.set())
     await system.control.request(system.node, "attach_worker", {"pid": os.getpid()})
     await leave.wait()
+    await _say_last_words(system)
     await system.close()
     store.close()
 
@@ -75,6 +78,15 @@ def _end_at_once(_: BaseException) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(EXIT_CRASHED)
+
+
+async def _say_last_words(system: System) -> None:
+    """Let leave what waits for its receivers to catch up, if they do so soon."""
+    try:
+        async with asyncio.timeout(FLUSH_TIMEOUT_S):
+            await system.routes.drained()
+    except TimeoutError:
+        logger.warning("a worker left with messages that their receivers had no room for")
 
 
 def _refuse_to_block(completion: Completion[Any], _: float | None) -> None:
