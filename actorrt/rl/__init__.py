@@ -4,9 +4,12 @@ Only the public names. Importing them needs neither torch nor Gymnasium: whoever
 imports those then.
 """
 
+from actorrt.rl.a2c import A2C, A2CSettings
+from actorrt.rl.appo import APPO, APPOSettings
 from actorrt.rl.environment import describe
 from actorrt.rl.evaluation import Evaluation, evaluate
 from actorrt.rl.evaluator import Evaluator
+from actorrt.rl.impala import IMPALA, IMPALASettings
 from actorrt.rl.learner import Learner
 from actorrt.rl.normaliser import Moments, Normaliser
 from actorrt.rl.parameters import ParameterServer
@@ -20,11 +23,17 @@ from actorrt.rl.stream import Stream, stream
 from actorrt.rl.trajectory import Batch, Fragment
 
 __all__ = [
+    "A2C",
+    "APPO",
+    "IMPALA",
     "PPO",
+    "A2CSettings",
+    "APPOSettings",
     "Batch",
     "Evaluation",
     "Evaluator",
     "Fragment",
+    "IMPALASettings",
     "Learner",
     "LinearPolicy",
     "MlpPolicy",

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from actorrt.rl.a2c import A2C
 from actorrt.rl.algorithm import Algorithm
+from actorrt.rl.appo import APPO
+from actorrt.rl.impala import IMPALA
 from actorrt.rl.ppo import PPO
 
-ALGORITHMS: Mapping[str, type[Algorithm]] = {kind.settings_class.algorithm.lower(): kind for kind in (PPO,)}
+KINDS: tuple[type[Algorithm], ...] = (PPO, APPO, IMPALA, A2C)
+ALGORITHMS: Mapping[str, type[Algorithm]] = {kind.settings_class.algorithm.lower(): kind for kind in KINDS}

@@ -6,67 +6,29 @@ Advantages, then epochs over minibatches of the clipped objective. Importing thi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from actorrt.rl.network import Network
 from actorrt.rl.optimiser import FlatAdam
 from actorrt.rl.policy import PolicySpec
-from actorrt.rl.returns import generalised_advantages, next_values
 from actorrt.rl.settings import scheduled
 from actorrt.rl.spaces import Array
 from actorrt.rl.trajectory import Fragment
+from actorrt.rl.transitions import Transitions, transitions
 
 if TYPE_CHECKING:
+    from actorrt.rl.appo import APPOSettings
     from actorrt.rl.ppo import PPOSettings
-
-
-@dataclass(frozen=True)
-class Transitions:
-    """Rows to learn from, one a transition."""
-
-    obs: Tensor
-    action: Tensor
-    logp: Tensor
-    advantage: Tensor
-    target: Tensor
-
-    def __len__(self) -> int:
-        return len(self.obs)
-
-    def rows(self, index: Tensor) -> Transitions:
-        """Return the transitions of these indices."""
-        return Transitions(
-            self.obs[index], self.action[index], self.logp[index], self.advantage[index], self.target[index]
-        )
-
-
-def transitions(fragments: tuple[Fragment, ...], *, gamma: float, gae_lambda: float) -> Transitions:
-    """Compute advantages and value targets, and lay all valid transitions out in rows."""
-    columns: list[list[Array]] = [[], [], [], [], []]
-    for fragment in fragments:
-        value = fragment.value
-        following = next_values(
-            value, fragment.terminated, fragment.truncated, fragment.dense_final_value(), fragment.last_value
-        )
-        ended = fragment.terminated | fragment.truncated
-        advantage = generalised_advantages(fragment.reward, value, following, ended, gamma=gamma, gae_lambda=gae_lambda)
-        arrays = (fragment.obs, fragment.action, fragment.logp, advantage, advantage + value)
-        for column, array in zip(columns, arrays, strict=True):
-            column.append(array[fragment.valid])
-    obs, action, *scalars = (torch.from_numpy(np.concatenate(column)) for column in columns)
-    return Transitions(obs, action.view(len(obs), -1), *scalars)
 
 
 class PPOUpdate:
     """Holds the network and its optimiser, and improves them one batch at a time."""
 
-    def __init__(self, settings: PPOSettings, spec: PolicySpec, parameters: Array, seed: int) -> None:
-        self.settings = settings
+    def __init__(self, settings: PPOSettings | APPOSettings, spec: PolicySpec, parameters: Array, seed: int) -> None:
+        self.settings: PPOSettings | APPOSettings = settings
         self.network = Network(spec, parameters)
         self._optimiser = FlatAdam(self.network.flat, self.network.gradient, max_norm=settings.max_grad_norm)
         self._rng = np.random.default_rng(seed)
@@ -83,7 +45,7 @@ class PPOUpdate:
             that acted) and `clip_fraction`.
         """
         settings = self.settings
-        rows = transitions(fragments, gamma=settings.gamma, gae_lambda=settings.gae_lambda)
+        rows = self.rows(fragments)
         learning_rate = scheduled(settings.learning_rate, settings.learning_rate_schedule, remaining)
         clip_range = scheduled(settings.clip_range, settings.clip_schedule, remaining)
         for _ in range(settings.epochs):
@@ -91,6 +53,11 @@ class PPOUpdate:
                 self.differentiate(minibatch, clip_range)
                 self._optimiser.step(learning_rate)
         return self._measure(rows, clip_range)
+
+    def rows(self, fragments: tuple[Fragment, ...]) -> Transitions:
+        """Compute advantages and value targets."""
+        settings = cast("PPOSettings", self.settings)
+        return transitions(fragments, gamma=settings.gamma, gae_lambda=settings.gae_lambda)
 
     def parameters(self) -> Array:
         """Return a copy of the flat vector."""

@@ -58,3 +58,47 @@ def generalised_advantages(
         carried = delta[t] + decay[t] * carried
         advantage[t] = carried
     return advantage
+
+
+def vtrace(
+    reward: Array,
+    value: Array,
+    next_value: Array,
+    ended: Array,
+    log_ratio: Array,
+    *,
+    gamma: float,
+    rho_limit: float = 1.0,
+    c_limit: float = 1.0,
+) -> tuple[Array, Array]:
+    """Return V-trace value targets and advantages (Espeholt et al. 2018, eq. 1), float32 of shape (T, K) each.
+
+    With a ratio of 1 everywhere the targets are those of the n-step return that goes to the end of the fragment.
+    Rows that are no transitions hold nothing meaningful, as in `generalised_advantages`.
+
+    Args:
+        reward: reward of each transition.
+        value: value of its observation, under the policy that learns.
+        next_value: value of what followed, from `next_values`, under that policy.
+        ended: whether the episode ended there, terminated or truncated.
+        log_ratio: logarithm of how much likelier the action is for the policy that learns than for the one that
+            acted.
+        gamma: discount per step, 0 to 1.
+        rho_limit: bound on the weights of the temporal differences; it decides which policy is valued.
+        c_limit: bound on the weights along the trace; it decides how fast.
+
+    Returns:
+        The targets; and r + gamma v' - V with v' the next target, not yet weighted by the action's ratio.
+    """
+    ratio = np.exp(log_ratio)
+    delta = np.minimum(rho_limit, ratio) * (reward + gamma * next_value - value)
+    decay = np.where(ended, 0.0, gamma * np.minimum(c_limit, ratio)).astype(np.float32)
+    correction = np.empty_like(delta, dtype=np.float32)
+    carried = np.zeros(delta.shape[1], dtype=np.float32)
+    for t in range(len(delta) - 1, -1, -1):
+        carried = delta[t] + decay[t] * carried
+        correction[t] = carried
+    target = value + correction
+    next_target = next_value.copy()
+    next_target[:-1] = np.where(ended[:-1], next_value[:-1], target[1:])
+    return target, reward + gamma * next_target - value

@@ -1,0 +1,81 @@
+"""One update of advantage actor-critic (Mnih et al. 2016, algorithm S3), in the paper's order.
+
+Returns, then one step along the policy gradient, with the values' error and the entropy beside it. Importing this
+imports torch; settings are in `a2c`. Nothing here talks to anybody: the learner calls it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+from actorrt.rl.network import Network
+from actorrt.rl.optimiser import FlatRMSProp
+from actorrt.rl.policy import PolicySpec
+from actorrt.rl.settings import scheduled
+from actorrt.rl.spaces import Array
+from actorrt.rl.trajectory import Fragment
+from actorrt.rl.transitions import Transitions, transitions
+
+if TYPE_CHECKING:
+    from actorrt.rl.a2c import A2CSettings
+
+
+class A2CUpdate:
+    """Holds the network and its optimiser, and improves them one batch at a time."""
+
+    def __init__(self, settings: A2CSettings, spec: PolicySpec, parameters: Array) -> None:
+        self.settings = settings
+        self.network = Network(spec, parameters)
+        self._optimiser = FlatRMSProp(self.network.flat, self.network.gradient, max_norm=settings.max_grad_norm)
+
+    def __call__(self, fragments: tuple[Fragment, ...], remaining: float) -> dict[str, float]:
+        """Improve the policy.
+
+        Args:
+            fragments: what to learn from; at least one transition.
+            remaining: share of the run that is still to come, 1 to 0, for the learning rate.
+
+        Returns:
+            Measured on the batch before the update: `value_loss` and `entropy` (nats).
+        """
+        settings = self.settings
+        rows = transitions(fragments, gamma=settings.gamma, gae_lambda=settings.gae_lambda)
+        advantage = rows.advantage
+        if settings.normalise_advantages and len(rows) > 1:
+            advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
+        metrics = differentiate(self.network, rows, advantage, settings.value_coefficient, settings.entropy_coefficient)
+        self._optimiser.step(scheduled(settings.learning_rate, settings.learning_rate_schedule, remaining))
+        return metrics
+
+    def parameters(self) -> Array:
+        """Return a copy of the flat vector."""
+        return self.network.parameters()
+
+    def state(self) -> dict[str, Any]:
+        """Return what, with the parameters, another rule needs to go on."""
+        return {"optimiser": self._optimiser.state()}
+
+    def go_on(self, state: dict[str, Any]) -> None:
+        """Go on from another rule's `state`."""
+        self._optimiser.go_on(state["optimiser"])
+
+
+def differentiate(
+    network: Network, rows: Transitions, advantage: Tensor, value_coefficient: float, entropy_coefficient: float
+) -> dict[str, float]:
+    """Leave the gradient of the actor-critic loss, to be minimised, in the network.
+
+    The loss is the mean over rows of -advantage log pi + value_coefficient (V - target)^2 - entropy_coefficient H.
+
+    Returns:
+        `value_loss` and `entropy` (nats), before anything moves.
+    """
+    count = len(rows)
+    result = network.forward(rows.obs)
+    distribution = network.distribution(result.outputs)
+    error = result.value - rows.target
+    d_outputs = distribution.gradient(rows.action, advantage / -count, -entropy_coefficient / count)
+    result.backward(d_outputs, error * (2.0 * value_coefficient / count))
+    return {"value_loss": float(error.square().mean()), "entropy": float(distribution.entropy().mean())}

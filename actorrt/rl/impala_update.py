@@ -1,0 +1,63 @@
+"""One update of IMPALA (Espeholt et al. 2018, section 4.2), in the paper's order.
+
+V-trace targets, then one step along the policy gradient weighted by truncated importance ratios, with the values'
+error and the entropy beside it. Importing this imports torch; settings are in `impala`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from actorrt.rl.a2c_update import differentiate
+from actorrt.rl.network import Network
+from actorrt.rl.optimiser import FlatAdam
+from actorrt.rl.policy import PolicySpec
+from actorrt.rl.settings import scheduled
+from actorrt.rl.spaces import Array
+from actorrt.rl.trajectory import Fragment
+from actorrt.rl.transitions import corrected_transitions
+
+if TYPE_CHECKING:
+    from actorrt.rl.impala import IMPALASettings
+
+
+class IMPALAUpdate:
+    """Holds the network and its optimiser, and improves them one batch at a time."""
+
+    def __init__(self, settings: IMPALASettings, spec: PolicySpec, parameters: Array) -> None:
+        self.settings = settings
+        self.network = Network(spec, parameters)
+        self._optimiser = FlatAdam(self.network.flat, self.network.gradient, max_norm=settings.max_grad_norm)
+
+    def __call__(self, fragments: tuple[Fragment, ...], remaining: float) -> dict[str, float]:
+        """Improve the policy.
+
+        Args:
+            fragments: what to learn from; at least one transition.
+            remaining: share of the run that is still to come, 1 to 0, for the learning rate.
+
+        Returns:
+            Measured on the batch before the update: `value_loss`, `entropy` (nats), and `rho`, the mean weight of
+            the actions.
+        """
+        settings = self.settings
+        rows, rho = corrected_transitions(
+            self.network, fragments, gamma=settings.gamma, rho_limit=settings.rho_limit, c_limit=settings.c_limit
+        )
+        metrics = differentiate(
+            self.network, rows, rho * rows.advantage, settings.value_coefficient, settings.entropy_coefficient
+        )
+        self._optimiser.step(scheduled(settings.learning_rate, settings.learning_rate_schedule, remaining))
+        return metrics | {"rho": float(rho.mean())}
+
+    def parameters(self) -> Array:
+        """Return a copy of the flat vector."""
+        return self.network.parameters()
+
+    def state(self) -> dict[str, Any]:
+        """Return what, with the parameters, another rule needs to go on."""
+        return {"optimiser": self._optimiser.state()}
+
+    def go_on(self, state: dict[str, Any]) -> None:
+        """Go on from another rule's `state`."""
+        self._optimiser.go_on(state["optimiser"])
