@@ -1,0 +1,162 @@
+"""The death of the daemon under its drivers, and of drivers under a node that goes on."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+import actorrt as art
+from tests.integration.cast import Counter, Gate
+from tests.running import (
+    Node,
+    Script,
+    descendants_of,
+    own_directory,
+    runtime_directory,
+    wait_until,
+    wait_until_none_runs,
+)
+
+
+@pytest.fixture
+def directory():
+    with own_directory() as path, runtime_directory(path):
+        yield path
+
+
+def daemon_of(descendants):
+    """Return the daemon among the children of this process."""
+    (daemon,) = [pid for pid in descendants if open(f"/proc/{pid}/comm").read().startswith("actorrt-node")]
+    return daemon
+
+
+def test_daemon_killed_pending_calls_fail_typed_later_ones_too_and_shutdown_works(directory):
+    before = set(descendants_of(os.getpid()))
+    art.init(cpus=2)
+    gate = Gate.options(isolation="process").spawn().result(10)
+    light = Counter.spawn().result(10)
+    ref = art.put(b"x" * 200_000)
+    mine = [pid for pid in descendants_of(os.getpid()) if pid not in before]
+    waiting, start, down = gate.wait(), Gate.options(cpus=1).spawn(), art.monitor(gate)
+    os.kill(daemon_of(mine), signal.SIGKILL)
+    with pytest.raises(art.ActorDiedError) as caught:
+        waiting.result(10)
+    assert caught.value.reason.kind is art.ExitKind.NODE_LOST
+    for outcome in (start, down):
+        with pytest.raises(art.ActorRtError):
+            outcome.result(10)
+    for later in (light.add, lambda: Counter.spawn(), lambda: art.lookup("x", timeout_s=5), light.stop):
+        with pytest.raises(art.ActorRtError):
+            later().result(10)
+    with pytest.raises(art.ActorRtError):
+        art.put(b"y" * 200_000)
+    del ref
+    art.shutdown()
+    wait_until_none_runs(mine, within_s=5)
+    art.init(cpus=1)
+    assert Counter.spawn(1).result(10).add().result(10) == 2
+    art.shutdown()
+
+
+async def test_daemon_killed_under_a_runtime_fails_what_waits(directory):
+    before = set(descendants_of(os.getpid()))
+    async with art.Runtime(cpus=2):
+        gate = await Gate.spawn()
+        mine = [pid for pid in descendants_of(os.getpid()) if pid not in before]
+        waiting = gate.wait()
+        os.kill(daemon_of(mine), signal.SIGKILL)
+        with pytest.raises(art.ActorDiedError):
+            await waiting
+    wait_until_none_runs(mine, within_s=5)
+
+
+def test_daemon_stopped_by_sigterm_under_its_driver_fails_what_waits(directory):
+    before = set(descendants_of(os.getpid()))
+    art.init(cpus=2)
+    gate = Gate.spawn().result(10)
+    mine = [pid for pid in descendants_of(os.getpid()) if pid not in before]
+    waiting = gate.wait()
+    os.kill(daemon_of(mine), signal.SIGTERM)
+    with pytest.raises(art.ActorRtError):
+        waiting.result(10)
+    art.shutdown()
+    wait_until_none_runs(mine, within_s=5)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
+def test_node_of_its_own_ends_by_a_signal_and_leaves_nothing(directory, number):
+    node = Node("--cpus=2", directory=directory)
+    art.init(address=node.url)
+    counter = Counter.options(isolation="process").spawn().result(10)
+    pids = [*descendants_of(node.pid), counter.pid().result(10)]
+    assert node.end(number) == 0
+    wait_until_none_runs(pids, within_s=5)
+    with pytest.raises(art.ActorRtError):
+        counter.add().result(10)
+    art.shutdown()
+
+
+def test_node_of_its_own_killed_is_found_dead_and_cleared_by_the_next(directory):
+    node = Node("--cpus=2", directory=directory)
+    pids = descendants_of(node.pid)
+    assert node.end(signal.SIGKILL) == -signal.SIGKILL
+    wait_until_none_runs(pids, within_s=5)
+    with pytest.raises(art.PeerUnreachableError, match="actorrt node"):
+        art.init(address="auto")
+
+
+def test_auto_finds_the_node_and_two_drivers_share_it_but_no_names(directory, tmp_path):
+    code = """
+    import actorrt as art
+
+    class Counter(art.Actor):
+        def __init__(self, n):
+            self.n = n
+        def add(self):
+            self.n += 1
+            return self.n
+
+    art.init(address="auto", namespace={namespace!r})
+    counter = Counter.options(name="counter", isolation="process").spawn(10).result(10)
+    print("ready", flush=True)
+    print(counter.add().result(10), flush=True)
+    import threading
+    threading.Event().wait()
+    """
+    node = Node("--cpus=4", directory=directory)
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    with (
+        Script(code.format(namespace="a"), tmp_path / "a", directory) as one,
+        Script(code.format(namespace="b"), tmp_path / "b", directory) as two,
+    ):
+        assert [one.line(), two.line(), one.line(), two.line()] == ["ready", "ready", "11", "11"]
+        runtime = art.init(address="auto")
+        status = runtime.status().result(10)
+        assert len(status["jobs"]) == 3
+        assert [actor["label"] for actor in status["actors"]] == ["counter", "counter"]
+        one.send(signal.SIGKILL)
+        status = wait_until(
+            lambda: (found := runtime.status().result(10)) and len(found["jobs"]) == 2 and found, "the job's end"
+        )
+        assert [actor["label"] for actor in status["actors"]] == ["counter"]
+        assert len(status["workers"]) == 1
+        art.shutdown()
+    assert node.end() == 0
+
+
+def test_detached_actor_outlives_its_job_and_is_found_by_the_next(directory):
+    node = Node("--cpus=2", directory=directory)
+    art.init(address=node.url)
+    counter = Counter.options(name="stays", detached=True, isolation="process").spawn(5).result(10)
+    pid = counter.pid().result(10)
+    art.shutdown()
+    art.init(address=node.url)
+    again = art.lookup("stays").result(10)
+    assert (again.value().result(10), again.pid().result(10)) == (5, pid)
+    again.stop().result(10)
+    wait_until_none_runs([pid], within_s=5)
+    art.shutdown()
+    assert node.end() == 0

@@ -1,0 +1,346 @@
+"""Supervisors through the runtime: starts, restarts, orders of both, dynamic children, giving up."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+import actorrt as art
+from tests.integration.cast import Counter, Faulty, Recorder
+
+
+class Noted(art.Actor):
+    """Tells a recorder of its starts and stops."""
+
+    def __init__(self, recorder, label, fails=False):
+        self.recorder, self.label, self.fails = recorder, label, fails
+
+    async def on_start(self):
+        await self.recorder.note(f"+{self.label}")
+        if self.fails:
+            raise ValueError(f"{self.label} fails")
+
+    async def on_stop(self, reason):
+        await self.recorder.note(f"-{self.label}")
+
+    def exit(self):
+        raise SystemExit("on purpose")
+
+    def finish(self):
+        self.context.stop()
+
+    def label_of(self):
+        return self.label
+
+    def pid(self):
+        return os.getpid()
+
+    def incarnation(self):
+        return self.context.incarnation
+
+
+class Trio(art.Supervisor):
+    """Three children a, b, c; what they are is told at the spawn."""
+
+    def __init__(self, recorder, options=None, failing=None):
+        self.recorder, self.options_of, self.failing = recorder, options or {}, failing
+
+    def children(self):
+        for label in "abc":
+            yield art.Child(Noted, self.recorder, label, label == self.failing, id=label, **self.options_of)
+
+
+class AllTrio(Trio):
+    strategy = "one_for_all"
+
+
+class RestTrio(Trio):
+    strategy = "rest_for_one"
+
+
+class Impatient(Trio):
+    max_restarts, period_s = 2, 30
+
+
+class Empty(art.Supervisor):
+    pass
+
+
+PLACES = [{}, {"isolation": "process"}]
+
+
+async def until_notes(recorder, count):
+    """Return what was noted, when it is so much."""
+    while len(notes := await recorder.all()) < count:
+        pass
+    return notes
+
+
+async def exits(child):
+    """Let a child fail; it is restarted."""
+    with pytest.raises(art.ActorUnavailableError):
+        await child.exit()
+
+
+@pytest.mark.parametrize("options", PLACES, ids=["light", "process"])
+async def test_children_start_in_order_and_stop_in_reverse(runtime, options):
+    recorder = await Recorder.spawn()
+    trio = await Trio.spawn(recorder, options)
+    assert await recorder.all() == ["+a", "+b", "+c"]
+    await trio.stop()
+    assert await recorder.all() == ["+a", "+b", "+c", "-c", "-b", "-a"]
+    assert [actor["label"][:8] for actor in (await runtime.status())["actors"]] == ["Recorder"]
+
+
+@pytest.mark.parametrize("options", PLACES, ids=["light", "process"])
+async def test_one_for_one_restarts_the_failed_child_alone(runtime, options):
+    recorder = await Recorder.spawn()
+    trio = await Trio.spawn(recorder, options)
+    child = await trio.child("b")
+    await exits(child)
+    assert await child.incarnation() == 2
+    assert await recorder.all() == ["+a", "+b", "+c", "+b"]
+    assert await trio.child("b") == child
+
+
+@pytest.mark.parametrize("options", PLACES, ids=["light", "process"])
+async def test_one_for_all_stops_the_others_in_reverse_and_starts_all(runtime, options):
+    recorder = await Recorder.spawn()
+    trio = await AllTrio.spawn(recorder, options)
+    b = await trio.child("b")
+    await exits(b)
+    assert await until_notes(recorder, 8) == ["+a", "+b", "+c", "-c", "-a", "+a", "+b", "+c"]
+    assert [await (await trio.child(label)).incarnation() for label in "abc"] == [2, 2, 2]
+
+
+@pytest.mark.parametrize("options", PLACES, ids=["light", "process"])
+async def test_rest_for_one_restarts_the_failed_child_and_those_after_it(runtime, options):
+    recorder = await Recorder.spawn()
+    trio = await RestTrio.spawn(recorder, options)
+    await exits(await trio.child("b"))
+    assert await until_notes(recorder, 6) == ["+a", "+b", "+c", "-c", "+b", "+c"]
+    assert [await (await trio.child(label)).incarnation() for label in "abc"] == [1, 2, 2]
+
+
+@pytest.mark.parametrize("place", PLACES, ids=["light", "process"])
+@pytest.mark.parametrize(
+    ("restart", "end", "is_restarted"),
+    [
+        ("permanent", "exit", True),
+        ("permanent", "finish", True),
+        ("transient", "exit", True),
+        ("transient", "finish", False),
+        ("temporary", "exit", False),
+        ("temporary", "finish", False),
+    ],
+)
+async def test_restart_type_decides_by_the_exit(runtime, place, restart, end, is_restarted):
+    recorder = await Recorder.spawn()
+    trio = await Trio.spawn(recorder, {"restart": restart, **place})
+    child = await trio.child("b")
+    down = art.monitor(child, restarts=True)
+    await getattr(child, end).tell()
+    assert (await down).is_final is not is_restarted
+    if is_restarted:
+        assert await child.incarnation.options(retries=2)() == 2
+        assert await child.is_alive()
+    else:
+        assert not await child.is_alive()
+        assert await recorder.all() == ["+a", "+b", "+c"] + ["-b"] * (end == "finish")
+
+
+@pytest.mark.parametrize("order", ["stop", "kill"])
+async def test_child_ended_by_order_is_not_restarted(runtime, order):
+    recorder = await Recorder.spawn()
+    trio = await Trio.spawn(recorder)
+    child = await trio.child("b")
+    await getattr(child, order)()
+    assert not await child.is_alive()
+    infos = {info.id: info.state for info in await trio.children_info()}
+    assert infos["a"] == infos["c"] == "running"
+    assert infos.get("b") != "running"
+
+
+async def test_intensity_exceeded_ends_the_supervisor_and_its_children(runtime):
+    recorder = await Recorder.spawn()
+    trio = await Impatient.spawn(recorder)
+    down, child_down = art.monitor(trio), art.monitor(await trio.child("a"))
+    child = await trio.child("b")
+    for _ in range(2):
+        await exits(child)
+    with pytest.raises(art.ActorDiedError):
+        await child.exit()
+    assert (await down).reason.kind in (art.ExitKind.INTENSITY, art.ExitKind.SHUTDOWN)
+    await child_down
+    with pytest.raises(art.ActorDiedError):
+        await trio.child("a")
+    assert [actor["label"][:8] for actor in (await runtime.status())["actors"]] == ["Recorder"]
+
+
+async def test_intensity_of_an_actor_alone_ends_it_with_that_reason(runtime):
+    faulty = await Faulty.options(restart="permanent", max_restarts=2).spawn()
+    down = art.monitor(faulty)
+    for _ in range(2):
+        with pytest.raises(art.ActorUnavailableError):
+            await faulty.exit()
+    with pytest.raises(art.ActorDiedError) as caught:
+        await faulty.exit()
+    assert caught.value.reason.kind is art.ExitKind.INTENSITY
+    assert (await down).reason.kind is art.ExitKind.INTENSITY
+
+
+async def test_actor_alone_that_does_not_restart_dies_with_its_own_reason(runtime):
+    faulty = await Faulty.spawn()
+    down = art.monitor(faulty)
+    with pytest.raises(art.ActorDiedError):
+        await faulty.exit()
+    assert (await down).reason.kind is art.ExitKind.ERROR
+
+
+async def test_supervisor_that_gives_up_is_restarted_by_its_own(runtime):
+    class Top(art.Supervisor):
+        def __init__(self, recorder):
+            self.recorder = recorder
+
+        def children(self):
+            yield art.Child(Impatient, self.recorder, id="inner", restart="permanent")
+
+    recorder = await Recorder.spawn()
+    top = await Top.spawn(recorder)
+    inner = await top.child("inner")
+    down = art.monitor(inner, restarts=True)
+    child = await inner.child("b")
+    for _ in range(2):
+        await exits(child)
+    await child.exit.tell()
+    await down
+    again = await inner.child.options(retries=3)("b")
+    assert again != child
+    assert await again.incarnation() == 1
+    assert not await child.is_alive()
+
+
+@pytest.mark.parametrize("options", PLACES, ids=["light", "process"])
+async def test_child_that_fails_to_start_fails_the_spawn_and_leaves_nothing(runtime, options):
+    recorder = await Recorder.spawn()
+    with pytest.raises(art.ActorStartError, match="b fails"):
+        await Trio.spawn(recorder, options, "b")
+    assert await recorder.all() == ["+a", "+b", "-a"]
+    assert [actor["label"][:8] for actor in (await runtime.status())["actors"]] == ["Recorder"]
+
+
+async def test_start_child_adds_one_and_stop_child_takes_it_away(runtime):
+    recorder = await Recorder.spawn()
+    supervisor = await Empty.spawn()
+    child = await supervisor.start_child(art.Child(Noted, recorder, "x", id="x"))
+    assert await child.label_of() == "x"
+    assert await supervisor.child("x") == child
+    await supervisor.stop_child("x")
+    assert not await child.is_alive()
+    assert await supervisor.children_info() == []
+    assert await recorder.all() == ["+x", "-x"]
+
+
+async def test_start_child_that_fails_is_an_error_and_adds_nothing(runtime):
+    recorder = await Recorder.spawn()
+    supervisor = await Empty.spawn()
+    with pytest.raises(art.ActorStartError, match="x fails"):
+        await supervisor.start_child(art.Child(Noted, recorder, "x", True, id="x"))
+    assert await supervisor.children_info() == []
+    again = await supervisor.start_child(art.Child(Noted, recorder, "x", id="x"))
+    assert await again.label_of() == "x"
+
+
+async def test_start_child_of_a_taken_id_is_refused(runtime):
+    recorder = await Recorder.spawn()
+    trio = await Trio.spawn(recorder)
+    with pytest.raises(ValueError, match="'b'"):
+        await trio.start_child(art.Child(Noted, recorder, "b", id="b"))
+    assert len(await trio.children_info()) == 3
+
+
+async def test_child_of_an_unknown_id_is_a_value_error_that_names_those_there_are(runtime):
+    recorder = await Recorder.spawn()
+    trio = await Trio.spawn(recorder)
+    with pytest.raises(ValueError, match=r"'d'.*a, b, c"):
+        await trio.child("d")
+
+
+async def test_children_info_tells_state_restarts_and_last_exit(runtime):
+    recorder = await Recorder.spawn()
+    trio = await Trio.spawn(recorder)
+    await exits(await trio.child("b"))
+    await (await trio.child("b")).incarnation()
+    a, b, c = await trio.children_info()
+    assert [(info.id, info.state, info.restarts) for info in (a, b, c)] == [
+        ("a", "running", 0),
+        ("b", "running", 1),
+        ("c", "running", 0),
+    ]
+    assert a.last_exit is None
+    assert b.last_exit.kind is art.ExitKind.ERROR
+    assert b.ref == await trio.child("b")
+
+
+def test_max_restarts_on_a_child_is_a_type_error():
+    with pytest.raises(TypeError, match="max_restarts"):
+        art.Child(Counter, id="c", max_restarts=3)
+
+
+async def test_misspelt_option_of_a_child_reaches_its_constructor_which_names_it(runtime):
+    class Misspelt(art.Supervisor):
+        def children(self):
+            yield art.Child(Counter, id="c", restarts="permanent")
+
+    with pytest.raises(art.ActorStartError, match="'restarts'"):
+        await Misspelt.spawn()
+
+
+async def test_supervised_actor_has_a_name(runtime):
+    class Named(art.Supervisor):
+        def children(self):
+            yield art.Child(Counter, 4, id="c", name="supervised")
+
+    await Named.spawn()
+    assert await (await art.lookup("supervised")).value() == 4
+
+
+async def test_child_that_reserves_has_its_own_process_and_returns_after_a_kill_under_its_ref(node_runtime):
+    recorder = await Recorder.spawn()
+    trio = await Trio.spawn(recorder, {"cpus": 1})
+    child = await trio.child("b")
+    old = await child.pid()
+    os.kill(old, signal.SIGKILL)
+    new = await child.pid.options(retries=2)()
+    assert new != old
+    assert await child.incarnation() == 2
+    (info,) = [info for info in await trio.children_info() if info.id == "b"]
+    assert info.last_exit.kind is art.ExitKind.CRASHED
+    assert info.last_exit.signal == signal.SIGKILL
+
+
+async def test_supervisor_is_in_a_process_apart_from_its_children(node_runtime):
+    class Located(Empty):
+        async def pid(self):
+            return os.getpid()
+
+    supervisor = await Located.spawn()
+    child = await supervisor.start_child(art.Child(Counter, id="c"))
+    assert await supervisor.pid() != await child.pid()
+
+
+async def test_subclass_of_a_supervisor_may_have_methods_of_its_own(runtime):
+    class Own(Trio):
+        def labels(self):
+            return list("abc")
+
+    own = await Own.spawn(await Recorder.spawn())
+    assert await own.labels() == ["a", "b", "c"]
+
+
+def test_supervisor_in_plain_code(session):
+    recorder = Recorder.spawn().result(10)
+    trio = Trio.spawn(recorder).result(10)
+    assert trio.child("a").result(10).label_of().result(10) == "a"
