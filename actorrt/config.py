@@ -56,6 +56,7 @@ FOLD_MAX_KEYS: Final = 1_000
 PROTOCOL_VERSION_MIN: Final = 1
 MAX_ARRAY_COUNT: Final = 32_767
 MAX_MAP_COUNT: Final = 16_383
+MAX_NESTING: Final = 16  # arrays and maps in an envelope, itself included
 MAX_FRAME_BUFFERS_COUNT: Final = 1_024
 FRAME_CUT_BYTES: Final = 256 * KIB  # envelopes beyond this go into the next frame
 LINK_QUEUE_BYTES: Final = 256 * MIB

@@ -22,6 +22,7 @@ from actorrt.transport.codec import (
     BadFrameError,
     Hello,
     agree_on_version,
+    check_nesting,
     is_frame,
     is_notice,
     pack_acknowledgement,
@@ -83,13 +84,14 @@ class Line:
 class _Source:
     """One connection, from its far end; what arrives on one that is not open is ignored."""
 
-    __slots__ = ("is_open", "line", "peer", "receipts")
+    __slots__ = ("is_nested", "is_open", "line", "peer", "receipts")
 
-    def __init__(self, line: Line, *, is_open: bool) -> None:
+    def __init__(self, line: Line, lane: int) -> None:
         self.line = line
         self.peer = line.peer
         self.receipts = line.receipts
-        self.is_open = is_open
+        self.is_nested = lane == Lane.CONTROL
+        self.is_open = True
 
 
 class Inbound:
@@ -188,6 +190,8 @@ class Inbound:
         try:
             sequence, acknowledged, envelopes, attachments = read_head(head)
             attached = split_buffers(attachments, buffers) if attachments or buffers else None
+            if source.is_nested:
+                check_nesting(envelopes)
             if sequence != source.receipts.taken and not self._is_new(source, sequence):
                 return
         except BadFrameError as error:
@@ -286,7 +290,7 @@ class Inbound:
             return
         self._close(line)
         line.source_id = source_id
-        self._sources[source_id] = _Source(line, is_open=True)
+        self._sources[source_id] = _Source(line, source_id[ID_BYTES])
         self._hellos[hello.peer] = hello
         # At once: a link that was resumed waits for it, to send no more than it must.
         self._answer(source_id, pack_acknowledgement(line.receipts.tell()))

@@ -20,6 +20,7 @@ from actorrt.transport.codec import (
     join_head,
     pack_envelope,
     pack_hello,
+    read_acknowledgement,
     read_head,
     read_hello,
     read_refusal,
@@ -70,7 +71,7 @@ def test_frame_round_trips(sequence: int, sent: list[list[Any]], data: st.DataOb
 @example(b"\x81\x90\x00")
 @example(b"\xd6\xff\x00\x00\x00\x00")
 def test_random_bytes_raise_nothing_but_the_typed_error(raw: bytes) -> None:
-    for read in (read_head, read_hello, read_refusal):
+    for read in (read_head, read_hello, read_refusal, read_acknowledgement):
         try:
             read(raw)
         except BadFrameError:

@@ -196,3 +196,18 @@ def test_hello_that_is_not_its_peers_is_ignored_and_the_peer_not_blamed(far: Far
     far.frame(1)
     assert far.got == [(PEER, 1)]
     assert (far.failed, far.statistics.bad_frames, far.inbound.address_of(PEER)) == ([], 1, "memory://1")
+
+
+def nested(depth: int) -> list[Any]:
+    value: Any = [0]
+    for level in range(depth - 1):
+        value = [0, {"in": value}] if level % 5 == 4 else [0, value]
+    return list(value)
+
+
+@pytest.mark.parametrize(("depth", "is_refused"), [(14, False), (15, True)])
+def test_nesting_on_the_control_lane_is_capped(far: Far, depth: int, is_refused: bool) -> None:
+    far.hello(1, lane=Lane.CONTROL)
+    head = join_head(0, 0, [pack_envelope([7]), pack_envelope(nested(depth))])  # and two maps on the way
+    far.inbound.message(routing_id(PEER, Lane.CONTROL, 1), head)
+    assert bool(far.failed) is is_refused
