@@ -38,6 +38,7 @@ NODE_START_TIMEOUT_S: Final = 20.0
 SEGMENT_BYTES: Final = 64 * MIB
 ALIGNMENT_BYTES: Final = 64
 DEFAULT_STORE_FRACTION: Final = 0.3
+SPILL_DIRECTORY: Final = "/var/tmp"  # on a disk, where /tmp is often memory
 
 # Worker processes and their output
 FORKS_IN_FLIGHT: Final = 16

@@ -83,7 +83,11 @@ class Daemon:
         clock = MonotonicClock()
         capacity = setting.store_bytes or int(available_memory_bytes() * config.DEFAULT_STORE_FRACTION)
         store = StoreServer(
-            f"{directory.path}/store", capacity, clock, on_close=lambda gone, _: self._core.peer_gone(gone)
+            f"{directory.path}/store",
+            capacity,
+            clock,
+            spill_directory=os.environ.get("ACTORRT_SPILL_DIR", config.SPILL_DIRECTORY),
+            on_close=lambda gone, _: self._core.peer_gone(gone),
         )
         await store.start()
         factory = ProcessWorkers(

@@ -305,6 +305,11 @@ class StoreClient:
         counts: dict[str, int] = self._connection.request(Op.STATS)
         return counts
 
+    def list_objects(self, count: int) -> list[list[Any]]:
+        """Return the node's largest objects: id, bytes, state, holders, and the line that made them if it is known."""
+        listed: list[list[Any]] = self._connection.request(Op.LIST, count)
+        return listed
+
     def statistics(self) -> dict[str, int]:
         """Return this process's counts: mappings, refs, refs that are watched, and what waits to be given back."""
         return {

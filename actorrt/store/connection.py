@@ -44,8 +44,11 @@ class Connection:
         self._channel = channel
         self._lock = threading.Lock()
         self._given_back: deque[tuple[bool, ObjectId]] = deque()
+        self._unsaid: deque[tuple[bool, ObjectId]] = deque()  # of those, what the store is to be told
         self._fresh = FreshObjects()
         self._max_fresh_bytes = max_object_bytes(channel.capacity_bytes)
+        self._loan_start = 0
+        self._loan_views = (memoryview(b""), memoryview(b""))
         self._loan_pause_count = 0
         self._loan_refusals_count = 0
         self._is_flush_due = False
@@ -64,7 +67,7 @@ class Connection:
     @property
     def given_back_count(self) -> int:
         """How many holds and pins wait to be given back."""
-        return len(self._given_back)
+        return len(self._given_back) + len(self._unsaid)
 
     def attach(self, loop: asyncio.AbstractEventLoop, on_event: OnEvent, on_lost: Callable[[], None]) -> None:
         """Have events told on `loop`, which is running this."""
@@ -81,6 +84,7 @@ class Connection:
         self._channel.stop_listening()
         with self._lock:
             self._channel.close()
+            self._loan_views = (memoryview(b""), memoryview(b""))
         self.maps.clear()
 
     def abandon_after_fork(self) -> None:
@@ -149,13 +153,28 @@ class Connection:
             return None
         with self._lock:
             self._sort_given_back()
+            if len(self._unsaid) > MAX_BATCH_COUNT:
+                self._flush()
             place = self._fresh.create(object_id, length_bytes, line)
             if place is None:
                 place = self._create_on_new_loan(object_id, length_bytes, line)
-        if place is None:
-            return None
-        self._flush_soon()
-        return self.maps.view(place.segment_id, place.offset, length_bytes, writable=True)
+            target = None if place is None else self._loan_view(place, writable=True)
+        if target is not None:
+            self._flush_soon()
+        return target
+
+    def _loan_view(self, place: Place, *, writable: bool) -> memoryview:
+        """Return bytes of the loan in use; it was made warm as a whole."""
+        start = place.offset - self._loan_start
+        return self._loan_views[writable][start : start + place.length_bytes]
+
+    def _use_loan(self, loan: Place) -> None:
+        self._loan_start = loan.offset
+        self._loan_views = (
+            self.maps.view(loan.segment_id, loan.offset, loan.length_bytes, writable=False),
+            self.maps.view(loan.segment_id, loan.offset, loan.length_bytes, writable=True),
+        )
+        self._fresh.borrow(loan)
 
     def _create_on_new_loan(self, object_id: ObjectId, length_bytes: int, line: str) -> Place | None:
         """Borrow memory, unless that was refused a moment ago. The lock is held."""
@@ -172,7 +191,7 @@ class Connection:
         if not isinstance(result, list):
             self._loan_pause_count = 2**self._loan_refusals_count
             return None
-        self._fresh.borrow(Place(*result))
+        self._use_loan(Place(*result))
         return self._fresh.create(object_id, length_bytes, line)
 
     def return_loan(self) -> None:
@@ -181,6 +200,7 @@ class Connection:
             with self._lock, suppress(ObjectLostError):
                 self._flush()
                 self._fresh.borrow(None)
+                self._loan_views = (memoryview(b""), memoryview(b""))
                 self._channel.post(Op.BORROW, 0)
 
     def seal(self, object_id: ObjectId) -> None:
@@ -203,13 +223,16 @@ class Connection:
         """Return the bytes of a sealed object; its pin is given back when the last view of them goes."""
         with self._lock:
             place = self._fresh.pin(object_id)
-        if place is None:
+            view = None if place is None else self._loan_view(place, writable=False)
+        if view is None:
             return self.view_pinned(object_id, self.request(Op.GET, object_id))
-        return self.view_pinned(object_id, [place.segment_id, place.offset, place.length_bytes])
+        return self._pinned_view(object_id, view)
 
     def view_pinned(self, object_id: ObjectId, place: list[int]) -> memoryview:
         """Return a view of bytes that are pinned for this process."""
-        view = self.maps.view(*place, writable=False)
+        return self._pinned_view(object_id, self.maps.view(*place, writable=False))
+
+    def _pinned_view(self, object_id: ObjectId, view: memoryview) -> memoryview:
         return pinned_view(view, Pin(lambda: self.give_back(object_id, is_pin=True)))
 
     def _map(self, op: Op, reply: Reply) -> None:
@@ -261,22 +284,21 @@ class Connection:
 
     def _sort_given_back(self) -> None:
         """Give back what the store knows nothing of, and keep the rest for it. The lock is held."""
-        for _ in range(len(self._given_back)):
+        while self._given_back:
             is_pin, object_id = self._given_back.popleft()
             if not (self._fresh.unpin(object_id) if is_pin else self._fresh.release(object_id)):
-                self._given_back.append((is_pin, object_id))
+                self._unsaid.append((is_pin, object_id))
 
     def _flush(self) -> None:
         """Tell of what was made, and give back what is queued. The lock is held."""
-        if len(self._fresh):
-            self._sort_given_back()
+        self._sort_given_back()
         report = self._fresh.report()
         if report is not None:
             self._channel.post(Op.TELL, *report)
-        while self._given_back:
+        while self._unsaid:
             released: list[ObjectId] = []
             unpinned: list[ObjectId] = []
-            for _ in range(min(len(self._given_back), MAX_BATCH_COUNT)):
-                is_pin, object_id = self._given_back.popleft()
+            for _ in range(min(len(self._unsaid), MAX_BATCH_COUNT)):
+                is_pin, object_id = self._unsaid.popleft()
                 (unpinned if is_pin else released).append(object_id)
             self._channel.post(Op.GIVE_BACK, released, unpinned)

@@ -102,7 +102,10 @@ def tell(process: subprocess.Popen[str], what: str) -> None:
 
 @contextmanager
 def serving(
-    capacity_bytes: int = 256 * MIB, new_loop: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    capacity_bytes: int = 256 * MIB,
+    new_loop: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop,
+    *,
+    spill_directory: str | None = None,
 ) -> Iterator[Serving]:
     """Serve a store from a thread until the block ends."""
     with tempfile.TemporaryDirectory(dir=os.environ["ACTORRT_RUNTIME_DIR"]) as directory:
@@ -113,6 +116,7 @@ def serving(
             path,
             capacity_bytes,
             MonotonicClock(),
+            spill_directory=spill_directory,
             on_open=lambda _, pid: state.opened_pids.append(pid),
             on_close=state.on_close,
         )
