@@ -54,7 +54,7 @@ class RemoteCaller:
         if is_plain_value(value):
             self._send((REPLY, call_id, (value,)), ())
         else:
-            body, buffers = self._system.payloads.capture_value(value)
+            body, buffers, _ = self._system.payloads.capture_value(value)
             self._send((REPLY, call_id, body), buffers)
 
     def fail(self, call_id: int, error: BaseException, where: str) -> None:
@@ -70,7 +70,7 @@ class RemoteCaller:
             link.send((CREDIT, actor_id, messages, size_bytes))
 
     def item(self, call_id: int, value: Any) -> None:
-        body, buffers = self._system.payloads.capture_value(value)
+        body, buffers, _ = self._system.payloads.capture_value(value)
         self._send((ITEM, call_id, body), buffers)
 
     def _send(self, envelope: tuple[Any, ...], buffers: Sequence[bytes]) -> None:

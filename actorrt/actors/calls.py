@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from actorrt import errors
 from actorrt.actors import current
 from actorrt.actors.interface import MethodSpec
-from actorrt.actors.messages import CANCEL, ERROR, NOT_HERE, REPLY, is_plain
+from actorrt.actors.messages import CANCEL, ERROR, NOT_HERE, REPLY, Body, is_plain
 from actorrt.actors.payload import error_from_data
 from actorrt.actors.ref import ActorRef, CallOptions
 from actorrt.actors.reply import Reply
@@ -79,14 +79,40 @@ class Calls:
         self._system.on_loop(lambda: routes.send(routes.of(ref), message))
         return message
 
+    def ask_all(
+        self,
+        refs: Sequence[ActorRef[Any]],
+        spec: MethodSpec,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        options: CallOptions,
+    ) -> list[Reply[Any]]:
+        """Send one call to many actors, its arguments captured once; one that can't be sent fails alone."""
+        captured = self._system.payloads.capture_call(args, kwargs, len(refs))
+        replies = [self._reply(ref, spec, captured, options) for ref in refs]
+        for reply in replies:
+            try:
+                self.submit(reply)
+            except errors.MailboxFullError as error:
+                reply.set_error(error)
+        return replies
+
     def capture(
         self, ref: ActorRef[Any], spec: MethodSpec, args: tuple[Any, ...], kwargs: dict[str, Any], options: CallOptions
     ) -> Reply[Any]:
         """Fix a call's arguments and deadline; nothing is sent yet."""
-        body: Any = args
-        buffers: Sequence[bytes] = ()
         if kwargs or (args and not is_plain(args)):
-            body, buffers = self._system.payloads.capture_call(args, kwargs)
+            return self._reply(ref, spec, self._system.payloads.capture_call(args, kwargs), options)
+        return self._reply(ref, spec, (args, (), None), options)
+
+    def _reply(
+        self,
+        ref: ActorRef[Any],
+        spec: MethodSpec,
+        captured: tuple[Body, Sequence[bytes], ObjectRef[Any] | None],
+        options: CallOptions,
+    ) -> Reply[Any]:
+        body, buffers, held = captured
         in_hand = current.message.get()
         deadline = None if in_hand is None or in_hand.is_over else in_hand.deadline
         if options.timeout_s is not None:
@@ -94,7 +120,7 @@ class Calls:
             deadline = own if deadline is None else min(own, deadline)
         more = None if options.key is None else {"key": options.key}
         parent = None if in_hand is None or in_hand.is_over else in_hand
-        return Reply(self, ref, spec.name, body, buffers, deadline, more, options.retries, parent)
+        return Reply(self, ref, spec.name, body, buffers, held, deadline, more, options.retries, parent)
 
     def _declare_result(self, reply: Reply[Any]) -> ObjectRef[Any]:
         """Let the result stay in the store: the ref is pending until the callee seals it or the call fails."""

@@ -45,8 +45,14 @@ class GroupMethod:
         self._methods = methods
 
     def __call__(self, *args: Any, **kwargs: Any) -> GroupReply:
-        """Ask all; errors as of a single call."""
-        return GroupReply(f"{self!r}()", [method(*args, **kwargs) for method in self._methods])
+        """Ask all, with the arguments captured once.
+
+        Raises:
+            TypeError, SerializationError: as of a single call; nothing was sent. What befalls one call of the group is
+                in its own reply.
+        """
+        first, *others = self._methods
+        return GroupReply(f"{self!r}()", first.ask_many(others, args, kwargs))
 
     def tell(self, *args: Any, **kwargs: Any) -> Operation[list[Any]]:
         """Tell all; what is returned ends when every receiver has admitted the message."""

@@ -10,7 +10,7 @@ import logging
 import os
 import traceback
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from actorrt import errors
 from actorrt.actors.messages import Body, is_plain, is_plain_value
@@ -33,6 +33,14 @@ ErrorData: TypeAlias = "dict[str, Any]"
 _OWN_FOLDER = os.path.dirname(__file__)
 
 
+class Captured(NamedTuple):
+    """Values on their way: the body and its buffers, and the object they lie in, kept until they have arrived."""
+
+    body: Body
+    buffers: Sequence[bytes] = ()
+    held: ObjectRef[Any] | None = None
+
+
 class Payloads:
     """Captures and opens the values of one endpoint's messages.
 
@@ -45,25 +53,25 @@ class Payloads:
         self._system = system
         self._store = store
 
-    def capture_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Body, Sequence[bytes]]:
-        """Fix the arguments of a call.
+    def capture_call(self, args: tuple[Any, ...], kwargs: dict[str, Any], copies_count: int = 1) -> Captured:
+        """Fix the arguments of a call, or of as many equal calls as `copies_count` says.
 
         Raises:
             SerializationError: one can't be sent; the message names its path.
             ObjectStoreFullError: they are large and there is no room for them.
         """
         if not kwargs and is_plain(args):
-            return args, ()
-        return self._capture((args, kwargs), ("args", "kwargs"))
+            return Captured(args)
+        return self._capture((args, kwargs), ("args", "kwargs"), copies_count)
 
-    def capture_value(self, value: Any) -> tuple[Body, Sequence[bytes]]:
+    def capture_value(self, value: Any) -> Captured:
         """Fix a result, as `capture_call` does arguments."""
         if is_plain_value(value):
-            return (value,), ()
-        return self._capture(value, "result")
+            return Captured((value,))
+        return self._capture(value, "result", 1)
 
-    def _capture(self, value: Any, root: str | tuple[str, ...]) -> tuple[Body, Sequence[bytes]]:
-        carrier = Carrier(self._store, system=self._system)
+    def _capture(self, value: Any, root: str | tuple[str, ...], copies_count: int) -> Captured:
+        carrier = Carrier(self._store, copies_count=copies_count, system=self._system)
         try:
             data, buffers = values.dumps(value, carrier, root=root)
         except errors.SerializationError as error:
@@ -72,11 +80,11 @@ class Payloads:
             raise
         size = len(data) + sum(buffer.nbytes for buffer in buffers)
         if size <= STORE_THRESHOLD_BYTES or self._store is None:
-            return data, [bytes(buffer) for buffer in buffers]
+            return Captured(data, [bytes(buffer) for buffer in buffers])
         ref = self._store.put_parts(data, buffers)
         token = self._store.new_token()
-        self._store.begin_transit(ref, token, 1)
-        return {"object": ref.id, "token": token}, ()
+        self._store.begin_transit(ref, token, copies_count)
+        return Captured({"object": ref.id, "token": token}, (), ref)
 
     def stored(self, body: Body) -> ObjectRef[Any] | None:
         """Return the object that a body lies in, if it lies in the store; it may still be on its way there."""
@@ -105,7 +113,7 @@ class Payloads:
         """Return what a receiver in this process gets: scalars themselves, copies of the rest."""
         if is_plain_value(value):
             return value
-        body, buffers = self.capture_value(value)
+        body, buffers, _ = self.capture_value(value)
         stored = self.stored(body)
         return self.open_value(body, buffers) if stored is None else stored.value()
 

@@ -7,6 +7,7 @@ where the actor was last seen, which is only a hint.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, ParamSpec, TypeVar
 
@@ -149,6 +150,22 @@ class ActorMethod(Generic[P, R]):
             spec.check(self._ref._interface.class_name, args, kwargs)
         result: R = self._ref._system.calls.ask(self._ref, spec, args, kwargs, self._options)
         return result
+
+    def ask_many(self, others: Sequence[ActorMethod[P, R]], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Ask this actor and others of its class, with the arguments captured once; return the replies.
+
+        Raises:
+            TypeError: the method does not take these arguments, or yields: its streams are taken one by one.
+        """
+        spec = self._spec
+        spec.check(self._ref._interface.class_name, args, kwargs)
+        if spec.kind.is_stream:
+            raise TypeError(f"{spec.name}() yields: call it on one actor of the group after the other")
+        methods = [self, *others]
+        if self._options.returns == "ref":
+            return [method(*args, **kwargs) for method in methods]
+        refs = [method._ref for method in methods]
+        return self._ref._system.calls.ask_all(refs, spec, args, kwargs, self._options)
 
     def tell(self, *args: P.args, **kwargs: P.kwargs) -> Reply[None]:
         """Send without expecting a reply; what fails then fails the actor.

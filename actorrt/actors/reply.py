@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from actorrt.actors.calls import Calls
     from actorrt.actors.mailbox import Message
     from actorrt.actors.ref import ActorRef
+    from actorrt.store.ref import ObjectRef
 
 T = TypeVar("T")
 
@@ -37,6 +38,7 @@ class Reply(Completion[T]):
         "call_id",
         "calls",
         "deadline",
+        "held",
         "method",
         "moves_left",
         "options",
@@ -53,6 +55,7 @@ class Reply(Completion[T]):
         method: str,
         body: Body,
         buffers: Sequence[bytes],
+        held: ObjectRef[Any] | None,
         deadline: float | None,
         options: dict[str, Any] | None,
         retries: int,
@@ -69,6 +72,7 @@ class Reply(Completion[T]):
         self.method = method
         self.body = body
         self.buffers = buffers
+        self.held = held  # large arguments, which a call that is sent again still needs
         self.deadline = deadline
         self.options = options
         self.parent = parent  # what its caller was handling
