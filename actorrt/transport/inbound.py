@@ -54,8 +54,8 @@ class Acknowledged(Protocol):
     def is_awaiting(self) -> bool:
         """Whether the connection stands, and acknowledgements of what it took are due."""
 
-    def acknowledged(self, number: int) -> bool:
-        """Take notice that the far end has taken the frames below `number`; return False if that can't be."""
+    acknowledged: Callable[[int], bool]
+    """Takes notice that the far end has taken the frames below a number; returns False if that can't be."""
 
 
 class Line:
@@ -201,7 +201,10 @@ class Inbound:
                 self._bad(source.peer, error)
             return
         source.receipts.taken = sequence + 1
-        self._count(head, envelopes, buffers)
+        statistics = self._statistics
+        statistics.frames_in += 1
+        statistics.envelopes_in += len(envelopes)
+        statistics.bytes_in += len(head) + (sum([len(buffer) for buffer in buffers]) if buffers else 0)
         line = source.line
         if acknowledged > line.acknowledged and not self._acknowledged(line, acknowledged):
             return
@@ -248,14 +251,6 @@ class Inbound:
             if line.is_owing:
                 self._owing.append(line)
         return bool(self._owing)
-
-    def _count(self, head: Buffer, envelopes: list[list[Any]], buffers: Sequence[Buffer]) -> None:
-        statistics = self._statistics
-        statistics.frames_in += 1
-        statistics.envelopes_in += len(envelopes)
-        statistics.bytes_in += len(head)
-        if buffers:
-            statistics.bytes_in += sum(len(buffer) for buffer in buffers)
 
     def _open(self, source_id: bytes, head: Buffer) -> None:
         if len(source_id) != ROUTING_ID_BYTES:

@@ -18,7 +18,7 @@ from actorrt.config import (
 from actorrt.errors import MailboxFullError
 from actorrt.transport.codec import Attachment, join_head
 from actorrt.transport.protocol import Buffer
-from actorrt.transport.sequence import Window
+from actorrt.transport.sequence import Frame, Window
 
 _ENVELOPE_COST_BYTES: Final = 16  # counted on top of each envelope, so that their number in a frame is bounded too
 
@@ -44,6 +44,11 @@ class Outbox:
         self._attachments: list[Attachment] = []
         self._buffers: list[Buffer] = []
         self._open_bytes = 0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether anything was added since the last frame."""
+        return bool(self._envelopes)
 
     @property
     def queued_bytes(self) -> int:
@@ -97,27 +102,28 @@ class Outbox:
             self._attachments.append((len(self._envelopes), len(buffers)))
             self._buffers += buffers
 
-    def seal(self, acknowledged: int = 0, *, is_probe: bool = False) -> bool:
-        """Make a frame of what was added since the last one; return whether there was anything.
+    def seal(self, acknowledged: int = 0) -> None:
+        """Put what was added since the last frame into the window, as another one, if there was anything."""
+        if self._envelopes:
+            self.window.push(self.make_frame(acknowledged))
+
+    def make_frame(self, acknowledged: int = 0) -> Frame:
+        """Return what was added since the last frame as the next one, which is to go into the window.
 
         Args:
             acknowledged: the number below which everything has been taken that came the other way.
-            is_probe: make one even if there was nothing.
         """
         envelopes = self._envelopes
-        if not envelopes and not is_probe:
-            return False
         head = join_head(self.window.next, acknowledged, envelopes, self._attachments)
+        frame: Frame = ((head,), len(envelopes), len(head))
         if self._attachments:
             size_bytes = len(head) + sum([memoryview(buffer).nbytes for buffer in self._buffers])
-            self.window.push(((head, *self._buffers), len(envelopes), size_bytes))
+            frame = ((head, *self._buffers), len(envelopes), size_bytes)
             self._attachments = []
             self._buffers = []
-        else:
-            self.window.push(((head,), len(envelopes), len(head)))
         self._envelopes = []
         self._open_bytes = 0
-        return True
+        return frame
 
     def clear(self) -> int:
         """Discard everything; return how many envelopes had not been handed over."""

@@ -37,7 +37,7 @@ from actorrt.transport.codec import (
 from actorrt.transport.flusher import Flusher
 from actorrt.transport.outbox import Outbox
 from actorrt.transport.protocol import Buffer, Envelope, Lane, LinkStatistics
-from actorrt.transport.sequence import Receipts
+from actorrt.transport.sequence import Frame, Receipts
 
 
 class LinkSetup(NamedTuple):
@@ -71,7 +71,12 @@ class LinkSetup(NamedTuple):
 
 
 class QueuedLink(ABC):
-    """One way to one peer."""
+    """One way to one peer.
+
+    Attributes:
+        acknowledged: to be called with the number below which the far end has taken all frames; returns False if that
+            can't be.
+    """
 
     def __init__(self, setup: LinkSetup) -> None:
         self._setup = setup
@@ -83,6 +88,8 @@ class QueuedLink(ABC):
         self._receipts = setup.receipts
         self._outbox = Outbox(setup.queue_bytes, setup.first)
         self._add = self._outbox.add
+        self._window = self._outbox.window
+        self.acknowledged: Callable[[int], bool] = self._window.acknowledge
         self._notices: deque[bytes] = deque((setup.hello,))  # they leave before all frames
         self._timeout = self._loop.call_later(setup.connect_timeout_s, setup.on_unreachable, self)
         self._is_connected = False
@@ -112,12 +119,12 @@ class QueuedLink(ABC):
     @property
     def acknowledged_below(self) -> int:
         """The number below which everything has been acknowledged."""
-        return self._outbox.window.acknowledged
+        return self._window.acknowledged
 
     @property
     def is_awaiting(self) -> bool:
         """Whether the connection stands, and acknowledgements of what it took are due."""
-        return self._is_connected and len(self._outbox.window) > 0
+        return self._is_connected and len(self._window) > 0
 
     @property
     def is_connected(self) -> bool:
@@ -127,7 +134,7 @@ class QueuedLink(ABC):
     @property
     def next_sequence(self) -> int:
         """The number that the next frame would have."""
-        return self._outbox.window.next
+        return self._window.next
 
     def send(self, envelope: Envelope, buffers: Sequence[Buffer] = ()) -> None:
         """Queue an envelope for the end of this tick or drain; see `protocol.Link.send`."""
@@ -147,7 +154,7 @@ class QueuedLink(ABC):
     def probe(self) -> None:
         """Send a frame without envelopes, for the sake of its acknowledgement."""
         if not self._is_closed:
-            self._outbox.seal(is_probe=True)
+            self._window.push(self._outbox.make_frame())
             if not self._is_flush_due:
                 self._is_flush_due = True
                 self._flusher.add(self)
@@ -167,24 +174,41 @@ class QueuedLink(ABC):
             return
         if self._is_answer_due:
             return
-        outbox = self._outbox
-        if outbox.seal(self._receipts.taken):
-            self._receipts.told = self._receipts.taken
-        window = outbox.window
-        while (frame := window.next_to_hand) is not None:
-            if not self._transmit(frame[0]):
-                self._block()
-                return
-            window.handed(frame)
-            self.envelopes_out += frame[1]
-            self.frames_out += 1
-            self.bytes_out += frame[2]
+        if not self._hand_over():
+            self._block()
+            return
         self._is_flush_due = False
-        if not self._is_awaiting and len(window):
+        if not self._is_awaiting and len(self._window):
             self._is_awaiting = True
             self._setup.on_awaiting(self)
         if self._flushed:
             self._wake_flushers()
+
+    def _hand_over(self) -> bool:
+        """Offer what waits to the connection, in order; return whether it took everything."""
+        outbox, window = self._outbox, self._window
+        while window.waiting_bytes:
+            frame = window.next_to_hand
+            assert frame is not None
+            if not self._transmit(frame[0]):
+                return False
+            window.handed(frame)
+            self._count(frame)
+        if outbox.is_open:
+            receipts = self._receipts
+            frame = outbox.make_frame(receipts.taken)
+            if not self._transmit(frame[0]):
+                window.push(frame)
+                return False
+            receipts.told = receipts.taken
+            window.push_handed(frame)
+            self._count(frame)
+        return True
+
+    def _count(self, frame: Frame) -> None:
+        self.envelopes_out += frame[1]
+        self.frames_out += 1
+        self.bytes_out += frame[2]
 
     def _transmit_notices(self) -> bool:
         while self._notices:
@@ -223,7 +247,7 @@ class QueuedLink(ABC):
 
     def _lost_connection(self) -> None:
         """What the connection had taken is to be sent again, behind another HELLO."""
-        acknowledged = self._outbox.window.acknowledged
+        acknowledged = self._window.acknowledged
         if acknowledged > self._fruits or self._loop.time() - self._connected_at > self._setup.connect_timeout_s:
             self._fruitless_count = 0
         self._fruits = acknowledged
@@ -231,7 +255,7 @@ class QueuedLink(ABC):
         self._is_answer_due = True
         self._is_flush_due = True
         self._notices = deque((self._setup.hello,))
-        self._outbox.window.rewind()
+        self._window.rewind()
         self.resumed_count += 1
         self._timeout = self._loop.call_later(self._setup.connect_timeout_s, self._setup.on_unreachable, self)
         self._wake_flushers()
@@ -259,10 +283,6 @@ class QueuedLink(ABC):
             self._is_answer_due = False
             self.flush_now()
 
-    def acknowledged(self, number: int) -> bool:
-        """Forget the frames below `number`, which the far end has taken; return False if it can't have."""
-        return self._outbox.window.acknowledge(number)
-
     def still_awaits(self) -> bool:
         """Look for acknowledgements that came back; return whether to ask again. To be called at intervals.
 
@@ -271,7 +291,7 @@ class QueuedLink(ABC):
         if self._is_closed:
             return False
         self._read_back()
-        window = self._outbox.window
+        window = self._window
         self._is_awaiting = len(window) > 0 and window.next != self._awaited
         self._awaited = window.next
         return self._is_awaiting

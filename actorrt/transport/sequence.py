@@ -71,6 +71,13 @@ class Window:
         self.unacknowledged_bytes += size_bytes
         self.waiting_bytes += size_bytes
 
+    def push_handed(self, frame: Frame) -> None:
+        """Keep a frame that the connection has taken already. Nothing may be waiting."""
+        self._frames.append(frame)
+        self._handed_count += 1
+        self.next = self._seen = self.next + 1
+        self.unacknowledged_bytes += frame[_SIZE]
+
     def handed(self, frame: Frame) -> None:
         """Note that the connection took `next_to_hand`, which is `frame`."""
         self._handed_count += 1
