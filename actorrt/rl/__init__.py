@@ -6,7 +6,9 @@ imports those then.
 
 from actorrt.rl.a2c import A2C, A2CSettings
 from actorrt.rl.appo import APPO, APPOSettings
+from actorrt.rl.ars import ARS, ARSSettings
 from actorrt.rl.environment import describe
+from actorrt.rl.es import ES, ESSettings
 from actorrt.rl.evaluation import Evaluation, evaluate
 from actorrt.rl.evaluator import Evaluator
 from actorrt.rl.impala import IMPALA, IMPALASettings
@@ -25,11 +27,15 @@ from actorrt.rl.trajectory import Batch, Fragment
 __all__ = [
     "A2C",
     "APPO",
+    "ARS",
+    "ES",
     "IMPALA",
     "PPO",
     "A2CSettings",
     "APPOSettings",
+    "ARSSettings",
     "Batch",
+    "ESSettings",
     "Evaluation",
     "Evaluator",
     "Fragment",

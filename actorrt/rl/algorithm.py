@@ -41,6 +41,7 @@ class Algorithm:
 
     settings_class: ClassVar[type[Settings]]
     loop_class: ClassVar[Callable[..., Any]] = TrainingLoop
+    packages: ClassVar[tuple[str, ...]] = ("gymnasium", "torch")
 
     def __init__(
         self,

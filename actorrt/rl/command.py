@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
         matches = difflib.get_close_matches(arguments.algorithm, ALGORITHMS, n=1, cutoff=0.3)
         hint = f"did you mean {matches[0]}?" if matches else f"there are: {', '.join(ALGORITHMS)}"
         return _fail(f"there is no algorithm {arguments.algorithm!r}; {hint}", EXIT_USAGE)
-    for package in ("gymnasium", "torch"):
+    for package in ALGORITHMS[arguments.algorithm].packages:
         if importlib.util.find_spec(package) is None:
             return _fail(f"training needs {package}: pip install {package}", EXIT_FAILURE)
     try:

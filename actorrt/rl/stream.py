@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any
 
 import actorrt as art
 from actorrt.rl.intake import Intake, Order
+from actorrt.rl.patience import arrival
 from actorrt.rl.trajectory import Batch
 
 logger = logging.getLogger(__name__)
@@ -116,9 +117,7 @@ class Stream:
     def _arrival(self) -> Any:
         """Return what ends with lists of replies, the first of them those that have come, or when it is time."""
         timeout_s = self._intake.look_again_s(time.monotonic())
-        if not self._asked and timeout_s is None:
-            timeout_s = 0.0
-        return art.wait(list(self._asked) or [_Nothing()], count=1, timeout_s=timeout_s)
+        return arrival(self._asked, timeout_s)
 
     def _ask(self) -> None:
         now = time.monotonic()
@@ -158,16 +157,3 @@ class Stream:
         """Withdraw the requests under way. Idempotent."""
         while self._asked:
             self._asked.popitem()[0].cancel()
-
-
-class _Nothing:
-    """What can be waited for and never comes, so that the time is what ends the waiting."""
-
-    def done(self) -> bool:
-        return False
-
-    def add_callback(self, callback: Callable[[Any], None]) -> None:
-        """Forget it: it is never called."""
-
-    def remove_callback(self, callback: Callable[[Any], None]) -> None:
-        """There is none."""

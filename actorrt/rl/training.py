@@ -6,10 +6,9 @@ users hold meanwhile, in `run`.
 
 from __future__ import annotations
 
-import collections
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import actorrt as art
@@ -17,19 +16,14 @@ from actorrt.rl import checkpoint
 from actorrt.rl.evaluations import Evaluations
 from actorrt.rl.evaluator import Evaluator
 from actorrt.rl.learner import Learner
+from actorrt.rl.loop import Loop
 from actorrt.rl.parameters import ParameterServer
 from actorrt.rl.plan import Plan
-from actorrt.rl.progress import Progress
-from actorrt.rl.record import Record
-from actorrt.rl.selection import Selection
 from actorrt.rl.simulator import Simulator
 from actorrt.rl.stream import Stream, stream
 from actorrt.rl.trajectory import Batch
 
 logger = logging.getLogger(__name__)
-
-RATE_WINDOW_S = 3.0
-CHECKPOINT_PERIOD_S = 30.0
 
 
 class Training(art.Supervisor):
@@ -88,51 +82,14 @@ class Training(art.Supervisor):
         return lives - 1
 
 
-class TrainingLoop:
-    """Feeds the learner until the steps are used up or it is told to end.
+class TrainingLoop(Loop):
+    """Feeds the learner; see `Loop` for its arguments."""
 
-    Args:
-        plan: what to do.
-        record: where what happens is written; belongs to whoever reads it.
-        selection: decides on evaluations and keeps the best policy.
-        directory: where checkpoints go.
-        on_progress: called after each update, in the loop's thread.
-    """
-
-    def __init__(
-        self,
-        plan: Plan,
-        record: Record,
-        selection: Selection,
-        directory: str,
-        on_progress: Callable[[Progress], None],
-    ) -> None:
-        self._plan, self._record, self._selection = plan, record, selection
-        self._directory = directory
-        self._on_progress = on_progress
-        self._lives = [1] * plan.simulators
-
-    async def run(self, should_end: Callable[[], bool]) -> None:
-        """Train; afterwards every actor of the run is gone, and a checkpoint is there.
-
-        Args:
-            should_end: asked after each update.
-
-        Raises:
-            ActorRtError: the run's actors could not be started, or failed for good.
-            Exception: what an environment or the update rule raised.
-        """
-        self._should_end = should_end
-        self._began_at = self._saved_at = time.monotonic()
-        self._rate: collections.deque[tuple[float, int]] = collections.deque([(self._began_at, self._record.steps)])
-        training = await Training.spawn(self._plan)
-        try:
-            await self._train(training)
-        finally:
-            await training.stop()
+    supervisor_class = Training
 
     async def _train(self, training: Any) -> None:
         plan = self._plan
+        self._lives = [1] * plan.simulators if plan.checkpoint is None else list(plan.checkpoint["lives"])
         self._server = await training.child("parameters")
         self._learner = await training.child("learner")
         self._simulators = [await training.child(f"simulator-{index}") for index in range(plan.simulators)]
@@ -143,7 +100,7 @@ class TrainingLoop:
             while not self._is_over():
                 await self._learn(await anext(batches), batches)
                 await self._evaluations.look()
-                if time.monotonic() >= self._saved_at + CHECKPOINT_PERIOD_S:
+                if self._is_checkpoint_due():
                     await self._save()
             await self._save()  # at once: evaluations may take long, and whoever interrupts twice loses nothing
             await self._evaluations.finish()
@@ -156,9 +113,6 @@ class TrainingLoop:
         size = {"fragments": self._plan.simulators} if settings.batch_steps is None else {"steps": settings.batch_steps}
         return stream(self._simulators, **size, max_lag=settings.max_lag, order=settings.stream_order)
 
-    def _is_over(self) -> bool:
-        return self._record.steps >= self._plan.steps or self._should_end()
-
     async def _learn(self, batch: Batch, batches: Stream) -> None:
         record = self._record
         try:
@@ -170,48 +124,9 @@ class TrainingLoop:
         record.steps += batch.step_count
         for fragment in batch.fragments:
             record.episode_returns.extend(fragment.episode_return.tolist())
-        progress = self._progress(batch, metrics, batches.statistics())
-        record.rows.append(self._row(progress, batches.statistics()))
-        self._on_progress(progress)
-
-    @property
-    def _seconds(self) -> float:
-        return self._record.seconds + time.monotonic() - self._began_at
-
-    def _progress(self, batch: Batch, metrics: dict[str, Any], statistics: dict[str, int]) -> Progress:
-        best = self._selection.best
-        now = time.monotonic()
-        self._rate.append((now, self._record.steps))
-        while self._rate[0][0] < now - RATE_WINDOW_S:
-            self._rate.popleft()
-        since, steps_then = self._rate[0]
-        return Progress(
-            steps=self._record.steps,
-            total_steps=self._plan.steps,
-            seconds=self._seconds,
-            steps_per_s=(self._record.steps - steps_then) / (now - since) if now > since else 0.0,
-            return_mean=self._record.return_mean,
-            evaluation=None if best is None else best.score,
-            policy_lag=sum(batch.policy_lag) / len(batch.policy_lag),
-            simulators=self._plan.simulators,
-            simulators_alive=statistics["simulators_alive"],
-            simulators_restarted=statistics["simulators_restarted"],
-            metrics=metrics,
-            trained_on=tuple((f.simulator, f.incarnation, f.process_id) for f in batch.fragments),
-        )
-
-    def _row(self, progress: Progress, statistics: dict[str, int]) -> dict[str, Any]:
-        return {
-            "update": len(self._record.rows) + 1,
-            "steps": progress.steps,
-            "seconds": progress.seconds,
-            "steps_per_s": progress.steps_per_s,
-            "return_mean": progress.return_mean,
-            "best_evaluation": progress.evaluation,
-            "policy_lag": progress.policy_lag,
-            **statistics,
-            **progress.metrics,
-        }
+        sources = tuple((f.simulator, f.incarnation, f.process_id) for f in batch.fragments)
+        lag = sum(batch.policy_lag) / len(batch.policy_lag)
+        self._report(metrics, batches.statistics(), sources, lag)
 
     # Checkpoints
 

@@ -1,0 +1,146 @@
+"""Augmented random search (Mania, Guy and Recht 2018): the whole algorithm but for who plays the episodes.
+
+That is `evolution`. The presets are RL-Zoo's (hyperparams/ars.yml).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from actorrt.rl.algorithm import Algorithm
+from actorrt.rl.evolution import EvolutionLoop
+from actorrt.rl.settings import Settings
+from actorrt.rl.spaces import Array
+
+NORMALISED = {"normalise_observations": True}
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "CartPole-v1": {"steps": 50_000},
+    "LunarLander-v3": {**NORMALISED, "steps": 1_000_000, "evaluate_every": 50_000},
+    "Acrobot-v1": {**NORMALISED, "steps": 1_000_000},
+    "MountainCar-v0": {**NORMALISED, "steps": 1_000_000},
+    "MountainCarContinuous-v0": {**NORMALISED, "steps": 1_000_000, "directions": 16},
+    "Swimmer-v5": {
+        "steps": 2_000_000,
+        "learning_rate": 0.02,
+        "deviation": 0.01,
+        "directions": 1,
+        "evaluate_every": 50_000,
+    },
+    "Hopper-v5": {
+        **NORMALISED,
+        "steps": 7_000_000,
+        "learning_rate": 0.01,
+        "deviation": 0.025,
+        "directions": 8,
+        "best_directions": 4,
+        "alive_bonus_offset": 1.0,
+        "evaluate_every": 200_000,
+    },
+    "HalfCheetah-v5": {
+        **NORMALISED,
+        "steps": 12_500_000,
+        "learning_rate": 0.02,
+        "deviation": 0.03,
+        "directions": 32,
+        "best_directions": 4,
+        "evaluate_every": 500_000,
+    },
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvolutionSettings(Settings):
+    """Settings of the algorithms that learn from whole episodes.
+
+    Attributes:
+        directions: directions an update explores, each both ways.
+        deviation: how far, as standard deviation of each parameter.
+        learning_rate: of the step that follows.
+        alive_bonus_offset: taken from the reward of each step, for updates only; where living on is paid, it keeps
+            a policy from learning just that.
+    """
+
+    directions: int = 8
+    deviation: float = 0.05
+    learning_rate: float = 0.02
+    alive_bonus_offset: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._require_at_least_1("directions")
+        if self.deviation <= 0.0:
+            raise ValueError(f"deviation is positive: deviation={self.deviation}")
+        if self.normalise_rewards:
+            raise ValueError("normalise_rewards: whole episodes are compared, so that rewards need no scale")
+        if len(self.hidden) not in (0, 2):
+            raise ValueError(f"{self.algorithm} takes no hidden layers, or two: hidden={self.hidden}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ARSSettings(EvolutionSettings):
+    """How augmented random search learns; version 2 of the paper where observations are normalised.
+
+    Attributes:
+        best_directions: only so many of the directions count, those with the largest return either way; None
+            takes all.
+    """
+
+    algorithm: ClassVar[str] = "ARS"
+    presets: ClassVar[dict[str, dict[str, Any]]] = PRESETS
+
+    hidden: tuple[int, ...] = ()
+    best_directions: int | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.best_directions is not None and not 1 <= self.best_directions <= self.directions:
+            raise ValueError(
+                f"best_directions is between 1 and directions={self.directions}: best_directions={self.best_directions}"
+            )
+
+    def update_rule(self) -> ARSUpdate:
+        """Make what improves the policy."""
+        return ARSUpdate(self)
+
+
+class ARSUpdate:
+    """The paper's algorithm 2, lines 6 and 7."""
+
+    def __init__(self, settings: ARSSettings) -> None:
+        self.settings = settings
+
+    def __call__(self, parameters: Array, noise: Array, returns: Array) -> tuple[Array, dict[str, float]]:
+        """Return better parameters.
+
+        Args:
+            parameters: the flat vector.
+            noise: the directions, (directions, parameters).
+            returns: with each direction added and taken away, (directions, 2).
+
+        Returns:
+            The new flat vector; and `return_deviation`, over the episodes that counted.
+        """
+        best = np.argsort(-returns.max(axis=1), kind="stable")[: self.settings.best_directions]
+        deviation = float(returns[best].std())
+        scale = self.settings.learning_rate / (len(best) * (deviation or 1.0))
+        step = (returns[best, 0] - returns[best, 1]) @ noise[best]
+        return (parameters + scale * step).astype(np.float32), {"return_deviation": deviation}
+
+    def state(self) -> dict[str, Any]:
+        """Return nothing: the parameters are all there is."""
+        return {}
+
+    def go_on(self, state: dict[str, Any]) -> None:
+        """Take back nothing."""
+
+
+class ARS(Algorithm):
+    """Trains a policy by augmented random search; see `Algorithm` for what all algorithms take."""
+
+    settings_class = ARSSettings
+    loop_class = EvolutionLoop
+    packages = ("gymnasium",)

@@ -1,0 +1,125 @@
+"""What every run's loop has in common: its supervisor's life, its progress, its rows of metrics.
+
+How policies improve is up to the loops themselves: `training` learns from rollouts, `evolution` from whole episodes.
+"""
+
+from __future__ import annotations
+
+import collections
+import time
+from collections.abc import Callable
+from typing import Any
+
+import actorrt as art
+from actorrt.rl.plan import Plan
+from actorrt.rl.progress import Progress
+from actorrt.rl.record import Record
+from actorrt.rl.selection import Selection
+
+RATE_WINDOW_S = 3.0
+CHECKPOINT_PERIOD_S = 30.0
+
+
+class Loop:
+    """Runs until the steps are used up or it is told to end.
+
+    Args:
+        plan: what to do.
+        record: where what happens is written; belongs to whoever reads it.
+        selection: decides on evaluations and keeps the best policy.
+        directory: where checkpoints go.
+        on_progress: called after each update, in the loop's thread.
+    """
+
+    supervisor_class: type[art.Supervisor]
+
+    def __init__(
+        self,
+        plan: Plan,
+        record: Record,
+        selection: Selection,
+        directory: str,
+        on_progress: Callable[[Progress], None],
+    ) -> None:
+        self._plan, self._record, self._selection = plan, record, selection
+        self._directory = directory
+        self._on_progress = on_progress
+
+    async def run(self, should_end: Callable[[], bool]) -> None:
+        """Train; afterwards every actor of the run is gone, and a checkpoint is there.
+
+        Args:
+            should_end: asked after each update.
+
+        Raises:
+            ActorRtError: the run's actors could not be started, or failed for good.
+            Exception: what an environment or the update rule raised.
+        """
+        self._should_end = should_end
+        self._began_at = self._saved_at = time.monotonic()
+        self._rate: collections.deque[tuple[float, int]] = collections.deque([(self._began_at, self._record.steps)])
+        supervisor = await self.supervisor_class.spawn(self._plan)
+        try:
+            await self._train(supervisor)
+        finally:
+            await supervisor.stop()
+
+    async def _train(self, supervisor: Any) -> None:
+        raise NotImplementedError
+
+    def _is_over(self) -> bool:
+        return self._record.steps >= self._plan.steps or self._should_end()
+
+    def _is_checkpoint_due(self) -> bool:
+        return time.monotonic() >= self._saved_at + CHECKPOINT_PERIOD_S
+
+    @property
+    def _seconds(self) -> float:
+        return self._record.seconds + time.monotonic() - self._began_at
+
+    def _report(
+        self,
+        metrics: dict[str, Any],
+        statistics: dict[str, int],
+        trained_on: tuple[tuple[int, int, int], ...],
+        policy_lag: float = 0.0,
+    ) -> None:
+        """Write a row for the update that just ended, and tell whoever watches."""
+        best = self._selection.best
+        progress = Progress(
+            steps=self._record.steps,
+            total_steps=self._plan.steps,
+            seconds=self._seconds,
+            steps_per_s=self._steps_per_s(),
+            return_mean=self._record.return_mean,
+            evaluation=None if best is None else best.score,
+            policy_lag=policy_lag,
+            simulators=self._plan.simulators,
+            simulators_alive=statistics["simulators_alive"],
+            simulators_restarted=statistics["simulators_restarted"],
+            metrics=metrics,
+            trained_on=trained_on,
+        )
+        self._record.rows.append(self._row(progress, statistics))
+        self._on_progress(progress)
+
+    def _steps_per_s(self) -> float:
+        now = time.monotonic()
+        self._rate.append((now, self._record.steps))
+        while self._rate[0][0] < now - RATE_WINDOW_S:
+            self._rate.popleft()
+        since, steps_then = self._rate[0]
+        return (self._record.steps - steps_then) / (now - since) if now > since else 0.0
+
+    def _row(self, progress: Progress, statistics: dict[str, int]) -> dict[str, Any]:
+        return {
+            "update": len(self._record.rows) + 1,
+            "steps": progress.steps,
+            "seconds": progress.seconds,
+            "steps_per_s": progress.steps_per_s,
+            "return_mean": progress.return_mean,
+            "best_evaluation": progress.evaluation,
+            "policy_lag": progress.policy_lag,
+            **statistics,
+            **progress.metrics,
+        }

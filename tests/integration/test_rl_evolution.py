@@ -1,0 +1,84 @@
+"""Runs of the evolutionary algorithms: one seed gives one run, whoever plays and whoever dies."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import actorrt as art
+from actorrt import rl
+from tests.running import Node
+
+SETTINGS: dict[str, Any] = {"directions": 4, "normalise_observations": True, "evaluate_every": 10_000}
+
+
+def end_of(directory: Path) -> Any:
+    return rl.checkpoint.load(str(directory))["weights"]
+
+
+def assert_same_end(first: Path, second: Path) -> None:
+    ends = end_of(first), end_of(second)
+    assert ends[0]["version"] == ends[1]["version"] > 0
+    assert (ends[0]["parameters"] == ends[1]["parameters"]).all()
+    assert (ends[0]["normaliser"]["observations.mean"] == ends[1]["normaliser"]["observations.mean"]).all()
+
+
+@pytest.mark.parametrize("kind", [rl.ARS, rl.ES])
+async def test_one_seed_gives_one_run_with_any_number_of_simulators(tmp_path: Path, kind: Any) -> None:
+    async with art.Runtime(mode="local", cpus=8):
+        for count in (1, 3):
+            algorithm = kind("CartPole-v1", simulators=count, seed=2, directory=str(tmp_path / str(count)), **SETTINGS)
+            run = await algorithm.start(steps=1_500)
+    assert run.steps >= 1_500
+    assert len(run.evaluations) == 1
+    assert_same_end(tmp_path / "1", tmp_path / "3")
+
+
+@pytest.mark.parametrize("kind", [rl.ARS, rl.ES])
+async def test_resumed_run_equals_the_uninterrupted_one(tmp_path: Path, kind: Any) -> None:
+    async with art.Runtime(mode="local", cpus=8):
+        whole = await kind("CartPole-v1", seed=2, directory=str(tmp_path / "whole"), **SETTINGS).start(steps=1_500)
+        await kind("CartPole-v1", seed=2, directory=str(tmp_path / "half"), **SETTINGS).start(steps=500)
+        again = await kind.resume(str(tmp_path / "half")).start(steps=1_500)
+    assert again.steps == whole.steps
+    assert_same_end(tmp_path / "whole", tmp_path / "half")
+
+
+def test_killed_simulator_changes_nothing_but_the_time(node: Node, tmp_path: Path) -> None:
+    killed: list[int] = []
+
+    def kill_once(progress: rl.Progress) -> None:
+        if not killed:
+            killed.append(progress.trained_on[0][2])
+            os.kill(killed[0], signal.SIGKILL)
+
+    art.init(address=node.url)
+    try:
+        for name, listener in (("calm", None), ("disturbed", kill_once)):
+            algorithm = rl.ARS("CartPole-v1", simulators=2, seed=2, directory=str(tmp_path / name), **SETTINGS)
+            algorithm.start(steps=3_000, on_progress=listener).wait()
+    finally:
+        art.shutdown()
+    assert len(killed) == 1
+    assert_same_end(tmp_path / "calm", tmp_path / "disturbed")
+
+
+def test_environment_that_raises_is_restarted_and_told(
+    node: Node, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    art.init(address=node.url)
+    try:
+        algorithm = rl.ARS(
+            "tests.integration.raising:RaisesOnce-v0", simulators=1, directory=str(tmp_path), directions=2
+        )
+        run = algorithm.start(steps=50).wait()
+    finally:
+        art.shutdown()
+    assert run.steps >= 50
+    told = [record.getMessage() for record in caplog.records if record.name == "actorrt.rl.evolution"]
+    assert told[0].startswith("simulator 0, incarnation 1, environment 0, step 3 of the episode with seed ")
+    assert told[0].endswith("ArithmeticError: this environment broke; it is restarted")
