@@ -6,14 +6,22 @@ What becomes of the messages meanwhile, and of the actor when it fails, is not d
 from __future__ import annotations
 
 import asyncio
+import logging
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from actorrt.actors import current
 from actorrt.actors.mailbox import Message
 from actorrt.actors.payload import objects_opened
+from actorrt.actors.snapshots import restored
+from actorrt.errors import ActorStartError
+from actorrt.ids import ObjectId
 
 if TYPE_CHECKING:
     from actorrt.actors.cell import Cell
+
+
+logger = logging.getLogger(__name__)
 
 
 class Birth:
@@ -25,8 +33,8 @@ class Birth:
         self._task = asyncio.current_task()
         self._end: BaseException | None = None
 
-    async def run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Return the instance, ready for messages.
+    async def run(self, args: tuple[Any, ...], kwargs: dict[str, Any], snapshots: Sequence[ObjectId]) -> Any:
+        """Return the instance, ready for messages, with the state of the newest snapshot that can be read.
 
         Raises:
             Exception: whatever the constructor or a hook raises, or what broke the start off.
@@ -36,7 +44,7 @@ class Birth:
         current.message.set(message)
         try:
             args, kwargs = await objects_opened(args, kwargs)
-            instance = self._make(args, kwargs)
+            instance = await self._revive(args, kwargs, snapshots) if snapshots else self._make(args, kwargs)
             await hook(instance.on_start())
         except asyncio.CancelledError:
             if self._end is not None:
@@ -45,6 +53,23 @@ class Birth:
         if self._end is not None:  # `on_start` has let the cancellation pass
             raise self._end
         return instance
+
+    async def _revive(self, args: tuple[Any, ...], kwargs: dict[str, Any], snapshots: Sequence[ObjectId]) -> Any:
+        for number, object_id in enumerate(snapshots, 1):
+            try:
+                state = await restored(self._cell.host.system, object_id)
+                instance = self._make(args, kwargs)
+                await hook(instance.restore(state))
+            except Exception as error:  # whatever unpickling or the user's `restore` raises ends this one attempt
+                fallback = "the one before is tried" if number < len(snapshots) else "there is none before it"
+                logger.warning(
+                    "a snapshot of %s can't be restored, %s: %r", self._cell.label, fallback, error, exc_info=error
+                )
+            else:
+                return instance
+        raise ActorStartError(
+            f"{self._cell.label} did not start: none of its {len(snapshots)} snapshots can be restored"
+        )
 
     def _make(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         instance = self._class.__new__(self._class)

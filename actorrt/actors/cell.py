@@ -12,7 +12,7 @@ interleave.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,8 +27,9 @@ from actorrt.actors.mailbox import Caller, Mailbox, Message
 from actorrt.actors.options import ActorOptions
 from actorrt.actors.payload import reason_of
 from actorrt.actors.runners import Runner
+from actorrt.actors.snapshots import NEVER, Snapshots
 from actorrt.actors.turns import SIGNAL_PREFIX, Turns, cancelled, timed_out
-from actorrt.ids import ActorId, JobId
+from actorrt.ids import ActorId, JobId, ObjectId
 from actorrt.reasons import ExitReason
 
 if TYPE_CHECKING:
@@ -95,12 +96,16 @@ class Cell:
         self._is_administrative = False
         self._stop_timer: asyncio.TimerHandle | None = None
         self._birth: Birth | None = None
+        every = options.snapshot_every
+        self.snapshots = None if every is None else Snapshots(self, every)
         self.victims: list[Message] = []  # in hand when the actor failed; told when its fate is known
 
     # Start
 
-    async def start(self, incarnation: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Make the instance and run `on_start`; then messages are handled.
+    async def start(
+        self, incarnation: int, args: tuple[Any, ...], kwargs: dict[str, Any], snapshots: Sequence[ObjectId] = ()
+    ) -> None:
+        """Make the instance, put back the state of the newest of `snapshots`, and run `on_start`; then messages follow.
 
         Raises:
             Exception: whatever the constructor or the hook raises; the cell has ended then.
@@ -108,7 +113,7 @@ class Cell:
         self._begin_incarnation(incarnation)
         self._birth = Birth(self, self._class)
         try:
-            self.turns.instance = await self._birth.run(args, kwargs)
+            self.turns.instance = await self._birth.run(args, kwargs, snapshots)
         except BaseException:
             self.state = CellState.FAILED
             self.context.end()
@@ -116,12 +121,21 @@ class Cell:
         finally:
             self._birth = None
         self.state = CellState.RUNNING
+        if self.snapshots is not None:
+            self.snapshots.begin()
         self.schedule()
+
+    def reached_milestone(self) -> None:
+        """As many messages are handled as `turns` was to tell of."""
+        count = self.turns.handled_count
+        if count == 1:
+            self.host.handled_first(self)
+        self.turns.milestone = NEVER if self.snapshots is None else self.snapshots.reached(count)
 
     def _begin_incarnation(self, incarnation: int) -> None:
         self.incarnation = incarnation
         self.state = CellState.STARTING
-        self.turns.handled_count = 0
+        self.turns.handled_count, self.turns.milestone = 0, 1
         self.keys = Keys(self.host.payloads)
         self._exit = None
         self._is_administrative = False
@@ -320,6 +334,9 @@ class Cell:
             await hook(instance.on_stop(reason))
         except Exception as error:
             reason = reason_of(error, f"{self.label}.on_stop")
+        else:
+            if self.snapshots is not None and not self._is_administrative and self.state is CellState.STOPPING:
+                self.snapshots.take(instance)
         if self.state is CellState.STOPPING:
             self._end(reason)
 
@@ -342,6 +359,8 @@ class Cell:
     def _drop_instance(self) -> None:
         self.turns.instance = None
         self.context.end()
+        if self.snapshots is not None:
+            self.snapshots.end()
         if self._stop_timer is not None:
             self._stop_timer.cancel()
         for message in self.turns.running:

@@ -5,8 +5,10 @@ What a supervisor does with them is decided in `supervision`.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from enum import StrEnum
 from typing import Any
 
@@ -65,8 +67,8 @@ class Child:
             `"permanent"` unless given.
 
     Raises:
-        TypeError: `actor_class` is no class; `max_restarts` or `period_s`, which belong to the supervisor; or an
-            option of a wrong type.
+        TypeError: `actor_class` is no class; `max_restarts` or `period_s`, which belong to the supervisor; a keyword
+            that is neither an option nor the constructor's; or an option of a wrong type.
         ValueError: an option outside its range; `detached`, since a child never outlives its supervisor.
     """
 
@@ -93,6 +95,7 @@ class Child:
         self.actor_class = actor_class
         self.args = args
         self.kwargs = {name: value for name, value in options_and_kwargs.items() if name not in OPTION_NAMES}
+        _check_keywords(actor_class, self.kwargs)
         self.id = checks.optional(checks.text)("id", id)
         self.significant = checks.flag("significant", significant)
         self.options = ActorOptions.of({"restart": RestartType.PERMANENT, **options})
@@ -105,6 +108,23 @@ class Child:
 
     def __repr__(self) -> str:
         return f"Child({self.actor_class.__name__}, id={self.id!r})"
+
+
+def _check_keywords(actor_class: type, kwargs: dict[str, Any]) -> None:
+    """Refuse a keyword that the constructor does not take: it is an option misspelt, most likely."""
+    try:
+        parameters = inspect.signature(actor_class).parameters
+    except (TypeError, ValueError):
+        return  # a constructor in C says nothing of its parameters
+    if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
+        return
+    for name in kwargs:
+        if name not in parameters:
+            near = get_close_matches(name, [*OPTION_NAMES, "id", "significant", *parameters], n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise TypeError(
+                f"{name}= on Child({actor_class.__name__}): no option and no argument of its constructor{hint}"
+            )
 
 
 def identify(children: Iterable[Child], taken: frozenset[str] = frozenset()) -> dict[str, Child]:

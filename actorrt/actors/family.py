@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from actorrt.actors.control import Data, Endpoint
 from actorrt.actors.record import Record
 from actorrt.completion import Completion
 from actorrt.errors import ActorDiedError
-from actorrt.ids import PeerId
+from actorrt.ids import ObjectId, PeerId
 from actorrt.reasons import ExitKind, ExitReason
+from actorrt.store.ref import ObjectRef
 
 if TYPE_CHECKING:
     from actorrt.actors.system import System
@@ -20,6 +22,7 @@ class Family:
 
     def __init__(self, system: System) -> None:
         self._system = system
+        self._held: dict[ObjectId, list[ObjectRef[Any]]] = {}
         system.control.handle("spawn", self._spawn)
 
     async def _spawn(self, _: PeerId, data: Data) -> Data:
@@ -39,6 +42,18 @@ class Family:
 
     def kill(self, record: Record) -> None:
         self._system.host.kill(record.actor_id)
+
+    def hold(self, object_ids: Sequence[ObjectId], tokens: Sequence[bytes]) -> None:
+        for object_id, token in zip(object_ids, tokens, strict=True):
+            ref: ObjectRef[Any] = self._system.require_store().ref(object_id, token)
+            self._held.setdefault(object_id, []).append(ref)
+
+    def release(self, object_ids: Sequence[ObjectId]) -> None:
+        for object_id in object_ids:
+            refs = self._held[object_id]
+            refs.pop()
+            if not refs:
+                del self._held[object_id]
 
     def bury(self, record: Record, error: ActorDiedError) -> Completion[Any] | None:
         cell = self._system.host.cell(record.actor_id)

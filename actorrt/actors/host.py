@@ -26,7 +26,7 @@ from actorrt.actors.options import ActorOptions
 from actorrt.actors.ref import ActorRef
 from actorrt.actors.runners import Runners
 from actorrt.actors.spec import Spec, open_spec
-from actorrt.ids import ActorId, PeerId, short
+from actorrt.ids import ActorId, ObjectId, PeerId, short
 from actorrt.reasons import ExitKind, ExitReason
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class Host:
             cell = self._cells.get(actor_id) or self._new_cell(actor_id, spec, order)
             self._settle_victims(cell)
             await self.system.registry.children_gone(actor_id)
-            await cell.start(order["incarnation"], spec.args, spec.kwargs)
+            await cell.start(order["incarnation"], spec.args, spec.kwargs, [ObjectId(i) for i in order["snapshots"]])
         except BaseException as error:  # SystemExit in a constructor is this actor's failure, not the worker's
             if isinstance(error, GeneratorExit | KeyboardInterrupt):
                 raise

@@ -62,13 +62,15 @@ class ActorOptions:
         isolation: overrides where it lives.
         restart, max_restarts, period_s, backoff: how it is kept alive.
         shutdown_s: how long a graceful stop may take before it is killed; None waits for ever.
-        hang_timeout_s: after how long without a sign of life it is replaced; None never does.
+        hang_timeout_s: after how long without a sign of life its process, which is its own, is replaced; None never
+            does. In local mode nothing is: a breakpoint is no hang.
         crash_on: exceptions of methods that fail the actor instead of only the call.
-        snapshot_every: an int counts messages, a float seconds; None takes no snapshots.
+        snapshot_every: an int counts messages, a float seconds; None takes no snapshots. Also taken when it stops to be
+            restarted.
         mailbox_messages, mailbox_bytes, overflow: the mailbox's bounds, and what happens at them.
         max_concurrency: how many async calls may interleave.
         call_timeout_s: the deadline of calls that give none; None gives none.
-        placement: where in the cluster it should live.
+        placement: where in the cluster it should live; not to be chosen yet.
         env_vars: environment variables of its process, which therefore is its own.
 
     Raises:
@@ -102,11 +104,16 @@ class ActorOptions:
     def __post_init__(self) -> None:
         for option, check in _CHECKS.items():
             object.__setattr__(self, option, check(option, getattr(self, option)))
-        if self.isolation is Isolation.SHARED and (self.cpus or self.gpus or self.env_vars):
+        if self.isolation is Isolation.SHARED and (
+            self.cpus or self.gpus or self.env_vars or self.hang_timeout_s is not None
+        ):
             raise ValueError(
-                f"isolation='shared' with cpus={self.cpus:g}, gpus={self.gpus:g}, env_vars={dict(self.env_vars)}: "
-                "these need a process of the actor's own; leave out either them or isolation"
+                f"isolation='shared' with cpus={self.cpus:g}, gpus={self.gpus:g}, env_vars={dict(self.env_vars)}, "
+                f"hang_timeout_s={self.hang_timeout_s}: these need a process of the actor's own; leave out either them "
+                "or isolation"
             )
+        if self.placement is not None:
+            raise ValueError(f"placement={self.placement!r}: where an actor lives can't be chosen yet; leave it out")
         if self.if_exists is not IfExists.FAIL and self.name is None:
             raise ValueError(f"if_exists={self.if_exists.value!r} without a name: give name= as well")
 
@@ -127,7 +134,8 @@ class ActorOptions:
     @property
     def needs_own_process(self) -> bool:
         """Whether the actor gets a process of its own."""
-        return bool(self.isolation is Isolation.PROCESS or self.cpus or self.gpus or self.env_vars)
+        has_needs = self.cpus or self.gpus or self.env_vars or self.hang_timeout_s is not None
+        return bool(self.isolation is Isolation.PROCESS or has_needs)
 
     def to_data(self) -> dict[str, Any]:
         """Return the policy as plain data for the wire: the options that differ from their defaults.

@@ -61,6 +61,7 @@ class Record:
         is_supervisor: whether it supervises others, and so belongs away from code that can crash.
         is_beside: whether it belongs on its parent's loop, at `beside_endpoint`.
         objects: what its spec refers to in the object store; held for as long as the record lives.
+        tokens: the transits that their ids came with.
         endpoint: where its incarnation runs; None while none does.
         place: what its hosting keeps of it; opaque here.
     """
@@ -80,6 +81,7 @@ class Record:
         is_supervisor: bool = False,
         is_beside: bool = False,
         objects: Sequence[ObjectId] = (),
+        tokens: Sequence[bytes] = (),
     ) -> None:
         self.actor_id = actor_id
         self.spec = spec
@@ -93,6 +95,7 @@ class Record:
         self.is_supervisor = is_supervisor
         self.is_beside = is_beside
         self.objects = objects
+        self.tokens = tokens
         self.state = RecordState.STARTING
         self.incarnation = 0
         self.endpoint: Endpoint | None = None
@@ -107,6 +110,7 @@ class Record:
         self.is_to_end = False  # somebody wants the incarnation ended that is being started
         self.early_exit: Callable[[], None] | None = None  # reports an end that was heard of before the start
         self.had_handled_message = False
+        self.snapshots: list[ObjectId] = []  # newest first; held by the hosting
         self.is_administrative = False
         self._change: Completion[None] | None = None
 
@@ -126,6 +130,7 @@ class Record:
             is_supervisor=data["is_supervisor"],
             is_beside=data["beside"],
             objects=data["objects"],
+            tokens=data["tokens"],
         )
 
     def sighting(self) -> Data:
@@ -150,6 +155,7 @@ class Record:
             "namespace": self.namespace,
             "authority": tuple(authority),
             "is_supervisor": self.is_supervisor,
+            "snapshots": self.snapshots,
         }
 
     def tombstone(self) -> Tombstone:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from functools import partial
 from typing import Any, Final, Protocol
 
@@ -22,10 +22,11 @@ from actorrt import errors, reasons
 from actorrt.actors.control import Control, Data, Endpoint
 from actorrt.actors.names import Names
 from actorrt.actors.record import UNKNOWN, Record, RecordState, Tombstone, down_data
+from actorrt.actors.snapshots import KEPT_COUNT
 from actorrt.actors.solo import Solo
 from actorrt.clock import Clock
 from actorrt.completion import Completion
-from actorrt.ids import ActorId, PeerId, short
+from actorrt.ids import ActorId, ObjectId, PeerId, short
 from actorrt.reasons import ExitKind, ExitReason
 from actorrt.scopes import Scope
 
@@ -61,6 +62,12 @@ class Hosting(Protocol):
         Returns:
             What ends when nothing is left of its children there either; None where there were none.
         """
+
+    def hold(self, object_ids: Sequence[ObjectId], tokens: Sequence[bytes]) -> None:
+        """Keep these objects alive, once more each; `tokens` are the transits that they came with."""
+
+    def release(self, object_ids: Sequence[ObjectId]) -> None:
+        """Take back one hold on each."""
 
 
 class Registry:
@@ -176,8 +183,14 @@ class Registry:
             NameTakenError: another live actor has the name, and the options say to fail then.
             ActorStartError: it could not be started; nothing of it is left.
         """
-        taken = await self._names.take(record)
+        self._hosting.hold(record.objects, record.tokens)
+        try:
+            taken = await self._names.take(record)
+        except errors.NameTakenError:
+            self._hosting.release(record.objects)
+            raise
         if taken is not None:
+            self._hosting.release(record.objects)
             return taken.card_data()
         self._records[record.actor_id] = record
         if record.parent is not None:
@@ -300,6 +313,16 @@ class Registry:
         if record is not None and record.incarnation == incarnation:
             record.had_handled_message = True
 
+    def snapshot_taken(self, actor_id: ActorId, incarnation: int, object_id: ObjectId, token: bytes) -> None:
+        """An incarnation has taken a snapshot; one of an earlier incarnation, or of what is gone, is ignored."""
+        record = self._records.get(actor_id)
+        if record is None or record.incarnation != incarnation or record.state is RecordState.ENDING:
+            return
+        self._hosting.hold([object_id], [token])
+        record.snapshots.insert(0, object_id)
+        self._hosting.release(record.snapshots[KEPT_COUNT:])
+        del record.snapshots[KEPT_COUNT:]
+
     def exited(
         self,
         actor_id: ActorId,
@@ -403,6 +426,7 @@ class Registry:
         record.last_reason = reason
         record.changed()
         self.stop_children(record.actor_id)
+        self._hosting.release([*record.objects, *record.snapshots])
         burial = self._hosting.bury(record, record.tombstone().error())
         if burial is None and record.actor_id not in self._children:
             self._forget(record)
@@ -463,6 +487,11 @@ def serve_questions(registry: Registry, control: Control) -> None:
     control.handle("stop", actor(stop))
     control.handle("exited", actor(exited))
     control.handle("handled", actor(lambda actor_id, data: registry.handled_a_message(actor_id, data["incarnation"])))
+
+    def snapshot(actor_id: ActorId, data: Data) -> None:
+        registry.snapshot_taken(actor_id, data["incarnation"], ObjectId(data["object"]), data["token"])
+
+    control.handle("snapshot", actor(snapshot))
     control.handle("restart", actor(lambda actor_id, _: registry.restart(actor_id)))
     control.handle("stop_child", actor(stop_child))
     control.handle("ended", actor(lambda actor_id, _: registry.ended(actor_id)))

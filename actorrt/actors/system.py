@@ -33,6 +33,7 @@ from actorrt.actors.ref import ActorRef, Sighting
 from actorrt.actors.registry import Registry, serve_questions
 from actorrt.actors.reply import Operation
 from actorrt.actors.routes import Routes, sighting_from_data
+from actorrt.actors.snapshots import check_state_hooks
 from actorrt.actors.spec import Spec, pack_spec
 from actorrt.actors.streams import Streams
 from actorrt.actors.waiting import wait
@@ -41,6 +42,7 @@ from actorrt.ids import ActorId, IdSource, JobId, PeerId, short
 from actorrt.reasons import ExitReason
 from actorrt.scopes import Scope
 from actorrt.store import values
+from actorrt.store.ref import ObjectRef
 from actorrt.transport.protocol import Buffer, Lane, Link, Transport
 
 if TYPE_CHECKING:
@@ -295,7 +297,7 @@ class System:
             raise ValueError(f"spawn_many({count}): give a count of 1 or more")
         if options.name is not None:
             raise ValueError(f"spawn_many with name={options.name!r}: a name belongs to one actor; leave it out")
-        authority, data, objects = self._spawn_order(cls, options, args, kwargs, None, None)
+        authority, data, objects = self._spawn_order(cls, options, args, kwargs, None, None, count)
         orders = [{**data, "actor": self.ids.actor()} for _ in range(count)]
         for order in orders:
             order["label"] = _label(cls, options, ActorId(order["actor"]))
@@ -326,8 +328,10 @@ class System:
         kwargs: dict[str, Any],
         actor_id: ActorId | None,
         supervisor: ActorId | None,
+        count: int = 1,
     ) -> tuple[Endpoint, Data, list[Any]]:
         _check_constructor(cls, args, kwargs)
+        check_state_hooks(cls, options)
         cell = current_cell()
         parent = None if cell is None or options.detached else cell
         packed = pack_spec(
@@ -348,6 +352,7 @@ class System:
             "is_supervisor": getattr(cls, "_is_supervisor", False),
             "beside": _is_light(options) and parent is not None and not parent.is_supervisor,
             "objects": [ref.id for ref in packed.objects],
+            "tokens": [self._begin_transit(ref, count) for ref in packed.objects],
         }
         if data["is_supervisor"] and options.shutdown_s == config.DEFAULT_SHUTDOWN_S:
             data["options"]["shutdown_s"] = None  # it ends when its children have, however long each may take
@@ -355,6 +360,12 @@ class System:
         if parent is not None and not stays_here:
             parent.has_distant_children = True
         return (self.endpoint if stays_here else self.node), data, packed.objects
+
+    def _begin_transit(self, ref: ObjectRef[Any], copies_count: int) -> bytes:
+        store = self.require_store()
+        token = store.new_token()
+        store.begin_transit(ref, token, copies_count)
+        return token
 
     # Refs
 

@@ -36,6 +36,7 @@ class Turns:
         running: those that run as coroutines.
         runner_count: how many runners are at work in the cell.
         handled_count: how many messages the incarnation has handled.
+        milestone: at how many the cell is told.
         suspects: calls in the mailbox that may wait for what is in hand, which may wait for them.
     """
 
@@ -47,6 +48,7 @@ class Turns:
         self.running: list[Message] = []
         self.runner_count = 0
         self.handled_count = 0
+        self.milestone = 1
         self.suspects = Suspects(cell)
 
     @property
@@ -146,9 +148,9 @@ class Turns:
 
     def _handled(self, message: Message) -> None:
         message.is_over = True
-        if not self.handled_count:
-            self._host.handled_first(self._cell)
         self.handled_count += 1
+        if self.handled_count >= self.milestone:
+            self._cell.reached_milestone()
 
     def _raised(self, message: Message, error: BaseException) -> None:
         """An ask's exception goes to its caller; a tell's, and one that `crash_on` names, fails the actor."""

@@ -222,7 +222,6 @@ class NodeCore:
         self.job(record.job)
         address = self.transport.address_of(peer)
         record.beside_endpoint = None if address is None else Endpoint(peer, address)
-        self._keeper.hold(record.objects)
         return await self.registry.spawn(record)
 
     async def _lookup(self, _: PeerId, data: Data) -> Data:

@@ -7,14 +7,14 @@ its factory's.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
 from actorrt import errors
 from actorrt.actors.control import Control, Endpoint
 from actorrt.actors.record import Record
 from actorrt.completion import Completion
-from actorrt.ids import IdSource, JobId
+from actorrt.ids import IdSource, JobId, ObjectId
 from actorrt.node.jobs import Job, Worker, WorkerKind
 from actorrt.node.resources import Resources
 from actorrt.scopes import Scope
@@ -163,11 +163,18 @@ class Placement:
             logger.warning("%s does not end %s when told to and is killed", worker.label, record.label)
             self._factory.kill(worker)
 
+    def hold(self, object_ids: Sequence[ObjectId], tokens: Sequence[bytes]) -> None:
+        """Keep objects alive in the name of the node."""
+        self._keeper.hold(object_ids, tokens)
+
+    def release(self, object_ids: Sequence[ObjectId]) -> None:
+        """Take back one hold on each."""
+        self._keeper.release(object_ids)
+
     def bury(self, record: Record, error: errors.ActorDiedError) -> Completion[Any] | None:
         """Give back what the actor had: its cell, its reservation, its process; see `Hosting.bury`."""
         self._forget_deadline(record)
         self._resources.release(record.actor_id)
-        self._keeper.release(record.objects)
         worker: Worker | None = record.place
         if worker is None:
             return None

@@ -35,11 +35,16 @@ class Keeper:
         core.open(_CONNECTION, "the node")
         core.handle(_CONNECTION, [Op.HELLO, 0, VERSION, Role.REQUESTS, bytes(ID_BYTES)])
 
-    def hold(self, object_ids: Sequence[ObjectId]) -> None:
-        """Keep these objects alive, once more each."""
+    def hold(self, object_ids: Sequence[ObjectId], tokens: Sequence[bytes]) -> None:
+        """Keep these objects alive, once more each.
+
+        Args:
+            object_ids: the objects; one that the store does not know yet is expected while its sender lives.
+            tokens: the transits that their ids came with, one for each.
+        """
         with self._lock:
-            for object_id in object_ids:
-                self._core.handle(_CONNECTION, [Op.ACQUIRE, 0, object_id, None])
+            for object_id, token in zip(object_ids, tokens, strict=True):
+                self._core.handle(_CONNECTION, [Op.ACQUIRE, 0, object_id, token])
             self._settle()
 
     def release(self, object_ids: Sequence[ObjectId]) -> None:

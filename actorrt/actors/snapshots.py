@@ -1,0 +1,122 @@
+"""Snapshots of an actor's state: when they are taken, where they go, and how the next incarnation gets one back.
+
+A snapshot is what the instance's `snapshot()` returns between two messages, sealed in the object store. The actor's
+authority holds the newest two, so they outlive the process that made them and go with the actor. The next incarnation
+is given a copy that it may write to, before `on_start` and its first message. A snapshot that can't be read, or that
+`restore` refuses, falls back to the one before, and the log says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import logging
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+from actorrt.ids import ObjectId
+
+if TYPE_CHECKING:
+    from actorrt.actors.cell import Cell
+    from actorrt.actors.options import ActorOptions
+    from actorrt.actors.system import System
+
+logger = logging.getLogger(__name__)
+
+NEVER: Final = sys.maxsize
+"""The count of messages at which nothing is due any more."""
+KEPT_COUNT: Final = 2
+READ_TIMEOUT_S: Final = 10.0
+
+
+class Snapshots:
+    """Takes the snapshots of one cell, every so many messages or seconds."""
+
+    def __init__(self, cell: Cell, every: int | float) -> None:
+        self._cell = cell
+        self._messages = every if isinstance(every, int) else None
+        self._period_s = float(every)
+        self._timer: asyncio.TimerHandle | None = None
+        self._taken_at = 0  # the count of messages handled then
+        self._is_due = False
+
+    def begin(self) -> None:
+        """The incarnation handles messages from now on."""
+        self._taken_at, self._is_due = 0, False
+        if self._messages is None:
+            self._timer = self._cell.host.loop.call_later(self._period_s, self._period_over)
+
+    def end(self) -> None:
+        """The incarnation has ended, or stops. Idempotent."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def reached(self, handled_count: int) -> int:
+        """So many messages are handled; return at how many to be told again."""
+        if self._messages is None:
+            if self._is_due:
+                self.take(self._cell.turns.instance)
+            return NEVER
+        if handled_count % self._messages == 0:
+            self.take(self._cell.turns.instance)
+        return (handled_count // self._messages + 1) * self._messages
+
+    def _period_over(self) -> None:
+        self._timer = self._cell.host.loop.call_later(self._period_s, self._period_over)
+        turns = self._cell.turns
+        if turns.handled_count == self._taken_at:
+            return  # nothing was handled since
+        if turns.running:
+            self._is_due, turns.milestone = True, turns.handled_count + 1  # when the message in hand has ended
+        else:
+            self.take(turns.instance)
+
+    def take(self, instance: Any) -> None:
+        """Take a snapshot now; one that fails is logged, and the one before stays."""
+        self._is_due = False
+        cell = self._cell
+        self._taken_at = cell.turns.handled_count
+        system = cell.host.system
+        try:
+            store = system.require_store()
+            refs = [store.put(instance.snapshot())]
+        except Exception as error:  # whatever the user's method raises ends this one snapshot
+            logger.error("%s took no snapshot, the one before stays: %r", cell.label, error, exc_info=error)
+            return
+        token = store.new_token()
+        store.begin_transit(refs[0], token, 1)
+        data = {"actor": cell.actor_id, "incarnation": cell.incarnation, "object": refs[0].id, "token": token}
+        kept = system.control.request(cell.authority, "snapshot", data)
+        kept.add_callback(lambda _: refs.clear())  # held here until the authority holds it
+
+
+async def restored(system: System, object_id: ObjectId) -> Any:
+    """Return a copy, writable, of what a snapshot holds.
+
+    Raises:
+        ObjectLostError, ObjectNotFoundError: it is not there any more.
+        TimeoutError: it did not come; whoever made it died before it was sealed.
+        Exception: whatever unpickling it raises.
+    """
+    async with asyncio.timeout(READ_TIMEOUT_S):
+        state = await system.require_store().ref(object_id)
+    return copy.deepcopy(state)  # arrays are read-only views of the store until then
+
+
+def check_state_hooks(cls: type, options: ActorOptions) -> None:
+    """Refuse `snapshot_every` for a class that can't be taken snapshots of.
+
+    Raises:
+        ValueError: it defines not both of `snapshot()` and `restore(state)`, or the first is a coroutine.
+    """
+    if options.snapshot_every is None:
+        return
+    for name in ("snapshot", "restore"):
+        if not callable(getattr(cls, name, None)):
+            raise ValueError(
+                f"snapshot_every={options.snapshot_every!r} for {cls.__name__}, which has no {name}(): define "
+                "snapshot() and restore(state), or leave the option out"
+            )
+    if asyncio.iscoroutinefunction(cls.snapshot):  # type: ignore[attr-defined]
+        raise ValueError(f"{cls.__name__}.snapshot() must be a plain method: nothing may change the state meanwhile")
