@@ -20,8 +20,7 @@ from actorrt.ids import ObjectId, short
 from actorrt.store.arena import align
 from actorrt.store.pool import Place
 
-SPILL_SHARES_COUNT: Final = 8
-"""The quota on disk, in capacities of the store, unless it is told otherwise."""
+DEFAULT_QUOTA_BYTES: Final = 64 * GIB
 
 _MAGIC: Final = b"AOSP"
 _VERSION: Final = 1

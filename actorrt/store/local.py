@@ -19,7 +19,7 @@ from actorrt.errors import ObjectLostError, ObjectStoreFullError
 from actorrt.ids import PeerId
 from actorrt.store.channel import OnEvent, Reply
 from actorrt.store.core import StoreCore
-from actorrt.store.disk import SPILL_SHARES_COUNT, SpillDisk, SpillError, SpillFile, sources, verify
+from actorrt.store.disk import DEFAULT_QUOTA_BYTES, SpillDisk, SpillError, SpillFile, sources, verify
 from actorrt.store.instructions import Drop, Make, Send, Spill, Verify
 from actorrt.store.keeper import Keeper
 from actorrt.store.protocol import VERSION, Op, Role, Status
@@ -42,7 +42,7 @@ class LocalStore:
         self._core = StoreCore(capacity_bytes, _SEGMENT_BYTES, may_spill=spill_directory is not None)
         self._clock = clock
         self._disk = (
-            None if spill_directory is None else SpillDisk(spill_directory, SPILL_SHARES_COUNT * capacity_bytes)
+            None if spill_directory is None else SpillDisk(spill_directory, DEFAULT_QUOTA_BYTES * capacity_bytes)
         )
         self._segments: dict[int, Segment | SpillFile] = {}
         self._receivers: dict[int, Callable[[Send, int | None], None]] = {}

@@ -25,7 +25,7 @@ from actorrt.clock import Clock
 from actorrt.errors import ObjectStoreFullError
 from actorrt.ids import PeerId
 from actorrt.store.core import StoreCore
-from actorrt.store.disk import SPILL_SHARES_COUNT, SpillDisk, SpillError, SpillFile, sources, verify
+from actorrt.store.disk import DEFAULT_QUOTA_BYTES, SpillDisk, SpillError, SpillFile, sources, verify
 from actorrt.store.instructions import Drop, Make, Send, Spill, Verify
 from actorrt.store.keeper import Keeper
 from actorrt.store.protocol import MAX_MESSAGE_BYTES, ProtocolError, Role, pack, unpack
@@ -68,7 +68,7 @@ class StoreServer:
         capacity_bytes: the bound on shared memory.
         clock: for what expires.
         spill_directory: where objects go that memory has no room for; None: nowhere.
-        spill_bytes: the bound on what goes there; None: some capacities of the store.
+        spill_bytes: the bound on what goes there; None: 64 GiB. The disk is never filled, either way.
         on_open: called when a process has said who it is, on the loop.
         on_close: called when such a process's connection has ended and all it held is given back.
     """
@@ -89,7 +89,7 @@ class StoreServer:
         self._on_open = on_open
         self._on_close = on_close
         self._core = StoreCore(capacity_bytes, may_spill=spill_directory is not None)
-        self._disk = SpillDisk(spill_directory or "", spill_bytes or SPILL_SHARES_COUNT * capacity_bytes)
+        self._disk = SpillDisk(spill_directory or "", spill_bytes or DEFAULT_QUOTA_BYTES)
         self.keeper = Keeper(self._core, self._settle)
         self._segments: dict[int, Segment | SpillFile] = {}
         self._clients: dict[int, _Client] = {}
@@ -99,6 +99,7 @@ class StoreServer:
         self._working: set[asyncio.Future[Any]] = set()
         self._maker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="actorrt-segments")
         self._spiller = ThreadPoolExecutor(max_workers=1, thread_name_prefix="actorrt-spill")
+        self._is_disk_in_trouble = False
         self._disk_handle: asyncio.TimerHandle | None = None
         self._sweep_handle: asyncio.Handle | None = None
         self._tick_handle: asyncio.TimerHandle | None = None
@@ -324,8 +325,9 @@ class StoreServer:
             self._segments[file_id] = writing.result()
         elif not isinstance(error, SpillError):
             raise error
-        else:
+        elif not self._is_disk_in_trouble:
             _log.warning("objects can't be moved to disk: %s", error)
+        self._is_disk_in_trouble = error is not None
         if self._listener is None:
             return
         if error is None:

@@ -78,10 +78,11 @@ def test_what_is_on_disk_goes_with_its_last_ref(client: StoreClient, tmp_path: P
 
 def test_objects_in_view_stay_and_the_store_says_it_is_full(client: StoreClient) -> None:
     held = []
+    for _ in range(CAPACITY_BYTES // (2 * MIB)):
+        ref = client.put(np.ones(MIB, np.uint8))
+        held.append((ref, ref.get()))
     with pytest.raises(ObjectStoreFullError, match="largest holders: pid"):
-        for _ in range(64):
-            ref = client.put(np.ones(MIB, np.uint8))
-            held.append((ref, ref.get()))
+        client.put(np.ones(CAPACITY_BYTES // 2 + MIB, np.uint8))
     assert client.stats()["spilled_bytes"] == 0
     held.clear()
     client.put(np.ones(MIB, np.uint8))
@@ -92,10 +93,9 @@ def test_a_full_disk_is_a_clean_error_and_is_tried_again(client: StoreClient, mo
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "posix_fallocate", _for_files(full))
-    refs: list[object] = []
-    with pytest.raises(ObjectStoreFullError, match="nothing can be moved to disk: .* No space left on device"):
-        while True:
-            refs.append(client.put(np.full(MIB, len(refs), np.uint8)))
+    refs = blocks(client, CAPACITY_BYTES // (2 * MIB))
+    with pytest.raises(ObjectStoreFullError, match=r"nothing can be moved to disk: .* No space left on device"):
+        client.put(np.ones(CAPACITY_BYTES // 2 + MIB, np.uint8))
     monkeypatch.undo()
     refs += [client.put(np.full(MIB, len(refs) + more, np.uint8)) for more in range(8)]
     assert [int(ref.get()[0]) for ref in refs] == list(range(len(refs)))  # type: ignore[attr-defined]
