@@ -51,10 +51,12 @@ __all__ = [
     "free",
     "gather",
     "init",
+    "latest",
     "lookup",
     "monitor",
     "offload",
     "pin",
+    "publish",
     "put",
     "put_async",
     "run",
@@ -71,7 +73,7 @@ if TYPE_CHECKING:
     from actorrt.actors.links import Exit
     from actorrt.actors.lookup import lookup
     from actorrt.actors.monitors import Down, monitor
-    from actorrt.actors.objects import allocate, free, pin, put, put_async, store_stats
+    from actorrt.actors.objects import allocate, free, latest, pin, publish, put, put_async, store_stats
     from actorrt.actors.offload import offload
     from actorrt.actors.ref import ActorRef
     from actorrt.actors.reply import Reply
@@ -103,6 +105,7 @@ if TYPE_CHECKING:
     from actorrt.node.runtime import Runtime, run
     from actorrt.node.session import init, shutdown
     from actorrt.reasons import ExitKind, ExitReason
+    from actorrt.store.published import Latest
     from actorrt.store.ref import ObjectRef
 
 _HOMES = {
@@ -114,7 +117,9 @@ _HOMES = {
     "actorrt.actors.objects": (
         "allocate",
         "free",
+        "latest",
         "pin",
+        "publish",
         "put",
         "put_async",
         "store_stats",
@@ -152,6 +157,7 @@ _HOMES = {
     "actorrt.node.runtime": ("Runtime", "run"),
     "actorrt.node.session": ("init", "shutdown"),
     "actorrt.reasons": ("ExitKind", "ExitReason"),
+    "actorrt.store.published": ("Latest",),
     "actorrt.store.ref": ("ObjectRef",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from actorrt.actors import current
+from actorrt.actors.reply import Operation
+from actorrt.errors import CallTimeoutError
 from actorrt.store.buffer import AllocatedBuffer
+from actorrt.store.published import Latest
 from actorrt.store.ref import ObjectRef
+from actorrt.store.versions import MAX_NAME_CHARACTERS
+
+if TYPE_CHECKING:
+    from actorrt.store.client import StoreClient
 
 
 def put(value: Any, *, timeout_s: float | None = None) -> ObjectRef[Any]:
@@ -37,6 +44,94 @@ def allocate(shape: int | tuple[int, ...], dtype: Any, *, timeout_s: float | Non
         ObjectStoreFullError: there was no room in time.
     """
     return current.system().require_store().allocate(shape, dtype, timeout_s=timeout_s)
+
+
+def publish(name: str, value: Any, *, timeout_s: float | None = None) -> int:
+    """Let a name stand for a value from now on: made for weights that many read, and of which the newest counts.
+
+    Names belong to the job. Readers never block the writer, nor see part of a value; an older version goes when
+    nobody reads it any more.
+
+    Args:
+        name: at most 255 characters.
+        value: as for `put`; an object ref publishes what it refers to.
+        timeout_s: seconds to wait for room; None does not wait.
+
+    Returns:
+        The version: 1 for the first value of the name, and one more for each further one.
+
+    Raises:
+        SerializationError, ObjectStoreFullError: as `put`; the name stands for what it stood for.
+    """
+    _check_name(name)
+    return current.system().require_store().publish(name, value, timeout_s=timeout_s)
+
+
+def latest(name: str, newer_than: int | None = None, timeout_s: float | None = None) -> Operation[Latest[Any]]:
+    """Get the newest value of a name.
+
+    Args:
+        name: what it was published under.
+        newer_than: wait for a version beyond this one; None takes any, and waits for the first.
+        timeout_s: seconds to wait at the most; None waits until there is one.
+
+    Returns:
+        What resolves to the `Latest`, with its `version` and `value`.
+
+    Raises:
+        CallTimeoutError: (from the result) no such version was published in time.
+        ObjectLostError: (from the result) the object store ended.
+    """
+    _check_name(name)
+    store = current.system().require_store()
+    operation: Operation[Latest[Any]] = Operation(f"latest({name!r})")
+    _Lookout(store, name, newer_than, operation).look(timeout_s)
+    return operation
+
+
+def _check_name(name: str) -> None:
+    if not 0 < len(name) <= MAX_NAME_CHARACTERS:
+        raise ValueError(f"a name is 1 to {MAX_NAME_CHARACTERS} characters, not {name!r}")
+
+
+class _Lookout:
+    """Waits for one version of one name."""
+
+    def __init__(
+        self, store: StoreClient, name: str, newer_than: int | None, operation: Operation[Latest[Any]]
+    ) -> None:
+        self._store = store
+        self._name = name
+        self._newer_than = newer_than
+        self._operation = operation
+
+    def look(self, timeout_s: float | None) -> None:
+        """Complete the operation at once where there is such a version, else when there is one."""
+        self._try(None)
+        if self._operation.done():
+            return
+        if timeout_s is not None:
+            self._store.call_later(timeout_s, self._time_out, timeout_s)
+
+    def _try(self, error: BaseException | None) -> None:
+        if error is not None:
+            self._operation.set_error(error)
+        if self._operation.done():
+            return
+        try:
+            found = self._store.latest(self._name, self._newer_than)
+            if found is None:
+                self._operation.on_cancel(self._store.when_published(self._name, self._newer_than, self._try))
+            else:
+                self._operation.set_value(found)
+        except Exception as problem:  # the value's own classes are rebuilt here: they may raise anything
+            self._operation.set_error(problem)
+
+    def _time_out(self, timeout_s: float) -> None:
+        if not self._operation.done():
+            self._operation.cancel()
+            what = f"no version of {self._name!r} newer than {self._newer_than or 0} was published"
+            self._operation.set_error(CallTimeoutError(f"{what} within {timeout_s} s", executed="no"))
 
 
 def pin(ref: ObjectRef[Any]) -> None:

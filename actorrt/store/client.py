@@ -26,6 +26,7 @@ from actorrt.store.channel import Channel, SocketChannel
 from actorrt.store.connection import Connection, NotReadyError
 from actorrt.store.failures import encode as encode_error
 from actorrt.store.protocol import MAX_BATCH_COUNT, Op
+from actorrt.store.published import Latest, NameWatcher, OnPublished, result_of
 from actorrt.store.ref import ObjectRef
 from actorrt.store.values import Encoded, decode, encode, encode_pickled
 from actorrt.store.warming import Warmer
@@ -44,24 +45,37 @@ class StoreClient:
         clock: for deadlines.
 
     Attributes:
-        system: handed to every carrier this client makes, for refs that are not the store's.
+        system: handed to every carrier this client makes, for refs that are not the store's; its job is the scope
+            of published names.
     """
 
     def __init__(
         self, channel: Channel, peer: PeerId, *, ids: IdSource | None = None, clock: Clock | None = None
     ) -> None:
         self.peer = peer
-        self.system: Any = None
+        self._system: Any = None
+        self._scope = b""
         self._ids = ids or IdSource()
         self._clock = clock or MonotonicClock()
         self._connection = Connection(channel)
         self._warmer = Warmer(self._connection.maps)
-        self._watcher = Watcher(self._connection, self._warmer)
+        self._names = NameWatcher(self._connection)
+        self._watcher = Watcher(self._connection, self._warmer, self._names)
         self._refs: WeakValueDictionary[ObjectId, ObjectRef[Any]] = WeakValueDictionary()
         self._refs_lock = threading.Lock()
         self._pinned: dict[ObjectId, ObjectRef[Any]] = {}
         self._tokens = itertools.count()
         _clients.add(self)
+
+    @property
+    def system(self) -> Any:
+        return self._system
+
+    @system.setter
+    def system(self, system: Any) -> None:
+        self._system = system
+        self._scope = bytes(system.job)
+        self._connection.post(Op.JOIN, self._scope)
 
     @classmethod
     def connect(cls, path: str, peer: PeerId, *, clock: Clock | None = None) -> StoreClient:
@@ -81,6 +95,12 @@ class StoreClient:
     def is_attached(self) -> bool:
         return self._connection.loop is not None
 
+    def call_later(self, delay_s: float, callback: Callable[..., None], *arguments: Any) -> None:
+        """Call something on the attached loop after a while, unless the client has ended by then."""
+        loop = self._connection.loop
+        if loop is not None:
+            loop.call_soon_threadsafe(loop.call_later, delay_s, callback, *arguments)
+
     def close(self) -> None:
         """Give everything back; on the attached loop, if there is one. Refs left over fail. Idempotent."""
         self._end(RuntimeStateError, "the object store client of this process is closed")
@@ -90,12 +110,14 @@ class StoreClient:
             self._connection.end(kind, why)
             self._pinned.clear()
             self._watcher.fail_all(why)
+            self._names.fail_all(kind(why))
             self._warmer.close()
 
     def abandon_after_fork(self) -> None:
         """Disable the copy of this client in a forked child; the parent's goes on undisturbed."""
         self._refs_lock = threading.Lock()
         self._watcher.abandon_after_fork()
+        self._names.abandon_after_fork()
         self._connection.abandon_after_fork()
 
     def give_back_hold(self, object_id: ObjectId) -> None:
@@ -224,6 +246,38 @@ class StoreClient:
             ObjectStoreFullError, TypeError: no room; elements that can't be written in place.
         """
         return AllocatedBuffer(self, self._ids.object(), shape, dtype, timeout_s)
+
+    # Publishing
+
+    def publish(self, name: str, value: Any, *, timeout_s: float | None = None) -> int:
+        """Let a name stand for a value from now on, and return its version; readers of older ones keep them.
+
+        Raises:
+            SerializationError, ObjectStoreFullError: as `put`; the name stands for what it stood for.
+        """
+        ref = value if isinstance(value, ObjectRef) else self.put(value, timeout_s=timeout_s)
+        version: int = self._connection.request(Op.PUBLISH, self._scope, name, ref.id)
+        return version
+
+    def latest(self, name: str, newer_than: int | None = None) -> Latest[Any] | None:
+        """Return the newest value of a name, or None where there is none newer than that version."""
+        result = self._connection.request(Op.LATEST, self._scope, name, newer_than or 0)
+        if result is None:
+            return None
+        place, version, object_id = result_of(result)
+        ref = self._new_ref(ObjectId(object_id))
+        ref.keep(self._connection.view_pinned(ref.id, place))
+        ref.set_value(None)
+        return Latest(version, self.read(ref))
+
+    def when_published(self, name: str, newer_than: int | None, callback: OnPublished) -> Callable[[], None]:
+        """Call `callback` once, on the attached loop, when a name may have a newer version.
+
+        Returns:
+            What withdraws the wait.
+        """
+        self._names.wait(self._scope, name, newer_than or 0, callback)
+        return lambda: self._names.withdraw(self._scope, name, callback)
 
     # Promising
 

@@ -11,6 +11,7 @@ from actorrt.ids import ObjectId, short
 from actorrt.store.connection import Connection
 from actorrt.store.failures import decode
 from actorrt.store.protocol import MAX_BATCH_COUNT, Event, Op
+from actorrt.store.published import NameWatcher
 from actorrt.store.ref import ObjectRef
 from actorrt.store.warming import Warmer
 
@@ -23,11 +24,13 @@ class Watcher:
     Args:
         connection: the process's conversation with its store.
         warmer: makes segments ready that are to be written next.
+        names: who waits for published values.
     """
 
-    def __init__(self, connection: Connection, warmer: Warmer) -> None:
+    def __init__(self, connection: Connection, warmer: Warmer, names: NameWatcher) -> None:
         self._connection = connection
         self._warmer = warmer
+        self._names = names
         self._watched: dict[ObjectId, list[ObjectRef[Any]]] = {}
         self._to_subscribe: list[ObjectId] = []
         self._lock = threading.Lock()
@@ -82,6 +85,8 @@ class Watcher:
                     self._warmer.warm(segment_id)
             case [Event.RECALL]:
                 self._connection.return_loan()
+            case [Event.PUBLISHED, scope, name]:
+                self._names.on_published(scope, name)
 
     def _take(self, object_id: ObjectId) -> list[ObjectRef[Any]]:
         with self._lock:

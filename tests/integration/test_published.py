@@ -1,0 +1,91 @@
+"""Versioned values: published in one process, read in others."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import numpy as np
+import pytest
+
+import actorrt as art
+
+
+class Reader(art.Actor):
+    async def follow(self, name: str, last: int) -> list[tuple[int, int, bool]]:
+        """Return the versions seen, their first elements, and whether each was whole."""
+        seen, version = [], 0
+        while version < last:
+            latest = await art.latest(name, newer_than=version)
+            version = latest.version
+            seen.append((version, int(latest.value[0]), bool((latest.value == latest.value[0]).all())))
+        return seen
+
+    async def lag_s(self, name: str) -> float:
+        latest = await art.latest(name)
+        return time.monotonic() - latest.value
+
+    async def publish(self, name: str, value: object) -> int:
+        return art.publish(name, value)
+
+
+@pytest.fixture(params=["node", "local"])
+def mode(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+async def test_readers_see_whole_values_and_the_newest_in_the_end(mode: str) -> None:
+    async with art.Runtime(mode=mode, cpus=2):
+        reader = await Reader.options(cpus=1).spawn()
+        assert art.publish("weights", np.full(200_000, 1)) == 1
+        following = reader.follow("weights", 30)
+        for version in range(2, 31):
+            assert art.publish("weights", np.full(200_000, version)) == version
+            await asyncio.sleep(0)
+        seen = await following
+        assert seen[-1] == (30, 30, True)
+        assert [version for version, _, _ in seen] == sorted({version for version, _, _ in seen})
+        assert all(version == first and is_whole for version, first, is_whole in seen)
+
+
+async def test_a_version_stays_with_its_reader_and_goes_with_it(mode: str) -> None:
+    async with art.Runtime(mode=mode, cpus=1):
+        before = art.store_stats()["objects_count"]
+        art.publish("weights", np.full(1000, 1))
+        first = await art.latest("weights")
+        art.publish("weights", np.full(1000, 2))
+        assert first.version == 1
+        assert first.value.tolist() == [1] * 1000
+        assert art.store_stats()["objects_count"] == before + 2
+        del first
+        assert art.store_stats()["objects_count"] == before + 1
+        assert (await art.latest("weights")).value[0] == 2
+
+
+async def test_what_is_not_published_in_time_is_a_timeout(mode: str) -> None:
+    async with art.Runtime(mode=mode, cpus=1):
+        with pytest.raises(art.CallTimeoutError, match="no version of 'nothing' newer than 0 was published within"):
+            await art.latest("nothing", timeout_s=0.05)
+        art.publish("nothing", 1)
+        with pytest.raises(art.CallTimeoutError, match="newer than 1"):
+            await art.latest("nothing", newer_than=1, timeout_s=0.05)
+        assert (await art.latest("nothing", newer_than=0)).value == 1
+
+
+async def test_a_published_value_outlives_its_publisher() -> None:
+    async with art.Runtime(cpus=1):
+        publisher = await Reader.options(cpus=1).spawn()
+        assert await publisher.publish("name", [1, 2]) == 1
+        await publisher.stop()
+        assert (await art.latest("name")).value == [1, 2]
+
+
+def test_plain_code_gets_the_latest_by_result() -> None:
+    art.init(cpus=1)
+    try:
+        assert art.publish("name", "value") == 1
+        assert art.latest("name").result(10) == art.Latest(1, "value")
+        with pytest.raises(ValueError, match="1 to 255 characters"):
+            art.publish("", 1)
+    finally:
+        art.shutdown()
