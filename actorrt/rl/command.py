@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
         interrupt, with a checkpoint and what was best until then saved.
     """
     if arguments.algorithm not in ALGORITHMS:
-        matches = difflib.get_close_matches(arguments.algorithm, ALGORITHMS, n=1, cutoff=0.3)
+        matches = difflib.get_close_matches(arguments.algorithm, ALGORITHMS, n=1, cutoff=0.5)
         hint = f"did you mean {matches[0]}?" if matches else f"there are: {', '.join(ALGORITHMS)}"
         return _fail(f"there is no algorithm {arguments.algorithm!r}; {hint}", EXIT_USAGE)
     for package in ALGORITHMS[arguments.algorithm].packages:
