@@ -21,6 +21,7 @@ from actorrt.actors.registry import Registry, serve_questions
 from actorrt.clock import Clock
 from actorrt.config import VERSION
 from actorrt.ids import IdSource, JobId, PeerId, short
+from actorrt.node.heartbeat import Heartbeat
 from actorrt.node.hosting import Placement, WorkerFactory
 from actorrt.node.jobs import Job, Worker
 from actorrt.node.resources import Resources
@@ -85,6 +86,7 @@ class NodeCore:
         self.registry = Registry(self.placement, self.control, self._clock, random.random, self.scope)
         serve_questions(self.registry, self.control)
         serve_link_authority(self.registry, self.control)
+        Heartbeat(self.control, self._clock, self.scope, self.workers, self._factory.kill).start()
         self.control.handle("attach_driver", self.attach_driver)
         self.control.handle("attach_worker", self._attach_worker)
         self.control.handle("detach", lambda _, data: self.end_job(JobId(data["job"])))

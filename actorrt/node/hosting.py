@@ -116,7 +116,9 @@ class Placement:
     def _new(self, record: Record, job: Job) -> Worker:
         endpoint = self._factory.endpoint(self._ids)
         if record.options.needs_own_process:
-            return Worker(endpoint, WorkerKind.OWN, job, record.label, dict(record.options.env_vars))
+            worker = Worker(endpoint, WorkerKind.OWN, job, record.label, dict(record.options.env_vars))
+            worker.hang_timeout_s = record.options.hang_timeout_s
+            return worker
         if record.is_supervisor:
             job.supervisors = Worker(endpoint, WorkerKind.SUPERVISORS, job, "supervisors", {})
             return job.supervisors

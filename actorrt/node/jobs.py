@@ -29,6 +29,8 @@ class Worker:
         ready: ends when it does.
         actors: what was placed on it and has not gone.
         process: its process, opaque here; None in local mode.
+        hang_timeout_s: after how long without a sign of life it is replaced.
+        hang: why it was replaced, if it was.
     """
 
     def __init__(self, endpoint: Endpoint, kind: WorkerKind, job: Job, label: str, env_vars: dict[str, str]) -> None:
@@ -43,6 +45,8 @@ class Worker:
         self.process: Any = None
         self.exit_reason: ExitReason | None = None
         self.is_leaving = False
+        self.hang_timeout_s: float | None = None
+        self.hang = ""
 
     @property
     def peer(self) -> PeerId:
@@ -52,6 +56,11 @@ class Worker:
     def is_usable(self) -> bool:
         """Whether an actor can be placed on it."""
         return self.exit_reason is None and not self.is_leaving
+
+    @property
+    def is_watchable(self) -> bool:
+        """Whether it should answer when it is asked."""
+        return self.process is not None and self.is_usable and self.ready.done() and self.ready.error() is None
 
     def ended(self, reason: ExitReason) -> None:
         """Its process is gone."""

@@ -14,7 +14,7 @@ from actorrt.node.jobs import Worker
 from actorrt.node.output import OutputLine, OutputReader
 from actorrt.node.processes import ProcessExit
 from actorrt.node.spawner import ProcessFactory
-from actorrt.reasons import ExitReason
+from actorrt.reasons import ExitKind, ExitReason
 
 logger = logging.getLogger(__name__)
 
@@ -96,7 +96,11 @@ class ProcessWorkers:
     def _ended(self, worker: Worker, output: OutputReader, how: ProcessExit) -> None:
         output.drain()
         last_lines = output.last_lines
+        Path(worker.endpoint.address.removeprefix("ipc://")).unlink(missing_ok=True)
+        if worker.hang:
+            stack = "\n".join(last_lines)
+            self._on_exit(worker, ExitReason(ExitKind.CRASHED, worker.hang, stack, how.signal, how.exit_status))
+            return
         is_expected = worker.is_leaving or how.was_killed_by_us
         detail = "" if is_expected or not last_lines else f"its last line was {last_lines[-1]!r}"
-        Path(worker.endpoint.address.removeprefix("ipc://")).unlink(missing_ok=True)
         self._on_exit(worker, how.to_reason(detail, "" if is_expected else "\n".join(last_lines)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import gc
 import logging
 import os
@@ -20,6 +21,7 @@ from actorrt.completion import Completion, set_blocking_rule
 from actorrt.config import FLUSH_TIMEOUT_S
 from actorrt.errors import RuntimeStateError
 from actorrt.ids import IdSource, JobId, PeerId
+from actorrt.node.heartbeat import STACK_SIGNAL
 from actorrt.node.printing import install_output
 from actorrt.store.client import StoreClient
 from actorrt.transport.zeromq import ZmqTransport
@@ -68,6 +70,8 @@ async def _serve(config: dict[str, Any]) -> None:
     current.set_process_system(system)
     leave: asyncio.Event = asyncio.Event()
     system.control.handle("leave", lambda *_: leave.set())
+    system.control.handle("ping", lambda *_: None)
+    faulthandler.register(STACK_SIGNAL, file=2)
     gc.freeze()  # what is there now stays: the collector need not look at it again and again
     gc.set_threshold(*GC_THRESHOLDS)
     await system.control.request(system.node, "attach_worker", {"pid": os.getpid()})

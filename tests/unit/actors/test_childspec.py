@@ -14,7 +14,8 @@ from actorrt.actors.options import ActorOptions, IfExists, Isolation, Overflow, 
 
 
 class Simulator:
-    pass
+    def __init__(self, *args: object, env: str = "") -> None:
+        self.env = env
 
 
 def test_defaults_are_those_of_the_api() -> None:
