@@ -26,6 +26,7 @@ from actorrt.actors.options import ActorOptions
 from actorrt.actors.ref import ActorRef
 from actorrt.actors.runners import Runners
 from actorrt.actors.spec import Spec, open_spec
+from actorrt.actors.waiting import wait
 from actorrt.ids import ActorId, ObjectId, PeerId, short
 from actorrt.reasons import ExitKind, ExitReason
 
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 EARLY_CANCEL_COUNT: Final = 1024
+LAST_WORDS_S: Final = 1.0
+"""How long the news of an actor's end waits for receivers to admit what it has told them."""
 
 
 class Host:
@@ -143,16 +146,18 @@ class Host:
             self._refuse_orphans(cell, errors.ActorDiedError(f"{cell.label} was stopped: {reason}", reason=reason))
         if reason.kind is ExitKind.ERROR:
             logger.error("%s failed: %s\n%s", cell.label, reason.detail, reason.traceback)
-        self.system.control.notify(
-            cell.authority,
-            "exited",
-            {
-                "actor": cell.actor_id,
-                "incarnation": cell.incarnation,
-                "reason": reason.to_data(),
-                "is_administrative": is_administrative,
-            },
-        )
+        report = {
+            "actor": cell.actor_id,
+            "incarnation": cell.incarnation,
+            "reason": reason.to_data(),
+            "is_administrative": is_administrative,
+        }
+        unsent = self.system.routes.tells_waiting_from(cell)
+        if not unsent:
+            self.system.control.notify(cell.authority, "exited", report)
+            return
+        sent = wait(unsent, len(unsent), LAST_WORDS_S)  # what it told before it died comes before the news of its death
+        sent.add_callback(lambda _: self.system.control.notify(cell.authority, "exited", report))
 
     def handled_first(self, cell: Cell) -> None:
         """An incarnation has handled its first message."""

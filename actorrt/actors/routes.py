@@ -259,6 +259,15 @@ class Routes:
         if route is not None and route.cell is not None:
             route.unsettle()
 
+    def tells_waiting_from(self, cell: Cell) -> list[Reply[Any]]:
+        """Return what the cell's actor has told and its receivers have not admitted yet."""
+        return [
+            call
+            for route in self._routes.values()
+            for call in route.waiting
+            if not call.call_id and call.parent is not None and call.parent.cell is cell and not call.done()
+        ]
+
     def statistics(self) -> dict[str, int]:
         """Return how many routes there are, and how many messages wait on them."""
         routes = self._routes.values()
