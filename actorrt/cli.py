@@ -225,6 +225,7 @@ COMMANDS: Final = {
     "node": Command("run a node in the foreground; Ctrl-C stops it", _node_arguments, _node),
     "status": Command("say what a node has and does", _address_argument, _status),
     "ps": Command("list a node's processes and actors", _address_argument, _ps),
+    "mem": _elsewhere("list the objects of a node's store, the largest first", "actorrt.node.mem"),
     "down": Command("stop the nodes of this machine", _down_arguments, _down),
     "train": _elsewhere("train a policy on a Gymnasium environment", "actorrt.rl.command"),
     "bench": _elsewhere("measure this machine, and print the table", "actorrt.bench.command"),

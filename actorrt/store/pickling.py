@@ -25,6 +25,7 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 from actorrt.errors import SerializationError
 from actorrt.store.blame import find_culprit
 from actorrt.store.carrier import Carrier, carrying, current_carrier
+from actorrt.store.segments import private_copy
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 Buffer = bytes | bytearray | memoryview
 
 INLINE_BUFFER_BYTES: Final = 8 * 1024
+_MAPPED_TENSOR_BYTES: Final = 256 * 1024  # below, a copy costs less than a mapping
 _PROTOCOL: Final = 5
 _PACKED: Final = 0x01
 _OUT_OF_BAND: Final = (1 << 64) - 1
@@ -283,9 +285,14 @@ def _reduce_tensor(tensor: torch.Tensor) -> Any:
 
 
 def _rebuild_tensor(data: Buffer, dtype: torch.dtype, shape: tuple[int, ...]) -> torch.Tensor:
-    """Rebuild a tensor on memory of its own: in-place operations on read-only memory would end the process."""
+    """Rebuild a tensor that can be written: torch knows no read-only memory, where writing would end the process.
+
+    What lies in the store is mapped privately: what is written stays with this tensor, and the rest is no copy.
+    """
     import torch
 
     if not len(data):
         return torch.empty(shape, dtype=dtype)
-    return torch.frombuffer(bytearray(data), dtype=dtype).reshape(shape)
+    view = memoryview(data)
+    own = private_copy(view) if view.nbytes >= _MAPPED_TENSOR_BYTES else None
+    return torch.frombuffer(bytearray(view) if own is None else own, dtype=dtype).reshape(shape)

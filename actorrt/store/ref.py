@@ -86,6 +86,26 @@ class ObjectRef(Completion[T]):
             yield from super().__await__()
         return self.value()
 
+    def to_arrow(self, timeout_s: float | None = None) -> Any:
+        """Return the value as Arrow data, without a copy where its memory allows: see `arrow.to_arrow`.
+
+        Args:
+            timeout_s: as for `get`.
+
+        Raises:
+            TypeError: the value is neither tabular nor numeric.
+            Errors as of `get`.
+        """
+        from actorrt.store.arrow import to_arrow
+
+        return to_arrow(self.get(timeout_s))
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+        """Offer a tabular value to other libraries, through Arrow's C stream interface."""
+        from actorrt.store.arrow import to_table
+
+        return to_table(self.get()).__arrow_c_stream__(requested_schema)
+
     def _look(self) -> None:
         """Find out whether the object is there already, which spares a wait in nearly every case."""
         if not self._is_done:

@@ -77,6 +77,24 @@ def _touch(fd: int, size_bytes: int) -> None:
         os.pwrite(fd, zeros[: size_bytes - offset], offset)
 
 
+class Mapping(mmap.mmap):
+    """One segment in view. It keeps a descriptor, from which parts of the segment can be mapped otherwise."""
+
+    descriptor = -1
+
+    def __del__(self) -> None:
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+
+
+def _map(fd: int, size_bytes: int, *, writable: bool) -> Mapping:
+    prot = mmap.PROT_READ | mmap.PROT_WRITE if writable else mmap.PROT_READ
+    mapped = Mapping(fd, size_bytes, flags=mmap.MAP_SHARED, prot=prot)
+    if not writable:
+        mapped.descriptor = os.dup(fd)
+    return mapped
+
+
 class SegmentMaps:
     """The segments that one client has mapped, for reading, writing, or both.
 
@@ -84,7 +102,7 @@ class SegmentMaps:
     """
 
     def __init__(self) -> None:
-        self._maps: dict[tuple[int, bool], mmap.mmap] = {}
+        self._maps: dict[tuple[int, bool], Mapping] = {}
         self._warm: dict[int, bytearray] = {}
         self._lock = threading.Lock()
 
@@ -95,8 +113,7 @@ class SegmentMaps:
             with self._lock:
                 for may_write in (False, True) if writable else (False,):
                     if (segment_id, may_write) not in self._maps:
-                        prot = mmap.PROT_READ | mmap.PROT_WRITE if may_write else mmap.PROT_READ
-                        self._maps[segment_id, may_write] = mmap.mmap(fd, size_bytes, flags=mmap.MAP_SHARED, prot=prot)
+                        self._maps[segment_id, may_write] = _map(fd, size_bytes, writable=may_write)
                 if writable:
                     self._warm.setdefault(segment_id, bytearray(-(-size_bytes // _WARM_BYTES)))
         finally:
@@ -168,9 +185,10 @@ class _PinnedBytes(np.ndarray[Any, Any]):
     """
 
     pin: Pin | None = None
+    shared: memoryview | None = None
 
     def __array_finalize__(self, obj: object) -> None:
-        self.pin = None
+        self.pin = self.shared = None
 
 
 class Pin:
@@ -187,10 +205,43 @@ class Pin:
 
 def is_in_store(view: memoryview) -> bool:
     """Whether a view lies in a sealed object: it can't change, and keeps its memory, so it needs no copy."""
+    return _owner(view) is not None
+
+
+def _owner(view: memoryview) -> _PinnedBytes | None:
     owner: Any = view.obj
     while owner is not None and not isinstance(owner, _PinnedBytes):
         owner = getattr(owner, "obj", None) if isinstance(owner, memoryview) else getattr(owner, "base", None)
-    return owner is not None
+    return owner
+
+
+def private_copy(view: memoryview) -> memoryview | None:
+    """Return writable memory with the bytes of a view of the store, of which pages are copied as they are written.
+
+    Returns:
+        None where the view does not lie in the store, or can't be mapped once more.
+    """
+    owner = _owner(view)
+    mapped: Any = owner.base if owner is not None else None
+    if isinstance(mapped, memoryview):
+        mapped = mapped.obj
+    if not isinstance(mapped, Mapping) or mapped.descriptor < 0:
+        return None
+    offset = _address(view) - _address(memoryview(mapped))
+    start = offset // mmap.ALLOCATIONGRANULARITY * mmap.ALLOCATIONGRANULARITY
+    length = offset - start + view.nbytes
+    prot = mmap.PROT_READ | mmap.PROT_WRITE
+    try:
+        own = mmap.mmap(mapped.descriptor, length, flags=mmap.MAP_PRIVATE, prot=prot, offset=start)
+    except OSError:  # too many mappings, or no address space
+        return None
+    array = _PinnedBytes(view.nbytes, np.uint8, memoryview(own)[offset - start :])
+    array.shared = view  # pages that are not written yet are the object's: its bytes must stay
+    return array.data
+
+
+def _address(view: memoryview) -> int:
+    return int(np.frombuffer(view, np.uint8).ctypes.data)
 
 
 def pinned_view(view: memoryview, pin: Pin) -> memoryview:

@@ -1,0 +1,60 @@
+"""`actorrt mem`: what the object store of a node holds, the largest objects first, and who holds them."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from typing import Any
+
+from actorrt.config import MIB
+from actorrt.ids import short
+
+_MAX_COUNT = 100
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--address", default="auto", help="the node's URL (default: this machine's newest node)")
+    parser.add_argument("--count", type=int, default=20, help="how many objects to list, 1 to 100 (default: 20)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the listing; return the exit status."""
+    if not 1 <= arguments.count <= _MAX_COUNT:
+        raise ValueError(f"--count {arguments.count}: give 1 to {_MAX_COUNT}")
+    counts, objects = asyncio.run(_ask(arguments.address, arguments.count))
+    for line in lines(counts, objects):
+        print(line)
+    return 0
+
+
+async def _ask(address: str, count: int) -> tuple[dict[str, int], list[list[Any]]]:
+    from actorrt.actors import current
+    from actorrt.node.runtime import Runtime
+
+    async with Runtime(address):
+        store = current.system().require_store()
+        return store.stats(), store.list_objects(count)
+
+
+def lines(counts: dict[str, int], objects: list[list[Any]]) -> list[str]:
+    """Return the listing.
+
+    Args:
+        counts: as `art.store_stats()` gives them.
+        objects: id, bytes, state, holders and line of each.
+    """
+    head = (
+        f"object store: {_mib(counts['used_bytes'])} of {_mib(counts['capacity_bytes'])} used, "
+        f"{_mib(counts['pinned_bytes'])} in view, {_mib(counts['spilled_bytes'])} on disk, "
+        f"{counts['objects_count']} objects"
+    )
+    rows = [("SIZE", "STATE", "OBJECT", "MADE AT", "HELD BY")]
+    for object_id, length_bytes, state, holders, line in objects:
+        rows.append((_mib(length_bytes), state, short(object_id), line or "-", ", ".join(holders) or "nobody"))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    table = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return [head, *table] if objects else [head]
+
+
+def _mib(length_bytes: int) -> str:
+    return f"{length_bytes / MIB:.1f} MiB"

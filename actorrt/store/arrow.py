@@ -1,0 +1,72 @@
+"""Values of the store as Arrow data, for pyarrow and for what speaks Arrow's C interfaces.
+
+Nothing is copied where Arrow can refer to the memory: tables as they are, arrays of numbers flat or with their shape
+as fixed-size lists. Tables of arrays come from mappings of names to columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def to_arrow(value: Any) -> Any:
+    """Return a value as Arrow data.
+
+    Args:
+        value: Arrow data, which stays as it is; a numpy array or a torch CPU tensor, of which each row becomes a
+            fixed-size list; bytes, as numbers of 8 bits; a mapping of names to columns of one length, as a table.
+
+    Raises:
+        TypeError: it is none of these.
+    """
+    if type(value).__module__.startswith("pyarrow."):
+        return value
+    if isinstance(value, Mapping):
+        return to_table(value)
+    if isinstance(value, bytes | bytearray):
+        value = np.frombuffer(value, np.uint8)
+    if hasattr(value, "detach"):  # a torch tensor, without importing torch for it
+        value = value.detach().numpy()
+    if not isinstance(value, np.ndarray) or value.ndim == 0:
+        raise TypeError(f"a {type(value).__name__} is neither tabular nor numeric: it has no Arrow form")
+    return _array(value)
+
+
+def _array(array: np.ndarray[Any, Any]) -> pa.Array:
+    import pyarrow as pa
+
+    try:
+        made: pa.Array = pa.array(array.reshape(-1))
+    except pa.ArrowException as error:
+        raise TypeError(f"an array of dtype {array.dtype} has no Arrow form: {error}") from error
+    for length in reversed(array.shape[1:]):
+        if length == 0:
+            raise TypeError(f"an array of shape {array.shape} has no Arrow form: its rows are empty")
+        made = pa.FixedSizeListArray.from_arrays(made, length)
+    return made
+
+
+def to_table(value: Any) -> pa.Table:
+    """Return a tabular value as a table; one column alone is called "values".
+
+    Raises:
+        TypeError: it is not tabular.
+    """
+    import pyarrow as pa
+
+    if isinstance(value, pa.Table):
+        return value
+    if isinstance(value, pa.RecordBatch):
+        return pa.Table.from_batches([value])
+    if isinstance(value, Mapping):
+        try:
+            return pa.table({str(name): to_arrow(column) for name, column in value.items()})
+        except pa.ArrowInvalid as error:
+            raise TypeError(f"the columns {list(value)} make no table: {error}") from error
+    return pa.table({"values": to_arrow(value)})
