@@ -18,7 +18,7 @@ from actorrt.rl.spaces import Array
 NORMALISED = {"normalise_observations": True}
 
 PRESETS: dict[str, dict[str, Any]] = {
-    "CartPole-v1": {"steps": 50_000},
+    "CartPole-v1": {"steps": 50_000, "directions": 2},
     "LunarLander-v3": {**NORMALISED, "steps": 1_000_000, "evaluate_every": 50_000},
     "Acrobot-v1": {**NORMALISED, "steps": 1_000_000},
     "MountainCar-v0": {**NORMALISED, "steps": 1_000_000},

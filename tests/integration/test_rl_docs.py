@@ -1,0 +1,20 @@
+"""The algorithm that docs/rl.md writes from scratch runs, and prints what the page says."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+
+from tests.running import ROOT, run_script
+
+
+def test_algorithm_of_the_page_trains(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "rl.md").read_text()
+    (code,) = re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    (printed,) = re.findall(r"^```text\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    script = run_script(code, tmp_path)
+    assert script.output == printed, script.stderr
