@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -28,7 +29,7 @@ def directory():
 
 def daemon_of(descendants):
     """Return the daemon among the children of this process."""
-    (daemon,) = [pid for pid in descendants if open(f"/proc/{pid}/comm").read().startswith("actorrt-node")]
+    (daemon,) = [pid for pid in descendants if Path(f"/proc/{pid}/comm").read_text() == "actorrt-node\n"]
     return daemon
 
 

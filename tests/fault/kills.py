@@ -1,0 +1,174 @@
+"""Kills processes of a busy node at random, and says what became of the calls and of what the node holds.
+
+The workload has one of everything: actors alone and supervised, light and in processes of their own, parents with
+children, large values through the store. Every call must end, with its value or with a typed error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import numpy as np
+
+import actorrt as art
+from tests.running import children_of, descendants_of, state_of
+
+CALL_TIMEOUT_S = 30.0
+VALUE_COUNT = 20_000  # 160 kB: goes by the store
+VALUES_BETWEEN_KILLS = 10
+EMPTY_TIMEOUT_S = 10.0
+NEVER = 1_000_000
+
+
+class Worker(art.Actor):
+    """Gives back twice what it gets."""
+
+    async def double(self, array):
+        return array * 2
+
+    def ping(self):
+        return os.getpid()
+
+
+class Owner(art.Actor):
+    """Has a child in a process of its own, and one beside it."""
+
+    async def on_start(self):
+        self.workers = [await Worker.spawn(), await Worker.options(isolation="process").spawn()]
+
+    async def double(self, array):
+        for worker in self.workers:
+            array = await worker.double(array)
+        return array / 2
+
+    def ping(self):
+        return os.getpid()
+
+
+class Family(art.Supervisor):
+    """Children of both kinds."""
+
+    max_restarts = NEVER
+
+    def children(self):
+        for n in range(3):
+            yield art.Child(Worker, id=f"light-{n}")
+        for n in range(2):
+            yield art.Child(Worker, id=f"own-{n}", isolation="process")
+
+
+@dataclass
+class Outcome:
+    """What a run of kills came to.
+
+    Attributes:
+        calls: how often each outcome of a call was seen: `value`, or the name of its error.
+        kinds: how many processes of each kind were killed.
+        zombies, strangers: processes that nobody waited for, and children of the node that are no workers.
+        objects_count: what the store still holds.
+        driver_fds, node_fds: descriptors open before the kills, and after.
+    """
+
+    calls: Counter[str] = field(default_factory=Counter)
+    kinds: Counter[str] = field(default_factory=Counter)
+    zombies: list[int] = field(default_factory=list)
+    strangers: list[int] = field(default_factory=list)
+    objects_count: int = 0
+    driver_fds: tuple[int, int] = (0, 0)
+    node_fds: tuple[int, int] = (0, 0)
+
+
+async def kill_at_random(count: int, seed: int) -> Outcome:
+    """Kill `count` processes of a node of our own, one after the other, while calls go on."""
+    chance = random.Random(seed)
+    outcome = Outcome()
+    before = set(children_of(os.getpid()))
+    async with art.Runtime(cpus=2, store_bytes=256 << 20) as runtime:
+        (node_pid,) = set(children_of(os.getpid())) - before
+        refs, family = await _spawn()
+        await _settle(refs, family)
+        fds = _fd_count(os.getpid()), _fd_count(node_pid)
+        is_over = asyncio.Event()
+        callers = [asyncio.ensure_future(_call(ref, family, is_over, chance, outcome)) for ref in [*refs, *refs]]
+        try:
+            for _ in range(count):
+                await _kill_one(runtime, chance, outcome)
+        finally:
+            is_over.set()
+            await asyncio.gather(*callers)
+        await _settle(refs, family)
+        await _look(runtime, node_pid, fds, outcome)
+    return outcome
+
+
+async def _spawn():
+    options = {"restart": "permanent", "max_restarts": NEVER}
+    refs = [await Worker.options(**options).spawn() for _ in range(4)]
+    refs += [await Worker.options(isolation="process", **options).spawn() for _ in range(2)]
+    refs += [await Owner.options(isolation=isolation, **options).spawn() for isolation in ("shared", "process")]
+    return refs, await Family.options(**options).spawn()
+
+
+async def _call(ref, family, is_over, chance, outcome):
+    """Call until it is over; every second call goes to a child of the family."""
+    array = np.ones(VALUE_COUNT)
+    while not is_over.is_set():
+        try:
+            if chance.random() < 0.5:
+                child = await family.child.options(timeout_s=CALL_TIMEOUT_S)(f"light-{chance.randrange(3)}")
+            else:
+                child = ref
+            result = await child.double.options(timeout_s=CALL_TIMEOUT_S)(array)
+            assert result[-1] == 2
+            outcome.calls["value"] += 1
+        except art.ActorRtError as error:
+            outcome.calls[type(error).__name__] += 1
+
+
+async def _kill_one(runtime, chance, outcome):
+    worker = None
+    while worker is None:
+        workers = [worker for worker in (await runtime.status())["workers"] if worker["pid"] is not None]
+        worker = chance.choice(workers) if workers else None
+    os.kill(worker["pid"], signal.SIGKILL)
+    outcome.kinds[worker["kind"]] += 1
+    while worker["pid"] in [other["pid"] for other in (await runtime.status())["workers"]]:
+        pass
+    enough = outcome.calls["value"] + VALUES_BETWEEN_KILLS
+    while outcome.calls["value"] < enough:
+        await runtime.status()
+
+
+async def _settle(refs, family):
+    """Return when every actor answers."""
+    patient = {"retries": 1000, "timeout_s": CALL_TIMEOUT_S}
+    for ref in refs:
+        await ref.ping.options(**patient)()
+    for info in await family.children_info.options(**patient)():
+        child = await family.child.options(**patient)(info.id)
+        await child.ping.options(**patient)()
+
+
+async def _look(runtime, node_pid, fds_before, outcome):
+    """Look at what the node holds when nothing goes on any more."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(EMPTY_TIMEOUT_S):
+            while art.store_stats()["objects_count"]:
+                await runtime.status()
+    outcome.objects_count = art.store_stats()["objects_count"]
+    descendants = descendants_of(node_pid)
+    outcome.zombies = [pid for pid in descendants if state_of(pid) == "Z"]
+    workers = {worker["pid"] for worker in (await runtime.status())["workers"]}
+    outcome.strangers = sorted(set(descendants) - workers)
+    outcome.driver_fds = (fds_before[0], _fd_count(os.getpid()))
+    outcome.node_fds = (fds_before[1], _fd_count(node_pid))
+
+
+def _fd_count(pid):
+    return len(os.listdir(f"/proc/{pid}/fd"))

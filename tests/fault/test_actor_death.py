@@ -1,0 +1,318 @@
+"""Processes of actors that die: who is told, how soon, with what reason, and who comes back."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+
+import pytest
+
+import actorrt as art
+from tests.integration.cast import Counter, Faulty, Gate, Recorder
+from tests.running import is_running, wait_until_none_runs
+
+
+class Victim(Faulty):
+    """Dies in many ways."""
+
+    async def hang(self):
+        await asyncio.Event().wait()
+
+    def crash(self):
+        import ctypes
+
+        ctypes.string_at(0)
+
+    def print_and_exit(self, text, status):
+        print(text, flush=True)
+        os._exit(status)
+
+    def grow(self):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+async def alive(ref):
+    """Return the process of an actor as soon as it answers, over restarts."""
+    return await ref.pid.options(retries=20)()
+
+
+async def test_permanent_actor_killed_is_back_under_its_ref_in_a_new_process(node_runtime):
+    victim = await Victim.options(isolation="process", restart="permanent").spawn()
+    old = await victim.pid()
+    os.kill(old, signal.SIGKILL)
+    new = await alive(victim)
+    assert new != old
+    assert await victim.incarnation() == 2
+    assert not is_running(old)
+
+
+async def test_callers_of_a_killed_actor_that_restarts_are_told_within_a_second(node_runtime):
+    victim = await Victim.options(isolation="process", restart="permanent", max_concurrency=10).spawn()
+    pid = await victim.pid()
+    replies = [victim.hang() for _ in range(5)]
+    began = time.monotonic()
+    os.kill(pid, signal.SIGKILL)
+    for reply in replies:
+        with pytest.raises(art.ActorUnavailableError) as caught:
+            await reply
+        assert caught.value.executed == "maybe"
+    assert time.monotonic() - began < 1
+    assert await alive(victim) != pid
+
+
+async def test_callers_of_a_killed_temporary_actor_are_told_the_signal(node_runtime):
+    victim = await Victim.options(isolation="process").spawn()
+    hanging, queued = victim.hang(), victim.pid()
+    down = art.monitor(victim)
+    os.kill(await_pid(await node_runtime.status(), "Victim"), signal.SIGKILL)
+    for reply in (hanging, queued):
+        with pytest.raises(art.ActorDiedError) as caught:
+            await reply
+        assert caught.value.reason.kind is art.ExitKind.CRASHED
+        assert caught.value.reason.signal == signal.SIGKILL
+    assert (await down).reason.signal == signal.SIGKILL
+    with pytest.raises(art.ActorDiedError) as caught:
+        await victim.pid()
+    assert caught.value.executed == "no"
+
+
+def await_pid(status, label):
+    """Return the process of the actor whose label begins so."""
+    (pid,) = [actor["pid"] for actor in status["actors"] if actor["label"].startswith(label)]
+    return pid
+
+
+async def test_retries_send_a_call_again_to_the_next_incarnation(node_runtime):
+    victim = await Victim.options(isolation="process", restart="permanent").spawn()
+    pid = await victim.pid()
+    os.kill(pid, signal.SIGKILL)
+    assert await victim.tolerate.options(retries=3)() == "alive"
+
+
+async def test_monitor_with_restarts_speaks_of_each_and_without_only_of_the_end(node_runtime):
+    victim = await Victim.options(isolation="process", restart="permanent").spawn()
+    final = art.monitor(victim)
+    for incarnation in (1, 2):
+        pid = await alive(victim)
+        down = art.monitor(victim, restarts=True)
+        await victim.is_alive()  # the monitor was asked for before
+        os.kill(pid, signal.SIGKILL)
+        heard = await down
+        assert (heard.incarnation, heard.is_final, heard.reason.signal) == (incarnation, False, signal.SIGKILL)
+        assert await alive(victim) != pid
+    assert not final.done()
+    await victim.stop()
+    assert (await final).reason.kind is art.ExitKind.SHUTDOWN
+
+
+async def test_intensity_exceeded_by_kills_ends_the_actor(node_runtime):
+    victim = await Victim.options(isolation="process", restart="permanent", max_restarts=1).spawn()
+    down = art.monitor(victim)
+    os.kill(await alive(victim), signal.SIGKILL)
+    os.kill(await alive(victim), signal.SIGKILL)
+    assert (await down).reason.kind is art.ExitKind.INTENSITY
+    with pytest.raises(art.ActorDiedError) as caught:
+        await victim.pid()
+    assert caught.value.reason.kind is art.ExitKind.INTENSITY
+
+
+async def test_exit_status_and_last_line_are_told(node_runtime):
+    victim = await Victim.options(isolation="process").spawn()
+    with pytest.raises(art.ActorDiedError) as caught:
+        await victim.print_and_exit("out of luck", 7)
+    reason = caught.value.reason
+    assert (reason.kind, reason.exit_status, reason.signal) == (art.ExitKind.CRASHED, 7, None)
+    assert "out of luck" in str(caught.value)
+
+
+async def test_segmentation_fault_leaves_its_stack_in_the_reason(node_runtime):
+    victim = await Victim.options(isolation="process").spawn()
+    down = art.monitor(victim)
+    with pytest.raises(art.ActorDiedError) as caught:
+        await victim.crash()
+    assert caught.value.reason.signal == signal.SIGSEGV
+    assert "in crash" in (await down).detail
+
+
+async def test_system_exit_ends_the_actor_not_silently(node_runtime):
+    victim = await Victim.options(isolation="process").spawn()
+    with pytest.raises(art.ActorDiedError) as caught:
+        await victim.exit(3)
+    assert caught.value.reason.kind is art.ExitKind.ERROR
+    assert "SystemExit" in str(caught.value.reason)
+
+
+async def test_kill_of_an_actor_by_its_ref_ends_its_process(node_runtime):
+    victim = await Victim.options(isolation="process", restart="permanent").spawn()
+    pid = await victim.pid()
+    hanging = victim.hang()
+    await victim.kill()
+    wait_until_none_runs([pid], within_s=2)
+    with pytest.raises(art.ActorDiedError) as caught:
+        await hanging
+    assert caught.value.reason.kind is art.ExitKind.KILLED
+    assert not await victim.is_alive()
+
+
+async def test_stop_of_a_process_that_is_stuck_kills_it_after_shutdown_s(node_runtime):
+    class Stuck(art.Actor):
+        def block(self):
+            time.sleep(60)
+
+        def pid(self):
+            return os.getpid()
+
+    stuck = await Stuck.options(isolation="process", shutdown_s=0.2).spawn()
+    pid = await stuck.pid()
+    blocked = stuck.block()
+    began = time.monotonic()
+    await stuck.stop()
+    assert time.monotonic() - began < 5
+    wait_until_none_runs([pid], within_s=2)
+    with pytest.raises(art.ActorDiedError):
+        await blocked
+
+
+async def test_process_that_dies_while_it_restarts_is_tried_again_until_intensity(node_runtime, tmp_path):
+    class Relapsing(art.Actor):
+        def __init__(self, path):
+            if os.path.exists(path):
+                os._exit(9)
+
+        def pid(self):
+            return os.getpid()
+
+    relapsing = await Relapsing.options(isolation="process", restart="permanent", max_restarts=2).spawn(
+        str(tmp_path / "sick")
+    )
+    down = art.monitor(relapsing)
+    pid = await relapsing.pid()
+    (tmp_path / "sick").touch()
+    os.kill(pid, signal.SIGKILL)
+    with pytest.raises(art.ActorDiedError):
+        await relapsing.pid.options(retries=50)()
+    assert (await down).reason.kind is art.ExitKind.INTENSITY
+
+
+async def test_shared_worker_killed_every_actor_of_it_is_decided_once(node_runtime):
+    permanent = await Counter.options(restart="permanent").spawn_many(8)
+    temporary = await Counter.spawn_many(8)
+    pids = await permanent.pid()
+    fate = dict(zip(temporary, await temporary.pid(), strict=True))
+    downs = {ref: art.monitor(ref) for ref in temporary}
+    killed = pids[0]
+    os.kill(killed, signal.SIGKILL)
+    for ref, pid in zip(permanent, pids, strict=True):
+        incarnation = await ref.incarnation.options(retries=5)()
+        assert incarnation == (2 if pid == killed else 1)
+        assert await alive(ref) != killed
+    for ref, pid in fate.items():
+        assert (await ref.is_alive()) is (pid != killed)
+        if pid == killed:
+            assert (await downs[ref]).reason.signal == signal.SIGKILL
+
+
+async def test_shared_worker_killed_counts_once_for_a_supervisor(node_runtime):
+    class Many(art.Supervisor):
+        max_restarts = 1
+
+        def children(self):
+            for n in range(12):
+                yield art.Child(Counter, n, id=f"c{n}")
+
+    many = await Many.spawn()
+    refs = [await many.child(f"c{n}") for n in range(12)]
+    pids = [await ref.pid() for ref in refs]
+    os.kill(pids[0], signal.SIGKILL)
+    for ref, pid in zip(refs, pids, strict=True):
+        assert await ref.incarnation.options(retries=5)() == (2 if pid == pids[0] else 1)
+    assert await many.is_alive()
+
+
+async def test_supervisors_process_killed_takes_its_children_and_comes_back_if_permanent(node_runtime):
+    class Pair(art.Supervisor):
+        def children(self):
+            yield art.Child(Counter, 1, id="light")
+            yield art.Child(Counter, 2, id="own", isolation="process")
+
+        def pid(self):
+            return os.getpid()
+
+    pair = await Pair.options(restart="permanent").spawn()
+    own = await pair.child("own")
+    own_pid = await own.pid()
+    os.kill(await pair.pid(), signal.SIGKILL)
+    again = await pair.child.options(retries=5)("own")
+    assert await again.value() == 2
+    assert again != own
+    assert not await own.is_alive()
+    wait_until_none_runs([own_pid], within_s=5)
+
+
+async def test_process_stopped_and_continued_is_not_taken_for_dead(node_runtime):
+    victim = await Victim.options(isolation="process", restart="permanent").spawn()
+    pid = await victim.pid()
+    os.kill(pid, signal.SIGSTOP)
+    reply = victim.tolerate()
+    done, _ = await art.wait([reply], timeout_s=0.3)
+    assert done == []
+    os.kill(pid, signal.SIGCONT)
+    assert await reply == "alive"
+    assert await victim.incarnation() == 1
+
+
+async def test_caller_that_is_killed_has_its_running_calls_cancelled(node_runtime):
+    class Caller(art.Actor):
+        async def call(self, gate):
+            await gate.wait()
+
+        def pid(self):
+            return os.getpid()
+
+    gate = await Gate.options(max_concurrency=5).spawn()
+    caller = await Caller.options(isolation="process", max_concurrency=2).spawn()
+    calling = caller.call(gate)
+    while await gate.counts() != (1, 0):
+        pass
+    os.kill(await caller.pid(), signal.SIGKILL)
+    with pytest.raises(art.ActorDiedError):
+        await calling
+    while await gate.counts() != (1, 1):
+        pass
+
+
+async def test_tells_to_a_dying_actor_hang_nobody(node_runtime):
+    recorder = await Recorder.options(isolation="process", restart="permanent").spawn()
+    pid = await recorder.pid()
+    for n in range(200):
+        recorder.note.tell(n)
+        if n == 50:
+            os.kill(pid, signal.SIGKILL)
+    items = await recorder.all.options(retries=5)()
+    assert items == sorted(items)
+
+
+async def test_names_of_killed_actors_are_free_when_the_down_is_there(node_runtime):
+    for _ in range(3):
+        victim = await Victim.options(isolation="process", name="once").spawn()
+        down = art.monitor(victim)
+        os.kill(await victim.pid(), signal.SIGKILL)
+        await down
+
+
+async def test_kill_while_it_starts_again_leads_to_one_process(node_runtime):
+    victim = await Victim.options(isolation="process", restart="permanent", max_restarts=50).spawn()
+    for _ in range(10):
+        os.kill(await alive(victim), signal.SIGKILL)
+    pid = await alive(victim)
+    workers = [worker for worker in (await node_runtime.status())["workers"] if worker["kind"] == "own"]
+    assert [worker["pid"] for worker in workers] == [pid]
+
+
+def test_kill_in_plain_code(node_session):
+    victim = Victim.options(isolation="process", restart="permanent").spawn().result(10)
+    pid = victim.pid().result(10)
+    os.kill(pid, signal.SIGKILL)
+    assert victim.pid.options(retries=3)().result(10) != pid
