@@ -38,6 +38,7 @@ __all__ = [
     "ObjectRef",
     "ObjectStoreFullError",
     "PeerUnreachableError",
+    "Poison",
     "RemoteActorError",
     "Reply",
     "Runtime",
@@ -56,6 +57,7 @@ __all__ = [
     "monitor",
     "offload",
     "pin",
+    "poison",
     "publish",
     "put",
     "put_async",
@@ -75,6 +77,7 @@ if TYPE_CHECKING:
     from actorrt.actors.monitors import Down, monitor
     from actorrt.actors.objects import allocate, free, latest, pin, publish, put, put_async, store_stats
     from actorrt.actors.offload import offload
+    from actorrt.actors.poison import Poison, poison
     from actorrt.actors.ref import ActorRef
     from actorrt.actors.reply import Reply
     from actorrt.actors.streams import Stream
@@ -127,6 +130,7 @@ _HOMES = {
     "actorrt.actors.links": ("Exit",),
     "actorrt.actors.lookup": ("lookup",),
     "actorrt.actors.offload": ("offload",),
+    "actorrt.actors.poison": ("Poison", "poison"),
     "actorrt.actors.ref": ("ActorRef",),
     "actorrt.actors.reply": ("Reply",),
     "actorrt.actors.streams": ("Stream",),

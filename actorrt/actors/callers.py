@@ -46,6 +46,7 @@ class RemoteCaller:
     """Another endpoint."""
 
     def __init__(self, system: System, peer: PeerId) -> None:
+        self.peer = peer
         self._system = system
         self._peer = peer
         self._link: Link | None = None

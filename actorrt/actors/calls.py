@@ -8,7 +8,7 @@ thread; other threads hand their calls over.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +17,12 @@ from actorrt.actors import current
 from actorrt.actors.interface import MethodSpec
 from actorrt.actors.messages import CANCEL, ERROR, NOT_HERE, REPLY, Body, is_plain
 from actorrt.actors.payload import error_from_data
+from actorrt.actors.poison import DEADLY_COUNT, Blame
 from actorrt.actors.ref import ActorRef, CallOptions
 from actorrt.actors.reply import Reply
 from actorrt.config import DEADLINE_VERDICT_S
 from actorrt.ids import PeerId
+from actorrt.reasons import ExitKind, ExitReason
 from actorrt.store.ref import ObjectRef
 from actorrt.transport.protocol import Lane
 
@@ -39,6 +41,7 @@ class Calls:
         self._last_id = 0
         self._closed: errors.ActorRtError | None = None
         self.late_reply_count = 0
+        self.blame = Blame()
 
     def __len__(self) -> int:
         return len(self._pending)
@@ -118,7 +121,7 @@ class Calls:
         if options.timeout_s is not None:
             own = self._system.clock.now() + options.timeout_s
             deadline = own if deadline is None else min(own, deadline)
-        more = None if options.key is None else {"key": options.key}
+        more = None if options.key is None and not options.retries else _more(options)
         parent = None if in_hand is None or in_hand.is_over else in_hand
         return Reply(self, ref, spec.name, body, buffers, held, deadline, more, options.retries, parent)
 
@@ -207,9 +210,30 @@ class Calls:
 
     def failed(self, call_id: int, error: BaseException) -> None:
         """Take in the error of a call."""
+        reply = self._pending.get(call_id)
+        if reply is not None and reply.attempts_left > 0 and isinstance(error, errors.ActorUnavailableError):
+            traceback = "\n".join(getattr(error, "__notes__", ()))
+            self._killed(reply, ExitReason(ExitKind.ERROR, str(error), traceback))
+            return
         reply = self._take(call_id)
         if reply is not None:
             reply.set_error(error)
+
+    def _killed(self, reply: Reply[Any], reason: ExitReason) -> None:
+        """The call ended its actor, which is being restarted: send it again, unless it does so every time."""
+        if self.blame.is_deadly(reply, reason):
+            message = (
+                f"{reply.label}.{reply.method}() ended its actor {DEADLY_COUNT} times and was set aside; poison() has "
+                f"it: {reason}"
+            )
+            self.fail(reply, errors.ActorUnavailableError(message, executed="maybe"))
+        else:
+            self._send_again(reply)
+
+    def _send_again(self, reply: Reply[Any]) -> None:
+        reply.attempts_left -= 1
+        reply.peer = None
+        self._system.routes.send(self._system.routes.of(reply.ref), reply)
 
     def fail(self, reply: Reply[Any], error: BaseException) -> None:
         """End a call, or a tell, with an error that arose here."""
@@ -273,15 +297,21 @@ class Calls:
         message = f"{reply.label}.{reply.method}() did not end by its deadline"
         self.fail(reply, errors.CallTimeoutError(message, executed=executed))
 
-    def lost(self, peer: PeerId, why: str) -> None:
-        """Settle every call that the lost endpoint had, by what has become of each actor."""
+    def lost(self, peer: PeerId, why: ExitReason, in_hand: Container[int] = ()) -> None:
+        """Settle every call that the lost endpoint had, by what has become of each actor.
+
+        Args:
+            peer: the endpoint.
+            why: how its process ended.
+            in_hand: those calls with retries that it was handling then, by their numbers.
+        """
         self._system.routes.lost(peer)
         by_actor: dict[bytes, list[Reply[Any]]] = {}
         for reply in self._pending.values():
             if reply.peer == peer:
                 by_actor.setdefault(reply.ref._actor_id, []).append(reply)
         for calls in by_actor.values():
-            self._ask_fate(calls, why)
+            self._ask_fate(calls, why, in_hand)
 
     def cut_off(self, peer: PeerId, error: errors.ActorRtError) -> None:
         """Fail every call that an endpoint had which can't be spoken with, though its process may live."""
@@ -293,7 +323,7 @@ class Calls:
                 executed: errors.Executed = "maybe" if was_reached else "no"
                 self.fail(reply, errors.ActorUnavailableError(message, executed=executed))
 
-    def _ask_fate(self, calls: list[Reply[Any]], why: str) -> None:
+    def _ask_fate(self, calls: list[Reply[Any]], why: ExitReason, in_hand: Container[int]) -> None:
         ref = calls[0].ref
         route = self._system.routes.of(ref)
         fate = self._system.control.request(ref._authority, "fate", {"actor": ref._actor_id, "after": route.newest})
@@ -302,17 +332,17 @@ class Calls:
             error = fate.error()
             for reply in calls:
                 if not reply.done():
-                    self._settle_lost(reply, error, why)
+                    self._settle_lost(reply, error, why, is_suspect=reply.call_id in in_hand)
 
         fate.add_callback(known)
 
-    def _settle_lost(self, reply: Reply[Any], gone: BaseException | None, why: str) -> None:
+    def _settle_lost(self, reply: Reply[Any], gone: BaseException | None, why: ExitReason, *, is_suspect: bool) -> None:
         if gone is not None:
             self.fail(reply, _died(reply, gone))
+        elif is_suspect:
+            self._killed(reply, why)
         elif reply.attempts_left > 0:
-            reply.attempts_left -= 1
-            reply.peer = None
-            self._system.routes.send(self._system.routes.of(reply.ref), reply)
+            self._send_again(reply)
         else:
             message = f"{reply.label} died during {reply.method}() and is being restarted: {why}"
             self.fail(reply, errors.ActorUnavailableError(message, executed="maybe"))
@@ -322,6 +352,12 @@ class Calls:
         self._closed = error
         for reply in list(self._pending.values()):
             self.fail(reply, error)
+
+
+def _more(options: CallOptions) -> dict[str, Any]:
+    """Return what goes with a call that asks for more than most."""
+    more: dict[str, Any] = {"retry": True} if options.retries else {}
+    return more if options.key is None else {**more, "key": options.key}
 
 
 async def _take_stored(reply: Reply[Any], stored: ObjectRef[Any]) -> None:

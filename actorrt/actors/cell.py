@@ -97,6 +97,7 @@ class Cell:
         self._stop_timer: asyncio.TimerHandle | None = None
         self._birth: Birth | None = None
         every = options.snapshot_every
+        self.failure: ExitReason | None = None  # of the incarnation that failed last
         self.snapshots = None if every is None else Snapshots(self, every)
         self.victims: list[Message] = []  # in hand when the actor failed; told when its fate is known
 
@@ -297,6 +298,7 @@ class Cell:
             return
         was_stopping = self.state is CellState.STOPPING
         self.state = CellState.FAILED
+        self.failure = reason
         self._drop_instance()
         self.host.exited(self, reason, is_administrative=was_stopping and self._is_administrative)
 

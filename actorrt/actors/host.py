@@ -108,6 +108,8 @@ class Host:
             error = errors.ActorUnavailableError(
                 f"{cell.label} failed during {message.method}() and is being restarted", executed="maybe"
             )
+            if cell.failure is not None and cell.failure.traceback:
+                error.add_note(cell.failure.traceback)
             self.refuse(message, error)
 
     def stop(self, actor_id: ActorId, reason: ExitReason, *, is_administrative: bool) -> None:

@@ -10,7 +10,7 @@ import asyncio
 import inspect
 import logging
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Container, Coroutine, Sequence
 from contextvars import Context as ContextVars
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,6 +20,7 @@ from actorrt.actors import interface, statistics
 from actorrt.actors.callers import LocalCaller
 from actorrt.actors.calls import Calls
 from actorrt.actors.control import Control, Data, Endpoint
+from actorrt.actors.evidence import Evidence
 from actorrt.actors.family import Family
 from actorrt.actors.group import ActorGroup
 from actorrt.actors.host import Host, current_cell, serve_authorities
@@ -88,6 +89,7 @@ class System:
         self.job = job
         self.namespace = namespace
         self.random = random
+        self.evidence: Evidence | None = None
         self.thread: int | None = None
         self.failure: BaseException | None = None
         self.on_crash: Callable[[BaseException], None] | None = None
@@ -232,14 +234,20 @@ class System:
     def _endpoint_down(self, _: PeerId, data: Data) -> None:
         peer = PeerId(data["peer"])
         self._lost[peer] = reason = ExitReason.from_data(data["reason"])
-        self.scope.after(config.DEATH_GRACE_S, lambda: self.endpoint_gone(peer, reason))
+        in_hand = {call_id for caller, call_id in data["in_hand"] if caller == self.endpoint.peer}
+        self.scope.after(config.DEATH_GRACE_S, lambda: self.endpoint_gone(peer, reason, in_hand))
 
-    def endpoint_gone(self, peer: PeerId, reason: ExitReason) -> None:
-        """A process ended, and its last words have arrived: settle everything that it was part of."""
+    def endpoint_gone(self, peer: PeerId, reason: ExitReason, in_hand: Container[int] = ()) -> None:
+        """A process ended, and its last words have arrived: settle everything that it was part of.
+
+        Args:
+            peer, reason: the process's endpoint, and how it ended.
+            in_hand: which of this endpoint's calls it was handling, as far as that is known.
+        """
         self._lost[peer] = reason
         self.transport.drop(peer)
         self.control.peer_lost(peer, errors.ActorDiedError(f"its process ended: {reason}", reason=reason))
-        self.calls.lost(peer, str(reason))
+        self.calls.lost(peer, reason, in_hand)
         self.host.caller_lost(peer)
 
     def is_lost(self, peer: PeerId) -> bool:

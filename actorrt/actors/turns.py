@@ -50,6 +50,7 @@ class Turns:
         self.handled_count = 0
         self.milestone = 1
         self.suspects = Suspects(cell)
+        self._evidence = cell.host.system.evidence
 
     @property
     def occupant(self) -> Message | None:
@@ -62,6 +63,8 @@ class Turns:
             self._too_late(message)
             return None
         current.message.set(message)
+        if message.options is not None and self._evidence is not None:
+            self._evidence.note(message)
         try:
             function, kind = self._function(message.method)
             body = message.body
@@ -124,6 +127,8 @@ class Turns:
         except asyncio.CancelledError as cancelled:
             if message.withdrawal is not None:
                 task.uncancel()
+                if self._evidence is not None:
+                    self._evidence.clear(message)
                 if message not in self._cell.victims:
                     self._host.refuse(message, message.withdrawal)
             elif task.cancelling():
@@ -148,6 +153,8 @@ class Turns:
 
     def _handled(self, message: Message) -> None:
         message.is_over = True
+        if message.options is not None and self._evidence is not None:
+            self._evidence.clear(message)
         self.handled_count += 1
         if self.handled_count >= self.milestone:
             self._cell.reached_milestone()
@@ -163,6 +170,8 @@ class Turns:
             return
         if message.call_id:
             self._cell.victims.append(message)
+        if self._evidence is not None:
+            self._evidence.clear(message)
         message.task = None
         self._cell.fail(reason_of(error, f"{self._cell.label}.{message.method.lstrip(SIGNAL_PREFIX)}"))
 

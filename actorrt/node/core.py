@@ -201,17 +201,18 @@ class NodeCore:
         if not worker.is_leaving:
             logger.warning("the process of %s (pid %s) ended: %s", worker.label, worker.pid, reason)
         self._lose(worker.peer)
-        self._announce_end(worker.peer, reason)
+        self._announce_end(worker.peer, reason, worker.in_hand)
         for actor_id in worker.actors:
             self.registry.stop_children(actor_id)
         self.registry.endpoint_lost(worker.peer, reason)
 
-    def _announce_end(self, lost: PeerId, reason: ExitReason) -> None:
+    def _announce_end(self, lost: PeerId, reason: ExitReason, in_hand: Sequence[tuple[PeerId, int]] = ()) -> None:
         """Tell every process that one of them is gone."""
         workers = [w.endpoint for w in self._workers.values() if w.ready.done() and w.is_usable]
+        data = {"peer": lost, "reason": reason.to_data(), "in_hand": in_hand}
         for endpoint in [*workers, *(job.driver for job in self._jobs.values())]:
             if endpoint.peer != lost:
-                self.control.notify(endpoint, "endpoint_down", {"peer": lost, "reason": reason.to_data()})
+                self.control.notify(endpoint, "endpoint_down", data)
 
     def workers(self) -> list[Worker]:
         """Return every worker that has not ended."""

@@ -31,6 +31,7 @@ class Worker:
         process: its process, opaque here; None in local mode.
         hang_timeout_s: after how long without a sign of life it is replaced.
         hang: why it was replaced, if it was.
+        in_hand: the calls with retries that it was handling when it ended, by caller and number.
     """
 
     def __init__(self, endpoint: Endpoint, kind: WorkerKind, job: Job, label: str, env_vars: dict[str, str]) -> None:
@@ -47,6 +48,7 @@ class Worker:
         self.is_leaving = False
         self.hang_timeout_s: float | None = None
         self.hang = ""
+        self.in_hand: list[tuple[PeerId, int]] = []
 
     @property
     def peer(self) -> PeerId:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from actorrt import errors
+from actorrt.actors import evidence
 from actorrt.actors.control import Endpoint
 from actorrt.ids import IdSource, JobId
 from actorrt.node.jobs import Worker
@@ -17,6 +18,8 @@ from actorrt.node.spawner import ProcessFactory
 from actorrt.reasons import ExitKind, ExitReason
 
 logger = logging.getLogger(__name__)
+
+EVIDENCE_SUFFIX = ".hand"
 
 
 class ProcessWorkers:
@@ -77,6 +80,7 @@ class ProcessWorkers:
         return {
             "peer": worker.peer,
             "address": worker.endpoint.address,
+            "evidence": worker.endpoint.address.removeprefix("ipc://") + EVIDENCE_SUFFIX,
             "node": tuple(self.node),
             "store": self._store_path,
             "job": worker.job.job_id,
@@ -96,7 +100,9 @@ class ProcessWorkers:
     def _ended(self, worker: Worker, output: OutputReader, how: ProcessExit) -> None:
         output.drain()
         last_lines = output.last_lines
-        Path(worker.endpoint.address.removeprefix("ipc://")).unlink(missing_ok=True)
+        socket = worker.endpoint.address.removeprefix("ipc://")
+        Path(socket).unlink(missing_ok=True)
+        worker.in_hand = evidence.take(f"{socket}{EVIDENCE_SUFFIX}")
         if worker.hang:
             stack = "\n".join(last_lines)
             self._on_exit(worker, ExitReason(ExitKind.CRASHED, worker.hang, stack, how.signal, how.exit_status))

@@ -15,6 +15,7 @@ import uvloop
 
 from actorrt.actors import current
 from actorrt.actors.control import Endpoint
+from actorrt.actors.evidence import Evidence
 from actorrt.actors.system import System
 from actorrt.clock import MonotonicClock
 from actorrt.completion import Completion, set_blocking_rule
@@ -64,6 +65,7 @@ async def _serve(config: dict[str, Any]) -> None:
         job=JobId(config["job"]),
         namespace=config["namespace"],
     )
+    system.evidence = Evidence(config["evidence"])
     store.system = system
     system.on_crash = _end_at_once
     await system.start()

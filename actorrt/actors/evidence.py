@@ -1,0 +1,68 @@
+"""What a process had in hand when it died: the calls that may be sent again, noted where the note outlives it.
+
+A file mapped into memory holds a row of slots; whoever reads it after the end of the process (the node daemon) finds
+the calls that were being handled, and only those. Calls without `retries=` are not noted: nobody asks who killed.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from actorrt.ids import PeerId
+
+if TYPE_CHECKING:
+    from actorrt.actors.mailbox import Message
+
+_SLOT: Final = struct.Struct("=16sQ")  # the caller's endpoint, its number for the call; all zeros where free
+SLOTS_COUNT: Final = 128
+
+
+class Evidence:
+    """The notes of one process.
+
+    Args:
+        path: the file, made anew; whoever reads it removes it.
+    """
+
+    def __init__(self, path: str) -> None:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            os.ftruncate(fd, SLOTS_COUNT * _SLOT.size)
+            self._map = mmap.mmap(fd, SLOTS_COUNT * _SLOT.size)
+        finally:
+            os.close(fd)
+        self._free = list(range(SLOTS_COUNT))
+        self._slots: dict[Message, int] = {}
+
+    def note(self, message: Message) -> None:
+        """The message is in hand, if it is a call of another process that may be sent again."""
+        peer = getattr(message.caller, "peer", None)
+        if peer is None or not message.options or "retry" not in message.options or not self._free:
+            return
+        slot = self._slots[message] = self._free.pop()
+        _SLOT.pack_into(self._map, slot * _SLOT.size, peer, message.call_id)
+
+    def clear(self, message: Message) -> None:
+        """The message is no longer in hand. Without effect on one that was not noted."""
+        slot = self._slots.pop(message, None)
+        if slot is not None:
+            _SLOT.pack_into(self._map, slot * _SLOT.size, bytes(16), 0)
+            self._free.append(slot)
+
+    def close(self) -> None:
+        """Note nothing more. Idempotent."""
+        self._map.close()
+
+
+def take(path: str) -> list[tuple[PeerId, int]]:
+    """Return the calls that the process had in hand when it ended, by caller and number, and remove the file."""
+    try:
+        notes = Path(path).read_bytes()
+        os.unlink(path)
+    except FileNotFoundError:
+        return []  # it ended before it served
+    return [(PeerId(peer), call_id) for peer, call_id in _SLOT.iter_unpack(notes) if call_id]
