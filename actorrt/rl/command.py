@@ -12,7 +12,7 @@ import threading
 from typing import Any
 
 import actorrt as art
-from actorrt.rl import curve
+from actorrt.rl import curve, interrupts
 from actorrt.rl.algorithm import Algorithm
 from actorrt.rl.algorithms import ALGORITHMS
 from actorrt.rl.chaos import Chaos
@@ -120,14 +120,17 @@ def _train(algorithm: Algorithm, arguments: argparse.Namespace, line: ProgressLi
         on_progress=on_progress,
         keep_going=lambda: chaos is not None and not chaos.is_over,
     )
+
+    def pause() -> None:
+        line.note("pausing after the update in hand")
+        training.stop()
+
     status = 0
     try:
-        art.wait([training]).result()
+        with interrupts.calling(pause):
+            art.wait([training]).result()
     except KeyboardInterrupt:
         status = EXIT_INTERRUPTED
-        training.stop()
-        line.note("pausing after the update in hand")
-        training.wait()
     line.end(training.progress)
     training.value()
     preparing.join()

@@ -15,6 +15,7 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 import actorrt as art
+from actorrt.rl import interrupts
 from actorrt.rl.plan import Plan
 from actorrt.rl.policy import FlatPolicy, make_policy
 from actorrt.rl.progress import Progress
@@ -102,7 +103,8 @@ class Run:
             Exception: what ended the run.
         """
         try:
-            art.wait([self]).result(timeout_s)
+            with interrupts.calling(self.stop):
+                art.wait([self]).result(timeout_s)
         except art.CallTimeoutError:
             raise TimeoutError(f"the run goes on after {timeout_s} s: {self!r}") from None
         except KeyboardInterrupt:

@@ -14,6 +14,7 @@ pytest.importorskip("torch")
 
 import actorrt as art
 from actorrt import rl
+from tests.running import run_script
 
 SETTINGS: dict[str, Any] = {
     "hidden": (8, 8),
@@ -102,3 +103,31 @@ def test_what_can_not_be_resumed_is_refused(tmp_path: Path) -> None:
     rl.checkpoint.save(str(tmp_path), {"origin": {"algorithm": "A2C"}, "array": np.zeros(1)})
     with pytest.raises(ValueError, match=r"the run in .* is of A2C, not of PPO: use rl\.A2C\.resume"):
         rl.PPO.resume(str(tmp_path))
+
+
+PLAIN = """
+import os
+import signal
+import actorrt as art
+from actorrt import rl
+
+art.init(mode={mode!r}, cpus=4)
+
+def interrupt(progress):
+    if progress.steps == 1024:
+        os.kill(os.getpid(), signal.SIGINT)
+
+run = rl.PPO("CartPole-v1", hidden=(8, 8), epochs=1, directory="run").start(on_progress=interrupt)
+try:
+    run.wait()
+except KeyboardInterrupt:
+    print(run.done(), run.steps == rl.checkpoint.load("run")["record"]["steps"] >= 1024)
+"""
+
+
+@pytest.mark.parametrize("mode", ["local", "node"])
+def test_interrupt_of_plain_code_pauses_with_a_checkpoint(mode: str, tmp_path: Path) -> None:
+    script = run_script(PLAIN.format(mode=mode), tmp_path, tmp_path)
+    assert (script.process.returncode, script.output) == (0, "True True\n"), script.stderr
+    assert "rl.PPO.resume('run').start() goes on from there" in script.stderr
+    assert (tmp_path / "run" / "best.policy").exists()
