@@ -29,7 +29,6 @@ from actorrt.store.protocol import MAX_BATCH_COUNT, Op
 from actorrt.store.published import Latest, NameWatcher, OnPublished, result_of
 from actorrt.store.ref import ObjectRef
 from actorrt.store.values import Encoded, decode, encode, encode_pickled
-from actorrt.store.warming import Warmer
 from actorrt.store.watching import Watcher
 
 _LINE_NOTED_BYTES: Final = 64 * KIB
@@ -58,9 +57,8 @@ class StoreClient:
         self._ids = ids or IdSource()
         self._clock = clock or MonotonicClock()
         self._connection = Connection(channel)
-        self._warmer = Warmer(self._connection.maps)
         self._names = NameWatcher(self._connection)
-        self._watcher = Watcher(self._connection, self._warmer, self._names)
+        self._watcher = Watcher(self._connection, self._names)
         self._refs: WeakValueDictionary[ObjectId, ObjectRef[Any]] = WeakValueDictionary()
         self._refs_lock = threading.Lock()
         self._pinned: dict[ObjectId, ObjectRef[Any]] = {}
@@ -111,7 +109,7 @@ class StoreClient:
             self._pinned.clear()
             self._watcher.fail_all(why)
             self._names.fail_all(kind(why))
-            self._warmer.close()
+            self._connection.warmer.close()
 
     def abandon_after_fork(self) -> None:
         """Disable the copy of this client in a forked child; the parent's goes on undisturbed."""

@@ -12,8 +12,9 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, Final
 
+from actorrt.config import MIB
 from actorrt.errors import ActorRtError, ObjectLostError, RuntimeStateError
 from actorrt.ids import ObjectId, short
 from actorrt.store.channel import Channel, OnEvent, Reply
@@ -23,6 +24,9 @@ from actorrt.store.lending import max_object_bytes
 from actorrt.store.pool import Place
 from actorrt.store.protocol import MAX_BATCH_COUNT, Op, Status
 from actorrt.store.segments import Pin, SegmentMaps, pinned_view
+from actorrt.store.warming import Warmer
+
+_WARMED_APART_BYTES: Final = 1 * MIB
 
 
 class NotReadyError(RuntimeStateError):
@@ -37,16 +41,19 @@ class Connection:
 
     Attributes:
         maps: the segments that this process has mapped.
+        warmer: makes those warm that it will write.
     """
 
     def __init__(self, channel: Channel) -> None:
         self.maps = SegmentMaps()
+        self.warmer = Warmer(self.maps)
         self._channel = channel
         self._lock = threading.Lock()
         self._given_back: deque[tuple[bool, ObjectId]] = deque()
         self._unsaid: deque[tuple[bool, ObjectId]] = deque()  # of those, what the store is to be told
         self._fresh = FreshObjects()
         self._max_fresh_bytes = max_object_bytes(channel.capacity_bytes)
+        self._is_broken = False
         self._loan_start = 0
         self._loan_views = (memoryview(b""), memoryview(b""))
         self._loan_pause_count = 0
@@ -126,7 +133,11 @@ class Connection:
 
     def _ask(self, op: Op, *arguments: Any) -> Reply:
         """Ask, and keep the mappings as the answer says. The lock is held."""
-        reply = self._channel.request(op, *arguments)
+        try:
+            reply = self._channel.request(op, *arguments)
+        except ObjectLostError:
+            self._is_broken = True  # the loop hears of it later; nothing is made meanwhile that nobody will hear of
+            raise
         self._map(op, reply)
         for stale in self._channel.take_stale():
             self._undo(*stale)
@@ -149,7 +160,7 @@ class Connection:
     def create_fresh(self, object_id: ObjectId, length_bytes: int, line: str) -> memoryview | None:
         """Begin an object in memory on loan and return its bytes; None where it is too long, or memory is short."""
         self.check()
-        if length_bytes > self._max_fresh_bytes:
+        if length_bytes > self._max_fresh_bytes or self._is_broken:
             return None
         with self._lock:
             self._sort_given_back()
@@ -159,12 +170,14 @@ class Connection:
             if place is None:
                 place = self._create_on_new_loan(object_id, length_bytes, line)
             target = None if place is None else self._loan_view(place, writable=True)
-        if target is not None:
+        if target is not None and place is not None:
+            if length_bytes >= _WARMED_APART_BYTES // 4:
+                self.maps.warm(place.segment_id, place.offset, length_bytes)
             self._flush_soon()
         return target
 
     def _loan_view(self, place: Place, *, writable: bool) -> memoryview:
-        """Return bytes of the loan in use; it was made warm as a whole."""
+        """Return bytes of the loan in use."""
         start = place.offset - self._loan_start
         return self._loan_views[writable][start : start + place.length_bytes]
 
@@ -172,8 +185,10 @@ class Connection:
         self._loan_start = loan.offset
         self._loan_views = (
             self.maps.view(loan.segment_id, loan.offset, loan.length_bytes, writable=False),
-            self.maps.view(loan.segment_id, loan.offset, loan.length_bytes, writable=True),
+            self.maps.view(loan.segment_id, loan.offset, loan.length_bytes, writable=True, is_warmed=False),
         )
+        if loan.length_bytes >= _WARMED_APART_BYTES:
+            self.warmer.warm(loan.segment_id, loan.offset, loan.length_bytes)
         self._fresh.borrow(loan)
 
     def _create_on_new_loan(self, object_id: ObjectId, length_bytes: int, line: str) -> Place | None:
@@ -240,6 +255,8 @@ class Connection:
         self.maps.forget(reply.retired)
         if reply.fd is not None:
             self.maps.add(reply.result[0], reply.fd, writable=op in (Op.CREATE, Op.BORROW))
+            if op is Op.CREATE and reply.result[2] >= _WARMED_APART_BYTES:
+                self.warmer.warm(reply.result[0])  # more of that size may follow
 
     def _undo(self, op: Op, arguments: tuple[Any, ...], reply: Reply) -> None:
         """Give back what a request got whose thread was interrupted. The lock is held."""

@@ -119,11 +119,13 @@ class SegmentMaps:
         finally:
             os.close(fd)
 
-    def view(self, segment_id: int, offset: int, length_bytes: int, *, writable: bool) -> memoryview:
-        """Return the bytes of a range of a mapped segment."""
+    def view(
+        self, segment_id: int, offset: int, length_bytes: int, *, writable: bool, is_warmed: bool = True
+    ) -> memoryview:
+        """Return the bytes of a range of a mapped segment, which is made warm first if it is to be written."""
         with self._lock:
             mapped = self._maps[segment_id, writable]
-        if writable:
+        if writable and is_warmed:
             self.warm(segment_id, offset, length_bytes)
         return memoryview(mapped)[offset : offset + length_bytes]
 

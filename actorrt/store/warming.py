@@ -28,19 +28,20 @@ class Warmer:
         self._executor: ThreadPoolExecutor | None = None
         self._is_over = threading.Event()
 
-    def warm(self, segment_id: int) -> None:
-        """Begin to make a segment warm; returns at once."""
+    def warm(self, segment_id: int, offset: int = 0, length_bytes: int | None = None) -> None:
+        """Begin to make a segment warm, or a range of it; returns at once."""
         if self._is_over.is_set():
             return
         if self._executor is None:
             self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="actorrt-warming")
-        self._executor.submit(self._warm, segment_id)
+        end = self._maps.size_bytes(segment_id) if length_bytes is None else offset + length_bytes
+        self._executor.submit(self._warm, segment_id, offset, end)
 
-    def _warm(self, segment_id: int) -> None:
-        for offset in range(0, self._maps.size_bytes(segment_id), _STEP_BYTES):
+    def _warm(self, segment_id: int, start: int, end: int) -> None:
+        for offset in range(start, end, _STEP_BYTES):
             if self._is_over.is_set():
                 return
-            self._maps.warm(segment_id, offset, _STEP_BYTES)
+            self._maps.warm(segment_id, offset, min(_STEP_BYTES, end - offset))
 
     def close(self) -> None:
         """Stop, after the step that is under way. Idempotent."""

@@ -13,7 +13,6 @@ from actorrt.store.failures import decode
 from actorrt.store.protocol import MAX_BATCH_COUNT, Event, Op
 from actorrt.store.published import NameWatcher
 from actorrt.store.ref import ObjectRef
-from actorrt.store.warming import Warmer
 
 
 class Watcher:
@@ -23,13 +22,11 @@ class Watcher:
 
     Args:
         connection: the process's conversation with its store.
-        warmer: makes segments ready that are to be written next.
         names: who waits for published values.
     """
 
-    def __init__(self, connection: Connection, warmer: Warmer, names: NameWatcher) -> None:
+    def __init__(self, connection: Connection, names: NameWatcher) -> None:
         self._connection = connection
-        self._warmer = warmer
         self._names = names
         self._watched: dict[ObjectId, list[ObjectRef[Any]]] = {}
         self._to_subscribe: list[ObjectId] = []
@@ -82,7 +79,7 @@ class Watcher:
             case [Event.NEXT, segment_id]:
                 if fd is not None:
                     self._connection.maps.add(segment_id, fd, writable=True)
-                    self._warmer.warm(segment_id)
+                    self._connection.warmer.warm(segment_id)
             case [Event.RECALL]:
                 self._connection.return_loan()
             case [Event.PUBLISHED, scope, name]:

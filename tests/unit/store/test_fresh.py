@@ -1,0 +1,75 @@
+"""Objects that the store has not been told of."""
+
+from __future__ import annotations
+
+import pytest
+
+from actorrt.config import MIB
+from actorrt.ids import ObjectId
+from actorrt.store.fresh import HELD, MAX_FRESH_COUNT, SEALED, FreshObjects
+from actorrt.store.lending import Lending
+from actorrt.store.pool import Growth, Place, Pool
+
+X, Y, Z = (ObjectId(letter * 16) for letter in (b"x", b"y", b"z"))
+
+
+@pytest.fixture
+def fresh() -> FreshObjects:
+    fresh = FreshObjects()
+    fresh.borrow(Place(1, 0, 1024))
+    return fresh
+
+
+def test_what_is_dropped_at_the_end_is_used_again_at_once(fresh: FreshObjects) -> None:
+    for object_id in (X, Y, Z):
+        fresh.create(object_id, 64, "")
+        fresh.seal(object_id)
+    fresh.release(Y)
+    fresh.release(Z)
+    assert fresh.create(Z, 64, "") == Place(1, 64, 64)
+
+
+def test_a_view_keeps_what_its_ref_has_left(fresh: FreshObjects) -> None:
+    fresh.create(X, 64, "")
+    fresh.seal(X)
+    assert fresh.pin(X) == Place(1, 0, 64)
+    fresh.release(X)
+    assert fresh.report() == (64, [[X, 0, 64, SEALED, 1, ""]])
+
+
+def test_the_report_names_gaps_by_leaving_them_out(fresh: FreshObjects) -> None:
+    for object_id in (X, Y, Z):
+        fresh.create(object_id, 60, "a.py:1")
+    fresh.seal(X)
+    fresh.abort(Y)
+    assert fresh.report() == (192, [[X, 0, 60, HELD | SEALED, 0, "a.py:1"], [Z, 128, 60, HELD, 0, "a.py:1"]])
+    assert fresh.report() is None
+    assert not fresh.seal(Z)
+
+
+def test_the_store_is_told_before_there_are_too_many() -> None:
+    fresh = FreshObjects()
+    fresh.borrow(Place(1, 0, 64 * (MAX_FRESH_COUNT + 1)))
+    for number in range(MAX_FRESH_COUNT):
+        assert fresh.create(ObjectId(number.to_bytes(16, "little")), 1, "") is not None
+    assert fresh.create(X, 1, "") is None
+    assert fresh.is_due
+
+
+@pytest.mark.parametrize(
+    ("end", "ranges"),
+    [(64, [(32, 10)]), (64, [(0, 100)]), (128, [(64, 10), (0, 10)]), (1 << 30, [(0, 10)]), (10, []), (64, [(0, 0)])],
+    ids=str,
+)
+def test_ranges_that_are_not_on_loan_are_refused(end: int, ranges: list[tuple[int, int]]) -> None:
+    pool = Pool(64 * MIB)
+    lending = Lending(pool)
+    growth = lending.lend(1, 100)
+    assert isinstance(growth, Growth)
+    pool.begin(growth, None)
+    pool.finish(growth.segment_id, is_made=True)
+    assert isinstance(lending.lend(1, 100), Place)
+    used_bytes = pool.used_bytes
+    with pytest.raises(ValueError, match="not within what is on loan"):
+        lending.settle(1, end, ranges)
+    assert pool.used_bytes == used_bytes
