@@ -224,6 +224,7 @@ def _size(text: str) -> int:
 COMMANDS: Final = {
     "node": Command("run a node in the foreground; Ctrl-C stops it", _node_arguments, _node),
     "status": Command("say what a node has and does", _address_argument, _status),
+    "tree": _elsewhere("show a node's supervision tree", "actorrt.node.tree"),
     "ps": Command("list a node's processes and actors", _address_argument, _ps),
     "mem": _elsewhere("list the objects of a node's store, the largest first", "actorrt.node.mem"),
     "down": Command("stop the nodes of this machine", _down_arguments, _down),

@@ -123,7 +123,7 @@ def _check_keywords(actor_class: type, kwargs: dict[str, Any]) -> None:
             near = get_close_matches(name, [*OPTION_NAMES, "id", "significant", *parameters], n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise TypeError(
-                f"{name}= on Child({actor_class.__name__}): no option and no argument of its constructor{hint}"
+                f"{name!r} on Child({actor_class.__name__}): no option and no argument of its constructor{hint}"
             )
 
 

@@ -125,6 +125,10 @@ class Supervisor(Actor):
             for info in self._supervision.children()
         ]
 
+    def _child_ids(self) -> Iterable[tuple[ActorId, str]]:
+        """Return which actor goes by which id; empty before it has started."""
+        return getattr(self, "_ids", {}).items()
+
     async def start_child(self, child: Child) -> ActorRef[Any]:
         """Start one more child, last in the order.
 

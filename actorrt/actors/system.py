@@ -16,7 +16,7 @@ from threading import get_ident
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from actorrt import config, errors
-from actorrt.actors import interface, statistics
+from actorrt.actors import census, interface, statistics
 from actorrt.actors.callers import LocalCaller
 from actorrt.actors.calls import Calls
 from actorrt.actors.control import Control, Data, Endpoint
@@ -117,6 +117,7 @@ class System:
         serve_links(self.registry, self.host, self.control)
         self.control.handle("statistics", lambda *_: statistics.of_system(self))
         serve_monitors(self)
+        self.control.handle("census", lambda *_: census.of_system(self))
         self.control.handle("fence", lambda *_: None)
         self.control.handle("endpoint_down", self._endpoint_down)
         await self.transport.start(self)

@@ -21,6 +21,7 @@ from actorrt.actors.registry import Registry, serve_questions
 from actorrt.clock import Clock
 from actorrt.config import VERSION
 from actorrt.ids import IdSource, JobId, PeerId, short
+from actorrt.node.census import take_census
 from actorrt.node.heartbeat import Heartbeat
 from actorrt.node.hosting import Placement, WorkerFactory
 from actorrt.node.jobs import Job, Worker
@@ -95,6 +96,7 @@ class NodeCore:
         self.control.handle("lookup", self._lookup)
         self.control.handle("orphaned", self._orphaned)
         self.control.handle("status", lambda *_: self.status())
+        self.control.handle("census", self._census)
 
     async def close(self) -> None:
         """Stop every job, then the transport. Idempotent."""
@@ -234,6 +236,9 @@ class NodeCore:
         """An actor that only its own endpoint knows ended; what it spawned here ends with it, and has on return."""
         self.registry.stop_children(data["actor"])
         await self.registry.children_gone(data["actor"])
+
+    async def _census(self, _: PeerId, __: Data) -> Data:
+        return await take_census(self.registry, self.workers(), self._jobs.values(), self.control)
 
     def status(self) -> Data:
         """Return what the command line shows."""

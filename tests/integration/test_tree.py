@@ -1,0 +1,46 @@
+"""`actorrt tree` against a node that runs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+import actorrt as art
+from tests.integration.cast import Faulty, Parent
+
+
+class Inner(art.Supervisor):
+    def children(self):
+        yield art.Child(Parent, 1, id="own", isolation="process")
+
+
+class Top(art.Supervisor):
+    def children(self):
+        yield art.Child(Inner, id="inner")
+        yield art.Child(Faulty, id="faulty")
+
+
+async def test_tree_shows_every_actor_below_its_parent(node, node_runtime):
+    top = await Top.spawn()
+    faulty = await top.child("faulty")
+    with pytest.raises(art.ActorUnavailableError):
+        await faulty.exit()
+    assert await faulty.incarnation() == 2
+    command = [sys.executable, "-m", "actorrt.cli", "tree", f"--address={node.url}"]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ, check=True, timeout=20)
+    tree = done.stdout.splitlines()
+    (at,) = [number for number, line in enumerate(tree) if "Top-" in line]
+    assert [line.strip(" │├└─").partition(" ")[0].partition("-")[0] for line in tree[at : at + 5]] == [
+        *("Top", "inner", "own", "Counter", "faulty"),
+    ]
+    assert tree[at + 4].split()[3:5] == ["running", "1"]
+    assert tree[at + 4].endswith("error: SystemExit: 3")
+
+
+async def test_tree_of_no_node_is_told_in_one_line(tmp_path):
+    command = [sys.executable, "-m", "actorrt.cli", "tree", f"--address=ipc://{tmp_path}"]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ, check=False, timeout=20)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
