@@ -1,4 +1,4 @@
-"""Pure: directions in parameter space that follow from seeds, so that nobody sends them."""
+"""Directions in parameter space that follow from seeds, so that nobody sends them."""
 
 from __future__ import annotations
 
