@@ -33,6 +33,7 @@ from actorrt.node.processes import set_process_name, set_subreaper
 from actorrt.node.resources import Resources
 from actorrt.node.spawner import Spawner
 from actorrt.reasons import ExitReason
+from actorrt.store.disk import spill_directory
 from actorrt.store.server import StoreServer
 from actorrt.transport.zeromq import ZmqTransport
 
@@ -86,7 +87,7 @@ class Daemon:
             f"{directory.path}/store",
             capacity,
             clock,
-            spill_directory=os.environ.get("ACTORRT_SPILL_DIR", config.SPILL_DIRECTORY),
+            spill_directory=spill_directory(),
             on_close=lambda gone, _: self._core.peer_gone(gone),
         )
         await store.start()

@@ -19,6 +19,7 @@ from actorrt.node.resources import Resources
 from actorrt.reasons import KILLED, SHUTDOWN, ExitReason
 from actorrt.scopes import Scope
 from actorrt.store.client import StoreClient
+from actorrt.store.disk import spill_directory
 from actorrt.store.local import LocalStore
 from actorrt.transport.memory import MemoryNetwork, MemoryTransport
 
@@ -34,7 +35,7 @@ class LocalNode:
 
     def __init__(self, resources: Resources, store_bytes: int, clock: Clock, ids: IdSource) -> None:
         self._network = MemoryNetwork()
-        self._store = LocalStore(store_bytes, clock)
+        self._store = LocalStore(store_bytes, clock, spill_directory=spill_directory())
         self._clock = clock
         self._ids = ids
         self._resources = resources

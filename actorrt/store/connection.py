@@ -170,10 +170,8 @@ class Connection:
             if place is None:
                 place = self._create_on_new_loan(object_id, length_bytes, line)
             target = None if place is None else self._loan_view(place, writable=True)
-        if target is not None and place is not None:
-            if length_bytes >= _WARMED_APART_BYTES // 4:
-                self.maps.warm(place.segment_id, place.offset, length_bytes)
-            self._flush_soon()
+        if place is not None and length_bytes >= _WARMED_APART_BYTES // 4:
+            self.maps.warm(place.segment_id, place.offset, length_bytes)
         return target
 
     def _loan_view(self, place: Place, *, writable: bool) -> memoryview:
@@ -222,9 +220,12 @@ class Connection:
         """Finish an object that this process made."""
         self.check()
         with self._lock:
-            if not self._fresh.seal(object_id):
+            is_fresh = self._fresh.seal(object_id)
+            if not is_fresh:
                 self._flush()
                 self._channel.post(Op.SEAL, object_id)
+        if is_fresh:
+            self._flush_soon()
 
     def abort(self, object_id: ObjectId) -> None:
         """Give up an object that this process was making."""

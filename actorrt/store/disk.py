@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from actorrt.config import ALIGNMENT_BYTES, GIB, MIB
+from actorrt.config import ALIGNMENT_BYTES, GIB, MIB, SPILL_DIRECTORY
 from actorrt.ids import ObjectId, short
 from actorrt.store.arena import align
 from actorrt.store.pool import Place
@@ -27,6 +27,11 @@ _VERSION: Final = 1
 _FRAME: Final = struct.Struct("<4sI16sQI")
 _COPY_BYTES: Final = 1 * MIB
 _LEFT_FREE_FRACTION, _LEFT_FREE_MAX_BYTES = 0.05, 1 * GIB
+
+
+def spill_directory() -> str:
+    """Return where this machine's stores spill to."""
+    return os.environ.get("ACTORRT_SPILL_DIR", SPILL_DIRECTORY)
 
 
 class SpillError(Exception):
