@@ -200,7 +200,7 @@ class NodeCore:
         worker.ended(reason)
         self._worker_gone.set()
         self._forget_job(worker.job)
-        if not worker.is_leaving:
+        if not worker.is_leaving and reason.kind is not ExitKind.KILLED:
             logger.warning("the process of %s (pid %s) ended: %s", worker.label, worker.pid, reason)
         self._lose(worker.peer)
         self._announce_end(worker.peer, reason, worker.in_hand)

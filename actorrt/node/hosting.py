@@ -25,6 +25,9 @@ logger = logging.getLogger(__name__)
 STOP_GRACE_S: Final = 0.5
 """How long after its `shutdown_s` an actor may take to end by itself before it is killed."""
 
+KILL_PATIENCE_S: Final = 2.0
+"""How long a shared worker's loop may be blocked before the kill of one actor there takes the whole process."""
+
 
 class WorkerFactory(Protocol):
     """Makes and ends workers."""
@@ -157,12 +160,14 @@ class Placement:
         elif worker is not None:
             self._tell(record, "kill_hosted")
             incarnation = record.incarnation
-            self._scope.after(STOP_GRACE_S, lambda: self._kill_host(record, incarnation, worker))
+            self._scope.after(KILL_PATIENCE_S, lambda: self._kill_host(record, incarnation, worker))
 
     def _kill_host(self, record: Record, incarnation: int, worker: Worker) -> None:
         """A worker that does not end its actor when told is blocked or broken: end it, and all that it hosts."""
-        if record.incarnation == incarnation and record.endpoint is not None and worker.exit_reason is None:
-            logger.warning("%s does not end %s when told to and is killed", worker.label, record.label)
+        is_there = record.endpoint is not None or record.is_start_under_way
+        if record.incarnation == incarnation and is_there and worker.exit_reason is None:
+            worker.hang = f"its loop did not take the order to kill {record.label} within {KILL_PATIENCE_S:g} s"
+            logger.warning("%s is killed: %s", worker.label, worker.hang)
             self._factory.kill(worker)
 
     def hold(self, object_ids: Sequence[ObjectId], tokens: Sequence[bytes]) -> None:

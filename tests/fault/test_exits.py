@@ -1,0 +1,100 @@
+"""How the death of a process is explained, and how often it counts."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import time
+
+import pytest
+
+import actorrt as art
+
+
+class Mortal(art.Actor):
+    """Dies in every way."""
+
+    def segfault(self):
+        ctypes.string_at(0)
+
+    def exit(self, status):
+        print("my last words", flush=True)
+        os._exit(status)
+
+    def block(self, seconds):
+        time.sleep(seconds)
+
+    def pid(self):
+        return os.getpid()
+
+    def incarnation(self):
+        return self.context.incarnation
+
+
+class Keeper(art.Supervisor):
+    def children(self):
+        yield art.Child(Mortal, id="mortal", isolation="process")
+
+
+async def death_of(mortal, method, *args):
+    exit = art.monitor(mortal, restarts=True)
+    with pytest.raises((art.ActorUnavailableError, art.ActorDiedError)):
+        await getattr(mortal, method)(*args)
+    return (await exit).reason
+
+
+async def test_segmentation_fault_is_told_with_its_signal_and_stack(node_runtime):
+    mortal = await Mortal.options(isolation="process").spawn()
+    reason = await death_of(mortal, "segfault")
+    assert (reason.kind, reason.signal) == (art.ExitKind.CRASHED, signal.SIGSEGV)
+    assert "Segmentation fault" in reason.traceback
+    assert "in segfault" in reason.traceback
+
+
+async def test_exit_status_and_last_words_are_told(node_runtime):
+    mortal = await Mortal.options(isolation="process").spawn()
+    reason = await death_of(mortal, "exit", 7)
+    assert (reason.kind, reason.exit_status) == (art.ExitKind.CRASHED, 7)
+    assert "my last words" in reason.detail
+
+
+async def test_children_info_has_the_stack_of_the_last_exit(node_runtime):
+    keeper = await Keeper.spawn()
+    await death_of(await keeper.child("mortal"), "segfault")
+    (info,) = await keeper.children_info()
+    assert "in segfault" in info.last_exit.traceback
+    assert info.restarts == 1
+
+
+async def test_death_of_a_shared_worker_counts_once_for_a_supervisor_of_several(node_runtime):
+    class Many(art.Supervisor):
+        max_restarts = 1
+
+        def children(self):
+            for n in range(12):
+                yield art.Child(Mortal, id=f"m{n}")
+
+    many = await Many.spawn()
+    children = [await many.child(f"m{n}") for n in range(12)]
+    pids = [await child.pid() for child in children]
+    lost = [child for child, pid in zip(children, pids, strict=True) if pid == pids[0]]
+    assert len(lost) > 1
+    os.kill(pids[0], signal.SIGKILL)
+    assert [await child.incarnation.options(retries=3)() for child in lost] == [2] * len(lost)
+    assert [info.restarts for info in await many.children_info()] == [int(pid == pids[0]) for pid in pids]
+
+
+async def test_kill_of_an_actor_whose_loop_is_blocked_takes_its_process(node_runtime):
+    mortal = await Mortal.spawn()
+    pid = await mortal.pid()
+    blocked = mortal.block(600)
+    with pytest.raises(art.CallTimeoutError):  # so it has begun to
+        await mortal.pid.options(timeout_s=0.2)()
+    started = time.monotonic()
+    await mortal.kill()
+    assert time.monotonic() - started < 10
+    with pytest.raises(art.ActorDiedError):
+        await blocked
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
