@@ -70,6 +70,8 @@ class Scope:
         if task.cancelled():
             return
         error = task.exception()
+        if isinstance(error, KeyboardInterrupt):
+            return  # the loop has raised it where it runs, which is where Ctrl-C is to be dealt with
         if error is not None and not self._is_closed:
             self._is_closed = True
             self._cancel_all()
@@ -92,6 +94,11 @@ class Scope:
         while others := [task for task in self._tasks if task is not own]:
             await asyncio.wait(others)
             self._cancel_all()
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether no more tasks can be started."""
+        return self._is_closed
 
     def __len__(self) -> int:
         return len(self._tasks)

@@ -190,7 +190,12 @@ class Cell:
             spec = self._methods.get(message.method)
             if spec is None or spec.kind is not MethodKind.PLAIN or type(message.body) is not list or not budget:
                 return True
-            self.turns.begin(self._take())
+            try:
+                self.turns.begin(self._take())
+            except KeyboardInterrupt:  # what waits behind the interrupted method still has its turn
+                self._is_scheduled = False
+                self.schedule()
+                raise
             budget -= 1
         self._is_scheduled = False
         if self.state is CellState.STOPPING:
@@ -216,6 +221,8 @@ class Cell:
                     await asyncio.sleep(0)  # others on this loop have their turn
         finally:
             self.turns.runner_count -= 1
+            if queue:
+                self.schedule()  # only where the runner was interrupted
             if self.state is CellState.STOPPING:
                 self._finish_when_idle()
 

@@ -88,6 +88,8 @@ class Runners:
             self._appoint()
 
     def _appoint(self) -> None:
+        if self._scope.is_closed:
+            return
         if self._parked:
             runner = self._leader = self._parked.pop()
             runner.wake()
@@ -108,8 +110,15 @@ class Runners:
         ready = self._ready
         while True:
             self._transport.hold()
-            while ready:
-                await ready.popleft().work(runner)
+            try:
+                while ready:
+                    await ready.popleft().work(runner)
+            except BaseException:  # an interrupt, or the end of the endpoint: others have to go on without this runner
+                self._leader = None if self._leader is runner else self._leader
+                self._transport.release()
+                if ready and self._leader is None:
+                    self._appoint()
+                raise
             if self._leader is runner:
                 self._leader = None
             self._transport.release()

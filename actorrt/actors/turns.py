@@ -84,6 +84,9 @@ class Turns:
             if kind is MethodKind.ASYNC:
                 return result  # type: ignore[no-any-return]
             return self._host.streams.serve(message, result)
+        except KeyboardInterrupt:
+            self._interrupted(message)
+            raise
         except BaseException as error:
             self._raised(message, error)
             return None
@@ -135,6 +138,9 @@ class Turns:
                 raise  # the whole endpoint is being ended
             else:
                 self._raised(message, cancelled)  # the method let a cancellation of its own through
+        except KeyboardInterrupt:
+            self._interrupted(message)
+            raise
         except BaseException as error:
             self._raised(message, error)
         else:
@@ -158,6 +164,11 @@ class Turns:
         self.handled_count += 1
         if self.handled_count >= self.milestone:
             self._cell.reached_milestone()
+
+    def _interrupted(self, message: Message) -> None:
+        """Ctrl-C in local mode struck in this method: it belongs to whoever runs the loop, and ends this call only."""
+        message.is_over = True
+        self._host.refuse(message, cancelled(self._cell, message, "maybe"))
 
     def _raised(self, message: Message, error: BaseException) -> None:
         """An ask's exception goes to its caller; a tell's, and one that `crash_on` names, fails the actor."""
