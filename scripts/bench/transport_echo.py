@@ -185,7 +185,7 @@ async def ask_both(server: PeerId, directory: str, options: argparse.Namespace) 
     with zmq.Context() as context:
         socket = context.socket(zmq.DEALER)
         socket.bind(f"ipc://{directory}/bare")
-        pending = Pending(lambda envelope: bare.send(envelope))
+        pending = Pending(lambda envelope: bare.send(envelope))  # noqa: PLW0108  there is no `bare` yet
         bare = BareLink(socket, pending.received)
         await measure({"bare": pending.ask, "transport": asker.pending.ask}, options)
         bare.close()

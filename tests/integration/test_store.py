@@ -206,7 +206,9 @@ def test_a_forked_child_finds_the_client_disabled_and_disturbs_nothing(store: Se
     assert client.put("again").get() == "again"
 
 
-@pytest.mark.parametrize("act", [lambda client, ref: client.put(np.zeros(MIB)), lambda client, ref: ref.get()], ids=["put", "get"])
+@pytest.mark.parametrize(
+    "act", [lambda client, ref: client.put(np.zeros(MIB)), lambda client, ref: ref.get()], ids=["put", "get"]
+)
 def test_a_request_that_is_interrupted_leaves_nothing(
     store: Serving, monkeypatch: pytest.MonkeyPatch, act: Callable[[StoreClient, ObjectRef[str]], object]
 ) -> None:

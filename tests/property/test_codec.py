@@ -29,17 +29,13 @@ from actorrt.transport.codec import (
 
 PEER = PeerId(b"p" * 16)
 scalars = (
-    st.none()
-    | st.booleans()
-    | st.integers(-(2**63), 2**64 - 1)
-    | st.floats(allow_nan=False)
-    | st.text()
-    | st.binary()
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False) | st.text() | st.binary()
 )
 values = st.recursive(
     scalars,
-    lambda items: st.lists(items, max_size=5)
-    | st.dictionaries(st.text() | st.binary() | st.integers(0, 99), items, max_size=5),
+    lambda items: (
+        st.lists(items, max_size=5) | st.dictionaries(st.text() | st.binary() | st.integers(0, 99), items, max_size=5)
+    ),
     max_leaves=20,
 )
 envelopes = st.builds(lambda kind, rest: [kind, *rest], st.integers(0, 255), st.lists(values, max_size=4))
