@@ -162,7 +162,7 @@ class Script:
             text=True,
             start_new_session=True,
         )
-        self.stderr = ""
+        self.output = self.stderr = ""
 
     @property
     def pid(self) -> int:
@@ -207,5 +207,5 @@ class Script:
 def run_script(code: str, folder: Path, directory: Path | None = None, **variables: str) -> Script:
     """Run a script to its end; what it printed is in `output`."""
     with Script(code, folder, directory, **variables) as script:
-        script.output = script.finish()  # type: ignore[attr-defined]
+        script.output = script.finish()
     return script
