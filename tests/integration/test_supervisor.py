@@ -290,7 +290,7 @@ def test_max_restarts_on_a_child_is_a_type_error():
 
 
 def test_misspelt_option_of_a_child_is_a_type_error_that_names_the_nearest():
-    with pytest.raises(TypeError, match=r"restarts=.*did you mean 'restart'\?"):
+    with pytest.raises(TypeError, match=r"'restarts' on Child.*did you mean 'restart'\?"):
         art.Child(Counter, id="c", restarts="permanent")
 
 
