@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorrt import errors
 from actorrt.actors.messages import CREDIT, ERROR, ITEM, REPLY, is_plain_value
-from actorrt.actors.payload import error_from_data, error_to_data
+from actorrt.actors.payload import Captured, error_from_data, error_to_data
 from actorrt.ids import ActorId, PeerId
 from actorrt.transport.protocol import Lane, Link
 
@@ -55,8 +55,7 @@ class RemoteCaller:
         if is_plain_value(value):
             self._send((REPLY, call_id, (value,)), ())
         else:
-            body, buffers, _ = self._system.payloads.capture_value(value)
-            self._send((REPLY, call_id, body), buffers)
+            self._send_captured(REPLY, call_id, self._system.payloads.capture_value(value))
 
     def fail(self, call_id: int, error: BaseException, where: str) -> None:
         self._send((ERROR, call_id, error_to_data(error, f"{where} in process {os.getpid()}"), "yes"), ())
@@ -71,8 +70,13 @@ class RemoteCaller:
             link.send((CREDIT, actor_id, messages, size_bytes))
 
     def item(self, call_id: int, value: Any) -> None:
-        body, buffers, _ = self._system.payloads.capture_value(value)
-        self._send((ITEM, call_id, body), buffers)
+        self._send_captured(ITEM, call_id, self._system.payloads.capture_value(value))
+
+    def _send_captured(self, kind: int, call_id: int, captured: Captured) -> None:
+        body, buffers, transit = captured
+        if transit is not None:
+            self._system.transits.sent(self._peer, transit.tokens)
+        self._send((kind, call_id, body), buffers)
 
     def _send(self, envelope: tuple[Any, ...], buffers: Sequence[bytes]) -> None:
         link = self._link

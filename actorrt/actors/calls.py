@@ -20,6 +20,7 @@ from actorrt.actors.payload import error_from_data
 from actorrt.actors.poison import DEADLY_COUNT, Blame
 from actorrt.actors.ref import ActorRef, CallOptions
 from actorrt.actors.reply import Reply
+from actorrt.actors.transits import Transit
 from actorrt.config import DEADLINE_VERDICT_S
 from actorrt.ids import PeerId
 from actorrt.reasons import ExitKind, ExitReason
@@ -112,10 +113,10 @@ class Calls:
         self,
         ref: ActorRef[Any],
         spec: MethodSpec,
-        captured: tuple[Body, Sequence[bytes], ObjectRef[Any] | None],
+        captured: tuple[Body, Sequence[bytes], Transit | None],
         options: CallOptions,
     ) -> Reply[Any]:
-        body, buffers, held = captured
+        body, buffers, transit = captured
         in_hand = current.message.get()
         deadline = None if in_hand is None or in_hand.is_over else in_hand.deadline
         if options.timeout_s is not None:
@@ -123,7 +124,7 @@ class Calls:
             deadline = own if deadline is None else min(own, deadline)
         more = None if options.key is None and not options.retries else _more(options)
         parent = None if in_hand is None or in_hand.is_over else in_hand
-        return Reply(self, ref, spec.name, body, buffers, held, deadline, more, options.retries, parent)
+        return Reply(self, ref, spec.name, body, buffers, transit, deadline, more, options.retries, parent)
 
     def _declare_result(self, reply: Reply[Any]) -> ObjectRef[Any]:
         """Let the result stay in the store: the ref is pending until the callee seals it or the call fails."""
@@ -145,6 +146,8 @@ class Calls:
         Raises:
             MailboxFullError: too much waits for the actor; in a plain thread, still at the call's deadline.
         """
+        if reply.transit is not None:
+            reply.add_callback(reply.transit.call_ended)
         self._make_room(reply)
         if get_ident() == self._system.thread:
             self._send(reply)
@@ -158,6 +161,8 @@ class Calls:
             deadline = reply.deadline
             left = None if deadline is None else deadline - self._system.clock.now()
             if get_ident() == self._system.thread or (left is not None and left <= 0):
+                if reply.transit is not None and not reply.call_id:
+                    reply.transit.call_ended(reply)
                 raise errors.MailboxFullError(
                     f"{len(route.waiting)} messages wait for {reply.label} already: await some of them first"
                 )
@@ -187,6 +192,7 @@ class Calls:
         """Take in a REPLY."""
         reply = self._take(call_id)
         if reply is None:
+            self._system.payloads.let_go(body, buffers)
             return
         if type(body) is list:
             reply.set_value(body[0])
@@ -306,6 +312,7 @@ class Calls:
             in_hand: those calls with retries that it was handling then, by their numbers.
         """
         self._system.routes.lost(peer)
+        self._system.transits.lost(peer)
         by_actor: dict[bytes, list[Reply[Any]]] = {}
         for reply in self._pending.values():
             if reply.peer == peer:

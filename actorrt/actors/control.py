@@ -55,6 +55,7 @@ class Control:
         self._handlers: dict[str, Handler] = {}
         self._requests: dict[int, Request] = {}
         self._last_id = 0
+        self._closed: Exception | None = None
 
     def handle(self, verb: str, handler: Handler) -> None:
         """Answer `verb` with what `handler(peer, data)` returns, or what its coroutine does."""
@@ -67,6 +68,10 @@ class Control:
         """
         self._last_id += 1
         request = self._requests[self._last_id] = Request(to.peer, verb)
+        if self._closed is not None:
+            del self._requests[self._last_id]
+            request.set_error(self._closed)
+            return request
         try:
             self._send(to, [REQUEST, self._last_id, verb, data], lane)
         except errors.ActorRtError as error:  # the peer was dropped, or its queue is full
@@ -114,7 +119,8 @@ class Control:
                 request.set_error(error)
 
     def close(self, error: Exception) -> None:
-        """End every request with `error`."""
+        """End every request with `error`, those to come as well."""
+        self._closed = error
         while self._requests:
             self._requests.popitem()[1].set_error(error)
 

@@ -176,6 +176,8 @@ class Host:
         cell = self._cells.get(actor_id)
         if cell is None:
             self._not_here(kind, peer, call_id, actor_id, method)
+            if kind != ASK:
+                self.payloads.let_go(body, buffers)
             return
         if self._early_cancels and self._early_cancels.pop((peer, call_id), self) is None:
             return  # its cancel overtook it
@@ -253,6 +255,7 @@ class Host:
         else:
             label = "an actor" if message.cell is None else message.cell.label
             self.dead_letters.add(label, message.method, str(error))
+            self.payloads.let_go(message.body, message.buffers)
         if message.options and "key" in message.options and message.cell is not None:
             for other in message.cell.keys.withdrawn(message.options["key"]):
                 message.cell.deliver(other)  # the first of them is handled in its place

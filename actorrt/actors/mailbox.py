@@ -181,5 +181,6 @@ class Mailbox:
     def withdraw_all(self, caller: Caller) -> None:
         """Remove every message of one caller."""
         kept = [message for message in self.queue if message.caller is not caller]
-        self.queue = deque(kept)
+        self.queue.clear()  # in place: whoever takes from it has it in hand
+        self.queue.extend(kept)
         self._queued_bytes = sum(message.size_bytes for message in kept)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from actorrt import errors
 from actorrt.actors.messages import Body, is_plain, is_plain_value
 from actorrt.actors.reply import ReplySentError
+from actorrt.actors.transits import Transit
 from actorrt.config import STORE_THRESHOLD_BYTES
 from actorrt.ids import ObjectId
 from actorrt.reasons import ExitKind, ExitReason
@@ -34,11 +35,11 @@ _OWN_FOLDER = os.path.dirname(__file__)
 
 
 class Captured(NamedTuple):
-    """Values on their way: the body and its buffers, and the object they lie in, kept until they have arrived."""
+    """Values on their way: the body and its buffers, and what the store keeps of them until they have arrived."""
 
     body: Body
     buffers: Sequence[bytes] = ()
-    held: ObjectRef[Any] | None = None
+    transit: Transit | None = None
 
 
 class Payloads:
@@ -79,12 +80,17 @@ class Payloads:
                 raise TypeError(str(error.__cause__)) from None
             raise
         size = len(data) + sum(buffer.nbytes for buffer in buffers)
-        if size <= STORE_THRESHOLD_BYTES or self._store is None:
+        store = self._store
+        if store is None:
             return Captured(data, [bytes(buffer) for buffer in buffers])
-        ref = self._store.put_parts(data, buffers)
-        token = self._store.new_token()
-        self._store.begin_transit(ref, token, copies_count)
-        return Captured({"object": ref.id, "token": token}, (), ref)
+        if size <= STORE_THRESHOLD_BYTES:
+            transit = Transit(store, carrier.tokens, copies_count) if carrier.tokens else None
+            return Captured(data, [bytes(buffer) for buffer in buffers], transit)
+        ref = store.put_parts(data, buffers)
+        token = store.new_token()
+        store.begin_transit(ref, token, copies_count)
+        body: Body = {"object": ref.id, "token": token}
+        return Captured(body, (), Transit(store, [token, *carrier.tokens], copies_count, ref))
 
     def stored(self, body: Body) -> ObjectRef[Any] | None:
         """Return the object that a body lies in, if it lies in the store; it may still be on its way there."""
@@ -108,6 +114,16 @@ class Payloads:
     def _load(self, body: Body, buffers: Sequence[Any]) -> Any:
         assert isinstance(body, bytes)
         return values.loads(body, buffers, Carrier(self._store, system=self._system))
+
+    def let_go(self, body: Body, buffers: Sequence[Any]) -> None:
+        """Give back what a message carries that nobody is going to open."""
+        if isinstance(body, list | tuple):
+            return
+        try:
+            if self.stored(body) is None:
+                self._load(body, buffers)  # the refs inside it
+        except Exception:  # whatever unpickling a user's value raises: it was not wanted anyway
+            logger.debug("an unopened message can't be opened", exc_info=True)
 
     def copy(self, value: Any) -> Any:
         """Return what a receiver in this process gets: scalars themselves, copies of the rest."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from actorrt.actors.calls import Calls
     from actorrt.actors.mailbox import Message
     from actorrt.actors.ref import ActorRef
-    from actorrt.store.ref import ObjectRef
+    from actorrt.actors.transits import Transit
 
 T = TypeVar("T")
 
@@ -38,7 +38,6 @@ class Reply(Completion[T]):
         "call_id",
         "calls",
         "deadline",
-        "held",
         "method",
         "moves_left",
         "options",
@@ -46,6 +45,7 @@ class Reply(Completion[T]):
         "peer",
         "ref",
         "timer",
+        "transit",
     )
 
     def __init__(
@@ -55,7 +55,7 @@ class Reply(Completion[T]):
         method: str,
         body: Body,
         buffers: Sequence[bytes],
-        held: ObjectRef[Any] | None,
+        transit: Transit | None,
         deadline: float | None,
         options: dict[str, Any] | None,
         retries: int,
@@ -72,7 +72,7 @@ class Reply(Completion[T]):
         self.method = method
         self.body = body
         self.buffers = buffers
-        self.held = held  # large arguments, which a call that is sent again still needs
+        self.transit = transit  # what the store keeps of its arguments until they are opened
         self.deadline = deadline
         self.options = options
         self.parent = parent  # what its caller was handling

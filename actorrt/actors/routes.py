@@ -149,6 +149,8 @@ class Routes:
             self._system.calls.fail(call, error)
         else:
             if not call.call_id:
+                if call.transit is not None and call.peer is not None:
+                    self._system.transits.sent(call.peer, call.transit.tokens)
                 call.set_value(None)
 
     def _deliver(self, cell: Cell, call: Reply[Any]) -> None:

@@ -37,6 +37,7 @@ from actorrt.actors.routes import Routes, sighting_from_data
 from actorrt.actors.snapshots import check_state_hooks
 from actorrt.actors.spec import Spec, pack_spec
 from actorrt.actors.streams import Streams
+from actorrt.actors.transits import Transits
 from actorrt.actors.waiting import wait
 from actorrt.clock import Clock
 from actorrt.ids import ActorId, IdSource, JobId, PeerId, short
@@ -105,6 +106,7 @@ class System:
         self.scope = Scope("actors", self._crashed)
         self.control = Control(self.transport, self.scope)
         self.payloads = Payloads(self, self.store)
+        self.transits = Transits(self.store)
         self.calls = Calls(self)
         self.patience = Patience(self)
         self.routes = Routes(self)

@@ -34,6 +34,7 @@ from actorrt.transport.protocol import Buffer, Transport
 logger = logging.getLogger(__name__)
 
 CLOSE_TIMEOUT_S: Final = 30.0
+ORPHANS_STOP_S: Final = 2.0
 
 
 class NodeCore:
@@ -158,7 +159,18 @@ class NodeCore:
                 logger.info("the driver of job %s is gone", short(job.job_id))
                 self._lose(peer)
                 self._announce_end(peer, ExitReason(ExitKind.SHUTDOWN, "the driver is gone"))
-                self.scope.start(self.end_job(job.job_id), f"end job {short(job.job_id)}")
+                self.scope.start(self._end_orphaned(job), f"end job {short(job.job_id)}")
+
+    async def _end_orphaned(self, job: Job) -> None:
+        """End the job of a driver that is gone: nobody waits for its actors, so they have a short while to stop."""
+        try:
+            async with asyncio.timeout(ORPHANS_STOP_S):
+                await self.end_job(job.job_id)
+        except TimeoutError:
+            for worker in [w for w in self._workers.values() if w.job is job]:
+                if not any(r.options.detached for r in self.registry.records() if r.place is worker):
+                    self.placement.end(worker)
+            await self.end_job(job.job_id)
 
     async def end_job(self, job_id: JobId, *, with_detached: bool = False) -> None:
         """Stop the actors of a job, then its workers; those of detached actors end when these do. Idempotent."""
@@ -181,9 +193,9 @@ class NodeCore:
         if is_over and self._jobs.pop(job.job_id, None) is not None:
             logger.info("job %s ended", short(job.job_id))
 
-    def _lose(self, peer: PeerId) -> None:
+    def _lose(self, peer: PeerId, reason: ExitReason | None = None) -> None:
         self.transport.drop(peer)
-        self.control.peer_lost(peer, errors.ActorDiedError("its process is gone"))
+        self.control.peer_lost(peer, errors.ActorDiedError(f"its process ended: {reason}", reason=reason))
 
     # Workers
 
@@ -202,7 +214,7 @@ class NodeCore:
         self._forget_job(worker.job)
         if not worker.is_leaving and reason.kind is not ExitKind.KILLED:
             logger.warning("the process of %s (pid %s) ended: %s", worker.label, worker.pid, reason)
-        self._lose(worker.peer)
+        self._lose(worker.peer, reason)
         self._announce_end(worker.peer, reason, worker.in_hand)
         for actor_id in worker.actors:
             self.registry.stop_children(actor_id)

@@ -15,6 +15,7 @@ from typing import Final
 from actorrt.config import FOLD_MAX_KEYS, FOLD_WINDOW_S
 
 _DIGITS: Final = re.compile(r"\d+(\.\d+)?")
+_ID: Final = re.compile(r"-[0-9a-f]{8}\b")  # of an actor without a name
 
 _Key = tuple[str, str, str]
 
@@ -51,7 +52,7 @@ class Folder:
     def add(self, label: str, stream: str, line: str, now: float) -> list[str]:
         """Return what to show for a line: what has ended by now, then the line itself unless it is folded."""
         shown = self.flush(now)
-        key = (_without_digits(label), stream, _without_digits(line))
+        key = (_without_digits(_ID.sub("-0", label)), stream, _without_digits(line))
         window = self._windows.get(key)
         if window is None:
             shown += self._make_room(now)

@@ -205,6 +205,11 @@ class Placement:
         else:
             self._factory.kill(worker)
 
+    def end(self, worker: Worker) -> None:
+        """End a worker at once, with all that it hosts."""
+        worker.is_leaving = True
+        self._factory.kill(worker)
+
     def _tell(self, record: Record, verb: str, **data: Any) -> None:
         worker: Worker | None = record.place
         if worker is not None and worker.exit_reason is None:
