@@ -56,7 +56,8 @@ def monitor(ref: ActorRef[Any], *, restarts: bool = False) -> Operation[Down]:
 
     Args:
         ref: the actor to watch.
-        restarts: end also when an incarnation ends and another follows.
+        restarts: end also when an incarnation ends and another follows: the newest one that this process has heard of
+            and has not been told of in this way.
 
     The Down comes after every message and reply of the actor that was on its way, when its children have ended and
     its name is free again.
@@ -66,7 +67,7 @@ def monitor(ref: ActorRef[Any], *, restarts: bool = False) -> Operation[Down]:
 
 async def watch(system: System, ref: ActorRef[Any], restarts: bool) -> Down:
     """Return the Down that `monitor` promises."""
-    data = {"actor": ref._actor_id, "restarts": restarts}
+    data = {"actor": ref._actor_id, "since": _incarnation_seen(system, ref) if restarts else None}
     try:
         answer = await system.control.request(ref._authority, "monitor", data)
     except (errors.ActorDiedError, errors.PeerUnreachableError):
@@ -76,7 +77,16 @@ async def watch(system: System, ref: ActorRef[Any], restarts: bool) -> Down:
         return Down(ref, reason, 0)  # its authority is gone, and the actor with it
     if answer["endpoint"] is not None:
         await _last_words(system, Endpoint(*answer["endpoint"]))
+    if not answer["is_final"]:
+        system.ends_told[ref._actor_id] = answer["incarnation"]
     return Down(ref, ExitReason.from_data(answer["reason"]), answer["incarnation"], answer["is_final"])
+
+
+def _incarnation_seen(system: System, ref: ActorRef[Any]) -> int:
+    """Return the incarnation that this endpoint knows of: its end is told even if it came before the question."""
+    seen = system.routes.sighting(ref._actor_id) or ref._seen
+    newest = 0 if seen is None else seen.incarnation
+    return max(newest, system.ends_told.get(ref._actor_id, -1) + 1)
 
 
 async def _last_words(system: System, endpoint: Endpoint) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from actorrt.actors.control import Data, Endpoint
 from actorrt.actors.options import ActorOptions
@@ -27,6 +27,10 @@ class RecordState(StrEnum):
     RESTARTING = "restarting"
     ENDING = "ending"  # gone for good, but for children that have still to end
     GONE = "gone"
+
+
+GOES_ON: Final = (RecordState.RESTARTING, RecordState.RUNNING)
+"""The states in which it is decided that the actor lives on."""
 
 
 class Tombstone(NamedTuple):
@@ -104,6 +108,7 @@ class Record:
         self.solo: Solo | None = None
         self.last_reason: ExitReason | None = None
         self.last_endpoint: Endpoint | None = None  # where the incarnation that ended last ran
+        self.last_incarnation = 0  # of those that have ended
         self.start_error: Exception | None = None
         self.is_start_under_way = False
         self.birthplace: Endpoint | None = None  # where the start under way is made, once that is decided
@@ -158,6 +163,10 @@ class Record:
             "snapshots": self.snapshots,
         }
 
+    def down_data(self) -> Data:
+        """Return what a monitor of restarts is told of the last end, as data."""
+        return down_data(self.last_reason or SHUTDOWN, self.last_incarnation, self.last_endpoint, is_final=False)
+
     def tombstone(self) -> Tombstone:
         """Return what is to be remembered when it is gone."""
         return Tombstone(self.label, self.last_reason or SHUTDOWN, self.incarnation, self.last_endpoint)
@@ -197,6 +206,7 @@ class Record:
         """The incarnation ended."""
         self.state = RecordState.DECIDING
         self.last_endpoint, self.endpoint = self.endpoint, None
+        self.last_incarnation = self.incarnation
         self.last_reason = reason
 
 

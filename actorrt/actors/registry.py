@@ -21,7 +21,7 @@ from typing import Any, Final, Protocol
 from actorrt import errors, reasons
 from actorrt.actors.control import Control, Data, Endpoint
 from actorrt.actors.names import Names
-from actorrt.actors.record import UNKNOWN, Record, RecordState, Tombstone, down_data
+from actorrt.actors.record import GOES_ON, UNKNOWN, Record, RecordState, Tombstone
 from actorrt.actors.snapshots import KEPT_COUNT
 from actorrt.actors.solo import Solo
 from actorrt.clock import Clock
@@ -149,14 +149,20 @@ class Registry:
         """
         return (await self._names.find(namespace, name, timeout_s)).card_data()
 
-    async def monitor(self, actor_id: ActorId, restarts: bool) -> Data:
-        """Return how the actor ended, when it is gone for good or, with `restarts`, when this incarnation ends."""
+    async def monitor(self, actor_id: ActorId, since: int | None) -> Data:
+        """Return how the actor ended, when it is gone for good or when an incarnation has ended.
+
+        Args:
+            actor_id: the actor.
+            since: the first incarnation whose end is of interest, 0 for the one there is; None: only the last one's.
+        """
         record = self._records.get(actor_id)
+        if record is not None and since == 0:
+            since = record.incarnation
         while record is not None and self._records.get(actor_id) is record:
-            incarnation = record.incarnation
+            if since is not None and record.last_incarnation >= since and record.state in GOES_ON:
+                return record.down_data()
             await record.next_change()
-            if restarts and record.last_reason is not None and record.incarnation != incarnation:
-                return down_data(record.last_reason, incarnation, record.last_endpoint, is_final=False)
         return self._tombstones.get(actor_id, UNKNOWN).down_data()
 
     def _live(self, actor_id: ActorId) -> Record:
@@ -483,7 +489,7 @@ def serve_questions(registry: Registry, control: Control) -> None:
     control.handle("resolve", actor(lambda actor_id, data: registry.resolve(actor_id, data["after"])))
     control.handle("fate", actor(lambda actor_id, data: registry.fate(actor_id, data["after"])))
     control.handle("alive", actor(lambda actor_id, _: registry.is_alive(actor_id)))
-    control.handle("monitor", actor(lambda actor_id, data: registry.monitor(actor_id, data["restarts"])))
+    control.handle("monitor", actor(lambda actor_id, data: registry.monitor(actor_id, data["since"])))
     control.handle("stop", actor(stop))
     control.handle("exited", actor(exited))
     control.handle("handled", actor(lambda actor_id, data: registry.handled_a_message(actor_id, data["incarnation"])))

@@ -91,6 +91,7 @@ class System:
         self.namespace = namespace
         self.random = random
         self.evidence: Evidence | None = None
+        self.ends_told: dict[ActorId, int] = {}  # the last incarnation whose end a monitor of restarts told
         self.thread: int | None = None
         self.failure: BaseException | None = None
         self.on_crash: Callable[[BaseException], None] | None = None
