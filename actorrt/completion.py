@@ -106,7 +106,10 @@ class Completion(Generic[T]):
     def value(self) -> T:
         """Return the value, or raise the error, of what is done."""
         if self._error is not None:
-            raise self._error.with_traceback(None)
+            try:
+                raise self._error.with_traceback(None)
+            finally:
+                del self  # else error, traceback, frame and this would keep each other, and all that the frames hold
         value: T = self._value
         return value
 
@@ -128,7 +131,10 @@ class Completion(Generic[T]):
             finally:
                 self._waiting_count -= 1
         if self._error is not None:
-            raise self._error.with_traceback(None)
+            try:
+                raise self._error.with_traceback(None)
+            finally:
+                del self  # else error, traceback, frame and this would keep each other, and all that the frames hold
         value: T = self._value
         return value
 

@@ -157,3 +157,5 @@ class Driven:
                 waited_for = resume(argument)
             except StopIteration as end:
                 return end.value
+            finally:
+                argument = None  # else error and traceback would keep each other, and all that the frames hold

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import faulthandler
-import gc
 import logging
 import os
 import random
@@ -27,8 +26,6 @@ from actorrt.node.printing import install_output
 from actorrt.store.client import StoreClient
 from actorrt.transport.zeromq import ZmqTransport
 
-GC_THRESHOLDS = (10_000, 20, 50)
-"""Messages make and drop many small objects; Python's own thresholds would cost 4 % of what a worker handles."""
 EXIT_CRASHED = 70  # EX_SOFTWARE of sysexits.h
 logger = logging.getLogger(__name__)
 
@@ -74,8 +71,6 @@ async def _serve(config: dict[str, Any]) -> None:
     system.control.handle("leave", lambda *_: leave.set())
     system.control.handle("ping", lambda *_: None)
     faulthandler.register(STACK_SIGNAL, file=2)
-    gc.freeze()  # what is there now stays: the collector need not look at it again and again
-    gc.set_threshold(*GC_THRESHOLDS)
     await system.control.request(system.node, "attach_worker", {"pid": os.getpid()})
     await leave.wait()
     await _say_last_words(system)

@@ -12,7 +12,7 @@ from typing import Final
 from actorrt.ids import ObjectId
 from actorrt.store.objects import Token
 
-TRANSIT_GRACE_S: Final = 30.0
+TRANSIT_GRACE_S: Final = 5.0
 
 
 @dataclass(slots=True)

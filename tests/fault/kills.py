@@ -7,6 +7,7 @@ children, large values through the store. Every call must end, with its value or
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import random
 import signal
@@ -36,6 +37,11 @@ class Worker(art.Actor):
     def ping(self):
         return os.getpid()
 
+    def collect(self):
+        for worker in getattr(self, "workers", ()):
+            worker.collect.tell()
+        gc.collect()
+
 
 class Owner(art.Actor):
     """Has a child in a process of its own, and one beside it."""
@@ -50,6 +56,11 @@ class Owner(art.Actor):
 
     def ping(self):
         return os.getpid()
+
+    def collect(self):
+        for worker in getattr(self, "workers", ()):
+            worker.collect.tell()
+        gc.collect()
 
 
 class Family(art.Supervisor):
@@ -104,6 +115,10 @@ async def kill_at_random(count: int, seed: int) -> Outcome:
             is_over.set()
             await asyncio.gather(*callers)
         await _settle(refs, family)
+        # What an exception's traceback holds is in a cycle, views of objects among it: the collector's to end.
+        gc.collect()
+        children = [await family.child(info.id) for info in await family.children_info()]
+        await art.gather(*[actor.collect() for actor in [*refs, *children]], return_exceptions=True)
         await _look(runtime, node_pid, fds, outcome)
     return outcome
 

@@ -258,11 +258,11 @@ async def test_object_in_keyword_constructor_arguments_arrives_as_its_value(runt
 
 
 async def test_full_store_is_an_error_that_names_holders_and_the_runtime_goes_on():
-    async with art.Runtime(mode="local", store_bytes=64 * 1024 * 1024) as _:
+    async with art.Runtime(mode="local", store_bytes=64 * 1024 * 1024):
         echo = await Echo.spawn()
         held = [art.put(np.ones(1_000_000)) for _ in range(7)]
         with pytest.raises(art.ObjectStoreFullError):
-            art.put(np.ones(4_000_000))
+            art.put(np.ones(10_000_000))  # more than the store may ever hold
         del held
         while art.store_stats()["objects_count"]:
             await echo.echo(1)
