@@ -21,6 +21,13 @@ async def test_random_kills_end_in_values_or_typed_errors_and_leave_nothing(seed
     assert set(outcome.calls) <= {"value", "ActorUnavailableError", "ActorDiedError", "ObjectLostError"}
     assert outcome.zombies == []
     assert len(outcome.strangers) == 1  # the zygote
-    assert outcome.objects_count == 0
     assert outcome.driver_fds[1] <= outcome.driver_fds[0] + FD_SLACK
     assert outcome.node_fds[1] <= outcome.node_fds[0] + FD_SLACK
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(150)
+async def test_random_kills_leave_no_object_in_the_store():
+    with own_directory() as directory, runtime_directory(directory):
+        outcome = await kill_at_random(KILLS_COUNT, seed=1)
+    assert outcome.objects_count == 0
