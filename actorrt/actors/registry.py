@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 from typing import Any, Final, Protocol
 
@@ -468,37 +468,3 @@ class Registry:
             siblings.pop(record.actor_id, None)
             if not siblings:
                 del self._children[record.parent]
-
-
-def serve_questions(registry: Registry, control: Control) -> None:
-    """Answer the control verbs that every authority answers."""
-
-    def actor(handler: Callable[[ActorId, Data], Any]) -> Callable[[PeerId, Data], Any]:
-        return lambda _peer, data: handler(ActorId(data["actor"]), data)
-
-    def stop(actor_id: ActorId, data: Data) -> Awaitable[None]:
-        return registry.stop(actor_id, data["reason"], kill=data["kill"])
-
-    def stop_child(actor_id: ActorId, data: Data) -> None:
-        registry.stop_child(actor_id, data["reason"], kill=data["kill"])
-
-    def exited(actor_id: ActorId, data: Data) -> None:
-        reason = ExitReason.from_data(data["reason"])
-        registry.exited(actor_id, data["incarnation"], reason, is_administrative=data["is_administrative"])
-
-    control.handle("resolve", actor(lambda actor_id, data: registry.resolve(actor_id, data["after"])))
-    control.handle("fate", actor(lambda actor_id, data: registry.fate(actor_id, data["after"])))
-    control.handle("alive", actor(lambda actor_id, _: registry.is_alive(actor_id)))
-    control.handle("monitor", actor(lambda actor_id, data: registry.monitor(actor_id, data["since"])))
-    control.handle("stop", actor(stop))
-    control.handle("exited", actor(exited))
-    control.handle("handled", actor(lambda actor_id, data: registry.handled_a_message(actor_id, data["incarnation"])))
-
-    def snapshot(actor_id: ActorId, data: Data) -> None:
-        registry.snapshot_taken(actor_id, data["incarnation"], ObjectId(data["object"]), data["token"])
-
-    control.handle("snapshot", actor(snapshot))
-    control.handle("restart", actor(lambda actor_id, _: registry.restart(actor_id)))
-    control.handle("stop_child", actor(stop_child))
-    control.handle("ended", actor(lambda actor_id, _: registry.ended(actor_id)))
-    control.handle("forget", actor(lambda actor_id, _: registry.forget(actor_id)))

@@ -30,8 +30,9 @@ from actorrt.actors.monitors import Down, serve_monitors, watch
 from actorrt.actors.options import ActorOptions, Isolation
 from actorrt.actors.patience import Patience
 from actorrt.actors.payload import Payloads
+from actorrt.actors.questions import serve_questions
 from actorrt.actors.ref import ActorRef, Sighting
-from actorrt.actors.registry import Registry, serve_questions
+from actorrt.actors.registry import Registry
 from actorrt.actors.reply import Operation
 from actorrt.actors.routes import Routes, sighting_from_data
 from actorrt.actors.snapshots import check_state_hooks

@@ -16,8 +16,9 @@ from actorrt import errors
 from actorrt.actors.control import Control, Data, Endpoint
 from actorrt.actors.links import serve_link_authority
 from actorrt.actors.messages import NOTICE, REQUEST
+from actorrt.actors.questions import serve_questions
 from actorrt.actors.record import Record
-from actorrt.actors.registry import Registry, serve_questions
+from actorrt.actors.registry import Registry
 from actorrt.clock import Clock
 from actorrt.config import VERSION
 from actorrt.ids import IdSource, JobId, PeerId, short
