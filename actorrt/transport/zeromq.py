@@ -232,7 +232,11 @@ class ZmqTransport(Endpoint):
 
     def _terminate(self, context: ZmqContext, ended: asyncio.Event) -> None:
         context.term()
-        self._loop.call_soon_threadsafe(ended.set)
+        try:
+            self._loop.call_soon_threadsafe(ended.set)
+        except RuntimeError:
+            if not self._loop.is_closed():  # a loop that has ended has nobody left who waits
+                raise
 
 
 def _is_loopback(address: str) -> bool:
