@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     node = find_node(arguments.address)
     print(_page(node))
     while arguments.watch:
-        time.sleep(WATCH_PERIOD_S)
+        time.sleep(WATCH_PERIOD_S)  # the period of the page, as `--watch` promises: nothing is waited for
         page = _page(node)
         sys.stdout.write(f"{_HOME_AND_CLEAR}{page}\n")
         sys.stdout.flush()

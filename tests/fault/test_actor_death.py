@@ -159,7 +159,7 @@ async def test_kill_of_an_actor_by_its_ref_ends_its_process(node_runtime):
 async def test_stop_of_a_process_that_is_stuck_kills_it_after_shutdown_s(node_runtime):
     class Stuck(art.Actor):
         def block(self):
-            time.sleep(60)
+            time.sleep(60)  # the fault itself: a process that hears nothing
 
         def pid(self):
             return os.getpid()

@@ -23,7 +23,7 @@ class Mortal(art.Actor):
         os._exit(status)
 
     def block(self, seconds):
-        time.sleep(seconds)
+        time.sleep(seconds)  # the fault itself: a method that blocks its loop
 
     def pid(self):
         return os.getpid()

@@ -14,7 +14,7 @@ from tests.running import Node, wait_until
 
 class Hanging(art.Actor):
     def block(self, seconds):
-        time.sleep(seconds)
+        time.sleep(seconds)  # the fault itself: a method that blocks its loop
         return "late"
 
     def spin(self):

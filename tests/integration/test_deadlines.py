@@ -24,7 +24,7 @@ class Sleeper(art.Actor):
         self.blocked = 0
 
     def block(self, seconds):
-        time.sleep(seconds)
+        time.sleep(seconds)  # the fault itself: a method that blocks its loop
         self.blocked += 1
 
     def blocked_count(self):
