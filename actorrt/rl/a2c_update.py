@@ -6,10 +6,11 @@ imports torch; settings are in `a2c`. Nothing here talks to anybody: the learner
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from actorrt.rl.gradient_update import GradientUpdate
 from actorrt.rl.network import Network
 from actorrt.rl.optimiser import FlatRMSProp
 from actorrt.rl.policy import PolicySpec
@@ -22,13 +23,13 @@ if TYPE_CHECKING:
     from actorrt.rl.a2c import A2CSettings
 
 
-class A2CUpdate:
-    """Holds the network and its optimiser, and improves them one batch at a time."""
+class A2CUpdate(GradientUpdate):
+    """Improves the policy one batch at a time."""
 
     def __init__(self, settings: A2CSettings, spec: PolicySpec, parameters: Array) -> None:
         self.settings = settings
-        self.network = Network(spec, parameters)
-        self._optimiser = FlatRMSProp(self.network.flat, self.network.gradient, max_norm=settings.max_grad_norm)
+        network = Network(spec, parameters)
+        super().__init__(network, FlatRMSProp(network.flat, network.gradient, max_norm=settings.max_grad_norm))
 
     def __call__(self, fragments: tuple[Fragment, ...], remaining: float) -> dict[str, float]:
         """Improve the policy.
@@ -48,18 +49,6 @@ class A2CUpdate:
         metrics = differentiate(self.network, rows, advantage, settings.value_coefficient, settings.entropy_coefficient)
         self._optimiser.step(scheduled(settings.learning_rate, settings.learning_rate_schedule, remaining))
         return metrics
-
-    def parameters(self) -> Array:
-        """Return a copy of the flat vector."""
-        return self.network.parameters()
-
-    def state(self) -> dict[str, Any]:
-        """Return what, with the parameters, another rule needs to go on."""
-        return {"optimiser": self._optimiser.state()}
-
-    def go_on(self, state: dict[str, Any]) -> None:
-        """Go on from another rule's `state`."""
-        self._optimiser.go_on(state["optimiser"])
 
 
 def differentiate(

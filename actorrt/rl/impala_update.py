@@ -6,9 +6,10 @@ error and the entropy beside it. Importing this imports torch; settings are in `
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from actorrt.rl.a2c_update import differentiate
+from actorrt.rl.gradient_update import GradientUpdate
 from actorrt.rl.network import Network
 from actorrt.rl.optimiser import FlatAdam
 from actorrt.rl.policy import PolicySpec
@@ -21,13 +22,13 @@ if TYPE_CHECKING:
     from actorrt.rl.impala import IMPALASettings
 
 
-class IMPALAUpdate:
-    """Holds the network and its optimiser, and improves them one batch at a time."""
+class IMPALAUpdate(GradientUpdate):
+    """Improves the policy one batch at a time."""
 
     def __init__(self, settings: IMPALASettings, spec: PolicySpec, parameters: Array) -> None:
         self.settings = settings
-        self.network = Network(spec, parameters)
-        self._optimiser = FlatAdam(self.network.flat, self.network.gradient, max_norm=settings.max_grad_norm)
+        network = Network(spec, parameters)
+        super().__init__(network, FlatAdam(network.flat, network.gradient, max_norm=settings.max_grad_norm))
 
     def __call__(self, fragments: tuple[Fragment, ...], remaining: float) -> dict[str, float]:
         """Improve the policy.
@@ -49,15 +50,3 @@ class IMPALAUpdate:
         )
         self._optimiser.step(scheduled(settings.learning_rate, settings.learning_rate_schedule, remaining))
         return metrics | {"rho": float(rho.mean())}
-
-    def parameters(self) -> Array:
-        """Return a copy of the flat vector."""
-        return self.network.parameters()
-
-    def state(self) -> dict[str, Any]:
-        """Return what, with the parameters, another rule needs to go on."""
-        return {"optimiser": self._optimiser.state()}
-
-    def go_on(self, state: dict[str, Any]) -> None:
-        """Go on from another rule's `state`."""
-        self._optimiser.go_on(state["optimiser"])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import torch
 
+from actorrt.rl.gradient_update import GradientUpdate
 from actorrt.rl.network import Network
 from actorrt.rl.optimiser import FlatAdam
 from actorrt.rl.policy import PolicySpec
@@ -24,13 +25,13 @@ if TYPE_CHECKING:
     from actorrt.rl.ppo import PPOSettings
 
 
-class PPOUpdate:
-    """Holds the network and its optimiser, and improves them one batch at a time."""
+class PPOUpdate(GradientUpdate):
+    """Improves the policy one batch at a time."""
 
     def __init__(self, settings: PPOSettings | APPOSettings, spec: PolicySpec, parameters: Array, seed: int) -> None:
         self.settings: PPOSettings | APPOSettings = settings
-        self.network = Network(spec, parameters)
-        self._optimiser = FlatAdam(self.network.flat, self.network.gradient, max_norm=settings.max_grad_norm)
+        network = Network(spec, parameters)
+        super().__init__(network, FlatAdam(network.flat, network.gradient, max_norm=settings.max_grad_norm))
         self._rng = np.random.default_rng(seed)
 
     def __call__(self, fragments: tuple[Fragment, ...], remaining: float) -> dict[str, float]:
@@ -59,17 +60,13 @@ class PPOUpdate:
         settings = cast("PPOSettings", self.settings)
         return transitions(fragments, gamma=settings.gamma, gae_lambda=settings.gae_lambda)
 
-    def parameters(self) -> Array:
-        """Return a copy of the flat vector."""
-        return self.network.parameters()
-
     def state(self) -> dict[str, Any]:
         """Return what, with the parameters, another rule needs to go on."""
-        return {"optimiser": self._optimiser.state(), "rng": self._rng.bit_generator.state}
+        return super().state() | {"rng": self._rng.bit_generator.state}
 
     def go_on(self, state: dict[str, Any]) -> None:
         """Go on from another rule's `state`."""
-        self._optimiser.go_on(state["optimiser"])
+        super().go_on(state)
         self._rng.bit_generator.state = state["rng"]
 
     def _minibatches(self, rows: Transitions) -> list[Transitions]:
