@@ -18,10 +18,10 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-import msgpack
 import uvloop
 import zmq
 
+from actorrt.bench.floor import BareLink
 from actorrt.errors import ActorRtError
 from actorrt.ids import IdSource, PeerId
 from actorrt.transport.protocol import Buffer
@@ -29,42 +29,6 @@ from actorrt.transport.zeromq import ZmqTransport
 
 ECHO, STOP = 0, 9
 Ask = Callable[[str, int], Awaitable[Any]]
-
-
-class BareLink:
-    """The floor: a DEALER whose envelopes of one tick leave as one frame."""
-
-    def __init__(self, socket: zmq.Socket[bytes], received: Callable[[list[Any]], None]) -> None:
-        self._socket = socket
-        self._received = received
-        self._queue: list[Any] = []
-        self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(socket.FD, self._drain)
-        self._loop.call_soon(self._drain)
-
-    def send(self, envelope: Sequence[Any]) -> None:
-        if not self._queue:
-            self._loop.call_soon(self._flush)
-        self._queue.append(envelope)
-
-    def _flush(self) -> None:
-        queue, self._queue = self._queue, []
-        self._socket.send(msgpack.packb(queue))
-        self._drain()
-
-    def _drain(self) -> None:
-        for _ in range(64):
-            try:
-                frame = self._socket.recv(zmq.NOBLOCK)
-            except zmq.Again:
-                return
-            for envelope in msgpack.unpackb(frame):
-                self._received(envelope)
-        self._loop.call_soon(self._drain)
-
-    def close(self) -> None:
-        self._loop.remove_reader(self._socket.FD)
-        self._socket.close(linger=1000)
 
 
 class Pending:

@@ -3,48 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 import zmq
 
-from actorrt.errors import ActorRtError, AuthenticationError
-from actorrt.ids import IdSource, PeerId
+from actorrt.errors import AuthenticationError
+from actorrt.ids import IdSource
 from actorrt.transport.codec import Hello, pack_hello
 from actorrt.transport.inbound import routing_id
-from actorrt.transport.protocol import Buffer, Lane
+from actorrt.transport.protocol import Lane
 from actorrt.transport.security import Security, join_address, make_keys, split_address
 from actorrt.transport.zeromq import ZmqTransport
 from actorrt.transport.zeromq_link import open_dealer
+from tests.contract.recorder import WAIT_S, Recorder
 
-WAIT_S = 10.0
 IDS = IdSource()
 
 
-class Side:
+class Side(Recorder):
     """A secured transport that keeps what it gets."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.security = Security(make_keys())
         self.transport = ZmqTransport(IDS.peer(), "tcp://127.0.0.1:0", security=self.security, connect_timeout_s=WAIT_S)
-        self.got: list[list[Any]] = []
-        self.failed: list[tuple[PeerId, ActorRtError]] = []
-        self._changed = asyncio.Event()
-
-    def received(self, peer: PeerId, envelope: list[Any], buffers: Sequence[Buffer]) -> None:
-        self.got.append(envelope)
-        self._changed.set()
-
-    def peer_failed(self, peer: PeerId, error: ActorRtError) -> None:
-        self.failed.append((peer, error))
-        self._changed.set()
-
-    async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(WAIT_S):
-            while not condition():
-                self._changed.clear()
-                await self._changed.wait()
 
     def accept(self, other: Side) -> None:
         self.security.accepted.add(other.security.keys.public)
@@ -68,10 +52,10 @@ async def test_those_who_accept_each_other_speak(sides: list[Side]) -> None:
     a.accept(b)
     b.accept(a)
     a.link_to(b).send((0, "there"), [b"buffer"])
-    await b.until(lambda: bool(b.got))
+    await b.until(lambda: bool(b.said))
     b.transport.link(a.transport.peer, b.transport.address_of(a.transport.peer) or "").send((0, "back"))
-    await a.until(lambda: bool(a.got))
-    assert (a.got, b.got) == ([[0, "back"]], [[0, "there"]])
+    await a.until(lambda: bool(a.said))
+    assert (a.said, b.said) == ([[0, "back"]], [[0, "there"]])
 
 
 async def test_key_that_is_not_accepted_fails_with_the_typed_error_and_nobody_else_notices(sides: list[Side]) -> None:
@@ -85,8 +69,8 @@ async def test_key_that_is_not_accepted_fails_with_the_typed_error_and_nobody_el
     b.accept(c)
     c.accept(b)
     c.link_to(b).send((0, "welcome"))
-    await b.until(lambda: bool(b.got))
-    assert (b.got, b.failed) == ([[0, "welcome"]], [])
+    await b.until(lambda: bool(b.said))
+    assert (b.said, b.failed) == ([[0, "welcome"]], [])
 
 
 async def test_address_whose_key_we_do_not_accept_is_not_connected_to(sides: list[Side]) -> None:
@@ -104,7 +88,7 @@ async def test_nobody_speaks_in_the_name_of_another_with_a_key_of_his_own(sides:
         side.accept(b)
         b.accept(side)
     a.link_to(b).send((0, 1))
-    await b.until(lambda: bool(b.got))
+    await b.until(lambda: bool(b.said))
     me = a.transport.peer
     with zmq.Context() as context, open_dealer(context, routing_id(me, Lane.USER, 99)) as forger:
         c.security.secure_caller(forger, b.security.keys.public)
@@ -112,12 +96,12 @@ async def test_nobody_speaks_in_the_name_of_another_with_a_key_of_his_own(sides:
         for address in (a.transport.address, c.transport.address, "tcp://127.0.0.1:1"):
             forger.send(pack_hello(Hello(me, b.transport.peer, address, 77)))
         c.link_to(b).send((0, 2))
-        await b.until(lambda: len(b.got) == 2)
+        await b.until(lambda: len(b.said) == 2)
         while b.transport.statistics().bad_frames < 3:
             await asyncio.sleep(0)
     a.link_to(b).send((0, 3))
-    await b.until(lambda: len(b.got) == 3)
-    assert (b.got, b.failed) == ([[0, 1], [0, 2], [0, 3]], [])
+    await b.until(lambda: len(b.said) == 3)
+    assert (b.said, b.failed) == ([[0, 1], [0, 2], [0, 3]], [])
     assert b.transport.address_of(me) == a.transport.address
 
 
@@ -127,7 +111,7 @@ async def test_link_without_keys_is_not_let_in(sides: list[Side]) -> None:
     await plain.start(a)
     plain.link(b.transport.peer, split_address(b.transport.address)[0]).send((0, "plain"))
     await a.until(lambda: bool(a.failed))
-    assert b.got == []
+    assert b.said == []
     await plain.close()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,51 +12,18 @@ import pytest
 import uvloop
 import zmq
 
-from actorrt.errors import ActorRtError, MailboxFullError, PeerUnreachableError, SerializationError, WireVersionError
-from actorrt.ids import IdSource, PeerId
+from actorrt.errors import MailboxFullError, PeerUnreachableError, SerializationError, WireVersionError
+from actorrt.ids import IdSource
 from actorrt.transport.codec import BadFrameError, Hello, join_head, pack_envelope, pack_hello
 from actorrt.transport.endpoint import Endpoint
 from actorrt.transport.inbound import routing_id
 from actorrt.transport.memory import MemoryNetwork, MemoryTransport
-from actorrt.transport.protocol import Buffer, Lane, Transport
+from actorrt.transport.protocol import Lane, Transport
 from actorrt.transport.zeromq import ZmqTransport
+from tests.contract.recorder import WAIT_S, Recorder
 
 CONNECT_TIMEOUT_S = 0.4
-WAIT_S = 10.0
 MIB = 1 << 20
-
-
-class Recorder:
-    """A receiver that keeps what it gets, and wakes whoever waits for it."""
-
-    def __init__(self) -> None:
-        self.got: list[tuple[PeerId, list[Any], list[Buffer]]] = []
-        self.failed: list[tuple[PeerId, ActorRtError]] = []
-        self.on_received: Callable[[list[Any]], None] = lambda envelope: None
-        self._changed = asyncio.Event()
-
-    def received(self, peer: PeerId, envelope: list[Any], buffers: Sequence[Buffer]) -> None:
-        self.got.append((peer, envelope, list(buffers)))
-        self._changed.set()
-        self.on_received(envelope)
-
-    def peer_failed(self, peer: PeerId, error: ActorRtError) -> None:
-        self.failed.append((peer, error))
-        self._changed.set()
-
-    async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(WAIT_S):
-            while not condition():
-                self._changed.clear()
-                await self._changed.wait()
-
-    async def envelopes(self, count: int) -> list[list[Any]]:
-        await self.until(lambda: len(self.got) >= count)
-        return [envelope for _, envelope, _ in self.got]
-
-    async def failure(self) -> tuple[PeerId, ActorRtError]:
-        await self.until(lambda: bool(self.failed))
-        return self.failed[0]
 
 
 class Side:
