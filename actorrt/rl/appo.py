@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from actorrt.rl.algorithm import Algorithm
 from actorrt.rl.impala import CorrectedSettings
-from actorrt.rl.settings import Schedule
+from actorrt.rl.ppo import ClippedSettings
 
 if TYPE_CHECKING:
     from actorrt.rl.appo_update import APPOUpdate
@@ -33,16 +33,8 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class APPOSettings(CorrectedSettings):
-    """How asynchronous proximal policy optimisation learns.
-
-    Attributes:
-        minibatch_size: transitions a gradient step learns from.
-        epochs: passes over each batch; the corrections are made once, before the first.
-        clip_range: how far the probability ratio may move, at the start.
-        clip_schedule: whether it shrinks to 0 over the run.
-        normalise_advantages: to mean 0 and deviation 1 in each minibatch.
-    """
+class APPOSettings(CorrectedSettings, ClippedSettings):
+    """How asynchronous proximal policy optimisation learns; a batch is corrected once, before the first epoch."""
 
     algorithm: ClassVar[str] = "APPO"
     presets: ClassVar[dict[str, dict[str, Any]]] = PRESETS
@@ -50,13 +42,6 @@ class APPOSettings(CorrectedSettings):
     max_grad_norm: float = 4.0
     minibatch_size: int = 256
     epochs: int = 2
-    clip_range: float = 0.2
-    clip_schedule: Schedule = "constant"
-    normalise_advantages: bool = True
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._require_at_least_1("minibatch_size", "epochs")
 
     def update_rule(self, spec: PolicySpec, parameters: Array, seed: int) -> APPOUpdate:
         """Make what improves the policy; imports torch."""

@@ -18,41 +18,29 @@ import numpy as np
 import actorrt as art
 from actorrt.rl import checkpoint
 from actorrt.rl.evaluations import Evaluations
-from actorrt.rl.evaluator import Evaluator
 from actorrt.rl.explorer import Exploration, Explorer
 from actorrt.rl.intake import RAISES_LIMIT, RETRY_CAP_S, RETRY_FLOOR_S
 from actorrt.rl.loop import Loop
 from actorrt.rl.normaliser import merged
-from actorrt.rl.parameters import ParameterServer
 from actorrt.rl.patience import arrival
 from actorrt.rl.perturbation import direction
-from actorrt.rl.plan import Plan
 from actorrt.rl.policy import Weights
+from actorrt.rl.roles import Roles
 
 logger = logging.getLogger(__name__)
 
 AHEAD = 2  # items that a simulator has at once, so that it does not wait for the next
 
 
-class Evolution(art.Supervisor):
-    """Supervises the roles of one run; whoever dies is replaced within it."""
+class Evolution(Roles):
+    """Supervises the roles of one run."""
 
-    strategy = "one_for_one"
-    max_restarts, period_s = 30, 30
-
-    def __init__(self, plan: Plan) -> None:
-        self._plan = plan
-
-    def children(self) -> Iterator[art.Child]:
-        """Yield the roles; there is no learner, since an update is a sum of few vectors."""
+    def _own_roles(self) -> Iterator[art.Child]:
+        """Yield the simulators; there is no learner, since an update is a sum of few vectors."""
         plan = self._plan
-        server = f"{plan.name}/parameters"
-        version, parameters, normaliser = plan.weights
-        yield art.Child(ParameterServer, parameters, version, normaliser, id="parameters", name=server)
         for index in range(plan.simulators):
             deviation = plan.settings.deviation
             yield art.Child(Explorer, plan.policy, deviation, plan.seed, index, id=f"simulator-{index}", cpus=1)
-        yield art.Child(Evaluator, plan.policy, server, plan.seed, id="evaluator", isolation="process")
 
 
 class Crew:

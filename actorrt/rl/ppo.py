@@ -78,24 +78,19 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class PPOSettings(RolloutSettings):
-    """How proximal policy optimisation learns. The defaults are those that most libraries share.
+class ClippedSettings(RolloutSettings):
+    """Settings of the algorithms with PPO's clipped objective.
 
     Attributes:
         minibatch_size: transitions a gradient step learns from.
         epochs: passes over each batch.
-        gae_lambda: weight of longer advantage estimates.
         clip_range: how far the probability ratio may move, at the start.
         clip_schedule: whether it shrinks to 0 over the run.
         normalise_advantages: to mean 0 and deviation 1 in each minibatch.
     """
 
-    algorithm: ClassVar[str] = "PPO"
-    presets: ClassVar[dict[str, dict[str, Any]]] = PRESETS
-
     minibatch_size: int = 64
     epochs: int = 10
-    gae_lambda: float = 0.95
     clip_range: float = 0.2
     clip_schedule: Schedule = "constant"
     normalise_advantages: bool = True
@@ -103,6 +98,23 @@ class PPOSettings(RolloutSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._require_at_least_1("minibatch_size", "epochs")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PPOSettings(ClippedSettings):
+    """How proximal policy optimisation learns. The defaults are those that most libraries share.
+
+    Attributes:
+        gae_lambda: weight of longer advantage estimates.
+    """
+
+    algorithm: ClassVar[str] = "PPO"
+    presets: ClassVar[dict[str, dict[str, Any]]] = PRESETS
+
+    gae_lambda: float = 0.95
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
         self._require_share("gae_lambda")
 
     def update_rule(self, spec: PolicySpec, parameters: Array, seed: int) -> PPOUpdate:

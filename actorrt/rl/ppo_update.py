@@ -21,15 +21,14 @@ from actorrt.rl.trajectory import Fragment
 from actorrt.rl.transitions import Transitions, transitions
 
 if TYPE_CHECKING:
-    from actorrt.rl.appo import APPOSettings
-    from actorrt.rl.ppo import PPOSettings
+    from actorrt.rl.ppo import ClippedSettings, PPOSettings
 
 
 class PPOUpdate(GradientUpdate):
     """Improves the policy one batch at a time."""
 
-    def __init__(self, settings: PPOSettings | APPOSettings, spec: PolicySpec, parameters: Array, seed: int) -> None:
-        self.settings: PPOSettings | APPOSettings = settings
+    def __init__(self, settings: ClippedSettings, spec: PolicySpec, parameters: Array, seed: int) -> None:
+        self.settings = settings
         network = Network(spec, parameters)
         super().__init__(network, FlatAdam(network.flat, network.gradient, max_norm=settings.max_grad_norm))
         self._rng = np.random.default_rng(seed)

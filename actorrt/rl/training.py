@@ -9,16 +9,14 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import actorrt as art
 from actorrt.rl import checkpoint
 from actorrt.rl.evaluations import Evaluations
-from actorrt.rl.evaluator import Evaluator
 from actorrt.rl.learner import Learner
 from actorrt.rl.loop import Loop
-from actorrt.rl.parameters import ParameterServer
-from actorrt.rl.plan import Plan
+from actorrt.rl.roles import Roles
 from actorrt.rl.simulator import Simulator
 from actorrt.rl.stream import Stream, stream
 from actorrt.rl.trajectory import Batch
@@ -26,33 +24,25 @@ from actorrt.rl.trajectory import Batch
 logger = logging.getLogger(__name__)
 
 
-class Training(art.Supervisor):
-    """Supervises the roles of one run.
+class Training(Roles):
+    """Supervises the roles of one run; a learner's replacement goes on without the optimiser's state."""
 
-    A simulator that dies is replaced within the run; so are the others, but a learner's replacement goes on from
-    the published parameters without the optimiser's state.
-    """
+    simulator_class: ClassVar[type[Simulator]] = Simulator
 
-    strategy = "one_for_one"
-    max_restarts, period_s = 30, 30
-
-    def __init__(self, plan: Plan) -> None:
-        self._plan = plan
-
-    def children(self) -> Iterator[art.Child]:
-        """Yield the roles, the learner early since importing torch takes longest."""
+    def _own_roles(self) -> Iterator[art.Child]:
+        """Yield the learner, first since importing torch takes longest, and the simulators."""
         plan = self._plan
-        server = f"{plan.name}/parameters"
-        version, parameters, normaliser = plan.weights
-        yield art.Child(ParameterServer, parameters, version, normaliser, id="parameters", name=server)
-        yield art.Child(
-            Learner, plan.settings, plan.policy, server, plan.steps, plan.seed, id="learner", **self._room()
-        )
+        arguments = (plan.settings, plan.policy, self._server, plan.steps, plan.seed)
+        yield art.Child(Learner, *arguments, id="learner", **self._room())
+        yield from self._simulators()
+
+    def _simulators(self, **more: Any) -> Iterator[art.Child]:
+        plan = self._plan
         for index in range(plan.simulators):
             yield art.Child(
-                Simulator,
+                self.simulator_class,
                 plan.policy.env_id,
-                server,
+                self._server,
                 envs=plan.environments_each,
                 horizon=plan.settings.horizon,
                 seed=plan.seed,
@@ -61,10 +51,10 @@ class Training(art.Supervisor):
                 native=plan.native,
                 gamma=plan.settings.gamma,
                 lives=self._lives(index),
+                **more,
                 id=f"simulator-{index}",
                 cpus=1,
             )
-        yield art.Child(Evaluator, plan.policy, server, plan.seed, id="evaluator", isolation="process")
 
     def _room(self) -> dict[str, Any]:
         """Return the learner's options: a process of its own, and a CPU where it works while simulators do.
@@ -86,12 +76,13 @@ class TrainingLoop(Loop):
     """Feeds the learner; see `Loop` for its arguments."""
 
     supervisor_class = Training
+    learner_id: ClassVar[str] = "learner"  # the role that keeps the optimiser's state
 
     async def _train(self, training: Any) -> None:
         plan = self._plan
         self._lives = [1] * plan.simulators if plan.checkpoint is None else list(plan.checkpoint["lives"])
         self._server = await training.child("parameters")
-        self._learner = await training.child("learner")
+        self._learner = await training.child(self.learner_id)
         self._simulators = [await training.child(f"simulator-{index}") for index in range(plan.simulators)]
         self._evaluations = Evaluations(await training.child("evaluator"), self._selection, self._record)
         await self._go_on()
@@ -115,10 +106,8 @@ class TrainingLoop(Loop):
 
     async def _learn(self, batch: Batch, batches: Stream) -> None:
         record = self._record
-        try:
-            metrics = await self._learner.update(batch, record.steps)
-        except art.ActorUnavailableError as error:
-            logger.warning("a batch of %d steps was lost with its learner: %s", batch.step_count, error)
+        metrics = await self._improve(batch)
+        if metrics is None:
             return
         batches.version = int(metrics["policy_version"])
         record.steps += batch.step_count
@@ -127,6 +116,15 @@ class TrainingLoop(Loop):
         sources = tuple((f.simulator, f.incarnation, f.process_id) for f in batch.fragments)
         lag = sum(batch.policy_lag) / len(batch.policy_lag)
         self._report(metrics, batches.statistics(), sources, lag)
+
+    async def _improve(self, batch: Batch) -> dict[str, Any] | None:
+        """Have the learner learn from a batch; return what it measured, or None where the batch was lost with it."""
+        try:
+            metrics: dict[str, Any] = await self._learner.update(batch, self._record.steps)
+        except art.ActorUnavailableError as error:
+            logger.warning("a batch of %d steps was lost with its learner: %s", batch.step_count, error)
+            return None
+        return metrics
 
     # Checkpoints
 
