@@ -5,6 +5,7 @@ imports those then.
 """
 
 from actorrt.rl.a2c import A2C, A2CSettings
+from actorrt.rl.a3c import A3C, A3CSettings
 from actorrt.rl.appo import APPO, APPOSettings
 from actorrt.rl.ars import ARS, ARSSettings
 from actorrt.rl.environment import describe
@@ -26,12 +27,14 @@ from actorrt.rl.trajectory import Batch, Fragment
 
 __all__ = [
     "A2C",
+    "A3C",
     "APPO",
     "ARS",
     "ES",
     "IMPALA",
     "PPO",
     "A2CSettings",
+    "A3CSettings",
     "APPOSettings",
     "ARSSettings",
     "Batch",

@@ -42,13 +42,18 @@ class A2CUpdate(GradientUpdate):
             Measured on the batch before the update: `value_loss` and `entropy` (nats).
         """
         settings = self.settings
-        rows = transitions(fragments, gamma=settings.gamma, gae_lambda=settings.gae_lambda)
-        advantage = rows.advantage
-        if settings.normalise_advantages and len(rows) > 1:
-            advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
-        metrics = differentiate(self.network, rows, advantage, settings.value_coefficient, settings.entropy_coefficient)
+        metrics = actor_critic_gradient(self.network, fragments, settings)
         self._optimiser.step(scheduled(settings.learning_rate, settings.learning_rate_schedule, remaining))
         return metrics
+
+
+def actor_critic_gradient(network: Network, fragments: tuple[Fragment, ...], settings: A2CSettings) -> dict[str, float]:
+    """Leave the gradient of what fragments say in the network; return what `differentiate` does."""
+    rows = transitions(fragments, gamma=settings.gamma, gae_lambda=settings.gae_lambda)
+    advantage = rows.advantage
+    if settings.normalise_advantages and len(rows) > 1:
+        advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
+    return differentiate(network, rows, advantage, settings.value_coefficient, settings.entropy_coefficient)
 
 
 def differentiate(

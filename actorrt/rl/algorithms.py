@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from actorrt.rl.a2c import A2C
+from actorrt.rl.a3c import A3C
 from actorrt.rl.algorithm import Algorithm
 from actorrt.rl.appo import APPO
 from actorrt.rl.ars import ARS
@@ -12,5 +13,5 @@ from actorrt.rl.es import ES
 from actorrt.rl.impala import IMPALA
 from actorrt.rl.ppo import PPO
 
-KINDS: tuple[type[Algorithm], ...] = (PPO, APPO, IMPALA, A2C, ARS, ES)
+KINDS: tuple[type[Algorithm], ...] = (PPO, APPO, IMPALA, A2C, A3C, ARS, ES)
 ALGORITHMS: Mapping[str, type[Algorithm]] = {kind.settings_class.algorithm.lower(): kind for kind in KINDS}

@@ -43,6 +43,10 @@ class Network:
             return Categorical(outputs)
         return DiagonalGaussian(outputs, self.layers["log_std"], self.layer_gradients["log_std"])
 
+    def set_parameters(self, parameters: Array) -> None:
+        """Take over a flat vector."""
+        self.flat.numpy()[:] = parameters
+
     def parameters(self) -> Array:
         """Return a copy of the flat vector."""
         copy: Array = self.flat.numpy().copy()

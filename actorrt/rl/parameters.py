@@ -38,16 +38,21 @@ class ParameterServer(art.Actor):
         Raises:
             ValueError: the version is not larger than the one held; nothing changes.
         """
-        current, normaliser = self._weights.version, self._weights.normaliser
-        if version <= current:
-            raise ValueError(f"version {version} is not newer than {current}: there is one learner for each run")
-        if normaliser is not None and seen is not None:
-            normaliser = normaliser.merged(seen)
-        self._weights = Weights(version, parameters, normaliser)
+        if version <= self._weights.version:
+            raise ValueError(
+                f"version {version} is not newer than {self._weights.version}: there is one learner for each run"
+            )
+        self._replace(parameters, version, seen)
         for index, reader in enumerate(self._readers):
             reply = self._handed.get(index)
             if reply is None or reply.done():
                 self._handed[index] = reader.renew(*self._weights)
+
+    def _replace(self, parameters: Array, version: int, seen: Normaliser | None) -> None:
+        normaliser = self._weights.normaliser
+        if normaliser is not None and seen is not None:
+            normaliser = normaliser.merged(seen)
+        self._weights = Weights(version, parameters, normaliser)
 
     def latest(self) -> Weights:
         """Return the newest version, its parameters and the normaliser."""

@@ -53,6 +53,7 @@ class Row:
 ROWS = (
     Row("ppo", "CartPole-v1", 100_000, 490.0, "500, RL-Zoo", 0.5, 450.0),
     Row("a2c", "CartPole-v1", 500_000, 480.0, "500, RL-Zoo", 0.2, 400.0),
+    Row("a3c", "CartPole-v1", 1_000_000, 450.0, "none at hand", 0.1, 400.0),
     Row("appo", "CartPole-v1", 1_000_000, 450.0, "450 in 1 M, RLlib", 0.1, 400.0),
     Row("impala", "CartPole-v1", 1_000_000, 450.0, "450 in 2 M, RLlib", 0.1, 400.0),
     Row("ars", "CartPole-v1", 50_000, 490.0, "500, RL-Zoo", 1.0, 490.0),

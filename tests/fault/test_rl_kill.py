@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,7 @@ pytest.importorskip("torch")
 
 import actorrt as art
 from actorrt import rl
+from actorrt.rl.a3c import SNAPSHOT_PERIOD_S
 
 
 @pytest.fixture
@@ -39,6 +41,37 @@ class KillOnce:
     def current_pids(self) -> list[int]:
         actors = self._runtime.status().result(10)["actors"]
         return [actor["pid"] for actor in actors if self._role in actor["label"]]
+
+
+class KillLate:
+    """Kills the process of A3C's parameter server once there has been time for a snapshot; ends the run later."""
+
+    def __init__(self, runtime: art.Runtime) -> None:
+        self._find = KillOnce(runtime, "parameters")
+        self._began_at = 0.0
+        self.version_then = self.first_version = 0
+        self.later: list[int] = []
+        self.run: rl.Run | None = None
+
+    def __call__(self, progress: rl.Progress) -> None:
+        version = progress.metrics["policy_version"]
+        if not self.first_version:
+            self.first_version, self._began_at = version, progress.seconds
+        elif not self.version_then:
+            if progress.seconds > self._began_at + 2.5 * SNAPSHOT_PERIOD_S:
+                self.version_then = version
+                os.kill(self._find.current_pids()[0], signal.SIGKILL)
+        else:
+            self.later.append(version)
+            if len(self.later) > 20 and self.run is not None:
+                self.run.stop()
+
+
+def test_killed_parameter_server_of_a3c_goes_on_from_its_snapshot(runtime: art.Runtime, tmp_path: Path) -> None:
+    kill = KillLate(runtime)
+    kill.run = rl.A3C("CartPole-v1", directory=str(tmp_path)).start(steps=1_000_000, on_progress=kill)
+    kill.run.wait()
+    assert 0 < kill.first_version < min(kill.later)
 
 
 @pytest.mark.parametrize("role", ["Learner", "Evaluator", "Simulator", "parameters"])

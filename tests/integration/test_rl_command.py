@@ -52,7 +52,7 @@ def test_training_prints_progress_a_curve_and_where_the_results_are(tmp_path: Pa
     assert left <= {"best.policy", "checkpoint", "metrics.csv", "curve.png"}
 
 
-@pytest.mark.parametrize("algorithm", ["appo", "impala", "a2c", "ars", "es"])
+@pytest.mark.parametrize("algorithm", ["appo", "impala", "a2c", "a3c", "ars", "es"])
 def test_every_algorithm_trains_and_resumes(algorithm: str, tmp_path: Path) -> None:
     for more in (("--directory", str(tmp_path), "--steps", "600"), ("--resume", str(tmp_path), "--steps", "1200")):
         done = train(algorithm, "CartPole-v1", *more)
@@ -102,7 +102,10 @@ def test_chaos_that_does_not_happen_is_a_failure(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (("ppp", "CartPole-v1"), "there is no algorithm 'ppp'; did you mean ppo?"),
-        (("dreamer", "CartPole-v1"), "there is no algorithm 'dreamer'; there are: ppo, appo, impala, a2c, ars, es"),
+        (
+            ("dreamer", "CartPole-v1"),
+            "there is no algorithm 'dreamer'; there are: ppo, appo, impala, a2c, a3c, ars, es",
+        ),
         (("ars", "CartPole-v1", "--envs", "2"), "ARS has no setting 'environments'"),
         (("ppo", "CartPol-v1"), "there is no environment 'CartPol-v1'; did you mean CartPole-v1"),
         (("ppo", "CartPole-v1", "--simulators", "0"), "a run has at least one simulator: simulators=0"),

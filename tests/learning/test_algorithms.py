@@ -16,6 +16,7 @@ SHORT = [  # algorithm, seed, steps, return to reach within them
     (rl.APPO, 1, 200_000, 400.0),
     (rl.IMPALA, 1, 250_000, 400.0),
     (rl.A2C, 1, 250_000, 300.0),
+    (rl.A3C, 1, 250_000, 300.0),
     (rl.ARS, 1, 60_000, 400.0),
     (rl.ES, 1, 120_000, 300.0),
 ]
