@@ -219,6 +219,8 @@ def _pickler_class() -> Callable[..., pickle.Pickler]:
                 return _reduce_array(obj)
             if name == "Tensor" and type(obj).__module__ == "torch":
                 return _reduce_tensor(obj)
+            if type(obj) is memoryview:
+                return _reduce_view(obj)
             if isinstance(obj, type) and obj not in self._within:
                 sent = _sent_by_class.get(obj)
                 return self._reduce_class(obj) if sent is None else (_rebuild_class, sent)
@@ -271,6 +273,19 @@ def _rebuild_array(data: Buffer, form: str | np.dtype[Any], shape: tuple[int, ..
     import numpy as np
 
     return np.ndarray(shape, np.dtype(form), data)
+
+
+def _reduce_view(view: memoryview) -> Any:
+    """Send a memoryview as one, out of band; cloudpickle would make bytes of it."""
+    import numpy as np
+
+    array = np.asarray(view)
+    flat = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+    return _rebuild_view, (pickle.PickleBuffer(flat.data), array.dtype, array.shape)
+
+
+def _rebuild_view(data: Buffer, dtype: np.dtype[Any], shape: tuple[int, ...]) -> memoryview:
+    return _rebuild_array(data, dtype, shape).data.toreadonly()
 
 
 def _reduce_tensor(tensor: torch.Tensor) -> Any:
