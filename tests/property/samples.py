@@ -207,37 +207,33 @@ def _differences(wanted: Any, found: Any, path: str, seen: dict[int, Any]) -> It
     if id(wanted) in seen:
         if seen[id(wanted)] is not found:
             yield f"{path} is not the same object as where it was met before"
-        return
-    if type(wanted) is not type(found):
+    elif type(wanted) is not type(found):
         yield f"{path} is a {type(found).__name__}, not a {type(wanted).__name__}"
-        return
-    if isinstance(wanted, list | dict | set | Sample | Slotted):
-        seen[id(wanted)] = found
-    if isinstance(wanted, np.ndarray):
+    elif isinstance(wanted, np.ndarray):
         yield from _array_differences(wanted, found, path, seen)
-    elif isinstance(wanted, memoryview):
-        one, other = ((view.format, view.shape, view.tobytes()) for view in (wanted, found))
-        if one != other:
-            yield f"{path}: {other}, not {one}"
-        elif not found.readonly:
+    elif (wanted_parts := _parts(wanted)) is None:
+        if _essence(wanted) != _essence(found):
+            yield f"{path}: {found!r}, not {wanted!r}"
+        elif isinstance(found, memoryview) and not found.readonly:
             yield f"{path} can be written"
-    elif isinstance(wanted, pa.Array | pa.ChunkedArray | pa.Table | pa.RecordBatch):
-        if not found.equals(wanted):
-            yield f"{path}: {found}"
-    elif isinstance(wanted, float | complex | np.generic):
-        if repr(wanted) != repr(found) or getattr(wanted, "dtype", None) != getattr(found, "dtype", None):
-            yield f"{path}: {found!r}, not {wanted!r}"
-    elif _parts(wanted) is None:
-        if wanted != found:
-            yield f"{path}: {found!r}, not {wanted!r}"
     else:
-        wanted_parts, found_parts = _parts(wanted), _parts(found)
-        assert wanted_parts is not None and found_parts is not None  # noqa: PT018
-        if list(wanted_parts) != list(found_parts) or [*map(type, wanted_parts)] != [*map(type, found_parts)]:
+        if not isinstance(wanted, tuple):
+            seen[id(wanted)] = found
+        found_parts = _parts(found) or {}
+        if _essence(list(wanted_parts)) != _essence(list(found_parts)):
             yield f"{path} has the parts {list(found_parts)}, not {list(wanted_parts)}"
             return
         for name, part in wanted_parts.items():
             yield from _differences(part, found_parts[name], f"{path}[{name!r}]", seen)
+
+
+def _essence(value: Any) -> Any:
+    """Return what is equal for values that are the same to every bit, and only for those."""
+    if isinstance(value, memoryview):
+        return value.format, value.shape, value.tobytes()
+    if isinstance(value, float | complex | np.generic):
+        return repr(value), getattr(value, "dtype", None)
+    return [(type(name), name) for name in value] if isinstance(value, list) else value
 
 
 def _array_differences(wanted: Any, found: Any, path: str, seen: dict[int, Any]) -> Iterator[str]:
@@ -273,21 +269,24 @@ def disturb(value: Any, seen: set[int] | None = None) -> None:
             disturb(part, seen)
     for part in list((_parts(value) or {}).values()):
         disturb(part, seen)
-    if isinstance(value, list):
-        value.append("disturbed")
-    elif isinstance(value, dict):
-        value["disturbed"] = True
-    elif isinstance(value, set):
-        value.add("disturbed")
-    elif isinstance(value, bytearray):
-        value[:] = bytes(len(value))
-    elif isinstance(value, memoryview):
-        if not value.readonly:
+    _change(value)
+
+
+def _change(value: Any) -> None:
+    match value:
+        case list():
+            value.append("disturbed")
+        case dict():
+            value["disturbed"] = True
+        case set():
+            value.add("disturbed")
+        case bytearray():
             value[:] = bytes(len(value))
-    elif isinstance(value, np.ndarray):
-        if value.flags.writeable:
+        case memoryview() if not value.readonly:
+            value[:] = bytes(len(value))
+        case np.ndarray() if value.flags.writeable:
             value[...] = np.zeros((), value.dtype)
-    elif isinstance(value, Sample):
-        value.name = "disturbed"
-    elif isinstance(value, Slotted):
-        value.part = "disturbed"
+        case Sample():
+            value.name = "disturbed"
+        case Slotted():
+            value.part = "disturbed"

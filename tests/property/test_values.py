@@ -83,7 +83,7 @@ def check(request: pytest.FixtureRequest, node: Node) -> Iterator[Check]:
     art.shutdown()
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(RECIPES)
 @example(("plain", -0.0))
 @example(("plain", 2**64))
