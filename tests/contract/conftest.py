@@ -1,0 +1,52 @@
+"""The contract's tests run over every transport, on both loops."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+import uvloop
+import zmq
+
+from actorrt.config import MIB
+from tests.contract.world import Run, World
+
+
+@pytest.fixture(scope="module", autouse=True)
+def libraries_have_what_they_keep() -> None:
+    """What libraries make once for the whole process, on first use, is nobody's leak."""
+    uvloop.new_event_loop().close()  # libuv: a pipe for signals
+    with zmq.Context() as context, context.socket(zmq.PAIR) as a, context.socket(zmq.PAIR) as b:
+        a.bind("inproc://first")
+        b.connect("inproc://first")
+        a.send(bytes(MIB), copy=False)  # pyzmq: a thread that gives buffers back after a send without a copy
+        b.recv()
+
+
+@pytest.fixture(params=["memory", "ipc", "tcp"])
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(params=["asyncio", "uvloop"])
+def run(request: pytest.FixtureRequest, kind: str) -> Iterator[Run]:
+    factory = uvloop.new_event_loop if request.param == "uvloop" else None
+    with tempfile.TemporaryDirectory(prefix="art-") as directory:
+
+        def run(case: Callable[[World], Awaitable[None]]) -> None:
+            async def main() -> None:
+                world = World(kind, directory)
+                try:
+                    await case(world)
+                finally:
+                    for side in world.sides:
+                        await side.transport.close()
+
+            with asyncio.Runner(loop_factory=factory) as runner:
+                runner.run(main())
+
+        yield run
+        assert list(Path(directory).iterdir()) == []

@@ -1,0 +1,65 @@
+"""Transports of one kind that can reach each other: the stage of the contract's tests."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from actorrt.ids import IdSource
+from actorrt.transport.endpoint import Endpoint
+from actorrt.transport.memory import MemoryNetwork, MemoryTransport
+from actorrt.transport.protocol import Lane
+from actorrt.transport.zeromq import ZmqTransport
+from tests.contract.recorder import Recorder
+
+CONNECT_TIMEOUT_S = 0.4
+
+
+class Side:
+    """A transport and its receiver."""
+
+    def __init__(self, transport: Endpoint) -> None:
+        self.transport = transport
+        self.recorder = Recorder()
+
+    def link_to(self, other: Side, lane: Lane = Lane.USER) -> Any:
+        return self.transport.link(other.transport.peer, other.transport.address, lane)
+
+
+class World:
+    """Makes transports of one kind that can reach each other."""
+
+    def __init__(self, kind: str, directory: str) -> None:
+        self.kind = kind
+        self.ids = IdSource()
+        self.sides: list[Side] = []
+        self._network = MemoryNetwork()
+        self._directory = directory
+
+    def address(self, name: str) -> str:
+        return {"memory": f"memory://{name}", "ipc": f"ipc://{self._directory}/{name}", "tcp": "tcp://127.0.0.1:0"}[
+            self.kind
+        ]
+
+    def nowhere(self) -> str:
+        return "tcp://127.0.0.1:1" if self.kind == "tcp" else self.address("nowhere")
+
+    def make(self, address: str | None = None, **options: Any) -> Endpoint:
+        options = {"connect_timeout_s": CONNECT_TIMEOUT_S, **options}
+        peer = self.ids.peer()
+        address = address or self.address(peer.hex()[:8])
+        if self.kind == "memory":
+            return MemoryTransport(self._network, peer, address, **options)
+        return ZmqTransport(peer, address, **options)
+
+    async def side(self, address: str | None = None, **options: Any) -> Side:
+        side = Side(self.make(address, **options))
+        await side.transport.start(side.recorder)
+        self.sides.append(side)
+        return side
+
+    async def pair(self, **options: Any) -> tuple[Side, Side]:
+        return await self.side(**options), await self.side(**options)
+
+
+Run = Callable[[Callable[[World], Awaitable[None]]], None]
