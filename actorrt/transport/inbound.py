@@ -18,6 +18,7 @@ from actorrt.config import REMEMBERED_DROPS_COUNT
 from actorrt.errors import ActorRtError, AuthenticationError, WireVersionError
 from actorrt.ids import ID_BYTES, PeerId, short
 from actorrt.transport.codec import (
+    MAGIC,
     MISDIRECTED,
     BadFrameError,
     Hello,
@@ -31,6 +32,7 @@ from actorrt.transport.codec import (
     read_refusal,
     split_buffers,
 )
+from actorrt.transport.form import WALKED_BYTES, Form
 from actorrt.transport.protocol import Buffer, Lane, Receiver, TransportStatistics
 from actorrt.transport.sequence import Receipts
 
@@ -84,13 +86,12 @@ class Line:
 class _Source:
     """One connection, from its far end; what arrives on one that is not open is ignored."""
 
-    __slots__ = ("is_nested", "is_open", "line", "peer", "receipts")
+    __slots__ = ("is_open", "line", "peer", "receipts")
 
-    def __init__(self, line: Line, lane: int) -> None:
+    def __init__(self, line: Line) -> None:
         self.line = line
         self.peer = line.peer
         self.receipts = line.receipts
-        self.is_nested = lane == Lane.CONTROL
         self.is_open = True
 
 
@@ -135,6 +136,7 @@ class Inbound:
         self._owing: list[Line] = []
         self._hellos: dict[PeerId, Hello] = {}
         self._dropped: dict[PeerId, None] = {}  # insertion order: the oldest is forgotten first
+        self._check_form = Form().check
 
     def address_of(self, peer: PeerId) -> str | None:
         """Return the address in the peer's HELLO."""
@@ -188,9 +190,10 @@ class Inbound:
             self._statistics.ignored_frames += 1
             return
         try:
+            self._check_form(head)
             sequence, acknowledged, envelopes, attachments = read_head(head)
             attached = split_buffers(attachments, buffers) if attachments or buffers else None
-            if source.is_nested:
+            if len(head) <= WALKED_BYTES:
                 check_nesting(envelopes)
             if sequence != source.receipts.taken and not self._is_new(source, sequence):
                 return
@@ -285,18 +288,24 @@ class Inbound:
             return
         self._close(line)
         line.source_id = source_id
-        self._sources[source_id] = _Source(line, source_id[ID_BYTES])
+        self._sources[source_id] = _Source(line)
         self._hellos[hello.peer] = hello
         # At once: a link that was resumed waits for it, to send no more than it must.
         self._answer(source_id, pack_acknowledgement(line.receipts.tell()))
 
     def _accept(self, peer: PeerId, head: Buffer) -> Hello:
-        hello = read_hello(head)
+        hello = read_hello(self._checked(head))
         if hello.peer != peer:
             raise BadFrameError(f"a HELLO in the name of {short(hello.peer)} on a link of {short(peer)}")
         self._check(hello)
         agree_on_version(hello)
         return hello
+
+    def _checked(self, notice: Buffer) -> Buffer:
+        """Return the notice, if it is one and its form is sound; raises BadFrameError otherwise."""
+        if is_notice(notice):
+            self._check_form(memoryview(notice)[len(MAGIC) :])
+        return notice
 
     def _deliver(self, source: _Source, envelopes: list[list[Any]]) -> None:
         received = self._receiver.received
@@ -331,7 +340,7 @@ class Inbound:
 
     def _refused(self, peer: PeerId, notice: Buffer) -> None:
         try:
-            error = read_refusal(notice)
+            error = read_refusal(self._checked(notice))
         except BadFrameError as bad:
             self._bad(peer, bad)
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ from actorrt.transport.codec import (
     pack_hello,
     read_acknowledgement,
 )
+from actorrt.transport.form import WALKED_BYTES
 from actorrt.transport.inbound import Inbound, routing_id
 from actorrt.transport.protocol import Buffer, Lane, TransportStatistics
 
@@ -205,9 +207,27 @@ def nested(depth: int) -> list[Any]:
     return list(value)
 
 
-@pytest.mark.parametrize(("depth", "is_refused"), [(14, False), (15, True)])
-def test_nesting_on_the_control_lane_is_capped(far: Far, depth: int, is_refused: bool) -> None:
-    far.hello(1, lane=Lane.CONTROL)
-    head = join_head(0, 0, [pack_envelope([7]), pack_envelope(nested(depth))])  # and two maps on the way
-    far.inbound.message(routing_id(PEER, Lane.CONTROL, 1), head)
+@pytest.mark.parametrize("lane", Lane)
+@pytest.mark.parametrize("padding_bytes", [0, WALKED_BYTES])
+@pytest.mark.parametrize(("depth", "is_refused"), [(14, False), (15, True), (5000, True)])
+def test_nesting_is_capped_in_short_frames_and_long_ones(
+    far: Far, lane: Lane, padding_bytes: int, depth: int, is_refused: bool
+) -> None:
+    far.hello(1, lane=lane)
+    nest = pack_envelope(nested(depth)) if depth < 100 else b"\x91" * depth + b"\x00"
+    head = join_head(0, 0, [pack_envelope([7, bytes(padding_bytes)]), nest])  # two maps on the way make 16 of 14
+    far.inbound.message(routing_id(PEER, lane, 1), head)
     assert bool(far.failed) is is_refused
+    far.hello(1, lane=lane, peer=OTHER)
+    far.inbound.message(routing_id(OTHER, lane, 1), join_head(0, 0, [pack_envelope([0, 5])]))
+    assert far.got[-1] == (OTHER, 5)
+
+
+@pytest.mark.parametrize("start", [b"", pack_hello(Hello(PEER, HERE, "memory://1"))[:8]], ids=["frame", "notice"])
+def test_small_message_that_claims_much_reserves_little(far: Far, start: bytes) -> None:
+    far.hello(1)
+    tracemalloc.start()
+    far.inbound.message(routing_id(PEER, Lane.USER, 1), start + b"\xdc\x7f\xff" * 1000 + bytes(40_000))
+    assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    tracemalloc.stop()
+    assert [peer for peer, _, _ in far.failed] == [PEER]
