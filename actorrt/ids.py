@@ -30,6 +30,9 @@ class IdSource:
     def actor(self) -> ActorId:
         return ActorId(self._random())
 
+    def actors(self, count: int) -> list[ActorId]:
+        return [self.actor() for _ in range(count)]
+
     def peer(self) -> PeerId:
         return PeerId(self._random())
 

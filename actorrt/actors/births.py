@@ -25,13 +25,31 @@ logger = logging.getLogger(__name__)
 
 
 class Birth:
-    """One start under way, in the task that makes it."""
+    """One start under way."""
 
-    def __init__(self, cell: Cell, cls: Any) -> None:
+    __slots__ = ("_cell", "_end", "_task")
+
+    def __init__(self, cell: Cell) -> None:
         self._cell = cell
-        self._class = cls
-        self._task = asyncio.current_task()
+        self._task: asyncio.Task[Any] | None = None
         self._end: BaseException | None = None
+
+    def at_once(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Return the instance of a class whose start never waits; see `Blueprint.starts_at_once`.
+
+        Raises:
+            Exception: whatever the constructor raises, or what broke the start off.
+        """
+        self._begin()
+        instance = self._make(args, kwargs)
+        if self._end is not None:
+            raise self._end
+        return instance
+
+    def _begin(self) -> None:
+        message = Message(None, 0, "!start", (), (), None, None)
+        message.cell = self._cell
+        current.message.set(message)
 
     async def run(self, args: tuple[Any, ...], kwargs: dict[str, Any], snapshots: Sequence[ObjectId]) -> Any:
         """Return the instance, ready for messages, with the state of the newest snapshot that can be read.
@@ -39,9 +57,8 @@ class Birth:
         Raises:
             Exception: whatever the constructor or a hook raises, or what broke the start off.
         """
-        message = Message(None, 0, "!start", (), (), None, None)
-        message.cell = self._cell
-        current.message.set(message)
+        self._task = asyncio.current_task()
+        self._begin()
         try:
             args, kwargs = await objects_opened(args, kwargs)
             instance = await self._revive(args, kwargs, snapshots) if snapshots else self._make(args, kwargs)
@@ -72,7 +89,8 @@ class Birth:
         )
 
     def _make(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        instance = self._class.__new__(self._class)
+        cls = self._cell.blueprint.cls
+        instance = cls.__new__(cls)
         instance.context = self._cell.context
         instance.__init__(*args, **kwargs)
         return instance

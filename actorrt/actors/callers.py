@@ -36,7 +36,7 @@ class LocalCaller:
         self._system.calls.failed(call_id, error)
 
     def grant(self, actor_id: ActorId, messages: int, size_bytes: int) -> None:
-        self._system.routes.granted(actor_id, messages, size_bytes)
+        """Without effect: a cell tells this endpoint's routes itself when it has room again."""
 
     def item(self, call_id: int, value: Any) -> None:
         self._system.streams.arrived(call_id, self._system.payloads.copy(value))

@@ -164,7 +164,7 @@ class Calls:
                 if reply.transit is not None and not reply.call_id:
                     reply.transit.call_ended(reply)
                 raise errors.MailboxFullError(
-                    f"{len(route.waiting)} messages wait for {reply.label} already: await some of them first"
+                    f"{route.waiting_count} messages wait for {reply.label} already: await some of them first"
                 )
             try:
                 route.room_comes().result(left)
@@ -282,11 +282,12 @@ class Calls:
         if reply.peer is None or not reply.call_id:
             return
         if reply.peer == self._system.endpoint.peer:
-            self._system.host.withdraw(self._system.local_caller, reply.call_id, is_late)
+            self._system.host.withdraw(self._system.local_caller, reply.ref._actor_id, reply.call_id, is_late)
             return
         seen = self._system.routes.of(reply.ref).seen
         if seen is not None and seen.endpoint.peer == reply.peer:
-            self._system.transport.link(*seen.endpoint, Lane.CONTROL).send((CANCEL, reply.call_id, is_late))
+            link = self._system.transport.link(*seen.endpoint, Lane.CONTROL)
+            link.send((CANCEL, reply.ref._actor_id, reply.call_id, is_late))
 
     def expire(self, reply: Reply[Any]) -> None:
         """The deadline has passed: withdraw the call, and give the receiver a moment to say whether it ran."""

@@ -21,21 +21,22 @@ from actorrt.actors import current
 from actorrt.actors.births import Birth, hook
 from actorrt.actors.context import Context
 from actorrt.actors.credit import Ledgers
-from actorrt.actors.interface import Interface, MethodKind, of_class
+from actorrt.actors.interface import MethodKind
 from actorrt.actors.keys import Keys
 from actorrt.actors.mailbox import Caller, Mailbox, Message
-from actorrt.actors.options import ActorOptions
+from actorrt.actors.options import Overflow
 from actorrt.actors.payload import reason_of
+from actorrt.actors.record import label_of
 from actorrt.actors.runners import Runner
 from actorrt.actors.snapshots import NEVER, Snapshots
-from actorrt.actors.turns import SIGNAL_PREFIX, Turns, cancelled, timed_out
-from actorrt.ids import ActorId, JobId, ObjectId
+from actorrt.actors.turns import SIGNAL_PREFIX, Turns
+from actorrt.ids import ActorId, ObjectId
 from actorrt.reasons import ExitReason
 
 if TYPE_CHECKING:
-    from actorrt.actors.control import Endpoint
+    from actorrt.actors.blueprint import Blueprint
     from actorrt.actors.host import Host
-    from actorrt.actors.ref import ActorRef
+    from actorrt.actors.routes import Route
 
 STEP_BUDGET: Final = 256
 
@@ -49,97 +50,141 @@ class CellState(Enum):
 
 
 class Cell:
-    """Hosts one incarnation of one actor after another, on the loop of its host.
+    """Hosts one incarnation of one actor after another, on the loop of its host. There may be a million in a process.
 
     Args:
         host: what hosts it; hears of its end.
         actor_id: the actor.
-        cls: the actor's class.
-        options: how it is bounded and kept.
-        label: its name for people.
-        authority: who decides on its failures.
+        blueprint: what it is made from.
+
+    Attributes:
+        instance: the user's object, while an incarnation runs.
+        mailbox, turns: what waits and what is in hand; None while the cell is *cold*: idle for long enough that its
+            host wants the memory back.
+        keys: the incarnation's keyed calls, once there is one.
+        handled_count: how many messages the incarnation has handled.
+        milestone: at how many `reached_milestone` is called.
+        failure: why the incarnation before failed.
+        victims: what was in hand when the actor failed; told when its fate is known.
+        local_route: the route of this process on which messages wait for room, if any do.
     """
 
-    def __init__(
-        self,
-        host: Host,
-        actor_id: ActorId,
-        cls: type,
-        options: ActorOptions,
-        label: str,
-        authority: Endpoint,
-    ) -> None:
+    __slots__ = (
+        "_birth",
+        "_exit",
+        "_is_administrative",
+        "_is_scheduled",
+        "_ledgers",
+        "_stop_timer",
+        "actor_id",
+        "blueprint",
+        "context",
+        "failure",
+        "handled_count",
+        "has_distant_children",
+        "host",
+        "incarnation",
+        "instance",
+        "keys",
+        "local_route",
+        "mailbox",
+        "milestone",
+        "on_child_exited",
+        "on_child_withdrawn",
+        "options",
+        "snapshots",
+        "state",
+        "turns",
+        "victims",
+    )
+
+    def __init__(self, host: Host, actor_id: ActorId, blueprint: Blueprint) -> None:
         self.host = host
         self.actor_id = actor_id
-        self.label = label
-        self.options = options
-        self.authority = authority
+        self.blueprint = blueprint
+        self.options = options = blueprint.options
+        self.state = CellState.STARTING
         self.incarnation = 0
-        self.parent_ref: ActorRef[Any] | None = None
-        self.is_supervisor = False
+        self.instance: Any = None
+        self.context = Context(self)
+        self.mailbox: Mailbox | None = None
+        self.turns: Turns | None = None
+        self.keys: Keys | None = None
+        self._ledgers: Ledgers[Caller] | None = None
+        self.local_route: Route | None = None
+        self.handled_count = 0
+        self.milestone = 1
         self.has_distant_children = False
         self.on_child_exited: Callable[[dict[str, Any]], None] | None = None
         self.on_child_withdrawn: Callable[[dict[str, Any]], None] | None = None
-        self.job = JobId(b"")
-        self.namespace = "default"
-        self.state = CellState.STARTING
-        self._ledgers: Ledgers[Caller] = Ledgers(options.mailbox_messages, options.mailbox_bytes)
-        self.keys = Keys(host.payloads)
-        self.mailbox = Mailbox(options.mailbox_messages, options.mailbox_bytes, options.overflow)
-        self.context = Context(self)
-        self._class: Any = cls
-        self.interface: Interface = of_class(cls)
-        self._methods = self.interface.methods
-        self.turns: Turns = Turns(self)
         self._is_scheduled = False
         self._exit: ExitReason | None = None
         self._is_administrative = False
         self._stop_timer: asyncio.TimerHandle | None = None
         self._birth: Birth | None = None
-        every = options.snapshot_every
-        self.failure: ExitReason | None = None  # of the incarnation that failed last
-        self.snapshots = None if every is None else Snapshots(self, every)
-        self.victims: list[Message] = []  # in hand when the actor failed; told when its fate is known
+        self.failure: ExitReason | None = None
+        self.snapshots = None if options.snapshot_every is None else Snapshots(self, options.snapshot_every)
+        self.victims: Sequence[Message] = ()
+
+    @property
+    def label(self) -> str:
+        """Its name for people."""
+        return label_of(self.options.name, self.blueprint.interface.class_name, self.actor_id)
 
     # Start
 
-    async def start(
-        self, incarnation: int, args: tuple[Any, ...], kwargs: dict[str, Any], snapshots: Sequence[ObjectId] = ()
-    ) -> None:
+    async def start(self, incarnation: int, snapshots: Sequence[ObjectId] = ()) -> None:
         """Make the instance, put back the state of the newest of `snapshots`, and run `on_start`; then messages follow.
 
         Raises:
             Exception: whatever the constructor or the hook raises; the cell has ended then.
         """
-        self._begin_incarnation(incarnation)
-        self._birth = Birth(self, self._class)
+        birth = self._begin_incarnation(incarnation)
         try:
-            self.turns.instance = await self._birth.run(args, kwargs, snapshots)
+            self.instance = await birth.run(*self.blueprint.arguments(), snapshots)
         except BaseException:
-            self.state = CellState.FAILED
-            self.context.end()
+            self._birth_failed()
             raise
-        finally:
-            self._birth = None
+        self._born()
+
+    def start_at_once(self, incarnation: int) -> None:
+        """Do what `start` does, for a class whose start never waits; errors as there."""
+        birth = self._begin_incarnation(incarnation)
+        try:
+            self.instance = birth.at_once(*self.blueprint.arguments())
+        except BaseException:
+            self._birth_failed()
+            raise
+        self._born()
+
+    def _begin_incarnation(self, incarnation: int) -> Birth:
+        self.incarnation = incarnation
+        self.state = CellState.STARTING
+        self.handled_count, self.milestone = 0, 1
+        self.keys = None
+        self._exit = None
+        self._is_administrative = False
+        birth = self._birth = Birth(self)
+        return birth
+
+    def _birth_failed(self) -> None:
+        self._birth = None
+        self.state = CellState.FAILED
+        self.context.end()
+
+    def _born(self) -> None:
+        self._birth = None
         self.state = CellState.RUNNING
         if self.snapshots is not None:
             self.snapshots.begin()
-        self.schedule()
+        if self.mailbox is not None:
+            self.schedule()
 
     def reached_milestone(self) -> None:
-        """As many messages are handled as `turns` was to tell of."""
-        count = self.turns.handled_count
-        if count == 1:
+        """As many messages are handled as `milestone` says."""
+        if self.handled_count == 1:
             self.host.handled_first(self)
-        self.turns.milestone = NEVER if self.snapshots is None else self.snapshots.reached(count)
-
-    def _begin_incarnation(self, incarnation: int) -> None:
-        self.incarnation = incarnation
-        self.state = CellState.STARTING
-        self.turns.handled_count, self.turns.milestone = 0, 1
-        self.keys = Keys(self.host.payloads)
-        self._exit = None
-        self._is_administrative = False
+        self.milestone = NEVER if self.snapshots is None else self.snapshots.reached(self.handled_count)
 
     def _break_off_start(self, why: str, reason: ExitReason | None = None) -> None:
         """Have the start that is under way fail; that is how the authority hears of it."""
@@ -155,13 +200,41 @@ class Cell:
             return
         message.cell = self
         options = message.options
-        if options is not None and "key" in options and not self.keys.is_first(message, options["key"]):
+        if options is not None and "key" in options and not self._is_first(message, options["key"]):
             return
-        for refused in self.mailbox.offer(message):
+        mailbox = self.mailbox
+        if mailbox is None:
+            mailbox = self._warm_up()
+        for refused in mailbox.offer(message):
             self.host.overflowed(self, refused)
         if message.chain:
-            self.turns.suspects.arrived(message)
-        self.schedule()
+            assert self.turns is not None
+            self.turns.arrived(message)
+        if not self._is_scheduled:
+            self.schedule()
+
+    def _is_first(self, message: Message, key: str) -> bool:
+        if self.keys is None:
+            self.keys = Keys(self.host.payloads)
+        return self.keys.is_first(message, key)
+
+    def _warm_up(self) -> Mailbox:
+        options = self.options
+        mailbox = self.mailbox = Mailbox(options.mailbox_messages, options.mailbox_bytes, options.overflow)
+        self.turns = Turns(self, mailbox)
+        self.host.warmed_up(self)
+        return mailbox
+
+    def cool_down(self) -> bool:
+        """Let go of mailbox and turns, if nothing is in them that has to be remembered; return whether that is so."""
+        mailbox, turns = self.mailbox, self.turns
+        if mailbox is None or turns is None:
+            return True
+        is_busy = self._is_scheduled or mailbox.queue or turns.runner_count
+        if is_busy or mailbox.dropped_count or self._ledgers is not None or self.local_route is not None:
+            return False
+        self.mailbox = self.turns = None
+        return True
 
     def signal(self, hook: str, *args: Any) -> None:
         """Let a hook of the actor run, in the order of its messages."""
@@ -169,7 +242,13 @@ class Cell:
 
     def schedule(self) -> None:
         """Have a runner handle what waits, unless one is going to, or all that this cell may have are at work."""
-        if not self._is_scheduled and self.turns.runner_count < self.options.max_concurrency and self._is_serving:
+        assert self.turns is not None
+        state = self.state
+        if (
+            not self._is_scheduled
+            and self.turns.runner_count < self.options.max_concurrency
+            and (state is CellState.RUNNING or state is CellState.STOPPING)
+        ):
             self._is_scheduled = True
             self.host.runners.schedule(self)
 
@@ -183,15 +262,18 @@ class Cell:
         Returns:
             Whether there is such a message.
         """
-        queue = self.mailbox.queue
+        mailbox, turns = self.mailbox, self.turns
+        assert mailbox is not None
+        assert turns is not None
+        queue, methods = mailbox.queue, self.blueprint.interface.methods
         budget = STEP_BUDGET
-        while queue and self._is_serving and self.turns.runner_count < self.options.max_concurrency:
+        while queue and self._is_serving and turns.runner_count < self.options.max_concurrency:
             message = queue[0]
-            spec = self._methods.get(message.method)
+            spec = methods.get(message.method)
             if spec is None or spec.kind is not MethodKind.PLAIN or type(message.body) is not list or not budget:
                 return True
             try:
-                self.turns.begin(self._take())
+                turns.begin(self._take(mailbox))
             except KeyboardInterrupt:  # what waits behind the interrupted method still has its turn
                 self._is_scheduled = False
                 self.schedule()
@@ -204,95 +286,75 @@ class Cell:
 
     async def work(self, runner: Runner) -> None:
         """Handle what waits in the mailbox, in the runner's task."""
+        mailbox, turns = self.mailbox, self.turns
+        assert mailbox is not None
+        assert turns is not None
         self._is_scheduled = False
-        queue = self.mailbox.queue
+        queue = mailbox.queue
         budget = STEP_BUDGET
-        self.turns.runner_count += 1
+        turns.runner_count += 1
         try:
             while queue and self._is_serving:
-                message = self._take()
-                coroutine = self.turns.begin(message)
+                message = self._take(mailbox)
+                coroutine = turns.begin(message)
                 if coroutine is not None:
-                    await self.turns.run(runner, message, coroutine)
+                    await turns.run(runner, message, coroutine)
                 budget -= 1
                 if budget == 0:
                     budget = STEP_BUDGET
                     self.host.runners.stay_behind(runner)
                     await asyncio.sleep(0)  # others on this loop have their turn
         finally:
-            self.turns.runner_count -= 1
+            turns.runner_count -= 1
             if queue:
                 self.schedule()  # only where the runner was interrupted
             if self.state is CellState.STOPPING:
                 self._finish_when_idle()
 
+    def awaits(self, call_id: int) -> None:
+        """Code of the actor begins to wait for one of its own calls."""
+        if self.turns is not None:
+            self.turns.awaits(call_id)
+
     def waits(self, runner: Runner) -> None:
         """The coroutine that the runner drives waits: others may go on, in this cell too if its options let them."""
-        if self.mailbox.queue:
+        if self.mailbox:
             self.schedule()
         self.host.runners.stay_behind(runner)
 
-    def _take(self) -> Message:
-        message = self.mailbox.take()
-        if message.caller is not None:
-            self.left(message.caller, message)
+    def _take(self, mailbox: Mailbox) -> Message:
+        message = mailbox.take()
+        caller = message.caller
+        if caller is not None:
+            self.left(caller, message)
         return message
 
     def left(self, caller: Caller, message: Message) -> None:
         """A message of `caller` has left the mailbox: let it send more, once it has used up half of its share."""
+        if caller is self.host.local_caller:
+            if self.local_route is not None:
+                self.host.made_room(self)
+            return
+        if self._ledgers is None:
+            self._ledgers = Ledgers(self.options.mailbox_messages, self.options.mailbox_bytes)
         grant = self._ledgers.take(caller, message.size_bytes)
         if grant is not None:
             caller.grant(self.actor_id, *grant)
 
-    def _begun(self, message: Message) -> Message:
-        message.cell = self
-        return message
-
-    def withdraw(self, caller: Caller, call_id: int, is_late: bool) -> bool:
-        """Drop or cancel one call, and say so to its caller; return whether it was here.
-
-        Args:
-            caller, call_id: the call.
-            is_late: whether its deadline has passed, rather than that its caller wants it no more.
-        """
-        make_error = timed_out if is_late else cancelled
-        queued = self.mailbox.withdraw(caller, call_id)
-        if queued is not None:
-            self.left(caller, queued)
-            self.host.refuse(queued, make_error(self, queued, "no"))
+    @property
+    def has_room(self) -> bool:
+        """Whether a message from this process may come in now, rather than wait on its route."""
+        mailbox = self.mailbox
+        if mailbox is None or not mailbox.queue or self.options.overflow is not Overflow.BLOCK:
             return True
-        for message in self.turns.running:
-            if message.call_id == call_id and message.caller is caller:
-                self.turns.cancel(message, make_error(self, message, "maybe"))
-                return True
-        return False
-
-    def take_back(self, message: Message) -> bool:
-        """Take a message out of the mailbox; return whether it was there."""
-        assert message.caller is not None
-        return self.mailbox.withdraw(message.caller, message.call_id) is message
-
-    def explain(self, caller: Caller, call_id: int) -> dict[str, Any]:
-        """Say what a call waits for."""
-        now = self.host.clock.now()
-        for message in self.turns.running:
-            if message.call_id == call_id and message.caller is caller:
-                return {"state": "running", "seconds": now - message.began_at}
-        for ahead, message in enumerate(self.mailbox.queue):
-            if message.call_id == call_id and message.caller is caller:
-                busy = [
-                    f"{other.method}() is in hand since {now - other.began_at:.0f} s" for other in self.turns.running
-                ]
-                return {"state": "queued", "ahead": ahead, "in_hand": busy[0] if busy else str(self.state.name).lower()}
-        return {"state": "unknown"}
+        return mailbox.is_within(1 if self._ledgers is None else 2)
 
     def withdraw_all(self, caller: Caller) -> None:
         """Drop and cancel every call of a caller that is gone."""
-        self._ledgers.forget(caller)
-        self.mailbox.withdraw_all(caller)
-        for message in list(self.turns.running):
-            if message.caller is caller:
-                self.turns.cancel(message, errors.CallCancelledError(f"the caller of {message.method}() is gone"))
+        if self._ledgers is not None:
+            self._ledgers.forget(caller)
+        if self.turns is not None:
+            self.turns.withdraw_all(caller)
 
     # End
 
@@ -322,9 +384,9 @@ class Cell:
             self._end(reason)
             return
         self.state = CellState.STOPPING
-        if within_s is not None:
+        self._finish_when_idle()
+        if within_s is not None and self.state is CellState.STOPPING:
             self._stop_timer = self.host.loop.call_later(within_s, self._stop_overdue)
-        self.schedule()
 
     def _stop_overdue(self) -> None:
         self._stop_timer = None
@@ -332,13 +394,20 @@ class Cell:
             self._end(self._exit or reasons.SHUTDOWN)
 
     def _finish_when_idle(self) -> None:
-        if not self.mailbox.queue and not self.turns.runner_count and self.turns.instance is not None:
-            instance, self.turns.instance = self.turns.instance, None
-            self.host.scope.start(self._finish(instance), f"{self.label}.on_stop")
+        is_busy = self._is_scheduled or self.mailbox or (self.turns is not None and self.turns.runner_count)
+        if is_busy or self.instance is None:
+            return
+        if self.blueprint.stops_at_once:
+            self._end(self._exit or reasons.NORMAL)
+            return
+        instance, self.instance = self.instance, None
+        self.host.scope.start(self._finish(instance), f"{self.label}.on_stop")
 
     async def _finish(self, instance: Any) -> None:
         reason = self._exit or reasons.NORMAL
-        current.message.set(self._begun(Message(None, 0, "!on_stop", (), (), None, None)))
+        message = Message(None, 0, "!on_stop", (), (), None, None)
+        message.cell = self
+        current.message.set(message)
         try:
             await hook(instance.on_stop(reason))
         except Exception as error:
@@ -366,23 +435,23 @@ class Cell:
             self.host.exited(self, reason, is_administrative=self._is_administrative)
 
     def _drop_instance(self) -> None:
-        self.turns.instance = None
+        self.instance = None
         self.context.end()
         if self.snapshots is not None:
             self.snapshots.end()
         if self._stop_timer is not None:
             self._stop_timer.cancel()
-        for message in self.turns.running:
-            if message.task is not None and message.withdrawal is None:
-                if message.call_id:
-                    self.victims.append(message)
-                self.turns.cancel(message, self._gone_error("maybe"))
+        if self.turns is not None:
+            self.victims = [*self.victims, *self.turns.break_off(self._gone_error("maybe"))]
 
-    def take_orphans(self) -> list[Message]:
-        """Give up everything that still waits here: the calls in hand and the mailbox."""
-        orphans = [*self.victims, *self.mailbox.take_all()]
-        self.victims = []
-        return orphans
+    def take_victims(self) -> Sequence[Message]:
+        """Give up the calls that were in hand when the actor failed."""
+        victims, self.victims = self.victims, ()
+        return victims
+
+    def take_queued(self) -> Sequence[Message]:
+        """Give up the messages that still wait here."""
+        return () if self.mailbox is None else self.mailbox.take_all()
 
     def _gone_error(self, executed: errors.Executed) -> errors.ActorDiedError:
         return errors.ActorDiedError(f"{self.label} is stopping", reason=self._exit, executed=executed)

@@ -38,11 +38,11 @@ def of_system(system: System) -> Data:
     return {
         "records": [of_record(record) for record in records[:MOST_COUNT]],
         "left_out_count": max(0, len(records) - MOST_COUNT),
-        "queued": {cell.actor_id: len(cell.mailbox) for cell in system.host.cells()[: 2 * MOST_COUNT]},
+        "queued": {cell.actor_id: len(cell.mailbox or ()) for cell in system.host.cells()[: 2 * MOST_COUNT]},
         "child_ids": {
             actor_id: child_id
             for cell in system.host.cells()
-            if cell.is_supervisor and cell.turns.instance is not None
-            for actor_id, child_id in cell.turns.instance._child_ids()
+            if cell.blueprint.is_supervisor and cell.instance is not None
+            for actor_id, child_id in cell.instance._child_ids()
         },
     }

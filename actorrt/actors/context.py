@@ -38,12 +38,12 @@ class Timer:
         if self._period_s is not None:
             self._handle = self._begin(self._period_s)
         else:
-            self._context._timers.discard(self)
+            self._context.timers.discard(self)
         self._context._cell.deliver(Message(None, 0, self.method, self.args, (), None, None))
 
     def cancel(self) -> None:
         """Send nothing more. Idempotent."""
-        self._context._timers.discard(self)
+        self._context.timers.discard(self)
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None
@@ -55,16 +55,29 @@ class Context:
     Attributes:
         trap_exits: whether the end of a linked actor calls `on_exit` instead of ending this one; each incarnation
             sets it anew.
-        links: the actors that this incarnation is linked to, for the runtime's own use.
     """
 
-    __slots__ = ("_cell", "_timers", "links", "trap_exits")
+    __slots__ = ("_cell", "_links", "_timers", "trap_exits")
 
     def __init__(self, cell: Cell) -> None:
         self._cell = cell
-        self._timers: set[Timer] = set()
-        self.links: dict[ActorId, Operation[Down]] = {}
+        self._timers: set[Timer] | None = None
+        self._links: dict[ActorId, Operation[Down]] | None = None
         self.trap_exits = False
+
+    @property
+    def links(self) -> dict[ActorId, Operation[Down]]:
+        """The actors that this incarnation is linked to, for the runtime's own use."""
+        if self._links is None:
+            self._links = {}
+        return self._links
+
+    @property
+    def timers(self) -> set[Timer]:
+        """The timers that have not come due, for the runtime's own use."""
+        if self._timers is None:
+            self._timers = set()
+        return self._timers
 
     @property
     def ref(self) -> ActorRef[Any]:
@@ -84,7 +97,7 @@ class Context:
     @property
     def parent(self) -> ActorRef[Any] | None:
         """The actor that spawned this one, if an actor did."""
-        return self._cell.parent_ref
+        return self._cell.blueprint.parent_ref
 
     @property
     def deadline(self) -> float | None:
@@ -120,12 +133,12 @@ class Context:
     def _timer(self, seconds: float, method: str, args: tuple[Any, ...], *, repeats: bool) -> Timer:
         if not seconds > 0:
             raise ValueError(f"seconds={seconds}: a timer needs a positive number of seconds")
-        spec = self._cell.interface.methods.get(method)
+        spec = self._cell.blueprint.interface.methods.get(method)
         if spec is None:
-            raise self._cell.interface.unknown(method)
-        spec.check(self._cell.interface.class_name, args, {})
+            raise self._cell.blueprint.interface.unknown(method)
+        spec.check(self._cell.blueprint.interface.class_name, args, {})
         timer = Timer(self, seconds, method, args, repeats)
-        self._timers.add(timer)
+        self.timers.add(timer)
         return timer
 
     def stop(self) -> None:
@@ -135,10 +148,11 @@ class Context:
 
     def end(self) -> None:
         """Cancel timers and links; the runtime calls it when the incarnation ends."""
-        for timer in list(self._timers):
+        for timer in list(self._timers or ()):
             timer.cancel()
         self.trap_exits = False
-        watches = list(self.links.values())
-        self.links.clear()  # first: a watch that is no longer listed signals nothing
-        for watch in watches:
-            watch.cancel()
+        if self._links:
+            watches = list(self._links.values())
+            self._links.clear()  # first: a watch that is no longer listed signals nothing
+            for watch in watches:
+                watch.cancel()

@@ -16,6 +16,7 @@ from actorrt.ids import ActorId
 if TYPE_CHECKING:
     from actorrt.actors.cell import Cell
     from actorrt.actors.mailbox import Message
+    from actorrt.actors.turns import Turns
 
 
 class Step(NamedTuple):
@@ -45,25 +46,26 @@ def step_here(chain: Chain, actor_id: ActorId) -> int | None:
 class Suspects:
     """The calls in one cell's mailbox that came back to an actor of their own chain."""
 
-    def __init__(self, cell: Cell) -> None:
+    def __init__(self, cell: Cell, turns: Turns) -> None:
         self._cell = cell
+        self._turns = turns
         self._by_call: dict[int, list[Message]] = {}
 
     def arrived(self, message: Message) -> None:
         """Look at a call that carries a chain; end it if its actor waits for it already."""
         index = step_here(message.chain, self._cell.actor_id)
-        if index is None or self._cell.turns.occupant is None:
+        if index is None or self._turns.occupant is None:
             return
         call_id = message.chain[index].call_id
         self._by_call.setdefault(call_id, []).append(message)
         reply = self._cell.host.system.calls.pending(call_id)
-        if reply is not None and reply.awaited_by is self._cell.turns.occupant:
+        if reply is not None and reply.awaited_by is self._turns.occupant:
             self.awaited(call_id)
 
     def awaited(self, call_id: int) -> None:
         """The actor begins to wait for one of its calls: what came back by that call can't be handled any more."""
         for message in self._by_call.pop(call_id, ()):
-            if message.caller is not None and self._cell.take_back(message):
+            if message.caller is not None and self._turns.take_back(message):
                 self._cell.host.refuse(message, self._error(message))
 
     def ended(self) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from actorrt.actors.blueprint import Blueprint
 from actorrt.actors.control import Data, Endpoint
-from actorrt.actors.record import Record
+from actorrt.actors.record import Order, Record
 from actorrt.completion import Completion
 from actorrt.errors import ActorDiedError
-from actorrt.ids import ObjectId, PeerId
+from actorrt.ids import ActorId, ObjectId, PeerId
 from actorrt.reasons import ExitKind, ExitReason
 from actorrt.store.ref import ObjectRef
 
@@ -24,16 +25,49 @@ class Family:
         self._system = system
         self._held: dict[ObjectId, list[ObjectRef[Any]]] = {}
         system.control.handle("spawn", self._spawn)
+        system.control.handle("spawn_many", self._spawn_many)
 
     async def _spawn(self, _: PeerId, data: Data) -> Data:
         return await self._system.registry.spawn(Record.from_data(data))
+
+    async def _spawn_many(self, _: PeerId, data: Data) -> Data:
+        return await self._system.registry.spawn_many(Order(data), [ActorId(actor) for actor in data["actors"]])
+
+    def start_at_once(self, record: Record) -> Endpoint | None:
+        if record.incarnation > 1:
+            return None  # there may be a snapshot, and its predecessor's children
+        try:
+            blueprint = self._blueprint(record)
+            if not blueprint.starts_at_once:
+                return None
+            self._system.host.start_at_once(record.actor_id, blueprint)
+        except BaseException as error:
+            raise self._system.host.start_failed(record.actor_id, record.label, error) from error
+        return self._system.endpoint
+
+    def _blueprint(self, record: Record) -> Blueprint:
+        order = record.order
+        if order.blueprint is None:
+            order.blueprint = Blueprint(
+                self._system,
+                order.spec,
+                order.options,
+                self._system.endpoint,
+                order.job,
+                order.namespace,
+                order.is_supervisor,
+            )
+        blueprint: Blueprint = order.blueprint
+        return blueprint
 
     async def start(self, record: Record) -> Endpoint:
         cell = self._system.host.cell(record.actor_id)
         if cell is not None and cell.has_distant_children:
             await self._end_distant_children(record)
         record.birthplace = self._system.endpoint
-        await self._system.host.start(record.order(self._system.endpoint))
+        await self._system.host.start(
+            record.actor_id, record.label, record.incarnation, lambda: self._blueprint(record), record.snapshots
+        )
         return self._system.endpoint
 
     def stop(self, record: Record, reason: str) -> None:

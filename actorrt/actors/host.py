@@ -9,23 +9,23 @@ from __future__ import annotations
 import logging
 import traceback
 from collections import OrderedDict
+from collections.abc import Callable, Coroutine, Sequence
 from contextvars import Context as ContextVars
 from typing import TYPE_CHECKING, Any, Final
 
 from actorrt import errors
 from actorrt.actors import current
+from actorrt.actors.blueprint import Blueprint, blueprint_from_data
 from actorrt.actors.callers import RemoteCaller
 from actorrt.actors.cell import Cell, CellState
-from actorrt.actors.control import Control, Data, Endpoint
+from actorrt.actors.control import Control, Data
 from actorrt.actors.deadlock import read_chain
 from actorrt.actors.letters import DeadLetters
 from actorrt.actors.mailbox import Caller, Message
 from actorrt.actors.messages import ASK, NOT_HERE
 from actorrt.actors.monitors import Down
-from actorrt.actors.options import ActorOptions
 from actorrt.actors.ref import ActorRef
 from actorrt.actors.runners import Runners
-from actorrt.actors.spec import Spec, open_spec
 from actorrt.actors.waiting import wait
 from actorrt.ids import ActorId, ObjectId, PeerId, short
 from actorrt.reasons import ExitKind, ExitReason
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 EARLY_CANCEL_COUNT: Final = 1024
+WARM_COUNT: Final = 1024
+"""How many cells keep mailbox and turns while they are idle, of those that are called from this process only."""
 LAST_WORDS_S: Final = 1.0
 """How long the news of an actor's end waits for receivers to admit what it has told them."""
 
@@ -50,10 +52,12 @@ class Host:
         self.scope = system.scope
         self.payloads = system.payloads
         self.streams = system.streams
+        self.local_caller = system.local_caller
         self._drain_context = ContextVars()  # of plain methods: the reader's own must not keep their messages
         self.runners = Runners(self.scope, system.transport)
         self.dead_letters = DeadLetters(self.clock)
         self._cells: dict[ActorId, Cell] = {}
+        self._warm: dict[Cell, None] = {}  # those that have a mailbox, by when they got it
         self._callers: dict[PeerId, RemoteCaller] = {}
         self._early_cancels: OrderedDict[tuple[PeerId, int], None] = OrderedDict()
 
@@ -71,40 +75,50 @@ class Host:
 
     # What authorities ask
 
-    async def start(self, order: Data) -> None:
+    async def start(
+        self,
+        actor_id: ActorId,
+        label: str,
+        incarnation: int,
+        blueprint: Callable[[], Blueprint],
+        snapshots: Sequence[ObjectId],
+    ) -> None:
         """Start an incarnation: in a new cell, or in the one that its predecessor's mailbox was kept in.
+
+        Args:
+            actor_id, label, incarnation: which.
+            blueprint: makes the blueprint, where there is no cell yet.
+            snapshots: what its state is put back from, newest first.
 
         Raises:
             ActorStartError: the class can't be loaded, or its constructor or `on_start` failed.
         """
-        actor_id = ActorId(order["actor"])
-        label = order["label"]
         try:
-            spec = open_spec(order["spec"], self.system)
-            cell = self._cells.get(actor_id) or self._new_cell(actor_id, spec, order)
+            cell = self._cells.get(actor_id) or self._new_cell(actor_id, blueprint())
             self._settle_victims(cell)
             await self.system.registry.children_gone(actor_id)
-            await cell.start(order["incarnation"], spec.args, spec.kwargs, [ObjectId(i) for i in order["snapshots"]])
-        except BaseException as error:  # SystemExit in a constructor is this actor's failure, not the worker's
-            if isinstance(error, GeneratorExit | KeyboardInterrupt):
-                raise
-            self.system.registry.stop_children(actor_id)
-            raise _start_error(label, error) from error
+            await cell.start(incarnation, snapshots)
+        except BaseException as error:
+            raise self.start_failed(actor_id, label, error) from error
 
-    def _new_cell(self, actor_id: ActorId, spec: Spec, order: Data) -> Cell:
-        options = ActorOptions.from_data(order["options"]).replaced({"crash_on": spec.crash_on})
-        cell = Cell(self, actor_id, spec.cls, options, order["label"], Endpoint(*order["authority"]))
-        cell.parent_ref = spec.parent
-        cell.is_supervisor = order["is_supervisor"]
-        cell.job = order["job"]
-        cell.namespace = order["namespace"]
-        self._cells[actor_id] = cell
+    def start_at_once(self, actor_id: ActorId, blueprint: Blueprint) -> None:
+        """Start the first incarnation of an actor whose start never waits; raises what its constructor does."""
+        self._new_cell(actor_id, blueprint).start_at_once(1)
+
+    def _new_cell(self, actor_id: ActorId, blueprint: Blueprint) -> Cell:
+        cell = self._cells[actor_id] = Cell(self, actor_id, blueprint)
         return cell
+
+    def start_failed(self, actor_id: ActorId, label: str, error: BaseException) -> BaseException:
+        """Return what a failed start is to raise: SystemExit in a constructor is its actor's failure alone."""
+        if isinstance(error, GeneratorExit | KeyboardInterrupt):
+            return error
+        self.system.registry.stop_children(actor_id)
+        return _start_error(label, error)
 
     def _settle_victims(self, cell: Cell) -> None:
         """The calls that were in hand when the last incarnation failed: it is being restarted."""
-        victims, cell.victims = cell.victims, []
-        for message in victims:
+        for message in cell.take_victims():
             error = errors.ActorUnavailableError(
                 f"{cell.label} failed during {message.method}() and is being restarted", executed="maybe"
             )
@@ -129,20 +143,22 @@ class Host:
         cell = self._cells.pop(actor_id, None)
         if cell is not None:
             self._refuse_orphans(cell, error)
+            self._warm.pop(cell, None)
             self.system.routes.forget(actor_id)
 
     def _refuse_orphans(self, cell: Cell, error: errors.ActorDiedError) -> None:
-        victims = set(cell.victims)
-        for message in cell.take_orphans():
-            executed: errors.Executed = "maybe" if message in victims else "no"
-            self.refuse(message, errors.ActorDiedError(str(error), reason=error.reason, executed=executed))
+        for message in cell.take_victims():
+            self.refuse(message, errors.ActorDiedError(str(error), reason=error.reason, executed="maybe"))
+        for message in cell.take_queued():
+            self.refuse(message, errors.ActorDiedError(str(error), reason=error.reason, executed="no"))
 
     # What cells report
 
     def exited(self, cell: Cell, reason: ExitReason, *, is_administrative: bool) -> None:
         """An incarnation ended; its authority decides what follows."""
         self.system.registry.stop_children(cell.actor_id)
-        if cell.has_distant_children and cell.authority != self.system.node:
+        authority = cell.blueprint.authority
+        if cell.has_distant_children and authority != self.system.node:
             self.system.control.notify(self.system.node, "orphaned", {"actor": cell.actor_id})
         if cell.state is CellState.ENDED:
             self._refuse_orphans(cell, errors.ActorDiedError(f"{cell.label} was stopped: {reason}", reason=reason))
@@ -156,14 +172,33 @@ class Host:
         }
         unsent = self.system.routes.tells_waiting_from(cell)
         if not unsent:
-            self.system.control.notify(cell.authority, "exited", report)
+            self.system.control.notify(authority, "exited", report)
             return
         sent = wait(unsent, len(unsent), LAST_WORDS_S)  # what it told before it died comes before the news of its death
-        sent.add_callback(lambda _: self.system.control.notify(cell.authority, "exited", report))
+        sent.add_callback(lambda _: self.system.control.notify(authority, "exited", report))
 
     def handled_first(self, cell: Cell) -> None:
         """An incarnation has handled its first message."""
-        self.system.control.notify(cell.authority, "handled", {"actor": cell.actor_id, "incarnation": cell.incarnation})
+        if cell.blueprint.is_child_here:
+            self.system.registry.handled_a_message(cell.actor_id, cell.incarnation)
+        else:
+            data = {"actor": cell.actor_id, "incarnation": cell.incarnation}
+            self.system.control.notify(cell.blueprint.authority, "handled", data)
+
+    def warmed_up(self, cell: Cell) -> None:
+        """A cell has a mailbox and turns now; whichever has had its own for longest is to give them back, if idle."""
+        warm = self._warm
+        warm[cell] = None
+        if len(warm) > WARM_COUNT:
+            oldest = next(iter(warm))
+            del warm[oldest]
+            if not oldest.cool_down():
+                warm[oldest] = None
+
+    def made_room(self, cell: Cell) -> None:
+        """A message of this process has left a mailbox on whose room others wait."""
+        assert cell.local_route is not None
+        self.system.routes.send_waiting(cell.local_route)
 
     # Messages
 
@@ -195,10 +230,10 @@ class Host:
         else:
             self.dead_letters.add(short(actor_id), method, "the actor is not here")
 
-    def cancelled(self, peer: PeerId, call_id: int, is_late: bool) -> None:
+    def cancelled(self, peer: PeerId, actor_id: ActorId, call_id: int, is_late: bool) -> None:
         """Take in a CANCEL, which may have overtaken its call."""
         caller = self._callers.get(peer)
-        if caller is None or not self.withdraw(caller, call_id, is_late):
+        if caller is None or not self.withdraw(caller, actor_id, call_id, is_late):
             self._early_cancels[(peer, call_id)] = None
             if len(self._early_cancels) > EARLY_CANCEL_COUNT:
                 self._early_cancels.popitem(last=False)
@@ -207,15 +242,16 @@ class Host:
         """Return the endpoint `peer` as a caller, if it has called."""
         return self._callers.get(peer)
 
-    def withdraw(self, caller: Caller, call_id: int, is_late: bool) -> bool:
-        """Drop or cancel one call, wherever it is; return whether it was here."""
-        return any(cell.withdraw(caller, call_id, is_late) for cell in self._cells.values())
+    def withdraw(self, caller: Caller, actor_id: ActorId, call_id: int, is_late: bool) -> bool:
+        """Drop or cancel one call of an actor; return whether it was here."""
+        cell = self._cells.get(actor_id)
+        return cell is not None and cell.turns is not None and cell.turns.withdraw(caller, call_id, is_late)
 
     def caller_lost(self, peer: PeerId) -> None:
         """The process of a caller is gone: what it waited for is cancelled."""
         caller = self._callers.pop(peer, None)
         if caller is not None:
-            for cell in self._cells.values():
+            for cell in list(self._warm):
                 cell.withdraw_all(caller)
 
     # Outcomes
@@ -262,8 +298,10 @@ class Host:
 
     def overflowed(self, cell: Cell, message: Message) -> None:
         """A message found the mailbox at its bound, or was displaced by a newer one."""
+        mailbox = cell.mailbox
+        assert mailbox is not None
         error = errors.MailboxFullError(
-            f"the mailbox of {cell.label} holds {len(cell.mailbox)} messages ({cell.mailbox.queued_bytes} bytes); "
+            f"the mailbox of {cell.label} holds {len(mailbox)} messages ({mailbox.queued_bytes} bytes); "
             f"wait for replies, or raise mailbox_messages or mailbox_bytes"
         )
         if message.caller is not None:
@@ -319,12 +357,21 @@ def serve_authorities(host: Host, control: Control) -> None:
     def explain(peer: PeerId, data: Data) -> Data:
         cell = host.cell(ActorId(data["actor"]))
         caller = host.caller(peer) if peer != host.system.endpoint.peer else host.system.local_caller
-        if cell is None or caller is None:
+        if cell is None or caller is None or cell.turns is None:
             return {"state": "unknown"}
-        return cell.explain(caller, data["call"])
+        return cell.turns.explain(caller, data["call"])
+
+    def start(_: PeerId, data: Data) -> Coroutine[Any, Any, None]:
+        return host.start(
+            ActorId(data["actor"]),
+            data["label"],
+            data["incarnation"],
+            lambda: blueprint_from_data(data, host.system),
+            [ObjectId(i) for i in data["snapshots"]],
+        )
 
     control.handle("explain", explain)
-    control.handle("host", lambda _, data: host.start(data))
+    control.handle("host", start)
     control.handle("stop_hosted", stop)
     control.handle("kill_hosted", lambda _, data: host.kill(ActorId(data["actor"])))
     control.handle("bury", bury)

@@ -158,9 +158,11 @@ class Mailbox:
         self._queued_bytes -= message.size_bytes
         return message
 
-    def has_room(self, size_bytes: int) -> bool:
-        """Whether one more message of that size fits."""
-        return len(self.queue) < self._most_messages and self._queued_bytes + size_bytes <= self._most_bytes
+    def is_within(self, parts_count: int) -> bool:
+        """Whether less than one part of the bounds is used up, where they are divided into so many."""
+        return (
+            len(self.queue) * parts_count < self._most_messages and self._queued_bytes * parts_count < self._most_bytes
+        )
 
     def take_all(self) -> Sequence[Message]:
         """Remove and return everything, oldest first."""

@@ -23,7 +23,7 @@ TELL: Final = 2
 REPLY: Final = 3
 # kind, call id, body that holds an exception, executed
 ERROR: Final = 4
-# kind, call id, whether its deadline has passed: withdraw the call
+# kind, actor id, call id, whether its deadline has passed: withdraw the call
 CANCEL: Final = 5
 # kind, request id, verb, data
 REQUEST: Final = 6

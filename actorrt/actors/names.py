@@ -66,7 +66,7 @@ class Names:
         name = record.options.name
         if name is None:
             return None
-        key = (record.namespace, name)
+        key = (record.order.namespace, name)
         while (holder := self._holders.get(key)) is not None:
             if holder.state is RecordState.ENDING:
                 await holder.next_change()
@@ -88,6 +88,6 @@ class Names:
 
     def free(self, record: Record) -> None:
         """Take back a name, if the record has one."""
-        key = (record.namespace, record.options.name or "")
+        key = (record.order.namespace, record.options.name or "")
         if self._holders.get(key) is record:
             del self._holders[key]

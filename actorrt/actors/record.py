@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from actorrt.actors.control import Data, Endpoint
 from actorrt.actors.options import ActorOptions
+from actorrt.actors.tombstones import Tombstone, down_data
 from actorrt.completion import Completion
-from actorrt.errors import ActorDiedError
-from actorrt.ids import ActorId, JobId, ObjectId
-from actorrt.reasons import SHUTDOWN, ExitKind, ExitReason
+from actorrt.ids import ActorId, JobId, ObjectId, short
+from actorrt.reasons import SHUTDOWN, ExitReason
 
 if TYPE_CHECKING:
     from actorrt.actors.solo import Solo
@@ -33,110 +33,155 @@ GOES_ON: Final = (RecordState.RESTARTING, RecordState.RUNNING)
 """The states in which it is decided that the actor lives on."""
 
 
-class Tombstone(NamedTuple):
-    """What is remembered of an actor that is gone."""
+class Order:
+    """What was asked for with a spawn: the same for all actors of a group, and for all incarnations of each.
 
-    label: str
-    reason: ExitReason
-    incarnation: int
-    endpoint: Endpoint | None
+    Attributes:
+        spec: the pickled class and constructor's arguments; opaque here.
+        card: what refs know of the actor besides, pickled; opaque here.
+        options: how it is placed, named and kept.
+        class_name: its class's name, for people.
+        job: whose it is.
+        namespace: where its name lives.
+        parent: the actor that spawned it, and that it never outlives.
+        is_supervisor: whether it supervises others, and so belongs away from code that can crash.
+        is_beside: whether it belongs on its parent's loop.
+        beside_endpoint: where that is, if it is elsewhere.
+        objects: what its spec refers to in the object store; held for each actor for as long as its record lives.
+        tokens: the transits that their ids came with.
+        blueprint: what its host has read from all this; opaque here.
+    """
 
-    def error(self) -> ActorDiedError:
-        """Make the error for a message that came too late."""
-        return ActorDiedError(f"{self.label} is gone: {self.reason}", reason=self.reason, executed="no")
+    __slots__ = (
+        "beside_endpoint",
+        "blueprint",
+        "card",
+        "class_name",
+        "is_beside",
+        "is_supervisor",
+        "job",
+        "namespace",
+        "objects",
+        "options",
+        "parent",
+        "spec",
+        "tokens",
+    )
 
-    def down_data(self) -> Data:
-        """Return what monitors are told, as data."""
-        return down_data(self.reason, self.incarnation, self.endpoint, is_final=True)
+    def __init__(self, data: Data) -> None:
+        self.spec: list[Any] = data["spec"]
+        self.card: bytes = data["card"]
+        self.options = ActorOptions.from_data(data["options"])
+        self.class_name: str = data["class_name"]
+        self.job = JobId(data["job"])
+        self.namespace: str = data["namespace"]
+        self.parent = None if data["parent"] is None else ActorId(data["parent"])
+        self.is_supervisor: bool = data["is_supervisor"]
+        self.is_beside: bool = data["beside"]
+        self.beside_endpoint: Endpoint | None = None
+        self.objects: Sequence[ObjectId] = data["objects"]
+        self.tokens: Sequence[bytes] = data["tokens"]
+        self.blueprint: Any = None
 
 
 class Record:
-    """One actor, over all its incarnations.
+    """One actor, over all its incarnations. A worker may hold a million of them.
 
     Attributes:
         actor_id: the actor.
-        spec: its pickled class and constructor's arguments; opaque here.
-        card: what its refs know besides, pickled; opaque here.
-        options: how it is placed, named and kept.
-        label: its name for people.
-        job: whose it is.
-        parent: the actor that spawned it, and that it never outlives.
-        supervisor: the supervisor that decides on its failures; None where its registry does.
-        is_supervisor: whether it supervises others, and so belongs away from code that can crash.
-        is_beside: whether it belongs on its parent's loop, at `beside_endpoint`.
-        objects: what its spec refers to in the object store; held for as long as the record lives.
-        tokens: the transits that their ids came with.
+        order: what was asked for.
+        supervisor: the supervisor that decides on its failures.
         endpoint: where its incarnation runs; None while none does.
         place: what its hosting keeps of it; opaque here.
+        is_alone: whether it was spawned under no supervisor, so that its registry decides on its failures.
+        solo: how it does; made when there is something to decide.
+        started_at: when its incarnation began to run.
+        last_endpoint, last_incarnation, last_reason: of the incarnation that ended last.
+        birthplace: where the start under way is made, once that is decided.
+        is_to_end: whether somebody wants the incarnation ended that is being started.
+        early_exit: reports an end that was heard of before the start.
+        snapshots: newest first; held by the hosting.
     """
 
-    def __init__(
-        self,
-        actor_id: ActorId,
-        *,
-        spec: list[Any],
-        card: bytes,
-        options: ActorOptions,
-        label: str,
-        job: JobId,
-        namespace: str = "default",
-        parent: ActorId | None = None,
-        supervisor: ActorId | None = None,
-        is_supervisor: bool = False,
-        is_beside: bool = False,
-        objects: Sequence[ObjectId] = (),
-        tokens: Sequence[bytes] = (),
-    ) -> None:
+    __slots__ = (
+        "_change",
+        "actor_id",
+        "birthplace",
+        "early_exit",
+        "endpoint",
+        "had_handled_message",
+        "incarnation",
+        "is_administrative",
+        "is_alone",
+        "is_start_under_way",
+        "is_to_end",
+        "last_endpoint",
+        "last_incarnation",
+        "last_reason",
+        "order",
+        "place",
+        "snapshots",
+        "solo",
+        "start_error",
+        "started_at",
+        "state",
+        "supervisor",
+    )
+
+    def __init__(self, actor_id: ActorId, order: Order, supervisor: ActorId | None = None) -> None:
         self.actor_id = actor_id
-        self.spec = spec
-        self.card = card
-        self.options = options
-        self.label = label
-        self.job = job
-        self.namespace = namespace
-        self.parent = parent
+        self.order = order
         self.supervisor = supervisor
-        self.is_supervisor = is_supervisor
-        self.is_beside = is_beside
-        self.objects = objects
-        self.tokens = tokens
         self.state = RecordState.STARTING
         self.incarnation = 0
         self.endpoint: Endpoint | None = None
-        self.beside_endpoint: Endpoint | None = None
         self.place: Any = None
+        self.is_alone = supervisor is None
         self.solo: Solo | None = None
+        self.started_at: float | None = None
         self.last_reason: ExitReason | None = None
-        self.last_endpoint: Endpoint | None = None  # where the incarnation that ended last ran
-        self.last_incarnation = 0  # of those that have ended
+        self.last_endpoint: Endpoint | None = None
+        self.last_incarnation = 0
         self.start_error: Exception | None = None
         self.is_start_under_way = False
-        self.birthplace: Endpoint | None = None  # where the start under way is made, once that is decided
-        self.is_to_end = False  # somebody wants the incarnation ended that is being started
-        self.early_exit: Callable[[], None] | None = None  # reports an end that was heard of before the start
+        self.birthplace: Endpoint | None = None
+        self.is_to_end = False
+        self.early_exit: Callable[[], None] | None = None
         self.had_handled_message = False
-        self.snapshots: list[ObjectId] = []  # newest first; held by the hosting
+        self.snapshots: Sequence[ObjectId] = ()
         self.is_administrative = False
         self._change: Completion[None] | None = None
 
     @classmethod
     def from_data(cls, data: Data) -> Record:
         """Make the record that a spawn request asks for."""
-        return cls(
-            ActorId(data["actor"]),
-            spec=data["spec"],
-            card=data["card"],
-            options=ActorOptions.from_data(data["options"]),
-            label=data["label"],
-            job=JobId(data["job"]),
-            namespace=data["namespace"],
-            parent=None if data["parent"] is None else ActorId(data["parent"]),
-            supervisor=None if data["supervisor"] is None else ActorId(data["supervisor"]),
-            is_supervisor=data["is_supervisor"],
-            is_beside=data["beside"],
-            objects=data["objects"],
-            tokens=data["tokens"],
-        )
+        supervisor = None if data["supervisor"] is None else ActorId(data["supervisor"])
+        return cls(ActorId(data["actor"]), Order(data), supervisor)
+
+    @property
+    def options(self) -> ActorOptions:
+        return self.order.options
+
+    @property
+    def job(self) -> JobId:
+        return self.order.job
+
+    @property
+    def parent(self) -> ActorId | None:
+        return self.order.parent
+
+    @property
+    def is_supervisor(self) -> bool:
+        return self.order.is_supervisor
+
+    @property
+    def objects(self) -> Sequence[ObjectId]:
+        return self.order.objects
+
+    @property
+    def label(self) -> str:
+        """Its name for people."""
+        return label_of(self.order.options.name, self.order.class_name, self.actor_id)
 
     def sighting(self) -> Data:
         """Return where the incarnation runs, as data."""
@@ -146,20 +191,21 @@ class Record:
     def card_data(self) -> Data:
         """Return what a ref of the actor needs, as data."""
         seen = None if self.endpoint is None else self.sighting()
-        return {"actor": self.actor_id, "card": self.card, "name": self.options.name, "seen": seen}
+        return {"actor": self.actor_id, "card": self.order.card, "name": self.options.name, "seen": seen}
 
-    def order(self, authority: Endpoint) -> Data:
+    def start_data(self, authority: Endpoint) -> Data:
         """Return what a host needs to start the incarnation, as data."""
+        order = self.order
         return {
             "actor": self.actor_id,
-            "incarnation": self.incarnation,
-            "spec": self.spec,
-            "options": self.options.to_data(),
             "label": self.label,
-            "job": self.job,
-            "namespace": self.namespace,
+            "incarnation": self.incarnation,
+            "spec": order.spec,
+            "options": order.options.to_data(),
+            "job": order.job,
+            "namespace": order.namespace,
             "authority": tuple(authority),
-            "is_supervisor": self.is_supervisor,
+            "is_supervisor": order.is_supervisor,
             "snapshots": self.snapshots,
         }
 
@@ -195,10 +241,11 @@ class Record:
         self.had_handled_message = False
         self.is_start_under_way, self.is_to_end = True, self.is_administrative
 
-    def started(self, endpoint: Endpoint) -> None:
+    def started(self, endpoint: Endpoint, now: float) -> None:
         """The incarnation runs."""
         self.state = RecordState.RUNNING
         self.endpoint = endpoint
+        self.started_at = now
         self.is_start_under_way = False
         self.changed()
 
@@ -210,14 +257,19 @@ class Record:
         self.last_reason = reason
 
 
-def down_data(reason: ExitReason, incarnation: int, endpoint: Endpoint | None, *, is_final: bool) -> Data:
-    """Return what a monitor is told, as data: `endpoint` is where the incarnation's last words come from."""
-    return {
-        "reason": reason.to_data(),
-        "incarnation": incarnation,
-        "is_final": is_final,
-        "endpoint": None if endpoint is None else tuple(endpoint),
-    }
+def label_of(name: str | None, class_name: str, actor_id: ActorId) -> str:
+    """Return what people read of an actor: its name, or its class and the beginning of its id."""
+    return name or f"{class_name}-{short(actor_id)}"
 
 
-UNKNOWN = Tombstone("the actor", ExitReason(ExitKind.SHUTDOWN, "ended before it was monitored"), 0, None)
+def sightings_of(records: Sequence[Record]) -> Data:
+    """Return where each of a group runs, as data: `places`, and in `place_of` the index there of each one's own."""
+    places: dict[tuple[Endpoint | None, int], int] = {}
+    sightings: list[Data] = []
+    place_of = []
+    for record in records:
+        place = places.setdefault((record.endpoint, record.incarnation), len(places))
+        if place == len(sightings):
+            sightings.append(record.sighting())
+        place_of.append(place)
+    return {"places": sightings, "place_of": place_of}

@@ -50,6 +50,19 @@ DEFAULT_CALL = CallOptions()
 class ActorRef(Generic[A]):
     """Addresses one actor; its public methods are callable through it."""
 
+    __slots__ = (
+        "__dict__",  # of methods that were called, made with the first of them
+        "__weakref__",
+        "_actor_id",
+        "_authority",
+        "_call_timeout_s",
+        "_interface",
+        "_name",
+        "_route",
+        "_seen",
+        "_system",
+    )
+
     def __init__(
         self,
         system: System,

@@ -13,61 +13,30 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from actorrt import errors, reasons
 from actorrt.actors.control import Control, Data, Endpoint
+from actorrt.actors.hosting import Hosting
 from actorrt.actors.names import Names
-from actorrt.actors.record import GOES_ON, UNKNOWN, Record, RecordState, Tombstone
+from actorrt.actors.record import GOES_ON, Order, Record, RecordState, sightings_of
 from actorrt.actors.snapshots import KEPT_COUNT
 from actorrt.actors.solo import Solo
+from actorrt.actors.tombstones import Tombstones
 from actorrt.clock import Clock
 from actorrt.completion import Completion
-from actorrt.ids import ActorId, ObjectId, PeerId, short
+from actorrt.ids import ActorId, ObjectId, PeerId
 from actorrt.reasons import ExitKind, ExitReason
 from actorrt.scopes import Scope
 
 logger = logging.getLogger(__name__)
 
-TOMBSTONE_COUNT: Final = 10_000
+STEP_COUNT: Final = 200
+"""How many actors of a group are started or stopped before others on the loop have their turn."""
 BURIAL_TIMEOUT_S: Final = 10.0
 """How long the end of an actor waits for its children on a loop that does not answer."""
-
-
-class Hosting(Protocol):
-    """Where a registry's actors run."""
-
-    async def start(self, record: Record) -> Endpoint:
-        """Start the record's incarnation, in the place of the one before if that kept its mailbox.
-
-        Raises:
-            ActorStartError: the constructor or `on_start` failed, or its process died meanwhile.
-        """
-
-    def stop(self, record: Record, reason: str) -> None:
-        """Ask the actor to end; its exit is reported to the registry, at the latest after `shutdown_s` and a kill.
-
-        A start under way is broken off: it fails instead.
-        """
-
-    def kill(self, record: Record) -> None:
-        """End the actor now; its exit is reported to the registry, or the failure of its start."""
-
-    def bury(self, record: Record, error: errors.ActorDiedError) -> Completion[Any] | None:
-        """The actor is gone for good: fail what still waits for it there, and give back its process if it had one.
-
-        Returns:
-            What ends when nothing is left of its children there either; None where there were none.
-        """
-
-    def hold(self, object_ids: Sequence[ObjectId], tokens: Sequence[bytes]) -> None:
-        """Keep these objects alive, once more each; `tokens` are the transits that they came with."""
-
-    def release(self, object_ids: Sequence[ObjectId]) -> None:
-        """Take back one hold on each."""
 
 
 class Registry:
@@ -92,7 +61,7 @@ class Registry:
         self._records: dict[ActorId, Record] = {}
         self._children: dict[ActorId, dict[ActorId, Record]] = {}  # by parent, which may be another authority's
         self._names = Names(clock, scope, lambda holder: self.stop(holder.actor_id, "replaced"))
-        self._tombstones: OrderedDict[ActorId, Tombstone] = OrderedDict()
+        self._tombstones = Tombstones()
 
     # Questions
 
@@ -163,22 +132,15 @@ class Registry:
             if since is not None and record.last_incarnation >= since and record.state in GOES_ON:
                 return record.down_data()
             await record.next_change()
-        return self._tombstones.get(actor_id, UNKNOWN).down_data()
+        return self._tombstones.down_data(actor_id)
 
     def _live(self, actor_id: ActorId) -> Record:
         record = self._records.get(actor_id)
         if record is None:
-            raise self.gone_error(actor_id)
+            raise self._tombstones.error(actor_id)
         if record.state is RecordState.ENDING:
             raise record.tombstone().error()
         return record
-
-    def gone_error(self, actor_id: ActorId) -> errors.ActorDiedError:
-        """Return the error for an actor that is not there, with its exit reason while that is remembered."""
-        tombstone = self._tombstones.get(actor_id)
-        if tombstone is None:
-            return errors.ActorDiedError(f"actor {short(actor_id)} is gone", executed="no")
-        return tombstone.error()
 
     # Requests
 
@@ -189,7 +151,7 @@ class Registry:
             NameTakenError: another live actor has the name, and the options say to fail then.
             ActorStartError: it could not be started; nothing of it is left.
         """
-        self._hosting.hold(record.objects, record.tokens)
+        self._hosting.hold(record.objects, record.order.tokens)
         try:
             taken = await self._names.take(record)
         except errors.NameTakenError:
@@ -198,17 +160,52 @@ class Registry:
         if taken is not None:
             self._hosting.release(record.objects)
             return taken.card_data()
+        self._add(record)
+        if not self._start_at_once(record):
+            await self._start(record)
+        await self._check_start(record)
+        return record.card_data()
+
+    async def spawn_many(self, order: Order, actor_ids: Sequence[ActorId]) -> Data:
+        """Start actors without names by one order, side by side.
+
+        Returns:
+            The sightings as `places`, and in `place_of` for each actor the index of its own.
+
+        Raises:
+            ActorStartError: one could not be started; nothing of any is left.
+        """
+        records: list[Record] = []
+        waiting: list[asyncio.Task[None]] = []
+        for first in range(0, len(actor_ids), STEP_COUNT):
+            for actor_id in actor_ids[first : first + STEP_COUNT]:
+                record = Record(actor_id, order)
+                self._hosting.hold(order.objects, order.tokens)
+                self._add(record)
+                records.append(record)
+                if not self._start_at_once(record):
+                    waiting.append(self._scope.start(self._start(record), f"start {record.label}"))
+            if any(record.start_error is not None for record in records[first:]):
+                break  # the others would fail, too
+            await asyncio.sleep(0)  # others on this loop have their turn
+        for task in waiting:
+            await task
+        failed = next((record for record in records if record.start_error is not None), None)
+        if failed is not None:
+            await self.stop_all([r for r in records if r.start_error is None], "another of its group did not start")
+            await self._check_start(failed)
+        return sightings_of(records)
+
+    def _add(self, record: Record) -> None:
         self._records[record.actor_id] = record
         if record.parent is not None:
             self._children.setdefault(record.parent, {})[record.actor_id] = record
-        if record.supervisor is None:
-            record.solo = Solo(record.options, self._random)
-            record.solo.begin()
-        await self._start(record)
+
+    async def _check_start(self, record: Record) -> None:
+        """Raise the error of a first start that failed, when nothing is left of the actor."""
         if record.start_error is not None:
             await self.ended(record.actor_id)
             raise record.start_error
-        return record.card_data()
 
     async def restart(self, actor_id: ActorId) -> Data:
         """Start the next incarnation of a supervisor's child, as its supervisor decided."""
@@ -225,6 +222,10 @@ class Registry:
         record = self._records.get(actor_id)
         if record is None:
             return
+        self._begin_stop(record, reason, kill)
+        await self.ended(actor_id)
+
+    def _begin_stop(self, record: Record, reason: str, kill: bool) -> None:
         record.is_administrative = True
         if record.endpoint is not None or record.is_start_under_way:
             self._end(record, reason, kill)
@@ -232,7 +233,6 @@ class Registry:
             self._report_to_supervisor(record, ExitReason(ExitKind.SHUTDOWN, reason), None, "child_withdrawn")
         else:
             self._gone(record, ExitReason(ExitKind.SHUTDOWN, reason))
-        await self.ended(actor_id)
 
     def _end(self, record: Record, reason: str, kill: bool) -> None:
         """End the incarnation that runs, or is being started."""
@@ -279,19 +279,35 @@ class Registry:
 
     # What happens
 
+    def _start_at_once(self, record: Record) -> bool:
+        """Start a new record's first incarnation, if that never waits; return whether it does not, as `_start` else."""
+        record.begin_start()
+        try:
+            endpoint = self._hosting.start_at_once(record)
+        except errors.ActorStartError as error:
+            self._start_failed(record, error)
+            return True
+        if endpoint is None:
+            record.incarnation = 0
+            return False
+        self._started(record, endpoint)
+        return True
+
     async def _start(self, record: Record) -> None:
         """Start the record's next incarnation and take in how that went; a failure is in `start_error` then."""
         record.begin_start()
         try:
             endpoint = await self._incarnate(record)
         except (errors.ActorRtError, TypeError, ValueError) as error:
-            record.start_error = error
-            record.is_start_under_way = False
             self._start_failed(record, error)
             return
-        record.started(endpoint)
+        self._started(record, endpoint)
+
+    def _started(self, record: Record, endpoint: Endpoint) -> None:
+        now = self._clock.now()
+        record.started(endpoint, now)
         if record.solo is not None:
-            record.solo.started(self._clock.now())
+            record.solo.started(now)
         if record.is_to_end:
             self._end_now(record, "stopped while it started", kill=False)
         if record.early_exit is not None:
@@ -304,11 +320,13 @@ class Registry:
         return await self._hosting.start(record)
 
     def _start_failed(self, record: Record, error: Exception) -> None:
+        record.start_error = error
+        record.is_start_under_way = False
         reason = getattr(error, "reason", None) or ExitReason(ExitKind.ERROR, str(error))
         record.last_reason = reason
         self.stop_children(record.actor_id)
-        if record.solo is not None and not record.is_administrative:
-            self._carry_out(record, record.solo.start_failed(reason, self._clock.now()))
+        if record.is_alone and not record.is_administrative:
+            self._carry_out(record, self._solo(record).start_failed(reason, self._clock.now()))
         elif record.is_administrative or record.state is RecordState.STARTING:
             self._gone(record, reason)
         # else the supervisor that asked for the restart hears of the error and decides
@@ -325,9 +343,9 @@ class Registry:
         if record is None or record.incarnation != incarnation or record.state is RecordState.ENDING:
             return
         self._hosting.hold([object_id], [token])
-        record.snapshots.insert(0, object_id)
-        self._hosting.release(record.snapshots[KEPT_COUNT:])
-        del record.snapshots[KEPT_COUNT:]
+        kept = [object_id, *record.snapshots]
+        self._hosting.release(kept[KEPT_COUNT:])
+        record.snapshots = kept[:KEPT_COUNT]
 
     def exited(
         self,
@@ -352,16 +370,22 @@ class Registry:
         record.is_administrative |= is_administrative
         record.ended(reason)
         self.stop_children(record.actor_id)
-        if record.solo is not None:
-            now = self._clock.now()
-            self._carry_out(
-                record,
-                record.solo.exited(reason, now, record.had_handled_message, record.is_administrative),
-            )
+        if record.is_alone:
+            solo, now = self._solo(record), self._clock.now()
+            self._carry_out(record, solo.exited(reason, now, record.had_handled_message, record.is_administrative))
         elif record.supervisor is not None:
             self._report_to_supervisor(record, reason, cause)
-        if record.solo is None and record.is_administrative:
+        if not record.is_alone and record.is_administrative:
             self._gone(record, reason)
+
+    def _solo(self, record: Record) -> Solo:
+        """Return what decides on the failures of an actor that is supervised alone."""
+        if record.solo is None:
+            record.solo = Solo(record.options, self._random)
+            record.solo.begin()
+            if record.started_at is not None:
+                record.solo.started(record.started_at)
+        return record.solo
 
     def _report_to_supervisor(
         self, record: Record, reason: ExitReason, cause: Hashable, verb: str = "child_exited"
@@ -414,10 +438,19 @@ class Registry:
 
     def stop_children(self, parent: ActorId) -> None:
         """The parent's incarnation ended: stop what it spawned, last first."""
-        for child in reversed(list(self._children.get(parent, {}).values())):
+        children = list(reversed(self._children.get(parent, {}).values()))
+        for child in children:
             child.supervisor = None  # its parent decides nothing any more
             child.is_administrative = True
-            self._scope.start(self.stop(child.actor_id, "its parent ended"), f"stop {child.label}")
+        if children:
+            self._scope.start(self._stop_each(children), "stop children")
+
+    async def _stop_each(self, children: Sequence[Record]) -> None:
+        for count, child in enumerate(children, 1):
+            if self._records.get(child.actor_id) is child:
+                self._begin_stop(child, "its parent ended", kill=False)
+            if count % STEP_COUNT == 0:
+                await asyncio.sleep(0)  # others on this loop have their turn
 
     async def children_gone(self, parent: ActorId) -> None:
         """Return when nothing is left of what an earlier incarnation of the parent spawned."""
@@ -454,9 +487,7 @@ class Registry:
     def _forget(self, record: Record) -> None:
         """Free the name, then tell everybody who waits for the end."""
         del self._records[record.actor_id]
-        self._tombstones[record.actor_id] = record.tombstone()
-        if len(self._tombstones) > TOMBSTONE_COUNT:
-            self._tombstones.popitem(last=False)
+        self._tombstones.add(record.actor_id, record.tombstone())
         self._names.free(record)
         self._leave_parent(record)
         record.state = RecordState.GONE

@@ -104,7 +104,7 @@ class Reply(Completion[T]):
         message = current.message.get()
         if message is not None:
             self.awaited_by = message
-            message.cell.turns.suspects.awaited(self.call_id)
+            message.cell.awaits(self.call_id)
 
     def _abandoned(self) -> None:
         self.cancel()

@@ -32,7 +32,10 @@ WAITING_MESSAGES: Final = 10_000
 class Route:
     """The way to one actor. At most one of `cell`, `link` and `gone` is set; none while it is sought.
 
-    `waiting` holds, in order, what can't be sent yet: while the actor is sought, or its window is used up.
+    Attributes:
+        newest: the newest incarnation heard of.
+        window: how much may be sent over the link before the actor has caught up; a cell here tells that itself.
+        waiting: in order, what can't be sent yet: while the actor is sought, or has no room.
     """
 
     __slots__ = (
@@ -54,37 +57,42 @@ class Route:
     def __init__(self, actor_id: ActorId, authority: Endpoint) -> None:
         self.actor_id = actor_id
         self.authority = authority
-        self.newest = 0  # the newest incarnation heard of
+        self.newest = 0
         self.seen: Sighting | None = None
         self.cell: Cell | None = None
         self.link: Link | None = None
         self.peer: PeerId | None = None
         self.gone: ActorRtError | None = None
         self.is_seeking = False
-        self.window = Window()
-        self.waiting: deque[Reply[Any]] = deque()
+        self.window: Window | None = None
+        self.waiting: deque[Reply[Any]] | None = None
         self.room: Completion[None] | None = None
         self.emptied: Completion[None] | None = None
 
     def unsettle(self) -> None:
         """Forget where the actor was."""
-        self.seen = self.cell = self.link = self.peer = None
-        self.window = Window()
+        self.seen = self.cell = self.link = self.peer = self.window = None
 
     @property
     def is_open(self) -> bool:
-        """Whether a message may leave now: the actor's place is known, and its window not used up."""
+        """Whether a message may leave now: the actor's place is known, and it has room."""
+        if self.cell is not None:
+            return self.cell.has_room
         window = self.window
         return (
-            (self.link is not None or self.cell is not None)
+            window is not None
             and window.sent_messages < window.granted_messages
             and window.sent_bytes < window.granted_bytes
         )
 
     @property
+    def waiting_count(self) -> int:
+        return 0 if self.waiting is None else len(self.waiting)
+
+    @property
     def is_full(self) -> bool:
         """Whether nothing more may wait."""
-        return len(self.waiting) >= WAITING_MESSAGES
+        return self.waiting is not None and len(self.waiting) >= WAITING_MESSAGES
 
     def room_comes(self) -> Completion[None]:
         """Return what ends when something more may wait; any thread may ask."""
@@ -129,12 +137,11 @@ class Routes:
             self._send_now(route, call)
 
     def _send_now(self, route: Route, call: Reply[Any]) -> None:
-        window = route.window
-        window.sent_messages += 1
-        window.sent_bytes += message_bytes(call.body, call.buffers)
-        link = route.link
+        link, window = route.link, route.window
         try:
-            if link is not None:
+            if link is not None and window is not None:
+                window.sent_messages += 1
+                window.sent_bytes += message_bytes(call.body, call.buffers)
                 deadline = call.deadline
                 left = None if deadline is None else deadline - self._system.clock.now()
                 call.peer = route.peer
@@ -165,18 +172,23 @@ class Routes:
         if route.gone is not None:
             self._system.calls.fail(call, route.gone)
             return
+        if route.waiting is None:
+            route.waiting = deque()
         route.waiting.append(call)
-        if route.link is None and route.cell is None:
+        if route.cell is not None:
+            route.cell.local_route = route
+        elif route.link is None:
             self.seek(route)
 
     def granted(self, actor_id: ActorId, messages: int, size_bytes: int) -> None:
         """The actor has caught up: send on what waits for it."""
         route = self._routes.get(actor_id)
-        if route is not None:
+        if route is not None and route.window is not None:
             route.window.grant(messages, size_bytes)
-            self._send_waiting(route)
+            self.send_waiting(route)
 
-    def _send_waiting(self, route: Route) -> None:
+    def send_waiting(self, route: Route) -> None:
+        """Send what waits, as far as there is room, or fail it where the actor is gone."""
         waiting = route.waiting
         while waiting and (route.gone is not None or route.is_open):
             call = waiting.popleft()
@@ -186,6 +198,10 @@ class Routes:
                 self._system.calls.fail(call, route.gone)
             else:
                 self._send_now(route, call)
+        if not waiting:
+            route.waiting = None
+            if route.cell is not None:
+                route.cell.local_route = None
         if route.room is not None and not route.is_full:
             room, route.room = route.room, None
             room.set_value(None)
@@ -218,7 +234,7 @@ class Routes:
                 assert isinstance(error, ActorRtError)
                 route.gone = error if isinstance(error, ActorDiedError) else ActorDiedError(str(error), executed="no")
             if route.seen is not None or route.gone is not None:
-                self._send_waiting(route)
+                self.send_waiting(route)
             elif route.waiting:
                 self.seek(route)  # the place that the authority named is gone already
 
@@ -231,6 +247,7 @@ class Routes:
         elif not self._system.is_lost(seen.endpoint.peer):
             route.peer = seen.endpoint.peer
             route.link = self._system.transport.link(*seen.endpoint)
+            route.window = Window()
         if route.cell is not None or route.link is not None:
             route.seen = seen
 
@@ -260,20 +277,22 @@ class Routes:
         route = self._routes.get(actor_id)
         if route is not None and route.cell is not None:
             route.unsettle()
+            if route.waiting:
+                self.seek(route)
 
     def tells_waiting_from(self, cell: Cell) -> list[Reply[Any]]:
         """Return what the cell's actor has told and its receivers have not admitted yet."""
         return [
             call
             for route in self._routes.values()
-            for call in route.waiting
+            for call in route.waiting or ()
             if not call.call_id and call.parent is not None and call.parent.cell is cell and not call.done()
         ]
 
     def statistics(self) -> dict[str, int]:
         """Return how many routes there are, and how many messages wait on them."""
         routes = self._routes.values()
-        return {"count": len(routes), "waiting": sum(len(route.waiting) for route in routes)}
+        return {"count": len(routes), "waiting": sum(route.waiting_count for route in routes)}
 
     def close(self, error: ActorRtError) -> None:
         """Fail what still waits."""

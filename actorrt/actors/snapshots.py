@@ -56,27 +56,27 @@ class Snapshots:
         """So many messages are handled; return at how many to be told again."""
         if self._messages is None:
             if self._is_due:
-                self.take(self._cell.turns.instance)
+                self.take(self._cell.instance)
             return NEVER
         if handled_count % self._messages == 0:
-            self.take(self._cell.turns.instance)
+            self.take(self._cell.instance)
         return (handled_count // self._messages + 1) * self._messages
 
     def _period_over(self) -> None:
         self._timer = self._cell.host.loop.call_later(self._period_s, self._period_over)
-        turns = self._cell.turns
-        if turns.handled_count == self._taken_at:
+        cell = self._cell
+        if cell.handled_count == self._taken_at:
             return  # nothing was handled since
-        if turns.running:
-            self._is_due, turns.milestone = True, turns.handled_count + 1  # when the message in hand has ended
+        if cell.turns is not None and cell.turns.running:
+            self._is_due, cell.milestone = True, cell.handled_count + 1  # when the message in hand has ended
         else:
-            self.take(turns.instance)
+            self.take(cell.instance)
 
     def take(self, instance: Any) -> None:
         """Take a snapshot now; one that fails is logged, and the one before stays."""
         self._is_due = False
         cell = self._cell
-        self._taken_at = cell.turns.handled_count
+        self._taken_at = cell.handled_count
         system = cell.host.system
         try:
             store = system.require_store()
@@ -87,7 +87,7 @@ class Snapshots:
         token = store.new_token()
         store.begin_transit(refs[0], token, 1)
         data = {"actor": cell.actor_id, "incarnation": cell.incarnation, "object": refs[0].id, "token": token}
-        kept = system.control.request(cell.authority, "snapshot", data)
+        kept = system.control.request(cell.blueprint.authority, "snapshot", data)
         kept.add_callback(lambda _: refs.clear())  # held here until the authority holds it
 
 

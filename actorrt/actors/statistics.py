@@ -28,13 +28,14 @@ def of_system(system: System) -> Data:
 
 def of_cell(cell: Cell) -> Data:
     """Return what one actor has queued and done."""
+    mailbox, turns = cell.mailbox, cell.turns
     return {
         "label": cell.label,
         "state": cell.state.name.lower(),
         "incarnation": cell.incarnation,
-        "handled": cell.turns.handled_count,
-        "running": len(cell.turns.running),
-        "queued": len(cell.mailbox),
-        "queued_bytes": cell.mailbox.queued_bytes,
-        "dropped": cell.mailbox.dropped_count,
+        "handled": cell.handled_count,
+        "running": 0 if turns is None else len(turns.running),
+        "queued": 0 if mailbox is None else len(mailbox),
+        "queued_bytes": 0 if mailbox is None else mailbox.queued_bytes,
+        "dropped": 0 if mailbox is None else mailbox.dropped_count,
     }

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Container, Coroutine, Sequence
 from contextvars import Context as ContextVars
 from threading import get_ident
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from actorrt import config, errors
 from actorrt.actors import census, interface, statistics
@@ -31,6 +31,7 @@ from actorrt.actors.options import ActorOptions, Isolation
 from actorrt.actors.patience import Patience
 from actorrt.actors.payload import Payloads
 from actorrt.actors.questions import serve_questions
+from actorrt.actors.record import label_of
 from actorrt.actors.ref import ActorRef, Sighting
 from actorrt.actors.registry import Registry
 from actorrt.actors.reply import Operation
@@ -56,7 +57,8 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-FENCE_TIMEOUT_S = 1.0
+FENCE_TIMEOUT_S: Final = 1.0
+REFS_AT_ONCE: Final = 1_000
 
 
 class System:
@@ -218,7 +220,7 @@ class System:
         elif REQUEST <= kind <= NOTICE:
             self.control.received(peer, envelope)
         elif kind == CANCEL:
-            self.host.cancelled(peer, envelope[1], envelope[2])
+            self.host.cancelled(peer, envelope[1], envelope[2], envelope[3])
         elif kind == CREDIT:
             self.routes.granted(envelope[1], envelope[2], envelope[3])
         elif kind == ITEM:
@@ -293,14 +295,15 @@ class System:
         supervisor: ActorId | None = None,
     ) -> Operation[ActorRef[Any]]:
         """Start an actor; see `Spawner.spawn`."""
-        authority, data, objects = self._spawn_order(cls, options, args, kwargs, actor_id, supervisor)
+        authority, data, objects = self._spawn_order(cls, options, args, kwargs, supervisor)
+        actor_id = actor_id or self.ids.actor()
 
         async def start() -> ActorRef[Any]:
-            card = await self.control.request(authority, "spawn", data)
+            card = await self.control.request(authority, "spawn", {**data, "actor": actor_id})
             del objects[:]  # held here until the authority holds them
             return self.ref_from_card(card, authority)
 
-        return self.operate(f"the start of {data['label']}", start)
+        return self.operate(f"the start of {label_of(options.name, cls.__name__, actor_id)}", start)
 
     def spawn_many(
         self, cls: type, options: ActorOptions, count: int, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -310,25 +313,19 @@ class System:
             raise ValueError(f"spawn_many({count}): give a count of 1 or more")
         if options.name is not None:
             raise ValueError(f"spawn_many with name={options.name!r}: a name belongs to one actor; leave it out")
-        authority, data, objects = self._spawn_order(cls, options, args, kwargs, None, None, count)
-        orders = [{**data, "actor": self.ids.actor()} for _ in range(count)]
-        for order in orders:
-            order["label"] = _label(cls, options, ActorId(order["actor"]))
+        authority, data, objects = self._spawn_order(cls, options, args, kwargs, None, count)
+        actor_ids = self.ids.actors(count)
 
         async def start() -> ActorGroup[Any]:
-            requests = [self.control.request(authority, "spawn", order) for order in orders]
-            failure: BaseException | None = None
-            refs = []
-            for request in requests:
-                try:
-                    refs.append(self.ref_from_card(await request, authority))
-                except errors.ActorRtError as error:
-                    failure = failure or error
-            del objects[:]
-            if failure is not None:
-                for ref in refs:
-                    await ref.stop("another of its group did not start")
-                raise failure
+            answer = await self.control.request(authority, "spawn_many", {**data, "actors": actor_ids})
+            del objects[:]  # held here until the authority holds them
+            places = [sighting_from_data(place) for place in answer["places"]]
+            kind = interface.of_class(cls)
+            refs: list[ActorRef[Any]] = []
+            for actor_id, place in zip(actor_ids, answer["place_of"], strict=True):
+                refs.append(ActorRef(self, actor_id, kind, None, authority, places[place], options.call_timeout_s))
+                if len(refs) % REFS_AT_ONCE == 0:
+                    await asyncio.sleep(0)  # others on this loop have their turn
             return ActorGroup(refs)
 
         return self.operate(f"the start of {count} {cls.__name__}", start)
@@ -339,7 +336,6 @@ class System:
         options: ActorOptions,
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
-        actor_id: ActorId | None,
         supervisor: ActorId | None,
         count: int = 1,
     ) -> tuple[Endpoint, Data, list[Any]]:
@@ -350,20 +346,18 @@ class System:
         packed = pack_spec(
             Spec(cls, args, kwargs, None if parent is None else self.ref_to_cell(parent), options.crash_on), self
         )
-        actor_id = actor_id or self.ids.actor()
         card, _ = values.dumps((interface.of_class(cls).to_data(), options.call_timeout_s))
         data: Data = {
-            "actor": actor_id,
             "spec": packed.data,
             "card": card,
             "options": options.to_data(),
-            "label": _label(cls, options, actor_id),
-            "job": self.job if cell is None else cell.job,
-            "namespace": self.namespace if cell is None else cell.namespace,
+            "class_name": cls.__name__,
+            "job": self.job if cell is None else cell.blueprint.job,
+            "namespace": self.namespace if cell is None else cell.blueprint.namespace,
             "parent": None if parent is None else parent.actor_id,
             "supervisor": supervisor,
             "is_supervisor": getattr(cls, "_is_supervisor", False),
-            "beside": _is_light(options) and parent is not None and not parent.is_supervisor,
+            "beside": _is_light(options) and parent is not None and not parent.blueprint.is_supervisor,
             "objects": [ref.id for ref in packed.objects],
             "tokens": [self._begin_transit(ref, count) for ref in packed.objects],
         }
@@ -391,14 +385,14 @@ class System:
 
     def ref_to_cell(self, cell: Cell) -> ActorRef[Any]:
         """Make a ref to an actor that is hosted here."""
+        plan, options = cell.blueprint, cell.options
         seen = Sighting(self.endpoint, cell.incarnation)
-        options = cell.options
-        return ActorRef(self, cell.actor_id, cell.interface, options.name, cell.authority, seen, options.call_timeout_s)
+        return ActorRef(self, cell.actor_id, plan.interface, options.name, plan.authority, seen, options.call_timeout_s)
 
     def lookup(self, name: str, timeout_s: float) -> Operation[ActorRef[Any]]:
         """Find an actor by name."""
         cell = current_cell()
-        namespace = self.namespace if cell is None else cell.namespace
+        namespace = self.namespace if cell is None else cell.blueprint.namespace
 
         async def find() -> ActorRef[Any]:
             data = {"namespace": namespace, "name": name, "timeout_s": timeout_s}
@@ -452,10 +446,6 @@ class System:
 
 def _is_light(options: ActorOptions) -> bool:
     return not options.needs_own_process and options.isolation is not Isolation.SHARED and not options.detached
-
-
-def _label(cls: type, options: ActorOptions, actor_id: ActorId) -> str:
-    return options.name or f"{cls.__name__}-{short(actor_id)}"
 
 
 def _check_constructor(cls: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ from actorrt import errors
 from actorrt.actors import current
 from actorrt.actors.deadlock import Suspects
 from actorrt.actors.interface import MethodKind
-from actorrt.actors.mailbox import Message
+from actorrt.actors.mailbox import Caller, Mailbox, Message
 from actorrt.actors.payload import has_objects, objects_opened, reason_of
 from actorrt.actors.runners import Driven, Runner
 from actorrt.store.ref import ObjectRef
@@ -27,30 +27,39 @@ SIGNAL_PREFIX: Final = "!"
 
 
 class Turns:
-    """The messages that one cell has in hand.
+    """The messages that one cell has in hand, and how those that wait can be taken back.
 
     Args:
         cell: whose.
+        mailbox: what waits in it.
 
     Attributes:
         running: those that run as coroutines.
         runner_count: how many runners are at work in the cell.
-        handled_count: how many messages the incarnation has handled.
-        milestone: at how many the cell is told.
-        suspects: calls in the mailbox that may wait for what is in hand, which may wait for them.
     """
 
-    def __init__(self, cell: Cell) -> None:
+    __slots__ = ("_cell", "_evidence", "_host", "_mailbox", "_methods", "_suspects", "runner_count", "running")
+
+    def __init__(self, cell: Cell, mailbox: Mailbox) -> None:
         self._cell = cell
+        self._mailbox = mailbox
         self._host = cell.host
-        self._methods = cell.interface.methods
-        self.instance: Any = None
+        self._methods = cell.blueprint.interface.methods
         self.running: list[Message] = []
         self.runner_count = 0
-        self.handled_count = 0
-        self.milestone = 1
-        self.suspects = Suspects(cell)
+        self._suspects: Suspects | None = None
         self._evidence = cell.host.system.evidence
+
+    def arrived(self, message: Message) -> None:
+        """A call that carries a chain is in the mailbox: it may wait for what is in hand, which may wait for it."""
+        if self._suspects is None:
+            self._suspects = Suspects(self._cell, self)
+        self._suspects.arrived(message)
+
+    def awaits(self, call_id: int) -> None:
+        """Code of the actor begins to wait for one of its own calls."""
+        if self._suspects is not None:
+            self._suspects.awaited(call_id)
 
     @property
     def occupant(self) -> Message | None:
@@ -94,10 +103,10 @@ class Turns:
     def _function(self, method: str) -> tuple[Callable[..., Any], MethodKind]:
         spec = self._methods.get(method)
         if spec is not None:
-            return getattr(self.instance, method), spec.kind
+            return getattr(self._cell.instance, method), spec.kind
         if method[0] != SIGNAL_PREFIX:
-            raise self._cell.interface.unknown(method)
-        hook = getattr(self.instance, method[1:])
+            raise self._cell.blueprint.interface.unknown(method)
+        hook = getattr(self._cell.instance, method[1:])
         return hook, MethodKind.ASYNC if asyncio.iscoroutinefunction(hook) else MethodKind.PLAIN
 
     async def _call_with_stored(self, message: Message, function: Callable[..., Any], stored: ObjectRef[Any]) -> Any:
@@ -150,7 +159,8 @@ class Turns:
                 timer.cancel()
             message.task = None
             self.running.remove(message)
-            self.suspects.ended()
+            if self._suspects is not None:
+                self._suspects.ended()
 
     def _returned(self, message: Message, result: Any) -> None:
         self._handled(message)
@@ -161,9 +171,10 @@ class Turns:
         message.is_over = True
         if message.options is not None and self._evidence is not None:
             self._evidence.clear(message)
-        self.handled_count += 1
-        if self.handled_count >= self.milestone:
-            self._cell.reached_milestone()
+        cell = self._cell
+        cell.handled_count += 1
+        if cell.handled_count >= cell.milestone:
+            cell.reached_milestone()
 
     def _interrupted(self, message: Message) -> None:
         """Ctrl-C in local mode struck in this method: it belongs to whoever runs the loop, and ends this call only."""
@@ -180,7 +191,7 @@ class Turns:
             self._host.fail(message, error)
             return
         if message.call_id:
-            self._cell.victims.append(message)
+            self._cell.victims = [*self._cell.victims, message]
         if self._evidence is not None:
             self._evidence.clear(message)
         message.task = None
@@ -197,6 +208,62 @@ class Turns:
         if message.task is not None and message.withdrawal is None:
             message.withdrawal = why
             message.task.cancel()
+
+    def break_off(self, why: errors.CallError) -> list[Message]:
+        """Cancel every coroutine; return the calls among them, whose callers are not told yet."""
+        broken_off = [message for message in self.running if message.task is not None and message.withdrawal is None]
+        for message in broken_off:
+            self.cancel(message, why)
+        return [message for message in broken_off if message.call_id]
+
+    def withdraw(self, caller: Caller, call_id: int, is_late: bool) -> bool:
+        """Drop or cancel one call, and say so to its caller; return whether it was here.
+
+        Args:
+            caller, call_id: the call.
+            is_late: whether its deadline has passed, rather than that its caller wants it no more.
+        """
+        cell = self._cell
+        make_error = timed_out if is_late else cancelled
+        queued = self._mailbox.withdraw(caller, call_id)
+        if queued is not None:
+            cell.left(caller, queued)
+            self._host.refuse(queued, make_error(cell, queued, "no"))
+            return True
+        for message in self.running:
+            if message.call_id == call_id and message.caller is caller:
+                self.cancel(message, make_error(cell, message, "maybe"))
+                return True
+        return False
+
+    def withdraw_all(self, caller: Caller) -> None:
+        """Drop and cancel every call of a caller that is gone."""
+        self._mailbox.withdraw_all(caller)
+        for message in list(self.running):
+            if message.caller is caller:
+                self.cancel(message, errors.CallCancelledError(f"the caller of {message.method}() is gone"))
+
+    def take_back(self, message: Message) -> bool:
+        """Take a message out of the mailbox; return whether it was there."""
+        assert message.caller is not None
+        return self._mailbox.withdraw(message.caller, message.call_id) is message
+
+    def explain(self, caller: Caller, call_id: int) -> dict[str, Any]:
+        """Say what a call waits for."""
+        now = self._host.clock.now()
+        for message in self.running:
+            if message.call_id == call_id and message.caller is caller:
+                return {"state": "running", "seconds": now - message.began_at}
+        for ahead, message in enumerate(self._mailbox.queue):
+            if message.call_id == call_id and message.caller is caller:
+                return {"state": "queued", "ahead": ahead, "in_hand": self._in_hand(now)}
+        return {"state": "unknown"}
+
+    def _in_hand(self, now: float) -> str:
+        if not self.running:
+            return self._cell.state.name.lower()
+        message = self.running[0]
+        return f"{message.method}() is in hand since {now - message.began_at:.0f} s"
 
 
 def timed_out(cell: Cell, message: Message, executed: errors.Executed) -> errors.CallTimeoutError:

@@ -17,11 +17,11 @@ from actorrt.actors.control import Control, Data, Endpoint
 from actorrt.actors.links import serve_link_authority
 from actorrt.actors.messages import NOTICE, REQUEST
 from actorrt.actors.questions import serve_questions
-from actorrt.actors.record import Record
+from actorrt.actors.record import Order, Record
 from actorrt.actors.registry import Registry
 from actorrt.clock import Clock
 from actorrt.config import VERSION
-from actorrt.ids import IdSource, JobId, PeerId, short
+from actorrt.ids import ActorId, IdSource, JobId, PeerId, short
 from actorrt.node.census import take_census
 from actorrt.node.heartbeat import Heartbeat
 from actorrt.node.hosting import Placement, WorkerFactory
@@ -95,6 +95,7 @@ class NodeCore:
         self.control.handle("detach", lambda _, data: self.end_job(JobId(data["job"])))
         self.control.handle("goodbye", lambda peer, _: self._lose(peer))
         self.control.handle("spawn", self._spawn)
+        self.control.handle("spawn_many", self._spawn_many)
         self.control.handle("lookup", self._lookup)
         self.control.handle("orphaned", self._orphaned)
         self.control.handle("status", lambda *_: self.status())
@@ -237,10 +238,18 @@ class NodeCore:
 
     async def _spawn(self, peer: PeerId, data: Data) -> Data:
         record = Record.from_data(data)
-        self.job(record.job)
-        address = self.transport.address_of(peer)
-        record.beside_endpoint = None if address is None else Endpoint(peer, address)
+        self._take_order(peer, record.order)
         return await self.registry.spawn(record)
+
+    async def _spawn_many(self, peer: PeerId, data: Data) -> Data:
+        order = Order(data)
+        self._take_order(peer, order)
+        return await self.registry.spawn_many(order, [ActorId(actor) for actor in data["actors"]])
+
+    def _take_order(self, peer: PeerId, order: Order) -> None:
+        self.job(order.job)
+        address = self.transport.address_of(peer)
+        order.beside_endpoint = None if address is None else Endpoint(peer, address)
 
     async def _lookup(self, _: PeerId, data: Data) -> Data:
         return await self.registry.lookup(data["namespace"], data["name"], data["timeout_s"])

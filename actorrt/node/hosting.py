@@ -72,13 +72,17 @@ class Placement:
         self._keeper = keeper
         self._deadlines: dict[bytes, Callable[[], None]] = {}
 
+    def start_at_once(self, record: Record) -> Endpoint | None:
+        """A start in another process always waits; see `Hosting.start_at_once`."""
+        return None
+
     async def start(self, record: Record) -> Endpoint:
         """Start the record's incarnation; see `Hosting.start`."""
         worker = record.place if record.place is not None and record.place.is_usable else await self._place(record)
         try:
             await worker.ready
             record.birthplace = worker.endpoint
-            await self._control.request(worker.endpoint, "host", record.order(self._endpoint))
+            await self._control.request(worker.endpoint, "host", record.start_data(self._endpoint))
         except errors.ActorDiedError as error:
             message = f"{record.label} did not start: {error}"
             raise errors.ActorStartError(message, reason=error.reason) from error
@@ -106,8 +110,8 @@ class Placement:
             return None
         if record.is_supervisor:
             return job.supervisors if job.supervisors is not None and job.supervisors.is_usable else None
-        if record.is_beside and record.beside_endpoint is not None:
-            beside = self._worker_at(record.beside_endpoint)
+        if record.order.is_beside and record.order.beside_endpoint is not None:
+            beside = self._worker_at(record.order.beside_endpoint)
             if beside is not None and beside.is_usable:
                 return beside
         job.shared = [worker for worker in job.shared if worker.is_usable]

@@ -1,0 +1,52 @@
+"""What a registry asks of wherever its actors run: this endpoint's own cells, or the workers of a node."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from actorrt.actors.control import Endpoint
+from actorrt.actors.record import Record
+from actorrt.completion import Completion
+from actorrt.errors import ActorDiedError
+from actorrt.ids import ObjectId
+
+
+class Hosting(Protocol):
+    """Where a registry's actors run."""
+
+    def start_at_once(self, record: Record) -> Endpoint | None:
+        """Start the record's incarnation if nothing about that waits; None: `start` has to.
+
+        Raises:
+            ActorStartError: the constructor failed.
+        """
+
+    async def start(self, record: Record) -> Endpoint:
+        """Start the record's incarnation, in the place of the one before if that kept its mailbox.
+
+        Raises:
+            ActorStartError: the constructor or `on_start` failed, or its process died meanwhile.
+        """
+
+    def stop(self, record: Record, reason: str) -> None:
+        """Ask the actor to end; its exit is reported to the registry, at the latest after `shutdown_s` and a kill.
+
+        A start under way is broken off: it fails instead.
+        """
+
+    def kill(self, record: Record) -> None:
+        """End the actor now; its exit is reported to the registry, or the failure of its start."""
+
+    def bury(self, record: Record, error: ActorDiedError) -> Completion[Any] | None:
+        """The actor is gone for good: fail what still waits for it there, and give back its process if it had one.
+
+        Returns:
+            What ends when nothing is left of its children there either; None where there were none.
+        """
+
+    def hold(self, object_ids: Sequence[ObjectId], tokens: Sequence[bytes]) -> None:
+        """Keep these objects alive, once more each; `tokens` are the transits that they came with."""
+
+    def release(self, object_ids: Sequence[ObjectId]) -> None:
+        """Take back one hold on each."""
