@@ -15,6 +15,7 @@ from actorrt.clock import Clock
 from actorrt.ids import PeerId
 from actorrt.node.hangs import Dump, Finding, Recovered, Replace, Silence, Vigil, Warn
 from actorrt.node.jobs import Worker
+from actorrt.node.processes import oom_kill_count
 from actorrt.scopes import Scope
 
 logger = logging.getLogger(__name__)
@@ -72,7 +73,9 @@ class Heartbeat:
         for peer in self._vigils.keys() - present.keys():
             del self._vigils[peer]
             self._asked.pop(peer, None)
+        oom_kills_count = oom_kill_count() if present else 0
         for worker in present.values():
+            worker.process.outlived(oom_kills_count)
             self._look_at(worker, now)
         next_look_s = min((vigil.next_look_s for vigil in self._vigils.values()), default=1.0)
         self._due_at = now + next_look_s

@@ -81,7 +81,8 @@ class ProcessExit:
         signal: the number of the signal that ended it, or None if it exited. Both are None when somebody else
             reaped it.
         was_killed_by_us: whether we had sent it a signal that ends processes.
-        is_oom_suspected: it was killed with SIGKILL, not by us, while the kernel killed for want of memory.
+        is_oom_suspected: it was killed with SIGKILL, not by us, while the kernel killed for want of memory: since it
+            was known to live, see `ProcessWatch.outlived`.
     """
 
     pid: int
@@ -116,7 +117,7 @@ class ProcessWatch:
         self._loop = loop
         self._on_exit = on_exit
         self._was_killed = False
-        self._oom_kills_before = oom_kill_count()
+        self._oom_kills = self._oom_kills_before = oom_kill_count()
         self._pidfd: int | None = os.pidfd_open(pid)
         loop.add_reader(self._pidfd, self._ended)
 
@@ -124,6 +125,13 @@ class ProcessWatch:
     def is_running(self) -> bool:
         """Whether the child has not been reaped, nor the watch closed."""
         return self._pidfd is not None
+
+    def outlived(self, oom_kills_count: int) -> None:
+        """Note that the child lives after so many kills for want of memory; to be told about once a second.
+
+        One that comes between the last two notes may be its own: the kernel counts it before the process is gone.
+        """
+        self._oom_kills_before, self._oom_kills = self._oom_kills, oom_kills_count
 
     def kill(self, signal: int = signals.SIGKILL) -> None:
         """Send a signal to the child; without effect once it has ended."""

@@ -6,10 +6,16 @@ import ctypes
 import os
 import signal
 import time
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 import actorrt as art
+
+MEMORY_GROUPS = Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes"  # cgroup v1; v2 has them in one tree
+MEMORY_GROUPS_V2 = Path("/sys/fs/cgroup"), "memory.max"
+SPARE_BYTES = 64 << 20
 
 
 class Mortal(art.Actor):
@@ -21,6 +27,10 @@ class Mortal(art.Actor):
     def exit(self, status):
         print("my last words", flush=True)
         os._exit(status)
+
+    def swell(self):
+        print("more and more", flush=True)
+        return [bytearray(1 << 20) for _ in range(1 << 20)]  # 1 TiB, written
 
     def block(self, seconds):
         time.sleep(seconds)  # the fault itself: a method that blocks its loop
@@ -57,6 +67,45 @@ async def test_exit_status_and_last_words_are_told(node_runtime):
     reason = await death_of(mortal, "exit", 7)
     assert (reason.kind, reason.exit_status) == (art.ExitKind.CRASHED, 7)
     assert "my last words" in reason.detail
+
+
+@contextmanager
+def memory_limit(pid, limit_bytes):
+    """Have the kernel kill a process that takes more memory than this, from now on."""
+    root, limit = MEMORY_GROUPS if MEMORY_GROUPS[0].is_dir() else MEMORY_GROUPS_V2
+    group = root / f"actorrt-test-{os.getpid()}"
+    try:
+        group.mkdir()
+    except OSError as error:
+        pytest.skip(f"no memory cgroup can be made here: {error}")
+    try:
+        if not (group / limit).exists():
+            pytest.skip("cgroups limit no memory here")
+        (group / limit).write_text(str(limit_bytes))
+        (group / "cgroup.procs").write_text(str(pid))
+        yield
+    finally:
+        group.rmdir()
+
+
+async def test_process_killed_for_want_of_memory_is_told_from_one_that_somebody_killed(node_runtime):
+    keeper = await Keeper.spawn()
+    mortal = await keeper.child("mortal")
+    with memory_limit(await mortal.pid(), SPARE_BYTES):
+        reason = await death_of(mortal, "swell")
+    assert (reason.kind, reason.signal) == (art.ExitKind.OUT_OF_MEMORY, signal.SIGKILL)
+    assert "more and more" in reason.detail
+    assert await mortal.incarnation.options(retries=3)() == 2
+    (info,) = await keeper.children_info()
+    assert info.last_exit.kind is art.ExitKind.OUT_OF_MEMORY
+    reason = await killed(mortal)
+    assert (reason.kind, reason.signal) == (art.ExitKind.CRASHED, signal.SIGKILL)
+
+
+async def killed(mortal):
+    exit = art.monitor(mortal, restarts=True)
+    os.kill(await mortal.pid(), signal.SIGKILL)
+    return (await exit).reason
 
 
 async def test_children_info_has_the_stack_of_the_last_exit(node_runtime):

@@ -1,10 +1,13 @@
 """How a process ended, as a reason."""
 
+import asyncio
 import signal
+import subprocess
 
 import pytest
 
-from actorrt.node.processes import ProcessExit
+from actorrt.node import processes
+from actorrt.node.processes import ProcessExit, watch_exit
 from actorrt.reasons import ExitKind, ExitReason
 
 CASES = [
@@ -31,3 +34,27 @@ def test_last_lines_go_into_the_reason():
     reason = ProcessExit(1, signal=signal.SIGSEGV).to_reason("worker-3", "Fatal Python error")
     assert str(reason) == "crashed (SIGSEGV): worker-3"
     assert reason.traceback == "Fatal Python error"
+
+
+@pytest.mark.parametrize(
+    ("counts", "is_suspected"),
+    [([0], False), ([1], True), ([1, 1], True), ([1, 1, 1], False), ([1, 1, 2], True)],
+    ids=["none", "since-it-started", "before-the-last-look", "outlived", "another-one-since"],
+)
+async def test_kill_for_want_of_memory_is_suspected_while_the_process_has_not_outlived_it(
+    monkeypatch, tmp_path, counts, is_suspected
+):
+    """`counts`: what the kernel says at each look, the last when the process has ended."""
+    vmstat = tmp_path / "vmstat"
+    monkeypatch.setattr(processes, "_VMSTAT", vmstat)
+    vmstat.write_text("oom_kill 0\n")
+    ended = asyncio.get_running_loop().create_future()
+    with subprocess.Popen(["sleep", "60"], start_new_session=True) as process:
+        watch = watch_exit(asyncio.get_running_loop(), process.pid, ended.set_result)
+        for count in counts[:-1]:
+            watch.outlived(count)
+        vmstat.write_text(f"nr_free_pages 7\noom_kill {counts[-1]}\n")
+        process.send_signal(signal.SIGKILL)
+        how = await ended
+        process.returncode = -signal.SIGKILL  # the watch has reaped it
+    assert how == ProcessExit(process.pid, signal=signal.SIGKILL, is_oom_suspected=is_suspected)
