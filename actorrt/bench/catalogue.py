@@ -5,12 +5,61 @@ from __future__ import annotations
 import difflib
 from typing import Final
 
-from actorrt.bench import calls, lifecycle, values, whole
+from actorrt.bench import calls, faults, lifecycle, values, whole
 from actorrt.bench.measurement import Effort, Row, Target
 
 MIB: Final = 1 << 20
 _FLOOR: Final = "bare ZeroMQ"
 _MEMCPY: Final = "memcpy, warm"
+
+FAULTS: Final = (
+    Row(
+        "callers-told",
+        "a call in hand fails after SIGKILL",
+        "ms",
+        faults.callers_told,
+        Effort(200),
+        Effort(3),
+        Target(50),
+    ),
+    Row("down-delivered", "Down after SIGKILL", "ms", faults.down_delivered, Effort(200), Effort(3), Target(50)),
+    Row(
+        "back-after-kill",
+        "own-process actor answers again after SIGKILL",
+        "ms",
+        faults.back_after_kill,
+        Effort(200),
+        Effort(3),
+        Target(60),
+    ),
+    Row(
+        "restored",
+        "100 MB restored from a snapshot after SIGKILL",
+        "ms",
+        faults.restored,
+        Effort(10, 100_000_000),
+        Effort(2, 1_000_000),
+        Target(300),
+    ),
+    Row(
+        "restart-one",
+        "1,000 light children: one restarted",
+        "ms",
+        faults.restart_one,
+        Effort(50, 1_000),
+        Effort(3, 20),
+        Target(1),
+    ),
+    Row(
+        "restart-all",
+        "1,000 light children: all restarted",
+        "ms",
+        faults.restart_all,
+        Effort(10, 1_000),
+        Effort(3, 20),
+        Target(100),
+    ),
+)
 
 ROWS: Final = (
     Row(
@@ -107,24 +156,7 @@ ROWS: Final = (
         Effort(2),
         Target(10),
     ),
-    Row(
-        "back-after-kill",
-        "own-process actor answers again after SIGKILL",
-        "ms",
-        lifecycle.back_after_kill,
-        Effort(20),
-        Effort(3),
-        Target(60),
-    ),
-    Row(
-        "callers-told",
-        "a call in hand fails after SIGKILL",
-        "ms",
-        lifecycle.callers_told,
-        Effort(20),
-        Effort(3),
-        Target(50),
-    ),
+    *FAULTS,
     Row(
         "put-1mib",
         "put 1 MiB",
@@ -207,6 +239,9 @@ ROWS: Final = (
         timeout_s=400,
     ),
 )
+
+GROUPS: Final = {"faults": FAULTS}
+"""Rows that can be asked for together."""
 
 
 def find_row(name: str) -> Row:

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any, Final, TextIO
 
-from actorrt.bench.catalogue import ROWS, find_row
+from actorrt.bench.catalogue import GROUPS, ROWS, find_row
 from actorrt.bench.machine import describe_machine
 from actorrt.bench.measurement import Outcome, Row, summarise, to_data
 from actorrt.bench.runner import run_row
@@ -22,6 +22,7 @@ _BUSY_LOAD: Final = 0.5  # of another process's making, in runnable tasks
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what `actorrt bench` takes."""
+    parser.add_argument("group", nargs="?", choices=GROUPS, help="measure these rows only (default: all)")
     parser.add_argument("--row", action="append", default=[], metavar="NAME", help="measure this row only; repeatable")
     parser.add_argument("--list", action="store_true", help="list the rows and their targets, and measure nothing")
     parser.add_argument("--quick", action="store_true", help="few rounds: whether it works, not how fast it is")
@@ -36,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
         file that can't be written, before anything is measured.
     """
     try:
-        rows = [find_row(name) for name in arguments.row] or list(ROWS)
+        rows = [find_row(name) for name in arguments.row] or list(GROUPS.get(arguments.group, ROWS))
         if arguments.list:
             sys.stdout.write(_listing(rows))
             return 0

@@ -1,9 +1,7 @@
-"""The rows about creating actors, what an idle one takes, and coming back after a kill."""
+"""The rows about creating actors and what an idle one takes."""
 
 from __future__ import annotations
 
-import os
-import signal
 import time
 
 import actorrt as art
@@ -65,55 +63,3 @@ def process_memory(effort: Effort) -> Samples:
         return Samples([await counter.unique_bytes() / 1e6 for counter in counters])
 
     return art.run(main)
-
-
-def back_after_kill(effort: Effort) -> Samples:
-    """Return the time from SIGKILL until the same ref is answered by the next incarnation, in ms."""
-
-    async def main() -> Samples:
-        counter = await _restarting()
-        return Samples([await _back_ms(counter) for _ in range(effort.rounds_count)])
-
-    return art.run(main)
-
-
-async def _back_ms(counter: art.ActorRef[Counter]) -> float:
-    killed_pid = await counter.pid()
-    start = time.perf_counter()
-    os.kill(killed_pid, signal.SIGKILL)
-    while True:
-        try:
-            pid = await counter.pid()
-        except art.ActorUnavailableError:
-            continue  # that call had gone to the process that was killed
-        if pid != killed_pid:
-            return (time.perf_counter() - start) * 1e3
-
-
-def callers_told(effort: Effort) -> Samples:
-    """Return the time from SIGKILL until a call that was in hand fails, in ms."""
-
-    async def main() -> Samples:
-        counter = await _restarting()
-        return Samples([await _told_ms(counter) for _ in range(effort.rounds_count)])
-
-    return art.run(main)
-
-
-async def _told_ms(counter: art.ActorRef[Counter]) -> float:
-    call = counter.wait_for_ever()
-    pid = await counter.pid()
-    start = time.perf_counter()
-    os.kill(pid, signal.SIGKILL)
-    try:
-        await call
-    except art.ActorUnavailableError:
-        return (time.perf_counter() - start) * 1e3
-    raise AssertionError("a call that never returns has returned")
-
-
-async def _restarting() -> art.ActorRef[Counter]:
-    options = {"cpus": 1, "restart": "permanent", "max_restarts": 10_000, "max_concurrency": 2}
-    counter = await Counter.options(**options).spawn()
-    await counter.increment()  # an incarnation that has handled a message restarts at once
-    return counter

@@ -124,13 +124,14 @@ class Summary:
     median: float
     p10: float
     p90: float
+    p99: float
     count: int = field(default=0)
 
 
 def summarise(values: Sequence[float]) -> Summary:
-    """Return the median and the tenth and ninetieth percentile (nearest rank) of at least one value."""
+    """Return the median and percentiles (nearest rank) of at least one value."""
     ordered = sorted(values)
-    return Summary(statistics.median(ordered), _at(ordered, 0.1), _at(ordered, 0.9), len(ordered))
+    return Summary(statistics.median(ordered), _at(ordered, 0.1), _at(ordered, 0.9), _at(ordered, 0.99), len(ordered))
 
 
 def _at(ordered: Sequence[float], quantile: float) -> float:
@@ -145,7 +146,8 @@ def to_data(outcome: Outcome) -> dict[str, Any]:
         return data | {"status": "skipped" if outcome.is_skipped else "failed", "reason": outcome.failure}
     summary = summarise(samples.values)
     data |= {"status": "measured", "median": summary.median, "p10": summary.p10, "p90": summary.p90}
-    data |= {"count": summary.count, "samples": list(samples.values), "notes": list(samples.notes)}
+    data |= {"p99": summary.p99, "count": summary.count}
+    data |= {"samples": list(samples.values), "notes": list(samples.notes)}
     if samples.references:
         data |= {"reference": row.reference, "references": list(samples.references), "ratio": samples.ratio}
     if target is not None:

@@ -7,6 +7,7 @@ import gc
 import os
 import statistics
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import actorrt as art
@@ -107,6 +108,65 @@ class Store(art.Actor):
     def size(self, array: Any) -> int:
         """Return the bytes of an array that was sent here."""
         return int(array.nbytes)
+
+
+class Holder(art.Actor):
+    """Keeps a large array over restarts."""
+
+    def __init__(self) -> None:
+        self.array: Any = None
+
+    def fill(self, size_bytes: int) -> None:
+        """Have an array of so many bytes from now on."""
+        import numpy as np
+
+        self.array = np.ones(size_bytes, dtype=np.uint8)
+
+    def pid(self) -> int:
+        """Return the process it lives in."""
+        return os.getpid()
+
+    def writable_bytes(self) -> int:
+        """Return how many bytes of the array it may write to."""
+        return int(self.array.nbytes) if self.array.flags.writeable else 0
+
+    def snapshot(self) -> Any:
+        return self.array
+
+    def restore(self, state: Any) -> None:
+        self.array = state
+
+
+class Mortal(art.Actor):
+    """Fails when told."""
+
+    def incarnation(self) -> int:
+        """Return how often it has started."""
+        return self.context.incarnation
+
+    def fail(self) -> None:
+        """Fail, and be restarted."""
+        raise SystemExit("on purpose")
+
+
+class Alone(art.Supervisor):
+    """Has light children, and restarts the one that fails."""
+
+    max_restarts = 1_000_000
+
+    def __init__(self, children_count: int) -> None:
+        self.children_count = children_count
+
+    def children(self) -> Iterator[art.Child]:
+        """Give them the ids c0, c1, ..."""
+        for number in range(self.children_count):
+            yield art.Child(Mortal, id=f"c{number}")
+
+
+class Together(Alone):
+    """Restarts all of them."""
+
+    strategy = "one_for_all"
 
 
 def unique_bytes() -> int:

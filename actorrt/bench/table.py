@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from actorrt.bench.measurement import Outcome, Samples, Target, summarise
 
-_HEADINGS = ("row", "what", "median", "p10 .. p90", "n", "ratio", "target", "")
+_HEADINGS = ("row", "what", "median", "p10 .. p90", "p99", "n", "ratio", "target", "")
 
 
 def render(outcomes: Sequence[Outcome]) -> str:
@@ -23,13 +23,14 @@ def _cells(outcome: Outcome) -> tuple[str, ...]:
     row, samples = outcome.row, outcome.samples
     if samples is None:
         word = "skipped" if outcome.is_skipped else "FAILED"
-        return (row.name, row.title, word, "", "", "", "", "")
+        return (row.name, row.title, word, "", "", "", "", "", "")
     summary = summarise(samples.values)
     return (
         row.name,
         row.title,
         f"{figure(summary.median)} {row.unit}",
         f"{figure(summary.p10)} .. {figure(summary.p90)}",
+        figure(summary.p99),
         str(summary.count),
         "" if samples.ratio is None else f"{samples.ratio:.2f} x {row.reference}",
         "" if row.target is None else describe(row.target, row.unit),

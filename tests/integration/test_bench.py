@@ -8,7 +8,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from actorrt.bench.catalogue import ROWS, find_row
+from actorrt.bench.catalogue import GROUPS, ROWS, find_row
 from actorrt.bench.runner import run_row
 
 
@@ -26,6 +26,19 @@ def test_list_names_every_row_with_its_target_and_measures_nothing() -> None:
     assert len(lines) == len(ROWS)
 
 
+def test_group_of_rows_is_asked_for_by_its_name() -> None:
+    result = bench("faults", "--list")
+    assert [line.split()[0] for line in result.stdout.splitlines()] == [
+        *("callers-told", "down-delivered", "back-after-kill", "restored", "restart-one", "restart-all"),
+    ]
+
+
+def test_rows_of_faults_can_be_measured() -> None:
+    result = bench("faults", "--quick")
+    assert result.returncode == 0, result.stdout
+    assert [line.split()[0] for line in result.stdout.splitlines()[2:]] == [row.name for row in GROUPS["faults"]]
+
+
 def test_quick_run_of_two_rows_prints_a_table_and_writes_json(tmp_path: Path) -> None:
     file = tmp_path / "bench.json"
     result = bench("--quick", "--row", "ask", "--row", "create-process", "--json", str(file))
@@ -39,7 +52,7 @@ def test_quick_run_of_two_rows_prints_a_table_and_writes_json(tmp_path: Path) ->
     ask, create = data["rows"]
     assert (ask["status"], ask["unit"], ask["reference"]) == ("measured", "us", "bare ZeroMQ")
     assert len(ask["samples"]) == len(ask["references"]) == ask["count"] == 3
-    assert ask["p10"] <= ask["median"] <= ask["p90"]
+    assert ask["p10"] <= ask["median"] <= ask["p90"] <= ask["p99"]
     assert create["target"] == {"bound": 30, "is_least": False, "is_ratio": False}
 
 

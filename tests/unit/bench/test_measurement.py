@@ -16,12 +16,12 @@ def row(target: Target | None = None, reference: str = "") -> Row:
 
 
 def test_summary_of_one_value_is_that_value() -> None:
-    assert summarise([7.0]) == Summary(7.0, 7.0, 7.0, 1)
+    assert summarise([7.0]) == Summary(7.0, 7.0, 7.0, 7.0, 1)
 
 
 def test_summary_takes_nearest_ranks_of_unordered_values() -> None:
     values = [float(value) for value in (10, 0, 1, 9, 2, 8, 3, 7, 4, 6, 5)]
-    assert summarise(values) == Summary(5.0, 1.0, 9.0, 11)
+    assert summarise(values) == Summary(5.0, 1.0, 9.0, 10.0, 11)
 
 
 def test_ratio_is_that_of_medians_and_none_without_references() -> None:
@@ -74,6 +74,7 @@ def test_measured_outcome_is_written_with_samples_ratio_and_verdict() -> None:
         "median": 3.0,
         "p10": 2.0,
         "p90": 4.0,
+        "p99": 4.0,
         "count": 2,
         "samples": [2.0, 4.0],
         "notes": ["seeds 1"],
@@ -95,9 +96,9 @@ def test_table_shows_ratio_target_and_verdict_in_aligned_columns_and_reasons_bel
     met = Outcome(row(Target(1.3, is_ratio=True), "floor"), Samples([2.0], [2.0]))
     failed = Outcome(row(), failure="ended with 1: boom")
     assert render([met, failed]).splitlines() == [
-        "row  what      median  p10 .. p90  n  ratio         target",
-        "-" * len("ask  ask, p50  2 us    2 .. 2      1  1.00 x floor  at most 1.3 x  met"),
-        "ask  ask, p50  2 us    2 .. 2      1  1.00 x floor  at most 1.3 x  met",
+        "row  what      median  p10 .. p90  p99  n  ratio         target",
+        "-" * len("ask  ask, p50  2 us    2 .. 2      2    1  1.00 x floor  at most 1.3 x  met"),
+        "ask  ask, p50  2 us    2 .. 2      2    1  1.00 x floor  at most 1.3 x  met",
         "ask  ask, p50  FAILED",
         "ask: ended with 1: boom",
     ]
