@@ -1,9 +1,9 @@
 """Pure: what the silence of a worker means, and what follows from it.
 
-A worker gives a sign of life by answering on its loop. One that does not may be *stopped* (by a signal), *blocked*
-(its loop waits for something that is not on the loop) or *busy* (its loop computes). A thread that needs the
-interpreter's lock proves nothing about a method that holds it, so the kernel is asked for the other two facts. What
-asks and carries out is `heartbeat`.
+A worker gives a sign of life by acknowledging on its loop what it is sent. One that does not may be *stopped* (by a
+signal), *blocked* (its loop waits for something that is not on the loop) or *busy* (its loop computes). A thread that
+needs the interpreter's lock proves nothing about a method that holds it, so the kernel is asked which it is. Silence
+alone ends nobody: only an actor that has a limit is replaced. What looks and carries out is `heartbeat`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,12 @@ from enum import StrEnum
 from typing import Final, TypeAlias
 
 WARN_AFTER_S: Final = 5.0
+WARN_OF_STOPPED_AFTER_S: Final = 1.0
+"""That a process is stopped is a fact; the time lets those pass that a debugger or a shell stops for a moment."""
+
+LOOK_EVERY_S: Final = 0.5
 BUSY_SHARE: Final = 0.5
-"""The share of the silence that a busy process spent computing, at the least."""
+"""The share of the silence that a busy process spent computing, at the least, where it does not just do so."""
 
 
 class Silence(StrEnum):
@@ -69,52 +73,54 @@ class Vigil:
         self._hang_timeout_s = hang_timeout_s
         self._sign_at = now
         self._sign_cpu_s = cpu_s
+        self._silent_s = 0.0
         self._is_dumped = self._is_warned = self._is_replaced = False
 
     @property
     def next_look_s(self) -> float:
         """How long after a look, in seconds, the next one should be."""
-        return 1.0 if self._hang_timeout_s is None else min(1.0, self._hang_timeout_s / 4)
+        return LOOK_EVERY_S if self._hang_timeout_s is None else min(LOOK_EVERY_S, self._hang_timeout_s / 4)
 
     def answered(self, now: float, cpu_s: float) -> list[Finding]:
-        """The worker gave a sign of life."""
-        findings: list[Finding] = [Recovered(now - self._sign_at)] if self._is_warned else []
+        """The worker owes no sign of life."""
+        findings: list[Finding] = [Recovered(self._silent_s)] if self._is_warned else []
         self._sign_at, self._sign_cpu_s = now, cpu_s
+        self._silent_s = 0.0
         self._is_dumped = self._is_warned = False
         return findings
 
-    def paused(self, now: float) -> None:
-        """The watcher itself was held up until `now`: silence meanwhile proves nothing."""
-        self._sign_at = now
-
-    def looked(self, now: float, is_stopped: bool, cpu_s: float) -> list[Finding]:
-        """A question is unanswered, and the kernel said so much of the process.
+    def looked(self, now: float, silent_s: float, state: str, cpu_s: float) -> list[Finding]:
+        """The worker owes a sign of life, and the kernel said so much of the process.
 
         Args:
             now: when.
-            is_stopped: whether a signal or a debugger stopped it.
+            silent_s: for how long; less than since the last sign of life, where the watcher was held up meanwhile.
+            state: the kernel's letter for what its main thread does (proc(5)).
             cpu_s: the CPU time that it has used.
         """
-        silent_s = now - self._sign_at
-        silence = self._silence(silent_s, is_stopped, cpu_s)
+        self._silent_s = silent_s
+        silence = self.silence(now, state, cpu_s)
+        is_stopped = silence is Silence.STOPPED
         findings: list[Finding] = []
-        if not self._is_dumped and silence is not Silence.STOPPED and silent_s >= self._dump_after_s:
-            self._is_dumped = True
-            findings.append(Dump())
-        if not self._is_warned and silent_s >= WARN_AFTER_S:
-            self._is_warned = True
-            findings.append(Warn(silence, silent_s))
-        if self._hang_timeout_s is not None and silent_s >= self._hang_timeout_s and not self._is_replaced:
+        is_over = self._hang_timeout_s is not None and silent_s >= self._hang_timeout_s and not self._is_replaced
+        if is_over and (self._is_dumped or is_stopped):
             self._is_replaced = True
             findings.append(Replace(silence, silent_s))
+        if not self._is_dumped and not is_stopped and silent_s >= self._dump_after_s:
+            self._is_dumped = True  # a look before the process is ended, so that there is time for it
+            findings.append(Dump())
+        if not self._is_warned and silent_s >= (WARN_OF_STOPPED_AFTER_S if is_stopped else WARN_AFTER_S):
+            self._is_warned = True
+            findings.append(Warn(silence, silent_s))
         return findings
 
     @property
     def _dump_after_s(self) -> float:
-        """Early enough for the stack to be printed before the process is ended."""
         return WARN_AFTER_S if self._hang_timeout_s is None else min(WARN_AFTER_S, self._hang_timeout_s / 2)
 
-    def _silence(self, silent_s: float, is_stopped: bool, cpu_s: float) -> Silence:
-        if is_stopped:
+    def silence(self, now: float, state: str, cpu_s: float) -> Silence:
+        """Say why the worker is silent, if it is."""
+        if state in ("T", "t"):
             return Silence.STOPPED
-        return Silence.BUSY if cpu_s - self._sign_cpu_s >= BUSY_SHARE * silent_s else Silence.BLOCKED
+        is_busy = state == "R" or cpu_s - self._sign_cpu_s >= BUSY_SHARE * (now - self._sign_at)
+        return Silence.BUSY if is_busy else Silence.BLOCKED

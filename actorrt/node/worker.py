@@ -69,7 +69,6 @@ async def _serve(config: dict[str, Any]) -> None:
     current.set_process_system(system)
     leave: asyncio.Event = asyncio.Event()
     system.control.handle("leave", lambda *_: leave.set())
-    system.control.handle("ping", lambda *_: None)
     faulthandler.register(STACK_SIGNAL, file=2)
     await system.control.request(system.node, "attach_worker", {"pid": os.getpid()})
     await leave.wait()

@@ -105,6 +105,10 @@ class Endpoint(ABC):
         """End what `watch` began."""
         self._heartbeat.unwatch(peer)
 
+    def silent_s(self, peer: PeerId) -> float:
+        """Return for how long the peer has owed an acknowledgement; see `protocol.Transport.silent_s`."""
+        return self._heartbeat.silent_s(peer)
+
     def _probed(self, peer: PeerId, address: str) -> QueuedLink:
         """Return the link on which to probe: one that stands, since a peer that was stopped accepts no other."""
         for lane in (Lane.CONTROL, Lane.USER):

@@ -166,6 +166,13 @@ class Transport(Protocol):
     def unwatch(self, peer: PeerId) -> None:
         """End what `watch` began; peers that acknowledgements are due of are listened for nevertheless."""
 
+    def silent_s(self, peer: PeerId) -> float:
+        """Return for how long the peer has owed an acknowledgement and said nothing; 0 if it owes none.
+
+        As of the last look, twice a second while anything is awaited. Only a peer that is watched always owes one.
+        Time in which this process was held up itself is not counted.
+        """
+
     def hold(self) -> None:
         """Let what is sent from now on wait for `release`, rather than for the end of the tick.
 

@@ -42,12 +42,24 @@ class Silence(NamedTuple):
 
 
 class _Peer:
-    __slots__ = ("is_silent", "progress", "since")
+    __slots__ = ("is_silent", "progress", "silent_s", "was_awaited")
 
     def __init__(self, progress: int) -> None:
         self.progress = progress
-        self.since: float | None = None  # something has been awaited, and nothing heard, since then
+        self.was_awaited = False
+        self.silent_s = 0.0  # for so long something was awaited, and nothing heard
         self.is_silent = False
+
+    def observed(self, sighting: Sighting, since_s: float | None) -> None:
+        """Take notice of the peer, `since_s` seconds after the last time; None where the observer was held up."""
+        if sighting.progress != self.progress:
+            self.progress = sighting.progress
+            self.silent_s = 0.0
+        elif since_s is not None and (self.is_silent or (self.was_awaited and sighting.is_awaited)):
+            self.silent_s += since_s
+        elif not self.is_silent:
+            self.silent_s = 0.0
+        self.was_awaited = sighting.is_awaited
 
 
 class SilenceDetector:
@@ -64,9 +76,15 @@ class SilenceDetector:
         self._peers: dict[PeerId, _Peer] = {}
         self._observed_at: float | None = None
 
+    def silent_s(self, peer: PeerId) -> float:
+        """Return for how long the peer had been silent at the last observation."""
+        known = self._peers.get(peer)
+        return 0.0 if known is None else known.silent_s
+
     def observe(self, now: float, sightings: Mapping[PeerId, Sighting]) -> list[Silence]:
         """Take notice of all peers there are; return who fell silent since the last time, and who speaks again."""
-        was_held_up = self._observed_at is None or now - self._observed_at > 2 * self._interval_s
+        since_s = 0.0 if self._observed_at is None else now - self._observed_at
+        was_held_up = since_s > 2 * self._interval_s
         self._observed_at = now
         for peer in [peer for peer in self._peers if peer not in sightings]:
             del self._peers[peer]
@@ -75,23 +93,9 @@ class SilenceDetector:
             known = self._peers.get(peer)
             if known is None:
                 known = self._peers[peer] = _Peer(sighting.progress)
-            change = self._observe(now, known, sighting, was_held_up)
-            if change is not None:
-                changes.append(Silence(peer, change or None))
+            was_silent = known.is_silent
+            known.observed(sighting, None if was_held_up else since_s)
+            known.is_silent = known.silent_s >= self._silence_s
+            if known.is_silent is not was_silent:
+                changes.append(Silence(peer, known.silent_s if known.is_silent else None))
         return changes
-
-    def _observe(self, now: float, known: _Peer, sighting: Sighting, was_held_up: bool) -> float | None:
-        """Return how long the peer has been silent if it has just fallen silent, 0 if it speaks again, else None."""
-        if sighting.progress != known.progress:
-            known.progress = sighting.progress
-            known.since = now if sighting.is_awaited else None
-            was_silent, known.is_silent = known.is_silent, False
-            return 0.0 if was_silent else None
-        if not sighting.is_awaited:
-            known.since = None
-        elif known.since is None or (was_held_up and not known.is_silent):
-            known.since = now
-        elif not known.is_silent and now - known.since >= self._silence_s:
-            known.is_silent = True
-            return now - known.since
-        return None

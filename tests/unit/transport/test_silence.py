@@ -61,3 +61,17 @@ def test_peer_that_is_gone_is_forgotten(detector: SilenceDetector) -> None:
     watch(detector, 0.0, 3.0, Sighting(1, True))
     assert detector.observe(3.0, {OTHER: Sighting(9, True)}) == []
     assert watch(detector, 3.5, 6.0, Sighting(1, True)) == [(5.5, Silence(PEER, 2.0))]
+
+
+def test_silence_is_counted_from_when_something_was_awaited_and_ends_when_heard(detector: SilenceDetector) -> None:
+    watch(detector, 0.0, 3.5, Sighting(1, True))
+    assert detector.silent_s(PEER) == 3.0
+    detector.observe(3.5, {PEER: Sighting(2, True)})
+    assert detector.silent_s(PEER) == 0.0
+    assert detector.silent_s(OTHER) == 0.0
+
+
+def test_silence_of_who_is_silent_does_not_grow_while_the_observer_is_held_up(detector: SilenceDetector) -> None:
+    watch(detector, 0.0, 3.5, Sighting(1, True))
+    assert detector.observe(60.0, {PEER: Sighting(1, True)}) == []
+    assert detector.silent_s(PEER) == 3.0
