@@ -15,7 +15,7 @@ from actorrt.config import ALIGNMENT_BYTES
 
 def align(length_bytes: int) -> int:
     """Round a length up to whole units of the arena; nothing is shorter than one."""
-    return max(ALIGNMENT_BYTES, -(-length_bytes // ALIGNMENT_BYTES) * ALIGNMENT_BYTES)
+    return -(-length_bytes // ALIGNMENT_BYTES) * ALIGNMENT_BYTES or ALIGNMENT_BYTES
 
 
 class Arena:

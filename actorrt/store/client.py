@@ -10,10 +10,10 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
-import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Final
-from weakref import WeakSet, WeakValueDictionary
+from weakref import ReferenceType, WeakSet
+from weakref import ref as weak
 
 from actorrt.clock import Clock, MonotonicClock
 from actorrt.config import KIB
@@ -28,7 +28,7 @@ from actorrt.store.failures import encode as encode_error
 from actorrt.store.protocol import MAX_BATCH_COUNT, Op
 from actorrt.store.published import Latest, NameWatcher, OnPublished, result_of
 from actorrt.store.ref import ObjectRef
-from actorrt.store.values import Encoded, decode, encode, encode_pickled
+from actorrt.store.values import Encoded, decode, decode_plain, encode, encode_pickled
 from actorrt.store.watching import Watcher
 
 _LINE_NOTED_BYTES: Final = 64 * KIB
@@ -59,8 +59,7 @@ class StoreClient:
         self._connection = Connection(channel)
         self._names = NameWatcher(self._connection)
         self._watcher = Watcher(self._connection, self._names)
-        self._refs: WeakValueDictionary[ObjectId, ObjectRef[Any]] = WeakValueDictionary()
-        self._refs_lock = threading.Lock()
+        self._refs: dict[ObjectId, ReferenceType[ObjectRef[Any]]] = {}
         self._pinned: dict[ObjectId, ObjectRef[Any]] = {}
         self._tokens = itertools.count()
         _clients.add(self)
@@ -113,13 +112,15 @@ class StoreClient:
 
     def abandon_after_fork(self) -> None:
         """Disable the copy of this client in a forked child; the parent's goes on undisturbed."""
-        self._refs_lock = threading.Lock()
         self._watcher.abandon_after_fork()
         self._names.abandon_after_fork()
         self._connection.abandon_after_fork()
 
-    def give_back_hold(self, object_id: ObjectId) -> None:
-        """Queue the end of a ref."""
+    def forget(self, object_id: ObjectId) -> None:
+        """A ref ended: queue the end of its hold. Finalizers call this, at any moment."""
+        known = self._refs.get(object_id)
+        if known is not None and known() is None:
+            self._refs.pop(object_id, None)
         self._connection.give_back(object_id, is_pin=False)
 
     def flush(self) -> None:
@@ -141,7 +142,7 @@ class StoreClient:
             ObjectStoreFullError: there was no room in time; names the largest holders.
             ObjectLostError: the promised object was given up, or the store is gone.
         """
-        carrier = Carrier(self, copies_count=0, system=self.system)
+        carrier = Carrier(self, copies_count=0, system=self._system)
         return self._put(encode(value, carrier), carrier, object_id, timeout_s)
 
     async def put_async(
@@ -176,6 +177,8 @@ class StoreClient:
     ) -> ObjectRef[Any]:
         is_promised = object_id is not None
         object_id = self._ids.object() if object_id is None else object_id
+        if encoded.is_plain and not is_promised and self._connection.put_fresh(object_id, encoded.head):
+            return self._sealed(object_id, encoded.head)
         line = caller() if encoded.length_bytes > _LINE_NOTED_BYTES else ""
         target = None
         if not (is_promised or carrier.refs):
@@ -229,9 +232,7 @@ class StoreClient:
     def seal(self, object_id: ObjectId) -> ObjectRef[Any]:
         """Finish an object that this process created; its ref takes over the hold that came with `create`."""
         self._connection.seal(object_id)
-        ref = self._new_ref(object_id)
-        ref.set_value(None)
-        return ref
+        return self._sealed(object_id)
 
     def abort(self, object_id: ObjectId) -> None:
         """Give up an object that this process created."""
@@ -263,9 +264,8 @@ class StoreClient:
         if result is None:
             return None
         place, version, object_id = result_of(result)
-        ref = self._new_ref(ObjectId(object_id))
-        ref.keep(self._connection.view_pinned(ref.id, place))
-        ref.set_value(None)
+        object_id = ObjectId(object_id)
+        ref = self._sealed(object_id, self._connection.view_pinned(object_id, place))
         return Latest(version, self.read(ref))
 
     def when_published(self, name: str, newer_than: int | None, callback: OnPublished) -> Callable[[], None]:
@@ -305,8 +305,8 @@ class StoreClient:
             object_id: the object; one that the store does not know yet is expected while the token's sender lives.
             token: what came with the ref in a message; the transit's hold ends.
         """
-        with self._refs_lock:
-            known = self._refs.get(object_id)
+        weakly = self._refs.get(object_id)
+        known = None if weakly is None else weakly()
         if known is None:
             self._connection.post(Op.ACQUIRE, object_id, token)
             return self._new_ref(object_id)
@@ -316,8 +316,12 @@ class StoreClient:
 
     def _new_ref(self, object_id: ObjectId) -> ObjectRef[Any]:
         ref: ObjectRef[Any] = ObjectRef(self, object_id)
-        with self._refs_lock:
-            self._refs.setdefault(object_id, ref)
+        self._refs[object_id] = weak(ref)
+        return ref
+
+    def _sealed(self, object_id: ObjectId, memory: memoryview | bytes | None = None) -> ObjectRef[Any]:
+        ref: ObjectRef[Any] = ObjectRef.sealed(self, object_id, memory)
+        self._refs[object_id] = weak(ref)
         return ref
 
     def new_token(self) -> bytes:
@@ -339,7 +343,8 @@ class StoreClient:
         Raises:
             NotReadyError, ObjectLostError, ObjectNotFoundError: the object is not there; it is not held.
         """
-        self._memory(ref)
+        if not isinstance(ref.mapped(), memoryview):
+            ref.keep(self._connection.pinned(ref.id))
         self._pinned[ref.id] = ref
 
     def free(self, ref: ObjectRef[Any]) -> None:
@@ -347,7 +352,8 @@ class StoreClient:
 
         Another process that has read the object through a ref goes on reading it for as long as it has that ref.
         """
-        for own in (ref, self._pinned.pop(ref.id, None), self._refs.get(ref.id)):
+        weakly = self._refs.get(ref.id)
+        for own in (ref, self._pinned.pop(ref.id, None), None if weakly is None else weakly()):
             if own is not None:
                 own.keep(None)
         self._connection.post(Op.FREE, ref.id)
@@ -385,11 +391,17 @@ class StoreClient:
 
     def read(self, ref: ObjectRef[Any]) -> Any:
         """Return the value of a ref's object; as `get`."""
-        return decode(self._memory(ref), Carrier(self, copies_count=0, system=self.system))
+        memory = ref.mapped()
+        if type(memory) is not bytes:
+            return decode(self._memory(ref), Carrier(self, copies_count=0, system=self._system))
+        self._connection.check()
+        view = memoryview(memory)
+        ref.keep(view)  # it has been read: from now on it is readable whatever becomes of the store
+        return decode_plain(view)
 
     def _memory(self, ref: ObjectRef[Any]) -> memoryview:
         memory = ref.mapped()
-        if memory is not None:
+        if isinstance(memory, memoryview):
             return memory
         memory = self._connection.pinned(ref.id)
         ref.keep(memory)

@@ -27,6 +27,9 @@ from actorrt.store.segments import Pin, SegmentMaps, pinned_view
 from actorrt.store.warming import Warmer
 
 _WARMED_APART_BYTES: Final = 1 * MIB
+_FRESH_UNTOLD_S: Final = 0.005
+"""How long the store may not know of what was made on loan. Shorter, and the loop's thread would take the interpreter
+from the thread that is putting; the memory counts as lent either way."""
 
 
 class NotReadyError(RuntimeStateError):
@@ -59,6 +62,7 @@ class Connection:
         self._loan_pause_count = 0
         self._loan_refusals_count = 0
         self._is_flush_due = False
+        self._is_late_flush_due = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._unusable: tuple[type[ActorRtError], str] | None = None
 
@@ -163,16 +167,43 @@ class Connection:
         if length_bytes > self._max_fresh_bytes or self._is_broken:
             return None
         with self._lock:
-            self._sort_given_back()
-            if len(self._unsaid) > MAX_BATCH_COUNT:
-                self._flush()
-            place = self._fresh.create(object_id, length_bytes, line)
-            if place is None:
-                place = self._create_on_new_loan(object_id, length_bytes, line)
+            place = self._find_fresh(object_id, length_bytes, line)
             target = None if place is None else self._loan_view(place, writable=True)
         if place is not None and length_bytes >= _WARMED_APART_BYTES // 4:
             self.maps.warm(place.segment_id, place.offset, length_bytes)
         return target
+
+    def put_fresh(self, object_id: ObjectId, data: bytes) -> bool:
+        """Make and seal a small object in memory on loan; False where memory is short."""
+        if self._unusable is not None:
+            self.check()
+        if self._is_broken:
+            return False
+        with self._lock:
+            place = self._find_fresh(object_id, len(data), "", is_sealed=True)
+            if place is None:
+                return False
+            start = place.offset - self._loan_start
+            self._loan_views[True][start : start + len(data)] = data
+        if not self._is_late_flush_due:
+            self._flush_later()
+        return True
+
+    def _find_fresh(
+        self, object_id: ObjectId, length_bytes: int, line: str, *, is_sealed: bool = False
+    ) -> Place | None:
+        """Return where an object on loan begins; None where memory is short. The lock is held."""
+        if self._given_back:
+            self._sort_given_back()
+        if len(self._unsaid) > MAX_BATCH_COUNT:
+            self._flush()
+        place = self._fresh.create(object_id, length_bytes, line, is_sealed=is_sealed)
+        if place is not None:
+            return place
+        place = self._create_on_new_loan(object_id, length_bytes, line)
+        if place is not None and is_sealed:
+            self._fresh.seal(object_id)
+        return place
 
     def _loan_view(self, place: Place, *, writable: bool) -> memoryview:
         """Return bytes of the loan in use."""
@@ -224,8 +255,8 @@ class Connection:
             if not is_fresh:
                 self._flush()
                 self._channel.post(Op.SEAL, object_id)
-        if is_fresh:
-            self._flush_soon()
+        if is_fresh and not self._is_late_flush_due:
+            self._flush_later()
 
     def abort(self, object_id: ObjectId) -> None:
         """Give up an object that this process was making."""
@@ -278,7 +309,9 @@ class Connection:
         if self._unusable is not None:
             return
         self._given_back.append((is_pin, object_id))
-        self._flush_soon()
+        # What is fresh is told of late: until then the next put takes its memory again.
+        if not self._is_flush_due and object_id not in self._fresh.objects:
+            self._flush_soon()
 
     def flush(self) -> None:
         """Tell what is to be told, now. Raises ObjectLostError where the store is gone."""
@@ -294,7 +327,16 @@ class Connection:
             with suppress(RuntimeError):  # the loop is closed: its owner forgot to close this first
                 loop.call_soon_threadsafe(self._flush_on_loop)
 
+    def _flush_later(self) -> None:
+        """Have the loop tell of what is fresh, after a while."""
+        loop = self._loop
+        if loop is not None:
+            self._is_late_flush_due = True
+            with suppress(RuntimeError):  # as above
+                loop.call_soon_threadsafe(loop.call_later, _FRESH_UNTOLD_S, self._flush_on_loop)
+
     def _flush_on_loop(self) -> None:
+        self._is_late_flush_due = False
         self._is_flush_due = False
         if self._unusable is None:
             with self._lock, suppress(ObjectLostError):  # nobody is left to give back to; the loop hears of it

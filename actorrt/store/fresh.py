@@ -35,22 +35,21 @@ class _Fresh:
 
 
 class FreshObjects:
-    """What one process has on loan, and what it made there."""
+    """What one process has on loan, and what it made there.
+
+    Attributes:
+        objects: what the store has not been told of, to be read only.
+    """
 
     def __init__(self) -> None:
         self._segment_id = 0
         self._at = 0
         self._end = 0
-        self._objects: dict[ObjectId, _Fresh] = {}
+        self.objects: dict[ObjectId, _Fresh] = {}
         self._in_order: list[_Fresh] = []
 
     def __len__(self) -> int:
-        return len(self._objects)
-
-    @property
-    def is_due(self) -> bool:
-        """Whether the store is to be told before there are more."""
-        return len(self._in_order) >= MAX_FRESH_COUNT
+        return len(self.objects)
 
     def borrow(self, loan: Place | None) -> None:
         """Use another loan from now on, or none; the store has just been told of everything."""
@@ -59,42 +58,46 @@ class FreshObjects:
             (0, 0, 0) if loan is None else (loan.segment_id, loan.offset, loan.offset + loan.length_bytes)
         )
 
-    def create(self, object_id: ObjectId, length_bytes: int, line: str) -> Place | None:
+    def create(
+        self, object_id: ObjectId, length_bytes: int, line: str = "", *, is_sealed: bool = False
+    ) -> Place | None:
         """Begin an object, or return None where it does not fit into what is left of the loan."""
-        offset, end = self._at, self._at + align(length_bytes)
-        if end > self._end or self.is_due:
+        offset = self._at
+        end = offset + align(length_bytes)
+        if end > self._end or len(self._in_order) >= MAX_FRESH_COUNT:
             return None
-        self._objects[object_id] = made = _Fresh(object_id, offset, length_bytes, line)
+        self.objects[object_id] = made = _Fresh(object_id, offset, length_bytes, line, is_sealed)
         self._in_order.append(made)
         self._at = end
         return Place(self._segment_id, offset, length_bytes)
 
     def seal(self, object_id: ObjectId) -> bool:
         """Finish an object; False where it is not of these."""
-        made = self._objects.get(object_id)
+        made = self.objects.get(object_id)
         if made is not None:
             made.is_sealed = True
         return made is not None
 
     def abort(self, object_id: ObjectId) -> bool:
         """Give up an object that is being written; False where it is not of these."""
-        made = self._objects.get(object_id)
+        made = self.objects.get(object_id)
         if made is not None:
             self._drop(made)
         return made is not None
 
     def release(self, object_id: ObjectId) -> bool:
         """End the hold of an object; False where it is not of these."""
-        made = self._objects.get(object_id)
+        made = self.objects.get(object_id)
         if made is None:
             return False
         made.is_held = False
-        self._drop_unused(made)
+        if made.is_sealed and not made.pins_count:
+            self._drop(made)
         return True
 
     def pin(self, object_id: ObjectId) -> Place | None:
         """Keep a sealed object's bytes in place and return where they are; None where it is not of these."""
-        made = self._objects.get(object_id)
+        made = self.objects.get(object_id)
         if made is None or not made.is_sealed:
             return None
         made.pins_count += 1
@@ -102,19 +105,16 @@ class FreshObjects:
 
     def unpin(self, object_id: ObjectId) -> bool:
         """End one pin; False where the object is not of these."""
-        made = self._objects.get(object_id)
+        made = self.objects.get(object_id)
         if made is None:
             return False
         made.pins_count -= 1
-        self._drop_unused(made)
-        return True
-
-    def _drop_unused(self, made: _Fresh) -> None:
         if made.is_sealed and not made.is_held and not made.pins_count:
             self._drop(made)
+        return True
 
     def _drop(self, made: _Fresh) -> None:
-        del self._objects[made.object_id]
+        del self.objects[made.object_id]
         made.is_gone = True
         while self._in_order and self._in_order[-1].is_gone:
             self._at = self._in_order.pop().offset
@@ -133,7 +133,7 @@ class FreshObjects:
             for made in self._in_order
             if not made.is_gone
         ]
-        self._objects.clear()
+        self.objects.clear()
         self._in_order.clear()
         return self._at, told
 

@@ -86,6 +86,11 @@ def _dump(value: Any, root: str | tuple[str, ...]) -> tuple[bytes, list[memoryvi
     return _pack(data, buffers) if buffers else (data, [])
 
 
+def is_bare(data: Buffer) -> bool:
+    """Whether what `dumps` made has no buffers of the value's in it: what is rebuilt does not refer to it."""
+    return data[0] != _PACKED
+
+
 def loads(data: Buffer, buffers: Sequence[Buffer] = (), carrier: Carrier | None = None) -> Any:
     """Rebuild what `dumps` made.
 
@@ -101,7 +106,7 @@ def loads(data: Buffer, buffers: Sequence[Buffer] = (), carrier: Carrier | None 
 
 
 def _load(data: Buffer, buffers: Sequence[Buffer]) -> Any:
-    if data[0] != _PACKED:
+    if is_bare(data):
         return pickle.loads(data, buffers=map(_read_only, buffers)) if buffers else pickle.loads(data)
     pickled, unpacked = _unpack(memoryview(data), iter(buffers))
     return pickle.loads(pickled, buffers=unpacked)

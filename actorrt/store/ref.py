@@ -24,7 +24,7 @@ class ObjectRef(Completion[T]):
     lets the object go; views of its value keep their memory for as long as they live.
     """
 
-    __slots__ = ("_client", "_memory", "id")
+    __slots__ = ("_client", "_hold", "_memory", "id")
 
     _subject: ClassVar[str] = "the object"
 
@@ -32,7 +32,8 @@ class ObjectRef(Completion[T]):
         super().__init__()
         self.id = object_id
         self._client = client
-        self._memory: memoryview | None = None
+        self._hold = _Hold(client, object_id)
+        self._memory: memoryview | bytes | None = None
 
     def get(self, timeout_s: float | None = None) -> T:
         """Return the value, waiting for it in plain code.
@@ -49,8 +50,11 @@ class ObjectRef(Completion[T]):
             RuntimeStateError: this thread's loop does the runtime's work, so that blocking it would hang.
             The error of the call that was to make the object.
         """
-        self._look()
-        return self.result(timeout_s)
+        if not self._is_done:
+            self._client.look(self)
+            if not self._is_done:
+                return self.result(timeout_s)
+        return self.value()
 
     def done(self) -> bool:
         """Whether the object is sealed, or known to be lost.
@@ -79,8 +83,17 @@ class ObjectRef(Completion[T]):
         value: T = self._client.read(self)
         return value
 
+    @classmethod
+    def sealed(cls, client: StoreClient, object_id: ObjectId, memory: memoryview | bytes | None = None) -> ObjectRef[T]:
+        """Return a ref to an object that is sealed; with its bytes, where this process has made them."""
+        ref: ObjectRef[T] = cls(client, object_id)
+        ref._is_done = True
+        ref._memory = memory
+        return ref
+
     def __await__(self) -> Generator[Any, None, T]:
-        self._look()
+        if not self._is_done:
+            self._client.look(self)  # it is there already in nearly every case, which spares a wait
         if not self._is_done:
             self._client.watch(self)
             yield from super().__await__()
@@ -106,11 +119,6 @@ class ObjectRef(Completion[T]):
 
         return to_table(self.get()).__arrow_c_stream__(requested_schema)
 
-    def _look(self) -> None:
-        """Find out whether the object is there already, which spares a wait in nearly every case."""
-        if not self._is_done:
-            self._client.look(self)
-
     def _block(self, timeout_s: float | None) -> None:
         if self._client.is_attached:
             super()._block(timeout_s)
@@ -119,8 +127,8 @@ class ObjectRef(Completion[T]):
 
     # What the client keeps with a ref
 
-    def mapped(self) -> memoryview | None:
-        """Return the object's bytes, where this process has them in view."""
+    def mapped(self) -> memoryview | bytes | None:
+        """Return the object's bytes, where this process has them in view; `bytes` where it made them itself."""
         return self._memory
 
     def keep(self, memory: memoryview | None) -> None:
@@ -149,8 +157,18 @@ class ObjectRef(Completion[T]):
         state = "pending" if not self._is_done else "failed" if self._error is not None else "ready"
         return f"<ObjectRef {short(self.id)} {state}>"
 
+
+class _Hold:
+    """Ends with its ref. Not the ref's own finalizer: while that runs, a weak reference still gives the ref away."""
+
+    __slots__ = ("_client", "_object_id")
+
+    def __init__(self, client: StoreClient, object_id: ObjectId) -> None:
+        self._client = client
+        self._object_id = object_id
+
     def __del__(self) -> None:
-        self._client.give_back_hold(self.id)
+        self._client.forget(self._object_id)
 
 
 def _rebuild(object_id: ObjectId, token: bytes | None) -> ObjectRef[Any]:

@@ -5,6 +5,7 @@ own alignment, so that arrays are read where they lie:
 
     bytes    the bytes                                   array    shape, dtype and order in the head; the raw elements
     arrow    an IPC stream                               pickle   the pickle, then its out-of-band buffers
+    plain    a short pickle without buffers and without anything of this package, such as a ref
 
 `dumps` and `loads` serve messages; their work is in `pickling`.
 """
@@ -20,9 +21,10 @@ from typing import TYPE_CHECKING, Any, Final
 import msgpack
 import numpy as np
 
+from actorrt.config import KIB
 from actorrt.store.arena import align
 from actorrt.store.carrier import Carrier, carrying, current_carrier
-from actorrt.store.pickling import Buffer, dumps, loads
+from actorrt.store.pickling import Buffer, dumps, is_bare, loads
 from actorrt.store.segments import is_in_store
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ __all__ = [
     "carrying",
     "current_carrier",
     "decode",
+    "decode_plain",
     "dumps",
     "encode",
     "encode_pickled",
@@ -45,6 +48,9 @@ __all__ = [
 _MAGIC: Final = b"AO"
 _VERSION: Final = 1
 _HEAD: Final = struct.Struct("<2sBBI")
+_PLAIN_OFFSET: Final = 16
+_PLAIN_BYTES: Final = 8 * KIB
+_OWN_PACKAGE: Final = __name__.partition(".")[0].encode()
 _PLAIN_KINDS: Final = "?biufcmM"
 
 
@@ -55,23 +61,33 @@ class Kind(IntEnum):
     ARRAY = 2
     ARROW = 3
     PICKLE = 4
+    PLAIN = 5
 
 
-@dataclass(frozen=True, slots=True)
+_PLAIN_HEAD: Final = _HEAD.pack(_MAGIC, _VERSION, Kind.PLAIN, 0).ljust(_PLAIN_OFFSET, b"\0")
+
+
+@dataclass(slots=True)
 class Encoded:
     """A value, ready to be written into an object.
 
     Attributes:
         length_bytes: the object's length.
+        head: its first bytes; where nothing is left to write, all of them.
     """
 
     length_bytes: int
-    _head: bytes
-    _writers: tuple[tuple[int, int, Callable[[memoryview], None]], ...]
+    head: bytes
+    _writers: Sequence[tuple[int, int, Callable[[memoryview], None]]] = ()
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether `head` is the whole object, which `decode_plain` reads."""
+        return not self._writers
 
     def write(self, target: memoryview) -> None:
         """Write the object; large buffers are copied without the interpreter lock."""
-        target[: len(self._head)] = self._head
+        target[: len(self.head)] = self.head
         for offset, length, write in self._writers:
             write(target[offset : offset + length])
 
@@ -95,6 +111,9 @@ def encode(value: Any, carrier: Carrier) -> Encoded:
 
 def encode_pickled(data: Buffer, buffers: Sequence[Buffer]) -> Encoded:
     """Return the object form of what `dumps` made."""
+    if not buffers and len(data) <= _PLAIN_BYTES and is_bare(data) and _OWN_PACKAGE not in data:
+        plain = _PLAIN_HEAD + data
+        return Encoded(len(plain), plain)
     parts = [memoryview(part) for part in (data, *buffers)]
     return _assemble(Kind.PICKLE, [part.nbytes for part in parts], [(part.nbytes, _copier(part)) for part in parts])
 
@@ -111,6 +130,8 @@ def decode(view: memoryview, carrier: Carrier) -> Any:
         Whatever rebuilding a pickled value's classes raises.
     """
     magic, version, kind, head_bytes = _HEAD.unpack_from(view)
+    if kind == Kind.PLAIN and version == _VERSION:
+        return decode_plain(view)
     if magic != _MAGIC or version != _VERSION:
         raise ValueError(f"the bytes begin with {bytes(view[:4])!r}: this is no object of version {_VERSION}")
     head = msgpack.unpackb(view[_HEAD.size : _HEAD.size + head_bytes])
@@ -125,6 +146,11 @@ def decode(view: memoryview, carrier: Carrier) -> Any:
     return _decode_pickled(head, view, body_offset, carrier)
 
 
+def decode_plain(view: memoryview) -> Any:
+    """Read a value from an object that is plain; it needs no carrier."""
+    return loads(view[_PLAIN_OFFSET:])
+
+
 def _assemble(kind: Kind, head: list[Any], parts: list[tuple[int, Callable[[memoryview], None]]]) -> Encoded:
     if kind is Kind.BYTES:
         head = [*head, parts[0][0]]
@@ -134,7 +160,7 @@ def _assemble(kind: Kind, head: list[Any], parts: list[tuple[int, Callable[[memo
     for length, write in parts:
         writers.append((offset, length, write))
         offset += align(length)
-    return Encoded(offset, _HEAD.pack(_MAGIC, _VERSION, kind, len(packed)) + packed, tuple(writers))
+    return Encoded(offset, _HEAD.pack(_MAGIC, _VERSION, kind, len(packed)) + packed, writers)
 
 
 def _copier(source: Buffer) -> Callable[[memoryview], None]:
@@ -172,7 +198,7 @@ def array_head(shape: tuple[int, ...], dtype: np.dtype[Any]) -> tuple[bytes, int
         raise TypeError(f"arrays of dtype {dtype} can't be written in place: put() takes them")
     length = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
     encoded = _assemble(Kind.ARRAY, [dtype.str, list(shape), "C"], [(length, lambda _: None)])
-    return encoded._head, encoded._writers[0][0], encoded.length_bytes
+    return encoded.head, encoded._writers[0][0], encoded.length_bytes
 
 
 def _encode_array(array: np.ndarray[Any, Any]) -> Encoded:

@@ -210,11 +210,11 @@ def test_a_forked_child_finds_the_client_disabled_and_disturbs_nothing(store: Se
     "act", [lambda client, ref: client.put(np.zeros(MIB)), lambda client, ref: ref.get()], ids=["put", "get"]
 )
 def test_a_request_that_is_interrupted_leaves_nothing(
-    store: Serving, monkeypatch: pytest.MonkeyPatch, act: Callable[[StoreClient, ObjectRef[str]], object]
+    store: Serving, monkeypatch: pytest.MonkeyPatch, act: Callable[[StoreClient, ObjectRef[bytes]], object]
 ) -> None:
     channel = SocketChannel(store.path, peer := IDS.peer(), MonotonicClock())
     client = StoreClient(channel, peer)
-    ref = client.put("there")
+    ref = client.put(b"there")
     client.flush()
 
     def interrupted() -> object:
@@ -225,7 +225,7 @@ def test_a_request_that_is_interrupted_leaves_nothing(
     with pytest.raises(KeyboardInterrupt):
         act(client, ref)
     assert client.put("next").get() == "next"
-    assert ref.get() == "there"
+    assert ref.get() == b"there"
     del ref
     client.stats()
     assert store.stats()["objects_count"] == store.stats()["used_bytes"] == 0
