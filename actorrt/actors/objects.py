@@ -8,7 +8,7 @@ from actorrt.actors import current
 from actorrt.actors.reply import Operation
 from actorrt.errors import CallTimeoutError
 from actorrt.store.buffer import AllocatedBuffer
-from actorrt.store.published import Latest
+from actorrt.store.published import Latest, Version
 from actorrt.store.ref import ObjectRef
 from actorrt.store.versions import MAX_NAME_CHARACTERS
 
@@ -64,7 +64,7 @@ def publish(name: str, value: Any, *, timeout_s: float | None = None) -> int:
         SerializationError, ObjectStoreFullError: as `put`; the name stands for what it stood for.
     """
     _check_name(name)
-    return current.system().require_store().publish(name, value, timeout_s=timeout_s)
+    return current.system().require_store().names.publish(name, value, timeout_s=timeout_s)
 
 
 def latest(name: str, newer_than: int | None = None, timeout_s: float | None = None) -> Operation[Latest[Any]]:
@@ -107,23 +107,26 @@ class _Lookout:
 
     def look(self, timeout_s: float | None) -> None:
         """Complete the operation at once where there is such a version, else when there is one."""
-        self._try(None)
+        self._try(None, None)
         if self._operation.done():
             return
         if timeout_s is not None:
             self._store.call_later(timeout_s, self._time_out, timeout_s)
 
-    def _try(self, error: BaseException | None) -> None:
+    def _try(self, error: BaseException | None, published: Version | None) -> None:
         if error is not None:
             self._operation.set_error(error)
         if self._operation.done():
             return
         try:
-            found = self._store.latest(self._name, self._newer_than)
+            newer_than = self._newer_than or 0
+            is_new = published is not None and published[0] > newer_than
+            found = published if is_new else self._store.names.latest(self._name, newer_than)
             if found is None:
-                self._operation.on_cancel(self._store.when_published(self._name, self._newer_than, self._try))
+                self._operation.on_cancel(self._store.names.wait(self._name, newer_than, self._try))
             else:
-                self._operation.set_value(found)
+                version, ref = found
+                self._operation.set_value(Latest(version, ref.value()))
         except Exception as problem:  # the value's own classes are rebuilt here: they may raise anything
             self._operation.set_error(problem)
 

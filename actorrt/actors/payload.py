@@ -139,6 +139,14 @@ def has_objects(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     return any([isinstance(arg, ObjectRef) for arg in (*args, *kwargs.values())])
 
 
+def objects_at_hand(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+    """Return what `objects_opened` does, where nothing has to be waited for or asked; else None."""
+    if any(isinstance(arg, ObjectRef) and arg.mapped() is None for arg in (*args, *kwargs.values())):
+        return None
+    opened = tuple([arg.value() if isinstance(arg, ObjectRef) else arg for arg in args])
+    return opened, {name: arg.value() if isinstance(arg, ObjectRef) else arg for name, arg in kwargs.items()}
+
+
 async def objects_opened(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Return the arguments with the values of top-level object refs in their place, as soon as all are there."""
     opened = [await arg if isinstance(arg, ObjectRef) else arg for arg in args]

@@ -15,7 +15,7 @@ from actorrt.actors import current
 from actorrt.actors.deadlock import Suspects
 from actorrt.actors.interface import MethodKind
 from actorrt.actors.mailbox import Caller, Mailbox, Message
-from actorrt.actors.payload import has_objects, objects_opened, reason_of
+from actorrt.actors.payload import has_objects, objects_at_hand, objects_opened, reason_of
 from actorrt.actors.runners import Driven, Runner
 from actorrt.store.ref import ObjectRef
 
@@ -85,7 +85,10 @@ class Turns:
                     return self._call_with_stored(message, function, stored)
                 args, kwargs = self._host.payloads.open_call(body, message.buffers)
                 if has_objects(args, kwargs):
-                    return self._call_with_objects(message, function, args, kwargs)
+                    opened = objects_at_hand(args, kwargs)
+                    if opened is None:
+                        return self._call_with_objects(message, function, args, kwargs)
+                    args, kwargs = opened
                 result = function(*args, **kwargs)
             if kind is MethodKind.PLAIN:
                 self._returned(message, result)

@@ -44,6 +44,8 @@ class Channel(Protocol):
     """One client's way to its store. `request` and `post` are for one thread at a time; the client has the lock."""
 
     capacity_bytes: int
+    is_apart: bool
+    """Whether asking the store takes long: it is another process."""
 
     def request(self, op: Op, *arguments: Any) -> Reply:
         """Ask and wait for the answer. Raises ObjectLostError where the store is gone."""
@@ -81,6 +83,8 @@ class SocketChannel:
     Raises:
         PeerUnreachableError: nobody answers there.
     """
+
+    is_apart = True
 
     def __init__(self, path: str, peer: PeerId, clock: Clock) -> None:
         self._path = path

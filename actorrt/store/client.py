@@ -26,7 +26,7 @@ from actorrt.store.channel import Channel, SocketChannel
 from actorrt.store.connection import Connection, NotReadyError
 from actorrt.store.failures import encode as encode_error
 from actorrt.store.protocol import MAX_BATCH_COUNT, Op
-from actorrt.store.published import Latest, NameWatcher, OnPublished, result_of
+from actorrt.store.published import Names
 from actorrt.store.ref import ObjectRef
 from actorrt.store.values import Encoded, decode, decode_plain, encode, encode_pickled
 from actorrt.store.watching import Watcher
@@ -46,6 +46,7 @@ class StoreClient:
     Attributes:
         system: handed to every carrier this client makes, for refs that are not the store's; its job is the scope
             of published names.
+        names: published values.
     """
 
     def __init__(
@@ -53,12 +54,11 @@ class StoreClient:
     ) -> None:
         self.peer = peer
         self._system: Any = None
-        self._scope = b""
         self._ids = ids or IdSource()
         self._clock = clock or MonotonicClock()
         self._connection = Connection(channel)
-        self._names = NameWatcher(self._connection)
-        self._watcher = Watcher(self._connection, self._names)
+        self.names = Names(self._connection, self.put, self._adopt)
+        self._watcher = Watcher(self._connection, self.names)
         self._refs: dict[ObjectId, ReferenceType[ObjectRef[Any]]] = {}
         self._pinned: dict[ObjectId, ObjectRef[Any]] = {}
         self._tokens = itertools.count()
@@ -71,8 +71,7 @@ class StoreClient:
     @system.setter
     def system(self, system: Any) -> None:
         self._system = system
-        self._scope = bytes(system.job)
-        self._connection.post(Op.JOIN, self._scope)
+        self.names.join(bytes(system.job))
 
     @classmethod
     def connect(cls, path: str, peer: PeerId, *, clock: Clock | None = None) -> StoreClient:
@@ -107,13 +106,13 @@ class StoreClient:
             self._connection.end(kind, why)
             self._pinned.clear()
             self._watcher.fail_all(why)
-            self._names.fail_all(kind(why))
+            self.names.fail_all(kind(why))
             self._connection.warmer.close()
 
     def abandon_after_fork(self) -> None:
         """Disable the copy of this client in a forked child; the parent's goes on undisturbed."""
         self._watcher.abandon_after_fork()
-        self._names.abandon_after_fork()
+        self.names.abandon_after_fork()
         self._connection.abandon_after_fork()
 
     def forget(self, object_id: ObjectId) -> None:
@@ -135,7 +134,7 @@ class StoreClient:
         Args:
             value: numpy arrays, Arrow data and bytes are stored as they are; anything else is pickled.
             object_id: the object that a `declare` promised; an object that is sealed already stays as it is.
-            timeout_s: seconds to wait for room; None does not wait.
+            timeout_s: seconds to wait for room; None does not wait for others to let go of theirs.
 
         Raises:
             SerializationError: the value can't be stored; names the path of what is in the way.
@@ -152,11 +151,10 @@ class StoreClient:
         carrier = Carrier(self, copies_count=0, system=self.system)
         encoded = encode(value, carrier)
         try:
-            return self._put(encoded, carrier, object_id, None)
+            return self._put(encoded, carrier, object_id, 0.0)
         except ObjectStoreFullError:
-            if timeout_s is None:
-                raise
-        return await asyncio.get_running_loop().run_in_executor(None, self._put, encoded, carrier, object_id, timeout_s)
+            loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(None, self._put, encoded, carrier, object_id, timeout_s)
 
     def put_parts(
         self,
@@ -212,7 +210,7 @@ class StoreClient:
             ObjectStoreFullError: there was no room in time.
             ObjectLostError: the promised object was given up.
         """
-        deadline = None if timeout_s is None else self._clock.now() + timeout_s
+        deadline = self._clock.now() + (self._connection.grace_s if timeout_s is None else timeout_s)
         while True:
             try:
                 place = self._connection.request(Op.CREATE, object_id, length_bytes, is_promised, line)
@@ -222,9 +220,10 @@ class StoreClient:
             else:
                 return None if place is None else self._connection.maps.view(*place, writable=True)
 
-    def _wait_for_room(self, length_bytes: int, deadline: float | None) -> bool:
+    def _wait_for_room(self, length_bytes: int, deadline: float) -> bool:
         """Wait until there may be room; False where there was none in time."""
-        left_s = 0.0 if deadline is None else deadline - self._clock.now()
+        self._connection.let_go()
+        left_s = deadline - self._clock.now()
         if left_s <= 0:
             return False
         return self._connection.wait(Op.AWAIT_ROOM, length_bytes, timeout_s=left_s)
@@ -245,37 +244,6 @@ class StoreClient:
             ObjectStoreFullError, TypeError: no room; elements that can't be written in place.
         """
         return AllocatedBuffer(self, self._ids.object(), shape, dtype, timeout_s)
-
-    # Publishing
-
-    def publish(self, name: str, value: Any, *, timeout_s: float | None = None) -> int:
-        """Let a name stand for a value from now on, and return its version; readers of older ones keep them.
-
-        Raises:
-            SerializationError, ObjectStoreFullError: as `put`; the name stands for what it stood for.
-        """
-        ref = value if isinstance(value, ObjectRef) else self.put(value, timeout_s=timeout_s)
-        version: int = self._connection.request(Op.PUBLISH, self._scope, name, ref.id)
-        return version
-
-    def latest(self, name: str, newer_than: int | None = None) -> Latest[Any] | None:
-        """Return the newest value of a name, or None where there is none newer than that version."""
-        result = self._connection.request(Op.LATEST, self._scope, name, newer_than or 0)
-        if result is None:
-            return None
-        place, version, object_id = result_of(result)
-        object_id = ObjectId(object_id)
-        ref = self._sealed(object_id, self._connection.view_pinned(object_id, place))
-        return Latest(version, self.read(ref))
-
-    def when_published(self, name: str, newer_than: int | None, callback: OnPublished) -> Callable[[], None]:
-        """Call `callback` once, on the attached loop, when a name may have a newer version.
-
-        Returns:
-            What withdraws the wait.
-        """
-        self._names.wait(self._scope, name, newer_than or 0, callback)
-        return lambda: self._names.withdraw(self._scope, name, callback)
 
     # Promising
 
@@ -311,8 +279,18 @@ class StoreClient:
             self._connection.post(Op.ACQUIRE, object_id, token)
             return self._new_ref(object_id)
         if token is not None:
-            self._connection.post(Op.ARRIVE, object_id, token)
+            self._connection.arrived(object_id, token)
         return known
+
+    def arrived(self, object_id: ObjectId, token: bytes | None) -> ObjectRef[Any]:
+        """Register as `ref` does, for a ref that came in a message; it lingers, as the next one may bring it again."""
+        ref = self.ref(object_id, token)
+        self._connection.linger(object_id, ref)
+        return ref
+
+    def _adopt(self, object_id: ObjectId, place: list[int]) -> ObjectRef[Any]:
+        """Return a ref to a sealed object that the store holds and pins for this process already."""
+        return self._sealed(object_id, self._connection.view_pinned(object_id, place))
 
     def _new_ref(self, object_id: ObjectId) -> ObjectRef[Any]:
         ref: ObjectRef[Any] = ObjectRef(self, object_id)
@@ -333,9 +311,8 @@ class StoreClient:
         self._connection.post(Op.TRANSIT, ref.id, token, copies_count)
 
     def settle(self, tokens: Sequence[bytes]) -> None:
-        """End transits whose messages are known to be lost; without effect on those that arrived."""
-        for start in range(0, len(tokens), MAX_BATCH_COUNT):
-            self._connection.post(Op.SETTLE, list(tokens[start : start + MAX_BATCH_COUNT]))
+        """End transits whose messages are known to be lost, sooner or later; without effect on those that arrived."""
+        self._connection.settle(tokens)
 
     def pin(self, ref: ObjectRef[Any]) -> None:
         """Hold an object, mapped, until `free` or the end of this process, whatever becomes of its refs.

@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from actorrt.config import MIB
 from actorrt.errors import ActorRtError, ObjectLostError, RuntimeStateError
@@ -27,9 +27,14 @@ from actorrt.store.segments import Pin, SegmentMaps, pinned_view
 from actorrt.store.warming import Warmer
 
 _WARMED_APART_BYTES: Final = 1 * MIB
-_FRESH_UNTOLD_S: Final = 0.005
-"""How long the store may not know of what was made on loan. Shorter, and the loop's thread would take the interpreter
-from the thread that is putting; the memory counts as lent either way."""
+_LATE_S: Final = 0.005
+"""How long the store may not know of what was made on loan, and how long what arrived lingers. At once, the loop's
+thread would take the interpreter from the thread that is putting; the memory counts as lent either way."""
+_LINGERING_COUNT: Final = 64
+_GIVEN_BACK_S: Final = 0.05
+
+
+T = TypeVar("T")
 
 
 class NotReadyError(RuntimeStateError):
@@ -54,6 +59,9 @@ class Connection:
         self._lock = threading.Lock()
         self._given_back: deque[tuple[bool, ObjectId]] = deque()
         self._unsaid: deque[tuple[bool, ObjectId]] = deque()  # of those, what the store is to be told
+        self._arrived: deque[tuple[ObjectId, bytes]] = deque()
+        self._settled: deque[bytes] = deque()
+        self._lingering: dict[ObjectId, object] = {}
         self._fresh = FreshObjects()
         self._max_fresh_bytes = max_object_bytes(channel.capacity_bytes)
         self._is_broken = False
@@ -76,6 +84,11 @@ class Connection:
         return self._unusable is None
 
     @property
+    def grace_s(self) -> float:
+        """How long others may take to hear that memory is short, and to give back what they have let go of."""
+        return _GIVEN_BACK_S if self._channel.is_apart else 0.0
+
+    @property
     def given_back_count(self) -> int:
         """How many holds and pins wait to be given back."""
         return len(self._given_back) + len(self._unsaid)
@@ -92,6 +105,7 @@ class Connection:
             return
         self._unusable = kind, why
         self._loop = None
+        self._lingering.clear()
         self._channel.stop_listening()
         with self._lock:
             self._channel.close()
@@ -148,11 +162,18 @@ class Connection:
         return reply
 
     def post(self, op: Op, *arguments: Any) -> None:
-        """Say something that has no answer. Raises ObjectLostError where the store is gone."""
+        """Say something that has no answer, after what was made here: it may be about that.
+
+        Raises:
+            ObjectLostError: the store is gone.
+        """
         self.check()
         with self._lock:
-            self._flush()
+            self._sort_given_back()
+            self._tell()
             self._channel.post(op, *arguments)
+            if len(self._unsaid) > MAX_BATCH_COUNT:
+                self._flush()
 
     def wait(self, op: Op, *arguments: Any, timeout_s: float | None) -> bool:
         """Wait in this thread for the one event that answers a message; False where it did not come in time."""
@@ -238,14 +259,40 @@ class Connection:
         self._use_loan(Place(*result))
         return self._fresh.create(object_id, length_bytes, line)
 
-    def return_loan(self) -> None:
-        """Give memory back that the store is short of."""
+    def let_go(self) -> None:
+        """Give memory back that the store is short of: what lingers, and the loan."""
+        self._lingering.clear()
         if self._unusable is None:
             with self._lock, suppress(ObjectLostError):
                 self._flush()
                 self._fresh.borrow(None)
                 self._loan_views = (memoryview(b""), memoryview(b""))
                 self._channel.post(Op.BORROW, 0)
+
+    def linger(self, object_id: ObjectId, ref: object) -> None:
+        """Keep a ref that arrived for a moment: messages with the same ref often follow each other."""
+        if self._channel.is_apart and self._loop is not None and len(self._lingering) < _LINGERING_COUNT:
+            self._lingering[object_id] = ref
+            if not self._is_late_flush_due:
+                self._flush_later()
+
+    def arrived(self, object_id: ObjectId, token: bytes) -> None:
+        """Say, sooner or later, that a transit ended at a ref which this process has."""
+        self.check()
+        self._arrived.append((object_id, token))
+        self._tell_late()
+
+    def settle(self, tokens: Sequence[bytes]) -> None:
+        """Say, sooner or later, that transits are over."""
+        self.check()
+        self._settled.extend(tokens)
+        self._tell_late()
+
+    def _tell_late(self) -> None:
+        if self._loop is None:
+            self.flush()
+        elif not self._is_late_flush_due:
+            self._flush_later()
 
     def seal(self, object_id: ObjectId) -> None:
         """Finish an object that this process made."""
@@ -328,15 +375,20 @@ class Connection:
                 loop.call_soon_threadsafe(self._flush_on_loop)
 
     def _flush_later(self) -> None:
-        """Have the loop tell of what is fresh, after a while."""
+        """Have the loop tell, after a while, what nobody waits for, and let go of what lingers."""
         loop = self._loop
         if loop is not None:
             self._is_late_flush_due = True
             with suppress(RuntimeError):  # as above
-                loop.call_soon_threadsafe(loop.call_later, _FRESH_UNTOLD_S, self._flush_on_loop)
+                loop.call_soon_threadsafe(loop.call_later, _LATE_S, self._flush_late)
+
+    def _flush_late(self) -> None:
+        self._is_late_flush_due = False
+        self._is_flush_due = True  # what ends with those that linger needs no other turn
+        self._lingering.clear()
+        self._flush_on_loop()
 
     def _flush_on_loop(self) -> None:
-        self._is_late_flush_due = False
         self._is_flush_due = False
         if self._unusable is None:
             with self._lock, suppress(ObjectLostError):  # nobody is left to give back to; the loop hears of it
@@ -349,12 +401,20 @@ class Connection:
             if not (self._fresh.unpin(object_id) if is_pin else self._fresh.release(object_id)):
                 self._unsaid.append((is_pin, object_id))
 
-    def _flush(self) -> None:
-        """Tell of what was made, and give back what is queued. The lock is held."""
-        self._sort_given_back()
+    def _tell(self) -> None:
+        """Tell of what was made. The lock is held."""
         report = self._fresh.report()
         if report is not None:
             self._channel.post(Op.TELL, *report)
+
+    def _flush(self) -> None:
+        """Tell of what was made, and give back what is queued. The lock is held."""
+        self._sort_given_back()
+        self._tell()
+        while self._arrived:
+            self._channel.post(Op.ARRIVE, _batch(self._arrived))
+        while self._settled:
+            self._channel.post(Op.SETTLE, _batch(self._settled))
         while self._unsaid:
             released: list[ObjectId] = []
             unpinned: list[ObjectId] = []
@@ -362,3 +422,8 @@ class Connection:
                 is_pin, object_id = self._unsaid.popleft()
                 (unpinned if is_pin else released).append(object_id)
             self._channel.post(Op.GIVE_BACK, released, unpinned)
+
+
+def _batch(queue: deque[T]) -> list[T]:
+    """Take as many as a message may have."""
+    return [queue.popleft() for _ in range(min(len(queue), MAX_BATCH_COUNT))]

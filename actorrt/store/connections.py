@@ -40,6 +40,7 @@ class Connections:
         self.instructions: list[Instruction] = []
         self._by_number: dict[int, Connection] = {}
         self._events_by_peer: dict[PeerId, int] = {}
+        self._requests_by_peer: dict[PeerId, int] = {}
 
     def __iter__(self) -> Iterator[Connection]:
         return iter(self._by_number.values())
@@ -59,9 +60,14 @@ class Connections:
     def close(self, number: int) -> Connection | None:
         """Forget a connection and return what was known of it."""
         known = self._by_number.pop(number, None)
-        if known is not None and known.role is Role.EVENTS and known.peer is not None:
-            self._events_by_peer.pop(known.peer, None)
+        if known is not None and known.peer is not None:
+            for role, numbers in self._numbers_by_role():
+                if known.role is role:
+                    numbers.pop(known.peer, None)
         return known
+
+    def _numbers_by_role(self) -> tuple[tuple[Role, dict[PeerId, int]], ...]:
+        return (Role.EVENTS, self._events_by_peer), (Role.REQUESTS, self._requests_by_peer)
 
     def identify(self, number: int, version: int, role: int, peer: bytes) -> Connection:
         """Learn who a connection is.
@@ -75,13 +81,21 @@ class Connections:
         if known.role is not None:
             raise ProtocolError("a second HELLO")
         known.role, known.peer = Role(role), PeerId(peer)
-        if known.role is Role.EVENTS:
-            self._events_by_peer[known.peer] = number
+        for of_role, numbers in self._numbers_by_role():
+            if known.role is of_role:
+                numbers[known.peer] = number
         return known
 
     def listener(self, known: Connection) -> int | None:
         """Return the connection that hears the events of a connection's process."""
         return None if known.peer is None else self._events_by_peer.get(known.peer)
+
+    def speaker(self, number: int) -> int | None:
+        """Return the connection on which the process that hears these events says what it holds."""
+        known = self._by_number.get(number)
+        if known is None or known.peer is None or known.role is not Role.EVENTS:
+            return None
+        return self._requests_by_peer.get(known.peer)
 
     def waiter(self, number: int) -> int:
         """Return who is told what a connection waits for: its process's events, or itself where it only waits.

@@ -267,8 +267,9 @@ class StoreCore:
     def _on_acquire(self, connection: int, _: int, object_id: bytes, token: bytes | None) -> None:
         self._table.acquire(_object_id(object_id), connection, token)
 
-    def _on_arrive(self, _connection: int, _: int, object_id: bytes, token: bytes) -> None:
-        self._table.arrive(_object_id(object_id), token)
+    def _on_arrive(self, _connection: int, _: int, arrived: list[list[bytes]]) -> None:
+        for object_id, token in arrived:
+            self._table.arrive(_object_id(object_id), token)
 
     def _on_give_back(self, connection: int, _: int, released: list[bytes], unpinned: list[bytes]) -> None:
         for object_id in unpinned:
@@ -313,8 +314,20 @@ class StoreCore:
         if previous is not None:
             self._table.release(previous, _NAMES)
         for waiter in ready:
-            self._connections.tell(waiter, [Event.PUBLISHED, scope, name])
+            self._connections.tell(waiter, [Event.PUBLISHED, scope, name, self._show_version(waiter, entry, version)])
         return version
+
+    def _show_version(self, waiter: int, entry: Entry, version: int) -> list[Any] | None:
+        """Hold and pin a published object for a process that waits, which spares it a question; None: let it ask."""
+        reader = self._connections.speaker(waiter)
+        place = entry.place
+        if reader is None or place is None or (place.segment_id, False) not in self._connections[reader].mapped:
+            return None
+        if entry.state is not State.SEALED:
+            return None
+        self._table.acquire(entry.object_id, reader, None)
+        self._table.pin(entry.object_id, reader)
+        return [place.segment_id, place.offset, place.length_bytes, version, entry.object_id]
 
     def _on_latest(self, connection: int, serial: int, scope: bytes, name: str, newer_than: int) -> Any:
         key = _key(scope, name)
@@ -332,7 +345,7 @@ class StoreCore:
     def _on_await_version(self, connection: int, _: int, scope: bytes, name: str, newer_than: int) -> None:
         waiter = self._connections.waiter(connection)
         if self._versions.wait(_key(scope, name), newer_than, waiter):
-            self._connections.tell(waiter, [Event.PUBLISHED, scope, name])
+            self._connections.tell(waiter, [Event.PUBLISHED, scope, name, None])
 
     # What follows from the table's instructions
 

@@ -48,10 +48,6 @@ class Lending:
         """What is on loan and holds no object that anybody told of."""
         return sum(loan.length_bytes for loan in self._loans.values())
 
-    def borrowers(self) -> list[int]:
-        """Return the connections that have something on loan."""
-        return list(self._loans)
-
     def lend(self, connection: int, object_bytes: int) -> Place | Growth | None:
         """Lend a range that holds `object_bytes` several times, in place of what the connection had on loan.
 

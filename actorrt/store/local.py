@@ -152,6 +152,8 @@ class LocalStore:
 class LocalChannel:
     """One client's way to a `LocalStore`."""
 
+    is_apart = False
+
     def __init__(self, store: LocalStore, peer: PeerId) -> None:
         self._store = store
         self._peer = peer

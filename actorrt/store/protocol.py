@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgpack
 
-VERSION: Final = 2
+VERSION: Final = 3
 MAX_MESSAGE_BYTES: Final = 64 * 1024
 MAX_BATCH_COUNT: Final = 1000
 
@@ -29,7 +29,7 @@ class Op(IntEnum):
     DECLARE = 7  # object
     FAIL = 8  # object, error
     ACQUIRE = 9  # object, token or None
-    ARRIVE = 10  # object, token: a transit ended at a connection that holds the object already
+    ARRIVE = 10  # [object, token], ...: transits ended at a connection that holds the objects already
     GIVE_BACK = 11  # objects released, objects unpinned
     TRANSIT = 12  # object, token, copies
     SETTLE = 13  # tokens
@@ -62,8 +62,8 @@ class Event(IntEnum):
     ROOM = 3
     RETIRED = 4  # segments
     NEXT = 5  # segment, its descriptor beside it: what the process will write next
-    RECALL = 6  # memory is short: the loan is wanted back
-    PUBLISHED = 7  # scope, name
+    RECALL = 6  # memory is short: the loan is wanted back, and what is kept without need
+    PUBLISHED = 7  # scope, name, what LATEST would answer now; or None: ask
 
 
 class Role(IntEnum):

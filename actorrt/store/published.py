@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from actorrt.errors import ActorRtError
+from actorrt.ids import ObjectId
 from actorrt.store.connection import Connection
 from actorrt.store.protocol import Op
+from actorrt.store.ref import ObjectRef
 
 T = TypeVar("T")
 
@@ -31,69 +33,108 @@ class Latest(Generic[T]):
     value: T
 
 
-OnPublished = Callable[[ActorRtError | None], None]
-"""Called on the attached loop when there may be a newer version, or with the error that ends the wait."""
+OnPublished = Callable[[ActorRtError | None, "Version | None"], None]
+"""Called on the attached loop with a newer version, or with nothing when there may be one, or with the error that ends
+the wait."""
+
+Version = tuple[int, ObjectRef[Any]]
+"""A version's number, and its object."""
 
 
-class NameWatcher:
-    """Those of one process who wait for newer versions.
+class Names:
+    """Published values, for one process.
 
     Args:
         connection: the process's conversation with its store.
+        put: seals a value.
+        adopt: makes the ref of an object that the store holds and pins for this process already.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        put: Callable[..., ObjectRef[Any]],
+        adopt: Callable[[ObjectId, list[int]], ObjectRef[Any]],
+    ) -> None:
         self._connection = connection
+        self._put = put
+        self._adopt = adopt
+        self._scope = b""
         self._waiting: dict[tuple[bytes, str], list[OnPublished]] = {}
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return sum(map(len, self._waiting.values()))
 
-    def wait(self, scope: bytes, name: str, newer_than: int, callback: OnPublished) -> None:
-        """Call `callback` once when a version newer than that is published. Raises ObjectLostError at the end."""
-        with self._lock:
-            self._waiting.setdefault((scope, name), []).append(callback)
-        try:
-            self._connection.post(Op.AWAIT_VERSION, scope, name, newer_than)
-        except ActorRtError:
-            self.withdraw(scope, name, callback)
-            raise
+    def join(self, scope: bytes) -> None:
+        """Say which scope this process's names belong to."""
+        self._scope = scope
+        self._connection.post(Op.JOIN, scope)
 
-    def withdraw(self, scope: bytes, name: str, callback: OnPublished) -> None:
+    def publish(self, name: str, value: Any, *, timeout_s: float | None = None) -> int:
+        """Let a name stand for a value from now on, and return its version; readers of older ones keep them.
+
+        Raises:
+            SerializationError, ObjectStoreFullError: as `put`; the name stands for what it stood for.
+        """
+        ref = value if isinstance(value, ObjectRef) else self._put(value, timeout_s=timeout_s)
+        version: int = self._connection.request(Op.PUBLISH, self._scope, name, ref.id)
+        return version
+
+    def latest(self, name: str, newer_than: int) -> Version | None:
+        """Return the newest version of a name, or None where there is none newer than that."""
+        result = self._connection.request(Op.LATEST, self._scope, name, newer_than)
+        return None if result is None else self._version(result)
+
+    def _version(self, shown: list[Any]) -> Version:
+        segment_id, offset, length_bytes, version, object_id = shown
+        return version, self._adopt(ObjectId(object_id), [segment_id, offset, length_bytes])
+
+    def wait(self, name: str, newer_than: int, callback: OnPublished) -> Callable[[], None]:
+        """Call `callback` once, when a version newer than that is published.
+
+        Returns:
+            What withdraws the wait.
+
+        Raises:
+            ObjectLostError: the store is gone.
+        """
+        key = self._scope, name
+        with self._lock:
+            self._waiting.setdefault(key, []).append(callback)
+        try:
+            self._connection.post(Op.AWAIT_VERSION, *key, newer_than)
+        except ActorRtError:
+            self._withdraw(key, callback)
+            raise
+        return lambda: self._withdraw(key, callback)
+
+    def _withdraw(self, key: tuple[bytes, str], callback: OnPublished) -> None:
         """Forget who waits. Idempotent."""
         with self._lock:
-            callbacks = self._waiting.get((scope, name), [])
+            callbacks = self._waiting.get(key, [])
             if callback in callbacks:
                 callbacks.remove(callback)
             if not callbacks:
-                self._waiting.pop((scope, name), None)
+                self._waiting.pop(key, None)
 
-    def on_published(self, scope: bytes, name: str) -> None:
-        """A version of a name was published: whoever waits for one looks whether it is new enough."""
-        self._call(self._take((scope, name)), None)
+    def on_published(self, scope: bytes, name: str, shown: list[Any] | None) -> None:
+        """A version was published, which comes along where that was possible; whoever waits looks if it will do."""
+        version = None if shown is None else self._version(shown)
+        for callback in self._take((scope, name)):
+            callback(None, version)
 
     def fail_all(self, error: ActorRtError) -> None:
         """Nothing will be published any more."""
         for key in list(self._waiting):
-            self._call(self._take(key), error)
+            for callback in self._take(key):
+                callback(error, None)
 
     def _take(self, key: tuple[bytes, str]) -> list[OnPublished]:
         with self._lock:
             return self._waiting.pop(key, [])
 
-    @staticmethod
-    def _call(callbacks: list[OnPublished], error: ActorRtError | None) -> None:
-        for callback in callbacks:
-            callback(error)
-
     def abandon_after_fork(self) -> None:
         """In a forked child: another thread of the parent may have held the lock."""
         self._lock = threading.Lock()
         self._waiting.clear()
-
-
-def result_of(result: list[Any]) -> tuple[list[int], int, bytes]:
-    """Return the place, the version and the object of what the store answers to LATEST."""
-    segment_id, offset, length_bytes, version, object_id = result
-    return [segment_id, offset, length_bytes], version, object_id

@@ -175,6 +175,6 @@ def _rebuild(object_id: ObjectId, token: bytes | None) -> ObjectRef[Any]:
     carrier = current_carrier()
     if carrier is None or carrier.store is None:
         raise RuntimeStateError(f"object ref {short(object_id)} arrived where there is no object store")
-    ref = carrier.store.ref(object_id, token)
+    ref = carrier.store.arrived(object_id, token)
     carrier.add(ref)
     return ref

@@ -18,7 +18,7 @@ from actorrt.store.failures import encode_plain
 from actorrt.store.instructions import Make, Spill
 from actorrt.store.lending import Lending
 from actorrt.store.pool import Growth, Place, Pool
-from actorrt.store.protocol import Event, Status
+from actorrt.store.protocol import Event, Role, Status
 from actorrt.store.spilled import SpillFiles
 from actorrt.store.table import ObjectTable
 
@@ -170,7 +170,7 @@ class Room:
         Raises:
             ObjectStoreFullError: there is nothing that could be moved, or no disk to move it to.
         """
-        self._recall_loans()
+        self._recall()
         if self._spilling:
             return False
         if not self._may_spill or self._disk_trouble or not self._table.has_idle():
@@ -229,11 +229,11 @@ class Room:
                 known.room_wanted_bytes = None
                 self._connections.tell(known.number, [Event.ROOM])
 
-    def _recall_loans(self) -> None:
-        for borrower in self.lending.borrowers():
-            listener = self._connections.listener(self._connections[borrower])
-            if listener is not None:
-                self._connections.tell(listener, [Event.RECALL])
+    def _recall(self) -> None:
+        """Have every process let go of what it keeps without need."""
+        for known in self._connections:
+            if known.role is Role.EVENTS:
+                self._connections.tell(known.number, [Event.RECALL])
 
     def _full(self, length_bytes: int) -> ObjectStoreFullError:
         holders: Counter[str] = Counter()

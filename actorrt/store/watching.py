@@ -11,7 +11,7 @@ from actorrt.ids import ObjectId, short
 from actorrt.store.connection import Connection
 from actorrt.store.failures import decode
 from actorrt.store.protocol import MAX_BATCH_COUNT, Event, Op
-from actorrt.store.published import NameWatcher
+from actorrt.store.published import Names
 from actorrt.store.ref import ObjectRef
 
 
@@ -25,7 +25,7 @@ class Watcher:
         names: who waits for published values.
     """
 
-    def __init__(self, connection: Connection, names: NameWatcher) -> None:
+    def __init__(self, connection: Connection, names: Names) -> None:
         self._connection = connection
         self._names = names
         self._watched: dict[ObjectId, list[ObjectRef[Any]]] = {}
@@ -81,9 +81,9 @@ class Watcher:
                     self._connection.maps.add(segment_id, fd, writable=True)
                     self._connection.warmer.warm(segment_id)
             case [Event.RECALL]:
-                self._connection.return_loan()
-            case [Event.PUBLISHED, scope, name]:
-                self._names.on_published(scope, name)
+                self._connection.let_go()
+            case [Event.PUBLISHED, scope, name, shown]:
+                self._names.on_published(scope, name, shown)
 
     def _take(self, object_id: ObjectId) -> list[ObjectRef[Any]]:
         with self._lock:

@@ -117,7 +117,7 @@ async def test_the_end_of_the_store_fails_waiters_at_once_and_leaves_views_reada
         client.attach(asyncio.get_running_loop())
         ref = client.put(np.arange(1000))
         view = ref.get()
-        unseen = client.put("never read")
+        unseen = client.put(b"never read")
         promise = client.declare()
         waiting = asyncio.ensure_future(_result(promise))
         await asyncio.sleep(0)

@@ -178,5 +178,5 @@ def test_messages_that_the_protocol_does_not_allow_are_refused(talk: Conversatio
 def test_a_hello_of_another_version_is_refused() -> None:
     core = StoreCore(8 * MIB)
     core.open(A, "pid 1")
-    with pytest.raises(ProtocolError, match="HELLO of version 3"):
+    with pytest.raises(ProtocolError, match=f"HELLO of version {VERSION + 1}"):
         core.handle(A, [Op.HELLO, 1, VERSION + 1, Role.REQUESTS, PEER_A])
