@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from actorrt.config import ALIGNMENT_BYTES, KIB, MIB
+from actorrt.config import ALIGNMENT_BYTES, KIB, SEGMENT_BYTES
 from actorrt.store.arena import align
 from actorrt.store.pool import Growth, Place, Pool
 
 _MIN_BYTES: Final = 256 * KIB
-_MAX_BYTES: Final = 8 * MIB
+_MAX_BYTES: Final = SEGMENT_BYTES
 _SHARES_COUNT: Final = 128
 _OBJECTS_COUNT: Final = 4  # at the least: what is larger than a quarter of a loan is not made in one
 

@@ -131,12 +131,12 @@ class SegmentMaps:
 
     def warm(self, segment_id: int, offset: int, length_bytes: int) -> None:
         """Take the page faults of what is written next in few calls: one by one they cost more than the copy."""
+        first, last = offset // _WARM_BYTES, (offset + length_bytes - 1) // _WARM_BYTES + 1
         with self._lock:
             mapped, warm = self._maps.get((segment_id, True)), self._warm.get(segment_id)
-            if mapped is None or warm is None:
+            if mapped is None or warm is None or 0 not in warm[first:last]:
                 return
-            last = min(len(warm), (offset + length_bytes - 1) // _WARM_BYTES + 1)
-            cold = [chunk for chunk in range(offset // _WARM_BYTES, last) if not warm[chunk]]
+            cold = [chunk for chunk in range(first, min(len(warm), last)) if not warm[chunk]]
         for start, end in _runs(cold):
             _populate(mapped, start * _WARM_BYTES, min(len(mapped), end * _WARM_BYTES))
             warm[start:end] = bytes([1]) * (end - start)

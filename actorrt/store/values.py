@@ -16,7 +16,8 @@ import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any, Final
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgpack
 import numpy as np
@@ -197,19 +198,27 @@ def array_head(shape: tuple[int, ...], dtype: np.dtype[Any]) -> tuple[bytes, int
     if not _is_plain(dtype):
         raise TypeError(f"arrays of dtype {dtype} can't be written in place: put() takes them")
     length = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
-    encoded = _assemble(Kind.ARRAY, [dtype.str, list(shape), "C"], [(length, lambda _: None)])
-    return encoded.head, encoded._writers[0][0], encoded.length_bytes
+    head, offset = _array_head(dtype.str, shape, "C")
+    return head, offset, offset + align(length)
+
+
+@lru_cache(maxsize=256)
+def _array_head(dtype: str, shape: tuple[int, ...], order: str) -> tuple[bytes, int]:
+    """Return the head of an array's object, and where the elements begin; the same few forms come again and again."""
+    packed = msgpack.packb([dtype, list(shape), order])
+    return _HEAD.pack(_MAGIC, _VERSION, Kind.ARRAY, len(packed)) + packed, align(_HEAD.size + len(packed))
 
 
 def _encode_array(array: np.ndarray[Any, Any]) -> Encoded:
-    is_fortran = array.flags.f_contiguous and not array.flags.c_contiguous
+    flags = array.flags
+    order: Literal["C", "F"] = "F" if flags.f_contiguous and not flags.c_contiguous else "C"
 
     def copy(target: memoryview) -> None:
-        into = np.ndarray(array.shape, array.dtype, target, order="F" if is_fortran else "C")
-        np.copyto(into, array)
+        np.copyto(np.ndarray(array.shape, array.dtype, target, order=order), array)
 
-    head = [array.dtype.str, list(array.shape), "F" if is_fortran else "C"]
-    return _assemble(Kind.ARRAY, head, [(array.nbytes, copy)])
+    head, offset = _array_head(array.dtype.str, array.shape, order)
+    length = array.nbytes
+    return Encoded(offset + align(length), head, ((offset, length, copy),))
 
 
 def _decode_array(head: list[Any], view: memoryview, offset: int) -> np.ndarray[Any, Any]:

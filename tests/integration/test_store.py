@@ -15,13 +15,20 @@ import uvloop
 
 from actorrt.clock import MonotonicClock
 from actorrt.config import MIB
-from actorrt.errors import CallTimeoutError, ObjectStoreFullError, PeerUnreachableError, RuntimeStateError
+from actorrt.errors import (
+    CallTimeoutError,
+    ObjectNotFoundError,
+    ObjectStoreFullError,
+    PeerUnreachableError,
+    RuntimeStateError,
+)
 from actorrt.store.carrier import Carrier
 from actorrt.store.channel import SocketChannel
 from actorrt.store.client import StoreClient
 from actorrt.store.ref import ObjectRef
 from actorrt.store.values import dumps, loads
 from tests.integration.store_serving import IDS, Serving, hear, serving, tell
+from tests.running import wait_until
 
 LOOPS = [asyncio.new_event_loop, uvloop.new_event_loop]
 
@@ -185,6 +192,37 @@ def test_refs_travel_between_processes_in_messages(store: Serving, client: Store
     other.close()
     client.stats()  # a request takes along what was dropped
     assert store.stats()["objects_count"] == 0
+
+
+async def test_a_ref_that_arrives_again_at_once_asks_the_store_nothing(store: Serving, client: StoreClient) -> None:
+    client.attach(asyncio.get_running_loop())
+    sender = store.connect()
+    refs = [sender.put(np.arange(1000))]
+
+    def arrive() -> int:
+        data, _ = dumps(refs[0], Carrier(sender))
+        return int(loads(data, (), Carrier(client)).get()[-1])
+
+    assert arrive() == 999
+    hits_count = store.stats()["hits_count"]
+    assert [arrive() for _ in range(10)] == [999] * 10
+    assert store.stats()["hits_count"] == hits_count
+    object_id = refs.pop().id
+    sender.close()
+    await asyncio.to_thread(wait_until, lambda: store.stats()["objects_count"] == 0, "what lingers is given back")
+    with pytest.raises(ObjectNotFoundError):
+        client.get(object_id)
+
+
+async def test_room_that_lingers_elsewhere_is_found(store: Serving, client: StoreClient) -> None:
+    client.attach(asyncio.get_running_loop())
+    sender = store.connect()
+    ref = sender.put(np.zeros(200 * MIB, np.uint8))
+    data, _ = dumps(ref, Carrier(sender))
+    assert loads(data, (), Carrier(client)).get()[-1] == 0  # dropped at once; the client still has it in view
+    del ref
+    assert (await asyncio.to_thread(sender.put, np.ones(200 * MIB, np.uint8))).get()[-1] == 1
+    sender.close()
 
 
 def test_a_forked_child_finds_the_client_disabled_and_disturbs_nothing(store: Serving, client: StoreClient) -> None:

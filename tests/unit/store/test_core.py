@@ -180,3 +180,24 @@ def test_a_hello_of_another_version_is_refused() -> None:
     core.open(A, "pid 1")
     with pytest.raises(ProtocolError, match=f"HELLO of version {VERSION + 1}"):
         core.handle(A, [Op.HELLO, 1, VERSION + 1, Role.REQUESTS, PEER_A])
+
+
+def test_a_published_version_comes_with_the_event_where_its_segment_is_mapped(talk: Conversation) -> None:
+    talk.core.open(EVENTS_A, "pid 1")
+    talk.say(EVENTS_A, Op.HELLO, 1, VERSION, Role.EVENTS, PEER_A)
+    for object_id in (X, Y):
+        talk.say(B, Op.CREATE, 1, object_id, 100, False, "")
+        talk.say(B, Op.SEAL, 0, object_id)
+    talk.say(A, Op.AWAIT_VERSION, 0, b"job", "name", 0)
+    assert talk.say(B, Op.PUBLISH, 1, b"job", "name", X)[0] == Send(EVENTS_A, [Event.PUBLISHED, b"job", "name", None])
+    talk.say(A, Op.GET, 1, X)
+    talk.say(A, Op.AWAIT_VERSION, 0, b"job", "name", 1)
+    shown = [1, 128, 100, 2, Y]
+    assert talk.say(B, Op.PUBLISH, 2, b"job", "name", Y)[0] == Send(EVENTS_A, [Event.PUBLISHED, b"job", "name", shown])
+    talk.say(B, Op.GIVE_BACK, 0, [Y], [])
+    talk.say(B, Op.PUBLISH, 3, b"job", "name", X)
+    talk.sweep()
+    assert talk.say(A, Op.GET, 2, Y)[-1].message[1] == Status.DONE  # type: ignore[union-attr]  # A holds it
+    talk.say(A, Op.GIVE_BACK, 0, [Y], [Y, Y])
+    talk.sweep()
+    assert talk.core.stats()["objects_count"] == 1
