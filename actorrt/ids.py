@@ -24,14 +24,16 @@ ID_BYTES: Final = 16
 class IdSource:
     """Makes ids from the operating system's randomness."""
 
-    def _random(self) -> bytes:
-        return os.urandom(ID_BYTES)
+    def _random(self, count: int = 1) -> bytes:
+        """Return the bytes of so many ids; simulations give their own."""
+        return os.urandom(ID_BYTES * count)
 
     def actor(self) -> ActorId:
         return ActorId(self._random())
 
     def actors(self, count: int) -> list[ActorId]:
-        return [self.actor() for _ in range(count)]
+        drawn = self._random(count)
+        return [ActorId(drawn[first : first + ID_BYTES]) for first in range(0, len(drawn), ID_BYTES)]
 
     def peer(self) -> PeerId:
         return PeerId(self._random())

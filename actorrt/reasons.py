@@ -7,9 +7,9 @@ along as its text; whoever may unpickle can also rebuild it from `pickled`.
 from __future__ import annotations
 
 import signal as signals
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, Final, Self
 
 
 class ExitKind(StrEnum):
@@ -67,12 +67,15 @@ class ExitReason:
 
     def to_data(self) -> dict[str, Any]:
         """Return the reason as plain data for the wire."""
-        return asdict(self)
+        return {name: getattr(self, name) for name in _FIELDS}
 
     @classmethod
     def from_data(cls, data: dict[str, Any]) -> Self:
         """Rebuild what `to_data` made."""
         return cls(**{**data, "kind": ExitKind(data["kind"])})
+
+
+_FIELDS: Final = tuple(field.name for field in fields(ExitReason))
 
 
 def _signal_name(number: int) -> str:

@@ -7,7 +7,7 @@ takes no more tasks: no failure passes unseen, and nothing runs on beside it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextvars import Context
 from typing import Any, TypeVar
 
@@ -102,6 +102,14 @@ class Scope:
 
     def __len__(self) -> int:
         return len(self._tasks)
+
+
+async def parts_of(items: Sequence[T], size: int) -> AsyncIterator[Sequence[T]]:
+    """Yield `items` in parts of at most `size`; between two, whatever else is on the loop has its turn."""
+    for first in range(0, len(items), size):
+        if first:
+            await asyncio.sleep(0)
+        yield items[first : first + size]
 
 
 def _current_task() -> asyncio.Task[Any] | None:

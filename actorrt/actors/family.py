@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from actorrt.actors.blueprint import Blueprint
 from actorrt.actors.control import Data, Endpoint
 from actorrt.actors.record import Order, Record
+from actorrt.actors.tombstones import Tombstone
 from actorrt.completion import Completion
-from actorrt.errors import ActorDiedError
 from actorrt.ids import ActorId, ObjectId, PeerId
 from actorrt.reasons import ExitKind, ExitReason
 from actorrt.store.ref import ObjectRef
@@ -89,9 +89,9 @@ class Family:
             if not refs:
                 del self._held[object_id]
 
-    def bury(self, record: Record, error: ActorDiedError) -> Completion[Any] | None:
+    def bury(self, record: Record, tombstone: Tombstone) -> Completion[Any] | None:
         cell = self._system.host.cell(record.actor_id)
-        self._system.host.bury(record.actor_id, error)
+        self._system.host.bury(record.actor_id, tombstone.error)
         if cell is None or not cell.has_distant_children:
             return None
         return self._end_distant_children(record)

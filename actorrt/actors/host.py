@@ -11,6 +11,7 @@ import traceback
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Sequence
 from contextvars import Context as ContextVars
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from actorrt import errors
@@ -24,6 +25,7 @@ from actorrt.actors.letters import DeadLetters
 from actorrt.actors.mailbox import Caller, Message
 from actorrt.actors.messages import ASK, NOT_HERE
 from actorrt.actors.monitors import Down
+from actorrt.actors.population import Population
 from actorrt.actors.ref import ActorRef
 from actorrt.actors.runners import Runners
 from actorrt.actors.waiting import wait
@@ -57,6 +59,7 @@ class Host:
         self.runners = Runners(self.scope, system.transport)
         self.dead_letters = DeadLetters(self.clock)
         self._cells: dict[ActorId, Cell] = {}
+        self.population = Population(self._cells, self.clock)
         self._warm: dict[Cell, None] = {}  # those that have a mailbox, by when they got it
         self._callers: dict[PeerId, RemoteCaller] = {}
         self._early_cancels: OrderedDict[tuple[PeerId, int], None] = OrderedDict()
@@ -138,19 +141,24 @@ class Host:
         if cell is not None:
             cell.kill()
 
-    def bury(self, actor_id: ActorId, error: errors.ActorDiedError) -> None:
+    def bury(self, actor_id: ActorId, error: Callable[[], errors.ActorDiedError]) -> None:
         """The actor is gone for good: fail what still waits for it."""
         cell = self._cells.pop(actor_id, None)
         if cell is not None:
             self._refuse_orphans(cell, error)
             self._warm.pop(cell, None)
+            self.population.shrunk()
             self.system.routes.forget(actor_id)
 
-    def _refuse_orphans(self, cell: Cell, error: errors.ActorDiedError) -> None:
+    def _refuse_orphans(self, cell: Cell, died: Callable[[], errors.ActorDiedError]) -> None:
         for message in cell.take_victims():
-            self.refuse(message, errors.ActorDiedError(str(error), reason=error.reason, executed="maybe"))
+            error = died()
+            error.executed = "maybe"
+            self.refuse(message, error)
         for message in cell.take_queued():
-            self.refuse(message, errors.ActorDiedError(str(error), reason=error.reason, executed="no"))
+            error = died()
+            error.executed = "no"
+            self.refuse(message, error)
 
     # What cells report
 
@@ -161,21 +169,31 @@ class Host:
         if cell.has_distant_children and authority != self.system.node:
             self.system.control.notify(self.system.node, "orphaned", {"actor": cell.actor_id})
         if cell.state is CellState.ENDED:
-            self._refuse_orphans(cell, errors.ActorDiedError(f"{cell.label} was stopped: {reason}", reason=reason))
+            self._refuse_orphans(
+                cell, lambda: errors.ActorDiedError(f"{cell.label} was stopped: {reason}", reason=reason)
+            )
         if reason.kind is ExitKind.ERROR:
             logger.error("%s failed: %s\n%s", cell.label, reason.detail, reason.traceback)
+        unsent = self.system.routes.tells_waiting_from(cell)
+        if not unsent:
+            self._report_exit(cell, cell.incarnation, reason, is_administrative)
+            return
+        sent = wait(unsent, len(unsent), LAST_WORDS_S)  # what it told before it died comes before the news of its death
+        incarnation = cell.incarnation
+        sent.add_callback(lambda _: self._report_exit(cell, incarnation, reason, is_administrative))
+
+    def _report_exit(self, cell: Cell, incarnation: int, reason: ExitReason, is_administrative: bool) -> None:
+        if cell.blueprint.is_child_here:
+            exited = partial(self.system.registry.exited, is_administrative=is_administrative)
+            self.loop.call_soon(exited, cell.actor_id, incarnation, reason)
+            return
         report = {
             "actor": cell.actor_id,
-            "incarnation": cell.incarnation,
+            "incarnation": incarnation,
             "reason": reason.to_data(),
             "is_administrative": is_administrative,
         }
-        unsent = self.system.routes.tells_waiting_from(cell)
-        if not unsent:
-            self.system.control.notify(authority, "exited", report)
-            return
-        sent = wait(unsent, len(unsent), LAST_WORDS_S)  # what it told before it died comes before the news of its death
-        sent.add_callback(lambda _: self.system.control.notify(authority, "exited", report))
+        self.system.control.notify(cell.blueprint.authority, "exited", report)
 
     def handled_first(self, cell: Cell) -> None:
         """An incarnation has handled its first message."""
@@ -344,9 +362,12 @@ def serve_authorities(host: Host, control: Control) -> None:
         host.stop(ActorId(data["actor"]), reason, is_administrative=data["is_administrative"])
 
     async def bury(_: PeerId, data: Data) -> None:
-        error = errors.from_data(data["error"])
-        assert isinstance(error, errors.ActorDiedError)
-        host.bury(ActorId(data["actor"]), error)
+        def died() -> errors.ActorDiedError:
+            error = errors.from_data(data["error"])
+            assert isinstance(error, errors.ActorDiedError)
+            return error
+
+        host.bury(ActorId(data["actor"]), died)
         await host.system.registry.children_gone(ActorId(data["actor"]))
 
     def child_exited(_: PeerId, data: Data) -> None:

@@ -7,8 +7,8 @@ from typing import Any, Protocol
 
 from actorrt.actors.control import Endpoint
 from actorrt.actors.record import Record
+from actorrt.actors.tombstones import Tombstone
 from actorrt.completion import Completion
-from actorrt.errors import ActorDiedError
 from actorrt.ids import ObjectId
 
 
@@ -38,7 +38,7 @@ class Hosting(Protocol):
     def kill(self, record: Record) -> None:
         """End the actor now; its exit is reported to the registry, or the failure of its start."""
 
-    def bury(self, record: Record, error: ActorDiedError) -> Completion[Any] | None:
+    def bury(self, record: Record, tombstone: Tombstone) -> Completion[Any] | None:
         """The actor is gone for good: fail what still waits for it there, and give back its process if it had one.
 
         Returns:

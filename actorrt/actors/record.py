@@ -262,14 +262,21 @@ def label_of(name: str | None, class_name: str, actor_id: ActorId) -> str:
     return name or f"{class_name}-{short(actor_id)}"
 
 
-def sightings_of(records: Sequence[Record]) -> Data:
-    """Return where each of a group runs, as data: `places`, and in `place_of` the index there of each one's own."""
-    places: dict[tuple[Endpoint | None, int], int] = {}
-    sightings: list[Data] = []
-    place_of = []
-    for record in records:
-        place = places.setdefault((record.endpoint, record.incarnation), len(places))
-        if place == len(sightings):
-            sightings.append(record.sighting())
-        place_of.append(place)
-    return {"places": sightings, "place_of": place_of}
+class Sightings:
+    """Where each actor of a group runs, as data: `places`, and in `place_of` the index there of each one's own."""
+
+    def __init__(self) -> None:
+        self._places: dict[tuple[Endpoint | None, int], int] = {}
+        self._sightings: list[Data] = []
+        self._place_of: list[int] = []
+
+    def add(self, record: Record) -> None:
+        """Take in the next actor."""
+        place = self._places.setdefault((record.endpoint, record.incarnation), len(self._places))
+        if place == len(self._sightings):
+            self._sightings.append(record.sighting())
+        self._place_of.append(place)
+
+    def to_data(self) -> Data:
+        """Return what was taken in."""
+        return {"places": self._sightings, "place_of": self._place_of}

@@ -21,15 +21,15 @@ from actorrt import errors, reasons
 from actorrt.actors.control import Control, Data, Endpoint
 from actorrt.actors.hosting import Hosting
 from actorrt.actors.names import Names
-from actorrt.actors.record import GOES_ON, Order, Record, RecordState, sightings_of
+from actorrt.actors.record import GOES_ON, Order, Record, RecordState, Sightings
 from actorrt.actors.snapshots import KEPT_COUNT
 from actorrt.actors.solo import Solo
-from actorrt.actors.tombstones import Tombstones
+from actorrt.actors.tombstones import Tombstone, Tombstones
 from actorrt.clock import Clock
 from actorrt.completion import Completion
 from actorrt.ids import ActorId, ObjectId, PeerId
 from actorrt.reasons import ExitKind, ExitReason
-from actorrt.scopes import Scope
+from actorrt.scopes import Scope, parts_of
 
 logger = logging.getLogger(__name__)
 
@@ -64,10 +64,6 @@ class Registry:
         self._tombstones = Tombstones()
 
     # Questions
-
-    def record(self, actor_id: ActorId) -> Record | None:
-        """Return what is known of a live actor."""
-        return self._records.get(actor_id)
 
     def records(self) -> list[Record]:
         """Return every live actor, in the order in which they were spawned."""
@@ -177,24 +173,26 @@ class Registry:
         """
         records: list[Record] = []
         waiting: list[asyncio.Task[None]] = []
-        for first in range(0, len(actor_ids), STEP_COUNT):
-            for actor_id in actor_ids[first : first + STEP_COUNT]:
+        async for part in parts_of(actor_ids, STEP_COUNT):
+            for actor_id in part:
                 record = Record(actor_id, order)
                 self._hosting.hold(order.objects, order.tokens)
                 self._add(record)
                 records.append(record)
                 if not self._start_at_once(record):
                     waiting.append(self._scope.start(self._start(record), f"start {record.label}"))
-            if any(record.start_error is not None for record in records[first:]):
+            if record.start_error is not None:
                 break  # the others would fail, too
-            await asyncio.sleep(0)  # others on this loop have their turn
         for task in waiting:
             await task
-        failed = next((record for record in records if record.start_error is not None), None)
-        if failed is not None:
-            await self.stop_all([r for r in records if r.start_error is None], "another of its group did not start")
-            await self._check_start(failed)
-        return sightings_of(records)
+        sightings = Sightings()
+        async for started in parts_of(records, STEP_COUNT):
+            for record in started:
+                if record.start_error is not None:
+                    await self.stop_all([r for r in records if r is not record], "another of its group did not start")
+                    await self._check_start(record)
+                sightings.add(record)
+        return sightings.to_data()
 
     def _add(self, record: Record) -> None:
         self._records[record.actor_id] = record
@@ -370,13 +368,12 @@ class Registry:
         record.is_administrative |= is_administrative
         record.ended(reason)
         self.stop_children(record.actor_id)
-        if record.is_alone:
-            solo, now = self._solo(record), self._clock.now()
-            self._carry_out(record, solo.exited(reason, now, record.had_handled_message, record.is_administrative))
-        elif record.supervisor is not None:
+        if record.supervisor is not None:
             self._report_to_supervisor(record, reason, cause)
-        if not record.is_alone and record.is_administrative:
+        if record.is_administrative:
             self._gone(record, reason)
+        elif record.is_alone:
+            self._carry_out(record, self._solo(record).exited(reason, self._clock.now(), record.had_handled_message))
 
     def _solo(self, record: Record) -> Solo:
         """Return what decides on the failures of an actor that is supervised alone."""
@@ -446,11 +443,10 @@ class Registry:
             self._scope.start(self._stop_each(children), "stop children")
 
     async def _stop_each(self, children: Sequence[Record]) -> None:
-        for count, child in enumerate(children, 1):
-            if self._records.get(child.actor_id) is child:
-                self._begin_stop(child, "its parent ended", kill=False)
-            if count % STEP_COUNT == 0:
-                await asyncio.sleep(0)  # others on this loop have their turn
+        async for part in parts_of(children, STEP_COUNT):
+            for child in part:
+                if self._records.get(child.actor_id) is child:
+                    self._begin_stop(child, "its parent ended", kill=False)
 
     async def children_gone(self, parent: ActorId) -> None:
         """Return when nothing is left of what an earlier incarnation of the parent spawned."""
@@ -466,13 +462,14 @@ class Registry:
         record.changed()
         self.stop_children(record.actor_id)
         self._hosting.release([*record.objects, *record.snapshots])
-        burial = self._hosting.bury(record, record.tombstone().error())
+        tombstone = record.tombstone()
+        burial = self._hosting.bury(record, tombstone)
         if burial is None and record.actor_id not in self._children:
-            self._forget(record)
+            self._forget(record, tombstone)
         else:
-            self._scope.start(self._forget_after(record, burial), f"end {record.label}")
+            self._scope.start(self._forget_after(record, tombstone, burial), f"end {tombstone.label}")
 
-    async def _forget_after(self, record: Record, burial: Completion[Any] | None) -> None:
+    async def _forget_after(self, record: Record, tombstone: Tombstone, burial: Completion[Any] | None) -> None:
         await self.children_gone(record.actor_id)
         try:
             async with asyncio.timeout(BURIAL_TIMEOUT_S):
@@ -482,12 +479,12 @@ class Registry:
             logger.warning("children of %s have not ended within %g s", record.label, BURIAL_TIMEOUT_S)
         except errors.ActorRtError as error:  # the process that was asked is gone, and so are they
             logger.debug("children of %s ended with their process: %s", record.label, error)
-        self._forget(record)
+        self._forget(record, tombstone)
 
-    def _forget(self, record: Record) -> None:
+    def _forget(self, record: Record, tombstone: Tombstone) -> None:
         """Free the name, then tell everybody who waits for the end."""
         del self._records[record.actor_id]
-        self._tombstones.add(record.actor_id, record.tombstone())
+        self._tombstones.add(record.actor_id, tombstone)
         self._names.free(record)
         self._leave_parent(record)
         record.state = RecordState.GONE

@@ -110,6 +110,7 @@ class Routes:
     def __init__(self, system: System) -> None:
         self._system = system
         self._routes: dict[ActorId, Route] = {}
+        self._held_up: dict[Route, None] = {}  # those on which something waits
 
     def of(self, ref: ActorRef[Any]) -> Route:
         """Return the route to the ref's actor, settled by what the ref saw last if it is new."""
@@ -174,6 +175,7 @@ class Routes:
             return
         if route.waiting is None:
             route.waiting = deque()
+            self._held_up[route] = None
         route.waiting.append(call)
         if route.cell is not None:
             route.cell.local_route = route
@@ -200,6 +202,7 @@ class Routes:
                 self._send_now(route, call)
         if not waiting:
             route.waiting = None
+            self._held_up.pop(route, None)
             if route.cell is not None:
                 route.cell.local_route = None
         if route.room is not None and not route.is_full:
@@ -211,8 +214,8 @@ class Routes:
 
     async def drained(self, peer: PeerId | None = None) -> None:
         """Return when nothing waits any more for a known actor at `peer`, or at any endpoint."""
-        for route in list(self._routes.values()):
-            if route.waiting and route.link is not None and (peer is None or route.peer == peer):
+        for route in list(self._held_up):
+            if route.link is not None and (peer is None or route.peer == peer):
                 route.emptied = route.emptied or Completion()
                 await route.emptied
 
@@ -284,15 +287,14 @@ class Routes:
         """Return what the cell's actor has told and its receivers have not admitted yet."""
         return [
             call
-            for route in self._routes.values()
+            for route in self._held_up
             for call in route.waiting or ()
             if not call.call_id and call.parent is not None and call.parent.cell is cell and not call.done()
         ]
 
     def statistics(self) -> dict[str, int]:
         """Return how many routes there are, and how many messages wait on them."""
-        routes = self._routes.values()
-        return {"count": len(routes), "waiting": sum(route.waiting_count for route in routes)}
+        return {"count": len(self._routes), "waiting": sum(route.waiting_count for route in self._held_up)}
 
     def close(self, error: ActorRtError) -> None:
         """Fail what still waits."""

@@ -49,12 +49,10 @@ class Solo:
         """Its start failed."""
         return self._decision(self._supervision.child_start_failed(_ITSELF, reason, now))
 
-    def exited(self, reason: ExitReason, now: float, had_handled_message: bool, is_administrative: bool) -> Decision:
-        """It ended."""
+    def exited(self, reason: ExitReason, now: float, had_handled_message: bool) -> Decision:
+        """It ended, and not by order."""
         return self._decision(
-            self._supervision.child_exited(
-                _ITSELF, reason, now, had_handled_message=had_handled_message, is_administrative=is_administrative
-            )
+            self._supervision.child_exited(_ITSELF, reason, now, had_handled_message=had_handled_message)
         )
 
     def delay_over(self) -> None:

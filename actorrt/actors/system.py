@@ -44,7 +44,7 @@ from actorrt.actors.waiting import wait
 from actorrt.clock import Clock
 from actorrt.ids import ActorId, IdSource, JobId, PeerId, short
 from actorrt.reasons import ExitReason
-from actorrt.scopes import Scope
+from actorrt.scopes import Scope, parts_of
 from actorrt.store import values
 from actorrt.store.ref import ObjectRef
 from actorrt.transport.protocol import Buffer, Lane, Link, Transport
@@ -58,7 +58,8 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 FENCE_TIMEOUT_S: Final = 1.0
-REFS_AT_ONCE: Final = 1_000
+AT_ONCE_COUNT: Final = 1_000
+"""How many refs of a group are made before others on the loop have their turn."""
 
 
 class System:
@@ -138,6 +139,7 @@ class System:
         self.calls.close(error)
         self.routes.close(error)
         self.control.close(error)
+        self.host.population.close()
         await self.scope.close()
         await self.transport.close()
 
@@ -314,18 +316,20 @@ class System:
         if options.name is not None:
             raise ValueError(f"spawn_many with name={options.name!r}: a name belongs to one actor; leave it out")
         authority, data, objects = self._spawn_order(cls, options, args, kwargs, None, count)
-        actor_ids = self.ids.actors(count)
 
         async def start() -> ActorGroup[Any]:
+            actor_ids: list[ActorId] = []
+            async for part in parts_of(range(count), AT_ONCE_COUNT):
+                actor_ids += self.ids.actors(len(part))
             answer = await self.control.request(authority, "spawn_many", {**data, "actors": actor_ids})
             del objects[:]  # held here until the authority holds them
             places = [sighting_from_data(place) for place in answer["places"]]
             kind = interface.of_class(cls)
             refs: list[ActorRef[Any]] = []
-            for actor_id, place in zip(actor_ids, answer["place_of"], strict=True):
-                refs.append(ActorRef(self, actor_id, kind, None, authority, places[place], options.call_timeout_s))
-                if len(refs) % REFS_AT_ONCE == 0:
-                    await asyncio.sleep(0)  # others on this loop have their turn
+            async for indices in parts_of(range(count), AT_ONCE_COUNT):
+                for index in indices:
+                    seen = places[answer["place_of"][index]]
+                    refs.append(ActorRef(self, actor_ids[index], kind, None, authority, seen, options.call_timeout_s))
             return ActorGroup(refs)
 
         return self.operate(f"the start of {count} {cls.__name__}", start)

@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol
 from actorrt import errors
 from actorrt.actors.control import Control, Endpoint
 from actorrt.actors.record import Record
+from actorrt.actors.tombstones import Tombstone
 from actorrt.completion import Completion
 from actorrt.ids import IdSource, JobId, ObjectId
 from actorrt.node.jobs import Job, Worker, WorkerKind
@@ -182,7 +183,7 @@ class Placement:
         """Take back one hold on each."""
         self._keeper.release(object_ids)
 
-    def bury(self, record: Record, error: errors.ActorDiedError) -> Completion[Any] | None:
+    def bury(self, record: Record, tombstone: Tombstone) -> Completion[Any] | None:
         """Give back what the actor had: its cell, its reservation, its process; see `Hosting.bury`."""
         self._forget_deadline(record)
         self._resources.release(record.actor_id)
@@ -192,7 +193,7 @@ class Placement:
         worker.actors.discard(record.actor_id)
         if worker.exit_reason is not None:
             return None
-        data = {"actor": record.actor_id, "error": errors.to_data(error)}
+        data = {"actor": record.actor_id, "error": errors.to_data(tombstone.error())}
         burial = self._control.request(worker.endpoint, "bury", data)
         if worker.kind is WorkerKind.OWN or (worker.job.has_ended and not worker.actors):
             burial.add_callback(lambda _: self.dismiss(worker))
