@@ -10,11 +10,11 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
-from actorrt import errors
+from actorrt.actors.waiting import wait
 from actorrt.config import CALL_REPORT_AFTER_S
 
 if TYPE_CHECKING:
-    from actorrt.actors.control import Data
+    from actorrt.actors.control import Data, Endpoint
     from actorrt.actors.reply import Reply
     from actorrt.actors.system import System
 
@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 MARK_EVERY_S: Final = CALL_REPORT_AFTER_S / 4
 REPORTS_AT_ONCE: Final = 5
+ANSWER_TIMEOUT_S: Final = 1.0
 
 
 class Patience:
@@ -75,11 +76,27 @@ class Patience:
         if call.peer is None:
             return "the actor's mailbox is full; it waits here"
         asked = {"actor": call.ref._actor_id, "call": call.call_id}
-        try:
-            answer = await self._system.control.request(seen.endpoint, "explain", asked)
-        except errors.ActorRtError as error:
-            return f"its process does not answer ({error})"
-        return describe(answer)
+        answer = await self._ask(seen.endpoint, "explain", asked)
+        if answer is not None:
+            return describe(answer)
+        answer = await self._ask(self._system.node, "silence", {"peer": seen.endpoint.peer})
+        return "neither its process answers nor the node" if answer is None else describe_silence(answer)
+
+    async def _ask(self, endpoint: Endpoint, verb: str, data: Data) -> Data | None:
+        """Return what an endpoint says, if it says so soon: one that is asked why it is slow may be too slow for it."""
+        request = self._system.control.request(endpoint, verb, data)
+        await wait([request], timeout_s=ANSWER_TIMEOUT_S)
+        return None if not request.done() or request.error() is not None else request.value()
+
+
+def describe_silence(answer: Data) -> str:
+    """Put into words what the node says of a process that does not answer."""
+    if answer["silence"] == "stopped":
+        return f"its process ({answer['pid']}) is stopped by a signal; SIGCONT lets it go on"
+    if answer["silence"] is None:
+        return "its process does not answer yet"
+    what = "computes" if answer["silence"] == "busy" else "is blocked"
+    return f"the loop of its process ({answer['pid']}) {what}, for {answer['silent_s']:.0f} s now"
 
 
 def describe(answer: Data) -> str:

@@ -22,6 +22,7 @@ def of_system(system: System) -> Data:
         "dead_letters": {"count": system.host.dead_letters.count, "last": system.host.dead_letters.kept()},
         "actors": [of_cell(cell) for cell in system.host.cells()],
         "routes": system.routes.statistics(),
+        "silent_peers": [short(peer) for peer in system.silent_peers],
         "transport": asdict(system.transport.statistics()),
     }
 

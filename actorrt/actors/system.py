@@ -103,6 +103,7 @@ class System:
         self._is_waking = False
         self._is_closed = False
         self._lost: dict[PeerId, ExitReason] = {}
+        self.silent_peers: set[PeerId] = set()
 
     async def start(self) -> None:
         """Bind the transport and begin to serve, on the running loop."""
@@ -236,9 +237,31 @@ class System:
 
     def peer_failed(self, peer: PeerId, error: errors.ActorRtError) -> None:
         """The transport can't speak with the peer."""
+        self.silent_peers.discard(peer)
         logger.warning("lost %s: %s", short(peer), error)
         self.control.peer_lost(peer, error)
         self.calls.cut_off(peer, error)
+
+    def peer_silent(self, peer: PeerId, silent_s: float) -> None:
+        """An acknowledgement of the peer is overdue. It may be stopped or held up: nothing ends by that."""
+        self.silent_peers.add(peer)
+        level, name = self._known_as(peer)
+        logger.log(
+            level,
+            "%s has said nothing for %.1f s: it is stopped, blocked or busy; what it was asked waits",
+            name,
+            silent_s,
+        )
+
+    def peer_speaks(self, peer: PeerId) -> None:
+        """A peer that was silent is heard again."""
+        self.silent_peers.discard(peer)
+        level, name = self._known_as(peer)
+        logger.log(level, "%s answers again", name)
+
+    def _known_as(self, peer: PeerId) -> tuple[int, str]:
+        """Return how much the silence of a peer matters here, and its name: workers are watched by the node."""
+        return (logging.WARNING, "the node") if peer == self.node.peer else (logging.INFO, f"peer {short(peer)}")
 
     def _endpoint_down(self, _: PeerId, data: Data) -> None:
         peer = PeerId(data["peer"])
@@ -254,6 +277,7 @@ class System:
             in_hand: which of this endpoint's calls it was handling, as far as that is known.
         """
         self._lost[peer] = reason
+        self.silent_peers.discard(peer)
         self.transport.drop(peer)
         self.control.peer_lost(peer, errors.ActorDiedError(f"its process ended: {reason}", reason=reason))
         self.calls.lost(peer, reason, in_hand)
