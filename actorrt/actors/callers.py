@@ -29,8 +29,9 @@ class LocalCaller:
         self._system.calls.delivered(call_id, self._system.payloads.copy(value))
 
     def fail(self, call_id: int, error: BaseException, where: str) -> None:
-        data = error_to_data(error, where)
-        self._system.calls.failed(call_id, error_from_data(data, self._system))
+        rebuilt: Any = error_from_data(error_to_data(error, where), self._system)
+        rebuilt.executed = "yes"
+        self._system.calls.failed(call_id, rebuilt)
 
     def refuse(self, call_id: int, error: errors.CallError) -> None:
         self._system.calls.failed(call_id, error)

@@ -217,15 +217,15 @@ class Calls:
     def failed(self, call_id: int, error: BaseException) -> None:
         """Take in the error of a call."""
         reply = self._pending.get(call_id)
-        if reply is not None and reply.attempts_left > 0 and isinstance(error, errors.ActorUnavailableError):
+        if reply is None:
+            self.late_reply_count += 1
+        elif reply.has_retries and isinstance(error, errors.ActorUnavailableError) and error.executed != "yes":
             traceback = "\n".join(getattr(error, "__notes__", ()))
-            self._killed(reply, ExitReason(ExitKind.ERROR, str(error), traceback))
-            return
-        reply = self._take(call_id)
-        if reply is not None:
-            reply.set_error(error)
+            self._killed(reply, ExitReason(ExitKind.ERROR, str(error), traceback), error)
+        else:
+            self.fail(reply, error)
 
-    def _killed(self, reply: Reply[Any], reason: ExitReason) -> None:
+    def _killed(self, reply: Reply[Any], reason: ExitReason, error: errors.ActorUnavailableError) -> None:
         """The call ended its actor, which is being restarted: send it again, unless it does so every time."""
         if self.blame.is_deadly(reply, reason):
             message = (
@@ -233,11 +233,14 @@ class Calls:
                 f"it: {reason}"
             )
             self.fail(reply, errors.ActorUnavailableError(message, executed="maybe"))
-        else:
+        elif reply.attempts_left > 0:
             self._send_again(reply)
+        else:
+            self.fail(reply, error)
 
     def _send_again(self, reply: Reply[Any]) -> None:
         reply.attempts_left -= 1
+        reply.is_repeated = True
         reply.peer = None
         self._system.routes.send(self._system.routes.of(reply.ref), reply)
 
@@ -245,6 +248,8 @@ class Calls:
         """End a call, or a tell, with an error that arose here."""
         if reply.call_id:
             self._take(reply.call_id)
+        if reply.is_repeated and isinstance(error, errors.CallError) and error.executed == "no":
+            error = errors.from_data({**errors.to_data(error), "executed": "maybe"})  # an earlier copy may have run
         reply.set_error(error)
 
     def received(self, envelope: list[Any], buffers: Sequence[Any]) -> None:
@@ -347,13 +352,15 @@ class Calls:
     def _settle_lost(self, reply: Reply[Any], gone: BaseException | None, why: ExitReason, *, is_suspect: bool) -> None:
         if gone is not None:
             self.fail(reply, _died(reply, gone))
-        elif is_suspect:
-            self._killed(reply, why)
+            return
+        message = f"{reply.label} died during {reply.method}() and is being restarted: {why}"
+        error = errors.ActorUnavailableError(message, executed="maybe")
+        if is_suspect:
+            self._killed(reply, why, error)
         elif reply.attempts_left > 0:
             self._send_again(reply)
         else:
-            message = f"{reply.label} died during {reply.method}() and is being restarted: {why}"
-            self.fail(reply, errors.ActorUnavailableError(message, executed="maybe"))
+            self.fail(reply, error)
 
     def close(self, error: errors.ActorRtError) -> None:
         """End every call with `error`, those to come as well."""

@@ -161,7 +161,9 @@ class Cell:
         self.incarnation = incarnation
         self.state = CellState.STARTING
         self.handled_count, self.milestone = 0, 1
-        self.keys = None
+        waiting, self.keys = [] if self.keys is None else self.keys.take_waiting(), None
+        for message in waiting:  # for a tell that failed the last incarnation; an ask that did has told them already
+            self.deliver(message)
         self._exit = None
         self._is_administrative = False
         birth = self._birth = Birth(self)
@@ -195,12 +197,9 @@ class Cell:
 
     def deliver(self, message: Message) -> None:
         """Take a message into the mailbox; it is handled in a later step of the loop, never in this stack."""
+        message.cell = self
         if self.state is CellState.ENDED or (self.state is CellState.STOPPING and self._is_administrative):
             self.host.refuse(message, self._gone_error("no"))
-            return
-        message.cell = self
-        options = message.options
-        if options is not None and "key" in options and not self._is_first(message, options["key"]):
             return
         mailbox = self.mailbox
         if mailbox is None:
@@ -213,9 +212,10 @@ class Cell:
         if not self._is_scheduled:
             self.schedule()
 
-    def _is_first(self, message: Message, key: str) -> bool:
+    def is_first(self, message: Message, key: str) -> bool:
+        """Whether a message with a key, which is in hand now, is to be handled."""
         if self.keys is None:
-            self.keys = Keys(self.host.payloads)
+            self.keys = Keys(self.host)
         return self.keys.is_first(message, key)
 
     def _warm_up(self) -> Mailbox:
@@ -450,8 +450,9 @@ class Cell:
         return victims
 
     def take_queued(self) -> Sequence[Message]:
-        """Give up the messages that still wait here."""
-        return () if self.mailbox is None else self.mailbox.take_all()
+        """Give up the messages that still wait here: for others of their key, or for their turn."""
+        waiting = [] if self.keys is None else self.keys.take_waiting()
+        return waiting if self.mailbox is None else [*waiting, *self.mailbox.take_all()]
 
     def _gone_error(self, executed: errors.Executed) -> errors.ActorDiedError:
         return errors.ActorDiedError(f"{self.label} is stopping", reason=self._exit, executed=executed)

@@ -33,6 +33,7 @@ from actorrt.ids import ActorId, ObjectId, PeerId, short
 from actorrt.reasons import ExitKind, ExitReason
 
 if TYPE_CHECKING:
+    from actorrt.actors.keys import Keys
     from actorrt.actors.system import System
 
 logger = logging.getLogger(__name__)
@@ -275,32 +276,37 @@ class Host:
     # Outcomes
 
     def succeed(self, message: Message, result: Any) -> None:
-        """Send a result to whoever asked; one that can't be sent becomes an error."""
-        assert message.caller is not None
+        """Take in the result of a method, for its caller and for those who call with its key."""
+        keys = _keys_of(message)
+        if keys is not None and message.options is not None:
+            try:
+                keys.succeeded(message, message.options["key"], result)
+            except (errors.ActorRtError, TypeError) as error:
+                self.fail(message, error)
+                return
+        self.answer(message, result)
+
+    def answer(self, message: Message, result: Any) -> None:
+        """Send a result to whoever asked, or where the call's options want it; what can't be sent is an error."""
+        if message.caller is None or not message.call_id:
+            return
         options = message.options
         try:
-            if options is not None:
-                result = self._kept(message, options, result)
+            if options is not None and "into" in options:
+                self.system.require_store().put(result, object_id=options["into"])
+                result = None
             message.caller.succeed(message.call_id, result)
         except (errors.ActorRtError, TypeError) as error:
             self.fail(message, error)
 
-    def _kept(self, message: Message, options: dict[str, Any], result: Any) -> Any:
-        """Put a result where the call's options want it; return what is left to send."""
-        if "into" in options:
-            self.system.require_store().put(result, object_id=options["into"])
-            result = None
-        if "key" in options:
-            message.cell.keys.succeeded(options["key"], result)
-        return result
-
     def fail(self, message: Message, error: BaseException) -> None:
         """Send the exception that a method raised to whoever asked."""
-        assert message.caller is not None
         where = f"{message.cell.label}.{message.method}()"
-        message.caller.fail(message.call_id, error, where)
-        if message.options and "key" in message.options:
-            message.cell.keys.failed(message.options["key"], error, where)
+        if message.caller is not None and message.call_id:
+            message.caller.fail(message.call_id, error, where)
+        keys = _keys_of(message)
+        if keys is not None and message.options is not None:
+            keys.failed(message, message.options["key"], error, where)
 
     def refuse(self, message: Message, error: errors.CallError) -> None:
         """Tell whoever asked why the runtime did not, or not wholly, handle a message."""
@@ -310,8 +316,9 @@ class Host:
             label = "an actor" if message.cell is None else message.cell.label
             self.dead_letters.add(label, message.method, str(error))
             self.payloads.let_go(message.body, message.buffers)
-        if message.options and "key" in message.options and message.cell is not None:
-            for other in message.cell.keys.withdrawn(message.options["key"]):
+        keys = _keys_of(message)
+        if keys is not None and message.options is not None:
+            for other in keys.withdrawn(message, message.options["key"]):
                 message.cell.deliver(other)  # the first of them is handled in its place
 
     def overflowed(self, cell: Cell, message: Message) -> None:
@@ -404,6 +411,14 @@ def serve_authorities(host: Host, control: Control) -> None:
 
     control.handle("child_exited", child_exited)
     control.handle("child_withdrawn", child_withdrawn)
+
+
+def _keys_of(message: Message) -> Keys | None:
+    """Return the keyed calls of the message's actor, if it is one of them; None where no key is known yet."""
+    keys: Keys | None = None
+    if message.options is not None and "key" in message.options and message.cell is not None:
+        keys = message.cell.keys
+    return keys
 
 
 def current_cell() -> Cell | None:

@@ -38,6 +38,7 @@ class Reply(Completion[T]):
         "call_id",
         "calls",
         "deadline",
+        "is_repeated",
         "method",
         "moves_left",
         "options",
@@ -78,6 +79,7 @@ class Reply(Completion[T]):
         self.parent = parent  # what its caller was handling
         self.awaited_by: Message | None = None
         self.attempts_left = retries
+        self.is_repeated = False  # sent again: an earlier copy may have run
         self.moves_left = 3
         self.call_id = 0
         self.peer: PeerId | None = None
@@ -87,6 +89,11 @@ class Reply(Completion[T]):
     def label(self) -> str:
         """The actor's name, for people."""
         return self.ref._label
+
+    @property
+    def has_retries(self) -> bool:
+        """Whether it is sent again when its actor may have died of it."""
+        return self.options is not None and "retry" in self.options
 
     @property
     def _subject(self) -> str:  # type: ignore[override]

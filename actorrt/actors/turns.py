@@ -72,8 +72,8 @@ class Turns:
             self._too_late(message)
             return None
         current.message.set(message)
-        if message.options is not None and self._evidence is not None:
-            self._evidence.note(message)
+        if message.options is not None and not self._is_to_run(message, message.options):
+            return None
         try:
             function, kind = self._function(message.method)
             body = message.body
@@ -102,6 +102,14 @@ class Turns:
         except BaseException as error:
             self._raised(message, error)
             return None
+
+    def _is_to_run(self, message: Message, options: dict[str, Any]) -> bool:
+        """Whether the message is to run, rather than to get the outcome of another with its key."""
+        if "key" in options and not self._cell.is_first(message, options["key"]):
+            return False
+        if self._evidence is not None:
+            self._evidence.note(message)
+        return True
 
     def _function(self, method: str) -> tuple[Callable[..., Any], MethodKind]:
         spec = self._methods.get(method)
@@ -167,8 +175,10 @@ class Turns:
 
     def _returned(self, message: Message, result: Any) -> None:
         self._handled(message)
-        if message.call_id:
+        if message.options is not None:
             self._host.succeed(message, result)
+        elif message.call_id:
+            self._host.answer(message, result)
 
     def _handled(self, message: Message) -> None:
         message.is_over = True
