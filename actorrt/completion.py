@@ -125,6 +125,7 @@ class Completion(Generic[T]):
                 yield from waiter.future
             except asyncio.CancelledError:
                 self.remove_callback(waiter)
+                self._deserted()
                 if self._waiting_count == 1 and not self._is_done:
                     self._abandoned()
                 raise
@@ -140,6 +141,9 @@ class Completion(Generic[T]):
 
     def _awaited(self) -> None:
         """A coroutine begins to wait for this. Subclasses may note which."""
+
+    def _deserted(self) -> None:
+        """A coroutine that awaited this was cancelled. Subclasses may forget what `_awaited` noted."""
 
     def _abandoned(self) -> None:
         """The only coroutine that awaited this was cancelled. Subclasses may withdraw what is under way."""

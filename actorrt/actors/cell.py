@@ -206,9 +206,6 @@ class Cell:
             mailbox = self._warm_up()
         for refused in mailbox.offer(message):
             self.host.overflowed(self, refused)
-        if message.chain:
-            assert self.turns is not None
-            self.turns.arrived(message)
         if not self._is_scheduled:
             self.schedule()
 
@@ -244,13 +241,13 @@ class Cell:
         """Have a runner handle what waits, unless one is going to, or all that this cell may have are at work."""
         assert self.turns is not None
         state = self.state
-        if (
-            not self._is_scheduled
-            and self.turns.runner_count < self.options.max_concurrency
-            and (state is CellState.RUNNING or state is CellState.STOPPING)
-        ):
+        if self._is_scheduled or not (state is CellState.RUNNING or state is CellState.STOPPING):
+            return
+        if self.turns.runner_count < self.options.max_concurrency:
             self._is_scheduled = True
             self.host.runners.schedule(self)
+        else:
+            self.host.deadlocks.suspect(self)
 
     @property
     def _is_serving(self) -> bool:
@@ -310,11 +307,6 @@ class Cell:
                 self.schedule()  # only where the runner was interrupted
             if self.state is CellState.STOPPING:
                 self._finish_when_idle()
-
-    def awaits(self, call_id: int) -> None:
-        """Code of the actor begins to wait for one of its own calls."""
-        if self.turns is not None:
-            self.turns.awaits(call_id)
 
     def waits(self, runner: Runner) -> None:
         """The coroutine that the runner drives waits: others may go on, in this cell too if its options let them."""

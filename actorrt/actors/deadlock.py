@@ -1,82 +1,185 @@
-"""Call cycles: found where the call that comes back finds its actor occupied by a call that waits for it.
+"""Call cycles: found where a message has occupied its actor for a while and others wait behind it.
 
-Every call made while an actor handles another carries the chain that led to it: which actor, by which call of its
-own. A call that arrives at an actor in its own chain can only be handled if what occupies the actor ends first. It
-never will if that is waiting, now or from some later moment on, for the very call of the chain. As long as it is
-not, the chain may still end, and nothing is said.
+What is in hand may wait for calls; a call that is in hand elsewhere waits for what its method waits for, and one that
+is queued waits for whatever occupies its actor. A *probe* follows these from a crowded actor, from endpoint to
+endpoint. If every message in hand there comes round to a call that is queued at that very actor, none of them can ever
+go on: that call ends with `DeadlockError`. Every step is a wait that lasts until the next one ends, so a probe that
+comes round has seen them all at once, though it took its time; a chain that may still end never brings it round.
+
+Seen are coroutines that await a reply or a `gather`, also through `asyncio.gather` and awaited tasks. Waits for *some*
+of several things may end otherwise, and are not followed.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+import asyncio
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Final
+from weakref import ref
 
-from actorrt.errors import DeadlockError
-from actorrt.ids import ActorId
+from actorrt.errors import ActorRtError, DeadlockError
+from actorrt.ids import ActorId, PeerId
 
 if TYPE_CHECKING:
     from actorrt.actors.cell import Cell
+    from actorrt.actors.control import Data
+    from actorrt.actors.host import Host
     from actorrt.actors.mailbox import Message
-    from actorrt.actors.turns import Turns
+    from actorrt.actors.reply import Operation, Reply
+
+LOOK_EVERY_S: Final = 0.25
+"""How often crowded actors are looked at; what has been in hand for less is not suspected."""
+PROBE_EVERY_S: Final = 2.0
+"""How long an actor that stays crowded is left alone between two probes, at the most."""
+LOOKS_AT_ONCE: Final = 1_000
+FOLLOWED_COUNT: Final = 64
+_REMEMBERED_WAITS: Final = 256
 
 
-class Step(NamedTuple):
-    """One actor of a chain, and the call by which it went on."""
-
-    actor_id: ActorId
-    call_id: int
-    label: str
-
-
-Chain: TypeAlias = "tuple[Step, ...]"
-
-
-def read_chain(data: list[list[object]]) -> Chain:
-    """Rebuild a chain that came in an envelope."""
-    return tuple(Step(*step) for step in data)  # type: ignore[arg-type]
+def begins_to_wait(message: Message, what: Reply[Any] | Operation[Any]) -> None:
+    """The current task, which belongs to the message in hand, begins to await something."""
+    waits = message.waits
+    if waits is None:
+        waits = message.waits = {}
+    elif len(waits) > _REMEMBERED_WAITS:
+        waits = message.waits = {task: known for task, known in waits.items() if _is_pending(known())}
+    waits[id(asyncio.current_task())] = ref(what)
 
 
-def step_here(chain: Chain, actor_id: ActorId) -> int | None:
-    """Return where in the chain the actor is, the last time if more than once; None if it is not."""
-    for index in range(len(chain) - 1, -1, -1):
-        if chain[index].actor_id == actor_id:
-            return index
-    return None
+def waits_no_more(message: Message) -> None:
+    """The current task was cancelled while it awaited."""
+    if message.waits is not None:
+        message.waits.pop(id(asyncio.current_task()), None)
 
 
-class Suspects:
-    """The calls in one cell's mailbox that came back to an actor of their own chain."""
+def waited_for(message: Message) -> Iterator[Reply[Any]]:
+    """Yield the replies that a message in hand can't go on without."""
+    tasks = [] if message.task is None or message.waits is None else [message.task]
+    while tasks:
+        task = tasks.pop()
+        known = message.waits.get(id(task))  # type: ignore[union-attr]
+        if known is not None:
+            yield from _pending_replies(known())
+        inner = getattr(task, "_fut_waiter", None)
+        tasks += getattr(inner, "_children", [inner] if isinstance(inner, asyncio.Task) else [])
 
-    def __init__(self, cell: Cell, turns: Turns) -> None:
-        self._cell = cell
-        self._turns = turns
-        self._by_call: dict[int, list[Message]] = {}
 
-    def arrived(self, message: Message) -> None:
-        """Look at a call that carries a chain; end it if its actor waits for it already."""
-        index = step_here(message.chain, self._cell.actor_id)
-        if index is None or self._turns.occupant is None:
+def _is_pending(what: Any) -> bool:
+    return what is not None and not what.done()
+
+
+def _pending_replies(what: Any) -> Iterator[Reply[Any]]:
+    if not _is_pending(what):
+        return
+    if getattr(what, "call_id", 0):
+        yield what
+    for part in getattr(what, "parts", ()):
+        yield from _pending_replies(part)
+
+
+class Deadlocks:
+    """Looks for call cycles through the actors of one endpoint.
+
+    Args:
+        host: whose actors.
+    """
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._crowded: dict[Cell, float] = {}  # and when each is to be probed next
+        self._is_looking = False
+        host.system.control.handle("behind", self._serve)
+
+    def suspect(self, cell: Cell) -> None:
+        """Messages wait behind what is in hand in a cell."""
+        if cell not in self._crowded:
+            self._crowded[cell] = 0.0
+            if not self._is_looking:
+                self._is_looking = True
+                self._host.scope.after(LOOK_EVERY_S, self._look)
+
+    def _look(self) -> None:
+        now = self._host.clock.now()
+        for cell in list(self._crowded)[:LOOKS_AT_ONCE]:
+            probe_at = self._crowded.pop(cell)
+            if not cell.mailbox or cell.turns is None or not cell.turns.is_full:
+                continue
+            oldest = cell.turns.running[0]
+            age_s = now - oldest.began_at
+            if now >= probe_at and age_s >= LOOK_EVERY_S and next(waited_for(oldest), None) is not None:
+                self._host.scope.start(self._probe(cell), f"probe of {cell.label}")
+                probe_at = now + min(age_s, PROBE_EVERY_S)
+            self._crowded[cell] = probe_at  # behind those that were not looked at
+        self._is_looking = bool(self._crowded)
+        if self._is_looking:
+            self._host.scope.after(LOOK_EVERY_S, self._look)
+
+    async def _probe(self, cell: Cell) -> None:
+        found = await self._behind(cell, cell.actor_id, {cell.actor_id})
+        if found is None or cell.turns is None:
             return
-        call_id = message.chain[index].call_id
-        self._by_call.setdefault(call_id, []).append(message)
-        reply = self._cell.host.system.calls.pending(call_id)
-        if reply is not None and reply.awaited_by is self._turns.occupant:
-            self.awaited(call_id)
+        message = cell.turns.queued(self._caller(PeerId(found["peer"])), found["call"])
+        if message is not None and message.caller is not None and cell.turns.take_back(message):
+            cell.left(message.caller, message)
+            path = " -> ".join(found["path"])
+            error = f"{cell.label}.{message.method}() would wait for itself: {path}; let one of them not wait for the "
+            self._host.refuse(message, DeadlockError(f"{error}next, or give {cell.label} a larger max_concurrency"))
 
-    def awaited(self, call_id: int) -> None:
-        """The actor begins to wait for one of its calls: what came back by that call can't be handled any more."""
-        for message in self._by_call.pop(call_id, ()):
-            if message.caller is not None and self._turns.take_back(message):
-                self._cell.host.refuse(message, self._error(message))
+    async def _behind(self, cell: Cell, start: ActorId, seen: set[ActorId]) -> Data | None:
+        """Return the call, queued at `start`, that everything in hand in a cell waits for, and the way to it."""
+        found = None
+        for message in list(cell.turns.running) if cell.turns and cell.turns.is_full else ():
+            found = await self._waits(cell, message, start, seen)
+            if found is None:
+                return None
+        return found
 
-    def ended(self) -> None:
-        """The message that occupied the actor is over; what came back by its calls has its turn now."""
-        self._by_call.clear()
+    async def _waits(self, cell: Cell, message: Message, start: ActorId, seen: set[ActorId]) -> Data | None:
+        for number, reply in enumerate(waited_for(message)):
+            if number == FOLLOWED_COUNT:
+                return None
+            found = await self._follow(reply, start, seen)
+            if found is not None:
+                return {**found, "path": [f"{cell.label}.{message.method}()", *found["path"]]}
+        return None
 
-    def _error(self, message: Message) -> DeadlockError:
-        index = step_here(message.chain, self._cell.actor_id) or 0
-        labels = [step.label for step in message.chain[index:]]
-        path = " -> ".join([*labels, self._cell.label])
-        return DeadlockError(
-            f"{self._cell.label}.{message.method}() would wait for itself: {path}; let the first call not wait for the "
-            "chain, or give the actor max_concurrency=2"
-        )
+    async def _follow(self, reply: Reply[Any], start: ActorId, seen: set[ActorId]) -> Data | None:
+        system = self._host.system
+        actor_id = reply.ref._actor_id
+        if reply.peer == system.endpoint.peer:
+            return await self._at(reply.peer, actor_id, reply.call_id, start, seen)
+        sighting = system.routes.sighting(actor_id)
+        if reply.peer is None or sighting is None or sighting.endpoint.peer != reply.peer:
+            return None  # it has not left, or its actor is being sought
+        asked = {"actor": actor_id, "call": reply.call_id, "start": start, "seen": list(seen)}
+        try:
+            found: Data | None = await system.control.request(sighting.endpoint, "behind", asked)
+        except ActorRtError:
+            return None  # its process is gone: the call ends by that
+        return found
+
+    async def _serve(self, peer: PeerId, data: Data) -> Data | None:
+        seen = set(map(ActorId, data["seen"]))
+        return await self._at(peer, ActorId(data["actor"]), data["call"], ActorId(data["start"]), seen)
+
+    async def _at(
+        self, peer: PeerId, actor_id: ActorId, call_id: int, start: ActorId, seen: set[ActorId]
+    ) -> Data | None:
+        """Follow a call of `peer` that was sent to an actor here."""
+        cell, caller = self._host.cell(actor_id), self._caller(peer)
+        if cell is None or cell.turns is None or caller is None:
+            return None
+        for message in cell.turns.running:
+            if message.call_id == call_id and message.caller is caller:
+                return await self._waits(cell, message, start, seen)
+        queued = cell.turns.queued(caller, call_id)
+        if queued is not None and actor_id == start:
+            return {"peer": peer, "call": call_id, "path": [f"{cell.label}.{queued.method}()"]}
+        if queued is None or actor_id in seen:
+            return None
+        seen.add(actor_id)
+        return await self._behind(cell, start, seen)
+
+    def _caller(self, peer: PeerId) -> Any:
+        system = self._host.system
+        return system.local_caller if peer == system.endpoint.peer else self._host.caller(peer)

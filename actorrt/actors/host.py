@@ -20,7 +20,7 @@ from actorrt.actors.blueprint import Blueprint, blueprint_from_data
 from actorrt.actors.callers import RemoteCaller
 from actorrt.actors.cell import Cell, CellState
 from actorrt.actors.control import Control, Data
-from actorrt.actors.deadlock import read_chain
+from actorrt.actors.deadlock import Deadlocks
 from actorrt.actors.letters import DeadLetters
 from actorrt.actors.mailbox import Caller, Message
 from actorrt.actors.messages import ASK, NOT_HERE
@@ -59,6 +59,7 @@ class Host:
         self._drain_context = ContextVars()  # of plain methods: the reader's own must not keep their messages
         self.runners = Runners(self.scope, system.transport)
         self.dead_letters = DeadLetters(self.clock)
+        self.deadlocks = Deadlocks(self)
         self._cells: dict[ActorId, Cell] = {}
         self.population = Population(self._cells, self.clock)
         self._warm: dict[Cell, None] = {}  # those that have a mailbox, by when they got it
@@ -238,8 +239,6 @@ class Host:
         self.runners.drain_begins()
         deadline = None if left is None else self.clock.now() + left
         message = Message(caller, call_id, method, body, buffers, deadline, options)
-        if options is not None and "chain" in options:
-            message.chain = read_chain(options["chain"])
         cell.deliver(message)
 
     def _not_here(self, kind: int, peer: PeerId, call_id: int, actor_id: ActorId, method: str) -> None:

@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any, Final, Protocol
 
-from actorrt.actors.deadlock import Chain
 from actorrt.actors.messages import Body
 from actorrt.actors.options import Overflow
 from actorrt.errors import CallError
@@ -61,7 +60,6 @@ class Message:
         "call_id",
         "caller",
         "cell",
-        "chain",
         "deadline",
         "is_over",
         "method",
@@ -69,6 +67,7 @@ class Message:
         "outlet",
         "size_bytes",
         "task",
+        "waits",
         "withdrawal",
     )
 
@@ -91,11 +90,11 @@ class Message:
         self.options = options
         self.size_bytes = message_bytes(body, buffers)
         self.began_at = 0.0  # when its coroutine began to run
-        self.chain: Chain = ()  # by which calls of which actors it came about
         self.is_over = False  # handled; tasks that it left behind go on without its deadline
         self.cell: Any = None  # the cell that handles it, from when it is in hand
         self.task: Any = None  # the task that runs it, where it is a coroutine
         self.outlet: Any = None  # where a stream's items leave, while it runs
+        self.waits: dict[int, Any] | None = None  # what its tasks await; see `deadlock`
         self.withdrawal: CallError | None = None  # why it was cancelled while it ran
 
 

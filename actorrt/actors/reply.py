@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from actorrt.actors import current
+from actorrt.actors.deadlock import begins_to_wait, waits_no_more
 from actorrt.actors.messages import Body
 from actorrt.completion import Completion
 from actorrt.ids import PeerId
@@ -32,7 +33,6 @@ class Reply(Completion[T]):
 
     __slots__ = (
         "attempts_left",
-        "awaited_by",
         "body",
         "buffers",
         "call_id",
@@ -77,7 +77,6 @@ class Reply(Completion[T]):
         self.deadline = deadline
         self.options = options
         self.parent = parent  # what its caller was handling
-        self.awaited_by: Message | None = None
         self.attempts_left = retries
         self.is_repeated = False  # sent again: an earlier copy may have run
         self.moves_left = 3
@@ -110,8 +109,12 @@ class Reply(Completion[T]):
     def _awaited(self) -> None:
         message = current.message.get()
         if message is not None:
-            self.awaited_by = message
-            message.cell.awaits(self.call_id)
+            begins_to_wait(message, self)
+
+    def _deserted(self) -> None:
+        message = current.message.get()
+        if message is not None:
+            waits_no_more(message)
 
     def _abandoned(self) -> None:
         self.cancel()
@@ -133,18 +136,23 @@ class Operation(Completion[T]):
     Cancelling the only coroutine that awaits it cancels the operation.
     """
 
-    __slots__ = ("_cancel", "_parts", "what")
+    __slots__ = ("_cancel", "parts", "what")
 
     def __init__(self, what: str, cancel: Callable[[], None] | None = None, parts: Sequence[Any] = ()) -> None:
         super().__init__()
         self.what = what
         self._cancel = cancel
-        self._parts = parts  # what it ends with; whoever waits for it waits for them
+        self.parts = parts  # what it ends with; whoever waits for it waits for them
 
     def _awaited(self) -> None:
-        for part in self._parts:
-            if isinstance(part, Reply | Operation) and not part.done():
-                part._awaited()
+        message = current.message.get()
+        if message is not None and self.parts:
+            begins_to_wait(message, self)
+
+    def _deserted(self) -> None:
+        message = current.message.get()
+        if message is not None and self.parts:
+            waits_no_more(message)
 
     @property
     def _subject(self) -> str:  # type: ignore[override]

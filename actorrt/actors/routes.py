@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorrt.actors.control import Endpoint
 from actorrt.actors.credit import Window
-from actorrt.actors.deadlock import Chain, Step
 from actorrt.actors.mailbox import Message, message_bytes
 from actorrt.actors.messages import ASK, TELL
 from actorrt.actors.ref import ActorRef, Sighting
@@ -147,10 +146,8 @@ class Routes:
                 left = None if deadline is None else deadline - self._system.clock.now()
                 call.peer = route.peer
                 kind = ASK if call.call_id else TELL
-                options = call.options
-                if call.parent is not None and call.call_id:
-                    options = {**(options or {}), "chain": chain_of(call)}
-                link.send((kind, call.call_id, route.actor_id, call.method, call.body, left, options), call.buffers)
+                envelope = (kind, call.call_id, route.actor_id, call.method, call.body, left, call.options)
+                link.send(envelope, call.buffers)
             elif route.cell is not None:
                 self._deliver(route.cell, call)
         except ActorRtError as error:
@@ -165,8 +162,6 @@ class Routes:
         call.peer = self._system.endpoint.peer
         caller = self._system.local_caller
         message = Message(caller, call.call_id, call.method, call.body, call.buffers, call.deadline, call.options)
-        if call.parent is not None and call.call_id:
-            message.chain = chain_of(call)
         cell.deliver(message)
 
     def _wait(self, route: Route, call: Reply[Any]) -> None:
@@ -302,13 +297,6 @@ class Routes:
             route.gone = route.gone or error
             while route.waiting:
                 self._system.calls.fail(route.waiting.popleft(), error)
-
-
-def chain_of(call: Reply[Any]) -> Chain:
-    """Return the chain of a call that was made while an actor handled another."""
-    parent = call.parent
-    assert parent is not None
-    return (*parent.chain, Step(parent.cell.actor_id, call.call_id, parent.cell.label))
 
 
 def sighting_from_data(data: dict[str, Any]) -> Sighting:

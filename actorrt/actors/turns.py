@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorrt import errors
 from actorrt.actors import current
-from actorrt.actors.deadlock import Suspects
 from actorrt.actors.interface import MethodKind
 from actorrt.actors.mailbox import Caller, Mailbox, Message
 from actorrt.actors.payload import has_objects, objects_at_hand, objects_opened, reason_of
@@ -38,7 +37,7 @@ class Turns:
         runner_count: how many runners are at work in the cell.
     """
 
-    __slots__ = ("_cell", "_evidence", "_host", "_mailbox", "_methods", "_suspects", "runner_count", "running")
+    __slots__ = ("_cell", "_evidence", "_host", "_mailbox", "_methods", "runner_count", "running")
 
     def __init__(self, cell: Cell, mailbox: Mailbox) -> None:
         self._cell = cell
@@ -47,24 +46,17 @@ class Turns:
         self._methods = cell.blueprint.interface.methods
         self.running: list[Message] = []
         self.runner_count = 0
-        self._suspects: Suspects | None = None
         self._evidence = cell.host.system.evidence
 
-    def arrived(self, message: Message) -> None:
-        """A call that carries a chain is in the mailbox: it may wait for what is in hand, which may wait for it."""
-        if self._suspects is None:
-            self._suspects = Suspects(self._cell, self)
-        self._suspects.arrived(message)
-
-    def awaits(self, call_id: int) -> None:
-        """Code of the actor begins to wait for one of its own calls."""
-        if self._suspects is not None:
-            self._suspects.awaited(call_id)
-
     @property
-    def occupant(self) -> Message | None:
-        """The message that others have to wait for; None where they need not."""
-        return self.running[0] if self.running and self._cell.options.max_concurrency == 1 else None
+    def is_full(self) -> bool:
+        """Whether as many messages are in hand as may be, and all as coroutines."""
+        return len(self.running) >= self._cell.options.max_concurrency
+
+    def queued(self, caller: Caller | None, call_id: int) -> Message | None:
+        """Return the message of one call, if it is still queued."""
+        waiting = self._mailbox.queue
+        return next((m for m in waiting if m.call_id == call_id and m.caller is caller), None)
 
     def begin(self, message: Message) -> Coroutine[Any, Any, Any] | None:
         """Handle a message, or return the coroutine that does."""
@@ -170,8 +162,6 @@ class Turns:
                 timer.cancel()
             message.task = None
             self.running.remove(message)
-            if self._suspects is not None:
-                self._suspects.ended()
 
     def _returned(self, message: Message, result: Any) -> None:
         self._handled(message)
