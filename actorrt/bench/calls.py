@@ -13,7 +13,7 @@ from typing import Any
 import actorrt as art
 from actorrt.bench.floor import BareCaller, bare_server
 from actorrt.bench.measurement import Effort, Samples
-from actorrt.bench.subjects import BURST_COUNT, Counter, Nest
+from actorrt.bench.subjects import BURST_COUNT, Counter, Crowd, Nest
 
 Ask = Callable[[], Any]
 
@@ -122,6 +122,36 @@ def _plain_p50_us(counter: art.ActorRef[Counter], count: int) -> float:
         counter.increment().result()
         took_us.append((time.perf_counter() - start) * 1e6)
     return statistics.median(took_us)
+
+
+def ask_crowd(effort: Effort) -> Samples:
+    """Return rates of asks of many callers in one worker to as many actors in another, per second in all."""
+
+    async def main() -> Samples:
+        called, calling = await Crowd.options(cpus=1).spawn_many(2)
+        await calling.call(await called.counters())
+        await calling.ask_rate_hz(effort.operations_count)  # warm-up
+        return Samples([await calling.ask_rate_hz(effort.operations_count) for _ in range(effort.rounds_count)])
+
+    return art.run(main)
+
+
+def stream_across(effort: Effort) -> Samples:
+    """Return the rates at which the items of a stream arrive from an actor in its own process, per second."""
+
+    async def main() -> Samples:
+        counter = await Counter.options(cpus=1).spawn()
+
+        async def rate_hz(count: int) -> float:
+            start = time.perf_counter()
+            taken = [number async for number in counter.count_to(count)]
+            assert len(taken) == count
+            return count / (time.perf_counter() - start)
+
+        await rate_hz(effort.operations_count)  # warm-up
+        return Samples([await rate_hz(effort.operations_count) for _ in range(effort.rounds_count)])
+
+    return art.run(main)
 
 
 def ask_inside(effort: Effort) -> Samples:

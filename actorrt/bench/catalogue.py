@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from typing import Final
+from typing import Final, TypeAlias
 
 from actorrt.bench import calls, faults, lifecycle, values, whole
 from actorrt.bench.measurement import Effort, Row, Target
@@ -11,25 +11,39 @@ from actorrt.bench.measurement import Effort, Row, Target
 MIB: Final = 1 << 20
 _FLOOR: Final = "bare ZeroMQ"
 _MEMCPY: Final = "memcpy, warm"
+_TENTH: Final = "a tenth of them"
+
+_Efforts: TypeAlias = tuple[Effort, Effort]  # in full, and quick
+
+_ASKS: Final[_Efforts] = (Effort(8, 500, 5), Effort(3, 100))
+_ASKS_INSIDE: Final[_Efforts] = (Effort(8, 2_000, 5), Effort(3, 200))
+_BURSTS: Final[_Efforts] = (Effort(8, 10_000, 5), Effort(3, 2_000))
+_CROWDS: Final[_Efforts] = (Effort(8, 50_000, 3), Effort(3, 10_000))
+_LIGHT: Final[_Efforts] = (Effort(5, 10_000), Effort(2, 1_000))
+_KILLS: Final[_Efforts] = (Effort(200), Effort(3))
+_GETS: Final[_Efforts] = (Effort(30, 10 * MIB), Effort(4, 10 * MIB))
+_ARGUMENTS: Final[_Efforts] = (Effort(50), Effort(4))
+_WAITS: Final[_Efforts] = (Effort(10, 10_000), Effort(2, 1_000))
+
+
+def _at_least(bound: float) -> Target:
+    return Target(bound, is_least=True)
+
+
+def _times(bound: float, *, is_least: bool = False) -> Target:
+    """So many times the reference."""
+    return Target(bound, is_least=is_least, is_ratio=True)
+
 
 FAULTS: Final = (
-    Row(
-        "callers-told",
-        "a call in hand fails after SIGKILL",
-        "ms",
-        faults.callers_told,
-        Effort(200),
-        Effort(3),
-        Target(50),
-    ),
-    Row("down-delivered", "Down after SIGKILL", "ms", faults.down_delivered, Effort(200), Effort(3), Target(50)),
+    Row("callers-told", "a call in hand fails after SIGKILL", "ms", faults.callers_told, *_KILLS, Target(50)),
+    Row("down-delivered", "Down after SIGKILL", "ms", faults.down_delivered, *_KILLS, Target(50)),
     Row(
         "back-after-kill",
         "own-process actor answers again after SIGKILL",
         "ms",
         faults.back_after_kill,
-        Effort(200),
-        Effort(3),
+        *_KILLS,
         Target(60),
     ),
     Row(
@@ -61,81 +75,47 @@ FAULTS: Final = (
     ),
 )
 
-ROWS: Final = (
-    Row(
-        "ask",
-        "ask across processes, p50, async code",
-        "us",
-        calls.ask_across,
-        Effort(8, 500, 5),
-        Effort(3, 100),
-        Target(1.3, is_ratio=True),
-        _FLOOR,
-    ),
-    Row(
-        "ask-one-cpu",
-        "the same, all threads on one CPU",
-        "us",
-        calls.ask_on_one_cpu,
-        Effort(8, 500, 5),
-        Effort(3, 100),
-        Target(1.3, is_ratio=True),
-        _FLOOR,
-    ),
-    Row(
-        "ask-plain",
-        "ask across processes, p50, plain code",
-        "us",
-        calls.ask_plain,
-        Effort(8, 500, 5),
-        Effort(3, 100),
-        Target(2.5, is_ratio=True),
-        _FLOOR,
-    ),
+CALLS: Final = (
+    Row("ask", "ask across processes, p50, async code", "us", calls.ask_across, *_ASKS, _times(1.3), _FLOOR),
+    Row("ask-one-cpu", "the same, all threads on one CPU", "us", calls.ask_on_one_cpu, *_ASKS, _times(1.3), _FLOOR),
+    Row("ask-plain", "ask across processes, p50, plain code", "us", calls.ask_plain, *_ASKS, _times(2.5), _FLOOR),
     Row(
         "ask-in-flight",
         "asks in flight together, one caller, one actor",
         "/s",
         calls.ask_in_flight,
-        Effort(8, 10_000, 5),
-        Effort(3, 2_000),
-        Target(120_000, is_least=True),
+        *_BURSTS,
+        _at_least(120_000),
         _FLOOR,
     ),
     Row(
-        "ask-inside",
-        "ask inside a process, p50",
-        "us",
-        calls.ask_inside,
-        Effort(8, 2_000, 5),
-        Effort(3, 200),
-        Target(6),
+        "ask-crowd",
+        "asks in flight together, 100 callers, 100 actors, two workers",
+        "/s",
+        calls.ask_crowd,
+        *_CROWDS,
+        _at_least(150_000),
     ),
+    Row("ask-inside", "ask inside a process, p50", "us", calls.ask_inside, *_ASKS_INSIDE, Target(6)),
     Row(
         "ask-inside-in-flight",
         "asks inside a process in flight together",
         "/s",
         calls.ask_inside_in_flight,
-        Effort(8, 10_000, 5),
-        Effort(3, 2_000),
-        Target(200_000, is_least=True),
+        *_BURSTS,
+        _at_least(200_000),
     ),
-    Row(
-        "create-light",
-        "create light actors",
-        "/s",
-        lifecycle.create_light,
-        Effort(5, 10_000),
-        Effort(2, 1_000),
-        Target(100_000, is_least=True),
-    ),
+    Row("stream", "items of one stream, across processes", "/s", calls.stream_across, *_BURSTS),
+)
+
+LIFECYCLE: Final = (
+    Row("create-light", "create light actors", "/s", lifecycle.create_light, *_LIGHT, _at_least(100_000)),
     Row(
         "light-memory",
         "memory of an idle light actor, on top of its object",
         "B",
         lifecycle.light_memory,
-        Effort(5, 10_000),
-        Effort(2, 1_000),
+        *_LIGHT,
         Target(1_000),
     ),
     Row(
@@ -156,17 +136,10 @@ ROWS: Final = (
         Effort(2),
         Target(10),
     ),
-    *FAULTS,
-    Row(
-        "put-1mib",
-        "put 1 MiB",
-        "GiB/s",
-        values.put(MIB),
-        Effort(15, 50),
-        Effort(3, 5),
-        None,
-        _MEMCPY,
-    ),
+)
+
+VALUES: Final = (
+    Row("put-1mib", "put 1 MiB", "GiB/s", values.put(MIB), Effort(15, 50), Effort(3, 5), None, _MEMCPY),
     Row(
         "put-10mib",
         "put 10 MiB",
@@ -174,7 +147,7 @@ ROWS: Final = (
         values.put(10 * MIB),
         Effort(15, 10),
         Effort(3, 2),
-        Target(0.7, is_least=True, is_ratio=True),
+        _times(0.7, is_least=True),
         _MEMCPY,
     ),
     Row(
@@ -184,49 +157,30 @@ ROWS: Final = (
         values.put(100 * MIB),
         Effort(10, 3),
         Effort(2, 1),
-        Target(0.7, is_least=True, is_ratio=True),
+        _times(0.7, is_least=True),
         _MEMCPY,
     ),
-    Row(
-        "get-first",
-        "get 10 MiB that another process made, first time",
-        "us",
-        values.get_first,
-        Effort(30, 10 * MIB),
-        Effort(4, 10 * MIB),
-        Target(150),
-    ),
-    Row(
-        "get-again",
-        "get 10 MiB, second time",
-        "us",
-        values.get_again,
-        Effort(30, 10 * MIB),
-        Effort(4, 10 * MIB),
-        Target(10),
-    ),
-    Row("by-value-1mib", "ask with 1 MiB by value", "ms", values.by_value(MIB), Effort(50), Effort(4)),
-    Row("by-value-10mib", "ask with 10 MiB by value", "ms", values.by_value(10 * MIB), Effort(30), Effort(4)),
-    Row(
-        "wait",
-        "wait for 10,000 refs",
-        "refs/s",
-        values.wait_for_all,
-        Effort(10, 10_000),
-        Effort(2, 1_000),
-        Target(50_000, is_least=True),
-        "a tenth of them",
-    ),
+    Row("get-first", "get 10 MiB that another process made, first time", "us", values.get_first, *_GETS, Target(150)),
+    Row("get-again", "get 10 MiB, second time", "us", values.get_again, *_GETS, Target(10)),
+    Row("by-value-1mib", "ask with 1 MiB by value", "ms", values.by_value(MIB), *_ARGUMENTS),
+    Row("by-value-10mib", "ask with 10 MiB by value", "ms", values.by_value(10 * MIB), *_ARGUMENTS),
+    Row("stored-1mib", "ask with 1 MiB that lies in the store", "ms", values.stored(MIB), *_ARGUMENTS),
+    Row("stored-10mib", "ask with 10 MiB that lie in the store", "ms", values.stored(10 * MIB), *_ARGUMENTS),
+    Row("by-ref-1mib", "ask with a ref to 1 MiB", "ms", values.by_ref(MIB), *_ARGUMENTS),
+    Row("by-ref-10mib", "ask with a ref to 10 MiB", "ms", values.by_ref(10 * MIB), *_ARGUMENTS),
+    Row("wait", "wait for 10,000 refs", "refs/s", values.wait_for_all, *_WAITS, _at_least(50_000), _TENTH),
     Row(
         "as-completed",
         "take 10,000 refs as they complete",
         "refs/s",
         values.take_as_completed,
-        Effort(10, 10_000),
-        Effort(2, 1_000),
-        Target(50_000, is_least=True),
-        "a tenth of them",
+        *_WAITS,
+        _at_least(50_000),
+        _TENTH,
     ),
+)
+
+WHOLE: Final = (
     Row("node-up", "embedded node up, from init()", "s", whole.node_up, Effort(10), Effort(2), Target(0.5)),
     Row(
         "cartpole",
@@ -239,6 +193,8 @@ ROWS: Final = (
         timeout_s=400,
     ),
 )
+
+ROWS: Final = (*CALLS, *LIFECYCLE, *FAULTS, *VALUES, *WHOLE)
 
 GROUPS: Final = {"faults": FAULTS}
 """Rows that can be asked for together."""

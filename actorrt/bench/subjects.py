@@ -7,12 +7,13 @@ import gc
 import os
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import actorrt as art
 
 BURST_COUNT = 1_000
+CROWD_COUNT = 100
 _PRIVATE = ("Private_Clean:", "Private_Dirty:", "Private_Hugetlb:")
 
 
@@ -26,6 +27,11 @@ class Counter(art.Actor):
         self.total += 1
         return self.total
 
+    async def count_to(self, limit: int) -> AsyncIterator[int]:
+        """Yield the numbers below `limit`."""
+        for number in range(limit):
+            yield number
+
     def pid(self) -> int:
         """Return the process it lives in."""
         return os.getpid()
@@ -38,6 +44,36 @@ class Counter(art.Actor):
     async def wait_for_ever(self) -> None:
         """Never return: whoever asks hears of this actor's end."""
         await asyncio.Event().wait()
+
+
+class Caller(art.Actor):
+    """Asks one counter."""
+
+    def __init__(self, counter: art.ActorRef[Counter]) -> None:
+        self.counter = counter
+
+    async def ask(self, bursts_count: int) -> None:
+        """Ask it again and again, a few asks in flight together."""
+        for _ in range(bursts_count):
+            await art.gather(*[self.counter.increment() for _ in range(BURST_COUNT // CROWD_COUNT)])
+
+
+class Crowd(art.Actor):
+    """Keeps many light actors in its process, counters or their callers."""
+
+    async def counters(self) -> art.ActorGroup[Counter]:
+        """Create the counters."""
+        return await Counter.spawn_many(CROWD_COUNT)
+
+    async def call(self, counters: art.ActorGroup[Counter]) -> None:
+        """Create a caller for each."""
+        self.callers = await art.gather(*[Caller.spawn(counter) for counter in counters])
+
+    async def ask_rate_hz(self, count: int) -> float:
+        """Return how many asks a second end, of all callers together."""
+        start = time.perf_counter()
+        await art.gather(*[caller.ask(count // BURST_COUNT) for caller in self.callers])
+        return count // BURST_COUNT * BURST_COUNT / (time.perf_counter() - start)
 
 
 class Idle:

@@ -77,17 +77,28 @@ def by_value(size_bytes: int) -> Callable[[Effort], Samples]:
     return functools.partial(_by_value, size_bytes)
 
 
-def _by_value(size_bytes: int, effort: Effort) -> Samples:
+def stored(size_bytes: int) -> Callable[[Effort], Samples]:
+    """Return what measures an ask with a large array as its argument that came from the store, in ms."""
+    return functools.partial(_by_value, size_bytes, prepare=lambda array: art.put(array).get())
+
+
+def by_ref(size_bytes: int) -> Callable[[Effort], Samples]:
+    """Return what measures an ask with a ref to a large array as its argument, in ms."""
+    return functools.partial(_by_value, size_bytes, prepare=art.put)
+
+
+def _by_value(size_bytes: int, effort: Effort, *, prepare: Callable[[Any], Any] = lambda array: array) -> Samples:
     import numpy as np
 
     array = np.random.default_rng(0).integers(0, 255, size_bytes, dtype=np.uint8)
 
     async def main() -> Samples:
         store = await Store.options(cpus=1).spawn()
+        argument = prepare(array)
         values = []
         for _ in range(effort.rounds_count + 2):
             start = time.perf_counter()
-            assert await store.size(array) == size_bytes
+            assert await store.size(argument) == size_bytes
             values.append((time.perf_counter() - start) * 1e3)
         return Samples(values[2:])
 

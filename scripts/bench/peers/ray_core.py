@@ -195,6 +195,11 @@ ROWS = [
     Row("get-again", "us", sized(get, 1), (30, 10 * MIB), (2, 10 * MIB)),
     Row("by-value-1mib", "ms", sized(by_value, MIB), (50, 1), (2, 1)),
     Row("by-value-10mib", "ms", sized(by_value, 10 * MIB), (30, 1), (2, 1)),
+    *(
+        Row(f"{form}-{size}mib", "ms", sized(by_value, size * MIB), (50, 1), (2, 1))  # against its call by value
+        for form in ("stored", "by-ref")
+        for size in (1, 10)
+    ),
     Row("wait", "refs/s", wait, (10, 10_000), (1, 1_000)),
     Row("as-completed", "refs/s", as_completed, (5, 1_000), (1, 1_000)),
 ]
