@@ -48,6 +48,7 @@ __all__ = [
     "Supervisor",
     "WireVersionError",
     "allocate",
+    "allocate_many",
     "as_completed",
     "free",
     "gather",
@@ -61,6 +62,7 @@ __all__ = [
     "publish",
     "put",
     "put_async",
+    "put_many",
     "run",
     "shutdown",
     "store_stats",
@@ -75,7 +77,18 @@ if TYPE_CHECKING:
     from actorrt.actors.links import Exit
     from actorrt.actors.lookup import lookup
     from actorrt.actors.monitors import Down, monitor
-    from actorrt.actors.objects import allocate, free, latest, pin, publish, put, put_async, store_stats
+    from actorrt.actors.objects import (
+        allocate,
+        allocate_many,
+        free,
+        latest,
+        pin,
+        publish,
+        put,
+        put_async,
+        put_many,
+        store_stats,
+    )
     from actorrt.actors.offload import offload
     from actorrt.actors.poison import Poison, poison
     from actorrt.actors.ref import ActorRef
@@ -119,12 +132,14 @@ _HOMES = {
     "actorrt.actors.monitors": ("Down", "monitor"),
     "actorrt.actors.objects": (
         "allocate",
+        "allocate_many",
         "free",
         "latest",
         "pin",
         "publish",
         "put",
         "put_async",
+        "put_many",
         "store_stats",
     ),
     "actorrt.actors.links": ("Exit",),

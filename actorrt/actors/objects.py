@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from actorrt.actors import current
 from actorrt.actors.reply import Operation
 from actorrt.errors import CallTimeoutError
-from actorrt.store.buffer import AllocatedBuffer
+from actorrt.store.buffer import AllocatedBuffer, AllocatedBuffers
 from actorrt.store.published import Latest, Version
 from actorrt.store.ref import ObjectRef
 from actorrt.store.versions import MAX_NAME_CHARACTERS
@@ -30,6 +31,17 @@ def put(value: Any, *, timeout_s: float | None = None) -> ObjectRef[Any]:
     return current.system().require_store().put(value, timeout_s=timeout_s)
 
 
+def put_many(values: Sequence[Any], *, timeout_s: float | None = None) -> list[ObjectRef[Any]]:
+    """Seal several values and return their refs; room for all of them is reserved before any is written.
+
+    Two that put several each never wait for one another, half of their values in place: all fit, or none is put.
+
+    Raises:
+        SerializationError, ObjectStoreFullError: as `put`; nothing is stored.
+    """
+    return current.system().require_store().put_many(values, timeout_s=timeout_s)
+
+
 async def put_async(value: Any, *, timeout_s: float | None = None) -> ObjectRef[Any]:
     """As `put`, but waits for room without blocking the loop."""
     return await current.system().require_store().put_async(value, timeout_s=timeout_s)
@@ -44,6 +56,19 @@ def allocate(shape: int | tuple[int, ...], dtype: Any, *, timeout_s: float | Non
         ObjectStoreFullError: there was no room in time.
     """
     return current.system().require_store().allocate(shape, dtype, timeout_s=timeout_s)
+
+
+def allocate_many(
+    forms: Sequence[tuple[int | tuple[int, ...], Any]], *, timeout_s: float | None = None
+) -> AllocatedBuffers:
+    """As `allocate`, for several buffers, each of a shape and a dtype; room for all of them is reserved at once.
+
+    In a `with` block, those that are not sealed when it ends are given back.
+
+    Raises:
+        ObjectStoreFullError: there was no room for all of them in time; nothing is reserved.
+    """
+    return current.system().require_store().allocate_many(forms, timeout_s=timeout_s)
 
 
 def publish(name: str, value: Any, *, timeout_s: float | None = None) -> int:

@@ -16,6 +16,23 @@ if TYPE_CHECKING:
     from actorrt.store.ref import ObjectRef
 
 
+class Layout:
+    """Where the elements of an array lie in its object.
+
+    Args:
+        shape: lengths of the dimensions.
+        dtype: of elements that hold no objects.
+
+    Raises:
+        TypeError: such elements can't be written in place.
+    """
+
+    def __init__(self, shape: int | tuple[int, ...], dtype: Any) -> None:
+        self.shape = (shape,) if isinstance(shape, int) else tuple(shape)
+        self.dtype = np.dtype(dtype)
+        self.head, self.offset, self.length_bytes = array_head(self.shape, self.dtype)
+
+
 class AllocatedBuffer:
     """A context manager: `array` can be written until `seal`; leaving without sealing gives the memory back.
 
@@ -24,27 +41,15 @@ class AllocatedBuffer:
     Args:
         client: the process's client.
         object_id: the object to be.
-        shape: lengths of the dimensions.
-        dtype: of elements that hold no objects.
-        timeout_s: seconds to wait for room; None does not wait.
+        layout: of the array.
+        target: the object's memory.
     """
 
-    def __init__(
-        self,
-        client: StoreClient,
-        object_id: ObjectId,
-        shape: int | tuple[int, ...],
-        dtype: Any,
-        timeout_s: float | None,
-    ) -> None:
-        lengths = (shape,) if isinstance(shape, int) else tuple(shape)
-        head, offset, length_bytes = array_head(lengths, np.dtype(dtype))
-        target = client.create(object_id, length_bytes, timeout_s)
-        assert target is not None, "a new id"
-        target[: len(head)] = head
+    def __init__(self, client: StoreClient, object_id: ObjectId, layout: Layout, target: memoryview) -> None:
+        target[: len(layout.head)] = layout.head
         self._client = client
         self._object_id = object_id
-        self._array: np.ndarray[Any, Any] | None = np.ndarray(lengths, np.dtype(dtype), target, offset)
+        self._array: np.ndarray[Any, Any] | None = np.ndarray(layout.shape, layout.dtype, target, layout.offset)
 
     @property
     def array(self) -> np.ndarray[Any, Any]:
@@ -76,3 +81,14 @@ class AllocatedBuffer:
         if self._array is not None:
             self._array = None
             self._client.abort(self._object_id)
+
+
+class AllocatedBuffers(list[AllocatedBuffer]):
+    """Several buffers; leaving gives back the memory of those that are not sealed."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        for buffer in self:
+            buffer.__exit__(*error)

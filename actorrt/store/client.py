@@ -1,8 +1,8 @@
 """A process's side of the store: puts and gets, and the refs and views that hold objects.
 
 Thread-safe, and independent of any loop: requests go over a socket of the client's own and are answered by the
-daemon. Only waiting for objects that are still to be made needs a loop, given by `attach`. How requests are made is
-in `connection`, how refs hear of their objects in `watching`.
+daemon. Only waiting for objects that are still to be made needs a loop, given by `attach`. How objects are made is in
+`writing`, how requests are in `connection`, how refs hear of their objects in `watching`.
 """
 
 from __future__ import annotations
@@ -17,24 +17,23 @@ from weakref import ref as weak
 
 from actorrt.clock import Clock, MonotonicClock
 from actorrt.config import KIB
-from actorrt.errors import ActorRtError, ObjectLostError, ObjectStoreFullError, RuntimeStateError
+from actorrt.errors import ActorRtError, ObjectLostError, RuntimeStateError
 from actorrt.ids import IdSource, ObjectId, PeerId
-from actorrt.store.buffer import AllocatedBuffer
-from actorrt.store.caller import caller
 from actorrt.store.carrier import Carrier
 from actorrt.store.channel import Channel, SocketChannel
 from actorrt.store.connection import Connection, NotReadyError
 from actorrt.store.failures import encode as encode_error
-from actorrt.store.protocol import MAX_BATCH_COUNT, Op
+from actorrt.store.protocol import Op
 from actorrt.store.published import Names
 from actorrt.store.ref import ObjectRef
-from actorrt.store.values import Encoded, decode, decode_plain, encode, encode_pickled
+from actorrt.store.values import decode, decode_plain
 from actorrt.store.watching import Watcher
+from actorrt.store.writing import Writing
 
 _LINE_NOTED_BYTES: Final = 64 * KIB
 
 
-class StoreClient:
+class StoreClient(Writing):
     """One process's connection to its store.
 
     Args:
@@ -52,11 +51,8 @@ class StoreClient:
     def __init__(
         self, channel: Channel, peer: PeerId, *, ids: IdSource | None = None, clock: Clock | None = None
     ) -> None:
+        super().__init__(Connection(channel), ids or IdSource(), clock or MonotonicClock())
         self.peer = peer
-        self._system: Any = None
-        self._ids = ids or IdSource()
-        self._clock = clock or MonotonicClock()
-        self._connection = Connection(channel)
         self.names = Names(self._connection, self.put, self._adopt)
         self._watcher = Watcher(self._connection, self.names)
         self._refs: dict[ObjectId, ReferenceType[ObjectRef[Any]]] = {}
@@ -125,125 +121,6 @@ class StoreClient:
     def flush(self) -> None:
         """Tell the store of every object made here, for others who know their ids from elsewhere than from a ref."""
         self._connection.flush()
-
-    # Putting
-
-    def put(self, value: Any, *, object_id: ObjectId | None = None, timeout_s: float | None = None) -> ObjectRef[Any]:
-        """Seal a value and return a ref to it.
-
-        Args:
-            value: numpy arrays, Arrow data and bytes are stored as they are; anything else is pickled.
-            object_id: the object that a `declare` promised; an object that is sealed already stays as it is.
-            timeout_s: seconds to wait for room; None does not wait for others to let go of theirs.
-
-        Raises:
-            SerializationError: the value can't be stored; names the path of what is in the way.
-            ObjectStoreFullError: there was no room in time; names the largest holders.
-            ObjectLostError: the promised object was given up, or the store is gone.
-        """
-        carrier = Carrier(self, copies_count=0, system=self._system)
-        return self._put(encode(value, carrier), carrier, object_id, timeout_s)
-
-    async def put_async(
-        self, value: Any, *, object_id: ObjectId | None = None, timeout_s: float | None = None
-    ) -> ObjectRef[Any]:
-        """Seal a value; as `put`, but waits for room without blocking the loop."""
-        carrier = Carrier(self, copies_count=0, system=self.system)
-        encoded = encode(value, carrier)
-        try:
-            return self._put(encoded, carrier, object_id, 0.0)
-        except ObjectStoreFullError:
-            loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(None, self._put, encoded, carrier, object_id, timeout_s)
-
-    def put_parts(
-        self,
-        data: bytes,
-        buffers: Sequence[memoryview] = (),
-        *,
-        contained: Sequence[ObjectRef[Any]] = (),
-        object_id: ObjectId | None = None,
-        timeout_s: float | None = None,
-    ) -> ObjectRef[Any]:
-        """Seal what `values.dumps` made, under a carrier with `copies_count=0` that gathered `contained`."""
-        carrier = Carrier(self, copies_count=0)
-        carrier.refs.extend(contained)
-        return self._put(encode_pickled(data, buffers), carrier, object_id, timeout_s)
-
-    def _put(
-        self, encoded: Encoded, carrier: Carrier, object_id: ObjectId | None, timeout_s: float | None
-    ) -> ObjectRef[Any]:
-        is_promised = object_id is not None
-        object_id = self._ids.object() if object_id is None else object_id
-        if encoded.is_plain and not is_promised and self._connection.put_fresh(object_id, encoded.head):
-            return self._sealed(object_id, encoded.head)
-        line = caller() if encoded.length_bytes > _LINE_NOTED_BYTES else ""
-        target = None
-        if not (is_promised or carrier.refs):
-            target = self._connection.create_fresh(object_id, encoded.length_bytes, line)
-        if target is None:
-            target = self.create(object_id, encoded.length_bytes, timeout_s, is_promised=is_promised, line=line)
-        if target is None:
-            return self.ref(object_id)
-        try:
-            encoded.write(target)
-        except BaseException:
-            self._connection.abort(object_id)
-            raise
-        contained = [ref.id for ref in carrier.refs if isinstance(ref, ObjectRef)]
-        for start in range(0, len(contained), MAX_BATCH_COUNT):
-            self._connection.post(Op.CONTAIN, object_id, contained[start : start + MAX_BATCH_COUNT])
-        return self.seal(object_id)
-
-    def create(
-        self,
-        object_id: ObjectId,
-        length_bytes: int,
-        timeout_s: float | None,
-        *,
-        is_promised: bool = False,
-        line: str = "",
-    ) -> memoryview | None:
-        """Begin an object and return its memory, to be written and sealed, or None where it is sealed already.
-
-        Raises:
-            ObjectStoreFullError: there was no room in time.
-            ObjectLostError: the promised object was given up.
-        """
-        deadline = self._clock.now() + (self._connection.grace_s if timeout_s is None else timeout_s)
-        while True:
-            try:
-                place = self._connection.request(Op.CREATE, object_id, length_bytes, is_promised, line)
-            except ObjectStoreFullError:
-                if not self._wait_for_room(length_bytes, deadline):
-                    raise
-            else:
-                return None if place is None else self._connection.maps.view(*place, writable=True)
-
-    def _wait_for_room(self, length_bytes: int, deadline: float) -> bool:
-        """Wait until there may be room; False where there was none in time."""
-        self._connection.let_go()
-        left_s = deadline - self._clock.now()
-        if left_s <= 0:
-            return False
-        return self._connection.wait(Op.AWAIT_ROOM, length_bytes, timeout_s=left_s)
-
-    def seal(self, object_id: ObjectId) -> ObjectRef[Any]:
-        """Finish an object that this process created; its ref takes over the hold that came with `create`."""
-        self._connection.seal(object_id)
-        return self._sealed(object_id)
-
-    def abort(self, object_id: ObjectId) -> None:
-        """Give up an object that this process created."""
-        self._connection.abort(object_id)
-
-    def allocate(self, shape: int | tuple[int, ...], dtype: Any, *, timeout_s: float | None = None) -> AllocatedBuffer:
-        """Return a context manager with an array in shared memory, to be written in place and sealed.
-
-        Raises:
-            ObjectStoreFullError, TypeError: no room; elements that can't be written in place.
-        """
-        return AllocatedBuffer(self, self._ids.object(), shape, dtype, timeout_s)
 
     # Promising
 

@@ -333,8 +333,8 @@ class Connection:
         """Keep the mappings as an answer says. The lock is held."""
         self.maps.forget(reply.retired)
         if reply.fd is not None:
-            self.maps.add(reply.result[0], reply.fd, writable=op in (Op.CREATE, Op.BORROW))
-            if op is Op.CREATE and reply.result[2] >= _WARMED_APART_BYTES:
+            self.maps.add(reply.result[0], reply.fd, writable=op in (Op.CREATE, Op.RESERVE, Op.BORROW))
+            if op in (Op.CREATE, Op.RESERVE) and reply.result[2] >= _WARMED_APART_BYTES:
                 self.warmer.warm(reply.result[0])  # more of that size may follow
 
     def _undo(self, op: Op, arguments: tuple[Any, ...], reply: Reply) -> None:
@@ -342,6 +342,9 @@ class Connection:
         self._map(op, reply)
         if reply.status is Status.DONE and op is Op.CREATE and reply.result is not None:
             self._channel.post(Op.ABORT, arguments[0])
+        elif reply.status is Status.DONE and op is Op.RESERVE:
+            for object_id, _ in arguments[0]:
+                self._channel.post(Op.ABORT, object_id)
         elif reply.status is Status.DONE and op is Op.GET:
             self._channel.post(Op.GIVE_BACK, [], [arguments[0]])
         elif reply.status is Status.DONE and op is Op.BORROW:

@@ -15,6 +15,7 @@ from actorrt.errors import ActorRtError, ObjectLostError, ObjectNotFoundError, O
 from actorrt.ids import ID_BYTES, ObjectId, PeerId, short
 from actorrt.store import accounts
 from actorrt.store import table as tables
+from actorrt.store.arena import align
 from actorrt.store.connections import Connections
 from actorrt.store.failures import MAX_ERROR_BYTES, encode_plain
 from actorrt.store.fresh import HELD, SEALED
@@ -61,6 +62,7 @@ class StoreCore:
         self._restores_count = 0
         self._handlers: dict[Op, Callable[..., Any]] = {
             Op.CREATE: self._on_create,
+            Op.RESERVE: self._on_reserve,
             Op.CONTAIN: self._on_contain,
             Op.SEAL: self._on_seal,
             Op.ABORT: self._on_abort,
@@ -162,13 +164,22 @@ class StoreCore:
     def _on_create(
         self, connection: int, serial: int, object_id: bytes, length_bytes: int, is_promised: bool, line: str
     ) -> Any:
-        request = Request(
-            connection, serial, _count(length_bytes), _object_id(object_id), is_promised, line[:_MAX_LINE_CHARACTERS]
-        )
+        objects = ((_object_id(object_id), _count(length_bytes)),)
         if not self._table.may_create(ObjectId(object_id)):
             return None
         self._carry_out()  # what this connection gave back just before is room
-        self.room.ask(request)
+        self.room.ask(Request(connection, serial, length_bytes, objects, is_promised, line[:_MAX_LINE_CHARACTERS]))
+        return _LATER
+
+    def _on_reserve(self, connection: int, serial: int, wanted: list[list[Any]], line: str) -> Any:
+        objects = tuple((_object_id(object_id), _count(length_bytes)) for object_id, length_bytes in wanted)
+        if len({object_id for object_id, _ in objects}) < max(1, len(objects)):
+            raise ValueError("what is reserved together has an id for each object")
+        if not all([self._table.may_create(object_id) for object_id, _ in objects]):
+            raise ValueError("an object that is reserved is there already")
+        self._carry_out()
+        total_bytes = sum(align(length_bytes) for _, length_bytes in objects)
+        self.room.ask(Request(connection, serial, total_bytes, objects, line=line[:_MAX_LINE_CHARACTERS]))
         return _LATER
 
     def _on_borrow(self, connection: int, serial: int, length_bytes: int) -> Any:

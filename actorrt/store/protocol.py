@@ -43,6 +43,7 @@ class Op(IntEnum):
     PUBLISH = 21  # scope, name, object → version
     LATEST = 22  # scope, name, newer than → segment, offset, bytes, version, object, held and pinned; or None
     AWAIT_VERSION = 23  # scope, name, newer than → a PUBLISHED event
+    RESERVE = 25  # [object, bytes], ..., line → segment, offset, bytes of one range for all, one after the other
     LIST = 24  # count → the largest objects: [object, bytes, state, holders, line]
 
 

@@ -13,6 +13,7 @@ from typing import Final
 from actorrt.config import MIB
 from actorrt.errors import ActorRtError, ObjectStoreFullError
 from actorrt.ids import ObjectId
+from actorrt.store.arena import align
 from actorrt.store.connections import Connections
 from actorrt.store.failures import encode_plain
 from actorrt.store.instructions import Make, Spill
@@ -30,12 +31,18 @@ _AHEAD_MAX_BYTES: Final = 512 * MIB
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Somebody who asks for room: for an object, or for memory on loan where there is no object."""
+    """Somebody who asks for room: for objects, or for memory on loan where there are none.
+
+    Attributes:
+        length_bytes: of one range for all of them. Whoever asks for several gets all or nothing, so that no two wait
+            for each other, each with half of what it needs.
+        objects: each with its length.
+    """
 
     connection: int
     serial: int
     length_bytes: int
-    object_id: ObjectId | None = None
+    objects: tuple[tuple[ObjectId, int], ...] = ()
     is_promised: bool = False
     line: str = ""
 
@@ -83,7 +90,7 @@ class Room:
 
     def _try(self, request: Request) -> bool:
         """Answer a request; False where it must wait."""
-        if request.object_id is None:
+        if not request.objects:
             return self._try_lend(request)
         found = self._pool.allocate(request.length_bytes, request.connection)
         if found is None:
@@ -92,12 +99,20 @@ class Room:
             if not self._growing:
                 self._grow(found, request.connection)
             return False
-        self._table.create(
-            request.object_id, request.connection, found, is_promised=request.is_promised, line=request.line
-        )
+        self._create(request, found)
         self._connections.reply_place(request.connection, request.serial, found, writable=True)
         self._grow_ahead(request)
         return True
+
+    def _create(self, request: Request, room: Place) -> None:
+        """Begin the objects of a request, one after the other in the room that was found."""
+        offset = room.offset
+        for object_id, length_bytes in request.objects:
+            place = Place(room.segment_id, offset, length_bytes)
+            offset += align(length_bytes)
+            if (object_id, length_bytes) != request.objects[-1]:
+                self._pool.split(place)
+            self._table.create(object_id, request.connection, place, is_promised=request.is_promised, line=request.line)
 
     def _try_lend(self, request: Request) -> bool:
         found = self.lending.lend(request.connection, request.length_bytes)
@@ -116,7 +131,7 @@ class Room:
         waiting, self._waiting = self._waiting, deque()
         for request in waiting:
             try:
-                if request.object_id is not None and not self._table.may_create(request.object_id):
+                if any([not self._table.may_create(object_id) for object_id, _ in request.objects]):
                     self._connections.reply(request.connection, request.serial, Status.DONE, None)
                 elif not self._try(request):
                     self._waiting.append(request)

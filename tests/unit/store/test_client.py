@@ -6,6 +6,7 @@ import asyncio
 import errno
 import gc
 import pickle
+import threading
 from collections.abc import Iterator
 
 import numpy as np
@@ -383,3 +384,64 @@ async def test_segments_given_up_are_unmapped_by_those_who_read_them(client: Sto
     with pytest.raises(KeyError):
         await promise
     assert other.statistics()["maps_count"] == 0
+
+
+def test_values_put_together_come_back_each_as_itself(client: StoreClient, other: StoreClient) -> None:
+    inner = client.put(np.arange(10))
+    values = ["short", np.full(MIB, 7, np.uint8), {"inner": inner, "more": np.zeros(100)}, b"", list(range(1000))]
+    refs = client.put_many(values)
+    del inner
+    client.flush()
+    assert client.put_many([]) == []
+    read = [other.ref(ref.id).get() for ref in refs]
+    assert read[0] == "short"
+    assert read[1].tolist() == [7] * MIB
+    assert read[2]["inner"].get().tolist() == list(range(10))
+    assert (read[3], read[4]) == (b"", list(range(1000)))
+    del refs, read
+    for who in (other, client, other):  # each gives back; what was inside goes after what held it
+        counts = who.stats()
+    assert (counts["objects_count"], counts["used_bytes"]) == (0, 0)
+
+
+def test_what_does_not_fit_together_is_not_put_at_all(client: StoreClient) -> None:
+    half = np.zeros(40 * MIB, np.uint8)
+    with pytest.raises(ObjectStoreFullError, match=r"no room for 80\.\d MiB"):
+        client.put_many([half, half])
+    with pytest.raises(SerializationError, match="value"):
+        client.put_many([half, threading.Lock()])
+    assert client.stats()["used_bytes"] == 0
+
+
+def test_two_who_reserve_together_never_wait_for_each_others_half(client: StoreClient, other: StoreClient) -> None:
+    """One after the other gets everything it asked for, in a store that has room for one of them at a time."""
+    forms = [(24 * MIB, np.uint8)] * 2
+    done: list[int] = []
+
+    def write(who: StoreClient, number: int) -> None:
+        for _ in range(20):
+            with who.allocate_many(forms, timeout_s=30) as buffers:
+                for buffer in buffers:
+                    buffer.array[-1] = number
+                refs = [buffer.seal() for buffer in buffers]
+            assert [ref.get()[-1] for ref in refs] == [number, number]
+            del refs
+            who.stats()
+            done.append(number)
+
+    threads = [threading.Thread(target=write, args=(who, number)) for number, who in ((1, client), (2, other))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert (done.count(1), done.count(2)) == (20, 20)
+
+
+def test_buffers_that_are_left_unsealed_are_given_back(client: StoreClient) -> None:
+    with client.allocate_many([(10, "f4"), ((2, 3), "i8")]) as (first, second):
+        second.array[:] = 3
+        sealed = second.seal()
+        assert first.array.shape == (10,)
+    assert sealed.get().tolist() == [[3, 3, 3], [3, 3, 3]]
+    assert client.stats()["objects_count"] == 1
+    assert client.list_objects(1)[0][4].startswith(__file__)

@@ -1,0 +1,243 @@
+"""How a process's client makes objects: one, several at once, or in place."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from actorrt.clock import Clock
+from actorrt.config import KIB
+from actorrt.errors import ObjectStoreFullError
+from actorrt.ids import IdSource, ObjectId
+from actorrt.store.arena import align
+from actorrt.store.buffer import AllocatedBuffer, AllocatedBuffers, Layout
+from actorrt.store.caller import caller
+from actorrt.store.carrier import Carrier
+from actorrt.store.connection import Connection
+from actorrt.store.protocol import MAX_BATCH_COUNT, Op
+from actorrt.store.ref import ObjectRef
+from actorrt.store.values import Encoded, encode, encode_pickled
+
+if TYPE_CHECKING:
+    from actorrt.store.client import StoreClient
+
+_LINE_NOTED_BYTES: Final = 64 * KIB
+
+
+class Writing(ABC):
+    """The part of a client that makes objects.
+
+    Args:
+        connection: the process's conversation with its store.
+        ids: makes object ids.
+        clock: for deadlines.
+    """
+
+    def __init__(self, connection: Connection, ids: IdSource, clock: Clock) -> None:
+        self._connection = connection
+        self._ids = ids
+        self._clock = clock
+        self._system: Any = None
+
+    @abstractmethod
+    def ref(self, object_id: ObjectId, token: bytes | None = None) -> ObjectRef[Any]:
+        """Register this process as a holder of an object."""
+
+    @abstractmethod
+    def _sealed(self, object_id: ObjectId, memory: memoryview | bytes | None = None) -> ObjectRef[Any]:
+        """Return the ref of an object that is sealed, and held already."""
+
+    def _carrier(self) -> Carrier:
+        return Carrier(cast("StoreClient", self), copies_count=0, system=self._system)
+
+    def put(self, value: Any, *, object_id: ObjectId | None = None, timeout_s: float | None = None) -> ObjectRef[Any]:
+        """Seal a value and return a ref to it.
+
+        Args:
+            value: numpy arrays, Arrow data and bytes are stored as they are; anything else is pickled.
+            object_id: the object that a `declare` promised; an object that is sealed already stays as it is.
+            timeout_s: seconds to wait for room; None does not wait for others to let go of theirs.
+
+        Raises:
+            SerializationError: the value can't be stored; names the path of what is in the way.
+            ObjectStoreFullError: there was no room in time; names the largest holders.
+            ObjectLostError: the promised object was given up, or the store is gone.
+        """
+        carrier = self._carrier()
+        return self._put(encode(value, carrier), carrier, object_id, timeout_s)
+
+    async def put_async(
+        self, value: Any, *, object_id: ObjectId | None = None, timeout_s: float | None = None
+    ) -> ObjectRef[Any]:
+        """Seal a value; as `put`, but waits for room without blocking the loop."""
+        carrier = self._carrier()
+        encoded = encode(value, carrier)
+        try:
+            return self._put(encoded, carrier, object_id, 0.0)
+        except ObjectStoreFullError:
+            loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(None, self._put, encoded, carrier, object_id, timeout_s)
+
+    def put_parts(
+        self,
+        data: bytes,
+        buffers: Sequence[memoryview] = (),
+        *,
+        contained: Sequence[ObjectRef[Any]] = (),
+        object_id: ObjectId | None = None,
+        timeout_s: float | None = None,
+    ) -> ObjectRef[Any]:
+        """Seal what `values.dumps` made, under a carrier with `copies_count=0` that gathered `contained`."""
+        carrier = self._carrier()
+        carrier.refs.extend(contained)
+        return self._put(encode_pickled(data, buffers), carrier, object_id, timeout_s)
+
+    def _put(
+        self, encoded: Encoded, carrier: Carrier, object_id: ObjectId | None, timeout_s: float | None
+    ) -> ObjectRef[Any]:
+        is_promised = object_id is not None
+        object_id = self._ids.object() if object_id is None else object_id
+        if encoded.is_plain and not is_promised and self._connection.put_fresh(object_id, encoded.head):
+            return self._sealed(object_id, encoded.head)
+        line = caller() if encoded.length_bytes > _LINE_NOTED_BYTES else ""
+        target = None
+        if not (is_promised or carrier.refs):
+            target = self._connection.create_fresh(object_id, encoded.length_bytes, line)
+        if target is None:
+            target = self.create(object_id, encoded.length_bytes, timeout_s, is_promised=is_promised, line=line)
+        if target is None:
+            return self.ref(object_id)
+        try:
+            encoded.write(target)
+        except BaseException:
+            self._connection.abort(object_id)
+            raise
+        self._contain(object_id, carrier)
+        return self.seal(object_id)
+
+    def _contain(self, object_id: ObjectId, carrier: Carrier) -> None:
+        """Let an object that is not sealed yet hold those whose refs are in it."""
+        contained = [ref.id for ref in carrier.refs if isinstance(ref, ObjectRef)]
+        for start in range(0, len(contained), MAX_BATCH_COUNT):
+            self._connection.post(Op.CONTAIN, object_id, contained[start : start + MAX_BATCH_COUNT])
+
+    def put_many(self, values: Sequence[Any], *, timeout_s: float | None = None) -> list[ObjectRef[Any]]:
+        """Seal several values, all or none of them: room for all is reserved before any is written.
+
+        Raises:
+            SerializationError: one can't be stored; names its path.
+            ObjectStoreFullError: there was no room for all of them in time.
+        """
+        carriers = [self._carrier() for _ in values]
+        encoded = [encode(value, carrier) for value, carrier in zip(values, carriers, strict=True)]
+        refs: dict[int, ObjectRef[Any]] = {}
+        for number, form in enumerate(encoded):
+            if form.is_plain and self._connection.put_fresh(object_id := self._ids.object(), form.head):
+                refs[number] = self._sealed(object_id, form.head)
+        rest = [number for number in range(len(values)) if number not in refs]
+        for start in range(0, len(rest), MAX_BATCH_COUNT):
+            refs.update(self._put_together(rest[start : start + MAX_BATCH_COUNT], encoded, carriers, timeout_s))
+        return [refs[number] for number in range(len(values))]
+
+    def _put_together(
+        self, numbers: Sequence[int], encoded: Sequence[Encoded], carriers: Sequence[Carrier], timeout_s: float | None
+    ) -> dict[int, ObjectRef[Any]]:
+        made = self.reserve([encoded[number].length_bytes for number in numbers], timeout_s, line=caller())
+        unsealed = [object_id for object_id, _ in made]
+        try:
+            for number, (object_id, target) in zip(numbers, made, strict=True):
+                encoded[number].write(target)
+                self._contain(object_id, carriers[number])
+            return {number: self.seal(unsealed.pop(0)) for number in numbers}
+        except BaseException:
+            for object_id in unsealed:
+                self._connection.abort(object_id)
+            raise
+
+    def create(
+        self,
+        object_id: ObjectId,
+        length_bytes: int,
+        timeout_s: float | None,
+        *,
+        is_promised: bool = False,
+        line: str = "",
+    ) -> memoryview | None:
+        """Begin an object and return its memory, to be written and sealed, or None where it is sealed already.
+
+        Raises:
+            ObjectStoreFullError: there was no room in time.
+            ObjectLostError: the promised object was given up.
+        """
+        return self._find_room(length_bytes, timeout_s, Op.CREATE, object_id, length_bytes, is_promised, line)
+
+    def reserve(
+        self, lengths_bytes: Sequence[int], timeout_s: float | None, *, line: str = ""
+    ) -> list[tuple[ObjectId, memoryview]]:
+        """Begin several objects, all or none of them, and return the id and the memory of each.
+
+        Raises:
+            ObjectStoreFullError: there was no room for all of them in time; none is begun.
+        """
+        ids = [self._ids.object() for _ in lengths_bytes]
+        lengths = [align(length) for length in lengths_bytes]
+        wanted = list(zip(ids, lengths, strict=True))
+        target = self._find_room(sum(lengths), timeout_s, Op.RESERVE, wanted, line)
+        assert target is not None, "new ids"
+        ends = list(accumulate(lengths))
+        return [(i, target[end - length : end]) for i, end, length in zip(ids, ends, lengths, strict=True)]
+
+    def _find_room(self, length_bytes: int, timeout_s: float | None, op: Op, *arguments: Any) -> memoryview | None:
+        """Ask for room, and again when there may be some, until the deadline."""
+        deadline = self._clock.now() + (self._connection.grace_s if timeout_s is None else timeout_s)
+        while True:
+            try:
+                place = self._connection.request(op, *arguments)
+            except ObjectStoreFullError:
+                if not self._wait_for_room(length_bytes, deadline):
+                    raise
+            else:
+                return None if place is None else self._connection.maps.view(*place, writable=True)
+
+    def _wait_for_room(self, length_bytes: int, deadline: float) -> bool:
+        """Wait until there may be room; False where there was none in time."""
+        self._connection.let_go()
+        left_s = deadline - self._clock.now()
+        if left_s <= 0:
+            return False
+        return self._connection.wait(Op.AWAIT_ROOM, length_bytes, timeout_s=left_s)
+
+    def seal(self, object_id: ObjectId) -> ObjectRef[Any]:
+        """Finish an object that this process created; its ref takes over the hold that came with `create`."""
+        self._connection.seal(object_id)
+        return self._sealed(object_id)
+
+    def abort(self, object_id: ObjectId) -> None:
+        """Give up an object that this process created."""
+        self._connection.abort(object_id)
+
+    def allocate(self, shape: int | tuple[int, ...], dtype: Any, *, timeout_s: float | None = None) -> AllocatedBuffer:
+        """Return a context manager with an array in shared memory, to be written in place and sealed.
+
+        Raises:
+            ObjectStoreFullError, TypeError: no room; elements that can't be written in place.
+        """
+        return self.allocate_many([(shape, dtype)], timeout_s=timeout_s)[0]
+
+    def allocate_many(
+        self, forms: Sequence[tuple[int | tuple[int, ...], Any]], *, timeout_s: float | None = None
+    ) -> AllocatedBuffers:
+        """Return as many buffers as there are forms, a shape and a dtype each; room for all is reserved at once.
+
+        Raises:
+            ObjectStoreFullError, TypeError: as `allocate`; nothing is reserved.
+        """
+        layouts = [Layout(shape, dtype) for shape, dtype in forms]
+        made = self.reserve([layout.length_bytes for layout in layouts], timeout_s, line=caller())
+        return AllocatedBuffers(
+            AllocatedBuffer(cast("StoreClient", self), object_id, layout, target)
+            for (object_id, target), layout in zip(made, layouts, strict=True)
+        )
