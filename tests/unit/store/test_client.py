@@ -398,7 +398,7 @@ def test_values_put_together_come_back_each_as_itself(client: StoreClient, other
     assert read[1].tolist() == [7] * MIB
     assert read[2]["inner"].get().tolist() == list(range(10))
     assert (read[3], read[4]) == (b"", list(range(1000)))
-    del refs, read
+    del refs, read, values
     for who in (other, client, other):  # each gives back; what was inside goes after what held it
         counts = who.stats()
     assert (counts["objects_count"], counts["used_bytes"]) == (0, 0)
