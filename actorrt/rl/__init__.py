@@ -8,7 +8,7 @@ from actorrt.rl.a2c import A2C, A2CSettings
 from actorrt.rl.a3c import A3C, A3CSettings
 from actorrt.rl.appo import APPO, APPOSettings
 from actorrt.rl.ars import ARS, ARSSettings
-from actorrt.rl.environment import describe
+from actorrt.rl.environment import MaskedByInfo, describe
 from actorrt.rl.es import ES, ESSettings
 from actorrt.rl.evaluation import Evaluation, evaluate
 from actorrt.rl.evaluator import Evaluator
@@ -45,6 +45,7 @@ __all__ = [
     "IMPALASettings",
     "Learner",
     "LinearPolicy",
+    "MaskedByInfo",
     "MlpPolicy",
     "Moments",
     "Normaliser",

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import time
 from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar
 
 from actorrt.rl import checkpoint
-from actorrt.rl.environment import describe
+from actorrt.rl.environment import Maker, describe, name_of
 from actorrt.rl.normaliser import Normaliser
 from actorrt.rl.plan import Plan
 from actorrt.rl.policy import Weights, make_policy
@@ -28,7 +29,7 @@ class Algorithm:
     """Trains a policy for one environment.
 
     Args:
-        env_id: Gymnasium id of the environment.
+        env: Gymnasium id of the environment, or a function that makes it.
         simulators: how many simulators, each a process of its own.
         seed: what all randomness follows from, 0 or larger.
         directory: where a run leaves its checkpoint and best policy. None takes `runs/` and the run's name.
@@ -45,7 +46,7 @@ class Algorithm:
 
     def __init__(
         self,
-        env_id: str,
+        env: Maker,
         *,
         simulators: int = 2,
         seed: int = 0,
@@ -53,20 +54,20 @@ class Algorithm:
         native: bool = False,
         **settings: Any,
     ) -> None:
-        self.settings: Any = self.settings_class.preset(env_id, **settings)
+        self.settings: Any = self.settings_class.preset(name_of(env), **settings)
         if simulators < 1:
             raise ValueError(f"a run has at least one simulator: simulators={simulators}")
         if seed < 0:
             raise ValueError(f"seeds are 0 or larger: seed={seed}")
-        self.policy = describe(env_id, self.settings.hidden)
+        self.environment, self.policy = env, describe(env, self.settings.hidden)
         self.simulators, self.seed, self.native = simulators, seed, native
-        kind, place = self.settings.algorithm.lower(), env_id.replace("/", "-").replace(":", "-")
+        kind, place = self.settings.algorithm.lower(), re.sub(r"[^\w.-]", "-", name_of(env))
         self._name = f"{kind}-{place}-{seed}-{time.strftime('%Y%m%d-%H%M%S')}"
         self.directory = directory
         self._checkpoint: dict[str, Any] | None = None
 
     @classmethod
-    def resume(cls: type[A], directory: str) -> A:
+    def resume(cls: type[A], directory: str, *, env: Maker | None = None) -> A:
         """Take a run up again where its last checkpoint is; `start` goes on from there.
 
         Without lag, and with environments that replay, the resumed run equals one that was not interrupted, bit
@@ -74,10 +75,11 @@ class Algorithm:
 
         Args:
             directory: the run's.
+            env: the function that makes the environment, where one does: checkpoints hold no code.
 
         Raises:
             FileNotFoundError: there is no checkpoint in it.
-            ValueError: what is there is no checkpoint, or one of another algorithm.
+            ValueError: what is there is no checkpoint, or one of another algorithm; or `env` is missing.
         """
         saved = checkpoint.load(directory)
         origin = saved["origin"]
@@ -86,9 +88,12 @@ class Algorithm:
                 f"the run in {directory} is of {origin['algorithm']}, not of {cls.settings_class.algorithm}: "
                 f"use rl.{origin['algorithm']}.resume"
             )
+        made = env or origin["env_id"]
+        if not made:
+            raise ValueError(f"a function made the environment of the run in {directory}: give it as env=")
         settings = cls.settings_class.from_data(origin["settings"])
         algorithm = cls(
-            origin["env_id"],
+            made,
             simulators=origin["simulators"],
             seed=origin["seed"],
             directory=directory,
@@ -123,6 +128,7 @@ class Algorithm:
         name = f"{self._name}-{os.urandom(3).hex()}"
         plan = Plan(
             name=name,
+            environment=self.environment,
             policy=self.policy,
             weights=self._weights(),
             settings=self.settings,
@@ -141,7 +147,7 @@ class Algorithm:
         if self._checkpoint is not None:
             return Weights.from_data(self._checkpoint["weights"])
         normaliser = Normaliser.nothing(
-            self.policy.observation.feature_count,
+            self.policy.input_count,
             observations=self.settings.normalise_observations,
             rewards=self.settings.normalise_rewards,
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
@@ -17,8 +17,13 @@ from actorrt.rl import spaces
 from actorrt.rl.policy import PolicySpec
 from actorrt.rl.spaces import Array
 
+Maker: TypeAlias = str | Callable[[], Any]
+"""A Gymnasium id, or a function that makes an environment."""
+
 SeedOf = Callable[[int, int], int]
 """Gives the seed of an episode from its environment's index and its number in that environment, from 0."""
+
+REPLAY_LIMIT_STEPS = 100_000  # of an episode longer than this, the actions are forgotten, and it can't be replayed
 
 EVALUATION_KEY = 1_000_003  # spawn keys of evaluation's seeds begin with it; simulators' begin with their index
 
@@ -70,21 +75,27 @@ class Environments(Protocol):
     def close(self) -> None: ...
 
 
-def make_environment(env_id: str, **options: Any) -> Any:
+def make_environment(env: Maker, **options: Any) -> Any:
     """Make one Gymnasium environment.
+
+    Args:
+        env: its id, or a function that makes it.
+        **options: for an id, what `gymnasium.make` takes.
 
     Raises:
         ValueError: nothing is registered under the id; the message names close matches.
         gymnasium.error.DependencyNotInstalled: the environment needs a package that is missing.
     """
+    if callable(env):
+        return env()
     import gymnasium
 
     try:
-        return gymnasium.make(env_id, disable_env_checker=True, **options)
+        return gymnasium.make(env, disable_env_checker=True, **options)
     except gymnasium.error.DependencyNotInstalled:
         raise  # the environment exists, and the error names what to install
     except (gymnasium.error.Error, ModuleNotFoundError) as error:
-        raise ValueError(f"there is no environment {env_id!r}{_suggestion(env_id)}") from error
+        raise ValueError(f"there is no environment {env!r}{_suggestion(env)}") from error
 
 
 def _suggestion(env_id: str) -> str:
@@ -94,19 +105,46 @@ def _suggestion(env_id: str) -> str:
     return f"; did you mean {' or '.join(matches)}?" if matches else "; `gymnasium.pprint_registry()` lists them"
 
 
-def describe(env_id: str, hidden: tuple[int, ...] = (64, 64)) -> PolicySpec:
-    """Say what a policy for this environment sees and chooses.
+def name_of(env: Maker) -> str:
+    """Return what people call an environment: its id, or its maker's name."""
+    return env if isinstance(env, str) else getattr(env, "__name__", type(env).__name__)
+
+
+def describe(env: Maker, hidden: tuple[int, ...] = (64, 64)) -> PolicySpec:
+    """Say what a policy for this environment, an id or a function that makes it, sees and chooses.
 
     Raises:
         ValueError: there is no such environment, or its spaces are not supported.
     """
-    environment = make_environment(env_id)
+    environment = make_environment(env)
     try:
-        observation = spaces.from_gymnasium(environment.observation_space)
-        action = spaces.from_gymnasium(environment.action_space)
+        observation, action = spaces.of_environment(environment)
     finally:
         environment.close()
-    return PolicySpec(env_id, observation, action, hidden)
+    return PolicySpec(env if isinstance(env, str) else "", observation, action, hidden)
+
+
+@dataclass(frozen=True)
+class MaskedByInfo:
+    """Makes an environment whose `info` says which actions are allowed, so that policies know; Taxi-v3 for one.
+
+    The mask, `info["action_mask"]`, becomes a part of the observations.
+
+    Args:
+        env: the environment, an id or a function that makes it.
+    """
+
+    env: Maker
+
+    def __call__(self) -> Any:
+        """Make the environment."""
+        from actorrt.rl.mask_wrapper import ActionMask
+
+        return ActionMask(make_environment(self.env))
+
+    @property
+    def __name__(self) -> str:
+        return f"{name_of(self.env)}-masked"
 
 
 class SeededEnvironments:
@@ -119,10 +157,12 @@ class SeededEnvironments:
     def __init__(self, make: Callable[[], Any], count: int, seed_of: SeedOf) -> None:
         self.count = count
         self._environments = [make() for _ in range(count)]
+        self._observation, self._action = spaces.of_environment(self._environments[0])
         self._seed_of = seed_of
         self._episode = [0] * count
         self._seed = [0] * count
         self._actions: list[list[Any]] = [[] for _ in range(count)]
+        self._length = [0] * count
         self._at = 0
         self._obs: list[Any] = [None] * count
 
@@ -130,7 +170,7 @@ class SeededEnvironments:
         """Begin a new episode in every environment and return its observations."""
         for k in range(self.count):
             self._obs[k] = self._begin_episode(k)
-        return np.array(self._obs)
+        return self._observation.stack(self._obs)
 
     def step(self, actions: Array) -> Step:
         """Step every environment; one whose episode ends begins the next at once, so that every row is valid."""
@@ -138,10 +178,11 @@ class SeededEnvironments:
         reward = np.empty(count, np.float32)
         terminated, truncated = np.zeros(count, np.bool_), np.zeros(count, np.bool_)
         final_obs: dict[int, Any] = {}
-        choices = actions.tolist() if actions.ndim == 1 else actions
+        rows = actions.tolist() if actions.ndim == 1 else actions
+        choices = self._choices(actions)
         for k, environment in enumerate(self._environments):
             self._at = k
-            self._actions[k].append(choices[k])
+            self._note(k, rows[k])
             obs, reward[k], is_terminated, is_truncated, _ = environment.step(choices[k])
             if is_terminated or is_truncated:
                 terminated[k] = is_terminated
@@ -150,11 +191,24 @@ class SeededEnvironments:
                     final_obs[k] = obs
                 obs = self._begin_episode(k)
             self._obs[k] = obs
-        return Step(np.array(self._obs), reward, terminated, truncated, np.ones(count, np.bool_), final_obs)
+        obs = self._observation.stack(self._obs)
+        return Step(obs, reward, terminated, truncated, np.ones(count, np.bool_), final_obs)
+
+    def _note(self, k: int, row: Any) -> None:
+        self._length[k] += 1
+        if self._length[k] <= REPLAY_LIMIT_STEPS:
+            self._actions[k].append(row)
+        else:
+            self._actions[k] = []
+
+    def _choices(self, actions: Array) -> Any:
+        """Return actions in the environments' own form, one for each."""
+        choices = self._action.to_environment(actions)
+        return choices.tolist() if isinstance(choices, np.ndarray) and choices.ndim == 1 else choices
 
     def _begin_episode(self, k: int) -> Any:
         self._at, self._seed[k] = k, self._seed_of(k, self._episode[k])
-        self._actions[k] = []
+        self._actions[k], self._length[k] = [], 0
         self._episode[k] += 1
         obs, _ = self._environments[k].reset(seed=self._seed[k])
         return obs
@@ -162,7 +216,7 @@ class SeededEnvironments:
     def whereabouts(self) -> str:
         """Say which environment was stepped or reset last, at which step, and the seed of its episode."""
         k = self._at
-        return f"environment {k}, step {len(self._actions[k])} of the episode with seed {self._seed[k]}"
+        return f"environment {k}, step {self._length[k]} of the episode with seed {self._seed[k]}"
 
     def state(self) -> dict[str, Any]:
         """Return how the open episodes came about, as plain values and arrays."""
@@ -170,7 +224,7 @@ class SeededEnvironments:
             "episode": list(self._episode),
             "seed": list(self._seed),
             "actions": [np.array(actions) for actions in self._actions],
-            "obs": np.array(self._obs),
+            "obs": self._observation.encode(self._observation.stack(self._obs)),
         }
 
     def go_on(self, state: dict[str, Any]) -> tuple[Any, bool]:
@@ -184,13 +238,14 @@ class SeededEnvironments:
             self._episode[k], self._seed[k] = state["episode"][k], state["seed"][k]
             self._obs[k], _ = environment.reset(seed=self._seed[k])
             self._actions[k] = list(state["actions"][k])
-            for action in state["actions"][k]:
+            self._length[k] = len(self._actions[k])
+            for action in self._choices(state["actions"][k]) if self._actions[k] else ():
                 self._obs[k], _, is_terminated, is_truncated, _ = environment.step(action)
                 if is_terminated or is_truncated:
                     self._obs[k] = self._begin_episode(k)
                     break
-        obs = np.array(self._obs)
-        return obs, np.array_equal(obs, state["obs"])
+        obs = self._observation.stack(self._obs)
+        return obs, np.array_equal(self._observation.encode(obs), state["obs"])
 
     def close(self) -> None:
         """Close every environment. Idempotent, as Gymnasium's `close` is."""
@@ -205,13 +260,16 @@ class VectorEnvironments:
     is not valid. Such environments take one seed for all of their episodes.
 
     Raises:
-        ValueError: the vector environment resets otherwise than on the next step.
+        ValueError: the vector environment resets otherwise than on the next step, or its actions have several parts.
     """
 
     def __init__(self, vector: Any, seed: int) -> None:
         mode = getattr(vector.metadata.get("autoreset_mode"), "value", vector.metadata.get("autoreset_mode"))
         if mode != "NextStep":
             raise ValueError(f"{vector} has autoreset mode {mode!r}; only 'NextStep' is supported")
+        self._action = spaces.from_gymnasium(vector.single_action_space)
+        if isinstance(self._action, spaces.Composite):
+            raise ValueError(f"{vector} takes actions of several parts; leave out native=True")
         self.count: int = vector.num_envs
         self._vector = vector
         self._seed: int | None = seed
@@ -226,11 +284,11 @@ class VectorEnvironments:
 
     def step(self, actions: Array) -> Step:
         """Step every environment; those whose episode ended on the step before are reset instead."""
-        obs, reward, terminated, truncated, _ = self._vector.step(actions)
+        obs, reward, terminated, truncated, _ = self._vector.step(self._action.to_environment(actions))
         truncated = truncated & ~terminated
         valid = ~self._ended
         self._ended = terminated | truncated
-        final_obs = {int(k): obs[k].copy() for k in np.flatnonzero(truncated)}
+        final_obs = {int(k): _row(obs, k) for k in np.flatnonzero(truncated).tolist()}
         return Step(obs, np.asarray(reward, np.float32), terminated, truncated, valid, final_obs)
 
     def whereabouts(self) -> str:
@@ -250,11 +308,18 @@ class VectorEnvironments:
         self._vector.close()
 
 
-def make_environments(env_id: str, count: int, seed_of: SeedOf, *, native: bool = False) -> Environments:
+def _row(batch: Any, k: int) -> Any:
+    """Return a copy of one observation of a batch."""
+    if isinstance(batch, dict):
+        return {name: _row(part, k) for name, part in batch.items()}
+    return tuple(_row(part, k) for part in batch) if isinstance(batch, tuple) else batch[k].copy()
+
+
+def make_environments(env: Maker, count: int, seed_of: SeedOf, *, native: bool = False) -> Environments:
     """Make `count` environments to be stepped together.
 
     Args:
-        env_id: Gymnasium id.
+        env: Gymnasium id, or a function that makes an environment.
         count: how many.
         seed_of: seeds of the episodes.
         native: use the id's own vector environment, which pays from about 12 environments a process, rather than
@@ -264,11 +329,11 @@ def make_environments(env_id: str, count: int, seed_of: SeedOf, *, native: bool 
         ValueError: there is no such environment, or it has no vector environment of its own.
     """
     if not native:
-        return SeededEnvironments(lambda: make_environment(env_id), count, seed_of)
+        return SeededEnvironments(lambda: make_environment(env), count, seed_of)
     import gymnasium
 
-    make_environment(env_id).close()  # an unknown id is told in the words of `make_environment`
-    if gymnasium.spec(env_id).vector_entry_point is None:
-        raise ValueError(f"{env_id} has no vector environment of its own; leave out native=True")
-    vector = gymnasium.make_vec(env_id, num_envs=count, vectorization_mode="vector_entry_point")
+    make_environment(env).close()  # an unknown id is told in the words of `make_environment`
+    if not isinstance(env, str) or gymnasium.spec(env).vector_entry_point is None:
+        raise ValueError(f"{name_of(env)} has no vector environment of its own; leave out native=True")
+    vector = gymnasium.make_vec(env, num_envs=count, vectorization_mode="vector_entry_point")
     return VectorEnvironments(vector, seed_of(0, 0))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from actorrt.rl.environment import EVALUATION_KEY, SeededEnvironments, episode_seed, make_environment
+from actorrt.rl.environment import EVALUATION_KEY, Maker, SeededEnvironments, episode_seed, make_environment
 from actorrt.rl.policy import Evaluable
 from actorrt.rl.spaces import Array
 
@@ -40,25 +40,27 @@ class Evaluation:
         return f"Evaluation({self.mean:.1f} ± {self.std:.1f} over {len(self.returns)} episodes)"
 
 
-def evaluate(policy: Evaluable, env_id: str | None = None, episodes: int = 20, seed: int = 1) -> Evaluation:
+def evaluate(policy: Evaluable, env: Maker | None = None, episodes: int = 20, seed: int = 1) -> Evaluation:
     """Play whole episodes with the policy's most likely actions.
 
     The episodes run side by side, each with a seed of its own that follows from `seed` and its number.
 
     Args:
         policy: what acts.
-        env_id: Gymnasium id; the policy's own where left out.
+        env: Gymnasium id, or a function that makes an environment; the policy's own id where left out.
         episodes: how many, at least 1.
         seed: 0 or larger; evaluations with the same seed play the same episodes.
 
     Raises:
-        ValueError: there is no such environment, or `episodes` is less than 1.
+        ValueError: there is no such environment, or the policy has no id of one; or `episodes` is less than 1.
     """
     if episodes < 1:
         raise ValueError(f"an evaluation takes at least 1 episode: episodes={episodes}")
-    name = env_id or policy.spec.env_id
+    made = env or policy.spec.env_id
+    if not made:
+        raise ValueError("the policy was trained in an environment without an id: give what makes it as env=")
     environments = SeededEnvironments(
-        lambda: make_environment(name), episodes, lambda k, episode: episode_seed(seed, EVALUATION_KEY, k, episode)
+        lambda: make_environment(made), episodes, lambda k, episode: episode_seed(seed, EVALUATION_KEY, k, episode)
     )
     try:
         return Evaluation(_first_returns(policy, environments), policy.version)
@@ -73,7 +75,7 @@ def _first_returns(policy: Evaluable, environments: SeededEnvironments) -> Array
     obs = environments.reset()
     while running.any():
         actions = policy.best_actions(policy.features(obs))
-        step = environments.step(policy.spec.action.to_environment(actions))
+        step = environments.step(actions)
         total += np.where(running, step.reward, 0.0)
         running &= ~(step.terminated | step.truncated)
         obs = step.obs

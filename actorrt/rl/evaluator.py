@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import actorrt as art
-from actorrt.rl.environment import episode_seed
+from actorrt.rl.environment import Maker, episode_seed
 from actorrt.rl.evaluation import Evaluation, evaluate
 from actorrt.rl.parameters import resolve
 from actorrt.rl.policy import PolicySpec, Weights, make_policy
@@ -20,12 +20,13 @@ class Evaluator(art.Actor):
         policy: what the policy looks like; it names the environment.
         params: ref or name of the `ParameterServer` to take parameters from.
         seed: seed of the run; every evaluation plays episodes that follow from it and the evaluation's number.
+        env: a function that makes the environment, where the policy does not name it.
     """
 
-    def __init__(self, policy: PolicySpec, params: Any, seed: int = 0) -> None:
+    def __init__(self, policy: PolicySpec, params: Any, seed: int = 0, env: Maker | None = None) -> None:
         self._policy = make_policy(policy)
         self._params = params
-        self._seed = seed
+        self._seed, self._env = seed, env
 
     async def on_start(self) -> None:
         """Find the parameter server."""
@@ -47,4 +48,4 @@ class Evaluator(art.Actor):
     def play(self, number: int, weights: Weights, episodes: int = 20) -> Evaluation:
         """Play these weights, as `evaluate` does."""
         self._policy.set_parameters(weights.parameters, weights.version, weights.normaliser)
-        return evaluate(self._policy, episodes=episodes, seed=episode_seed(self._seed, SEED_KEY, number))
+        return evaluate(self._policy, self._env, episodes=episodes, seed=episode_seed(self._seed, SEED_KEY, number))

@@ -39,8 +39,8 @@ class Evolution(Roles):
         """Yield the simulators; there is no learner, since an update is a sum of few vectors."""
         plan = self._plan
         for index in range(plan.simulators):
-            deviation = plan.settings.deviation
-            yield art.Child(Explorer, plan.policy, deviation, plan.seed, index, id=f"simulator-{index}", cpus=1)
+            arguments = (plan.policy, plan.settings.deviation, plan.seed, index, plan.environment)
+            yield art.Child(Explorer, *arguments, id=f"simulator-{index}", cpus=1)
 
 
 class Crew:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,6 +17,9 @@ from actorrt.rl.normaliser import Moments, Normaliser
 from actorrt.rl.perturbation import direction
 from actorrt.rl.policy import FlatPolicy, PolicySpec, Weights, make_policy
 from actorrt.rl.spaces import Array
+
+if TYPE_CHECKING:
+    from actorrt.rl.environment import Maker
 
 EPISODE_KEY = 1_000_005  # spawn keys of the episodes' seeds begin with it
 
@@ -48,17 +51,21 @@ class Explorer(art.Actor):
         deviation: length of a step in each direction, as standard deviation.
         seed: seed of the run.
         index: which simulator of the run this is.
+        env: a function that makes the environment, where the policy does not name it.
     """
 
-    def __init__(self, policy: PolicySpec, deviation: float, seed: int = 0, index: int = 0) -> None:
+    def __init__(
+        self, policy: PolicySpec, deviation: float, seed: int = 0, index: int = 0, env: Maker | None = None
+    ) -> None:
         self._policy = make_policy(policy)
         self._deviation, self._seed, self._index = deviation, seed, index
+        self._env = env or policy.env_id
 
     async def on_start(self) -> None:
         """Make the environment, which imports Gymnasium."""
         from actorrt.rl.environment import make_environment
 
-        self._environment = make_environment(self._policy.spec.env_id)
+        self._environment = make_environment(self._env)
 
     def explore(self, weights: Weights, iteration: int, number: int) -> Exploration:
         """Play one episode with a direction added to the parameters, and again with it taken away.
@@ -92,7 +99,13 @@ class Explorer(art.Actor):
             number,
             np.array(totals, np.float64),
             np.array(lengths, np.int64),
-            Normaliser(Moments.of(np.concatenate([rows for each in encoded for rows in each]))) if counts else None,
+            Normaliser(
+                Moments.of(
+                    np.concatenate([rows for each in encoded for rows in each])[:, : self._policy.spec.input_count]
+                )
+            )
+            if counts
+            else None,
             (self._index, self.context.incarnation, os.getpid()),
         )
 
@@ -103,7 +116,7 @@ class Explorer(art.Actor):
         is_over = False
         while not is_over:
             self._step_count += 1
-            encoded.append(space.observation.encode(np.asarray(obs)[None]))
+            encoded.append(space.observation.encode(space.observation.stack([obs])))
             action = space.action.to_environment(policy.best_actions(policy.normalise(encoded[-1])))[0]
             obs, reward, is_terminated, is_truncated, _ = self._environment.step(action)
             total += float(reward)

@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from actorrt.rl.distributions import Categorical, DiagonalGaussian
+from actorrt.rl.distributions import Distribution, distribution
 from actorrt.rl.policy import PolicySpec, parameter_shapes
-from actorrt.rl.spaces import Array, Discrete
+from actorrt.rl.sampling import FORBIDDEN
+from actorrt.rl.spaces import Array
 
 
 class Network:
@@ -37,11 +38,9 @@ class Network:
         """Pass rows of features, (batch, features), through both networks."""
         return ForwardPass(self, features)
 
-    def distribution(self, outputs: Tensor) -> Categorical | DiagonalGaussian:
+    def distribution(self, outputs: Tensor) -> Distribution:
         """Return the distribution of actions that the outputs of a pass stand for."""
-        if isinstance(self.spec.action, Discrete):
-            return Categorical(outputs)
-        return DiagonalGaussian(outputs, self.layers["log_std"], self.layer_gradients["log_std"])
+        return distribution(self.spec.action, outputs, self.layers.get("log_std"), self.layer_gradients.get("log_std"))
 
     def set_parameters(self, parameters: Array) -> None:
         """Take over a flat vector."""
@@ -62,20 +61,24 @@ class ForwardPass:
     """
 
     def __init__(self, network: Network, features: Tensor) -> None:
-        layers = network.layers
+        layers, inputs = network.layers, network.spec.input_count
         self._network = network
+        mask = features[:, inputs:] if network.spec.mask_count else None
+        features = features[:, :inputs]
         self._both = features.expand(2, *features.shape)
         self._first = torch.baddbmm(layers["hidden_1_bias"], self._both, layers["hidden_1"]).tanh_()
         self._second = torch.baddbmm(layers["hidden_2_bias"], self._first, layers["hidden_2"]).tanh_()
         chosen, valued = self._second.unbind()
         self.outputs = torch.addmm(layers["action_bias"], chosen, layers["action"])
+        if mask is not None:
+            self.outputs = self.outputs.masked_fill(mask < 0.5, float(FORBIDDEN))
         self.value = torch.addmm(layers["value_bias"], valued, layers["value"]).view(-1)
 
     def backward(self, d_outputs: Tensor, d_value: Tensor) -> None:
         """Leave the gradient in the network, replacing what was there.
 
         Args:
-            d_outputs: gradient of the loss with respect to `outputs`.
+            d_outputs: gradient of the loss with respect to `outputs`; zero where these are masked.
             d_value: gradient of the loss with respect to `value`.
         """
         layers, gradients = self._network.layers, self._network.layer_gradients

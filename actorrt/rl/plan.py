@@ -6,6 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
+from actorrt.rl.environment import Maker
 from actorrt.rl.policy import PolicySpec, Weights
 
 
@@ -15,7 +16,8 @@ class Plan:
 
     Attributes:
         name: unique among the runs of a namespace; it begins the names of the run's actors.
-        policy: what the policy looks like; it names the environment.
+        environment: Gymnasium id of the environment, or a function that makes it.
+        policy: what the policy looks like.
         weights: what the policy begins with.
         settings: of the algorithm.
         simulators: how many.
@@ -27,6 +29,7 @@ class Plan:
     """
 
     name: str
+    environment: Maker
     policy: PolicySpec
     weights: Weights
     settings: Any
@@ -47,7 +50,7 @@ class Plan:
         """Return, as plain data, what `Algorithm.resume` makes the algorithm from."""
         return {
             "algorithm": self.settings.algorithm,
-            "env_id": self.policy.env_id,
+            "env_id": self.policy.env_id,  # "" where a function makes the environment
             "settings": dataclasses.asdict(self.settings),
             "simulators": self.simulators,
             "seed": self.seed,

@@ -13,7 +13,8 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 import numpy as np
 
 from actorrt.rl.normaliser import Normaliser
-from actorrt.rl.spaces import Array, Discrete, Space
+from actorrt.rl.sampling import masked, most_likely, sample
+from actorrt.rl.spaces import Array, Discrete, Masked, Space, deviation_count, output_count
 
 HIDDEN_GAIN = float(np.sqrt(2.0))
 ACTION_GAIN = 0.01  # nearly uniform at the start: Andrychowicz et al. 2021, "What matters in on-policy RL"
@@ -34,6 +35,16 @@ class PolicySpec:
     observation: Space
     action: Space
     hidden: tuple[int, ...] = (64, 64)
+
+    @property
+    def mask_count(self) -> int:
+        """Columns of the features that say which actions are allowed; they are the last."""
+        return self.observation.mask_count if isinstance(self.observation, Masked) else 0
+
+    @property
+    def input_count(self) -> int:
+        """Columns of the features that are normalised, and that networks see."""
+        return self.observation.feature_count - self.mask_count
 
 
 class Weights(NamedTuple):
@@ -84,7 +95,7 @@ def parameter_shapes(spec: PolicySpec) -> dict[str, tuple[int, ...]]:
 
     Hidden layers stack the two networks in their first axis: 0 chooses actions, 1 estimates values.
     """
-    inputs, outputs = spec.observation.feature_count, spec.action.feature_count
+    inputs, outputs = spec.input_count, output_count(spec.action)
     if not spec.hidden:
         return {"action": (inputs, outputs)}
     first, second = spec.hidden
@@ -98,8 +109,9 @@ def parameter_shapes(spec: PolicySpec) -> dict[str, tuple[int, ...]]:
         "value": (second, 1),
         "value_bias": (1,),
     }
-    if not isinstance(spec.action, Discrete):
-        shapes["log_std"] = (outputs,)
+    deviations = deviation_count(spec.action)
+    if deviations:
+        shapes["log_std"] = (deviations,)
     return shapes
 
 
@@ -179,11 +191,21 @@ class FlatPolicy:
 
     def normalise(self, features: Array) -> Array:
         """Return what the networks see of rows of encoded observations."""
-        return features if self.normaliser is None else self.normaliser.normalise(features)
+        if self.normaliser is None:
+            return features
+        inputs = self.spec.input_count
+        if inputs == features.shape[1]:
+            return self.normaliser.normalise(features)
+        return np.concatenate([self.normaliser.normalise(features[:, :inputs]), features[:, inputs:]], axis=1)
+
+    def _split(self, features: Array) -> tuple[Array, Array | None]:
+        """Return what networks see of rows of features, and the mask where there is one."""
+        inputs = self.spec.input_count
+        return (features, None) if inputs == features.shape[1] else (features[:, :inputs], features[:, inputs:])
 
     def __call__(self, obs: Any) -> Any:
         """Return the best action for one observation of the environment, in the environment's own form."""
-        features = self.features(np.asarray(obs)[None])
+        features = self.features(self.spec.observation.stack([obs]))
         action = self.spec.action.to_environment(self.best_actions(features))[0]
         return int(action) if isinstance(self.spec.action, Discrete) else action
 
@@ -210,15 +232,16 @@ class LinearPolicy(FlatPolicy):
 
     def best_actions(self, features: Array) -> Array:
         """Return the best actions for rows of features: indices, or rows before clipping."""
-        outputs: Array = features @ self._layers["action"]
-        return outputs.argmax(axis=1) if isinstance(self.spec.action, Discrete) else outputs
+        seen, mask = self._split(features)
+        outputs = seen @ self._layers["action"]
+        return most_likely(self.spec.action, outputs if mask is None else masked(outputs, mask))
 
 
 class MlpPolicy(FlatPolicy):
     """Two separate networks of two tanh layers, for actions and for values.
 
-    Discrete actions are categorical; continuous ones are Gaussian with one standard deviation per dimension that
-    does not depend on the state.
+    Discrete actions are categorical, binary ones Bernoulli; continuous ones are Gaussian with one standard deviation
+    per dimension that does not depend on the state. Actions of several parts draw each by itself.
     """
 
     architecture = "mlp-tanh"
@@ -240,32 +263,33 @@ class MlpPolicy(FlatPolicy):
         """Sample actions for rows of features.
 
         Returns:
-            Actions (int64 indices, or float32 rows before clipping), their log-probabilities, and the
-            observations' values, each with one entry a row.
+            Actions (indices, or rows of numbers before clipping), their log-probabilities, and the observations'
+            values, each with one entry a row.
         """
-        chosen, valued = self._hidden(features)
+        seen, mask = self._split(features)
+        chosen, valued = self._hidden(seen)
         layers = self._layers
         outputs = chosen @ layers["action"] + layers["action_bias"]
         value = (valued @ layers["value"])[:, 0] + layers["value_bias"]
-        if isinstance(self.spec.action, Discrete):
-            return *_sample_categorical(outputs, rng), value
-        return *_sample_gaussian(outputs, layers["log_std"], rng), value
+        if mask is not None:
+            outputs = masked(outputs, mask)
+        return *sample(self.spec.action, outputs, layers.get("log_std"), rng), value
 
     def values(self, features: Array) -> Array:
         """Return the values of rows of features, float32 of shape (batch,)."""
         layers = self._layers
-        valued = self._hidden(features)[1]
+        valued = self._hidden(self._split(features)[0])[1]
         value: Array = (valued @ layers["value"])[:, 0] + layers["value_bias"]
         return value
 
     def best_actions(self, features: Array) -> Array:
         """Return the most likely actions for rows of features: indices, or rows before clipping."""
         layers = self._layers
-        hidden = features
+        hidden, mask = self._split(features)
         for name in ("hidden_1", "hidden_2"):
             hidden = np.tanh(hidden @ layers[name][0] + layers[name + "_bias"][0])
-        outputs: Array = hidden @ layers["action"] + layers["action_bias"]
-        return outputs.argmax(axis=1) if isinstance(self.spec.action, Discrete) else outputs
+        outputs = hidden @ layers["action"] + layers["action_bias"]
+        return most_likely(self.spec.action, outputs if mask is None else masked(outputs, mask))
 
     def _hidden(self, features: Array) -> Array:
         layers = self._layers
@@ -288,20 +312,3 @@ def _orthogonal(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
     q, r = np.linalg.qr(gaussian)
     q = q * np.sign(np.diag(r))
     return np.asarray(q.T if rows < columns else q, np.float32)
-
-
-def _sample_categorical(logits: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Sample by the Gumbel-max trick: one argmax for the whole batch, no cumulative sums."""
-    gumbel = rng.standard_exponential(logits.shape, np.float32)
-    np.log(gumbel, out=gumbel)
-    action = (logits - gumbel).argmax(axis=1)
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    normaliser = np.log(np.exp(shifted).sum(axis=1))
-    return action, shifted[np.arange(len(action)), action] - normaliser
-
-
-def _sample_gaussian(mean: Array, log_std: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-    noise = rng.standard_normal(mean.shape, np.float32)
-    action = mean + np.exp(log_std) * noise
-    constant = np.float32(log_std.sum() + 0.5 * mean.shape[1] * np.log(2.0 * np.pi))
-    return action, -0.5 * np.square(noise).sum(axis=1) - constant

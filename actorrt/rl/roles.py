@@ -28,9 +28,9 @@ class Roles(art.Supervisor):
         """Yield the roles: the parameter server, the algorithm's own, the evaluator."""
         yield self._parameter_server()
         yield from self._own_roles()
-        yield art.Child(
-            Evaluator, self._plan.policy, self._server, self._plan.seed, id="evaluator", isolation="process"
-        )
+        plan = self._plan
+        arguments = (plan.policy, self._server, plan.seed, plan.environment)
+        yield art.Child(Evaluator, *arguments, id="evaluator", isolation="process")
 
     def _parameter_server(self) -> art.Child:
         version, parameters, normaliser = self._plan.weights

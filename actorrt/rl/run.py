@@ -156,8 +156,11 @@ class Run:
     def describe_pause(self) -> str:
         """Say in one line where a run that has ended can be taken up again."""
         algorithm, env_id = self.plan.settings.algorithm, self.plan.policy.env_id
+        paused = f"paused after {self.steps:,} steps"
+        if not env_id:
+            return f"{paused}; rl.{algorithm}.resume({self.directory!r}, env=...).start() goes on from there"
         return (
-            f"paused after {self.steps:,} steps; rl.{algorithm}.resume({self.directory!r}).start() goes on from there, "
+            f"{paused}; rl.{algorithm}.resume({self.directory!r}).start() goes on from there, "
             f"and so does actorrt train {algorithm.lower()} {env_id} --resume {self.directory}"
         )
 

@@ -13,7 +13,7 @@ import numpy as np
 from actorrt.rl.environment import Environments, Step
 from actorrt.rl.normaliser import Moments, Normaliser
 from actorrt.rl.policy import Policy
-from actorrt.rl.spaces import Array, Discrete
+from actorrt.rl.spaces import Array, row_dtype, row_shape
 from actorrt.rl.trajectory import Fragment
 
 
@@ -31,12 +31,9 @@ class Recording:
     def __init__(self, policy: Policy, horizon: int, count: int) -> None:
         shape, spec, normaliser = (horizon, count), policy.spec, policy.normaliser
         features = spec.observation.feature_count
-        is_discrete = isinstance(spec.action, Discrete)
         self.rows: dict[str, Any] = {
             "obs": np.empty((*shape, features), np.float32),
-            "action": np.empty(shape, np.int64)
-            if is_discrete
-            else np.empty((*shape, spec.action.feature_count), np.float32),
+            "action": np.empty((*shape, *row_shape(spec.action)), row_dtype(spec.action)),
             "reward": np.empty(shape, np.float32),
             "terminated": np.empty(shape, np.bool_),
             "truncated": np.empty(shape, np.bool_),
@@ -45,7 +42,7 @@ class Recording:
             "value": np.empty(shape, np.float32),
         }
         counts_observations = normaliser is not None and normaliser.observations is not None
-        self.encoded = np.empty((*shape, features), np.float32) if counts_observations else None
+        self.encoded = np.empty((*shape, spec.input_count), np.float32) if counts_observations else None
         self.discounted = np.empty(shape) if normaliser is not None and normaliser.returns is not None else None
         self.final: list[tuple[int, int, Array]] = []
         self.episodes: list[tuple[float, int]] = []
@@ -130,14 +127,15 @@ class Sampler:
         """Step every environment once, write it down, and return the features to act on next."""
         policy, rows = self._policy, recording.rows
         action, logp, value = policy.act(features, self._rng)
-        step = self._environments.step(policy.spec.action.to_environment(action))
+        step = self._environments.step(action)
         rows["obs"][t], rows["action"][t], rows["logp"][t], rows["value"][t] = features, action, logp, value
         rows["reward"][t], rows["valid"][t] = step.reward, step.valid
         rows["terminated"][t], rows["truncated"][t] = step.terminated, step.truncated
         for k, obs in step.final_obs.items():
-            recording.final.append((t, k, policy.spec.observation.encode(np.asarray(obs)[None])[0]))
+            observation = policy.spec.observation
+            recording.final.append((t, k, observation.encode(observation.stack([obs]))[0]))
         if recording.encoded is not None:
-            recording.encoded[t] = self._encoded
+            recording.encoded[t] = self._encoded[:, : policy.spec.input_count]
         self._count(t, step, recording)
         self._encoded = policy.spec.observation.encode(step.obs)
         return policy.normalise(self._encoded)

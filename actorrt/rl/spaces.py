@@ -1,22 +1,54 @@
 """Says what observations and actions look like, without Gymnasium: plain data that fits in a policy's file.
 
-What is here covers `Box` and `Discrete`; the encoders turn batches of observations into rows of float32 features
-and actions into what an environment takes. Making environments is in `environment`.
+As an observation, a space turns batches of what environments say into rows of features. As an action, it says what a
+network's outputs mean (`leaves`), and turns rows of sampled numbers into what an environment takes. Sampling is in
+`sampling`, making environments in `environment`.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from functools import lru_cache
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array: TypeAlias = NDArray[Any]
+Kind = Literal["categorical", "bernoulli", "gaussian"]
+
+MASK_KEY = "action_mask"  # as PettingZoo, RLlib and Tianshou call it, and Gymnasium's own environments in `info`
 
 
 @dataclass(frozen=True)
-class Discrete:
+class Leaf:
+    """One part of an action that is drawn by itself.
+
+    Attributes:
+        kind: of its distribution.
+        outputs: the network's outputs for it: logits, or means.
+        columns: of the action's row: an index, zeros and ones, or values.
+        deviations: its part of `log_std`; empty but for Gaussian ones.
+    """
+
+    kind: Kind
+    outputs: slice
+    columns: slice
+    deviations: slice
+
+
+class Flat:
+    """What observations of one array have in common."""
+
+    def stack(self, values: Sequence[Any]) -> Any:
+        """Return single observations as a batch."""
+        return np.array(values)
+
+
+@dataclass(frozen=True)
+class Discrete(Flat):
     """`n` values, the first of which is `start`."""
 
     n: int
@@ -26,9 +58,17 @@ class Discrete:
     def feature_count(self) -> int:
         return self.n
 
+    @property
+    def kinds(self) -> tuple[tuple[Kind, int], ...]:
+        return (("categorical", self.n),)
+
     def encode(self, values: Array) -> Array:
         """Return one-hot rows, float32 of shape (batch, n)."""
         return np.eye(self.n, dtype=np.float32)[np.asarray(values, dtype=np.int64) - self.start]
+
+    def decode(self, features: Any) -> Any:
+        """Return features as they are: one-hot rows."""
+        return features
 
     def to_environment(self, actions: Array) -> Array:
         """Return the environment's values for indices from 0."""
@@ -39,32 +79,277 @@ class Discrete:
 
 
 @dataclass(frozen=True)
-class Box:
+class Box(Flat):
     """Arrays of one shape; `low` and `high` are flattened bounds, which may be infinite."""
 
     shape: tuple[int, ...]
     low: tuple[float, ...]
     high: tuple[float, ...]
+    dtype: str = "float32"
 
     @property
     def feature_count(self) -> int:
-        return int(np.prod(self.shape, dtype=np.int64))
+        return math.prod(self.shape)
 
-    def encode(self, values: Array) -> Array:
-        """Return flattened rows, float32 of shape (batch, features)."""
-        array = np.asarray(values, dtype=np.float32)
+    @property
+    def kinds(self) -> tuple[tuple[Kind, int], ...]:
+        return (("gaussian", self.feature_count),)
+
+    @property
+    def is_image(self) -> bool:
+        """Whether these are pixels: three dimensions of bytes."""
+        return len(self.shape) == 3 and self.dtype == "uint8"
+
+    def encode(self, values: Array, dtype: Any = np.float32) -> Array:
+        """Return flattened rows of shape (batch, features)."""
+        array = np.asarray(values, dtype=dtype)
         return array.reshape(len(array), self.feature_count)
 
+    def decode(self, features: Any) -> Any:
+        """Return features in the space's shape, (batch, *shape)."""
+        return features.reshape(len(features), *self.shape)
+
     def to_environment(self, actions: Array) -> Array:
-        """Clip rows of shape (batch, features) to the bounds and give them the environment's shape."""
+        """Clip rows of shape (batch, features) to the bounds and give them the environment's shape and type."""
         clipped = np.clip(actions, np.asarray(self.low, np.float32), np.asarray(self.high, np.float32))
-        return clipped.reshape(len(actions), *self.shape)
+        shaped = clipped.reshape(len(actions), *self.shape)
+        return shaped if np.dtype(self.dtype).kind == "f" else np.rint(shaped).astype(self.dtype)
 
     def to_data(self) -> dict[str, Any]:
-        return {"kind": "box", "shape": list(self.shape), "low": list(self.low), "high": list(self.high)}
+        bounds = {"low": list(self.low), "high": list(self.high)}
+        return {"kind": "box", "shape": list(self.shape), **bounds, "dtype": self.dtype}
 
 
-Space: TypeAlias = Discrete | Box
+@dataclass(frozen=True)
+class MultiDiscrete(Flat):
+    """An array of indices; `counts` and `start` are flattened."""
+
+    shape: tuple[int, ...]
+    counts: tuple[int, ...]
+    start: tuple[int, ...]
+
+    @property
+    def feature_count(self) -> int:
+        return sum(self.counts)
+
+    @property
+    def kinds(self) -> tuple[tuple[Kind, int], ...]:
+        return tuple(("categorical", count) for count in self.counts)
+
+    def encode(self, values: Array) -> Array:
+        """Return one-hot rows side by side, float32."""
+        array = np.asarray(values, np.int64)
+        indices = array.reshape(len(array), len(self.counts)) - np.array(self.start)
+        rows = np.zeros((len(array), self.feature_count), np.float32)
+        offsets = np.cumsum(self.counts) - np.array(self.counts)
+        np.put_along_axis(rows, indices + offsets, 1.0, axis=1)
+        return rows
+
+    def decode(self, features: Any) -> Any:
+        """Return features as they are: one-hot rows side by side."""
+        return features
+
+    def to_environment(self, actions: Array) -> Array:
+        """Return the environment's values for rows of indices from 0."""
+        values: Array = actions + np.array(self.start)
+        return values.reshape(len(actions), *self.shape)
+
+    def to_data(self) -> dict[str, Any]:
+        lists = {"shape": list(self.shape), "counts": list(self.counts), "start": list(self.start)}
+        return {"kind": "multi_discrete", **lists}
+
+
+@dataclass(frozen=True)
+class MultiBinary(Flat):
+    """An array of zeros and ones."""
+
+    shape: tuple[int, ...]
+
+    @property
+    def feature_count(self) -> int:
+        return math.prod(self.shape)
+
+    @property
+    def kinds(self) -> tuple[tuple[Kind, int], ...]:
+        return (("bernoulli", self.feature_count),)
+
+    def encode(self, values: Array) -> Array:
+        """Return flattened rows, float32."""
+        array = np.asarray(values, np.float32)
+        return array.reshape(len(array), self.feature_count)
+
+    def decode(self, features: Any) -> Any:
+        """Return features in the space's shape, (batch, *shape)."""
+        return features.reshape(len(features), *self.shape)
+
+    def to_environment(self, actions: Array) -> Array:
+        """Return rows of zeros and ones as bytes in the environment's shape."""
+        return actions.astype(np.int8).reshape(len(actions), *self.shape)
+
+    def to_data(self) -> dict[str, Any]:
+        return {"kind": "multi_binary", "shape": list(self.shape)}
+
+
+@dataclass(frozen=True)
+class Composite:
+    """Several spaces as one: a Gymnasium `Dict` where they have names, else a `Tuple`."""
+
+    parts: tuple[Space, ...]
+    names: tuple[str, ...] | None = None
+
+    @property
+    def feature_count(self) -> int:
+        return sum(part.feature_count for part in self.parts)
+
+    @property
+    def kinds(self) -> tuple[tuple[Kind, int], ...]:
+        return tuple(kind for part in self.parts for kind in part.kinds)
+
+    @property
+    def _keys(self) -> Sequence[Any]:
+        return range(len(self.parts)) if self.names is None else self.names
+
+    def _joined(self, values: Sequence[Any]) -> Any:
+        return tuple(values) if self.names is None else dict(zip(self.names, values, strict=True))
+
+    def stack(self, values: Sequence[Any]) -> Any:
+        """Return single observations as a batch: one batch for each part."""
+        pairs = zip(self.parts, self._keys, strict=True)
+        return self._joined([part.stack([value[key] for value in values]) for part, key in pairs])
+
+    def encode(self, values: Any) -> Array:
+        """Return the parts' features side by side, float32."""
+        pairs = zip(self.parts, self._keys, strict=True)
+        return np.concatenate([part.encode(values[key]) for part, key in pairs], axis=1)
+
+    def decode(self, features: Any) -> Any:
+        """Return each part's features in its own shape, by name or as a tuple."""
+        decoded, start = [], 0
+        for part in self.parts:
+            end = start + part.feature_count
+            decoded.append(part.decode(features[:, start:end]))
+            start = end
+        return self._joined(decoded)
+
+    def to_environment(self, actions: Array) -> list[Any]:
+        """Return the environment's actions, one for each row."""
+        columns, start = [], 0
+        for part in self.parts:
+            end = start + column_count(part)
+            rows = actions[:, start:end].astype(row_dtype(part))
+            columns.append(part.to_environment(rows[:, 0] if row_shape(part) == () else rows))
+            start = end
+        return [self._joined(values) for values in zip(*columns, strict=True)]
+
+    def to_data(self) -> dict[str, Any]:
+        names = None if self.names is None else list(self.names)
+        return {"kind": "composite", "names": names, "parts": [part.to_data() for part in self.parts]}
+
+
+@dataclass(frozen=True)
+class Masked:
+    """Observations with a mask of the actions that are allowed: the last columns of their features.
+
+    Attributes:
+        observation: the rest of the observation.
+        mask_count: the actions' logits, each of which the mask allows or forbids.
+        key: of the rest, where it has no others; None where the rest is a dictionary.
+    """
+
+    observation: Space
+    mask_count: int
+    key: str | None = None
+
+    @property
+    def feature_count(self) -> int:
+        return self.observation.feature_count + self.mask_count
+
+    @property
+    def kinds(self) -> tuple[tuple[Kind, int], ...]:
+        raise ValueError("an observation with a mask is no action")
+
+    def stack(self, values: Sequence[Any]) -> Any:
+        """Return single observations as a batch."""
+        rest = [value if self.key is None else value[self.key] for value in values]
+        mask = np.array([np.concatenate([np.ravel(part) for part in _listed(value[MASK_KEY])]) for value in values])
+        stacked = self.observation.stack(rest)
+        return {**stacked, MASK_KEY: mask} if self.key is None else {self.key: stacked, MASK_KEY: mask}
+
+    def encode(self, values: Any) -> Array:
+        """Return the features, and the mask after them, float32."""
+        rest = self.observation.encode(values if self.key is None else values[self.key])
+        return np.concatenate([rest, np.asarray(values[MASK_KEY], np.float32)], axis=1)
+
+    def decode(self, features: Any) -> Any:
+        """Return the features of the rest in its own form; networks are not shown the mask."""
+        return self.observation.decode(features)
+
+    def to_environment(self, actions: Array) -> Any:
+        raise ValueError("an observation with a mask is no action")
+
+    def to_data(self) -> dict[str, Any]:
+        rest = {"observation": self.observation.to_data(), "key": self.key}
+        return {"kind": "masked", "mask_count": self.mask_count, **rest}
+
+
+Space: TypeAlias = Discrete | Box | MultiDiscrete | MultiBinary | Composite | Masked
+
+
+def _listed(mask: Any) -> Sequence[Any]:
+    return mask if isinstance(mask, tuple | list) else (mask,)
+
+
+# What actions look like
+
+
+@lru_cache(maxsize=128)
+def leaves(action: Space) -> tuple[Leaf, ...]:
+    """Return the parts of an action that are drawn by themselves, in order."""
+    found, output, column, deviation = [], 0, 0, 0
+    for kind, count in action.kinds:
+        columns = 1 if kind == "categorical" else count
+        deviations = count if kind == "gaussian" else 0
+        found.append(
+            Leaf(
+                kind,
+                slice(output, output + count),
+                slice(column, column + columns),
+                slice(deviation, deviation + deviations),
+            )
+        )
+        output, column, deviation = output + count, column + columns, deviation + deviations
+    return tuple(found)
+
+
+def output_count(action: Space) -> int:
+    """Return how many outputs a network has for an action."""
+    count: int = leaves(action)[-1].outputs.stop
+    return count
+
+
+def column_count(action: Space) -> int:
+    """Return how many numbers a row of an action has."""
+    count: int = leaves(action)[-1].columns.stop
+    return count
+
+
+def deviation_count(action: Space) -> int:
+    """Return how many deviations an action's distribution has."""
+    count: int = leaves(action)[-1].deviations.stop
+    return count
+
+
+def row_shape(action: Space) -> tuple[int, ...]:
+    """Return the shape of one action as it is sampled: a single index, or a row."""
+    return () if isinstance(action, Discrete) else (column_count(action),)
+
+
+def row_dtype(action: Space) -> Any:
+    """Return the type of sampled actions: integers where all are indices, else float32, which holds indices exactly."""
+    return np.int64 if all(leaf.kind == "categorical" for leaf in leaves(action)) else np.float32
+
+
+# To and from other forms
 
 
 def from_data(data: dict[str, Any]) -> Space:
@@ -73,25 +358,66 @@ def from_data(data: dict[str, Any]) -> Space:
     Raises:
         ValueError: the kind is none that is known here.
     """
-    if data["kind"] == "discrete":
+    kind = data["kind"]
+    if kind == "discrete":
         return Discrete(data["n"], data["start"])
-    if data["kind"] == "box":
-        return Box(tuple(data["shape"]), tuple(data["low"]), tuple(data["high"]))
-    raise ValueError(f"unknown kind of space {data['kind']!r}; known kinds: 'box', 'discrete'")
+    if kind == "box":
+        return Box(tuple(data["shape"]), tuple(data["low"]), tuple(data["high"]), data["dtype"])
+    if kind == "multi_discrete":
+        return MultiDiscrete(tuple(data["shape"]), tuple(data["counts"]), tuple(data["start"]))
+    if kind == "multi_binary":
+        return MultiBinary(tuple(data["shape"]))
+    if kind == "composite":
+        names = None if data["names"] is None else tuple(data["names"])
+        return Composite(tuple(from_data(part) for part in data["parts"]), names)
+    if kind == "masked":
+        return Masked(from_data(data["observation"]), data["mask_count"], data["key"])
+    raise ValueError(f"unknown kind of space {kind!r}; update actorrt to read this")
 
 
 def from_gymnasium(space: Any) -> Space:
     """Describe a Gymnasium space.
 
     Raises:
-        ValueError: the space is neither a numeric `Box` nor a `Discrete`.
+        ValueError: the space has no fixed number of values.
     """
     kind = type(space).__name__
     if kind == "Discrete":
         return Discrete(int(space.n), int(space.start))
     if kind == "Box":
         low, high = (tuple(np.asarray(bound, np.float64).ravel().tolist()) for bound in (space.low, space.high))
-        return Box(tuple(space.shape), low, high)
+        return Box(tuple(space.shape), low, high, np.dtype(space.dtype).name)
+    if kind == "MultiDiscrete":
+        counts, start = (tuple(np.ravel(values).tolist()) for values in (space.nvec, space.start))
+        return MultiDiscrete(tuple(space.shape), counts, start)
+    if kind == "MultiBinary":
+        return MultiBinary(tuple(space.shape))
+    if kind == "Tuple":
+        return Composite(tuple(map(from_gymnasium, space.spaces)))
+    if kind == "Dict":
+        return Composite(tuple(map(from_gymnasium, space.spaces.values())), tuple(space.spaces))
     raise ValueError(
-        f"spaces of kind {kind} are not supported: {space}; use an environment with Box or Discrete spaces"
+        f"spaces of kind {kind} are not supported: {space}; use an environment with Box, Discrete, MultiDiscrete, "
+        f"MultiBinary, Dict or Tuple spaces"
     )
+
+
+def of_environment(environment: Any) -> tuple[Space, Space]:
+    """Describe what an environment shows and takes; a part `action_mask` of what it shows is a mask.
+
+    Raises:
+        ValueError: a space has no fixed number of values, or the mask does not fit the actions.
+    """
+    action = from_gymnasium(environment.action_space)
+    space = environment.observation_space
+    if type(space).__name__ != "Dict" or MASK_KEY not in space.spaces:
+        return from_gymnasium(space), action
+    mask = from_gymnasium(space.spaces[MASK_KEY])
+    mask_count = mask.feature_count if not isinstance(mask, Composite) else sum(p.feature_count for p in mask.parts)
+    if not isinstance(action, Discrete | MultiDiscrete) or mask_count != output_count(action):
+        raise ValueError(f"a mask of {mask_count} entries does not fit actions of {environment.action_space}")
+    rest = {name: from_gymnasium(part) for name, part in space.spaces.items() if name != MASK_KEY}
+    if len(rest) == 1:
+        ((key, part),) = rest.items()
+        return Masked(part, mask_count, key), action
+    return Masked(Composite(tuple(rest.values()), tuple(rest)), mask_count), action

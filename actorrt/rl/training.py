@@ -41,7 +41,7 @@ class Training(Roles):
         for index in range(plan.simulators):
             yield art.Child(
                 self.simulator_class,
-                plan.policy.env_id,
+                plan.environment,
                 self._server,
                 envs=plan.environments_each,
                 horizon=plan.settings.horizon,

@@ -21,7 +21,7 @@ class Fragment:
 
     Attributes:
         obs: observations acted on, (T, K, features) float32, normalised where the policy does that.
-        action: (T, K) int64 indices, or (T, K, features) float32 before clipping to the environment's bounds.
+        action: (T, K) int64 indices, or (T, K, numbers) rows of what was drawn, before clipping to bounds.
         reward: (T, K) float32, scaled where the policy's normaliser does that.
         terminated: (T, K) bool; the episode ended for good.
         truncated: (T, K) bool; the episode was cut, by a time limit for example.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from gymnasium import spaces as gym
 
 pytest.importorskip("torch")
 
@@ -13,16 +14,14 @@ from actorrt.rl.policy import MlpPolicy, PolicySpec
 from actorrt.rl.ppo import PPOSettings
 from actorrt.rl.ppo_update import PPOUpdate
 from actorrt.rl.sampler import Sampler
-from tests.unit.rl.counting import BoxIdentityEnv, IdentityEnv
+from tests.unit.rl.counting import AnyIdentityEnv, BoxIdentityEnv, IdentityEnv, MaskedIdentityEnv
 
 SETTINGS = PPOSettings.preset("", epochs=10, minibatch_size=64, gamma=0.0, gae_lambda=0.0, learning_rate=3e-3)
 
 
 def train(make, steps, seed):
     example = make()
-    observation = spaces.from_gymnasium(example.observation_space)
-    action = spaces.from_gymnasium(example.action_space)
-    policy = MlpPolicy(PolicySpec("", observation, action, (16, 16)))
+    policy = MlpPolicy(PolicySpec("", *spaces.of_environment(example), (32, 32)))
     policy.init(seed)
     environments = SeededEnvironments(make, 4, lambda k, episode: 1000 * k + episode)
     sampler = Sampler(environments, policy, 32, np.random.default_rng(seed))
@@ -48,6 +47,28 @@ def mean_return(policy, make, episodes=5):
 @pytest.mark.parametrize("seed", range(3))
 def test_discrete_identity_is_learnt_in_2000_steps(seed):
     assert mean_return(train(IdentityEnv, 2_000, seed), IdentityEnv) >= 90.0
+
+
+SPACES = {
+    "multi_discrete": gym.MultiDiscrete([3, 2]),
+    "multi_binary": gym.MultiBinary(3),
+    "tuple": gym.Tuple((gym.Discrete(2), gym.Discrete(3))),
+    "dict": gym.Dict({"left": gym.Discrete(3), "right": gym.MultiBinary(2)}),
+}
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("name", SPACES)
+def test_identity_of_several_parts_is_learnt_in_2000_steps(name, seed):
+    def make():
+        return AnyIdentityEnv(SPACES[name])
+
+    assert mean_return(train(make, 2_000, seed), make) >= 90.0
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_masked_identity_is_learnt_in_2000_steps(seed):
+    assert mean_return(train(MaskedIdentityEnv, 2_000, seed), MaskedIdentityEnv) >= 90.0  # guesses reach 50
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -54,6 +54,68 @@ class IdentityEnv(gymnasium.Env[Any, Any]):
         return self._target, reward, False, self._count == 100, {}
 
 
+class AnyIdentityEnv(gymnasium.Env[Any, Any]):
+    """Pays for each part of an action that equals that part of the observation, 1 for all; cut after 100 steps.
+
+    The space serves both ways; parts are what is left when tuples, dictionaries and arrays are taken apart.
+    """
+
+    def __init__(self, space: Any) -> None:
+        self.observation_space = self.action_space = space
+        self._count = 0
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed)
+        if seed is not None:
+            self.observation_space.seed(seed)
+        self._count = 0
+        self._target = self.observation_space.sample()
+        return self._target, {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        assert self.action_space.contains(action), action
+        pairs = list(zip(_parts(action), _parts(self._target), strict=True))
+        reward = sum(float(mine == target) for mine, target in pairs) / len(pairs)
+        self._count += 1
+        self._target = self.observation_space.sample()
+        return self._target, reward, False, self._count == 100, {}
+
+
+def _parts(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return [part for name in sorted(value) for part in _parts(value[name])]
+    if isinstance(value, tuple):
+        return [part for each in value for part in _parts(each)]
+    return list(np.ravel(value))
+
+
+class MaskedIdentityEnv(gymnasium.Env[Any, Any]):
+    """Allows two of `n` actions at each step, and pays 1 for the smaller; forbidden ones end in an error."""
+
+    def __init__(self, n: int = 6) -> None:
+        mask = spaces.MultiBinary(n)
+        self.observation_space = spaces.Dict({"observation": spaces.MultiBinary(n), "action_mask": mask})
+        self.action_space = spaces.Discrete(n)
+        self._n, self._count = n, 0
+
+    def _shown(self) -> Any:
+        self._allowed = self.np_random.choice(self._n, 2, replace=False)
+        mask = np.zeros(self._n, np.int8)
+        mask[self._allowed] = 1
+        return {"observation": mask, "action_mask": mask}
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed)
+        self._count = 0
+        return self._shown(), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        assert action in self._allowed
+        reward = float(action == min(self._allowed))
+        self._count += 1
+        return self._shown(), reward, False, self._count == 100, {}
+
+
 class BoxIdentityEnv(gymnasium.Env[Any, Any]):
     """Pays more the nearer the action is to the observation; episodes are cut after 100 steps."""
 

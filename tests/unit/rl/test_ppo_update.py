@@ -15,13 +15,23 @@ from actorrt.rl.policy import MlpPolicy, PolicySpec, parameter_shapes  # noqa: E
 from actorrt.rl.ppo import PPOSettings  # noqa: E402
 from actorrt.rl.ppo_update import PPOUpdate, Transitions, transitions  # noqa: E402
 from actorrt.rl.sampler import Sampler  # noqa: E402
-from actorrt.rl.spaces import Box, Discrete  # noqa: E402
+from actorrt.rl.spaces import Box, Composite, Discrete, Masked, MultiBinary, MultiDiscrete, column_count, leaves  # noqa: E402
 
 from .counting import CountingEnv  # noqa: E402
 
 CATEGORICAL = PolicySpec("", Box((4,), (-1.0,) * 4, (1.0,) * 4), Discrete(3), (16, 8))
 GAUSSIAN = PolicySpec("", Box((4,), (-1.0,) * 4, (1.0,) * 4), Box((2,), (-1.0,) * 2, (1.0,) * 2), (16, 8))
+MIXED = PolicySpec(
+    "",
+    Box((4,), (-1.0,) * 4, (1.0,) * 4),
+    Composite((MultiDiscrete((2,), (3, 2), (0, 0)), MultiBinary((2,)), Box((1,), (-1.0,), (1.0,)), Discrete(2))),
+    (16, 8),
+)
+MASKED = PolicySpec("", Masked(Box((1,), (-1.0,), (1.0,)), 3), Discrete(3), (16, 8))
 COUNTING = PolicySpec("", Box((1,), (0.0,), (1e6,)), Discrete(2), (8, 8))
+
+
+SPECS = [CATEGORICAL, GAUSSIAN, MIXED, MASKED]
 
 
 def make_policy(spec):
@@ -46,6 +56,22 @@ def counted_fragment(length=3, horizon=8, *, truncates=False, native=False):
     return policy, Sampler(environments, policy, horizon, np.random.default_rng(0)).collect()
 
 
+def recorded_distribution(action, outputs, log_std, rows):
+    """Log-probabilities and entropies, each part as torch has it."""
+    logp, entropy = 0.0, 0.0
+    for leaf in leaves(action):
+        part, own = outputs[:, leaf.outputs], rows[:, leaf.columns]
+        if leaf.kind == "categorical":
+            distribution, own = torch.distributions.Categorical(logits=part), own.view(-1)
+        elif leaf.kind == "bernoulli":
+            distribution = torch.distributions.Independent(torch.distributions.Bernoulli(logits=part), 1)
+        else:
+            std = log_std[leaf.deviations].exp().expand_as(part)
+            distribution = torch.distributions.Independent(torch.distributions.Normal(part, std), 1)
+        logp, entropy = logp + distribution.log_prob(own), entropy + distribution.entropy()
+    return logp, entropy
+
+
 def recorded_loss(update, rows, clip_range):
     """The clipped objective as the paper writes it, for torch to differentiate by itself."""
     flat = update.network.flat.clone().requires_grad_()
@@ -54,33 +80,38 @@ def recorded_loss(update, rows, clip_range):
         end = start + int(np.prod(shape))
         layers[name] = flat[start:end].view(shape)
         start = end
-    hidden = rows.obs.expand(2, *rows.obs.shape)
+    seen, mask = rows.obs[:, : update.network.spec.input_count], rows.obs[:, update.network.spec.input_count :]
+    hidden = seen.expand(2, *seen.shape)
     for name in ("hidden_1", "hidden_2"):
         hidden = torch.tanh(hidden @ layers[name] + layers[name + "_bias"])
     outputs = hidden[0] @ layers["action"] + layers["action_bias"]
     value = (hidden[1] @ layers["value"] + layers["value_bias"]).view(-1)
-    if "log_std" in layers:
-        distribution = torch.distributions.Independent(
-            torch.distributions.Normal(outputs, layers["log_std"].exp().expand_as(outputs)), 1
-        )
-        logp = distribution.log_prob(rows.action)
-    else:
-        distribution = torch.distributions.Categorical(logits=outputs)
-        logp = distribution.log_prob(rows.action.view(-1))
+    if mask.shape[1]:
+        outputs = torch.where(mask > 0.5, outputs, -1e9)
+    logp, entropies = recorded_distribution(update.network.spec.action, outputs, layers.get("log_std"), rows.action)
     ratio = torch.exp(logp - rows.logp)
     advantage = (rows.advantage - rows.advantage.mean()) / (rows.advantage.std() + 1e-8)
     clipped = ratio.clamp(1 - clip_range, 1 + clip_range)
     policy_loss = -torch.min(ratio * advantage, clipped * advantage).mean()
     value_loss = (value - rows.target).square().mean()
     settings = update.settings
-    entropy = distribution.entropy().mean()
+    entropy = entropies.mean()
     return policy_loss + settings.value_coefficient * value_loss - settings.entropy_coefficient * entropy, flat
+
+
+def make_features(spec, count, rng):
+    """Features of four columns; masks allow the first action and perhaps others."""
+    features = rng.standard_normal((count, 4)).astype(np.float32)
+    if spec.mask_count:
+        features[:, 1:] = features[:, 1:] > 0.0
+        features[:, 1] = 1.0
+    return features
 
 
 def make_rows(policy, count=64):
     """Transitions whose probabilities have moved since, so that some ratios are clipped either way."""
     rng = np.random.default_rng(2)
-    features = rng.standard_normal((count, 4)).astype(np.float32)
+    features = make_features(policy.spec, count, rng)
     action, logp, value = policy.act(features, rng)
     arrays = (logp + 0.3 * rng.standard_normal(count), rng.standard_normal(count), value + rng.standard_normal(count))
     action_rows = torch.from_numpy(action).view(count, -1)
@@ -89,11 +120,11 @@ def make_rows(policy, count=64):
     )
 
 
-@pytest.mark.parametrize("spec", [CATEGORICAL, GAUSSIAN])
+@pytest.mark.parametrize("spec", SPECS)
 def test_network_and_policy_agree(spec):
     policy = make_policy(spec)
     network = Network(spec, policy.parameters)
-    features = np.random.default_rng(2).standard_normal((32, 4)).astype(np.float32)
+    features = make_features(spec, 32, np.random.default_rng(2))
     action, logp, value = policy.act(features, np.random.default_rng(3))
     result = network.forward(torch.from_numpy(features))
     network_logp = network.distribution(result.outputs).log_probability(torch.from_numpy(action).view(32, -1))
@@ -102,7 +133,7 @@ def test_network_and_policy_agree(spec):
 
 
 @pytest.mark.parametrize("entropy_coefficient", [0.0, 0.1])
-@pytest.mark.parametrize("spec", [CATEGORICAL, GAUSSIAN])
+@pytest.mark.parametrize("spec", SPECS)
 def test_gradient_is_the_one_that_torch_records(spec, entropy_coefficient):
     policy = make_policy(spec)
     update = PPOUpdate(PPOSettings.preset("", entropy_coefficient=entropy_coefficient), spec, policy.parameters, seed=0)
@@ -113,16 +144,13 @@ def test_gradient_is_the_one_that_torch_records(spec, entropy_coefficient):
     torch.testing.assert_close(update.network.gradient, expected, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("spec", [CATEGORICAL, GAUSSIAN])
+@pytest.mark.parametrize("spec", SPECS)
 def test_entropies_are_torchs(spec):
     policy = make_policy(spec)
     network = Network(spec, policy.parameters)
     outputs = network.forward(torch.from_numpy(np.ones((3, 4), np.float32))).outputs
-    if spec is CATEGORICAL:
-        expected = torch.distributions.Categorical(logits=outputs).entropy()
-    else:
-        std = network.layers["log_std"].exp()
-        expected = torch.distributions.Normal(outputs, std.expand_as(outputs)).entropy().sum(1)
+    rows = torch.zeros(3, column_count(spec.action))
+    _, expected = recorded_distribution(spec.action, outputs, network.layers.get("log_std"), rows)
     torch.testing.assert_close(network.distribution(outputs).entropy(), expected)
 
 

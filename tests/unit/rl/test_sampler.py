@@ -177,5 +177,5 @@ def test_unknown_environments_are_named_with_close_matches(env_id, message):
 
 
 def test_spaces_that_are_not_supported_are_named():
-    with pytest.raises(ValueError, match="spaces of kind MultiBinary are not supported"):
-        spaces.from_gymnasium(gymnasium.spaces.MultiBinary(3))
+    with pytest.raises(ValueError, match="spaces of kind Text are not supported"):
+        spaces.from_gymnasium(gymnasium.spaces.Text(3))

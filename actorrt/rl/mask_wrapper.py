@@ -1,0 +1,41 @@
+"""A Gymnasium wrapper that shows with the observations which actions are allowed. Importing this imports Gymnasium."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+
+from actorrt.rl.spaces import MASK_KEY, from_gymnasium, output_count
+
+
+class ActionMask(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """Shows `{"observation": ..., "action_mask": ...}`, the mask as the wrapped environment's `info` has it.
+
+    Raises:
+        KeyError: (at a reset or a step) there is no mask in `info`.
+    """
+
+    def __init__(self, env: Any) -> None:
+        super().__init__(env)
+        mask = spaces.MultiBinary(output_count(from_gymnasium(env.action_space)))
+        self.observation_space = spaces.Dict({"observation": env.observation_space, MASK_KEY: mask})
+
+    def reset(self, **options: Any) -> Any:
+        """Begin an episode."""
+        obs, info = self.env.reset(**options)
+        return self._shown(obs, info), info
+
+    def step(self, action: Any) -> Any:
+        """Take a step."""
+        obs, reward, terminated, truncated, info = self.env.step(action)
+        return self._shown(obs, info), reward, terminated, truncated, info
+
+    def _shown(self, obs: Any, info: dict[str, Any]) -> dict[str, Any]:
+        if MASK_KEY not in info:
+            raise KeyError(f"{self.env} gives no {MASK_KEY!r} in its info; leave out rl.MaskedByInfo")
+        mask = info[MASK_KEY]
+        parts = mask if isinstance(mask, tuple | list) else (mask,)
+        return {"observation": obs, MASK_KEY: np.concatenate([np.ravel(part) for part in parts]).astype(np.int8)}
