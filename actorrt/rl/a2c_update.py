@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from actorrt.rl.gradient_update import GradientUpdate
-from actorrt.rl.network import Network
+from actorrt.rl.network import AnyNetwork, make_network
 from actorrt.rl.optimiser import FlatRMSProp
 from actorrt.rl.policy import PolicySpec
 from actorrt.rl.settings import scheduled
@@ -28,7 +28,7 @@ class A2CUpdate(GradientUpdate):
 
     def __init__(self, settings: A2CSettings, spec: PolicySpec, parameters: Array) -> None:
         self.settings = settings
-        network = Network(spec, parameters)
+        network = make_network(spec, parameters)
         super().__init__(network, FlatRMSProp(network.flat, network.gradient, max_norm=settings.max_grad_norm))
 
     def __call__(self, fragments: tuple[Fragment, ...], remaining: float) -> dict[str, float]:
@@ -47,9 +47,11 @@ class A2CUpdate(GradientUpdate):
         return metrics
 
 
-def actor_critic_gradient(network: Network, fragments: tuple[Fragment, ...], settings: A2CSettings) -> dict[str, float]:
+def actor_critic_gradient(
+    network: AnyNetwork, fragments: tuple[Fragment, ...], settings: A2CSettings
+) -> dict[str, float]:
     """Leave the gradient of what fragments say in the network; return what `differentiate` does."""
-    rows = transitions(fragments, gamma=settings.gamma, gae_lambda=settings.gae_lambda)
+    rows = transitions(fragments, gamma=settings.gamma, gae_lambda=settings.gae_lambda, device=network.device)
     advantage = rows.advantage
     if settings.normalise_advantages and len(rows) > 1:
         advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
@@ -57,7 +59,7 @@ def actor_critic_gradient(network: Network, fragments: tuple[Fragment, ...], set
 
 
 def differentiate(
-    network: Network, rows: Transitions, advantage: Tensor, value_coefficient: float, entropy_coefficient: float
+    network: AnyNetwork, rows: Transitions, advantage: Tensor, value_coefficient: float, entropy_coefficient: float
 ) -> dict[str, float]:
     """Leave the gradient of the actor-critic loss, to be minimised, in the network.
 

@@ -130,10 +130,10 @@ class GradientSimulator(Simulator):
         await super().on_start()
         import torch
 
-        from actorrt.rl.network import Network
+        from actorrt.rl.network import make_network
 
         torch.set_num_threads(1)
-        self._network = Network(self._policy.spec, self._policy.parameters)
+        self._network = make_network(self._policy.spec, self._policy.parameters)
 
     async def rollout(self, at_least: int = 0) -> Any:
         """Collect a fragment with the newest parameters and have its gradient applied; return a `Contribution`.
@@ -165,4 +165,4 @@ class GradientSimulator(Simulator):
 
         self._network.set_parameters(self._policy.parameters)
         metrics = actor_critic_gradient(self._network, (fragment,), self._settings)
-        return self._network.gradient.numpy().copy(), metrics
+        return self._network.gradient.cpu().numpy().copy(), metrics

@@ -16,10 +16,11 @@ from actorrt.rl import checkpoint
 from actorrt.rl.environment import Maker, describe, name_of
 from actorrt.rl.normaliser import Normaliser
 from actorrt.rl.plan import Plan
-from actorrt.rl.policy import Weights, make_policy
+from actorrt.rl.policy import NetworkKind, PolicySpec, Weights, make_policy
 from actorrt.rl.progress import Progress
 from actorrt.rl.run import Run
 from actorrt.rl.settings import Settings
+from actorrt.rl.spaces import is_image
 from actorrt.rl.training import TrainingLoop
 
 A = TypeVar("A", bound="Algorithm")
@@ -59,15 +60,31 @@ class Algorithm:
             raise ValueError(f"a run has at least one simulator: simulators={simulators}")
         if seed < 0:
             raise ValueError(f"seeds are 0 or larger: seed={seed}")
-        self.environment, self.policy = env, describe(env, self.settings.hidden)
+        self.environment, self.policy = env, self._describe(env)
         self.simulators, self.seed, self.native = simulators, seed, native
         kind, place = self.settings.algorithm.lower(), re.sub(r"[^\w.-]", "-", name_of(env))
         self._name = f"{kind}-{place}-{seed}-{time.strftime('%Y%m%d-%H%M%S')}"
         self.directory = directory
         self._checkpoint: dict[str, Any] | None = None
 
+    def _describe(self, env: Maker) -> PolicySpec:
+        """Say what the policy looks like.
+
+        Raises:
+            ValueError: the observations are pixels, and are to be normalised: networks scale them themselves.
+        """
+        settings = self.settings
+        shape = {name: getattr(settings, name) for name in ("hidden", "activation", "orthogonal", "log_std")}
+        spec = describe(env, **shape)
+        network = settings.network
+        if network == "auto":
+            network = "cnn" if is_image(spec.observation) else "mlp"
+        if network != "mlp" and is_image(spec.observation) and settings.normalise_observations:
+            raise ValueError("normalise_observations: networks for images scale pixels themselves")
+        return dataclasses.replace(spec, network=network)
+
     @classmethod
-    def resume(cls: type[A], directory: str, *, env: Maker | None = None) -> A:
+    def resume(cls: type[A], directory: str, *, env: Maker | None = None, network: NetworkKind | None = None) -> A:
         """Take a run up again where its last checkpoint is; `start` goes on from there.
 
         Without lag, and with environments that replay, the resumed run equals one that was not interrupted, bit
@@ -76,10 +93,11 @@ class Algorithm:
         Args:
             directory: the run's.
             env: the function that makes the environment, where one does: checkpoints hold no code.
+            network: the function that makes the policy's network, likewise.
 
         Raises:
             FileNotFoundError: there is no checkpoint in it.
-            ValueError: what is there is no checkpoint, or one of another algorithm; or `env` is missing.
+            ValueError: what is there is no checkpoint, or one of another algorithm; or `env` or `network` is missing.
         """
         saved = checkpoint.load(directory)
         origin = saved["origin"]
@@ -91,7 +109,10 @@ class Algorithm:
         made = env or origin["env_id"]
         if not made:
             raise ValueError(f"a function made the environment of the run in {directory}: give it as env=")
-        settings = cls.settings_class.from_data(origin["settings"])
+        data = origin["settings"] | ({} if network is None else {"network": network})
+        if data["network"] is None:
+            raise ValueError(f"the network of the run in {directory} is its user's own: give what makes it as network=")
+        settings = cls.settings_class.from_data(data)
         algorithm = cls(
             made,
             simulators=origin["simulators"],

@@ -76,8 +76,6 @@ class EvolutionSettings(Settings):
             raise ValueError(f"deviation is positive: deviation={self.deviation}")
         if self.normalise_rewards:
             raise ValueError("normalise_rewards: whole episodes are compared, so that rewards need no scale")
-        if len(self.hidden) not in (0, 2):
-            raise ValueError(f"{self.algorithm} takes no hidden layers, or two: hidden={self.hidden}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -110,8 +110,13 @@ def name_of(env: Maker) -> str:
     return env if isinstance(env, str) else getattr(env, "__name__", type(env).__name__)
 
 
-def describe(env: Maker, hidden: tuple[int, ...] = (64, 64)) -> PolicySpec:
+def describe(env: Maker, hidden: tuple[int, ...] = (64, 64), **more: Any) -> PolicySpec:
     """Say what a policy for this environment, an id or a function that makes it, sees and chooses.
+
+    Args:
+        env: the environment.
+        hidden: units of the policy's hidden layers.
+        **more: further fields of `PolicySpec`.
 
     Raises:
         ValueError: there is no such environment, or its spaces are not supported.
@@ -121,7 +126,7 @@ def describe(env: Maker, hidden: tuple[int, ...] = (64, 64)) -> PolicySpec:
         observation, action = spaces.of_environment(environment)
     finally:
         environment.close()
-    return PolicySpec(env if isinstance(env, str) else "", observation, action, hidden)
+    return PolicySpec(env if isinstance(env, str) else "", observation, action, hidden, **more)
 
 
 @dataclass(frozen=True)

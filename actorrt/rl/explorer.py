@@ -116,7 +116,7 @@ class Explorer(art.Actor):
         is_over = False
         while not is_over:
             self._step_count += 1
-            encoded.append(space.observation.encode(space.observation.stack([obs])))
+            encoded.append(space.encode(space.observation.stack([obs])))
             action = space.action.to_environment(policy.best_actions(policy.normalise(encoded[-1])))[0]
             obs, reward, is_terminated, is_truncated, _ = self._environment.step(action)
             total += float(reward)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from actorrt.rl.network import Network
+from actorrt.rl.network import AnyNetwork
 from actorrt.rl.optimiser import FlatAdam, FlatRMSProp
 from actorrt.rl.spaces import Array
 
@@ -15,7 +15,7 @@ from actorrt.rl.spaces import Array
 class GradientUpdate:
     """Holds the network and its optimiser; who derives from it says how a batch improves them."""
 
-    def __init__(self, network: Network, optimiser: FlatAdam | FlatRMSProp) -> None:
+    def __init__(self, network: AnyNetwork, optimiser: FlatAdam | FlatRMSProp) -> None:
         self.network = network
         self._optimiser = optimiser
 

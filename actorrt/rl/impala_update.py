@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from actorrt.rl.a2c_update import differentiate
 from actorrt.rl.gradient_update import GradientUpdate
-from actorrt.rl.network import Network
+from actorrt.rl.network import make_network
 from actorrt.rl.optimiser import FlatAdam
 from actorrt.rl.policy import PolicySpec
 from actorrt.rl.settings import scheduled
@@ -27,7 +27,7 @@ class IMPALAUpdate(GradientUpdate):
 
     def __init__(self, settings: IMPALASettings, spec: PolicySpec, parameters: Array) -> None:
         self.settings = settings
-        network = Network(spec, parameters)
+        network = make_network(spec, parameters)
         super().__init__(network, FlatAdam(network.flat, network.gradient, max_norm=settings.max_grad_norm))
 
     def __call__(self, fragments: tuple[Fragment, ...], remaining: float) -> dict[str, float]:

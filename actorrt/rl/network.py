@@ -8,15 +8,19 @@ it. Importing this imports torch.
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from actorrt.rl.distributions import Distribution, distribution
-from actorrt.rl.policy import PolicySpec, parameter_shapes
+from actorrt.rl.policy import PolicySpec, hidden_names, parameter_shapes
 from actorrt.rl.sampling import FORBIDDEN
 from actorrt.rl.spaces import Array
+
+if TYPE_CHECKING:
+    from actorrt.rl.module_network import ModuleNetwork
 
 
 class Network:
@@ -25,16 +29,20 @@ class Network:
     Attributes:
         flat: the parameters.
         gradient: what the last backward pass left, of the same layout.
+        device: where both are: the CPU, since networks so small are slower elsewhere.
     """
+
+    device = torch.device("cpu")
 
     def __init__(self, spec: PolicySpec, parameters: Array) -> None:
         self.spec = spec
+        self.names, self.is_tanh = hidden_names(spec), spec.activation == "tanh"
         self.flat = torch.from_numpy(np.array(parameters, np.float32))
         self.gradient = torch.zeros_like(self.flat)
         self.layers = _views(spec, self.flat)
         self.layer_gradients = _views(spec, self.gradient)
 
-    def forward(self, features: Tensor) -> ForwardPass:
+    def forward(self, features: Tensor, *, learns: bool = True) -> ForwardPass:
         """Pass rows of features, (batch, features), through both networks."""
         return ForwardPass(self, features)
 
@@ -52,6 +60,18 @@ class Network:
         return copy
 
 
+AnyNetwork: TypeAlias = "Network | ModuleNetwork"
+
+
+def make_network(spec: PolicySpec, parameters: Array) -> AnyNetwork:
+    """Make the learner's network of a policy."""
+    if spec.network == "mlp":
+        return Network(spec, parameters)
+    from actorrt.rl.module_network import ModuleNetwork
+
+    return ModuleNetwork(spec, parameters)
+
+
 class ForwardPass:
     """What came of one pass, kept for the way back.
 
@@ -65,10 +85,13 @@ class ForwardPass:
         self._network = network
         mask = features[:, inputs:] if network.spec.mask_count else None
         features = features[:, :inputs]
-        self._both = features.expand(2, *features.shape)
-        self._first = torch.baddbmm(layers["hidden_1_bias"], self._both, layers["hidden_1"]).tanh_()
-        self._second = torch.baddbmm(layers["hidden_2_bias"], self._first, layers["hidden_2"]).tanh_()
-        chosen, valued = self._second.unbind()
+        hidden = features.expand(2, *features.shape)
+        self._passed = [hidden]  # what goes into each layer
+        for name in network.names:
+            hidden = torch.baddbmm(layers[f"{name}_bias"], hidden, layers[name])
+            hidden = hidden.tanh_() if network.is_tanh else hidden.relu_()
+            self._passed.append(hidden)
+        chosen, valued = hidden.unbind()
         self.outputs = torch.addmm(layers["action_bias"], chosen, layers["action"])
         if mask is not None:
             self.outputs = self.outputs.masked_fill(mask < 0.5, float(FORBIDDEN))
@@ -83,16 +106,28 @@ class ForwardPass:
         """
         layers, gradients = self._network.layers, self._network.layer_gradients
         d_values = d_value.unsqueeze(1)
-        chosen, valued = self._second.unbind()
+        chosen, valued = self._passed[-1].unbind()
         _leave(gradients, "action", chosen, d_outputs)
         _leave(gradients, "value", valued, d_values)
-        d_second = torch.empty_like(self._second)
-        torch.mm(d_outputs, layers["action"].t(), out=d_second[0])
-        torch.mm(d_values, layers["value"].t(), out=d_second[1])
-        d_second = torch.ops.aten.tanh_backward(d_second, self._second)
-        _leave(gradients, "hidden_2", self._first, d_second)
-        d_first = torch.bmm(d_second, layers["hidden_2"].transpose(1, 2))
-        _leave(gradients, "hidden_1", self._both, torch.ops.aten.tanh_backward(d_first, self._first))
+        d_passed = torch.empty_like(self._passed[-1])
+        torch.mm(d_outputs, layers["action"].t(), out=d_passed[0])
+        torch.mm(d_values, layers["value"].t(), out=d_passed[1])
+        for number in range(len(self._network.names) - 1, -1, -1):
+            name, inputs, activated = self._network.names[number], self._passed[number], self._passed[number + 1]
+            d_hidden = self._through(d_passed, activated)
+            _leave(gradients, name, inputs, d_hidden)
+            if number:
+                d_passed = torch.bmm(d_hidden, layers[name].transpose(1, 2))
+
+    def _through(self, d_activated: Tensor, activated: Tensor) -> Tensor:
+        """Return the gradient before an activation."""
+        aten = torch.ops.aten
+        d_hidden: Tensor = (
+            aten.tanh_backward(d_activated, activated)
+            if self._network.is_tanh
+            else aten.threshold_backward(d_activated, activated, 0)
+        )
+        return d_hidden
 
 
 def _leave(gradients: dict[str, Tensor], name: str, inputs: Tensor, d_outputs: Tensor) -> None:

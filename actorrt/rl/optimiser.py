@@ -36,8 +36,8 @@ class FlatAdam:
     def state(self) -> dict[str, Any]:
         """Return what another optimiser needs to go on, as plain values and arrays."""
         return {
-            "first_moment": self._first_moment.numpy().copy(),
-            "second_moment": self._second_moment.numpy().copy(),
+            "first_moment": self._first_moment.cpu().numpy().copy(),
+            "second_moment": self._second_moment.cpu().numpy().copy(),
             "step_count": self._step_count,
         }
 
@@ -67,7 +67,7 @@ class FlatRMSProp:
 
     def state(self) -> dict[str, Any]:
         """Return what another optimiser needs to go on, as plain values and arrays."""
-        return {"second_moment": self._second_moment.numpy().copy()}
+        return {"second_moment": self._second_moment.cpu().numpy().copy()}
 
     def go_on(self, state: dict[str, Any]) -> None:
         """Go on from another optimiser's `state`."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,7 +50,7 @@ class Plan:
         return {
             "algorithm": self.settings.algorithm,
             "env_id": self.policy.env_id,  # "" where a function makes the environment
-            "settings": dataclasses.asdict(self.settings),
+            "settings": self.settings.to_data(),
             "simulators": self.simulators,
             "seed": self.seed,
             "native": self.native,

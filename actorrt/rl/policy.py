@@ -7,14 +7,19 @@ learner's network shares. A policy's file is in `policy_file`; learning is in th
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
+from actorrt.rl.extras import require
 from actorrt.rl.normaliser import Normaliser
 from actorrt.rl.sampling import masked, most_likely, sample
-from actorrt.rl.spaces import Array, Discrete, Masked, Space, deviation_count, output_count
+from actorrt.rl.spaces import Array, Box, Discrete, Masked, Space, deviation_count, is_image, output_count
+
+Activation = Literal["tanh", "relu"]
+NetworkKind: TypeAlias = str | Callable[["PolicySpec"], Any]
 
 HIDDEN_GAIN = float(np.sqrt(2.0))
 ACTION_GAIN = 0.01  # nearly uniform at the start: Andrychowicz et al. 2021, "What matters in on-policy RL"
@@ -28,13 +33,35 @@ class PolicySpec:
         env_id: the environment it was made for, or "" where that has no id.
         observation: what it sees.
         action: what it chooses.
-        hidden: units of the two hidden layers of each of the two networks; none for a linear policy.
+        hidden: units of the hidden layers of each of the two networks; none for a linear policy. A convolutional
+            network has them after its convolutions.
+        activation: of the hidden layers.
+        network: `"mlp"`, which acts on NumPy; `"cnn"`, for images; or a function that takes this and makes a
+            `torch.nn.Module`. The module takes a batch of observations in their own form and returns outputs, as
+            many as `spaces.output_count` says, and values, (batch,).
+        orthogonal: whether the weights begin orthogonal, or uniform within 1 / sqrt(inputs).
+        log_std: logarithm of the deviations of continuous actions to begin with.
     """
 
     env_id: str
     observation: Space
     action: Space
     hidden: tuple[int, ...] = (64, 64)
+    activation: Activation = "tanh"
+    network: NetworkKind = "mlp"
+    orthogonal: bool = True
+    log_std: float = 0.0
+
+    @property
+    def feature_dtype(self) -> Any:
+        """Type of the rows of features: networks that take pixels get them as bytes."""
+        return np.uint8 if self.network != "mlp" and is_image(self.observation) else np.float32
+
+    def encode(self, obs: Any) -> Array:
+        """Return rows of features for a batch of observations."""
+        if isinstance(self.observation, Box):
+            return self.observation.encode(obs, self.feature_dtype)
+        return self.observation.encode(obs)
 
     @property
     def mask_count(self) -> int:
@@ -90,6 +117,11 @@ class Policy(Protocol):
     def values(self, features: Array) -> Array: ...
 
 
+def hidden_names(spec: PolicySpec) -> tuple[str, ...]:
+    """Return the names of the hidden layers, in order."""
+    return tuple(f"hidden_{number}" for number in range(1, len(spec.hidden) + 1))
+
+
 def parameter_shapes(spec: PolicySpec) -> dict[str, tuple[int, ...]]:
     """Return the layers' shapes in the order of the flat vector.
 
@@ -98,17 +130,11 @@ def parameter_shapes(spec: PolicySpec) -> dict[str, tuple[int, ...]]:
     inputs, outputs = spec.input_count, output_count(spec.action)
     if not spec.hidden:
         return {"action": (inputs, outputs)}
-    first, second = spec.hidden
-    shapes: dict[str, tuple[int, ...]] = {
-        "hidden_1": (2, inputs, first),
-        "hidden_1_bias": (2, 1, first),
-        "hidden_2": (2, first, second),
-        "hidden_2_bias": (2, 1, second),
-        "action": (second, outputs),
-        "action_bias": (outputs,),
-        "value": (second, 1),
-        "value_bias": (1,),
-    }
+    shapes: dict[str, tuple[int, ...]] = {}
+    for name, units in zip(hidden_names(spec), spec.hidden, strict=True):
+        shapes |= {name: (2, inputs, units), f"{name}_bias": (2, 1, units)}
+        inputs = units
+    shapes |= {"action": (inputs, outputs), "action_bias": (outputs,), "value": (inputs, 1), "value_bias": (1,)}
     deviations = deviation_count(spec.action)
     if deviations:
         shapes["log_std"] = (deviations,)
@@ -157,7 +183,7 @@ class FlatPolicy:
     ) -> None:
         self.spec = spec
         if parameters is None:
-            parameters = np.zeros(sum(map(math.prod, parameter_shapes(spec).values())), np.float32)
+            parameters = np.zeros(self._parameter_count(), np.float32)
         self.set_parameters(parameters, version, normaliser)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -165,6 +191,9 @@ class FlatPolicy:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(**state)  # type: ignore[misc]  # layers are views, which only the constructor ties to the vector
+
+    def _parameter_count(self) -> int:
+        return sum(map(math.prod, parameter_shapes(self.spec).values()))
 
     def set_parameters(self, parameters: Array, version: int, normaliser: Normaliser | None = None) -> None:
         """Act with these from now on; the vector is read, never written.
@@ -181,13 +210,21 @@ class FlatPolicy:
         """Return the flat vector to begin with, which the policy then uses."""
         raise NotImplementedError
 
+    def act(self, features: Array, rng: np.random.Generator) -> tuple[Array, Array, Array]:
+        """Sample actions for rows of features; see `MlpPolicy.act`."""
+        raise NotImplementedError
+
+    def values(self, features: Array) -> Array:
+        """Return the values of rows of features, float32 of shape (batch,)."""
+        raise NotImplementedError
+
     def best_actions(self, features: Array) -> Array:
         """Return the most likely actions for rows of features: indices, or rows before clipping."""
         raise NotImplementedError
 
     def features(self, obs: Any) -> Array:
         """Return what the networks see of a batch of observations in the environment's own form."""
-        return self.normalise(self.spec.observation.encode(obs))
+        return self.normalise(self.spec.encode(obs))
 
     def normalise(self, features: Array) -> Array:
         """Return what the networks see of rows of encoded observations."""
@@ -238,24 +275,37 @@ class LinearPolicy(FlatPolicy):
 
 
 class MlpPolicy(FlatPolicy):
-    """Two separate networks of two tanh layers, for actions and for values.
+    """Two separate networks of the same hidden layers, for actions and for values.
 
     Discrete actions are categorical, binary ones Bernoulli; continuous ones are Gaussian with one standard deviation
     per dimension that does not depend on the state. Actions of several parts draw each by itself.
     """
 
-    architecture = "mlp-tanh"
+    architecture = "mlp"
+
+    def __init__(self, spec: PolicySpec, *arguments: Any, **more: Any) -> None:
+        self._names = hidden_names(spec)
+        self._activate = np.tanh if spec.activation == "tanh" else _relu
+        super().__init__(spec, *arguments, **more)
 
     def init(self, seed: int) -> Array:
-        """Draw orthogonal weights and return the flat vector, which the policy then uses."""
+        """Draw weights and return the flat vector, which the policy then uses."""
         rng = np.random.default_rng(seed)
         flat = np.zeros(self.parameters.shape, np.float32)
         views = parameter_views(self.spec, flat)
-        for name in ("hidden_1", "hidden_2"):
-            for network in views[name]:
-                network[:] = HIDDEN_GAIN * _orthogonal(rng, network.shape)
-        views["action"][:] = ACTION_GAIN * _orthogonal(rng, views["action"].shape)
-        views["value"][:] = _orthogonal(rng, views["value"].shape)
+        if self.spec.orthogonal:
+            for name in self._names:
+                for network in views[name]:
+                    network[:] = HIDDEN_GAIN * _orthogonal(rng, network.shape)
+            views["action"][:] = ACTION_GAIN * _orthogonal(rng, views["action"].shape)
+            views["value"][:] = _orthogonal(rng, views["value"].shape)
+        else:  # as torch.nn.Linear begins
+            for name in (*self._names, "action", "value"):
+                limit = 1.0 / math.sqrt(views[name].shape[-2])
+                for view in (views[name], views[f"{name}_bias"]):
+                    view[:] = rng.uniform(-limit, limit, view.shape)
+        if "log_std" in views:
+            views["log_std"][:] = self.spec.log_std
         self.set_parameters(flat, 0, self.normaliser)
         return flat
 
@@ -286,24 +336,38 @@ class MlpPolicy(FlatPolicy):
         """Return the most likely actions for rows of features: indices, or rows before clipping."""
         layers = self._layers
         hidden, mask = self._split(features)
-        for name in ("hidden_1", "hidden_2"):
-            hidden = np.tanh(hidden @ layers[name][0] + layers[name + "_bias"][0])
+        for name in self._names:
+            hidden = self._activate(hidden @ layers[name][0] + layers[name + "_bias"][0])
         outputs = hidden @ layers["action"] + layers["action_bias"]
         return most_likely(self.spec.action, outputs if mask is None else masked(outputs, mask))
 
     def _hidden(self, features: Array) -> Array:
-        layers = self._layers
-        first = np.tanh(features @ layers["hidden_1"] + layers["hidden_1_bias"])
-        hidden: Array = np.tanh(first @ layers["hidden_2"] + layers["hidden_2_bias"])
+        layers, hidden = self._layers, features
+        for name in self._names:
+            hidden = self._activate(hidden @ layers[name] + layers[name + "_bias"])
         return hidden
 
 
 def make_policy(
     spec: PolicySpec, parameters: Array | None = None, version: int = 0, normaliser: Normaliser | None = None
 ) -> FlatPolicy:
-    """Make the policy that the spec describes: a `MlpPolicy`, or without hidden layers a `LinearPolicy`."""
+    """Make the policy that the spec describes: a `MlpPolicy`, without hidden layers a `LinearPolicy`, or one in torch.
+
+    Raises:
+        MissingPackageError: its network needs torch, which is not installed.
+    """
     kind: type[FlatPolicy] = MlpPolicy if spec.hidden else LinearPolicy
+    if spec.network != "mlp":
+        require("torch")
+        from actorrt.rl.torch_policy import TorchPolicy
+
+        kind = TorchPolicy
     return kind(spec, parameters, version, normaliser)
+
+
+def _relu(values: Array) -> Array:
+    rectified: Array = np.maximum(values, np.float32(0.0))
+    return rectified
 
 
 def _orthogonal(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:

@@ -10,11 +10,12 @@ import numpy as np
 
 from actorrt.rl import spaces
 from actorrt.rl.normaliser import Normaliser
-from actorrt.rl.policy import FlatPolicy, PolicySpec, make_policy
+from actorrt.rl.policy import FlatPolicy, NetworkKind, PolicySpec, make_policy
 from actorrt.rl.spaces import Array
 
 FORMAT = "actorrt-policy-1"
 NORMALISER = "normaliser/"
+OWN_NETWORK = "own"
 
 
 def save_policy(policy: FlatPolicy, path: str) -> None:
@@ -27,6 +28,10 @@ def save_policy(policy: FlatPolicy, path: str) -> None:
         "observation": policy.spec.observation.to_data(),
         "action": policy.spec.action.to_data(),
         "hidden": list(policy.spec.hidden),
+        "activation": policy.spec.activation,
+        "network": policy.spec.network if isinstance(policy.spec.network, str) else OWN_NETWORK,
+        "orthogonal": policy.spec.orthogonal,
+        "log_std": policy.spec.log_std,
     }
     arrays: dict[str, Any] = {"header": np.frombuffer(json.dumps(header).encode(), np.uint8)}
     arrays["parameters"] = policy.parameters
@@ -38,21 +43,31 @@ def save_policy(policy: FlatPolicy, path: str) -> None:
     os.replace(partial, path)
 
 
-def load_policy(path: str) -> FlatPolicy:
+def load_policy(path: str, *, network: NetworkKind | None = None) -> FlatPolicy:
     """Read a policy that `save` wrote.
+
+    Args:
+        path: of the file.
+        network: what makes the policy's network, where that is the user's own: files hold no code.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is no policy, or one of a format unknown here.
+        ValueError: the file is no policy, or one of a format unknown here; or `network` is missing.
     """
     header, arrays = _read(path)
     if header.get("format") != FORMAT:
         raise ValueError(f"{path} holds a policy of format {header.get('format')!r}; this version reads {FORMAT!r}")
+    if header["network"] == OWN_NETWORK and network is None:
+        raise ValueError(f"{path} holds a policy with a network of its user's own: give what makes it as network=")
     spec = PolicySpec(
         env_id=header["env_id"],
         observation=spaces.from_data(header["observation"]),
         action=spaces.from_data(header["action"]),
         hidden=tuple(header["hidden"]),
+        activation=header["activation"],
+        network=network or header["network"],
+        orthogonal=header["orthogonal"],
+        log_std=header["log_std"],
     )
     normaliser = Normaliser.from_arrays(
         {name.removeprefix(NORMALISER): array for name, array in arrays.items() if name.startswith(NORMALISER)}

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from actorrt.rl.gradient_update import GradientUpdate
-from actorrt.rl.network import Network
+from actorrt.rl.network import make_network
 from actorrt.rl.optimiser import FlatAdam
 from actorrt.rl.policy import PolicySpec
 from actorrt.rl.settings import scheduled
@@ -29,7 +29,7 @@ class PPOUpdate(GradientUpdate):
 
     def __init__(self, settings: ClippedSettings, spec: PolicySpec, parameters: Array, seed: int) -> None:
         self.settings = settings
-        network = Network(spec, parameters)
+        network = make_network(spec, parameters)
         super().__init__(network, FlatAdam(network.flat, network.gradient, max_norm=settings.max_grad_norm))
         self._rng = np.random.default_rng(seed)
 
@@ -57,7 +57,7 @@ class PPOUpdate(GradientUpdate):
     def rows(self, fragments: tuple[Fragment, ...]) -> Transitions:
         """Compute advantages and value targets."""
         settings = cast("PPOSettings", self.settings)
-        return transitions(fragments, gamma=settings.gamma, gae_lambda=settings.gae_lambda)
+        return transitions(fragments, gamma=settings.gamma, gae_lambda=settings.gae_lambda, device=self.network.device)
 
     def state(self) -> dict[str, Any]:
         """Return what, with the parameters, another rule needs to go on."""
@@ -72,7 +72,7 @@ class PPOUpdate(GradientUpdate):
         count = max(1, round(len(rows) / self.settings.minibatch_size))
         if count == 1:
             return [rows]  # its order does not matter
-        order = torch.from_numpy(self._rng.permutation(len(rows)))
+        order = torch.from_numpy(self._rng.permutation(len(rows))).to(self.network.device)
         return [rows.rows(index) for index in order.tensor_split(count)]
 
     def differentiate(self, rows: Transitions, clip_range: float) -> None:
@@ -93,7 +93,7 @@ class PPOUpdate(GradientUpdate):
         result.backward(d_outputs, d_value)
 
     def _measure(self, rows: Transitions, clip_range: float) -> dict[str, float]:
-        result = self.network.forward(rows.obs)
+        result = self.network.forward(rows.obs, learns=False)
         distribution = self.network.distribution(result.outputs)
         log_ratio = distribution.log_probability(rows.action) - rows.logp
         ratio = log_ratio.exp()

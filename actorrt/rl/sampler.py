@@ -32,7 +32,7 @@ class Recording:
         shape, spec, normaliser = (horizon, count), policy.spec, policy.normaliser
         features = spec.observation.feature_count
         self.rows: dict[str, Any] = {
-            "obs": np.empty((*shape, features), np.float32),
+            "obs": np.empty((*shape, features), spec.feature_dtype),
             "action": np.empty((*shape, *row_shape(spec.action)), row_dtype(spec.action)),
             "reward": np.empty(shape, np.float32),
             "terminated": np.empty(shape, np.bool_),
@@ -89,7 +89,7 @@ class Sampler:
         self._gamma = gamma
         self._source: dict[str, Any] = {"simulator": simulator, "incarnation": incarnation, "process_id": os.getpid()}
         self._sequence = 0
-        self._encoded = policy.spec.observation.encode(environments.reset())
+        self._encoded = policy.spec.encode(environments.reset())
         self._return = np.zeros(environments.count)
         self._discounted = np.zeros(environments.count)
         self._length = np.zeros(environments.count, np.int64)
@@ -104,7 +104,9 @@ class Sampler:
         if policy.normaliser is not None:
             recording.rows["reward"] = policy.normaliser.scale_rewards(recording.rows["reward"])
         final, episodes = recording.final, recording.episodes
-        final_obs = np.array([encoded for _, _, encoded in final], np.float32).reshape(len(final), features.shape[1])
+        final_obs = np.array([encoded for _, _, encoded in final], features.dtype).reshape(
+            len(final), features.shape[1]
+        )
         final_obs = policy.normalise(final_obs)
         last_value = policy.values(np.concatenate([features, final_obs]) if final else features)
         self._sequence += 1
@@ -132,12 +134,11 @@ class Sampler:
         rows["reward"][t], rows["valid"][t] = step.reward, step.valid
         rows["terminated"][t], rows["truncated"][t] = step.terminated, step.truncated
         for k, obs in step.final_obs.items():
-            observation = policy.spec.observation
-            recording.final.append((t, k, observation.encode(observation.stack([obs]))[0]))
+            recording.final.append((t, k, policy.spec.encode(policy.spec.observation.stack([obs]))[0]))
         if recording.encoded is not None:
             recording.encoded[t] = self._encoded[:, : policy.spec.input_count]
         self._count(t, step, recording)
-        self._encoded = policy.spec.observation.encode(step.obs)
+        self._encoded = policy.spec.encode(step.obs)
         return policy.normalise(self._encoded)
 
     def _count(self, t: int, step: Step, recording: Recording) -> None:
@@ -172,7 +173,7 @@ class Sampler:
         """Go on from where another sampler's `state` was; return whether it is exactly there."""
         obs, is_exact = self._environments.go_on(state["environments"])
         self._rng.bit_generator.state = state["rng"]
-        self._encoded = self._policy.spec.observation.encode(obs)
+        self._encoded = self._policy.spec.encode(obs)
         if is_exact:
             self._return, self._discounted, self._length = (
                 np.array(state[name]) for name in ("return", "discounted", "length")

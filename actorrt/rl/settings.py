@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, TypeVar
 
 from actorrt.rl.intake import Order
+from actorrt.rl.policy import Activation, NetworkKind
 
 Schedule = Literal["linear", "constant"]
 
@@ -27,6 +28,11 @@ class Settings:
         presets: values by environment, in place of the defaults.
         steps: environment steps of the whole run, unless `start` says otherwise; linear schedules end there.
         hidden: units of the hidden layers; none make the policy linear, where the algorithm can do with that.
+        network: `"mlp"`, `"cnn"`, `"auto"` (a convolutional one for images), or a function that takes the
+            `PolicySpec` and makes a `torch.nn.Module`.
+        activation: of the hidden layers, `"tanh"` or `"relu"`.
+        orthogonal: whether weights begin orthogonal, or as `torch.nn.Linear` begins them.
+        log_std: logarithm of the deviations of continuous actions, to begin with.
         evaluate_every: steps between two evaluations, at the least.
         normalise_observations: bring them to mean 0 and deviation 1, as seen so far by all simulators.
         normalise_rewards: divide them by the deviation of the discounted returns seen so far.
@@ -37,6 +43,10 @@ class Settings:
 
     steps: int = 1_000_000
     hidden: tuple[int, ...] = (64, 64)
+    network: NetworkKind = "auto"
+    activation: Activation = "tanh"
+    orthogonal: bool = True
+    log_std: float = 0.0
     evaluate_every: int = 2_000
     normalise_observations: bool = False
     normalise_rewards: bool = False
@@ -58,12 +68,21 @@ class Settings:
 
     @classmethod
     def from_data(cls: type[S], data: Mapping[str, Any]) -> S:
-        """Rebuild settings from `dataclasses.asdict`, or from what JSON made of that."""
+        """Rebuild settings from `to_data`, or from what JSON made of that."""
         values: Any = {name: tuple(value) if isinstance(value, list) else value for name, value in data.items()}
         return cls(**values)
 
+    def to_data(self) -> dict[str, Any]:
+        """Return plain values, from which `from_data` rebuilds these; None for a network that a function makes."""
+        network = self.network if isinstance(self.network, str) else None
+        return dataclasses.asdict(dataclasses.replace(self, network="auto")) | {"network": network}
+
     def __post_init__(self) -> None:
         self._require_at_least_1("steps", "evaluate_every")
+        if isinstance(self.network, str) and self.network not in ("auto", "mlp", "cnn"):
+            raise ValueError(f"network is 'auto', 'mlp', 'cnn' or a function that makes one: network={self.network!r}")
+        if self.activation not in ("tanh", "relu"):
+            raise ValueError(f"activation is 'tanh' or 'relu': activation={self.activation!r}")
         if any(units < 1 for units in self.hidden):
             raise ValueError(f"hidden layers have at least 1 unit: hidden={self.hidden}")
 
@@ -120,8 +139,8 @@ class RolloutSettings(Settings):
             raise ValueError(f"max_lag counts versions, 0 or more: max_lag={self.max_lag}")
         if self.order == "deterministic" and self.max_lag != 0:
             raise ValueError(f"order='deterministic' goes with max_lag=0, not max_lag={self.max_lag}")
-        if len(self.hidden) != 2:
-            raise ValueError(f"{self.algorithm} takes two hidden layers: hidden={self.hidden}")
+        if not self.hidden:
+            raise ValueError(f"{self.algorithm} takes hidden layers: hidden={self.hidden}")
 
     @property
     def stream_order(self) -> Order:

@@ -12,7 +12,7 @@ import numpy as np
 import actorrt as art
 from actorrt.rl.normaliser import Normaliser
 from actorrt.rl.parameters import resolve
-from actorrt.rl.policy import MlpPolicy, PolicySpec
+from actorrt.rl.policy import PolicySpec, make_policy
 from actorrt.rl.spaces import Array
 from actorrt.rl.trajectory import Fragment
 
@@ -64,7 +64,7 @@ class Simulator(art.Actor):
         index: int = number if self._index is None else self._index
         incarnation = self.context.incarnation
         life = self._life = self._lives + incarnation
-        self._policy = MlpPolicy(self._spec or describe(self._env))
+        self._policy = make_policy(self._spec or describe(self._env))
         self.renew(*await self._params.latest())
         environments = make_environments(
             self._env,

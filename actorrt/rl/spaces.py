@@ -299,6 +299,12 @@ def _listed(mask: Any) -> Sequence[Any]:
     return mask if isinstance(mask, tuple | list) else (mask,)
 
 
+def is_image(observation: Space) -> bool:
+    """Whether an observation, apart from any mask, is pixels."""
+    inner = observation.observation if isinstance(observation, Masked) else observation
+    return isinstance(inner, Box) and inner.is_image
+
+
 # What actions look like
 
 

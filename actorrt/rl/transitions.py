@@ -11,10 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from actorrt.rl.network import Network
+from actorrt.rl.network import AnyNetwork
 from actorrt.rl.returns import generalised_advantages, next_values, vtrace
 from actorrt.rl.spaces import Array
 from actorrt.rl.trajectory import Fragment
+
+CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,10 @@ class Transitions:
         )
 
 
-def transitions(fragments: tuple[Fragment, ...], *, gamma: float, gae_lambda: float) -> Transitions:
-    """Compute advantages and value targets, and lay all valid transitions out in rows."""
+def transitions(
+    fragments: tuple[Fragment, ...], *, gamma: float, gae_lambda: float, device: torch.device = CPU
+) -> Transitions:
+    """Compute advantages and value targets, and lay all valid transitions out in rows on a device."""
     columns: list[list[Array]] = [[], [], [], [], []]
     for fragment in fragments:
         value = fragment.value
@@ -50,12 +54,12 @@ def transitions(fragments: tuple[Fragment, ...], *, gamma: float, gae_lambda: fl
         arrays = (fragment.obs, fragment.action, fragment.logp, advantage, advantage + value)
         for column, array in zip(columns, arrays, strict=True):
             column.append(array[fragment.valid])
-    obs, action, *scalars = (torch.from_numpy(np.concatenate(column)) for column in columns)
+    obs, action, *scalars = (torch.from_numpy(np.concatenate(column)).to(device) for column in columns)
     return Transitions(obs, action.view(len(obs), -1), *scalars)
 
 
 def corrected_transitions(
-    network: Network, fragments: tuple[Fragment, ...], *, gamma: float, rho_limit: float, c_limit: float
+    network: AnyNetwork, fragments: tuple[Fragment, ...], *, gamma: float, rho_limit: float, c_limit: float
 ) -> tuple[Transitions, Tensor]:
     """Compute V-trace advantages and value targets of fragments that older policies collected.
 
@@ -74,20 +78,22 @@ def corrected_transitions(
         arrays = (fragment.obs, fragment.action, fragment.logp, advantage, target, rho)
         for column, array in zip(columns, arrays, strict=True):
             column.append(array[fragment.valid])
-    obs, action, *scalars, rho_rows = (torch.from_numpy(np.concatenate(column)) for column in columns)
+    obs, action, *scalars, rho_rows = (
+        torch.from_numpy(np.concatenate(column)).to(network.device) for column in columns
+    )
     return Transitions(obs, action.view(len(obs), -1), *scalars), rho_rows
 
 
-def _under(network: Network, fragment: Fragment) -> tuple[Array, Array, Array]:
+def _under(network: AnyNetwork, fragment: Fragment) -> tuple[Array, Array, Array]:
     """Return values, values of what followed, and log-ratios of probabilities, under the network as it is now."""
     shape = fragment.reward.shape
     steps = fragment.reward.size
     features = fragment.obs.shape[-1]
     obs = np.concatenate([fragment.obs.reshape(steps, features), fragment.last_obs, fragment.final_obs])
-    result = network.forward(torch.from_numpy(obs))
-    action = torch.from_numpy(np.array(fragment.action).reshape(steps, -1))
-    logp = network.distribution(result.outputs[:steps]).log_probability(action).numpy().reshape(shape)
-    values = result.value.numpy()
+    result = network.forward(torch.from_numpy(obs).to(network.device), learns=False)
+    action = torch.from_numpy(np.array(fragment.action).reshape(steps, -1)).to(network.device)
+    logp = network.distribution(result.outputs[:steps]).log_probability(action).cpu().numpy().reshape(shape)
+    values = result.value.cpu().numpy()
     value, last_value, final_value = values[:steps].reshape(shape), values[steps : steps + shape[1]], values[steps:]
     dense = np.zeros(shape, np.float32)
     dense[fragment.final_step[:, 0], fragment.final_step[:, 1]] = final_value[shape[1] :]

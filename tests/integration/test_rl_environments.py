@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("torch")
+torch = pytest.importorskip("torch")
 
-from gymnasium import spaces
+import numpy as np  # noqa: E402
+from gymnasium import spaces  # noqa: E402
 
-import actorrt as art
-from actorrt import rl
-from tests.unit.rl.counting import AnyIdentityEnv, MaskedIdentityEnv
+import actorrt as art  # noqa: E402
+from actorrt import rl  # noqa: E402
+from tests.unit.rl.counting import AnyIdentityEnv, ImageIdentityEnv, MaskedIdentityEnv  # noqa: E402
 
 SPACE = spaces.Dict({"turn": spaces.Discrete(2), "bits": spaces.MultiBinary(2), "pair": spaces.MultiDiscrete([2, 3])})
 
@@ -35,6 +36,44 @@ async def test_every_way_to_learn_takes_actions_of_several_parts(kind: Any, tmp_
     loaded = rl.load_policy(str(tmp_path / "best.policy"))
     assert loaded.spec == run.plan.policy
     assert rl.evaluate(loaded, make_composite, episodes=2).returns.shape == (2,)
+
+
+class OwnNetwork(torch.nn.Module):
+    def __init__(self, spec: rl.PolicySpec) -> None:
+        super().__init__()
+        self.outputs = torch.nn.Linear(64, 4)
+        self.value = torch.nn.Linear(64, 1)
+
+    def forward(self, image: Any) -> Any:
+        pixels = image.reshape(len(image), 64)
+        return self.outputs(pixels), self.value(pixels)
+
+
+@pytest.mark.parametrize("network", ["auto", OwnNetwork])
+@pytest.mark.parametrize("kind", [rl.PPO, rl.APPO, rl.A3C])
+async def test_runs_with_images_and_networks_of_ones_own(kind: Any, network: Any, tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"hidden": (16,), "environments": 2, "horizon": 16, "network": network}
+    async with art.Runtime(mode="local", cpus=4):
+        await kind(ImageIdentityEnv, directory=str(tmp_path), **settings).start(steps=128)
+        again: dict[str, Any] = {"env": ImageIdentityEnv}
+        if network is OwnNetwork:
+            with pytest.raises(ValueError, match=r"the network of the run in .* is its user's own"):
+                kind.resume(str(tmp_path), **again)
+            again["network"] = network
+        run = await kind.resume(str(tmp_path), **again).start(steps=256)
+    assert run.steps >= 256
+    assert run.plan.policy.network == ("cnn" if network == "auto" else OwnNetwork)
+    assert run.best(np.zeros((8, 8, 1), np.uint8)) in range(4)
+
+
+def test_own_network_reaches_roles_in_processes(node_session: art.Runtime, tmp_path: Path) -> None:
+    algorithm = rl.PPO(ImageIdentityEnv, network=OwnNetwork, directory=str(tmp_path), environments=2, horizon=32)
+    assert algorithm.start(steps=128).wait().steps == 128
+
+
+def test_pixels_are_not_normalised() -> None:
+    with pytest.raises(ValueError, match="normalise_observations: networks for images scale pixels themselves"):
+        rl.PPO(ImageIdentityEnv, normalise_observations=True)
 
 
 def test_environment_of_a_function_reaches_simulators_in_processes(node_session: art.Runtime, tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from gymnasium import spaces as gym
@@ -10,22 +12,22 @@ pytest.importorskip("torch")
 
 from actorrt.rl import spaces
 from actorrt.rl.environment import SeededEnvironments
-from actorrt.rl.policy import MlpPolicy, PolicySpec
+from actorrt.rl.policy import PolicySpec, make_policy
 from actorrt.rl.ppo import PPOSettings
 from actorrt.rl.ppo_update import PPOUpdate
 from actorrt.rl.sampler import Sampler
-from tests.unit.rl.counting import AnyIdentityEnv, BoxIdentityEnv, IdentityEnv, MaskedIdentityEnv
+from tests.unit.rl.counting import AnyIdentityEnv, BoxIdentityEnv, IdentityEnv, ImageIdentityEnv, MaskedIdentityEnv
 
 SETTINGS = PPOSettings.preset("", epochs=10, minibatch_size=64, gamma=0.0, gae_lambda=0.0, learning_rate=3e-3)
 
 
-def train(make, steps, seed):
+def train(make, steps, seed, settings=SETTINGS, **shape):
     example = make()
-    policy = MlpPolicy(PolicySpec("", *spaces.of_environment(example), (32, 32)))
+    policy = make_policy(PolicySpec("", *spaces.of_environment(example), **{"hidden": (32, 32), **shape}))
     policy.init(seed)
     environments = SeededEnvironments(make, 4, lambda k, episode: 1000 * k + episode)
     sampler = Sampler(environments, policy, 32, np.random.default_rng(seed))
-    update = PPOUpdate(SETTINGS, policy.spec, policy.parameters, seed)
+    update = PPOUpdate(settings, policy.spec, policy.parameters, seed)
     for _ in range(steps // 128):
         update((sampler.collect(),), remaining=1.0)
         policy.set_parameters(update.network.parameters(), policy.version + 1)
@@ -69,6 +71,13 @@ def test_identity_of_several_parts_is_learnt_in_2000_steps(name, seed):
 @pytest.mark.parametrize("seed", range(2))
 def test_masked_identity_is_learnt_in_2000_steps(seed):
     assert mean_return(train(MaskedIdentityEnv, 2_000, seed), MaskedIdentityEnv) >= 90.0  # guesses reach 50
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_identity_of_images_is_learnt_in_2000_steps(seed):
+    settings = dataclasses.replace(SETTINGS, learning_rate=1e-3)
+    policy = train(ImageIdentityEnv, 2_000, seed, settings, hidden=(64,), activation="relu", network="cnn")
+    assert mean_return(policy, ImageIdentityEnv) >= 90.0
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -138,3 +138,29 @@ class BoxIdentityEnv(gymnasium.Env[Any, Any]):
         reward = -float(abs(action - self._obs)[0])
         self._count += 1
         return self._target(), reward, False, self._count == 100, {}
+
+
+class ImageIdentityEnv(gymnasium.Env[Any, Any]):
+    """Shows a bright quarter of a small image, and pays 1 for its number; cut after 100 steps."""
+
+    def __init__(self) -> None:
+        self.observation_space = spaces.Box(0, 255, (8, 8, 1), np.uint8)
+        self.action_space = spaces.Discrete(4)
+        self._count = 0
+
+    def _shown(self) -> Any:
+        self._target = int(self.np_random.integers(4))
+        image = np.zeros((8, 8, 1), np.uint8)
+        row, column = divmod(self._target, 2)
+        image[4 * row : 4 * row + 4, 4 * column : 4 * column + 4] = 200
+        return image
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed)
+        self._count = 0
+        return self._shown(), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        reward = float(action == self._target)
+        self._count += 1
+        return self._shown(), reward, False, self._count == 100, {}

@@ -82,7 +82,7 @@ def test_strategy_goes_on_exactly_where_another_one_was():
         ({"directions": 0}, "directions is at least 1: directions=0"),
         ({"deviation": 0.0}, "deviation is positive: deviation=0.0"),
         ({"best_directions": 9}, "best_directions is between 1 and directions=8: best_directions=9"),
-        ({"hidden": (4,)}, r"ARS takes no hidden layers, or two: hidden=\(4,\)"),
+        ({"hidden": (4, 0)}, r"hidden layers have at least 1 unit: hidden=\(4, 0\)"),
     ],
 )
 def test_senseless_settings_are_refused(override, message):

@@ -1,0 +1,119 @@
+"""Networks as `torch.nn.Module`s: the convolutional one for images, and users' own. Importing this imports torch.
+
+All parameters live in one flat vector, deviations of continuous actions last, so that publishing and optimisers need
+not know what a network looks like. Acting is in `torch_policy`, learning in `module_network`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from actorrt.rl.policy import PolicySpec
+from actorrt.rl.spaces import Box, Masked, deviation_count, is_image, output_count
+
+NATURE = ((32, 8, 4), (64, 4, 2), (64, 3, 1))  # Mnih et al. 2015: channels, kernel, stride
+SMALL = ((16, 3, 1), (32, 3, 1))
+NATURE_SIDE = 36  # the smallest image that NATURE's kernels fit
+ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU}
+
+
+class ConvolutionalNetwork(nn.Module):
+    """Convolutions that actions and values share, then hidden layers, then one output layer for each."""
+
+    def __init__(self, spec: PolicySpec) -> None:
+        super().__init__()
+        shape = _image_shape(spec)
+        self._is_channel_first = shape[0] == min(shape)
+        channels, *sides = shape if self._is_channel_first else (shape[2], *shape[:2])
+        layers: list[nn.Module] = []
+        for filters, kernel, stride in NATURE if min(sides) >= NATURE_SIDE else SMALL:
+            layers += [nn.Conv2d(channels, filters, kernel, stride), nn.ReLU()]
+            channels = filters
+        layers.append(nn.Flatten())
+        with torch.no_grad():
+            units = nn.Sequential(*layers)(torch.zeros(1, channels_of(shape), *sides)).shape[1]
+        for hidden in spec.hidden:
+            layers += [nn.Linear(units, hidden), ACTIVATIONS[spec.activation]()]
+            units = hidden
+        self.torso = nn.Sequential(*layers)
+        self.action, self.value = nn.Linear(units, output_count(spec.action)), nn.Linear(units, 1)
+        if spec.orthogonal:
+            self._begin_orthogonal()
+
+    def _begin_orthogonal(self) -> None:
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d | nn.Linear):
+                gain = 0.01 if module is self.action else 1.0 if module is self.value else 2.0**0.5
+                nn.init.orthogonal_(module.weight, gain)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Return outputs and values for images in their own shape, scaled to 0 to 1."""
+        passed = self.torso(image if self._is_channel_first else image.permute(0, 3, 1, 2))
+        return self.action(passed), self.value(passed).squeeze(1)
+
+
+def channels_of(shape: tuple[int, ...]) -> int:
+    """Return how many channels an image of this shape has: its smallest side, first or last."""
+    return shape[0] if shape[0] == min(shape) else shape[2]
+
+
+def _image_shape(spec: PolicySpec) -> tuple[int, ...]:
+    inner = spec.observation.observation if isinstance(spec.observation, Masked) else spec.observation
+    if not isinstance(inner, Box) or len(inner.shape) != 3:
+        raise ValueError(f"network='cnn' takes observations of three dimensions, not {inner}")
+    return inner.shape
+
+
+def make_module(spec: PolicySpec) -> nn.Module:
+    """Make the network of a policy.
+
+    Raises:
+        ValueError: it keeps state beside its parameters, as batch normalisation does: that would not be published.
+    """
+    module: Any = ConvolutionalNetwork(spec) if spec.network == "cnn" else _own(spec)
+    if any(True for _ in module.buffers()):
+        names = ", ".join(name for name, _ in module.named_buffers())
+        raise ValueError(f"a policy's network keeps no state beside its parameters: it has buffers {names}")
+    made: nn.Module = module
+    return made
+
+
+def _own(spec: PolicySpec) -> Any:
+    if isinstance(spec.network, str):
+        raise ValueError(f"network is 'mlp', 'cnn' or a function that makes one: network={spec.network!r}")
+    return spec.network(spec)
+
+
+def parameter_count(spec: PolicySpec, module: nn.Module) -> int:
+    """Return the length of the flat vector."""
+    return sum(parameter.numel() for parameter in module.parameters()) + deviation_count(spec.action)
+
+
+def flatten(spec: PolicySpec, module: nn.Module) -> Tensor:
+    """Return a module's parameters as a flat vector, with the deviations that the spec begins with."""
+    deviations = torch.full((deviation_count(spec.action),), spec.log_std)
+    return torch.cat([*(parameter.detach().reshape(-1).cpu() for parameter in module.parameters()), deviations])
+
+
+def tie(module: nn.Module, flat: Tensor, gradient: Tensor | None = None) -> None:
+    """Make a module's parameters, and their gradients if given, views of flat vectors."""
+    start = 0
+    for parameter in module.parameters():
+        end = start + parameter.numel()
+        parameter.data = flat[start:end].view(parameter.shape)
+        if gradient is not None:
+            parameter.grad = gradient[start:end].view(parameter.shape)
+        start = end
+
+
+def inputs(spec: PolicySpec, features: Tensor) -> tuple[Any, Tensor | None]:
+    """Return what the module is given for rows of features, in the observations' own form, and the mask if any."""
+    seen = features[:, : spec.input_count]
+    mask = features[:, spec.input_count :] if spec.mask_count else None
+    seen = seen.float() * (1.0 / 255.0) if is_image(spec.observation) else seen.float()
+    return spec.observation.decode(seen), mask
