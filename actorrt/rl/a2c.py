@@ -1,6 +1,7 @@
 """Advantage actor-critic (Mnih et al. 2016, the synchronous form), as users start it: settings and presets.
 
-Its mathematics is in `a2c_update`. The presets are RL-Zoo's (hyperparams/a2c.yml).
+Its mathematics is in `a2c_update`. The presets are RL-Zoo's (hyperparams/a2c.yml), without the state-dependent
+exploration that it has for continuous actions.
 """
 
 from __future__ import annotations
@@ -18,6 +19,16 @@ if TYPE_CHECKING:
 
 NORMALISED = {"normalise_observations": True, "normalise_rewards": True}
 
+SPREAD = {
+    **NORMALISED,
+    "horizon": 8,
+    "gae_lambda": 0.9,
+    "value_coefficient": 0.4,
+    "learning_rate_schedule": "linear",
+    "log_std": -2.0,
+    "orthogonal": False,
+}
+
 PRESETS: dict[str, dict[str, Any]] = {
     "CartPole-v1": {"steps": 500_000, "environments": 8},
     "LunarLander-v3": {
@@ -27,6 +38,16 @@ PRESETS: dict[str, dict[str, Any]] = {
         "learning_rate": 0.00083,
         "learning_rate_schedule": "linear",
         "entropy_coefficient": 1e-5,
+    },
+    "LunarLanderContinuous-v3": {**SPREAD, "steps": 5_000_000, "environments": 4, "learning_rate": 7e-4},
+    "Pendulum-v1": {**SPREAD, "steps": 1_000_000, "environments": 8, "learning_rate": 7e-4},
+    "BipedalWalker-v3": {**SPREAD, "steps": 5_000_000, "environments": 16, "learning_rate": 0.00096},
+    "MountainCarContinuous-v0": {
+        **NORMALISED,
+        "steps": 100_000,
+        "environments": 4,
+        "horizon": 100,
+        "orthogonal": False,
     },
     "MountainCar-v0": {**NORMALISED, "steps": 1_000_000, "environments": 16},
     "Acrobot-v1": {**NORMALISED, "steps": 500_000, "environments": 16},

@@ -19,6 +19,16 @@ NORMALISED = {"normalise_observations": True}
 
 PRESETS: dict[str, dict[str, Any]] = {
     "CartPole-v1": {"steps": 50_000, "directions": 2},
+    "Pendulum-v1": {
+        **NORMALISED,
+        "steps": 5_000_000,
+        "hidden": (16,),
+        "learning_rate": 0.018,
+        "directions": 4,
+        "best_directions": 1,
+        "deviation": 0.1,
+    },
+    "LunarLanderContinuous-v3": {**NORMALISED, "steps": 1_000_000, "evaluate_every": 50_000},
     "LunarLander-v3": {**NORMALISED, "steps": 1_000_000, "evaluate_every": 50_000},
     "Acrobot-v1": {**NORMALISED, "steps": 1_000_000},
     "MountainCar-v0": {**NORMALISED, "steps": 1_000_000},
@@ -39,6 +49,26 @@ PRESETS: dict[str, dict[str, Any]] = {
         "best_directions": 4,
         "alive_bonus_offset": 1.0,
         "evaluate_every": 200_000,
+    },
+    "Walker2d-v5": {
+        **NORMALISED,
+        "steps": 75_000_000,
+        "learning_rate": 0.03,
+        "deviation": 0.025,
+        "directions": 40,
+        "best_directions": 30,
+        "alive_bonus_offset": 1.0,
+        "evaluate_every": 1_000_000,
+    },
+    "Ant-v5": {
+        **NORMALISED,
+        "steps": 75_000_000,
+        "learning_rate": 0.015,
+        "deviation": 0.025,
+        "directions": 60,
+        "best_directions": 20,
+        "alive_bonus_offset": 1.0,
+        "evaluate_every": 1_000_000,
     },
     "HalfCheetah-v5": {
         **NORMALISED,

@@ -45,6 +45,16 @@ class Plan:
         environments: int = self.settings.environments
         return -(-environments // self.simulators)
 
+    @property
+    def horizon(self) -> int:
+        """Steps of each environment in a fragment: fewer where there are more simulators than environments.
+
+        Every simulator has an environment; a batch then holds no more than was set.
+        """
+        horizon, environments = self.settings.horizon, self.settings.environments
+        shared: int = -(-horizon * min(environments, self.simulators) // self.simulators)
+        return shared
+
     def origin(self) -> dict[str, Any]:
         """Return, as plain data, what `Algorithm.resume` makes the algorithm from."""
         return {

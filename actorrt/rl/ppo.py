@@ -1,8 +1,9 @@
 """Proximal policy optimisation (Schulman et al. 2017), as users start it: settings, presets and the algorithm's face.
 
 Its mathematics is in `ppo_update`. The presets are RL-Zoo's tuned values
-(github.com/DLR-RM/rl-baselines3-zoo, hyperparams/ppo.yml), so that results compare; where RL-Zoo needs what is not
-here, CleanRL's.
+(github.com/DLR-RM/rl-baselines3-zoo, hyperparams/ppo.yml; those of MuJoCo for the environments' version 3), so that
+results compare, but for state-dependent exploration, which is not here: RL-Zoo has it for Pendulum and
+MountainCarContinuous.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from actorrt.rl.ppo_update import PPOUpdate
     from actorrt.rl.spaces import Array
 
+NORMALISED = {"normalise_observations": True, "normalise_rewards": True}
+WIDE = {"hidden": (256, 256), "activation": "relu", "orthogonal": False, "log_std": -2.0}
+ONE = {**NORMALISED, "steps": 1_000_000, "environments": 1, "horizon": 512, "evaluate_every": 25_000}
 LANDER = {
     "steps": 1_000_000,
     "environments": 16,
@@ -27,15 +31,6 @@ LANDER = {
     "epochs": 4,
     "entropy_coefficient": 0.01,
     "evaluate_every": 50_000,
-}
-NORMALISED = {"normalise_observations": True, "normalise_rewards": True}
-MUJOCO = {  # CleanRL's: RL-Zoo's take other activations and wider networks
-    **NORMALISED,
-    "steps": 1_000_000,
-    "environments": 2,
-    "horizon": 1024,
-    "learning_rate_schedule": "linear",
-    "evaluate_every": 25_000,
 }
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -52,12 +47,28 @@ PRESETS: dict[str, dict[str, Any]] = {
         "clip_range": 0.2,
         "clip_schedule": "linear",
     },
-    "Pendulum-v1": {  # without state-dependent exploration, which RL-Zoo adds
+    "Pendulum-v1": {
         "steps": 100_000,
         "environments": 4,
         "horizon": 1024,
         "gamma": 0.9,
         "learning_rate": 1e-3,
+    },
+    "MountainCarContinuous-v0": {
+        **NORMALISED,
+        "steps": 20_000,
+        "environments": 1,
+        "horizon": 8,
+        "minibatch_size": 256,
+        "gamma": 0.9999,
+        "learning_rate": 7.77e-5,
+        "entropy_coefficient": 0.00429,
+        "clip_range": 0.1,
+        "gae_lambda": 0.9,
+        "max_grad_norm": 5.0,
+        "value_coefficient": 0.19,
+        "orthogonal": False,
+        "log_std": -3.29,
     },
     "Acrobot-v1": {**NORMALISED, "environments": 16, "horizon": 256, "gae_lambda": 0.94, "epochs": 4},
     "MountainCar-v0": {**NORMALISED, "environments": 16, "horizon": 16, "gae_lambda": 0.98, "epochs": 4},
@@ -72,8 +83,92 @@ PRESETS: dict[str, dict[str, Any]] = {
         "clip_range": 0.18,
         "evaluate_every": 250_000,
     },
-    **{f"{name}-v5": MUJOCO for name in ("HalfCheetah", "Hopper", "Walker2d", "Ant", "Humanoid", "Reacher")},
-    "Swimmer-v5": {**MUJOCO, "gamma": 0.9999},
+    "HalfCheetah-v5": {
+        **ONE,
+        **WIDE,
+        "gamma": 0.98,
+        "learning_rate": 2.0633e-5,
+        "entropy_coefficient": 0.000401762,
+        "clip_range": 0.1,
+        "epochs": 20,
+        "gae_lambda": 0.92,
+        "max_grad_norm": 0.8,
+        "value_coefficient": 0.58096,
+    },
+    "Hopper-v5": {
+        **ONE,
+        **WIDE,
+        "minibatch_size": 32,
+        "gamma": 0.999,
+        "learning_rate": 9.80828e-5,
+        "entropy_coefficient": 0.00229519,
+        "epochs": 5,
+        "gae_lambda": 0.99,
+        "max_grad_norm": 0.7,
+        "value_coefficient": 0.835671,
+    },
+    "Walker2d-v5": {
+        **ONE,
+        "minibatch_size": 32,
+        "gamma": 0.99,
+        "learning_rate": 5.05041e-5,
+        "entropy_coefficient": 0.000585045,
+        "clip_range": 0.1,
+        "epochs": 20,
+        "max_grad_norm": 1.0,
+        "value_coefficient": 0.871923,
+    },
+    "Humanoid-v5": {
+        **ONE,
+        **WIDE,
+        "steps": 10_000_000,
+        "minibatch_size": 256,
+        "gamma": 0.95,
+        "learning_rate": 3.56987e-5,
+        "entropy_coefficient": 0.00238306,
+        "clip_range": 0.3,
+        "epochs": 5,
+        "gae_lambda": 0.9,
+        "max_grad_norm": 2.0,
+        "value_coefficient": 0.431892,
+    },
+    "Reacher-v5": {
+        **ONE,
+        "minibatch_size": 32,
+        "gamma": 0.9,
+        "learning_rate": 1.04019e-4,
+        "entropy_coefficient": 7.52585e-8,
+        "clip_range": 0.3,
+        "epochs": 5,
+        "gae_lambda": 1.0,
+        "max_grad_norm": 0.9,
+        "value_coefficient": 0.950368,
+    },
+    "InvertedPendulum-v5": {
+        **ONE,
+        "horizon": 32,
+        "gamma": 0.999,
+        "learning_rate": 2.22425e-4,
+        "entropy_coefficient": 1.37976e-7,
+        "clip_range": 0.4,
+        "epochs": 5,
+        "gae_lambda": 0.9,
+        "max_grad_norm": 0.3,
+        "value_coefficient": 0.19816,
+    },
+    "InvertedDoublePendulum-v5": {
+        **ONE,
+        "horizon": 128,
+        "minibatch_size": 512,
+        "gamma": 0.98,
+        "learning_rate": 1.55454e-4,
+        "entropy_coefficient": 1.05057e-6,
+        "clip_range": 0.4,
+        "gae_lambda": 0.8,
+        "value_coefficient": 0.695929,
+    },
+    "Ant-v5": {**ONE, "horizon": 2048},
+    "Swimmer-v5": {**ONE, "horizon": 2048, "gamma": 0.9999},
 }
 
 

@@ -44,7 +44,7 @@ class Training(Roles):
                 plan.environment,
                 self._server,
                 envs=plan.environments_each,
-                horizon=plan.settings.horizon,
+                horizon=plan.horizon,
                 seed=plan.seed,
                 index=index,
                 policy=plan.policy,

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import json
+
+import numpy as np
 import pytest
 
+from actorrt.rl.algorithms import ALGORITHMS
+from actorrt.rl.plan import Plan
+from actorrt.rl.policy import PolicySpec, Weights
 from actorrt.rl.ppo import PPOSettings
+from actorrt.rl.spaces import Discrete
+
+SPEC = PolicySpec("", Discrete(2), Discrete(2))
 
 
 def test_cartpole_preset_is_rl_zoos():
@@ -13,6 +22,31 @@ def test_cartpole_preset_is_rl_zoos():
     assert (settings.gamma, settings.gae_lambda, settings.entropy_coefficient) == (0.98, 0.8, 0.0)
     assert (settings.learning_rate, settings.learning_rate_schedule) == (1e-3, "linear")
     assert (settings.clip_range, settings.clip_schedule) == (0.2, "linear")
+
+
+def test_halfcheetah_preset_is_rl_zoos():
+    settings = PPOSettings.preset("HalfCheetah-v5")
+    assert (settings.environments, settings.horizon, settings.minibatch_size, settings.epochs) == (1, 512, 64, 20)
+    assert (settings.hidden, settings.activation, settings.orthogonal) == ((256, 256), "relu", False)
+    assert (settings.log_std, settings.learning_rate, settings.clip_range) == (-2.0, 2.0633e-05, 0.1)
+    assert settings.normalise_observations
+    assert settings.normalise_rewards
+
+
+@pytest.mark.parametrize("kind", ALGORITHMS.values())
+def test_every_preset_makes_sense(kind):
+    for env_id in kind.settings_class.presets:
+        settings = kind.settings_class.preset(env_id)
+        assert kind.settings_class.from_data(json.loads(json.dumps(settings.to_data()))) == settings
+
+
+@pytest.mark.parametrize(
+    ("environments", "simulators", "each"), [(8, 2, (4, 32)), (8, 3, (3, 32)), (1, 2, (1, 16)), (2, 3, (1, 22))]
+)
+def test_environments_are_shared_out_and_batches_stay_as_large(environments, simulators, each):
+    settings = PPOSettings.preset("", environments=environments, horizon=32)
+    plan = Plan("", "", SPEC, Weights(0, np.zeros(1)), settings, simulators, 1, 0)
+    assert (plan.environments_each, plan.horizon) == each
 
 
 def test_overrides_win_over_the_preset():
