@@ -7,6 +7,7 @@ lost or says that the actor is not there. What is sent meanwhile waits in order,
 from __future__ import annotations
 
 from collections import deque
+from copy import copy
 from typing import TYPE_CHECKING, Any, Final
 
 from actorrt.actors.control import Endpoint
@@ -166,7 +167,7 @@ class Routes:
 
     def _wait(self, route: Route, call: Reply[Any]) -> None:
         if route.gone is not None:
-            self._system.calls.fail(call, route.gone)
+            self._refuse(call, route.gone)
             return
         if route.waiting is None:
             route.waiting = deque()
@@ -176,6 +177,10 @@ class Routes:
             route.cell.local_route = route
         elif route.link is None:
             self.seek(route)
+
+    def _refuse(self, call: Reply[Any], gone: ActorRtError) -> None:
+        """Fail a call with an error of its own: the route's stays, and would keep all frames that it was raised in."""
+        self._system.calls.fail(call, copy(gone))
 
     def granted(self, actor_id: ActorId, messages: int, size_bytes: int) -> None:
         """The actor has caught up: send on what waits for it."""
@@ -192,7 +197,7 @@ class Routes:
             if call.done():
                 continue
             if route.gone is not None:
-                self._system.calls.fail(call, route.gone)
+                self._refuse(call, route.gone)
             else:
                 self._send_now(route, call)
         if not waiting:

@@ -1,17 +1,17 @@
 """Kills processes of a busy node at random, and says what became of the calls and of what the node holds.
 
 The workload has one of everything: actors alone and supervised, light and in processes of their own, parents with
-children, large values through the store. Every call must end, with its value or with a typed error.
+children, large values through the store, puts and pins under way. A kill may come while what the one before hit is
+being restarted. Every call must end, with its value or with a typed error.
 """
 
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import random
 import signal
-from collections import Counter
+from collections import Counter, deque
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,11 +37,6 @@ class Worker(art.Actor):
     def ping(self):
         return os.getpid()
 
-    def collect(self):
-        for worker in getattr(self, "workers", ()):
-            worker.collect.tell()
-        gc.collect()
-
 
 class Owner(art.Actor):
     """Has a child in a process of its own, and one beside it."""
@@ -57,10 +52,31 @@ class Owner(art.Actor):
     def ping(self):
         return os.getpid()
 
-    def collect(self):
-        for worker in getattr(self, "workers", ()):
-            worker.collect.tell()
-        gc.collect()
+
+class Hoarder(art.Actor):
+    """Puts and pins all the time, and keeps the newest few."""
+
+    def __init__(self):
+        self.pinned = deque()
+
+    async def on_start(self):
+        self.context.every(0.005, "hoard")
+
+    def hoard(self):
+        self.pinned.append(art.put(np.ones(10 * VALUE_COUNT)))
+        art.pin(self.pinned[-1])
+        while len(self.pinned) > 3:
+            art.free(self.pinned.popleft())
+
+    async def on_stop(self, reason):
+        for ref in self.pinned:
+            art.free(ref)  # pins are the process's, which goes on
+
+    def double(self, array):
+        return array * 2
+
+    def ping(self):
+        return os.getpid()
 
 
 class Family(art.Supervisor):
@@ -83,7 +99,7 @@ class Outcome:
         calls: how often each outcome of a call was seen: `value`, or the name of its error.
         kinds: how many processes of each kind were killed.
         zombies, strangers: processes that nobody waited for, and children of the node that are no workers.
-        objects_count: what the store still holds.
+        objects_count, used_bytes: what the store still holds.
         driver_fds, node_fds: descriptors open before the kills, and after.
     """
 
@@ -92,6 +108,7 @@ class Outcome:
     zombies: list[int] = field(default_factory=list)
     strangers: list[int] = field(default_factory=list)
     objects_count: int = 0
+    used_bytes: int = 0
     driver_fds: tuple[int, int] = (0, 0)
     node_fds: tuple[int, int] = (0, 0)
 
@@ -103,7 +120,7 @@ async def kill_at_random(count: int, seed: int) -> Outcome:
     before = set(children_of(os.getpid()))
     async with art.Runtime(cpus=2, store_bytes=256 << 20) as runtime:
         (node_pid,) = set(children_of(os.getpid())) - before
-        refs, family = await _spawn()
+        refs, hoarders, family = await _spawn()
         await _settle(refs, family)
         fds = _fd_count(os.getpid()), _fd_count(node_pid)
         is_over = asyncio.Event()
@@ -115,10 +132,7 @@ async def kill_at_random(count: int, seed: int) -> Outcome:
             is_over.set()
             await asyncio.gather(*callers)
         await _settle(refs, family)
-        # What an exception's traceback holds is in a cycle, views of objects among it: the collector's to end.
-        gc.collect()
-        children = [await family.child(info.id) for info in await family.children_info()]
-        await art.gather(*[actor.collect() for actor in [*refs, *children]], return_exceptions=True)
+        await art.gather(*[hoarder.stop() for hoarder in hoarders])
         await _look(runtime, node_pid, fds, outcome)
     return outcome
 
@@ -128,7 +142,8 @@ async def _spawn():
     refs = [await Worker.options(**options).spawn() for _ in range(4)]
     refs += [await Worker.options(isolation="process", **options).spawn() for _ in range(2)]
     refs += [await Owner.options(isolation=isolation, **options).spawn() for isolation in ("shared", "process")]
-    return refs, await Family.options(**options).spawn()
+    hoarders = [await Hoarder.options(isolation=isolation, **options).spawn() for isolation in ("shared", "process")]
+    return [*refs, *hoarders], hoarders, await Family.options(**options).spawn()
 
 
 async def _call(ref, family, is_over, chance, outcome):
@@ -148,17 +163,28 @@ async def _call(ref, family, is_over, chance, outcome):
 
 
 async def _kill_one(runtime, chance, outcome):
-    worker = None
-    while worker is None:
-        workers = [worker for worker in (await runtime.status())["workers"] if worker["pid"] is not None]
-        worker = chance.choice(workers) if workers else None
-    os.kill(worker["pid"], signal.SIGKILL)
-    outcome.kinds[worker["kind"]] += 1
-    while worker["pid"] in [other["pid"] for other in (await runtime.status())["workers"]]:
+    """Kill one process, and return when it is gone and calls get through again; one time in three, at once."""
+    pid = await _kill_any(runtime, chance, outcome)
+    if chance.random() < 1 / 3:
+        return
+    while pid in [other["pid"] for other in (await runtime.status())["workers"]]:
         pass
     enough = outcome.calls["value"] + VALUES_BETWEEN_KILLS
     while outcome.calls["value"] < enough:
         await runtime.status()
+
+
+async def _kill_any(runtime, chance, outcome):
+    while True:
+        workers = [worker for worker in (await runtime.status())["workers"] if worker["pid"] is not None]
+        worker = chance.choice(workers) if workers else None
+        try:
+            if worker is not None:
+                os.kill(worker["pid"], signal.SIGKILL)
+                outcome.kinds[worker["kind"]] += 1
+                return worker["pid"]
+        except ProcessLookupError:
+            continue  # it had ended with the owner of its actor
 
 
 async def _settle(refs, family):
@@ -178,6 +204,7 @@ async def _look(runtime, node_pid, fds_before, outcome):
             while art.store_stats()["objects_count"]:
                 await runtime.status()
     outcome.objects_count = art.store_stats()["objects_count"]
+    outcome.used_bytes = art.store_stats()["used_bytes"]
     descendants = descendants_of(node_pid)
     outcome.zombies = [pid for pid in descendants if state_of(pid) == "Z"]
     workers = {worker["pid"] for worker in (await runtime.status())["workers"]}

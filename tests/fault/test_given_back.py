@@ -110,6 +110,21 @@ async def test_of_calls_to_an_actor_that_is_gone(runtime):
     await until_empty(witness)
 
 
+async def test_of_what_a_caller_held_beside_a_call_to_an_actor_that_is_gone(runtime):
+    witness = await Counter.spawn()
+    holding = await Holding.spawn()
+    await holding.stop()
+
+    async def ask():
+        value = art.put(large())
+        with pytest.raises(art.ActorDiedError):
+            await holding.take([])
+        return value.id
+
+    assert await ask() != await ask()
+    await until_empty(witness)
+
+
 async def test_of_calls_in_a_mailbox_that_is_killed(runtime):
     witness = await Counter.spawn()
     holding, waiting = await held()
