@@ -76,7 +76,7 @@ class Form:
             raise BadFrameError(f"an envelope is nested deeper than {MAX_NESTING}") from None
         except (msgpack.UnpackException, ValueError) as error:
             self._begin_anew()
-            raise BadFrameError(f"not readable as msgpack: {error}") from error
+            raise BadFrameError(f"not readable as msgpack: {str(error) or type(error).__name__}") from error
         self._seen_bytes += size_bytes
         if parser.tell() != self._seen_bytes:
             self._begin_anew()

@@ -155,6 +155,27 @@ def test_lanes_are_links_of_their_own(run: Run) -> None:
     run(case)
 
 
+def test_control_is_not_behind_megabytes_of_user_traffic(run: Run, kind: str) -> None:
+    if kind == "memory":
+        pytest.skip("nothing takes time there")
+
+    async def case(world: World) -> None:
+        a, b = await world.pair()
+        user, control = a.link_to(b), a.link_to(b, Lane.CONTROL)
+        user.send((0,))
+        control.send((0,))
+        await b.recorder.envelopes(2)
+        for number in range(2000):
+            user.send((1, number), [bytes(20_000)])
+        control.send((2, "stop"))
+        await b.recorder.until(lambda: [2, "stop"] in b.recorder.said)
+        assert len(b.recorder.got) < 500
+        await b.recorder.envelopes(2003)
+        b.recorder.got.clear()
+
+    run(case)
+
+
 def test_reply_finds_its_way_by_the_address_in_the_hello(run: Run) -> None:
     async def case(world: World) -> None:
         a, b = await world.pair()

@@ -1,10 +1,11 @@
-"""A TCP proxy whose connections are reset when the test says so, or after a time drawn by chance."""
+"""Proxies whose connections are reset when the test says so, or after a time drawn by chance: on TCP, or on a path."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
 import struct
+from pathlib import Path
 from random import Random
 
 CHUNK_BYTES = 1 << 14
@@ -30,16 +31,27 @@ class BreakingProxy:
         self.resets_count = 0
 
     async def __aenter__(self) -> BreakingProxy:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.address = f"tcp://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        self._server = await self._listen()
         return self
+
+    async def _listen(self) -> asyncio.Server:
+        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.address = f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        return server
+
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection("127.0.0.1", self._port)
 
     async def __aexit__(self, *_: object) -> None:
         self._server.close()
+        self._step_aside()
         self.reset()
         while self._tasks:
             await asyncio.wait(self._tasks)
         await self._server.wait_closed()
+
+    def _step_aside(self) -> None:
+        """Give back the place where it listened."""
 
     def reset(self) -> None:
         """Reset all connections."""
@@ -61,7 +73,7 @@ class BreakingProxy:
             self._tasks.discard(task)
 
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._port)
+        far_reader, far_writer = await self._connect()
         self._writers.add(far_writer)
         ways = [asyncio.ensure_future(_copy(*way)) for way in ((reader, far_writer), (far_reader, writer))]
         try:
@@ -74,6 +86,31 @@ class BreakingProxy:
             for way in ways:
                 way.cancel()
             await asyncio.gather(*ways, return_exceptions=True)
+
+
+class InterposedProxy(BreakingProxy):
+    """Steps between an endpoint at `ipc://path` and whoever connects to it from now on, who can't tell.
+
+    Args:
+        address: the endpoint's.
+        random, most_s: as for `BreakingProxy`.
+    """
+
+    def __init__(self, address: str, random: Random, most_s: float | None = None) -> None:
+        super().__init__(0, random, most_s)
+        self.address = address
+        self._path = Path(address.removeprefix("ipc://"))
+        self._real = self._path.with_suffix(".real")
+
+    async def _listen(self) -> asyncio.Server:
+        self._path.rename(self._real)  # a socket that is bound goes by its inode
+        return await asyncio.start_unix_server(self._serve, self._path)
+
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_unix_connection(self._real)
+
+    def _step_aside(self) -> None:
+        self._real.rename(self._path)
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -7,17 +7,21 @@ import os
 import signal
 import sys
 from asyncio.subprocess import PIPE
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
 from typing import Any
 
+import actorrt as art
 from actorrt.errors import ActorRtError, PeerUnreachableError
 from actorrt.ids import IdSource, PeerId
+from actorrt.transport.codec import pack_hello
 from actorrt.transport.protocol import Buffer
 from actorrt.transport.zeromq import ZmqTransport
-from tests.fault.breaking import BreakingProxy
+from tests.contract.stranger import Stranger, garbage
+from tests.fault.breaking import BreakingProxy, InterposedProxy
 
 MESSAGES = 100_000
 BURST = 50
@@ -56,7 +60,7 @@ asyncio.run(main())
 """
 
 
-class Recorder:
+class Heard:
     """A receiver that keeps what it gets, and wakes whoever waits for it."""
 
     def __init__(self) -> None:
@@ -97,7 +101,7 @@ class Recorder:
 class Pair:
     """Us, and a process that echoes; a proxy in each direction."""
 
-    def __init__(self, transport: ZmqTransport, recorder: Recorder, echo: PeerId) -> None:
+    def __init__(self, transport: ZmqTransport, recorder: Heard, echo: PeerId) -> None:
         self.transport = transport
         self.recorder = recorder
         self.echo = echo
@@ -110,7 +114,7 @@ class Pair:
 @asynccontextmanager
 async def pair(seed: int, most_s: float | None = None) -> AsyncIterator[Pair]:
     ids, random = IdSource(), Random(seed)
-    us = Pair(ZmqTransport(ids.peer(), "tcp://127.0.0.1:0", connect_timeout_s=5.0), Recorder(), ids.peer())
+    us = Pair(ZmqTransport(ids.peer(), "tcp://127.0.0.1:0", connect_timeout_s=5.0), Heard(), ids.peer())
     await us.transport.start(us.recorder)
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", ECHO, us.echo.hex(), stdin=PIPE, stdout=PIPE)
     us.pid = process.pid
@@ -151,6 +155,53 @@ async def test_connections_reset_at_random_lose_double_and_reorder_nothing() -> 
         assert us.transport.statistics().resumed_links >= 10
 
 
+class Recorder(art.Actor):
+    """Keeps what it is told, in order, and gives it back."""
+
+    def __init__(self) -> None:
+        self.items: list[int] = []
+
+    def note(self, item: int) -> int:
+        self.items.append(item)
+        return item
+
+    def all(self) -> list[int]:
+        return self.items
+
+
+async def test_calls_over_connections_reset_at_random_run_once_in_order_and_end(node_runtime: art.Runtime) -> None:
+    recorder = await Recorder.options(isolation="process", name="recorder").spawn()
+    status = await node_runtime.status()
+    (address,) = [worker["address"] for worker in status["workers"] if worker["label"] == "recorder"]
+    random = Random(5)
+    async with (
+        InterposedProxy(address, random, 0.1) as there,
+        InterposedProxy(node_runtime.system.endpoint.address, random, 0.1) as back,
+    ):
+        in_flight: deque[art.Reply[int]] = deque()
+        for number in range(MESSAGES):
+            in_flight.append(recorder.note(number))
+            if len(in_flight) == IN_FLIGHT:
+                assert await in_flight.popleft() == number - IN_FLIGHT + 1
+        assert await art.gather(*in_flight) == list(range(MESSAGES - IN_FLIGHT + 1, MESSAGES))
+        assert await recorder.all() == list(range(MESSAGES))
+        assert there.resets_count >= 10
+        assert back.resets_count >= 10
+
+
+async def test_strangers_who_send_garbage_to_a_worker_disturb_no_caller(node_runtime: art.Runtime) -> None:
+    recorder = await Recorder.options(isolation="process", name="recorder").spawn()
+    (worker,) = [worker for worker in (await node_runtime.status())["workers"] if worker["label"] == "recorder"]
+    for bad, (_, parts) in enumerate(garbage(), 1):
+        with Stranger(worker["address"], worker["peer"]) as stranger:
+            stranger.send(pack_hello(stranger.hello))
+            stranger.send(*parts)
+            assert await recorder.note(bad) == bad
+            while (await node_runtime.statistics())["recorder"]["transport"]["bad_frames"] < bad:
+                assert await recorder.note(bad) == bad
+    assert set(await recorder.all()) == set(range(1, len(garbage()) + 1))
+
+
 async def test_tail_that_was_on_its_way_when_the_connection_broke_arrives() -> None:
     async with pair(seed=2) as us:
         link = us.link()
@@ -166,7 +217,7 @@ async def test_tail_that_was_on_its_way_when_the_connection_broke_arrives() -> N
 
 
 async def test_peer_that_stays_away_fails_with_the_typed_error() -> None:
-    recorder = Recorder()
+    recorder = Heard()
     transport = ZmqTransport(IdSource().peer(), "tcp://127.0.0.1:0", connect_timeout_s=0.5)
     await transport.start(recorder)
     ghost = IdSource().peer()

@@ -1,0 +1,55 @@
+"""A bare socket in the name of some peer, and what it may send that is no frame."""
+
+from __future__ import annotations
+
+import zmq
+
+from actorrt.ids import IdSource, PeerId
+from actorrt.transport.codec import Hello
+from actorrt.transport.inbound import routing_id
+from actorrt.transport.protocol import Lane
+
+
+class Stranger:
+    """A bare DEALER.
+
+    Args:
+        address, victim: whom it speaks to.
+        name: its routing id; by default that of a link of a peer that nobody knows.
+    """
+
+    def __init__(self, address: str, victim: PeerId, name: bytes | None = None) -> None:
+        self.peer = IdSource().peer()
+        self.hello = Hello(self.peer, victim, "ipc:///nowhere")
+        self._context = zmq.Context()
+        self._socket = self._context.socket(zmq.DEALER)
+        self._socket.setsockopt(zmq.ROUTING_ID, name or routing_id(self.peer, Lane.USER, 1))
+        self._socket.connect(address)
+
+    def send(self, *parts: bytes) -> None:
+        self._socket.send_multipart(parts)
+
+    def __enter__(self) -> Stranger:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close(linger=0)
+        self._context.term()
+
+
+def garbage() -> list[tuple[str, list[bytes]]]:
+    """Return what is no frame, by a name for it."""
+    frame = b"\x94\xcf" + bytes(8) + b"\xcf" + bytes(8) + b"\xdc\x00\x01\x91\x00\x90"
+    return [
+        ("random", [b"\xc1\xc1\xc1"]),
+        ("empty", [b""]),
+        ("truncated", [frame[:-1]]),
+        ("trailing", [frame + b"\x00"]),
+        ("no_kind", [b"\x94\xcf" + bytes(8) + b"\xcf" + bytes(8) + b"\xdc\x00\x01\x90\x90"]),
+        ("unannounced_buffer", [frame, b"buffer"]),
+        ("missing_buffer", [frame[:-1] + b"\x91\x92\x00\x01"]),
+        ("attachment_out_of_range", [frame[:-1] + b"\x91\x92\x05\x01", b"buffer"]),
+        ("claims_a_huge_array", [b"\xdd\xff\xff\xff\xff"]),
+        ("nested_too_deep", [b"\x91" * 3000]),
+        ("extension", [frame[:-1] + b"\x91\xd4\x01\x00"]),
+    ]
