@@ -192,7 +192,8 @@ class _LoopWaiter:
 
     def __call__(self, _: Any) -> None:
         if get_ident() == self._thread:
-            self._wake()
+            if not self.future.done():
+                self.future.set_result(None)
             return
         try:
             self._loop.call_soon_threadsafe(self._wake)

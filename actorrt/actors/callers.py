@@ -15,6 +15,7 @@ from actorrt.transport.protocol import Lane, Link
 if TYPE_CHECKING:
     from actorrt.actors.system import System
 
+IMMUTABLE_TYPES: Final = frozenset({bool, int, float, complex, str, bytes})
 RETRY_S: Final = 0.05
 """How long an outcome waits for a link whose queue is at its bound."""
 
@@ -26,7 +27,9 @@ class LocalCaller:
         self._system = system
 
     def succeed(self, call_id: int, value: Any) -> None:
-        self._system.calls.delivered(call_id, self._system.payloads.copy(value))
+        if value is not None and type(value) not in IMMUTABLE_TYPES:
+            value = self._system.payloads.copy(value)
+        self._system.calls.delivered(call_id, value)
 
     def fail(self, call_id: int, error: BaseException, where: str) -> None:
         rebuilt: Any = error_from_data(error_to_data(error, where), self._system)

@@ -28,6 +28,7 @@ from actorrt.store.ref import ObjectRef
 from actorrt.transport.protocol import Lane
 
 if TYPE_CHECKING:
+    from actorrt.actors.routes import Route
     from actorrt.actors.system import System
 
 logger = logging.getLogger(__name__)
@@ -64,7 +65,7 @@ class Calls:
         self, ref: ActorRef[Any], spec: MethodSpec, args: tuple[Any, ...], kwargs: dict[str, Any], options: CallOptions
     ) -> Any:
         """Send a call; see `ActorMethod.__call__`."""
-        if spec.kind.is_stream:
+        if spec.is_stream:
             return self._system.streams.open(ref, spec, args, kwargs, options)
         reply = self.capture(ref, spec, args, kwargs, options)
         result: Any = reply
@@ -79,7 +80,8 @@ class Calls:
         """Send a message that has no reply; what is returned ends when the message has left."""
         message = self.capture(ref, spec, args, kwargs, options)
         routes = self._system.routes
-        self._make_room(message)
+        if ref._route is not None:
+            self._make_room(ref._route, message)
         self._system.on_loop(lambda: routes.send(routes.of(ref), message))
         return message
 
@@ -118,13 +120,14 @@ class Calls:
     ) -> Reply[Any]:
         body, buffers, transit = captured
         in_hand = current.message.get()
-        deadline = None if in_hand is None or in_hand.is_over else in_hand.deadline
+        if in_hand is not None and in_hand.is_over:
+            in_hand = None
+        deadline = None if in_hand is None else in_hand.deadline
         if options.timeout_s is not None:
             own = self._system.clock.now() + options.timeout_s
             deadline = own if deadline is None else min(own, deadline)
         more = None if options.key is None and not options.retries else _more(options)
-        parent = None if in_hand is None or in_hand.is_over else in_hand
-        return Reply(self, ref, spec.name, body, buffers, transit, deadline, more, options.retries, parent)
+        return Reply(self, ref, spec.name, body, buffers, transit, deadline, more, options.retries, in_hand)
 
     def _declare_result(self, reply: Reply[Any]) -> ObjectRef[Any]:
         """Let the result stay in the store: the ref is pending until the callee seals it or the call fails."""
@@ -148,16 +151,17 @@ class Calls:
         """
         if reply.transit is not None:
             reply.add_callback(reply.transit.call_ended)
-        self._make_room(reply)
+        route = reply.ref._route
+        if route is not None and route.waiting:
+            self._make_room(route, reply)
         if get_ident() == self._system.thread:
             self._send(reply)
         else:
             self._system.on_loop(lambda: self._send(reply))
 
-    def _make_room(self, reply: Reply[Any]) -> None:
+    def _make_room(self, route: Route, reply: Reply[Any]) -> None:
         """Bound what waits: refuse at once on the loop, which must not block, and wait in a plain thread."""
-        route = reply.ref._route
-        while route is not None and route.waiting and route.is_full:
+        while route.is_full:
             deadline = reply.deadline
             left = None if deadline is None else deadline - self._system.clock.now()
             if get_ident() == self._system.thread or (left is not None and left <= 0):
@@ -186,7 +190,7 @@ class Calls:
             left = reply.deadline - self._system.clock.now()
             reply.timer = self._system.loop.call_later(max(0.0, left), self.expire, reply)
         routes = self._system.routes
-        routes.send(routes.of(reply.ref), reply)
+        routes.send(reply.ref._route or routes.of(reply.ref), reply)
 
     def succeeded(self, call_id: int, body: Any, buffers: Sequence[Any]) -> None:
         """Take in a REPLY."""

@@ -239,11 +239,10 @@ class Cell:
 
     def schedule(self) -> None:
         """Have a runner handle what waits, unless one is going to, or all that this cell may have are at work."""
-        assert self.turns is not None
-        state = self.state
-        if self._is_scheduled or not (state is CellState.RUNNING or state is CellState.STOPPING):
+        state, turns = self.state, self.turns
+        if self._is_scheduled or turns is None or not (state is CellState.RUNNING or state is CellState.STOPPING):
             return
-        if self.turns.runner_count < self.options.max_concurrency:
+        if not turns.runner_count or turns.runner_count < self.options.max_concurrency:
             self._is_scheduled = True
             self.host.runners.schedule(self)
         else:
@@ -291,11 +290,10 @@ class Cell:
         budget = STEP_BUDGET
         turns.runner_count += 1
         try:
-            while queue and self._is_serving:
-                message = self._take(mailbox)
-                coroutine = turns.begin(message)
-                if coroutine is not None:
-                    await turns.run(runner, message, coroutine)
+            while queue and (self.state is CellState.RUNNING or self.state is CellState.STOPPING):
+                rest = turns.handle(self._take(mailbox), runner)
+                if rest is not None:
+                    await rest
                 budget -= 1
                 if budget == 0:
                     budget = STEP_BUDGET
@@ -317,7 +315,7 @@ class Cell:
     def _take(self, mailbox: Mailbox) -> Message:
         message = mailbox.take()
         caller = message.caller
-        if caller is not None:
+        if caller is not None and (caller is not self.host.local_caller or self.local_route is not None):
             self.left(caller, message)
         return message
 

@@ -51,16 +51,19 @@ class MethodKind(IntEnum):
 class MethodSpec:
     """One method: its kind and its parameters without `self`.
 
-    `least` and `most` bound the count of positional arguments; `most` is -1 where keywords must be looked at.
+    `is_stream` is its kind's, at hand for each call; `least` and `most` bound the count of positional arguments; `most`
+    is -1 where keywords must be looked at.
     """
 
     name: str
     kind: MethodKind
     parameters: tuple[ParameterData, ...]
+    is_stream: bool = field(init=False)
     least: int = field(init=False)
     most: int = field(init=False)
 
     def __post_init__(self) -> None:
+        self.is_stream = self.kind.is_stream
         positional = [p for p in self.parameters if p[1] <= inspect.Parameter.POSITIONAL_OR_KEYWORD]
         self.least = sum(1 for p in positional if not p[2])
         self.most = len(positional)

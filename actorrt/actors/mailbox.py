@@ -64,7 +64,6 @@ class Message:
         "is_over",
         "method",
         "options",
-        "outlet",
         "size_bytes",
         "task",
         "waits",
@@ -88,12 +87,11 @@ class Message:
         self.buffers = buffers
         self.deadline = deadline
         self.options = options
-        self.size_bytes = message_bytes(body, buffers)
+        self.size_bytes = message_bytes(body, buffers) if buffers or type(body) is bytes else PLAIN_MESSAGE_BYTES
         self.began_at = 0.0  # when its coroutine began to run
         self.is_over = False  # handled; tasks that it left behind go on without its deadline
         self.cell: Any = None  # the cell that handles it, from when it is in hand
         self.task: Any = None  # the task that runs it, where it is a coroutine
-        self.outlet: Any = None  # where a stream's items leave, while it runs
         self.waits: dict[int, Any] | None = None  # what its tasks await; see `deadlock`
         self.withdrawal: CallError | None = None  # why it was cancelled while it ran
 

@@ -132,7 +132,10 @@ class Routes:
 
     def send(self, route: Route, call: Reply[Any]) -> None:
         """Send a call on its way, or let it wait. What can't be sent fails the call."""
-        if route.waiting or not route.is_open:
+        cell = route.cell
+        if cell is not None and not route.waiting and call.call_id and (not cell.mailbox or cell.has_room):
+            self._deliver(cell, call)
+        elif route.waiting or not route.is_open:
             self._wait(route, call)
         else:
             self._send_now(route, call)

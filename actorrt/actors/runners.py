@@ -14,7 +14,8 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context as ContextVars
-from typing import TYPE_CHECKING, Any, Final
+from types import coroutine as coroutine_function
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from actorrt.scopes import Scope
 from actorrt.transport.protocol import Transport
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from actorrt.actors.cell import Cell
 
 PARKED_COUNT: Final = 64
+
+T = TypeVar("T")
 
 
 class Runner:
@@ -88,12 +91,10 @@ class Runners:
             self._appoint()
 
     def _appoint(self) -> None:
-        if self._scope.is_closed:
-            return
         if self._parked:
             runner = self._leader = self._parked.pop()
             runner.wake()
-        else:
+        elif not self._scope.is_closed:
             runner = self._leader = Runner()
             runner.task = self._scope.start(self._work(runner), "runner", context=ContextVars())
 
@@ -128,34 +129,21 @@ class Runners:
             await runner.park(loop)
 
 
-class Driven:
-    """Drives a coroutine within the runner's task; says so when it waits for the first time."""
-
-    __slots__ = ("_cell", "_coroutine", "_runner")
-
-    def __init__(self, coroutine: Coroutine[Any, Any, Any], cell: Cell, runner: Runner) -> None:
-        self._coroutine = coroutine
-        self._cell = cell
-        self._runner = runner
-
-    def __await__(self) -> Generator[Any, Any, Any]:
-        coroutine = self._coroutine
+@coroutine_function
+def resumed(coroutine: Coroutine[Any, Any, T], waited_for: Any) -> Generator[Any, Any, T]:
+    """Drive a coroutine on, which has run up to where it waits for something, and return its result."""
+    while True:
         try:
-            waited_for = coroutine.send(None)
+            yield waited_for
+        except BaseException as error:  # a cancellation, most likely: the coroutine's to handle
+            resume: Callable[..., Any] = coroutine.throw
+            argument: BaseException | None = error
+        else:
+            resume, argument = coroutine.send, None
+        try:
+            waited_for = resume(argument)
         except StopIteration as end:
-            return end.value
-        self._cell.waits(self._runner)
-        while True:
-            try:
-                yield waited_for
-            except BaseException as error:  # a cancellation, most likely: the coroutine's to handle
-                resume: Callable[..., Any] = coroutine.throw
-                argument: BaseException | None = error
-            else:
-                resume, argument = coroutine.send, None
-            try:
-                waited_for = resume(argument)
-            except StopIteration as end:
-                return end.value
-            finally:
-                argument = None  # else error and traceback would keep each other, and all that the frames hold
+            result: T = end.value
+            return result
+        finally:
+            argument = None  # else error and traceback would keep each other, and all that the frames hold

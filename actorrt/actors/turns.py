@@ -15,7 +15,7 @@ from actorrt.actors import current
 from actorrt.actors.interface import MethodKind
 from actorrt.actors.mailbox import Caller, Mailbox, Message
 from actorrt.actors.payload import has_objects, objects_at_hand, objects_opened, reason_of
-from actorrt.actors.runners import Driven, Runner
+from actorrt.actors.runners import Runner, resumed
 from actorrt.store.ref import ObjectRef
 
 if TYPE_CHECKING:
@@ -57,6 +57,27 @@ class Turns:
         """Return the message of one call, if it is still queued."""
         waiting = self._mailbox.queue
         return next((m for m in waiting if m.call_id == call_id and m.caller is caller), None)
+
+    def handle(self, message: Message, runner: Runner) -> Coroutine[Any, Any, None] | None:
+        """Handle a message as far as that goes without waiting; return what does the rest, if anything is left."""
+        coroutine = self.begin(message)
+        if coroutine is None:
+            return None
+        task = message.task = runner.task
+        assert task is not None
+        self.running.append(message)
+        try:
+            waited_for = coroutine.send(None)
+        except StopIteration as end:
+            self._put_down(message)
+            self._returned(message, end.value)
+            return None
+        except BaseException as error:
+            self._put_down(message)
+            self._broke_off(message, task, error)
+            return None
+        self._cell.waits(runner)
+        return self._run(message, task, coroutine, waited_for)
 
     def begin(self, message: Message) -> Coroutine[Any, Any, Any] | None:
         """Handle a message, or return the coroutine that does."""
@@ -127,41 +148,46 @@ class Turns:
             result = self._host.streams.serve(message, result)
         return await result if asyncio.iscoroutine(result) else result
 
-    async def run(self, runner: Runner, message: Message, coroutine: Coroutine[Any, Any, Any]) -> None:
-        task = message.task = runner.task
-        assert task is not None
-        self.running.append(message)
-        message.began_at = self._host.clock.now()
-        current.message.set(message)
+    async def _run(
+        self, message: Message, task: asyncio.Task[None], coroutine: Coroutine[Any, Any, Any], waited_for: Any
+    ) -> None:
+        """Drive a coroutine that waits to its end, in a runner's task."""
+        now = message.began_at = self._host.clock.now()
         timer = None
         if message.deadline is not None:
-            left = max(0.0, message.deadline - self._host.clock.now())
-            timer = self._host.loop.call_later(left, self._overdue, message)
+            timer = self._host.loop.call_later(max(0.0, message.deadline - now), self._overdue, message)
         try:
-            result = await Driven(coroutine, self._cell, runner)
-        except asyncio.CancelledError as cancelled:
-            if message.withdrawal is not None:
-                task.uncancel()
-                if self._evidence is not None:
-                    self._evidence.clear(message)
-                if message not in self._cell.victims:
-                    self._host.refuse(message, message.withdrawal)
-            elif task.cancelling():
-                raise  # the whole endpoint is being ended
-            else:
-                self._raised(message, cancelled)  # the method let a cancellation of its own through
-        except KeyboardInterrupt:
-            self._interrupted(message)
-            raise
+            result = await resumed(coroutine, waited_for)
         except BaseException as error:
-            self._raised(message, error)
+            self._put_down(message)
+            if isinstance(error, asyncio.CancelledError) and message.withdrawal is None and task.cancelling():
+                raise  # the whole endpoint is being ended
+            self._broke_off(message, task, error)
         else:
+            self._put_down(message)
             self._returned(message, result)
         finally:
             if timer is not None:
                 timer.cancel()
-            message.task = None
-            self.running.remove(message)
+
+    def _put_down(self, message: Message) -> None:
+        """A coroutine has ended."""
+        message.task = None
+        self.running.remove(message)
+
+    def _broke_off(self, message: Message, task: asyncio.Task[None], error: BaseException) -> None:
+        """A coroutine ended by an exception."""
+        if isinstance(error, KeyboardInterrupt):
+            self._interrupted(message)
+            raise error
+        if message.withdrawal is None or not isinstance(error, asyncio.CancelledError):
+            self._raised(message, error)  # as where the method let a cancellation of its own through
+            return
+        task.uncancel()
+        if self._evidence is not None:
+            self._evidence.clear(message)
+        if message not in self._cell.victims:
+            self._host.refuse(message, message.withdrawal)
 
     def _returned(self, message: Message, result: Any) -> None:
         self._handled(message)
