@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from actorrt import errors
 from actorrt.actors import current
 from actorrt.actors.interface import MethodSpec
+from actorrt.actors.lent import Lent
 from actorrt.actors.messages import CANCEL, ERROR, NOT_HERE, REPLY, Body, is_plain
 from actorrt.actors.payload import error_from_data
 from actorrt.actors.poison import DEADLY_COUNT, Blame
@@ -202,7 +203,7 @@ class Calls:
             reply.set_value(body[0])
             return
         try:
-            stored = self._system.payloads.stored(body)
+            stored = self._system.payloads.stored(body, buffers)
             if stored is not None:
                 self._system.scope.start(_take_stored(reply, stored), f"result of {reply.method}")
                 return
@@ -379,7 +380,7 @@ def _more(options: CallOptions) -> dict[str, Any]:
     return more if options.key is None else {**more, "key": options.key}
 
 
-async def _take_stored(reply: Reply[Any], stored: ObjectRef[Any]) -> None:
+async def _take_stored(reply: Reply[Any], stored: ObjectRef[Any] | Lent) -> None:
     """End a call with a result that lies in the store, as soon as it is sealed there."""
     try:
         reply.set_value(await stored)

@@ -4,7 +4,9 @@ An envelope is a msgpack array that begins with its kind. A *body* is how values
 
 * a list: positional arguments, or the one result, as plain scalars that msgpack carries as they are;
 * bytes: pickled `(args, kwargs)` or result, its buffers beside the envelope;
-* a map `{"object": id, "token": token}`: the pickled value lies in the object store.
+* a map `{"object": id, "token": token}`: the pickled value lies in the object store;
+* a map `{"objects": ..., "parts": ...}`: some of its buffers do, the pickle and the others are beside the envelope
+  (see `lent`).
 
 The node daemon reads kinds 6 to 9 only, which carry plain data, and never a body.
 """

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from actorrt import errors
+from actorrt.actors.lent import Lent, LentBody, Loan, can_be_lent, open_here
 from actorrt.actors.messages import Body, is_plain, is_plain_value
 from actorrt.actors.reply import ReplySentError
 from actorrt.actors.transits import Transit
@@ -86,18 +87,24 @@ class Payloads:
         if size <= STORE_THRESHOLD_BYTES:
             transit = Transit(store, carrier.tokens, copies_count) if carrier.tokens else None
             return Captured(data, [bytes(buffer) for buffer in buffers], transit)
+        if can_be_lent(data, buffers):
+            loan = Loan(store, data, buffers, copies_count)
+            transit = Transit(store, [*loan.tokens, *carrier.tokens], copies_count, loan.refs)
+            return Captured(loan.body, loan.frames, transit)
         ref = store.put_parts(data, buffers)
         token = store.new_token()
         store.begin_transit(ref, token, copies_count)
         body: Body = {"object": ref.id, "token": token}
         return Captured(body, (), Transit(store, [token, *carrier.tokens], copies_count, ref))
 
-    def stored(self, body: Body) -> ObjectRef[Any] | None:
-        """Return the object that a body lies in, if it lies in the store; it may still be on its way there."""
+    def stored(self, body: Body, buffers: Sequence[Any]) -> ObjectRef[Any] | Lent | None:
+        """Return what a body that lies in the store will give its value by: it may still be on its way there."""
         if type(body) is not dict:
             return None
         if self._store is None:
             raise errors.ObjectLostError("the value came through an object store that this process has not")
+        if "parts" in body:
+            return Lent(self._store, body, buffers, self._load)
         return self._store.ref(ObjectId(body["object"]), body["token"])
 
     def open_call(self, body: Body, buffers: Sequence[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -112,6 +119,9 @@ class Payloads:
         return body[0] if isinstance(body, list | tuple) else self._load(body, buffers)
 
     def _load(self, body: Body, buffers: Sequence[Any]) -> Any:
+        if isinstance(body, LentBody):
+            assert self._store is not None
+            return open_here(self._store, body, buffers, self._load)
         assert isinstance(body, bytes)
         return values.loads(body, buffers, Carrier(self._store, system=self._system))
 
@@ -120,7 +130,7 @@ class Payloads:
         if isinstance(body, list | tuple):
             return
         try:
-            if self.stored(body) is None:
+            if self.stored(body, buffers) is None:
                 self._load(body, buffers)  # the refs inside it
         except Exception:  # whatever unpickling a user's value raises: it was not wanted anyway
             logger.debug("an unopened message can't be opened", exc_info=True)
@@ -130,7 +140,7 @@ class Payloads:
         if is_plain_value(value):
             return value
         body, buffers, _ = self.capture_value(value)
-        stored = self.stored(body)
+        stored = self.stored(body, buffers)
         return self.open_value(body, buffers) if stored is None else stored.value()
 
 

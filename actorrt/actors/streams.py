@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from actorrt.actors.interface import MethodSpec
+from actorrt.actors.lent import Lent
 from actorrt.actors.mailbox import Caller, Message
 from actorrt.actors.messages import MORE
 from actorrt.actors.ref import ActorRef, CallOptions
@@ -34,7 +35,7 @@ class _Stored:
 
     __slots__ = ("ref",)
 
-    def __init__(self, ref: ObjectRef[Any]) -> None:
+    def __init__(self, ref: ObjectRef[Any] | Lent) -> None:
         self.ref = ref
 
 
@@ -174,7 +175,7 @@ class Streams:
 
     def received(self, call_id: int, body: Any, buffers: Sequence[Any]) -> None:
         """Take in an ITEM."""
-        stored = self._system.payloads.stored(body)
+        stored = self._system.payloads.stored(body, buffers)
         item = self._system.payloads.open_value(body, buffers) if stored is None else _Stored(stored)
         self.arrived(call_id, item)
 

@@ -16,7 +16,6 @@ from actorrt.ids import PeerId
 
 if TYPE_CHECKING:
     from actorrt.store.client import StoreClient
-    from actorrt.store.ref import ObjectRef
 
 REMEMBERED_COUNT: Final = 10_000
 
@@ -28,14 +27,12 @@ class Transit:
         store: keeps what they name.
         tokens: of the message and the refs inside it.
         copies_count: how many calls carry them.
-        held: the large value, which a call that is sent again still needs.
+        held: the refs of the large value, which a call that is sent again still needs.
     """
 
     __slots__ = ("_held", "_left_count", "_store", "tokens")
 
-    def __init__(
-        self, store: StoreClient, tokens: Sequence[bytes], copies_count: int, held: ObjectRef[Any] | None = None
-    ) -> None:
+    def __init__(self, store: StoreClient, tokens: Sequence[bytes], copies_count: int, held: object = None) -> None:
         self._store = store
         self._held = held
         self._left_count = copies_count

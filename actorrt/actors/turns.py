@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from actorrt import errors
 from actorrt.actors import current
 from actorrt.actors.interface import MethodKind
+from actorrt.actors.lent import Lent
 from actorrt.actors.mailbox import Caller, Mailbox, Message
 from actorrt.actors.payload import has_objects, objects_at_hand, objects_opened, reason_of
 from actorrt.actors.runners import Runner, resumed
@@ -93,7 +94,7 @@ class Turns:
             if type(body) is list or type(body) is tuple:
                 result = function(*body)
             else:
-                stored = self._host.payloads.stored(body)
+                stored = self._host.payloads.stored(body, message.buffers)
                 if stored is not None:
                     return self._call_with_stored(message, function, stored)
                 args, kwargs = self._host.payloads.open_call(body, message.buffers)
@@ -133,7 +134,9 @@ class Turns:
         hook = getattr(self._cell.instance, method[1:])
         return hook, MethodKind.ASYNC if asyncio.iscoroutinefunction(hook) else MethodKind.PLAIN
 
-    async def _call_with_stored(self, message: Message, function: Callable[..., Any], stored: ObjectRef[Any]) -> Any:
+    async def _call_with_stored(
+        self, message: Message, function: Callable[..., Any], stored: ObjectRef[Any] | Lent
+    ) -> Any:
         """Call the method with arguments that lie in the store: the message may have been faster than they were."""
         args, kwargs = await stored
         return await self._call_with_objects(message, function, args, kwargs)

@@ -247,13 +247,14 @@ class StoreClient(Writing):
         """Return the value of a ref's object; as `get`."""
         memory = ref.mapped()
         if type(memory) is not bytes:
-            return decode(self._memory(ref), Carrier(self, copies_count=0, system=self._system))
+            return decode(self.view(ref), Carrier(self, copies_count=0, system=self._system))
         self._connection.check()
         view = memoryview(memory)
         ref.keep(view)  # it has been read: from now on it is readable whatever becomes of the store
         return decode_plain(view)
 
-    def _memory(self, ref: ObjectRef[Any]) -> memoryview:
+    def view(self, ref: ObjectRef[Any]) -> memoryview:
+        """Return the bytes of a ref's object; raises as `get`."""
         memory = ref.mapped()
         if isinstance(memory, memoryview):
             return memory
@@ -264,7 +265,7 @@ class StoreClient(Writing):
     def look(self, ref: ObjectRef[Any]) -> None:
         """Complete a ref whose object is sealed or lost already."""
         try:
-            self._memory(ref)
+            self.view(ref)
         except NotReadyError:
             return
         except ActorRtError as error:

@@ -327,7 +327,7 @@ class Connection:
         return self._pinned_view(object_id, self.maps.view(*place, writable=False))
 
     def _pinned_view(self, object_id: ObjectId, view: memoryview) -> memoryview:
-        return pinned_view(view, Pin(lambda: self.give_back(object_id, is_pin=True)))
+        return pinned_view(view, Pin(object_id, lambda: self.give_back(object_id, is_pin=True)))
 
     def _map(self, op: Op, reply: Reply) -> None:
         """Keep the mappings as an answer says. The lock is held."""

@@ -92,12 +92,22 @@ class ObjectRef(Completion[T]):
         return ref
 
     def __await__(self) -> Generator[Any, None, T]:
+        yield from self.arrive()
+        return self.value()
+
+    def arrive(self) -> Generator[Any, None, None]:
+        """Wait until the object is sealed or lost, and leave its value unread."""
         if not self._is_done:
             self._client.look(self)  # it is there already in nearly every case, which spares a wait
         if not self._is_done:
             self._client.watch(self)
             yield from super().__await__()
-        return self.value()
+
+    def view(self) -> memoryview:
+        """Return the bytes of what is done, or raise its error."""
+        if self._error is not None:
+            raise self._error.with_traceback(None)
+        return self._client.view(self)
 
     def to_arrow(self, timeout_s: float | None = None) -> Any:
         """Return the value as Arrow data, without a copy where its memory allows: see `arrow.to_arrow`.

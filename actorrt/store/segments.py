@@ -20,6 +20,7 @@ import numpy as np
 
 from actorrt.config import MIB
 from actorrt.errors import ObjectStoreFullError
+from actorrt.ids import ObjectId
 
 _SIZE_SEALS: Final = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 _TOUCH_BYTES: Final = 1 * MIB
@@ -196,18 +197,22 @@ class _PinnedBytes(np.ndarray[Any, Any]):
 class Pin:
     """What happens when the last view of an object goes."""
 
-    __slots__ = ("_on_unpinned",)
+    __slots__ = ("_on_unpinned", "object_id")
 
-    def __init__(self, on_unpinned: Callable[[], None]) -> None:
+    def __init__(self, object_id: ObjectId, on_unpinned: Callable[[], None]) -> None:
+        self.object_id = object_id
         self._on_unpinned = on_unpinned
 
     def __del__(self) -> None:
         self._on_unpinned()
 
 
-def is_in_store(view: memoryview) -> bool:
-    """Whether a view lies in a sealed object: it can't change, and keeps its memory, so it needs no copy."""
-    return _owner(view) is not None
+def place_in_store(view: memoryview) -> tuple[ObjectId, int] | None:
+    """Return the sealed object that a view lies in, and its offset there, if it does: then it can't change."""
+    owner = _owner(view)
+    if owner is None or owner.pin is None:
+        return None
+    return owner.pin.object_id, _address(view) - int(owner.ctypes.data)
 
 
 def _owner(view: memoryview) -> _PinnedBytes | None:

@@ -26,7 +26,6 @@ from actorrt.config import KIB
 from actorrt.store.arena import align
 from actorrt.store.carrier import Carrier, carrying, current_carrier
 from actorrt.store.pickling import Buffer, dumps, is_bare, loads
-from actorrt.store.segments import is_in_store
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -42,7 +41,6 @@ __all__ = [
     "dumps",
     "encode",
     "encode_pickled",
-    "is_in_store",
     "loads",
 ]
 

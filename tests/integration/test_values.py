@@ -164,3 +164,85 @@ async def test_exception_with_an_array_travels(runtime):
     with pytest.raises(ValueError) as caught:
         await (await Thrower.spawn()).throw()
     assert caught.value.args[0].sum() == LARGE
+
+
+class Shelf(art.Actor):
+    """Keeps arrays, and says where they lie."""
+
+    def keep(self, *arrays):
+        self.arrays = arrays
+        return self.arrays
+
+    def total(self):
+        return float(sum(array.sum() for array in self.arrays))
+
+    def drop(self):
+        self.arrays = ()
+
+    async def is_kept_by_reference(self, array):
+        """Whether a child on the same loop gets, and gives back, these very bytes."""
+        shelf = await Shelf.spawn()
+        (back,) = await shelf.keep(array)
+        return np.shares_memory(back, array), back.flags.writeable
+
+    async def keeps_part_of(self, ref):
+        array = await ref[0]
+        return await self.is_kept_by_reference(array[LARGE // 2 :])
+
+
+async def test_array_of_the_store_passes_by_reference_inside_a_process(runtime):
+    shelf = await Shelf.options(isolation="process").spawn()
+    ref = art.put(np.arange(LARGE))
+    assert await shelf.is_kept_by_reference(ref) == (True, False)
+    assert await shelf.keeps_part_of([ref]) == (True, False)
+    assert await shelf.is_kept_by_reference(np.arange(LARGE)) == (True, False)  # it came by the store
+
+
+async def test_array_of_the_store_is_not_copied_on_its_way_to_another_process(runtime):
+    shelf = await Shelf.options(isolation="process").spawn()
+    ref = art.put({"a": np.arange(LARGE), "b": np.ones(LARGE)})
+    value = await ref
+    before = art.store_stats()["objects_count"]
+    back = await shelf.keep(value["a"], value["b"][1000:], np.ones(10))
+    assert art.store_stats()["objects_count"] == before
+    assert [array.sum() for array in back] == [LARGE * (LARGE - 1) / 2, LARGE - 1000, 10]
+    del ref, value, back
+    assert await shelf.total() == LARGE * (LARGE - 1) / 2 + LARGE - 1000 + 10
+    await shelf.drop()
+    while art.store_stats()["objects_count"] > 0:
+        await shelf.total()
+
+
+async def test_array_of_the_store_goes_to_many_and_to_those_who_never_open_it(runtime):
+    shelves = await Shelf.options(isolation="process").spawn_many(2)
+    array = await art.put(np.ones(LARGE))
+    assert [len(kept) for kept in await shelves.keep(array)] == [1, 1]
+    for shelf in shelves:
+        shelf.keep.tell(array, array)
+    assert await shelves.total() == [2 * LARGE] * 2
+    await shelves[0].kill()
+    shelves[0].keep.tell(array)
+    await shelves[1].drop()
+    del array
+    while art.store_stats()["objects_count"] > 0:
+        await shelves[1].total()
+
+
+async def test_items_of_a_stream_that_lie_in_the_store_are_not_copied(runtime):
+    class Reader(art.Actor):
+        async def parts(self, ref, count):
+            array = await ref[0]
+            for part in np.split(array, count):
+                yield part
+
+    reader = await Reader.options(isolation="process").spawn()
+    ref = art.put(np.arange(LARGE))
+    assert [part[0] async for part in reader.parts([ref], 5)] == list(range(0, LARGE, LARGE // 5))
+    assert art.store_stats()["objects_count"] == 1
+
+
+def test_array_of_the_store_from_plain_code(session):
+    shelf = Shelf.spawn().result(10)
+    array = art.put(np.ones(LARGE)).get()
+    (back,) = shelf.keep(array).result(10)
+    assert back.sum() == LARGE

@@ -27,7 +27,8 @@ from actorrt.store.carrier import Carrier
 from actorrt.store.client import NotReadyError, StoreClient
 from actorrt.store.failures import encode as encode_error
 from actorrt.store.local import LocalStore
-from actorrt.store.values import dumps, is_in_store, loads
+from actorrt.store.segments import place_in_store
+from actorrt.store.values import dumps, loads
 
 IDS = IdSource()
 
@@ -116,10 +117,14 @@ def test_any_kind_of_view_keeps_the_memory(client: StoreClient, make_view: objec
 
 
 def test_views_of_the_store_are_told_from_memory_that_may_change(client: StoreClient) -> None:
-    array = client.put(np.arange(10_000.0)).get()
+    ref = client.put(np.arange(10_000.0))
+    array = ref.get()
     _, stored = dumps([array, array[5000:], array.reshape(100, 100)])
     _, changeable = dumps([np.arange(10_000.0), np.arange(10_000.0)[:5000]])
-    assert [is_in_store(buffer) for buffer in (*stored, *changeable)] == [True] * 3 + [False] * 2
+    (start, *others) = [place_in_store(buffer) for buffer in stored]
+    assert start is not None
+    assert others == [(ref.id, start[1] + 40_000), start]
+    assert [place_in_store(buffer) for buffer in changeable] == [None, None]
 
 
 def test_arrow_tables_are_views_of_the_store(client: StoreClient) -> None:

@@ -1,0 +1,128 @@
+"""Values whose arrays lie in the object store already: they travel as where they lie, and arrive as views of the same.
+
+In the process that sent it, such a value is opened on the sender's own views. Elsewhere its objects are acquired, as
+refs are, and it can be opened when they are there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from actorrt.config import STORE_THRESHOLD_BYTES
+from actorrt.ids import ObjectId
+from actorrt.store.ref import ObjectRef
+from actorrt.store.segments import place_in_store
+
+if TYPE_CHECKING:
+    from actorrt.store.client import StoreClient
+
+MAX_PARTS_COUNT: Final = 64
+
+Load = Callable[[Any, Sequence[Any]], Any]
+"""Rebuilds a value from its pickle and its buffers."""
+
+
+class LentBody(dict[str, Any]):
+    """A body of this kind, with the sender's views, which stay in its process.
+
+    `objects` are `[id, token]`; `parts`, one for each buffer, are `[index of the object, offset, length]`, or None for
+    what is beside the envelope. The pickle comes first there.
+    """
+
+    views: Sequence[memoryview] = ()
+
+
+class Loan:
+    """What a message takes of the store.
+
+    Attributes:
+        body: for the envelope.
+        frames: the pickle and what does not lie in the store.
+        refs, tokens: what keeps the objects until the message has arrived.
+    """
+
+    def __init__(self, store: StoreClient, data: bytes, buffers: Sequence[memoryview], copies_count: int) -> None:
+        self.frames: list[bytes] = [data]
+        self.refs: list[ObjectRef[Any]] = []
+        self.tokens: list[bytes] = []
+        indices: dict[bytes, int] = {}
+        parts: list[list[int] | None] = []
+        for buffer in buffers:
+            place = _place(buffer)
+            if place is None:
+                self.frames.append(bytes(buffer))
+                parts.append(None)
+                continue
+            object_id, offset = place
+            if object_id not in indices:
+                indices[object_id] = len(self.refs)
+                self._add(store, ObjectId(object_id), copies_count)
+            parts.append([indices[object_id], offset, buffer.nbytes])
+        objects = [[ref.id, token] for ref, token in zip(self.refs, self.tokens, strict=True)]
+        self.body = LentBody(objects=objects, parts=parts)
+        self.body.views = buffers
+
+    def _add(self, store: StoreClient, object_id: ObjectId, copies_count: int) -> None:
+        ref, token = store.ref(object_id), store.new_token()
+        store.begin_transit(ref, token, copies_count)
+        self.refs.append(ref)
+        self.tokens.append(token)
+
+
+def can_be_lent(data: bytes, buffers: Sequence[memoryview]) -> bool:
+    """Whether what does not lie in the store is small enough for a message."""
+    beside_bytes = len(data) + sum(buffer.nbytes for buffer in buffers if _place(buffer) is None)
+    return beside_bytes <= STORE_THRESHOLD_BYTES and len(buffers) <= MAX_PARTS_COUNT
+
+
+def _place(buffer: memoryview) -> tuple[bytes, int] | None:
+    return place_in_store(buffer) if buffer.nbytes > STORE_THRESHOLD_BYTES else None
+
+
+class Lent:
+    """A value on its way from another process; `await` it, or `get()` it in plain code.
+
+    Args:
+        store: where its objects are.
+        body, frames: as in `LentBody`.
+        load: opens it.
+    """
+
+    def __init__(self, store: StoreClient, body: dict[str, Any], frames: Sequence[Any], load: Load) -> None:
+        self._refs = [store.ref(ObjectId(object_id), token) for object_id, token in body["objects"]]
+        self._parts = body["parts"]
+        self._frames = frames
+        self._load = load
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        for ref in self._refs:
+            yield from ref.arrive()
+        return self.value()
+
+    def get(self) -> Any:
+        """Return the value, waiting for it in plain code; raises as `ObjectRef.get`."""
+        for ref in self._refs:
+            ref.get()
+        return self.value()
+
+    def value(self) -> Any:
+        """Open the value, of which all objects are there."""
+        pickled, *beside = self._frames
+        views = [ref.view() for ref in self._refs]
+        frames = iter(beside)
+        buffers = []
+        for part in self._parts:
+            if part is None:
+                buffers.append(next(frames))
+            else:
+                index, offset, length = part
+                buffers.append(views[index][offset : offset + length])
+        return self._load(pickled, buffers)
+
+
+def open_here(store: StoreClient, body: LentBody, frames: Sequence[Any], load: Load) -> Any:
+    """Open a value in the process that sent it; its objects have arrived."""
+    for object_id, token in body["objects"]:
+        store.ref(ObjectId(object_id), token)
+    return load(frames[0], body.views)
