@@ -8,12 +8,14 @@ from actorrt.rl.a2c import A2C, A2CSettings
 from actorrt.rl.a3c import A3C, A3CSettings
 from actorrt.rl.appo import APPO, APPOSettings
 from actorrt.rl.ars import ARS, ARSSettings
+from actorrt.rl.callbacks import Callback, EarlyStop
 from actorrt.rl.environment import MaskedByInfo, describe
 from actorrt.rl.es import ES, ESSettings
 from actorrt.rl.evaluation import Evaluation, evaluate
 from actorrt.rl.evaluator import Evaluator
 from actorrt.rl.impala import IMPALA, IMPALASettings
 from actorrt.rl.learner import Learner
+from actorrt.rl.logs import CsvLog, MlflowLog, TensorBoardLog, WandbLog
 from actorrt.rl.normaliser import Moments, Normaliser
 from actorrt.rl.parameters import ParameterServer
 from actorrt.rl.policy import LinearPolicy, MlpPolicy, Policy, PolicySpec, Weights
@@ -38,7 +40,10 @@ __all__ = [
     "APPOSettings",
     "ARSSettings",
     "Batch",
+    "Callback",
+    "CsvLog",
     "ESSettings",
+    "EarlyStop",
     "Evaluation",
     "Evaluator",
     "Fragment",
@@ -46,6 +51,7 @@ __all__ = [
     "Learner",
     "LinearPolicy",
     "MaskedByInfo",
+    "MlflowLog",
     "MlpPolicy",
     "Moments",
     "Normaliser",
@@ -57,6 +63,8 @@ __all__ = [
     "Run",
     "Simulator",
     "Stream",
+    "TensorBoardLog",
+    "WandbLog",
     "Weights",
     "describe",
     "evaluate",

@@ -34,7 +34,7 @@ class Contribution:
         step_count: transitions of the fragment.
         episode_return: undiscounted returns of the episodes that ended within, (m,) float64.
         policy_version: the version that the gradient made.
-        simulator, incarnation, sequence, process_id: as of the fragment.
+        simulator, incarnation, sequence, process_id, collect_s: as of the fragment.
         metrics: `value_loss`, `entropy` (nats) and `policy_lag`: versions that others had made meanwhile.
     """
 
@@ -45,6 +45,7 @@ class Contribution:
     incarnation: int
     sequence: int
     process_id: int
+    collect_s: float
     metrics: dict[str, float]
 
 
@@ -156,6 +157,7 @@ class GradientSimulator(Simulator):
             incarnation=fragment.incarnation,
             sequence=fragment.sequence,
             process_id=fragment.process_id,
+            collect_s=fragment.collect_s,
             metrics=metrics | {"policy_lag": float(weights.version - 1 - fragment.policy_version)},
         )
 

@@ -9,11 +9,13 @@ import dataclasses
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, TypeVar
 
 from actorrt.rl import checkpoint
+from actorrt.rl.callbacks import Hearer
 from actorrt.rl.environment import Maker, describe, name_of
+from actorrt.rl.explain import Explanation, explain
 from actorrt.rl.normaliser import Normaliser
 from actorrt.rl.plan import Plan
 from actorrt.rl.policy import NetworkKind, PolicySpec, Weights, make_policy
@@ -128,7 +130,8 @@ class Algorithm:
         self,
         steps: int | None = None,
         stop_return: float | None = None,
-        on_progress: Callable[[Progress], None] | None = None,
+        on_progress: Callable[[Progress], Any] | None = None,
+        callbacks: Iterable[Hearer] = (),
         keep_going: Callable[[], bool] | None = None,
     ) -> Run:
         """Begin to train in the background.
@@ -137,31 +140,40 @@ class Algorithm:
             steps: environment steps at the most, those before a resumption included; None takes the settings'.
                 Linear schedules end there.
             stop_return: end as soon as a policy reaches this mean return over 20 episodes, and again on 20 others.
-            on_progress: called after each update, in the run's thread.
+            on_progress: called after each update, in the run's thread; plain or async.
+            callbacks: `Callback`s, or functions like `on_progress`: early stop, logs, what you will.
             keep_going: asked after each update once the return is reached; the run goes on while it says yes.
 
         Raises:
             ValueError: `steps` is less than 1.
+            TypeError: what is no callback is given as one.
         """
         total = self.settings.steps if steps is None else steps
         if total < 1:
             raise ValueError(f"a run has at least 1 step: steps={steps}")
-        name = f"{self._name}-{os.urandom(3).hex()}"
-        plan = Plan(
-            name=name,
+        plan = self._plan(total, stop_return)
+        directory = self.directory or os.path.join("runs", plan.name)
+        hearers = [*([] if on_progress is None else [on_progress]), *callbacks]
+        return Run(plan, directory, self.loop_class, hearers, keep_going).start()
+
+    def explain(self) -> Explanation:
+        """Say what a run would do: effective settings, policy, roles. `print` it, or let a notebook show it."""
+        return explain(self._plan(self.settings.steps))
+
+    def _plan(self, steps: int, stop_return: float | None = None) -> Plan:
+        return Plan(
+            name=f"{self._name}-{os.urandom(3).hex()}",
             environment=self.environment,
             policy=self.policy,
             weights=self._weights(),
             settings=self.settings,
             simulators=self.simulators,
-            steps=total,
+            steps=steps,
             seed=self.seed,
             stop_return=stop_return,
             native=self.native,
             checkpoint=self._checkpoint,
         )
-        directory = self.directory or os.path.join("runs", name)
-        return Run(plan, directory, self.loop_class, on_progress, keep_going).start()
 
     def _weights(self) -> Weights:
         """Return what the policy begins with: the checkpoint's, or fresh ones."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import difflib
 import importlib.util
 import os
@@ -18,6 +17,7 @@ from actorrt.rl.algorithms import ALGORITHMS
 from actorrt.rl.chaos import Chaos
 from actorrt.rl.environment import episode_seed
 from actorrt.rl.evaluation import evaluate
+from actorrt.rl.logs import CsvLog, TensorBoardLog
 from actorrt.rl.progress import Progress, ProgressLine
 from actorrt.rl.run import Run
 
@@ -36,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--envs", type=int, help="environments of each simulator (default: the preset's, shared out)")
     parser.add_argument("--directory", help="where to save the policy, the curve and the metrics (default: runs/...)")
     parser.add_argument("--resume", metavar="DIRECTORY", help="go on from the checkpoint of an earlier run")
+    parser.add_argument("--tensorboard", action="store_true", help="write what TensorBoard reads, beside the policy")
     parser.add_argument("--chaos", action="store_true", help="kill a simulator in the middle and watch it come back")
 
 
@@ -118,6 +119,7 @@ def _train(algorithm: Algorithm, arguments: argparse.Namespace, line: ProgressLi
         arguments.steps,
         arguments.stop_return,
         on_progress=on_progress,
+        callbacks=[CsvLog(), *([TensorBoardLog()] if arguments.tensorboard else [])],
         keep_going=lambda: chaos is not None and not chaos.is_over,
     )
 
@@ -148,7 +150,6 @@ def _report(training: Run) -> None:
     os.makedirs(training.directory, exist_ok=True)
     paths = {name: os.path.join(training.directory, name) for name in ("best.policy", "metrics.csv", "curve.png")}
     policy.save(paths["best.policy"])
-    _write_metrics(paths["metrics.csv"], training)
     returns = [(row["steps"], row["return_mean"]) for row in training.rows]
     if curve.can_draw_png():
         title = f"{training.plan.settings.algorithm} on {policy.spec.env_id}, seed {training.plan.seed}"
@@ -167,11 +168,3 @@ def _report(training: Run) -> None:
         f"  metrics  {paths['metrics.csv']}\n"
     )
     sys.stdout.flush()
-
-
-def _write_metrics(path: str, training: Run) -> None:
-    rows = training.rows
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[-1]) if rows else [])
-        writer.writeheader()
-        writer.writerows(rows)

@@ -9,6 +9,7 @@ import logging
 from typing import Any
 
 import actorrt as art
+from actorrt.rl.callbacks import Callbacks
 from actorrt.rl.intake import RAISES_LIMIT
 from actorrt.rl.policy import Weights
 from actorrt.rl.record import Record
@@ -24,10 +25,12 @@ class Evaluations:
         evaluator: the run's `Evaluator`.
         selection: decides on evaluations and keeps the best policy.
         record: where their outcomes are written.
+        callbacks: told of their outcomes.
     """
 
-    def __init__(self, evaluator: Any, selection: Selection, record: Record) -> None:
+    def __init__(self, evaluator: Any, selection: Selection, record: Record, callbacks: Callbacks) -> None:
         self._evaluator, self._selection, self._record = evaluator, selection, record
+        self._callbacks = callbacks
         self._under_way: tuple[int, Any, Weights | None] | None = (
             None  # steps, reply, and what it plays if not the newest
         )
@@ -75,6 +78,7 @@ class Evaluations:
         evaluation, played = result if weights is None else (result, weights)
         self._record.evaluations.append((steps, evaluation.mean))
         self._selection.evaluated(evaluation, played)
+        await self._callbacks.tell("on_evaluation", steps, evaluation)
 
     def _failed(self, error: Exception) -> None:
         self._failed_count += 1

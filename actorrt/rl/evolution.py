@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 
 import actorrt as art
-from actorrt.rl import checkpoint
 from actorrt.rl.evaluations import Evaluations
 from actorrt.rl.explorer import Exploration, Explorer
 from actorrt.rl.intake import RAISES_LIMIT, RETRY_CAP_S, RETRY_FLOOR_S
@@ -142,7 +141,8 @@ class EvolutionLoop(Loop):
         plan = self._plan
         self._server = await supervisor.child("parameters")
         crew = Crew([await supervisor.child(f"simulator-{index}") for index in range(plan.simulators)])
-        evaluations = Evaluations(await supervisor.child("evaluator"), self._selection, self._record)
+        evaluator = await supervisor.child("evaluator")
+        evaluations = Evaluations(evaluator, self._selection, self._record, self._callbacks)
         self._weights, self._rule = plan.weights, plan.settings.update_rule()
         if plan.checkpoint is not None:
             self._rule.go_on(plan.checkpoint["learner"])
@@ -150,15 +150,18 @@ class EvolutionLoop(Loop):
             await self._improve(crew)
             await evaluations.look()
             if self._is_checkpoint_due():
-                self._save()
-        self._save()
+                await self._save()
+        await self._save()
         await evaluations.finish()
-        self._save()
+        await self._save()
 
     async def _improve(self, crew: Crew) -> None:
         """Make one update; its number is the version that it starts from."""
         settings, (iteration, parameters, normaliser) = self._plan.settings, self._weights
+        began_at = time.monotonic()
         explorations = await crew.explore(self._weights, iteration, settings.directions)
+        explored_at = time.monotonic()
+        sampling_s = sum(each.collect_s for each in explorations) / self._plan.simulators
         returns = np.array([each.returns for each in explorations])
         lengths = np.array([each.lengths for each in explorations])
         noise = np.array(
@@ -173,9 +176,10 @@ class EvolutionLoop(Loop):
         self._record.steps += int(lengths.sum())
         self._record.episode_returns.extend(returns.ravel().tolist())
         sources = tuple(each.source for each in explorations)
-        self._report({**metrics, "policy_version": iteration + 1}, crew.statistics(), sources)
+        self._times = self._times.add(sampling_s, explored_at - began_at, time.monotonic() - explored_at)
+        await self._report({**metrics, "policy_version": iteration + 1}, crew.statistics(), sources)
 
-    def _save(self) -> None:
+    async def _save(self) -> None:
         self._saved_at = time.monotonic()
         tree = {
             "origin": self._plan.origin(),
@@ -184,4 +188,4 @@ class EvolutionLoop(Loop):
             "weights": self._weights.to_data(),
             "learner": self._rule.state(),
         }
-        checkpoint.save(self._directory, tree)
+        await self._write(tree)

@@ -7,6 +7,7 @@ episode, which takes most of the episode's luck out of the difference.
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,7 @@ class Exploration:
         lengths: of the two episodes, in steps, (2,) int64.
         seen: counts of the observations, for the normaliser; None where nothing is normalised.
         source: simulator, incarnation and process id that played it.
+        collect_s: how long playing took.
     """
 
     number: int
@@ -41,6 +43,7 @@ class Exploration:
     lengths: Array
     seen: Normaliser | None
     source: tuple[int, int, int]
+    collect_s: float = 0.0
 
 
 class Explorer(art.Actor):
@@ -80,6 +83,7 @@ class Explorer(art.Actor):
         """
         from actorrt.rl.environment import episode_seed
 
+        began_at = time.perf_counter()
         step = self._deviation * direction(self._seed, iteration, number, len(weights.parameters))
         seed = episode_seed(self._seed, EPISODE_KEY, iteration, number)
         played = []
@@ -107,6 +111,7 @@ class Explorer(art.Actor):
             if counts
             else None,
             (self._index, self.context.incarnation, os.getpid()),
+            time.perf_counter() - began_at,
         )
 
     def _play(self, policy: FlatPolicy, seed: int) -> tuple[float, int, list[Array]]:

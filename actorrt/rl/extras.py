@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import importlib.util
 
-EXTRAS = {"gymnasium": "rl", "torch": "torch", "matplotlib": "plot", "onnx": "onnx", "PIL": "video"}
+EXTRAS = {
+    "gymnasium": "rl",
+    "torch": "torch",
+    "matplotlib": "plot",
+    "onnx": "onnx",
+    "PIL": "video",
+    "wandb": "wandb",
+    "mlflow": "mlflow",
+}
 """The extra of `setup.cfg` that brings each package."""
 
 

@@ -11,8 +11,10 @@ from collections.abc import Callable
 from typing import Any
 
 import actorrt as art
+from actorrt.rl import checkpoint
+from actorrt.rl.callbacks import Callbacks
 from actorrt.rl.plan import Plan
-from actorrt.rl.progress import Progress
+from actorrt.rl.progress import Progress, Times
 from actorrt.rl.record import Record
 from actorrt.rl.selection import Selection
 
@@ -28,7 +30,7 @@ class Loop:
         record: where what happens is written; belongs to whoever reads it.
         selection: decides on evaluations and keeps the best policy.
         directory: where checkpoints go.
-        on_progress: called after each update, in the loop's thread.
+        callbacks: told of what happens, in the loop's thread.
     """
 
     supervisor_class: type[art.Supervisor]
@@ -39,11 +41,12 @@ class Loop:
         record: Record,
         selection: Selection,
         directory: str,
-        on_progress: Callable[[Progress], None],
+        callbacks: Callbacks,
     ) -> None:
         self._plan, self._record, self._selection = plan, record, selection
         self._directory = directory
-        self._on_progress = on_progress
+        self._callbacks = callbacks
+        self._times = Times()
 
     async def run(self, should_end: Callable[[], bool]) -> None:
         """Train; afterwards every actor of the run is gone, and a checkpoint is there.
@@ -77,7 +80,7 @@ class Loop:
     def _seconds(self) -> float:
         return self._record.seconds + time.monotonic() - self._began_at
 
-    def _report(
+    async def _report(
         self,
         metrics: dict[str, Any],
         statistics: dict[str, int],
@@ -85,13 +88,14 @@ class Loop:
         policy_lag: float = 0.0,
     ) -> None:
         """Write a row for the update that just ended, and tell whoever watches."""
-        best = self._selection.best
+        best, record = self._selection.best, self._record
+        record.update_count += 1
         progress = Progress(
-            steps=self._record.steps,
+            steps=record.steps,
             total_steps=self._plan.steps,
             seconds=self._seconds,
             steps_per_s=self._steps_per_s(),
-            return_mean=self._record.return_mean,
+            return_mean=record.return_mean,
             evaluation=None if best is None else best.score,
             policy_lag=policy_lag,
             simulators=self._plan.simulators,
@@ -99,9 +103,18 @@ class Loop:
             simulators_restarted=statistics["simulators_restarted"],
             metrics=metrics,
             trained_on=trained_on,
+            update=record.update_count,
+            return_std=record.return_std,
+            counters=statistics,
+            times=self._times,
+            running_s=time.monotonic() - self._began_at,
         )
-        self._record.rows.append(self._row(progress, statistics))
-        self._on_progress(progress)
+        record.add(progress.row())
+        await self._callbacks.updated(progress)
+
+    async def _write(self, tree: dict[str, Any]) -> None:
+        """Write a checkpoint, and tell whoever watches."""
+        await self._callbacks.tell("on_checkpoint", checkpoint.save(self._directory, tree))
 
     def _steps_per_s(self) -> float:
         now = time.monotonic()
@@ -110,16 +123,3 @@ class Loop:
             self._rate.popleft()
         since, steps_then = self._rate[0]
         return (self._record.steps - steps_then) / (now - since) if now > since else 0.0
-
-    def _row(self, progress: Progress, statistics: dict[str, int]) -> dict[str, Any]:
-        return {
-            "update": len(self._record.rows) + 1,
-            "steps": progress.steps,
-            "seconds": progress.seconds,
-            "steps_per_s": progress.steps_per_s,
-            "return_mean": progress.return_mean,
-            "best_evaluation": progress.evaluation,
-            "policy_lag": progress.policy_lag,
-            **statistics,
-            **progress.metrics,
-        }

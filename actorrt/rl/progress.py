@@ -2,13 +2,35 @@
 
 from __future__ import annotations
 
+import io
+import math
+import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TextIO
 
 LIVE_PERIOD_S = 0.1
 PLAIN_PERIOD_S = 2.0
+
+
+@dataclass(frozen=True)
+class Times:
+    """Where a run's time went since it was started, or resumed.
+
+    Attributes:
+        sampling_s: of each simulator, in the mean, stepping environments and acting.
+        waiting_s: of the run, for simulators.
+        learning_s: of the run, for updates.
+    """
+
+    sampling_s: float = 0.0
+    waiting_s: float = 0.0
+    learning_s: float = 0.0
+
+    def add(self, sampling_s: float = 0.0, waiting_s: float = 0.0, learning_s: float = 0.0) -> Times:
+        """Return these with more."""
+        return Times(self.sampling_s + sampling_s, self.waiting_s + waiting_s, self.learning_s + learning_s)
 
 
 @dataclass(frozen=True)
@@ -28,6 +50,11 @@ class Progress:
         simulators_restarted: restarts so far.
         metrics: the update's own measures.
         trained_on: simulator, incarnation and process id of each fragment of the batch.
+        update: number of the update, from 1.
+        return_std: deviation between the episodes that `return_mean` is of.
+        counters: what was dropped or lost on the way, by name.
+        times: where the time went.
+        running_s: how long those count.
     """
 
     steps: int
@@ -42,11 +69,34 @@ class Progress:
     simulators_restarted: int
     metrics: dict[str, Any]
     trained_on: tuple[tuple[int, int, int], ...]
+    update: int = 0
+    return_std: float = math.nan
+    counters: dict[str, int] = field(default_factory=dict)
+    times: Times = Times()
+    running_s: float = 0.0
 
     @property
     def left_s(self) -> float:
         """Seconds until `total_steps` at the present rate."""
         return (self.total_steps - self.steps) / self.steps_per_s if self.steps_per_s else float("inf")
+
+    def row(self) -> dict[str, Any]:
+        """Return it as a row of `Run.metrics`."""
+        return {
+            "update": self.update,
+            "steps": self.steps,
+            "seconds": self.seconds,
+            "steps_per_s": self.steps_per_s,
+            "return_mean": self.return_mean,
+            "return_std": self.return_std,
+            "best_evaluation": self.evaluation,
+            "policy_lag": self.policy_lag,
+            "sampling_s": self.times.sampling_s,
+            "waiting_s": self.times.waiting_s,
+            "learning_s": self.times.learning_s,
+            **self.counters,
+            **self.metrics,
+        }
 
 
 def describe(progress: Progress) -> str:
@@ -55,14 +105,27 @@ def describe(progress: Progress) -> str:
     parts = [
         f"{progress.steps:>7,}/{progress.total_steps:,} steps",
         f"{progress.steps_per_s:,.0f}/s",
-        f"return {progress.return_mean:.1f}",
+        _with_spread(progress.return_mean, progress.return_std),
         f"best {best}",
         f"lag {progress.policy_lag:.1f}",
         f"simulators {progress.simulators_alive}/{progress.simulators} alive, "
         f"{progress.simulators_restarted} restarted",
         f"{_duration(progress.left_s)} left",
     ]
+    if progress.running_s:
+        parts.append(", ".join(f"{name} {share:.0%}" for name, share in shares(progress).items()))
     return " · ".join(parts)
+
+
+def shares(progress: Progress) -> dict[str, float]:
+    """Return the shares of its time that a run spent with what; simulators may sample while it learns."""
+    times, seconds = progress.times, progress.running_s or math.inf
+    named = {"sampling": times.sampling_s, "waiting": times.waiting_s, "learning": times.learning_s}
+    return {name: spent_s / seconds for name, spent_s in named.items()}
+
+
+def _with_spread(mean: float, std: float) -> str:
+    return f"return {mean:.1f}" if math.isnan(std) else f"return {mean:.1f} ± {std:.1f}"
 
 
 def _duration(seconds: float) -> str:
@@ -115,8 +178,17 @@ class ProgressLine:
 
     def _write(self, line: str) -> None:
         if self._is_live:
+            line = line[: _columns(self._out) - 1]  # a line that wraps can't be rewritten
             self._out.write("\r" + line.ljust(self._width))
             self._width = len(line)
         else:
             self._out.write(line + "\n")
         self._out.flush()
+
+
+def _columns(out: TextIO) -> int:
+    """Return how wide a terminal is; of what is none in truth, a thousand."""
+    try:
+        return os.get_terminal_size(out.fileno()).columns or 1_000
+    except (OSError, io.UnsupportedOperation):
+        return 1_000

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 RETURN_WINDOW_EPISODES = 100
+ROW_LIMIT = 10_000
 
 
 @dataclass
@@ -17,7 +18,9 @@ class Record:
     """What is known of a run so far.
 
     Attributes:
-        rows: one dictionary for each update.
+        rows: one dictionary for each update. Of very long runs every second one goes, again and again, so that there
+            are never more than `ROW_LIMIT`.
+        update_count: updates so far.
         evaluations: steps and mean return of each evaluation.
         episode_returns: of the training episodes that ended last.
         steps: transitions learnt from.
@@ -29,6 +32,7 @@ class Record:
     episode_returns: collections.deque[float] = field(
         default_factory=lambda: collections.deque(maxlen=RETURN_WINDOW_EPISODES)
     )
+    update_count: int = 0
     steps: int = 0
     seconds: float = 0.0
 
@@ -38,10 +42,23 @@ class Record:
         returns = self.episode_returns
         return sum(returns) / len(returns) if returns else math.nan
 
+    @property
+    def return_std(self) -> float:
+        """Deviation between the returns of the episodes that ended last; NaN before the first."""
+        mean, returns = self.return_mean, self.episode_returns
+        return math.sqrt(sum((value - mean) ** 2 for value in returns) / len(returns)) if returns else math.nan
+
+    def add(self, row: dict[str, Any]) -> None:
+        """Add the row of an update."""
+        self.rows.append(row)
+        if len(self.rows) > ROW_LIMIT:
+            del self.rows[-2::-2]  # the newest stays
+
     def state(self, seconds: float) -> dict[str, Any]:
         """Return it as plain values and arrays, `seconds` after the run began."""
         names = list(self.rows[-1]) if self.rows else []
         return {
+            "update_count": self.update_count,
             "steps": self.steps,
             "seconds": seconds,
             "evaluations": self.evaluations,
@@ -51,7 +68,7 @@ class Record:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from what `state` returned."""
-        self.steps, self.seconds = state["steps"], state["seconds"]
+        self.update_count, self.steps, self.seconds = state["update_count"], state["steps"], state["seconds"]
         self.evaluations = [(steps, mean) for steps, mean in state["evaluations"]]
         self.episode_returns.extend(state["episode_returns"])
         columns = {name: column.tolist() for name, column in state["rows"].items()}

@@ -11,11 +11,13 @@ import concurrent.futures
 import logging
 import os
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from typing import Any
 
 import actorrt as art
 from actorrt.rl import interrupts
+from actorrt.rl.callbacks import Callbacks, Hearer
+from actorrt.rl.explain import Explanation, explain
 from actorrt.rl.plan import Plan
 from actorrt.rl.policy import FlatPolicy, make_policy
 from actorrt.rl.progress import Progress
@@ -39,7 +41,7 @@ class Run:
         plan: Plan,
         directory: str,
         loop_class: Callable[..., Any],
-        on_progress: Callable[[Progress], None] | None = None,
+        callbacks: Iterable[Hearer] = (),
         keep_going: Callable[[], bool] | None = None,
     ) -> None:
         self.plan = plan
@@ -49,12 +51,12 @@ class Run:
         if plan.checkpoint is not None:
             self._record.restore(plan.checkpoint["record"])
             self._selection.restore(plan.checkpoint["selection"])
-        self._loop = loop_class(plan, self._record, self._selection, directory, self._note)
-        self._listener = on_progress
+        self._callbacks = Callbacks(self, [self._note, *callbacks])
+        self._loop = loop_class(plan, self._record, self._selection, directory, self._callbacks)
         self._keep_going = keep_going
         self._is_stopping = False
         self._done: concurrent.futures.Future[None] = concurrent.futures.Future()
-        self._callbacks: set[Callable[[Run], None]] = set()
+        self._waiting: set[Callable[[Run], None]] = set()
         self._thread = threading.Thread(target=self._main, name=f"{plan.name} training", daemon=True)
         self.progress: Progress | None = None
 
@@ -73,13 +75,20 @@ class Run:
 
     def _main(self) -> None:
         try:
-            asyncio.run(self._loop.run(self._should_end))
-            if self._selection.best is not None:
-                self.best.save(os.path.join(self.directory, BEST_FILE))
+            asyncio.run(self._train())
         except BaseException as error:  # the thread ends here; whoever waits gets what ended it
             self._done.set_exception(error)
         else:
             self._done.set_result(None)
+
+    async def _train(self) -> None:
+        await self._callbacks.tell("on_start")
+        try:
+            await self._loop.run(self._should_end)
+            if self._selection.best is not None:
+                self.best.save(os.path.join(self.directory, BEST_FILE))
+        finally:
+            await self._callbacks.tell("on_end")
 
     def _should_end(self) -> bool:
         if self._is_stopping:
@@ -88,8 +97,6 @@ class Run:
 
     def _note(self, progress: Progress) -> None:
         self.progress = progress
-        if self._listener is not None:
-            self._listener(progress)
 
     def wait(self, timeout_s: float | None = None) -> Run:
         """Wait in plain code until the run has ended.
@@ -128,16 +135,16 @@ class Run:
 
     def add_callback(self, callback: Callable[[Run], None]) -> None:
         """Call `callback(run)` once the run has ended: in its thread, or at once where it has already."""
-        self._callbacks.add(callback)
+        self._waiting.add(callback)
         self._done.add_done_callback(lambda _: self._call_back(callback))
 
     def remove_callback(self, callback: Callable[[Run], None]) -> None:
         """Forget a callback that has not been called."""
-        self._callbacks.discard(callback)
+        self._waiting.discard(callback)
 
     def _call_back(self, callback: Callable[[Run], None]) -> None:
-        if callback in self._callbacks:
-            self._callbacks.discard(callback)
+        if callback in self._waiting:
+            self._waiting.discard(callback)
             callback(self)
 
     def error(self) -> BaseException | None:
@@ -163,6 +170,10 @@ class Run:
             f"{paused}; rl.{algorithm}.resume({self.directory!r}).start() goes on from there, "
             f"and so does actorrt train {algorithm.lower()} {env_id} --resume {self.directory}"
         )
+
+    def explain(self) -> Explanation:
+        """Say what the run does: effective settings, policy, roles. `print` it, or let a notebook show it."""
+        return explain(self.plan)
 
     def done(self) -> bool:
         """Whether the run has ended."""
@@ -190,7 +201,7 @@ class Run:
 
     @property
     def metrics(self) -> Any:
-        """What was measured so far, as a `pyarrow.Table` with a row for each update."""
+        """What was measured so far, as a `pyarrow.Table` with a row for each update, of long runs for every second."""
         import pyarrow
 
         return pyarrow.Table.from_pylist(self._record.rows)

@@ -6,6 +6,7 @@ No actor, no message, no parameter server: those are in `simulator`.
 from __future__ import annotations
 
 import os
+import time
 from typing import Any
 
 import numpy as np
@@ -96,6 +97,7 @@ class Sampler:
 
     def collect(self) -> Fragment:
         """Step every environment `horizon` times and return the fragment."""
+        began_at = time.perf_counter()
         policy, count = self._policy, self._environments.count
         recording = Recording(policy, self._horizon, count)
         features = policy.normalise(self._encoded)
@@ -122,6 +124,7 @@ class Sampler:
             policy_version=policy.version,
             sequence=self._sequence - 1,
             seen=recording.seen(),
+            collect_s=time.perf_counter() - began_at,
             **self._source,
         )
 

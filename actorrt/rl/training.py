@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import actorrt as art
-from actorrt.rl import checkpoint
 from actorrt.rl.evaluations import Evaluations
 from actorrt.rl.learner import Learner
 from actorrt.rl.loop import Loop
@@ -84,12 +83,14 @@ class TrainingLoop(Loop):
         self._server = await training.child("parameters")
         self._learner = await training.child(self.learner_id)
         self._simulators = [await training.child(f"simulator-{index}") for index in range(plan.simulators)]
-        self._evaluations = Evaluations(await training.child("evaluator"), self._selection, self._record)
+        self._evaluations = Evaluations(
+            await training.child("evaluator"), self._selection, self._record, self._callbacks
+        )
         await self._go_on()
         batches = self._batches()
         try:
             while not self._is_over():
-                await self._learn(await anext(batches), batches)
+                await self._learn(await self._next(batches), batches)
                 await self._evaluations.look()
                 if self._is_checkpoint_due():
                     await self._save()
@@ -104,9 +105,19 @@ class TrainingLoop(Loop):
         size = {"fragments": self._plan.simulators} if settings.batch_steps is None else {"steps": settings.batch_steps}
         return stream(self._simulators, **size, max_lag=settings.max_lag, order=settings.stream_order)
 
+    async def _next(self, batches: Stream) -> Batch:
+        """Wait for a batch, and count for how long."""
+        began_at = time.monotonic()
+        batch = await anext(batches)
+        sampling_s = sum(fragment.collect_s for fragment in batch.fragments) / self._plan.simulators
+        self._times = self._times.add(sampling_s, waiting_s=time.monotonic() - began_at)
+        return batch
+
     async def _learn(self, batch: Batch, batches: Stream) -> None:
         record = self._record
+        began_at = time.monotonic()
         metrics = await self._improve(batch)
+        self._times = self._times.add(learning_s=time.monotonic() - began_at)
         if metrics is None:
             return
         batches.version = int(metrics["policy_version"])
@@ -115,7 +126,7 @@ class TrainingLoop(Loop):
             record.episode_returns.extend(fragment.episode_return.tolist())
         sources = tuple((f.simulator, f.incarnation, f.process_id) for f in batch.fragments)
         lag = sum(batch.policy_lag) / len(batch.policy_lag)
-        self._report(metrics, batches.statistics(), sources, lag)
+        await self._report(metrics, batches.statistics(), sources, lag)
 
     async def _improve(self, batch: Batch) -> dict[str, Any] | None:
         """Have the learner learn from a batch; return what it measured, or None where the batch was lost with it."""
@@ -153,7 +164,7 @@ class TrainingLoop(Loop):
             "lives": self._lives,
             "simulators": states,
         }
-        checkpoint.save(self._directory, tree)
+        await self._write(tree)
 
     async def _go_on(self) -> None:
         """Give the roles what the checkpoint says; record and selection have it already."""

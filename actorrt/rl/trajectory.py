@@ -40,6 +40,7 @@ class Fragment:
         incarnation: incarnation of the simulator's actor.
         sequence: number of the fragment in that incarnation, from 0.
         process_id: process that collected it.
+        collect_s: how long collecting it took.
         seen: counts of the observations and returns in it, for the normaliser; None where nothing is normalised.
     """
 
@@ -64,6 +65,7 @@ class Fragment:
     sequence: int
     process_id: int
     seen: Normaliser | None = None
+    collect_s: float = 0.0
 
     @property
     def step_count(self) -> int:

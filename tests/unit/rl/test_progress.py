@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from actorrt.rl import curve
-from actorrt.rl.progress import Progress, ProgressLine, describe
+from actorrt.rl.progress import Progress, ProgressLine, Times, describe
 
 AFTER_4_S = Progress(
     steps=20_480, total_steps=100_000, seconds=4.0, steps_per_s=9_940.0, return_mean=212.34, evaluation=None,
@@ -35,6 +35,21 @@ def test_progress_line_says_what_a_user_wants_to_know():
         " 20,480/100,000 steps · 9,940/s · return 212.3 · best none yet · lag 0.5 · "
         "simulators 1/2 alive, 1 restarted · 8s left"
     )
+
+
+def test_progress_line_shows_spread_and_where_the_time_went():
+    full = dataclasses.replace(
+        AFTER_4_S, return_std=12.34, times=Times(sampling_s=1.0, waiting_s=2.0, learning_s=0.5), running_s=4.0
+    )
+    assert " · return 212.3 ± 12.3 · " in describe(full)
+    assert describe(full).endswith(" · 8s left · sampling 25%, waiting 50%, learning 12%")
+
+
+def test_line_is_no_wider_than_its_terminal(monkeypatch):
+    monkeypatch.setattr("actorrt.rl.progress._columns", lambda out: 21)
+    out = Terminal()
+    ProgressLine(out, lambda: 0.0).show(AFTER_4_S)
+    assert out.getvalue() == "\r 20,480/100,000 step"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,86 @@
+"""Writes TensorBoard's event files: records of protocol buffers, each with its checksums.
+
+Both formats are small enough to be written here (tensorflow/core/lib/io/record_writer.h, tensorboard's event.proto and
+summary.proto), so that nobody needs TensorBoard to write what it reads.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import time
+
+CASTAGNOLI = 0x82F63B78  # CRC-32C, bits reversed
+MASK_DELTA = 0xA282EAD8
+
+
+def _table() -> list[int]:
+    table = []
+    for byte in range(256):
+        crc = byte
+        for _ in range(8):
+            crc = (crc >> 1) ^ (CASTAGNOLI if crc & 1 else 0)
+        table.append(crc)
+    return table
+
+
+TABLE = _table()
+
+
+def masked_checksum(data: bytes) -> int:
+    """Return the CRC-32C of data, rotated and shifted as record files have it."""
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc = TABLE[(crc ^ byte) & 0xFF] ^ (crc >> 8)
+    crc ^= 0xFFFFFFFF
+    return ((crc >> 15 | crc << 17) + MASK_DELTA) & 0xFFFFFFFF
+
+
+class EventFile:
+    """One event file, open for writing.
+
+    Args:
+        directory: where it is made; TensorBoard shows each directory as a run.
+    """
+
+    def __init__(self, directory: str) -> None:
+        os.makedirs(directory, exist_ok=True)
+        began = time.time()
+        self.path = os.path.join(directory, f"events.out.tfevents.{int(began)}.{os.getpid()}.{time.monotonic_ns()}")
+        self._file = open(self.path, "xb")  # noqa: SIM115  # `close` closes it
+        self._write(_double(1, began) + _bytes(3, b"brain.Event:2"))
+
+    def add(self, step: int, scalars: dict[str, float]) -> None:
+        """Write numbers by their tags, and let readers see them."""
+        values = b"".join(_bytes(1, _bytes(1, tag.encode()) + _float(2, value)) for tag, value in scalars.items())
+        self._write(_double(1, time.time()) + _varint(2 << 3) + _varint(step) + _bytes(5, values))
+        self._file.flush()
+
+    def close(self) -> None:
+        """Close the file. Idempotent."""
+        self._file.close()
+
+    def _write(self, event: bytes) -> None:
+        length = struct.pack("<Q", len(event))
+        parts = length, struct.pack("<I", masked_checksum(length)), event, struct.pack("<I", masked_checksum(event))
+        self._file.write(b"".join(parts))
+
+
+def _varint(value: int) -> bytes:
+    encoded = bytearray()
+    while value > 0x7F:
+        encoded.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*encoded, value])
+
+
+def _double(field: int, value: float) -> bytes:
+    return _varint(field << 3 | 1) + struct.pack("<d", value)
+
+
+def _float(field: int, value: float) -> bytes:
+    return _varint(field << 3 | 5) + struct.pack("<f", value)
+
+
+def _bytes(field: int, value: bytes) -> bytes:
+    return _varint(field << 3 | 2) + _varint(len(value)) + value

@@ -1,0 +1,109 @@
+"""Callbacks hear what happens in a run, plain or async; they end it early, or by an error."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("torch")
+
+import actorrt as art
+from actorrt import rl
+
+SETTINGS: dict[str, Any] = {"hidden": (8, 8), "epochs": 1, "evaluate_every": 512}
+
+
+class Hearing(rl.Callback):
+    def __init__(self) -> None:
+        self.heard: list[Any] = []
+
+    def on_start(self, run: rl.Run) -> None:
+        self.heard.append("start")
+
+    async def on_update(self, run: rl.Run, progress: rl.Progress) -> None:
+        await asyncio.sleep(0)
+        self.heard.append(progress.steps)
+
+    async def on_evaluation(self, run: rl.Run, steps: int, evaluation: rl.Evaluation) -> None:
+        self.heard.append(("evaluation", steps, len(evaluation.returns)))
+
+    def on_checkpoint(self, run: rl.Run, path: str) -> None:
+        self.heard.append(Path(path).name)
+
+    def on_end(self, run: rl.Run) -> None:
+        self.heard.append("end")
+
+
+async def test_callbacks_hear_everything_in_order(tmp_path: Path) -> None:
+    hearing, seen = Hearing(), []
+
+    async def function(progress: rl.Progress) -> None:
+        seen.append(progress.update)
+
+    async with art.Runtime(mode="local", cpus=4):
+        algorithm = rl.PPO("CartPole-v1", directory=str(tmp_path), **SETTINGS)
+        await algorithm.start(steps=512, callbacks=[hearing, function])
+    assert hearing.heard == [
+        *("start", 256, 512, "checkpoint"),
+        *(("evaluation", 512, 20), "checkpoint", "end"),
+    ]
+    assert seen == [1, 2]
+
+
+async def test_run_whose_evaluations_get_no_better_is_stopped(tmp_path: Path) -> None:
+    async with art.Runtime(mode="local", cpus=4):
+        algorithm = rl.ARS("CartPole-v1", directory=str(tmp_path), deviation=1e-6, learning_rate=1e-9, evaluate_every=1)
+        run = await algorithm.start(steps=1_000_000, callbacks=[rl.EarlyStop(patience=3, min_improvement=100.0)])
+    assert run.steps < 1_000_000
+    assert not run.is_reached
+    assert len(run.evaluations) >= 4
+
+
+async def test_error_of_a_callback_ends_the_run(tmp_path: Path) -> None:
+    hearing = Hearing()
+
+    def fail(progress: rl.Progress) -> None:
+        raise LookupError("the callback's own mistake")
+
+    async with art.Runtime(mode="local", cpus=4):
+        run = rl.PPO("CartPole-v1", directory=str(tmp_path), **SETTINGS).start(steps=512, callbacks=[fail, hearing])
+        with pytest.raises(LookupError, match="the callback's own mistake"):
+            await run
+    assert hearing.heard == ["start", "end"]
+
+
+def test_what_is_no_callback_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match=r"a callback is an rl.Callback or a function of rl.Progress, not 7"):
+        rl.PPO("CartPole-v1", directory=str(tmp_path)).start(callbacks=[7])  # type: ignore[list-item]
+    with pytest.raises(ValueError, match="patience is at least 1: patience=0"):
+        rl.EarlyStop(0)
+
+
+def test_restarts_of_simulators_are_heard_of(node_session: art.Runtime, tmp_path: Path) -> None:
+    restarts: list[int] = []
+
+    class Restarts(rl.Callback):
+        def on_restart(self, run: rl.Run, progress: rl.Progress) -> None:
+            restarts.append(progress.simulators_restarted)
+
+    algorithm = rl.PPO(
+        "tests.integration.raising:RaisesOnce-v0", environments=2, horizon=8, directory=str(tmp_path), hidden=(8, 8)
+    )
+    algorithm.start(steps=64, callbacks=[Restarts()]).wait()
+    assert restarts[-1] == 2
+
+
+async def test_time_is_accounted_for(tmp_path: Path) -> None:
+    async with art.Runtime(mode="local", cpus=4):
+        run = await rl.PPO("CartPole-v1", directory=str(tmp_path), **SETTINGS).start(steps=1_024)
+    assert run.progress is not None
+    times = run.progress.times
+    assert 0.0 < times.sampling_s < run.progress.running_s
+    assert times.sampling_s < times.waiting_s  # on one loop, whoever waits waits for all simulators
+    assert 0.0 < times.learning_s < run.progress.running_s
+    assert times.waiting_s + times.learning_s <= run.progress.running_s
+    assert run.rows[-1]["sampling_s"] == times.sampling_s
+    assert run.rows[-1]["return_std"] > 0.0
