@@ -261,7 +261,13 @@ class Routes:
         """Unsettle every route that led to `peer`."""
         for route in self._routes.values():
             if route.peer == peer:
-                route.unsettle()
+                self._unsettle(route)
+
+    def _unsettle(self, route: Route) -> None:
+        """The actor is no longer where it was: seek it, if anything waits for it."""
+        route.unsettle()
+        if route.waiting:
+            self.seek(route)
 
     def moved(self, call: Reply[Any]) -> None:
         """The endpoint says that the call's actor is not there: seek it, and send the call again.
@@ -282,9 +288,7 @@ class Routes:
         """Drop the route to an actor that left this endpoint; the next message seeks it."""
         route = self._routes.get(actor_id)
         if route is not None and route.cell is not None:
-            route.unsettle()
-            if route.waiting:
-                self.seek(route)
+            self._unsettle(route)
 
     def tells_waiting_from(self, cell: Cell) -> list[Reply[Any]]:
         """Return what the cell's actor has told and its receivers have not admitted yet."""

@@ -10,6 +10,7 @@ import time
 import pytest
 
 import actorrt as art
+from actorrt.actors.credit import FIRST_MESSAGES
 from tests.integration.cast import Counter, Faulty, Gate, Recorder
 from tests.running import is_running, wait_until_none_runs
 
@@ -316,3 +317,12 @@ def test_kill_in_plain_code(node_session):
     pid = victim.pid().result(10)
     os.kill(pid, signal.SIGKILL)
     assert victim.pid.options(retries=3)().result(10) != pid
+
+
+async def test_messages_beyond_the_credit_of_a_killed_actor_find_the_next_incarnation(node_runtime):
+    recorder = await Recorder.options(isolation="process", restart="permanent").spawn()
+    os.kill(await recorder.pid(), signal.SIGKILL)
+    for n in range(FIRST_MESSAGES + 10):  # all in one go: the last ten wait for credit that nobody is left to give
+        recorder.note.tell(n)
+    items = await recorder.all.options(retries=5)()
+    assert items[-10:] == list(range(FIRST_MESSAGES, FIRST_MESSAGES + 10))
