@@ -320,7 +320,7 @@ def test_kill_in_plain_code(node_session):
 
 
 async def test_messages_beyond_the_credit_of_a_killed_actor_find_the_next_incarnation(node_runtime):
-    recorder = await Recorder.options(isolation="process", restart="permanent", mailbox_messages=10).spawn()
+    recorder = await Recorder.options(isolation="process", restart="permanent", mailbox_messages=FIRST_MESSAGES).spawn()
     os.kill(await recorder.pid(), signal.SIGKILL)
     for n in range(FIRST_MESSAGES + 10):  # all in one go: the last ones wait for credit that nobody is left to give
         recorder.note.tell(n)
