@@ -80,11 +80,14 @@ class Calls:
     ) -> Reply[None]:
         """Send a message that has no reply; what is returned ends when the message has left."""
         message = self.capture(ref, spec, args, kwargs, options)
-        routes = self._system.routes
+        self._submit_tell(message)
+        return message
+
+    def _submit_tell(self, message: Reply[None]) -> None:
+        ref, routes = message.ref, self._system.routes
         if ref._route is not None:
             self._make_room(ref._route, message)
         self._system.on_loop(lambda: routes.send(routes.of(ref), message))
-        return message
 
     def ask_all(
         self,
@@ -93,16 +96,35 @@ class Calls:
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
         options: CallOptions,
-    ) -> list[Reply[Any]]:
+    ) -> list[Any]:
         """Send one call to many actors, its arguments captured once; one that can't be sent fails alone."""
         captured = self._system.payloads.capture_call(args, kwargs, len(refs))
         replies = [self._reply(ref, spec, captured, options) for ref in refs]
+        results: list[Any] = [self._declare_result(reply) for reply in replies] if options.returns == "ref" else replies
         for reply in replies:
             try:
                 self.submit(reply)
             except errors.MailboxFullError as error:
                 reply.set_error(error)
-        return replies
+        return results
+
+    def tell_all(
+        self,
+        refs: Sequence[ActorRef[Any]],
+        spec: MethodSpec,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        options: CallOptions,
+    ) -> list[Reply[None]]:
+        """Send one message to many actors, as `ask_all`."""
+        captured = self._system.payloads.capture_tells(args, kwargs, len(refs))
+        messages = [self._reply(ref, spec, part, options) for ref, part in zip(refs, captured, strict=True)]
+        for message in messages:
+            try:
+                self._submit_tell(message)
+            except errors.MailboxFullError as error:
+                message.set_error(error)
+        return messages
 
     def capture(
         self, ref: ActorRef[Any], spec: MethodSpec, args: tuple[Any, ...], kwargs: dict[str, Any], options: CallOptions

@@ -51,12 +51,21 @@ class GroupMethod:
             TypeError, SerializationError: as of a single call; nothing was sent. What befalls one call of the group is
                 in its own reply.
         """
+        if not self._methods:
+            return GroupReply(f"{self!r}()", [])
         first, *others = self._methods
         return GroupReply(f"{self!r}()", first.ask_many(others, args, kwargs))
 
     def tell(self, *args: Any, **kwargs: Any) -> Operation[list[Any]]:
-        """Tell all; what is returned ends when every receiver has admitted the message."""
-        return gather(*[method.tell(*args, **kwargs) for method in self._methods])
+        """Tell all, the arguments captured once; what is returned ends when every receiver has admitted the message.
+
+        Raises:
+            TypeError, SerializationError: as of a single tell; nothing was sent.
+        """
+        if not self._methods:
+            return gather()
+        first, *others = self._methods
+        return gather(*first.tell_many(others, args, kwargs))
 
     def options(self, **options: Any) -> GroupMethod:
         """Return the same with options for its calls; see `ActorMethod.options`."""

@@ -32,6 +32,13 @@ class LentBody(dict[str, Any]):
 
     views: Sequence[memoryview] = ()
 
+    def once_more(self, tokens: Sequence[bytes]) -> LentBody:
+        """Return the same for another message, with transits of its own."""
+        objects = [[object_id, token] for (object_id, _), token in zip(self["objects"], tokens, strict=True)]
+        body = LentBody(objects=objects, parts=self["parts"])
+        body.views = self.views
+        return body
+
 
 class Loan:
     """What a message takes of the store.

@@ -66,6 +66,31 @@ class Payloads:
             return Captured(args)
         return self._capture((args, kwargs), ("args", "kwargs"), copies_count)
 
+    def capture_tells(self, args: tuple[Any, ...], kwargs: dict[str, Any], count: int) -> list[Captured]:
+        """Fix the arguments of equal tells, once; as `capture_call`.
+
+        Nobody hears when a tell has arrived, so each has transits of its own. Only with refs inside, which carry
+        theirs in the pickle, that takes a pickle for each.
+        """
+        first = self.capture_call(args, kwargs)
+        return [first, *[self._once_more(first) or self.capture_call(args, kwargs) for _ in range(count - 1)]]
+
+    def _once_more(self, captured: Captured) -> Captured | None:
+        body, buffers, transit = captured
+        store = self._store
+        if transit is None or store is None:
+            return captured
+        if len(transit.held) != len(transit.tokens):
+            return None
+        tokens = [store.new_token() for _ in transit.held]
+        for ref, token in zip(transit.held, tokens, strict=True):
+            store.begin_transit(ref, token, 1)
+        if isinstance(body, LentBody):
+            body = body.once_more(tokens)
+        else:
+            body = {"object": transit.held[0].id, "token": tokens[0]}
+        return Captured(body, buffers, Transit(store, tokens, 1, transit.held))
+
     def capture_value(self, value: Any) -> Captured:
         """Fix a result, as `capture_call` does arguments."""
         if is_plain_value(value):
@@ -95,7 +120,7 @@ class Payloads:
         token = store.new_token()
         store.begin_transit(ref, token, copies_count)
         body: Body = {"object": ref.id, "token": token}
-        return Captured(body, (), Transit(store, [token, *carrier.tokens], copies_count, ref))
+        return Captured(body, (), Transit(store, [token, *carrier.tokens], copies_count, [ref]))
 
     def stored(self, body: Body, buffers: Sequence[Any]) -> ObjectRef[Any] | Lent | None:
         """Return what a body that lies in the store will give its value by: it may still be on its way there."""

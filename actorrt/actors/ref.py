@@ -170,15 +170,24 @@ class ActorMethod(Generic[P, R]):
         Raises:
             TypeError: the method does not take these arguments, or yields: its streams are taken one by one.
         """
+        refs = self._receivers(others, args, kwargs)
+        return self._ref._system.calls.ask_all(refs, self._spec, args, kwargs, self._options)
+
+    def tell_many(
+        self, others: Sequence[ActorMethod[P, R]], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> list[Reply[None]]:
+        """Tell this actor and others of its class, as `ask_many`."""
+        refs = self._receivers(others, args, kwargs)
+        return self._ref._system.calls.tell_all(refs, self._spec, args, kwargs, self._options)
+
+    def _receivers(
+        self, others: Sequence[ActorMethod[P, R]], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> list[ActorRef[Any]]:
         spec = self._spec
         spec.check(self._ref._interface.class_name, args, kwargs)
         if spec.kind.is_stream:
             raise TypeError(f"{spec.name}() yields: call it on one actor of the group after the other")
-        methods = [self, *others]
-        if self._options.returns == "ref":
-            return [method(*args, **kwargs) for method in methods]
-        refs = [method._ref for method in methods]
-        return self._ref._system.calls.ask_all(refs, spec, args, kwargs, self._options)
+        return [method._ref for method in (self, *others)]
 
     def tell(self, *args: P.args, **kwargs: P.kwargs) -> Reply[None]:
         """Send without expecting a reply; what fails then fails the actor.

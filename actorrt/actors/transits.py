@@ -16,6 +16,7 @@ from actorrt.ids import PeerId
 
 if TYPE_CHECKING:
     from actorrt.store.client import StoreClient
+    from actorrt.store.ref import ObjectRef
 
 REMEMBERED_COUNT: Final = 10_000
 
@@ -30,11 +31,17 @@ class Transit:
         held: the refs of the large value, which a call that is sent again still needs.
     """
 
-    __slots__ = ("_held", "_left_count", "_store", "tokens")
+    __slots__ = ("_left_count", "_store", "held", "tokens")
 
-    def __init__(self, store: StoreClient, tokens: Sequence[bytes], copies_count: int, held: object = None) -> None:
+    def __init__(
+        self,
+        store: StoreClient,
+        tokens: Sequence[bytes],
+        copies_count: int,
+        held: Sequence[ObjectRef[Any]] = (),
+    ) -> None:
         self._store = store
-        self._held = held
+        self.held = held
         self._left_count = copies_count
         self.tokens = tokens
 
@@ -42,7 +49,7 @@ class Transit:
         """One of the calls is over."""
         self._left_count -= 1
         if self._left_count == 0:
-            self._held = None
+            self.held = ()
             self._store.settle(self.tokens)
 
 

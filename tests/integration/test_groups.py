@@ -1,0 +1,157 @@
+"""Actors of one class, called together: arguments captured once, an outcome for each."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import actorrt as art
+from tests.integration.cast import Counter, Gate
+
+LARGE = 300_000
+SIZES = (10, LARGE)
+
+
+class Weights:
+    """Counts how often it is pickled."""
+
+    pickled_count = 0
+
+    def __init__(self, array):
+        self.array = array
+
+    def __reduce__(self):
+        Weights.pickled_count += 1
+        return Weights, (self.array,)
+
+
+class Pupil(art.Actor):
+    """Takes weights, unless it is the one that does not."""
+
+    def __init__(self, number=0):
+        self.number = number
+        self.total = 0.0
+
+    def learn(self, weights):
+        self.total += float(weights.array.sum())
+        return self.total
+
+    def totals(self):
+        return self.total
+
+    def refuse(self, numbers):
+        if self.number in numbers:
+            raise ValueError(f"{self.number} refuses")
+        return self.number
+
+    def count_to(self, limit):
+        yield from range(limit)
+
+
+@pytest.fixture
+async def pupils(runtime):
+    first = await Pupil.spawn_many(2)
+    return art.ActorGroup([*first, await Pupil.options(isolation="process").spawn()])
+
+
+@pytest.fixture(autouse=True)
+def none_pickled():
+    Weights.pickled_count = 0
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_arguments_of_a_group_call_are_pickled_once(pupils, size):
+    assert await pupils.learn(Weights(np.ones(size))) == [size] * 3
+    assert Weights.pickled_count == 1
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_arguments_of_a_group_tell_are_pickled_once(pupils, size):
+    await pupils.learn.tell(Weights(np.ones(size)))
+    assert Weights.pickled_count == 1
+    assert await pupils.totals() == [size] * 3
+    while art.store_stats()["objects_count"] > 0:
+        await pupils.totals()
+
+
+async def test_arguments_of_a_group_call_whose_results_stay_are_pickled_once(pupils):
+    refs = pupils.learn.options(returns="ref")(Weights(np.ones(LARGE))).replies
+    assert all(isinstance(ref, art.ObjectRef) for ref in refs)
+    assert await art.gather(*refs) == [LARGE] * 3
+    assert Weights.pickled_count == 1
+
+
+async def test_array_of_the_store_is_told_to_a_group_without_a_copy(pupils):
+    array = await art.put(np.ones(LARGE))
+    await pupils.learn.tell(Weights(array))
+    assert await pupils.totals() == [LARGE] * 3
+    assert art.store_stats()["objects_count"] == 1
+
+
+async def test_group_tell_with_a_ref_inside_reaches_all(runtime):
+    class Taker(art.Actor):
+        async def take(self, box):
+            self.total = float((await box[0]).sum())
+
+        def result(self):
+            return self.total
+
+    takers = await Taker.options(isolation="process").spawn_many(2)
+    takers.take.tell([art.put(np.ones(LARGE))])
+    assert await takers.result() == [LARGE] * 2
+
+
+async def test_argument_changed_after_a_group_call_arrives_as_it_was(pupils):
+    array = np.ones(LARGE)
+    reply = pupils.learn(Weights(array))
+    array[:] = 5
+    assert await reply == [LARGE] * 3
+
+
+async def test_each_call_of_a_group_has_its_own_outcome(runtime):
+    pupils = art.ActorGroup([await Pupil.spawn(number) for number in range(4)])
+    replies = pupils.refuse([1, 2])
+    with pytest.raises(ValueError, match="refuses"):
+        await replies
+    outcomes = {}
+    async for reply in replies.as_completed():
+        outcomes[replies.replies.index(reply)] = str(reply.error() or reply.value())
+    assert outcomes == {0: "0", 1: "1 refuses", 2: "2 refuses", 3: "3"}
+
+
+async def test_dead_member_fails_its_own_call_only(runtime):
+    counters = await Counter.spawn_many(3)
+    await counters[1].kill()
+    replies = counters.add()
+    done, pending = await art.wait(replies.replies, count=3, timeout_s=20)
+    assert pending == []
+    assert [type(reply.error()) for reply in done] == [type(None), art.ActorDiedError, type(None)]
+
+
+async def test_cancelled_group_call_cancels_every_call(runtime):
+    gates = await Gate.options(max_concurrency=2).spawn_many(3)
+    replies = gates.wait()
+    while [entered for entered, _ in await gates.counts()] != [1, 1, 1]:
+        pass
+    replies.cancel()
+    with pytest.raises(art.CallCancelledError):
+        await replies
+    while [cancelled for _, cancelled in await gates.counts()] != [1, 1, 1]:
+        pass
+
+
+async def test_group_without_actors_has_no_outcomes(runtime):
+    nobody = (await Counter.spawn_many(1))[:0]
+    assert await nobody.add() == []
+    assert await nobody.add.tell() == []
+    assert [reply async for reply in nobody.add().as_completed()] == []
+
+
+async def test_wrong_argument_is_refused_before_anything_is_sent(pupils):
+    with pytest.raises(TypeError, match=r"Pupil\.learn"):
+        pupils.learn()
+    with pytest.raises(TypeError, match=r"Pupil\.learn"):
+        pupils.learn.tell(1, 2)
+    with pytest.raises(TypeError, match=r"count_to\(\) yields"):
+        pupils.count_to(3)
+    assert await pupils.totals() == [0.0] * 3
