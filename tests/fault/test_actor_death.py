@@ -325,4 +325,5 @@ async def test_messages_beyond_the_credit_of_a_killed_actor_find_the_next_incarn
     for n in range(FIRST_MESSAGES + 10):  # all in one go: the last ones wait for credit that nobody is left to give
         recorder.note.tell(n)
     items = await recorder.all.options(retries=5)()
-    assert items == list(range(FIRST_MESSAGES - 1, FIRST_MESSAGES + 10))
+    assert len(items) in (10, 11)  # the credit for the first call may have come by then
+    assert items == list(range(items[0], FIRST_MESSAGES + 10))
