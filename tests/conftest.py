@@ -1,4 +1,7 @@
-"""What holds for all tests: nothing is left behind, long ones run only when asked, runtime files in a place apart."""
+"""What holds for all tests: nothing is left behind, no future outlives its deadline, runtime files in a place apart.
+
+Long ones run only when asked.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,7 @@ import uvloop
 import actorrt as art
 from actorrt.testing.leaks import MARK, Footprint
 from tests.running import Node
+from tests.watchdog import Watchdog
 
 LEFT_TIMEOUT_S = 2.0
 LONG = ("soak", "learning_long")
@@ -53,6 +57,23 @@ def nothing_left_behind() -> Iterator[None]:
     left = [*_tasks_left, *map(str, before.wait_until_gone(LEFT_TIMEOUT_S))]
     if left:
         pytest.fail("the test left behind:\n  " + "\n  ".join(left), pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def watchdog() -> Iterator[Watchdog]:
+    watchdog = Watchdog()
+    watchdog.start()
+    yield watchdog
+    watchdog.end()
+
+
+@pytest.fixture(autouse=True)
+def no_future_outlives_its_deadline(watchdog: Watchdog) -> Iterator[None]:
+    """Fail a test in which a call, or an item of a stream, is pending 5 s after its deadline."""
+    watchdog.take()
+    yield
+    if found := watchdog.take():
+        pytest.fail("outlived their deadlines:\n  " + "\n  ".join(found), pytrace=False)
 
 
 @pytest.fixture(scope="session")

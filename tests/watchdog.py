@@ -1,0 +1,87 @@
+"""Watches every future that has a deadline: one that is still pending 5 s after it fails its test.
+
+A promise of the runtime is that a call ends by its deadline. A test that waits for one that does not would hang, and
+one that drops it would not notice; so the deadlines are noted where futures get them, and looked at from a thread.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import weakref
+from typing import Any
+
+from actorrt.actors.reply import Reply
+from actorrt.actors.streams import Streams
+from actorrt.completion import Completion
+
+OVERDUE_S = 5.0
+LOOK_EVERY_S = 0.5
+
+
+class Watchdog:
+    """Notes deadlines of this process's futures, and fails those that outlive them.
+
+    Args:
+        overdue_s: by how much.
+        look_every_s: how often it looks.
+    """
+
+    def __init__(self, overdue_s: float = OVERDUE_S, look_every_s: float = LOOK_EVERY_S) -> None:
+        self._overdue_s = overdue_s
+        self._look_every_s = look_every_s
+        self._due: weakref.WeakKeyDictionary[Completion[Any], float] = weakref.WeakKeyDictionary()
+        self._lock = threading.Lock()
+        self._found: list[str] = []
+        self._is_ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
+
+    def note(self, future: Completion[Any], deadline: float) -> None:
+        """The future has to end by then, a `time.monotonic()` value."""
+        with self._lock:
+            self._due[future] = deadline
+
+    def look(self, now: float) -> None:
+        """Fail what is overdue, so that whoever waits for it goes on, and remember it for `take`."""
+        with self._lock:
+            ended = [future for future in self._due if future.done()]
+            late = [(future, now - due) for future, due in self._due.items() if now - due > self._overdue_s]
+            for future in ended + [future for future, _ in late]:
+                self._due.pop(future, None)
+        for future, late_s in late:
+            if not future.done():
+                words = f"{future!r} is still pending {late_s:.1f} s after its deadline"
+                self._found.append(words)
+                future.set_error(AssertionError(words))
+
+    def take(self) -> list[str]:
+        """Return what was found since the last time."""
+        found, self._found = self._found, []
+        return found
+
+    def _watch(self) -> None:
+        while not self._is_ended.wait(self._look_every_s):
+            self.look(time.monotonic())
+
+    def start(self) -> None:
+        """Note the deadlines of calls and of streams' items from now on, and look at them."""
+        make, limit = Reply.__init__, Streams.limit
+
+        def made(reply: Reply[Any], *args: Any, **kwargs: Any) -> None:
+            make(reply, *args, **kwargs)
+            if reply.deadline is not None:
+                self.note(reply, reply.deadline)
+
+        def limited(streams: Streams, reply: Reply[None], arrival: Completion[None], timeout_s: float) -> None:
+            self.note(arrival, time.monotonic() + timeout_s)
+            limit(streams, reply, arrival, timeout_s)
+
+        Reply.__init__, Streams.limit = made, limited  # type: ignore[method-assign]
+        self._restore = make, limit
+        self._thread.start()
+
+    def end(self) -> None:
+        """Note and look no more."""
+        Reply.__init__, Streams.limit = self._restore  # type: ignore[method-assign]
+        self._is_ended.set()
+        self._thread.join()
