@@ -79,15 +79,25 @@ class Calls:
         self, ref: ActorRef[Any], spec: MethodSpec, args: tuple[Any, ...], kwargs: dict[str, Any], options: CallOptions
     ) -> Reply[None]:
         """Send a message that has no reply; what is returned ends when the message has left."""
+        if spec.kind.is_stream:
+            raise TypeError(f"{spec.name}() yields: a tell has nowhere to send that; call it")
         message = self.capture(ref, spec, args, kwargs, options)
         self._submit_tell(message)
         return message
 
     def _submit_tell(self, message: Reply[None]) -> None:
-        ref, routes = message.ref, self._system.routes
-        if ref._route is not None:
-            self._make_room(ref._route, message)
-        self._system.on_loop(lambda: routes.send(routes.of(ref), message))
+        if message.ref._route is not None:
+            self._make_room(message.ref._route, message)
+        if message.transit is not None:
+            message.add_callback(_give_back_unsent)
+        self._system.on_loop(lambda: self._send_tell(message))
+
+    def _send_tell(self, message: Reply[None]) -> None:
+        routes = self._system.routes
+        routes.send(routes.of(message.ref), message)
+        if message.deadline is not None and not message.done():  # it waits, and not beyond its deadline
+            timer = self._system.loop.call_later(message.deadline - self._system.clock.now(), self.expire, message)
+            message.add_callback(lambda _: timer.cancel())
 
     def ask_all(
         self,
@@ -275,11 +285,13 @@ class Calls:
         """End a call, or a tell, with an error that arose here."""
         if reply.call_id:
             self._take(reply.call_id)
+        elif not isinstance(error, errors.CallCancelledError):  # a tell, which may have nobody who hears of it
+            self._system.host.dead_letters.add(reply.label, reply.method, str(error))
         if reply.is_repeated and isinstance(error, errors.CallError) and error.executed == "no":
             error = errors.from_data({**errors.to_data(error), "executed": "maybe"})  # an earlier copy may have run
         reply.set_error(error)
 
-    def received(self, envelope: list[Any], buffers: Sequence[Any]) -> None:
+    def received(self, peer: PeerId, envelope: list[Any], buffers: Sequence[Any]) -> None:
         """Take in an envelope that ends a call or sends it on."""
         kind, call_id = envelope[0], envelope[1]
         if kind == REPLY:
@@ -290,6 +302,8 @@ class Calls:
             reply = self._pending.get(call_id)
             if reply is not None:
                 self._system.routes.moved(reply)
+            elif not call_id:
+                self._system.routes.absent(peer, envelope[2])
 
     def _take(self, call_id: int) -> Reply[Any] | None:
         reply = self._pending.pop(call_id, None)
@@ -355,12 +369,11 @@ class Calls:
 
     def cut_off(self, peer: PeerId, error: errors.ActorRtError) -> None:
         """Fail every call that an endpoint had which can't be spoken with, though its process may live."""
-        self._system.routes.lost(peer)
-        was_reached = not isinstance(error, errors.PeerUnreachableError)
+        self._system.routes.lost(peer, is_alive=True)
+        executed = error.executed if isinstance(error, errors.PeerUnreachableError) else "maybe"
         for reply in list(self._pending.values()):
             if reply.peer == peer:
                 message = f"{reply.label} can't be reached for {reply.method}(): {error}"
-                executed: errors.Executed = "maybe" if was_reached else "no"
                 self.fail(reply, errors.ActorUnavailableError(message, executed=executed))
 
     def _ask_fate(self, calls: list[Reply[Any]], why: ExitReason, in_hand: Container[int]) -> None:
@@ -400,6 +413,12 @@ def _more(options: CallOptions) -> dict[str, Any]:
     """Return what goes with a call that asks for more than most."""
     more: dict[str, Any] = {"retry": True} if options.retries else {}
     return more if options.key is None else {**more, "key": options.key}
+
+
+def _give_back_unsent(message: Reply[None]) -> None:
+    """Give back what the store keeps for a tell that did not leave; of one that did, its peer's end decides."""
+    if message.error() is not None and message.transit is not None:
+        message.transit.call_ended(message)
 
 
 async def _take_stored(reply: Reply[Any], stored: ObjectRef[Any] | Lent) -> None:

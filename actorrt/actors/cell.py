@@ -199,6 +199,7 @@ class Cell:
         """Take a message into the mailbox; it is handled in a later step of the loop, never in this stack."""
         message.cell = self
         if self.state is CellState.ENDED or (self.state is CellState.STOPPING and self._is_administrative):
+            self.turned_away(message)
             self.host.refuse(message, self._gone_error("no"))
             return
         mailbox = self.mailbox
@@ -330,6 +331,11 @@ class Cell:
         grant = self._ledgers.take(caller, message.size_bytes)
         if grant is not None:
             caller.grant(self.actor_id, *grant)
+
+    def turned_away(self, message: Message) -> None:
+        """A message of another process is not going to be taken from the mailbox: let its sender send what waits."""
+        if message.caller is not None and message.caller is not self.host.local_caller:
+            self.left(message.caller, message)
 
     @property
     def has_room(self) -> bool:

@@ -28,6 +28,7 @@ from actorrt.actors.monitors import Down
 from actorrt.actors.population import Population
 from actorrt.actors.ref import ActorRef
 from actorrt.actors.runners import Runners
+from actorrt.actors.turns import cancelled, timed_out
 from actorrt.actors.waiting import wait
 from actorrt.ids import ActorId, ObjectId, PeerId, short
 from actorrt.reasons import ExitKind, ExitReason
@@ -64,7 +65,7 @@ class Host:
         self.population = Population(self._cells, self.clock)
         self._warm: dict[Cell, None] = {}  # those that have a mailbox, by when they got it
         self._callers: dict[PeerId, RemoteCaller] = {}
-        self._early_cancels: OrderedDict[tuple[PeerId, int], None] = OrderedDict()
+        self._early_cancels: OrderedDict[tuple[PeerId, int], bool] = OrderedDict()  # whether they are late ones
 
     def cell(self, actor_id: ActorId) -> Cell | None:
         """Return the cell of an actor that is hosted here."""
@@ -158,6 +159,7 @@ class Host:
             error.executed = "maybe"
             self.refuse(message, error)
         for message in cell.take_queued():
+            cell.turned_away(message)
             error = died()
             error.executed = "no"
             self.refuse(message, error)
@@ -234,25 +236,29 @@ class Host:
             if kind != ASK:
                 self.payloads.let_go(body, buffers)
             return
-        if self._early_cancels and self._early_cancels.pop((peer, call_id), self) is None:
-            return  # its cancel overtook it
         self.runners.drain_begins()
         deadline = None if left is None else self.clock.now() + left
         message = Message(caller, call_id, method, body, buffers, deadline, options)
-        cell.deliver(message)
+        is_late = self._early_cancels.pop((peer, call_id), None) if self._early_cancels else None
+        if is_late is None:
+            cell.deliver(message)
+        else:  # its cancel overtook it
+            message.cell = cell
+            cell.turned_away(message)
+            self.refuse(message, (timed_out if is_late else cancelled)(cell, message, "no"))
 
     def _not_here(self, kind: int, peer: PeerId, call_id: int, actor_id: ActorId, method: str) -> None:
-        link = self.system.link_to(peer) if kind == ASK else None
+        link = self.system.link_to(peer)
         if link is not None:
-            link.send((NOT_HERE, call_id))
-        else:
+            link.send((NOT_HERE, call_id, actor_id))
+        if link is None or kind != ASK:
             self.dead_letters.add(short(actor_id), method, "the actor is not here")
 
     def cancelled(self, peer: PeerId, actor_id: ActorId, call_id: int, is_late: bool) -> None:
         """Take in a CANCEL, which may have overtaken its call."""
         caller = self._callers.get(peer)
         if caller is None or not self.withdraw(caller, actor_id, call_id, is_late):
-            self._early_cancels[(peer, call_id)] = None
+            self._early_cancels[(peer, call_id)] = is_late
             if len(self._early_cancels) > EARLY_CANCEL_COUNT:
                 self._early_cancels.popitem(last=False)
 

@@ -178,8 +178,10 @@ class Mailbox:
         return None
 
     def withdraw_all(self, caller: Caller) -> None:
-        """Remove every message of one caller."""
-        kept = [message for message in self.queue if message.caller is not caller]
+        """Remove every call of a caller that is gone; what it told is handled nevertheless, as nobody's."""
+        kept = [message for message in self.queue if message.caller is not caller or not message.call_id]
+        for message in kept:
+            message.caller = None if message.caller is caller else message.caller
         self.queue.clear()  # in place: whoever takes from it has it in hand
         self.queue.extend(kept)
         self._queued_bytes = sum(message.size_bytes for message in kept)

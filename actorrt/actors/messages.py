@@ -39,7 +39,7 @@ NOTICE: Final = 9
 ITEM: Final = 10
 # kind, call id, count: the caller takes so many more items
 MORE: Final = 11
-# kind, call id: the actor is not on this endpoint; the call did not run
+# kind, call id (0 of a tell), actor id: the actor is not on this endpoint; the call did not run
 NOT_HERE: Final = 12
 
 # kind, actor id, messages, bytes: what the sender may have sent to the actor in all

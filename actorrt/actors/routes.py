@@ -235,7 +235,10 @@ class Routes:
             route.is_seeking = False
             error = request.error()
             if error is None:
-                self._settle(route, sighting_from_data(request.value()))
+                try:
+                    self._settle(route, sighting_from_data(request.value()))
+                except ActorRtError as unreachable:  # its process lives, and can't be spoken with
+                    self._fail_waiting(route, unreachable)
             else:
                 assert isinstance(error, ActorRtError)
                 route.gone = error if isinstance(error, ActorDiedError) else ActorDiedError(str(error), executed="no")
@@ -257,10 +260,16 @@ class Routes:
         if route.cell is not None or route.link is not None:
             route.seen = seen
 
-    def lost(self, peer: PeerId) -> None:
-        """Unsettle every route that led to `peer`."""
+    def lost(self, peer: PeerId, *, is_alive: bool = False) -> None:
+        """Unsettle every route that led to `peer`; what waits there is sought anew.
+
+        Args:
+            peer: the endpoint.
+            is_alive: whether its actors may be there still, so that they are to be tried again.
+        """
         for route in self._routes.values():
             if route.peer == peer:
+                route.newest -= is_alive
                 self._unsettle(route)
 
     def _unsettle(self, route: Route) -> None:
@@ -275,14 +284,20 @@ class Routes:
         A few times only: an endpoint and an authority that contradict each other must not keep a call going round.
         """
         route = self.of(call.ref)
-        if route.peer == call.peer:
-            route.unsettle()
-            route.newest -= 1  # the authority may know this incarnation at another place, or as gone
+        if call.peer is not None:
+            self.absent(call.peer, route.actor_id)
         call.moves_left -= 1
         if call.moves_left < 0:
             self._system.calls.fail(call, ActorDiedError(f"{call.label} is not where it was said to be", executed="no"))
             return
         self.send(route, call)
+
+    def absent(self, peer: PeerId, actor_id: ActorId) -> None:
+        """The actor is not at an endpoint where it was said to be: seek it, if something waits for it."""
+        route = self._routes.get(actor_id)
+        if route is not None and route.peer == peer:
+            route.newest -= 1  # the authority may know this incarnation at another place, or as gone
+            self._unsettle(route)
 
     def forget(self, actor_id: ActorId) -> None:
         """Drop the route to an actor that left this endpoint; the next message seeks it."""
@@ -307,8 +322,11 @@ class Routes:
         """Fail what still waits."""
         for route in self._routes.values():
             route.gone = route.gone or error
-            while route.waiting:
-                self._system.calls.fail(route.waiting.popleft(), error)
+            self._fail_waiting(route, error)
+
+    def _fail_waiting(self, route: Route, error: ActorRtError) -> None:
+        while route.waiting:
+            self._system.calls.fail(route.waiting.popleft(), error)
 
 
 def sighting_from_data(data: dict[str, Any]) -> Sighting:

@@ -219,7 +219,7 @@ class System:
         elif kind == REPLY:
             self.calls.succeeded(envelope[1], envelope[2], buffers)
         elif kind in (ERROR, NOT_HERE):
-            self.calls.received(envelope, buffers)
+            self.calls.received(peer, envelope, buffers)
         elif REQUEST <= kind <= NOTICE:
             self.control.received(peer, envelope)
         elif kind == CANCEL:

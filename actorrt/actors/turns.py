@@ -75,7 +75,7 @@ class Turns:
             return None
         except BaseException as error:
             self._put_down(message)
-            self._broke_off(message, task, error)
+            self._broke_off(message, error)
             return None
         self._cell.waits(runner)
         return self._run(message, task, coroutine, waited_for)
@@ -165,20 +165,22 @@ class Turns:
             self._put_down(message)
             if isinstance(error, asyncio.CancelledError) and message.withdrawal is None and task.cancelling():
                 raise  # the whole endpoint is being ended
-            self._broke_off(message, task, error)
+            self._broke_off(message, error)
         else:
             self._put_down(message)
             self._returned(message, result)
         finally:
             if timer is not None:
                 timer.cancel()
+            if message.withdrawal is not None and task.cancelling():
+                task.uncancel()  # the runner's next message is not cancelled, even if this one took no notice
 
     def _put_down(self, message: Message) -> None:
         """A coroutine has ended."""
         message.task = None
         self.running.remove(message)
 
-    def _broke_off(self, message: Message, task: asyncio.Task[None], error: BaseException) -> None:
+    def _broke_off(self, message: Message, error: BaseException) -> None:
         """A coroutine ended by an exception."""
         if isinstance(error, KeyboardInterrupt):
             self._interrupted(message)
@@ -186,7 +188,6 @@ class Turns:
         if message.withdrawal is None or not isinstance(error, asyncio.CancelledError):
             self._raised(message, error)  # as where the method let a cancellation of its own through
             return
-        task.uncancel()
         if self._evidence is not None:
             self._evidence.clear(message)
         if message not in self._cell.victims:
@@ -272,7 +273,7 @@ class Turns:
         """Drop and cancel every call of a caller that is gone."""
         self._mailbox.withdraw_all(caller)
         for message in list(self.running):
-            if message.caller is caller:
+            if message.caller is caller and message.call_id:
                 self.cancel(message, errors.CallCancelledError(f"the caller of {message.method}() is gone"))
 
     def take_back(self, message: Message) -> bool:

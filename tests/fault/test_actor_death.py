@@ -327,3 +327,60 @@ async def test_messages_beyond_the_credit_of_a_killed_actor_find_the_next_incarn
     items = await recorder.all.options(retries=5)()
     assert len(items) in (10, 11)  # the credit for the first call may have come by then
     assert items == list(range(items[0], FIRST_MESSAGES + 10))
+
+
+async def test_calls_that_wait_for_room_end_when_their_actors_process_is_killed(node_runtime):
+    victim = await Victim.options(isolation="process", mailbox_messages=100).spawn()
+    pid = await victim.pid()
+    hanging = victim.hang()
+    waiting = [victim.pid() for _ in range(1000)]
+    told = [victim.tolerate.tell() for _ in range(10)]
+    os.kill(pid, signal.SIGKILL)
+    results = await art.gather(hanging, *waiting, *told, return_exceptions=True)
+    assert {type(error) for error in results} == {art.ActorDiedError}
+    assert results[-11].executed == "no"
+
+
+async def test_calls_that_wait_for_room_go_to_the_next_process(node_runtime):
+    victim = await Victim.options(isolation="process", mailbox_messages=100, restart="permanent").spawn()
+    pid = await victim.pid()
+    hanging = victim.hang()
+    waiting = [victim.incarnation() for _ in range(1000)]
+    os.kill(pid, signal.SIGKILL)
+    results = await art.gather(hanging, *waiting, return_exceptions=True)
+    assert {2 if result == 2 else type(result) for result in results} == {2, art.ActorUnavailableError}
+    assert [result for result in results if result == 2] == results[-results.count(2) :]
+
+
+async def test_what_a_killed_process_had_told_is_handled_nevertheless(node_runtime, tmp_path):
+    class Teller(art.Actor):
+        async def tell(self, recorder, count):
+            for n in range(count):
+                await recorder.note.tell(n)
+            return await recorder.pid()
+
+    class Busy(Recorder):
+        async def hold(self, path):
+            while not os.path.exists(path):
+                await asyncio.sleep(0.005)
+
+    busy = await Busy.options(isolation="process").spawn()
+    teller = await Teller.options(isolation="process").spawn()
+    await busy.pid()
+    holding = busy.hold(str(tmp_path / "open"))
+    telling = teller.tell(busy, 10)
+    while _queued(await node_runtime.statistics(), "Busy") < 11:
+        pass
+    os.kill(await_pid(await node_runtime.status(), "Teller"), signal.SIGKILL)
+    with pytest.raises(art.ActorDiedError):
+        await telling
+    while _queued(await node_runtime.statistics(), "Busy") > 10:  # its ask is withdrawn, its tells are not
+        pass
+    (tmp_path / "open").touch()
+    await holding
+    assert await busy.all() == list(range(10))
+
+
+def _queued(statistics, label):
+    """Return how many messages wait in the mailbox of the actor whose label begins so."""
+    return sum(a["queued"] for here in statistics.values() for a in here["actors"] if a["label"].startswith(label))

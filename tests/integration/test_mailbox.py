@@ -139,3 +139,58 @@ async def test_control_passes_a_full_mailbox(runtime):
     assert await gate.is_alive()
     await gate.stop()
     assert set(await outcomes(replies)) <= {art.ActorDiedError, art.MailboxFullError}
+
+
+async def test_cancels_and_deadlines_that_overtake_their_calls_use_up_no_credit(runtime):
+    gate = await Gate.options(mailbox_messages=100, max_concurrency=10).spawn()
+    for _ in range(10):
+        replies = [gate.counts() for _ in range(50)]
+        for reply in replies:
+            reply.cancel()
+        assert set(await outcomes(replies)) == {art.CallCancelledError}
+    assert await gate.counts() == (0, 0)
+
+
+async def test_calls_that_wait_for_room_end_with_their_actor(runtime, key):
+    valve, holding = await held(key, mailbox_messages=10)
+    replies = [reply for reply in (_attempt(valve, n) for n in range(200)) if reply is not None]
+    await valve.kill()
+    results = await art.gather(holding, *replies, return_exceptions=True)
+    assert {type(error) for error in results} <= {art.ActorDiedError, art.MailboxFullError}
+    assert (results[0].executed, {error.executed for error in results[1:]}) == ("maybe", {"no"})
+
+
+async def test_tells_that_wait_for_room_end_with_their_actor(runtime, key):
+    valve, _holding = await held(key, mailbox_messages=10)
+    told = [valve.note.tell(n) for n in range(200)]
+    await valve.kill()
+    results = await art.gather(*told, return_exceptions=True)
+    assert {type(error) for error in results if error is not None} == {art.ActorDiedError}
+
+
+async def test_tell_waits_for_room_no_longer_than_its_deadline(runtime, key):
+    valve, holding = await held(key, mailbox_messages=10)
+    told = [valve.note.options(timeout_s=0.2).tell(n) for n in range(200)]
+    results = await art.gather(*told, return_exceptions=True)
+    assert {(type(error), error.executed) for error in results if error is not None} == {(art.CallTimeoutError, "no")}
+    key.touch()
+    await holding
+    assert await valve.all() == []
+
+
+async def test_method_that_takes_no_notice_of_its_cancellation_harms_no_later_one(runtime):
+    class Stubborn(art.Actor):
+        async def wait(self):
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                return "stayed"
+
+        async def cancel_oneself(self):
+            raise asyncio.CancelledError
+
+    stubborn = await Stubborn.spawn()
+    for _ in range(3):
+        assert await stubborn.wait.options(timeout_s=0.02)() == "stayed"  # in time for the verdict
+        with pytest.raises(asyncio.CancelledError):
+            await stubborn.cancel_oneself()
