@@ -131,6 +131,8 @@ class Mailbox:
         displaced: Sequence[Message] = ()
         if self._overflow is Overflow.LATEST:
             displaced = self.take_all()
+        elif self._overflow is Overflow.BLOCK:
+            pass  # credit bounds what comes; a sender that has heard of none yet may send its first messages
         elif len(self.queue) < self._most_messages and self._queued_bytes + size <= self._most_bytes:
             pass
         elif self._overflow is Overflow.DROP_OLD and size <= self._most_bytes:

@@ -7,6 +7,8 @@ import asyncio
 import pytest
 
 import actorrt as art
+from actorrt.actors.credit import FIRST_MESSAGES
+from actorrt.actors.routes import WAITING_MESSAGES
 from tests.integration.cast import Gate, Recorder
 
 
@@ -111,13 +113,13 @@ async def test_mailbox_bytes_is_a_bound_too(runtime, key):
 
 async def test_block_on_a_loop_fails_at_once_when_the_bound_is_passed(runtime, key):
     valve, holding = await held(key, mailbox_messages=10)
-    outcomes_of = [_attempt(valve, n) for n in range(1000)]
+    outcomes_of = [_attempt(valve, n) for n in range(WAITING_MESSAGES + 1000)]
     key.touch()
     await holding
     results = await outcomes([reply for reply in outcomes_of if reply is not None])
     taken = [n for n, reply in enumerate(outcomes_of) if reply is not None and reply.error() is None]
-    assert len(taken) < 1000
-    assert set(results) <= {None, art.MailboxFullError}
+    assert len(taken) == FIRST_MESSAGES - 1 + WAITING_MESSAGES  # the first message is that which holds the actor
+    assert set(results) == {None}
     assert await valve.all() == taken
 
 
@@ -156,7 +158,7 @@ async def test_calls_that_wait_for_room_end_with_their_actor(runtime, key):
     replies = [reply for reply in (_attempt(valve, n) for n in range(200)) if reply is not None]
     await valve.kill()
     results = await art.gather(holding, *replies, return_exceptions=True)
-    assert {type(error) for error in results} <= {art.ActorDiedError, art.MailboxFullError}
+    assert {type(error) for error in results} == {art.ActorDiedError}
     assert (results[0].executed, {error.executed for error in results[1:]}) == ("maybe", {"no"})
 
 
@@ -166,6 +168,15 @@ async def test_tells_that_wait_for_room_end_with_their_actor(runtime, key):
     await valve.kill()
     results = await art.gather(*told, return_exceptions=True)
     assert {type(error) for error in results if error is not None} == {art.ActorDiedError}
+
+
+async def test_mailbox_that_blocks_takes_the_first_messages_of_a_sender_beyond_its_bound(runtime, key):
+    valve, holding = await held(key, mailbox_messages=2)
+    replies = [valve.note(n) for n in range(FIRST_MESSAGES * 2)]
+    key.touch()
+    await holding
+    assert await outcomes(replies) == [None] * FIRST_MESSAGES * 2
+    assert await valve.all() == list(range(FIRST_MESSAGES * 2))
 
 
 async def test_tell_waits_for_room_no_longer_than_its_deadline(runtime, key):
