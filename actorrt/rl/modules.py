@@ -26,8 +26,8 @@ class ConvolutionalNetwork(nn.Module):
     def __init__(self, spec: PolicySpec) -> None:
         super().__init__()
         shape = _image_shape(spec)
-        self._is_channel_first = shape[0] == min(shape)
-        channels, *sides = shape if self._is_channel_first else (shape[2], *shape[:2])
+        self.is_channel_first = shape[0] == min(shape)
+        channels, *sides = shape if self.is_channel_first else (shape[2], *shape[:2])
         layers: list[nn.Module] = []
         for filters, kernel, stride in NATURE if min(sides) >= NATURE_SIDE else SMALL:
             layers += [nn.Conv2d(channels, filters, kernel, stride), nn.ReLU()]
@@ -53,7 +53,7 @@ class ConvolutionalNetwork(nn.Module):
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Return outputs and values for images in their own shape, scaled to 0 to 1."""
-        passed = self.torso(image if self._is_channel_first else image.permute(0, 3, 1, 2))
+        passed = self.torso(image if self.is_channel_first else image.permute(0, 3, 1, 2))
         return self.action(passed), self.value(passed).squeeze(1)
 
 

@@ -252,6 +252,24 @@ class FlatPolicy:
 
         save_policy(self, path)
 
+    def export(self, path: str) -> None:
+        """Write what acts to a file for others: `.py` for one that needs NumPy alone, `.onnx` for ONNX's runtimes.
+
+        Raises:
+            ValueError: the name ends otherwise, or the policy has no such form.
+            MissingPackageError: `onnx` is needed, and not installed.
+        """
+        if path.endswith(".py"):
+            from actorrt.rl.export_numpy import export_numpy
+
+            export_numpy(self, path)
+        elif path.endswith(".onnx"):
+            from actorrt.rl.export_onnx import export_onnx
+
+            export_onnx(self, path)
+        else:
+            raise ValueError(f"a policy is exported as .py or .onnx, not as {path}")
+
 
 class LinearPolicy(FlatPolicy):
     """One matrix from features to actions: discrete ones by the largest output, continuous ones as they are.

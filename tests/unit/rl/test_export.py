@@ -1,0 +1,137 @@
+"""Exported policies act as the ones that they were exported from, with nothing of this library."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from gymnasium import spaces as gym
+
+from actorrt.rl import spaces
+from actorrt.rl.normaliser import Moments, Normaliser
+from actorrt.rl.policy import PolicySpec, make_policy
+from actorrt.rl.spaces import Box, Masked
+
+BOX = gym.Box(-1.0, 1.0, (2, 2), np.float32)
+SPACES = {
+    "discrete": (BOX, gym.Discrete(3, start=1)),
+    "box": (gym.Discrete(4), gym.Box(np.array([-0.1, -np.inf], np.float32), np.array([0.1, np.inf], np.float32))),
+    "integers": (BOX, gym.Box(-1, 1, (2,), np.int32)),
+    "multi_discrete": (gym.MultiDiscrete([2, 3], start=[1, 0]), gym.MultiDiscrete([[2], [3]], start=[[0], [5]])),
+    "multi_binary": (gym.MultiBinary(3), gym.MultiBinary((2, 2))),
+    "composite": (
+        gym.Tuple((gym.Discrete(2), gym.MultiBinary(2))),
+        gym.Dict({"turn": gym.Discrete(3), "speed": gym.Box(-0.2, 0.2, (1,)), "bits": gym.MultiBinary(2)}),
+    ),
+}
+
+
+def make(name, hidden=(8, 8), *, normalises=False, masks=False, activation="tanh"):
+    observation, action = map(spaces.from_gymnasium, SPACES[name])
+    if masks:
+        observation = Masked(observation, spaces.output_count(action), "board")
+    spec = PolicySpec("", observation, action, hidden, activation)
+    policy = make_policy(spec)
+    flat = policy.init(0)
+    flat += np.random.default_rng(1).standard_normal(flat.shape).astype(np.float32)
+    if normalises:
+        count = spec.input_count
+        policy.normaliser = Normaliser(Moments(9, np.linspace(-1.0, 1.0, count), np.linspace(1.0, 20.0, count)))
+    return policy
+
+
+def observations(name, *, masks=False, count=6):
+    space = SPACES[name][0]
+    space.seed(0)
+    values = [space.sample() for _ in range(count)]
+    if not masks:
+        return values
+    draws = np.random.default_rng(0).integers(0, 2, (count, 3))
+    draws[:, 1] = 1
+    return [{"board": value, "action_mask": mask} for value, mask in zip(values, draws, strict=True)]
+
+
+def assert_same(first, second):
+    if isinstance(first, dict):
+        assert first.keys() == second.keys()
+        for key in first:
+            assert_same(first[key], second[key])
+    else:
+        assert np.shape(first) == np.shape(second)
+        assert getattr(first, "dtype", int) == getattr(second, "dtype", int)
+        np.testing.assert_allclose(first, second, rtol=1e-4, atol=1e-5)
+
+
+CASES = [
+    *((name, {}) for name in SPACES),
+    ("discrete", {"normalises": True, "activation": "relu"}),
+    ("discrete", {"masks": True, "normalises": True}),
+    ("box", {"hidden": ()}),
+    ("multi_binary", {"hidden": (8, 8, 8)}),
+]
+
+
+@pytest.mark.parametrize(("name", "more"), CASES)
+def test_numpy_file_acts_alike(name, more, tmp_path):
+    policy = make(name, **more)
+    policy.export(str(tmp_path / "exported.py"))
+    scope = {}
+    exec((tmp_path / "exported.py").read_text(), scope)
+    for obs in observations(name, masks="masks" in more):
+        assert_same(scope["act"](obs), policy(obs))
+
+
+def test_numpy_file_imports_nothing_else(tmp_path):
+    make("discrete").export(str(tmp_path / "exported.py"))
+    code = "import sys, exported; print(exported.act([0.0] * 4), 'actorrt' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=30)
+    assert done.stdout.split()[1] == "False", done.stderr
+
+
+def run_onnx(path, **inputs):
+    reference = pytest.importorskip("onnx.reference")
+    (action,) = reference.ReferenceEvaluator(str(path)).run(None, inputs)
+    return action
+
+
+@pytest.mark.parametrize(("name", "more"), CASES)
+def test_onnx_graph_acts_alike(name, more, tmp_path):
+    pytest.importorskip("onnx")
+    policy, masks = make(name, **more), "masks" in more
+    policy.export(str(tmp_path / "exported.onnx"))
+    values = observations(name, masks=masks)
+    spec = policy.spec
+    features = spec.encode(spec.observation.stack(values))
+    inputs = {"features": features[:, : spec.input_count]}
+    if SPACES[name][0] is BOX:
+        inputs = {"observation": inputs["features"].reshape(-1, 2, 2)}
+    if masks:
+        inputs["action_mask"] = features[:, spec.input_count :]
+    action = run_onnx(tmp_path / "exported.onnx", **inputs)
+    expected = policy.best_actions(policy.features(spec.observation.stack(values)))
+    if name not in ("composite", "integers"):
+        expected = spec.action.to_environment(expected).reshape(action.shape)
+    elif name == "integers":
+        action, expected = np.rint(action).astype(np.int32), spec.action.to_environment(expected)
+    np.testing.assert_allclose(action, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_onnx_graph_of_convolutions_acts_alike(tmp_path):
+    pytest.importorskip("torch")
+    pytest.importorskip("onnx")
+    pixels = Box((10, 9, 2), (0.0,) * 180, (255.0,) * 180, "uint8")
+    policy = make_policy(PolicySpec("", pixels, spaces.from_gymnasium(gym.Discrete(5)), (16,), "tanh", "cnn"))
+    policy.init(0)
+    policy.export(str(tmp_path / "exported.onnx"))
+    images = np.random.default_rng(0).integers(256, size=(6, 10, 9, 2)).astype(np.uint8)
+    action = run_onnx(tmp_path / "exported.onnx", observation=images)
+    assert action.tolist() == policy.best_actions(policy.features(images)).tolist()
+    with pytest.raises(ValueError, match="acts on torch: export it as"):
+        policy.export(str(tmp_path / "exported.py"))
+
+
+def test_other_forms_are_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"a policy is exported as .py or .onnx, not as .*\.pt"):
+        make("discrete").export(str(tmp_path / "exported.pt"))
