@@ -133,6 +133,7 @@ class Algorithm:
         on_progress: Callable[[Progress], Any] | None = None,
         callbacks: Iterable[Hearer] = (),
         keep_going: Callable[[], bool] | None = None,
+        show: bool | None = None,
     ) -> Run:
         """Begin to train in the background.
 
@@ -142,6 +143,8 @@ class Algorithm:
             stop_return: end as soon as a policy reaches this mean return over 20 episodes, and again on 20 others.
             on_progress: called after each update, in the run's thread; plain or async.
             callbacks: `Callback`s, or functions like `on_progress`: early stop, logs, what you will.
+            show: whether to show the run: as a live plot in a notebook, as a line elsewhere. None shows it in
+                notebooks and terminals, and not where the output goes to a file.
             keep_going: asked after each update once the return is reached; the run goes on while it says yes.
 
         Raises:
@@ -154,7 +157,7 @@ class Algorithm:
         plan = self._plan(total, stop_return)
         directory = self.directory or os.path.join("runs", plan.name)
         hearers = [*([] if on_progress is None else [on_progress]), *callbacks]
-        return Run(plan, directory, self.loop_class, hearers, keep_going).start()
+        return Run(plan, directory, self.loop_class, hearers, keep_going, show).start()
 
     def explain(self) -> Explanation:
         """Say what a run would do: effective settings, policy, roles. `print` it, or let a notebook show it."""

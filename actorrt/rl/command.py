@@ -120,6 +120,7 @@ def _train(algorithm: Algorithm, arguments: argparse.Namespace, line: ProgressLi
         arguments.stop_return,
         on_progress=on_progress,
         callbacks=[CsvLog(), *([TensorBoardLog()] if arguments.tensorboard else [])],
+        show=False,
         keep_going=lambda: chaos is not None and not chaos.is_over,
     )
 

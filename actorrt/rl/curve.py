@@ -1,4 +1,4 @@
-"""Learning curves: as text for the terminal, and as a PNG where matplotlib is installed."""
+"""Learning curves: as text for the terminal, as SVG for notebooks, and as a PNG where matplotlib is installed."""
 
 from __future__ import annotations
 
@@ -55,6 +55,65 @@ def _interpolated(points: Points, count: int) -> list[tuple[float, float]]:
         pieces = max(1, math.ceil((x1 - x0) / span * count))
         dense += [(x0 + (x1 - x0) * i / pieces, y0 + (y1 - y0) * i / pieces) for i in range(1, pieces + 1)]
     return dense
+
+
+def draw_svg(
+    training: Sequence[tuple[float, float, float]],
+    evaluations: Points,
+    threshold: float | None = None,
+    *,
+    width: int = 600,
+    height: int = 240,
+) -> str:
+    """Return a plot of training returns with their spread, and of evaluations, over steps.
+
+    Args:
+        training: steps, mean return and its deviation; those that are not finite are left out.
+        evaluations: steps and mean return.
+        threshold: the return to stop at.
+        width: in pixels.
+        height: in pixels.
+    """
+    means = _thinned([(x, y, s) for x, y, s in training if math.isfinite(y)], width // 2)
+    heights = [value for _, y, s in means for value in (y - s, y + s)] + [y for _, y in evaluations]
+    heights += [threshold] if threshold is not None else []
+    if not heights:
+        return '<svg width="0" height="0"></svg>'
+    low, high = min(heights), max(heights)
+    right = max([x for x, _, _ in means] + [x for x, _ in evaluations] + [1.0])
+    left_margin, bottom = 48, height - 20
+
+    def at(x: float, y: float) -> str:
+        across = left_margin + (width - left_margin - 8) * x / right
+        return f"{across:.1f},{bottom - (bottom - 8) * (y - low) / ((high - low) or 1.0):.1f}"
+
+    band = [at(x, y + s) for x, y, s in means] + [at(x, y - s) for x, y, s in reversed(means)]
+    line = " ".join(at(x, y) for x, y, _ in means)
+    parts = [
+        f'<polygon points="{" ".join(band)}" fill="#4c78a8" opacity="0.2"/>',
+        f'<polyline points="{line}" fill="none" stroke="#4c78a8" stroke-width="1.5"/>',
+    ]
+    for x, y in evaluations:
+        across, down = at(x, y).split(",")
+        parts.append(f'<circle cx="{across}" cy="{down}" r="3" fill="#f58518"><title>{y:.1f}</title></circle>')
+    if threshold is not None:
+        ends = f"{at(0.0, threshold)} {at(right, threshold)}"
+        parts.append(f'<polyline points="{ends}" fill="none" stroke="grey" stroke-dasharray="4"/>')
+    parts += [
+        f'<path d="M{left_margin},8 V{bottom} H{width - 8}" fill="none" stroke="black"/>',
+        f'<text x="{left_margin - 4}" y="16" text-anchor="end">{high:.4g}</text>',
+        f'<text x="{left_margin - 4}" y="{bottom}" text-anchor="end">{low:.4g}</text>',
+        f'<text x="{width - 8}" y="{height - 5}" text-anchor="end">{right:,.0f} steps</text>',
+        f'<text x="{left_margin}" y="{height - 5}">return: training ± deviation (blue), evaluations (orange)</text>',
+    ]
+    style = 'font-family="sans-serif" font-size="11" style="background:white"'
+    return f'<svg width="{width}" height="{height}" {style}>{"".join(parts)}</svg>'
+
+
+def _thinned(rows: Sequence[tuple[float, float, float]], count: int) -> Sequence[tuple[float, float, float]]:
+    """Return at most so many rows, evenly spread, the last among them."""
+    step = -(-len(rows) // count) or 1
+    return rows[::-step][::-1] if rows else rows
 
 
 def can_draw_png() -> bool:

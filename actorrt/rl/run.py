@@ -15,7 +15,7 @@ from collections.abc import Callable, Generator, Iterable
 from typing import Any
 
 import actorrt as art
-from actorrt.rl import interrupts
+from actorrt.rl import interrupts, live
 from actorrt.rl.callbacks import Callbacks, Hearer
 from actorrt.rl.explain import Explanation, explain
 from actorrt.rl.plan import Plan
@@ -43,6 +43,7 @@ class Run:
         loop_class: Callable[..., Any],
         callbacks: Iterable[Hearer] = (),
         keep_going: Callable[[], bool] | None = None,
+        show: bool | None = None,
     ) -> None:
         self.plan = plan
         self.directory = directory
@@ -51,7 +52,8 @@ class Run:
         if plan.checkpoint is not None:
             self._record.restore(plan.checkpoint["record"])
             self._selection.restore(plan.checkpoint["selection"])
-        self._callbacks = Callbacks(self, [self._note, *callbacks])
+        self._view = None if show is False else live.view() or (live.TerminalView() if show else None)
+        self._callbacks = Callbacks(self, [self._note, *([] if self._view is None else [self._view]), *callbacks])
         self._loop = loop_class(plan, self._record, self._selection, directory, self._callbacks)
         self._keep_going = keep_going
         self._is_stopping = False
@@ -61,7 +63,7 @@ class Run:
         self.progress: Progress | None = None
 
     def start(self) -> Run:
-        """Begin in the background; starts a runtime if this process has none.
+        """Begin in the background; starts a runtime if this process has none, and shows the run where it is to.
 
         Raises:
             RuntimeStateError: (from the run) there is none, and it could not be started.
@@ -70,6 +72,8 @@ class Run:
             art.init()
         except art.RuntimeStateError as error:  # its user started one with other options, which serves as well
             logger.debug("no runtime was started for the run: %s", error)
+        if self._view is not None:
+            self._view.begin(self)
         self._thread.start()
         return self
 
@@ -222,3 +226,6 @@ class Run:
     def __repr__(self) -> str:
         state = "ended" if self.done() else "running"
         return f"<Run {self.plan.name}: {state} after {self.steps:,} of {self.plan.steps:,} steps>"
+
+    def _repr_html_(self) -> str:
+        return live.picture(self)
