@@ -23,6 +23,14 @@ logger = logging.getLogger(__name__)
 MARK_EVERY_S: Final = CALL_REPORT_AFTER_S / 4
 REPORTS_AT_ONCE: Final = 5
 ANSWER_TIMEOUT_S: Final = 1.0
+STATE_WORDS: Final = {
+    "starting": "being started",
+    "failed": "being restarted",
+    "deciding": "being restarted",
+    "restarting": "being restarted",
+    "ending": "at its end",
+}
+"""What cells and records call their states, for people."""
 
 
 class Patience:
@@ -57,8 +65,12 @@ class Patience:
 
     def _report(self, newest_id: int) -> None:
         """Report the calls up to that number, once each."""
-        due = [call for call in self._system.calls.up_to(newest_id) if call.call_id > self._reported_id]
+        calls, streams = self._system.calls.up_to(newest_id), self._system.streams
+        due = [call for call in calls if call.call_id > self._reported_id and not streams.is_open(call)]
         self._reported_id = max(self._reported_id, newest_id)
+        self._explain_all([*due, *streams.overdue(CALL_REPORT_AFTER_S)])
+
+    def _explain_all(self, due: list[Reply[Any]]) -> None:
         for call in due[:REPORTS_AT_ONCE]:
             self._system.scope.start(self._explain(call), "explain a call")
         if len(due) > REPORTS_AT_ONCE:
@@ -67,14 +79,17 @@ class Patience:
     async def _explain(self, call: Reply[Any]) -> None:
         why = await self._why(call)
         if not call.done():
-            logger.warning("%s.%s() has waited for over %g s: %s", call.label, call.method, CALL_REPORT_AFTER_S, why)
+            what = "has waited for an item" if self._system.streams.is_open(call) else "has waited"
+            logger.warning("%s.%s() %s for over %g s: %s", call.label, call.method, what, CALL_REPORT_AFTER_S, why)
 
     async def _why(self, call: Reply[Any]) -> str:
         seen = self._system.routes.sighting(call.ref._actor_id)
         if seen is None:
-            return "its actor is being started again, or its authority does not answer"
+            answer = await self._ask(call.ref._authority, "state", {"actor": call.ref._actor_id})
+            return "the authority of its actor does not answer" if answer is None else describe_state(answer)
         if call.peer is None:
-            return "the actor's mailbox is full; it waits here"
+            ahead = self._system.routes.waiting_before(call)
+            return f"behind {ahead} others that wait here: the actor's mailbox is full"
         asked = {"actor": call.ref._actor_id, "call": call.call_id}
         answer = await self._ask(seen.endpoint, "explain", asked)
         if answer is not None:
@@ -99,11 +114,17 @@ def describe_silence(answer: Data) -> str:
     return f"the loop of its process ({answer['pid']}) {what}, for {answer['silent_s']:.0f} s now"
 
 
+def describe_state(answer: Data) -> str:
+    """Put into words what an authority says of an actor that is nowhere."""
+    words = STATE_WORDS.get(answer["state"], "on its way")
+    return f"{words} ({answer['reason']})" if answer["reason"] else words
+
+
 def describe(answer: Data) -> str:
     """Put into words what a host says of a call."""
     if answer["state"] == "running":
         return f"running since {answer['seconds']:.0f} s"
     if answer["state"] == "queued":
         others = f"behind {answer['ahead']} others" if answer["ahead"] else "next in line"
-        return f"{others}; {answer['in_hand']}"
-    return "on its way" if answer["state"] == "unknown" else str(answer["state"])
+        return f"{others}; {STATE_WORDS.get(answer['in_hand'], answer['in_hand'])}"
+    return "on its way"

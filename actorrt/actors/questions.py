@@ -27,6 +27,12 @@ def serve_questions(registry: Registry, control: Control) -> None:
         reason = ExitReason.from_data(data["reason"])
         registry.exited(actor_id, data["incarnation"], reason, is_administrative=data["is_administrative"])
 
+    def state(actor_id: ActorId, _: Data) -> Data:
+        record = registry.live(actor_id)
+        reason = record.last_reason
+        return {"state": record.state.name.lower(), "reason": None if reason is None else str(reason)}
+
+    control.handle("state", actor(state))
     control.handle("resolve", actor(lambda actor_id, data: registry.resolve(actor_id, data["after"])))
     control.handle("fate", actor(lambda actor_id, data: registry.fate(actor_id, data["after"])))
     control.handle("alive", actor(lambda actor_id, _: registry.is_alive(actor_id)))

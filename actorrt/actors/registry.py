@@ -76,7 +76,7 @@ class Registry:
             ActorDiedError: the actor is gone.
         """
         while True:
-            record = self._live(actor_id)
+            record = self.live(actor_id)
             if record.state is RecordState.RUNNING and record.incarnation > after:
                 return record.sighting()
             await record.next_change()
@@ -88,7 +88,7 @@ class Registry:
             ActorDiedError: it does not.
         """
         while True:
-            record = self._live(actor_id)
+            record = self.live(actor_id)
             if record.incarnation > after or record.state is RecordState.RESTARTING:
                 return
             await record.next_change()
@@ -130,7 +130,8 @@ class Registry:
             await record.next_change()
         return self._tombstones.down_data(actor_id)
 
-    def _live(self, actor_id: ActorId) -> Record:
+    def live(self, actor_id: ActorId) -> Record:
+        """Return what is known of an actor that lives; raises `ActorDiedError` for one that does not."""
         record = self._records.get(actor_id)
         if record is None:
             raise self._tombstones.error(actor_id)
@@ -207,7 +208,7 @@ class Registry:
 
     async def restart(self, actor_id: ActorId) -> Data:
         """Start the next incarnation of a supervisor's child, as its supervisor decided."""
-        record = self._live(actor_id)
+        record = self.live(actor_id)
         record.state = RecordState.RESTARTING
         record.changed()
         await self._start(record)

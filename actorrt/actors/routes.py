@@ -314,6 +314,11 @@ class Routes:
             if not call.call_id and call.parent is not None and call.parent.cell is cell and not call.done()
         ]
 
+    def waiting_before(self, call: Reply[Any]) -> int:
+        """Return how many messages to the same actor leave before a call that waits here."""
+        waiting = list(self.of(call.ref).waiting or ())
+        return waiting.index(call) if call in waiting else 0
+
     def statistics(self) -> dict[str, int]:
         """Return how many routes there are, and how many messages wait on them."""
         return {"count": len(self._routes), "waiting": sum(route.waiting_count for route in self._held_up)}

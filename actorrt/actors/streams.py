@@ -49,11 +49,14 @@ class Stream(Generic[T]):
         self._items: deque[T] = deque()
         self._arrival: Completion[None] = Completion()
         self._taken_count = 0
+        self.awaited_since: float | None = None  # while its reader waits for an item
+        self.is_reported = False
         reply.add_callback(lambda _: self._arrival.set_value(None))
 
     def push(self, item: T) -> None:
         """Take in an item that arrived."""
         self._items.append(item)
+        self.awaited_since = None
         self._arrival.set_value(None)
 
     def __aiter__(self) -> AsyncIterator[T]:
@@ -91,6 +94,7 @@ class Stream(Generic[T]):
 
     def _awaited(self) -> Completion[None]:
         """Return what ends when the next item is there, or the stream has ended."""
+        self.awaited_since = self._streams.now()
         if self._item_timeout_s is not None:
             self._streams.limit(self._reply, self._arrival, self._item_timeout_s)
         return self._arrival
@@ -151,11 +155,18 @@ class Streams:
     def open(
         self, ref: ActorRef[Any], spec: MethodSpec, args: tuple[Any, ...], kwargs: dict[str, Any], options: CallOptions
     ) -> Stream[Any]:
-        """Start a call that yields."""
+        """Start a call that yields.
+
+        Raises:
+            TypeError: the options are such that only a call with one result can have; nothing was sent.
+        """
+        if options.key is not None or options.retries or options.returns != "value":
+            raise TypeError(
+                f"{spec.name}() yields: a stream has no outcome to give to others or to leave in the store, and "
+                "does not begin again in its middle; leave out key, retries and returns"
+            )
         whole = options._replace(timeout_s=None)  # a stream's deadline counts for each item, while it is waited for
         reply: Reply[None] = self._system.calls.capture(ref, spec, args, kwargs, whole)
-        if options.key is not None:
-            raise TypeError(f"{spec.name}() yields: a stream can't be repeated to others, so it takes no key")
         reply.options = {"window": WINDOW_ITEMS}
         stream: Stream[Any] = Stream(self, reply, options.timeout_s)
         self._open[reply] = stream
@@ -165,6 +176,30 @@ class Streams:
 
     def _ended(self, reply: Reply[None]) -> None:
         del self._open[reply]
+
+    def now(self) -> float:
+        """Return the time."""
+        return self._system.clock.now()
+
+    def is_open(self, reply: Reply[Any]) -> bool:
+        """Whether the call is that of a stream."""
+        return reply in self._open
+
+    def overdue(self, after_s: float) -> list[Reply[None]]:
+        """Return the calls whose readers have waited so long for an item, each once."""
+        before = self.now() - after_s
+        found = []
+        for reply, stream in self._open.items():
+            since = stream.awaited_since
+            if since is not None and since <= before and not stream.is_reported:
+                stream.is_reported = True
+                found.append(reply)
+        return found
+
+    def statistics(self) -> dict[str, int]:
+        """Return how many streams are read and served here, and how many items wait to be taken."""
+        waiting = sum(len(stream._items) for stream in list(self._open.values()))
+        return {"read": len(self._open), "served": len(self._outlets), "items_waiting": waiting}
 
     def arrived(self, call_id: int, item: Any) -> None:
         """Take in an item of a call made here."""

@@ -272,16 +272,6 @@ async def test_retries_with_a_key_run_once_in_each_incarnation(node_runtime, tmp
     assert await ledger.count() == 3
 
 
-async def test_key_of_a_stream_is_refused(runtime):
-    class Source(art.Actor):
-        def numbers(self):
-            yield 1
-
-    source = await Source.spawn()
-    with pytest.raises(TypeError, match="yields"):
-        source.numbers.options(key="k")()
-
-
 async def test_counter_without_a_key_counts_each_call(runtime):
     counter = await Counter.spawn()
     assert await art.gather(*[counter.add() for _ in range(3)]) == [1, 2, 3]

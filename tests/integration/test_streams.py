@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import signal
+
 import pytest
 
 import actorrt as art
 from tests.integration.cast import Counter, Source
+from tests.integration.witnesses import Notes
 
 
 async def closed(source, count):
@@ -175,3 +180,133 @@ async def test_counter_beside_a_stream_is_not_disturbed(runtime):
     async for _ in source.numbers(50):
         await counter.add()
     assert await counter.value() == 50
+
+
+@pytest.mark.parametrize("options", [{"key": "k"}, {"retries": 1}, {"returns": "ref"}], ids=str)
+async def test_options_that_a_stream_can_not_have_are_refused(runtime, options):
+    source = await Source.spawn()
+    with pytest.raises(TypeError, match=r"numbers\(\) yields"):
+        source.numbers.options(**options)(3)
+    assert await source.state() == (0, 0)
+
+
+async def test_tell_to_a_method_that_yields_is_refused_at_the_caller(runtime):
+    source = await Source.spawn()
+    with pytest.raises(TypeError, match=r"numbers\(\) yields"):
+        source.numbers.tell(3)
+    assert await source.state() == (0, 0)
+
+
+@pytest.mark.parametrize("method", ["numbers", "plain_numbers"])
+async def test_breaking_out_of_the_loop_is_enough_to_close_the_generator(runtime, method):
+    source = await Source.options(max_concurrency=2).spawn()
+    async for n in getattr(source, method)(100_000):
+        if n == 3:
+            break
+    assert await closed(source, 1) < 100_000
+
+
+async def test_stream_that_is_closed_before_it_is_read_closes_its_generator(runtime):
+    source = await Source.options(max_concurrency=2).spawn()
+    source.numbers(100_000).close()
+    while (state := await source.state())[0] != 0 and state[1] == 0:
+        pass
+    assert await source.numbers(3).__aiter__().__anext__() == 0
+
+
+async def test_error_of_the_reader_closes_the_generator(runtime):
+    source = await Source.options(max_concurrency=2).spawn()
+
+    async def read():
+        async for n in source.numbers(100_000):
+            if n == 3:
+                raise KeyError("of the reader")
+
+    with pytest.raises(KeyError):
+        await read()
+    assert await closed(source, 1) < 100_000
+
+
+async def test_cancelled_reader_closes_the_generator(runtime):
+    class Ticking(Source):
+        async def ticks(self):
+            try:
+                self.made += 1
+                yield 0
+                await asyncio.Event().wait()
+            finally:
+                self.closed += 1
+
+    source = await Ticking.options(max_concurrency=2).spawn()
+    reader = asyncio.ensure_future(_all(source.ticks()))
+    while (await source.state())[0] == 0:
+        pass
+    reader.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reader
+    assert await closed(source, 1) == 1
+
+
+async def test_deadline_of_an_item_closes_the_generator_and_the_actor_serves_on(runtime):
+    class Stuck(Source):
+        async def stuck(self):
+            try:
+                yield 0
+                await asyncio.Event().wait()
+            finally:
+                self.closed += 1
+
+    source = await Stuck.spawn()
+    seen = []
+
+    async def read():
+        async for n in source.stuck.options(timeout_s=0.1)():
+            seen.append(n)
+
+    with pytest.raises(art.CallTimeoutError) as caught:
+        await read()
+    assert (seen, caught.value.executed) == ([0], "maybe")
+    assert await closed(source, 1) == 0
+
+
+@pytest.mark.parametrize("restart", ["temporary", "permanent"])
+async def test_killed_process_of_the_generator_ends_the_stream_after_the_items_that_came(node_runtime, restart):
+    class Mortal(Source):
+        async def numbers_then_death(self, count):
+            for n in range(count):
+                yield n
+            await asyncio.sleep(0.05)  # what was yielded is on its way: the fault is to come after it
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    source = await Mortal.options(isolation="process", restart=restart).spawn()
+    seen = []
+
+    async def read():
+        async for n in source.numbers_then_death(3):
+            seen.append(n)
+
+    expected = art.ActorDiedError if restart == "temporary" else art.ActorUnavailableError
+    with pytest.raises(expected) as caught:
+        await read()
+    assert (seen, caught.value.executed) == ([0, 1, 2], "maybe")
+
+
+async def test_killed_process_of_the_reader_closes_the_generator(node_runtime, tmp_path):
+    class Reader(art.Actor):
+        async def read(self, source, folder):
+            async for _ in source.numbers(100_000):
+                Notes(folder).open()
+                await asyncio.Event().wait()
+
+        def pid(self):
+            return os.getpid()
+
+    source = await Source.options(max_concurrency=2).spawn()
+    reader = await Reader.options(isolation="process", max_concurrency=2).spawn()
+    reading = reader.read(source, tmp_path)
+    while not (tmp_path / "open").exists():
+        await source.state()
+    os.kill(await reader.pid(), signal.SIGKILL)
+    with pytest.raises(art.ActorDiedError):
+        await reading
+    assert await closed(source, 1) < 100_000
