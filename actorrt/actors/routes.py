@@ -7,6 +7,7 @@ lost or says that the actor is not there. What is sent meanwhile waits in order,
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 from copy import copy
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,6 +17,7 @@ from actorrt.actors.mailbox import Message, message_bytes
 from actorrt.actors.messages import ASK, TELL
 from actorrt.actors.ref import ActorRef, Sighting
 from actorrt.completion import Completion
+from actorrt.config import MIB
 from actorrt.errors import ActorDiedError, ActorRtError
 from actorrt.ids import ActorId, PeerId
 
@@ -26,7 +28,36 @@ if TYPE_CHECKING:
     from actorrt.transport.protocol import Link
 
 WAITING_MESSAGES: Final = 10_000
-"""How many messages of one endpoint may wait for one actor; beyond that a sender waits, or is refused."""
+WAITING_BYTES: Final = 64 * MIB
+"""How much of one endpoint may wait for one actor; beyond that a sender waits, or is refused."""
+
+
+class Waiting:
+    """Calls that can't be sent yet, first in, first out, and what they weigh together."""
+
+    __slots__ = ("_calls", "size_bytes")
+
+    def __init__(self) -> None:
+        self._calls: deque[tuple[Reply[Any], int]] = deque()
+        self.size_bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._calls)
+
+    def __iter__(self) -> Iterator[Reply[Any]]:
+        return (call for call, _ in self._calls)
+
+    def add(self, call: Reply[Any]) -> None:
+        """Put a call behind all others."""
+        size_bytes = message_bytes(call.body, call.buffers)
+        self._calls.append((call, size_bytes))
+        self.size_bytes += size_bytes
+
+    def take(self) -> Reply[Any]:
+        """Remove and return the oldest call; there must be one."""
+        call, size_bytes = self._calls.popleft()
+        self.size_bytes -= size_bytes
+        return call
 
 
 class Route:
@@ -65,7 +96,7 @@ class Route:
         self.gone: ActorRtError | None = None
         self.is_seeking = False
         self.window: Window | None = None
-        self.waiting: deque[Reply[Any]] | None = None
+        self.waiting: Waiting | None = None
         self.room: Completion[None] | None = None
         self.emptied: Completion[None] | None = None
 
@@ -92,7 +123,8 @@ class Route:
     @property
     def is_full(self) -> bool:
         """Whether nothing more may wait."""
-        return self.waiting is not None and len(self.waiting) >= WAITING_MESSAGES
+        waiting = self.waiting
+        return waiting is not None and (len(waiting) >= WAITING_MESSAGES or waiting.size_bytes >= WAITING_BYTES)
 
     def room_comes(self) -> Completion[None]:
         """Return what ends when something more may wait; any thread may ask."""
@@ -173,9 +205,9 @@ class Routes:
             self._refuse(call, route.gone)
             return
         if route.waiting is None:
-            route.waiting = deque()
+            route.waiting = Waiting()
             self._held_up[route] = None
-        route.waiting.append(call)
+        route.waiting.add(call)
         if route.cell is not None:
             route.cell.local_route = route
         elif route.link is None:
@@ -196,7 +228,7 @@ class Routes:
         """Send what waits, as far as there is room, or fail it where the actor is gone."""
         waiting = route.waiting
         while waiting and (route.gone is not None or route.is_open):
-            call = waiting.popleft()
+            call = waiting.take()
             if call.done():
                 continue
             if route.gone is not None:
@@ -331,7 +363,7 @@ class Routes:
 
     def _fail_waiting(self, route: Route, error: ActorRtError) -> None:
         while route.waiting:
-            self._system.calls.fail(route.waiting.popleft(), error)
+            self._system.calls.fail(route.waiting.take(), error)
 
 
 def sighting_from_data(data: dict[str, Any]) -> Sighting:

@@ -8,7 +8,7 @@ import pytest
 
 import actorrt as art
 from actorrt.actors.credit import FIRST_MESSAGES
-from actorrt.actors.routes import WAITING_MESSAGES
+from actorrt.actors.routes import WAITING_BYTES, WAITING_MESSAGES
 from tests.integration.cast import Gate, Recorder
 
 
@@ -26,6 +26,9 @@ class Valve(art.Actor):
 
     def note(self, item):
         self.items.append(item)
+
+    def weigh(self, item):
+        return len(item)
 
     def all(self):
         return self.items
@@ -121,6 +124,20 @@ async def test_block_on_a_loop_fails_at_once_when_the_bound_is_passed(runtime, k
     assert len(taken) == FIRST_MESSAGES - 1 + WAITING_MESSAGES  # the first message is that which holds the actor
     assert set(results) == {None}
     assert await valve.all() == taken
+
+
+async def test_what_waits_at_its_sender_is_bounded_in_bytes_too(runtime, key):
+    valve, holding = await held(key, mailbox_bytes=1 << 20)
+    item = b"x" * 60_000  # as large as a message may be that does not go through the store
+    replies = []
+    with pytest.raises(art.MailboxFullError) as caught:  # noqa: PT012
+        while True:
+            replies.append(valve.weigh(item))
+    assert caught.value.executed == "no"
+    assert WAITING_BYTES < len(replies) * len(item) < WAITING_BYTES + 3 * (1 << 20)
+    key.touch()
+    await holding
+    assert await art.gather(*replies) == [len(item)] * len(replies)
 
 
 async def test_flood_of_tells_is_bounded_and_the_actor_serves_on(runtime):
