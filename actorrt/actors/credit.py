@@ -14,6 +14,9 @@ C = TypeVar("C")
 
 FIRST_MESSAGES: Final = 64
 FIRST_BYTES: Final = 1 << 20
+STEP_SHIFT: Final = 4
+"""A sender is granted more when it has used up a sixteenth of its share: little at a time, or what waits would leave in
+bursts, and the memory of who sends and of who takes go up and down by as much."""
 
 
 class Window:
@@ -54,14 +57,13 @@ class Ledger:
         """A message of this sender has left the mailbox.
 
         Returns:
-            The totals to grant now, or None while the sender has more than half of its share left.
+            The totals to grant now, or None while the sender has most of its share left.
         """
         self.taken_messages += 1
         self.taken_bytes += size_bytes
-        if (
-            self.granted_messages - self.taken_messages > self.share_messages >> 1
-            and self.granted_bytes - self.taken_bytes > self.share_bytes >> 1
-        ):
+        if self.granted_messages - self.taken_messages > self.share_messages - (
+            self.share_messages >> STEP_SHIFT
+        ) and self.granted_bytes - self.taken_bytes > self.share_bytes - (self.share_bytes >> STEP_SHIFT):
             return None
         self.granted_messages = max(self.granted_messages, self.taken_messages + self.share_messages)
         self.granted_bytes = max(self.granted_bytes, self.taken_bytes + self.share_bytes)
