@@ -1,0 +1,177 @@
+"""A producer at full rate against a slow consumer: what each process's memory comes to, and a ping beside it.
+
+One process tells as fast as it is let, another one asks until it is refused. The consumer takes a millisecond over
+eight messages at a time, a fraction of what either could send. An actor beside the consumer, on its loop, is pinged
+from the driver and from beside the one who asks, over the same link.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from array import array
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import linear_regression
+
+import actorrt as art
+from tests.running import children_of, descendants_of
+
+TAKE_S = 0.001
+TAKEN_TOGETHER = 8
+TOLD_BYTES = 4_000
+ASKED_BYTES = 400
+PING_EVERY_S = 0.01
+SAMPLE_EVERY_S = 0.5
+TURN_COUNT = 100
+
+
+class Beside(art.Actor):
+    """On the loop of the actor that spawned it."""
+
+    def ping(self) -> None:
+        return None
+
+    async def measure(self, other: art.ActorRef[Beside], seconds: float) -> array[float]:
+        """Ping another, and return how long each ping took, in seconds."""
+        return await measure(other, seconds)
+
+
+class Consumer(art.Actor):
+    """Takes its time."""
+
+    async def on_start(self) -> None:
+        self.taken = 0
+        self.neighbour = await Beside.spawn()
+
+    async def take(self, item: bytes) -> None:
+        self.taken += 1
+        await asyncio.sleep(TAKE_S)
+
+    async def beside(self) -> art.ActorRef[Beside]:
+        return self.neighbour
+
+
+class Teller(art.Actor):
+    """Tells as much as it is let."""
+
+    async def flood(self, consumer: art.ActorRef[Consumer], seconds: float) -> int:
+        sent_count = 0
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            await consumer.take.tell(os.urandom(TOLD_BYTES))
+            sent_count += 1
+        return sent_count
+
+
+class Asker(art.Actor):
+    """Asks until it is refused, and then waits for its oldest reply."""
+
+    async def on_start(self) -> None:
+        self.neighbour = await Beside.spawn()
+
+    async def beside(self) -> art.ActorRef[Beside]:
+        return self.neighbour
+
+    async def flood(self, consumer: art.ActorRef[Consumer], seconds: float) -> int:
+        in_flight: deque[art.Reply[None]] = deque()
+        sent_count = 0
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            try:
+                in_flight.append(consumer.take(os.urandom(ASKED_BYTES)))
+                sent_count += 1
+            except art.MailboxFullError:
+                await in_flight.popleft()
+            if sent_count % TURN_COUNT == 0:
+                await asyncio.sleep(0)  # others on this loop have their turn
+        return sent_count
+
+
+@dataclass
+class Outcome:
+    """What a flood came to.
+
+    Attributes:
+        sent_count, taken_count: messages that the producers could send, and that the consumer took.
+        memory_bytes: of each process, by name: what it had of its own at each sample.
+        pings_s: how long each ping took, by where it came from.
+        warm_up_s: how long memory may still grow.
+    """
+
+    warm_up_s: float
+    sent_count: int = 0
+    taken_count: int = 0
+    memory_bytes: dict[str, list[int]] = field(default_factory=dict)
+    pings_s: dict[str, array[float]] = field(default_factory=dict)
+
+    def _after_warm_up(self, process: str) -> list[int]:
+        return self.memory_bytes[process][round(self.warm_up_s / SAMPLE_EVERY_S) :]
+
+    def growth_bytes(self, process: str) -> int:
+        """Return by how much the process grew after the warm-up, at its largest."""
+        samples = self._after_warm_up(process)
+        return max(samples) - samples[0]
+
+    def bytes_per_minute(self, process: str) -> float:
+        """Return the slope of the line through all samples after the warm-up."""
+        samples = self._after_warm_up(process)
+        return linear_regression(range(len(samples)), samples).slope * 60 / SAMPLE_EVERY_S
+
+    def ping_s(self, origin: str, share: float) -> float:
+        """Return the time in which that share of the pings from there were back."""
+        pings = sorted(self.pings_s[origin])
+        return pings[min(len(pings) - 1, int(len(pings) * share))]
+
+
+async def measure(other: art.ActorRef[Beside], seconds: float) -> array[float]:
+    """Ping an actor a hundred times a second at most; return how long each ping took."""
+    times = array("d")  # a list of floats would be what grows most
+    end = time.monotonic() + seconds
+    while (began := time.monotonic()) < end:
+        await other.ping()
+        times.append(time.monotonic() - began)
+        await asyncio.sleep(max(0.0, PING_EVERY_S - times[-1]))
+    return times
+
+
+async def flood(seconds: float, warm_up_s: float) -> Outcome:
+    """Flood a slow consumer on a node of our own."""
+    outcome = Outcome(warm_up_s)
+    before = set(children_of(os.getpid()))
+    async with art.Runtime(cpus=2, store_bytes=64 << 20) as runtime:
+        (node_pid,) = set(children_of(os.getpid())) - before
+        consumer = await Consumer.options(isolation="process", name="consumer", max_concurrency=TAKEN_TOGETHER).spawn()
+        teller = await Teller.options(isolation="process", name="teller").spawn()
+        asker = await Asker.options(isolation="process", name="asker").spawn()
+        target, origin = await consumer.beside(), await asker.beside()
+        names = {worker["pid"]: worker["label"] for worker in (await runtime.status())["workers"]}
+        names |= {os.getpid(): "driver", node_pid: "node"}
+        pids = {names.get(pid, "zygote"): pid for pid in (os.getpid(), node_pid, *descendants_of(node_pid))}
+        flooding = [producer.flood(consumer, seconds) for producer in (teller, asker)]
+        near, far, outcome.memory_bytes = await asyncio.gather(
+            origin.measure(target, seconds), measure(target, seconds), _sample(pids, seconds)
+        )
+        outcome.pings_s = {"asker": near, "driver": far}
+        outcome.sent_count = sum(await art.gather(*flooding))
+        statistics = await runtime.statistics()
+        outcome.taken_count = next(a["handled"] for a in statistics["consumer"]["actors"] if a["label"] == "consumer")
+        await consumer.kill()
+    return outcome
+
+
+async def _sample(pids: dict[str, int], seconds: float) -> dict[str, list[int]]:
+    samples: dict[str, list[int]] = {name: [] for name in pids}
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        await asyncio.sleep(SAMPLE_EVERY_S)
+        for name, pid in pids.items():
+            samples[name].append(_own_bytes(pid))
+    return samples
+
+
+def _own_bytes(pid: int) -> int:
+    """Return the memory that a process shares with no file (proc(5), status)."""
+    return int(Path(f"/proc/{pid}/status").read_text().partition("RssAnon:")[2].split()[0]) << 10

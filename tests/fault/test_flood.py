@@ -1,0 +1,36 @@
+"""Back-pressure from end to end: full rate against a slow consumer costs no memory, and delays nobody else."""
+
+from __future__ import annotations
+
+import pytest
+
+from actorrt.config import MIB
+from tests.fault.flood import TAKE_S, TAKEN_TOGETHER, Outcome, flood
+from tests.running import own_directory, runtime_directory
+
+PROCESSES = {"driver", "node", "zygote", "consumer", "teller", "asker"}
+
+
+async def flooded(seconds: float, warm_up_s: float) -> Outcome:
+    with own_directory() as directory, runtime_directory(directory):
+        outcome = await flood(seconds, warm_up_s)
+    assert set(outcome.memory_bytes) == PROCESSES
+    assert 0 < outcome.taken_count < seconds * TAKEN_TOGETHER / TAKE_S
+    assert outcome.sent_count > outcome.taken_count + 10_000  # what waits is as much as may: more than the mailbox
+    return outcome
+
+
+async def test_ten_seconds_at_full_rate_against_a_slow_consumer_stay_bounded() -> None:
+    outcome = await flooded(10.0, warm_up_s=4.0)
+    assert {name: outcome.growth_bytes(name) for name in PROCESSES if outcome.growth_bytes(name) > 4 * MIB} == {}
+    assert max(outcome.ping_s(origin, 0.99) for origin in outcome.pings_s) < 0.3
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(120)
+async def test_a_minute_at_full_rate_leaves_memory_flat_and_a_ping_quick() -> None:
+    outcome = await flooded(60.0, warm_up_s=10.0)
+    rates = {name: outcome.bytes_per_minute(name) for name in PROCESSES}
+    # Who asks until it is refused holds 20,000 pending calls, for which the C library's allocator still settles.
+    assert {name: rate for name, rate in rates.items() if rate > (3e6 if name == "asker" else 1e6)} == {}
+    assert max(outcome.ping_s(origin, 0.99) for origin in outcome.pings_s) < 0.1
