@@ -1,7 +1,8 @@
 """A mypy plugin: gives the methods of `ActorRef[Counter]` the parameters and results that they have in `Counter`.
 
 Add `plugins = actorrt.mypy_plugin` to the mypy settings. `counter.increment(5)` is then a `Reply[int]`, a generator
-method gives a `Stream` of its items, and a wrong argument or an unknown method is an error.
+method gives a `Stream` of its items, a group's method a list of results, and a wrong argument or an unknown method is
+an error. Where a method takes a value, a call through a ref also takes an `ObjectRef` to one.
 """
 
 from __future__ import annotations
@@ -10,16 +11,23 @@ from collections.abc import Callable
 from typing import Final
 
 from mypy.checker import TypeChecker
-from mypy.nodes import MemberExpr, TypeInfo
+from mypy.expandtype import expand_type_by_instance
+from mypy.maptype import map_instance_to_supertype
+from mypy.nodes import Decorator, FuncDef, MemberExpr, SymbolTableNode, TypeInfo
 from mypy.plugin import AttributeContext, Plugin
-from mypy.typeops import bind_self
+from mypy.typeops import bind_self, make_simplified_union
 from mypy.types import AnyType, CallableType, Instance, Overloaded, Parameters, Type, TypeOfAny, get_proper_type
 
+_ACTOR: Final = "actorrt.actors.actor.Actor"
 _REF: Final = "actorrt.actors.ref.ActorRef"
 _METHOD: Final = "actorrt.actors.ref.ActorMethod"
+_GROUP: Final = "actorrt.actors.group.ActorGroup"
+_GROUP_METHOD: Final = "actorrt.actors.group.GroupMethod"
 _REPLY: Final = "actorrt.actors.reply.Reply"
 _STREAM: Final = "actorrt.actors.streams.Stream"
-_OWN: Final = frozenset({"stop", "kill", "is_alive"})
+_OBJECT: Final = "actorrt.store.ref.ObjectRef"
+_OWN: Final = frozenset({"stop", "kill", "is_alive"})  # of refs and groups themselves
+_HOOKS: Final = frozenset({"snapshot", "restore"})  # those that `Actor` does not have itself
 _STREAMING: Final = frozenset(
     {
         "typing.AsyncGenerator",
@@ -32,16 +40,34 @@ _STREAMING: Final = frozenset(
 
 
 class ActorRtPlugin(Plugin):
-    """Answers for attributes of refs."""
+    """Answers for attributes of refs and groups."""
 
     def get_attribute_hook(self, fullname: str) -> Callable[[AttributeContext], Type] | None:
         owner, _, name = fullname.rpartition(".")
-        if owner == _REF and not name.startswith("_") and name not in _OWN:
-            return _method_of_actor
-        return None
+        if owner not in (_REF, _GROUP) or name.startswith("_") or name in _OWN:
+            return None
+        return _method_of_actor if owner == _REF else _method_of_group
 
 
 def _method_of_actor(context: AttributeContext) -> Type:
+    method = _method(context)
+    if not isinstance(method, CallableType):
+        return method
+    return _instance(context, _METHOD, [_parameters(context, method), _answer(context, method)])
+
+
+def _method_of_group(context: AttributeContext) -> Type:
+    method = _method(context)
+    if not isinstance(method, CallableType):
+        return method
+    answer = _answer(context, method)
+    if answer.type.fullname == _STREAM:
+        return context.default_attr_type
+    return _instance(context, _GROUP_METHOD, [_parameters(context, method), answer.args[0]])
+
+
+def _method(context: AttributeContext) -> Type:
+    """Return the method that is meant, without `self`; what is no callable is the answer."""
     ref = get_proper_type(context.type)
     expression = context.context
     if not isinstance(ref, Instance) or not ref.args or not isinstance(expression, MemberExpr):
@@ -49,19 +75,50 @@ def _method_of_actor(context: AttributeContext) -> Type:
     actor = get_proper_type(ref.args[0])
     if not isinstance(actor, Instance):
         return context.default_attr_type  # ActorRef[Any]
-    symbol = actor.type.get(expression.name)
+    name = expression.name
+    owner = next((base for base in actor.type.mro if name in base.names), None)
+    symbol = None if owner is None else owner.names[name]
     function = get_proper_type(symbol.type) if symbol is not None else None
-    if not isinstance(function, CallableType):
-        if not isinstance(function, Overloaded):
-            context.api.fail(f'"{actor.type.name}" has no public method "{expression.name}"', expression)
-            return AnyType(TypeOfAny.from_error)
+    if isinstance(function, Overloaded):
         return context.default_attr_type
-    bound = bind_self(function, actor)
-    parameters = Parameters(bound.arg_types, bound.arg_kinds, bound.arg_names)
-    return _instance(context, _METHOD, [parameters, _result(context, bound)])
+    is_hook = name in _HOOKS or any(base.fullname == _ACTOR and name in base.names for base in actor.type.mro)
+    if not isinstance(function, CallableType) or is_hook or _is_property(symbol):
+        context.api.fail(f'"{actor.type.name}" has no public method "{name}"', expression)
+        return AnyType(TypeOfAny.from_error)
+    assert owner is not None
+    method = function if _is_static(symbol) else bind_self(function, actor, is_classmethod=_is_class(symbol))
+    return expand_type_by_instance(method, map_instance_to_supertype(actor, owner))
 
 
-def _result(context: AttributeContext, method: CallableType) -> Type:
+def _function(symbol: SymbolTableNode | None) -> FuncDef | None:
+    node = None if symbol is None else symbol.node
+    if isinstance(node, Decorator):
+        return node.func
+    return node if isinstance(node, FuncDef) else None
+
+
+def _is_property(symbol: SymbolTableNode | None) -> bool:
+    function = _function(symbol)
+    return function is not None and function.is_property
+
+
+def _is_static(symbol: SymbolTableNode | None) -> bool:
+    function = _function(symbol)
+    return function is not None and function.is_static
+
+
+def _is_class(symbol: SymbolTableNode | None) -> bool:
+    function = _function(symbol)
+    return function is not None and function.is_class
+
+
+def _parameters(context: AttributeContext, method: CallableType) -> Parameters:
+    """Return the parameters of a call through a ref: each takes its value, or a ref to that."""
+    types = [make_simplified_union([kind, _instance(context, _OBJECT, [kind])]) for kind in method.arg_types]
+    return Parameters(types, method.arg_kinds, method.arg_names)
+
+
+def _answer(context: AttributeContext, method: CallableType) -> Instance:
     """Return what a call gives: a reply with the method's result, or a stream of what it yields."""
     returned = get_proper_type(method.ret_type)
     if isinstance(returned, Instance):

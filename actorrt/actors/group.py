@@ -3,48 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from actorrt.actors.ref import ActorMethod, ActorRef
 from actorrt.actors.reply import Operation, Reply
 from actorrt.actors.waiting import as_completed, gather
 
 A = TypeVar("A")
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
-class GroupReply(Operation[list[Any]]):
+class GroupReply(Operation[list[T]]):
     """The replies of all actors of a group to one call: `await` it for the list, or take them as they come."""
 
     __slots__ = ("replies",)
 
-    def __init__(self, what: str, replies: Sequence[Reply[Any]]) -> None:
+    def __init__(self, what: str, replies: Sequence[Reply[T]]) -> None:
         super().__init__(what, parts=replies)
         self.replies = list(replies)
         gathered = gather(*self.replies)
         self.on_cancel(gathered.cancel)
         gathered.add_callback(self._gathered)
 
-    def _gathered(self, gathered: Operation[list[Any]]) -> None:
+    def _gathered(self, gathered: Operation[list[T]]) -> None:
         error = gathered.error()
         if error is None:
             self.set_value(gathered.value())
         else:
             self.set_error(error)
 
-    def as_completed(self) -> as_completed[Reply[Any]]:
+    def as_completed(self) -> as_completed[Reply[T]]:
         """Iterate over the replies in the order in which they complete."""
         return as_completed(self.replies)
 
 
-class GroupMethod:
-    """One method of every actor of a group."""
+class GroupMethod(Generic[P, T]):
+    """One method of every actor of a group.
+
+    `P` are the method's parameters and `T` is its result, known to mypy where it runs `actorrt.mypy_plugin`.
+    """
 
     __slots__ = ("_methods",)
 
     def __init__(self, methods: Sequence[ActorMethod[..., Any]]) -> None:
         self._methods = methods
 
-    def __call__(self, *args: Any, **kwargs: Any) -> GroupReply:
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> GroupReply[T]:
         """Ask all, with the arguments captured once.
 
         Raises:
@@ -56,7 +61,7 @@ class GroupMethod:
         first, *others = self._methods
         return GroupReply(f"{self!r}()", first.ask_many(others, args, kwargs))
 
-    def tell(self, *args: Any, **kwargs: Any) -> Operation[list[Any]]:
+    def tell(self, *args: P.args, **kwargs: P.kwargs) -> Operation[list[None]]:
         """Tell all, the arguments captured once; what is returned ends when every receiver has admitted the message.
 
         Raises:
@@ -67,7 +72,7 @@ class GroupMethod:
         first, *others = self._methods
         return gather(*first.tell_many(others, args, kwargs))
 
-    def options(self, **options: Any) -> GroupMethod:
+    def options(self, **options: Any) -> GroupMethod[P, T]:
         """Return the same with options for its calls; see `ActorMethod.options`."""
         return GroupMethod([method.options(**options) for method in self._methods])
 
@@ -75,8 +80,11 @@ class GroupMethod:
         return f"<method of {len(self._methods)} actors>"
 
 
-class ActorGroup(Sequence[ActorRef[A]], Generic[A]):
-    """An immutable sequence of refs; its methods are those of the actors, called on all."""
+class ActorGroup(Generic[A]):
+    """An immutable sequence of refs; its methods are those of the actors, called on all.
+
+    Not a `collections.abc.Sequence`, whose `count` and `index` would hide methods of that name.
+    """
 
     def __init__(self, refs: Sequence[ActorRef[A]]) -> None:
         self._refs = tuple(refs)
@@ -98,10 +106,13 @@ class ActorGroup(Sequence[ActorRef[A]], Generic[A]):
     def __iter__(self) -> Iterator[ActorRef[A]]:
         return iter(self._refs)
 
-    def __getattr__(self, name: str) -> GroupMethod:
+    def __getattr__(self, name: str) -> GroupMethod[..., Any]:
         if name.startswith("_"):
             raise AttributeError(name)
         return GroupMethod([getattr(ref, name) for ref in self._refs])
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *(dir(self._refs[0]) if self._refs else ())})
 
     def stop(self, reason: str = "shutdown") -> Operation[list[None]]:
         """Stop all gracefully; see `ActorRef.stop`."""

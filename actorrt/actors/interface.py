@@ -81,11 +81,12 @@ class MethodSpec:
         if not kwargs and self.least <= len(args) <= self.most:
             return
         try:
-            self._signature().bind(*args, **kwargs)
+            self.signature().bind(*args, **kwargs)
         except TypeError as error:
-            raise TypeError(f"{class_name}.{self.name}{self._signature()}: {error}") from None
+            raise TypeError(f"{class_name}.{self.name}{self.signature()}: {error}") from None
 
-    def _signature(self) -> inspect.Signature:
+    def signature(self) -> inspect.Signature:
+        """Return the parameters as `inspect` has them, without annotations; defaults show as `...`."""
         return inspect.Signature(
             [
                 inspect.Parameter(

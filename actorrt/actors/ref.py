@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, ParamSpec, TypeVar
+from inspect import Signature
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, ParamSpec, TypeVar, overload
 
 from actorrt.actors import current
 from actorrt.actors.control import Endpoint
@@ -22,10 +23,12 @@ if TYPE_CHECKING:
     from actorrt.actors.reply import Operation, Reply
     from actorrt.actors.routes import Route
     from actorrt.actors.system import System
+    from actorrt.store.ref import ObjectRef
 
 A = TypeVar("A")
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 
 
 class Sighting(NamedTuple):
@@ -91,6 +94,9 @@ class ActorRef(Generic[A]):
         method: ActorMethod[..., Any] = ActorMethod(self, spec, DEFAULT_CALL._replace(timeout_s=self._call_timeout_s))
         self.__dict__[name] = method
         return method
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *self._interface.methods})
 
     def stop(self, reason: str = "shutdown") -> Operation[None]:
         """Stop the actor gracefully: it finishes what is in its mailbox, within its `shutdown_s`.
@@ -200,6 +206,31 @@ class ActorMethod(Generic[P, R]):
             spec.check(self._ref._interface.class_name, args, kwargs)
         return self._ref._system.calls.tell(self._ref, spec, args, kwargs, self._options)
 
+    @property
+    def __signature__(self) -> Signature:
+        """What notebooks and `help` show."""
+        return self._spec.signature()
+
+    @overload
+    def options(
+        self: ActorMethod[P, Reply[T]],
+        *,
+        returns: Literal["ref"],
+        timeout_s: float | None = None,
+        retries: int = 0,
+        key: str | None = None,
+    ) -> ActorMethod[P, ObjectRef[T]]: ...
+
+    @overload
+    def options(
+        self,
+        *,
+        timeout_s: float | None = None,
+        retries: int = 0,
+        key: str | None = None,
+        returns: Literal["value"] = "value",
+    ) -> ActorMethod[P, R]: ...
+
     def options(
         self,
         *,
@@ -208,7 +239,7 @@ class ActorMethod(Generic[P, R]):
         key: str | None = None,
         returns: str = "value",
         **unknown: Any,
-    ) -> ActorMethod[P, R]:
+    ) -> ActorMethod[P, Any]:
         """Return this method with options for its calls.
 
         Args:

@@ -136,16 +136,17 @@ class GradientSimulator(Simulator):
         torch.set_num_threads(1)
         self._network = make_network(self._policy.spec, self._policy.parameters)
 
-    async def rollout(self, at_least: int = 0) -> Any:
+    async def rollout(self, at_least: int = 0, *, exact: bool = False) -> Any:
         """Collect a fragment with the newest parameters and have its gradient applied; return a `Contribution`.
 
         Args:
             at_least: version of the parameters to act with, or a newer one.
+            exact: as for `Simulator.rollout`.
 
         Raises:
             Exception: what an environment raises, as from `Simulator.rollout`.
         """
-        fragment = await super().rollout(at_least)
+        fragment = await super().rollout(at_least, exact=exact)
         gradient, metrics = self._differentiate(fragment)
         weights = await self._params.apply(gradient, fragment.step_count, fragment.seen)
         self.renew(*weights)

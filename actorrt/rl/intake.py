@@ -7,10 +7,13 @@ enough and it was not seen before. How much is asked for depends on the lag that
 * With none, a fragment that is not for the batch at hand would be collected in vain: simulators are asked until
   what is expected fills the batch. Nothing is expected of one that is slow, overdue or being restarted, so that
   the others fill the batch in its place.
+* In deterministic order with a lag of one, what fills the next batch is asked for when one is taken, and is collected
+  with the version that is the newest then, whatever is published meanwhile.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -31,7 +34,7 @@ class Source:
     asked_at: float | None = None
     asked_version: int = 0
     duration_s: float | None = None
-    fragment_steps: int = 0
+    fragment_size: int | None = None  # as batches count
     failures: int = 0
     raises: int = 0
     not_before: float = 0.0
@@ -45,7 +48,7 @@ class Source:
 
 
 class Intake:
-    """Collects fragments from `count` simulators into batches of at least `steps` transitions or `fragments`.
+    """Collects fragments from `count` simulators into batches of so many `steps`, `fragments` or `episodes` at least.
 
     Attributes:
         version: newest version of the policy that is known; whoever publishes may raise it.
@@ -56,25 +59,36 @@ class Intake:
     """
 
     def __init__(
-        self, count: int, *, steps: int | None, fragments: int | None, max_lag: int | None, order: Order
+        self,
+        count: int,
+        *,
+        steps: int | None = None,
+        fragments: int | None = None,
+        episodes: int | None = None,
+        max_lag: int | None = None,
+        order: Order = "completion",
     ) -> None:
         if count < 1:
             raise ValueError("a stream needs at least one simulator")
-        if (steps is None) == (fragments is None) or (steps or fragments or 0) < 1:
-            raise ValueError(f"give steps= or fragments=, 1 or more: steps={steps}, fragments={fragments}")
+        sizes = {"steps": steps, "fragments": fragments, "episodes": episodes}
+        given = {name: size for name, size in sizes.items() if size is not None}
+        if len(given) != 1 or min(given.values()) < 1:
+            shown = ", ".join(f"{name}={size}" for name, size in sizes.items())
+            raise ValueError(f"give one of steps=, fragments= and episodes=, 1 or more: {shown}")
         if max_lag is not None and max_lag < 0:
             raise ValueError(f"max_lag counts versions, 0 or more: max_lag={max_lag}")
         if order not in ("completion", "deterministic"):
             raise ValueError(f"order={order!r}: give 'completion' or 'deterministic'")
-        if order == "deterministic" and max_lag != 0:
-            raise ValueError(f"order='deterministic' goes with max_lag=0, not max_lag={max_lag}")
+        if order == "deterministic" and max_lag not in (0, 1):
+            raise ValueError(f"order='deterministic' goes with max_lag=0 or max_lag=1, not max_lag={max_lag}")
         self.sources = [Source() for _ in range(count)]
         self.version = 0
         self.dropped_count = self.repeated_count = self.failed_count = self.restart_count = 0
-        self._steps, self._fragments = steps, fragments
+        ((self._unit, self._wanted),) = given.items()
         self._max_lag, self._order = max_lag, order
         self._next = 0  # deterministic order: whose fragment comes next
         self._batch: list[Fragment] = []
+        self._version_at_take: int | None = None  # of the last batch
 
     def to_ask(self, now: float) -> list[int]:
         """Return the simulators to ask now, in order."""
@@ -111,10 +125,20 @@ class Intake:
         """Whether simulators collect for later batches while the caller learns from one."""
         return self._max_lag != 0
 
+    @property
+    def is_pipelined(self) -> bool:
+        """Whether simulators collect with exactly the version that they are asked for."""
+        return self.works_ahead and self._order == "deterministic"
+
+    @property
+    def version_to_ask_for(self) -> int:
+        """What simulators are to act with: the newest version; pipelined, the newest when the last batch was taken."""
+        return self.version if not self.is_pipelined or self._version_at_take is None else self._version_at_take
+
     def asked(self, index: int, now: float) -> None:
         """Note that a simulator was asked."""
         source = self.sources[index]
-        source.asked_at, source.asked_version = now, self.version
+        source.asked_at, source.asked_version = now, self.version_to_ask_for
 
     def look_again_s(self, now: float) -> float | None:
         """Return when `to_ask` may say more without anything arriving, in seconds from now; None for never."""
@@ -131,7 +155,7 @@ class Intake:
         if source.asked_at is not None:
             source.duration_s = now - source.asked_at
         source.asked_at, source.failures, source.raises = None, 0, 0
-        source.fragment_steps = fragment.step_count
+        source.fragment_size = self._size(fragment)
         key = (fragment.incarnation, fragment.sequence)
         if key <= source.last:
             self.repeated_count += 1
@@ -185,6 +209,7 @@ class Intake:
             self._line_up()
         if self._missing() > 0:
             return None
+        self._version_at_take = self.version
         fragments, self._batch = tuple(self._batch), []
         return Batch(fragments, tuple(self.version - fragment.policy_version for fragment in fragments))
 
@@ -199,16 +224,34 @@ class Intake:
                 return
             self._next = (self._next + 1) % len(self.sources)
 
+    def is_full(self) -> bool:
+        """Whether `take` would return a batch."""
+        if self._order == "deterministic":
+            self._line_up()
+        return self._missing() <= 0
+
+    def put_back(self, fragments: Iterable[Fragment]) -> None:
+        """Begin with fragments that were collected for the batch at hand before a run was resumed."""
+        self._batch.extend(fragments)
+
+    def held(self) -> list[Fragment]:
+        """Return the fragments of the batch at hand, so far."""
+        return list(self._batch)
+
     def _missing(self) -> int:
-        if self._fragments is not None:
-            return self._fragments - len(self._batch)
-        assert self._steps is not None
-        return self._steps - sum(fragment.step_count for fragment in self._batch)
+        return self._wanted - sum(map(self._size, self._batch))
+
+    def _size(self, fragment: Fragment) -> int:
+        """Return what a fragment counts for in a batch."""
+        if self._unit == "fragments":
+            return 1
+        return fragment.step_count if self._unit == "steps" else len(fragment.episode_return)
 
     def _worth(self, source: Source) -> int:
-        if self._steps is None:
+        """Return what the next fragment of a simulator is expected to count for."""
+        if self._unit == "fragments":
             return 1
-        return source.fragment_steps or -(-self._steps // len(self.sources))
+        return -(-self._wanted // len(self.sources)) if source.fragment_size is None else source.fragment_size
 
     def _expected(self, source: Source, now: float) -> int:
         """What a request under way adds to the batch at hand, as far as can be relied upon."""

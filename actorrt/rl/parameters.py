@@ -11,7 +11,7 @@ from actorrt.rl.spaces import Array
 
 
 class ParameterServer(art.Actor):
-    """Holds the newest parameters of a policy, and hands each new version to its readers; forgets older ones.
+    """Holds the newest parameters of a policy, and hands each new version to its readers; remembers the one before.
 
     A reader is an actor with a method `renew(version, parameters, normaliser)`. It has at most one version on its
     way: one that is slow misses some and asks for the newest when it needs it.
@@ -23,7 +23,7 @@ class ParameterServer(art.Actor):
     """
 
     def __init__(self, parameters: Array, version: int = 0, normaliser: Normaliser | None = None) -> None:
-        self._weights = Weights(version, parameters, normaliser)
+        self._weights = self._previous = Weights(version, parameters, normaliser)
         self._readers: list[Any] = []
         self._handed: dict[int, Any] = {}  # the reader's index and the reply that is due
 
@@ -52,11 +52,15 @@ class ParameterServer(art.Actor):
         normaliser = self._weights.normaliser
         if normaliser is not None and seen is not None:
             normaliser = normaliser.merged(seen)
-        self._weights = Weights(version, parameters, normaliser)
+        self._previous, self._weights = self._weights, Weights(version, parameters, normaliser)
 
     def latest(self) -> Weights:
         """Return the newest version, its parameters and the normaliser."""
         return self._weights
+
+    def weights(self, version: int) -> Weights:
+        """Return a version if it is the newest or the one before; else the newest."""
+        return self._previous if self._previous.version == version else self._weights
 
     def subscribe(self, reader: Any) -> int:
         """Hand every new version to `reader` from now on; again without effect.

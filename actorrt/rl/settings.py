@@ -107,8 +107,8 @@ class RolloutSettings(Settings):
         batch_steps: transitions of a batch, at the least; None takes one fragment of each simulator.
         max_lag: batches hold no fragment whose policy is more versions behind; with 0, collecting and learning
             take turns, with more they overlap; None takes all.
-        order: of fragments in batches, as `stream` takes it; None is `"deterministic"` without lag, so that one
-            seed gives one run, and `"completion"` with.
+        order: of fragments in batches, as `stream` takes it; None is `"deterministic"` up to a lag of one, so that
+            one seed gives one run, and `"completion"` beyond.
         gamma: discount a step.
         learning_rate: of the optimiser, at the start.
         learning_rate_schedule: whether it shrinks to 0 over the run.
@@ -137,15 +137,15 @@ class RolloutSettings(Settings):
             self._require_at_least_1("batch_steps")
         if self.max_lag is not None and self.max_lag < 0:
             raise ValueError(f"max_lag counts versions, 0 or more: max_lag={self.max_lag}")
-        if self.order == "deterministic" and self.max_lag != 0:
-            raise ValueError(f"order='deterministic' goes with max_lag=0, not max_lag={self.max_lag}")
+        if self.order == "deterministic" and self.max_lag not in (0, 1):
+            raise ValueError(f"order='deterministic' goes with max_lag=0 or max_lag=1, not max_lag={self.max_lag}")
         if not self.hidden:
             raise ValueError(f"{self.algorithm} takes hidden layers: hidden={self.hidden}")
 
     @property
     def stream_order(self) -> Order:
         """The order of fragments in batches."""
-        return self.order or ("deterministic" if self.max_lag == 0 else "completion")
+        return self.order or ("deterministic" if self.max_lag in (0, 1) else "completion")
 
 
 def scheduled(initial: float, schedule: Schedule, remaining: float) -> float:

@@ -12,9 +12,11 @@ import numpy as np
 import actorrt as art
 from actorrt.rl.normaliser import Normaliser
 from actorrt.rl.parameters import resolve
-from actorrt.rl.policy import PolicySpec, make_policy
+from actorrt.rl.policy import PolicySpec, Weights, make_policy
 from actorrt.rl.spaces import Array
 from actorrt.rl.trajectory import Fragment
+
+HELD_VERSIONS = 3
 
 
 class Simulator(art.Actor):
@@ -64,6 +66,7 @@ class Simulator(art.Actor):
         index: int = number if self._index is None else self._index
         incarnation = self.context.incarnation
         life = self._life = self._lives + incarnation
+        self._held: dict[int, Weights] = {}
         self._policy = make_policy(self._spec or describe(self._env))
         self.renew(*await self._params.latest())
         environments = make_environments(
@@ -85,8 +88,11 @@ class Simulator(art.Actor):
         )
 
     def renew(self, version: int, parameters: Array, normaliser: Normaliser | None = None) -> None:
-        """Act with these from now on."""
+        """Act with these from now on; a few older ones are kept for `rollout`."""
         self._policy.set_parameters(parameters, version, normaliser)
+        self._held[version] = Weights(version, parameters, normaliser)
+        while len(self._held) > HELD_VERSIONS:
+            del self._held[min(self._held)]
 
     def state(self) -> dict[str, Any]:
         """Return what another simulator needs to go on in this one's place, as plain values and arrays."""
@@ -96,12 +102,13 @@ class Simulator(art.Actor):
         """Go on from another simulator's `state`; return whether the environments are exactly there."""
         return self._sampler.go_on(state)
 
-    async def rollout(self, at_least: int = 0) -> Fragment:
+    async def rollout(self, at_least: int = 0, *, exact: bool = False) -> Fragment:
         """Return the next fragment.
 
         Args:
             at_least: version of the parameters to act with, or a newer one. Where it has not come by itself, the
                 newest is asked for.
+            exact: whether a newer one will not do, as long as the version is still known.
 
         Raises:
             Exception: what an environment raises; a note says where. The episode can't go on, so the simulator fails,
@@ -110,6 +117,9 @@ class Simulator(art.Actor):
         if self._policy.version < at_least:
             await self._params.subscribe(self.context.ref)  # the parameter server may be another since
             self.renew(*await self._params.latest())
+        if exact and self._policy.version != at_least:
+            weights = self._held.get(at_least) or await self._params.weights(at_least)
+            self._policy.set_parameters(weights.parameters, weights.version, weights.normaliser)
         try:
             return self._sampler.collect()
         except Exception as error:  # an environment's: this message ends, and the next one finds another incarnation

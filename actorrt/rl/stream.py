@@ -13,7 +13,7 @@ from typing import Any
 import actorrt as art
 from actorrt.rl.intake import Intake, Order
 from actorrt.rl.patience import arrival
-from actorrt.rl.trajectory import Batch
+from actorrt.rl.trajectory import Batch, Fragment
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +23,7 @@ def stream(
     *,
     steps: int | None = None,
     fragments: int | None = None,
+    episodes: int | None = None,
     max_lag: int | None = None,
     order: Order = "completion",
 ) -> Stream:
@@ -35,18 +36,23 @@ def stream(
     Args:
         simulators: an `ActorGroup`, or refs of `Simulator`s.
         steps: a batch holds at least so many transitions ...
-        fragments: ... or so many fragments; one of the two is given.
+        fragments: ... or so many fragments ...
+        episodes: ... or fragments in which so many episodes ended; one of the three is given.
         max_lag: fragments of policies that are more versions behind are dropped and counted; 0 collects only with
             the newest, None keeps all. Where it is not 0, simulators work ahead while the caller learns.
-        order: `"completion"`, or `"deterministic"`: one fragment of each simulator in turn, with `max_lag=0`.
+        order: `"completion"`, or `"deterministic"`: one fragment of each simulator in turn. With `max_lag=0` all are
+            of the newest policy; with `max_lag=1` of the one before, collected while the caller learns. Both need to
+            know the newest: set `version` after each update.
 
     Raises:
-        ValueError: no simulator, not exactly one of `steps` and `fragments`, or a value outside its range.
+        ValueError: no simulator, not exactly one of `steps`, `fragments` and `episodes`, or a value outside its range.
         ActorDiedError: (while iterating) the last simulator is gone for good.
         Exception: (while iterating) what an environment raised again and again, or in the last simulator; a note
             says in which, and where.
     """
-    return Stream(list(simulators), steps=steps, fragments=fragments, max_lag=max_lag, order=order)
+    refs = list(simulators)
+    intake = Intake(len(refs), steps=steps, fragments=fragments, episodes=episodes, max_lag=max_lag, order=order)
+    return Stream(refs, intake)
 
 
 class Stream:
@@ -55,17 +61,8 @@ class Stream:
     Closing it withdraws the requests under way.
     """
 
-    def __init__(
-        self,
-        simulators: list[Any],
-        *,
-        steps: int | None,
-        fragments: int | None,
-        max_lag: int | None,
-        order: Order,
-    ) -> None:
-        self._simulators = simulators
-        self._intake = Intake(len(simulators), steps=steps, fragments=fragments, max_lag=max_lag, order=order)
+    def __init__(self, simulators: list[Any], intake: Intake) -> None:
+        self._simulators, self._intake = simulators, intake
         self._asked: dict[Any, int] = {}
         self._raised: Exception | None = None  # by an environment, last
 
@@ -107,6 +104,23 @@ class Stream:
             self._receive(done)
         return batch
 
+    async def ahead(self) -> list[Fragment]:
+        """Wait until simulators that work ahead in deterministic order have filled the next batch, and return it.
+
+        It stays the next batch, and no simulator is at work: what a checkpoint needs to know. Empty in any other order.
+        """
+        if not self._intake.is_pipelined:
+            return []
+        while not self._intake.is_full():
+            self._ask()
+            done, _ = await self._arrival()
+            self._receive(done)
+        return self._intake.held()
+
+    def put_back(self, fragments: Iterable[Fragment]) -> None:
+        """Begin with what `ahead` returned before a run was resumed."""
+        self._intake.put_back(fragments)
+
     def _take(self) -> Batch | None:
         """Return the batch if it is full; either way, ask whom there is to ask."""
         batch = self._intake.take()
@@ -122,8 +136,12 @@ class Stream:
     def _ask(self) -> None:
         now = time.monotonic()
         for index in self._intake.to_ask(now):
-            self._asked[self._simulators[index].rollout(self.version)] = index
+            self._asked[self._request(self._simulators[index])] = index
             self._intake.asked(index, now)
+
+    def _request(self, simulator: Any) -> Any:
+        version = self._intake.version_to_ask_for
+        return simulator.rollout(version, exact=True) if self._intake.is_pipelined else simulator.rollout(version)
 
     def _receive(self, replies: Iterable[Any]) -> None:
         for reply in replies:

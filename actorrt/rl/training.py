@@ -18,7 +18,7 @@ from actorrt.rl.loop import Loop
 from actorrt.rl.roles import Roles
 from actorrt.rl.simulator import Simulator
 from actorrt.rl.stream import Stream, stream
-from actorrt.rl.trajectory import Batch
+from actorrt.rl.trajectory import Batch, Fragment
 
 logger = logging.getLogger(__name__)
 
@@ -86,17 +86,17 @@ class TrainingLoop(Loop):
         self._evaluations = Evaluations(
             await training.child("evaluator"), self._selection, self._record, self._callbacks
         )
-        await self._go_on()
         batches = self._batches()
+        await self._go_on(batches)
         try:
             while not self._is_over():
                 await self._learn(await self._next(batches), batches)
                 await self._evaluations.look()
                 if self._is_checkpoint_due():
-                    await self._save()
-            await self._save()  # at once: evaluations may take long, and whoever interrupts twice loses nothing
+                    await self._save(batches)
+            await self._save(batches)  # at once: evaluations may take long; whoever interrupts twice loses nothing
             await self._evaluations.finish()
-            await self._save()
+            await self._save(batches)
         finally:
             batches.close()
 
@@ -139,9 +139,10 @@ class TrainingLoop(Loop):
 
     # Checkpoints
 
-    async def _save(self) -> None:
+    async def _save(self, batches: Stream) -> None:
         """Write a checkpoint: between two updates, and so between two fragments of every simulator."""
         self._saved_at = time.monotonic()
+        ahead = await batches.ahead()
         weights, learner, *simulators = await art.gather(
             self._server.latest(),
             self._learner.state(),
@@ -163,14 +164,17 @@ class TrainingLoop(Loop):
             "learner": learner,
             "lives": self._lives,
             "simulators": states,
+            "ahead": [fragment.to_data() for fragment in ahead],
         }
         await self._write(tree)
 
-    async def _go_on(self) -> None:
+    async def _go_on(self, batches: Stream) -> None:
         """Give the roles what the checkpoint says; record and selection have it already."""
         saved = self._plan.checkpoint
+        batches.version = self._plan.weights.version
         if saved is None:
             return
+        batches.put_back(map(Fragment.from_data, saved["ahead"]))
         await self._learner.go_on(saved["learner"])
         states = saved["simulators"]
         known = [index for index, state in enumerate(states) if state is not None]

@@ -7,7 +7,8 @@ what is computed from it, in `returns`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 
@@ -76,6 +77,16 @@ class Fragment:
     def key(self) -> tuple[int, int, int]:
         """What tells this fragment from every other of its run."""
         return self.simulator, self.incarnation, self.sequence
+
+    def to_data(self) -> dict[str, Any]:
+        """Return it as plain values and arrays."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return values | {"seen": {} if self.seen is None else self.seen.to_arrays()}
+
+    @classmethod
+    def from_data(cls, data: dict[str, Any]) -> Fragment:
+        """Rebuild what `to_data` made."""
+        return cls(**{**data, "seen": Normaliser.from_arrays(data["seen"])})
 
     def dense_final_value(self) -> Array:
         """Return `final_value` spread out over (T, K), zero where nothing was truncated."""

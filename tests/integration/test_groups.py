@@ -47,6 +47,12 @@ class Pupil(art.Actor):
     def count_to(self, limit):
         yield from range(limit)
 
+    def count(self):
+        return self.number
+
+    def index(self, word):
+        return word.index(str(self.number))
+
 
 @pytest.fixture
 async def pupils(runtime):
@@ -155,3 +161,11 @@ async def test_wrong_argument_is_refused_before_anything_is_sent(pupils):
     with pytest.raises(TypeError, match=r"count_to\(\) yields"):
         pupils.count_to(3)
     assert await pupils.totals() == [0.0] * 3
+
+
+async def test_methods_named_as_those_of_sequences_are_the_actors(runtime):
+    pupils = art.ActorGroup([await Pupil.spawn(number) for number in range(3)])
+    assert await pupils.count() == [0, 1, 2]
+    assert await pupils.index("210") == [2, 1, 0]
+    assert pupils[1] in pupils
+    assert list(reversed(pupils)) == [pupils[2], pupils[1], pupils[0]]

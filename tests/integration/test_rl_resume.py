@@ -25,21 +25,28 @@ SETTINGS: dict[str, Any] = {
 }
 
 
-async def trained(directory: Path, *, stop_at: int | None = None, steps: int = 2048, simulators: int = 2) -> rl.Run:
+async def trained(
+    directory: Path, *, stop_at: int | None = None, steps: int = 2048, simulators: int = 2, max_lag: int = 0
+) -> rl.Run:
     def on_progress(progress: rl.Progress) -> None:
         if progress.steps == stop_at:
             run.stop()
 
-    algorithm = rl.PPO("CartPole-v1", simulators=simulators, seed=3, directory=str(directory), **SETTINGS)
+    options: dict[str, Any] = {"simulators": simulators, "seed": 3, "directory": str(directory), "max_lag": max_lag}
+    algorithm = rl.PPO("CartPole-v1", **options, **SETTINGS)
     run = algorithm.start(steps=steps, on_progress=on_progress)
     return await run
 
 
-@pytest.mark.parametrize("simulators", [1, 2])
-async def test_resumed_run_equals_the_uninterrupted_one_bit_for_bit(tmp_path: Path, simulators: int) -> None:
-    async with art.Runtime(mode="local", cpus=8):
-        whole = await trained(tmp_path / "whole", simulators=simulators)
-        paused = await trained(tmp_path / "paused", stop_at=1024, simulators=simulators)
+@pytest.mark.parametrize("max_lag", [0, 1])
+@pytest.mark.parametrize("simulators", [1, 2, 8])
+async def test_resumed_run_equals_the_uninterrupted_one_bit_for_bit(
+    tmp_path: Path, simulators: int, max_lag: int
+) -> None:
+    options = {"simulators": simulators, "max_lag": max_lag}
+    async with art.Runtime(mode="local", cpus=16):
+        whole = await trained(tmp_path / "whole", **options)
+        paused = await trained(tmp_path / "paused", stop_at=1024, **options)
         assert paused.steps == 1024
         resumed = await rl.PPO.resume(paused.directory).start(steps=2048)
     assert resumed.steps == 2048
@@ -50,11 +57,14 @@ async def test_resumed_run_equals_the_uninterrupted_one_bit_for_bit(tmp_path: Pa
     for name in ("observations.mean", "observations.squares", "returns.mean"):
         assert (ends[0]["weights"]["normaliser"][name] == ends[1]["weights"]["normaliser"][name]).all()
     assert [row["value_loss"] for row in whole.rows] == [row["value_loss"] for row in resumed.rows]
+    assert [row["policy_lag"] for row in resumed.rows] == [0.0] + [float(max_lag)] * 7
 
 
-async def test_one_seed_gives_one_run(tmp_path: Path) -> None:
-    async with art.Runtime(mode="local", cpus=8):
-        runs = [await trained(tmp_path / name, steps=1024) for name in ("a", "b")]
+@pytest.mark.parametrize("max_lag", [0, 1])
+@pytest.mark.parametrize("mode", ["local", "node"])
+async def test_one_seed_gives_one_run(tmp_path: Path, mode: str, max_lag: int) -> None:
+    async with art.Runtime(mode=mode, cpus=8):
+        runs = [await trained(tmp_path / name, steps=1024, max_lag=max_lag) for name in ("a", "b")]
     first, second = (rl.checkpoint.load(run.directory)["weights"]["parameters"] for run in runs)
     assert (first == second).all()
 

@@ -1,18 +1,32 @@
 """Typed refs: what mypy says of calls through `ActorRef[Counter]`, with the project's plugin."""
 
+import inspect
 import textwrap
 
 import pytest
 from mypy import api
 
+import actorrt as art
+from tests.integration.cast import Counter
+
 HEAD = """
     from __future__ import annotations
     from collections.abc import AsyncIterator, Iterator
+    from typing import Generic, TypeVar
     import actorrt as art
 
-    class Counter(art.Actor):
+    T = TypeVar("T")
+
+    class Base(art.Actor, Generic[T]):
+        def keep(self, item: T) -> T:
+            return item
+
+    class Counter(Base[bytes]):
         def __init__(self, start: int = 0) -> None:
             self.n = start
+
+        async def on_start(self) -> None:
+            self.n += 1
 
         async def increment(self, by: int = 1) -> int:
             return self.n + by
@@ -26,25 +40,67 @@ HEAD = """
         def letters(self) -> Iterator[str]:
             yield "a"
 
+        @art.offload
+        def block(self, seconds: float) -> float:
+            return seconds
+
+        @staticmethod
+        def double(number: int) -> int:
+            return 2 * number
+
+        @property
+        def total(self) -> int:
+            return self.n
+
+        def count(self, *words: str, sep: str) -> int:
+            return len(words)
+
     async def main() -> None:
         counter = await Counter.spawn(10)
         group = await Counter.options(cpus=1).spawn_many(2)
+        number: art.ObjectRef[int] = art.put(5)
+        word: art.ObjectRef[str] = art.put("five")
 """
 
 
+def revealed(kind: str) -> str:
+    return f'note: Revealed type is "{kind}"'
+
+
+REF, REPLY, STREAM = "actorrt.actors.ref.ActorRef", "actorrt.actors.reply.Reply", "actorrt.actors.streams.Stream"
+GROUP_REPLY = "actorrt.actors.group.GroupReply"
 CALLS = {
-    "reveal_type(counter)": 'note: Revealed type is "actorrt.actors.ref.ActorRef[example.Counter]"',
-    "reveal_type(counter.increment(5))": 'note: Revealed type is "actorrt.actors.reply.Reply[int]"',
-    "reveal_type(await counter.increment(by=5))": 'note: Revealed type is "int"',
-    "reveal_type(await counter.name())": 'note: Revealed type is "str"',
-    "reveal_type(counter.count_to(3))": 'note: Revealed type is "actorrt.actors.streams.Stream[int]"',
-    "reveal_type(counter.letters())": 'note: Revealed type is "actorrt.actors.streams.Stream[str]"',
-    "reveal_type(await counter.increment.options(timeout_s=1)(2))": 'note: Revealed type is "int"',
-    "reveal_type(await group[0].name())": 'note: Revealed type is "str"',
+    "reveal_type(counter)": revealed(f"{REF}[example.Counter]"),
+    "reveal_type(counter.increment(5))": revealed(f"{REPLY}[int]"),
+    "reveal_type(await counter.increment(by=5))": revealed("int"),
+    "reveal_type(await counter.name())": revealed("str"),
+    "reveal_type(counter.count_to(3))": revealed(f"{STREAM}[int]"),
+    "reveal_type(counter.letters())": revealed(f"{STREAM}[str]"),
+    "reveal_type(await counter.increment.options(timeout_s=1)(2))": revealed("int"),
+    'reveal_type(counter.increment.options(returns="ref")(2))': revealed("actorrt.store.ref.ObjectRef[int]"),
+    "reveal_type(await counter.block(0.5))": revealed("float"),
+    "reveal_type(await counter.double(2))": revealed("int"),
+    'reveal_type(await counter.keep(b""))': revealed("bytes"),
+    'reveal_type(await counter.count("a", "b", sep=""))': revealed("int"),
+    "reveal_type(await counter.increment(number))": revealed("int"),
+    "reveal_type(await group[0].name())": revealed("str"),
+    "reveal_type(group.increment(5))": revealed(f"{GROUP_REPLY}[int]"),
+    "reveal_type(await group.name())": revealed("list[str]"),
+    "reveal_type([await reply async for reply in group.increment().as_completed()])": revealed("list[int]"),
+    'reveal_type(await group.count("a", sep=""))': revealed("list[int]"),
     'counter.increment("5")': 'error: Argument 1 to "__call__" of "ActorMethod" has incompatible type "str"',
     "counter.increment(1, 2)": 'error: Too many arguments for "__call__" of "ActorMethod"',
     'counter.increment.tell("5")': 'error: Argument 1 to "tell" of "ActorMethod" has incompatible type "str"',
+    "counter.increment(word)": 'error: Argument 1 to "__call__" of "ActorMethod" has incompatible type',
+    "counter.keep(5)": 'error: Argument 1 to "__call__" of "ActorMethod" has incompatible type "int"',
+    'counter.count("a")': 'error: Missing named argument "sep" for "__call__" of "ActorMethod"',
+    "counter.increment.options(timeout=1)": 'error: Unexpected keyword argument "timeout"',
     "counter.incremnt()": 'error: "Counter" has no public method "incremnt"',
+    "counter.on_start()": 'error: "Counter" has no public method "on_start"',
+    "counter.total()": 'error: "Counter" has no public method "total"',
+    "counter.n()": 'error: "Counter" has no public method "n"',
+    'group.increment("5")': 'error: Argument 1 to "__call__" of "GroupMethod" has incompatible type "str"',
+    "group.incremnt()": 'error: "Counter" has no public method "incremnt"',
     "await counter.increment(2)": "",
 }
 
@@ -62,7 +118,28 @@ def test_calls_through_a_ref_have_the_types_of_the_methods_and_wrong_ones_are_er
     for message in output.splitlines():
         place, _, text = message.partition(": ")
         if place.startswith(f"{source}:"):
-            messages[int(place.rpartition(":")[2])] = text
+            messages.setdefault(int(place.rpartition(":")[2]), text)
     first = head.count("\n") + 1
     said = {line: messages.get(first + number, "") for number, line in enumerate(CALLS)}
     assert {line: text[: len(CALLS[line])] if CALLS[line] else text for line, text in said.items()} == CALLS
+
+
+async def test_signatures_and_names_are_there_for_notebooks(runtime):
+    counter = await Counter.spawn()
+    assert {"add", "value", "stop"} <= set(dir(counter))
+    assert {"add", "value", "stop"} <= set(dir(art.ActorGroup([counter])))
+    assert str(inspect.signature(counter.add)) == "(by=...)"
+
+
+async def test_wrong_arguments_are_type_errors_at_the_caller_before_anything_is_sent(runtime):
+    counter = await Counter.spawn()
+    for call in (
+        lambda: counter.add(1, 2),
+        lambda: counter.add(amount=1),
+        lambda: counter.add.tell(1, 2),
+        lambda: counter.add.options(timeout_s=1)(1, 2),
+        lambda: art.ActorGroup([counter]).add(1, 2),
+    ):
+        with pytest.raises(TypeError, match=r"Counter\.add\(by=\.\.\.\): "):
+            call()
+    assert await counter.value() == 0

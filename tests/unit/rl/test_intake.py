@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -212,15 +214,73 @@ def test_deterministic_order_asks_only_those_whose_turn_fills_the_batch():
     assert keys(intake.take()) == [(2, 1, 0), (0, 1, 1)]
 
 
+def test_batch_can_count_episodes():
+    intake = make_intake(1, steps=None, episodes=3)
+    for number, episodes in enumerate((0, 2, 2)):
+        assert intake.take() is None
+        assert ask(intake) == [0]
+        returned = dataclasses.replace(fragment(0, number), episode_return=np.zeros(episodes))
+        intake.arrived(0, returned, 1.0)
+    assert keys(intake.take()) == [(0, 1, 0), (0, 1, 1), (0, 1, 2)]
+
+
+def pipelined(count=2):
+    return make_intake(count, steps=None, fragments=count, max_lag=1, order="deterministic")
+
+
+def test_pipelined_batches_are_of_the_version_that_was_newest_when_the_one_before_was_taken():
+    intake, lags = pipelined(), []
+    assert ask(intake) == [0, 1]
+    for number in range(4):
+        asked_for = intake.version_to_ask_for
+        for index in (1, 0):
+            intake.arrived(index, fragment(index, number, asked_for), 1.0)
+        batch = intake.take()
+        assert [each.simulator for each in batch.fragments] == [0, 1]
+        lags.append(batch.policy_lag)
+        assert intake.version_to_ask_for == number
+        assert ask(intake) == [0, 1]
+        intake.version = number + 1  # the update ends while they collect
+        assert intake.version_to_ask_for == number
+    assert lags == [(0, 0), (1, 1), (1, 1), (1, 1)]
+    assert intake.dropped_count == 0
+
+
+def test_pipelined_simulator_that_died_is_asked_for_the_same_version_again():
+    intake = pipelined(1)
+    ask(intake)
+    intake.arrived(0, fragment(0, 0), 1.0)
+    intake.take()
+    ask(intake)
+    intake.version = 1
+    intake.failed(0, 1.0)
+    assert ask(intake, 5.0) == [0]
+    assert intake.sources[0].asked_version == 0
+
+
+def test_fragments_of_before_are_the_first_batch():
+    intake = pipelined()
+    intake.version = 5
+    intake.put_back([fragment(0, 7, 4), fragment(1, 9, 4)])
+    assert intake.is_full()
+    assert [each.sequence for each in intake.held()] == [7, 9]
+    batch = intake.take()
+    assert batch.policy_lag == (1, 1)
+    assert ask(intake) == [0, 1]
+    assert intake.version_to_ask_for == 5
+    intake.arrived(0, fragment(0, 0, 5), 1.0)  # another incarnation counts from 0 again
+    assert intake.repeated_count == 0
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"count": 0}, "at least one simulator"),
-        ({"fragments": 2}, "give steps= or fragments="),
-        ({"steps": 0}, "give steps= or fragments=, 1 or more: steps=0"),
+        ({"fragments": 2}, "give one of steps=, fragments= and episodes="),
+        ({"steps": 0}, "fragments= and episodes=, 1 or more: steps=0"),
         ({"max_lag": -1}, "max_lag counts versions, 0 or more: max_lag=-1"),
         ({"order": "random"}, "order='random': give 'completion' or 'deterministic'"),
-        ({"order": "deterministic", "max_lag": 2}, "goes with max_lag=0, not max_lag=2"),
+        ({"order": "deterministic", "max_lag": 2}, "goes with max_lag=0 or max_lag=1, not max_lag=2"),
     ],
 )
 def test_senseless_streams_are_refused(options, message):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import gymnasium
 import numpy as np
 import pytest
@@ -9,9 +11,11 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from actorrt.rl import spaces
 from actorrt.rl.environment import SeededEnvironments, VectorEnvironments, episode_seed, make_environment
+from actorrt.rl.normaliser import Moments, Normaliser
 from actorrt.rl.policy import MlpPolicy, PolicySpec
 from actorrt.rl.sampler import Sampler
 from actorrt.rl.spaces import Box, Discrete
+from actorrt.rl.trajectory import Fragment
 
 from .counting import CountingEnv
 
@@ -123,6 +127,17 @@ def test_every_episode_has_the_seed_of_its_environment_and_number():
     environments = SeededEnvironments(make, 2, lambda k, episode: 100 * k + episode)
     make_sampler(environments, 4).collect()
     assert [environment.seeds for environment in made] == [[0, 1, 2], [100, 101, 102]]
+
+
+def test_fragments_survive_as_data():
+    policy = make_policy()
+    policy.normaliser = Normaliser(Moments.nothing(1), Moments.nothing(1))
+    fragment = Sampler(seeded(3, truncates=True), policy, 5, np.random.default_rng(0)).collect()
+    again = Fragment.from_data(fragment.to_data())
+    for field in dataclasses.fields(Fragment):
+        if field.name != "seen":
+            np.testing.assert_array_equal(getattr(again, field.name), getattr(fragment, field.name))
+    assert again.seen.observations.count == again.seen.returns.count == 5
 
 
 def test_episode_seeds_differ_by_every_part_of_their_key():
