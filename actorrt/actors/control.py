@@ -57,6 +57,10 @@ class Control:
         self._last_id = 0
         self._closed: Exception | None = None
 
+    def __len__(self) -> int:
+        """How many requests wait for their answers."""
+        return len(self._requests)
+
     def handle(self, verb: str, handler: Handler) -> None:
         """Answer `verb` with what `handler(peer, data)` returns, or what its coroutine does."""
         self._handlers[verb] = handler

@@ -59,7 +59,7 @@ class Host:
         self.local_caller = system.local_caller
         self._drain_context = ContextVars()  # of plain methods: the reader's own must not keep their messages
         self.runners = Runners(self.scope, system.transport)
-        self.dead_letters = DeadLetters(self.clock)
+        self.dead_letters = DeadLetters(self.clock, self.scope.after)
         self.deadlocks = Deadlocks(self)
         self._cells: dict[ActorId, Cell] = {}
         self.population = Population(self._cells, self.clock)
@@ -261,6 +261,11 @@ class Host:
             self._early_cancels[(peer, call_id)] = is_late
             if len(self._early_cancels) > EARLY_CANCEL_COUNT:
                 self._early_cancels.popitem(last=False)
+
+    @property
+    def early_cancels_count(self) -> int:
+        """How many cancels are remembered whose calls have not come."""
+        return len(self._early_cancels)
 
     def caller(self, peer: PeerId) -> Caller | None:
         """Return the endpoint `peer` as a caller, if it has called."""

@@ -1,12 +1,14 @@
 """Dead letters: messages that nobody could be told about, kept for those who look for them.
 
-They are counted, the last ones are kept, and a line is logged at most every `LOG_EVERY_S` seconds.
+They are counted, the last ones are kept, and a line is logged at most every `LOG_EVERY_S` seconds: the first one at
+once, those that follow as one line with their number.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import deque
+from collections.abc import Callable
 from typing import Any, Final
 
 from actorrt.clock import Clock
@@ -22,29 +24,44 @@ class DeadLetters:
 
     Args:
         clock: when they came.
+        after: runs what it is given, in so many seconds.
 
     Attributes:
         count: how many there were.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, after: Callable[[float, Callable[[], None]], object]) -> None:
         self._clock = clock
+        self._after = after
         self._kept: deque[dict[str, Any]] = deque(maxlen=KEPT_COUNT)
-        self._logged_at = -LOG_EVERY_S
+        self._is_quiet = False  # something was logged a short while ago
         self._unlogged_count = 0
         self.count = 0
 
     def add(self, actor: str, method: str, why: str) -> None:
         """Take in a message that ended without anybody being told."""
-        now = self._clock.now()
         self.count += 1
-        self._unlogged_count += 1
-        self._kept.append({"actor": actor, "method": method, "why": why, "at": now})
-        if now - self._logged_at >= LOG_EVERY_S:
-            more = f" ({self._unlogged_count - 1} more since the last report)" if self._unlogged_count > 1 else ""
-            logger.warning("dead letter: %s.%s(): %s%s", actor, method, why, more)
-            self._logged_at = now
+        self._kept.append({"actor": actor, "method": method, "why": why, "at": self._clock.now()})
+        if self._is_quiet:
+            self._unlogged_count += 1
+            return
+        logger.warning("dead letter: %s.%s(): %s", actor, method, why)
+        self._be_quiet()
+
+    def _be_quiet(self) -> None:
+        self._is_quiet = True
+        self._after(LOG_EVERY_S, self._speak)
+
+    def _speak(self) -> None:
+        self._is_quiet = False
+        if self._unlogged_count:
+            last = self._kept[-1]
+            more = self._unlogged_count
             self._unlogged_count = 0
+            logger.warning(
+                "%d more dead letters, the last: %s.%s(): %s", more, last["actor"], last["method"], last["why"]
+            )
+            self._be_quiet()
 
     def kept(self) -> list[dict[str, Any]]:
         """Return the last ones, oldest first: `actor`, `method`, `why`, and `at`, a `time.monotonic()` value."""

@@ -69,6 +69,10 @@ class Runners:
         self._parked: list[Runner] = []
         self._leader: Runner | None = None
 
+    def statistics(self) -> dict[str, int]:
+        """Return how many cells wait for a runner, and how many runners wait for a cell."""
+        return {"ready": len(self._ready), "parked": len(self._parked)}
+
     def schedule(self, cell: Cell) -> None:
         """Have the cell's messages handled, in a later step of the loop."""
         self._ready.append(cell)

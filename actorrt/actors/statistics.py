@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from heapq import nlargest
+from typing import TYPE_CHECKING, Final
 
 from actorrt.actors.control import Data
 from actorrt.ids import short
@@ -12,19 +13,35 @@ if TYPE_CHECKING:
     from actorrt.actors.cell import Cell
     from actorrt.actors.system import System
 
+LISTED_COUNT: Final = 1_000
+
 
 def of_system(system: System) -> Data:
-    """Return an endpoint's statistics as plain data."""
+    """Return an endpoint's statistics as plain data; of very many actors, the busiest."""
+    cells = system.host.cells()
     return {
         "peer": short(system.endpoint.peer),
         "pending_calls": len(system.calls),
         "late_replies": system.calls.late_reply_count,
         "dead_letters": {"count": system.host.dead_letters.count, "last": system.host.dead_letters.kept()},
-        "actors": [of_cell(cell) for cell in system.host.cells()],
+        "actors_count": len(cells),
+        "actors": [of_cell(cell) for cell in nlargest(LISTED_COUNT, cells, key=_busyness)],
         "routes": system.routes.statistics(),
+        "streams": system.streams.statistics(),
+        "requests": len(system.control),
+        "handed_over": system.handed_over_count,
+        "runners": system.host.runners.statistics(),
+        "transits": len(system.transits),
+        "early_cancels": system.host.early_cancels_count,
+        "poison": len(system.calls.blame.set_aside),
+        "store": None if system.store is None else system.store.statistics(),
         "silent_peers": [short(peer) for peer in system.silent_peers],
         "transport": asdict(system.transport.statistics()),
     }
+
+
+def _busyness(cell: Cell) -> tuple[int, int]:
+    return -1 if cell.mailbox is None else len(cell.mailbox), cell.handled_count
 
 
 def of_cell(cell: Cell) -> Data:
@@ -36,6 +53,7 @@ def of_cell(cell: Cell) -> Data:
         "incarnation": cell.incarnation,
         "handled": cell.handled_count,
         "running": 0 if turns is None else len(turns.running),
+        "keys": 0 if cell.keys is None else len(cell.keys),
         "queued": 0 if mailbox is None else len(mailbox),
         "queued_bytes": 0 if mailbox is None else mailbox.queued_bytes,
         "dropped": 0 if mailbox is None else mailbox.dropped_count,

@@ -179,6 +179,11 @@ class System:
             except RuntimeError:
                 raise errors.RuntimeStateError("the runtime was shut down: call actorrt.init() again") from None
 
+    @property
+    def handed_over_count(self) -> int:
+        """How much other threads have handed over that the loop has not begun."""
+        return len(self._handed_over)
+
     def _take_over(self) -> None:
         self._is_waking = False
         while self._handed_over:

@@ -64,6 +64,10 @@ class Transits:
         self._store = store
         self._by_peer: dict[PeerId, deque[bytes]] = {}
 
+    def __len__(self) -> int:
+        """How many tokens are remembered."""
+        return sum(map(len, self._by_peer.values()))
+
     def sent(self, peer: PeerId, tokens: Sequence[bytes]) -> None:
         """A message with these tokens went to the peer."""
         remembered = self._by_peer.get(peer)

@@ -170,8 +170,10 @@ class Runtime:
     def statistics(self) -> Operation[Data]:
         """Ask every process of this job for its queues; resolves to plain data, by the worker's label.
 
-        Each has `pending_calls`, `late_replies`, `dead_letters` (their count, and the last ones), `actors` (each with
-        what is queued, running, handled and dropped), `routes` and `transport`; this process is `"driver"`. A worker
+        Each has `pending_calls`, `late_replies`, `dead_letters` (their count, and the last ones), `actors` (the
+        thousand busiest of `actors_count`, each with what is queued, running, handled and dropped), and the lengths of
+        every other queue: `routes` (what waits for room), `streams`, `requests`, `handed_over` (by other threads),
+        `runners`, `transits`, `early_cancels`, `poison`, `store`, `transport`. This process is `"driver"`. A worker
         that does not answer within a second has an `error` in their place.
         """
         system = self.system

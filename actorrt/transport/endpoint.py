@@ -346,6 +346,7 @@ class Endpoint(ABC):
         total = TransportStatistics(**{name: getattr(self._statistics, name) for name in TransportStatistics.__slots__})
         total.links = len(self._links)
         for link in self._links.values():
+            total.queued_bytes += link.queued_bytes
             total.envelopes_out += link.envelopes_out
             total.frames_out += link.frames_out
             total.bytes_out += link.bytes_out

@@ -72,6 +72,7 @@ class TransportStatistics:
 
     Attributes:
         links: links open towards others.
+        queued_bytes: sent on them, and not handed to a connection yet.
         envelopes_in, frames_in, bytes_in: delivered to the receiver.
         envelopes_out, frames_out, bytes_out: handed to the connection, HELLOs included.
         discarded_envelopes: queued when their link was closed, hence never sent.
@@ -85,6 +86,7 @@ class TransportStatistics:
     """
 
     links: int = 0
+    queued_bytes: int = 0
     envelopes_in: int = 0
     frames_in: int = 0
     bytes_in: int = 0

@@ -1,0 +1,142 @@
+"""What every process says of its queues, and of the messages that nobody could be told about."""
+
+from __future__ import annotations
+
+import pytest
+
+import actorrt as art
+from actorrt.actors import statistics
+from tests.integration.cast import Counter, Recorder, Source
+from tests.integration.witnesses import Notes, Subject, dead_letters
+
+QUEUES = {
+    "actors",
+    "dead_letters",
+    "early_cancels",
+    "handed_over",
+    "pending_calls",
+    "poison",
+    "requests",
+    "routes",
+    "runners",
+    "store",
+    "streams",
+    "transits",
+    "transport",
+}
+
+
+@pytest.fixture
+def notes(tmp_path):
+    return Notes(tmp_path)
+
+
+async def test_every_process_tells_the_length_of_every_queue(runtime):
+    await (await Counter.spawn()).add()
+    everywhere = await runtime.statistics()
+    assert "driver" in everywhere
+    assert len(everywhere) > 1
+    for here in everywhere.values():
+        assert set(here) >= QUEUES
+
+
+async def test_what_waits_is_counted_where_it_waits(runtime, notes):
+    subject = await Subject.options(mailbox_messages=1).spawn(notes.folder)
+    holding = subject.hold()
+    await notes.come_to("holding")
+    waiting = [subject.record(n) for n in range(100)]
+    while True:
+        everywhere = await runtime.statistics()
+        driver = everywhere["driver"]
+        (actor,) = [actor for here in everywhere.values() for actor in here["actors"]]
+        if actor["queued"] + driver["routes"]["waiting"] == 100:
+            break
+    assert driver["pending_calls"] == 101
+    assert (actor["label"][:8], actor["state"], actor["running"]) == ("Subject-", "running", 1)
+    assert driver["routes"]["waiting"] > 0
+    notes.open()
+    await art.gather(holding, *waiting)
+    driver = (await runtime.statistics())["driver"]
+    assert (driver["pending_calls"], driver["routes"]["waiting"]) == (0, 0)
+
+
+async def test_streams_are_counted_on_both_sides(runtime):
+    source = await Source.options(max_concurrency=2).spawn()
+    items = aiter(source.numbers(100_000))
+    await anext(items)
+    everywhere = await runtime.statistics()
+    assert everywhere["driver"]["streams"]["read"] == 1
+    assert sum(here["streams"]["served"] for here in everywhere.values()) == 1
+    await items.aclose()
+    while sum(here["streams"]["served"] for here in (await runtime.statistics()).values()):
+        pass
+
+
+async def test_busiest_actors_are_listed_where_there_are_very_many(runtime, monkeypatch):
+    monkeypatch.setattr(statistics, "LISTED_COUNT", 3)
+
+    class Nest(art.Actor):
+        async def fill(self, count):
+            statistics.LISTED_COUNT = 3
+            self.children = await art.gather(*[Counter.spawn() for _ in range(count)])
+            await self.children[-1].add()
+
+        async def leave(self):
+            statistics.LISTED_COUNT = 1_000
+
+    nest = await Nest.options(isolation="process").spawn()
+    await nest.fill(10)
+    (here,) = [here for here in (await runtime.statistics()).values() if here["actors_count"] == 11]
+    assert len(here["actors"]) == 3
+    assert {actor["handled"] for actor in here["actors"]} >= {1}
+    await nest.leave()
+
+
+async def test_tell_to_an_actor_that_is_gone_is_a_dead_letter_at_its_sender(runtime):
+    recorder = await Recorder.spawn()
+    await recorder.stop()
+    with pytest.raises(art.ActorDiedError):
+        await recorder.all()  # the sender has heard of the end by then
+    with pytest.raises(art.ActorDiedError):
+        await recorder.note.tell(1)
+    recorder.note.tell(2)
+    letters = (await runtime.statistics())["driver"]["dead_letters"]
+    assert [letter["method"] for letter in letters["last"]] == ["note", "note"]
+    assert letters["count"] == 2
+    assert "is gone" in letters["last"][0]["why"]
+
+
+async def test_tell_to_where_an_actor_is_no_longer_is_a_dead_letter_there(runtime):
+    recorder = await Recorder.spawn()
+    await recorder.stop()
+    await recorder.note.tell(1)  # sent where the actor was last
+    while await dead_letters(runtime, "note") != 1:
+        pass
+    with pytest.raises(art.ActorDiedError):
+        await recorder.all()
+
+
+async def test_tell_that_is_cancelled_before_it_left_is_no_dead_letter(runtime, notes):
+    subject = await Subject.options(mailbox_messages=1).spawn(notes.folder)
+    holding = subject.hold()
+    await notes.come_to("holding")
+    told = [subject.record.tell(n) for n in range(100)]
+    assert not told[-1].done()
+    told[-1].cancel()
+    with pytest.raises(art.CallCancelledError):
+        await told[-1]
+    notes.open()
+    await holding
+    await subject.record("end")
+    assert await dead_letters(runtime, "record") == 0
+    assert notes.read() == ["holding", "held", *map(str, range(99)), "end"]
+
+
+def test_dead_letters_are_readable_in_plain_code_too(node_session):
+    recorder = Recorder.spawn().result(10)
+    recorder.stop().result(10)
+    with pytest.raises(art.ActorDiedError):
+        recorder.all().result(10)
+    recorder.note.tell(1)
+    letters = node_session.statistics().result(10)["driver"]["dead_letters"]
+    assert (letters["count"], letters["last"][0]["method"]) == (1, "note")
