@@ -78,3 +78,4 @@ HEARTBEAT_S: Final = 0.5
 SILENCE_S: Final = 1.5  # with the beat that probes and the one that finds it due: told within three seconds
 EARLY_FRAME_BYTES: Final = 16 * KIB  # leaves before the tick ends: in flight, 10 % more asks a second
 FRUITLESS_CONNECTIONS_COUNT: Final = 10  # a peer whose connections break as often as this is not there
+IPC_PATH_MAX_BYTES: Final = 107  # sockaddr_un, less its final zero

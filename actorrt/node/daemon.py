@@ -35,7 +35,7 @@ from actorrt.node.spawner import Spawner
 from actorrt.reasons import ExitReason
 from actorrt.store.disk import spill_directory
 from actorrt.store.server import StoreServer
-from actorrt.transport.zeromq import ZmqTransport
+from actorrt.transport.unix import UnixTransport
 
 logger = logging.getLogger(__name__)
 
@@ -103,7 +103,7 @@ class Daemon:
             gpu_count() if setting.gpus is None else setting.gpus,
             may_exceed=setting.embedded_fd is not None,
         )
-        transport = ZmqTransport(peer, f"ipc://{directory.path}/node")
+        transport = UnixTransport(peer, f"unix://{directory.path}/node")
         self._core = NodeCore(transport, factory, resources, clock, self._ids, store.keeper)
         await self._core.start()
         factory.node = self._core.endpoint
@@ -111,7 +111,7 @@ class Daemon:
             peer=peer.hex(),
             address=transport.address,
             store=f"{directory.path}/store",
-            url=f"ipc://{directory.path}",
+            url=f"unix://{directory.path}",
             pid=os.getpid(),
             is_embedded=setting.embedded_fd is not None,
         )

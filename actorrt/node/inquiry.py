@@ -14,13 +14,13 @@ from actorrt.node.notices import saying
 from actorrt.node.places import NodeDescriptor
 from actorrt.scopes import Scope
 from actorrt.transport.protocol import Buffer
-from actorrt.transport.zeromq import ZmqTransport
+from actorrt.transport.unix import UnixTransport
 
 
 class _Asker:
     """Receives nothing but answers."""
 
-    def __init__(self, transport: ZmqTransport) -> None:
+    def __init__(self, transport: UnixTransport) -> None:
         self.control = Control(transport, Scope("inquiry", self._crashed))
 
     def _crashed(self, error: BaseException) -> None:
@@ -44,7 +44,7 @@ async def inquire(node: NodeDescriptor, verb: str, data: Data) -> Any:
     """
     peer = IdSource().peer()
     path = Path(node.store).parent / f"inquiry-{short(peer)}"
-    transport = ZmqTransport(peer, f"ipc://{path}")
+    transport = UnixTransport(peer, f"unix://{path}")
     asker = _Asker(transport)
     await transport.start(asker)
     try:

@@ -125,7 +125,7 @@ def find_node(address: str) -> NodeDescriptor:
                 "actorrt.init() without an address"
             )
         return nodes[0]
-    if urlsplit(address).scheme not in ("tcp", "ipc"):
+    if urlsplit(address).scheme not in ("tcp", "unix"):
         raise ValueError(f"address={address!r}: give 'auto' or a node's URL, such as 'tcp://127.0.0.1:4711'")
     for node in nodes:
         if node.url == address:

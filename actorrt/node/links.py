@@ -19,7 +19,7 @@ from actorrt.node.places import NodeDescriptor
 from actorrt.reasons import ExitKind, ExitReason
 from actorrt.scopes import Scope
 from actorrt.store.client import StoreClient
-from actorrt.transport.zeromq import ZmqTransport
+from actorrt.transport.unix import UnixTransport
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ class ProcessLink:
         self._store = StoreClient.connect(node.store, peer)
         self._store.attach(loop)
         self._system = self.system = System(
-            ZmqTransport(peer, f"ipc://{Path(node.store).parent}/{short(peer)}"),
+            UnixTransport(peer, f"unix://{Path(node.store).parent}/{short(peer)}"),
             store=self._store,
             clock=self._clock,
             ids=self._ids,

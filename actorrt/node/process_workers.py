@@ -51,7 +51,7 @@ class ProcessWorkers:
     def endpoint(self, ids: IdSource) -> Endpoint:
         """Return where a new worker will be reached."""
         peer = ids.peer()
-        return Endpoint(peer, f"ipc://{self._directory}/{peer.hex()}")
+        return Endpoint(peer, f"unix://{self._directory}/{peer.hex()}")
 
     async def launch(self, worker: Worker) -> None:
         """Fork the worker; see `WorkerFactory.launch`."""
@@ -80,7 +80,7 @@ class ProcessWorkers:
         return {
             "peer": worker.peer,
             "address": worker.endpoint.address,
-            "evidence": worker.endpoint.address.removeprefix("ipc://") + EVIDENCE_SUFFIX,
+            "evidence": worker.endpoint.address.removeprefix("unix://") + EVIDENCE_SUFFIX,
             "node": tuple(self.node),
             "store": self._store_path,
             "job": worker.job.job_id,
@@ -100,7 +100,7 @@ class ProcessWorkers:
     def _ended(self, worker: Worker, output: OutputReader, how: ProcessExit) -> None:
         output.drain()
         last_lines = output.last_lines
-        socket = worker.endpoint.address.removeprefix("ipc://")
+        socket = worker.endpoint.address.removeprefix("unix://")
         Path(socket).unlink(missing_ok=True)
         worker.in_hand = evidence.take(f"{socket}{EVIDENCE_SUFFIX}")
         if worker.hang:

@@ -24,7 +24,7 @@ from actorrt.ids import IdSource, JobId, PeerId
 from actorrt.node.heartbeat import STACK_SIGNAL
 from actorrt.node.printing import install_output
 from actorrt.store.client import StoreClient
-from actorrt.transport.zeromq import ZmqTransport
+from actorrt.transport.unix import UnixTransport
 
 EXIT_CRASHED = 70  # EX_SOFTWARE of sysexits.h
 logger = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ async def _serve(config: dict[str, Any]) -> None:
     store = StoreClient.connect(config["store"], peer)
     store.attach(loop)
     system = System(
-        ZmqTransport(peer, config["address"]),
+        UnixTransport(peer, config["address"]),
         store=store,
         clock=MonotonicClock(),
         ids=IdSource(),

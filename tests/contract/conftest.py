@@ -26,7 +26,7 @@ def libraries_have_what_they_keep() -> None:
         b.recv()
 
 
-@pytest.fixture(params=["memory", "ipc", "tcp"])
+@pytest.fixture(params=["memory", "unix", "ipc", "tcp"])
 def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import socket
+from collections.abc import Sequence
+
 import zmq
 
 from actorrt.ids import IdSource, PeerId
 from actorrt.transport.codec import Hello
+from actorrt.transport.framing import pack_start
 from actorrt.transport.inbound import routing_id
 from actorrt.transport.protocol import Lane
 
 
 class Stranger:
-    """A bare DEALER.
+    """A bare socket: a DEALER, or a stream.
 
     Args:
         address, victim: whom it speaks to.
@@ -21,20 +25,45 @@ class Stranger:
     def __init__(self, address: str, victim: PeerId, name: bytes | None = None) -> None:
         self.peer = IdSource().peer()
         self.hello = Hello(self.peer, victim, "ipc:///nowhere")
-        self._context = zmq.Context()
-        self._socket = self._context.socket(zmq.DEALER)
-        self._socket.setsockopt(zmq.ROUTING_ID, name or routing_id(self.peer, Lane.USER, 1))
-        self._socket.connect(address)
+        name = name or routing_id(self.peer, Lane.USER, 1)
+        self._wire = _Stream(address, name) if address.startswith("unix://") else _Dealer(address, name)
 
     def send(self, *parts: bytes) -> None:
-        self._socket.send_multipart(parts)
+        self._wire.send(parts)
 
     def __enter__(self) -> Stranger:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._wire.close()
+
+
+class _Dealer:
+    def __init__(self, address: str, name: bytes) -> None:
+        self._context = zmq.Context()
+        self._socket = self._context.socket(zmq.DEALER)
+        self._socket.setsockopt(zmq.ROUTING_ID, name)
+        self._socket.connect(address)
+
+    def send(self, parts: Sequence[bytes]) -> None:
+        self._socket.send_multipart(parts)
+
+    def close(self) -> None:
         self._socket.close(linger=0)
         self._context.term()
+
+
+class _Stream:
+    def __init__(self, address: str, name: bytes) -> None:
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.connect(address.removeprefix("unix://"))
+        self.send([name])
+
+    def send(self, parts: Sequence[bytes]) -> None:
+        self._socket.sendall(b"".join((pack_start(parts), *parts)))
+
+    def close(self) -> None:
+        self._socket.close()
 
 
 def garbage() -> list[tuple[str, list[bytes]]]:

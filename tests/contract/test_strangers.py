@@ -12,7 +12,7 @@ from tests.contract.stranger import Stranger, garbage
 from tests.contract.world import Run, World
 
 
-@pytest.fixture(params=["ipc", "tcp"])
+@pytest.fixture(params=["unix", "ipc", "tcp"])
 def kind(request: pytest.FixtureRequest) -> str:
     """The transports that have a wire."""
     return str(request.param)

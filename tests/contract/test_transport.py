@@ -12,6 +12,7 @@ from actorrt.errors import MailboxFullError, PeerUnreachableError, Serialization
 from actorrt.ids import IdSource
 from actorrt.transport.memory import MemoryNetwork, MemoryTransport
 from actorrt.transport.protocol import Lane, Transport
+from actorrt.transport.unix import UnixTransport
 from actorrt.transport.zeromq import ZmqTransport
 from tests.contract.recorder import WAIT_S, Recorder
 from tests.contract.world import CONNECT_TIMEOUT_S, Run, Side, World
@@ -432,7 +433,7 @@ def test_foreign_scheme_is_refused_before_anything_changes(run: Run) -> None:
 
 
 def test_malformed_address_is_refused_and_leaves_nothing(run: Run, kind: str) -> None:
-    if kind == "memory":
+    if kind in ("memory", "unix"):
         pytest.skip("any name is an address")
 
     async def case(world: World) -> None:
@@ -453,3 +454,5 @@ def test_address_beyond_loopback_is_refused_without_keys() -> None:
 def test_socket_path_longer_than_the_system_takes_is_refused() -> None:
     with pytest.raises(ValueError, match="longer than the 107 bytes"):
         ZmqTransport(IdSource().peer(), "ipc:///" + "d" * 107)
+    with pytest.raises(ValueError, match="longer than the 107 bytes"):
+        UnixTransport(IdSource().peer(), "unix:///" + "d" * 107)

@@ -9,6 +9,7 @@ from actorrt.ids import IdSource
 from actorrt.transport.endpoint import Endpoint
 from actorrt.transport.memory import MemoryNetwork, MemoryTransport
 from actorrt.transport.protocol import Lane
+from actorrt.transport.unix import UnixTransport
 from actorrt.transport.zeromq import ZmqTransport
 from tests.contract.recorder import Recorder
 
@@ -37,9 +38,9 @@ class World:
         self._directory = directory
 
     def address(self, name: str) -> str:
-        return {"memory": f"memory://{name}", "ipc": f"ipc://{self._directory}/{name}", "tcp": "tcp://127.0.0.1:0"}[
-            self.kind
-        ]
+        if self.kind == "memory":
+            return f"memory://{name}"
+        return "tcp://127.0.0.1:0" if self.kind == "tcp" else f"{self.kind}://{self._directory}/{name}"
 
     def nowhere(self) -> str:
         return "tcp://127.0.0.1:1" if self.kind == "tcp" else self.address("nowhere")
@@ -50,6 +51,8 @@ class World:
         address = address or self.address(peer.hex()[:8])
         if self.kind == "memory":
             return MemoryTransport(self._network, peer, address, **options)
+        if self.kind == "unix":
+            return UnixTransport(peer, address, **options)
         return ZmqTransport(peer, address, **options)
 
     async def side(self, address: str | None = None, **options: Any) -> Side:

@@ -89,7 +89,7 @@ class BreakingProxy:
 
 
 class InterposedProxy(BreakingProxy):
-    """Steps between an endpoint at `ipc://path` and whoever connects to it from now on, who can't tell.
+    """Steps between an endpoint at `unix://path` and whoever connects to it from now on, who can't tell.
 
     Args:
         address: the endpoint's.
@@ -99,7 +99,7 @@ class InterposedProxy(BreakingProxy):
     def __init__(self, address: str, random: Random, most_s: float | None = None) -> None:
         super().__init__(0, random, most_s)
         self.address = address
-        self._path = Path(address.removeprefix("ipc://"))
+        self._path = Path(address.removeprefix("unix://"))
         self._real = self._path.with_suffix(".real")
 
     async def _listen(self) -> asyncio.Server:

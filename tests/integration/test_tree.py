@@ -41,6 +41,6 @@ async def test_tree_shows_every_actor_below_its_parent(node, node_runtime):
 
 
 async def test_tree_of_no_node_is_told_in_one_line(tmp_path):
-    command = [sys.executable, "-m", "actorrt.cli", "tree", f"--address=ipc://{tmp_path}"]
+    command = [sys.executable, "-m", "actorrt.cli", "tree", f"--address=unix://{tmp_path}"]
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ, check=False, timeout=20)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)

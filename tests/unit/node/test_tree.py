@@ -25,7 +25,7 @@ def actor(name: str, parent: str | None = None, **known: Any) -> dict[str, Any]:
 
 
 def lines(*actors: dict[str, Any], left_out_count: int = 0) -> list[str]:
-    jobs = [{"job": b"\x01" * 16, "driver": "ipc://x"}]
+    jobs = [{"job": b"\x01" * 16, "driver": "unix://x"}]
     return list(render("node", {"jobs": jobs, "actors": list(actors), "left_out_count": left_out_count}))
 
 

@@ -1,0 +1,82 @@
+"""Messages on a stream come out as they went in, wherever the stream is cut; lengths that can't be are refused."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actorrt.config import MAX_FRAME_BUFFERS_COUNT
+from actorrt.transport.codec import BadFrameError
+from actorrt.transport.framing import START_BYTES, FrameReader, pack_start
+
+ROOM_BYTES = 64
+PARTS = st.lists(st.binary(max_size=200), min_size=1, max_size=4)
+
+
+def on_stream(messages):
+    """Return the bytes of the messages, one after the other."""
+    return b"".join(pack_start(parts) + b"".join(parts) for parts in messages)
+
+
+def fed(reader, data, cuts):
+    """Give the reader the data, at most as much at once as each of `cuts` says, over and over; return what it makes."""
+    made = []
+    turn = 0
+    while data:
+        room = reader.room
+        count = min(len(data), len(room), cuts[turn % len(cuts)])
+        room[:count] = data[:count]
+        for head, buffers in reader.arrived(count):
+            made.append((bytes(head), list(buffers)))  # heads are valid now only
+        data, turn = data[count:], turn + 1
+    return [[head, *map(bytes, buffers)] for head, buffers in made]
+
+
+@given(st.lists(PARTS, max_size=8), st.lists(st.integers(1, 100), min_size=1, max_size=6))
+def test_messages_come_out_as_they_went_in_wherever_the_stream_is_cut(messages, cuts):
+    reader = FrameReader(memoryview(bytearray(ROOM_BYTES)))
+    assert fed(reader, on_stream(messages), cuts) == messages
+
+
+@given(st.binary(max_size=300), st.lists(st.integers(1, 100), min_size=1, max_size=6))
+def test_any_bytes_are_messages_or_refused(data, cuts):
+    reader = FrameReader(memoryview(bytearray(ROOM_BYTES)), most_bytes=1_000)
+    try:
+        messages = fed(reader, data, cuts)
+    except BadFrameError:
+        return
+    assert data.startswith(on_stream(messages))
+
+
+def test_buffers_of_a_long_message_outlive_the_next_ones():
+    reader = FrameReader(memoryview(bytearray(ROOM_BYTES)))
+    kept = []
+    data = on_stream([[b"first", b"a" * 150], [b"second", b"b" * 150], [b"short", b"c"]])
+    while data:
+        room = reader.room
+        count = min(len(data), len(room))
+        room[:count] = data[:count]
+        kept += [buffer for _, buffers in reader.arrived(count) for buffer in buffers]
+        data = data[count:]
+    assert [bytes(buffer) for buffer in kept] == [b"a" * 150, b"b" * 150, b"c"]
+    assert all(memoryview(buffer).readonly for buffer in kept)
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        struct.pack(">IH", 1_001, 0),
+        struct.pack(">IH", 1, MAX_FRAME_BUFFERS_COUNT + 1),
+        struct.pack(">IHI", 1, 1, 1_001),
+    ],
+    ids=["long_head", "many_buffers", "long_buffer"],
+)
+def test_lengths_beyond_what_is_allowed_are_refused_before_room_is_made(start):
+    reader = FrameReader(memoryview(bytearray(ROOM_BYTES)), most_bytes=1_000)
+    assert len(start) >= START_BYTES
+    reader.room[: len(start)] = start
+    with pytest.raises(BadFrameError):
+        reader.arrived(len(start))
