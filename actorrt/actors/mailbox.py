@@ -19,10 +19,16 @@ PLAIN_MESSAGE_BYTES: Final = 64
 
 
 def message_bytes(body: Body, buffers: Sequence[Any]) -> int:
-    """Return what a message weighs, on either side of a link: its pickled body and its buffers."""
-    if not buffers and not isinstance(body, bytes):
-        return PLAIN_MESSAGE_BYTES
-    size = len(body) if isinstance(body, bytes) else PLAIN_MESSAGE_BYTES
+    """Return what a message weighs, the same on either side of a link: its strings and bytes, and its buffers."""
+    kind = type(body)
+    if kind is bytes:
+        size = len(body)
+    else:
+        size = PLAIN_MESSAGE_BYTES
+        if kind is list or kind is tuple:
+            for item in body:
+                if type(item) is bytes or type(item) is str:
+                    size += len(item)
     for buffer in buffers:
         size += len(buffer)
     return size

@@ -126,6 +126,15 @@ async def test_block_on_a_loop_fails_at_once_when_the_bound_is_passed(runtime, k
     assert await valve.all() == taken
 
 
+async def test_plain_arguments_count_in_bytes_as_well(runtime, key):
+    valve, holding = await held(key, mailbox_bytes=5_000, overflow="fail")
+    replies = [valve.note(bytes([n]) * 1_000) for n in range(8)]
+    assert await outcomes(replies[4:]) == [art.MailboxFullError] * 4
+    key.touch()
+    await holding
+    assert [item[0] for item in await valve.all()] == [0, 1, 2, 3]
+
+
 async def test_what_waits_at_its_sender_is_bounded_in_bytes_too(runtime, key):
     valve, holding = await held(key, mailbox_bytes=1 << 20)
     item = b"x" * 60_000  # as large as a message may be that does not go through the store
