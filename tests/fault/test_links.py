@@ -52,6 +52,7 @@ async def main():
     lines = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
     echo.back = (await lines.readline()).decode().strip()
+    print("ready", flush=True)
     await lines.read()
     await echo.transport.close()
     print(echo.transport.statistics().repeated_frames, flush=True)
@@ -127,6 +128,7 @@ async def pair(seed: int, most_s: float | None = None) -> AsyncIterator[Pair]:
         BreakingProxy(our_port, random, most_s) as us.back,
     ):
         process.stdin.write(us.back.address.encode() + b"\n")
+        assert await process.stdout.readline() == b"ready\n"
         try:
             yield us
         finally:
