@@ -14,6 +14,7 @@ from actorrt.rl.es import ES, ESSettings
 from actorrt.rl.evaluation import Evaluation, evaluate
 from actorrt.rl.evaluator import Evaluator
 from actorrt.rl.impala import IMPALA, IMPALASettings
+from actorrt.rl.inference import Inference
 from actorrt.rl.learner import Learner
 from actorrt.rl.logs import CsvLog, MlflowLog, TensorBoardLog, WandbLog
 from actorrt.rl.normaliser import Moments, Normaliser
@@ -48,6 +49,7 @@ __all__ = [
     "Evaluator",
     "Fragment",
     "IMPALASettings",
+    "Inference",
     "Learner",
     "LinearPolicy",
     "MaskedByInfo",

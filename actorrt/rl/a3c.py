@@ -35,6 +35,11 @@ class A3CSettings(A2CSettings):
     max_lag: int | None = None
     order: Order | None = "completion"
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.inference_actor:
+            raise ValueError("inference_actor: simulators that learn have the network themselves")
+
 
 class A3CTraining(Training):
     """Supervises the roles of one run: the parameter server learns, and so there is no learner."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,6 +55,17 @@ def evaluate(policy: Evaluable, env: Maker | None = None, episodes: int = 20, se
     Raises:
         ValueError: there is no such environment, or the policy has no id of one; or `episodes` is less than 1.
     """
+    playing = play(policy, env, episodes, seed)
+    while True:
+        try:
+            next(playing)
+        except StopIteration as end:
+            evaluation: Evaluation = end.value
+            return evaluation
+
+
+def play(policy: Evaluable, env: Maker | None, episodes: int, seed: int) -> Generator[None, None, Evaluation]:
+    """Evaluate as `evaluate` does, step by step: yields after each, so that others may do something meanwhile."""
     if episodes < 1:
         raise ValueError(f"an evaluation takes at least 1 episode: episodes={episodes}")
     made = env or policy.spec.env_id
@@ -63,12 +75,13 @@ def evaluate(policy: Evaluable, env: Maker | None = None, episodes: int = 20, se
         lambda: make_environment(made), episodes, lambda k, episode: episode_seed(seed, EVALUATION_KEY, k, episode)
     )
     try:
-        return Evaluation(_first_returns(policy, environments), policy.version)
+        returns = yield from _first_returns(policy, environments)
+        return Evaluation(returns, policy.version)
     finally:
         environments.close()
 
 
-def _first_returns(policy: Evaluable, environments: SeededEnvironments) -> Array:
+def _first_returns(policy: Evaluable, environments: SeededEnvironments) -> Generator[None, None, Array]:
     """Return the return of each environment's first episode; those that ended play on unseen."""
     total = np.zeros(environments.count)
     running = np.ones(environments.count, np.bool_)
@@ -79,4 +92,5 @@ def _first_returns(policy: Evaluable, environments: SeededEnvironments) -> Array
         total += np.where(running, step.reward, 0.0)
         running &= ~(step.terminated | step.truncated)
         obs = step.obs
+        yield
     return total

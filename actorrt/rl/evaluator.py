@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from typing import Any
 
 import actorrt as art
 from actorrt.rl.environment import Maker, episode_seed
-from actorrt.rl.evaluation import Evaluation, evaluate
+from actorrt.rl.evaluation import Evaluation, play
 from actorrt.rl.parameters import resolve
 from actorrt.rl.policy import PolicySpec, Weights, make_policy
+from actorrt.rl.simulator import ALIVE_PERIOD_S
 
 SEED_KEY = 1_000_001  # its seeds' spawn keys begin with it; simulators' begin with their index
 
@@ -43,9 +46,19 @@ class Evaluator(art.Actor):
             What came of it, and what was played.
         """
         weights = await self._params.latest()
-        return self.play(number, weights, episodes), weights
+        return await self.play(number, weights, episodes), weights
 
-    def play(self, number: int, weights: Weights, episodes: int = 20) -> Evaluation:
+    async def play(self, number: int, weights: Weights, episodes: int = 20) -> Evaluation:
         """Play these weights, as `evaluate` does."""
         self._policy.set_parameters(weights.parameters, weights.version, weights.normaliser)
-        return evaluate(self._policy, self._env, episodes=episodes, seed=episode_seed(self._seed, SEED_KEY, number))
+        playing = play(self._policy, self._env, episodes, episode_seed(self._seed, SEED_KEY, number))
+        alive_at = time.monotonic()
+        while True:
+            try:
+                next(playing)
+            except StopIteration as end:
+                evaluation: Evaluation = end.value
+                return evaluation
+            if time.monotonic() >= alive_at + ALIVE_PERIOD_S:  # a sign of life now and then
+                await asyncio.sleep(0)
+                alive_at = time.monotonic()

@@ -39,7 +39,9 @@ class Evolution(Roles):
         plan = self._plan
         for index in range(plan.simulators):
             arguments = (plan.policy, plan.settings.deviation, plan.seed, index, plan.environment)
-            yield art.Child(Explorer, *arguments, id=f"simulator-{index}", cpus=1)
+            yield art.Child(
+                Explorer, *arguments, id=f"simulator-{index}", cpus=1, hang_timeout_s=plan.settings.hang_timeout_s
+            )
 
 
 class Crew:

@@ -115,6 +115,8 @@ def _roles(plan: Plan) -> Iterator[tuple[str, str]]:
             "learner",
             "a process of its own; " + ("takes turns with the simulators" if _is_in_turn(settings) else "a CPU"),
         )
+    if getattr(settings, "inference_actor", False):
+        yield "inference", "a process of its own; acts for all simulators, in batches"
     yield "evaluator", f"a process of its own; 20 episodes every {settings.evaluate_every:,} steps"
 
 

@@ -6,6 +6,7 @@ episode, which takes most of the episode's luck out of the difference.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ import actorrt as art
 from actorrt.rl.normaliser import Moments, Normaliser
 from actorrt.rl.perturbation import direction
 from actorrt.rl.policy import FlatPolicy, PolicySpec, Weights, make_policy
+from actorrt.rl.simulator import ALIVE_PERIOD_S
 from actorrt.rl.spaces import Array
 
 if TYPE_CHECKING:
@@ -70,7 +72,7 @@ class Explorer(art.Actor):
 
         self._environment = make_environment(self._env)
 
-    def explore(self, weights: Weights, iteration: int, number: int) -> Exploration:
+    async def explore(self, weights: Weights, iteration: int, number: int) -> Exploration:
         """Play one episode with a direction added to the parameters, and again with it taken away.
 
         Args:
@@ -91,7 +93,7 @@ class Explorer(art.Actor):
             self._policy.set_parameters(parameters, weights.version, weights.normaliser)
             self._step_count = 0
             try:
-                played.append(self._play(self._policy, seed))
+                played.append(await self._play(self._policy, seed))
             except Exception as error:  # the environment's: this message ends, and the next finds another incarnation
                 where = f"simulator {self._index}, incarnation {self.context.incarnation}, environment 0"
                 error.add_note(f"{where}, step {self._step_count} of the episode with seed {seed}")
@@ -114,9 +116,12 @@ class Explorer(art.Actor):
             time.perf_counter() - began_at,
         )
 
-    def _play(self, policy: FlatPolicy, seed: int) -> tuple[float, int, list[Array]]:
-        """Play one episode; return its return, its length and what was seen, encoded."""
-        space, total, encoded = policy.spec, 0.0, []
+    async def _play(self, policy: FlatPolicy, seed: int) -> tuple[float, int, list[Array]]:
+        """Play one episode; return its return, its length and what was seen, encoded.
+
+        There is a sign of life now and then: only one step that takes for ever is a hang.
+        """
+        space, total, encoded, alive_at = policy.spec, 0.0, [], time.monotonic()
         obs, _ = self._environment.reset(seed=seed)
         is_over = False
         while not is_over:
@@ -126,6 +131,9 @@ class Explorer(art.Actor):
             obs, reward, is_terminated, is_truncated, _ = self._environment.step(action)
             total += float(reward)
             is_over = bool(is_terminated or is_truncated)
+            if time.monotonic() >= alive_at + ALIVE_PERIOD_S:
+                await asyncio.sleep(0)
+                alive_at = time.monotonic()
         return total, len(encoded), encoded
 
     def fail(self, why: str) -> None:

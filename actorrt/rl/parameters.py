@@ -58,6 +58,10 @@ class ParameterServer(art.Actor):
         """Return the newest version, its parameters and the normaliser."""
         return self._weights
 
+    def normaliser(self) -> Normaliser | None:
+        """Return the newest normaliser alone."""
+        return self._weights.normaliser
+
     def weights(self, version: int) -> Weights:
         """Return a version if it is the newest or the one before; else the newest."""
         return self._previous if self._previous.version == version else self._weights

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import actorrt as art
 from actorrt.rl.evaluator import Evaluator
@@ -30,7 +31,8 @@ class Roles(art.Supervisor):
         yield from self._own_roles()
         plan = self._plan
         arguments = (plan.policy, self._server, plan.seed, plan.environment)
-        yield art.Child(Evaluator, *arguments, id="evaluator", isolation="process")
+        options: dict[str, Any] = {"isolation": "process", "hang_timeout_s": plan.settings.hang_timeout_s}
+        yield art.Child(Evaluator, *arguments, id="evaluator", **options)
 
     def _parameter_server(self) -> art.Child:
         version, parameters, normaliser = self._plan.weights

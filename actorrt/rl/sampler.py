@@ -59,6 +59,51 @@ class Recording:
         )
 
 
+class Collection:
+    """One fragment in the making: who has it says what is done at each step.
+
+    Attributes:
+        features: what to act on, (K, features).
+    """
+
+    def __init__(self, sampler: Sampler, recording: Recording, features: Array) -> None:
+        self._sampler, self._recording = sampler, recording
+        self._began_at = time.perf_counter()
+        self._t = 0
+        self.features = features
+
+    @property
+    def is_full(self) -> bool:
+        """Whether every step has been taken."""
+        return self._t == len(self._recording.rows["reward"])
+
+    def step(self, action: Array, logp: Array, value: Array) -> None:
+        """Take a step with what was drawn for `features`."""
+        self.features = self._sampler.step(self._t, self.features, (action, logp, value), self._recording)
+        self._t += 1
+
+    def unvalued(self) -> Array:
+        """Return the features whose values `finish` takes: those to act on next, and truncated episodes' last."""
+        self._final = self._sampler.final_features(self._recording, self.features)
+        return np.concatenate([self.features, self._final]) if len(self._final) else self.features
+
+    def finish(self, values: Array) -> Fragment:
+        """Return the fragment.
+
+        Args:
+            values: of what `unvalued` returned.
+        """
+        count = len(self.features)
+        return self._sampler.fragment(
+            self._recording,
+            last_obs=self.features,
+            last_value=values[:count],
+            final_obs=self._final,
+            final_value=values[count:],
+            collect_s=time.perf_counter() - self._began_at,
+        )
+
+
 class Sampler:
     """Steps K environments with a policy, a fragment of T steps at a time; episodes go on from one to the next.
 
@@ -90,48 +135,29 @@ class Sampler:
         self._gamma = gamma
         self._source: dict[str, Any] = {"simulator": simulator, "incarnation": incarnation, "process_id": os.getpid()}
         self._sequence = 0
-        self._encoded = policy.spec.encode(environments.reset())
+        self._encoded: Array | None = None  # what to act on next; None before the first reset
         self._return = np.zeros(environments.count)
         self._discounted = np.zeros(environments.count)
         self._length = np.zeros(environments.count, np.int64)
 
     def collect(self) -> Fragment:
-        """Step every environment `horizon` times and return the fragment."""
-        began_at = time.perf_counter()
-        policy, count = self._policy, self._environments.count
-        recording = Recording(policy, self._horizon, count)
-        features = policy.normalise(self._encoded)
-        for t in range(self._horizon):
-            features = self._step(t, features, recording)
-        if policy.normaliser is not None:
-            recording.rows["reward"] = policy.normaliser.scale_rewards(recording.rows["reward"])
-        final, episodes = recording.final, recording.episodes
-        final_obs = np.array([encoded for _, _, encoded in final], features.dtype).reshape(
-            len(final), features.shape[1]
-        )
-        final_obs = policy.normalise(final_obs)
-        last_value = policy.values(np.concatenate([features, final_obs]) if final else features)
-        self._sequence += 1
-        return Fragment(
-            **recording.rows,
-            last_obs=features,
-            last_value=last_value[:count],
-            final_step=np.array([(t, k) for t, k, _ in final], np.int64).reshape(-1, 2),
-            final_obs=final_obs,
-            final_value=last_value[count:],
-            episode_return=np.array([total for total, _ in episodes], np.float64),
-            episode_length=np.array([length for _, length in episodes], np.int64),
-            policy_version=policy.version,
-            sequence=self._sequence - 1,
-            seen=recording.seen(),
-            collect_s=time.perf_counter() - began_at,
-            **self._source,
-        )
+        """Step every environment `horizon` times with the policy and return the fragment."""
+        collection = self.begin()
+        while not collection.is_full:
+            collection.step(*self._policy.act(collection.features, self._rng))
+        return collection.finish(self._policy.values(collection.unvalued()))
 
-    def _step(self, t: int, features: Array, recording: Recording) -> Array:
+    def begin(self) -> Collection:
+        """Begin a fragment, for whoever says what is done at each step; resets the environments the first time."""
+        if self._encoded is None:
+            self._encoded = self._policy.spec.encode(self._environments.reset())
+        recording = Recording(self._policy, self._horizon, self._environments.count)
+        return Collection(self, recording, self._policy.normalise(self._encoded))
+
+    def step(self, t: int, features: Array, drawn: tuple[Array, Array, Array], recording: Recording) -> Array:
         """Step every environment once, write it down, and return the features to act on next."""
         policy, rows = self._policy, recording.rows
-        action, logp, value = policy.act(features, self._rng)
+        action, logp, value = drawn
         step = self._environments.step(action)
         rows["obs"][t], rows["action"][t], rows["logp"][t], rows["value"][t] = features, action, logp, value
         rows["reward"][t], rows["valid"][t] = step.reward, step.valid
@@ -139,10 +165,34 @@ class Sampler:
         for k, obs in step.final_obs.items():
             recording.final.append((t, k, policy.spec.encode(policy.spec.observation.stack([obs]))[0]))
         if recording.encoded is not None:
+            assert self._encoded is not None
             recording.encoded[t] = self._encoded[:, : policy.spec.input_count]
         self._count(t, step, recording)
         self._encoded = policy.spec.encode(step.obs)
         return policy.normalise(self._encoded)
+
+    def final_features(self, recording: Recording, features: Array) -> Array:
+        """Return what truncated episodes ended with, as networks see it."""
+        encoded = [encoded for _, _, encoded in recording.final]
+        return self._policy.normalise(np.array(encoded, features.dtype).reshape(len(encoded), features.shape[1]))
+
+    def fragment(self, recording: Recording, **more: Any) -> Fragment:
+        """Put together what was written down, and what else a fragment holds."""
+        policy = self._policy
+        if policy.normaliser is not None:
+            recording.rows["reward"] = policy.normaliser.scale_rewards(recording.rows["reward"])
+        self._sequence += 1
+        return Fragment(
+            **recording.rows,
+            final_step=np.array([(t, k) for t, k, _ in recording.final], np.int64).reshape(-1, 2),
+            episode_return=np.array([total for total, _ in recording.episodes], np.float64),
+            episode_length=np.array([length for _, length in recording.episodes], np.int64),
+            policy_version=policy.version,
+            sequence=self._sequence - 1,
+            seen=recording.seen(),
+            **self._source,
+            **more,
+        )
 
     def _count(self, t: int, step: Step, recording: Recording) -> None:
         """Add up returns and lengths; those of episodes that ended are written down."""
@@ -164,6 +214,8 @@ class Sampler:
 
     def state(self) -> dict[str, Any]:
         """Return, between two fragments, what another sampler needs to go on, as plain values and arrays."""
+        if self._encoded is None:
+            self._encoded = self._policy.spec.encode(self._environments.reset())
         return {
             "rng": self._rng.bit_generator.state,
             "return": self._return,

@@ -33,6 +33,7 @@ class Settings:
         activation: of the hidden layers, `"tanh"` or `"relu"`.
         orthogonal: whether weights begin orthogonal, or as `torch.nn.Linear` begins them.
         log_std: logarithm of the deviations of continuous actions, to begin with.
+        hang_timeout_s: a simulator that is stuck in one step or reset for so long is replaced; None waits for ever.
         evaluate_every: steps between two evaluations, at the least.
         normalise_observations: bring them to mean 0 and deviation 1, as seen so far by all simulators.
         normalise_rewards: divide them by the deviation of the discounted returns seen so far.
@@ -47,6 +48,7 @@ class Settings:
     activation: Activation = "tanh"
     orthogonal: bool = True
     log_std: float = 0.0
+    hang_timeout_s: float | None = 60.0
     evaluate_every: int = 2_000
     normalise_observations: bool = False
     normalise_rewards: bool = False
@@ -79,6 +81,8 @@ class Settings:
 
     def __post_init__(self) -> None:
         self._require_at_least_1("steps", "evaluate_every")
+        if self.hang_timeout_s is not None and self.hang_timeout_s <= 0.0:
+            raise ValueError(f"hang_timeout_s is positive, or None: hang_timeout_s={self.hang_timeout_s}")
         if isinstance(self.network, str) and self.network not in ("auto", "mlp", "cnn"):
             raise ValueError(f"network is 'auto', 'mlp', 'cnn' or a function that makes one: network={self.network!r}")
         if self.activation not in ("tanh", "relu"):
@@ -109,6 +113,8 @@ class RolloutSettings(Settings):
             take turns, with more they overlap; None takes all.
         order: of fragments in batches, as `stream` takes it; None is `"deterministic"` up to a lag of one, so that
             one seed gives one run, and `"completion"` beyond.
+        inference_actor: whether one actor acts for all simulators, in batches: worth it for large networks. One seed
+            is then no longer one run.
         gamma: discount a step.
         learning_rate: of the optimiser, at the start.
         learning_rate_schedule: whether it shrinks to 0 over the run.
@@ -122,6 +128,7 @@ class RolloutSettings(Settings):
     batch_steps: int | None = None
     max_lag: int | None = 0
     order: Order | None = None
+    inference_actor: bool = False
     gamma: float = 0.99
     learning_rate: float = 3e-4
     learning_rate_schedule: Schedule = "constant"

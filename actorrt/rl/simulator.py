@@ -5,11 +5,15 @@ What is done between two messages is in `sampler`; whom to ask, and what to keep
 
 from __future__ import annotations
 
+import asyncio
+import dataclasses
+import time
 from typing import Any
 
 import numpy as np
 
 import actorrt as art
+from actorrt.rl.inference import AbsentPolicy
 from actorrt.rl.normaliser import Normaliser
 from actorrt.rl.parameters import resolve
 from actorrt.rl.policy import PolicySpec, Weights, make_policy
@@ -17,6 +21,8 @@ from actorrt.rl.spaces import Array
 from actorrt.rl.trajectory import Fragment
 
 HELD_VERSIONS = 3
+ALIVE_PERIOD_S = 0.25
+EMPTY = np.zeros(0, np.float32)
 
 
 class Simulator(art.Actor):
@@ -30,6 +36,7 @@ class Simulator(art.Actor):
         seed: seed of the run.
         index: which simulator of the run this is; None lets the parameter server number it. Episodes are seeded
             by run, simulator, life, environment and episode.
+        inference: ref or name of the `Inference` that acts for this simulator; None acts here.
         lives: what it had behind it when the run was resumed; each incarnation is one more.
         policy: what the policy looks like; None takes a `PolicySpec` with its defaults for the environment.
         native: use the environment's own vector form.
@@ -47,6 +54,7 @@ class Simulator(art.Actor):
         policy: PolicySpec | None = None,
         native: bool = False,
         gamma: float = 0.99,
+        inference: Any = None,
         lives: int = 0,
     ) -> None:
         if envs < 1 or horizon < 1:
@@ -54,7 +62,7 @@ class Simulator(art.Actor):
         self._env, self._params, self._native = env, params, native
         self._envs, self._horizon = envs, horizon
         self._seed, self._index, self._spec = seed, index, policy
-        self._gamma, self._lives = gamma, lives
+        self._gamma, self._inference, self._lives = gamma, inference, lives
 
     async def on_start(self) -> None:
         """Make the environments, which imports Gymnasium, and subscribe to the parameters."""
@@ -62,26 +70,33 @@ class Simulator(art.Actor):
         from actorrt.rl.sampler import Sampler
 
         self._params = await resolve(self._params)
-        number = await self._params.subscribe(self.context.ref)
-        index: int = number if self._index is None else self._index
+        index = self._index
+        if self._inference is None or index is None:
+            number: int = await self._params.subscribe(self.context.ref)
+            index = number if index is None else index
         incarnation = self.context.incarnation
         life = self._life = self._lives + incarnation
         self._held: dict[int, Weights] = {}
-        self._policy = make_policy(self._spec or describe(self._env))
-        self.renew(*await self._params.latest())
+        spec = self._spec or describe(self._env)
+        if self._inference is None:
+            self._policy = make_policy(spec)
+            self.renew(*await self._params.latest())
+        else:
+            self._inference = await resolve(self._inference)
+            self._policy = AbsentPolicy(spec)
         environments = make_environments(
             self._env,
             self._envs,
             lambda k, episode: episode_seed(self._seed, index, life, k, episode),
             native=self._native,
         )
-        rng = np.random.default_rng(np.random.SeedSequence(self._seed, spawn_key=(index, life)))
+        self._rng = np.random.default_rng(np.random.SeedSequence(self._seed, spawn_key=(index, life)))
         self._title = f"simulator {index}, incarnation {incarnation}"
         self._sampler = Sampler(
             environments,
             self._policy,
             self._horizon,
-            rng,
+            self._rng,
             gamma=self._gamma,
             simulator=index,
             incarnation=incarnation,
@@ -114,18 +129,45 @@ class Simulator(art.Actor):
             Exception: what an environment raises; a note says where. The episode can't go on, so the simulator fails,
                 and its supervisor restarts it.
         """
+        await self._take_over(at_least, exact=exact)
+        try:
+            return await self._collect(at_least)
+        except art.ActorRtError:  # whoever acts for it is gone: the fragment is lost, the environments are well
+            raise
+        except Exception as error:  # an environment's: this message ends, and the next one finds another incarnation
+            error.add_note(f"{self._title}, {self._sampler.whereabouts()}")
+            self.context.ref.fail.tell(f"{type(error).__name__}: {error}")
+            raise
+
+    async def _take_over(self, at_least: int, *, exact: bool) -> None:
+        """Get the parameters to act with, or what is to be known of them where another acts."""
+        if self._inference is not None:
+            self._policy.set_parameters(EMPTY, at_least, await self._params.normaliser())
+            return
         if self._policy.version < at_least:
             await self._params.subscribe(self.context.ref)  # the parameter server may be another since
             self.renew(*await self._params.latest())
         if exact and self._policy.version != at_least:
             weights = self._held.get(at_least) or await self._params.weights(at_least)
             self._policy.set_parameters(weights.parameters, weights.version, weights.normaliser)
-        try:
-            return self._sampler.collect()
-        except Exception as error:  # an environment's: this message ends, and the next one finds another incarnation
-            error.add_note(f"{self._title}, {self._sampler.whereabouts()}")
-            self.context.ref.fail.tell(f"{type(error).__name__}: {error}")
-            raise
+
+    async def _collect(self, at_least: int) -> Fragment:
+        """Collect a fragment, with a sign of life now and then: only one step that takes for ever is a hang."""
+        collection, versions, alive_at = self._sampler.begin(), [], time.monotonic()
+        while not collection.is_full:
+            if self._inference is None:
+                collection.step(*self._policy.act(collection.features, self._rng))
+                if time.monotonic() >= alive_at + ALIVE_PERIOD_S:
+                    await asyncio.sleep(0)
+                    alive_at = time.monotonic()
+            else:
+                *drawn, version = await self._inference.act(collection.features, at_least)
+                versions.append(version)
+                collection.step(*drawn)
+        if self._inference is None:
+            return collection.finish(self._policy.values(collection.unvalued()))
+        *_, value, _ = await self._inference.act(collection.unvalued(), at_least)
+        return dataclasses.replace(collection.finish(value), policy_version=min(versions))
 
     def fail(self, why: str) -> None:
         """Fail; told rather than asked, it is the end of this incarnation.

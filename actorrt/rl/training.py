@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 import actorrt as art
 from actorrt.rl.evaluations import Evaluations
+from actorrt.rl.inference import Inference
 from actorrt.rl.learner import Learner
 from actorrt.rl.loop import Loop
 from actorrt.rl.roles import Roles
@@ -33,7 +34,22 @@ class Training(Roles):
         plan = self._plan
         arguments = (plan.settings, plan.policy, self._server, plan.steps, plan.seed)
         yield art.Child(Learner, *arguments, id="learner", **self._room())
+        yield from self._inference()
         yield from self._simulators()
+
+    def _inference(self) -> Iterator[art.Child]:
+        plan = self._plan
+        if plan.settings.inference_actor:
+            options: dict[str, Any] = {"isolation": "process", "max_concurrency": 2 * plan.simulators}
+            yield art.Child(
+                Inference,
+                plan.policy,
+                self._server,
+                plan.seed,
+                id="inference",
+                name=f"{plan.name}/inference",
+                **options,
+            )
 
     def _simulators(self, **more: Any) -> Iterator[art.Child]:
         plan = self._plan
@@ -49,10 +65,12 @@ class Training(Roles):
                 policy=plan.policy,
                 native=plan.native,
                 gamma=plan.settings.gamma,
+                inference=f"{plan.name}/inference" if plan.settings.inference_actor else None,
                 lives=self._lives(index),
                 **more,
                 id=f"simulator-{index}",
                 cpus=1,
+                hang_timeout_s=plan.settings.hang_timeout_s,
             )
 
     def _room(self) -> dict[str, Any]:

@@ -1,0 +1,98 @@
+"""Simulators that hang, are slow, or are killed again and again: training reaches its end all the same."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("torch")
+
+import actorrt as art
+from actorrt import rl
+from tests.integration.stubborn import HANGS, OVER, SLOW
+from tests.running import wait_until
+
+
+@pytest.mark.parametrize("kind", [rl.PPO, rl.ARS])
+def test_simulator_that_hangs_in_reset_is_replaced(kind: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(HANGS, str(tmp_path / "mark"))
+    art.init(cpus=4)
+    try:
+        more: dict[str, Any] = {"environments": 2} if kind is rl.PPO else {"directions": 4}
+        algorithm = kind("tests.integration.stubborn:HangsOnce-v0", hang_timeout_s=1.0, directory=str(tmp_path), **more)
+        run = algorithm.start(steps=2_048 if kind is rl.PPO else 40_000).wait()
+    finally:
+        art.shutdown()
+    assert (tmp_path / "mark").exists()
+    assert run.done()
+    assert run.progress is not None
+    assert run.progress.simulators_restarted == 1
+
+
+def seconds_of_updates(count: int, folder: Path, *, is_slow: bool) -> float:
+    """Return how long a run with eight simulators takes for so many updates."""
+    folder.mkdir()
+    if not is_slow:
+        (folder / "taken").touch()
+    os.environ[SLOW] = str(folder)
+    times: list[float] = []
+    art.init(cpus=10)
+    try:
+        settings: dict[str, Any] = {"environments": 8, "horizon": 16, "batch_steps": 128, "hidden": (8, 8)}
+        algorithm = rl.IMPALA(
+            "tests.integration.stubborn:OneIsSlow-v0", simulators=8, directory=str(folder / "run"), **settings
+        )
+        run = algorithm.start(steps=1_000_000, on_progress=lambda _: times.append(time.perf_counter()))
+        wait_until(lambda: len(times) >= count + 5 or run.done(), "the updates", within_s=50.0)
+        (folder / OVER).touch()
+        run.stop()
+        run.wait()
+    finally:
+        art.shutdown()
+        del os.environ[SLOW]
+    return times[count + 4] - times[4]  # the first ones wait for torch
+
+
+def test_one_of_eight_that_is_ten_times_slower_holds_nobody_up(tmp_path: Path) -> None:
+    # Seven of eight collect at full speed, the eighth at a tenth: 8 / 7.1 of the time, and 1.3 is what is promised.
+    # A machine that does other things meanwhile gets another try.
+    ratios = []
+    for attempt in range(3):
+        without, with_one = (
+            seconds_of_updates(60, tmp_path / f"{attempt}-{is_slow}", is_slow=is_slow) for is_slow in (False, True)
+        )
+        ratios.append(with_one / without)
+        if ratios[-1] <= 1.3:
+            return
+    pytest.fail(f"with one slow simulator, updates took {ratios} of the time without")
+
+
+@pytest.mark.learning_long
+@pytest.mark.timeout(200)
+@pytest.mark.parametrize("kind", [rl.PPO, rl.A3C])
+def test_threshold_is_reached_with_a_simulator_killed_every_5_seconds(kind: Any, tmp_path: Path) -> None:
+    killed: list[float] = []
+
+    def kill_now_and_then(progress: rl.Progress) -> None:
+        if progress.seconds - (killed[-1] if killed else 0.0) >= 5.0:
+            killed.append(progress.seconds)
+            os.kill(progress.trained_on[0][2], signal.SIGKILL)
+
+    art.init(cpus=4)
+    try:
+        settings: dict[str, Any] = {"learning_rate_schedule": "constant", "clip_schedule": "constant"}
+        algorithm = kind("CartPole-v1", seed=1, directory=str(tmp_path), **(settings if kind is rl.PPO else {}))
+        run = algorithm.start(
+            steps=2_000_000, stop_return=475, on_progress=kill_now_and_then, keep_going=lambda: len(killed) < 3
+        ).wait()
+    finally:
+        art.shutdown()
+    assert run.is_reached
+    assert len(killed) >= 3
+    assert run.progress is not None
+    assert run.progress.simulators_restarted >= 2
