@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Container, Generator
 from threading import get_ident
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -125,7 +125,6 @@ class Completion(Generic[T]):
                 yield from waiter.future
             except asyncio.CancelledError:
                 self.remove_callback(waiter)
-                self._deserted()
                 if self._waiting_count == 1 and not self._is_done:
                     self._abandoned()
                 raise
@@ -142,8 +141,9 @@ class Completion(Generic[T]):
     def _awaited(self) -> None:
         """A coroutine begins to wait for this. Subclasses may note which."""
 
-    def _deserted(self) -> None:
-        """A coroutine that awaited this was cancelled. Subclasses may forget what `_awaited` noted."""
+    def is_awaited_through(self, futures: Container[asyncio.Future[Any]]) -> bool:
+        """Whether a coroutine that awaits this is suspended on one of these futures."""
+        return any(isinstance(callback, _LoopWaiter) and callback.future in futures for callback in self._callbacks)
 
     def _abandoned(self) -> None:
         """The only coroutine that awaited this was cancelled. Subclasses may withdraw what is under way."""

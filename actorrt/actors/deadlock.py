@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 from weakref import ref
 
@@ -37,31 +38,35 @@ _REMEMBERED_WAITS: Final = 256
 
 
 def begins_to_wait(message: Message, what: Reply[Any] | Operation[Any]) -> None:
-    """The current task, which belongs to the message in hand, begins to await something."""
+    """Code of the message in hand begins to await something; one after the other, unless it does in several tasks."""
     waits = message.waits
     if waits is None:
-        waits = message.waits = {}
-    elif len(waits) > _REMEMBERED_WAITS:
-        waits = message.waits = {task: known for task, known in waits.items() if _is_pending(known())}
-    waits[id(asyncio.current_task())] = ref(what)
-
-
-def waits_no_more(message: Message) -> None:
-    """The current task was cancelled while it awaited."""
-    if message.waits is not None:
-        message.waits.pop(id(asyncio.current_task()), None)
+        message.waits = [ref(what)]
+    elif not _is_pending(waits[-1]()):
+        waits[-1] = ref(what)
+    else:
+        if len(waits) >= _REMEMBERED_WAITS and len(waits).bit_count() == 1:  # at powers of two: seldom, however many
+            waits[:] = [known for known in waits if _is_pending(known())]
+        waits.append(ref(what))
 
 
 def waited_for(message: Message) -> Iterator[Reply[Any]]:
     """Yield the replies that a message in hand can't go on without."""
-    tasks = [] if message.task is None or message.waits is None else [message.task]
-    while tasks:
-        task = tasks.pop()
-        known = message.waits.get(id(task))  # type: ignore[union-attr]
-        if known is not None:
-            yield from _pending_replies(known())
-        inner = getattr(task, "_fut_waiter", None)
-        tasks += getattr(inner, "_children", [inner] if isinstance(inner, asyncio.Task) else [])
+    futures = set(_suspended_on(message.task))
+    for known in message.waits or ():
+        what = known()
+        if what is not None and what.is_awaited_through(futures):
+            yield from _pending_replies(what)
+
+
+def _suspended_on(task: asyncio.Task[Any] | None) -> Iterator[asyncio.Future[Any]]:
+    """Yield what a task is suspended on, and what the tasks are that it waits for."""
+    inner = getattr(task, "_fut_waiter", None)
+    if inner is None:
+        return
+    yield inner
+    for child in getattr(inner, "_children", [inner] if isinstance(inner, asyncio.Task) else []):
+        yield from _suspended_on(child)
 
 
 def _is_pending(what: Any) -> bool:
@@ -87,6 +92,7 @@ class Deadlocks:
     def __init__(self, host: Host) -> None:
         self._host = host
         self._crowded: dict[Cell, float] = {}  # and when each is to be probed next
+        self._probed: set[Cell] = set()  # from which a probe is under way; a stopped process keeps it long
         self._is_looking = False
         host.system.control.handle("behind", self._serve)
 
@@ -100,14 +106,17 @@ class Deadlocks:
 
     def _look(self) -> None:
         now = self._host.clock.now()
-        for cell in list(self._crowded)[:LOOKS_AT_ONCE]:
+        for cell in list(islice(self._crowded, LOOKS_AT_ONCE)):
             probe_at = self._crowded.pop(cell)
             if not cell.mailbox or cell.turns is None or not cell.turns.is_full:
                 continue
             oldest = cell.turns.running[0]
             age_s = now - oldest.began_at
-            if now >= probe_at and age_s >= LOOK_EVERY_S and next(waited_for(oldest), None) is not None:
-                self._host.scope.start(self._probe(cell), f"probe of {cell.label}")
+            is_due = now >= probe_at and age_s >= LOOK_EVERY_S and cell not in self._probed
+            if is_due and next(waited_for(oldest), None) is not None:
+                self._probed.add(cell)
+                probing = self._host.scope.start(self._probe(cell), f"probe of {cell.label}")
+                probing.add_done_callback(lambda _, cell=cell: self._probed.discard(cell))  # type: ignore[misc]
                 probe_at = now + min(age_s, PROBE_EVERY_S)
             self._crowded[cell] = probe_at  # behind those that were not looked at
         self._is_looking = bool(self._crowded)

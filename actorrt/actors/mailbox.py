@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from typing import Any, Final, Protocol
+from weakref import ReferenceType
 
 from actorrt.actors.messages import Body
 from actorrt.actors.options import Overflow
@@ -98,7 +99,7 @@ class Message:
         self.is_over = False  # handled; tasks that it left behind go on without its deadline
         self.cell: Any = None  # the cell that handles it, from when it is in hand
         self.task: Any = None  # the task that runs it, where it is a coroutine
-        self.waits: dict[int, Any] | None = None  # what its tasks await; see `deadlock`
+        self.waits: list[ReferenceType[Any]] | None = None  # what its tasks awaited last; see `deadlock`
         self.withdrawal: CallError | None = None  # why it was cancelled while it ran
 
 

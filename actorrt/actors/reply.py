@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from actorrt.actors import current
-from actorrt.actors.deadlock import begins_to_wait, waits_no_more
+from actorrt.actors.deadlock import begins_to_wait
 from actorrt.actors.messages import Body
 from actorrt.completion import Completion
 from actorrt.ids import PeerId
@@ -111,11 +111,6 @@ class Reply(Completion[T]):
         if message is not None:
             begins_to_wait(message, self)
 
-    def _deserted(self) -> None:
-        message = current.message.get()
-        if message is not None:
-            waits_no_more(message)
-
     def _abandoned(self) -> None:
         self.cancel()
 
@@ -148,11 +143,6 @@ class Operation(Completion[T]):
         message = current.message.get()
         if message is not None and self.parts:
             begins_to_wait(message, self)
-
-    def _deserted(self) -> None:
-        message = current.message.get()
-        if message is not None and self.parts:
-            waits_no_more(message)
 
     @property
     def _subject(self) -> str:  # type: ignore[override]
