@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Container, Sequence
 from threading import get_ident
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from actorrt import errors
 from actorrt.actors import current
@@ -22,6 +22,7 @@ from actorrt.actors.poison import DEADLY_COUNT, Blame
 from actorrt.actors.ref import ActorRef, CallOptions
 from actorrt.actors.reply import Reply
 from actorrt.actors.transits import Transit
+from actorrt.completion import Completion
 from actorrt.config import DEADLINE_VERDICT_S
 from actorrt.ids import PeerId
 from actorrt.reasons import ExitKind, ExitReason
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from actorrt.actors.system import System
 
 logger = logging.getLogger(__name__)
+
+HANDED_OVER_COUNT: Final = 10_000
+"""How much plain threads may hand over before the loop takes it."""
 
 
 class Calls:
@@ -86,6 +90,7 @@ class Calls:
         return message
 
     def _submit_tell(self, message: Reply[None]) -> None:
+        self._keep_pace()
         if message.ref._route is not None:
             self._make_room(message.ref._route, message)
         if message.transit is not None:
@@ -184,6 +189,7 @@ class Calls:
         """
         if reply.transit is not None:
             reply.add_callback(reply.transit.call_ended)
+        self._keep_pace()
         route = reply.ref._route
         if route is not None and route.waiting:
             self._make_room(route, reply)
@@ -191,6 +197,13 @@ class Calls:
             self._send(reply)
         else:
             self._system.on_loop(lambda: self._send(reply))
+
+    def _keep_pace(self) -> None:
+        """Block a plain thread that hands over faster than the loop takes, until the loop has caught up."""
+        if self._system.handed_over_count >= HANDED_OVER_COUNT and get_ident() != self._system.thread:
+            taken: Completion[None] = Completion()
+            self._system.on_loop(lambda: taken.set_value(None))
+            taken.result()
 
     def _make_room(self, route: Route, reply: Reply[Any]) -> None:
         """Bound what waits: refuse at once on the loop, which must not block, and wait in a plain thread."""

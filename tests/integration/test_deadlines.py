@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import os
+import signal
 import time
+from contextlib import contextmanager
 
 import pytest
 
 import actorrt as art
+from actorrt.actors.system import System
 from tests.integration.cast import Counter, Gate
+from tests.running import Script
 
 
 async def reached(gate, entered, cancelled):
@@ -188,3 +194,85 @@ async def test_timeout_around_an_await_cancels_the_call(runtime):
         async with asyncio.timeout(0.05):
             await gate.wait()
     await reached(gate, entered=1, cancelled=1)
+
+
+@pytest.mark.parametrize(("is_late", "error"), [(False, art.CallCancelledError), (True, art.CallTimeoutError)])
+async def test_cancel_that_overtakes_its_call_wins(is_late, error):
+    async with art.Runtime(mode="local", cpus=1) as runtime:
+        gate = await Gate.spawn()
+        (host,) = [
+            o.host for o in gc.get_objects() if isinstance(o, System) and o.host.cell(gate._actor_id) is not None
+        ]
+        driver = runtime.system
+        host.cancelled(driver.endpoint.peer, gate._actor_id, driver.calls.newest_id + 1, is_late)
+        assert host.early_cancels_count == 1
+        with pytest.raises(error) as caught:
+            await gate.wait()
+        assert caught.value.executed == "no"
+        assert (await gate.counts(), host.early_cancels_count) == ((0, 0), 0)
+
+
+async def test_calls_made_in_a_method_shrink_to_what_is_left_and_a_longer_one_is_cut(node_runtime):
+    relay, other = [await Relay.options(isolation="process").spawn() for _ in range(2)]
+
+    class Chain(art.Actor):
+        async def ask(self, relay, other, seconds):
+            return await relay.deadline_left_at.options(timeout_s=seconds)(other)
+
+    chain = await Chain.options(isolation="process", call_timeout_s=10).spawn()
+    assert 1 < await chain.ask(relay, other, 30) < 10
+    assert 0 < await chain.ask(relay, other, 1) < 1
+
+
+async def test_dead_callers_queued_call_is_withdrawn_before_it_runs(node_runtime):
+    class Caller(art.Actor):
+        async def call(self, gate):
+            await gate.wait()
+
+        def die(self):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    gate = await Gate.spawn()
+    holding = gate.wait()
+    caller = await Caller.options(isolation="process", max_concurrency=2).spawn()
+    calling = caller.call(gate)
+    while sum(a["queued"] for here in (await node_runtime.statistics()).values() for a in here["actors"]) != 1:
+        pass
+    caller.die.tell()
+    with pytest.raises(art.ActorDiedError):
+        await calling
+    while sum(a["queued"] for here in (await node_runtime.statistics()).values() for a in here["actors"]):
+        pass
+    holding.cancel()
+    await reached(gate, entered=1, cancelled=1)
+
+
+def test_driver_that_is_killed_cancels_what_runs_for_it(node, tmp_path):
+    with art_job(node) as gate, Script(KILLED_DRIVER.format(url=node.url), tmp_path) as script:
+        assert script.line() == "waiting"
+        script.send(signal.SIGKILL)
+        while gate.counts().result(10) != (1, 1):
+            pass
+
+
+KILLED_DRIVER = """
+    import actorrt as art
+
+    art.init(address="{url}", namespace="killed")
+    gate = art.lookup("gate", timeout_s=10).result(10)
+    reply = gate.wait()
+    while gate.counts().result(10) != (1, 0):
+        pass
+    print("waiting")
+    reply.result()
+"""
+
+
+@contextmanager
+def art_job(node):
+    """A job with a gate that others find by its name."""
+    art.init(address=node.url, namespace="killed")
+    try:
+        yield Gate.options(name="gate", max_concurrency=5).spawn().result(10)
+    finally:
+        art.shutdown()

@@ -153,15 +153,6 @@ def test_many_threads_call_one_actor(node_session):
     assert counter.value().result(10) == 500
 
 
-def test_calls_of_one_thread_arrive_in_order(node_session):
-    from tests.integration.cast import Recorder
-
-    recorder = Recorder.spawn().result(10)
-    for n in range(500):
-        recorder.note.tell(n)
-    assert recorder.all().result(10) == list(range(500))
-
-
 def test_reply_is_awaited_on_another_loop(node_session):
     gate = Gate.options(max_concurrency=2).spawn().result(10)
     reply = gate.wait()
