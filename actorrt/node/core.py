@@ -10,6 +10,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Final
 
 from actorrt import errors
@@ -161,6 +162,8 @@ class NodeCore:
         for job in list(self._jobs.values()):
             if job.driver.peer == peer:
                 logger.info("the driver of job %s is gone", short(job.job_id))
+                if job.driver.address.startswith("unix://"):
+                    Path(job.driver.address.removeprefix("unix://")).unlink(missing_ok=True)  # left by one killed
                 self._lose(peer)
                 self._announce_end(peer, ExitReason(ExitKind.SHUTDOWN, "the driver is gone"))
                 self.scope.start(self._end_orphaned(job), f"end job {short(job.job_id)}")
