@@ -24,12 +24,15 @@ from actorrt.clock import Clock
 from actorrt.config import VERSION
 from actorrt.ids import ActorId, IdSource, JobId, PeerId, short
 from actorrt.node.census import take_census
+from actorrt.node.chunks import KINDS
 from actorrt.node.heartbeat import Heartbeat
 from actorrt.node.hosting import Placement, WorkerFactory
 from actorrt.node.jobs import Job, Worker
 from actorrt.node.resources import Resources
+from actorrt.node.transfers import Transfers
 from actorrt.reasons import ExitKind, ExitReason
 from actorrt.scopes import Scope
+from actorrt.store.exchange import Exchange
 from actorrt.store.keeper import Keeper
 from actorrt.transport.protocol import Buffer, Transport
 
@@ -48,6 +51,7 @@ class NodeCore:
         resources: what can be reserved.
         clock, ids: time and identities.
         keeper: keeps what the specs of actors refer to in the object store.
+        exchange: the object store, as other nodes' see it; None: it exchanges nothing with them.
     """
 
     def __init__(
@@ -58,6 +62,7 @@ class NodeCore:
         clock: Clock,
         ids: IdSource,
         keeper: Keeper,
+        exchange: Exchange | None = None,
     ) -> None:
         self.transport = transport
         self.resources = resources
@@ -65,6 +70,8 @@ class NodeCore:
         self._clock = clock
         self._ids = ids
         self._keeper = keeper
+        self._exchange = exchange
+        self._transfers: Transfers | None = None
         self._jobs: dict[JobId, Job] = {}
         self._workers: dict[PeerId, Worker] = {}
         self._worker_gone = asyncio.Event()
@@ -103,6 +110,8 @@ class NodeCore:
         self.control.handle("orphaned", self._orphaned)
         self.control.handle("status", lambda *_: self.status())
         self.control.handle("census", self._census)
+        if self._exchange is not None:
+            self._transfers = Transfers(self.transport, self.control, self._exchange, self.scope, self._clock)
 
     async def close(self) -> None:
         """Stop every job, then the transport. Idempotent."""
@@ -116,6 +125,8 @@ class NodeCore:
         except TimeoutError:
             logger.error("actors did not stop within %g s; their processes are ended", CLOSE_TIMEOUT_S)
         await self.scope.close()
+        if self._transfers is not None:
+            self._transfers.close()
         self.control.close(errors.ActorDiedError("the node was shut down"))
         await self.transport.close()
 
@@ -129,6 +140,8 @@ class NodeCore:
         """Take in control envelopes; the node has no actors of its own."""
         if REQUEST <= envelope[0] <= NOTICE:
             self.control.received(peer, envelope)
+        elif envelope[0] in KINDS and self._transfers is not None:
+            self._transfers.received(peer, envelope, buffers)
         else:
             logger.warning("an envelope of kind %r from %s is not for a node", envelope[0], short(peer))
 
@@ -136,6 +149,8 @@ class NodeCore:
         """The transport can't speak with the peer; the end of its process is learnt elsewhere."""
         logger.warning("lost %s: %s", short(peer), error)
         self.control.peer_lost(peer, error)
+        if self._transfers is not None:
+            self._transfers.peer_failed(peer)
 
     # Jobs
 

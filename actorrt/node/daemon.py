@@ -104,7 +104,7 @@ class Daemon:
             may_exceed=setting.embedded_fd is not None,
         )
         transport = UnixTransport(peer, f"unix://{directory.path}/node")
-        self._core = NodeCore(transport, factory, resources, clock, self._ids, store.keeper)
+        self._core = NodeCore(transport, factory, resources, clock, self._ids, store.keeper, store.exchange)
         await self._core.start()
         factory.node = self._core.endpoint
         descriptor = NodeDescriptor(

@@ -28,7 +28,7 @@ def counts(pool: Pool, table: ObjectTable, room: Room) -> dict[str, int]:
         "objects_count": sum(entry.state is not State.FREED for entry in entries),
         "segments_count": pool.segments_count,
         "spills_count": room.spills_count,
-        "evictions_count": 0,
+        "evictions_count": room.evictions_count,
     }
 
 

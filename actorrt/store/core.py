@@ -19,7 +19,7 @@ from actorrt.store.arena import align
 from actorrt.store.connections import Connections
 from actorrt.store.failures import MAX_ERROR_BYTES, encode_plain
 from actorrt.store.fresh import HELD, SEALED
-from actorrt.store.instructions import Instruction, Verify
+from actorrt.store.instructions import Fetch, Instruction, Verify
 from actorrt.store.objects import Entry, State
 from actorrt.store.pool import Place, Pool
 from actorrt.store.protocol import MAX_BATCH_COUNT, Event, Op, ProtocolError, Role, Status
@@ -68,6 +68,7 @@ class StoreCore:
             Op.ABORT: self._on_abort,
             Op.GET: self._on_get,
             Op.DECLARE: self._on_declare,
+            Op.LOCATE: self._on_locate,
             Op.FAIL: self._on_fail,
             Op.ACQUIRE: self._on_acquire,
             Op.ARRIVE: self._on_arrive,
@@ -227,6 +228,17 @@ class StoreCore:
     def _on_declare(self, connection: int, _: int, object_id: bytes) -> None:
         self._table.declare(_object_id(object_id), connection)
 
+    def _on_locate(self, connection: int, _: int, object_id: bytes, origin: bytes) -> None:
+        if connection >= 0 or not isinstance(origin, bytes):
+            raise ProtocolError("only the node itself says where else objects are, in bytes")
+        self._table.locate(_object_id(object_id), connection, origin)
+
+    def _fetch(self, object_id: ObjectId) -> None:
+        """Have an object fetched that is elsewhere; whoever fetches knows what is under way already."""
+        entry = self._table.get(object_id)
+        if entry is not None and entry.state is State.REMOTE and entry.origin is not None:
+            self._connections.instructions.append(Fetch(object_id, entry.origin))
+
     def _on_fail(self, _connection: int, _: int, object_id: bytes, error: Any) -> None:
         if not isinstance(error, bytes) or len(error) > MAX_ERROR_BYTES:
             raise ProtocolError("an error is at most 32 KiB of bytes")
@@ -242,6 +254,7 @@ class StoreCore:
             assert entry.error is not None
             self._connections.reply(connection, serial, Status.ERROR, _as_data(entry.error))
         elif not entry.is_readable:
+            self._fetch(entry.object_id)
             self._connections.reply(connection, serial, Status.PENDING, None)
         else:
             self._hits_count += 1
@@ -304,6 +317,7 @@ class StoreCore:
         waiter = self._connections.waiter(connection)
         for object_id in object_ids:
             self._table.subscribe(_object_id(object_id), waiter)
+            self._fetch(ObjectId(object_id))
 
     def _on_await_room(self, connection: int, _: int, length_bytes: int) -> None:
         self._connections[connection].room_wanted_bytes = _count(length_bytes)
@@ -375,6 +389,11 @@ class StoreCore:
             for start in range(0, len(object_ids), MAX_BATCH_COUNT):
                 batch = object_ids[start : start + MAX_BATCH_COUNT]
                 self._connections.tell(connection, [Event.READY, batch])
+
+    def is_readable(self, object_id: ObjectId) -> bool:
+        """Whether an object is sealed."""
+        entry = self._table.get(object_id)
+        return entry is not None and entry.is_readable
 
     def make_spare(self) -> None:
         """Have a segment made ahead of need; see `Room`."""

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgpack
 
-from actorrt.errors import RemoteActorError, SerializationError, from_data, to_data
+from actorrt.errors import ActorRtError, RemoteActorError, SerializationError, from_data, to_data
 
 MAX_ERROR_BYTES: Final = 32 * 1024
 _MAX_MESSAGE_CHARACTERS: Final = 4096
@@ -38,6 +38,14 @@ def encode(error: BaseException) -> bytes:
         return encode_plain(error)
     packed: bytes = msgpack.packb({**_data(error), "pickle": pickled})
     return packed if not buffers and len(packed) <= MAX_ERROR_BYTES else encode_plain(error)
+
+
+def decode_plain(packed: bytes) -> ActorRtError:
+    """Rebuild an error without unpickling, for the daemon: one that is not of actorrt's own only by name."""
+    data: dict[str, Any] = msgpack.unpackb(packed)
+    data.pop("pickle", None)
+    error = from_data(data)
+    return error if isinstance(error, ActorRtError) else RemoteActorError(f"{data['type']}: {data['message']}")
 
 
 def decode(packed: bytes) -> BaseException:

@@ -52,4 +52,12 @@ class Verify:
     place: Place
 
 
-Instruction = Send | Make | Drop | Spill | Verify
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """Have an object that was made elsewhere created and sealed here, or failed; somebody waits for it."""
+
+    object_id: ObjectId
+    origin: bytes
+
+
+Instruction = Send | Make | Drop | Spill | Verify | Fetch

@@ -17,6 +17,7 @@ class State(StrEnum):
     """Where an object is in its life; `table` draws the transitions."""
 
     EXPECTED = "expected"
+    REMOTE = "remote"
     PENDING = "pending"
     CREATED = "created"
     SEALED = "sealed"
@@ -33,6 +34,7 @@ class Entry:
         place: where its bytes are, from CREATED on: in a segment, or in a spill file.
         maker: the connection that is writing it.
         declarer: the connection that promised it, until it is sealed.
+        origin: whom a copy of it can be fetched from, where it was made elsewhere.
         error: why it failed: an exception, or one as data.
         holds, pins: how many refs, and how many mapped views, each connection has.
         waiters: connections to be told when it is sealed or fails.
@@ -50,6 +52,7 @@ class Entry:
     place: Place | None = None
     maker: int | None = None
     declarer: int | None = None
+    origin: bytes | None = None
     error: ActorRtError | bytes | None = None
     holds: dict[int, int] = field(default_factory=dict)
     pins: dict[int, int] = field(default_factory=dict)
@@ -77,7 +80,7 @@ class Entry:
 
     def is_unmade(self) -> bool:
         """Whether it may still be sealed."""
-        return self.state in (State.EXPECTED, State.PENDING, State.CREATED)
+        return self.state in (State.EXPECTED, State.REMOTE, State.PENDING, State.CREATED)
 
     def is_being_written(self) -> bool:
         """Whether its maker may be writing its bytes at this moment."""

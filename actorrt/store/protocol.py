@@ -44,6 +44,7 @@ class Op(IntEnum):
     LATEST = 22  # scope, name, newer than → segment, offset, bytes, version, object, held and pinned; or None
     AWAIT_VERSION = 23  # scope, name, newer than → a PUBLISHED event
     RESERVE = 25  # [object, bytes], ..., line → segment, offset, bytes of one range for all, one after the other
+    LOCATE = 26  # object, origin: the object was made elsewhere; the connection holds it
     LIST = 24  # count → the largest objects: [object, bytes, state, holders, line]
 
 

@@ -24,6 +24,7 @@ from actorrt.store.spilled import SpillFiles
 from actorrt.store.table import ObjectTable
 
 _HOLDERS_SHOWN_COUNT: Final = 5
+_EVICTED_SHARE: Final = 16  # of what is wanted, before looking whether there is room: not many more go than must
 _SPILL_BYTES: Final = 32 * MIB
 _AHEAD_MIN_BYTES: Final = 1 * MIB
 _AHEAD_MAX_BYTES: Final = 512 * MIB
@@ -61,6 +62,7 @@ class Room:
         self.lending = Lending(pool)
         self.files = SpillFiles()
         self.spills_count = 0
+        self.evictions_count = 0
         self._pool = pool
         self._table = table
         self._connections = connections
@@ -93,6 +95,8 @@ class Room:
         if not request.objects:
             return self._try_lend(request)
         found = self._pool.allocate(request.length_bytes, request.connection)
+        while found is None and self._evict(request.length_bytes):
+            found = self._pool.allocate(request.length_bytes, request.connection)
         if found is None:
             return self._make_way(request)
         if isinstance(found, Growth):
@@ -103,6 +107,14 @@ class Room:
         self._connections.reply_place(request.connection, request.serial, found, writable=True)
         self._grow_ahead(request)
         return True
+
+    def _evict(self, length_bytes: int) -> bool:
+        """Give up copies of what lies elsewhere; False where there are none."""
+        places = self._table.evict_copies(length_bytes // _EVICTED_SHARE)
+        self.evictions_count += len(places)
+        for place in places:
+            self.free(place)
+        return bool(places)
 
     def _create(self, request: Request, room: Place) -> None:
         """Begin the objects of a request, one after the other in the room that was found."""

@@ -174,10 +174,15 @@ def _runs(numbers: list[int]) -> Iterator[tuple[int, int]]:
 
 
 def _populate(mapped: mmap.mmap, start: int, end: int) -> None:
-    """Fault pages in, without the interpreter lock, which `mmap.madvise` holds."""
-    memory = np.frombuffer(mapped, np.uint8)
+    populate(memoryview(mapped)[start:end])
+
+
+def populate(view: memoryview) -> None:
+    """Fault in the pages of bytes that are to be written, without the interpreter lock, which `mmap.madvise` holds."""
+    start = _address(view)
+    first = start // mmap.PAGESIZE * mmap.PAGESIZE
     # A hint: where the kernel does not know it, or is short of memory, writing takes the faults.
-    _madvise(memory.ctypes.data + start, end - start, _MADV_POPULATE_WRITE)
+    _madvise(first, start + view.nbytes - first, _MADV_POPULATE_WRITE)
 
 
 class _PinnedBytes(np.ndarray[Any, Any]):

@@ -26,7 +26,8 @@ from actorrt.errors import ObjectStoreFullError
 from actorrt.ids import PeerId
 from actorrt.store.core import StoreCore
 from actorrt.store.disk import DEFAULT_QUOTA_BYTES, SpillDisk, SpillError, SpillFile, sources, verify
-from actorrt.store.instructions import Drop, Make, Send, Spill, Verify
+from actorrt.store.exchange import Exchange
+from actorrt.store.instructions import Drop, Fetch, Make, Send, Spill, Verify
 from actorrt.store.keeper import Keeper
 from actorrt.store.protocol import MAX_MESSAGE_BYTES, ProtocolError, Role, pack, unpack
 from actorrt.store.segments import Segment
@@ -91,6 +92,7 @@ class StoreServer:
         self._core = StoreCore(capacity_bytes, may_spill=spill_directory is not None)
         self._disk = SpillDisk(spill_directory or "", spill_bytes or DEFAULT_QUOTA_BYTES)
         self.keeper = Keeper(self._core, self._settle)
+        self.exchange = Exchange(self._core, self._settle)
         self._segments: dict[int, Segment | SpillFile] = {}
         self._clients: dict[int, _Client] = {}
         self._unread: set[int] = set()
@@ -144,6 +146,7 @@ class StoreServer:
         for handle in (self._sweep_handle, self._tick_handle, self._accept_handle, self._disk_handle):
             if handle is not None:
                 handle.cancel()
+        self.exchange.close()
         for segment in self._segments.values():
             segment.close()
         self._segments.clear()
@@ -290,6 +293,8 @@ class StoreServer:
                     self._spill(instruction)
                 case Verify():
                     self._verify(instruction)
+                case Fetch(object_id, origin):
+                    self.exchange.fetch(object_id, origin)
 
     def _work(
         self, executor: ThreadPoolExecutor, work: Callable[[], T], on_done: Callable[[asyncio.Future[T]], None]
@@ -353,12 +358,16 @@ class StoreServer:
 
     def _send(self, send: Send) -> None:
         client = self._clients.get(send.connection)
-        if client is None:
+        is_inside = send.connection in self.exchange.connections
+        if client is None and not is_inside:
             return
         fd = None
         if send.segment_id is not None:
             # Queued descriptors must outlive the segment that the daemon may close meanwhile.
             fd = os.dup(self._segments[send.segment_id].fd(writable=send.writable))
+        if client is None:
+            self.exchange.receive(send.message, fd, writable=send.writable)
+            return
         client.outbox.append((pack(send.message), fd))
         if len(client.outbox) > _MAX_QUEUED_COUNT:
             _log.warning("process %d does not read its store events: its connection is closed", client.pid)

@@ -6,6 +6,9 @@
         └─ acquired ─▶ EXPECTED                                     └─ nobody refers to it ─▶ (gone)
     PENDING, CREATED, EXPECTED ── fail, or its declarer ended ─▶ FAILED ─ nobody refers to it ─▶ (gone)
 
+What was made elsewhere is REMOTE where it is held and has no copy; fetched, it is created and sealed like any other,
+and REMOTE again when its copy is evicted.
+
 A connection is a number. It *holds* objects (its refs) and *pins* them (its mapped views), each by count. An object
 lives while somebody holds or pins it, while it is in transit, and while an object that contains it lives. What
 nobody refers to goes at the next `sweep`: the caller sweeps when it has read everything that has arrived, so that
@@ -133,6 +136,8 @@ class ObjectTable:
         entry.maker = None
         if entry.state is State.CREATED and entry.declarer is not None:
             entry.state = State.PENDING
+        elif entry.state is State.CREATED and entry.origin is not None:
+            entry.state = State.REMOTE
         elif entry.state is State.CREATED:
             what = "the process that was making it ended or gave up before it was sealed"
             self._fail(entry, ObjectLostError(f"object {short(entry.object_id)} is lost: {what}"))
@@ -148,6 +153,15 @@ class ObjectTable:
         if entry.state is State.EXPECTED:
             entry.state = State.PENDING
 
+    def locate(self, object_id: ObjectId, connection: int, origin: bytes) -> None:
+        """Let a connection hold an object that was made elsewhere, and say whom it can be fetched from."""
+        entry = self._entry(object_id, State.REMOTE)
+        self._hold(entry, connection)
+        if entry.is_unmade():
+            entry.origin = origin
+        if entry.state is State.EXPECTED:
+            entry.state = State.REMOTE
+
     def may_create(self, object_id: ObjectId) -> bool:
         """Whether the object is still to be made; False where it is sealed already.
 
@@ -155,7 +169,7 @@ class ObjectTable:
             ObjectLostError: its declarer gave it up, or another connection is making it.
         """
         entry = self._entries.get(object_id)
-        if entry is None or entry.state in (State.EXPECTED, State.PENDING):
+        if entry is None or entry.state in (State.EXPECTED, State.REMOTE, State.PENDING):
             return True
         if entry.is_readable:
             return False
@@ -353,6 +367,26 @@ class ObjectTable:
         del self._idle[object_id]
         entry.place, entry.state = target, State.SPILLED
         return True
+
+    def evict_copies(self, wanted_bytes: int) -> list[Place]:
+        """Give up copies of what lies elsewhere, the one longest unused first and one at least, until it is enough.
+
+        Whoever holds such an object can have it fetched again.
+
+        Returns:
+            Where they were: these bytes are free.
+        """
+        places: list[Place] = []
+        for object_id in list(self._idle):
+            if places and wanted_bytes <= 0:
+                break
+            entry = self._entries[object_id]
+            if entry.origin is not None and entry.place is not None:
+                places.append(entry.place)
+                wanted_bytes -= entry.place.length_bytes
+                entry.state, entry.place = State.REMOTE, None
+                del self._idle[object_id]
+        return places
 
     def lose(self, object_id: ObjectId, error: ActorRtError) -> None:
         """Say that the bytes of an object on disk are not what they were: whoever reads it gets the error."""

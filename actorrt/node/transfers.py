@@ -1,0 +1,351 @@
+"""Brings objects from other nodes' stores into this one's.
+
+    here                               origin                source: the origin, or who is reading from it
+    pull ── "object_source" ──────────▶ Fanout: from whom?
+         ◀── length, source ───────────
+         ── READ, one for each chunk ─────────────────────▶
+         ◀───────────────────────────────── CHUNK, checksum ── as soon as it is there itself
+    sealed ── "object_read" ──────────▶ there is room for another reader
+
+Which chunks are asked for is decided in `pulls`, from whom they are read in `fanout`, and `chunks` serves them. A
+source that is lost costs what was in flight: the origin names another one, and what is here already is not read
+again. A checksum is made by the origin and goes along with its chunk; a chunk counts as here when it agrees.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import zlib
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final
+
+import msgpack
+import numpy as np
+
+from actorrt.actors.control import Control, Data, Endpoint
+from actorrt.clock import Clock
+from actorrt.completion import Completion
+from actorrt.errors import ActorRtError, CallError, ObjectLostError
+from actorrt.ids import ObjectId, PeerId, short
+from actorrt.node.chunks import CHUNK, READ, Chunks, send
+from actorrt.node.fanout import Fanout
+from actorrt.node.pulls import Pull
+from actorrt.scopes import Scope
+from actorrt.store.exchange import Exchange
+from actorrt.store.segments import populate
+from actorrt.transport.protocol import Buffer, Transport
+
+logger = logging.getLogger(__name__)
+
+PULLS_COUNT: Final = 2
+"""Pulls at a time: with the window of each, this bounds what is in flight to a node."""
+_STALL_S: Final = 5.0
+_RETRY_S: Final = 0.2
+_GIVE_UP_S: Final = 5.0  # on top of what the transport takes to give a peer up
+_WRONG_TURN_COUNT, _WRONG_COUNT = 4, 16
+"""How many chunks may disagree with their checksums until another source is sought, and until the pull ends."""
+_FANOUTS_COUNT: Final = 1000
+
+
+@dataclass(slots=True)
+class _Reading:
+    """One object on its way here, while its bytes are being read.
+
+    Attributes:
+        turn: done when there is nothing more to hope for from the source in hand.
+        checking: the threads' work on it.
+    """
+
+    object_id: ObjectId
+    pull: Pull
+    target: memoryview
+    source: Endpoint
+    turn: asyncio.Future[None]
+    heard_at: float
+    progress_at: float
+    progress_count: int = 0
+    wrong_count: int = 0
+    checking: set[asyncio.Future[bool]] = field(default_factory=set)
+
+    def end_turn(self) -> None:
+        if not self.turn.done():
+            self.turn.set_result(None)
+
+
+class Transfers:
+    """One node's transfers.
+
+    Args:
+        transport: carries chunks.
+        control: carries the conversation with origins.
+        exchange: this node's store.
+        scope: owns the pulls.
+        clock: for how long nothing has been heard.
+    """
+
+    def __init__(self, transport: Transport, control: Control, exchange: Exchange, scope: Scope, clock: Clock) -> None:
+        self._transport = transport
+        self._control = control
+        self._exchange = exchange
+        self._scope = scope
+        self._clock = clock
+        self._workers = ThreadPoolExecutor(max_workers=2, thread_name_prefix="actorrt-transfer")
+        self._chunks = Chunks(transport, exchange, scope, clock, self._workers)
+        self._pulls: dict[ObjectId, Completion[None]] = {}
+        self._readings: dict[ObjectId, _Reading] = {}
+        self._asked_for: dict[ObjectId, dict[int, set[PeerId]]] = {}
+        self._room = asyncio.Semaphore(PULLS_COUNT)
+        self._fanouts: dict[ObjectId, Fanout] = {}
+        self._taken_count = self._wrong_count = 0
+        exchange.attach(self._fetch)
+        control.handle("object_source", self._name_source)
+        control.handle("object_read", self._note_read)
+        control.handle("pull_object", self._pull_for)
+        control.handle("release_object", lambda _, data: exchange.release(ObjectId(data["object"])))
+
+    def close(self) -> None:
+        """Stop; the pulls have ended with their scope. Idempotent."""
+        self._chunks.close()
+        self._workers.shutdown(cancel_futures=True)
+
+    def statistics(self) -> dict[str, int]:
+        """Return the counts of chunks sent, taken and refused for their checksums, and of pulls under way."""
+        return {
+            "chunks_sent_count": self._chunks.sent_count,
+            "chunks_taken_count": self._taken_count,
+            "chunks_wrong_count": self._wrong_count,
+            "pulls_count": len(self._pulls),
+        }
+
+    # What arrives
+
+    def received(self, peer: PeerId, envelope: list[Any], buffers: Sequence[Buffer]) -> None:
+        """Take in an envelope of one of the kinds in `chunks.KINDS`."""
+        kind, object_id = envelope[0], ObjectId(envelope[1])
+        if kind == READ:
+            self._read_by(peer, object_id, envelope[2])
+            return
+        reading = self._readings.get(object_id)
+        if reading is None or reading.source.peer != peer:
+            return  # what a source sends that was given up
+        if kind == CHUNK:
+            _, _, offset, checksum = envelope
+            self._take(reading, offset, checksum, buffers[0])
+        else:
+            reading.end_turn()
+
+    def peer_failed(self, peer: PeerId) -> None:
+        """A peer can't be spoken with: nothing more comes from it, and nobody reads from it."""
+        for reading in self._readings.values():
+            if reading.source.peer == peer:
+                reading.end_turn()
+        for fanout in self._fanouts.values():
+            fanout.lost(peer)
+
+    # Pulling
+
+    def pull(self, object_id: ObjectId, origin: Endpoint) -> Completion[None]:
+        """Have an object here that `origin` has, and hold it.
+
+        Returns:
+            What is done when it is sealed here; or fails with ObjectLostError (the origin, or all of its copies,
+            can't be reached), ObjectNotFoundError, ObjectStoreFullError, or the error that is in the object's place.
+        """
+        self._exchange.locate(object_id, msgpack.packb(list(origin)))
+        return self._bring(object_id, origin)
+
+    async def _pull_for(self, _: PeerId, data: Data) -> None:
+        await self.pull(ObjectId(data["object"]), Endpoint(PeerId(data["peer"]), data["address"]))
+
+    def _fetch(self, object_id: ObjectId, origin: bytes) -> None:
+        """Somebody on this node waits for what is elsewhere."""
+        peer, address = msgpack.unpackb(origin)
+        self._bring(object_id, Endpoint(PeerId(peer), address))
+
+    def _bring(self, object_id: ObjectId, origin: Endpoint) -> Completion[None]:
+        outcome = self._pulls.get(object_id)
+        if outcome is None:
+            outcome = self._pulls[object_id] = Completion()
+            self._asked_for[object_id] = {}
+            self._scope.start(self._pull(object_id, origin, outcome), f"pull {short(object_id)}")
+        return outcome
+
+    async def _pull(self, object_id: ObjectId, origin: Endpoint, outcome: Completion[None]) -> None:
+        error: ActorRtError = ObjectLostError(f"object {short(object_id)} is lost: the node ended its work")
+        try:
+            async with self._room:
+                await self._read_all(object_id, origin)
+        except ActorRtError as problem:
+            error = problem
+            self._exchange.fail(object_id, problem)
+        else:
+            outcome.set_value(None)
+        finally:
+            del self._pulls[object_id]
+            for peers in self._asked_for.pop(object_id).values():
+                for peer in peers:
+                    self._chunks.send_gone(peer, object_id)
+            outcome.set_error(error)  # without effect where it has succeeded
+
+    async def _read_all(self, object_id: ObjectId, origin: Endpoint) -> None:
+        """Read an object from one source after the other, and seal it."""
+        length_bytes, source = await self._ask_origin(object_id, origin, None)
+        target = await self._exchange.create(object_id, length_bytes)
+        if target is None:
+            return
+        turn = self._scope.loop.create_future()
+        now = self._clock.now()
+        reading = _Reading(object_id, Pull(length_bytes), target, source, turn, now, now)
+        self._readings[object_id] = reading
+        try:
+            while not await self._read_from_source(reading):
+                await self._check_hope(reading)
+                _, reading.source = await self._ask_origin(object_id, origin, reading.source.peer)
+        except BaseException:
+            if reading.checking:  # a thread may be writing
+                await asyncio.wait(reading.checking)
+            self._exchange.abort(object_id)
+            raise
+        finally:
+            del self._readings[object_id]
+        self._exchange.seal(object_id)
+        self._exchange.release(object_id)  # whoever located it holds it
+        self._control.notify(origin, "object_read", {"object": object_id})
+
+    async def _check_hope(self, reading: _Reading) -> None:
+        """Have another source sought, unhurriedly where the last one gave nothing; raise when nobody gives anything."""
+        name = f"object {short(reading.object_id)}"
+        if reading.wrong_count >= _WRONG_COUNT:
+            raise ObjectLostError(f"{name} is lost: {reading.wrong_count} chunks did not agree with their checksums")
+        now = self._clock.now()
+        if reading.pull.here_count > reading.progress_count:
+            reading.progress_count, reading.progress_at = reading.pull.here_count, now
+        elif now - reading.progress_at >= _GIVE_UP_S:
+            raise ObjectLostError(f"{name} is lost: no node has sent any of it for {_GIVE_UP_S:.0f} s")
+        else:
+            await asyncio.sleep(_RETRY_S)
+
+    async def _ask_origin(self, object_id: ObjectId, origin: Endpoint, failed: PeerId | None) -> tuple[int, Endpoint]:
+        """Ask whom to read from; again and again for a while, where the origin can't be reached."""
+        give_up_at = self._clock.now() + _GIVE_UP_S
+        while True:
+            try:
+                data = {"object": object_id, "failed": failed}
+                answer = await self._control.request(origin, "object_source", data)
+            except CallError as error:  # its connection broke, or nobody is there
+                if self._clock.now() >= give_up_at:
+                    raise ObjectLostError(f"object {short(object_id)} is lost: its node is gone: {error}") from error
+                await asyncio.sleep(_RETRY_S)
+            else:
+                return answer["length"], Endpoint(PeerId(answer["peer"]), answer["address"])
+
+    async def _read_from_source(self, reading: _Reading) -> bool:
+        """Read as much as the source in hand gives; whether that is everything."""
+        reading.turn = self._scope.loop.create_future()
+        reading.heard_at = self._clock.now()
+        reading.pull.source_lost()  # what was asked of the one before does not come any more
+        self._ask(reading)
+        while not reading.turn.done():
+            await asyncio.wait([reading.turn], timeout=_STALL_S)
+            if self._clock.now() - reading.heard_at >= _STALL_S:
+                logger.warning("%s sends nothing of object %s", short(reading.source.peer), short(reading.object_id))
+                break
+        if reading.checking:
+            await asyncio.wait(reading.checking)
+        return reading.pull.is_complete
+
+    def _ask(self, reading: _Reading) -> None:
+        """Ask for what there is room for in flight."""
+        for offset, _ in reading.pull.next_requests():
+            if not send(self._transport, *reading.source, [READ, reading.object_id, offset]):
+                reading.end_turn()
+                return
+
+    def _take(self, reading: _Reading, offset: int, checksum: int, chunk: Buffer) -> None:
+        data = memoryview(chunk)
+        if not reading.pull.arrived(offset, data.nbytes):
+            return
+        reading.heard_at = self._clock.now()
+        target = reading.target[offset : offset + data.nbytes]
+        checking = self._scope.loop.run_in_executor(self._workers, _write_checked, target, data, checksum)
+        reading.checking.add(checking)
+        checking.add_done_callback(partial(self._checked, reading, offset, checksum))
+
+    def _checked(self, reading: _Reading, offset: int, checksum: int, checking: asyncio.Future[bool]) -> None:
+        reading.checking.discard(checking)
+        if checking.cancelled():
+            return
+        is_right = checking.result()
+        reading.pull.checked(offset, is_right=is_right)
+        if is_right:
+            self._taken_count += 1
+            self._chunks.keep_checksum(reading.object_id, offset, checksum)
+            self._pass_on(reading, offset)
+        else:
+            self._wrong_count += 1
+            reading.wrong_count += 1
+            logger.warning("a chunk of object %s is not what its origin sent", short(reading.object_id))
+        if reading.pull.is_complete or (not is_right and reading.wrong_count % _WRONG_TURN_COUNT == 0):
+            reading.end_turn()
+        elif not reading.turn.done():
+            self._ask(reading)
+
+    # Being a source
+
+    def _read_by(self, peer: PeerId, object_id: ObjectId, offset: int) -> None:
+        asked_for = self._asked_for.get(object_id)
+        if asked_for is None:
+            self._chunks.serve(peer, object_id, offset)
+            return
+        asked_for.setdefault(offset, set()).add(peer)
+        reading = self._readings.get(object_id)
+        if reading is not None and reading.pull.has(offset):
+            self._pass_on(reading, offset)
+
+    def _pass_on(self, reading: _Reading, offset: int) -> None:
+        """Send a chunk that is here to who waits for it; a copy, as the object may still be given up."""
+        for peer in self._asked_for[reading.object_id].pop(offset, ()):
+            self._chunks.send_copy(peer, reading.object_id, offset, reading.target)
+
+    # Being an origin
+
+    async def _name_source(self, peer: PeerId, data: Data) -> Data:
+        """Say from whom a node is to read an object that is here; one that is still to be made is waited for."""
+        object_id = ObjectId(data["object"])
+        length_bytes = len(await self._chunks.view(object_id))
+        fanout = self._fanouts.setdefault(object_id, Fanout(self._transport.peer))
+        self._forget_idle_fanouts()
+        if data["failed"] is not None:
+            fanout.lost(PeerId(data["failed"]))
+        while True:
+            source = fanout.join(peer)
+            address = self._address_of(source)
+            if address is not None:
+                return {"length": length_bytes, "peer": source, "address": address}
+            fanout.lost(source)
+
+    def _address_of(self, peer: PeerId) -> str | None:
+        return self._transport.address if peer == self._transport.peer else self._transport.address_of(peer)
+
+    def _note_read(self, peer: PeerId, data: Data) -> None:
+        fanout = self._fanouts.get(ObjectId(data["object"]))
+        if fanout is not None:
+            fanout.finished(peer)
+
+    def _forget_idle_fanouts(self) -> None:
+        """Keep what is known of copies elsewhere within bounds."""
+        if len(self._fanouts) > _FANOUTS_COUNT:
+            self._fanouts = {i: fanout for i, fanout in self._fanouts.items() if not fanout.is_idle}
+
+
+def _write_checked(target: memoryview, data: memoryview, checksum: int) -> bool:
+    """Copy a chunk into place if it is what its origin sent; in a thread, without the interpreter lock."""
+    if zlib.crc32(data) != checksum:
+        return False
+    populate(target)
+    np.copyto(np.frombuffer(target, np.uint8), np.frombuffer(data, np.uint8))
+    return True

@@ -1,0 +1,207 @@
+"""A store's objects, for whoever carries them to other stores and back: read in place, and made in place.
+
+To the store's core it is a client like any other, with a connection for requests and one for events, but inside the
+store's own process: its messages are calls. Everything here is called on the store's loop, which `attach` names.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+from actorrt.errors import ActorRtError, ObjectLostError, RuntimeStateError
+from actorrt.ids import ID_BYTES, ObjectId, PeerId, short
+from actorrt.store.core import StoreCore
+from actorrt.store.failures import decode_plain, encode_plain
+from actorrt.store.protocol import VERSION, Event, Op, Role, Status
+from actorrt.store.segments import Pin, SegmentMaps, pinned_view
+
+_PEER: Final = PeerId(b"exchange".ljust(ID_BYTES, b"\0"))
+_REQUESTS, _EVENTS = -3, -4  # -2 stands for published names, 0 for the node's own holds
+
+OnFetch = Callable[[ObjectId, bytes], None]
+"""Told that somebody waits for an object, and of the origin that was said of it."""
+
+
+class _Asked(NamedTuple):
+    op: Op
+    object_id: ObjectId
+    answered: asyncio.Future[tuple[Status, Any]]
+
+
+class Exchange:
+    """One store, as other stores see it.
+
+    Args:
+        core: the store.
+        settle: carries out what the core then says.
+
+    Attributes:
+        connections: the core's numbers for it.
+    """
+
+    connections: Final = (_REQUESTS, _EVENTS)
+
+    def __init__(self, core: StoreCore, settle: Callable[[], None]) -> None:
+        self._core = core
+        self._settle = settle
+        self._maps = SegmentMaps()
+        self._serials = itertools.count(1)
+        self._asked: dict[int, _Asked] = {}
+        self._watched: dict[ObjectId, asyncio.Future[None]] = {}
+        self._on_fetch: OnFetch | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        for number, role in ((_REQUESTS, Role.REQUESTS), (_EVENTS, Role.EVENTS)):
+            core.open(number, "other nodes")
+            core.handle(number, [Op.HELLO, 0, VERSION, role, _PEER])
+
+    def attach(self, on_fetch: OnFetch) -> None:
+        """Have `on_fetch` called, on the running loop, when somebody waits for what is elsewhere."""
+        self._loop = asyncio.get_running_loop()
+        self._on_fetch = on_fetch
+
+    def close(self) -> None:
+        """Fail whoever waits; views stay readable. Idempotent."""
+        self._loop = self._on_fetch = None
+        for asked in self._asked.values():
+            asked.answered.cancel()
+        for waiting in self._watched.values():
+            waiting.cancel()
+        self._asked.clear()
+        self._watched.clear()
+        self._maps.clear()
+
+    # Reading what is here
+
+    async def read(self, object_id: ObjectId) -> memoryview:
+        """Return the bytes of an object, when it is sealed; they stay in place for as long as they are in view.
+
+        Raises:
+            ObjectNotFoundError, ObjectLostError: it was freed, or can never be.
+            The error that was put in its place; one that is not of actorrt's own as a RemoteActorError.
+        """
+        while True:
+            status, result = await self._ask(Op.GET, object_id, object_id)
+            if status is Status.DONE:
+                view = self._maps.view(*result, writable=False)
+                return pinned_view(view, Pin(lambda: self._unpin_soon(object_id)))
+            await self._sealed(object_id)
+
+    def is_here(self, object_id: ObjectId) -> bool:
+        """Whether an object is sealed here, in memory or on disk."""
+        return self._core.is_readable(object_id)
+
+    async def _sealed(self, object_id: ObjectId) -> None:
+        """Wait until an object is sealed or lost."""
+        waiting = self._watched.get(object_id)
+        if waiting is None:
+            waiting = self._watched[object_id] = self._attached().create_future()
+            self._tell(Op.SUBSCRIBE, [object_id])
+        await asyncio.shield(waiting)
+
+    def _unpin_soon(self, object_id: ObjectId) -> None:
+        """The last view went, in whichever thread."""
+        loop = self._loop
+        if loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(self._unpin, object_id)
+
+    def _unpin(self, object_id: ObjectId) -> None:
+        if self._loop is not None:
+            self._tell(Op.GIVE_BACK, [], [object_id])
+
+    # Making what is elsewhere
+
+    def locate(self, object_id: ObjectId, origin: bytes) -> None:
+        """Hold an object that was made elsewhere; it is fetched when somebody asks for it."""
+        self._tell(Op.LOCATE, object_id, origin)
+
+    def release(self, object_id: ObjectId) -> None:
+        """End a hold."""
+        self._tell(Op.GIVE_BACK, [object_id], [])
+
+    async def create(self, object_id: ObjectId, length_bytes: int) -> memoryview | None:
+        """Begin an object and return its memory, to be written and sealed, or None where it is here already.
+
+        Raises:
+            ObjectStoreFullError: there is no room.
+            ObjectLostError: it was given up, or somebody else is making it.
+        """
+        _, place = await self._ask(Op.CREATE, object_id, object_id, length_bytes, True, "")
+        return None if place is None else self._maps.view(*place, writable=True, is_warmed=False)
+
+    def seal(self, object_id: ObjectId) -> None:
+        """Finish an object; the hold that came with `create` stays."""
+        self._tell(Op.SEAL, object_id)
+
+    def abort(self, object_id: ObjectId) -> None:
+        """Give up an object that was begun; it is elsewhere again."""
+        self._tell(Op.ABORT, object_id)
+
+    def fail(self, object_id: ObjectId, error: ActorRtError) -> None:
+        """Say that an object can't be had: whoever waits for it raises the error."""
+        self._tell(Op.FAIL, object_id, encode_plain(error))
+
+    # Speaking with the core
+
+    def _attached(self) -> asyncio.AbstractEventLoop:
+        if self._loop is None:
+            raise RuntimeStateError("this object store exchanges nothing with others: it is not attached, or closed")
+        return self._loop
+
+    def _tell(self, op: Op, *arguments: Any) -> None:
+        self._core.handle(_REQUESTS, [op, 0, *arguments])
+        self._settle()
+
+    async def _ask(self, op: Op, object_id: ObjectId, *arguments: Any) -> tuple[Status, Any]:
+        serial = next(self._serials)
+        answered = self._attached().create_future()
+        self._asked[serial] = _Asked(op, object_id, answered)
+        self._core.handle(_REQUESTS, [op, serial, *arguments])
+        self._settle()
+        status, result = await answered
+        if status is Status.ERROR:
+            raise decode_plain(result)
+        return status, result
+
+    def receive(self, message: list[Any], fd: int | None, *, writable: bool) -> None:
+        """Take what the core says; the descriptor is then this one's."""
+        match message:
+            case [Event.READY, list(object_ids)]:
+                for object_id in object_ids:
+                    self._told(object_id)
+            case [Event.FAILED, object_id, _]:
+                self._told(object_id)  # who waits asks again, and hears the error
+            case [Event.NEXT, segment_id] if fd is not None:
+                self._maps.add(segment_id, fd, writable=True)
+            case [Event.RETIRED, segment_ids]:
+                self._maps.forget(segment_ids)
+            case [serial, status, result, retired]:
+                self._maps.forget(retired)
+                if fd is not None:
+                    self._maps.add(result[0], fd, writable=writable)
+                self._answer(serial, Status(status), result)
+
+    def _told(self, object_id: ObjectId) -> None:
+        waiting = self._watched.pop(object_id, None)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(None)
+
+    def _answer(self, serial: int, status: Status, result: Any) -> None:
+        asked = self._asked.pop(serial, None)
+        if asked is None:
+            return
+        if not asked.answered.done():
+            asked.answered.set_result((status, result))
+        elif status is Status.DONE and result is not None and self._loop is not None:  # who asked has gone
+            undo = self.abort if asked.op is Op.CREATE else self._unpin
+            self._loop.call_soon(undo, asked.object_id)
+
+    def fetch(self, object_id: ObjectId, origin: bytes) -> None:
+        """Somebody waits for what is elsewhere."""
+        if self._on_fetch is not None:
+            self._on_fetch(object_id, origin)
+        else:
+            error = ObjectLostError(f"object {short(object_id)} is on another node, and this one fetches nothing")
+            self.fail(object_id, error)

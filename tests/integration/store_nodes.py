@@ -1,0 +1,120 @@
+"""Stores that exchange objects over a transport, all on one loop; without the processes of a node."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import zmq
+
+from actorrt.actors.control import Control, Endpoint
+from actorrt.actors.messages import NOTICE, REQUEST
+from actorrt.clock import MonotonicClock
+from actorrt.config import MIB, ZERO_COPY_BYTES
+from actorrt.errors import ActorRtError, PeerUnreachableError
+from actorrt.ids import IdSource, ObjectId, PeerId
+from actorrt.node.transfers import Transfers
+from actorrt.scopes import Scope
+from actorrt.store.server import StoreServer
+from actorrt.transport.protocol import Buffer, Transport
+
+IDS = IdSource()
+
+
+def _start_what_stays() -> None:
+    """Send a buffer without a copy: pyzmq keeps a thread for that from then on, which is no test's to end."""
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    with context.socket(zmq.PAIR) as sender, context.socket(zmq.PAIR) as receiver:
+        sender.bind("inproc://started")
+        receiver.connect("inproc://started")
+        sender.send(bytes(ZERO_COPY_BYTES), copy=False)
+        receiver.recv()
+    context.term()
+
+
+_start_what_stays()
+
+
+class StoreNode:
+    """One store with what exchanges its objects.
+
+    Attributes:
+        on_chunk: sees each envelope that arrives; what it returns is handed on in its place, None for nothing.
+    """
+
+    def __init__(self, transport: Transport, path: Path, capacity_bytes: int) -> None:
+        self.transport = transport
+        self.server = StoreServer(str(path), capacity_bytes, MonotonicClock())
+        self.crashes: list[BaseException] = []
+        self.on_received: Callable[[list[Any], Sequence[Buffer]], Sequence[Buffer] | None] = lambda _, buffers: buffers
+
+    async def start(self) -> None:
+        await self.server.start()
+        self.scope = Scope("store node", self.crashes.append)
+        self.control = Control(self.transport, self.scope)
+        await self.transport.start(self)
+        self.transfers = Transfers(self.transport, self.control, self.server.exchange, self.scope, MonotonicClock())
+
+    async def close(self) -> None:
+        await self.scope.close()
+        self.transfers.close()
+        self.control.close(PeerUnreachableError("this node ended"))
+        await self.transport.close()  # type: ignore[attr-defined]
+        await self.server.close()
+        assert self.crashes == []
+
+    def received(self, peer: PeerId, envelope: list[Any], buffers: Sequence[Buffer]) -> None:
+        if REQUEST <= envelope[0] <= NOTICE:
+            self.control.received(peer, envelope)
+            return
+        handed_on = self.on_received(envelope, buffers)
+        if handed_on is not None:
+            self.transfers.received(peer, envelope, handed_on)
+
+    def peer_failed(self, peer: PeerId, error: ActorRtError) -> None:
+        self.control.peer_lost(peer, error)
+        self.transfers.peer_failed(peer)
+
+    @property
+    def endpoint(self) -> Endpoint:
+        return Endpoint(self.transport.peer, self.transport.address)
+
+    async def make(self, data: bytes) -> ObjectId:
+        """Seal an object of these bytes, and hold it."""
+        object_id = IDS.object()
+        target = await self.server.exchange.create(object_id, len(data))
+        assert target is not None
+        target[:] = data
+        self.server.exchange.seal(object_id)
+        return object_id
+
+    async def bytes_of(self, object_id: ObjectId) -> bytes:
+        return bytes(await self.server.exchange.read(object_id))
+
+    async def pull(self, object_id: ObjectId, origin: StoreNode) -> None:
+        await self.transfers.pull(object_id, origin.endpoint)
+
+
+@asynccontextmanager
+async def store_nodes(
+    count: int, make_transport: Callable[[], Transport], directory: Path, capacity_bytes: int = 64 * MIB
+) -> AsyncIterator[list[StoreNode]]:
+    """Run so many nodes until the block ends."""
+    async with AsyncExitStack() as stack:
+        nodes = []
+        for number in range(count):
+            node = StoreNode(make_transport(), directory / f"store-{number}", capacity_bytes)
+            await node.start()
+            stack.push_async_callback(node.close)
+            nodes.append(node)
+        yield nodes
+
+
+async def until(is_so: Callable[[], bool], within_s: float = 20.0) -> None:
+    """Wait on the loop until something is so."""
+    async with asyncio.timeout(within_s):
+        while not is_so():
+            await asyncio.sleep(0.005)

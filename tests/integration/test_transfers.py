@@ -1,0 +1,247 @@
+"""Objects between stores: whole and once, over connections that break, down a tree; copies are given up first."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from actorrt.config import MIB
+from actorrt.errors import ObjectLostError, ObjectNotFoundError, PeerUnreachableError
+from actorrt.ids import IdSource
+from actorrt.node.chunks import CHUNK, READ
+from actorrt.node.fanout import WIDTH
+from actorrt.node.inquiry import inquire
+from actorrt.node.pulls import CHUNK_BYTES, WINDOW_BYTES, chunks
+from actorrt.store.client import StoreClient
+from actorrt.transport.memory import MemoryNetwork, MemoryTransport
+from actorrt.transport.protocol import Transport
+from actorrt.transport.zeromq import ZmqTransport
+from tests.integration.store_nodes import store_nodes, until
+from tests.running import Node, wait_until
+
+IDS = IdSource()
+MakeTransport = Callable[[], Transport]
+
+
+@pytest.fixture
+def memory() -> MakeTransport:
+    network = MemoryNetwork()
+    return lambda: MemoryTransport(network, IDS.peer())
+
+
+@pytest.fixture(params=["memory", "tcp", "ipc"])
+def make_transport(request: pytest.FixtureRequest, memory: MakeTransport, tmp_path: Path) -> MakeTransport:
+    if request.param == "memory":
+        return memory
+    if request.param == "tcp":
+        return lambda: ZmqTransport(IDS.peer(), "tcp://127.0.0.1:0")
+    directory = os.environ["ACTORRT_RUNTIME_DIR"]
+    return lambda: ZmqTransport(peer := IDS.peer(), f"ipc://{directory}/{peer.hex()[:8]}")
+
+
+@pytest.mark.parametrize("length_bytes", [1, CHUNK_BYTES, CHUNK_BYTES + 1, 40 * MIB + 77])
+async def test_an_object_is_pulled_whole(make_transport: MakeTransport, tmp_path: Path, length_bytes: int) -> None:
+    async with store_nodes(2, make_transport, tmp_path) as (origin, reader):
+        data = os.urandom(length_bytes)
+        object_id = await origin.make(data)
+        await asyncio.gather(*[reader.pull(object_id, origin) for _ in range(3)])
+        assert await reader.bytes_of(object_id) == data
+        assert reader.transfers.statistics() == {
+            "chunks_sent_count": 0,
+            "chunks_taken_count": len(chunks(length_bytes)),
+            "chunks_wrong_count": 0,
+            "pulls_count": 0,
+        }
+        assert origin.transfers.statistics()["chunks_sent_count"] == len(chunks(length_bytes))
+        for _ in range(3):
+            reader.server.exchange.release(object_id)
+        await until(lambda: reader.server.stats()["objects_count"] == 0)
+
+
+async def test_what_is_in_flight_is_bounded(memory: MakeTransport, tmp_path: Path) -> None:
+    async with store_nodes(2, memory, tmp_path) as (origin, reader):
+        asked_bytes = taken_bytes = most_bytes = 0
+
+        def note_read(envelope: list[Any], buffers: Any) -> Any:
+            nonlocal asked_bytes, most_bytes
+            asked_bytes += CHUNK_BYTES
+            most_bytes = max(most_bytes, asked_bytes - taken_bytes)
+            return buffers
+
+        def note_chunk(envelope: list[Any], buffers: Any) -> Any:
+            nonlocal taken_bytes
+            taken_bytes += CHUNK_BYTES
+            return buffers
+
+        origin.on_received, reader.on_received = note_read, note_chunk
+        object_id = await origin.make(bytes(60 * MIB))
+        await reader.pull(object_id, origin)
+        assert (asked_bytes, most_bytes) == (60 * MIB, WINDOW_BYTES)
+
+
+async def test_a_pull_goes_on_where_it_was_when_its_connection_breaks(memory: MakeTransport, tmp_path: Path) -> None:
+    async with store_nodes(2, memory, tmp_path) as (origin, reader):
+        data = os.urandom(40 * MIB)
+        object_id = await origin.make(data)
+        asked: Counter[int] = Counter()
+        breaks = iter([10, 25, 30])
+        break_at = next(breaks)
+
+        def note_read(envelope: list[Any], buffers: Any) -> Any:
+            nonlocal break_at
+            kind, _, offset = envelope
+            assert kind == READ
+            asked[offset] += 1
+            if sum(asked.values()) == break_at:
+                break_at = next(breaks, 0)
+                reader.transfers.peer_failed(origin.transport.peer)
+            return buffers
+
+        origin.on_received = note_read
+        await reader.pull(object_id, origin)
+        assert await reader.bytes_of(object_id) == data
+        assert sorted(asked) == [offset for offset, _ in chunks(40 * MIB)]
+        assert sum(asked.values()) <= 40 + 3 * WINDOW_BYTES // CHUNK_BYTES  # what was in flight, and no more
+        assert reader.transfers.statistics()["chunks_taken_count"] == 40
+
+
+async def test_a_chunk_that_changed_on_the_way_is_asked_for_again(memory: MakeTransport, tmp_path: Path) -> None:
+    async with store_nodes(2, memory, tmp_path) as (origin, reader):
+        data = os.urandom(10 * MIB)
+        object_id = await origin.make(data)
+        spoilt: set[int] = set()
+
+        def spoil(envelope: list[Any], buffers: Any) -> Any:
+            kind, _, offset, _ = envelope
+            assert kind == CHUNK
+            if offset % (3 * CHUNK_BYTES) == 0 and offset not in spoilt:
+                spoilt.add(offset)
+                changed = bytearray(buffers[0])
+                changed[1000] ^= 1
+                return [changed]
+            return buffers
+
+        reader.on_received = spoil
+        await reader.pull(object_id, origin)
+        assert await reader.bytes_of(object_id) == data
+        assert reader.transfers.statistics()["chunks_wrong_count"] == len(spoilt) == 4
+
+
+async def test_a_source_that_sends_nothing_right_ends_the_pull(memory: MakeTransport, tmp_path: Path) -> None:
+    async with store_nodes(2, memory, tmp_path) as (origin, reader):
+        object_id = await origin.make(os.urandom(3 * MIB))
+        reader.on_received = lambda envelope, buffers: [bytes(len(buffers[0]))]
+        with pytest.raises(ObjectLostError, match="did not agree with their checksums"):
+            await reader.pull(object_id, origin)
+        with pytest.raises(ObjectLostError):
+            await reader.bytes_of(object_id)
+        assert reader.server.stats()["used_bytes"] == 0
+
+
+async def test_many_readers_read_from_each_other(memory: MakeTransport, tmp_path: Path) -> None:
+    async with store_nodes(9, memory, tmp_path) as (origin, *readers):
+        data = os.urandom(20 * MIB)
+        object_id = await origin.make(data)
+        await asyncio.gather(*[reader.pull(object_id, origin) for reader in readers])
+        for reader in readers:
+            assert await reader.bytes_of(object_id) == data
+        sent = [node.transfers.statistics()["chunks_sent_count"] for node in (origin, *readers)]
+        assert sum(sent) == 20 * len(readers)
+        assert sent[0] <= 20 * WIDTH, "the origin served as many as it serves at a time, the others the rest"
+
+
+async def test_readers_of_a_reader_that_goes_come_back_to_the_origin(memory: MakeTransport, tmp_path: Path) -> None:
+    async with store_nodes(7, memory, tmp_path) as (origin, *readers):
+        data = os.urandom(30 * MIB)
+        object_id = await origin.make(data)
+        first, others = readers[0], readers[1:]
+        taken_count = 0
+
+        def stop_in_the_middle(_: Any, buffers: Any) -> Any:
+            nonlocal taken_count
+            taken_count += 1
+            if taken_count == 10:
+                for node in (origin, *others):
+                    node.transport.drop(first.transport.peer)
+                    node.peer_failed(first.transport.peer, PeerUnreachableError("gone"))
+            return buffers if taken_count < 10 else None
+
+        first.on_received = stop_in_the_middle
+        pulling = first.transfers.pull(object_id, origin.endpoint)
+        await until(lambda: origin.transfers.statistics()["chunks_sent_count"] > 0)
+        await asyncio.gather(*[reader.pull(object_id, origin) for reader in others])
+        for reader in others:
+            assert await reader.bytes_of(object_id) == data
+            assert reader.transfers.statistics()["chunks_taken_count"] == 30
+        assert not pulling.done()
+
+
+async def test_an_object_that_nobody_has_is_not_found(memory: MakeTransport, tmp_path: Path) -> None:
+    async with store_nodes(2, memory, tmp_path) as (origin, reader):
+        with pytest.raises(ObjectNotFoundError):
+            await reader.pull(IDS.object(), origin)
+
+
+async def test_copies_of_what_is_elsewhere_are_given_up_first_and_fetched_again(
+    memory: MakeTransport, tmp_path: Path
+) -> None:
+    async with store_nodes(2, memory, tmp_path, 16 * MIB) as (origin, reader):
+        copied = [(await origin.make(data), data) for data in (os.urandom(5 * MIB), os.urandom(5 * MIB))]
+        for object_id, _ in copied:
+            await reader.pull(object_id, origin)
+        own = await reader.make(b"own bytes!" * MIB)  # room for it is what the first copy had
+        counts = reader.server.stats()
+        assert (counts["evictions_count"], counts["spills_count"], counts["objects_count"]) == (1, 0, 3)
+        assert await reader.bytes_of(own) == b"own bytes!" * MIB
+        reader.server.exchange.release(own)
+        for object_id, data in copied:
+            assert await reader.bytes_of(object_id) == data
+
+
+async def test_an_object_that_is_still_to_be_made_is_waited_for(memory: MakeTransport, tmp_path: Path) -> None:
+    async with store_nodes(2, memory, tmp_path) as (origin, reader):
+        object_id = IDS.object()
+        target = await origin.server.exchange.create(object_id, 100)
+        pulling = reader.transfers.pull(object_id, origin.endpoint)
+        assert target is not None
+        target[:] = b"x" * 100
+        await asyncio.sleep(0)
+        assert not pulling.done()
+        origin.server.exchange.seal(object_id)
+        await pulling
+        assert await reader.bytes_of(object_id) == b"x" * 100
+
+
+async def test_two_daemons_exchange_an_object(tmp_path: Path) -> None:
+    daemons = [Node("--cpus=1", "--store-bytes=268435456") for _ in range(2)]
+    clients = [StoreClient.connect(daemon.descriptor.store, IDS.peer()) for daemon in daemons]
+    try:
+        (here, there), (ours, theirs) = clients, [daemon.descriptor for daemon in daemons]
+        array = np.random.default_rng(0).integers(0, 255, 50 * MIB, dtype=np.uint8)
+        ref = here.put(array)
+        here.flush()
+        origin = {"object": ref.id, "peer": bytes.fromhex(ours.peer), "address": ours.address}
+        await inquire(theirs, "pull_object", origin)
+        copy = there.ref(ref.id)
+        assert np.array_equal(await asyncio.to_thread(copy.get), array)
+        await inquire(theirs, "release_object", origin)
+        del copy
+        await asyncio.to_thread(wait_until, lambda: there.stats()["objects_count"] == 0, "the copy went")
+        missing = {**origin, "object": IDS.object()}
+        with pytest.raises(ObjectNotFoundError):
+            await inquire(theirs, "pull_object", missing)
+        daemons[0].end()
+        with pytest.raises(ObjectLostError, match="its node is gone"):
+            await inquire(theirs, "pull_object", origin)
+    finally:
+        for client in clients:
+            client.close()
+        for daemon in daemons:
+            daemon.end()
