@@ -86,7 +86,7 @@ class Exchange:
             status, result = await self._ask(Op.GET, object_id, object_id)
             if status is Status.DONE:
                 view = self._maps.view(*result, writable=False)
-                return pinned_view(view, Pin(lambda: self._unpin_soon(object_id)))
+                return pinned_view(view, Pin(object_id, lambda: self._unpin_soon(object_id)))
             await self._sealed(object_id)
 
     def is_here(self, object_id: ObjectId) -> bool:
