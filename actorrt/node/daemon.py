@@ -25,7 +25,7 @@ from actorrt.clock import MonotonicClock
 from actorrt.ids import IdSource, JobId, PeerId, short
 from actorrt.node.core import NodeCore
 from actorrt.node.jobs import Worker
-from actorrt.node.limits import available_memory_bytes, cpu_count, gpu_count, raise_descriptor_limit
+from actorrt.node.limits import cpu_count, gpu_count, raise_descriptor_limit, store_capacity_bytes
 from actorrt.node.output import OutputLine
 from actorrt.node.places import NodeDescriptor, NodeDirectory
 from actorrt.node.process_workers import ProcessWorkers
@@ -82,7 +82,7 @@ class Daemon:
     ) -> None:
         setting = self._setting
         clock = MonotonicClock()
-        capacity = setting.store_bytes or int(available_memory_bytes() * config.DEFAULT_STORE_FRACTION)
+        capacity = store_capacity_bytes(setting.store_bytes)
         store = StoreServer(
             f"{directory.path}/store",
             capacity,

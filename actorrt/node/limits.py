@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import resource
 import sys
 from pathlib import Path
 from typing import Final
 
+from actorrt.config import DEFAULT_STORE_FRACTION
 from actorrt.errors import RuntimeStateError
+
+logger = logging.getLogger(__name__)
 
 _CGROUP: Final = Path("/sys/fs/cgroup")
 _NVIDIA: Final = Path("/dev")
@@ -41,15 +45,31 @@ def gpu_count() -> int:
     return sum(1 for entry in _NVIDIA.glob("nvidia[0-9]*") if entry.name[6:].isdigit())
 
 
-def available_memory_bytes() -> int:
-    """Return what can be used of the machine's memory, within the control group's limit."""
+def memory_bytes() -> tuple[int, int]:
+    """Return how much memory the machine has, or its control group allows, and how much of that is free."""
     fields = dict(line.split(":", 1) for line in _read(Path("/proc/meminfo")).splitlines())
-    available = int(fields["MemAvailable"].split()[0]) * 1024
+    allowed, free = (int(fields[name].split()[0]) * 1024 for name in ("MemTotal", "MemAvailable"))
     limit = _read(_CGROUP / "memory.max").strip()
     used = _read(_CGROUP / "memory.current").strip()
     if limit.isdigit() and used.isdigit():
-        available = min(available, max(0, int(limit) - int(used)))
-    return available
+        allowed = min(allowed, int(limit))
+        free = min(free, max(0, int(limit) - int(used)))
+    return allowed, free
+
+
+def store_capacity_bytes(wanted_bytes: int | None) -> int:
+    """Return the bound on an object store's memory: what was asked for, or a share of the memory, if there is so much.
+
+    Args:
+        wanted_bytes: what the node was told; None takes `DEFAULT_STORE_FRACTION` of all memory, or what is free.
+    """
+    allowed, free = memory_bytes()
+    if wanted_bytes is None:
+        return min(int(allowed * DEFAULT_STORE_FRACTION), free)
+    if wanted_bytes > allowed:
+        what = f"store_bytes={wanted_bytes}: there are {allowed} bytes of memory"
+        logger.warning("%s in this machine or its control group; the object store is bounded by that", what)
+    return min(wanted_bytes, allowed)
 
 
 def raise_descriptor_limit() -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from actorrt.actors.control import Data
 from actorrt.actors.system import System
 from actorrt.clock import Clock
-from actorrt.config import DEFAULT_STORE_FRACTION
 from actorrt.ids import IdSource
-from actorrt.node.limits import available_memory_bytes, cpu_count, gpu_count
+from actorrt.node.limits import cpu_count, gpu_count, store_capacity_bytes
 from actorrt.node.local import LocalNode
 from actorrt.node.resources import Resources
 
@@ -26,7 +25,7 @@ class LocalLink:
         self, cpus: int | None, gpus: int | None, store_bytes: int | None, ids: IdSource, clock: Clock
     ) -> None:
         resources = Resources(cpus or cpu_count(), gpu_count() if gpus is None else gpus, may_exceed=True)
-        capacity = store_bytes or int(available_memory_bytes() * DEFAULT_STORE_FRACTION)
+        capacity = store_capacity_bytes(store_bytes)
         self._node = LocalNode(resources, capacity, clock, ids)
         self._ids = ids
         self._system: System | None = None

@@ -1,13 +1,18 @@
-"""The arena against a model that marks every unit of the segment."""
+"""The arena against a model that marks every unit of the segment; how much of a store can be used."""
 
 from __future__ import annotations
 
+import random
+import statistics
+
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
 
-from actorrt.config import ALIGNMENT_BYTES
+from actorrt.config import ALIGNMENT_BYTES, MIB
 from actorrt.store.arena import Arena, align
+from actorrt.store.pool import Growth, Place, Pool
 
 UNITS_COUNT = 64
 
@@ -56,3 +61,35 @@ class ArenaMachine(RuleBasedStateMachine):
 
 TestArena = ArenaMachine.TestCase
 TestArena.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_nine_tenths_of_a_store_are_usable_over_a_long_run(seed: int) -> None:
+    """Weights, trajectories of a few lengths and small values come and go, the oldest first more or less.
+
+    Usable is what is in use, and would be, at the moments when something is refused; objects are up to 1/64 of it.
+    """
+    chance = random.Random(seed)
+    pool = Pool(512 * MIB)
+    weights_bytes = int(2 ** chance.uniform(18, 23))
+    trajectory_bytes = [int(2 ** chance.uniform(16, 22)) for _ in range(3)]
+    live: list[Place] = []
+    usable = []
+    for _ in range(6000):
+        kind = chance.random()
+        small_bytes = int(2 ** chance.uniform(6, 16))
+        wanted = weights_bytes if kind < 0.05 else chance.choice(trajectory_bytes) if kind < 0.6 else small_bytes
+        while (place := _allocate(pool, wanted)) is None:
+            usable.append((pool.used_bytes + wanted) / pool.capacity_bytes)
+            pool.free(live.pop(min(len(live) - 1, int(chance.expovariate(1 / 8)))))
+        live.append(place)
+    assert len(usable) > 1000, "it was full most of the time"
+    assert statistics.mean(usable) >= 0.9
+
+
+def _allocate(pool: Pool, length_bytes: int) -> Place | None:
+    """Find room, with segments made at once."""
+    while isinstance(found := pool.allocate(length_bytes, owner=1), Growth):
+        pool.begin(found, owner=1)
+        pool.finish(found.segment_id, is_made=True)
+    return found
