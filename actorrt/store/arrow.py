@@ -70,3 +70,18 @@ def to_table(value: Any) -> pa.Table:
         except pa.ArrowInvalid as error:
             raise TypeError(f"the columns {list(value)} make no table: {error}") from error
     return pa.table({"values": to_arrow(value)})
+
+
+def to_batch_or_array(value: Any) -> pa.RecordBatch | pa.Array:
+    """Return a value as what Arrow's C data interface carries: one array, or one batch; a table's pieces are joined.
+
+    Raises:
+        TypeError: the value is neither tabular nor numeric.
+    """
+    import pyarrow as pa
+
+    value = to_arrow(value)
+    if isinstance(value, pa.Table):
+        batches = value.combine_chunks().to_batches()
+        return batches[0] if batches else pa.RecordBatch.from_pylist([], schema=value.schema)
+    return value.combine_chunks() if isinstance(value, pa.ChunkedArray) else value

@@ -224,6 +224,8 @@ def _pickler_class() -> Callable[..., pickle.Pickler]:
                 return _reduce_array(obj)
             if name == "Tensor" and type(obj).__module__ == "torch":
                 return _reduce_tensor(obj)
+            if name == "Tensor" and type(obj).__module__ == "pyarrow.lib":
+                return _reduce_arrow_tensor(obj)
             if type(obj) is memoryview:
                 return _reduce_view(obj)
             if isinstance(obj, type) and obj not in self._within:
@@ -302,6 +304,21 @@ def _reduce_tensor(tensor: torch.Tensor) -> Any:
         return NotImplemented
     data = tensor.contiguous().flatten().view(torch.uint8) if tensor.numel() else torch.empty(0, dtype=torch.uint8)
     return _rebuild_tensor, (pickle.PickleBuffer(data.numpy().data), tensor.dtype, tuple(tensor.shape))
+
+
+def _reduce_arrow_tensor(tensor: Any) -> Any:
+    """Send an Arrow tensor, which has no pickle of its own, as the message that Arrow has for it."""
+    import pyarrow as pa
+
+    sink = pa.BufferOutputStream()
+    pa.ipc.write_tensor(tensor, sink)
+    return _rebuild_arrow_tensor, (pickle.PickleBuffer(sink.getvalue()),)
+
+
+def _rebuild_arrow_tensor(data: Buffer) -> Any:
+    import pyarrow as pa
+
+    return pa.ipc.read_tensor(pa.BufferReader(pa.py_buffer(data)))
 
 
 def _rebuild_tensor(data: Buffer, dtype: torch.dtype, shape: tuple[int, ...]) -> torch.Tensor:

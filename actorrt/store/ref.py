@@ -129,6 +129,29 @@ class ObjectRef(Completion[T]):
 
         return to_table(self.get()).__arrow_c_stream__(requested_schema)
 
+    def __arrow_c_array__(self, requested_schema: Any = None) -> Any:
+        """Offer an array or a batch to other libraries, through Arrow's C data interface; a table in one piece."""
+        from actorrt.store.arrow import to_batch_or_array
+
+        return to_batch_or_array(self.get()).__arrow_c_array__(requested_schema)
+
+    def __arrow_c_schema__(self) -> Any:
+        from actorrt.store.arrow import to_batch_or_array
+
+        return to_batch_or_array(self.get()).__arrow_c_array__()[0]
+
+    def __dlpack__(self, **options: Any) -> Any:
+        """Offer an array or a tensor to other libraries; what they write stays with them."""
+        from actorrt.store.dlpack import exportable
+
+        return exportable(self.get()).__dlpack__(**options)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        """Say that the array is in the CPU's memory, which is all that the store has."""
+        from actorrt.store.dlpack import CPU
+
+        return CPU, 0
+
     def _block(self, timeout_s: float | None) -> None:
         if self._client.is_attached:
             super()._block(timeout_s)

@@ -23,8 +23,10 @@ import msgpack
 import numpy as np
 
 from actorrt.config import KIB
+from actorrt.errors import SerializationError
 from actorrt.store.arena import align
 from actorrt.store.carrier import Carrier, carrying, current_carrier
+from actorrt.store.dlpack import from_dlpack
 from actorrt.store.pickling import Buffer, dumps, is_bare, loads
 
 if TYPE_CHECKING:
@@ -105,7 +107,13 @@ def encode(value: Any, carrier: Carrier) -> Encoded:
         encoded = _encode_arrow(value)
         if encoded is not None:
             return encoded
-    return encode_pickled(*dumps(value, carrier))
+    try:
+        return encode_pickled(*dumps(value, carrier))
+    except SerializationError:
+        array = from_dlpack(value)
+        if array is None:
+            raise
+        return _encode_array(array)
 
 
 def encode_pickled(data: Buffer, buffers: Sequence[Buffer]) -> Encoded:
@@ -231,6 +239,12 @@ def _encode_arrow(value: Any) -> Encoded | None:
     import pyarrow as pa
 
     table: pa.Table | pa.RecordBatch
+    if isinstance(value, pa.Tensor):
+        return _assemble(
+            Kind.ARROW,
+            ["Tensor"],
+            [(pa.ipc.get_tensor_size(value), lambda target: _fill_tensor(value, target))],
+        )
     if isinstance(value, pa.Table | pa.RecordBatch):
         table = value
     elif isinstance(value, pa.ChunkedArray):
@@ -259,9 +273,17 @@ def _fill_arrow(table: pa.Table | pa.RecordBatch, target: memoryview) -> None:
     _write_arrow(table, pa.FixedSizeBufferWriter(pa.py_buffer(target)))
 
 
+def _fill_tensor(tensor: pa.Tensor, target: memoryview) -> None:
+    import pyarrow as pa
+
+    pa.ipc.write_tensor(tensor, pa.FixedSizeBufferWriter(pa.py_buffer(target)))
+
+
 def _decode_arrow(head: list[Any], body: memoryview) -> Any:
     import pyarrow as pa
 
+    if head[0] == "Tensor":
+        return pa.ipc.read_tensor(pa.BufferReader(pa.py_buffer(body)))
     with pa.ipc.open_stream(pa.py_buffer(body)) as reader:
         table = reader.read_all()
     match head[0]:
