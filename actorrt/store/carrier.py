@@ -13,6 +13,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from actorrt.ids import ObjectId
     from actorrt.store.client import StoreClient
     from actorrt.store.ref import ObjectRef
 
@@ -31,7 +32,7 @@ class Carrier:
         tokens: what names the transits begun; `StoreClient.settle` ends those of a message that was lost.
     """
 
-    __slots__ = ("_departing", "copies_count", "refs", "store", "system", "tokens")
+    __slots__ = ("_arrived", "_departing", "copies_count", "refs", "store", "system", "tokens")
 
     def __init__(self, store: StoreClient | None = None, *, copies_count: int = 1, system: Any = None) -> None:
         self.store = store
@@ -40,6 +41,7 @@ class Carrier:
         self.refs: list[Any] = []
         self.tokens: list[bytes] = []
         self._departing: list[tuple[ObjectRef[Any], bytes]] = []
+        self._arrived: list[tuple[ObjectId, bytes | None]] = []
 
     def add(self, ref: Any) -> None:
         """Note a ref that is being dumped or was loaded."""
@@ -61,10 +63,20 @@ class Carrier:
 
     def depart(self) -> None:
         """Begin the transits noted: from here on the message may leave."""
-        for ref, token in self._departing:
-            ref.begin_transit(token, self.copies_count)
-            self.tokens.append(token)
-        self._departing.clear()
+        if self._departing:
+            self.tokens += [token for _, token in self._departing]
+            self._departing[0][0].begin_transits(self._departing, self.copies_count)
+            self._departing.clear()
+
+    def add_arrival(self, object_id: ObjectId, token: bytes | None) -> None:
+        """Note an object that is to be acquired when the load has ended, whichever way; its ref must be added."""
+        self._arrived.append((object_id, token))
+
+    def land(self) -> None:
+        """Acquire what arrived, before anybody can answer the message."""
+        if self._arrived and self.store is not None:
+            self.store.acquire(self._arrived)
+            self._arrived = []
 
 
 class _Current(threading.local):
@@ -97,3 +109,5 @@ class carrying:
 
     def __exit__(self, *_: object) -> None:
         _current.carrier = self._previous
+        if self._carrier is not None:
+            self._carrier.land()

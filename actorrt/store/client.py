@@ -16,21 +16,21 @@ from weakref import ReferenceType, WeakSet
 from weakref import ref as weak
 
 from actorrt.clock import Clock, MonotonicClock
-from actorrt.config import KIB
 from actorrt.errors import ActorRtError, ObjectLostError, RuntimeStateError
 from actorrt.ids import IdSource, ObjectId, PeerId
 from actorrt.store.carrier import Carrier
 from actorrt.store.channel import Channel, SocketChannel
 from actorrt.store.connection import Connection, NotReadyError
 from actorrt.store.failures import encode as encode_error
-from actorrt.store.protocol import Op
+from actorrt.store.protocol import MAX_BATCH_COUNT, Op
 from actorrt.store.published import Names
 from actorrt.store.ref import ObjectRef
 from actorrt.store.values import decode, decode_plain
 from actorrt.store.watching import Watcher
 from actorrt.store.writing import Writing
 
-_LINE_NOTED_BYTES: Final = 64 * KIB
+_BESIDE_COUNT: Final = 256
+"""How many small objects may come along with the one that was asked for."""
 
 
 class StoreClient(Writing):
@@ -56,6 +56,7 @@ class StoreClient(Writing):
         self.names = Names(self._connection, self.put, self._adopt)
         self._watcher = Watcher(self._connection, self.names)
         self._refs: dict[ObjectId, ReferenceType[ObjectRef[Any]]] = {}
+        self._unread: dict[ObjectId, ReferenceType[ObjectRef[Any]]] = {}
         self._pinned: dict[ObjectId, ObjectRef[Any]] = {}
         self._tokens = itertools.count()
         _clients.add(self)
@@ -116,6 +117,7 @@ class StoreClient(Writing):
         known = self._refs.get(object_id)
         if known is not None and known() is None:
             self._refs.pop(object_id, None)
+            self._unread.pop(object_id, None)
         self._connection.give_back(object_id, is_pin=False)
 
     def flush(self) -> None:
@@ -153,15 +155,29 @@ class StoreClient(Writing):
         weakly = self._refs.get(object_id)
         known = None if weakly is None else weakly()
         if known is None:
-            self._connection.post(Op.ACQUIRE, object_id, token)
+            self.acquire([(object_id, token)])
             return self._new_ref(object_id)
         if token is not None:
             self._connection.arrived(object_id, token)
         return known
 
-    def arrived(self, object_id: ObjectId, token: bytes | None) -> ObjectRef[Any]:
-        """Register as `ref` does, for a ref that came in a message; it lingers, as the next one may bring it again."""
-        ref = self.ref(object_id, token)
+    def acquire(self, arrived: Sequence[tuple[ObjectId, bytes | None]]) -> None:
+        """Say that this process holds objects, whose refs came with tokens."""
+        for start in range(0, len(arrived), MAX_BATCH_COUNT):
+            self._connection.post(Op.ACQUIRE, arrived[start : start + MAX_BATCH_COUNT])
+
+    def arrived(self, object_id: ObjectId, token: bytes | None, carrier: Carrier) -> ObjectRef[Any]:
+        """Return the ref that came in a message; `carrier` has those acquired that are new here, all at once.
+
+        It lingers, as the next message may bring it again.
+        """
+        weakly = self._refs.get(object_id)
+        if weakly is not None and weakly() is not None:
+            ref = self.ref(object_id, token)
+        else:
+            carrier.add_arrival(object_id, token)
+            ref = self._new_ref(object_id)
+            self._unread[object_id] = weak(ref)
         self._connection.linger(object_id, ref)
         return ref
 
@@ -185,7 +201,12 @@ class StoreClient(Writing):
 
     def begin_transit(self, ref: ObjectRef[Any], token: bytes, copies_count: int) -> None:
         """Keep an object until `copies_count` receivers of a message have registered."""
-        self._connection.post(Op.TRANSIT, ref.id, token, copies_count)
+        self.begin_transits([(ref.id, token, copies_count)])
+
+    def begin_transits(self, departed: Sequence[tuple[ObjectId, bytes, int]]) -> None:
+        """Keep objects, each with its token and number of copies."""
+        for start in range(0, len(departed), MAX_BATCH_COUNT):
+            self._connection.post(Op.TRANSIT, departed[start : start + MAX_BATCH_COUNT])
 
     def settle(self, tokens: Sequence[bytes]) -> None:
         """End transits whose messages are known to be lost, sooner or later; without effect on those that arrived."""
@@ -198,7 +219,7 @@ class StoreClient(Writing):
             NotReadyError, ObjectLostError, ObjectNotFoundError: the object is not there; it is not held.
         """
         if not isinstance(ref.mapped(), memoryview):
-            ref.keep(self._connection.pinned(ref.id))
+            ref.keep(self._connection.pinned(ref.id)[0])
         self._pinned[ref.id] = ref
 
     def free(self, ref: ObjectRef[Any]) -> None:
@@ -258,9 +279,25 @@ class StoreClient(Writing):
         memory = ref.mapped()
         if isinstance(memory, memoryview):
             return memory
-        memory = self._connection.pinned(ref.id)
+        others = self._take_unread(ref.id) if self._unread else {}
+        memory, beside = self._connection.pinned(ref.id, list(others))
         ref.keep(memory)
+        for object_id, view in beside:
+            others[object_id].keep(view)
+            others[object_id].set_value(None)
         return memory
+
+    def _take_unread(self, object_id: ObjectId) -> dict[ObjectId, ObjectRef[Any]]:
+        """Return refs that arrived and have not been looked at: whoever asks for one asks for the others next."""
+        self._unread.pop(object_id, None)
+        others: dict[ObjectId, ObjectRef[Any]] = {}
+        for _ in range(min(_BESIDE_COUNT, len(self._unread))):
+            other = next(iter(self._unread), None)  # other threads take some, too
+            weakly = None if other is None else self._unread.pop(other, None)
+            ref = None if weakly is None else weakly()
+            if ref is not None and ref.mapped() is None:
+                others[ref.id] = ref
+        return others
 
     def look(self, ref: ObjectRef[Any]) -> None:
         """Complete a ref whose object is sealed or lost already."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, Final, TypeVar
 
@@ -313,14 +313,26 @@ class Connection:
                 self._flush()
                 self._channel.post(Op.ABORT, object_id)
 
-    def pinned(self, object_id: ObjectId) -> memoryview:
-        """Return the bytes of a sealed object; its pin is given back when the last view of them goes."""
+    def pinned(
+        self, object_id: ObjectId, others: Sequence[ObjectId] = ()
+    ) -> tuple[memoryview, Iterator[tuple[ObjectId, memoryview]]]:
+        """Return the bytes of a sealed object; its pin is given back when the last view of them goes.
+
+        Args:
+            object_id: the object.
+            others: those that are likely to be asked for next.
+
+        Returns:
+            The bytes, and those of others, as far as the store showed them unasked.
+        """
         with self._lock:
             place = self._fresh.pin(object_id)
             view = None if place is None else self._loan_view(place, writable=False)
         if view is None:
-            return self.view_pinned(object_id, self.request(Op.GET, object_id))
-        return self._pinned_view(object_id, view)
+            *place, shown = self.request(Op.GET, object_id, others)
+            beside = ((ObjectId(other), self.view_pinned(ObjectId(other), at)) for other, *at in shown)
+            return self.view_pinned(object_id, place), beside
+        return self._pinned_view(object_id, view), iter(())
 
     def view_pinned(self, object_id: ObjectId, place: list[int]) -> memoryview:
         """Return a view of bytes that are pinned for this process."""
@@ -346,7 +358,7 @@ class Connection:
             for object_id, _ in arguments[0]:
                 self._channel.post(Op.ABORT, object_id)
         elif reply.status is Status.DONE and op is Op.GET:
-            self._channel.post(Op.GIVE_BACK, [], [arguments[0]])
+            self._channel.post(Op.GIVE_BACK, [], [arguments[0], *(shown[0] for shown in reply.result[3])])
         elif reply.status is Status.DONE and op is Op.BORROW:
             self._channel.post(Op.BORROW, 0)
         elif reply.status is Status.DONE and op is Op.LATEST and reply.result is not None:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from actorrt.config import STORE_THRESHOLD_BYTES
 from actorrt.errors import ActorRtError, ObjectLostError, ObjectNotFoundError, ObjectStoreFullError
 from actorrt.ids import ID_BYTES, ObjectId, PeerId, short
 from actorrt.store import accounts
@@ -30,6 +31,7 @@ from actorrt.store.versions import MAX_NAME_CHARACTERS, Key, Versions
 _NAMES: Final = -2
 """The connection that stands for published names, in the table: it holds the newest value of each."""
 _MAX_LINE_CHARACTERS: Final = 300
+_SMALL_BYTES: Final = STORE_THRESHOLD_BYTES  # shown unasked: what keeps little in place if nobody reads it
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +248,7 @@ class StoreCore:
 
     # Reading and holding objects
 
-    def _on_get(self, connection: int, serial: int, object_id: bytes) -> Any:
+    def _on_get(self, connection: int, serial: int, object_id: bytes, others: list[bytes]) -> Any:
         entry = self._table.get(_object_id(object_id))
         if entry is None or entry.state is State.FREED:
             raise ObjectNotFoundError(f"object {short(object_id)} is not in the store: it was freed")
@@ -258,8 +260,24 @@ class StoreCore:
             self._connections.reply(connection, serial, Status.PENDING, None)
         else:
             self._hits_count += 1
-            self._show(entry, _Read(connection, serial, ()))
+            self._show(entry, _Read(connection, serial, (self._show_beside(connection, entry, others),)))
         return _LATER
+
+    def _show_beside(self, connection: int, first: Entry, object_ids: list[bytes]) -> list[list[Any]]:
+        """Pin small objects that are likely to be asked for next, where the process has their segments by then."""
+        assert first.place is not None, "it is readable"
+        mapped = self._connections[connection].mapped | {(first.place.segment_id, False)}
+        shown = []
+        for object_id in object_ids:
+            entry = self._table.get(_object_id(object_id))
+            place = None if entry is None else entry.place
+            if entry is None or place is None or entry.state is not State.SEALED:
+                continue
+            if place.length_bytes <= _SMALL_BYTES and (place.segment_id, False) in mapped:
+                self._table.pin(entry.object_id, connection)
+                self._hits_count += 1
+                shown.append([object_id, place.segment_id, place.offset, place.length_bytes])
+        return shown
 
     def _show(self, entry: Entry, read: _Read) -> None:
         """Answer with an object's place, pinned; what comes from disk is checked first, once."""
@@ -288,8 +306,9 @@ class StoreCore:
             self._table.unpin(object_id, read.connection)
             self._connections.reply(read.connection, read.serial, Status.ERROR, encode_plain(error))
 
-    def _on_acquire(self, connection: int, _: int, object_id: bytes, token: bytes | None) -> None:
-        self._table.acquire(_object_id(object_id), connection, token)
+    def _on_acquire(self, connection: int, _: int, acquired: list[tuple[bytes, bytes | None]]) -> None:
+        for object_id, token in acquired:
+            self._table.acquire(_object_id(object_id), connection, token)
 
     def _on_arrive(self, _connection: int, _: int, arrived: list[list[bytes]]) -> None:
         for object_id, token in arrived:
@@ -301,8 +320,9 @@ class StoreCore:
         for object_id in released:
             self._table.release(_object_id(object_id), connection)
 
-    def _on_transit(self, connection: int, _: int, object_id: bytes, token: bytes, copies_count: int) -> None:
-        self._table.transit(_object_id(object_id), connection, token, _count(copies_count))
+    def _on_transit(self, connection: int, _: int, departed: list[tuple[bytes, bytes, int]]) -> None:
+        for object_id, token, copies_count in departed:
+            self._table.transit(_object_id(object_id), connection, token, _count(copies_count))
 
     def _on_settle(self, _connection: int, _: int, tokens: list[bytes]) -> None:
         for token in tokens:

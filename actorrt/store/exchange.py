@@ -83,9 +83,9 @@ class Exchange:
             The error that was put in its place; one that is not of actorrt's own as a RemoteActorError.
         """
         while True:
-            status, result = await self._ask(Op.GET, object_id, object_id)
+            status, result = await self._ask(Op.GET, object_id, object_id, [])
             if status is Status.DONE:
-                view = self._maps.view(*result, writable=False)
+                view = self._maps.view(*result[:3], writable=False)
                 return pinned_view(view, Pin(object_id, lambda: self._unpin_soon(object_id)))
             await self._sealed(object_id)
 

@@ -43,8 +43,7 @@ class Keeper:
             tokens: the transits that their ids came with, one for each.
         """
         with self._lock:
-            for object_id, token in zip(object_ids, tokens, strict=True):
-                self._core.handle(_CONNECTION, [Op.ACQUIRE, 0, object_id, token])
+            self._core.handle(_CONNECTION, [Op.ACQUIRE, 0, list(zip(object_ids, tokens, strict=True))])
             self._settle()
 
     def release(self, object_ids: Sequence[ObjectId]) -> None:

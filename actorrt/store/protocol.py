@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgpack
 
-VERSION: Final = 3
+VERSION: Final = 4
 MAX_MESSAGE_BYTES: Final = 64 * 1024
 MAX_BATCH_COUNT: Final = 1000
 
@@ -25,13 +25,15 @@ class Op(IntEnum):
     CONTAIN = 3  # object, objects: what the object will hold; before SEAL
     SEAL = 4  # object
     ABORT = 5  # object
-    GET = 6  # object → segment, offset, bytes; pins it
+    GET = (
+        6  # object, objects that may follow → segment, offset, bytes, [object, segment, offset, bytes], ...; all pinned
+    )
     DECLARE = 7  # object
     FAIL = 8  # object, error
-    ACQUIRE = 9  # object, token or None
+    ACQUIRE = 9  # [object, token or None], ...
     ARRIVE = 10  # [object, token], ...: transits ended at a connection that holds the objects already
     GIVE_BACK = 11  # objects released, objects unpinned
-    TRANSIT = 12  # object, token, copies
+    TRANSIT = 12  # [object, token, copies], ...
     SETTLE = 13  # tokens
     FREE = 14  # object
     SUBSCRIBE = 15  # objects → READY and FAILED events

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from actorrt.completion import Completion
@@ -168,9 +168,10 @@ class ObjectRef(Completion[T]):
         """Keep the object's bytes in view for as long as this ref lives, or no longer."""
         self._memory = memory
 
-    def begin_transit(self, token: bytes, copies_count: int) -> None:
-        """Keep the object while `copies_count` messages with this ref are under way."""
-        self._client.begin_transit(self, token, copies_count)
+    def begin_transits(self, departing: Sequence[tuple[ObjectRef[Any], bytes]], copies_count: int) -> None:
+        """Keep the objects of one message's refs, this one among them, until so many copies have arrived."""
+        for client in {ref._client for ref, _ in departing}:
+            client.begin_transits([(ref.id, token, copies_count) for ref, token in departing if ref._client is client])
 
     def __reduce__(self) -> Any:
         carrier = current_carrier()
@@ -208,6 +209,6 @@ def _rebuild(object_id: ObjectId, token: bytes | None) -> ObjectRef[Any]:
     carrier = current_carrier()
     if carrier is None or carrier.store is None:
         raise RuntimeStateError(f"object ref {short(object_id)} arrived where there is no object store")
-    ref = carrier.store.arrived(object_id, token)
+    ref = carrier.store.arrived(object_id, token, carrier)
     carrier.add(ref)
     return ref

@@ -293,7 +293,7 @@ def test_a_dumped_message_may_go_through_the_store_with_its_refs(client: StoreCl
     data, buffers = dumps(([inner], np.zeros(100_000)), Carrier(client))
     carried = client.put_parts(data, buffers)
     token = client.new_token()
-    carried.begin_transit(token, 1)
+    carried.begin_transits([(carried, token)], 1)
     object_id = carried.id
     del inner, carried
     client.stats()
@@ -450,3 +450,22 @@ def test_buffers_that_are_left_unsealed_are_given_back(client: StoreClient) -> N
     assert sealed.get().tolist() == [[3, 3, 3], [3, 3, 3]]
     assert client.stats()["objects_count"] == 1
     assert client.list_objects(1)[0][4].startswith(__file__)
+
+
+def test_refs_that_arrive_together_are_read_together(client: StoreClient, other: StoreClient) -> None:
+    values = [{"number": number} for number in range(20)]
+    large = client.put(np.zeros(MIB, np.uint8))
+    refs = [client.put(value) for value in values]
+    data, _ = dumps([*refs, large], Carrier(client))
+    arrived = loads(data, (), Carrier(other))
+    assert arrived[0].get() == values[0]
+    assert other.stats()["hits_count"] == 20
+    assert all(ref.is_complete for ref in arrived[:20])
+    assert not arrived[20].is_complete, "a large one stays out of the way until it is asked for"
+    assert [ref.get() for ref in arrived[:20]] == values
+    assert other.stats()["hits_count"] == 20
+    assert arrived[20].get().nbytes == MIB
+    del refs, large, arrived
+    for who in (client, other, client):
+        counts = who.stats()
+    assert (counts["objects_count"], counts["used_bytes"]) == (0, 0)

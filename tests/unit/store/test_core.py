@@ -57,14 +57,14 @@ def test_a_segments_descriptor_comes_with_its_first_object_only(talk: Conversati
     assert first == Send(A, [7, Status.DONE, [1, 0, 100], []], segment_id=1, writable=True)
     assert talk.say(A, Op.CREATE, 8, Y, 100, False, "") == [Send(A, [8, Status.DONE, [1, 128, 100], []], None, True)]
     talk.say(A, Op.SEAL, 0, X)
-    assert talk.say(A, Op.GET, 9, X) == [Send(A, [9, Status.DONE, [1, 0, 100], []], 1, False)]
-    assert talk.say(B, Op.GET, 1, X) == [Send(B, [1, Status.DONE, [1, 0, 100], []], 1, False)]
-    assert talk.say(B, Op.GET, 2, X) == [Send(B, [2, Status.DONE, [1, 0, 100], []], None, False)]
+    assert talk.say(A, Op.GET, 9, X, []) == [Send(A, [9, Status.DONE, [1, 0, 100, []], []], 1, False)]
+    assert talk.say(B, Op.GET, 1, X, []) == [Send(B, [1, Status.DONE, [1, 0, 100, []], []], 1, False)]
+    assert talk.say(B, Op.GET, 2, X, []) == [Send(B, [2, Status.DONE, [1, 0, 100, []], []], None, False)]
 
 
 def test_an_object_that_is_not_sealed_is_pending(talk: Conversation) -> None:
     talk.say(A, Op.CREATE, 1, X, 100, False, "")
-    assert talk.say(B, Op.GET, 1, X) == [Send(B, [1, Status.PENDING, None, []])]
+    assert talk.say(B, Op.GET, 1, X, []) == [Send(B, [1, Status.PENDING, None, []])]
 
 
 def test_ready_objects_are_told_to_the_processs_events_in_one_message(talk: Conversation) -> None:
@@ -125,14 +125,14 @@ def test_a_spare_segment_is_made_ahead_and_given_to_the_first_who_asks(talk: Con
 def test_an_idle_segment_is_given_back_and_its_readers_are_told(talk: Conversation) -> None:
     talk.say(A, Op.CREATE, 1, X, 3 * MIB, False, "")
     talk.say(A, Op.SEAL, 0, X)
-    talk.say(B, Op.GET, 1, X)
+    talk.say(B, Op.GET, 1, X, [])
     talk.say(A, Op.GIVE_BACK, 0, [X], [])
     talk.say(B, Op.GIVE_BACK, 0, [], [X])
     talk.core.trim()
     assert talk.take() == []
     talk.core.trim()
     assert talk.take() == [Drop(1)]
-    (reply,) = talk.say(B, Op.GET, 2, X)
+    (reply,) = talk.say(B, Op.GET, 2, X, [])
     assert isinstance(reply, Send)
     assert reply.message[3] == [1]
 
@@ -147,7 +147,7 @@ def test_who_waits_for_room_is_told_once_when_there_is_some(talk: Conversation) 
 
 
 def test_errors_reach_only_those_who_asked(talk: Conversation) -> None:
-    (reply,) = talk.say(A, Op.GET, 5, X)
+    (reply,) = talk.say(A, Op.GET, 5, X, [])
     assert isinstance(reply, Send)
     assert reply.message[:2] == [5, Status.ERROR]
     assert str(decode(reply.message[2])) == "object 78787878 is not in the store: it was freed"
@@ -160,9 +160,9 @@ def test_errors_reach_only_those_who_asked(talk: Conversation) -> None:
         [Op.CREATE, 1, X, "1", False, ""],
         [Op.CREATE, 1, b"short", 1, False, ""],
         [Op.GET, 1],
-        [Op.GET, 1, X, X],
+        [Op.GET, 1, X, [], X],
         [Op.FAIL, 0, X, b"e" * 40_000],
-        [Op.TRANSIT, 0, X, b"token", -1],
+        [Op.TRANSIT, 0, [[X, b"token", -1]]],
         [Op.HELLO, 1, VERSION, Role.REQUESTS, PEER_A],
         [99, 1],
         [Op.GET],
@@ -190,14 +190,14 @@ def test_a_published_version_comes_with_the_event_where_its_segment_is_mapped(ta
         talk.say(B, Op.SEAL, 0, object_id)
     talk.say(A, Op.AWAIT_VERSION, 0, b"job", "name", 0)
     assert talk.say(B, Op.PUBLISH, 1, b"job", "name", X)[0] == Send(EVENTS_A, [Event.PUBLISHED, b"job", "name", None])
-    talk.say(A, Op.GET, 1, X)
+    talk.say(A, Op.GET, 1, X, [])
     talk.say(A, Op.AWAIT_VERSION, 0, b"job", "name", 1)
     shown = [1, 128, 100, 2, Y]
     assert talk.say(B, Op.PUBLISH, 2, b"job", "name", Y)[0] == Send(EVENTS_A, [Event.PUBLISHED, b"job", "name", shown])
     talk.say(B, Op.GIVE_BACK, 0, [Y], [])
     talk.say(B, Op.PUBLISH, 3, b"job", "name", X)
     talk.sweep()
-    assert talk.say(A, Op.GET, 2, Y)[-1].message[1] == Status.DONE  # type: ignore[union-attr]  # A holds it
+    assert talk.say(A, Op.GET, 2, Y, [])[-1].message[1] == Status.DONE  # type: ignore[union-attr]  # A holds it
     talk.say(A, Op.GIVE_BACK, 0, [Y], [Y, Y])
     talk.sweep()
     assert talk.core.stats()["objects_count"] == 1
