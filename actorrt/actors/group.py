@@ -109,7 +109,7 @@ class ActorGroup(Generic[A]):
     def __getattr__(self, name: str) -> GroupMethod[..., Any]:
         if name.startswith("_"):
             raise AttributeError(name)
-        return GroupMethod([getattr(ref, name) for ref in self._refs])
+        return GroupMethod([ref._method(name) for ref in self._refs])
 
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__(), *(dir(self._refs[0]) if self._refs else ())})

@@ -88,12 +88,18 @@ class ActorRef(Generic[A]):
     def __getattr__(self, name: str) -> ActorMethod[..., Any]:
         if name.startswith("_"):
             raise AttributeError(f"{name!r}: only public methods can be called through a ref")
+        method = self.__dict__[name] = self._method(name)
+        return method
+
+    def _method(self, name: str) -> ActorMethod[..., Any]:
+        """Make a method that is not kept: a group may have a million refs, each of which would keep its own."""
         spec = self._interface.methods.get(name)
         if spec is None:
             raise self._interface.unknown(name)
-        method: ActorMethod[..., Any] = ActorMethod(self, spec, DEFAULT_CALL._replace(timeout_s=self._call_timeout_s))
-        self.__dict__[name] = method
-        return method
+        options = (
+            DEFAULT_CALL if self._call_timeout_s is None else DEFAULT_CALL._replace(timeout_s=self._call_timeout_s)
+        )
+        return ActorMethod(self, spec, options)
 
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__(), *self._interface.methods})

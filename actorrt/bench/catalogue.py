@@ -119,6 +119,16 @@ LIFECYCLE: Final = (
         Target(1_000),
     ),
     Row(
+        "million-stall",
+        "a million light actors made, each answers: worst stall",
+        "ms",
+        lifecycle.million_stall,
+        Effort(3, 1_000_000),
+        Effort(1, 20_000),
+        Target(100),
+        timeout_s=400,
+    ),
+    Row(
         "create-process",
         "create an actor in its own process",
         "ms",

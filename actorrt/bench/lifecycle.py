@@ -23,6 +23,20 @@ def create_light(effort: Effort) -> Samples:
     return art.run(main)
 
 
+def million_stall(effort: Effort) -> Samples:
+    """Return for how long a loop is held at the most while light actors are made on it and each answers, in ms."""
+
+    async def main() -> Samples:
+        values = []
+        for _ in range(effort.rounds_count):
+            nest = await Nest.options(cpus=1).spawn()
+            values.append(await nest.worst_stall_ms(effort.operations_count))
+            await nest.kill()
+        return Samples(values)
+
+    return art.run(main)
+
+
 def light_memory(effort: Effort) -> Samples:
     """Return what an idle light actor takes on top of its object and with its ref, in bytes."""
 

@@ -90,6 +90,18 @@ class IdleActor(art.Actor):
         self.total = 0
 
 
+class Responder(art.Actor):
+    """Answers how often it was asked."""
+
+    def __init__(self) -> None:
+        self.asked_count = 0
+
+    def answer(self) -> int:
+        """Return the count."""
+        self.asked_count += 1
+        return self.asked_count
+
+
 class Nest(art.Actor):
     """Asks and creates light actors in its own process."""
 
@@ -119,6 +131,25 @@ class Nest(art.Actor):
         start = time.perf_counter()
         await IdleActor.spawn_many(count)
         return count / (time.perf_counter() - start)
+
+    async def worst_stall_ms(self, count: int) -> float:
+        """Create so many children and ask each; return for how long the loop was held at the most."""
+        worst_s, last = 0.0, time.perf_counter()
+
+        async def beat() -> None:
+            nonlocal worst_s, last
+            while True:
+                await asyncio.sleep(0)
+                now = time.perf_counter()
+                worst_s, last = max(worst_s, now - last), now
+
+        beating = asyncio.create_task(beat())
+        group = await Responder.spawn_many(count)
+        for first in range(0, count, BURST_COUNT):
+            part = group[first : first + BURST_COUNT]
+            assert await part.answer() == [1] * len(part)
+        beating.cancel()
+        return worst_s * 1e3
 
     async def bytes_each(self, count: int) -> float:
         """Return the memory that a child takes on top of its object, the ref to it included."""
