@@ -89,8 +89,7 @@ class Cell:
         "local_route",
         "mailbox",
         "milestone",
-        "on_child_exited",
-        "on_child_withdrawn",
+        "on_child_event",
         "options",
         "snapshots",
         "state",
@@ -115,8 +114,7 @@ class Cell:
         self.handled_count = 0
         self.milestone = 1
         self.has_distant_children = False
-        self.on_child_exited: Callable[[dict[str, Any]], None] | None = None
-        self.on_child_withdrawn: Callable[[dict[str, Any]], None] | None = None
+        self.on_child_event: Callable[[str, dict[str, Any]], None] | None = None
         self._is_scheduled = False
         self._exit: ExitReason | None = None
         self._is_administrative = False

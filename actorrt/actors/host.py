@@ -21,6 +21,7 @@ from actorrt.actors.callers import RemoteCaller
 from actorrt.actors.cell import Cell, CellState
 from actorrt.actors.control import Control, Data
 from actorrt.actors.deadlock import Deadlocks
+from actorrt.actors.in_turn import InTurn
 from actorrt.actors.letters import DeadLetters
 from actorrt.actors.mailbox import Caller, Message
 from actorrt.actors.messages import ASK, NOT_HERE
@@ -30,6 +31,7 @@ from actorrt.actors.ref import ActorRef
 from actorrt.actors.runners import Runners
 from actorrt.actors.turns import cancelled, timed_out
 from actorrt.actors.waiting import wait
+from actorrt.completion import Completion
 from actorrt.ids import ActorId, ObjectId, PeerId, short
 from actorrt.reasons import ExitKind, ExitReason
 
@@ -65,6 +67,8 @@ class Host:
         self.population = Population(self._cells, self.clock)
         self._warm: dict[Cell, None] = {}  # those that have a mailbox, by when they got it
         self._callers: dict[PeerId, RemoteCaller] = {}
+        self._exits: dict[ActorId, Completion[None]] = {}  # that somebody here waits for
+        self.in_turn = InTurn(self)
         self._early_cancels: OrderedDict[tuple[PeerId, int], bool] = OrderedDict()  # whether they are late ones
 
     def cell(self, actor_id: ActorId) -> Cell | None:
@@ -101,7 +105,7 @@ class Host:
         """
         try:
             cell = self._cells.get(actor_id) or self._new_cell(actor_id, blueprint())
-            self._settle_victims(cell)
+            self.settle_victims(cell)
             await self.system.registry.children_gone(actor_id)
             await cell.start(incarnation, snapshots)
         except BaseException as error:
@@ -122,7 +126,7 @@ class Host:
         self.system.registry.stop_children(actor_id)
         return _start_error(label, error)
 
-    def _settle_victims(self, cell: Cell) -> None:
+    def settle_victims(self, cell: Cell) -> None:
         """The calls that were in hand when the last incarnation failed: it is being restarted."""
         for message in cell.take_victims():
             error = errors.ActorUnavailableError(
@@ -135,13 +139,13 @@ class Host:
     def stop(self, actor_id: ActorId, reason: ExitReason, *, is_administrative: bool) -> None:
         """Stop an actor gracefully; for good, if the stop is administrative."""
         cell = self._cells.get(actor_id)
-        if cell is not None:
+        if cell is not None and not self.in_turn.pass_over(actor_id):
             cell.stop(reason, cell.options.shutdown_s, is_administrative=is_administrative)
 
     def kill(self, actor_id: ActorId) -> None:
         """End an actor at once."""
         cell = self._cells.get(actor_id)
-        if cell is not None:
+        if cell is not None and not self.in_turn.pass_over(actor_id):
             cell.kill()
 
     def bury(self, actor_id: ActorId, error: Callable[[], errors.ActorDiedError]) -> None:
@@ -166,8 +170,15 @@ class Host:
 
     # What cells report
 
+    def next_exit(self, actor_id: ActorId) -> Completion[None]:
+        """Return what ends with the incarnation of an actor that is hosted here."""
+        return self._exits.setdefault(actor_id, Completion())
+
     def exited(self, cell: Cell, reason: ExitReason, *, is_administrative: bool) -> None:
         """An incarnation ended; its authority decides what follows."""
+        exit = self._exits.pop(cell.actor_id, None)
+        if exit is not None:
+            exit.set_value(None)
         self.system.registry.stop_children(cell.actor_id)
         authority = cell.blueprint.authority
         if cell.has_distant_children and authority != self.system.node:
@@ -176,8 +187,9 @@ class Host:
             self._refuse_orphans(
                 cell, lambda: errors.ActorDiedError(f"{cell.label} was stopped: {reason}", reason=reason)
             )
-        if reason.kind is ExitKind.ERROR:
-            logger.error("%s failed: %s\n%s", cell.label, reason.detail, reason.traceback)
+        if reason.kind is ExitKind.ERROR:  # logged when the news has left: it is what a restart waits for
+            text = "%s failed: %s\n%s"
+            self.loop.call_soon(logger.error, text, cell.label, reason.detail, reason.traceback)
         unsent = self.system.routes.tells_waiting_from(cell)
         if not unsent:
             self._report_exit(cell, cell.incarnation, reason, is_administrative)
@@ -387,10 +399,13 @@ def serve_authorities(host: Host, control: Control) -> None:
         host.bury(ActorId(data["actor"]), died)
         await host.system.registry.children_gone(ActorId(data["actor"]))
 
-    def child_exited(_: PeerId, data: Data) -> None:
-        cell = host.cell(ActorId(data["supervisor"]))
-        if cell is not None and cell.on_child_exited is not None:
-            cell.on_child_exited(data)
+    def of_children(verb: str) -> Callable[[PeerId, Data], None]:
+        def handler(_: PeerId, data: Data) -> None:
+            cell = host.cell(ActorId(data["supervisor"]))
+            if cell is not None and cell.on_child_event is not None:
+                cell.on_child_event(verb, data)
+
+        return handler
 
     def explain(peer: PeerId, data: Data) -> Data:
         cell = host.cell(ActorId(data["actor"]))
@@ -413,14 +428,8 @@ def serve_authorities(host: Host, control: Control) -> None:
     control.handle("stop_hosted", stop)
     control.handle("kill_hosted", lambda _, data: host.kill(ActorId(data["actor"])))
     control.handle("bury", bury)
-
-    def child_withdrawn(_: PeerId, data: Data) -> None:
-        cell = host.cell(ActorId(data["supervisor"]))
-        if cell is not None and cell.on_child_withdrawn is not None:
-            cell.on_child_withdrawn(data)
-
-    control.handle("child_exited", child_exited)
-    control.handle("child_withdrawn", child_withdrawn)
+    for verb in ("child_exited", "child_withdrawn", "children_restarted"):
+        control.handle(verb, of_children(verb))
 
 
 def _keys_of(message: Message) -> Keys | None:

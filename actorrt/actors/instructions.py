@@ -25,6 +25,23 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
+class StartInTurn:
+    """Start these children again, each when the one before has started.
+
+    Where a start fails, `start_not_reached` is to be reported of those behind it, the last first, and then the failure.
+    """
+
+    ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StopInTurn:
+    """End these children as `Stop` does, each when the one before has ended."""
+
+    ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class RetryAfter:
     """Report `retry_due(id)` in `delay_s` seconds."""
 
@@ -34,9 +51,15 @@ class RetryAfter:
 
 @dataclass(frozen=True, slots=True)
 class Forget:
-    """The child's actor is gone for good: tell its monitors and callers, free its name."""
+    """The child's actor is gone for good: tell its monitors and callers, free its name.
+
+    Attributes:
+        id: the child.
+        reason: why it is not started again, where that says more than why it ended: its supervisor gave up.
+    """
 
     id: str
+    reason: ExitReason | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +72,8 @@ class GiveUp:
     """Every child has ended and been forgotten: the supervisor ends by its own decision.
 
     Attributes:
-        reason: `intensity` where there were too many failures (a supervisor itself then exits with `shutdown`, as
-            in OTP), `shutdown` where significant children ended, and before `Ready` the reason of the first
-            start that failed.
+        reason: `intensity` where there were too many failures or a quorum was lost, `shutdown` where significant
+            children ended, and before `Ready` the reason of the first start that failed.
     """
 
     reason: ExitReason
@@ -62,7 +84,7 @@ class Stopped:
     """Every child has ended and been forgotten: the supervisor ends as it was asked to."""
 
 
-Instruction: TypeAlias = Start | Stop | RetryAfter | Forget | Ready | GiveUp | Stopped
+Instruction: TypeAlias = Start | Stop | StartInTurn | StopInTurn | RetryAfter | Forget | Ready | GiveUp | Stopped
 
 
 class ChildState(StrEnum):

@@ -45,7 +45,10 @@ def serve_questions(registry: Registry, control: Control) -> None:
         registry.snapshot_taken(actor_id, data["incarnation"], ObjectId(data["object"]), data["token"])
 
     control.handle("snapshot", actor(snapshot))
-    control.handle("restart", actor(lambda actor_id, _: registry.restart(actor_id)))
     control.handle("stop_child", actor(stop_child))
     control.handle("ended", actor(lambda actor_id, _: registry.ended(actor_id)))
-    control.handle("forget", actor(lambda actor_id, _: registry.forget(actor_id)))
+
+    def forget(actor_id: ActorId, data: Data) -> None:
+        registry.forget(actor_id, None if data["reason"] is None else ExitReason.from_data(data["reason"]))
+
+    control.handle("forget", actor(forget))

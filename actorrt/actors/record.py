@@ -47,6 +47,7 @@ class Order:
         is_supervisor: whether it supervises others, and so belongs away from code that can crash.
         is_beside: whether it belongs on its parent's loop.
         beside_endpoint: where that is, if it is elsewhere.
+        share: its place among the light children that its supervisor began with, and how many they are.
         objects: what its spec refers to in the object store; held for each actor for as long as its record lives.
         tokens: the transits that their ids came with.
         blueprint: what its host has read from all this; opaque here.
@@ -64,6 +65,7 @@ class Order:
         "objects",
         "options",
         "parent",
+        "share",
         "spec",
         "tokens",
     )
@@ -79,6 +81,7 @@ class Order:
         self.is_supervisor: bool = data["is_supervisor"]
         self.is_beside: bool = data["beside"]
         self.beside_endpoint: Endpoint | None = None
+        self.share: list[int] | None = data["share"]
         self.objects: Sequence[ObjectId] = data["objects"]
         self.tokens: Sequence[bytes] = data["tokens"]
         self.blueprint: Any = None
@@ -222,6 +225,10 @@ class Record:
         """Where its incarnation runs or is being started; None while there is none."""
         return self.birthplace if self.is_start_under_way else self.endpoint
 
+    def has_incarnation(self, incarnation: int) -> bool:
+        """Whether that incarnation runs or is being started."""
+        return self.incarnation == incarnation and (self.endpoint is not None or self.is_start_under_way)
+
     def next_change(self) -> Completion[None]:
         """Return what ends when the record's state changes next."""
         if self._change is None:
@@ -240,6 +247,18 @@ class Record:
         self.start_error = self.early_exit = self.birthplace = None
         self.had_handled_message = False
         self.is_start_under_way, self.is_to_end = True, self.is_administrative
+
+    def begin_restart(self) -> None:
+        """The next incarnation is being started, as its supervisor decided."""
+        self.state = RecordState.RESTARTING
+        self.changed()
+        self.begin_start()
+
+    def start_not_reached(self) -> None:
+        """The start was not begun after all; what follows is for its supervisor to decide."""
+        self.incarnation -= 1
+        self.is_start_under_way = False
+        self.changed()
 
     def started(self, endpoint: Endpoint, now: float) -> None:
         """The incarnation runs."""

@@ -65,6 +65,10 @@ class Registry:
 
     # Questions
 
+    def record(self, actor_id: ActorId) -> Record | None:
+        """Return what is known of a live actor."""
+        return self._records.get(actor_id)
+
     def records(self) -> list[Record]:
         """Return every live actor, in the order in which they were spawned."""
         return list(self._records.values())
@@ -206,15 +210,9 @@ class Registry:
             await self.ended(record.actor_id)
             raise record.start_error
 
-    async def restart(self, actor_id: ActorId) -> Data:
-        """Start the next incarnation of a supervisor's child, as its supervisor decided."""
-        record = self.live(actor_id)
-        record.state = RecordState.RESTARTING
-        record.changed()
-        await self._start(record)
-        if record.start_error is not None:
-            raise record.start_error
-        return record.card_data()
+    def has_children(self, parent: ActorId) -> bool:
+        """Whether anything is left of what an actor spawned."""
+        return parent in self._children
 
     async def stop(self, actor_id: ActorId, reason: str, *, kill: bool = False) -> None:
         """End an actor by order, and return when it is gone. Without effect on one that is gone."""
@@ -245,10 +243,7 @@ class Registry:
 
     def _end_now(self, record: Record, reason: str, kill: bool) -> None:
         record.state = RecordState.STOPPING
-        if kill:
-            self._hosting.kill(record)
-        else:
-            self._hosting.stop(record, reason)
+        self._hosting.kill(record) if kill else self._hosting.stop(record, reason)
 
     def stop_child(self, actor_id: ActorId, reason: str, *, kill: bool) -> None:
         """End the incarnation of a supervisor's child, as its supervisor decided; the exit is reported to it."""
@@ -270,11 +265,11 @@ class Registry:
         for record in records:
             await self.ended(record.actor_id)
 
-    def forget(self, actor_id: ActorId) -> None:
-        """The supervisor has given a child up: it is gone for good."""
+    def forget(self, actor_id: ActorId, reason: ExitReason | None) -> None:
+        """The supervisor has given a child up: it is gone for good, for that reason or for that of its last end."""
         record = self._records.get(actor_id)
         if record is not None:
-            self._gone(record, record.last_reason or reasons.SHUTDOWN)
+            self._gone(record, reason or record.last_reason or reasons.SHUTDOWN)
 
     # What happens
 
@@ -284,25 +279,29 @@ class Registry:
         try:
             endpoint = self._hosting.start_at_once(record)
         except errors.ActorStartError as error:
-            self._start_failed(record, error)
+            self.start_failed(record, error)
             return True
         if endpoint is None:
             record.incarnation = 0
             return False
-        self._started(record, endpoint)
+        self.started(record, endpoint)
         return True
 
     async def _start(self, record: Record) -> None:
-        """Start the record's next incarnation and take in how that went; a failure is in `start_error` then."""
         record.begin_start()
+        await self.run_start(record)
+
+    async def run_start(self, record: Record) -> None:
+        """Go through with a start that has begun and take in how that went; a failure is in `start_error` then."""
         try:
             endpoint = await self._incarnate(record)
         except (errors.ActorRtError, TypeError, ValueError) as error:
-            self._start_failed(record, error)
+            self.start_failed(record, error)
             return
-        self._started(record, endpoint)
+        self.started(record, endpoint)
 
-    def _started(self, record: Record, endpoint: Endpoint) -> None:
+    def started(self, record: Record, endpoint: Endpoint) -> None:
+        """The incarnation that was being started runs."""
         now = self._clock.now()
         record.started(endpoint, now)
         if record.solo is not None:
@@ -318,7 +317,8 @@ class Registry:
             raise errors.ActorStartError(f"{record.label} was stopped before it started")
         return await self._hosting.start(record)
 
-    def _start_failed(self, record: Record, error: Exception) -> None:
+    def start_failed(self, record: Record, error: Exception) -> None:
+        """The incarnation that was being started does not run; a supervisor that ordered it is told elsewhere."""
         record.start_error = error
         record.is_start_under_way = False
         reason = getattr(error, "reason", None) or ExitReason(ExitKind.ERROR, str(error))
@@ -328,7 +328,7 @@ class Registry:
             self._carry_out(record, self._solo(record).start_failed(reason, self._clock.now()))
         elif record.is_administrative or record.state is RecordState.STARTING:
             self._gone(record, reason)
-        # else the supervisor that asked for the restart hears of the error and decides
+        # else the supervisor that ordered the restart decides
 
     def handled_a_message(self, actor_id: ActorId, incarnation: int) -> None:
         """An incarnation has handled its first message: should it die, its successor starts at once."""
@@ -438,8 +438,7 @@ class Registry:
         """The parent's incarnation ended: stop what it spawned, last first."""
         children = list(reversed(self._children.get(parent, {}).values()))
         for child in children:
-            child.supervisor = None  # its parent decides nothing any more
-            child.is_administrative = True
+            child.supervisor, child.is_administrative = None, True  # its parent decides nothing any more
         if children:
             self._scope.start(self._stop_each(children), "stop children")
 

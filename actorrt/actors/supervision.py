@@ -13,7 +13,8 @@ One child:
 Invariants: children start in order and stop in reverse order, one after the other, except where `one_for_one`
 restarts independent children side by side. A `Start` is answered by `child_started` or `child_start_failed`, a
 `Stop` by `child_exited` (or `child_start_failed`, where the start was under way); between a child's `Start` and
-its end there is no second `Start`. `GiveUp` and `Stopped` come last and once, after every child has ended.
+its end there is no second `Start`. `StartInTurn` and `StopInTurn` say the same of several children at once, so that
+a large group costs its supervisor one message. `GiveUp` and `Stopped` come last and once, after every child has ended.
 
 From `supervisor.erl`, and https://www.erlang.org/doc/system/sup_princ.html. Where we differ:
 
@@ -30,6 +31,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
+from itertools import takewhile
 
 from actorrt import config
 from actorrt.actors import checks
@@ -44,7 +46,9 @@ from actorrt.actors.instructions import (
     Ready,
     RetryAfter,
     Start,
+    StartInTurn,
     Stop,
+    StopInTurn,
     Stopped,
 )
 from actorrt.actors.intensity import RestartWindow
@@ -62,6 +66,7 @@ class _Child:
     pace: RestartPace
     state: ChildState = ChildState.WAITING
     was_started: bool = False
+    has_actor: bool = False  # it was started, and has not been forgotten since
     is_doomed: bool = False  # is to end with its group, or with the supervisor
     is_withdrawn: bool = False  # is to end because somebody asked for it
     restart_count: int = 0
@@ -120,9 +125,9 @@ class Supervision:
         self._children: dict[str, _Child] = {}
         self._child_count = 0  # of all time; numbers them in their order
         self._to_start: deque[_Child] = deque()
-        self._turn: _Child | None = None  # came out of `_to_start`; its start is awaited
+        self._starting: set[_Child] = set()  # came out of `_to_start`; their starts are awaited
         self._to_stop: list[_Child] = []
-        self._stopping: _Child | None = None  # came out of `_to_stop`; its end is awaited
+        self._stopping: set[_Child] = set()  # came out of `_to_stop`; their ends are awaited
         self._backing_off: set[str] = set()
         self._is_ready = False
         self._end: GiveUp | Stopped | None = None
@@ -192,14 +197,23 @@ class Supervision:
     def child_started(self, id: str, now: float) -> list[Instruction]:
         """The child runs: its `on_start` has returned."""
         child = self._child(id, ChildState.STARTING, ChildState.STOPPING)
-        child.was_started = True
+        child.was_started = child.has_actor = True
         child.pace.started(now)
         if child.state is ChildState.STOPPING:
             return []  # the stop that was sent meanwhile is still to be answered
         child.state = ChildState.RUNNING
-        if child is self._turn:
-            self._turn = None
+        self._starting.discard(child)
         return self._advance()
+
+    def start_not_reached(self, id: str) -> list[Instruction]:
+        """The start of a child in turn was not begun, since that of one before it failed."""
+        child = self._child(id, ChildState.STARTING, ChildState.STOPPING)
+        if child.is_to_end:
+            return self._ended_as_told(child)
+        self._starting.discard(child)
+        child.state = ChildState.WAITING
+        self._to_start.appendleft(child)
+        return []
 
     def child_start_failed(
         self, id: str, reason: ExitReason, now: float, *, cause: Hashable = None
@@ -271,7 +285,7 @@ class Supervision:
         if child.spec.restart is RestartType.TEMPORARY:
             forgotten = self._remove(child)
         else:
-            child.state = ChildState.ENDED
+            child.state, child.has_actor = ChildState.ENDED, False
             forgotten = [Forget(child.spec.id)]
         if child.spec.significant and self._is_shut_down_by_end():
             detail = f"significant child {child.spec.id!r} ended: {child.last_reason}"
@@ -285,10 +299,8 @@ class Supervision:
 
     def _ended_as_told(self, child: _Child) -> list[Instruction]:
         """A child ended that was to end; its reason decides nothing, and nothing is counted."""
-        if child is self._stopping:
-            self._stopping = None
-        if child is self._turn:
-            self._turn = None
+        self._stopping.discard(child)
+        self._starting.discard(child)
         child.is_doomed = False
         child.state = ChildState.WAITING
         if self._end is not None or child.is_withdrawn or child.spec.restart is RestartType.TEMPORARY:
@@ -298,8 +310,7 @@ class Supervision:
     def _failed(
         self, child: _Child, reason: ExitReason, now: float, cause: Hashable, delay_s: float
     ) -> list[Instruction]:
-        if child is self._turn:
-            self._turn = None
+        self._starting.discard(child)
         child.state = ChildState.WAITING
         is_within_intensity = self._window.admits(now, cause)
         if self._is_quorum_lost(child):
@@ -359,7 +370,8 @@ class Supervision:
         self._to_stop = [child for child in children if child.is_live]
         for child in self._to_stop:
             child.is_doomed = True
-        forgotten = [i for child in reversed(children) if not child.is_live for i in self._remove(child)]
+        given_up = end.reason if isinstance(end, GiveUp) and end.reason.kind is ExitKind.INTENSITY else None
+        forgotten = [i for child in reversed(children) if not child.is_live for i in self._remove(child, given_up)]
         return [*forgotten, *self._advance()]
 
     # Carrying on
@@ -367,35 +379,51 @@ class Supervision:
     def _advance(self) -> list[Instruction]:
         """Give the next instructions of the stop, the end or the start under way, in this order."""
         instructions: list[Instruction] = list(self._stop_next())
-        if self._stopping is not None:
+        if self._stopping:
             return instructions
         if self._end is not None:
             if not self._is_over:
                 self._is_over = True
                 instructions.append(self._end)
-        elif self._turn is None:
+        elif not self._starting:
             instructions += self._start_next()
         return instructions
 
     def _stop_next(self) -> Iterable[Instruction]:
-        while self._stopping is None and self._to_stop:
-            child = self._to_stop.pop()
-            if not child.is_live:
-                continue  # it ended before its turn came
-            self._stopping = child
-            if child.state is not ChildState.STOPPING:
+        while not self._stopping and self._to_stop:
+            group = self._take_to_stop()
+            ids = tuple(child.spec.id for child in group if child.state is not ChildState.STOPPING)
+            for child in group:
                 child.state = ChildState.STOPPING
-                yield Stop(child.spec.id)
+            self._stopping.update(group)
+            if ids:
+                yield StopInTurn(ids) if len(ids) > 1 else Stop(ids[0])
+
+    def _take_to_stop(self) -> list[_Child]:
+        """Take the next to stop: all that run up to the first that does not, or that one."""
+        waiting = self._to_stop = [child for child in self._to_stop if child.is_live]  # some ended before their turn
+        count = sum(1 for _ in takewhile(lambda child: child.state is ChildState.RUNNING, reversed(waiting)))
+        return [waiting.pop() for _ in range(min(len(waiting), max(1, count)))]
 
     def _start_next(self) -> Iterable[Instruction]:
         is_group_backing_off = not self._is_independent and bool(self._backing_off)
         if self._to_start:
             if not is_group_backing_off:
-                self._turn = self._to_start.popleft()
-                yield self._start(self._turn)
+                yield self._start_in_turn()
         elif not self._is_ready:
             self._is_ready = True
             yield Ready()
+
+    def _start_in_turn(self) -> Instruction:
+        """Start the next, and with it all behind it up to the first that would be a new actor."""
+        group = [self._to_start.popleft()]
+        while self._is_ready and group[0].has_actor and self._to_start and self._to_start[0].has_actor:
+            group.append(self._to_start.popleft())
+        self._starting.update(group)
+        for child in group:
+            child.state = ChildState.STARTING
+        ids = tuple(child.spec.id for child in group)
+        return StartInTurn(ids) if len(ids) > 1 else Start(ids[0])
 
     def _start(self, child: _Child) -> Instruction:
         child.state = ChildState.STARTING
@@ -420,14 +448,13 @@ class Supervision:
         child = self._children[spec.id] = _Child(spec, self._child_count, RestartPace(spec.backoff))
         return child
 
-    def _remove(self, child: _Child) -> list[Instruction]:
+    def _remove(self, child: _Child, reason: ExitReason | None = None) -> list[Instruction]:
         del self._children[child.spec.id]
         self._backing_off.discard(child.spec.id)
-        if child is self._turn:
-            self._turn = None
+        self._starting.discard(child)
         if child in self._to_start:
             self._to_start.remove(child)
-        return [] if child.state is ChildState.ENDED else [Forget(child.spec.id)]
+        return [] if child.state is ChildState.ENDED else [Forget(child.spec.id, reason)]
 
 
 def check_quorum(strategy: Strategy, quorum: int | None) -> None:

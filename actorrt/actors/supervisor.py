@@ -7,15 +7,26 @@ Exits of children reach it beside its mailbox, so that a supervisor that waits f
 from __future__ import annotations
 
 import contextvars
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from actorrt import config, errors
 from actorrt.actors import checks
 from actorrt.actors.actor import Actor
 from actorrt.actors.childspec import AutoShutdown, Child, Strategy, identify
-from actorrt.actors.instructions import Forget, GiveUp, Instruction, Ready, RetryAfter, Start, Stop, Stopped
+from actorrt.actors.instructions import (
+    Forget,
+    GiveUp,
+    Instruction,
+    Ready,
+    RetryAfter,
+    Start,
+    StartInTurn,
+    Stop,
+    StopInTurn,
+    Stopped,
+)
 from actorrt.actors.supervision import Supervision, check_quorum
 from actorrt.completion import Completion
 from actorrt.ids import ActorId
@@ -24,6 +35,8 @@ from actorrt.reasons import ExitKind, ExitReason
 if TYPE_CHECKING:
     from actorrt.actors.control import Data
     from actorrt.actors.ref import ActorRef
+
+_STOPPED: Final = "stopped by its supervisor"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +97,8 @@ class Supervisor(Actor):
         self._system = cell.host.system
         self._vars = contextvars.copy_context()  # whoever is spawned in it is a child of this actor
         self._children: dict[str, Child] = identify(self.children())
+        light = [id for id, child in self._children.items() if not child.options.needs_own_process]
+        self._shares = {id: (number, len(light)) for number, id in enumerate(light)}
         self._actors: dict[str, ActorId] = {}
         self._ids: dict[ActorId, str] = {}
         self._refs: dict[str, ActorRef[Any]] = {}
@@ -98,7 +113,7 @@ class Supervisor(Actor):
             auto_shutdown=AutoShutdown(self.auto_shutdown),
             quorum=self.quorum,
         )
-        cell.on_child_exited, cell.on_child_withdrawn = self._child_exited, self._child_withdrawn
+        cell.on_child_event = self._child_event
         self._carry_out(self._supervision.start_requested([c.spec(id) for id, c in self._children.items()]))
         await self._ready
 
@@ -154,6 +169,14 @@ class Supervisor(Actor):
 
     # Events
 
+    def _child_event(self, verb: str, data: Data) -> None:
+        if verb == "child_exited":
+            self._child_exited(data)
+        elif verb == "child_withdrawn":
+            self._child_withdrawn(data)
+        else:
+            self._children_restarted(data)
+
     def _child_exited(self, data: Data) -> None:
         id = self._ids.get(data["child"])
         if id is None:
@@ -175,19 +198,44 @@ class Supervisor(Actor):
         if id is not None:
             self._carry_out(self._supervision.stop_child_requested(id))
 
+    def _children_restarted(self, data: Data) -> None:
+        """Of the children that were to start again in turn, these have; or one has not, and so none behind it."""
+        now = self._system.clock.now()
+        for child in data["started"]:
+            if child in self._ids:
+                self._carry_out(self._supervision.child_started(self._ids[child], now))
+        for child in reversed(data["unreached"]):
+            if child in self._ids:
+                self._carry_out(self._supervision.start_not_reached(self._ids[child]))
+        failed = data["failed"]
+        id = None if failed is None else self._ids.get(failed["child"])
+        if id is None:
+            return
+        reason = _reason(errors.from_data(failed["error"]))
+        if failed["is_administrative"]:
+            self._carry_out(self._supervision.child_exited(id, reason, now, is_administrative=True))
+        else:
+            self._carry_out(self._supervision.child_start_failed(id, reason, now, cause=failed["cause"]))
+
     # Instructions
 
     def _carry_out(self, instructions: list[Instruction]) -> None:
         for instruction in instructions:
             match instruction:
+                case Start(id) if id not in self._actors:
+                    self._vars.run(self._spawn, id)
                 case Start(id):
-                    self._vars.run(self._start, id)
+                    self._restart([id])
+                case StartInTurn(ids):
+                    self._restart(ids)
                 case Stop(id, kill):
-                    self._stop(id, kill)
+                    self._notify("stop_child", {"actor": self._actors[id], "kill": kill, "reason": _STOPPED})
+                case StopInTurn(ids):
+                    self._notify("stop_children", {"actors": [self._actors[id] for id in ids], "reason": _STOPPED})
                 case RetryAfter(id, delay_s):
                     self._system.scope.after(delay_s, lambda id=id: self._carry_out(self._supervision.retry_due(id)))  # type: ignore[misc]
-                case Forget(id):
-                    self._forget(id)
+                case Forget(id, reason):
+                    self._forget(id, reason)
                 case Ready():
                     self._ready.set_value(None)
                 case GiveUp(reason):
@@ -195,45 +243,42 @@ class Supervisor(Actor):
                 case Stopped():
                     self._over.set_value(None)
 
-    def _start(self, id: str) -> None:
-        child = self._children[id]
-        system = self._system
-        actor_id = self._actors.get(id)
-        if actor_id is None:
-            actor_id = self._actors[id] = system.ids.actor()
-            self._ids[actor_id] = id
-            started: Completion[Any] = system.spawn(
-                child.actor_class,
-                child.options,
-                child.args,
-                child.kwargs,
-                actor_id=actor_id,
-                supervisor=self.context._cell.actor_id,
-            )
-        else:
-            started = system.control.request(system.node, "restart", {"actor": actor_id})
-        started.add_callback(lambda outcome: self._start_ended(id, outcome))
+    def _notify(self, verb: str, data: Data) -> None:
+        self._system.control.notify(self._system.node, verb, data)
 
-    def _start_ended(self, id: str, outcome: Completion[Any]) -> None:
+    def _restart(self, ids: Sequence[str]) -> None:
+        actors = [self._actors[id] for id in ids]
+        self._notify("restart_children", {"supervisor": self.context._cell.actor_id, "actors": actors})
+
+    def _spawn(self, id: str) -> None:
+        child = self._children[id]
+        actor_id = self._actors[id] = self._system.ids.actor()
+        self._ids[actor_id] = id
+        started: Completion[Any] = self._system.spawn(
+            child.actor_class,
+            child.options,
+            child.args,
+            child.kwargs,
+            actor_id=actor_id,
+            supervisor=self.context._cell.actor_id,
+            share=self._shares.get(id),
+        )
+        started.add_callback(lambda outcome: self._spawned(id, outcome))
+
+    def _spawned(self, id: str, outcome: Completion[Any]) -> None:
         error = outcome.error()
         now = self._system.clock.now()
         waiter = self._started.get(id)
         if error is None:
-            if id not in self._refs:
-                self._refs[id] = outcome.value()
+            self._refs[id] = outcome.value()
             self._carry_out(self._supervision.child_started(id, now))
             if waiter is not None:
                 waiter.set_value(None)
         else:
-            if id not in self._refs:
-                self._part_from(id)  # its first start failed, so its authority knows it no more
+            self._part_from(id)  # its authority knows it no more
             if waiter is not None:
                 waiter.set_error(error)
             self._carry_out(self._supervision.child_start_failed(id, _reason(error), now))
-
-    def _stop(self, id: str, kill: bool) -> None:
-        data = {"actor": self._actors[id], "kill": kill, "reason": "stopped by its supervisor"}
-        self._system.control.notify(self._system.node, "stop_child", data)
 
     def _part_from(self, id: str) -> ActorId | None:
         actor_id = self._actors.pop(id, None)
@@ -241,13 +286,13 @@ class Supervisor(Actor):
             del self._ids[actor_id]
         return actor_id
 
-    def _forget(self, id: str) -> None:
+    def _forget(self, id: str, reason: ExitReason | None) -> None:
         actor_id = self._part_from(id)
         self._refs.pop(id, None)
         if id not in self._supervision:
             self._children.pop(id, None)
         if actor_id is not None:
-            self._system.control.notify(self._system.node, "forget", {"actor": actor_id})
+            self._notify("forget", {"actor": actor_id, "reason": None if reason is None else reason.to_data()})
 
     def _give_up(self, reason: ExitReason) -> None:
         self._over.set_value(None)

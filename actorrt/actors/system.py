@@ -324,9 +324,11 @@ class System:
         *,
         actor_id: ActorId | None = None,
         supervisor: ActorId | None = None,
+        share: tuple[int, int] | None = None,
     ) -> Operation[ActorRef[Any]]:
         """Start an actor; see `Spawner.spawn`."""
         authority, data, objects = self._spawn_order(cls, options, args, kwargs, supervisor)
+        data["share"] = share
         actor_id = actor_id or self.ids.actor()
 
         async def start() -> ActorRef[Any]:
@@ -389,6 +391,7 @@ class System:
             "namespace": self.namespace if cell is None else cell.blueprint.namespace,
             "parent": None if parent is None else parent.actor_id,
             "supervisor": supervisor,
+            "share": None,
             "is_supervisor": getattr(cls, "_is_supervisor", False),
             "beside": _is_light(options) and parent is not None and not parent.blueprint.is_supervisor,
             "objects": [ref.id for ref in packed.objects],

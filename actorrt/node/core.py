@@ -27,6 +27,7 @@ from actorrt.node.census import take_census
 from actorrt.node.chunks import KINDS
 from actorrt.node.heartbeat import Heartbeat
 from actorrt.node.hosting import Placement, WorkerFactory
+from actorrt.node.in_turn import InTurn
 from actorrt.node.jobs import Job, Worker
 from actorrt.node.resources import Resources
 from actorrt.node.transfers import Transfers
@@ -95,6 +96,7 @@ class NodeCore:
             self._keeper,
         )
         self.registry = Registry(self.placement, self.control, self._clock, random.random, self.scope)
+        InTurn(self.registry, self.placement, self.control, self.endpoint)
         serve_questions(self.registry, self.control)
         serve_link_authority(self.registry, self.control)
         heartbeat = Heartbeat(self.transport, self._clock, self.scope, self.workers, self._factory.kill)

@@ -7,6 +7,7 @@ its factory's.
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
@@ -15,7 +16,7 @@ from actorrt.actors.control import Control, Endpoint
 from actorrt.actors.record import Record
 from actorrt.actors.tombstones import Tombstone
 from actorrt.completion import Completion
-from actorrt.ids import IdSource, JobId, ObjectId
+from actorrt.ids import ActorId, IdSource, JobId, ObjectId
 from actorrt.node.jobs import Job, Worker, WorkerKind
 from actorrt.node.resources import Resources
 from actorrt.scopes import Scope
@@ -71,6 +72,8 @@ class Placement:
         self._worker_at = worker_at
         self._endpoint = endpoint
         self._keeper = keeper
+        self.pass_over: Callable[[Record], bool] = lambda _: False
+        """Gives up a start whose turn has not come; returns whether there was such a turn."""
         self._deadlines: dict[bytes, Callable[[], None]] = {}
 
     def start_at_once(self, record: Record) -> Endpoint | None:
@@ -95,17 +98,32 @@ class Placement:
 
     async def _place(self, record: Record) -> Worker:
         job = self._job_of(record.job)
-        worker = self._existing(record, job)
+        block = self._block_of(record)
+        worker = self._existing(record, job, None if block is None else job.blocks.get(block))
         if worker is None:
             worker = self._new(record, job)
             record.place = worker
             worker.actors.add(record.actor_id)
+            if block is not None:
+                job.blocks[block] = worker
             await self._launch(worker)
+        elif block is not None:
+            job.blocks[block] = worker
         record.place = worker
         worker.actors.add(record.actor_id)
         return worker
 
-    def _existing(self, record: Record, job: Job) -> Worker | None:
+    def _block_of(self, record: Record) -> tuple[ActorId, int] | None:
+        """Return which part of a supervisor's light children this one belongs to: as many parts as there are CPUs.
+
+        A part shares a worker, so that what is stopped or started in turn can be ordered there at once.
+        """
+        share = record.order.share
+        if share is None or record.supervisor is None or record.options.needs_own_process or record.is_supervisor:
+            return None
+        return record.supervisor, share[0] * self._resources.cpu_count // share[1]
+
+    def _existing(self, record: Record, job: Job, of_block: Worker | None) -> Worker | None:
         self._resources.reserve(record.actor_id, record.label, record.options)
         if record.options.needs_own_process:
             return None
@@ -115,6 +133,8 @@ class Placement:
             beside = self._worker_at(record.order.beside_endpoint)
             if beside is not None and beside.is_usable:
                 return beside
+        if of_block is not None and of_block.is_usable:
+            return of_block
         job.shared = [worker for worker in job.shared if worker.is_usable]
         if len(job.shared) < self._resources.cpu_count:
             return None
@@ -144,21 +164,50 @@ class Placement:
 
     def stop(self, record: Record, reason: str) -> None:
         """Ask the actor to end; kill it if it takes longer than its `shutdown_s`."""
+        if self.pass_over(record):
+            return
         self._tell(record, "stop_hosted", reason=reason, is_administrative=record.is_administrative)
         if record.options.shutdown_s is not None:
             incarnation = record.incarnation
             delay_s = record.options.shutdown_s + STOP_GRACE_S
 
-            def overdue() -> None:
-                if record.incarnation == incarnation and (record.endpoint is not None or record.is_start_under_way):
-                    logger.warning("%s did not stop within %s s and is killed", record.label, record.options.shutdown_s)
-                    self.kill(record)
+            def due() -> None:
+                if record.has_incarnation(incarnation):
+                    self._overdue(record)
 
             self._forget_deadline(record)
-            self._deadlines[record.actor_id] = self._scope.after(delay_s, overdue)
+            self._deadlines[record.actor_id] = self._scope.after(delay_s, due)
+
+    def stop_in_turn(self, records: Sequence[Record], reason: str) -> None:
+        """Ask actors of one worker to end, one after the other; kill whichever takes longer than its `shutdown_s`."""
+        worker: Worker = records[0].place
+        data = {"actors": [record.actor_id for record in records], "reason": reason}
+        self._control.notify(worker.endpoint, "stop_in_turn", data)
+        self._watch_turns(deque((record, record.incarnation) for record in records))
+
+    def _watch_turns(self, left: deque[tuple[Record, int]]) -> None:
+        while left and not left[0][0].has_incarnation(left[0][1]):
+            left.popleft()
+        if not left:
+            return
+        record, incarnation = left[0]
+        assert record.options.shutdown_s is not None
+
+        def due() -> None:
+            if record.has_incarnation(incarnation):
+                self._overdue(record)
+            self._watch_turns(left)
+
+        self._scope.after(record.options.shutdown_s + STOP_GRACE_S, due)
+
+    def _overdue(self, record: Record) -> None:
+        logger.warning("%s did not stop within %s s and is killed", record.label, record.options.shutdown_s)
+        self.kill(record)
 
     def kill(self, record: Record) -> None:
         """End the actor now, with its process if that is its own."""
+        if self.pass_over(record):
+            return
         worker: Worker | None = record.place
         if worker is not None and worker.kind is WorkerKind.OWN:
             self._factory.kill(worker)
@@ -169,8 +218,7 @@ class Placement:
 
     def _kill_host(self, record: Record, incarnation: int, worker: Worker) -> None:
         """A worker that does not end its actor when told is blocked or broken: end it, and all that it hosts."""
-        is_there = record.endpoint is not None or record.is_start_under_way
-        if record.incarnation == incarnation and is_there and worker.exit_reason is None:
+        if record.has_incarnation(incarnation) and worker.exit_reason is None:
             worker.hang = f"its loop did not take the order to kill {record.label} within {KILL_PATIENCE_S:g} s"
             logger.warning("%s is killed: %s", worker.label, worker.hang)
             self._factory.kill(worker)
@@ -191,6 +239,9 @@ class Placement:
         if worker is None:
             return None
         worker.actors.discard(record.actor_id)
+        if record.is_supervisor:
+            blocks = worker.job.blocks
+            worker.job.blocks = {key: part for key, part in blocks.items() if key[0] != record.actor_id}
         if worker.exit_reason is not None:
             return None
         data = {"actor": record.actor_id, "error": errors.to_data(tombstone.error())}

@@ -81,6 +81,7 @@ class Job:
         driver: the driver's endpoint.
         setting: how its workers find code: `sys_path`, `cwd`; and their `log_level`.
         shared: its shared workers, as many as there were light actors, at most one for each CPU.
+        blocks: where supervisors' light children are, by supervisor and number of the block.
         supervisors: the worker of its supervisors.
         has_ended: whether its driver is gone; only its detached actors live on.
     """
@@ -89,6 +90,7 @@ class Job:
     driver: Endpoint
     setting: Data
     shared: list[Worker] = field(default_factory=list)
+    blocks: dict[tuple[ActorId, int], Worker] = field(default_factory=dict)
     supervisors: Worker | None = None
     placed_count: int = 0
     has_ended: bool = False

@@ -6,6 +6,7 @@ Principles" with lists, without the states that make the real one able to wait.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from hypothesis import settings
@@ -13,7 +14,18 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from actorrt.actors.childspec import ChildSpec, Strategy
-from actorrt.actors.instructions import Forget, GiveUp, Instruction, Ready, RetryAfter, Start, Stop, Stopped
+from actorrt.actors.instructions import (
+    Forget,
+    GiveUp,
+    Instruction,
+    Ready,
+    RetryAfter,
+    Start,
+    StartInTurn,
+    Stop,
+    StopInTurn,
+    Stopped,
+)
 from actorrt.actors.options import RestartType
 from actorrt.actors.supervision import Supervision
 from actorrt.errors import RuntimeStateError
@@ -116,6 +128,15 @@ class WholeSteps(RuleBasedStateMachine):
                     queue += self.real.child_started(id, self.now)
                 case Stop(id):
                     queue += self.real.child_exited(id, SHUTDOWN, self.now)
+                case StartInTurn(ids):
+                    done[-1:] = [Start(id) for id in ids]
+                    queue += [i for id in ids for i in self.real.child_started(id, self.now)]
+                case StopInTurn(ids):
+                    done.pop()
+                    for id in ids:
+                        done.append(Stop(id))
+                        queue += self.real.child_exited(id, SHUTDOWN, self.now)
+                        done += [queue.pop(0) for _ in list(queue) if isinstance(queue[0], Forget)]
                 case RetryAfter(id):
                     queue += self.real.retry_due(id)
         return [i for i in done if not isinstance(i, RetryAfter)]
@@ -131,8 +152,9 @@ class WholeSteps(RuleBasedStateMachine):
         expected = self.rules.exited(id, reason, self.now)
         done = self.carry_out(self.real.child_exited(id, reason, self.now, had_handled_message=True))
         if self.rules.is_over:
-            assert isinstance(done[-1], GiveUp)
-            done = [i for i in done[:-1] if i in expected]  # those that had ended long before are forgotten with it
+            (*done, give_up) = done
+            assert isinstance(give_up, GiveUp)
+            expected = [Forget(i.id, give_up.reason) if i == Forget(id) else i for i in expected]
         assert done == expected
 
     @precondition(lambda self: not self.rules.is_over)
@@ -177,6 +199,7 @@ class Interleavings(RuleBasedStateMachine):
         self.starting: set[str] = set()
         self.running: set[str] = set()
         self.stopping: set[str] = set()
+        self.in_turn: list[list[str]] = []  # what starts one after the other, as far as it has not
         self.retries: list[str] = []
         self.is_ending = self.is_over = False
         self.take(self.real.start_requested(specs))
@@ -186,13 +209,20 @@ class Interleavings(RuleBasedStateMachine):
             assert not self.is_over, "nothing follows the end"
             match instruction:
                 case Start(id):
-                    assert id not in self.starting | self.running, "a child is started once until it ends"
-                    assert not self.is_ending
-                    self.starting.add(id)
+                    self.is_started([id])
+                case StartInTurn(ids):
+                    assert len(ids) > 1
+                    self.is_started(ids)
+                    self.in_turn.append(list(ids))
                 case Stop(id, kill):
                     assert id in self.starting | self.running, "only what lives is stopped"
                     assert kill or id not in self.stopping, "a child is asked once"
                     self.stopping.add(id)
+                case StopInTurn(ids):
+                    assert len(ids) > 1
+                    assert self.running >= set(ids), "only what runs is stopped in turn"
+                    assert not self.stopping & set(ids), "a child is asked once"
+                    self.stopping |= set(ids)
                 case Forget(id):
                     assert id not in self.starting | self.running, "only what has ended is forgotten"
                 case RetryAfter(id, delay_s):
@@ -203,9 +233,36 @@ class Interleavings(RuleBasedStateMachine):
                     assert self.real.children() == []
                     self.is_over = True
 
+    def is_started(self, ids: Sequence[str]) -> None:
+        assert not self.is_ending
+        for id in ids:
+            assert id not in self.starting | self.running, "a child is started once until it ends"
+            self.starting.add(id)
+
     def drop(self, id: str) -> None:
         for ids in (self.starting, self.running, self.stopping):
             ids.discard(id)
+        self.leave_turn(id)
+
+    def leave_turn(self, id: str) -> list[str]:
+        """The child has started, or will not; return those that are to start after it."""
+        for ids in self.in_turn:
+            if id in ids:
+                ids.remove(id)
+                return ids
+        return []
+
+    @property
+    def startable(self) -> list[str]:
+        """Whose start may end now: the first of those in turn, and any other."""
+        waiting = {id for ids in self.in_turn for id in ids[1:]}
+        return sorted(self.starting - waiting)
+
+    def started(self, id: str) -> None:
+        self.leave_turn(id)
+        self.starting.discard(id)
+        self.running.add(id)
+        self.take(self.real.child_started(id, self.now))
 
     @rule(passed_s=st.floats(0, 6))
     def time_passes(self, passed_s: float) -> None:
@@ -214,15 +271,17 @@ class Interleavings(RuleBasedStateMachine):
     @precondition(lambda self: self.starting)
     @rule(data=st.data())
     def a_start_succeeds(self, data: st.DataObject) -> None:
-        id = data.draw(st.sampled_from(sorted(self.starting)))
-        self.starting.discard(id)
-        self.running.add(id)
-        self.take(self.real.child_started(id, self.now))
+        self.started(data.draw(st.sampled_from(self.startable)))
 
     @precondition(lambda self: self.starting)
     @rule(data=st.data())
     def a_start_fails(self, data: st.DataObject) -> None:
-        id = data.draw(st.sampled_from(sorted(self.starting)))
+        id = data.draw(st.sampled_from(self.startable))
+        behind = self.leave_turn(id)
+        if id not in self.stopping:  # else it was not begun, and the others have their turn
+            for other in reversed(behind.copy()):
+                self.drop(other)
+                self.take(self.real.start_not_reached(other))
         self.drop(id)
         self.take(self.real.child_start_failed(id, CRASHED, self.now))
 
@@ -233,7 +292,11 @@ class Interleavings(RuleBasedStateMachine):
     def a_child_exits(
         self, data: st.DataObject, reason: ExitReason, handled: bool, asked: bool, cause: str | None
     ) -> None:
-        id = data.draw(st.sampled_from(sorted(self.starting | self.running)))
+        id = data.draw(st.sampled_from(sorted({*self.startable, *self.running})))
+        if id in self.starting and not asked:  # so that was its start, and how it failed
+            for other in reversed(self.leave_turn(id).copy()):
+                self.drop(other)
+                self.take(self.real.start_not_reached(other))
         self.drop(id)
         self.take(
             self.real.child_exited(
@@ -287,10 +350,7 @@ class Interleavings(RuleBasedStateMachine):
                 self.drop(id)
                 self.take(self.real.child_exited(id, SHUTDOWN, self.now))
             elif self.starting:
-                id = min(self.starting)
-                self.starting.discard(id)
-                self.running.add(id)
-                self.take(self.real.child_started(id, self.now))
+                self.started(self.startable[0])
             else:
                 self.take(self.real.retry_due(self.retries.pop()))
 

@@ -1,0 +1,216 @@
+"""Groups of a supervisor's children that stop and start in turn: whole, in order, whatever happens meanwhile."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+import actorrt as art
+from tests.integration.cast import Gate, Recorder
+
+
+class Plain(art.Actor):
+    """Starts and stops at once."""
+
+    def incarnation(self):
+        return self.context.incarnation
+
+    def pid(self):
+        return os.getpid()
+
+    def fail(self):
+        raise SystemExit("on purpose")
+
+
+class Crowd(art.Supervisor):
+    strategy = "one_for_all"
+    max_restarts = 1_000
+
+    def __init__(self, count):
+        self.count = count
+
+    def children(self):
+        for number in range(self.count):
+            yield art.Child(Plain, id=f"c{number}")
+
+
+class Slow(Plain):
+    """Starts when the gate is open, from its second incarnation on; notes both."""
+
+    def __init__(self, recorder, gate, label):
+        self.recorder, self.gate, self.label = recorder, gate, label
+
+    async def on_start(self):
+        await self.recorder.note(f"{self.label} begins")
+        if self.context.incarnation > 1:
+            await self.gate.wait()
+        await self.recorder.note(f"{self.label} runs")
+
+
+class Queue(art.Supervisor):
+    """Three of them; the second has a process of its own if told."""
+
+    strategy = "one_for_all"
+
+    def __init__(self, recorder, gate, isolation=None):
+        self.recorder, self.gate, self.isolation = recorder, gate, isolation
+
+    def children(self):
+        for label in "abc":
+            isolation = self.isolation if label == "b" else None
+            yield art.Child(Slow, self.recorder, self.gate, label, id=label, isolation=isolation)
+
+
+ALL_BEGUN = ["a begins", "a runs", "b begins", "b runs", "c begins", "c runs"]
+
+
+async def queue_at_the_gate(isolation=None):
+    """Return a queue of which the first child waits to start again, with its children, the gate and what was noted."""
+    recorder, gate = await Recorder.spawn(), await Gate.options(max_concurrency=9).spawn()
+    queue = await Queue.spawn(recorder, gate, isolation)
+    children = {label: await queue.child(label) for label in "abc"}
+    await children["b"].fail.tell()
+    while (await gate.counts())[0] == 0:
+        pass
+    return queue, children, gate, recorder
+
+
+async def test_every_child_of_a_large_group_is_restarted(runtime):
+    crowd = await Crowd.spawn(500)
+    refs = [await crowd.child(f"c{number}") for number in range(500)]
+    with pytest.raises(art.ActorUnavailableError):
+        await refs[200].fail()
+    assert await art.gather(*[ref.incarnation.options(retries=3)() for ref in refs]) == [2] * 500
+    infos = await crowd.children_info()
+    assert [info.state for info in infos] == ["running"] * 500
+    assert [info.restarts for info in infos] == [int(number == 200) for number in range(500)]
+
+
+async def test_neighbours_of_a_large_group_share_a_process_and_all_processes_are_used(node_runtime):
+    crowd = await Crowd.spawn(16)
+    pids = [await (await crowd.child(f"c{number}")).pid() for number in range(16)]
+    assert pids == [pid for pid in dict.fromkeys(pids) for _ in range(4)]
+    assert len(set(pids)) == 4
+
+
+@pytest.mark.parametrize("isolation", [None, "process"])
+async def test_each_child_starts_when_the_one_before_runs(runtime, isolation):
+    _, children, gate, recorder = await queue_at_the_gate(isolation)
+    assert await recorder.all() == [*ALL_BEGUN, "a begins"]
+    await gate.open()
+    assert [await child.incarnation.options(retries=3)() for child in children.values()] == [2, 2, 2]
+    assert await recorder.all() == [*ALL_BEGUN, *ALL_BEGUN]
+
+
+async def test_child_of_a_group_can_be_called_by_the_next_one_as_it_starts(runtime):
+    class Second(Plain):
+        def __init__(self, first_name):
+            self.first_name = first_name
+
+        async def on_start(self):
+            self.first_incarnation = await (await art.lookup(self.first_name)).incarnation()
+
+        def seen(self):
+            return self.first_incarnation
+
+    class Pair(art.Supervisor):
+        strategy = "one_for_all"
+
+        def children(self):
+            yield art.Child(Plain, id="first", name="first-of-pair")
+            yield art.Child(Second, "first-of-pair", id="second")
+
+    pair = await Pair.spawn()
+    second = await pair.child("second")
+    with pytest.raises(art.ActorUnavailableError):
+        await second.fail()
+    assert await second.seen() == 2
+
+
+@pytest.mark.parametrize("order", ["stop", "kill"])
+@pytest.mark.parametrize("isolation", [None, "process"])
+async def test_child_that_is_ended_by_order_before_its_turn_is_passed_over(runtime, isolation, order):
+    queue, children, gate, recorder = await queue_at_the_gate(isolation)
+    ending = getattr(children["b"], order)()
+    while await children["b"].is_alive():
+        pass
+    await gate.open()
+    await ending
+    assert await children["c"].incarnation.options(retries=3)() == 2
+    assert await recorder.all() == [*ALL_BEGUN, "a begins", "a runs", "c begins", "c runs"]
+    assert [info.id for info in await queue.children_info()] == ["a", "c"]
+
+
+@pytest.mark.parametrize("order", ["stop", "kill"])
+async def test_child_that_is_ended_by_order_in_its_turn_lets_those_behind_it_start(runtime, order):
+    queue, children, gate, recorder = await queue_at_the_gate()
+    await getattr(children["a"], order)()
+    await gate.open()
+    assert await children["c"].incarnation.options(retries=3)() == 2
+    assert await recorder.all() == [*ALL_BEGUN, "a begins", "b begins", "b runs", "c begins", "c runs"]
+    assert [info.id for info in await queue.children_info()] == ["b", "c"]
+
+
+async def test_supervisor_that_stops_while_its_group_starts_leaves_nothing(runtime):
+    queue, _, _, recorder = await queue_at_the_gate()
+    await queue.stop()
+    assert await recorder.all() == [*ALL_BEGUN, "a begins"]
+    assert sorted(actor["label"][:4] for actor in (await runtime.status())["actors"]) == ["Gate", "Reco"]
+
+
+async def test_failure_of_one_start_begins_the_group_anew(runtime):
+    class Flaky(Plain):
+        def __init__(self):
+            if self.context.incarnation == 2:
+                raise ValueError("not yet")
+
+    class Three(art.Supervisor):
+        strategy = "one_for_all"
+
+        def children(self):
+            yield art.Child(Plain, id="a")
+            yield art.Child(Flaky, id="b", backoff=art.Backoff(first_s=0.01))
+            yield art.Child(Plain, id="c")
+
+    three = await Three.spawn()
+    a, b, c = [await three.child(id) for id in "abc"]
+    with pytest.raises(art.ActorUnavailableError):
+        await b.fail()
+    assert [await child.incarnation.options(retries=9)() for child in (b, c, a)] == [3, 2, 3]
+    assert [info.restarts for info in await three.children_info()] == [0, 2, 0]
+
+
+async def test_worker_that_is_killed_while_a_group_starts_there_is_replaced(node_runtime):
+    recorder, gate = await Recorder.spawn(), await Gate.options(max_concurrency=9).spawn()
+    queue = await Queue.spawn(recorder, gate)
+    children = [await queue.child(label) for label in "abc"]
+    pid = await children[0].pid()
+    assert pid not in (await recorder.pid(), await gate.pid())
+    await children[0].fail.tell()
+    while (await gate.counts())[0] == 0:
+        pass
+    os.kill(pid, signal.SIGKILL)
+    await gate.open()
+    assert await children[2].incarnation.options(retries=9)() > 1
+    assert await children[0].pid.options(retries=9)() != pid
+    assert [info.state for info in await queue.children_info()] == ["running"] * 3
+
+
+async def test_child_that_its_supervisor_gives_up_ends_with_that_reason_and_its_siblings_with_shutdown(runtime):
+    class Impatient(Crowd):
+        strategy, max_restarts = "one_for_one", 0
+
+    crowd = await Impatient.spawn(2)
+    failing, sibling = await crowd.child("c0"), await crowd.child("c1")
+    downs = [art.monitor(ref) for ref in (failing, sibling, crowd)]
+    with pytest.raises(art.ActorDiedError) as caught:
+        await failing.fail()
+    assert caught.value.reason.kind is art.ExitKind.INTENSITY
+    assert "max_restarts is 0; the last was 'c0', which ended with error: SystemExit" in str(caught.value)
+    assert [(await down).reason.kind for down in downs] == [
+        art.ExitKind.INTENSITY,
+        art.ExitKind.SHUTDOWN,
+        art.ExitKind.INTENSITY,
+    ]
