@@ -68,8 +68,9 @@ async def test_daemon_killed_under_a_runtime_fails_what_waits(directory):
         mine = [pid for pid in descendants_of(os.getpid()) if pid not in before]
         waiting = gate.wait()
         os.kill(daemon_of(mine), signal.SIGKILL)
-        with pytest.raises(art.ActorDiedError):
+        with pytest.raises(art.ActorDiedError) as caught:
             await waiting
+        assert (caught.value.executed, caught.value.reason.kind) == ("maybe", art.ExitKind.NODE_LOST)
     wait_until_none_runs(mine, within_s=5)
 
 

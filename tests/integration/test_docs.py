@@ -43,3 +43,19 @@ def test_paths_and_tests_that_are_named_exist(page: Path) -> None:
 
 def is_there(path: Path, test: str) -> bool:
     return path.exists() and (not test or f"def {test}(" in path.read_text())
+
+
+MESSAGING = (ROOT / "docs" / "messaging.md").read_text()
+
+
+def test_every_promise_of_messaging_names_a_test() -> None:
+    rows = [row for row in MESSAGING.splitlines() if row.startswith("|") and not row.startswith("|---")]
+    promises = [row for row in rows if not row.endswith(" test |")]
+    assert len(promises) > 60
+    assert [row for row in promises if not re.search(r"`tests/[\w/]+\.py::test_\w+` \|$", row)] == []
+
+
+def test_every_test_of_the_event_table_has_its_row() -> None:
+    named = set(re.findall(r"`tests/integration/test_event_table\.py::(\w+)`", MESSAGING))
+    there = re.findall(r"^async def (test_\w+)", (ROOT / "tests/integration/test_event_table.py").read_text(), re.M)
+    assert sorted(named) == sorted(there)

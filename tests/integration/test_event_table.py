@@ -184,6 +184,8 @@ async def test_graceful_stop_takes_longer_than_shutdown_s(node_runtime, notes, p
     assert await outcome(queued) == (art.ActorDiedError, "no")
     assert await told(observer, down="shutdown") == (["shutdown"], ["shutdown"], [])
     assert notes.read() == ["holding", "cancelled"]
+    if not place:
+        assert await dead_letters(node_runtime, "record") == 1
 
 
 @LIGHT_AND_PROCESS
