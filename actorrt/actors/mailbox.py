@@ -94,7 +94,7 @@ class Message:
         self.buffers = buffers
         self.deadline = deadline
         self.options = options
-        self.size_bytes = message_bytes(body, buffers) if buffers or type(body) is bytes else PLAIN_MESSAGE_BYTES
+        self.size_bytes = message_bytes(body, buffers)
         self.began_at = 0.0  # when its coroutine began to run
         self.is_over = False  # handled; tasks that it left behind go on without its deadline
         self.cell: Any = None  # the cell that handles it, from when it is in hand
