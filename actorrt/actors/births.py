@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from actorrt.actors import current
 from actorrt.actors.mailbox import Message
 from actorrt.actors.payload import objects_opened
-from actorrt.actors.snapshots import restored
+from actorrt.actors.snapshots import sources
 from actorrt.errors import ActorStartError
 from actorrt.ids import ObjectId
 
@@ -61,7 +61,8 @@ class Birth:
         self._begin()
         try:
             args, kwargs = await objects_opened(args, kwargs)
-            instance = await self._revive(args, kwargs, snapshots) if snapshots else self._make(args, kwargs)
+            states = sources(self._cell, snapshots)
+            instance = await self._revive(args, kwargs, states) if states else self._make(args, kwargs)
             await hook(instance.on_start())
         except asyncio.CancelledError:
             if self._end is not None:
@@ -71,22 +72,22 @@ class Birth:
             raise self._end
         return instance
 
-    async def _revive(self, args: tuple[Any, ...], kwargs: dict[str, Any], snapshots: Sequence[ObjectId]) -> Any:
-        for number, object_id in enumerate(snapshots, 1):
+    async def _revive(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], states: Sequence[Callable[[], Awaitable[Any]]]
+    ) -> Any:
+        for number, read in enumerate(states, 1):
             try:
-                state = await restored(self._cell.host.system, object_id)
+                state = await read()
                 instance = self._make(args, kwargs)
                 await hook(instance.restore(state))
             except Exception as error:  # whatever unpickling or the user's `restore` raises ends this one attempt
-                fallback = "the one before is tried" if number < len(snapshots) else "there is none before it"
+                fallback = "the one before is tried" if number < len(states) else "there is none before it"
                 logger.warning(
                     "a snapshot of %s can't be restored, %s: %r", self._cell.label, fallback, error, exc_info=error
                 )
             else:
                 return instance
-        raise ActorStartError(
-            f"{self._cell.label} did not start: none of its {len(snapshots)} snapshots can be restored"
-        )
+        raise ActorStartError(f"{self._cell.label} did not start: none of its {len(states)} snapshots can be restored")
 
     def _make(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         cls = self._cell.blueprint.cls

@@ -76,7 +76,8 @@ class Blueprint:
         self.namespace = namespace
         self.is_supervisor = is_supervisor
         cls: type[Actor] = opened.cls
-        self.starts_at_once = cls.on_start is Actor.on_start and not has_objects(opened.args, opened.kwargs)
+        is_new = options.snapshot_dir is None  # else it may begin with what an earlier one left
+        self.starts_at_once = is_new and cls.on_start is Actor.on_start and not has_objects(opened.args, opened.kwargs)
         self.stops_at_once = cls.on_stop is Actor.on_stop and options.snapshot_every is None
 
     def arguments(self) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -407,8 +407,10 @@ class Cell:
         except Exception as error:
             reason = reason_of(error, f"{self.label}.on_stop")
         else:
-            if self.snapshots is not None and not self._is_administrative and self.state is CellState.STOPPING:
+            is_of_use = not self._is_administrative or self.options.snapshot_dir is not None
+            if self.snapshots is not None and is_of_use and self.state is CellState.STOPPING:
                 self.snapshots.take(instance)
+                await self.snapshots.saved()
         if self.state is CellState.STOPPING:
             self._end(reason)
 

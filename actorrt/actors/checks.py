@@ -5,6 +5,7 @@ A refusal names the option, its value and what to give instead.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from enum import StrEnum
@@ -105,6 +106,11 @@ def text(option: str, value: Any) -> str:
     if not any_text(option, value):
         _refuse(ValueError, option, value, "a string that is not empty")
     return str(value)
+
+
+def path(option: str, value: Any) -> str:
+    """Check for a path that is not empty, and make it absolute."""
+    return os.path.abspath(text(option, os.fspath(value) if isinstance(value, os.PathLike) else value))
 
 
 def mapping(check: Check) -> Check:

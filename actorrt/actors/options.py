@@ -67,6 +67,8 @@ class ActorOptions:
         crash_on: exceptions of methods that fail the actor instead of only the call.
         snapshot_every: an int counts messages, a float seconds; None takes no snapshots. Also taken when it stops to be
             restarted.
+        snapshot_dir: a directory in which snapshots are kept as files too, under the actor's name; a later actor of
+            that name begins with the newest. One more is taken whenever it stops.
         mailbox_messages, mailbox_bytes, overflow: the mailbox's bounds, and what happens at them.
         max_concurrency: how many async calls may interleave.
         call_timeout_s: the deadline of calls that give none; None gives none.
@@ -93,6 +95,7 @@ class ActorOptions:
     hang_timeout_s: float | None = None
     crash_on: tuple[type[BaseException], ...] = ()
     snapshot_every: int | float | None = None
+    snapshot_dir: str | None = None
     mailbox_messages: int = config.DEFAULT_MAILBOX_MESSAGES
     mailbox_bytes: int = config.DEFAULT_MAILBOX_BYTES
     overflow: Overflow = Overflow.BLOCK
@@ -104,6 +107,11 @@ class ActorOptions:
     def __post_init__(self) -> None:
         for option, check in _CHECKS.items():
             object.__setattr__(self, option, check(option, getattr(self, option)))
+        if self.snapshot_dir is not None and (self.name is None or self.snapshot_every is None):
+            raise ValueError(
+                f"snapshot_dir={self.snapshot_dir!r} goes with name=, by which a later actor finds its state, and with "
+                "snapshot_every="
+            )
         if self.isolation is Isolation.SHARED and (
             self.cpus or self.gpus or self.env_vars or self.hang_timeout_s is not None
         ):
@@ -170,6 +178,7 @@ _CHECKS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
     "hang_timeout_s": checks.optional(checks.above_zero),
     "crash_on": checks.exception_classes,
     "snapshot_every": checks.optional(checks.count_or_seconds),
+    "snapshot_dir": checks.optional(checks.path),
     "mailbox_messages": checks.count(1),
     "mailbox_bytes": checks.count(1),
     "overflow": checks.choice(Overflow),

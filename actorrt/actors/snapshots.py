@@ -1,9 +1,10 @@
 """Snapshots of an actor's state: when they are taken, where they go, and how the next incarnation gets one back.
 
 A snapshot is what the instance's `snapshot()` returns between two messages, sealed in the object store. The actor's
-authority holds the newest two, so they outlive the process that made them and go with the actor. The next incarnation
-is given a copy that it may write to, before `on_start` and its first message. A snapshot that can't be read, or that
-`restore` refuses, falls back to the one before, and the log says so.
+authority holds the newest two, so they outlive the process that made them and go with the actor. With `snapshot_dir`
+they are files as well (`saved`), and outlive the node. The next incarnation is given a copy that it may write to,
+before `on_start` and its first message. A snapshot that can't be read, or that `restore` refuses, falls back to the one
+before, and the log says so.
 """
 
 from __future__ import annotations
@@ -12,14 +13,18 @@ import asyncio
 import copy
 import logging
 import sys
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from actorrt.actors.saved import find, load, save
 from actorrt.ids import ObjectId
 
 if TYPE_CHECKING:
     from actorrt.actors.cell import Cell
     from actorrt.actors.options import ActorOptions
     from actorrt.actors.system import System
+    from actorrt.store.ref import ObjectRef
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +44,8 @@ class Snapshots:
         self._timer: asyncio.TimerHandle | None = None
         self._taken_at = 0  # the count of messages handled then
         self._is_due = False
+        self._to_save: ObjectRef[Any] | None = None  # the newest that is to be a file
+        self._saving: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
         """The incarnation handles messages from now on."""
@@ -89,6 +96,38 @@ class Snapshots:
         data = {"actor": cell.actor_id, "incarnation": cell.incarnation, "object": refs[0].id, "token": token}
         kept = system.control.request(cell.blueprint.authority, "snapshot", data)
         kept.add_callback(lambda _: refs.clear())  # held here until the authority holds it
+        if cell.options.snapshot_dir is not None:
+            self._to_save = refs[0]
+            if self._saving is None:
+                self._saving = cell.host.scope.start(self._save(), f"save {cell.label}")
+
+    async def saved(self) -> None:
+        """Return when what was taken is on disk, if it is to be."""
+        if self._saving is not None:
+            await self._saving
+
+    async def _save(self) -> None:
+        """Write the newest, in a thread; those that are taken meanwhile but the last are left out."""
+        cell, options = self._cell, self._cell.options
+        assert options.snapshot_dir is not None
+        assert options.name is not None
+        while self._to_save is not None:
+            ref, self._to_save = self._to_save, None
+            try:
+                await asyncio.to_thread(save, options.snapshot_dir, cell.blueprint.namespace, options.name, ref.value())
+            except Exception as error:  # a full disk, or what can't be pickled, ends this one file
+                logger.error("a snapshot of %s is on no disk, the one before stays: %r", cell.label, error)
+        self._saving = None
+
+
+def sources(cell: Cell, object_ids: Sequence[ObjectId]) -> list[Callable[[], Awaitable[Any]]]:
+    """Return what gives the states that an incarnation may begin with, newest first: the store's, then files."""
+    system, options = cell.host.system, cell.options
+    found: list[Callable[[], Awaitable[Any]]] = [partial(restored, system, object_id) for object_id in object_ids]
+    if options.snapshot_dir is not None and options.name is not None:
+        files = find(options.snapshot_dir, cell.blueprint.namespace, options.name)
+        found += [partial(asyncio.to_thread, load, file) for file in files]
+    return found
 
 
 async def restored(system: System, object_id: ObjectId) -> Any:

@@ -1,0 +1,95 @@
+"""Snapshots as files: what is left of an actor's state when its node is gone.
+
+A directory holds the newest `KEPT_COUNT` of each named actor. A file is written under another name, synced and renamed,
+so that whatever ends meanwhile leaves the one before; a checksum at its end tells a whole one. It is a pickle: whoever
+can write to the directory can have an actor run code, so it must be its user's own.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import pickle
+import zlib
+from pathlib import Path
+from typing import IO, Any, Final
+from urllib.parse import quote
+
+KEPT_COUNT: Final = 2
+SUFFIX: Final = ".snapshot"
+_CHECKSUM_BYTES: Final = 4
+
+
+def find(directory: str, namespace: str, name: str) -> list[Path]:
+    """Return the files of an actor, newest first."""
+    return sorted(Path(directory).glob(f"{_prefix(namespace, name)}*{SUFFIX}"), reverse=True)
+
+
+def save(directory: str, namespace: str, name: str, state: Any) -> Path:
+    """Write a state, and remove the oldest of those that are not kept; it is on disk when this returns.
+
+    Raises:
+        OSError: the directory can't be written to, or the disk is full; what was there before is there still.
+        Exception: whatever pickling the state raises.
+    """
+    Path(directory).mkdir(parents=True, exist_ok=True, mode=0o700)
+    known = find(directory, namespace, name)
+    number = int(known[0].name.removesuffix(SUFFIX).rpartition(".")[2]) + 1 if known else 1
+    path = Path(directory) / f"{_prefix(namespace, name)}{number:012d}{SUFFIX}"
+    partial = path.with_suffix(".partial")
+    try:
+        with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
+            sink = _Summing(file)
+            pickle.Pickler(sink, protocol=5).dump(state)
+            file.write(sink.checksum.to_bytes(_CHECKSUM_BYTES, "little"))
+            file.flush()
+            os.fsync(file.fileno())
+        partial.rename(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+    _sync_directory(directory)
+    for old in known[KEPT_COUNT - 1 :]:
+        old.unlink(missing_ok=True)
+    return path
+
+
+def load(path: Path) -> Any:
+    """Return the state that a file holds, its arrays writable.
+
+    Raises:
+        ValueError: it is not whole.
+        OSError: it can't be read.
+        Exception: whatever unpickling raises.
+    """
+    data = bytearray(path.read_bytes())
+    checksum = int.from_bytes(data[-_CHECKSUM_BYTES:], "little")
+    body = memoryview(data)[:-_CHECKSUM_BYTES]
+    if len(data) <= _CHECKSUM_BYTES or zlib.crc32(body) != checksum:
+        raise ValueError(f"{path} is no whole snapshot: its checksum does not fit")
+    return copy.deepcopy(pickle.loads(body))  # arrays are views of the pickle until then, and read-only
+
+
+def _prefix(namespace: str, name: str) -> str:
+    """Return how the names of an actor's files begin, and no other actor's do."""
+    return "".join(f"{quote(part, safe='').replace('.', '%2E')}." for part in (namespace, name))
+
+
+def _sync_directory(directory: str) -> None:
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+class _Summing:
+    """A file to write to that sums up what it is given."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.checksum = 0
+
+    def write(self, data: Any) -> int:
+        self.checksum = zlib.crc32(data, self.checksum)
+        return self._file.write(data)

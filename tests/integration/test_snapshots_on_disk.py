@@ -1,0 +1,86 @@
+"""Snapshots that are files too: an actor's state after its node."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import actorrt as art
+from actorrt.actors import saved
+from tests.running import own_directory, runtime_directory
+
+
+class Weights(art.Actor):
+    """Keeps an array."""
+
+    def __init__(self, size=100_000):
+        self.array = np.zeros(size)
+
+    def add(self, by=1.0):
+        self.array += by
+        return float(self.array[0])
+
+    def snapshot(self):
+        return {"array": self.array}
+
+    def restore(self, state):
+        self.array = state["array"]
+
+    def exit(self):
+        raise SystemExit("on purpose")
+
+
+def kept_in(folder, **options):
+    return Weights.options(name="weights", snapshot_every=1, snapshot_dir=folder, **options)
+
+
+def values_in(folder):
+    return [saved.load(path)["array"][0] for path in saved.find(str(folder), "default", "weights")]
+
+
+@pytest.mark.parametrize("options", [{}, {"isolation": "process"}], ids=["light", "process"])
+async def test_later_actor_of_the_name_begins_with_what_the_one_before_left(runtime, tmp_path, options):
+    weights = await kept_in(tmp_path, **options).spawn()
+    for _ in range(5):
+        await weights.add()
+    await weights.stop()
+    assert values_in(tmp_path)[0] == 5
+    again = await kept_in(tmp_path, **options).spawn()
+    assert await again.add() == 6
+
+
+async def test_state_outlives_its_node(tmp_path):
+    with own_directory() as directory, runtime_directory(directory):
+        for expected in (1, 2):
+            async with art.Runtime(cpus=1, store_bytes=64 << 20):
+                weights = await kept_in(tmp_path).spawn()
+                assert await weights.add() == expected
+                await weights.stop()
+
+
+async def test_file_that_is_damaged_falls_back_to_the_one_before_and_says_so(runtime, tmp_path):
+    weights = await kept_in(tmp_path).spawn()
+    while len(values_in(tmp_path)) < 2:
+        await weights.add()
+    await weights.stop()
+    newest, before = saved.find(str(tmp_path), "default", "weights")
+    newest.write_bytes(newest.read_bytes()[:-100])
+    expected = saved.load(before)["array"][0] + 1
+    again = await kept_in(tmp_path).spawn()
+    assert await again.add() == expected
+
+
+async def test_restart_takes_the_state_from_the_store_first(runtime, tmp_path):
+    weights = await kept_in(tmp_path, restart="permanent").spawn()
+    assert await weights.add() == 1
+    for path in saved.find(str(tmp_path), "default", "weights"):
+        path.unlink()
+    with pytest.raises(art.ActorUnavailableError):
+        await weights.exit()
+    assert await weights.add() == 2
+
+
+@pytest.mark.parametrize("options", [{"name": "weights"}, {"snapshot_every": 1}])
+def test_directory_without_a_name_or_a_schedule_is_refused(tmp_path, options):
+    with pytest.raises(ValueError, match=r"goes with name=.*and with snapshot_every="):
+        Weights.options(snapshot_dir=tmp_path, **options)
