@@ -5,7 +5,6 @@ A refusal names the option, its value and what to give instead.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from enum import StrEnum
@@ -109,8 +108,8 @@ def text(option: str, value: Any) -> str:
 
 
 def path(option: str, value: Any) -> str:
-    """Check for a path that is not empty, and make it absolute."""
-    return os.path.abspath(text(option, os.fspath(value) if isinstance(value, os.PathLike) else value))
+    """Check for a path that is not empty."""
+    return text(option, value.__fspath__() if hasattr(value, "__fspath__") else value)
 
 
 def mapping(check: Check) -> Check:

@@ -67,8 +67,8 @@ class ActorOptions:
         crash_on: exceptions of methods that fail the actor instead of only the call.
         snapshot_every: an int counts messages, a float seconds; None takes no snapshots. Also taken when it stops to be
             restarted.
-        snapshot_dir: a directory in which snapshots are kept as files too, under the actor's name; a later actor of
-            that name begins with the newest. One more is taken whenever it stops.
+        snapshot_dir: a directory, seen from the driver's, in which snapshots are kept as files too, under the actor's
+            name; a later actor of that name begins with the newest. One more is taken whenever it stops.
         mailbox_messages, mailbox_bytes, overflow: the mailbox's bounds, and what happens at them.
         max_concurrency: how many async calls may interleave.
         call_timeout_s: the deadline of calls that give none; None gives none.

@@ -60,7 +60,7 @@ async def test_state_outlives_its_node(tmp_path):
 
 async def test_file_that_is_damaged_falls_back_to_the_one_before_and_says_so(runtime, tmp_path):
     weights = await kept_in(tmp_path).spawn()
-    while len(values_in(tmp_path)) < 2:
+    while len(saved.find(str(tmp_path), "default", "weights")) < 2:
         await weights.add()
     await weights.stop()
     newest, before = saved.find(str(tmp_path), "default", "weights")
