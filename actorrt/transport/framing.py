@@ -32,26 +32,26 @@ class FrameReader:
     """Cuts what arrives over one connection into messages.
 
     What arrives goes to `room`, and is taken by `arrived`. A message that is longer than the room has is put together
-    in memory of its own, which its buffers keep.
+    in memory of its own, which its buffers keep. That grows with what arrives: what is only claimed gets none.
 
     Args:
         shared: where whatever arrives first goes; readers whose turns do not overlap can share it.
         most_bytes: how long a part may be.
     """
 
-    __slots__ = ("_filled", "_message", "_most_bytes", "_shared", "_start")
+    __slots__ = ("_due", "_filled", "_message", "_most_bytes", "_shared", "_start")
 
     def __init__(self, shared: memoryview, most_bytes: int = MAX_FRAME_BYTES) -> None:
         self._shared = shared
         self._most_bytes = most_bytes
         self._start = b""  # of a message of which less than its lengths has arrived
-        self._message: memoryview | None = None  # one that is being put together
-        self._filled = 0
+        self._message: bytearray | None = None  # one that is being put together
+        self._filled = self._due = 0  # what of it has arrived, and how long it is to be
 
     @property
     def room(self) -> memoryview:
         """Where the next bytes are to go."""
-        return self._shared if self._message is None else self._message[self._filled :]
+        return self._shared if self._message is None else memoryview(self._message)[self._filled :]
 
     def arrived(self, count: int) -> list[Message]:
         """Take `count` bytes that were put into `room`; return the messages that are complete now.
@@ -63,9 +63,11 @@ class FrameReader:
         """
         if self._message is not None:
             self._filled += count
-            if self._filled < len(self._message):
+            if self._filled < self._due:
+                if self._filled == len(self._message):
+                    self._message = self._with_room(self._message)
                 return []
-            message, self._message = self._message.toreadonly(), None
+            message, self._message = memoryview(self._message).toreadonly(), None
             return self._cut(message, is_kept=True)
         data = self._shared[:count]
         if self._start:
@@ -106,9 +108,14 @@ class FrameReader:
         return lengths
 
     def _put_together(self, beginning: memoryview, length: int) -> None:
-        self._filled = len(beginning)
-        self._message = memoryview(bytearray(length))
-        self._message[: self._filled] = beginning
+        self._filled, self._due = len(beginning), length
+        self._message = self._with_room(beginning)
+
+    def _with_room(self, beginning: bytearray | memoryview) -> bytearray:
+        """Return the beginning of a message in memory that takes as much again, as far as it is that long."""
+        message = bytearray(min(self._due, max(2 * len(beginning), len(self._shared))))
+        message[: len(beginning)] = beginning
+        return message
 
 
 def _buffers(data: memoryview, position: int, lengths: Sequence[int], is_kept: bool) -> list[Buffer]:

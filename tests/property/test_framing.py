@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import struct
+import tracemalloc
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actorrt.config import MAX_FRAME_BUFFERS_COUNT
+from actorrt.config import MAX_FRAME_BUFFERS_COUNT, MAX_FRAME_BYTES
 from actorrt.transport.codec import BadFrameError
 from actorrt.transport.framing import START_BYTES, FrameReader, pack_start
 
@@ -80,3 +81,15 @@ def test_lengths_beyond_what_is_allowed_are_refused_before_room_is_made(start):
     reader.room[: len(start)] = start
     with pytest.raises(BadFrameError):
         reader.arrived(len(start))
+
+
+def test_what_is_only_claimed_gets_no_memory():
+    reader = FrameReader(memoryview(bytearray(ROOM_BYTES)))
+    start = pack_start([b""] * 1_000)[: -4 * 999] + struct.pack(">999I", *[MAX_FRAME_BYTES] * 999)
+    tracemalloc.start()
+    for begin in range(0, len(start), ROOM_BYTES):
+        piece = start[begin : begin + ROOM_BYTES]
+        reader.room[: len(piece)] = piece
+        assert reader.arrived(len(piece)) == []
+    assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    tracemalloc.stop()
