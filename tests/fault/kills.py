@@ -91,6 +91,12 @@ class Family(art.Supervisor):
             yield art.Child(Worker, id=f"own-{n}", isolation="process")
 
 
+class Crew(Family):
+    """Fails as one."""
+
+    strategy = "one_for_all"
+
+
 @dataclass
 class Outcome:
     """What a run of kills came to.
@@ -120,18 +126,18 @@ async def kill_at_random(count: int, seed: int) -> Outcome:
     before = set(children_of(os.getpid()))
     async with art.Runtime(cpus=2, store_bytes=256 << 20) as runtime:
         (node_pid,) = set(children_of(os.getpid())) - before
-        refs, hoarders, family = await _spawn()
-        await _settle(refs, family)
+        refs, hoarders, families = await _spawn()
+        await _settle(refs, families)
         fds = _fd_count(os.getpid()), _fd_count(node_pid)
         is_over = asyncio.Event()
-        callers = [asyncio.ensure_future(_call(ref, family, is_over, chance, outcome)) for ref in [*refs, *refs]]
+        callers = [asyncio.ensure_future(_call(ref, families, is_over, chance, outcome)) for ref in [*refs, *refs]]
         try:
             for _ in range(count):
                 await _kill_one(runtime, chance, outcome)
         finally:
             is_over.set()
             await asyncio.gather(*callers)
-        await _settle(refs, family)
+        await _settle(refs, families)
         await art.gather(*[hoarder.stop() for hoarder in hoarders])
         await _look(runtime, node_pid, fds, outcome)
     return outcome
@@ -143,15 +149,17 @@ async def _spawn():
     refs += [await Worker.options(isolation="process", **options).spawn() for _ in range(2)]
     refs += [await Owner.options(isolation=isolation, **options).spawn() for isolation in ("shared", "process")]
     hoarders = [await Hoarder.options(isolation=isolation, **options).spawn() for isolation in ("shared", "process")]
-    return [*refs, *hoarders], hoarders, await Family.options(**options).spawn()
+    families = [await supervisor.options(**options).spawn() for supervisor in (Family, Crew)]
+    return [*refs, *hoarders], hoarders, families
 
 
-async def _call(ref, family, is_over, chance, outcome):
-    """Call until it is over; every second call goes to a child of the family."""
+async def _call(ref, families, is_over, chance, outcome):
+    """Call until it is over; every second call goes to a child of a family."""
     array = np.ones(VALUE_COUNT)
     while not is_over.is_set():
         try:
             if chance.random() < 0.5:
+                family = chance.choice(families)
                 child = await family.child.options(timeout_s=CALL_TIMEOUT_S)(f"light-{chance.randrange(3)}")
             else:
                 child = ref
@@ -187,14 +195,15 @@ async def _kill_any(runtime, chance, outcome):
             continue  # it had ended with the owner of its actor
 
 
-async def _settle(refs, family):
+async def _settle(refs, families):
     """Return when every actor answers."""
     patient = {"retries": 1000, "timeout_s": CALL_TIMEOUT_S}
     for ref in refs:
         await ref.ping.options(**patient)()
-    for info in await family.children_info.options(**patient)():
-        child = await family.child.options(**patient)(info.id)
-        await child.ping.options(**patient)()
+    for family in families:
+        for info in await family.children_info.options(**patient)():
+            child = await family.child.options(**patient)(info.id)
+            await child.ping.options(**patient)()
 
 
 async def _look(runtime, node_pid, fds_before, outcome):

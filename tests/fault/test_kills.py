@@ -10,7 +10,7 @@ from tests.running import own_directory, runtime_directory
 FD_SLACK = 12  # links that are being opened or closed when they are counted; a leak of one a kill shows
 
 
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(300)
 async def test_150_random_kills_end_in_values_or_typed_errors_and_leave_nothing():
     await assert_nothing_is_left_after(150)
 
