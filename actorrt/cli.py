@@ -19,7 +19,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 from actorrt import errors
-from actorrt.config import VERSION
+from actorrt.config import MIB, VERSION
 
 if TYPE_CHECKING:
     from actorrt.node.places import NodeDescriptor
@@ -109,17 +109,23 @@ def _status(arguments: argparse.Namespace) -> int:
 
 def _ps(arguments: argparse.Namespace) -> int:
     _, status = _ask(arguments.address, "status")
-    rows = [("PID", "KIND", "ACTORS", "WORKER")]
-    rows += [(str(w["pid"]), str(w["kind"]), str(w["actors"]), str(w["label"])) for w in status["workers"]]
+    rows = [("PID", "KIND", "ACTORS", "MEMORY", "WORKER")]
+    for worker in status["workers"]:
+        memory = "-" if worker["memory_bytes"] is None else f"{worker['memory_bytes'] / MIB:.0f} MiB"
+        rows.append((str(worker["pid"]), worker["kind"], str(worker["actors"]), memory, worker["label"]))
     _print_table(rows)
     actors = [("ACTOR", "STATE", "INCARNATION", "PID", "NAME", "LAST EXIT")]
     actors += [
-        (a["actor"], a["state"], str(a["incarnation"]), str(a["pid"] or "-"), a["label"], a["last_exit"] or "-")
+        (a["actor"], a["state"], str(a["incarnation"]), str(a["pid"] or "-"), a["label"], _first_line(a["last_exit"]))
         for a in status["actors"]
     ]
     print()
     _print_table(actors)
     return 0
+
+
+def _first_line(text: str | None) -> str:
+    return (text or "-").partition("\n")[0]
 
 
 def _ask(address: str, verb: str) -> tuple[NodeDescriptor, dict[str, Any]]:

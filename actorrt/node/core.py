@@ -23,7 +23,7 @@ from actorrt.actors.registry import Registry
 from actorrt.clock import Clock
 from actorrt.config import VERSION
 from actorrt.ids import ActorId, IdSource, JobId, PeerId, short
-from actorrt.node.census import take_census
+from actorrt.node.census import resident_bytes, take_census
 from actorrt.node.chunks import KINDS
 from actorrt.node.heartbeat import Heartbeat
 from actorrt.node.hosting import Placement, WorkerFactory
@@ -296,6 +296,7 @@ class NodeCore:
                     "kind": w.kind.value,
                     "pid": w.pid,
                     "actors": len(w.actors),
+                    "memory_bytes": None if w.pid is None else resident_bytes(w.pid),
                     "peer": w.peer,
                     "address": w.endpoint.address,
                 }

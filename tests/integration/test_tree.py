@@ -44,3 +44,18 @@ async def test_tree_of_no_node_is_told_in_one_line(tmp_path):
     command = [sys.executable, "-m", "actorrt.cli", "tree", f"--address=unix://{tmp_path}"]
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ, check=False, timeout=20)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+
+
+async def test_ps_shows_every_process_with_its_memory(node, node_runtime):
+    top = await Top.spawn()
+    inner = await top.child("inner")
+    own = await inner.child("own")
+    command = [sys.executable, "-m", "actorrt.cli", "ps", f"--address={node.url}"]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ, check=True, timeout=20)
+    processes = done.stdout.partition("\n\n")[0].splitlines()
+    assert processes[0].split() == ["PID", "KIND", "ACTORS", "MEMORY", "WORKER"]
+    rows = {row[0]: row[1:] for row in map(str.split, processes[1:])}
+    kind, _, megabytes, unit, _ = rows[str(await own.pid())]
+    assert (kind, unit) == ("own", "MiB")
+    assert 5 < int(megabytes) < 500
+    assert sorted(row[0] for row in rows.values()) == ["own", "shared", "supervisors"]
