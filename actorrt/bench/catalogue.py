@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from typing import Final, TypeAlias
 
-from actorrt.bench import calls, faults, lifecycle, values, whole
+from actorrt.bench import calls, faults, lifecycle, store, values, whole
 from actorrt.bench.measurement import Effort, Row, Target
 
 MIB: Final = 1 << 20
@@ -149,7 +149,16 @@ LIFECYCLE: Final = (
 )
 
 VALUES: Final = (
-    Row("put-1mib", "put 1 MiB", "GiB/s", values.put(MIB), Effort(15, 50), Effort(3, 5), None, _MEMCPY),
+    Row(
+        "put-1mib",
+        "put 1 MiB",
+        "GiB/s",
+        values.put(MIB),
+        Effort(15, 50),
+        Effort(3, 5),
+        _times(0.5, is_least=True),
+        _MEMCPY,
+    ),
     Row(
         "put-10mib",
         "put 10 MiB",
@@ -188,6 +197,7 @@ VALUES: Final = (
         _at_least(50_000),
         _TENTH,
     ),
+    *store.ROWS,
 )
 
 WHOLE: Final = (
@@ -206,7 +216,7 @@ WHOLE: Final = (
 
 ROWS: Final = (*CALLS, *LIFECYCLE, *FAULTS, *VALUES, *WHOLE)
 
-GROUPS: Final = {"faults": FAULTS}
+GROUPS: Final = {"faults": FAULTS, "store": VALUES}
 """Rows that can be asked for together."""
 
 

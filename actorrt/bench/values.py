@@ -26,6 +26,7 @@ def _put(size_bytes: int, effort: Effort) -> Samples:
     warm = np.empty_like(source)
     art.init()
     try:
+        Store.options(cpus=1).spawn().result()  # then all of the node has started
         _rate(lambda: art.put(source), size_bytes, 2)  # from the second put on
         _rate(lambda: np.copyto(warm, source), size_bytes, 2)
         values, references = [], []

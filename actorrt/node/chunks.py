@@ -89,15 +89,19 @@ class Chunks:
         if known is None:
             known = self._views[object_id] = _View(await self._exchange.read(object_id), 0.0)
             if self._cancel_timer is None:
-                self._cancel_timer = self._scope.after(_IDLE_S, self._let_go)
+                self._cancel_timer = self._scope.after(_IDLE_S, self._let_go_of_idle)
         known.used_at = self._clock.now()
         return known.memory
 
-    def _let_go(self) -> None:
-        """Forget views that nobody reads from."""
+    def let_go(self, object_id: ObjectId) -> None:
+        """Nobody reads an object at the moment: it need not stay in place for that."""
+        self._views.pop(object_id, None)
+
+    def _let_go_of_idle(self) -> None:
+        """Forget views that nobody reads from any more, without having said so."""
         now = self._clock.now()
         self._views = {i: view for i, view in self._views.items() if now - view.used_at < _IDLE_S}
-        self._cancel_timer = self._scope.after(_IDLE_S, self._let_go) if self._views else None
+        self._cancel_timer = self._scope.after(_IDLE_S, self._let_go_of_idle) if self._views else None
 
     def close(self) -> None:
         """Let every view go. Idempotent."""

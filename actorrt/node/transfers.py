@@ -332,9 +332,12 @@ class Transfers:
         return self._transport.address if peer == self._transport.peer else self._transport.address_of(peer)
 
     def _note_read(self, peer: PeerId, data: Data) -> None:
-        fanout = self._fanouts.get(ObjectId(data["object"]))
+        object_id = ObjectId(data["object"])
+        fanout = self._fanouts.get(object_id)
         if fanout is not None:
             fanout.finished(peer)
+            if fanout.is_idle:
+                self._chunks.let_go(object_id)
 
     def _forget_idle_fanouts(self) -> None:
         """Keep what is known of copies elsewhere within bounds."""

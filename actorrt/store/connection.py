@@ -27,9 +27,11 @@ from actorrt.store.segments import Pin, SegmentMaps, pinned_view
 from actorrt.store.warming import Warmer
 
 _WARMED_APART_BYTES: Final = 1 * MIB
-_LATE_S: Final = 0.005
-"""How long the store may not know of what was made on loan, and how long what arrived lingers. At once, the loop's
-thread would take the interpreter from the thread that is putting; the memory counts as lent either way."""
+_FRESH_UNTOLD_S: Final = 0.05
+"""How long the store may not know of what was made on loan. Told at once, the loop's thread would take the interpreter
+from the thread that is putting, and what is put and dropped would move on through cold memory; it counts as lent
+either way."""
+_LINGER_S: Final = 0.005
 _LINGERING_COUNT: Final = 64
 _GIVEN_BACK_S: Final = 0.05
 
@@ -70,7 +72,7 @@ class Connection:
         self._loan_pause_count = 0
         self._loan_refusals_count = 0
         self._is_flush_due = False
-        self._is_late_flush_due = False
+        self._delays_due: set[float] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._unusable: tuple[type[ActorRtError], str] | None = None
 
@@ -206,8 +208,8 @@ class Connection:
                 return False
             start = place.offset - self._loan_start
             self._loan_views[True][start : start + len(data)] = data
-        if not self._is_late_flush_due:
-            self._flush_later()
+        if _FRESH_UNTOLD_S not in self._delays_due:
+            self._flush_after(_FRESH_UNTOLD_S)
         return True
 
     def _find_fresh(
@@ -273,8 +275,8 @@ class Connection:
         """Keep a ref that arrived for a moment: messages with the same ref often follow each other."""
         if self._channel.is_apart and self._loop is not None and len(self._lingering) < _LINGERING_COUNT:
             self._lingering[object_id] = ref
-            if not self._is_late_flush_due:
-                self._flush_later()
+            if _LINGER_S not in self._delays_due:
+                self._flush_after(_LINGER_S)
 
     def arrived(self, object_id: ObjectId, token: bytes) -> None:
         """Say, sooner or later, that a transit ended at a ref which this process has."""
@@ -291,8 +293,8 @@ class Connection:
     def _tell_late(self) -> None:
         if self._loop is None:
             self.flush()
-        elif not self._is_late_flush_due:
-            self._flush_later()
+        elif _LINGER_S not in self._delays_due:
+            self._flush_after(_LINGER_S)
 
     def seal(self, object_id: ObjectId) -> None:
         """Finish an object that this process made."""
@@ -302,8 +304,8 @@ class Connection:
             if not is_fresh:
                 self._flush()
                 self._channel.post(Op.SEAL, object_id)
-        if is_fresh and not self._is_late_flush_due:
-            self._flush_later()
+        if is_fresh and _FRESH_UNTOLD_S not in self._delays_due:
+            self._flush_after(_FRESH_UNTOLD_S)
 
     def abort(self, object_id: ObjectId) -> None:
         """Give up an object that this process was making."""
@@ -389,16 +391,16 @@ class Connection:
             with suppress(RuntimeError):  # the loop is closed: its owner forgot to close this first
                 loop.call_soon_threadsafe(self._flush_on_loop)
 
-    def _flush_later(self) -> None:
+    def _flush_after(self, delay_s: float) -> None:
         """Have the loop tell, after a while, what nobody waits for, and let go of what lingers."""
         loop = self._loop
         if loop is not None:
-            self._is_late_flush_due = True
+            self._delays_due.add(delay_s)
             with suppress(RuntimeError):  # as above
-                loop.call_soon_threadsafe(loop.call_later, _LATE_S, self._flush_late)
+                loop.call_soon_threadsafe(loop.call_later, delay_s, self._flush_late, delay_s)
 
-    def _flush_late(self) -> None:
-        self._is_late_flush_due = False
+    def _flush_late(self, delay_s: float) -> None:
+        self._delays_due.discard(delay_s)
         self._is_flush_due = True  # what ends with those that linger needs no other turn
         self._lingering.clear()
         self._flush_on_loop()

@@ -7,11 +7,12 @@ segment. What is written is not synced: with the node's end its objects are lost
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 import tempfile
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -151,14 +152,27 @@ class SpillDisk:
 def _copy(source: Source, target: int, offset: int) -> int:
     """Copy an object's bytes and return their checksum."""
     checksum = 0
-    for start in range(0, source.length_bytes, _COPY_BYTES):
-        piece = os.pread(source.fd, min(_COPY_BYTES, source.length_bytes - start), source.offset + start)
+    for start, piece in _pieces(source.fd, source.offset, source.length_bytes):
         checksum = zlib.crc32(piece, checksum)
         _write_all(target, piece, offset + start)
     return checksum
 
 
-def _write_all(fd: int, data: bytes, offset: int) -> None:
+def _pieces(fd: int, offset: int, length_bytes: int) -> Iterator[tuple[int, memoryview]]:
+    """Yield where each piece of some bytes begins, and the piece, which the next one overwrites: it stays in the cache.
+
+    Raises:
+        OSError: the file can't be read, or has ended.
+    """
+    buffer = memoryview(bytearray(min(_COPY_BYTES, length_bytes)))
+    for start in range(0, length_bytes, _COPY_BYTES):
+        wanted = buffer[: min(_COPY_BYTES, length_bytes - start)]
+        if os.preadv(fd, [wanted], offset + start) != len(wanted):
+            raise OSError(errno.EIO, "it ends before its objects do")
+        yield start, wanted
+
+
+def _write_all(fd: int, data: bytes | memoryview, offset: int) -> None:
     while data:
         written_bytes = os.pwrite(fd, data, offset)
         data, offset = data[written_bytes:], offset + written_bytes
@@ -175,8 +189,7 @@ def verify(fd: int, object_id: ObjectId, place: Place) -> str:
         if len(frame) < _FRAME.size or _FRAME.unpack(frame)[:4] != (_MAGIC, _VERSION, object_id, place.length_bytes):
             return f"has no frame for it at {place.offset}"
         checksum = 0
-        for start in range(0, place.length_bytes, _COPY_BYTES):
-            piece = os.pread(fd, min(_COPY_BYTES, place.length_bytes - start), place.offset + start)
+        for _, piece in _pieces(fd, place.offset, place.length_bytes):
             checksum = zlib.crc32(piece, checksum)
         return "" if checksum == _FRAME.unpack(frame)[4] else f"does not match the checksum of {short(object_id)}"
     except OSError as error:
