@@ -30,9 +30,10 @@ class Carrier:
     Attributes:
         refs: every ref met so far, in order; while the carrier lives, they do.
         tokens: what names the transits begun; `StoreClient.settle` ends those of a message that was lost.
+        arrived: what is to be acquired when the load in hand has ended.
     """
 
-    __slots__ = ("_arrived", "_departing", "copies_count", "refs", "store", "system", "tokens")
+    __slots__ = ("_departing", "arrived", "copies_count", "refs", "store", "system", "tokens")
 
     def __init__(self, store: StoreClient | None = None, *, copies_count: int = 1, system: Any = None) -> None:
         self.store = store
@@ -41,7 +42,7 @@ class Carrier:
         self.refs: list[Any] = []
         self.tokens: list[bytes] = []
         self._departing: list[tuple[ObjectRef[Any], bytes]] = []
-        self._arrived: list[tuple[ObjectId, bytes | None]] = []
+        self.arrived: list[tuple[ObjectId, bytes | None]] = []
 
     def add(self, ref: Any) -> None:
         """Note a ref that is being dumped or was loaded."""
@@ -70,13 +71,13 @@ class Carrier:
 
     def add_arrival(self, object_id: ObjectId, token: bytes | None) -> None:
         """Note an object that is to be acquired when the load has ended, whichever way; its ref must be added."""
-        self._arrived.append((object_id, token))
+        self.arrived.append((object_id, token))
 
     def land(self) -> None:
         """Acquire what arrived, before anybody can answer the message."""
-        if self._arrived and self.store is not None:
-            self.store.acquire(self._arrived)
-            self._arrived = []
+        if self.arrived and self.store is not None:
+            self.store.acquire(self.arrived)
+            self.arrived = []
 
 
 class _Current(threading.local):
@@ -109,5 +110,5 @@ class carrying:
 
     def __exit__(self, *_: object) -> None:
         _current.carrier = self._previous
-        if self._carrier is not None:
+        if self._carrier is not None and self._carrier.arrived:
             self._carrier.land()

@@ -202,31 +202,34 @@ class Connection:
             self.check()
         if self._is_broken:
             return False
+        length = len(data)
         with self._lock:
-            place = self._find_fresh(object_id, len(data), "", is_sealed=True)
-            if place is None:
-                return False
-            start = place.offset - self._loan_start
-            self._loan_views[True][start : start + len(data)] = data
+            self._make_way()
+            offset = self._fresh.add(object_id, length)
+            if offset < 0:
+                place = self._find_fresh(object_id, length, "")
+                if place is None:
+                    return False
+                self._fresh.seal(object_id)
+                offset = place.offset
+            start = offset - self._loan_start
+            self._loan_views[True][start : start + length] = data
         if _FRESH_UNTOLD_S not in self._delays_due:
             self._flush_after(_FRESH_UNTOLD_S)
         return True
 
-    def _find_fresh(
-        self, object_id: ObjectId, length_bytes: int, line: str, *, is_sealed: bool = False
-    ) -> Place | None:
+    def _find_fresh(self, object_id: ObjectId, length_bytes: int, line: str) -> Place | None:
         """Return where an object on loan begins; None where memory is short. The lock is held."""
+        self._make_way()
+        place = self._fresh.create(object_id, length_bytes, line)
+        return self._create_on_new_loan(object_id, length_bytes, line) if place is None else place
+
+    def _make_way(self) -> None:
+        """Let what was dropped make way for what is made next. The lock is held."""
         if self._given_back:
             self._sort_given_back()
-        if len(self._unsaid) > MAX_BATCH_COUNT:
-            self._flush()
-        place = self._fresh.create(object_id, length_bytes, line, is_sealed=is_sealed)
-        if place is not None:
-            return place
-        place = self._create_on_new_loan(object_id, length_bytes, line)
-        if place is not None and is_sealed:
-            self._fresh.seal(object_id)
-        return place
+            if len(self._unsaid) > MAX_BATCH_COUNT:
+                self._flush()
 
     def _loan_view(self, place: Place, *, writable: bool) -> memoryview:
         """Return bytes of the loan in use."""

@@ -58,18 +58,21 @@ class FreshObjects:
             (0, 0, 0) if loan is None else (loan.segment_id, loan.offset, loan.offset + loan.length_bytes)
         )
 
-    def create(
-        self, object_id: ObjectId, length_bytes: int, line: str = "", *, is_sealed: bool = False
-    ) -> Place | None:
+    def create(self, object_id: ObjectId, length_bytes: int, line: str) -> Place | None:
         """Begin an object, or return None where it does not fit into what is left of the loan."""
+        offset = self.add(object_id, length_bytes, line, is_sealed=False)
+        return None if offset < 0 else Place(self._segment_id, offset, length_bytes)
+
+    def add(self, object_id: ObjectId, length_bytes: int, line: str = "", *, is_sealed: bool = True) -> int:
+        """Begin an object, or note one that is written at once; return its offset, or -1 where it does not fit."""
         offset = self._at
         end = offset + align(length_bytes)
         if end > self._end or len(self._in_order) >= MAX_FRESH_COUNT:
-            return None
+            return -1
         self.objects[object_id] = made = _Fresh(object_id, offset, length_bytes, line, is_sealed)
         self._in_order.append(made)
         self._at = end
-        return Place(self._segment_id, offset, length_bytes)
+        return offset
 
     def seal(self, object_id: ObjectId) -> bool:
         """Finish an object; False where it is not of these."""

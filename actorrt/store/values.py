@@ -12,6 +12,7 @@ own alignment, so that arrays are read where they lie:
 
 from __future__ import annotations
 
+import pickle
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -155,7 +156,7 @@ def decode(view: memoryview, carrier: Carrier) -> Any:
 
 def decode_plain(view: memoryview) -> Any:
     """Read a value from an object that is plain; it needs no carrier."""
-    return loads(view[_PLAIN_OFFSET:])
+    return pickle.loads(view[_PLAIN_OFFSET:])
 
 
 def _assemble(kind: Kind, head: list[Any], parts: list[tuple[int, Callable[[memoryview], None]]]) -> Encoded:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from actorrt.store.client import StoreClient
 
 _LINE_NOTED_BYTES: Final = 64 * KIB
+_IDS_COUNT: Final = 64
 
 
 class Writing(ABC):
@@ -39,8 +40,16 @@ class Writing(ABC):
     def __init__(self, connection: Connection, ids: IdSource, clock: Clock) -> None:
         self._connection = connection
         self._ids = ids
+        self._unused_ids: list[ObjectId] = []  # a forked child has the same, and may not use them
         self._clock = clock
         self._system: Any = None
+
+    def _new_id(self) -> ObjectId:
+        try:
+            return self._unused_ids.pop()
+        except IndexError:
+            self._unused_ids += self._ids.objects(_IDS_COUNT)
+            return self._ids.object()
 
     @abstractmethod
     def ref(self, object_id: ObjectId, token: bytes | None = None) -> ObjectRef[Any]:
@@ -99,7 +108,7 @@ class Writing(ABC):
         self, encoded: Encoded, carrier: Carrier, object_id: ObjectId | None, timeout_s: float | None
     ) -> ObjectRef[Any]:
         is_promised = object_id is not None
-        object_id = self._ids.object() if object_id is None else object_id
+        object_id = self._new_id() if object_id is None else object_id
         if encoded.is_plain and not is_promised and self._connection.put_fresh(object_id, encoded.head):
             return self._sealed(object_id, encoded.head)
         line = caller() if encoded.length_bytes > _LINE_NOTED_BYTES else ""
@@ -135,7 +144,7 @@ class Writing(ABC):
         encoded = [encode(value, carrier) for value, carrier in zip(values, carriers, strict=True)]
         refs: dict[int, ObjectRef[Any]] = {}
         for number, form in enumerate(encoded):
-            if form.is_plain and self._connection.put_fresh(object_id := self._ids.object(), form.head):
+            if form.is_plain and self._connection.put_fresh(object_id := self._new_id(), form.head):
                 refs[number] = self._sealed(object_id, form.head)
         rest = [number for number in range(len(values)) if number not in refs]
         for start in range(0, len(rest), MAX_BATCH_COUNT):
@@ -182,7 +191,7 @@ class Writing(ABC):
         Raises:
             ObjectStoreFullError: there was no room for all of them in time; none is begun.
         """
-        ids = [self._ids.object() for _ in lengths_bytes]
+        ids = [self._new_id() for _ in lengths_bytes]
         lengths = [align(length) for length in lengths_bytes]
         wanted = list(zip(ids, lengths, strict=True))
         target = self._find_room(sum(lengths), timeout_s, Op.RESERVE, wanted, line)
