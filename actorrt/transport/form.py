@@ -21,16 +21,18 @@ from actorrt.transport.codec import BadFrameError
 from actorrt.transport.protocol import Buffer
 
 _HEAD_NESTING: Final = 2 + MAX_NESTING  # the head, the array of envelopes in it, and what an envelope may have
-_KEPT_BYTES: Final = 256 * KIB  # a parser that has seen more keeps as much memory
+_KEPT_BYTES: Final = 64 * KIB
+"""What a parser has room for. It goes through its room from end to end, however small the messages are; longer ones
+get a parser of their own."""
 
 
-def _new_parser() -> Any:
-    return msgpack.Unpacker(None, max_buffer_size=MAX_FRAME_BYTES + (1 << 16))
+def _new_parser(room_bytes: int = _KEPT_BYTES) -> Any:
+    return msgpack.Unpacker(None, max_buffer_size=room_bytes)
 
 
 def _nesting_of_parser() -> int:
     """Return how deep the parser goes, or 0 for one without such a limit. It differs between builds of msgpack."""
-    low, high = 0, 1 << 16
+    low, high = 0, _KEPT_BYTES - 1
     while low < high:
         middle = (low + high + 1) // 2
         parser = _new_parser()
@@ -41,7 +43,7 @@ def _nesting_of_parser() -> int:
             high = middle - 1
         else:
             low = middle
-    return low if low < 1 << 16 else 0
+    return low if low < _KEPT_BYTES - 1 else 0
 
 
 _PREFIX: Final = b"\x91" * max(0, _nesting_of_parser() - _HEAD_NESTING)
@@ -64,7 +66,10 @@ class Form:
         Raises:
             BadFrameError: it is not.
         """
-        parser, size_bytes = self._parser, len(part)
+        size_bytes = len(part)
+        if size_bytes > _KEPT_BYTES - len(_PREFIX):
+            self._begin_anew(size_bytes + len(_PREFIX))
+        parser = self._parser
         try:
             if size_bytes > WALKED_BYTES:
                 parser.feed(_PREFIX)
@@ -81,9 +86,9 @@ class Form:
         if parser.tell() != self._seen_bytes:
             self._begin_anew()
             raise BadFrameError("bytes follow on what should have been all")
-        if size_bytes > _KEPT_BYTES:
+        if size_bytes > _KEPT_BYTES - len(_PREFIX):
             self._begin_anew()
 
-    def _begin_anew(self) -> None:
-        self._parser = _new_parser()
+    def _begin_anew(self, room_bytes: int = _KEPT_BYTES) -> None:
+        self._parser = _new_parser(room_bytes)
         self._seen_bytes = 0
