@@ -15,6 +15,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import linear_regression
+from typing import Any
 
 import actorrt as art
 from tests.running import children_of, descendants_of
@@ -93,6 +94,7 @@ class Outcome:
 
     Attributes:
         sent_count, taken_count: messages that the producers could send, and that the consumer took.
+        queued_count: how many messages were in the consumer's mailbox half-way.
         memory_bytes: of each process, by name: what it had of its own at each sample.
         pings_s: how long each ping took, by where it came from.
         warm_up_s: how long memory may still grow.
@@ -101,6 +103,7 @@ class Outcome:
     warm_up_s: float
     sent_count: int = 0
     taken_count: int = 0
+    queued_count: int = 0
     memory_bytes: dict[str, list[int]] = field(default_factory=dict)
     pings_s: dict[str, array[float]] = field(default_factory=dict)
 
@@ -148,15 +151,27 @@ async def flood(seconds: float, warm_up_s: float) -> Outcome:
         names |= {os.getpid(): "driver", node_pid: "node"}
         pids = {names.get(pid, "zygote"): pid for pid in (os.getpid(), node_pid, *descendants_of(node_pid))}
         flooding = [producer.flood(consumer, seconds) for producer in (teller, asker)]
-        near, far, outcome.memory_bytes = await asyncio.gather(
-            origin.measure(target, seconds), measure(target, seconds), _sample(pids, seconds)
+        near, far, outcome.memory_bytes, outcome.queued_count = await asyncio.gather(
+            origin.measure(target, seconds),
+            measure(target, seconds),
+            _sample(pids, seconds),
+            _queued(runtime, after_s=seconds / 2),
         )
         outcome.pings_s = {"asker": near, "driver": far}
         outcome.sent_count = sum(await art.gather(*flooding))
-        statistics = await runtime.statistics()
-        outcome.taken_count = next(a["handled"] for a in statistics["consumer"]["actors"] if a["label"] == "consumer")
+        outcome.taken_count = (await _of_consumer(runtime))["handled"]
         await consumer.kill()
     return outcome
+
+
+async def _of_consumer(runtime: art.Runtime) -> dict[str, Any]:
+    actors = (await runtime.statistics())["consumer"]["actors"]
+    return next(actor for actor in actors if actor["label"] == "consumer")
+
+
+async def _queued(runtime: art.Runtime, after_s: float) -> int:
+    await asyncio.sleep(after_s)
+    return int((await _of_consumer(runtime))["queued"])
 
 
 async def _sample(pids: dict[str, int], seconds: float) -> dict[str, list[int]]:
