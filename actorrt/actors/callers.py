@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -54,6 +55,7 @@ class RemoteCaller:
         self._system = system
         self._peer = peer
         self._link: Link | None = None
+        self._unsent: deque[tuple[tuple[Any, ...], Sequence[bytes]]] = deque()  # while the link is at its bound
 
     def succeed(self, call_id: int, value: Any) -> None:
         if is_plain_value(value):
@@ -91,9 +93,21 @@ class RemoteCaller:
             link = self._link = self._system.link_to(self._peer)
             if link is None:
                 return  # the caller is gone: there is nobody to tell
+        if self._unsent:
+            self._unsent.append((envelope, buffers))
+            return
         try:
             link.send(envelope, buffers)
         except errors.PeerUnreachableError:
             self._link = None  # a link that was closed is not used again
         except errors.MailboxFullError:
-            self._system.scope.after(RETRY_S, lambda: self._send(envelope, buffers))  # an outcome is never dropped
+            self._unsent.append((envelope, buffers))  # an outcome is never dropped, and items keep their order
+            self._system.scope.after(RETRY_S, self._send_unsent)
+
+    def _send_unsent(self) -> None:
+        unsent, self._unsent = self._unsent, deque()
+        while unsent:
+            self._send(*unsent.popleft())
+            if self._unsent:
+                self._unsent.extend(unsent)
+                return
