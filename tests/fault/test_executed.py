@@ -131,3 +131,14 @@ async def test_method_that_raised(node_runtime, notes):
     with pytest.raises(ValueError, match="on purpose") as caught:
         await subject.raise_value_error()
     assert caught.value.executed == "yes"
+
+
+@pytest.mark.parametrize("word", ["no", "maybe"])
+async def test_process_that_can_not_be_reached_though_it_lives(node_runtime, notes, word):
+    subject, unsent, queued, running = await all_stages(notes, isolation="process")
+    route = subject._route
+    node_runtime.system.peer_failed(route.peer, art.PeerUnreachableError("the connection broke", executed=word))
+    assert await executed(running) == await executed(queued) == (art.ActorUnavailableError, word)
+    notes.open()
+    assert await unsent == FIRST_MESSAGES + 9  # tried again
+    assert await subject.incarnation() == 1
