@@ -90,12 +90,15 @@ class Calls:
         return message
 
     def _submit_tell(self, message: Reply[None]) -> None:
-        self._keep_pace()
         if message.ref._route is not None:
             self._make_room(message.ref._route, message)
         if message.transit is not None:
             message.add_callback(_give_back_unsent)
-        self._system.on_loop(lambda: self._send_tell(message))
+        if get_ident() == self._system.thread:
+            self._send_tell(message)
+        else:
+            self._keep_pace()
+            self._system.on_loop(lambda: self._send_tell(message))
 
     def _send_tell(self, message: Reply[None]) -> None:
         routes = self._system.routes
@@ -189,18 +192,18 @@ class Calls:
         """
         if reply.transit is not None:
             reply.add_callback(reply.transit.call_ended)
-        self._keep_pace()
         route = reply.ref._route
         if route is not None and route.waiting:
             self._make_room(route, reply)
         if get_ident() == self._system.thread:
             self._send(reply)
         else:
+            self._keep_pace()
             self._system.on_loop(lambda: self._send(reply))
 
     def _keep_pace(self) -> None:
         """Block a plain thread that hands over faster than the loop takes, until the loop has caught up."""
-        if self._system.handed_over_count >= HANDED_OVER_COUNT and get_ident() != self._system.thread:
+        if self._system.handed_over_count >= HANDED_OVER_COUNT:
             taken: Completion[None] = Completion()
             self._system.on_loop(lambda: taken.set_value(None))
             taken.result()
