@@ -27,6 +27,7 @@ from actorrt.rl.run import Run
 from actorrt.rl.simulator import Simulator
 from actorrt.rl.stream import Stream, stream
 from actorrt.rl.trajectory import Batch, Fragment
+from actorrt.rl.video import Video, film
 
 __all__ = [
     "A2C",
@@ -66,10 +67,12 @@ __all__ = [
     "Simulator",
     "Stream",
     "TensorBoardLog",
+    "Video",
     "WandbLog",
     "Weights",
     "describe",
     "evaluate",
+    "film",
     "load_policy",
     "stream",
 ]

@@ -51,6 +51,8 @@ class Learner(art.Actor):
             operation then waits for both.
     """
 
+    _restored: dict[str, Any] | None = None
+
     def __init__(
         self, settings: Settings, policy: PolicySpec, params: Any, steps: int, seed: int = 0, threads: int = 1
     ) -> None:
@@ -72,7 +74,18 @@ class Learner(art.Actor):
         import torch
 
         torch.set_num_threads(self._threads)
-        return self._settings.update_rule(self._spec, parameters, self._seed)
+        rule = self._settings.update_rule(self._spec, parameters, self._seed)
+        if self._restored is not None:
+            rule.go_on(self._restored)
+        return rule
+
+    def snapshot(self) -> Any:
+        """Return what, with the published parameters, the next incarnation goes on from."""
+        return self._making.result().state() if self._making.done() else None
+
+    def restore(self, state: Any) -> None:
+        """Go on from it: with the parameters as they were published since."""
+        self._restored = state
 
     async def update(self, batch: Batch, learnt_steps: int | None = None) -> dict[str, float]:
         """Learn from a batch and publish what came of it.

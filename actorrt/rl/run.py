@@ -23,6 +23,7 @@ from actorrt.rl.policy import FlatPolicy, make_policy
 from actorrt.rl.progress import Progress
 from actorrt.rl.record import Record
 from actorrt.rl.selection import Selection
+from actorrt.rl.video import Video, film
 
 logger = logging.getLogger(__name__)
 
@@ -222,6 +223,21 @@ class Run:
             raise LookupError("no policy has been evaluated yet; wait for the run, or for its first evaluation")
         version, parameters, normaliser = best.weights
         return make_policy(self.plan.policy, parameters, version, normaliser)
+
+    def video(self, path: str | None = None, *, seed: int = 1) -> Video:
+        """Film an episode of the best policy; a notebook shows it.
+
+        Args:
+            path: of the GIF; None: `best.gif` in the run's directory.
+            seed: the episode follows from it.
+
+        Raises:
+            LookupError: no evaluation has ended yet.
+            MissingPackageError: Pillow is not installed.
+            ValueError: the environment does not render pictures.
+        """
+        os.makedirs(self.directory, exist_ok=True)
+        return film(self.best, path or os.path.join(self.directory, "best.gif"), self.plan.environment, seed=seed)
 
     def __repr__(self) -> str:
         state = "ended" if self.done() else "running"

@@ -21,11 +21,13 @@ from actorrt.rl.simulator import Simulator
 from actorrt.rl.stream import Stream, stream
 from actorrt.rl.trajectory import Batch, Fragment
 
+SNAPSHOT_PERIOD_S = 2.0
+
 logger = logging.getLogger(__name__)
 
 
 class Training(Roles):
-    """Supervises the roles of one run; a learner's replacement goes on without the optimiser's state."""
+    """Supervises the roles of one run; a learner's replacement goes on with the optimiser's state of its snapshot."""
 
     simulator_class: ClassVar[type[Simulator]] = Simulator
 
@@ -33,7 +35,7 @@ class Training(Roles):
         """Yield the learner, first since importing torch takes longest, and the simulators."""
         plan = self._plan
         arguments = (plan.settings, plan.policy, self._server, plan.steps, plan.seed)
-        yield art.Child(Learner, *arguments, id="learner", **self._room())
+        yield art.Child(Learner, *arguments, id="learner", snapshot_every=SNAPSHOT_PERIOD_S, **self._room())
         yield from self._inference()
         yield from self._simulators()
 

@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -84,3 +85,20 @@ def test_killed_role_is_replaced_and_the_run_comes_to_its_end(runtime: art.Runti
     assert run.evaluations[-1][0] >= 5_120
     versions = [row["policy_version"] for row in run.rows]
     assert versions == sorted(versions)
+
+
+def test_killed_learner_goes_on_with_the_optimiser_of_its_snapshot(runtime: art.Runtime) -> None:
+    spec = rl.describe("CartPole-v1", hidden=(8, 8))
+    settings = rl.PPOSettings.preset("CartPole-v1", hidden=(8, 8), epochs=3)
+    server = rl.ParameterServer.spawn(rl.MlpPolicy(spec).init(seed=0)).result()
+    options: dict[str, Any] = {"isolation": "process", "restart": "permanent", "snapshot_every": 1}
+    learner: Any = rl.Learner.options(**options).spawn(settings, spec, server, 1_000).result()
+    simulator = rl.Simulator.spawn("CartPole-v1", server, envs=2, horizon=16, policy=spec).result()
+    learner.update(rl.Batch((simulator.rollout().result(),))).result()
+    before = learner.state().result()
+    (pid,) = (actor["pid"] for actor in runtime.status().result(10)["actors"] if "Learner" in actor["label"])
+    os.kill(pid, signal.SIGKILL)
+    after = learner.state.options(retries=5)().result()
+    assert after["optimiser"]["step_count"] == before["optimiser"]["step_count"] == 3
+    assert (after["optimiser"]["first_moment"] == before["optimiser"]["first_moment"]).all()
+    assert after["rng"] == before["rng"]
