@@ -6,6 +6,7 @@ imports torch; settings are in `a2c`. Nothing here talks to anybody: the learner
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from torch import Tensor
@@ -42,16 +43,20 @@ class A2CUpdate(GradientUpdate):
             Measured on the batch before the update: `value_loss` and `entropy` (nats).
         """
         settings = self.settings
-        metrics = actor_critic_gradient(self.network, fragments, settings)
-        self._optimiser.step(scheduled(settings.learning_rate, settings.learning_rate_schedule, remaining))
+        metrics = actor_critic_gradient(self.network, fragments, settings, self.share)
+        self.step(scheduled(settings.learning_rate, settings.learning_rate_schedule, remaining))
         return metrics
 
 
 def actor_critic_gradient(
-    network: AnyNetwork, fragments: tuple[Fragment, ...], settings: A2CSettings
+    network: AnyNetwork,
+    fragments: tuple[Fragment, ...],
+    settings: A2CSettings,
+    share: Callable[[Transitions], Transitions] = lambda rows: rows,
 ) -> dict[str, float]:
-    """Leave the gradient of what fragments say in the network; return what `differentiate` does."""
+    """Leave the gradient of fragments, or of a share of them, in the network; return what `differentiate` does."""
     rows = transitions(fragments, gamma=settings.gamma, gae_lambda=settings.gae_lambda, device=network.device)
+    rows = share(rows)
     advantage = rows.advantage
     if settings.normalise_advantages and len(rows) > 1:
         advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)

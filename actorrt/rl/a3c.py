@@ -37,6 +37,8 @@ class A3CSettings(A2CSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.learners != 1:
+            raise ValueError(f"learners: every simulator is one: learners={self.learners}")
         if self.inference_actor:
             raise ValueError("inference_actor: simulators that learn have the network themselves")
 
@@ -60,7 +62,10 @@ class A3CLoop(TrainingLoop):
     """Asks simulators for gradients and counts what they say; see `Loop` for its arguments."""
 
     supervisor_class = A3CTraining
-    learner_id = "parameters"
+
+    async def _find_learners(self, training: Any) -> list[Any]:
+        """Return the parameter server."""
+        return [await training.child("parameters")]
 
     async def _improve(self, batch: Batch) -> dict[str, Any]:
         """Return what the simulators measured, in the mean; their gradients have been applied."""

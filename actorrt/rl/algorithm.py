@@ -175,6 +175,7 @@ class Algorithm:
             seed=self.seed,
             stop_return=stop_return,
             native=self.native,
+            process_id=os.getpid(),
             checkpoint=self._checkpoint,
         )
 

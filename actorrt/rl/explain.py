@@ -112,12 +112,16 @@ def _roles(plan: Plan) -> Iterator[tuple[str, str]]:
         yield "learner", "none: simulators compute gradients, the parameter server applies them as they arrive"
     elif isinstance(settings, RolloutSettings):
         yield (
-            "learner",
+            _counted("learner", settings.learners),
             "a process of its own; " + ("takes turns with the simulators" if _is_in_turn(settings) else "a CPU"),
         )
     if getattr(settings, "inference_actor", False):
         yield "inference", "a process of its own; acts for all simulators, in batches"
     yield "evaluator", f"a process of its own; 20 episodes every {settings.evaluate_every:,} steps"
+
+
+def _counted(role: str, count: int) -> str:
+    return role if count == 1 else f"{count} {role}s"
 
 
 def _is_in_turn(settings: RolloutSettings) -> bool:

@@ -5,11 +5,15 @@ Importing this imports torch.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from actorrt.rl.network import AnyNetwork
 from actorrt.rl.optimiser import FlatAdam, FlatRMSProp
 from actorrt.rl.spaces import Array
+from actorrt.rl.transitions import Transitions
+
+if TYPE_CHECKING:
+    from actorrt.rl.group import Group
 
 
 class GradientUpdate:
@@ -18,6 +22,22 @@ class GradientUpdate:
     def __init__(self, network: AnyNetwork, optimiser: FlatAdam | FlatRMSProp) -> None:
         self.network = network
         self._optimiser = optimiser
+        self._group: Group | None = None
+
+    def join(self, group: Group) -> None:
+        """Learn with others from now on, from where the first of them is."""
+        self._group = group
+        self.go_on(group.agree(self.state()))
+
+    def share(self, rows: Transitions) -> Transitions:
+        """Return the transitions that this rule is to learn from: all, or its part of them in a group."""
+        return rows if self._group is None else self._group.share(rows)
+
+    def step(self, learning_rate: float) -> None:
+        """Move along the gradient, in a group along the mean of all."""
+        if self._group is not None:
+            self._group.average(self.network.gradient)
+        self._optimiser.step(learning_rate)
 
     def parameters(self) -> Array:
         """Return a copy of the flat vector."""

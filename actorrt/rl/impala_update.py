@@ -6,6 +6,7 @@ error and the entropy beside it. Importing this imports torch; settings are in `
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 from actorrt.rl.a2c_update import differentiate
@@ -45,8 +46,9 @@ class IMPALAUpdate(GradientUpdate):
         rows, rho = corrected_transitions(
             self.network, fragments, gamma=settings.gamma, rho_limit=settings.rho_limit, c_limit=settings.c_limit
         )
+        rows = self.share(dataclasses.replace(rows, advantage=rho * rows.advantage))
         metrics = differentiate(
-            self.network, rows, rho * rows.advantage, settings.value_coefficient, settings.entropy_coefficient
+            self.network, rows, rows.advantage, settings.value_coefficient, settings.entropy_coefficient
         )
-        self._optimiser.step(scheduled(settings.learning_rate, settings.learning_rate_schedule, remaining))
+        self.step(scheduled(settings.learning_rate, settings.learning_rate_schedule, remaining))
         return metrics | {"rho": float(rho.mean())}

@@ -29,6 +29,8 @@ class UpdateRule(Protocol):
 
     def go_on(self, state: dict[str, Any]) -> None: ...
 
+    def join(self, group: Any) -> None: ...
+
 
 class Settings(Protocol):
     """An algorithm's settings, which make its update rule."""
@@ -49,35 +51,62 @@ class Learner(art.Actor):
         seed: seed of the run.
         threads: torch's threads. Small networks are many times slower with two than with one, since every
             operation then waits for both.
+        rank: which of several learners this is; only the first publishes.
+        count: how many they are. They are restarted together, so that their incarnations are the same.
     """
 
     _restored: dict[str, Any] | None = None
 
     def __init__(
-        self, settings: Settings, policy: PolicySpec, params: Any, steps: int, seed: int = 0, threads: int = 1
+        self,
+        settings: Settings,
+        policy: PolicySpec,
+        params: Any,
+        steps: int,
+        seed: int = 0,
+        threads: int = 1,
+        rank: int = 0,
+        count: int = 1,
     ) -> None:
         if steps < 1:
             raise ValueError(f"a run has at least 1 step: steps={steps}")
         self._settings, self._spec, self._params = settings, policy, params
         self._steps, self._seed, self._threads = steps, seed, threads
+        self._rank, self._count = rank, count
         self._learnt_steps = 0
+        self._group: Any = None
 
     async def on_start(self) -> None:
         """Take the newest parameters and begin to import torch."""
+        meeting = f"{self._params}/learners-{self.context.incarnation}"  # the same for all that are restarted together
         self._params = await resolve(self._params)
         self._version, parameters, _ = await self._params.latest()
         with_torch = ThreadPoolExecutor(1, "torch")
-        self._making = asyncio.get_running_loop().run_in_executor(with_torch, self._make, parameters)
+        self._making = asyncio.get_running_loop().run_in_executor(with_torch, self._make, parameters, meeting)
         with_torch.shutdown(wait=False)  # its thread ends when the rule is made
 
-    def _make(self, parameters: Array) -> UpdateRule:
+    def _make(self, parameters: Array, meeting: str) -> UpdateRule:
         import torch
 
         torch.set_num_threads(self._threads)
         rule = self._settings.update_rule(self._spec, parameters, self._seed)
         if self._restored is not None:
             rule.go_on(self._restored)
+        if self._count > 1:
+            self._group = self._meet(meeting)
+            rule.join(self._group)
         return rule
+
+    def _meet(self, meeting: str) -> Any:
+        """Find the other learners: the first opens where they meet and publishes its port."""
+        from actorrt.rl.group import TIMEOUT_S, Group, find_store, open_store
+
+        if self._rank == 0:
+            store = open_store(self._count)
+            art.publish(meeting, store.port)
+        else:
+            store = find_store(art.latest(meeting, timeout_s=TIMEOUT_S).result().value, self._count)
+        return Group(store, self._rank, self._count)
 
     def snapshot(self) -> Any:
         """Return what, with the published parameters, the next incarnation goes on from."""
@@ -112,7 +141,8 @@ class Learner(art.Actor):
         self._version += 1
         learn_s = time.perf_counter() - start
         seen = merged(fragment.seen for fragment in batch.fragments)
-        await self._params.publish(rule.parameters(), self._version, seen)
+        if self._rank == 0:
+            await self._params.publish(rule.parameters(), self._version, seen)
         counters = {"policy_version": self._version, "learnt_steps": self._learnt_steps, "learn_s": learn_s}
         return metrics | counters
 
@@ -127,3 +157,5 @@ class Learner(art.Actor):
     async def on_stop(self, reason: Any) -> None:
         """Wait for the import of torch, which can't be given up half-way."""
         await asyncio.wait([self._making])
+        if self._group is not None:
+            self._group.close()

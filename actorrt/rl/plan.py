@@ -24,6 +24,7 @@ class Plan:
         seed: what all its randomness follows from.
         stop_return: where it ends early, or None.
         native: whether simulators use the environment's own vector form.
+        process_id: of the process that made it.
         checkpoint: what to go on from, as `checkpoint.load` returns it; None begins anew.
     """
 
@@ -37,6 +38,7 @@ class Plan:
     seed: int
     stop_return: float | None = None
     native: bool = False
+    process_id: int = 0
     checkpoint: dict[str, Any] | None = None
 
     @property

@@ -45,13 +45,15 @@ class PPOUpdate(GradientUpdate):
             that acted) and `clip_fraction`.
         """
         settings = self.settings
-        rows = self.rows(fragments)
+        batch = self.rows(fragments)
+        count = max(1, round(len(batch) / settings.minibatch_size))
+        rows = self.share(batch)
         learning_rate = scheduled(settings.learning_rate, settings.learning_rate_schedule, remaining)
         clip_range = scheduled(settings.clip_range, settings.clip_schedule, remaining)
         for _ in range(settings.epochs):
-            for minibatch in self._minibatches(rows):
+            for minibatch in self._minibatches(rows, count):
                 self.differentiate(minibatch, clip_range)
-                self._optimiser.step(learning_rate)
+                self.step(learning_rate)
         return self._measure(rows, clip_range)
 
     def rows(self, fragments: tuple[Fragment, ...]) -> Transitions:
@@ -68,8 +70,7 @@ class PPOUpdate(GradientUpdate):
         super().go_on(state)
         self._rng.bit_generator.state = state["rng"]
 
-    def _minibatches(self, rows: Transitions) -> list[Transitions]:
-        count = max(1, round(len(rows) / self.settings.minibatch_size))
+    def _minibatches(self, rows: Transitions, count: int) -> list[Transitions]:
         if count == 1:
             return [rows]  # its order does not matter
         order = torch.from_numpy(self._rng.permutation(len(rows))).to(self.network.device)

@@ -115,6 +115,8 @@ class RolloutSettings(Settings):
             one seed gives one run, and `"completion"` beyond.
         inference_actor: whether one actor acts for all simulators, in batches: worth it for large networks. One seed
             is then no longer one run.
+        learners: how many learn together, each from its share of a batch, by the mean of their gradients: worth it
+            for large networks, on several GPUs or machines of many CPUs.
         gamma: discount a step.
         learning_rate: of the optimiser, at the start.
         learning_rate_schedule: whether it shrinks to 0 over the run.
@@ -129,6 +131,7 @@ class RolloutSettings(Settings):
     max_lag: int | None = 0
     order: Order | None = None
     inference_actor: bool = False
+    learners: int = 1
     gamma: float = 0.99
     learning_rate: float = 3e-4
     learning_rate_schedule: Schedule = "constant"
@@ -138,7 +141,7 @@ class RolloutSettings(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._require_at_least_1("environments", "horizon")
+        self._require_at_least_1("environments", "horizon", "learners")
         self._require_share("gamma")
         if self.batch_steps is not None:
             self._require_at_least_1("batch_steps")

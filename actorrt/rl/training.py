@@ -7,6 +7,7 @@ users hold meanwhile, in `run`.
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Iterator
 from typing import Any, ClassVar
@@ -16,6 +17,7 @@ from actorrt.rl.evaluations import Evaluations
 from actorrt.rl.inference import Inference
 from actorrt.rl.learner import Learner
 from actorrt.rl.loop import Loop
+from actorrt.rl.plan import Plan
 from actorrt.rl.roles import Roles
 from actorrt.rl.simulator import Simulator
 from actorrt.rl.stream import Stream, stream
@@ -26,16 +28,52 @@ SNAPSHOT_PERIOD_S = 2.0
 logger = logging.getLogger(__name__)
 
 
+class Learners(art.Supervisor):
+    """Supervises the learners of one run, which can't go on without each other.
+
+    Args:
+        plan: of the run.
+        server: name of the parameter server.
+    """
+
+    strategy = "one_for_all"
+    max_restarts, period_s = 30, 30
+
+    def __init__(self, plan: Plan, server: str) -> None:
+        self._plan, self._server = plan, server
+
+    def children(self) -> Iterator[art.Child]:
+        """Yield the learners.
+
+        Raises:
+            ValueError: there are several, and this is local mode, where all share the process of whoever runs them.
+        """
+        plan = self._plan
+        if plan.settings.learners > 1 and os.getpid() == plan.process_id:
+            raise ValueError("several learners need a process each, and local mode has but one: learners=1")
+        arguments = (plan.settings, plan.policy, self._server, plan.steps, plan.seed)
+        for rank in range(plan.settings.learners):
+            place = {"rank": rank, "count": plan.settings.learners}
+            options: dict[str, Any] = {"snapshot_every": SNAPSHOT_PERIOD_S, **self._room()}
+            yield art.Child(Learner, *arguments, **place, id=f"learner-{rank}", **options)
+
+    def _room(self) -> dict[str, Any]:
+        """Return the learner's options: a process of its own, and a CPU where it works while simulators do.
+
+        Without lag they take turns on the CPUs that the simulators reserve. One more for the learner would be idle
+        while they work, would be missing on a small node, and would warn of a shortage that there is not.
+        """
+        return {"isolation": "process"} if self._plan.settings.max_lag == 0 else {"cpus": 1}
+
+
 class Training(Roles):
-    """Supervises the roles of one run; a learner's replacement goes on with the optimiser's state of its snapshot."""
+    """Supervises the roles of one run."""
 
     simulator_class: ClassVar[type[Simulator]] = Simulator
 
     def _own_roles(self) -> Iterator[art.Child]:
         """Yield the learner, first since importing torch takes longest, and the simulators."""
-        plan = self._plan
-        arguments = (plan.settings, plan.policy, self._server, plan.steps, plan.seed)
-        yield art.Child(Learner, *arguments, id="learner", snapshot_every=SNAPSHOT_PERIOD_S, **self._room())
+        yield art.Child(Learners, self._plan, self._server, id="learners")
         yield from self._inference()
         yield from self._simulators()
 
@@ -75,14 +113,6 @@ class Training(Roles):
                 hang_timeout_s=plan.settings.hang_timeout_s,
             )
 
-    def _room(self) -> dict[str, Any]:
-        """Return the learner's options: a process of its own, and a CPU where it works while simulators do.
-
-        Without lag they take turns on the CPUs that the simulators reserve. One more for the learner would be idle
-        while they work, would be missing on a small node, and would warn of a shortage that there is not.
-        """
-        return {"isolation": "process"} if self._plan.settings.max_lag == 0 else {"cpus": 1}
-
     def _lives(self, index: int) -> int:
         """Return what the simulator has behind it: the first incarnation of a resumed run leads its last life on."""
         if self._plan.checkpoint is None:
@@ -95,13 +125,12 @@ class TrainingLoop(Loop):
     """Feeds the learner; see `Loop` for its arguments."""
 
     supervisor_class = Training
-    learner_id: ClassVar[str] = "learner"  # the role that keeps the optimiser's state
 
     async def _train(self, training: Any) -> None:
         plan = self._plan
         self._lives = [1] * plan.simulators if plan.checkpoint is None else list(plan.checkpoint["lives"])
         self._server = await training.child("parameters")
-        self._learner = await training.child(self.learner_id)
+        self._learners = await self._find_learners(training)
         self._simulators = [await training.child(f"simulator-{index}") for index in range(plan.simulators)]
         self._evaluations = Evaluations(
             await training.child("evaluator"), self._selection, self._record, self._callbacks
@@ -119,6 +148,11 @@ class TrainingLoop(Loop):
             await self._save(batches)
         finally:
             batches.close()
+
+    async def _find_learners(self, training: Any) -> list[Any]:
+        """Return those who keep the optimiser's state, the first of which publishes."""
+        learners = await training.child("learners")
+        return [await learners.child(f"learner-{rank}") for rank in range(self._plan.settings.learners)]
 
     def _batches(self) -> Stream:
         settings = self._plan.settings
@@ -150,11 +184,16 @@ class TrainingLoop(Loop):
 
     async def _improve(self, batch: Batch) -> dict[str, Any] | None:
         """Have the learner learn from a batch; return what it measured, or None where the batch was lost with it."""
-        try:
-            metrics: dict[str, Any] = await self._learner.update(batch, self._record.steps)
-        except art.ActorUnavailableError as error:
-            logger.warning("a batch of %d steps was lost with its learner: %s", batch.step_count, error)
-            return None
+        asked = (learner.update(batch, self._record.steps) for learner in self._learners)
+        updates = await art.gather(*asked, return_exceptions=True)
+        errors = [update for update in updates if isinstance(update, BaseException)]
+        for error in errors:
+            if isinstance(error, art.ActorUnavailableError):  # what others raise then, they raise for want of this one
+                logger.warning("a batch of %d steps was lost with its learner: %s", batch.step_count, error)
+                return None
+        if errors:
+            raise errors[0]
+        metrics: dict[str, Any] = updates[0]
         return metrics
 
     # Checkpoints
@@ -165,7 +204,7 @@ class TrainingLoop(Loop):
         ahead = await batches.ahead()
         weights, learner, *simulators = await art.gather(
             self._server.latest(),
-            self._learner.state(),
+            self._learners[0].state(),
             *(simulator.state() for simulator in self._simulators),
             return_exceptions=True,
         )
@@ -195,7 +234,7 @@ class TrainingLoop(Loop):
         if saved is None:
             return
         batches.put_back(map(Fragment.from_data, saved["ahead"]))
-        await self._learner.go_on(saved["learner"])
+        await art.gather(*(learner.go_on(saved["learner"]) for learner in self._learners))
         states = saved["simulators"]
         known = [index for index, state in enumerate(states) if state is not None]
         are_exact = await art.gather(*(self._simulators[index].go_on(states[index]) for index in known))

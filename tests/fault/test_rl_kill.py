@@ -75,7 +75,7 @@ def test_killed_parameter_server_of_a3c_goes_on_from_its_snapshot(runtime: art.R
     assert 0 < kill.first_version < min(kill.later)
 
 
-@pytest.mark.parametrize("role", ["Learner", "Evaluator", "Simulator", "parameters"])
+@pytest.mark.parametrize("role", ["Learner-", "Evaluator", "Simulator", "parameters"])
 def test_killed_role_is_replaced_and_the_run_comes_to_its_end(runtime: art.Runtime, role: str) -> None:
     kill = KillOnce(runtime, role)
     run = rl.PPO("CartPole-v1", evaluate_every=512).start(steps=5_120, on_progress=kill)

@@ -11,7 +11,7 @@ from actorrt.rl.explain import describe_space
 
 
 def line(text, name):
-    found = next(row for row in text.splitlines() if row.strip().startswith(name))
+    found = next(row for row in text.splitlines() if row.strip().startswith(f"{name} "))
     return " ".join(found.split())
 
 

@@ -1,0 +1,75 @@
+"""Several learners step as one: by the mean of their gradients, from the same state, and restarted together."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import actorrt as art  # noqa: E402
+from actorrt import rl  # noqa: E402
+from actorrt.rl.ppo_update import PPOUpdate  # noqa: E402
+
+SPEC = rl.describe("CartPole-v1", hidden=(8, 8))
+SETTINGS = rl.PPOSettings.preset(
+    "CartPole-v1", hidden=(8, 8), epochs=2, minibatch_size=1_000, normalise_advantages=False, learners=2
+)
+
+
+async def test_two_learners_step_along_the_mean_of_their_gradients() -> None:
+    async with art.Runtime(cpus=4):
+        parameters = rl.MlpPolicy(SPEC).init(seed=0)
+        await rl.ParameterServer.options(name="server").spawn(parameters)
+        simulator = await rl.Simulator.spawn("CartPole-v1", "server", envs=2, horizon=16, policy=SPEC, index=0)
+        fragment = await simulator.rollout()
+        spawning = rl.Learner.options(isolation="process")
+        learners: list[Any] = [
+            await spawning.spawn(SETTINGS, SPEC, "server", 1_000, rank=rank, count=2) for rank in range(2)
+        ]
+        await art.gather(*(learner.update(rl.Batch((fragment,))) for learner in learners))
+        version, moved, _ = await (await art.lookup("server")).latest()
+        states = await art.gather(*(learner.state() for learner in learners))
+    assert version == 1
+    assert (states[0]["optimiser"]["first_moment"] == states[1]["optimiser"]["first_moment"]).all()
+    alone = PPOUpdate(SETTINGS, SPEC, parameters, seed=0)  # the mean of two halves' means is the mean of all
+    alone((fragment,), remaining=1.0)
+    np.testing.assert_allclose(moved, alone.network.parameters(), rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", [rl.PPO, rl.IMPALA, rl.A2C])
+def test_run_with_two_learners(kind: Any, node_session: art.Runtime, tmp_path: Path) -> None:
+    algorithm = kind("CartPole-v1", learners=2, hidden=(8, 8), directory=str(tmp_path))
+    assert "2 learners" in algorithm.explain()
+    assert algorithm.start(steps=512).wait().steps >= 512
+    assert kind.resume(str(tmp_path)).start(steps=1_024).wait().steps >= 1_024
+
+
+def test_learners_are_restarted_together(node_session: art.Runtime, tmp_path: Path) -> None:
+    killed: list[int] = []
+
+    def kill_once(progress: rl.Progress) -> None:
+        if not killed and progress.update == 3:
+            actors = node_session.status().result(10)["actors"]
+            pids = [actor["pid"] for actor in actors if actor["label"].startswith("Learner-")]
+            killed.extend(pids or [actor["pid"] for actor in actors if "earner-1" in actor["label"]])
+            os.kill(killed[-1], signal.SIGKILL)
+
+    algorithm = rl.PPO("CartPole-v1", learners=2, hidden=(8, 8), epochs=1, directory=str(tmp_path))
+    run = algorithm.start(steps=5_120, on_progress=kill_once).wait()
+    assert run.steps >= 5_120
+    assert killed
+    versions = [row["policy_version"] for row in run.rows]
+    assert versions == sorted(versions)
+
+
+async def test_local_mode_says_that_it_has_but_one_process(tmp_path: Path) -> None:
+    async with art.Runtime(mode="local", cpus=4):
+        run = rl.PPO("CartPole-v1", learners=2, hidden=(8, 8), directory=str(tmp_path)).start(steps=512)
+        with pytest.raises(art.ActorStartError, match="local mode has but one: learners=1"):
+            await run
