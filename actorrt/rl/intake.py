@@ -234,6 +234,15 @@ class Intake:
         """Begin with fragments that were collected for the batch at hand before a run was resumed."""
         self._batch.extend(fragments)
 
+    @property
+    def turn(self) -> int:
+        """Whose fragment comes next in deterministic order."""
+        return self._next
+
+    @turn.setter
+    def turn(self, index: int) -> None:
+        self._next = index
+
     def held(self) -> list[Fragment]:
         """Return the fragments of the batch at hand, so far."""
         return list(self._batch)

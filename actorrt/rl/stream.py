@@ -117,9 +117,15 @@ class Stream:
             self._receive(done)
         return self._intake.held()
 
-    def put_back(self, fragments: Iterable[Fragment]) -> None:
-        """Begin with what `ahead` returned before a run was resumed."""
+    @property
+    def turn(self) -> int:
+        """Whose fragment comes next in deterministic order, as `put_back` takes it."""
+        return self._intake.turn
+
+    def put_back(self, fragments: Iterable[Fragment], turn: int = 0) -> None:
+        """Begin with what `ahead` returned before a run was resumed, and with the turn that was next then."""
         self._intake.put_back(fragments)
+        self._intake.turn = turn
 
     def _take(self) -> Batch | None:
         """Return the batch if it is full; either way, ask whom there is to ask."""

@@ -224,6 +224,7 @@ class TrainingLoop(Loop):
             "lives": self._lives,
             "simulators": states,
             "ahead": [fragment.to_data() for fragment in ahead],
+            "turn": batches.turn,
         }
         await self._write(tree)
 
@@ -233,7 +234,7 @@ class TrainingLoop(Loop):
         batches.version = self._plan.weights.version
         if saved is None:
             return
-        batches.put_back(map(Fragment.from_data, saved["ahead"]))
+        batches.put_back(map(Fragment.from_data, saved["ahead"]), saved["turn"])
         await art.gather(*(learner.go_on(saved["learner"]) for learner in self._learners))
         states = saved["simulators"]
         known = [index for index, state in enumerate(states) if state is not None]

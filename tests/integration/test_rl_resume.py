@@ -61,6 +61,20 @@ async def test_resumed_run_equals_the_uninterrupted_one_bit_for_bit(
 
 
 @pytest.mark.parametrize("max_lag", [0, 1])
+async def test_batches_that_are_no_whole_rounds_resume_with_whose_turn_it_was(tmp_path: Path, max_lag: int) -> None:
+    options: dict[str, Any] = {"simulators": 2, "seed": 3, "max_lag": max_lag, "batch_steps": 300, **SETTINGS}
+    async with art.Runtime(mode="local", cpus=8):
+        await rl.PPO("CartPole-v1", directory=str(tmp_path / "whole"), **options).start(steps=1_920)
+        paused = rl.PPO("CartPole-v1", directory=str(tmp_path / "paused"), **options)
+        run = paused.start(steps=1_920, on_progress=lambda progress: run.stop() if progress.update == 3 else None)
+        await run
+        await rl.PPO.resume(str(tmp_path / "paused")).start(steps=1_920)
+    ends = [rl.checkpoint.load(str(tmp_path / name)) for name in ("whole", "paused")]
+    assert ends[0]["record"]["steps"] == ends[1]["record"]["steps"] == 1_920
+    assert (ends[0]["weights"]["parameters"] == ends[1]["weights"]["parameters"]).all()
+
+
+@pytest.mark.parametrize("max_lag", [0, 1])
 @pytest.mark.parametrize("mode", ["local", "node"])
 async def test_one_seed_gives_one_run(tmp_path: Path, mode: str, max_lag: int) -> None:
     async with art.Runtime(mode=mode, cpus=8):

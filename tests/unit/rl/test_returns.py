@@ -49,6 +49,45 @@ def test_advantages_equal_slow_sums_over_random_ends(seed, gamma, gae_lambda):
     np.testing.assert_allclose(fast_advantages(*arguments), slow_advantages(*arguments), rtol=1e-4, atol=1e-5)
 
 
+def slow_lambda_returns(reward, value, terminated, truncated, final_value, last_value, gamma, gae_lambda):
+    """Weight the n-step returns of each start by (1 - lambda) lambda^(n - 1), the last by what is left."""
+    horizon, count = reward.shape
+    returns = np.zeros((horizon, count))
+    for k in range(count):
+        for t in range(horizon):
+            n_step, collected, discount = [], 0.0, 1.0
+            for later in range(t, horizon):
+                collected += discount * reward[later, k]
+                discount *= gamma
+                following = value[later + 1, k] if later + 1 < horizon else last_value[k]
+                if terminated[later, k]:
+                    following = 0.0
+                elif truncated[later, k]:
+                    following = final_value[later, k]
+                n_step.append(collected + discount * following)
+                if terminated[later, k] or truncated[later, k]:
+                    break
+            weights = [(1.0 - gae_lambda) * gae_lambda**n for n in range(len(n_step) - 1)]
+            weights.append(gae_lambda ** (len(n_step) - 1))
+            returns[t, k] = np.dot(weights, n_step)
+    return returns
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(("gamma", "gae_lambda"), [(0.98, 0.8), (0.9, 1.0), (0.99, 0.0)])
+def test_values_and_advantages_are_lambda_returns(seed, gamma, gae_lambda):
+    rng = np.random.default_rng(seed)
+    shape = (11, 2)
+    reward, value, final_value = (rng.standard_normal(shape).astype(np.float32) for _ in range(3))
+    terminated = rng.random(shape) < 0.15
+    truncated = (rng.random(shape) < 0.15) & ~terminated
+    last_value = rng.standard_normal(2).astype(np.float32)
+    arguments = (reward, value, terminated, truncated, final_value, last_value, gamma, gae_lambda)
+    np.testing.assert_allclose(
+        value + fast_advantages(*arguments), slow_lambda_returns(*arguments), rtol=1e-4, atol=1e-5
+    )
+
+
 @pytest.mark.parametrize("end", ["terminated", "truncated", "none"])
 def test_lambda_one_with_zero_values_is_the_discounted_return(end):
     horizon, gamma = 5, 0.5

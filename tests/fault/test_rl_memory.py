@@ -1,0 +1,44 @@
+"""A long run takes no more memory in its middle than at its end, in any of its processes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psutil
+import pytest
+
+pytest.importorskip("torch")
+
+import actorrt as art
+from actorrt import rl
+from actorrt.rl import record
+
+MIB = 2**20
+UPDATES, SETTLED = 6_000, 2_000
+
+
+@pytest.mark.learning_long
+@pytest.mark.timeout(240)
+def test_memory_is_constant_over_a_long_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record, "ROW_LIMIT", 500)  # what is kept of the past is bounded, and full when settled
+    sizes: dict[int, list[int]] = {}  # by process: resident bytes when settled, and at the end
+
+    def look(progress: rl.Progress) -> None:
+        if progress.update in (SETTLED, UPDATES):
+            actors = runtime.status().result(10)["actors"]
+            for pid in {psutil.Process().pid, *(actor["pid"] for actor in actors)}:
+                sizes.setdefault(pid, []).append(psutil.Process(pid).memory_info().rss)
+        if progress.update >= UPDATES:
+            run.stop()
+
+    runtime = art.init(cpus=4)
+    try:
+        settings = {"horizon": 8, "environments": 2, "batch_steps": 16, "evaluate_every": 20_000}
+        algorithm = rl.IMPALA("CartPole-v1", hidden=(8, 8), directory=str(tmp_path), **settings)
+        run = algorithm.start(steps=100_000_000, on_progress=look)
+        run.wait()
+    finally:
+        art.shutdown()
+    grown = {pid: (end - settled) / MIB for pid, (settled, end) in sizes.items()}
+    assert len(grown) >= 4
+    assert max(grown.values()) < 8.0, grown
