@@ -72,7 +72,7 @@ class Calls:
         """Send a call; see `ActorMethod.__call__`."""
         if spec.is_stream:
             return self._system.streams.open(ref, spec, args, kwargs, options)
-        reply = self.capture(ref, spec, args, kwargs, options)
+        reply = self.capture(ref, spec, args, kwargs, options, is_ask=True)
         result: Any = reply
         if options.returns == "ref":
             result = self._declare_result(reply)
@@ -116,7 +116,7 @@ class Calls:
         options: CallOptions,
     ) -> list[Any]:
         """Send one call to many actors, its arguments captured once; one that can't be sent fails alone."""
-        captured = self._system.payloads.capture_call(args, kwargs, len(refs))
+        captured = self._system.payloads.capture_call(args, kwargs, len(refs), is_ask=True)
         replies = [self._reply(ref, spec, captured, options) for ref in refs]
         results: list[Any] = [self._declare_result(reply) for reply in replies] if options.returns == "ref" else replies
         for reply in replies:
@@ -145,11 +145,18 @@ class Calls:
         return messages
 
     def capture(
-        self, ref: ActorRef[Any], spec: MethodSpec, args: tuple[Any, ...], kwargs: dict[str, Any], options: CallOptions
+        self,
+        ref: ActorRef[Any],
+        spec: MethodSpec,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        options: CallOptions,
+        *,
+        is_ask: bool = False,
     ) -> Reply[Any]:
         """Fix a call's arguments and deadline; nothing is sent yet."""
         if kwargs or (args and not is_plain(args)):
-            return self._reply(ref, spec, self._system.payloads.capture_call(args, kwargs), options)
+            return self._reply(ref, spec, self._system.payloads.capture_call(args, kwargs, is_ask=is_ask), options)
         return self._reply(ref, spec, (args, (), None), options)
 
     def _reply(

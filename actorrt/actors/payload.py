@@ -55,8 +55,12 @@ class Payloads:
         self._system = system
         self._store = store
 
-    def capture_call(self, args: tuple[Any, ...], kwargs: dict[str, Any], copies_count: int = 1) -> Captured:
+    def capture_call(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], copies_count: int = 1, *, is_ask: bool = False
+    ) -> Captured:
         """Fix the arguments of a call, or of as many equal calls as `copies_count` says.
+
+        Refs inside the arguments of an ask are kept here until it has ended, which costs the store nothing.
 
         Raises:
             SerializationError: one can't be sent; the message names its path.
@@ -64,7 +68,7 @@ class Payloads:
         """
         if not kwargs and is_plain(args):
             return Captured(args)
-        return self._capture((args, kwargs), ("args", "kwargs"), copies_count)
+        return self._capture((args, kwargs), ("args", "kwargs"), copies_count, is_ask=is_ask)
 
     def capture_tells(self, args: tuple[Any, ...], kwargs: dict[str, Any], count: int) -> list[Captured]:
         """Fix the arguments of equal tells, once; as `capture_call`.
@@ -97,8 +101,8 @@ class Payloads:
             return Captured((value,))
         return self._capture(value, "result", 1)
 
-    def _capture(self, value: Any, root: str | tuple[str, ...], copies_count: int) -> Captured:
-        carrier = Carrier(self._store, copies_count=copies_count, system=self._system)
+    def _capture(self, value: Any, root: str | tuple[str, ...], copies_count: int, *, is_ask: bool = False) -> Captured:
+        carrier = Carrier(self._store, copies_count=copies_count, system=self._system, is_held=is_ask)
         try:
             data, buffers = values.dumps(value, carrier, root=root)
         except errors.SerializationError as error:
@@ -109,18 +113,21 @@ class Payloads:
         store = self._store
         if store is None:
             return Captured(data, [bytes(buffer) for buffer in buffers])
+        kept = [ref for ref in carrier.refs if isinstance(ref, ObjectRef)] if is_ask else []
+        if kept:
+            store.announce(kept)
         if size <= STORE_THRESHOLD_BYTES:
-            transit = Transit(store, carrier.tokens, copies_count) if carrier.tokens else None
+            transit = Transit(store, carrier.tokens, copies_count, kept) if carrier.tokens or kept else None
             return Captured(data, [bytes(buffer) for buffer in buffers], transit)
         if can_be_lent(data, buffers):
             loan = Loan(store, data, buffers, copies_count)
-            transit = Transit(store, [*loan.tokens, *carrier.tokens], copies_count, loan.refs)
+            transit = Transit(store, [*loan.tokens, *carrier.tokens], copies_count, [*loan.refs, *kept])
             return Captured(loan.body, loan.frames, transit)
         ref = store.put_parts(data, buffers)
         token = store.new_token()
         store.begin_transit(ref, token, copies_count)
         body: Body = {"object": ref.id, "token": token}
-        return Captured(body, (), Transit(store, [token, *carrier.tokens], copies_count, [ref]))
+        return Captured(body, (), Transit(store, [token, *carrier.tokens], copies_count, [ref, *kept]))
 
     def stored(self, body: Body, buffers: Sequence[Any]) -> ObjectRef[Any] | Lent | None:
         """Return what a body that lies in the store will give its value by: it may still be on its way there."""
