@@ -6,7 +6,8 @@ An envelope is a msgpack array that begins with its kind. A *body* is how values
 * bytes: pickled `(args, kwargs)` or result, its buffers beside the envelope;
 * a map `{"object": id, "token": token}`: the pickled value lies in the object store;
 * a map `{"objects": ..., "parts": ...}`: some of its buffers do, the pickle and the others are beside the envelope
-  (see `lent`).
+  (see `lent`);
+* a map `{"args": list, "refs": indices}`: as a list, with object ids in place of the refs at these indices.
 
 The node daemon reads kinds 6 to 9 only, which carry plain data, and never a body.
 """

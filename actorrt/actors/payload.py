@@ -68,7 +68,28 @@ class Payloads:
         """
         if not kwargs and is_plain(args):
             return Captured(args)
+        if is_ask and not kwargs and self._store is not None:
+            at = [index for index, arg in enumerate(args) if type(arg) is ObjectRef]
+            if at and is_plain(tuple([arg for arg in args if type(arg) is not ObjectRef])):
+                return self._capture_refs(self._store, args, at, copies_count)
         return self._capture((args, kwargs), ("args", "kwargs"), copies_count, is_ask=is_ask)
+
+    @staticmethod
+    def _capture_refs(store: StoreClient, args: tuple[Any, ...], at: list[int], copies_count: int) -> Captured:
+        """Fix scalars and refs, which need no pickle."""
+        kept: list[ObjectRef[Any]] = [args[index] for index in at]
+        store.announce(kept)
+        body: Body = {"args": [arg.id if type(arg) is ObjectRef else arg for arg in args], "refs": at}
+        return Captured(body, (), Transit(store, (), copies_count, kept))
+
+    def _open_refs(self, body: dict[str, Any]) -> tuple[Any, ...]:
+        assert self._store is not None, "whoever sent refs has a store, and so has everybody on its node"
+        args = list(body["args"])
+        carrier = Carrier(self._store)
+        for index in body["refs"]:
+            args[index] = self._store.arrived(ObjectId(args[index]), None, carrier)
+        carrier.land()
+        return tuple(args)
 
     def capture_tells(self, args: tuple[Any, ...], kwargs: dict[str, Any], count: int) -> list[Captured]:
         """Fix the arguments of equal tells, once; as `capture_call`.
@@ -131,7 +152,7 @@ class Payloads:
 
     def stored(self, body: Body, buffers: Sequence[Any]) -> ObjectRef[Any] | Lent | None:
         """Return what a body that lies in the store will give its value by: it may still be on its way there."""
-        if type(body) is not dict:
+        if type(body) is not dict or "refs" in body:
             return None
         if self._store is None:
             raise errors.ObjectLostError("the value came through an object store that this process has not")
@@ -143,6 +164,8 @@ class Payloads:
         """Return the `(args, kwargs)` of a body that is not stored; top-level object refs are still refs."""
         if isinstance(body, list | tuple):
             return tuple(body), {}
+        if type(body) is dict and "refs" in body:
+            return self._open_refs(body), {}
         opened: tuple[tuple[Any, ...], dict[str, Any]] = self._load(body, buffers)
         return opened
 
@@ -159,7 +182,7 @@ class Payloads:
 
     def let_go(self, body: Body, buffers: Sequence[Any]) -> None:
         """Give back what a message carries that nobody is going to open."""
-        if isinstance(body, list | tuple):
+        if isinstance(body, list | tuple) or (type(body) is dict and "refs" in body):
             return
         try:
             if self.stored(body, buffers) is None:

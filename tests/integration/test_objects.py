@@ -294,3 +294,32 @@ async def test_get_with_a_timeout_ends_in_time(runtime):
             await ref
     await gate.open()
     assert await ref == "open"
+
+
+async def test_refs_that_only_a_call_holds_arrive_and_go_with_it(runtime):
+    keeper, echo = await Keeper.options(cpus=1).spawn(), await Echo.spawn()
+    before = art.store_stats()["objects_count"]
+    calls = [echo.echo(art.put(np.full(1000, number))) for number in range(100)]  # as a value
+    boxes = [keeper.keep([art.put(np.full(1000, number))]) for number in range(100)]  # in a list, and kept
+    assert [int(array[-1]) for array in await art.gather(*calls)] == list(range(100))
+    await art.gather(*boxes)
+    assert await keeper.total_of_kept() == 0.0
+    del calls, boxes
+    await keeper.drop()
+    await until_objects(before, keeper)
+
+
+async def test_ref_in_a_call_outlives_its_senders_own(node_runtime):
+    """What the receiver keeps stays when whoever sent it has ended."""
+    keeper = await Keeper.options(cpus=1).spawn()
+    sender = await Passer.options(cpus=1).spawn()
+    await sender.pass_on(keeper, LARGE)
+    await sender.kill()
+    assert await keeper.total_of_kept() == LARGE
+
+
+class Passer(art.Actor):
+    """Gives away what it makes."""
+
+    async def pass_on(self, keeper, size):
+        await keeper.keep([art.put(np.ones(size))])
