@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,17 +55,17 @@ def evaluate(policy: Evaluable, env: Maker | None = None, episodes: int = 20, se
     Raises:
         ValueError: there is no such environment, or the policy has no id of one; or `episodes` is less than 1.
     """
-    playing = play(policy, env, episodes, seed)
-    while True:
-        try:
-            next(playing)
-        except StopIteration as end:
-            evaluation: Evaluation = end.value
-            return evaluation
+    *_, evaluation = play(policy, env, episodes, seed)
+    assert evaluation is not None
+    return evaluation
 
 
-def play(policy: Evaluable, env: Maker | None, episodes: int, seed: int) -> Generator[None, None, Evaluation]:
-    """Evaluate as `evaluate` does, step by step: yields after each, so that others may do something meanwhile."""
+def play(policy: Evaluable, env: Maker | None, episodes: int, seed: int) -> Iterator[Evaluation | None]:
+    """Evaluate as `evaluate` does, step by step, so that others may do something meanwhile.
+
+    Yields:
+        None after each step, and in the end what it came to.
+    """
     if episodes < 1:
         raise ValueError(f"an evaluation takes at least 1 episode: episodes={episodes}")
     made = env or policy.spec.env_id
@@ -75,22 +75,21 @@ def play(policy: Evaluable, env: Maker | None, episodes: int, seed: int) -> Gene
         lambda: make_environment(made), episodes, lambda k, episode: episode_seed(seed, EVALUATION_KEY, k, episode)
     )
     try:
-        returns = yield from _first_returns(policy, environments)
-        return Evaluation(returns, policy.version)
+        total = np.zeros(episodes)
+        for reward in _first_rewards(policy, environments):
+            total += reward
+            yield None
+        yield Evaluation(total, policy.version)
     finally:
         environments.close()
 
 
-def _first_returns(policy: Evaluable, environments: SeededEnvironments) -> Generator[None, None, Array]:
-    """Return the return of each environment's first episode; those that ended play on unseen."""
-    total = np.zeros(environments.count)
+def _first_rewards(policy: Evaluable, environments: SeededEnvironments) -> Iterator[Array]:
+    """Yield the rewards of each step, those of each environment's first episode; those that ended play on unseen."""
     running = np.ones(environments.count, np.bool_)
     obs = environments.reset()
     while running.any():
-        actions = policy.best_actions(policy.features(obs))
-        step = environments.step(actions)
-        total += np.where(running, step.reward, 0.0)
+        step = environments.step(policy.best_actions(policy.features(obs)))
+        yield np.where(running, step.reward, 0.0)
         running &= ~(step.terminated | step.truncated)
         obs = step.obs
-        yield
-    return total

@@ -51,14 +51,11 @@ class Evaluator(art.Actor):
     async def play(self, number: int, weights: Weights, episodes: int = 20) -> Evaluation:
         """Play these weights, as `evaluate` does."""
         self._policy.set_parameters(weights.parameters, weights.version, weights.normaliser)
-        playing = play(self._policy, self._env, episodes, episode_seed(self._seed, SEED_KEY, number))
         alive_at = time.monotonic()
-        while True:
-            try:
-                next(playing)
-            except StopIteration as end:
-                evaluation: Evaluation = end.value
-                return evaluation
+        for outcome in play(self._policy, self._env, episodes, episode_seed(self._seed, SEED_KEY, number)):
+            if outcome is not None:
+                return outcome
             if time.monotonic() >= alive_at + ALIVE_PERIOD_S:  # a sign of life now and then
                 await asyncio.sleep(0)
                 alive_at = time.monotonic()
+        raise AssertionError("an evaluation ends with what it came to")
