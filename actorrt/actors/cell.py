@@ -21,13 +21,12 @@ from actorrt.actors import current
 from actorrt.actors.births import Birth, hook
 from actorrt.actors.context import Context
 from actorrt.actors.credit import Ledgers
-from actorrt.actors.interface import MethodKind
 from actorrt.actors.keys import Keys
 from actorrt.actors.mailbox import Caller, Mailbox, Message
 from actorrt.actors.options import Overflow
 from actorrt.actors.payload import reason_of
 from actorrt.actors.record import label_of
-from actorrt.actors.runners import Runner
+from actorrt.actors.runners import Rest, Runner
 from actorrt.actors.snapshots import NEVER, Snapshots
 from actorrt.actors.turns import SIGNAL_PREFIX, Turns
 from actorrt.ids import ActorId, ObjectId
@@ -247,69 +246,56 @@ class Cell:
         else:
             self.host.deadlocks.suspect(self)
 
-    @property
-    def _is_serving(self) -> bool:
-        return self.state is CellState.RUNNING or self.state is CellState.STOPPING
+    def work(self, runner: Runner) -> Rest | None:
+        """Handle what waits in the mailbox, up to a message that waits for something; return what does the rest of it.
 
-    def handle_plain(self) -> bool:
-        """Handle plain methods with plain arguments, up to the first message that needs more.
-
-        Returns:
-            Whether there is such a message.
+        Of a mailbox that is long only the beginning: others on the loop have their turn before the rest.
         """
         mailbox, turns = self.mailbox, self.turns
         assert mailbox is not None
         assert turns is not None
-        queue, methods = mailbox.queue, self.blueprint.interface.methods
-        budget = STEP_BUDGET
-        while queue and self._is_serving and turns.runner_count < self.options.max_concurrency:
-            message = queue[0]
-            spec = methods.get(message.method)
-            if spec is None or spec.kind is not MethodKind.PLAIN or type(message.body) is not list or not budget:
-                return True
-            try:
-                turns.begin(self._take(mailbox))
-            except KeyboardInterrupt:  # what waits behind the interrupted method still has its turn
-                self._is_scheduled = False
-                self.schedule()
-                raise
-            budget -= 1
         self._is_scheduled = False
-        if self.state is CellState.STOPPING:
-            self._finish_when_idle()
-        return False
-
-    async def work(self, runner: Runner) -> None:
-        """Handle what waits in the mailbox, in the runner's task."""
-        mailbox, turns = self.mailbox, self.turns
-        assert mailbox is not None
-        assert turns is not None
-        self._is_scheduled = False
+        if turns.runner_count >= self.options.max_concurrency:
+            return None
         queue = mailbox.queue
+        assert runner.task is not None
+        is_cancelled = runner.task.cancelling
         budget = STEP_BUDGET
+        rest = None
         turns.runner_count += 1
         try:
-            while queue and (self.state is CellState.RUNNING or self.state is CellState.STOPPING):
+            while budget and queue and (self.state is CellState.RUNNING or self.state is CellState.STOPPING):
+                budget -= 1
                 rest = turns.handle(self._take(mailbox), runner)
                 if rest is not None:
-                    await rest
-                budget -= 1
-                if budget == 0:
-                    budget = STEP_BUDGET
-                    self.host.runners.stay_behind(runner)
-                    await asyncio.sleep(0)  # others on this loop have their turn
+                    return rest
+                if is_cancelled():  # by a method that is over: it must not strike the next
+                    break
         finally:
-            turns.runner_count -= 1
-            if queue:
-                self.schedule()  # only where the runner was interrupted
-            if self.state is CellState.STOPPING:
-                self._finish_when_idle()
+            if rest is None:
+                self.rested()
+        return None
 
-    def waits(self, runner: Runner) -> None:
-        """The coroutine that the runner drives waits: others may go on, in this cell too if its options let them."""
+    def go_on(self, runner: Runner) -> Rest | None:
+        """What `work` had returned has ended: do as it does."""
+        assert self.turns is not None
+        self.turns.runner_count -= 1
+        return self.work(runner)
+
+    def rested(self) -> None:
+        """A runner is no longer at work here."""
+        mailbox, turns = self.mailbox, self.turns
+        assert turns is not None
+        turns.runner_count -= 1
+        if mailbox:
+            self.schedule()
+        if self.state is CellState.STOPPING:
+            self._finish_when_idle()
+
+    def waits(self) -> None:
+        """A coroutine waits for something: another message may have its turn, if the options let it."""
         if self.mailbox:
             self.schedule()
-        self.host.runners.stay_behind(runner)
 
     def _take(self, mailbox: Mailbox) -> Message:
         message = mailbox.take()

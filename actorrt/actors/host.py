@@ -10,7 +10,6 @@ import logging
 import traceback
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Sequence
-from contextvars import Context as ContextVars
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -59,7 +58,6 @@ class Host:
         self.payloads = system.payloads
         self.streams = system.streams
         self.local_caller = system.local_caller
-        self._drain_context = ContextVars()  # of plain methods: the reader's own must not keep their messages
         self.runners = Runners(self.scope, system.transport)
         self.dead_letters = DeadLetters(self.clock, self.scope.after)
         self.deadlocks = Deadlocks(self)
@@ -81,7 +79,7 @@ class Host:
 
     def drained(self) -> None:
         """What had arrived is in the mailboxes: handle what can be handled at once."""
-        self._drain_context.run(self.runners.drained)
+        self.runners.drained()
 
     # What authorities ask
 

@@ -1,11 +1,12 @@
-"""The tasks that handle messages, shared by all cells of an endpoint: none is made for a message that never waits.
+"""The tasks that messages are handled in, shared by all cells of an endpoint: none is made for one that never waits.
 
-One runner leads: it takes the cells that have messages, one after the other, and handles what waits in them. A
-coroutine method's first step it drives itself; if the coroutine is done by then, it has cost no task. When one
-waits, its runner stays with it, to the loop an ordinary task with it inside, and another takes the lead. So
-`asyncio.current_task`, timeouts and cancellation work as in any task.
+A *step* handles what waits in the cells that have messages, one after the other. It borrows the task of a runner that
+is parked: to the code of a method, that is its task (`asyncio.current_task`) with its context. A coroutine that is over
+at its first step has cost no more than that. One that waits is given to the runner, which drives it on, to the loop an
+ordinary task with the coroutine inside, and the step goes on with another runner. So timeouts and cancellation work as
+in any task, and a message is handled in the drain that brought it.
 
-Invariant: while a cell is ready, a runner leads or is about to.
+Invariant: while a cell is ready, a step is due, or a runner that will call for one is on its way.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context as ContextVars
 from types import coroutine as coroutine_function
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 from actorrt.scopes import Scope
 from actorrt.transport.protocol import Transport
@@ -26,31 +27,54 @@ if TYPE_CHECKING:
 PARKED_COUNT: Final = 64
 
 T = TypeVar("T")
+Rest: TypeAlias = Coroutine[Any, Any, None]
+"""What is left of a message that waits for something."""
 
 
 class Runner:
-    """One task, and whether it waits for work.
+    """One task, and what it is to drive.
 
     Attributes:
-        task: the task; None until it has begun.
+        task: the task.
+        context: the context of all that runs in it.
     """
 
-    __slots__ = ("_wake", "task")
+    __slots__ = ("_cell", "_rest", "_wake", "context", "task")
 
-    def __init__(self) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.task: asyncio.Task[None] | None = None
-        self._wake: asyncio.Future[None] | None = None
+        self.context = ContextVars()
+        self._wake: asyncio.Future[None] = loop.create_future()
+        self._cell: Cell | None = None
+        self._rest: Rest | None = None
 
-    def park(self, loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
-        """Return what ends with `wake`."""
-        self._wake = loop.create_future()
-        return self._wake
+    @property
+    def is_parked(self) -> bool:
+        """Whether it waits for something to drive, and nobody has cancelled it."""
+        return not self._wake.done()
 
-    def wake(self) -> None:
-        """Let a parked runner go on."""
-        assert self._wake is not None
-        if not self._wake.done():
+    def give(self, cell: Cell, rest: Rest) -> None:
+        """Let the runner drive what is left of a message, and then what waits in the cell."""
+        self._cell, self._rest = cell, rest
+        if not self._wake.done():  # else it was cancelled at its first step, which comes to the same
             self._wake.set_result(None)
+
+    async def parked(self, loop: asyncio.AbstractEventLoop) -> tuple[Cell, Rest]:
+        """Wait to be given something."""
+        self._wake = loop.create_future()
+        try:
+            await self._wake
+        except asyncio.CancelledError:
+            if self._rest is None:
+                raise
+            assert self.task is not None
+            self.task.uncancel()  # meant for what the coroutine waits for: it strikes when that is waited for here
+            self.task.cancel()
+        cell, rest = self._cell, self._rest
+        assert cell is not None
+        assert rest is not None
+        self._cell = self._rest = None
+        return cell, rest
 
 
 class Runners:
@@ -64,10 +88,10 @@ class Runners:
     def __init__(self, scope: Scope, transport: Transport) -> None:
         self._scope = scope
         self._transport = transport
-        self._is_draining = False
         self._ready: deque[Cell] = deque()
         self._parked: list[Runner] = []
-        self._leader: Runner | None = None
+        self._is_draining = False
+        self._is_due = False
 
     def statistics(self) -> dict[str, int]:
         """Return how many cells wait for a runner, and how many runners wait for a cell."""
@@ -76,61 +100,89 @@ class Runners:
     def schedule(self, cell: Cell) -> None:
         """Have the cell's messages handled, in a later step of the loop."""
         self._ready.append(cell)
-        if self._leader is None and not self._is_draining:
-            self._appoint()
+        if not self._is_due and not self._is_draining:
+            self._call_for_step()
+
+    def _call_for_step(self) -> None:
+        self._is_due = True
+        self._scope.loop.call_soon(self._due)
 
     def drain_begins(self) -> None:
         """Messages are arriving, and `drained` is called when they are all there."""
         self._is_draining = True
 
     def drained(self) -> None:
-        """Handle at once what needs no task: plain methods. For the rest a runner comes."""
+        """Handle what has arrived; what is sent meanwhile leaves afterwards."""
         self._is_draining = False
-        ready = self._ready
-        for _ in range(len(ready)):
-            cell = ready.popleft()
-            if cell.handle_plain():
-                ready.append(cell)
-        if ready and self._leader is None:
-            self._appoint()
+        if self._ready:
+            self._step()
 
-    def _appoint(self) -> None:
-        if self._parked:
-            runner = self._leader = self._parked.pop()
-            runner.wake()
-        elif not self._scope.is_closed:
-            runner = self._leader = Runner()
-            runner.task = self._scope.start(self._work(runner), "runner", context=ContextVars())
-
-    def stay_behind(self, runner: Runner) -> None:
-        """The runner's coroutine waits: let another take the lead."""
-        if self._leader is runner:
-            self._leader = None
+    def _due(self) -> None:
+        self._is_due = False
+        self._transport.hold()
+        try:
+            self._step()
+        finally:
             self._transport.release()
-            if self._ready:
-                self._appoint()
+
+    def _step(self) -> None:
+        """Handle what waits in the cells that are ready; those that become so meanwhile have their turn later."""
+        ready, loop = self._ready, self._scope.loop
+        left_count = len(ready)
+        while left_count:
+            runner = self._parked_runner()
+            if runner is None:
+                return
+            task = runner.task
+            assert task is not None
+            asyncio._enter_task(loop, task)
+            try:
+                while left_count:
+                    left_count -= 1
+                    cell = ready.popleft()
+                    rest = runner.context.run(cell.work, runner)
+                    if rest is not None:
+                        runner.give(cell, rest)
+                    if not runner.is_parked:
+                        break
+            finally:
+                asyncio._leave_task(loop, task)
+                if runner.is_parked:
+                    self._parked.append(runner)
+                if ready and not self._is_due:
+                    self._call_for_step()  # where a method was interrupted
+
+    def _parked_runner(self) -> Runner | None:
+        """Return a runner whose task can be borrowed; None where one has to be made, which calls for a step then."""
+        while self._parked:
+            runner = self._parked.pop()
+            if runner.is_parked:
+                return runner
+        if not self._scope.is_closed:
+            runner = Runner(self._scope.loop)
+            runner.task = self._scope.start(self._work(runner), "runner", context=runner.context)
+        return None
 
     async def _work(self, runner: Runner) -> None:
-        loop = self._scope.loop
-        ready = self._ready
-        while True:
+        while len(self._parked) < PARKED_COUNT:
+            self._parked.append(runner)
+            if self._ready and not self._is_due:
+                self._call_for_step()
+            cell, rest = await runner.parked(self._scope.loop)
+            await self._drive(runner, cell, rest)
+
+    async def _drive(self, runner: Runner, cell: Cell, rest: Rest | None) -> None:
+        while rest is not None:
+            try:
+                await rest
+            except BaseException:
+                cell.rested()
+                raise
             self._transport.hold()
             try:
-                while ready:
-                    await ready.popleft().work(runner)
-            except BaseException:  # an interrupt, or the end of the endpoint: others have to go on without this runner
-                self._leader = None if self._leader is runner else self._leader
+                rest = cell.go_on(runner)
+            finally:
                 self._transport.release()
-                if ready and self._leader is None:
-                    self._appoint()
-                raise
-            if self._leader is runner:
-                self._leader = None
-            self._transport.release()
-            if len(self._parked) >= PARKED_COUNT:
-                return
-            self._parked.append(runner)
-            await runner.park(loop)
 
 
 @coroutine_function

@@ -77,7 +77,7 @@ class Turns:
             self._put_down(message)
             self._broke_off(message, error)
             return None
-        self._cell.waits(runner)
+        self._cell.waits()
         return self._run(message, task, coroutine, waited_for)
 
     def begin(self, message: Message) -> Coroutine[Any, Any, Any] | None:
@@ -163,7 +163,7 @@ class Turns:
             result = await resumed(coroutine, waited_for)
         except BaseException as error:
             self._put_down(message)
-            if isinstance(error, asyncio.CancelledError) and message.withdrawal is None and task.cancelling():
+            if isinstance(error, asyncio.CancelledError) and message.withdrawal is None and self._host.scope.is_closed:
                 raise  # the whole endpoint is being ended
             self._broke_off(message, error)
         else:
