@@ -202,6 +202,7 @@ class Turns:
 
     def _handled(self, message: Message) -> None:
         message.is_over = True
+        message.body = message.buffers = ()  # the context of an idle runner keeps its last message
         if message.options is not None and self._evidence is not None:
             self._evidence.clear(message)
         cell = self._cell

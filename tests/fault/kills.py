@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 import actorrt as art
+from actorrt.actors import current
 from tests.running import children_of, descendants_of, state_of
 
 CALL_TIMEOUT_S = 30.0
@@ -105,7 +106,8 @@ class Outcome:
         calls: how often each outcome of a call was seen: `value`, or the name of its error.
         kinds: how many processes of each kind were killed.
         zombies, strangers: processes that nobody waited for, and children of the node that are no workers.
-        objects_count, used_bytes: what the store still holds.
+        objects: what the store still holds: bytes, state, holders and line of each.
+        used_bytes: what it accounts for them.
         driver_fds, node_fds: descriptors open before the kills, and after.
     """
 
@@ -113,7 +115,7 @@ class Outcome:
     kinds: Counter[str] = field(default_factory=Counter)
     zombies: list[int] = field(default_factory=list)
     strangers: list[int] = field(default_factory=list)
-    objects_count: int = 0
+    objects: list[list[object]] = field(default_factory=list)
     used_bytes: int = 0
     driver_fds: tuple[int, int] = (0, 0)
     node_fds: tuple[int, int] = (0, 0)
@@ -212,7 +214,7 @@ async def _look(runtime, node_pid, fds_before, outcome):
         async with asyncio.timeout(EMPTY_TIMEOUT_S):
             while art.store_stats()["objects_count"]:
                 await runtime.status()
-    outcome.objects_count = art.store_stats()["objects_count"]
+    outcome.objects = [row[1:] for row in current.system().require_store().list_objects(100)]
     outcome.used_bytes = art.store_stats()["used_bytes"]
     descendants = descendants_of(node_pid)
     outcome.zombies = [pid for pid in descendants if state_of(pid) == "Z"]

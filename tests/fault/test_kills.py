@@ -31,4 +31,4 @@ async def assert_nothing_is_left_after(kills_count):
     assert len(outcome.strangers) == 1  # the zygote
     assert outcome.driver_fds[1] <= outcome.driver_fds[0] + FD_SLACK
     assert outcome.node_fds[1] <= outcome.node_fds[0] + FD_SLACK
-    assert (outcome.objects_count, outcome.used_bytes) == (0, 0)
+    assert (outcome.objects, outcome.used_bytes) == ([], 0)
