@@ -1,8 +1,8 @@
-"""Measures the transport alone: an echo between two processes over `ipc` on uvloop, beside a bare ZeroMQ floor.
+"""Measures the transports alone: an echo between two processes on uvloop, beside a bare ZeroMQ floor.
 
 The floor is a pair of DEALERs driven by their descriptors, all envelopes of a tick in one frame, and nothing else:
-no HELLO, no sequence numbers, no checks, no bounds. Both echo `[kind, number, method, [argument]]`. Both run in
-the same two processes and take turns, so that they see the same machine; each figure is a median over all rounds.
+no HELLO, no sequence numbers, no checks, no bounds. All echo `[kind, number, method, [argument]]`. All run in the
+same two processes and take turns, so that they see the same machine; each figure is a median over all rounds.
 
     python scripts/bench/transport_echo.py [--rounds 10] [--asks 1000] [--in-flight 1000]
 """
@@ -24,10 +24,13 @@ import zmq
 from actorrt.bench.floor import BareLink
 from actorrt.errors import ActorRtError
 from actorrt.ids import IdSource, PeerId
+from actorrt.transport.endpoint import Endpoint
 from actorrt.transport.protocol import Buffer
+from actorrt.transport.unix import UnixTransport
 from actorrt.transport.zeromq import ZmqTransport
 
 ECHO, STOP = 0, 9
+KINDS: dict[str, type[Endpoint]] = {"unix": UnixTransport, "ipc": ZmqTransport}
 Ask = Callable[[str, int], Awaitable[Any]]
 
 
@@ -54,7 +57,7 @@ class Echo:
     """The receiver of the serving side: sends every envelope back."""
 
     def __init__(self) -> None:
-        self.transport: ZmqTransport | None = None
+        self.transport: Endpoint | None = None
         self.stopped = asyncio.Event()
         self._links: dict[PeerId, Any] = {}
 
@@ -88,21 +91,27 @@ class Asker:
         raise error
 
 
-async def serve_both(peer: PeerId, directory: str) -> None:
-    echo = Echo()
-    echo.transport = ZmqTransport(peer, f"ipc://{directory}/server")
-    await echo.transport.start(echo)
+async def serve_all(peer: PeerId, directory: str) -> None:
+    echoes = []
+    for kind, transport in KINDS.items():
+        echo = Echo()
+        echo.transport = transport(peer, f"{kind}://{directory}/{kind}-server")
+        await echo.transport.start(echo)
+        echoes.append(echo)
     with zmq.Context() as context:
         socket = context.socket(zmq.DEALER)
         socket.connect(f"ipc://{directory}/bare")
         link = BareLink(socket, lambda envelope: link.send((1, envelope[1], envelope[3][0])))
-        await echo.stopped.wait()
+        for echo in echoes:
+            await echo.stopped.wait()
         link.close()
-    await echo.transport.close()
+    for echo in echoes:
+        assert echo.transport is not None
+        await echo.transport.close()
 
 
 def serve(peer: PeerId, directory: str) -> None:
-    uvloop.run(serve_both(peer, directory))
+    uvloop.run(serve_all(peer, directory))
 
 
 async def latencies_us(ask: Ask, asks: int) -> list[float]:
@@ -136,25 +145,32 @@ async def measure(asks_by_name: dict[str, Ask], options: argparse.Namespace) -> 
     asks_hz = {name: statistics.median(values) for name, values in rates.items()}
     for name in asks_by_name:
         print(f"{name:10} p50 {p50_us[name]:6.1f} us   {options.in_flight} in flight: {asks_hz[name]:9,.0f} echoes/s")
-    p50_ratio, rate_ratio = p50_us["transport"] / p50_us["bare"], asks_hz["transport"] / asks_hz["bare"]
-    print(f"transport / bare: p50 {p50_ratio:.2f}, rate {rate_ratio:.2f}")
+    for name in KINDS:
+        print(f"{name} / bare: p50 {p50_us[name] / p50_us['bare']:.2f}, rate {asks_hz[name] / asks_hz['bare']:.2f}")
 
 
-async def ask_both(server: PeerId, directory: str, options: argparse.Namespace) -> None:
-    asker = Asker()
-    transport = ZmqTransport(IdSource().peer(), f"ipc://{directory}/client")
-    await transport.start(asker)
-    link = transport.link(server, f"ipc://{directory}/server")
-    asker.pending = Pending(link.send)
+async def ask_all(server: PeerId, directory: str, options: argparse.Namespace) -> None:
+    transports, links, asks = [], [], {}
+    for kind, make in KINDS.items():
+        asker = Asker()
+        transport = make(IdSource().peer(), f"{kind}://{directory}/{kind}-client")
+        await transport.start(asker)
+        link = transport.link(server, f"{kind}://{directory}/{kind}-server")
+        asker.pending = Pending(link.send)
+        transports.append(transport)
+        links.append(link)
+        asks[kind] = asker.pending.ask
     with zmq.Context() as context:
         socket = context.socket(zmq.DEALER)
         socket.bind(f"ipc://{directory}/bare")
         pending = Pending(lambda envelope: bare.send(envelope))  # noqa: PLW0108  there is no `bare` yet
         bare = BareLink(socket, pending.received)
-        await measure({"bare": pending.ask, "transport": asker.pending.ask}, options)
+        await measure({"bare": pending.ask, **asks}, options)
         bare.close()
-    link.send((STOP,))
-    await transport.close()
+    for link in links:
+        link.send((STOP,))
+    for transport in transports:
+        await transport.close()
 
 
 def main() -> None:
@@ -167,7 +183,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="echo-") as directory:
         process = multiprocessing.get_context("spawn").Process(target=serve, args=(server, directory))
         process.start()
-        uvloop.run(ask_both(server, directory, options))
+        uvloop.run(ask_all(server, directory, options))
         process.join()
 
 
