@@ -67,6 +67,16 @@ class Loop:
         finally:
             await supervisor.stop()
 
+    def resize(self, simulators: int) -> None:
+        """Have so many simulators from the next update on.
+
+        Raises:
+            ValueError: the loop can't.
+        """
+        raise ValueError(
+            f"{self._plan.settings.algorithm} keeps its simulators: only ARS and ES let them join and leave"
+        )
+
     async def _train(self, supervisor: Any) -> None:
         raise NotImplementedError
 

@@ -165,6 +165,17 @@ class Run:
         """Pause the run after the update in hand, with a checkpoint. Idempotent; wait for it afterwards."""
         self._is_stopping = True
 
+    def resize(self, simulators: int) -> None:
+        """Let simulators join or leave from the next update on; the run comes to the same.
+
+        Raises:
+            ValueError: there is to be none, or the algorithm's batches depend on how many there are: all but the
+                evolutionary ones' do.
+        """
+        if simulators < 1:
+            raise ValueError(f"a run has at least one simulator: simulators={simulators}")
+        self._loop.resize(simulators)
+
     def describe_pause(self) -> str:
         """Say in one line where a run that has ended can be taken up again."""
         algorithm, env_id = self.plan.settings.algorithm, self.plan.policy.env_id

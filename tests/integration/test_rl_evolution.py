@@ -79,6 +79,35 @@ def test_environment_that_raises_is_restarted_and_told(
     finally:
         art.shutdown()
     assert run.steps >= 50
-    told = [record.getMessage() for record in caplog.records if record.name == "actorrt.rl.evolution"]
+    told = [record.getMessage() for record in caplog.records if record.name == "actorrt.rl.crew"]
     assert told[0].startswith("simulator 0, incarnation 1, environment 0, step 3 of the episode with seed ")
     assert told[0].endswith("ArithmeticError: this environment broke; it is restarted")
+
+
+def test_simulators_join_and_leave_and_the_run_is_the_same(node_session: art.Runtime, tmp_path: Path) -> None:
+    sources: list[set[int]] = []
+
+    def resize(progress: rl.Progress) -> None:
+        sources.append({simulator for simulator, _, _ in progress.trained_on})
+        run.resize(3 if progress.update < 10 else 1)
+
+    calm = rl.ARS("CartPole-v1", simulators=1, seed=2, directory=str(tmp_path / "calm"), **SETTINGS)
+    calm.start(steps=4_000).wait()
+    changing = rl.ARS("CartPole-v1", simulators=1, seed=2, directory=str(tmp_path / "changing"), **SETTINGS)
+    run = changing.start(steps=4_000, on_progress=resize)
+    run.wait()
+    assert sources[0] == {0}
+    assert {1, 2} & set().union(*sources[1:10])
+    assert all(source == {0} for source in sources[11:])
+    assert_same_end(tmp_path / "calm", tmp_path / "changing")
+
+
+async def test_other_algorithms_keep_their_simulators(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    async with art.Runtime(mode="local", cpus=4):
+        run = rl.PPO("CartPole-v1", hidden=(8, 8), directory=str(tmp_path)).start(steps=256)
+        with pytest.raises(ValueError, match="PPO keeps its simulators: only ARS and ES let them join and leave"):
+            run.resize(3)
+        with pytest.raises(ValueError, match="at least one simulator: simulators=0"):
+            run.resize(0)
+        await run
