@@ -149,6 +149,17 @@ def test_writers_that_put_more_than_the_budget_lose_nothing(tmp_path: Path) -> N
         assert stats["objects_count"] == stats["spilled_bytes"] == 0
 
 
+@pytest.mark.soak
+@pytest.mark.timeout(300)
+def test_eight_writers_of_4_gib_lose_nothing_with_256_mib(tmp_path: Path) -> None:
+    code = WRITER.replace("MIB_COUNT", "16").replace("COUNT", "32")
+    with serving(256 * MIB, spill_directory=str(tmp_path)) as store:
+        _run_writers(store, code, 8)
+        stats = store.stats()
+        assert stats["spills_count"] > 200
+        assert stats["objects_count"] == stats["spilled_bytes"] == 0
+
+
 def _run_writers(store: Serving, code: str, count: int) -> None:
     with ExitStack() as stack:
         writers = [stack.enter_context(store.process(code)) for _ in range(count)]

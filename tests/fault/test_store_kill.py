@@ -13,6 +13,7 @@ from actorrt.config import MIB
 from actorrt.errors import ObjectLostError
 from actorrt.store.client import StoreClient
 from tests.integration.store_serving import Serving, hear, serving, tell
+from tests.running import wait_until
 
 
 @pytest.fixture
@@ -137,3 +138,79 @@ async def test_the_end_of_the_store_fails_waiters_at_once_and_leaves_views_reada
 
 async def _result(promise: object) -> object:
     return await promise  # type: ignore[misc]
+
+
+KILLED_AT_RANDOM = """
+import os, random, signal, time
+from actorrt.ids import PeerId
+from actorrt.store.carrier import Carrier
+from actorrt.store.values import dumps
+
+shared = hear_id()
+chance = random.Random(int(hear()))
+
+def do_anything(client, seed):
+    chance = random.Random(seed)
+    held = []
+    acts = [
+        lambda: held.append(client.put({"small": seed})),
+        lambda: held.append(client.put(np.ones(chance.randrange(1, 3_000_000), np.uint8))),
+        lambda: held.extend(client.put_many([np.ones(100_000), b"bytes", [1, 2, 3]])),
+        lambda: held.append(client.allocate(1000, "f8")),  # never sealed
+        lambda: held.append(client.declare()),
+        lambda: held.append(client.ref(shared).get()),
+        lambda: held.append(dumps(client.put(held and 1), Carrier(client))),  # a message that never leaves
+        lambda: held.append(client.put({"inside": client.put(np.ones(1000))})),
+        lambda: client.names.publish("newest", np.ones(chance.randrange(1, 200_000))),
+        lambda: held.append(client.names.latest("newest", 0)),
+        lambda: client.pin(client.ref(shared)),
+        lambda: held.clear(),
+    ]
+    while True:
+        chance.choice(acts)()
+
+client.close()
+for number in range(COUNT):
+    seed = chance.random()
+    pid = os.fork()
+    if pid == 0:
+        do_anything(StoreClient.connect(sys.argv[1], IdSource().peer()), seed)
+    time.sleep(chance.random() * 0.01)  # at whichever moment that is
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+say("done")
+"""
+
+
+def kill_in_the_middle_of_anything(count: int) -> None:
+    """Fork processes that do whatever a store offers, and kill each after some milliseconds; nothing may be left."""
+    with serving(64 * MIB) as store:
+        client = store.connect()
+        shared = client.put(np.arange(100_000))
+        before = client.stats()
+        with store.process(KILLED_AT_RANDOM.replace("COUNT", str(count))) as process:
+            tell(process, shared.id.hex())
+            tell(process, "1")
+            assert hear(process) == "done"
+        wait_until(
+            lambda: client.stats()["connections_count"] == before["connections_count"],
+            "the ends of the killed are seen",
+        )
+        wait_until(lambda: client.stats()["objects_count"] == 1, "what messages carried has expired")
+        assert store.stats()["refused_count"] == 0
+        counts = client.stats()
+        for name in ("used_bytes", "pinned_bytes", "lent_bytes"):
+            assert counts[name] == before[name]
+        assert shared.get()[-1] == 99_999
+        client.close()
+
+
+@pytest.mark.timeout(120)
+def test_100_kills_in_the_middle_of_anything_leak_nothing() -> None:
+    kill_in_the_middle_of_anything(100)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(900)
+def test_10000_kills_in_the_middle_of_anything_leak_nothing() -> None:
+    kill_in_the_middle_of_anything(10_000)
