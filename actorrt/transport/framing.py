@@ -28,6 +28,9 @@ def pack_start(parts: Sequence[Buffer]) -> bytes:
     return start + struct.pack(f">{len(parts) - 1}I", *[len(part) for part in parts[1:]])
 
 
+_GROWTH: Final = 32  # by so much at a time: to begin anew, and copy, costs a large message as much as to receive it
+
+
 class FrameReader:
     """Cuts what arrives over one connection into messages.
 
@@ -112,8 +115,8 @@ class FrameReader:
         self._message = self._with_room(beginning)
 
     def _with_room(self, beginning: bytearray | memoryview) -> bytearray:
-        """Return the beginning of a message in memory that takes as much again, as far as it is that long."""
-        message = bytearray(min(self._due, max(2 * len(beginning), len(self._shared))))
+        """Return the beginning of a message in memory that takes many times as much, as far as it is that long."""
+        message = bytearray(min(self._due, max(_GROWTH * len(beginning), len(self._shared))))
         message[: len(beginning)] = beginning
         return message
 

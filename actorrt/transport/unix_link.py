@@ -12,7 +12,7 @@ import socket
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from actorrt.config import RECONNECT_MAX_S, RECONNECT_MIN_S
+from actorrt.config import MIB, RECONNECT_MAX_S, RECONNECT_MIN_S
 from actorrt.transport.codec import BadFrameError
 from actorrt.transport.framing import FrameReader, pack_start
 from actorrt.transport.protocol import Buffer, Lane
@@ -20,6 +20,7 @@ from actorrt.transport.queued_link import LinkSetup, QueuedLink
 
 JOINED_BYTES: Final = 64 * 1024
 """Up to here a message is copied behind its lengths: one part costs less to send than two."""
+_SEND_BUFFER_BYTES: Final = 2 * MIB  # what a reader finds at once: large frames take few turns of both loops
 _PARTS_AT_ONCE: Final = 512  # sendmsg(2) takes 1,024
 _BACK_BYTES: Final = 4096  # nothing but acknowledgements and notices comes back on a link
 
@@ -48,6 +49,7 @@ class UnixLink(QueuedLink):
         self._retry = None
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         connection.setblocking(False)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
         try:
             connection.connect(self._path)
         except OSError:  # nobody listens, or too many want to speak
