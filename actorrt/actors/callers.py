@@ -81,7 +81,7 @@ class RemoteCaller:
     def _send_captured(self, kind: int, call_id: int, captured: Captured) -> None:
         body, buffers, transit = captured
         if transit is not None and self._system.is_lost(self._peer):
-            transit.call_ended(None)  # nobody is left to open it
+            transit.call_ended()  # nobody is left to open it
             return
         if transit is not None:
             self._system.transits.sent(self._peer, transit.tokens)

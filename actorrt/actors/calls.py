@@ -93,7 +93,7 @@ class Calls:
         if message.ref._route is not None:
             self._make_room(message.ref._route, message)
         if message.transit is not None:
-            message.add_callback(_give_back_unsent)
+            message.add_callback(_let_go_of_tell)
         if get_ident() == self._system.thread:
             self._send_tell(message)
         else:
@@ -198,7 +198,7 @@ class Calls:
             MailboxFullError: too much waits for the actor; in a plain thread, still at the call's deadline.
         """
         if reply.transit is not None:
-            reply.add_callback(reply.transit.call_ended)
+            reply.add_callback(_let_go)
         route = reply.ref._route
         if route is not None and route.waiting:
             self._make_room(route, reply)
@@ -221,8 +221,8 @@ class Calls:
             deadline = reply.deadline
             left = None if deadline is None else deadline - self._system.clock.now()
             if get_ident() == self._system.thread or (left is not None and left <= 0):
-                if reply.transit is not None and not reply.call_id:
-                    reply.transit.call_ended(reply)
+                if reply.transit is not None:
+                    _let_go(reply)
                 raise errors.MailboxFullError(
                     f"{route.waiting_count} messages wait for {reply.label} already: await some of them first"
                 )
@@ -438,10 +438,21 @@ def _more(options: CallOptions) -> dict[str, Any]:
     return more if options.key is None else {**more, "key": options.key}
 
 
-def _give_back_unsent(message: Reply[None]) -> None:
-    """Give back what the store keeps for a tell that did not leave; of one that did, its peer's end decides."""
-    if message.error() is not None and message.transit is not None:
-        message.transit.call_ended(message)
+def _let_go(call: Reply[Any]) -> None:
+    """A call is over: the store keeps nothing for it any more, nor does its reply, however long somebody has that."""
+    assert call.transit is not None
+    call.transit.call_ended()
+    call.body = call.buffers = ()
+
+
+def _let_go_of_tell(message: Reply[None]) -> None:
+    """Let go of what a tell carries; where it has left, the store keeps that for its receiver."""
+    assert message.transit is not None
+    if message.error() is not None:
+        _let_go(message)
+    else:
+        message.transit.held = ()
+        message.body = message.buffers = ()
 
 
 async def _take_stored(reply: Reply[Any], stored: ObjectRef[Any] | Lent) -> None:

@@ -46,7 +46,7 @@ class Transit:
         self._left_count = copies_count
         self.tokens = tokens
 
-    def call_ended(self, _: Any) -> None:
+    def call_ended(self) -> None:
         """One of the calls is over."""
         self._left_count -= 1
         if self._left_count == 0:

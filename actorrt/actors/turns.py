@@ -94,10 +94,12 @@ class Turns:
             if type(body) is list or type(body) is tuple:
                 result = function(*body)
             else:
-                stored = self._host.payloads.stored(body, message.buffers)
+                buffers = message.buffers
+                message.body = message.buffers = ()  # opened once; a context that keeps the message keeps no view
+                stored = self._host.payloads.stored(body, buffers)
                 if stored is not None:
                     return self._call_with_stored(message, function, stored)
-                args, kwargs = self._host.payloads.open_call(body, message.buffers)
+                args, kwargs = self._host.payloads.open_call(body, buffers)
                 if has_objects(args, kwargs):
                     opened = objects_at_hand(args, kwargs)
                     if opened is None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import numpy as np
 import pyarrow as pa
 import pytest
 
 import actorrt as art
 from tests.integration.cast import Echo, Recorder
+from tests.running import PATIENCE_S
 
 LARGE = 300_000
 SIZES = (10, LARGE)
@@ -185,6 +188,11 @@ class Shelf(art.Actor):
         (back,) = await shelf.keep(array)
         return np.shares_memory(back, array), back.flags.writeable
 
+    async def pass_on(self, array):
+        """Have a child on the same loop add it up, which is handled by a runner that has nothing to do afterwards."""
+        child = await Echo.spawn()
+        return await child.total(array)
+
     async def keeps_part_of(self, ref):
         array = await ref[0]
         return await self.is_kept_by_reference(array[LARGE // 2 :])
@@ -211,6 +219,24 @@ async def test_array_of_the_store_is_not_copied_on_its_way_to_another_process(ru
     await shelf.drop()
     while art.store_stats()["objects_count"] > 0:
         await shelf.total()
+
+
+async def test_array_that_was_passed_on_is_in_nobodys_view_when_the_calls_are_over(runtime):
+    shelf = await Shelf.options(isolation="process").spawn()
+    array = await art.put(np.ones(LARGE))
+    assert await shelf.pass_on(array) == LARGE
+    own = await Echo.spawn()
+    reply = own.total(array)
+    assert await reply == LARGE
+    told = own.total.tell(array)
+    await told
+    assert await own.echo(1) == 1
+    del array
+    async with asyncio.timeout(PATIENCE_S):
+        while art.store_stats()["objects_count"] > 0:
+            await runtime.status()  # and no further call, which would take the place of the last
+    assert reply.done()
+    assert told.done()
 
 
 async def test_array_of_the_store_goes_to_many_and_to_those_who_never_open_it(runtime):
