@@ -197,11 +197,11 @@ class Calls:
         Raises:
             MailboxFullError: too much waits for the actor; in a plain thread, still at the call's deadline.
         """
-        if reply.transit is not None:
-            reply.add_callback(_let_go)
         route = reply.ref._route
         if route is not None and route.waiting:
             self._make_room(route, reply)
+        if reply.transit is not None:
+            reply.add_callback(_let_go)
         if get_ident() == self._system.thread:
             self._send(reply)
         else:

@@ -149,6 +149,19 @@ async def test_what_waits_at_its_sender_is_bounded_in_bytes_too(runtime, key):
     assert await art.gather(*replies) == [len(item)] * len(replies)
 
 
+async def test_group_call_of_which_one_is_refused_at_its_sender_reaches_the_others(runtime, key):
+    full, holding_full = await held(key, mailbox_messages=10)
+    other, holding_other = await held(key)
+    waiting = [full.note(0) for _ in range(WAITING_MESSAGES + FIRST_MESSAGES - 1)]
+    replies = [art.ActorGroup([full, other]).weigh(bytes(1_000_000)).replies for _ in range(2)]
+    assert [type(refused.error()) for refused, _ in replies] == [art.MailboxFullError] * 2
+    for _ in range(3):
+        art.store_stats()  # which tells the store of all that is over here
+    key.touch()
+    assert await art.gather(*[sent for _, sent in replies]) == [1_000_000] * 2
+    await art.gather(*waiting, holding_full, holding_other)
+
+
 async def test_flood_of_tells_is_bounded_and_the_actor_serves_on(runtime):
     recorder = await Recorder.options(mailbox_messages=100).spawn()
     for n in range(5_000):
