@@ -14,7 +14,8 @@ from torch import Tensor, distributed
 
 from actorrt.rl.transitions import Transitions
 
-TIMEOUT_S = 60.0
+TIMEOUT_S = 60.0  # to meet: importing torch takes its time
+GRADIENT_TIMEOUT_S = 20.0  # one gradient takes all about as long; who waits longer waits for the dead
 
 
 TCPStore: Any = getattr(distributed, "TCPStore")  # noqa: B009  # torch does not declare what it exports
@@ -47,7 +48,7 @@ class Group:
     def __init__(self, store: Any, rank: int, count: int) -> None:
         self._rank, self._count = rank, count
         backend = "nccl" if torch.cuda.is_available() and torch.cuda.device_count() >= count else "gloo"
-        timeout = datetime.timedelta(seconds=TIMEOUT_S)
+        timeout = datetime.timedelta(seconds=GRADIENT_TIMEOUT_S)
         distributed.init_process_group(backend, store=store, rank=rank, world_size=count, timeout=timeout)
 
     def share(self, rows: Transitions) -> Transitions:

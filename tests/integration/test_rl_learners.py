@@ -50,6 +50,7 @@ def test_run_with_two_learners(kind: Any, node_session: art.Runtime, tmp_path: P
     assert kind.resume(str(tmp_path)).start(steps=1_024).wait().steps >= 1_024
 
 
+@pytest.mark.timeout(150)  # whoever waits for the dead may wait until the gradients' timeout
 def test_learners_are_restarted_together(node_session: art.Runtime, tmp_path: Path) -> None:
     killed: list[int] = []
 
