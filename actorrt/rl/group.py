@@ -47,6 +47,8 @@ class Group:
 
     def __init__(self, store: Any, rank: int, count: int) -> None:
         self._rank, self._count = rank, count
+        store.set(f"here-{rank}", "")
+        store.wait([f"here-{each}" for each in range(count)], datetime.timedelta(seconds=TIMEOUT_S))
         backend = "nccl" if torch.cuda.is_available() and torch.cuda.device_count() >= count else "gloo"
         timeout = datetime.timedelta(seconds=GRADIENT_TIMEOUT_S)
         distributed.init_process_group(backend, store=store, rank=rank, world_size=count, timeout=timeout)
