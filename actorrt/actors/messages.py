@@ -7,7 +7,7 @@ An envelope is a msgpack array that begins with its kind. A *body* is how values
 * a map `{"object": id, "token": token}`: the pickled value lies in the object store;
 * a map `{"objects": ..., "parts": ...}`: some of its buffers do, the pickle and the others are beside the envelope
   (see `lent`);
-* a map `{"args": list, "refs": indices}`: as a list, with object ids in place of the refs at these indices.
+* a map `{"args": list, "refs": [[index, token], ...]}`: as a list, with object ids in the place of refs.
 
 The node daemon reads kinds 6 to 9 only, which carry plain data, and never a body.
 """

@@ -60,8 +60,6 @@ class Payloads:
     ) -> Captured:
         """Fix the arguments of a call, or of as many equal calls as `copies_count` says.
 
-        Refs inside the arguments of an ask are kept here until it has ended, which costs the store nothing.
-
         Raises:
             SerializationError: one can't be sent; the message names its path.
             ObjectStoreFullError: they are large and there is no room for them.
@@ -72,22 +70,24 @@ class Payloads:
             at = [index for index, arg in enumerate(args) if type(arg) is ObjectRef]
             if at and is_plain(tuple([arg for arg in args if type(arg) is not ObjectRef])):
                 return self._capture_refs(self._store, args, at, copies_count)
-        return self._capture((args, kwargs), ("args", "kwargs"), copies_count, is_ask=is_ask)
+        return self._capture((args, kwargs), ("args", "kwargs"), copies_count)
 
     @staticmethod
     def _capture_refs(store: StoreClient, args: tuple[Any, ...], at: list[int], copies_count: int) -> Captured:
         """Fix scalars and refs, which need no pickle."""
         kept: list[ObjectRef[Any]] = [args[index] for index in at]
-        store.announce(kept)
-        body: Body = {"args": [arg.id if type(arg) is ObjectRef else arg for arg in args], "refs": at}
-        return Captured(body, (), Transit(store, (), copies_count, kept))
+        tokens = [store.new_token() for _ in kept]
+        store.begin_transits([(ref.id, token, copies_count) for ref, token in zip(kept, tokens, strict=True)])
+        plain = [arg.id if type(arg) is ObjectRef else arg for arg in args]
+        body: Body = {"args": plain, "refs": [[index, token] for index, token in zip(at, tokens, strict=True)]}
+        return Captured(body, (), Transit(store, tokens, copies_count, kept))
 
     def _open_refs(self, body: dict[str, Any]) -> tuple[Any, ...]:
         assert self._store is not None, "whoever sent refs has a store, and so has everybody on its node"
         args = list(body["args"])
         carrier = Carrier(self._store)
-        for index in body["refs"]:
-            args[index] = self._store.arrived(ObjectId(args[index]), None, carrier)
+        for index, token in body["refs"]:
+            args[index] = self._store.arrived(ObjectId(args[index]), token, carrier)
         carrier.land()
         return tuple(args)
 
@@ -122,8 +122,8 @@ class Payloads:
             return Captured((value,))
         return self._capture(value, "result", 1)
 
-    def _capture(self, value: Any, root: str | tuple[str, ...], copies_count: int, *, is_ask: bool = False) -> Captured:
-        carrier = Carrier(self._store, copies_count=copies_count, system=self._system, is_held=is_ask)
+    def _capture(self, value: Any, root: str | tuple[str, ...], copies_count: int) -> Captured:
+        carrier = Carrier(self._store, copies_count=copies_count, system=self._system)
         try:
             data, buffers = values.dumps(value, carrier, root=root)
         except errors.SerializationError as error:
@@ -134,21 +134,18 @@ class Payloads:
         store = self._store
         if store is None:
             return Captured(data, [bytes(buffer) for buffer in buffers])
-        kept = [ref for ref in carrier.refs if isinstance(ref, ObjectRef)] if is_ask else []
-        if kept:
-            store.announce(kept)
         if size <= STORE_THRESHOLD_BYTES:
-            transit = Transit(store, carrier.tokens, copies_count, kept) if carrier.tokens or kept else None
+            transit = Transit(store, carrier.tokens, copies_count) if carrier.tokens else None
             return Captured(data, [bytes(buffer) for buffer in buffers], transit)
         if can_be_lent(data, buffers):
             loan = Loan(store, data, buffers, copies_count)
-            transit = Transit(store, [*loan.tokens, *carrier.tokens], copies_count, [*loan.refs, *kept])
+            transit = Transit(store, [*loan.tokens, *carrier.tokens], copies_count, loan.refs)
             return Captured(loan.body, loan.frames, transit)
         ref = store.put_parts(data, buffers)
         token = store.new_token()
         store.begin_transit(ref, token, copies_count)
         body: Body = {"object": ref.id, "token": token}
-        return Captured(body, (), Transit(store, [token, *carrier.tokens], copies_count, [ref, *kept]))
+        return Captured(body, (), Transit(store, [token, *carrier.tokens], copies_count, [ref]))
 
     def stored(self, body: Body, buffers: Sequence[Any]) -> ObjectRef[Any] | Lent | None:
         """Return what a body that lies in the store will give its value by: it may still be on its way there."""
@@ -182,10 +179,12 @@ class Payloads:
 
     def let_go(self, body: Body, buffers: Sequence[Any]) -> None:
         """Give back what a message carries that nobody is going to open."""
-        if isinstance(body, list | tuple) or (type(body) is dict and "refs" in body):
+        if isinstance(body, list | tuple):
             return
         try:
-            if self.stored(body, buffers) is None:
+            if type(body) is dict and "refs" in body:
+                self._open_refs(body)
+            elif self.stored(body, buffers) is None:
                 self._load(body, buffers)  # the refs inside it
         except Exception:  # whatever unpickling a user's value raises: it was not wanted anyway
             logger.debug("an unopened message can't be opened", exc_info=True)

@@ -28,8 +28,7 @@ class Transit:
         store: keeps what they name.
         tokens: of the message and the refs inside it.
         copies_count: how many calls carry them.
-        held: the refs of the large value, which a call that is sent again still needs; those inside the arguments of
-            an ask, which have no transits: whoever asks keeps them until the call has ended.
+        held: the refs of the large value, which a call that is sent again still needs.
     """
 
     __slots__ = ("_left_count", "_store", "held", "tokens")
@@ -51,8 +50,7 @@ class Transit:
         self._left_count -= 1
         if self._left_count == 0:
             self.held = ()
-            if self.tokens:
-                self._store.settle(self.tokens)
+            self._store.settle(self.tokens)
 
 
 class Transits:

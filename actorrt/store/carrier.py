@@ -25,8 +25,6 @@ class Carrier:
         store: the client that rebuilds object refs while loading; not needed to dump.
         copies_count: how many receivers will load what is dumped. Each transit hold lasts until so many have
             registered. 0: the refs lie inside an object, which holds them itself.
-        is_held: whoever sends what is dumped keeps its refs until every receiver has loaded it, so that no transit
-            is needed.
         system: what rebuilds other kinds of refs; the store passes it through unseen.
 
     Attributes:
@@ -35,14 +33,11 @@ class Carrier:
         arrived: what is to be acquired when the load in hand has ended.
     """
 
-    __slots__ = ("_departing", "arrived", "copies_count", "is_held", "refs", "store", "system", "tokens")
+    __slots__ = ("_departing", "arrived", "copies_count", "refs", "store", "system", "tokens")
 
-    def __init__(
-        self, store: StoreClient | None = None, *, copies_count: int = 1, system: Any = None, is_held: bool = False
-    ) -> None:
+    def __init__(self, store: StoreClient | None = None, *, copies_count: int = 1, system: Any = None) -> None:
         self.store = store
         self.copies_count = copies_count
-        self.is_held = is_held
         self.system = system
         self.refs: list[Any] = []
         self.tokens: list[bytes] = []

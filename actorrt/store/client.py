@@ -203,10 +203,6 @@ class StoreClient(Writing):
         """Keep an object until `copies_count` receivers of a message have registered."""
         self.begin_transits([(ref.id, token, copies_count)])
 
-    def announce(self, refs: Sequence[ObjectRef[Any]]) -> None:
-        """Let the store know of objects whose refs are about to leave, kept by this process until they have arrived."""
-        self._connection.announce(ref.id for ref in refs)
-
     def begin_transits(self, departed: Sequence[tuple[ObjectId, bytes, int]]) -> None:
         """Keep objects, each with its token and number of copies."""
         for start in range(0, len(departed), MAX_BATCH_COUNT):

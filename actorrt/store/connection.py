@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, Final, TypeVar
 
@@ -176,14 +176,6 @@ class Connection:
             self._channel.post(op, *arguments)
             if len(self._unsaid) > MAX_BATCH_COUNT:
                 self._flush()
-
-    def announce(self, object_ids: Iterable[ObjectId]) -> None:
-        """Tell of objects that were made here, before others hear of them. Raises ObjectLostError: no store."""
-        self.check()
-        if any(object_id in self._fresh.objects for object_id in object_ids):
-            with self._lock:
-                self._sort_given_back()
-                self._tell()
 
     def wait(self, op: Op, *arguments: Any, timeout_s: float | None) -> bool:
         """Wait in this thread for the one event that answers a message; False where it did not come in time."""

@@ -181,7 +181,7 @@ class ObjectRef(Completion[T]):
                 "where somebody keeps its object alive until it arrives; send its value, or the ref in a message"
             )
         carrier.add(self)
-        if carrier.copies_count == 0 or carrier.is_held:
+        if carrier.copies_count == 0:
             return _rebuild, (self.id, None)
         token = self._client.new_token()
         carrier.add_transit(self, token)
