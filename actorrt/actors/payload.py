@@ -60,6 +60,11 @@ class Payloads:
     ) -> Captured:
         """Fix the arguments of a call, or of as many equal calls as `copies_count` says.
 
+        Args:
+            args, kwargs: the arguments.
+            copies_count: how many actors get them.
+            is_ask: nobody will ask to have them once more: refs beside scalars need no pickle then.
+
         Raises:
             SerializationError: one can't be sent; the message names its path.
             ObjectStoreFullError: they are large and there is no room for them.
