@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorrt.actors import current
 from actorrt.actors.messages import Body
+from actorrt.errors import ObjectLostError
 from actorrt.reasons import ExitReason
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class Poison:
     Attributes:
         ref: the actor that it killed.
         method: the method that was called.
-        body: its arguments as they travelled: plain values, pickled bytes, or where in the store they lie.
+        body: its arguments as they travelled: plain values, pickled bytes, or where in the store they lay.
         buffers: the arrays that rode beside them.
         reason: how the actor ended the last time, with the stack or traceback that it left.
     """
@@ -42,7 +43,13 @@ class Poison:
     reason: ExitReason
 
     def arguments(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Return `(args, kwargs)`, unpickled here and now; those in the store are gone with the call."""
+        """Return `(args, kwargs)`, unpickled here and now.
+
+        Raises:
+            ObjectLostError: they were large and went by the store, which let go of them with the call.
+        """
+        if isinstance(self.body, dict):
+            raise ObjectLostError(f"the arguments of {self.method}() went by the store, and were gone with the call")
         return current.system().payloads.open_call(self.body, self.buffers)
 
 
@@ -61,7 +68,8 @@ class Blame:
         self._deaths[call] = count
         if count < DEADLY_COUNT:
             return False
-        self.set_aside.append(Poison(call.ref, call.method, call.body, call.buffers, reason))
+        body = dict(call.body) if isinstance(call.body, dict) else call.body  # no view of the store
+        self.set_aside.append(Poison(call.ref, call.method, body, call.buffers, reason))
         return True
 
     def _ended(self, call: Reply[Any]) -> None:

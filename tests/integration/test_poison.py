@@ -10,6 +10,7 @@ import pytest
 
 import actorrt as art
 from actorrt.actors.evidence import Evidence, take
+from tests.running import PATIENCE_S
 
 
 class Eater(art.Actor):
@@ -32,6 +33,9 @@ class Eater(art.Actor):
         if food == "poison":
             raise SystemExit("choked")
         return food
+
+    def choke_on(self, array):
+        raise SystemExit("choked")
 
     def incarnation(self):
         return self.context.incarnation
@@ -81,6 +85,21 @@ async def test_large_arguments_are_sent_again(node_runtime):
     with pytest.raises(art.ActorUnavailableError):
         await killing
     assert await fine == 100_000.0
+    (poison,) = art.poison()
+    with pytest.raises(art.ObjectLostError, match=r"arguments of eat_array\(\) went by the store"):
+        poison.arguments()
+
+
+async def test_call_that_was_set_aside_keeps_nothing_of_the_store_in_view(runtime):
+    eater = await Eater.options(restart="permanent", max_restarts=100).spawn()
+    array = await art.put(np.ones(100_000))
+    with pytest.raises(art.ActorUnavailableError, match="ended its actor 3 times"):
+        await eater.choke_on.options(retries=10)(array)
+    del array
+    async with asyncio.timeout(PATIENCE_S):
+        while art.store_stats()["objects_count"] > 0:
+            await runtime.status()
+    assert len(art.poison()) == 1
 
 
 async def test_call_that_fails_its_actor_three_times_is_set_aside(runtime):
