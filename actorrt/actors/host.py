@@ -336,7 +336,6 @@ class Host:
             label = "an actor" if message.cell is None else message.cell.label
             self.dead_letters.add(label, message.method, str(error))
             self.payloads.let_go(message.body, message.buffers)
-        message.body = message.buffers = ()  # as of one that was handled
         keys = _keys_of(message)
         if keys is not None and message.options is not None:
             for other in keys.withdrawn(message, message.options["key"]):

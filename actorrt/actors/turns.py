@@ -85,9 +85,9 @@ class Turns:
         if message.deadline is not None and self._host.clock.now() >= message.deadline:
             self._too_late(message)
             return None
-        current.message.set(message)
         if message.options is not None and not self._is_to_run(message, message.options):
             return None
+        current.message.set(message)
         try:
             function, kind = self._function(message.method)
             body = message.body
@@ -95,7 +95,7 @@ class Turns:
                 result = function(*body)
             else:
                 buffers = message.buffers
-                message.body = message.buffers = ()  # opened once; a context that keeps the message keeps no view
+                message.body = message.buffers = ()  # opened once; the context of an idle runner keeps its last message
                 stored = self._host.payloads.stored(body, buffers)
                 if stored is not None:
                     return self._call_with_stored(message, function, stored)
@@ -204,7 +204,6 @@ class Turns:
 
     def _handled(self, message: Message) -> None:
         message.is_over = True
-        message.body = message.buffers = ()  # the context of an idle runner keeps its last message
         if message.options is not None and self._evidence is not None:
             self._evidence.clear(message)
         cell = self._cell
