@@ -241,6 +241,18 @@ async def test_array_that_was_passed_on_is_in_nobodys_view_when_the_calls_are_ov
     assert told.done()
 
 
+async def test_array_of_an_object_that_was_freed_is_not_found_elsewhere_and_stays_here(runtime):
+    shelf = await Shelf.options(isolation="process").spawn()
+    ref = art.put(np.ones(LARGE))
+    array = await ref
+    art.free(ref)
+    with pytest.raises(art.ObjectNotFoundError, match="freed"):
+        await shelf.keep(array)
+    assert array.sum() == LARGE
+    await shelf.keep(array.copy())
+    assert await shelf.total() == LARGE
+
+
 async def test_array_of_the_store_goes_to_many_and_to_those_who_never_open_it(runtime):
     shelves = await Shelf.options(isolation="process").spawn_many(2)
     array = await art.put(np.ones(LARGE))
