@@ -204,8 +204,10 @@ class Script:
         self.process.communicate()
 
 
-def run_script(code: str, folder: Path, directory: Path | None = None, **variables: str) -> Script:
+def run_script(
+    code: str, folder: Path, directory: Path | None = None, within_s: float = PATIENCE_S, **variables: str
+) -> Script:
     """Run a script to its end; what it printed is in `output`."""
     with Script(code, folder, directory, **variables) as script:
-        script.output = script.finish()
+        script.output = script.finish(within_s)
     return script

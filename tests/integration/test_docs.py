@@ -10,6 +10,7 @@ import pytest
 from tests.running import ROOT, Node, run_script
 
 GUIDES = sorted((ROOT / "docs" / "guides").glob("*.md"))
+GUIDE_S = 90.0  # that on training trains several policies
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
@@ -21,9 +22,10 @@ def name_of(page: Path) -> str:
     return str(page.relative_to(ROOT))
 
 
+@pytest.mark.timeout(GUIDE_S + 30)
 @pytest.mark.parametrize("page", GUIDES, ids=name_of)
 def test_guide_runs_as_one_script_and_prints_what_it_says(page: Path, node: Node, tmp_path: Path) -> None:
-    script = run_script("\n\n".join(blocks(page, "python")), tmp_path)
+    script = run_script("\n\n".join(blocks(page, "python")), tmp_path, within_s=GUIDE_S)
     output: str = script.output  # type: ignore[attr-defined]
     assert (output, script.process.returncode) == ("".join(blocks(page, "text")), 0), script.stderr
 
