@@ -80,8 +80,14 @@ class Snapshots:
             self.take(cell.instance)
 
     def take(self, instance: Any) -> None:
-        """Take a snapshot now; one that fails is logged, and the one before stays."""
+        """Take a snapshot now; one that fails is logged, and the one before stays.
+
+        Args:
+            instance: the actor; None where its incarnation has ended, or is being stopped, of which there is none.
+        """
         self._is_due = False
+        if instance is None:
+            return
         cell = self._cell
         self._taken_at = cell.handled_count
         system = cell.host.system
