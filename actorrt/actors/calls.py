@@ -72,7 +72,11 @@ class Calls:
         """Send a call; see `ActorMethod.__call__`."""
         if spec.is_stream:
             return self._system.streams.open(ref, spec, args, kwargs, options)
-        reply = self.capture(ref, spec, args, kwargs, options, is_ask=True)
+        if kwargs or (args and not is_plain(args)):
+            captured = self._system.payloads.capture_call(args, kwargs, is_ask=True)
+            reply = self._reply(ref, spec, captured, options)
+        else:
+            reply = self._reply(ref, spec, (args, (), None), options)
         result: Any = reply
         if options.returns == "ref":
             result = self._declare_result(reply)
@@ -83,7 +87,7 @@ class Calls:
         self, ref: ActorRef[Any], spec: MethodSpec, args: tuple[Any, ...], kwargs: dict[str, Any], options: CallOptions
     ) -> Reply[None]:
         """Send a message that has no reply; what is returned ends when the message has left."""
-        if spec.kind.is_stream:
+        if spec.is_stream:
             raise TypeError(f"{spec.name}() yields: a tell has nowhere to send that; call it")
         message = self.capture(ref, spec, args, kwargs, options)
         self._submit_tell(message)
@@ -151,12 +155,10 @@ class Calls:
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
         options: CallOptions,
-        *,
-        is_ask: bool = False,
     ) -> Reply[Any]:
-        """Fix a call's arguments and deadline; nothing is sent yet."""
+        """Fix a message's arguments and deadline; nothing is sent yet."""
         if kwargs or (args and not is_plain(args)):
-            return self._reply(ref, spec, self._system.payloads.capture_call(args, kwargs, is_ask=is_ask), options)
+            return self._reply(ref, spec, self._system.payloads.capture_call(args, kwargs), options)
         return self._reply(ref, spec, (args, (), None), options)
 
     def _reply(

@@ -23,7 +23,6 @@ from actorrt.actors.context import Context
 from actorrt.actors.credit import Ledgers
 from actorrt.actors.keys import Keys
 from actorrt.actors.mailbox import Caller, Mailbox, Message
-from actorrt.actors.options import Overflow
 from actorrt.actors.payload import reason_of
 from actorrt.actors.record import label_of
 from actorrt.actors.runners import Rest, Runner
@@ -312,6 +311,8 @@ class Cell:
             return
         if self._ledgers is None:
             self._ledgers = Ledgers(self.options.mailbox_messages, self.options.mailbox_bytes)
+            if self.mailbox is not None:
+                self.mailbox.share_with_others()
         grant = self._ledgers.take(caller, message.size_bytes)
         if grant is not None:
             caller.grant(self.actor_id, *grant)
@@ -324,10 +325,7 @@ class Cell:
     @property
     def has_room(self) -> bool:
         """Whether a message from this process may come in now, rather than wait on its route."""
-        mailbox = self.mailbox
-        if mailbox is None or not mailbox.queue or self.options.overflow is not Overflow.BLOCK:
-            return True
-        return mailbox.is_within(1 if self._ledgers is None else 2)
+        return self.mailbox is None or self.mailbox.has_local_room
 
     def withdraw_all(self, caller: Caller) -> None:
         """Drop and cancel every call of a caller that is gone."""

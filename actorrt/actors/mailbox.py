@@ -115,10 +115,20 @@ class Mailbox:
         queue: what waits, oldest first; for reading.
     """
 
-    __slots__ = ("_most_bytes", "_most_messages", "_overflow", "_queued_bytes", "dropped_count", "queue")
+    __slots__ = (
+        "_local_bytes",
+        "_local_messages",
+        "_most_bytes",
+        "_most_messages",
+        "_overflow",
+        "_queued_bytes",
+        "dropped_count",
+        "queue",
+    )
 
     def __init__(self, most_messages: int, most_bytes: int, overflow: Overflow) -> None:
         self.queue: deque[Message] = deque()
+        self._local_messages, self._local_bytes = most_messages, most_bytes
         self._queued_bytes = 0
         self._most_messages = most_messages
         self._most_bytes = most_bytes
@@ -164,11 +174,16 @@ class Mailbox:
         self._queued_bytes -= message.size_bytes
         return message
 
-    def is_within(self, parts_count: int) -> bool:
-        """Whether less than one part of the bounds is used up, where they are divided into so many."""
-        return (
-            len(self.queue) * parts_count < self._most_messages and self._queued_bytes * parts_count < self._most_bytes
-        )
+    @property
+    def has_local_room(self) -> bool:
+        """Whether a message from this process may come in now, rather than wait at its sender."""
+        if len(self.queue) < self._local_messages and self._queued_bytes < self._local_bytes:
+            return True
+        return not self.queue or self._overflow is not Overflow.BLOCK
+
+    def share_with_others(self) -> None:
+        """Messages come from other processes, too, which have credit for all of it: leave half of it to them."""
+        self._local_messages, self._local_bytes = self._most_messages // 2, self._most_bytes // 2
 
     def take_all(self) -> Sequence[Message]:
         """Remove and return everything, oldest first."""

@@ -165,8 +165,12 @@ class Routes:
     def send(self, route: Route, call: Reply[Any]) -> None:
         """Send a call on its way, or let it wait. What can't be sent fails the call."""
         cell = route.cell
-        if cell is not None and not route.waiting and call.call_id and (not cell.mailbox or cell.has_room):
-            self._deliver(cell, call)
+        if cell is not None and route.waiting is None and call.call_id:
+            mailbox = cell.mailbox
+            if mailbox is None or mailbox.has_local_room:
+                self._deliver(cell, call)
+            else:
+                self._wait(route, call)
         elif route.waiting or not route.is_open:
             self._wait(route, call)
         else:
