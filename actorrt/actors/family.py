@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
 from actorrt.actors.blueprint import Blueprint
@@ -27,11 +27,11 @@ class Family:
         system.control.handle("spawn", self._spawn)
         system.control.handle("spawn_many", self._spawn_many)
 
-    async def _spawn(self, _: PeerId, data: Data) -> Data:
-        return await self._system.registry.spawn(Record.from_data(data))
+    def _spawn(self, _: PeerId, data: Data) -> Coroutine[Any, Any, Data]:
+        return self._system.registry.spawn(Record.from_data(data))
 
-    async def _spawn_many(self, _: PeerId, data: Data) -> Data:
-        return await self._system.registry.spawn_many(Order(data), [ActorId(actor) for actor in data["actors"]])
+    def _spawn_many(self, _: PeerId, data: Data) -> Coroutine[Any, Any, Data]:
+        return self._system.registry.spawn_many(Order(data), [ActorId(actor) for actor in data["actors"]])
 
     def start_at_once(self, record: Record) -> Endpoint | None:
         if record.incarnation > 1:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from actorrt.actors.record import RecordState
 from actorrt.ids import ActorId, PeerId
 from actorrt.reasons import ExitKind, ExitReason
 from actorrt.store import values
@@ -18,7 +19,7 @@ from actorrt.store.carrier import Carrier
 
 if TYPE_CHECKING:
     from actorrt.actors.cell import Cell
-    from actorrt.actors.control import Control, Data
+    from actorrt.actors.control import Control, Data, Endpoint
     from actorrt.actors.host import Host
     from actorrt.actors.monitors import Down
     from actorrt.actors.ref import ActorRef
@@ -113,14 +114,23 @@ def serve_link_authority(registry: Registry, control: Control) -> None:
     """Pass on links and their ends to where the actor runs; one that is gone needs none: its end was told."""
 
     async def link(_: PeerId, data: Data) -> None:
-        endpoint = await registry.home(ActorId(data["actor"]))
+        endpoint = await _home(registry, ActorId(data["actor"]))
         if endpoint is not None:
             control.notify(endpoint, "linked", data)
 
     async def unlink(_: PeerId, data: Data) -> None:
-        endpoint = await registry.home(ActorId(data["actor"]))
+        endpoint = await _home(registry, ActorId(data["actor"]))
         if endpoint is not None:
             control.notify(endpoint, "unlinked", data)
 
     control.handle("link", link)
     control.handle("unlink", unlink)
+
+
+async def _home(registry: Registry, actor_id: ActorId) -> Endpoint | None:
+    """Return where the actor runs, as soon as it does; None if it is gone."""
+    while (record := registry.record(actor_id)) is not None and record.state is not RecordState.ENDING:
+        if record.endpoint is not None:
+            return record.endpoint
+        await record.next_change()
+    return None

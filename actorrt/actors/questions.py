@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from actorrt.actors.control import Control, Data
+from actorrt.actors.record import GOES_ON
 from actorrt.actors.registry import Registry
 from actorrt.ids import ActorId, ObjectId, PeerId
 from actorrt.reasons import ExitReason
@@ -36,7 +37,7 @@ def serve_questions(registry: Registry, control: Control) -> None:
     control.handle("resolve", actor(lambda actor_id, data: registry.resolve(actor_id, data["after"])))
     control.handle("fate", actor(lambda actor_id, data: registry.fate(actor_id, data["after"])))
     control.handle("alive", actor(lambda actor_id, _: registry.is_alive(actor_id)))
-    control.handle("monitor", actor(lambda actor_id, data: registry.monitor(actor_id, data["since"])))
+    control.handle("monitor", actor(lambda actor_id, data: _down(registry, actor_id, data["since"])))
     control.handle("stop", actor(stop))
     control.handle("exited", actor(exited))
     control.handle("handled", actor(lambda actor_id, data: registry.handled_a_message(actor_id, data["incarnation"])))
@@ -52,3 +53,20 @@ def serve_questions(registry: Registry, control: Control) -> None:
         registry.forget(actor_id, None if data["reason"] is None else ExitReason.from_data(data["reason"]))
 
     control.handle("forget", actor(forget))
+
+
+async def _down(registry: Registry, actor_id: ActorId, since: int | None) -> Data:
+    """Return how an actor ended, when it is gone for good or when an incarnation has ended.
+
+    Args:
+        registry, actor_id: which actor.
+        since: the first incarnation whose end is of interest, 0 for the one there is; None: only the last one's.
+    """
+    record = registry.record(actor_id)
+    if record is not None and since == 0:
+        since = record.incarnation
+    while record is not None and registry.record(actor_id) is record:
+        if since is not None and record.last_incarnation >= since and record.state in GOES_ON:
+            return record.down_data()
+        await record.next_change()
+    return registry.epitaph(actor_id)

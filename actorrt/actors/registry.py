@@ -13,15 +13,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Coroutine, Hashable, Sequence
 from functools import partial
 from typing import Any, Final
 
 from actorrt import errors, reasons
+from actorrt.actors.children import Children, parent_ended
 from actorrt.actors.control import Control, Data, Endpoint
 from actorrt.actors.hosting import Hosting
 from actorrt.actors.names import Names
-from actorrt.actors.record import GOES_ON, Order, Record, RecordState, Sightings
+from actorrt.actors.record import Order, Record, RecordState, Sightings
 from actorrt.actors.snapshots import KEPT_COUNT
 from actorrt.actors.solo import Solo
 from actorrt.actors.tombstones import Tombstone, Tombstones
@@ -59,7 +60,7 @@ class Registry:
         self._random = random
         self._scope = scope
         self._records: dict[ActorId, Record] = {}
-        self._children: dict[ActorId, dict[ActorId, Record]] = {}  # by parent, which may be another authority's
+        self._children = Children()
         self._names = Names(clock, scope, lambda holder: self.stop(holder.actor_id, "replaced"))
         self._tombstones = Tombstones()
 
@@ -97,14 +98,6 @@ class Registry:
                 return
             await record.next_change()
 
-    async def home(self, actor_id: ActorId) -> Endpoint | None:
-        """Return where the actor runs, as soon as it does; None if it is gone."""
-        while (record := self._records.get(actor_id)) is not None and record.state is not RecordState.ENDING:
-            if record.endpoint is not None:
-                return record.endpoint
-            await record.next_change()
-        return None
-
     def is_alive(self, actor_id: ActorId) -> bool:
         """Whether the actor runs or will run again."""
         record = self._records.get(actor_id)
@@ -118,20 +111,8 @@ class Registry:
         """
         return (await self._names.find(namespace, name, timeout_s)).card_data()
 
-    async def monitor(self, actor_id: ActorId, since: int | None) -> Data:
-        """Return how the actor ended, when it is gone for good or when an incarnation has ended.
-
-        Args:
-            actor_id: the actor.
-            since: the first incarnation whose end is of interest, 0 for the one there is; None: only the last one's.
-        """
-        record = self._records.get(actor_id)
-        if record is not None and since == 0:
-            since = record.incarnation
-        while record is not None and self._records.get(actor_id) is record:
-            if since is not None and record.last_incarnation >= since and record.state in GOES_ON:
-                return record.down_data()
-            await record.next_change()
+    def epitaph(self, actor_id: ActorId) -> Data:
+        """Return what monitors of an actor that is gone are told, as data."""
         return self._tombstones.down_data(actor_id)
 
     def live(self, actor_id: ActorId) -> Record:
@@ -145,30 +126,43 @@ class Registry:
 
     # Requests
 
-    async def spawn(self, record: Record) -> Data:
-        """Start an actor; return what its ref needs.
+    def spawn(self, record: Record) -> Coroutine[Any, Any, Data]:
+        """Start an actor, and return what its ref needs. It ends with its parent, even if its start has not begun.
 
         Raises:
             NameTakenError: another live actor has the name, and the options say to fail then.
             ActorStartError: it could not be started; nothing of it is left.
         """
+        self._children.add(record)
+        return self._spawn(record)
+
+    async def _spawn(self, record: Record) -> Data:
         self._hosting.hold(record.objects, record.order.tokens)
         try:
             taken = await self._names.take(record)
-        except errors.NameTakenError:
-            self._hosting.release(record.objects)
+            if taken is None and record.is_administrative:
+                raise parent_ended(record)
+        except errors.ActorRtError:
+            self._withdraw(record)
             raise
         if taken is not None:
-            self._hosting.release(record.objects)
+            self._withdraw(record)
             return taken.card_data()
-        self._add(record)
+        self._records[record.actor_id] = record
         if not self._start_at_once(record):
             await self._start(record)
         await self._check_start(record)
         return record.card_data()
 
-    async def spawn_many(self, order: Order, actor_ids: Sequence[ActorId]) -> Data:
-        """Start actors without names by one order, side by side.
+    def _withdraw(self, record: Record) -> None:
+        """Forget an actor that is not going to be started."""
+        self._names.free(record)
+        self._hosting.release(record.objects)
+        self._children.remove(record)
+        record.changed()
+
+    def spawn_many(self, order: Order, actor_ids: Sequence[ActorId]) -> Coroutine[Any, Any, Data]:
+        """Start actors without names by one order, side by side; they end with their parent, as of `spawn`.
 
         Returns:
             The sightings as `places`, and in `place_of` for each actor the index of its own.
@@ -176,13 +170,22 @@ class Registry:
         Raises:
             ActorStartError: one could not be started; nothing of any is left.
         """
+        first = Record(actor_ids[0], order)
+        self._children.add(first)
+        return self._spawn_many(first, actor_ids)
+
+    async def _spawn_many(self, first: Record, actor_ids: Sequence[ActorId]) -> Data:
+        order = first.order
         records: list[Record] = []
         waiting: list[asyncio.Task[None]] = []
         async for part in parts_of(actor_ids, STEP_COUNT):
+            if first.is_administrative:
+                break
             for actor_id in part:
-                record = Record(actor_id, order)
+                record = Record(actor_id, order) if records else first
                 self._hosting.hold(order.objects, order.tokens)
-                self._add(record)
+                self._children.add(record)
+                self._records[actor_id] = record
                 records.append(record)
                 if not self._start_at_once(record):
                     waiting.append(self._scope.start(self._start(record), f"start {record.label}"))
@@ -190,6 +193,8 @@ class Registry:
                 break  # the others would fail, too
         for task in waiting:
             await task
+        if first.is_administrative:
+            await self._abandoned(first, records)
         sightings = Sightings()
         async for started in parts_of(records, STEP_COUNT):
             for record in started:
@@ -199,10 +204,14 @@ class Registry:
                 sightings.add(record)
         return sightings.to_data()
 
-    def _add(self, record: Record) -> None:
-        self._records[record.actor_id] = record
-        if record.parent is not None:
-            self._children.setdefault(record.parent, {})[record.actor_id] = record
+    async def _abandoned(self, first: Record, records: Sequence[Record]) -> None:
+        """The parent of a group has ended, and `stop_children` ends what there was of it then."""
+        if not records:
+            self._children.remove(first)
+            first.changed()
+        for record in records:
+            await self.ended(record.actor_id)
+        raise parent_ended(first)
 
     async def _check_start(self, record: Record) -> None:
         """Raise the error of a first start that failed, when nothing is left of the actor."""
@@ -436,7 +445,7 @@ class Registry:
 
     def stop_children(self, parent: ActorId) -> None:
         """The parent's incarnation ended: stop what it spawned, last first."""
-        children = list(reversed(self._children.get(parent, {}).values()))
+        children = self._children.of(parent)
         for child in children:
             child.supervisor, child.is_administrative = None, True  # its parent decides nothing any more
         if children:
@@ -450,8 +459,7 @@ class Registry:
 
     async def children_gone(self, parent: ActorId) -> None:
         """Return when nothing is left of what an earlier incarnation of the parent spawned."""
-        while children := self._children.get(parent):
-            await next(iter(children.values())).next_change()
+        await self._children.gone(parent)
 
     def _gone(self, record: Record, reason: ExitReason) -> None:
         """Say that the actor will not run again: its callers know at once, others when its children have ended."""
@@ -486,13 +494,6 @@ class Registry:
         del self._records[record.actor_id]
         self._tombstones.add(record.actor_id, tombstone)
         self._names.free(record)
-        self._leave_parent(record)
+        self._children.remove(record)
         record.state = RecordState.GONE
         record.changed()
-
-    def _leave_parent(self, record: Record) -> None:
-        siblings = self._children.get(record.parent) if record.parent is not None else None
-        if siblings is not None and record.parent is not None:
-            siblings.pop(record.actor_id, None)
-            if not siblings:
-                del self._children[record.parent]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -258,15 +258,15 @@ class NodeCore:
 
     # Actors
 
-    async def _spawn(self, peer: PeerId, data: Data) -> Data:
+    def _spawn(self, peer: PeerId, data: Data) -> Coroutine[Any, Any, Data]:
         record = Record.from_data(data)
         self._take_order(peer, record.order)
-        return await self.registry.spawn(record)
+        return self.registry.spawn(record)
 
-    async def _spawn_many(self, peer: PeerId, data: Data) -> Data:
+    def _spawn_many(self, peer: PeerId, data: Data) -> Coroutine[Any, Any, Data]:
         order = Order(data)
         self._take_order(peer, order)
-        return await self.registry.spawn_many(order, [ActorId(actor) for actor in data["actors"]])
+        return self.registry.spawn_many(order, [ActorId(actor) for actor in data["actors"]])
 
     def _take_order(self, peer: PeerId, order: Order) -> None:
         self.job(order.job)

@@ -1,0 +1,44 @@
+"""Which actors each parent has spawned that have not gone. The parent may be another authority's."""
+
+from __future__ import annotations
+
+from actorrt.actors.record import Record
+from actorrt.errors import ActorStartError
+from actorrt.ids import ActorId
+
+
+class Children:
+    """The children that one registry knows, by their parents."""
+
+    def __init__(self) -> None:
+        self._by_parent: dict[ActorId, dict[ActorId, Record]] = {}
+
+    def __contains__(self, parent: ActorId) -> bool:
+        return parent in self._by_parent
+
+    def add(self, record: Record) -> None:
+        """An actor is being spawned; without effect where no actor spawned it."""
+        if record.parent is not None:
+            self._by_parent.setdefault(record.parent, {})[record.actor_id] = record
+
+    def remove(self, record: Record) -> None:
+        """An actor is gone."""
+        siblings = self._by_parent.get(record.parent) if record.parent is not None else None
+        if siblings is not None and record.parent is not None:
+            siblings.pop(record.actor_id, None)
+            if not siblings:
+                del self._by_parent[record.parent]
+
+    def of(self, parent: ActorId) -> list[Record]:
+        """Return a parent's children, last first."""
+        return list(reversed(self._by_parent.get(parent, {}).values()))
+
+    async def gone(self, parent: ActorId) -> None:
+        """Return when a parent has no children."""
+        while children := self._by_parent.get(parent):
+            await next(iter(children.values())).next_change()
+
+
+def parent_ended(record: Record) -> ActorStartError:
+    """Make the error of a spawn that was overtaken by the end of whoever asked for it."""
+    return ActorStartError(f"{record.label} did not start: what spawned it has ended")

@@ -1,0 +1,75 @@
+"""The authority over actors, without anything that hosts them."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from actorrt.actors.record import Order, Record
+from actorrt.actors.registry import Registry
+from actorrt.clock import ManualClock
+from actorrt.errors import ActorStartError
+from actorrt.ids import ActorId, IdSource
+from actorrt.scopes import Scope
+
+IDS = IdSource()
+
+
+class NoHosting:
+    """Starts nothing, and says whether it was asked to."""
+
+    def __init__(self) -> None:
+        self.held_count = 0
+        self.started: list[ActorId] = []
+
+    def hold(self, object_ids, tokens):
+        self.held_count += 1
+
+    def release(self, object_ids):
+        self.held_count -= 1
+
+    def start_at_once(self, record):
+        self.started.append(record.actor_id)
+
+
+def order(parent):
+    return Order(
+        {
+            "spec": [],
+            "card": b"",
+            "options": {},
+            "class_name": "Child",
+            "job": IDS.job(),
+            "namespace": "default",
+            "parent": parent,
+            "is_supervisor": False,
+            "beside": False,
+            "objects": [],
+            "tokens": [],
+            "share": None,
+        }
+    )
+
+
+def crashed(error):
+    raise error
+
+
+@pytest.mark.parametrize("is_group", [False, True], ids=["alone", "group"])
+async def test_spawn_that_is_overtaken_by_the_end_of_its_parent_starts_nothing_and_holds_up_nobody(is_group):
+    scope = Scope("test", crashed)
+    hosting = NoHosting()
+    registry = Registry(hosting, None, ManualClock(), lambda: 0.5, scope)
+    parent, child = IDS.actor(), IDS.actor()
+    if is_group:
+        spawning = registry.spawn_many(order(parent), [child, IDS.actor()])
+    else:
+        spawning = registry.spawn(Record(child, order(parent)))
+    registry.stop_children(parent)  # before the task that spawns has begun
+    with pytest.raises(ActorStartError, match="did not start: what spawned it has ended"):
+        await spawning
+    async with asyncio.timeout(5):
+        await registry.children_gone(parent)
+    assert (registry.records(), hosting.started, hosting.held_count) == ([], [], 0)
+    await scope.close()
