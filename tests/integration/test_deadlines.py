@@ -200,9 +200,7 @@ async def test_timeout_around_an_await_cancels_the_call(runtime):
 async def test_cancel_that_overtakes_its_call_wins(is_late, error):
     async with art.Runtime(mode="local", cpus=1) as runtime:
         gate = await Gate.spawn()
-        (host,) = [
-            o.host for o in gc.get_objects() if type(o) is System and o.host.cell(gate._actor_id) is not None
-        ]
+        (host,) = [o.host for o in gc.get_objects() if type(o) is System and o.host.cell(gate._actor_id) is not None]
         driver = runtime.system
         host.cancelled(driver.endpoint.peer, gate._actor_id, driver.calls.newest_id + 1, is_late)
         assert host.early_cancels_count == 1
