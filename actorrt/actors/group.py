@@ -87,7 +87,14 @@ class ActorGroup(Generic[A]):
     """
 
     def __init__(self, refs: Sequence[ActorRef[A]]) -> None:
-        self._refs = tuple(refs)
+        self._refs: Sequence[ActorRef[A]] = tuple(refs)
+
+    @classmethod
+    def owning(cls, refs: list[ActorRef[A]]) -> ActorGroup[A]:
+        """Make a group of a list that nobody else is going to change: to copy a million refs holds a loop for long."""
+        group: ActorGroup[A] = cls(())
+        group._refs = refs
+        return group
 
     @overload
     def __getitem__(self, index: int) -> ActorRef[A]: ...
