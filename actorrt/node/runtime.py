@@ -152,6 +152,7 @@ class Runtime:
         try:
             async with asyncio.timeout(DETACH_TIMEOUT_S):
                 await system.control.request(system.node, "detach", {"job": system.job})
+            system.control.notify(system.node, "goodbye", {})  # it need not look for us
         except TimeoutError:
             logger.warning("the actors of this job did not stop within %s s; they are ended", DETACH_TIMEOUT_S)
         except errors.ActorRtError as error:
