@@ -130,7 +130,9 @@ class UnixTransport(Endpoint):
         return True
 
     def ended(self, connection: _Connection) -> None:
-        """Nothing more comes over a connection, or shall."""
+        """Nothing more comes over a connection, or shall. Idempotent: what it brought may have ended it."""
+        if connection.socket.fileno() == -1:
+            return
         self._loop.remove_reader(connection.socket.fileno())
         self._nameless.discard(connection)
         if connection.name is not None:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
+import struct
+
 import pytest
 
 from actorrt.errors import WireVersionError
 from actorrt.transport.codec import BadFrameError, Hello, join_head, pack_envelope, pack_hello
+from actorrt.transport.framing import pack_start
 from actorrt.transport.inbound import routing_id
 from actorrt.transport.protocol import Lane
 from tests.contract.stranger import Stranger, garbage
@@ -140,5 +145,24 @@ def test_acknowledgement_of_what_was_never_sent_fails_the_peer(run: Run) -> None
             peer, error = await b.recorder.failure()
             assert (peer, type(error)) == (stranger.peer, BadFrameError)
             assert "acknowledges frames up to 7" in str(error)
+
+    run(case)
+
+
+def test_stream_whose_lengths_cannot_be_is_closed_and_nobody_else_notices(run: Run, kind: str) -> None:
+    if kind != "unix":
+        pytest.skip("ZeroMQ has lengths of its own")
+
+    async def case(world: World) -> None:
+        a, b = await world.pair()
+        with socket.socket(socket.AF_UNIX) as stranger:
+            stranger.connect(b.transport.address.removeprefix("unix://"))
+            name = routing_id(world.ids.peer(), Lane.USER, 1)
+            stranger.sendall(pack_start([name]) + name + struct.pack(">IH", 1 << 31, 0))
+            assert await asyncio.to_thread(stranger.recv, 1) == b""
+        a.link_to(b).send((0, "well"))
+        assert await b.recorder.envelopes(1) == [[0, "well"]]
+        assert b.recorder.failed == []
+        assert b.transport.statistics().bad_frames == 1
 
     run(case)
