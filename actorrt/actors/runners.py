@@ -145,12 +145,14 @@ class Runners:
                         runner.give(cell, rest)
                     if not runner.is_parked:
                         break
+            except BaseException:  # a method was interrupted: what waits behind it still has its turn
+                if ready and not self._is_due:
+                    self._call_for_step()
+                raise
             finally:
                 asyncio._leave_task(loop, task)
                 if runner.is_parked:
                     self._parked.append(runner)
-                if ready and not self._is_due:
-                    self._call_for_step()  # where a method was interrupted
 
     def _parked_runner(self) -> Runner | None:
         """Return a runner whose task can be borrowed; None where one has to be made, which calls for a step then."""
