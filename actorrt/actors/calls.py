@@ -8,7 +8,7 @@ thread; other threads hand their calls over.
 from __future__ import annotations
 
 import logging
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, Final
 
@@ -123,11 +123,7 @@ class Calls:
         captured = self._system.payloads.capture_call(args, kwargs, len(refs), is_ask=True)
         replies = [self._reply(ref, spec, captured, options) for ref in refs]
         results: list[Any] = [self._declare_result(reply) for reply in replies] if options.returns == "ref" else replies
-        for reply in replies:
-            try:
-                self.submit(reply)
-            except errors.MailboxFullError as error:
-                reply.set_error(error)
+        _submit_each(replies, self.submit)
         return results
 
     def tell_all(
@@ -141,11 +137,7 @@ class Calls:
         """Send one message to many actors, as `ask_all`."""
         captured = self._system.payloads.capture_tells(args, kwargs, len(refs))
         messages = [self._reply(ref, spec, part, options) for ref, part in zip(refs, captured, strict=True)]
-        for message in messages:
-            try:
-                self._submit_tell(message)
-            except errors.MailboxFullError as error:
-                message.set_error(error)
+        _submit_each(messages, self._submit_tell)
         return messages
 
     def capture(
@@ -432,6 +424,15 @@ class Calls:
         self._closed = error
         for reply in list(self._pending.values()):
             self.fail(reply, error)
+
+
+def _submit_each(messages: Sequence[Reply[Any]], submit: Callable[[Reply[Any]], None]) -> None:
+    """Send the messages of a group; one that finds no room fails alone."""
+    for message in messages:
+        try:
+            submit(message)
+        except errors.MailboxFullError as error:
+            message.set_error(error)
 
 
 def _more(options: CallOptions) -> dict[str, Any]:
