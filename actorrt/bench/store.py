@@ -133,7 +133,7 @@ def _node(store_bytes: int) -> Iterator[NodeDescriptor]:
             while not (found := [node for node in find_nodes() if node.pid == process.pid]):
                 if process.poll() is not None or time.monotonic() > deadline:
                     raise UnavailableError("no second node comes up here")
-                time.sleep(_PAUSE_S)
+                time.sleep(_PAUSE_S)  # between two looks: a node that is not up yet can tell nobody
             yield found[0]
         finally:
             process.terminate()

@@ -75,6 +75,7 @@ class BreakingProxy:
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         far_reader, far_writer = await self._connect()
         self._writers.add(far_writer)
+        # Both are cancelled and awaited below, whichever ends first.
         ways = [asyncio.ensure_future(_copy(*way)) for way in ((reader, far_writer), (far_reader, writer))]
         try:
             life_s = None if self._most_s is None else self._random.uniform(0, self._most_s)

@@ -120,7 +120,7 @@ async def test_the_end_of_the_store_fails_waiters_at_once_and_leaves_views_reada
         view = ref.get()
         unseen = client.put(b"never read")
         promise = client.declare()
-        waiting = asyncio.ensure_future(_result(promise))
+        waiting = asyncio.ensure_future(_result(promise))  # waits while the store ends; awaited below
         await asyncio.sleep(0)
         closing = asyncio.run_coroutine_threadsafe(store.server.close(), store.loop)
         with pytest.raises(ObjectLostError):

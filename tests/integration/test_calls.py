@@ -48,7 +48,7 @@ async def test_reply_has_many_awaiters(runtime):
     async def wait():
         return await reply
 
-    tasks = [asyncio.ensure_future(wait()) for _ in range(5)]
+    tasks = [asyncio.ensure_future(wait()) for _ in range(5)]  # they wait before it opens; awaited below
     await gate.open()
     assert [await task for task in tasks] == ["open"] * 5
     assert await reply == "open"

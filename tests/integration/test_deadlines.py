@@ -152,7 +152,7 @@ async def test_cancelling_the_only_awaiter_cancels_the_call(runtime):
     async def wait():
         await reply
 
-    task = asyncio.ensure_future(wait())
+    task = asyncio.ensure_future(wait())  # the awaiter, cancelled and awaited below
     await reached(gate, entered=1, cancelled=0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -169,7 +169,7 @@ async def test_cancelling_one_of_two_awaiters_cancels_nothing(runtime):
     async def wait():
         return await reply
 
-    stays, goes = asyncio.ensure_future(wait()), asyncio.ensure_future(wait())
+    stays, goes = asyncio.ensure_future(wait()), asyncio.ensure_future(wait())  # both awaited below
     await reached(gate, entered=1, cancelled=0)
     goes.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -31,7 +31,7 @@ class Link(art.Actor):
         return sum(await asyncio.gather(*[other.pass_on(others) for other in others]))
 
     async def pass_on_in_a_task(self, others: list[art.ActorRef[Link]]) -> int:
-        return await asyncio.ensure_future(self.pass_on(others))
+        return await asyncio.ensure_future(self.pass_on(others))  # a wait through a task: the case itself
 
     async def begin(self, others: list[art.ActorRef[Link]], seconds: float) -> None:
         """Call the next, and be busy for a while before returning without having waited for it."""
@@ -39,7 +39,7 @@ class Link(art.Actor):
         await asyncio.sleep(seconds)
 
     async def begin_in_the_background(self, others: list[art.ActorRef[Link]], seconds: float) -> None:
-        self.kept.append(asyncio.ensure_future(self.pass_on(others)))
+        self.kept.append(asyncio.ensure_future(self.pass_on(others)))  # outlives the message: the case itself
         await asyncio.sleep(seconds)
 
     async def ask_after(self, other: art.ActorRef[Link], seconds: float) -> int:

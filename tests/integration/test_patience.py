@@ -135,7 +135,7 @@ async def test_stream_that_is_read_on_is_not_reported_and_one_that_stands_still_
         assert await anext(items) == n
         await asyncio.sleep(REPORT_AFTER_S)  # a reader that takes its time
     assert reports() == []
-    end = asyncio.ensure_future(anext(items, "end"))
+    end = asyncio.ensure_future(anext(items, "end"))  # waits for what is reported; awaited below
     (report,) = await come(reports, 1)
     assert ".numbers() has waited for an item for over 0.4 s: running since " in report
     await quiet_for(reports, 1)

@@ -103,7 +103,7 @@ async def test_cancelled_wait_pauses_and_says_where(tmp_path: Path, caplog: pyte
         loop = asyncio.get_running_loop()
         algorithm = rl.PPO("CartPole-v1", directory=str(tmp_path), **SETTINGS)
         run = algorithm.start(on_progress=lambda _: loop.call_soon_threadsafe(first_update.set))
-        waiting = asyncio.ensure_future(_wait(run))
+        waiting = asyncio.ensure_future(_wait(run))  # the wait that is cancelled; awaited below
         await first_update.wait()
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):

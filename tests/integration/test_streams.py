@@ -238,7 +238,7 @@ async def test_cancelled_reader_closes_the_generator(runtime):
                 self.closed += 1
 
     source = await Ticking.options(max_concurrency=2).spawn()
-    reader = asyncio.ensure_future(_all(source.ticks()))
+    reader = asyncio.ensure_future(_all(source.ticks()))  # the reader, cancelled and awaited below
     while (await source.state())[0] == 0:
         pass
     reader.cancel()

@@ -158,7 +158,7 @@ def test_reply_is_awaited_on_another_loop(node_session):
     reply = gate.wait()
 
     async def main():
-        task = asyncio.ensure_future(_awaited(reply))
+        task = asyncio.ensure_future(_awaited(reply))  # waits before it opens; awaited below
         await gate.open()
         return await task
 

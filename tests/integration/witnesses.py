@@ -97,7 +97,7 @@ class Observer(art.Actor):
         self.context.trap_exits = True
         self.context.link(ref)
         self.context.monitor(ref)
-        self.watching = asyncio.ensure_future(self._watch(ref))
+        self.watching = asyncio.ensure_future(self._watch(ref))  # ends with the actor, or in `stop_watching`
         await ref.is_alive()  # what was asked for before has arrived
 
     async def _watch(self, ref: art.ActorRef[Any]) -> None:

@@ -100,7 +100,7 @@ class Player(art.Actor):
         if kind == "tell":
             return  # the replies are dropped: whatever becomes of the calls, this message goes on
         if kind == "leave":
-            self.left.append(asyncio.ensure_future(_all_of(calls)))
+            self.left.append(asyncio.ensure_future(_all_of(calls)))  # outlives the message; see `settled`
             return
         STORY.waits[name] = set(names)
         await _all_of(calls)

@@ -63,6 +63,7 @@ async def test_end_of_file_closes_and_hands_on_the_rest(reader, batches):
 async def test_one_turn_of_the_loop_reads_no_more_than_the_budget(reader, batches):
     fd = os.dup(reader.stdout_fd)
     line = b"x" * 99 + b"\n"
+    # Writes beside the reads, in a thread, and is awaited below.
     producer = asyncio.create_task(asyncio.to_thread(os.write, fd, line * 20_000))
     sizes = []
     while sum(sizes) < 2_000_000:
