@@ -20,12 +20,15 @@ import numpy as np
 
 import actorrt as art
 from actorrt.actors import current
+from actorrt.node.heartbeat import STACK_SIGNAL
 from tests.running import children_of, descendants_of, state_of
 
 CALL_TIMEOUT_S = 30.0
 VALUE_COUNT = 20_000  # 160 kB: goes by the store
 VALUES_BETWEEN_KILLS = 10
 EMPTY_TIMEOUT_S = 10.0
+STALL_TIMEOUT_S = 2 * CALL_TIMEOUT_S
+STATUS_TIMEOUT_S = 10.0
 NEVER = 1_000_000
 
 
@@ -175,14 +178,42 @@ async def _call(ref, families, is_over, chance, outcome):
 
 async def _kill_one(runtime, chance, outcome):
     """Kill one process, and return when it is gone and calls get through again; one time in three, at once."""
-    pid = await _kill_any(runtime, chance, outcome)
-    if chance.random() < 1 / 3:
-        return
-    while pid in [other["pid"] for other in (await runtime.status())["workers"]]:
-        pass
-    enough = outcome.calls["value"] + VALUES_BETWEEN_KILLS
-    while outcome.calls["value"] < enough:
-        await runtime.status()
+    stage = "a process is killed"
+    try:
+        async with asyncio.timeout(STALL_TIMEOUT_S):
+            pid = await _kill_any(runtime, chance, outcome)
+            if chance.random() < 1 / 3:
+                return
+            stage = f"process {pid} is seen to end"
+            while pid in [other["pid"] for other in (await runtime.status())["workers"]]:
+                pass
+            stage = "calls get through"
+            enough = outcome.calls["value"] + VALUES_BETWEEN_KILLS
+            while outcome.calls["value"] < enough:
+                await runtime.status()
+    except TimeoutError:
+        raise AssertionError(f"not in {STALL_TIMEOUT_S} s: {stage}\n{await _stalled(runtime, outcome)}") from None
+    if outcome.calls["CallTimeoutError"]:
+        raise AssertionError(f"a call took {CALL_TIMEOUT_S} s\n{await _stalled(runtime, outcome)}")
+
+
+async def _stalled(runtime, outcome):
+    """Say what can be said of a node on which nothing goes on; its processes print their stacks."""
+    lines = [f"{outcome.kinds.total()} killed; calls: {dict(outcome.calls)}"]
+    try:
+        async with asyncio.timeout(STATUS_TIMEOUT_S):
+            status = await runtime.status()
+    except TimeoutError:
+        return "\n".join([*lines, f"the node gives no answer in {STATUS_TIMEOUT_S} s"])
+    for worker in status["workers"]:
+        lines.append(f"{worker['label']} ({worker['kind']}, {worker['actors']} actors, pid {worker['pid']})")
+        if worker["pid"] is not None:
+            lines[-1] += f" {state_of(worker['pid'])}"
+            with suppress(ProcessLookupError):
+                os.kill(worker["pid"], STACK_SIGNAL)
+    for actor in status["actors"]:
+        lines.append("{label} is {state}, incarnation {incarnation}, pid {pid}: {last_exit}".format(**actor))
+    return "\n".join(lines)
 
 
 async def _kill_any(runtime, chance, outcome):
@@ -217,12 +248,20 @@ async def _look(runtime, node_pid, fds_before, outcome):
                 await runtime.status()
     outcome.objects = [row[1:] for row in current.system().require_store().list_objects(100)]
     outcome.used_bytes = art.store_stats()["used_bytes"]
-    descendants = descendants_of(node_pid)
-    outcome.zombies = [pid for pid in descendants if state_of(pid) == "Z"]
-    workers = {worker["pid"] for worker in (await runtime.status())["workers"]}
-    outcome.strangers = sorted(set(descendants) - workers)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(EMPTY_TIMEOUT_S):
+            while len(await _strangers(runtime, node_pid)) > 1:  # one is the zygote, others are just ending
+                pass
+    outcome.strangers = await _strangers(runtime, node_pid)
+    outcome.zombies = [pid for pid in descendants_of(node_pid) if state_of(pid) == "Z"]
     outcome.driver_fds = (fds_before[0], _fd_count(os.getpid()))
     outcome.node_fds = (fds_before[1], _fd_count(node_pid))
+
+
+async def _strangers(runtime, node_pid):
+    """Return the descendants of the node that are none of its workers."""
+    workers = {worker["pid"] for worker in (await runtime.status())["workers"]}
+    return sorted(set(descendants_of(node_pid)) - workers)
 
 
 def _fd_count(pid):
