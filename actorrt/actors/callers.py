@@ -32,9 +32,9 @@ class LocalCaller:
             value = self._system.payloads.copy(value)
         self._system.calls.delivered(call_id, value)
 
-    def fail(self, call_id: int, error: BaseException, where: str) -> None:
+    def fail(self, call_id: int, error: BaseException, where: str, executed: errors.Executed) -> None:
         rebuilt: Any = error_from_data(error_to_data(error, where), self._system)
-        rebuilt.executed = "yes"
+        rebuilt.executed = executed
         self._system.calls.failed(call_id, rebuilt)
 
     def refuse(self, call_id: int, error: errors.CallError) -> None:
@@ -63,8 +63,8 @@ class RemoteCaller:
         else:
             self._send_captured(REPLY, call_id, self._system.payloads.capture_value(value))
 
-    def fail(self, call_id: int, error: BaseException, where: str) -> None:
-        self._send((ERROR, call_id, error_to_data(error, f"{where} in process {os.getpid()}"), "yes"), ())
+    def fail(self, call_id: int, error: BaseException, where: str, executed: errors.Executed) -> None:
+        self._send((ERROR, call_id, error_to_data(error, f"{where} in process {os.getpid()}"), executed), ())
 
     def refuse(self, call_id: int, error: errors.CallError) -> None:
         self._send((ERROR, call_id, errors.to_data(error), error.executed), ())

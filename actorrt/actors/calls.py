@@ -273,7 +273,7 @@ class Calls:
         reply = self._pending.get(call_id)
         if reply is None:
             self.late_reply_count += 1
-        elif reply.has_retries and isinstance(error, errors.ActorUnavailableError) and error.executed != "yes":
+        elif reply.has_retries and isinstance(error, errors.ActorUnavailableError) and error.executed == "maybe":
             traceback = "\n".join(getattr(error, "__notes__", ()))
             self._killed(reply, ExitReason(ExitKind.ERROR, str(error), traceback), error)
         else:

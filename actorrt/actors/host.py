@@ -323,7 +323,7 @@ class Host:
         """Send the exception that a method raised to whoever asked."""
         where = f"{message.cell.label}.{message.method}()"
         if message.caller is not None and message.call_id:
-            message.caller.fail(message.call_id, error, where)
+            message.caller.fail(message.call_id, error, where, "yes")
         keys = _keys_of(message)
         if keys is not None and message.options is not None:
             keys.failed(message, message.options["key"], error, where)
@@ -336,10 +336,23 @@ class Host:
             label = "an actor" if message.cell is None else message.cell.label
             self.dead_letters.add(label, message.method, str(error))
             self.payloads.let_go(message.body, message.buffers)
+        self._make_way(message)
+
+    def unopened(self, message: Message, error: Exception) -> None:
+        """Tell whoever asked why a method could not be given its arguments: it did not run, and its actor is well."""
+        label, method = message.cell.label, message.method
+        if message.call_id and message.caller is not None:
+            message.caller.fail(message.call_id, error, f"opening the arguments of {label}.{method}()", "no")
+        else:
+            self.dead_letters.add(label, method, f"its arguments can't be opened: {type(error).__name__}: {error}")
+        self._make_way(message)
+
+    def _make_way(self, message: Message) -> None:
+        """The message was not handled to its end: of those that wait for one of its key, the first is handled."""
         keys = _keys_of(message)
         if keys is not None and message.options is not None:
             for other in keys.withdrawn(message, message.options["key"]):
-                message.cell.deliver(other)  # the first of them is handled in its place
+                message.cell.deliver(other)
 
     def overflowed(self, cell: Cell, message: Message) -> None:
         """A message found the mailbox at its bound, or was displaced by a newer one."""

@@ -88,4 +88,4 @@ class Keys:
         if outcome.error is None:
             self._host.answer(message, outcome.value)
         elif message.call_id and message.caller is not None:
-            message.caller.fail(message.call_id, outcome.error, outcome.where)
+            message.caller.fail(message.call_id, outcome.error, outcome.where, "yes")

@@ -13,7 +13,7 @@ from weakref import ReferenceType
 
 from actorrt.actors.messages import Body
 from actorrt.actors.options import Overflow
-from actorrt.errors import CallError
+from actorrt.errors import CallError, Executed
 from actorrt.ids import ActorId
 
 PLAIN_MESSAGE_BYTES: Final = 64
@@ -41,8 +41,8 @@ class Caller(Protocol):
     def succeed(self, call_id: int, value: Any) -> None:
         """Give the result; raises what makes it impossible to send."""
 
-    def fail(self, call_id: int, error: BaseException, where: str) -> None:
-        """Give the exception that the method raised; `where` names the method."""
+    def fail(self, call_id: int, error: BaseException, where: str, executed: Executed) -> None:
+        """Give the exception that the method raised, or that kept it from running; `where` names the method."""
 
     def refuse(self, call_id: int, error: CallError) -> None:
         """Give the runtime's own error."""

@@ -15,6 +15,7 @@ from actorrt.actors import current
 from actorrt.actors.interface import MethodKind
 from actorrt.actors.lent import Lent
 from actorrt.actors.mailbox import Caller, Mailbox, Message
+from actorrt.actors.messages import Body
 from actorrt.actors.payload import has_objects, objects_at_hand, objects_opened, reason_of
 from actorrt.actors.runners import Runner, resumed
 from actorrt.store.ref import ObjectRef
@@ -24,6 +25,14 @@ if TYPE_CHECKING:
 
 SIGNAL_PREFIX: Final = "!"
 """Marks a message of the runtime's own, which calls a hook; its arguments never left this process."""
+
+
+class _UnopenedError(Exception):
+    """A message could not be opened, so its method did not run; `cause` says why."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(cause)
+        self.cause = cause
 
 
 class Turns:
@@ -89,22 +98,15 @@ class Turns:
             return None
         current.message.set(message)
         try:
-            function, kind = self._function(message.method)
             body = message.body
             if type(body) is list or type(body) is tuple:
+                function, kind = self._function(message.method)
                 result = function(*body)
             else:
-                buffers = message.buffers
-                message.body = message.buffers = ()  # opened once; the context of an idle runner keeps its last message
-                stored = self._host.payloads.stored(body, buffers)
-                if stored is not None:
-                    return self._call_with_stored(message, function, stored)
-                args, kwargs = self._host.payloads.open_call(body, buffers)
-                if has_objects(args, kwargs):
-                    opened = objects_at_hand(args, kwargs)
-                    if opened is None:
-                        return self._call_with_objects(message, function, args, kwargs)
-                    args, kwargs = opened
+                opened = self._open(message, body)
+                if not isinstance(opened, tuple):
+                    return opened
+                function, kind, args, kwargs = opened
                 result = function(*args, **kwargs)
             if kind is MethodKind.PLAIN:
                 self._returned(message, result)
@@ -132,22 +134,54 @@ class Turns:
         if spec is not None:
             return getattr(self._cell.instance, method), spec.kind
         if method[0] != SIGNAL_PREFIX:
-            raise self._cell.blueprint.interface.unknown(method)
+            raise _UnopenedError(self._cell.blueprint.interface.unknown(method))
         hook = getattr(self._cell.instance, method[1:])
         return hook, MethodKind.ASYNC if asyncio.iscoroutinefunction(hook) else MethodKind.PLAIN
+
+    def _open(
+        self, message: Message, body: Body
+    ) -> tuple[Callable[..., Any], MethodKind, tuple[Any, ...], dict[str, Any]] | Coroutine[Any, Any, Any]:
+        """Return the method with its arguments, or a coroutine that calls it when they are there.
+
+        Raises:
+            _UnopenedError: there is no such method, or it can't have its arguments.
+        """
+        buffers = message.buffers
+        message.body = message.buffers = ()  # opened once; the context of an idle runner keeps its last message
+        function, kind = self._function(message.method)
+        payloads = self._host.payloads
+        try:
+            stored = payloads.stored(body, buffers)
+            if stored is not None:
+                return self._call_with_stored(message, function, stored)
+            args, kwargs = payloads.open_call(body, buffers)
+            if not has_objects(args, kwargs):
+                return function, kind, args, kwargs
+            opened = objects_at_hand(args, kwargs)
+        except Exception as error:  # whatever unpickling a user's value raises
+            raise _UnopenedError(error) from error
+        if opened is None:
+            return self._call_with_objects(message, function, args, kwargs)
+        return function, kind, *opened
 
     async def _call_with_stored(
         self, message: Message, function: Callable[..., Any], stored: ObjectRef[Any] | Lent
     ) -> Any:
         """Call the method with arguments that lie in the store: the message may have been faster than they were."""
-        args, kwargs = await stored
+        try:
+            args, kwargs = await stored
+        except Exception as error:  # whatever unpickling a user's value raises, or what became of the value
+            raise _UnopenedError(error) from error
         return await self._call_with_objects(message, function, args, kwargs)
 
     async def _call_with_objects(
         self, message: Message, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         """Give the method the values of its top-level object refs; the call waits for them in its place."""
-        args, kwargs = await objects_opened(args, kwargs)
+        try:
+            args, kwargs = await objects_opened(args, kwargs)
+        except Exception as error:  # what became of an object, of which its maker may have said anything
+            raise _UnopenedError(error) from error
         result = function(*args, **kwargs)
         if self._methods[message.method].kind.is_stream:
             result = self._host.streams.serve(message, result)
@@ -218,6 +252,12 @@ class Turns:
 
     def _raised(self, message: Message, error: BaseException) -> None:
         """An ask's exception goes to its caller; a tell's, and one that `crash_on` names, fails the actor."""
+        if isinstance(error, _UnopenedError):
+            message.is_over = True
+            if self._evidence is not None:
+                self._evidence.clear(message)
+            self._host.unopened(message, error.cause)
+            return
         is_fatal = not isinstance(error, Exception | asyncio.CancelledError) or isinstance(
             error, self._cell.options.crash_on
         )
