@@ -6,6 +6,7 @@ This is the host's side; the node's is `node.in_turn`. Which actors, and in whic
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from actorrt.actors.cell import CellState
@@ -41,12 +42,8 @@ class InTurn:
         hosted.tell()
         return True
 
-    async def _start(self, _: PeerId, data: Data) -> None:
-        """Start incarnations of actors that have a cell here, and tell the authority of each.
-
-        Raises:
-            ActorStartError: one did not start; those behind it are not begun.
-        """
+    def _start(self, _: PeerId, data: Data) -> Coroutine[Any, Any, None]:
+        """Line up actors that have a cell here, at once: what is ordered right behind is to find them there."""
         orders = [(ActorId(actor), incarnation, snapshots) for actor, incarnation, snapshots in data["actors"]]
         hosted = _Hosted(self._host, Endpoint(*data["authority"]))
         for actor_id, incarnation, _snapshots in orders:
@@ -54,6 +51,14 @@ class InTurn:
             cell = self._host.cell(actor_id)
             if cell is not None and cell.victims:
                 self._host.settle_victims(cell)  # who called need not wait for the turn
+        return self._start_each(orders, hosted)
+
+    async def _start_each(self, orders: Sequence[tuple[ActorId, int, list[bytes]]], hosted: _Hosted) -> None:
+        """Start incarnations in their turn, and tell the authority of each.
+
+        Raises:
+            ActorStartError: one did not start; those behind it are not begun.
+        """
         try:
             for count, (actor_id, incarnation, snapshots) in enumerate(orders, 1):
                 if self._waiting.pop(actor_id, None) is None:

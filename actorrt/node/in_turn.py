@@ -7,8 +7,9 @@ the worker's side is `actors.in_turn`. Which children, in which order, and what 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from itertools import takewhile
+from typing import Any
 
 from actorrt import errors
 from actorrt.actors.control import Control, Data, Endpoint
@@ -35,7 +36,8 @@ class InTurn:
 
     # Restarts: the supervisor is told of each child that has started, and of the first that did not
 
-    async def _restart(self, _: PeerId, data: Data) -> None:
+    def _restart(self, _: PeerId, data: Data) -> Coroutine[Any, Any, None]:
+        """Line the children up, at once: an order to stop one may arrive right behind, and is to find it there."""
         supervisor = ActorId(data["supervisor"])
         waiting: deque[Record] = deque()
         for actor in data["actors"]:
@@ -48,6 +50,9 @@ class InTurn:
                 waiting.append(record)
         for record in waiting:
             self._turns[record.actor_id] = supervisor, waiting
+        return self._restart_each(supervisor, waiting)
+
+    async def _restart_each(self, supervisor: ActorId, waiting: deque[Record]) -> None:
         while waiting:
             group = self._restartable(waiting)
             first = waiting[0]

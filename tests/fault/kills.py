@@ -250,10 +250,10 @@ async def _look(runtime, node_pid, fds_before, outcome):
     outcome.used_bytes = art.store_stats()["used_bytes"]
     with suppress(TimeoutError):
         async with asyncio.timeout(EMPTY_TIMEOUT_S):
-            while len(await _strangers(runtime, node_pid)) > 1:  # one is the zygote, others are just ending
+            while len(await _strangers(runtime, node_pid)) > 1 or _zombies(node_pid):  # others are just ending
                 pass
     outcome.strangers = await _strangers(runtime, node_pid)
-    outcome.zombies = [pid for pid in descendants_of(node_pid) if state_of(pid) == "Z"]
+    outcome.zombies = _zombies(node_pid)
     outcome.driver_fds = (fds_before[0], _fd_count(os.getpid()))
     outcome.node_fds = (fds_before[1], _fd_count(node_pid))
 
@@ -262,6 +262,10 @@ async def _strangers(runtime, node_pid):
     """Return the descendants of the node that are none of its workers."""
     workers = {worker["pid"] for worker in (await runtime.status())["workers"]}
     return sorted(set(descendants_of(node_pid)) - workers)
+
+
+def _zombies(node_pid):
+    return [pid for pid in descendants_of(node_pid) if state_of(pid) == "Z"]
 
 
 def _fd_count(pid):
