@@ -35,6 +35,7 @@ from actorrt.reasons import ExitKind, ExitReason
 from actorrt.scopes import Scope
 from actorrt.store.exchange import Exchange
 from actorrt.store.keeper import Keeper
+from actorrt.transport.framing import Landing
 from actorrt.transport.protocol import Buffer, Transport
 
 logger = logging.getLogger(__name__)
@@ -146,6 +147,10 @@ class NodeCore:
             self._transfers.received(peer, envelope, buffers)
         else:
             logger.warning("an envelope of kind %r from %s is not for a node", envelope[0], short(peer))
+
+    def landing(self, peer: PeerId, envelope: list[Any], size_bytes: int) -> Landing | None:
+        """Return where a large buffer is to arrive; see `Receiver`."""
+        return None if self._transfers is None else self._transfers.landing(peer, envelope, size_bytes)
 
     def peer_failed(self, peer: PeerId, error: errors.ActorRtError) -> None:
         """The transport can't speak with the peer; the end of its process is learnt elsewhere."""

@@ -57,6 +57,10 @@ class Pull:
         """Whether the chunk that begins there is here."""
         return offset in self._here
 
+    def awaits(self, offset: int, length_bytes: int) -> bool:
+        """Whether a chunk like that is in flight."""
+        return offset in self._in_flight and self._lengths[offset] == length_bytes
+
     def next_requests(self) -> list[tuple[int, int]]:
         """Return the chunks to ask for now, which are in flight from now on."""
         requests = []
@@ -70,7 +74,7 @@ class Pull:
 
     def arrived(self, offset: int, length_bytes: int) -> bool:
         """Take note of a chunk that is to be checked; False where nobody waits for one like that."""
-        if offset not in self._in_flight or self._lengths[offset] != length_bytes:
+        if not self.awaits(offset, length_bytes):
             return False
         self._in_flight.remove(offset)
         self._checking.add(offset)

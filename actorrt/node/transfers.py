@@ -37,6 +37,7 @@ from actorrt.node.pulls import Pull
 from actorrt.scopes import Scope
 from actorrt.store.exchange import Exchange
 from actorrt.store.segments import populate
+from actorrt.transport.framing import Landing
 from actorrt.transport.protocol import Buffer, Transport
 
 logger = logging.getLogger(__name__)
@@ -58,6 +59,7 @@ class _Reading:
     Attributes:
         turn: done when there is nothing more to hope for from the source in hand.
         checking: the threads' work on it.
+        landings: where in `target` chunks may be arriving, by their offsets.
     """
 
     object_id: ObjectId
@@ -70,10 +72,24 @@ class _Reading:
     progress_count: int = 0
     wrong_count: int = 0
     checking: set[asyncio.Future[bool]] = field(default_factory=set)
+    landings: dict[int, Landing] = field(default_factory=dict)
 
     def end_turn(self) -> None:
         if not self.turn.done():
             self.turn.set_result(None)
+
+    def land(self, offset: int, size_bytes: int) -> Landing:
+        """Let a chunk arrive in place; one that breaks off and is sent again arrives there anew."""
+        self.recall(offset)
+        landing = self.landings[offset] = Landing(self.target[offset : offset + size_bytes])
+        return landing
+
+    def recall(self, *offsets: int) -> None:
+        """Let nothing more arrive in place that began to."""
+        for offset in offsets:
+            landing = self.landings.pop(offset, None)
+            if landing is not None:
+                landing.recall()
 
 
 class Transfers:
@@ -137,6 +153,15 @@ class Transfers:
             self._take(reading, offset, checksum, buffers[0])
         else:
             reading.end_turn()
+
+    def landing(self, peer: PeerId, envelope: list[Any], size_bytes: int) -> Landing | None:
+        """Return where a chunk is to arrive: in its object, if it was asked for."""
+        match envelope:
+            case [kind, bytes(object_id), int(offset), _] if kind == CHUNK:
+                reading = self._readings.get(ObjectId(object_id))
+                if reading is not None and reading.source.peer == peer and reading.pull.awaits(offset, size_bytes):
+                    return reading.land(offset, size_bytes)
+        return None
 
     def peer_failed(self, peer: PeerId) -> None:
         """A peer can't be spoken with: nothing more comes from it, and nobody reads from it."""
@@ -211,6 +236,7 @@ class Transfers:
             self._exchange.abort(object_id)
             raise
         finally:
+            reading.recall(*reading.landings)
             del self._readings[object_id]
         self._exchange.seal(object_id)
         self._exchange.release(object_id)  # whoever located it holds it
@@ -247,6 +273,7 @@ class Transfers:
         """Read as much as the source in hand gives; whether that is everything."""
         reading.turn = self._scope.loop.create_future()
         reading.heard_at = self._clock.now()
+        reading.recall(*reading.landings)
         reading.pull.source_lost()  # what was asked of the one before does not come any more
         self._ask(reading)
         while not reading.turn.done():
@@ -270,7 +297,9 @@ class Transfers:
         if not reading.pull.arrived(offset, data.nbytes):
             return
         reading.heard_at = self._clock.now()
-        target = reading.target[offset : offset + data.nbytes]
+        landing = reading.landings.get(offset)
+        target = None if landing is not None and landing.memory is chunk else reading.target[offset:][: data.nbytes]
+        reading.recall(offset)
         checking = self._scope.loop.run_in_executor(self._workers, _write_checked, target, data, checksum)
         reading.checking.add(checking)
         checking.add_done_callback(partial(self._checked, reading, offset, checksum))
@@ -345,10 +374,17 @@ class Transfers:
             self._fanouts = {i: fanout for i, fanout in self._fanouts.items() if not fanout.is_idle}
 
 
-def _write_checked(target: memoryview, data: memoryview, checksum: int) -> bool:
-    """Copy a chunk into place if it is what its origin sent; in a thread, without the interpreter lock."""
+def _write_checked(target: memoryview | None, data: memoryview, checksum: int) -> bool:
+    """Copy a chunk into place if it is what its origin sent, in a thread, without the interpreter lock.
+
+    Args:
+        target: where it goes; None: it arrived there.
+        data, checksum: the chunk.
+    """
     if zlib.crc32(data) != checksum:
         return False
+    if target is None:
+        return True
     populate(target)
     np.copyto(np.frombuffer(target, np.uint8), np.frombuffer(data, np.uint8))
     return True

@@ -33,6 +33,7 @@ from actorrt.transport.codec import (
     split_buffers,
 )
 from actorrt.transport.form import WALKED_BYTES, Form
+from actorrt.transport.framing import Landing
 from actorrt.transport.protocol import Buffer, Lane, Receiver, TransportStatistics
 from actorrt.transport.sequence import Receipts
 
@@ -125,6 +126,7 @@ class Inbound:
     ) -> None:
         self._peer = peer
         self._receiver = receiver
+        self._land: Callable[[PeerId, list[Any], int], Landing | None] | None = getattr(receiver, "landing", None)
         self._statistics = statistics
         self._on_failed = on_failed
         self._on_receiver_error = on_receiver_error
@@ -219,6 +221,22 @@ class Inbound:
             self._owes(line)
         elif source.receipts.is_due:
             self._acknowledge(line)
+
+    def landing(self, source_id: bytes, head: Buffer, size_bytes: int) -> Landing | None:
+        """Return where the receiver wants the one buffer of a frame of which the head has arrived."""
+        source = self._sources.get(source_id)
+        if self._land is None or source is None or not source.is_open or len(head) > WALKED_BYTES:
+            return None
+        try:
+            self._check_form(head)
+            sequence, _, envelopes, attachments = read_head(head)
+            check_nesting(envelopes)
+        except BadFrameError:
+            return None  # of which `message` tells, when the frame is whole
+        if sequence < source.receipts.taken or len(attachments) != 1:
+            return None
+        index, count = attachments[0]
+        return self._land(source.peer, envelopes[index], size_bytes) if count == 1 else None
 
     def _is_new(self, source: _Source, sequence: int) -> bool:
         if sequence > source.receipts.taken:

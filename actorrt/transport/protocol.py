@@ -45,6 +45,10 @@ class Receiver(Protocol):
     # first is called once when a peer with acknowledgements due has said nothing for `SILENCE_S`: it is stopped, or
     # busy in user code, or cut off; nothing has been closed. The second when it is heard again.
 
+    # It may have `landing(peer: PeerId, envelope: list[Any], size_bytes: int) -> Landing | None`. When a large buffer
+    # begins to arrive, it is asked, by transports that can, for memory of its own to receive it in. The envelope
+    # itself arrives later, if at all. A buffer that arrives in `landing.memory` is that object, and not read-only.
+
     def peer_failed(self, peer: PeerId, error: ActorRtError) -> None:
         """Take notice that `peer` can't be spoken with; the links to it are closed by now.
 

@@ -12,6 +12,7 @@ import logging
 import os
 import socket
 import struct
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -19,7 +20,7 @@ from actorrt.config import IPC_PATH_MAX_BYTES
 from actorrt.ids import PeerId
 from actorrt.transport.codec import BadFrameError
 from actorrt.transport.endpoint import Endpoint
-from actorrt.transport.framing import FrameReader, pack_start
+from actorrt.transport.framing import FrameReader, Landing, pack_start
 from actorrt.transport.inbound import ROUTING_ID_BYTES
 from actorrt.transport.queued_link import LinkSetup, QueuedLink
 from actorrt.transport.unix_link import UnixLink
@@ -118,6 +119,11 @@ class UnixTransport(Endpoint):
         finally:
             self._end_drain()
 
+    def landing(self, connection: _Connection, head: memoryview, size_bytes: int) -> Landing | None:
+        """Return where a buffer is to arrive; see `Inbound.landing`."""
+        assert self._inbound is not None
+        return None if connection.name is None else self._inbound.landing(connection.name, head, size_bytes)
+
     def _named(self, connection: _Connection, name: bytes) -> bool:
         """Take the first message of a connection; return whether it may go on."""
         if len(name) != ROUTING_ID_BYTES or name in self._connections:
@@ -175,7 +181,7 @@ class _Connection:
 
     def __init__(self, transport: UnixTransport, accepted: socket.socket) -> None:
         self._transport = transport
-        self._reader = FrameReader(transport.room)
+        self._reader = FrameReader(transport.room, find_landing=partial(transport.landing, self))
         self.socket = accepted
         self.name: bytes | None = None
 

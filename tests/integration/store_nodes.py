@@ -19,6 +19,7 @@ from actorrt.ids import IdSource, ObjectId, PeerId
 from actorrt.node.transfers import Transfers
 from actorrt.scopes import Scope
 from actorrt.store.server import StoreServer
+from actorrt.transport.framing import Landing
 from actorrt.transport.protocol import Buffer, Transport
 
 IDS = IdSource()
@@ -73,6 +74,9 @@ class StoreNode:
         handed_on = self.on_received(envelope, buffers)
         if handed_on is not None:
             self.transfers.received(peer, envelope, handed_on)
+
+    def landing(self, peer: PeerId, envelope: list[Any], size_bytes: int) -> Landing | None:
+        return self.transfers.landing(peer, envelope, size_bytes)
 
     def peer_failed(self, peer: PeerId, error: ActorRtError) -> None:
         self.control.peer_lost(peer, error)

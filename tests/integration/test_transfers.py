@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections import Counter
 from collections.abc import Callable
+from mmap import mmap
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,16 @@ import pytest
 
 from actorrt.config import MIB
 from actorrt.errors import ObjectLostError, ObjectNotFoundError, PeerUnreachableError
-from actorrt.ids import IdSource
+from actorrt.ids import IdSource, PeerId
 from actorrt.node.chunks import CHUNK, READ
 from actorrt.node.fanout import WIDTH
 from actorrt.node.inquiry import inquire
 from actorrt.node.pulls import CHUNK_BYTES, WINDOW_BYTES, chunks
 from actorrt.store.client import StoreClient
+from actorrt.transport.framing import Landing
 from actorrt.transport.memory import MemoryNetwork, MemoryTransport
 from actorrt.transport.protocol import Transport
+from actorrt.transport.unix import UnixTransport
 from actorrt.transport.zeromq import ZmqTransport
 from tests.integration.store_nodes import store_nodes, until
 from tests.running import Node, wait_until
@@ -36,14 +39,20 @@ def memory() -> MakeTransport:
     return lambda: MemoryTransport(network, IDS.peer())
 
 
-@pytest.fixture(params=["memory", "tcp", "ipc"])
+@pytest.fixture(params=["memory", "tcp", "ipc", "unix"])
 def make_transport(request: pytest.FixtureRequest, memory: MakeTransport, tmp_path: Path) -> MakeTransport:
     if request.param == "memory":
         return memory
     if request.param == "tcp":
         return lambda: ZmqTransport(IDS.peer(), "tcp://127.0.0.1:0")
     directory = os.environ["ACTORRT_RUNTIME_DIR"]
+    if request.param == "unix":
+        return lambda: unix_transport(directory)
     return lambda: ZmqTransport(peer := IDS.peer(), f"ipc://{directory}/{peer.hex()[:8]}")
+
+
+def unix_transport(directory: str) -> UnixTransport:
+    return UnixTransport(peer := IDS.peer(), f"unix://{directory}/{peer.hex()[:8]}")
 
 
 @pytest.mark.parametrize("length_bytes", [1, CHUNK_BYTES, CHUNK_BYTES + 1, 40 * MIB + 77])
@@ -132,6 +141,48 @@ async def test_a_chunk_that_changed_on_the_way_is_asked_for_again(memory: MakeTr
         await reader.pull(object_id, origin)
         assert await reader.bytes_of(object_id) == data
         assert reader.transfers.statistics()["chunks_wrong_count"] == len(spoilt) == 4
+
+
+async def test_chunks_arrive_in_their_object_over_sockets_and_are_copied_nowhere(tmp_path: Path) -> None:
+    directory = os.environ["ACTORRT_RUNTIME_DIR"]
+    async with store_nodes(2, lambda: unix_transport(directory), tmp_path) as (origin, reader):
+        data = os.urandom(8 * MIB)
+        object_id = await origin.make(data)
+        owners: list[Any] = []
+
+        def note_owner(envelope: list[Any], buffers: Any) -> Any:
+            owners.extend(memoryview(buffer).obj for buffer in buffers)
+            return buffers
+
+        reader.on_received = note_owner
+        await reader.pull(object_id, origin)
+        assert await reader.bytes_of(object_id) == data
+        in_place = [isinstance(owner, mmap) for owner in owners]
+        assert in_place[1:] == [True] * 7, "the first may arrive with what opens the connection"
+        owners.clear()
+
+
+async def test_a_source_given_up_in_the_middle_of_a_chunk_writes_no_more_of_it(tmp_path: Path) -> None:
+    directory = os.environ["ACTORRT_RUNTIME_DIR"]
+    async with store_nodes(2, lambda: unix_transport(directory), tmp_path) as (origin, reader):
+        data = os.urandom(4 * MIB)
+        object_id = await origin.make(data)
+        object_memory: list[memoryview] = []
+        find = reader.transfers.landing
+
+        def give_up(peer: PeerId, envelope: list[Any], size_bytes: int) -> Landing | None:
+            landing = find(peer, envelope, size_bytes)
+            if landing is not None and not object_memory:
+                assert landing.memory is not None
+                object_memory.append(landing.memory)
+                reader.transfers.peer_failed(peer)  # the next turn asks for this chunk anew
+            return landing
+
+        reader.transfers.landing = give_up  # type: ignore[method-assign]
+        await reader.pull(object_id, origin)
+        assert await reader.bytes_of(object_id) == data
+        counts = reader.transfers.statistics()
+        assert (counts["chunks_taken_count"], counts["chunks_wrong_count"]) == (4, 0)
 
 
 async def test_a_source_that_sends_nothing_right_ends_the_pull(memory: MakeTransport, tmp_path: Path) -> None:

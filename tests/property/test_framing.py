@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from actorrt.config import MAX_FRAME_BUFFERS_COUNT, MAX_FRAME_BYTES
 from actorrt.transport.codec import BadFrameError
-from actorrt.transport.framing import START_BYTES, FrameReader, pack_start
+from actorrt.transport.framing import START_BYTES, FrameReader, Landing, pack_start
 
 ROOM_BYTES = 64
 PARTS = st.lists(st.binary(max_size=200), min_size=1, max_size=4)
@@ -40,6 +40,37 @@ def fed(reader, data, cuts):
 def test_messages_come_out_as_they_went_in_wherever_the_stream_is_cut(messages, cuts):
     reader = FrameReader(memoryview(bytearray(ROOM_BYTES)))
     assert fed(reader, on_stream(messages), cuts) == messages
+
+
+@given(st.lists(PARTS, max_size=8), st.lists(st.integers(1, 100), min_size=1, max_size=6))
+def test_what_lands_in_memory_of_the_receivers_comes_out_the_same(messages, cuts):
+    landings = []
+
+    def find_landing(head, length):
+        assert length > ROOM_BYTES
+        landings.append((bytes(head), Landing(memoryview(bytearray(length)))))
+        return landings[-1][1] if len(landings) % 3 else None
+
+    reader = FrameReader(memoryview(bytearray(ROOM_BYTES)), find_landing=find_landing)
+    assert fed(reader, on_stream(messages), cuts) == messages
+    landed = [[head, bytes(landing.memory)] for at, (head, landing) in enumerate(landings, 1) if at % 3]
+    assert [parts for parts in messages if parts in landed] == landed
+
+
+@given(st.integers(0, 200), st.lists(st.integers(1, 64), min_size=1, max_size=6))
+def test_memory_that_was_taken_back_is_not_written_any_more(written, cuts):
+    landing = Landing(memoryview(bytearray(200)))
+    memory = landing.memory
+    reader = FrameReader(memoryview(bytearray(ROOM_BYTES)), find_landing=lambda head, length: landing)
+    start = pack_start([b"head", b"x" * 200]) + b"head"
+    assert fed(reader, start, [100]) == []
+    assert fed(reader, b"x" * min(written, 199), cuts) == []
+    landing.recall()
+    assert fed(reader, b"y" * (200 - min(written, 199)) + on_stream([[b"next", b"z"]]), cuts) == [
+        [b"head", b""],
+        [b"next", b"z"],
+    ]
+    assert bytes(memory) == b"x" * min(written, 199) + bytes(200 - min(written, 199))
 
 
 @given(st.binary(max_size=300), st.lists(st.integers(1, 100), min_size=1, max_size=6))
