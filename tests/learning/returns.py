@@ -1,0 +1,143 @@
+"""What every algorithm is to reach: the rows of `scripts/bench/learning`, and the short versions that the tests run.
+
+A return is the mean of 20 deterministic episodes of the run's best policy, on seeds that no run has seen.
+"""
+
+from __future__ import annotations
+
+import random
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from actorrt import rl
+from actorrt.rl.algorithms import ALGORITHMS
+from actorrt.rl.environment import make_environment
+from actorrt.rl.evaluation import Evaluation
+from actorrt.rl.progress import Progress
+
+EPISODES = 20
+
+CLEANRL_CONTINUOUS = {  # of its ppo_continuous_action.py; half its value coefficient, since it halves the loss
+    "hidden": (64, 64),
+    "activation": "tanh",
+    "orthogonal": True,
+    "log_std": 0.0,
+    "horizon": 2048,
+    "epochs": 10,
+    "gamma": 0.99,
+    "gae_lambda": 0.95,
+    "learning_rate": 3e-4,
+    "learning_rate_schedule": "linear",
+    "clip_range": 0.2,
+    "entropy_coefficient": 0.0,
+    "value_coefficient": 0.25,
+    "max_grad_norm": 0.5,
+    "evaluate_every": 50_000,
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table.
+
+    Attributes:
+        name: how `--row` calls it.
+        algorithm: its name, as the command line takes it.
+        env_id: Gymnasium id.
+        steps: the budget, in environment steps.
+        target: the return to reach within it.
+        published: what others publish, with its source.
+        short_steps: the budget of the short version.
+        short_target: the return to reach within that.
+        settings: instead of the environment's preset.
+    """
+
+    name: str
+    algorithm: str
+    env_id: str
+    steps: int
+    target: float
+    published: str
+    short_steps: int
+    short_target: float
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def budget(self, *, is_short: bool) -> tuple[int, float]:
+        """Return the steps, and the return to reach within them."""
+        return (self.short_steps, self.short_target) if is_short else (self.steps, self.target)
+
+
+ROWS = (
+    Row("ppo-cartpole", "ppo", "CartPole-v1", 100_000, 490.0, "500, RL-Zoo", 50_000, 450.0),
+    Row("ppo-lunarlander", "ppo", "LunarLander-v3", 1_000_000, 220.0, "242, RL-Zoo (v2)", 150_000, -50.0),
+    Row(
+        "ppo-halfcheetah",
+        "ppo",
+        "HalfCheetah-v5",
+        1_000_000,
+        1_400.0,
+        "1,443, CleanRL (v4)",
+        50_000,
+        -100.0,
+        CLEANRL_CONTINUOUS,
+    ),
+    Row("a2c-cartpole", "a2c", "CartPole-v1", 500_000, 480.0, "500, RL-Zoo", 250_000, 300.0),
+    Row("impala-cartpole", "impala", "CartPole-v1", 1_000_000, 450.0, "450 in 2 M, RLlib", 250_000, 400.0),
+    Row("appo-cartpole", "appo", "CartPole-v1", 1_000_000, 450.0, "450 in 1 M, RLlib", 200_000, 400.0),
+    Row("a3c-cartpole", "a3c", "CartPole-v1", 1_000_000, 450.0, "none", 250_000, 300.0),
+    Row("ars-cartpole", "ars", "CartPole-v1", 50_000, 490.0, "500, RL-Zoo", 50_000, 400.0),
+    Row("ars-swimmer", "ars", "Swimmer-v5", 2_000_000, 300.0, "355, RL-Zoo (v3)", 100_000, 30.0),
+    Row("es-cartpole", "es", "CartPole-v1", 500_000, 450.0, "100, RLlib", 120_000, 300.0),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What one run came to.
+
+    Attributes:
+        steps: learnt from.
+        seconds: that training took, the last evaluations included.
+        evaluation_seed: of `evaluation`, drawn when the run had ended.
+        evaluation: of the run's best policy.
+    """
+
+    steps: int
+    seconds: float
+    evaluation_seed: int
+    evaluation: Evaluation
+
+
+def missing(row: Row) -> str:
+    """Return what the row's environment lacks here, or nothing."""
+    import gymnasium
+
+    try:
+        make_environment(row.env_id).close()
+    except gymnasium.error.DependencyNotInstalled as error:
+        return str(error)
+    return ""
+
+
+def train(
+    row: Row,
+    seed: int,
+    *,
+    is_short: bool,
+    stop_return: float | None = None,
+    on_progress: Callable[[Progress], Any] | None = None,
+) -> Outcome:
+    """Train once, and evaluate the best policy on episodes that follow from a seed drawn then."""
+    steps, _ = row.budget(is_short=is_short)
+    with tempfile.TemporaryDirectory(prefix="learning-") as directory:
+        algorithm = ALGORITHMS[row.algorithm](row.env_id, seed=seed, directory=directory, **row.settings)
+        began_at = time.perf_counter()
+        run = algorithm.start(steps=steps, stop_return=stop_return, on_progress=on_progress, show=False).wait()
+        seconds = time.perf_counter() - began_at
+        evaluation_seed = random.randrange(1 << 16)
+        return Outcome(
+            run.steps, seconds, evaluation_seed, rl.evaluate(run.best, episodes=EPISODES, seed=evaluation_seed)
+        )
