@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from typing import Final, TypeAlias
 
-from actorrt.bench import calls, faults, lifecycle, store, values, whole
+from actorrt.bench import calls, faults, lifecycle, store, training, values, whole
 from actorrt.bench.measurement import Effort, Row, Target
 
 MIB: Final = 1 << 20
@@ -202,6 +202,9 @@ VALUES: Final = (
 
 WHOLE: Final = (
     Row("node-up", "embedded node up, from init()", "s", whole.node_up, Effort(10), Effort(2), Target(0.5)),
+)
+
+LEARNING: Final = (
     Row(
         "cartpole",
         "CartPole-v1 to 475, whole process",
@@ -212,11 +215,49 @@ WHOLE: Final = (
         Target(8),
         timeout_s=400,
     ),
+    Row(
+        "halfcheetah",
+        "PPO on HalfCheetah-v5, one environment",
+        "steps/s",
+        training.halfcheetah(1),
+        Effort(3, 40_960),
+        Effort(1, 6_144),
+        _at_least(3_800),  # four times what Stable-Baselines3 does on two CPUs
+        timeout_s=400,
+    ),
+    Row(
+        "halfcheetah-eight",
+        "PPO on HalfCheetah-v5, eight environments",
+        "steps/s",
+        training.halfcheetah(8),
+        Effort(3, 81_920),
+        Effort(1, 32_768),
+        _at_least(3_856),  # twice what it does there
+        timeout_s=400,
+    ),
+    Row(
+        "sampling",
+        "CartPole-v1 sampled, two simulators, environments in Python",
+        "steps/s",
+        training.sampling,
+        Effort(10, 200_000),
+        Effort(2, 20_000),
+        _at_least(150_000),
+    ),
+    Row(
+        "sampling-native",
+        "the same, as one vector environment each",
+        "steps/s",
+        training.sampling_native,
+        Effort(10, 1_000_000),
+        Effort(2, 100_000),
+        _at_least(1_000_000),
+    ),
 )
 
-ROWS: Final = (*CALLS, *LIFECYCLE, *FAULTS, *VALUES, *WHOLE)
+ROWS: Final = (*CALLS, *LIFECYCLE, *FAULTS, *VALUES, *WHOLE, *LEARNING)
 
-GROUPS: Final = {"faults": FAULTS, "store": VALUES}
+GROUPS: Final = {"faults": FAULTS, "store": VALUES, "rl": LEARNING}
 """Rows that can be asked for together."""
 
 

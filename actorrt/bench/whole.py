@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import random
 import subprocess
 import sys
 import tempfile
 import time
 
-from actorrt.bench.measurement import Effort, Samples, UnavailableError
+from actorrt.bench.measurement import Effort, Samples
+from actorrt.bench.training import require
 
 _INIT = """
 import time
@@ -33,9 +33,7 @@ def cartpole(effort: Effort) -> Samples:
     Raises:
         UnavailableError: a package is missing that training needs.
     """
-    for package in ("gymnasium", "torch"):
-        if importlib.util.find_spec(package) is None:
-            raise UnavailableError(f"needs {package}: pip install 'actorrt[rl,torch]'")
+    require("gymnasium", "torch", extras="rl,torch")
     seeds = [random.randrange(1 << 16) for _ in range(effort.rounds_count)]
     return Samples([_train_s(seed) for seed in seeds], notes=[f"seeds {', '.join(map(str, seeds))}"])
 

@@ -33,6 +33,14 @@ def test_group_of_rows_is_asked_for_by_its_name() -> None:
     ]
 
 
+def test_rate_of_sampling_is_measured() -> None:
+    result = bench("rl", "--row", "sampling", "--quick")
+    assert result.returncode == 0, result.stdout
+    *_, line = result.stdout.splitlines()
+    assert line.startswith("sampling ")
+    assert " steps/s " in line
+
+
 def test_rows_of_faults_can_be_measured() -> None:
     result = bench("faults", "--quick")
     assert result.returncode == 0, result.stdout

@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "node": {"node", "actors", "transport", "store", "foundation"},
     "testing": {"testing", "node", "actors", "transport", "store", "foundation"},
     "cli": {"cli", "bench", "rl", "node", "actors", "transport", "store", "foundation", "api"},
-    "bench": {"bench", "node", "actors", "transport", "store", "foundation", "api"},
+    "bench": {"bench", "rl", "node", "actors", "transport", "store", "foundation", "api"},
     "rl": {"rl", "api"},
     "tasks": {"tasks", "api"},
     "api": {"node", "actors", "transport", "store", "foundation", "rl", "tasks"},
