@@ -150,8 +150,8 @@ class _Lookout:
             if found is None:
                 self._operation.on_cancel(self._store.names.wait(self._name, newer_than, self._try))
             else:
-                version, ref = found
-                self._operation.set_value(Latest(version, ref.value()))
+                version, read = found
+                self._operation.set_value(Latest(version, read()))
         except Exception as problem:  # the value's own classes are rebuilt here: they may raise anything
             self._operation.set_error(problem)
 

@@ -154,19 +154,20 @@ class SocketChannel:
         loop.add_reader(events.fileno(), self._on_readable, on_event, on_lost)
 
     def _on_readable(self, on_event: OnEvent, on_lost: Callable[[], None]) -> None:
-        events = self._events
-        while events is not None and events is self._events:
-            try:
-                packet, fd = _packet_and_fd(events, socket.MSG_DONTWAIT)
-                message = unpack(packet) if packet else None
-            except BlockingIOError:
-                return
-            except (OSError, ProtocolError):
-                message, fd = None, None
-            if message is None:
-                self.stop_listening()
-                on_lost()
-                return
+        """Take in one event: whoever waits for it goes on before the socket is looked at again."""
+        if self._events is None:
+            return
+        try:
+            packet, fd = _packet_and_fd(self._events, socket.MSG_DONTWAIT)
+            message = unpack(packet) if packet else None
+        except BlockingIOError:
+            return
+        except (OSError, ProtocolError):
+            message, fd = None, None
+        if message is None:
+            self.stop_listening()
+            on_lost()
+        else:
             on_event(message, fd)
 
     def wait(self, op: Op, *arguments: Any, timeout_s: float | None) -> list[Any] | None:

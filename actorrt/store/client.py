@@ -53,7 +53,7 @@ class StoreClient(Writing):
     ) -> None:
         super().__init__(Connection(channel), ids or IdSource(), clock or MonotonicClock())
         self.peer = peer
-        self.names = Names(self._connection, self.put, self._adopt)
+        self.names = Names(self._connection, self._put_or_pack, self._adopt, self._decode)
         self._watcher = Watcher(self._connection, self.names)
         self._refs: dict[ObjectId, ReferenceType[ObjectRef[Any]]] = {}
         self._unread: dict[ObjectId, ReferenceType[ObjectRef[Any]]] = {}
@@ -268,11 +268,14 @@ class StoreClient(Writing):
         """Return the value of a ref's object; as `get`."""
         memory = ref.mapped()
         if type(memory) is not bytes:
-            return decode(self.view(ref), Carrier(self, copies_count=0, system=self._system))
+            return self._decode(self.view(ref))
         self._connection.check()
         view = memoryview(memory)
         ref.keep(view)  # it has been read: from now on it is readable whatever becomes of the store
         return decode_plain(view)
+
+    def _decode(self, data: memoryview | bytes) -> Any:
+        return decode(memoryview(data), self._carrier())
 
     def view(self, ref: ObjectRef[Any]) -> memoryview:
         """Return the bytes of a ref's object; raises as `get`."""

@@ -366,7 +366,7 @@ class Connection:
             self._channel.post(Op.GIVE_BACK, [], [arguments[0], *(shown[0] for shown in reply.result[3])])
         elif reply.status is Status.DONE and op is Op.BORROW:
             self._channel.post(Op.BORROW, 0)
-        elif reply.status is Status.DONE and op is Op.LATEST and reply.result is not None:
+        elif reply.status is Status.DONE and op is Op.LATEST and reply.result is not None and len(reply.result) > 2:
             self._channel.post(Op.GIVE_BACK, [reply.result[4]], [reply.result[4]])
 
     # Giving back

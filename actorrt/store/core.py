@@ -23,7 +23,7 @@ from actorrt.store.fresh import HELD, SEALED
 from actorrt.store.instructions import Fetch, Instruction, Verify
 from actorrt.store.objects import Entry, State
 from actorrt.store.pool import Place, Pool
-from actorrt.store.protocol import MAX_BATCH_COUNT, Event, Op, ProtocolError, Role, Status
+from actorrt.store.protocol import MAX_BATCH_COUNT, MAX_PUBLISHED_BYTES, Event, Op, ProtocolError, Role, Status
 from actorrt.store.room import Request, Room
 from actorrt.store.table import ObjectTable
 from actorrt.store.versions import MAX_NAME_CHARACTERS, Key, Versions
@@ -348,18 +348,25 @@ class StoreCore:
     def _on_join(self, connection: int, _: int, scope: bytes) -> None:
         self._versions.join(_scope(scope), connection)
 
-    def _on_publish(self, connection: int, _: int, scope: bytes, name: str, object_id: bytes) -> int:
-        entry = self._table.get(_object_id(object_id))
-        if entry is None or not entry.is_readable:
-            raise ObjectNotFoundError(f"object {short(object_id)} can't be published: it is not sealed, or was freed")
-        key = _key(scope, name)
+    def _on_publish(
+        self, connection: int, _: int, scope: bytes, name: str, object_id: bytes | None, data: bytes | None = None
+    ) -> int:
+        key, entry = _key(scope, name), None
+        if object_id is not None:
+            entry = self._table.get(_object_id(object_id))
+            if entry is None or not entry.is_readable:
+                what = "can't be published: it is not sealed, or was freed"
+                raise ObjectNotFoundError(f"object {short(object_id)} {what}")
+            self._table.acquire(entry.object_id, _NAMES, None)
+        elif not isinstance(data, bytes) or len(data) > MAX_PUBLISHED_BYTES:
+            raise ValueError(f"what is published without an object is at most {MAX_PUBLISHED_BYTES} bytes")
         self._versions.join(key[0], connection)
-        version, previous, ready = self._versions.publish(key, entry.object_id)
-        self._table.acquire(entry.object_id, _NAMES, None)
+        version, previous, ready = self._versions.publish(key, None if entry is None else entry.object_id, data)
+        for waiter in ready:
+            shown = [data, version] if entry is None else self._show_version(waiter, entry, version)
+            self._connections.tell(waiter, [Event.PUBLISHED, scope, name, shown])
         if previous is not None:
             self._table.release(previous, _NAMES)
-        for waiter in ready:
-            self._connections.tell(waiter, [Event.PUBLISHED, scope, name, self._show_version(waiter, entry, version)])
         return version
 
     def _show_version(self, waiter: int, entry: Entry, version: int) -> list[Any] | None:
@@ -378,13 +385,13 @@ class StoreCore:
         key = _key(scope, name)
         self._versions.join(key[0], connection)
         found = self._versions.latest(key, newer_than)
-        entry = None if found is None else self._table.get(found[1])
-        if found is None or entry is None:
-            return None
-        if not entry.is_readable:
-            raise ObjectNotFoundError(f"version {found[0]} of {name!r} was freed")
+        if found is None or found.object_id is None:
+            return None if found is None else [found.data, found.version]
+        entry = self._table.get(found.object_id)
+        if entry is None or not entry.is_readable:
+            raise ObjectNotFoundError(f"version {found.version} of {name!r} was freed")
         self._table.acquire(entry.object_id, connection, None)
-        self._show(entry, _Read(connection, serial, found))
+        self._show(entry, _Read(connection, serial, (found.version, entry.object_id)))
         return _LATER
 
     def _on_await_version(self, connection: int, _: int, scope: bytes, name: str, newer_than: int) -> None:

@@ -12,9 +12,11 @@ from typing import Any, Final
 
 import msgpack
 
-VERSION: Final = 4
+VERSION: Final = 5
 MAX_MESSAGE_BYTES: Final = 64 * 1024
 MAX_BATCH_COUNT: Final = 1000
+MAX_PUBLISHED_BYTES: Final = 16 * 1024
+"""Up to this length a published value rides in messages, and is no object."""
 
 
 class Op(IntEnum):
@@ -42,8 +44,11 @@ class Op(IntEnum):
     BORROW = 18  # bytes of an object to be made, or 0 to end the loan → segment, offset, bytes of a loan; or None
     TELL = 19  # end, objects made on loan: [object, offset, bytes, flags, pins, line]
     JOIN = 20  # scope
-    PUBLISH = 21  # scope, name, object → version
-    LATEST = 22  # scope, name, newer than → segment, offset, bytes, version, object, held and pinned; or None
+    PUBLISH = 21  # scope, name, object, or None and the bytes of a small one → version
+    LATEST = (
+        22  # scope, name, newer than → segment, offset, bytes, version, object, held and pinned; or bytes, version;
+    )
+    # or None
     AWAIT_VERSION = 23  # scope, name, newer than → a PUBLISHED event
     RESERVE = 25  # [object, bytes], ..., line → segment, offset, bytes of one range for all, one after the other
     LOCATE = 26  # object, origin: the object was made elsewhere; the connection holds it

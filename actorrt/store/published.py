@@ -1,7 +1,8 @@
 """Published values, as one process sees them: names that stand for the newest of a row of values.
 
 The daemon keeps the names and holds the newest object of each; a reader holds what it reads. So a reader never sees
-part of a value, never makes the writer wait, and an old version goes when nobody reads it any more.
+part of a value, never makes the writer wait, and an old version goes when nobody reads it any more. A small value is no
+object: it rides in the messages that tell of it.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from actorrt.errors import ActorRtError
@@ -37,8 +39,8 @@ OnPublished = Callable[[ActorRtError | None, "Version | None"], None]
 """Called on the attached loop with a newer version, or with nothing when there may be one, or with the error that ends
 the wait."""
 
-Version = tuple[int, ObjectRef[Any]]
-"""A version's number, and its object."""
+Version = tuple[int, Callable[[], Any]]
+"""A version's number, and what reads its value."""
 
 
 class Names:
@@ -46,19 +48,22 @@ class Names:
 
     Args:
         connection: the process's conversation with its store.
-        put: seals a value.
+        put: seals a value; one that is small and refers to no other is returned as the bytes of its object.
         adopt: makes the ref of an object that the store holds and pins for this process already.
+        decode: reads the bytes of an object.
     """
 
     def __init__(
         self,
         connection: Connection,
-        put: Callable[..., ObjectRef[Any]],
+        put: Callable[[Any, float | None], ObjectRef[Any] | bytes],
         adopt: Callable[[ObjectId, list[int]], ObjectRef[Any]],
+        decode: Callable[[bytes], Any],
     ) -> None:
         self._connection = connection
         self._put = put
         self._adopt = adopt
+        self._decode = decode
         self._scope = b""
         self._waiting: dict[tuple[bytes, str], list[OnPublished]] = {}
         self._lock = threading.Lock()
@@ -77,8 +82,9 @@ class Names:
         Raises:
             SerializationError, ObjectStoreFullError: as `put`; the name stands for what it stood for.
         """
-        ref = value if isinstance(value, ObjectRef) else self._put(value, timeout_s=timeout_s)
-        version: int = self._connection.request(Op.PUBLISH, self._scope, name, ref.id)
+        put = value if isinstance(value, ObjectRef) else self._put(value, timeout_s)
+        what = (None, put) if isinstance(put, bytes) else (put.id,)
+        version: int = self._connection.request(Op.PUBLISH, self._scope, name, *what)
         return version
 
     def latest(self, name: str, newer_than: int) -> Version | None:
@@ -87,8 +93,11 @@ class Names:
         return None if result is None else self._version(result)
 
     def _version(self, shown: list[Any]) -> Version:
-        segment_id, offset, length_bytes, version, object_id = shown
-        return version, self._adopt(ObjectId(object_id), [segment_id, offset, length_bytes])
+        if len(shown) == 2:
+            data, version = shown
+            return version, partial(self._decode, data)
+        *place, version, object_id = shown
+        return version, self._adopt(ObjectId(object_id), place).value
 
     def wait(self, name: str, newer_than: int, callback: OnPublished) -> Callable[[], None]:
         """Call `callback` once, when a version newer than that is published.

@@ -218,6 +218,7 @@ class StoreServer:
             if not self._read_one(client):
                 self._unread.discard(client.number)
                 break
+            self._carry_out()  # whoever asked has the answer before the next message is looked for
         self._settle()
 
     def _settle(self) -> None:

@@ -87,6 +87,14 @@ class Encoded:
         """Whether `head` is the whole object, which `decode_plain` reads."""
         return not self._writers
 
+    def to_bytes(self) -> bytes:
+        """Return the object as bytes of its own."""
+        if self.is_plain:
+            return self.head
+        target = bytearray(self.length_bytes)
+        self.write(memoryview(target))
+        return bytes(target)
+
     def write(self, target: memoryview) -> None:
         """Write the object; large buffers are copied without the interpreter lock."""
         target[: len(self.head)] = self.head

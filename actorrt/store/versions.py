@@ -19,10 +19,11 @@ MAX_NAME_CHARACTERS: Final = 255
 
 @dataclass(slots=True)
 class Published:
-    """The newest value of a name; version 0 stands for none."""
+    """The newest value of a name, an object or the bytes of a small one; version 0 stands for none."""
 
     version: int = 0
     object_id: ObjectId | None = None
+    data: bytes | None = None
     waiters: dict[int, int] = field(default_factory=dict)
     """Connections, each with the lowest version it wants to hear of."""
 
@@ -50,8 +51,10 @@ class Versions:
         gone = [self._published.pop(key).object_id for key in over]
         return [object_id for object_id in gone if object_id is not None]
 
-    def publish(self, key: Key, object_id: ObjectId) -> tuple[int, ObjectId | None, list[int]]:
-        """Let a name stand for an object that is sealed.
+    def publish(
+        self, key: Key, object_id: ObjectId | None, data: bytes | None = None
+    ) -> tuple[int, ObjectId | None, list[int]]:
+        """Let a name stand for an object that is sealed, or for a small one that is none of the store's.
 
         Returns:
             Its version, the object that the name stood for before, and the connections that waited for it.
@@ -59,18 +62,16 @@ class Versions:
         published = self._published.setdefault(key, Published())
         previous = published.object_id
         published.version += 1
-        published.object_id = object_id
+        published.object_id, published.data = object_id, data
         ready = [waiter for waiter, wanted in published.waiters.items() if published.version >= wanted]
         for waiter in ready:
             del published.waiters[waiter]
         return published.version, previous, ready
 
-    def latest(self, key: Key, newer_than: int) -> tuple[int, ObjectId] | None:
-        """Return the newest version and its object, or None where there is none that new."""
+    def latest(self, key: Key, newer_than: int) -> Published | None:
+        """Return the newest version, to be read only, or None where there is none that new."""
         published = self._published.get(key)
-        if published is None or published.object_id is None or published.version <= newer_than:
-            return None
-        return published.version, published.object_id
+        return None if published is None or published.version <= newer_than else published
 
     def wait(self, key: Key, newer_than: int, waiter: int) -> bool:
         """Note who waits for a version; True where there is one already, and nobody need wait."""

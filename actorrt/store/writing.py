@@ -17,7 +17,7 @@ from actorrt.store.buffer import AllocatedBuffer, AllocatedBuffers, Layout
 from actorrt.store.caller import caller
 from actorrt.store.carrier import Carrier
 from actorrt.store.connection import Connection
-from actorrt.store.protocol import MAX_BATCH_COUNT, Op
+from actorrt.store.protocol import MAX_BATCH_COUNT, MAX_PUBLISHED_BYTES, Op
 from actorrt.store.ref import ObjectRef
 from actorrt.store.values import Encoded, encode, encode_pickled
 
@@ -77,6 +77,15 @@ class Writing(ABC):
         """
         carrier = self._carrier()
         return self._put(encode(value, carrier), carrier, object_id, timeout_s)
+
+    def _put_or_pack(self, value: Any, timeout_s: float | None) -> ObjectRef[Any] | bytes:
+        """Seal a value, as `put`; or return the bytes of the object, where they are few and refer to no other."""
+        carrier = self._carrier()
+        encoded = encode(value, carrier)
+        holds_others = any(isinstance(ref, ObjectRef) for ref in carrier.refs)
+        if encoded.length_bytes <= MAX_PUBLISHED_BYTES and not holds_others:
+            return encoded.to_bytes()
+        return self._put(encoded, carrier, None, timeout_s)
 
     async def put_async(
         self, value: Any, *, object_id: ObjectId | None = None, timeout_s: float | None = None

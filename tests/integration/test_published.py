@@ -51,11 +51,11 @@ async def test_readers_see_whole_values_and_the_newest_in_the_end(mode: str) -> 
 async def test_a_version_stays_with_its_reader_and_goes_with_it(mode: str) -> None:
     async with art.Runtime(mode=mode, cpus=1):
         before = art.store_stats()["objects_count"]
-        art.publish("weights", np.full(1000, 1))
+        art.publish("weights", np.full(5000, 1))
         first = await art.latest("weights")
-        art.publish("weights", np.full(1000, 2))
+        art.publish("weights", np.full(5000, 2))
         assert first.version == 1
-        assert first.value.tolist() == [1] * 1000
+        assert first.value.tolist() == [1] * 5000
         assert art.store_stats()["objects_count"] == before + 2
         del first
         async with asyncio.timeout(5):
@@ -91,3 +91,19 @@ def test_plain_code_gets_the_latest_by_result() -> None:
             art.publish("", 1)
     finally:
         art.shutdown()
+
+
+@pytest.mark.parametrize("size", [10, 5000], ids=["rides along", "object"])
+async def test_values_of_either_size_keep_their_arrays_read_only_and_the_refs_inside(mode: str, size: int) -> None:
+    async with art.Runtime(mode=mode, cpus=1):
+        reader = await Reader.options(cpus=1).spawn()
+        art.publish("name", {"array": np.full(size, 1), "ref": art.put(np.full(5000, 2)), "reader": reader})
+        value = (await art.latest("name")).value
+        assert value["array"].tolist() == [1] * size
+        assert not value["array"].flags.writeable
+        assert (await value["ref"]).sum() == 10_000
+        assert await value["reader"].publish("name", [np.arange(size)]) == 2
+        latest = await art.latest("name", newer_than=1)
+        assert latest.version == 2
+        assert latest.value[0].tolist() == list(range(size))
+        assert not latest.value[0].flags.writeable

@@ -12,7 +12,7 @@ from actorrt.ids import PeerId
 from actorrt.store.core import StoreCore
 from actorrt.store.failures import decode
 from actorrt.store.instructions import Drop, Instruction, Make, Send
-from actorrt.store.protocol import VERSION, Event, Op, ProtocolError, Role, Status
+from actorrt.store.protocol import MAX_PUBLISHED_BYTES, VERSION, Event, Op, ProtocolError, Role, Status
 
 A, B, EVENTS_A = 1, 2, 3
 PEER_A, PEER_B = PeerId(b"a" * 16), PeerId(b"b" * 16)
@@ -201,3 +201,37 @@ def test_a_published_version_comes_with_the_event_where_its_segment_is_mapped(ta
     talk.say(A, Op.GIVE_BACK, 0, [Y], [Y, Y])
     talk.sweep()
     assert talk.core.stats()["objects_count"] == 1
+
+
+def test_a_small_published_value_is_no_object_and_comes_with_what_tells_of_it(talk: Conversation) -> None:
+    talk.core.open(EVENTS_A, "pid 1")
+    talk.say(EVENTS_A, Op.HELLO, 1, VERSION, Role.EVENTS, PEER_A)
+    talk.say(A, Op.AWAIT_VERSION, 0, b"job", "name", 0)
+    told, replied = talk.say(B, Op.PUBLISH, 1, b"job", "name", None, b"small")
+    assert told == Send(EVENTS_A, [Event.PUBLISHED, b"job", "name", [b"small", 1]])
+    assert replied == Send(B, [1, Status.DONE, 1, []])
+    assert talk.say(A, Op.LATEST, 2, b"job", "name", 0) == [Send(A, [2, Status.DONE, [b"small", 1], []])]
+    assert talk.say(A, Op.LATEST, 3, b"job", "name", 1) == [Send(A, [3, Status.DONE, None, []])]
+    assert talk.core.stats()["objects_count"] == 0
+
+
+def test_a_small_value_takes_the_place_of_an_object_which_goes_and_the_other_way_round(talk: Conversation) -> None:
+    talk.say(B, Op.CREATE, 1, X, 100, False, "")
+    talk.say(B, Op.SEAL, 0, X)
+    talk.say(B, Op.PUBLISH, 1, b"job", "name", X)
+    talk.say(B, Op.GIVE_BACK, 0, [X], [])
+    talk.sweep()
+    assert talk.core.stats()["objects_count"] == 1
+    talk.say(B, Op.PUBLISH, 2, b"job", "name", None, b"small")
+    talk.sweep()
+    assert talk.core.stats()["objects_count"] == 0
+    talk.say(B, Op.CREATE, 3, Y, 100, False, "")
+    talk.say(B, Op.SEAL, 0, Y)
+    talk.say(B, Op.PUBLISH, 4, b"job", "name", Y)
+    assert talk.say(A, Op.LATEST, 5, b"job", "name", 2)[0].message[2][-2:] == [3, Y]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("data", [None, "text", bytes(MAX_PUBLISHED_BYTES + 1)])
+def test_what_is_published_without_an_object_is_few_bytes(talk: Conversation, data: object) -> None:
+    with pytest.raises(ProtocolError, match="16384 bytes"):
+        talk.core.handle(B, [Op.PUBLISH, 1, b"job", "name", None, data])
