@@ -231,6 +231,7 @@ class StoreClient(Writing):
         for own in (ref, self._pinned.pop(ref.id, None), None if weakly is None else weakly()):
             if own is not None:
                 own.keep(None)
+        self._connection.hide(ref.id)
         self._connection.post(Op.FREE, ref.id)
 
     def stats(self) -> dict[str, int]:

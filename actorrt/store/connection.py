@@ -64,6 +64,7 @@ class Connection:
         self._arrived: deque[tuple[ObjectId, bytes]] = deque()
         self._settled: deque[bytes] = deque()
         self._lingering: dict[ObjectId, object] = {}
+        self._shown: dict[ObjectId, memoryview] = {}
         self._fresh = FreshObjects()
         self._max_fresh_bytes = max_object_bytes(channel.capacity_bytes)
         self._is_broken = False
@@ -108,6 +109,7 @@ class Connection:
         self._unusable = kind, why
         self._loop = None
         self._lingering.clear()
+        self._shown.clear()
         self._channel.stop_listening()
         with self._lock:
             self._channel.close()
@@ -267,6 +269,7 @@ class Connection:
     def let_go(self) -> None:
         """Give memory back that the store is short of: what lingers, and the loan."""
         self._lingering.clear()
+        self._shown.clear()
         if self._unusable is None:
             with self._lock, suppress(ObjectLostError):
                 self._flush()
@@ -330,6 +333,9 @@ class Connection:
         Returns:
             The bytes, and those of others, as far as the store showed them unasked.
         """
+        shown = self._shown.pop(object_id, None) if self._shown else None
+        if shown is not None:
+            return shown, iter(())
         with self._lock:
             place = self._fresh.pin(object_id)
             view = None if place is None else self._loan_view(place, writable=False)
@@ -338,6 +344,28 @@ class Connection:
             beside = ((ObjectId(other), self.view_pinned(ObjectId(other), at)) for other, *at in shown)
             return self.view_pinned(object_id, place), beside
         return self._pinned_view(object_id, view), iter(())
+
+    def show(self, object_id: ObjectId, place: list[int]) -> None:
+        """Take in where an object lies that the store has pinned unasked: whoever waited for it reads it next.
+
+        It is kept for a moment only, since it may be that nobody reads it.
+        """
+        if not self.can_view(place):
+            self.give_back(object_id, is_pin=True)
+        elif self._channel.is_apart and self._loop is not None and len(self._shown) < _LINGERING_COUNT:
+            self._shown[object_id] = self.view_pinned(object_id, place)
+            if _LINGER_S not in self._delays_due:
+                self._flush_after(_LINGER_S)
+        else:
+            self.view_pinned(object_id, place)  # gives it back at once
+
+    def hide(self, object_id: ObjectId) -> None:
+        """Let go of what was shown unasked and nobody has read."""
+        self._shown.pop(object_id, None)
+
+    def can_view(self, place: list[int]) -> bool:
+        """Whether this process has a segment; the answer that brings it may be under way to another thread."""
+        return self.maps.has(place[0])
 
     def view_pinned(self, object_id: ObjectId, place: list[int]) -> memoryview:
         """Return a view of bytes that are pinned for this process."""
@@ -406,6 +434,7 @@ class Connection:
         self._delays_due.discard(delay_s)
         self._is_flush_due = True  # what ends with those that linger needs no other turn
         self._lingering.clear()
+        self._shown.clear()
         self._flush_on_loop()
 
     def _flush_on_loop(self) -> None:

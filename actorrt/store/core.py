@@ -7,16 +7,17 @@ of connections come in; what goes out, and what the shell is to do with memory a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from actorrt.config import STORE_THRESHOLD_BYTES
 from actorrt.errors import ActorRtError, ObjectLostError, ObjectNotFoundError, ObjectStoreFullError
-from actorrt.ids import ID_BYTES, ObjectId, PeerId, short
+from actorrt.ids import ObjectId, PeerId, short
 from actorrt.store import accounts
 from actorrt.store import table as tables
 from actorrt.store.arena import align
+from actorrt.store.arguments import count_of, key_of, object_id_of, scope_of
 from actorrt.store.connections import Connections
 from actorrt.store.failures import MAX_ERROR_BYTES, encode_plain
 from actorrt.store.fresh import HELD, SEALED
@@ -26,12 +27,14 @@ from actorrt.store.pool import Place, Pool
 from actorrt.store.protocol import MAX_BATCH_COUNT, MAX_PUBLISHED_BYTES, Event, Op, ProtocolError, Role, Status
 from actorrt.store.room import Request, Room
 from actorrt.store.table import ObjectTable
-from actorrt.store.versions import MAX_NAME_CHARACTERS, Key, Versions
+from actorrt.store.versions import Versions
 
 _NAMES: Final = -2
 """The connection that stands for published names, in the table: it holds the newest value of each."""
 _MAX_LINE_CHARACTERS: Final = 300
 _SMALL_BYTES: Final = STORE_THRESHOLD_BYTES  # shown unasked: what keeps little in place if nobody reads it
+
+_SHOWN_COUNT: Final = 16  # of those who become ready together: whoever waits for more does not read all of them next
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +170,7 @@ class StoreCore:
     def _on_create(
         self, connection: int, serial: int, object_id: bytes, length_bytes: int, is_promised: bool, line: str
     ) -> Any:
-        objects = ((_object_id(object_id), _count(length_bytes)),)
+        objects = ((object_id_of(object_id), count_of(length_bytes)),)
         if not self._table.may_create(ObjectId(object_id)):
             return None
         self._carry_out()  # what this connection gave back just before is room
@@ -175,7 +178,7 @@ class StoreCore:
         return _LATER
 
     def _on_reserve(self, connection: int, serial: int, wanted: list[list[Any]], line: str) -> Any:
-        objects = tuple((_object_id(object_id), _count(length_bytes)) for object_id, length_bytes in wanted)
+        objects = tuple((object_id_of(object_id), count_of(length_bytes)) for object_id, length_bytes in wanted)
         if len({object_id for object_id, _ in objects}) < max(1, len(objects)):
             raise ValueError("what is reserved together has an id for each object")
         if not all([self._table.may_create(object_id) for object_id, _ in objects]):
@@ -191,14 +194,14 @@ class StoreCore:
             self.room.lending.take_back(connection)
             self.room.offer()
             return None
-        self.room.ask(Request(connection, serial, _count(length_bytes)))
+        self.room.ask(Request(connection, serial, count_of(length_bytes)))
         return _LATER
 
     def _on_tell(self, connection: int, _: int, end: int, objects: list[list[Any]]) -> None:
         """Take over what a process made on loan."""
         places = self.room.lending.settle(connection, end, [(offset, length) for _, offset, length, *_ in objects])
         for place, (object_id, _offset, _length, flags, pins_count, line) in zip(places, objects, strict=True):
-            self._take_over(connection, _object_id(object_id), place, flags, pins_count, line[:_MAX_LINE_CHARACTERS])
+            self._take_over(connection, object_id_of(object_id), place, flags, pins_count, line[:_MAX_LINE_CHARACTERS])
 
     def _take_over(
         self, connection: int, object_id: ObjectId, place: Place, flags: int, pins_count: int, line: str
@@ -219,21 +222,21 @@ class StoreCore:
             self._table.release(object_id, connection)
 
     def _on_contain(self, connection: int, _: int, object_id: bytes, contained: list[bytes]) -> None:
-        self._table.contain(_object_id(object_id), connection, [_object_id(other) for other in contained])
+        self._table.contain(object_id_of(object_id), connection, [object_id_of(other) for other in contained])
 
     def _on_seal(self, connection: int, _: int, object_id: bytes) -> None:
-        self._table.seal(_object_id(object_id), connection)
+        self._table.seal(object_id_of(object_id), connection)
 
     def _on_abort(self, connection: int, _: int, object_id: bytes) -> None:
-        self._table.abort(_object_id(object_id), connection)
+        self._table.abort(object_id_of(object_id), connection)
 
     def _on_declare(self, connection: int, _: int, object_id: bytes) -> None:
-        self._table.declare(_object_id(object_id), connection)
+        self._table.declare(object_id_of(object_id), connection)
 
     def _on_locate(self, connection: int, _: int, object_id: bytes, origin: bytes) -> None:
         if connection >= 0 or not isinstance(origin, bytes):
             raise ProtocolError("only the node itself says where else objects are, in bytes")
-        self._table.locate(_object_id(object_id), connection, origin)
+        self._table.locate(object_id_of(object_id), connection, origin)
 
     def _fetch(self, object_id: ObjectId) -> None:
         """Have an object fetched that is elsewhere; whoever fetches knows what is under way already."""
@@ -244,12 +247,12 @@ class StoreCore:
     def _on_fail(self, _connection: int, _: int, object_id: bytes, error: Any) -> None:
         if not isinstance(error, bytes) or len(error) > MAX_ERROR_BYTES:
             raise ProtocolError("an error is at most 32 KiB of bytes")
-        self._table.fail(_object_id(object_id), error)
+        self._table.fail(object_id_of(object_id), error)
 
     # Reading and holding objects
 
     def _on_get(self, connection: int, serial: int, object_id: bytes, others: list[bytes]) -> Any:
-        entry = self._table.get(_object_id(object_id))
+        entry = self._table.get(object_id_of(object_id))
         if entry is None or entry.state is State.FREED:
             raise ObjectNotFoundError(f"object {short(object_id)} is not in the store: it was freed")
         if entry.state is State.FAILED:
@@ -267,14 +270,26 @@ class StoreCore:
         """Pin small objects that are likely to be asked for next, where the process has their segments by then."""
         assert first.place is not None, "it is readable"
         mapped = self._connections[connection].mapped | {(first.place.segment_id, False)}
+        return self._show_unasked(connection, object_ids, mapped, _SMALL_BYTES)
+
+    def _show_ready(self, waiter: int, object_ids: list[ObjectId]) -> list[list[Any]]:
+        """Pin objects that a process waited for, where it has their segments: it reads them next."""
+        reader = self._connections.speaker(waiter)
+        if reader is None or waiter < 0 or len(object_ids) > _SHOWN_COUNT:
+            return []
+        return self._show_unasked(reader, object_ids, self._connections[reader].mapped, self._pool.capacity_bytes)
+
+    def _show_unasked(
+        self, reader: int, object_ids: Sequence[bytes], mapped: set[tuple[int, bool]], max_bytes: int
+    ) -> list[list[Any]]:
         shown = []
         for object_id in object_ids:
-            entry = self._table.get(_object_id(object_id))
+            entry = self._table.get(object_id_of(object_id))
             place = None if entry is None else entry.place
             if entry is None or place is None or entry.state is not State.SEALED:
                 continue
-            if place.length_bytes <= _SMALL_BYTES and (place.segment_id, False) in mapped:
-                self._table.pin(entry.object_id, connection)
+            if place.length_bytes <= max_bytes and (place.segment_id, False) in mapped:
+                self._table.pin(entry.object_id, reader)
                 self._hits_count += 1
                 shown.append([object_id, place.segment_id, place.offset, place.length_bytes])
         return shown
@@ -308,52 +323,52 @@ class StoreCore:
 
     def _on_acquire(self, connection: int, _: int, acquired: list[tuple[bytes, bytes | None]]) -> None:
         for object_id, token in acquired:
-            self._table.acquire(_object_id(object_id), connection, token)
+            self._table.acquire(object_id_of(object_id), connection, token)
 
     def _on_arrive(self, _connection: int, _: int, arrived: list[list[bytes]]) -> None:
         for object_id, token in arrived:
-            self._table.arrive(_object_id(object_id), token)
+            self._table.arrive(object_id_of(object_id), token)
 
     def _on_give_back(self, connection: int, _: int, released: list[bytes], unpinned: list[bytes]) -> None:
         for object_id in unpinned:
-            self._table.unpin(_object_id(object_id), connection)
+            self._table.unpin(object_id_of(object_id), connection)
         for object_id in released:
-            self._table.release(_object_id(object_id), connection)
+            self._table.release(object_id_of(object_id), connection)
 
     def _on_transit(self, connection: int, _: int, departed: list[tuple[bytes, bytes, int]]) -> None:
         for object_id, token, copies_count in departed:
-            self._table.transit(_object_id(object_id), connection, token, _count(copies_count))
+            self._table.transit(object_id_of(object_id), connection, token, count_of(copies_count))
 
     def _on_settle(self, _connection: int, _: int, tokens: list[bytes]) -> None:
         for token in tokens:
             self._table.settle(token)
 
     def _on_free(self, _connection: int, _: int, object_id: bytes) -> None:
-        self._table.free(_object_id(object_id))
+        self._table.free(object_id_of(object_id))
 
     # Waiting
 
     def _on_subscribe(self, connection: int, _: int, object_ids: list[bytes]) -> None:
         waiter = self._connections.waiter(connection)
         for object_id in object_ids:
-            self._table.subscribe(_object_id(object_id), waiter)
+            self._table.subscribe(object_id_of(object_id), waiter)
             self._fetch(ObjectId(object_id))
 
     def _on_await_room(self, connection: int, _: int, length_bytes: int) -> None:
-        self._connections[connection].room_wanted_bytes = _count(length_bytes)
+        self._connections[connection].room_wanted_bytes = count_of(length_bytes)
         self.room.offer()
 
     # Published values
 
     def _on_join(self, connection: int, _: int, scope: bytes) -> None:
-        self._versions.join(_scope(scope), connection)
+        self._versions.join(scope_of(scope), connection)
 
     def _on_publish(
         self, connection: int, _: int, scope: bytes, name: str, object_id: bytes | None, data: bytes | None = None
     ) -> int:
-        key, entry = _key(scope, name), None
+        key, entry = key_of(scope, name), None
         if object_id is not None:
-            entry = self._table.get(_object_id(object_id))
+            entry = self._table.get(object_id_of(object_id))
             if entry is None or not entry.is_readable:
                 what = "can't be published: it is not sealed, or was freed"
                 raise ObjectNotFoundError(f"object {short(object_id)} {what}")
@@ -382,7 +397,7 @@ class StoreCore:
         return [place.segment_id, place.offset, place.length_bytes, version, entry.object_id]
 
     def _on_latest(self, connection: int, serial: int, scope: bytes, name: str, newer_than: int) -> Any:
-        key = _key(scope, name)
+        key = key_of(scope, name)
         self._versions.join(key[0], connection)
         found = self._versions.latest(key, newer_than)
         if found is None or found.object_id is None:
@@ -396,7 +411,7 @@ class StoreCore:
 
     def _on_await_version(self, connection: int, _: int, scope: bytes, name: str, newer_than: int) -> None:
         waiter = self._connections.waiter(connection)
-        if self._versions.wait(_key(scope, name), newer_than, waiter):
+        if self._versions.wait(key_of(scope, name), newer_than, waiter):
             self._connections.tell(waiter, [Event.PUBLISHED, scope, name, None])
 
     # What follows from the table's instructions
@@ -413,9 +428,10 @@ class StoreCore:
                 case tables.GiveUp(place):
                     self.room.free(place)
         for connection, object_ids in ready.items():
+            shown = self._show_ready(connection, object_ids)
             for start in range(0, len(object_ids), MAX_BATCH_COUNT):
                 batch = object_ids[start : start + MAX_BATCH_COUNT]
-                self._connections.tell(connection, [Event.READY, batch])
+                self._connections.tell(connection, [Event.READY, batch, shown] if shown else [Event.READY, batch])
 
     def is_readable(self, object_id: ObjectId) -> bool:
         """Whether an object is sealed."""
@@ -448,7 +464,7 @@ class StoreCore:
         return self.stats()
 
     def _on_list(self, _connection: int, _: int, count: int) -> list[list[Any]]:
-        return accounts.largest(self._table, self._connections, _count(count))
+        return accounts.largest(self._table, self._connections, count_of(count))
 
 
 class _Later:
@@ -460,27 +476,3 @@ _LATER: Final = _Later()
 
 def _as_data(error: ActorRtError | bytes) -> bytes:
     return error if isinstance(error, bytes) else encode_plain(error)
-
-
-def _object_id(value: Any) -> ObjectId:
-    if not isinstance(value, bytes) or len(value) != ID_BYTES:
-        raise ValueError(f"an object id is {ID_BYTES} bytes, not {value!r}")
-    return ObjectId(value)
-
-
-def _count(value: Any) -> int:
-    if not isinstance(value, int) or value <= 0:
-        raise ValueError(f"a length or count is a positive int, not {value!r}")
-    return value
-
-
-def _scope(value: Any) -> bytes:
-    if not isinstance(value, bytes) or len(value) > ID_BYTES:
-        raise ValueError(f"a scope is at most {ID_BYTES} bytes, not {value!r}")
-    return value
-
-
-def _key(scope: Any, name: Any) -> Key:
-    if not isinstance(name, str) or len(name) > MAX_NAME_CHARACTERS:
-        raise ValueError(f"a name is at most {MAX_NAME_CHARACTERS} characters, not {name!r}")
-    return _scope(scope), name

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgpack
 
-VERSION: Final = 5
+VERSION: Final = 6
 MAX_MESSAGE_BYTES: Final = 64 * 1024
 MAX_BATCH_COUNT: Final = 1000
 MAX_PUBLISHED_BYTES: Final = 16 * 1024
@@ -66,7 +66,7 @@ class Status(IntEnum):
 class Event(IntEnum):
     """What the daemon says unasked, on an events socket."""
 
-    READY = 1  # objects
+    READY = 1  # objects; where they are few, those of them that are pinned: [object, segment, offset, bytes], ...
     FAILED = 2  # object, error
     ROOM = 3
     RETIRED = 4  # segments

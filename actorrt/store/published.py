@@ -129,7 +129,12 @@ class Names:
 
     def on_published(self, scope: bytes, name: str, shown: list[Any] | None) -> None:
         """A version was published, which comes along where that was possible; whoever waits looks if it will do."""
-        version = None if shown is None else self._version(shown)
+        version = None
+        if shown is not None and (len(shown) == 2 or self._connection.can_view(shown)):
+            version = self._version(shown)
+        elif shown is not None:
+            for is_pin in (True, False):
+                self._connection.give_back(ObjectId(shown[4]), is_pin=is_pin)
         for callback in self._take((scope, name)):
             callback(None, version)
 

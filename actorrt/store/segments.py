@@ -120,6 +120,11 @@ class SegmentMaps:
         finally:
             os.close(fd)
 
+    def has(self, segment_id: int) -> bool:
+        """Whether a segment can be viewed to be read."""
+        with self._lock:
+            return (segment_id, False) in self._maps
+
     def view(
         self, segment_id: int, offset: int, length_bytes: int, *, writable: bool, is_warmed: bool = True
     ) -> memoryview:

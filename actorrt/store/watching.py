@@ -67,7 +67,9 @@ class Watcher:
     def on_event(self, event: list[Any], fd: int | None) -> None:
         """Act on what the store says."""
         match event:
-            case [Event.READY, object_ids]:
+            case [Event.READY, object_ids, *more]:
+                for object_id, *place in more[0] if more else ():
+                    self._connection.show(ObjectId(object_id), place)
                 for object_id in object_ids:
                     for ref in self._take(object_id):
                         ref.set_value(None)

@@ -145,6 +145,29 @@ async def test_waiting_on_a_loop_for_many_objects(store: Serving, client: StoreC
     assert client.statistics()["watched_count"] == 0
 
 
+async def test_what_was_waited_for_comes_with_the_news_and_goes_soon_where_nobody_reads_it(
+    store: Serving, client: StoreClient
+) -> None:
+    client.attach(asyncio.get_running_loop())
+    maker = store.connect()
+    sizes_bytes = []
+    for is_read in (True, True, False):  # the first brings the segment
+        promise, ready = client.declare(), asyncio.Event()
+        promise.add_callback(lambda _, ready=ready: ready.set())
+        await asyncio.to_thread(maker.put, np.arange(1000), object_id=promise.id)
+        await ready.wait()
+        if is_read:
+            array = promise.get()
+            assert array[-1] == 999
+            sizes_bytes.append(store.stats()["pinned_bytes"])
+            del array
+            del promise
+        await asyncio.to_thread(wait_until, lambda: store.stats()["pinned_bytes"] == 0, "nobody has it in view")
+    assert len(set(sizes_bytes)) == 1
+    assert promise.get()[0] == 0  # the one that was not read at once
+    maker.close()
+
+
 async def test_dropped_refs_are_given_back_without_another_request(store: Serving, client: StoreClient) -> None:
     client.attach(asyncio.get_running_loop())
     ref = client.put(np.zeros(1000))

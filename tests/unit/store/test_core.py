@@ -77,6 +77,21 @@ def test_ready_objects_are_told_to_the_processs_events_in_one_message(talk: Conv
     assert talk.say(A, Op.SUBSCRIBE, 0, [X, Y]) == [Send(EVENTS_A, [Event.READY, [X, Y]])]
 
 
+def test_what_was_waited_for_is_pinned_and_shown_with_the_news_where_its_segment_is_mapped(talk: Conversation) -> None:
+    talk.core.open(EVENTS_A, "events")
+    talk.say(EVENTS_A, Op.HELLO, 1, VERSION, Role.EVENTS, PEER_A)
+    for object_id, shown in ((X, []), (Y, [[[Y, 1, 128, 100]]])):
+        talk.say(A, Op.DECLARE, 0, object_id)
+        talk.say(A, Op.SUBSCRIBE, 0, [object_id])
+        talk.say(B, Op.CREATE, 1, object_id, 100, True, "")
+        assert talk.say(B, Op.SEAL, 0, object_id) == [Send(EVENTS_A, [Event.READY, [object_id], *shown])]
+        assert talk.core.stats()["pinned_bytes"] == 100 * len(shown)
+        talk.say(A, Op.GET, 2, X, [])  # from now on A has the segment
+        talk.say(A, Op.GIVE_BACK, 0, [], [X])
+    talk.say(A, Op.GIVE_BACK, 0, [], [Y])
+    assert talk.core.stats()["pinned_bytes"] == 0
+
+
 def test_subscribing_without_an_events_connection_is_a_protocol_error(talk: Conversation) -> None:
     with pytest.raises(ProtocolError, match="needs an events connection"):
         talk.say(A, Op.SUBSCRIBE, 0, [X])
