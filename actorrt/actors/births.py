@@ -57,6 +57,8 @@ class Birth:
         Raises:
             Exception: whatever the constructor or a hook raises, or what broke the start off.
         """
+        if self._end is not None:
+            raise self._end
         self._task = asyncio.current_task()
         self._begin()
         try:

@@ -129,31 +129,8 @@ class Cell:
 
     # Start
 
-    async def start(self, incarnation: int, snapshots: Sequence[ObjectId] = ()) -> None:
-        """Make the instance, put back the state of the newest of `snapshots`, and run `on_start`; then messages follow.
-
-        Raises:
-            Exception: whatever the constructor or the hook raises; the cell has ended then.
-        """
-        birth = self._begin_incarnation(incarnation)
-        try:
-            self.instance = await birth.run(*self.blueprint.arguments(), snapshots)
-        except BaseException:
-            self._birth_failed()
-            raise
-        self._born()
-
-    def start_at_once(self, incarnation: int) -> None:
-        """Do what `start` does, for a class whose start never waits; errors as there."""
-        birth = self._begin_incarnation(incarnation)
-        try:
-            self.instance = birth.at_once(*self.blueprint.arguments())
-        except BaseException:
-            self._birth_failed()
-            raise
-        self._born()
-
-    def _begin_incarnation(self, incarnation: int) -> Birth:
+    def begin(self, incarnation: int) -> Birth:
+        """An incarnation is being started from now on: what is to end it breaks the start off."""
         self.incarnation = incarnation
         self.state = CellState.STARTING
         self.handled_count, self.milestone = 0, 1
@@ -164,6 +141,33 @@ class Cell:
         self._is_administrative = False
         birth = self._birth = Birth(self)
         return birth
+
+    async def start(self, snapshots: Sequence[ObjectId] = ()) -> None:
+        """Go through with the start that has begun: make the instance, put back its state, run `on_start`.
+
+        Messages follow then. The state is that of the newest of `snapshots` that can be read.
+
+        Raises:
+            Exception: whatever the constructor or a hook raises, or what broke the start off; the cell has ended then.
+        """
+        birth = self._birth
+        assert birth is not None
+        try:
+            self.instance = await birth.run(*self.blueprint.arguments(), snapshots)
+        except BaseException:
+            self._birth_failed()
+            raise
+        self._born()
+
+    def start_at_once(self, incarnation: int) -> None:
+        """Do what `begin` and `start` do, for a class whose start never waits; errors as there."""
+        birth = self.begin(incarnation)
+        try:
+            self.instance = birth.at_once(*self.blueprint.arguments())
+        except BaseException:
+            self._birth_failed()
+            raise
+        self._born()
 
     def _birth_failed(self) -> None:
         self._birth = None

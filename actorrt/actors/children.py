@@ -39,6 +39,11 @@ class Children:
             await next(iter(children.values())).next_change()
 
 
+def stopped_early(record: Record) -> ActorStartError:
+    """Make the error of a start that was overtaken by the order to stop."""
+    return ActorStartError(f"{record.label} was stopped before it started")
+
+
 def parent_ended(record: Record) -> ActorStartError:
     """Make the error of a spawn that was overtaken by the end of whoever asked for it."""
     return ActorStartError(f"{record.label} did not start: what spawned it has ended")

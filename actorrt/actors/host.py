@@ -83,15 +83,17 @@ class Host:
 
     # What authorities ask
 
-    async def start(
+    def start(
         self,
         actor_id: ActorId,
         label: str,
         incarnation: int,
         blueprint: Callable[[], Blueprint],
         snapshots: Sequence[ObjectId],
-    ) -> None:
+    ) -> Coroutine[Any, Any, None]:
         """Start an incarnation: in a new cell, or in the one that its predecessor's mailbox was kept in.
+
+        It begins at once, so that an order to end it finds it; the rest is for the coroutine.
 
         Args:
             actor_id, label, incarnation: which.
@@ -103,11 +105,18 @@ class Host:
         """
         try:
             cell = self._cells.get(actor_id) or self._new_cell(actor_id, blueprint())
-            self.settle_victims(cell)
-            await self.system.registry.children_gone(actor_id)
-            await cell.start(incarnation, snapshots)
         except BaseException as error:
             raise self.start_failed(actor_id, label, error) from error
+        self.settle_victims(cell)
+        cell.begin(incarnation)
+        return self._start(cell, label, snapshots)
+
+    async def _start(self, cell: Cell, label: str, snapshots: Sequence[ObjectId]) -> None:
+        try:
+            await self.system.registry.children_gone(cell.actor_id)
+            await cell.start(snapshots)
+        except BaseException as error:
+            raise self.start_failed(cell.actor_id, label, error) from error
 
     def start_at_once(self, actor_id: ActorId, blueprint: Blueprint) -> None:
         """Start the first incarnation of an actor whose start never waits; raises what its constructor does."""

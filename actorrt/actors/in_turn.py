@@ -93,9 +93,11 @@ class InTurn:
         cell = self._host.cell(actor_id)
         label = "an actor" if cell is None else cell.label
 
+        starting = self._host.start(actor_id, label, incarnation, _no_blueprint, [ObjectId(i) for i in snapshots])
+
         async def start() -> BaseException | None:
             try:
-                await self._host.start(actor_id, label, incarnation, _no_blueprint, [ObjectId(i) for i in snapshots])
+                await starting
             except ActorStartError as error:
                 return error
             return None

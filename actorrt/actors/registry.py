@@ -18,7 +18,7 @@ from functools import partial
 from typing import Any, Final
 
 from actorrt import errors, reasons
-from actorrt.actors.children import Children, parent_ended
+from actorrt.actors.children import Children, parent_ended, stopped_early
 from actorrt.actors.control import Control, Data, Endpoint
 from actorrt.actors.hosting import Hosting
 from actorrt.actors.names import Names
@@ -323,7 +323,7 @@ class Registry:
     async def _incarnate(self, record: Record) -> Endpoint:
         await self.children_gone(record.actor_id)
         if record.is_to_end:
-            raise errors.ActorStartError(f"{record.label} was stopped before it started")
+            raise stopped_early(record)
         return await self._hosting.start(record)
 
     def start_failed(self, record: Record, error: Exception) -> None:

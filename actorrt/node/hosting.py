@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
 from actorrt import errors
+from actorrt.actors.children import stopped_early
 from actorrt.actors.control import Control, Endpoint
 from actorrt.actors.record import Record
 from actorrt.actors.tombstones import Tombstone
@@ -86,6 +87,8 @@ class Placement:
         try:
             await worker.ready
             record.birthplace = worker.endpoint
+            if record.is_to_end:  # the order came too early for the worker to take it, see `_tell`
+                raise stopped_early(record)
             await self._control.request(worker.endpoint, "host", record.start_data(self._endpoint))
         except errors.ActorDiedError as error:
             message = f"{record.label} did not start: {error}"
@@ -268,7 +271,7 @@ class Placement:
 
     def _tell(self, record: Record, verb: str, **data: Any) -> None:
         worker: Worker | None = record.place
-        if worker is not None and worker.exit_reason is None:
+        if worker is not None and worker.exit_reason is None and worker.ready.done():
             self._control.notify(worker.endpoint, verb, {"actor": record.actor_id, **data})
 
     def _forget_deadline(self, record: Record) -> None:

@@ -12,6 +12,7 @@ from itertools import takewhile
 from typing import Any
 
 from actorrt import errors
+from actorrt.actors.children import stopped_early
 from actorrt.actors.control import Control, Data, Endpoint
 from actorrt.actors.record import Record, RecordState
 from actorrt.actors.registry import Registry
@@ -73,7 +74,7 @@ class InTurn:
     def _pass_over(self, record: Record) -> bool:
         supervisor = self._leave_turn(record)
         if supervisor is not None:
-            self._report_failure(supervisor, record, _withdrawn(record))
+            self._report_failure(supervisor, record, stopped_early(record))
         return supervisor is not None
 
     def _restartable(self, waiting: deque[Record]) -> list[Record]:
@@ -130,7 +131,7 @@ class InTurn:
                 self._registry.started(record, record.birthplace)
                 started.append(record.actor_id)
             else:
-                self._report_failure(record.supervisor, record, _withdrawn(record))
+                self._report_failure(record.supervisor, record, stopped_early(record))
         if supervisor is not None and started:
             self._tell(supervisor, started=started)
 
@@ -140,7 +141,7 @@ class InTurn:
         for other in behind:
             self._leave_turn(other)
             if other.is_administrative:  # nobody else tells the supervisor that it is gone
-                self._report_failure(supervisor, other, _withdrawn(other))
+                self._report_failure(supervisor, other, stopped_early(other))
             else:
                 other.start_not_reached()
                 unreached.append(other.actor_id)
@@ -208,7 +209,3 @@ def _failure(actor_id: ActorId, error: Exception, cause: PeerId | None, *, is_ad
         "cause": cause,
         "is_administrative": is_administrative,
     }
-
-
-def _withdrawn(record: Record) -> errors.ActorStartError:
-    return errors.ActorStartError(f"{record.label} was stopped before it started")

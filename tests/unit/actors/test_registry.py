@@ -6,12 +6,13 @@ import asyncio
 
 import pytest
 
-from actorrt.actors.record import Order, Record
+from actorrt.actors.record import Record
 from actorrt.actors.registry import Registry
 from actorrt.clock import ManualClock
 from actorrt.errors import ActorStartError
 from actorrt.ids import ActorId, IdSource
 from actorrt.scopes import Scope
+from tests.unit.records import crashed, order_of
 
 IDS = IdSource()
 
@@ -33,29 +34,6 @@ class NoHosting:
         self.started.append(record.actor_id)
 
 
-def order(parent):
-    return Order(
-        {
-            "spec": [],
-            "card": b"",
-            "options": {},
-            "class_name": "Child",
-            "job": IDS.job(),
-            "namespace": "default",
-            "parent": parent,
-            "is_supervisor": False,
-            "beside": False,
-            "objects": [],
-            "tokens": [],
-            "share": None,
-        }
-    )
-
-
-def crashed(error):
-    raise error
-
-
 @pytest.mark.parametrize("is_group", [False, True], ids=["alone", "group"])
 async def test_spawn_that_is_overtaken_by_the_end_of_its_parent_starts_nothing_and_holds_up_nobody(is_group):
     scope = Scope("test", crashed)
@@ -63,9 +41,9 @@ async def test_spawn_that_is_overtaken_by_the_end_of_its_parent_starts_nothing_a
     registry = Registry(hosting, None, ManualClock(), lambda: 0.5, scope)
     parent, child = IDS.actor(), IDS.actor()
     if is_group:
-        spawning = registry.spawn_many(order(parent), [child, IDS.actor()])
+        spawning = registry.spawn_many(order_of(parent), [child, IDS.actor()])
     else:
-        spawning = registry.spawn(Record(child, order(parent)))
+        spawning = registry.spawn(Record(child, order_of(parent)))
     registry.stop_children(parent)  # before the task that spawns has begun
     with pytest.raises(ActorStartError, match="did not start: what spawned it has ended"):
         await spawning

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 
 from actorrt.actors.control import Endpoint
-from actorrt.actors.record import Order, Record
 from actorrt.actors.registry import Registry
 from actorrt.clock import ManualClock
 from actorrt.ids import IdSource
 from actorrt.node.in_turn import InTurn
 from actorrt.reasons import ExitKind, ExitReason
 from actorrt.scopes import Scope
+from tests.unit.records import crashed, record_of
 
 IDS = IdSource()
 PLACE = Endpoint(IDS.peer(), "memory://worker")
@@ -53,33 +53,6 @@ class Control:
 
     def notify(self, to, verb, data):
         self.told.append((verb, data))
-
-
-def record_of(supervisor):
-    return Record(
-        IDS.actor(),
-        Order(
-            {
-                "spec": [],
-                "card": b"",
-                "options": {},
-                "class_name": "Child",
-                "job": IDS.job(),
-                "namespace": "default",
-                "parent": supervisor,
-                "is_supervisor": False,
-                "beside": False,
-                "objects": [],
-                "tokens": [],
-                "share": None,
-            }
-        ),
-        supervisor,
-    )
-
-
-def crashed(error):
-    raise error
 
 
 async def test_child_that_is_to_stop_before_its_restart_has_begun_is_stopped():

@@ -1,0 +1,80 @@
+"""Where a node places its actors, without processes."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from actorrt.actors.control import Endpoint
+from actorrt.completion import Completion
+from actorrt.errors import ActorStartError
+from actorrt.ids import IdSource
+from actorrt.node.hosting import Placement
+from actorrt.node.jobs import Job
+from actorrt.node.resources import Resources
+from actorrt.scopes import Scope
+from tests.unit.records import crashed, record_of
+
+IDS = IdSource()
+NODE = Endpoint(IDS.peer(), "memory://node")
+
+
+class SlowFactory:
+    """Makes workers that are not ready."""
+
+    def __init__(self):
+        self.worker = None
+        self.has_worker = asyncio.Event()
+
+    def endpoint(self, ids):
+        return Endpoint(ids.peer(), "memory://worker")
+
+    async def launch(self, worker):
+        self.worker = worker
+        self.has_worker.set()
+
+    def kill(self, worker):
+        raise AssertionError("nothing here takes so long")
+
+
+class Control:
+    """Keeps what workers are asked and told, and answers at once."""
+
+    def __init__(self):
+        self.sent = []
+
+    def notify(self, to, verb, data):
+        self.sent.append(verb)
+
+    def request(self, to, verb, data):
+        self.sent.append(verb)
+        answer = Completion()
+        answer.set_value(None)
+        return answer
+
+
+@pytest.mark.parametrize("is_stopped", [False, True], ids=["goes on", "is stopped"])
+async def test_start_whose_worker_is_not_ready(is_stopped):
+    """The order to stop could not be taken yet: it is remembered, and the worker is never asked to start the actor."""
+    scope, factory, control = Scope("test", crashed), SlowFactory(), Control()
+    record = record_of(None)
+    job = Job(record.job, NODE, {})
+    placement = Placement(
+        factory, control, scope, IDS, Resources(2, 0, may_exceed=False), lambda _: job, lambda _: None, NODE, None
+    )
+    record.begin_start()
+    starting = asyncio.ensure_future(placement.start(record))
+    await factory.has_worker.wait()
+    if is_stopped:
+        record.is_to_end = True
+        placement.stop(record, "its job ended")
+    factory.worker.ready.set_value(None)
+    if is_stopped:
+        with pytest.raises(ActorStartError, match="was stopped before it started"):
+            await starting
+        assert control.sent == []
+    else:
+        assert await starting == factory.worker.endpoint
+        assert control.sent == ["host"]
+    await scope.close()

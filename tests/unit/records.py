@@ -1,0 +1,38 @@
+"""Records of actors that nobody hosts."""
+
+from __future__ import annotations
+
+from actorrt.actors.record import Order, Record
+from actorrt.ids import IdSource
+
+IDS = IdSource()
+
+
+def order_of(parent):
+    """Return the order of a light child of that actor; None: of an actor alone."""
+    return Order(
+        {
+            "spec": [],
+            "card": b"",
+            "options": {},
+            "class_name": "Child",
+            "job": IDS.job(),
+            "namespace": "default",
+            "parent": parent,
+            "is_supervisor": False,
+            "beside": False,
+            "objects": [],
+            "tokens": [],
+            "share": None,
+        }
+    )
+
+
+def record_of(supervisor):
+    """Return a record of another child of that supervisor; None: of an actor alone."""
+    return Record(IDS.actor(), order_of(supervisor), supervisor)
+
+
+def crashed(error):
+    """For scopes: nothing here may crash."""
+    raise error
