@@ -7,15 +7,13 @@ exploration that it has for continuous actions.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
+from actorrt.rl.a2c_update import A2CUpdate
 from actorrt.rl.algorithm import Algorithm
+from actorrt.rl.policy import PolicySpec
 from actorrt.rl.settings import RolloutSettings
-
-if TYPE_CHECKING:
-    from actorrt.rl.a2c_update import A2CUpdate
-    from actorrt.rl.policy import PolicySpec
-    from actorrt.rl.spaces import Array
+from actorrt.rl.spaces import Array
 
 NORMALISED = {"normalise_observations": True, "normalise_rewards": True}
 
@@ -77,9 +75,7 @@ class A2CSettings(RolloutSettings):
         self._require_share("gae_lambda")
 
     def update_rule(self, spec: PolicySpec, parameters: Array, seed: int) -> A2CUpdate:
-        """Make what improves the policy; imports torch."""
-        from actorrt.rl.a2c_update import A2CUpdate
-
+        """Make what improves the policy."""
         return A2CUpdate(self, spec, parameters)
 
 

@@ -1,7 +1,7 @@
 """One update of advantage actor-critic (Mnih et al. 2016, algorithm S3), in the paper's order.
 
-Returns, then one step along the policy gradient, with the values' error and the entropy beside it. Importing this
-imports torch; settings are in `a2c`. Nothing here talks to anybody: the learner calls it.
+Returns, then one step along the policy gradient, with the values' error and the entropy beside it. Settings are in
+`a2c`. Nothing here talks to anybody: the learner calls it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from torch import Tensor
+import numpy as np
 
 from actorrt.rl.gradient_update import GradientUpdate
 from actorrt.rl.network import AnyNetwork, make_network
@@ -18,7 +18,7 @@ from actorrt.rl.policy import PolicySpec
 from actorrt.rl.settings import scheduled
 from actorrt.rl.spaces import Array
 from actorrt.rl.trajectory import Fragment
-from actorrt.rl.transitions import Transitions, transitions
+from actorrt.rl.transitions import Transitions, normalised, transitions
 
 if TYPE_CHECKING:
     from actorrt.rl.a2c import A2CSettings
@@ -29,7 +29,7 @@ class A2CUpdate(GradientUpdate):
 
     def __init__(self, settings: A2CSettings, spec: PolicySpec, parameters: Array) -> None:
         self.settings = settings
-        network = make_network(spec, parameters)
+        network = make_network(spec, parameters, settings.backend)
         super().__init__(network, FlatRMSProp(network.flat, network.gradient, max_norm=settings.max_grad_norm))
 
     def __call__(self, fragments: tuple[Fragment, ...], remaining: float) -> dict[str, float]:
@@ -55,16 +55,13 @@ def actor_critic_gradient(
     share: Callable[[Transitions], Transitions] = lambda rows: rows,
 ) -> dict[str, float]:
     """Leave the gradient of fragments, or of a share of them, in the network; return what `differentiate` does."""
-    rows = transitions(fragments, gamma=settings.gamma, gae_lambda=settings.gae_lambda, device=network.device)
-    rows = share(rows)
-    advantage = rows.advantage
-    if settings.normalise_advantages and len(rows) > 1:
-        advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
+    rows = share(transitions(fragments, gamma=settings.gamma, gae_lambda=settings.gae_lambda))
+    advantage = normalised(rows.advantage) if settings.normalise_advantages else rows.advantage
     return differentiate(network, rows, advantage, settings.value_coefficient, settings.entropy_coefficient)
 
 
 def differentiate(
-    network: AnyNetwork, rows: Transitions, advantage: Tensor, value_coefficient: float, entropy_coefficient: float
+    network: AnyNetwork, rows: Transitions, advantage: Array, value_coefficient: float, entropy_coefficient: float
 ) -> dict[str, float]:
     """Leave the gradient of the actor-critic loss, to be minimised, in the network.
 
@@ -74,9 +71,9 @@ def differentiate(
         `value_loss` and `entropy` (nats), before anything moves.
     """
     count = len(rows)
-    result = network.forward(rows.obs)
-    distribution = network.distribution(result.outputs)
-    error = result.value - rows.target
+    outputs, value = network.forward(rows.obs)
+    distribution = network.distribution(outputs)
+    error = value - rows.target
     d_outputs = distribution.gradient(rows.action, advantage / -count, -entropy_coefficient / count)
-    result.backward(d_outputs, error * (2.0 * value_coefficient / count))
-    return {"value_loss": float(error.square().mean()), "entropy": float(distribution.entropy().mean())}
+    network.backward(d_outputs, error * (2.0 * value_coefficient / count))
+    return {"value_loss": float(np.square(error).mean()), "entropy": float(distribution.entropy().mean())}

@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from actorrt.rl.a2c_update import actor_critic_gradient
+from actorrt.rl.network import limit_threads, make_network
 from actorrt.rl.normaliser import Normaliser
+from actorrt.rl.optimiser import FlatRMSProp, to_array
 from actorrt.rl.parameters import ParameterServer
 from actorrt.rl.policy import Weights
 from actorrt.rl.settings import scheduled
@@ -22,8 +25,6 @@ from actorrt.rl.trajectory import Fragment
 
 if TYPE_CHECKING:
     from actorrt.rl.a3c import A3CSettings
-
-DECAY, EPSILON = 0.99, 1e-5
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +72,9 @@ class GradientServer(ParameterServer):
         super().__init__(parameters, version, normaliser)
         self._settings, self._steps = settings, steps
         self._learnt_steps = 0
-        self._moment = np.zeros_like(parameters)
+        self._gradient = np.zeros_like(parameters)
+        self._moving = parameters.copy()  # the published ones are read by others, and stay as they are
+        self._optimiser = FlatRMSProp(self._moving, self._gradient, max_norm=settings.max_grad_norm)
 
     def apply(self, gradient: Array, step_count: int, seen: Normaliser | None = None) -> Weights:
         """Move the parameters against a gradient.
@@ -87,21 +90,20 @@ class GradientServer(ParameterServer):
         settings = self._settings
         remaining = max(0.0, 1.0 - self._learnt_steps / self._steps)
         learning_rate = scheduled(settings.learning_rate, settings.learning_rate_schedule, remaining)
-        gradient = gradient * min(1.0, settings.max_grad_norm / (float(np.linalg.norm(gradient)) + 1e-6))
-        self._moment = DECAY * self._moment + (1.0 - DECAY) * np.square(gradient)
-        step = learning_rate * gradient / (np.sqrt(self._moment) + EPSILON)
+        self._gradient[:] = gradient
+        self._optimiser.step(learning_rate)
         self._learnt_steps += step_count
-        version, parameters, _ = self._weights
-        self._replace((parameters - step).astype(np.float32), version + 1, seen)  # its giver reads it in the answer
+        self._replace(self._moving.copy(), self._weights.version + 1, seen)  # its giver reads it in the answer
         return self._weights
 
     def state(self) -> dict[str, Any]:
         """Return what, with the parameters, another server needs to go on."""
-        return {"moment": self._moment, "learnt_steps": self._learnt_steps}
+        return {"optimiser": self._optimiser.state(), "learnt_steps": self._learnt_steps}
 
     def go_on(self, state: dict[str, Any]) -> None:
         """Go on from another server's `state`."""
-        self._moment, self._learnt_steps = state["moment"], state["learnt_steps"]
+        self._optimiser.go_on(state["optimiser"])
+        self._learnt_steps = state["learnt_steps"]
 
     def snapshot(self) -> Any:
         """Return everything."""
@@ -111,11 +113,12 @@ class GradientServer(ParameterServer):
         """Take everything back."""
         weights, mine = state
         self._weights = Weights(*weights)
+        self._moving[:] = self._weights.parameters
         self.go_on(mine)
 
 
 class GradientSimulator(Simulator):
-    """A simulator that learns from its own fragments; imports torch.
+    """A simulator that learns from its own fragments.
 
     Args:
         settings: of the algorithm.
@@ -129,12 +132,8 @@ class GradientSimulator(Simulator):
     async def on_start(self) -> None:
         """Make environments and network."""
         await super().on_start()
-        import torch
-
-        from actorrt.rl.network import make_network
-
-        torch.set_num_threads(1)
-        self._network = make_network(self._policy.spec, self._policy.parameters)
+        self._network = make_network(self._policy.spec, self._policy.parameters, self._settings.backend)
+        limit_threads(1)
 
     async def rollout(self, at_least: int = 0, *, exact: bool = False) -> Any:
         """Collect a fragment with the newest parameters and have its gradient applied; return a `Contribution`.
@@ -164,8 +163,6 @@ class GradientSimulator(Simulator):
 
     def _differentiate(self, fragment: Fragment) -> tuple[Array, dict[str, float]]:
         """Return the gradient of a fragment's actor-critic loss, and what was measured."""
-        from actorrt.rl.a2c_update import actor_critic_gradient
-
         self._network.set_parameters(self._policy.parameters)
         metrics = actor_critic_gradient(self._network, (fragment,), self._settings)
-        return self._network.gradient.cpu().numpy().copy(), metrics
+        return to_array(self._network.gradient), metrics

@@ -16,12 +16,14 @@ from actorrt.rl import checkpoint
 from actorrt.rl.callbacks import Hearer
 from actorrt.rl.environment import Maker, describe, name_of
 from actorrt.rl.explain import Explanation, explain
+from actorrt.rl.extras import require
+from actorrt.rl.network import backend_of
 from actorrt.rl.normaliser import Normaliser
 from actorrt.rl.plan import Plan
 from actorrt.rl.policy import NetworkKind, PolicySpec, Weights, make_policy
 from actorrt.rl.progress import Progress
 from actorrt.rl.run import Run
-from actorrt.rl.settings import Settings
+from actorrt.rl.settings import RolloutSettings, Settings
 from actorrt.rl.spaces import is_image
 from actorrt.rl.training import TrainingLoop
 
@@ -41,11 +43,11 @@ class Algorithm:
 
     Raises:
         ValueError: no such environment or setting, or a value that makes no sense.
+        MissingPackageError: torch is needed, and not installed.
     """
 
     settings_class: ClassVar[type[Settings]]
     loop_class: ClassVar[Callable[..., Any]] = TrainingLoop
-    packages: ClassVar[tuple[str, ...]] = ("gymnasium", "torch")
 
     def __init__(
         self,
@@ -73,7 +75,9 @@ class Algorithm:
         """Say what the policy looks like.
 
         Raises:
-            ValueError: the observations are pixels, and are to be normalised: networks scale them themselves.
+            ValueError: the observations are pixels, and are to be normalised: networks scale them themselves. Or the
+                network is not for the backend that is asked for.
+            MissingPackageError: it learns in torch, which is not installed.
         """
         settings = self.settings
         shape = {name: getattr(settings, name) for name in ("hidden", "activation", "orthogonal", "log_std")}
@@ -83,7 +87,10 @@ class Algorithm:
             network = "cnn" if is_image(spec.observation) else "mlp"
         if network != "mlp" and is_image(spec.observation) and settings.normalise_observations:
             raise ValueError("normalise_observations: networks for images scale pixels themselves")
-        return dataclasses.replace(spec, network=network)
+        spec = dataclasses.replace(spec, network=network)
+        if isinstance(settings, RolloutSettings) and backend_of(spec, settings.backend) == "torch":
+            require("torch")
+        return spec
 
     @classmethod
     def resume(cls: type[A], directory: str, *, env: Maker | None = None, network: NetworkKind | None = None) -> A:

@@ -7,16 +7,14 @@ objective is PPO's clipped one, against the policy that acted.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from actorrt.rl.algorithm import Algorithm
+from actorrt.rl.appo_update import APPOUpdate
 from actorrt.rl.impala import CorrectedSettings
+from actorrt.rl.policy import PolicySpec
 from actorrt.rl.ppo import ClippedSettings
-
-if TYPE_CHECKING:
-    from actorrt.rl.appo_update import APPOUpdate
-    from actorrt.rl.policy import PolicySpec
-    from actorrt.rl.spaces import Array
+from actorrt.rl.spaces import Array
 
 PRESETS: dict[str, dict[str, Any]] = {
     "CartPole-v1": {
@@ -44,9 +42,7 @@ class APPOSettings(CorrectedSettings, ClippedSettings):
     epochs: int = 2
 
     def update_rule(self, spec: PolicySpec, parameters: Array, seed: int) -> APPOUpdate:
-        """Make what improves the policy; imports torch."""
-        from actorrt.rl.appo_update import APPOUpdate
-
+        """Make what improves the policy."""
         return APPOUpdate(self, spec, parameters, seed)
 
 

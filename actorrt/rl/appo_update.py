@@ -1,6 +1,6 @@
 """One update of asynchronous proximal policy optimisation: PPO's, on transitions that V-trace has corrected.
 
-Importing this imports torch; settings are in `appo`.
+Settings are in `appo`.
 """
 
 from __future__ import annotations

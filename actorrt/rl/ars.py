@@ -171,4 +171,3 @@ class ARS(Algorithm):
 
     settings_class = ARSSettings
     loop_class = EvolutionLoop
-    packages = ("gymnasium",)

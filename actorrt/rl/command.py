@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import difflib
-import importlib.util
 import os
 import sys
 import threading
@@ -17,6 +16,7 @@ from actorrt.rl.algorithms import ALGORITHMS
 from actorrt.rl.chaos import Chaos
 from actorrt.rl.environment import episode_seed
 from actorrt.rl.evaluation import evaluate
+from actorrt.rl.extras import MissingPackageError, require
 from actorrt.rl.logs import CsvLog, TensorBoardLog
 from actorrt.rl.progress import Progress, ProgressLine
 from actorrt.rl.run import Run
@@ -51,11 +51,11 @@ def run(arguments: argparse.Namespace) -> int:
         matches = difflib.get_close_matches(arguments.algorithm, ALGORITHMS, n=1, cutoff=0.5)
         hint = f"did you mean {matches[0]}?" if matches else f"there are: {', '.join(ALGORITHMS)}"
         return _fail(f"there is no algorithm {arguments.algorithm!r}; {hint}", EXIT_USAGE)
-    for package in ALGORITHMS[arguments.algorithm].packages:
-        if importlib.util.find_spec(package) is None:
-            return _fail(f"training needs {package}: pip install {package}", EXIT_FAILURE)
     try:
+        require("gymnasium")
         algorithm = _algorithm(arguments)
+    except MissingPackageError as error:
+        return _fail(str(error), EXIT_FAILURE)
     except (ValueError, FileNotFoundError) as error:
         return _fail(str(error), EXIT_USAGE)
     line = ProgressLine(sys.stderr)
@@ -114,7 +114,7 @@ def _train(algorithm: Algorithm, arguments: argparse.Namespace, line: ProgressLi
             chaos.on_progress(progress)
 
     preparing = threading.Thread(target=curve.preload, daemon=True)
-    preparing.start()  # the learner is importing torch meanwhile, and nothing needs this process
+    preparing.start()  # the roles are starting meanwhile, and nothing needs this process
     training = algorithm.start(
         arguments.steps,
         arguments.stop_return,

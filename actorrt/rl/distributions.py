@@ -1,8 +1,6 @@
-"""Action distributions in torch, with their gradients written out.
+"""Action distributions with their gradients written out, on NumPy.
 
-Recorded gradients of a small network cost more time than its arithmetic: the operations are tiny and there are
-many. The formulas here are a few lines each, and the tests compare them with torch's own. Sampling is the
-policy's affair. Importing this imports torch.
+The formulas are a few lines each, and the tests compare them with torch's own. Sampling is the policy's affair.
 """
 
 from __future__ import annotations
@@ -10,38 +8,42 @@ from __future__ import annotations
 import math
 from typing import Protocol
 
-import torch
-from torch import Tensor
-from torch.nn.functional import logsigmoid
+import numpy as np
 
-from actorrt.rl.spaces import Box, Discrete, Leaf, Space, leaves
+from actorrt.rl.spaces import Array, Box, Discrete, Leaf, Space, leaves
 
 
 class Distribution(Protocol):
     """Distributions of actions, one for each row of a network's outputs."""
 
-    def log_probability(self, action: Tensor) -> Tensor: ...
+    def log_probability(self, action: Array) -> Array: ...
 
-    def entropy(self) -> Tensor: ...
+    def entropy(self) -> Array: ...
 
-    def gradient(self, action: Tensor, d_logp: Tensor, d_entropy: float) -> Tensor: ...
+    def gradient(self, action: Array, d_logp: Array, d_entropy: float) -> Array: ...
 
 
 class Categorical:
     """A distribution over indices for each row of logits, (batch, n)."""
 
-    def __init__(self, logits: Tensor) -> None:
-        self._logp = logits.log_softmax(1)
+    def __init__(self, logits: Array) -> None:
+        shifted = logits - logits.max(axis=1, keepdims=True)
+        self._probability = np.exp(shifted)
+        total = self._probability.sum(axis=1, keepdims=True)
+        self._probability /= total
+        self._logp: Array = shifted - np.log(total)
 
-    def log_probability(self, action: Tensor) -> Tensor:
+    def log_probability(self, action: Array) -> Array:
         """Return log-probabilities, (batch,), of int64 actions of shape (batch, 1)."""
-        return self._logp.gather(1, action).view(-1)
+        logp: Array = self._logp[np.arange(len(action)), action[:, 0]]
+        return logp
 
-    def entropy(self) -> Tensor:
+    def entropy(self) -> Array:
         """Return the entropy of each row, (batch,), in nats."""
-        return -(self._logp.exp() * self._logp).sum(1)
+        entropy: Array = -(self._probability * self._logp).sum(axis=1)
+        return entropy
 
-    def gradient(self, action: Tensor, d_logp: Tensor, d_entropy: float) -> Tensor:
+    def gradient(self, action: Array, d_logp: Array, d_entropy: float) -> Array:
         """Return the gradient with respect to the logits, (batch, n).
 
         Args:
@@ -49,12 +51,10 @@ class Categorical:
             d_logp: gradient with respect to each action's log-probability, (batch,).
             d_entropy: gradient with respect to each row's entropy.
         """
-        probability = self._logp.exp()
-        d_logits = probability * -d_logp.unsqueeze(1)
-        d_logits.scatter_add_(1, action, d_logp.unsqueeze(1))
+        d_logits: Array = self._probability * -d_logp[:, None]
+        d_logits[np.arange(len(action)), action[:, 0]] += d_logp
         if d_entropy:
-            surprise = self._logp + self.entropy().unsqueeze(1)
-            d_logits.addcmul_(probability, surprise, value=-d_entropy)
+            d_logits -= d_entropy * self._probability * (self._logp + self.entropy()[:, None])
         return d_logits
 
 
@@ -67,49 +67,60 @@ class DiagonalGaussian:
         log_std_gradient: where `gradient` leaves the gradient with respect to `log_std`.
     """
 
-    def __init__(self, mean: Tensor, log_std: Tensor, log_std_gradient: Tensor) -> None:
+    def __init__(self, mean: Array, log_std: Array, log_std_gradient: Array) -> None:
         self._mean, self._log_std, self._log_std_gradient = mean, log_std, log_std_gradient
-        self._precision = torch.exp(-log_std)
+        self._precision = np.exp(-log_std)
 
-    def log_probability(self, action: Tensor) -> Tensor:
+    def log_probability(self, action: Array) -> Array:
         """Return log-densities, (batch,), of float32 actions of shape (batch, n)."""
         noise = (action - self._mean) * self._precision
-        return -0.5 * noise.square().sum(1) - self._log_std.sum() - 0.5 * len(self._log_std) * math.log(2.0 * math.pi)
+        constant = self._log_std.sum() + np.float32(0.5 * len(self._log_std) * math.log(2.0 * math.pi))
+        logp: Array = -0.5 * np.square(noise).sum(axis=1) - constant
+        return logp
 
-    def entropy(self) -> Tensor:
+    def entropy(self) -> Array:
         """Return the entropy of each row, (batch,), in nats."""
-        entropy = self._log_std.sum() + 0.5 * len(self._log_std) * (1.0 + math.log(2.0 * math.pi))
-        return entropy.expand(len(self._mean))
+        entropy = self._log_std.sum() + np.float32(0.5 * len(self._log_std) * (1.0 + math.log(2.0 * math.pi)))
+        return np.full(len(self._mean), entropy)
 
-    def gradient(self, action: Tensor, d_logp: Tensor, d_entropy: float) -> Tensor:
+    def gradient(self, action: Array, d_logp: Array, d_entropy: float) -> Array:
         """Return the gradient with respect to the mean, (batch, n); see `Categorical.gradient`."""
         noise = (action - self._mean) * self._precision
-        weights = d_logp.unsqueeze(1)
-        torch.sum((noise.square() - 1.0) * weights, 0, out=self._log_std_gradient)
-        self._log_std_gradient.add_(d_entropy * len(self._mean))
-        return noise.mul_(self._precision).mul_(weights)
+        np.matmul(d_logp, np.square(noise) - np.float32(1.0), out=self._log_std_gradient)
+        self._log_std_gradient += d_entropy * len(self._mean)
+        noise *= self._precision
+        noise *= d_logp[:, None]
+        return noise
 
 
 class Bernoulli:
     """Independent zeros and ones for each row of logits, (batch, n)."""
 
-    def __init__(self, logits: Tensor) -> None:
+    def __init__(self, logits: Array) -> None:
         self._logits = logits
-        self._probability = logits.sigmoid()
+        self._probability = np.exp(-_softplus(-logits))
 
-    def log_probability(self, action: Tensor) -> Tensor:
+    def log_probability(self, action: Array) -> Array:
         """Return log-probabilities, (batch,), of float32 zeros and ones of shape (batch, n)."""
-        return logsigmoid(self._logits * (2.0 * action - 1.0)).sum(1)
+        logp: Array = -_softplus(self._logits * (1.0 - 2.0 * action)).sum(axis=1)
+        return logp
 
-    def entropy(self) -> Tensor:
+    def entropy(self) -> Array:
         """Return the entropy of each row, (batch,), in nats."""
-        return (self._probability * -self._logits - logsigmoid(-self._logits)).sum(1)
+        entropy: Array = (_softplus(self._logits) - self._probability * self._logits).sum(axis=1)
+        return entropy
 
-    def gradient(self, action: Tensor, d_logp: Tensor, d_entropy: float) -> Tensor:
+    def gradient(self, action: Array, d_logp: Array, d_entropy: float) -> Array:
         """Return the gradient with respect to the logits, (batch, n); see `Categorical.gradient`."""
         probability = self._probability
-        d_logits = (action - probability) * d_logp.unsqueeze(1)
-        return d_logits.sub_(d_entropy * self._logits * probability * (1.0 - probability))
+        d_logits: Array = (action - probability) * d_logp[:, None]
+        d_logits -= d_entropy * self._logits * probability * (1.0 - probability)
+        return d_logits
+
+
+def _softplus(logits: Array) -> Array:
+    """Return log(1 + exp(logits))."""
+    return np.logaddexp(np.float32(0.0), logits)
 
 
 class Joint:
@@ -122,27 +133,28 @@ class Joint:
     def __init__(self, parts: list[tuple[Leaf, Distribution]]) -> None:
         self._parts = parts
 
-    def log_probability(self, action: Tensor) -> Tensor:
+    def log_probability(self, action: Array) -> Array:
         """Return log-probabilities, (batch,), of rows of action, (batch, columns)."""
-        return torch.stack([part.log_probability(_own(leaf, action)) for leaf, part in self._parts]).sum(0)
+        logp: Array = np.sum([part.log_probability(_own(leaf, action)) for leaf, part in self._parts], axis=0)
+        return logp
 
-    def entropy(self) -> Tensor:
+    def entropy(self) -> Array:
         """Return the entropy of each row, (batch,), in nats."""
-        return torch.stack([part.entropy() for _, part in self._parts]).sum(0)
+        entropy: Array = np.sum([part.entropy() for _, part in self._parts], axis=0)
+        return entropy
 
-    def gradient(self, action: Tensor, d_logp: Tensor, d_entropy: float) -> Tensor:
+    def gradient(self, action: Array, d_logp: Array, d_entropy: float) -> Array:
         """Return the gradient with respect to all outputs; see `Categorical.gradient`."""
-        return torch.cat([part.gradient(_own(leaf, action), d_logp, d_entropy) for leaf, part in self._parts], 1)
+        parts = [part.gradient(_own(leaf, action), d_logp, d_entropy) for leaf, part in self._parts]
+        return np.concatenate(parts, axis=1)
 
 
-def _own(leaf: Leaf, action: Tensor) -> Tensor:
+def _own(leaf: Leaf, action: Array) -> Array:
     columns = action[:, leaf.columns]
-    return columns.to(torch.int64) if leaf.kind == "categorical" else columns
+    return columns.astype(np.int64) if leaf.kind == "categorical" else columns
 
 
-def distribution(
-    action: Space, outputs: Tensor, log_std: Tensor | None, log_std_gradient: Tensor | None
-) -> Distribution:
+def distribution(action: Space, outputs: Array, log_std: Array | None, log_std_gradient: Array | None) -> Distribution:
     """Return what a network's outputs say of an action.
 
     Args:
@@ -160,7 +172,7 @@ def distribution(
     return Joint([(leaf, _part(leaf, outputs, log_std, log_std_gradient)) for leaf in leaves(action)])
 
 
-def _part(leaf: Leaf, outputs: Tensor, log_std: Tensor | None, log_std_gradient: Tensor | None) -> Distribution:
+def _part(leaf: Leaf, outputs: Array, log_std: Array | None, log_std_gradient: Array | None) -> Distribution:
     own = outputs[:, leaf.outputs]
     if leaf.kind == "categorical":
         return Categorical(own)

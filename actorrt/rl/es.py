@@ -107,4 +107,3 @@ class ES(Algorithm):
 
     settings_class = ESSettings
     loop_class = EvolutionLoop
-    packages = ("gymnasium",)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from actorrt.rl.environment import name_of
+from actorrt.rl.network import backend_of
 from actorrt.rl.plan import Plan
 from actorrt.rl.settings import RolloutSettings
 from actorrt.rl.spaces import Box, Composite, Discrete, Masked, MultiBinary, MultiDiscrete, Space
@@ -50,9 +51,11 @@ def _policy(plan: Plan) -> Iterator[tuple[str, str]]:
     yield "action", describe_space(spec.action)
     kind = spec.network if isinstance(spec.network, str) else getattr(spec.network, "__name__", "its user's own")
     layers = "linear" if not spec.hidden else f"{kind}, hidden layers of {' and '.join(map(str, spec.hidden))} units"
-    acts = "NumPy" if spec.network == "mlp" else "torch"
-    yield "network", f"{layers}; {len(plan.weights.parameters):,} parameters; acts on {acts}"
     settings = plan.settings
+    acts = "acts on NumPy" if spec.network == "mlp" else "acts on torch"
+    if isinstance(settings, RolloutSettings):
+        acts += ", learns on torch" if backend_of(spec, settings.backend) == "torch" else ", learns on NumPy"
+    yield "network", f"{layers}; {len(plan.weights.parameters):,} parameters; {acts}"
     scaled = [name for name in ("observations", "rewards") if getattr(settings, f"normalise_{name}")]
     yield "normalises", " and ".join(scaled) or "nothing"
 

@@ -1,10 +1,8 @@
-"""What updates by gradient have in common: a network, the optimiser that moves it, and how a run goes on from both.
-
-Importing this imports torch.
-"""
+"""What updates by gradient have in common: a network, the optimiser that moves it, and how a run goes on from both."""
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from actorrt.rl.network import AnyNetwork
@@ -30,8 +28,12 @@ class GradientUpdate:
         self.go_on(group.agree(self.state()))
 
     def share(self, rows: Transitions) -> Transitions:
-        """Return the transitions that this rule is to learn from: all, or its part of them in a group."""
-        return rows if self._group is None else self._group.share(rows)
+        """Return the transitions that this rule is to learn from: all, or its part of them in a group.
+
+        Their observations are where the network is, since they may be passed through it many times.
+        """
+        own = rows if self._group is None else self._group.share(rows)
+        return dataclasses.replace(own, obs=self.network.place(own.obs))
 
     def step(self, learning_rate: float) -> None:
         """Move along the gradient, in a group along the mean of all."""

@@ -9,9 +9,11 @@ from __future__ import annotations
 import datetime
 from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor, distributed
+from torch import distributed
 
+from actorrt.rl.optimiser import Vector
 from actorrt.rl.transitions import Transitions
 
 TIMEOUT_S = 60.0  # to meet: importing torch takes its time
@@ -49,18 +51,18 @@ class Group:
         self._rank, self._count = rank, count
         store.set(f"here-{rank}", "")
         store.wait([f"here-{each}" for each in range(count)], datetime.timedelta(seconds=TIMEOUT_S))
-        backend = "nccl" if torch.cuda.is_available() and torch.cuda.device_count() >= count else "gloo"
+        backend = "cpu:gloo,cuda:nccl" if torch.cuda.device_count() >= count else "gloo"
         timeout = datetime.timedelta(seconds=GRADIENT_TIMEOUT_S)
         distributed.init_process_group(backend, store=store, rank=rank, world_size=count, timeout=timeout)
 
     def share(self, rows: Transitions) -> Transitions:
         """Return this learner's part of a batch."""
-        return rows.rows(torch.arange(self._rank, len(rows), self._count, device=rows.obs.device))
+        return rows.rows(np.arange(self._rank, len(rows), self._count))
 
-    def average(self, gradient: Tensor) -> None:
+    def average(self, gradient: Vector) -> None:
         """Replace a gradient by the mean of all learners'."""
-        distributed.all_reduce(gradient)
-        gradient.div_(self._count)
+        distributed.all_reduce(torch.as_tensor(gradient))  # which has an array's memory
+        gradient /= self._count
 
     def agree(self, state: Any) -> Any:
         """Return the first learner's state, whatever this one's is."""

@@ -7,15 +7,13 @@ corrects for that. Its mathematics is in `impala_update`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from actorrt.rl.algorithm import Algorithm
+from actorrt.rl.impala_update import IMPALAUpdate
+from actorrt.rl.policy import PolicySpec
 from actorrt.rl.settings import RolloutSettings
-
-if TYPE_CHECKING:
-    from actorrt.rl.impala_update import IMPALAUpdate
-    from actorrt.rl.policy import PolicySpec
-    from actorrt.rl.spaces import Array
+from actorrt.rl.spaces import Array
 
 PRESETS: dict[str, dict[str, Any]] = {
     "CartPole-v1": {"steps": 1_000_000, "environments": 8, "horizon": 32, "batch_steps": 256, "learning_rate": 1e-3},
@@ -59,9 +57,7 @@ class IMPALASettings(CorrectedSettings):
     entropy_coefficient: float = 0.005
 
     def update_rule(self, spec: PolicySpec, parameters: Array, seed: int) -> IMPALAUpdate:
-        """Make what improves the policy; imports torch."""
-        from actorrt.rl.impala_update import IMPALAUpdate
-
+        """Make what improves the policy."""
         return IMPALAUpdate(self, spec, parameters)
 
 

@@ -1,7 +1,7 @@
 """One update of IMPALA (Espeholt et al. 2018, section 4.2), in the paper's order.
 
 V-trace targets, then one step along the policy gradient weighted by truncated importance ratios, with the values'
-error and the entropy beside it. Importing this imports torch; settings are in `impala`.
+error and the entropy beside it. Settings are in `impala`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class IMPALAUpdate(GradientUpdate):
 
     def __init__(self, settings: IMPALASettings, spec: PolicySpec, parameters: Array) -> None:
         self.settings = settings
-        network = make_network(spec, parameters)
+        network = make_network(spec, parameters, settings.backend)
         super().__init__(network, FlatAdam(network.flat, network.gradient, max_norm=settings.max_grad_norm))
 
     def __call__(self, fragments: tuple[Fragment, ...], remaining: float) -> dict[str, float]:

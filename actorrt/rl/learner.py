@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 import actorrt as art
+from actorrt.rl.network import limit_threads
 from actorrt.rl.normaliser import merged
 from actorrt.rl.parameters import resolve
 from actorrt.rl.policy import PolicySpec
@@ -39,9 +40,10 @@ class Settings(Protocol):
 
 
 class Learner(art.Actor):
-    """Learns from batches, in torch, and publishes each new version of the parameters.
+    """Learns from batches and publishes each new version of the parameters.
 
-    torch is imported in a thread when the actor starts, while the first fragments are being collected.
+    What learns is made in a thread when the actor starts, while the first fragments are being collected: where that
+    is in torch, its import takes seconds.
 
     Args:
         settings: of the algorithm, such as `PPOSettings`.
@@ -49,8 +51,8 @@ class Learner(art.Actor):
         params: ref or name of the `ParameterServer`, which also says what to begin with.
         steps: environment steps of the whole run; schedules end there.
         seed: seed of the run.
-        threads: torch's threads. Small networks are many times slower with two than with one, since every
-            operation then waits for both.
+        threads: torch's threads, where that learns. Small networks are many times slower with two than with one,
+            since every operation then waits for both.
         rank: which of several learners this is; only the first publishes.
         count: how many they are. They are restarted together, so that their incarnations are the same.
     """
@@ -77,19 +79,17 @@ class Learner(art.Actor):
         self._group: Any = None
 
     async def on_start(self) -> None:
-        """Take the newest parameters and begin to import torch."""
+        """Take the newest parameters and begin to make what learns."""
         meeting = f"{self._params}/learners-{self.context.incarnation}"  # the same for all that are restarted together
         self._params = await resolve(self._params)
         self._version, parameters, _ = await self._params.latest()
-        with_torch = ThreadPoolExecutor(1, "torch")
-        self._making = asyncio.get_running_loop().run_in_executor(with_torch, self._make, parameters, meeting)
-        with_torch.shutdown(wait=False)  # its thread ends when the rule is made
+        maker = ThreadPoolExecutor(1, "update rule")
+        self._making = asyncio.get_running_loop().run_in_executor(maker, self._make, parameters, meeting)
+        maker.shutdown(wait=False)  # its thread ends when the rule is made
 
     def _make(self, parameters: Array, meeting: str) -> UpdateRule:
-        import torch
-
-        torch.set_num_threads(self._threads)
         rule = self._settings.update_rule(self._spec, parameters, self._seed)
+        limit_threads(self._threads)
         if self._restored is not None:
             rule.go_on(self._restored)
         if self._count > 1:
@@ -155,7 +155,7 @@ class Learner(art.Actor):
         (await self._making).go_on(state)
 
     async def on_stop(self, reason: Any) -> None:
-        """Wait for the import of torch, which can't be given up half-way."""
+        """Wait for what learns to be made, which can't be given up half-way."""
         await asyncio.wait([self._making])
         if self._group is not None:
             self._group.close()

@@ -1,9 +1,12 @@
-"""The learner's twin of `torch_policy.TorchPolicy`: the same flat vector, with gradients that torch records.
+"""The learner's network in torch, with gradients that torch records: the same flat vector, over a module.
 
-It is used as `network.Network` is. Where there is a GPU, it is there. Importing this imports torch.
+It is used as `network.Network` is, and speaks NumPy as that does. Where there is a GPU, parameters, gradients and
+observations are there; what comes and goes with each pass is an output or two a row. Importing this imports torch.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,6 +14,7 @@ from torch import Tensor
 
 from actorrt.rl.distributions import Distribution, distribution
 from actorrt.rl.modules import inputs, make_module, tie
+from actorrt.rl.optimiser import to_array
 from actorrt.rl.policy import PolicySpec
 from actorrt.rl.sampling import FORBIDDEN
 from actorrt.rl.spaces import Array, deviation_count
@@ -34,21 +38,46 @@ class ModuleNetwork:
         tie(self.module, self.flat, self.gradient)
         deviations = deviation_count(spec.action)
         self._own_count = len(self.flat) - deviations
-        self._log_std = self.flat[self._own_count :] if deviations else None
-        self._log_std_gradient = self.gradient[self._own_count :] if deviations else None
+        self._log_std_gradient = np.zeros(deviations, np.float32)
 
-    def forward(self, features: Tensor, *, learns: bool = True) -> RecordedPass:
-        """Pass rows of features, (batch, features), through the module; only to look where it does not learn."""
+    def place(self, features: Array) -> Tensor:
+        """Return rows of features where `forward` need not move them any more."""
+        return torch.as_tensor(features, device=self.device)
+
+    def forward(self, features: Any, *, learns: bool = True) -> tuple[Array, Array]:
+        """Pass rows of features, (batch, features), through the module; only to look where it does not learn.
+
+        Args:
+            features: an array, or what `place` made of one.
+            learns: whether `backward` follows.
+
+        Returns:
+            What parameterises the distributions of actions, (batch, outputs), and values, (batch,).
+        """
+        observations, mask = inputs(self.spec, self.place(features))
         with torch.set_grad_enabled(learns):
-            return RecordedPass(self, features)
+            outputs, value = self.module(observations)
+            if mask is not None:
+                outputs = outputs.masked_fill(mask < 0.5, float(FORBIDDEN))
+            self._recorded = [outputs, value.reshape(-1)]
+        first, second = (each.detach().cpu().numpy() for each in self._recorded)
+        return first, second
 
-    def distribution(self, outputs: Tensor) -> Distribution:
-        """Return the distribution of actions that the outputs of a pass stand for."""
-        return distribution(self.spec.action, outputs, self._log_std, self._log_std_gradient)
+    def backward(self, d_outputs: Array, d_value: Array) -> None:
+        """Leave the gradient of the last pass in the network, replacing what was there; once for each pass.
 
-    def forget_gradient(self) -> None:
-        """Set the module's part of the gradient to zero; the deviations' is replaced by their distribution."""
+        Args:
+            d_outputs: gradient of the loss with respect to the outputs.
+            d_value: gradient of the loss with respect to the values.
+        """
         self.gradient[: self._own_count].zero_()
+        torch.autograd.backward(self._recorded, [self.place(d_outputs), self.place(d_value)])
+        self.gradient[self._own_count :] = self.place(self._log_std_gradient)
+
+    def distribution(self, outputs: Array) -> Distribution:
+        """Return the distribution of actions that the outputs of a pass stand for."""
+        log_std = to_array(self.flat[self._own_count :])
+        return distribution(self.spec.action, outputs, log_std, self._log_std_gradient)
 
     def set_parameters(self, parameters: Array) -> None:
         """Take over a flat vector."""
@@ -56,33 +85,4 @@ class ModuleNetwork:
 
     def parameters(self) -> Array:
         """Return a copy of the flat vector."""
-        copy: Array = self.flat.cpu().numpy().copy()
-        return copy
-
-
-class RecordedPass:
-    """What came of one pass, kept for the way back.
-
-    Attributes:
-        outputs: what parameterises the distributions of actions, (batch, outputs), cut off from the recording.
-        value: values, (batch,), likewise.
-    """
-
-    def __init__(self, network: ModuleNetwork, features: Tensor) -> None:
-        self._network = network
-        observations, mask = inputs(network.spec, features)
-        self._outputs, value = network.module(observations)
-        self._value = value.reshape(-1)
-        if mask is not None:
-            self._outputs = self._outputs.masked_fill(mask < 0.5, float(FORBIDDEN))
-        self.outputs, self.value = self._outputs.detach(), self._value.detach()
-
-    def backward(self, d_outputs: Tensor, d_value: Tensor) -> None:
-        """Leave the gradient in the network, replacing what was there.
-
-        Args:
-            d_outputs: gradient of the loss with respect to `outputs`.
-            d_value: gradient of the loss with respect to `value`.
-        """
-        self._network.forget_gradient()
-        torch.autograd.backward([self._outputs, self._value], [d_outputs, d_value])
+        return to_array(self.flat)

@@ -1,4 +1,6 @@
-"""Networks as `torch.nn.Module`s: the convolutional one for images, and users' own. Importing this imports torch.
+"""Networks as `torch.nn.Module`s: the convolutional one for images, `policy.MlpPolicy`'s, and users' own.
+
+Importing this imports torch.
 
 All parameters live in one flat vector, deviations of continuous actions last, so that publishing and optimisers need
 not know what a network looks like. Acting is in `torch_policy`, learning in `module_network`.
@@ -11,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from actorrt.rl.policy import PolicySpec
+from actorrt.rl.policy import PolicySpec, hidden_names, parameter_shapes
 from actorrt.rl.spaces import Box, Masked, deviation_count, is_image, output_count
 
 NATURE = ((32, 8, 4), (64, 4, 2), (64, 3, 1))  # Mnih et al. 2015: channels, kernel, stride
@@ -57,6 +59,32 @@ class ConvolutionalNetwork(nn.Module):
         return self.action(passed), self.value(passed).squeeze(1)
 
 
+class MlpNetwork(nn.Module):
+    """The layers of `policy.MlpPolicy` in the order of its flat vector, those of both networks stacked."""
+
+    def __init__(self, spec: PolicySpec) -> None:
+        super().__init__()
+        for name, shape in parameter_shapes(spec).items():
+            if name != "log_std":
+                self.register_parameter(name, nn.Parameter(torch.zeros(shape)))
+        self._names, self._activation = hidden_names(spec), ACTIVATIONS[spec.activation]()
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Return outputs and values for rows of features."""
+        layers = dict(self.named_parameters())
+        passed = features.expand(2, *features.shape)
+        for name in self._names:
+            passed = self._activation(torch.baddbmm(layers[f"{name}_bias"], passed, layers[name]))
+        chosen, valued = passed
+        return (
+            torch.addmm(layers["action_bias"], chosen, layers["action"]),
+            torch.addmm(layers["value_bias"], valued, layers["value"]),
+        )
+
+
+BUILT_IN = {"cnn": ConvolutionalNetwork, "mlp": MlpNetwork}
+
+
 def channels_of(shape: tuple[int, ...]) -> int:
     """Return how many channels an image of this shape has: its smallest side, first or last."""
     return shape[0] if shape[0] == min(shape) else shape[2]
@@ -75,18 +103,12 @@ def make_module(spec: PolicySpec) -> nn.Module:
     Raises:
         ValueError: it keeps state beside its parameters, as batch normalisation does: that would not be published.
     """
-    module: Any = ConvolutionalNetwork(spec) if spec.network == "cnn" else _own(spec)
+    module: Any = BUILT_IN[spec.network](spec) if isinstance(spec.network, str) else spec.network(spec)
     if any(True for _ in module.buffers()):
         names = ", ".join(name for name, _ in module.named_buffers())
         raise ValueError(f"a policy's network keeps no state beside its parameters: it has buffers {names}")
     made: nn.Module = module
     return made
-
-
-def _own(spec: PolicySpec) -> Any:
-    if isinstance(spec.network, str):
-        raise ValueError(f"network is 'mlp', 'cnn' or a function that makes one: network={spec.network!r}")
-    return spec.network(spec)
 
 
 def parameter_count(spec: PolicySpec, module: nn.Module) -> int:
@@ -112,8 +134,8 @@ def tie(module: nn.Module, flat: Tensor, gradient: Tensor | None = None) -> None
 
 
 def inputs(spec: PolicySpec, features: Tensor) -> tuple[Any, Tensor | None]:
-    """Return what the module is given for rows of features, in the observations' own form, and the mask if any."""
+    """Return what the module is given for rows of features, and the mask if any: MLPs the rows, others observations."""
     seen = features[:, : spec.input_count]
     mask = features[:, spec.input_count :] if spec.mask_count else None
     seen = seen.float() * (1.0 / 255.0) if is_image(spec.observation) else seen.float()
-    return spec.observation.decode(seen), mask
+    return seen if spec.network == "mlp" else spec.observation.decode(seen), mask

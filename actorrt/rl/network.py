@@ -1,146 +1,162 @@
-"""The learner's twin of `policy.MlpPolicy`, in torch: the same flat vector, with its gradient.
+"""The learner's twin of `policy.MlpPolicy`: the same flat vector, with its gradient, on NumPy.
 
-Layers and their gradients are views of two flat tensors, so that the optimiser, the norm of the gradient and
-publishing each touch one tensor. The backward pass is written out: recording it takes twice as long as computing
-it. Importing this imports torch.
+Layers and their gradients are views of two flat vectors, so that the optimiser, the norm of the gradient and
+publishing each touch one. The backward pass is written out: that takes less time than torch needs to record it, and
+nobody waits for torch's import. Where what a pass leaves lies is kept from batch to batch.
 """
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING, TypeAlias
+import sys
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from actorrt.rl.distributions import Distribution, distribution
-from actorrt.rl.policy import PolicySpec, hidden_names, parameter_shapes
-from actorrt.rl.sampling import FORBIDDEN
+from actorrt.rl.extras import is_installed
+from actorrt.rl.policy import PolicySpec, hidden_names, layout_length, parameter_views
+from actorrt.rl.sampling import masked
+from actorrt.rl.settings import Backend
 from actorrt.rl.spaces import Array
 
 if TYPE_CHECKING:
     from actorrt.rl.module_network import ModuleNetwork
 
+LARGE_COUNT = 1_000_000
+"""Parameters beyond which a GPU is worth waiting for, and torch's import is nothing beside one batch."""
+
 
 class Network:
-    """The networks for actions and for values, over one flat parameter tensor.
+    """The networks for actions and for values, over one flat parameter vector.
 
     Attributes:
         flat: the parameters.
         gradient: what the last backward pass left, of the same layout.
-        device: where both are: the CPU, since networks so small are slower elsewhere.
+        layers, layer_gradients: views of both by layer.
     """
-
-    device = torch.device("cpu")
 
     def __init__(self, spec: PolicySpec, parameters: Array) -> None:
         self.spec = spec
-        self.names, self.is_tanh = hidden_names(spec), spec.activation == "tanh"
-        self.flat = torch.from_numpy(np.array(parameters, np.float32))
-        self.gradient = torch.zeros_like(self.flat)
-        self.layers = _views(spec, self.flat)
-        self.layer_gradients = _views(spec, self.gradient)
+        self.flat = np.array(parameters, np.float32)
+        self.gradient = np.zeros_like(self.flat)
+        self.layers, self.layer_gradients = parameter_views(spec, self.flat), parameter_views(spec, self.gradient)
+        self._names, self._is_tanh = hidden_names(spec), spec.activation == "tanh"
+        self._make_room(0)
 
-    def forward(self, features: Tensor, *, learns: bool = True) -> ForwardPass:
-        """Pass rows of features, (batch, features), through both networks."""
-        return ForwardPass(self, features)
+    def place(self, features: Array) -> Array:
+        """Return rows of features where `forward` need not move them any more: they are there already."""
+        return features
 
-    def distribution(self, outputs: Tensor) -> Distribution:
+    def forward(self, features: Array, *, learns: bool = True) -> tuple[Array, Array]:
+        """Pass rows of features, (batch, features), through both networks.
+
+        Returns:
+            What parameterises the distributions of actions, (batch, outputs), and values, (batch,).
+        """
+        layers, inputs = self.layers, self.spec.input_count
+        if len(features) > len(self._ones):
+            self._make_room(len(features))
+        self._seen = hidden = features[:, :inputs]
+        self._passed = [room[:, : len(features)] for room in self._hidden_room]
+        for name, passed in zip(self._names, self._passed, strict=True):
+            np.matmul(hidden, layers[name], out=passed)
+            passed += layers[f"{name}_bias"]
+            np.tanh(passed, out=passed) if self._is_tanh else np.maximum(passed, np.float32(0.0), out=passed)
+            hidden = passed
+        # Outputs lie column by column: sums over a few columns are many times slower along rows.
+        outputs = (layers["action"].T @ hidden[0].T).T
+        outputs += layers["action_bias"]
+        value = (hidden[1] @ layers["value"])[:, 0]
+        value += layers["value_bias"]
+        return masked(outputs, features[:, inputs:]) if self.spec.mask_count else outputs, value
+
+    def backward(self, d_outputs: Array, d_value: Array) -> None:
+        """Leave the gradient of the last pass in the network, replacing what was there; once for each pass.
+
+        Args:
+            d_outputs: gradient of the loss with respect to the outputs; zero where these are masked.
+            d_value: gradient of the loss with respect to the values.
+        """
+        layers, (chosen, valued) = self.layers, self._passed[-1]
+        d_values = d_value[:, None]
+        self._leave("action", chosen, d_outputs)
+        self._leave("value", valued, d_values)
+        d_passed = [room[:, : len(d_outputs)] for room in self._gradient_room]
+        np.matmul(d_outputs, layers["action"].T, out=d_passed[-1][0])
+        np.matmul(d_values, layers["value"].T, out=d_passed[-1][1])
+        for number in range(len(self._names) - 1, -1, -1):
+            name, d_hidden = self._names[number], d_passed[number]
+            d_hidden *= self._slope(self._passed[number])
+            self._leave(name, self._passed[number - 1] if number else self._seen, d_hidden)
+            if number:
+                np.matmul(d_hidden, layers[name].swapaxes(1, 2), out=d_passed[number - 1])
+
+    def distribution(self, outputs: Array) -> Distribution:
         """Return the distribution of actions that the outputs of a pass stand for."""
         return distribution(self.spec.action, outputs, self.layers.get("log_std"), self.layer_gradients.get("log_std"))
 
     def set_parameters(self, parameters: Array) -> None:
         """Take over a flat vector."""
-        self.flat.numpy()[:] = parameters
+        self.flat[:] = parameters
 
     def parameters(self) -> Array:
         """Return a copy of the flat vector."""
-        copy: Array = self.flat.numpy().copy()
-        return copy
+        return self.flat.copy()
+
+    def _make_room(self, count: int) -> None:
+        """Make room for what passes of so many rows leave, and for its gradient."""
+        shapes = [(2, count, units) for units in self.spec.hidden]
+        self._hidden_room, self._gradient_room = ([np.empty(each, np.float32) for each in shapes] for _ in range(2))
+        self._ones = np.ones(count, np.float32)
+
+    def _slope(self, passed: Array) -> Array:
+        """Return the slope of the activation where it led to `passed`, whose place it takes."""
+        if not self._is_tanh:
+            return np.greater(passed, 0.0, out=passed)
+        np.square(passed, out=passed)
+        return np.subtract(np.float32(1.0), passed, out=passed)
+
+    def _leave(self, name: str, inputs: Array, d_outputs: Array) -> None:
+        """Leave the gradients of one linear layer, or of both networks' stacked ones."""
+        np.matmul(inputs.swapaxes(-1, -2), d_outputs, out=self.layer_gradients[name])
+        bias = self.layer_gradients[f"{name}_bias"]
+        ones = self._ones[: d_outputs.shape[-2]]  # a product with ones is many times faster than a sum along rows
+        np.matmul(ones, d_outputs, out=bias.reshape(*bias.shape[:-2], bias.shape[-1]))
 
 
 AnyNetwork: TypeAlias = "Network | ModuleNetwork"
 
 
-def make_network(spec: PolicySpec, parameters: Array) -> AnyNetwork:
+def backend_of(spec: PolicySpec, backend: Backend = "auto") -> Literal["numpy", "torch"]:
+    """Return what computes the gradients of a policy's network.
+
+    `"auto"` is NumPy for MLPs of up to a million parameters, which it is no slower with on a CPU, and torch for others,
+    whose products a GPU may take.
+
+    Raises:
+        ValueError: NumPy is asked for, and the network is no MLP.
+    """
+    if spec.network != "mlp":
+        if backend == "numpy":
+            raise ValueError("backend='numpy' learns MLPs: networks of other forms learn in torch")
+        return "torch"
+    if backend == "auto":
+        is_large = layout_length(spec) > LARGE_COUNT
+        return "torch" if is_large and is_installed("torch") else "numpy"
+    return backend
+
+
+def make_network(spec: PolicySpec, parameters: Array, backend: Backend = "auto") -> AnyNetwork:
     """Make the learner's network of a policy."""
-    if spec.network == "mlp":
+    if backend_of(spec, backend) == "numpy":
         return Network(spec, parameters)
     from actorrt.rl.module_network import ModuleNetwork
 
     return ModuleNetwork(spec, parameters)
 
 
-class ForwardPass:
-    """What came of one pass, kept for the way back.
-
-    Attributes:
-        outputs: what parameterises the distributions of actions, (batch, outputs).
-        value: values, (batch,).
-    """
-
-    def __init__(self, network: Network, features: Tensor) -> None:
-        layers, inputs = network.layers, network.spec.input_count
-        self._network = network
-        mask = features[:, inputs:] if network.spec.mask_count else None
-        features = features[:, :inputs]
-        hidden = features.expand(2, *features.shape)
-        self._passed = [hidden]  # what goes into each layer
-        for name in network.names:
-            hidden = torch.baddbmm(layers[f"{name}_bias"], hidden, layers[name])
-            hidden = hidden.tanh_() if network.is_tanh else hidden.relu_()
-            self._passed.append(hidden)
-        chosen, valued = hidden.unbind()
-        self.outputs = torch.addmm(layers["action_bias"], chosen, layers["action"])
-        if mask is not None:
-            self.outputs = self.outputs.masked_fill(mask < 0.5, float(FORBIDDEN))
-        self.value = torch.addmm(layers["value_bias"], valued, layers["value"]).view(-1)
-
-    def backward(self, d_outputs: Tensor, d_value: Tensor) -> None:
-        """Leave the gradient in the network, replacing what was there.
-
-        Args:
-            d_outputs: gradient of the loss with respect to `outputs`; zero where these are masked.
-            d_value: gradient of the loss with respect to `value`.
-        """
-        layers, gradients = self._network.layers, self._network.layer_gradients
-        d_values = d_value.unsqueeze(1)
-        chosen, valued = self._passed[-1].unbind()
-        _leave(gradients, "action", chosen, d_outputs)
-        _leave(gradients, "value", valued, d_values)
-        d_passed = torch.empty_like(self._passed[-1])
-        torch.mm(d_outputs, layers["action"].t(), out=d_passed[0])
-        torch.mm(d_values, layers["value"].t(), out=d_passed[1])
-        for number in range(len(self._network.names) - 1, -1, -1):
-            name, inputs, activated = self._network.names[number], self._passed[number], self._passed[number + 1]
-            d_hidden = self._through(d_passed, activated)
-            _leave(gradients, name, inputs, d_hidden)
-            if number:
-                d_passed = torch.bmm(d_hidden, layers[name].transpose(1, 2))
-
-    def _through(self, d_activated: Tensor, activated: Tensor) -> Tensor:
-        """Return the gradient before an activation."""
-        aten = torch.ops.aten
-        d_hidden: Tensor = (
-            aten.tanh_backward(d_activated, activated)
-            if self._network.is_tanh
-            else aten.threshold_backward(d_activated, activated, 0)
-        )
-        return d_hidden
-
-
-def _leave(gradients: dict[str, Tensor], name: str, inputs: Tensor, d_outputs: Tensor) -> None:
-    """Leave the gradients of one linear layer, or of both networks' stacked ones."""
-    torch.matmul(inputs.transpose(-1, -2), d_outputs, out=gradients[name])
-    bias = gradients[name + "_bias"]
-    torch.sum(d_outputs, -2, keepdim=bias.dim() == d_outputs.dim(), out=bias)
-
-
-def _views(spec: PolicySpec, flat: Tensor) -> dict[str, Tensor]:
-    views, start = {}, 0
-    for name, shape in parameter_shapes(spec).items():
-        end = start + math.prod(shape)
-        views[name] = flat[start:end].view(shape)
-        start = end
-    return views
+def limit_threads(count: int) -> None:
+    """Have torch use so many threads, where what learns has imported it."""
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(count)

@@ -141,18 +141,22 @@ def parameter_shapes(spec: PolicySpec) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
+def layout_length(spec: PolicySpec) -> int:
+    """Return the length of the flat vector of built-in layers."""
+    return sum(map(math.prod, parameter_shapes(spec).values()))
+
+
 def parameter_views(spec: PolicySpec, flat: Array) -> dict[str, Array]:
     """Return views of `flat` by layer.
 
     Raises:
         ValueError: the vector's length is not that of the layout.
     """
-    shapes = parameter_shapes(spec)
-    expected = sum(map(math.prod, shapes.values()))
+    expected = layout_length(spec)
     if flat.shape != (expected,):
         raise ValueError(f"parameters of shape {flat.shape} given, but {spec} takes ({expected},)")
     views, start = {}, 0
-    for name, shape in shapes.items():
+    for name, shape in parameter_shapes(spec).items():
         end = start + math.prod(shape)
         views[name] = flat[start:end].reshape(shape)
         start = end
@@ -193,7 +197,7 @@ class FlatPolicy:
         self.__init__(**state)  # type: ignore[misc]  # layers are views, which only the constructor ties to the vector
 
     def _parameter_count(self) -> int:
-        return sum(map(math.prod, parameter_shapes(self.spec).values()))
+        return layout_length(self.spec)
 
     def set_parameters(self, parameters: Array, version: int, normaliser: Normaliser | None = None) -> None:
         """Act with these from now on; the vector is read, never written.

@@ -9,15 +9,13 @@ MountainCarContinuous.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from actorrt.rl.algorithm import Algorithm
+from actorrt.rl.policy import PolicySpec
+from actorrt.rl.ppo_update import PPOUpdate
 from actorrt.rl.settings import RolloutSettings, Schedule
-
-if TYPE_CHECKING:
-    from actorrt.rl.policy import PolicySpec
-    from actorrt.rl.ppo_update import PPOUpdate
-    from actorrt.rl.spaces import Array
+from actorrt.rl.spaces import Array
 
 NORMALISED = {"normalise_observations": True, "normalise_rewards": True}
 WIDE = {"hidden": (256, 256), "activation": "relu", "orthogonal": False, "log_std": -2.0}
@@ -213,9 +211,7 @@ class PPOSettings(ClippedSettings):
         self._require_share("gae_lambda")
 
     def update_rule(self, spec: PolicySpec, parameters: Array, seed: int) -> PPOUpdate:
-        """Make what improves the policy; imports torch."""
-        from actorrt.rl.ppo_update import PPOUpdate
-
+        """Make what improves the policy."""
         return PPOUpdate(self, spec, parameters, seed)
 
 

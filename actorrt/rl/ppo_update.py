@@ -1,7 +1,7 @@
 """One update of proximal policy optimisation (Schulman et al. 2017), in the paper's order.
 
-Advantages, then epochs over minibatches of the clipped objective. Importing this imports torch; settings are in
-`settings`. Nothing here talks to anybody: the learner calls it.
+Advantages, then epochs over minibatches of the clipped objective. Settings are in `ppo`. Nothing here talks to
+anybody: the learner calls it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-import torch
 
 from actorrt.rl.gradient_update import GradientUpdate
 from actorrt.rl.network import make_network
@@ -18,7 +17,7 @@ from actorrt.rl.policy import PolicySpec
 from actorrt.rl.settings import scheduled
 from actorrt.rl.spaces import Array
 from actorrt.rl.trajectory import Fragment
-from actorrt.rl.transitions import Transitions, transitions
+from actorrt.rl.transitions import Transitions, normalised, transitions
 
 if TYPE_CHECKING:
     from actorrt.rl.ppo import ClippedSettings, PPOSettings
@@ -29,7 +28,7 @@ class PPOUpdate(GradientUpdate):
 
     def __init__(self, settings: ClippedSettings, spec: PolicySpec, parameters: Array, seed: int) -> None:
         self.settings = settings
-        network = make_network(spec, parameters)
+        network = make_network(spec, parameters, settings.backend)
         super().__init__(network, FlatAdam(network.flat, network.gradient, max_norm=settings.max_grad_norm))
         self._rng = np.random.default_rng(seed)
 
@@ -59,7 +58,7 @@ class PPOUpdate(GradientUpdate):
     def rows(self, fragments: tuple[Fragment, ...]) -> Transitions:
         """Compute advantages and value targets."""
         settings = cast("PPOSettings", self.settings)
-        return transitions(fragments, gamma=settings.gamma, gae_lambda=settings.gae_lambda, device=self.network.device)
+        return transitions(fragments, gamma=settings.gamma, gae_lambda=settings.gae_lambda)
 
     def state(self) -> dict[str, Any]:
         """Return what, with the parameters, another rule needs to go on."""
@@ -73,34 +72,30 @@ class PPOUpdate(GradientUpdate):
     def _minibatches(self, rows: Transitions, count: int) -> list[Transitions]:
         if count == 1:
             return [rows]  # its order does not matter
-        order = torch.from_numpy(self._rng.permutation(len(rows))).to(self.network.device)
-        return [rows.rows(index) for index in order.tensor_split(count)]
+        return [rows.rows(index) for index in np.array_split(self._rng.permutation(len(rows)), count)]
 
     def differentiate(self, rows: Transitions, clip_range: float) -> None:
         """Leave the gradient of the clipped objective (eq. 7 and 9, to be minimised) in the network."""
         settings, count = self.settings, len(rows)
-        result = self.network.forward(rows.obs)
-        distribution = self.network.distribution(result.outputs)
-        advantage = rows.advantage
-        if settings.normalise_advantages and count > 1:
-            advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
-        ratio = torch.exp(distribution.log_probability(rows.action) - rows.logp)
+        outputs, value = self.network.forward(rows.obs)
+        distribution = self.network.distribution(outputs)
+        advantage = normalised(rows.advantage) if settings.normalise_advantages else rows.advantage
+        ratio = np.exp(distribution.log_probability(rows.action) - rows.logp)
         surrogate = ratio * advantage
         # The smaller of the two surrogates counts, and where that is the clipped one, nothing moves it.
-        moves = surrogate <= ratio.clamp(1.0 - clip_range, 1.0 + clip_range) * advantage
+        moves = surrogate <= ratio.clip(1.0 - clip_range, 1.0 + clip_range) * advantage
         d_logp = surrogate * moves / -count
         d_outputs = distribution.gradient(rows.action, d_logp, -settings.entropy_coefficient / count)
-        d_value = (result.value - rows.target) * (2.0 * settings.value_coefficient / count)
-        result.backward(d_outputs, d_value)
+        self.network.backward(d_outputs, (value - rows.target) * (2.0 * settings.value_coefficient / count))
 
     def _measure(self, rows: Transitions, clip_range: float) -> dict[str, float]:
-        result = self.network.forward(rows.obs, learns=False)
-        distribution = self.network.distribution(result.outputs)
+        outputs, value = self.network.forward(rows.obs, learns=False)
+        distribution = self.network.distribution(outputs)
         log_ratio = distribution.log_probability(rows.action) - rows.logp
-        ratio = log_ratio.exp()
+        ratio = np.exp(log_ratio)
         return {
-            "value_loss": float((rows.target - result.value).square().mean()),
+            "value_loss": float(np.square(rows.target - value).mean()),
             "entropy": float(distribution.entropy().mean()),
             "kl": float((ratio - 1.0 - log_ratio).mean()),
-            "clip_fraction": float(((ratio - 1.0).abs() > clip_range).float().mean()),
+            "clip_fraction": float((np.abs(ratio - 1.0) > clip_range).mean()),
         }

@@ -15,6 +15,7 @@ from actorrt.rl.intake import Order
 from actorrt.rl.policy import Activation, NetworkKind
 
 Schedule = Literal["linear", "constant"]
+Backend = Literal["auto", "numpy", "torch"]
 
 S = TypeVar("S", bound="Settings")
 
@@ -106,6 +107,7 @@ class RolloutSettings(Settings):
     """Settings of the algorithms that learn from rollouts.
 
     Attributes:
+        backend: what gradients are computed with, `"numpy"` or `"torch"`; `"auto"` is what `network.backend_of` says.
         environments: environments in all, shared out over the simulators.
         horizon: steps of each environment in a fragment.
         batch_steps: transitions of a batch, at the least; None takes one fragment of each simulator.
@@ -125,6 +127,7 @@ class RolloutSettings(Settings):
         max_grad_norm: the gradient is scaled down to this norm.
     """
 
+    backend: Backend = "auto"
     environments: int = 8
     horizon: int = 256
     batch_steps: int | None = None
@@ -145,6 +148,8 @@ class RolloutSettings(Settings):
         self._require_share("gamma")
         if self.batch_steps is not None:
             self._require_at_least_1("batch_steps")
+        if self.backend not in ("auto", "numpy", "torch"):
+            raise ValueError(f"backend is 'auto', 'numpy' or 'torch': backend={self.backend!r}")
         if self.max_lag is not None and self.max_lag < 0:
             raise ValueError(f"max_lag counts versions, 0 or more: max_lag={self.max_lag}")
         if self.order == "deterministic" and self.max_lag not in (0, 1):

@@ -1,48 +1,43 @@
-"""Lays fragments out in rows to learn from, with advantages and value targets, as torch tensors.
+"""Lays fragments out in rows to learn from, with advantages and value targets.
 
-The estimates themselves are in `returns`. Importing this imports torch.
+The estimates themselves are in `returns`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from actorrt.rl.network import AnyNetwork
 from actorrt.rl.returns import generalised_advantages, next_values, vtrace
 from actorrt.rl.spaces import Array
 from actorrt.rl.trajectory import Fragment
 
-CPU = torch.device("cpu")
-
 
 @dataclass(frozen=True)
 class Transitions:
-    """Rows to learn from, one a transition."""
+    """Rows to learn from, one a transition; observations may lie where a network placed them."""
 
-    obs: Tensor
-    action: Tensor
-    logp: Tensor
-    advantage: Tensor
-    target: Tensor
+    obs: Any
+    action: Array
+    logp: Array
+    advantage: Array
+    target: Array
 
     def __len__(self) -> int:
         return len(self.obs)
 
-    def rows(self, index: Tensor) -> Transitions:
+    def rows(self, index: Array) -> Transitions:
         """Return the transitions of these indices."""
         return Transitions(
             self.obs[index], self.action[index], self.logp[index], self.advantage[index], self.target[index]
         )
 
 
-def transitions(
-    fragments: tuple[Fragment, ...], *, gamma: float, gae_lambda: float, device: torch.device = CPU
-) -> Transitions:
-    """Compute advantages and value targets, and lay all valid transitions out in rows on a device."""
+def transitions(fragments: tuple[Fragment, ...], *, gamma: float, gae_lambda: float) -> Transitions:
+    """Compute advantages and value targets, and lay all valid transitions out in rows."""
     columns: list[list[Array]] = [[], [], [], [], []]
     for fragment in fragments:
         value = fragment.value
@@ -54,13 +49,13 @@ def transitions(
         arrays = (fragment.obs, fragment.action, fragment.logp, advantage, advantage + value)
         for column, array in zip(columns, arrays, strict=True):
             column.append(array[fragment.valid])
-    obs, action, *scalars = (torch.from_numpy(np.concatenate(column)).to(device) for column in columns)
-    return Transitions(obs, action.view(len(obs), -1), *scalars)
+    obs, action, *scalars = (np.concatenate(column) for column in columns)
+    return Transitions(obs, action.reshape(len(obs), -1), *scalars)
 
 
 def corrected_transitions(
     network: AnyNetwork, fragments: tuple[Fragment, ...], *, gamma: float, rho_limit: float, c_limit: float
-) -> tuple[Transitions, Tensor]:
+) -> tuple[Transitions, Array]:
     """Compute V-trace advantages and value targets of fragments that older policies collected.
 
     Returns:
@@ -78,10 +73,17 @@ def corrected_transitions(
         arrays = (fragment.obs, fragment.action, fragment.logp, advantage, target, rho)
         for column, array in zip(columns, arrays, strict=True):
             column.append(array[fragment.valid])
-    obs, action, *scalars, rho_rows = (
-        torch.from_numpy(np.concatenate(column)).to(network.device) for column in columns
-    )
-    return Transitions(obs, action.view(len(obs), -1), *scalars), rho_rows
+    obs, action, *scalars, rho_rows = (np.concatenate(column) for column in columns)
+    return Transitions(obs, action.reshape(len(obs), -1), *scalars), rho_rows
+
+
+def normalised(advantage: Array) -> Array:
+    """Return advantages brought to mean 0 and deviation 1; a single one as it is."""
+    if len(advantage) < 2:
+        return advantage
+    centred: Array = advantage - advantage.mean()
+    centred /= (float(centred @ centred) / (len(centred) - 1)) ** 0.5 + 1e-8
+    return centred
 
 
 def _under(network: AnyNetwork, fragment: Fragment) -> tuple[Array, Array, Array]:
@@ -90,10 +92,8 @@ def _under(network: AnyNetwork, fragment: Fragment) -> tuple[Array, Array, Array
     steps = fragment.reward.size
     features = fragment.obs.shape[-1]
     obs = np.concatenate([fragment.obs.reshape(steps, features), fragment.last_obs, fragment.final_obs])
-    result = network.forward(torch.from_numpy(obs).to(network.device), learns=False)
-    action = torch.from_numpy(np.array(fragment.action).reshape(steps, -1)).to(network.device)
-    logp = network.distribution(result.outputs[:steps]).log_probability(action).cpu().numpy().reshape(shape)
-    values = result.value.cpu().numpy()
+    outputs, values = network.forward(obs, learns=False)
+    logp = network.distribution(outputs[:steps]).log_probability(fragment.action.reshape(steps, -1)).reshape(shape)
     value, last_value, final_value = values[:steps].reshape(shape), values[steps : steps + shape[1]], values[steps:]
     dense = np.zeros(shape, np.float32)
     dense[fragment.final_step[:, 0], fragment.final_step[:, 1]] = final_value[shape[1] :]

@@ -1,64 +1,81 @@
-"""Times a learner's gradient steps: gradients written out over flat tensors, beside torch.nn, autograd and torch.optim.
+"""Times a learner's gradient steps: the library's on NumPy and in torch, beside torch.nn, autograd and torch.optim.
 
-Both improve a CartPole policy on the same batch by the same clipped objective, in one thread, and take turns.
+All improve a CartPole policy on the same batch by the same clipped objective, in one thread, and take turns.
 
-    python scripts/bench/gradients.py [--steps 20] [--rounds 15]
+    python scripts/bench/gradients.py [--hidden 64 64] [--batch 256] [--steps 20] [--rounds 15]
 """
 
 from __future__ import annotations
 
+import os
+
+os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # as in a worker; read when NumPy is imported
+
 import argparse
+import itertools
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from actorrt import rl
 from actorrt.rl.policy import MlpPolicy
 from actorrt.rl.ppo import PPOSettings
-from actorrt.rl.ppo_update import PPOUpdate, Transitions
+from actorrt.rl.ppo_update import PPOUpdate
+from actorrt.rl.settings import Backend
+from actorrt.rl.transitions import Transitions
 
-BATCH_COUNT = 256
 CLIP_RANGE, LEARNING_RATE = 0.2, 1e-3
 
 
-def batch() -> Transitions:
+def batch(count: int) -> Transitions:
     """Return drawn transitions of CartPole's shapes."""
-    draw = torch.Generator().manual_seed(0)
-    floats = [torch.randn(BATCH_COUNT, generator=draw) for _ in range(2)]
-    action = torch.randint(0, 2, (BATCH_COUNT, 1), generator=draw)
-    logp = torch.full((BATCH_COUNT,), 0.5).log()
-    return Transitions(torch.randn(BATCH_COUNT, 4, generator=draw), action, logp, *floats)
+    rng = np.random.default_rng(0)
+    obs, advantage, target = (rng.standard_normal(shape, np.float32) for shape in ((count, 4), count, count))
+    return Transitions(
+        obs, rng.integers(2, size=(count, 1)), np.full(count, np.log(0.5), np.float32), advantage, target
+    )
 
 
-def written_out(rows: Transitions) -> Callable[[], None]:
+def own(rows: Transitions, hidden: tuple[int, ...], backend: Backend) -> Callable[[], None]:
     """Return one step of the library's own update."""
-    spec = rl.describe("CartPole-v1")
-    update = PPOUpdate(PPOSettings.preset("CartPole-v1"), spec, MlpPolicy(spec).init(0), seed=0)
+    spec = rl.describe("CartPole-v1", hidden=hidden)
+    settings = PPOSettings.preset("CartPole-v1", hidden=hidden, backend=backend)
+    update = PPOUpdate(settings, spec, MlpPolicy(spec).init(0), seed=0)
+    placed = update.share(rows)
 
     def step() -> None:
-        update.differentiate(rows, CLIP_RANGE)
-        update._optimiser.step(LEARNING_RATE)
+        update.differentiate(placed, CLIP_RANGE)
+        update.step(LEARNING_RATE)
 
     return step
 
 
-def recorded(rows: Transitions) -> Callable[[], None]:
+def recorded(rows: Transitions, hidden: tuple[int, ...]) -> Callable[[], None]:
     """Return one step as most libraries take it."""
+    obs, action, old_logp, drawn, target = map(
+        torch.from_numpy, (rows.obs, rows.action[:, 0], rows.logp, rows.advantage, rows.target)
+    )
+    layers = list(itertools.pairwise((4, *hidden)))
     actor, critic = (
-        nn.Sequential(nn.Linear(4, 64), nn.Tanh(), nn.Linear(64, 64), nn.Tanh(), nn.Linear(64, n)) for n in (2, 1)
+        nn.Sequential(
+            *(layer for ends in layers for layer in (nn.Linear(*ends), nn.Tanh())), nn.Linear(hidden[-1], count)
+        )
+        for count in (2, 1)
     )
     parameters = [*actor.parameters(), *critic.parameters()]
     optimiser = torch.optim.Adam(parameters, lr=LEARNING_RATE, eps=1e-5)
 
     def loss() -> Tensor:
-        logp = torch.distributions.Categorical(logits=actor(rows.obs)).log_prob(rows.action.view(-1))
-        advantage = (rows.advantage - rows.advantage.mean()) / (rows.advantage.std() + 1e-8)
-        ratio = (logp - rows.logp).exp()
+        logp = torch.distributions.Categorical(logits=actor(obs)).log_prob(action)
+        advantage = (drawn - drawn.mean()) / (drawn.std() + 1e-8)
+        ratio = (logp - old_logp).exp()
         clipped = ratio.clamp(1 - CLIP_RANGE, 1 + CLIP_RANGE)
-        error = critic(rows.obs).view(-1) - rows.target
+        error = critic(obs).view(-1) - target
         return -torch.min(ratio * advantage, clipped * advantage).mean() + 0.5 * error.square().mean()
 
     def step() -> None:
@@ -79,19 +96,25 @@ def seconds(step: Callable[[], None], count: int) -> float:
 
 
 def main() -> None:
-    """Print the time of the first step and the median time of a round, for both."""
+    """Print the time of the first step and the median time of a round, for each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--hidden", type=int, nargs="+", default=[64, 64], help="units of the hidden layers")
+    parser.add_argument("--batch", type=int, default=256, help="transitions a step learns from")
     parser.add_argument("--steps", type=int, default=20, help="gradient steps in a round")
     parser.add_argument("--rounds", type=int, default=15)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    rows = batch()
-    makers = {"written out": written_out, "recorded": recorded}
+    rows, hidden = batch(arguments.batch), tuple(arguments.hidden)
+    makers: dict[str, Callable[[], Callable[[], None]]] = {
+        "NumPy": partial(own, rows, hidden, "numpy"),
+        "torch": partial(own, rows, hidden, "torch"),
+        "torch.optim": partial(recorded, rows, hidden),
+    }
     firsts: dict[str, float] = {}
     steps: dict[str, Callable[[], None]] = {}
     for name, make in makers.items():
         start = time.perf_counter()
-        steps[name] = make(rows)
+        steps[name] = make()
         steps[name]()
         firsts[name] = time.perf_counter() - start
     times: dict[str, list[float]] = {name: [] for name in makers}
@@ -99,8 +122,11 @@ def main() -> None:
         for name, step in steps.items():
             times[name].append(seconds(step, arguments.steps))
     for name in makers:
-        median_ms = 1e3 * statistics.median(times[name])
-        print(f"{name:12} {arguments.steps} steps {median_ms:7.1f} ms   making and first step {firsts[name]:6.3f} s")
+        median_ms, least_ms = (1e3 * of(times[name]) for of in (statistics.median, min))
+        print(
+            f"{name:12} {arguments.steps} steps {median_ms:8.1f} ms (least {least_ms:.1f})   "
+            f"making and first step {firsts[name]:6.3f} s"
+        )
 
 
 if __name__ == "__main__":

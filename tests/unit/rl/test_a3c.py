@@ -5,12 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
-
-from actorrt.rl.a3c import A3CSettings  # noqa: E402
-from actorrt.rl.a3c_roles import GradientServer  # noqa: E402
-from actorrt.rl.normaliser import Moments, Normaliser  # noqa: E402
-from actorrt.rl.optimiser import FlatRMSProp  # noqa: E402
+from actorrt.rl.a3c import A3CSettings
+from actorrt.rl.a3c_roles import GradientServer
+from actorrt.rl.normaliser import Moments, Normaliser
+from actorrt.rl.optimiser import FlatRMSProp
 
 GRADIENTS = np.random.default_rng(0).standard_normal((6, 5)).astype(np.float32) * np.float32(0.4)
 
@@ -21,14 +19,14 @@ def make_server(**settings):
 
 def test_gradients_are_applied_one_by_one_as_by_rmsprop():
     server = make_server(max_grad_norm=0.5, learning_rate=0.01)
-    flat, gradient = torch.ones(5), torch.zeros(5)
+    flat, gradient = np.ones(5, np.float32), np.zeros(5, np.float32)
     reference = FlatRMSProp(flat, gradient, max_norm=0.5)
     for number, each in enumerate(GRADIENTS):
         weights = server.apply(each, 10)
-        gradient.copy_(torch.from_numpy(each))
+        gradient[:] = each
         reference.step(0.01)
         assert weights.version == server.latest().version == number + 1
-        np.testing.assert_allclose(weights.parameters, flat.numpy(), rtol=1e-5)
+        np.testing.assert_allclose(weights.parameters, flat, rtol=1e-5)
 
 
 def test_learning_rate_follows_the_transitions_that_gradients_came_from():

@@ -5,17 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 
-from actorrt.rl.a2c import A2CSettings  # noqa: E402
-from actorrt.rl.a2c_update import A2CUpdate, differentiate  # noqa: E402
-from actorrt.rl.appo import APPOSettings  # noqa: E402
-from actorrt.rl.impala import IMPALASettings  # noqa: E402
-from actorrt.rl.network import Network  # noqa: E402
-from actorrt.rl.returns import generalised_advantages, next_values, vtrace  # noqa: E402
-from actorrt.rl.transitions import corrected_transitions, transitions  # noqa: E402
+from actorrt.rl.a2c import A2CSettings
+from actorrt.rl.a2c_update import A2CUpdate, differentiate
+from actorrt.rl.appo import APPOSettings
+from actorrt.rl.impala import IMPALASettings
+from actorrt.rl.network import Network
+from actorrt.rl.returns import generalised_advantages, next_values, vtrace
+from actorrt.rl.transitions import corrected_transitions, transitions
 
-from .test_ppo_update import CATEGORICAL, COUNTING, GAUSSIAN, counted_fragment, make_policy, make_rows  # noqa: E402
+from .test_ppo_update import CATEGORICAL, COUNTING, GAUSSIAN, counted_fragment, make_policy, make_rows
 
 
 def random_columns(seed, shape=(13, 3)):
@@ -96,7 +96,7 @@ def test_actor_critic_gradient_equals_torchs(spec, entropy_coefficient):
     for index in np.random.default_rng(0).choice(len(moved.flat), 40, replace=False):
         losses = []
         for sign in (1.0, -1.0):
-            moved.flat.copy_(network.flat)
+            moved.flat[:] = network.flat
             moved.flat[index] += sign * step
             losses.append(actor_critic_loss(moved, rows, 0.5, entropy_coefficient))
         numeric.append((index, (losses[0] - losses[1]) / (2 * step)))
@@ -107,11 +107,11 @@ def test_actor_critic_gradient_equals_torchs(spec, entropy_coefficient):
 
 def actor_critic_loss(network, rows, value_coefficient, entropy_coefficient):
     """The loss in double precision where it matters, for differences to be exact enough."""
-    result = network.forward(rows.obs)
-    distribution = network.distribution(result.outputs)
-    policy_loss = -(distribution.log_probability(rows.action).double() * rows.advantage.double()).mean()
-    value_loss = (result.value.double() - rows.target.double()).square().mean()
-    entropy = distribution.entropy().double().mean()
+    outputs, value = network.forward(rows.obs)
+    distribution = network.distribution(outputs)
+    policy_loss = -(distribution.log_probability(rows.action) * rows.advantage).mean(dtype=np.float64)
+    value_loss = np.square(value.astype(np.float64) - rows.target).mean()
+    entropy = distribution.entropy().mean(dtype=np.float64)
     return float(policy_loss + value_coefficient * value_loss - entropy_coefficient * entropy)
 
 

@@ -21,7 +21,21 @@ def test_settings_say_where_they_come_from():
     assert line(text, "horizon") == "horizon 64 yours"
     assert line(text, "epochs") == "epochs 20 preset"
     assert line(text, "value_coefficient") == "value_coefficient 0.5"
-    assert line(text, "network") == "network mlp, hidden layers of 64 and 64 units; 9,155 parameters; acts on NumPy"
+    shape = "network mlp, hidden layers of 64 and 64 units; 9,155 parameters"
+    assert line(text, "network") == f"{shape}; acts on NumPy, learns on NumPy"
+
+
+@pytest.mark.parametrize(
+    ("make", "end"),
+    [
+        (lambda: rl.PPO("CartPole-v1", backend="torch"), "acts on NumPy, learns on torch"),
+        (lambda: rl.IMPALA("CartPole-v1", hidden=(1024, 1024)), "acts on NumPy, learns on torch"),
+        (lambda: rl.A3C("CartPole-v1", hidden=(512, 512)), "acts on NumPy, learns on NumPy"),
+        (lambda: rl.ES("CartPole-v1"), "parameters; acts on NumPy"),
+    ],
+)
+def test_network_says_what_learns(make, end):
+    assert line(make().explain(), "network").endswith(end)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ torch.set_num_threads(1)
 
 from torch import nn  # noqa: E402
 
+from actorrt.rl.module_network import ModuleNetwork  # noqa: E402
 from actorrt.rl.modules import channels_of  # noqa: E402
 from actorrt.rl.network import Network, make_network  # noqa: E402
 from actorrt.rl.policy import MlpPolicy, PolicySpec, make_policy, parameter_shapes  # noqa: E402
@@ -18,6 +19,10 @@ from actorrt.rl.ppo import PPOSettings  # noqa: E402
 from actorrt.rl.ppo_update import PPOUpdate, Transitions  # noqa: E402
 from actorrt.rl.spaces import Box, Composite, Discrete, Masked  # noqa: E402
 
+from .test_ppo_update import SPECS as MLPS  # noqa: E402
+from .test_ppo_update import make_rows  # noqa: E402
+
+BACKENDS = ("numpy", "torch")
 PIXELS = Box((9, 8, 3), (0.0,) * 216, (255.0,) * 216, "uint8")
 VECTOR = Box((4,), (-1.0,) * 4, (1.0,) * 4)
 BOTH = Composite((VECTOR, Discrete(3)), ("position", "kind"))
@@ -62,15 +67,10 @@ def test_policy_and_network_agree(name):
     network = make_network(spec, policy.init(3))
     features = draw_features(spec, 12, np.random.default_rng(0))
     action, logp, value = policy.act(features, np.random.default_rng(1))
-    result = network.forward(torch.from_numpy(features), learns=False)
-    rows = torch.from_numpy(action).view(12, -1)
-    np.testing.assert_allclose(result.value.cpu().numpy(), value, rtol=1e-3, atol=1e-5)
-    np.testing.assert_allclose(
-        network.distribution(result.outputs).log_probability(rows.to(network.device)).cpu().numpy(),
-        logp,
-        rtol=1e-3,
-        atol=1e-5,
-    )
+    outputs, network_value = network.forward(features, learns=False)
+    network_logp = network.distribution(outputs).log_probability(action.reshape(12, -1))
+    np.testing.assert_allclose(network_value, value, rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(network_logp, logp, rtol=1e-3, atol=1e-5)
     np.testing.assert_allclose(policy.values(features), value, rtol=1e-6)
     if spec.mask_count:
         assert 1 not in action
@@ -86,13 +86,8 @@ def test_gradient_of_an_update_is_the_one_of_the_loss(name):
     features = draw_features(spec, 24, rng)
     action, logp, value = policy.act(features, rng)
     columns = (logp + 0.3 * rng.standard_normal(24), rng.standard_normal(24), value + rng.standard_normal(24))
-    rows = Transitions(
-        torch.from_numpy(features),
-        torch.from_numpy(action).view(24, -1),
-        *(torch.from_numpy(column.astype(np.float32)) for column in columns),
-    )
-    device = update.network.device
-    rows = Transitions(*(getattr(rows, each).to(device) for each in ("obs", "action", "logp", "advantage", "target")))
+    rows = Transitions(features, action.reshape(24, -1), *(column.astype(np.float32) for column in columns))
+    rows = update.share(rows)
     for _ in range(2):  # each replaces the last
         update.differentiate(rows, 0.2)
     expected = finite_differences(update, rows, settings)
@@ -105,11 +100,11 @@ def finite_differences(update, rows, settings):
     network = update.network
 
     def loss():
-        result = network.forward(rows.obs, learns=False)
-        distribution = network.distribution(result.outputs)
-        ratio = torch.exp(distribution.log_probability(rows.action) - rows.logp)
-        surrogate = torch.min(ratio * rows.advantage, ratio.clamp(0.8, 1.2) * rows.advantage).mean()
-        error = (result.value - rows.target).square().mean()
+        outputs, value = network.forward(rows.obs, learns=False)
+        distribution = network.distribution(outputs)
+        ratio = np.exp(distribution.log_probability(rows.action) - rows.logp)
+        surrogate = np.minimum(ratio * rows.advantage, ratio.clip(0.8, 1.2) * rows.advantage).mean()
+        error = np.square(value - rows.target).mean()
         entropy = distribution.entropy().mean()
         return float(-surrogate + settings.value_coefficient * error - settings.entropy_coefficient * entropy)
 
@@ -123,6 +118,35 @@ def finite_differences(update, rows, settings):
         network.flat[index] = before
         slopes[index] = (ends[0] - ends[1]) / 2e-2
     return slopes
+
+
+@pytest.mark.parametrize("spec", MLPS)
+def test_either_backend_goes_on_where_the_other_was(spec):
+    policy = make_policy(spec)
+    rows = make_rows(policy)
+    settings = {backend: PPOSettings.preset("", backend=backend, entropy_coefficient=0.01) for backend in BACKENDS}
+    first = {backend: PPOUpdate(settings[backend], spec, policy.parameters, seed=0) for backend in BACKENDS}
+    assert [type(first[backend].network) for backend in BACKENDS] == [Network, ModuleNetwork]
+
+    def learn(update, count):
+        for _ in range(count):
+            update.differentiate(update.share(rows), 0.2)
+            update.step(1e-2)
+
+    for update in first.values():
+        learn(update, 3)
+    for backend, other in zip(BACKENDS, reversed(BACKENDS), strict=True):
+        second = PPOUpdate(settings[other], spec, first[backend].parameters(), seed=1)
+        second.go_on(first[backend].state())
+        learn(second, 2)
+        learn(first[backend], 2)
+        np.testing.assert_allclose(second.parameters(), first[backend].parameters(), rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(*(first[backend].parameters() for backend in BACKENDS), rtol=1e-3, atol=1e-4)
+
+
+def test_numpy_does_not_learn_what_it_cannot():
+    with pytest.raises(ValueError, match="backend='numpy' learns MLPs: networks of other forms learn in torch"):
+        make_network(SPECS["cnn"], make_policy(SPECS["cnn"]).init(0), "numpy")
 
 
 def test_pixels_stay_bytes_until_the_network_scales_them():
@@ -211,14 +235,14 @@ def test_mlp_of_any_depth_agrees_with_torchs_modules(hidden, activation):
         towers.append(nn.Sequential(*layers, head))
     features = np.random.default_rng(2).standard_normal((10, 4)).astype(np.float32)
     outputs, value = (tower(torch.from_numpy(features)) for tower in towers)
-    result = network.forward(torch.from_numpy(features))
-    torch.testing.assert_close(result.outputs, outputs.detach(), rtol=1e-4, atol=1e-5)
+    found, _ = network.forward(features)
+    np.testing.assert_allclose(found, outputs.detach().numpy(), rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(policy.values(features), value.detach().numpy()[:, 0], rtol=1e-4, atol=1e-5)
     assert (policy.best_actions(features) == outputs.argmax(1).numpy()).all()
     d_outputs, d_value = torch.randn_like(outputs), torch.randn(10)
-    result.backward(d_outputs, d_value)
+    network.backward(d_outputs.numpy(), d_value.numpy())
     torch.autograd.backward([outputs, value[:, 0]], [d_outputs, d_value])
-    gradient = network.layer_gradients
+    gradient = {name: torch.from_numpy(each) for name, each in network.layer_gradients.items()}
     for index, tower in enumerate(towers):
         torch.testing.assert_close(gradient["hidden_1"][index], tower[0].weight.grad.T, rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(gradient["hidden_1_bias"][index, 0], tower[0].bias.grad, rtol=1e-4, atol=1e-5)

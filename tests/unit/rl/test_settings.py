@@ -61,7 +61,11 @@ def test_unknown_setting_is_named_with_close_matches():
 
 @pytest.mark.parametrize(
     ("override", "message"),
-    [({"epochs": 0}, "epochs is at least 1: epochs=0"), ({"gamma": 1.5}, "gamma is between 0 and 1: gamma=1.5")],
+    [
+        ({"epochs": 0}, "epochs is at least 1: epochs=0"),
+        ({"gamma": 1.5}, "gamma is between 0 and 1: gamma=1.5"),
+        ({"backend": "jax"}, "backend is 'auto', 'numpy' or 'torch': backend='jax'"),
+    ],
 )
 def test_senseless_values_are_refused(override, message):
     with pytest.raises(ValueError, match=message):
