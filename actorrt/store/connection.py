@@ -34,6 +34,8 @@ either way."""
 _LINGER_S: Final = 0.005
 _LINGERING_COUNT: Final = 64
 _GIVEN_BACK_S: Final = 0.05
+_GIVEN_BACK_BESIDE_COUNT: Final = 512
+"""How much is given back after a read, so that the store does it while what was read is looked at."""
 
 
 T = TypeVar("T")
@@ -145,8 +147,14 @@ class Connection:
         """
         self.check()
         with self._lock:
-            self._flush()
+            if op is Op.GET:
+                self._sort_given_back()
+                self._tell()
+            else:
+                self._flush()
             reply = self._ask(op, *arguments)
+            if op is Op.GET and self._unsaid:
+                self._give_back_some(_GIVEN_BACK_BESIDE_COUNT)
         if reply.status is Status.ERROR:
             raise decode(reply.result)
         if reply.status is Status.PENDING:
@@ -465,12 +473,16 @@ class Connection:
         while self._settled:
             self._channel.post(Op.SETTLE, _batch(self._settled))
         while self._unsaid:
-            released: list[ObjectId] = []
-            unpinned: list[ObjectId] = []
-            for _ in range(min(len(self._unsaid), MAX_BATCH_COUNT)):
-                is_pin, object_id = self._unsaid.popleft()
-                (unpinned if is_pin else released).append(object_id)
-            self._channel.post(Op.GIVE_BACK, released, unpinned)
+            self._give_back_some(MAX_BATCH_COUNT)
+
+    def _give_back_some(self, count: int) -> None:
+        """Give back what is queued, up to a number. The lock is held."""
+        released: list[ObjectId] = []
+        unpinned: list[ObjectId] = []
+        for _ in range(min(len(self._unsaid), count)):
+            is_pin, object_id = self._unsaid.popleft()
+            (unpinned if is_pin else released).append(object_id)
+        self._channel.post(Op.GIVE_BACK, released, unpinned)
 
 
 def _batch(queue: deque[T]) -> list[T]:

@@ -1,9 +1,15 @@
-"""Pure: one object of the table: its state, and who keeps it alive."""
+"""Pure: one object of the table: its state, and who keeps it alive.
+
+Most objects are small, and nobody waits for them: what few have is made when there is something to put in it.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from actorrt.errors import ActorRtError
 from actorrt.ids import ObjectId
@@ -11,6 +17,10 @@ from actorrt.store.pool import Place
 
 Token = bytes
 """Names a transit: its sender's peer id, and a number."""
+
+
+_NOBODY: Final[frozenset[int]] = frozenset()
+_NONE: Final[frozenset[Token]] = frozenset()
 
 
 class State(StrEnum):
@@ -56,12 +66,12 @@ class Entry:
     error: ActorRtError | bytes | None = None
     holds: dict[int, int] = field(default_factory=dict)
     pins: dict[int, int] = field(default_factory=dict)
-    waiters: set[int] = field(default_factory=set)
-    transits: set[Token] = field(default_factory=set)
+    waiters: AbstractSet[int] = _NOBODY
+    transits: set[Token] | frozenset[Token] = _NONE
     containers_count: int = 0
-    contained: list[ObjectId] = field(default_factory=list)
+    contained: Sequence[ObjectId] = ()
     is_private: bool = False
-    overtaken: set[Token] = field(default_factory=set)
+    overtaken: AbstractSet[Token] = _NONE
     line: str = ""
 
     @property
@@ -73,6 +83,15 @@ class Entry:
     def is_idle(self) -> bool:
         """Whether its bytes are in memory and nobody has them in view."""
         return self.state is State.SEALED and not self.pins
+
+    def note_transit(self, token: Token, *, holds: bool) -> None:
+        """Let a transit hold the object, or no longer."""
+        if isinstance(self.transits, frozenset):
+            self.transits = {token} if holds else _NONE
+        elif holds:
+            self.transits.add(token)
+        else:
+            self.transits.discard(token)
 
     def is_referred_to(self) -> bool:
         """Whether anybody has, views, sends or contains it."""

@@ -21,7 +21,7 @@ sender's `declare`; the object is EXPECTED until then.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -119,7 +119,7 @@ class ObjectTable:
         entry.holds.pop(connection, None)
         if entry.pins.pop(connection, None) is not None:
             self._note_idle(entry)
-        entry.waiters.discard(connection)
+        entry.waiters -= {connection}
         if entry.maker == connection and entry.is_being_written():
             self._drop_unsealed(entry)
         if entry.declarer == connection:
@@ -192,12 +192,15 @@ class ObjectTable:
     def contain(self, object_id: ObjectId, connection: int, contained: list[ObjectId]) -> None:
         """Let an object that the connection is making hold others, for as long as it lives."""
         entry = self._made_by(object_id, connection)
+        found = []
         for other in contained:
             inner = self._entries.get(other)
             if entry is not None and inner is not None and inner.state is not State.FREED:
                 inner.containers_count += 1
                 inner.is_private = False
-                entry.contained.append(other)
+                found.append(other)
+        if entry is not None:
+            entry.contained = [*entry.contained, *found]
 
     def seal(self, object_id: ObjectId, connection: int) -> None:
         """Finish an object: from now on it is never written."""
@@ -234,9 +237,10 @@ class ObjectTable:
         self._instructions.extend(Failed(waiter, entry.object_id, error) for waiter in self._take_waiters(entry))
         self._suspect(entry)
 
-    def _take_waiters(self, entry: Entry) -> list[int]:
-        waiters = sorted(entry.waiters)
-        entry.waiters.clear()
+    def _take_waiters(self, entry: Entry) -> Sequence[int]:
+        if not entry.waiters:
+            return ()
+        waiters, entry.waiters = sorted(entry.waiters), frozenset()
         for waiter in waiters:
             self._forget_if_apart(entry, waiter)
         return waiters
@@ -268,7 +272,7 @@ class ObjectTable:
             return
         entry = self._entries.get(object_id)
         if transit is None and entry is not None and entry.state is State.EXPECTED:
-            entry.overtaken.add(token)
+            entry.overtaken |= {token}
         self._change_transit(token, object_id, sender, -1)
 
     def transit(self, object_id: ObjectId, connection: int, token: Token, copies_count: int) -> None:
@@ -282,7 +286,7 @@ class ObjectTable:
         """One sender said its last word on an object; where it was the last one, an unknown object fails."""
         entry = self._entries.get(object_id)
         if entry is not None and token in entry.overtaken:
-            entry.overtaken.remove(token)
+            entry.overtaken -= {token}
             if entry.state is State.EXPECTED and not entry.overtaken:
                 self._fail(entry, error)
 
@@ -297,7 +301,7 @@ class ObjectTable:
         entry = self._entries.get(object_id)
         if entry is not None:
             entry.is_private = False
-            (entry.transits.add if holds else entry.transits.discard)(token)
+            entry.note_transit(token, holds=holds)
             self._suspect(entry)
 
     def _sender(self, token: Token | None) -> int | None:
@@ -412,7 +416,7 @@ class ObjectTable:
             assert entry.error is not None
             self._instructions.append(Failed(waiter, object_id, entry.error))
         else:
-            entry.waiters.add(waiter)
+            entry.waiters |= {waiter}
             self._by_connection[waiter].add(object_id)
 
     # Going
@@ -457,7 +461,7 @@ class ObjectTable:
             if inner is not None:
                 inner.containers_count -= 1
                 self._suspect(inner)
-        entry.contained = []
+        entry.contained = ()
 
     def _bury(self, object_id: ObjectId) -> None:
         self._tombstones[object_id] = None
