@@ -10,6 +10,7 @@ import numpy as np
 
 from actorrt.rl.spaces import Array, Box, Discrete, Leaf, Space, column_count, leaves, row_dtype
 
+TINY = np.finfo(np.float32).tiny
 FORBIDDEN = np.float32(-1e9)  # logits of masked actions: as good as minus infinity, and free of NaN
 
 
@@ -74,7 +75,7 @@ def masked(outputs: Array, mask: Array) -> Array:
 def _categorical(logits: Array, rng: np.random.Generator) -> tuple[Array, Array]:
     """Sample by the Gumbel-max trick: one argmax for the whole batch, no cumulative sums."""
     gumbel = rng.standard_exponential(logits.shape, np.float32)
-    np.log(gumbel, out=gumbel)
+    np.log(np.maximum(gumbel, TINY, out=gumbel), out=gumbel)  # it draws 0 now and then
     action = (logits - gumbel).argmax(axis=1)
     shifted = logits - logits.max(axis=1, keepdims=True)
     normaliser = np.log(np.exp(shifted).sum(axis=1))
