@@ -16,7 +16,7 @@ from typing import Any, Final
 from actorrt.bench.measurement import Effort, Samples, UnavailableError
 
 SIMULATORS: Final = 2
-_PYTHON_ENVIRONMENTS, _NATIVE_ENVIRONMENTS, _HORIZON = 8, 128, 256
+_PYTHON_ENVIRONMENTS, _NATIVE_ENVIRONMENTS, _HORIZON = 32, 256, 128  # of each simulator
 _NO_EVALUATION: Final = 1 << 40  # steps until the next
 
 STABLE_BASELINES3: Final[dict[str, Any]] = {  # its defaults, on HalfCheetah too
