@@ -56,7 +56,7 @@ def halfcheetah(environments: int) -> Callable[[Effort], Samples]:
 
 
 def _halfcheetah(environments: int, effort: Effort) -> Samples:
-    require("gymnasium", "torch", "mujoco", extras="rl,torch,mujoco")
+    require("gymnasium", "mujoco", extras="rl,mujoco")
     import actorrt as art
 
     seeds = [random.randrange(1 << 16) for _ in range(effort.rounds_count)]

@@ -33,7 +33,7 @@ def cartpole(effort: Effort) -> Samples:
     Raises:
         UnavailableError: a package is missing that training needs.
     """
-    require("gymnasium", "torch", extras="rl,torch")
+    require("gymnasium", extras="rl")
     seeds = [random.randrange(1 << 16) for _ in range(effort.rounds_count)]
     return Samples([_train_s(seed) for seed in seeds], notes=[f"seeds {', '.join(map(str, seeds))}"])
 
