@@ -141,22 +141,26 @@ class ARSUpdate:
     def __init__(self, settings: ARSSettings) -> None:
         self.settings = settings
 
-    def __call__(self, parameters: Array, noise: Array, returns: Array) -> tuple[Array, dict[str, float]]:
-        """Return better parameters.
+    def weigh(self, returns: Array) -> tuple[Array, dict[str, float]]:
+        """Say what directions are worth.
 
         Args:
-            parameters: the flat vector.
-            noise: the directions, (directions, parameters).
             returns: with each direction added and taken away, (directions, 2).
 
         Returns:
-            The new flat vector; and `return_deviation`, over the episodes that counted.
+            Each direction's weight in the sum that `move` takes; and `return_deviation`, over the episodes that
+            counted.
         """
         best = np.argsort(-returns.max(axis=1), kind="stable")[: self.settings.best_directions]
         deviation = float(returns[best].std())
-        scale = self.settings.learning_rate / (len(best) * (deviation or 1.0))
-        step = (returns[best, 0] - returns[best, 1]) @ noise[best]
-        return (parameters + scale * step).astype(np.float32), {"return_deviation": deviation}
+        weights = np.zeros(len(returns))
+        weights[best] = (returns[best, 0] - returns[best, 1]) / (len(best) * (deviation or 1.0))
+        return weights, {"return_deviation": deviation}
+
+    def move(self, parameters: Array, total: Array) -> Array:
+        """Return better parameters: the flat vector, moved along the weighted sum of the directions."""
+        moved: Array = (parameters + self.settings.learning_rate * total).astype(np.float32)
+        return moved
 
     def state(self) -> dict[str, Any]:
         """Return nothing: the parameters are all there is."""

@@ -1,123 +1,161 @@
-"""Hands work items to simulators that may fail, join and leave; what the evolutionary algorithms collect with."""
+"""Has work items done by simulators that may fail, join and leave meanwhile; what evolutionary algorithms collect with.
+
+Who gets what is decided in `rota`; this carries it out.
+"""
 
 from __future__ import annotations
 
-import collections
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import actorrt as art
-from actorrt.rl.explorer import Exploration
-from actorrt.rl.intake import RAISES_LIMIT, RETRY_CAP_S, RETRY_FLOOR_S
-from actorrt.rl.patience import arrival
-from actorrt.rl.policy import Weights
+from actorrt.rl.intake import RAISES_LIMIT
+from actorrt.rl.patience import Bell, arrival
+from actorrt.rl.rota import Rota, Share
 
 logger = logging.getLogger(__name__)
 
-AHEAD = 2  # items that a simulator has at once, so that it does not wait for the next
+Ask = Callable[[Any, Sequence[int]], Any]
+"""Asks a simulator for items, given by their numbers, and returns the reply, which is of `Outcome`."""
 
 
-@dataclass
-class Member:
-    """What is known of one simulator."""
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What a simulator made of a share of work items.
 
-    simulator: Any
-    is_gone: bool = False
-    failures: int = 0
-    not_before: float = 0.0
-    incarnation: int = 1
+    Attributes:
+        results: one for each item, in the order in which they were asked for.
+        source: simulator, incarnation and process id.
+    """
+
+    results: list[Any]
+    source: tuple[int, int, int]
 
 
 class Crew:
     """The simulators of a run, which share work items among them.
 
-    An item that was lost with its simulator goes to another. Each has a few items at once.
+    Args:
+        size: how many simulators there are to be.
+        hire: starts the simulator of a number that none had before; returns the reply, which is of its ref.
+        dismiss: stops the simulator of that number; returns the reply.
     """
 
-    def __init__(self, simulators: Iterable[Any]) -> None:
-        self._members = [Member(simulator) for simulator in simulators]
+    def __init__(self, size: int, hire: Callable[[int], Any], dismiss: Callable[[int], Any]) -> None:
+        self._size, self._hire, self._dismiss = size, hire, dismiss
+        self._hired_count = 0
+        self._bell = Bell()
+        self._rota = Rota()
+        self._simulators: dict[int, Any] = {}
+        self._incarnations: dict[int, int] = {}
+        self._asked: dict[Any, Share] = {}
+        self._coming: dict[Any, int] = {}
+        self._going: dict[Any, int] = {}
         self._raises = 0
 
     def __len__(self) -> int:
-        return len(self._members)
+        return self._size
 
-    def join(self, simulator: Any) -> None:
-        """Take in one more; not while items are out."""
-        self._members.append(Member(simulator))
+    def resize(self, size: int) -> None:
+        """Have so many simulators: from any thread, and at once, also in the middle of a round.
 
-    def leave(self) -> None:
-        """Do without the last; not while items are out."""
-        self._members.pop()
+        New ones join as soon as they have started. Those who leave, the last to have come, end what they are at.
+        """
+        self._size = size
+        self._bell.ring()
 
     def statistics(self) -> dict[str, int]:
-        """Return how many simulators are alive and were restarted."""
-        members = self._members
+        """Return how many simulators are alive and were restarted, and how many shares were done twice."""
         return {
-            "simulators_alive": sum(1 for member in members if not member.is_gone and not member.failures),
-            "simulators_restarted": sum(member.incarnation - 1 for member in members),
+            "simulators_alive": sum(1 for member in self._rota.members.values() if not member.failures),
+            "simulators_restarted": sum(incarnation - 1 for incarnation in self._incarnations.values()),
+            "shares_repeated": self._rota.repeated_count,
         }
 
-    async def explore(self, weights: Weights, iteration: int, count: int) -> list[Exploration]:
-        """Have `count` directions explored; return what came of them, in the directions' order.
+    async def do(self, kind: str, count: int, ask: Ask) -> tuple[list[Any], list[tuple[int, int, int]]]:
+        """Have a round of `count` items done.
+
+        Args:
+            kind: what is done, as what it takes a simulator is noted by.
+            count: how many items there are; they are numbers from 0.
+            ask: asks a simulator for some of them.
+
+        Returns:
+            The results in the items' order, and the sources of the shares that they came in.
 
         Raises:
             ActorDiedError: the last simulator is gone for good.
+            ActorStartError: a simulator could not be started.
             Exception: what an environment raised again and again.
         """
-        waiting = collections.deque(range(count))
-        asked: dict[Any, tuple[int, int]] = {}  # the reply, and simulator and direction it is of
-        found: dict[int, Exploration] = {}
-        weights_ref = await art.put_async(weights)
-        while len(found) < count:
-            self._ask(waiting, asked, weights_ref, iteration)
-            done, _ = await arrival(asked, self._look_again_s())
-            for reply in [reply for reply in done if reply in asked]:
-                index, number = asked.pop(reply)
-                if not self._settle(index, number, reply, found):
-                    waiting.append(number)
-        return [found[number] for number in range(count)]
+        results: dict[int, Any] = {}
+        sources: dict[int, tuple[int, int, int]] = {}
+        self._rota.begin(kind, count)
+        while not self._rota.is_over:
+            self._bell.silence()
+            self._come_and_go()
+            for share in self._rota.to_ask(time.monotonic()):
+                self._asked[ask(self._simulators[share.member], share.numbers)] = share
+            replies = [*self._asked, *self._coming, *self._going]
+            done, _ = await arrival(replies, self._rota.look_again_s(time.monotonic()), self._bell)
+            for reply in done:
+                self._settle(reply, results, sources)
+        return [results[number] for number in range(count)], [sources[number] for number in sorted(sources)]
 
-    def _ask(
-        self, waiting: collections.deque[int], asked: dict[Any, tuple[int, int]], weights: Any, iteration: int
+    def _come_and_go(self) -> None:
+        """Let simulators join or leave, the last first, until there are as many as there are to be."""
+        staying = [index for index, member in self._rota.members.items() if not member.is_leaving]
+        for _ in range(self._size - len(staying) - len(self._coming)):
+            self._coming[self._hire(self._hired_count)] = self._hired_count
+            self._hired_count += 1
+        if self._size < len(staying):
+            for index in sorted(staying)[self._size :]:
+                self._rota.leave(index)
+        for index in self._rota.departed():
+            del self._simulators[index]
+            self._going[self._dismiss(index)] = index
+
+    def _settle(self, reply: Any, results: dict[int, Any], sources: dict[int, tuple[int, int, int]]) -> None:
+        """Take in a reply."""
+        if reply in self._coming:
+            index = self._coming.pop(reply)
+            self._simulators[index] = reply.value()
+            self._rota.join(index)
+        elif reply in self._going:
+            del self._going[reply]
+            reply.value()
+        elif reply in self._asked:
+            share, error = self._asked.pop(reply), reply.error()
+            if error is None:
+                self._came(share, reply.value(), results, sources)
+            else:
+                self._failed(share, error)
+
+    def _came(
+        self, share: Share, outcome: Outcome, results: dict[int, Any], sources: dict[int, tuple[int, int, int]]
     ) -> None:
-        """Hand out items, evenly, to whoever has room for more."""
-        now = time.monotonic()
-        loads = collections.Counter(index for index, _ in asked.values())
-        for load in range(AHEAD):
-            for index, member in enumerate(self._members):
-                is_ready = not member.is_gone and member.not_before <= now
-                if waiting and is_ready and loads[index] == load:
-                    number = waiting.popleft()
-                    asked[member.simulator.explore(weights, iteration, number)] = index, number
-                    loads[index] += 1
+        self._raises = 0
+        self._incarnations[share.member] = outcome.source[1]
+        counting = self._rota.came(share, time.monotonic())
+        for number, result in zip(share.numbers, outcome.results, strict=True):
+            if number in counting:
+                results[number] = result
+        if counting:
+            sources[counting[0]] = outcome.source
 
-    def _look_again_s(self) -> float | None:
-        now = time.monotonic()
-        later = [member.not_before - now for member in self._members if member.not_before > now]
-        return min(later) if later else None
-
-    def _settle(self, index: int, number: int, reply: Any, found: dict[int, Exploration]) -> bool:
-        """Take in a reply; return whether its direction is done with."""
-        member, error = self._members[index], reply.error()
-        if error is None:
-            found[number] = reply.value()
-            member.failures = self._raises = 0
-            member.incarnation = found[number].source[1]
-            return True
+    def _failed(self, share: Share, error: Exception) -> None:
         if isinstance(error, art.ActorDiedError):
-            member.is_gone = True
-            if all(each.is_gone for each in self._members):
+            self._rota.gone(share.member)
+            self._simulators.pop(share.member, None)
+            if not self._simulators and not self._coming:
                 raise error
-            return False
+            return
         if not isinstance(error, art.ActorUnavailableError):
             self._raised(error)
-        member.failures += 1
-        pause_s = min(RETRY_CAP_S, RETRY_FLOOR_S * 2.0**member.failures)
-        member.not_before = time.monotonic() + pause_s
-        return False
+        self._rota.failed(share, time.monotonic())
 
     def _raised(self, error: Exception) -> None:
         self._raises += 1

@@ -53,23 +53,26 @@ class ESUpdate:
         self._first_moment = self._second_moment = np.zeros(0)
         self._step_count = 0
 
-    def __call__(self, parameters: Array, noise: Array, returns: Array) -> tuple[Array, dict[str, float]]:
-        """Return better parameters.
+    def weigh(self, returns: Array) -> tuple[Array, dict[str, float]]:
+        """Say what directions are worth.
 
         Args:
-            parameters: the flat vector.
-            noise: the directions, (directions, parameters).
             returns: with each direction added and taken away, (directions, 2).
 
         Returns:
-            The new flat vector; and `gradient_norm`.
+            Each direction's weight in the sum that `move` takes, by which that is the gradient; and
+            `return_deviation`, over all episodes.
         """
-        settings = self.settings
         ranks = centred_ranks(returns)
-        gradient = (ranks[:, 0] - ranks[:, 1]) @ noise / (returns.size * settings.deviation)
-        step = self._adam(settings.weight_decay * parameters - gradient)
-        moved = (parameters - settings.learning_rate * step).astype(np.float32)
-        return moved, {"gradient_norm": float(np.linalg.norm(gradient))}
+        weights = (ranks[:, 0] - ranks[:, 1]) / (returns.size * self.settings.deviation)
+        return weights, {"return_deviation": float(returns.std())}
+
+    def move(self, parameters: Array, total: Array) -> Array:
+        """Return better parameters: the flat vector, moved up the gradient."""
+        settings = self.settings
+        step = self._adam(settings.weight_decay * parameters - total)
+        moved: Array = (parameters - settings.learning_rate * step).astype(np.float32)
+        return moved
 
     def _adam(self, gradient: Array) -> Array:
         """Return the step that Adam (Kingma and Ba 2015) makes of a gradient, for a learning rate of 1."""

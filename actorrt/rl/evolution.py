@@ -1,8 +1,9 @@
-"""One run that learns from whole episodes: directions as work items for any number of simulators.
+"""One run that learns from whole episodes: work items for any number of simulators, which may join and leave.
 
-Every update sends out its directions, takes what comes back in order of completion, and moves the parameters. What
-it makes of the returns is the algorithm's, in its settings. Since directions and episodes follow from numbers, and the
-returns are used in the directions' order, one seed gives one run, whoever played what and whoever died.
+Every update sends out its directions, both ways, and takes what comes back in order of completion. What it makes of
+the returns is the algorithm's, in its settings; what that says of each direction's weight is added up by the
+simulators again, where there is much to add up. Since directions and episodes follow from numbers, and sums have one
+order, one seed gives one run, whoever played what and whoever died.
 """
 
 from __future__ import annotations
@@ -14,51 +15,46 @@ from typing import Any
 import numpy as np
 
 import actorrt as art
+from actorrt.rl.aggregation import weighted_sum
 from actorrt.rl.crew import Crew
 from actorrt.rl.evaluations import Evaluations
-from actorrt.rl.explorer import Explorer
+from actorrt.rl.explorer import Episode, Explorer
 from actorrt.rl.loop import Loop
 from actorrt.rl.normaliser import merged
-from actorrt.rl.perturbation import direction
-from actorrt.rl.plan import Plan
 from actorrt.rl.policy import Weights
 from actorrt.rl.roles import Roles
+
+RIDES_BYTES = 32_768  # parameters up to this size ride in each message; more lie in the store, once for all
 
 
 class Evolution(Roles):
     """Supervises the roles of one run."""
 
     def _own_roles(self) -> Iterator[art.Child]:
-        """Yield the simulators; there is no learner, since an update is a sum of few vectors."""
-        return (explorer(self._plan, index) for index in range(self._plan.simulators))
-
-
-def explorer(plan: Plan, index: int) -> art.Child:
-    """Return one simulator of a run."""
-    arguments = (plan.policy, plan.settings.deviation, plan.seed, index, plan.environment)
-    options: dict[str, Any] = {"cpus": 1, "hang_timeout_s": plan.settings.hang_timeout_s}
-    return art.Child(Explorer, *arguments, id=f"simulator-{index}", **options)
+        """Yield none: simulators join later. There is no learner, since an update is a sum of vectors."""
+        return iter(())
 
 
 class EvolutionLoop(Loop):
     """Explores directions and moves along those that pay; see `Loop` for its arguments."""
 
     supervisor_class = Evolution
-    _wanted = 0  # simulators; 0 is as many as the plan says
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._crew = Crew(self._plan.simulators, self._hire, self._dismiss)
 
     async def _train(self, supervisor: Any) -> None:
         plan = self._plan
+        self._supervisor = supervisor
         self._server = await supervisor.child("parameters")
-        crew = Crew([await supervisor.child(f"simulator-{index}") for index in range(plan.simulators)])
-        self._wanted = self._wanted or plan.simulators
         evaluator = await supervisor.child("evaluator")
         evaluations = Evaluations(evaluator, self._selection, self._record, self._callbacks)
         self._weights, self._rule = plan.weights, plan.settings.update_rule()
         if plan.checkpoint is not None:
             self._rule.go_on(plan.checkpoint["learner"])
         while not self._is_over():
-            await self._adjust(supervisor, crew)
-            await self._improve(crew)
+            await self._improve()
             await evaluations.look()
             if self._is_checkpoint_due():
                 await self._save()
@@ -67,40 +63,50 @@ class EvolutionLoop(Loop):
         await self._save()
 
     def resize(self, simulators: int) -> None:
-        """Have so many simulators from the next update on."""
-        self._wanted = simulators
+        """Have so many simulators from now on; new ones join as soon as they have started."""
+        self._crew.resize(simulators)
 
-    async def _adjust(self, supervisor: Any, crew: Crew) -> None:
-        """Let simulators join or leave, the last ones first, until there are as many as are wanted."""
-        while len(crew) < self._wanted:
-            crew.join(await supervisor.start_child(explorer(self._plan, len(crew))))
-        while len(crew) > self._wanted:
-            crew.leave()
-            await supervisor.stop_child(f"simulator-{len(crew)}")
+    def _hire(self, index: int) -> Any:
+        plan = self._plan
+        arguments = (plan.policy, plan.settings.deviation, plan.seed, index, plan.environment)
+        options: dict[str, Any] = {"cpus": 1, "hang_timeout_s": plan.settings.hang_timeout_s}
+        return self._supervisor.start_child(art.Child(Explorer, *arguments, id=f"simulator-{index}", **options))
 
-    async def _improve(self, crew: Crew) -> None:
+    def _dismiss(self, index: int) -> Any:
+        return self._supervisor.stop_child(f"simulator-{index}")
+
+    async def _improve(self) -> None:
         """Make one update; its number is the version that it starts from."""
-        settings, (iteration, parameters, normaliser) = self._plan.settings, self._weights
+        settings, crew = self._plan.settings, self._crew
+        iteration, parameters, normaliser = self._weights
         began_at = time.monotonic()
-        explorations = await crew.explore(self._weights, iteration, settings.directions)
+        episodes, sources = await self._explore()
         explored_at = time.monotonic()
-        sampling_s = sum(each.collect_s for each in explorations) / len(crew)
-        returns = np.array([each.returns for each in explorations])
-        lengths = np.array([each.lengths for each in explorations])
-        noise = np.array(
-            [direction(self._plan.seed, iteration, number, len(parameters)) for number in range(settings.directions)]
-        )
-        moved, metrics = self._rule(parameters, noise, returns - settings.alive_bonus_offset * lengths)
-        seen = merged(each.seen for each in explorations)
+        returns = np.array([episode.total for episode in episodes]).reshape(-1, 2)
+        lengths = np.array([episode.length for episode in episodes]).reshape(-1, 2)
+        weights, metrics = self._rule.weigh(returns - settings.alive_bonus_offset * lengths)
+        total = await weighted_sum(crew, weights, self._plan.seed, iteration, len(parameters))
+        moved = self._rule.move(parameters, total)
+        seen = merged(episode.seen for episode in episodes)
         if normaliser is not None and seen is not None:
             normaliser = normaliser.merged(seen)
         self._weights = Weights(iteration + 1, moved, normaliser)
         await self._server.publish(moved, iteration + 1, seen)
         self._record.steps += int(lengths.sum())
         self._record.episode_returns.extend(returns.ravel().tolist())
-        sources = tuple(each.source for each in explorations)
+        sampling_s = sum(episode.play_s for episode in episodes) / len(crew)
         self._times = self._times.add(sampling_s, explored_at - began_at, time.monotonic() - explored_at)
-        await self._report({**metrics, "policy_version": iteration + 1}, crew.statistics(), sources)
+        await self._report({**metrics, "policy_version": iteration + 1}, crew.statistics(), tuple(sources))
+
+    async def _explore(self) -> tuple[list[Episode], list[tuple[int, int, int]]]:
+        """Have the episodes of an iteration played; return them in the directions' order, and who played."""
+        weights, iteration = self._weights, self._weights.version
+        argument = weights if weights.parameters.nbytes <= RIDES_BYTES else await art.put_async(weights)
+        return await self._crew.do(
+            "episodes",
+            2 * self._plan.settings.directions,
+            lambda simulator, numbers: simulator.explore(argument, iteration, numbers),
+        )
 
     async def _save(self) -> None:
         self._saved_at = time.monotonic()

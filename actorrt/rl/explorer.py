@@ -1,7 +1,8 @@
 """Explorers: simulators that play whole episodes with perturbed parameters, for the evolutionary algorithms.
 
-A work item is two numbers; the direction follows from them on either side. It is played both ways on the same
-episode, which takes most of the episode's luck out of the difference.
+A work item is a number: direction `number // 2` of an iteration, added to the parameters or taken away from them. The
+direction follows from the number on either side. Both of its episodes begin the same, which takes most of the luck
+out of the difference; who plays which is all the same.
 """
 
 from __future__ import annotations
@@ -9,15 +10,17 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 import actorrt as art
+from actorrt.rl.aggregation import Term, sum_of_sums, sum_of_terms
+from actorrt.rl.crew import Outcome
 from actorrt.rl.normaliser import Moments, Normaliser
 from actorrt.rl.perturbation import direction
-from actorrt.rl.policy import FlatPolicy, PolicySpec, Weights, make_policy
+from actorrt.rl.policy import PolicySpec, Weights, make_policy
 from actorrt.rl.simulator import ALIVE_PERIOD_S
 from actorrt.rl.spaces import Array
 
@@ -27,29 +30,24 @@ if TYPE_CHECKING:
 EPISODE_KEY = 1_000_005  # spawn keys of the episodes' seeds begin with it
 
 
-@dataclass(frozen=True, eq=False)
-class Exploration:
-    """What came of one direction.
+class Episode(NamedTuple):
+    """What came of one work item.
 
     Attributes:
-        number: which direction of its iteration it is.
-        returns: undiscounted returns with the direction added and taken away, (2,) float64.
-        lengths: of the two episodes, in steps, (2,) int64.
+        total: undiscounted return.
+        length: in steps.
         seen: counts of the observations, for the normaliser; None where nothing is normalised.
-        source: simulator, incarnation and process id that played it.
-        collect_s: how long playing took.
+        play_s: how long playing took.
     """
 
-    number: int
-    returns: Array
-    lengths: Array
+    total: float
+    length: int
     seen: Normaliser | None
-    source: tuple[int, int, int]
-    collect_s: float = 0.0
+    play_s: float
 
 
 class Explorer(art.Actor):
-    """Plays work items.
+    """Plays work items, and adds directions up.
 
     Args:
         policy: what the policy looks like; it names the environment.
@@ -65,63 +63,62 @@ class Explorer(art.Actor):
         self._policy = make_policy(policy)
         self._deviation, self._seed, self._index = deviation, seed, index
         self._env = env or policy.env_id
+        self._step_count = 0
 
     async def on_start(self) -> None:
         """Make the environment, which imports Gymnasium."""
         from actorrt.rl.environment import make_environment
 
         self._environment = make_environment(self._env)
+        self._source = self._index, self.context.incarnation, os.getpid()
 
-    async def explore(self, weights: Weights, iteration: int, number: int) -> Exploration:
-        """Play one episode with a direction added to the parameters, and again with it taken away.
+    async def explore(self, weights: Weights, iteration: int, numbers: Sequence[int]) -> Outcome:
+        """Play an episode for each work item.
 
         Args:
             weights: what to perturb; a ref of them where there are many.
             iteration: number of the update that this is for.
-            number: which of its directions.
+            numbers: of the work items.
+
+        Returns:
+            Their `Episode`s.
 
         Raises:
             Exception: what the environment raises; a note says where. This simulator fails and is restarted.
         """
-        from actorrt.rl.environment import episode_seed
-
-        began_at = time.perf_counter()
-        step = self._deviation * direction(self._seed, iteration, number, len(weights.parameters))
-        seed = episode_seed(self._seed, EPISODE_KEY, iteration, number)
-        played = []
-        for parameters in (weights.parameters + step, weights.parameters - step):
-            self._policy.set_parameters(parameters, weights.version, weights.normaliser)
-            self._step_count = 0
-            try:
-                played.append(await self._play(self._policy, seed))
-            except Exception as error:  # the environment's: this message ends, and the next finds another incarnation
-                where = f"simulator {self._index}, incarnation {self.context.incarnation}, environment 0"
-                error.add_note(f"{where}, step {self._step_count} of the episode with seed {seed}")
-                self.context.ref.fail.tell(f"{type(error).__name__}: {error}")
-                raise
-        totals, lengths, encoded = zip(*played, strict=True)
-        counts = weights.normaliser is not None
-        return Exploration(
-            number,
-            np.array(totals, np.float64),
-            np.array(lengths, np.int64),
-            Normaliser(
-                Moments.of(
-                    np.concatenate([rows for each in encoded for rows in each])[:, : self._policy.spec.input_count]
-                )
-            )
-            if counts
-            else None,
-            (self._index, self.context.incarnation, os.getpid()),
-            time.perf_counter() - began_at,
+        return Outcome(
+            [await self._explore(weights, iteration, *divmod(number, 2)) for number in numbers], self._source
         )
 
-    async def _play(self, policy: FlatPolicy, seed: int) -> tuple[float, int, list[Array]]:
-        """Play one episode; return its return, its length and what was seen, encoded.
+    def add_up(self, leaves: Sequence[Sequence[Term]], iteration: int) -> Outcome:
+        """Return the sums of leaves of `aggregation`'s tree."""
+        count = len(self._policy.parameters)
+        return Outcome([sum_of_terms(leaf, self._seed, iteration, count) for leaf in leaves], self._source)
 
-        There is a sign of life now and then: only one step that takes for ever is a hang.
-        """
-        space, total, encoded, alive_at = policy.spec, 0.0, [], time.monotonic()
+    def add(self, nodes: Sequence[Sequence[Array]]) -> Outcome:
+        """Return the sums of inner nodes of `aggregation`'s tree."""
+        return Outcome([sum_of_sums(node) for node in nodes], self._source)
+
+    async def _explore(self, weights: Weights, iteration: int, number: int, is_taken_away: int) -> Episode:
+        from actorrt.rl.environment import episode_seed
+
+        step = self._deviation * direction(self._seed, iteration, number, len(weights.parameters))
+        parameters = weights.parameters - step if is_taken_away else weights.parameters + step
+        self._policy.set_parameters(parameters, weights.version, weights.normaliser)
+        seed = episode_seed(self._seed, EPISODE_KEY, iteration, number)
+        self._step_count = 0
+        try:
+            return await self._play(seed)
+        except Exception as error:  # the environment's: this message ends, and the next finds another incarnation
+            where = f"simulator {self._index}, incarnation {self.context.incarnation}, environment 0"
+            error.add_note(f"{where}, step {self._step_count} of the episode with seed {seed}")
+            self.context.ref.fail.tell(f"{type(error).__name__}: {error}")
+            raise
+
+    async def _play(self, seed: int) -> Episode:
+        """Play one episode, with a sign of life now and then: only one step that takes for ever is a hang."""
+        policy, space, total, encoded = self._policy, self._policy.spec, 0.0, []
+        began_at = alive_at = time.monotonic()
         obs, _ = self._environment.reset(seed=seed)
         is_over = False
         while not is_over:
@@ -134,7 +131,10 @@ class Explorer(art.Actor):
             if time.monotonic() >= alive_at + ALIVE_PERIOD_S:
                 await asyncio.sleep(0)
                 alive_at = time.monotonic()
-        return total, len(encoded), encoded
+        seen = None
+        if policy.normaliser is not None:
+            seen = Normaliser(Moments.of(np.concatenate(encoded)[:, : space.input_count]))
+        return Episode(total, self._step_count, seen, time.monotonic() - began_at)
 
     def fail(self, why: str) -> None:
         """Fail; told rather than asked, it is the end of this incarnation.

@@ -68,7 +68,7 @@ class Loop:
             await supervisor.stop()
 
     def resize(self, simulators: int) -> None:
-        """Have so many simulators from the next update on.
+        """Have so many simulators.
 
         Raises:
             ValueError: the loop can't.

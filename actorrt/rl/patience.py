@@ -1,4 +1,4 @@
-"""Waits for the first of some replies or for a time, also where there is no reply to wait for."""
+"""Waits for the first of some replies, for a bell, or for a time, also where there is no reply to wait for."""
 
 from __future__ import annotations
 
@@ -8,26 +8,54 @@ from typing import Any
 import actorrt as art
 
 
-def arrival(replies: Collection[Any], timeout_s: float | None) -> Any:
+class Bell:
+    """Can be waited for as replies can; ends the waiting when it is rung, from any thread."""
+
+    def __init__(self) -> None:
+        self._is_rung = False
+        self._waiting: list[Callable[[Any], None]] = []
+
+    def ring(self) -> None:
+        """End the waiting under way, or else the next."""
+        self._is_rung = True
+        for callback in list(self._waiting):
+            self._call(callback)
+
+    def _call(self, callback: Callable[[Any], None]) -> None:
+        try:
+            self._waiting.remove(callback)
+        except ValueError:
+            return  # another thread took it
+        callback(self)
+
+    def silence(self) -> None:
+        """Begin anew, once it has been heard."""
+        self._is_rung = False
+
+    def done(self) -> bool:
+        """Whether it was rung."""
+        return self._is_rung
+
+    def add_callback(self, callback: Callable[[Any], None]) -> None:
+        """Call `callback(self)` when it rings; at once where it has."""
+        self._waiting.append(callback)
+        if self._is_rung:
+            self._call(callback)
+
+    def remove_callback(self, callback: Callable[[Any], None]) -> None:
+        """Forget a callback that was not called."""
+        if callback in self._waiting:
+            self._waiting.remove(callback)
+
+
+def arrival(replies: Collection[Any], timeout_s: float | None, bell: Bell | None = None) -> Any:
     """Return what ends with two lists, replies that have come and others, as `art.wait` does.
 
     Args:
-        replies: what to wait for. With none of them, only the time is waited for.
-        timeout_s: how long at the most; None waits for a reply, and where there is none, not at all.
+        replies: what to wait for. With none of them, only the bell and the time are waited for.
+        timeout_s: how long at the most; None waits for a reply, and where there is neither reply nor bell, not at all.
+        bell: ends the waiting, too; it is in one of the lists.
     """
-    if not replies and timeout_s is None:
+    if not replies and bell is None and timeout_s is None:
         timeout_s = 0.0
-    return art.wait(list(replies) or [_Nothing()], count=1, timeout_s=timeout_s)
-
-
-class _Nothing:
-    """What can be waited for and never comes, so that the time is what ends the waiting."""
-
-    def done(self) -> bool:
-        return False
-
-    def add_callback(self, callback: Callable[[Any], None]) -> None:
-        """Forget it: it is never called."""
-
-    def remove_callback(self, callback: Callable[[Any], None]) -> None:
-        """There is none."""
+    return art.wait([*replies, bell or Bell()], count=1, timeout_s=timeout_s)

@@ -166,7 +166,7 @@ class Run:
         self._is_stopping = True
 
     def resize(self, simulators: int) -> None:
-        """Let simulators join or leave from the next update on; the run comes to the same.
+        """Let simulators join or leave, in the middle of an update, too; the run comes to the same.
 
         Raises:
             ValueError: there is to be none, or the algorithm's batches depend on how many there are: all but the

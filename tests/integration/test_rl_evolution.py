@@ -89,17 +89,41 @@ def test_simulators_join_and_leave_and_the_run_is_the_same(node_session: art.Run
 
     def resize(progress: rl.Progress) -> None:
         sources.append({simulator for simulator, _, _ in progress.trained_on})
-        run.resize(3 if progress.update < 10 else 1)
+        if changing.plan.simulators == 1 and not set().union(*sources) & {1, 2}:
+            changing.resize(3)
+        else:
+            changing.resize(1)
+            if sources[-1] == {0} and progress.simulators_alive == 1:
+                changing.stop()
 
-    calm = rl.ARS("CartPole-v1", simulators=1, seed=2, directory=str(tmp_path / "calm"), **SETTINGS)
-    calm.start(steps=4_000).wait()
+    def end(progress: rl.Progress) -> None:
+        if progress.update == len(sources):
+            calm.stop()
+
     changing = rl.ARS("CartPole-v1", simulators=1, seed=2, directory=str(tmp_path / "changing"), **SETTINGS)
-    run = changing.start(steps=4_000, on_progress=resize)
-    run.wait()
+    changing = changing.start(steps=1_000_000, on_progress=resize)
+    changing.wait()
+    calm = rl.ARS("CartPole-v1", simulators=1, seed=2, directory=str(tmp_path / "calm"), **SETTINGS)
+    calm = calm.start(steps=1_000_000, on_progress=end)
+    calm.wait()
     assert sources[0] == {0}
-    assert {1, 2} & set().union(*sources[1:10])
-    assert all(source == {0} for source in sources[11:])
     assert_same_end(tmp_path / "calm", tmp_path / "changing")
+
+
+def test_simulators_that_join_in_the_middle_of_an_update_take_part_in_it(
+    node_session: art.Runtime, tmp_path: Path
+) -> None:
+    sources: list[set[int]] = []
+
+    def note(progress: rl.Progress) -> None:
+        sources.append({simulator for simulator, _, _ in progress.trained_on})
+        run.stop()
+
+    settings: dict[str, Any] = {"directions": 2_000, "simulators": 1, "directory": str(tmp_path)}
+    run = rl.ARS("CartPole-v1", **settings).start(steps=1_000_000, on_progress=note)
+    run.resize(3)
+    run.wait()
+    assert sources == [{0, 1, 2}]
 
 
 async def test_other_algorithms_keep_their_simulators(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Evolutionary updates against slow, obvious code; directions and ranks; who gets which work item."""
+"""Evolutionary updates against slow, obvious code; directions, ranks and sums."""
 
 from __future__ import annotations
 
@@ -35,15 +35,34 @@ def test_random_search_moves_as_the_paper_says(best, seed):
     rng = np.random.default_rng(seed)
     parameters, noise, returns = rng.normal(size=6), rng.normal(size=(5, 6)), rng.normal(10.0, 4.0, (5, 2))
     settings = ARSSettings(directions=5, best_directions=best)
-    moved, metrics = ARSUpdate(settings)(parameters, noise, returns)
+    rule = ARSUpdate(settings)
+    weights, metrics = rule.weigh(returns)
+    moved = rule.move(parameters, weights @ noise)
     np.testing.assert_allclose(moved, slow_ars(parameters, noise, returns, settings), rtol=1e-5, atol=1e-6)
     assert metrics["return_deviation"] > 0.0
 
 
 def test_equal_returns_move_nothing():
-    parameters = np.ones(3, np.float32)
-    moved, _ = ARSUpdate(ARSSettings())(parameters, np.ones((2, 3)), np.full((2, 2), 7.0))
-    assert moved.tolist() == [1.0, 1.0, 1.0]
+    weights, _ = ARSUpdate(ARSSettings()).weigh(np.full((2, 2), 7.0))
+    assert weights.tolist() == [0.0, 0.0]
+
+
+def slow_gradient(noise, returns, settings):
+    """Read algorithm 1 of Salimans et al. (2017): each of the 2n episodes counts with its rank, from -0.5 to 0.5."""
+    episodes = [(returns[k][way], sign * noise[k]) for k in range(len(noise)) for way, sign in ((0, 1), (1, -1))]
+    episodes.sort(key=lambda each: each[0])
+    ranked = [(rank / (len(episodes) - 1) - 0.5) * epsilon for rank, (_, epsilon) in enumerate(episodes)]
+    return sum(ranked) / (len(episodes) * settings.deviation)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_strategy_estimates_the_gradient_that_the_paper_does(seed):
+    rng = np.random.default_rng(seed)
+    noise, returns = rng.normal(size=(5, 6)), rng.normal(10.0, 4.0, (5, 2))
+    settings = ESSettings(directions=5)
+    weights, metrics = ESUpdate(settings).weigh(returns)
+    np.testing.assert_allclose(weights @ noise, slow_gradient(noise, returns, settings), rtol=1e-9)
+    assert metrics["return_deviation"] == pytest.approx(np.std(returns))
 
 
 def test_ranks_are_centred_and_shared_by_equals():
@@ -62,7 +81,8 @@ def test_the_top_of_a_hill_is_found(settings):
         noise = np.array([direction(0, iteration, number, 4) for number in range(16)])
         step = settings.deviation * noise
         returns = [[-np.square(parameters + sign * each - top).sum() for sign in (1, -1)] for each in step]
-        parameters, _ = rule(parameters, noise, np.array(returns))
+        weights, _ = rule.weigh(np.array(returns))
+        parameters = rule.move(parameters, weights @ noise)
     np.testing.assert_allclose(parameters, top, atol=0.15)
 
 
@@ -70,10 +90,10 @@ def test_strategy_goes_on_exactly_where_another_one_was():
     rng = np.random.default_rng(0)
     first, second = ESUpdate(ESSettings()), ESUpdate(ESSettings())
     parameters = rng.normal(size=3)
-    parameters, _ = first(parameters, rng.normal(size=(4, 3)), rng.normal(size=(4, 2)))
+    parameters = first.move(parameters, rng.normal(size=3))
     second.go_on(first.state())
-    noise, returns = rng.normal(size=(4, 3)), rng.normal(size=(4, 2))
-    assert (first(parameters, noise, returns)[0] == second(parameters, noise, returns)[0]).all()
+    gradient = rng.normal(size=3)
+    assert (first.move(parameters, gradient) == second.move(parameters, gradient)).all()
 
 
 @pytest.mark.parametrize(
