@@ -136,6 +136,8 @@ class Room:
             self._connections.reply(request.connection, request.serial, Status.DONE, None)
         else:
             self._connections.reply_place(request.connection, request.serial, found, writable=True)
+            if found.length_bytes >= _AHEAD_MIN_BYTES:
+                self.make_spare()  # whoever fills loans quickly needs the next one soon
         return True
 
     def retry(self) -> None:

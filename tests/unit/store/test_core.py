@@ -250,3 +250,16 @@ def test_a_small_value_takes_the_place_of_an_object_which_goes_and_the_other_way
 def test_what_is_published_without_an_object_is_few_bytes(talk: Conversation, data: object) -> None:
     with pytest.raises(ProtocolError, match="16384 bytes"):
         talk.core.handle(B, [Op.PUBLISH, 1, b"job", "name", None, data])
+
+
+def test_a_long_loan_has_the_next_segment_made_ahead_and_a_short_one_does_not(talk: Conversation) -> None:
+    talk.core = StoreCore(512 * MIB)
+    talk.core.open(A, "pid 1")
+    talk.say(A, Op.HELLO, 1, VERSION, Role.REQUESTS, PEER_A)
+    make, lent = talk.say(A, Op.BORROW, 1, 1000)
+    assert make == Make(1, 32 * MIB, is_ahead=False)
+    assert lent == Send(A, [1, Status.DONE, [1, 0, 256 * 1024], []], segment_id=1, writable=True)
+    lent, make = talk.say(A, Op.BORROW, 2, 1 * MIB)
+    assert lent == Send(A, [2, Status.DONE, [1, 0, 4 * MIB], []], segment_id=None, writable=True)
+    assert make == Make(2, 32 * MIB, is_ahead=True)
+    assert len(talk.say(A, Op.BORROW, 3, 1 * MIB)) == 1  # there is one
