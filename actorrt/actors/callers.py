@@ -24,6 +24,8 @@ RETRY_S: Final = 0.05
 class LocalCaller:
     """The endpoint itself: outcomes are copied like any that travel, and end the call in place."""
 
+    is_far = False
+
     def __init__(self, system: System) -> None:
         self._system = system
 
@@ -56,6 +58,10 @@ class RemoteCaller:
         self._peer = peer
         self._link: Link | None = None
         self._unsent: deque[tuple[tuple[Any, ...], Sequence[bytes]]] = deque()  # while the link is at its bound
+
+    @property
+    def is_far(self) -> bool:
+        return bool(self._system.transport.node_of(self._peer))
 
     def succeed(self, call_id: int, value: Any) -> None:
         if is_plain_value(value):

@@ -444,7 +444,8 @@ def _more(options: CallOptions) -> dict[str, Any]:
 def _let_go(call: Reply[Any]) -> None:
     """A call is over: the store keeps nothing for it any more, nor does its reply, however long somebody has that."""
     assert call.transit is not None
-    call.transit.call_ended()
+    transport = call.ref._system.transport
+    call.transit.call_ended(is_far=call.peer is not None and bool(transport.node_of(call.peer)))
     call.body = call.buffers = ()
 
 

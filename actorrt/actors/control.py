@@ -10,6 +10,8 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import Any, NamedTuple, TypeAlias
 
+import msgpack
+
 from actorrt import errors
 from actorrt.actors.messages import NOTICE, REFUSAL, REQUEST, RESPONSE
 from actorrt.completion import Completion
@@ -28,6 +30,11 @@ class Endpoint(NamedTuple):
 
     peer: PeerId
     address: str
+
+    def packed(self) -> bytes:
+        """Return both in one: a node is called by its daemon's."""
+        packed: bytes = msgpack.packb(list(self))
+        return packed
 
 
 class Request(Completion[Any]):

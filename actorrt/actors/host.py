@@ -322,8 +322,8 @@ class Host:
         options = message.options
         try:
             if options is not None and "into" in options:
-                self.system.require_store().put(result, object_id=options["into"])
-                result = None
+                ref = self.system.require_store().put(result, object_id=options["into"])
+                result = ref if message.caller.is_far else None  # another node is told where it was made
             message.caller.succeed(message.call_id, result)
         except (errors.ActorRtError, TypeError) as error:
             self.fail(message, error)

@@ -38,6 +38,10 @@ def message_bytes(body: Body, buffers: Sequence[Any]) -> int:
 class Caller(Protocol):
     """Who asked, near or far: where the outcome of a message goes."""
 
+    @property
+    def is_far(self) -> bool:
+        """Whether it is on another node."""
+
     def succeed(self, call_id: int, value: Any) -> None:
         """Give the result; raises what makes it impossible to send."""
 

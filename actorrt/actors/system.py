@@ -246,6 +246,8 @@ class System:
         logger.warning("lost %s: %s", short(peer), error)
         self.control.peer_lost(peer, error)
         self.calls.cut_off(peer, error)
+        if self.transport.node_of(peer):  # nobody else tells of its end
+            self.transits.lost(peer)
 
     def peer_silent(self, peer: PeerId, silent_s: float) -> None:
         """An acknowledgement of the peer is overdue. It may be stopped or held up: nothing ends by that."""

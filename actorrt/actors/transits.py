@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from actorrt.ids import PeerId
+from actorrt.store.transits import TRANSIT_GRACE_S
 
 if TYPE_CHECKING:
     from actorrt.store.client import StoreClient
@@ -31,7 +32,7 @@ class Transit:
         held: the refs of the large value, which a call that is sent again still needs.
     """
 
-    __slots__ = ("_left_count", "_store", "held", "tokens")
+    __slots__ = ("_is_far", "_left_count", "_store", "held", "tokens")
 
     def __init__(
         self,
@@ -43,14 +44,23 @@ class Transit:
         self._store = store
         self.held = held
         self._left_count = copies_count
+        self._is_far = False
         self.tokens = tokens
 
-    def call_ended(self) -> None:
-        """One of the calls is over."""
+    def call_ended(self, *, is_far: bool = False) -> None:
+        """One of the calls is over.
+
+        Args:
+            is_far: it went to another node, whose word that it was opened takes its time.
+        """
         self._left_count -= 1
+        self._is_far |= is_far
         if self._left_count == 0:
             self.held = ()
-            self._store.settle(self.tokens)
+            if self._is_far:
+                self._store.call_later(TRANSIT_GRACE_S, self._store.settle, self.tokens)
+            else:
+                self._store.settle(self.tokens)
 
 
 class Transits:

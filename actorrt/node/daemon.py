@@ -21,6 +21,7 @@ from dataclasses import asdict, dataclass
 import uvloop
 
 from actorrt import config, errors
+from actorrt.actors.control import Endpoint
 from actorrt.clock import MonotonicClock
 from actorrt.ids import IdSource, JobId, PeerId, short
 from actorrt.node.core import NodeCore
@@ -103,7 +104,8 @@ class Daemon:
             gpu_count() if setting.gpus is None else setting.gpus,
             may_exceed=setting.embedded_fd is not None,
         )
-        transport = UnixTransport(peer, f"unix://{directory.path}/node")
+        address = f"unix://{directory.path}/node"
+        transport = UnixTransport(peer, address, node=Endpoint(peer, address).packed())
         self._core = NodeCore(transport, factory, resources, clock, self._ids, store.keeper, store.exchange)
         await self._core.start()
         factory.node = self._core.endpoint

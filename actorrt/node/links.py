@@ -77,17 +77,18 @@ class ProcessLink:
         peer = self._ids.peer()
         self._store = StoreClient.connect(node.store, peer)
         self._store.attach(loop)
+        endpoint = Endpoint(PeerId(bytes.fromhex(node.peer)), node.address)
         self._system = self.system = System(
-            UnixTransport(peer, f"unix://{Path(node.store).parent}/{short(peer)}"),
+            UnixTransport(peer, f"unix://{Path(node.store).parent}/{short(peer)}", node=endpoint.packed()),
             store=self._store,
             clock=self._clock,
             ids=self._ids,
             random=random.random,
-            node=Endpoint(PeerId(bytes.fromhex(node.peer)), node.address),
+            node=endpoint,
             job=self._ids.job(),
             namespace=namespace,
         )
-        self._store.system = self.system
+        self._store.system, self._store.node_of = self.system, self.system.transport.node_of
         await self.system.start()
         self._scope = Scope("driver", lambda error: logger.critical("the driver's runtime failed", exc_info=error))
         self._watch(loop, node)

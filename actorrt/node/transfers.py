@@ -23,7 +23,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 
-import msgpack
 import numpy as np
 
 from actorrt.actors.control import Control, Data, Endpoint
@@ -33,6 +32,7 @@ from actorrt.errors import ActorRtError, CallError, ObjectLostError
 from actorrt.ids import ObjectId, PeerId, short
 from actorrt.node.chunks import CHUNK, READ, Chunks, send
 from actorrt.node.fanout import Fanout
+from actorrt.node.holdings import Holdings
 from actorrt.node.pulls import Pull
 from actorrt.scopes import Scope
 from actorrt.store.exchange import Exchange
@@ -116,8 +116,10 @@ class Transfers:
         self._asked_for: dict[ObjectId, dict[int, set[PeerId]]] = {}
         self._room = asyncio.Semaphore(PULLS_COUNT)
         self._fanouts: dict[ObjectId, Fanout] = {}
+        self._holdings = Holdings(Endpoint(transport.peer, transport.address), control, exchange, scope)
+        self.adopt, self.arrived, self.let_go = self._holdings.adopt, self._holdings.arrived, self._holdings.let_go
         self._taken_count = self._wrong_count = 0
-        exchange.attach(self._fetch)
+        exchange.attach(self)
         control.handle("object_source", self._name_source)
         control.handle("object_read", self._note_read)
         control.handle("pull_object", self._pull_for)
@@ -170,6 +172,7 @@ class Transfers:
                 reading.end_turn()
         for fanout in self._fanouts.values():
             fanout.lost(peer)
+        self._holdings.node_gone(peer)
 
     # Pulling
 
@@ -180,30 +183,29 @@ class Transfers:
             What is done when it is sealed here; or fails with ObjectLostError (the origin, or all of its copies,
             can't be reached), ObjectNotFoundError, ObjectStoreFullError, or the error that is in the object's place.
         """
-        self._exchange.locate(object_id, msgpack.packb(list(origin)))
-        return self._bring(object_id, origin)
+        self._exchange.locate(object_id, origin.packed())
+        return self._bring(object_id)
 
     async def _pull_for(self, _: PeerId, data: Data) -> None:
         await self.pull(ObjectId(data["object"]), Endpoint(PeerId(data["peer"]), data["address"]))
 
-    def _fetch(self, object_id: ObjectId, origin: bytes) -> None:
-        """Somebody on this node waits for what is elsewhere."""
-        peer, address = msgpack.unpackb(origin)
-        self._bring(object_id, Endpoint(PeerId(peer), address))
+    def fetch(self, object_id: ObjectId) -> None:
+        """Somebody on this node waits for what is elsewhere; see `exchange.Others`."""
+        self._bring(object_id)
 
-    def _bring(self, object_id: ObjectId, origin: Endpoint) -> Completion[None]:
+    def _bring(self, object_id: ObjectId) -> Completion[None]:
         outcome = self._pulls.get(object_id)
         if outcome is None:
             outcome = self._pulls[object_id] = Completion()
             self._asked_for[object_id] = {}
-            self._scope.start(self._pull(object_id, origin, outcome), f"pull {short(object_id)}")
+            self._scope.start(self._pull(object_id, outcome), f"pull {short(object_id)}")
         return outcome
 
-    async def _pull(self, object_id: ObjectId, origin: Endpoint, outcome: Completion[None]) -> None:
+    async def _pull(self, object_id: ObjectId, outcome: Completion[None]) -> None:
         error: ActorRtError = ObjectLostError(f"object {short(object_id)} is lost: the node ended its work")
         try:
             async with self._room:
-                await self._read_all(object_id, origin)
+                await self._read_all(object_id)
         except ActorRtError as problem:
             error = problem
             self._exchange.fail(object_id, problem)
@@ -216,20 +218,21 @@ class Transfers:
                     self._chunks.send_gone(peer, object_id)
             outcome.set_error(error)  # without effect where it has succeeded
 
-    async def _read_all(self, object_id: ObjectId, origin: Endpoint) -> None:
+    async def _read_all(self, object_id: ObjectId) -> None:
         """Read an object from one source after the other, and seal it."""
-        length_bytes, source = await self._ask_origin(object_id, origin, None)
-        target = await self._exchange.create(object_id, length_bytes)
+        origin, answer, source = await self._ask_origin(object_id, None)
+        target = await self._exchange.create(object_id, answer["length"])
         if target is None:
             return
         turn = self._scope.loop.create_future()
         now = self._clock.now()
-        reading = _Reading(object_id, Pull(length_bytes), target, source, turn, now, now)
+        reading = _Reading(object_id, Pull(answer["length"]), target, source, turn, now, now)
         self._readings[object_id] = reading
         try:
             while not await self._read_from_source(reading):
                 await self._check_hope(reading)
-                _, reading.source = await self._ask_origin(object_id, origin, reading.source.peer)
+                *_, reading.source = await self._ask_origin(object_id, reading.source.peer)
+            await self._contain(object_id, [ObjectId(inner) for inner in answer["contained"]], origin)
         except BaseException:
             if reading.checking:  # a thread may be writing
                 await asyncio.wait(reading.checking)
@@ -255,19 +258,26 @@ class Transfers:
         else:
             await asyncio.sleep(_RETRY_S)
 
-    async def _ask_origin(self, object_id: ObjectId, origin: Endpoint, failed: PeerId | None) -> tuple[int, Endpoint]:
-        """Ask whom to read from; again and again for a while, where the origin can't be reached."""
-        give_up_at = self._clock.now() + _GIVE_UP_S
-        while True:
-            try:
-                data = {"object": object_id, "failed": failed}
-                answer = await self._control.request(origin, "object_source", data)
-            except CallError as error:  # its connection broke, or nobody is there
-                if self._clock.now() >= give_up_at:
-                    raise ObjectLostError(f"object {short(object_id)} is lost: its node is gone: {error}") from error
-                await asyncio.sleep(_RETRY_S)
-            else:
-                return answer["length"], Endpoint(PeerId(answer["peer"]), answer["address"])
+    async def _contain(self, object_id: ObjectId, contained: list[ObjectId], origin: Endpoint) -> None:
+        """Let an object hold those whose refs are inside it: whoever reads it finds them adopted."""
+        if not contained or self._exchange.contained(object_id):  # this is not its first copy here
+            return
+        for inner in contained:
+            self._exchange.locate(inner, origin.packed())
+        self._exchange.contain(object_id, contained)
+        for inner in contained:
+            self._exchange.release(inner)
+            await self._holdings.settled(inner)  # the origin keeps them for the object only while that is held
+
+    async def _ask_origin(self, object_id: ObjectId, failed: PeerId | None) -> tuple[Endpoint, Data, Endpoint]:
+        """Ask who made an object what it is like, and whom to read it from."""
+        origin = await self._holdings.origin(object_id)
+        try:
+            data = {"object": object_id, "failed": failed}
+            answer = await self._control.request(origin, "object_source", data)
+        except CallError as error:
+            raise ObjectLostError(f"object {short(object_id)} is lost: its node is gone: {error}") from error
+        return origin, answer, Endpoint(PeerId(answer["peer"]), answer["address"])
 
     async def _read_from_source(self, reading: _Reading) -> bool:
         """Read as much as the source in hand gives; whether that is everything."""
@@ -354,7 +364,8 @@ class Transfers:
             source = fanout.join(peer)
             address = self._address_of(source)
             if address is not None:
-                return {"length": length_bytes, "peer": source, "address": address}
+                contained = self._exchange.contained(object_id)
+                return {"length": length_bytes, "contained": contained, "peer": source, "address": address}
             fanout.lost(source)
 
     def _address_of(self, peer: PeerId) -> str | None:

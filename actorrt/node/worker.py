@@ -52,18 +52,19 @@ async def _serve(config: dict[str, Any]) -> None:
     peer = PeerId(config["peer"])
     store = StoreClient.connect(config["store"], peer)
     store.attach(loop)
+    node = Endpoint(PeerId(config["node"][0]), config["node"][1])
     system = System(
-        UnixTransport(peer, config["address"]),
+        UnixTransport(peer, config["address"], node=node.packed()),
         store=store,
         clock=MonotonicClock(),
         ids=IdSource(),
         random=random.random,
-        node=Endpoint(PeerId(config["node"][0]), config["node"][1]),
+        node=node,
         job=JobId(config["job"]),
         namespace=config["namespace"],
     )
     system.evidence = Evidence(config["evidence"])
-    store.system = system
+    store.system, store.node_of = system, system.transport.node_of
     system.on_crash = _end_at_once
     await system.start()
     current.set_process_system(system)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from actorrt.ids import ID_BYTES, ObjectId
 from actorrt.store.versions import MAX_NAME_CHARACTERS, Key
+
+_MAX_NODE_BYTES: Final = 4096
 
 
 def object_id_of(value: Any) -> ObjectId:
@@ -26,6 +28,13 @@ def scope_of(value: Any) -> bytes:
     """Return a value as the scope of names that it has to be."""
     if not isinstance(value, bytes) or len(value) > ID_BYTES:
         raise ValueError(f"a scope is at most {ID_BYTES} bytes, not {value!r}")
+    return value
+
+
+def node_of(value: Any) -> bytes:
+    """Return a value as what another node is called by, which it has to be."""
+    if not isinstance(value, bytes) or len(value) > _MAX_NODE_BYTES:
+        raise ValueError(f"a node is called by at most {_MAX_NODE_BYTES} bytes, not {value!r}")
     return value
 
 

@@ -17,7 +17,7 @@ from weakref import ref as weak
 
 from actorrt.clock import Clock, MonotonicClock
 from actorrt.errors import ActorRtError, ObjectLostError, RuntimeStateError
-from actorrt.ids import IdSource, ObjectId, PeerId
+from actorrt.ids import ID_BYTES, IdSource, ObjectId, PeerId
 from actorrt.store.carrier import Carrier
 from actorrt.store.channel import Channel, SocketChannel
 from actorrt.store.connection import Connection, NotReadyError
@@ -29,6 +29,7 @@ from actorrt.store.values import decode, decode_plain
 from actorrt.store.watching import Watcher
 from actorrt.store.writing import Writing
 
+_SENDERS_COUNT: Final = 10_000
 _BESIDE_COUNT: Final = 256
 """How many small objects may come along with the one that was asked for."""
 
@@ -46,6 +47,7 @@ class StoreClient(Writing):
         system: handed to every carrier this client makes, for refs that are not the store's; its job is the scope
             of published names.
         names: published values.
+        node_of: says which other node a process is on that sends refs here; empty for one of this node. None: each is.
     """
 
     def __init__(
@@ -59,6 +61,8 @@ class StoreClient(Writing):
         self._unread: dict[ObjectId, ReferenceType[ObjectRef[Any]]] = {}
         self._pinned: dict[ObjectId, ObjectRef[Any]] = {}
         self._tokens = itertools.count()
+        self.node_of: Callable[[PeerId], bytes] | None = None
+        self._senders: set[PeerId] = set()
         _clients.add(self)
 
     @property
@@ -154,12 +158,23 @@ class StoreClient(Writing):
         """
         weakly = self._refs.get(object_id)
         known = None if weakly is None else weakly()
+        if token is not None and token[:ID_BYTES] not in self._senders:
+            self._introduce(PeerId(token[:ID_BYTES]))
         if known is None:
             self.acquire([(object_id, token)])
             return self._new_ref(object_id)
         if token is not None:
             self._connection.arrived(object_id, token)
         return known
+
+    def _introduce(self, peer: PeerId) -> None:
+        """Tell the store of another node's process, before anything that it sent is told of."""
+        node = b"" if self.node_of is None else self.node_of(peer)
+        if node:
+            self._connection.post(Op.INTRODUCE, peer, node)
+        if len(self._senders) >= _SENDERS_COUNT:
+            self._senders.clear()
+        self._senders.add(peer)
 
     def acquire(self, arrived: Sequence[tuple[ObjectId, bytes | None]]) -> None:
         """Say that this process holds objects, whose refs came with tokens."""
@@ -175,6 +190,8 @@ class StoreClient(Writing):
         if weakly is not None and weakly() is not None:
             ref = self.ref(object_id, token)
         else:
+            if token is not None and token[:ID_BYTES] not in self._senders:
+                self._introduce(PeerId(token[:ID_BYTES]))
             carrier.add_arrival(object_id, token)
             ref = self._new_ref(object_id)
             self._unread[object_id] = weak(ref)

@@ -15,13 +15,12 @@ from actorrt.config import STORE_THRESHOLD_BYTES
 from actorrt.errors import ActorRtError, ObjectLostError, ObjectNotFoundError, ObjectStoreFullError
 from actorrt.ids import ObjectId, PeerId, short
 from actorrt.store import accounts
-from actorrt.store import table as tables
 from actorrt.store.arena import align
-from actorrt.store.arguments import count_of, key_of, object_id_of, scope_of
+from actorrt.store.arguments import count_of, key_of, node_of, object_id_of, scope_of
 from actorrt.store.connections import Connections
 from actorrt.store.failures import MAX_ERROR_BYTES, encode_plain
 from actorrt.store.fresh import HELD, SEALED
-from actorrt.store.instructions import Fetch, Instruction, Verify
+from actorrt.store.instructions import Adopt, Arrived, Failed, Fetch, GiveUp, Instruction, LetGo, Ready, Verify
 from actorrt.store.objects import Entry, State
 from actorrt.store.pool import Place, Pool
 from actorrt.store.protocol import MAX_BATCH_COUNT, MAX_PUBLISHED_BYTES, Event, Op, ProtocolError, Role, Status
@@ -74,6 +73,7 @@ class StoreCore:
             Op.GET: self._on_get,
             Op.DECLARE: self._on_declare,
             Op.LOCATE: self._on_locate,
+            Op.INTRODUCE: self._on_introduce,
             Op.FAIL: self._on_fail,
             Op.ACQUIRE: self._on_acquire,
             Op.ARRIVE: self._on_arrive,
@@ -233,16 +233,24 @@ class StoreCore:
     def _on_declare(self, connection: int, _: int, object_id: bytes) -> None:
         self._table.declare(object_id_of(object_id), connection)
 
-    def _on_locate(self, connection: int, _: int, object_id: bytes, origin: bytes) -> None:
-        if connection >= 0 or not isinstance(origin, bytes):
-            raise ProtocolError("only the node itself says where else objects are, in bytes")
-        self._table.locate(object_id_of(object_id), connection, origin)
+    def _on_introduce(self, _connection: int, _: int, peer: bytes, node: bytes) -> None:
+        self._table.introduce(PeerId(object_id_of(peer)), node_of(node))
 
-    def _fetch(self, object_id: ObjectId) -> None:
+    def _on_locate(self, connection: int, _: int, object_id: bytes, node: bytes) -> None:
+        if connection >= 0:
+            raise ProtocolError("only the node itself says where else objects are")
+        self._table.locate(object_id_of(object_id), connection, node_of(node))
+
+    def _fetch(self, object_id: ObjectId, *, only_if_awaited: bool = False) -> None:
         """Have an object fetched that is elsewhere; whoever fetches knows what is under way already."""
         entry = self._table.get(object_id)
-        if entry is not None and entry.state is State.REMOTE and entry.origin is not None:
-            self._connections.instructions.append(Fetch(object_id, entry.origin))
+        if entry is not None and entry.state is State.REMOTE and (entry.waiters or not only_if_awaited):
+            self._connections.instructions.append(Fetch(object_id))
+
+    def set_origin(self, object_id: ObjectId, origin: bytes | None) -> None:
+        """Say where an object was made that was adopted; None: that node is gone."""
+        self._table.set_origin(object_id, origin)
+        self._carry_out()
 
     def _on_fail(self, _connection: int, _: int, object_id: bytes, error: Any) -> None:
         if not isinstance(error, bytes) or len(error) > MAX_ERROR_BYTES:
@@ -420,23 +428,27 @@ class StoreCore:
         ready: dict[int, list[ObjectId]] = {}
         for instruction in self._table.take():
             match instruction:
-                case tables.Ready(connection, object_id):
+                case Ready(connection, object_id):
                     ready.setdefault(connection, []).append(object_id)
-                case tables.Failed(connection, object_id, error):
+                case Failed(connection, object_id, error):
                     message = [Event.FAILED, object_id, _as_data(error)]
                     self._connections.tell(connection, message)
-                case tables.GiveUp(place):
+                case GiveUp(place):
                     self.room.free(place)
+                case Adopt(object_id):
+                    self._connections.instructions.append(instruction)
+                    self._fetch(object_id, only_if_awaited=True)
+                case Arrived() | LetGo():
+                    self._connections.instructions.append(instruction)
         for connection, object_ids in ready.items():
             shown = self._show_ready(connection, object_ids)
             for start in range(0, len(object_ids), MAX_BATCH_COUNT):
                 batch = object_ids[start : start + MAX_BATCH_COUNT]
                 self._connections.tell(connection, [Event.READY, batch, shown] if shown else [Event.READY, batch])
 
-    def is_readable(self, object_id: ObjectId) -> bool:
-        """Whether an object is sealed."""
-        entry = self._table.get(object_id)
-        return entry is not None and entry.is_readable
+    def get(self, object_id: ObjectId) -> Entry | None:
+        """Return what is known of an object, to be read only."""
+        return self._table.get(object_id)
 
     def make_spare(self) -> None:
         """Have a segment made ahead of need; see `Room`."""

@@ -9,20 +9,36 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 from actorrt.errors import ActorRtError, ObjectLostError, RuntimeStateError
 from actorrt.ids import ID_BYTES, ObjectId, PeerId, short
 from actorrt.store.core import StoreCore
 from actorrt.store.failures import decode_plain, encode_plain
+from actorrt.store.instructions import Adopt, Arrived, Fetch, LetGo
 from actorrt.store.protocol import VERSION, Event, Op, Role, Status
 from actorrt.store.segments import Pin, SegmentMaps, pinned_view
 
 _PEER: Final = PeerId(b"exchange".ljust(ID_BYTES, b"\0"))
 _REQUESTS, _EVENTS = -3, -4  # -2 stands for published names, 0 for the node's own holds
 
-OnFetch = Callable[[ObjectId, bytes], None]
-"""Told that somebody waits for an object, and of the origin that was said of it."""
+_FIRST_NODE: Final = -5  # other nodes, each by its process, from here down
+
+
+class Others(Protocol):
+    """What speaks with other stores. It is called on the store's loop, and calls back in a later turn."""
+
+    def fetch(self, object_id: ObjectId) -> None:
+        """Somebody waits for an object that was adopted: have it created and sealed here."""
+
+    def adopt(self, object_id: ObjectId, node: bytes, token: bytes | None) -> None:
+        """Have an object held for this node where it was made; `node` has told of it, with that transit."""
+
+    def arrived(self, object_id: ObjectId, node: bytes, token: bytes) -> None:
+        """A transit of a process of that node has arrived."""
+
+    def let_go(self, object_id: ObjectId) -> None:
+        """Nobody here refers to an object any more that was adopted."""
 
 
 class _Asked(NamedTuple):
@@ -51,20 +67,22 @@ class Exchange:
         self._serials = itertools.count(1)
         self._asked: dict[int, _Asked] = {}
         self._watched: dict[ObjectId, asyncio.Future[None]] = {}
-        self._on_fetch: OnFetch | None = None
+        self._others: Others | None = None
+        self._nodes: dict[PeerId, int] = {}  # their connections
+        self._last_node = _FIRST_NODE
         self._loop: asyncio.AbstractEventLoop | None = None
         for number, role in ((_REQUESTS, Role.REQUESTS), (_EVENTS, Role.EVENTS)):
             core.open(number, "other nodes")
             core.handle(number, [Op.HELLO, 0, VERSION, role, _PEER])
 
-    def attach(self, on_fetch: OnFetch) -> None:
-        """Have `on_fetch` called, on the running loop, when somebody waits for what is elsewhere."""
+    def attach(self, others: Others) -> None:
+        """Have the running loop, and `others`, speak with other stores."""
         self._loop = asyncio.get_running_loop()
-        self._on_fetch = on_fetch
+        self._others = others
 
     def close(self) -> None:
         """Fail whoever waits; views stay readable. Idempotent."""
-        self._loop = self._on_fetch = None
+        self._loop = self._others = None
         for asked in self._asked.values():
             asked.answered.cancel()
         for waiting in self._watched.values():
@@ -91,7 +109,8 @@ class Exchange:
 
     def is_here(self, object_id: ObjectId) -> bool:
         """Whether an object is sealed here, in memory or on disk."""
-        return self._core.is_readable(object_id)
+        entry = self._core.get(object_id)
+        return entry is not None and entry.is_readable
 
     async def _sealed(self, object_id: ObjectId) -> None:
         """Wait until an object is sealed or lost."""
@@ -113,9 +132,23 @@ class Exchange:
 
     # Making what is elsewhere
 
-    def locate(self, object_id: ObjectId, origin: bytes) -> None:
-        """Hold an object that was made elsewhere; it is fetched when somebody asks for it."""
-        self._tell(Op.LOCATE, object_id, origin)
+    def locate(self, object_id: ObjectId, node: bytes) -> None:
+        """Hold an object that another node has; it is adopted, and fetched when somebody asks for it."""
+        self._tell(Op.LOCATE, object_id, node)
+
+    def set_origin(self, object_id: ObjectId, origin: bytes | None) -> None:
+        """Say where an object was made that was adopted; None: that node is gone, and what it had is lost."""
+        self._core.set_origin(object_id, origin)
+        self._settle()
+
+    def contain(self, object_id: ObjectId, contained: list[ObjectId]) -> None:
+        """Let an object that was begun hold others."""
+        self._tell(Op.CONTAIN, object_id, contained)
+
+    def contained(self, object_id: ObjectId) -> list[ObjectId]:
+        """Return the objects whose refs an object contains."""
+        entry = self._core.get(object_id)
+        return [] if entry is None else list(entry.contained)
 
     def release(self, object_id: ObjectId) -> None:
         """End a hold."""
@@ -198,10 +231,62 @@ class Exchange:
             undo = self.abort if asked.op is Op.CREATE else self._unpin
             self._loop.call_soon(undo, asked.object_id)
 
-    def fetch(self, object_id: ObjectId, origin: bytes) -> None:
-        """Somebody waits for what is elsewhere."""
-        if self._on_fetch is not None:
-            self._on_fetch(object_id, origin)
-        else:
-            error = ObjectLostError(f"object {short(object_id)} is on another node, and this one fetches nothing")
-            self.fail(object_id, error)
+    def carry_out(self, instruction: Fetch | Adopt | Arrived | LetGo) -> None:
+        """Have others do what the core says."""
+        others = self._others
+        if others is None:
+            if isinstance(instruction, Fetch | Adopt):
+                what = f"object {short(instruction.object_id)} is on another node, and this one speaks with none"
+                self.fail(instruction.object_id, ObjectLostError(what))
+            return
+        match instruction:
+            case Fetch(object_id):
+                others.fetch(object_id)
+            case Adopt(object_id, node, token):
+                others.adopt(object_id, node, token)
+            case Arrived(object_id, node, token):
+                others.arrived(object_id, node, token)
+            case LetGo(object_id):
+                others.let_go(object_id)
+
+    # Holding for other nodes
+
+    def hold_for(self, node: PeerId, object_id: ObjectId, token: bytes | None) -> bytes | None:
+        """Hold an object for another node, unless it was made elsewhere: then return where.
+
+        Args:
+            node: the other node's process.
+            object_id: the object; one that is not known yet is expected while the token's sender lives.
+            token: the transit that ends with this.
+        """
+        entry = self._core.get(object_id)
+        if entry is not None and entry.origin is not None:
+            return entry.origin
+        self._core.handle(self._connection_of(node), [Op.ACQUIRE, 0, [(object_id, token)]])
+        self._settle()
+        return None
+
+    def arrived_for(self, node: PeerId, object_id: ObjectId, token: bytes) -> None:
+        """End a transit whose message arrived at another node."""
+        self._core.handle(self._connection_of(node), [Op.ARRIVE, 0, [(object_id, token)]])
+        self._settle()
+
+    def release_for(self, node: PeerId, object_id: ObjectId) -> None:
+        """End a hold of another node."""
+        self._core.handle(self._connection_of(node), [Op.GIVE_BACK, 0, [object_id], []])
+        self._settle()
+
+    def node_gone(self, node: PeerId) -> None:
+        """Give back everything that another node held."""
+        number = self._nodes.pop(node, None)
+        if number is not None:
+            self._core.close(number, 0.0)  # no transit is its own, which is what the time is for
+            self._settle()
+
+    def _connection_of(self, node: PeerId) -> int:
+        number = self._nodes.get(node)
+        if number is None:
+            number = self._nodes[node] = self._last_node = self._last_node - 1
+            self._core.open(number, f"node {short(node)}")
+            self._core.handle(number, [Op.HELLO, 0, VERSION, Role.REQUESTS, node])
+        return number

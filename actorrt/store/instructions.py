@@ -1,11 +1,13 @@
-"""Pure: what a store's core tells its shell to do."""
+"""Pure: what a store's core tells its shell to do, and its table the core."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
+from actorrt.errors import ActorRtError
 from actorrt.ids import ObjectId
+from actorrt.store.objects import Token
 from actorrt.store.pool import Place
 
 
@@ -54,10 +56,59 @@ class Verify:
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """Have an object that was made elsewhere created and sealed here, or failed; somebody waits for it."""
+    """Have an object that was adopted created and sealed here, or failed; somebody waits for it."""
 
     object_id: ObjectId
-    origin: bytes
 
 
-Instruction = Send | Make | Drop | Spill | Verify | Fetch
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """Tell a connection that an object is sealed."""
+
+    connection: int
+    object_id: ObjectId
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Tell a connection that an object will never be. `error` is an exception, or one as data."""
+
+    connection: int
+    object_id: ObjectId
+    error: ActorRtError | bytes
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """The bytes at this place are free."""
+
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Adopt:
+    """Have an object held for this node where it was made, then say so at the node that told of it."""
+
+    object_id: ObjectId
+    node: bytes
+    token: Token | None
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """Tell a node that a transit of one of its processes has arrived; the object is held already."""
+
+    object_id: ObjectId
+    node: bytes
+    token: Token
+
+
+@dataclass(frozen=True, slots=True)
+class LetGo:
+    """Nobody here refers any more to what was adopted."""
+
+    object_id: ObjectId
+
+
+TableInstruction = Ready | Failed | GiveUp | Adopt | Arrived | LetGo
+Instruction = Send | Make | Drop | Spill | Verify | Fetch | Adopt | Arrived | LetGo

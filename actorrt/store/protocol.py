@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgpack
 
-VERSION: Final = 6
+VERSION: Final = 7
 MAX_MESSAGE_BYTES: Final = 64 * 1024
 MAX_BATCH_COUNT: Final = 1000
 MAX_PUBLISHED_BYTES: Final = 16 * 1024
@@ -51,7 +51,8 @@ class Op(IntEnum):
     # or None
     AWAIT_VERSION = 23  # scope, name, newer than → a PUBLISHED event
     RESERVE = 25  # [object, bytes], ..., line → segment, offset, bytes of one range for all, one after the other
-    LOCATE = 26  # object, origin: the object was made elsewhere; the connection holds it
+    LOCATE = 26  # object, node: the object is there; the connection holds it
+    INTRODUCE = 27  # peer, node: a process that sent something here, and the other node that it is on
     LIST = 24  # count → the largest objects: [object, bytes, state, holders, line]
 
 

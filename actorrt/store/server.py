@@ -27,7 +27,7 @@ from actorrt.ids import PeerId
 from actorrt.store.core import StoreCore
 from actorrt.store.disk import DEFAULT_QUOTA_BYTES, SpillDisk, SpillError, SpillFile, sources, verify
 from actorrt.store.exchange import Exchange
-from actorrt.store.instructions import Drop, Fetch, Make, Send, Spill, Verify
+from actorrt.store.instructions import Adopt, Arrived, Drop, Fetch, LetGo, Make, Send, Spill, Verify
 from actorrt.store.keeper import Keeper
 from actorrt.store.protocol import MAX_MESSAGE_BYTES, ProtocolError, Role, pack, unpack
 from actorrt.store.segments import Segment
@@ -294,8 +294,8 @@ class StoreServer:
                     self._spill(instruction)
                 case Verify():
                     self._verify(instruction)
-                case Fetch(object_id, origin):
-                    self.exchange.fetch(object_id, origin)
+                case Fetch() | Adopt() | Arrived() | LetGo():
+                    self.exchange.carry_out(instruction)
 
     def _work(
         self, executor: ThreadPoolExecutor, work: Callable[[], T], on_done: Callable[[asyncio.Future[T]], None]

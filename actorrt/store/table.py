@@ -7,7 +7,7 @@
     PENDING, CREATED, EXPECTED ── fail, or its declarer ended ─▶ FAILED ─ nobody refers to it ─▶ (gone)
 
 What was made elsewhere is REMOTE where it is held and has no copy; fetched, it is created and sealed like any other,
-and REMOTE again when its copy is evicted.
+and REMOTE again when its copy is evicted. What a process of another node sent is adopted: held where it was made.
 
 A connection is a number. It *holds* objects (its refs) and *pins* them (its mapped views), each by count. An object
 lives while somebody holds or pins it, while it is in transit, and while an object that contains it lives. What
@@ -22,43 +22,16 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from actorrt.errors import ActorRtError, ObjectLostError, ObjectNotFoundError
 from actorrt.ids import ID_BYTES, ObjectId, PeerId, short
+from actorrt.store.instructions import Adopt, Arrived, Failed, GiveUp, LetGo, Ready, TableInstruction
 from actorrt.store.objects import Entry, State, Token
 from actorrt.store.pool import Place
 from actorrt.store.transits import Transits
 
 _TOMBSTONES_COUNT: Final = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class Ready:
-    """Instruction: tell a connection that an object is sealed."""
-
-    connection: int
-    object_id: ObjectId
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """Instruction: tell a connection that an object will never be. `error` is an exception, or one as data."""
-
-    connection: int
-    object_id: ObjectId
-    error: ActorRtError | bytes
-
-
-@dataclass(frozen=True, slots=True)
-class GiveUp:
-    """Instruction: the bytes at this place are free."""
-
-    place: Place
-
-
-Instruction = Ready | Failed | GiveUp
 
 
 class ObjectTable:
@@ -72,7 +45,7 @@ class ObjectTable:
         self._idle: OrderedDict[ObjectId, None] = OrderedDict()
         self._tombstones: OrderedDict[ObjectId, None] = OrderedDict()
         self._suspects: set[ObjectId] = set()
-        self._instructions: list[Instruction] = []
+        self._instructions: list[TableInstruction] = []
 
     # What is there
 
@@ -89,7 +62,7 @@ class ObjectTable:
         """How many transits are under way, those included that have arrived before their senders' word."""
         return len(self._transits)
 
-    def take(self) -> list[Instruction]:
+    def take(self) -> list[TableInstruction]:
         """Return what is to be done, in order, and forget it."""
         instructions, self._instructions = self._instructions, []
         return instructions
@@ -101,6 +74,10 @@ class ObjectTable:
         self._by_connection[connection] = set()
         if peer is not None:
             self._connection_by_peer[peer] = connection
+
+    def introduce(self, peer: PeerId, node: bytes) -> None:
+        """Take note of a process of another node, which sent something here."""
+        self._transits.introduce(peer, node)
 
     def disconnect(self, connection: int, now: float) -> None:
         """Give back everything that a connection held, waited for, was making or had declared."""
@@ -153,14 +130,28 @@ class ObjectTable:
         if entry.state is State.EXPECTED:
             entry.state = State.PENDING
 
-    def locate(self, object_id: ObjectId, connection: int, origin: bytes) -> None:
-        """Let a connection hold an object that was made elsewhere, and say whom it can be fetched from."""
+    def locate(self, object_id: ObjectId, connection: int, node: bytes, token: Token | None = None) -> None:
+        """Let a connection hold an object that another node told of; with a token, one copy of that transit arrived."""
         entry = self._entry(object_id, State.REMOTE)
         self._hold(entry, connection)
-        if entry.is_unmade():
+        self._found(entry, node, token)
+
+    def _found(self, entry: Entry, node: bytes, token: Token | None) -> None:
+        """An object is on another node. Promised here, it was made there: then whoever promised it has kept to it."""
+        entry.is_private = False
+        if entry.origin is None and entry.state in (State.EXPECTED, State.REMOTE, State.PENDING):
+            entry.origin, entry.state, entry.declarer = node, State.REMOTE, None
+            self._instructions.append(Adopt(entry.object_id, node, token))
+        elif token is not None:
+            self._instructions.append(Arrived(entry.object_id, node, token))
+
+    def set_origin(self, object_id: ObjectId, origin: bytes | None) -> None:
+        """Say where an object was made that was adopted; None: that node is gone, and only a copy here counts."""
+        entry = self._entries.get(object_id)
+        if entry is not None and entry.origin is not None:
             entry.origin = origin
-        if entry.state is State.EXPECTED:
-            entry.state = State.REMOTE
+        if origin is None and entry is not None and entry.state is State.REMOTE:
+            self._fail(entry, ObjectLostError(f"object {short(object_id)} is lost: its node is gone"))
 
     def may_create(self, object_id: ObjectId) -> bool:
         """Whether the object is still to be made; False where it is sealed already.
@@ -252,6 +243,9 @@ class ObjectTable:
 
         An object that nobody knows is expected while the token's sender is connected, and failed otherwise.
         """
+        if (node := self._transits.node_of(token)) is not None:
+            self.locate(object_id, connection, node, token)
+            return
         entry = self._entries.get(object_id)
         if entry is None:
             entry = self._entry(object_id, State.EXPECTED)
@@ -266,6 +260,9 @@ class ObjectTable:
 
     def arrive(self, object_id: ObjectId, token: Token) -> None:
         """One copy of a transit has arrived at a holder."""
+        if (node := self._transits.node_of(token)) is not None:
+            self._found(self._entry(object_id, State.REMOTE), node, token)
+            return
         transit = self._transits.get(token)
         sender = self._sender(token) if transit is None else transit.sender
         if sender is None:
@@ -447,6 +444,8 @@ class ObjectTable:
 
     def _remove(self, entry: Entry) -> None:
         del self._entries[entry.object_id]
+        if entry.origin is not None:
+            self._instructions.append(LetGo(entry.object_id))
         self._idle.pop(entry.object_id, None)
         for connection in {*entry.holds, *entry.pins, *entry.waiters}:
             self._by_connection[connection].discard(entry.object_id)

@@ -6,13 +6,15 @@ overtake the sender's word: the balance is negative then, and the transit holds 
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final
 
-from actorrt.ids import ObjectId
+from actorrt.ids import ID_BYTES, ObjectId, PeerId
 from actorrt.store.objects import Token
 
 TRANSIT_GRACE_S: Final = 5.0
+_STRANGERS_COUNT: Final = 100_000
 
 
 @dataclass(slots=True)
@@ -36,6 +38,7 @@ class Transits:
 
     def __init__(self) -> None:
         self._by_token: dict[Token, Transit] = {}
+        self._nodes: OrderedDict[PeerId, bytes] = OrderedDict()
         self._ending: set[Token] = set()
 
     def __len__(self) -> int:
@@ -44,6 +47,16 @@ class Transits:
     def get(self, token: Token) -> Transit | None:
         """Return a transit that is under way."""
         return self._by_token.get(token)
+
+    def introduce(self, peer: PeerId, node: bytes) -> None:
+        """Take note of a sender that is on another node."""
+        self._nodes[peer] = node
+        if len(self._nodes) > _STRANGERS_COUNT:
+            self._nodes.popitem(last=False)
+
+    def node_of(self, token: Token | None) -> bytes | None:
+        """Return the node of a transit's sender; None where it is this one."""
+        return self._nodes.get(PeerId(token[:ID_BYTES])) if token is not None and self._nodes else None
 
     def change(self, token: Token, object_id: ObjectId, sender: int, count: int) -> bool:
         """Add copies sent, or take copies arrived; return whether the transit holds its object now."""

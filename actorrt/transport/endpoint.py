@@ -34,7 +34,7 @@ class Endpoint(ABC):
     Args:
         peer: the id of this incarnation of this process.
         address: where to bind, in the transport's own form.
-        node: the node this process runs on, told to peers; empty where there is none.
+        node: what others call the node that this process runs on by; empty where there is none.
         queue_bytes: bound of what one link may hold back.
         connect_timeout_s: how long a link waits for its connection.
     """
@@ -151,6 +151,7 @@ class Endpoint(ABC):
             connect_timeout_s=self._connect_timeout_s,
             on_awaiting=self._await_acknowledgement,
             on_unreachable=self._unreachable,
+            on_refused=self._refused,
             on_bad=self._bad,
         )
 
@@ -204,6 +205,11 @@ class Endpoint(ABC):
         """Return the address a peer gave of itself when it opened a link to us, or None."""
         return None if self._inbound is None else self._inbound.address_of(peer)
 
+    def node_of(self, peer: PeerId) -> bytes:
+        """Return the other node that a peer is on; see `protocol.Transport.node_of`."""
+        node = b"" if self._inbound is None else self._inbound.node_of(peer)
+        return b"" if node == self._node else node
+
     def drop(self, peer: PeerId) -> None:
         """Close the links to the peer, discard what they hold, ignore what still arrives from it."""
         if self._inbound is not None:
@@ -253,10 +259,7 @@ class Endpoint(ABC):
             self._retire(link, FLUSH_TIMEOUT_S)
 
     def _unreachable(self, link: QueuedLink) -> None:
-        """Close the links to the peer, and say so; another `link` to it may try again."""
-        if link in self._farewells:
-            self._end_farewell(link)
-            return
+        """No connection came about in time."""
         error = PeerUnreachableError(
             f"nobody answers at {link.address} (peer {short(link.peer)}) within {self._connect_timeout_s} s; "
             "check that the process there is alive and that its address is the current one"
@@ -267,6 +270,21 @@ class Endpoint(ABC):
                 f"again within {self._connect_timeout_s} s; check that the process there is alive",
                 executed="maybe",
             )
+        self._give_up(link, error)
+
+    def _refused(self, link: QueuedLink) -> None:
+        """Nobody listens any more where the peer did: its process has ended. Of those of this node we are told that."""
+        if self.node_of(link.peer):
+            message = (
+                f"nobody listens at {link.address} any more: the process there (peer {short(link.peer)}) has ended"
+            )
+            self._give_up(link, PeerUnreachableError(message, executed="maybe"))
+
+    def _give_up(self, link: QueuedLink, error: PeerUnreachableError) -> None:
+        """Close the links to the peer, and say so; another `link` to it may try again."""
+        if link in self._farewells:
+            self._end_farewell(link)
+            return
         self._close_links(link.peer)
         self._tell_failed(link.peer, error)
 

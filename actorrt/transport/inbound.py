@@ -145,6 +145,11 @@ class Inbound:
         hello = self._hellos.get(peer)
         return None if hello is None else hello.address
 
+    def node_of(self, peer: PeerId) -> bytes:
+        """Return the node in the peer's HELLO; empty where there is none."""
+        hello = self._hellos.get(peer)
+        return b"" if hello is None else hello.node
+
     def is_dropped(self, peer: PeerId) -> bool:
         """Whether what comes from `peer` is ignored."""
         return peer in self._dropped

@@ -163,6 +163,12 @@ class Transport(Protocol):
     def address_of(self, peer: PeerId) -> str | None:
         """Return the address a peer gave of itself when it opened a link to us, or None."""
 
+    def node_of(self, peer: PeerId) -> bytes:
+        """Return what a peer's node is called by, as it said when it opened a link to us.
+
+        Empty for those of this process's own node, and for those of which nothing is known.
+        """
+
     def drop(self, peer: PeerId) -> None:
         """Take the peer for dead: close the links to it, discard what they hold, ignore what still arrives."""
 

@@ -53,6 +53,7 @@ class LinkSetup(NamedTuple):
         connect_timeout_s: how long a connection may take until it takes the HELLO.
         on_awaiting: called with the link when it begins to wait for acknowledgements.
         on_unreachable: called with the link when a connection took too long, or leads to another process.
+        on_refused: called with the link when nobody listens at the address where the peer did before.
         on_bad: called with the link and the error when the far end breaks the protocol, or refuses us.
     """
 
@@ -67,6 +68,7 @@ class LinkSetup(NamedTuple):
     connect_timeout_s: float
     on_awaiting: Callable[[QueuedLink], None]
     on_unreachable: Callable[[QueuedLink], None]
+    on_refused: Callable[[QueuedLink], None]
     on_bad: Callable[[QueuedLink, ActorRtError], None]
 
 

@@ -52,8 +52,12 @@ class UnixLink(QueuedLink):
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
         try:
             connection.connect(self._path)
-        except OSError:  # nobody listens, or too many want to speak
+        except OSError as error:  # nobody listens, or too many want to speak
             connection.close()
+            if self.resumed_count and isinstance(error, ConnectionRefusedError | FileNotFoundError):
+                self._setup.on_refused(self)
+            if self._is_closed:
+                return
             self._retry = self._loop.call_later(pause_s, self._begin, min(2 * pause_s, RECONNECT_MAX_S))
             return
         self._socket = connection

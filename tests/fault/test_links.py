@@ -19,6 +19,7 @@ from actorrt.errors import ActorRtError, PeerUnreachableError
 from actorrt.ids import IdSource, PeerId
 from actorrt.transport.codec import pack_hello
 from actorrt.transport.protocol import Buffer
+from actorrt.transport.unix import UnixTransport
 from actorrt.transport.zeromq import ZmqTransport
 from tests.contract.stranger import Stranger, garbage
 from tests.fault.breaking import BreakingProxy, InterposedProxy
@@ -265,3 +266,31 @@ async def test_busy_peer_is_silent_but_not_failed_and_does_what_it_was_asked() -
         await us.recorder.until(2)
         assert [number for number, _ in us.recorder.got] == [3.5, 2]
         assert us.recorder.failed == []
+
+
+async def test_end_of_a_process_of_another_node_is_known_at_once_and_that_of_an_own_one_waited_for(tmp_path: Path):
+    async def started(name: str, node: bytes) -> tuple[UnixTransport, Heard]:
+        transport = UnixTransport(IdSource().peer(), f"unix://{tmp_path}/{name}", node=node, connect_timeout_s=60.0)
+        heard = Heard()
+        await transport.start(heard)
+        return transport, heard
+
+    here, heard = await started("here", b"here")
+    others = [await started("own", b"here"), await started("far", b"there")]
+    try:
+        for other, heard_there in others:
+            here.link(other.peer, other.address).send([1, 0])
+            other.link(here.peer, here.address).send([2, 0])
+            await heard_there.until(1)
+        await heard.until(2)
+        own, far = (other for other, _ in others)
+        assert (here.node_of(own.peer), here.node_of(far.peer), far.node_of(here.peer)) == (b"", b"there", b"here")
+        await own.close()
+        await far.close()
+        await heard.until(3)  # which never come: somebody fails before
+        ((peer, error),) = heard.failed
+        assert peer == far.peer
+        assert isinstance(error, PeerUnreachableError)
+        assert "has ended" in str(error)
+    finally:
+        await here.close()

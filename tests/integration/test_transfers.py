@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from mmap import mmap
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ import pytest
 from actorrt.config import MIB
 from actorrt.errors import ObjectLostError, ObjectNotFoundError, PeerUnreachableError
 from actorrt.ids import IdSource, PeerId
-from actorrt.node.chunks import CHUNK, READ
+from actorrt.node.chunks import CHUNK, GONE, READ
 from actorrt.node.fanout import WIDTH
 from actorrt.node.inquiry import inquire
 from actorrt.node.pulls import CHUNK_BYTES, WINDOW_BYTES, chunks
@@ -26,6 +27,7 @@ from actorrt.transport.memory import MemoryNetwork, MemoryTransport
 from actorrt.transport.protocol import Transport
 from actorrt.transport.unix import UnixTransport
 from actorrt.transport.zeromq import ZmqTransport
+from tests.fault.breaking import InterposedProxy
 from tests.integration.store_nodes import store_nodes, until
 from tests.running import Node, wait_until
 
@@ -110,7 +112,7 @@ async def test_a_pull_goes_on_where_it_was_when_its_connection_breaks(memory: Ma
             asked[offset] += 1
             if sum(asked.values()) == break_at:
                 break_at = next(breaks, 0)
-                reader.transfers.peer_failed(origin.transport.peer)
+                reader.transfers.received(origin.transport.peer, [GONE, object_id], ())
             return buffers
 
         origin.on_received = note_read
@@ -119,6 +121,31 @@ async def test_a_pull_goes_on_where_it_was_when_its_connection_breaks(memory: Ma
         assert sorted(asked) == [offset for offset, _ in chunks(40 * MIB)]
         assert sum(asked.values()) <= 40 + 3 * WINDOW_BYTES // CHUNK_BYTES  # what was in flight, and no more
         assert reader.transfers.statistics()["chunks_taken_count"] == 40
+
+
+async def test_a_pull_survives_connections_that_are_reset(tmp_path: Path) -> None:
+    directory = os.environ["ACTORRT_RUNTIME_DIR"]
+    async with store_nodes(2, lambda: unix_transport(directory), tmp_path) as (origin, reader):
+        data = os.urandom(40 * MIB)
+        object_id = await origin.make(data)
+        taken_count = 0
+
+        async with InterposedProxy(reader.transport.address, Random(1)) as proxy:
+
+            def reset_now_and_then(_: Any, buffers: Any) -> Any:
+                nonlocal taken_count
+                taken_count += 1
+                if taken_count % 10 == 0:
+                    proxy.reset()
+                return buffers
+
+            reader.on_received = reset_now_and_then
+            await reader.pull(object_id, origin)
+        assert proxy.resets_count >= 3
+        assert await reader.bytes_of(object_id) == data
+        counts = reader.transfers.statistics()
+        assert (counts["chunks_taken_count"], counts["chunks_wrong_count"]) == (40, 0)
+        assert origin.transfers.statistics()["chunks_sent_count"] == 40, "the link sends again what was lost"
 
 
 async def test_a_chunk_that_changed_on_the_way_is_asked_for_again(memory: MakeTransport, tmp_path: Path) -> None:
@@ -175,7 +202,7 @@ async def test_a_source_given_up_in_the_middle_of_a_chunk_writes_no_more_of_it(t
             if landing is not None and not object_memory:
                 assert landing.memory is not None
                 object_memory.append(landing.memory)
-                reader.transfers.peer_failed(peer)  # the next turn asks for this chunk anew
+                reader.transfers.received(peer, [GONE, object_id], ())  # the next turn asks for this chunk anew
             return landing
 
         reader.transfers.landing = give_up  # type: ignore[method-assign]
@@ -289,7 +316,7 @@ async def test_two_daemons_exchange_an_object(tmp_path: Path) -> None:
         with pytest.raises(ObjectNotFoundError):
             await inquire(theirs, "pull_object", missing)
         daemons[0].end()
-        with pytest.raises(ObjectLostError, match="its node is gone"):
+        with pytest.raises(ObjectLostError, match="can't be held where it was made"):
             await inquire(theirs, "pull_object", origin)
     finally:
         for client in clients:

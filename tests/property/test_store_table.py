@@ -16,9 +16,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from actorrt.errors import ObjectLostError
 from actorrt.ids import ObjectId, PeerId
+from actorrt.store.instructions import GiveUp
 from actorrt.store.objects import State
 from actorrt.store.pool import Place
-from actorrt.store.table import GiveUp, ObjectTable
+from actorrt.store.table import ObjectTable
 from actorrt.store.transits import TRANSIT_GRACE_S
 
 PROCESSES = st.integers(0, 2)

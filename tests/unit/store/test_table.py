@@ -6,9 +6,10 @@ import pytest
 
 from actorrt.errors import ObjectLostError, ObjectNotFoundError
 from actorrt.ids import ObjectId, PeerId
+from actorrt.store.instructions import Failed, GiveUp, Ready, TableInstruction
 from actorrt.store.objects import State
 from actorrt.store.pool import Place
-from actorrt.store.table import Failed, GiveUp, Instruction, ObjectTable, Ready
+from actorrt.store.table import ObjectTable
 from actorrt.store.transits import TRANSIT_GRACE_S
 
 A, B, C, EVENTS = 1, 2, 3, 10
@@ -27,7 +28,7 @@ def table() -> ObjectTable:
     return table
 
 
-def swept(table: ObjectTable) -> list[Instruction]:
+def swept(table: ObjectTable) -> list[TableInstruction]:
     table.sweep()
     return table.take()
 
@@ -43,7 +44,7 @@ def state(table: ObjectTable, object_id: ObjectId) -> State | None:
     return None if entry is None else entry.state
 
 
-def failure(instructions: list[Instruction]) -> tuple[type, str]:
+def failure(instructions: list[TableInstruction]) -> tuple[type, str]:
     (instruction,) = instructions
     assert isinstance(instruction, Failed)
     return type(instruction.error), str(instruction.error)

@@ -1,0 +1,186 @@
+"""Who keeps objects alive that were made on another node: each node is a holder at the store that made them.
+
+    process of node A        A                          B                    process of node B
+    ref in a message ──────────────────────────────────────────────────────▶ its store hears of the sender's node
+                        held, the transit ends ◀── "hold_object" ── adopted; fetched when it is asked for
+                        released ◀───────────── "let_go_object" ── nobody there refers to it any more
+
+B may send the ref on to C. C asks B, the node of who sent it, and learns that A made the object; it is held there for
+C, and then the transit at B ends: "object_arrived". So a node that passes a ref on is not needed afterwards.
+
+When a node can't be spoken with any more, what it held is given back, and what it had made is lost, but for copies.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import msgpack
+
+from actorrt.actors.control import Control, Data, Endpoint
+from actorrt.completion import Completion
+from actorrt.errors import ActorRtError, ObjectLostError
+from actorrt.ids import ObjectId, PeerId, short
+from actorrt.scopes import Scope
+from actorrt.store.exchange import Exchange
+
+logger = logging.getLogger(__name__)
+
+
+def _unpack_node(node: bytes) -> Endpoint:
+    """Return how a node is reached.
+
+    Raises:
+        ObjectLostError: that can't be what a node is called by.
+    """
+    try:
+        peer, address = msgpack.unpackb(node)
+        return Endpoint(PeerId(bytes(peer)), str(address))
+    except (ValueError, TypeError, msgpack.UnpackException) as error:
+        raise ObjectLostError(f"what sent an object's ref is on a node called {node!r}, which is none") from error
+
+
+@dataclass(slots=True)
+class _Holding:
+    """One object that was adopted.
+
+    Attributes:
+        origin: who made it, once it is held there.
+    """
+
+    origin: Completion[Endpoint]
+    is_let_go: bool = False
+
+
+class Holdings:
+    """One node's holds at others, and theirs here.
+
+    Args:
+        node: this one.
+        control: the way to others.
+        exchange: this node's store.
+        scope: owns the conversations.
+    """
+
+    def __init__(self, node: Endpoint, control: Control, exchange: Exchange, scope: Scope) -> None:
+        self._node = node
+        self._control = control
+        self._exchange = exchange
+        self._scope = scope
+        self._holdings: dict[ObjectId, _Holding] = {}
+        control.handle("hold_object", self._hold_for)
+        control.handle("object_arrived", self._arrived_for)
+        control.handle("let_go_object", self._release_for)
+
+    def __len__(self) -> int:
+        return len(self._holdings)
+
+    # What others have
+
+    def adopt(self, object_id: ObjectId, node: bytes, token: bytes | None) -> None:
+        """Have an object held where it was made; see `exchange.Others`."""
+        holding = self._holdings[object_id] = _Holding(Completion())
+        self._scope.start(self._adopt(object_id, node, token, holding), f"hold {short(object_id)}")
+
+    async def _adopt(self, object_id: ObjectId, node: bytes, token: bytes | None, holding: _Holding) -> None:
+        try:
+            origin = await self._hold(object_id, _unpack_node(node), token)
+        except ActorRtError as error:
+            lost = ObjectLostError(f"object {short(object_id)} is lost: it can't be held where it was made: {error}")
+            holding.origin.set_error(lost)
+            if not holding.is_let_go:
+                self._exchange.fail(object_id, lost)
+        else:
+            holding.origin.set_value(origin)
+            if holding.is_let_go:
+                self._release(object_id, origin)
+            else:
+                self._exchange.set_origin(object_id, origin.packed())
+        finally:
+            holding.origin.set_error(ObjectLostError("the node ended its work"))  # without effect where it is known
+
+    async def _hold(self, object_id: ObjectId, teller: Endpoint, token: bytes | None) -> Endpoint:
+        """Hold an object where it was made, of which `teller` knows."""
+        answer = await self._ask(teller, "hold_object", {"object": object_id, "token": token})
+        if answer is None:
+            return teller
+        origin = _unpack_node(answer)
+        try:
+            if origin.peer == self._node.peer or await self._ask(
+                origin, "hold_object", {"object": object_id, "token": None}
+            ):
+                raise ObjectLostError(f"node {short(origin.peer)}, which made it, has it no longer")
+        finally:
+            if token is not None:
+                self._control.notify(teller, "object_arrived", {"object": object_id, "token": token})
+        return origin
+
+    async def _ask(self, node: Endpoint, verb: str, data: Data) -> Any:
+        try:
+            return await self._control.request(node, verb, data)
+        except ValueError as error:  # no address of this transport
+            raise ObjectLostError(f"node {short(node.peer)} at {node.address!r} can't be reached from here") from error
+
+    def arrived(self, object_id: ObjectId, node: bytes, token: bytes) -> None:
+        """End a transit at the node of its sender; see `exchange.Others`."""
+        try:
+            teller = _unpack_node(node)
+            self._control.notify(teller, "object_arrived", {"object": object_id, "token": token})
+        except (ActorRtError, ValueError) as error:
+            logger.warning("object %s: its sender's node can't be told that it arrived: %s", short(object_id), error)
+
+    def let_go(self, object_id: ObjectId) -> None:
+        """Release an object where it was made; see `exchange.Others`."""
+        holding = self._holdings.pop(object_id, None)
+        if holding is None:
+            return
+        holding.is_let_go = True
+        if holding.origin.done() and holding.origin.error() is None:
+            self._release(object_id, holding.origin.value())
+
+    def _release(self, object_id: ObjectId, origin: Endpoint) -> None:
+        self._control.notify(origin, "let_go_object", {"object": object_id})
+
+    async def origin(self, object_id: ObjectId) -> Endpoint:
+        """Return who made an object that was adopted, when it is held there.
+
+        Raises:
+            ObjectLostError: it can't be held there, or nobody here refers to it any more.
+        """
+        holding = self._holdings.get(object_id)
+        if holding is None:
+            raise ObjectLostError(f"object {short(object_id)} is lost: its node is gone, or nobody refers to it here")
+        return await holding.origin
+
+    async def settled(self, object_id: ObjectId) -> None:
+        """Return when an object is held where it was made, or known to be lost; at once for one of this node."""
+        holding = self._holdings.get(object_id)
+        if holding is not None:
+            with suppress(ObjectLostError):  # the store has its error
+                await holding.origin
+
+    def node_gone(self, peer: PeerId) -> None:
+        """A node can't be spoken with: give back what it held; what it made is lost."""
+        self._exchange.node_gone(peer)
+        for object_id, holding in list(self._holdings.items()):
+            is_known = holding.origin.done() and holding.origin.error() is None
+            if is_known and holding.origin.value().peer == peer:
+                del self._holdings[object_id]
+                self._exchange.set_origin(object_id, None)
+
+    # What others hold here
+
+    async def _hold_for(self, peer: PeerId, data: Data) -> bytes | None:
+        """Hold an object for another node; return where, instead, if it was made elsewhere."""
+        object_id = ObjectId(data["object"])
+        await self.settled(object_id)
+        return self._exchange.hold_for(peer, object_id, data["token"])
+
+    def _arrived_for(self, peer: PeerId, data: Data) -> None:
+        self._exchange.arrived_for(peer, ObjectId(data["object"]), data["token"])
+
+    def _release_for(self, peer: PeerId, data: Data) -> None:
+        self._exchange.release_for(peer, ObjectId(data["object"]))

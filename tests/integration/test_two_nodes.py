@@ -1,0 +1,216 @@
+"""Object refs between two nodes of one machine: they work as on one, and hold what they refer to."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+
+import actorrt as art
+from actorrt.actors import current
+from actorrt.actors.control import Endpoint
+from actorrt.ids import IdSource, PeerId
+from actorrt.node.places import NodeDescriptor, find_nodes
+from actorrt.store.client import StoreClient
+from tests.running import Node, wait_until
+
+LARGE = 3 << 20
+
+
+class Keeper(art.Actor):
+    """Takes refs and values, keeps them, and passes them on."""
+
+    def __init__(self) -> None:
+        self.kept: Any = None
+        self.is_open = asyncio.Event()
+
+    def total(self, array: np.ndarray) -> int:
+        return int(array.sum())
+
+    async def total_of(self, refs: list[Any]) -> int:
+        return sum([int((await ref).sum()) for ref in refs])
+
+    async def total_inside(self, ref: list[Any]) -> int:
+        outer = await ref[0]
+        return int((await outer["inner"]).sum()) + len(outer["name"])
+
+    def keep(self, kept: Any) -> None:
+        self.kept = kept
+
+    def drop(self) -> None:
+        self.kept = None
+
+    async def read_kept(self) -> int:
+        return int((await self.kept[0]).sum())
+
+    def make(self, count: int) -> np.ndarray:
+        return np.ones(count, np.uint8)
+
+    async def make_slowly(self, count: int) -> np.ndarray:
+        await self.is_open.wait()
+        return np.ones(count, np.uint8)
+
+    def open(self) -> None:
+        self.is_open.set()
+
+    def kept_refs(self) -> Any:
+        return self.kept
+
+    def put(self, count: int) -> list[Any]:
+        return [art.put(np.ones(count, np.uint8))]
+
+    async def pass_on(self, other: Any) -> None:
+        await other.keep(self.kept)
+
+
+@contextmanager
+def nodes(count: int) -> Iterator[list[Node]]:
+    started = [Node("--cpus=1", "--store-bytes=134217728") for _ in range(count)]
+    try:
+        yield started
+    finally:
+        for node in started:
+            node.end()
+        find_nodes()  # removes what those that were killed have left
+
+
+async def keeper_on(node: NodeDescriptor) -> art.ActorRef[Keeper]:
+    """Return a keeper on a node that this process is not connected to."""
+    system = current.system()
+    authority = Endpoint(PeerId(bytes.fromhex(node.peer)), node.address)
+    data = {"namespace": "default", "name": "keeper", "timeout_s": 0.0}
+    return system.ref_from_card(await system.control.request(authority, "lookup", data), authority)
+
+
+async def start_keeper(node: Node) -> None:
+    async with art.Runtime(node.url):
+        await Keeper.options(name="keeper", detached=True, max_concurrency=2).spawn()
+
+
+@asynccontextmanager
+async def here_and_there() -> AsyncIterator[tuple[Node, Node, art.ActorRef[Keeper]]]:
+    """Run two nodes; this process is connected to the first, with a keeper on the second."""
+    with nodes(2) as (here, there):
+        await start_keeper(there)
+        async with art.Runtime(here.url):
+            yield here, there, await keeper_on(there.descriptor)
+
+
+async def until_store(node: Node, is_so: Callable[[StoreClient], bool], what: str) -> None:
+    client = StoreClient.connect(node.descriptor.store, IdSource().peer())
+    try:
+        await asyncio.to_thread(wait_until, lambda: is_so(client), f"{what} at {node.url}")
+    finally:
+        client.close()
+
+
+async def until_objects(node: Node, count: int) -> None:
+    """Wait until a node's store knows so many objects."""
+    await until_store(node, lambda store: store.stats()["objects_count"] == count, f"{count} objects")
+
+
+async def until_held(node: Node, by: list[Node]) -> None:
+    """Wait until a node's one object is held by other nodes, those and nobody else."""
+    holders = sorted(f"node {other.descriptor.peer[:8]}" for other in by)
+    await until_store(node, lambda store: [sorted(o[3]) for o in store.list_objects(2)] == [holders], f"{holders}")
+
+
+async def test_refs_and_large_values_are_read_on_another_node_and_let_go_of_on_both():
+    async with here_and_there() as (here, there, keeper):
+        ref = art.put(np.ones(LARGE, np.uint8))
+        assert await keeper.total(ref) == LARGE
+        assert await keeper.total_of([ref, art.put(np.ones(5, np.uint8)), ref]) == 2 * LARGE + 5
+        assert await keeper.total(np.ones(LARGE, np.uint8)) == LARGE
+        assert await keeper.total(await ref) == LARGE, "what lies in the store is lent"
+        del ref
+        await until_objects(there, 0)
+        await until_objects(here, 0)
+
+
+async def test_a_ref_inside_an_object_is_followed():
+    async with here_and_there() as (here, there, keeper):
+        inner = art.put(np.ones(LARGE, np.uint8))
+        outer = art.put({"inner": inner, "name": "abc"})
+        del inner
+        assert await keeper.total_inside([outer]) == LARGE + 3
+        del outer
+        await until_objects(there, 0)
+        await until_objects(here, 0)
+
+
+async def test_results_come_from_another_node_and_those_kept_there_can_be_passed_on():
+    async with here_and_there() as (here, there, keeper):
+        assert (await keeper.make(LARGE)).sum() == LARGE
+        assert (await (await keeper.put(LARGE))[0]).sum() == LARGE
+        local = await Keeper.spawn()
+        ref = keeper.make_slowly.options(returns="ref")(LARGE)
+        total = local.total(ref)  # waits in its place, in a third process
+        assert not ref.done()
+        await keeper.open()
+        assert await total == LARGE
+        assert (await ref).sum() == LARGE
+        del ref, total
+        await until_objects(there, 0)
+        await until_objects(here, 0)
+
+
+async def test_an_object_lives_while_somebody_on_another_node_holds_it():
+    async with here_and_there() as (here, _, keeper):
+        ref = art.put(np.ones(LARGE, np.uint8))
+        await keeper.keep([ref])
+        del ref
+        assert await keeper.read_kept() == LARGE
+        await keeper.drop()
+        await until_objects(here, 0)
+
+
+async def test_what_a_node_held_is_given_back_when_it_dies():
+    async with here_and_there() as (here, there, keeper):
+        ref = art.put(np.ones(LARGE, np.uint8))
+        await keeper.keep([ref])
+        del ref
+        await until_objects(here, 1)
+        there.end(signal.SIGKILL)
+        await until_objects(here, 0)
+
+
+async def test_what_a_node_had_made_is_lost_at_once_when_it_dies_but_for_copies():
+    with nodes(2) as (here, there):
+        await start_keeper(there)
+        async with art.Runtime(here.url):
+            keeper = await keeper_on(there.descriptor)
+            copied, unread = art.put(np.ones(LARGE, np.uint8)), art.put(np.ones(LARGE, np.uint8))
+            await keeper.keep([copied, unread])
+            assert await keeper.read_kept() == LARGE
+        here.end(signal.SIGKILL)
+        async with art.Runtime(there.url):
+            keeper = await art.lookup("keeper")
+            began = time.monotonic()
+            with pytest.raises(art.ObjectLostError):
+                await keeper.total_of([(await keeper.kept_refs())[1]])
+            assert time.monotonic() - began < 3.0
+            assert await keeper.read_kept() == LARGE
+
+
+async def test_a_ref_passed_on_by_a_node_that_dies_is_still_held_where_it_was_made():
+    with nodes(3) as (here, between, beyond):
+        for node in (between, beyond):
+            await start_keeper(node)
+        async with art.Runtime(here.url):
+            near, far = await keeper_on(between.descriptor), await keeper_on(beyond.descriptor)
+            ref = art.put(np.ones(LARGE, np.uint8))
+            await near.keep([ref])
+            del ref
+            await near.pass_on(far)
+            await until_held(here, by=[between, beyond])
+            between.end(signal.SIGKILL)
+            await until_held(here, by=[beyond])
+            assert await far.read_kept() == LARGE
+            await far.drop()
+            await until_objects(here, 0)
