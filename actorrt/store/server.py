@@ -378,9 +378,11 @@ class StoreServer:
     def _flush(self, client: _Client) -> None:
         while client.outbox:
             packet, fd = client.outbox[0]
-            beside = [] if fd is None else [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", [fd]))]
             try:
-                client.sock.sendmsg([packet], beside)
+                if fd is None:
+                    client.sock.send(packet)
+                else:
+                    client.sock.sendmsg([packet], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", [fd]))])
             except BlockingIOError:
                 client.is_blocked = True
                 self._loop.add_writer(client.sock.fileno(), self._flush, client)

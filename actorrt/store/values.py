@@ -52,6 +52,7 @@ _VERSION: Final = 1
 _HEAD: Final = struct.Struct("<2sBBI")
 _PLAIN_OFFSET: Final = 16
 _PLAIN_BYTES: Final = 8 * KIB
+_COPIED_AT_ONCE_BYTES: Final = 8 * KIB
 _OWN_PACKAGE: Final = __name__.partition(".")[0].encode()
 _PLAIN_KINDS: Final = "?biufcmM"
 
@@ -181,7 +182,9 @@ def _assemble(kind: Kind, head: list[Any], parts: list[tuple[int, Callable[[memo
 
 def _copier(source: Buffer) -> Callable[[memoryview], None]:
     def copy(target: memoryview) -> None:
-        if len(target):
+        if len(target) <= _COPIED_AT_ONCE_BYTES:
+            target[:] = memoryview(source)
+        else:
             # numpy copies without the interpreter lock; assigning to a slice of a memoryview holds it.
             np.copyto(np.frombuffer(target, np.uint8), np.frombuffer(source, np.uint8))
 
