@@ -16,11 +16,11 @@ from actorrt import errors
 from actorrt.actors import current
 from actorrt.actors.interface import MethodSpec
 from actorrt.actors.lent import Lent
-from actorrt.actors.messages import CANCEL, ERROR, NOT_HERE, REPLY, Body, is_plain
+from actorrt.actors.messages import CANCEL, ERROR, NOT_HERE, REPLY, Body, Constants, is_plain
 from actorrt.actors.payload import error_from_data
 from actorrt.actors.poison import DEADLY_COUNT, Blame
 from actorrt.actors.ref import ActorRef, CallOptions
-from actorrt.actors.reply import Reply
+from actorrt.actors.reply import Reply, forget_arguments, let_go, let_go_of_tell
 from actorrt.actors.transits import Transit
 from actorrt.completion import Completion
 from actorrt.config import DEADLINE_VERDICT_S
@@ -73,8 +73,7 @@ class Calls:
         if spec.is_stream:
             return self._system.streams.open(ref, spec, args, kwargs, options)
         if kwargs or (args and not is_plain(args)):
-            captured = self._system.payloads.capture_call(args, kwargs, is_ask=True)
-            reply = self._reply(ref, spec, captured, options)
+            reply = self._captured(ref, spec, args, kwargs, options, is_ask=True)
         else:
             reply = self._reply(ref, spec, (args, (), None), options)
         result: Any = reply
@@ -97,7 +96,7 @@ class Calls:
         if message.ref._route is not None:
             self._make_room(message.ref._route, message)
         if message.transit is not None:
-            message.add_callback(_let_go_of_tell)
+            message.add_callback(let_go_of_tell)
         if get_ident() == self._system.thread:
             self._send_tell(message)
         else:
@@ -150,8 +149,36 @@ class Calls:
     ) -> Reply[Any]:
         """Fix a message's arguments and deadline; nothing is sent yet."""
         if kwargs or (args and not is_plain(args)):
-            return self._reply(ref, spec, self._system.payloads.capture_call(args, kwargs), options)
+            return self._captured(ref, spec, args, kwargs, options)
         return self._reply(ref, spec, (args, (), None), options)
+
+    def _captured(
+        self,
+        ref: ActorRef[Any],
+        spec: MethodSpec,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        options: CallOptions,
+        *,
+        is_ask: bool = False,
+    ) -> Reply[Any]:
+        captured = self._system.payloads.capture_call(args, kwargs, is_ask=is_ask, is_here=ref._is_here)
+        reply = self._reply(ref, spec, captured, options)
+        if type(reply.body) is Constants:
+            reply.add_callback(forget_arguments)
+        return reply
+
+    def make_portable(self, call: Reply[Any]) -> None:
+        """Let a call leave this endpoint whose actor was here when its arguments were fixed; they can't have changed.
+
+        Raises:
+            ObjectStoreFullError: they are large and there is no room for them.
+        """
+        assert isinstance(call.body, Constants)
+        args, kwargs = tuple(call.body), call.body.named
+        call.body, call.buffers, call.transit = self._system.payloads.capture_call(args, kwargs)
+        if call.transit is not None:
+            call.add_callback(let_go if call.call_id else let_go_of_tell)
 
     def _reply(
         self,
@@ -195,7 +222,7 @@ class Calls:
         if route is not None and route.waiting:
             self._make_room(route, reply)
         if reply.transit is not None:
-            reply.add_callback(_let_go)
+            reply.add_callback(let_go)
         if get_ident() == self._system.thread:
             self._send(reply)
         else:
@@ -216,7 +243,7 @@ class Calls:
             left = None if deadline is None else deadline - self._system.clock.now()
             if get_ident() == self._system.thread or (left is not None and left <= 0):
                 if reply.transit is not None:
-                    _let_go(reply)
+                    let_go(reply)
                 raise errors.MailboxFullError(
                     f"{route.waiting_count} messages wait for {reply.label} already: await some of them first"
                 )
@@ -439,24 +466,6 @@ def _more(options: CallOptions) -> dict[str, Any]:
     """Return what goes with a call that asks for more than most."""
     more: dict[str, Any] = {"retry": True} if options.retries else {}
     return more if options.key is None else {**more, "key": options.key}
-
-
-def _let_go(call: Reply[Any]) -> None:
-    """A call is over: the store keeps nothing for it any more, nor does its reply, however long somebody has that."""
-    assert call.transit is not None
-    transport = call.ref._system.transport
-    call.transit.call_ended(is_far=call.peer is not None and bool(transport.node_of(call.peer)))
-    call.body = call.buffers = ()
-
-
-def _let_go_of_tell(message: Reply[None]) -> None:
-    """Let go of what a tell carries; where it has left, the store keeps that for its receiver."""
-    assert message.transit is not None
-    if message.error() is not None:
-        _let_go(message)
-    else:
-        message.transit.held = ()
-        message.body = message.buffers = ()
 
 
 async def _take_stored(reply: Reply[Any], stored: ObjectRef[Any] | Lent) -> None:

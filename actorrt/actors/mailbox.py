@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any, Final, Protocol
 from weakref import ReferenceType
 
-from actorrt.actors.messages import Body
+from actorrt.actors.messages import Body, Constants
 from actorrt.actors.options import Overflow
 from actorrt.errors import CallError, Executed
 from actorrt.ids import ActorId
@@ -30,6 +30,8 @@ def message_bytes(body: Body, buffers: Sequence[Any]) -> int:
             for item in body:
                 if type(item) is bytes or type(item) is str:
                     size += len(item)
+        elif isinstance(body, Constants):
+            size += body.size_bytes
     for buffer in buffers:
         size += len(buffer)
     return size

@@ -9,6 +9,8 @@ An envelope is a msgpack array that begins with its kind. A *body* is how values
   (see `lent`);
 * a map `{"args": list, "refs": [[index, token], ...]}`: as a list, with object ids in the place of refs.
 
+Inside an endpoint a body may also be `Constants`.
+
 The node daemon reads kinds 6 to 9 only, which carry plain data, and never a body.
 """
 
@@ -47,6 +49,9 @@ NOT_HERE: Final = 12
 CREDIT: Final = 13
 
 MAX_PLAIN_LENGTH: Final = 1024
+_MAX_CONSTANTS_COUNT: Final = 1_000  # beyond, a pickle costs less than a look at each
+_CONSTANTS: Final = frozenset({bytes, str, int, float, complex, bool, type(None)})
+_CONTAINERS: Final = frozenset({tuple, frozenset})
 
 
 def is_plain_value(value: Any) -> bool:
@@ -67,3 +72,41 @@ def is_plain(values: tuple[Any, ...]) -> bool:
         if not is_plain_value(value):
             return False
     return True
+
+
+class Constants(tuple[Any, ...]):
+    """The arguments of a call inside an endpoint, none of which can change: they need no copy.
+
+    Attributes:
+        named: those given by name.
+        size_bytes: what they weigh in a mailbox.
+    """
+
+    named: dict[str, Any]
+    size_bytes: int
+
+    @classmethod
+    def of(cls, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Constants | None:
+        """Return the arguments of a call, or None where one of them may change."""
+        size_bytes = constant_bytes((*args, *kwargs.values()))
+        if size_bytes is None:
+            return None
+        constants = cls(args)
+        constants.named, constants.size_bytes = kwargs, size_bytes
+        return constants
+
+
+def constant_bytes(value: Any) -> int | None:
+    """Return about how many bytes a value takes that can never change; None for others, and for those of many parts."""
+    size_bytes, parts = 0, [value]
+    for part in parts:  # which grows meanwhile
+        kind = type(part)
+        if kind in _CONTAINERS:
+            parts.extend(part)
+        elif kind is bytes or kind is str:
+            size_bytes += len(part)
+        elif kind not in _CONSTANTS:
+            return None
+        if len(parts) > _MAX_CONSTANTS_COUNT:
+            return None
+    return size_bytes + 8 * len(parts)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from actorrt import errors
 from actorrt.actors.lent import Lent, LentBody, Loan, can_be_lent, open_here
-from actorrt.actors.messages import Body, is_plain, is_plain_value
+from actorrt.actors.messages import Body, Constants, constant_bytes, is_plain, is_plain_value
 from actorrt.actors.reply import ReplySentError
 from actorrt.actors.transits import Transit
 from actorrt.config import STORE_THRESHOLD_BYTES
@@ -56,7 +56,13 @@ class Payloads:
         self._store = store
 
     def capture_call(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any], copies_count: int = 1, *, is_ask: bool = False
+        self,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        copies_count: int = 1,
+        *,
+        is_ask: bool = False,
+        is_here: bool = False,
     ) -> Captured:
         """Fix the arguments of a call, or of as many equal calls as `copies_count` says.
 
@@ -64,6 +70,7 @@ class Payloads:
             args, kwargs: the arguments.
             copies_count: how many actors get them.
             is_ask: nobody will ask to have them once more: refs beside scalars need no pickle then.
+            is_here: the actor is on this endpoint: what can't change stays as it is on the way there.
 
         Raises:
             SerializationError: one can't be sent; the message names its path.
@@ -71,6 +78,9 @@ class Payloads:
         """
         if not kwargs and is_plain(args):
             return Captured(args)
+        constants = Constants.of(args, kwargs) if is_here else None
+        if constants is not None:
+            return Captured(constants)
         if is_ask and not kwargs and self._store is not None:
             at = [index for index, arg in enumerate(args) if type(arg) is ObjectRef]
             if at and is_plain(tuple([arg for arg in args if type(arg) is not ObjectRef])):
@@ -164,6 +174,8 @@ class Payloads:
 
     def open_call(self, body: Body, buffers: Sequence[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Return the `(args, kwargs)` of a body that is not stored; top-level object refs are still refs."""
+        if isinstance(body, Constants):
+            return tuple(body), body.named
         if isinstance(body, list | tuple):
             return tuple(body), {}
         if type(body) is dict and "refs" in body:
@@ -195,8 +207,8 @@ class Payloads:
             logger.debug("an unopened message can't be opened", exc_info=True)
 
     def copy(self, value: Any) -> Any:
-        """Return what a receiver in this process gets: scalars themselves, copies of the rest."""
-        if is_plain_value(value):
+        """Return what a receiver in this process gets: what can't change itself, copies of the rest."""
+        if is_plain_value(value) or constant_bytes(value) is not None:
             return value
         body, buffers, _ = self.capture_value(value)
         stored = self.stored(body, buffers)

@@ -121,6 +121,11 @@ class ActorRef(Generic[A]):
         return self._system.is_actor_alive(self)
 
     @property
+    def _is_here(self) -> bool:
+        """Whether the actor is known to be hosted by this endpoint, as things are now."""
+        return self._route is not None and self._route.cell is not None
+
+    @property
     def _label(self) -> str:
         return self._name or f"{self._interface.class_name}-{short(self._actor_id)}"
 

@@ -125,6 +125,29 @@ class Reply(Completion[T]):
         )
 
 
+def forget_arguments(call: Reply[Any]) -> None:
+    """A call is over, or a tell has left: its arguments go, however long somebody has its reply."""
+    call.body = call.buffers = ()
+
+
+def let_go(call: Reply[Any]) -> None:
+    """A call is over: the store keeps nothing for it any more, nor does its reply, however long somebody has that."""
+    assert call.transit is not None
+    transport = call.ref._system.transport
+    call.transit.call_ended(is_far=call.peer is not None and bool(transport.node_of(call.peer)))
+    call.body = call.buffers = ()
+
+
+def let_go_of_tell(message: Reply[None]) -> None:
+    """Let go of what a tell carries; where it has left, the store keeps that for its receiver."""
+    assert message.transit is not None
+    if message.error() is not None:
+        let_go(message)
+    else:
+        message.transit.held = ()
+        message.body = message.buffers = ()
+
+
 class Operation(Completion[T]):
     """The outcome of a spawn, a lookup, a stop and the like: awaitable, and `result()` in plain code.
 

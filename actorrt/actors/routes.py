@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from actorrt.actors.control import Endpoint
 from actorrt.actors.credit import Window
 from actorrt.actors.mailbox import Message, message_bytes
-from actorrt.actors.messages import ASK, TELL
+from actorrt.actors.messages import ASK, TELL, Constants
 from actorrt.actors.ref import ActorRef, Sighting
 from actorrt.completion import Completion
 from actorrt.config import MIB
@@ -180,6 +180,8 @@ class Routes:
         link, window = route.link, route.window
         try:
             if link is not None and window is not None:
+                if type(call.body) is Constants:
+                    self._system.calls.make_portable(call)
                 window.sent_messages += 1
                 window.sent_bytes += message_bytes(call.body, call.buffers)
                 deadline = call.deadline

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 import actorrt as art
+from actorrt.actors.ref import DEFAULT_CALL
 from tests.integration.cast import Echo, Recorder
 from tests.running import PATIENCE_S
 
@@ -286,3 +287,79 @@ def test_array_of_the_store_from_plain_code(session):
     array = art.put(np.ones(LARGE)).get()
     (back,) = shelf.keep(array).result(10)
     assert back.sum() == LARGE
+
+
+class Neighbour(art.Actor):
+    """Says whether what it gets is what its parent has."""
+
+    def __init__(self) -> None:
+        self.kept = None
+
+    def identities(self, *values, **named):
+        return [id(value) for value in (*values, *named.values())]
+
+    def keep(self, value):
+        self.kept = value
+
+    async def give(self, count):
+        for _ in range(count):
+            yield self.kept
+
+    def given(self):
+        return self.kept
+
+
+class Family(art.Actor):
+    """An actor with a child beside it."""
+
+    async def on_start(self):
+        self.child = await Neighbour.spawn()
+        await self.child.identities()  # from now on the way there is known
+
+    async def are_passed_by_reference(self, *values):
+        there = await self.child.identities(*values, named=values[0])
+        return [identity == id(value) for identity, value in zip(there, (*values, values[0]), strict=True)]
+
+    async def comes_back(self, value):
+        await self.child.keep.tell(value)
+        items = [item async for item in self.child.give(2)]
+        return [item is value for item in (await self.child.given(), *items)]
+
+
+CONSTANTS = [
+    b"x" * LARGE,
+    "x" * LARGE,
+    "\u00e4" * 2000,
+    (b"x" * LARGE, ("y" * 2000, 1.5), None),
+    frozenset({"x" * 2000}),
+]
+
+
+@pytest.mark.parametrize("value", CONSTANTS, ids=lambda value: type(value).__name__)
+async def test_what_can_not_change_passes_by_reference_inside_a_process(runtime, value):
+    family = await Family.spawn()
+    assert await family.are_passed_by_reference(value, 1) == [True, True, True]
+    assert await family.comes_back(value) == [True, True, True]
+
+
+async def test_what_holds_anything_that_can_change_is_a_copy_inside_a_process(runtime):
+    family = await Family.spawn()
+    for value in ([b"x" * 2000], ("x" * 2000, []), (bytearray(2000),), tuple(range(5000))):
+        assert await family.are_passed_by_reference(value) == [False, False]
+        assert await family.comes_back(value) == [False, False, False]
+
+
+@pytest.mark.parametrize("size", [2000, LARGE])
+async def test_arguments_on_their_way_to_a_neighbour_that_is_elsewhere_arrive(node_runtime, size):
+    shelf = await Shelf.options(isolation="process").spawn()
+    calls, spec = node_runtime.system.calls, shelf._interface.methods["keep"]
+    route = node_runtime.system.routes.of(shelf)
+    route.cell, link = object(), route.link  # as it was when the arguments were fixed
+    message = calls.capture(shelf, spec, ("x" * size, (1, b"y")), {}, DEFAULT_CALL)
+    route.cell = None
+    assert route.link is link
+    calls.submit(message)
+    assert await message == ("x" * size, (1, b"y"))
+    assert message.body == ()
+    while art.store_stats()["objects_count"] > 0:
+        await shelf.drop()
