@@ -47,7 +47,7 @@ Reduced = tuple[Any, ...]
 
 
 def dumps(
-    value: Any, carrier: Carrier | None = None, *, root: str | tuple[str, ...] = "value"
+    value: Any, carrier: Carrier | None = None, *, root: str | tuple[str, ...] = "value", apart_count: int = 0
 ) -> tuple[bytes, list[memoryview]]:
     """Serialise a value for one message or object.
 
@@ -55,6 +55,7 @@ def dumps(
         value: anything that pickle or cloudpickle takes.
         carrier: gathers the refs inside the value; without one, the current carrier of this thread.
         root: what errors call the value; a tuple names the elements of a value that is a tuple.
+        apart_count: up to so many buffers stay out of the data, small ones too.
 
     Returns:
         The data, and the large buffers: flat views of the *sender's* memory, valid for as long as they are held,
@@ -64,12 +65,12 @@ def dumps(
         SerializationError: with the path of what can't be sent; the carrier is as it was.
     """
     if carrier is None:
-        return _dump(value, root)
+        return _dump(value, root, apart_count)
     with carrying(carrier):
-        return _dump(value, root)
+        return _dump(value, root, apart_count)
 
 
-def _dump(value: Any, root: str | tuple[str, ...]) -> tuple[bytes, list[memoryview]]:
+def _dump(value: Any, root: str | tuple[str, ...], apart_count: int) -> tuple[bytes, list[memoryview]]:
     buffers: list[pickle.PickleBuffer] = []
     carrier = current_carrier()
     mark = carrier.mark() if carrier is not None else None
@@ -83,7 +84,9 @@ def _dump(value: Any, root: str | tuple[str, ...]) -> tuple[bytes, list[memoryvi
         raise SerializationError(message) from error
     if carrier is not None:
         carrier.depart()
-    return _pack(data, buffers) if buffers else (data, [])
+    if len(buffers) > apart_count:
+        return _pack(data, buffers)
+    return data, [buffer.raw() for buffer in buffers]
 
 
 def is_bare(data: Buffer) -> bool:

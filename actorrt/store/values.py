@@ -53,6 +53,7 @@ _HEAD: Final = struct.Struct("<2sBBI")
 _PLAIN_OFFSET: Final = 16
 _PLAIN_BYTES: Final = 8 * KIB
 _COPIED_AT_ONCE_BYTES: Final = 8 * KIB
+_APART_COUNT: Final = 4  # buffers that lie in an object by themselves however small they are
 _OWN_PACKAGE: Final = __name__.partition(".")[0].encode()
 _PLAIN_KINDS: Final = "?biufcmM"
 
@@ -118,7 +119,7 @@ def encode(value: Any, carrier: Carrier) -> Encoded:
         if encoded is not None:
             return encoded
     try:
-        return encode_pickled(*dumps(value, carrier))
+        return encode_pickled(*dumps(value, carrier, apart_count=_APART_COUNT))
     except SerializationError:
         array = from_dlpack(value)
         if array is None:
