@@ -6,6 +6,7 @@ What is evaluated next, and what it counts for, is decided in `selection`.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import actorrt as art
@@ -26,11 +27,19 @@ class Evaluations:
         selection: decides on evaluations and keeps the best policy.
         record: where their outcomes are written.
         callbacks: told of their outcomes.
+        newest: returns what the newest policy acts with; None lets the evaluator ask the parameter server.
     """
 
-    def __init__(self, evaluator: Any, selection: Selection, record: Record, callbacks: Callbacks) -> None:
+    def __init__(
+        self,
+        evaluator: Any,
+        selection: Selection,
+        record: Record,
+        callbacks: Callbacks,
+        newest: Callable[[], Weights] | None = None,
+    ) -> None:
         self._evaluator, self._selection, self._record = evaluator, selection, record
-        self._callbacks = callbacks
+        self._callbacks, self._newest = callbacks, newest
         self._under_way: tuple[int, Any, Weights | None] | None = (
             None  # steps, reply, and what it plays if not the newest
         )
@@ -58,11 +67,12 @@ class Evaluations:
     def _begin(self) -> None:
         candidate = self._selection.in_doubt
         number = self._selection.begin(self._record.steps)
-        if candidate is None:
-            self._under_way = self._record.steps, self._evaluator.evaluate(number), None
+        if candidate is not None:
+            weights: Weights | None = candidate.weights
         else:
-            reply = self._evaluator.play(number, candidate.weights)
-            self._under_way = self._record.steps, reply, candidate.weights
+            weights = None if self._newest is None else self._newest()
+        reply = self._evaluator.evaluate(number) if weights is None else self._evaluator.play(number, weights)
+        self._under_way = self._record.steps, reply, weights
 
     async def _end(self) -> None:
         assert self._under_way is not None

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from actorrt.rl.normaliser import merged
 from actorrt.rl.policy import Weights
 from actorrt.rl.roles import Roles
 
+STARTS_AT_ONCE = 64  # simulators that join do not wait for each other
 RIDES_BYTES = 32_768  # parameters up to this size ride in each message; more lie in the store, once for all
 
 
@@ -39,6 +40,7 @@ class EvolutionLoop(Loop):
     """Explores directions and moves along those that pay; see `Loop` for its arguments."""
 
     supervisor_class = Evolution
+    supervisor_options: ClassVar[dict[str, Any]] = {"max_concurrency": STARTS_AT_ONCE}
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
@@ -49,7 +51,9 @@ class EvolutionLoop(Loop):
         self._supervisor = supervisor
         self._server = await supervisor.child("parameters")
         evaluator = await supervisor.child("evaluator")
-        evaluations = Evaluations(evaluator, self._selection, self._record, self._callbacks)
+        evaluations = Evaluations(
+            evaluator, self._selection, self._record, self._callbacks, newest=lambda: self._weights
+        )
         self._weights, self._rule = plan.weights, plan.settings.update_rule()
         if plan.checkpoint is not None:
             self._rule.go_on(plan.checkpoint["learner"])
@@ -91,7 +95,7 @@ class EvolutionLoop(Loop):
         if normaliser is not None and seen is not None:
             normaliser = normaliser.merged(seen)
         self._weights = Weights(iteration + 1, moved, normaliser)
-        await self._server.publish(moved, iteration + 1, seen)
+        await self._server.replace.tell(self._weights)
         self._record.steps += int(lengths.sum())
         self._record.episode_returns.extend(returns.ravel().tolist())
         sampling_s = sum(episode.play_s for episode in episodes) / len(crew)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import collections
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import actorrt as art
 from actorrt.rl import checkpoint
@@ -33,7 +33,8 @@ class Loop:
         callbacks: told of what happens, in the loop's thread.
     """
 
-    supervisor_class: type[art.Supervisor]
+    supervisor_class: ClassVar[type[art.Supervisor]]
+    supervisor_options: ClassVar[dict[str, Any]] = {}
 
     def __init__(
         self,
@@ -61,7 +62,7 @@ class Loop:
         self._should_end = should_end
         self._began_at = self._saved_at = time.monotonic()
         self._rate: collections.deque[tuple[float, int]] = collections.deque([(self._began_at, self._record.steps)])
-        supervisor = await self.supervisor_class.spawn(self._plan)
+        supervisor = await self.supervisor_class.options(**self.supervisor_options).spawn(self._plan)
         try:
             await self._train(supervisor)
         finally:

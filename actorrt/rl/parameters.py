@@ -43,6 +43,18 @@ class ParameterServer(art.Actor):
                 f"version {version} is not newer than {self._weights.version}: there is one learner for each run"
             )
         self._replace(parameters, version, seen)
+        self._hand_on()
+
+    def replace(self, weights: Weights) -> None:
+        """Replace everything, the normaliser too, and hand it on; for those who merge what was seen themselves.
+
+        Older weights than those held are left.
+        """
+        if weights.version > self._weights.version:
+            self._previous, self._weights = self._weights, weights
+            self._hand_on()
+
+    def _hand_on(self) -> None:
         for index, reader in enumerate(self._readers):
             reply = self._handed.get(index)
             if reply is None or reply.done():

@@ -87,6 +87,15 @@ def test_killed_role_is_replaced_and_the_run_comes_to_its_end(runtime: art.Runti
     assert versions == sorted(versions)
 
 
+@pytest.mark.parametrize("role", ["Evaluator", "Explorer", "parameters"])
+def test_killed_role_of_evolution_is_replaced(runtime: art.Runtime, role: str, tmp_path: Path) -> None:
+    kill = KillOnce(runtime, role)
+    settings: dict[str, Any] = {"evaluate_every": 512, "normalise_observations": True, "directory": str(tmp_path)}
+    run = rl.ARS("CartPole-v1", **settings).start(steps=20_000, on_progress=kill).wait()
+    assert len(set(kill.pids)) >= 2
+    assert run.evaluations[-1][0] >= 20_000
+
+
 def test_killed_learner_goes_on_with_the_optimiser_of_its_snapshot(runtime: art.Runtime) -> None:
     spec = rl.describe("CartPole-v1", hidden=(8, 8))
     settings = rl.PPOSettings.preset("CartPole-v1", hidden=(8, 8), epochs=3)
