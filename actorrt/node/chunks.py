@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import zlib
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Executor
@@ -19,6 +18,7 @@ from typing import Final
 from actorrt.clock import Clock
 from actorrt.errors import ActorRtError, MailboxFullError, PeerUnreachableError
 from actorrt.ids import ObjectId, PeerId, short
+from actorrt.node.checksums import checksum
 from actorrt.node.pulls import CHUNK_BYTES
 from actorrt.scopes import Scope
 from actorrt.store.exchange import Exchange
@@ -107,10 +107,10 @@ class Chunks:
         """Let every view go. Idempotent."""
         self._views.clear()
 
-    def keep_checksum(self, object_id: ObjectId, offset: int, checksum: int) -> None:
+    def keep_checksum(self, object_id: ObjectId, offset: int, known: int) -> None:
         """Remember the checksum of a chunk; those of the objects asked for last are kept."""
         kept = self._checksums.setdefault(object_id, {})
-        kept[offset] = checksum
+        kept[offset] = known
         self._checksums.move_to_end(object_id)
         if len(self._checksums) > _CHECKSUMS_COUNT:
             self._checksums.popitem(last=False)
@@ -140,11 +140,11 @@ class Chunks:
             self.send_gone(peer, object_id)
             return
         chunk = memory[offset : offset + CHUNK_BYTES]
-        checksum = self._checksums.get(object_id, {}).get(offset)
-        if checksum is not None:
-            self._send(peer, object_id, offset, chunk, checksum)
+        known = self._checksums.get(object_id, {}).get(offset)
+        if known is not None:
+            self._send(peer, object_id, offset, chunk, known)
             return
-        making = self._scope.loop.run_in_executor(self._workers, zlib.crc32, chunk)
+        making = self._scope.loop.run_in_executor(self._workers, checksum, chunk)
         making.add_done_callback(partial(self._summed, peer, object_id, offset, chunk))
 
     def _summed(
@@ -155,16 +155,16 @@ class Chunks:
         self.keep_checksum(object_id, offset, making.result())
         self._send(peer, object_id, offset, chunk, making.result())
 
-    def _send(self, peer: PeerId, object_id: ObjectId, offset: int, chunk: memoryview, checksum: int) -> None:
+    def _send(self, peer: PeerId, object_id: ObjectId, offset: int, chunk: memoryview, known: int) -> None:
         address = self._transport.address_of(peer)
-        if send(self._transport, peer, address, [CHUNK, object_id, offset, checksum], chunk):
+        if send(self._transport, peer, address, [CHUNK, object_id, offset, known], chunk):
             self.sent_count += 1
 
     def send_copy(self, peer: PeerId, object_id: ObjectId, offset: int, memory: memoryview) -> None:
         """Send a chunk of bytes that may change afterwards."""
         chunk = memoryview(bytes(memory[offset : offset + CHUNK_BYTES]))
-        checksum = self._checksums.get(object_id, {}).get(offset)
-        self._send(peer, object_id, offset, chunk, zlib.crc32(chunk) if checksum is None else checksum)
+        known = self._checksums.get(object_id, {}).get(offset)
+        self._send(peer, object_id, offset, chunk, checksum(chunk) if known is None else known)
 
     def send_gone(self, peer: PeerId, object_id: ObjectId) -> None:
         """Tell that an object can't be read here."""

@@ -1,11 +1,11 @@
 """Pure: the chunks of one object that is being pulled: which are here, on their way, and to be asked for next.
 
-    missing ── asked for ─▶ in flight ── arrived ─▶ being checked ── right ─▶ here
-       ▲                        │                         │
-       └──── source lost ───────┴──────── wrong ──────────┘
+    missing ── asked for ─▶ in flight ── arrived, and right ─▶ here
+       ▲                        │
+       └── source lost, wrong ──┘
 
-Invariant: what is in flight or being checked is never more than the window. A chunk is asked for again only when its
-answer can't come any more, so what is here when a source is lost is not sent twice.
+Invariant: what is in flight is never more than the window. A chunk is asked for again only when its answer can't come
+any more, so what is here when a source is lost is not sent twice.
 """
 
 from __future__ import annotations
@@ -35,7 +35,6 @@ class Pull:
         self._lengths = dict(chunks(length_bytes))
         self._missing = list(reversed(self._lengths))  # the next one is the last
         self._in_flight: set[int] = set()
-        self._checking: set[int] = set()
         self._here: set[int] = set()
 
     @property
@@ -51,7 +50,7 @@ class Pull:
     @property
     def in_flight_bytes(self) -> int:
         """The bytes that were asked for and are not here yet."""
-        return sum(self._lengths[offset] for offset in (*self._in_flight, *self._checking))
+        return sum(self._lengths[offset] for offset in self._in_flight)
 
     def has(self, offset: int) -> bool:
         """Whether the chunk that begins there is here."""
@@ -72,23 +71,15 @@ class Pull:
             room_bytes -= length
         return requests
 
-    def arrived(self, offset: int, length_bytes: int) -> bool:
-        """Take note of a chunk that is to be checked; False where nobody waits for one like that."""
-        if not self.awaits(offset, length_bytes):
-            return False
+    def arrived(self, offset: int, *, is_right: bool) -> None:
+        """Keep a chunk that was awaited, or have it asked for again."""
         self._in_flight.remove(offset)
-        self._checking.add(offset)
-        return True
-
-    def checked(self, offset: int, *, is_right: bool) -> None:
-        """Keep a chunk that was checked, or have it asked for again."""
-        self._checking.remove(offset)
         if is_right:
             self._here.add(offset)
         else:
             self._missing.append(offset)
 
     def source_lost(self) -> None:
-        """Have everything asked for again that was in flight; what is being checked has arrived."""
+        """Have everything asked for again that was in flight."""
         self._missing.extend(sorted(self._in_flight, reverse=True))
         self._in_flight.clear()

@@ -16,20 +16,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import zlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, Final
-
-import numpy as np
 
 from actorrt.actors.control import Control, Data, Endpoint
 from actorrt.clock import Clock
 from actorrt.completion import Completion
 from actorrt.errors import ActorRtError, CallError, ObjectLostError
 from actorrt.ids import ObjectId, PeerId, short
+from actorrt.node.checksums import checksum
 from actorrt.node.chunks import CHUNK, READ, Chunks, send
 from actorrt.node.fanout import Fanout
 from actorrt.node.holdings import Holdings
@@ -58,7 +55,6 @@ class _Reading:
 
     Attributes:
         turn: done when there is nothing more to hope for from the source in hand.
-        checking: the threads' work on it.
         landings: where in `target` chunks may be arriving, by their offsets.
     """
 
@@ -71,7 +67,6 @@ class _Reading:
     progress_at: float
     progress_count: int = 0
     wrong_count: int = 0
-    checking: set[asyncio.Future[bool]] = field(default_factory=set)
     landings: dict[int, Landing] = field(default_factory=dict)
 
     def end_turn(self) -> None:
@@ -151,8 +146,8 @@ class Transfers:
         if reading is None or reading.source.peer != peer:
             return  # what a source sends that was given up
         if kind == CHUNK:
-            _, _, offset, checksum = envelope
-            self._take(reading, offset, checksum, buffers[0])
+            _, _, offset, known = envelope
+            self._take(reading, offset, known, buffers[0])
         else:
             reading.end_turn()
 
@@ -234,8 +229,6 @@ class Transfers:
                 *_, reading.source = await self._ask_origin(object_id, reading.source.peer)
             await self._contain(object_id, [ObjectId(inner) for inner in answer["contained"]], origin)
         except BaseException:
-            if reading.checking:  # a thread may be writing
-                await asyncio.wait(reading.checking)
             self._exchange.abort(object_id)
             raise
         finally:
@@ -291,8 +284,6 @@ class Transfers:
             if self._clock.now() - reading.heard_at >= _STALL_S:
                 logger.warning("%s sends nothing of object %s", short(reading.source.peer), short(reading.object_id))
                 break
-        if reading.checking:
-            await asyncio.wait(reading.checking)
         return reading.pull.is_complete
 
     def _ask(self, reading: _Reading) -> None:
@@ -302,27 +293,23 @@ class Transfers:
                 reading.end_turn()
                 return
 
-    def _take(self, reading: _Reading, offset: int, checksum: int, chunk: Buffer) -> None:
+    def _take(self, reading: _Reading, offset: int, known: int, chunk: Buffer) -> None:
         data = memoryview(chunk)
-        if not reading.pull.arrived(offset, data.nbytes):
+        if not reading.pull.awaits(offset, data.nbytes):
             return
         reading.heard_at = self._clock.now()
         landing = reading.landings.get(offset)
-        target = None if landing is not None and landing.memory is chunk else reading.target[offset:][: data.nbytes]
+        is_in_place = landing is not None and landing.memory is chunk
         reading.recall(offset)
-        checking = self._scope.loop.run_in_executor(self._workers, _write_checked, target, data, checksum)
-        reading.checking.add(checking)
-        checking.add_done_callback(partial(self._checked, reading, offset, checksum))
-
-    def _checked(self, reading: _Reading, offset: int, checksum: int, checking: asyncio.Future[bool]) -> None:
-        reading.checking.discard(checking)
-        if checking.cancelled():
-            return
-        is_right = checking.result()
-        reading.pull.checked(offset, is_right=is_right)
+        is_right = checksum(data) == known
+        if is_right and not is_in_place:
+            target = reading.target[offset : offset + data.nbytes]
+            populate(target)
+            target[:] = data
+        reading.pull.arrived(offset, is_right=is_right)
         if is_right:
             self._taken_count += 1
-            self._chunks.keep_checksum(reading.object_id, offset, checksum)
+            self._chunks.keep_checksum(reading.object_id, offset, known)
             self._pass_on(reading, offset)
         else:
             self._wrong_count += 1
@@ -383,19 +370,3 @@ class Transfers:
         """Keep what is known of copies elsewhere within bounds."""
         if len(self._fanouts) > _FANOUTS_COUNT:
             self._fanouts = {i: fanout for i, fanout in self._fanouts.items() if not fanout.is_idle}
-
-
-def _write_checked(target: memoryview | None, data: memoryview, checksum: int) -> bool:
-    """Copy a chunk into place if it is what its origin sent, in a thread, without the interpreter lock.
-
-    Args:
-        target: where it goes; None: it arrived there.
-        data, checksum: the chunk.
-    """
-    if zlib.crc32(data) != checksum:
-        return False
-    if target is None:
-        return True
-    populate(target)
-    np.copyto(np.frombuffer(target, np.uint8), np.frombuffer(data, np.uint8))
-    return True

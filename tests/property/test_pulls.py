@@ -29,9 +29,9 @@ def test_every_chunk_is_taken_once_whatever_happens(length_bytes: int, steps: li
 
     def arrive(choice: int, *, is_right: bool) -> None:
         offset, length = on_the_way.pop(choice % len(on_the_way))
-        assert pull.arrived(offset, length)
-        assert not pull.arrived(offset, length)
-        pull.checked(offset, is_right=is_right)
+        assert pull.awaits(offset, length)
+        pull.arrived(offset, is_right=is_right)
+        assert not pull.awaits(offset, length)
         if is_right:
             taken.append(offset)
             assert pull.has(offset)
@@ -43,7 +43,7 @@ def test_every_chunk_is_taken_once_whatever_happens(length_bytes: int, steps: li
             on_the_way.clear()
             pull.source_lost()
         elif step == "repeat" and stale and stale[choice % len(stale)][0] in taken:
-            assert not pull.arrived(*stale[choice % len(stale)])  # the old source's answer to what came since
+            assert not pull.awaits(*stale[choice % len(stale)])  # the old source's answer to what came since
         elif step in ("arrive", "wrong") and on_the_way:
             arrive(choice, is_right=step == "arrive")
         ask()
@@ -57,9 +57,9 @@ def test_every_chunk_is_taken_once_whatever_happens(length_bytes: int, steps: li
 def test_a_chunk_of_another_length_is_not_taken() -> None:
     pull = Pull(CHUNK_BYTES + 1)
     assert pull.next_requests() == [(0, CHUNK_BYTES), (CHUNK_BYTES, 1)]
-    assert not pull.arrived(0, CHUNK_BYTES - 1)
-    assert not pull.arrived(1, CHUNK_BYTES)
-    assert pull.arrived(CHUNK_BYTES, 1)
+    assert not pull.awaits(0, CHUNK_BYTES - 1)
+    assert not pull.awaits(1, CHUNK_BYTES)
+    assert pull.awaits(CHUNK_BYTES, 1)
 
 
 ORIGIN = PeerId(b"origin")
