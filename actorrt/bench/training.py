@@ -5,6 +5,7 @@ Everything is counted from the end of the first update, or batch, on: imports an
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import random
 import tempfile
@@ -60,10 +61,14 @@ def _halfcheetah(environments: int, effort: Effort) -> Samples:
     import actorrt as art
 
     seeds = [random.randrange(1 << 16) for _ in range(effort.rounds_count)]
-    try:
-        rates = [_training_rate(environments, seed, effort.operations_count) for seed in seeds]
-    finally:
-        art.shutdown()
+    with (
+        tempfile.TemporaryDirectory(prefix="halfcheetah-") as directory,
+        contextlib.chdir(directory),
+    ):  # for MuJoCo's log
+        try:
+            rates = [_training_rate(environments, seed, effort.operations_count) for seed in seeds]
+        finally:
+            art.shutdown()
     return Samples(rates, notes=[f"seeds {', '.join(map(str, seeds))}"])
 
 
@@ -73,12 +78,9 @@ def _training_rate(environments: int, seed: int, steps: int) -> float:
 
     marks: list[tuple[float, int]] = []
     settings = {**STABLE_BASELINES3, "environments": environments, "evaluate_every": _NO_EVALUATION}
-    with tempfile.TemporaryDirectory(prefix="halfcheetah-") as directory:
-        simulators = min(environments, SIMULATORS)
-        algorithm = rl.PPO("HalfCheetah-v5", simulators=simulators, seed=seed, directory=directory, **settings)
-        algorithm.start(
-            steps, on_progress=lambda now: marks.append((time.perf_counter(), now.steps)), show=False
-        ).wait()
+    simulators = min(environments, SIMULATORS)
+    algorithm = rl.PPO("HalfCheetah-v5", simulators=simulators, seed=seed, **settings)
+    algorithm.start(steps, on_progress=lambda now: marks.append((time.perf_counter(), now.steps)), show=False).wait()
     (began_at, first), (ended_at, last) = marks[0], marks[-1]
     return (last - first) / (ended_at - began_at)
 
