@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from typing import Final, TypeAlias
 
-from actorrt.bench import calls, faults, lifecycle, store, training, values, whole
+from actorrt.bench import calls, evolution, faults, lifecycle, store, training, values, whole
 from actorrt.bench.measurement import Effort, Row, Target
 
 MIB: Final = 1 << 20
@@ -252,6 +252,28 @@ LEARNING: Final = (
         Effort(10, 1_000_000),
         Effort(2, 100_000),
         _at_least(1_000_000),
+    ),
+    Row(
+        "ars-two",
+        "ARS on CartPole-v1, two simulators",
+        "steps/s",
+        evolution.two_cores,
+        Effort(5, 40),
+        Effort(1, 3),
+        _times(0.9, is_least=True),
+        "twice one simulator",
+        timeout_s=400,
+    ),
+    Row(
+        "ars-crowd",
+        "ARS where environments only sleep, 64 simulators",
+        "steps/s",
+        evolution.sleeping_crowd,
+        Effort(3, 5),
+        Effort(1, 2),
+        _times(0.9, is_least=True),
+        "64 times one simulator",
+        timeout_s=600,
     ),
 )
 
