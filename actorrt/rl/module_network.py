@@ -59,7 +59,7 @@ class ModuleNetwork:
             outputs, value = self.module(observations)
             if mask is not None:
                 outputs = outputs.masked_fill(mask < 0.5, float(FORBIDDEN))
-            self._recorded = [outputs, value.reshape(-1)]
+            self._recorded = outputs, value.reshape(-1)
         first, second = (each.detach().cpu().numpy() for each in self._recorded)
         return first, second
 
@@ -71,7 +71,10 @@ class ModuleNetwork:
             d_value: gradient of the loss with respect to the values.
         """
         self.gradient[: self._own_count].zero_()
-        torch.autograd.backward(self._recorded, [self.place(d_outputs), self.place(d_value)])
+        # A sum to differentiate: torch imports its symbolic algebra to compare the shapes of gradients that are given.
+        given = zip(self._recorded, (d_outputs, d_value), strict=True)
+        sums = [(recorded * self.place(d_recorded)).sum() for recorded, d_recorded in given]
+        torch.autograd.backward(torch.stack(sums).sum())
         self.gradient[self._own_count :] = self.place(self._log_std_gradient)
 
     def distribution(self, outputs: Array) -> Distribution:
