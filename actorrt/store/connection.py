@@ -358,14 +358,13 @@ class Connection:
 
         It is kept for a moment only, since it may be that nobody reads it.
         """
-        if not self.can_view(place):
+        is_of_use = self._channel.is_apart and self._loop is not None and len(self._shown) < _LINGERING_COUNT
+        if not (is_of_use and self.can_view(place)):
             self.give_back(object_id, is_pin=True)
-        elif self._channel.is_apart and self._loop is not None and len(self._shown) < _LINGERING_COUNT:
-            self._shown[object_id] = self.view_pinned(object_id, place)
-            if _LINGER_S not in self._delays_due:
-                self._flush_after(_LINGER_S)
-        else:
-            self.view_pinned(object_id, place)  # gives it back at once
+            return
+        self._shown[object_id] = self.view_pinned(object_id, place)
+        if _LINGER_S not in self._delays_due:
+            self._flush_after(_LINGER_S)
 
     def hide(self, object_id: ObjectId) -> None:
         """Let go of what was shown unasked and nobody has read."""
