@@ -337,6 +337,12 @@ class Routes:
             route.newest -= 1  # the authority may know this incarnation at another place, or as gone
             self._unsettle(route)
 
+    def ended(self, actor_id: ActorId) -> None:
+        """The actor is gone by our order: what is sent from now on hears that from its authority, and never arrives."""
+        route = self._routes.get(actor_id)
+        if route is not None and route.link is not None:
+            self._unsettle(route)
+
     def forget(self, actor_id: ActorId) -> None:
         """Drop the route to an actor that left this endpoint; the next message seeks it."""
         route = self._routes.get(actor_id)

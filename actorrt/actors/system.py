@@ -454,6 +454,7 @@ class System:
             if not kill:
                 await self._arrived(ref)
             await self.control.request(ref._authority, "stop", data)
+            self.routes.ended(ref._actor_id)
         except (errors.ActorDiedError, errors.PeerUnreachableError):
             if not self.is_lost(ref._authority.peer):
                 raise

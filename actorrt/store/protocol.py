@@ -45,10 +45,8 @@ class Op(IntEnum):
     TELL = 19  # end, objects made on loan: [object, offset, bytes, flags, pins, line]
     JOIN = 20  # scope
     PUBLISH = 21  # scope, name, object, or None and the bytes of a small one → version
-    LATEST = (
-        22  # scope, name, newer than → segment, offset, bytes, version, object, held and pinned; or bytes, version;
-    )
-    # or None
+    # scope, name, newer than → segment, offset, bytes, version, object, held and pinned; or bytes, version; or None
+    LATEST = 22
     AWAIT_VERSION = 23  # scope, name, newer than → a PUBLISHED event
     RESERVE = 25  # [object, bytes], ..., line → segment, offset, bytes of one range for all, one after the other
     LOCATE = 26  # object, node: the object is there; the connection holds it
