@@ -17,22 +17,38 @@ from actorrt.rl.spaces import Array
 
 NORMALISED = {"normalise_observations": True}
 
+SMALL_NETWORK = {**NORMALISED, "hidden": (16,), "activation": "relu", "orthogonal": False}
+
+PENDULUM = {
+    **SMALL_NETWORK,
+    "steps": 2_000_000,
+    "learning_rate": 0.018,
+    "directions": 4,
+    "best_directions": 1,
+    "deviation": 0.1,
+    "evaluate_every": 50_000,
+}
+
+BIPEDAL_WALKER = {
+    **SMALL_NETWORK,
+    "steps": 100_000_000,
+    "directions": 64,
+    "best_directions": 32,
+    "deviation": 0.0075,
+    "alive_bonus_offset": 0.1,
+    "evaluate_every": 1_000_000,
+}
+
 PRESETS: dict[str, dict[str, Any]] = {
     "CartPole-v1": {"steps": 50_000, "directions": 2},
-    "Pendulum-v1": {
-        **NORMALISED,
-        "steps": 5_000_000,
-        "hidden": (16,),
-        "learning_rate": 0.018,
-        "directions": 4,
-        "best_directions": 1,
-        "deviation": 0.1,
-    },
-    "LunarLanderContinuous-v3": {**NORMALISED, "steps": 1_000_000, "evaluate_every": 50_000},
-    "LunarLander-v3": {**NORMALISED, "steps": 1_000_000, "evaluate_every": 50_000},
-    "Acrobot-v1": {**NORMALISED, "steps": 1_000_000},
-    "MountainCar-v0": {**NORMALISED, "steps": 1_000_000},
-    "MountainCarContinuous-v0": {**NORMALISED, "steps": 1_000_000, "directions": 16},
+    "Pendulum-v1": PENDULUM,
+    "LunarLander-v3": {**PENDULUM, "directions": 6},
+    "LunarLanderContinuous-v3": PENDULUM,
+    "Acrobot-v1": {**PENDULUM, "steps": 500_000},
+    "MountainCar-v0": {**PENDULUM, "steps": 500_000, "directions": 8},
+    "MountainCarContinuous-v0": {**PENDULUM, "steps": 500_000, "deviation": 0.2},
+    "BipedalWalker-v3": BIPEDAL_WALKER,
+    "BipedalWalkerHardcore-v3": {**BIPEDAL_WALKER, "steps": 500_000_000},
     "Swimmer-v5": {
         "steps": 2_000_000,
         "learning_rate": 0.02,
@@ -78,6 +94,15 @@ PRESETS: dict[str, dict[str, Any]] = {
         "directions": 32,
         "best_directions": 4,
         "evaluate_every": 500_000,
+    },
+    "Humanoid-v5": {
+        **NORMALISED,
+        "steps": 250_000_000,
+        "learning_rate": 0.02,
+        "deviation": 0.0075,
+        "directions": 256,
+        "alive_bonus_offset": 5.0,
+        "evaluate_every": 5_000_000,
     },
 }
 

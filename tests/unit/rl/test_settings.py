@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from actorrt.rl.algorithms import ALGORITHMS
+from actorrt.rl.ars import ARSSettings
 from actorrt.rl.plan import Plan
 from actorrt.rl.policy import PolicySpec, Weights
 from actorrt.rl.ppo import PPOSettings
@@ -31,6 +32,13 @@ def test_halfcheetah_preset_is_rl_zoos():
     assert (settings.log_std, settings.learning_rate, settings.clip_range) == (-2.0, 2.0633e-05, 0.1)
     assert settings.normalise_observations
     assert settings.normalise_rewards
+
+
+def test_swimmer_preset_is_rl_zoos():
+    settings = ARSSettings.preset("Swimmer-v5")
+    assert (settings.steps, settings.directions, settings.best_directions) == (2_000_000, 1, None)
+    assert (settings.learning_rate, settings.deviation, settings.hidden) == (0.02, 0.01, ())
+    assert not settings.normalise_observations
 
 
 @pytest.mark.parametrize("kind", ALGORITHMS.values())
