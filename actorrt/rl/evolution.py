@@ -70,6 +70,10 @@ class EvolutionLoop(Loop):
         """Have so many simulators from now on; new ones join as soon as they have started."""
         self._crew.resize(simulators)
 
+    @property
+    def _simulator_count(self) -> int:
+        return len(self._crew)
+
     def _hire(self, index: int) -> Any:
         plan = self._plan
         arguments = (plan.policy, plan.settings.deviation, plan.seed, index, plan.environment)

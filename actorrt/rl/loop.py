@@ -81,6 +81,11 @@ class Loop:
     async def _train(self, supervisor: Any) -> None:
         raise NotImplementedError
 
+    @property
+    def _simulator_count(self) -> int:
+        """How many simulators there are to be."""
+        return self._plan.simulators
+
     def _is_over(self) -> bool:
         return self._record.steps >= self._plan.steps or self._should_end()
 
@@ -109,7 +114,7 @@ class Loop:
             return_mean=record.return_mean,
             evaluation=None if best is None else best.score,
             policy_lag=policy_lag,
-            simulators=self._plan.simulators,
+            simulators=self._simulator_count,
             simulators_alive=statistics["simulators_alive"],
             simulators_restarted=statistics["simulators_restarted"],
             metrics=metrics,

@@ -86,10 +86,12 @@ def test_environment_that_raises_is_restarted_and_told(
 
 def test_simulators_join_and_leave_and_the_run_is_the_same(node_session: art.Runtime, tmp_path: Path) -> None:
     sources: list[set[int]] = []
+    sizes: set[int] = set()
 
     def resize(progress: rl.Progress) -> None:
         sources.append({simulator for simulator, _, _ in progress.trained_on})
-        if changing.plan.simulators == 1 and not set().union(*sources) & {1, 2}:
+        sizes.add(progress.simulators)
+        if not set().union(*sources) & {1, 2}:
             changing.resize(3)
         else:
             changing.resize(1)
@@ -107,6 +109,7 @@ def test_simulators_join_and_leave_and_the_run_is_the_same(node_session: art.Run
     calm = calm.start(steps=1_000_000, on_progress=end)
     calm.wait()
     assert sources[0] == {0}
+    assert sizes == {1, 3}
     assert_same_end(tmp_path / "calm", tmp_path / "changing")
 
 
