@@ -3,7 +3,8 @@
 A worker gives a sign of life by acknowledging on its loop what it is sent. One that does not may be *stopped* (by a
 signal), *blocked* (its loop waits for something that is not on the loop) or *busy* (its loop computes). A thread that
 needs the interpreter's lock proves nothing about a method that holds it, so the kernel is asked which it is. Silence
-alone ends nobody: only an actor that has a limit is replaced. What looks and carries out is `heartbeat`.
+alone ends nobody: only an actor that has a limit is replaced. To compute is no fault: the stack of a busy process is of
+use only where it is going to be replaced. What looks and carries out is `heartbeat`.
 """
 
 from __future__ import annotations
@@ -106,7 +107,8 @@ class Vigil:
         if is_over and (self._is_dumped or is_stopped):
             self._is_replaced = True
             findings.append(Replace(silence, silent_s))
-        if not self._is_dumped and not is_stopped and silent_s >= self._dump_after_s:
+        is_of_use = silence is Silence.BLOCKED or (silence is Silence.BUSY and self._hang_timeout_s is not None)
+        if not self._is_dumped and is_of_use and silent_s >= self._dump_after_s:
             self._is_dumped = True  # a look before the process is ended, so that there is time for it
             findings.append(Dump())
         if not self._is_warned and silent_s >= (WARN_OF_STOPPED_AFTER_S if is_stopped else WARN_AFTER_S):

@@ -29,7 +29,7 @@ STACK_SIGNAL: Final = signals.SIGRTMIN + 7
 _HINTS: Final = {
     Silence.STOPPED: "it is stopped by a signal; SIGCONT lets it go on",
     Silence.BLOCKED: "its loop is blocked, its output has the stack; await what waits, or run it in a thread",
-    Silence.BUSY: "its loop computes, its output has the stack",
+    Silence.BUSY: "its loop computes",
 }
 
 

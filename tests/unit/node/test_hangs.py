@@ -25,8 +25,16 @@ def test_worker_that_answers_is_left_alone() -> None:
 def test_silence_of_five_seconds_is_warned_of_once_with_its_cause(state: str, cpu_s: float, silence: Silence) -> None:
     vigil = Vigil(None, 0.0)
     assert looked(vigil, 4.9, state, cpu_s) == []
-    assert looked(vigil, 5.0, state, cpu_s) == [Dump(), Warn(silence, 5.0)]
+    stack = [Dump()] if silence is Silence.BLOCKED else []
+    assert looked(vigil, 5.0, state, cpu_s) == [*stack, Warn(silence, 5.0)]
     assert looked(vigil, 6.0, state, cpu_s) == []
+
+
+def test_stack_of_a_busy_worker_is_asked_for_where_it_may_be_replaced_or_blocks_later() -> None:
+    assert Dump() in looked(Vigil(4.0, 0.0), 2.0, state="R")
+    vigil = Vigil(None, 0.0)
+    looked(vigil, 5.0, state="R")
+    assert looked(vigil, 20.0, state="S", cpu_s=5.0) == [Dump()]
 
 
 def test_stopped_process_is_warned_of_after_a_second_and_not_asked_for_a_stack() -> None:
