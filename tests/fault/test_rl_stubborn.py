@@ -25,7 +25,7 @@ def test_simulator_that_hangs_in_reset_is_replaced(kind: Any, tmp_path: Path, mo
     try:
         more: dict[str, Any] = {"environments": 2} if kind is rl.PPO else {"directions": 4}
         algorithm = kind("tests.integration.stubborn:HangsOnce-v0", hang_timeout_s=1.0, directory=str(tmp_path), **more)
-        run = algorithm.start(steps=2_048 if kind is rl.PPO else 40_000).wait()
+        run = algorithm.start(steps=2_048 if kind is rl.PPO else 200_000).wait()
     finally:
         art.shutdown()
     assert (tmp_path / "mark").exists()
