@@ -109,7 +109,7 @@ def test_killing_processes_at_any_moment_of_a_put_leaks_nothing(store: Serving, 
             store.wait_closed(process.pid)
     counts = store.stats()
     assert counts["objects_count"] == counts["used_bytes"] == counts["pinned_bytes"] == 0
-    assert counts["segments_count"] <= 1
+    assert counts["segments_count"] <= 2  # one of them made ahead
 
 
 async def test_the_end_of_the_store_fails_waiters_at_once_and_leaves_views_readable() -> None:
