@@ -36,7 +36,7 @@ def sleeping_environment() -> Any:
             return np.zeros(4, np.float32), {}
 
         def step(self, action: Any) -> Any:
-            time.sleep(NAP_S)
+            time.sleep(NAP_S)  # the work itself: time that takes no CPU
             self._left_count -= 1
             return np.zeros(4, np.float32), float(action), self._left_count == 0, False, {}
 

@@ -124,7 +124,7 @@ async def found(team: Any, index: int) -> Any:
 async def test_size_is_changed_in_the_middle_of_a_round(team: Any) -> None:
     office = Office(team, doorkeeper)
     crew = Crew(1, office.hire, office.dismiss)
-    round_ = asyncio.ensure_future(crew.do("squares", 12, square))
+    round_ = asyncio.ensure_future(crew.do("squares", 12, square))  # goes on while the crew grows; awaited below
     try:
         keepers = [await found(team, 0)]
         crew.resize(3)

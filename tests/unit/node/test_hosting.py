@@ -64,7 +64,7 @@ async def test_start_whose_worker_is_not_ready(is_stopped):
         factory, control, scope, IDS, Resources(2, 0, may_exceed=False), lambda _: job, lambda _: None, NODE, None
     )
     record.begin_start()
-    starting = asyncio.ensure_future(placement.start(record))
+    starting = asyncio.ensure_future(placement.start(record))  # waits for its worker; awaited below
     await factory.has_worker.wait()
     if is_stopped:
         record.is_to_end = True
