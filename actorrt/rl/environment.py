@@ -44,9 +44,10 @@ class Step:
 
     Attributes:
         obs: observations to act on next, K of the environment's own; after an end, the next episode's first.
-        reward, terminated, truncated: (K,) each, of the step.
+        reward: (K,) float64.
+        terminated, truncated: (K,) bool; never both.
         valid: (K,) bool; False where the environment only reset itself and took no action.
-        final_obs: by environment, what its truncated episode ended with.
+        final_obs: by environment, what its truncated episode ended with, as a batch of one.
     """
 
     obs: Any
@@ -70,7 +71,7 @@ class Environments(Protocol):
 
     def state(self) -> dict[str, Any]: ...
 
-    def go_on(self, state: dict[str, Any]) -> tuple[Any, bool]: ...
+    def go_on(self, state: dict[str, Any]) -> tuple[Any, Array]: ...
 
     def close(self) -> None: ...
 
@@ -180,7 +181,7 @@ class SeededEnvironments:
     def step(self, actions: Array) -> Step:
         """Step every environment; one whose episode ends begins the next at once, so that every row is valid."""
         count = self.count
-        reward = np.empty(count, np.float32)
+        reward = np.empty(count)
         terminated, truncated = np.zeros(count, np.bool_), np.zeros(count, np.bool_)
         final_obs: dict[int, Any] = {}
         rows = actions.tolist() if actions.ndim == 1 else actions
@@ -193,7 +194,7 @@ class SeededEnvironments:
                 terminated[k] = is_terminated
                 truncated[k] = is_truncated and not is_terminated
                 if truncated[k]:
-                    final_obs[k] = obs
+                    final_obs[k] = self._observation.stack([obs])  # a copy: a reset may write over what was shown
                 obs = self._begin_episode(k)
             self._obs[k] = obs
         obs = self._observation.stack(self._obs)
@@ -206,10 +207,9 @@ class SeededEnvironments:
         else:
             self._actions[k] = []
 
-    def _choices(self, actions: Array) -> Any:
+    def _choices(self, actions: Array) -> list[Any]:
         """Return actions in the environments' own form, one for each."""
-        choices = self._action.to_environment(actions)
-        return choices.tolist() if isinstance(choices, np.ndarray) and choices.ndim == 1 else choices
+        return self._action.unstack(self._action.to_environment(actions))
 
     def _begin_episode(self, k: int) -> Any:
         self._at, self._seed[k] = k, self._seed_of(k, self._episode[k])
@@ -232,25 +232,31 @@ class SeededEnvironments:
             "obs": self._observation.encode(self._observation.stack(self._obs)),
         }
 
-    def go_on(self, state: dict[str, Any]) -> tuple[Any, bool]:
+    def go_on(self, state: dict[str, Any]) -> tuple[Any, Array]:
         """Play open episodes again as far as they were.
 
         Returns:
-            The observations to act on next, and whether they are those that `state` was told with. Where they are
-            not, the environments do not replay, and their episodes go on from where they came to.
+            The observations to act on next, and of which environments they are those that `state` was told with,
+            (K,) bool. The others do not replay, and begin their next episode.
         """
-        for k, environment in enumerate(self._environments):
-            self._episode[k], self._seed[k] = state["episode"][k], state["seed"][k]
-            self._obs[k], _ = environment.reset(seed=self._seed[k])
-            self._actions[k] = list(state["actions"][k])
-            self._length[k] = len(self._actions[k])
-            for action in self._choices(state["actions"][k]) if self._actions[k] else ():
-                self._obs[k], _, is_terminated, is_truncated, _ = environment.step(action)
-                if is_terminated or is_truncated:
-                    self._obs[k] = self._begin_episode(k)
-                    break
-        obs = self._observation.stack(self._obs)
-        return obs, np.array_equal(self._observation.encode(obs), state["obs"])
+        is_open = np.array([self._replay(k, state) for k in range(self.count)])
+        encoded = self._observation.encode(self._observation.stack(self._obs))
+        is_exact: Array = is_open & (encoded == state["obs"]).all(axis=1)
+        for k in np.flatnonzero(~is_exact).tolist():
+            self._obs[k] = self._begin_episode(k)
+        return self._observation.stack(self._obs), is_exact
+
+    def _replay(self, k: int, state: dict[str, Any]) -> bool:
+        """Play one open episode again; return whether it is still open."""
+        self._at, self._episode[k], self._seed[k] = k, state["episode"][k], state["seed"][k]
+        self._obs[k], _ = self._environments[k].reset(seed=self._seed[k])
+        self._actions[k], self._length[k] = list(state["actions"][k]), 0
+        for action in self._choices(state["actions"][k]) if self._actions[k] else ():
+            self._length[k] += 1
+            self._obs[k], _, is_terminated, is_truncated, _ = self._environments[k].step(action)
+            if is_terminated or is_truncated:
+                return False
+        return True
 
     def close(self) -> None:
         """Close every environment. Idempotent, as Gymnasium's `close` is."""
@@ -259,42 +265,54 @@ class SeededEnvironments:
 
 
 class VectorEnvironments:
-    """A vector environment of Gymnasium's, native code for example, that resets by itself on the next step.
+    """A vector environment of Gymnasium's, native code for example, with any of its ways to begin episodes anew.
 
-    The step after an episode's end ignores the action and returns the next episode's first observation: its row
-    is not valid. Such environments take one seed for all of their episodes.
+    Where it resets by itself on the next step, that step ignores the action and returns the next episode's first
+    observation: its row is not valid. Where it does so on the same step, or not at all, every row is a transition.
+    Such environments take one seed for all of their episodes.
 
     Raises:
-        ValueError: the vector environment resets otherwise than on the next step, or its actions have several parts.
+        ValueError: the vector environment does not say when it resets.
     """
 
     def __init__(self, vector: Any, seed: int) -> None:
-        mode = getattr(vector.metadata.get("autoreset_mode"), "value", vector.metadata.get("autoreset_mode"))
-        if mode != "NextStep":
-            raise ValueError(f"{vector} has autoreset mode {mode!r}; only 'NextStep' is supported")
+        mode = vector.metadata.get("autoreset_mode")
+        self._mode: str = getattr(mode, "value", mode)
+        if self._mode not in ("NextStep", "SameStep", "Disabled"):
+            raise ValueError(f"{vector} has autoreset mode {mode!r}, not one of gymnasium.vector.AutoresetMode")
+        self._observation = spaces.from_gymnasium(vector.single_observation_space)
         self._action = spaces.from_gymnasium(vector.single_action_space)
-        if isinstance(self._action, spaces.Composite):
-            raise ValueError(f"{vector} takes actions of several parts; leave out native=True")
         self.count: int = vector.num_envs
         self._vector = vector
         self._seed: int | None = seed
-        self._ended = np.zeros(self.count, np.bool_)
+        self._is_resetting = np.zeros(self.count, np.bool_)
 
     def reset(self) -> Any:
         """Begin a new episode in every environment and return its observations."""
         obs, _ = self._vector.reset(seed=self._seed)
         self._seed = None  # later resets go on with the same random numbers
-        self._ended = np.zeros(self.count, np.bool_)
+        self._is_resetting = np.zeros(self.count, np.bool_)
         return obs
 
     def step(self, actions: Array) -> Step:
-        """Step every environment; those whose episode ended on the step before are reset instead."""
-        obs, reward, terminated, truncated, _ = self._vector.step(self._action.to_environment(actions))
+        """Step every environment; those that reset themselves on the step after an end do that instead."""
+        obs, reward, terminated, truncated, info = self._vector.step(self._action.to_environment(actions))
+        valid = ~self._is_resetting
         truncated = truncated & ~terminated
-        valid = ~self._ended
-        self._ended = terminated | truncated
-        final_obs = {int(k): _row(obs, k) for k in np.flatnonzero(truncated).tolist()}
-        return Step(obs, np.asarray(reward, np.float32), terminated, truncated, valid, final_obs)
+        ended = terminated | truncated
+        shown = info.get("final_obs") if self._mode == "SameStep" else obs
+        final_obs = {k: self._one(shown, k) for k in np.flatnonzero(truncated).tolist()}
+        if self._mode == "NextStep":
+            self._is_resetting = ended
+        elif self._mode == "Disabled" and ended.any():
+            obs, _ = self._vector.reset(options={"reset_mask": ended})
+        return Step(obs, np.asarray(reward, np.float64), terminated, truncated, valid, final_obs)
+
+    def _one(self, batch: Any, k: int) -> Any:
+        """Return a copy of one observation of a batch, as a batch of one; of objects, they are observations."""
+        if isinstance(batch, np.ndarray) and batch.dtype == np.object_:
+            return self._observation.stack([batch[k]])
+        return _row(batch, k)
 
     def whereabouts(self) -> str:
         """Say that the environments are one."""
@@ -304,9 +322,9 @@ class VectorEnvironments:
         """Return nothing: what is inside can't be told."""
         return {}
 
-    def go_on(self, state: dict[str, Any]) -> tuple[Any, bool]:
+    def go_on(self, state: dict[str, Any]) -> tuple[Any, Array]:
         """Begin anew, which is not what was."""
-        return self.reset(), False
+        return self.reset(), np.zeros(self.count, np.bool_)
 
     def close(self) -> None:
         """Close the vector environment. Idempotent."""
@@ -314,10 +332,10 @@ class VectorEnvironments:
 
 
 def _row(batch: Any, k: int) -> Any:
-    """Return a copy of one observation of a batch."""
+    """Return a copy of one row of a batch, as a batch of one."""
     if isinstance(batch, dict):
         return {name: _row(part, k) for name, part in batch.items()}
-    return tuple(_row(part, k) for part in batch) if isinstance(batch, tuple) else batch[k].copy()
+    return tuple(_row(part, k) for part in batch) if isinstance(batch, tuple) else batch[k : k + 1].copy()
 
 
 def make_environments(env: Maker, count: int, seed_of: SeedOf, *, native: bool = False) -> Environments:

@@ -124,7 +124,8 @@ class Explorer(art.Actor):
         while not is_over:
             self._step_count += 1
             encoded.append(space.encode(space.observation.stack([obs])))
-            action = space.action.to_environment(policy.best_actions(policy.normalise(encoded[-1])))[0]
+            actions = space.action.to_environment(policy.best_actions(policy.normalise(encoded[-1])))
+            (action,) = space.action.unstack(actions)
             obs, reward, is_terminated, is_truncated, _ = self._environment.step(action)
             total += float(reward)
             is_over = bool(is_terminated or is_truncated)

@@ -95,19 +95,19 @@ def _decoding(space: Space, start: int) -> str:
     match space:
         case Discrete(start=first):
             return f"int({outputs}.argmax()) + {first}"
-        case MultiDiscrete(shape=shape, counts=counts, start=firsts):
+        case MultiDiscrete(shape=shape, counts=counts, start=firsts, dtype=dtype):
             ends = np.cumsum(counts).tolist()
             indices = (
                 f"outputs[{start + e - n}:{start + e}].argmax() + {f}"
                 for e, n, f in zip(ends, counts, firsts, strict=True)
             )
-            return f"np.array([{', '.join(indices)}]).reshape({shape})"
+            return f"np.array([{', '.join(indices)}], {dtype!r}).reshape({shape})"
         case MultiBinary(shape=shape):
             return f"({outputs} > 0.0).astype(np.int8).reshape({shape})"
         case Box(shape=shape, low=low, high=high, dtype=dtype):
-            values = f"np.clip({outputs}, np.array({list(low)}, np.float32), np.array({list(high)}, np.float32))"
-            rounded = values if np.dtype(dtype).kind == "f" else f"np.rint({values}).astype({dtype!r})"
-            return f"{rounded}.reshape({shape})"
+            values = f"np.clip({outputs}, np.array({list(low)}), np.array({list(high)}))"
+            rounded = values if np.dtype(dtype).kind == "f" else f"np.rint({values})"
+            return f"{rounded}.astype({dtype!r}).reshape({shape})"
         case Composite(parts=parts, names=names):
             expressions, at = [], start
             for part in parts:

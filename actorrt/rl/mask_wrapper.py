@@ -8,7 +8,7 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from actorrt.rl.spaces import MASK_KEY, from_gymnasium, output_count
+from actorrt.rl.spaces import MASK_KEY, flat_mask, from_gymnasium, output_count
 
 
 class ActionMask(gymnasium.Wrapper[Any, Any, Any, Any]):
@@ -36,6 +36,4 @@ class ActionMask(gymnasium.Wrapper[Any, Any, Any, Any]):
     def _shown(self, obs: Any, info: dict[str, Any]) -> dict[str, Any]:
         if MASK_KEY not in info:
             raise KeyError(f"{self.env} gives no {MASK_KEY!r} in its info; leave out rl.MaskedByInfo")
-        mask = info[MASK_KEY]
-        parts = mask if isinstance(mask, tuple | list) else (mask,)
-        return {"observation": obs, MASK_KEY: np.concatenate([np.ravel(part) for part in parts]).astype(np.int8)}
+        return {"observation": obs, MASK_KEY: flat_mask(info[MASK_KEY]).astype(np.int8)}

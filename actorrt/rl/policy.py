@@ -16,7 +16,7 @@ import numpy as np
 from actorrt.rl.extras import require
 from actorrt.rl.normaliser import Normaliser
 from actorrt.rl.sampling import masked, most_likely, sample
-from actorrt.rl.spaces import Array, Box, Discrete, Masked, Space, deviation_count, is_image, output_count
+from actorrt.rl.spaces import Array, Box, Masked, Space, deviation_count, is_image, output_count
 
 Activation = Literal["tanh", "relu"]
 NetworkKind: TypeAlias = str | Callable[["PolicySpec"], Any]
@@ -61,7 +61,7 @@ class PolicySpec:
         """Return rows of features for a batch of observations."""
         if isinstance(self.observation, Box):
             return self.observation.encode(obs, self.feature_dtype)
-        return self.observation.encode(obs)
+        return np.asarray(self.observation.encode(obs), self.feature_dtype)
 
     @property
     def mask_count(self) -> int:
@@ -247,8 +247,8 @@ class FlatPolicy:
     def __call__(self, obs: Any) -> Any:
         """Return the best action for one observation of the environment, in the environment's own form."""
         features = self.features(self.spec.observation.stack([obs]))
-        action = self.spec.action.to_environment(self.best_actions(features))[0]
-        return int(action) if isinstance(self.spec.action, Discrete) else action
+        actions = self.spec.action.to_environment(self.best_actions(features))
+        return self.spec.action.unstack(actions)[0]
 
     def save(self, path: str) -> None:
         """Write the policy to a file, replacing what was there; `load_policy` reads it."""

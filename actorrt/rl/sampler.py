@@ -96,7 +96,7 @@ class Collection:
         count = len(self.features)
         return self._sampler.fragment(
             self._recording,
-            last_obs=self.features,
+            last_obs=self.features.copy(),
             last_value=values[:count],
             final_obs=self._final,
             final_value=values[count:],
@@ -158,15 +158,16 @@ class Sampler:
         """Step every environment once, write it down, and return the features to act on next."""
         policy, rows = self._policy, recording.rows
         action, logp, value = drawn
-        step = self._environments.step(action)
+        # Before the step: native environments may write over what they showed.
         rows["obs"][t], rows["action"][t], rows["logp"][t], rows["value"][t] = features, action, logp, value
-        rows["reward"][t], rows["valid"][t] = step.reward, step.valid
-        rows["terminated"][t], rows["truncated"][t] = step.terminated, step.truncated
-        for k, obs in step.final_obs.items():
-            recording.final.append((t, k, policy.spec.encode(policy.spec.observation.stack([obs]))[0]))
         if recording.encoded is not None:
             assert self._encoded is not None
             recording.encoded[t] = self._encoded[:, : policy.spec.input_count]
+        step = self._environments.step(action)
+        rows["reward"][t], rows["valid"][t] = step.reward, step.valid
+        rows["terminated"][t], rows["truncated"][t] = step.terminated, step.truncated
+        for k, obs in step.final_obs.items():
+            recording.final.append((t, k, policy.spec.encode(obs)[0]))
         self._count(t, step, recording)
         self._encoded = policy.spec.encode(step.obs)
         return policy.normalise(self._encoded)
@@ -218,9 +219,9 @@ class Sampler:
             self._encoded = self._policy.spec.encode(self._environments.reset())
         return {
             "rng": self._rng.bit_generator.state,
-            "return": self._return,
-            "discounted": self._discounted,
-            "length": self._length,
+            "return": self._return.copy(),
+            "discounted": self._discounted.copy(),
+            "length": self._length.copy(),
             "environments": self._environments.state(),
         }
 
@@ -229,11 +230,10 @@ class Sampler:
         obs, is_exact = self._environments.go_on(state["environments"])
         self._rng.bit_generator.state = state["rng"]
         self._encoded = self._policy.spec.encode(obs)
-        if is_exact:
-            self._return, self._discounted, self._length = (
-                np.array(state[name]) for name in ("return", "discounted", "length")
-            )
-        return is_exact
+        self._return, self._discounted, self._length = (
+            np.where(is_exact, state[name], 0) for name in ("return", "discounted", "length")
+        )
+        return bool(is_exact.all())
 
     def close(self) -> None:
         """Close the environments. Idempotent."""

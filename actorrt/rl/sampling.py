@@ -83,7 +83,8 @@ def _categorical(logits: Array, rng: np.random.Generator) -> tuple[Array, Array]
 
 
 def _bernoulli(logits: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-    action = (rng.random(logits.shape, np.float32) < 1.0 / (1.0 + np.exp(-logits))).astype(np.float32)
+    probability = 0.5 + 0.5 * np.tanh(0.5 * logits)  # the logistic function, which overflows nowhere
+    action = (rng.random(logits.shape, np.float32) < probability).astype(np.float32)
     logp: Array = -np.logaddexp(np.float32(0.0), np.where(action > 0.5, -logits, logits)).sum(axis=1)
     return action, logp
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -40,11 +40,15 @@ class Leaf:
 
 
 class Flat:
-    """What observations of one array have in common."""
+    """What observations and actions of one array have in common."""
 
     def stack(self, values: Sequence[Any]) -> Any:
         """Return single observations as a batch."""
         return np.array(values)
+
+    def unstack(self, batch: Array) -> list[Any]:
+        """Return a batch of actions one by one, as environments take them: arrays, also of no dimension."""
+        return [np.asarray(value) for value in batch]
 
 
 @dataclass(frozen=True)
@@ -63,8 +67,12 @@ class Discrete(Flat):
         return (("categorical", self.n),)
 
     def encode(self, values: Array) -> Array:
-        """Return one-hot rows, float32 of shape (batch, n)."""
-        return np.eye(self.n, dtype=np.float32)[np.asarray(values, dtype=np.int64) - self.start]
+        """Return one-hot rows, float32 of shape (batch, n).
+
+        Raises:
+            ValueError: a value is none of the space.
+        """
+        return _one_hot(np.asarray(values, np.int64)[:, None] - self.start, (self.n,))
 
     def decode(self, features: Any) -> Any:
         """Return features as they are: one-hot rows."""
@@ -73,6 +81,11 @@ class Discrete(Flat):
     def to_environment(self, actions: Array) -> Array:
         """Return the environment's values for indices from 0."""
         return actions + self.start if self.start else actions
+
+    def unstack(self, batch: Array) -> list[Any]:
+        """Return a batch of actions one by one, as plain integers."""
+        actions: list[Any] = batch.tolist()
+        return actions
 
     def to_data(self) -> dict[str, Any]:
         return {"kind": "discrete", "n": self.n, "start": self.start}
@@ -111,9 +124,19 @@ class Box(Flat):
 
     def to_environment(self, actions: Array) -> Array:
         """Clip rows of shape (batch, features) to the bounds and give them the environment's shape and type."""
-        clipped = np.clip(actions, np.asarray(self.low, np.float32), np.asarray(self.high, np.float32))
-        shaped = clipped.reshape(len(actions), *self.shape)
-        return shaped if np.dtype(self.dtype).kind == "f" else np.rint(shaped).astype(self.dtype)
+        clipped = np.clip(actions, *self._bounds).reshape(len(actions), *self.shape)
+        return (clipped if np.dtype(self.dtype).kind == "f" else np.rint(clipped)).astype(self.dtype)
+
+    @cached_property
+    def _bounds(self) -> tuple[Array, Array]:
+        """Both bounds, within what the type holds, float64: in float32 they may lie outside those of a wider type."""
+        kind, low, high = np.dtype(self.dtype).kind, np.asarray(self.low, np.float64), np.asarray(self.high, np.float64)
+        if kind == "b":
+            return low, high
+        limits: Any = np.finfo(self.dtype) if kind == "f" else np.iinfo(self.dtype)
+        # The largest integer of 64 bits is no float, and the next float is too large.
+        largest = float(limits.max) if kind == "f" else np.nextafter(float(limits.max), 0.0)
+        return np.maximum(low, float(limits.min)), np.minimum(high, largest)
 
     def to_data(self) -> dict[str, Any]:
         bounds = {"low": list(self.low), "high": list(self.high)}
@@ -127,6 +150,7 @@ class MultiDiscrete(Flat):
     shape: tuple[int, ...]
     counts: tuple[int, ...]
     start: tuple[int, ...]
+    dtype: str = "int64"
 
     @property
     def feature_count(self) -> int:
@@ -137,13 +161,13 @@ class MultiDiscrete(Flat):
         return tuple(("categorical", count) for count in self.counts)
 
     def encode(self, values: Array) -> Array:
-        """Return one-hot rows side by side, float32."""
+        """Return one-hot rows side by side, float32.
+
+        Raises:
+            ValueError: a value is none of the space.
+        """
         array = np.asarray(values, np.int64)
-        indices = array.reshape(len(array), len(self.counts)) - np.array(self.start)
-        rows = np.zeros((len(array), self.feature_count), np.float32)
-        offsets = np.cumsum(self.counts) - np.array(self.counts)
-        np.put_along_axis(rows, indices + offsets, 1.0, axis=1)
-        return rows
+        return _one_hot(array.reshape(len(array), len(self.counts)) - np.array(self.start), self.counts)
 
     def decode(self, features: Any) -> Any:
         """Return features as they are: one-hot rows side by side."""
@@ -151,12 +175,12 @@ class MultiDiscrete(Flat):
 
     def to_environment(self, actions: Array) -> Array:
         """Return the environment's values for rows of indices from 0."""
-        values: Array = actions + np.array(self.start)
+        values: Array = (actions + np.array(self.start)).astype(self.dtype)
         return values.reshape(len(actions), *self.shape)
 
     def to_data(self) -> dict[str, Any]:
         lists = {"shape": list(self.shape), "counts": list(self.counts), "start": list(self.start)}
-        return {"kind": "multi_discrete", **lists}
+        return {"kind": "multi_discrete", **lists, "dtype": self.dtype}
 
 
 @dataclass(frozen=True)
@@ -231,14 +255,19 @@ class Composite:
             start = end
         return self._joined(decoded)
 
-    def to_environment(self, actions: Array) -> list[Any]:
-        """Return the environment's actions, one for each row."""
-        columns, start = [], 0
+    def to_environment(self, actions: Array) -> Any:
+        """Return the environment's values for rows of actions: one batch for each part."""
+        batches, start = [], 0
         for part in self.parts:
             end = start + column_count(part)
             rows = actions[:, start:end].astype(row_dtype(part))
-            columns.append(part.to_environment(rows[:, 0] if row_shape(part) == () else rows))
+            batches.append(part.to_environment(rows[:, 0] if row_shape(part) == () else rows))
             start = end
+        return self._joined(batches)
+
+    def unstack(self, batch: Any) -> list[Any]:
+        """Return a batch of actions one by one, each with its parts by name or as a tuple."""
+        columns = (part.unstack(batch[key]) for part, key in zip(self.parts, self._keys, strict=True))
         return [self._joined(values) for values in zip(*columns, strict=True)]
 
     def to_data(self) -> dict[str, Any]:
@@ -271,20 +300,23 @@ class Masked:
     def stack(self, values: Sequence[Any]) -> Any:
         """Return single observations as a batch."""
         rest = [value if self.key is None else value[self.key] for value in values]
-        mask = np.array([np.concatenate([np.ravel(part) for part in _listed(value[MASK_KEY])]) for value in values])
+        mask = np.array([flat_mask(value[MASK_KEY]) for value in values])
         stacked = self.observation.stack(rest)
         return {**stacked, MASK_KEY: mask} if self.key is None else {self.key: stacked, MASK_KEY: mask}
 
     def encode(self, values: Any) -> Array:
         """Return the features, and the mask after them, float32."""
         rest = self.observation.encode(values if self.key is None else values[self.key])
-        return np.concatenate([rest, np.asarray(values[MASK_KEY], np.float32)], axis=1)
+        return np.concatenate([rest, flat_mask(values[MASK_KEY], len(rest))], axis=1, dtype=np.float32)
 
     def decode(self, features: Any) -> Any:
         """Return the features of the rest in its own form; networks are not shown the mask."""
         return self.observation.decode(features)
 
     def to_environment(self, actions: Array) -> Any:
+        raise ValueError("an observation with a mask is no action")
+
+    def unstack(self, batch: Any) -> list[Any]:
         raise ValueError("an observation with a mask is no action")
 
     def to_data(self) -> dict[str, Any]:
@@ -295,8 +327,26 @@ class Masked:
 Space: TypeAlias = Discrete | Box | MultiDiscrete | MultiBinary | Composite | Masked
 
 
-def _listed(mask: Any) -> Sequence[Any]:
-    return mask if isinstance(mask, tuple | list) else (mask,)
+def flat_mask(mask: Any, *batch: int) -> Array:
+    """Return a mask of actions as one row, or as rows of a batch.
+
+    Args:
+        mask: an array, or a tuple of masks where the action has several parts.
+        *batch: how many rows; left out for a single mask.
+    """
+    if isinstance(mask, tuple | list):
+        return np.concatenate([flat_mask(part, *batch) for part in mask], axis=-1)
+    return np.reshape(mask, (*batch, -1))
+
+
+def _one_hot(indices: Array, counts: tuple[int, ...]) -> Array:
+    """Return one-hot rows side by side, float32, for rows of indices from 0 that are below `counts`."""
+    if ((indices < 0) | (indices >= counts)).any():
+        shown = f"{indices.tolist()}, counted from 0, of {counts}"
+        raise ValueError(f"the environment shows a value outside its space: {shown}")
+    rows = np.zeros((len(indices), sum(counts)), np.float32)
+    rows[np.arange(len(indices))[:, None], indices + (np.cumsum(counts) - counts)] = 1.0
+    return rows
 
 
 def is_image(observation: Space) -> bool:
@@ -370,7 +420,8 @@ def from_data(data: dict[str, Any]) -> Space:
     if kind == "box":
         return Box(tuple(data["shape"]), tuple(data["low"]), tuple(data["high"]), data["dtype"])
     if kind == "multi_discrete":
-        return MultiDiscrete(tuple(data["shape"]), tuple(data["counts"]), tuple(data["start"]))
+        dtype = data.get("dtype", "int64")  # which files of before do not say
+        return MultiDiscrete(tuple(data["shape"]), tuple(data["counts"]), tuple(data["start"]), dtype)
     if kind == "multi_binary":
         return MultiBinary(tuple(data["shape"]))
     if kind == "composite":
@@ -382,29 +433,36 @@ def from_data(data: dict[str, Any]) -> Space:
 
 
 def from_gymnasium(space: Any) -> Space:
-    """Describe a Gymnasium space.
+    """Describe a Gymnasium space; one of a user's own class as the space that the class derives from.
 
     Raises:
-        ValueError: the space has no fixed number of values.
+        ValueError: the space has no fixed number of values, or none at all.
     """
-    kind = type(space).__name__
-    if kind == "Discrete":
+    described = _described(space)
+    if described.feature_count == 0:
+        raise ValueError(f"there is no value in {space}, so that nothing can be seen or chosen")
+    return described
+
+
+def _described(space: Any) -> Space:
+    kinds = {base.__name__ for base in type(space).__mro__}
+    if "Discrete" in kinds:
         return Discrete(int(space.n), int(space.start))
-    if kind == "Box":
+    if "Box" in kinds:
         low, high = (tuple(np.asarray(bound, np.float64).ravel().tolist()) for bound in (space.low, space.high))
         return Box(tuple(space.shape), low, high, np.dtype(space.dtype).name)
-    if kind == "MultiDiscrete":
+    if "MultiDiscrete" in kinds:
         counts, start = (tuple(np.ravel(values).tolist()) for values in (space.nvec, space.start))
-        return MultiDiscrete(tuple(space.shape), counts, start)
-    if kind == "MultiBinary":
+        return MultiDiscrete(tuple(space.shape), counts, start, np.dtype(space.dtype).name)
+    if "MultiBinary" in kinds:
         return MultiBinary(tuple(space.shape))
-    if kind == "Tuple":
-        return Composite(tuple(map(from_gymnasium, space.spaces)))
-    if kind == "Dict":
-        return Composite(tuple(map(from_gymnasium, space.spaces.values())), tuple(space.spaces))
+    if "Tuple" in kinds:
+        return Composite(tuple(map(_described, space.spaces)))
+    if "Dict" in kinds:
+        return Composite(tuple(map(_described, space.spaces.values())), tuple(space.spaces))
     raise ValueError(
-        f"spaces of kind {kind} are not supported: {space}; use an environment with Box, Discrete, MultiDiscrete, "
-        f"MultiBinary, Dict or Tuple spaces"
+        f"spaces of kind {type(space).__name__} are not supported: {space}; use an environment with Box, Discrete, "
+        f"MultiDiscrete, MultiBinary, Dict or Tuple spaces"
     )
 
 
@@ -416,13 +474,14 @@ def of_environment(environment: Any) -> tuple[Space, Space]:
     """
     action = from_gymnasium(environment.action_space)
     space = environment.observation_space
-    if type(space).__name__ != "Dict" or MASK_KEY not in space.spaces:
+    names = getattr(space, "spaces", None)
+    if not isinstance(names, dict) or MASK_KEY not in names:
         return from_gymnasium(space), action
-    mask = from_gymnasium(space.spaces[MASK_KEY])
-    mask_count = mask.feature_count if not isinstance(mask, Composite) else sum(p.feature_count for p in mask.parts)
-    if not isinstance(action, Discrete | MultiDiscrete) or mask_count != output_count(action):
+    mask_count = from_gymnasium(names[MASK_KEY]).feature_count
+    is_chosen_by_index = all(leaf.kind == "categorical" for leaf in leaves(action))
+    if not is_chosen_by_index or mask_count != output_count(action):
         raise ValueError(f"a mask of {mask_count} entries does not fit actions of {environment.action_space}")
-    rest = {name: from_gymnasium(part) for name, part in space.spaces.items() if name != MASK_KEY}
+    rest = {name: _described(part) for name, part in names.items() if name != MASK_KEY}
     if len(rest) == 1:
         ((key, part),) = rest.items()
         return Masked(part, mask_count, key), action

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-from actorrt.rl import spaces
 from actorrt.rl.environment import SeededEnvironments, VectorEnvironments, episode_seed, make_environment
 from actorrt.rl.normaliser import Moments, Normaliser
 from actorrt.rl.policy import MlpPolicy, PolicySpec
@@ -147,13 +146,6 @@ def test_episode_seeds_differ_by_every_part_of_their_key():
     assert seeds[0] == episode_seed(7, *keys[0])
 
 
-def test_vector_environments_of_another_autoreset_mode_are_refused():
-    vector = SyncVectorEnv([lambda: CountingEnv(3, truncates=False)], autoreset_mode=AutoresetMode.SAME_STEP)
-    with pytest.raises(ValueError, match="autoreset mode 'SameStep'; only 'NextStep' is supported"):
-        VectorEnvironments(vector, seed=0)
-    vector.close()
-
-
 def test_native_and_seeded_cartpole_step_alike():
     """The native environment is told the single one's state, as their reset draws differ."""
     vector = gymnasium.make_vec("CartPole-v1", num_envs=2, vectorization_mode="vector_entry_point")
@@ -189,8 +181,3 @@ def test_unknown_environments_are_named_with_close_matches(env_id, message):
     with pytest.raises(ValueError) as caught:
         make_environment(env_id)
     assert str(caught.value).startswith(message)
-
-
-def test_spaces_that_are_not_supported_are_named():
-    with pytest.raises(ValueError, match="spaces of kind Text are not supported"):
-        spaces.from_gymnasium(gymnasium.spaces.Text(3))

@@ -1,64 +1,21 @@
-"""Every space as observation, against Gymnasium's own flattening, and as action, drawn and given back."""
+"""Actions and observations of several parts, and masks; what holds of every space is in `property/test_spaces`."""
 
 from __future__ import annotations
-
-import json
 
 import gymnasium
 import numpy as np
 import pytest
 from gymnasium import spaces as gym
+from gymnasium.vector import SyncVectorEnv
 
 from actorrt.rl import spaces
-from actorrt.rl.environment import MaskedByInfo, SeededEnvironments, describe
+from actorrt.rl.environment import MaskedByInfo, SeededEnvironments, VectorEnvironments, describe
 from actorrt.rl.policy import LinearPolicy, MlpPolicy, PolicySpec
 from actorrt.rl.sampler import Sampler
-from actorrt.rl.sampling import most_likely, sample
-from actorrt.rl.spaces import Masked
+from actorrt.rl.sampling import sample
+from actorrt.rl.spaces import Box, Discrete, Masked
 
-SPACES = {
-    "discrete": gym.Discrete(4, start=-1),
-    "box": gym.Box(-1.0, 1.0, (2, 3), np.float32),
-    "integers": gym.Box(0, 9, (2,), np.int32),
-    "multi_discrete": gym.MultiDiscrete([[2, 3], [4, 2]]),
-    "multi_discrete_from": gym.MultiDiscrete([3, 2], start=[1, -1]),
-    "multi_binary": gym.MultiBinary((2, 2)),
-    "tuple": gym.Tuple((gym.Discrete(3), gym.Box(0.0, 1.0, (2,), np.float32))),
-    "dict": gym.Dict({"turn": gym.Discrete(2), "bits": gym.MultiBinary(3), "hands": gym.Tuple([gym.Discrete(2)] * 2)}),
-}
-
-
-@pytest.mark.parametrize("name", SPACES)
-def test_features_are_those_of_gymnasium(name):
-    space = SPACES[name]
-    described = spaces.from_gymnasium(space)
-    space.seed(0)
-    values = [space.sample() for _ in range(5)]
-    features = described.encode(described.stack(values))
-    assert features.dtype == np.float32
-    assert features.shape == (5, described.feature_count)
-    np.testing.assert_allclose(features, [gym.flatten(space, value) for value in values])
-
-
-@pytest.mark.parametrize("name", SPACES)
-def test_drawn_actions_are_in_the_space(name):
-    space = SPACES[name]
-    action = spaces.from_gymnasium(space)
-    outputs = np.random.default_rng(0).standard_normal((50, spaces.output_count(action))).astype(np.float32)
-    log_std = np.zeros(spaces.deviation_count(action), np.float32)
-    rows, logp = sample(action, outputs, log_std, np.random.default_rng(1))
-    assert rows.shape == (50, *spaces.row_shape(action))
-    assert rows.dtype == spaces.row_dtype(action)
-    assert np.isfinite(logp).all()
-    for drawn in (rows, most_likely(action, outputs)):
-        for each in action.to_environment(drawn):
-            assert space.contains(each), each
-
-
-@pytest.mark.parametrize("name", SPACES)
-def test_spaces_survive_as_json(name):
-    described = spaces.from_gymnasium(SPACES[name])
-    assert spaces.from_data(json.loads(json.dumps(described.to_data()))) == described
+DICT = gym.Dict({"turn": gym.Discrete(2), "bits": gym.MultiBinary(3), "hands": gym.Tuple([gym.Discrete(2)] * 2)})
 
 
 def test_log_probabilities_add_up_over_the_parts():
@@ -74,7 +31,7 @@ def test_log_probabilities_add_up_over_the_parts():
 
 
 def test_decoded_features_have_the_parts_shapes():
-    described = spaces.from_gymnasium(SPACES["dict"])
+    described = spaces.from_gymnasium(DICT)
     decoded = described.decode(np.zeros((5, described.feature_count)))
     assert {name: np.shape(part) for name, part in decoded.items() if name != "hands"} == {
         "turn": (5, 2),
@@ -140,15 +97,60 @@ def test_masks_that_fit_no_action_are_refused():
         spaces.of_environment(MaskedByInfo(lambda: MaskedEnv(gym.Box(-1.0, 1.0, (2,))))())
 
 
+class PairEnv(MaskedEnv):
+    """Takes two indices as a tuple, of which a tuple of masks allows one each."""
+
+    def __init__(self):
+        super().__init__(gym.Tuple((gym.Discrete(2), gym.Discrete(3))))
+
+    def _shown(self):
+        self._allowed = (int(self.np_random.integers(2)), int(self.np_random.integers(3)))
+        masks = tuple(
+            (np.arange(n) == allowed).astype(np.int8) for n, allowed in zip((2, 3), self._allowed, strict=True)
+        )
+        return np.zeros(2, np.float32), {"action_mask": masks}
+
+
+class ShownPairEnv(PairEnv):
+    """Shows its masks with its observations."""
+
+    def __init__(self):
+        super().__init__()
+        masks = gym.Tuple((gym.MultiBinary(2), gym.MultiBinary(3)))
+        self.observation_space = gym.Dict({"action_mask": masks, "place": self.observation_space})
+
+    def _shown(self):
+        place, info = super()._shown()
+        return {"place": place, **info}, {}
+
+
+@pytest.mark.parametrize("make", [MaskedByInfo(PairEnv), ShownPairEnv, "native"])
+def test_masks_of_several_parts_hold_for_each(make):
+    if make == "native":
+        environments = VectorEnvironments(SyncVectorEnv([ShownPairEnv] * 2, autoreset_mode="Disabled"), seed=0)
+        make = ShownPairEnv
+    else:
+        environments = SeededEnvironments(make, 2, lambda k, e: e)
+    policy = MlpPolicy(describe(make, (8, 8)))
+    policy.init(0)
+    fragment = Sampler(environments, policy, 20, np.random.default_rng(0)).collect()  # which asserts what is taken
+    np.testing.assert_allclose(fragment.logp, 0.0, atol=1e-6)
+    assert (fragment.obs[..., 2:].sum(axis=-1) == 2).all()
+
+
+def test_features_of_masked_images_stay_bytes():
+    spec = PolicySpec(
+        "", Masked(Box((5, 5, 1), (0.0,) * 25, (255.0,) * 25, "uint8"), 2, "image"), Discrete(2), network="cnn"
+    )
+    shown = {"image": np.full((3, 5, 5, 1), 200, np.uint8), "action_mask": np.ones((3, 2), np.int8)}
+    features = spec.encode(shown)
+    assert (features.dtype, features.shape) == (np.uint8, (3, 27))
+
+
 def test_environment_without_a_mask_is_told_so():
     environment = MaskedByInfo("CartPole-v1")()
     with pytest.raises(KeyError, match="gives no 'action_mask' in its info"):
         environment.reset(seed=0)
-
-
-def test_policies_of_environments_without_fixed_sizes_are_refused():
-    with pytest.raises(ValueError, match="spaces of kind Sequence are not supported"):
-        spaces.from_gymnasium(gym.Tuple([gym.Sequence(gym.Discrete(2))]))
 
 
 def test_composite_actions_replay_from_a_samplers_state():
@@ -158,7 +160,7 @@ def test_composite_actions_replay_from_a_samplers_state():
             return np.array([action["turn"], action["hands"][1]], np.float32), 1.0, False, self._count == 30, {}
 
     def make():
-        environment = Composite(SPACES["dict"])
+        environment = Composite(DICT)
         environment.observation_space = gym.Box(-2.0, 2.0, (2,), np.float32)
         return environment
 
