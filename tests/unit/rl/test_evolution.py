@@ -24,7 +24,7 @@ def test_directions_follow_from_their_numbers():
 def slow_ars(parameters, noise, returns, settings):
     """Read algorithm 2 of Mania et al. (2018) line by line."""
     order = sorted(range(len(noise)), key=lambda k: -max(returns[k]))[: settings.best_directions]
-    deviation = statistics.pstdev(returns[k][way] for k in order for way in (0, 1))
+    deviation = statistics.stdev(returns[k][way] for k in order for way in (0, 1))
     moved = parameters.astype(np.float64)
     for k in order:
         moved += settings.learning_rate / (len(order) * deviation) * (returns[k][0] - returns[k][1]) * noise[k]
