@@ -1,9 +1,9 @@
 """Proximal policy optimisation (Schulman et al. 2017), as users start it: settings, presets and the algorithm's face.
 
 Its mathematics is in `ppo_update`. The presets are RL-Zoo's tuned values
-(github.com/DLR-RM/rl-baselines3-zoo, hyperparams/ppo.yml; those of MuJoCo for the environments' version 3), so that
-results compare, but for state-dependent exploration, which is not here: RL-Zoo has it for Pendulum and
-MountainCarContinuous.
+(github.com/DLR-RM/rl-baselines3-zoo, hyperparams/ppo.yml; those of MuJoCo are for versions 2 and 4 there), and
+where it leaves some out Stable-Baselines3's, so that results compare, but for state-dependent exploration, which is not
+here: RL-Zoo has it for Pendulum and MountainCarContinuous.
 """
 
 from __future__ import annotations
@@ -81,6 +81,17 @@ PRESETS: dict[str, dict[str, Any]] = {
         "clip_range": 0.18,
         "evaluate_every": 250_000,
     },
+    "BipedalWalkerHardcore-v3": {
+        **NORMALISED,
+        "steps": 100_000_000,
+        "environments": 16,
+        "horizon": 2048,
+        "learning_rate": 2.5e-4,
+        "learning_rate_schedule": "linear",
+        "clip_schedule": "linear",
+        "entropy_coefficient": 0.001,
+        "evaluate_every": 1_000_000,
+    },
     "HalfCheetah-v5": {
         **ONE,
         **WIDE,
@@ -130,6 +141,19 @@ PRESETS: dict[str, dict[str, Any]] = {
         "max_grad_norm": 2.0,
         "value_coefficient": 0.431892,
     },
+    "HumanoidStandup-v5": {
+        **ONE,
+        **WIDE,
+        "steps": 10_000_000,
+        "minibatch_size": 32,
+        "learning_rate": 2.55673e-5,
+        "entropy_coefficient": 3.62109e-6,
+        "clip_range": 0.3,
+        "epochs": 20,
+        "gae_lambda": 0.9,
+        "max_grad_norm": 0.7,
+        "value_coefficient": 0.430793,
+    },
     "Reacher-v5": {
         **ONE,
         "minibatch_size": 32,
@@ -166,7 +190,15 @@ PRESETS: dict[str, dict[str, Any]] = {
         "value_coefficient": 0.695929,
     },
     "Ant-v5": {**ONE, "horizon": 2048},
-    "Swimmer-v5": {**ONE, "horizon": 2048, "gamma": 0.9999},
+    "Swimmer-v5": {
+        **ONE,
+        "environments": 4,
+        "horizon": 1024,
+        "minibatch_size": 256,
+        "gamma": 0.9999,
+        "learning_rate": 6e-4,
+        "gae_lambda": 0.98,
+    },
 }
 
 

@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 
+from actorrt.rl.a2c import A2CSettings
 from actorrt.rl.algorithms import ALGORITHMS
 from actorrt.rl.ars import ARSSettings
 from actorrt.rl.plan import Plan
@@ -32,6 +33,18 @@ def test_halfcheetah_preset_is_rl_zoos():
     assert (settings.log_std, settings.learning_rate, settings.clip_range) == (-2.0, 2.0633e-05, 0.1)
     assert settings.normalise_observations
     assert settings.normalise_rewards
+
+
+def test_ppos_swimmer_preset_is_rl_zoos():
+    settings = PPOSettings.preset("Swimmer-v5")
+    assert (settings.environments, settings.horizon, settings.minibatch_size) == (4, 1024, 256)
+    assert (settings.gamma, settings.gae_lambda, settings.learning_rate) == (0.9999, 0.98, 6e-4)
+
+
+def test_a2cs_pendulum_preset_is_rl_zoos():
+    settings = A2CSettings.preset("Pendulum-v1")
+    assert (settings.environments, settings.horizon, settings.gamma, settings.gae_lambda) == (8, 8, 0.9, 0.9)
+    assert (settings.learning_rate, settings.learning_rate_schedule, settings.log_std) == (7e-4, "linear", -2.0)
 
 
 def test_swimmer_preset_is_rl_zoos():
