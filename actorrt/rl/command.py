@@ -5,21 +5,22 @@ from __future__ import annotations
 import argparse
 import difflib
 import os
+import shutil
 import sys
 import threading
 from typing import Any
 
 import actorrt as art
-from actorrt.rl import curve, interrupts
+from actorrt.rl import curve, interrupts, live
 from actorrt.rl.algorithm import Algorithm
 from actorrt.rl.algorithms import ALGORITHMS
 from actorrt.rl.chaos import Chaos
 from actorrt.rl.environment import episode_seed
-from actorrt.rl.evaluation import evaluate
+from actorrt.rl.evaluation import Evaluation, evaluate
 from actorrt.rl.extras import MissingPackageError, require
 from actorrt.rl.logs import CsvLog, TensorBoardLog
 from actorrt.rl.progress import Progress, ProgressLine
-from actorrt.rl.run import Run
+from actorrt.rl.run import BEST_FILE, PAUSING, Run
 
 FRESH_KEY = 1_000_002  # the last evaluation's seed follows from the run's through this key
 EXIT_FAILURE, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
@@ -123,49 +124,64 @@ def _train(algorithm: Algorithm, arguments: argparse.Namespace, line: ProgressLi
         show=False,
         keep_going=lambda: chaos is not None and not chaos.is_over,
     )
+    line.wait(live.starting(training))
 
     def pause() -> None:
-        line.note("pausing after the update in hand")
+        line.note(PAUSING)
         training.stop()
 
-    status = 0
+    is_interrupted = False
     try:
         with interrupts.calling(pause):
             art.wait([training]).result()
     except KeyboardInterrupt:
-        status = EXIT_INTERRUPTED
-    line.end(training.progress)
+        is_interrupted = True
+        if not training.done():
+            training.kill()
+            art.wait([training]).result()
     training.value()
+    result = None if is_interrupted else _result(training, line)
+    line.end(live.last(training))
     preparing.join()
-    _report(training)
-    if status:
+    _report(training, result)
+    if is_interrupted:
         sys.stdout.write(f"{training.describe_pause()}\n")
+        return EXIT_INTERRUPTED
     fault = None if chaos is None else chaos.finish()
-    return status if fault is None else _fail(f"chaos: {fault}", EXIT_FAILURE)
+    return 0 if fault is None else _fail(f"chaos: {fault}", EXIT_FAILURE)
 
 
-def _report(training: Run) -> None:
-    """Evaluate the best policy, save everything, and print the curve and the places."""
-    policy = training.best
-    result = evaluate(policy, seed=episode_seed(training.plan.seed, FRESH_KEY))
-    os.makedirs(training.directory, exist_ok=True)
-    paths = {name: os.path.join(training.directory, name) for name in ("best.policy", "metrics.csv", "curve.png")}
-    policy.save(paths["best.policy"])
+def _result(training: Run, line: ProgressLine) -> Evaluation | None:
+    """Evaluate the best policy on fresh seeds; None where an interrupt ends that: everything else is there."""
+    line.wait("playing the best policy on fresh seeds ...")
+    try:
+        return evaluate(training.best, seed=episode_seed(training.plan.seed, FRESH_KEY))
+    except KeyboardInterrupt:
+        return None
+
+
+def _report(training: Run, result: Evaluation | None) -> None:
+    """Print the curve, what the best policy is worth, and the places of what was saved."""
+    plan, threshold = training.plan, training.plan.stop_return
     returns = [(row["steps"], row["return_mean"]) for row in training.rows]
-    if curve.can_draw_png():
-        title = f"{training.plan.settings.algorithm} on {policy.spec.env_id}, seed {training.plan.seed}"
-        curve.draw_png(paths["curve.png"], title, returns, training.evaluations, training.plan.stop_return)
+    os.makedirs(training.directory, exist_ok=True)
+    places = {name: os.path.join(training.directory, name) for name in ("metrics.csv", "curve.png", BEST_FILE)}
+    if returns and curve.can_draw_png():
+        title = f"{plan.settings.algorithm} on {plan.policy.env_id}, seed {plan.seed}"
+        curve.draw_png(places["curve.png"], title, returns, training.evaluations, threshold)
     else:
-        paths["curve.png"] = "not drawn: pip install matplotlib"
-    threshold = training.plan.stop_return
+        places["curve.png"] = 'not drawn: pip install "actorrt[plot]"'
     if threshold is not None and not training.is_reached:
         sys.stdout.write(f"did not reach {threshold:g} within {training.steps:,} steps\n")
-    sys.stdout.write(
-        f"{curve.draw_text(returns)}\n\n"
-        f"best policy: version {policy.version}, {result.mean:.1f} ± {result.std:.1f} "
-        f"over {len(result.returns)} episodes on fresh seeds\n"
-        f"  policy   {paths['best.policy']}\n"
-        f"  curve    {paths['curve.png']}\n"
-        f"  metrics  {paths['metrics.csv']}\n"
-    )
+    columns = shutil.get_terminal_size((80, 24)).columns
+    sys.stdout.write(f"{curve.draw_text(returns, width=min(64, max(16, columns - 12)))}\n\n")
+    if training.best_score is None:
+        sys.stdout.write("best policy: none was evaluated yet\n")
+    else:
+        worth = f"{training.best_score:.1f} by the evaluator"
+        if result is not None:
+            worth = f"{result.mean:.1f} ± {result.std:.1f} over {len(result.returns)} episodes on fresh seeds"
+        sys.stdout.write(f"best policy: version {training.best.version}, {worth}\n  policy   {places[BEST_FILE]}\n")
+    if returns:
+        sys.stdout.write(f"  curve    {places['curve.png']}\n  metrics  {places['metrics.csv']}\n")
     sys.stdout.flush()

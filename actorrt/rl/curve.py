@@ -99,15 +99,26 @@ def draw_svg(
     if threshold is not None:
         ends = f"{at(0.0, threshold)} {at(right, threshold)}"
         parts.append(f'<polyline points="{ends}" fill="none" stroke="grey" stroke-dasharray="4"/>')
+    for y in ticks(low, high):
+        across, down = at(0.0, y).split(",")
+        parts.insert(0, f'<path d="M{across},{down} H{width - 8}" stroke="#dddddd"/>')
+        parts.append(f'<text x="{left_margin - 4}" y="{float(down) + 4:.1f}" text-anchor="end">{y:g}</text>')
     parts += [
         f'<path d="M{left_margin},8 V{bottom} H{width - 8}" fill="none" stroke="black"/>',
-        f'<text x="{left_margin - 4}" y="16" text-anchor="end">{high:.4g}</text>',
-        f'<text x="{left_margin - 4}" y="{bottom}" text-anchor="end">{low:.4g}</text>',
         f'<text x="{width - 8}" y="{height - 5}" text-anchor="end">{right:,.0f} steps</text>',
         f'<text x="{left_margin}" y="{height - 5}">return: training ± deviation (blue), evaluations (orange)</text>',
     ]
     style = 'font-family="sans-serif" font-size="11" style="background:white"'
     return f'<svg width="{width}" height="{height}" {style}>{"".join(parts)}</svg>'
+
+
+def ticks(low: float, high: float, most: int = 5) -> list[float]:
+    """Return round numbers between two, evenly spread: at most so many, at least one where the two differ."""
+    if high <= low:
+        return [low]
+    step = 10.0 ** math.floor(math.log10((high - low) / most))
+    step *= next(factor for factor in (1.0, 2.0, 5.0, 10.0, 20.0) if (high - low) / (factor * step) < most)
+    return [float(f"{number * step:.12g}") for number in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
 def _thinned(rows: Sequence[tuple[float, float, float]], count: int) -> Sequence[tuple[float, float, float]]:

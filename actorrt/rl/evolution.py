@@ -57,13 +57,14 @@ class EvolutionLoop(Loop):
         self._weights, self._rule = plan.weights, plan.settings.update_rule()
         if plan.checkpoint is not None:
             self._rule.go_on(plan.checkpoint["learner"])
+        self._begin_work()
         while not self._is_over():
             await self._improve()
             await evaluations.look()
             if self._is_checkpoint_due():
                 await self._save()
         await self._save()
-        await evaluations.finish()
+        await self._finish(evaluations)
         await self._save()
 
     def resize(self, simulators: int) -> None:

@@ -5,6 +5,7 @@ What is shown is made in `progress` (the line), `curve` (the plot) and here (the
 
 from __future__ import annotations
 
+import dataclasses
 import html
 import sys
 import time
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from actorrt.rl import curve
 from actorrt.rl.callbacks import Callback
-from actorrt.rl.progress import Progress, ProgressLine, describe, shares
+from actorrt.rl.progress import PARTS_BEFORE_TIME, SEPARATOR, Progress, ProgressLine, parts, shares
 
 if TYPE_CHECKING:
     from actorrt.rl.run import Run
@@ -37,6 +38,10 @@ class NotebookView(Callback):
         """Show the run; called by whoever starts it, so that it is below that cell."""
         self._handle = self._display(Picture(run), display_id=True)
 
+    def note(self, text: str) -> None:
+        """Print a line, below the cell that is being executed."""
+        sys.stderr.write(f"{text}\n")
+
     def on_update(self, run: Run, progress: Progress) -> None:
         """Show where it is, unless that was shown just before."""
         if self._now() >= self._next_at:
@@ -45,7 +50,7 @@ class NotebookView(Callback):
 
     def on_end(self, run: Run) -> None:
         """Show the end."""
-        self._handle.update(Picture(run, is_over=True))
+        self._handle.update(Picture(run))
 
 
 class TerminalView(Callback):
@@ -54,6 +59,11 @@ class TerminalView(Callback):
     def begin(self, run: Run) -> None:
         """Take hold of the terminal."""
         self._line = ProgressLine(sys.stderr)
+        self._line.wait(starting(run))
+
+    def note(self, text: str) -> None:
+        """Print a line that stays, above the progress."""
+        self._line.note(text)
 
     def on_update(self, run: Run, progress: Progress) -> None:
         """Show where the run is."""
@@ -61,14 +71,14 @@ class TerminalView(Callback):
 
     def on_end(self, run: Run) -> None:
         """Show the last state, and leave the line."""
-        self._line.end(run.progress)
+        self._line.end(last(run))
 
 
 class Picture:
     """What a run looks like at this moment, for a notebook."""
 
-    def __init__(self, run: Run, *, is_over: bool = False) -> None:
-        self._html, self._text = picture(run, is_over=is_over), repr(run)
+    def __init__(self, run: Run) -> None:
+        self._html, self._text = picture(run), repr(run)
 
     def _repr_html_(self) -> str:
         return self._html
@@ -87,27 +97,40 @@ def view() -> NotebookView | TerminalView | None:
     return TerminalView() if sys.stderr is not None and sys.stderr.isatty() else None
 
 
-def picture(run: Run, *, is_over: bool = False) -> str:
-    """Return a run as HTML: its name, where it is, its learning curve."""
+def starting(run: Run) -> str:
+    """Say what is waited for before the first update."""
+    return f"{run.plan.name} starts: waiting for the first update ..."
+
+
+def last(run: Run) -> Progress | None:
+    """Return where a run was after its last update, with what was evaluated since; None before the first update."""
     progress = run.progress
-    state = "ended" if is_over or run.done() else "running"
-    rows = run.rows
+    return None if progress is None else dataclasses.replace(progress, evaluation=run.best_score)
+
+
+def picture(run: Run) -> str:
+    """Return a run as HTML: its name, where it is, its learning curve."""
+    progress, state = last(run), run.state
     drawn = curve.draw_svg(
-        [(row["steps"], row["return_mean"], row["return_std"]) for row in rows], run.evaluations, run.plan.stop_return
+        [(row["steps"], row["return_mean"], row["return_std"]) for row in run.rows],
+        run.evaluations,
+        run.plan.stop_return,
     )
-    facts = "waiting for the first update" if progress is None else _facts(progress)
+    if progress is not None:
+        facts = _facts(progress, is_over=state in ("ended", "paused", "failed"))
+    else:
+        facts = html.escape(starting(run) if state == "starting" else f"{state} before the first update")
     return (
         f'<div style="font-family:sans-serif;font-size:13px"><b>{html.escape(run.plan.name)}</b> · {state}<br>'
         f"{facts}<br>{drawn}</div>"
     )
 
 
-def _facts(progress: Progress) -> str:
-    share = shares(progress)
+def _facts(progress: Progress, *, is_over: bool) -> str:
     bars = "".join(
         f'<span style="display:inline-block;height:8px;width:{round(160 * min(1.0, part))}px;background:{colour}">'
         f"</span> {name} {part:.0%} &nbsp; "
-        for (name, part), colour in zip(share.items(), ("#4c78a8", "#bbbbbb", "#f58518"), strict=True)
+        for (name, part), colour in zip(shares(progress).items(), ("#4c78a8", "#bbbbbb", "#f58518"), strict=True)
     )
-    text = describe(progress).rpartition(" · sampling ")[0] or describe(progress)
-    return f"{html.escape(text.strip())}<br>{bars}"
+    said = parts(progress)[: PARTS_BEFORE_TIME if is_over else PARTS_BEFORE_TIME + 1]
+    return f"{html.escape(SEPARATOR.join(said).strip())}<br>{bars}"

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import actorrt as art
 from actorrt.rl import checkpoint
 from actorrt.rl.callbacks import Callbacks
+from actorrt.rl.evaluations import Evaluations
 from actorrt.rl.plan import Plan
 from actorrt.rl.progress import Progress, Times
 from actorrt.rl.record import Record
@@ -81,6 +82,16 @@ class Loop:
     async def _train(self, supervisor: Any) -> None:
         raise NotImplementedError
 
+    def _begin_work(self) -> None:
+        """Note that the roles have started: from here on time is accounted for."""
+        self._works_since = time.monotonic()
+
+    async def _finish(self, evaluations: Evaluations) -> None:
+        """Evaluate the last policy; not so of a paused run that has a best one, since whoever interrupts it waits."""
+        is_paused = self._record.steps < self._plan.steps and not self._selection.is_reached
+        if not (is_paused and self._selection.best is not None):
+            await evaluations.finish()
+
     @property
     def _simulator_count(self) -> int:
         """How many simulators there are to be."""
@@ -123,7 +134,7 @@ class Loop:
             return_std=record.return_std,
             counters=statistics,
             times=self._times,
-            running_s=time.monotonic() - self._began_at,
+            running_s=time.monotonic() - self._works_since,
         )
         record.add(progress.row())
         await self._callbacks.updated(progress)

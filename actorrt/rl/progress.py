@@ -6,12 +6,17 @@ import io
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TextIO
 
 LIVE_PERIOD_S = 0.1
 PLAIN_PERIOD_S = 2.0
+SEPARATOR = " · "
+PARTS_BEFORE_TIME = 6  # of the progress line: what follows is how long it still takes, and where the time went
+LAST_WORDS = "evaluating the last policy"
+
+UP, ERASE_LINE, ERASE_BELOW = "\x1b[{}A", "\x1b[K", "\x1b[J"
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,7 @@ class Progress:
         return_std: deviation between the episodes that `return_mean` is of.
         counters: what was dropped or lost on the way, by name.
         times: where the time went.
-        running_s: how long those count.
+        running_s: how long those count: since the roles had started.
     """
 
     steps: int
@@ -101,8 +106,13 @@ class Progress:
 
 def describe(progress: Progress) -> str:
     """Return the progress line, without an end of line."""
+    return SEPARATOR.join(parts(progress))
+
+
+def parts(progress: Progress) -> list[str]:
+    """Return what the progress line says, piece by piece."""
     best = "none yet" if progress.evaluation is None else f"{progress.evaluation:.1f}"
-    parts = [
+    said = [
         f"{progress.steps:>7,}/{progress.total_steps:,} steps",
         f"{progress.steps_per_s:,.0f}/s",
         _with_spread(progress.return_mean, progress.return_std),
@@ -113,8 +123,19 @@ def describe(progress: Progress) -> str:
         f"{_duration(progress.left_s)} left",
     ]
     if progress.running_s:
-        parts.append(", ".join(f"{name} {share:.0%}" for name, share in shares(progress).items()))
-    return " · ".join(parts)
+        said.append(", ".join(f"{name} {share:.0%}" for name, share in shares(progress).items()))
+    return said
+
+
+def folded(pieces: Sequence[str], width: int) -> list[str]:
+    """Return pieces in lines of at most so many characters, broken between two pieces; what is longer is cut."""
+    lines: list[str] = []
+    for piece in pieces:
+        if lines and len(lines[-1] + SEPARATOR + piece) <= width:
+            lines[-1] += SEPARATOR + piece
+        else:
+            lines.append((" " + piece if lines else piece)[:width])
+    return lines
 
 
 def shares(progress: Progress) -> dict[str, float]:
@@ -125,6 +146,8 @@ def shares(progress: Progress) -> dict[str, float]:
 
 
 def _with_spread(mean: float, std: float) -> str:
+    if math.isnan(mean):
+        return "return none yet"
     return f"return {mean:.1f}" if math.isnan(std) else f"return {mean:.1f} ± {std:.1f}"
 
 
@@ -138,7 +161,10 @@ def _duration(seconds: float) -> str:
 
 
 class ProgressLine:
-    """Shows a run's progress: one line rewritten in a terminal, else a line every two seconds.
+    """Shows a run's progress: rewritten in place in a terminal, else a line every two seconds.
+
+    In a terminal that is too narrow for one line it takes several. One that can't move its cursor (`TERM=dumb`) is
+    written to as a file is.
 
     Args:
         out: where to write; asked whether it is a terminal.
@@ -147,42 +173,46 @@ class ProgressLine:
 
     def __init__(self, out: TextIO, now: Callable[[], float] = time.monotonic) -> None:
         self._out, self._now = out, now
-        self._is_live = out.isatty()
+        self._is_live = out.isatty() and os.environ.get("TERM", "dumb") != "dumb"
         self._next_at = 0.0
-        self._width = 0
+
+    def wait(self, text: str) -> None:
+        """Say in a terminal what is waited for, until something else is shown."""
+        if self._is_live:
+            self._write([text])
 
     def show(self, progress: Progress) -> None:
-        """Show this, unless something was shown just before."""
-        now = self._now()
-        if now >= self._next_at:
+        """Show this, unless something was shown just before; of the last update, what is waited for then."""
+        now, is_last = self._now(), progress.steps >= progress.total_steps
+        if now >= self._next_at or (is_last and self._is_live):
             self._next_at = now + (LIVE_PERIOD_S if self._is_live else PLAIN_PERIOD_S)
-            self._write(describe(progress))
+            self._write([*parts(progress), *([LAST_WORDS] if is_last and self._is_live else [])])
 
     def note(self, text: str) -> None:
         """Print a line that stays, above the progress."""
-        if self._is_live:
-            self._out.write("\r" + text.ljust(self._width) + "\n")
-        else:
-            self._out.write(text + "\n")
-        self._width = 0
+        self._out.write(f"\r{text}{ERASE_BELOW}\n" if self._is_live else f"{text}\n")
         self._out.flush()
 
     def end(self, progress: Progress | None) -> None:
-        """Show the last state, and leave the line."""
-        if progress is not None:
-            self._write(describe(progress))
-        if self._is_live and self._width:
-            self._out.write("\n")
-        self._width = 0
+        """Show the last state, and leave it there."""
+        if progress is None:
+            self._out.write(f"\r{ERASE_BELOW}" if self._is_live else "")
+        else:
+            self._write(parts(progress), "\n")
         self._out.flush()
 
-    def _write(self, line: str) -> None:
-        if self._is_live:
-            line = line[: _columns(self._out) - 1]  # a line that wraps can't be rewritten
-            self._out.write("\r" + line.ljust(self._width))
-            self._width = len(line)
+    def _write(self, pieces: Sequence[str], end: str | None = None) -> None:
+        """Write over what was written last, which begins where the cursor is left.
+
+        What others print then, the node's warnings for one, takes the first of these lines, and nothing of it is lost.
+        """
+        if not self._is_live:
+            self._out.write(SEPARATOR.join(pieces) + "\n")
         else:
-            self._out.write(line + "\n")
+            lines = folded(pieces, _columns(self._out) - 1)  # a line that wraps can't be rewritten
+            back = "\r" if len(lines) == 1 else UP.format(len(lines) - 1) + "\r"
+            text = f"{ERASE_LINE}\n".join(lines)
+            self._out.write(f"\r{text}{ERASE_BELOW}{back if end is None else end}")
         self._out.flush()
 
 

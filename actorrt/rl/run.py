@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import logging
 import os
+import shlex
 import threading
 from collections.abc import Callable, Generator, Iterable
 from typing import Any
 
 import actorrt as art
 from actorrt.rl import interrupts, live
-from actorrt.rl.callbacks import Callbacks, Hearer
+from actorrt.rl.callbacks import Callback, Callbacks, Hearer
 from actorrt.rl.explain import Explanation, explain
 from actorrt.rl.plan import Plan
 from actorrt.rl.policy import FlatPolicy, make_policy
@@ -28,6 +30,7 @@ from actorrt.rl.video import Video, film
 logger = logging.getLogger(__name__)
 
 BEST_FILE = "best.policy"
+PAUSING = "pausing after the update in hand; a second interrupt ends the run at once"
 
 
 class Run:
@@ -35,6 +38,10 @@ class Run:
 
     Awaitable; in plain code, `wait()`. Both return the run itself, or raise what ended it. It can be waited for
     among replies, too, with `art.wait`, `art.gather` and `art.as_completed`.
+
+    Attributes:
+        progress: where it is; None before the first update.
+        saved_steps: where its last checkpoint is; None before the first.
     """
 
     def __init__(
@@ -54,14 +61,17 @@ class Run:
             self._record.restore(plan.checkpoint["record"])
             self._selection.restore(plan.checkpoint["selection"])
         self._view = None if show is False else live.view() or (live.TerminalView() if show else None)
-        self._callbacks = Callbacks(self, [self._note, *([] if self._view is None else [self._view]), *callbacks])
+        self._callbacks = Callbacks(self, [_Notes(), *([] if self._view is None else [self._view]), *callbacks])
         self._loop = loop_class(plan, self._record, self._selection, directory, self._callbacks)
         self._keep_going = keep_going
-        self._is_stopping = False
+        self._is_stopping = self._is_killed = False
+        self._outcome: str | None = None
+        self._task: tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]] | None = None
         self._done: concurrent.futures.Future[None] = concurrent.futures.Future()
         self._waiting: set[Callable[[Run], None]] = set()
         self._thread = threading.Thread(target=self._main, name=f"{plan.name} training", daemon=True)
         self.progress: Progress | None = None
+        self.saved_steps: int | None = None
 
     def start(self) -> Run:
         """Begin in the background; starts a runtime if this process has none, and shows the run where it is to.
@@ -87,27 +97,42 @@ class Run:
             self._done.set_result(None)
 
     async def _train(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._task = asyncio.get_running_loop(), task
+        if self._is_killed:
+            return
         await self._callbacks.tell("on_start")
         try:
-            await self._loop.run(self._should_end)
-            if self._selection.best is not None:
-                self.best.save(os.path.join(self.directory, BEST_FILE))
+            await self._improve()
+            is_over = self.steps >= self.plan.steps or self.is_reached
+            self._outcome = "ended" if is_over else "paused"
+        except BaseException:
+            self._outcome = "failed"
+            raise
         finally:
             await self._callbacks.tell("on_end")
+
+    async def _improve(self) -> None:
+        try:
+            await self._loop.run(self._should_end)
+        except asyncio.CancelledError:
+            if not self._is_killed:
+                raise
+        if self._selection.best is not None:
+            self.best.save(os.path.join(self.directory, BEST_FILE))
 
     def _should_end(self) -> bool:
         if self._is_stopping:
             return True
         return self._selection.is_reached and not (self._keep_going is not None and self._keep_going())
 
-    def _note(self, progress: Progress) -> None:
-        self.progress = progress
-
     def wait(self, timeout_s: float | None = None) -> Run:
         """Wait in plain code until the run has ended.
 
         In local mode the run's actors work in this thread meanwhile, and only then. An interrupt pauses the run after
-        the update in hand: its best policy and a checkpoint are saved, a line says where, and it is raised on.
+        the update in hand: its best policy and a checkpoint are saved, a line says where, and it is raised on. A
+        second one ends the run at once, where its last checkpoint is.
 
         Raises:
             TimeoutError: it has not ended in time; it goes on.
@@ -115,25 +140,41 @@ class Run:
             Exception: what ended the run.
         """
         try:
-            with interrupts.calling(self.stop):
+            with interrupts.calling(self._pause):
                 art.wait([self]).result(timeout_s)
         except art.CallTimeoutError:
             raise TimeoutError(f"the run goes on after {timeout_s} s: {self!r}") from None
         except KeyboardInterrupt:
-            self.stop()
-            art.wait([self]).result()
+            if not self.done():
+                self.kill()
+                art.wait([self]).result()
             logger.warning("%s", self.describe_pause())
             raise
         self._thread.join()
         return self.value()
 
+    def _pause(self) -> None:
+        """Stop for an interrupt, and say so: the update in hand may take its time."""
+        self.stop()
+        if self._view is None:
+            logger.warning(PAUSING)
+        else:
+            self._view.note(PAUSING)
+
     def __await__(self) -> Generator[Any, None, Run]:
-        """Wait in async code; cancelling the wait pauses the run as an interrupt does, and waits for that."""
+        """Wait in async code; cancelling the wait pauses the run as an interrupt does, and waits for that.
+
+        Cancelled once more it ends the run at once.
+        """
         try:
             yield from asyncio.shield(asyncio.wrap_future(self._done)).__await__()
         except asyncio.CancelledError:
-            self.stop()
-            yield from asyncio.wait([asyncio.wrap_future(self._done)]).__await__()
+            self._pause()
+            try:
+                yield from asyncio.wait([asyncio.wrap_future(self._done)]).__await__()
+            except asyncio.CancelledError:
+                self.kill()
+                raise
             logger.warning("%s", self.describe_pause())
             raise
         return self
@@ -162,8 +203,19 @@ class Run:
         return self
 
     def stop(self) -> None:
-        """Pause the run after the update in hand, with a checkpoint. Idempotent; wait for it afterwards."""
+        """Pause the run after the update in hand, with a checkpoint. Idempotent; wait for it afterwards.
+
+        The policy that was best until then stays the best; if none was evaluated yet, the newest is.
+        """
         self._is_stopping = True
+
+    def kill(self) -> None:
+        """End the run at once: what it learnt since its last checkpoint is lost. Idempotent; wait for it afterwards."""
+        self._is_stopping = self._is_killed = True
+        if self._task is not None and not self.done():
+            loop, task = self._task
+            with contextlib.suppress(RuntimeError):  # the loop was closed just now, since the run has ended
+                loop.call_soon_threadsafe(task.cancel)
 
     def resize(self, simulators: int) -> None:
         """Let simulators join or leave, in the middle of an update, too; the run comes to the same.
@@ -177,14 +229,20 @@ class Run:
         self._loop.resize(simulators)
 
     def describe_pause(self) -> str:
-        """Say in one line where a run that has ended can be taken up again."""
-        algorithm, env_id = self.plan.settings.algorithm, self.plan.policy.env_id
-        paused = f"paused after {self.steps:,} steps"
+        """Say in one line where a run that has ended can be taken up again, and how."""
+        if self.saved_steps is None:
+            return f"ended after {self.steps:,} steps, before the first checkpoint"
+        plan, directory = self.plan, self.directory
+        algorithm, env_id = plan.settings.algorithm, plan.policy.env_id
+        steps, flags = f"steps={plan.steps:_}", f"--steps {plan.steps}"
+        if plan.stop_return is not None:
+            steps, flags = f"{steps}, stop_return={plan.stop_return:g}", f"{flags} --stop-return {plan.stop_return:g}"
+        paused = f"paused after {self.saved_steps:,} steps"
         if not env_id:
-            return f"{paused}; rl.{algorithm}.resume({self.directory!r}, env=...).start() goes on from there"
+            return f"{paused}; rl.{algorithm}.resume({directory!r}, env=...).start({steps}) goes on from there"
         return (
-            f"{paused}; rl.{algorithm}.resume({self.directory!r}).start() goes on from there, "
-            f"and so does actorrt train {algorithm.lower()} {env_id} --resume {self.directory}"
+            f"{paused}; rl.{algorithm}.resume({directory!r}).start({steps}) goes on from there, "
+            f"and so does actorrt train {algorithm.lower()} {env_id} --resume {shlex.quote(directory)} {flags}"
         )
 
     def explain(self) -> Explanation:
@@ -250,9 +308,32 @@ class Run:
         os.makedirs(self.directory, exist_ok=True)
         return film(self.best, path or os.path.join(self.directory, "best.gif"), self.plan.environment, seed=seed)
 
+    @property
+    def state(self) -> str:
+        """What it does, in a word: starting, running, pausing, paused, failed or ended."""
+        if self._outcome is not None or self.done():
+            return self._outcome or "failed"
+        return "pausing" if self._is_stopping else "starting" if self.progress is None else "running"
+
+    @property
+    def best_score(self) -> float | None:
+        """What the evaluator found of the best policy so far; None before the first evaluation."""
+        best = self._selection.best
+        return None if best is None else best.score
+
     def __repr__(self) -> str:
-        state = "ended" if self.done() else "running"
+        state = self.state
         return f"<Run {self.plan.name}: {state} after {self.steps:,} of {self.plan.steps:,} steps>"
 
     def _repr_html_(self) -> str:
         return live.picture(self)
+
+
+class _Notes(Callback):
+    """Keeps in a run what is known of it."""
+
+    def on_update(self, run: Run, progress: Progress) -> None:
+        run.progress = progress
+
+    def on_checkpoint(self, run: Run, path: str) -> None:
+        run.saved_steps = run.steps

@@ -137,6 +137,7 @@ class TrainingLoop(Loop):
         )
         batches = self._batches()
         await self._go_on(batches)
+        self._begin_work()
         try:
             while not self._is_over():
                 await self._learn(await self._next(batches), batches)
@@ -144,7 +145,7 @@ class TrainingLoop(Loop):
                 if self._is_checkpoint_due():
                     await self._save(batches)
             await self._save(batches)  # at once: evaluations may take long; whoever interrupts twice loses nothing
-            await self._evaluations.finish()
+            await self._finish(self._evaluations)
             await self._save(batches)
         finally:
             batches.close()

@@ -14,6 +14,7 @@ import pytest
 pytest.importorskip("torch")
 
 from actorrt import rl
+from tests.running import wait_until
 
 BROKEN = """
 import gymnasium
@@ -24,6 +25,19 @@ class Broken(CartPoleEnv):
         raise ArithmeticError("this environment can't be stepped")
 
 gymnasium.register("Broken-v0", entry_point=Broken)
+"""
+SLOW = """
+import pathlib, threading
+import gymnasium
+from gymnasium.envs.classic_control import CartPoleEnv
+
+class Slow(CartPoleEnv):
+    def step(self, action):
+        pathlib.Path(__file__).with_name("stepped").touch()
+        threading.Event().wait(20.0)  # longer than the test lasts
+        return super().step(action)
+
+gymnasium.register("Slow-v0", entry_point=Slow)
 """
 COMMAND = [sys.executable, "-m", "actorrt.cli", "train"]
 
@@ -135,14 +149,32 @@ def test_interrupt_pauses_and_the_run_goes_on_from_there(tmp_path: Path) -> None
     out, err = process.communicate(timeout=30)
     assert process.returncode == 130
     assert "pausing after the update in hand" in err
-    assert "episodes on fresh seeds" in out
-    assert out.splitlines()[-1].endswith(f"and so does actorrt train ppo CartPole-v1 --resume {tmp_path}")
+    assert " by the evaluator\n" in out
+    again = f"and so does actorrt train ppo CartPole-v1 --resume {tmp_path} --steps 1000000"
+    assert out.splitlines()[-1].endswith(again)
     assert (tmp_path / "best.policy").exists()
     steps = rl.checkpoint.load(str(tmp_path))["record"]["steps"]
     assert f"paused after {steps:,} steps" in out
     resumed = train("ppo", "CartPole-v1", "--resume", str(tmp_path), "--steps", str(steps + 512))
     assert resumed.returncode == 0, resumed.stderr
     assert f"  {steps + 512:,}/{steps + 512:,} steps" in resumed.stderr
+
+
+def test_second_interrupt_ends_the_command_at_once(tmp_path: Path) -> None:
+    (tmp_path / "slow_environment.py").write_text(SLOW)
+    command = [*COMMAND, "ppo", "slow_environment:Slow-v0", "--directory", str(tmp_path / "run")]
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "PYTHONPATH": path}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    assert process.stderr is not None
+    wait_until((tmp_path / "stepped").exists, "a first step")
+    os.kill(process.pid, signal.SIGINT)
+    assert any("pausing after the update in hand" in line for line in process.stderr)
+    os.kill(process.pid, signal.SIGINT)
+    out, _ = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "best policy: none was evaluated yet" in out
+    assert out.splitlines()[-1] == "ended after 0 steps, before the first checkpoint"
 
 
 def test_environment_that_raises_for_good_ends_the_command_in_one_line(tmp_path: Path) -> None:

@@ -102,7 +102,7 @@ async def test_cancelled_wait_pauses_and_says_where(tmp_path: Path, caplog: pyte
         first_update = asyncio.Event()
         loop = asyncio.get_running_loop()
         algorithm = rl.PPO("CartPole-v1", directory=str(tmp_path), **SETTINGS)
-        run = algorithm.start(on_progress=lambda _: loop.call_soon_threadsafe(first_update.set))
+        run = algorithm.start(stop_return=500.0, on_progress=lambda _: loop.call_soon_threadsafe(first_update.set))
         waiting = asyncio.ensure_future(_wait(run))  # the wait that is cancelled; awaited below
         await first_update.wait()
         waiting.cancel()
@@ -110,11 +110,46 @@ async def test_cancelled_wait_pauses_and_says_where(tmp_path: Path, caplog: pyte
             await waiting
     assert run.done()
     assert run.steps == rl.checkpoint.load(str(tmp_path))["record"]["steps"] >= 256
-    (line,) = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert run.state == "paused"
+    first, line = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert first == "pausing after the update in hand; a second interrupt ends the run at once"
     assert line == (
-        f"paused after {run.steps:,} steps; rl.PPO.resume({str(tmp_path)!r}).start() goes on from there, "
-        f"and so does actorrt train ppo CartPole-v1 --resume {tmp_path}"
+        f"paused after {run.steps:,} steps; "
+        f"rl.PPO.resume({str(tmp_path)!r}).start(steps=100_000, stop_return=500) goes on from there, "
+        f"and so does actorrt train ppo CartPole-v1 --resume {tmp_path} --steps 100000 --stop-return 500"
     )
+
+
+async def test_killed_run_ends_where_its_last_checkpoint_is(tmp_path: Path) -> None:
+    async with art.Runtime(mode="local", cpus=8):
+        ended: list[str] = []
+
+        class Killing(rl.Callback):
+            def on_update(self, run: rl.Run, progress: rl.Progress) -> None:
+                if progress.update == 3:
+                    run.kill()
+
+            def on_end(self, run: rl.Run) -> None:
+                ended.append(run.state)
+
+        algorithm = rl.PPO("CartPole-v1", directory=str(tmp_path), **SETTINGS)
+        run = await algorithm.start(callbacks=[Killing()])
+        run.kill()
+    assert (run.steps, run.state, ended) == (768, "paused", ["paused"])
+    assert run.saved_steps is None
+    assert run.describe_pause() == "ended after 768 steps, before the first checkpoint"
+
+
+async def test_pause_does_not_evaluate_once_there_is_a_best_policy(tmp_path: Path) -> None:
+    class Stopping(rl.Callback):
+        def on_evaluation(self, run: rl.Run, steps: int, evaluation: rl.Evaluation) -> None:
+            run.stop()
+
+    async with art.Runtime(mode="local", cpus=8):
+        algorithm = rl.PPO("CartPole-v1", directory=str(tmp_path), **SETTINGS)
+        run = await algorithm.start(callbacks=[Stopping()])
+    assert (run.state, len(run.evaluations)) == ("paused", 1)
+    assert run.best_score == run.evaluations[0][1]
 
 
 async def _wait(run: rl.Run) -> None:
@@ -153,5 +188,5 @@ except KeyboardInterrupt:
 def test_interrupt_of_plain_code_pauses_with_a_checkpoint(mode: str, tmp_path: Path) -> None:
     script = run_script(PLAIN.format(mode=mode), tmp_path, tmp_path)
     assert (script.process.returncode, script.output) == (0, "True True\n"), script.stderr
-    assert "rl.PPO.resume('run').start() goes on from there" in script.stderr
+    assert "rl.PPO.resume('run').start(steps=100_000) goes on from there" in script.stderr
     assert (tmp_path / "run" / "best.policy").exists()

@@ -17,14 +17,15 @@ from .test_progress import AFTER_4_S, Terminal
 class FakeRun(SimpleNamespace):
     """Knows what views ask of a run."""
 
-    def __init__(self, progress=None):
+    def __init__(self, progress=None, state="running"):
         rows = [
             {"steps": 256, "return_mean": math.nan, "return_std": math.nan},
             {"steps": 512, "return_mean": 20.0, "return_std": 5.0},
             {"steps": 768, "return_mean": 40.0, "return_std": 5.0},
         ]
         plan = SimpleNamespace(name="ppo-<Cart>-1", stop_return=50.0)
-        super().__init__(plan=plan, rows=rows, evaluations=[(600, 35.0)], progress=progress, done=lambda: False)
+        known = {"evaluations": [(600, 35.0)], "progress": progress, "best_score": 35.0, "state": state}
+        super().__init__(plan=plan, rows=rows, **known)
 
 
 class Handle:
@@ -48,6 +49,7 @@ def test_notebook_is_drawn_at_most_twice_a_second():
     view.begin(run)
     for clock[0] in (0.0, 0.2, 0.49, 0.5, 0.9, 1.0):
         view.on_update(run, AFTER_4_S)
+    run.state = "ended"
     view.on_end(run)
     assert len(handle.shown) == 1 + 3 + 1
     assert " · running<br>" in handle.shown[0]
@@ -57,11 +59,31 @@ def test_notebook_is_drawn_at_most_twice_a_second():
 def test_picture_says_where_the_run_is_and_draws_it():
     text = live.picture(FakeRun(AFTER_4_S))
     assert "ppo-&lt;Cart&gt;-1" in text
-    assert "return 212.3 · best none yet · lag 0.5 · simulators 1/2 alive, 1 restarted" in text
+    assert "return 212.3 · best 35.0 · lag 0.5 · simulators 1/2 alive, 1 restarted · 8s left" in text
     svg = ElementTree.fromstring(text[text.index("<svg") : text.index("</svg>") + 6])
     assert [child.tag for child in svg].count("polyline") == 2  # returns, threshold
     assert [child.tag for child in svg].count("circle") == 1
-    assert "waiting for the first update" in live.picture(FakeRun())
+
+
+def test_picture_of_a_run_that_is_over_says_how():
+    text = live.picture(FakeRun(AFTER_4_S, "paused"))
+    assert "</b> · paused<br>" in text
+    assert " left" not in text
+    assert "starts: waiting for the first update" in live.picture(FakeRun(state="starting"))
+    assert "failed before the first update" in live.picture(FakeRun(state="failed"))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (-1.9, 253.3, [0.0, 100.0, 200.0]),
+        (9.3, 500.0, [100.0, 200.0, 300.0, 400.0, 500.0]),
+        (-0.35, -0.05, [-0.3, -0.2, -0.1]),
+        (7.0, 7.0, [7.0]),
+    ],
+)
+def test_axis_has_round_numbers(low, high, expected):
+    assert curve.ticks(low, high) == expected
 
 
 def test_curve_lies_between_its_axes_ends():
@@ -88,6 +110,7 @@ def test_terminals_get_a_line_and_files_nothing(is_terminal, kind, monkeypatch):
 
 
 def test_terminal_shows_the_last_state(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
     out = Terminal()
     monkeypatch.setattr(sys, "stderr", out)
     view, run = live.TerminalView(), FakeRun(AFTER_4_S)

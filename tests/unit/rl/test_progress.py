@@ -11,12 +11,20 @@ import sys
 import pytest
 
 from actorrt.rl import curve
-from actorrt.rl.progress import Progress, ProgressLine, Times, describe
+from actorrt.rl.progress import Progress, ProgressLine, Times, describe, folded, parts
 
 AFTER_4_S = Progress(
     steps=20_480, total_steps=100_000, seconds=4.0, steps_per_s=9_940.0, return_mean=212.34, evaluation=None,
     policy_lag=0.5, simulators=2, simulators_alive=1, simulators_restarted=1, metrics={}, trained_on=((0, 1, 77),),
 )  # fmt: skip
+
+
+BELOW = "\x1b[J"  # erases the rest
+
+
+@pytest.fixture(autouse=True)
+def terminal_that_moves_its_cursor(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
 
 
 class Terminal(io.StringIO):
@@ -45,11 +53,50 @@ def test_progress_line_shows_spread_and_where_the_time_went():
     assert describe(full).endswith(" · 8s left · sampling 25%, waiting 50%, learning 12%")
 
 
-def test_line_is_no_wider_than_its_terminal(monkeypatch):
-    monkeypatch.setattr("actorrt.rl.progress._columns", lambda out: 21)
-    out = Terminal()
-    ProgressLine(out, lambda: 0.0).show(AFTER_4_S)
-    assert out.getvalue() == "\r 20,480/100,000 step"
+def test_return_that_is_not_known_yet_is_no_number():
+    assert " · return none yet · " in describe(dataclasses.replace(AFTER_4_S, return_mean=math.nan))
+
+
+def test_narrow_terminal_gets_several_lines_rewritten_together(monkeypatch):
+    monkeypatch.setattr("actorrt.rl.progress._columns", lambda out: 45)
+    out, clock = Terminal(), [0.0]
+    show_at(ProgressLine(out, lambda: clock[0]), clock, [0.0, 0.1])
+    block = "\x1b[K\n".join(
+        [
+            " 20,480/100,000 steps · 9,940/s",
+            " return 212.3 · best none yet · lag 0.5",
+            " simulators 1/2 alive, 1 restarted · 8s left",
+        ]
+    )
+    assert out.getvalue() == ("\r" + block + BELOW + "\x1b[2A\r") * 2
+
+
+def test_what_fits_no_line_is_cut():
+    assert folded(["12 steps", "a long word"], 6) == ["12 ste", " a lon"]
+    assert folded(parts(AFTER_4_S), 1_000) == [describe(AFTER_4_S)]
+
+
+def test_terminal_that_can_not_move_its_cursor_is_written_to_as_a_file(monkeypatch):
+    monkeypatch.setenv("TERM", "dumb")
+    out, clock = Terminal(), [0.0]
+    line = ProgressLine(out, lambda: clock[0])
+    line.wait("a while")
+    show_at(line, clock, [0.0, 0.5, 2.0])
+    line.note("killed")
+    assert out.getvalue() == (describe(AFTER_4_S) + "\n") * 2 + "killed\n"
+
+
+def test_terminal_says_what_is_waited_for():
+    out, last = Terminal(), dataclasses.replace(AFTER_4_S, steps=100_000)
+    line = ProgressLine(out, lambda: 0.0)
+    line.wait("a while")
+    line.show(AFTER_4_S)
+    line.show(last)  # at once, since nothing is shown for as long as the last policy is evaluated
+    line.end(last)
+    assert out.getvalue() == (
+        f"\ra while{BELOW}\r\r{describe(AFTER_4_S)}{BELOW}\r"
+        f"\r{describe(last)} · evaluating the last policy{BELOW}\r\r{describe(last)}{BELOW}\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -71,7 +118,7 @@ def test_terminal_gets_one_line_rewritten_ten_times_a_second():
     line = ProgressLine(out, lambda: clock[0])
     show_at(line, clock, [0.0, 0.05, 0.1])
     line.end(None)
-    assert out.getvalue() == ("\r" + describe(AFTER_4_S)) * 2 + "\n"
+    assert out.getvalue() == ("\r" + describe(AFTER_4_S) + BELOW + "\r") * 2 + "\r" + BELOW
 
 
 def test_note_stays_above_the_rewritten_line():
@@ -79,8 +126,7 @@ def test_note_stays_above_the_rewritten_line():
     line = ProgressLine(out, lambda: clock[0])
     line.show(AFTER_4_S)
     line.note("killed")
-    width = len(describe(AFTER_4_S))
-    assert out.getvalue() == "\r" + describe(AFTER_4_S) + "\r" + "killed".ljust(width) + "\n"
+    assert out.getvalue() == "\r" + describe(AFTER_4_S) + BELOW + "\r\rkilled" + BELOW + "\n"
 
 
 def test_last_state_is_always_shown():
