@@ -15,7 +15,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from numbers import Integral
+from typing import Any, Literal
 
 from actorrt.rl.trajectory import Batch, Fragment
 
@@ -24,7 +25,7 @@ Order = Literal["completion", "deterministic"]
 PATIENCE_FACTOR = 4.0  # a request is overdue after so many times what the fastest simulator took
 PATIENCE_FLOOR_S = 0.05
 RETRY_FLOOR_S, RETRY_CAP_S = 0.01, 1.0
-RAISES_LIMIT = 3  # environments that raise so often, without a fragment between, raise for good
+RAISES_LIMIT = 3  # rollouts of one simulator that raise so often, without a fragment between, raise for good
 
 
 @dataclass
@@ -51,11 +52,14 @@ class Intake:
     """Collects fragments from `count` simulators into batches of so many `steps`, `fragments` or `episodes` at least.
 
     Attributes:
-        version: newest version of the policy that is known; whoever publishes may raise it.
         dropped_count: fragments that were too far behind.
         repeated_count: fragments that had come before.
-        failed_count: requests that ended with their simulator.
+        failed_count: requests that came to nothing.
         restart_count: incarnations of simulators beyond their first.
+
+    Raises:
+        ValueError: no simulator, not exactly one size, or a value outside its range.
+        TypeError: a size or the lag is no whole number.
     """
 
     def __init__(
@@ -71,6 +75,10 @@ class Intake:
         if count < 1:
             raise ValueError("a stream needs at least one simulator")
         sizes = {"steps": steps, "fragments": fragments, "episodes": episodes}
+        numbers: dict[str, Any] = {**sizes, "max_lag": max_lag}
+        for name, value in numbers.items():
+            if value is not None and not isinstance(value, Integral):
+                raise TypeError(f"{name} is a whole number: {name}={value!r}")
         given = {name: size for name, size in sizes.items() if size is not None}
         if len(given) != 1 or min(given.values()) < 1:
             shown = ", ".join(f"{name}={size}" for name, size in sizes.items())
@@ -82,13 +90,29 @@ class Intake:
         if order == "deterministic" and max_lag not in (0, 1):
             raise ValueError(f"order='deterministic' goes with max_lag=0 or max_lag=1, not max_lag={max_lag}")
         self.sources = [Source() for _ in range(count)]
-        self.version = 0
+        self._version = 0
         self.dropped_count = self.repeated_count = self.failed_count = self.restart_count = 0
         ((self._unit, self._wanted),) = given.items()
         self._max_lag, self._order = max_lag, order
         self._next = 0  # deterministic order: whose fragment comes next
         self._batch: list[Fragment] = []
         self._version_at_take: int | None = None  # of the last batch
+
+    @property
+    def version(self) -> int:
+        """Newest version of the policy that is known; whoever publishes may raise it. What is now stale is dropped."""
+        return self._version
+
+    @version.setter
+    def version(self, version: int) -> None:
+        self._version = version
+        kept = [fragment for fragment in self._batch if not self._is_stale(fragment)]
+        self.dropped_count += len(self._batch) - len(kept)
+        self._batch = kept
+        for source in self.sources:
+            if source.waiting is not None and self._is_stale(source.waiting):
+                source.waiting = None
+                self.dropped_count += 1
 
     def to_ask(self, now: float) -> list[int]:
         """Return the simulators to ask now, in order."""
@@ -132,8 +156,13 @@ class Intake:
 
     @property
     def version_to_ask_for(self) -> int:
-        """What simulators are to act with: the newest version; pipelined, the newest when the last batch was taken."""
-        return self.version if not self.is_pipelined or self._version_at_take is None else self._version_at_take
+        """What simulators are to act with: the newest version; pipelined, the newest when the last batch was taken.
+
+        Where more than one was published since, that one would be stale when it came: then the one before the newest.
+        """
+        if not self.is_pipelined or self._version_at_take is None:
+            return self.version
+        return max(self._version_at_take, self.version - 1)
 
     def asked(self, index: int, now: float) -> None:
         """Note that a simulator was asked."""
@@ -166,7 +195,8 @@ class Intake:
             # It was asked for that version or a newer one: those are lost, with the parameter server that held
             # them. Waiting for them would drop all that comes, for ever.
             self.version = fragment.policy_version
-        self.version = max(self.version, fragment.policy_version)
+        if fragment.policy_version > self.version:
+            self.version = fragment.policy_version
         if self._is_stale(fragment):
             self.dropped_count += 1
         elif self._order == "completion":
@@ -175,7 +205,7 @@ class Intake:
             source.waiting = fragment
 
     def failed(self, index: int, now: float) -> None:
-        """Note that a simulator died with its request and is being restarted; it is asked again a little later."""
+        """Note that a request came to nothing, mostly since its simulator died; it is asked again a little later."""
         source = self.sources[index]
         self.failed_count += 1
         source.asked_at = None
@@ -183,7 +213,7 @@ class Intake:
         source.failures += 1
 
     def raised(self, index: int, now: float) -> bool:
-        """Note that a simulator's environment raised; return whether it has done so too often to try again."""
+        """Note that a rollout raised; return whether that simulator's have done so too often to try again."""
         self.failed(index, now)
         self.sources[index].raises += 1
         return self.sources[index].raises >= RAISES_LIMIT
@@ -211,7 +241,7 @@ class Intake:
             return None
         self._version_at_take = self.version
         fragments, self._batch = tuple(self._batch), []
-        return Batch(fragments, tuple(self.version - fragment.policy_version for fragment in fragments))
+        return Batch(fragments, tuple(max(0, self.version - fragment.policy_version) for fragment in fragments))
 
     def _line_up(self) -> None:
         """Move fragments to the batch in the simulators' order, as far as it goes without a gap."""

@@ -22,11 +22,16 @@ class Bell:
             self._call(callback)
 
     def _call(self, callback: Callable[[Any], None]) -> None:
+        if self._take(callback):
+            callback(self)
+
+    def _take(self, callback: Callable[[Any], None]) -> bool:
+        """Take a callback out; return whether it was still there, and no other thread took it."""
         try:
             self._waiting.remove(callback)
         except ValueError:
-            return  # another thread took it
-        callback(self)
+            return False
+        return True
 
     def silence(self) -> None:
         """Begin anew, once it has been heard."""
@@ -44,8 +49,7 @@ class Bell:
 
     def remove_callback(self, callback: Callable[[Any], None]) -> None:
         """Forget a callback that was not called."""
-        if callback in self._waiting:
-            self._waiting.remove(callback)
+        self._take(callback)
 
 
 def arrival(replies: Collection[Any], timeout_s: float | None, bell: Bell | None = None) -> Any:

@@ -30,8 +30,11 @@ def stream(
     """Iterate over batches of fragments from simulators, for ever: `async for`, or `for` in plain code.
 
     A slow or dead simulator blocks nobody in order of completion: the others fill the batch. A rollout lost with
-    its simulator is asked for again once that has been restarted, and so is one whose environment raised: that is
-    logged, with the simulator, the step and the seed. No fragment is in two batches.
+    its simulator is asked for again once that has been restarted, and so is one that raised, for example since its
+    environment did: that is logged, with the simulator, the step and the seed. No fragment is in two batches.
+
+    Whoever leaves the loop may go on with the same stream later, and after a cancelled `anext` too: nothing is lost.
+    Several streams may share simulators; each fragment goes to one of them.
 
     Args:
         simulators: an `ActorGroup`, or refs of `Simulator`s.
@@ -46,25 +49,36 @@ def stream(
 
     Raises:
         ValueError: no simulator, not exactly one of `steps`, `fragments` and `episodes`, or a value outside its range.
-        ActorDiedError: (while iterating) the last simulator is gone for good.
-        Exception: (while iterating) what an environment raised again and again, or in the last simulator; a note
-            says in which, and where.
+        TypeError: something else than simulators, or a number that is not whole.
+        ActorDiedError: (while iterating) the last simulator is gone for good; iterating again raises it again.
+        Exception: (while iterating) what one simulator's rollouts raised three times in a row, or the last one's
+            before it was gone; of an environment's error, a note says in which, and where.
     """
-    refs = list(simulators)
+    refs = _refs(simulators)
     intake = Intake(len(refs), steps=steps, fragments=fragments, episodes=episodes, max_lag=max_lag, order=order)
     return Stream(refs, intake)
 
 
-class Stream:
-    """What `stream` returns: an iterator of `Batch`, asynchronous and plain, with counters.
+def _refs(simulators: Any) -> list[Any]:
+    """Return simulators as a list, if they are what can be streamed from."""
+    if not isinstance(simulators, Iterable):
+        raise TypeError(f"give an ActorGroup, or a list of refs that were waited for, not {simulators!r}")
+    refs = list(simulators)
+    for ref in refs:
+        if not callable(getattr(ref, "rollout", None)):
+            raise TypeError(f"{ref!r} is no ref of a simulator: it has no `rollout`")
+    return refs
 
-    Closing it withdraws the requests under way.
-    """
+
+class Stream:
+    """What `stream` returns: an iterator of `Batch`, asynchronous and plain, with counters; it ends when closed."""
 
     def __init__(self, simulators: list[Any], intake: Intake) -> None:
         self._simulators, self._intake = simulators, intake
         self._asked: dict[Any, int] = {}
-        self._raised: Exception | None = None  # by an environment, last
+        self._raised: Exception | None = None  # by a rollout, last
+        self._failure: Exception | None = None  # once the last simulator is gone
+        self._is_closed = False
 
     @property
     def version(self) -> int:
@@ -93,16 +107,20 @@ class Stream:
         return self
 
     async def __anext__(self) -> Batch:
-        while (batch := self._take()) is None:
+        while not self._is_closed:
+            if (batch := self._take()) is not None:
+                return batch
             done, _ = await self._arrival()
             self._receive(done)
-        return batch
+        raise StopAsyncIteration
 
     def __next__(self) -> Batch:
-        while (batch := self._take()) is None:
+        while not self._is_closed:
+            if (batch := self._take()) is not None:
+                return batch
             done, _ = self._arrival().result()
             self._receive(done)
-        return batch
+        raise StopIteration
 
     async def ahead(self) -> list[Fragment]:
         """Wait until simulators that work ahead in deterministic order have filled the next batch, and return it.
@@ -128,8 +146,14 @@ class Stream:
         self._intake.turn = turn
 
     def _take(self) -> Batch | None:
-        """Return the batch if it is full; either way, ask whom there is to ask."""
+        """Return the batch if it is full; either way, ask whom there is to ask.
+
+        Raises:
+            Exception: there is nobody left.
+        """
         batch = self._intake.take()
+        if batch is None and self._failure is not None:
+            raise self._failure
         if batch is None or self._intake.works_ahead:
             self._ask()
         return batch
@@ -164,20 +188,20 @@ class Stream:
         elif isinstance(error, art.ActorDiedError):
             self._intake.gone(index)
             if self._intake.is_exhausted:
-                raise self._raised or error
-        elif isinstance(error, art.ActorRtError) and not isinstance(error, art.RemoteActorError):
-            raise error
+                self._failure = self._raised or error
+                raise self._failure
         else:
-            self._environment_raised(index, error, now)
+            self._rollout_raised(index, error, now)
 
-    def _environment_raised(self, index: int, error: Exception, now: float) -> None:
+    def _rollout_raised(self, index: int, error: Exception, now: float) -> None:
         self._raised = error
         if self._intake.raised(index, now):
             raise error
         notes = getattr(error, "__notes__", None) or [f"simulator {index}"]
-        logger.warning("%s: %s: %s; it is restarted", notes[0], type(error).__name__, error)
+        logger.warning("%s: %s: %s; it is asked again", notes[0], type(error).__name__, error)
 
     def close(self) -> None:
-        """Withdraw the requests under way. Idempotent."""
+        """End the stream and withdraw the requests under way. Idempotent."""
+        self._is_closed = True
         while self._asked:
             self._asked.popitem()[0].cancel()

@@ -117,7 +117,7 @@ def test_environment_that_raises_now_and_then_is_restarted_and_told(
     for index, line in enumerate(told):
         assert re.fullmatch(
             rf"simulator {index}, incarnation 1, environment 0, step 3 of the episode with seed \d+: "
-            r"ArithmeticError: this environment broke; it is restarted",
+            r"ArithmeticError: this environment broke; it is asked again",
             line,
         )
 

@@ -6,6 +6,8 @@ import dataclasses
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from actorrt.rl.intake import Intake
 from actorrt.rl.trajectory import Fragment
@@ -270,6 +272,112 @@ def test_fragments_of_before_are_the_first_batch():
     assert intake.version_to_ask_for == 5
     intake.arrived(0, fragment(0, 0, 5), 1.0)  # another incarnation counts from 0 again
     assert intake.repeated_count == 0
+
+
+def test_fragment_that_waits_for_its_turn_is_dropped_when_it_becomes_stale():
+    intake = make_intake(3, steps=8, order="deterministic")
+    ask(intake)
+    for index in (0, 1, 2):
+        intake.arrived(index, fragment(index), 1.0)
+    assert keys(intake.take()) == [(0, 1, 0), (1, 1, 0)]
+    intake.version = 1
+    assert intake.dropped_count == 1
+    assert ask(intake, 1.0) == [2, 0]
+    for index in (0, 2):
+        intake.arrived(index, fragment(index, 1, 1), 2.0)
+    batch = intake.take()
+    assert keys(batch) == [(2, 1, 1), (0, 1, 1)]
+    assert batch.policy_lag == (0, 0)
+
+
+def test_fragment_of_the_batch_at_hand_is_dropped_when_a_later_one_shows_that_it_is_stale():
+    intake = make_intake(max_lag=1)
+    ask(intake)
+    intake.arrived(0, fragment(0, version=0), 1.0)
+    intake.arrived(1, fragment(1, version=2), 1.0)
+    assert (intake.version, intake.dropped_count) == (2, 1)
+    assert keys_held(intake) == [(1, 1, 0)]
+
+
+def keys_held(intake):
+    return [each.key for each in intake.held()]
+
+
+def test_pipelined_batches_go_on_when_two_versions_come_of_one_batch():
+    intake = pipelined(1)
+    for number in range(4):
+        assert ask(intake) == [0]
+        intake.arrived(0, fragment(0, 2 * number, intake.version_to_ask_for), 1.0)
+        assert intake.take() is not None
+        assert ask(intake) == [0]
+        intake.version += 2
+        assert intake.version_to_ask_for == intake.version - 1
+        intake.arrived(0, fragment(0, 2 * number + 1, intake.version - 2), 1.0)
+    assert intake.dropped_count == 4
+
+
+def test_lag_is_no_less_than_none_where_versions_were_lost():
+    intake = make_intake(max_lag=None)
+    intake.version = 5
+    ask(intake)
+    intake.arrived(0, fragment(0, version=5), 1.0)
+    intake.arrived(1, fragment(1, version=2), 1.0)  # the parameter server went on from an older version
+    assert intake.take().policy_lag == (0, 0)
+
+
+@settings(max_examples=60)
+@given(
+    chance=st.randoms(use_true_random=False),
+    count=st.integers(1, 4),
+    mode=st.sampled_from(
+        [("completion", 0), ("completion", 3), ("completion", None), ("deterministic", 0), ("deterministic", 1)]
+    ),
+    size=st.sampled_from([{"steps": 10}, {"fragments": 3}, {"episodes": 2}]),
+)
+def test_whatever_happens_each_fragment_is_used_once_or_dropped_and_none_is_stale(chance, count, mode, size):
+    order, max_lag = mode
+    intake = Intake(count, **size, max_lag=max_lag, order=order)
+    now, made, used, put_in = 0.0, [0] * count, [], 0
+    lives, under_way = [1] * count, {}
+    for _ in range(80):
+        for index in ask(intake, now):
+            assert index not in under_way
+            under_way[index] = intake.version_to_ask_for
+        now += chance.choice([0.0, 0.01, 2.0])
+        if under_way:
+            index = chance.choice(sorted(under_way))
+            version = under_way.pop(index)
+            event = chance.random()
+            if event < 0.1:
+                intake.failed(index, now)
+                lives[index] += 1
+            elif event < 0.15:
+                assert not intake.raised(index, now) or intake.sources[index].raises >= 3
+                lives[index] += 1
+            elif event < 0.17 and count > 1 and not all(s.is_gone for i, s in enumerate(intake.sources) if i != index):
+                intake.gone(index)
+            else:
+                version += chance.choice([0, 0, 1]) if order == "completion" else 0
+                new = fragment(index, made[index], version, incarnation=lives[index], steps=chance.randrange(1, 6))
+                new = dataclasses.replace(new, episode_return=np.zeros(chance.randrange(3)))
+                made[index] += 1
+                put_in += 1
+                intake.arrived(index, new, now)
+        batch = intake.take()
+        if batch is not None:
+            used += keys(batch)
+            assert all(0 <= lag <= (1_000 if max_lag is None else max_lag) for lag in batch.policy_lag)
+            intake.version += chance.choice([0, 1, 1, 2])
+    waiting = sum(source.waiting is not None for source in intake.sources)
+    assert len(used) == len(set(used))
+    assert len(used) + intake.dropped_count + len(intake.held()) + waiting == put_in
+    assert intake.repeated_count == 0
+
+
+def test_sizes_that_are_no_whole_numbers_are_refused():
+    for options in ({"steps": 1.5}, {"steps": "5"}, {"max_lag": 0.5}):
+        with pytest.raises(TypeError, match="is a whole number"):
+            make_intake(**options)
 
 
 @pytest.mark.parametrize(
