@@ -102,6 +102,7 @@ class System:
         self._handed_over: deque[Callable[[], Any]] = deque()
         self._is_waking = False
         self._is_closed = False
+        self._closed_by: errors.ActorRtError | None = None  # what closed it, where nobody asked for that
         self._lost: dict[PeerId, ExitReason] = {}
         self.silent_peers: set[PeerId] = set()
 
@@ -136,6 +137,7 @@ class System:
         if self._is_closed:
             return
         self._is_closed = True
+        self._closed_by = error
         error = error or errors.ActorDiedError("the runtime was shut down")
         self.calls.close(error)
         self.routes.close(error)
@@ -193,11 +195,14 @@ class System:
         """Run a coroutine function on the loop; what is returned ends with it."""
         operation: Operation[T] = Operation(what)
 
+        def withdrawal() -> errors.ActorRtError:  # made when it is needed: most operations end well
+            return self._closed_by or errors.CallCancelledError(f"{what} was cancelled")
+
         async def run() -> None:
             try:
                 operation.set_value(await work())
             except asyncio.CancelledError:
-                operation.set_error(errors.CallCancelledError(f"{what} was cancelled"))
+                operation.set_error(withdrawal())
                 raise
             except Exception as error:
                 operation.set_error(error)
@@ -207,8 +212,7 @@ class System:
                 operation.set_error(errors.RuntimeStateError("the runtime was shut down: call actorrt.init() again"))
                 return
             task = self.scope.start(run(), what, context=ContextVars())
-            cancelled = errors.CallCancelledError(f"{what} was cancelled")
-            task.add_done_callback(lambda _: operation.set_error(cancelled))  # where it was before its first step
+            task.add_done_callback(lambda _: operation.set_error(withdrawal()))  # where it was before its first step
             operation.on_cancel(lambda: self.on_loop(task.cancel))
 
         self.on_loop(begin)

@@ -18,8 +18,6 @@ from actorrt.rl.intake import Order
 from actorrt.rl.training import Training, TrainingLoop
 from actorrt.rl.trajectory import Batch
 
-SNAPSHOT_PERIOD_S = 1.0
-
 PRESETS: dict[str, dict[str, Any]] = {
     "CartPole-v1": {"steps": 1_000_000, "environments": 8, "horizon": 16, "gamma": 0.98, "gae_lambda": 0.95},
 }
@@ -51,8 +49,7 @@ class A3CTraining(Training):
     def _parameter_server(self) -> art.Child:
         version, parameters, normaliser = self._plan.weights
         arguments = (self._plan.settings, self._plan.steps, parameters, version, normaliser)
-        options: dict[str, Any] = {"name": self._server, "snapshot_every": SNAPSHOT_PERIOD_S}
-        return art.Child(GradientServer, *arguments, id="parameters", **options)
+        return self._as_parameter_server(GradientServer, *arguments)
 
     def _own_roles(self) -> Iterator[art.Child]:
         return self._simulators(settings=self._plan.settings)

@@ -53,7 +53,7 @@ class Contribution:
 class GradientServer(ParameterServer):
     """Holds the newest parameters and moves them along the gradients that it is given, one by one.
 
-    Its snapshots hold everything, so that another incarnation goes on from the last.
+    Its snapshots hold everything, so that another incarnation goes on from the last gradient that was answered for.
 
     Args:
         settings: of the algorithm.
@@ -107,12 +107,12 @@ class GradientServer(ParameterServer):
 
     def snapshot(self) -> Any:
         """Return everything."""
-        return self._weights, self.state()
+        return super().snapshot(), self.state()
 
     def restore(self, state: Any) -> None:
         """Take everything back."""
-        weights, mine = state
-        self._weights = Weights(*weights)
+        held, mine = state
+        super().restore(held)
         self._moving[:] = self._weights.parameters
         self.go_on(mine)
 

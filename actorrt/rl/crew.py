@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import actorrt as art
+from actorrt.rl.failure import is_users
 from actorrt.rl.intake import RAISES_LIMIT
 from actorrt.rl.patience import Bell, arrival
 from actorrt.rl.rota import Rota, Share
@@ -159,8 +160,7 @@ class Crew:
 
     def _raised(self, error: Exception) -> None:
         self._raises += 1
-        is_remote = not isinstance(error, art.ActorRtError) or isinstance(error, art.RemoteActorError)
-        if not is_remote or self._raises >= RAISES_LIMIT:
+        if not is_users(error) or self._raises >= RAISES_LIMIT:
             raise error
         notes = getattr(error, "__notes__", None) or ["a simulator"]
         logger.warning("%s: %s: %s; it is restarted", notes[0], type(error).__name__, error)

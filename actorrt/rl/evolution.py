@@ -58,13 +58,17 @@ class EvolutionLoop(Loop):
         if plan.checkpoint is not None:
             self._rule.go_on(plan.checkpoint["learner"])
         self._begin_work()
-        while not self._is_over():
-            await self._improve()
-            await evaluations.look()
-            if self._is_checkpoint_due():
-                await self._save()
-        await self._save()
-        await self._finish(evaluations)
+        try:
+            while not self._is_over():
+                await self._improve()
+                await evaluations.look()
+                if self._is_checkpoint_due():
+                    await self._save()
+            await self._save()
+            await self._finish(evaluations)
+        except Exception:
+            await self._save()  # all that it takes is here, whoever failed
+            raise
         await self._save()
 
     def resize(self, simulators: int) -> None:
@@ -100,8 +104,8 @@ class EvolutionLoop(Loop):
         if normaliser is not None and seen is not None:
             normaliser = normaliser.merged(seen)
         self._weights = Weights(iteration + 1, moved, normaliser)
-        await self._server.replace.tell(self._weights)
         self._record.steps += int(lengths.sum())
+        await self._server.replace.tell(self._weights)
         self._record.episode_returns.extend(returns.ravel().tolist())
         sampling_s = sum(episode.play_s for episode in episodes) / len(crew)
         self._times = self._times.add(sampling_s, explored_at - began_at, time.monotonic() - explored_at)

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import actorrt as art
 from actorrt.rl.network import limit_threads
 from actorrt.rl.normaliser import merged
-from actorrt.rl.parameters import resolve
+from actorrt.rl.parameters import publish, resolve
 from actorrt.rl.policy import PolicySpec
 from actorrt.rl.spaces import Array
 from actorrt.rl.trajectory import Batch, Fragment
@@ -142,7 +142,7 @@ class Learner(art.Actor):
         learn_s = time.perf_counter() - start
         seen = merged(fragment.seen for fragment in batch.fragments)
         if self._rank == 0:
-            await self._params.publish(rule.parameters(), self._version, seen)
+            await publish(self._params, rule.parameters(), self._version, seen)
         counters = {"policy_version": self._version, "learnt_steps": self._learnt_steps, "learn_s": learn_s}
         return metrics | counters
 

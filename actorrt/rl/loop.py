@@ -6,6 +6,7 @@ How policies improve is up to the loops themselves: `training` learns from rollo
 from __future__ import annotations
 
 import collections
+import contextlib
 import time
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -14,6 +15,7 @@ import actorrt as art
 from actorrt.rl import checkpoint
 from actorrt.rl.callbacks import Callbacks
 from actorrt.rl.evaluations import Evaluations
+from actorrt.rl.failure import cause_of
 from actorrt.rl.plan import Plan
 from actorrt.rl.progress import Progress, Times
 from actorrt.rl.record import Record
@@ -64,10 +66,16 @@ class Loop:
         self._began_at = self._saved_at = time.monotonic()
         self._rate: collections.deque[tuple[float, int]] = collections.deque([(self._began_at, self._record.steps)])
         supervisor = await self.supervisor_class.options(**self.supervisor_options).spawn(self._plan)
+        down = art.monitor(supervisor)
         try:
             await self._train(supervisor)
+        except art.ActorDiedError as error:
+            cause = await cause_of(error, down)
+            raise cause from (None if cause is error else error)
         finally:
-            await supervisor.stop()
+            down.cancel()
+            with contextlib.suppress(art.RuntimeStateError):  # there is no runtime any more, and so no supervisor
+                await supervisor.stop()
 
     def resize(self, simulators: int) -> None:
         """Have so many simulators.

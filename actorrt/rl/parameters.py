@@ -9,12 +9,18 @@ from actorrt.rl.normaliser import Normaliser
 from actorrt.rl.policy import Weights
 from actorrt.rl.spaces import Array
 
+RETRIES = 5  # deaths that a question to a role outlives
+SNAPSHOT_EVERY = 1  # message: a version that was told to anybody is never taken back
+
 
 class ParameterServer(art.Actor):
     """Holds the newest parameters of a policy, and hands each new version to its readers; remembers the one before.
 
     A reader is an actor with a method `renew(version, parameters, normaliser)`. It has at most one version on its
     way: one that is slow misses some and asks for the newest when it needs it.
+
+    Spawned with `snapshot_every=SNAPSHOT_EVERY`, as a run does, it forgets nothing that it has answered for: the next
+    incarnation holds the same two versions, and counts. Readers subscribe again when they fall behind.
 
     Args:
         parameters: the flat vector to begin with.
@@ -78,6 +84,14 @@ class ParameterServer(art.Actor):
         """Return a version if it is the newest or the one before; else the newest."""
         return self._previous if self._previous.version == version else self._weights
 
+    def snapshot(self) -> Any:
+        """Return the versions that are held."""
+        return self._previous, self._weights
+
+    def restore(self, state: Any) -> None:
+        """Take them back."""
+        self._previous, self._weights = (Weights(*weights) for weights in state)
+
     def subscribe(self, reader: Any) -> int:
         """Hand every new version to `reader` from now on; again without effect.
 
@@ -99,3 +113,24 @@ async def resolve(parameters: Any) -> Any:
         NameNotFoundError: nobody took the name in time.
     """
     return await art.lookup(parameters, timeout_s=10.0) if isinstance(parameters, str) else parameters
+
+
+async def publish(params: Any, parameters: Array, version: int, seen: Normaliser | None = None) -> None:
+    """Publish, once, to a parameter server that may die meanwhile: its next incarnation says what it holds.
+
+    Args:
+        params: the server's ref.
+        parameters, version, seen: as for `ParameterServer.publish`.
+
+    Raises:
+        ValueError: as from `ParameterServer.publish`.
+        ActorDiedError: the server is gone for good.
+    """
+    is_taken = False
+    while not is_taken:
+        try:
+            await params.publish(parameters, version, seen)
+            is_taken = True
+        except art.ActorUnavailableError:
+            newest = await params.latest.options(retries=RETRIES)()
+            is_taken = newest.version >= version

@@ -7,7 +7,7 @@ from typing import Any
 
 import actorrt as art
 from actorrt.rl.evaluator import Evaluator
-from actorrt.rl.parameters import ParameterServer
+from actorrt.rl.parameters import SNAPSHOT_EVERY, ParameterServer
 from actorrt.rl.plan import Plan
 
 
@@ -36,7 +36,11 @@ class Roles(art.Supervisor):
 
     def _parameter_server(self) -> art.Child:
         version, parameters, normaliser = self._plan.weights
-        return art.Child(ParameterServer, parameters, version, normaliser, id="parameters", name=self._server)
+        return self._as_parameter_server(ParameterServer, parameters, version, normaliser)
+
+    def _as_parameter_server(self, server_class: type[ParameterServer], *arguments: Any) -> art.Child:
+        options: dict[str, Any] = {"name": self._server, "snapshot_every": SNAPSHOT_EVERY}
+        return art.Child(server_class, *arguments, id="parameters", **options)
 
     def _own_roles(self) -> Iterator[art.Child]:
         """Yield the roles that the algorithm has beside those."""

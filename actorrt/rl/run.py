@@ -20,6 +20,7 @@ import actorrt as art
 from actorrt.rl import interrupts, live
 from actorrt.rl.callbacks import Callback, Callbacks, Hearer
 from actorrt.rl.explain import Explanation, explain
+from actorrt.rl.failure import describe_resumption
 from actorrt.rl.plan import Plan
 from actorrt.rl.policy import FlatPolicy, make_policy
 from actorrt.rl.progress import Progress
@@ -71,7 +72,7 @@ class Run:
         self._waiting: set[Callable[[Run], None]] = set()
         self._thread = threading.Thread(target=self._main, name=f"{plan.name} training", daemon=True)
         self.progress: Progress | None = None
-        self.saved_steps: int | None = None
+        self.saved_steps: int | None = None if plan.checkpoint is None else self._record.steps
 
     def start(self) -> Run:
         """Begin in the background; starts a runtime if this process has none, and shows the run where it is to.
@@ -107,8 +108,9 @@ class Run:
             await self._improve()
             is_over = self.steps >= self.plan.steps or self.is_reached
             self._outcome = "ended" if is_over else "paused"
-        except BaseException:
+        except BaseException as error:
             self._outcome = "failed"
+            error.add_note(self._describe_failure())
             raise
         finally:
             await self._callbacks.tell("on_end")
@@ -233,17 +235,20 @@ class Run:
         if self.saved_steps is None:
             return f"ended after {self.steps:,} steps, before the first checkpoint"
         plan, directory = self.plan, self.directory
-        algorithm, env_id = plan.settings.algorithm, plan.policy.env_id
-        steps, flags = f"steps={plan.steps:_}", f"--steps {plan.steps}"
-        if plan.stop_return is not None:
-            steps, flags = f"{steps}, stop_return={plan.stop_return:g}", f"{flags} --stop-return {plan.stop_return:g}"
-        paused = f"paused after {self.saved_steps:,} steps"
-        if not env_id:
-            return f"{paused}; rl.{algorithm}.resume({directory!r}, env=...).start({steps}) goes on from there"
-        return (
-            f"{paused}; rl.{algorithm}.resume({directory!r}).start({steps}) goes on from there, "
-            f"and so does actorrt train {algorithm.lower()} {env_id} --resume {shlex.quote(directory)} {flags}"
-        )
+        pause = f"paused after {self.saved_steps:,} steps; {describe_resumption(plan, directory)} goes on from there"
+        if not plan.policy.env_id:
+            return pause
+        flags = f"--steps {plan.steps}" + ("" if plan.stop_return is None else f" --stop-return {plan.stop_return:g}")
+        command = f"actorrt train {plan.settings.algorithm.lower()} {plan.policy.env_id}"
+        return f"{pause}, and so does {command} --resume {shlex.quote(directory)} {flags}"
+
+    def _describe_failure(self) -> str:
+        """Say in one line what is left of a run that failed."""
+        failed = f"the run failed after {self.steps:,} steps"
+        if self.saved_steps is None:
+            return f"{failed}; it had no checkpoint yet"
+        resumption = describe_resumption(self.plan, self.directory)
+        return f"{failed}; {resumption} goes on from its checkpoint of {self.saved_steps:,} steps"
 
     def explain(self) -> Explanation:
         """Say what the run does: effective settings, policy, roles. `print` it, or let a notebook show it."""

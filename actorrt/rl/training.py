@@ -14,9 +14,11 @@ from typing import Any, ClassVar
 
 import actorrt as art
 from actorrt.rl.evaluations import Evaluations
+from actorrt.rl.failure import is_users
 from actorrt.rl.inference import Inference
 from actorrt.rl.learner import Learner
 from actorrt.rl.loop import Loop
+from actorrt.rl.parameters import RETRIES
 from actorrt.rl.plan import Plan
 from actorrt.rl.roles import Roles
 from actorrt.rl.simulator import Simulator
@@ -24,6 +26,7 @@ from actorrt.rl.stream import Stream, stream
 from actorrt.rl.trajectory import Batch, Fragment
 
 SNAPSHOT_PERIOD_S = 2.0
+STATE_TIMEOUT_S = 2.0  # a simulator that does not say its state within it begins anew when the run is resumed
 
 logger = logging.getLogger(__name__)
 
@@ -147,6 +150,10 @@ class TrainingLoop(Loop):
             await self._save(batches)  # at once: evaluations may take long; whoever interrupts twice loses nothing
             await self._finish(self._evaluations)
             await self._save(batches)
+        except Exception as error:
+            if is_users(error):
+                await self._save(batches, failed=True)
+            raise
         finally:
             batches.close()
 
@@ -199,14 +206,19 @@ class TrainingLoop(Loop):
 
     # Checkpoints
 
-    async def _save(self, batches: Stream) -> None:
-        """Write a checkpoint: between two updates, and so between two fragments of every simulator."""
+    async def _save(self, batches: Stream, *, failed: bool = False) -> None:
+        """Write a checkpoint: between two updates, and so between two fragments of every simulator.
+
+        Args:
+            batches: where batches come from.
+            failed: whether what is being collected will never come.
+        """
         self._saved_at = time.monotonic()
-        ahead = await batches.ahead()
+        ahead = [] if failed else await batches.ahead()
         weights, learner, *simulators = await art.gather(
-            self._server.latest(),
-            self._learners[0].state(),
-            *(simulator.state() for simulator in self._simulators),
+            self._server.latest.options(retries=RETRIES)(),
+            self._learners[0].state.options(retries=RETRIES)(),
+            *self._states(failed),
             return_exceptions=True,
         )
         failure = next((state for state in (weights, learner) if isinstance(state, BaseException)), None)
@@ -229,16 +241,25 @@ class TrainingLoop(Loop):
         }
         await self._write(tree)
 
+    def _states(self, failed: bool) -> Iterator[Any]:
+        """Ask simulators for their states.
+
+        In order of completion nothing is exact that they say, and one that is stuck must not hold up the others.
+        """
+        is_exact = self._plan.settings.stream_order == "deterministic" and not failed
+        timeout_s = None if is_exact else STATE_TIMEOUT_S
+        return (simulator.state.options(timeout_s=timeout_s)() for simulator in self._simulators)
+
     async def _go_on(self, batches: Stream) -> None:
-        """Give the roles what the checkpoint says; record and selection have it already."""
+        """Give the roles what the checkpoint says, again to those who die meanwhile; the record has it already."""
         saved = self._plan.checkpoint
         batches.version = self._plan.weights.version
         if saved is None:
             return
         batches.put_back(map(Fragment.from_data, saved["ahead"]), saved["turn"])
-        await art.gather(*(learner.go_on(saved["learner"]) for learner in self._learners))
-        states = saved["simulators"]
-        known = [index for index, state in enumerate(states) if state is not None]
-        are_exact = await art.gather(*(self._simulators[index].go_on(states[index]) for index in known))
-        if not all(are_exact) or len(known) < len(states):
+        told = [(learner, saved["learner"]) for learner in self._learners]
+        await art.gather(*(role.go_on.options(retries=RETRIES)(state) for role, state in told))
+        told = [pair for pair in zip(self._simulators, saved["simulators"], strict=True) if pair[1] is not None]
+        are_exact = await art.gather(*(role.go_on.options(retries=RETRIES)(state) for role, state in told))
+        if not all(are_exact) or len(told) < len(self._simulators):
             logger.warning("the resumed run is not exactly where it was: environments that do not replay began anew")
