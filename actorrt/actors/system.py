@@ -179,7 +179,11 @@ class System:
             try:
                 self.loop.call_soon_threadsafe(self._take_over)
             except RuntimeError:
-                raise errors.RuntimeStateError("the runtime was shut down: call actorrt.init() again") from None
+                raise self._ended() from None
+
+    def _ended(self) -> errors.RuntimeStateError:
+        """Return what is said to who comes too late."""
+        return errors.RuntimeStateError(f"{self._closed_by or 'the runtime was shut down'}: call actorrt.init() again")
 
     @property
     def handed_over_count(self) -> int:
@@ -209,7 +213,7 @@ class System:
 
         def begin() -> None:
             if self._is_closed:
-                operation.set_error(errors.RuntimeStateError("the runtime was shut down: call actorrt.init() again"))
+                operation.set_error(self._ended())
                 return
             task = self.scope.start(run(), what, context=ContextVars())
             task.add_done_callback(lambda _: operation.set_error(withdrawal()))  # where it was before its first step

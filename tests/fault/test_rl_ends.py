@@ -1,0 +1,95 @@
+"""Runs that can't go on end with an error that says what happened, and what is left of them."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("torch")
+
+import actorrt as art
+from actorrt import rl
+from tests.running import children_of
+
+
+@pytest.fixture
+def runtime() -> Iterator[art.Runtime]:
+    yield art.init(cpus=4)
+    art.shutdown()
+
+
+def failed_run(kind: Any, kill: Callable[[], None], directory: Path) -> art.ActorDiedError:
+    """Call `kill` at the third update of a run, and return what the run ends with."""
+    count = 0
+
+    def on_progress(_: rl.Progress) -> None:
+        nonlocal count
+        count += 1
+        if count == 3:
+            kill()
+
+    algorithm = kind("CartPole-v1", hidden=(8, 8), directory=str(directory))
+    with pytest.raises(art.ActorDiedError) as failure:
+        algorithm.start(steps=10_000_000, on_progress=on_progress).wait()
+    return failure.value
+
+
+@pytest.mark.parametrize("kind", [rl.PPO, rl.IMPALA, rl.A3C])
+def test_killed_supervisor_is_what_the_error_names(runtime: art.Runtime, kind: Any, tmp_path: Path) -> None:
+    def kill() -> None:
+        actors = runtime.status().result(10)["actors"]
+        os.kill(next(actor["pid"] for actor in actors if "Training-" in actor["label"]), signal.SIGKILL)
+
+    error = failed_run(kind, kill, tmp_path)
+    assert str(error) == "the supervisor of the run is gone: crashed (SIGKILL); its roles ended with it"
+    assert error.reason is not None
+    assert error.reason.signal == signal.SIGKILL
+    assert re.fullmatch(r"the run failed after [\d,]+ steps; it had no checkpoint yet", error.__notes__[-1])
+
+
+def test_run_of_ars_whose_supervisor_was_killed_goes_on_from_where_it_was(runtime: art.Runtime, tmp_path: Path) -> None:
+    def kill() -> None:
+        actors = runtime.status().result(10)["actors"]
+        os.kill(next(actor["pid"] for actor in actors if "Evolution-" in actor["label"]), signal.SIGKILL)
+
+    note = failed_run(rl.ARS, kill, tmp_path).__notes__[-1]
+    saved = rl.checkpoint.load(str(tmp_path))
+    steps = saved["record"]["steps"]
+    assert saved["weights"]["version"] >= 3
+    assert note == (
+        f"the run failed after {steps:,} steps; rl.ARS.resume({str(tmp_path)!r}).start() goes on from its checkpoint "
+        f"of {steps:,} steps"
+    )
+    assert rl.ARS.resume(str(tmp_path)).start(steps=steps + 1).wait().steps > steps
+
+
+@pytest.mark.parametrize("kind", [rl.PPO, rl.ARS])
+def test_killed_node_is_what_the_error_names(kind: Any, tmp_path: Path) -> None:
+    before = set(children_of(os.getpid()))
+    art.init(cpus=4)
+    (node_pid,) = set(children_of(os.getpid())) - before
+    try:
+        error = failed_run(kind, lambda: os.kill(node_pid, signal.SIGKILL), tmp_path)
+    finally:
+        art.shutdown()
+    assert f"node_lost: the node daemon (process {node_pid}) ended" in str(error)
+    assert error.__notes__[-1].startswith("the run failed after ")
+
+
+def test_node_that_is_killed_while_a_run_starts_is_what_the_error_names(tmp_path: Path) -> None:
+    before = set(children_of(os.getpid()))
+    art.init(cpus=4)
+    (node_pid,) = set(children_of(os.getpid())) - before
+    try:
+        run = rl.PPO("CartPole-v1", directory=str(tmp_path)).start(steps=10_000_000)
+        os.kill(node_pid, signal.SIGKILL)
+        with pytest.raises(art.ActorRtError, match=f"the node daemon \\(process {node_pid}\\) ended"):
+            run.wait()
+    finally:
+        art.shutdown()
