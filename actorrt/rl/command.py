@@ -108,14 +108,15 @@ def _resumed(kind: type[Algorithm], arguments: argparse.Namespace) -> Algorithm:
 
 def _train(algorithm: Algorithm, arguments: argparse.Namespace, line: ProgressLine) -> int:
     chaos = Chaos(line.note) if arguments.chaos else None
+    preparing = threading.Thread(target=curve.preload, daemon=True)
 
     def on_progress(progress: Progress) -> None:
+        if preparing.ident is None:
+            preparing.start()  # while roles start every CPU is busy; from now on this process waits
         line.show(progress)
         if chaos is not None:
             chaos.on_progress(progress)
 
-    preparing = threading.Thread(target=curve.preload, daemon=True)
-    preparing.start()  # the roles are starting meanwhile, and nothing needs this process
     training = algorithm.start(
         arguments.steps,
         arguments.stop_return,
@@ -142,7 +143,6 @@ def _train(algorithm: Algorithm, arguments: argparse.Namespace, line: ProgressLi
     training.value()
     result = None if is_interrupted else _result(training, line)
     line.end(live.last(training))
-    preparing.join()
     _report(training, result)
     if is_interrupted:
         sys.stdout.write(f"{training.describe_pause()}\n")
