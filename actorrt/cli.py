@@ -85,7 +85,7 @@ def _node(arguments: argparse.Namespace) -> int:
     from actorrt.node.limits import check_system
 
     check_system()
-    from actorrt.node.daemon import NodeSetting, main  # imports what only Linux has
+    from actorrt.node.boot import NodeSetting, main  # imports what only Linux has
 
     setting = NodeSetting(arguments.cpus, arguments.gpus, arguments.store_bytes)
     return main(setting, log_level=logging.DEBUG if arguments.verbose else logging.INFO)

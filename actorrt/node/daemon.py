@@ -1,36 +1,32 @@
 """The node daemon: one process, one loop, no user code ever.
 
-It puts the node together: its core, the zygote and the processes it forks, the object store. An embedded node
+It puts the node together: its core, the processes that its zygote forks, the object store. An embedded node
 belongs to the driver that started it and ends when the channel between them does; a node of its own ends by a
-signal.
+signal. How its process starts is in `boot`.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import logging
 import os
 import signal as signals
 import socket
-import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-
-import uvloop
+from dataclasses import asdict
 
 from actorrt import config, errors
 from actorrt.actors.control import Endpoint
 from actorrt.clock import MonotonicClock
 from actorrt.ids import IdSource, JobId, PeerId, short
+from actorrt.node.boot import NodeSetting
 from actorrt.node.core import NodeCore
 from actorrt.node.jobs import Worker
-from actorrt.node.limits import cpu_count, gpu_count, raise_descriptor_limit, store_capacity_bytes
+from actorrt.node.limits import cpu_count, gpu_count, store_capacity_bytes
 from actorrt.node.output import OutputLine
 from actorrt.node.places import NodeDescriptor, NodeDirectory
 from actorrt.node.process_workers import ProcessWorkers
-from actorrt.node.processes import set_process_name, set_subreaper
 from actorrt.node.resources import Resources
 from actorrt.node.spawner import Spawner
 from actorrt.reasons import ExitReason
@@ -41,46 +37,31 @@ from actorrt.transport.unix import UnixTransport
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class NodeSetting:
-    """What a node is started with; None means what the machine has.
+class Daemon:
+    """One node's process.
 
-    Attributes:
-        cpus, gpus: what can be reserved.
-        store_bytes: the bound on the object store's memory.
-        embedded_fd: the daemon's end of the channel to the driver it belongs to.
+    Args:
+        setting: what the node has.
+        spawner: makes its workers; whoever started it closes it.
     """
 
-    cpus: int | None = None
-    gpus: int | None = None
-    store_bytes: int | None = None
-    embedded_fd: int | None = None
-
-
-class Daemon:
-    """One node's process."""
-
-    def __init__(self, setting: NodeSetting) -> None:
+    def __init__(self, setting: NodeSetting, spawner: Spawner) -> None:
         self._setting = setting
+        self._spawner = spawner
         self._ids = IdSource()
         self._stop = asyncio.Event()
 
     async def run(self) -> None:
         """Serve until told to stop, then leave nothing behind."""
-        loop = asyncio.get_running_loop()
-        spawner = Spawner(loop)
-        await spawner.start()  # first of all: importing what workers need takes longest
         peer = self._ids.peer()
         directory = NodeDirectory(short(peer))
         try:
-            await self._serve(loop, spawner, peer, directory)
+            await self._serve(asyncio.get_running_loop(), peer, directory)
         finally:
-            await spawner.close()
+            await self._spawner.close()  # before what workers use is gone
             directory.remove()
 
-    async def _serve(
-        self, loop: asyncio.AbstractEventLoop, spawner: Spawner, peer: PeerId, directory: NodeDirectory
-    ) -> None:
+    async def _serve(self, loop: asyncio.AbstractEventLoop, peer: PeerId, directory: NodeDirectory) -> None:
         setting = self._setting
         clock = MonotonicClock()
         capacity = store_capacity_bytes(setting.store_bytes)
@@ -93,7 +74,7 @@ class Daemon:
         )
         await store.start()
         factory = ProcessWorkers(
-            spawner,
+            self._spawner,
             directory.path,
             f"{directory.path}/store",
             self._worker_ended,
@@ -170,27 +151,3 @@ class Daemon:
         except errors.ActorRtError:  # the driver is gone, or reads nothing: what its actors print goes to our log
             for line in lines:
                 logger.info("(%s pid=%d) %s", line.label, pid, line.text)
-
-
-def parse(arguments: Sequence[str]) -> NodeSetting:
-    """Read the arguments that an embedding driver starts a daemon with."""
-    parser = argparse.ArgumentParser(prog="python -m actorrt.node")
-    for name in ("cpus", "gpus", "store-bytes", "embedded-fd"):
-        parser.add_argument(f"--{name}", type=int)
-    return NodeSetting(**vars(parser.parse_args(arguments)))
-
-
-def main(setting: NodeSetting, *, log_level: int = logging.WARNING) -> int:
-    """Run a node daemon until it is told to stop; return the process's exit status."""
-    logging.basicConfig(
-        level=log_level, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr
-    )
-    set_process_name("actorrt-node")
-    set_subreaper()
-    raise_descriptor_limit()
-    try:
-        uvloop.run(Daemon(setting).run())
-    except OSError as error:
-        logger.error("the node can't start: %s", error)
-        return 1
-    return 0

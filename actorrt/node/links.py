@@ -6,20 +6,22 @@ import asyncio
 import logging
 import os
 import random
+from importlib import import_module
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from actorrt import errors
 from actorrt.actors.control import Data, Endpoint
-from actorrt.actors.system import System
 from actorrt.clock import Clock
 from actorrt.ids import IdSource, PeerId, short
 from actorrt.node.launch import EmbeddedNode, find_node
 from actorrt.node.places import NodeDescriptor
 from actorrt.reasons import ExitKind, ExitReason
 from actorrt.scopes import Scope
-from actorrt.store.client import StoreClient
-from actorrt.transport.unix import UnixTransport
+
+if TYPE_CHECKING:
+    from actorrt.actors.system import System
+    from actorrt.store.client import StoreClient
 
 logger = logging.getLogger(__name__)
 
@@ -67,11 +69,19 @@ class ProcessLink:
         self._system: System | None = None
 
     async def open(self, namespace: str) -> None:
-        if self._address is None:
-            self._embedded = EmbeddedNode(*self._options)
-            node = await self._embedded.ready()
-        else:
+        if self._address is not None:
             node = find_node(self._address)
+        else:
+            self._embedded = EmbeddedNode(*self._options)
+            import_module("actorrt.actors.system")  # what `_connect` needs takes long, and the node as long to start
+            node = await self._embedded.ready()
+        await self._connect(node, namespace)
+
+    async def _connect(self, node: NodeDescriptor, namespace: str) -> None:
+        from actorrt.actors.system import System
+        from actorrt.store.client import StoreClient
+        from actorrt.transport.unix import UnixTransport
+
         self.url = node.url
         loop = asyncio.get_running_loop()
         peer = self._ids.peer()

@@ -7,13 +7,12 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Coroutine
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from actorrt import errors
 from actorrt.actors import current, statistics
 from actorrt.actors.control import Data, Endpoint
 from actorrt.actors.reply import Operation
-from actorrt.actors.system import System
 from actorrt.actors.waiting import wait
 from actorrt.clock import MonotonicClock
 from actorrt.completion import Completion, set_blocking_rule
@@ -22,6 +21,9 @@ from actorrt.node.limits import check_system
 from actorrt.node.links import NodeLink, ProcessLink
 from actorrt.node.notices import saying
 from actorrt.node.printer import OutputPrinter
+
+if TYPE_CHECKING:
+    from actorrt.actors.system import System
 
 logger = logging.getLogger(__name__)
 

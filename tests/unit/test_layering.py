@@ -40,7 +40,13 @@ IMPURE = {
 }
 IMPURE_FOUNDATION = {"actorrt.clock", "actorrt.scopes", "actorrt.completion"}
 TASK_MAKERS = {"create_task", "ensure_future", "run_coroutine_threadsafe", "TaskGroup"}
-NEVER_UNPICKLES = ("actorrt.cli", "actorrt.node.daemon", "actorrt.node.spawner", "actorrt.store.server")
+NEVER_UNPICKLES = (
+    "actorrt.cli",
+    "actorrt.node.boot",
+    "actorrt.node.daemon",
+    "actorrt.node.spawner",
+    "actorrt.store.server",
+)
 
 
 @cache
