@@ -59,6 +59,7 @@ __all__ = [
     "offload",
     "pin",
     "poison",
+    "preload",
     "publish",
     "put",
     "put_async",
@@ -91,6 +92,7 @@ if TYPE_CHECKING:
     )
     from actorrt.actors.offload import offload
     from actorrt.actors.poison import Poison, poison
+    from actorrt.actors.preloading import preload
     from actorrt.actors.ref import ActorRef
     from actorrt.actors.reply import Reply
     from actorrt.actors.streams import Stream
@@ -146,6 +148,7 @@ _HOMES = {
     "actorrt.actors.lookup": ("lookup",),
     "actorrt.actors.offload": ("offload",),
     "actorrt.actors.poison": ("Poison", "poison"),
+    "actorrt.actors.preloading": ("preload",),
     "actorrt.actors.ref": ("ActorRef",),
     "actorrt.actors.reply": ("Reply",),
     "actorrt.actors.streams": ("Stream",),

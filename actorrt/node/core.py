@@ -106,6 +106,7 @@ class NodeCore:
         self.control.handle("attach_driver", self.attach_driver)
         self.control.handle("attach_worker", self._attach_worker)
         self.control.handle("detach", lambda _, data: self.end_job(JobId(data["job"])))
+        self.control.handle("preload", self._preload)
         self.control.handle("goodbye", lambda peer, _: self._lose(peer))
         self.control.handle("spawn", self._spawn)
         self.control.handle("spawn_many", self._spawn_many)
@@ -286,6 +287,9 @@ class NodeCore:
         self.registry.stop_children(data["actor"])
         await self.registry.children_gone(data["actor"])
 
+    def _preload(self, _: PeerId, data: Data) -> None:
+        self._factory.preload(data["modules"], self.job(JobId(data["job"])))
+
     async def _census(self, _: PeerId, __: Data) -> Data:
         return await take_census(self.registry, self.workers(), self._jobs.values(), self.control)
 
@@ -332,6 +336,7 @@ class _Known:
         self._factory = factory
         self._workers = workers
         self.endpoint = factory.endpoint
+        self.preload = factory.preload
         self.kill = factory.kill
 
     async def launch(self, worker: Worker) -> None:

@@ -79,6 +79,7 @@ class Daemon:
             f"{directory.path}/store",
             self._worker_ended,
             self._pass_on_output,
+            may_preload=setting.embedded_fd is not None,
         )
         resources = Resources(
             setting.cpus or cpu_count(),

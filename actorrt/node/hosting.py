@@ -38,6 +38,9 @@ class WorkerFactory(Protocol):
     def endpoint(self, ids: IdSource) -> Endpoint:
         """Return where a new worker will be reached."""
 
+    def preload(self, modules: Sequence[str], job: Job) -> None:
+        """Have workers that are launched from now on find these modules imported, where that is possible."""
+
     async def launch(self, worker: Worker) -> None:
         """Make the worker's process; it says itself when it is ready, and its end is reported to the node.
 

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from actorrt.actors.control import Endpoint
 from actorrt.actors.system import System
 from actorrt.clock import Clock
 from actorrt.ids import IdSource, JobId, PeerId, short
 from actorrt.node.core import NodeCore
-from actorrt.node.jobs import Worker
+from actorrt.node.jobs import Job, Worker
 from actorrt.node.resources import Resources
 from actorrt.reasons import KILLED, SHUTDOWN, ExitReason
 from actorrt.scopes import Scope
@@ -84,6 +84,9 @@ class _LocalWorkers:
     def endpoint(self, ids: IdSource) -> Endpoint:
         peer = ids.peer()
         return Endpoint(peer, f"memory://{peer.hex()}")
+
+    def preload(self, modules: Sequence[str], job: Job) -> None:
+        """Do nothing: what this process imports, they find."""
 
     async def launch(self, worker: Worker) -> None:
         job = worker.job

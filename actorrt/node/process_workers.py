@@ -11,7 +11,7 @@ from actorrt import errors
 from actorrt.actors import evidence
 from actorrt.actors.control import Endpoint
 from actorrt.ids import IdSource, JobId
-from actorrt.node.jobs import Worker
+from actorrt.node.jobs import Job, Worker
 from actorrt.node.output import OutputLine, OutputReader
 from actorrt.node.processes import ProcessExit
 from actorrt.node.spawner import ProcessFactory
@@ -31,6 +31,8 @@ class ProcessWorkers:
         store_path: the socket of the object store.
         on_exit: called when a worker's process is gone and its output is read to the end.
         on_output: called with what the workers of a job print; returns whether it could be taken.
+        may_preload: whether modules are imported for new workers when a job asks for it; not where several jobs share
+            the zygote, who may mean different modules by one name.
     """
 
     def __init__(
@@ -40,18 +42,28 @@ class ProcessWorkers:
         store_path: str,
         on_exit: Callable[[Worker, ExitReason], None],
         on_output: Callable[[JobId, int, Sequence[OutputLine]], None],
+        *,
+        may_preload: bool = False,
     ) -> None:
         self._processes = processes
         self._directory = directory
         self._store_path = store_path
         self._on_exit = on_exit
         self._on_output = on_output
+        self._may_preload = may_preload
         self.node: Endpoint | None = None
 
     def endpoint(self, ids: IdSource) -> Endpoint:
         """Return where a new worker will be reached."""
         peer = ids.peer()
         return Endpoint(peer, f"unix://{self._directory}/{peer.hex()}")
+
+    def preload(self, modules: Sequence[str], job: Job) -> None:
+        """Have modules imported before workers are forked; see `WorkerFactory.preload`."""
+        if self._may_preload:
+            self._processes.preload(modules, job.setting["sys_path"])
+        else:
+            logger.info("workers import %s themselves: this node serves other jobs, too", ", ".join(modules))
 
     async def launch(self, worker: Worker) -> None:
         """Fork the worker; see `WorkerFactory.launch`."""

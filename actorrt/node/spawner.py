@@ -1,7 +1,7 @@
 """The daemon's side of process creation: keeps a zygote running, has it fork workers, and sees them end.
 
 The zygote's side is `zygote`; what is sent between them is listed there and here alone. Who decides *that* a
-worker is needed is the daemon.
+worker is needed is the daemon; what users have zygotes import is kept in `preloads`.
 
 Life of a request: waits for the window, is sent, is answered. When the zygote dies, the end of the channel proves
 that what has no answer has no worker (see `zygote`), so it is sent once more to the next zygote. A zygote that
@@ -16,16 +16,19 @@ import logging
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from actorrt.config import FORK_TIMEOUT_S, FORKS_IN_FLIGHT, PROCESS_END_TIMEOUT_S
 from actorrt.errors import ActorStartError, RuntimeStateError
 from actorrt.node import channel, zygote
 from actorrt.node.orphans import Orphans
+from actorrt.node.preloads import Preloads
 from actorrt.node.processes import ProcessExit, ProcessWatch, watch_exit
 from actorrt.node.zygote_process import ZygoteProcess
 
 log = logging.getLogger(__name__)
+
+_NOT_PRELOADED: Final = "%s is not preloaded: %s; workers import it themselves"
 
 
 class WorkerProcess(Protocol):
@@ -44,6 +47,9 @@ class ProcessFactory(Protocol):
 
     async def start(self) -> None:
         """Begin to get ready; return at once."""
+
+    def preload(self, modules: Sequence[str], sys_path: Sequence[str]) -> None:
+        """Have modules imported before the next fork; see `Spawner.preload`."""
 
     async def fork(self, config: dict[str, Any], stdout_fd: int, stderr_fd: int) -> int:
         """Make a worker and return its process id; see `Spawner.fork`."""
@@ -85,6 +91,7 @@ class Spawner:
         self._loop = loop
         self._fork_timeout_s = fork_timeout_s
         self._preload = tuple(preload)
+        self._preloads = Preloads()
         self._zygote: ZygoteProcess | None = None
         self._former_zygotes: list[ZygoteProcess] = []  # ended, perhaps not reaped yet
         self._window = asyncio.Semaphore(FORKS_IN_FLIGHT)
@@ -105,6 +112,18 @@ class Spawner:
     async def start(self) -> None:
         """Start the zygote and return without waiting for it; requests wait in its socket until it is ready."""
         self._running_zygote()
+
+    def preload(self, modules: Sequence[str], sys_path: Sequence[str]) -> None:
+        """Have the zygote import modules, found in `sys_path`, before whatever is forked after this.
+
+        One that can't be imported is logged with its error; workers then import it themselves.
+        """
+        self._ask(self._preloads.order(modules, sys_path))
+
+    def _ask(self, requests: Sequence[dict[str, Any]]) -> None:
+        if self._zygote is not None:
+            for request in requests:
+                self._zygote.send(channel.pack(request))
 
     async def fork(self, config: dict[str, Any], stdout_fd: int, stderr_fd: int) -> int:
         """Fork a worker and return its process id.
@@ -170,10 +189,14 @@ class Spawner:
                 raise ActorStartError(f"the zygote can't be started: {error}") from error
             if self._watches:
                 self._zygote.send(channel.pack({"kind": "keep", "pids": list(self._watches)}))
+            self._ask(self._preloads.of_next_zygote())
         return self._zygote
 
     def _answered(self, message: dict[str, Any]) -> None:
         """Take an answer; a worker answers like its zygote, so the second answer to a request is ignored."""
+        if message["kind"] == "preloaded":
+            self._preloaded(message["module"], message["problem"], is_end=message["is_end"])
+            return
         number = message["id"]
         request = self._requests.pop(number, None)
         is_forked = message["kind"] == "forked"
@@ -188,6 +211,14 @@ class Spawner:
             if is_forked:
                 self.watch(message["pid"], lambda _: None).kill()
 
+    def _preloaded(self, module: str, problem: str | None, *, is_end: bool) -> None:
+        if problem is not None and is_end:
+            self._preloads.ends_over(module, problem)
+            return
+        self._preloads.answered(module, problem)
+        if problem is not None:
+            log.warning(_NOT_PRELOADED, module, problem)
+
     def _zygote_ended(self, was_ready: bool) -> None:
         assert self._zygote is not None
         self._former_zygotes = [process for process in self._former_zygotes if not process.is_reaped]
@@ -197,16 +228,19 @@ class Spawner:
         if self._is_closed:
             return
         log.warning("the zygote ended %s", "and is started again" if was_ready else "before it was ready")
+        culprit = self._preloads.zygote_ended() if was_ready else None
+        if culprit is not None:
+            log.warning(_NOT_PRELOADED, *culprit)
         for number in list(self._requests):
-            self._resend_or_fail(number, was_ready)
+            self._resend_or_fail(number, was_ready, is_explained=culprit is not None)
         if was_ready:
             self._restart()
 
-    def _resend_or_fail(self, number: int, was_ready: bool) -> None:
+    def _resend_or_fail(self, number: int, was_ready: bool, *, is_explained: bool) -> None:
         request = self._requests[number]
         error = ActorStartError("the zygote ended before it forked the worker; its own output says why")
         if was_ready and not request.was_resent:
-            request.was_resent = True
+            request.was_resent = not is_explained  # the next zygote is spared what this one ended over
             try:
                 self._submit(number, request)
                 return

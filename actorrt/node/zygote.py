@@ -5,7 +5,8 @@ told how a process ended. What the worker does then is in `birth`; the daemon's 
 
 Invariants:
     * One thread, checked before each fork: a fork copies locks, but not the threads that would release them. So no
-      ZeroMQ context, no torch, no user module, and Arrow's allocator without its background thread.
+      ZeroMQ context, no torch, no user module that was not asked for, and Arrow's allocator without its background
+      thread. A zygote to whom a user's module brought a thread ends, and is replaced by one that is spared the module.
     * A request is answered by the zygote, and also by the worker itself. When the daemon reads the end of the
       channel, no process is left that could still answer, so what has no answer has no worker either.
     * The end of the channel means that the daemon is gone. The workers die of it (`PR_SET_PDEATHSIG`); what their
@@ -21,6 +22,7 @@ import os
 import signal as signals
 import socket
 import struct
+import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, NoReturn
 
@@ -37,6 +39,7 @@ PRELOAD: Final = (
     "pyarrow",
     "pyarrow.ipc",
     "actorrt",
+    "actorrt.actors.supervisor",
     "actorrt.node.worker",
 )
 
@@ -64,25 +67,46 @@ class Zygote:
         self._end = end
         self._daemon_pid = daemon_pid
         self._session_ids: set[int] = set()
+        self._is_spoilt = False
         self._pid_cell = mmap.mmap(-1, _PID.size)  # shared with the intermediate process, to learn the worker's id
 
     def serve(self) -> None:
-        """Fork on request; return when the daemon is gone, its workers' sessions killed."""
+        """Fork on request; return when the daemon is gone, its workers' sessions killed, or when no fork is safe."""
         self._send({"kind": "ready"})
         while (received := channel.receive(self._end)) is not None:
             message, fds = received
             self._handle(message, fds)
             channel.close_all(fds)
+            if self._is_spoilt:
+                return
         kill_sessions(self._session_ids)
 
     def _handle(self, message: dict[str, Any], fds: Sequence[int]) -> None:
         match message["kind"]:
             case "fork":
                 self._answer(message["id"], self._fork(message, fds))
+            case "preload":
+                self._preload(message["module"], message["sys_path"])
             case "keep":
                 self._session_ids.update(message["pids"])
             case "forget":
                 self._session_ids.discard(message["pid"])
+
+    def _preload(self, module: str, sys_path: list[str]) -> None:
+        """Import a user's module, which may do what it likes meanwhile, from where the user's processes find it."""
+        own_path, sys.path[:] = sys.path[:], sys_path
+        problem = None
+        try:
+            preload([module])
+        except (Exception, SystemExit) as error:
+            problem = f"{type(error).__name__}: {error}"
+        finally:
+            sys.path[:] = own_path
+        threads = thread_names()
+        if len(threads) != 1:
+            problem = f"it starts threads ({', '.join(threads[1:])}), whose locks a fork would copy"
+            self._is_spoilt = True
+        self._send({"kind": "preloaded", "module": module, "problem": problem, "is_end": self._is_spoilt})
 
     def _answer(self, request_id: int, outcome: int | str) -> None:
         if isinstance(outcome, int):
@@ -146,11 +170,13 @@ def preload(modules: Iterable[str]) -> None:
     A collection in a worker would otherwise write to, and so copy, every page shared with the zygote.
     """
     gc.disable()
-    for module in modules:
-        importlib.import_module(module)
-    gc.collect()
-    gc.freeze()
-    gc.enable()
+    try:
+        for module in modules:
+            importlib.import_module(module)
+        gc.collect()
+        gc.freeze()
+    finally:
+        gc.enable()
 
 
 def main(channel_fd: int, daemon_pid: int, modules: Sequence[str]) -> None:

@@ -36,7 +36,7 @@ class ZygoteProcess:
     Args:
         loop: does the reading and writing.
         preload: modules that the zygote imports.
-        on_answer: called with each answer to a fork request.
+        on_answer: called with each answer to a request.
         on_end: called once, when the channel has ended, with whether the zygote had been ready.
     """
 

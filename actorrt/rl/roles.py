@@ -2,13 +2,34 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import Any
 
 import actorrt as art
+from actorrt.rl.environment import Maker
 from actorrt.rl.evaluator import Evaluator
 from actorrt.rl.parameters import SNAPSHOT_EVERY, ParameterServer
 from actorrt.rl.plan import Plan
+
+GYMNASIUM_OWN = "gymnasium.envs."
+
+
+def imported_by_roles(env: Maker) -> list[str]:
+    """Return the modules that every role of a run would import by itself: this library, Gymnasium, its environment.
+
+    Of environments only Gymnasium's own: what others do when they are imported is for the processes that need them.
+    """
+    modules = ["actorrt.rl", "actorrt.rl.sampler"]
+    gymnasium = sys.modules.get("gymnasium")  # whoever has seen the environment has imported it
+    if gymnasium is None:
+        return modules
+    modules.append("gymnasium")
+    known = gymnasium.registry.get(env) if isinstance(env, str) else None
+    entry_point = "" if known is None else str(known.entry_point)
+    if entry_point.startswith(GYMNASIUM_OWN):
+        modules.append(entry_point.partition(":")[0])
+    return modules
 
 
 class Roles(art.Supervisor):

@@ -25,6 +25,7 @@ from actorrt.rl.plan import Plan
 from actorrt.rl.policy import FlatPolicy, make_policy
 from actorrt.rl.progress import Progress
 from actorrt.rl.record import Record
+from actorrt.rl.roles import imported_by_roles
 from actorrt.rl.selection import Selection
 from actorrt.rl.video import Video, film
 
@@ -116,6 +117,7 @@ class Run:
             await self._callbacks.tell("on_end")
 
     async def _improve(self) -> None:
+        art.preload(*imported_by_roles(self.plan.environment))
         try:
             await self._loop.run(self._should_end)
         except asyncio.CancelledError:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -122,7 +123,7 @@ def test_zygote_that_cannot_start_fails_each_fork(scenario):
 
 
 def test_zygote_that_is_stuck_is_replaced_after_a_typed_error(scenario):
-    error = ["ActorStartError", "no worker could be forked: no answer in 0.5 s"]
+    error = ["ActorStartError", "no worker could be forked: no answer in 3.0 s"]
     assert scenario("zygote_that_is_stuck") == [error, [0, None, "crashed"]]
 
 
@@ -130,6 +131,23 @@ def test_zygote_with_a_second_thread_refuses_and_says_so(scenario):
     kind, message = scenario("zygote_with_threads")
     assert kind == "ActorStartError"
     assert message.startswith("no worker could be forked: the zygote has 2 threads (")
+
+
+def test_modules_that_cannot_be_preloaded_are_told_and_given_up_and_no_fork_fails(scenario):
+    first, second, warnings = scenario("modules_preloaded")
+    assert first == second == {"missing": ["no_such_module", "leaving", "ending", "threaded"], "threads": 1, "omp": "1"}
+    given_up = "{} is not preloaded: {}; workers import it themselves".format
+    restarted = "the zygote ended and is started again"
+    threads = "it starts threads (python), whose locks a fork would copy"
+    assert [re.sub(r"threads \(.*?\)", "threads (python)", warning) for warning in warnings] == [
+        given_up("no_such_module", "ModuleNotFoundError: No module named 'no_such_module'"),
+        given_up("leaving", "SystemExit: nothing to do"),
+        restarted,
+        given_up("ending", "the zygote ended while it imported it"),
+        restarted,
+        given_up("threaded", threads),
+        restarted,
+    ]
 
 
 def test_fork_that_is_cancelled_leaves_no_worker(scenario):

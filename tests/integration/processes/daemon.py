@@ -6,6 +6,7 @@ A process of its own, because what is tested are its children: the tests' proces
 import asyncio
 import itertools
 import json
+import logging
 import os
 import signal
 import sys
@@ -216,7 +217,7 @@ async def zygote_that_cannot_start(spawner):
 
 
 async def zygote_that_is_stuck(spawner):
-    stuck = Spawner(asyncio.get_running_loop(), preload=LIGHT, fork_timeout_s=0.5)
+    stuck = Spawner(asyncio.get_running_loop(), preload=LIGHT, fork_timeout_s=3.0)
     await run(stuck, "nothing")
     os.kill(stuck.zygote_pid, signal.SIGSTOP)
     try:
@@ -236,6 +237,19 @@ async def zygote_with_threads(spawner):
         return [type(error).__name__, str(error)]
     finally:
         await threaded.close()
+
+
+async def modules_preloaded(spawner):
+    """Some can be imported, the others fail each in a way of its own, while a fork waits for all of them."""
+    warnings = []
+    logging.getLogger("actorrt.node.spawner").addFilter(lambda record: warnings.append(record.getMessage()))
+    names = ["colorsys", "no_such_module", "leaving", "ending", "threaded", "fileinput"]
+    spawner.preload(names, [HERE, *sys.path])
+    first = await run(spawner, "describe_imports", names=names)
+    spawner.preload(names, [HERE, *sys.path])
+    os.kill(spawner.zygote_pid, signal.SIGKILL)
+    second = await run(spawner, "describe_imports", names=names)
+    return [*(json.loads(worker.texts()[0]) for worker in (first, second)), warnings]
 
 
 async def cancelled(spawner):

@@ -1,0 +1,73 @@
+"""Modules that workers find imported, since their driver asked for it."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+import actorrt as art
+
+MODULE = "module_that_only_the_driver_finds"
+
+
+class Witness(art.Actor):
+    def is_imported(self, name):
+        return name in sys.modules
+
+    def number(self, name):
+        return __import__(name).NUMBER
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    (tmp_path / f"{MODULE}.py").write_text("NUMBER = 7\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    return MODULE
+
+
+async def test_workers_that_start_afterwards_find_modules_of_the_driver_imported(module):
+    async with art.Runtime(cpus=2):
+        before = await Witness.options(isolation="process").spawn()
+        await art.preload(module, "colorsys")
+        for isolation in ("process", "shared"):
+            witness = await Witness.options(isolation=isolation).spawn()
+            assert await art.gather(*(witness.is_imported(name) for name in (module, "colorsys"))) == [True, True]
+            assert await witness.number(module) == 7
+        assert not await before.is_imported(module)
+
+
+async def test_module_that_cannot_be_preloaded_is_told_by_the_node_and_nothing_fails(capfd):
+    async with art.Runtime(cpus=2):
+        await art.preload("no_such_module")
+        witness = await Witness.options(isolation="process").spawn()
+        assert not await witness.is_imported("no_such_module")
+    error = "ModuleNotFoundError: No module named 'no_such_module'"
+    assert f"no_such_module is not preloaded: {error}; workers import it themselves" in capfd.readouterr().err
+
+
+async def test_order_is_taken_and_changes_nothing_in_local_mode():
+    async with art.Runtime(mode="local"):
+        await art.preload("no_such_module")
+        assert not await (await Witness.spawn()).is_imported("no_such_module")
+
+
+def test_order_in_plain_code_is_given_at_once():
+    art.init(cpus=2)
+    try:
+        art.preload("colorsys")
+        assert Witness.options(isolation="process").spawn().result(20).is_imported("colorsys").result(20)
+    finally:
+        art.shutdown()
+
+
+@pytest.mark.parametrize("name", ["", "a b", "numpy..random", "numpy:random", ".numpy"])
+async def test_what_is_no_modules_name_is_refused(name):
+    async with art.Runtime(mode="local"):
+        with pytest.raises(ValueError, match="give modules by their full names"):
+            art.preload("numpy", name)
+
+
+def test_order_without_a_runtime_is_refused():
+    with pytest.raises(art.RuntimeStateError, match="the runtime is not running here"):
+        art.preload("numpy")
