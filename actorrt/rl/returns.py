@@ -11,6 +11,8 @@ import numpy as np
 
 from actorrt.rl.spaces import Array
 
+LOG_RATIO_LIMIT = 80.0  # the exponential of more overflows in single precision
+
 
 def next_values(value: Array, terminated: Array, truncated: Array, final_value: Array, last_value: Array) -> Array:
     """Return the value of what followed each transition, float32 of shape (T, K).
@@ -60,6 +62,12 @@ def generalised_advantages(
     return advantage
 
 
+def importance(log_ratio: Array, limit: float) -> Array:
+    """Return importance weights, truncated at `limit`, of logarithms of the ratios of probabilities."""
+    weights: Array = np.minimum(limit, np.exp(np.minimum(log_ratio, LOG_RATIO_LIMIT)))
+    return weights
+
+
 def vtrace(
     reward: Array,
     value: Array,
@@ -90,9 +98,8 @@ def vtrace(
     Returns:
         The targets; and r + gamma v' - V with v' the next target, not yet weighted by the action's ratio.
     """
-    ratio = np.exp(log_ratio)
-    delta = np.minimum(rho_limit, ratio) * (reward + gamma * next_value - value)
-    decay = np.where(ended, 0.0, gamma * np.minimum(c_limit, ratio)).astype(np.float32)
+    delta = importance(log_ratio, rho_limit) * (reward + gamma * next_value - value)
+    decay = np.where(ended, 0.0, gamma * importance(log_ratio, c_limit)).astype(np.float32)
     correction = np.empty_like(delta, dtype=np.float32)
     carried = np.zeros(delta.shape[1], dtype=np.float32)
     for t in range(len(delta) - 1, -1, -1):

@@ -341,12 +341,19 @@ def flat_mask(mask: Any, *batch: int) -> Array:
 
 def _one_hot(indices: Array, counts: tuple[int, ...]) -> Array:
     """Return one-hot rows side by side, float32, for rows of indices from 0 that are below `counts`."""
-    if ((indices < 0) | (indices >= counts)).any():
+    limits, offsets = _limits_and_offsets(counts)
+    if (indices.view(np.uint64) >= limits).any():  # negative ones are very large, seen so
         shown = f"{indices.tolist()}, counted from 0, of {counts}"
         raise ValueError(f"the environment shows a value outside its space: {shown}")
     rows = np.zeros((len(indices), sum(counts)), np.float32)
-    rows[np.arange(len(indices))[:, None], indices + (np.cumsum(counts) - counts)] = 1.0
+    rows[np.arange(len(indices))[:, None], indices + offsets] = 1.0
     return rows
+
+
+@lru_cache(maxsize=128)
+def _limits_and_offsets(counts: tuple[int, ...]) -> tuple[Array, Array]:
+    """Return the counts as unsigned integers, and where each one's columns begin."""
+    return np.array(counts, np.uint64), np.cumsum(counts) - counts
 
 
 def is_image(observation: Space) -> bool:

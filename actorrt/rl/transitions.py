@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from actorrt.rl.network import AnyNetwork
-from actorrt.rl.returns import generalised_advantages, next_values, vtrace
+from actorrt.rl.returns import generalised_advantages, importance, next_values, vtrace
 from actorrt.rl.spaces import Array
 from actorrt.rl.trajectory import Fragment
 
@@ -69,7 +69,7 @@ def corrected_transitions(
         target, advantage = vtrace(
             fragment.reward, value, following, ended, log_ratio, gamma=gamma, rho_limit=rho_limit, c_limit=c_limit
         )
-        rho = np.minimum(rho_limit, np.exp(log_ratio))
+        rho = importance(log_ratio, rho_limit)
         arrays = (fragment.obs, fragment.action, fragment.logp, advantage, target, rho)
         for column, array in zip(columns, arrays, strict=True):
             column.append(array[fragment.valid])

@@ -83,6 +83,19 @@ async def test_one_seed_gives_one_run(tmp_path: Path, mode: str, max_lag: int) -
     assert (first == second).all()
 
 
+async def test_one_seed_gives_one_run_of_actor_critic_resumed_or_not(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"simulators": 2, "seed": 3, "hidden": (8, 8), "horizon": 16}
+    async with art.Runtime(mode="local", cpus=8):
+        for name in ("a", "b"):
+            await rl.A2C("CartPole-v1", directory=str(tmp_path / name), **options).start(steps=1_024)
+        paused = rl.A2C("CartPole-v1", directory=str(tmp_path / "c"), **options)
+        run = paused.start(steps=1_024, on_progress=lambda progress: run.stop() if progress.update == 3 else None)
+        assert (await run).steps < 1_024
+        await rl.A2C.resume(str(tmp_path / "c")).start(steps=1_024)
+    first, *others = (rl.checkpoint.load(str(tmp_path / name))["weights"]["parameters"] for name in "abc")
+    assert all((first == other).all() for other in others)
+
+
 async def test_finished_run_goes_on_for_more_steps(tmp_path: Path) -> None:
     async with art.Runtime(mode="local", cpus=8):
         await trained(tmp_path, steps=512)

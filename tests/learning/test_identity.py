@@ -52,6 +52,10 @@ def test_discrete_identity_is_learnt_in_2000_steps(seed):
 
 
 SPACES = {
+    "discrete_from": gym.Discrete(4, start=-2),
+    "integers": gym.Box(0, 2, (2,), np.int64),
+    "number": gym.Box(-1.0, 1.0, (), np.float64),
+    "index_and_numbers": gym.Dict({"index": gym.Discrete(3), "numbers": gym.Box(-1.0, 1.0, (2,), np.float32)}),
     "multi_discrete": gym.MultiDiscrete([3, 2]),
     "multi_binary": gym.MultiBinary(3),
     "tuple": gym.Tuple((gym.Discrete(2), gym.Discrete(3))),
@@ -61,11 +65,12 @@ SPACES = {
 
 @pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("name", SPACES)
-def test_identity_of_several_parts_is_learnt_in_2000_steps(name, seed):
+def test_identity_of_any_space_is_learnt_in_2000_steps(name, seed):
     def make():
         return AnyIdentityEnv(SPACES[name])
 
-    assert mean_return(train(make, 2_000, seed), make) >= 90.0
+    reached = mean_return(train(make, 2_000, seed), make)
+    assert reached >= (80.0 if "number" in name else 90.0)  # always answering zero reaches 50 with numbers
 
 
 @pytest.mark.parametrize("seed", range(2))

@@ -57,7 +57,8 @@ class IdentityEnv(gymnasium.Env[Any, Any]):
 class AnyIdentityEnv(gymnasium.Env[Any, Any]):
     """Pays for each part of an action that equals that part of the observation, 1 for all; cut after 100 steps.
 
-    The space serves both ways; parts are what is left when tuples, dictionaries and arrays are taken apart.
+    Numbers that are less than 1 apart are paid for in part. The space serves both ways; parts are what is left when
+    tuples, dictionaries and arrays are taken apart.
     """
 
     def __init__(self, space: Any) -> None:
@@ -75,7 +76,7 @@ class AnyIdentityEnv(gymnasium.Env[Any, Any]):
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         assert self.action_space.contains(action), action
         pairs = list(zip(_parts(action), _parts(self._target), strict=True))
-        reward = sum(float(mine == target) for mine, target in pairs) / len(pairs)
+        reward = sum(max(0.0, 1.0 - abs(float(mine) - float(target))) for mine, target in pairs) / len(pairs)
         self._count += 1
         self._target = self.observation_space.sample()
         return self._target, reward, False, self._count == 100, {}

@@ -66,6 +66,15 @@ def test_vtrace_of_the_acting_policy_is_the_n_step_return():
     np.testing.assert_allclose(advantage, expected, rtol=1e-4, atol=1e-5)
 
 
+def test_vtrace_of_actions_that_are_certain_now_stays_within_its_limits():
+    reward, value, following, ended, _ = random_columns(9)
+    certain, likelier = (
+        vtrace(reward, value, following, ended, np.full_like(reward, log_ratio), gamma=0.95) for log_ratio in (1e4, 1.0)
+    )
+    for got, expected in zip(certain, likelier, strict=True):
+        np.testing.assert_array_equal(got, expected)
+
+
 def test_vtrace_of_impossible_actions_keeps_the_values():
     reward, value, following, ended, _ = random_columns(8)
     target, _ = vtrace(reward, value, following, ended, np.full_like(reward, -np.inf), gamma=0.95)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actorrt.rl.environment import SeededEnvironments
-from actorrt.rl.normaliser import LIMIT, Moments, Normaliser, merged
+from actorrt.rl.normaliser import EPSILON, LIMIT, Moments, Normaliser, merged
 from actorrt.rl.policy import LinearPolicy, MlpPolicy, PolicySpec
 from actorrt.rl.sampler import Sampler
 from actorrt.rl.spaces import Box, Discrete
@@ -26,6 +26,27 @@ def test_merged_moments_are_those_of_all_rows_however_they_were_split(cuts, seed
     assert whole.count == 50
     np.testing.assert_allclose(whole.mean, rows.mean(axis=0), rtol=1e-12)
     np.testing.assert_allclose(whole.deviation, rows.std(axis=0), rtol=1e-6)
+
+
+@given(
+    counts=st.lists(st.integers(0, 9), min_size=1, max_size=8),
+    chance=st.randoms(use_true_random=False),
+    seed=st.integers(0, 99),
+)
+def test_parts_merged_in_any_order_and_grouping_are_one_pass_over_all_rows(counts, chance, seed):
+    rng = np.random.default_rng(seed)
+    parts = [rng.normal(rng.uniform(-50.0, 50.0), 3.0, (count, 2)) for count in counts]
+    moments = [Normaliser(Moments.of(part), Moments.of(part[:, :1])) for part in parts]
+    while len(moments) > 1:
+        first = moments.pop(chance.randrange(len(moments)))
+        second = moments.pop(chance.randrange(len(moments)))
+        moments.insert(chance.randrange(len(moments) + 1), first.merged(second))
+    rows = np.concatenate(parts)
+    for found, expected in ((moments[0].observations, rows), (moments[0].returns, rows[:, :1])):
+        assert found.count == len(rows)
+        if len(rows):
+            np.testing.assert_allclose(found.mean, expected.mean(axis=0), rtol=1e-9, atol=1e-9)
+            np.testing.assert_allclose(found.deviation, np.sqrt(expected.var(axis=0) + EPSILON), rtol=1e-9)
 
 
 def test_normalised_rows_have_mean_0_and_deviation_1_within_the_limit():
