@@ -1,7 +1,7 @@
 """Writes a policy as an ONNX graph from observations to the best actions, normaliser and bounds included.
 
-Graphs of the built-in networks are put together here, so that torch is not needed for them; users' own modules go
-through torch's exporter.
+Graphs of the built-in networks are put together here, so that torch's exporter is not needed for them; users' own
+modules go through that, in `export_module`.
 """
 
 from __future__ import annotations
@@ -51,9 +51,16 @@ def export_onnx(policy: FlatPolicy, path: str) -> None:
     `Discrete`, `MultiDiscrete` and `MultiBinary`, flattened; for actions of several parts, rows for `to_environment`.
 
     Raises:
-        MissingPackageError: `onnx` is not installed.
+        MissingPackageError: `onnx` is not installed, or for a network of its user's own `onnxscript`.
+        ValueError: torch's exporter can't follow what such a network does.
     """
     require("onnx")
+    if not isinstance(policy.spec.network, str):
+        require("onnxscript")
+        from actorrt.rl.export_module import export_module
+
+        export_module(policy, path)
+        return
     import onnx
     from onnx import TensorProto, helper
 
@@ -84,8 +91,6 @@ def _outputs(policy: FlatPolicy, graph: Graph, observation: str) -> str:
     spec = policy.spec
     if spec.network == "cnn":
         return _convolutions(policy, graph, observation)
-    if spec.network != "mlp":
-        raise ValueError("a policy with a network of its user's own: export its module with torch.onnx.export")
     hidden = graph.add("Flatten", observation)
     if policy.normaliser is not None and policy.normaliser.observations is not None:
         seen = policy.normaliser.observations

@@ -9,6 +9,7 @@ EXTRAS = {
     "torch": "torch",
     "matplotlib": "plot",
     "onnx": "onnx",
+    "onnxscript": "onnx",
     "PIL": "video",
     "wandb": "wandb",
     "mlflow": "mlflow",

@@ -120,7 +120,7 @@ class Box(Flat):
 
     def decode(self, features: Any) -> Any:
         """Return features in the space's shape, (batch, *shape)."""
-        return features.reshape(len(features), *self.shape)
+        return features.reshape(-1, *self.shape)
 
     def to_environment(self, actions: Array) -> Array:
         """Clip rows of shape (batch, features) to the bounds and give them the environment's shape and type."""
@@ -204,7 +204,7 @@ class MultiBinary(Flat):
 
     def decode(self, features: Any) -> Any:
         """Return features in the space's shape, (batch, *shape)."""
-        return features.reshape(len(features), *self.shape)
+        return features.reshape(-1, *self.shape)
 
     def to_environment(self, actions: Array) -> Array:
         """Return rows of zeros and ones as bytes in the environment's shape."""

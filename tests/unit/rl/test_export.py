@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
 
@@ -10,6 +11,7 @@ import pytest
 from gymnasium import spaces as gym
 
 from actorrt.rl import spaces
+from actorrt.rl.extras import MissingPackageError
 from actorrt.rl.normaliser import Moments, Normaliser
 from actorrt.rl.policy import PolicySpec, make_policy
 from actorrt.rl.spaces import Box, Masked
@@ -130,6 +132,83 @@ def test_onnx_graph_of_convolutions_acts_alike(tmp_path):
     assert action.tolist() == policy.best_actions(policy.features(images)).tolist()
     with pytest.raises(ValueError, match="acts on torch: export it as"):
         policy.export(str(tmp_path / "exported.py"))
+
+
+def own_policy(spec, *, normalises=False):
+    nn = pytest.importorskip("torch").nn
+    import torch
+
+    class Own(nn.Module):
+        def __init__(self, spec):
+            super().__init__()
+            count = spec.input_count
+            self.body = nn.Sequential(nn.Linear(count, 16), nn.SiLU(), nn.LayerNorm(16))
+            self.outputs, self.value = nn.Linear(16, spaces.output_count(spec.action)), nn.Linear(16, 1)
+
+        def forward(self, obs):
+            parts = obs.values() if isinstance(obs, dict) else obs if isinstance(obs, tuple) else [obs]
+            hidden = self.body(torch.cat([part.flatten(1) for part in parts], 1))
+            return self.outputs(hidden), self.value(hidden)
+
+    policy = make_policy(dataclasses.replace(spec, network=Own))
+    flat = policy.init(0)
+    policy.set_parameters(flat + np.random.default_rng(1).standard_normal(flat.shape).astype(np.float32), 1)
+    if normalises:
+        count = spec.input_count
+        policy.normaliser = Normaliser(Moments(9, np.linspace(-1.0, 1.0, count), np.linspace(1.0, 20.0, count)))
+    return policy
+
+
+OWN = [*((name, {}) for name in SPACES if name != "integers"), ("discrete", {"masks": True, "normalises": True})]
+
+
+@pytest.mark.parametrize(("name", "more"), OWN)
+def test_onnx_graph_of_a_network_of_ones_own_acts_alike(name, more, tmp_path):
+    pytest.importorskip("onnxscript")
+    masks = "masks" in more
+    policy = own_policy(make(name, masks=masks).spec, normalises="normalises" in more)
+    policy.export(str(tmp_path / "exported.onnx"))
+    spec, values = policy.spec, observations(name, masks=masks)
+    batch = spec.observation.stack(values)
+    features = spec.encode(batch)
+    inputs = {"features": features[:, : spec.input_count]}
+    if SPACES[name][0] is BOX:
+        inputs = {"observation": inputs["features"].reshape(-1, 2, 2)}
+    if masks:
+        inputs["action_mask"] = features[:, spec.input_count :]
+    action, expected = run_onnx(tmp_path / "exported.onnx", **inputs), policy.best_actions(policy.features(batch))
+    if name != "composite":
+        expected = spec.action.to_environment(expected).reshape(action.shape)
+    np.testing.assert_allclose(action, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_onnx_graph_of_what_no_exporter_can_follow_is_refused(tmp_path):
+    pytest.importorskip("onnxscript")
+    nn = pytest.importorskip("torch").nn
+
+    class Whimsical(nn.Linear):
+        def __init__(self, spec):
+            super().__init__(4, 3)
+
+        def forward(self, obs):
+            outputs = super().forward(obs.flatten(1))
+            if float(outputs.sum()) > 0.0:  # Python's choice, which no graph can make
+                outputs = -outputs
+            return outputs, outputs[:, 0]
+
+    policy = make_policy(dataclasses.replace(make("discrete").spec, network=Whimsical))
+    policy.init(0)
+    with pytest.raises(ValueError, match=r"torch\.onnx can't follow what the policy's network does") as raised:
+        policy.export(str(tmp_path / "exported.onnx"))
+    assert raised.value.__cause__ is not None
+
+
+def test_missing_exporter_is_named(tmp_path, monkeypatch):
+    policy = own_policy(make("discrete").spec)
+    monkeypatch.setattr("actorrt.rl.extras.is_installed", lambda package: package != "onnxscript")
+    how = r'onnxscript is needed and not installed: pip install "actorrt\[onnx\]"'
+    with pytest.raises(MissingPackageError, match=how):
+        policy.export(str(tmp_path / "exported.onnx"))
 
 
 def test_other_forms_are_refused(tmp_path):
