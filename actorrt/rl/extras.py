@@ -11,6 +11,7 @@ EXTRAS = {
     "onnx": "onnx",
     "onnxscript": "onnx",
     "PIL": "video",
+    "imageio_ffmpeg": "video",
     "wandb": "wandb",
     "mlflow": "mlflow",
 }

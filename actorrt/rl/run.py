@@ -304,13 +304,13 @@ class Run:
         """Film an episode of the best policy; a notebook shows it.
 
         Args:
-            path: of the GIF; None: `best.gif` in the run's directory.
+            path: of the film, `.gif` or `.mp4`; None: `best.gif` in the run's directory.
             seed: the episode follows from it.
 
         Raises:
             LookupError: no evaluation has ended yet.
-            MissingPackageError: Pillow is not installed.
-            ValueError: the environment does not render pictures.
+            MissingPackageError: Pillow, or for MP4 imageio-ffmpeg, is not installed.
+            ValueError: the name ends otherwise, or the environment does not render pictures.
         """
         os.makedirs(self.directory, exist_ok=True)
         return film(self.best, path or os.path.join(self.directory, "best.gif"), self.plan.environment, seed=seed)
