@@ -37,6 +37,21 @@ async def test_workers_that_start_afterwards_find_modules_of_the_driver_imported
         assert not await before.is_imported(module)
 
 
+def test_processes_that_start_after_a_training_run_has_find_gymnasium_imported(tmp_path, monkeypatch):
+    pytest.importorskip("gymnasium")
+    from actorrt import rl
+
+    monkeypatch.chdir(tmp_path)
+    art.init(cpus=2)
+    try:
+        rl.PPO("CartPole-v1", hidden=(8, 8), epochs=1).start(steps=256).wait()
+        witness = Witness.options(isolation="process").spawn().result(20)
+        for name in ("actorrt.rl.simulator", "gymnasium", "gymnasium.envs.classic_control.cartpole"):
+            assert witness.is_imported(name).result(20), name
+    finally:
+        art.shutdown()
+
+
 async def test_module_that_cannot_be_preloaded_is_told_by_the_node_and_nothing_fails(capfd):
     async with art.Runtime(cpus=2):
         await art.preload("no_such_module")
