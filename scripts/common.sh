@@ -50,6 +50,7 @@ install() {
     "$venv/bin/python" -m pip install --quiet --quiet --progress-bar off --disable-pip-version-check \
         --config-settings editable_mode=compat --editable ".[$extras]" --requirement scripts/torch-requirement.txt ||
         fail "the installation failed; what pip says above tells why, and $0 starts it again"
+    "$venv/bin/python" -m compileall -q actorrt # pip does so for what it copies, and not for what it leaves in place
     printf '%s' "$key$root" >"$stamp"
     say "installed in ${SECONDS} s"
 }

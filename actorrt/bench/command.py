@@ -12,7 +12,7 @@ from typing import Any, Final, TextIO
 from actorrt.bench.catalogue import GROUPS, ROWS, find_row
 from actorrt.bench.machine import describe_machine
 from actorrt.bench.measurement import Outcome, Row, summarise, to_data
-from actorrt.bench.runner import run_row
+from actorrt.bench.runner import compile_package, run_row
 from actorrt.bench.table import describe, figure, render
 
 JSON_SCHEMA: Final = 1
@@ -45,6 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
     except (ValueError, OSError) as error:
         sys.stderr.write(f"actorrt bench: {error}\n")
         return EXIT_USAGE
+    if not compile_package():
+        sys.stderr.write("actorrt can't be compiled where it lies: every process of a row does so anew\n")
     machine = describe_machine()
     outcomes = _measure(rows, machine, sys.stderr, is_quick=arguments.quick)
     sys.stdout.write(f"{render(outcomes)}\n")

@@ -5,16 +5,28 @@ The child, `python -m actorrt.bench.runner ROW full|quick`, prints its samples a
 
 from __future__ import annotations
 
+import compileall
 import json
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
+import actorrt
 from actorrt.bench.catalogue import find_row
 from actorrt.bench.measurement import Outcome, Row, Samples, UnavailableError, pool
 
 _END_TIMEOUT_S: Final = 10.0
+
+
+def compile_package() -> bool:
+    """Compile the package as its installation would; an editable one doesn't, and every process would do it anew.
+
+    Returns:
+        Whether all of it is compiled now, which it can't be in a folder that can't be written.
+    """
+    return bool(compileall.compile_dir(Path(actorrt.__file__).parent, quiet=2))
 
 
 def run_row(row: Row, *, is_quick: bool) -> Outcome:
