@@ -281,9 +281,9 @@ class Intake:
         return self._wanted - sum(map(self._size, self._batch))
 
     def _size(self, fragment: Fragment) -> int:
-        """Return what a fragment counts for in a batch."""
+        """Return what a fragment counts for in a batch; one in which environments only reset themselves, for nothing."""
         if self._unit == "fragments":
-            return 1
+            return min(1, fragment.step_count)
         return fragment.step_count if self._unit == "steps" else len(fragment.episode_return)
 
     def _worth(self, source: Source) -> int:

@@ -18,7 +18,7 @@ from actorrt.rl.spaces import Box, Masked, deviation_count, is_image, output_cou
 
 NATURE = ((32, 8, 4), (64, 4, 2), (64, 3, 1))  # Mnih et al. 2015: channels, kernel, stride
 SMALL = ((16, 3, 1), (32, 3, 1))
-NATURE_SIDE = 36  # the smallest image that NATURE's kernels fit
+NATURE_SIDE, SMALL_SIDE = 36, 5  # the smallest images that their kernels fit
 ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU}
 
 
@@ -30,6 +30,8 @@ class ConvolutionalNetwork(nn.Module):
         shape = _image_shape(spec)
         self.is_channel_first = shape[0] == min(shape)
         channels, *sides = shape if self.is_channel_first else (shape[2], *shape[:2])
+        if min(sides) < SMALL_SIDE:
+            raise ValueError(f"network='cnn' takes images of {SMALL_SIDE} x {SMALL_SIDE} pixels or more, not {shape}")
         layers: list[nn.Module] = []
         for filters, kernel, stride in NATURE if min(sides) >= NATURE_SIDE else SMALL:
             layers += [nn.Conv2d(channels, filters, kernel, stride), nn.ReLU()]
@@ -101,14 +103,33 @@ def make_module(spec: PolicySpec) -> nn.Module:
     """Make the network of a policy.
 
     Raises:
-        ValueError: it keeps state beside its parameters, as batch normalisation does: that would not be published.
+        ValueError: it keeps state beside its parameters, as batch normalisation does: that would not be published; or
+            for an observation, it returns something else than outputs and a value. Or images are too small.
+        TypeError: what a user's own function made is no module.
     """
     module: Any = BUILT_IN[spec.network](spec) if isinstance(spec.network, str) else spec.network(spec)
+    if not isinstance(module, nn.Module):
+        raise TypeError(f"network= makes a torch.nn.Module, not {module!r}")
     if any(True for _ in module.buffers()):
         names = ", ".join(name for name, _ in module.named_buffers())
         raise ValueError(f"a policy's network keeps no state beside its parameters: it has buffers {names}")
-    made: nn.Module = module
-    return made
+    if not isinstance(spec.network, str):
+        _try_out(spec, module)
+    return module
+
+
+def _try_out(spec: PolicySpec, module: nn.Module) -> None:
+    """Look at what a user's own module makes of two observations: losses would take other shapes without a word."""
+    observations, _ = inputs(spec, torch.zeros(2, spec.observation.feature_count))
+    with torch.no_grad():
+        made = module(observations)
+    shapes = [tuple(part.shape) for part in made] if isinstance(made, tuple | list) else [tuple(made.shape)]
+    expected = (2, output_count(spec.action))
+    if len(shapes) != 2 or shapes[0] != expected or shapes[1] not in ((2,), (2, 1)):
+        raise ValueError(
+            f"for 2 observations, a policy's network returns outputs of shape {expected} and values of shape (2,), "
+            f"not {' and '.join(map(str, shapes))}"
+        )
 
 
 def parameter_count(spec: PolicySpec, module: nn.Module) -> int:

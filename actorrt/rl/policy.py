@@ -41,6 +41,9 @@ class PolicySpec:
             many as `spaces.output_count` says, and values, (batch,).
         orthogonal: whether the weights begin orthogonal, or uniform within 1 / sqrt(inputs).
         log_std: logarithm of the deviations of continuous actions to begin with.
+
+    Raises:
+        ValueError: a layer has no units, or activation or network have no such name.
     """
 
     env_id: str
@@ -51,6 +54,14 @@ class PolicySpec:
     network: NetworkKind = "mlp"
     orthogonal: bool = True
     log_std: float = 0.0
+
+    def __post_init__(self) -> None:
+        if any(units < 1 for units in self.hidden):
+            raise ValueError(f"hidden layers have at least 1 unit: hidden={self.hidden}")
+        if self.activation not in ("tanh", "relu"):
+            raise ValueError(f"activation is 'tanh' or 'relu': activation={self.activation!r}")
+        if isinstance(self.network, str) and self.network not in ("mlp", "cnn"):
+            raise ValueError(f"network is 'mlp', 'cnn' or a function that makes one: network={self.network!r}")
 
     @property
     def feature_dtype(self) -> Any:
@@ -216,7 +227,9 @@ class FlatPolicy:
 
     def act(self, features: Array, rng: np.random.Generator) -> tuple[Array, Array, Array]:
         """Sample actions for rows of features; see `MlpPolicy.act`."""
-        raise NotImplementedError
+        raise NotImplementedError(
+            f"a {self.architecture} policy draws nothing and values nothing: give it hidden layers"
+        )
 
     def values(self, features: Array) -> Array:
         """Return the values of rows of features, float32 of shape (batch,)."""

@@ -21,7 +21,8 @@ class Fragment:
     """T x K transitions and what is needed to learn from them.
 
     Attributes:
-        obs: observations acted on, (T, K, features) float32, normalised where the policy does that.
+        obs: observations acted on, (T, K, features) float32, normalised where the policy does that; uint8 where its
+            network takes pixels.
         action: (T, K) int64 indices, or (T, K, numbers) rows of what was drawn, before clipping to bounds.
         reward: (T, K) float32, scaled where the policy's normaliser does that.
         terminated: (T, K) bool; the episode ended for good.
@@ -29,10 +30,10 @@ class Fragment:
         valid: (T, K) bool; False where the step was no transition but an autoreset.
         logp: log-probability of the action under the policy that acted, (T, K) float32.
         value: value of `obs` under that policy, (T, K) float32.
-        last_obs: the observations after the last row, (K, features) float32.
+        last_obs: the observations after the last row, (K, features), of the same type.
         last_value: their values, (K,) float32.
         final_step: where episodes were truncated, (n, 2) int64 rows of t and k.
-        final_obs: the observations that those transitions led to, (n, features) float32.
+        final_obs: the observations that those transitions led to, (n, features), of the same type.
         final_value: their values, (n,) float32.
         episode_return: undiscounted returns of the episodes that ended within, (m,) float64.
         episode_length: their lengths in steps, (m,) int64.
@@ -109,4 +110,5 @@ class Batch:
 
     @property
     def step_count(self) -> int:
+        """How many transitions there are in all."""
         return sum(fragment.step_count for fragment in self.fragments)

@@ -226,6 +226,17 @@ def test_batch_can_count_episodes():
     assert keys(intake.take()) == [(0, 1, 0), (0, 1, 1), (0, 1, 2)]
 
 
+def test_fragment_without_a_transition_fills_no_batch():
+    intake = make_intake(1, steps=None, fragments=1)
+    ask(intake)
+    resets = fragment(0, 0, steps=1)
+    intake.arrived(0, dataclasses.replace(resets, valid=~resets.valid), 1.0)
+    assert intake.take() is None
+    assert ask(intake, 1.0) == [0]
+    intake.arrived(0, fragment(0, 1), 2.0)
+    assert intake.take().step_count == 4
+
+
 def pipelined(count=2):
     return make_intake(count, steps=None, fragments=count, max_lag=1, order="deterministic")
 

@@ -202,6 +202,44 @@ def test_networks_with_state_beside_their_parameters_are_refused():
         make_policy(spec)
 
 
+class WrongNetwork(nn.Module):
+    """Returns what it is told to."""
+
+    def __init__(self, outputs):
+        super().__init__()
+        self._outputs = outputs
+
+    def forward(self, obs):
+        return self._outputs
+
+
+@pytest.mark.parametrize(
+    ("returned", "shown"),
+    [
+        ((torch.zeros(2, 3), torch.zeros(2)), r"\(2, 3\) and \(2,\)"),
+        ((torch.zeros(2, 2), torch.zeros(2, 2)), r"\(2, 2\) and \(2, 2\)"),
+        (torch.zeros(2, 2), r"\(2, 2\)"),
+    ],
+)
+def test_networks_that_return_something_else_are_refused(returned, shown):
+    spec = PolicySpec("", VECTOR, Discrete(2), network=lambda _: WrongNetwork(returned))
+    with pytest.raises(
+        ValueError, match=rf"returns outputs of shape \(2, 2\) and values of shape \(2,\), not {shown}$"
+    ):
+        make_policy(spec)
+
+
+def test_what_is_no_module_is_refused():
+    with pytest.raises(TypeError, match=r"network= makes a torch.nn.Module, not 5"):
+        make_policy(PolicySpec("", VECTOR, Discrete(2), network=lambda _: 5))
+
+
+def test_images_smaller_than_the_kernels_are_refused():
+    spec = PolicySpec("", Box((4, 9, 1), (0.0,) * 36, (255.0,) * 36, "uint8"), Discrete(2), network="cnn")
+    with pytest.raises(ValueError, match=r"takes images of 5 x 5 pixels or more, not \(4, 9, 1\)"):
+        make_policy(spec)
+
+
 def test_convolutions_of_vectors_are_refused():
     with pytest.raises(ValueError, match="network='cnn' takes observations of three dimensions"):
         make_policy(PolicySpec("", VECTOR, Discrete(2), network="cnn"))

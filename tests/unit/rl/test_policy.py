@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from actorrt.rl.normaliser import Moments, Normaliser
-from actorrt.rl.policy import MlpPolicy, PolicySpec, parameter_views
+from actorrt.rl.policy import LinearPolicy, MlpPolicy, PolicySpec, parameter_views
 from actorrt.rl.policy_file import load_policy
 from actorrt.rl.spaces import Box, Discrete, from_data
 
@@ -49,6 +49,24 @@ def test_one_seed_gives_one_vector():
 def test_parameters_of_another_layout_are_refused():
     with pytest.raises(ValueError, match=r"parameters of shape \(3,\) given"):
         MlpPolicy(CATEGORICAL, np.zeros(3, np.float32))
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ({"hidden": (8, 0)}, r"at least 1 unit: hidden=\(8, 0\)"),
+        ({"activation": "gelu"}, "activation is 'tanh' or 'relu': activation='gelu'"),
+        ({"network": "lstm"}, "network is 'mlp', 'cnn' or a function that makes one: network='lstm'"),
+    ],
+)
+def test_policies_that_cannot_be_made_are_refused(shape, message):
+    with pytest.raises(ValueError, match=message):
+        PolicySpec("", Discrete(2), Discrete(2), **shape)
+
+
+def test_linear_policies_say_that_they_draw_nothing():
+    with pytest.raises(NotImplementedError, match="a linear policy draws nothing and values nothing"):
+        LinearPolicy(PolicySpec("", Discrete(2), Discrete(2), ())).act(np.zeros((1, 2)), np.random.default_rng(0))
 
 
 def test_sampled_actions_follow_the_softmax_of_the_logits():
