@@ -281,7 +281,7 @@ class Intake:
         return self._wanted - sum(map(self._size, self._batch))
 
     def _size(self, fragment: Fragment) -> int:
-        """Return what a fragment counts for in a batch; one in which environments only reset themselves, for nothing."""
+        """Return what a fragment counts for in a batch; one of resets alone counts for nothing."""
         if self._unit == "fragments":
             return min(1, fragment.step_count)
         return fragment.step_count if self._unit == "steps" else len(fragment.episode_return)
