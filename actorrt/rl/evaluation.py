@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from actorrt.rl.environment import EVALUATION_KEY, Maker, SeededEnvironments, episode_seed, make_environment
+from actorrt.rl import spaces
+from actorrt.rl.environment import EVALUATION_KEY, Maker, episode_seed, make_environment
 from actorrt.rl.policy import Evaluable
 from actorrt.rl.spaces import Array
 
@@ -55,41 +58,77 @@ def evaluate(policy: Evaluable, env: Maker | None = None, episodes: int = 20, se
     Raises:
         ValueError: there is no such environment, or the policy has no id of one; or `episodes` is less than 1.
     """
-    *_, evaluation = play(policy, env, episodes, seed)
+    with contextlib.closing(Player(env or policy.spec.env_id)) as player:
+        *_, evaluation = player.play(policy, episodes, seed)
     assert evaluation is not None
     return evaluation
 
 
-def play(policy: Evaluable, env: Maker | None, episodes: int, seed: int) -> Iterator[Evaluation | None]:
-    """Evaluate as `evaluate` does, step by step, so that others may do something meanwhile.
+class Player:
+    """Plays episodes in environments that it keeps from one evaluation to the next.
 
-    Yields:
-        None after each step, and in the end what it came to.
+    After one of them raised, all are closed, and made anew when they are needed again.
+
+    Args:
+        env: Gymnasium id, or a function that makes an environment.
+
+    Raises:
+        ValueError: there is neither.
     """
-    if episodes < 1:
-        raise ValueError(f"an evaluation takes at least 1 episode: episodes={episodes}")
-    made = env or policy.spec.env_id
-    if not made:
-        raise ValueError("the policy was trained in an environment without an id: give what makes it as env=")
-    environments = SeededEnvironments(
-        lambda: make_environment(made), episodes, lambda k, episode: episode_seed(seed, EVALUATION_KEY, k, episode)
-    )
-    try:
-        total = np.zeros(episodes)
-        for reward in _first_rewards(policy, environments):
-            total += reward
-            yield None
+
+    def __init__(self, env: Maker) -> None:
+        if not env:
+            raise ValueError("the policy was trained in an environment without an id: give what makes it as env=")
+        self._env = env
+        self._environments: list[Any] = []
+
+    def play(self, policy: Evaluable, episodes: int, seed: int) -> Iterator[Evaluation | None]:
+        """Evaluate as `evaluate` does, step by step, so that others may do something meanwhile.
+
+        Yields:
+            None after each step, and in the end what it came to.
+
+        Raises:
+            ValueError: there is no such environment, or `episodes` is less than 1.
+            Exception: what an environment raises.
+        """
+        if episodes < 1:
+            raise ValueError(f"an evaluation takes at least 1 episode: episodes={episodes}")
+        try:
+            while len(self._environments) < episodes:
+                self._environments.append(make_environment(self._env))
+            total = np.zeros(episodes)
+            for reward in self._rewards(policy, episodes, seed):
+                total += reward
+                yield None
+        except Exception:
+            self.close()
+            raise
         yield Evaluation(total, policy.version)
-    finally:
-        environments.close()
 
+    def _rewards(self, policy: Evaluable, episodes: int, seed: int) -> Iterator[Array]:
+        """Yield the rewards of each step of all episodes, zero of those that have ended.
 
-def _first_rewards(policy: Evaluable, environments: SeededEnvironments) -> Iterator[Array]:
-    """Yield the rewards of each step, those of each environment's first episode; those that ended play on unseen."""
-    running = np.ones(environments.count, np.bool_)
-    obs = environments.reset()
-    while running.any():
-        step = environments.step(policy.best_actions(policy.features(obs)))
-        yield np.where(running, step.reward, 0.0)
-        running &= ~(step.terminated | step.truncated)
-        obs = step.obs
+        The policy acts on the last observations of these, too: in a smaller batch, the others' actions would be
+        rounded otherwise.
+        """
+        observation, action = spaces.of_environment(self._environments[0])
+        seeds = (episode_seed(seed, EVALUATION_KEY, k, 0) for k in range(episodes))
+        obs = [environment.reset(seed=own)[0] for environment, own in zip(self._environments, seeds, strict=False)]
+        running = list(range(episodes))
+        while running:
+            rows = policy.best_actions(policy.features(observation.stack(obs)))
+            choices = action.unstack(action.to_environment(rows))
+            reward, going_on = np.zeros(episodes, np.float32), []
+            for k in running:
+                after, reward[k], is_terminated, is_truncated, _ = self._environments[k].step(choices[k])
+                if not (is_terminated or is_truncated):
+                    obs[k] = after
+                    going_on.append(k)
+            running = going_on
+            yield reward
+
+    def close(self) -> None:
+        """Close the environments. Idempotent."""
+        while self._environments:
+            self._environments.pop().close()

@@ -8,7 +8,7 @@ from typing import Any
 
 import actorrt as art
 from actorrt.rl.environment import Maker, episode_seed
-from actorrt.rl.evaluation import Evaluation, play
+from actorrt.rl.evaluation import Evaluation, Player
 from actorrt.rl.parameters import resolve
 from actorrt.rl.policy import PolicySpec, Weights, make_policy
 from actorrt.rl.simulator import ALIVE_PERIOD_S
@@ -28,8 +28,8 @@ class Evaluator(art.Actor):
 
     def __init__(self, policy: PolicySpec, params: Any, seed: int = 0, env: Maker | None = None) -> None:
         self._policy = make_policy(policy)
-        self._params = params
-        self._seed, self._env = seed, env
+        self._params, self._seed = params, seed
+        self._player = Player(env or policy.env_id)
 
     async def on_start(self) -> None:
         """Find the parameter server."""
@@ -52,10 +52,14 @@ class Evaluator(art.Actor):
         """Play these weights, as `evaluate` does."""
         self._policy.set_parameters(weights.parameters, weights.version, weights.normaliser)
         alive_at = time.monotonic()
-        for outcome in play(self._policy, self._env, episodes, episode_seed(self._seed, SEED_KEY, number)):
+        for outcome in self._player.play(self._policy, episodes, episode_seed(self._seed, SEED_KEY, number)):
             if outcome is not None:
                 return outcome
             if time.monotonic() >= alive_at + ALIVE_PERIOD_S:  # a sign of life now and then
                 await asyncio.sleep(0)
                 alive_at = time.monotonic()
         raise AssertionError("an evaluation ends with what it came to")
+
+    async def on_stop(self, reason: Any) -> None:
+        """Close the environments."""
+        self._player.close()

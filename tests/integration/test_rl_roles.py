@@ -221,6 +221,31 @@ async def test_evaluator_plays_the_newest_policy_and_any_other(runtime: art.Runt
     assert EVALUATION_KEY > 1_000_000  # no simulator has such an index
 
 
+async def test_evaluator_closes_its_environments_when_it_ends(runtime: art.Runtime) -> None:
+    gymnasium = pytest.importorskip("gymnasium")
+    events: list[str] = []
+
+    class Told(gymnasium.Wrapper):  # type: ignore[name-defined, misc]
+        def __init__(self) -> None:
+            super().__init__(gymnasium.make("CartPole-v1"))
+            events.append("made")
+
+        def close(self) -> None:
+            events.append("closed")
+            super().close()
+
+    def make() -> Any:
+        return Told()
+
+    server = await rl.ParameterServer.spawn(initial_parameters())
+    evaluator = await rl.Evaluator.spawn(SPEC, server, env=make)
+    for number in range(2):
+        await evaluator.evaluate(number, episodes=3)
+    assert events == ["made"] * 3
+    await evaluator.stop()
+    assert events == ["made"] * 3 + ["closed"] * 3
+
+
 async def test_a_whole_run_on_one_loop(runtime: art.Runtime) -> None:
     pytest.importorskip("torch")
     run = rl.PPO("CartPole-v1", hidden=(8, 8), evaluate_every=256, epochs=1).start(steps=512)
