@@ -147,7 +147,8 @@ class Algorithm:
         Args:
             steps: environment steps at the most, those before a resumption included; None takes the settings'.
                 Linear schedules end there.
-            stop_return: end as soon as a policy reaches this mean return over 20 episodes, and again on 20 others.
+            stop_return: end as soon as a policy reaches this mean return over `evaluation_episodes`, 20 where they are
+                not set, and again on as many others.
             on_progress: called after each update, in the run's thread; plain or async.
             callbacks: `Callback`s, or functions like `on_progress`: early stop, logs, what you will.
             show: whether to show the run: as a live plot in a notebook, as a line elsewhere. None shows it in

@@ -152,7 +152,7 @@ def draw_png(path: str, title: str, training: Points, evaluations: Points, thres
     FigureCanvasAgg(figure)
     axes = figure.subplots()
     axes.plot(*_columns(training), linewidth=1.2, label="training episodes, running mean")
-    axes.plot(*_columns(evaluations), "o-", linewidth=1.0, markersize=3.5, label="evaluations, 20 episodes")
+    axes.plot(*_columns(evaluations), "o-", linewidth=1.0, markersize=3.5, label="evaluations")
     if threshold is not None:
         axes.axhline(threshold, linestyle=":", color="grey", label=f"stop at {threshold:g}")
     axes.set(title=title, xlabel="environment steps", ylabel="return")

@@ -27,6 +27,7 @@ class Evaluations:
         selection: decides on evaluations and keeps the best policy.
         record: where their outcomes are written.
         callbacks: told of their outcomes.
+        episodes: episodes of each.
         newest: returns what the newest policy acts with; None lets the evaluator ask the parameter server.
     """
 
@@ -36,10 +37,11 @@ class Evaluations:
         selection: Selection,
         record: Record,
         callbacks: Callbacks,
+        episodes: int,
         newest: Callable[[], Weights] | None = None,
     ) -> None:
         self._evaluator, self._selection, self._record = evaluator, selection, record
-        self._callbacks, self._newest = callbacks, newest
+        self._callbacks, self._episodes, self._newest = callbacks, episodes, newest
         self._under_way: tuple[int, Any, Weights | None] | None = (
             None  # steps, reply, and what it plays if not the newest
         )
@@ -71,7 +73,8 @@ class Evaluations:
             weights: Weights | None = candidate.weights
         else:
             weights = None if self._newest is None else self._newest()
-        reply = self._evaluator.evaluate(number) if weights is None else self._evaluator.play(number, weights)
+        evaluator, episodes = self._evaluator, self._episodes
+        reply = evaluator.evaluate(number, episodes) if weights is None else evaluator.play(number, weights, episodes)
         self._under_way = self._record.steps, reply, weights
 
     async def _end(self) -> None:

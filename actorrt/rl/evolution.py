@@ -51,8 +51,9 @@ class EvolutionLoop(Loop):
         self._supervisor = supervisor
         self._server = await supervisor.child("parameters")
         evaluator = await supervisor.child("evaluator")
+        episodes = plan.settings.evaluation_episodes
         evaluations = Evaluations(
-            evaluator, self._selection, self._record, self._callbacks, newest=lambda: self._weights
+            evaluator, self._selection, self._record, self._callbacks, episodes, newest=lambda: self._weights
         )
         self._weights, self._rule = plan.weights, plan.settings.update_rule()
         if plan.checkpoint is not None:

@@ -41,7 +41,10 @@ def _run(plan: Plan) -> Iterator[tuple[str, str]]:
     yield "environment", name_of(plan.environment)
     yield "steps", f"{plan.steps:,}" + ("" if plan.checkpoint is None else ", those before the checkpoint included")
     if plan.stop_return is not None:
-        yield "ends at", f"a mean return of {plan.stop_return:g} over 20 episodes, twice"
+        yield (
+            "ends at",
+            f"a mean return of {plan.stop_return:g} over {plan.settings.evaluation_episodes} episodes, twice",
+        )
     yield "seed", str(plan.seed)
 
 
@@ -120,7 +123,8 @@ def _roles(plan: Plan) -> Iterator[tuple[str, str]]:
         )
     if getattr(settings, "inference_actor", False):
         yield "inference", "a process of its own; acts for all simulators, in batches"
-    yield "evaluator", f"a process of its own; 20 episodes every {settings.evaluate_every:,} steps"
+    episodes = f"{settings.evaluation_episodes} episodes every {settings.evaluate_every:,} steps"
+    yield "evaluator", f"a process of its own; {episodes}"
 
 
 def _counted(role: str, count: int) -> str:

@@ -36,6 +36,7 @@ class Settings:
         log_std: logarithm of the deviations of continuous actions, to begin with.
         hang_timeout_s: a simulator that is stuck in one step or reset for so long is replaced; None waits for ever.
         evaluate_every: steps between two evaluations, at the least.
+        evaluation_episodes: episodes of an evaluation; fewer take less time, and say less.
         normalise_observations: bring them to mean 0 and deviation 1, as seen so far by all simulators.
         normalise_rewards: divide them by the deviation of the discounted returns seen so far.
     """
@@ -51,6 +52,7 @@ class Settings:
     log_std: float = 0.0
     hang_timeout_s: float | None = 60.0
     evaluate_every: int = 2_000
+    evaluation_episodes: int = 20
     normalise_observations: bool = False
     normalise_rewards: bool = False
 
@@ -81,7 +83,7 @@ class Settings:
         return dataclasses.asdict(dataclasses.replace(self, network="auto")) | {"network": network}
 
     def __post_init__(self) -> None:
-        self._require_at_least_1("steps", "evaluate_every")
+        self._require_at_least_1("steps", "evaluate_every", "evaluation_episodes")
         if self.hang_timeout_s is not None and self.hang_timeout_s <= 0.0:
             raise ValueError(f"hang_timeout_s is positive, or None: hang_timeout_s={self.hang_timeout_s}")
         if isinstance(self.network, str) and self.network not in ("auto", "mlp", "cnn"):

@@ -135,9 +135,8 @@ class TrainingLoop(Loop):
         self._server = await training.child("parameters")
         self._learners = await self._find_learners(training)
         self._simulators = [await training.child(f"simulator-{index}") for index in range(plan.simulators)]
-        self._evaluations = Evaluations(
-            await training.child("evaluator"), self._selection, self._record, self._callbacks
-        )
+        evaluator, episodes = await training.child("evaluator"), plan.settings.evaluation_episodes
+        self._evaluations = Evaluations(evaluator, self._selection, self._record, self._callbacks, episodes)
         batches = self._batches()
         await self._go_on(batches)
         self._begin_work()

@@ -37,6 +37,15 @@ class Hearing(rl.Callback):
         self.heard.append("end")
 
 
+@pytest.mark.parametrize("kind", [rl.PPO, rl.ES])
+async def test_evaluations_have_as_many_episodes_as_the_settings_say(kind: Any, tmp_path: Path) -> None:
+    hearing, more = Hearing(), {"hidden": (8, 8), "evaluation_episodes": 3, "directory": str(tmp_path)}
+    async with art.Runtime(mode="local", cpus=4):
+        await kind("CartPole-v1", **more).start(steps=64, callbacks=[hearing])
+    assert [heard[2] for heard in hearing.heard if isinstance(heard, tuple)] == [3]
+    assert kind.resume(str(tmp_path)).settings.evaluation_episodes == 3
+
+
 async def test_callbacks_hear_everything_in_order(tmp_path: Path) -> None:
     hearing, seen = Hearing(), []
 

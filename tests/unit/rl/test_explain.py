@@ -49,6 +49,7 @@ def test_network_says_what_learns(make, end):
         (rl.A3C, {}, "learner", "none: simulators compute gradients, the parameter server applies them as they arrive"),
         (rl.ES, {}, "2 simulators", "a process and a CPU each; whole episodes, directions as work items"),
         (rl.APPO, {}, "learner", "a process of its own; a CPU"),
+        (rl.PPO, {"evaluation_episodes": 5}, "evaluator", "a process of its own; 5 episodes every 2,000 steps"),
     ],
 )  # fmt: skip
 def test_roles_say_who_does_what(kind, more, name, expected):

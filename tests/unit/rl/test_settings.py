@@ -84,6 +84,7 @@ def test_unknown_setting_is_named_with_close_matches():
     ("override", "message"),
     [
         ({"epochs": 0}, "epochs is at least 1: epochs=0"),
+        ({"evaluation_episodes": 0}, "evaluation_episodes is at least 1: evaluation_episodes=0"),
         ({"gamma": 1.5}, "gamma is between 0 and 1: gamma=1.5"),
         ({"backend": "jax"}, "backend is 'auto', 'numpy' or 'torch': backend='jax'"),
     ],
