@@ -83,7 +83,7 @@ class Network:
         self._leave("value", valued, d_values)
         d_passed = [room[:, : len(d_outputs)] for room in self._gradient_room]
         np.matmul(d_outputs, layers["action"].T, out=d_passed[-1][0])
-        np.matmul(d_values, layers["value"].T, out=d_passed[-1][1])
+        np.multiply(d_values, layers["value"].T, out=d_passed[-1][1])  # one value a row: many times faster than matmul
         for number in range(len(self._names) - 1, -1, -1):
             name, d_hidden = self._names[number], d_passed[number]
             d_hidden *= self._slope(self._passed[number])
