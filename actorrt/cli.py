@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import atexit
+import gc
 import logging
 import os
 import select
@@ -45,6 +47,7 @@ class Command:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
+    atexit.register(gc.freeze)  # a process at its end need not look for cycles, which takes a tenth of a second
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     parser = argparse.ArgumentParser(prog="actorrt", description="An actor runtime for reinforcement learning.")
     parser.add_argument("--version", action="version", version=f"actorrt {VERSION}")
