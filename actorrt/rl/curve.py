@@ -148,7 +148,8 @@ def draw_png(path: str, title: str, training: Points, evaluations: Points, thres
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7.0, 4.0), layout="constrained")
+    figure = Figure(figsize=(7.0, 4.0))
+    figure.subplots_adjust(left=0.13, right=0.98, bottom=0.12, top=0.92)  # a layout engine would draw it twice
     FigureCanvasAgg(figure)
     axes = figure.subplots()
     axes.plot(*_columns(training), linewidth=1.2, label="training episodes, running mean")
