@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import actorrt as art
@@ -141,9 +142,12 @@ def _train(algorithm: Algorithm, arguments: argparse.Namespace, line: ProgressLi
             training.kill()
             art.wait([training]).result()
     training.value()
-    result = None if is_interrupted else _result(training, line)
-    line.end(live.last(training))
-    _report(training, result)
+    with ThreadPoolExecutor(1, "shutdown") as executor:
+        ending = executor.submit(art.shutdown)  # the run's actors are gone, and the report needs no node
+        result = None if is_interrupted else _result(training, line)
+        line.end(live.last(training))
+        _report(training, result)
+        ending.result()
     if is_interrupted:
         sys.stdout.write(f"{training.describe_pause()}\n")
         return EXIT_INTERRUPTED
@@ -154,8 +158,9 @@ def _train(algorithm: Algorithm, arguments: argparse.Namespace, line: ProgressLi
 def _result(training: Run, line: ProgressLine) -> Evaluation | None:
     """Evaluate the best policy on fresh seeds; None where an interrupt ends that: everything else is there."""
     line.wait("playing the best policy on fresh seeds ...")
+    episodes, seed = training.plan.settings.evaluation_episodes, episode_seed(training.plan.seed, FRESH_KEY)
     try:
-        return evaluate(training.best, seed=episode_seed(training.plan.seed, FRESH_KEY))
+        return evaluate(training.best, episodes=episodes, seed=seed)
     except KeyboardInterrupt:
         return None
 
