@@ -216,6 +216,15 @@ LEARNING: Final = (
         timeout_s=400,
     ),
     Row(
+        "cartpole-ten",
+        "the same, with evaluations of 10 episodes",
+        "s",
+        whole.cartpole_ten,
+        Effort(5),
+        Effort(1),
+        timeout_s=400,
+    ),
+    Row(
         "halfcheetah",
         "PPO on HalfCheetah-v5, one environment",
         "steps/s",

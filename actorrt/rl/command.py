@@ -35,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, help="seed of the run (default: 0)")
     parser.add_argument("--steps", type=int, help="environment steps at the most (default: the preset's)")
     parser.add_argument("--stop-return", type=float, help="end once a policy's evaluations reach this mean return")
+    parser.add_argument("--evaluation-episodes", type=int, help="episodes of an evaluation (default: 20)")
     parser.add_argument("--envs", type=int, help="environments of each simulator (default: the preset's, shared out)")
     parser.add_argument("--directory", help="where to save the policy, the curve and the metrics (default: runs/...)")
     parser.add_argument("--resume", metavar="DIRECTORY", help="go on from the checkpoint of an earlier run")
@@ -93,13 +94,15 @@ def _algorithm(arguments: argparse.Namespace) -> Algorithm:
     options: dict[str, Any] = {"simulators": simulators, "seed": arguments.seed or 0}
     if arguments.envs is not None:
         options["environments"] = arguments.envs * simulators
+    if arguments.evaluation_episodes is not None:
+        options["evaluation_episodes"] = arguments.evaluation_episodes
     return kind(arguments.environment, directory=arguments.directory, **options)
 
 
 def _resumed(kind: type[Algorithm], arguments: argparse.Namespace) -> Algorithm:
     """Take up a run; what it follows from can't be changed any more."""
-    for name in ("simulators", "seed", "envs", "directory"):
-        if getattr(arguments, name) is not None:
+    for name in ("simulators", "seed", "envs", "evaluation-episodes", "directory"):
+        if getattr(arguments, name.replace("-", "_")) is not None:
             raise ValueError(f"--{name} does not go with --resume: the run goes on as it began")
     algorithm = kind.resume(arguments.resume)
     if algorithm.policy.env_id != arguments.environment:

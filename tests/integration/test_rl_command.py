@@ -128,6 +128,11 @@ def test_chaos_that_does_not_happen_is_a_failure(tmp_path: Path) -> None:
         (("ppo", "CartPole-v1", "--envs", "0"), "environments is at least 1: environments=0"),
         (("ppo", "CartPole-v1", "--resume", "/nowhere"), "there is no checkpoint in /nowhere"),
         (("ppo", "CartPole-v1", "--resume", "/nowhere", "--seed", "1"), "--seed does not go with --resume"),
+        (
+            ("ppo", "CartPole-v1", "--resume", "/nowhere", "--evaluation-episodes", "5"),
+            "--evaluation-episodes does not go with --resume",
+        ),
+        (("ppo", "CartPole-v1", "--evaluation-episodes", "0"), "evaluation_episodes is at least 1"),
     ],
 )
 def test_arguments_that_make_no_sense_are_told_in_one_line(arguments: tuple[str, ...], message: str) -> None:
