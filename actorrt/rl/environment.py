@@ -184,7 +184,8 @@ class SeededEnvironments:
         reward = np.empty(count)
         terminated, truncated = np.zeros(count, np.bool_), np.zeros(count, np.bool_)
         final_obs: dict[int, Any] = {}
-        rows = actions.tolist() if actions.ndim == 1 else actions
+        # Copies: a row that is kept for long would keep those of all environments.
+        rows = actions.tolist() if actions.ndim == 1 else [row.copy() for row in actions]
         choices = self._choices(actions)
         for k, environment in enumerate(self._environments):
             self._at = k

@@ -14,13 +14,16 @@ from actorrt.rl.spaces import MASK_KEY, flat_mask, from_gymnasium, output_count
 class ActionMask(gymnasium.Wrapper[Any, Any, Any, Any]):
     """Shows `{"observation": ..., "action_mask": ...}`, the mask as the wrapped environment's `info` has it.
 
+    At the end of an episode, after which nothing is chosen, it may be missing.
+
     Raises:
         KeyError: (at a reset or a step) there is no mask in `info`.
     """
 
     def __init__(self, env: Any) -> None:
         super().__init__(env)
-        mask = spaces.MultiBinary(output_count(from_gymnasium(env.action_space)))
+        self._anything = np.ones(output_count(from_gymnasium(env.action_space)), np.int8)
+        mask = spaces.MultiBinary(len(self._anything))
         self.observation_space = spaces.Dict({"observation": env.observation_space, MASK_KEY: mask})
 
     def reset(self, **options: Any) -> Any:
@@ -31,6 +34,8 @@ class ActionMask(gymnasium.Wrapper[Any, Any, Any, Any]):
     def step(self, action: Any) -> Any:
         """Take a step."""
         obs, reward, terminated, truncated, info = self.env.step(action)
+        if (terminated or truncated) and MASK_KEY not in info:
+            return {"observation": obs, MASK_KEY: self._anything}, reward, terminated, truncated, info
         return self._shown(obs, info), reward, terminated, truncated, info
 
     def _shown(self, obs: Any, info: dict[str, Any]) -> dict[str, Any]:

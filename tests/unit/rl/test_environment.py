@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import gymnasium
@@ -223,6 +224,26 @@ def test_episodes_that_do_not_replay_begin_anew_and_the_others_go_on() -> None:
     assert fragments[0].obs[0].ravel().tolist() == [4.0, 0.0, 0.0]
     assert [each.episode_length.tolist() for each in fragments] == [[4], [9, 4]]
     assert fragments[1].episode_return.tolist() == [45.0, 10.0]  # what came before the replay counts
+
+
+class ManyNumbersEnv(CountingEnv):
+    """Takes many numbers."""
+
+    def __init__(self, length: int) -> None:
+        super().__init__(length, truncates=False)
+        self.action_space = gym.Box(-1.0, 1.0, (50,), np.float32)
+
+
+def test_one_long_episode_keeps_no_actions_of_the_others() -> None:
+    lengths = iter([10_000] + [1] * 19)
+    environments = SeededEnvironments(lambda: ManyNumbersEnv(next(lengths)), 20, lambda k, episode: episode)
+    environments.reset()
+    tracemalloc.start()
+    for _ in range(500):
+        environments.step(np.zeros((20, 50), np.float32))
+    size, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert size < 5 * 500 * 50 * 4  # all together they were 20 times as large
 
 
 def test_state_of_a_sampler_stays_as_it_was_told() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from actorrt.rl.returns import generalised_advantages, next_values
 
@@ -47,6 +49,26 @@ def test_advantages_equal_slow_sums_over_random_ends(seed, gamma, gae_lambda):
     last_value = rng.standard_normal(3).astype(np.float32)
     arguments = (reward, value, terminated, truncated, final_value, last_value, gamma, gae_lambda)
     np.testing.assert_allclose(fast_advantages(*arguments), slow_advantages(*arguments), rtol=1e-4, atol=1e-5)
+
+
+@given(
+    shape=st.tuples(st.integers(1, 6), st.integers(1, 3)),
+    gamma=st.sampled_from([0.0, 0.5, 0.99, 1.0]),
+    gae_lambda=st.sampled_from([0.0, 0.9, 1.0]),
+    ends=st.sampled_from([0.0, 0.3, 0.9]),
+    seed=st.integers(0, 999),
+)
+def test_advantages_equal_slow_sums_whatever_the_shape_and_where_an_end_is_both_kinds(
+    shape, gamma, gae_lambda, ends, seed
+):
+    rng = np.random.default_rng(seed)
+    reward, value, final_value = (rng.standard_normal(shape).astype(np.float32) for _ in range(3))
+    terminated, truncated = rng.random(shape) < ends, rng.random(shape) < ends
+    last_value = rng.standard_normal(shape[1]).astype(np.float32)
+    arguments = (reward, value, terminated, truncated, final_value, last_value, gamma, gae_lambda)
+    found = fast_advantages(*arguments)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, slow_advantages(*arguments), rtol=1e-4, atol=1e-5)
 
 
 def slow_lambda_returns(reward, value, terminated, truncated, final_value, last_value, gamma, gae_lambda):

@@ -147,6 +147,24 @@ def test_features_of_masked_images_stay_bytes():
     assert (features.dtype, features.shape) == (np.uint8, (3, 27))
 
 
+class EndsWithoutMaskEnv(MaskedEnv):
+    """Says nothing of actions when there are none left."""
+
+    def step(self, action):
+        obs, reward, terminated, _, info = super().step(action)
+        return obs, reward, terminated, self._count == 5, {} if self._count == 5 else info
+
+
+def test_mask_may_be_missing_where_an_episode_ends():
+    made = MaskedByInfo(EndsWithoutMaskEnv)
+    policy = MlpPolicy(describe(made, (8, 8)))
+    policy.init(0)
+    fragment = Sampler(SeededEnvironments(made, 1, lambda k, e: e), policy, 12, np.random.default_rng(0)).collect()
+    assert fragment.truncated.sum() == 2
+    assert fragment.final_obs[:, 2:].tolist() == [[1.0, 1.0, 1.0]] * 2
+    np.testing.assert_allclose(fragment.logp, 0.0, atol=1e-6)
+
+
 def test_environment_without_a_mask_is_told_so():
     environment = MaskedByInfo("CartPole-v1")()
     with pytest.raises(KeyError, match="gives no 'action_mask' in its info"):
