@@ -167,6 +167,11 @@ class Algorithm:
         hearers = [*([] if on_progress is None else [on_progress]), *callbacks]
         return Run(plan, directory, self.loop_class, hearers, keep_going, show).start()
 
+    def __repr__(self) -> str:
+        place = "" if self._checkpoint is None else f", from step {self._checkpoint['record']['steps']:,}"
+        many = f"{self.simulators} simulator{'s' if self.simulators > 1 else ''}"
+        return f"<{type(self).__name__} on {name_of(self.environment)}: {many}, seed {self.seed}{place}>"
+
     def explain(self) -> Explanation:
         """Say what a run would do: effective settings, policy, roles. `print` it, or let a notebook show it."""
         return explain(self._plan(self.settings.steps))

@@ -85,7 +85,7 @@ def _settings(plan: Plan) -> Iterator[tuple[str, str]]:
     settings = plan.settings
     preset = settings.presets.get(name_of(plan.environment), {})
     for field in dataclasses.fields(settings):
-        value = getattr(settings, field.name)
+        value = plan.steps if field.name == "steps" else getattr(settings, field.name)
         if field.name in preset and value == preset[field.name]:
             origin = "preset"
         else:

@@ -263,6 +263,10 @@ class FlatPolicy:
         actions = self.spec.action.to_environment(self.best_actions(features))
         return self.spec.action.unstack(actions)[0]
 
+    def __repr__(self) -> str:
+        place = f" for {self.spec.env_id}" if self.spec.env_id else ""
+        return f"<{type(self).__name__}{place}: version {self.version}, {len(self.parameters):,} parameters>"
+
     def save(self, path: str) -> None:
         """Write the policy to a file, replacing what was there; `load_policy` reads it."""
         from actorrt.rl.policy_file import save_policy

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -57,28 +59,40 @@ def load_policy(path: str, *, network: NetworkKind | None = None) -> FlatPolicy:
     header, arrays = _read(path)
     if header.get("format") != FORMAT:
         raise ValueError(f"{path} holds a policy of format {header.get('format')!r}; this version reads {FORMAT!r}")
-    if header["network"] == OWN_NETWORK and network is None:
+    try:
+        spec = _spec(header)
+        parameters, version = np.asarray(arrays["parameters"], np.float32), int(header["version"])
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path} is not a policy's file: {type(error).__name__}: {error}") from error
+    if spec.network == OWN_NETWORK and network is None:
         raise ValueError(f"{path} holds a policy with a network of its user's own: give what makes it as network=")
-    spec = PolicySpec(
-        env_id=header["env_id"],
-        observation=spaces.from_data(header["observation"]),
-        action=spaces.from_data(header["action"]),
-        hidden=tuple(header["hidden"]),
-        activation=header["activation"],
-        network=network or header["network"],
-        orthogonal=header["orthogonal"],
-        log_std=header["log_std"],
-    )
+    spec = dataclasses.replace(spec, network=network or spec.network)
     normaliser = Normaliser.from_arrays(
         {name.removeprefix(NORMALISER): array for name, array in arrays.items() if name.startswith(NORMALISER)}
     )
-    return make_policy(spec, arrays["parameters"], header["version"], normaliser)
+    return make_policy(spec, parameters, version, normaliser)
+
+
+def _spec(header: dict[str, Any]) -> PolicySpec:
+    for name, known in (("network", ("mlp", "cnn", OWN_NETWORK)), ("activation", ("tanh", "relu"))):
+        if header[name] not in known:
+            raise ValueError(f"{name} is one of {', '.join(known)}, not {header[name]!r}; update actorrt to read this")
+    return PolicySpec(
+        env_id=header["env_id"],
+        observation=spaces.from_data(header["observation"]),
+        action=spaces.from_data(header["action"]),
+        hidden=tuple(map(int, header["hidden"])),
+        activation=header["activation"],
+        network=header["network"],
+        orthogonal=header["orthogonal"],
+        log_std=header["log_std"],
+    )
 
 
 def _read(path: str) -> tuple[dict[str, Any], dict[str, Array]]:
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
-        return json.loads(arrays["header"].tobytes()), arrays
-    except (ValueError, KeyError, EOFError, AttributeError) as error:
+        return dict(json.loads(arrays["header"].tobytes())), arrays
+    except (ValueError, TypeError, KeyError, EOFError, AttributeError, NotImplementedError, BadZipFile) as error:
         raise ValueError(f"{path} is not a policy's file: {error}") from error

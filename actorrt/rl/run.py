@@ -318,8 +318,10 @@ class Run:
     @property
     def state(self) -> str:
         """What it does, in a word: starting, running, pausing, paused, failed or ended."""
-        if self._outcome is not None or self.done():
-            return self._outcome or "failed"
+        if self.error() is not None:
+            return "failed"
+        if self._outcome is not None:
+            return self._outcome
         return "pausing" if self._is_stopping else "starting" if self.progress is None else "running"
 
     @property

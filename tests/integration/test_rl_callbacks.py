@@ -81,7 +81,7 @@ async def test_error_of_a_callback_ends_the_run(tmp_path: Path) -> None:
         run = rl.PPO("CartPole-v1", directory=str(tmp_path), **SETTINGS).start(steps=512, callbacks=[fail, hearing])
         with pytest.raises(LookupError, match="the callback's own mistake"):
             await run
-    assert hearing.heard == ["start", "end"]
+    assert hearing.heard == ["start", "checkpoint", "end"]
 
 
 def test_what_is_no_callback_is_refused(tmp_path: Path) -> None:

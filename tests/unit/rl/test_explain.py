@@ -25,6 +25,10 @@ def test_settings_say_where_they_come_from():
     assert line(text, "network") == f"{shape}; acts on NumPy, learns on NumPy"
 
 
+def test_algorithm_says_what_it_is():
+    assert repr(rl.PPO("CartPole-v1", simulators=1, seed=3)) == "<PPO on CartPole-v1: 1 simulator, seed 3>"
+
+
 @pytest.mark.parametrize(
     ("make", "end"),
     [

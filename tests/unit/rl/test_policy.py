@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import pickle
 
 import numpy as np
@@ -130,6 +132,75 @@ def test_files_that_are_no_policy_are_refused(tmp_path):
         load_policy(str(path))
     with pytest.raises(FileNotFoundError):
         load_policy(str(tmp_path / "absent.policy"))
+
+
+def resaved(path, header=None, **arrays):
+    """Write a policy's file anew with other contents."""
+    with np.load(path) as archive:
+        kept = dict(archive)
+    known = json.loads(kept["header"].tobytes())
+    new = {name: value for name, value in (known | (header or {})).items() if value is not None}
+    with open(path, "wb") as file:
+        np.savez(file, **{**kept, "header": np.frombuffer(json.dumps(new).encode(), np.uint8), **arrays})
+
+
+class Trap:
+    """Leaves a file behind when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (self.path, "w")
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        ({"observation": None}, "is not a policy's file: KeyError: 'observation'"),
+        ({"hidden": 7}, "is not a policy's file: TypeError"),
+        ({"network": "transformer"}, "network is one of mlp, cnn, own, not 'transformer'; update actorrt to read this"),
+        ({"activation": "swish"}, "activation is one of tanh, relu, not 'swish'"),
+        ({"hidden": [3]}, r"parameters of shape \(\d+,\) given"),
+    ],
+)
+def test_file_with_a_damaged_header_is_refused(header, message, tmp_path):
+    path = str(tmp_path / "some.policy")
+    make_policy(CATEGORICAL).save(path)
+    resaved(path, header)
+    with pytest.raises(ValueError, match=message):
+        load_policy(path)
+
+
+def test_file_that_was_cut_or_changed_is_refused(tmp_path):
+    path = tmp_path / "some.policy"
+    make_policy(CATEGORICAL).save(str(path))
+    whole = path.read_bytes()
+    changed = bytearray(whole)
+    changed[len(whole) // 2] ^= 1
+    for damaged in (whole[:10], whole[:-5], bytes(changed)):
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match="is not a policy's file"):
+            load_policy(str(path))
+
+
+def test_file_never_runs_code_that_it_holds(tmp_path):
+    path, trace = tmp_path / "some.policy", tmp_path / "trace"
+    make_policy(CATEGORICAL).save(str(path))
+    resaved(str(path), parameters=np.array([Trap(str(trace))], object))
+    with pytest.raises(ValueError, match="is not a policy's file"):
+        load_policy(str(path))
+    path.write_bytes(pickle.dumps(Trap(str(trace))))
+    with pytest.raises(ValueError, match="is not a policy's file"):
+        load_policy(str(path))
+    assert not trace.exists()
+
+
+def test_policy_says_what_it_is():
+    policy = make_policy(CATEGORICAL)
+    assert repr(policy) == "<MlpPolicy for CartPole-v1: version 0, 468 parameters>"
+    policy.spec = dataclasses.replace(policy.spec, env_id="")
+    assert repr(policy) == "<MlpPolicy: version 0, 468 parameters>"
 
 
 def test_policies_pickle_with_their_views_tied():
