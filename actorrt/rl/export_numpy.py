@@ -20,6 +20,10 @@ import numpy as np
 
 inf = float("inf")
 '''
+FLAT = """
+
+def flat(mask):
+    return np.concatenate([flat(part) for part in mask]) if isinstance(mask, (tuple, list)) else np.ravel(mask)"""
 
 
 def export_numpy(policy: FlatPolicy, path: str) -> None:
@@ -31,10 +35,11 @@ def export_numpy(policy: FlatPolicy, path: str) -> None:
     spec = policy.spec
     if spec.network != "mlp":
         raise ValueError(f"a policy with network={spec.network!r} acts on torch: export it as .onnx")
-    lines = [HEADER.format(env_id=spec.env_id or "an environment without an id"), *_arrays(policy)]
     observation, mask = spec.observation, ""
+    lines = [HEADER.format(env_id=spec.env_id or "an environment without an id"), *_arrays(policy)]
+    lines += FLAT.splitlines() if isinstance(observation, Masked) else []
     if isinstance(observation, Masked):
-        mask = "np.ravel(obs['action_mask'])"
+        mask = "flat(obs['action_mask'])"
         inner = "obs" if observation.key is None else f"obs[{observation.key!r}]"
         features = _encoding(observation.observation, inner)
     else:

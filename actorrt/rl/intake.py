@@ -1,14 +1,15 @@
 """Pure: decides which simulators to ask for fragments, which fragments to keep, and when a batch is full.
 
 A simulator is idle or asked; it has at most one request under way. What comes back is kept if its policy is new
-enough and it was not seen before. How much is asked for depends on the lag that is allowed:
+enough and it was not seen before, until it is in a batch or a newer version makes it stale. How much is asked for
+depends on the lag that is allowed:
 
 * With some, every idle simulator is asked at once, so that it works ahead while the learner learns.
 * With none, a fragment that is not for the batch at hand would be collected in vain: simulators are asked until
   what is expected fills the batch. Nothing is expected of one that is slow, overdue or being restarted, so that
   the others fill the batch in its place.
 * In deterministic order with a lag of one, what fills the next batch is asked for when one is taken, and is collected
-  with the version that is the newest then, whatever is published meanwhile.
+  with the version that is the newest then, unless more than one is published meanwhile.
 """
 
 from __future__ import annotations

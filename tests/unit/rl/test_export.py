@@ -85,6 +85,40 @@ def test_numpy_file_acts_alike(name, more, tmp_path):
         assert_same(scope["act"](obs), policy(obs))
 
 
+TYPES = gym.Dict(
+    {
+        "bytes": gym.MultiDiscrete([3, 2], dtype=np.int8),
+        "halves": gym.Box(-0.1, 0.1, (2,), np.float16),
+        "number": gym.Box(-0.1, 0.1, (), np.float64),
+    }
+)
+
+
+def test_numpy_file_gives_actions_the_types_of_their_space(tmp_path):
+    policy = make_policy(PolicySpec("", spaces.from_gymnasium(BOX), spaces.from_gymnasium(TYPES), (8, 8)))
+    flat = policy.init(0)
+    flat += np.random.default_rng(1).standard_normal(flat.shape).astype(np.float32)
+    policy.export(str(tmp_path / "exported.py"))
+    scope = {}
+    exec((tmp_path / "exported.py").read_text(), scope)
+    for obs in observations("discrete"):
+        assert_same(scope["act"](obs), policy(obs))
+        assert TYPES.contains(scope["act"](obs))
+
+
+def test_numpy_file_takes_masks_of_several_parts(tmp_path):
+    action = spaces.from_gymnasium(gym.Tuple((gym.Discrete(2), gym.Discrete(3))))
+    policy = make_policy(PolicySpec("", Masked(spaces.from_gymnasium(BOX), 5, "board"), action, (8, 8)))
+    policy.init(0)
+    policy.export(str(tmp_path / "exported.py"))
+    scope = {}
+    exec((tmp_path / "exported.py").read_text(), scope)
+    for left, right in ((0, 2), (1, 0), (1, 1)):
+        mask = (np.arange(2) == left, np.arange(3) == right)
+        shown = {"board": np.zeros((2, 2), np.float32), "action_mask": mask}
+        assert scope["act"](shown) == policy(shown) == (left, right)
+
+
 def test_numpy_file_imports_nothing_else(tmp_path):
     make("discrete").export(str(tmp_path / "exported.py"))
     code = "import sys, exported; print(exported.act([0.0] * 4), 'actorrt' in sys.modules)"
