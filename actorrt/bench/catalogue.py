@@ -245,6 +245,15 @@ LEARNING: Final = (
         timeout_s=400,
     ),
     Row(
+        "halfcheetah-return",
+        "the same, what one environment's 100,000 steps reach",
+        "return",
+        training.halfcheetah_return,
+        Effort(3, 100_352),
+        Effort(1, 6_144),
+        timeout_s=400,
+    ),
+    Row(
         "sampling",
         "CartPole-v1 sampled, two simulators, environments in Python",
         "steps/s",

@@ -1,6 +1,6 @@
 """The rows of the learning library but for whole processes: steps a second of training, and of sampling alone.
 
-Everything is counted from the end of the first update, or batch, on: imports and starts are what `cartpole` is for.
+Rates are counted from the end of the first update, or batch, on: imports and starts are what `cartpole` is for.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from actorrt.bench.measurement import Effort, Samples, UnavailableError
 SIMULATORS: Final = 2
 _PYTHON_ENVIRONMENTS, _NATIVE_ENVIRONMENTS, _HORIZON = 32, 256, 128  # of each simulator
 _NO_EVALUATION: Final = 1 << 40  # steps until the next
+_EPISODES: Final = 20
 
 STABLE_BASELINES3: Final[dict[str, Any]] = {  # its defaults, on HalfCheetah too
     "hidden": (64, 64),
@@ -53,10 +54,16 @@ def require(*packages: str, extras: str) -> None:
 
 def halfcheetah(environments: int) -> Callable[[Effort], Samples]:
     """Return what measures PPO on HalfCheetah-v5 with so many environments, in steps a second."""
-    return partial(_halfcheetah, environments)
+    return partial(_halfcheetah, partial(_training_rate, environments))
 
 
-def _halfcheetah(environments: int, effort: Effort) -> Samples:
+def halfcheetah_return(effort: Effort) -> Samples:
+    """Return what PPO reaches on HalfCheetah-v5 with one environment: the return of each run's last policy."""
+    return _halfcheetah(_training_return, effort)
+
+
+def _halfcheetah(measure: Callable[[int, int], float], effort: Effort) -> Samples:
+    """Measure, given a drawn seed and the steps, as often as there are rounds."""
     require("gymnasium", "mujoco", extras="rl,mujoco")
     import actorrt as art
 
@@ -66,23 +73,35 @@ def _halfcheetah(environments: int, effort: Effort) -> Samples:
         contextlib.chdir(directory),
     ):  # for MuJoCo's log
         try:
-            rates = [_training_rate(environments, seed, effort.operations_count) for seed in seeds]
+            values = [measure(seed, effort.operations_count) for seed in seeds]
         finally:
             art.shutdown()
-    return Samples(rates, notes=[f"seeds {', '.join(map(str, seeds))}"])
+    return Samples(values, notes=[f"seeds {', '.join(map(str, seeds))}"])
 
 
 def _training_rate(environments: int, seed: int, steps: int) -> float:
     """Train for so many steps, and return how many a second it learnt from after the first update."""
-    from actorrt import rl
-
     marks: list[tuple[float, int]] = []
-    settings = {**STABLE_BASELINES3, "environments": environments, "evaluate_every": _NO_EVALUATION}
-    simulators = min(environments, SIMULATORS)
-    algorithm = rl.PPO("HalfCheetah-v5", simulators=simulators, seed=seed, **settings)
-    algorithm.start(steps, on_progress=lambda now: marks.append((time.perf_counter(), now.steps)), show=False).wait()
+    _train(environments, seed, steps, on_progress=lambda now: marks.append((time.perf_counter(), now.steps)))
     (began_at, first), (ended_at, last) = marks[0], marks[-1]
     return (last - first) / (ended_at - began_at)
+
+
+def _training_return(seed: int, steps: int) -> float:
+    """Train for so many steps, and return the mean of some deterministic episodes of the last policy."""
+    from actorrt import rl
+
+    policy = _train(1, seed, steps).best  # of the only evaluation, at the end
+    return rl.evaluate(policy, episodes=_EPISODES, seed=random.randrange(1 << 16)).mean
+
+
+def _train(environments: int, seed: int, steps: int, **options: Any) -> Any:
+    """Return the run, which has ended."""
+    from actorrt import rl
+
+    settings = {**STABLE_BASELINES3, "environments": environments, "evaluate_every": _NO_EVALUATION}
+    algorithm = rl.PPO("HalfCheetah-v5", simulators=min(environments, SIMULATORS), seed=seed, **settings)
+    return algorithm.start(steps, show=False, **options).wait()
 
 
 def sampling(effort: Effort) -> Samples:

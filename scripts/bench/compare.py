@@ -69,8 +69,8 @@ def compare(name: str, ours: list[str], theirs: list[str], options: argparse.Nam
             unit = data["unit"]
             medians[side].append(data["median"])
     our_median, their_median = statistics.median(medians["ours"]), statistics.median(medians["theirs"])
-    is_rate = unit.endswith("/s")
-    times_better = our_median / their_median if is_rate else their_median / our_median
+    is_more_better = unit.endswith("/s") or unit == "return"
+    times_better = our_median / their_median if is_more_better else their_median / our_median
     return {"name": name, "unit": unit, "medians": medians, "times_better": times_better}
 
 
