@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 from typing import Any
@@ -59,21 +58,20 @@ def load_policy(path: str, *, network: NetworkKind | None = None) -> FlatPolicy:
     header, arrays = _read(path)
     if header.get("format") != FORMAT:
         raise ValueError(f"{path} holds a policy of format {header.get('format')!r}; this version reads {FORMAT!r}")
+    if header.get("network") == OWN_NETWORK and network is None:
+        raise ValueError(f"{path} holds a policy with a network of its user's own: give what makes it as network=")
     try:
-        spec = _spec(header)
+        spec = _spec(header, network)
         parameters, version = np.asarray(arrays["parameters"], np.float32), int(header["version"])
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} is not a policy's file: {type(error).__name__}: {error}") from error
-    if spec.network == OWN_NETWORK and network is None:
-        raise ValueError(f"{path} holds a policy with a network of its user's own: give what makes it as network=")
-    spec = dataclasses.replace(spec, network=network or spec.network)
     normaliser = Normaliser.from_arrays(
         {name.removeprefix(NORMALISER): array for name, array in arrays.items() if name.startswith(NORMALISER)}
     )
     return make_policy(spec, parameters, version, normaliser)
 
 
-def _spec(header: dict[str, Any]) -> PolicySpec:
+def _spec(header: dict[str, Any], network: NetworkKind | None) -> PolicySpec:
     for name, known in (("network", ("mlp", "cnn", OWN_NETWORK)), ("activation", ("tanh", "relu"))):
         if header[name] not in known:
             raise ValueError(f"{name} is one of {', '.join(known)}, not {header[name]!r}; update actorrt to read this")
@@ -83,7 +81,7 @@ def _spec(header: dict[str, Any]) -> PolicySpec:
         action=spaces.from_data(header["action"]),
         hidden=tuple(map(int, header["hidden"])),
         activation=header["activation"],
-        network=header["network"],
+        network=network or header["network"],
         orthogonal=header["orthogonal"],
         log_std=header["log_std"],
     )
