@@ -119,7 +119,9 @@ def picture(run: Run) -> str:
     if progress is not None:
         facts = _facts(progress, is_over=state in ("ended", "paused", "failed"))
     else:
-        facts = html.escape(starting(run) if state == "starting" else f"{state} before the first update")
+        facts = html.escape(
+            starting(run) if state == "starting" else f"{state} after {run.steps:,} steps, without an update"
+        )
     return (
         f'<div style="font-family:sans-serif;font-size:13px"><b>{html.escape(run.plan.name)}</b> · {state}<br>'
         f"{facts}<br>{drawn}</div>"

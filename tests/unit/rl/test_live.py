@@ -24,7 +24,7 @@ class FakeRun(SimpleNamespace):
             {"steps": 768, "return_mean": 40.0, "return_std": 5.0},
         ]
         plan = SimpleNamespace(name="ppo-<Cart>-1", stop_return=50.0)
-        known = {"evaluations": [(600, 35.0)], "progress": progress, "best_score": 35.0, "state": state}
+        known = {"evaluations": [(600, 35.0)], "progress": progress, "best_score": 35.0, "state": state, "steps": 768}
         super().__init__(plan=plan, rows=rows, **known)
 
 
@@ -70,7 +70,7 @@ def test_picture_of_a_run_that_is_over_says_how():
     assert "</b> · paused<br>" in text
     assert " left" not in text
     assert "starts: waiting for the first update" in live.picture(FakeRun(state="starting"))
-    assert "failed before the first update" in live.picture(FakeRun(state="failed"))
+    assert "failed after 768 steps, without an update" in live.picture(FakeRun(state="failed"))
 
 
 @pytest.mark.parametrize(
