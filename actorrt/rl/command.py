@@ -26,19 +26,35 @@ from actorrt.rl.run import BEST_FILE, PAUSING, Run
 FRESH_KEY = 1_000_002  # the last evaluation's seed follows from the run's through this key
 EXIT_FAILURE, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 
+EXAMPLES = """examples:
+  actorrt train ppo CartPole-v1 --stop-return 475
+  actorrt train ars Swimmer-v5 --simulators 4 --seed 1 --directory swimmer
+  actorrt train ppo my_package:MyEnvironment-v0 --steps 1000000
+  actorrt train ppo CartPole-v1 --resume runs/ppo-CartPole-v1-0-... --steps 200000
+
+Ctrl-C pauses the run with a checkpoint, and says how to go on; twice, it ends the run at once."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what `actorrt train` takes."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = EXAMPLES
+    count = {"type": int, "metavar": "N"}
     parser.add_argument("algorithm", help=f"what to train with: {', '.join(ALGORITHMS)}")
     parser.add_argument("environment", help="Gymnasium id of the environment, such as CartPole-v1")
-    parser.add_argument("--simulators", type=int, help="simulator processes (default: 2)")
-    parser.add_argument("--seed", type=int, help="seed of the run (default: 0)")
-    parser.add_argument("--steps", type=int, help="environment steps at the most (default: the preset's)")
-    parser.add_argument("--stop-return", type=float, help="end once a policy's evaluations reach this mean return")
-    parser.add_argument("--evaluation-episodes", type=int, help="episodes of an evaluation (default: 20)")
-    parser.add_argument("--envs", type=int, help="environments of each simulator (default: the preset's, shared out)")
-    parser.add_argument("--directory", help="where to save the policy, the curve and the metrics (default: runs/...)")
-    parser.add_argument("--resume", metavar="DIRECTORY", help="go on from the checkpoint of an earlier run")
+    parser.add_argument("--simulators", **count, help="simulator processes (default: 2)")
+    parser.add_argument("--seed", **count, help="seed of the run (default: 0)")
+    parser.add_argument("--steps", **count, help="environment steps at the most (default: the preset's)")
+    parser.add_argument(
+        "--stop-return", type=float, metavar="MEAN", help="end once a policy's evaluations reach this mean return"
+    )
+    parser.add_argument("--envs", **count, help="environments of each simulator (default: the preset's, shared out)")
+    parser.add_argument(
+        "--directory", metavar="DIR", help="where to save the policy, the curve and the metrics (default: runs/...)"
+    )
+    parser.add_argument(
+        "--resume", metavar="DIR", help="go on from the checkpoint of an earlier run; --steps and --stop-return are new"
+    )
     parser.add_argument("--tensorboard", action="store_true", help="write what TensorBoard reads, beside the policy")
     parser.add_argument("--chaos", action="store_true", help="kill a simulator in the middle and watch it come back")
 
