@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what `actorrt train` takes."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = EXAMPLES
-    count = {"type": int, "metavar": "N"}
+    count: dict[str, Any] = {"type": int, "metavar": "N"}
     parser.add_argument("algorithm", help=f"what to train with: {', '.join(ALGORITHMS)}")
     parser.add_argument("environment", help="Gymnasium id of the environment, such as CartPole-v1")
     parser.add_argument("--simulators", **count, help="simulator processes (default: 2)")
@@ -53,7 +53,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--directory", metavar="DIR", help="where to save the policy, the curve and the metrics (default: runs/...)"
     )
     parser.add_argument(
-        "--resume", metavar="DIR", help="go on from the checkpoint of an earlier run; --steps and --stop-return are new"
+        "--resume",
+        metavar="DIR",
+        help="go on from the checkpoint of an earlier run; give --steps and --stop-return anew",
     )
     parser.add_argument("--tensorboard", action="store_true", help="write what TensorBoard reads, beside the policy")
     parser.add_argument("--chaos", action="store_true", help="kill a simulator in the middle and watch it come back")
