@@ -63,7 +63,7 @@ def load_policy(path: str, *, network: NetworkKind | None = None) -> FlatPolicy:
     try:
         spec = _spec(header, network)
         parameters, version = np.asarray(arrays["parameters"], np.float32), int(header["version"])
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(f"{path} is not a policy's file: {type(error).__name__}: {error}") from error
     normaliser = Normaliser.from_arrays(
         {name.removeprefix(NORMALISER): array for name, array in arrays.items() if name.startswith(NORMALISER)}
@@ -72,9 +72,6 @@ def load_policy(path: str, *, network: NetworkKind | None = None) -> FlatPolicy:
 
 
 def _spec(header: dict[str, Any], network: NetworkKind | None) -> PolicySpec:
-    for name, known in (("network", ("mlp", "cnn", OWN_NETWORK)), ("activation", ("tanh", "relu"))):
-        if header[name] not in known:
-            raise ValueError(f"{name} is one of {', '.join(known)}, not {header[name]!r}; update actorrt to read this")
     return PolicySpec(
         env_id=header["env_id"],
         observation=spaces.from_data(header["observation"]),

@@ -159,8 +159,8 @@ class Trap:
     [
         ({"observation": None}, "is not a policy's file: KeyError: 'observation'"),
         ({"hidden": 7}, "is not a policy's file: TypeError"),
-        ({"network": "transformer"}, "network is one of mlp, cnn, own, not 'transformer'; update actorrt to read this"),
-        ({"activation": "swish"}, "activation is one of tanh, relu, not 'swish'"),
+        ({"network": "transformer"}, "is not a policy's file: ValueError: network is 'mlp', 'cnn' or"),
+        ({"activation": "swish"}, "is not a policy's file: ValueError: activation is 'tanh' or 'relu'"),
         ({"hidden": [3]}, r"parameters of shape \(\d+,\) given"),
     ],
 )
