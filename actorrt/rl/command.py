@@ -48,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--stop-return", type=float, metavar="MEAN", help="end once a policy's evaluations reach this mean return"
     )
+    parser.add_argument("--evaluation-episodes", **count, help="episodes of an evaluation (default: 20)")
     parser.add_argument("--envs", **count, help="environments of each simulator (default: the preset's, shared out)")
     parser.add_argument(
         "--directory", metavar="DIR", help="where to save the policy, the curve and the metrics (default: runs/...)"
