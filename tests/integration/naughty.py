@@ -1,0 +1,99 @@
+"""Environments that misbehave in every way there is, from a step or a reset on; made by `Naughty(how, ...)`."""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from gymnasium.envs.classic_control import CartPoleEnv
+
+AT_STEP = 5
+
+
+@dataclass(frozen=True)
+class Naughty:
+    """Makes an environment that misbehaves, but in one process.
+
+    Args:
+        how: what it does; a method of `NaughtyEnv`.
+        good_pid: process in which it behaves: the one that asks for its spaces.
+    """
+
+    how: str
+    good_pid: int = 0
+
+    def __call__(self) -> Any:
+        return NaughtyEnv("behave" if os.getpid() == self.good_pid else self.how)
+
+
+class NaughtyEnv(CartPoleEnv):
+    """A cart with a pole, whose fifth step of each episode is not what it should be."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        self._how, self._at = how, 0
+        if how == "raise_when_made":
+            raise ArithmeticError("can't be made")
+        if how == "leak_threads":
+            for _ in range(3):
+                threading.Thread(target=threading.Event().wait, daemon=True).start()
+
+    def reset(self, **options: Any) -> Any:
+        self._at = 0
+        if self._how == "raise_in_reset":
+            raise ArithmeticError("can't be reset")
+        if self._how == "hang_in_reset":
+            threading.Event().wait()
+        return super().reset(**options)
+
+    def step(self, action: Any) -> Any:
+        self._at += 1
+        obs, reward, terminated, truncated, info = super().step(action)
+        told = obs, reward, terminated, truncated, info
+        if self._at == AT_STEP and hasattr(self, self._how):
+            return getattr(self, self._how)(told)
+        return told
+
+    def close(self) -> None:
+        if self._how == "raise_in_close":
+            raise ArithmeticError("can't be closed")
+        super().close()
+
+    def raise_in_step(self, told: Any) -> Any:
+        raise ArithmeticError("can't be stepped")
+
+    def nan_reward(self, told: Any) -> Any:
+        return told[0], float("nan"), *told[2:]
+
+    def infinite_reward(self, told: Any) -> Any:
+        return told[0], float("inf"), *told[2:]
+
+    def no_reward(self, told: Any) -> Any:
+        return told[0], None, *told[2:]
+
+    def nan_obs(self, told: Any) -> Any:
+        return np.full(4, np.nan, np.float32), *told[1:]
+
+    def larger_obs(self, told: Any) -> Any:
+        return np.zeros(5, np.float32), *told[1:]
+
+    def textual_obs(self, told: Any) -> Any:
+        return np.array(list("abcd")), *told[1:]
+
+    def four_values(self, told: Any) -> Any:
+        return told[:4]
+
+    def exit_process(self, told: Any) -> Any:
+        os._exit(3)
+
+    def other_types(self, told: Any) -> Any:
+        """What is not as declared, and is all the same what it says."""
+        obs, reward, *_ = told
+        return obs.astype(np.float64), np.float16(reward), np.bool_(False), 0, {"more": np.zeros(1_000_000)}
+
+    def print_much(self, told: Any) -> Any:
+        print("x" * 200_000)
+        return told
