@@ -102,7 +102,7 @@ class System:
         self._handed_over: deque[Callable[[], Any]] = deque()
         self._is_waking = False
         self._is_closed = False
-        self._closed_by: errors.ActorRtError | None = None  # what closed it, where nobody asked for that
+        self._closed_by: errors.ActorRtError | None = None
         self._lost: dict[PeerId, ExitReason] = {}
         self.silent_peers: set[PeerId] = set()
 
@@ -136,8 +136,7 @@ class System:
         """End what is hosted and fail what is pending. Idempotent."""
         if self._is_closed:
             return
-        self._is_closed = True
-        self._closed_by = error
+        self._is_closed, self._closed_by = True, error
         error = error or errors.ActorDiedError("the runtime was shut down")
         self.calls.close(error)
         self.routes.close(error)
@@ -179,11 +178,7 @@ class System:
             try:
                 self.loop.call_soon_threadsafe(self._take_over)
             except RuntimeError:
-                raise self._ended() from None
-
-    def _ended(self) -> errors.RuntimeStateError:
-        """Return what is said to who comes too late."""
-        return errors.RuntimeStateError(f"{self._closed_by or 'the runtime was shut down'}: call actorrt.init() again")
+                raise errors.RuntimeStateError("the runtime was shut down: call actorrt.init() again") from None
 
     @property
     def handed_over_count(self) -> int:
@@ -199,24 +194,22 @@ class System:
         """Run a coroutine function on the loop; what is returned ends with it."""
         operation: Operation[T] = Operation(what)
 
-        def withdrawal() -> errors.ActorRtError:  # made when it is needed: most operations end well
-            return self._closed_by or errors.CallCancelledError(f"{what} was cancelled")
-
         async def run() -> None:
             try:
                 operation.set_value(await work())
             except asyncio.CancelledError:
-                operation.set_error(withdrawal())
+                operation.set_error(self._closed_by or errors.CallCancelledError(f"{what} was cancelled"))
                 raise
             except Exception as error:
                 operation.set_error(error)
 
         def begin() -> None:
             if self._is_closed:
-                operation.set_error(self._ended())
+                operation.set_error(errors.RuntimeStateError("the runtime was shut down: call actorrt.init() again"))
                 return
             task = self.scope.start(run(), what, context=ContextVars())
-            task.add_done_callback(lambda _: operation.set_error(withdrawal()))  # where it was before its first step
+            cancelled = errors.CallCancelledError(f"{what} was cancelled")
+            task.add_done_callback(lambda _: operation.set_error(cancelled))  # where it was before its first step
             operation.on_cancel(lambda: self.on_loop(task.cancel))
 
         self.on_loop(begin)

@@ -13,6 +13,7 @@ from actorrt.rl.environment import MaskedByInfo, describe
 from actorrt.rl.es import ES, ESSettings
 from actorrt.rl.evaluation import Evaluation, evaluate
 from actorrt.rl.evaluator import Evaluator
+from actorrt.rl.finite import DivergedError
 from actorrt.rl.impala import IMPALA, IMPALASettings
 from actorrt.rl.inference import Inference
 from actorrt.rl.learner import Learner
@@ -44,6 +45,7 @@ __all__ = [
     "Batch",
     "Callback",
     "CsvLog",
+    "DivergedError",
     "ESSettings",
     "EarlyStop",
     "Evaluation",

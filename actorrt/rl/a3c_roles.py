@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from actorrt.rl.a2c_update import actor_critic_gradient
+from actorrt.rl.finite import require_finite
 from actorrt.rl.network import limit_threads, make_network
 from actorrt.rl.normaliser import Normaliser
 from actorrt.rl.optimiser import FlatRMSProp, to_array
@@ -86,7 +87,11 @@ class GradientServer(ParameterServer):
 
         Returns:
             The newest weights, whose version is one larger.
+
+        Raises:
+            DivergedError: the gradient is infinite or NaN somewhere; nothing changes.
         """
+        require_finite(gradient, f"a gradient for version {self._weights.version + 1}")
         settings = self._settings
         remaining = max(0.0, 1.0 - self._learnt_steps / self._steps)
         learning_rate = scheduled(settings.learning_rate, settings.learning_rate_schedule, remaining)

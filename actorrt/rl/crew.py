@@ -5,6 +5,7 @@ Who gets what is decided in `rota`; this carries it out.
 
 from __future__ import annotations
 
+import collections
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -12,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import actorrt as art
-from actorrt.rl.failure import is_users
-from actorrt.rl.intake import RAISES_LIMIT
+from actorrt.rl.failure import died_for_good, is_users
+from actorrt.rl.intake import DEATHS_LIMIT, RAISES_LIMIT
 from actorrt.rl.patience import Bell, arrival
 from actorrt.rl.rota import Rota, Share
 
@@ -56,6 +57,7 @@ class Crew:
         self._coming: dict[Any, int] = {}
         self._going: dict[Any, int] = {}
         self._raises = 0
+        self._deaths: collections.Counter[int] = collections.Counter()
 
     def __len__(self) -> int:
         return self._size
@@ -138,7 +140,7 @@ class Crew:
     def _came(
         self, share: Share, outcome: Outcome, results: dict[int, Any], sources: dict[int, tuple[int, int, int]]
     ) -> None:
-        self._raises = 0
+        self._raises = self._deaths[share.member] = 0
         self._incarnations[share.member] = outcome.source[1]
         counting = self._rota.came(share, time.monotonic())
         for number, result in zip(share.numbers, outcome.results, strict=True):
@@ -157,6 +159,11 @@ class Crew:
         if not isinstance(error, art.ActorUnavailableError):
             self._raised(error)
         self._rota.failed(share, time.monotonic())
+        member = self._rota.members.get(share.member)
+        if member is not None and not member.shares:  # it took all that it had along
+            self._deaths[share.member] += 1
+            if self._deaths[share.member] >= DEATHS_LIMIT:
+                raise died_for_good(f"simulator {share.member}", DEATHS_LIMIT, error)
 
     def _raised(self, error: Exception) -> None:
         self._raises += 1

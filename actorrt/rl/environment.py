@@ -7,6 +7,7 @@ What autoreset means differs between vector environments; here every step says i
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
@@ -14,6 +15,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 
 from actorrt.rl import spaces
+from actorrt.rl.finite import first_bad_row
 from actorrt.rl.policy import PolicySpec
 from actorrt.rl.spaces import Array
 
@@ -67,7 +69,7 @@ class Environments(Protocol):
 
     def step(self, actions: Array) -> Step: ...
 
-    def whereabouts(self) -> str: ...
+    def whereabouts(self, index: int | None = None) -> str: ...
 
     def state(self) -> dict[str, Any]: ...
 
@@ -179,7 +181,12 @@ class SeededEnvironments:
         return self._observation.stack(self._obs)
 
     def step(self, actions: Array) -> Step:
-        """Step every environment; one whose episode ends begins the next at once, so that every row is valid."""
+        """Step every environment; one whose episode ends begins the next at once, so that every row is valid.
+
+        Raises:
+            ValueError: a reward is infinite or NaN.
+            Exception: what an environment raises. `whereabouts` says which, and where it is.
+        """
         count = self.count
         reward = np.empty(count)
         terminated, truncated = np.zeros(count, np.bool_), np.zeros(count, np.bool_)
@@ -190,7 +197,10 @@ class SeededEnvironments:
         for k, environment in enumerate(self._environments):
             self._at = k
             self._note(k, rows[k])
-            obs, reward[k], is_terminated, is_truncated, _ = environment.step(choices[k])
+            obs, gained, is_terminated, is_truncated, _ = environment.step(choices[k])
+            if not math.isfinite(gained):
+                raise ValueError(f"a reward is infinite or NaN: {gained}")
+            reward[k] = gained
             if is_terminated or is_truncated:
                 terminated[k] = is_terminated
                 truncated[k] = is_truncated and not is_terminated
@@ -219,9 +229,9 @@ class SeededEnvironments:
         obs, _ = self._environments[k].reset(seed=self._seed[k])
         return obs
 
-    def whereabouts(self) -> str:
-        """Say which environment was stepped or reset last, at which step, and the seed of its episode."""
-        k = self._at
+    def whereabouts(self, index: int | None = None) -> str:
+        """Say where an environment is, at which step, and the seed of its episode: the one stepped last, or another."""
+        k = self._at if index is None else index
         return f"environment {k}, step {self._length[k]} of the episode with seed {self._seed[k]}"
 
     def state(self) -> dict[str, Any]:
@@ -307,7 +317,11 @@ class VectorEnvironments:
             self._is_resetting = ended
         elif self._mode == "Disabled" and ended.any():
             obs, _ = self._vector.reset(options={"reset_mask": ended})
-        return Step(obs, np.asarray(reward, np.float64), terminated, truncated, valid, final_obs)
+        reward = np.asarray(reward, np.float64)
+        bad = first_bad_row(reward)
+        if bad is not None:
+            raise ValueError(f"a reward of environment {bad} is infinite or NaN: {reward[bad]}")
+        return Step(obs, reward, terminated, truncated, valid, final_obs)
 
     def _one(self, batch: Any, k: int) -> Any:
         """Return a copy of one observation of a batch, as a batch of one; of objects, they are observations."""
@@ -315,7 +329,7 @@ class VectorEnvironments:
             return self._observation.stack([batch[k]])
         return _row(batch, k)
 
-    def whereabouts(self) -> str:
+    def whereabouts(self, index: int | None = None) -> str:
         """Say that the environments are one."""
         return f"one of {self.count} environments that are stepped as one"
 

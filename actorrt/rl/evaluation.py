@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -81,6 +82,7 @@ class Player:
             raise ValueError("the policy was trained in an environment without an id: give what makes it as env=")
         self._env = env
         self._environments: list[Any] = []
+        self._at = ""  # what was stepped or reset last
 
     def play(self, policy: Evaluable, episodes: int, seed: int) -> Iterator[Evaluation | None]:
         """Evaluate as `evaluate` does, step by step, so that others may do something meanwhile.
@@ -94,6 +96,7 @@ class Player:
         """
         if episodes < 1:
             raise ValueError(f"an evaluation takes at least 1 episode: episodes={episodes}")
+        self._at = ""
         try:
             while len(self._environments) < episodes:
                 self._environments.append(make_environment(self._env))
@@ -101,7 +104,8 @@ class Player:
             for reward in self._rewards(policy, episodes, seed):
                 total += reward
                 yield None
-        except Exception:
+        except Exception as error:
+            error.add_note(f"an evaluation{self._at}")
             self.close()
             raise
         yield Evaluation(total, policy.version)
@@ -113,15 +117,23 @@ class Player:
         rounded otherwise.
         """
         observation, action = spaces.of_environment(self._environments[0])
-        seeds = (episode_seed(seed, EVALUATION_KEY, k, 0) for k in range(episodes))
-        obs = [environment.reset(seed=own)[0] for environment, own in zip(self._environments, seeds, strict=False)]
+        seeds = [episode_seed(seed, EVALUATION_KEY, k, 0) for k in range(episodes)]
+        obs, step = [], 0
+        for k in range(episodes):
+            self._at = f", environment {k}, reset with seed {seeds[k]}"
+            obs.append(self._environments[k].reset(seed=seeds[k])[0])
         running = list(range(episodes))
         while running:
+            step += 1
             rows = policy.best_actions(policy.features(observation.stack(obs)))
             choices = action.unstack(action.to_environment(rows))
             reward, going_on = np.zeros(episodes, np.float32), []
             for k in running:
-                after, reward[k], is_terminated, is_truncated, _ = self._environments[k].step(choices[k])
+                self._at = f", environment {k}, step {step} of the episode with seed {seeds[k]}"
+                after, gained, is_terminated, is_truncated, _ = self._environments[k].step(choices[k])
+                if not math.isfinite(gained):
+                    raise ValueError(f"a reward is infinite or NaN: {gained}")
+                reward[k] = gained
                 if not (is_terminated or is_truncated):
                     obs[k] = after
                     going_on.append(k)

@@ -11,7 +11,8 @@ from typing import Any
 
 import actorrt as art
 from actorrt.rl.callbacks import Callbacks
-from actorrt.rl.intake import RAISES_LIMIT
+from actorrt.rl.failure import died_for_good, is_users
+from actorrt.rl.intake import DEATHS_LIMIT, RAISES_LIMIT
 from actorrt.rl.policy import Weights
 from actorrt.rl.record import Record
 from actorrt.rl.selection import Selection
@@ -45,7 +46,7 @@ class Evaluations:
         self._under_way: tuple[int, Any, Weights | None] | None = (
             None  # steps, reply, and what it plays if not the newest
         )
-        self._failed_count = 0
+        self._failed_count = self._death_count = 0
 
     async def look(self) -> None:
         """Take in an evaluation that has ended and begin the next if it is due; waits for neither."""
@@ -82,12 +83,15 @@ class Evaluations:
         (steps, reply, weights), self._under_way = self._under_way, None
         try:
             result = await reply
-        except art.ActorUnavailableError:
-            return  # its evaluator is being restarted; the next one is due soon
+        except art.ActorUnavailableError as error:  # its evaluator is being restarted; the next one is due soon
+            self._death_count += 1
+            if self._death_count >= DEATHS_LIMIT:
+                raise died_for_good("the evaluator", DEATHS_LIMIT, error) from error
+            return
         except Exception as error:  # the evaluation ends here; it is the environment's unless it is the runtime's
             self._failed(error)
             return
-        self._failed_count = 0
+        self._failed_count = self._death_count = 0
         evaluation, played = result if weights is None else (result, weights)
         self._record.evaluations.append((steps, evaluation.mean))
         self._selection.evaluated(evaluation, played)
@@ -95,6 +99,7 @@ class Evaluations:
 
     def _failed(self, error: Exception) -> None:
         self._failed_count += 1
-        if isinstance(error, art.ActorRtError) or self._failed_count >= RAISES_LIMIT:
+        if not is_users(error) or self._failed_count >= RAISES_LIMIT:
             raise error
-        logger.warning("an evaluation was given up: %s: %s", type(error).__name__, error)
+        notes = getattr(error, "__notes__", None) or ["an evaluation"]
+        logger.warning("%s: %s: %s; it is given up", notes[0], type(error).__name__, error)

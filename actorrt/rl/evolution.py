@@ -19,6 +19,7 @@ from actorrt.rl.aggregation import weighted_sum
 from actorrt.rl.crew import Crew
 from actorrt.rl.evaluations import Evaluations
 from actorrt.rl.explorer import Episode, Explorer
+from actorrt.rl.finite import require_finite
 from actorrt.rl.loop import Loop
 from actorrt.rl.normaliser import merged
 from actorrt.rl.policy import Weights
@@ -101,6 +102,7 @@ class EvolutionLoop(Loop):
         weights, metrics = self._rule.weigh(returns - settings.alive_bonus_offset * lengths)
         total = await weighted_sum(crew, weights, self._plan.seed, iteration, len(parameters))
         moved = self._rule.move(parameters, total)
+        require_finite(moved, f"the update to version {iteration + 1}", metrics)
         seen = merged(episode.seen for episode in episodes)
         if normaliser is not None and seen is not None:
             normaliser = normaliser.merged(seen)

@@ -8,6 +8,7 @@ out of the difference; who plays which is all the same.
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import time
 from collections.abc import Sequence
@@ -15,14 +16,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-import actorrt as art
 from actorrt.rl.aggregation import Term, sum_of_sums, sum_of_terms
 from actorrt.rl.crew import Outcome
+from actorrt.rl.finite import is_finite
 from actorrt.rl.normaliser import Moments, Normaliser
 from actorrt.rl.perturbation import direction
 from actorrt.rl.policy import PolicySpec, Weights, make_policy
 from actorrt.rl.simulator import ALIVE_PERIOD_S
 from actorrt.rl.spaces import Array
+from actorrt.rl.stepper import Stepper
 
 if TYPE_CHECKING:
     from actorrt.rl.environment import Maker
@@ -46,7 +48,7 @@ class Episode(NamedTuple):
     play_s: float
 
 
-class Explorer(art.Actor):
+class Explorer(Stepper):
     """Plays work items, and adds directions up.
 
     Args:
@@ -69,7 +71,8 @@ class Explorer(art.Actor):
         """Make the environment, which imports Gymnasium."""
         from actorrt.rl.environment import make_environment
 
-        self._environment = make_environment(self._env)
+        self._environment: Any = self._make(lambda: make_environment(self._env))
+        self._title = f"simulator {self._index}, incarnation {self.context.incarnation}, environment 0"
         self._source = self._index, self.context.incarnation, os.getpid()
 
     async def explore(self, weights: Weights, iteration: int, numbers: Sequence[int]) -> Outcome:
@@ -107,13 +110,9 @@ class Explorer(art.Actor):
         self._policy.set_parameters(parameters, weights.version, weights.normaliser)
         seed = episode_seed(self._seed, EPISODE_KEY, iteration, number)
         self._step_count = 0
-        try:
+        with self._playing(lambda: f"{self._title}, step {self._step_count} of the episode with seed {seed}"):
+            self._require_made()
             return await self._play(seed)
-        except Exception as error:  # the environment's: this message ends, and the next finds another incarnation
-            where = f"simulator {self._index}, incarnation {self.context.incarnation}, environment 0"
-            error.add_note(f"{where}, step {self._step_count} of the episode with seed {seed}")
-            self.context.ref.fail.tell(f"{type(error).__name__}: {error}")
-            raise
 
     async def _play(self, seed: int) -> Episode:
         """Play one episode, with a sign of life now and then: only one step that takes for ever is a hang."""
@@ -124,9 +123,13 @@ class Explorer(art.Actor):
         while not is_over:
             self._step_count += 1
             encoded.append(space.encode(space.observation.stack([obs])))
+            if not is_finite(encoded[-1]):
+                raise ValueError(f"an observation is infinite or NaN: {obs}")
             actions = space.action.to_environment(policy.best_actions(policy.normalise(encoded[-1])))
             (action,) = space.action.unstack(actions)
             obs, reward, is_terminated, is_truncated, _ = self._environment.step(action)
+            if not math.isfinite(reward):
+                raise ValueError(f"a reward is infinite or NaN: {reward}")
             total += float(reward)
             is_over = bool(is_terminated or is_truncated)
             if time.monotonic() >= alive_at + ALIVE_PERIOD_S:
@@ -137,14 +140,7 @@ class Explorer(art.Actor):
             seen = Normaliser(Moments.of(np.concatenate(encoded)[:, : space.input_count]))
         return Episode(total, self._step_count, seen, time.monotonic() - began_at)
 
-    def fail(self, why: str) -> None:
-        """Fail; told rather than asked, it is the end of this incarnation.
-
-        Raises:
-            RuntimeError: always.
-        """
-        raise RuntimeError(why)
-
     async def on_stop(self, reason: Any) -> None:
         """Close the environment."""
-        self._environment.close()
+        if self._environment is not None:
+            self._environment.close()

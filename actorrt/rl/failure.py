@@ -27,6 +27,11 @@ async def cause_of(error: art.ActorDiedError, down: Any) -> art.ActorDiedError:
     return art.ActorDiedError(f"the supervisor of the run is gone: {reason}; {why}", reason=reason)
 
 
+def died_for_good(who: str, count: int, error: Exception) -> art.ActorDiedError:
+    """Return what is said of a role that died `count` times in a row before it had done anything."""
+    return art.ActorDiedError(f"{who} died {count} times in a row: {error}")
+
+
 def is_users(error: Exception) -> bool:
     """Whether it was code of the user's that failed, an environment or a callback, so that every role is well."""
     return not isinstance(error, art.ActorRtError) or isinstance(error, art.RemoteActorError)

@@ -27,6 +27,7 @@ PATIENCE_FACTOR = 4.0  # a request is overdue after so many times what the faste
 PATIENCE_FLOOR_S = 0.05
 RETRY_FLOOR_S, RETRY_CAP_S = 0.01, 1.0
 RAISES_LIMIT = 3  # rollouts of one simulator that raise so often, without a fragment between, raise for good
+DEATHS_LIMIT = 6  # in a row; a back-off between restarts keeps their supervisor from ever giving up
 
 
 @dataclass
@@ -205,13 +206,18 @@ class Intake:
         else:
             source.waiting = fragment
 
-    def failed(self, index: int, now: float) -> None:
-        """Note that a request came to nothing, mostly since its simulator died; it is asked again a little later."""
+    def failed(self, index: int, now: float) -> bool:
+        """Note that a request came to nothing, mostly since its simulator died; it is asked again a little later.
+
+        Returns:
+            Whether that has happened too often to try again, without a fragment between.
+        """
         source = self.sources[index]
         self.failed_count += 1
         source.asked_at = None
         source.not_before = now + min(RETRY_CAP_S, RETRY_FLOOR_S * 2.0**source.failures)
         source.failures += 1
+        return source.failures >= DEATHS_LIMIT
 
     def raised(self, index: int, now: float) -> bool:
         """Note that a rollout raised; return whether that simulator's have done so too often to try again."""

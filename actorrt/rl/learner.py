@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 import actorrt as art
+from actorrt.rl.finite import require_finite
 from actorrt.rl.network import limit_threads
 from actorrt.rl.normaliser import merged
 from actorrt.rl.parameters import publish, resolve
@@ -129,6 +130,7 @@ class Learner(art.Actor):
 
         Raises:
             ValueError: the batch holds no transition; nothing changes.
+            DivergedError: parameters are infinite or NaN after it. They are not published, and this learner has them.
         """
         if batch.step_count == 0:
             raise ValueError("a batch without a single transition teaches nothing")
@@ -137,12 +139,14 @@ class Learner(art.Actor):
         if learnt_steps is not None:
             self._learnt_steps = learnt_steps
         metrics = rule(batch.fragments, max(0.0, 1.0 - self._learnt_steps / self._steps))
+        parameters = rule.parameters()
+        require_finite(parameters, f"the update to version {self._version + 1}", metrics)
         self._learnt_steps += batch.step_count
         self._version += 1
         learn_s = time.perf_counter() - start
         seen = merged(fragment.seen for fragment in batch.fragments)
         if self._rank == 0:
-            await publish(self._params, rule.parameters(), self._version, seen)
+            await publish(self._params, parameters, self._version, seen)
         counters = {"policy_version": self._version, "learnt_steps": self._learnt_steps, "learn_s": learn_s}
         return metrics | counters
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from actorrt.rl.environment import Environments, Step
+from actorrt.rl.finite import first_bad_row
 from actorrt.rl.normaliser import Moments, Normaliser
 from actorrt.rl.policy import Policy
 from actorrt.rl.spaces import Array, row_dtype, row_shape
@@ -135,6 +136,7 @@ class Sampler:
         self._gamma = gamma
         self._source: dict[str, Any] = {"simulator": simulator, "incarnation": incarnation, "process_id": os.getpid()}
         self._sequence = 0
+        self._at: int | None = None  # environment whose observation was refused
         self._encoded: Array | None = None  # what to act on next; None before the first reset
         self._return = np.zeros(environments.count)
         self._discounted = np.zeros(environments.count)
@@ -150,7 +152,7 @@ class Sampler:
     def begin(self) -> Collection:
         """Begin a fragment, for whoever says what is done at each step; resets the environments the first time."""
         if self._encoded is None:
-            self._encoded = self._policy.spec.encode(self._environments.reset())
+            self._encoded = self._see(self._environments.reset())
         recording = Recording(self._policy, self._horizon, self._environments.count)
         return Collection(self, recording, self._policy.normalise(self._encoded))
 
@@ -167,10 +169,23 @@ class Sampler:
         rows["reward"][t], rows["valid"][t] = step.reward, step.valid
         rows["terminated"][t], rows["truncated"][t] = step.terminated, step.truncated
         for k, obs in step.final_obs.items():
-            recording.final.append((t, k, policy.spec.encode(obs)[0]))
+            recording.final.append((t, k, self._see(obs, k)[0]))
         self._count(t, step, recording)
-        self._encoded = policy.spec.encode(step.obs)
+        self._encoded = self._see(step.obs)
         return policy.normalise(self._encoded)
+
+    def _see(self, obs: Any, index: int | None = None) -> Array:
+        """Return the features of observations, of all environments or of one that is given by its index.
+
+        Raises:
+            ValueError: some are infinite or NaN, of which all parameters would be after an update.
+        """
+        encoded = self._policy.spec.encode(obs)
+        bad = first_bad_row(encoded)
+        if bad is not None:
+            self._at = bad if index is None else index
+            raise ValueError(f"an observation is infinite or NaN: {encoded[bad]}")
+        return encoded
 
     def final_features(self, recording: Recording, features: Array) -> Array:
         """Return what truncated episodes ended with, as networks see it."""
@@ -210,13 +225,13 @@ class Sampler:
             self._length[ended] = 0
 
     def whereabouts(self) -> str:
-        """Say which environment was stepped or reset last, for whoever looks into its error."""
-        return self._environments.whereabouts()
+        """Say which environment was stepped or reset last, or showed what is no number, for whoever asks why."""
+        return self._environments.whereabouts(self._at)
 
     def state(self) -> dict[str, Any]:
         """Return, between two fragments, what another sampler needs to go on, as plain values and arrays."""
         if self._encoded is None:
-            self._encoded = self._policy.spec.encode(self._environments.reset())
+            self._encoded = self._see(self._environments.reset())
         return {
             "rng": self._rng.bit_generator.state,
             "return": self._return.copy(),
@@ -229,7 +244,7 @@ class Sampler:
         """Go on from where another sampler's `state` was; return whether it is exactly there."""
         obs, is_exact = self._environments.go_on(state["environments"])
         self._rng.bit_generator.state = state["rng"]
-        self._encoded = self._policy.spec.encode(obs)
+        self._encoded = self._see(obs)
         self._return, self._discounted, self._length = (
             np.where(is_exact, state[name], 0) for name in ("return", "discounted", "length")
         )

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-import actorrt as art
 from actorrt.rl.inference import AbsentPolicy
 from actorrt.rl.normaliser import Normaliser
 from actorrt.rl.parameters import resolve
 from actorrt.rl.policy import PolicySpec, Weights, make_policy
 from actorrt.rl.spaces import Array
+from actorrt.rl.stepper import Stepper
 from actorrt.rl.trajectory import Fragment
 
 HELD_VERSIONS = 3
@@ -25,7 +25,7 @@ ALIVE_PERIOD_S = 0.25
 EMPTY = np.zeros(0, np.float32)
 
 
-class Simulator(art.Actor):
+class Simulator(Stepper):
     """Rolls the newest policy out in a vector of environments, without torch.
 
     Args:
@@ -84,14 +84,18 @@ class Simulator(art.Actor):
         else:
             self._inference = await resolve(self._inference)
             self._policy = AbsentPolicy(spec)
-        environments = make_environments(
-            self._env,
-            self._envs,
-            lambda k, episode: episode_seed(self._seed, index, life, k, episode),
-            native=self._native,
+        environments: Any = self._make(
+            lambda: make_environments(
+                self._env,
+                self._envs,
+                lambda k, episode: episode_seed(self._seed, index, life, k, episode),
+                native=self._native,
+            )
         )
         self._rng = np.random.default_rng(np.random.SeedSequence(self._seed, spawn_key=(index, life)))
         self._title = f"simulator {index}, incarnation {incarnation}"
+        if environments is None:
+            return
         self._sampler = Sampler(
             environments,
             self._policy,
@@ -111,11 +115,18 @@ class Simulator(art.Actor):
 
     def state(self) -> dict[str, Any]:
         """Return what another simulator needs to go on in this one's place, as plain values and arrays."""
+        self._require_made()
         return {"life": self._life, **self._sampler.state()}
 
     def go_on(self, state: dict[str, Any]) -> bool:
-        """Go on from another simulator's `state`; return whether the environments are exactly there."""
-        return self._sampler.go_on(state)
+        """Go on from another simulator's `state`; return whether the environments are exactly there.
+
+        Raises:
+            Exception: what an environment raises, as from `rollout`.
+        """
+        with self._playing(self._whereabouts):
+            self._require_made()
+            return self._sampler.go_on(state)
 
     async def rollout(self, at_least: int = 0, *, exact: bool = False) -> Fragment:
         """Return the next fragment.
@@ -130,14 +141,13 @@ class Simulator(art.Actor):
                 and its supervisor restarts it.
         """
         await self._take_over(at_least, exact=exact)
-        try:
+        with self._playing(self._whereabouts):
+            self._require_made()
             return await self._collect(at_least)
-        except art.ActorRtError:  # whoever acts for it is gone: the fragment is lost, the environments are well
-            raise
-        except Exception as error:  # an environment's: this message ends, and the next one finds another incarnation
-            error.add_note(f"{self._title}, {self._sampler.whereabouts()}")
-            self.context.ref.fail.tell(f"{type(error).__name__}: {error}")
-            raise
+
+    def _whereabouts(self) -> str:
+        where = "making its environments" if self._unmade is not None else self._sampler.whereabouts()
+        return f"{self._title}, {where}"
 
     async def _take_over(self, at_least: int, *, exact: bool) -> None:
         """Get the parameters to act with, or what is to be known of them where another acts."""
@@ -169,14 +179,7 @@ class Simulator(art.Actor):
         *_, value, _ = await self._inference.act(collection.unvalued(), at_least)
         return dataclasses.replace(collection.finish(value), policy_version=min(versions))
 
-    def fail(self, why: str) -> None:
-        """Fail; told rather than asked, it is the end of this incarnation.
-
-        Raises:
-            RuntimeError: always.
-        """
-        raise RuntimeError(why)
-
     async def on_stop(self, reason: Any) -> None:
         """Close the environments."""
-        self._sampler.close()
+        if self._unmade is None:
+            self._sampler.close()

@@ -11,7 +11,8 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any
 
 import actorrt as art
-from actorrt.rl.intake import Intake, Order
+from actorrt.rl.failure import died_for_good
+from actorrt.rl.intake import DEATHS_LIMIT, Intake, Order
 from actorrt.rl.patience import arrival
 from actorrt.rl.trajectory import Batch, Fragment
 
@@ -184,7 +185,9 @@ class Stream:
         if error is None:
             self._intake.arrived(index, reply.value(), now)
         elif isinstance(error, art.ActorUnavailableError | art.ObjectLostError):
-            self._intake.failed(index, now)
+            if self._intake.failed(index, now):
+                self._failure = died_for_good(f"simulator {index}", DEATHS_LIMIT, error)
+                raise self._failure
         elif isinstance(error, art.ActorDiedError):
             self._intake.gone(index)
             if self._intake.is_exhausted:

@@ -128,6 +128,7 @@ class TrainingLoop(Loop):
     """Feeds the learner; see `Loop` for its arguments."""
 
     supervisor_class = Training
+    _is_learning = False
 
     async def _train(self, training: Any) -> None:
         plan = self._plan
@@ -150,7 +151,7 @@ class TrainingLoop(Loop):
             await self._finish(self._evaluations)
             await self._save(batches)
         except Exception as error:
-            if is_users(error):
+            if is_users(error) and not self._is_learning:  # what an update was broken off in is no state to go on from
                 await self._save(batches, failed=True)
             raise
         finally:
@@ -177,7 +178,9 @@ class TrainingLoop(Loop):
     async def _learn(self, batch: Batch, batches: Stream) -> None:
         record = self._record
         began_at = time.monotonic()
+        self._is_learning = True
         metrics = await self._improve(batch)
+        self._is_learning = False
         self._times = self._times.add(learning_s=time.monotonic() - began_at)
         if metrics is None:
             return
@@ -259,6 +262,11 @@ class TrainingLoop(Loop):
         told = [(learner, saved["learner"]) for learner in self._learners]
         await art.gather(*(role.go_on.options(retries=RETRIES)(state) for role, state in told))
         told = [pair for pair in zip(self._simulators, saved["simulators"], strict=True) if pair[1] is not None]
-        are_exact = await art.gather(*(role.go_on.options(retries=RETRIES)(state) for role, state in told))
+        asked = (role.go_on.options(retries=RETRIES)(state) for role, state in told)
+        outcomes = await art.gather(*asked, return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, Exception) and not is_users(outcome):
+                raise outcome
+        are_exact = [outcome is True for outcome in outcomes]  # one whose environment raised begins anew
         if not all(are_exact) or len(told) < len(self._simulators):
             logger.warning("the resumed run is not exactly where it was: environments that do not replay began anew")

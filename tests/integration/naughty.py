@@ -15,26 +15,32 @@ AT_STEP = 5
 
 @dataclass(frozen=True)
 class Naughty:
-    """Makes an environment that misbehaves, but in one process.
+    """Makes an environment that misbehaves in every process but the one that asks for its spaces.
 
     Args:
-        how: what it does; a method of `NaughtyEnv`.
-        good_pid: process in which it behaves: the one that asks for its spaces.
+        how: what it does; a method of `NaughtyEnv`, or one of those that its own methods name.
+        good_pid: the process that asks.
+        mark: a file; where there is none yet, the environment behaves, too, and dies on its fifth step.
     """
 
     how: str
     good_pid: int = 0
+    mark: str = ""
 
     def __call__(self) -> Any:
-        return NaughtyEnv("behave" if os.getpid() == self.good_pid else self.how)
+        if os.getpid() == self.good_pid:
+            return NaughtyEnv("behave")
+        if self.mark and not os.path.exists(self.mark):
+            return NaughtyEnv("exit_process", self.mark)
+        return NaughtyEnv(self.how)
 
 
 class NaughtyEnv(CartPoleEnv):
     """A cart with a pole, whose fifth step of each episode is not what it should be."""
 
-    def __init__(self, how: str) -> None:
+    def __init__(self, how: str, mark: str = "") -> None:
         super().__init__()
-        self._how, self._at = how, 0
+        self._how, self._at, self._mark = how, 0, mark
         if how == "raise_when_made":
             raise ArithmeticError("can't be made")
         if how == "leak_threads":
@@ -87,6 +93,8 @@ class NaughtyEnv(CartPoleEnv):
         return told[:4]
 
     def exit_process(self, told: Any) -> Any:
+        if self._mark:
+            open(self._mark, "w").close()
         os._exit(3)
 
     def other_types(self, told: Any) -> Any:

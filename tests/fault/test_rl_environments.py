@@ -1,0 +1,114 @@
+"""Environments that misbehave: the run ends with an error that says where, or goes on."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("gymnasium")
+
+import actorrt as art
+from actorrt import rl
+from tests.integration.naughty import Naughty
+
+SMALL: dict[Any, dict[str, Any]] = {
+    rl.PPO: {"hidden": (8, 8), "environments": 2, "horizon": 16},
+    rl.ARS: {"directions": 2},
+}
+STEPS = 128
+
+
+@pytest.fixture
+def runtime() -> Iterator[art.Runtime]:
+    yield art.init(cpus=4)
+    art.shutdown()
+
+
+@pytest.fixture
+def local_runtime() -> Iterator[art.Runtime]:
+    yield art.init(mode="local", cpus=4)
+    art.shutdown()
+
+
+def start(kind: Any, environment: Naughty, directory: Path, **options: Any) -> rl.Run:
+    run: rl.Run = kind(environment, directory=str(directory), **SMALL[kind], **options).start(steps=STEPS)
+    return run
+
+
+@pytest.mark.parametrize("kind", [rl.PPO, rl.ARS])
+@pytest.mark.parametrize(
+    ("how", "error", "message"),
+    [
+        ("raise_in_reset", ArithmeticError, "can't be reset"),
+        ("raise_in_step", ArithmeticError, "can't be stepped"),
+        ("nan_reward", ValueError, "a reward is infinite or NaN: nan"),
+        ("infinite_reward", ValueError, "a reward is infinite or NaN: inf"),
+        ("no_reward", TypeError, "must be real number, not NoneType"),
+        ("nan_obs", ValueError, r"an observation is infinite or NaN: \[nan"),
+        ("larger_obs", ValueError, "cannot reshape array"),
+        ("textual_obs", ValueError, "could not convert string to float"),
+        ("four_values", ValueError, "not enough values to unpack"),
+    ],
+)
+def test_what_an_environment_does_wrong_ends_the_run_and_is_placed(
+    local_runtime: art.Runtime, tmp_path: Path, kind: Any, how: str, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message) as raised:
+        start(kind, Naughty(how), tmp_path).wait()
+    place = r"simulator \d, incarnation \d, environment \d, step \d of the episode with seed \d+"
+    assert re.fullmatch(place, raised.value.__notes__[0])
+    assert raised.value.__notes__[-1].startswith("the run failed after 0 steps; rl.")
+
+
+@pytest.mark.parametrize("kind", [rl.PPO, rl.ARS])
+@pytest.mark.parametrize("how", ["other_types", "print_much", "leak_threads", "raise_in_close"])
+def test_what_is_merely_odd_is_trained_in(runtime: art.Runtime, tmp_path: Path, kind: Any, how: str) -> None:
+    assert start(kind, Naughty(how, os.getpid()), tmp_path).wait().steps >= STEPS
+
+
+@pytest.mark.parametrize("kind", [rl.PPO, rl.ARS])
+def test_environment_that_can_not_be_made_fails_the_start(runtime: art.Runtime, tmp_path: Path, kind: Any) -> None:
+    with pytest.raises(art.ActorStartError, match="ArithmeticError: can't be made"):
+        start(kind, Naughty("raise_when_made", os.getpid()), tmp_path).wait()
+
+
+@pytest.mark.parametrize("kind", [rl.PPO, rl.ARS])
+def test_environment_that_ends_its_process_every_time_ends_the_run(
+    runtime: art.Runtime, tmp_path: Path, kind: Any
+) -> None:
+    died = r"simulator \d died 6 times in a row: .* died during \w+\(\) .*: crashed \(exit status 3\)"
+    with pytest.raises(art.ActorDiedError, match=died):
+        start(kind, Naughty("exit_process", os.getpid()), tmp_path).wait()
+
+
+@pytest.mark.parametrize("kind", [rl.PPO, rl.ARS])
+def test_environment_that_can_not_be_made_again_ends_the_run(runtime: art.Runtime, tmp_path: Path, kind: Any) -> None:
+    environment = Naughty("raise_when_made", os.getpid(), str(tmp_path / "mark"))
+    with pytest.raises(ArithmeticError, match="can't be made") as raised:
+        start(kind, environment, tmp_path, simulators=1).wait()
+    assert raised.value.__notes__[0].startswith("simulator 0, incarnation ")
+
+
+def test_evaluation_says_where_its_environment_raised(tmp_path: Path) -> None:
+    policy = rl.MlpPolicy(rl.describe("CartPole-v1"))
+    policy.init(seed=0)
+    with pytest.raises(ValueError, match="a reward is infinite or NaN") as raised:
+        rl.evaluate(policy, Naughty("nan_reward"), episodes=2)
+    assert re.fullmatch(r"an evaluation, environment 0, step 5 of the episode with seed \d+", raised.value.__notes__[0])
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy's, of the same
+@pytest.mark.parametrize("kind", [rl.PPO, rl.IMPALA, rl.A2C, rl.A3C])
+def test_update_that_diverges_ends_the_run_and_reaches_nobody(
+    local_runtime: art.Runtime, tmp_path: Path, kind: Any
+) -> None:
+    settings: dict[str, Any] = {"hidden": (8, 8), "environments": 2, "horizon": 16}
+    run = kind("CartPole-v1", learning_rate=float("inf"), directory=str(tmp_path), **settings).start(steps=100_000)
+    with pytest.raises(rl.DivergedError, match=r"infinite or NaN.*try a smaller learning_rate"):
+        run.wait()
+    assert not (tmp_path / "checkpoint").exists()
