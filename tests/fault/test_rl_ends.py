@@ -15,7 +15,22 @@ pytest.importorskip("torch")
 
 import actorrt as art
 from actorrt import rl
-from tests.running import children_of
+from tests.running import Script, children_of, descendants_of, wait_until_none_runs
+
+SCRIPT = """
+import actorrt.rl.loop
+from actorrt import rl
+
+actorrt.rl.loop.CHECKPOINT_PERIOD_S = 0.0  # all the time, so that the kill meets one that is being written
+
+
+class Told(rl.Callback):
+    def on_checkpoint(self, run, path):
+        print(run.saved_steps, flush=True)
+
+
+rl.KIND("CartPole-v1", hidden=(8, 8), directory="run").start(steps=10_000_000, callbacks=[Told()]).wait()
+"""
 
 
 @pytest.fixture
@@ -93,3 +108,20 @@ def test_node_that_is_killed_while_a_run_starts_is_what_the_error_names(tmp_path
             run.wait()
     finally:
         art.shutdown()
+
+
+@pytest.mark.parametrize("kind", [rl.PPO, rl.A3C, rl.ES])
+def test_killed_script_leaves_nothing_but_a_checkpoint_that_is_whole(kind: Any, tmp_path: Path) -> None:
+    with Script(SCRIPT.replace("KIND", kind.__name__), tmp_path) as script:
+        told = [int(script.line()) for _ in range(5)]
+        pids = descendants_of(script.pid)
+        script.send(signal.SIGKILL)
+        wait_until_none_runs([script.pid, *pids], 20.0)
+    steps = rl.checkpoint.load(str(tmp_path / "run"))["record"]["steps"]
+    assert steps >= told[-1]
+    art.init(mode="local", cpus=4)
+    try:
+        run = kind.resume(str(tmp_path / "run")).start(steps=steps + 1).wait()
+    finally:
+        art.shutdown()
+    assert run.steps > steps

@@ -112,3 +112,16 @@ def test_update_that_diverges_ends_the_run_and_reaches_nobody(
     with pytest.raises(rl.DivergedError, match=r"infinite or NaN.*try a smaller learning_rate"):
         run.wait()
     assert not (tmp_path / "checkpoint").exists()
+
+
+def test_simulator_that_dies_while_it_replays_is_told_anew(runtime: art.Runtime, tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    mark.touch()
+    environment = Naughty("behave", os.getpid(), str(mark))
+    start(rl.PPO, environment, tmp_path).wait()
+    mark.unlink()
+    run = rl.PPO.resume(str(tmp_path), env=environment).start(steps=4 * STEPS).wait()
+    assert mark.exists()
+    assert run.steps >= 4 * STEPS
+    assert run.progress is not None
+    assert run.progress.simulators_restarted >= 1

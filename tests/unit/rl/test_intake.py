@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actorrt.rl.intake import Intake
+from actorrt.rl.intake import DEATHS_LIMIT, Intake
 from actorrt.rl.trajectory import Fragment
 
 EMPTY = np.zeros((0,))
@@ -160,6 +160,14 @@ def test_failed_simulator_is_asked_again_after_a_growing_delay():
         now += delay
     assert delays == pytest.approx([0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.0, 1.0])
     assert intake.failed_count == 9
+
+
+def test_simulator_that_dies_again_and_again_is_given_up():
+    intake = make_intake(1, steps=4)
+    for n in range(DEATHS_LIMIT - 1):
+        assert not intake.failed(0, float(n))
+    intake.arrived(0, fragment(), 10.0)
+    assert [intake.failed(0, 20.0 + n) for n in range(DEATHS_LIMIT)] == [False] * (DEATHS_LIMIT - 1) + [True]
 
 
 def test_failed_simulator_is_replaced_by_an_idle_one_at_once():
