@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from actorrt.config import STORE_THRESHOLD_BYTES
 from actorrt.ids import ObjectId
 from actorrt.store.ref import ObjectRef
-from actorrt.store.segments import place_in_store
+from actorrt.store.views import place_in_store
 
 if TYPE_CHECKING:
     from actorrt.store.client import StoreClient

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from actorrt.actors.record import RecordState
 from actorrt.ids import ActorId, PeerId
 from actorrt.reasons import ExitKind, ExitReason
-from actorrt.store import values
 from actorrt.store.carrier import Carrier
+from actorrt.store.pickling import dumps, loads
 
 if TYPE_CHECKING:
     from actorrt.actors.cell import Cell
@@ -51,7 +51,7 @@ def link(cell: Cell, ref: ActorRef[Any]) -> None:
     if ref._actor_id == cell.actor_id or not _watch(cell, ref):
         return
     system = cell.host.system
-    card, _ = values.dumps(cell.context.ref, Carrier(system.store, copies_count=0, system=system))
+    card, _ = dumps(cell.context.ref, Carrier(system.store, copies_count=0, system=system))
     system.control.notify(ref._authority, "link", {"actor": ref._actor_id, "to": card})
 
 
@@ -98,7 +98,7 @@ def serve_links(registry: Registry, host: Host, control: Control) -> None:
         cell = host.cell(ActorId(data["actor"]))
         if cell is not None:
             system = host.system
-            _watch(cell, values.loads(data["to"], (), Carrier(system.store, copies_count=0, system=system)))
+            _watch(cell, loads(data["to"], (), Carrier(system.store, copies_count=0, system=system)))
 
     def unlinked(_: PeerId, data: Data) -> None:
         cell = host.cell(ActorId(data["actor"]))

@@ -9,35 +9,48 @@ Journal 57 (2014). Why not CRC-32: `docs/decisions/0019-checksums-of-chunks.md`.
 
 from __future__ import annotations
 
+from functools import cache
 from hashlib import shake_128
-from typing import Final
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Final
 
 from actorrt.config import MAX_FRAME_BYTES
 
-_Words = npt.NDArray[np.uint64]
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    _Words = npt.NDArray[np.uint64]
 
 _COLUMNS_COUNT: Final = 8192  # of two words each
 _ROW_BYTES: Final = 8 * _COLUMNS_COUNT
 _ROWS_AT_ONCE: Final = 4  # what is made of them on the way stays in the cache
-_UPPER: Final = np.uint64(32)
 
 
 def _weights(name: bytes, count: int) -> _Words:
     """Return odd numbers that are the same everywhere and look drawn by chance."""
+    import numpy as np
+
     return np.frombuffer(shake_128(name).digest(8 * count), np.uint64) | np.uint64(1)
 
 
-_ROWS: Final = _weights(b"rows", MAX_FRAME_BYTES // _ROW_BYTES)
-_BOTH: Final = _weights(b"both words", _COLUMNS_COUNT)
-"""Weights of lower words, and of upper ones 2^32 times as much, to which `_MORE` is added."""
-_MORE: Final = _weights(b"upper words", _COLUMNS_COUNT)
+@cache
+def _tables() -> tuple[_Words, _Words, _Words]:
+    """Return the weights of rows, those of both words of a column, and what is added to those for the upper one.
+
+    The weight of an upper word is 2^32 times as much as in the second table. Made when they are first needed, since
+    most nodes exchange nothing with others.
+    """
+    return (
+        _weights(b"rows", MAX_FRAME_BYTES // _ROW_BYTES),
+        _weights(b"both words", _COLUMNS_COUNT),
+        _weights(b"upper words", _COLUMNS_COUNT),
+    )
 
 
 def checksum(chunk: memoryview) -> int:
     """Return the checksum of a chunk; most of the time without the interpreter lock."""
+    import numpy as np
+
     whole_bytes = chunk.nbytes - chunk.nbytes % _ROW_BYTES
     rows = np.frombuffer(chunk[:whole_bytes], np.uint64).reshape(-1, _COLUMNS_COUNT)
     total = 0
@@ -52,5 +65,8 @@ def checksum(chunk: memoryview) -> int:
 
 
 def _sum(rows: _Words, first: int, room: _Words) -> int:
-    upper = np.right_shift(rows, _UPPER, out=room[: len(rows)])
-    return int((rows.dot(_BOTH) + upper.dot(_MORE)).dot(_ROWS[first : first + len(rows)]))
+    import numpy as np
+
+    weights, both, more = _tables()
+    upper = np.right_shift(rows, np.uint64(32), out=room[: len(rows)])
+    return int((rows.dot(both) + upper.dot(more)).dot(weights[first : first + len(rows)]))

@@ -23,7 +23,8 @@ from actorrt.store.fresh import FreshObjects
 from actorrt.store.lending import max_object_bytes
 from actorrt.store.pool import Place
 from actorrt.store.protocol import MAX_BATCH_COUNT, Op, Status
-from actorrt.store.segments import Pin, SegmentMaps, pinned_view
+from actorrt.store.segments import Pin, SegmentMaps
+from actorrt.store.views import pinned_view
 from actorrt.store.warming import Warmer
 
 _WARMED_APART_BYTES: Final = 1 * MIB

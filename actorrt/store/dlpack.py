@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from actorrt.store.segments import private_copy
+from actorrt.store.views import private_copy
 
 CPU: Final = 1
 """DLPack's number for this device."""

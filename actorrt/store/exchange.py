@@ -17,7 +17,7 @@ from actorrt.store.core import StoreCore
 from actorrt.store.failures import decode_plain, encode_plain
 from actorrt.store.instructions import Adopt, Arrived, Fetch, LetGo
 from actorrt.store.protocol import VERSION, Event, Op, Role, Status
-from actorrt.store.segments import Pin, SegmentMaps, pinned_view
+from actorrt.store.segments import Pin, SegmentMaps
 
 _PEER: Final = PeerId(b"exchange".ljust(ID_BYTES, b"\0"))
 _REQUESTS, _EVENTS = -3, -4  # -2 stands for published names, 0 for the node's own holds
@@ -100,6 +100,8 @@ class Exchange:
             ObjectNotFoundError, ObjectLostError: it was freed, or can never be.
             The error that was put in its place; one that is not of actorrt's own as a RemoteActorError.
         """
+        from actorrt.store.views import pinned_view  # imports numpy, which a daemon needs for other nodes only
+
         while True:
             status, result = await self._ask(Op.GET, object_id, object_id, [])
             if status is Status.DONE:

@@ -25,7 +25,6 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 from actorrt.errors import SerializationError
 from actorrt.store.blame import find_culprit
 from actorrt.store.carrier import Carrier, carrying, current_carrier
-from actorrt.store.segments import private_copy
 
 if TYPE_CHECKING:
     import numpy as np
@@ -330,6 +329,8 @@ def _rebuild_tensor(data: Buffer, dtype: torch.dtype, shape: tuple[int, ...]) ->
     What lies in the store is mapped privately: what is written stays with this tensor, and the rest is no copy.
     """
     import torch
+
+    from actorrt.store.views import private_copy
 
     if not len(data):
         return torch.empty(shape, dtype=dtype)

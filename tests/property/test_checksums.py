@@ -21,11 +21,12 @@ def summed_slowly(chunk: bytes) -> int:
     """Return the same, word by word, in whole numbers."""
     padded = chunk + bytes(-len(chunk) % 8)
     total = 0
+    of_rows, of_both, of_upper = checksums._tables()
     for at in range(0, len(padded), 8):
         row, column = divmod(at // 8, ROW_BYTES // 8)
         lower, upper = (int.from_bytes(padded[start : start + 4], "little") for start in (at, at + 4))
-        both, more = int(checksums._BOTH[column]), int(checksums._MORE[column])
-        total += int(checksums._ROWS[row]) * (both * lower + ((both << 32) + more) * upper)
+        both, more = int(of_both[column]), int(of_upper[column])
+        total += int(of_rows[row]) * (both * lower + ((both << 32) + more) * upper)
     return total % (1 << 64)
 
 

@@ -35,6 +35,11 @@ def test_import_brings_in_nothing_heavy() -> None:
     assert [module for module in HEAVY if module in imported()["modules"]] == []
 
 
+def test_daemon_does_without_numpy_until_nodes_exchange_objects() -> None:
+    modules = imported("import json, sys, actorrt.node.daemon; print(json.dumps(sorted(sys.modules)))")
+    assert [module for module in ("numpy", *HEAVY) if module in modules] == []
+
+
 def test_import_of_the_learning_library_brings_in_neither_torch_nor_gymnasium() -> None:
     modules = imported(PROGRAM.replace("import actorrt\n", "from actorrt import rl\n"))["modules"]
     assert [module for module in ("torch", "gymnasium") if module in modules] == []

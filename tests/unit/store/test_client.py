@@ -27,8 +27,8 @@ from actorrt.store.carrier import Carrier
 from actorrt.store.client import NotReadyError, StoreClient
 from actorrt.store.failures import encode as encode_error
 from actorrt.store.local import LocalStore
-from actorrt.store.segments import place_in_store
 from actorrt.store.values import dumps, loads
+from actorrt.store.views import place_in_store
 
 IDS = IdSource()
 
