@@ -1,11 +1,10 @@
-"""What is said of a run that failed: what ended it, and where it can be taken up again."""
+"""What is said of a run that failed: what ended it."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import actorrt as art
-from actorrt.rl.plan import Plan
 
 GRACE_S = 2.0  # within which a supervisor's death is known after what came of it
 
@@ -35,12 +34,3 @@ def died_for_good(who: str, count: int, error: Exception) -> art.ActorDiedError:
 def is_users(error: Exception) -> bool:
     """Whether it was code of the user's that failed, an environment or a callback, so that every role is well."""
     return not isinstance(error, art.ActorRtError) or isinstance(error, art.RemoteActorError)
-
-
-def describe_resumption(plan: Plan, directory: str) -> str:
-    """Return the code that takes up again a run that left a checkpoint in `directory`."""
-    env = "" if plan.policy.env_id else ", env=..."
-    network = "" if isinstance(plan.settings.network, str) else ", network=..."
-    stop_return = "" if plan.stop_return is None else f", stop_return={plan.stop_return:g}"
-    resumed = f"rl.{plan.settings.algorithm}.resume({directory!r}{env}{network})"
-    return f"{resumed}.start(steps={plan.steps:_}{stop_return})"

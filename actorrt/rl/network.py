@@ -16,11 +16,12 @@ from actorrt.rl.distributions import Distribution, distribution
 from actorrt.rl.extras import is_installed
 from actorrt.rl.policy import PolicySpec, hidden_names, layout_length, parameter_views
 from actorrt.rl.sampling import masked
-from actorrt.rl.settings import Backend
 from actorrt.rl.spaces import Array
 
 if TYPE_CHECKING:
     from actorrt.rl.module_network import ModuleNetwork
+
+Backend = Literal["auto", "numpy", "torch"]
 
 LARGE_COUNT = 1_000_000
 """Parameters beyond which a GPU is worth waiting for, and torch's import is nothing beside one batch."""

@@ -20,7 +20,6 @@ import actorrt as art
 from actorrt.rl import interrupts, live
 from actorrt.rl.callbacks import Callback, Callbacks, Hearer
 from actorrt.rl.explain import Explanation, explain
-from actorrt.rl.failure import describe_resumption
 from actorrt.rl.plan import Plan
 from actorrt.rl.policy import FlatPolicy, make_policy
 from actorrt.rl.progress import Progress
@@ -237,7 +236,7 @@ class Run:
         if self.saved_steps is None:
             return f"ended after {self.steps:,} steps, before the first checkpoint"
         plan, directory = self.plan, self.directory
-        pause = f"paused after {self.saved_steps:,} steps; {describe_resumption(plan, directory)} goes on from there"
+        pause = f"paused after {self.saved_steps:,} steps; {plan.resumption(directory)} goes on from there"
         if not plan.policy.env_id:
             return pause
         flags = f"--steps {plan.steps}" + ("" if plan.stop_return is None else f" --stop-return {plan.stop_return:g}")
@@ -249,7 +248,7 @@ class Run:
         failed = f"the run failed after {self.steps:,} steps"
         if self.saved_steps is None:
             return f"{failed}; it had no checkpoint yet"
-        resumption = describe_resumption(self.plan, self.directory)
+        resumption = self.plan.resumption(self.directory)
         return f"{failed}; {resumption} goes on from its checkpoint of {self.saved_steps:,} steps"
 
     def explain(self) -> Explanation:

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, TypeVar
 
 from actorrt.rl.intake import Order
+from actorrt.rl.network import Backend
 from actorrt.rl.policy import Activation, NetworkKind
 
 Schedule = Literal["linear", "constant"]
-Backend = Literal["auto", "numpy", "torch"]
 
 S = TypeVar("S", bound="Settings")
 
