@@ -4,31 +4,31 @@ Only the public names. Importing them needs neither torch nor Gymnasium: whoever
 imports those then.
 """
 
-from actorrt.rl.a2c import A2C, A2CSettings
-from actorrt.rl.a3c import A3C, A3CSettings
-from actorrt.rl.appo import APPO, APPOSettings
-from actorrt.rl.ars import ARS, ARSSettings
-from actorrt.rl.callbacks import Callback, EarlyStop
-from actorrt.rl.environment import MaskedByInfo, describe
-from actorrt.rl.es import ES, ESSettings
-from actorrt.rl.evaluation import Evaluation, evaluate
-from actorrt.rl.evaluator import Evaluator
-from actorrt.rl.finite import DivergedError
-from actorrt.rl.impala import IMPALA, IMPALASettings
-from actorrt.rl.inference import Inference
-from actorrt.rl.learner import Learner
-from actorrt.rl.logs import CsvLog, MlflowLog, TensorBoardLog, WandbLog
-from actorrt.rl.normaliser import Moments, Normaliser
-from actorrt.rl.parameters import ParameterServer
-from actorrt.rl.policy import LinearPolicy, MlpPolicy, Policy, PolicySpec, Weights
-from actorrt.rl.policy_file import load_policy
-from actorrt.rl.ppo import PPO, PPOSettings
-from actorrt.rl.progress import Progress
+from actorrt.rl.algorithms.a2c import A2C, A2CSettings
+from actorrt.rl.algorithms.a3c import A3C, A3CSettings
+from actorrt.rl.algorithms.appo import APPO, APPOSettings
+from actorrt.rl.algorithms.ars import ARS, ARSSettings
+from actorrt.rl.algorithms.es import ES, ESSettings
+from actorrt.rl.algorithms.impala import IMPALA, IMPALASettings
+from actorrt.rl.algorithms.ppo import PPO, PPOSettings
+from actorrt.rl.policies.finite import DivergedError
+from actorrt.rl.policies.normaliser import Moments, Normaliser
+from actorrt.rl.policies.policy import LinearPolicy, MlpPolicy, Policy, PolicySpec, Weights
+from actorrt.rl.policies.policy_file import load_policy
+from actorrt.rl.roles.evaluator import Evaluator
+from actorrt.rl.roles.inference import Inference
+from actorrt.rl.roles.learner import Learner
+from actorrt.rl.roles.parameters import ParameterServer
+from actorrt.rl.roles.simulator import Simulator
+from actorrt.rl.rollouts.environment import MaskedByInfo, describe
+from actorrt.rl.rollouts.evaluation import Evaluation, evaluate
+from actorrt.rl.rollouts.stream import Stream, stream
+from actorrt.rl.rollouts.trajectory import Batch, Fragment
 from actorrt.rl.run import Run
-from actorrt.rl.simulator import Simulator
-from actorrt.rl.stream import Stream, stream
-from actorrt.rl.trajectory import Batch, Fragment
-from actorrt.rl.video import Video, film
+from actorrt.rl.runs.callbacks import Callback, EarlyStop
+from actorrt.rl.runs.progress import Progress
+from actorrt.rl.views.logs import CsvLog, MlflowLog, TensorBoardLog, WandbLog
+from actorrt.rl.views.video import Video, film
 
 __all__ = [
     "A2C",

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-from actorrt.rl.progress import Progress
+from actorrt.rl.runs.progress import Progress
 
 KILL = """
 import os, signal, sys

@@ -12,16 +12,17 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import actorrt as art
-from actorrt.rl import curve, interrupts, live
-from actorrt.rl.algorithm import Algorithm
-from actorrt.rl.algorithms import ALGORITHMS
+from actorrt.rl.algorithms.algorithm import Algorithm
+from actorrt.rl.algorithms.catalogue import ALGORITHMS
 from actorrt.rl.chaos import Chaos
-from actorrt.rl.environment import episode_seed
-from actorrt.rl.evaluation import Evaluation, evaluate
 from actorrt.rl.extras import MissingPackageError, require
-from actorrt.rl.logs import CsvLog, TensorBoardLog
-from actorrt.rl.progress import Progress, ProgressLine
+from actorrt.rl.rollouts.environment import episode_seed
+from actorrt.rl.rollouts.evaluation import Evaluation, evaluate
 from actorrt.rl.run import BEST_FILE, PAUSING, Run
+from actorrt.rl.runs import interrupts
+from actorrt.rl.runs.progress import Progress, ProgressLine
+from actorrt.rl.views import curve, live
+from actorrt.rl.views.logs import CsvLog, TensorBoardLog
 
 FRESH_KEY = 1_000_002  # the last evaluation's seed follows from the run's through this key
 EXIT_FAILURE, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130

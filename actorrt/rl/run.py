@@ -1,7 +1,7 @@
 """What users hold of a training run: start, wait, stop, metrics, the best policy.
 
 A run has a thread with an event loop of its own, so that it goes on beside plain code, coroutines and notebooks
-alike. What the thread does is in `training`.
+alike. What the thread does is in `runs.training`.
 """
 
 from __future__ import annotations
@@ -17,16 +17,17 @@ from collections.abc import Callable, Generator, Iterable
 from typing import Any
 
 import actorrt as art
-from actorrt.rl import interrupts, live
-from actorrt.rl.callbacks import Callback, Callbacks, Hearer
-from actorrt.rl.explain import Explanation, explain
-from actorrt.rl.plan import Plan
-from actorrt.rl.policy import FlatPolicy, make_policy
-from actorrt.rl.progress import Progress
-from actorrt.rl.record import Record
-from actorrt.rl.roles import imported_by_roles
-from actorrt.rl.selection import Selection
-from actorrt.rl.video import Video, film
+from actorrt.rl.policies.policy import FlatPolicy, make_policy
+from actorrt.rl.runs import interrupts
+from actorrt.rl.runs.callbacks import Callback, Callbacks, Hearer
+from actorrt.rl.runs.explain import Explanation, explain
+from actorrt.rl.runs.plan import Plan
+from actorrt.rl.runs.progress import Progress
+from actorrt.rl.runs.record import Record
+from actorrt.rl.runs.roles import imported_by_roles
+from actorrt.rl.runs.selection import Selection
+from actorrt.rl.views import live
+from actorrt.rl.views.video import Video, film
 
 logger = logging.getLogger(__name__)
 

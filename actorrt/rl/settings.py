@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, TypeVar
 
-from actorrt.rl.intake import Order
-from actorrt.rl.network import Backend
-from actorrt.rl.policy import Activation, NetworkKind
+from actorrt.rl.policies.network import Backend
+from actorrt.rl.policies.policy import Activation, NetworkKind
+from actorrt.rl.rollouts.intake import Order
 
 Schedule = Literal["linear", "constant"]
 

@@ -24,11 +24,11 @@ import torch
 from torch import Tensor, nn
 
 from actorrt import rl
-from actorrt.rl.policy import MlpPolicy
-from actorrt.rl.ppo import PPOSettings
-from actorrt.rl.ppo_update import PPOUpdate
+from actorrt.rl.algorithms.ppo import PPOSettings
+from actorrt.rl.algorithms.ppo_update import PPOUpdate
+from actorrt.rl.policies.policy import MlpPolicy
+from actorrt.rl.rollouts.transitions import Transitions
 from actorrt.rl.settings import Backend
-from actorrt.rl.transitions import Transitions
 
 CLIP_RANGE, LEARNING_RATE = 0.2, 1e-3
 

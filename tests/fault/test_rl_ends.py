@@ -18,10 +18,10 @@ from actorrt import rl
 from tests.running import Script, children_of, descendants_of, wait_until_none_runs
 
 SCRIPT = """
-import actorrt.rl.loop
+import actorrt.rl.runs.loop
 from actorrt import rl
 
-actorrt.rl.loop.CHECKPOINT_PERIOD_S = 0.0  # all the time, so that the kill meets one that is being written
+actorrt.rl.runs.loop.CHECKPOINT_PERIOD_S = 0.0  # all the time, so that the kill meets one that is being written
 
 
 class Told(rl.Callback):

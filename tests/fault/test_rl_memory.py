@@ -11,7 +11,7 @@ pytest.importorskip("torch")
 
 import actorrt as art
 from actorrt import rl
-from actorrt.rl import record
+from actorrt.rl.runs import record
 
 MIB = 2**20
 UPDATES, SETTLED = 6_000, 2_000

@@ -46,7 +46,7 @@ def test_processes_that_start_after_a_training_run_has_find_gymnasium_imported(t
     try:
         rl.PPO("CartPole-v1", hidden=(8, 8), epochs=1).start(steps=256).wait()
         witness = Witness.options(isolation="process").spawn().result(20)
-        for name in ("actorrt.rl.simulator", "gymnasium", "gymnasium.envs.classic_control.cartpole"):
+        for name in ("actorrt.rl.roles.simulator", "gymnasium", "gymnasium.envs.classic_control.cartpole"):
             assert witness.is_imported(name).result(20), name
     finally:
         art.shutdown()

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 import actorrt as art
-from actorrt.rl import aggregation
-from actorrt.rl.aggregation import FAN_IN, weighted_sum
-from actorrt.rl.crew import Crew, Outcome
-from actorrt.rl.environment import describe
-from actorrt.rl.explorer import Explorer
-from actorrt.rl.policy import make_policy
-from actorrt.rl.spaces import Array
+from actorrt.rl.evolution import aggregation
+from actorrt.rl.evolution.aggregation import FAN_IN, weighted_sum
+from actorrt.rl.evolution.crew import Crew, Outcome
+from actorrt.rl.evolution.explorer import Explorer
+from actorrt.rl.policies.policy import make_policy
+from actorrt.rl.policies.spaces import Array
+from actorrt.rl.rollouts.environment import describe
 
 SEED, ITERATION = 3, 7
 SPEC = describe("CartPole-v1", (16,))

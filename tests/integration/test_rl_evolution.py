@@ -79,7 +79,7 @@ def test_environment_that_raises_is_restarted_and_told(
     finally:
         art.shutdown()
     assert run.steps >= 50
-    told = [record.getMessage() for record in caplog.records if record.name == "actorrt.rl.crew"]
+    told = [record.getMessage() for record in caplog.records if record.name == "actorrt.rl.evolution.crew"]
     assert told[0].startswith("simulator 0, incarnation 1, environment 0, step 3 of the episode with seed ")
     assert told[0].endswith("ArithmeticError: this environment broke; it is restarted")
 

@@ -14,7 +14,7 @@ import pytest
 
 import actorrt as art
 from actorrt import rl
-from actorrt.rl.inference import Inference
+from actorrt.rl.roles.inference import Inference
 
 SPEC = rl.describe("CartPole-v1", hidden=(8, 8))
 

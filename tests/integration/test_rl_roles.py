@@ -12,9 +12,9 @@ import pytest
 
 import actorrt as art
 from actorrt import rl
-from actorrt.rl.environment import EVALUATION_KEY
-from actorrt.rl.learner import Learner
-from actorrt.rl.ppo import PPOSettings
+from actorrt.rl.algorithms.ppo import PPOSettings
+from actorrt.rl.roles.learner import Learner
+from actorrt.rl.rollouts.environment import EVALUATION_KEY
 
 SPEC = rl.PolicySpec("CartPole-v1", *(lambda spec: (spec.observation, spec.action))(rl.describe("CartPole-v1")), (8, 8))
 

@@ -114,7 +114,7 @@ def test_environment_that_raises_now_and_then_is_restarted_and_told(
     assert run.steps == 64
     assert run.progress is not None
     assert run.progress.simulators_restarted == 2
-    told = sorted(record.getMessage() for record in caplog.records if record.name == "actorrt.rl.stream")
+    told = sorted(record.getMessage() for record in caplog.records if record.name == "actorrt.rl.rollouts.stream")
     assert len(told) == 2
     for index, line in enumerate(told):
         assert re.fullmatch(

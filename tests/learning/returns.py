@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from actorrt import rl
-from actorrt.rl.algorithms import ALGORITHMS
-from actorrt.rl.environment import make_environment
-from actorrt.rl.evaluation import Evaluation
-from actorrt.rl.progress import Progress
+from actorrt.rl.algorithms.catalogue import ALGORITHMS
+from actorrt.rl.rollouts.environment import make_environment
+from actorrt.rl.rollouts.evaluation import Evaluation
+from actorrt.rl.runs.progress import Progress
 
 EPISODES = 20
 

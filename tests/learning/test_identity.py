@@ -10,15 +10,15 @@ from gymnasium import spaces as gym
 
 pytest.importorskip("torch")
 
-from actorrt.rl import spaces
-from actorrt.rl.a2c import A2CSettings
-from actorrt.rl.appo import APPOSettings
-from actorrt.rl.environment import SeededEnvironments
-from actorrt.rl.impala import IMPALASettings
-from actorrt.rl.network import limit_threads
-from actorrt.rl.policy import PolicySpec, make_policy
-from actorrt.rl.ppo import PPOSettings
-from actorrt.rl.sampler import Sampler
+from actorrt.rl.algorithms.a2c import A2CSettings
+from actorrt.rl.algorithms.appo import APPOSettings
+from actorrt.rl.algorithms.impala import IMPALASettings
+from actorrt.rl.algorithms.ppo import PPOSettings
+from actorrt.rl.policies import spaces
+from actorrt.rl.policies.network import limit_threads
+from actorrt.rl.policies.policy import PolicySpec, make_policy
+from actorrt.rl.rollouts.environment import SeededEnvironments
+from actorrt.rl.rollouts.sampler import Sampler
 from tests.unit.rl.counting import AnyIdentityEnv, BoxIdentityEnv, IdentityEnv, ImageIdentityEnv, MaskedIdentityEnv
 
 SETTINGS = PPOSettings.preset("", epochs=10, minibatch_size=64, gamma=0.0, gae_lambda=0.0, learning_rate=3e-3)

@@ -12,12 +12,12 @@ from gymnasium import spaces as gym
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actorrt.rl import spaces
-from actorrt.rl.environment import SeededEnvironments
-from actorrt.rl.policy import MlpPolicy, PolicySpec
-from actorrt.rl.sampler import Sampler
-from actorrt.rl.sampling import most_likely, sample
-from actorrt.rl.spaces import Box
+from actorrt.rl.policies import spaces
+from actorrt.rl.policies.policy import MlpPolicy, PolicySpec
+from actorrt.rl.policies.sampling import most_likely, sample
+from actorrt.rl.policies.spaces import Box
+from actorrt.rl.rollouts.environment import SeededEnvironments
+from actorrt.rl.rollouts.sampler import Sampler
 
 SHAPES = st.sampled_from([(), (1,), (3,), (2, 3), (1, 2, 2)])
 BOUNDS = st.sampled_from([(-1.0, 1.0), (-0.1, 0.1), (-np.inf, np.inf), (0.0, np.inf), (-np.inf, 2.5), (0.3, 0.7)])

@@ -33,6 +33,8 @@ MAY_IMPORT = {
     "tasks": {"tasks", "api"},
     "api": {"node", "actors", "transport", "store", "foundation", "rl", "tasks"},
 }
+RL_ROOMS = ("policies", "rollouts", "roles", "runs", "views", "evolution", "algorithms")
+"""The rooms of `actorrt.rl`, the lowest first; what lies beside them are errors and settings, and what users hold."""
 IMPURE = {
     *("asyncio", "concurrent", "ctypes", "datetime", "fcntl", "glob", "io", "logging", "mmap", "multiprocessing"),
     *("os", "pathlib", "random", "secrets", "select", "selectors", "shutil", "signal", "socket", "sqlite3"),
@@ -103,6 +105,21 @@ def test_what_is_built_on_actors_uses_only_public_names(package: str) -> None:
         if isinstance(node, ast.ImportFrom) and node.module == "actorrt"
         for alias in node.names
         if alias.name not in public
+    ]
+    assert wrong == []
+
+
+def test_rooms_of_the_learning_library_import_only_their_own_and_those_below() -> None:
+    def height(module: str) -> int | None:
+        parts = module.split(".")
+        return RL_ROOMS.index(parts[2]) if parts[1:2] == ["rl"] and parts[2:3] and parts[2] in RL_ROOMS else None
+
+    assert {path.parent.name for path in (PACKAGE / "rl").glob("*/*.py")} == set(RL_ROOMS)
+    wrong = [
+        f"{module}:{line}: imports {imported}, of a room above"
+        for module in MODULES
+        for imported, line in imports(module)
+        if (own := height(module)) is not None and (other := height(imported)) is not None and other > own
     ]
     assert wrong == []
 

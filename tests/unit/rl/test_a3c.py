@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from actorrt.rl.a3c import A3CSettings
-from actorrt.rl.a3c_roles import GradientServer
-from actorrt.rl.normaliser import Moments, Normaliser
-from actorrt.rl.optimiser import FlatRMSProp
+from actorrt.rl.algorithms.a3c import A3CSettings
+from actorrt.rl.algorithms.a3c_roles import GradientServer
+from actorrt.rl.policies.normaliser import Moments, Normaliser
+from actorrt.rl.policies.optimiser import FlatRMSProp
 
 GRADIENTS = np.random.default_rng(0).standard_normal((6, 5)).astype(np.float32) * np.float32(0.4)
 

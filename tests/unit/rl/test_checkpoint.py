@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from actorrt.rl import checkpoint
-from actorrt.rl.environment import SeededEnvironments
-from actorrt.rl.policy import MlpPolicy, PolicySpec
-from actorrt.rl.record import Record
-from actorrt.rl.sampler import Sampler
-from actorrt.rl.spaces import Box, Discrete
+from actorrt.rl.policies.policy import MlpPolicy, PolicySpec
+from actorrt.rl.policies.spaces import Box, Discrete
+from actorrt.rl.rollouts.environment import SeededEnvironments
+from actorrt.rl.rollouts.sampler import Sampler
+from actorrt.rl.runs import checkpoint
+from actorrt.rl.runs.record import Record
 from tests.unit.rl.counting import CountingEnv, IdentityEnv
 
 

@@ -7,13 +7,13 @@ import pytest
 
 pytest.importorskip("torch")
 
-from actorrt.rl.a2c import A2CSettings
-from actorrt.rl.a2c_update import A2CUpdate, differentiate
-from actorrt.rl.appo import APPOSettings
-from actorrt.rl.impala import IMPALASettings
-from actorrt.rl.network import Network
-from actorrt.rl.returns import generalised_advantages, next_values, vtrace
-from actorrt.rl.transitions import corrected_transitions, transitions
+from actorrt.rl.algorithms.a2c import A2CSettings
+from actorrt.rl.algorithms.a2c_update import A2CUpdate, differentiate
+from actorrt.rl.algorithms.appo import APPOSettings
+from actorrt.rl.algorithms.impala import IMPALASettings
+from actorrt.rl.policies.network import Network
+from actorrt.rl.rollouts.returns import generalised_advantages, next_values, vtrace
+from actorrt.rl.rollouts.transitions import corrected_transitions, transitions
 
 from .test_ppo_update import CATEGORICAL, COUNTING, GAUSSIAN, counted_fragment, make_policy, make_rows
 

@@ -8,9 +8,9 @@ from gymnasium import spaces as gym
 
 torch = pytest.importorskip("torch")
 
-from actorrt.rl.distributions import distribution  # noqa: E402
-from actorrt.rl.sampling import FORBIDDEN, masked, most_likely, sample  # noqa: E402
-from actorrt.rl.spaces import deviation_count, from_gymnasium, leaves, output_count  # noqa: E402
+from actorrt.rl.policies.distributions import distribution  # noqa: E402
+from actorrt.rl.policies.sampling import FORBIDDEN, masked, most_likely, sample  # noqa: E402
+from actorrt.rl.policies.spaces import deviation_count, from_gymnasium, leaves, output_count  # noqa: E402
 
 ACTIONS = {
     "discrete": gym.Discrete(4, start=2),

@@ -11,13 +11,13 @@ import pytest
 from gymnasium import spaces as gym
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-from actorrt.rl import spaces
-from actorrt.rl.environment import SeededEnvironments, VectorEnvironments
-from actorrt.rl.normaliser import Normaliser
-from actorrt.rl.policy import MlpPolicy, PolicySpec
-from actorrt.rl.returns import generalised_advantages, next_values
-from actorrt.rl.sampler import Sampler
-from actorrt.rl.spaces import Box, Discrete
+from actorrt.rl.policies import spaces
+from actorrt.rl.policies.normaliser import Normaliser
+from actorrt.rl.policies.policy import MlpPolicy, PolicySpec
+from actorrt.rl.policies.spaces import Box, Discrete
+from actorrt.rl.rollouts.environment import SeededEnvironments, VectorEnvironments
+from actorrt.rl.rollouts.returns import generalised_advantages, next_values
+from actorrt.rl.rollouts.sampler import Sampler
 
 from .counting import CountingEnv
 

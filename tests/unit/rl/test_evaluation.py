@@ -6,9 +6,9 @@ import gymnasium
 import numpy as np
 import pytest
 
-from actorrt.rl.environment import EVALUATION_KEY, describe, episode_seed
-from actorrt.rl.evaluation import Player, evaluate
-from actorrt.rl.policy import MlpPolicy
+from actorrt.rl.policies.policy import MlpPolicy
+from actorrt.rl.rollouts.environment import EVALUATION_KEY, describe, episode_seed
+from actorrt.rl.rollouts.evaluation import Player, evaluate
 
 
 def make_policy():

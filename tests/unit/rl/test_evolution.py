@@ -7,9 +7,9 @@ import statistics
 import numpy as np
 import pytest
 
-from actorrt.rl.ars import ARSSettings, ARSUpdate
-from actorrt.rl.es import ESSettings, ESUpdate, centred_ranks
-from actorrt.rl.perturbation import direction
+from actorrt.rl.algorithms.ars import ARSSettings, ARSUpdate
+from actorrt.rl.algorithms.es import ESSettings, ESUpdate, centred_ranks
+from actorrt.rl.evolution.perturbation import direction
 
 
 def test_directions_follow_from_their_numbers():

@@ -6,8 +6,8 @@ import pytest
 from gymnasium import spaces as gym
 
 from actorrt import rl
-from actorrt.rl import spaces
-from actorrt.rl.explain import describe_space
+from actorrt.rl.policies import spaces
+from actorrt.rl.runs.explain import describe_space
 
 
 def line(text, name):

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from gymnasium import spaces as gym
 
-from actorrt.rl import spaces
 from actorrt.rl.extras import MissingPackageError
-from actorrt.rl.normaliser import Moments, Normaliser
-from actorrt.rl.policy import PolicySpec, make_policy
-from actorrt.rl.spaces import Box, Masked
+from actorrt.rl.policies import spaces
+from actorrt.rl.policies.normaliser import Moments, Normaliser
+from actorrt.rl.policies.policy import PolicySpec, make_policy
+from actorrt.rl.policies.spaces import Box, Masked
 
 BOX = gym.Box(-1.0, 1.0, (2, 2), np.float32)
 SPACES = {

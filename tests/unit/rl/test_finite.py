@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from actorrt import rl
-from actorrt.rl.finite import first_bad_row, is_finite, require_finite
+from actorrt.rl.policies.finite import first_bad_row, is_finite, require_finite
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actorrt.rl.intake import DEATHS_LIMIT, Intake
-from actorrt.rl.trajectory import Fragment
+from actorrt.rl.rollouts.intake import DEATHS_LIMIT, Intake
+from actorrt.rl.rollouts.trajectory import Fragment
 
 EMPTY = np.zeros((0,))
 

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from actorrt.rl import curve, live
+from actorrt.rl.views import curve, live
 
 from .test_progress import AFTER_4_S, Terminal
 

@@ -12,11 +12,11 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import pytest
 
-from actorrt.rl.evaluation import Evaluation
-from actorrt.rl.event_file import EventFile, masked_checksum
+from actorrt.rl.algorithms.ppo import PPOSettings
 from actorrt.rl.extras import MissingPackageError
-from actorrt.rl.logs import CsvLog, MlflowLog, TensorBoardLog, WandbLog
-from actorrt.rl.ppo import PPOSettings
+from actorrt.rl.rollouts.evaluation import Evaluation
+from actorrt.rl.views.event_file import EventFile, masked_checksum
+from actorrt.rl.views.logs import CsvLog, MlflowLog, TensorBoardLog, WandbLog
 
 from .test_progress import AFTER_4_S
 

@@ -10,14 +10,14 @@ torch.set_num_threads(1)
 
 from torch import nn  # noqa: E402
 
-from actorrt.rl.module_network import ModuleNetwork  # noqa: E402
-from actorrt.rl.modules import channels_of  # noqa: E402
-from actorrt.rl.network import Network, make_network  # noqa: E402
-from actorrt.rl.policy import MlpPolicy, PolicySpec, make_policy, parameter_shapes  # noqa: E402
-from actorrt.rl.policy_file import load_policy  # noqa: E402
-from actorrt.rl.ppo import PPOSettings  # noqa: E402
-from actorrt.rl.ppo_update import PPOUpdate, Transitions  # noqa: E402
-from actorrt.rl.spaces import Box, Composite, Discrete, Masked  # noqa: E402
+from actorrt.rl.algorithms.ppo import PPOSettings  # noqa: E402
+from actorrt.rl.algorithms.ppo_update import PPOUpdate, Transitions  # noqa: E402
+from actorrt.rl.policies.module_network import ModuleNetwork  # noqa: E402
+from actorrt.rl.policies.modules import channels_of  # noqa: E402
+from actorrt.rl.policies.network import Network, make_network  # noqa: E402
+from actorrt.rl.policies.policy import MlpPolicy, PolicySpec, make_policy, parameter_shapes  # noqa: E402
+from actorrt.rl.policies.policy_file import load_policy  # noqa: E402
+from actorrt.rl.policies.spaces import Box, Composite, Discrete, Masked  # noqa: E402
 
 from .test_ppo_update import SPECS as MLPS  # noqa: E402
 from .test_ppo_update import make_rows  # noqa: E402

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actorrt.rl.environment import SeededEnvironments
-from actorrt.rl.normaliser import EPSILON, LIMIT, Moments, Normaliser, merged
-from actorrt.rl.policy import LinearPolicy, MlpPolicy, PolicySpec
-from actorrt.rl.sampler import Sampler
-from actorrt.rl.spaces import Box, Discrete
+from actorrt.rl.policies.normaliser import EPSILON, LIMIT, Moments, Normaliser, merged
+from actorrt.rl.policies.policy import LinearPolicy, MlpPolicy, PolicySpec
+from actorrt.rl.policies.spaces import Box, Discrete
+from actorrt.rl.rollouts.environment import SeededEnvironments
+from actorrt.rl.rollouts.sampler import Sampler
 from tests.unit.rl.counting import CountingEnv
 
 SPEC = PolicySpec("", Box((1,), (0.0,), (1e6,)), Discrete(2), (8, 8))

@@ -9,10 +9,10 @@ import pickle
 import numpy as np
 import pytest
 
-from actorrt.rl.normaliser import Moments, Normaliser
-from actorrt.rl.policy import LinearPolicy, MlpPolicy, PolicySpec, parameter_views
-from actorrt.rl.policy_file import load_policy
-from actorrt.rl.spaces import Box, Discrete, from_data
+from actorrt.rl.policies.normaliser import Moments, Normaliser
+from actorrt.rl.policies.policy import LinearPolicy, MlpPolicy, PolicySpec, parameter_views
+from actorrt.rl.policies.policy_file import load_policy
+from actorrt.rl.policies.spaces import Box, Discrete, from_data
 
 CATEGORICAL = PolicySpec("CartPole-v1", Box((4,), (-1.0,) * 4, (float("inf"),) * 4), Discrete(3, start=1), (16, 8))
 GAUSSIAN = PolicySpec("", Discrete(5), Box((2, 1), (-1.0, -2.0), (1.0, 2.0)), (8, 8))

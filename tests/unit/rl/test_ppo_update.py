@@ -10,14 +10,23 @@ import pytest
 torch = pytest.importorskip("torch")
 torch.set_num_threads(1)
 
-from actorrt.rl.environment import SeededEnvironments, VectorEnvironments  # noqa: E402
-from actorrt.rl.network import Network  # noqa: E402
-from actorrt.rl.optimiser import FlatAdam, FlatRMSProp  # noqa: E402
-from actorrt.rl.policy import MlpPolicy, PolicySpec, parameter_shapes  # noqa: E402
-from actorrt.rl.ppo import PPOSettings  # noqa: E402
-from actorrt.rl.ppo_update import PPOUpdate, Transitions, transitions  # noqa: E402
-from actorrt.rl.sampler import Sampler  # noqa: E402
-from actorrt.rl.spaces import Box, Composite, Discrete, Masked, MultiBinary, MultiDiscrete, column_count, leaves  # noqa: E402
+from actorrt.rl.algorithms.ppo import PPOSettings  # noqa: E402
+from actorrt.rl.algorithms.ppo_update import PPOUpdate, Transitions, transitions  # noqa: E402
+from actorrt.rl.policies.network import Network  # noqa: E402
+from actorrt.rl.policies.optimiser import FlatAdam, FlatRMSProp  # noqa: E402
+from actorrt.rl.policies.policy import MlpPolicy, PolicySpec, parameter_shapes  # noqa: E402
+from actorrt.rl.policies.spaces import (  # noqa: E402
+    Box,
+    Composite,
+    Discrete,
+    Masked,
+    MultiBinary,
+    MultiDiscrete,
+    column_count,
+    leaves,
+)
+from actorrt.rl.rollouts.environment import SeededEnvironments, VectorEnvironments  # noqa: E402
+from actorrt.rl.rollouts.sampler import Sampler  # noqa: E402
 
 from .counting import CountingEnv  # noqa: E402
 

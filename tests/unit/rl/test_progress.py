@@ -10,8 +10,8 @@ import sys
 
 import pytest
 
-from actorrt.rl import curve
-from actorrt.rl.progress import Progress, ProgressLine, Times, describe, folded, parts
+from actorrt.rl.runs.progress import Progress, ProgressLine, Times, describe, folded, parts
+from actorrt.rl.views import curve
 
 AFTER_4_S = Progress(
     steps=20_480, total_steps=100_000, seconds=4.0, steps_per_s=9_940.0, return_mean=212.34, evaluation=None,
@@ -58,7 +58,7 @@ def test_return_that_is_not_known_yet_is_no_number():
 
 
 def test_narrow_terminal_gets_several_lines_rewritten_together(monkeypatch):
-    monkeypatch.setattr("actorrt.rl.progress._columns", lambda out: 45)
+    monkeypatch.setattr("actorrt.rl.runs.progress._columns", lambda out: 45)
     out, clock = Terminal(), [0.0]
     show_at(ProgressLine(out, lambda: clock[0]), clock, [0.0, 0.1])
     block = "\x1b[K\n".join(
@@ -158,7 +158,7 @@ def test_png_is_written(tmp_path):
     pytest.importorskip("matplotlib")
     path = tmp_path / "curve.png"
     program = (
-        "from actorrt.rl import curve; "
+        "from actorrt.rl.views import curve; "
         f"curve.draw_png({str(path)!r}, 'a run', [(0, 1.0), (10, 5.0)], [(10, 6.0)], threshold=5.5)"
     )
     # In a process of its own: matplotlib keeps its fonts open.

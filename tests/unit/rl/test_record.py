@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from actorrt.rl.record import ROW_LIMIT, Record
+from actorrt.rl.runs.record import ROW_LIMIT, Record
 
 
 def test_mean_and_deviation_are_of_the_episodes_that_ended_last():

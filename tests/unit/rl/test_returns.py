@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actorrt.rl.returns import generalised_advantages, next_values
+from actorrt.rl.rollouts.returns import generalised_advantages, next_values
 
 
 def slow_advantages(reward, value, terminated, truncated, final_value, last_value, gamma, gae_lambda):

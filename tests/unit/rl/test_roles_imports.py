@@ -6,9 +6,9 @@ import sys
 import gymnasium
 import pytest
 
-from actorrt.rl.roles import imported_by_roles
+from actorrt.rl.runs.roles import imported_by_roles
 
-LIBRARY = ["actorrt.rl", "actorrt.rl.sampler", "gymnasium"]
+LIBRARY = ["actorrt.rl", "actorrt.rl.rollouts.sampler", "gymnasium"]
 
 
 @pytest.mark.parametrize(
@@ -36,8 +36,8 @@ def test_environments_of_others_are_left_to_those_who_need_them():
 def test_nothing_is_imported_to_find_out():
     program = """
 import sys
-from actorrt.rl.roles import imported_by_roles
+from actorrt.rl.runs.roles import imported_by_roles
 print(imported_by_roles("CartPole-v1"), "gymnasium" in sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
-    assert done.stdout == "['actorrt.rl', 'actorrt.rl.sampler'] False\n"
+    assert done.stdout == "['actorrt.rl', 'actorrt.rl.rollouts.sampler'] False\n"

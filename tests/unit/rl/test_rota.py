@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from actorrt.rl.rota import AHEAD, PATIENCE_FLOOR_S, SHARE_S, Rota, Share
+from actorrt.rl.evolution.rota import AHEAD, PATIENCE_FLOOR_S, SHARE_S, Rota, Share
 
 
 def rota_of(count: int) -> Rota:

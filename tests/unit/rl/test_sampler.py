@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-from actorrt.rl.environment import SeededEnvironments, VectorEnvironments, episode_seed, make_environment
-from actorrt.rl.normaliser import Moments, Normaliser
-from actorrt.rl.policy import MlpPolicy, PolicySpec
-from actorrt.rl.sampler import Sampler
-from actorrt.rl.spaces import Box, Discrete
-from actorrt.rl.trajectory import Fragment
+from actorrt.rl.policies.normaliser import Moments, Normaliser
+from actorrt.rl.policies.policy import MlpPolicy, PolicySpec
+from actorrt.rl.policies.spaces import Box, Discrete
+from actorrt.rl.rollouts.environment import SeededEnvironments, VectorEnvironments, episode_seed, make_environment
+from actorrt.rl.rollouts.sampler import Sampler
+from actorrt.rl.rollouts.trajectory import Fragment
 
 from .counting import CountingEnv
 

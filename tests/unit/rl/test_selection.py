@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from actorrt.rl.evaluation import Evaluation
-from actorrt.rl.policy import Weights
-from actorrt.rl.selection import Selection
+from actorrt.rl.policies.policy import Weights
+from actorrt.rl.rollouts.evaluation import Evaluation
+from actorrt.rl.runs.selection import Selection
 
 
 def evaluation(mean, version=0):

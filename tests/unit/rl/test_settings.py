@@ -7,13 +7,13 @@ import json
 import numpy as np
 import pytest
 
-from actorrt.rl.a2c import A2CSettings
-from actorrt.rl.algorithms import ALGORITHMS
-from actorrt.rl.ars import ARSSettings
-from actorrt.rl.plan import Plan
-from actorrt.rl.policy import PolicySpec, Weights
-from actorrt.rl.ppo import PPOSettings
-from actorrt.rl.spaces import Discrete
+from actorrt.rl.algorithms.a2c import A2CSettings
+from actorrt.rl.algorithms.ars import ARSSettings
+from actorrt.rl.algorithms.catalogue import ALGORITHMS
+from actorrt.rl.algorithms.ppo import PPOSettings
+from actorrt.rl.policies.policy import PolicySpec, Weights
+from actorrt.rl.policies.spaces import Discrete
+from actorrt.rl.runs.plan import Plan
 
 SPEC = PolicySpec("", Discrete(2), Discrete(2))
 

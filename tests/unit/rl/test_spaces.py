@@ -8,12 +8,12 @@ import pytest
 from gymnasium import spaces as gym
 from gymnasium.vector import SyncVectorEnv
 
-from actorrt.rl import spaces
-from actorrt.rl.environment import MaskedByInfo, SeededEnvironments, VectorEnvironments, describe
-from actorrt.rl.policy import LinearPolicy, MlpPolicy, PolicySpec
-from actorrt.rl.sampler import Sampler
-from actorrt.rl.sampling import sample
-from actorrt.rl.spaces import Box, Discrete, Masked
+from actorrt.rl.policies import spaces
+from actorrt.rl.policies.policy import LinearPolicy, MlpPolicy, PolicySpec
+from actorrt.rl.policies.sampling import sample
+from actorrt.rl.policies.spaces import Box, Discrete, Masked
+from actorrt.rl.rollouts.environment import MaskedByInfo, SeededEnvironments, VectorEnvironments, describe
+from actorrt.rl.rollouts.sampler import Sampler
 
 DICT = gym.Dict({"turn": gym.Discrete(2), "bits": gym.MultiBinary(3), "hands": gym.Tuple([gym.Discrete(2)] * 2)})
 
@@ -85,7 +85,7 @@ def test_masked_actions_are_never_taken(kind):
 
 def test_normaliser_leaves_masks_alone():
     spec = describe(MaskedByInfo(MaskedEnv), (8, 8))
-    from actorrt.rl.normaliser import Moments, Normaliser
+    from actorrt.rl.policies.normaliser import Moments, Normaliser
 
     policy = MlpPolicy(spec, normaliser=Normaliser(Moments(4, np.full(2, 3.0), np.full(2, 16.0))))
     features = policy.normalise(np.array([[5.0, 3.0, 0.0, 1.0, 0.0]], np.float32))

@@ -7,10 +7,10 @@ import subprocess
 import numpy as np
 import pytest
 
-from actorrt.rl import spaces
 from actorrt.rl.extras import MissingPackageError
-from actorrt.rl.policy import MlpPolicy, PolicySpec
-from actorrt.rl.video import film
+from actorrt.rl.policies import spaces
+from actorrt.rl.policies.policy import MlpPolicy, PolicySpec
+from actorrt.rl.views.video import film
 
 from .counting import CountingEnv
 

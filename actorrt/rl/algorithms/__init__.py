@@ -1,0 +1,1 @@
+"""The algorithms: settings that users see, and update rules that learners call."""

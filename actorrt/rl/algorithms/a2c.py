@@ -1,0 +1,98 @@
+"""Advantage actor-critic (Mnih et al. 2016, the synchronous form), as users start it: settings and presets.
+
+Its mathematics is in `a2c_update`. The presets are RL-Zoo's (hyperparams/a2c.yml), without the state-dependent
+exploration that it has for continuous actions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from actorrt.rl.algorithms.a2c_update import A2CUpdate
+from actorrt.rl.algorithms.algorithm import Algorithm
+from actorrt.rl.policies.policy import PolicySpec
+from actorrt.rl.policies.spaces import Array
+from actorrt.rl.settings import RolloutSettings
+
+NORMALISED = {"normalise_observations": True, "normalise_rewards": True}
+
+SPREAD = {
+    **NORMALISED,
+    "horizon": 8,
+    "gae_lambda": 0.9,
+    "value_coefficient": 0.4,
+    "learning_rate_schedule": "linear",
+    "log_std": -2.0,
+    "orthogonal": False,
+}
+
+MUJOCO = {**NORMALISED, "steps": 1_000_000, "environments": 1, "evaluate_every": 25_000}
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "CartPole-v1": {"steps": 500_000, "environments": 8},
+    "LunarLander-v3": {
+        "steps": 200_000,
+        "environments": 8,
+        "gamma": 0.995,
+        "learning_rate": 0.00083,
+        "learning_rate_schedule": "linear",
+        "entropy_coefficient": 1e-5,
+    },
+    "LunarLanderContinuous-v3": {**SPREAD, "steps": 5_000_000, "environments": 4, "learning_rate": 7e-4},
+    "Pendulum-v1": {**SPREAD, "steps": 1_000_000, "environments": 8, "gamma": 0.9, "learning_rate": 7e-4},
+    "BipedalWalker-v3": {**SPREAD, "steps": 5_000_000, "environments": 16, "learning_rate": 0.00096},
+    "BipedalWalkerHardcore-v3": {
+        **SPREAD,
+        "steps": 200_000_000,
+        "environments": 32,
+        "learning_rate": 0.0008,
+        "entropy_coefficient": 0.001,
+        "evaluate_every": 1_000_000,
+    },
+    "MountainCarContinuous-v0": {
+        **NORMALISED,
+        "steps": 100_000,
+        "environments": 4,
+        "horizon": 100,
+        "orthogonal": False,
+    },
+    "MountainCar-v0": {**NORMALISED, "steps": 1_000_000, "environments": 16},
+    "Acrobot-v1": {**NORMALISED, "steps": 500_000, "environments": 16},
+    **dict.fromkeys(("HalfCheetah-v5", "Ant-v5", "Hopper-v5", "Walker2d-v5"), MUJOCO),
+    "Humanoid-v5": {**MUJOCO, "steps": 2_000_000},
+    "Swimmer-v5": {**MUJOCO, "gamma": 0.9999},
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class A2CSettings(RolloutSettings):
+    """How advantage actor-critic learns. The defaults are Stable-Baselines3's.
+
+    Attributes:
+        gae_lambda: weight of longer advantage estimates; with 1 they are n-step returns, as in the paper.
+        normalise_advantages: to mean 0 and deviation 1 in each batch.
+    """
+
+    algorithm: ClassVar[str] = "A2C"
+    presets: ClassVar[dict[str, dict[str, Any]]] = PRESETS
+
+    horizon: int = 5
+    learning_rate: float = 7e-4
+    gae_lambda: float = 1.0
+    normalise_advantages: bool = False
+    evaluate_every: int = 10_000
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._require_share("gae_lambda")
+
+    def update_rule(self, spec: PolicySpec, parameters: Array, seed: int) -> A2CUpdate:
+        """Make what improves the policy."""
+        return A2CUpdate(self, spec, parameters)
+
+
+class A2C(Algorithm):
+    """Trains a policy by advantage actor-critic; see `Algorithm` for what all algorithms take."""
+
+    settings_class = A2CSettings

@@ -1,0 +1,79 @@
+"""Asynchronous advantage actor-critic (Mnih et al. 2016, algorithm S3), as users start it: settings and presets.
+
+Each simulator computes the gradient of what it collected and has the parameter server apply it at once; nobody waits
+for anybody. Who does what is in `a3c_roles`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import actorrt as art
+from actorrt.rl.algorithms.a2c import A2CSettings
+from actorrt.rl.algorithms.a3c_roles import GradientServer, GradientSimulator
+from actorrt.rl.algorithms.algorithm import Algorithm
+from actorrt.rl.rollouts.intake import Order
+from actorrt.rl.rollouts.trajectory import Batch
+from actorrt.rl.runs.training import Training, TrainingLoop
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "CartPole-v1": {"steps": 1_000_000, "environments": 8, "horizon": 16, "gamma": 0.98, "gae_lambda": 0.95},
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class A3CSettings(A2CSettings):
+    """How asynchronous advantage actor-critic learns: as A2C does, each gradient from one simulator's fragment."""
+
+    algorithm: ClassVar[str] = "A3C"
+    presets: ClassVar[dict[str, dict[str, Any]]] = PRESETS
+
+    max_lag: int | None = None
+    order: Order | None = "completion"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.learners != 1:
+            raise ValueError(f"learners: every simulator is one: learners={self.learners}")
+        if self.inference_actor:
+            raise ValueError("inference_actor: simulators that learn have the network themselves")
+
+
+class A3CTraining(Training):
+    """Supervises the roles of one run: the parameter server learns, and so there is no learner."""
+
+    simulator_class = GradientSimulator
+
+    def _parameter_server(self) -> art.Child:
+        version, parameters, normaliser = self._plan.weights
+        arguments = (self._plan.settings, self._plan.steps, parameters, version, normaliser)
+        return self._as_parameter_server(GradientServer, *arguments)
+
+    def _own_roles(self) -> Iterator[art.Child]:
+        return self._simulators(settings=self._plan.settings)
+
+
+class A3CLoop(TrainingLoop):
+    """Asks simulators for gradients and counts what they say; see `Loop` for its arguments."""
+
+    supervisor_class = A3CTraining
+
+    async def _find_learners(self, training: Any) -> list[Any]:
+        """Return the parameter server."""
+        return [await training.child("parameters")]
+
+    async def _improve(self, batch: Batch) -> dict[str, Any]:
+        """Return what the simulators measured, in the mean; their gradients have been applied."""
+        contributions: Any = batch.fragments
+        names = contributions[0].metrics
+        means = {name: sum(each.metrics[name] for each in contributions) / len(contributions) for name in names}
+        return means | {"policy_version": max(each.policy_version for each in contributions)}
+
+
+class A3C(Algorithm):
+    """Trains a policy by asynchronous advantage actor-critic; see `Algorithm` for what all algorithms take."""
+
+    settings_class = A3CSettings
+    loop_class = A3CLoop

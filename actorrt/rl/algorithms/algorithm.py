@@ -1,0 +1,204 @@
+"""What users hold of an algorithm before it runs: checked arguments, `start`, and `resume` from a checkpoint.
+
+What tells algorithms apart is in their settings, and in the loop that feeds the learner.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar, TypeVar
+
+from actorrt.rl.extras import require
+from actorrt.rl.policies.network import backend_of
+from actorrt.rl.policies.normaliser import Normaliser
+from actorrt.rl.policies.policy import NetworkKind, PolicySpec, Weights, make_policy
+from actorrt.rl.policies.spaces import is_image
+from actorrt.rl.rollouts.environment import Maker, describe, name_of
+from actorrt.rl.run import Run
+from actorrt.rl.runs import checkpoint
+from actorrt.rl.runs.callbacks import Hearer
+from actorrt.rl.runs.explain import Explanation, explain
+from actorrt.rl.runs.plan import Plan
+from actorrt.rl.runs.progress import Progress
+from actorrt.rl.runs.training import TrainingLoop
+from actorrt.rl.settings import RolloutSettings, Settings
+
+A = TypeVar("A", bound="Algorithm")
+
+
+class Algorithm:
+    """Trains a policy for one environment.
+
+    Args:
+        env: Gymnasium id of the environment, or a function that makes it.
+        simulators: how many simulators, each a process of its own.
+        seed: what all randomness follows from, 0 or larger.
+        directory: where a run leaves its checkpoint and best policy. None takes `runs/` and the run's name.
+        native: use the environment's own vector form; worth it from about 12 environments a simulator.
+        **settings: fields of the algorithm's settings, instead of the environment's preset.
+
+    Raises:
+        ValueError: no such environment or setting, or a value that makes no sense.
+        MissingPackageError: torch is needed, and not installed.
+    """
+
+    settings_class: ClassVar[type[Settings]]
+    loop_class: ClassVar[Callable[..., Any]] = TrainingLoop
+
+    def __init__(
+        self,
+        env: Maker,
+        *,
+        simulators: int = 2,
+        seed: int = 0,
+        directory: str | None = None,
+        native: bool = False,
+        **settings: Any,
+    ) -> None:
+        self.settings: Any = self.settings_class.preset(name_of(env), **settings)
+        if simulators < 1:
+            raise ValueError(f"a run has at least one simulator: simulators={simulators}")
+        if seed < 0:
+            raise ValueError(f"seeds are 0 or larger: seed={seed}")
+        self.environment, self.policy = env, self._describe(env)
+        self.simulators, self.seed, self.native = simulators, seed, native
+        kind, place = self.settings.algorithm.lower(), re.sub(r"[^\w.-]", "-", name_of(env))
+        self._name = f"{kind}-{place}-{seed}-{time.strftime('%Y%m%d-%H%M%S')}"
+        self.directory = directory
+        self._checkpoint: dict[str, Any] | None = None
+
+    def _describe(self, env: Maker) -> PolicySpec:
+        """Say what the policy looks like.
+
+        Raises:
+            ValueError: the observations are pixels, and are to be normalised: networks scale them themselves. Or the
+                network is not for the backend that is asked for.
+            MissingPackageError: it learns in torch, which is not installed.
+        """
+        settings = self.settings
+        shape = {name: getattr(settings, name) for name in ("hidden", "activation", "orthogonal", "log_std")}
+        spec = describe(env, **shape)
+        network = settings.network
+        if network == "auto":
+            network = "cnn" if is_image(spec.observation) else "mlp"
+        if network != "mlp" and is_image(spec.observation) and settings.normalise_observations:
+            raise ValueError("normalise_observations: networks for images scale pixels themselves")
+        spec = dataclasses.replace(spec, network=network)
+        if isinstance(settings, RolloutSettings) and backend_of(spec, settings.backend) == "torch":
+            require("torch")
+        return spec
+
+    @classmethod
+    def resume(cls: type[A], directory: str, *, env: Maker | None = None, network: NetworkKind | None = None) -> A:
+        """Take a run up again where its last checkpoint is; `start` goes on from there.
+
+        Without lag, and with environments that replay, the resumed run equals one that was not interrupted, bit
+        for bit; of an environment that does not replay, that is logged.
+
+        Args:
+            directory: the run's.
+            env: the function that makes the environment, where one does: checkpoints hold no code.
+            network: the function that makes the policy's network, likewise.
+
+        Raises:
+            FileNotFoundError: there is no checkpoint in it.
+            ValueError: what is there is no checkpoint, or one of another algorithm; or `env` or `network` is missing.
+        """
+        saved = checkpoint.load(directory)
+        origin = saved["origin"]
+        if origin["algorithm"] != cls.settings_class.algorithm:
+            raise ValueError(
+                f"the run in {directory} is of {origin['algorithm']}, not of {cls.settings_class.algorithm}: "
+                f"use rl.{origin['algorithm']}.resume"
+            )
+        made = env or origin["env_id"]
+        if not made:
+            raise ValueError(f"a function made the environment of the run in {directory}: give it as env=")
+        data = origin["settings"] | ({} if network is None else {"network": network})
+        if data["network"] is None:
+            raise ValueError(f"the network of the run in {directory} is its user's own: give what makes it as network=")
+        settings = cls.settings_class.from_data(data)
+        algorithm = cls(
+            made,
+            simulators=origin["simulators"],
+            seed=origin["seed"],
+            directory=directory,
+            native=origin["native"],
+            **{field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)},
+        )
+        algorithm._checkpoint = saved
+        return algorithm
+
+    def start(
+        self,
+        steps: int | None = None,
+        stop_return: float | None = None,
+        on_progress: Callable[[Progress], Any] | None = None,
+        callbacks: Iterable[Hearer] = (),
+        keep_going: Callable[[], bool] | None = None,
+        show: bool | None = None,
+    ) -> Run:
+        """Begin to train in the background.
+
+        Args:
+            steps: environment steps at the most, those before a resumption included; None takes the settings'.
+                Linear schedules end there.
+            stop_return: end as soon as a policy reaches this mean return over `evaluation_episodes`, 20 where they are
+                not set, and again on as many others.
+            on_progress: called after each update, in the run's thread; plain or async.
+            callbacks: `Callback`s, or functions like `on_progress`: early stop, logs, what you will.
+            show: whether to show the run: as a live plot in a notebook, as a line elsewhere. None shows it in
+                notebooks and terminals, and not where the output goes to a file.
+            keep_going: asked after each update once the return is reached; the run goes on while it says yes.
+
+        Raises:
+            ValueError: `steps` is less than 1.
+            TypeError: what is no callback is given as one.
+        """
+        total = self.settings.steps if steps is None else steps
+        if total < 1:
+            raise ValueError(f"a run has at least 1 step: steps={steps}")
+        plan = self._plan(total, stop_return)
+        directory = self.directory or os.path.join("runs", plan.name)
+        hearers = [*([] if on_progress is None else [on_progress]), *callbacks]
+        return Run(plan, directory, self.loop_class, hearers, keep_going, show).start()
+
+    def __repr__(self) -> str:
+        place = "" if self._checkpoint is None else f", from step {self._checkpoint['record']['steps']:,}"
+        many = f"{self.simulators} simulator{'s' if self.simulators > 1 else ''}"
+        return f"<{type(self).__name__} on {name_of(self.environment)}: {many}, seed {self.seed}{place}>"
+
+    def explain(self) -> Explanation:
+        """Say what a run would do: effective settings, policy, roles. `print` it, or let a notebook show it."""
+        return explain(self._plan(self.settings.steps))
+
+    def _plan(self, steps: int, stop_return: float | None = None) -> Plan:
+        return Plan(
+            name=f"{self._name}-{os.urandom(3).hex()}",
+            environment=self.environment,
+            policy=self.policy,
+            weights=self._weights(),
+            settings=self.settings,
+            simulators=self.simulators,
+            steps=steps,
+            seed=self.seed,
+            stop_return=stop_return,
+            native=self.native,
+            process_id=os.getpid(),
+            checkpoint=self._checkpoint,
+        )
+
+    def _weights(self) -> Weights:
+        """Return what the policy begins with: the checkpoint's, or fresh ones."""
+        if self._checkpoint is not None:
+            return Weights.from_data(self._checkpoint["weights"])
+        normaliser = Normaliser.nothing(
+            self.policy.input_count,
+            observations=self.settings.normalise_observations,
+            rewards=self.settings.normalise_rewards,
+        )
+        return Weights(0, make_policy(self.policy).init(self.seed), normaliser)

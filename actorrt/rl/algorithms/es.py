@@ -1,0 +1,112 @@
+"""Evolution strategies (Salimans et al. 2017): the whole algorithm but for who plays the episodes.
+
+That is `evolution`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from actorrt.rl.algorithms.algorithm import Algorithm
+from actorrt.rl.algorithms.ars import EvolutionSettings
+from actorrt.rl.evolution.loop import EvolutionLoop
+from actorrt.rl.policies.spaces import Array
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "CartPole-v1": {"steps": 500_000, "hidden": (16, 16), "directions": 16, "deviation": 0.1, "learning_rate": 0.05},
+}
+
+BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
+
+
+@dataclass(frozen=True, kw_only=True)
+class ESSettings(EvolutionSettings):
+    """How evolution strategies learn.
+
+    Attributes:
+        weight_decay: pulls the parameters towards zero, a share of them added to the gradient.
+    """
+
+    algorithm: ClassVar[str] = "ES"
+    presets: ClassVar[dict[str, dict[str, Any]]] = PRESETS
+
+    directions: int = 32
+    deviation: float = 0.02
+    learning_rate: float = 0.01
+    weight_decay: float = 0.005
+    normalise_observations: bool = True
+    evaluate_every: int = 10_000
+
+    def update_rule(self) -> ESUpdate:
+        """Make what improves the policy."""
+        return ESUpdate(self)
+
+
+class ESUpdate:
+    """Algorithm 1 of the paper with its section 2.1: antithetic directions, ranks for returns, Adam."""
+
+    def __init__(self, settings: ESSettings) -> None:
+        self.settings = settings
+        self._first_moment = self._second_moment = np.zeros(0)
+        self._step_count = 0
+
+    def weigh(self, returns: Array) -> tuple[Array, dict[str, float]]:
+        """Say what directions are worth.
+
+        Args:
+            returns: with each direction added and taken away, (directions, 2).
+
+        Returns:
+            Each direction's weight in the sum that `move` takes, by which that is the gradient; and
+            `return_deviation`, over all episodes.
+        """
+        ranks = centred_ranks(returns)
+        weights = (ranks[:, 0] - ranks[:, 1]) / (returns.size * self.settings.deviation)
+        return weights, {"return_deviation": float(returns.std())}
+
+    def move(self, parameters: Array, total: Array) -> Array:
+        """Return better parameters: the flat vector, moved up the gradient."""
+        settings = self.settings
+        step = self._adam(settings.weight_decay * parameters - total)
+        moved: Array = (parameters - settings.learning_rate * step).astype(np.float32)
+        return moved
+
+    def _adam(self, gradient: Array) -> Array:
+        """Return the step that Adam (Kingma and Ba 2015) makes of a gradient, for a learning rate of 1."""
+        if self._step_count == 0:
+            self._first_moment, self._second_moment = np.zeros(gradient.shape), np.zeros(gradient.shape)
+        self._step_count += 1
+        self._first_moment = BETA_1 * self._first_moment + (1.0 - BETA_1) * gradient
+        self._second_moment = BETA_2 * self._second_moment + (1.0 - BETA_2) * np.square(gradient)
+        mean = self._first_moment / (1.0 - BETA_1**self._step_count)
+        spread = np.sqrt(self._second_moment / (1.0 - BETA_2**self._step_count))
+        step: Array = mean / (spread + EPSILON)
+        return step
+
+    def state(self) -> dict[str, Any]:
+        """Return what, with the parameters, another rule needs to go on."""
+        moments = {"first_moment": self._first_moment, "second_moment": self._second_moment}
+        return {**moments, "step_count": self._step_count}
+
+    def go_on(self, state: dict[str, Any]) -> None:
+        """Go on from another rule's `state`."""
+        self._first_moment, self._second_moment = state["first_moment"], state["second_moment"]
+        self._step_count = state["step_count"]
+
+
+def centred_ranks(returns: Array) -> Array:
+    """Return the ranks of returns, spread evenly from -0.5 to 0.5; equal returns share their mean rank."""
+    _, index, counts = np.unique(returns.ravel(), return_inverse=True, return_counts=True)
+    first = np.cumsum(counts) - counts
+    ranks = (first + (counts - 1) / 2.0)[index].reshape(returns.shape)
+    return ranks / max(1, returns.size - 1) - 0.5
+
+
+class ES(Algorithm):
+    """Trains a policy by evolution strategies; see `Algorithm` for what all algorithms take."""
+
+    settings_class = ESSettings
+    loop_class = EvolutionLoop

@@ -1,0 +1,54 @@
+"""What updates by gradient have in common: a network, the optimiser that moves it, and how a run goes on from both."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from actorrt.rl.policies.network import AnyNetwork
+from actorrt.rl.policies.optimiser import FlatAdam, FlatRMSProp
+from actorrt.rl.policies.spaces import Array
+from actorrt.rl.rollouts.transitions import Transitions
+
+if TYPE_CHECKING:
+    from actorrt.rl.roles.group import Group
+
+
+class GradientUpdate:
+    """Holds the network and its optimiser; who derives from it says how a batch improves them."""
+
+    def __init__(self, network: AnyNetwork, optimiser: FlatAdam | FlatRMSProp) -> None:
+        self.network = network
+        self._optimiser = optimiser
+        self._group: Group | None = None
+
+    def join(self, group: Group) -> None:
+        """Learn with others from now on, from where the first of them is."""
+        self._group = group
+        self.go_on(group.agree(self.state()))
+
+    def share(self, rows: Transitions) -> Transitions:
+        """Return the transitions that this rule is to learn from: all, or its part of them in a group.
+
+        Their observations are where the network is, since they may be passed through it many times.
+        """
+        own = rows if self._group is None else self._group.share(rows)
+        return dataclasses.replace(own, obs=self.network.place(own.obs))
+
+    def step(self, learning_rate: float) -> None:
+        """Move along the gradient, in a group along the mean of all."""
+        if self._group is not None:
+            self._group.average(self.network.gradient)
+        self._optimiser.step(learning_rate)
+
+    def parameters(self) -> Array:
+        """Return a copy of the flat vector."""
+        return self.network.parameters()
+
+    def state(self) -> dict[str, Any]:
+        """Return what, with the parameters, another rule needs to go on."""
+        return {"optimiser": self._optimiser.state()}
+
+    def go_on(self, state: dict[str, Any]) -> None:
+        """Go on from another rule's `state`."""
+        self._optimiser.go_on(state["optimiser"])

@@ -1,0 +1,67 @@
+"""IMPALA (Espeholt et al. 2018), as users start it: settings and presets.
+
+Simulators collect while the learner learns, so that what it learns from was collected by older policies; V-trace
+corrects for that. Its mathematics is in `impala_update`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from actorrt.rl.algorithms.algorithm import Algorithm
+from actorrt.rl.algorithms.impala_update import IMPALAUpdate
+from actorrt.rl.policies.policy import PolicySpec
+from actorrt.rl.policies.spaces import Array
+from actorrt.rl.settings import RolloutSettings
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "CartPole-v1": {"steps": 1_000_000, "environments": 8, "horizon": 32, "batch_steps": 256, "learning_rate": 1e-3},
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class CorrectedSettings(RolloutSettings):
+    """Settings of the algorithms that learn by V-trace from fragments of older policies.
+
+    Attributes:
+        rho_limit: bound on the importance weights of the values' temporal differences.
+        c_limit: bound on the importance weights along the trace.
+    """
+
+    horizon: int = 32
+    batch_steps: int | None = 512
+    max_lag: int | None = 8
+    learning_rate: float = 5e-4
+    max_grad_norm: float = 40.0
+    evaluate_every: int = 10_000
+    rho_limit: float = 1.0
+    c_limit: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.rho_limit >= self.c_limit > 0.0:
+            raise ValueError(
+                f"rho_limit is at least c_limit, and both are positive: rho_limit={self.rho_limit}, "
+                f"c_limit={self.c_limit}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class IMPALASettings(CorrectedSettings):
+    """How IMPALA learns; the optimiser is Adam, as in most libraries, in the place of the paper's RMSProp."""
+
+    algorithm: ClassVar[str] = "IMPALA"
+    presets: ClassVar[dict[str, dict[str, Any]]] = PRESETS
+
+    entropy_coefficient: float = 0.005
+
+    def update_rule(self, spec: PolicySpec, parameters: Array, seed: int) -> IMPALAUpdate:
+        """Make what improves the policy."""
+        return IMPALAUpdate(self, spec, parameters)
+
+
+class IMPALA(Algorithm):
+    """Trains a policy by IMPALA; see `Algorithm` for what all algorithms take."""
+
+    settings_class = IMPALASettings

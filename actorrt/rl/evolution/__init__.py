@@ -1,0 +1,1 @@
+"""What evolutionary algorithms have in place of rollouts: explorers, work items, sums of directions."""

@@ -1,0 +1,87 @@
+"""Adds weighted directions up: as a tree, whose parts may be added up anywhere.
+
+Floating-point sums depend on their order. Here the tree alone decides on that: leaves are `FAN_IN` directions, in
+order, inner nodes `FAN_IN` sums. So the whole is the same, bit for bit, whether one process adds everything up or
+simulators add up parts, however many there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from actorrt.rl.evolution.crew import Crew
+from actorrt.rl.evolution.perturbation import direction
+from actorrt.rl.policies.spaces import Array
+
+FAN_IN = 16
+LEAF_S, NODE_S = 11e-9, 0.5e-9  # to make and add, or to add, one number
+SHARED_FROM_S = 0.01  # a level that takes less here is not worth its messages
+
+Term: TypeAlias = tuple[int, float]
+"""Number of a direction, and its weight."""
+
+
+def sum_of_terms(terms: Sequence[Term], run_seed: int, iteration: int, count: int) -> Array:
+    """Return the sum of a leaf, float64.
+
+    Args:
+        terms: directions of the iteration, with their weights.
+        run_seed: seed of the run.
+        iteration: number of the update.
+        count: parameters of the policy.
+    """
+    total = np.zeros(count)
+    for number, weight in terms:
+        total += weight * direction(run_seed, iteration, number, count)
+    return total
+
+
+def sum_of_sums(parts: Sequence[Array]) -> Array:
+    """Return the sum of an inner node."""
+    total: Array = parts[0].copy()
+    for part in parts[1:]:
+        total += part
+    return total
+
+
+async def weighted_sum(crew: Crew, weights: Array, run_seed: int, iteration: int, count: int) -> Array:
+    """Return the sum of an iteration's directions, each with its weight, float64 of shape (count,).
+
+    The crew adds up what is worth the messages.
+    """
+    terms = [(number, float(weight)) for number, weight in enumerate(weights) if weight]
+    leaves = _grouped(terms)
+    if not leaves:
+        return np.zeros(count)
+    if _is_worth_sharing(crew, len(terms) * count * LEAF_S):
+        parts, _ = await crew.do(
+            "leaves",
+            len(leaves),
+            lambda simulator, numbers: simulator.add_up([leaves[number] for number in numbers], iteration),
+        )
+    else:
+        parts = [sum_of_terms(leaf, run_seed, iteration, count) for leaf in leaves]
+    while len(parts) > 1:
+        parts = await _next_level(crew, _grouped(parts), len(parts) * count * NODE_S)
+    whole: Array = parts[0]
+    return whole
+
+
+async def _next_level(crew: Crew, nodes: Sequence[Sequence[Array]], cost_s: float) -> list[Array]:
+    if not _is_worth_sharing(crew, cost_s):
+        return [sum_of_sums(node) for node in nodes]
+    sums, _ = await crew.do(
+        "nodes", len(nodes), lambda simulator, numbers: simulator.add([nodes[number] for number in numbers])
+    )
+    return sums
+
+
+def _grouped(items: Sequence[Any]) -> list[Sequence[Any]]:
+    return [items[start : start + FAN_IN] for start in range(0, len(items), FAN_IN)]
+
+
+def _is_worth_sharing(crew: Crew, cost_s: float) -> bool:
+    return len(crew) > 1 and cost_s >= SHARED_FROM_S

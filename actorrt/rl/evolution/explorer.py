@@ -1,0 +1,146 @@
+"""Explorers: simulators that play whole episodes with perturbed parameters, for the evolutionary algorithms.
+
+A work item is a number: direction `number // 2` of an iteration, added to the parameters or taken away from them. The
+direction follows from the number on either side. Both of its episodes begin the same, which takes most of the luck
+out of the difference; who plays which is all the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from actorrt.rl.evolution.aggregation import Term, sum_of_sums, sum_of_terms
+from actorrt.rl.evolution.crew import Outcome
+from actorrt.rl.evolution.perturbation import direction
+from actorrt.rl.policies.finite import is_finite
+from actorrt.rl.policies.normaliser import Moments, Normaliser
+from actorrt.rl.policies.policy import PolicySpec, Weights, make_policy
+from actorrt.rl.policies.spaces import Array
+from actorrt.rl.roles.simulator import ALIVE_PERIOD_S
+from actorrt.rl.roles.stepper import Stepper
+
+if TYPE_CHECKING:
+    from actorrt.rl.rollouts.environment import Maker
+
+EPISODE_KEY = 1_000_005  # spawn keys of the episodes' seeds begin with it
+
+
+class Episode(NamedTuple):
+    """What came of one work item.
+
+    Attributes:
+        total: undiscounted return.
+        length: in steps.
+        seen: counts of the observations, for the normaliser; None where nothing is normalised.
+        play_s: how long playing took.
+    """
+
+    total: float
+    length: int
+    seen: Normaliser | None
+    play_s: float
+
+
+class Explorer(Stepper):
+    """Plays work items, and adds directions up.
+
+    Args:
+        policy: what the policy looks like; it names the environment.
+        deviation: length of a step in each direction, as standard deviation.
+        seed: seed of the run.
+        index: which simulator of the run this is.
+        env: a function that makes the environment, where the policy does not name it.
+    """
+
+    def __init__(
+        self, policy: PolicySpec, deviation: float, seed: int = 0, index: int = 0, env: Maker | None = None
+    ) -> None:
+        self._policy = make_policy(policy)
+        self._deviation, self._seed, self._index = deviation, seed, index
+        self._env = env or policy.env_id
+        self._step_count = 0
+
+    async def on_start(self) -> None:
+        """Make the environment, which imports Gymnasium."""
+        from actorrt.rl.rollouts.environment import make_environment
+
+        self._environment: Any = self._make(lambda: make_environment(self._env))
+        self._title = f"simulator {self._index}, incarnation {self.context.incarnation}, environment 0"
+        self._source = self._index, self.context.incarnation, os.getpid()
+
+    async def explore(self, weights: Weights, iteration: int, numbers: Sequence[int]) -> Outcome:
+        """Play an episode for each work item.
+
+        Args:
+            weights: what to perturb; a ref of them where there are many.
+            iteration: number of the update that this is for.
+            numbers: of the work items.
+
+        Returns:
+            Their `Episode`s.
+
+        Raises:
+            Exception: what the environment raises; a note says where. This simulator fails and is restarted.
+        """
+        return Outcome(
+            [await self._explore(weights, iteration, *divmod(number, 2)) for number in numbers], self._source
+        )
+
+    def add_up(self, leaves: Sequence[Sequence[Term]], iteration: int) -> Outcome:
+        """Return the sums of leaves of `aggregation`'s tree."""
+        count = len(self._policy.parameters)
+        return Outcome([sum_of_terms(leaf, self._seed, iteration, count) for leaf in leaves], self._source)
+
+    def add(self, nodes: Sequence[Sequence[Array]]) -> Outcome:
+        """Return the sums of inner nodes of `aggregation`'s tree."""
+        return Outcome([sum_of_sums(node) for node in nodes], self._source)
+
+    async def _explore(self, weights: Weights, iteration: int, number: int, is_taken_away: int) -> Episode:
+        from actorrt.rl.rollouts.environment import episode_seed
+
+        step = self._deviation * direction(self._seed, iteration, number, len(weights.parameters))
+        parameters = weights.parameters - step if is_taken_away else weights.parameters + step
+        self._policy.set_parameters(parameters, weights.version, weights.normaliser)
+        seed = episode_seed(self._seed, EPISODE_KEY, iteration, number)
+        self._step_count = 0
+        with self._playing(lambda: f"{self._title}, step {self._step_count} of the episode with seed {seed}"):
+            self._require_made()
+            return await self._play(seed)
+
+    async def _play(self, seed: int) -> Episode:
+        """Play one episode, with a sign of life now and then: only one step that takes for ever is a hang."""
+        policy, space, total, encoded = self._policy, self._policy.spec, 0.0, []
+        began_at = alive_at = time.monotonic()
+        obs, _ = self._environment.reset(seed=seed)
+        is_over = False
+        while not is_over:
+            self._step_count += 1
+            encoded.append(space.encode(space.observation.stack([obs])))
+            if not is_finite(encoded[-1]):
+                raise ValueError(f"an observation is infinite or NaN: {obs}")
+            actions = space.action.to_environment(policy.best_actions(policy.normalise(encoded[-1])))
+            (action,) = space.action.unstack(actions)
+            obs, reward, is_terminated, is_truncated, _ = self._environment.step(action)
+            if not math.isfinite(reward):
+                raise ValueError(f"a reward is infinite or NaN: {reward}")
+            total += float(reward)
+            is_over = bool(is_terminated or is_truncated)
+            if time.monotonic() >= alive_at + ALIVE_PERIOD_S:
+                await asyncio.sleep(0)
+                alive_at = time.monotonic()
+        seen = None
+        if policy.normaliser is not None:
+            seen = Normaliser(Moments.of(np.concatenate(encoded)[:, : space.input_count]))
+        return Episode(total, self._step_count, seen, time.monotonic() - began_at)
+
+    async def on_stop(self, reason: Any) -> None:
+        """Close the environment."""
+        if self._environment is not None:
+            self._environment.close()

@@ -1,0 +1,136 @@
+"""One run that learns from whole episodes: work items for any number of simulators, which may join and leave.
+
+Every update sends out its directions, both ways, and takes what comes back in order of completion. What it makes of
+the returns is the algorithm's, in its settings; what that says of each direction's weight is added up by the
+simulators again, where there is much to add up. Since directions and episodes follow from numbers, and sums have one
+order, one seed gives one run, whoever played what and whoever died.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+import numpy as np
+
+import actorrt as art
+from actorrt.rl.evolution.aggregation import weighted_sum
+from actorrt.rl.evolution.crew import Crew
+from actorrt.rl.evolution.explorer import Episode, Explorer
+from actorrt.rl.policies.finite import require_finite
+from actorrt.rl.policies.normaliser import merged
+from actorrt.rl.policies.policy import Weights
+from actorrt.rl.runs.evaluations import Evaluations
+from actorrt.rl.runs.loop import Loop
+from actorrt.rl.runs.roles import Roles
+
+STARTS_AT_ONCE = 64  # simulators that join do not wait for each other
+RIDES_BYTES = 32_768  # parameters up to this size ride in each message; more lie in the store, once for all
+
+
+class Evolution(Roles):
+    """Supervises the roles of one run."""
+
+    def _own_roles(self) -> Iterator[art.Child]:
+        """Yield none: simulators join later. There is no learner, since an update is a sum of vectors."""
+        return iter(())
+
+
+class EvolutionLoop(Loop):
+    """Explores directions and moves along those that pay; see `Loop` for its arguments."""
+
+    supervisor_class = Evolution
+    supervisor_options: ClassVar[dict[str, Any]] = {"max_concurrency": STARTS_AT_ONCE}
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._crew = Crew(self._plan.simulators, self._hire, self._dismiss)
+
+    async def _train(self, supervisor: Any) -> None:
+        plan = self._plan
+        self._supervisor = supervisor
+        self._server = await supervisor.child("parameters")
+        evaluator = await supervisor.child("evaluator")
+        episodes = plan.settings.evaluation_episodes
+        evaluations = Evaluations(
+            evaluator, self._selection, self._record, self._callbacks, episodes, newest=lambda: self._weights
+        )
+        self._weights, self._rule = plan.weights, plan.settings.update_rule()
+        if plan.checkpoint is not None:
+            self._rule.go_on(plan.checkpoint["learner"])
+        self._begin_work()
+        try:
+            while not self._is_over():
+                await self._improve()
+                await evaluations.look()
+                if self._is_checkpoint_due():
+                    await self._save()
+            await self._save()
+            await self._finish(evaluations)
+        except Exception:
+            await self._save()  # all that it takes is here, whoever failed
+            raise
+        await self._save()
+
+    def resize(self, simulators: int) -> None:
+        """Have so many simulators from now on; new ones join as soon as they have started."""
+        self._crew.resize(simulators)
+
+    @property
+    def _simulator_count(self) -> int:
+        return len(self._crew)
+
+    def _hire(self, index: int) -> Any:
+        plan = self._plan
+        arguments = (plan.policy, plan.settings.deviation, plan.seed, index, plan.environment)
+        options: dict[str, Any] = {"cpus": 1, "hang_timeout_s": plan.settings.hang_timeout_s}
+        return self._supervisor.start_child(art.Child(Explorer, *arguments, id=f"simulator-{index}", **options))
+
+    def _dismiss(self, index: int) -> Any:
+        return self._supervisor.stop_child(f"simulator-{index}")
+
+    async def _improve(self) -> None:
+        """Make one update; its number is the version that it starts from."""
+        settings, crew = self._plan.settings, self._crew
+        iteration, parameters, normaliser = self._weights
+        began_at = time.monotonic()
+        episodes, sources = await self._explore()
+        explored_at = time.monotonic()
+        returns = np.array([episode.total for episode in episodes]).reshape(-1, 2)
+        lengths = np.array([episode.length for episode in episodes]).reshape(-1, 2)
+        weights, metrics = self._rule.weigh(returns - settings.alive_bonus_offset * lengths)
+        total = await weighted_sum(crew, weights, self._plan.seed, iteration, len(parameters))
+        moved = self._rule.move(parameters, total)
+        require_finite(moved, f"the update to version {iteration + 1}", metrics)
+        seen = merged(episode.seen for episode in episodes)
+        if normaliser is not None and seen is not None:
+            normaliser = normaliser.merged(seen)
+        self._weights = Weights(iteration + 1, moved, normaliser)
+        self._record.steps += int(lengths.sum())
+        await self._server.replace.tell(self._weights)
+        self._record.episode_returns.extend(returns.ravel().tolist())
+        sampling_s = sum(episode.play_s for episode in episodes) / len(crew)
+        self._times = self._times.add(sampling_s, explored_at - began_at, time.monotonic() - explored_at)
+        await self._report({**metrics, "policy_version": iteration + 1}, crew.statistics(), tuple(sources))
+
+    async def _explore(self) -> tuple[list[Episode], list[tuple[int, int, int]]]:
+        """Have the episodes of an iteration played; return them in the directions' order, and who played."""
+        weights, iteration = self._weights, self._weights.version
+        argument = weights if weights.parameters.nbytes <= RIDES_BYTES else await art.put_async(weights)
+        return await self._crew.do(
+            "episodes",
+            2 * self._plan.settings.directions,
+            lambda simulator, numbers: simulator.explore(argument, iteration, numbers),
+        )
+
+    async def _save(self) -> None:
+        self._saved_at = time.monotonic()
+        tree = {
+            "origin": self._plan.origin(),
+            "record": self._record.state(self._seconds),
+            "selection": self._selection.state(),
+            "weights": self._weights.to_data(),
+            "learner": self._rule.state(),
+        }
+        await self._write(tree)

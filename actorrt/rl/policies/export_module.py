@@ -1,0 +1,109 @@
+"""Writes a policy with a network of its user's own as an ONNX graph, by torch's exporter. Importing this imports torch.
+
+The graph takes and returns what those of the built-in networks do; see `export_onnx`.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from actorrt.rl.policies.modules import make_module, tie
+from actorrt.rl.policies.normaliser import LIMIT
+from actorrt.rl.policies.policy import FlatPolicy
+from actorrt.rl.policies.sampling import FORBIDDEN
+from actorrt.rl.policies.spaces import Box, Discrete, Leaf, Masked, MultiDiscrete, is_image, leaves
+
+OPSET = 18  # the oldest that torch writes
+
+
+class Acting(nn.Module):
+    """From observations to the most likely actions, with what the policy normalises and forbids between."""
+
+    mean: Tensor
+    scale: Tensor
+    low: Tensor
+    high: Tensor
+
+    def __init__(self, policy: FlatPolicy) -> None:
+        super().__init__()
+        self._spec = policy.spec
+        self._module = make_module(policy.spec)
+        tie(self._module, torch.from_numpy(np.array(policy.parameters, np.float32)))
+        seen = None if policy.normaliser is None else policy.normaliser.observations
+        self._normalises = seen is not None
+        if seen is not None:
+            self.register_buffer("mean", torch.from_numpy(seen.mean.astype(np.float32)))
+            self.register_buffer("scale", torch.from_numpy((1.0 / seen.deviation).astype(np.float32)))
+        action = policy.spec.action
+        if isinstance(action, Box):
+            self.register_buffer("low", torch.tensor(action.low, dtype=torch.float32))
+            self.register_buffer("high", torch.tensor(action.high, dtype=torch.float32))
+
+    def forward(self, observation: Tensor, action_mask: Tensor | None = None) -> Tensor:
+        """Return actions for a batch of observations, or of features where those are no array."""
+        features = observation.flatten(1).float()
+        if is_image(self._spec.observation):
+            features = features * (1.0 / 255.0)
+        if self._normalises:
+            features = ((features - self.mean) * self.scale).clamp(-LIMIT, LIMIT)
+        outputs, _ = self._module(self._spec.observation.decode(features))
+        if action_mask is not None:
+            outputs = torch.where(action_mask > 0.5, outputs, torch.tensor(float(FORBIDDEN)))
+        return self._action(outputs)
+
+    def _action(self, outputs: Tensor) -> Tensor:
+        action = self._spec.action
+        if isinstance(action, Discrete):
+            return outputs.argmax(1) + action.start
+        if isinstance(action, Box):
+            return torch.minimum(torch.maximum(outputs, self.low), self.high).reshape(-1, *action.shape)
+        columns = [_column(outputs, leaf) for leaf in leaves(action)]
+        if isinstance(action, MultiDiscrete):
+            return torch.cat(columns, 1) + torch.tensor(action.start)
+        return torch.cat([column.float() for column in columns], 1)
+
+
+def _column(outputs: Tensor, leaf: Leaf) -> Tensor:
+    own = outputs[:, leaf.outputs]
+    if leaf.kind == "categorical":
+        return own.argmax(1, keepdim=True)
+    return own > 0.0 if leaf.kind == "bernoulli" else own
+
+
+def export_module(policy: FlatPolicy, path: str) -> None:
+    """Write a policy to `path`.
+
+    Raises:
+        ValueError: torch's exporter can't follow what the network does; its own error is the cause.
+    """
+    spec = policy.spec
+    inner = spec.observation.observation if isinstance(spec.observation, Masked) else spec.observation
+    shape = inner.shape if isinstance(inner, Box) else (spec.input_count,)
+    kind = torch.uint8 if is_image(inner) else torch.float32
+    given: dict[str, Tensor] = {"observation": torch.zeros(2, *shape, dtype=kind)}
+    if spec.mask_count:
+        given["action_mask"] = torch.ones(2, spec.mask_count)
+    names = ["observation" if isinstance(inner, Box) else "features", *list(given)[1:]]
+    every: Any = {0: torch.export.Dim("N")}
+    try:
+        with warnings.catch_warnings(action="ignore"):  # of what is deprecated inside, and of names that two axes share
+            torch.onnx.export(
+                Acting(policy).eval(),
+                tuple(given.values()),
+                path,
+                input_names=names,
+                output_names=["action"],
+                dynamic_shapes=tuple(every for _ in given),
+                opset_version=OPSET,
+                external_data=False,
+                verbose=False,
+            )
+    except Exception as error:  # of whatever kind: it is the user's code that is being followed
+        raise ValueError(
+            f"torch.onnx can't follow what the policy's network does: {type(error).__name__}; see its cause"
+        ) from error

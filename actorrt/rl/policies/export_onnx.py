@@ -1,0 +1,154 @@
+"""Writes a policy as an ONNX graph from observations to the best actions, normaliser and bounds included.
+
+Graphs of the built-in networks are put together here, so that torch's exporter is not needed for them; users' own
+modules go through that, in `export_module`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from actorrt.rl.extras import require
+from actorrt.rl.policies.normaliser import LIMIT
+from actorrt.rl.policies.policy import FlatPolicy, hidden_names, parameter_views
+from actorrt.rl.policies.sampling import FORBIDDEN
+from actorrt.rl.policies.spaces import Box, Discrete, Leaf, Masked, MultiDiscrete, is_image, leaves, row_shape
+
+OPSET = 17
+
+
+class Graph:
+    """Nodes in the making; each method returns the name of what a node computes."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Any] = []
+        self.constants: list[Any] = []
+
+    def add(self, operation: str, *inputs: str, **attributes: Any) -> str:
+        """Add a node."""
+        from onnx import helper
+
+        name = f"{operation.lower()}_{len(self.nodes)}"
+        self.nodes.append(helper.make_node(operation, list(inputs), [name], **attributes))
+        return name
+
+    def constant(self, value: Any) -> str:
+        """Add an array, or a number with its type."""
+        from onnx import numpy_helper
+
+        name = f"constant_{len(self.constants)}"
+        self.constants.append(numpy_helper.from_array(np.asarray(value), name))
+        return name
+
+
+def export_onnx(policy: FlatPolicy, path: str) -> None:
+    """Write a policy to `path`.
+
+    The graph takes `observation`, (N, *shape), where that is a `Box`, else `features`, rows as `PolicySpec.encode`
+    makes them; and `action_mask` where there is one. It returns `action`: what the environment takes for `Box`,
+    `Discrete`, `MultiDiscrete` and `MultiBinary`, flattened; for actions of several parts, rows for `to_environment`.
+
+    Raises:
+        MissingPackageError: `onnx` is not installed, or for a network of its user's own `onnxscript`.
+        ValueError: torch's exporter can't follow what such a network does.
+    """
+    require("onnx")
+    if not isinstance(policy.spec.network, str):
+        require("onnxscript")
+        from actorrt.rl.policies.export_module import export_module
+
+        export_module(policy, path)
+        return
+    import onnx
+    from onnx import TensorProto, helper
+
+    spec, graph = policy.spec, Graph()
+    inner = spec.observation.observation if isinstance(spec.observation, Masked) else spec.observation
+    is_box = isinstance(inner, Box)
+    shape: list[Any] = ["N", *inner.shape] if isinstance(inner, Box) else ["N", spec.input_count]
+    kind = TensorProto.UINT8 if is_image(inner) and spec.network != "mlp" else TensorProto.FLOAT
+    inputs = [helper.make_tensor_value_info("observation" if is_box else "features", kind, shape)]
+    outputs = _outputs(policy, graph, inputs[0].name)
+    if spec.mask_count:
+        inputs.append(helper.make_tensor_value_info("action_mask", TensorProto.FLOAT, ["N", spec.mask_count]))
+        is_allowed = graph.add("Greater", "action_mask", graph.constant(np.float32(0.5)))
+        outputs = graph.add("Where", is_allowed, outputs, graph.constant(FORBIDDEN))
+    action = graph.add("Identity", _action(policy, graph, outputs))
+    graph.nodes[-1].output[0] = action = "action"
+    is_index = isinstance(spec.action, Discrete | MultiDiscrete)
+    rows = list(spec.action.shape) if isinstance(spec.action, Box) else list(row_shape(spec.action))
+    result = helper.make_tensor_value_info(action, TensorProto.INT64 if is_index else TensorProto.FLOAT, ["N", *rows])
+    made = helper.make_graph(graph.nodes, "policy", inputs, [result], graph.constants)
+    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="actorrt")
+    model.ir_version = 8  # what runtimes of OPSET's time read
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
+
+
+def _outputs(policy: FlatPolicy, graph: Graph, observation: str) -> str:
+    spec = policy.spec
+    if spec.network == "cnn":
+        return _convolutions(policy, graph, observation)
+    hidden = graph.add("Flatten", observation)
+    if policy.normaliser is not None and policy.normaliser.observations is not None:
+        seen = policy.normaliser.observations
+        hidden = graph.add("Sub", hidden, graph.constant(seen.mean.astype(np.float32)))
+        hidden = graph.add("Mul", hidden, graph.constant((1.0 / seen.deviation).astype(np.float32)))
+        limits = graph.constant(np.float32(-LIMIT)), graph.constant(np.float32(LIMIT))
+        hidden = graph.add("Clip", hidden, *limits)
+    views = parameter_views(spec, policy.parameters)
+    for name in hidden_names(spec):
+        weights = graph.constant(views[name][0]), graph.constant(views[f"{name}_bias"][0, 0])
+        hidden = graph.add("Tanh" if spec.activation == "tanh" else "Relu", graph.add("Gemm", hidden, *weights))
+    bias = (graph.constant(views["action_bias"]),) if spec.hidden else ()
+    return graph.add("Gemm", hidden, graph.constant(views["action"]), *bias)
+
+
+def _convolutions(policy: FlatPolicy, graph: Graph, observation: str) -> str:
+    from torch import nn
+
+    module: Any = getattr(policy, "_module")  # noqa: B009  # only policies in torch have one
+    passed = graph.add("Cast", observation, to=1)
+    passed = graph.add("Mul", passed, graph.constant(np.float32(1.0 / 255.0)))
+    if not module.is_channel_first:
+        passed = graph.add("Transpose", passed, perm=[0, 3, 1, 2])
+    for layer in [*module.torso, module.action]:
+        if isinstance(layer, nn.Conv2d):
+            weights = [graph.constant(each.detach().numpy()) for each in layer.parameters()]
+            passed = graph.add("Conv", passed, *weights, strides=list(layer.stride))
+        elif isinstance(layer, nn.Linear):
+            weights = [graph.constant(each.detach().numpy()) for each in layer.parameters()]
+            passed = graph.add("Gemm", passed, *weights, transB=1)
+        else:
+            passed = graph.add(type(layer).__name__.replace("ReLU", "Relu"), passed)
+    return passed
+
+
+def _action(policy: FlatPolicy, graph: Graph, outputs: str) -> str:
+    """Return the most likely actions, in the environment's form where that is one array."""
+    action = policy.spec.action
+    if isinstance(action, Discrete):
+        index = graph.add("ArgMax", outputs, axis=1, keepdims=0)
+        return graph.add("Add", index, graph.constant(np.int64(action.start))) if action.start else index
+    if isinstance(action, Box):
+        return _bounded(graph, outputs, action)
+    columns = [_column(graph, outputs, leaf) for leaf in leaves(action)]
+    if isinstance(action, MultiDiscrete):
+        return graph.add("Add", graph.add("Concat", *columns, axis=1), graph.constant(np.array(action.start, np.int64)))
+    return graph.add("Concat", *(graph.add("Cast", column, to=1) for column in columns), axis=1)
+
+
+def _bounded(graph: Graph, outputs: str, action: Box) -> str:
+    for operation, bound in (("Max", action.low), ("Min", action.high)):
+        outputs = graph.add(operation, outputs, graph.constant(np.array(bound, np.float32)))
+    return graph.add("Reshape", outputs, graph.constant(np.array([-1, *action.shape], np.int64)))
+
+
+def _column(graph: Graph, outputs: str, leaf: Leaf) -> str:
+    bounds = (graph.constant(np.array([at], np.int64)) for at in (leaf.outputs.start, leaf.outputs.stop, 1))
+    own = graph.add("Slice", outputs, *bounds)
+    if leaf.kind == "categorical":
+        return graph.add("ArgMax", own, axis=1, keepdims=1)
+    return graph.add("Greater", own, graph.constant(np.float32(0.0))) if leaf.kind == "bernoulli" else own

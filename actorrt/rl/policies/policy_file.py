@@ -1,0 +1,93 @@
+"""Reads and writes policies as files: a zip of numpy arrays and a JSON header, nothing that runs when read."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+
+from actorrt.rl.policies import spaces
+from actorrt.rl.policies.normaliser import Normaliser
+from actorrt.rl.policies.policy import FlatPolicy, NetworkKind, PolicySpec, make_policy
+from actorrt.rl.policies.spaces import Array
+
+FORMAT = "actorrt-policy-1"
+NORMALISER = "normaliser/"
+OWN_NETWORK = "own"
+
+
+def save_policy(policy: FlatPolicy, path: str) -> None:
+    """Write a policy to `path`; whoever reads meanwhile sees the old file or the new one, whole."""
+    header = {
+        "format": FORMAT,
+        "architecture": policy.architecture,
+        "version": policy.version,
+        "env_id": policy.spec.env_id,
+        "observation": policy.spec.observation.to_data(),
+        "action": policy.spec.action.to_data(),
+        "hidden": list(policy.spec.hidden),
+        "activation": policy.spec.activation,
+        "network": policy.spec.network if isinstance(policy.spec.network, str) else OWN_NETWORK,
+        "orthogonal": policy.spec.orthogonal,
+        "log_std": policy.spec.log_std,
+    }
+    arrays: dict[str, Any] = {"header": np.frombuffer(json.dumps(header).encode(), np.uint8)}
+    arrays["parameters"] = policy.parameters
+    if policy.normaliser is not None:
+        arrays |= {f"{NORMALISER}{name}": array for name, array in policy.normaliser.to_arrays().items()}
+    partial = f"{path}.partial"
+    with open(partial, "wb") as file:
+        np.savez(file, **arrays)
+    os.replace(partial, path)
+
+
+def load_policy(path: str, *, network: NetworkKind | None = None) -> FlatPolicy:
+    """Read a policy that `save` wrote.
+
+    Args:
+        path: of the file.
+        network: what makes the policy's network, where that is the user's own: files hold no code.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is no policy, or one of a format unknown here; or `network` is missing.
+    """
+    header, arrays = _read(path)
+    if header.get("format") != FORMAT:
+        raise ValueError(f"{path} holds a policy of format {header.get('format')!r}; this version reads {FORMAT!r}")
+    if header.get("network") == OWN_NETWORK and network is None:
+        raise ValueError(f"{path} holds a policy with a network of its user's own: give what makes it as network=")
+    try:
+        spec = _spec(header, network)
+        parameters, version = np.asarray(arrays["parameters"], np.float32), int(header["version"])
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise ValueError(f"{path} is not a policy's file: {type(error).__name__}: {error}") from error
+    normaliser = Normaliser.from_arrays(
+        {name.removeprefix(NORMALISER): array for name, array in arrays.items() if name.startswith(NORMALISER)}
+    )
+    return make_policy(spec, parameters, version, normaliser)
+
+
+def _spec(header: dict[str, Any], network: NetworkKind | None) -> PolicySpec:
+    return PolicySpec(
+        env_id=header["env_id"],
+        observation=spaces.from_data(header["observation"]),
+        action=spaces.from_data(header["action"]),
+        hidden=tuple(map(int, header["hidden"])),
+        activation=header["activation"],
+        network=network or header["network"],
+        orthogonal=header["orthogonal"],
+        log_std=header["log_std"],
+    )
+
+
+def _read(path: str) -> tuple[dict[str, Any], dict[str, Array]]:
+    try:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        return dict(json.loads(arrays["header"].tobytes())), arrays
+    except (ValueError, TypeError, KeyError, EOFError, AttributeError, NotImplementedError, BadZipFile) as error:
+        raise ValueError(f"{path} is not a policy's file: {error}") from error

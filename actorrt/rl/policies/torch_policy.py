@@ -1,0 +1,69 @@
+"""Policies whose network is a `torch.nn.Module`: what acts where NumPy does not. Importing this imports torch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from actorrt.rl.policies.modules import flatten, inputs, make_module, parameter_count, tie
+from actorrt.rl.policies.normaliser import Normaliser
+from actorrt.rl.policies.policy import FlatPolicy, PolicySpec
+from actorrt.rl.policies.sampling import masked, most_likely, sample
+from actorrt.rl.policies.spaces import Array, deviation_count
+
+
+class TorchPolicy(FlatPolicy):
+    """A policy with a convolutional network, or one of its user's own, for outputs and values."""
+
+    architecture = "torch"
+
+    def __init__(self, spec: PolicySpec, *arguments: Any, **more: Any) -> None:
+        self._module = make_module(spec)
+        super().__init__(spec, *arguments, **more)
+
+    def _parameter_count(self) -> int:
+        return parameter_count(self.spec, self._module)
+
+    def set_parameters(self, parameters: Array, version: int, normaliser: Normaliser | None = None) -> None:
+        """Act with these from now on; the vector is read, never written.
+
+        Raises:
+            ValueError: the vector's length is not that of the network.
+        """
+        expected = self._parameter_count()
+        if parameters.shape != (expected,):
+            raise ValueError(f"parameters of shape {parameters.shape} given, but {self.spec} takes ({expected},)")
+        tie(self._module, torch.from_numpy(np.array(parameters, np.float32)))
+        self.parameters, self.version, self.normaliser = parameters, version, normaliser
+
+    def init(self, seed: int) -> Array:
+        """Make the network anew with this seed and return its flat vector, which the policy then uses."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            flat: Array = flatten(self.spec, make_module(self.spec)).numpy()
+        self.set_parameters(flat, 0, self.normaliser)
+        return flat
+
+    def act(self, features: Array, rng: np.random.Generator) -> tuple[Array, Array, Array]:
+        """Sample actions for rows of features; see `MlpPolicy.act`."""
+        outputs, value = self._forward(features)
+        count = deviation_count(self.spec.action)
+        log_std = self.parameters[-count:] if count else None
+        return *sample(self.spec.action, outputs, log_std, rng), value
+
+    def values(self, features: Array) -> Array:
+        """Return the values of rows of features, float32 of shape (batch,)."""
+        return self._forward(features)[1]
+
+    def best_actions(self, features: Array) -> Array:
+        """Return the most likely actions for rows of features: indices, or rows before clipping."""
+        return most_likely(self.spec.action, self._forward(features)[0])
+
+    @torch.no_grad()
+    def _forward(self, features: Array) -> tuple[Array, Array]:
+        observations, mask = inputs(self.spec, torch.from_numpy(np.ascontiguousarray(features)))
+        outputs, value = self._module(observations)
+        result: Array = outputs.numpy()
+        return result if mask is None else masked(result, mask.numpy()), value.reshape(-1).numpy()

@@ -1,0 +1,65 @@
+"""The evaluator: plays the newest policy beside the training, on seeds of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import actorrt as art
+from actorrt.rl.policies.policy import PolicySpec, Weights, make_policy
+from actorrt.rl.roles.parameters import resolve
+from actorrt.rl.roles.simulator import ALIVE_PERIOD_S
+from actorrt.rl.rollouts.environment import Maker, episode_seed
+from actorrt.rl.rollouts.evaluation import Evaluation, Player
+
+SEED_KEY = 1_000_001  # its seeds' spawn keys begin with it; simulators' begin with their index
+
+
+class Evaluator(art.Actor):
+    """Measures policies with their most likely actions.
+
+    Args:
+        policy: what the policy looks like; it names the environment.
+        params: ref or name of the `ParameterServer` to take parameters from.
+        seed: seed of the run; every evaluation plays episodes that follow from it and the evaluation's number.
+        env: a function that makes the environment, where the policy does not name it.
+    """
+
+    def __init__(self, policy: PolicySpec, params: Any, seed: int = 0, env: Maker | None = None) -> None:
+        self._policy = make_policy(policy)
+        self._params, self._seed = params, seed
+        self._player = Player(env or policy.env_id)
+
+    async def on_start(self) -> None:
+        """Find the parameter server."""
+        self._params = await resolve(self._params)
+
+    async def evaluate(self, number: int, episodes: int = 20) -> tuple[Evaluation, Weights]:
+        """Play the newest policy.
+
+        Args:
+            number: number of the evaluation in its run; another number plays other episodes.
+            episodes: how many.
+
+        Returns:
+            What came of it, and what was played.
+        """
+        weights = await self._params.latest()
+        return await self.play(number, weights, episodes), weights
+
+    async def play(self, number: int, weights: Weights, episodes: int = 20) -> Evaluation:
+        """Play these weights, as `evaluate` does."""
+        self._policy.set_parameters(weights.parameters, weights.version, weights.normaliser)
+        alive_at = time.monotonic()
+        for outcome in self._player.play(self._policy, episodes, episode_seed(self._seed, SEED_KEY, number)):
+            if outcome is not None:
+                return outcome
+            if time.monotonic() >= alive_at + ALIVE_PERIOD_S:  # a sign of life now and then
+                await asyncio.sleep(0)
+                alive_at = time.monotonic()
+        raise AssertionError("an evaluation ends with what it came to")
+
+    async def on_stop(self, reason: Any) -> None:
+        """Close the environments."""
+        self._player.close()

@@ -1,0 +1,165 @@
+"""The learner: improves the policy one batch at a time and publishes it.
+
+How it improves is the algorithm's update rule, which the settings make; what a batch holds is up to `stream`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol
+
+import actorrt as art
+from actorrt.rl.policies.finite import require_finite
+from actorrt.rl.policies.network import limit_threads
+from actorrt.rl.policies.normaliser import merged
+from actorrt.rl.policies.policy import PolicySpec
+from actorrt.rl.policies.spaces import Array
+from actorrt.rl.roles.parameters import publish, resolve
+from actorrt.rl.rollouts.trajectory import Batch, Fragment
+
+
+class UpdateRule(Protocol):
+    """An algorithm's part of the learner."""
+
+    def __call__(self, fragments: tuple[Fragment, ...], remaining: float) -> dict[str, float]: ...
+
+    def parameters(self) -> Array: ...
+
+    def state(self) -> dict[str, Any]: ...
+
+    def go_on(self, state: dict[str, Any]) -> None: ...
+
+    def join(self, group: Any) -> None: ...
+
+
+class Settings(Protocol):
+    """An algorithm's settings, which make its update rule."""
+
+    def update_rule(self, spec: PolicySpec, parameters: Array, seed: int) -> UpdateRule: ...
+
+
+class Learner(art.Actor):
+    """Learns from batches and publishes each new version of the parameters.
+
+    What learns is made in a thread when the actor starts, while the first fragments are being collected: where that
+    is in torch, its import takes seconds.
+
+    Args:
+        settings: of the algorithm, such as `PPOSettings`.
+        policy: what the policy looks like.
+        params: ref or name of the `ParameterServer`, which also says what to begin with.
+        steps: environment steps of the whole run; schedules end there.
+        seed: seed of the run.
+        threads: torch's threads, where that learns. Small networks are many times slower with two than with one,
+            since every operation then waits for both.
+        rank: which of several learners this is; only the first publishes.
+        count: how many they are. They are restarted together, so that their incarnations are the same.
+    """
+
+    _restored: dict[str, Any] | None = None
+
+    def __init__(
+        self,
+        settings: Settings,
+        policy: PolicySpec,
+        params: Any,
+        steps: int,
+        seed: int = 0,
+        threads: int = 1,
+        rank: int = 0,
+        count: int = 1,
+    ) -> None:
+        if steps < 1:
+            raise ValueError(f"a run has at least 1 step: steps={steps}")
+        self._settings, self._spec, self._params = settings, policy, params
+        self._steps, self._seed, self._threads = steps, seed, threads
+        self._rank, self._count = rank, count
+        self._learnt_steps = 0
+        self._group: Any = None
+
+    async def on_start(self) -> None:
+        """Take the newest parameters and begin to make what learns."""
+        meeting = f"{self._params}/learners-{self.context.incarnation}"  # the same for all that are restarted together
+        self._params = await resolve(self._params)
+        self._version, parameters, _ = await self._params.latest()
+        maker = ThreadPoolExecutor(1, "update rule")
+        self._making = asyncio.get_running_loop().run_in_executor(maker, self._make, parameters, meeting)
+        maker.shutdown(wait=False)  # its thread ends when the rule is made
+
+    def _make(self, parameters: Array, meeting: str) -> UpdateRule:
+        rule = self._settings.update_rule(self._spec, parameters, self._seed)
+        limit_threads(self._threads)
+        if self._restored is not None:
+            rule.go_on(self._restored)
+        if self._count > 1:
+            self._group = self._meet(meeting)
+            rule.join(self._group)
+        return rule
+
+    def _meet(self, meeting: str) -> Any:
+        """Find the other learners: the first opens where they meet and publishes its port."""
+        from actorrt.rl.roles.group import TIMEOUT_S, Group, find_store, open_store
+
+        if self._rank == 0:
+            store = open_store(self._count)
+            art.publish(meeting, store.port)
+        else:
+            store = find_store(art.latest(meeting, timeout_s=TIMEOUT_S).result().value, self._count)
+        return Group(store, self._rank, self._count)
+
+    def snapshot(self) -> Any:
+        """Return what, with the published parameters, the next incarnation goes on from."""
+        return self._making.result().state() if self._making.done() else None
+
+    def restore(self, state: Any) -> None:
+        """Go on from it: with the parameters as they were published since."""
+        self._restored = state
+
+    async def update(self, batch: Batch, learnt_steps: int | None = None) -> dict[str, float]:
+        """Learn from a batch and publish what came of it.
+
+        Args:
+            batch: what to learn from.
+            learnt_steps: transitions that the run has learnt from before, which say where schedules are; None takes
+                this incarnation's own count.
+
+        Returns:
+            The update rule's metrics, and `policy_version`, `learnt_steps` and `learn_s`.
+
+        Raises:
+            ValueError: the batch holds no transition; nothing changes.
+            DivergedError: parameters are infinite or NaN after it. They are not published, and this learner has them.
+        """
+        if batch.step_count == 0:
+            raise ValueError("a batch without a single transition teaches nothing")
+        rule: UpdateRule = await self._making
+        start = time.perf_counter()
+        if learnt_steps is not None:
+            self._learnt_steps = learnt_steps
+        metrics = rule(batch.fragments, max(0.0, 1.0 - self._learnt_steps / self._steps))
+        parameters = rule.parameters()
+        require_finite(parameters, f"the update to version {self._version + 1}", metrics)
+        self._learnt_steps += batch.step_count
+        self._version += 1
+        learn_s = time.perf_counter() - start
+        seen = merged(fragment.seen for fragment in batch.fragments)
+        if self._rank == 0:
+            await publish(self._params, parameters, self._version, seen)
+        counters = {"policy_version": self._version, "learnt_steps": self._learnt_steps, "learn_s": learn_s}
+        return metrics | counters
+
+    async def state(self) -> dict[str, Any]:
+        """Return what, with the published parameters, another learner needs to go on."""
+        return (await self._making).state()
+
+    async def go_on(self, state: dict[str, Any]) -> None:
+        """Go on from another learner's `state`, with the parameters that were published with it."""
+        (await self._making).go_on(state)
+
+    async def on_stop(self, reason: Any) -> None:
+        """Wait for what learns to be made, which can't be given up half-way."""
+        await asyncio.wait([self._making])
+        if self._group is not None:
+            self._group.close()

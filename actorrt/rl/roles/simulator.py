@@ -1,0 +1,185 @@
+"""Simulators: environments and policy inference together in one actor, a whole fragment for a message.
+
+What is done between two messages is in `sampler`; whom to ask, and what to keep, in `stream`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import time
+from typing import Any
+
+import numpy as np
+
+from actorrt.rl.policies.normaliser import Normaliser
+from actorrt.rl.policies.policy import PolicySpec, Weights, make_policy
+from actorrt.rl.policies.spaces import Array
+from actorrt.rl.roles.inference import AbsentPolicy
+from actorrt.rl.roles.parameters import resolve
+from actorrt.rl.roles.stepper import Stepper
+from actorrt.rl.rollouts.trajectory import Fragment
+
+HELD_VERSIONS = 3
+ALIVE_PERIOD_S = 0.25
+EMPTY = np.zeros(0, np.float32)
+
+
+class Simulator(Stepper):
+    """Rolls the newest policy out in a vector of environments, without torch.
+
+    Args:
+        env: Gymnasium id, or a function that makes an environment.
+        params: ref or name of the `ParameterServer` to take parameters from.
+        envs: how many environments.
+        horizon: steps of each environment in a fragment.
+        seed: seed of the run.
+        index: which simulator of the run this is; None lets the parameter server number it. Episodes are seeded
+            by run, simulator, life, environment and episode.
+        inference: ref or name of the `Inference` that acts for this simulator; None acts here.
+        lives: what it had behind it when the run was resumed; each incarnation is one more.
+        policy: what the policy looks like; None takes a `PolicySpec` with its defaults for the environment.
+        native: use the environment's own vector form.
+        gamma: discount of the returns that a normaliser of rewards counts.
+    """
+
+    def __init__(
+        self,
+        env: Any,
+        params: Any,
+        envs: int = 8,
+        horizon: int = 32,
+        seed: int = 0,
+        index: int | None = None,
+        policy: PolicySpec | None = None,
+        native: bool = False,
+        gamma: float = 0.99,
+        inference: Any = None,
+        lives: int = 0,
+    ) -> None:
+        if envs < 1 or horizon < 1:
+            raise ValueError(f"a simulator steps at least 1 environment for 1 step: envs={envs}, horizon={horizon}")
+        self._env, self._params, self._native = env, params, native
+        self._envs, self._horizon = envs, horizon
+        self._seed, self._index, self._spec = seed, index, policy
+        self._gamma, self._inference, self._lives = gamma, inference, lives
+
+    async def on_start(self) -> None:
+        """Make the environments, which imports Gymnasium, and subscribe to the parameters."""
+        from actorrt.rl.rollouts.environment import describe, episode_seed, make_environments
+        from actorrt.rl.rollouts.sampler import Sampler
+
+        self._params = await resolve(self._params)
+        index = self._index
+        if self._inference is None or index is None:
+            number: int = await self._params.subscribe(self.context.ref)
+            index = number if index is None else index
+        incarnation = self.context.incarnation
+        life = self._life = self._lives + incarnation
+        self._held: dict[int, Weights] = {}
+        spec = self._spec or describe(self._env)
+        if self._inference is None:
+            self._policy = make_policy(spec)
+            self.renew(*await self._params.latest())
+        else:
+            self._inference = await resolve(self._inference)
+            self._policy = AbsentPolicy(spec)
+        environments: Any = self._make(
+            lambda: make_environments(
+                self._env,
+                self._envs,
+                lambda k, episode: episode_seed(self._seed, index, life, k, episode),
+                native=self._native,
+            )
+        )
+        self._rng = np.random.default_rng(np.random.SeedSequence(self._seed, spawn_key=(index, life)))
+        self._title = f"simulator {index}, incarnation {incarnation}"
+        if environments is None:
+            return
+        self._sampler = Sampler(
+            environments,
+            self._policy,
+            self._horizon,
+            self._rng,
+            gamma=self._gamma,
+            simulator=index,
+            incarnation=incarnation,
+        )
+
+    def renew(self, version: int, parameters: Array, normaliser: Normaliser | None = None) -> None:
+        """Act with these from now on; a few older ones are kept for `rollout`."""
+        self._policy.set_parameters(parameters, version, normaliser)
+        self._held[version] = Weights(version, parameters, normaliser)
+        while len(self._held) > HELD_VERSIONS:
+            del self._held[min(self._held)]
+
+    def state(self) -> dict[str, Any]:
+        """Return what another simulator needs to go on in this one's place, as plain values and arrays."""
+        self._require_made()
+        return {"life": self._life, **self._sampler.state()}
+
+    def go_on(self, state: dict[str, Any]) -> bool:
+        """Go on from another simulator's `state`; return whether the environments are exactly there.
+
+        Raises:
+            Exception: what an environment raises, as from `rollout`.
+        """
+        with self._playing(self._whereabouts):
+            self._require_made()
+            return self._sampler.go_on(state)
+
+    async def rollout(self, at_least: int = 0, *, exact: bool = False) -> Fragment:
+        """Return the next fragment.
+
+        Args:
+            at_least: version of the parameters to act with, or a newer one. Where it has not come by itself, the
+                newest is asked for.
+            exact: whether a newer one will not do, as long as the version is still known.
+
+        Raises:
+            Exception: what an environment raises; a note says where. The episode can't go on, so the simulator fails,
+                and its supervisor restarts it.
+        """
+        await self._take_over(at_least, exact=exact)
+        with self._playing(self._whereabouts):
+            self._require_made()
+            return await self._collect(at_least)
+
+    def _whereabouts(self) -> str:
+        where = "making its environments" if self._unmade is not None else self._sampler.whereabouts()
+        return f"{self._title}, {where}"
+
+    async def _take_over(self, at_least: int, *, exact: bool) -> None:
+        """Get the parameters to act with, or what is to be known of them where another acts."""
+        if self._inference is not None:
+            self._policy.set_parameters(EMPTY, at_least, await self._params.normaliser())
+            return
+        if self._policy.version < at_least:
+            await self._params.subscribe(self.context.ref)  # the parameter server may be another since
+            self.renew(*await self._params.latest())
+        if exact and self._policy.version != at_least:
+            weights = self._held.get(at_least) or await self._params.weights(at_least)
+            self._policy.set_parameters(weights.parameters, weights.version, weights.normaliser)
+
+    async def _collect(self, at_least: int) -> Fragment:
+        """Collect a fragment, with a sign of life now and then: only one step that takes for ever is a hang."""
+        collection, versions, alive_at = self._sampler.begin(), [], time.monotonic()
+        while not collection.is_full:
+            if self._inference is None:
+                collection.step(*self._policy.act(collection.features, self._rng))
+                if time.monotonic() >= alive_at + ALIVE_PERIOD_S:
+                    await asyncio.sleep(0)
+                    alive_at = time.monotonic()
+            else:
+                *drawn, version = await self._inference.act(collection.features, at_least)
+                versions.append(version)
+                collection.step(*drawn)
+        if self._inference is None:
+            return collection.finish(self._policy.values(collection.unvalued()))
+        *_, value, _ = await self._inference.act(collection.unvalued(), at_least)
+        return dataclasses.replace(collection.finish(value), policy_version=min(versions))
+
+    async def on_stop(self, reason: Any) -> None:
+        """Close the environments."""
+        if self._unmade is None:
+            self._sampler.close()

@@ -1,0 +1,1 @@
+"""Rollouts: environments stepped, fragments, and the stream that hands them to a learner."""

@@ -1,0 +1,377 @@
+"""Makes Gymnasium environments and steps several of them as one, with episodes seeded one by one.
+
+What autoreset means differs between vector environments; here every step says itself which rows are transitions
+(`valid`) and what truncated episodes ended with. Policies and fragments know nothing of Gymnasium.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+
+from actorrt.rl.policies import spaces
+from actorrt.rl.policies.finite import first_bad_row
+from actorrt.rl.policies.policy import PolicySpec
+from actorrt.rl.policies.spaces import Array
+
+Maker: TypeAlias = str | Callable[[], Any]
+"""A Gymnasium id, or a function that makes an environment."""
+
+SeedOf = Callable[[int, int], int]
+"""Gives the seed of an episode from its environment's index and its number in that environment, from 0."""
+
+REPLAY_LIMIT_STEPS = 100_000  # of an episode longer than this, the actions are forgotten, and it can't be replayed
+
+EVALUATION_KEY = 1_000_003  # spawn keys of evaluation's seeds begin with it; simulators' begin with their index
+
+
+def episode_seed(run_seed: int, *key: int) -> int:
+    """Return the seed of one episode, the same for the same key on any machine.
+
+    Args:
+        run_seed: seed of the run, 0 or larger.
+        key: whose episode it is, in numbers: simulator, incarnation, environment and episode.
+    """
+    return int(np.random.SeedSequence(run_seed, spawn_key=key).generate_state(1)[0])
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """What one step of K environments led to.
+
+    Attributes:
+        obs: observations to act on next, K of the environment's own; after an end, the next episode's first.
+        reward: (K,) float64.
+        terminated, truncated: (K,) bool; never both.
+        valid: (K,) bool; False where the environment only reset itself and took no action.
+        final_obs: by environment, what its truncated episode ended with, as a batch of one.
+    """
+
+    obs: Any
+    reward: Array
+    terminated: Array
+    truncated: Array
+    valid: Array
+    final_obs: dict[int, Any]
+
+
+class Environments(Protocol):
+    """K environments stepped together."""
+
+    count: int
+
+    def reset(self) -> Any: ...
+
+    def step(self, actions: Array) -> Step: ...
+
+    def whereabouts(self, index: int | None = None) -> str: ...
+
+    def state(self) -> dict[str, Any]: ...
+
+    def go_on(self, state: dict[str, Any]) -> tuple[Any, Array]: ...
+
+    def close(self) -> None: ...
+
+
+def make_environment(env: Maker, **options: Any) -> Any:
+    """Make one Gymnasium environment.
+
+    Args:
+        env: its id, or a function that makes it.
+        **options: for an id, what `gymnasium.make` takes.
+
+    Raises:
+        ValueError: nothing is registered under the id; the message names close matches.
+        gymnasium.error.DependencyNotInstalled: the environment needs a package that is missing.
+    """
+    if callable(env):
+        return env()
+    import gymnasium
+
+    try:
+        return gymnasium.make(env, disable_env_checker=True, **options)
+    except gymnasium.error.DependencyNotInstalled:
+        raise  # the environment exists, and the error names what to install
+    except (gymnasium.error.Error, ModuleNotFoundError) as error:
+        raise ValueError(f"there is no environment {env!r}{_suggestion(env)}") from error
+
+
+def _suggestion(env_id: str) -> str:
+    import gymnasium
+
+    matches = difflib.get_close_matches(env_id, list(gymnasium.registry), n=3, cutoff=0.6)
+    return f"; did you mean {' or '.join(matches)}?" if matches else "; `gymnasium.pprint_registry()` lists them"
+
+
+def name_of(env: Maker) -> str:
+    """Return what people call an environment: its id, or its maker's name."""
+    return env if isinstance(env, str) else getattr(env, "__name__", type(env).__name__)
+
+
+def describe(env: Maker, hidden: tuple[int, ...] = (64, 64), **more: Any) -> PolicySpec:
+    """Say what a policy for this environment, an id or a function that makes it, sees and chooses.
+
+    Args:
+        env: the environment.
+        hidden: units of the policy's hidden layers.
+        **more: further fields of `PolicySpec`.
+
+    Raises:
+        ValueError: there is no such environment, or its spaces are not supported.
+    """
+    environment = make_environment(env)
+    try:
+        observation, action = spaces.of_environment(environment)
+    finally:
+        environment.close()
+    return PolicySpec(env if isinstance(env, str) else "", observation, action, hidden, **more)
+
+
+@dataclass(frozen=True)
+class MaskedByInfo:
+    """Makes an environment whose `info` says which actions are allowed, so that policies know; Taxi-v3 for one.
+
+    The mask, `info["action_mask"]`, becomes a part of the observations.
+
+    Args:
+        env: the environment, an id or a function that makes it.
+    """
+
+    env: Maker
+
+    def __call__(self) -> Any:
+        """Make the environment."""
+        from actorrt.rl.rollouts.mask_wrapper import ActionMask
+
+        return ActionMask(make_environment(self.env))
+
+    @property
+    def __name__(self) -> str:
+        return f"{name_of(self.env)}-masked"
+
+
+class SeededEnvironments:
+    """Environments of one process, each reset with its own seed for every episode.
+
+    The actions of open episodes are kept, so that they can be played again: an environment's own state is nobody's
+    to read.
+    """
+
+    def __init__(self, make: Callable[[], Any], count: int, seed_of: SeedOf) -> None:
+        self.count = count
+        self._environments = [make() for _ in range(count)]
+        self._observation, self._action = spaces.of_environment(self._environments[0])
+        self._seed_of = seed_of
+        self._episode = [0] * count
+        self._seed = [0] * count
+        self._actions: list[list[Any]] = [[] for _ in range(count)]
+        self._length = [0] * count
+        self._at = 0
+        self._obs: list[Any] = [None] * count
+
+    def reset(self) -> Any:
+        """Begin a new episode in every environment and return its observations."""
+        for k in range(self.count):
+            self._obs[k] = self._begin_episode(k)
+        return self._observation.stack(self._obs)
+
+    def step(self, actions: Array) -> Step:
+        """Step every environment; one whose episode ends begins the next at once, so that every row is valid.
+
+        Raises:
+            ValueError: a reward is infinite or NaN.
+            Exception: what an environment raises. `whereabouts` says which, and where it is.
+        """
+        count = self.count
+        reward = np.empty(count)
+        terminated, truncated = np.zeros(count, np.bool_), np.zeros(count, np.bool_)
+        final_obs: dict[int, Any] = {}
+        # Copies: a row that is kept for long would keep those of all environments.
+        rows = actions.tolist() if actions.ndim == 1 else [row.copy() for row in actions]
+        choices = self._choices(actions)
+        for k, environment in enumerate(self._environments):
+            self._at = k
+            self._note(k, rows[k])
+            obs, gained, is_terminated, is_truncated, _ = environment.step(choices[k])
+            if not math.isfinite(gained):
+                raise ValueError(f"a reward is infinite or NaN: {gained}")
+            reward[k] = gained
+            if is_terminated or is_truncated:
+                terminated[k] = is_terminated
+                truncated[k] = is_truncated and not is_terminated
+                if truncated[k]:
+                    final_obs[k] = self._observation.stack([obs])  # a copy: a reset may write over what was shown
+                obs = self._begin_episode(k)
+            self._obs[k] = obs
+        obs = self._observation.stack(self._obs)
+        return Step(obs, reward, terminated, truncated, np.ones(count, np.bool_), final_obs)
+
+    def _note(self, k: int, row: Any) -> None:
+        self._length[k] += 1
+        if self._length[k] <= REPLAY_LIMIT_STEPS:
+            self._actions[k].append(row)
+        else:
+            self._actions[k] = []
+
+    def _choices(self, actions: Array) -> list[Any]:
+        """Return actions in the environments' own form, one for each."""
+        return self._action.unstack(self._action.to_environment(actions))
+
+    def _begin_episode(self, k: int) -> Any:
+        self._at, self._seed[k] = k, self._seed_of(k, self._episode[k])
+        self._actions[k], self._length[k] = [], 0
+        self._episode[k] += 1
+        obs, _ = self._environments[k].reset(seed=self._seed[k])
+        return obs
+
+    def whereabouts(self, index: int | None = None) -> str:
+        """Say where an environment is, at which step, and the seed of its episode: the one stepped last, or another."""
+        k = self._at if index is None else index
+        return f"environment {k}, step {self._length[k]} of the episode with seed {self._seed[k]}"
+
+    def state(self) -> dict[str, Any]:
+        """Return how the open episodes came about, as plain values and arrays."""
+        return {
+            "episode": list(self._episode),
+            "seed": list(self._seed),
+            "actions": [np.array(actions) for actions in self._actions],
+            "obs": self._observation.encode(self._observation.stack(self._obs)),
+        }
+
+    def go_on(self, state: dict[str, Any]) -> tuple[Any, Array]:
+        """Play open episodes again as far as they were.
+
+        Returns:
+            The observations to act on next, and of which environments they are those that `state` was told with,
+            (K,) bool. The others do not replay, and begin their next episode.
+        """
+        is_open = np.array([self._replay(k, state) for k in range(self.count)])
+        encoded = self._observation.encode(self._observation.stack(self._obs))
+        is_exact: Array = is_open & (encoded == state["obs"]).all(axis=1)
+        for k in np.flatnonzero(~is_exact).tolist():
+            self._obs[k] = self._begin_episode(k)
+        return self._observation.stack(self._obs), is_exact
+
+    def _replay(self, k: int, state: dict[str, Any]) -> bool:
+        """Play one open episode again; return whether it is still open."""
+        self._at, self._episode[k], self._seed[k] = k, state["episode"][k], state["seed"][k]
+        self._obs[k], _ = self._environments[k].reset(seed=self._seed[k])
+        self._actions[k], self._length[k] = list(state["actions"][k]), 0
+        for action in self._choices(state["actions"][k]) if self._actions[k] else ():
+            self._length[k] += 1
+            self._obs[k], _, is_terminated, is_truncated, _ = self._environments[k].step(action)
+            if is_terminated or is_truncated:
+                return False
+        return True
+
+    def close(self) -> None:
+        """Close every environment. Idempotent, as Gymnasium's `close` is."""
+        for environment in self._environments:
+            environment.close()
+
+
+class VectorEnvironments:
+    """A vector environment of Gymnasium's, native code for example, with any of its ways to begin episodes anew.
+
+    Where it resets by itself on the next step, that step ignores the action and returns the next episode's first
+    observation: its row is not valid. Where it does so on the same step, or not at all, every row is a transition.
+    Such environments take one seed for all of their episodes.
+
+    Raises:
+        ValueError: the vector environment does not say when it resets.
+    """
+
+    def __init__(self, vector: Any, seed: int) -> None:
+        mode = vector.metadata.get("autoreset_mode")
+        self._mode: str = getattr(mode, "value", mode)
+        if self._mode not in ("NextStep", "SameStep", "Disabled"):
+            raise ValueError(f"{vector} has autoreset mode {mode!r}, not one of gymnasium.vector.AutoresetMode")
+        self._observation = spaces.from_gymnasium(vector.single_observation_space)
+        self._action = spaces.from_gymnasium(vector.single_action_space)
+        self.count: int = vector.num_envs
+        self._vector = vector
+        self._seed: int | None = seed
+        self._is_resetting = np.zeros(self.count, np.bool_)
+
+    def reset(self) -> Any:
+        """Begin a new episode in every environment and return its observations."""
+        obs, _ = self._vector.reset(seed=self._seed)
+        self._seed = None  # later resets go on with the same random numbers
+        self._is_resetting = np.zeros(self.count, np.bool_)
+        return obs
+
+    def step(self, actions: Array) -> Step:
+        """Step every environment; those that reset themselves on the step after an end do that instead."""
+        obs, reward, terminated, truncated, info = self._vector.step(self._action.to_environment(actions))
+        valid = ~self._is_resetting
+        truncated = truncated & ~terminated
+        ended = terminated | truncated
+        shown = info.get("final_obs") if self._mode == "SameStep" else obs
+        final_obs = {k: self._one(shown, k) for k in np.flatnonzero(truncated).tolist()}
+        if self._mode == "NextStep":
+            self._is_resetting = ended
+        elif self._mode == "Disabled" and ended.any():
+            obs, _ = self._vector.reset(options={"reset_mask": ended})
+        reward = np.asarray(reward, np.float64)
+        bad = first_bad_row(reward)
+        if bad is not None:
+            raise ValueError(f"a reward of environment {bad} is infinite or NaN: {reward[bad]}")
+        return Step(obs, reward, terminated, truncated, valid, final_obs)
+
+    def _one(self, batch: Any, k: int) -> Any:
+        """Return a copy of one observation of a batch, as a batch of one; of objects, they are observations."""
+        if isinstance(batch, np.ndarray) and batch.dtype == np.object_:
+            return self._observation.stack([batch[k]])
+        return _row(batch, k)
+
+    def whereabouts(self, index: int | None = None) -> str:
+        """Say that the environments are one."""
+        return f"one of {self.count} environments that are stepped as one"
+
+    def state(self) -> dict[str, Any]:
+        """Return nothing: what is inside can't be told."""
+        return {}
+
+    def go_on(self, state: dict[str, Any]) -> tuple[Any, Array]:
+        """Begin anew, which is not what was."""
+        return self.reset(), np.zeros(self.count, np.bool_)
+
+    def close(self) -> None:
+        """Close the vector environment. Idempotent."""
+        self._vector.close()
+
+
+def _row(batch: Any, k: int) -> Any:
+    """Return a copy of one row of a batch, as a batch of one."""
+    if isinstance(batch, dict):
+        return {name: _row(part, k) for name, part in batch.items()}
+    return tuple(_row(part, k) for part in batch) if isinstance(batch, tuple) else batch[k : k + 1].copy()
+
+
+def make_environments(env: Maker, count: int, seed_of: SeedOf, *, native: bool = False) -> Environments:
+    """Make `count` environments to be stepped together.
+
+    Args:
+        env: Gymnasium id, or a function that makes an environment.
+        count: how many.
+        seed_of: seeds of the episodes.
+        native: use the id's own vector environment, which pays from about 12 environments a process, rather than
+            a loop over single ones. Its episodes are seeded together.
+
+    Raises:
+        ValueError: there is no such environment, or it has no vector environment of its own.
+    """
+    if not native:
+        return SeededEnvironments(lambda: make_environment(env), count, seed_of)
+    import gymnasium
+
+    make_environment(env).close()  # an unknown id is told in the words of `make_environment`
+    if not isinstance(env, str) or gymnasium.spec(env).vector_entry_point is None:
+        raise ValueError(f"{name_of(env)} has no vector environment of its own; leave out native=True")
+    vector = gymnasium.make_vec(env, num_envs=count, vectorization_mode="vector_entry_point")
+    return VectorEnvironments(vector, seed_of(0, 0))

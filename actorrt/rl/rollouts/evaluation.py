@@ -1,0 +1,146 @@
+"""Measures policies: whole episodes with the most likely actions, on seeds that no training sees."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from actorrt.rl.policies import spaces
+from actorrt.rl.policies.policy import Evaluable
+from actorrt.rl.policies.spaces import Array
+from actorrt.rl.rollouts.environment import EVALUATION_KEY, Maker, episode_seed, make_environment
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """Returns of evaluation episodes.
+
+    Attributes:
+        returns: undiscounted return of each episode, float64.
+        policy_version: version of the policy's parameters.
+    """
+
+    returns: Array
+    policy_version: int = 0
+
+    @property
+    def mean(self) -> float:
+        return float(self.returns.mean())
+
+    @property
+    def std(self) -> float:
+        return float(self.returns.std())
+
+    @property
+    def standard_error(self) -> float:
+        """How far the mean may be off, as one standard deviation."""
+        return self.std / float(np.sqrt(len(self.returns)))
+
+    def __repr__(self) -> str:
+        return f"Evaluation({self.mean:.1f} ± {self.std:.1f} over {len(self.returns)} episodes)"
+
+
+def evaluate(policy: Evaluable, env: Maker | None = None, episodes: int = 20, seed: int = 1) -> Evaluation:
+    """Play whole episodes with the policy's most likely actions.
+
+    The episodes run side by side, each with a seed of its own that follows from `seed` and its number.
+
+    Args:
+        policy: what acts.
+        env: Gymnasium id, or a function that makes an environment; the policy's own id where left out.
+        episodes: how many, at least 1.
+        seed: 0 or larger; evaluations with the same seed play the same episodes.
+
+    Raises:
+        ValueError: there is no such environment, or the policy has no id of one; or `episodes` is less than 1.
+    """
+    with contextlib.closing(Player(env or policy.spec.env_id)) as player:
+        *_, evaluation = player.play(policy, episodes, seed)
+    assert evaluation is not None
+    return evaluation
+
+
+class Player:
+    """Plays episodes in environments that it keeps from one evaluation to the next.
+
+    After one of them raised, all are closed, and made anew when they are needed again.
+
+    Args:
+        env: Gymnasium id, or a function that makes an environment.
+
+    Raises:
+        ValueError: there is neither.
+    """
+
+    def __init__(self, env: Maker) -> None:
+        if not env:
+            raise ValueError("the policy was trained in an environment without an id: give what makes it as env=")
+        self._env = env
+        self._environments: list[Any] = []
+        self._at = ""  # what was stepped or reset last
+
+    def play(self, policy: Evaluable, episodes: int, seed: int) -> Iterator[Evaluation | None]:
+        """Evaluate as `evaluate` does, step by step, so that others may do something meanwhile.
+
+        Yields:
+            None after each step, and in the end what it came to.
+
+        Raises:
+            ValueError: there is no such environment, or `episodes` is less than 1.
+            Exception: what an environment raises.
+        """
+        if episodes < 1:
+            raise ValueError(f"an evaluation takes at least 1 episode: episodes={episodes}")
+        self._at = ""
+        try:
+            while len(self._environments) < episodes:
+                self._environments.append(make_environment(self._env))
+            total = np.zeros(episodes)
+            for reward in self._rewards(policy, episodes, seed):
+                total += reward
+                yield None
+        except Exception as error:
+            error.add_note(f"an evaluation{self._at}")
+            self.close()
+            raise
+        yield Evaluation(total, policy.version)
+
+    def _rewards(self, policy: Evaluable, episodes: int, seed: int) -> Iterator[Array]:
+        """Yield the rewards of each step of all episodes, zero of those that have ended.
+
+        The policy acts on the last observations of these, too: in a smaller batch, the others' actions would be
+        rounded otherwise.
+        """
+        observation, action = spaces.of_environment(self._environments[0])
+        seeds = [episode_seed(seed, EVALUATION_KEY, k, 0) for k in range(episodes)]
+        obs, step = [], 0
+        for k in range(episodes):
+            self._at = f", environment {k}, reset with seed {seeds[k]}"
+            obs.append(self._environments[k].reset(seed=seeds[k])[0])
+        running = list(range(episodes))
+        while running:
+            step += 1
+            rows = policy.best_actions(policy.features(observation.stack(obs)))
+            choices = action.unstack(action.to_environment(rows))
+            reward, going_on = np.zeros(episodes, np.float32), []
+            for k in running:
+                self._at = f", environment {k}, step {step} of the episode with seed {seeds[k]}"
+                after, gained, is_terminated, is_truncated, _ = self._environments[k].step(choices[k])
+                if not math.isfinite(gained):
+                    raise ValueError(f"a reward is infinite or NaN: {gained}")
+                reward[k] = gained
+                if not (is_terminated or is_truncated):
+                    obs[k] = after
+                    going_on.append(k)
+            running = going_on
+            yield reward
+
+    def close(self) -> None:
+        """Close the environments. Idempotent."""
+        while self._environments:
+            self._environments.pop().close()

@@ -1,0 +1,44 @@
+"""A Gymnasium wrapper that shows with the observations which actions are allowed. Importing this imports Gymnasium."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+
+from actorrt.rl.policies.spaces import MASK_KEY, flat_mask, from_gymnasium, output_count
+
+
+class ActionMask(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """Shows `{"observation": ..., "action_mask": ...}`, the mask as the wrapped environment's `info` has it.
+
+    At the end of an episode, after which nothing is chosen, it may be missing.
+
+    Raises:
+        KeyError: (at a reset or a step) there is no mask in `info`.
+    """
+
+    def __init__(self, env: Any) -> None:
+        super().__init__(env)
+        self._anything = np.ones(output_count(from_gymnasium(env.action_space)), np.int8)
+        mask = spaces.MultiBinary(len(self._anything))
+        self.observation_space = spaces.Dict({"observation": env.observation_space, MASK_KEY: mask})
+
+    def reset(self, **options: Any) -> Any:
+        """Begin an episode."""
+        obs, info = self.env.reset(**options)
+        return self._shown(obs, info), info
+
+    def step(self, action: Any) -> Any:
+        """Take a step."""
+        obs, reward, terminated, truncated, info = self.env.step(action)
+        if (terminated or truncated) and MASK_KEY not in info:
+            return {"observation": obs, MASK_KEY: self._anything}, reward, terminated, truncated, info
+        return self._shown(obs, info), reward, terminated, truncated, info
+
+    def _shown(self, obs: Any, info: dict[str, Any]) -> dict[str, Any]:
+        if MASK_KEY not in info:
+            raise KeyError(f"{self.env} gives no {MASK_KEY!r} in its info; leave out rl.MaskedByInfo")
+        return {"observation": obs, MASK_KEY: flat_mask(info[MASK_KEY]).astype(np.int8)}

@@ -1,0 +1,111 @@
+"""Pure: advantages and returns of fragments, with terminated and truncated kept apart.
+
+A terminated episode is worth nothing after its end. A truncated one would have gone on: its last transition
+bootstraps from the value of the observation that the environment ended with (Pardo et al. 2018, "Time limits in
+reinforcement learning"). All arrays are T x K: time by environment.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from actorrt.rl.policies.spaces import Array
+
+LOG_RATIO_LIMIT = 80.0  # the exponential of more overflows in single precision
+
+
+def next_values(value: Array, terminated: Array, truncated: Array, final_value: Array, last_value: Array) -> Array:
+    """Return the value of what followed each transition, float32 of shape (T, K).
+
+    Args:
+        value: value of each transition's observation.
+        terminated: whether the episode ended there for good.
+        truncated: whether the episode was cut there.
+        final_value: value of the observation that a truncated transition led to; read only where `truncated`.
+        last_value: value of the observation after the last row, shape (K,).
+    """
+    following = np.concatenate([value[1:], last_value[None]])
+    following = np.where(truncated, final_value, following)
+    following[terminated] = 0.0
+    return following
+
+
+def generalised_advantages(
+    reward: Array,
+    value: Array,
+    next_value: Array,
+    ended: Array,
+    *,
+    gamma: float,
+    gae_lambda: float,
+) -> Array:
+    """Return generalised advantage estimates (Schulman et al. 2016, eq. 16), float32 of shape (T, K).
+
+    Rows that are no transitions (autoreset steps) come right after an end, so nothing passes through them; what
+    they hold themselves is meaningless and masked by whoever reads.
+
+    Args:
+        reward: reward of each transition.
+        value: value of its observation.
+        next_value: value of what followed, from `next_values`.
+        ended: whether the episode ended there, terminated or truncated.
+        gamma: discount per step, 0 to 1.
+        gae_lambda: weight of longer estimates, 0 to 1.
+    """
+    delta = reward + gamma * next_value - value
+    decay = np.where(ended, 0.0, gamma * gae_lambda).astype(np.float32)
+    advantage = np.empty_like(delta, dtype=np.float32)
+    carried = np.zeros(delta.shape[1], dtype=np.float32)
+    for t in range(len(delta) - 1, -1, -1):
+        carried = delta[t] + decay[t] * carried
+        advantage[t] = carried
+    return advantage
+
+
+def importance(log_ratio: Array, limit: float) -> Array:
+    """Return importance weights, truncated at `limit`, of logarithms of the ratios of probabilities."""
+    weights: Array = np.minimum(limit, np.exp(np.minimum(log_ratio, LOG_RATIO_LIMIT)))
+    return weights
+
+
+def vtrace(
+    reward: Array,
+    value: Array,
+    next_value: Array,
+    ended: Array,
+    log_ratio: Array,
+    *,
+    gamma: float,
+    rho_limit: float = 1.0,
+    c_limit: float = 1.0,
+) -> tuple[Array, Array]:
+    """Return V-trace value targets and advantages (Espeholt et al. 2018, eq. 1), float32 of shape (T, K) each.
+
+    With a ratio of 1 everywhere the targets are those of the n-step return that goes to the end of the fragment.
+    Rows that are no transitions hold nothing meaningful, as in `generalised_advantages`.
+
+    Args:
+        reward: reward of each transition.
+        value: value of its observation, under the policy that learns.
+        next_value: value of what followed, from `next_values`, under that policy.
+        ended: whether the episode ended there, terminated or truncated.
+        log_ratio: logarithm of how much likelier the action is for the policy that learns than for the one that
+            acted.
+        gamma: discount per step, 0 to 1.
+        rho_limit: bound on the weights of the temporal differences; it decides which policy is valued.
+        c_limit: bound on the weights along the trace; it decides how fast.
+
+    Returns:
+        The targets; and r + gamma v' - V with v' the next target, not yet weighted by the action's ratio.
+    """
+    delta = importance(log_ratio, rho_limit) * (reward + gamma * next_value - value)
+    decay = np.where(ended, 0.0, gamma * importance(log_ratio, c_limit)).astype(np.float32)
+    correction = np.empty_like(delta, dtype=np.float32)
+    carried = np.zeros(delta.shape[1], dtype=np.float32)
+    for t in range(len(delta) - 1, -1, -1):
+        carried = delta[t] + decay[t] * carried
+        correction[t] = carried
+    target = value + correction
+    next_target = next_value.copy()
+    next_target[:-1] = np.where(ended[:-1], next_value[:-1], target[1:])
+    return target, reward + gamma * next_target - value

@@ -1,0 +1,255 @@
+"""Rolls a policy out in environments and records fragments; what a simulator does between messages.
+
+No actor, no message, no parameter server: those are in `simulator`.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+import numpy as np
+
+from actorrt.rl.policies.finite import first_bad_row
+from actorrt.rl.policies.normaliser import Moments, Normaliser
+from actorrt.rl.policies.policy import Policy
+from actorrt.rl.policies.spaces import Array, row_dtype, row_shape
+from actorrt.rl.rollouts.environment import Environments, Step
+from actorrt.rl.rollouts.trajectory import Fragment
+
+
+class Recording:
+    """What is written down while one fragment is collected.
+
+    Attributes:
+        rows: columns of the fragment, (T, K) and more each.
+        encoded: observations before any normaliser, (T, K, features); only where one counts them.
+        discounted: discounted returns so far, (T, K); only where a normaliser counts them.
+        final: step, environment and encoded observation of each truncation.
+        episodes: return and length of each episode that ended.
+    """
+
+    def __init__(self, policy: Policy, horizon: int, count: int) -> None:
+        shape, spec, normaliser = (horizon, count), policy.spec, policy.normaliser
+        features = spec.observation.feature_count
+        self.rows: dict[str, Any] = {
+            "obs": np.empty((*shape, features), spec.feature_dtype),
+            "action": np.empty((*shape, *row_shape(spec.action)), row_dtype(spec.action)),
+            "reward": np.empty(shape, np.float32),
+            "terminated": np.empty(shape, np.bool_),
+            "truncated": np.empty(shape, np.bool_),
+            "valid": np.empty(shape, np.bool_),
+            "logp": np.empty(shape, np.float32),
+            "value": np.empty(shape, np.float32),
+        }
+        counts_observations = normaliser is not None and normaliser.observations is not None
+        self.encoded = np.empty((*shape, spec.input_count), np.float32) if counts_observations else None
+        self.discounted = np.empty(shape) if normaliser is not None and normaliser.returns is not None else None
+        self.final: list[tuple[int, int, Array]] = []
+        self.episodes: list[tuple[float, int]] = []
+
+    def seen(self) -> Normaliser | None:
+        """Return the counts for the normaliser; None where there is none."""
+        if self.encoded is None and self.discounted is None:
+            return None
+        valid = self.rows["valid"]
+        return Normaliser(
+            observations=None if self.encoded is None else Moments.of(self.encoded[valid]),
+            returns=None if self.discounted is None else Moments.of(self.discounted[valid][:, None]),
+        )
+
+
+class Collection:
+    """One fragment in the making: who has it says what is done at each step.
+
+    Attributes:
+        features: what to act on, (K, features).
+    """
+
+    def __init__(self, sampler: Sampler, recording: Recording, features: Array) -> None:
+        self._sampler, self._recording = sampler, recording
+        self._began_at = time.perf_counter()
+        self._t = 0
+        self.features = features
+
+    @property
+    def is_full(self) -> bool:
+        """Whether every step has been taken."""
+        return self._t == len(self._recording.rows["reward"])
+
+    def step(self, action: Array, logp: Array, value: Array) -> None:
+        """Take a step with what was drawn for `features`."""
+        self.features = self._sampler.step(self._t, self.features, (action, logp, value), self._recording)
+        self._t += 1
+
+    def unvalued(self) -> Array:
+        """Return the features whose values `finish` takes: those to act on next, and truncated episodes' last."""
+        self._final = self._sampler.final_features(self._recording, self.features)
+        return np.concatenate([self.features, self._final]) if len(self._final) else self.features
+
+    def finish(self, values: Array) -> Fragment:
+        """Return the fragment.
+
+        Args:
+            values: of what `unvalued` returned.
+        """
+        count = len(self.features)
+        return self._sampler.fragment(
+            self._recording,
+            last_obs=self.features.copy(),
+            last_value=values[:count],
+            final_obs=self._final,
+            final_value=values[count:],
+            collect_s=time.perf_counter() - self._began_at,
+        )
+
+
+class Sampler:
+    """Steps K environments with a policy, a fragment of T steps at a time; episodes go on from one to the next.
+
+    Args:
+        environments: what is stepped; belongs to the sampler from now on.
+        policy: what acts; its parameters may be replaced between two fragments.
+        horizon: T, steps of every environment in a fragment.
+        rng: randomness of the actions.
+        gamma: discount of the returns that a normaliser counts.
+        simulator: index of the simulator, for the fragments.
+        incarnation: incarnation of the simulator's actor, for the fragments.
+    """
+
+    def __init__(
+        self,
+        environments: Environments,
+        policy: Policy,
+        horizon: int,
+        rng: np.random.Generator,
+        *,
+        gamma: float = 0.99,
+        simulator: int = 0,
+        incarnation: int = 0,
+    ) -> None:
+        self._environments = environments
+        self._policy = policy
+        self._horizon = horizon
+        self._rng = rng
+        self._gamma = gamma
+        self._source: dict[str, Any] = {"simulator": simulator, "incarnation": incarnation, "process_id": os.getpid()}
+        self._sequence = 0
+        self._at: int | None = None  # environment whose observation was refused
+        self._encoded: Array | None = None  # what to act on next; None before the first reset
+        self._return = np.zeros(environments.count)
+        self._discounted = np.zeros(environments.count)
+        self._length = np.zeros(environments.count, np.int64)
+
+    def collect(self) -> Fragment:
+        """Step every environment `horizon` times with the policy and return the fragment."""
+        collection = self.begin()
+        while not collection.is_full:
+            collection.step(*self._policy.act(collection.features, self._rng))
+        return collection.finish(self._policy.values(collection.unvalued()))
+
+    def begin(self) -> Collection:
+        """Begin a fragment, for whoever says what is done at each step; resets the environments the first time."""
+        if self._encoded is None:
+            self._encoded = self._see(self._environments.reset())
+        recording = Recording(self._policy, self._horizon, self._environments.count)
+        return Collection(self, recording, self._policy.normalise(self._encoded))
+
+    def step(self, t: int, features: Array, drawn: tuple[Array, Array, Array], recording: Recording) -> Array:
+        """Step every environment once, write it down, and return the features to act on next."""
+        policy, rows = self._policy, recording.rows
+        action, logp, value = drawn
+        # Before the step: native environments may write over what they showed.
+        rows["obs"][t], rows["action"][t], rows["logp"][t], rows["value"][t] = features, action, logp, value
+        if recording.encoded is not None:
+            assert self._encoded is not None
+            recording.encoded[t] = self._encoded[:, : policy.spec.input_count]
+        step = self._environments.step(action)
+        rows["reward"][t], rows["valid"][t] = step.reward, step.valid
+        rows["terminated"][t], rows["truncated"][t] = step.terminated, step.truncated
+        for k, obs in step.final_obs.items():
+            recording.final.append((t, k, self._see(obs, k)[0]))
+        self._count(t, step, recording)
+        self._encoded = self._see(step.obs)
+        return policy.normalise(self._encoded)
+
+    def _see(self, obs: Any, index: int | None = None) -> Array:
+        """Return the features of observations, of all environments or of one that is given by its index.
+
+        Raises:
+            ValueError: some are infinite or NaN, of which all parameters would be after an update.
+        """
+        encoded = self._policy.spec.encode(obs)
+        bad = first_bad_row(encoded)
+        if bad is not None:
+            self._at = bad if index is None else index
+            raise ValueError(f"an observation is infinite or NaN: {encoded[bad]}")
+        return encoded
+
+    def final_features(self, recording: Recording, features: Array) -> Array:
+        """Return what truncated episodes ended with, as networks see it."""
+        encoded = [encoded for _, _, encoded in recording.final]
+        return self._policy.normalise(np.array(encoded, features.dtype).reshape(len(encoded), features.shape[1]))
+
+    def fragment(self, recording: Recording, **more: Any) -> Fragment:
+        """Put together what was written down, and what else a fragment holds."""
+        policy = self._policy
+        if policy.normaliser is not None:
+            recording.rows["reward"] = policy.normaliser.scale_rewards(recording.rows["reward"])
+        self._sequence += 1
+        return Fragment(
+            **recording.rows,
+            final_step=np.array([(t, k) for t, k, _ in recording.final], np.int64).reshape(-1, 2),
+            episode_return=np.array([total for total, _ in recording.episodes], np.float64),
+            episode_length=np.array([length for _, length in recording.episodes], np.int64),
+            policy_version=policy.version,
+            sequence=self._sequence - 1,
+            seen=recording.seen(),
+            **self._source,
+            **more,
+        )
+
+    def _count(self, t: int, step: Step, recording: Recording) -> None:
+        """Add up returns and lengths; those of episodes that ended are written down."""
+        reward = np.where(step.valid, step.reward, 0.0)
+        self._return += reward
+        self._length += step.valid
+        if recording.discounted is not None:
+            self._discounted = self._gamma * self._discounted + reward
+            recording.discounted[t] = self._discounted
+        ended = step.terminated | step.truncated
+        if ended.any():
+            recording.episodes.extend((float(self._return[k]), int(self._length[k])) for k in np.flatnonzero(ended))
+            self._return[ended] = self._discounted[ended] = 0.0
+            self._length[ended] = 0
+
+    def whereabouts(self) -> str:
+        """Say which environment was stepped or reset last, or showed what is no number, for whoever asks why."""
+        return self._environments.whereabouts(self._at)
+
+    def state(self) -> dict[str, Any]:
+        """Return, between two fragments, what another sampler needs to go on, as plain values and arrays."""
+        if self._encoded is None:
+            self._encoded = self._see(self._environments.reset())
+        return {
+            "rng": self._rng.bit_generator.state,
+            "return": self._return.copy(),
+            "discounted": self._discounted.copy(),
+            "length": self._length.copy(),
+            "environments": self._environments.state(),
+        }
+
+    def go_on(self, state: dict[str, Any]) -> bool:
+        """Go on from where another sampler's `state` was; return whether it is exactly there."""
+        obs, is_exact = self._environments.go_on(state["environments"])
+        self._rng.bit_generator.state = state["rng"]
+        self._encoded = self._see(obs)
+        self._return, self._discounted, self._length = (
+            np.where(is_exact, state[name], 0) for name in ("return", "discounted", "length")
+        )
+        return bool(is_exact.all())
+
+    def close(self) -> None:
+        """Close the environments. Idempotent."""
+        self._environments.close()

@@ -1,0 +1,114 @@
+"""Fragments: what a simulator collected in one rollout, as a structure of arrays.
+
+A fragment is T steps of K environments, in whole rows, whatever episodes begin or end within. It is one plain
+value of numpy arrays, so that it travels as one object without a copy. How it is collected is in `simulator`;
+what is computed from it, in `returns`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from actorrt.rl.policies.normaliser import Normaliser
+from actorrt.rl.policies.spaces import Array
+
+
+@dataclass(frozen=True, eq=False)
+class Fragment:
+    """T x K transitions and what is needed to learn from them.
+
+    Attributes:
+        obs: observations acted on, (T, K, features) float32, normalised where the policy does that; uint8 where its
+            network takes pixels.
+        action: (T, K) int64 indices, or (T, K, numbers) rows of what was drawn, before clipping to bounds.
+        reward: (T, K) float32, scaled where the policy's normaliser does that.
+        terminated: (T, K) bool; the episode ended for good.
+        truncated: (T, K) bool; the episode was cut, by a time limit for example.
+        valid: (T, K) bool; False where the step was no transition but an autoreset.
+        logp: log-probability of the action under the policy that acted, (T, K) float32.
+        value: value of `obs` under that policy, (T, K) float32.
+        last_obs: the observations after the last row, (K, features), of the same type.
+        last_value: their values, (K,) float32.
+        final_step: where episodes were truncated, (n, 2) int64 rows of t and k.
+        final_obs: the observations that those transitions led to, (n, features), of the same type.
+        final_value: their values, (n,) float32.
+        episode_return: undiscounted returns of the episodes that ended within, (m,) float64.
+        episode_length: their lengths in steps, (m,) int64.
+        policy_version: version of the parameters that acted.
+        simulator: index of the simulator in its run.
+        incarnation: incarnation of the simulator's actor.
+        sequence: number of the fragment in that incarnation, from 0.
+        process_id: process that collected it.
+        collect_s: how long collecting it took.
+        seen: counts of the observations and returns in it, for the normaliser; None where nothing is normalised.
+    """
+
+    obs: Array
+    action: Array
+    reward: Array
+    terminated: Array
+    truncated: Array
+    valid: Array
+    logp: Array
+    value: Array
+    last_obs: Array
+    last_value: Array
+    final_step: Array
+    final_obs: Array
+    final_value: Array
+    episode_return: Array
+    episode_length: Array
+    policy_version: int
+    simulator: int
+    incarnation: int
+    sequence: int
+    process_id: int
+    seen: Normaliser | None = None
+    collect_s: float = 0.0
+
+    @property
+    def step_count(self) -> int:
+        """How many transitions there are; autoreset steps do not count."""
+        return int(np.count_nonzero(self.valid))
+
+    @property
+    def key(self) -> tuple[int, int, int]:
+        """What tells this fragment from every other of its run."""
+        return self.simulator, self.incarnation, self.sequence
+
+    def to_data(self) -> dict[str, Any]:
+        """Return it as plain values and arrays."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return values | {"seen": {} if self.seen is None else self.seen.to_arrays()}
+
+    @classmethod
+    def from_data(cls, data: dict[str, Any]) -> Fragment:
+        """Rebuild what `to_data` made."""
+        return cls(**{**data, "seen": Normaliser.from_arrays(data["seen"])})
+
+    def dense_final_value(self) -> Array:
+        """Return `final_value` spread out over (T, K), zero where nothing was truncated."""
+        dense = np.zeros(self.reward.shape, dtype=np.float32)
+        dense[self.final_step[:, 0], self.final_step[:, 1]] = self.final_value
+        return dense
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Fragments to learn from at once.
+
+    Attributes:
+        fragments: in the order in which they are to be used.
+        policy_lag: versions that each fragment's policy was behind the newest when the batch was made.
+    """
+
+    fragments: tuple[Fragment, ...]
+    policy_lag: tuple[int, ...] = ()
+
+    @property
+    def step_count(self) -> int:
+        """How many transitions there are in all."""
+        return sum(fragment.step_count for fragment in self.fragments)

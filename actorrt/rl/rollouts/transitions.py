@@ -1,0 +1,101 @@
+"""Lays fragments out in rows to learn from, with advantages and value targets.
+
+The estimates themselves are in `returns`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from actorrt.rl.policies.network import AnyNetwork
+from actorrt.rl.policies.spaces import Array
+from actorrt.rl.rollouts.returns import generalised_advantages, importance, next_values, vtrace
+from actorrt.rl.rollouts.trajectory import Fragment
+
+
+@dataclass(frozen=True)
+class Transitions:
+    """Rows to learn from, one a transition; observations may lie where a network placed them."""
+
+    obs: Any
+    action: Array
+    logp: Array
+    advantage: Array
+    target: Array
+
+    def __len__(self) -> int:
+        return len(self.obs)
+
+    def rows(self, index: Array) -> Transitions:
+        """Return the transitions of these indices."""
+        return Transitions(
+            self.obs[index], self.action[index], self.logp[index], self.advantage[index], self.target[index]
+        )
+
+
+def transitions(fragments: tuple[Fragment, ...], *, gamma: float, gae_lambda: float) -> Transitions:
+    """Compute advantages and value targets, and lay all valid transitions out in rows."""
+    columns: list[list[Array]] = [[], [], [], [], []]
+    for fragment in fragments:
+        value = fragment.value
+        following = next_values(
+            value, fragment.terminated, fragment.truncated, fragment.dense_final_value(), fragment.last_value
+        )
+        ended = fragment.terminated | fragment.truncated
+        advantage = generalised_advantages(fragment.reward, value, following, ended, gamma=gamma, gae_lambda=gae_lambda)
+        arrays = (fragment.obs, fragment.action, fragment.logp, advantage, advantage + value)
+        for column, array in zip(columns, arrays, strict=True):
+            column.append(array[fragment.valid])
+    obs, action, *scalars = (np.concatenate(column) for column in columns)
+    return Transitions(obs, action.reshape(len(obs), -1), *scalars)
+
+
+def corrected_transitions(
+    network: AnyNetwork, fragments: tuple[Fragment, ...], *, gamma: float, rho_limit: float, c_limit: float
+) -> tuple[Transitions, Array]:
+    """Compute V-trace advantages and value targets of fragments that older policies collected.
+
+    Returns:
+        The valid transitions in rows, whose advantages are not weighted, and the truncated importance weights of
+        the actions, one a row.
+    """
+    columns: list[list[Array]] = [[], [], [], [], [], []]
+    for fragment in fragments:
+        value, following, log_ratio = _under(network, fragment)
+        ended = fragment.terminated | fragment.truncated
+        target, advantage = vtrace(
+            fragment.reward, value, following, ended, log_ratio, gamma=gamma, rho_limit=rho_limit, c_limit=c_limit
+        )
+        rho = importance(log_ratio, rho_limit)
+        arrays = (fragment.obs, fragment.action, fragment.logp, advantage, target, rho)
+        for column, array in zip(columns, arrays, strict=True):
+            column.append(array[fragment.valid])
+    obs, action, *scalars, rho_rows = (np.concatenate(column) for column in columns)
+    return Transitions(obs, action.reshape(len(obs), -1), *scalars), rho_rows
+
+
+def normalised(advantage: Array) -> Array:
+    """Return advantages brought to mean 0 and deviation 1; a single one as it is."""
+    if len(advantage) < 2:
+        return advantage
+    centred: Array = advantage - advantage.mean()
+    centred /= (float(centred @ centred) / (len(centred) - 1)) ** 0.5 + 1e-8
+    return centred
+
+
+def _under(network: AnyNetwork, fragment: Fragment) -> tuple[Array, Array, Array]:
+    """Return values, values of what followed, and log-ratios of probabilities, under the network as it is now."""
+    shape = fragment.reward.shape
+    steps = fragment.reward.size
+    features = fragment.obs.shape[-1]
+    obs = np.concatenate([fragment.obs.reshape(steps, features), fragment.last_obs, fragment.final_obs])
+    outputs, values = network.forward(obs, learns=False)
+    logp = network.distribution(outputs[:steps]).log_probability(fragment.action.reshape(steps, -1)).reshape(shape)
+    value, last_value, final_value = values[:steps].reshape(shape), values[steps : steps + shape[1]], values[steps:]
+    dense = np.zeros(shape, np.float32)
+    dense[fragment.final_step[:, 0], fragment.final_step[:, 1]] = final_value[shape[1] :]
+    following = next_values(value, fragment.terminated, fragment.truncated, dense, last_value)
+    return value, following, logp - fragment.logp

@@ -1,0 +1,143 @@
+"""Says in plain text what a run does: its effective settings and where each comes from, its policy, its roles."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+from actorrt.rl.rollouts.environment import name_of
+from actorrt.rl.policies.network import backend_of
+from actorrt.rl.runs.plan import Plan
+from actorrt.rl.settings import RolloutSettings
+from actorrt.rl.policies.spaces import Box, Composite, Discrete, Masked, MultiBinary, MultiDiscrete, Space
+
+
+class Explanation(str):
+    """Text that shows itself as it is, also as the last value of a notebook's cell."""
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def explain(plan: Plan) -> Explanation:
+    """Return what a plan comes to."""
+    sections = {
+        "run": _run(plan),
+        "policy": _policy(plan),
+        "settings": _settings(plan),
+        "roles": _roles(plan),
+    }
+    lines = []
+    for title, rows in sections.items():
+        table = list(rows)
+        width = max(len(name) for name, _ in table)
+        lines += [title, *(f"  {name:<{width}}  {text}" for name, text in table)]
+    return Explanation("\n".join(lines))
+
+
+def _run(plan: Plan) -> Iterator[tuple[str, str]]:
+    yield "algorithm", plan.settings.algorithm
+    yield "environment", name_of(plan.environment)
+    yield "steps", f"{plan.steps:,}" + ("" if plan.checkpoint is None else ", those before the checkpoint included")
+    if plan.stop_return is not None:
+        yield (
+            "ends at",
+            f"a mean return of {plan.stop_return:g} over {plan.settings.evaluation_episodes} episodes, twice",
+        )
+    yield "seed", str(plan.seed)
+
+
+def _policy(plan: Plan) -> Iterator[tuple[str, str]]:
+    spec = plan.policy
+    yield "observation", describe_space(spec.observation)
+    yield "action", describe_space(spec.action)
+    kind = spec.network if isinstance(spec.network, str) else getattr(spec.network, "__name__", "its user's own")
+    layers = "linear" if not spec.hidden else f"{kind}, hidden layers of {' and '.join(map(str, spec.hidden))} units"
+    settings = plan.settings
+    acts = "acts on NumPy" if spec.network == "mlp" else "acts on torch"
+    if isinstance(settings, RolloutSettings):
+        acts += ", learns on torch" if backend_of(spec, settings.backend) == "torch" else ", learns on NumPy"
+    yield "network", f"{layers}; {len(plan.weights.parameters):,} parameters; {acts}"
+    scaled = [name for name in ("observations", "rewards") if getattr(settings, f"normalise_{name}")]
+    yield "normalises", " and ".join(scaled) or "nothing"
+
+
+def describe_space(space: Space) -> str:
+    """Return a space in few words."""
+    match space:
+        case Discrete(n=n):
+            return f"one of {n}"
+        case MultiDiscrete(counts=counts):
+            return f"one of each of {', '.join(map(str, counts))}"
+        case MultiBinary():
+            return f"{space.feature_count} bits"
+        case Box(shape=shape, dtype=dtype):
+            return f"{'x'.join(map(str, shape)) or 'one'} {dtype}"
+        case Masked(observation=observation):
+            return f"{describe_space(observation)}, with a mask of actions"
+        case Composite(parts=parts, names=names):
+            texts = map(describe_space, parts)
+            return "; ".join(texts if names is None else (f"{n}: {t}" for n, t in zip(names, texts, strict=True)))
+
+
+def _settings(plan: Plan) -> Iterator[tuple[str, str]]:
+    settings = plan.settings
+    preset = settings.presets.get(name_of(plan.environment), {})
+    for field in dataclasses.fields(settings):
+        value = plan.steps if field.name == "steps" else getattr(settings, field.name)
+        if field.name in preset and value == preset[field.name]:
+            origin = "preset"
+        else:
+            origin = "" if value == field.default and field.name not in preset else "yours"
+        yield field.name, f"{_shown(value):<12} {origin}".rstrip()
+
+
+def _shown(value: Any) -> str:
+    return value.__name__ if callable(value) else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _roles(plan: Plan) -> Iterator[tuple[str, str]]:
+    settings, count = plan.settings, plan.simulators
+    many = f"{count} simulator{'s' if count > 1 else ''}"
+    if isinstance(settings, RolloutSettings):
+        steps = plan.environments_each * plan.horizon
+        yield (
+            many,
+            (
+                f"a process and a CPU each; {plan.environments_each} environments each, "
+                f"fragments of {plan.horizon} x {plan.environments_each} = {steps} steps"
+            ),
+        )
+        batch = settings.batch_steps or steps * count
+        yield "batches", f"at least {batch:,} steps, {_order(settings)}"
+    else:
+        yield many, "a process and a CPU each; whole episodes, directions as work items"
+    yield "parameter server", "a shared worker; hands each version on"
+    if settings.algorithm == "A3C":
+        yield "learner", "none: simulators compute gradients, the parameter server applies them as they arrive"
+    elif isinstance(settings, RolloutSettings):
+        yield (
+            _counted("learner", settings.learners),
+            "a process of its own; " + ("takes turns with the simulators" if _is_in_turn(settings) else "a CPU"),
+        )
+    if getattr(settings, "inference_actor", False):
+        yield "inference", "a process of its own; acts for all simulators, in batches"
+    episodes = f"{settings.evaluation_episodes} episodes every {settings.evaluate_every:,} steps"
+    yield "evaluator", f"a process of its own; {episodes}"
+
+
+def _counted(role: str, count: int) -> str:
+    return role if count == 1 else f"{count} {role}s"
+
+
+def _is_in_turn(settings: RolloutSettings) -> bool:
+    return settings.max_lag == 0
+
+
+def _order(settings: RolloutSettings) -> str:
+    if settings.stream_order == "deterministic":
+        lag = "with the newest policy" if _is_in_turn(settings) else f"{settings.max_lag} version behind"
+        return f"a fragment of each simulator in turn, {lag}: one seed, one run"
+    limit = "however old" if settings.max_lag is None else f"at most {settings.max_lag} versions behind"
+    return f"fragments as they come, {limit}"

@@ -1,0 +1,272 @@
+"""One run that learns from rollouts: its roles under one supervisor, and the loop that feeds the learner.
+
+The loop is ordinary code over `stream`. What is evaluated beside it is in `evaluations`; who starts it, and what
+users hold meanwhile, in `run`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+import actorrt as art
+from actorrt.rl.runs.evaluations import Evaluations
+from actorrt.rl.failure import is_users
+from actorrt.rl.roles.inference import Inference
+from actorrt.rl.roles.learner import Learner
+from actorrt.rl.runs.loop import Loop
+from actorrt.rl.roles.parameters import RETRIES
+from actorrt.rl.runs.plan import Plan
+from actorrt.rl.runs.roles import Roles
+from actorrt.rl.roles.simulator import Simulator
+from actorrt.rl.rollouts.stream import Stream, stream
+from actorrt.rl.rollouts.trajectory import Batch, Fragment
+
+SNAPSHOT_PERIOD_S = 2.0
+STATE_TIMEOUT_S = 2.0  # a simulator that does not say its state within it begins anew when the run is resumed
+
+logger = logging.getLogger(__name__)
+
+
+class Learners(art.Supervisor):
+    """Supervises the learners of one run, which can't go on without each other.
+
+    Args:
+        plan: of the run.
+        server: name of the parameter server.
+    """
+
+    strategy = "one_for_all"
+    max_restarts, period_s = 30, 30
+
+    def __init__(self, plan: Plan, server: str) -> None:
+        self._plan, self._server = plan, server
+
+    def children(self) -> Iterator[art.Child]:
+        """Yield the learners.
+
+        Raises:
+            ValueError: there are several, and this is local mode, where all share the process of whoever runs them.
+        """
+        plan = self._plan
+        if plan.settings.learners > 1 and os.getpid() == plan.process_id:
+            raise ValueError("several learners need a process each, and local mode has but one: learners=1")
+        arguments = (plan.settings, plan.policy, self._server, plan.steps, plan.seed)
+        for rank in range(plan.settings.learners):
+            place = {"rank": rank, "count": plan.settings.learners}
+            options: dict[str, Any] = {"snapshot_every": SNAPSHOT_PERIOD_S, **self._room()}
+            yield art.Child(Learner, *arguments, **place, id=f"learner-{rank}", **options)
+
+    def _room(self) -> dict[str, Any]:
+        """Return the learner's options: a process of its own, and a CPU where it works while simulators do.
+
+        Without lag they take turns on the CPUs that the simulators reserve. One more for the learner would be idle
+        while they work, would be missing on a small node, and would warn of a shortage that there is not.
+        """
+        return {"isolation": "process"} if self._plan.settings.max_lag == 0 else {"cpus": 1}
+
+
+class Training(Roles):
+    """Supervises the roles of one run."""
+
+    simulator_class: ClassVar[type[Simulator]] = Simulator
+
+    def _own_roles(self) -> Iterator[art.Child]:
+        """Yield the learner, first since importing torch takes longest, and the simulators."""
+        yield art.Child(Learners, self._plan, self._server, id="learners")
+        yield from self._inference()
+        yield from self._simulators()
+
+    def _inference(self) -> Iterator[art.Child]:
+        plan = self._plan
+        if plan.settings.inference_actor:
+            options: dict[str, Any] = {"isolation": "process", "max_concurrency": 2 * plan.simulators}
+            yield art.Child(
+                Inference,
+                plan.policy,
+                self._server,
+                plan.seed,
+                id="inference",
+                name=f"{plan.name}/inference",
+                **options,
+            )
+
+    def _simulators(self, **more: Any) -> Iterator[art.Child]:
+        plan = self._plan
+        for index in range(plan.simulators):
+            yield art.Child(
+                self.simulator_class,
+                plan.environment,
+                self._server,
+                envs=plan.environments_each,
+                horizon=plan.horizon,
+                seed=plan.seed,
+                index=index,
+                policy=plan.policy,
+                native=plan.native,
+                gamma=plan.settings.gamma,
+                inference=f"{plan.name}/inference" if plan.settings.inference_actor else None,
+                lives=self._lives(index),
+                **more,
+                id=f"simulator-{index}",
+                cpus=1,
+                hang_timeout_s=plan.settings.hang_timeout_s,
+            )
+
+    def _lives(self, index: int) -> int:
+        """Return what the simulator has behind it: the first incarnation of a resumed run leads its last life on."""
+        if self._plan.checkpoint is None:
+            return 0
+        lives: int = self._plan.checkpoint["lives"][index]
+        return lives - 1
+
+
+class TrainingLoop(Loop):
+    """Feeds the learner; see `Loop` for its arguments."""
+
+    supervisor_class = Training
+    _is_learning = False
+
+    async def _train(self, training: Any) -> None:
+        plan = self._plan
+        self._lives = [1] * plan.simulators if plan.checkpoint is None else list(plan.checkpoint["lives"])
+        self._server = await training.child("parameters")
+        self._learners = await self._find_learners(training)
+        self._simulators = [await training.child(f"simulator-{index}") for index in range(plan.simulators)]
+        evaluator, episodes = await training.child("evaluator"), plan.settings.evaluation_episodes
+        self._evaluations = Evaluations(evaluator, self._selection, self._record, self._callbacks, episodes)
+        batches = self._batches()
+        await self._go_on(batches)
+        self._begin_work()
+        try:
+            while not self._is_over():
+                await self._learn(await self._next(batches), batches)
+                await self._evaluations.look()
+                if self._is_checkpoint_due():
+                    await self._save(batches)
+            await self._save(batches)  # at once: evaluations may take long; whoever interrupts twice loses nothing
+            await self._finish(self._evaluations)
+            await self._save(batches)
+        except Exception as error:
+            if is_users(error) and not self._is_learning:  # what an update was broken off in is no state to go on from
+                await self._save(batches, failed=True)
+            raise
+        finally:
+            batches.close()
+
+    async def _find_learners(self, training: Any) -> list[Any]:
+        """Return those who keep the optimiser's state, the first of which publishes."""
+        learners = await training.child("learners")
+        return [await learners.child(f"learner-{rank}") for rank in range(self._plan.settings.learners)]
+
+    def _batches(self) -> Stream:
+        settings = self._plan.settings
+        size = {"fragments": self._plan.simulators} if settings.batch_steps is None else {"steps": settings.batch_steps}
+        return stream(self._simulators, **size, max_lag=settings.max_lag, order=settings.stream_order)
+
+    async def _next(self, batches: Stream) -> Batch:
+        """Wait for a batch, and count for how long."""
+        began_at = time.monotonic()
+        batch = await anext(batches)
+        sampling_s = sum(fragment.collect_s for fragment in batch.fragments) / self._plan.simulators
+        self._times = self._times.add(sampling_s, waiting_s=time.monotonic() - began_at)
+        return batch
+
+    async def _learn(self, batch: Batch, batches: Stream) -> None:
+        record = self._record
+        began_at = time.monotonic()
+        self._is_learning = True
+        metrics = await self._improve(batch)
+        self._is_learning = False
+        self._times = self._times.add(learning_s=time.monotonic() - began_at)
+        if metrics is None:
+            return
+        batches.version = int(metrics["policy_version"])
+        record.steps += batch.step_count
+        for fragment in batch.fragments:
+            record.episode_returns.extend(fragment.episode_return.tolist())
+        sources = tuple((f.simulator, f.incarnation, f.process_id) for f in batch.fragments)
+        lag = sum(batch.policy_lag) / len(batch.policy_lag)
+        await self._report(metrics, batches.statistics(), sources, lag)
+
+    async def _improve(self, batch: Batch) -> dict[str, Any] | None:
+        """Have the learner learn from a batch; return what it measured, or None where the batch was lost with it."""
+        asked = (learner.update(batch, self._record.steps) for learner in self._learners)
+        updates = await art.gather(*asked, return_exceptions=True)
+        errors = [update for update in updates if isinstance(update, BaseException)]
+        for error in errors:
+            if isinstance(error, art.ActorUnavailableError):  # what others raise then, they raise for want of this one
+                logger.warning("a batch of %d steps was lost with its learner: %s", batch.step_count, error)
+                return None
+        if errors:
+            raise errors[0]
+        metrics: dict[str, Any] = updates[0]
+        return metrics
+
+    # Checkpoints
+
+    async def _save(self, batches: Stream, *, failed: bool = False) -> None:
+        """Write a checkpoint: between two updates, and so between two fragments of every simulator.
+
+        Args:
+            batches: where batches come from.
+            failed: whether what is being collected will never come.
+        """
+        self._saved_at = time.monotonic()
+        ahead = [] if failed else await batches.ahead()
+        weights, learner, *simulators = await art.gather(
+            self._server.latest.options(retries=RETRIES)(),
+            self._learners[0].state.options(retries=RETRIES)(),
+            *self._states(failed),
+            return_exceptions=True,
+        )
+        failure = next((state for state in (weights, learner) if isinstance(state, BaseException)), None)
+        if failure is not None:
+            logger.warning("no checkpoint was made after %d steps: %s", self._record.steps, failure)
+            return
+        states = [None if isinstance(state, BaseException) else state for state in simulators]
+        for index, state in enumerate(states):  # one that is being restarted begins anew
+            self._lives[index] = self._lives[index] + 1 if state is None else state["life"]
+        tree = {
+            "origin": self._plan.origin(),
+            "record": self._record.state(self._seconds),
+            "selection": self._selection.state(),
+            "weights": weights.to_data(),
+            "learner": learner,
+            "lives": self._lives,
+            "simulators": states,
+            "ahead": [fragment.to_data() for fragment in ahead],
+            "turn": batches.turn,
+        }
+        await self._write(tree)
+
+    def _states(self, failed: bool) -> Iterator[Any]:
+        """Ask simulators for their states.
+
+        In order of completion nothing is exact that they say, and one that is stuck must not hold up the others.
+        """
+        is_exact = self._plan.settings.stream_order == "deterministic" and not failed
+        timeout_s = None if is_exact else STATE_TIMEOUT_S
+        return (simulator.state.options(timeout_s=timeout_s)() for simulator in self._simulators)
+
+    async def _go_on(self, batches: Stream) -> None:
+        """Give the roles what the checkpoint says, again to those who die meanwhile; the record has it already."""
+        saved = self._plan.checkpoint
+        batches.version = self._plan.weights.version
+        if saved is None:
+            return
+        batches.put_back(map(Fragment.from_data, saved["ahead"]), saved["turn"])
+        told = [(learner, saved["learner"]) for learner in self._learners]
+        await art.gather(*(role.go_on.options(retries=RETRIES)(state) for role, state in told))
+        told = [pair for pair in zip(self._simulators, saved["simulators"], strict=True) if pair[1] is not None]
+        asked = (role.go_on.options(retries=RETRIES)(state) for role, state in told)
+        outcomes = await art.gather(*asked, return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, Exception) and not is_users(outcome):
+                raise outcome
+        are_exact = [outcome is True for outcome in outcomes]  # one whose environment raised begins anew
+        if not all(are_exact) or len(told) < len(self._simulators):
+            logger.warning("the resumed run is not exactly where it was: environments that do not replay began anew")

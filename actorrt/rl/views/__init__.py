@@ -1,0 +1,1 @@
+"""Who shows or notes down what a run does."""
