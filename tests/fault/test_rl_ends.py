@@ -15,6 +15,7 @@ pytest.importorskip("torch")
 
 import actorrt as art
 from actorrt import rl
+from actorrt.rl.runs import checkpoint
 from tests.running import Script, children_of, descendants_of, wait_until_none_runs
 
 SCRIPT = """
@@ -74,7 +75,7 @@ def test_run_of_ars_whose_supervisor_was_killed_goes_on_from_where_it_was(runtim
         os.kill(next(actor["pid"] for actor in actors if "Evolution-" in actor["label"]), signal.SIGKILL)
 
     note = failed_run(rl.ARS, kill, tmp_path).__notes__[-1]
-    saved = rl.checkpoint.load(str(tmp_path))
+    saved = checkpoint.load(str(tmp_path))
     steps = saved["record"]["steps"]
     assert saved["weights"]["version"] >= 3
     assert note == (
@@ -117,7 +118,7 @@ def test_killed_script_leaves_nothing_but_a_checkpoint_that_is_whole(kind: Any, 
         pids = descendants_of(script.pid)
         script.send(signal.SIGKILL)
         wait_until_none_runs([script.pid, *pids], 20.0)
-    steps = rl.checkpoint.load(str(tmp_path / "run"))["record"]["steps"]
+    steps = checkpoint.load(str(tmp_path / "run"))["record"]["steps"]
     assert steps >= told[-1]
     art.init(mode="local", cpus=4)
     try:

@@ -14,6 +14,7 @@ pytest.importorskip("torch")
 
 import actorrt as art
 from actorrt import rl
+from actorrt.rl.runs import checkpoint
 
 
 @pytest.fixture
@@ -67,7 +68,7 @@ def test_killed_parameter_server_forgets_neither_versions_nor_counts(
     settings: dict[str, Any] = {"normalise_observations": True, "directory": str(tmp_path), "hidden": (8, 8)}
     run = kill.run = kind("CartPole-v1", **settings).start(steps=1_000_000, on_progress=kill)
     run.wait()
-    weights = rl.checkpoint.load(str(tmp_path))["weights"]
+    weights = checkpoint.load(str(tmp_path))["weights"]
     counted = weights["normaliser"]["observations.count"]
     assert kill.versions == sorted(set(kill.versions))
     if kind is rl.A3C:  # a gradient is applied before its simulator hears of it

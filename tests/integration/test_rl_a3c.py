@@ -14,6 +14,7 @@ from actorrt import rl
 from actorrt.rl.algorithms.a2c_update import actor_critic_gradient
 from actorrt.rl.algorithms.a3c_roles import GradientServer, GradientSimulator
 from actorrt.rl.policies.network import Network
+from actorrt.rl.runs import checkpoint
 
 SETTINGS = rl.A3CSettings.preset("CartPole-v1", hidden=(8, 8), horizon=4, environments=2)
 
@@ -43,7 +44,7 @@ async def test_run_on_one_loop_reaches_its_steps_and_is_taken_up_again(tmp_path:
         again = await rl.A3C.resume(str(tmp_path)).start(steps=1_024)
     assert run.steps >= 512
     assert again.steps >= 1_024
-    saved = rl.checkpoint.load(str(tmp_path))
+    saved = checkpoint.load(str(tmp_path))
     assert saved["learner"]["learnt_steps"] >= 1_024
     assert saved["learner"]["optimiser"]["second_moment"].shape == saved["weights"]["parameters"].shape
     assert saved["weights"]["version"] * 64 == saved["learner"]["learnt_steps"]

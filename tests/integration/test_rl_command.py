@@ -14,6 +14,7 @@ import pytest
 pytest.importorskip("torch")
 
 from actorrt import rl
+from actorrt.rl.runs import checkpoint
 from tests.running import wait_until
 
 BROKEN = """
@@ -71,7 +72,7 @@ def test_every_algorithm_trains_and_resumes(algorithm: str, tmp_path: Path) -> N
     for more in (("--directory", str(tmp_path), "--steps", "600"), ("--resume", str(tmp_path), "--steps", "1200")):
         done = train(algorithm, "CartPole-v1", *more)
         assert done.returncode == 0, done.stderr
-    assert rl.checkpoint.load(str(tmp_path))["record"]["steps"] >= 1200
+    assert checkpoint.load(str(tmp_path))["record"]["steps"] >= 1200
     assert rl.load_policy(str(tmp_path / "best.policy")).spec.env_id == "CartPole-v1"
 
 
@@ -158,7 +159,7 @@ def test_interrupt_pauses_and_the_run_goes_on_from_there(tmp_path: Path) -> None
     again = f"and so does actorrt train ppo CartPole-v1 --resume {tmp_path} --steps 1000000"
     assert out.splitlines()[-1].endswith(again)
     assert (tmp_path / "best.policy").exists()
-    steps = rl.checkpoint.load(str(tmp_path))["record"]["steps"]
+    steps = checkpoint.load(str(tmp_path))["record"]["steps"]
     assert f"paused after {steps:,} steps" in out
     resumed = train("ppo", "CartPole-v1", "--resume", str(tmp_path), "--steps", str(steps + 512))
     assert resumed.returncode == 0, resumed.stderr

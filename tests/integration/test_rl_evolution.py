@@ -11,13 +11,14 @@ import pytest
 
 import actorrt as art
 from actorrt import rl
+from actorrt.rl.runs import checkpoint
 from tests.running import Node
 
 SETTINGS: dict[str, Any] = {"directions": 4, "normalise_observations": True, "evaluate_every": 10_000}
 
 
 def end_of(directory: Path) -> Any:
-    return rl.checkpoint.load(str(directory))["weights"]
+    return checkpoint.load(str(directory))["weights"]
 
 
 def assert_same_end(first: Path, second: Path) -> None:

@@ -14,6 +14,7 @@ pytest.importorskip("torch")
 
 import actorrt as art
 from actorrt import rl
+from actorrt.rl.runs import checkpoint
 from tests.running import run_script
 
 SETTINGS: dict[str, Any] = {
@@ -51,7 +52,7 @@ async def test_resumed_run_equals_the_uninterrupted_one_bit_for_bit(
         resumed = await rl.PPO.resume(paused.directory).start(steps=2048)
     assert resumed.steps == 2048
     assert [row["steps"] for row in resumed.rows] == list(range(256, 2049, 256))
-    ends = [rl.checkpoint.load(run.directory) for run in (whole, resumed)]
+    ends = [checkpoint.load(run.directory) for run in (whole, resumed)]
     assert ends[0]["weights"]["version"] == ends[1]["weights"]["version"] == 8
     assert (ends[0]["weights"]["parameters"] == ends[1]["weights"]["parameters"]).all()
     for name in ("observations.mean", "observations.squares", "returns.mean"):
@@ -69,7 +70,7 @@ async def test_batches_that_are_no_whole_rounds_resume_with_whose_turn_it_was(tm
         run = paused.start(steps=1_920, on_progress=lambda progress: run.stop() if progress.update == 3 else None)
         await run
         await rl.PPO.resume(str(tmp_path / "paused")).start(steps=1_920)
-    ends = [rl.checkpoint.load(str(tmp_path / name)) for name in ("whole", "paused")]
+    ends = [checkpoint.load(str(tmp_path / name)) for name in ("whole", "paused")]
     assert ends[0]["record"]["steps"] == ends[1]["record"]["steps"] == 1_920
     assert (ends[0]["weights"]["parameters"] == ends[1]["weights"]["parameters"]).all()
 
@@ -79,7 +80,7 @@ async def test_batches_that_are_no_whole_rounds_resume_with_whose_turn_it_was(tm
 async def test_one_seed_gives_one_run(tmp_path: Path, mode: str, max_lag: int) -> None:
     async with art.Runtime(mode=mode, cpus=8):
         runs = [await trained(tmp_path / name, steps=1024, max_lag=max_lag) for name in ("a", "b")]
-    first, second = (rl.checkpoint.load(run.directory)["weights"]["parameters"] for run in runs)
+    first, second = (checkpoint.load(run.directory)["weights"]["parameters"] for run in runs)
     assert (first == second).all()
 
 
@@ -92,7 +93,7 @@ async def test_one_seed_gives_one_run_of_actor_critic_resumed_or_not(tmp_path: P
         run = paused.start(steps=1_024, on_progress=lambda progress: run.stop() if progress.update == 3 else None)
         assert (await run).steps < 1_024
         await rl.A2C.resume(str(tmp_path / "c")).start(steps=1_024)
-    first, *others = (rl.checkpoint.load(str(tmp_path / name))["weights"]["parameters"] for name in "abc")
+    first, *others = (checkpoint.load(str(tmp_path / name))["weights"]["parameters"] for name in "abc")
     assert all((first == other).all() for other in others)
 
 
@@ -122,7 +123,7 @@ async def test_cancelled_wait_pauses_and_says_where(tmp_path: Path, caplog: pyte
         with pytest.raises(asyncio.CancelledError):
             await waiting
     assert run.done()
-    assert run.steps == rl.checkpoint.load(str(tmp_path))["record"]["steps"] >= 256
+    assert run.steps == checkpoint.load(str(tmp_path))["record"]["steps"] >= 256
     assert run.state == "paused"
     first, line = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert first == "pausing after the update in hand; a second interrupt ends the run at once"
@@ -172,7 +173,7 @@ async def _wait(run: rl.Run) -> None:
 def test_what_can_not_be_resumed_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="there is no checkpoint in"):
         rl.PPO.resume(str(tmp_path))
-    rl.checkpoint.save(str(tmp_path), {"origin": {"algorithm": "A2C"}, "array": np.zeros(1)})
+    checkpoint.save(str(tmp_path), {"origin": {"algorithm": "A2C"}, "array": np.zeros(1)})
     with pytest.raises(ValueError, match=r"the run in .* is of A2C, not of PPO: use rl\.A2C\.resume"):
         rl.PPO.resume(str(tmp_path))
 
@@ -182,6 +183,7 @@ import os
 import signal
 import actorrt as art
 from actorrt import rl
+from actorrt.rl.runs import checkpoint
 
 art.init(mode={mode!r}, cpus=4)
 
@@ -193,7 +195,7 @@ run = rl.PPO("CartPole-v1", hidden=(8, 8), epochs=1, directory="run").start(on_p
 try:
     run.wait()
 except KeyboardInterrupt:
-    print(run.done(), run.steps == rl.checkpoint.load("run")["record"]["steps"] >= 1024)
+    print(run.done(), run.steps == checkpoint.load("run")["record"]["steps"] >= 1024)
 """
 
 

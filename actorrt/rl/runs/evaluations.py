@@ -10,10 +10,10 @@ from collections.abc import Callable
 from typing import Any
 
 import actorrt as art
-from actorrt.rl.runs.callbacks import Callbacks
 from actorrt.rl.failure import died_for_good, is_users
-from actorrt.rl.rollouts.intake import DEATHS_LIMIT, RAISES_LIMIT
 from actorrt.rl.policies.policy import Weights
+from actorrt.rl.rollouts.intake import DEATHS_LIMIT, RAISES_LIMIT
+from actorrt.rl.runs.callbacks import Callbacks
 from actorrt.rl.runs.record import Record
 from actorrt.rl.runs.selection import Selection
 

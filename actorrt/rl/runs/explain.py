@@ -6,11 +6,11 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
-from actorrt.rl.rollouts.environment import name_of
 from actorrt.rl.policies.network import backend_of
+from actorrt.rl.policies.spaces import Box, Composite, Discrete, Masked, MultiBinary, MultiDiscrete, Space
+from actorrt.rl.rollouts.environment import name_of
 from actorrt.rl.runs.plan import Plan
 from actorrt.rl.settings import RolloutSettings
-from actorrt.rl.policies.spaces import Box, Composite, Discrete, Masked, MultiBinary, MultiDiscrete, Space
 
 
 class Explanation(str):

@@ -12,10 +12,10 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import actorrt as art
+from actorrt.rl.failure import cause_of
 from actorrt.rl.runs import checkpoint
 from actorrt.rl.runs.callbacks import Callbacks
 from actorrt.rl.runs.evaluations import Evaluations
-from actorrt.rl.failure import cause_of
 from actorrt.rl.runs.plan import Plan
 from actorrt.rl.runs.progress import Progress, Times
 from actorrt.rl.runs.record import Record

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from actorrt.rl.rollouts.environment import Maker
 from actorrt.rl.policies.policy import PolicySpec, Weights
+from actorrt.rl.rollouts.environment import Maker
 
 
 @dataclass(frozen=True, eq=False)

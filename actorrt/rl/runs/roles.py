@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import actorrt as art
-from actorrt.rl.rollouts.environment import Maker
 from actorrt.rl.roles.evaluator import Evaluator
 from actorrt.rl.roles.parameters import SNAPSHOT_EVERY, ParameterServer
+from actorrt.rl.rollouts.environment import Maker
 from actorrt.rl.runs.plan import Plan
 
 GYMNASIUM_OWN = "gymnasium.envs."

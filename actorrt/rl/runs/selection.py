@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from actorrt.rl.rollouts.evaluation import Evaluation
 from actorrt.rl.policies.policy import Weights
+from actorrt.rl.rollouts.evaluation import Evaluation
 
 
 @dataclass(frozen=True, eq=False)

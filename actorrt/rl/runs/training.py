@@ -13,17 +13,17 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import actorrt as art
-from actorrt.rl.runs.evaluations import Evaluations
 from actorrt.rl.failure import is_users
 from actorrt.rl.roles.inference import Inference
 from actorrt.rl.roles.learner import Learner
-from actorrt.rl.runs.loop import Loop
 from actorrt.rl.roles.parameters import RETRIES
-from actorrt.rl.runs.plan import Plan
-from actorrt.rl.runs.roles import Roles
 from actorrt.rl.roles.simulator import Simulator
 from actorrt.rl.rollouts.stream import Stream, stream
 from actorrt.rl.rollouts.trajectory import Batch, Fragment
+from actorrt.rl.runs.evaluations import Evaluations
+from actorrt.rl.runs.loop import Loop
+from actorrt.rl.runs.plan import Plan
+from actorrt.rl.runs.roles import Roles
 
 SNAPSHOT_PERIOD_S = 2.0
 STATE_TIMEOUT_S = 2.0  # a simulator that does not say its state within it begins anew when the run is resumed
