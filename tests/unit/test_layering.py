@@ -114,7 +114,7 @@ def test_rooms_of_the_learning_library_import_only_their_own_and_those_below() -
         parts = module.split(".")
         return RL_ROOMS.index(parts[2]) if parts[1:2] == ["rl"] and parts[2:3] and parts[2] in RL_ROOMS else None
 
-    assert {path.parent.name for path in (PACKAGE / "rl").glob("*/*.py")} == set(RL_ROOMS)
+    assert {path.parent.name for path in (PACKAGE / "rl").glob("*/__init__.py")} == set(RL_ROOMS)
     wrong = [
         f"{module}:{line}: imports {imported}, of a room above"
         for module in MODULES
@@ -160,6 +160,11 @@ def test_what_serves_strangers_never_imports_pickle(module: str) -> None:
     if module not in MODULES:
         pytest.skip(f"there is no {module} yet")
     assert [name for name, _ in imports(module) if name in ("pickle", "cloudpickle")] == []
+
+
+def test_every_folder_of_modules_is_a_package_and_so_installed() -> None:
+    folders = {path.parent for path in MODULES.values()}
+    assert [folder for folder in sorted(folders) if not (folder / "__init__.py").is_file()] == []
 
 
 def test_every_module_says_what_it_is_responsible_for() -> None:

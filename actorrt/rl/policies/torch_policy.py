@@ -20,7 +20,7 @@ class TorchPolicy(FlatPolicy):
     architecture = "torch"
 
     def __init__(self, spec: PolicySpec, *arguments: Any, **more: Any) -> None:
-        self._module = make_module(spec)
+        self._module = make_module(spec).eval()  # acting drops nothing out; learning does
         super().__init__(spec, *arguments, **more)
 
     def _parameter_count(self) -> int:

@@ -196,6 +196,22 @@ def test_file_of_a_policy_with_a_network_of_ones_own(tmp_path):
     assert (loaded(obs) == policy(obs)).all()
 
 
+class Forgetful(OwnNetwork):
+    def forward(self, obs):
+        outputs, value = super().forward(obs)
+        return nn.functional.dropout(outputs, 0.5, self.training), value
+
+
+def test_acting_drops_nothing_out_and_learning_does():
+    spec = PolicySpec("", BOTH, Box((2,), (-1.0,) * 2, (1.0,) * 2), network=Forgetful)
+    features = np.ones((8, 7), np.float32)
+    policy = make_policy(spec)
+    parameters = policy.init(1)
+    network = make_network(spec, parameters)
+    assert policy.best_actions(features).all()
+    assert not network.forward(features)[0].all()
+
+
 def test_networks_with_state_beside_their_parameters_are_refused():
     spec = PolicySpec("", VECTOR, Discrete(2), network=lambda _: nn.BatchNorm1d(4))
     with pytest.raises(ValueError, match="keeps no state beside its parameters: it has buffers running_mean"):

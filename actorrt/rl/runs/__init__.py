@@ -1,0 +1,1 @@
+"""Runs: the plan, the loop that feeds the roles, evaluations, checkpoints, what is recorded."""
