@@ -75,8 +75,8 @@ class BreakingProxy:
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         far_reader, far_writer = await self._connect()
         self._writers.add(far_writer)
-        # Both are cancelled and awaited below, whichever ends first.
-        ways = [asyncio.ensure_future(_copy(*way)) for way in ((reader, far_writer), (far_reader, writer))]
+        pairs = (reader, far_writer), (far_reader, writer)
+        ways = [asyncio.ensure_future(_copy(*pair)) for pair in pairs]  # both cancelled and awaited below
         try:
             life_s = None if self._most_s is None else self._random.uniform(0, self._most_s)
             await asyncio.wait(ways, timeout=life_s, return_when=asyncio.FIRST_COMPLETED)

@@ -135,8 +135,8 @@ async def kill_at_random(count: int, seed: int) -> Outcome:
         await _settle(refs, families)
         fds = _fd_count(os.getpid()), _fd_count(node_pid)
         is_over = asyncio.Event()
-        # They go on beside the kills, and are awaited when those are over.
-        callers = [asyncio.ensure_future(_call(ref, families, is_over, chance, outcome)) for ref in [*refs, *refs]]
+        calls = [_call(ref, families, is_over, chance, outcome) for ref in [*refs, *refs]]
+        callers = [asyncio.ensure_future(call) for call in calls]  # beside the kills; awaited when those are over
         try:
             for _ in range(count):
                 await _kill_one(runtime, chance, outcome)

@@ -38,6 +38,14 @@ async def test_what_is_applied_is_the_gradient_of_the_fragment() -> None:
     assert contribution.metrics["policy_lag"] == 0.0
 
 
+async def test_fragments_of_resets_alone_give_no_gradient(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async with art.Runtime(mode="local", cpus=4):
+        one = {"native": True, "environments": 1, "simulators": 1, "horizon": 1, "hidden": (8, 8)}
+        run = await rl.A3C("CartPole-v1", directory=str(tmp_path), **one).start(steps=200)
+    assert run.steps == 200
+    assert "asked again" not in caplog.text
+
+
 async def test_run_on_one_loop_reaches_its_steps_and_is_taken_up_again(tmp_path: Path) -> None:
     async with art.Runtime(mode="local", cpus=4):
         run = await rl.A3C("CartPole-v1", hidden=(8, 8), directory=str(tmp_path)).start(steps=512)

@@ -75,10 +75,14 @@ async def test_simulators_of_any_size_fill_a_batch_together(runtime: art.Runtime
         batches.close()
 
 
+async def _next(batches: rl.Stream) -> rl.Batch:
+    return await anext(batches)
+
+
 async def test_cancelled_wait_loses_no_fragment(runtime: art.Runtime) -> None:
     batches, seen = rl.stream(await spawn_simulators(1, horizon=50), fragments=2, max_lag=0), []
     for _ in range(4):
-        waiting = asyncio.ensure_future(anext(batches))  # type: ignore[arg-type]
+        waiting = asyncio.ensure_future(_next(batches))  # the wait that is cancelled; awaited below
         await asyncio.sleep(0)
         waiting.cancel()
         await asyncio.wait([waiting])
@@ -108,7 +112,7 @@ async def test_stream_that_is_closed_ends_whoever_waits_for_it(runtime: art.Runt
     async def all_of_it() -> list[rl.Batch]:
         return [batch async for batch in batches]
 
-    waiting = asyncio.ensure_future(all_of_it())
+    waiting = asyncio.ensure_future(all_of_it())  # the wait that closing ends; awaited below
     while not batches.statistics()["simulators_alive"]:
         await asyncio.sleep(0)
     await asyncio.sleep(0)

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from actorrt.rl.algorithms.gradient_update import GradientUpdate
-from actorrt.rl.policies.network import AnyNetwork, make_network
+from actorrt.rl.policies.network import AnyNetwork
 from actorrt.rl.policies.optimiser import FlatRMSProp
-from actorrt.rl.policies.policy import PolicySpec
 from actorrt.rl.policies.spaces import Array
 from actorrt.rl.rollouts.trajectory import Fragment
 from actorrt.rl.rollouts.transitions import Transitions, normalised, transitions
@@ -27,10 +26,8 @@ if TYPE_CHECKING:
 class A2CUpdate(GradientUpdate):
     """Improves the policy one batch at a time."""
 
-    def __init__(self, settings: A2CSettings, spec: PolicySpec, parameters: Array) -> None:
-        self.settings = settings
-        network = make_network(spec, parameters, settings.backend)
-        super().__init__(network, FlatRMSProp(network.flat, network.gradient, max_norm=settings.max_grad_norm))
+    optimiser_class = FlatRMSProp
+    settings: A2CSettings
 
     def __call__(self, fragments: tuple[Fragment, ...], remaining: float) -> dict[str, float]:
         """Improve the policy.

@@ -151,6 +151,8 @@ class GradientSimulator(Simulator):
             Exception: what an environment raises, as from `Simulator.rollout`.
         """
         fragment = await super().rollout(at_least, exact=exact)
+        while fragment.step_count == 0:  # of resets alone: no gradient follows from them
+            fragment = await super().rollout(at_least, exact=exact)
         gradient, metrics = self._differentiate(fragment)
         weights = await self._params.apply(gradient, fragment.step_count, fragment.seen)
         self.renew(*weights)

@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from actorrt.rl.policies.network import AnyNetwork
+from actorrt.rl.policies.network import make_network
 from actorrt.rl.policies.optimiser import FlatAdam, FlatRMSProp
+from actorrt.rl.policies.policy import PolicySpec
 from actorrt.rl.policies.spaces import Array
 from actorrt.rl.rollouts.transitions import Transitions
+from actorrt.rl.settings import RolloutSettings
 
 if TYPE_CHECKING:
     from actorrt.rl.roles.group import Group
 
 
 class GradientUpdate:
-    """Holds the network and its optimiser; who derives from it says how a batch improves them."""
+    """Holds the network and its optimiser; who derives from it says how a batch improves them.
 
-    def __init__(self, network: AnyNetwork, optimiser: FlatAdam | FlatRMSProp) -> None:
-        self.network = network
-        self._optimiser = optimiser
+    Args:
+        settings: of the algorithm.
+        spec: what the policy looks like.
+        parameters: the flat vector to begin with.
+    """
+
+    optimiser_class: ClassVar[type[FlatAdam] | type[FlatRMSProp]] = FlatAdam
+
+    def __init__(self, settings: RolloutSettings, spec: PolicySpec, parameters: Array) -> None:
+        self.settings: Any = settings
+        self.network = network = make_network(spec, parameters, settings.backend)
+        self._optimiser = self.optimiser_class(network.flat, network.gradient, max_norm=settings.max_grad_norm)
         self._group: Group | None = None
 
     def join(self, group: Group) -> None:

@@ -11,10 +11,6 @@ from typing import TYPE_CHECKING
 
 from actorrt.rl.algorithms.a2c_update import differentiate
 from actorrt.rl.algorithms.gradient_update import GradientUpdate
-from actorrt.rl.policies.network import make_network
-from actorrt.rl.policies.optimiser import FlatAdam
-from actorrt.rl.policies.policy import PolicySpec
-from actorrt.rl.policies.spaces import Array
 from actorrt.rl.rollouts.trajectory import Fragment
 from actorrt.rl.rollouts.transitions import corrected_transitions
 from actorrt.rl.settings import scheduled
@@ -26,10 +22,7 @@ if TYPE_CHECKING:
 class IMPALAUpdate(GradientUpdate):
     """Improves the policy one batch at a time."""
 
-    def __init__(self, settings: IMPALASettings, spec: PolicySpec, parameters: Array) -> None:
-        self.settings = settings
-        network = make_network(spec, parameters, settings.backend)
-        super().__init__(network, FlatAdam(network.flat, network.gradient, max_norm=settings.max_grad_norm))
+    settings: IMPALASettings
 
     def __call__(self, fragments: tuple[Fragment, ...], remaining: float) -> dict[str, float]:
         """Improve the policy.

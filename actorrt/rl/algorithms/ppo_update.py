@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from actorrt.rl.algorithms.gradient_update import GradientUpdate
-from actorrt.rl.policies.network import make_network
-from actorrt.rl.policies.optimiser import FlatAdam
 from actorrt.rl.policies.policy import PolicySpec
 from actorrt.rl.policies.spaces import Array
 from actorrt.rl.rollouts.trajectory import Fragment
@@ -27,9 +25,7 @@ class PPOUpdate(GradientUpdate):
     """Improves the policy one batch at a time."""
 
     def __init__(self, settings: ClippedSettings, spec: PolicySpec, parameters: Array, seed: int) -> None:
-        self.settings = settings
-        network = make_network(spec, parameters, settings.backend)
-        super().__init__(network, FlatAdam(network.flat, network.gradient, max_norm=settings.max_grad_norm))
+        super().__init__(settings, spec, parameters)
         self._rng = np.random.default_rng(seed)
 
     def __call__(self, fragments: tuple[Fragment, ...], remaining: float) -> dict[str, float]:
