@@ -448,7 +448,7 @@ def serve_authorities(host: Host, control: Control) -> None:
     control.handle("stop_hosted", stop)
     control.handle("kill_hosted", lambda _, data: host.kill(ActorId(data["actor"])))
     control.handle("bury", bury)
-    for verb in ("child_exited", "child_withdrawn", "children_restarted"):
+    for verb in ("child_started", "child_exited", "child_withdrawn", "children_restarted"):
         control.handle(verb, of_children(verb))
 
 

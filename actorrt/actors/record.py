@@ -274,6 +274,7 @@ class Record:
         self.last_endpoint, self.endpoint = self.endpoint, None
         self.last_incarnation = self.incarnation
         self.last_reason = reason
+        self.changed()
 
 
 def label_of(name: str | None, class_name: str, actor_id: ActorId) -> str:

@@ -18,6 +18,7 @@ from functools import partial
 from typing import Any, Final
 
 from actorrt import errors, reasons
+from actorrt.actors.child_events import ChildEvents
 from actorrt.actors.children import Children, parent_ended, stopped_early
 from actorrt.actors.control import Control, Data, Endpoint
 from actorrt.actors.hosting import Hosting
@@ -61,6 +62,7 @@ class Registry:
         self._scope = scope
         self._records: dict[ActorId, Record] = {}
         self._children = Children()
+        self._child_events = ChildEvents(control, self._records.get)
         self._names = Names(clock, scope, lambda holder: self.stop(holder.actor_id, "replaced"))
         self._tombstones = Tombstones()
 
@@ -235,9 +237,7 @@ class Registry:
         record.is_administrative = True
         if record.endpoint is not None or record.is_start_under_way:
             self._end(record, reason, kill)
-        elif record.supervisor is not None and record.state is not RecordState.ENDING:
-            self._report_to_supervisor(record, ExitReason(ExitKind.SHUTDOWN, reason), None, "child_withdrawn")
-        else:
+        elif record.state is RecordState.ENDING or not self._child_events.withdrawn(record):
             self._gone(record, ExitReason(ExitKind.SHUTDOWN, reason))
 
     def _end(self, record: Record, reason: str, kill: bool) -> None:
@@ -312,7 +312,10 @@ class Registry:
     def started(self, record: Record, endpoint: Endpoint) -> None:
         """The incarnation that was being started runs."""
         now = self._clock.now()
+        is_first = record.state is RecordState.STARTING
         record.started(endpoint, now)
+        if is_first:
+            self._child_events.started(record)
         if record.solo is not None:
             record.solo.started(now)
         if record.is_to_end:
@@ -378,8 +381,8 @@ class Registry:
         record.is_administrative |= is_administrative
         record.ended(reason)
         self.stop_children(record.actor_id)
-        if record.supervisor is not None:
-            self._report_to_supervisor(record, reason, cause)
+        if record.supervisor is not None and not self._child_events.exited(record, reason, cause):
+            self._gone(record, reason)  # nobody is left to bring it back
         if record.is_administrative:
             self._gone(record, reason)
         elif record.is_alone:
@@ -393,28 +396,6 @@ class Registry:
             if record.started_at is not None:
                 record.solo.started(record.started_at)
         return record.solo
-
-    def _report_to_supervisor(
-        self, record: Record, reason: ExitReason, cause: Hashable, verb: str = "child_exited"
-    ) -> None:
-        supervisor = self._records.get(record.supervisor) if record.supervisor is not None else None
-        home = None if supervisor is None else supervisor.home
-        if supervisor is None or home is None:
-            self._gone(record, reason)  # nobody is left to bring it back
-            return
-        self._control.notify(
-            home,
-            verb,
-            {
-                "supervisor": supervisor.actor_id,
-                "child": record.actor_id,
-                "reason": reason.to_data(),
-                "had_handled_message": record.had_handled_message,
-                "is_administrative": record.is_administrative,
-                "cause": cause,
-            },
-        )
-        record.changed()
 
     def endpoint_lost(self, peer: PeerId, reason: ExitReason) -> None:
         """A process is gone, and with it every actor it hosted: one decision each, one cause for all."""

@@ -102,7 +102,7 @@ class Supervisor(Actor):
         self._actors: dict[str, ActorId] = {}
         self._ids: dict[ActorId, str] = {}
         self._refs: dict[str, ActorRef[Any]] = {}
-        self._started: dict[str, Completion[None]] = {}
+        self._started: dict[str, Completion[ActorRef[Any]]] = {}
         self._over: Completion[None] = Completion()
         self._ready: Completion[None] = Completion()
         self._supervision = Supervision(
@@ -152,13 +152,13 @@ class Supervisor(Actor):
         """
         (id,) = identify([child], frozenset(self._children))
         self._children[id] = child
-        started = self._started[id] = Completion()
+        started: Completion[ActorRef[Any]] = Completion()
+        self._started[id] = started
         try:
             self._carry_out(self._supervision.child_added(child.spec(id)))
-            await started
+            return await started
         finally:
             self._started.pop(id, None)
-        return self._refs[id]
 
     async def stop_child(self, id: str) -> None:
         """Stop a child for good; it is no child any more then."""
@@ -170,12 +170,27 @@ class Supervisor(Actor):
     # Events
 
     def _child_event(self, verb: str, data: Data) -> None:
-        if verb == "child_exited":
+        if verb == "child_started":
+            self._child_started(data)
+        elif verb == "child_exited":
             self._child_exited(data)
         elif verb == "child_withdrawn":
             self._child_withdrawn(data)
         else:
             self._children_restarted(data)
+
+    def _child_started(self, data: Data) -> None:
+        """A child runs for the first time; unlike the answer to its spawn, this comes before the news of its exit."""
+        id = self._ids.get(data["child"])
+        if id is not None:
+            self._runs(id, self._system.ref_from_card(data["card"], self._system.node))
+
+    def _runs(self, id: str, ref: ActorRef[Any]) -> None:
+        self._refs[id] = ref
+        waiter = self._started.get(id)
+        if waiter is not None:
+            waiter.set_value(ref)
+        self._carry_out(self._supervision.child_started(id, self._system.clock.now()))
 
     def _child_exited(self, data: Data) -> None:
         id = self._ids.get(data["child"])
@@ -263,22 +278,21 @@ class Supervisor(Actor):
             supervisor=self.context._cell.actor_id,
             share=self._shares.get(id),
         )
-        started.add_callback(lambda outcome: self._spawned(id, outcome))
+        started.add_callback(lambda outcome: self._spawned(id, actor_id, outcome))
 
-    def _spawned(self, id: str, outcome: Completion[Any]) -> None:
+    def _spawned(self, id: str, actor_id: ActorId, outcome: Completion[Any]) -> None:
+        """Take in the answer to a spawn: a failure, or the ref of an actor that had the child's name already."""
+        if self._actors.get(id) != actor_id or id in self._refs:
+            return  # `_child_started` came before
         error = outcome.error()
-        now = self._system.clock.now()
-        waiter = self._started.get(id)
         if error is None:
-            self._refs[id] = outcome.value()
-            self._carry_out(self._supervision.child_started(id, now))
-            if waiter is not None:
-                waiter.set_value(None)
-        else:
-            self._part_from(id)  # its authority knows it no more
-            if waiter is not None:
-                waiter.set_error(error)
-            self._carry_out(self._supervision.child_start_failed(id, _reason(error), now))
+            self._runs(id, outcome.value())
+            return
+        self._part_from(id)  # its authority knows it no more
+        waiter = self._started.get(id)
+        if waiter is not None:
+            waiter.set_error(error)
+        self._carry_out(self._supervision.child_start_failed(id, _reason(error), self._system.clock.now()))
 
     def _part_from(self, id: str) -> ActorId | None:
         actor_id = self._actors.pop(id, None)

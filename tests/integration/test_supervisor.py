@@ -253,6 +253,35 @@ async def test_start_child_that_fails_is_an_error_and_adds_nothing(runtime):
     assert await again.label_of() == "x"
 
 
+class Hasty(art.Actor):
+    """Its first incarnation fails right after its start."""
+
+    async def on_start(self):
+        if self.context.incarnation == 1:
+            self.context.ref.die.tell()
+
+    def die(self):
+        raise SystemExit("too soon")
+
+    def incarnation(self):
+        return self.context.incarnation
+
+
+class Household(art.Supervisor):
+    def children(self):
+        yield art.Child(Hasty, id="hasty", restart="permanent")
+
+
+async def test_child_that_exits_right_after_its_first_start_has_started_and_is_restarted(runtime):
+    for _ in range(10):
+        household = await Household.spawn()
+        child = await household.child("hasty")
+        assert await child.incarnation.options(retries=3)() == 2
+        added = await household.start_child(art.Child(Hasty, id="added", restart="permanent"))
+        assert await added.incarnation.options(retries=3)() == 2
+        await household.stop()
+
+
 async def test_start_child_of_a_taken_id_is_refused(runtime):
     recorder = await Recorder.spawn()
     trio = await Trio.spawn(recorder)

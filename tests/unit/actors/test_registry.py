@@ -6,15 +6,18 @@ import asyncio
 
 import pytest
 
+from actorrt.actors.control import Endpoint
 from actorrt.actors.record import Record
 from actorrt.actors.registry import Registry
 from actorrt.clock import ManualClock
 from actorrt.errors import ActorStartError
 from actorrt.ids import ActorId, IdSource
+from actorrt.reasons import ExitKind, ExitReason
 from actorrt.scopes import Scope
-from tests.unit.records import crashed, order_of
+from tests.unit.records import crashed, order_of, record_of
 
 IDS = IdSource()
+PLACE = Endpoint(IDS.peer(), "memory://worker")
 
 
 class NoHosting:
@@ -32,6 +35,43 @@ class NoHosting:
 
     def start_at_once(self, record):
         self.started.append(record.actor_id)
+
+
+class Told:
+    """Keeps the notices that supervisors would get."""
+
+    def __init__(self):
+        self.notices = []
+
+    def notify(self, to, verb, data):
+        self.notices.append((verb, data["child"]))
+
+
+class AtOnce(NoHosting):
+    """Runs everything, at once."""
+
+    def start_at_once(self, record):
+        super().start_at_once(record)
+        return PLACE
+
+
+async def test_supervisor_is_told_of_a_childs_start_before_its_exit_though_the_exit_is_heard_of_first():
+    scope, control = Scope("test", crashed), Told()
+    hosting = AtOnce()
+    registry = Registry(hosting, control, ManualClock(), lambda: 0.5, scope)
+    top = record_of(None)
+    await registry.spawn(top)
+    child = Record(IDS.actor(), order_of(top.actor_id), top.actor_id)
+
+    def start_at_once(record):  # its worker's report of the end is read before we know that it runs
+        registry.exited(record.actor_id, 1, ExitReason(ExitKind.CRASHED))
+        return PLACE
+
+    hosting.start_at_once = start_at_once
+    await registry.spawn(child)
+    await asyncio.sleep(0)
+    assert control.notices == [("child_started", child.actor_id), ("child_exited", child.actor_id)]
+    await scope.close()
 
 
 @pytest.mark.parametrize("is_group", [False, True], ids=["alone", "group"])
