@@ -3,7 +3,8 @@
 Ordinary values go through the C pickler, once. What it refuses, and whatever lives in `__main__` or in a module
 registered with `cloudpickle.register_pickle_by_value`, goes through cloudpickle, by value: a process without that
 `__main__` can load it. A class sent by value is fixed when it is first sent, and comes home as itself: the process
-that defined it never gets a copy, so `except` and `isinstance` hold over any number of hops.
+that defined it never gets a copy, so `except` and `isinstance` hold over any number of hops. Its code keeps its file
+and lines (`actorrt.store.code`).
 
 Format of the data: a plain pickle (which begins with 0x80), or `_PACKED`, a table of buffer lengths, the pickle,
 and the buffers that are too small for a frame of their own.
@@ -16,15 +17,18 @@ import os
 import pickle
 import struct
 import sys
+from collections import ChainMap
 from collections.abc import Callable, Iterable, Sequence
-from functools import cache
+from functools import cache, partial
 from itertools import accumulate
+from types import CodeType
 from typing import TYPE_CHECKING, Any, Final, cast
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from actorrt.errors import SerializationError
 from actorrt.store.blame import find_culprit
 from actorrt.store.carrier import Carrier, carrying, current_carrier
+from actorrt.store.code import reduce_code
 
 if TYPE_CHECKING:
     import numpy as np
@@ -213,7 +217,11 @@ def _pickler_class() -> Callable[..., pickle.Pickler]:
     """Make the careful pickler, on first need: cloudpickle takes 25 ms to import."""
     import cloudpickle
 
+    inherited = cloudpickle.Pickler.dispatch_table
+
     class CarefulPickler(cloudpickle.Pickler):  # type: ignore[misc]
+        dispatch_table = ChainMap({CodeType: partial(reduce_code, reduce=inherited[CodeType])}, inherited)
+
         def __init__(
             self, file: io.BytesIO, buffer_callback: Callable[[Any], Any] | None, within: tuple[type, ...] = ()
         ) -> None:

@@ -60,6 +60,26 @@ def test_class_of_the_script_and_except_of_its_exception(tmp_path, options):
     assert printed(code, tmp_path) == ["12", "caught 5 True", "caught 6 True"]
 
 
+def test_traceback_of_a_script_class_shows_its_file_and_source(tmp_path, options):
+    code = f"""
+    import actorrt as art
+
+    class Actor(art.Actor):
+        def look_up(self, key):
+            return {{}}[key]
+
+    art.init({options})
+    try:
+        Actor.spawn().result(10).look_up("missing").result(10)
+    except KeyError as error:
+        print(*error.__notes__[0].splitlines()[-4:-1], sep="\\n")
+    """
+    where, source, _ = printed(code, tmp_path)
+    assert where.endswith('.py", line 6, in look_up')
+    assert str(tmp_path) in where
+    assert source.strip() == "return {}[key]"
+
+
 def test_script_needs_no_main_guard_under_run(tmp_path, options):
     code = f"""
     import actorrt as art

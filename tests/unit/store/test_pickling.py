@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import linecache
+import random
 import subprocess
 import sys
 import threading
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import cloudpickle
@@ -195,3 +200,63 @@ def test_a_value_too_deep_to_pickle_is_an_error() -> None:
         dumps(value)
     while value:  # taken apart step by step: freeing it at once would recurse, too
         value = value.pop()
+
+
+MAIN = """\
+def outer(key):
+    def inner():
+        return {"a": 1}[key]
+    return inner()
+"""
+
+
+def function_of_main(name: str) -> Any:
+    namespace: dict[str, Any] = {"__name__": "__main__"}
+    exec(compile(MAIN, name, "exec"), namespace)
+    return namespace["outer"]
+
+
+def traceback_of(function: Any) -> str:
+    with pytest.raises(KeyError) as caught:
+        function("b")
+    return "".join(traceback.format_exception(caught.value))
+
+
+def test_code_of_a_script_keeps_its_file_and_line(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(MAIN)
+    arrived = loads(dumps(function_of_main(str(script)))[0])
+    assert f'File "{script}", line 3, in inner\n    return {{"a": 1}}[key]\n' in traceback_of(arrived)
+
+
+def test_code_of_a_script_does_not_carry_its_source(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(MAIN)
+    assert b"return inner()" not in dumps(function_of_main(str(script)))[0]
+
+
+@pytest.fixture
+def cell() -> Iterator[str]:
+    """The name of a cell, which is no file: only `linecache` knows its source."""
+    name = f"/tmp/ipykernel_1/{random.randbytes(8).hex()}.py"
+    yield name
+    linecache.cache.pop(name, None)
+
+
+def test_code_of_a_notebook_cell_brings_its_source_to_a_process_that_has_it_not(cell: str) -> None:
+    linecache.cache[cell] = (len(MAIN), None, MAIN.splitlines(keepends=True), cell)
+    data, _ = dumps(function_of_main(cell))
+    del linecache.cache[cell]
+    arrived = traceback_of(loads(data))
+    assert f'File "{cell}", line 4, in outer\n    return inner()\n' in arrived
+    assert f'File "{cell}", line 3, in inner\n    return {{"a": 1}}[key]\n' in arrived
+
+
+def test_code_of_a_notebook_cell_that_comes_home_leaves_its_source_alone(cell: str) -> None:
+    entry = linecache.cache[cell] = (len(MAIN), None, MAIN.splitlines(keepends=True), cell)
+    loads(dumps(function_of_main(cell))[0])
+    assert linecache.cache[cell] is entry
+
+
+def test_code_whose_source_is_unknown_arrives_without_it(cell: str) -> None:
+    assert f'File "{cell}", line 3, in inner\n' in traceback_of(loads(dumps(function_of_main(cell))[0]))
