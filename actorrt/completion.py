@@ -14,8 +14,9 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Container, Generator
+from numbers import Real
 from threading import get_ident
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Final, Generic, TypeVar
 
 from actorrt.errors import CallTimeoutError
 
@@ -24,6 +25,12 @@ T = TypeVar("T")
 BlockingRule = Callable[["Completion[Any]", "float | None"], None]
 
 _blocking_rules: dict[int, BlockingRule] = {}
+
+_NUMBER: Final[type] = Real  # by its name mypy would not take a float for one
+_HINTS: Final = {
+    "add_done_callback": "asyncio.wait takes futures of its own loop; use actorrt.wait, which takes this",
+}
+"""What to do in place of what users of other futures try."""
 
 
 def set_blocking_rule(rule: BlockingRule | None) -> None:
@@ -138,6 +145,12 @@ class Completion(Generic[T]):
         value: T = self._value
         return value
 
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        hint = _HINTS.get(name, "it is not the value; await it, or take its .result()")
+        raise AttributeError(f"{self!r} has no {name!r}: {hint}")
+
     def _awaited(self) -> None:
         """A coroutine begins to wait for this. Subclasses may note which."""
 
@@ -158,6 +171,8 @@ class Completion(Generic[T]):
             CallTimeoutError: it is not done in time; it goes on nevertheless.
             RuntimeStateError: this thread's loop does the runtime's work, so that blocking it would hang.
         """
+        if timeout_s is not None and not isinstance(timeout_s, _NUMBER):
+            raise TypeError(f"timeout_s={timeout_s!r}: give a number of seconds, or None to wait until the end")
         if not self._is_done:
             rule = _blocking_rules.get(get_ident())
             if rule is not None:

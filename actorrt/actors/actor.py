@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
-from actorrt.actors import current, interface
+from actorrt.actors import current
+from actorrt.actors.definition import Elsewhere, check_class
 from actorrt.actors.options import ActorOptions
 from actorrt.reasons import ExitReason
 
@@ -51,6 +52,9 @@ class Spawner(Generic[A]):
         """Return the same with options changed."""
         return Spawner(self._class, self._options.replaced(changes))
 
+    if not TYPE_CHECKING:
+        remote = Elsewhere("start an actor with .spawn(...)")
+
     def __repr__(self) -> str:
         return f"<{self._class.__name__} with options>"
 
@@ -65,12 +69,12 @@ class Actor:
 
     context: Context
     _is_supervisor: ClassVar[bool] = False
+    if not TYPE_CHECKING:
+        remote = Elsewhere("start an actor with {0}.spawn(...), or {0}.options(...).spawn(...)")
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        own = interface.RESERVED_NAMES & set(vars(cls))
-        if own:
-            raise TypeError(f"{cls.__name__} defines {', '.join(sorted(own))}: these names are reserved; rename")
+        check_class(cls, Actor)
 
     async def on_start(self) -> None:
         """Runs before the first message; what it raises fails the start."""

@@ -9,11 +9,11 @@ from actorrt import reasons
 from actorrt.actors import current
 from actorrt.actors.links import link, unlink
 from actorrt.actors.mailbox import Message
+from actorrt.actors.ref import ActorRef, require_ref
 
 if TYPE_CHECKING:
     from actorrt.actors.cell import Cell
     from actorrt.actors.monitors import Down
-    from actorrt.actors.ref import ActorRef
     from actorrt.actors.reply import Operation
     from actorrt.ids import ActorId
 
@@ -106,7 +106,7 @@ class Context:
 
     def monitor(self, ref: ActorRef[Any]) -> None:
         """Have `on_down(down)` called, once, when the actor is gone for good; at once if it is already."""
-        self._cell.host.monitor_for(self._cell, ref)
+        self._cell.host.monitor_for(self._cell, require_ref("monitor", ref))
 
     def link(self, ref: ActorRef[Any]) -> None:
         """Tie this incarnation's fate to another actor's, both ways, wherever that lives.
@@ -116,11 +116,11 @@ class Context:
         `trap_exits`: then `on_exit(exit)` is called, after the other's messages. Linking to what is gone signals at
         once. A restart ends this side's link; `on_start` is the place to link again.
         """
-        link(self._cell, ref)
+        link(self._cell, require_ref("link", ref))
 
     def unlink(self, ref: ActorRef[Any]) -> None:
         """Undo `link`, from either side. Without effect where there is none."""
-        unlink(self._cell, ref)
+        unlink(self._cell, require_ref("unlink", ref))
 
     def after(self, seconds: float, method: str, *args: Any) -> Timer:
         """Tell oneself `method(*args)` in `seconds` seconds; the timer is cancelled when the actor ends."""

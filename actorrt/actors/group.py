@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Generic, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
+from actorrt.actors.definition import Elsewhere
 from actorrt.actors.ref import ActorMethod, ActorRef
 from actorrt.actors.reply import Operation, Reply
 from actorrt.actors.waiting import as_completed, gather
@@ -45,6 +46,9 @@ class GroupMethod(Generic[P, T]):
     """
 
     __slots__ = ("_methods",)
+
+    if not TYPE_CHECKING:
+        remote = Elsewhere("call it: group.method(...)")
 
     def __init__(self, methods: Sequence[ActorMethod[..., Any]]) -> None:
         self._methods = methods
@@ -89,8 +93,13 @@ class ActorGroup(Generic[A]):
     def __init__(self, refs: Sequence[ActorRef[A]]) -> None:
         self._refs: Sequence[ActorRef[A]] = tuple(refs)
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not name.startswith("_"):
+            raise AttributeError(f"{self!r}.{name} can't be set: call a method that sets it in the actors")
+        super().__setattr__(name, value)
+
     @classmethod
-    def owning(cls, refs: list[ActorRef[A]]) -> ActorGroup[A]:
+    def _owning(cls, refs: list[ActorRef[A]]) -> ActorGroup[A]:
         """Make a group of a list that nobody else is going to change: to copy a million refs holds a loop for long."""
         group: ActorGroup[A] = cls(())
         group._refs = refs

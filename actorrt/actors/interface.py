@@ -141,7 +141,7 @@ def of_class(cls: type) -> Interface:
 
 def _read(cls: type) -> Interface:
     methods = {
-        name: MethodSpec(name, kind_of(function), _parameters(function))
+        name: MethodSpec(name, kind_of(function), _parameters(function, _is_static(cls, name)))
         for name, function in inspect.getmembers(cls, callable)
         if not name.startswith("_") and name not in RESERVED_NAMES | HOOK_NAMES and not isinstance(function, type)
     }
@@ -162,7 +162,11 @@ def kind_of(function: Any) -> MethodKind:
     return MethodKind.PLAIN
 
 
-def _parameters(function: Any) -> tuple[ParameterData, ...]:
+def _is_static(cls: type, name: str) -> bool:
+    return isinstance(inspect.getattr_static(cls, name), staticmethod)
+
+
+def _parameters(function: Any, is_static: bool) -> tuple[ParameterData, ...]:
     try:
         parameters = list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):  # a C function says nothing of its parameters: let it check them itself
@@ -170,8 +174,8 @@ def _parameters(function: Any) -> tuple[ParameterData, ...]:
             ("args", int(inspect.Parameter.VAR_POSITIONAL), True),
             ("kwargs", int(inspect.Parameter.VAR_KEYWORD), True),
         )
-    if inspect.isfunction(function):
-        parameters = parameters[1:]  # self; class and static methods come bound or without it
+    if inspect.isfunction(function) and not is_static:
+        parameters = parameters[1:]  # self; class methods come bound
     return tuple((p.name, int(p.kind), _is_optional(p)) for p in parameters)
 
 

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, Final
 from actorrt import errors
 from actorrt.actors import current
 from actorrt.actors.control import Data, Endpoint
+from actorrt.actors.ref import ActorRef, require_ref
 from actorrt.config import DEATH_GRACE_S
 from actorrt.ids import PeerId, short
 from actorrt.reasons import ExitReason
 from actorrt.transport.protocol import Lane
 
 if TYPE_CHECKING:
-    from actorrt.actors.ref import ActorRef
     from actorrt.actors.reply import Operation
     from actorrt.actors.system import System
 
@@ -61,8 +61,11 @@ def monitor(ref: ActorRef[Any], *, restarts: bool = False) -> Operation[Down]:
 
     The Down comes after every message and reply of the actor that was on its way, when its children have ended and
     its name is free again.
+
+    Raises:
+        TypeError: `ref` is no ref.
     """
-    return current.system().monitor(ref, restarts)
+    return current.system().monitor(require_ref("monitor", ref), restarts)
 
 
 async def watch(system: System, ref: ActorRef[Any], restarts: bool) -> Down:

@@ -12,8 +12,9 @@ from difflib import get_close_matches
 from inspect import Signature
 from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, ParamSpec, TypeVar, overload
 
-from actorrt.actors import current
+from actorrt.actors import checks, current
 from actorrt.actors.control import Endpoint
+from actorrt.actors.definition import Elsewhere
 from actorrt.actors.interface import Interface, InterfaceData, MethodSpec
 from actorrt.actors.interface import from_data as interface_from_data
 from actorrt.ids import ActorId, short
@@ -66,6 +67,15 @@ class ActorRef(Generic[A]):
         "_system",
     )
 
+    _system: System
+    _actor_id: ActorId
+    _interface: Interface
+    _name: str | None
+    _authority: Endpoint
+    _seen: Sighting | None
+    _call_timeout_s: float | None
+    _route: Route | None
+
     def __init__(
         self,
         system: System,
@@ -76,14 +86,22 @@ class ActorRef(Generic[A]):
         seen: Sighting | None,
         call_timeout_s: float | None = None,
     ) -> None:
-        self._system = system
-        self._actor_id = actor_id
-        self._interface = interface
-        self._name = name
-        self._authority = authority
-        self._seen = seen
-        self._call_timeout_s = call_timeout_s
-        self._route: Route | None = None
+        put = object.__setattr__  # past our own, which is for users: a group may have a million refs
+        put(self, "_system", system)
+        put(self, "_actor_id", actor_id)
+        put(self, "_interface", interface)
+        put(self, "_name", name)
+        put(self, "_authority", authority)
+        put(self, "_seen", seen)
+        put(self, "_call_timeout_s", call_timeout_s)
+        put(self, "_route", None)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not name.startswith("_"):
+            raise AttributeError(
+                f"{self!r}.{name} can't be set: the actor's state is elsewhere; call a method that sets it"
+            )
+        object.__setattr__(self, name, value)
 
     def __getattr__(self, name: str) -> ActorMethod[..., Any]:
         if name.startswith("_"):
@@ -158,6 +176,9 @@ class ActorMethod(Generic[P, R]):
     """
 
     __slots__ = ("_options", "_ref", "_spec")
+
+    if not TYPE_CHECKING:
+        remote = Elsewhere("call it: ref.method(...)")
 
     def __init__(self, ref: ActorRef[Any], spec: MethodSpec, options: CallOptions) -> None:
         self._ref = ref
@@ -263,18 +284,26 @@ class ActorMethod(Generic[P, R]):
             near = get_close_matches(name, CallOptions._fields, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(CallOptions._fields)}"
             raise TypeError(f"unknown call option {name!r}: {hint}")
-        if timeout_s is not None and not timeout_s > 0:
-            raise ValueError(f"timeout_s={timeout_s}: a deadline lies in the future; give a positive number of seconds")
-        if retries < 0:
-            raise ValueError(f"retries={retries}: give 0 or more")
+        timeout_s = self._options.timeout_s if timeout_s is None else checks.above_zero("timeout_s", timeout_s)
+        retries = checks.count(0)("retries", retries)
+        key = None if key is None else checks.any_text("key", key)
         if returns not in ("value", "ref"):
-            raise ValueError(f"returns={returns!r}: give 'value' or 'ref'")
-        if timeout_s is None:
-            timeout_s = self._options.timeout_s
+            raise ValueError(f"option returns={returns!r}: give 'value' or 'ref'")
         return ActorMethod(self._ref, self._spec, CallOptions(timeout_s, retries, key, returns))
 
     def __repr__(self) -> str:
         return f"<method {self._spec.name} of {self._ref!r}>"
+
+
+def require_ref(asked: str, ref: Any) -> ActorRef[Any]:
+    """Return what must be a ref, or refuse it: `asked` names the call that takes it.
+
+    Raises:
+        TypeError: it is none.
+    """
+    if not isinstance(ref, ActorRef):
+        raise TypeError(f"{asked}({ref!r}): give an ActorRef, which is what a spawn ends with, or `self.context.ref`")
+    return ref
 
 
 def rebuild_ref(

@@ -364,7 +364,7 @@ class System:
                 for index in indices:
                     seen = places[answer["place_of"][index]]
                     refs.append(ActorRef(self, actor_ids[index], kind, None, authority, seen, options.call_timeout_s))
-            return ActorGroup.owning(refs)
+            return ActorGroup._owning(refs)
 
         return self.operate(f"the start of {count} {cls.__name__}", start)
 

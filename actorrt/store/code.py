@@ -1,9 +1,9 @@
 """Code objects that travel by value, and where their source lies.
 
-A traceback, a warning and a debugger find a line of source by the file name and the line number of the code. cloudpickle
-(3.1 and later) puts `<dynamic-code>` in the place of the file name; here the name stays. Where the sender has no
-such file, as with the cell of a notebook, the lines of the code travel too, and `linecache` gets them where they
-arrive.
+A traceback, a warning and a debugger find a line of source by the file name and the line number of the code.
+cloudpickle (3.1 and later) puts `<dynamic-code>` in the place of the file name; here the name stays. Where the sender
+has no such file, as with the cell of a notebook, the lines of the code travel too, and `linecache` gets them where
+they arrive.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cache, partial
 from itertools import accumulate
 from types import CodeType
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from actorrt.errors import SerializationError
@@ -220,7 +220,7 @@ def _pickler_class() -> Callable[..., pickle.Pickler]:
     inherited = cloudpickle.Pickler.dispatch_table
 
     class CarefulPickler(cloudpickle.Pickler):  # type: ignore[misc]
-        dispatch_table = ChainMap({CodeType: partial(reduce_code, reduce=inherited[CodeType])}, inherited)
+        dispatch_table: ClassVar = ChainMap({CodeType: partial(reduce_code, reduce=inherited[CodeType])}, inherited)
 
         def __init__(
             self, file: io.BytesIO, buffer_callback: Callable[[Any], Any] | None, within: tuple[type, ...] = ()

@@ -261,6 +261,32 @@ async def test_class_made_by_inheritance_has_the_methods_of_all_its_bases(runtim
     assert await doubling.constant() == 7
 
 
+async def test_methods_that_need_no_instance_are_called_as_any_other(runtime):
+    class Tools(art.Actor):
+        @staticmethod
+        def add(a, b=2):
+            return a + b
+
+        @staticmethod
+        async def add_async(a, b):
+            return a + b
+
+        @staticmethod
+        def count(limit):
+            yield from range(limit)
+
+        @classmethod
+        def name(cls, end):
+            return cls.__name__ + end
+
+    tools = await Tools.spawn()
+    assert (await tools.add(1), await tools.add(1, b=3), await tools.add_async(1, 2)) == (3, 4, 3)
+    assert [i async for i in tools.count(3)] == [0, 1, 2]
+    assert await tools.name("!") == "Tools!"
+    with pytest.raises(TypeError, match=r"Tools\.add\(a, b=\.\.\.\): too many positional arguments"):
+        tools.add(1, 2, 3)
+
+
 def test_module_that_workers_cannot_import_is_told_in_the_start_error(tmp_path):
     code = """
     import sys, types

@@ -224,6 +224,91 @@ def test_public_method_of_a_reserved_name_is_refused_where_the_class_is_defined(
         type("Bad", (art.Actor,), {name: lambda self: None})
 
 
+@pytest.mark.parametrize("name", ["stop", "kill", "is_alive", "spawn", "spawn_many", "options"])
+def test_method_of_a_reserved_name_is_refused_where_it_is_inherited_too(name):
+    mixin = type("Mixin", (), {name: lambda self: None})
+    with pytest.raises(TypeError, match=f"Bad defines {name}: these names are reserved"):
+        type("Bad", (mixin, art.Actor), {})
+
+
+def test_class_attribute_that_would_hide_the_context_is_refused_where_the_class_is_defined():
+    with pytest.raises(TypeError, match="Bad defines 'context', which is the runtime's own"):
+        type("Bad", (art.Actor,), {"context": 3})
+
+
+def test_async_constructor_is_refused_where_the_class_is_defined():
+    async def constructor(self):
+        """Would never run."""
+
+    with pytest.raises(TypeError, match=r"Bad has an `async def __init__`, which Python never runs.*on_start"):
+        type("Bad", (art.Actor,), {"__init__": constructor})
+
+
+async def test_attribute_of_a_ref_or_a_group_can_not_be_set(runtime):
+    counter, group = await Counter.spawn(), await Counter.spawn_many(2)
+    for each in (counter, group):
+        with pytest.raises(AttributeError, match=r"\.value can't be set: .*call a method that sets it"):
+            each.value = 7
+    assert await counter.value() == 0
+    assert await group.value() == [0, 0]
+
+
+async def test_method_of_what_spawn_returns_says_that_it_is_no_ref_yet(runtime):
+    start = Counter.spawn()
+    with pytest.raises(AttributeError, match=r"the start of Counter-.* has no 'add': .* await it, or take its .result"):
+        start.add()
+    await start
+
+
+async def test_asyncio_wait_for_a_reply_says_what_to_use(runtime):
+    counter = await Counter.spawn()
+    reply = counter.add()
+    with pytest.raises(AttributeError, match=r"use actorrt\.wait"):
+        await asyncio.wait([reply])
+    await reply
+
+
+async def test_remote_says_what_to_write_in_its_place(runtime):
+    counter, group = await Counter.spawn(), await Counter.spawn_many(2)
+    with pytest.raises(AttributeError, match=r"Counter has no 'remote': start an actor with Counter.spawn\(\.\.\.\)"):
+        Counter.remote()
+    with pytest.raises(AttributeError, match=r"with options> has no 'remote': start an actor with \.spawn"):
+        Counter.options(cpus=1).remote()
+    with pytest.raises(AttributeError, match=r"<method add of .*> has no 'remote': call it"):
+        counter.add.remote()
+    with pytest.raises(AttributeError, match="has no 'remote': call it"):
+        group.add.remote()
+    assert "remote" not in dir(counter)
+
+
+async def test_method_of_an_actor_may_be_called_remote(runtime):
+    class Television(art.Actor):
+        def remote(self):
+            return "here"
+
+    assert await (await Television.spawn()).remote() == "here"
+
+
+@pytest.mark.parametrize("option", [{"retries": "2"}, {"timeout_s": "3"}, {"key": 4}])
+async def test_call_option_of_a_wrong_type_is_refused_by_name(runtime, option):
+    counter = await Counter.spawn()
+    ((name, value),) = option.items()
+    with pytest.raises(TypeError, match=f"option {name}={value!r}: give a"):
+        counter.add.options(**option)
+
+
+async def test_timeout_of_a_wrong_type_is_refused(runtime):
+    reply = (await Counter.spawn()).add()
+    with pytest.raises(TypeError, match=r"timeout_s='x': give a number of seconds"):
+        reply.result("x")
+    await reply
+
+
+async def test_monitor_of_what_is_no_ref_is_refused(runtime):
+    with pytest.raises(TypeError, match=r"monitor\(3\): give an ActorRef"):
+        art.monitor(3)
+
+
 def test_call_without_a_runtime_says_what_to_do():
     with pytest.raises(art.RuntimeStateError, match=r"init|Runtime"):
         Counter.spawn()
