@@ -105,7 +105,13 @@ class NameNotFoundError(ActorRtError):
 
 
 class RuntimeStateError(ActorRtError):
-    """The runtime is not in the state the call needs: not started, started otherwise, or shut down."""
+    """The runtime is not in the state the call needs: not started, started otherwise, shut down, or lost its node.
+
+    Attributes:
+        executed: always `"no"`: it is raised before anything is sent.
+    """
+
+    executed: Executed = "no"
 
 
 class ObjectLostError(ActorRtError):

@@ -104,6 +104,9 @@ class Calls:
             self._system.on_loop(lambda: self._send_tell(message))
 
     def _send_tell(self, message: Reply[None]) -> None:
+        if self._closed is not None:
+            message.set_error(self._closed)
+            return
         routes = self._system.routes
         routes.send(routes.of(message.ref), message)
         if message.deadline is not None and not message.done():  # it waits, and not beyond its deadline
@@ -446,9 +449,9 @@ class Calls:
         else:
             self.fail(reply, error)
 
-    def close(self, error: errors.ActorRtError) -> None:
-        """End every call with `error`, those to come as well."""
-        self._closed = error
+    def close(self, error: errors.ActorRtError, later: errors.ActorRtError | None = None) -> None:
+        """End every call with `error`, and those to come with `later`, or with `error` too."""
+        self._closed = later or error
         for reply in list(self._pending.values()):
             self.fail(reply, error)
 

@@ -129,9 +129,9 @@ class Control:
                 del self._requests[request_id]
                 request.set_error(error)
 
-    def close(self, error: Exception) -> None:
-        """End every request with `error`, those to come as well."""
-        self._closed = error
+    def close(self, error: Exception, later: Exception | None = None) -> None:
+        """End every request with `error`, and those to come with `later`, or with `error` too."""
+        self._closed = later or error
         while self._requests:
             self._requests.popitem()[1].set_error(error)
 

@@ -36,12 +36,14 @@ def system() -> System:
     """Return the system that serves the code that asks.
 
     Raises:
-        RuntimeStateError: the runtime is not running in this process.
+        RuntimeStateError: the runtime is not running in this process, was shut down, or lost its node.
     """
     in_hand = message.get()
     found = _process_system if in_hand is None else in_hand.cell.host.system
     if found is None:
         raise RuntimeStateError("the runtime is not running here: call actorrt.init() first, or use actorrt.run(main)")
+    if found.is_closed:
+        raise found.refusal()
     return found
 
 

@@ -7,7 +7,6 @@ else of a system may be called from them, but for what is public API.
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
 from collections import deque
 from collections.abc import Callable, Container, Coroutine, Sequence
@@ -37,7 +36,7 @@ from actorrt.actors.registry import Registry
 from actorrt.actors.reply import Operation
 from actorrt.actors.routes import Routes, sighting_from_data
 from actorrt.actors.snapshots import check_state_hooks
-from actorrt.actors.spec import Spec, pack_spec
+from actorrt.actors.spec import Spec, check_constructor, pack_spec
 from actorrt.actors.streams import Streams
 from actorrt.actors.transits import Transits
 from actorrt.actors.waiting import wait
@@ -103,6 +102,7 @@ class System:
         self._is_waking = False
         self._is_closed = False
         self._closed_by: errors.ActorRtError | None = None
+        self._why_closed = "the runtime was shut down: call actorrt.init() again"
         self._lost: dict[PeerId, ExitReason] = {}
         self.silent_peers: set[PeerId] = set()
 
@@ -132,15 +132,24 @@ class System:
         await self.transport.start(self)
         self.endpoint = Endpoint(self.transport.peer, self.transport.address)
 
-    async def close(self, error: errors.ActorRtError | None = None) -> None:
-        """End what is hosted and fail what is pending. Idempotent."""
+    @property
+    def is_closed(self) -> bool:
+        """Whether this endpoint was shut down, or lost its node: nothing can be asked of it any more."""
+        return self._is_closed
+
+    def refusal(self) -> errors.RuntimeStateError:
+        """Return what is raised by whatever is asked after the end."""
+        return errors.RuntimeStateError(self._why_closed)
+
+    async def close(self, error: errors.ActorRtError | None = None, why: str | None = None) -> None:
+        """End what is hosted, fail what is pending with `error` and what is asked later with `why`. Idempotent."""
         if self._is_closed:
             return
-        self._is_closed, self._closed_by = True, error
+        self._is_closed, self._closed_by, self._why_closed = True, error, why or self._why_closed
         error = error or errors.ActorDiedError("the runtime was shut down")
-        self.calls.close(error)
+        self.calls.close(error, self.refusal())
         self.routes.close(error)
-        self.control.close(error)
+        self.control.close(error, self.refusal())
         self.host.population.close()
         await self.scope.close()
         await self.transport.close()
@@ -178,7 +187,7 @@ class System:
             try:
                 self.loop.call_soon_threadsafe(self._take_over)
             except RuntimeError:
-                raise errors.RuntimeStateError("the runtime was shut down: call actorrt.init() again") from None
+                raise self.refusal() from None
 
     @property
     def handed_over_count(self) -> int:
@@ -205,7 +214,7 @@ class System:
 
         def begin() -> None:
             if self._is_closed:
-                operation.set_error(errors.RuntimeStateError("the runtime was shut down: call actorrt.init() again"))
+                operation.set_error(self.refusal())
                 return
             task = self.scope.start(run(), what, context=ContextVars())
             cancelled = errors.CallCancelledError(f"{what} was cancelled")
@@ -377,7 +386,7 @@ class System:
         supervisor: ActorId | None,
         count: int = 1,
     ) -> tuple[Endpoint, Data, list[Any]]:
-        _check_constructor(cls, args, kwargs)
+        check_constructor(cls, args, kwargs)
         check_state_hooks(cls, options)
         cell = current_cell()
         parent = None if cell is None or options.detached else cell
@@ -486,15 +495,3 @@ class System:
 
 def _is_light(options: ActorOptions) -> bool:
     return not options.needs_own_process and options.isolation is not Isolation.SHARED and not options.detached
-
-
-def _check_constructor(cls: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    """Refuse arguments that the constructor does not take, where the mistake was made."""
-    try:
-        signature = inspect.signature(cls)
-    except (TypeError, ValueError):
-        return  # a constructor in C says nothing of its parameters
-    try:
-        signature.bind(*args, **kwargs)
-    except TypeError as error:
-        raise TypeError(f"{cls.__name__}{signature}: {error}") from None

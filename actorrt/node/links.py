@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import random
+import select
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -32,10 +33,14 @@ class NodeLink(Protocol):
     Attributes:
         system: the driver's endpoint, once open.
         url: what people call the node by.
+        is_lost: whether the node has gone, or given up this driver; what waited for it has failed, or is about to.
     """
 
     system: System
     url: str
+
+    @property
+    def is_lost(self) -> bool: ...
 
     async def open(self, namespace: str) -> None:
         """Start or find the node, and the endpoint. What fails is cleaned up by `close`."""
@@ -67,6 +72,7 @@ class ProcessLink:
         self._store: StoreClient | None = None
         self._pidfd: int | None = None
         self._system: System | None = None
+        self._end_of_system: asyncio.Task[None] | None = None
 
     async def open(self, namespace: str) -> None:
         if self._address is not None:
@@ -106,26 +112,44 @@ class ProcessLink:
     async def attach(self, data: Data) -> None:
         await self.system.control.request(self.system.node, "attach_driver", data)
 
+    @property
+    def is_lost(self) -> bool:
+        """See `NodeLink`. The kernel is asked, since the loop may not have heard of the daemon's end yet."""
+        if self._end_of_system is not None:
+            return True
+        return self._pidfd is not None and _has_ended(self._pidfd)
+
     def _watch(self, loop: asyncio.AbstractEventLoop, node: NodeDescriptor) -> None:
         """Fail what waits when the daemon is gone: its death is the node's."""
-        self._pidfd = os.pidfd_open(node.pid)
+        try:
+            self._pidfd = os.pidfd_open(node.pid)
+        except ProcessLookupError:
+            raise errors.PeerUnreachableError(f"the node at {node.url} ended while this process connected") from None
+        loop.add_reader(self._pidfd, self._lost, f"the node daemon (process {node.pid}) ended")
 
-        def ended() -> None:
-            self._stop_watching()
-            reason = ExitReason(ExitKind.NODE_LOST, f"the node daemon (process {node.pid}) ended")
-            self._scope.start(self.system.close(errors.ActorDiedError(str(reason), reason=reason)), "node lost")
-
-        loop.add_reader(self._pidfd, ended)
+    def _lost(self, why: str) -> None:
+        """The node is gone for this driver: say so at once, and end everything that waits for it. Idempotent."""
+        self._stop_watching()
+        if self._end_of_system is not None:
+            return
+        own = "start one with `actorrt node`, then connect anew with actorrt.init() or a new Runtime"
+        advice = "actorrt.init(), or a new Runtime, starts another" if self._embedded is not None else own
+        text = f"the runtime lost its node {self.url}, with all its actors and objects: {why}; {advice}"
+        logger.warning(text)
+        reason = ExitReason(ExitKind.NODE_LOST, why)
+        end = self.system.close(errors.ActorDiedError(str(reason), reason=reason), text)
+        self._end_of_system = self._scope.start(end, "node lost")
 
     def _stop_watching(self) -> None:
+        """Let the loop forget the daemon; `close` closes the descriptor, which `is_lost` reads in other threads."""
         if self._pidfd is not None:
             asyncio.get_running_loop().remove_reader(self._pidfd)
-            os.close(self._pidfd)
-            self._pidfd = None
 
     async def close(self) -> None:
         self._stop_watching()
-        if self._system is not None:
+        if self._end_of_system is not None:
+            await asyncio.wait([self._end_of_system])
+        elif self._system is not None:
             await self._system.close()
         if self._store is not None:
             self._store.close()
@@ -133,3 +157,12 @@ class ProcessLink:
             await self._embedded.close()
         if self._system is not None:
             await self._scope.close()
+        if self._pidfd is not None:
+            os.close(self._pidfd)
+            self._pidfd = None
+
+
+def _has_ended(pidfd: int) -> bool:
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    return bool(poll.poll(0))

@@ -20,6 +20,7 @@ class LocalLink:
     """
 
     url = "local"
+    is_lost = False  # it is in this process
 
     def __init__(
         self, cpus: int | None, gpus: int | None, store_bytes: int | None, ids: IdSource, clock: Clock

@@ -99,6 +99,11 @@ class Runtime:
             raise errors.RuntimeStateError("this Runtime is not running: use it in `async with`")
         return self._link.system
 
+    @property
+    def has_lost_its_node(self) -> bool:
+        """Whether the node that this was connected to is gone, or has given up this driver."""
+        return self._link is not None and self._link.is_lost
+
     async def start(self) -> None:
         """Start or find the node, and connect.
 
@@ -106,7 +111,8 @@ class Runtime:
             RuntimeStateError: a runtime is connected in this process already, or the node did not start.
             PeerUnreachableError: no node is at the address.
         """
-        if current.process_system() is not None:
+        present = current.process_system()
+        if present is not None and not present.is_closed:
             raise errors.RuntimeStateError(
                 "a runtime is connected in this process already: use it, or call actorrt.shutdown() first"
             )
@@ -143,9 +149,11 @@ class Runtime:
         link, self._link = self._link, None
         if link is None:
             return
-        current.set_process_system(None)
+        if current.process_system() is link.system:
+            current.set_process_system(None)
         try:
-            await saying("actors to stop", self._detach(link.system))
+            if not link.is_lost:
+                await saying("actors to stop", self._detach(link.system))
         finally:
             await saying("the node to end", link.close())
             self._output.close()

@@ -182,7 +182,8 @@ def init(
 ) -> Runtime:
     """Start the runtime for a script or a notebook, and return its `Runtime`.
 
-    Called again with the same arguments it returns the same; at exit it is shut down by itself.
+    Called again with the same arguments it returns the same; after its node was lost it starts a new one. At exit it
+    is shut down by itself.
 
     Args:
         address: None starts an embedded node as a child process; `"auto"` or a URL connects to a running one.
@@ -205,11 +206,15 @@ def init(
         "namespace": namespace,
     }
     with _lock:
+        if _session is not None and _session.runtime.has_lost_its_node:
+            lost, _session = _session, None
+            lost.close()
         if _session is not None:
             if _session.options != options:
                 raise RuntimeStateError(_difference(_session.options, options))
             return _session.runtime
-        if current.process_system() is not None:
+        present = current.process_system()
+        if present is not None and not present.is_closed:
             raise RuntimeStateError("a Runtime is connected in this process already: use it, init() is not needed")
         Runtime(**options)  # refuses wrong options before anything starts
         session = Session(options)

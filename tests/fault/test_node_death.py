@@ -61,6 +61,69 @@ def test_daemon_killed_pending_calls_fail_typed_later_ones_too_and_shutdown_work
     art.shutdown()
 
 
+def test_init_after_the_node_was_lost_starts_a_new_one(directory):
+    before = set(descendants_of(os.getpid()))
+    lost = art.init(cpus=2)
+    counter = Counter.spawn().result(10)
+    daemon = daemon_of([pid for pid in descendants_of(os.getpid()) if pid not in before])
+    os.kill(daemon, signal.SIGKILL)
+    wait_until_none_runs([daemon], within_s=5)
+    runtime = art.init(cpus=1)
+    assert runtime is not lost
+    assert art.init(cpus=1) is runtime
+    assert Counter.spawn(1).result(10).add().result(10) == 2
+    with pytest.raises(art.RuntimeStateError, match="lost its node"):
+        counter.add().result(10)
+    art.shutdown()
+
+
+def test_what_is_asked_after_the_node_was_lost_says_so_and_what_to_do(directory):
+    before = set(descendants_of(os.getpid()))
+    runtime = art.init(cpus=2)
+    counter = Counter.spawn().result(10)
+    monitor = art.monitor(counter)
+    os.kill(daemon_of([pid for pid in descendants_of(os.getpid()) if pid not in before]), signal.SIGKILL)
+    with pytest.raises(art.ActorDiedError):
+        monitor.result(10)
+    told = r"lost its node unix://.* \(process \d+\) ended; actorrt.init\(\), or a new Runtime, starts another"
+    asked = {
+        "ask": counter.add,
+        "tell": counter.add.tell,
+        "stop": counter.stop,
+        "alive": counter.is_alive,
+        "spawn": Counter.spawn,
+        "lookup": lambda: art.lookup("x", timeout_s=5),
+        "put": lambda: art.put(b"y"),
+        "status": runtime.status,
+    }
+    for ask in asked.values():
+        with pytest.raises(art.RuntimeStateError, match=told):
+            ask().result(10)
+    art.shutdown()
+
+
+def test_script_is_told_at_once_when_its_node_goes_in_one_line(directory, tmp_path):
+    code = """
+    import signal, threading
+    import actorrt as art
+
+    art.init(cpus=1)
+    end = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: end.set())
+    print("ready", flush=True)
+    end.wait(3600)
+    """
+    with Script(code, tmp_path, directory) as script:
+        assert script.line() == "ready"
+        os.kill(daemon_of(descendants_of(script.pid)), signal.SIGKILL)
+        told = script.process.stderr.readline()
+        script.send(signal.SIGTERM)
+        script.finish()
+    assert "the runtime lost its node unix://" in told
+    assert "actorrt.init()" in told
+    assert (script.stderr, script.process.returncode) == ("", 0)
+
+
 async def test_daemon_killed_under_a_runtime_fails_what_waits(directory):
     before = set(descendants_of(os.getpid()))
     async with art.Runtime(cpus=2):
