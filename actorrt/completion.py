@@ -18,6 +18,7 @@ from numbers import Real
 from threading import get_ident
 from typing import Any, ClassVar, Final, Generic, TypeVar
 
+from actorrt import forks
 from actorrt.errors import CallTimeoutError
 
 T = TypeVar("T")
@@ -169,11 +170,13 @@ class Completion(Generic[T]):
 
         Raises:
             CallTimeoutError: it is not done in time; it goes on nevertheless.
-            RuntimeStateError: this thread's loop does the runtime's work, so that blocking it would hang.
+            RuntimeStateError: this thread's loop does the runtime's work, so that blocking it would hang; or this
+                process was forked from the one where it will be done.
         """
         if timeout_s is not None and not isinstance(timeout_s, _NUMBER):
             raise TypeError(f"timeout_s={timeout_s!r}: give a number of seconds, or None to wait until the end")
         if not self._is_done:
+            forks.check()
             rule = _blocking_rules.get(get_ident())
             if rule is not None:
                 rule(self, timeout_s)
@@ -201,6 +204,7 @@ class _LoopWaiter:
     __slots__ = ("_loop", "_thread", "future")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        forks.check()
         self._loop = loop
         self._thread = get_ident()
         self.future: asyncio.Future[None] = loop.create_future()

@@ -145,6 +145,11 @@ class ActorOptions:
         has_needs = self.cpus or self.gpus or self.env_vars or self.hang_timeout_s is not None
         return bool(self.isolation is Isolation.PROCESS or has_needs)
 
+    @property
+    def is_light(self) -> bool:
+        """Whether the actor lives on the loop of whoever spawns it, if that is an actor."""
+        return not self.needs_own_process and self.isolation is not Isolation.SHARED and not self.detached
+
     def to_data(self) -> dict[str, Any]:
         """Return the policy as plain data for the wire: the options that differ from their defaults.
 

@@ -14,7 +14,7 @@ from contextvars import Context as ContextVars
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from actorrt import config, errors
+from actorrt import config, errors, forks
 from actorrt.actors import census, interface, statistics
 from actorrt.actors.callers import LocalCaller
 from actorrt.actors.calls import Calls
@@ -26,7 +26,7 @@ from actorrt.actors.host import Host, current_cell, serve_authorities
 from actorrt.actors.links import serve_links
 from actorrt.actors.messages import CANCEL, CREDIT, ERROR, ITEM, MORE, NOT_HERE, NOTICE, REPLY, REQUEST, TELL
 from actorrt.actors.monitors import Down, serve_monitors, watch
-from actorrt.actors.options import ActorOptions, Isolation
+from actorrt.actors.options import ActorOptions
 from actorrt.actors.patience import Patience
 from actorrt.actors.payload import Payloads
 from actorrt.actors.questions import serve_questions
@@ -71,6 +71,9 @@ class System:
         node: the node daemon's endpoint, authority over everything but light children.
         job: whose work this endpoint does.
         namespace: where names that its code gives and looks up live.
+
+    Attributes:
+        is_closed: whether it was shut down, lost its node, or is a forked child's copy: nothing can be asked of it.
     """
 
     def __init__(
@@ -100,7 +103,7 @@ class System:
         self.on_crash: Callable[[BaseException], None] | None = None
         self._handed_over: deque[Callable[[], Any]] = deque()
         self._is_waking = False
-        self._is_closed = False
+        self.is_closed = False
         self._closed_by: errors.ActorRtError | None = None
         self._why_closed = "the runtime was shut down: call actorrt.init() again"
         self._lost: dict[PeerId, ExitReason] = {}
@@ -129,13 +132,9 @@ class System:
         self.control.handle("census", lambda *_: census.of_system(self))
         self.control.handle("fence", lambda *_: None)
         self.control.handle("endpoint_down", self._endpoint_down)
+        forks.abandon_in_children(self)
         await self.transport.start(self)
         self.endpoint = Endpoint(self.transport.peer, self.transport.address)
-
-    @property
-    def is_closed(self) -> bool:
-        """Whether this endpoint was shut down, or lost its node: nothing can be asked of it any more."""
-        return self._is_closed
 
     def refusal(self) -> errors.RuntimeStateError:
         """Return what is raised by whatever is asked after the end."""
@@ -143,9 +142,9 @@ class System:
 
     async def close(self, error: errors.ActorRtError | None = None, why: str | None = None) -> None:
         """End what is hosted, fail what is pending with `error` and what is asked later with `why`. Idempotent."""
-        if self._is_closed:
+        if self.is_closed:
             return
-        self._is_closed, self._closed_by, self._why_closed = True, error, why or self._why_closed
+        self.is_closed, self._closed_by, self._why_closed = True, error, why or self._why_closed
         error = error or errors.ActorDiedError("the runtime was shut down")
         self.calls.close(error, self.refusal())
         self.routes.close(error)
@@ -153,6 +152,13 @@ class System:
         self.host.population.close()
         await self.scope.close()
         await self.transport.close()
+        forks.forget(self)
+
+    def abandon_after_fork(self) -> None:
+        """Refuse everything in a forked child."""
+        self.thread = None
+        self.is_closed = True
+        self._why_closed = forks.REFUSAL
 
     def _crashed(self, error: BaseException) -> None:
         """A task of the runtime itself failed: a defect, told to everybody who waits."""
@@ -181,6 +187,7 @@ class System:
         if get_ident() == self.thread:
             callback()
             return
+        forks.check()
         self._handed_over.append(callback)
         if not self._is_waking:
             self._is_waking = True
@@ -213,7 +220,7 @@ class System:
                 operation.set_error(error)
 
         def begin() -> None:
-            if self._is_closed:
+            if self.is_closed:
                 operation.set_error(self.refusal())
                 return
             task = self.scope.start(run(), what, context=ContextVars())
@@ -263,12 +270,8 @@ class System:
         """An acknowledgement of the peer is overdue. It may be stopped or held up: nothing ends by that."""
         self.silent_peers.add(peer)
         level, name = self._known_as(peer)
-        logger.log(
-            level,
-            "%s has said nothing for %.1f s: it is stopped, blocked or busy; what it was asked waits",
-            name,
-            silent_s,
-        )
+        text = "%s has said nothing for %.1f s: it is stopped, blocked or busy; what it was asked waits"
+        logger.log(level, text, name, silent_s)
 
     def peer_speaks(self, peer: PeerId) -> None:
         """A peer that was silent is heard again."""
@@ -405,7 +408,7 @@ class System:
             "supervisor": supervisor,
             "share": None,
             "is_supervisor": getattr(cls, "_is_supervisor", False),
-            "beside": _is_light(options) and parent is not None and not parent.blueprint.is_supervisor,
+            "beside": options.is_light and parent is not None and not parent.blueprint.is_supervisor,
             "objects": [ref.id for ref in packed.objects],
             "tokens": [self._begin_transit(ref, count) for ref in packed.objects],
         }
@@ -491,7 +494,3 @@ class System:
         """See `actorrt.monitor`."""
 
         return self.operate(f"the monitor of {ref._label}", lambda: watch(self, ref, restarts))
-
-
-def _is_light(options: ActorOptions) -> bool:
-    return not options.needs_own_process and options.isolation is not Isolation.SHARED and not options.detached

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from actorrt import forks
 from actorrt.config import NODE_START_TIMEOUT_S
 from actorrt.errors import PeerUnreachableError, RuntimeStateError
 from actorrt.node.places import NodeDescriptor, find_nodes, remove_leftovers
@@ -42,6 +43,7 @@ class EmbeddedNode:
             )
         finally:
             theirs.close()
+        forks.abandon_in_children(self)
         self.descriptor: NodeDescriptor | None = None
 
     async def ready(self) -> NodeDescriptor:
@@ -66,11 +68,16 @@ class EmbeddedNode:
 
     async def close(self) -> None:
         """Let the daemon end, kill it if it does not, and remove what it then left. Idempotent."""
+        forks.forget(self)
         self._channel.close()
         if not await self._ended_within(STOP_TIMEOUT_S):
             self.kill()
         if self._process.returncode and self.descriptor is not None:
             remove_leftovers(Path(self.descriptor.store).parent)
+
+    def abandon_after_fork(self) -> None:
+        """Let go of the channel in a forked child: the daemon ends with this process, however long the child lives."""
+        self._channel.close()
 
     async def _ended_within(self, timeout_s: float) -> bool:
         """Wait for the daemon's end and reap it. By its pidfd: at exit the interpreter has no executors any more."""

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from actorrt import errors
+from actorrt import errors, forks
 from actorrt.actors import current, statistics
 from actorrt.actors.control import Data, Endpoint
 from actorrt.actors.reply import Operation
@@ -108,9 +108,11 @@ class Runtime:
         """Start or find the node, and connect.
 
         Raises:
-            RuntimeStateError: a runtime is connected in this process already, or the node did not start.
+            RuntimeStateError: a runtime is connected in this process already, this process was forked from one that
+                had one, or the node did not start.
             PeerUnreachableError: no node is at the address.
         """
+        forks.check()
         present = current.process_system()
         if present is not None and not present.is_closed:
             raise errors.RuntimeStateError(
@@ -147,7 +149,7 @@ class Runtime:
     async def close(self) -> None:
         """Stop what this driver started, and the node if it is embedded; leave nothing behind. Idempotent."""
         link, self._link = self._link, None
-        if link is None:
+        if link is None or forks.is_child():  # a child's copy: all of it is the parent's
             return
         if current.process_system() is link.system:
             current.set_process_system(None)

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from actorrt import forks
 from actorrt.actors import current
 from actorrt.completion import Completion, set_blocking_rule
 from actorrt.errors import RuntimeStateError
@@ -139,6 +140,13 @@ class Session:
         self.options = options
         self.loop = _loop_for(options["mode"])
         self.runtime = Runtime(**options)
+        forks.abandon_in_children(self)
+
+    def abandon_after_fork(self) -> None:
+        """Leave the session to the parent; a thread that does not exist in the child may have held the lock."""
+        global _session, _lock
+        _session = None
+        _lock = threading.Lock()
 
     def open(self) -> None:
         try:
@@ -148,6 +156,7 @@ class Session:
             raise
 
     def close(self) -> None:
+        forks.forget(self)
         try:
             if isinstance(self.loop, RunningLoop):
                 self.loop.end(self.runtime.close())
@@ -192,11 +201,13 @@ def init(
         namespace: where names live.
 
     Raises:
-        RuntimeStateError: it runs already with other arguments; or the node did not start.
+        RuntimeStateError: it runs already with other arguments; the node did not start; or this process was forked from
+            one that has a runtime.
         PeerUnreachableError: no node is at the address.
         ValueError: an option of a wrong value.
     """
     global _session
+    forks.check()
     options: dict[str, Any] = {
         "address": address,
         "mode": mode,

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, Final, TypeVar
 
+from actorrt import forks
 from actorrt.config import MIB
 from actorrt.errors import ActorRtError, ObjectLostError, RuntimeStateError
 from actorrt.ids import ObjectId, short
@@ -121,11 +122,7 @@ class Connection:
 
     def abandon_after_fork(self) -> None:
         """Disable the copy in a forked child; the parent's goes on undisturbed."""
-        self._unusable = (
-            RuntimeStateError,
-            "this process was forked from one that uses actorrt, whose object store it can't use: "
-            "start it as an actor, or with another start method",
-        )
+        self._unusable = RuntimeStateError, forks.REFUSAL
         self._lock = threading.Lock()  # another thread of the parent may have held it
         self._loop = None
         self._channel.abandon_after_fork()
