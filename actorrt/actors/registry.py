@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable, Coroutine, Hashable, Sequence
 from functools import partial
 from typing import Any, Final
@@ -37,6 +38,8 @@ logger = logging.getLogger(__name__)
 
 STEP_COUNT: Final = 200
 """How many actors of a group are started or stopped before others on the loop have their turn."""
+UNDER_WAY_COUNT: Final = 1_000
+"""How many starts of a group wait for their answers before there are more: each is an envelope in a queue."""
 BURIAL_TIMEOUT_S: Final = 10.0
 """How long the end of an actor waits for its children on a loop that does not answer."""
 
@@ -61,6 +64,7 @@ class Registry:
         self._random = random
         self._scope = scope
         self._records: dict[ActorId, Record] = {}
+        self._taken_in_count = 0
         self._children = Children()
         self._child_events = ChildEvents(control, self._records.get)
         self._names = Names(clock, scope, lambda holder: self.stop(holder.actor_id, "replaced"))
@@ -75,6 +79,11 @@ class Registry:
     def records(self) -> list[Record]:
         """Return every live actor, in the order in which they were spawned."""
         return list(self._records.values())
+
+    @property
+    def children(self) -> Children:
+        """Which children there are here, by their parents."""
+        return self._children
 
     async def resolve(self, actor_id: ActorId, after: int) -> Data:
         """Return where an incarnation newer than `after` runs, as soon as one does.
@@ -150,11 +159,16 @@ class Registry:
         if taken is not None:
             self._withdraw(record)
             return taken.card_data()
-        self._records[record.actor_id] = record
+        self._take_in(record)
         if not self._start_at_once(record):
             await self._start(record)
         await self._check_start(record)
         return record.card_data()
+
+    def _take_in(self, record: Record) -> None:
+        self._taken_in_count += 1
+        record.number = self._taken_in_count
+        self._records[record.actor_id] = record
 
     def _withdraw(self, record: Record) -> None:
         """Forget an actor that is not going to be started."""
@@ -179,7 +193,7 @@ class Registry:
     async def _spawn_many(self, first: Record, actor_ids: Sequence[ActorId]) -> Data:
         order = first.order
         records: list[Record] = []
-        waiting: list[asyncio.Task[None]] = []
+        waiting: deque[asyncio.Task[None]] = deque()
         async for part in parts_of(actor_ids, STEP_COUNT):
             if first.is_administrative:
                 break
@@ -187,11 +201,13 @@ class Registry:
                 record = Record(actor_id, order) if records else first
                 self._hosting.hold(order.objects, order.tokens)
                 self._children.add(record)
-                self._records[actor_id] = record
+                self._take_in(record)
                 records.append(record)
                 if not self._start_at_once(record):
                     waiting.append(self._scope.start(self._start(record), f"start {record.label}"))
-            if record.start_error is not None:
+            while len(waiting) > UNDER_WAY_COUNT:
+                await waiting.popleft()
+            if any(record.start_error is not None for record in records[-UNDER_WAY_COUNT:]):
                 break  # the others would fail, too
         for task in waiting:
             await task
@@ -268,7 +284,9 @@ class Registry:
     async def stop_all(self, records: list[Record], reason: str) -> None:
         """Stop actors that nobody else is going to stop, side by side, and return when all are gone."""
         tops = [r for r in reversed(records) if r.parent is None or r.parent not in self._records]
-        tasks = [self._scope.start(self.stop(r.actor_id, reason), f"stop {r.label}") for r in tops]
+        tasks: list[asyncio.Task[None]] = []
+        async for part in parts_of(tops, STEP_COUNT):
+            tasks += [self._scope.start(self.stop(r.actor_id, reason), f"stop {r.label}") for r in part]
         for task in tasks:
             await task
         for record in records:

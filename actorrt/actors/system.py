@@ -30,7 +30,7 @@ from actorrt.actors.options import ActorOptions
 from actorrt.actors.patience import Patience
 from actorrt.actors.payload import Payloads
 from actorrt.actors.questions import serve_questions
-from actorrt.actors.record import label_of
+from actorrt.actors.record import PLACE_CODE, label_of
 from actorrt.actors.ref import ActorRef, Sighting
 from actorrt.actors.registry import Registry
 from actorrt.actors.reply import Operation
@@ -41,7 +41,7 @@ from actorrt.actors.streams import Streams
 from actorrt.actors.transits import Transits
 from actorrt.actors.waiting import wait
 from actorrt.clock import Clock
-from actorrt.ids import ActorId, IdSource, JobId, PeerId, short
+from actorrt.ids import ActorId, ActorIds, IdSource, JobId, PeerId, short
 from actorrt.reasons import ExitReason
 from actorrt.scopes import Scope, parts_of
 from actorrt.store import values
@@ -129,7 +129,7 @@ class System:
         serve_links(self.registry, self.host, self.control)
         self.control.handle("statistics", lambda *_: statistics.of_system(self))
         serve_monitors(self)
-        self.control.handle("census", lambda *_: census.of_system(self))
+        self.control.handle("census", lambda _, data: census.of_system(self, data["siblings_count"]))
         self.control.handle("fence", lambda *_: None)
         self.control.handle("endpoint_down", self._endpoint_down)
         forks.abandon_in_children(self)
@@ -364,17 +364,17 @@ class System:
         authority, data, objects = self._spawn_order(cls, options, args, kwargs, None, count)
 
         async def start() -> ActorGroup[Any]:
-            actor_ids: list[ActorId] = []
-            async for part in parts_of(range(count), AT_ONCE_COUNT):
-                actor_ids += self.ids.actors(len(part))
-            answer = await self.control.request(authority, "spawn_many", {**data, "actors": actor_ids})
+            drawn = [self.ids.actors(len(part)).packed async for part in parts_of(range(count), AT_ONCE_COUNT)]
+            actor_ids = ActorIds(b"".join(drawn))
+            answer = await self.control.request(authority, "spawn_many", {**data, "actors": actor_ids.packed})
             del objects[:]  # held here until the authority holds them
             places = [sighting_from_data(place) for place in answer["places"]]
+            place_of = memoryview(answer["place_of"]).cast(PLACE_CODE)
             kind = interface.of_class(cls)
             refs: list[ActorRef[Any]] = []
             async for indices in parts_of(range(count), AT_ONCE_COUNT):
                 for index in indices:
-                    seen = places[answer["place_of"][index]]
+                    seen = places[place_of[index]]
                     refs.append(ActorRef(self, actor_ids[index], kind, None, authority, seen, options.call_timeout_s))
             return ActorGroup._owning(refs)
 
