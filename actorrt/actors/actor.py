@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from actorrt.actors import current
@@ -69,6 +70,8 @@ class Actor:
 
     context: Context
     _is_supervisor: ClassVar[bool] = False
+    _default_options: ClassVar[Mapping[str, Any]] = {}
+    """Options of this class that differ from those of other actors, unless a spawn says otherwise."""
     if not TYPE_CHECKING:
         remote = Elsewhere("start an actor with {0}.spawn(...), or {0}.options(...).spawn(...)")
 
@@ -91,12 +94,12 @@ class Actor:
     @classmethod
     def spawn(cls: type[A], *args: Any, **kwargs: Any) -> Operation[ActorRef[A]]:
         """Start one actor of this class; see `Spawner.spawn`."""
-        return Spawner(cls, ActorOptions()).spawn(*args, **kwargs)
+        return Spawner(cls, ActorOptions.of(cls._default_options)).spawn(*args, **kwargs)
 
     @classmethod
     def spawn_many(cls: type[A], count: int, *args: Any, **kwargs: Any) -> Operation[ActorGroup[A]]:
         """Start `count` actors of this class; see `Spawner.spawn_many`."""
-        return Spawner(cls, ActorOptions()).spawn_many(count, *args, **kwargs)
+        return Spawner(cls, ActorOptions.of(cls._default_options)).spawn_many(count, *args, **kwargs)
 
     @classmethod
     def options(cls: type[A], **options: Any) -> Spawner[A]:
@@ -106,4 +109,4 @@ class Actor:
             TypeError: an option that does not exist, or a value of a wrong type.
             ValueError: a value outside its range, or options that contradict each other.
         """
-        return Spawner(cls, ActorOptions.of(options))
+        return Spawner(cls, ActorOptions.of({**cls._default_options, **options}))

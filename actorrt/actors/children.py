@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-
 from actorrt.actors.record import Record
 from actorrt.errors import ActorStartError
 from actorrt.ids import ActorId
+from actorrt.reasons import ExitReason
 
 
 class Children:
@@ -23,14 +22,6 @@ class Children:
         if record.parent is not None:
             self._by_parent.setdefault(record.parent, {})[record.actor_id] = record
 
-    def families(self) -> Iterable[tuple[ActorId, Collection[Record]]]:
-        """Return each parent with its children, in the order in which they were spawned; not to be kept."""
-        return ((parent, children.values()) for parent, children in self._by_parent.items())
-
-    def in_order(self, parent: ActorId) -> Collection[Record]:
-        """Return a parent's children in the order in which they were spawned; not to be kept."""
-        return self._by_parent.get(parent, {}).values()
-
     def remove(self, record: Record) -> None:
         """An actor is gone."""
         siblings = self._by_parent.get(record.parent) if record.parent is not None else None
@@ -42,6 +33,10 @@ class Children:
     def of(self, parent: ActorId) -> list[Record]:
         """Return a parent's children, last first."""
         return list(reversed(self._by_parent.get(parent, {}).values()))
+
+    def all(self) -> list[Record]:
+        """Return every child of every parent."""
+        return [child for children in self._by_parent.values() for child in children.values()]
 
     async def gone(self, parent: ActorId) -> None:
         """Return when a parent has no children."""
@@ -57,3 +52,14 @@ def stopped_early(record: Record) -> ActorStartError:
 def parent_ended(record: Record) -> ActorStartError:
     """Make the error of a spawn that was overtaken by the end of whoever asked for it."""
     return ActorStartError(f"{record.label} did not start: what spawned it has ended")
+
+
+def start_error(record: Record, error: Exception) -> ActorStartError:
+    """Return the error of a start that raised `error`, whatever that was."""
+    if isinstance(error, ActorStartError):
+        return error
+    reason = getattr(error, "reason", None)
+    return ActorStartError(
+        f"{record.label} did not start: {type(error).__name__}: {error}",
+        reason=reason if isinstance(reason, ExitReason) else None,
+    )

@@ -98,7 +98,9 @@ class Child:
         _check_keywords(actor_class, self.kwargs)
         self.id = checks.optional(checks.text)("id", id)
         self.significant = checks.flag("significant", significant)
-        self.options = ActorOptions.of({"restart": RestartType.PERMANENT, **options})
+        self.options = ActorOptions.of(
+            {"restart": RestartType.PERMANENT, **getattr(actor_class, "_default_options", {}), **options}
+        )
         if self.options.detached:
             raise ValueError(f"detached=True on {self!r}: a child never outlives its supervisor; spawn it elsewhere")
 

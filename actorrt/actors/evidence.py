@@ -6,6 +6,7 @@ the calls that were being handled, and only those. Calls without `retries=` are 
 
 from __future__ import annotations
 
+import logging
 import mmap
 import os
 import struct
@@ -16,6 +17,8 @@ from actorrt.ids import PeerId
 
 if TYPE_CHECKING:
     from actorrt.actors.mailbox import Message
+
+logger = logging.getLogger(__name__)
 
 _SLOT: Final = struct.Struct("=16sQ")  # the caller's endpoint, its number for the call; all zeros where free
 SLOTS_COUNT: Final = 128
@@ -58,6 +61,13 @@ class Evidence:
         self._map.close()
 
 
+def _remove(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError as error:
+        logger.warning("%s can't be removed: %s", path, error)
+
+
 def take(path: str) -> list[tuple[PeerId, int]]:
     """Return the calls that the process had in hand when it ended, by caller and number, and remove the file."""
     try:
@@ -65,4 +75,8 @@ def take(path: str) -> list[tuple[PeerId, int]]:
         os.unlink(path)
     except FileNotFoundError:
         return []  # it ended before it served
+    except OSError as error:
+        logger.warning("the calls that a process had in hand when it ended can't be read: %s", error)
+        _remove(path)
+        return []
     return [(PeerId(peer), call_id) for peer, call_id in _SLOT.iter_unpack(notes) if call_id]

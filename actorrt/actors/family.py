@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Sequence
+from collections.abc import Collection, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
 from actorrt.actors.blueprint import Blueprint
@@ -10,7 +10,7 @@ from actorrt.actors.control import Data, Endpoint
 from actorrt.actors.record import Order, Record
 from actorrt.actors.tombstones import Tombstone
 from actorrt.completion import Completion
-from actorrt.ids import ActorIds, ObjectId, PeerId
+from actorrt.ids import ActorId, ObjectId, PeerId
 from actorrt.reasons import ExitKind, ExitReason
 from actorrt.store.ref import ObjectRef
 
@@ -31,7 +31,7 @@ class Family:
         return self._system.registry.spawn(Record.from_data(data))
 
     def _spawn_many(self, _: PeerId, data: Data) -> Coroutine[Any, Any, Data]:
-        return self._system.registry.spawn_many(Order(data), ActorIds(data["actors"]))
+        return self._system.registry.spawn_many(Order(data), [ActorId(actor) for actor in data["actors"]])
 
     def start_at_once(self, record: Record) -> Endpoint | None:
         if record.incarnation > 1:
@@ -76,6 +76,12 @@ class Family:
 
     def kill(self, record: Record) -> None:
         self._system.host.kill(record.actor_id)
+
+    def break_off(self, record: Record) -> None:
+        self._system.host.kill(record.actor_id)
+
+    def kept_actors(self) -> Collection[ActorId]:
+        return [cell.actor_id for cell in self._system.host.cells() if cell.blueprint.is_child_here]
 
     def hold(self, object_ids: Sequence[ObjectId], tokens: Sequence[bytes]) -> None:
         for object_id, token in zip(object_ids, tokens, strict=True):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Protocol
 
 from actorrt.actors.control import Endpoint
 from actorrt.actors.record import Record
 from actorrt.actors.tombstones import Tombstone
 from actorrt.completion import Completion
-from actorrt.ids import ObjectId
+from actorrt.ids import ActorId, ObjectId
 
 
 class Hosting(Protocol):
@@ -37,6 +37,12 @@ class Hosting(Protocol):
 
     def kill(self, record: Record) -> None:
         """End the actor now; its exit is reported to the registry, or the failure of its start."""
+
+    def break_off(self, record: Record) -> None:
+        """End the start under way at once; its failure is reported. A process of the actor's own is killed."""
+
+    def kept_actors(self) -> Collection[ActorId]:
+        """Return the actors for which anything is reserved or kept here; all of them live."""
 
     def bury(self, record: Record, tombstone: Tombstone) -> Completion[Any] | None:
         """The actor is gone for good: fail what still waits for it there, and give back its process if it had one.

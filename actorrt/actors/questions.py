@@ -53,6 +53,8 @@ def serve_questions(registry: Registry, control: Control) -> None:
         registry.forget(actor_id, None if data["reason"] is None else ExitReason.from_data(data["reason"]))
 
     control.handle("forget", actor(forget))
+    control.handle("withdraw_spawn", actor(lambda actor_id, _: registry.withdraw_spawn(actor_id)))
+    control.handle("check_invariants", lambda *_: registry.check_invariants())
 
 
 async def _down(registry: Registry, actor_id: ActorId, since: int | None) -> Data:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
@@ -11,6 +10,7 @@ from actorrt.actors.control import Data, Endpoint
 from actorrt.actors.options import ActorOptions
 from actorrt.actors.tombstones import Tombstone, down_data
 from actorrt.completion import Completion
+from actorrt.errors import ActorStartError
 from actorrt.ids import ActorId, JobId, ObjectId, short
 from actorrt.reasons import SHUTDOWN, ExitReason
 
@@ -52,6 +52,7 @@ class Order:
         objects: what its spec refers to in the object store; held for each actor for as long as its record lives.
         tokens: the transits that their ids came with.
         blueprint: what its host has read from all this; opaque here.
+        is_withdrawn: whether nobody wants its actors any more: the spawn was cancelled, or the parent has ended.
     """
 
     __slots__ = (
@@ -61,6 +62,7 @@ class Order:
         "class_name",
         "is_beside",
         "is_supervisor",
+        "is_withdrawn",
         "job",
         "namespace",
         "objects",
@@ -86,6 +88,7 @@ class Order:
         self.objects: Sequence[ObjectId] = data["objects"]
         self.tokens: Sequence[bytes] = data["tokens"]
         self.blueprint: Any = None
+        self.is_withdrawn = False
 
 
 class Record:
@@ -105,7 +108,6 @@ class Record:
         is_to_end: whether somebody wants the incarnation ended that is being started.
         early_exit: reports an end that was heard of before the start.
         snapshots: newest first; held by the hosting.
-        number: how many actors its registry had taken in with it.
     """
 
     __slots__ = (
@@ -123,7 +125,6 @@ class Record:
         "last_endpoint",
         "last_incarnation",
         "last_reason",
-        "number",
         "order",
         "place",
         "snapshots",
@@ -148,7 +149,7 @@ class Record:
         self.last_reason: ExitReason | None = None
         self.last_endpoint: Endpoint | None = None
         self.last_incarnation = 0
-        self.start_error: Exception | None = None
+        self.start_error: ActorStartError | None = None
         self.is_start_under_way = False
         self.birthplace: Endpoint | None = None
         self.is_to_end = False
@@ -156,7 +157,6 @@ class Record:
         self.had_handled_message = False
         self.snapshots: Sequence[ObjectId] = ()
         self.is_administrative = False
-        self.number = 0
         self._change: Completion[None] | None = None
 
     @classmethod
@@ -189,6 +189,15 @@ class Record:
     def label(self) -> str:
         """Its name for people."""
         return label_of(self.order.options.name, self.order.class_name, self.actor_id)
+
+    def story(self) -> str:
+        """Return what is known of it, in a line for people who look for a defect."""
+        flags = ("is_start_under_way", "is_to_end", "is_administrative")
+        said = " ".join(name for name in flags if getattr(self, name)) or "no flags"
+        return (
+            f"{self.label}, {self.state}, incarnation {self.incarnation} at {self.endpoint}, {said}; "
+            f"last exit {self.last_reason}, start error {self.start_error}"
+        )
 
     def sighting(self) -> Data:
         """Return where the incarnation runs, as data."""
@@ -286,25 +295,29 @@ def label_of(name: str | None, class_name: str, actor_id: ActorId) -> str:
     return name or f"{class_name}-{short(actor_id)}"
 
 
-PLACE_CODE: Final = "I"
-"""How an index of `Sightings` is packed: as a C unsigned int."""
+async def first_change(*records: Record) -> None:
+    """Return when the state of one of the records has changed."""
+    changed: Completion[None] = Completion()
+    for record in records:
+        record.next_change().add_callback(lambda _: changed.set_value(None))
+    await changed
 
 
 class Sightings:
-    """Where each actor of a group runs, as data: `places`, and in `place_of`, packed, the index there of each."""
+    """Where each actor of a group runs, as data: `places`, and in `place_of` the index there of each one's own."""
 
     def __init__(self) -> None:
         self._places: dict[tuple[Endpoint | None, int], int] = {}
-        self._sightings: list[Data] = []
-        self._place_of = array(PLACE_CODE)
+        self._sightings: list[Data | None] = []
+        self._place_of: list[int] = []
 
     def add(self, record: Record) -> None:
-        """Take in the next actor."""
+        """Take in the next actor; one that has ended since it started is nowhere."""
         place = self._places.setdefault((record.endpoint, record.incarnation), len(self._places))
         if place == len(self._sightings):
-            self._sightings.append(record.sighting())
+            self._sightings.append(None if record.endpoint is None else record.sighting())
         self._place_of.append(place)
 
     def to_data(self) -> Data:
         """Return what was taken in."""
-        return {"places": self._sightings, "place_of": self._place_of.tobytes()}
+        return {"places": self._sightings, "place_of": self._place_of}

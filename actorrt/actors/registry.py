@@ -13,20 +13,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Callable, Coroutine, Hashable, Sequence
 from functools import partial
 from typing import Any, Final
 
 from actorrt import errors, reasons
 from actorrt.actors.child_events import ChildEvents
-from actorrt.actors.children import Children, parent_ended, stopped_early
+from actorrt.actors.children import Children, start_error, stopped_early
 from actorrt.actors.control import Control, Data, Endpoint
 from actorrt.actors.hosting import Hosting
+from actorrt.actors.invariants import check_kept, check_records
 from actorrt.actors.names import Names
-from actorrt.actors.record import Order, Record, RecordState, Sightings
+from actorrt.actors.record import Order, Record, RecordState
 from actorrt.actors.snapshots import KEPT_COUNT
 from actorrt.actors.solo import Solo
+from actorrt.actors.spawns import STEP_COUNT, Spawns
 from actorrt.actors.tombstones import Tombstone, Tombstones
 from actorrt.clock import Clock
 from actorrt.completion import Completion
@@ -36,10 +37,6 @@ from actorrt.scopes import Scope, parts_of
 
 logger = logging.getLogger(__name__)
 
-STEP_COUNT: Final = 200
-"""How many actors of a group are started or stopped before others on the loop have their turn."""
-UNDER_WAY_COUNT: Final = 1_000
-"""How many starts of a group wait for their answers before there are more: each is an envelope in a queue."""
 BURIAL_TIMEOUT_S: Final = 10.0
 """How long the end of an actor waits for its children on a loop that does not answer."""
 
@@ -64,10 +61,10 @@ class Registry:
         self._random = random
         self._scope = scope
         self._records: dict[ActorId, Record] = {}
-        self._taken_in_count = 0
         self._children = Children()
         self._child_events = ChildEvents(control, self._records.get)
-        self._names = Names(clock, scope, lambda holder: self.stop(holder.actor_id, "replaced"))
+        self._names = Names(clock, scope, lambda holder: self._begin_stop(holder, "replaced", kill=False))
+        self._spawns = Spawns(self, hosting, self._names, self._children, scope)
         self._tombstones = Tombstones()
 
     # Questions
@@ -79,11 +76,6 @@ class Registry:
     def records(self) -> list[Record]:
         """Return every live actor, in the order in which they were spawned."""
         return list(self._records.values())
-
-    @property
-    def children(self) -> Children:
-        """Which children there are here, by their parents."""
-        return self._children
 
     async def resolve(self, actor_id: ActorId, after: int) -> Data:
         """Return where an incarnation newer than `after` runs, as soon as one does.
@@ -122,6 +114,17 @@ class Registry:
         """
         return (await self._names.find(namespace, name, timeout_s)).card_data()
 
+    def check_invariants(self) -> None:
+        """Check that records, names, children, waiters and what the hosting keeps agree; see `invariants`.
+
+        Raises:
+            AssertionError: they do not; the text tells the story of the actor concerned.
+        """
+        records = self.records()
+        check_records(records, self._spawns.asked(), self._children)
+        self._names.check_invariants(records)
+        check_kept(self._hosting.kept_actors(), records)
+
     def epitaph(self, actor_id: ActorId) -> Data:
         """Return what monitors of an actor that is gone are told, as data."""
         return self._tombstones.down_data(actor_id)
@@ -144,38 +147,7 @@ class Registry:
             NameTakenError: another live actor has the name, and the options say to fail then.
             ActorStartError: it could not be started; nothing of it is left.
         """
-        self._children.add(record)
-        return self._spawn(record)
-
-    async def _spawn(self, record: Record) -> Data:
-        self._hosting.hold(record.objects, record.order.tokens)
-        try:
-            taken = await self._names.take(record)
-            if taken is None and record.is_administrative:
-                raise parent_ended(record)
-        except errors.ActorRtError:
-            self._withdraw(record)
-            raise
-        if taken is not None:
-            self._withdraw(record)
-            return taken.card_data()
-        self._take_in(record)
-        if not self._start_at_once(record):
-            await self._start(record)
-        await self._check_start(record)
-        return record.card_data()
-
-    def _take_in(self, record: Record) -> None:
-        self._taken_in_count += 1
-        record.number = self._taken_in_count
-        self._records[record.actor_id] = record
-
-    def _withdraw(self, record: Record) -> None:
-        """Forget an actor that is not going to be started."""
-        self._names.free(record)
-        self._hosting.release(record.objects)
-        self._children.remove(record)
-        record.changed()
+        return self._spawns.spawn(record)
 
     def spawn_many(self, order: Order, actor_ids: Sequence[ActorId]) -> Coroutine[Any, Any, Data]:
         """Start actors without names by one order, side by side; they end with their parent, as of `spawn`.
@@ -186,56 +158,15 @@ class Registry:
         Raises:
             ActorStartError: one could not be started; nothing of any is left.
         """
-        first = Record(actor_ids[0], order)
-        self._children.add(first)
-        return self._spawn_many(first, actor_ids)
+        return self._spawns.spawn_many(order, actor_ids)
 
-    async def _spawn_many(self, first: Record, actor_ids: Sequence[ActorId]) -> Data:
-        order = first.order
-        records: list[Record] = []
-        waiting: deque[asyncio.Task[None]] = deque()
-        async for part in parts_of(actor_ids, STEP_COUNT):
-            if first.is_administrative:
-                break
-            for actor_id in part:
-                record = Record(actor_id, order) if records else first
-                self._hosting.hold(order.objects, order.tokens)
-                self._children.add(record)
-                self._take_in(record)
-                records.append(record)
-                if not self._start_at_once(record):
-                    waiting.append(self._scope.start(self._start(record), f"start {record.label}"))
-            while len(waiting) > UNDER_WAY_COUNT:
-                await waiting.popleft()
-            if any(record.start_error is not None for record in records[-UNDER_WAY_COUNT:]):
-                break  # the others would fail, too
-        for task in waiting:
-            await task
-        if first.is_administrative:
-            await self._abandoned(first, records)
-        sightings = Sightings()
-        async for started in parts_of(records, STEP_COUNT):
-            for record in started:
-                if record.start_error is not None:
-                    await self.stop_all([r for r in records if r is not record], "another of its group did not start")
-                    await self._check_start(record)
-                sightings.add(record)
-        return sightings.to_data()
+    def withdraw_spawn(self, actor_id: ActorId) -> None:
+        """End the spawn of an actor, or of the group that begins with it; see `Spawns.withdraw`."""
+        self._spawns.withdraw(actor_id)
 
-    async def _abandoned(self, first: Record, records: Sequence[Record]) -> None:
-        """The parent of a group has ended, and `stop_children` ends what there was of it then."""
-        if not records:
-            self._children.remove(first)
-            first.changed()
-        for record in records:
-            await self.ended(record.actor_id)
-        raise parent_ended(first)
-
-    async def _check_start(self, record: Record) -> None:
-        """Raise the error of a first start that failed, when nothing is left of the actor."""
-        if record.start_error is not None:
-            await self.ended(record.actor_id)
-            raise record.start_error
+    def enter(self, record: Record) -> None:
+        """Know an actor from now on, until it is gone."""
+        self._records[record.actor_id] = record
 
     def has_children(self, parent: ActorId) -> bool:
         """Whether anything is left of what an actor spawned."""
@@ -281,16 +212,34 @@ class Registry:
         while (record := self._records.get(actor_id)) is not None:
             await record.next_change()
 
-    async def stop_all(self, records: list[Record], reason: str) -> None:
-        """Stop actors that nobody else is going to stop, side by side, and return when all are gone."""
+    async def stop_all(self, records: Sequence[Record], reason: str) -> None:
+        """Stop actors side by side, children through their parents, and return when all are gone."""
         tops = [r for r in reversed(records) if r.parent is None or r.parent not in self._records]
-        tasks: list[asyncio.Task[None]] = []
-        async for part in parts_of(tops, STEP_COUNT):
-            tasks += [self._scope.start(self.stop(r.actor_id, reason), f"stop {r.label}") for r in part]
-        for task in tasks:
-            await task
+        await self.stop_each(tops, reason)
         for record in records:
             await self.ended(record.actor_id)
+
+    async def stop_each(self, records: Sequence[Record], reason: str) -> None:
+        """Stop each of these actors, side by side, and return when all are gone."""
+        await self._begin_to_stop(records, reason)
+        for record in records:
+            await self.ended(record.actor_id)
+
+    async def _begin_to_stop(self, records: Sequence[Record], reason: str) -> None:
+        async for part in parts_of(records, STEP_COUNT):
+            for record in part:
+                if self._records.get(record.actor_id) is record:
+                    self._begin_stop(record, reason, kill=False)
+
+    def withdraw(self, record: Record) -> None:
+        """End an actor at once of which nobody has a ref: its spawn was withdrawn."""
+        record.order.is_withdrawn = record.is_administrative = True
+        if record.is_start_under_way:
+            record.is_to_end = True
+            self._hosting.break_off(record)
+        elif self._records.get(record.actor_id) is record:
+            self._begin_stop(record, "its spawn was withdrawn", kill=True)
+        record.changed()
 
     def forget(self, actor_id: ActorId, reason: ExitReason | None) -> None:
         """The supervisor has given a child up: it is gone for good, for that reason or for that of its last end."""
@@ -300,12 +249,12 @@ class Registry:
 
     # What happens
 
-    def _start_at_once(self, record: Record) -> bool:
-        """Start a new record's first incarnation, if that never waits; return whether it does not, as `_start` else."""
+    def start_at_once(self, record: Record) -> bool:
+        """Start a new record's first incarnation, if that never waits; return whether it does not, as `start` else."""
         record.begin_start()
         try:
             endpoint = self._hosting.start_at_once(record)
-        except errors.ActorStartError as error:
+        except Exception as error:
             self.start_failed(record, error)
             return True
         if endpoint is None:
@@ -314,15 +263,20 @@ class Registry:
         self.started(record, endpoint)
         return True
 
-    async def _start(self, record: Record) -> None:
+    async def start(self, record: Record) -> None:
+        """Start an incarnation; a failure is in `start_error` then."""
         record.begin_start()
         await self.run_start(record)
 
     async def run_start(self, record: Record) -> None:
-        """Go through with a start that has begun and take in how that went; a failure is in `start_error` then."""
+        """Go through with a start that has begun and take in how that went; a failure is in `start_error` then.
+
+        A start that raises anything has failed: whoever waits for the actor hears so, and what was taken for it is
+        given back, by this one place.
+        """
         try:
             endpoint = await self._incarnate(record)
-        except (errors.ActorRtError, TypeError, ValueError) as error:
+        except Exception as error:
             self.start_failed(record, error)
             return
         self.started(record, endpoint)
@@ -347,11 +301,11 @@ class Registry:
             raise stopped_early(record)
         return await self._hosting.start(record)
 
-    def start_failed(self, record: Record, error: Exception) -> None:
+    def start_failed(self, record: Record, cause: Exception) -> None:
         """The incarnation that was being started does not run; a supervisor that ordered it is told elsewhere."""
-        record.start_error = error
+        record.start_error = error = start_error(record, cause)
         record.is_start_under_way = False
-        reason = getattr(error, "reason", None) or ExitReason(ExitKind.ERROR, str(error))
+        reason = error.reason or ExitReason(ExitKind.ERROR, str(error))
         record.last_reason = reason
         self.stop_children(record.actor_id)
         if record.is_alone and not record.is_administrative:
@@ -415,11 +369,17 @@ class Registry:
                 record.solo.started(record.started_at)
         return record.solo
 
-    def endpoint_lost(self, peer: PeerId, reason: ExitReason) -> None:
-        """A process is gone, and with it every actor it hosted: one decision each, one cause for all."""
-        for record in self.records():
-            if record.endpoint is not None and record.endpoint.peer == peer:
-                self.exited(record.actor_id, record.incarnation, reason, cause=peer)
+    def endpoint_lost(self, peer: PeerId, reason: ExitReason, actor_ids: Sequence[ActorId]) -> None:
+        """A process is gone, and with it every actor that runs there: one decision each, one cause for all.
+
+        Args:
+            peer, reason: the process's endpoint, and how it ended.
+            actor_ids: what was placed there, in the order in which it is decided about.
+        """
+        for actor_id in actor_ids:
+            record = self._records.get(actor_id)
+            if record is not None and record.endpoint is not None and record.endpoint.peer == peer:
+                self.exited(actor_id, record.incarnation, reason, cause=peer)
 
     def _carry_out(self, record: Record, decision: Solo.Decision) -> None:
         if decision.is_gone:
@@ -440,21 +400,17 @@ class Registry:
 
     def _begin_restart(self, record: Record) -> None:
         if self._records.get(record.actor_id) is record and record.state is RecordState.RESTARTING:
-            self._scope.start(self._start(record), f"restart {record.label}")
+            self._scope.start(self.start(record), f"restart {record.label}")
 
     def stop_children(self, parent: ActorId) -> None:
         """The parent's incarnation ended: stop what it spawned, last first."""
         children = self._children.of(parent)
         for child in children:
             child.supervisor, child.is_administrative = None, True  # its parent decides nothing any more
+            child.order.is_withdrawn = True
+            child.changed()  # it may wait for a name
         if children:
-            self._scope.start(self._stop_each(children), "stop children")
-
-    async def _stop_each(self, children: Sequence[Record]) -> None:
-        async for part in parts_of(children, STEP_COUNT):
-            for child in part:
-                if self._records.get(child.actor_id) is child:
-                    self._begin_stop(child, "its parent ended", kill=False)
+            self._scope.start(self._begin_to_stop(children, "its parent ended"), "stop children")
 
     async def children_gone(self, parent: ActorId) -> None:
         """Return when nothing is left of what an earlier incarnation of the parent spawned."""

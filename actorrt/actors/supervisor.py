@@ -7,7 +7,7 @@ Exits of children reach it beside its mailbox, so that a supervisor that waits f
 from __future__ import annotations
 
 import contextvars
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -76,6 +76,7 @@ class Supervisor(Actor):
     period_s: ClassVar[float] = config.DEFAULT_PERIOD_S
     auto_shutdown: ClassVar[str] = "never"
     _is_supervisor: ClassVar[bool] = True
+    _default_options: ClassVar[Mapping[str, Any]] = {"shutdown_s": None}  # it ends when its children have
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

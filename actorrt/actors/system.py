@@ -30,22 +30,20 @@ from actorrt.actors.options import ActorOptions
 from actorrt.actors.patience import Patience
 from actorrt.actors.payload import Payloads
 from actorrt.actors.questions import serve_questions
-from actorrt.actors.record import PLACE_CODE, label_of
+from actorrt.actors.record import label_of
 from actorrt.actors.ref import ActorRef, Sighting
 from actorrt.actors.registry import Registry
 from actorrt.actors.reply import Operation
 from actorrt.actors.routes import Routes, sighting_from_data
-from actorrt.actors.snapshots import check_state_hooks
-from actorrt.actors.spec import Spec, check_constructor, pack_spec
+from actorrt.actors.spawn_orders import SpawnOrder
 from actorrt.actors.streams import Streams
 from actorrt.actors.transits import Transits
 from actorrt.actors.waiting import wait
 from actorrt.clock import Clock
-from actorrt.ids import ActorId, ActorIds, IdSource, JobId, PeerId, short
+from actorrt.ids import ActorId, IdSource, JobId, PeerId, short
 from actorrt.reasons import ExitReason
-from actorrt.scopes import Scope, parts_of
+from actorrt.scopes import Scope
 from actorrt.store import values
-from actorrt.store.ref import ObjectRef
 from actorrt.transport.protocol import Buffer, Lane, Link, Transport
 
 if TYPE_CHECKING:
@@ -57,8 +55,6 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 FENCE_TIMEOUT_S: Final = 1.0
-AT_ONCE_COUNT: Final = 1_000
-"""How many refs of a group are made before others on the loop have their turn."""
 
 
 class System:
@@ -129,7 +125,7 @@ class System:
         serve_links(self.registry, self.host, self.control)
         self.control.handle("statistics", lambda *_: statistics.of_system(self))
         serve_monitors(self)
-        self.control.handle("census", lambda _, data: census.of_system(self, data["siblings_count"]))
+        self.control.handle("census", lambda *_: census.of_system(self))
         self.control.handle("fence", lambda *_: None)
         self.control.handle("endpoint_down", self._endpoint_down)
         forks.abandon_in_children(self)
@@ -342,16 +338,10 @@ class System:
         share: tuple[int, int] | None = None,
     ) -> Operation[ActorRef[Any]]:
         """Start an actor; see `Spawner.spawn`."""
-        authority, data, objects = self._spawn_order(cls, options, args, kwargs, supervisor)
-        data["share"] = share
+        order = SpawnOrder(self, cls, options, args, kwargs, supervisor, share)
         actor_id = actor_id or self.ids.actor()
-
-        async def start() -> ActorRef[Any]:
-            card = await self.control.request(authority, "spawn", {**data, "actor": actor_id})
-            del objects[:]  # held here until the authority holds them
-            return self.ref_from_card(card, authority)
-
-        return self.operate(f"the start of {label_of(options.name, cls.__name__, actor_id)}", start)
+        what = f"the start of {label_of(options.name, cls.__name__, actor_id)}"
+        return self.operate(what, lambda: order.spawn(actor_id))
 
     def spawn_many(
         self, cls: type, options: ActorOptions, count: int, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -361,69 +351,8 @@ class System:
             raise ValueError(f"spawn_many({count}): give a count of 1 or more")
         if options.name is not None:
             raise ValueError(f"spawn_many with name={options.name!r}: a name belongs to one actor; leave it out")
-        authority, data, objects = self._spawn_order(cls, options, args, kwargs, None, count)
-
-        async def start() -> ActorGroup[Any]:
-            drawn = [self.ids.actors(len(part)).packed async for part in parts_of(range(count), AT_ONCE_COUNT)]
-            actor_ids = ActorIds(b"".join(drawn))
-            answer = await self.control.request(authority, "spawn_many", {**data, "actors": actor_ids.packed})
-            del objects[:]  # held here until the authority holds them
-            places = [sighting_from_data(place) for place in answer["places"]]
-            place_of = memoryview(answer["place_of"]).cast(PLACE_CODE)
-            kind = interface.of_class(cls)
-            refs: list[ActorRef[Any]] = []
-            async for indices in parts_of(range(count), AT_ONCE_COUNT):
-                for index in indices:
-                    seen = places[place_of[index]]
-                    refs.append(ActorRef(self, actor_ids[index], kind, None, authority, seen, options.call_timeout_s))
-            return ActorGroup._owning(refs)
-
-        return self.operate(f"the start of {count} {cls.__name__}", start)
-
-    def _spawn_order(
-        self,
-        cls: type,
-        options: ActorOptions,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        supervisor: ActorId | None,
-        count: int = 1,
-    ) -> tuple[Endpoint, Data, list[Any]]:
-        check_constructor(cls, args, kwargs)
-        check_state_hooks(cls, options)
-        cell = current_cell()
-        parent = None if cell is None or options.detached else cell
-        packed = pack_spec(
-            Spec(cls, args, kwargs, None if parent is None else self.ref_to_cell(parent), options.crash_on), self
-        )
-        card, _ = values.dumps((interface.of_class(cls).to_data(), options.call_timeout_s))
-        data: Data = {
-            "spec": packed.data,
-            "card": card,
-            "options": options.to_data(),
-            "class_name": cls.__name__,
-            "job": self.job if cell is None else cell.blueprint.job,
-            "namespace": self.namespace if cell is None else cell.blueprint.namespace,
-            "parent": None if parent is None else parent.actor_id,
-            "supervisor": supervisor,
-            "share": None,
-            "is_supervisor": getattr(cls, "_is_supervisor", False),
-            "beside": options.is_light and parent is not None and not parent.blueprint.is_supervisor,
-            "objects": [ref.id for ref in packed.objects],
-            "tokens": [self._begin_transit(ref, count) for ref in packed.objects],
-        }
-        if data["is_supervisor"] and options.shutdown_s == config.DEFAULT_SHUTDOWN_S:
-            data["options"]["shutdown_s"] = None  # it ends when its children have, however long each may take
-        stays_here = data["beside"] and options.name is None and not data["is_supervisor"]
-        if parent is not None and not stays_here:
-            parent.has_distant_children = True
-        return (self.endpoint if stays_here else self.node), data, packed.objects
-
-    def _begin_transit(self, ref: ObjectRef[Any], copies_count: int) -> bytes:
-        store = self.require_store()
-        token = store.new_token()
-        store.begin_transit(ref, token, copies_count)
-        return token
+        order = SpawnOrder(self, cls, options, args, kwargs, copies_count=count)
+        return self.operate(f"the start of {count} {cls.__name__}", lambda: order.spawn_many(count))
 
     # Refs
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,14 +22,13 @@ from actorrt.actors.record import Order, Record
 from actorrt.actors.registry import Registry
 from actorrt.clock import Clock
 from actorrt.config import VERSION
-from actorrt.ids import ActorIds, IdSource, JobId, PeerId, short
-from actorrt.node.census import take_census
+from actorrt.ids import ActorId, IdSource, JobId, PeerId, short
+from actorrt.node.census import resident_bytes, take_census
 from actorrt.node.chunks import KINDS
 from actorrt.node.heartbeat import Heartbeat
 from actorrt.node.hosting import Placement, WorkerFactory
 from actorrt.node.in_turn import InTurn
 from actorrt.node.jobs import Job, Worker
-from actorrt.node.listing import MAX_PAGE_COUNT, check_page, page_of
 from actorrt.node.resources import Resources
 from actorrt.node.transfers import Transfers
 from actorrt.reasons import ExitKind, ExitReason
@@ -87,7 +86,7 @@ class NodeCore:
         await self.transport.start(self)
         self.endpoint = Endpoint(self.transport.peer, self.transport.address)
         self.placement = Placement(
-            _Known(self._factory, self._workers),
+            _Known(self._factory, self._workers, self._launch_failed),
             self.control,
             self.scope,
             self._ids,
@@ -113,7 +112,7 @@ class NodeCore:
         self.control.handle("spawn_many", self._spawn_many)
         self.control.handle("lookup", self._lookup)
         self.control.handle("orphaned", self._orphaned)
-        self.control.handle("status", lambda _, data: self.status(data["after"], data["count"]))
+        self.control.handle("status", lambda *_: self.status())
         self.control.handle("census", self._census)
         if self._exchange is not None:
             self._transfers = Transfers(self.transport, self.control, self._exchange, self.scope, self._clock)
@@ -217,7 +216,6 @@ class NodeCore:
         while any(worker.peer in self._workers for worker in idle):
             self._worker_gone.clear()
             await self._worker_gone.wait()
-        job.is_left_behind = True
         self._forget_job(job)
 
     def _forget_job(self, job: Job) -> None:
@@ -237,6 +235,12 @@ class NodeCore:
             raise errors.RuntimeStateError(f"{short(peer)} is no worker of this node")
         worker.ready.set_value(None)
 
+    def _launch_failed(self, worker: Worker) -> None:
+        """A worker got no process: nobody waits for its end any more."""
+        self._workers.pop(worker.peer, None)
+        self._worker_gone.set()
+        self._forget_job(worker.job)
+
     def worker_ended(self, worker: Worker, reason: ExitReason) -> None:
         """A worker's process is gone: tell everybody, and decide about each of its actors."""
         if self._workers.pop(worker.peer, None) is None:
@@ -248,9 +252,9 @@ class NodeCore:
             logger.warning("the process of %s (pid %s) ended: %s", worker.label, worker.pid, reason)
         self._lose(worker.peer, reason)
         self._announce_end(worker.peer, reason, worker.in_hand)
-        for actor_id in worker.actors:
+        for actor_id in list(worker.actors):
             self.registry.stop_children(actor_id)
-        self.registry.endpoint_lost(worker.peer, reason)
+        self.registry.endpoint_lost(worker.peer, reason, list(worker.actors))
 
     def _announce_end(self, lost: PeerId, reason: ExitReason, in_hand: Sequence[tuple[PeerId, int]] = ()) -> None:
         """Tell every process that one of them is gone."""
@@ -274,7 +278,7 @@ class NodeCore:
     def _spawn_many(self, peer: PeerId, data: Data) -> Coroutine[Any, Any, Data]:
         order = Order(data)
         self._take_order(peer, order)
-        return self.registry.spawn_many(order, ActorIds(data["actors"]))
+        return self.registry.spawn_many(order, [ActorId(actor) for actor in data["actors"]])
 
     def _take_order(self, peer: PeerId, order: Order) -> None:
         self.job(order.job)
@@ -292,25 +296,38 @@ class NodeCore:
     def _preload(self, _: PeerId, data: Data) -> None:
         self._factory.preload(data["modules"], self.job(JobId(data["job"])))
 
-    async def _census(self, _: PeerId, data: Data) -> Data:
-        jobs = self._jobs.values()
-        return await take_census(self.registry, self.workers(), jobs, self.control, data["siblings_count"])
+    async def _census(self, _: PeerId, __: Data) -> Data:
+        return await take_census(self.registry, self.workers(), self._jobs.values(), self.control)
 
-    def status(self, after: Any = None, count: int = MAX_PAGE_COUNT) -> Data:
-        """Return what the node has and does: totals, and a page of workers and actors; see `listing.page_of`.
-
-        Raises:
-            TypeError, ValueError: no such page.
-        """
-        check_page(after, count)
-        jobs = [job for job in self._jobs.values() if not job.is_left_behind]
-        records = self.registry.records()
+    def status(self) -> Data:
+        """Return what the command line shows."""
         return {
             "version": VERSION,
             "address": self.transport.address,
-            "jobs": [{"job": short(job.job_id), "driver": job.driver.address} for job in jobs],
-            "totals": {"jobs": len(jobs), "workers": len(self._workers), "actors": len(records)},
-            **page_of(self._workers.values(), records, after, count),
+            "jobs": [{"job": short(job.job_id), "driver": job.driver.address} for job in self._jobs.values()],
+            "workers": [
+                {
+                    "label": w.label,
+                    "kind": w.kind.value,
+                    "pid": w.pid,
+                    "actors": len(w.actors),
+                    "memory_bytes": None if w.pid is None else resident_bytes(w.pid),
+                    "peer": w.peer,
+                    "address": w.endpoint.address,
+                }
+                for w in self.workers()
+            ],
+            "actors": [
+                {
+                    "actor": short(r.actor_id),
+                    "label": r.label,
+                    "state": str(r.state),
+                    "incarnation": r.incarnation,
+                    "pid": None if r.place is None else r.place.pid,
+                    "last_exit": None if r.last_reason is None else str(r.last_reason),
+                }
+                for r in self.registry.records()
+            ],
             "cpus": self.resources.cpu_count,
             "reserved_cpus": self.resources.reserved("cpus"),
             "gpus": self.resources.gpu_count,
@@ -321,20 +338,20 @@ class NodeCore:
 class _Known:
     """Notes each worker before it is launched, so that it is known when it speaks."""
 
-    def __init__(self, factory: WorkerFactory, workers: dict[PeerId, Worker]) -> None:
+    def __init__(
+        self, factory: WorkerFactory, workers: dict[PeerId, Worker], on_failure: Callable[[Worker], None]
+    ) -> None:
         self._factory = factory
         self._workers = workers
-        self._launched_count = 0
+        self._on_failure = on_failure
         self.endpoint = factory.endpoint
         self.preload = factory.preload
         self.kill = factory.kill
 
     async def launch(self, worker: Worker) -> None:
-        self._launched_count += 1
-        worker.number = self._launched_count
         self._workers[worker.peer] = worker
         try:
             await self._factory.launch(worker)
-        except errors.ActorStartError:
-            del self._workers[worker.peer]
+        except BaseException:
+            self._on_failure(worker)
             raise

@@ -66,7 +66,7 @@ class Heartbeat:
         for peer in self._vigils.keys() - present.keys():
             del self._vigils[peer]
             self._transport.unwatch(peer)
-        oom_kills_count = oom_kill_count() if present else 0
+        oom_kills_count = oom_kill_count() if present else None
         for worker in present.values():
             worker.process.outlived(oom_kills_count)
             self._look_at(worker)
@@ -75,7 +75,10 @@ class Heartbeat:
 
     def _look_at(self, worker: Worker) -> None:
         now = self._clock.now()
-        state, cpu_s = _state_of(worker.pid or 0)
+        seen = _state_of(worker.pid or 0)
+        if seen is None:
+            return  # the next look may tell
+        state, cpu_s = seen
         vigil = self._vigils.get(worker.peer)
         if vigil is None:
             vigil = self._vigils[worker.peer] = Vigil(worker.hang_timeout_s, now, cpu_s)
@@ -91,9 +94,10 @@ class Heartbeat:
         worker = next((worker for worker in self._workers() if worker.peer == peer), None)
         vigil = self._vigils.get(peer)
         silent_s = self._transport.silent_s(peer)
-        if worker is None or vigil is None or not silent_s:
+        seen = None if worker is None else _state_of(worker.pid or 0)
+        if worker is None or vigil is None or seen is None or not silent_s:
             return {"silence": None}
-        silence = vigil.silence(self._clock.now(), *_state_of(worker.pid or 0))
+        silence = vigil.silence(self._clock.now(), *seen)
         return {"silence": silence.value, "silent_s": silent_s, "pid": worker.pid}
 
     def _carry_out(self, worker: Worker, findings: list[Finding]) -> None:
@@ -112,11 +116,16 @@ class Heartbeat:
                     logger.info("%s (pid %s) answers again after %.1f s", worker.label, worker.pid, silent_s)
 
 
-def _state_of(pid: int) -> tuple[str, float]:
-    """Return the kernel's letter for what a process does, and the CPU time it has used, in seconds."""
+def _state_of(pid: int) -> tuple[str, float] | None:
+    """Return the kernel's letter for what a process does, and the CPU time it has used, in seconds.
+
+    None: that can't be read now, for want of a descriptor or of memory.
+    """
     try:
         stat = Path(f"/proc/{pid}/stat").read_bytes()
     except (FileNotFoundError, ProcessLookupError):
         return "X", 0.0
+    except OSError:
+        return None
     fields = stat[stat.rindex(b")") + 2 :].split()  # the name before it may hold any character
     return fields[0].decode(), (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final, Protocol
 
 from actorrt import errors
@@ -78,7 +78,7 @@ class Placement:
         self._keeper = keeper
         self.pass_over: Callable[[Record], bool] = lambda _: False
         """Gives up a start whose turn has not come; returns whether there was such a turn."""
-        self._deadlines: dict[bytes, Callable[[], None]] = {}
+        self._deadlines: dict[ActorId, Callable[[], None]] = {}
 
     def start_at_once(self, record: Record) -> Endpoint | None:
         """A start in another process always waits; see `Hosting.start_at_once`."""
@@ -86,9 +86,9 @@ class Placement:
 
     async def start(self, record: Record) -> Endpoint:
         """Start the record's incarnation; see `Hosting.start`."""
-        worker = record.place if record.place is not None and record.place.is_usable else await self._place(record)
+        worker = record.place if record.place is not None and record.place.is_usable else self._place(record)
         try:
-            await worker.ready
+            await self._ready(worker, record)
             record.birthplace = worker.endpoint
             if record.is_to_end:  # the order came too early for the worker to take it, see `_tell`
                 raise stopped_early(record)
@@ -102,21 +102,26 @@ class Placement:
         endpoint: Endpoint = worker.endpoint
         return endpoint
 
-    async def _place(self, record: Record) -> Worker:
+    async def _ready(self, worker: Worker, record: Record) -> None:
+        try:
+            await worker.ready
+        except errors.ActorStartError as error:
+            if worker.kind is WorkerKind.OWN:  # the error names the actor
+                raise
+            raise errors.ActorStartError(f"{record.label} did not start: {error}", reason=error.reason) from error
+
+    def _place(self, record: Record) -> Worker:
+        """Reserve what the actor needs and give it a worker, which may not be ready yet."""
         job = self._job_of(record.job)
         block = self._block_of(record)
         worker = self._existing(record, job, None if block is None else job.blocks.get(block))
         if worker is None:
             worker = self._new(record, job)
-            record.place = worker
-            worker.actors.add(record.actor_id)
-            if block is not None:
-                job.blocks[block] = worker
-            await self._launch(worker)
-        elif block is not None:
+            self._scope.start(self._launch(worker), f"launch {worker.label}")
+        if block is not None:
             job.blocks[block] = worker
         record.place = worker
-        worker.actors.add(record.actor_id)
+        worker.actors[record.actor_id] = None
         return worker
 
     def _block_of(self, record: Record) -> tuple[ActorId, int] | None:
@@ -161,12 +166,11 @@ class Placement:
         return worker
 
     async def _launch(self, worker: Worker) -> None:
+        """Make the worker's process. It may serve others by then, so the end of a start does not end this."""
         try:
             await self._factory.launch(worker)
-        except errors.ActorStartError as error:
-            worker.ready.set_error(error)
-            worker.is_leaving = True
-            raise
+        except Exception as error:
+            worker.failed_to_launch(error)
 
     def stop(self, record: Record, reason: str) -> None:
         """Ask the actor to end; kill it if it takes longer than its `shutdown_s`."""
@@ -216,7 +220,7 @@ class Placement:
             return
         worker: Worker | None = record.place
         if worker is not None and worker.kind is WorkerKind.OWN:
-            self._factory.kill(worker)
+            self.end(worker)
         elif worker is not None:
             self._tell(record, "kill_hosted")
             incarnation = record.incarnation
@@ -228,6 +232,21 @@ class Placement:
             worker.hang = f"its loop did not take the order to kill {record.label} within {KILL_PATIENCE_S:g} s"
             logger.warning("%s is killed: %s", worker.label, worker.hang)
             self._factory.kill(worker)
+
+    def break_off(self, record: Record) -> None:
+        """End the start under way at once; see `Hosting.break_off`."""
+        worker: Worker | None = record.place
+        if self.pass_over(record) or worker is None:
+            return
+        if worker.kind is WorkerKind.OWN:
+            self.end(worker)
+            worker.ready.set_error(stopped_early(record))  # it may still be forked
+        else:
+            self._tell(record, "kill_hosted")
+
+    def kept_actors(self) -> Collection[ActorId]:
+        """Return the actors that have a reservation, or a time by which they are to have stopped."""
+        return {*self._resources.reserving(), *self._deadlines}
 
     def hold(self, object_ids: Sequence[ObjectId], tokens: Sequence[bytes]) -> None:
         """Keep objects alive in the name of the node."""
@@ -244,24 +263,31 @@ class Placement:
         worker: Worker | None = record.place
         if worker is None:
             return None
-        worker.actors.discard(record.actor_id)
+        worker.actors.pop(record.actor_id, None)
         if record.is_supervisor:
             blocks = worker.job.blocks
             worker.job.blocks = {key: part for key, part in blocks.items() if key[0] != record.actor_id}
-        if worker.exit_reason is not None:
+        if not worker.is_up:
+            if self._is_for_nobody(worker):
+                self.dismiss(worker)
             return None
         data = {"actor": record.actor_id, "error": errors.to_data(tombstone.error())}
         burial = self._control.request(worker.endpoint, "bury", data)
-        if worker.kind is WorkerKind.OWN or (worker.job.has_ended and not worker.actors):
+        if self._is_for_nobody(worker):
             burial.add_callback(lambda _: self.dismiss(worker))
         return burial
+
+    @staticmethod
+    def _is_for_nobody(worker: Worker) -> bool:
+        """Whether a worker that has lost an actor will host no other."""
+        return worker.kind is WorkerKind.OWN or (worker.job.has_ended and not worker.actors)
 
     def dismiss(self, worker: Worker) -> None:
         """Let a worker that hosts nothing any more say its last words and end; kill it if it does not."""
         if worker.exit_reason is not None:
             return
         worker.is_leaving = True
-        if worker.ready.done() and worker.ready.error() is None:
+        if worker.is_up:
             self._control.notify(worker.endpoint, "leave", {})
             self._scope.after(STOP_GRACE_S, lambda: self._factory.kill(worker) if worker.exit_reason is None else None)
         else:
@@ -274,7 +300,7 @@ class Placement:
 
     def _tell(self, record: Record, verb: str, **data: Any) -> None:
         worker: Worker | None = record.place
-        if worker is not None and worker.exit_reason is None and worker.ready.done():
+        if worker is not None and worker.is_up:
             self._control.notify(worker.endpoint, verb, {"actor": record.actor_id, **data})
 
     def _forget_deadline(self, record: Record) -> None:

@@ -10,7 +10,7 @@ from actorrt.actors.control import Data, Endpoint
 from actorrt.completion import Completion
 from actorrt.errors import ActorStartError
 from actorrt.ids import ActorId, JobId, PeerId
-from actorrt.reasons import ExitReason
+from actorrt.reasons import ExitKind, ExitReason
 
 
 class WorkerKind(StrEnum):
@@ -27,8 +27,7 @@ class Worker:
     Attributes:
         endpoint: where it is reached; known before it listens there.
         ready: ends when it does.
-        number: how many workers its node had launched with it.
-        actors: what was placed on it and has not gone.
+        actors: what was placed on it and has not gone, in that order.
         process: its process, opaque here; None in local mode.
         hang_timeout_s: after how long without a sign of life it is replaced.
         hang: why it was replaced, if it was.
@@ -42,8 +41,7 @@ class Worker:
         self.label = label
         self.env_vars = env_vars
         self.ready: Completion[None] = Completion()
-        self.actors: set[ActorId] = set()
-        self.number = 0
+        self.actors: dict[ActorId, None] = {}
         self.pid: int | None = None
         self.process: Any = None
         self.exit_reason: ExitReason | None = None
@@ -62,9 +60,21 @@ class Worker:
         return self.exit_reason is None and not self.is_leaving
 
     @property
+    def is_up(self) -> bool:
+        """Whether it has said that it is ready, and has not ended: whether it can be told anything."""
+        return self.exit_reason is None and self.ready.done() and self.ready.error() is None
+
+    @property
     def is_watchable(self) -> bool:
         """Whether it should answer when it is asked."""
-        return self.process is not None and self.is_usable and self.ready.done() and self.ready.error() is None
+        return self.process is not None and self.is_usable and self.is_up
+
+    def failed_to_launch(self, error: Exception) -> None:
+        """It got no process; those who wait for it hear why."""
+        if not isinstance(error, ActorStartError):
+            error = ActorStartError(f"{self.label} got no process: {type(error).__name__}: {error}")
+        self.exit_reason = ExitReason(ExitKind.ERROR, str(error))
+        self.ready.set_error(error)
 
     def ended(self, reason: ExitReason) -> None:
         """Its process is gone."""
@@ -86,7 +96,6 @@ class Job:
         blocks: where supervisors' light children are, by supervisor and number of the block.
         supervisors: the worker of its supervisors.
         has_ended: whether its driver is gone; only its detached actors live on.
-        is_left_behind: whether the others have stopped since then.
     """
 
     job_id: JobId
@@ -97,4 +106,3 @@ class Job:
     supervisors: Worker | None = None
     placed_count: int = 0
     has_ended: bool = False
-    is_left_behind: bool = False

@@ -19,6 +19,7 @@ from actorrt.config import LAST_LINES_COUNT, OUTPUT_BUDGET_READS, OUTPUT_READ_BY
 from actorrt.node.lines import LineSplitter
 
 Stream = Literal["stdout", "stderr"]
+STREAMS: Final[tuple[Stream, ...]] = ("stdout", "stderr")
 
 _DRAIN_READS: Final = 64  # a dead worker's pipe holds less; what is more comes from a process that got away
 
@@ -42,6 +43,9 @@ class OutputReader:
         label: of lines without a label of their own.
         on_lines: called with the lines of one read, in the order of their stream. The order between the two streams
             is not kept.
+
+    Raises:
+        OSError: there are no descriptors for the pipes; none is left open.
     """
 
     def __init__(
@@ -50,8 +54,14 @@ class OutputReader:
         self.label = label
         self._on_lines = on_lines
         self._last_lines: deque[str] = deque(maxlen=LAST_LINES_COUNT)
-        self._pipes = (_Pipe(loop, "stdout", self._take), _Pipe(loop, "stderr", self._take))
-        self.resume()
+        self._pipes: list[_Pipe] = []
+        try:
+            for stream in STREAMS:
+                self._pipes.append(_Pipe(loop, stream, self._take))
+            self.resume()
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def stdout_fd(self) -> int:

@@ -72,17 +72,17 @@ class ProcessWorkers:
         def on_lines(lines: Sequence[OutputLine]) -> None:
             self._on_output(worker.job.job_id, worker.pid or 0, lines)
 
-        output = OutputReader(loop, worker.label, on_lines)
         try:
-            worker.pid = await self._processes.fork(self._config(worker), output.stdout_fd, output.stderr_fd)
+            output = OutputReader(loop, worker.label, on_lines)
+            try:
+                worker.pid = await self._processes.fork(self._config(worker), output.stdout_fd, output.stderr_fd)
+                output.close_write_ends()
+                worker.process = self._processes.watch(worker.pid, lambda how: self._ended(worker, output, how))
+            except BaseException:
+                output.close()
+                raise
         except (errors.RuntimeStateError, OSError, ValueError) as error:
-            output.close()
             raise errors.ActorStartError(f"{worker.label} got no process: {error}") from error
-        except BaseException:
-            output.close()
-            raise
-        output.close_write_ends()
-        worker.process = self._processes.watch(worker.pid, lambda how: self._ended(worker, output, how))
         if worker.is_leaving:  # dismissed while it was forked
             worker.process.kill()
 

@@ -59,13 +59,17 @@ def set_process_name(name: str) -> None:
     _prctl(_PR_SET_NAME, ctypes.c_char_p(name.encode()))
 
 
-def oom_kill_count() -> int:
+def oom_kill_count() -> int | None:
     """Return how many processes the kernel has killed for want of memory since the machine started.
 
     It counts the whole machine, container limits included, so a growth is a suspicion and no proof. Where the
-    kernel does not count (before 4.13), it is 0.
+    kernel does not count (before 4.13), it is 0. None: it can't be read, for want of a descriptor or of memory.
     """
-    for line in _VMSTAT.read_bytes().splitlines():
+    try:
+        counts = _VMSTAT.read_bytes()
+    except OSError:
+        return None
+    for line in counts.splitlines():
         if line.startswith(b"oom_kill "):
             return int(line.split()[1])
     return 0
@@ -110,6 +114,7 @@ class ProcessWatch:
 
     Raises:
         ProcessLookupError: there is no such process.
+        OSError: there is no descriptor for it; it is not watched, and lives.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, pid: int, on_exit: Callable[[ProcessExit], None]) -> None:
@@ -126,7 +131,7 @@ class ProcessWatch:
         """Whether the child has not been reaped, nor the watch closed."""
         return self._pidfd is not None
 
-    def outlived(self, oom_kills_count: int) -> None:
+    def outlived(self, oom_kills_count: int | None) -> None:
         """Note that the child lives after so many kills for want of memory; to be told about once a second.
 
         One that comes between the last two notes may be its own: the kernel counts it before the process is gone.
@@ -164,8 +169,13 @@ class ProcessWatch:
             self.pid,
             signal=status.si_status,
             was_killed_by_us=self._was_killed,
-            is_oom_suspected=is_sudden and oom_kill_count() > self._oom_kills_before,
+            is_oom_suspected=is_sudden and self._has_kernel_killed(),
         )
+
+    def _has_kernel_killed(self) -> bool:
+        """Whether the kernel has killed for want of memory since the child was known to live."""
+        now, before = oom_kill_count(), self._oom_kills_before
+        return now is not None and before is not None and now > before
 
     def close(self) -> None:
         """Stop watching; the child is neither killed nor reaped. Idempotent."""

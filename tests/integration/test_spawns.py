@@ -1,0 +1,225 @@
+"""Spawns that do not come to their end: one of a group fails, nobody waits any more, a parent ends. Nothing is left."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+import actorrt as art
+from tests.integration.cast import Counter
+
+PLACES = [{}, {"isolation": "process"}]
+IDS = ["light", "process"]
+
+
+@pytest.fixture(autouse=True)
+async def tables_agree(runtime):
+    """The node's tables of actors agree in the end."""
+    yield
+    await runtime.system.control.request(runtime.system.node, "check_invariants", {})
+
+
+async def labels(runtime):
+    return [actor["label"].partition("-")[0] for actor in (await runtime.status())["actors"]]
+
+
+async def until_left(runtime, expected):
+    """Wait until exactly these classes of actors are left."""
+    while sorted(await labels(runtime)) != sorted(expected):
+        await asyncio.sleep(0.001)
+
+
+class Recruit(art.Actor):
+    """The one of the given number does not start; the others note that they run, and that they stop."""
+
+    def __init__(self, counter, notes, failing):
+        self.counter, self.notes, self.failing = counter, Path(notes), failing
+
+    async def on_start(self):
+        if await self.counter.add() == self.failing:
+            raise ValueError("not fit")
+
+    async def on_stop(self, reason):
+        with self.notes.open("a") as file:
+            file.write(f"{reason.detail}\n")
+
+
+@pytest.mark.parametrize("options", PLACES, ids=IDS)
+async def test_group_of_which_one_does_not_start_stops_the_others_and_says_which(runtime, tmp_path, options):
+    counter = await Counter.spawn()
+    notes = tmp_path / "notes"
+    with pytest.raises(
+        art.ActorStartError, match=r"number \d of 4 failed, so .* stopped: Recruit-.*ValueError: not fit"
+    ):
+        await Recruit.options(**options).spawn_many(4, counter, str(notes), 4)
+    assert await labels(runtime) == ["Counter"]
+    assert notes.read_text().splitlines() == ["another of its group did not start"] * 3
+
+
+async def test_group_of_which_one_does_not_start_does_not_wait_for_the_others_to_start(runtime, tmp_path):
+    class Endless(Recruit):
+        async def on_start(self):
+            await super().on_start()
+            await asyncio.Event().wait()
+
+    counter = await Counter.spawn()
+    with pytest.raises(art.ActorStartError, match="not fit"):
+        await Endless.spawn_many(3, counter, str(tmp_path / "notes"), 3)
+    assert await labels(runtime) == ["Counter"]
+
+
+async def test_group_of_an_actors_children_of_which_one_does_not_start_leaves_none(runtime, tmp_path):
+    class Captain(art.Actor):
+        async def recruit(self, counter, notes):
+            await Recruit.options(isolation="process").spawn_many(3, counter, notes, 3)
+
+    counter, captain = await Counter.spawn(), await Captain.spawn()
+    with pytest.raises(art.ActorStartError, match=r"number \d of 3"):
+        await captain.recruit(counter, str(tmp_path / "notes"))
+    assert sorted(await labels(runtime)) == ["Captain", "Counter"]
+
+
+class Board(art.Actor):
+    """Knows who came first."""
+
+    first_ref = None
+
+    def enrol(self, ref):
+        self.first_ref = self.first_ref or ref
+        return self.first_ref
+
+
+class Mayfly(art.Actor):
+    """The first one of a group dies when it has started; the others start when it is dead."""
+
+    def __init__(self, board):
+        self.board = board
+
+    async def on_start(self):
+        first = await self.board.enrol(self.context.ref)
+        if first == self.context.ref:
+            self.context.ref.die.tell()
+        else:
+            await art.monitor(first)
+
+    def die(self):
+        raise SystemExit("a short life")
+
+    def live(self):
+        return "alive"
+
+
+@pytest.mark.parametrize("options", PLACES, ids=IDS)
+async def test_member_that_dies_while_others_of_its_group_start_has_started(runtime, options):
+    board = await Board.spawn()
+    group = await Mayfly.options(**options).spawn_many(3, board)
+    outcomes = await art.gather(*(member.live() for member in group), return_exceptions=True)
+    assert sorted(outcome if isinstance(outcome, str) else type(outcome).__name__ for outcome in outcomes) == [
+        "ActorDiedError",
+        "alive",
+        "alive",
+    ]
+
+
+# Spawns that nobody waits for any more
+
+
+class Slow(art.Actor):
+    """Says that it begins, and starts no further."""
+
+    def __init__(self, begun):
+        Path(begun).touch()
+
+    async def on_start(self):
+        await asyncio.Event().wait()
+
+
+async def until_there(path):
+    while not path.exists():
+        await asyncio.sleep(0.001)
+
+
+async def cancel(spawning):
+    """Cancel the only task that awaits a spawn."""
+    task = asyncio.ensure_future(asyncio.wait_for(spawning, 3600))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    with pytest.raises(art.CallCancelledError, match="the start of"):
+        await spawning
+
+
+@pytest.mark.parametrize("options", PLACES, ids=IDS)
+async def test_withdrawn_spawn_ends_in_on_start_and_its_name_is_free(runtime, tmp_path, options):
+    spawning = Slow.options(name="slow", **options).spawn(str(tmp_path / "begun"))
+    await until_there(tmp_path / "begun")
+    await cancel(spawning)
+    again = await Counter.options(name="slow", if_exists="replace").spawn(1)
+    assert await again.value() == 1
+    await until_left(runtime, ["slow"])
+
+
+@pytest.mark.parametrize("options", PLACES, ids=IDS)
+async def test_spawn_that_is_withdrawn_at_once_leaves_nothing(runtime, tmp_path, options):
+    await cancel(Slow.options(**options).spawn(str(tmp_path / "begun")))
+    await until_left(runtime, [])
+
+
+async def test_spawn_that_is_withdrawn_while_it_waits_for_a_name_leaves_the_holder_alone(runtime, tmp_path):
+    first = Slow.options(name="one").spawn(str(tmp_path / "begun"))
+    await until_there(tmp_path / "begun")
+    await cancel(Slow.options(name="one", if_exists="get").spawn(str(tmp_path / "again")))
+    await until_left(runtime, ["one"])
+    await runtime.system.control.request(runtime.system.node, "check_invariants", {})
+    await cancel(first)
+    await until_left(runtime, [])
+
+
+@pytest.mark.parametrize("options", PLACES, ids=IDS)
+async def test_withdrawn_group_leaves_nothing(runtime, tmp_path, options):
+    spawning = Slow.options(**options).spawn_many(3, str(tmp_path / "begun"))
+    await until_there(tmp_path / "begun")
+    await cancel(spawning)
+    await until_left(runtime, [])
+
+
+async def test_spawn_of_a_light_child_that_is_withdrawn_leaves_nothing(runtime, tmp_path):
+    class Parent(art.Actor):
+        async def begin(self, begun):
+            self.spawning = Slow.spawn(begun)
+            await until_there(Path(begun))
+            await cancel(self.spawning)
+            system = self.context._cell.host.system
+            while system.registry.records():
+                await asyncio.sleep(0.001)
+            system.registry.check_invariants()
+            return len(system.host.cells())
+
+    parent = await Parent.spawn()
+    assert await parent.begin(str(tmp_path / "begun")) == 1
+
+
+class Wanting(art.Actor):
+    """Begins to wait for a name."""
+
+    def want(self):
+        self.spawning = Counter.options(name="wanted", if_exists="get").spawn()
+
+    def die(self):
+        raise SystemExit("no more")
+
+
+async def test_parent_that_ends_takes_along_a_spawn_that_waits_for_a_name(runtime, tmp_path):
+    holder = Slow.options(name="wanted").spawn(str(tmp_path / "begun"))
+    await until_there(tmp_path / "begun")
+    parent = await Wanting.spawn()
+    down = art.monitor(parent)
+    await parent.want()
+    await parent.die.tell()
+    assert (await down).reason.kind is art.ExitKind.ERROR  # when nothing is left of its children
+    await until_left(runtime, ["wanted"])
+    await cancel(holder)
+    await until_left(runtime, [])
