@@ -48,7 +48,15 @@ class Fuzz:
     def __init__(self, seed: int) -> None:
         self._random = Random(seed)
         self._inbound = Inbound(
-            HERE, self, TransportStatistics(), self._failed, _raise, lambda *_: None, lambda _: None, lambda: None
+            HERE,
+            self,
+            TransportStatistics(),
+            self._failed,
+            _raise,
+            lambda *_: None,
+            lambda _: None,
+            lambda _: None,
+            lambda: None,
         )
         self._bad_number = 0
         self._good_sequence = 0

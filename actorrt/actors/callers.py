@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import deque
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from actorrt import errors
-from actorrt.actors.messages import CREDIT, ERROR, ITEM, REPLY, is_plain_value
+from actorrt.actors.messages import CREDIT, ERROR, ITEM, NOT_HERE, REPLY, is_plain_value
 from actorrt.actors.payload import Captured, error_from_data, error_to_data
-from actorrt.ids import ActorId, PeerId
+from actorrt.ids import ActorId, PeerId, short
 from actorrt.transport.protocol import Lane, Link
 
 if TYPE_CHECKING:
     from actorrt.actors.system import System
+
+logger = logging.getLogger(__name__)
 
 IMMUTABLE_TYPES: Final = frozenset({bool, int, float, complex, str, bytes})
 RETRY_S: Final = 0.05
@@ -42,7 +46,7 @@ class LocalCaller:
     def refuse(self, call_id: int, error: errors.CallError) -> None:
         self._system.calls.failed(call_id, error)
 
-    def grant(self, actor_id: ActorId, messages: int, size_bytes: int) -> None:
+    def grant(self, actor_id: ActorId, messages: int, size_bytes: int, settlement: int) -> None:
         """Without effect: a cell tells this endpoint's routes itself when it has room again."""
 
     def item(self, call_id: int, value: Any) -> None:
@@ -75,11 +79,26 @@ class RemoteCaller:
     def refuse(self, call_id: int, error: errors.CallError) -> None:
         self._send((ERROR, call_id, errors.to_data(error), error.executed), ())
 
-    def grant(self, actor_id: ActorId, messages: int, size_bytes: int) -> None:
+    def grant(self, actor_id: ActorId, messages: int, size_bytes: int, settlement: int) -> None:
         address = self._system.transport.address_of(self._peer)
-        if address is not None and not self._system.is_lost(self._peer):
+        if address is None or self._system.is_lost(self._peer):
+            return
+        try:
             link = self._system.transport.link(self._peer, address, Lane.CONTROL)
-            link.send((CREDIT, actor_id, messages, size_bytes))
+            link.send((CREDIT, actor_id, messages, size_bytes, settlement))
+        except errors.MailboxFullError:  # grants are totals, so it does no harm that a later one may overtake this one
+            self._system.scope.after(RETRY_S, partial(self.grant, actor_id, messages, size_bytes, settlement))
+        except errors.ActorRtError as error:  # the peer is told that it was given up, and will settle anew
+            logger.debug("credit was not sent to %s: %s", short(self._peer), error)
+
+    def not_here(self, call_id: int, actor_id: ActorId) -> None:
+        """Say that the actor is not on this endpoint."""
+        self._send((NOT_HERE, call_id, actor_id), ())
+
+    def cut_off(self) -> None:
+        """The endpoint was given up, and knows it: nobody there waits for what was not sent."""
+        self._link = None
+        self._unsent.clear()
 
     def item(self, call_id: int, value: Any) -> None:
         self._send_captured(ITEM, call_id, self._system.payloads.capture_value(value))

@@ -1,7 +1,7 @@
 """The caller's side of every call: what was asked and has not ended.
 
 A call always ends: with its reply, its error, its deadline, its cancellation, or the fate of its receiver, which
-is asked of the actor's authority when the endpoint that had the call is lost. All state lives on the loop's
+is asked of the actor's authority when the endpoint that had the call is lost (`losses`). All state lives on the loop's
 thread; other threads hand their calls over.
 """
 
@@ -24,13 +24,13 @@ from actorrt.actors.reply import Reply, forget_arguments, let_go, let_go_of_tell
 from actorrt.actors.transits import Transit
 from actorrt.completion import Completion
 from actorrt.config import DEADLINE_VERDICT_S
-from actorrt.ids import PeerId
+from actorrt.ids import PeerId, short
 from actorrt.reasons import ExitKind, ExitReason
 from actorrt.store.ref import ObjectRef
 from actorrt.transport.protocol import Lane
 
 if TYPE_CHECKING:
-    from actorrt.actors.routes import Route
+    from actorrt.actors.route import Route
     from actorrt.actors.system import System
 
 logger = logging.getLogger(__name__)
@@ -61,6 +61,10 @@ class Calls:
     def up_to(self, newest_id: int) -> list[Reply[Any]]:
         """Return the pending calls up to a number, oldest first."""
         return [call for call_id, call in self._pending.items() if call_id <= newest_id]
+
+    def at(self, peers: Container[PeerId]) -> list[Reply[Any]]:
+        """Return the pending calls that one of these endpoints has, oldest first."""
+        return [call for call in self._pending.values() if call.peer in peers]
 
     def pending(self, call_id: int) -> Reply[Any] | None:
         """Return a call that has not ended."""
@@ -305,11 +309,11 @@ class Calls:
             self.late_reply_count += 1
         elif reply.has_retries and isinstance(error, errors.ActorUnavailableError) and error.executed == "maybe":
             traceback = "\n".join(getattr(error, "__notes__", ()))
-            self._killed(reply, ExitReason(ExitKind.ERROR, str(error), traceback), error)
+            self.killed(reply, ExitReason(ExitKind.ERROR, str(error), traceback), error)
         else:
             self.fail(reply, error)
 
-    def _killed(self, reply: Reply[Any], reason: ExitReason, error: errors.ActorUnavailableError) -> None:
+    def killed(self, reply: Reply[Any], reason: ExitReason, error: errors.ActorUnavailableError) -> None:
         """The call ended its actor, which is being restarted: send it again, unless it does so every time."""
         if self.blame.is_deadly(reply, reason):
             message = (
@@ -318,11 +322,12 @@ class Calls:
             )
             self.fail(reply, errors.ActorUnavailableError(message, executed="maybe"))
         elif reply.attempts_left > 0:
-            self._send_again(reply)
+            self.send_again(reply)
         else:
             self.fail(reply, error)
 
-    def _send_again(self, reply: Reply[Any]) -> None:
+    def send_again(self, reply: Reply[Any]) -> None:
+        """Send a call anew whose last copy may have run."""
         reply.attempts_left -= 1
         reply.is_repeated = True
         reply.peer = None
@@ -367,8 +372,10 @@ class Calls:
     def _withdraw(self, reply: Reply[Any]) -> None:
         if reply.done():
             return
+        executed: errors.Executed = "no" if reply.peer is None else "maybe"
         self._recall(reply, is_late=False)
-        self.fail(reply, errors.CallCancelledError(f"{reply.label}.{reply.method}() was cancelled by its caller"))
+        message = f"{reply.label}.{reply.method}() was cancelled by its caller"
+        self.fail(reply, errors.CallCancelledError(message, executed=executed))
 
     def _recall(self, reply: Reply[Any], *, is_late: bool) -> None:
         """Tell the receiver that nobody waits for the call any more."""
@@ -378,9 +385,13 @@ class Calls:
             self._system.host.withdraw(self._system.local_caller, reply.ref._actor_id, reply.call_id, is_late)
             return
         seen = self._system.routes.of(reply.ref).seen
-        if seen is not None and seen.endpoint.peer == reply.peer:
+        if seen is None or seen.endpoint.peer != reply.peer:
+            return
+        try:
             link = self._system.transport.link(*seen.endpoint, Lane.CONTROL)
             link.send((CANCEL, reply.ref._actor_id, reply.call_id, is_late))
+        except errors.ActorRtError as error:  # the call runs on there, and ends here all the same
+            logger.debug("%s.%s() was not withdrawn at its receiver: %s", reply.label, reply.method, error)
 
     def expire(self, reply: Reply[Any]) -> None:
         """The deadline has passed: withdraw the call, and give the receiver a moment to say whether it ran."""
@@ -397,57 +408,15 @@ class Calls:
         message = f"{reply.label}.{reply.method}() did not end by its deadline"
         self.fail(reply, errors.CallTimeoutError(message, executed=executed))
 
-    def lost(self, peer: PeerId, why: ExitReason, in_hand: Container[int] = ()) -> None:
-        """Settle every call that the lost endpoint had, by what has become of each actor.
-
-        Args:
-            peer: the endpoint.
-            why: how its process ended.
-            in_hand: those calls with retries that it was handling then, by their numbers.
-        """
-        self._system.routes.lost(peer)
-        self._system.transits.lost(peer)
-        by_actor: dict[bytes, list[Reply[Any]]] = {}
-        for reply in self._pending.values():
-            if reply.peer == peer:
-                by_actor.setdefault(reply.ref._actor_id, []).append(reply)
-        for calls in by_actor.values():
-            self._ask_fate(calls, why, in_hand)
-
-    def cut_off(self, peer: PeerId, error: errors.ActorRtError) -> None:
-        """Fail every call that an endpoint had which can't be spoken with, though its process may live."""
-        self._system.routes.lost(peer, is_alive=True)
-        executed = error.executed if isinstance(error, errors.PeerUnreachableError) else "maybe"
-        for reply in list(self._pending.values()):
-            if reply.peer == peer:
-                message = f"{reply.label} can't be reached for {reply.method}(): {error}"
-                self.fail(reply, errors.ActorUnavailableError(message, executed=executed))
-
-    def _ask_fate(self, calls: list[Reply[Any]], why: ExitReason, in_hand: Container[int]) -> None:
-        ref = calls[0].ref
-        route = self._system.routes.of(ref)
-        fate = self._system.control.request(ref._authority, "fate", {"actor": ref._actor_id, "after": route.newest})
-
-        def known(_: Any) -> None:
-            error = fate.error()
-            for reply in calls:
-                if not reply.done():
-                    self._settle_lost(reply, error, why, is_suspect=reply.call_id in in_hand)
-
-        fate.add_callback(known)
-
-    def _settle_lost(self, reply: Reply[Any], gone: BaseException | None, why: ExitReason, *, is_suspect: bool) -> None:
-        if gone is not None:
-            self.fail(reply, _died(reply, gone))
-            return
-        message = f"{reply.label} died during {reply.method}() and is being restarted: {why}"
-        error = errors.ActorUnavailableError(message, executed="maybe")
-        if is_suspect:
-            self._killed(reply, why, error)
-        elif reply.attempts_left > 0:
-            self._send_again(reply)
-        else:
-            self.fail(reply, error)
+    def check_invariants(self) -> None:
+        """Raise AssertionError, with the call concerned, if one can't end any more."""
+        waiting = self._system.routes.waiting_calls()
+        for call_id, call in self._pending.items():
+            place = "nowhere" if call.peer is None else short(call.peer)
+            story = f"call {call.call_id} to {call.label}.{call.method}(), at {place}, repeated: {call.is_repeated}"
+            assert call_id == call.call_id, f"it is filed as {call_id}: {story}"
+            assert not call.done(), f"it has ended, and is pending: {story}"
+            assert call.peer is not None or call in waiting, f"it neither waits nor has left: {story}"
 
     def close(self, error: errors.ActorRtError, later: errors.ActorRtError | None = None) -> None:
         """End every call with `error`, and those to come with `later`, or with `error` too."""
@@ -489,9 +458,3 @@ def call_error(data: dict[str, Any], executed: errors.Executed, system: System) 
 def _as_executed(error: BaseException, executed: errors.Executed = "yes") -> BaseException:
     error.executed = executed  # type: ignore[attr-defined]
     return error
-
-
-def _died(reply: Reply[Any], gone: BaseException) -> errors.ActorDiedError:
-    reason = getattr(gone, "reason", None)
-    message = f"{reply.label} died during {reply.method}(): {reason if reason is not None else gone}"
-    return errors.ActorDiedError(message, reason=reason, executed="maybe")

@@ -34,7 +34,7 @@ from actorrt.reasons import ExitReason
 if TYPE_CHECKING:
     from actorrt.actors.blueprint import Blueprint
     from actorrt.actors.host import Host
-    from actorrt.actors.routes import Route
+    from actorrt.actors.route import Route
 
 STEP_BUDGET: Final = 256
 
@@ -313,13 +313,21 @@ class Cell:
             if self.local_route is not None:
                 self.host.made_room(self)
             return
-        if self._ledgers is None:
-            self._ledgers = Ledgers(self.options.mailbox_messages, self.options.mailbox_bytes)
-            if self.mailbox is not None:
-                self.mailbox.share_with_others()
-        grant = self._ledgers.take(caller, message.size_bytes)
+        grant = (self._ledgers or self._begin_ledgers()).take(caller, message.size_bytes)
         if grant is not None:
             caller.grant(self.actor_id, *grant)
+
+    def _begin_ledgers(self) -> Ledgers[Caller]:
+        self._ledgers = Ledgers(self.options.mailbox_messages, self.options.mailbox_bytes)
+        if self.mailbox is not None:
+            self.mailbox.share_with_others()
+        return self._ledgers
+
+    def resettled(self, caller: Caller, settlement: int) -> None:
+        """A caller has found its way here anew, and counts what it sends from now on: tell it how much that may be."""
+        queued = (0, 0) if self.mailbox is None else self.mailbox.held_for(caller)
+        grant = (self._ledgers or self._begin_ledgers()).settle(caller, settlement, *queued)
+        caller.grant(self.actor_id, *grant)
 
     def turned_away(self, message: Message) -> None:
         """A message of another process is not going to be taken from the mailbox: let its sender send what waits."""

@@ -1,14 +1,22 @@
 """Pure: how much one endpoint may send to one actor before the actor has caught up.
 
-Both sides count from the start of the actor's incarnation, so a grant that is repeated or overtaken does no harm.
 A sender begins with a small window, which needs no word from the receiver; the receiver widens it to the sender's
 share of the mailbox as it takes messages out. So a mailbox holds its bound, and at most `FIRST_MESSAGES` more for
 each sender that it has not heard of yet.
+
+Both sides count from the same *settlement*: the moment when the sender's route came to lead to the actor. Grants are
+totals of it, so one that is repeated or overtaken does no harm, and one of an earlier settlement is not taken in. A
+sender that settles its route anew may have lost messages on the way, so it can't go on counting, and the small window
+is the stranger's alone, or each settlement would add one to the mailbox. It announces the settlement before its first
+message, with a window that is shut; the receiver answers with what is left of the share beside the sender's messages
+in the mailbox.
+
+    taken (receiver) ≤ sent (sender) ≤ granted (sender) ≤ granted (receiver) ≤ max(first window, taken + share)
 """
 
 from __future__ import annotations
 
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, NamedTuple, TypeVar
 
 C = TypeVar("C")
 
@@ -17,31 +25,74 @@ FIRST_BYTES: Final = 1 << 20
 STEP_SHIFT: Final = 4
 """A sender is granted more when it has used up a sixteenth of its share: little at a time, or what waits would leave in
 bursts, and the memory of who sends and of who takes go up and down by as much."""
+STRANGERS_SETTLEMENT: Final = 0
+"""The settlement of a sender that has announced none: it has never sent to the actor before."""
+
+
+class Grant(NamedTuple):
+    """What the receiver lets a sender have sent since its settlement, in all."""
+
+    messages: int
+    size_bytes: int
+    settlement: int = STRANGERS_SETTLEMENT
 
 
 class Window:
-    """The sender's side: open while both counts are below what is granted; the last message may be of any size."""
+    """The sender's side: open while both counts are below what is granted; the last message may be of any size.
 
-    __slots__ = ("granted_bytes", "granted_messages", "sent_bytes", "sent_messages")
+    Args:
+        settlement: its number, which is announced to the receiver; by default that of a stranger, which begins open.
+    """
 
-    def __init__(self) -> None:
-        self.granted_messages = FIRST_MESSAGES
-        self.granted_bytes = FIRST_BYTES
+    __slots__ = ("granted_bytes", "granted_messages", "sent_bytes", "sent_messages", "settlement")
+
+    def __init__(self, settlement: int = STRANGERS_SETTLEMENT) -> None:
+        is_strange = settlement == STRANGERS_SETTLEMENT
+        self.settlement = settlement
+        self.granted_messages = FIRST_MESSAGES if is_strange else 0
+        self.granted_bytes = FIRST_BYTES if is_strange else 0
         self.sent_messages = 0
         self.sent_bytes = 0
 
-    def grant(self, messages: int, size_bytes: int) -> None:
-        """Take in the totals that the receiver grants since the start."""
-        self.granted_messages = max(self.granted_messages, messages)
-        self.granted_bytes = max(self.granted_bytes, size_bytes)
+    def grant(self, messages: int, size_bytes: int, settlement: int = STRANGERS_SETTLEMENT) -> None:
+        """Take in the totals that the receiver grants since the settlement; those of another one say nothing of it."""
+        if settlement == self.settlement:
+            self.granted_messages = max(self.granted_messages, messages)
+            self.granted_bytes = max(self.granted_bytes, size_bytes)
+
+    def check_invariants(self) -> None:
+        """Raise AssertionError, with the counts, if more was sent than granted."""
+        assert self.granted_messages >= self.sent_messages >= 0, f"more was sent than granted: {self}"
+        assert self.sent_bytes >= 0, f"bytes are missing: {self}"
+
+    def __repr__(self) -> str:
+        return (
+            f"<Window of settlement {self.settlement}: {self.sent_messages} of {self.granted_messages} messages, "
+            f"{self.sent_bytes} of {self.granted_bytes} bytes>"
+        )
 
 
 class Ledger:
-    """The receiver's side, for one sender."""
+    """The receiver's side, for one sender.
 
-    __slots__ = ("granted_bytes", "granted_messages", "share_bytes", "share_messages", "taken_bytes", "taken_messages")
+    Attributes:
+        settlement: the sender's, as far as it was announced.
+        taken_messages, taken_bytes: what has left the mailbox since. Below 0 by what lay there when the sender settled
+            anew, so a count of `taken` plus what lies in the mailbox is what has arrived since.
+    """
+
+    __slots__ = (
+        "granted_bytes",
+        "granted_messages",
+        "settlement",
+        "share_bytes",
+        "share_messages",
+        "taken_bytes",
+        "taken_messages",
+    )
 
     def __init__(self) -> None:
+        self.settlement = STRANGERS_SETTLEMENT
         self.granted_messages = FIRST_MESSAGES
         self.granted_bytes = FIRST_BYTES
         self.taken_messages = 0
@@ -53,7 +104,15 @@ class Ledger:
         self.share_messages = max(1, messages)
         self.share_bytes = max(1, size_bytes)
 
-    def take(self, size_bytes: int) -> tuple[int, int] | None:
+    def settle(self, settlement: int, queued_messages: int, queued_bytes: int) -> Grant:
+        """The sender counts anew from now, and knows nothing of what it has in the mailbox; return what it may send."""
+        self.settlement = settlement
+        self.taken_messages, self.taken_bytes = -queued_messages, -queued_bytes
+        self.granted_messages = max(0, self.share_messages - queued_messages)
+        self.granted_bytes = max(0, self.share_bytes - queued_bytes)
+        return Grant(self.granted_messages, self.granted_bytes, settlement)
+
+    def take(self, size_bytes: int) -> Grant | None:
         """A message of this sender has left the mailbox.
 
         Returns:
@@ -67,7 +126,24 @@ class Ledger:
             return None
         self.granted_messages = max(self.granted_messages, self.taken_messages + self.share_messages)
         self.granted_bytes = max(self.granted_bytes, self.taken_bytes + self.share_bytes)
-        return self.granted_messages, self.granted_bytes
+        return Grant(self.granted_messages, self.granted_bytes, self.settlement)
+
+    def check_invariants(self, queued_messages: int, queued_bytes: int) -> None:
+        """Raise AssertionError, with the counts, if they contradict what lies in the mailbox of this sender.
+
+        Args:
+            queued_messages, queued_bytes: what lies there.
+        """
+        arrived = self.taken_messages + queued_messages
+        assert 0 <= arrived <= max(self.granted_messages, FIRST_MESSAGES), f"{arrived} have arrived: {self}"
+        assert self.taken_bytes + queued_bytes >= 0, f"bytes are missing: {self}"
+
+    def __repr__(self) -> str:
+        return (
+            f"<Ledger of settlement {self.settlement}: {self.taken_messages} taken of {self.granted_messages} messages "
+            f"(share {self.share_messages}), {self.taken_bytes} of {self.granted_bytes} bytes "
+            f"(share {self.share_bytes})>"
+        )
 
 
 class Ledgers(Generic[C]):
@@ -84,13 +160,22 @@ class Ledgers(Generic[C]):
         self._most_bytes = most_bytes
         self._ledgers: dict[C, Ledger] = {}
 
-    def take(self, sender: C, size_bytes: int) -> tuple[int, int] | None:
+    def take(self, sender: C, size_bytes: int) -> Grant | None:
         """A message of the sender has left the mailbox; return the totals to grant it now, if any."""
         ledger = self._ledgers.get(sender)
         if ledger is None:
-            ledger = self._ledgers[sender] = Ledger()
-            self._share()
+            ledger = self._begin(sender)
         return ledger.take(size_bytes)
+
+    def settle(self, sender: C, settlement: int, queued_messages: int, queued_bytes: int) -> Grant:
+        """The sender has settled its route anew; return what it may send: see `Ledger.settle`."""
+        ledger = self._ledgers.get(sender) or self._begin(sender)
+        return ledger.settle(settlement, queued_messages, queued_bytes)
+
+    def _begin(self, sender: C) -> Ledger:
+        ledger = self._ledgers[sender] = Ledger()
+        self._share()
+        return ledger
 
     def forget(self, sender: C) -> None:
         """The sender is gone: its share is the others'."""

@@ -23,7 +23,7 @@ from actorrt.actors.deadlock import Deadlocks
 from actorrt.actors.in_turn import InTurn
 from actorrt.actors.letters import DeadLetters
 from actorrt.actors.mailbox import Caller, Message
-from actorrt.actors.messages import ASK, NOT_HERE
+from actorrt.actors.messages import ASK
 from actorrt.actors.monitors import Down
 from actorrt.actors.population import Population
 from actorrt.actors.ref import ActorRef
@@ -246,12 +246,10 @@ class Host:
     def received(self, peer: PeerId, envelope: list[Any], buffers: Any) -> None:
         """Take in an ASK or a TELL."""
         kind, call_id, actor_id, method, body, left, options = envelope
-        caller = self._callers.get(peer)
-        if caller is None:
-            caller = self._callers[peer] = RemoteCaller(self.system, peer)
+        caller = self._callers.get(peer) or self._new_caller(peer)
         cell = self._cells.get(actor_id)
         if cell is None:
-            self._not_here(kind, peer, call_id, actor_id, method)
+            self._not_here(kind, caller, call_id, actor_id, method)
             if kind != ASK:
                 self.payloads.let_go(body, buffers)
             return
@@ -266,12 +264,23 @@ class Host:
             cell.turned_away(message)
             self.refuse(message, (timed_out if is_late else cancelled)(cell, message, "no"))
 
-    def _not_here(self, kind: int, peer: PeerId, call_id: int, actor_id: ActorId, method: str) -> None:
-        link = self.system.link_to(peer)
-        if link is not None:
-            link.send((NOT_HERE, call_id, actor_id))
-        if link is None or kind != ASK:
+    def _new_caller(self, peer: PeerId) -> RemoteCaller:
+        caller = self._callers[peer] = RemoteCaller(self.system, peer)
+        return caller
+
+    def _not_here(self, kind: int, caller: RemoteCaller, call_id: int, actor_id: ActorId, method: str) -> None:
+        caller.not_here(call_id, actor_id)
+        if kind != ASK:
             self.dead_letters.add(short(actor_id), method, "the actor is not here")
+
+    def resettled(self, peer: PeerId, actor_id: ActorId, settlement: int) -> None:
+        """Take in a SETTLE."""
+        caller = self._callers.get(peer) or self._new_caller(peer)
+        cell = self._cells.get(actor_id)
+        if cell is None:
+            caller.not_here(0, actor_id)
+        else:
+            cell.resettled(caller, settlement)
 
     def cancelled(self, peer: PeerId, actor_id: ActorId, call_id: int, is_late: bool) -> None:
         """Take in a CANCEL, which may have overtaken its call."""
@@ -301,6 +310,12 @@ class Host:
         if caller is not None:
             for cell in list(self._warm):
                 cell.withdraw_all(caller)
+
+    def caller_cut_off(self, peer: PeerId) -> None:
+        """A caller can't be reached, and hears of that: its calls run on for nobody."""
+        caller = self._callers.get(peer)
+        if caller is not None:
+            caller.cut_off()
 
     # Outcomes
 

@@ -53,7 +53,7 @@ class Caller(Protocol):
     def refuse(self, call_id: int, error: CallError) -> None:
         """Give the runtime's own error."""
 
-    def grant(self, actor_id: ActorId, messages: int, size_bytes: int) -> None:
+    def grant(self, actor_id: ActorId, messages: int, size_bytes: int, settlement: int) -> None:
         """Let the caller's endpoint have sent so much to the actor in all."""
 
     def item(self, call_id: int, value: Any) -> None:
@@ -190,6 +190,11 @@ class Mailbox:
     def share_with_others(self) -> None:
         """Messages come from other processes, too, which have credit for all of it: leave half of it to them."""
         self._local_messages, self._local_bytes = self._most_messages // 2, self._most_bytes // 2
+
+    def held_for(self, caller: Caller) -> tuple[int, int]:
+        """Return how many messages of one caller wait here, and their bytes."""
+        sizes_bytes = [message.size_bytes for message in self.queue if message.caller is caller]
+        return len(sizes_bytes), sum(sizes_bytes)
 
     def take_all(self) -> Sequence[Message]:
         """Remove and return everything, oldest first."""

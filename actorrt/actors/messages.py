@@ -45,8 +45,10 @@ MORE: Final = 11
 # kind, call id (0 of a tell), actor id: the actor is not on this endpoint; the call did not run
 NOT_HERE: Final = 12
 
-# kind, actor id, messages, bytes: what the sender may have sent to the actor in all
+# kind, actor id, messages, bytes, settlement: what the sender may have sent to the actor in all since it settled
 CREDIT: Final = 13
+# kind, actor id, settlement: the sender, which has sent to the actor before, counts anew from here; CREDIT answers
+SETTLE: Final = 14
 
 MAX_PLAIN_LENGTH: Final = 1024
 _MAX_CONSTANTS_COUNT: Final = 1_000  # beyond, a pickle costs less than a look at each

@@ -80,7 +80,9 @@ async def watch(system: System, ref: ActorRef[Any], restarts: bool) -> Down:
         return Down(ref, reason, 0)  # its authority is gone, and the actor with it
     if answer["endpoint"] is not None:
         await _last_words(system, Endpoint(*answer["endpoint"]))
-    if not answer["is_final"]:
+    if answer["is_final"]:
+        system.ends_told.pop(ref._actor_id, None)
+    else:
         system.ends_told[ref._actor_id] = answer["incarnation"]
     return Down(ref, ExitReason.from_data(answer["reason"]), answer["incarnation"], answer["is_final"])
 

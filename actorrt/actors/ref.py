@@ -22,7 +22,7 @@ from actorrt.store.carrier import current_carrier
 
 if TYPE_CHECKING:
     from actorrt.actors.reply import Operation, Reply
-    from actorrt.actors.routes import Route
+    from actorrt.actors.route import Route
     from actorrt.actors.system import System
     from actorrt.store.ref import ObjectRef
 

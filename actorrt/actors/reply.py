@@ -31,6 +31,9 @@ class Reply(Completion[T]):
     Cancelling the only coroutine that awaits it cancels the call. Dropping it does not.
     """
 
+    sequence: int
+    """The number of the frame that it was put into, where `peer` is another endpoint: it tells whether it has left."""
+
     __slots__ = (
         "attempts_left",
         "body",
@@ -45,6 +48,7 @@ class Reply(Completion[T]):
         "parent",
         "peer",
         "ref",
+        "sequence",
         "timer",
         "transit",
     )
@@ -81,7 +85,7 @@ class Reply(Completion[T]):
         self.is_repeated = False  # sent again: an earlier copy may have run
         self.moves_left = 3
         self.call_id = 0
-        self.peer: PeerId | None = None
+        self.peer: PeerId | None = None  # the endpoint that has it
         self.timer: asyncio.TimerHandle | None = None
 
     @property

@@ -2,23 +2,31 @@
 
 A route is settled by what a ref last saw, and sought anew at the actor's authority when the endpoint it led to is
 lost or says that the actor is not there. What is sent meanwhile waits in order, within the mailbox's bound.
+
+    sought ── the authority names a place ──▶ settled ── the place is lost, or has no such actor ──▶ sought
+       ├───── the authority says that the actor is dead ──▶ gone
+       └───── the authority can't be asked ──▶ what waits fails, and the next message seeks again
+
+Only its authority says that an actor is dead: nothing that happens on the way to it or back does.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable
 from copy import copy
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from actorrt.actors.control import Endpoint
-from actorrt.actors.credit import Window
+from actorrt.actors.control import Endpoint, Request
+from actorrt.actors.credit import STRANGERS_SETTLEMENT, Window
+from actorrt.actors.losses import verdict
 from actorrt.actors.mailbox import Message, message_bytes
-from actorrt.actors.messages import ASK, TELL, Constants
+from actorrt.actors.messages import ASK, SETTLE, TELL, Constants
 from actorrt.actors.ref import ActorRef, Sighting
+from actorrt.actors.route import Route, Waiting
+from actorrt.actors.route_table import RouteTable
 from actorrt.completion import Completion
-from actorrt.config import MIB
-from actorrt.errors import ActorDiedError, ActorRtError
+from actorrt.errors import ActorDiedError, ActorRtError, ActorUnavailableError
 from actorrt.ids import ActorId, PeerId
 
 if TYPE_CHECKING:
@@ -27,113 +35,9 @@ if TYPE_CHECKING:
     from actorrt.actors.system import System
     from actorrt.transport.protocol import Link
 
-WAITING_MESSAGES: Final = 10_000
-WAITING_BYTES: Final = 64 * MIB
-"""How much of one endpoint may wait for one actor; beyond that a sender waits, or is refused."""
-
-
-class Waiting:
-    """Calls that can't be sent yet, first in, first out, and what they weigh together."""
-
-    __slots__ = ("_calls", "size_bytes")
-
-    def __init__(self) -> None:
-        self._calls: deque[tuple[Reply[Any], int]] = deque()
-        self.size_bytes = 0
-
-    def __len__(self) -> int:
-        return len(self._calls)
-
-    def __iter__(self) -> Iterator[Reply[Any]]:
-        return (call for call, _ in self._calls)
-
-    def add(self, call: Reply[Any]) -> None:
-        """Put a call behind all others."""
-        size_bytes = message_bytes(call.body, call.buffers)
-        self._calls.append((call, size_bytes))
-        self.size_bytes += size_bytes
-
-    def take(self) -> Reply[Any]:
-        """Remove and return the oldest call; there must be one."""
-        call, size_bytes = self._calls.popleft()
-        self.size_bytes -= size_bytes
-        return call
-
-
-class Route:
-    """The way to one actor. At most one of `cell`, `link` and `gone` is set; none while it is sought.
-
-    Attributes:
-        newest: the newest incarnation heard of.
-        window: how much may be sent over the link before the actor has caught up; a cell here tells that itself.
-        waiting: in order, what can't be sent yet: while the actor is sought, or has no room.
-    """
-
-    __slots__ = (
-        "actor_id",
-        "authority",
-        "cell",
-        "emptied",
-        "gone",
-        "is_seeking",
-        "link",
-        "newest",
-        "peer",
-        "room",
-        "seen",
-        "waiting",
-        "window",
-    )
-
-    def __init__(self, actor_id: ActorId, authority: Endpoint) -> None:
-        self.actor_id = actor_id
-        self.authority = authority
-        self.newest = 0
-        self.seen: Sighting | None = None
-        self.cell: Cell | None = None
-        self.link: Link | None = None
-        self.peer: PeerId | None = None
-        self.gone: ActorRtError | None = None
-        self.is_seeking = False
-        self.window: Window | None = None
-        self.waiting: Waiting | None = None
-        self.room: Completion[None] | None = None
-        self.emptied: Completion[None] | None = None
-
-    def unsettle(self) -> None:
-        """Forget where the actor was."""
-        self.seen = self.cell = self.link = self.peer = self.window = None
-
-    @property
-    def is_open(self) -> bool:
-        """Whether a message may leave now: the actor's place is known, and it has room."""
-        if self.cell is not None:
-            return self.cell.has_room
-        window = self.window
-        return (
-            window is not None
-            and window.sent_messages < window.granted_messages
-            and window.sent_bytes < window.granted_bytes
-        )
-
-    @property
-    def waiting_count(self) -> int:
-        return 0 if self.waiting is None else len(self.waiting)
-
-    @property
-    def is_full(self) -> bool:
-        """Whether nothing more may wait."""
-        waiting = self.waiting
-        return waiting is not None and (len(waiting) >= WAITING_MESSAGES or waiting.size_bytes >= WAITING_BYTES)
-
-    def room_comes(self) -> Completion[None]:
-        """Return what ends when something more may wait; any thread may ask."""
-        room = self.room
-        if room is None or room.done():
-            room = self.room = Completion()
-        if not self.is_full:
-            room.set_value(None)
-        return room
+MOST_ABSENT_COUNT: Final = 3
+"""How often in a row an actor may be missing where its authority says that it is, before what waits for it fails."""
+NOT_WHERE_SAID: Final = "it is not where its authority says that it is"
 
 
 class Routes:
@@ -141,25 +45,27 @@ class Routes:
 
     def __init__(self, system: System) -> None:
         self._system = system
-        self._routes: dict[ActorId, Route] = {}
+        self._table = RouteTable(system.is_lost)
         self._held_up: dict[Route, None] = {}  # those on which something waits
+        self._settlements_count = STRANGERS_SETTLEMENT
 
     def of(self, ref: ActorRef[Any]) -> Route:
         """Return the route to the ref's actor, settled by what the ref saw last if it is new."""
         if ref._route is not None:
             return ref._route
-        route = self._routes.get(ref._actor_id)
+        route = self._table.get(ref._actor_id)
         if route is None:
-            route = self._routes[ref._actor_id] = Route(ref._actor_id, ref._authority)
+            route = Route(ref._actor_id, ref._authority)
+            self._table.add(route)
             seen = ref._seen
             if seen is not None and not self._system.is_lost(seen.endpoint.peer):
-                self._settle(route, seen)
+                self._settle(route, seen)  # where that fails, the authority is asked: a hint was wrong
         ref._route = route
         return route
 
     def sighting(self, actor_id: ActorId) -> Sighting | None:
         """Return where the actor was seen last, if it has a settled route."""
-        route = self._routes.get(actor_id)
+        route = self._table.get(actor_id)
         return None if route is None else route.seen
 
     def send(self, route: Route, call: Reply[Any]) -> None:
@@ -189,7 +95,7 @@ class Routes:
                 call.peer = route.peer
                 kind = ASK if call.call_id else TELL
                 envelope = (kind, call.call_id, route.actor_id, call.method, call.body, left, call.options)
-                link.send(envelope, call.buffers)
+                call.sequence = link.send(envelope, call.buffers)
             elif route.cell is not None:
                 self._deliver(route.cell, call)
         except ActorRtError as error:
@@ -223,11 +129,12 @@ class Routes:
         """Fail a call with an error of its own: the route's stays, and would keep all frames that it was raised in."""
         self._system.calls.fail(call, copy(gone))
 
-    def granted(self, actor_id: ActorId, messages: int, size_bytes: int) -> None:
+    def granted(self, actor_id: ActorId, messages: int, size_bytes: int, settlement: int) -> None:
         """The actor has caught up: send on what waits for it."""
-        route = self._routes.get(actor_id)
+        route = self._table.get(actor_id)
         if route is not None and route.window is not None:
-            route.window.grant(messages, size_bytes)
+            route.absent_count = 0
+            route.window.grant(messages, size_bytes, settlement)
             self.send_waiting(route)
 
     def send_waiting(self, route: Route) -> None:
@@ -241,6 +148,11 @@ class Routes:
                 self._refuse(call, route.gone)
             else:
                 self._send_now(route, call)
+        self._woken(route)
+
+    def _woken(self, route: Route) -> None:
+        """Fewer wait on the route, or none: tell those who wait for that."""
+        waiting = route.waiting
         if not waiting:
             route.waiting = None
             self._held_up.pop(route, None)
@@ -252,6 +164,14 @@ class Routes:
         if route.emptied is not None and not waiting:
             emptied, route.emptied = route.emptied, None
             emptied.set_value(None)
+
+    def _fail_waiting(self, route: Route, error: Callable[[Reply[Any]], ActorRtError]) -> None:
+        """End all that waits; what is sent by those who hear of it waits for something else."""
+        waiting, route.waiting = route.waiting, None
+        self._woken(route)
+        while waiting:
+            call = waiting.take()
+            self._system.calls.fail(call, error(call))
 
     async def drained(self, peer: PeerId | None = None) -> None:
         """Return when nothing waits any more for a known actor at `peer`, or at any endpoint."""
@@ -265,54 +185,77 @@ class Routes:
         if route.is_seeking:
             return
         route.is_seeking = True
-        request = self._system.control.request(
-            route.authority, "resolve", {"actor": route.actor_id, "after": route.newest}
-        )
+        asked = {"actor": route.actor_id, "after": route.newest}
+        request = self._system.control.request(route.authority, "resolve", asked)
+        request.add_callback(lambda _: self._resolved(route, request))
 
-        def resolved(_: Any) -> None:
-            route.is_seeking = False
-            error = request.error()
-            if error is None:
-                try:
-                    self._settle(route, sighting_from_data(request.value()))
-                except ActorRtError as unreachable:  # its process lives, and can't be spoken with
-                    self._fail_waiting(route, unreachable)
-            else:
-                assert isinstance(error, ActorRtError)
-                route.gone = error if isinstance(error, ActorDiedError) else ActorDiedError(str(error), executed="no")
-            if route.seen is not None or route.gone is not None:
-                self.send_waiting(route)
-            elif route.waiting:
-                self.seek(route)  # the place that the authority named is gone already
+    def _resolved(self, route: Route, request: Request) -> None:
+        """Called when the authority has answered, or can't."""
+        route.is_seeking = False
+        error = verdict(self._system, route.authority, request.error())
+        if error is None:
+            error = self._settle(route, sighting_from_data(request.value()))
+        if isinstance(error, ActorDiedError):
+            route.gone = copy(error)
+            route.gone.executed = "no"  # what waits here, and what comes, never leaves
+        elif error is not None:
+            self._fail_waiting(route, partial(_not_found, why=error))
+        if route.is_settled:
+            self.send_waiting(route)
+        elif route.waiting:
+            self.seek(route)  # the place that the authority named is gone already
 
-        request.add_callback(resolved)
+    def _settle(self, route: Route, seen: Sighting) -> Exception | None:
+        """Let the route lead to where the actor was seen, unless that is gone already.
 
-    def _settle(self, route: Route, seen: Sighting) -> None:
+        Returns:
+            Why its process can't be spoken with though it lives, if so; the route leads nowhere then.
+        """
         route.newest = seen.incarnation
         if seen.endpoint.peer == self._system.endpoint.peer:
             route.cell = self._system.host.cell(route.actor_id)
+            route.seen = None if route.cell is None else seen
         elif not self._system.is_lost(seen.endpoint.peer):
-            route.peer = seen.endpoint.peer
-            route.link = self._system.transport.link(*seen.endpoint)
-            route.window = Window()
-        if route.cell is not None or route.link is not None:
-            route.seen = seen
+            try:
+                link = self._system.transport.link(*seen.endpoint)
+                window = self._new_window(route, seen.endpoint.peer, link)
+            except (ActorRtError, ValueError) as error:  # it was dropped, or its address is of no use
+                self._table.unsettled(route)
+                return error
+            route.peer, route.link, route.window, route.seen = seen.endpoint.peer, link, window, seen
+        return None
 
-    def lost(self, peer: PeerId, *, is_alive: bool = False) -> None:
+    def _new_window(self, route: Route, peer: PeerId, link: Link) -> Window:
+        """Begin to count what is sent to the actor; announce that where it may count already."""
+        if not self._table.settled(route, peer):
+            return Window()
+        self._settlements_count += 1
+        link.send((SETTLE, route.actor_id, self._settlements_count))
+        return Window(self._settlements_count)
+
+    def lost(self, peer: PeerId, *, is_alive: bool = False) -> Link | None:
         """Unsettle every route that led to `peer`; what waits there is sought anew.
 
         Args:
             peer: the endpoint.
             is_alive: whether its actors may be there still, so that they are to be tried again.
+
+        Returns:
+            The link by which all of them led there.
         """
-        for route in self._routes.values():
-            if route.peer == peer:
-                route.newest -= is_alive
-                self._unsettle(route)
+        if not is_alive:
+            self._table.gone(peer)
+        link: Link | None = None
+        for route in self._table.leading_to(peer):
+            link = route.link
+            route.newest -= is_alive
+            self._unsettle(route)
+        return link
 
     def _unsettle(self, route: Route) -> None:
         """The actor is no longer where it was: seek it, if anything waits for it."""
         route.unsettle()
+        self._table.unsettled(route)
         if route.waiting:
             self.seek(route)
 
@@ -322,30 +265,36 @@ class Routes:
         A few times only: an endpoint and an authority that contradict each other must not keep a call going round.
         """
         route = self.of(call.ref)
-        if call.peer is not None:
-            self.absent(call.peer, route.actor_id)
+        peer, call.peer = call.peer, None
+        if peer is not None:
+            self.absent(peer, route.actor_id)
         call.moves_left -= 1
         if call.moves_left < 0:
-            self._system.calls.fail(call, ActorDiedError(f"{call.label} is not where it was said to be", executed="no"))
+            self._system.calls.fail(call, _not_found(call, NOT_WHERE_SAID))
             return
         self.send(route, call)
 
     def absent(self, peer: PeerId, actor_id: ActorId) -> None:
         """The actor is not at an endpoint where it was said to be: seek it, if something waits for it."""
-        route = self._routes.get(actor_id)
-        if route is not None and route.peer == peer:
-            route.newest -= 1  # the authority may know this incarnation at another place, or as gone
-            self._unsettle(route)
+        route = self._table.get(actor_id)
+        if route is None or route.peer != peer:
+            return
+        route.absent_count += 1
+        if route.absent_count > MOST_ABSENT_COUNT:
+            route.absent_count = 0
+            self._fail_waiting(route, partial(_not_found, why=NOT_WHERE_SAID))
+        route.newest -= 1  # the authority may know this incarnation at another place, or as gone
+        self._unsettle(route)
 
     def ended(self, actor_id: ActorId) -> None:
         """The actor is gone by our order: what is sent from now on hears that from its authority, and never arrives."""
-        route = self._routes.get(actor_id)
+        route = self._table.get(actor_id)
         if route is not None and route.link is not None:
             self._unsettle(route)
 
     def forget(self, actor_id: ActorId) -> None:
         """Drop the route to an actor that left this endpoint; the next message seeks it."""
-        route = self._routes.get(actor_id)
+        route = self._table.get(actor_id)
         if route is not None and route.cell is not None:
             self._unsettle(route)
 
@@ -358,6 +307,10 @@ class Routes:
             if not call.call_id and call.parent is not None and call.parent.cell is cell and not call.done()
         ]
 
+    def waiting_calls(self) -> set[Reply[Any]]:
+        """Return every call that waits here."""
+        return {call for route in self._held_up for call in route.waiting or ()}
+
     def waiting_before(self, call: Reply[Any]) -> int:
         """Return how many messages to the same actor leave before a call that waits here."""
         waiting = list(self.of(call.ref).waiting or ())
@@ -365,17 +318,28 @@ class Routes:
 
     def statistics(self) -> dict[str, int]:
         """Return how many routes there are, and how many messages wait on them."""
-        return {"count": len(self._routes), "waiting": sum(route.waiting_count for route in self._held_up)}
+        return {"count": len(self._table), "waiting": sum(route.waiting_count for route in self._held_up)}
+
+    def check_invariants(self) -> None:
+        """Raise AssertionError, with the route concerned, if what is known of the routes contradicts itself."""
+        self._table.check_invariants()
+        for route in self._table:
+            route.check_invariants()
+            assert (route.waiting is not None) == (route in self._held_up), f"it is held up, or not: {route}"
 
     def close(self, error: ActorRtError) -> None:
-        """Fail what still waits."""
-        for route in self._routes.values():
-            route.gone = route.gone or error
-            self._fail_waiting(route, error)
+        """Fail what still waits, and what is still to come."""
+        for route in self._table:
+            if route.gone is None:
+                route.unsettle()
+                self._table.unsettled(route)
+                route.gone = error
+            self._fail_waiting(route, lambda _: copy(error))
 
-    def _fail_waiting(self, route: Route, error: ActorRtError) -> None:
-        while route.waiting:
-            self._system.calls.fail(route.waiting.take(), error)
+
+def _not_found(call: Reply[Any], why: object) -> ActorUnavailableError:
+    message = f"{call.label} can't be found for {call.method}(): {why}; it may live, so call it again later"
+    return ActorUnavailableError(message, executed="no")
 
 
 def sighting_from_data(data: dict[str, Any]) -> Sighting:

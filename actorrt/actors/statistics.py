@@ -35,7 +35,7 @@ def of_system(system: System) -> Data:
         "early_cancels": system.host.early_cancels_count,
         "poison": len(system.calls.blame.set_aside),
         "store": None if system.store is None else system.store.statistics(),
-        "silent_peers": [short(peer) for peer in system.silent_peers],
+        "silent_peers": [short(peer) for peer in system.silences.peers],
         "transport": asdict(system.transport.statistics()),
     }
 

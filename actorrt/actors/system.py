@@ -24,7 +24,20 @@ from actorrt.actors.family import Family
 from actorrt.actors.group import ActorGroup
 from actorrt.actors.host import Host, current_cell, serve_authorities
 from actorrt.actors.links import serve_links
-from actorrt.actors.messages import CANCEL, CREDIT, ERROR, ITEM, MORE, NOT_HERE, NOTICE, REPLY, REQUEST, TELL
+from actorrt.actors.losses import Losses
+from actorrt.actors.messages import (
+    CANCEL,
+    CREDIT,
+    ERROR,
+    ITEM,
+    MORE,
+    NOT_HERE,
+    NOTICE,
+    REPLY,
+    REQUEST,
+    SETTLE,
+    TELL,
+)
 from actorrt.actors.monitors import Down, serve_monitors, watch
 from actorrt.actors.options import ActorOptions
 from actorrt.actors.patience import Patience
@@ -33,8 +46,10 @@ from actorrt.actors.questions import serve_questions
 from actorrt.actors.record import label_of
 from actorrt.actors.ref import ActorRef, Sighting
 from actorrt.actors.registry import Registry
+from actorrt.actors.remembered import Remembered
 from actorrt.actors.reply import Operation
 from actorrt.actors.routes import Routes, sighting_from_data
+from actorrt.actors.silences import Silences
 from actorrt.actors.spawn_orders import SpawnOrder
 from actorrt.actors.streams import Streams
 from actorrt.actors.transits import Transits
@@ -93,7 +108,7 @@ class System:
         self.namespace = namespace
         self.random = random
         self.evidence: Evidence | None = None
-        self.ends_told: dict[ActorId, int] = {}  # the last incarnation whose end a monitor of restarts told
+        self.ends_told = Remembered[ActorId, int]()  # the last incarnation whose end a monitor of restarts told
         self.thread: int | None = None
         self.failure: BaseException | None = None
         self.on_crash: Callable[[BaseException], None] | None = None
@@ -102,8 +117,9 @@ class System:
         self.is_closed = False
         self._closed_by: errors.ActorRtError | None = None
         self._why_closed = "the runtime was shut down: call actorrt.init() again"
-        self._lost: dict[PeerId, ExitReason] = {}
-        self.silent_peers: set[PeerId] = set()
+        self._lost = Remembered[PeerId, ExitReason]()
+        self.silences = Silences(node.peer)
+        self.peer_silent, self.peer_speaks = self.silences.began, self.silences.ended  # for the transport
 
     async def start(self) -> None:
         """Bind the transport and begin to serve, on the running loop."""
@@ -114,6 +130,7 @@ class System:
         self.payloads = Payloads(self, self.store)
         self.transits = Transits(self.store)
         self.calls = Calls(self)
+        self.losses = Losses(self)
         self.patience = Patience(self)
         self.routes = Routes(self)
         self.streams = Streams(self)
@@ -243,7 +260,9 @@ class System:
         elif kind == CANCEL:
             self.host.cancelled(peer, envelope[1], envelope[2], envelope[3])
         elif kind == CREDIT:
-            self.routes.granted(envelope[1], envelope[2], envelope[3])
+            self.routes.granted(*envelope[1:])
+        elif kind == SETTLE:
+            self.host.resettled(peer, envelope[1], envelope[2])
         elif kind == ITEM:
             self.streams.received(envelope[1], envelope[2], buffers)
         elif kind == MORE:
@@ -255,29 +274,13 @@ class System:
 
     def peer_failed(self, peer: PeerId, error: errors.ActorRtError) -> None:
         """The transport can't speak with the peer."""
-        self.silent_peers.discard(peer)
+        self.silences.peers.discard(peer)
         logger.warning("lost %s: %s", short(peer), error)
         self.control.peer_lost(peer, error)
-        self.calls.cut_off(peer, error)
+        self.losses.cut_off(peer, error)
+        self.host.caller_cut_off(peer)
         if self.transport.node_of(peer):  # nobody else tells of its end
             self.transits.lost(peer)
-
-    def peer_silent(self, peer: PeerId, silent_s: float) -> None:
-        """An acknowledgement of the peer is overdue. It may be stopped or held up: nothing ends by that."""
-        self.silent_peers.add(peer)
-        level, name = self._known_as(peer)
-        text = "%s has said nothing for %.1f s: it is stopped, blocked or busy; what it was asked waits"
-        logger.log(level, text, name, silent_s)
-
-    def peer_speaks(self, peer: PeerId) -> None:
-        """A peer that was silent is heard again."""
-        self.silent_peers.discard(peer)
-        level, name = self._known_as(peer)
-        logger.log(level, "%s answers again", name)
-
-    def _known_as(self, peer: PeerId) -> tuple[int, str]:
-        """Return how much the silence of a peer matters here, and its name: workers are watched by the node."""
-        return (logging.WARNING, "the node") if peer == self.node.peer else (logging.INFO, f"peer {short(peer)}")
 
     def _endpoint_down(self, _: PeerId, data: Data) -> None:
         peer = PeerId(data["peer"])
@@ -293,10 +296,10 @@ class System:
             in_hand: which of this endpoint's calls it was handling, as far as that is known.
         """
         self._lost[peer] = reason
-        self.silent_peers.discard(peer)
+        self.silences.peers.discard(peer)
         self.transport.drop(peer)
         self.control.peer_lost(peer, errors.ActorDiedError(f"its process ended: {reason}", reason=reason))
-        self.calls.lost(peer, reason, in_hand)
+        self.losses.process_ended(peer, reason, in_hand)
         self.host.caller_lost(peer)
 
     def is_lost(self, peer: PeerId) -> bool:

@@ -258,6 +258,10 @@ MISDIRECTED: Final = MAGIC + bytes(_pack({"notice": "misdirected"}))
 """Goes back to who asked, in its HELLO, for a process that is not this one."""
 
 
+GIVEN_UP: Final = MAGIC + bytes(_pack({"notice": "given up"}))
+"""Goes back over a link whose opener could not be reached for so long that what was under way both ways is over."""
+
+
 def is_frame(head: Buffer) -> bool:
     """Whether this looks like the head of a frame, rather than like a notice or like nothing of ours."""
     return bytes(memoryview(head)[:2]) == _HEAD_MARK

@@ -92,6 +92,7 @@ class Endpoint(ABC):
             self._report,
             self._answer,
             self._check_hello,
+            self._check_address,
             self._settle_later,
         )
         self._heartbeat = Heartbeat(self._loop, receiver, self._inbound.lines, self._probed)
@@ -151,6 +152,7 @@ class Endpoint(ABC):
             connect_timeout_s=self._connect_timeout_s,
             on_awaiting=self._await_acknowledgement,
             on_unreachable=self._unreachable,
+            on_given_up=self._given_up_by,
             on_refused=self._refused,
             on_bad=self._bad,
         )
@@ -213,8 +215,8 @@ class Endpoint(ABC):
     def drop(self, peer: PeerId) -> None:
         """Close the links to the peer, discard what they hold, ignore what still arrives from it."""
         if self._inbound is not None:
-            self._inbound.drop(peer)
             self._close_links(peer)
+            self._inbound.drop(peer)
 
     def _close_links(self, peer: PeerId) -> None:
         self._heartbeat.unwatch(peer)
@@ -222,7 +224,7 @@ class Endpoint(ABC):
             link = self._links.pop((peer, lane), None)
             if link is not None:
                 assert self._inbound is not None
-                self._inbound.line(peer, lane).link = None
+                self._inbound.unlinked(peer, lane)
                 self._retire(link)
 
     def _retire(self, link: QueuedLink, linger_s: float = 0.0) -> None:
@@ -262,12 +264,12 @@ class Endpoint(ABC):
         """No connection came about in time."""
         error = PeerUnreachableError(
             f"nobody answers at {link.address} (peer {short(link.peer)}) within {self._connect_timeout_s} s; "
-            "check that the process there is alive and that its address is the current one"
+            "check that the process there is alive and that its address is the current one" + _because(link)
         )
         if link.frames_out:
             error = PeerUnreachableError(
                 f"the connection to {link.address} (peer {short(link.peer)}) broke, and the peer was not found there "
-                f"again within {self._connect_timeout_s} s; check that the process there is alive",
+                f"again within {self._connect_timeout_s} s; check that the process there is alive{_because(link)}",
                 executed="maybe",
             )
         self._give_up(link, error)
@@ -280,12 +282,22 @@ class Endpoint(ABC):
             )
             self._give_up(link, PeerUnreachableError(message, executed="maybe"))
 
-    def _give_up(self, link: QueuedLink, error: PeerUnreachableError) -> None:
-        """Close the links to the peer, and say so; another `link` to it may try again."""
+    def _given_up_by(self, link: QueuedLink) -> None:
+        """The peer could not reach us, and takes what we had with each other for ended."""
+        message = f"peer {short(link.peer)} at {link.address} could not reach us, and gave up what was sent to it"
+        self._give_up(link, PeerUnreachableError(message, executed="maybe"), is_told=True)
+
+    def _give_up(self, link: QueuedLink, error: PeerUnreachableError, *, is_told: bool = False) -> None:
+        """Close the links to the peer, and say so, to the peer too unless that has told us; another link may try again.
+
+        What the peer has sent us and what it waits for is over, since it can't be answered.
+        """
         if link in self._farewells:
             self._end_farewell(link)
             return
         self._close_links(link.peer)
+        if not is_told and self._inbound is not None:
+            self._inbound.give_up(link.peer)
         self._tell_failed(link.peer, error)
 
     def _bad(self, link: QueuedLink, error: ActorRtError) -> None:
@@ -389,3 +401,7 @@ class Endpoint(ABC):
 
     async def _release(self) -> None:
         """Give back what is left once all links are closed."""
+
+
+def _because(link: QueuedLink) -> str:
+    return "" if link.obstacle is None else f" (the last attempt failed with {link.obstacle!r})"

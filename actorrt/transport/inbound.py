@@ -18,6 +18,7 @@ from actorrt.config import REMEMBERED_DROPS_COUNT
 from actorrt.errors import ActorRtError, AuthenticationError, WireVersionError
 from actorrt.ids import ID_BYTES, PeerId, short
 from actorrt.transport.codec import (
+    GIVEN_UP,
     MAGIC,
     MISDIRECTED,
     BadFrameError,
@@ -109,6 +110,7 @@ class Inbound:
         answer: called with a routing id and a message that goes back over that connection; it may be lost.
         check: called with each HELLO; raises AuthenticationError for one that is not its peer's. It is ignored
             then: the peer in whose name it came is not to blame.
+        check_address: called with the address in each HELLO; raises ValueError for one that we don't speak to.
         on_owing: called when acknowledgements begin to be owed; `settle` is to be called at intervals until it
             returns False.
     """
@@ -122,6 +124,7 @@ class Inbound:
         on_receiver_error: Callable[[Exception], None],
         answer: Callable[[bytes, bytes], None],
         check: Callable[[Hello], None],
+        check_address: Callable[[str], None],
         on_owing: Callable[[], None],
     ) -> None:
         self._peer = peer
@@ -132,12 +135,14 @@ class Inbound:
         self._on_receiver_error = on_receiver_error
         self._answer = answer
         self._check = check
+        self._check_address = check_address
         self._on_owing = on_owing
         self._sources: dict[bytes, _Source] = {}
         self._lines: dict[bytes, Line] = {}  # by peer and lane
         self._owing: list[Line] = []
         self._hellos: dict[PeerId, Hello] = {}
         self._dropped: dict[PeerId, None] = {}  # insertion order: the oldest is forgotten first
+        self._given_up: dict[bytes, int] = {}  # by peer and lane, the last link that is over; the oldest goes first
         self._check_form = Form().check
 
     def address_of(self, peer: PeerId) -> str | None:
@@ -176,10 +181,45 @@ class Inbound:
             del self._dropped[next(iter(self._dropped))]
         self._hellos.pop(peer, None)
         for lane in Lane:
+            self._given_up.pop(peer + bytes((lane,)), None)
             line = self._lines.pop(peer + bytes((lane,)), None)
             if line is not None:
                 self._acknowledge(line)  # whoever has said goodbye may be waiting to see it arrive
                 self._close(line)
+
+    def unlinked(self, peer: PeerId, lane: Lane) -> None:
+        """Our link to the peer on that lane is closed; nothing stays of a line on which the peer never spoke."""
+        key = peer + bytes((lane,))
+        line = self._lines.get(key)
+        if line is not None:
+            line.link = None
+            if line.receipts.first < 0:
+                del self._lines[key]
+
+    def give_up(self, peer: PeerId) -> None:
+        """The peer can't be answered: its links are over. It is told now, or when it takes one of them up again."""
+        for lane in Lane:
+            line = self._lines.pop(peer + bytes((lane,)), None)
+            if line is not None and line.receipts.first >= 0:
+                if line.source_id is not None:
+                    self._answer(line.source_id, GIVEN_UP)
+                self._close(line)
+                self._given_up[peer + bytes((lane,))] = line.receipts.first
+        while len(self._given_up) > REMEMBERED_DROPS_COUNT:
+            self._forget_given_up(next(iter(self._given_up)))
+
+    def _forget_given_up(self, key: bytes) -> None:
+        del self._given_up[key]
+        peer = PeerId(key[:ID_BYTES])
+        if not any(peer + bytes((lane,)) in self._lines for lane in Lane):
+            self._hellos.pop(peer, None)
+
+    def _is_over(self, key: bytes, first: int) -> bool:
+        """Whether a HELLO takes up a link that was given up; forget about that when a later one comes."""
+        if first <= self._given_up.get(key, -1):
+            return True
+        self._given_up.pop(key, None)
+        return False
 
     def _close(self, line: Line) -> None:
         """What the connection of this line still brings is ignored."""
@@ -293,6 +333,7 @@ class Inbound:
             self._statistics.bad_frames += 1
             return
         except BadFrameError as error:
+            self._answer(source_id, GIVEN_UP)
             self._bad(peer, error)
             return
         except WireVersionError as error:
@@ -304,7 +345,11 @@ class Inbound:
         self._begin(source_id, hello)
 
     def _begin(self, source_id: bytes, hello: Hello) -> None:
-        line = self._line(hello.peer, source_id[:-_NUMBER_BYTES])
+        key = source_id[:-_NUMBER_BYTES]
+        if self._is_over(key, hello.first):
+            self._answer(source_id, GIVEN_UP)
+            return
+        line = self._line(hello.peer, key)
         is_late = line.source_id is not None and source_id < line.source_id
         if is_late or not line.receipts.begin(hello.first):
             self._statistics.ignored_frames += 1
@@ -322,6 +367,10 @@ class Inbound:
             raise BadFrameError(f"a HELLO in the name of {short(hello.peer)} on a link of {short(peer)}")
         self._check(hello)
         agree_on_version(hello)
+        try:
+            self._check_address(hello.address)
+        except ValueError as error:
+            raise BadFrameError(f"a HELLO of a peer that can't be answered: {error}") from error
         return hello
 
     def _checked(self, notice: Buffer) -> Buffer:

@@ -4,7 +4,8 @@ What an envelope means is the business of the layer above; here it is a list who
 
 What a transport promises: envelopes of one link arrive in the order in which they were sent, each once, whole, also
 over connections that break, as long as both processes live and find each other again in time. If they don't, the
-receiver is told (`peer_failed`), and of what was sent last nobody knows whether it arrived.
+receiver is told (`peer_failed`), and of what was sent last nobody knows whether it arrived. So is the peer's receiver,
+as soon as the peer is heard of again: where one end gives the other up, both know that what was under way is over.
 """
 
 from __future__ import annotations
@@ -116,13 +117,23 @@ class Link(Protocol):
     def queued_bytes(self) -> int:
         """Bytes that were sent and have not been handed to the connection yet."""
 
-    def send(self, envelope: Envelope, buffers: Sequence[Buffer] = ()) -> None:
+    @property
+    def left_below(self) -> int:
+        """The number below which frames may have left, also once the link is closed. What is in the others never has.
+
+        Numbers grow from one link to a peer to the next.
+        """
+
+    def send(self, envelope: Envelope, buffers: Sequence[Buffer] = ()) -> int:
         """Queue an envelope; it leaves at the end of this tick of the loop, in one frame with all others.
 
         What is sent while envelopes are being received leaves when those that arrived together have been.
 
         The envelope is encoded at once: what the caller changes in it afterwards is not seen. Buffers are not
         copied: they must not change any more.
+
+        Returns:
+            The number of the frame that it is in.
 
         Raises:
             TypeError, ValueError, OverflowError: the envelope holds what can't be encoded; nothing is queued.

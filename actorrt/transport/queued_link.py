@@ -21,12 +21,13 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, NoReturn
+from typing import Final, NamedTuple, NoReturn
 
 from actorrt.config import EARLY_FRAME_BYTES, FRUITLESS_CONNECTIONS_COUNT, RECONNECT_MAX_S, RECONNECT_MIN_S
 from actorrt.errors import ActorRtError, PeerUnreachableError
 from actorrt.ids import PeerId, short
 from actorrt.transport.codec import (
+    GIVEN_UP,
     MISDIRECTED,
     SAFE_BYTES,
     BadFrameError,
@@ -38,6 +39,8 @@ from actorrt.transport.flusher import Flusher
 from actorrt.transport.outbox import Outbox
 from actorrt.transport.protocol import Buffer, Envelope, Lane, LinkStatistics
 from actorrt.transport.sequence import Frame, Receipts
+
+_ENDS: Final = frozenset({MISDIRECTED, GIVEN_UP})
 
 
 class LinkSetup(NamedTuple):
@@ -53,6 +56,7 @@ class LinkSetup(NamedTuple):
         connect_timeout_s: how long a connection may take until it takes the HELLO.
         on_awaiting: called with the link when it begins to wait for acknowledgements.
         on_unreachable: called with the link when a connection took too long, or leads to another process.
+        on_given_up: called with the link when its peer could not reach us, and has ended what we had with it.
         on_refused: called with the link when nobody listens at the address where the peer did before.
         on_bad: called with the link and the error when the far end breaks the protocol, or refuses us.
     """
@@ -68,6 +72,7 @@ class LinkSetup(NamedTuple):
     connect_timeout_s: float
     on_awaiting: Callable[[QueuedLink], None]
     on_unreachable: Callable[[QueuedLink], None]
+    on_given_up: Callable[[QueuedLink], None]
     on_refused: Callable[[QueuedLink], None]
     on_bad: Callable[[QueuedLink, ActorRtError], None]
 
@@ -78,6 +83,7 @@ class QueuedLink(ABC):
     Attributes:
         acknowledged: to be called with the number below which the far end has taken all frames; returns False if that
             can't be.
+        obstacle: what the operating system had against the last attempt to connect, if anything.
     """
 
     def __init__(self, setup: LinkSetup) -> None:
@@ -99,6 +105,7 @@ class QueuedLink(ABC):
         self._is_answer_due = False  # to the HELLO of a later connection; nothing is sent before it
         self._fruitless_count = 0  # connections that broke soon, one after the other, with nothing acknowledged
         self._fruits = setup.first  # what was acknowledged when the last connection broke
+        self.obstacle: Exception | None = None
         self._is_closed = False
         self._is_blocked = False
         self._is_flush_due = True  # also while blocked: then a wake-up does it
@@ -138,7 +145,12 @@ class QueuedLink(ABC):
         """The number that the next frame would have."""
         return self._window.next
 
-    def send(self, envelope: Envelope, buffers: Sequence[Buffer] = ()) -> None:
+    @property
+    def left_below(self) -> int:
+        """The number below which frames may have left; see `protocol.Link.left_below`."""
+        return self._window.handed_below
+
+    def send(self, envelope: Envelope, buffers: Sequence[Buffer] = ()) -> int:
         """Queue an envelope for the end of this tick or drain; see `protocol.Link.send`."""
         if self._is_closed:
             self._refuse_to_send()
@@ -146,12 +158,14 @@ class QueuedLink(ABC):
         if buffers or len(packed) > SAFE_BYTES:
             check_envelope(envelope, len(packed), buffers)
         open_bytes = self._add(packed, buffers)
+        sequence = self._window.next
         if not self._is_flush_due:
             self._is_flush_due = True
             self._flusher.add(self)
         if open_bytes > EARLY_FRAME_BYTES:
             self.flush_now()  # so that the far end begins while we go on
             self._is_flush_due = True  # the flusher has this link in its list still
+        return sequence
 
     def probe(self) -> None:
         """Send a frame without envelopes, for the sake of its acknowledgement."""
@@ -271,8 +285,8 @@ class QueuedLink(ABC):
         """Take what the far end sent against the direction of the link."""
         if self._is_closed:
             return
-        if message == MISDIRECTED:
-            self._setup.on_unreachable(self)
+        if message in _ENDS:
+            (self._setup.on_unreachable if message == MISDIRECTED else self._setup.on_given_up)(self)
             return
         try:
             number = read_acknowledgement(message)

@@ -31,16 +31,17 @@ class Window:
 
     Attributes:
         next: the number of the next frame to be pushed.
+        handed_below: the number below which frames were handed over once, and may have arrived.
         unacknowledged_bytes: bytes of all frames kept.
         waiting_bytes: bytes of those that the connection has not taken, or not again since it broke.
     """
 
-    __slots__ = ("_frames", "_handed_count", "_seen", "next", "unacknowledged_bytes", "waiting_bytes")
+    __slots__ = ("_frames", "_handed_count", "handed_below", "next", "unacknowledged_bytes", "waiting_bytes")
 
     def __init__(self, first: int = 0) -> None:
         self._frames: deque[Frame] = deque()
         self._handed_count = 0
-        self._seen = first  # the number below which frames were handed over once, and may be acknowledged
+        self.handed_below = first
         self.next = first
         self.unacknowledged_bytes = 0
         self.waiting_bytes = 0
@@ -75,21 +76,21 @@ class Window:
         """Keep a frame that the connection has taken already. Nothing may be waiting."""
         self._frames.append(frame)
         self._handed_count += 1
-        self.next = self._seen = self.next + 1
+        self.next = self.handed_below = self.next + 1
         self.unacknowledged_bytes += frame[_SIZE]
 
     def handed(self, frame: Frame) -> None:
         """Note that the connection took `next_to_hand`, which is `frame`."""
         self._handed_count += 1
         self.waiting_bytes -= frame[_SIZE]
-        self._seen = max(self._seen, self.next - len(self._frames) + self._handed_count)
+        self.handed_below = max(self.handed_below, self.next - len(self._frames) + self._handed_count)
 
     def acknowledge(self, number: int) -> bool:
         """Forget the frames below `number`; return False, and forget none, if it names what was never handed over.
 
         A number that was acknowledged before is no fault: acknowledgements overtake each other.
         """
-        if number > self._seen:
+        if number > self.handed_below:
             return False
         frames = self._frames
         for _ in range(number - self.next + len(frames)):
@@ -107,7 +108,7 @@ class Window:
         self.waiting_bytes = self.unacknowledged_bytes
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Forget all frames, but not which may have arrived."""
         self._frames.clear()
         self._handed_count = self.unacknowledged_bytes = self.waiting_bytes = 0
 

@@ -47,13 +47,10 @@ class UnixLink(QueuedLink):
     def _begin(self, pause_s: float) -> None:
         """Connect; where nobody listens yet, try again and again, until the link's owner gives up."""
         self._retry = None
-        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        connection.setblocking(False)
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
         try:
-            connection.connect(self._path)
-        except OSError as error:  # nobody listens, or too many want to speak
-            connection.close()
+            connection = _connected(self._path)
+        except OSError as error:  # nobody listens, or too many want to speak, or this process has no descriptor left
+            self.obstacle = error
             if self.resumed_count and isinstance(error, ConnectionRefusedError | FileNotFoundError):
                 self._setup.on_refused(self)
             if self._is_closed:
@@ -61,6 +58,7 @@ class UnixLink(QueuedLink):
             self._retry = self._loop.call_later(pause_s, self._begin, min(2 * pause_s, RECONNECT_MAX_S))
             return
         self._socket = connection
+        self.obstacle = None
         self._reader = FrameReader(self._room, _BACK_BYTES)
         self._loop.add_reader(connection.fileno(), self._read_back)
         self._transmit((self._name(self.lane),))
@@ -167,6 +165,18 @@ class _Farewell:
         self._timer.cancel()
         self._loop.remove_writer(self._connection.fileno())
         self._connection.close()
+
+
+def _connected(path: str) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.setblocking(False)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
+        connection.connect(path)
+    except OSError:
+        connection.close()
+        raise
+    return connection
 
 
 def _rest(parts: Sequence[Buffer], sent: int) -> list[memoryview]:

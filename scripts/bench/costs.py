@@ -41,7 +41,7 @@ def without_acks() -> None:
 def without_credits() -> None:
     """Nobody counts what was sent to an actor, or taken from its mailbox."""
     from actorrt.actors.cell import Cell
-    from actorrt.actors.routes import Route
+    from actorrt.actors.route import Route
 
     Cell.left = lambda *_: None  # type: ignore[method-assign]
     Route.is_open = property(lambda route: route.link is not None)  # type: ignore[method-assign,assignment]

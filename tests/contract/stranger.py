@@ -24,7 +24,8 @@ class Stranger:
 
     def __init__(self, address: str, victim: PeerId, name: bytes | None = None) -> None:
         self.peer = IdSource().peer()
-        self.hello = Hello(self.peer, victim, "ipc:///nowhere")
+        scheme = address.partition(":")[0]
+        self.hello = Hello(self.peer, victim, "tcp://127.0.0.1:1" if scheme == "tcp" else f"{scheme}:///nowhere")
         name = name or routing_id(self.peer, Lane.USER, 1)
         self._wire = _Stream(address, name) if address.startswith("unix://") else _Dealer(address, name)
 

@@ -8,7 +8,7 @@ import pytest
 
 import actorrt as art
 from actorrt.actors.credit import FIRST_MESSAGES
-from actorrt.actors.routes import WAITING_BYTES, WAITING_MESSAGES
+from actorrt.actors.route import WAITING_BYTES, WAITING_MESSAGES
 from tests.integration.cast import Gate, Recorder
 
 

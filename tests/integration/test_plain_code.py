@@ -12,7 +12,7 @@ import pytest
 import actorrt as art
 from actorrt.actors.calls import HANDED_OVER_COUNT
 from actorrt.actors.credit import FIRST_MESSAGES
-from actorrt.actors.routes import WAITING_MESSAGES
+from actorrt.actors.route import WAITING_MESSAGES
 from tests.integration.cast import Counter, Faulty, Gate, Recorder, Source
 from tests.integration.witnesses import Notes, Subject
 

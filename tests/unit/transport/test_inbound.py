@@ -38,7 +38,7 @@ class Far:
         self.failed: list[tuple[PeerId, type[ActorRtError], str | None]] = []
         self.statistics = TransportStatistics()
         self.inbound = Inbound(
-            HERE, self, self.statistics, self._failed, self.got.append, self._answer, self._check, int
+            HERE, self, self.statistics, self._failed, self.got.append, self._answer, self._check, str, int
         )
 
     def received(self, peer: PeerId, envelope: list[Any], buffers: Sequence[Buffer]) -> None:

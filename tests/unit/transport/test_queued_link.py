@@ -40,6 +40,7 @@ class ScriptedLink(QueuedLink):
                 queue_bytes=1 << 30,
                 connect_timeout_s=connect_timeout_s,
                 on_awaiting=self.awaiting.append,
+                on_given_up=self.unreachable.append,
                 on_refused=lambda _: None,
                 on_unreachable=self.unreachable.append,
                 on_bad=lambda _, error: self.bad.append(str(error)),
