@@ -31,10 +31,13 @@ class LocalNode:
         resources: what can be reserved.
         store_bytes: the bound on the store's memory.
         clock, ids: time and identities.
+
+    Attributes:
+        network: what connects its endpoints.
     """
 
     def __init__(self, resources: Resources, store_bytes: int, clock: Clock, ids: IdSource) -> None:
-        self._network = MemoryNetwork()
+        self.network = MemoryNetwork()
         self._store = LocalStore(store_bytes, clock, spill_directory=spill_directory())
         self._clock = clock
         self._ids = ids
@@ -44,7 +47,7 @@ class LocalNode:
         """Begin to serve."""
         peer = self._ids.peer()
         factory = _LocalWorkers(self)
-        transport = MemoryTransport(self._network, peer, f"memory://{short(peer)}")
+        transport = MemoryTransport(self.network, peer, f"memory://{short(peer)}")
         self.core = NodeCore(transport, factory, self._resources, self._clock, self._ids, self._store.keeper)
         factory.on_exit = self.core.worker_ended
         await self.core.start()
@@ -60,7 +63,7 @@ class LocalNode:
         store = StoreClient(self._store.open_channel(peer), peer)
         store.attach(self.core.scope.loop)
         system = System(
-            MemoryTransport(self._network, peer, address),
+            MemoryTransport(self.network, peer, address),
             store=store,
             clock=self._clock,
             ids=self._ids,

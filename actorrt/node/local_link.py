@@ -9,6 +9,7 @@ from actorrt.ids import IdSource
 from actorrt.node.limits import cpu_count, gpu_count, store_capacity_bytes
 from actorrt.node.local import LocalNode
 from actorrt.node.resources import Resources
+from actorrt.transport.memory import MemoryNetwork
 
 
 class LocalLink:
@@ -30,6 +31,11 @@ class LocalLink:
         self._node = LocalNode(resources, capacity, clock, ids)
         self._ids = ids
         self._system: System | None = None
+
+    @property
+    def network(self) -> MemoryNetwork:
+        """What connects the endpoints of the node."""
+        return self._node.network
 
     async def open(self, namespace: str) -> None:
         await self._node.start()

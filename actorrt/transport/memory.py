@@ -1,16 +1,20 @@
 """The transport inside one process: for `mode="local"` and for tests.
 
 A real transport: what is sent passes the same codec, queue and checks as on a wire, and is never delivered in the
-sender's stack. A `MemoryNetwork` is the wire; endpoints find each other in the same one only.
+sender's stack. A `MemoryNetwork` is the wire; endpoints find each other in the same one only. It can be cut, one way
+too, stalled, slowed down and healed: see `memory_ways`. Tests find that of a runtime by `actorrt.testing.network`.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 from actorrt.ids import PeerId
 from actorrt.transport.endpoint import Endpoint
+from actorrt.transport.memory_ways import Way
 from actorrt.transport.protocol import Buffer, Lane
 from actorrt.transport.queued_link import LinkSetup, QueuedLink
 
@@ -19,12 +23,20 @@ Arrive = Callable[[bytes, Buffer, Sequence[Buffer]], None]
 
 
 class MemoryNetwork:
-    """Who is bound to which address, and which links lead there."""
+    """Who is bound to which address, which links lead there, and what passes on the way.
+
+    Attributes:
+        connections: the links by the routing ids of their connections.
+        connect_timeout_s: how long links that are opened from now on wait for their connections; None: as long as
+            their transports say.
+    """
 
     def __init__(self) -> None:
+        self.connect_timeout_s: float | None = None
+        self._ways: dict[tuple[str, str], Way] = {}
         self._bound: dict[str, Arrive] = {}
         self._links: dict[str, set[_MemoryLink]] = {}
-        self.connections: dict[bytes, _MemoryLink] = {}  # by routing id
+        self.connections: dict[bytes, _MemoryLink] = {}
 
     def bind(self, address: str, arrive: Arrive) -> None:
         """Deliver what is sent to `address`.
@@ -48,6 +60,41 @@ class MemoryNetwork:
         """Return who is bound to the address."""
         return self._bound.get(address)
 
+    def way(self, source: str, target: str) -> Way:
+        """Return what leads from one address to another."""
+        way = self._ways.get((source, target))
+        if way is None:
+            way = self._ways[source, target] = Way()
+        return way
+
+    def cut(self, source: str, target: str) -> None:
+        """Break the connections that `source` has made to `target`, and let it make no other, until `heal`.
+
+        Those that `target` has made to `source` stand, and are answered. So it is where the file of a socket was
+        removed, or a firewall lets connections be made one way only.
+        """
+        self.way(source, target).is_cut = True
+        for link in list(self._links.get(target, ())):
+            if link.source == source:
+                link.unbound()
+
+    def stall(self, source: str, target: str) -> None:
+        """Keep back what `source` sends to `target`, acknowledgements too, until `heal`; no connection breaks."""
+        self.way(source, target).stall()
+
+    def delay(self, source: str, target: str, delay_s: float) -> None:
+        """Let what `source` sends to `target`, acknowledgements too, take so long, until `heal`."""
+        self.way(source, target).delay(delay_s)
+
+    def heal(self) -> None:
+        """End all that `cut`, `stall` and `delay` began; what was kept back arrives. To be called on the loop."""
+        ways, self._ways = self._ways, {}
+        for way in ways.values():
+            way.heal(asyncio.get_running_loop())
+        for links in list(self._links.values()):
+            for link in list(links):
+                link.bound()
+
     def add(self, link: _MemoryLink) -> None:
         """Tell the link who comes to its address, and goes."""
         self._links.setdefault(link.address, set()).add(link)
@@ -61,10 +108,15 @@ class MemoryNetwork:
 
 
 class _MemoryLink(QueuedLink):
-    """A link whose connection is a reference to the far end."""
+    """A link whose connection is a reference to the far end.
 
-    def __init__(self, network: MemoryNetwork, name: Callable[[Lane], bytes], setup: LinkSetup) -> None:
+    Attributes:
+        source: the address of the endpoint that opened it.
+    """
+
+    def __init__(self, network: MemoryNetwork, source: str, name: Callable[[Lane], bytes], setup: LinkSetup) -> None:
         super().__init__(setup)
+        self.source = source
         self._network = network
         self._name = name
         network.add(self)
@@ -76,16 +128,26 @@ class _MemoryLink(QueuedLink):
 
     def _transmit(self, parts: Sequence[Buffer]) -> bool:
         arrive = self._network.at(self.address)
-        if arrive is None:
+        way = self._network.way(self.source, self.address)
+        if arrive is None or way.is_cut:
             return False
         head, *buffers = parts
         read_only = [memoryview(buffer).toreadonly() for buffer in buffers]
-        self._loop.call_soon(self._arrive, arrive, self._source_id, head, read_only)
+        way.carry(self._loop, partial(self._arrive, arrive, self._source_id, head, read_only))
         return True
 
     def _arrive(self, arrive: Arrive, source_id: bytes, head: Buffer, buffers: Sequence[Buffer]) -> None:
         if self._network.at(self.address) == arrive:  # else it is gone, and what was on its way with it
             arrive(source_id, head, buffers)
+
+    def answered(self, message: bytes) -> None:
+        """The far end has sent a message back over the connection."""
+        way = self._network.way(self.address, self.source)
+        way.carry(self._loop, partial(self._came_back_over, self._source_id, message))
+
+    def _came_back_over(self, source_id: bytes, message: bytes) -> None:
+        if source_id == self._source_id:  # else the connection is gone, and what was on its way with it
+            self.came_back(message)
 
     def bound(self) -> None:
         """Somebody is at the address now."""
@@ -99,7 +161,7 @@ class _MemoryLink(QueuedLink):
         pass  # the network calls `bound`
 
     def _read_back(self) -> None:
-        pass  # the network calls `came_back`
+        pass  # the network calls `answered`
 
     def _reconnect(self, pause_s: float) -> None:
         del self._network.connections[self._source_id]
@@ -126,6 +188,11 @@ class MemoryTransport(Endpoint):
         super().__init__(peer, address or f"memory://{peer.hex()}", **options)
         self._network = network
 
+    def _setup(self, peer: PeerId, address: str, lane: Lane) -> LinkSetup:
+        if self._network.connect_timeout_s is not None:
+            self._connect_timeout_s = self._network.connect_timeout_s
+        return super()._setup(peer, address, lane)
+
     def _bind(self) -> None:
         self._network.bind(self.address, self._arrive)
 
@@ -136,12 +203,12 @@ class MemoryTransport(Endpoint):
         self._end_drain()
 
     def _connect(self, setup: LinkSetup) -> QueuedLink:
-        return _MemoryLink(self._network, self._next_routing_id, setup)
+        return _MemoryLink(self._network, self.address, self._next_routing_id, setup)
 
     def _answer(self, source_id: bytes, message: bytes) -> None:
         link = self._network.connections.get(source_id)
         if link is not None:
-            self._loop.call_soon(link.came_back, message)
+            link.answered(message)
 
     def _unbind(self) -> None:
         self._network.unbind(self.address)

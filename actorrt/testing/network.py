@@ -1,0 +1,43 @@
+"""The network of a runtime without processes, so that tests can cut, stall and slow it down.
+
+async with art.Runtime(mode="local") as runtime:
+    counter = await Counter.options(isolation="process").spawn()
+    net = network(runtime)
+    here, there = addresses(runtime, counter)
+    net.cut(here, there)
+    ...
+    net.heal()
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from actorrt.actors.ref import ActorRef
+from actorrt.node.local_link import LocalLink
+from actorrt.node.runtime import Runtime
+from actorrt.transport.memory import MemoryNetwork
+
+
+def network(runtime: Runtime) -> MemoryNetwork:
+    """Return the network of a runtime in local mode.
+
+    Raises:
+        ValueError: the runtime has processes.
+    """
+    link = runtime._link
+    if not isinstance(link, LocalLink):
+        raise ValueError(f"{runtime} has no network in memory: give it mode='local', and start it")
+    return link.network
+
+
+def addresses(runtime: Runtime, actor: ActorRef[Any]) -> tuple[str, str]:
+    """Return the addresses of the runtime's own endpoint, and of the one where an actor was seen last.
+
+    Raises:
+        ValueError: nobody has seen the actor.
+    """
+    seen = runtime.system.routes.sighting(actor._actor_id) or actor._seen
+    if seen is None:
+        raise ValueError(f"{actor!r} has not been seen anywhere: call it first")
+    return runtime.system.endpoint.address, seen.endpoint.address
