@@ -56,6 +56,7 @@ class Fuzz:
             lambda *_: None,
             lambda _: None,
             lambda _: None,
+            lambda _: None,
             lambda: None,
         )
         self._bad_number = 0

@@ -93,6 +93,7 @@ class Endpoint(ABC):
             self._answer,
             self._check_hello,
             self._check_address,
+            self._renewed,
             self._settle_later,
         )
         self._heartbeat = Heartbeat(self._loop, receiver, self._inbound.lines, self._probed)
@@ -281,6 +282,13 @@ class Endpoint(ABC):
                 f"nobody listens at {link.address} any more: the process there (peer {short(link.peer)}) has ended"
             )
             self._give_up(link, PeerUnreachableError(message, executed="maybe"))
+
+    def _renewed(self, peer: PeerId) -> None:
+        """The peer opens links anew: it had given us up, and its word of that may still be under way."""
+        for lane in Lane:
+            link = self._links.get((peer, lane))
+            if link is not None:
+                self._given_up_by(link)
 
     def _given_up_by(self, link: QueuedLink) -> None:
         """The peer could not reach us, and takes what we had with each other for ended."""

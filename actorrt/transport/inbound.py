@@ -111,6 +111,8 @@ class Inbound:
         check: called with each HELLO; raises AuthenticationError for one that is not its peer's. It is ignored
             then: the peer in whose name it came is not to blame.
         check_address: called with the address in each HELLO; raises ValueError for one that we don't speak to.
+        on_renewed: called with a peer that opens another link than those that we know: it has closed those, and takes
+            what was under way for over.
         on_owing: called when acknowledgements begin to be owed; `settle` is to be called at intervals until it
             returns False.
     """
@@ -125,6 +127,7 @@ class Inbound:
         answer: Callable[[bytes, bytes], None],
         check: Callable[[Hello], None],
         check_address: Callable[[str], None],
+        on_renewed: Callable[[PeerId], None],
         on_owing: Callable[[], None],
     ) -> None:
         self._peer = peer
@@ -136,6 +139,7 @@ class Inbound:
         self._answer = answer
         self._check = check
         self._check_address = check_address
+        self._on_renewed = on_renewed
         self._on_owing = on_owing
         self._sources: dict[bytes, _Source] = {}
         self._lines: dict[bytes, Line] = {}  # by peer and lane
@@ -350,6 +354,8 @@ class Inbound:
             self._answer(source_id, GIVEN_UP)
             return
         line = self._line(hello.peer, key)
+        if 0 <= line.receipts.first < hello.first:
+            line = self._renewed(hello, key)
         is_late = line.source_id is not None and source_id < line.source_id
         if is_late or not line.receipts.begin(hello.first):
             self._statistics.ignored_frames += 1
@@ -360,6 +366,16 @@ class Inbound:
         self._hellos[hello.peer] = hello
         # At once: a link that was resumed waits for it, to send no more than it must.
         self._answer(source_id, pack_acknowledgement(line.receipts.tell()))
+
+    def _renewed(self, hello: Hello, key: bytes) -> Line:
+        """The peer has closed its links, on both lanes, and opens others; return the line of this one."""
+        for lane in Lane:
+            line = self._lines.get(hello.peer + bytes((lane,)))
+            if line is not None and line.receipts.first < hello.first:
+                self._close(line)
+                line.receipts = Receipts()
+        self._on_renewed(hello.peer)
+        return self._line(hello.peer, key)
 
     def _accept(self, peer: PeerId, head: Buffer) -> Hello:
         hello = read_hello(self._checked(head))

@@ -36,9 +36,19 @@ class Far:
         self.got: list[Any] = []
         self.answers: list[tuple[bytes, bytes]] = []
         self.failed: list[tuple[PeerId, type[ActorRtError], str | None]] = []
+        self.renewed: list[PeerId] = []
         self.statistics = TransportStatistics()
         self.inbound = Inbound(
-            HERE, self, self.statistics, self._failed, self.got.append, self._answer, self._check, str, int
+            HERE,
+            self,
+            self.statistics,
+            self._failed,
+            self.got.append,
+            self._answer,
+            self._check,
+            self._check_address,
+            self.renewed.append,
+            int,
         )
 
     def received(self, peer: PeerId, envelope: list[Any], buffers: Sequence[Buffer]) -> None:
@@ -50,6 +60,10 @@ class Far:
     def _failed(self, peer: PeerId, error: ActorRtError, address: str | None) -> None:
         self.failed.append((peer, type(error), address))
         self.inbound.drop(peer)
+
+    def _check_address(self, address: str) -> None:
+        if not address.startswith("memory://"):
+            raise ValueError(address)
 
     def _check(self, hello: Hello) -> None:
         if hello.node == b"forged":
