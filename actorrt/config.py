@@ -33,6 +33,7 @@ DEADLINE_VERDICT_S: Final = 0.05
 # Processes
 WORKER_START_TIMEOUT_S: Final = 30.0
 NODE_START_TIMEOUT_S: Final = 20.0
+NODE_ANSWER_TIMEOUT_S: Final = 20.0
 
 # Object store
 SEGMENT_BYTES: Final = 64 * MIB

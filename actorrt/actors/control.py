@@ -14,6 +14,7 @@ import msgpack
 
 from actorrt import errors
 from actorrt.actors.messages import NOTICE, REFUSAL, REQUEST, RESPONSE
+from actorrt.actors.verbs import FORMS
 from actorrt.completion import Completion
 from actorrt.ids import PeerId, short
 from actorrt.scopes import Scope
@@ -69,7 +70,10 @@ class Control:
         return len(self._requests)
 
     def handle(self, verb: str, handler: Handler) -> None:
-        """Answer `verb` with what `handler(peer, data)` returns, or what its coroutine does."""
+        """Answer `verb` with what `handler(peer, data)` returns, or what its coroutine does.
+
+        What does not fit the verb's form in `verbs` never reaches the handler.
+        """
         self._handlers[verb] = handler
 
     def request(self, to: Endpoint, verb: str, data: Data, lane: Lane = Lane.CONTROL) -> Request:
@@ -91,11 +95,13 @@ class Control:
         return request
 
     def notify(self, to: Endpoint, verb: str, data: Data) -> None:
-        """Tell `to`, expecting no answer. What can't be sent any more is dropped: its peer is dead."""
+        """Tell `to`, expecting no answer. What can't be sent is dropped: its peer is dead, or takes nothing."""
         try:
             self._send(to, [NOTICE, verb, data])
         except errors.PeerUnreachableError:
             logger.debug("%r was not sent: %s is gone", verb, short(to.peer))
+        except errors.MailboxFullError as error:  # others are still to be told
+            logger.warning("%r was not sent to %s: %s", verb, short(to.peer), error)
 
     def _send(self, to: Endpoint, envelope: list[Any], lane: Lane = Lane.CONTROL) -> None:
         if to.peer == self._transport.peer:
@@ -140,6 +146,9 @@ class Control:
         try:
             if handler is None:
                 raise errors.RuntimeStateError(f"this process does not answer {verb!r}")
+            form = FORMS.get(verb)
+            if form is not None:
+                form(verb, data)
             outcome = handler(peer, data)
         except Exception as error:
             self._refuse(peer, request_id, verb, error)

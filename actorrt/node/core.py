@@ -10,6 +10,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -42,6 +43,8 @@ logger = logging.getLogger(__name__)
 
 CLOSE_TIMEOUT_S: Final = 30.0
 ORPHANS_STOP_S: Final = 2.0
+LAST_NOTICE_S: Final = 0.2
+"""How long a driver whose job was ended may take to hear so before the node speaks with it no more."""
 
 
 class NodeCore:
@@ -105,9 +108,9 @@ class NodeCore:
         self.control.handle("silence", lambda _, data: heartbeat.explain(PeerId(data["peer"])))
         self.control.handle("attach_driver", self.attach_driver)
         self.control.handle("attach_worker", self._attach_worker)
-        self.control.handle("detach", lambda _, data: self.end_job(JobId(data["job"])))
+        self.control.handle("detach", self._detach)
         self.control.handle("preload", self._preload)
-        self.control.handle("goodbye", lambda peer, _: self._lose(peer))
+        self.control.handle("goodbye", self._goodbye)
         self.control.handle("spawn", self._spawn)
         self.control.handle("spawn_many", self._spawn_many)
         self.control.handle("lookup", self._lookup)
@@ -174,22 +177,57 @@ class NodeCore:
         return job
 
     def attach_driver(self, peer: PeerId, data: Data) -> Data:
-        """Begin the job of a driver."""
+        """Begin the job of a driver.
+
+        Raises:
+            RuntimeStateError: the node is being stopped, the process is no driver, or it has a job already.
+            ValueError: the address is none that it can be told anything at.
+        """
+        if self._is_closing:
+            raise errors.RuntimeStateError("the node is being stopped: it takes no drivers any more")
+        if peer in self._workers:
+            raise errors.RuntimeStateError(f"{self._workers[peer].label} is a worker of this node, and no driver")
         job_id = JobId(data["job"])
+        if job_id in self._jobs or any(job.driver.peer == peer for job in self._jobs.values()):
+            raise errors.RuntimeStateError(f"job {short(job_id)}, or another one of this driver, has begun already")
+        known = self.transport.address_of(peer)
+        if known is not None and known != data["address"]:
+            raise ValueError(f"attach_driver.address is {data['address']!r}: this process is reached at {known!r}")
         self._jobs[job_id] = Job(job_id, Endpoint(peer, data["address"]), data["setting"])
         logger.info("job %s began: driver in process %d", short(job_id), data["pid"])
         return {"version": VERSION, "cpus": self.resources.cpu_count, "gpus": self.resources.gpu_count}
 
     def peer_gone(self, peer: PeerId) -> None:
-        """A process's connection to the store ended, so the process has; if it was a driver, so has its job."""
+        """A process's connection to the store ended: if it was a driver, its job ends.
+
+        The process has ended in nearly every case. In others it is told, and has a moment to hear so.
+        """
+        if self._is_closing:  # which ends every job, and then the store
+            return
         for job in list(self._jobs.values()):
             if job.driver.peer == peer:
                 logger.info("the driver of job %s is gone", short(job.job_id))
-                if job.driver.address.startswith("unix://"):
-                    Path(job.driver.address.removeprefix("unix://")).unlink(missing_ok=True)  # left by one killed
-                self._lose(peer)
+                self.control.notify(job.driver, "job_ended", {"why": "its connection to the object store broke"})
+                self.control.peer_lost(peer, errors.ActorDiedError("the driver is gone"))
                 self._announce_end(peer, ExitReason(ExitKind.SHUTDOWN, "the driver is gone"))
+                self.scope.after(LAST_NOTICE_S, partial(self._forget_driver, job.driver))
                 self.scope.start(self._end_orphaned(job), f"end job {short(job.job_id)}")
+
+    def _forget_driver(self, driver: Endpoint) -> None:
+        self._lose(driver.peer)
+        if driver.address.startswith("unix://"):
+            Path(driver.address.removeprefix("unix://")).unlink(missing_ok=True)  # left by one killed
+
+    def _goodbye(self, peer: PeerId, _: Data) -> None:
+        if peer in self._workers:
+            raise errors.RuntimeStateError(f"{self._workers[peer].label} leaves when it is told to")
+        self._lose(peer)
+
+    def _detach(self, peer: PeerId, data: Data) -> Coroutine[Any, Any, None]:
+        job = self._jobs.get(JobId(data["job"]))
+        if job is not None and job.driver.peer != peer:
+            raise errors.RuntimeStateError(f"job {short(job.job_id)} is another driver's: it is not yours to end")
+        return self.end_job(JobId(data["job"]))
 
     async def _end_orphaned(self, job: Job) -> None:
         """End the job of a driver that is gone: nobody waits for its actors, so they have a short while to stop."""
@@ -281,6 +319,8 @@ class NodeCore:
         return self.registry.spawn_many(order, [ActorId(actor) for actor in data["actors"]])
 
     def _take_order(self, peer: PeerId, order: Order) -> None:
+        if self._is_closing:
+            raise errors.ActorStartError("the node is being stopped: nothing can be started on it any more")
         self.job(order.job)
         address = self.transport.address_of(peer)
         order.beside_endpoint = None if address is None else Endpoint(peer, address)

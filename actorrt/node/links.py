@@ -9,11 +9,12 @@ import random
 import select
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from actorrt import errors
 from actorrt.actors.control import Data, Endpoint
 from actorrt.clock import Clock
+from actorrt.config import NODE_ANSWER_TIMEOUT_S
 from actorrt.ids import IdSource, PeerId, short
 from actorrt.node.launch import EmbeddedNode, find_node
 from actorrt.node.places import NodeDescriptor
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from actorrt.store.client import StoreClient
 
 logger = logging.getLogger(__name__)
+
+STORE_LOST_GRACE_S: Final = 1.0
+"""How long the daemon's end, or its word, may come after the end of the connection to its store."""
 
 
 class NodeLink(Protocol):
@@ -92,7 +96,7 @@ class ProcessLink:
         loop = asyncio.get_running_loop()
         peer = self._ids.peer()
         self._store = StoreClient.connect(node.store, peer)
-        self._store.attach(loop)
+        self._store.attach(loop, self._store_lost)
         endpoint = Endpoint(PeerId(bytes.fromhex(node.peer)), node.address)
         self._system = self.system = System(
             UnixTransport(peer, f"unix://{Path(node.store).parent}/{short(peer)}", node=endpoint.packed()),
@@ -110,7 +114,13 @@ class ProcessLink:
         self._watch(loop, node)
 
     async def attach(self, data: Data) -> None:
-        await self.system.control.request(self.system.node, "attach_driver", data)
+        try:
+            async with asyncio.timeout(NODE_ANSWER_TIMEOUT_S):
+                await self.system.control.request(self.system.node, "attach_driver", data)
+        except TimeoutError:
+            raise errors.PeerUnreachableError(
+                f"the node at {self.url} did not answer within {NODE_ANSWER_TIMEOUT_S:g} s: it is stopped or overloaded"
+            ) from None
 
     @property
     def is_lost(self) -> bool:
@@ -126,6 +136,11 @@ class ProcessLink:
         except ProcessLookupError:
             raise errors.PeerUnreachableError(f"the node at {node.url} ended while this process connected") from None
         loop.add_reader(self._pidfd, self._lost, f"the node daemon (process {node.pid}) ended")
+        self.system.control.handle("job_ended", lambda _, data: self._lost(f"it ended this job: {data['why']}"))
+
+    def _store_lost(self) -> None:
+        """A daemon that ends closes its sockets first; one that goes on ends the job of a driver without a store."""
+        self._scope.after(STORE_LOST_GRACE_S, lambda: self._lost("the connection to its object store broke"))
 
     def _lost(self, why: str) -> None:
         """The node is gone for this driver: say so at once, and end everything that waits for it. Idempotent."""
@@ -137,8 +152,13 @@ class ProcessLink:
         text = f"the runtime lost its node {self.url}, with all its actors and objects: {why}; {advice}"
         logger.warning(text)
         reason = ExitReason(ExitKind.NODE_LOST, why)
-        end = self.system.close(errors.ActorDiedError(str(reason), reason=reason), text)
-        self._end_of_system = self._scope.start(end, "node lost")
+        error = errors.ActorDiedError(str(reason), reason=reason)
+        self._end_of_system = self._scope.start(self._end(error, text), "node lost")
+
+    async def _end(self, error: errors.ActorDiedError, text: str) -> None:
+        await self.system.close(error, text)
+        if self._store is not None:
+            self._store.close()
 
     def _stop_watching(self) -> None:
         """Let the loop forget the daemon; `close` closes the descriptor, which `is_lost` reads in other threads."""

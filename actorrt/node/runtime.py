@@ -30,6 +30,9 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 DETACH_TIMEOUT_S: Final = 60.0
+DETACH_LOOK_S: Final = 1.0
+FROZEN_S: Final = 10.0
+"""How long a node that is to end a job may give no sign of life before it is given up."""
 STATISTICS_WITHIN_S: Final = 1.0
 
 
@@ -161,14 +164,19 @@ class Runtime:
             self._output.close()
 
     async def _detach(self, system: System) -> None:
-        try:
-            async with asyncio.timeout(DETACH_TIMEOUT_S):
-                await system.control.request(system.node, "detach", {"job": system.job})
-            system.control.notify(system.node, "goodbye", {})  # it need not look for us
-        except TimeoutError:
-            logger.warning("the actors of this job did not stop within %s s; they are ended", DETACH_TIMEOUT_S)
-        except errors.ActorRtError as error:
+        detached = system.control.request(system.node, "detach", {"job": system.job})
+        system.transport.watch(*system.node)
+        left_s = DETACH_TIMEOUT_S
+        while not (detached.done() or left_s <= 0 or _is_frozen(system)):
+            await finished(detached, DETACH_LOOK_S)
+            left_s -= DETACH_LOOK_S
+        if not detached.done():
+            why = "the node gave no sign of life" if _is_frozen(system) else f"{DETACH_TIMEOUT_S:g} s were not enough"
+            logger.warning("the actors of this job did not stop, and are ended: %s", why)
+        elif (error := detached.error()) is not None:
             logger.debug("the node was gone before its job was ended: %s", error)
+        else:
+            system.control.notify(system.node, "goodbye", {})  # it need not look for us
 
     def status(self) -> Operation[Data]:
         """Ask the node what it runs; resolves to plain data."""
@@ -205,6 +213,21 @@ class Runtime:
     def __repr__(self) -> str:
         where = "not connected" if self._link is None else f"at {self._link.url}"
         return f"<Runtime {where}>"
+
+
+async def finished(completion: Completion[Any], timeout_s: float | None) -> None:
+    """Return when the completion is done or the time is up; its error stays in it."""
+    done: Completion[None] = Completion()
+    completion.add_callback(lambda _: done.set_value(None))
+    try:
+        async with asyncio.timeout(timeout_s):
+            await done
+    except TimeoutError:
+        return  # whoever waits sees that it is not done, and says so
+
+
+def _is_frozen(system: System) -> bool:
+    return system.transport.silent_s(system.node.peer) > FROZEN_S
 
 
 def _answer(request: Completion[Any]) -> Any:

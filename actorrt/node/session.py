@@ -13,7 +13,7 @@ from actorrt import forks
 from actorrt.actors import current
 from actorrt.completion import Completion, set_blocking_rule
 from actorrt.errors import RuntimeStateError
-from actorrt.node.runtime import Runtime, refuse_to_block
+from actorrt.node.runtime import Runtime, finished, refuse_to_block
 from actorrt.scopes import Scope
 
 logger = logging.getLogger(__name__)
@@ -75,7 +75,7 @@ class CallingLoop:
     def _pump(self, completion: Completion[Any], timeout_s: float | None) -> None:
         if self._loop.is_running():
             refuse_to_block(completion, timeout_s)
-        self.run(_finished(completion, timeout_s))
+        self.run(finished(completion, timeout_s))
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         system = current.process_system()
@@ -120,17 +120,6 @@ class RunningLoop:
 
     def close(self) -> None:
         set_blocking_rule(None)
-
-
-async def _finished(completion: Completion[Any], timeout_s: float | None) -> None:
-    """Return when the completion is done or the time is up; its error stays in it."""
-    done: Completion[None] = Completion()
-    completion.add_callback(lambda _: done.set_value(None))
-    try:
-        async with asyncio.timeout(timeout_s):
-            await done
-    except TimeoutError:
-        return  # whoever waits sees that it is not done, and says so
 
 
 class Session:

@@ -63,6 +63,7 @@ class StoreClient(Writing):
         self._tokens = itertools.count()
         self.node_of: Callable[[PeerId], bytes] | None = None
         self._senders: set[PeerId] = set()
+        self._tell_lost: Callable[[], None] | None = None
         _clients.add(self)
 
     @property
@@ -84,8 +85,14 @@ class StoreClient(Writing):
         clock = clock or MonotonicClock()
         return cls(SocketChannel(path, peer, clock), peer, clock=clock)
 
-    def attach(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Let `loop`, which is running this, tell when objects are ready and when the store ends."""
+    def attach(self, loop: asyncio.AbstractEventLoop, on_lost: Callable[[], None] | None = None) -> None:
+        """Let `loop`, which is running this, tell when objects are ready and when the store ends.
+
+        Args:
+            loop: the loop.
+            on_lost: called when the store has ended, or the connection to it; everything that needs it has failed.
+        """
+        self._tell_lost = on_lost
         self._connection.attach(loop, self._watcher.on_event, self._on_lost)
 
     @property
@@ -369,6 +376,8 @@ class StoreClient(Writing):
     def _on_lost(self) -> None:
         """The daemon ended: views stay readable, everything else is lost."""
         self._end(ObjectLostError, "the node's object store ended, and with it every object that is not in view")
+        if self._tell_lost is not None:
+            self._tell_lost()
 
 
 _clients: WeakSet[StoreClient] = WeakSet()

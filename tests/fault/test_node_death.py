@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from pathlib import Path
 
 import pytest
 
 import actorrt as art
+from actorrt.node import launch, links
+from actorrt.node import runtime as art_runtime
+from actorrt.store import channel
 from tests.integration.cast import Counter, Gate
 from tests.running import (
     Node,
@@ -224,4 +228,48 @@ def test_detached_actor_outlives_its_job_and_is_found_by_the_next(directory):
     again.stop().result(10)
     wait_until_none_runs([pid], within_s=5)
     art.shutdown()
+    assert node.end() == 0
+
+
+def requests_socket(client):
+    """Return the socket of a store client's requests."""
+    return client._connection._channel._socket
+
+
+def test_driver_whose_store_connection_breaks_is_told_that_its_job_was_ended_and_goes_on_with_a_new_node(directory):
+    lost = art.init(cpus=2)
+    gate = Gate.spawn().result(10)
+    waiting = gate.wait()
+    requests_socket(lost.system.require_store()).shutdown(socket.SHUT_RDWR)
+    with pytest.raises(art.ActorDiedError, match="object store broke") as caught:
+        waiting.result(10)
+    assert caught.value.reason.kind is art.ExitKind.NODE_LOST
+    with pytest.raises(art.RuntimeStateError, match="lost its node"):
+        Gate.spawn()
+    assert art.init(cpus=1) is not lost
+    assert Counter.spawn(1).result(10).add().result(10) == 2
+    art.shutdown()
+
+
+def test_shutdown_ends_though_the_node_is_frozen(directory, monkeypatch):
+    monkeypatch.setattr(art_runtime, "FROZEN_S", 2.0)
+    monkeypatch.setattr(launch, "STOP_TIMEOUT_S", 0.5)
+    before = set(descendants_of(os.getpid()))
+    art.init(cpus=1)
+    mine = [pid for pid in descendants_of(os.getpid()) if pid not in before]
+    os.kill(daemon_of(mine), signal.SIGSTOP)
+    art.shutdown()
+    wait_until_none_runs(mine, within_s=5)
+
+
+def test_connecting_to_a_node_that_is_frozen_fails_in_time(directory, monkeypatch):
+    monkeypatch.setattr(links, "NODE_ANSWER_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(channel, "REQUEST_TIMEOUT_S", 1.0)
+    node = Node("--cpus=1", directory=directory)
+    os.kill(node.pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(art.PeerUnreachableError):
+            art.init(address=node.url)
+    finally:
+        os.kill(node.pid, signal.SIGCONT)
     assert node.end() == 0

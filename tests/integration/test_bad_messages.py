@@ -1,0 +1,55 @@
+"""Code in a worker that sends what no worker sends: it is refused, and nobody else suffers."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+import actorrt as art
+from actorrt.actors import current
+from tests.integration.cast import Gate
+
+SETTING = {"namespace": "default", "sys_path": [], "cwd": "/", "env_vars": {}, "log_level": 30}
+
+
+class Impostor(art.Actor):
+    """Says what it is told to its node."""
+
+    async def ask(self, verb: str, data: dict) -> str:
+        system = current.system()
+        try:
+            return repr(await system.control.request(system.node, verb, {"job": b"\x01" * 16, "pid": 1, **data}))
+        except (art.ActorRtError, ValueError) as error:
+            return str(error)
+
+    def tell(self, verb: str) -> None:
+        system = current.system()
+        system.control.notify(system.node, verb, {})
+
+    def end(self) -> None:
+        os._exit(3)
+
+
+async def test_worker_is_no_driver_and_its_end_is_told_to_everybody(node_runtime) -> None:
+    impostor = await Impostor.options(isolation="process").spawn()
+    gate = await Gate.options(isolation="process").spawn()
+    refused = await impostor.ask("attach_driver", {"address": 7, "setting": SETTING})
+    assert "attach_driver.address is 7" in refused
+    refused = await impostor.ask("attach_driver", {"address": "unix:///tmp/x", "setting": SETTING})
+    assert "is a worker of this node, and no driver" in refused
+    await impostor.tell("goodbye")
+    monitors = [art.monitor(impostor), art.monitor(gate)]
+    with pytest.raises(art.ActorDiedError):
+        await impostor.end()
+    await gate.kill()
+    downs = [await monitor for monitor in monitors]
+    assert [down.reason.kind for down in downs] == [art.ExitKind.CRASHED, art.ExitKind.KILLED]
+    assert len((await node_runtime.status())["jobs"]) == 1
+
+
+async def test_job_is_ended_by_its_own_driver_only(node_runtime) -> None:
+    impostor = await Impostor.options(isolation="process").spawn()
+    refused = await impostor.ask("detach", {"job": current.system().job})
+    assert "another driver's" in refused
+    assert await impostor.is_alive()
