@@ -20,9 +20,14 @@ if TYPE_CHECKING:
 def put(value: Any, *, timeout_s: float | None = None) -> ObjectRef[Any]:
     """Seal a value in the object store and return a ref to it.
 
+    Where others must be moved to disk first, plain code waits for that. On a loop that hosts actors `put` waits for
+    nothing: it keeps a copy of the value, and the store has it as soon as there is room. The ref can be read here and
+    sent at once; whoever gets it waits, and hears the error if there is no room in time. At most 64 MiB of a process
+    wait so, or one larger value; beyond, `put` fails at once, and `put_async` is what to use.
+
     Args:
         value: numpy arrays, Arrow data, bytes; any picklable structure that holds them.
-        timeout_s: seconds to wait for room; None does not wait.
+        timeout_s: seconds to wait for room; None waits for the disk, for 30 s at most, but not for others to let go.
 
     Raises:
         SerializationError: the value can't be stored; the message names the path of what is in the way.
@@ -43,7 +48,7 @@ def put_many(values: Sequence[Any], *, timeout_s: float | None = None) -> list[O
 
 
 async def put_async(value: Any, *, timeout_s: float | None = None) -> ObjectRef[Any]:
-    """As `put`, but waits for room without blocking the loop."""
+    """As `put`, but waits for room without blocking the loop; the value must not change until it is stored."""
     return await current.system().require_store().put_async(value, timeout_s=timeout_s)
 
 

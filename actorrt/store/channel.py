@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from actorrt.clock import Clock
-from actorrt.errors import ActorRtError, ObjectLostError, PeerUnreachableError
+from actorrt.errors import ActorRtError, CallTimeoutError, ObjectLostError, PeerUnreachableError
 from actorrt.ids import PeerId
 from actorrt.store.failures import decode
 from actorrt.store.protocol import MAX_MESSAGE_BYTES, VERSION, Op, ProtocolError, Role, Status, pack, unpack
@@ -48,7 +48,12 @@ class Channel(Protocol):
     """Whether asking the store takes long: it is another process."""
 
     def request(self, op: Op, *arguments: Any) -> Reply:
-        """Ask and wait for the answer. Raises ObjectLostError where the store is gone."""
+        """Ask and wait for the answer.
+
+        Raises:
+            ObjectLostError: the store is gone.
+            CallTimeoutError: the store did not answer in time; its answer will be among the stale ones.
+        """
 
     def take_stale(self) -> list[tuple[Op, tuple[Any, ...], Reply]]:
         """Return the answers that came after who had asked was gone, with what had been asked."""
@@ -128,6 +133,9 @@ class SocketChannel:
                     return reply
                 # An earlier request's, whose thread was interrupted, or lost patience, while it waited.
                 self._stale.append((*asked, reply))
+        except BlockingIOError as error:
+            what = f"the node's object store did not answer within {REQUEST_TIMEOUT_S:.0f} s"
+            raise CallTimeoutError(what, executed="maybe") from error
         except (OSError, EOFError, ProtocolError, KeyError) as error:
             raise _gone(error) from error
 
@@ -225,5 +233,5 @@ def _packet_and_fd(sock: socket.socket, flags: int = 0) -> tuple[bytes, int | No
 
 def _gone(error: BaseException) -> ActorRtError:
     if isinstance(error, BlockingIOError):
-        return ObjectLostError(f"the node's object store did not answer within {REQUEST_TIMEOUT_S:.0f} s")
+        return ObjectLostError(f"the node's object store read nothing for {REQUEST_TIMEOUT_S:.0f} s")
     return ObjectLostError(f"the node's object store is gone: {error}")

@@ -56,7 +56,7 @@ class StoreClient(Writing):
         super().__init__(Connection(channel), ids or IdSource(), clock or MonotonicClock())
         self.peer = peer
         self.names = Names(self._connection, self._put_or_pack, self._adopt, self._decode)
-        self._watcher = Watcher(self._connection, self.names)
+        self._watcher = Watcher(self._connection, self.names, self._finder)
         self._refs: dict[ObjectId, ReferenceType[ObjectRef[Any]]] = {}
         self._unread: dict[ObjectId, ReferenceType[ObjectRef[Any]]] = {}
         self._pinned: dict[ObjectId, ObjectRef[Any]] = {}
@@ -115,12 +115,16 @@ class StoreClient(Writing):
             self._pinned.clear()
             self._watcher.fail_all(why)
             self.names.fail_all(kind(why))
+            self._finder.fail_all(kind(why))
+            self._deferred.close()
             self._connection.warmer.close()
 
     def abandon_after_fork(self) -> None:
         """Disable the copy of this client in a forked child; the parent's goes on undisturbed."""
         self._watcher.abandon_after_fork()
         self.names.abandon_after_fork()
+        self._finder.abandon_after_fork()
+        self._deferred.abandon_after_fork()
         self._connection.abandon_after_fork()
 
     def forget(self, object_id: ObjectId) -> None:
@@ -342,10 +346,6 @@ class StoreClient(Writing):
             ref.set_value(None)
 
     # Waiting
-
-    def when_ready(self, object_id: ObjectId, callback: Callable[[ObjectRef[Any]], None]) -> None:
-        """Call `callback(ref)` once when an object is sealed or lost: at once, or on the attached loop."""
-        self.ref(object_id).add_callback(callback)
 
     def watch(self, ref: ObjectRef[Any]) -> None:
         """Have a ref completed by the store's events; it is held until then.

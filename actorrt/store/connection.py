@@ -12,6 +12,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from threading import get_ident
 from typing import Any, Final, TypeVar
 
 from actorrt import forks
@@ -23,8 +24,9 @@ from actorrt.store.failures import decode
 from actorrt.store.fresh import FreshObjects
 from actorrt.store.lending import max_object_bytes
 from actorrt.store.pool import Place
-from actorrt.store.protocol import MAX_BATCH_COUNT, Op, Status
+from actorrt.store.protocol import MAX_BATCH_COUNT, Op, Status, Wait
 from actorrt.store.segments import Pin, SegmentMaps
+from actorrt.store.undoing import undo
 from actorrt.store.views import pinned_view
 from actorrt.store.warming import Warmer
 
@@ -38,7 +40,7 @@ _LINGERING_COUNT: Final = 64
 _GIVEN_BACK_S: Final = 0.05
 _GIVEN_BACK_BESIDE_COUNT: Final = 512
 """How much is given back after a read, so that the store does it while what was read is looked at."""
-
+_MAKING: Final = (Op.CREATE, Op.RESERVE, Op.TAKE_ROOM)
 
 T = TypeVar("T")
 
@@ -79,12 +81,23 @@ class Connection:
         self._is_flush_due = False
         self._delays_due: set[float] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._loop_thread = 0
         self._unusable: tuple[type[ActorRtError], str] | None = None
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop | None:
         """The loop that hears the store's events."""
         return self._loop
+
+    @property
+    def is_on_own_loop(self) -> bool:
+        """Whether this thread runs the loop that hears the store's events."""
+        return self._loop is not None and self._loop_thread == get_ident()
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether the store is another process."""
+        return self._channel.is_apart
 
     @property
     def is_usable(self) -> bool:
@@ -104,7 +117,7 @@ class Connection:
         """Have events told on `loop`, which is running this."""
         self.check()
         self._channel.listen(loop, on_event, on_lost)
-        self._loop = loop
+        self._loop, self._loop_thread = loop, get_ident()
 
     def end(self, kind: type[ActorRtError], why: str) -> None:
         """Close; from now on requests raise `kind(why)`. Views stay readable. Idempotent."""
@@ -138,6 +151,8 @@ class Connection:
     def request(self, op: Op, *arguments: Any) -> Any:
         """Ask and return the result; a segment that comes with it is mapped.
 
+        Where room is asked for and is still to be made, the result is a `Wait`.
+
         Raises:
             NotReadyError: the object asked for is not sealed yet.
             ObjectLostError: the store is gone.
@@ -157,7 +172,7 @@ class Connection:
             raise decode(reply.result)
         if reply.status is Status.PENDING:
             raise NotReadyError(f"object {short(arguments[0])} is not sealed yet")
-        return reply.result
+        return Wait(reply.result) if reply.status is Status.WAIT else reply.result
 
     def _ask(self, op: Op, *arguments: Any) -> Reply:
         """Ask, and keep the mappings as the answer says. The lock is held."""
@@ -167,8 +182,9 @@ class Connection:
             self._is_broken = True  # the loop hears of it later; nothing is made meanwhile that nobody will hear of
             raise
         self._map(op, reply)
-        for stale in self._channel.take_stale():
-            self._undo(*stale)
+        for asked, its_arguments, answer in self._channel.take_stale():
+            self._map(asked, answer)
+            undo(self._channel, asked, its_arguments, answer)
         return reply
 
     def post(self, op: Op, *arguments: Any) -> None:
@@ -383,24 +399,9 @@ class Connection:
         """Keep the mappings as an answer says. The lock is held."""
         self.maps.forget(reply.retired)
         if reply.fd is not None:
-            self.maps.add(reply.result[0], reply.fd, writable=op in (Op.CREATE, Op.RESERVE, Op.BORROW))
-            if op in (Op.CREATE, Op.RESERVE) and reply.result[2] >= _WARMED_APART_BYTES:
+            self.maps.add(reply.result[0], reply.fd, writable=op in (*_MAKING, Op.BORROW))
+            if op in _MAKING and reply.result[2] >= _WARMED_APART_BYTES:
                 self.warmer.warm(reply.result[0])  # more of that size may follow
-
-    def _undo(self, op: Op, arguments: tuple[Any, ...], reply: Reply) -> None:
-        """Give back what a request got whose thread was interrupted. The lock is held."""
-        self._map(op, reply)
-        if reply.status is Status.DONE and op is Op.CREATE and reply.result is not None:
-            self._channel.post(Op.ABORT, arguments[0])
-        elif reply.status is Status.DONE and op is Op.RESERVE:
-            for object_id, _ in arguments[0]:
-                self._channel.post(Op.ABORT, object_id)
-        elif reply.status is Status.DONE and op is Op.GET:
-            self._channel.post(Op.GIVE_BACK, [], [arguments[0], *(shown[0] for shown in reply.result[3])])
-        elif reply.status is Status.DONE and op is Op.BORROW:
-            self._channel.post(Op.BORROW, 0)
-        elif reply.status is Status.DONE and op is Op.LATEST and reply.result is not None and len(reply.result) > 2:
-            self._channel.post(Op.GIVE_BACK, [reply.result[4]], [reply.result[4]])
 
     # Giving back
 

@@ -20,7 +20,6 @@ class Connection:
         mapped: the segments it has, each as a reader or as a writer.
         offered: the segments it was given ahead of need.
         retired: the segments that are gone, and that it has not been told of.
-        room_wanted_bytes: what it waits for room for.
     """
 
     number: int
@@ -30,7 +29,6 @@ class Connection:
     mapped: set[tuple[int, bool]] = field(default_factory=set)
     offered: set[int] = field(default_factory=set)
     retired: list[int] = field(default_factory=list)
-    room_wanted_bytes: int | None = None
 
 
 class Connections:
@@ -96,6 +94,18 @@ class Connections:
         if known is None or known.peer is None or known.role is not Role.EVENTS:
             return None
         return self._requests_by_peer.get(known.peer)
+
+    def asker(self, number: int) -> int:
+        """Return the connection on which the process of a connection asks.
+
+        Raises:
+            ValueError: the process has none.
+        """
+        known = self._by_number[number]
+        asker = number if known.role is Role.REQUESTS else self._requests_by_peer.get(known.peer or PeerId(b""))
+        if asker is None:
+            raise ValueError("a process that waits for room has asked for it")
+        return asker
 
     def waiter(self, number: int) -> int:
         """Return who is told what a connection waits for: its process's events, or itself where it only waits.

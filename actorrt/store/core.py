@@ -7,11 +7,9 @@ of connections come in; what goes out, and what the shell is to do with memory a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any, Final
 
-from actorrt.config import STORE_THRESHOLD_BYTES
 from actorrt.errors import ActorRtError, ObjectLostError, ObjectNotFoundError, ObjectStoreFullError
 from actorrt.ids import ObjectId, PeerId, short
 from actorrt.store import accounts
@@ -20,29 +18,19 @@ from actorrt.store.arguments import count_of, key_of, node_of, object_id_of, sco
 from actorrt.store.connections import Connections
 from actorrt.store.failures import MAX_ERROR_BYTES, encode_plain
 from actorrt.store.fresh import HELD, SEALED
-from actorrt.store.instructions import Adopt, Arrived, Failed, Fetch, GiveUp, Instruction, LetGo, Ready, Verify
+from actorrt.store.instructions import Adopt, Arrived, Failed, Fetch, GiveUp, Instruction, LetGo, Ready
 from actorrt.store.objects import Entry, State
 from actorrt.store.pool import Place, Pool
 from actorrt.store.protocol import MAX_BATCH_COUNT, MAX_PUBLISHED_BYTES, Event, Op, ProtocolError, Role, Status
-from actorrt.store.room import Request, Room
+from actorrt.store.requests import Request
+from actorrt.store.room import Room
+from actorrt.store.showing import Read, Showing
 from actorrt.store.table import ObjectTable
 from actorrt.store.versions import Versions
 
 _NAMES: Final = -2
 """The connection that stands for published names, in the table: it holds the newest value of each."""
 _MAX_LINE_CHARACTERS: Final = 300
-_SMALL_BYTES: Final = STORE_THRESHOLD_BYTES  # shown unasked: what keeps little in place if nobody reads it
-
-_SHOWN_COUNT: Final = 16  # of those who become ready together: whoever waits for more does not read all of them next
-
-
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """A read that waits until the object's bytes on disk are checked."""
-
-    connection: int
-    serial: int
-    more: tuple[Any, ...]
 
 
 class StoreCore:
@@ -61,9 +49,7 @@ class StoreCore:
         self._connections = Connections()
         self._versions = Versions()
         self.room = Room(self._pool, self._table, self._connections, may_spill=may_spill)
-        self._verifying: dict[ObjectId, list[_Read]] = {}
-        self._hits_count = 0
-        self._restores_count = 0
+        self._showing = Showing(self._table, self._connections, self.room.files)
         self._handlers: dict[Op, Callable[..., Any]] = {
             Op.CREATE: self._on_create,
             Op.RESERVE: self._on_reserve,
@@ -83,6 +69,7 @@ class StoreCore:
             Op.FREE: self._on_free,
             Op.SUBSCRIBE: self._on_subscribe,
             Op.AWAIT_ROOM: self._on_await_room,
+            Op.TAKE_ROOM: self._on_take_room,
             Op.STATS: self._on_stats,
             Op.BORROW: self._on_borrow,
             Op.TELL: self._on_tell,
@@ -160,6 +147,10 @@ class StoreCore:
         self._carry_out()
         self.room.retry()
 
+    def verified(self, object_id: ObjectId, place: Place, trouble: str = "") -> None:
+        """Go on with those who wait for an object on disk; see `Showing.verified`."""
+        self._showing.verified(object_id, place, trouble)
+
     def _on_hello(self, connection: int, serial: int, version: int, role: int, peer: bytes) -> None:
         known = self._connections.identify(connection, version, role, peer)
         self._table.connect(connection, known.peer if known.role is Role.REQUESTS else None)
@@ -168,16 +159,26 @@ class StoreCore:
     # Making objects
 
     def _on_create(
-        self, connection: int, serial: int, object_id: bytes, length_bytes: int, is_promised: bool, line: str
+        self,
+        connection: int,
+        serial: int,
+        object_id: bytes,
+        length_bytes: int,
+        is_promised: bool,
+        line: str,
+        is_patient: bool = False,
     ) -> Any:
         objects = ((object_id_of(object_id), count_of(length_bytes)),)
         if not self._table.may_create(ObjectId(object_id)):
             return None
         self._carry_out()  # what this connection gave back just before is room
-        self.room.ask(Request(connection, serial, length_bytes, objects, is_promised, line[:_MAX_LINE_CHARACTERS]))
+        line = line[:_MAX_LINE_CHARACTERS]
+        self.room.ask(Request(connection, serial, length_bytes, objects, is_promised, line, is_patient))
         return _LATER
 
-    def _on_reserve(self, connection: int, serial: int, wanted: list[list[Any]], line: str) -> Any:
+    def _on_reserve(
+        self, connection: int, serial: int, wanted: list[list[Any]], line: str, is_patient: bool = False
+    ) -> Any:
         objects = tuple((object_id_of(object_id), count_of(length_bytes)) for object_id, length_bytes in wanted)
         if len({object_id for object_id, _ in objects}) < max(1, len(objects)):
             raise ValueError("what is reserved together has an id for each object")
@@ -185,7 +186,8 @@ class StoreCore:
             raise ValueError("an object that is reserved is there already")
         self._carry_out()
         total_bytes = sum(align(length_bytes) for _, length_bytes in objects)
-        self.room.ask(Request(connection, serial, total_bytes, objects, line=line[:_MAX_LINE_CHARACTERS]))
+        line = line[:_MAX_LINE_CHARACTERS]
+        self.room.ask(Request(connection, serial, total_bytes, objects, line=line, is_patient=is_patient))
         return _LATER
 
     def _on_borrow(self, connection: int, serial: int, length_bytes: int) -> Any:
@@ -228,6 +230,7 @@ class StoreCore:
         self._table.seal(object_id_of(object_id), connection)
 
     def _on_abort(self, connection: int, _: int, object_id: bytes) -> None:
+        self.room.give_up(connection, object_id_of(object_id))
         self._table.abort(object_id_of(object_id), connection)
 
     def _on_declare(self, connection: int, _: int, object_id: bytes) -> None:
@@ -270,64 +273,8 @@ class StoreCore:
             self._fetch(entry.object_id)
             self._connections.reply(connection, serial, Status.PENDING, None)
         else:
-            self._hits_count += 1
-            self._show(entry, _Read(connection, serial, (self._show_beside(connection, entry, others),)))
+            self._showing.show(entry, Read(connection, serial, (self._showing.beside(connection, entry, others),)))
         return _LATER
-
-    def _show_beside(self, connection: int, first: Entry, object_ids: list[bytes]) -> list[list[Any]]:
-        """Pin small objects that are likely to be asked for next, where the process has their segments by then."""
-        assert first.place is not None, "it is readable"
-        mapped = self._connections[connection].mapped | {(first.place.segment_id, False)}
-        return self._show_unasked(connection, object_ids, mapped, _SMALL_BYTES)
-
-    def _show_ready(self, waiter: int, object_ids: list[ObjectId]) -> list[list[Any]]:
-        """Pin objects that a process waited for, where it has their segments: it reads them next."""
-        reader = self._connections.speaker(waiter)
-        if reader is None or waiter < 0 or len(object_ids) > _SHOWN_COUNT:
-            return []
-        return self._show_unasked(reader, object_ids, self._connections[reader].mapped, self._pool.capacity_bytes)
-
-    def _show_unasked(
-        self, reader: int, object_ids: Sequence[bytes], mapped: set[tuple[int, bool]], max_bytes: int
-    ) -> list[list[Any]]:
-        shown = []
-        for object_id in object_ids:
-            entry = self._table.get(object_id_of(object_id))
-            place = None if entry is None else entry.place
-            if entry is None or place is None or entry.state is not State.SEALED:
-                continue
-            if place.length_bytes <= max_bytes and (place.segment_id, False) in mapped:
-                self._table.pin(entry.object_id, reader)
-                self._hits_count += 1
-                shown.append([object_id, place.segment_id, place.offset, place.length_bytes])
-        return shown
-
-    def _show(self, entry: Entry, read: _Read) -> None:
-        """Answer with an object's place, pinned; what comes from disk is checked first, once."""
-        place = self._table.pin(entry.object_id, read.connection)
-        if place.segment_id not in self.room.files or self.room.files.is_verified(entry.object_id):
-            self._connections.reply_place(read.connection, read.serial, place, writable=False, more=read.more)
-            return
-        waiting = self._verifying.setdefault(entry.object_id, [])
-        waiting.append(read)
-        if len(waiting) == 1:
-            self._connections.instructions.append(Verify(entry.object_id, place))
-
-    def verified(self, object_id: ObjectId, place: Place, trouble: str = "") -> None:
-        """Go on with those who wait for an object on disk; `trouble` says what is wrong with its bytes there."""
-        reads = [read for read in self._verifying.pop(object_id) if read.connection in self._connections]
-        if not trouble:
-            self._restores_count += 1
-            if self._table.get(object_id) is not None:
-                self.room.files.note_verified(object_id)
-            for read in reads:
-                self._connections.reply_place(read.connection, read.serial, place, writable=False, more=read.more)
-            return
-        error = ObjectLostError(f"object {short(object_id)} is lost: its spill file {trouble}")
-        self._table.lose(object_id, error)
-        for read in reads:
-            self._table.unpin(object_id, read.connection)
-            self._connections.reply(read.connection, read.serial, Status.ERROR, encode_plain(error))
 
     def _on_acquire(self, connection: int, _: int, acquired: list[tuple[bytes, bytes | None]]) -> None:
         for object_id, token in acquired:
@@ -362,9 +309,13 @@ class StoreCore:
             self._table.subscribe(object_id_of(object_id), waiter)
             self._fetch(ObjectId(object_id))
 
-    def _on_await_room(self, connection: int, _: int, length_bytes: int) -> None:
-        self._connections[connection].room_wanted_bytes = count_of(length_bytes)
-        self.room.offer()
+    def _on_await_room(self, connection: int, _: int, object_id: bytes) -> None:
+        asker, listener = self._connections.asker(connection), self._connections.waiter(connection)
+        self.room.await_settled(asker, object_id_of(object_id), listener)
+
+    def _on_take_room(self, connection: int, serial: int, object_ids: list[bytes]) -> Any:
+        self.room.take(connection, serial, object_id_of(object_ids[0]))
+        return _LATER
 
     # Published values
 
@@ -414,7 +365,7 @@ class StoreCore:
         if entry is None or not entry.is_readable:
             raise ObjectNotFoundError(f"version {found.version} of {name!r} was freed")
         self._table.acquire(entry.object_id, connection, None)
-        self._show(entry, _Read(connection, serial, (found.version, entry.object_id)))
+        self._showing.show(entry, Read(connection, serial, (found.version, entry.object_id)))
         return _LATER
 
     def _on_await_version(self, connection: int, _: int, scope: bytes, name: str, newer_than: int) -> None:
@@ -441,7 +392,7 @@ class StoreCore:
                 case Arrived() | LetGo():
                     self._connections.instructions.append(instruction)
         for connection, object_ids in ready.items():
-            shown = self._show_ready(connection, object_ids)
+            shown = self._showing.ready(connection, object_ids)
             for start in range(0, len(object_ids), MAX_BATCH_COUNT):
                 batch = object_ids[start : start + MAX_BATCH_COUNT]
                 self._connections.tell(connection, [Event.READY, batch, shown] if shown else [Event.READY, batch])
@@ -468,8 +419,8 @@ class StoreCore:
         return {
             **accounts.counts(self._pool, self._table, self.room),
             "connections_count": len(self._connections),
-            "hits_count": self._hits_count,
-            "restores_count": self._restores_count,
+            "hits_count": self._showing.hits_count,
+            "restores_count": self._showing.restores_count,
         }
 
     def _on_stats(self, _connection: int, _: int) -> dict[str, int]:

@@ -67,6 +67,7 @@ class Exchange:
         self._serials = itertools.count(1)
         self._asked: dict[int, _Asked] = {}
         self._watched: dict[ObjectId, asyncio.Future[None]] = {}
+        self._rooms: dict[ObjectId, asyncio.Future[None]] = {}
         self._others: Others | None = None
         self._nodes: dict[PeerId, int] = {}  # their connections
         self._last_node = _FIRST_NODE
@@ -85,10 +86,11 @@ class Exchange:
         self._loop = self._others = None
         for asked in self._asked.values():
             asked.answered.cancel()
-        for waiting in self._watched.values():
+        for waiting in (*self._watched.values(), *self._rooms.values()):
             waiting.cancel()
         self._asked.clear()
         self._watched.clear()
+        self._rooms.clear()
         self._maps.clear()
 
     # Reading what is here
@@ -159,11 +161,22 @@ class Exchange:
     async def create(self, object_id: ObjectId, length_bytes: int) -> memoryview | None:
         """Begin an object and return its memory, to be written and sealed, or None where it is here already.
 
+        It waits while room is being made.
+
         Raises:
             ObjectStoreFullError: there is no room.
             ObjectLostError: it was given up, or somebody else is making it.
         """
-        _, place = await self._ask(Op.CREATE, object_id, object_id, length_bytes, True, "")
+        status, place = await self._ask(Op.CREATE, object_id, object_id, length_bytes, True, "")
+        if status is Status.WAIT:
+            try:
+                settled = self._rooms[object_id] = self._attached().create_future()
+                self._tell(Op.AWAIT_ROOM, object_id)
+                await settled
+            except BaseException:
+                self.abort(object_id)
+                raise
+            _, place = await self._ask(Op.TAKE_ROOM, object_id, [object_id])
         return None if place is None else self._maps.view(*place, writable=True, is_warmed=False)
 
     def seal(self, object_id: ObjectId) -> None:
@@ -208,6 +221,10 @@ class Exchange:
                     self._told(object_id)
             case [Event.FAILED, object_id, _]:
                 self._told(object_id)  # who waits asks again, and hears the error
+            case [Event.ROOM, object_id]:
+                settled = self._rooms.pop(object_id, None)
+                if settled is not None and not settled.done():
+                    settled.set_result(None)
             case [Event.NEXT, segment_id] if fd is not None:
                 self._maps.add(segment_id, fd, writable=True)
             case [Event.RETIRED, segment_ids]:
@@ -229,8 +246,10 @@ class Exchange:
             return
         if not asked.answered.done():
             asked.answered.set_result((status, result))
-        elif status is Status.DONE and result is not None and self._loop is not None:  # who asked has gone
-            undo = self.abort if asked.op is Op.CREATE else self._unpin
+        elif (
+            status in (Status.DONE, Status.WAIT) and result is not None and self._loop is not None
+        ):  # the asker has gone
+            undo = self._unpin if asked.op is Op.GET else self.abort
             self._loop.call_soon(undo, asked.object_id)
 
     def carry_out(self, instruction: Fetch | Adopt | Arrived | LetGo) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgpack
 
-VERSION: Final = 7
+VERSION: Final = 8
 MAX_MESSAGE_BYTES: Final = 64 * 1024
 MAX_BATCH_COUNT: Final = 1000
 MAX_PUBLISHED_BYTES: Final = 16 * 1024
@@ -23,7 +23,9 @@ class Op(IntEnum):
     """What a client asks. All on the request socket, so that the order in which a process acts is kept."""
 
     HELLO = 1  # version, role, peer
-    CREATE = 2  # object, bytes, whether it is promised, line → segment, offset, bytes; or None: it exists already
+    # object, bytes, whether it is promised, line, whether to wait for others → segment, offset, bytes; or None: it
+    # exists already; or WAIT
+    CREATE = 2
     CONTAIN = 3  # object, objects: what the object will hold; before SEAL
     SEAL = 4  # object
     ABORT = 5  # object
@@ -39,7 +41,7 @@ class Op(IntEnum):
     SETTLE = 13  # tokens
     FREE = 14  # object
     SUBSCRIBE = 15  # objects → READY and FAILED events
-    AWAIT_ROOM = 16  # bytes → a ROOM event
+    AWAIT_ROOM = 16  # object that was answered with WAIT → a ROOM event
     STATS = 17
     BORROW = 18  # bytes of an object to be made, or 0 to end the loan → segment, offset, bytes of a loan; or None
     TELL = 19  # end, objects made on loan: [object, offset, bytes, flags, pins, line]
@@ -50,6 +52,9 @@ class Op(IntEnum):
     AWAIT_VERSION = 23  # scope, name, newer than → a PUBLISHED event
     RESERVE = 25  # [object, bytes], ..., line → segment, offset, bytes of one range for all, one after the other
     LOCATE = 26  # object, node: the object is there; the connection holds it
+    TAKE_ROOM = (
+        28  # objects that were answered with WAIT → as CREATE, but never WAIT: they are given up where there is no room
+    )
     INTRODUCE = 27  # peer, node: a process that sent something here, and the other node that it is on
     LIST = 24  # count → the largest objects: [object, bytes, state, holders, line]
 
@@ -60,6 +65,14 @@ class Status(IntEnum):
     DONE = 0
     ERROR = 1  # result: an error's data
     PENDING = 2  # GET of what is not sealed yet
+    WAIT = 3  # CREATE and RESERVE: there is no room yet; result: what is waited for
+
+
+class Wait(IntEnum):
+    """What somebody waits for who asked for room."""
+
+    MEMORY = 1  # a segment is being made, which takes milliseconds
+    ROOM = 2  # others are moved to disk, or must let go of theirs
 
 
 class Event(IntEnum):
@@ -67,7 +80,7 @@ class Event(IntEnum):
 
     READY = 1  # objects; where they are few, those of them that are pinned: [object, segment, offset, bytes], ...
     FAILED = 2  # object, error
-    ROOM = 3
+    ROOM = 3  # object: what became of its request can be taken
     RETIRED = 4  # segments
     NEXT = 5  # segment, its descriptor beside it: what the process will write next
     RECALL = 6  # memory is short: the loan is wanted back, and what is kept without need

@@ -1,13 +1,13 @@
 """Pure: finds room for objects: in segments that are there, in new ones, and by moving others to disk.
 
-Those who ask wait in a row for a segment that is being made or for objects that are being written to disk; the
-first that can't be served even then is told that the store is full. Memory on loan is asked back when it is short.
+Those who ask wait in a row (see `requests`) for a segment that is being made or for objects that are being written to
+disk; who can't be served even then is told that the store is full, or waits for others to let go of theirs. Memory on
+loan is asked back when it is short.
 """
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from dataclasses import dataclass
+from collections import Counter
 from typing import Final
 
 from actorrt.config import MIB
@@ -19,7 +19,8 @@ from actorrt.store.failures import encode_plain
 from actorrt.store.instructions import Make, Spill
 from actorrt.store.lending import Lending
 from actorrt.store.pool import Growth, Place, Pool
-from actorrt.store.protocol import Event, Role, Status
+from actorrt.store.protocol import Event, Role, Status, Wait
+from actorrt.store.requests import Request, Requests
 from actorrt.store.spilled import SpillFiles
 from actorrt.store.table import ObjectTable
 
@@ -28,24 +29,6 @@ _EVICTED_SHARE: Final = 16  # of what is wanted, before looking whether there is
 _SPILL_BYTES: Final = 32 * MIB
 _AHEAD_MIN_BYTES: Final = 1 * MIB
 _AHEAD_MAX_BYTES: Final = 512 * MIB
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """Somebody who asks for room: for objects, or for memory on loan where there are none.
-
-    Attributes:
-        length_bytes: of one range for all of them. Whoever asks for several gets all or nothing, so that no two wait
-            for each other, each with half of what it needs.
-        objects: each with its length.
-    """
-
-    connection: int
-    serial: int
-    length_bytes: int
-    objects: tuple[tuple[ObjectId, int], ...] = ()
-    is_promised: bool = False
-    line: str = ""
 
 
 class Room:
@@ -67,7 +50,7 @@ class Room:
         self._table = table
         self._connections = connections
         self._may_spill = may_spill
-        self._waiting: deque[Request] = deque()
+        self._requests = Requests()
         self._growing: set[int] = set()
         self._ahead_for: dict[int, int] = {}
         self._spilling: dict[int, tuple[tuple[ObjectId, Place], ...]] = {}
@@ -75,38 +58,91 @@ class Room:
 
     def forget(self, connection: int) -> None:
         """A connection ended: it waits no more, and its memory serves others."""
-        self._waiting = deque(request for request in self._waiting if request.connection != connection)
+        self._requests.forget(connection)
         self.lending.forget(connection)
         self._connections.retire(self._pool.disown(connection))
 
     # Asking
 
     def ask(self, request: Request) -> None:
-        """Answer a request, now or when there is room.
+        """Answer a request: with room, or with word that it has to wait; one for a loan when there is room.
 
         Raises:
             ObjectStoreFullError: there is no room, and none can be made.
         """
-        if not self._try(request):
-            self._waiting.append(request)
+        if request.length_bytes > self._pool.capacity_bytes:
+            raise self._too_large(request.length_bytes)
+        waits_for = self._try(request)
+        if waits_for is None:
+            return
+        self._requests.add(request)
+        if request.objects:
+            self._connections.reply(request.connection, request.serial, Status.WAIT, waits_for)
 
-    def _try(self, request: Request) -> bool:
-        """Answer a request; False where it must wait."""
+    def await_settled(self, connection: int, object_id: ObjectId, listener: int) -> None:
+        """Tell a listener when a connection can take what became of its request: now, where nothing is waited for."""
+        answered = self._requests.answered((connection, object_id))
+        if answered is None or answered.is_settled:
+            self._connections.tell(listener, [Event.ROOM, object_id])
+        else:
+            answered.listeners.add(listener)
+
+    def take(self, connection: int, serial: int, object_id: ObjectId) -> None:
+        """Answer with what became of a request that had to wait; it is given up where there is still no room.
+
+        Raises:
+            ObjectStoreFullError: as `ask`.
+            ValueError: the connection waits for no such thing.
+        """
+        answered = self._requests.remove((connection, object_id))
+        if answered is None:
+            raise ValueError("room is taken by who asked for it")
+        if not answered.is_settled:
+            raise self._full(answered.request.length_bytes)
+        if isinstance(answered.outcome, ActorRtError):
+            raise answered.outcome
+        self._reply(connection, serial, answered.outcome)
+
+    def give_up(self, connection: int, object_id: ObjectId) -> None:
+        """A connection wants no room any more; objects that were begun for it meanwhile are its own to abort."""
+        self._requests.remove((connection, object_id))
+
+    def _settle(self, request: Request, outcome: Place | ActorRtError | None) -> None:
+        """Answer a request that is served, or can't be."""
+        answered = self._requests.answered_to(request)
+        if answered is not None:
+            answered.is_settled, answered.outcome = True, outcome
+            for listener in answered.listeners:
+                self._connections.tell(listener, [Event.ROOM, request.objects[0][0]])
+        elif isinstance(outcome, ActorRtError):
+            self._connections.reply(request.connection, request.serial, Status.ERROR, encode_plain(outcome))
+        else:
+            self._reply(request.connection, request.serial, outcome)
+
+    def _reply(self, connection: int, serial: int, place: Place | None) -> None:
+        if place is None:
+            self._connections.reply(connection, serial, Status.DONE, None)
+        else:
+            self._connections.reply_place(connection, serial, place, writable=True)
+
+    def _try(self, request: Request) -> Wait | None:
+        """Serve a request, or say what it must wait for."""
         if not request.objects:
             return self._try_lend(request)
         found = self._pool.allocate(request.length_bytes, request.connection)
         while found is None and self._evict(request.length_bytes):
             found = self._pool.allocate(request.length_bytes, request.connection)
         if found is None:
-            return self._make_way(request)
+            self._make_way(request)
+            return Wait.ROOM
         if isinstance(found, Growth):
             if not self._growing:
                 self._grow(found, request.connection)
-            return False
+            return Wait.MEMORY
         self._create(request, found)
-        self._connections.reply_place(request.connection, request.serial, found, writable=True)
+        self._settle(request, found)
         self._grow_ahead(request)
-        return True
+        return None
 
     def _evict(self, length_bytes: int) -> bool:
         """Give up copies of what lies elsewhere; False where there are none."""
@@ -126,31 +162,31 @@ class Room:
                 self._pool.split(place)
             self._table.create(object_id, request.connection, place, is_promised=request.is_promised, line=request.line)
 
-    def _try_lend(self, request: Request) -> bool:
+    def _try_lend(self, request: Request) -> Wait | None:
         found = self.lending.lend(request.connection, request.length_bytes)
         if isinstance(found, Growth):
             if not self._growing:
                 self._grow(found, None)
-            return False
-        if found is None:
-            self._connections.reply(request.connection, request.serial, Status.DONE, None)
-        else:
-            self._connections.reply_place(request.connection, request.serial, found, writable=True)
-            if found.length_bytes >= _AHEAD_MIN_BYTES:
-                self.make_spare()  # whoever fills loans quickly needs the next one soon
-        return True
+            return Wait.MEMORY
+        self._settle(request, found)
+        if found is not None and found.length_bytes >= _AHEAD_MIN_BYTES:
+            self.make_spare()  # whoever fills loans quickly needs the next one soon
+        return None
 
     def retry(self) -> None:
         """Answer those whom there is room for now, and those whom there is none for."""
-        waiting, self._waiting = self._waiting, deque()
-        for request in waiting:
-            try:
-                if any([not self._table.may_create(object_id) for object_id, _ in request.objects]):
-                    self._connections.reply(request.connection, request.serial, Status.DONE, None)
-                elif not self._try(request):
-                    self._waiting.append(request)
-            except ActorRtError as error:
-                self._connections.reply(request.connection, request.serial, Status.ERROR, encode_plain(error))
+        self._requests.try_each(self._try_again)
+
+    def _try_again(self, request: Request) -> bool:
+        """Serve a request that waits, or fail it; False where it goes on waiting."""
+        try:
+            if any([not self._table.may_create(object_id) for object_id, _ in request.objects]):
+                self._settle(request, None)
+                return True
+            return self._try(request) is None
+        except ActorRtError as error:
+            self._settle(request, error)
+            return True
 
     # Segments
 
@@ -182,9 +218,9 @@ class Room:
         ahead_for = self._ahead_for.pop(segment_id, None)
         if error is None and ahead_for is not None:
             self._connections.offer(ahead_for, segment_id)
-        if error is not None and ahead_for is None and self._waiting:
-            first = self._waiting.popleft()
-            self._connections.reply(first.connection, first.serial, Status.ERROR, encode_plain(error))
+        first = self._requests.first() if error is not None and ahead_for is None else None
+        if error is not None and first is not None:
+            self._settle(first, error)
         self.retry()
 
     def trim(self) -> None:
@@ -193,23 +229,25 @@ class Room:
 
     # The disk
 
-    def _make_way(self, request: Request) -> bool:
-        """Begin to move others to disk, and have the request wait for that.
+    def _make_way(self, request: Request) -> None:
+        """Have others let go of what they keep without need, and begin to move objects to disk.
 
         Raises:
-            ObjectStoreFullError: there is nothing that could be moved, or no disk to move it to.
+            ObjectStoreFullError: there is nothing that could be moved, or no disk to move it to, and the request does
+                not wait for others.
         """
         self._recall()
         if self._spilling:
-            return False
+            return
         if not self._may_spill or self._disk_trouble or not self._table.has_idle():
+            if request.is_patient:
+                return
             raise self._full(request.length_bytes)
         wanted_bytes = max(request.length_bytes, min(_SPILL_BYTES, self._pool.capacity_bytes // 8))
         objects = tuple(self._table.least_recently_used(wanted_bytes))
         file_id = self._pool.new_segment_id()
         self._spilling[file_id] = objects
         self._connections.instructions.append(Spill(file_id, objects))
-        return False
 
     def spilled(self, file_id: int, offsets: list[int], trouble: str) -> None:
         """Take note of a spill file that was written; `retry` when what it freed is given back.
@@ -235,11 +273,6 @@ class Room:
         self._disk_trouble = ""
         self.offer()
 
-    @property
-    def disk_trouble(self) -> str:
-        """Why the disk takes nothing at the moment; empty where it does."""
-        return self._disk_trouble
-
     # Giving back
 
     def free(self, place: Place) -> None:
@@ -250,13 +283,12 @@ class Room:
             self._connections.retire([place.segment_id])
 
     def offer(self) -> None:
-        """Tell those who wait for room when there may be enough; they ask again, and may wait again."""
+        """Let those who wait for others try again, where there may be enough."""
+        if not self._requests or self._growing or self._spilling:
+            return  # whoever waits tries again when that is done
         may_spill = self._may_spill and not self._disk_trouble and self._table.has_idle()
-        for known in self._connections:
-            wanted_bytes = known.room_wanted_bytes
-            if wanted_bytes is not None and (may_spill or self._pool.has_room(wanted_bytes)):
-                known.room_wanted_bytes = None
-                self._connections.tell(known.number, [Event.ROOM])
+        if may_spill or any(self._pool.has_room(request.length_bytes) for request in self._requests):
+            self.retry()
 
     def _recall(self) -> None:
         """Have every process let go of what it keeps without need."""
@@ -265,14 +297,29 @@ class Room:
                 self._connections.tell(known.number, [Event.RECALL])
 
     def _full(self, length_bytes: int) -> ObjectStoreFullError:
-        holders: Counter[str] = Counter()
-        for entry in self._table.entries():
-            if entry.place is not None and entry.place.segment_id not in self.files:
-                for connection in {*entry.holds, *entry.pins} & {known.number for known in self._connections}:
-                    holders[self._connections[connection].label] += entry.place.length_bytes
-        largest = [f"{label} {size / MIB:.1f} MiB" for label, size in holders.most_common(_HOLDERS_SHOWN_COUNT)]
+        largest = [f"{label} {size / MIB:.1f} MiB" for label, size in self._largest_holders()]
         why = f"; nothing can be moved to disk: {self._disk_trouble}" if self._disk_trouble else ""
+        why = "; objects are being moved to disk" if self._spilling else why
         return ObjectStoreFullError(
             f"no room for {length_bytes / MIB:.1f} MiB: {self._pool.used_bytes / MIB:.1f} of "
             f"{self._pool.capacity_bytes / MIB:.1f} MiB are used; largest holders: {', '.join(largest) or 'none'}{why}"
+        )
+
+    def _largest_holders(self) -> list[tuple[str, int]]:
+        """Return who refers to most bytes in memory, each with how many."""
+        holders: Counter[int] = Counter()
+        for entry in self._table.entries():
+            if entry.place is not None and entry.place.segment_id not in self.files:
+                for connection in entry.holds.keys() | entry.pins.keys():
+                    holders[connection] += entry.place.length_bytes
+        by_label: Counter[str] = Counter()
+        for connection, size in holders.items():
+            if connection in self._connections:
+                by_label[self._connections[connection].label] += size
+        return by_label.most_common(_HOLDERS_SHOWN_COUNT)
+
+    def _too_large(self, length_bytes: int) -> ObjectStoreFullError:
+        return ObjectStoreFullError(
+            f"{length_bytes / MIB:.1f} MiB are more than the whole store of {self._pool.capacity_bytes / MIB:.1f} MiB: "
+            "start the node with more store_bytes (actorrt node --store-bytes), or put smaller parts"
         )

@@ -84,6 +84,11 @@ class Encoded:
     head: bytes
     _writers: Sequence[tuple[int, int, Callable[[memoryview], None]]] = ()
 
+    @classmethod
+    def of_bytes(cls, data: memoryview) -> Encoded:
+        """Return an object of which all bytes are there."""
+        return cls(data.nbytes, b"", [(0, data.nbytes, _copier(data))])
+
     @property
     def is_plain(self) -> bool:
         """Whether `head` is the whole object, which `decode_plain` reads."""

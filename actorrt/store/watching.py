@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -10,6 +11,7 @@ from actorrt.errors import ObjectLostError, RuntimeStateError
 from actorrt.ids import ObjectId, short
 from actorrt.store.connection import Connection
 from actorrt.store.failures import decode
+from actorrt.store.finding import Finder
 from actorrt.store.protocol import MAX_BATCH_COUNT, Event, Op
 from actorrt.store.published import Names
 from actorrt.store.ref import ObjectRef
@@ -23,11 +25,13 @@ class Watcher:
     Args:
         connection: the process's conversation with its store.
         names: who waits for published values.
+        finder: who waits for room.
     """
 
-    def __init__(self, connection: Connection, names: Names) -> None:
+    def __init__(self, connection: Connection, names: Names, finder: Finder) -> None:
         self._connection = connection
         self._names = names
+        self._finder = finder
         self._watched: dict[ObjectId, list[ObjectRef[Any]]] = {}
         self._to_subscribe: list[ObjectId] = []
         self._lock = threading.Lock()
@@ -68,14 +72,12 @@ class Watcher:
         """Act on what the store says."""
         match event:
             case [Event.READY, object_ids, *more]:
-                for object_id, *place in more[0] if more else ():
-                    self._connection.show(ObjectId(object_id), place)
-                for object_id in object_ids:
-                    for ref in self._take(object_id):
-                        ref.set_value(None)
+                self._on_ready(object_ids, more[0] if more else ())
             case [Event.FAILED, object_id, error]:
                 for ref in self._take(object_id):
                     ref.set_error(decode(error))
+            case [Event.ROOM, object_id]:
+                self._finder.on_room(object_id)
             case [Event.RETIRED, segment_ids]:
                 self._connection.maps.forget(segment_ids)
             case [Event.NEXT, segment_id]:
@@ -86,6 +88,13 @@ class Watcher:
                 self._connection.let_go()
             case [Event.PUBLISHED, scope, name, shown]:
                 self._names.on_published(scope, name, shown)
+
+    def _on_ready(self, object_ids: list[ObjectId], shown: Sequence[list[Any]]) -> None:
+        for object_id, *place in shown:
+            self._connection.show(ObjectId(object_id), place)
+        for object_id in object_ids:
+            for ref in self._take(object_id):
+                ref.set_value(None)
 
     def _take(self, object_id: ObjectId) -> list[ObjectRef[Any]]:
         with self._lock:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final, cast
+from weakref import ReferenceType
+from weakref import ref as weak
 
 from actorrt.clock import Clock
 from actorrt.config import KIB
-from actorrt.errors import ObjectStoreFullError
+from actorrt.errors import ActorRtError
 from actorrt.ids import IdSource, ObjectId
 from actorrt.store.arena import align
 from actorrt.store.buffer import AllocatedBuffer, AllocatedBuffers, Layout
 from actorrt.store.caller import caller
 from actorrt.store.carrier import Carrier
 from actorrt.store.connection import Connection
+from actorrt.store.deferring import Deferred
+from actorrt.store.finding import Finder, LoopCannotWaitError, Wanted
 from actorrt.store.protocol import MAX_BATCH_COUNT, MAX_PUBLISHED_BYTES, Op
 from actorrt.store.ref import ObjectRef
 from actorrt.store.values import Encoded, encode, encode_pickled
@@ -42,6 +47,8 @@ class Writing(ABC):
         self._ids = ids
         self._unused_ids: list[ObjectId] = []  # a forked child has the same, and may not use them
         self._clock = clock
+        self._finder = Finder(connection, clock)
+        self._deferred = Deferred()
         self._system: Any = None
 
     def _new_id(self) -> ObjectId:
@@ -59,11 +66,22 @@ class Writing(ABC):
     def _sealed(self, object_id: ObjectId, memory: memoryview | bytes | None = None) -> ObjectRef[Any]:
         """Return the ref of an object that is sealed, and held already."""
 
+    @abstractmethod
+    def declare(self, object_id: ObjectId | None = None) -> ObjectRef[Any]:
+        """Promise an object that some process will put."""
+
+    @abstractmethod
+    def fail(self, object_id: ObjectId, error: BaseException) -> None:
+        """Say that an object will never be."""
+
     def _carrier(self) -> Carrier:
         return Carrier(cast("StoreClient", self), copies_count=0, system=self._system)
 
     def put(self, value: Any, *, object_id: ObjectId | None = None, timeout_s: float | None = None) -> ObjectRef[Any]:
         """Seal a value and return a ref to it.
+
+        It blocks while others are moved to disk to make room. The thread of the attached loop does not: there the
+        value is copied, the ref can be read and sent at once, and the store has it later; see `deferring`.
 
         Args:
             value: numpy arrays, Arrow data and bytes are stored as they are; anything else is pickled.
@@ -76,7 +94,7 @@ class Writing(ABC):
             ObjectLostError: the promised object was given up, or the store is gone.
         """
         carrier = self._carrier()
-        return self._put(encode(value, carrier), carrier, object_id, timeout_s)
+        return self._put_or_defer(encode(value, carrier), carrier, object_id, timeout_s)
 
     def _put_or_pack(self, value: Any, timeout_s: float | None) -> ObjectRef[Any] | bytes:
         """Seal a value, as `put`; or return the bytes of the object, where they are few and refer to no other."""
@@ -90,14 +108,21 @@ class Writing(ABC):
     async def put_async(
         self, value: Any, *, object_id: ObjectId | None = None, timeout_s: float | None = None
     ) -> ObjectRef[Any]:
-        """Seal a value; as `put`, but waits for room without blocking the loop."""
+        """Seal a value; as `put`, but waits for room without blocking the loop. The value must not change meanwhile."""
         carrier = self._carrier()
         encoded = encode(value, carrier)
-        try:
-            return self._put(encoded, carrier, object_id, 0.0)
-        except ObjectStoreFullError:
-            loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(None, self._put, encoded, carrier, object_id, timeout_s)
+        is_promised = object_id is not None
+        object_id = self._new_id() if object_id is None else object_id
+        target = self._begin_here(encoded, carrier, object_id, is_promised=is_promised)
+        if isinstance(target, ObjectRef):
+            return target
+        if target is None:
+            wanted = _wanted(object_id, encoded.length_bytes, is_promised=is_promised, line=_line(encoded))
+            place = await self._finder.find_async(wanted, timeout_s)
+            if place is None:
+                return self.ref(object_id)
+            target = self._connection.maps.view(*place, writable=True)
+        return self._write(encoded, carrier, object_id, target)
 
     def put_parts(
         self,
@@ -108,26 +133,72 @@ class Writing(ABC):
         object_id: ObjectId | None = None,
         timeout_s: float | None = None,
     ) -> ObjectRef[Any]:
-        """Seal what `values.dumps` made, under a carrier with `copies_count=0` that gathered `contained`."""
+        """Seal what `values.dumps` made, under a carrier with `copies_count=0` that gathered `contained`; as `put`."""
         carrier = self._carrier()
         carrier.refs.extend(contained)
-        return self._put(encode_pickled(data, buffers), carrier, object_id, timeout_s)
+        return self._put_or_defer(encode_pickled(data, buffers), carrier, object_id, timeout_s)
+
+    def _put_or_defer(
+        self, encoded: Encoded, carrier: Carrier, object_id: ObjectId | None, timeout_s: float | None
+    ) -> ObjectRef[Any]:
+        """Seal a value; from a copy and later, where this thread can't wait for room."""
+        try:
+            return self._put(encoded, carrier, object_id, timeout_s)
+        except LoopCannotWaitError:
+            copy = self._deferred.copy(encoded)
+            if copy is None:
+                raise
+        ref = self.declare(object_id)
+        ref.keep(copy)
+        ref.set_value(None)
+        self._deferred.start(copy, partial(self._put_deferred, weak(ref), copy, carrier, ref.id, timeout_s))
+        return ref
+
+    def _put_deferred(
+        self,
+        weakly: ReferenceType[ObjectRef[Any]],
+        copy: memoryview,
+        carrier: Carrier,
+        object_id: ObjectId,
+        timeout_s: float | None,
+    ) -> None:
+        try:
+            self._put(Encoded.of_bytes(copy), carrier, object_id, timeout_s)
+        except ActorRtError as error:
+            with suppress(ActorRtError):  # the store is gone, and whoever waits hears of that
+                self.fail(object_id, error)
+            return
+        ref = weakly()
+        if ref is not None:
+            ref.keep(None)  # from now on it is read where it lies for everybody
 
     def _put(
         self, encoded: Encoded, carrier: Carrier, object_id: ObjectId | None, timeout_s: float | None
     ) -> ObjectRef[Any]:
         is_promised = object_id is not None
         object_id = self._new_id() if object_id is None else object_id
-        if encoded.is_plain and not is_promised and self._connection.put_fresh(object_id, encoded.head):
-            return self._sealed(object_id, encoded.head)
-        line = caller() if encoded.length_bytes > _LINE_NOTED_BYTES else ""
-        target = None
-        if not (is_promised or carrier.refs):
-            target = self._connection.create_fresh(object_id, encoded.length_bytes, line)
+        target = self._begin_here(encoded, carrier, object_id, is_promised=is_promised)
+        if isinstance(target, ObjectRef):
+            return target
         if target is None:
+            line = _line(encoded)
             target = self.create(object_id, encoded.length_bytes, timeout_s, is_promised=is_promised, line=line)
-        if target is None:
-            return self.ref(object_id)
+        return self.ref(object_id) if target is None else self._write(encoded, carrier, object_id, target)
+
+    def _begin_here(
+        self, encoded: Encoded, carrier: Carrier, object_id: ObjectId, *, is_promised: bool
+    ) -> ObjectRef[Any] | memoryview | None:
+        """Make a small object in memory on loan, or begin it there; None where that can't be."""
+        if is_promised:
+            return None
+        if encoded.is_plain and self._connection.put_fresh(object_id, encoded.head):
+            return self._sealed(object_id, encoded.head)
+        if carrier.refs:
+            return None
+        return self._connection.create_fresh(object_id, encoded.length_bytes, _line(encoded))
+
+    def _write(self, encoded: Encoded, carrier: Carrier, object_id: ObjectId, target: memoryview) -> ObjectRef[Any]:
+        """Write an object that was begun, and seal it."""
         try:
             encoded.write(target)
         except BaseException:
@@ -190,7 +261,9 @@ class Writing(ABC):
             ObjectStoreFullError: there was no room in time.
             ObjectLostError: the promised object was given up.
         """
-        return self._find_room(length_bytes, timeout_s, Op.CREATE, object_id, length_bytes, is_promised, line)
+        wanted = _wanted(object_id, length_bytes, is_promised=is_promised, line=line)
+        place = self._finder.find(wanted, timeout_s)
+        return None if place is None else self._connection.maps.view(*place, writable=True)
 
     def reserve(
         self, lengths_bytes: Sequence[int], timeout_s: float | None, *, line: str = ""
@@ -202,31 +275,12 @@ class Writing(ABC):
         """
         ids = [self._new_id() for _ in lengths_bytes]
         lengths = [align(length) for length in lengths_bytes]
-        wanted = list(zip(ids, lengths, strict=True))
-        target = self._find_room(sum(lengths), timeout_s, Op.RESERVE, wanted, line)
-        assert target is not None, "new ids"
+        wanted = Wanted(Op.RESERVE, (list(zip(ids, lengths, strict=True)), line), ids)
+        place = self._finder.find(wanted, timeout_s)
+        assert place is not None, "new ids"
+        target = self._connection.maps.view(*place, writable=True)
         ends = list(accumulate(lengths))
         return [(i, target[end - length : end]) for i, end, length in zip(ids, ends, lengths, strict=True)]
-
-    def _find_room(self, length_bytes: int, timeout_s: float | None, op: Op, *arguments: Any) -> memoryview | None:
-        """Ask for room, and again when there may be some, until the deadline."""
-        deadline = self._clock.now() + (self._connection.grace_s if timeout_s is None else timeout_s)
-        while True:
-            try:
-                place = self._connection.request(op, *arguments)
-            except ObjectStoreFullError:
-                if not self._wait_for_room(length_bytes, deadline):
-                    raise
-            else:
-                return None if place is None else self._connection.maps.view(*place, writable=True)
-
-    def _wait_for_room(self, length_bytes: int, deadline: float) -> bool:
-        """Wait until there may be room; False where there was none in time."""
-        self._connection.let_go()
-        left_s = deadline - self._clock.now()
-        if left_s <= 0:
-            return False
-        return self._connection.wait(Op.AWAIT_ROOM, length_bytes, timeout_s=left_s)
 
     def seal(self, object_id: ObjectId) -> ObjectRef[Any]:
         """Finish an object that this process created; its ref takes over the hold that came with `create`."""
@@ -259,3 +313,12 @@ class Writing(ABC):
             AllocatedBuffer(cast("StoreClient", self), object_id, layout, target)
             for (object_id, target), layout in zip(made, layouts, strict=True)
         )
+
+
+def _wanted(object_id: ObjectId, length_bytes: int, *, is_promised: bool, line: str) -> Wanted:
+    return Wanted(Op.CREATE, (object_id, length_bytes, is_promised, line), (object_id,))
+
+
+def _line(encoded: Encoded) -> str:
+    """Return the line of the user's code that makes an object, where it is large enough to be listed."""
+    return caller() if encoded.length_bytes > _LINE_NOTED_BYTES else ""

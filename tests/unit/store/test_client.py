@@ -334,7 +334,7 @@ async def test_waiting_on_the_loop(client: StoreClient, other: StoreClient) -> N
     promises = [client.declare() for _ in range(3)]
     told: list[bytes] = []
     promises[2].add_callback(lambda ref: told.append(ref.id))
-    client.when_ready(promises[2].id, lambda ref: told.append(ref.id))
+    promises[2].add_callback(lambda ref: told.append(ref.id))
     loop = asyncio.get_running_loop()
     loop.call_soon(lambda: [other.put(i, object_id=p.id) for i, p in enumerate(promises)])
     assert await asyncio.gather(*promises) == [0, 1, 2]
@@ -411,7 +411,10 @@ def test_values_put_together_come_back_each_as_itself(client: StoreClient, other
 
 def test_what_does_not_fit_together_is_not_put_at_all(client: StoreClient) -> None:
     half = np.zeros(40 * MIB, np.uint8)
-    with pytest.raises(ObjectStoreFullError, match=r"no room for 80\.\d MiB"):
+    with pytest.raises(
+        ObjectStoreFullError,
+        match=r"80\.\d MiB are more than the whole store of 64\.0 MiB: start the node with more store_bytes",
+    ):
         client.put_many([half, half])
     with pytest.raises(SerializationError, match="value"):
         client.put_many([half, threading.Lock()])

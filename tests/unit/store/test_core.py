@@ -12,7 +12,7 @@ from actorrt.ids import PeerId
 from actorrt.store.core import StoreCore
 from actorrt.store.failures import decode
 from actorrt.store.instructions import Drop, Instruction, Make, Send
-from actorrt.store.protocol import MAX_PUBLISHED_BYTES, VERSION, Event, Op, ProtocolError, Role, Status
+from actorrt.store.protocol import MAX_PUBLISHED_BYTES, VERSION, Event, Op, ProtocolError, Role, Status, Wait
 
 A, B, EVENTS_A = 1, 2, 3
 PEER_A, PEER_B = PeerId(b"a" * 16), PeerId(b"b" * 16)
@@ -31,6 +31,17 @@ class Conversation:
     def say(self, connection: int, op: Op, serial: int, *arguments: Any) -> list[Instruction]:
         self.core.handle(connection, [op, serial, *arguments])
         return self.take()
+
+    def listen(self, connection: int, peer: PeerId) -> None:
+        self.core.open(connection, "events")
+        self.say(connection, Op.HELLO, 1, VERSION, Role.EVENTS, peer)
+
+    def make(self, connection: int, object_id: bytes, length_bytes: int) -> None:
+        """Seal an object, waiting for its segment."""
+        *_, answer = self.say(connection, Op.CREATE, 1, object_id, length_bytes, False, "")
+        if isinstance(answer, Send) and answer.message[1] is Status.WAIT:
+            self.say(connection, Op.TAKE_ROOM, 1, [object_id])
+        self.say(connection, Op.SEAL, 0, object_id)
 
     def take(self) -> list[Instruction]:
         done: list[Instruction] = []
@@ -52,8 +63,10 @@ def talk() -> Conversation:
 
 
 def test_a_segments_descriptor_comes_with_its_first_object_only(talk: Conversation) -> None:
-    make, first = talk.say(A, Op.CREATE, 7, X, 100, False, "")
+    make, wait = talk.say(A, Op.CREATE, 6, X, 100, False, "")
     assert make == Make(1, 1 * MIB, is_ahead=False)
+    assert wait == Send(A, [6, Status.WAIT, Wait.MEMORY, []])
+    (first,) = talk.say(A, Op.TAKE_ROOM, 7, [X])
     assert first == Send(A, [7, Status.DONE, [1, 0, 100], []], segment_id=1, writable=True)
     assert talk.say(A, Op.CREATE, 8, Y, 100, False, "") == [Send(A, [8, Status.DONE, [1, 128, 100], []], None, True)]
     talk.say(A, Op.SEAL, 0, X)
@@ -105,15 +118,21 @@ def test_creates_wait_for_a_segment_in_order_and_fail_where_it_can_not_be_made()
     core.take()
     core.handle(A, [Op.CREATE, 2, X, 100, False, ""])
     core.handle(B, [Op.CREATE, 2, Y, 100, False, ""])
-    assert core.take() == [Make(1, 1 * MIB, is_ahead=False)]
+    assert core.take() == [
+        Make(1, 1 * MIB, is_ahead=False),
+        Send(A, [2, Status.WAIT, Wait.MEMORY, []]),
+        Send(B, [2, Status.WAIT, Wait.MEMORY, []]),
+    ]
     core.segment_made(1, ObjectStoreFullError("the machine gave no memory"))
-    failed, made = core.take()
+    assert core.take() == [Make(2, 1 * MIB, is_ahead=False)]
+    core.handle(A, [Op.TAKE_ROOM, 3, [X]])
+    (failed,) = core.take()
     assert isinstance(failed, Send)
-    assert failed.message[:2] == [2, Status.ERROR]
+    assert failed.message[:2] == [3, Status.ERROR]
     assert str(decode(failed.message[2])) == "the machine gave no memory"
-    assert made == Make(2, 1 * MIB, is_ahead=False)
     core.segment_made(2, None)
-    assert core.take() == [Send(B, [2, Status.DONE, [2, 0, 100], []], 2, True)]
+    core.handle(B, [Op.TAKE_ROOM, 3, [Y]])
+    assert core.take() == [Send(B, [3, Status.DONE, [2, 0, 100], []], 2, True)]
 
 
 def test_a_connection_that_ends_while_it_waits_for_a_segment_is_forgotten() -> None:
@@ -152,13 +171,52 @@ def test_an_idle_segment_is_given_back_and_its_readers_are_told(talk: Conversati
     assert reply.message[3] == [1]
 
 
-def test_who_waits_for_room_is_told_once_when_there_is_some(talk: Conversation) -> None:
-    talk.say(A, Op.CREATE, 1, X, 6 * MIB, False, "")
-    talk.say(A, Op.SEAL, 0, X)
-    assert talk.say(B, Op.AWAIT_ROOM, 0, 6 * MIB) == []
-    talk.say(A, Op.GIVE_BACK, 0, [X], [])
-    assert talk.sweep() == [Send(B, [Event.ROOM])]
+def test_who_waits_for_others_is_told_once_when_it_can_take_its_room(talk: Conversation) -> None:
+    talk.listen(EVENTS_A, PEER_A)
+    talk.make(B, X, 6 * MIB)
+    assert talk.say(A, Op.CREATE, 1, Y, 6 * MIB, False, "", True)[-1] == Send(A, [1, Status.WAIT, Wait.ROOM, []])
+    assert talk.say(A, Op.AWAIT_ROOM, 0, Y) == []
+    talk.say(B, Op.GIVE_BACK, 0, [X], [])
+    assert Send(EVENTS_A, [Event.ROOM, Y]) in talk.sweep()
     assert talk.sweep() == []
+    (reply,) = talk.say(A, Op.TAKE_ROOM, 2, [Y])
+    assert isinstance(reply, Send)
+    assert reply.message[1] is Status.DONE
+    with pytest.raises(ProtocolError, match="by who asked for it"):
+        talk.say(A, Op.TAKE_ROOM, 3, [Y])
+
+
+def test_who_takes_room_that_is_not_there_yet_gives_it_up(talk: Conversation) -> None:
+    talk.make(B, X, 6 * MIB)
+    talk.say(A, Op.CREATE, 1, Y, 6 * MIB, False, "", True)
+    (reply,) = talk.say(A, Op.TAKE_ROOM, 2, [Y])
+    assert isinstance(reply, Send)
+    assert str(decode(reply.message[2])).startswith(
+        "no room for 6.0 MiB: 6.0 of 8.0 MiB are used; largest holders: pid 2"
+    )
+    talk.say(B, Op.GIVE_BACK, 0, [X], [])
+    talk.sweep()
+    assert talk.core.stats()["objects_count"] == 0
+
+
+def test_room_that_was_found_and_is_given_up_serves_others(talk: Conversation) -> None:
+    talk.listen(EVENTS_A, PEER_A)
+    talk.make(B, X, 6 * MIB)
+    talk.say(A, Op.CREATE, 1, Y, 6 * MIB, False, "", True)
+    talk.say(B, Op.GIVE_BACK, 0, [X], [])
+    talk.sweep()
+    assert talk.core.stats()["used_bytes"] == 6 * MIB
+    talk.say(A, Op.ABORT, 0, Y)
+    talk.sweep()
+    assert talk.core.stats()["used_bytes"] == talk.core.stats()["objects_count"] == 0
+
+
+def test_what_is_more_than_the_store_is_refused_at_once(talk: Conversation) -> None:
+    (reply,) = talk.say(A, Op.CREATE, 1, X, 9 * MIB, False, "", True)
+    assert isinstance(reply, Send)
+    assert "9.0 MiB are more than the whole store of 8.0 MiB: start the node with more store_bytes" in str(
+        decode(reply.message[2])
+    )
 
 
 def test_errors_reach_only_those_who_asked(talk: Conversation) -> None:
