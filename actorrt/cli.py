@@ -7,7 +7,6 @@ Exit status: 0; 1 after a failure and 2 for arguments that make no sense, with o
 from __future__ import annotations
 
 import argparse
-import asyncio
 import atexit
 import gc
 import logging
@@ -18,13 +17,10 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
 from actorrt import errors
-from actorrt.config import MIB, VERSION
-
-if TYPE_CHECKING:
-    from actorrt.node.places import NodeDescriptor
+from actorrt.config import VERSION
 
 STOP_TIMEOUT_S: Final = 15.0
 EXIT_FAILURE, EXIT_INTERRUPTED = 1, 130
@@ -92,58 +88,6 @@ def _node(arguments: argparse.Namespace) -> int:
 
     setting = NodeSetting(arguments.cpus, arguments.gpus, arguments.store_bytes)
     return main(setting, log_level=logging.DEBUG if arguments.verbose else logging.INFO)
-
-
-# status, ps
-
-
-def _address_argument(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--address", default="auto", help="the node's URL (default: this machine's newest node)")
-
-
-def _status(arguments: argparse.Namespace) -> int:
-    node, status = _ask(arguments.address, "status")
-    print(f"node {node.url} (process {node.pid}), version {status['version']}")
-    for name in ("cpus", "gpus"):
-        print(f"  {name}: {status[f'reserved_{name}']:g} of {status[name]} reserved")
-    print(f"  jobs: {len(status['jobs'])}, workers: {len(status['workers'])}, actors: {len(status['actors'])}")
-    return 0
-
-
-def _ps(arguments: argparse.Namespace) -> int:
-    _, status = _ask(arguments.address, "status")
-    rows = [("PID", "KIND", "ACTORS", "MEMORY", "WORKER")]
-    for worker in status["workers"]:
-        memory = "-" if worker["memory_bytes"] is None else f"{worker['memory_bytes'] / MIB:.0f} MiB"
-        rows.append((str(worker["pid"]), worker["kind"], str(worker["actors"]), memory, worker["label"]))
-    _print_table(rows)
-    actors = [("ACTOR", "STATE", "INCARNATION", "PID", "NAME", "LAST EXIT")]
-    actors += [
-        (a["actor"], a["state"], str(a["incarnation"]), str(a["pid"] or "-"), a["label"], _first_line(a["last_exit"]))
-        for a in status["actors"]
-    ]
-    print()
-    _print_table(actors)
-    return 0
-
-
-def _first_line(text: str | None) -> str:
-    return (text or "-").partition("\n")[0]
-
-
-def _ask(address: str, verb: str) -> tuple[NodeDescriptor, dict[str, Any]]:
-    """Ask a node; return which it was, and its answer."""
-    from actorrt.node.inquiry import inquire
-    from actorrt.node.launch import find_node
-
-    node = find_node(address)
-    return node, asyncio.run(inquire(node, verb, {}))
-
-
-def _print_table(rows: Sequence[Sequence[str]]) -> None:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 # down
@@ -232,9 +176,9 @@ def _size(text: str) -> int:
 
 COMMANDS: Final = {
     "node": Command("run a node in the foreground; Ctrl-C stops it", _node_arguments, _node),
-    "status": Command("say what a node has and does", _address_argument, _status),
+    "status": _elsewhere("say what a node has and does", "actorrt.node.status"),
     "tree": _elsewhere("show a node's supervision tree", "actorrt.node.tree"),
-    "ps": Command("list a node's processes and actors", _address_argument, _ps),
+    "ps": _elsewhere("list a node's processes and actors", "actorrt.node.ps"),
     "mem": _elsewhere("list the objects of a node's store, the largest first", "actorrt.node.mem"),
     "down": Command("stop the nodes of this machine", _down_arguments, _down),
     "train": _elsewhere("train a policy on a Gymnasium environment", "actorrt.rl.command"),

@@ -7,7 +7,8 @@ The source of randomness is handed in, for simulations that must repeat.
 from __future__ import annotations
 
 import os
-from typing import Final, NewType
+from collections.abc import Sequence
+from typing import Final, NewType, overload
 
 ActorId = NewType("ActorId", bytes)
 """One actor, the same over all its incarnations."""
@@ -21,6 +22,37 @@ JobId = NewType("JobId", bytes)
 ID_BYTES: Final = 16
 
 
+class ActorIds(Sequence[ActorId]):
+    """The ids of the actors of a group, packed: on the wire a group of any size is one string of bytes.
+
+    Raises:
+        ValueError: the bytes are not those of whole ids.
+    """
+
+    __slots__ = ("packed",)
+
+    def __init__(self, packed: object) -> None:
+        if not isinstance(packed, bytes) or len(packed) % ID_BYTES:
+            raise ValueError(f"not the bytes of ids, of {ID_BYTES} bytes each, but a {type(packed).__name__}")
+        self.packed = packed
+
+    def __len__(self) -> int:
+        return len(self.packed) // ID_BYTES
+
+    @overload
+    def __getitem__(self, index: int) -> ActorId: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[ActorId]: ...
+
+    def __getitem__(self, index: int | slice) -> ActorId | list[ActorId]:
+        if isinstance(index, slice):
+            return [self[each] for each in range(*index.indices(len(self)))]
+        if not 0 <= index < len(self):
+            raise IndexError(f"id {index} of {len(self)}")
+        return ActorId(self.packed[index * ID_BYTES : (index + 1) * ID_BYTES])
+
+
 class IdSource:
     """Makes ids from the operating system's randomness."""
 
@@ -31,9 +63,8 @@ class IdSource:
     def actor(self) -> ActorId:
         return ActorId(self._random())
 
-    def actors(self, count: int) -> list[ActorId]:
-        drawn = self._random(count)
-        return [ActorId(drawn[first : first + ID_BYTES]) for first in range(0, len(drawn), ID_BYTES)]
+    def actors(self, count: int) -> ActorIds:
+        return ActorIds(self._random(count))
 
     def peer(self) -> PeerId:
         return PeerId(self._random())

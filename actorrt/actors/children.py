@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
+
 from actorrt.actors.record import Record
 from actorrt.errors import ActorStartError
 from actorrt.ids import ActorId
@@ -21,6 +23,14 @@ class Children:
         """An actor is being spawned; without effect where no actor spawned it."""
         if record.parent is not None:
             self._by_parent.setdefault(record.parent, {})[record.actor_id] = record
+
+    def families(self) -> Iterable[tuple[ActorId, Collection[Record]]]:
+        """Return each parent with its children, in the order in which they were spawned; not to be kept."""
+        return ((parent, children.values()) for parent, children in self._by_parent.items())
+
+    def in_order(self, parent: ActorId) -> Collection[Record]:
+        """Return a parent's children in the order in which they were spawned; not to be kept."""
+        return self._by_parent.get(parent, {}).values()
 
     def remove(self, record: Record) -> None:
         """An actor is gone."""

@@ -10,7 +10,7 @@ from actorrt.actors.control import Data, Endpoint
 from actorrt.actors.record import Order, Record
 from actorrt.actors.tombstones import Tombstone
 from actorrt.completion import Completion
-from actorrt.ids import ActorId, ObjectId, PeerId
+from actorrt.ids import ActorId, ActorIds, ObjectId, PeerId
 from actorrt.reasons import ExitKind, ExitReason
 from actorrt.store.ref import ObjectRef
 
@@ -31,7 +31,7 @@ class Family:
         return self._system.registry.spawn(Record.from_data(data))
 
     def _spawn_many(self, _: PeerId, data: Data) -> Coroutine[Any, Any, Data]:
-        return self._system.registry.spawn_many(Order(data), [ActorId(actor) for actor in data["actors"]])
+        return self._system.registry.spawn_many(Order(data), ActorIds(data["actors"]))
 
     def start_at_once(self, record: Record) -> Endpoint | None:
         if record.incarnation > 1:

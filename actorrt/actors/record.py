@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
@@ -108,6 +109,7 @@ class Record:
         is_to_end: whether somebody wants the incarnation ended that is being started.
         early_exit: reports an end that was heard of before the start.
         snapshots: newest first; held by the hosting.
+        number: how many actors its registry had taken in with it.
     """
 
     __slots__ = (
@@ -125,6 +127,7 @@ class Record:
         "last_endpoint",
         "last_incarnation",
         "last_reason",
+        "number",
         "order",
         "place",
         "snapshots",
@@ -157,6 +160,7 @@ class Record:
         self.had_handled_message = False
         self.snapshots: Sequence[ObjectId] = ()
         self.is_administrative = False
+        self.number = 0
         self._change: Completion[None] | None = None
 
     @classmethod
@@ -303,13 +307,17 @@ async def first_change(*records: Record) -> None:
     await changed
 
 
+PLACE_CODE: Final = "I"
+"""How an index of `Sightings` is packed: as a C unsigned int."""
+
+
 class Sightings:
-    """Where each actor of a group runs, as data: `places`, and in `place_of` the index there of each one's own."""
+    """Where each actor of a group runs, as data: `places`, and in `place_of`, packed, the index there of each."""
 
     def __init__(self) -> None:
         self._places: dict[tuple[Endpoint | None, int], int] = {}
         self._sightings: list[Data | None] = []
-        self._place_of: list[int] = []
+        self._place_of = array(PLACE_CODE)
 
     def add(self, record: Record) -> None:
         """Take in the next actor; one that has ended since it started is nowhere."""
@@ -320,4 +328,4 @@ class Sightings:
 
     def to_data(self) -> Data:
         """Return what was taken in."""
-        return {"places": self._sightings, "place_of": self._place_of}
+        return {"places": self._sightings, "place_of": self._place_of.tobytes()}

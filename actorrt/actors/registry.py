@@ -61,6 +61,7 @@ class Registry:
         self._random = random
         self._scope = scope
         self._records: dict[ActorId, Record] = {}
+        self._entered_count = 0
         self._children = Children()
         self._child_events = ChildEvents(control, self._records.get)
         self._names = Names(clock, scope, lambda holder: self._begin_stop(holder, "replaced", kill=False))
@@ -76,6 +77,11 @@ class Registry:
     def records(self) -> list[Record]:
         """Return every live actor, in the order in which they were spawned."""
         return list(self._records.values())
+
+    @property
+    def children(self) -> Children:
+        """Which children there are here, by their parents."""
+        return self._children
 
     async def resolve(self, actor_id: ActorId, after: int) -> Data:
         """Return where an incarnation newer than `after` runs, as soon as one does.
@@ -166,6 +172,8 @@ class Registry:
 
     def enter(self, record: Record) -> None:
         """Know an actor from now on, until it is gone."""
+        self._entered_count += 1
+        record.number = self._entered_count
         self._records[record.actor_id] = record
 
     def has_children(self, parent: ActorId) -> bool:

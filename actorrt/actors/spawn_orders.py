@@ -16,11 +16,12 @@ from actorrt.actors.control import Data
 from actorrt.actors.group import ActorGroup
 from actorrt.actors.host import current_cell
 from actorrt.actors.options import ActorOptions
+from actorrt.actors.record import PLACE_CODE
 from actorrt.actors.ref import ActorRef
 from actorrt.actors.routes import sighting_from_data
 from actorrt.actors.snapshots import check_state_hooks
 from actorrt.actors.spec import Spec, check_constructor, pack_spec
-from actorrt.ids import ActorId
+from actorrt.ids import ActorId, ActorIds
 from actorrt.scopes import parts_of
 from actorrt.store import values
 from actorrt.store.ref import ObjectRef
@@ -105,18 +106,19 @@ class SpawnOrder:
 
     async def spawn_many(self, count: int) -> ActorGroup[Any]:
         """Have `count` actors started; see `Spawner.spawn_many`."""
-        actor_ids: list[ActorId] = []
-        async for part in parts_of(range(count), AT_ONCE_COUNT):
-            actor_ids += self._system.ids.actors(len(part))
+        ids = self._system.ids
+        drawn = [ids.actors(len(part)).packed async for part in parts_of(range(count), AT_ONCE_COUNT)]
+        actor_ids = ActorIds(b"".join(drawn))
         with self._withdrawn_if_cancelled(actor_ids[0]):
-            order = {**self._data, "actors": actor_ids}
+            order = {**self._data, "actors": actor_ids.packed}
             answer = await self._system.control.request(self._authority, "spawn_many", order)
             self._objects.clear()
             return ActorGroup._owning(await self._refs(actor_ids, answer))
 
-    async def _refs(self, actor_ids: list[ActorId], answer: Data) -> list[ActorRef[Any]]:
+    async def _refs(self, actor_ids: ActorIds, answer: Data) -> list[ActorRef[Any]]:
         places = [None if place is None else sighting_from_data(place) for place in answer["places"]]
-        place_of, kind, timeout_s = answer["place_of"], interface.of_class(self._class), self._options.call_timeout_s
+        place_of = memoryview(answer["place_of"]).cast(PLACE_CODE)
+        kind, timeout_s = interface.of_class(self._class), self._options.call_timeout_s
         refs: list[ActorRef[Any]] = []
         async for indices in parts_of(range(len(actor_ids)), AT_ONCE_COUNT):
             for index in indices:

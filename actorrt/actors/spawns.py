@@ -9,6 +9,8 @@ withdrawn, or the parent ends, all of that is given back, and then the asker hea
 
 from __future__ import annotations
 
+import asyncio
+from collections import deque
 from collections.abc import Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 
 STEP_COUNT: Final = 200
 """How many actors of a group are started or stopped before others on the loop have their turn."""
+UNDER_WAY_COUNT: Final = 1_000
+"""How many starts of a group wait for their answers before there are more: each is an envelope in a queue."""
 
 
 class Spawns:
@@ -123,6 +127,7 @@ class Spawns:
 
     async def _start_all(self, group: _Group, actor_ids: Sequence[ActorId]) -> None:
         """Begin the start of each, until one has failed or nobody wants the group any more."""
+        under_way: deque[asyncio.Task[None]] = deque()
         async for part in parts_of(actor_ids, STEP_COUNT):
             for actor_id in part:
                 if group.over.done() or group.is_withdrawn:
@@ -134,7 +139,9 @@ class Spawns:
                 if self._start_at_once(record):
                     group.started(record, record.start_error)
                 else:
-                    self._scope.start(self._start_one(group, record), f"start {record.label}")
+                    under_way.append(self._scope.start(self._start_one(group, record), f"start {record.label}"))
+            while len(under_way) > UNDER_WAY_COUNT:
+                await under_way.popleft()
 
     def _next_record(self, group: _Group, actor_id: ActorId) -> Record:
         record = Record(actor_id, group.first.order)

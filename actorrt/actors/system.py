@@ -142,7 +142,7 @@ class System:
         serve_links(self.registry, self.host, self.control)
         self.control.handle("statistics", lambda *_: statistics.of_system(self))
         serve_monitors(self)
-        self.control.handle("census", lambda *_: census.of_system(self))
+        self.control.handle("census", lambda _, data: census.of_system(self, data["siblings_count"]))
         self.control.handle("fence", lambda *_: None)
         self.control.handle("endpoint_down", self._endpoint_down)
         forks.abandon_in_children(self)

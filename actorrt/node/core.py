@@ -23,13 +23,14 @@ from actorrt.actors.record import Order, Record
 from actorrt.actors.registry import Registry
 from actorrt.clock import Clock
 from actorrt.config import VERSION
-from actorrt.ids import ActorId, IdSource, JobId, PeerId, short
-from actorrt.node.census import resident_bytes, take_census
+from actorrt.ids import ActorIds, IdSource, JobId, PeerId, short
+from actorrt.node.census import take_census
 from actorrt.node.chunks import KINDS
 from actorrt.node.heartbeat import Heartbeat
 from actorrt.node.hosting import Placement, WorkerFactory
 from actorrt.node.in_turn import InTurn
 from actorrt.node.jobs import Job, Worker
+from actorrt.node.listing import MAX_PAGE_COUNT, check_page, page_of
 from actorrt.node.resources import Resources
 from actorrt.node.transfers import Transfers
 from actorrt.reasons import ExitKind, ExitReason
@@ -115,7 +116,7 @@ class NodeCore:
         self.control.handle("spawn_many", self._spawn_many)
         self.control.handle("lookup", self._lookup)
         self.control.handle("orphaned", self._orphaned)
-        self.control.handle("status", lambda *_: self.status())
+        self.control.handle("status", lambda _, data: self.status(data["after"], data["count"]))
         self.control.handle("census", self._census)
         if self._exchange is not None:
             self._transfers = Transfers(self.transport, self.control, self._exchange, self.scope, self._clock)
@@ -254,6 +255,7 @@ class NodeCore:
         while any(worker.peer in self._workers for worker in idle):
             self._worker_gone.clear()
             await self._worker_gone.wait()
+        job.is_left_behind = True
         self._forget_job(job)
 
     def _forget_job(self, job: Job) -> None:
@@ -316,7 +318,7 @@ class NodeCore:
     def _spawn_many(self, peer: PeerId, data: Data) -> Coroutine[Any, Any, Data]:
         order = Order(data)
         self._take_order(peer, order)
-        return self.registry.spawn_many(order, [ActorId(actor) for actor in data["actors"]])
+        return self.registry.spawn_many(order, ActorIds(data["actors"]))
 
     def _take_order(self, peer: PeerId, order: Order) -> None:
         if self._is_closing:
@@ -336,38 +338,25 @@ class NodeCore:
     def _preload(self, _: PeerId, data: Data) -> None:
         self._factory.preload(data["modules"], self.job(JobId(data["job"])))
 
-    async def _census(self, _: PeerId, __: Data) -> Data:
-        return await take_census(self.registry, self.workers(), self._jobs.values(), self.control)
+    async def _census(self, _: PeerId, data: Data) -> Data:
+        jobs = self._jobs.values()
+        return await take_census(self.registry, self.workers(), jobs, self.control, data["siblings_count"])
 
-    def status(self) -> Data:
-        """Return what the command line shows."""
+    def status(self, after: Any = None, count: int = MAX_PAGE_COUNT) -> Data:
+        """Return what the node has and does: totals, and a page of workers and actors; see `listing.page_of`.
+
+        Raises:
+            TypeError, ValueError: no such page.
+        """
+        check_page(after, count)
+        jobs = [job for job in self._jobs.values() if not job.is_left_behind]
+        records = self.registry.records()
         return {
             "version": VERSION,
             "address": self.transport.address,
-            "jobs": [{"job": short(job.job_id), "driver": job.driver.address} for job in self._jobs.values()],
-            "workers": [
-                {
-                    "label": w.label,
-                    "kind": w.kind.value,
-                    "pid": w.pid,
-                    "actors": len(w.actors),
-                    "memory_bytes": None if w.pid is None else resident_bytes(w.pid),
-                    "peer": w.peer,
-                    "address": w.endpoint.address,
-                }
-                for w in self.workers()
-            ],
-            "actors": [
-                {
-                    "actor": short(r.actor_id),
-                    "label": r.label,
-                    "state": str(r.state),
-                    "incarnation": r.incarnation,
-                    "pid": None if r.place is None else r.place.pid,
-                    "last_exit": None if r.last_reason is None else str(r.last_reason),
-                }
-                for r in self.registry.records()
-            ],
+            "jobs": [{"job": short(job.job_id), "driver": job.driver.address} for job in jobs],
+            "totals": {"jobs": len(jobs), "workers": len(self._workers), "actors": len(records)},
+            **page_of(self._workers.values(), records, after, count),
             "cpus": self.resources.cpu_count,
             "reserved_cpus": self.resources.reserved("cpus"),
             "gpus": self.resources.gpu_count,
@@ -384,11 +373,14 @@ class _Known:
         self._factory = factory
         self._workers = workers
         self._on_failure = on_failure
+        self._launched_count = 0
         self.endpoint = factory.endpoint
         self.preload = factory.preload
         self.kill = factory.kill
 
     async def launch(self, worker: Worker) -> None:
+        self._launched_count += 1
+        worker.number = self._launched_count
         self._workers[worker.peer] = worker
         try:
             await self._factory.launch(worker)

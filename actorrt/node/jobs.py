@@ -27,6 +27,7 @@ class Worker:
     Attributes:
         endpoint: where it is reached; known before it listens there.
         ready: ends when it does.
+        number: how many workers its node had launched with it.
         actors: what was placed on it and has not gone, in that order.
         process: its process, opaque here; None in local mode.
         hang_timeout_s: after how long without a sign of life it is replaced.
@@ -42,6 +43,7 @@ class Worker:
         self.env_vars = env_vars
         self.ready: Completion[None] = Completion()
         self.actors: dict[ActorId, None] = {}
+        self.number = 0
         self.pid: int | None = None
         self.process: Any = None
         self.exit_reason: ExitReason | None = None
@@ -96,6 +98,7 @@ class Job:
         blocks: where supervisors' light children are, by supervisor and number of the block.
         supervisors: the worker of its supervisors.
         has_ended: whether its driver is gone; only its detached actors live on.
+        is_left_behind: whether the others have stopped since then.
     """
 
     job_id: JobId
@@ -106,3 +109,4 @@ class Job:
     supervisors: Worker | None = None
     placed_count: int = 0
     has_ended: bool = False
+    is_left_behind: bool = False

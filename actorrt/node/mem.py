@@ -8,6 +8,7 @@ from typing import Any
 
 from actorrt.config import MIB
 from actorrt.ids import short
+from actorrt.node import table
 
 _MAX_COUNT = 100
 
@@ -51,9 +52,7 @@ def lines(counts: dict[str, int], objects: list[list[Any]]) -> list[str]:
     rows = [("SIZE", "STATE", "OBJECT", "MADE AT", "HELD BY")]
     for object_id, length_bytes, state, holders, line in objects:
         rows.append((_mib(length_bytes), state, short(object_id), line or "-", ", ".join(holders) or "nobody"))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    table = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return [head, *table] if objects else [head]
+    return [head, *table.lines(rows)] if objects else [head]
 
 
 def _mib(length_bytes: int) -> str:

@@ -26,11 +26,12 @@ class Resources:
         self._total = {"cpus": cpu_count, "gpus": gpu_count}
         self._may_exceed = may_exceed
         self._has_said_so = False
-        self._reserved: dict[ActorId, dict[str, float]] = {}
+        self._reserved: dict[ActorId, dict[str, float]] = {}  # of actors that reserve something
+        self._sums: dict[str, float] = {}
 
     def reserved(self, name: str) -> float:
         """Return how much of one resource is reserved."""
-        return sum(amounts.get(name, 0) for amounts in self._reserved.values())
+        return self._sums.get(name, 0.0)
 
     def reserving(self) -> Collection[ActorId]:
         """Return the actors that have reserved anything, or that could have."""
@@ -43,12 +44,18 @@ class Resources:
             ActorStartError: there is not enough left, and reservations may not exceed what there is.
         """
         self.release(actor_id)
-        amounts = {"cpus": options.cpus, "gpus": options.gpus, **options.resources}
+        amounts = {
+            name: amount
+            for name, amount in {"cpus": options.cpus, "gpus": options.gpus, **options.resources}.items()
+            if amount
+        }
         for name, amount in amounts.items():
             wanted, total = self.reserved(name) + amount, self._total.get(name, 0)
-            if amount and wanted > total:
+            if wanted > total:
                 self._exceed(label, name, wanted, total)
-        self._reserved[actor_id] = amounts
+        if amounts:
+            self._reserved[actor_id] = amounts
+            self._add(amounts, 1)
 
     def _exceed(self, label: str, name: str, wanted: float, total: int) -> None:
         if not self._may_exceed:
@@ -62,4 +69,9 @@ class Resources:
 
     def release(self, actor_id: ActorId) -> None:
         """Give back what the actor reserved. Idempotent."""
-        self._reserved.pop(actor_id, None)
+        self._add(self._reserved.pop(actor_id, {}), -1)
+
+    def _add(self, amounts: dict[str, float], sign: int) -> None:
+        for name, amount in amounts.items():
+            # Rounded, so that a thousand fractions that come and go leave nothing of themselves.
+            self._sums[name] = round(self.reserved(name) + sign * amount, 9)

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from actorrt import errors, forks
@@ -19,6 +19,7 @@ from actorrt.completion import Completion, set_blocking_rule
 from actorrt.ids import IdSource, PeerId
 from actorrt.node.limits import check_system
 from actorrt.node.links import NodeLink, ProcessLink
+from actorrt.node.listing import MAX_PAGE_COUNT, check_page
 from actorrt.node.notices import saying
 from actorrt.node.printer import OutputPrinter
 
@@ -34,6 +35,7 @@ DETACH_LOOK_S: Final = 1.0
 FROZEN_S: Final = 10.0
 """How long a node that is to end a job may give no sign of life before it is given up."""
 STATISTICS_WITHIN_S: Final = 1.0
+WORKERS_PAGE_COUNT: Final = 100
 
 
 class Runtime:
@@ -178,15 +180,40 @@ class Runtime:
         else:
             system.control.notify(system.node, "goodbye", {})  # it need not look for us
 
-    def status(self) -> Operation[Data]:
-        """Ask the node what it runs; resolves to plain data."""
+    def status(self, after: Sequence[int] | None = None, count: int = MAX_PAGE_COUNT) -> Operation[Data]:
+        """Ask the node what it runs, a page at a time; resolves to plain data.
+
+        Args:
+            after: the `next` of the page before; None for the first page.
+            count: how many rows, of workers and actors together; at most 10,000.
+
+        Returns:
+            What resolves to a dict: `version`, `address`, `jobs`; `totals`, how many jobs, workers and actors there
+            are; `cpus`, `gpus` and what of them is reserved; of this page the `workers` (`label`, `kind`, `job`,
+            `pid`, `actors`, `memory_bytes`, `cpu_s`), which come first, and the `actors` (`label`, `state`, `job`,
+            `namespace`, `worker`, `pid`, `reserved`, ...); and as `next` what the following page comes after, or None.
+
+        Raises:
+            TypeError, ValueError: no such page.
+        """
+        check_page(after, count)
+        return self.system.operate("the node's status", lambda: self._page(after, count))
+
+    async def _page(self, after: Sequence[int] | None, count: int) -> Data:
         system = self.system
+        page: Data = await system.control.request(system.node, "status", {"after": after, "count": count})
+        return page
 
-        async def ask() -> Data:
-            answer: Data = await system.control.request(system.node, "status", {})
-            return answer
-
-        return system.operate("the node's status", ask)
+    async def _workers(self) -> list[Data]:
+        """Return the rows of all workers, which come before those of actors."""
+        workers: list[Data] = []
+        after: Sequence[int] | None = None
+        while True:
+            page = await self._page(after, WORKERS_PAGE_COUNT)
+            workers += page["workers"]
+            after = page["next"]
+            if page["actors"] or after is None:
+                return workers
 
     def statistics(self) -> Operation[Data]:
         """Ask every process of this job for its queues; resolves to plain data, by the worker's label.
@@ -200,8 +227,7 @@ class Runtime:
         system = self.system
 
         async def ask() -> Data:
-            status = await system.control.request(system.node, "status", {})
-            workers = {w["label"]: Endpoint(PeerId(w["peer"]), w["address"]) for w in status["workers"]}
+            workers = {w["label"]: Endpoint(PeerId(w["peer"]), w["address"]) for w in await self._workers()}
             requests = {label: system.control.request(to, "statistics", {}) for label, to in workers.items()}
             if requests:
                 await wait(requests.values(), len(requests), STATISTICS_WITHIN_S)

@@ -11,11 +11,14 @@ from typing import Any, Final
 
 from actorrt.config import MIB
 from actorrt.ids import short
+from actorrt.node import table
+from actorrt.node.census import NOWHERE
 from actorrt.node.inquiry import inquire
 from actorrt.node.launch import find_node
 from actorrt.node.places import NodeDescriptor
 
 WATCH_PERIOD_S: Final = 1.0
+DEFAULT_CHILDREN_COUNT: Final = 100
 _HEADER: Final = ("ACTOR", "STATE", "RESTARTS", "QUEUED", "MEMORY", "PID", "LAST EXIT")
 _HOME_AND_CLEAR: Final = "\x1b[H\x1b[2J"
 _MAX_REASON_LENGTH: Final = 60
@@ -24,23 +27,30 @@ _MAX_REASON_LENGTH: Final = 60
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
     parser.add_argument("--address", default="auto", help="the node's URL (default: this machine's newest node)")
+    parser.add_argument(
+        "--children",
+        type=int,
+        default=DEFAULT_CHILDREN_COUNT,
+        metavar="COUNT",
+        help=f"how many children of one parent to show at most (default: {DEFAULT_CHILDREN_COUNT})",
+    )
     parser.add_argument("--watch", action="store_true", help="print it anew every second, until Ctrl-C")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the tree and return the exit status."""
     node = find_node(arguments.address)
-    print(_page(node))
+    print(_page(node, arguments.children))
     while arguments.watch:
         time.sleep(WATCH_PERIOD_S)  # the period of the page, as `--watch` promises: nothing is waited for
-        page = _page(node)
+        page = _page(node, arguments.children)
         sys.stdout.write(f"{_HOME_AND_CLEAR}{page}\n")
         sys.stdout.flush()
     return 0
 
 
-def _page(node: NodeDescriptor) -> str:
-    census = asyncio.run(inquire(node, "census", {}))
+def _page(node: NodeDescriptor, children_count: int) -> str:
+    census = asyncio.run(inquire(node, "census", {"siblings_count": children_count}))
     return "\n".join(render(f"node {node.url} (process {node.pid})", census))
 
 
@@ -52,35 +62,48 @@ def render(title: str, census: dict[str, Any]) -> Iterator[str]:
         census: what `census.take_census` returned.
     """
     yield title
+    tree = _Tree(census)
     rows: list[Sequence[str]] = [_HEADER]
-    children: dict[bytes | None, list[dict[str, Any]]] = {}
-    known = {actor["actor"] for actor in census["actors"]}
-    for actor in census["actors"]:
-        above = actor["parent"] if actor["parent"] in known else actor["job"]
-        children.setdefault(above, []).append(actor)
     for job in census["jobs"]:
-        rows.append((f"job {short(job['job'])}", "", "", "", "", "", ""))
-        rows.extend(_below(job["job"], children, ""))
-    rows.extend(_below(None, children, ""))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADER))]
-    for row in rows:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-    if census["left_out_count"]:
-        yield f"and {census['left_out_count']} light actors more"
+        rows.append(_alone(f"job {short(job['job'])}"))
+        rows.extend(tree.below(job["job"]))
+    detached = list(tree.below(None))
+    if detached:
+        rows += [_alone("detached, of jobs that have ended"), *detached]
+    yield from table.lines(rows)
 
 
-def _below(
-    above: bytes | None, children: dict[bytes | None, list[dict[str, Any]]], indent: str
-) -> Iterator[Sequence[str]]:
-    actors = children.get(above, [])
-    for number, actor in enumerate(actors, 1):
-        is_last = number == len(actors)
-        yield _row(actor, f"{indent}{'└─ ' if is_last else '├─ '}")
-        yield from _below(actor["actor"], children, f"{indent}{'   ' if is_last else '│  '}")
+class _Tree:
+    """The actors of a census by what they hang below: a parent, a job, or None once the job has ended."""
+
+    def __init__(self, census: dict[str, Any]) -> None:
+        self._left_out: dict[bytes, int] = census["left_out"]
+        self._children: dict[bytes | None, list[dict[str, Any]]] = {}
+        known = {actor["actor"] for actor in census["actors"]}
+        for actor in census["actors"]:
+            above = actor["parent"] if actor["parent"] in known else actor["job"]
+            self._children.setdefault(above, []).append(actor)
+
+    def below(self, above: bytes | None, indent: str = "") -> Iterator[Sequence[str]]:
+        """Give the rows of what hangs there, each with what hangs below it, and a row for those that are left out."""
+        actors = self._children.get(above, [])
+        left_out = self._left_out.get(NOWHERE if above is None else above, 0)
+        for number, actor in enumerate(actors, 1):
+            is_last = number == len(actors) and not left_out
+            yield _row(actor, f"{indent}{'└─ ' if is_last else '├─ '}")
+            yield from self.below(actor["actor"], f"{indent}{'   ' if is_last else '│  '}")
+        if left_out:
+            yield _alone(f"{indent}└─ and {left_out} more")
+
+
+def _alone(text: str) -> Sequence[str]:
+    return (text, *[""] * (len(_HEADER) - 1))
 
 
 def _row(actor: dict[str, Any], prefix: str) -> Sequence[str]:
     name = actor["label"] if actor["child_id"] is None else f"{actor['child_id']} ({actor['label']})"
+    if actor["is_detached"]:
+        name += " (detached)"
     reason = (actor["last_exit"] or "").partition("\n")[0]
     return (
         f"{prefix}{name}",

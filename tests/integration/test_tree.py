@@ -53,9 +53,10 @@ async def test_ps_shows_every_process_with_its_memory(node, node_runtime):
     command = [sys.executable, "-m", "actorrt.cli", "ps", f"--address={node.url}"]
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ, check=True, timeout=20)
     processes = done.stdout.partition("\n\n")[0].splitlines()
-    assert processes[0].split() == ["PID", "KIND", "ACTORS", "MEMORY", "WORKER"]
+    assert processes[0].split() == ["PID", "KIND", "JOB", "ACTORS", "CPU", "MEMORY", "WORKER"]
     rows = {row[0]: row[1:] for row in map(str.split, processes[1:])}
-    kind, _, megabytes, unit, _ = rows[str(await own.pid())]
+    kind, _, _, seconds, _, megabytes, unit, _ = rows[str(await own.pid())]
     assert (kind, unit) == ("own", "MiB")
+    assert 0 <= float(seconds) < 60
     assert 5 < int(megabytes) < 500
     assert sorted(row[0] for row in rows.values()) == ["own", "shared", "supervisors"]

@@ -20,13 +20,14 @@ def actor(name: str, parent: str | None = None, **known: Any) -> dict[str, Any]:
         "queued": 0,
         "child_id": None,
         "memory_bytes": None,
+        "is_detached": False,
     }
     return row | known
 
 
-def lines(*actors: dict[str, Any], left_out_count: int = 0) -> list[str]:
+def lines(*actors: dict[str, Any], left_out: dict[bytes, int] | None = None) -> list[str]:
     jobs = [{"job": b"\x01" * 16, "driver": "unix://x"}]
-    return list(render("node", {"jobs": jobs, "actors": list(actors), "left_out_count": left_out_count}))
+    return list(render("node", {"jobs": jobs, "actors": list(actors), "left_out": left_out or {}}))
 
 
 def test_children_hang_below_their_parents_in_order() -> None:
@@ -60,5 +61,22 @@ def test_actor_whose_parent_is_unknown_hangs_below_its_job() -> None:
     assert lines(actor("a", "gone"))[-1].startswith("└─ a")
 
 
-def test_light_actors_that_are_not_listed_are_counted() -> None:
-    assert lines(left_out_count=5)[-1] == "and 5 light actors more"
+def test_children_that_are_left_out_are_counted_below_their_parent() -> None:
+    shown = lines(actor("a"), actor("b", "a"), left_out={b"a": 5, b"\x01" * 16: 7})[3:]
+    names = [line.partition("  running")[0].rstrip() for line in shown]
+    assert names == ["├─ a", "│  ├─ b", "│  └─ and 5 more", "└─ and 7 more"]
+
+
+def test_detached_actor_is_marked() -> None:
+    assert "└─ a (detached)" in lines(actor("a", is_detached=True))[-1]
+
+
+def test_detached_actors_of_jobs_that_have_ended_are_below_no_job() -> None:
+    shown = lines(actor("a"), actor("b", is_detached=True, job=None), actor("c", "b", job=None))[2:]
+    assert [line.partition("  running")[0].rstrip() for line in shown] == [
+        "job 01010101",
+        "└─ a",
+        "detached, of jobs that have ended",
+        "└─ b (detached)",
+        "   └─ c",
+    ]

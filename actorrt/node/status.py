@@ -1,0 +1,34 @@
+"""`actorrt status`: what a node has and does, in numbers."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from typing import Any
+
+from actorrt.node.inquiry import inquire
+from actorrt.node.launch import find_node
+from actorrt.node.places import NodeDescriptor
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    parser.add_argument("--address", default="auto", help="the node's URL (default: this machine's newest node)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the totals; return the exit status."""
+    node = find_node(arguments.address)
+    status = ask_page(node, None, 1)
+    totals = status["totals"]
+    print(f"node {node.url} (process {node.pid}), version {status['version']}")
+    for name in ("cpus", "gpus"):
+        print(f"  {name}: {status[f'reserved_{name}']:g} of {status[name]} reserved")
+    print(f"  jobs: {totals['jobs']}, workers: {totals['workers']}, actors: {totals['actors']}")
+    return 0
+
+
+def ask_page(node: NodeDescriptor, after: Any, count: int) -> dict[str, Any]:
+    """Return one page of what a node runs; see `actorrt.node.listing.page_of`."""
+    page: dict[str, Any] = asyncio.run(inquire(node, "status", {"after": after, "count": count}))
+    return page
