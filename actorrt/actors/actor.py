@@ -9,6 +9,7 @@ from actorrt.actors import current
 from actorrt.actors.definition import Elsewhere, check_class
 from actorrt.actors.options import ActorOptions
 from actorrt.reasons import ExitReason
+from actorrt.store.carrier import current_carrier
 
 if TYPE_CHECKING:
     from actorrt.actors.context import Context
@@ -78,6 +79,13 @@ class Actor:
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         check_class(cls, Actor)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Give a ref where an actor gives itself in a message; elsewhere it is pickled and copied as any object."""
+        context = self.__dict__.get("context")
+        if context is None or current_carrier() is None:
+            return super().__reduce_ex__(protocol)
+        return context.ref.__reduce__()
 
     async def on_start(self) -> None:
         """Runs before the first message; what it raises fails the start."""

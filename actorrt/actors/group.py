@@ -10,6 +10,9 @@ from actorrt.actors.ref import ActorMethod, ActorRef
 from actorrt.actors.reply import Operation, Reply
 from actorrt.actors.waiting import as_completed, gather
 
+if TYPE_CHECKING:
+    from actorrt.store.ref import ObjectRef
+
 A = TypeVar("A")
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -34,9 +37,9 @@ class GroupReply(Operation[list[T]]):
         else:
             self.set_error(error)
 
-    def as_completed(self) -> as_completed[Reply[T]]:
-        """Iterate over the replies in the order in which they complete."""
-        return as_completed(self.replies)
+    def as_completed(self, timeout_s: float | None = None) -> as_completed[Reply[T]]:
+        """Iterate over the replies in the order in which they complete; see `actorrt.as_completed`."""
+        return as_completed(self.replies, timeout_s)
 
 
 class GroupMethod(Generic[P, T]):
@@ -64,6 +67,14 @@ class GroupMethod(Generic[P, T]):
             return GroupReply(f"{self!r}()", [])
         first, *others = self._methods
         return GroupReply(f"{self!r}()", first.ask_many(others, args, kwargs))
+
+    def ref(self, *args: P.args, **kwargs: P.kwargs) -> list[ObjectRef[T]]:
+        """Ask all, the arguments captured once, and leave the results in the object store; see `ActorMethod.ref`."""
+        if not self._methods:
+            return []
+        first, *others = [method.options(returns="ref") for method in self._methods]
+        refs: list[ObjectRef[T]] = first.ask_many(others, args, kwargs)
+        return refs
 
     def tell(self, *args: P.args, **kwargs: P.kwargs) -> Operation[list[None]]:
         """Tell all, the arguments captured once; what is returned ends when every receiver has admitted the message.

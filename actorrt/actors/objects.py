@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from actorrt.actors import current
 from actorrt.actors.reply import Operation
@@ -16,8 +16,10 @@ from actorrt.store.versions import MAX_NAME_CHARACTERS
 if TYPE_CHECKING:
     from actorrt.store.client import StoreClient
 
+T = TypeVar("T")
 
-def put(value: Any, *, timeout_s: float | None = None) -> ObjectRef[Any]:
+
+def put(value: T, *, timeout_s: float | None = None) -> ObjectRef[T]:
     """Seal a value in the object store and return a ref to it.
 
     Where others must be moved to disk first, plain code waits for that. On a loop that hosts actors `put` waits for
@@ -36,7 +38,7 @@ def put(value: Any, *, timeout_s: float | None = None) -> ObjectRef[Any]:
     return current.system().require_store().put(value, timeout_s=timeout_s)
 
 
-def put_many(values: Sequence[Any], *, timeout_s: float | None = None) -> list[ObjectRef[Any]]:
+def put_many(values: Sequence[T], *, timeout_s: float | None = None) -> list[ObjectRef[T]]:
     """Seal several values and return their refs; room for all of them is reserved before any is written.
 
     Two that put several each never wait for one another, half of their values in place: all fit, or none is put.
@@ -47,7 +49,7 @@ def put_many(values: Sequence[Any], *, timeout_s: float | None = None) -> list[O
     return current.system().require_store().put_many(values, timeout_s=timeout_s)
 
 
-async def put_async(value: Any, *, timeout_s: float | None = None) -> ObjectRef[Any]:
+async def put_async(value: T, *, timeout_s: float | None = None) -> ObjectRef[T]:
     """As `put`, but waits for room without blocking the loop; the value must not change until it is stored."""
     return await current.system().require_store().put_async(value, timeout_s=timeout_s)
 

@@ -202,6 +202,19 @@ class ActorMethod(Generic[P, R]):
         result: R = self._ref._system.calls.ask(self._ref, spec, args, kwargs, self._options)
         return result
 
+    def ref(self: ActorMethod[P, Reply[T]], *args: P.args, **kwargs: P.kwargs) -> ObjectRef[T]:
+        """Ask, and leave the result in the object store: short for `.options(returns="ref")(...)`.
+
+        Returns:
+            Its ref at once, pending until the call ends. It can be passed on before that.
+
+        Raises:
+            TypeError, SerializationError, MailboxFullError: as of a call.
+        """
+        method: ActorMethod[P, Any] = ActorMethod(self._ref, self._spec, self._options._replace(returns="ref"))
+        stored: ObjectRef[T] = method(*args, **kwargs)
+        return stored
+
     def ask_many(self, others: Sequence[ActorMethod[P, R]], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Ask this actor and others of its class, with the arguments captured once; return the replies.
 

@@ -372,10 +372,11 @@ class System:
         seen = Sighting(self.endpoint, cell.incarnation)
         return ActorRef(self, cell.actor_id, plan.interface, options.name, plan.authority, seen, options.call_timeout_s)
 
-    def lookup(self, name: str, timeout_s: float) -> Operation[ActorRef[Any]]:
-        """Find an actor by name."""
-        cell = current_cell()
-        namespace = self.namespace if cell is None else cell.blueprint.namespace
+    def lookup(self, name: str, timeout_s: float, namespace: str | None = None) -> Operation[ActorRef[Any]]:
+        """Find an actor by name; see `actorrt.lookup`."""
+        if namespace is None:
+            cell = current_cell()
+            namespace = self.namespace if cell is None else cell.blueprint.namespace
 
         async def find() -> ActorRef[Any]:
             data = {"namespace": namespace, "name": name, "timeout_s": timeout_s}

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar, overload
 
-from actorrt.actors import current
+from actorrt.actors import checks, current
 from actorrt.actors.reply import Operation
 from actorrt.completion import Completion
+from actorrt.errors import CallTimeoutError
 
 T = TypeVar("T")
+U = TypeVar("U")
+V = TypeVar("V")
 
 
 class Waitable(Protocol):
@@ -26,16 +29,56 @@ class Waitable(Protocol):
 W = TypeVar("W", bound=Waitable)
 
 
-def gather(*items: Any, return_exceptions: bool = False) -> Operation[list[Any]]:
-    """Return what ends with the values of all items, in their order.
+@overload
+def gather(
+    one: Completion[T],
+    two: Completion[U],
+    /,
+    *,
+    return_exceptions: Literal[False] = False,
+    timeout_s: float | None = ...,
+) -> Operation[tuple[T, U]]: ...
+
+
+@overload
+def gather(
+    one: Completion[T],
+    two: Completion[U],
+    three: Completion[V],
+    /,
+    *,
+    return_exceptions: Literal[False] = False,
+    timeout_s: float | None = ...,
+) -> Operation[tuple[T, U, V]]: ...
+
+
+@overload
+def gather(
+    *items: Completion[T], return_exceptions: Literal[False] = False, timeout_s: float | None = ...
+) -> Operation[list[T]]: ...
+
+
+@overload
+def gather(*items: Any, return_exceptions: bool, timeout_s: float | None = ...) -> Operation[list[Any]]: ...
+
+
+def gather(*items: Any, return_exceptions: bool = False, timeout_s: float | None = None) -> Operation[Any]:
+    """Return what ends with the list of the values of all items, in their order.
 
     Args:
         *items: replies, object refs, outcomes of spawns.
         return_exceptions: put errors in the list instead of ending with the first one.
+        timeout_s: seconds to wait at the most; None waits until the end. The items go on when the time is up.
 
-    Cancelling the only awaiter cancels the items that can be cancelled.
+    Cancelling the only awaiter cancels the items that can be cancelled. Checkers are told of two or three items of
+    different kinds as of a tuple, which is what asyncio's `gather` does.
+
+    Raises:
+        TypeError: an item is none of these, or `timeout_s` is no number.
+        CallTimeoutError: (from the result) the time was up first.
     """
     _check(items)
+    _check_timeout(timeout_s)
     gathered: Operation[list[Any]] = Operation(f"gathering {len(items)} items", parts=items)
     gathered.on_cancel(lambda: _cancel_all(items))
     left_count = len(items)
@@ -53,7 +96,18 @@ def gather(*items: Any, return_exceptions: bool = False) -> Operation[list[Any]]
         gathered.set_value([])
     for item in items:
         item.add_callback(ended)
+    if timeout_s is not None and not gathered.done():
+        _end_in(gathered, timeout_s, lambda: gathered.set_error(_too_late(items, timeout_s)))
     return gathered
+
+
+def _too_late(items: Sequence[Any], timeout_s: float) -> CallTimeoutError:
+    left = [item for item in items if not item.done()]
+    return CallTimeoutError(
+        f"{len(left)} of {len(items)} items did not end within {timeout_s} s: {left[0]!r}"
+        f"{' and others' if len(left) > 1 else ''}",
+        executed="maybe",
+    )
 
 
 def _cancel_all(items: Iterable[Any]) -> None:
@@ -64,19 +118,24 @@ def _cancel_all(items: Iterable[Any]) -> None:
 
 
 def wait(items: Iterable[W], count: int = 1, timeout_s: float | None = None) -> Operation[tuple[list[W], list[W]]]:
-    """Return what ends with `(done, pending)` when `count` items are done, or all are, or the time is up.
+    """Return what ends with `(done, pending)` when `count` items are done, or the time is up.
 
     Args:
         items: replies or object refs; those with errors are done, too.
         count: how many to wait for.
         timeout_s: seconds to wait at the most; None waits until enough are done.
 
-    Both lists keep the order of `items`.
+    Both lists keep the order of `items`. Of no items none are waited for.
+
+    Raises:
+        TypeError: an item is none of these, or `timeout_s` is no number.
+        ValueError: `count` is below 1, or above the number of items.
     """
     waited = list(items)
     _check(waited)
-    if count < 1:
-        raise ValueError(f"count={count}: wait for 1 or more")
+    _check_timeout(timeout_s)
+    if not 1 <= count <= max(1, len(waited)):
+        raise ValueError(f"count={count} of {len(waited)} items: give 1 to their number")
     outcome: Operation[tuple[list[W], list[W]]] = Operation(f"waiting for {count} of {len(waited)} items")
     left_count = min(count, len(waited))
 
@@ -118,27 +177,62 @@ class as_completed(Generic[W]):
     """Iterates over items in the order in which they complete; `async for`, or `for` in plain code.
 
     Each item costs the same however many there are. Those that failed come, too: taking their value raises.
+
+    Args:
+        items: replies, object refs, outcomes of spawns.
+        timeout_s: seconds from now on within which all must complete; None waits until they have. When the time is
+            up, those that have completed still come, and the next one raises; the others go on.
+
+    Raises:
+        TypeError: an item is none of these, or `timeout_s` is no number.
+        CallTimeoutError: (from the iteration) the time was up first.
     """
 
-    def __init__(self, items: Iterable[W]) -> None:
+    def __init__(self, items: Iterable[W], timeout_s: float | None = None) -> None:
         waited = list(items)
         _check(waited)
+        _check_timeout(timeout_s)
+        self._items = waited if timeout_s is not None else []  # for the error's text
+        self._timeout_s = timeout_s
+        self._is_late = False
         self._left_count = len(waited)
         self._completed: deque[W] = deque()
         self._arrival: Completion[None] = Completion()
+        self._end: Completion[None] = Completion()  # when the last one has been taken
         for item in waited:
             item.add_callback(self._ended)
+        if timeout_s is not None and waited:
+            _end_in(self._end, timeout_s, self._time_is_up)
 
     def _ended(self, item: W) -> None:
         self._completed.append(item)
         self._arrival.set_value(None)
 
+    def _time_is_up(self) -> None:
+        self._is_late = True
+        self._arrival.set_value(None)
+
     def _next_arrival(self) -> Completion[None] | None:
-        """Return what ends with the next completion, or None if an item is there already."""
+        """Return what ends with the next completion, or None if an item is there already.
+
+        Raises:
+            CallTimeoutError: the time is up, and none is there.
+        """
         if self._completed:
             return None
         arrival = self._arrival = Completion()
-        return None if self._completed else arrival
+        if self._completed:
+            return None
+        if self._is_late:
+            assert self._timeout_s is not None
+            raise _too_late(self._items, self._timeout_s)
+        return arrival
+
+    def _taken(self) -> W:
+        self._left_count -= 1
+        if self._left_count == 0:
+            self._end.set_value(None)
+        return self._completed.popleft()
 
     def __len__(self) -> int:
         return self._left_count
@@ -151,8 +245,7 @@ class as_completed(Generic[W]):
             raise StopAsyncIteration
         while (arrival := self._next_arrival()) is not None:
             await arrival
-        self._left_count -= 1
-        return self._completed.popleft()
+        return self._taken()
 
     def __iter__(self) -> Iterator[W]:
         return self
@@ -162,8 +255,11 @@ class as_completed(Generic[W]):
             raise StopIteration
         while (arrival := self._next_arrival()) is not None:
             arrival.result()
-        self._left_count -= 1
-        return self._completed.popleft()
+        return self._taken()
+
+
+def _check_timeout(timeout_s: Any) -> None:
+    checks.optional(checks.number(0))("timeout_s", timeout_s)
 
 
 def _check(items: Sequence[Any]) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 
 import pytest
 
 import actorrt as art
-from tests.integration.cast import Counter, Faulty, Recorder
+from tests.integration.cast import Counter, Echo, Faulty, Recorder
 
 
 class Clockwork(art.Actor):
@@ -205,3 +206,68 @@ async def test_cancelled_monitor_watches_no_more(runtime):
 async def test_incarnation_counts_from_one(runtime):
     counter = await Counter.spawn()
     assert await counter.incarnation() == 1
+
+
+class Shy(art.Actor):
+    """Gives itself to others, in every way."""
+
+    def __init__(self, host=None):
+        self.host = host
+
+    def itself(self):
+        return self
+
+    def nested(self):
+        return {"me": [self, (self, 1)]}
+
+    def stream(self):
+        yield self
+
+    async def give(self, other):
+        return await other.echo([self])
+
+    async def raise_child(self):
+        self.child = await Shy.spawn(self)
+        return await self.child.itself(), await self.child.parent_given()
+
+    def parent_given(self):
+        return self.host
+
+    def store(self):
+        return art.put([self])
+
+
+class Note(art.Actor):
+    """Made by hand, and hosted nowhere."""
+
+    def __init__(self, number):
+        self.number = number
+
+
+async def test_actor_that_gives_itself_in_a_message_gives_its_ref(runtime):
+    shy, echo = await Shy.spawn(), await Echo.spawn()
+    assert await shy.itself() == shy
+    assert await shy.nested() == {"me": [shy, (shy, 1)]}
+    assert await shy.give(echo) == [shy]
+    assert [item async for item in shy.stream()] == [shy]
+    child, given = await shy.raise_child()
+    assert (given, await child.parent_given()) == (shy, shy)
+    assert await (await shy.store()) == [shy]
+
+
+async def test_actor_that_gives_itself_to_its_neighbour_gives_its_ref(runtime):
+    class House(art.Actor):
+        async def on_start(self):
+            self.shy, self.echo = await Shy.spawn(), await Echo.spawn()
+
+        async def meet(self):
+            return await self.shy.give(self.echo), self.shy
+
+    (met,), shy = await (await House.spawn()).meet()
+    assert met == shy
+
+
+async def test_actor_made_by_hand_is_pickled_as_any_object(runtime):
+    note = await (await Echo.spawn()).echo(Note(4))
+    assert (type(note), note.number) == (Note, 4)
+    assert pickle.loads(pickle.dumps(Note(3))).number == 3

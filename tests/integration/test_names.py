@@ -138,6 +138,35 @@ def test_namespaces_keep_names_apart(node):
             art.shutdown()
 
 
+async def test_name_of_another_namespace_is_found_by_saying_so(runtime_options):
+    async with art.Runtime(**runtime_options, namespace="theirs"):
+        counter = await Counter.options(name="counter").spawn(4)
+        with pytest.raises(art.NameNotFoundError, match="no actor is named 'counter' in namespace 'ours'"):
+            await art.lookup("counter", namespace="ours")
+        assert await art.lookup("counter", namespace="theirs") == counter
+
+        class Finder(art.Actor):
+            async def find(self, namespace):
+                return await art.lookup("counter", namespace=namespace)
+
+        assert await (await Finder.spawn()).find("theirs") == counter
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ({"name": 3}, TypeError),
+        ({"timeout_s": "1"}, TypeError),
+        ({"timeout_s": -1}, ValueError),
+        ({"namespace": 5}, TypeError),
+    ],
+)
+def test_lookup_with_an_argument_of_a_wrong_kind_is_refused_by_name(arguments, error):
+    ((name, value),) = arguments.items()
+    with pytest.raises(error, match=f"{name}={value!r}: give a"):
+        art.lookup(**{"name": "counter", **arguments})
+
+
 def test_spawn_many_with_a_name_is_refused(session):
     with pytest.raises(ValueError, match="name='x'"):
         Counter.options(name="x").spawn_many(2)

@@ -323,3 +323,19 @@ class Passer(art.Actor):
 
     async def pass_on(self, keeper, size):
         await keeper.keep([art.put(np.ones(size))])
+
+
+async def test_ref_is_short_for_a_result_that_stays_in_the_store(runtime):
+    gate, echo = await Gate.options(max_concurrency=2).spawn(), await Echo.spawn()
+    ref = gate.wait.ref()
+    assert isinstance(ref, art.ObjectRef)
+    received = echo.echo(ref)  # passed on before it is there
+    await gate.open()
+    assert (await ref, await received) == ("open", "open")
+    group = art.ActorGroup([echo, await Echo.spawn()])
+    refs = group.echo.ref(3)
+    assert [type(each) for each in refs] == [art.ObjectRef] * 2
+    assert await art.gather(*refs) == [3, 3]
+    closed = await Gate.spawn()
+    with pytest.raises(art.CallTimeoutError):
+        await closed.wait.options(timeout_s=0.05).ref()

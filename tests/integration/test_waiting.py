@@ -53,8 +53,73 @@ async def test_wait_returns_when_enough_are_done(runtime):
     done, pending = await art.wait(replies, count=2)
     assert (done, pending) == ([replies[0], replies[2]], [replies[1], replies[3]])
     await opened_in_order(gates, [1, 3])
-    done, pending = await art.wait(replies, count=10)
+    done, pending = await art.wait(replies, count=4)
     assert (done, pending) == (replies, [])
+
+
+async def test_wait_for_more_than_there_are_is_refused(runtime):
+    reply = (await Counter.spawn()).add()
+    with pytest.raises(ValueError, match="count=5 of 1 items: give 1 to their number"):
+        art.wait([reply], count=5)
+    await reply
+
+
+async def test_wait_for_none_of_none_ends_at_once(runtime):
+    assert await art.wait([]) == ([], [])
+
+
+async def test_gather_ends_when_the_time_is_up_and_its_items_go_on(runtime):
+    gate, counter = await Gate.options(max_concurrency=2).spawn(), await Counter.spawn()
+    waiting = gate.wait()
+    with pytest.raises(art.CallTimeoutError, match=r"1 of 2 items did not end within 0\.05 s: <Reply of Gate.*wait"):
+        await art.gather(counter.add(), waiting, timeout_s=0.05)
+    await gate.open()
+    assert await art.gather(waiting, counter.value(), timeout_s=60) == [await waiting, 1]
+
+
+def test_gather_ends_when_the_time_is_up_in_plain_code(session):
+    waiting = Gate.spawn().result(10).wait()
+    with pytest.raises(art.CallTimeoutError, match="1 of 1 items"):
+        art.gather(waiting, timeout_s=0.01).result(10)
+    waiting.cancel()
+
+
+async def test_as_completed_gives_what_has_completed_and_then_says_that_the_time_is_up(runtime):
+    gate, counter = await Gate.options(max_concurrency=2).spawn(), await Counter.spawn()
+    waiting, added = gate.wait(), counter.add()
+    await added
+    completing = art.as_completed([waiting, added], timeout_s=0.05)
+    assert await anext(completing) == added
+    with pytest.raises(art.CallTimeoutError, match=r"1 of 2 items did not end within 0\.05 s"):
+        await anext(completing)
+    assert not waiting.done()
+    await gate.open()
+    assert {item async for item in art.as_completed([waiting, added], timeout_s=60)} == {added, waiting}
+
+
+def test_as_completed_says_that_the_time_is_up_in_plain_code(session):
+    waiting = Gate.spawn().result(10).wait()
+    with pytest.raises(art.CallTimeoutError, match="1 of 1 items"):
+        next(iter(art.as_completed([waiting], timeout_s=0.01)))
+    waiting.cancel()
+
+
+async def test_group_reply_takes_a_timeout_as_it_completes(runtime):
+    gates = await Gate.spawn_many(2)
+    reply = gates.wait()
+    with pytest.raises(art.CallTimeoutError, match=r"2 of 2 items .* and others"):
+        await anext(reply.as_completed(timeout_s=0.01))
+    reply.cancel()
+
+
+@pytest.mark.parametrize(
+    "waiting",
+    [art.gather, lambda **options: art.wait([], **options), lambda **options: art.as_completed([], **options)],
+)
+@pytest.mark.parametrize(("timeout_s", "error"), [("x", TypeError), (-1, ValueError)])
+def test_timeout_of_a_wait_that_is_no_time_is_refused(waiting, timeout_s, error):
+    with pytest.raises(error, match=f"timeout_s={timeout_s!r}: give a number of at least 0"):
+        waiting(timeout_s=timeout_s)
 
 
 async def test_wait_returns_when_the_time_is_up(runtime):
