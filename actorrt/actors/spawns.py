@@ -9,8 +9,6 @@ withdrawn, or the parent ends, all of that is given back, and then the asker hea
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
 from collections.abc import Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -127,7 +125,6 @@ class Spawns:
 
     async def _start_all(self, group: _Group, actor_ids: Sequence[ActorId]) -> None:
         """Begin the start of each, until one has failed or nobody wants the group any more."""
-        under_way: deque[asyncio.Task[None]] = deque()
         async for part in parts_of(actor_ids, STEP_COUNT):
             for actor_id in part:
                 if group.over.done() or group.is_withdrawn:
@@ -139,9 +136,9 @@ class Spawns:
                 if self._start_at_once(record):
                     group.started(record, record.start_error)
                 else:
-                    under_way.append(self._scope.start(self._start_one(group, record), f"start {record.label}"))
-            while len(under_way) > UNDER_WAY_COUNT:
-                await under_way.popleft()
+                    self._scope.start(self._start_one(group, record), f"start {record.label}")
+            while group.under_way_count > UNDER_WAY_COUNT and not group.over.done():
+                await group.next_end()
 
     def _next_record(self, group: _Group, actor_id: ActorId) -> Record:
         record = Record(actor_id, group.first.order)
@@ -196,20 +193,32 @@ class _Group:
         self.failed: tuple[Record, errors.ActorStartError] | None = None
         self.over: Completion[None] = Completion()
         self._count = count
-        self._left_count = count
+        self._ended_count = 0
+        self._next_end: Completion[None] = Completion()
 
     @property
     def is_withdrawn(self) -> bool:
         """Whether nobody waits for the group any more."""
         return self.first.order.is_withdrawn
 
+    @property
+    def under_way_count(self) -> int:
+        """How many starts were begun and have not ended."""
+        return len(self.records) - self._ended_count
+
+    def next_end(self) -> Completion[None]:
+        """Return what ends with the next start."""
+        return self._next_end
+
     def started(self, record: Record, error: errors.ActorStartError | None) -> None:
         """A start has ended; None: its actor runs."""
-        self._left_count -= 1
+        self._ended_count += 1
+        ended, self._next_end = self._next_end, Completion()
         if error is not None and self.failed is None:
             self.failed = record, error
-        if error is not None or not self._left_count:
+        if error is not None or self._ended_count == self._count:
             self.over.set_value(None)
+        ended.set_value(None)
 
     def error(self) -> errors.ActorStartError:
         """Make the error that names the actor which did not start."""
