@@ -4,9 +4,10 @@
 and object refs need neither. A `Completion` is completed once, by one thread, and tells everybody who asked:
 coroutines of any loop, plain threads, callbacks.
 
-Invariant: a callback runs exactly once, in the thread that completes, or at once in the thread that adds it
-when there is nothing to wait for. List operations are atomic under the interpreter lock, and whoever takes a
-callback out of the list runs it; there is no other lock.
+Invariants: one thread completes, the one that takes the mark `OPEN` out of the list. A callback runs exactly once,
+in the thread that completes, or at once in the thread that adds it when there is nothing to wait for: whoever takes
+it out of the list runs it. List operations are atomic under the interpreter lock; there is no other lock. A callback
+that raises keeps no other from running.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ from actorrt.errors import CallTimeoutError
 T = TypeVar("T")
 
 BlockingRule = Callable[["Completion[Any]", "float | None"], None]
+
+OPEN: Final = object()
+"""The first item of the list of callbacks of what is not completed yet."""
 
 _blocking_rules: dict[int, BlockingRule] = {}
 
@@ -52,7 +56,7 @@ class Completion(Generic[T]):
     Awaitable in any coroutine, any number of times; `result()` waits in plain code.
     """
 
-    __slots__ = ("__weakref__", "_callbacks", "_error", "_is_done", "_value", "_waiting_count")
+    __slots__ = ("__weakref__", "_callbacks", "_error", "_is_done", "_value")
 
     _subject: ClassVar[str] = "the operation"
 
@@ -60,8 +64,7 @@ class Completion(Generic[T]):
         self._is_done = False
         self._value: Any = None
         self._error: BaseException | None = None
-        self._callbacks: list[Callable[[Any], None]] = []
-        self._waiting_count = 0
+        self._callbacks: list[Any] = [OPEN]
 
     def done(self) -> bool:
         """Whether there is a value or an error."""
@@ -69,15 +72,23 @@ class Completion(Generic[T]):
 
     def set_value(self, value: T) -> None:
         """Complete with a value; without effect on what is done already."""
-        if not self._is_done:
+        if not self._is_done and self._claim():
             self._value = value
             self._complete()
 
     def set_error(self, error: BaseException) -> None:
         """Complete with an error; without effect on what is done already."""
-        if not self._is_done:
+        if not self._is_done and self._claim():
             self._error = error
             self._complete()
+
+    def _claim(self) -> bool:
+        """Return whether this thread is the one that completes."""
+        try:
+            self._callbacks.remove(OPEN)
+        except ValueError:
+            return False
+        return True
 
     def _complete(self) -> None:
         self._is_done = True
@@ -87,7 +98,11 @@ class Completion(Generic[T]):
                 callback = callbacks.pop(0)
             except IndexError:  # another thread took the last one between the test and the pop
                 return
-            callback(self)
+            try:
+                callback(self)
+            except BaseException:
+                self._complete()  # those behind it have their turn; then its error goes to whoever completes
+                raise
 
     def add_callback(self, callback: Callable[[Any], None]) -> None:
         """Call `callback(self)` once, when this is done: at once, in this thread, if it is already."""
@@ -127,17 +142,14 @@ class Completion(Generic[T]):
             self._callbacks.append(waiter)
             if self.done():  # another thread has completed it meanwhile
                 self._withdraw_and_run(waiter)
-            self._waiting_count += 1
             self._awaited()
             try:
                 yield from waiter.future
             except asyncio.CancelledError:
                 self.remove_callback(waiter)
-                if self._waiting_count == 1 and not self._is_done:
+                if not self.done() and not self._has_waiters():
                     self._abandoned()
                 raise
-            finally:
-                self._waiting_count -= 1
         if self._error is not None:
             try:
                 raise self._error.with_traceback(None)
@@ -154,6 +166,9 @@ class Completion(Generic[T]):
 
     def _awaited(self) -> None:
         """A coroutine begins to wait for this. Subclasses may note which."""
+
+    def _has_waiters(self) -> bool:
+        return any(isinstance(callback, _LoopWaiter) for callback in list(self._callbacks))
 
     def is_awaited_through(self, futures: Container[asyncio.Future[Any]]) -> bool:
         """Whether a coroutine that awaits this is suspended on one of these futures."""

@@ -1,15 +1,18 @@
 """Task ownership: every task belongs to a `Scope`, which ends what it started.
 
-This is the only module that creates tasks. A task that fails is told to the scope's owner at once, and the scope
-takes no more tasks: no failure passes unseen, and nothing runs on beside it.
+This is the only module that creates tasks. When a task or a timer of a scope raises, the scope's owner is told at
+once, and the scope takes no more tasks: no failure passes unseen, and nothing runs on beside it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextvars import Context
 from typing import Any, TypeVar
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -19,8 +22,8 @@ class Scope:
 
     Args:
         name: what the scope is for; it begins its tasks' names.
-        on_crash: called once, with the first error that a task of this scope let through; the other tasks are
-            being cancelled by then.
+        on_crash: called once, with the first error that a task or a timer of this scope let through, or that its
+            owner gave to `fail`; the tasks are being cancelled by then.
     """
 
     def __init__(self, name: str, on_crash: Callable[[BaseException], None]) -> None:
@@ -30,6 +33,7 @@ class Scope:
         self._timers: set[asyncio.TimerHandle] = set()
         self.loop = asyncio.get_running_loop()
         self._is_closed = False
+        self._failure: BaseException | None = None
 
     def start(self, coroutine: Coroutine[Any, Any, T], name: str, *, context: Context | None = None) -> asyncio.Task[T]:
         """Run `coroutine` as a task of this scope.
@@ -54,7 +58,10 @@ class Scope:
 
         def due() -> None:
             self._timers.discard(timer)
-            callback()
+            try:
+                callback()
+            except Exception as error:  # a timer's end is like a task's
+                self.fail(error)
 
         timer = self.loop.call_later(delay_s, due)
         self._timers.add(timer)
@@ -72,10 +79,23 @@ class Scope:
         error = task.exception()
         if isinstance(error, KeyboardInterrupt):
             return  # the loop has raised it where it runs, which is where Ctrl-C is to be dealt with
-        if error is not None and not self._is_closed:
-            self._is_closed = True
-            self._cancel_all()
-            self._on_crash(error)
+        if error is not None:
+            self.fail(error)
+
+    def fail(self, error: BaseException) -> None:
+        """End this scope because of a defect: take no more tasks, cancel those that run, tell the owner.
+
+        Only the first defect is told to the owner. One that comes up later, or while the scope is being closed, is
+        logged.
+        """
+        if self._is_closed:
+            if error is not self._failure:
+                logger.error("scope %r is closed, and this came up in it", self.name, exc_info=error)
+            return
+        self._is_closed = True
+        self._failure = error
+        self._cancel_all()
+        self._on_crash(error)
 
     def _cancel_all(self) -> None:
         own = _current_task()

@@ -47,12 +47,12 @@ class Fuzz:
 
     def __init__(self, seed: int) -> None:
         self._random = Random(seed)
+        self._statistics = TransportStatistics()
         self._inbound = Inbound(
             HERE,
             self,
-            TransportStatistics(),
+            self._statistics,
             self._failed,
-            _raise,
             lambda *_: None,
             lambda _: None,
             lambda _: None,
@@ -98,6 +98,7 @@ class Fuzz:
         self._inbound.message(self._source, raw, buffers)
         self.slowest_s = max(self.slowest_s, time.perf_counter() - started)
         self.frames_count += 1
+        assert self._statistics.receiver_errors == 0, "an envelope was delivered in a form that none may have"
         if self.frames_count % 100 == 0:
             head = join_head(self._good_sequence, 0, [pack_envelope([0, self._good_sequence])])
             self._good_sequence += 1
@@ -137,10 +138,6 @@ class Fuzz:
             else:
                 raw[at:at] = raw[: self._random.randrange(len(raw) + 1)]
         return bytes(raw)
-
-
-def _raise(error: Exception) -> None:
-    raise error
 
 
 def forget_peak() -> None:

@@ -101,7 +101,7 @@ class Calls:
             self._make_room(message.ref._route, message)
         if message.transit is not None:
             message.add_callback(let_go_of_tell)
-        if get_ident() == self._system.thread:
+        if get_ident() == self._system.threads.thread:
             self._send_tell(message)
         else:
             self._keep_pace()
@@ -230,7 +230,7 @@ class Calls:
             self._make_room(route, reply)
         if reply.transit is not None:
             reply.add_callback(let_go)
-        if get_ident() == self._system.thread:
+        if get_ident() == self._system.threads.thread:
             self._send(reply)
         else:
             self._keep_pace()
@@ -238,7 +238,7 @@ class Calls:
 
     def _keep_pace(self) -> None:
         """Block a plain thread that hands over faster than the loop takes, until the loop has caught up."""
-        if self._system.handed_over_count >= HANDED_OVER_COUNT:
+        if len(self._system.threads) >= HANDED_OVER_COUNT:
             taken: Completion[None] = Completion()
             self._system.on_loop(lambda: taken.set_value(None))
             taken.result()
@@ -248,7 +248,7 @@ class Calls:
         while route.is_full:
             deadline = reply.deadline
             left = None if deadline is None else deadline - self._system.clock.now()
-            if get_ident() == self._system.thread or (left is not None and left <= 0):
+            if get_ident() == self._system.threads.thread or (left is not None and left <= 0):
                 if reply.transit is not None:
                     let_go(reply)
                 raise errors.MailboxFullError(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from actorrt.actors import current
 from actorrt.actors.deadlock import begins_to_wait
 from actorrt.actors.messages import Body
-from actorrt.completion import Completion
+from actorrt.completion import OPEN, Completion
 from actorrt.ids import PeerId
 
 if TYPE_CHECKING:
@@ -70,8 +70,7 @@ class Reply(Completion[T]):
         self._is_done = False
         self._value = None
         self._error = None
-        self._callbacks = []
-        self._waiting_count = 0
+        self._callbacks = [OPEN]
         self.calls = calls
         self.ref = ref
         self.method = method

@@ -29,7 +29,7 @@ def of_system(system: System) -> Data:
         "routes": system.routes.statistics(),
         "streams": system.streams.statistics(),
         "requests": len(system.control),
-        "handed_over": system.handed_over_count,
+        "handed_over": len(system.threads),
         "runners": system.host.runners.statistics(),
         "transits": len(system.transits),
         "early_cancels": system.host.early_cancels_count,

@@ -1,17 +1,14 @@
 """One endpoint of the runtime, put together: what it hosts, what it calls, and how both reach the rest.
 
-Everything runs on one loop, in the thread that called `start`. Other threads hand over through `on_loop`; nothing
-else of a system may be called from them, but for what is public API.
+Everything runs on one loop, in the thread that called `start`. Other threads hand over through `on_loop` and `operate`
+(see `loop_thread`); nothing else of a system may be called from them, but for what is public API.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
-from collections.abc import Callable, Container, Coroutine, Sequence
-from contextvars import Context as ContextVars
-from threading import get_ident
+from collections.abc import Callable, Container, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from actorrt import config, errors, forks
@@ -24,6 +21,7 @@ from actorrt.actors.family import Family
 from actorrt.actors.group import ActorGroup
 from actorrt.actors.host import Host, current_cell, serve_authorities
 from actorrt.actors.links import serve_links
+from actorrt.actors.loop_thread import LoopThread
 from actorrt.actors.losses import Losses
 from actorrt.actors.messages import (
     CANCEL,
@@ -55,6 +53,7 @@ from actorrt.actors.streams import Streams
 from actorrt.actors.transits import Transits
 from actorrt.actors.waiting import wait
 from actorrt.clock import Clock
+from actorrt.defects import log_defect, report_defects
 from actorrt.ids import ActorId, IdSource, JobId, PeerId, short
 from actorrt.reasons import ExitReason
 from actorrt.scopes import Scope
@@ -109,14 +108,11 @@ class System:
         self.random = random
         self.evidence: Evidence | None = None
         self.ends_told = Remembered[ActorId, int]()  # the last incarnation whose end a monitor of restarts told
-        self.thread: int | None = None
+        self.threads = LoopThread()
+        self.on_loop, self.operate = self.threads.on_loop, self.threads.operate
         self.failure: BaseException | None = None
         self.on_crash: Callable[[BaseException], None] | None = None
-        self._handed_over: deque[Callable[[], Any]] = deque()
-        self._is_waking = False
         self.is_closed = False
-        self._closed_by: errors.ActorRtError | None = None
-        self._why_closed = "the runtime was shut down: call actorrt.init() again"
         self._lost = Remembered[PeerId, ExitReason]()
         self.silences = Silences(node.peer)
         self.peer_silent, self.peer_speaks = self.silences.began, self.silences.ended  # for the transport
@@ -124,8 +120,9 @@ class System:
     async def start(self) -> None:
         """Bind the transport and begin to serve, on the running loop."""
         self.loop = asyncio.get_running_loop()
-        self.thread = get_ident()
         self.scope = Scope("actors", self._crashed)
+        self.threads.begin(self.loop, self.scope)
+        self._stop_reporting_defects = report_defects(self.loop, self.scope.fail)
         self.control = Control(self.transport, self.scope)
         self.payloads = Payloads(self, self.store)
         self.transits = Transits(self.store)
@@ -151,98 +148,42 @@ class System:
 
     def refusal(self) -> errors.RuntimeStateError:
         """Return what is raised by whatever is asked after the end."""
-        return errors.RuntimeStateError(self._why_closed)
+        return self.threads.refusal()
 
     async def close(self, error: errors.ActorRtError | None = None, why: str | None = None) -> None:
         """End what is hosted, fail what is pending with `error` and what is asked later with `why`. Idempotent."""
         if self.is_closed:
             return
-        self.is_closed, self._closed_by, self._why_closed = True, error, why or self._why_closed
-        error = error or errors.ActorDiedError("the runtime was shut down")
-        self.calls.close(error, self.refusal())
-        self.routes.close(error)
-        self.control.close(error, self.refusal())
+        self.is_closed = True
+        self.threads.why_closed = why or self.threads.why_closed
+        self._fail_all(error or errors.ActorDiedError("the runtime was shut down"))
         self.host.population.close()
         await self.scope.close()
         await self.transport.close()
+        self._stop_reporting_defects()
         forks.forget(self)
 
     def abandon_after_fork(self) -> None:
         """Refuse everything in a forked child."""
-        self.thread = None
+        self.threads.leave()
         self.is_closed = True
-        self._why_closed = forks.REFUSAL
+        self.threads.why_closed = forks.REFUSAL
 
     def _crashed(self, error: BaseException) -> None:
-        """A task of the runtime itself failed: a defect, told to everybody who waits."""
-        logger.critical("the actor runtime of this process failed", exc_info=error)
+        """Called with a defect of the runtime itself, in a task or a callback: everybody who waits is told."""
+        log_defect(logger, "the actor runtime of this process failed", error)
         self.failure = error
         if self.on_crash is not None:
             self.on_crash(error)
-        self.calls.close(errors.ActorRtError(f"the actor runtime of this process failed: {error!r}"))
+        self.threads.why_closed = f"the actor runtime of this process failed: {error!r}"
+        self._fail_all(self.refusal())
 
-    # Threads
-
-    def enter(self) -> None:
-        """The loop runs in this thread from now on; `leave` says when it does not."""
-        self.thread = get_ident()
-
-    def leave(self) -> None:
-        """The loop does not run: whoever calls hands over until it does."""
-        self.thread = None
-
-    def on_loop(self, callback: Callable[[], Any]) -> None:
-        """Run `callback` on the loop: at once if this is its thread, else handed over in order.
-
-        Raises:
-            RuntimeStateError: the runtime was shut down.
-        """
-        if get_ident() == self.thread:
-            callback()
-            return
-        forks.check()
-        self._handed_over.append(callback)
-        if not self._is_waking:
-            self._is_waking = True
-            try:
-                self.loop.call_soon_threadsafe(self._take_over)
-            except RuntimeError:
-                raise self.refusal() from None
-
-    @property
-    def handed_over_count(self) -> int:
-        """How much other threads have handed over that the loop has not begun."""
-        return len(self._handed_over)
-
-    def _take_over(self) -> None:
-        self._is_waking = False
-        while self._handed_over:
-            self._handed_over.popleft()()
-
-    def operate(self, what: str, work: Callable[[], Coroutine[Any, Any, T]]) -> Operation[T]:
-        """Run a coroutine function on the loop; what is returned ends with it."""
-        operation: Operation[T] = Operation(what)
-
-        async def run() -> None:
-            try:
-                operation.set_value(await work())
-            except asyncio.CancelledError:
-                operation.set_error(self._closed_by or errors.CallCancelledError(f"{what} was cancelled"))
-                raise
-            except Exception as error:
-                operation.set_error(error)
-
-        def begin() -> None:
-            if self.is_closed:
-                operation.set_error(self.refusal())
-                return
-            task = self.scope.start(run(), what, context=ContextVars())
-            cancelled = errors.CallCancelledError(f"{what} was cancelled")
-            task.add_done_callback(lambda _: operation.set_error(cancelled))  # where it was before its first step
-            operation.on_cancel(lambda: self.on_loop(task.cancel))
-
-        self.on_loop(begin)
-        return operation
+    def _fail_all(self, error: errors.ActorRtError) -> None:
+        """End with `error` what waits; what is still to come is refused."""
+        self.threads.closed_by = error
+        self.calls.close(error, self.refusal())
+        self.routes.close(error)
+        self.control.close(error, self.refusal())
 
     # What arrives
 

@@ -23,6 +23,7 @@ from actorrt.actors.record import Order, Record
 from actorrt.actors.registry import Registry
 from actorrt.clock import Clock
 from actorrt.config import VERSION
+from actorrt.defects import log_defect, report_defects
 from actorrt.ids import ActorIds, IdSource, JobId, PeerId, short
 from actorrt.node.census import take_census
 from actorrt.node.chunks import KINDS
@@ -82,10 +83,12 @@ class NodeCore:
         self._workers: dict[PeerId, Worker] = {}
         self._worker_gone = asyncio.Event()
         self._is_closing = False
+        self.on_crash: Callable[[BaseException], None] | None = None
 
     async def start(self) -> None:
         """Bind the transport and begin to serve."""
         self.scope = Scope("node", self._crashed)
+        self._stop_reporting_defects = report_defects(self.scope.loop, self.scope.fail)
         self.control = Control(self.transport, self.scope)
         await self.transport.start(self)
         self.endpoint = Endpoint(self.transport.peer, self.transport.address)
@@ -128,7 +131,7 @@ class NodeCore:
         self._is_closing = True
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                for job_id in list(self._jobs):
+                for job_id in [] if self.scope.is_closed else list(self._jobs):  # a node that failed asks nobody
                     await self.end_job(job_id, with_detached=True)
         except TimeoutError:
             logger.error("actors did not stop within %g s; their processes are ended", CLOSE_TIMEOUT_S)
@@ -137,10 +140,13 @@ class NodeCore:
             self._transfers.close()
         self.control.close(errors.ActorDiedError("the node was shut down"))
         await self.transport.close()
+        self._stop_reporting_defects()
 
     def _crashed(self, error: BaseException) -> None:
-        logger.critical("the node failed and ends its work", exc_info=error)
-        raise SystemExit(1) from error
+        """Called with a defect of the runtime itself, in a task or a callback."""
+        log_defect(logger, "the node failed and ends its work", error)
+        if self.on_crash is not None:
+            self.on_crash(error)
 
     # What arrives
 

@@ -89,6 +89,7 @@ class Daemon:
         address = f"unix://{directory.path}/node"
         transport = UnixTransport(peer, address, node=Endpoint(peer, address).packed())
         self._core = NodeCore(transport, factory, resources, clock, self._ids, store.keeper, store.exchange)
+        self._core.on_crash = _leave
         await self._core.start()
         factory.node = self._core.endpoint
         descriptor = NodeDescriptor(
@@ -152,3 +153,8 @@ class Daemon:
         except errors.ActorRtError:  # the driver is gone, or reads nothing: what its actors print goes to our log
             for line in lines:
                 logger.info("(%s pid=%d) %s", line.label, pid, line.text)
+
+
+def _leave(error: BaseException) -> None:
+    """Called when the node has failed: its processes end with it, and its drivers are told by that."""
+    raise SystemExit(1) from error

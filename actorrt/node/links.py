@@ -110,7 +110,7 @@ class ProcessLink:
         )
         self._store.system, self._store.node_of = self.system, self.system.transport.node_of
         await self.system.start()
-        self._scope = Scope("driver", lambda error: logger.critical("the driver's runtime failed", exc_info=error))
+        self._scope = Scope("driver", self.system.scope.fail)
         self._watch(loop, node)
 
     async def attach(self, data: Data) -> None:
@@ -125,7 +125,7 @@ class ProcessLink:
     @property
     def is_lost(self) -> bool:
         """See `NodeLink`. The kernel is asked, since the loop may not have heard of the daemon's end yet."""
-        if self._end_of_system is not None:
+        if self._end_of_system is not None or (self._system is not None and self._system.failure is not None):
             return True
         return self._pidfd is not None and _has_ended(self._pidfd)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Callable, Sequence
+from weakref import WeakSet
 
 from actorrt.actors.control import Endpoint
 from actorrt.actors.system import System
@@ -16,7 +17,7 @@ from actorrt.ids import IdSource, JobId, PeerId, short
 from actorrt.node.core import NodeCore
 from actorrt.node.jobs import Job, Worker
 from actorrt.node.resources import Resources
-from actorrt.reasons import KILLED, SHUTDOWN, ExitReason
+from actorrt.reasons import KILLED, SHUTDOWN, ExitKind, ExitReason
 from actorrt.scopes import Scope
 from actorrt.store.client import StoreClient
 from actorrt.store.disk import spill_directory
@@ -42,6 +43,7 @@ class LocalNode:
         self._clock = clock
         self._ids = ids
         self._resources = resources
+        self._systems: WeakSet[System] = WeakSet()
 
     async def start(self) -> None:
         """Begin to serve."""
@@ -50,12 +52,15 @@ class LocalNode:
         transport = MemoryTransport(self.network, peer, f"memory://{short(peer)}")
         self.core = NodeCore(transport, factory, self._resources, self._clock, self._ids, self._store.keeper)
         factory.on_exit = self.core.worker_ended
+        self.core.on_crash = self._crashed
         await self.core.start()
         self.endpoint = self.core.endpoint
 
     async def close(self) -> None:
         """End everything. Idempotent."""
         await self.core.close()
+        for system in list(self._systems):  # of workers that the node could not end any more
+            await system.close()
         self._store.close()
 
     def system(self, peer: PeerId, address: str, job: JobId, namespace: str) -> System:
@@ -73,7 +78,14 @@ class LocalNode:
             namespace=namespace,
         )
         store.system = system
+        self._systems.add(system)
         return system
+
+    def _crashed(self, error: BaseException) -> None:
+        """Called when the node has failed: nothing that runs on it can go on."""
+        for system in list(self._systems):
+            if not system.scope.is_closed:
+                system.scope.fail(error)
 
 
 class _LocalWorkers:
@@ -95,6 +107,7 @@ class _LocalWorkers:
         job = worker.job
         system = self._node.system(worker.peer, worker.endpoint.address, job.job_id, job.setting["namespace"])
         self._systems[worker.peer] = system
+        system.on_crash = lambda error: self._end(worker, ExitReason(ExitKind.CRASHED, repr(error)))
         await system.start()
         system.control.handle("leave", lambda *_: self._end(worker, SHUTDOWN))
         worker.pid = os.getpid()
@@ -105,7 +118,7 @@ class _LocalWorkers:
 
     def _end(self, worker: Worker, reason: ExitReason) -> None:
         system = self._systems.pop(worker.peer, None)
-        if system is not None:
+        if system is not None and not self._scope.is_closed:
             self._scope.start(self._close(worker, system, reason), f"end {worker.label}")
 
     @property

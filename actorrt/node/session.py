@@ -80,13 +80,13 @@ class CallingLoop:
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         system = current.process_system()
         if system is not None:
-            system.enter()
+            system.threads.enter()
         try:
             return self._loop.run_until_complete(coroutine)
         finally:
             system = current.process_system()
             if system is not None:
-                system.leave()
+                system.threads.leave()
 
     def close(self) -> None:
         set_blocking_rule(None)

@@ -89,7 +89,6 @@ class Endpoint(ABC):
             receiver,
             self._statistics,
             self._fail,
-            self._report,
             self._answer,
             self._check_hello,
             self._check_address,
@@ -177,8 +176,6 @@ class Endpoint(ABC):
         try:
             if self._drained is not None:
                 self._drained()
-        except Exception as error:  # the messages that were drained end here
-            self._report(error)
         finally:
             self.release()
 
@@ -321,11 +318,6 @@ class Endpoint(ABC):
     def _tell_failed(self, peer: PeerId, error: ActorRtError) -> None:
         assert self._receiver is not None
         self._receiver.peer_failed(peer, error)
-
-    def _report(self, error: Exception) -> None:
-        self._loop.call_exception_handler(
-            {"message": f"the receiver of transport {short(self.peer)} raised", "exception": error}
-        )
 
     async def flush(self, timeout_s: float) -> bool:
         """Wait until no link holds anything back; return whether that came about in time."""

@@ -11,6 +11,7 @@ brings is told apart.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, Protocol
 
@@ -40,6 +41,8 @@ from actorrt.transport.sequence import Receipts
 
 _NUMBER_BYTES: Final = 4
 ROUTING_ID_BYTES: Final = ID_BYTES + 1 + _NUMBER_BYTES
+
+logger = logging.getLogger(__name__)
 
 
 def routing_id(peer: PeerId, lane: Lane, number: int) -> bytes:
@@ -106,7 +109,6 @@ class Inbound:
         statistics: counted into.
         on_failed: called with a peer that must not be spoken with any more, why, and the address where it is to be told
             so, or None if it is not; expected to `drop` it and to tell the receiver.
-        on_receiver_error: called when the receiver raised; the envelopes behind it are delivered nevertheless.
         answer: called with a routing id and a message that goes back over that connection; it may be lost.
         check: called with each HELLO; raises AuthenticationError for one that is not its peer's. It is ignored
             then: the peer in whose name it came is not to blame.
@@ -123,7 +125,6 @@ class Inbound:
         receiver: Receiver,
         statistics: TransportStatistics,
         on_failed: Callable[[PeerId, ActorRtError, str | None], None],
-        on_receiver_error: Callable[[Exception], None],
         answer: Callable[[bytes, bytes], None],
         check: Callable[[Hello], None],
         check_address: Callable[[str], None],
@@ -135,7 +136,6 @@ class Inbound:
         self._land: Callable[[PeerId, list[Any], int], Landing | None] | None = getattr(receiver, "landing", None)
         self._statistics = statistics
         self._on_failed = on_failed
-        self._on_receiver_error = on_receiver_error
         self._answer = answer
         self._check = check
         self._check_address = check_address
@@ -403,8 +403,8 @@ class Inbound:
                 return  # dropped by the receiver itself, a few envelopes ago
             try:
                 received(peer, envelope, ())
-            except Exception as error:  # a message ends here; those behind it are not to blame
-                self._failed_to_receive(error)
+            except Exception as error:  # a message ends here, and so does whoever sent it
+                self._not_received(peer, error)
 
     def _deliver_attached(
         self, source: _Source, envelopes: list[list[Any]], attached: dict[int, Sequence[Buffer]]
@@ -414,12 +414,15 @@ class Inbound:
                 return
             try:
                 self._receiver.received(source.peer, envelope, attached.get(index, ()))
-            except Exception as error:  # a message ends here; those behind it are not to blame
-                self._failed_to_receive(error)
+            except Exception as error:  # a message ends here, and so does whoever sent it
+                self._not_received(source.peer, error)
 
-    def _failed_to_receive(self, error: Exception) -> None:
+    def _not_received(self, peer: PeerId, error: Exception) -> None:
+        """Fail the peer whose message the receiver could not take in, so that nobody there waits for what is lost."""
+        logger.error("a message of peer %s was not taken in; its links are closed", short(peer), exc_info=error)
         self._statistics.receiver_errors += 1
-        self._on_receiver_error(error)
+        failure = BadFrameError(f"peer {short(peer)} sent a message that was not taken in: {type(error).__name__}")
+        self._on_failed(peer, failure, self.address_of(peer))
 
     def _bad(self, peer: PeerId, error: BadFrameError) -> None:
         self._statistics.bad_frames += 1

@@ -37,7 +37,10 @@ class Receiver(Protocol):
     """What the layer above hands in. Both are called on the transport's loop, never in a sender's stack."""
 
     def received(self, peer: PeerId, envelope: list[Any], buffers: Sequence[Buffer]) -> None:
-        """Take one envelope and its read-only buffers; `()` where it has none."""
+        """Take one envelope and its read-only buffers; `()` where it has none.
+
+        An exception fails the peer as a bad frame does: whoever waits there is told.
+        """
 
     # A receiver may have a method `drained() -> None` too. It is called after the last of the envelopes that arrived
     # together, in a stack of the transport's own; what is sent until it returns leaves as soon as it does.

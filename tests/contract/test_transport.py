@@ -10,6 +10,7 @@ import pytest
 from actorrt.config import MIB
 from actorrt.errors import MailboxFullError, PeerUnreachableError, SerializationError
 from actorrt.ids import IdSource
+from actorrt.transport.codec import BadFrameError
 from actorrt.transport.memory import MemoryNetwork, MemoryTransport
 from actorrt.transport.protocol import Lane, Transport
 from actorrt.transport.unix import UnixTransport
@@ -303,11 +304,10 @@ def test_drop_by_the_receiver_ends_the_frame_in_hand(run: Run) -> None:
     run(case)
 
 
-def test_receiver_that_raises_gets_the_rest_nevertheless(run: Run) -> None:
+def test_peer_whose_message_the_receiver_can_not_take_in_is_told_so_and_nobody_else_notices(run: Run) -> None:
     async def case(world: World) -> None:
         a, b = await world.pair()
-        reported: list[dict[str, Any]] = []
-        asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
+        other = await world.side()
 
         def raise_at_zero(envelope: list[Any]) -> None:
             if envelope[1] == 0:
@@ -317,9 +317,13 @@ def test_receiver_that_raises_gets_the_rest_nevertheless(run: Run) -> None:
         link = a.link_to(b)
         link.send((0, 0))
         link.send((0, 1))
-        assert await b.recorder.envelopes(2) == [[0, 0], [0, 1]]
-        assert [type(context["exception"]) for context in reported] == [LookupError]
+        peer, error = await a.recorder.failure()
+        assert peer == b.transport.peer
+        assert str(error).endswith("sent a message that was not taken in: LookupError")
+        assert [(peer, type(error)) for peer, error in b.recorder.failed] == [(a.transport.peer, BadFrameError)]
         assert b.transport.statistics().receiver_errors == 1
+        other.link_to(b).send((0, 2))
+        assert await b.recorder.envelopes(2) == [[0, 0], [0, 2]]
 
     run(case)
 

@@ -19,7 +19,7 @@ MODULES = {
     ".".join(("actorrt", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__"): path
     for path in sorted(PACKAGE.rglob("*.py"))
 }
-FOUNDATION = {"errors", "ids", "clock", "config", "reasons", "scopes", "completion", "forks"}
+FOUNDATION = {"errors", "ids", "clock", "config", "reasons", "scopes", "completion", "defects", "forks"}
 MAY_IMPORT = {
     "foundation": {"foundation"},
     "transport": {"transport", "foundation"},
@@ -40,7 +40,7 @@ IMPURE = {
     *("os", "pathlib", "random", "secrets", "select", "selectors", "shutil", "signal", "socket", "sqlite3"),
     *("subprocess", "sys", "tempfile", "threading", "time", "uuid", "uvloop", "zmq"),
 }
-IMPURE_FOUNDATION = {"actorrt.clock", "actorrt.scopes", "actorrt.completion", "actorrt.forks"}
+IMPURE_FOUNDATION = {"actorrt.clock", "actorrt.scopes", "actorrt.completion", "actorrt.defects", "actorrt.forks"}
 TASK_MAKERS = {"create_task", "ensure_future", "run_coroutine_threadsafe", "TaskGroup"}
 NEVER_UNPICKLES = (
     "actorrt.cli",

@@ -43,7 +43,6 @@ class Far:
             self,
             self.statistics,
             self._failed,
-            self.got.append,
             self._answer,
             self._check,
             self._check_address,

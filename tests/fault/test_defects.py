@@ -1,0 +1,107 @@
+"""A defect of the runtime itself: whoever waits is told, in every kind of process, and nothing hangs."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+
+import pytest
+
+import actorrt as art
+from actorrt.actors import current
+from actorrt.actors.messages import REQUEST
+from tests.running import Node
+
+FAILED = "the actor runtime of this process failed"
+
+
+def _defect() -> Callable[[], None]:
+    """Return a callback of the runtime's own that raises: nothing that a peer can send looks like this."""
+    system = current.system()
+    return lambda: system.control.received(system.node.peer, [REQUEST])
+
+
+class Breaker(art.Actor):
+    """Brings defects about where it runs."""
+
+    async def pid(self) -> int:
+        return os.getpid()
+
+    async def wait(self) -> None:
+        await asyncio.Event().wait()
+
+    async def defect_in_a_callback(self) -> None:
+        system = current.system()
+        asyncio.get_running_loop().call_soon(system.threads._take_over)
+        system.threads._handed_over.append(_defect())
+
+    async def defect_in_a_timer(self) -> None:
+        current.system().scope.after(0, _defect())
+
+    async def defect_in_a_callback_of_its_own(self) -> str:
+        asyncio.get_running_loop().call_soon(lambda: {}["of the user"])
+        return "goes on"
+
+
+@pytest.mark.parametrize("defect", ["defect_in_a_callback", "defect_in_a_timer"])
+async def test_defect_in_a_worker_ends_it_and_its_callers_are_told(node_runtime: art.Runtime, defect: str) -> None:
+    breaker = await Breaker.options(cpus=1, restart="permanent", max_concurrency=2).spawn()
+    pid = await breaker.pid()
+    waiting = breaker.wait()
+    await getattr(breaker, defect).tell()
+    with pytest.raises(art.ActorUnavailableError, match="exit status 70"):
+        await asyncio.wait_for(waiting, 20)
+    assert await asyncio.wait_for(breaker.pid(), 20) != pid
+
+
+async def test_what_a_callback_of_a_users_own_raises_ends_nothing(node_runtime: art.Runtime) -> None:
+    breaker = await Breaker.options(cpus=1).spawn()
+    pid = await breaker.pid()
+    assert await breaker.defect_in_a_callback_of_its_own() == "goes on"
+    assert await breaker.pid() == pid
+
+
+def test_defect_of_a_worker_in_local_mode_ends_that_worker_as_in_a_process() -> None:
+    async def main() -> None:
+        breaker = await Breaker.options(restart="permanent", max_concurrency=2).spawn()
+        waiting = breaker.wait()
+        await breaker.defect_in_a_timer.tell()
+        with pytest.raises(art.ActorUnavailableError, match="crashed"):
+            await asyncio.wait_for(waiting, 20)
+        assert await asyncio.wait_for(breaker.pid(), 20) == os.getpid()
+
+    art.run(main, mode="local")
+
+
+def test_defect_in_a_callback_in_local_mode_is_told_to_everybody_who_waits_and_to_those_to_come() -> None:
+    async def main() -> list[str]:
+        breaker = await Breaker.options(max_concurrency=2).spawn()
+        waiting, operation = breaker.wait(), art.lookup("nobody", timeout_s=60)
+        await breaker.defect_in_a_callback.tell()
+        told = []
+        for pending in (waiting, operation, breaker.pid(), Breaker.spawn()):
+            with pytest.raises(art.RuntimeStateError) as raised:
+                await asyncio.wait_for(pending, 20)
+            told.append(str(raised.value))
+        return told
+
+    told = art.run(main, mode="local")
+    assert len(told) == 4
+    assert [text for text in told if not text.startswith(FAILED)] == []
+
+
+def test_defect_in_a_driver_is_told_to_its_plain_threads_and_shutdown_ends(node: Node) -> None:
+    runtime = art.init(address=node.url)
+    try:
+        breaker = Breaker.options(cpus=1).spawn().result(20)
+        waiting = breaker.wait()
+        system = runtime.system
+        system.on_loop(lambda: system.control.received(system.node.peer, [REQUEST]))
+        for pending in (waiting, art.lookup("nobody", timeout_s=60)):
+            with pytest.raises(art.RuntimeStateError, match=FAILED):
+                pending.result(20)
+        with pytest.raises(art.RuntimeStateError, match=FAILED):
+            breaker.pid().result(20)
+    finally:
+        art.shutdown()
