@@ -164,9 +164,16 @@ class NodeCore:
         return None if self._transfers is None else self._transfers.landing(peer, envelope, size_bytes)
 
     def peer_failed(self, peer: PeerId, error: errors.ActorRtError) -> None:
-        """The transport can't speak with the peer; the end of its process is learnt elsewhere."""
+        """Called when the transport can't speak with the peer. A worker that can't be told anything is ended.
+
+        The end of a process is learnt elsewhere.
+        """
         logger.warning("lost %s: %s", short(peer), error)
         self.control.peer_lost(peer, error)
+        worker = self._workers.get(peer)
+        if worker is not None:
+            logger.error("the worker %s (pid %s) can't be spoken with any more; it is ended", worker.label, worker.pid)
+            self._factory.kill(worker)
         if self._transfers is not None:
             self._transfers.peer_failed(peer)
 

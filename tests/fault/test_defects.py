@@ -11,6 +11,7 @@ import pytest
 import actorrt as art
 from actorrt.actors import current
 from actorrt.actors.messages import REQUEST
+from actorrt.transport.protocol import Lane
 from tests.running import Node
 
 FAILED = "the actor runtime of this process failed"
@@ -39,6 +40,10 @@ class Breaker(art.Actor):
     async def defect_in_a_timer(self) -> None:
         current.system().scope.after(0, _defect())
 
+    async def send_nonsense_to_the_node(self) -> None:
+        system = current.system()
+        system.transport.link(*system.node, Lane.CONTROL).send([REQUEST])
+
     async def defect_in_a_callback_of_its_own(self) -> str:
         asyncio.get_running_loop().call_soon(lambda: {}["of the user"])
         return "goes on"
@@ -53,6 +58,21 @@ async def test_defect_in_a_worker_ends_it_and_its_callers_are_told(node_runtime:
     with pytest.raises(art.ActorUnavailableError, match="exit status 70"):
         await asyncio.wait_for(waiting, 20)
     assert await asyncio.wait_for(breaker.pid(), 20) != pid
+
+
+async def test_worker_whose_message_the_node_can_not_take_in_is_ended_and_its_callers_are_told(
+    node_runtime: art.Runtime,
+) -> None:
+    neighbour = await Breaker.options(cpus=1).spawn()
+    neighbours_pid = await neighbour.pid()
+    breaker = await Breaker.options(cpus=1, restart="permanent", max_concurrency=2).spawn()
+    pid = await breaker.pid()
+    waiting = breaker.wait()
+    await breaker.send_nonsense_to_the_node.tell()
+    with pytest.raises(art.ActorUnavailableError, match="SIGKILL"):
+        await asyncio.wait_for(waiting, 20)
+    assert await asyncio.wait_for(breaker.pid(), 20) != pid
+    assert await neighbour.pid() == neighbours_pid
 
 
 async def test_what_a_callback_of_a_users_own_raises_ends_nothing(node_runtime: art.Runtime) -> None:

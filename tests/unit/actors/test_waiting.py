@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from actorrt.actors.waiting import as_completed, gather, wait
-from actorrt.completion import Completion
+from actorrt.completion import OPEN, Completion
 
 FEW_COUNT, MANY_COUNT = 1_000, 10_000
 
@@ -46,7 +46,7 @@ async def for_the_first(items: list[Completion[int]]) -> None:
     waiting = wait(items, count=1)
     items[-1].set_value(0)
     assert await waiting == (items[-1:], items[:-1])
-    assert not any(item._callbacks for item in items)
+    assert [callback for item in items for callback in item._callbacks if callback is not OPEN] == []
 
 
 async def for_what_is_done(items: list[Completion[int]]) -> None:
@@ -99,4 +99,4 @@ async def test_waits_that_come_to_nothing_leave_nothing_with_what_goes_on() -> N
         done: Completion[int] = Completion()
         done.set_value(0)
         await wait([item, done])
-    assert item._callbacks == []
+    assert item._callbacks == [OPEN]
