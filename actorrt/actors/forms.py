@@ -29,6 +29,12 @@ def an_id(place: str, value: Any) -> None:
         _refuse(place, value, f"an id of {ID_BYTES} bytes")
 
 
+def packed_ids(place: str, value: Any) -> None:
+    """Take the packed ids of a group of at least one; see `ids.ActorIds`."""
+    if not isinstance(value, bytes) or not value or len(value) % ID_BYTES:
+        _refuse(place, value, f"the bytes of ids, of {ID_BYTES} bytes each")
+
+
 def some_bytes(place: str, value: Any) -> None:
     """Take bytes."""
     if not isinstance(value, bytes | bytearray | memoryview):

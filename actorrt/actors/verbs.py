@@ -19,6 +19,7 @@ from actorrt.actors.forms import (
     list_of,
     map_of,
     optional,
+    packed_ids,
     row_of,
     seconds,
     some_bytes,
@@ -80,12 +81,15 @@ OF_NODES: Final[Mapping[str, Form]] = {
     "stop_children": fields(actors=list_of(an_id), reason=text),
     "hosted": fields(actors=list_of(row_of(an_id, count, flag))),
     "silence": fields(peer=an_id),
+    "census": fields(siblings_count=count),
+    "status": fields(after=optional(row_of(count, count)), count=count),
 }
 """What only a node answers; its other verbs are asked with nothing."""
 
 OF_AUTHORITIES: Final[Mapping[str, Form]] = {
     "spawn": _both(_ACTOR, _spawn),
-    "spawn_many": _both(fields(actors=list_of(an_id)), _spawn),
+    "spawn_many": _both(fields(actors=packed_ids), _spawn),
+    "withdraw_spawn": _ACTOR,
     "state": _ACTOR,
     "resolve": fields(actor=an_id, after=whole),
     "fate": fields(actor=an_id, after=whole),
