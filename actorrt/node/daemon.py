@@ -14,6 +14,7 @@ import os
 import signal as signals
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 
 from actorrt import config, errors
@@ -99,6 +100,7 @@ class Daemon:
             url=f"unix://{directory.path}",
             pid=os.getpid(),
             is_embedded=setting.embedded_fd is not None,
+            owner_pid=0 if setting.embedded_fd is None else os.getppid(),
         )
         self._begin(loop, directory, descriptor, resources, capacity)
         try:
@@ -133,7 +135,6 @@ class Daemon:
     def _serve_owner(self, loop: asyncio.AbstractEventLoop, owner: socket.socket, descriptor: NodeDescriptor) -> None:
         """Tell the driver that the node is up; stop when it says so, or is gone."""
         owner.setblocking(False)
-        owner.send(json.dumps(asdict(descriptor)).encode())
 
         def readable() -> None:
             loop.remove_reader(owner.fileno())
@@ -141,6 +142,8 @@ class Daemon:
             self._stop.set()
 
         loop.add_reader(owner.fileno(), readable)
+        with suppress(BrokenPipeError):  # it is gone already, which `readable` hears of
+            owner.send(json.dumps(asdict(descriptor)).encode())
 
     def _worker_ended(self, worker: Worker, reason: ExitReason) -> None:
         self._core.worker_ended(worker, reason)

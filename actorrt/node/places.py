@@ -1,8 +1,12 @@
 """Where nodes keep their sockets, and how others on this machine find them.
 
-A node has a directory of its own, for its user alone, below the runtime directory: the sockets of its processes,
-and `node.json`, which says how to reach it and is locked for as long as the node lives. What a node that died
-left behind is removed by whoever looks next.
+A node has a directory of its own, for its user alone, below the runtime directory: the sockets of its processes;
+`lock`, which marks the directory as a node's and is locked for as long as the node lives; and `node.json`, which says
+how to reach it, once it is up. What a node that died left behind is removed by whoever looks next.
+
+Invariants: nothing is removed but a directory that a node made, which is this user's, and whose node is dead; and the
+mode of nothing is changed. The files get their names when they are whole, and `lock` when it is locked: whoever finds
+one without a lock on it looks at what is dead, and never at what is just being made.
 """
 
 from __future__ import annotations
@@ -11,13 +15,17 @@ import fcntl
 import json
 import os
 import shutil
+import stat
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
 DESCRIPTOR: Final = "node.json"
+LOCK: Final = "lock"
 VARIABLE: Final = "ACTORRT_RUNTIME_DIR"
+_MARK: Final = b"an actorrt node keeps its sockets in this directory\n"
+_WRITABLE_BY_OTHERS: Final = stat.S_IWGRP | stat.S_IWOTH
 
 
 @dataclass(frozen=True)
@@ -31,6 +39,7 @@ class NodeDescriptor:
         url: what people call it by.
         pid: its process.
         is_embedded: whether it belongs to one driver alone.
+        owner_pid: that driver's process; 0 for a node of its own.
     """
 
     peer: str
@@ -39,27 +48,40 @@ class NodeDescriptor:
     url: str
     pid: int
     is_embedded: bool
+    owner_pid: int = 0
 
 
 def runtime_directory() -> Path:
-    """Return the directory of this user's nodes, made if it is not there.
+    """Return the directory of this user's nodes, made if it is not there. One that is there stays as it is.
 
     Raises:
-        PermissionError: it belongs to somebody else.
+        PermissionError: it belongs to somebody else, or others may replace what lies in it.
+        NotADirectoryError: something else has its name.
     """
-    if VARIABLE in os.environ:
-        path = Path(os.environ[VARIABLE])
+    given = os.environ.get(VARIABLE)
+    if given:
+        path = Path(given).absolute()
     elif os.environ.get("XDG_RUNTIME_DIR"):
         path = Path(os.environ["XDG_RUNTIME_DIR"]) / "actorrt"
     else:
         path = Path(tempfile.gettempdir()) / f"actorrt-{os.getuid()}"
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    status = path.lstat()
-    if status.st_uid != os.getuid() or path.is_symlink():
-        raise PermissionError(f"{path} belongs to another user; set {VARIABLE} to a directory of your own")
-    if status.st_mode & 0o077:
-        path.chmod(0o700)
+    try:
+        path.mkdir(mode=0o700, parents=True)
+    except FileExistsError:
+        _check(path, path.stat() if given else path.lstat())  # a link of a name that anybody may take is no answer
     return path
+
+
+def _check(path: Path, status: os.stat_result) -> None:
+    """Refuse a directory whose entries others may replace. A sticky one, as /tmp, lets them add entries only."""
+    other = f"set {VARIABLE} to a directory of your own; one that is not there is made"
+    if not stat.S_ISDIR(status.st_mode):
+        raise NotADirectoryError(f"{path} is no directory, so that no nodes can be there: {other}")
+    is_sticky = bool(status.st_mode & stat.S_ISVTX)
+    if status.st_uid != os.getuid() and not (status.st_uid == 0 and is_sticky):
+        raise PermissionError(f"{path} belongs to another user: {other}")
+    if status.st_mode & _WRITABLE_BY_OTHERS and not is_sticky:
+        raise PermissionError(f"others may write to {path}: chmod go-w it, or {other}")
 
 
 class NodeDirectory:
@@ -68,12 +90,11 @@ class NodeDirectory:
     def __init__(self, name: str) -> None:
         self.path = runtime_directory() / name
         self.path.mkdir(mode=0o700)
-        self._lock = os.open(self.path / DESCRIPTOR, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        self._lock = _write_whole(self.path / LOCK, _MARK, is_locked=True)
 
     def publish(self, descriptor: NodeDescriptor) -> None:
         """Let others find the node."""
-        os.write(self._lock, json.dumps(asdict(descriptor)).encode())
+        os.close(_write_whole(self.path / DESCRIPTOR, json.dumps(asdict(descriptor)).encode()))
 
     def remove(self) -> None:
         """Remove the directory and what is in it. Idempotent."""
@@ -83,28 +104,52 @@ class NodeDirectory:
             self._lock = -1
 
 
+def _write_whole(path: Path, content: bytes, *, is_locked: bool = False) -> int:
+    """Make a file that nobody sees before it is whole, and locked if it is to be; return its descriptor."""
+    unseen = path.with_name(f".{path.name}")
+    fd = os.open(unseen, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    os.write(fd, content)
+    if is_locked:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    unseen.rename(path)
+    return fd
+
+
 def find_nodes() -> list[NodeDescriptor]:
     """Return the live nodes of this user and machine, newest first; remove what dead ones left."""
-    entries = [entry for entry in runtime_directory().iterdir() if entry.is_dir()]
-    entries.sort(key=lambda entry: entry.stat().st_mtime, reverse=True)
-    found = (_inspect(entry) for entry in entries)
-    return [descriptor for descriptor in found if descriptor is not None]
-
-
-def _inspect(directory: Path) -> NodeDescriptor | None:
-    try:
-        with (directory / DESCRIPTOR).open("rb") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                text = file.read()
-                return NodeDescriptor(**json.loads(text)) if text else None
-    except FileNotFoundError:
-        return None  # it is being made or removed
-    shutil.rmtree(directory, ignore_errors=True)
-    return None
+    with os.scandir(runtime_directory()) as entries:
+        found = [_inspect(Path(entry.path)) for entry in entries]
+    alive = [(when, descriptor) for when, descriptor in filter(None, found)]
+    return [descriptor for _, descriptor in sorted(alive, key=lambda node: node[0], reverse=True)]
 
 
 def remove_leftovers(directory: Path) -> None:
-    """Remove the directory of a node that was found dead."""
-    shutil.rmtree(directory, ignore_errors=True)
+    """Remove a node's directory, if the node is dead."""
+    _inspect(directory)
+
+
+def _inspect(directory: Path) -> tuple[int, NodeDescriptor] | None:
+    """Return a live node with the time when it was up; remove the directory of a dead one; leave any other alone."""
+    try:
+        status = directory.lstat()
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
+            return None
+        fd = os.open(directory / LOCK, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:  # no node's, or one that is being made or removed
+        return None
+    with os.fdopen(fd, "rb") as lock:
+        if not stat.S_ISREG(os.fstat(fd).st_mode) or lock.read(len(_MARK) + 1) != _MARK:
+            return None
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: of two who look at once, both find it dead
+        except BlockingIOError:
+            return _read(directory / DESCRIPTOR)
+        shutil.rmtree(directory, ignore_errors=True)
+        return None
+
+
+def _read(path: Path) -> tuple[int, NodeDescriptor] | None:
+    try:
+        return path.stat().st_mtime_ns, NodeDescriptor(**json.loads(path.read_bytes()))
+    except (FileNotFoundError, TypeError, ValueError):  # it is not up yet, or of a version that says other things
+        return None
