@@ -19,6 +19,7 @@ import uvloop
 
 import actorrt as art
 from actorrt.testing.leaks import MARK, Footprint
+from tests.hosted import hosted_cells
 from tests.running import Node
 from tests.watchdog import Watchdog
 
@@ -95,9 +96,11 @@ def runtime_options(request: pytest.FixtureRequest, node: Node) -> dict[str, obj
 
 @pytest.fixture
 async def runtime(runtime_options: dict[str, object]) -> AsyncIterator[art.Runtime]:
-    """A runtime on the test's own loop."""
+    """A runtime on the test's own loop; the mailboxes of its actors in this process are sound at the end."""
     async with art.Runtime(**runtime_options) as runtime:
         yield runtime
+        for cell in hosted_cells():
+            cell.check_invariants()
 
 
 @pytest.fixture

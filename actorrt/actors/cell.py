@@ -12,7 +12,7 @@ interleave.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,14 +20,14 @@ from actorrt import errors, reasons
 from actorrt.actors import current
 from actorrt.actors.births import Birth, hook
 from actorrt.actors.context import Context
-from actorrt.actors.credit import Ledgers
 from actorrt.actors.keys import Keys
-from actorrt.actors.mailbox import Caller, Mailbox, Message
+from actorrt.actors.mailbox import Caller, Mailbox, Message, Signal
 from actorrt.actors.payload import reason_of
 from actorrt.actors.record import label_of
 from actorrt.actors.runners import Rest, Runner
 from actorrt.actors.snapshots import NEVER, Snapshots
-from actorrt.actors.turns import SIGNAL_PREFIX, Turns
+from actorrt.actors.statistics import of_cell
+from actorrt.actors.turns import Turns
 from actorrt.ids import ActorId, ObjectId
 from actorrt.reasons import ExitReason
 
@@ -72,7 +72,6 @@ class Cell:
         "_exit",
         "_is_administrative",
         "_is_scheduled",
-        "_ledgers",
         "_stop_timer",
         "actor_id",
         "blueprint",
@@ -107,7 +106,6 @@ class Cell:
         self.mailbox: Mailbox | None = None
         self.turns: Turns | None = None
         self.keys: Keys | None = None
-        self._ledgers: Ledgers[Caller] | None = None
         self.local_route: Route | None = None
         self.handled_count = 0
         self.milestone = 1
@@ -216,9 +214,14 @@ class Cell:
             self.keys = Keys(self.host)
         return self.keys.is_first(message, key)
 
+    def _warmed_up(self) -> Mailbox:
+        return self._warm_up() if self.mailbox is None else self.mailbox
+
     def _warm_up(self) -> Mailbox:
         options = self.options
-        mailbox = self.mailbox = Mailbox(options.mailbox_messages, options.mailbox_bytes, options.overflow)
+        mailbox = self.mailbox = Mailbox(
+            options.mailbox_messages, options.mailbox_bytes, options.overflow, self.host.local_caller
+        )
         self.turns = Turns(self, mailbox)
         self.host.warmed_up(self)
         return mailbox
@@ -228,15 +231,15 @@ class Cell:
         mailbox, turns = self.mailbox, self.turns
         if mailbox is None or turns is None:
             return True
-        is_busy = self._is_scheduled or mailbox.queue or turns.runner_count
-        if is_busy or mailbox.dropped_count or self._ledgers is not None or self.local_route is not None:
+        is_busy = self._is_scheduled or turns.runner_count or self.local_route is not None
+        if is_busy or not mailbox.is_blank:
             return False
         self.mailbox = self.turns = None
         return True
 
     def signal(self, hook: str, *args: Any) -> None:
-        """Let a hook of the actor run, in the order of its messages."""
-        self.deliver(Message(None, 0, SIGNAL_PREFIX + hook, args, (), None, None))
+        """Let a hook of the actor run, in the order of its messages, whatever waits for it."""
+        self.deliver(Signal(hook, args))
 
     def schedule(self) -> None:
         """Have a runner handle what waits, unless one is going to, or all that this cell may have are at work."""
@@ -308,26 +311,29 @@ class Cell:
         return message
 
     def left(self, caller: Caller, message: Message) -> None:
-        """A message of `caller` has left the mailbox: let it send more, once it has used up half of its share."""
+        """A message of `caller` is out of the mailbox, or was not let in: let its sender send more.
+
+        Another process is told of that once it has used up a sixteenth of its share, this one whenever it waits.
+        """
         if caller is self.host.local_caller:
-            if self.local_route is not None:
-                self.host.made_room(self)
+            self._made_room()
             return
-        grant = (self._ledgers or self._begin_ledgers()).take(caller, message.size_bytes)
+        grant = self._warmed_up().credit(caller, message.size_bytes)
         if grant is not None:
             caller.grant(self.actor_id, *grant)
 
-    def _begin_ledgers(self) -> Ledgers[Caller]:
-        self._ledgers = Ledgers(self.options.mailbox_messages, self.options.mailbox_bytes)
-        if self.mailbox is not None:
-            self.mailbox.share_with_others()
-        return self._ledgers
-
     def resettled(self, caller: Caller, settlement: int) -> None:
         """A caller has found its way here anew, and counts what it sends from now on: tell it how much that may be."""
-        queued = (0, 0) if self.mailbox is None else self.mailbox.held_for(caller)
-        grant = (self._ledgers or self._begin_ledgers()).settle(caller, settlement, *queued)
-        caller.grant(self.actor_id, *grant)
+        caller.grant(self.actor_id, *self._warmed_up().settle(caller, settlement))
+
+    def await_room(self, route: Route) -> None:
+        """Messages of this process wait on the route to this actor: have them sent as soon as there is room."""
+        self.local_route = route
+        self._warmed_up().share_here()
+
+    def _made_room(self) -> None:
+        if self.local_route is not None:
+            self.host.made_room(self.local_route)
 
     def turned_away(self, message: Message) -> None:
         """A message of another process is not going to be taken from the mailbox: let its sender send what waits."""
@@ -341,10 +347,9 @@ class Cell:
 
     def withdraw_all(self, caller: Caller) -> None:
         """Drop and cancel every call of a caller that is gone."""
-        if self._ledgers is not None:
-            self._ledgers.forget(caller)
         if self.turns is not None:
             self.turns.withdraw_all(caller)
+        self._made_room()  # others have its share
 
     # End
 
@@ -445,6 +450,30 @@ class Cell:
         """Give up the messages that still wait here: for others of their key, or for their turn."""
         waiting = [] if self.keys is None else self.keys.take_waiting()
         return waiting if self.mailbox is None else [*waiting, *self.mailbox.take_all()]
+
+    def check_invariants(self) -> None:
+        """Raise AssertionError, with the story of the cell, where what it knows of itself disagrees; for tests."""
+        found = list(self._contradictions())
+        if found:
+            raise AssertionError(f"{self.label}: {'; '.join(found)}; {of_cell(self)}")
+
+    def _contradictions(self) -> Iterator[str]:
+        mailbox, turns, route = self.mailbox, self.turns, self.local_route
+        if mailbox is not None:
+            yield from mailbox.contradictions()
+        if (mailbox is None) != (turns is None):
+            yield "it has one of mailbox and turns"
+        takes_messages = self.state is CellState.RUNNING or self.state is CellState.STOPPING
+        if self.instance is not None and not takes_messages:
+            yield "it has an instance, and takes no messages"
+        if mailbox and turns and takes_messages and not self._is_scheduled and not turns.runner_count:
+            yield "messages wait, and nothing is to handle them"
+        if turns is not None and len(turns.running) > turns.runner_count:
+            yield f"{len(turns.running)} messages are in hand of {turns.runner_count} runners"
+        if turns is not None and turns.runner_count > self.options.max_concurrency:
+            yield f"{turns.runner_count} runners are at work, of {self.options.max_concurrency}"
+        if route is not None and route.waiting and route.cell is self and self.has_room:
+            yield f"{route.waiting_count} messages of this process wait, and there is room"
 
     def _gone_error(self, executed: errors.Executed) -> errors.ActorDiedError:
         return errors.ActorDiedError(f"{self.label} is stopping", reason=self._exit, executed=executed)

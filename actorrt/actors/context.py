@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
 
 from actorrt import reasons
 from actorrt.actors import current
 from actorrt.actors.links import link, unlink
-from actorrt.actors.mailbox import Message
+from actorrt.actors.mailbox import Tick
 from actorrt.actors.ref import ActorRef, require_ref
+from actorrt.errors import MailboxFullError
 
 if TYPE_CHECKING:
     from actorrt.actors.cell import Cell
@@ -17,15 +19,23 @@ if TYPE_CHECKING:
     from actorrt.actors.reply import Operation
     from actorrt.ids import ActorId
 
+TIMERS_COUNT: Final = 10_000
+"""How many timers of one actor may be set at a time: as many as messages may wait for it, unless its options differ."""
+
 
 class Timer:
-    """A message to oneself to come; it dies with the incarnation that asked for it."""
+    """A message to oneself to come; it dies with the incarnation that asked for it.
 
-    __slots__ = ("_context", "_handle", "_period_s", "args", "method")
+    One that repeats has one message in the mailbox at the most: a tick that finds the one before still waiting there is
+    skipped, and counted.
+    """
+
+    __slots__ = ("_context", "_handle", "_period_s", "_tick", "args", "method")
 
     def __init__(self, context: Context, seconds: float, method: str, args: tuple[Any, ...], repeats: bool) -> None:
         self._context = context
         self._period_s = seconds if repeats else None
+        self._tick: Tick | None = None
         self.method = method
         self.args = args
         self._handle: asyncio.TimerHandle | None = self._begin(seconds)
@@ -37,9 +47,13 @@ class Timer:
         self._handle = None
         if self._period_s is not None:
             self._handle = self._begin(self._period_s)
-        else:
+        if self._tick is not None and self._tick.is_waiting:
+            self._context.skipped_ticks_count += 1
+            return
+        self._tick = Tick(self.method, self.args)
+        if self._period_s is None:
             self._context.timers.discard(self)
-        self._context._cell.deliver(Message(None, 0, self.method, self.args, (), None, None))
+        self._context._cell.deliver(self._tick)
 
     def cancel(self) -> None:
         """Send nothing more. Idempotent."""
@@ -55,15 +69,17 @@ class Context:
     Attributes:
         trap_exits: whether the end of a linked actor calls `on_exit` instead of ending this one; each incarnation
             sets it anew.
+        skipped_ticks_count: how many ticks of timers were not sent, since the one before was still waiting.
     """
 
-    __slots__ = ("_cell", "_links", "_timers", "trap_exits")
+    __slots__ = ("_cell", "_links", "_timers", "skipped_ticks_count", "trap_exits")
 
     def __init__(self, cell: Cell) -> None:
         self._cell = cell
         self._timers: set[Timer] | None = None
         self._links: dict[ActorId, Operation[Down]] | None = None
         self.trap_exits = False
+        self.skipped_ticks_count = 0
 
     @property
     def links(self) -> dict[ActorId, Operation[Down]]:
@@ -122,24 +138,53 @@ class Context:
         """Undo `link`, from either side. Without effect where there is none."""
         unlink(self._cell, require_ref("unlink", ref))
 
-    def after(self, seconds: float, method: str, *args: Any) -> Timer:
-        """Tell oneself `method(*args)` in `seconds` seconds; the timer is cancelled when the actor ends."""
+    def after(self, seconds: float, method: str | Callable[..., Any], *args: Any) -> Timer:
+        """Tell oneself `method(*args)` in `seconds` seconds; the timer is cancelled when the actor ends.
+
+        Args:
+            seconds: more than 0.
+            method: the name of a public method of this actor, or the method itself (`self.tick`).
+            args: its arguments.
+
+        Raises:
+            MailboxFullError: this actor has 10,000 timers already that have not come due.
+        """
         return self._timer(seconds, method, args, repeats=False)
 
-    def every(self, seconds: float, method: str, *args: Any) -> Timer:
-        """Tell oneself `method(*args)` every `seconds` seconds until the timer is cancelled or the actor ends."""
+    def every(self, seconds: float, method: str | Callable[..., Any], *args: Any) -> Timer:
+        """Tell oneself `method(*args)` every `seconds` seconds until the timer is cancelled or the actor ends.
+
+        A tick is skipped while the one before it still waits in the mailbox, so a method that takes longer than the
+        period is called as often as it can be. Arguments and errors are those of `after`.
+        """
         return self._timer(seconds, method, args, repeats=True)
 
-    def _timer(self, seconds: float, method: str, args: tuple[Any, ...], *, repeats: bool) -> Timer:
+    def _timer(
+        self, seconds: float, method: str | Callable[..., Any], args: tuple[Any, ...], *, repeats: bool
+    ) -> Timer:
         if not seconds > 0:
             raise ValueError(f"seconds={seconds}: a timer needs a positive number of seconds")
-        spec = self._cell.blueprint.interface.methods.get(method)
+        name = method if isinstance(method, str) else self._name_of(method)
+        spec = self._cell.blueprint.interface.methods.get(name)
         if spec is None:
-            raise self._cell.blueprint.interface.unknown(method)
+            raise self._cell.blueprint.interface.unknown(name)
         spec.check(self._cell.blueprint.interface.class_name, args, {})
-        timer = Timer(self, seconds, method, args, repeats)
+        if len(self.timers) >= TIMERS_COUNT:
+            raise MailboxFullError(
+                f"{self._cell.label} has {TIMERS_COUNT} timers that have not come due: cancel those it no longer needs"
+            )
+        timer = Timer(self, seconds, name, args, repeats)
         self.timers.add(timer)
         return timer
+
+    def _name_of(self, method: Callable[..., Any]) -> str:
+        """Return the name of a method of this actor: a tick is a message, which calls a method by its name."""
+        if getattr(getattr(method, "__self__", None), "context", None) is not self:
+            raise TypeError(
+                f"method={method!r}: a timer calls a method of its own actor: give its name, as 'tick', or self.tick"
+            )
+        name: str = method.__name__
+        return name
 
     def stop(self) -> None:
         """End normally, once the messages in the mailbox are handled."""

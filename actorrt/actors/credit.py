@@ -147,18 +147,25 @@ class Ledger:
 
 
 class Ledgers(Generic[C]):
-    """The ledgers of all senders to one actor, who share its mailbox.
+    """The ledgers of all senders to one actor, who share its mailbox equally.
+
+    The actor's own process sends to it without a ledger: the mailbox counts what it has queued. It is one of the
+    sharers from when it first has to wait for room.
 
     Args:
         most_messages, most_bytes: the mailbox's bounds.
+
+    Attributes:
+        local_messages, local_bytes: the share of the actor's own process.
     """
 
-    __slots__ = ("_ledgers", "_most_bytes", "_most_messages")
+    __slots__ = ("_is_shared_here", "_ledgers", "_most_bytes", "_most_messages", "local_bytes", "local_messages")
 
     def __init__(self, most_messages: int, most_bytes: int) -> None:
-        self._most_messages = most_messages
-        self._most_bytes = most_bytes
+        self._most_messages = self.local_messages = most_messages
+        self._most_bytes = self.local_bytes = most_bytes
         self._ledgers: dict[C, Ledger] = {}
+        self._is_shared_here = False
 
     def take(self, sender: C, size_bytes: int) -> Grant | None:
         """A message of the sender has left the mailbox; return the totals to grant it now, if any."""
@@ -182,7 +189,16 @@ class Ledgers(Generic[C]):
         if self._ledgers.pop(sender, None) is not None:
             self._share()
 
+    def share_here(self) -> None:
+        """The actor's own process sends more than there is room for: it is one of the sharers from now on."""
+        if not self._is_shared_here:
+            self._is_shared_here = True
+            self._share()
+
     def _share(self) -> None:
-        count = max(1, len(self._ledgers))
+        others_count = len(self._ledgers)
+        count = max(1, others_count + self._is_shared_here)
         for ledger in self._ledgers.values():
             ledger.share(self._most_messages // count, self._most_bytes // count)
+        self.local_messages = max(1, self._most_messages // (others_count + 1))
+        self.local_bytes = max(1, self._most_bytes // (others_count + 1))

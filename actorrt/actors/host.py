@@ -36,6 +36,7 @@ from actorrt.reasons import ExitKind, ExitReason
 
 if TYPE_CHECKING:
     from actorrt.actors.keys import Keys
+    from actorrt.actors.route import Route
     from actorrt.actors.system import System
 
 logger = logging.getLogger(__name__)
@@ -236,10 +237,9 @@ class Host:
             if not oldest.cool_down():
                 warm[oldest] = None
 
-    def made_room(self, cell: Cell) -> None:
-        """A message of this process has left a mailbox on whose room others wait."""
-        assert cell.local_route is not None
-        self.system.routes.send_waiting(cell.local_route)
+    def made_room(self, route: Route) -> None:
+        """There may be room again for what waits on a route to an actor here."""
+        self.system.routes.send_waiting(route)
 
     # Messages
 

@@ -121,7 +121,7 @@ class Routes:
             self._held_up[route] = None
         route.waiting.add(call)
         if route.cell is not None:
-            route.cell.local_route = route
+            route.cell.await_room(route)
         elif route.link is None:
             self.seek(route)
 
@@ -148,6 +148,8 @@ class Routes:
                 self._refuse(call, route.gone)
             else:
                 self._send_now(route, call)
+        if waiting and route.cell is not None:
+            route.cell.await_room(route)
         self._woken(route)
 
     def _woken(self, route: Route) -> None:

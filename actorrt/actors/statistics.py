@@ -57,4 +57,5 @@ def of_cell(cell: Cell) -> Data:
         "queued": 0 if mailbox is None else len(mailbox),
         "queued_bytes": 0 if mailbox is None else mailbox.queued_bytes,
         "dropped": 0 if mailbox is None else mailbox.dropped_count,
+        "skipped_ticks": cell.context.skipped_ticks_count,
     }

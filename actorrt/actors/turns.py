@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from actorrt import errors
 from actorrt.actors import current
 from actorrt.actors.interface import MethodKind
 from actorrt.actors.lent import Lent
-from actorrt.actors.mailbox import Caller, Mailbox, Message
+from actorrt.actors.mailbox import SIGNAL_PREFIX, Caller, Mailbox, Message
 from actorrt.actors.messages import Body
 from actorrt.actors.payload import has_objects, objects_at_hand, objects_opened, reason_of
 from actorrt.actors.runners import Runner, resumed
@@ -22,9 +22,6 @@ from actorrt.store.ref import ObjectRef
 
 if TYPE_CHECKING:
     from actorrt.actors.cell import Cell
-
-SIGNAL_PREFIX: Final = "!"
-"""Marks a message of the runtime's own, which calls a hook; its arguments never left this process."""
 
 
 class _UnopenedError(Exception):
@@ -65,8 +62,7 @@ class Turns:
 
     def queued(self, caller: Caller | None, call_id: int) -> Message | None:
         """Return the message of one call, if it is still queued."""
-        waiting = self._mailbox.queue
-        return next((m for m in waiting if m.call_id == call_id and m.caller is caller), None)
+        return self._mailbox.find(caller, call_id)
 
     def handle(self, message: Message, runner: Runner) -> Coroutine[Any, Any, None] | None:
         """Handle a message as far as that goes without waiting; return what does the rest, if anything is left."""
@@ -329,7 +325,7 @@ class Turns:
         for message in self.running:
             if message.call_id == call_id and message.caller is caller:
                 return {"state": "running", "seconds": now - message.began_at}
-        for ahead, message in enumerate(self._mailbox.queue):
+        for ahead, message in enumerate(self._mailbox.waiting()):
             if message.call_id == call_id and message.caller is caller:
                 return {"state": "queued", "ahead": ahead, "in_hand": self._in_hand(now)}
         return {"state": "unknown"}

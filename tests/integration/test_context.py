@@ -8,6 +8,7 @@ import pickle
 import pytest
 
 import actorrt as art
+from actorrt.actors.context import TIMERS_COUNT
 from tests.integration.cast import Counter, Echo, Faulty, Recorder
 
 
@@ -29,6 +30,24 @@ class Clockwork(art.Actor):
 
     def cancel(self):
         self.timer.cancel()
+
+    def every_method(self, seconds):
+        self.timer = self.context.every(seconds, self.tick)
+
+    def every_of_another(self, seconds):
+        self.context.every(seconds, [].append)
+
+    async def block(self, seconds, ticks_count):
+        """Have a timer be due several times while this runs, then see to it that the loop has gone round."""
+        self.timer = self.context.every(seconds, "tick")
+        deadline = asyncio.get_running_loop().time() + seconds * ticks_count
+        while asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(seconds)
+        self.timer.cancel()
+
+    def fill_with_timers(self):
+        for _ in range(TIMERS_COUNT):
+            self.context.after(3600, "tick")
 
     def after_wrong(self, method, *args):
         self.context.after(1, method, *args)
@@ -101,6 +120,34 @@ async def test_timer_for_an_unknown_method_or_wrong_arguments_is_refused_at_once
         await clockwork.after_wrong("tock")
     with pytest.raises(TypeError, match="tick"):
         await clockwork.after_wrong("tick", 1, 2)
+
+
+async def test_timer_takes_a_method_of_self_and_says_so_of_any_other(runtime):
+    clockwork = await Clockwork.spawn()
+    await clockwork.every_method(0.01)
+    await until_ticks(clockwork, 2)
+    with pytest.raises(TypeError, match=r"give its name, as 'tick', or self\.tick"):
+        await clockwork.every_of_another(1)
+    with pytest.raises(AttributeError, match="has no public method 'append'"):
+        await clockwork.after_wrong("append")
+
+
+async def test_tick_that_finds_the_one_before_still_waiting_is_skipped_and_counted(runtime):
+    clockwork = await Clockwork.options(name="clockwork").spawn()
+    await clockwork.block(0.01, 10)
+    assert len(await clockwork.seen()) == 1
+    actors = [actor for process in (await runtime.statistics()).values() for actor in process.get("actors", ())]
+    [skipped] = [actor["skipped_ticks"] for actor in actors if actor["label"] == "clockwork"]
+    assert skipped >= 8
+
+
+async def test_timers_of_an_actor_are_bounded(runtime):
+    clockwork = await Clockwork.spawn()
+    await clockwork.fill_with_timers()
+    with pytest.raises(art.MailboxFullError, match="10000 timers that have not come due: cancel") as caught:
+        await clockwork.after(1, 0)
+    assert await clockwork.seen() == []
+    assert caught.value.executed == "yes"  # the method ran, and let the error through
 
 
 async def test_context_stop_ends_normally_and_runs_on_stop(runtime):

@@ -9,6 +9,7 @@ import pytest
 import actorrt as art
 from actorrt.actors.credit import FIRST_MESSAGES
 from actorrt.actors.route import WAITING_BYTES, WAITING_MESSAGES
+from tests.hosted import hosted_cells
 from tests.integration.cast import Gate, Recorder
 
 
@@ -103,6 +104,58 @@ async def test_overflow_latest_keeps_the_newest_only(runtime, key):
     await holding
     await replies[3]
     assert await valve.all() == [3]
+
+
+class Mourner(Valve):
+    """A valve that notes, in order, what it is told and the ends of others."""
+
+    def tie(self, monitored, linked):
+        self.context.trap_exits = True
+        self.context.monitor(monitored)
+        self.context.link(linked)
+
+    def on_down(self, down):
+        self.items.append("down")
+
+    def on_exit(self, exit):
+        self.items.append("exit")
+
+
+async def until_queued(runtime, label, count):
+    """Return when so many messages wait for an actor."""
+    queued = None
+    while queued != count:
+        actors = [actor for process in (await runtime.statistics()).values() for actor in process.get("actors", ())]
+        [queued] = [actor["queued"] for actor in actors if actor["label"] == label]
+
+
+@pytest.mark.parametrize(
+    ("overflow", "items"),
+    [
+        ("latest", ["down", "exit", 2]),
+        ("drop_old", ["down", "exit", 2]),
+        ("drop_new", [0, "down", "exit"]),
+        ("fail", [0, "down", "exit"]),
+    ],
+)
+async def test_down_and_exit_pass_a_full_mailbox_in_order_and_displace_nothing(runtime, key, overflow, items):
+    mourner = await Mourner.options(name="mourner", mailbox_messages=1, overflow=overflow).spawn()
+    monitored, linked = await Valve.spawn(), await Valve.spawn()
+    await mourner.tie(monitored, linked)
+    holding = mourner.hold(str(key))
+    await until_queued(runtime, "mourner", 0)
+    notes = [mourner.note(0)]
+    for count, ending in enumerate((monitored, linked), start=2):
+        await until_queued(runtime, "mourner", count - 1)
+        await ending.stop()
+    await until_queued(runtime, "mourner", 3)
+    notes += [mourner.note(1), mourner.note(2)]
+    refused, _ = await art.wait(notes)
+    assert {type(reply.error()) for reply in refused} == {art.MailboxFullError}
+    key.touch()
+    await holding
+    await art.gather(*notes, return_exceptions=True)
+    assert await mourner.all() == items
 
 
 async def test_mailbox_bytes_is_a_bound_too(runtime, key):
@@ -244,3 +297,83 @@ async def test_method_that_takes_no_notice_of_its_cancellation_harms_no_later_on
         assert await stubborn.wait.options(timeout_s=0.02)() == "stayed"  # in time for the verdict
         with pytest.raises(asyncio.CancelledError):
             await stubborn.cancel_oneself()
+
+
+class Pond(art.Actor):
+    """A child that handles nothing until the file is there, and what calls it from its own process."""
+
+    async def make(self, key, **options):
+        self.valve = await Valve.options(**options).spawn()
+        self.holding = self.valve.hold(key)
+        return self.valve
+
+    def begin(self, count):
+        self.replies = [self.valve.note("here") for _ in range(count)]
+
+    async def end(self):
+        await art.gather(self.holding, *self.replies)
+
+    async def note(self):
+        await self.valve.note("here")
+
+
+async def test_caller_in_the_actors_process_is_admitted_after_another_process_has_filled_the_mailbox(runtime, key):
+    pond = await Pond.spawn()
+    valve = await pond.make(str(key), mailbox_messages=20)
+    replies = [valve.note("far") for _ in range(300)]
+    await pond.begin(100)
+    key.touch()
+    await pond.end()
+    await art.gather(*replies)
+    items = await valve.all()
+    assert (items.count("here"), items.count("far")) == (100, 300)
+
+
+async def test_caller_in_the_actors_process_has_its_share_while_another_keeps_the_mailbox_full(runtime):
+    pond = await Pond.spawn()
+    valve = await pond.make("/", mailbox_messages=20)
+    is_over = False
+
+    async def flood():
+        while not is_over:
+            await valve.note.tell("far")
+
+    flooding = [asyncio.ensure_future(flood()) for _ in range(100)]
+    for _ in range(20):
+        await pond.note()
+    is_over = True
+    await asyncio.gather(*flooding)
+    items = await valve.all()
+    assert items.count("here") == 20
+    assert items.count("far") > 20
+
+
+class Source(art.Actor):
+    """One of those that feed a sink."""
+
+    def __init__(self, sink):
+        self.sink = sink
+
+    async def feed(self, count):
+        for n in range(count):
+            await self.sink.note.tell(n)
+        await self.sink.all()
+
+
+async def test_light_senders_of_whom_some_share_the_receivers_process_are_all_admitted(runtime):
+    sink = await Valve.options(mailbox_messages=20).spawn()
+    sources = [await Source.spawn(sink) for _ in range(4)]
+    await art.gather(*[source.feed(250) for source in sources])
+    items = await sink.all()
+    assert sorted(items) == sorted([*range(250)] * 4)
+
+
+async def test_cell_whose_counts_do_not_agree_with_its_mailbox_raises_its_story():
+    async with art.Runtime(mode="local"):
+        valve = await Valve.options(name="valve").spawn()
+        await valve.note(1)
+        [cell] = [cell for cell in hosted_cells() if cell.label == "valve"]
+        cell.check_invariants()
+        cell.mailbox._queued_bytes += 7
+        with pytest.raises(AssertionError, match=r"valve: queued_bytes is 7, and should be 0; \{.*'handled': 1"):
+            cell.check_invariants()
