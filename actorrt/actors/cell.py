@@ -12,7 +12,7 @@ interleave.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, Final
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from actorrt.actors.blueprint import Blueprint
     from actorrt.actors.host import Host
     from actorrt.actors.route import Route
+    from actorrt.actors.shell import Shell
 
 STEP_BUDGET: Final = 256
 
@@ -64,6 +65,7 @@ class Cell:
         milestone: at how many `reached_milestone` is called.
         failure: why the incarnation before failed.
         victims: what was in hand when the actor failed; told when its fate is known.
+        shell: what a supervisor's incarnation carries its decisions out with.
         local_route: the route of this process on which messages wait for room, if any do.
     """
 
@@ -86,8 +88,8 @@ class Cell:
         "local_route",
         "mailbox",
         "milestone",
-        "on_child_event",
         "options",
+        "shell",
         "snapshots",
         "state",
         "turns",
@@ -110,7 +112,7 @@ class Cell:
         self.handled_count = 0
         self.milestone = 1
         self.has_distant_children = False
-        self.on_child_event: Callable[[str, dict[str, Any]], None] | None = None
+        self.shell: Shell | None = None
         self._is_scheduled = False
         self._exit: ExitReason | None = None
         self._is_administrative = False
@@ -170,6 +172,7 @@ class Cell:
     def _birth_failed(self) -> None:
         self._birth = None
         self.state = CellState.FAILED
+        self._end_shell()
         self.context.end()
 
     def _born(self) -> None:
@@ -379,6 +382,8 @@ class Cell:
             self._end(reason)
             return
         self.state = CellState.STOPPING
+        if self.shell is not None:
+            self.shell.stop()  # at once: what is in hand may wait for a child
         self._finish_when_idle()
         if within_s is not None and self.state is CellState.STOPPING:
             self._stop_timer = self.host.loop.call_later(within_s, self._stop_overdue)
@@ -433,6 +438,7 @@ class Cell:
 
     def _drop_instance(self) -> None:
         self.instance = None
+        self._end_shell()
         self.context.end()
         if self.snapshots is not None:
             self.snapshots.end()
@@ -440,6 +446,11 @@ class Cell:
             self._stop_timer.cancel()
         if self.turns is not None:
             self.victims = [*self.victims, *self.turns.break_off(self._gone_error("maybe"))]
+
+    def _end_shell(self) -> None:
+        if self.shell is not None:
+            self.shell.end()
+            self.shell = None
 
     def take_victims(self) -> Sequence[Message]:
         """Give up the calls that were in hand when the actor failed."""

@@ -91,14 +91,12 @@ def of_system(system: System, siblings_count: int) -> Data:
             listing.take(parent, children)
     cells = system.host.cells()
     waiting = ((len(cell.mailbox), cell.actor_id) for cell in cells if cell.mailbox)
-    supervisors = (cell.instance for cell in cells if cell.blueprint.is_supervisor and cell.instance is not None)
+    shells = (cell.shell for cell in cells if cell.shell is not None)
     return {
         "records": listing.rows,
         "left_out": listing.left_out,
         "queued": {actor_id: count for count, actor_id in nlargest(LISTED_COUNT, waiting)},
         "child_ids": {
-            actor_id: child_id
-            for supervisor in supervisors
-            for actor_id, child_id in islice(supervisor._child_ids(), siblings_count)
+            actor_id: child_id for shell in shells for actor_id, child_id in islice(shell.child_ids(), siblings_count)
         },
     }

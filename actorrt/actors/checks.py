@@ -1,10 +1,11 @@
-"""Pure: checks of option values: each takes an option's name and value, and returns the value as it is kept.
+"""Pure: checks of what users give. Those of option values take a name and a value, and return the value as it is kept.
 
 A refusal names the option, its value and what to give instead.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from enum import StrEnum
@@ -143,3 +144,15 @@ def exception_classes(option: str, value: Any) -> tuple[type[BaseException], ...
         if not (isinstance(cls, type) and issubclass(cls, BaseException)):
             _refuse(TypeError, option, value, "exception classes, such as (MemoryError, OSError)")
     return classes
+
+
+def constructor(cls: type, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+    """Refuse arguments that a class's constructor does not take, where the mistake was made."""
+    try:
+        signature = inspect.signature(cls)
+    except (TypeError, ValueError):
+        return  # a constructor in C says nothing of its parameters
+    try:
+        signature.bind(*args, **kwargs)
+    except TypeError as error:
+        raise TypeError(f"{cls.__name__}{signature}: {error}") from None

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from actorrt.actors import checks
+from actorrt.actors.actor import Actor
 from actorrt.actors.backoff import DEFAULT_BACKOFF, Backoff
 from actorrt.actors.options import OPTION_NAMES, ActorOptions, RestartType
 
@@ -67,8 +68,9 @@ class Child:
             `"permanent"` unless given.
 
     Raises:
-        TypeError: `actor_class` is no class; `max_restarts` or `period_s`, which belong to the supervisor; a keyword
-            that is neither an option nor the constructor's; or an option of a wrong type.
+        TypeError: `actor_class` is no actor class; `max_restarts` or `period_s`, which belong to the supervisor; a
+            keyword that is neither an option nor the constructor's; arguments that the constructor does not take; or
+            an option of a wrong type.
         ValueError: an option outside its range; `detached`, since a child never outlives its supervisor.
     """
 
@@ -85,6 +87,9 @@ class Child:
     ) -> None:
         if not isinstance(actor_class, type):
             raise TypeError(f"Child({actor_class!r}): give the actor's class, then its constructor's arguments")
+        if not issubclass(actor_class, Actor):
+            name = actor_class.__name__
+            raise TypeError(f"Child({name}): {name} is no actor; derive it from art.Actor")
         for name in ("max_restarts", "period_s"):
             if name in options_and_kwargs:
                 raise TypeError(
@@ -96,6 +101,7 @@ class Child:
         self.args = args
         self.kwargs = {name: value for name, value in options_and_kwargs.items() if name not in OPTION_NAMES}
         _check_keywords(actor_class, self.kwargs)
+        checks.constructor(actor_class, args, self.kwargs)
         self.id = checks.optional(checks.text)("id", id)
         self.significant = checks.flag("significant", significant)
         self.options = ActorOptions.of(

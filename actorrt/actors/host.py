@@ -437,8 +437,8 @@ def serve_authorities(host: Host, control: Control) -> None:
     def of_children(verb: str) -> Callable[[PeerId, Data], None]:
         def handler(_: PeerId, data: Data) -> None:
             cell = host.cell(ActorId(data["supervisor"]))
-            if cell is not None and cell.on_child_event is not None:
-                cell.on_child_event(verb, data)
+            if cell is not None and cell.shell is not None:
+                cell.shell.child_event(verb, data)
 
         return handler
 

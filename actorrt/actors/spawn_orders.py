@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from actorrt.actors import interface
+from actorrt.actors import checks, interface
 from actorrt.actors.control import Data
 from actorrt.actors.group import ActorGroup
 from actorrt.actors.host import current_cell
@@ -20,7 +20,7 @@ from actorrt.actors.record import PLACE_CODE
 from actorrt.actors.ref import ActorRef
 from actorrt.actors.routes import sighting_from_data
 from actorrt.actors.snapshots import check_state_hooks
-from actorrt.actors.spec import Spec, check_constructor, pack_spec
+from actorrt.actors.spec import Spec, pack_spec
 from actorrt.ids import ActorId, ActorIds
 from actorrt.scopes import parts_of
 from actorrt.store import values
@@ -59,7 +59,7 @@ class SpawnOrder:
         share: tuple[int, int] | None = None,
         copies_count: int = 1,
     ) -> None:
-        check_constructor(cls, args, kwargs)
+        checks.constructor(cls, args, kwargs)
         check_state_hooks(cls, options)
         self._system = system
         self._class = cls

@@ -6,7 +6,6 @@ authority for as long as the actor lives.
 
 from __future__ import annotations
 
-import inspect
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from actorrt.actors.ref import ActorRef
@@ -33,18 +32,6 @@ class PackedSpec(NamedTuple):
 
     data: list[Any]
     objects: list[ObjectRef[Any]]
-
-
-def check_constructor(cls: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    """Refuse arguments that the constructor does not take, where the mistake was made."""
-    try:
-        signature = inspect.signature(cls)
-    except (TypeError, ValueError):
-        return  # a constructor in C says nothing of its parameters
-    try:
-        signature.bind(*args, **kwargs)
-    except TypeError as error:
-        raise TypeError(f"{cls.__name__}{signature}: {error}") from None
 
 
 def pack_spec(spec: Spec, system: System) -> PackedSpec:

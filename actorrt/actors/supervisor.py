@@ -1,42 +1,25 @@
-"""The shell of a supervisor: an actor that starts, watches and restarts its children.
+"""Supervisors as users meet them: a class to derive from, and what it answers about its children.
 
-It carries out what `supervision` decides, through the authority of its children; it decides nothing itself.
-Exits of children reach it beside its mailbox, so that a supervisor that waits for a start still sees them.
+What becomes of children is decided in `supervision` and carried out by a `shell`.
 """
 
 from __future__ import annotations
 
-import contextvars
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from actorrt import config, errors
+from actorrt import config
 from actorrt.actors import checks
 from actorrt.actors.actor import Actor
 from actorrt.actors.childspec import AutoShutdown, Child, Strategy, identify
-from actorrt.actors.instructions import (
-    Forget,
-    GiveUp,
-    Instruction,
-    Ready,
-    RetryAfter,
-    Start,
-    StartInTurn,
-    Stop,
-    StopInTurn,
-    Stopped,
-)
+from actorrt.actors.shell import Shell
 from actorrt.actors.supervision import Supervision, check_quorum
-from actorrt.completion import Completion
-from actorrt.ids import ActorId
-from actorrt.reasons import ExitKind, ExitReason
+from actorrt.errors import RuntimeStateError
+from actorrt.reasons import ExitReason
 
 if TYPE_CHECKING:
-    from actorrt.actors.control import Data
     from actorrt.actors.ref import ActorRef
-
-_STOPPED: Final = "stopped by its supervisor"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,35 +76,36 @@ class Supervisor(Actor):
 
         Raises:
             ActorStartError: one did not start; those before it were stopped.
+            TypeError, ValueError: `children()` gives what is no `Child`, or two of one id; nothing was started.
         """
         cell = self.context._cell
-        self._system = cell.host.system
-        self._vars = contextvars.copy_context()  # whoever is spawned in it is a child of this actor
-        self._children: dict[str, Child] = identify(self.children())
-        light = [id for id, child in self._children.items() if not child.options.needs_own_process]
-        self._shares = {id: (number, len(light)) for number, id in enumerate(light)}
-        self._actors: dict[str, ActorId] = {}
-        self._ids: dict[ActorId, str] = {}
-        self._refs: dict[str, ActorRef[Any]] = {}
-        self._started: dict[str, Completion[ActorRef[Any]]] = {}
-        self._over: Completion[None] = Completion()
-        self._ready: Completion[None] = Completion()
-        self._supervision = Supervision(
-            self._system.random,
+        children = identify(_given(type(self).__name__, self.children()))
+        supervision = Supervision(
+            cell.host.system.random,
             strategy=Strategy(self.strategy),
             max_restarts=self.max_restarts,
             period_s=self.period_s,
             auto_shutdown=AutoShutdown(self.auto_shutdown),
             quorum=self.quorum,
         )
-        cell.on_child_event = self._child_event
-        self._carry_out(self._supervision.start_requested([c.spec(id) for id, c in self._children.items()]))
-        await self._ready
+        shell = cell.shell = Shell(cell.host.system, cell, supervision, children)
+        shell.begin()
+        await shell.ready
 
     async def on_stop(self, reason: ExitReason) -> None:
-        """Stop the children, last first."""
-        self._carry_out(self._supervision.stop_requested())
-        await self._over
+        """Return when the children have stopped, last first: they are being stopped since the order to stop came."""
+        shell = self.context._cell.shell
+        if shell is not None:
+            await shell.over
+
+    @property
+    def _shell(self) -> Shell:
+        shell = self.context._cell.shell
+        if shell is None:
+            raise RuntimeStateError(
+                f"{type(self).__name__} has no children: its on_start() has to await super().on_start()"
+            )
+        return shell
 
     async def child(self, id: str) -> ActorRef[Any]:
         """Return the ref of a child.
@@ -129,200 +113,59 @@ class Supervisor(Actor):
         Raises:
             ValueError: there is no such child.
         """
-        ref = self._refs.get(id)
+        ref = self._shell.ref(id)
         if ref is None:
-            raise ValueError(f"{type(self).__name__} has no child {id!r}; it has {', '.join(self._refs) or 'none'}")
+            raise self._unknown(id)
         return ref
+
+    def _unknown(self, id: str) -> ValueError:
+        ids = [info.id for info in self._shell.supervision.children()]
+        return ValueError(f"{type(self).__name__} has no child {id!r}; it has {', '.join(ids) or 'none'}")
 
     async def children_info(self) -> list[ChildStatus]:
         """Return what is known of every child, in start order."""
         return [
-            ChildStatus(info.id, self._refs.get(info.id), str(info.state), info.restart_count, info.last_reason)
-            for info in self._supervision.children()
+            ChildStatus(info.id, self._shell.ref(info.id), str(info.state), info.restart_count, info.last_reason)
+            for info in self._shell.supervision.children()
         ]
 
-    def _child_ids(self) -> Iterable[tuple[ActorId, str]]:
-        """Return which actor goes by which id; empty before it has started."""
-        return getattr(self, "_ids", {}).items()
-
     async def start_child(self, child: Child) -> ActorRef[Any]:
-        """Start one more child, last in the order.
+        """Start one more child, last in the order. Cancelled, it ends the start and leaves no child behind.
 
         Raises:
             ActorStartError: it did not start; it is not a child then.
+            TypeError: `child` is no `Child`.
+            ValueError: its id is taken.
+            RuntimeStateError: the supervisor is ending.
         """
-        (id,) = identify([child], frozenset(self._children))
-        self._children[id] = child
-        started: Completion[ActorRef[Any]] = Completion()
-        self._started[id] = started
-        try:
-            self._carry_out(self._supervision.child_added(child.spec(id)))
-            return await started
-        finally:
-            self._started.pop(id, None)
+        (child,) = _given("start_child()", [child])
+        return await self._shell.start_child(child)
 
     async def stop_child(self, id: str) -> None:
-        """Stop a child for good; it is no child any more then."""
-        actor_id = (await self.child(id))._actor_id
-        self._carry_out(self._supervision.stop_child_requested(id))
-        if actor_id in self._actors.values():
-            await self._system.control.request(self._system.node, "ended", {"actor": actor_id})
+        """Stop a child for good; it is no child any more then.
 
-    # Events
-
-    def _child_event(self, verb: str, data: Data) -> None:
-        if verb == "child_started":
-            self._child_started(data)
-        elif verb == "child_exited":
-            self._child_exited(data)
-        elif verb == "child_withdrawn":
-            self._child_withdrawn(data)
-        else:
-            self._children_restarted(data)
-
-    def _child_started(self, data: Data) -> None:
-        """A child runs for the first time; unlike the answer to its spawn, this comes before the news of its exit."""
-        id = self._ids.get(data["child"])
-        if id is not None:
-            self._runs(id, self._system.ref_from_card(data["card"], self._system.node))
-
-    def _runs(self, id: str, ref: ActorRef[Any]) -> None:
-        self._refs[id] = ref
-        waiter = self._started.get(id)
-        if waiter is not None:
-            waiter.set_value(ref)
-        self._carry_out(self._supervision.child_started(id, self._system.clock.now()))
-
-    def _child_exited(self, data: Data) -> None:
-        id = self._ids.get(data["child"])
-        if id is None:
-            return  # forgotten meanwhile
-        self._carry_out(
-            self._supervision.child_exited(
-                id,
-                ExitReason.from_data(data["reason"]),
-                self._system.clock.now(),
-                had_handled_message=data["had_handled_message"],
-                cause=data["cause"],
-                is_administrative=data["is_administrative"],
-            )
-        )
-
-    def _child_withdrawn(self, data: Data) -> None:
-        """Somebody asked a child to stop that waits to be started again."""
-        id = self._ids.get(data["child"])
-        if id is not None:
-            self._carry_out(self._supervision.stop_child_requested(id))
-
-    def _children_restarted(self, data: Data) -> None:
-        """Of the children that were to start again in turn, these have; or one has not, and so none behind it."""
-        now = self._system.clock.now()
-        for child in data["started"]:
-            if child in self._ids:
-                self._carry_out(self._supervision.child_started(self._ids[child], now))
-        for child in reversed(data["unreached"]):
-            if child in self._ids:
-                self._carry_out(self._supervision.start_not_reached(self._ids[child]))
-        failed = data["failed"]
-        id = None if failed is None else self._ids.get(failed["child"])
-        if id is None:
-            return
-        reason = _reason(errors.from_data(failed["error"]))
-        if failed["is_administrative"]:
-            self._carry_out(self._supervision.child_exited(id, reason, now, is_administrative=True))
-        else:
-            self._carry_out(self._supervision.child_start_failed(id, reason, now, cause=failed["cause"]))
-
-    # Instructions
-
-    def _carry_out(self, instructions: list[Instruction]) -> None:
-        for instruction in instructions:
-            match instruction:
-                case Start(id) if id not in self._actors:
-                    self._vars.run(self._spawn, id)
-                case Start(id):
-                    self._restart([id])
-                case StartInTurn(ids):
-                    self._restart(ids)
-                case Stop(id, kill):
-                    self._notify("stop_child", {"actor": self._actors[id], "kill": kill, "reason": _STOPPED})
-                case StopInTurn(ids):
-                    self._notify("stop_children", {"actors": [self._actors[id] for id in ids], "reason": _STOPPED})
-                case RetryAfter(id, delay_s):
-                    self._system.scope.after(delay_s, lambda id=id: self._carry_out(self._supervision.retry_due(id)))  # type: ignore[misc]
-                case Forget(id, reason):
-                    self._forget(id, reason)
-                case Ready():
-                    self._ready.set_value(None)
-                case GiveUp(reason):
-                    self._give_up(reason)
-                case Stopped():
-                    self._over.set_value(None)
-
-    def _notify(self, verb: str, data: Data) -> None:
-        self._system.control.notify(self._system.node, verb, data)
-
-    def _restart(self, ids: Sequence[str]) -> None:
-        actors = [self._actors[id] for id in ids]
-        self._notify("restart_children", {"supervisor": self.context._cell.actor_id, "actors": actors})
-
-    def _spawn(self, id: str) -> None:
-        child = self._children[id]
-        actor_id = self._actors[id] = self._system.ids.actor()
-        self._ids[actor_id] = id
-        started: Completion[Any] = self._system.spawn(
-            child.actor_class,
-            child.options,
-            child.args,
-            child.kwargs,
-            actor_id=actor_id,
-            supervisor=self.context._cell.actor_id,
-            share=self._shares.get(id),
-        )
-        started.add_callback(lambda outcome: self._spawned(id, actor_id, outcome))
-
-    def _spawned(self, id: str, actor_id: ActorId, outcome: Completion[Any]) -> None:
-        """Take in the answer to a spawn: a failure, or the ref of an actor that had the child's name already."""
-        if self._actors.get(id) != actor_id or id in self._refs:
-            return  # `_child_started` came before
-        error = outcome.error()
-        if error is None:
-            self._runs(id, outcome.value())
-            return
-        self._part_from(id)  # its authority knows it no more
-        waiter = self._started.get(id)
-        if waiter is not None:
-            waiter.set_error(error)
-        self._carry_out(self._supervision.child_start_failed(id, _reason(error), self._system.clock.now()))
-
-    def _part_from(self, id: str) -> ActorId | None:
-        actor_id = self._actors.pop(id, None)
+        Raises:
+            ValueError: there is no such child.
+        """
+        if id not in self._shell.supervision:
+            raise self._unknown(id)
+        actor_id = self._shell.stop_child(id)
         if actor_id is not None:
-            del self._ids[actor_id]
-        return actor_id
-
-    def _forget(self, id: str, reason: ExitReason | None) -> None:
-        actor_id = self._part_from(id)
-        self._refs.pop(id, None)
-        if id not in self._supervision:
-            self._children.pop(id, None)
-        if actor_id is not None:
-            self._notify("forget", {"actor": actor_id, "reason": None if reason is None else reason.to_data()})
-
-    def _give_up(self, reason: ExitReason) -> None:
-        self._over.set_value(None)
-        if self._ready.done():
-            self.context._cell.fail(reason)
-        else:
-            error = errors.ActorStartError(f"a child did not start: {reason.detail or reason}")
-            if reason.traceback:
-                error.add_note(reason.traceback)
-            self._ready.set_error(error)
+            system = self.context._cell.host.system
+            await system.control.request(system.node, "ended", {"actor": actor_id})
 
 
-def _reason(error: BaseException) -> ExitReason:
-    reason = getattr(error, "reason", None)
-    if isinstance(reason, ExitReason):
-        return reason
-    notes = "\n".join(getattr(error, "__notes__", ()))
-    return ExitReason(ExitKind.ERROR, str(error), notes)
+def _given(where: str, children: Iterable[Any]) -> list[Child]:
+    """Return what `children()` gives, checked.
+
+    Raises:
+        TypeError: it gives something else than children.
+    """
+    if not isinstance(children, Iterable):
+        raise TypeError(f"{where}: children() returns {children!r}; yield an art.Child(...) for each child")
+    given = list(children)
+    for child in given:
+        if not isinstance(child, Child):
+            hint = f"art.Child({child.__name__}, ...)" if isinstance(child, type) else "art.Child(ActorClass, ...)"
+            raise TypeError(f"{where}: {child!r} is no Child; give {hint}")
+    return given

@@ -8,12 +8,13 @@ import msgpack
 import numpy as np
 import pytest
 
+from actorrt.actors.actor import Actor
 from actorrt.actors.backoff import Backoff
 from actorrt.actors.childspec import Child, ChildSpec, identify
 from actorrt.actors.options import ActorOptions, IfExists, Isolation, Overflow, RestartType
 
 
-class Simulator:
+class Simulator(Actor):
     def __init__(self, *args: object, env: str = "") -> None:
         self.env = env
 
@@ -162,6 +163,23 @@ def test_detached_child_is_refused() -> None:
 def test_child_of_something_that_is_no_class_is_refused() -> None:
     with pytest.raises(TypeError, match="give the actor's class, then its constructor's arguments"):
         Child(Simulator())  # type: ignore[arg-type]
+
+
+def test_child_of_a_class_that_is_no_actors_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"Child\(object\): object is no actor; derive it from art.Actor"):
+        Child(object)
+
+
+@pytest.mark.parametrize(("args", "options"), [((), {}), ((1, 2, 3), {}), ((1,), {"start": 2})])
+def test_child_with_arguments_that_its_constructor_does_not_take_is_refused(
+    args: tuple[int, ...], options: dict[str, int]
+) -> None:
+    class Counter(Actor):
+        def __init__(self, start: int) -> None:
+            self.start = start
+
+    with pytest.raises(TypeError, match=r"Counter\(start: 'int'\) -> 'None': "):
+        Child(Counter, *args, **options)
 
 
 def test_child_isolation_is_checked_like_any_actors() -> None:

@@ -1,0 +1,149 @@
+"""Supervisors whose children can't be started: whoever waits hears why, and nobody waits for what was never begun."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+import actorrt as art
+from tests.integration.cast import Counter, Gate
+
+LOCK = threading.Lock()
+
+
+class Holder(art.Actor):
+    """Takes anything."""
+
+    def __init__(self, value=None):
+        self.value = value
+
+
+class Stuck(art.Actor):
+    """Its start ends when the gate is open."""
+
+    def __init__(self, gate):
+        self.gate = gate
+
+    async def on_start(self):
+        await self.gate.wait()
+
+
+class Team(art.Supervisor):
+    pass
+
+
+class Wrong(art.Supervisor):
+    """Its children are what the function gives, after one that is well."""
+
+    def __init__(self, make):
+        self.make = make
+
+    def children(self):
+        yield art.Child(Holder, id="well")
+        yield self.make()
+
+
+def locked():
+    return art.Child(Holder, threading.Lock(), id="wrong")
+
+
+def without_hooks():
+    return art.Child(Holder, id="wrong", snapshot_every=1)
+
+
+def raising():
+    raise ZeroDivisionError("no such child")
+
+
+WRONG = [
+    (locked, r"wrong.*can't be pickled|cannot pickle"),
+    (without_hooks, "snapshot_every"),
+    (lambda: art.Child(Counter, 1, 2), r"Counter\(.*too many positional arguments"),
+    (raising, "ZeroDivisionError: no such child"),
+    (lambda: Holder, r"Wrong: <class .*Holder'> is no Child; give art.Child\(Holder, ...\)"),
+    (lambda: 7, r"Wrong: 7 is no Child; give art.Child\(ActorClass, ...\)"),
+    (lambda: art.Child(Holder, id="well"), "child id 'well' is taken"),
+]
+
+
+async def labels(runtime):
+    return sorted(actor["label"].partition("-")[0] for actor in (await runtime.status())["actors"])
+
+
+@pytest.mark.parametrize(("make", "says"), WRONG)
+async def test_spawn_of_a_supervisor_whose_second_child_cannot_be_started_fails_and_leaves_nothing(runtime, make, says):
+    async with asyncio.timeout(20):
+        with pytest.raises(art.ActorStartError, match=says):
+            await Wrong.spawn(make)
+        assert await labels(runtime) == []
+
+
+async def test_children_that_are_none_fail_the_spawn_with_what_to_write(runtime):
+    class Forgetful(art.Supervisor):
+        def children(self):
+            art.Child(Holder)
+
+    with pytest.raises(art.ActorStartError, match=r"Forgetful: children\(\) returns None; yield an art.Child"):
+        await Forgetful.spawn()
+
+
+async def test_start_child_that_raises_before_anything_starts_is_an_error_and_the_supervisor_stops(runtime):
+    team = await Team.spawn()
+    async with asyncio.timeout(20):
+        with pytest.raises(ValueError, match="snapshot_every"):
+            await team.start_child(art.Child(Holder, id="wrong", snapshot_every=1))
+        assert await team.children_info() == []
+        child = await team.start_child(art.Child(Holder, id="wrong"))
+        await team.stop()
+        assert not await child.is_alive()
+
+
+async def test_start_child_of_a_class_is_a_type_error_that_says_what_to_give(runtime):
+    team = await Team.spawn()
+    with pytest.raises(TypeError, match=r"Holder'> is no Child; give art.Child\(Holder, ...\)"):
+        await team.start_child(Holder)
+
+
+async def stuck_start(team):
+    """Begin to add a child whose start does not end; return the call when the start is under way."""
+    gate = await Gate.options(max_concurrency=9).spawn()
+    adding = team.start_child(art.Child(Stuck, gate, id="stuck"))
+    while (await gate.counts())[0] == 0:
+        pass
+    return adding, gate
+
+
+async def test_stop_of_a_supervisor_breaks_off_the_start_of_a_child_that_was_being_added(runtime):
+    team = await Team.spawn()
+    adding, _ = await stuck_start(team)
+    async with asyncio.timeout(20):
+        await team.stop()
+        with pytest.raises(art.ActorStartError):
+            await adding
+    assert await labels(runtime) == ["Gate"]
+
+
+async def test_start_child_that_its_caller_cancels_ends_the_start_and_adds_nothing(runtime):
+    team = await Team.spawn()
+    adding, gate = await stuck_start(team)
+    adding.cancel()
+    async with asyncio.timeout(20):
+        while await team.children_info():
+            pass
+        while (await gate.counts())[1] == 0:
+            pass
+        await (await team.start_child(art.Child(Holder, id="stuck"))).is_alive()
+
+
+async def test_supervisor_whose_on_start_leaves_out_its_bases_says_so_and_stops(runtime):
+    class Own(art.Supervisor):
+        async def on_start(self):
+            self.is_up = True
+
+    own = await Own.spawn()
+    with pytest.raises(art.RuntimeStateError, match=r"Own has no children: its on_start\(\) has to await super\(\)"):
+        await own.start_child(art.Child(Holder))
+    async with asyncio.timeout(20):
+        await own.stop()

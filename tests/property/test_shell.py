@@ -1,0 +1,241 @@
+"""The shell of a supervisor over an authority that raises whenever it likes: whoever waits is told in the end.
+
+Children are started, fail, are added and stopped in every order; a spawn may raise at once, a notice may be refused.
+Whatever has happened, answering what was asked leads to the end of `ready`, of every `start_child`, and, after the
+order to stop, of `over`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
+from actorrt.actors.actor import Actor
+from actorrt.actors.childspec import Child, Strategy
+from actorrt.actors.shell import Shell
+from actorrt.actors.supervision import Supervision
+from actorrt.clock import ManualClock
+from actorrt.completion import Completion
+from actorrt.errors import ActorStartError, MailboxFullError, to_data
+from actorrt.ids import IdSource
+from actorrt.reasons import KILLED, NORMAL, SHUTDOWN, ExitKind, ExitReason
+
+CRASHED = ExitReason(ExitKind.CRASHED, signal=9)
+REASONS = st.sampled_from([NORMAL, SHUTDOWN, KILLED, CRASHED])
+RESTARTS = st.sampled_from(["permanent", "transient", "temporary"])
+RAISES = [None, TypeError("no such argument"), MailboxFullError("no room"), ZeroDivisionError("by a reducer")]
+
+
+class Authority:
+    """Stands for the system of the supervisor's endpoint and for the node: it notes what was ordered."""
+
+    def __init__(self):
+        self.ids, self.clock, self.node = IdSource(), ManualClock(), "the node"
+        self.scope = self.control = self
+        self.raising = None  # what the next spawn or notice raises
+        self.answers = {}  # of spawns under way
+        self.starting, self.running, self.stopping = set(), set(), set()
+        self.retries = []
+        self.wrong = []  # what was ordered that can't be; an assertion here would be taken for a raising order
+
+    def _raise(self):
+        error, self.raising = self.raising, None
+        if error is not None:
+            raise error
+
+    def spawn(self, cls, options, args, kwargs, *, actor_id, **_):
+        self._raise()
+        self.starting.add(actor_id)
+        answer = self.answers[actor_id] = Completion()
+        return answer
+
+    def ref_from_card(self, card, authority):
+        return card
+
+    def after(self, delay_s, callback):
+        self.retries.append(callback)
+
+    def notify(self, to, verb, data):
+        self._raise()
+        actors = {*data.get("actors", [data.get("actor")])}
+        alive = self.starting | self.running
+        if verb in ("stop_child", "stop_children"):
+            self.wrong += [(verb, actor) for actor in actors - alive]
+            self.stopping |= actors & alive
+        else:
+            self.wrong += [(verb, actor) for actor in actors & alive]
+            self.starting |= actors if verb == "restart_children" else set()
+
+    def drop(self, actor):
+        for actors in (self.starting, self.running, self.stopping):
+            actors.discard(actor)
+
+
+class Shells(RuleBasedStateMachine):
+    @initialize(
+        strategy=st.sampled_from([s for s in Strategy if s is not Strategy.QUORUM]),
+        restarts=st.lists(RESTARTS, max_size=4),
+        max_restarts=st.integers(0, 6),
+        raising=st.sampled_from(RAISES),
+        raising_at_the_end=st.sampled_from(RAISES),
+    )
+    def begin(self, strategy, restarts, max_restarts, raising, raising_at_the_end):
+        self.raising_at_the_end = raising_at_the_end
+        self.loop = asyncio.new_event_loop()
+        self.adding = []
+        self.failed = None
+        self.authority = Authority()
+        self.authority.raising = raising
+        children = {f"c{i}": Child(Actor, restart=restart) for i, restart in enumerate(restarts)}
+        supervision = Supervision(lambda: 0.5, strategy=strategy, max_restarts=max_restarts)
+        cell = SimpleNamespace(actor_id=self.authority.ids.actor(), label="the supervisor", fail=self.fail)
+        self.shell = Shell(self.authority, cell, supervision, children)
+        self.shell.begin()
+        self.added_count = 0
+
+    def fail(self, reason):
+        assert self.failed is None, "a supervisor fails once"
+        self.failed = reason
+
+    @property
+    def lives(self):
+        """Whether the supervisor does: the cell of one that failed tells its shell nothing more."""
+        return self.failed is None and not (self.shell.ready.done() and self.shell.ready.error())
+
+    def step(self):
+        """Let those who wait hear."""
+        for _ in range(3):
+            self.loop.run_until_complete(asyncio.sleep(0))
+
+    def of(self, data, actors):
+        return data.draw(st.sampled_from(sorted(actors)))
+
+    @rule(raising=st.sampled_from(RAISES))
+    def the_next_order_raises(self, raising):
+        self.authority.raising = raising
+
+    @precondition(lambda self: self.authority.starting)
+    @rule(data=st.data(), succeeds=st.booleans(), exits=st.booleans())
+    def a_start_ends(self, data, succeeds, exits):
+        actor = self.of(data, self.authority.starting)
+        if not succeeds:
+            self.start_fails(actor)
+            return
+        self.start_succeeds(actor)
+        if exits:  # before its supervisor has seen the answer to the spawn
+            self.exits(actor, CRASHED)
+
+    def start_succeeds(self, actor):
+        self.authority.starting.discard(actor)
+        self.authority.running.add(actor)
+        answer = self.authority.answers.pop(actor, None)
+        if answer is None:
+            self.tell("children_restarted", started=[actor], unreached=[], failed=None)
+        else:
+            self.tell("child_started", child=actor, card=actor)
+            self.loop.call_soon(answer.set_value, actor)
+
+    def start_fails(self, actor):
+        answer = self.authority.answers.pop(actor, None)
+        self.authority.drop(actor)
+        error = ActorStartError("it did not start", reason=CRASHED)
+        if answer is not None:
+            answer.set_error(error)
+        else:
+            failed = {"child": actor, "error": to_data(error), "cause": None, "is_administrative": False}
+            self.tell("children_restarted", started=[], unreached=[], failed=failed)
+
+    @precondition(lambda self: self.authority.running)
+    @rule(data=st.data(), reason=REASONS, is_administrative=st.booleans())
+    def a_child_exits(self, data, reason, is_administrative):
+        self.exits(self.of(data, self.authority.running), reason, is_administrative)
+
+    def exits(self, actor, reason, is_administrative=False):
+        self.authority.drop(actor)
+        self.tell(
+            "child_exited",
+            child=actor,
+            reason=reason.to_data(),
+            had_handled_message=False,
+            cause=None,
+            is_administrative=is_administrative,
+        )
+
+    def tell(self, verb, **data):
+        if self.lives:
+            self.shell.child_event(verb, data)
+
+    @precondition(lambda self: self.authority.retries)
+    @rule(data=st.data())
+    def a_retry_is_due(self, data):
+        retries = self.authority.retries
+        retries.pop(data.draw(st.integers(0, len(retries) - 1)))()
+
+    @precondition(lambda self: self.lives and self.shell.ready.done())
+    @rule(restart=RESTARTS, is_cancelled=st.booleans())
+    def a_child_is_added(self, restart, is_cancelled):
+        self.added_count += 1
+        adding = self.loop.create_task(self.shell.start_child(Child(Actor, id=f"a{self.added_count}", restart=restart)))
+        self.adding.append(adding)
+        self.step()
+        if is_cancelled:
+            adding.cancel()
+        self.step()
+
+    @precondition(lambda self: self.lives and self.shell.ready.done() and self.shell.supervision.children())
+    @rule(data=st.data())
+    def a_child_is_to_stop(self, data):
+        self.shell.stop_child(self.of(data, [child.id for child in self.shell.supervision.children()]))
+
+    @precondition(lambda self: self.shell.ready.done())
+    @rule()
+    def all_is_to_stop(self):
+        self.shell.stop()
+
+    def teardown(self):
+        if hasattr(self, "loop"):
+            try:
+                self.ends()
+            finally:
+                for adding in self.adding:  # of one that failed, its cell cancels what is in hand
+                    adding.cancel()
+                self.loop.run_until_complete(self.all_told())
+                self.loop.close()
+
+    def ends(self):
+        self.settle()
+        self.authority.raising = self.raising_at_the_end
+        self.shell.stop()
+        self.settle()
+        self.step()
+        assert self.shell.ready.done()
+        assert self.shell.over.done()
+        assert self.authority.wrong == []
+        if self.lives:
+            assert not self.authority.starting | self.authority.running
+            assert self.shell.supervision.children() == []
+            assert all(adding.done() for adding in self.adding)
+
+    async def all_told(self):
+        await asyncio.gather(*self.adding, return_exceptions=True)
+
+    def settle(self):
+        """Answer everything that was asked."""
+        authority = self.authority
+        while self.lives and (authority.starting or authority.stopping or authority.retries):
+            if authority.stopping:
+                actor = min(authority.stopping)
+                self.start_fails(actor) if actor in authority.starting else self.exits(actor, SHUTDOWN)
+            elif authority.starting:
+                self.start_succeeds(min(authority.starting))
+            else:
+                authority.retries.pop()()
+            self.step()
+
+
+TestShells = Shells.TestCase
+TestShells.settings = settings(max_examples=150, stateful_step_count=25, deadline=None)
