@@ -17,6 +17,7 @@ import threading
 from collections.abc import Callable, Container, Generator
 from numbers import Real
 from threading import get_ident
+from types import TracebackType
 from typing import Any, ClassVar, Final, Generic, TypeVar
 
 from actorrt import forks
@@ -56,7 +57,7 @@ class Completion(Generic[T]):
     Awaitable in any coroutine, any number of times; `result()` waits in plain code.
     """
 
-    __slots__ = ("__weakref__", "_callbacks", "_error", "_is_done", "_value")
+    __slots__ = ("__weakref__", "_callbacks", "_error", "_is_done", "_origin", "_value")
 
     _subject: ClassVar[str] = "the operation"
 
@@ -89,6 +90,22 @@ class Completion(Generic[T]):
         except ValueError:
             return False
         return True
+
+    def set_error_of(self, other: Completion[Any]) -> None:
+        """Complete with the error of another that is done, raised where that was."""
+        error, origin = other.error(), other.origin()
+        assert error is not None, "the other one has an error"
+        if origin is not None:
+            self.raised_at(origin)
+        self.set_error(error)
+
+    def raised_at(self, origin: TracebackType) -> None:
+        """Say where the error was raised, before it is set: whoever waits gets it with that traceback."""
+        self._origin = origin
+
+    def origin(self) -> TracebackType | None:
+        """Return where the error was raised, if that is known in this process."""
+        return getattr(self, "_origin", None)  # set for errors alone, and of these for few
 
     def _complete(self) -> None:
         self._is_done = True
@@ -130,7 +147,7 @@ class Completion(Generic[T]):
         """Return the value, or raise the error, of what is done."""
         if self._error is not None:
             try:
-                raise self._error.with_traceback(None)
+                raise self._error.with_traceback(self.origin())
             finally:
                 del self  # else error, traceback, frame and this would keep each other, and all that the frames hold
         value: T = self._value
@@ -152,7 +169,7 @@ class Completion(Generic[T]):
                 raise
         if self._error is not None:
             try:
-                raise self._error.with_traceback(None)
+                raise self._error.with_traceback(self.origin())
             finally:
                 del self  # else error, traceback, frame and this would keep each other, and all that the frames hold
         value: T = self._value

@@ -39,6 +39,8 @@ class LocalCaller:
         self._system.calls.delivered(call_id, value)
 
     def fail(self, call_id: int, error: BaseException, where: str, executed: errors.Executed) -> None:
+        if self._system.origins is not None:
+            self._system.origins.keep(self._system.endpoint.peer, call_id, error)
         rebuilt: Any = error_from_data(error_to_data(error, where), self._system)
         rebuilt.executed = executed
         self._system.calls.failed(call_id, rebuilt)
@@ -74,6 +76,8 @@ class RemoteCaller:
             self._send_captured(REPLY, call_id, self._system.payloads.capture_value(value))
 
     def fail(self, call_id: int, error: BaseException, where: str, executed: errors.Executed) -> None:
+        if self._system.origins is not None:
+            self._system.origins.keep(self._peer, call_id, error)
         self._send((ERROR, call_id, error_to_data(error, f"{where} in process {os.getpid()}"), executed), ())
 
     def refuse(self, call_id: int, error: errors.CallError) -> None:

@@ -337,11 +337,18 @@ class Calls:
         """End a call, or a tell, with an error that arose here."""
         if reply.call_id:
             self._take(reply.call_id)
+            self._note_origin(reply)
         elif not isinstance(error, errors.CallCancelledError):  # a tell, which may have nobody who hears of it
             self._system.host.dead_letters.add(reply.label, reply.method, str(error))
         if reply.is_repeated and isinstance(error, errors.CallError) and error.executed == "no":
             error = errors.from_data({**errors.to_data(error), "executed": "maybe"})  # an earlier copy may have run
         reply.set_error(error)
+
+    def _note_origin(self, reply: Reply[Any]) -> None:
+        if self._system.origins is not None:
+            origin = self._system.origins.take(self._system.endpoint.peer, reply.call_id)
+            if origin is not None:
+                reply.raised_at(origin)
 
     def received(self, peer: PeerId, envelope: list[Any], buffers: Sequence[Any]) -> None:
         """Take in an envelope that ends a call or sends it on."""

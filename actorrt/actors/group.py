@@ -35,7 +35,7 @@ class GroupReply(Operation[list[T]]):
         if error is None:
             self.set_value(gathered.value())
         else:
-            self.set_error(error)
+            self.set_error_of(gathered)
 
     def as_completed(self, timeout_s: float | None = None) -> as_completed[Reply[T]]:
         """Iterate over the replies in the order in which they complete; see `actorrt.as_completed`."""

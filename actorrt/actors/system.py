@@ -38,6 +38,7 @@ from actorrt.actors.messages import (
 )
 from actorrt.actors.monitors import Down, serve_monitors, watch
 from actorrt.actors.options import ActorOptions
+from actorrt.actors.origins import Origins
 from actorrt.actors.patience import Patience
 from actorrt.actors.payload import Payloads
 from actorrt.actors.questions import serve_questions
@@ -107,6 +108,7 @@ class System:
         self.namespace = namespace
         self.random = random
         self.evidence: Evidence | None = None
+        self.origins: Origins | None = None  # of the exceptions of methods, in local mode
         self.ends_told = Remembered[ActorId, int]()  # the last incarnation whose end a monitor of restarts told
         self.threads = LoopThread()
         self.on_loop, self.operate = self.threads.on_loop, self.threads.operate

@@ -88,7 +88,7 @@ def gather(*items: Any, return_exceptions: bool = False, timeout_s: float | None
         left_count -= 1
         error = item.error()
         if error is not None and not return_exceptions:
-            gathered.set_error(error)
+            gathered.set_error_of(item)
         elif left_count == 0:
             gathered.set_value([item.error() or item.value() for item in items])
 

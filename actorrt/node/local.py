@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from weakref import WeakSet
 
 from actorrt.actors.control import Endpoint
+from actorrt.actors.origins import Origins
 from actorrt.actors.system import System
 from actorrt.clock import Clock
 from actorrt.ids import IdSource, JobId, PeerId, short
@@ -40,6 +41,7 @@ class LocalNode:
     def __init__(self, resources: Resources, store_bytes: int, clock: Clock, ids: IdSource) -> None:
         self.network = MemoryNetwork()
         self._store = LocalStore(store_bytes, clock, spill_directory=spill_directory())
+        self._origins = Origins()
         self._clock = clock
         self._ids = ids
         self._resources = resources
@@ -77,6 +79,7 @@ class LocalNode:
             job=job,
             namespace=namespace,
         )
+        system.origins = self._origins
         store.system = system
         self._systems.add(system)
         return system

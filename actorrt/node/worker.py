@@ -37,8 +37,20 @@ def main(config: dict[str, Any]) -> None:
         config: who this worker is and where its node and store are; made by `process_workers`.
     """
     install_output(_label_of_current_actor)
+    sys.breakpointhook = _refuse_to_break
     logging.basicConfig(level=config["log_level"], format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     uvloop.run(_serve(config))
+
+
+def _refuse_to_break(*args: Any, **kwargs: Any) -> Any:
+    """Called by `breakpoint()`: refuse a debugger that would read from a terminal, which a worker does not have."""
+    if os.environ.get("PYTHONBREAKPOINT"):
+        return sys.__breakpointhook__(*args, **kwargs)  # its user has chosen a debugger that needs none, or none at all
+    raise RuntimeStateError(
+        f"breakpoint() in process {os.getpid()}, which has no terminal: run the script with "
+        "actorrt.init(mode='local'), where all actors are in the script's own process; or set PYTHONBREAKPOINT to a "
+        "debugger that is reached otherwise"
+    )
 
 
 def _label_of_current_actor() -> str:
