@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_FAILURE
     except (errors.ActorRtError, OSError, ValueError) as error:
         sys.stderr.write(f"actorrt {chosen.command}: {error}\n")
-        return EXIT_FAILURE
+        return getattr(error, "exit_status", EXIT_FAILURE)
 
 
 # node

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from actorrt.actors.control import Control, Data, Endpoint
-from actorrt.errors import ActorRtError
+from actorrt.config import NODE_ANSWER_TIMEOUT_S
+from actorrt.errors import ActorRtError, PeerUnreachableError
 from actorrt.ids import IdSource, PeerId, short
 from actorrt.node.notices import saying
 from actorrt.node.places import NodeDescriptor
@@ -40,7 +42,7 @@ async def inquire(node: NodeDescriptor, verb: str, data: Data) -> Any:
     """Return the node's answer.
 
     Raises:
-        PeerUnreachableError: it does not answer.
+        PeerUnreachableError: it does not answer, or not in time.
     """
     peer = IdSource().peer()
     path = Path(node.store).parent / f"inquiry-{short(peer)}"
@@ -49,9 +51,16 @@ async def inquire(node: NodeDescriptor, verb: str, data: Data) -> Any:
     await transport.start(asker)
     try:
         to = Endpoint(PeerId(bytes.fromhex(node.peer)), node.address)
-        answer = await saying(f"node {node.url} (process {node.pid})", asker.control.request(to, verb, data))
+        asked = asker.control.request(to, verb, data)
+        async with asyncio.timeout(NODE_ANSWER_TIMEOUT_S):
+            answer = await saying(f"node {node.url} (process {node.pid})", asked)
         asker.control.notify(to, "goodbye", {})
         return answer
+    except TimeoutError:
+        raise PeerUnreachableError(
+            f"node {node.url} (process {node.pid}) did not answer within {NODE_ANSWER_TIMEOUT_S:g} s: it is stopped or "
+            "overloaded"
+        ) from None
     finally:
         await transport.close()
         if path.exists():

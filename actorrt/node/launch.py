@@ -10,13 +10,16 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from actorrt import forks
 from actorrt.config import NODE_START_TIMEOUT_S
 from actorrt.errors import PeerUnreachableError, RuntimeStateError
 from actorrt.node.places import NodeDescriptor, find_nodes, remove_leftovers, runtime_directory
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
 
 STOP_TIMEOUT_S: Final = 10.0
 
@@ -117,6 +120,8 @@ def _environment() -> dict[str, str]:
 class SeveralNodesError(ValueError):
     """A command can't know which of several nodes is meant; the message lists them."""
 
+    exit_status: Final = 2  # as for other arguments that make no sense
+
 
 def find_node(address: str) -> NodeDescriptor:
     """Return the running node that `address` means, for a script that wants to use it. It is no other script's.
@@ -143,6 +148,15 @@ def find_node(address: str) -> NodeDescriptor:
             "`actorrt node`"
         )
     return node
+
+
+def add_address_argument(parser: ArgumentParser) -> None:
+    """Let a command say which node it looks into: with `node_to_look_into`."""
+    parser.add_argument(
+        "--address",
+        metavar="URL",
+        help="the node's URL (default: the newest that `actorrt node` started, else the only one of a script)",
+    )
 
 
 def node_to_look_into(address: str | None) -> NodeDescriptor:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 from typing import Any
 
 from actorrt.config import MIB
-from actorrt.ids import short
+from actorrt.ids import IdSource, short
 from actorrt.node import table
+from actorrt.node.launch import add_address_argument, node_to_look_into
+from actorrt.node.places import NodeDescriptor
 
 _MAX_COUNT = 100
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--address", default="auto", help="the node's URL (default: this machine's newest node)")
+    add_address_argument(parser)
     parser.add_argument("--count", type=int, default=20, help="how many objects to list, 1 to 100 (default: 20)")
 
 
@@ -22,19 +23,21 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the listing; return the exit status."""
     if not 1 <= arguments.count <= _MAX_COUNT:
         raise ValueError(f"--count {arguments.count}: give 1 to {_MAX_COUNT}")
-    counts, objects = asyncio.run(_ask(arguments.address, arguments.count))
+    counts, objects = _ask(node_to_look_into(arguments.address), arguments.count)
     for line in lines(counts, objects):
         print(line)
     return 0
 
 
-async def _ask(address: str, count: int) -> tuple[dict[str, int], list[list[Any]]]:
-    from actorrt.actors import current
-    from actorrt.node.runtime import Runtime
+def _ask(node: NodeDescriptor, count: int) -> tuple[dict[str, int], list[list[Any]]]:
+    """Ask the store itself: who looks needs no job."""
+    from actorrt.store.client import StoreClient
 
-    async with Runtime(address):
-        store = current.system().require_store()
+    store = StoreClient.connect(node.store, IdSource().peer())
+    try:
         return store.stats(), store.list_objects(count)
+    finally:
+        store.close()
 
 
 def lines(counts: dict[str, int], objects: list[list[Any]]) -> list[str]:

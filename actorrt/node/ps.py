@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from actorrt.config import MIB
 from actorrt.node import table
-from actorrt.node.launch import find_node
+from actorrt.node.launch import add_address_argument, node_to_look_into
 from actorrt.node.listing import MAX_PAGE_COUNT
 from actorrt.node.places import NodeDescriptor
 from actorrt.node.status import ask_page
@@ -18,7 +18,7 @@ DEFAULT_COUNT: Final = 1_000
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
-    parser.add_argument("--address", default="auto", help="the node's URL (default: this machine's newest node)")
+    add_address_argument(parser)
     parser.add_argument(
         "--count", type=int, default=DEFAULT_COUNT, help=f"how many actors to list at most (default: {DEFAULT_COUNT})"
     )
@@ -28,7 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the rows; return the exit status."""
     if arguments.count < 1:
         raise ValueError(f"--count {arguments.count}: give 1 or more")
-    for line in render(listed(find_node(arguments.address), arguments.count)):
+    for line in render(listed(node_to_look_into(arguments.address), arguments.count)):
         print(line)
     return 0
 

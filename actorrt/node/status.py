@@ -7,18 +7,18 @@ import asyncio
 from typing import Any
 
 from actorrt.node.inquiry import inquire
-from actorrt.node.launch import find_node
+from actorrt.node.launch import add_address_argument, node_to_look_into
 from actorrt.node.places import NodeDescriptor
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
-    parser.add_argument("--address", default="auto", help="the node's URL (default: this machine's newest node)")
+    add_address_argument(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the totals; return the exit status."""
-    node = find_node(arguments.address)
+    node = node_to_look_into(arguments.address)
     status = ask_page(node, None, 1)
     totals = status["totals"]
     print(f"node {node.url} (process {node.pid}), version {status['version']}")

@@ -14,7 +14,7 @@ from actorrt.ids import short
 from actorrt.node import table
 from actorrt.node.census import NOWHERE
 from actorrt.node.inquiry import inquire
-from actorrt.node.launch import find_node
+from actorrt.node.launch import add_address_argument, node_to_look_into
 from actorrt.node.places import NodeDescriptor
 
 WATCH_PERIOD_S: Final = 1.0
@@ -26,7 +26,7 @@ _MAX_REASON_LENGTH: Final = 60
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
-    parser.add_argument("--address", default="auto", help="the node's URL (default: this machine's newest node)")
+    add_address_argument(parser)
     parser.add_argument(
         "--children",
         type=int,
@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the tree and return the exit status."""
-    node = find_node(arguments.address)
+    node = node_to_look_into(arguments.address)
     print(_page(node, arguments.children))
     while arguments.watch:
         time.sleep(WATCH_PERIOD_S)  # the period of the page, as `--watch` promises: nothing is waited for
