@@ -109,7 +109,7 @@ class Transfers:
         self._pulls: dict[ObjectId, Completion[None]] = {}
         self._readings: dict[ObjectId, _Reading] = {}
         self._asked_for: dict[ObjectId, dict[int, set[PeerId]]] = {}
-        self._room = asyncio.Semaphore(PULLS_COUNT)
+        self._turns = asyncio.Semaphore(PULLS_COUNT)
         self._fanouts: dict[ObjectId, Fanout] = {}
         self._holdings = Holdings(Endpoint(transport.peer, transport.address), control, exchange, scope)
         self.adopt, self.arrived, self.let_go = self._holdings.adopt, self._holdings.arrived, self._holdings.let_go
@@ -199,8 +199,7 @@ class Transfers:
     async def _pull(self, object_id: ObjectId, outcome: Completion[None]) -> None:
         error: ActorRtError = ObjectLostError(f"object {short(object_id)} is lost: the node ended its work")
         try:
-            async with self._room:
-                await self._read_all(object_id)
+            await self._read_all(object_id)
         except ActorRtError as problem:
             error = problem
             self._exchange.fail(object_id, problem)
@@ -214,29 +213,39 @@ class Transfers:
             outcome.set_error(error)  # without effect where it has succeeded
 
     async def _read_all(self, object_id: ObjectId) -> None:
-        """Read an object from one source after the other, and seal it."""
+        """Read an object from one source after the other, and seal it.
+
+        It takes its turn among the pulls when there is something to read, and room for it: what is still to be made
+        may need what others pull.
+        """
         origin, answer, source = await self._ask_origin(object_id, None)
         target = await self._exchange.create(object_id, answer["length"])
         if target is None:
             return
+        try:
+            async with self._turns:
+                await self._read(object_id, target, answer["length"], source)
+            await self._contain(object_id, [ObjectId(inner) for inner in answer["contained"]], origin)
+        except BaseException:
+            self._exchange.abort(object_id)
+            raise
+        self._exchange.seal(object_id)
+        self._exchange.release(object_id)  # whoever located it holds it
+        self._control.notify(origin, "object_read", {"object": object_id})
+
+    async def _read(self, object_id: ObjectId, target: memoryview, length_bytes: int, source: Endpoint) -> None:
+        """Read the bytes of an object into its memory."""
         turn = self._scope.loop.create_future()
         now = self._clock.now()
-        reading = _Reading(object_id, Pull(answer["length"]), target, source, turn, now, now)
+        reading = _Reading(object_id, Pull(length_bytes), target, source, turn, now, now)
         self._readings[object_id] = reading
         try:
             while not await self._read_from_source(reading):
                 await self._check_hope(reading)
                 *_, reading.source = await self._ask_origin(object_id, reading.source.peer)
-            await self._contain(object_id, [ObjectId(inner) for inner in answer["contained"]], origin)
-        except BaseException:
-            self._exchange.abort(object_id)
-            raise
         finally:
             reading.recall(*reading.landings)
             del self._readings[object_id]
-        self._exchange.seal(object_id)
-        self._exchange.release(object_id)  # whoever located it holds it
-        self._control.notify(origin, "object_read", {"object": object_id})
 
     async def _check_hope(self, reading: _Reading) -> None:
         """Have another source sought, unhurriedly where the last one gave nothing; raise when nobody gives anything."""

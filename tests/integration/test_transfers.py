@@ -21,6 +21,7 @@ from actorrt.node.chunks import CHUNK, GONE, READ
 from actorrt.node.fanout import WIDTH
 from actorrt.node.inquiry import inquire
 from actorrt.node.pulls import CHUNK_BYTES, WINDOW_BYTES, chunks
+from actorrt.node.transfers import PULLS_COUNT
 from actorrt.store.client import StoreClient
 from actorrt.transport.framing import Landing
 from actorrt.transport.memory import MemoryNetwork, MemoryTransport
@@ -295,6 +296,23 @@ async def test_an_object_that_is_still_to_be_made_is_waited_for(memory: MakeTran
         origin.server.exchange.seal(object_id)
         await pulling
         assert await reader.bytes_of(object_id) == b"x" * 100
+
+
+async def test_pulls_of_what_is_still_to_be_made_keep_no_other_waiting(memory: MakeTransport, tmp_path: Path) -> None:
+    """Each result needs the next one at the reader first, as where calls with `returns="ref"` are chained."""
+    async with store_nodes(2, memory, tmp_path) as (origin, reader):
+        chain = [IDS.object() for _ in range(PULLS_COUNT + 1)]
+        pulls = []
+        for object_id in chain:
+            target = await origin.server.exchange.create(object_id, 100)
+            assert target is not None
+            target[:] = object_id[:4] * 25
+            pulls.append(reader.transfers.pull(object_id, origin.endpoint))
+        for object_id, pulling in reversed(list(zip(chain, pulls, strict=True))):
+            origin.server.exchange.seal(object_id)
+            async with asyncio.timeout(20):
+                await pulling
+            assert await reader.bytes_of(object_id) == object_id[:4] * 25
 
 
 async def test_two_daemons_exchange_an_object(tmp_path: Path) -> None:
