@@ -374,8 +374,9 @@ class StoreClient(Writing):
             self.look(ref)
 
     def _on_lost(self) -> None:
-        """The daemon ended: views stay readable, everything else is lost."""
-        self._end(ObjectLostError, "the node's object store ended, and with it every object that is not in view")
+        """The daemon, or the connection to it, ended: views stay readable, everything else is lost to this process."""
+        what = "the connection to the node's object store ended, and with it every hold of this process"
+        self._end(ObjectLostError, f"{what}: only what is in view can be read")
         if self._tell_lost is not None:
             self._tell_lost()
 

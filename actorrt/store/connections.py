@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from actorrt.ids import ID_BYTES, PeerId
+from actorrt.ids import ID_BYTES, PeerId, short
 from actorrt.store.instructions import Drop, Instruction, Send
 from actorrt.store.pool import Place
 from actorrt.store.protocol import VERSION, Event, ProtocolError, Role, Status
@@ -71,17 +71,20 @@ class Connections:
         """Learn who a connection is.
 
         Raises:
-            ProtocolError: it speaks another version, or has said it already.
+            ProtocolError: it speaks another version, or has said it already; or the process that it claims to be has a
+                connection for the same, which goes on undisturbed.
         """
         if version != VERSION or len(peer) != ID_BYTES:
             raise ProtocolError(f"HELLO of version {version} with a peer of {len(peer)} bytes")
         known = self._by_number[number]
         if known.role is not None:
             raise ProtocolError("a second HELLO")
-        known.role, known.peer = Role(role), PeerId(peer)
         for of_role, numbers in self._numbers_by_role():
-            if known.role is of_role:
-                numbers[known.peer] = number
+            if role == of_role:
+                if peer in numbers:
+                    raise ProtocolError(f"a second connection of process {short(peer)} for {of_role.name}")
+                numbers[PeerId(peer)] = number
+        known.role, known.peer = Role(role), PeerId(peer)
         return known
 
     def listener(self, known: Connection) -> int | None:

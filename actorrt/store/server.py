@@ -189,7 +189,10 @@ class StoreServer:
         self._loop.add_reader(sock.fileno(), self._on_readable, client)
 
     def _end(self, client: _Client) -> None:
-        """Give back what a connection had, and tell the owner. Idempotent."""
+        """Give back what a connection had, and tell the owner. Idempotent.
+
+        A process that can't ask any more must hear of it, since what it held is given back: its events end, too.
+        """
         if self._clients.pop(client.number, None) is None:
             return
         self._unread.discard(client.number)
@@ -198,9 +201,14 @@ class StoreServer:
         client.sock.close()
         _drop_outbox(client)
         known = self._core.peer(client.number)
+        events = self._clients.get(self._core.listener(client.number) or 0)
         self._core.close(client.number, self._clock.now())
         self._carry_out()
-        if known is not None and known[1] is Role.REQUESTS and self._on_close is not None:
+        if known is None or known[1] is not Role.REQUESTS:
+            return
+        if events is not None:
+            self._end(events)
+        if self._on_close is not None:
             self._on_close(known[0], client.pid)
 
     def _tick(self) -> None:

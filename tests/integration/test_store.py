@@ -17,6 +17,7 @@ from actorrt.clock import MonotonicClock
 from actorrt.config import MIB
 from actorrt.errors import (
     CallTimeoutError,
+    ObjectLostError,
     ObjectNotFoundError,
     ObjectStoreFullError,
     PeerUnreachableError,
@@ -174,6 +175,30 @@ async def test_dropped_refs_are_given_back_without_another_request(store: Servin
     del ref
     await asyncio.sleep(0)  # what `__del__` queued runs on the loop
     assert store.stats()["objects_count"] == 0
+
+
+async def test_a_process_whose_requests_break_hears_of_it_while_it_lives(store: Serving, client: StoreClient) -> None:
+    lost = asyncio.Event()
+    client.attach(asyncio.get_running_loop(), lost.set)
+    ref = client.put(np.ones(1000))
+    view = ref.get()
+    promise = client.declare()
+    client._connection._channel._socket.shutdown(socket.SHUT_RDWR)  # type: ignore[attr-defined]
+    async with asyncio.timeout(20):
+        await lost.wait()
+    store.wait_closed(os.getpid())
+    with pytest.raises(ObjectLostError, match="the connection to the node's object store ended"):
+        await promise
+    with pytest.raises(ObjectLostError, match="the connection to the node's object store ended"):
+        client.put(1)
+    assert view.sum() == 1000
+
+
+def test_whoever_says_hello_as_another_is_refused_and_the_other_goes_on(store: Serving, client: StoreClient) -> None:
+    with pytest.raises(PeerUnreachableError):
+        StoreClient.connect(store.path, client.peer)
+    assert client.put(np.ones(1000)).get().sum() == 1000
+    assert store.closed_pids == []
 
 
 def test_a_put_waits_for_room_until_its_deadline(client: StoreClient, store: Serving) -> None:
