@@ -32,6 +32,7 @@ class Arena:
         self._used: dict[int, int] = {}
         self._free: dict[int, int] = {0: size_bytes}
         self._free_offsets = [0]
+        self._free_by_length = [(size_bytes, 0)]
         self._used_bytes = 0
 
     @property
@@ -50,19 +51,19 @@ class Arena:
 
     def best_fit(self, length_bytes: int) -> int | None:
         """Return the length of the smallest free range that holds `length_bytes`, or None where none does."""
-        need = align(length_bytes)
-        return min((length for length in self._free.values() if length >= need), default=None)
+        index = bisect_left(self._free_by_length, (align(length_bytes), 0))
+        return self._free_by_length[index][0] if index < len(self._free_by_length) else None
 
     def allocate(self, length_bytes: int) -> int | None:
         """Take a range and return its offset, or None where no free range is long enough."""
         need = align(length_bytes)
-        best = self.best_fit(need)
-        if best is None:
+        index = bisect_left(self._free_by_length, (need, 0))
+        if index == len(self._free_by_length):
             return None
-        offset = next(offset for offset in self._free_offsets if self._free[offset] == best)
+        length, offset = self._free_by_length[index]
         self._remove_free(offset)
-        if best > need:
-            self._add_free(offset + need, best - need)
+        if length > need:
+            self._add_free(offset + need, length - need)
         self._used[offset] = need
         self._used_bytes += need
         return offset
@@ -97,10 +98,26 @@ class Arena:
         self._used[offset] = first
         self._used[offset + first] = whole - first
 
+    def check_invariants(self) -> None:
+        """Raise AssertionError unless what is free and what is allocated tile the segment; for tests."""
+        ranges = sorted([*self._used.items(), *self._free.items()])
+        ends = [offset + length for offset, length in ranges]
+        story = f"an arena of {self.size_bytes} bytes: allocated {self._used}, free {self._free}"
+        assert [offset for offset, _ in ranges] == [0, *ends[:-1]], f"ranges overlap or leave gaps: {story}"
+        assert ends[-1] == self.size_bytes, f"ranges end at {ends[-1]}: {story}"
+        assert not any(end in self._free for end in map(sum, self._free.items())), f"free neighbours: {story}"
+        assert self._free_offsets == sorted(self._free), f"offsets of free ranges: {self._free_offsets}: {story}"
+        by_length = sorted((length, offset) for offset, length in self._free.items())
+        assert self._free_by_length == by_length, f"free ranges by length: {self._free_by_length}: {story}"
+        assert self._used_bytes == sum(self._used.values()), f"{self._used_bytes} bytes in use: {story}"
+
     def _add_free(self, offset: int, length: int) -> None:
         self._free[offset] = length
         insort(self._free_offsets, offset)
+        insort(self._free_by_length, (length, offset))
 
     def _remove_free(self, offset: int) -> int:
         del self._free_offsets[bisect_left(self._free_offsets, offset)]
-        return self._free.pop(offset)
+        length = self._free.pop(offset)
+        del self._free_by_length[bisect_left(self._free_by_length, (length, offset))]
+        return length

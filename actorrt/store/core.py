@@ -111,6 +111,10 @@ class StoreCore:
         known = self._connections[connection]
         return None if known.peer is None or known.role is None else (known.peer, known.role)
 
+    def listener(self, connection: int) -> int | None:
+        """Return the connection that hears the events of a connection's process."""
+        return self._connections.listener(self._connections[connection])
+
     def handle(self, connection: int, message: list[Any]) -> None:
         """Act on a message of a connection.
 

@@ -5,7 +5,7 @@ Most objects are small, and nobody waits for them: what few have is made when th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -114,3 +114,24 @@ class Entry:
         """Whether nothing ties it to a connection."""
         is_tied = connection in self.holds or connection in self.pins or connection in self.waiters
         return not is_tied and connection not in (self.maker, self.declarer)
+
+
+def take_one(counts: dict[int, int], connection: int) -> None:
+    """End one hold, or one pin, of a connection."""
+    left_count = counts.get(connection, 0) - 1
+    if left_count > 0:
+        counts[connection] = left_count
+    else:
+        counts.pop(connection, None)
+
+
+def longest_unused(idle: Iterable[Entry], wanted_bytes: int) -> list[tuple[ObjectId, Place]]:
+    """Return the first of some objects in memory, with where they lie, until there are bytes enough."""
+    chosen = []
+    for entry in idle:
+        assert entry.place is not None, "a sealed object lies somewhere"
+        chosen.append((entry.object_id, entry.place))
+        wanted_bytes -= entry.place.length_bytes
+        if wanted_bytes <= 0:
+            break
+    return chosen

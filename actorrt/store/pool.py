@@ -17,6 +17,7 @@ from actorrt.store.arena import Arena
 _PAGE_BYTES = 4096
 _MIN_SEGMENT_BYTES = 1 * MIB
 _SEGMENTS_WANTED_COUNT = 16
+_PACKED_COUNT = 8  # objects of a segment: with so many, what is left over at its end is little
 
 SHARED: Final = -1
 """The owner of segments that loans are cut from: they are shared, so that idle borrowers cost little."""
@@ -152,8 +153,15 @@ class Pool:
             room += segment.arena.size_bytes
         if room < rounded:
             return None
-        make_bytes = min(room, max(rounded, self._segment_bytes))
+        make_bytes = min(room, self._packed(rounded))
         return Growth(self._last_segment_id + 1, make_bytes, tuple(give_up))
+
+    def _packed(self, length_bytes: int) -> int:
+        """Return the length of a segment for objects of such a length: what few of them leave over is not made."""
+        fitting_count = self._segment_bytes // length_bytes
+        if fitting_count == 0:
+            return length_bytes
+        return fitting_count * length_bytes if fitting_count < _PACKED_COUNT else self._segment_bytes
 
     def spare(self) -> Growth | None:
         """Plan a segment for whoever needs one next; None where there is one, or memory is short."""
@@ -192,6 +200,14 @@ class Pool:
     def free(self, place: Place) -> None:
         """Give an object's bytes back."""
         self._segments[place.segment_id].arena.free(place.offset)
+
+    def check_invariants(self) -> None:
+        """Raise AssertionError unless the segments and their bytes agree; for tests."""
+        for segment in self._segments.values():
+            segment.arena.check_invariants()
+        sizes = {number: segment.arena.size_bytes for number, segment in self._segments.items()}
+        assert self._reserved_bytes == sum(sizes.values()), f"{self._reserved_bytes} bytes are counted for {sizes}"
+        assert self._reserved_bytes <= self.capacity_bytes, f"{sizes} are more than {self.capacity_bytes} bytes"
 
     def disown(self, owner: int) -> list[int]:
         """Let the segments of a connection that ended serve others; give up and return the idle ones beyond one."""

@@ -27,7 +27,8 @@ from typing import Final
 from actorrt.errors import ActorRtError, ObjectLostError, ObjectNotFoundError
 from actorrt.ids import ID_BYTES, ObjectId, PeerId, short
 from actorrt.store.instructions import Adopt, Arrived, Failed, GiveUp, LetGo, Ready, TableInstruction
-from actorrt.store.objects import Entry, State, Token
+from actorrt.store.invariants import check
+from actorrt.store.objects import Entry, State, Token, longest_unused, take_one
 from actorrt.store.pool import Place
 from actorrt.store.transits import Transits
 
@@ -43,6 +44,7 @@ class ObjectTable:
         self._connection_by_peer: dict[PeerId, int] = {}
         self._transits = Transits()
         self._idle: OrderedDict[ObjectId, None] = OrderedDict()
+        self._may_have_copies = False  # among them
         self._tombstones: OrderedDict[ObjectId, None] = OrderedDict()
         self._suspects: set[ObjectId] = set()
         self._instructions: list[TableInstruction] = []
@@ -59,13 +61,17 @@ class ObjectTable:
 
     @property
     def transits_count(self) -> int:
-        """How many transits are under way, those included that have arrived before their senders' word."""
+        """How many transits are under way, or arrived before their senders' word."""
         return len(self._transits)
 
     def take(self) -> list[TableInstruction]:
         """Return what is to be done, in order, and forget it."""
         instructions, self._instructions = self._instructions, []
         return instructions
+
+    def check_invariants(self) -> None:
+        """Raise AssertionError, with all that is known of the object, where one is not as it has to be; for tests."""
+        check(self._entries, self._by_connection, self._transits, self._idle, self._suspects)
 
     # Connections
 
@@ -84,12 +90,9 @@ class ObjectTable:
         for token, object_id in self._transits.end_sender(connection, now):
             lost = ObjectLostError(f"object {short(object_id)} is lost: the process that sent it ended")
             self._give_up_expecting(object_id, token, lost)
-        for peer, other in list(self._connection_by_peer.items()):
-            if other == connection:
-                del self._connection_by_peer[peer]
+        self._connection_by_peer = {p: other for p, other in self._connection_by_peer.items() if other != connection}
         for object_id in self._by_connection.pop(connection, ()):
-            entry = self._entries.get(object_id)
-            if entry is not None:
+            if (entry := self._entries.get(object_id)) is not None:
                 self._leave(entry, connection)
 
     def _leave(self, entry: Entry, connection: int) -> None:
@@ -110,7 +113,7 @@ class ObjectTable:
         """The maker of an object ended or gave up in the middle: its bytes are free, and somebody may try again."""
         self._give_up(entry)
         self._suspect(entry)
-        entry.maker = None
+        self._take_maker(entry)
         if entry.state is State.CREATED and entry.declarer is not None:
             entry.state = State.PENDING
         elif entry.state is State.CREATED and entry.origin is not None:
@@ -140,7 +143,8 @@ class ObjectTable:
         """An object is on another node. Promised here, it was made there: then whoever promised it has kept to it."""
         entry.is_private = False
         if entry.origin is None and entry.state in (State.EXPECTED, State.REMOTE, State.PENDING):
-            entry.origin, entry.state, entry.declarer = node, State.REMOTE, None
+            entry.origin, entry.state = node, State.REMOTE
+            self._keep_promise(entry)
             self._instructions.append(Adopt(entry.object_id, node, token))
         elif token is not None:
             self._instructions.append(Arrived(entry.object_id, node, token))
@@ -201,8 +205,10 @@ class ObjectTable:
         if entry.state is not State.CREATED:  # it was failed or freed while it was being written
             self._drop_unsealed(entry)
             return
-        entry.state, entry.maker = State.SEALED, None
-        self._idle[object_id] = None
+        entry.state = State.SEALED
+        self._take_maker(entry)
+        self._keep_promise(entry)
+        self._note_idle(entry)
         self._instructions.extend(Ready(waiter, object_id) for waiter in self._take_waiters(entry))
         self._suspect(entry)
 
@@ -225,8 +231,20 @@ class ObjectTable:
 
     def _fail(self, entry: Entry, error: ActorRtError | bytes) -> None:
         entry.state, entry.error = State.FAILED, error
+        self._keep_promise(entry)
         self._instructions.extend(Failed(waiter, entry.object_id, error) for waiter in self._take_waiters(entry))
         self._suspect(entry)
+
+    def _take_maker(self, entry: Entry) -> None:
+        maker, entry.maker = entry.maker, None
+        if maker is not None:
+            self._forget_if_apart(entry, maker)
+
+    def _keep_promise(self, entry: Entry) -> None:
+        """Whoever promised an object answers for it no more: it is made, or never will be."""
+        declarer, entry.declarer = entry.declarer, None
+        if declarer is not None:
+            self._forget_if_apart(entry, declarer)
 
     def _take_waiters(self, entry: Entry) -> Sequence[int]:
         if not entry.waiters:
@@ -308,7 +326,7 @@ class ObjectTable:
         """End one hold of a connection."""
         entry = self._entries.get(object_id)
         if entry is not None:
-            _take_one(entry.holds, connection)
+            take_one(entry.holds, connection)
             self._let_go(entry, connection)
 
     def pin(self, object_id: ObjectId, connection: int) -> Place:
@@ -325,7 +343,7 @@ class ObjectTable:
         """End one pin of a connection."""
         entry = self._entries.get(object_id)
         if entry is not None:
-            _take_one(entry.pins, connection)
+            take_one(entry.pins, connection)
             self._note_idle(entry)
             self._let_go(entry, connection)
 
@@ -349,15 +367,7 @@ class ObjectTable:
 
     def least_recently_used(self, wanted_bytes: int) -> list[tuple[ObjectId, Place]]:
         """Return objects in memory that nobody has in view, the one longest unused first, until there are enough."""
-        chosen = []
-        for object_id in self._idle:
-            place = self._entries[object_id].place
-            assert place is not None, "a sealed object lies somewhere"
-            chosen.append((object_id, place))
-            wanted_bytes -= place.length_bytes
-            if wanted_bytes <= 0:
-                break
-        return chosen
+        return longest_unused((self._entries[object_id] for object_id in self._idle), wanted_bytes)
 
     def move(self, object_id: ObjectId, source: Place, target: Place) -> bool:
         """Let an object lie on disk from now on; False where it has gone, or come into view, meanwhile."""
@@ -377,17 +387,15 @@ class ObjectTable:
         Returns:
             Where they were: these bytes are free.
         """
-        places: list[Place] = []
-        for object_id in list(self._idle):
-            if places and wanted_bytes <= 0:
-                break
-            entry = self._entries[object_id]
-            if entry.origin is not None and entry.place is not None:
-                places.append(entry.place)
-                wanted_bytes -= entry.place.length_bytes
-                entry.state, entry.place = State.REMOTE, None
-                del self._idle[object_id]
-        return places
+        if not self._may_have_copies:
+            return []
+        idle = (self._entries[object_id] for object_id in self._idle)
+        evicted = longest_unused((entry for entry in idle if entry.origin is not None), wanted_bytes)
+        for object_id, _ in evicted:
+            self._entries[object_id].state, self._entries[object_id].place = State.REMOTE, None
+            del self._idle[object_id]
+        self._may_have_copies = bool(evicted)
+        return [place for _, place in evicted]
 
     def lose(self, object_id: ObjectId, error: ActorRtError) -> None:
         """Say that the bytes of an object on disk are not what they were: whoever reads it gets the error."""
@@ -398,6 +406,7 @@ class ObjectTable:
     def _note_idle(self, entry: Entry) -> None:
         if entry.is_idle:
             self._idle[entry.object_id] = None
+            self._may_have_copies |= entry.origin is not None
 
     # Waiting
 
@@ -449,6 +458,7 @@ class ObjectTable:
         self._idle.pop(entry.object_id, None)
         for connection in {*entry.holds, *entry.pins, *entry.waiters}:
             self._by_connection[connection].discard(entry.object_id)
+        self._keep_promise(entry)
 
     def _give_up(self, entry: Entry) -> None:
         """Free an object's bytes and what it contains."""
@@ -484,13 +494,6 @@ class ObjectTable:
 
     def _forget_if_apart(self, entry: Entry, connection: int) -> None:
         """Drop an object from a connection's list when nothing ties them any more."""
-        if entry.is_apart_from(connection):
-            self._by_connection[connection].discard(entry.object_id)
-
-
-def _take_one(counts: dict[int, int], connection: int) -> None:
-    left_count = counts.get(connection, 0) - 1
-    if left_count > 0:
-        counts[connection] = left_count
-    else:
-        counts.pop(connection, None)
+        tied = self._by_connection.get(connection)  # None: it has just ended
+        if tied is not None and entry.is_apart_from(connection):
+            tied.discard(entry.object_id)

@@ -53,6 +53,7 @@ class ArenaMachine(RuleBasedStateMachine):
     def counts_agree(self) -> None:
         if not hasattr(self, "arena"):
             return
+        self.arena.check_invariants()
         used = sum(owner is not None for owner in self.owners)
         assert self.arena.used_bytes == used * ALIGNMENT_BYTES
         assert self.arena.is_empty == (used == 0)
@@ -83,8 +84,17 @@ def test_nine_tenths_of_a_store_are_usable_over_a_long_run(seed: int) -> None:
             usable.append((pool.used_bytes + wanted) / pool.capacity_bytes)
             pool.free(live.pop(min(len(live) - 1, int(chance.expovariate(1 / 8)))))
         live.append(place)
+    pool.check_invariants()
     assert len(usable) > 1000, "it was full most of the time"
     assert statistics.mean(usable) >= 0.9
+
+
+@pytest.mark.parametrize("length_bytes", [2 * MIB + 64, 3 * MIB, 1 * MIB + 64, 700_000])
+def test_nine_tenths_are_usable_for_objects_of_one_length(length_bytes: int) -> None:
+    pool = Pool(64 * MIB)
+    while _allocate(pool, length_bytes) is not None:
+        pool.check_invariants()
+    assert pool.used_bytes >= 0.9 * pool.capacity_bytes
 
 
 def _allocate(pool: Pool, length_bytes: int) -> Place | None:

@@ -133,6 +133,7 @@ def walk(steps: list[Step], sweeps: set[int]) -> None:
         step.say(table)
         if number in sweeps:
             table.sweep()
+        table.check_invariants()
     story = [step.what + (" (sweep)" if number in sweeps else "") for number, step in enumerate(steps)]
     entry = table.get(X)
     assert entry is not None, story

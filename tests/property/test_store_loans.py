@@ -92,6 +92,7 @@ class LoansMachine(RuleBasedStateMachine):
     def no_two_objects_overlap(self) -> None:
         if not hasattr(self, "pool"):
             return
+        self.pool.check_invariants()
         spans = sorted(
             (p.segment_id, p.offset, p.offset + p.length_bytes) for p in [*self.told.values(), *self.untold.values()]
         )

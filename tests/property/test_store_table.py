@@ -166,6 +166,11 @@ class RefsMachine(RuleBasedStateMachine):
                 self.places.remove(instruction.place)
 
     @invariant()
+    def every_object_is_as_it_has_to_be(self) -> None:
+        if hasattr(self, "table"):
+            self.table.check_invariants()
+
+    @invariant()
     def what_is_held_is_there(self) -> None:
         if not hasattr(self, "table") or self.anybody_died or any(process.queue for process in self.processes):
             return

@@ -321,3 +321,15 @@ def test_a_long_loan_has_the_next_segment_made_ahead_and_a_short_one_does_not(ta
     assert lent == Send(A, [2, Status.DONE, [1, 0, 4 * MIB], []], segment_id=None, writable=True)
     assert make == Make(2, 32 * MIB, is_ahead=True)
     assert len(talk.say(A, Op.BORROW, 3, 1 * MIB)) == 1  # there is one
+
+
+def test_nobody_speaks_for_a_process_that_has_a_connection(talk: Conversation) -> None:
+    talk.listen(EVENTS_A, PEER_A)
+    for role in (Role.REQUESTS, Role.EVENTS):
+        talk.core.open(9, "pid 9")
+        with pytest.raises(ProtocolError, match="a second connection of process 61616161"):
+            talk.say(9, Op.HELLO, 1, VERSION, role, PEER_A)
+        talk.core.close(9, 0.0)
+    talk.say(A, Op.DECLARE, 0, X)
+    talk.say(A, Op.SUBSCRIBE, 0, [X])
+    assert talk.say(B, Op.FAIL, 0, X, b"gone") == [Send(EVENTS_A, [Event.FAILED, X, b"gone"])]
