@@ -74,7 +74,7 @@ class IdSource:
 
     def objects(self, count: int) -> list[ObjectId]:
         """Return several at once, for little more than one costs."""
-        drawn = os.urandom(count * ID_BYTES)
+        drawn = self._random(count)
         return [ObjectId(drawn[start : start + ID_BYTES]) for start in range(0, len(drawn), ID_BYTES)]
 
     def job(self) -> JobId:

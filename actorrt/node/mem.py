@@ -45,7 +45,7 @@ def lines(counts: dict[str, int], objects: list[list[Any]]) -> list[str]:
 
     Args:
         counts: as `art.store_stats()` gives them.
-        objects: id, bytes, state, holders and line of each.
+        objects: the start of the id, bytes, state, holders and line of each.
     """
     head = (
         f"object store: {_mib(counts['used_bytes'])} of {_mib(counts['capacity_bytes'])} used, "

@@ -12,6 +12,7 @@ from actorrt.store.room import Room
 from actorrt.store.table import ObjectTable
 
 MAX_LISTED_COUNT = 100
+SHOWN_BYTES = 4  # of an id: what `ids.short` shows
 
 
 def counts(pool: Pool, table: ObjectTable, room: Room) -> dict[str, int]:
@@ -33,11 +34,20 @@ def counts(pool: Pool, table: ObjectTable, room: Room) -> dict[str, int]:
 
 
 def largest(table: ObjectTable, connections: Connections, count: int) -> list[list[Any]]:
-    """Return the largest objects: id, bytes, state, who holds them, and the line that made them where it is known."""
+    """Return the largest objects: the start of the id, bytes, state, who holds them, and the line that made them.
+
+    Whoever has an id may read the object, so a listing gives no whole one.
+    """
     placed = (entry for entry in table.entries() if entry.place is not None)
     chosen = nlargest(min(count, MAX_LISTED_COUNT), placed, key=_length_bytes)
     return [
-        [entry.object_id, _length_bytes(entry), entry.state.value, _holders(entry, connections), entry.line]
+        [
+            entry.object_id[:SHOWN_BYTES],
+            _length_bytes(entry),
+            entry.state.value,
+            _holders(entry, connections),
+            entry.line,
+        ]
         for entry in chosen
     ]
 

@@ -268,7 +268,7 @@ class StoreClient(Writing):
         return counts
 
     def list_objects(self, count: int) -> list[list[Any]]:
-        """Return the node's largest objects: id, bytes, state, holders, and the line that made them if it is known."""
+        """Return the node's largest objects: start of the id, bytes, state, holders, and the line that made them."""
         listed: list[list[Any]] = self._connection.request(Op.LIST, count)
         return listed
 

@@ -56,7 +56,7 @@ class Op(IntEnum):
         28  # objects that were answered with WAIT → as CREATE, but never WAIT: they are given up where there is no room
     )
     INTRODUCE = 27  # peer, node: a process that sent something here, and the other node that it is on
-    LIST = 24  # count → the largest objects: [object, bytes, state, holders, line]
+    LIST = 24  # count → the largest objects: [start of the id, bytes, state, holders, line]
 
 
 class Status(IntEnum):

@@ -79,7 +79,10 @@ class ObjectRef(Completion[T]):
     def value(self) -> T:
         """Return the value, or raise the error, of what is done. Each call rebuilds what is not an array."""
         if self._error is not None:
-            raise self._error.with_traceback(None)
+            try:
+                raise self._error.with_traceback(None)
+            finally:
+                del self  # as in Completion.value
         value: T = self._client.read(self)
         return value
 
@@ -106,7 +109,10 @@ class ObjectRef(Completion[T]):
     def view(self) -> memoryview:
         """Return the bytes of what is done, or raise its error."""
         if self._error is not None:
-            raise self._error.with_traceback(None)
+            try:
+                raise self._error.with_traceback(None)
+            finally:
+                del self  # as in Completion.value
         return self._client.view(self)
 
     def to_arrow(self, timeout_s: float | None = None) -> Any:

@@ -1,4 +1,4 @@
-"""Identities, alone and packed."""
+"""Identities, alone and packed; they come from the source that was handed in."""
 
 from __future__ import annotations
 
@@ -6,7 +6,18 @@ from typing import Any
 
 import pytest
 
-from actorrt.ids import ActorIds, IdSource
+from actorrt.ids import ID_BYTES, ActorIds, IdSource
+
+
+class Counted(IdSource):
+    """Ids that are counted, as a simulation would have them."""
+
+    def __init__(self) -> None:
+        self.drawn_count = 0
+
+    def _random(self, count: int = 1) -> bytes:
+        start, self.drawn_count = self.drawn_count, self.drawn_count + count
+        return b"".join(number.to_bytes(ID_BYTES, "big") for number in range(start, start + count))
 
 
 def test_packed_ids_are_a_sequence_of_ids() -> None:
@@ -27,3 +38,9 @@ def test_packed_ids_end_where_they_end() -> None:
 def test_bytes_that_are_not_those_of_whole_ids_are_refused(packed: Any) -> None:
     with pytest.raises(ValueError, match="not the bytes of ids"):
         ActorIds(packed)
+
+
+def test_every_kind_of_id_comes_from_the_source_alone() -> None:
+    ids = Counted()
+    made = [ids.actor(), *ids.actors(2), ids.peer(), ids.object(), *ids.objects(3), ids.job()]
+    assert made == [number.to_bytes(ID_BYTES, "big") for number in range(9)]

@@ -7,7 +7,9 @@ import errno
 import gc
 import pickle
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
+from weakref import ref as weak
 
 import numpy as np
 import pyarrow as pa
@@ -27,6 +29,7 @@ from actorrt.store.carrier import Carrier
 from actorrt.store.client import NotReadyError, StoreClient
 from actorrt.store.failures import encode as encode_error
 from actorrt.store.local import LocalStore
+from actorrt.store.ref import ObjectRef
 from actorrt.store.values import dumps, loads
 from actorrt.store.views import place_in_store
 
@@ -472,3 +475,26 @@ def test_refs_that_arrive_together_are_read_together(client: StoreClient, other:
     for who in (client, other, client):
         counts = who.stats()
     assert (counts["objects_count"], counts["used_bytes"]) == (0, 0)
+
+
+def test_a_listing_gives_no_whole_id_that_would_be_a_right_to_read(client: StoreClient) -> None:
+    ref = client.put(np.zeros(100_000))
+    assert [bytes(row[0]) for row in client.list_objects(10)] == [ref.id[:4]]
+
+
+@pytest.mark.parametrize("read", [ObjectRef.value, ObjectRef.view])
+def test_a_ref_whose_error_was_raised_goes_with_its_last_name(
+    client: StoreClient, read: Callable[[ObjectRef[Any]], object]
+) -> None:
+    promise = client.declare()
+    client.fail(promise.id, ValueError("gone"))
+    client.look(promise)
+    with pytest.raises(ValueError, match="gone"):
+        read(promise)
+    weakly = weak(promise)
+    gc.disable()  # no cycle of error, traceback, frame and ref is left to be found
+    try:
+        del promise
+        assert weakly() is None
+    finally:
+        gc.enable()

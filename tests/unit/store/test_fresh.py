@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from actorrt.config import MIB
 from actorrt.ids import ObjectId
+from actorrt.store.caller import caller
 from actorrt.store.fresh import HELD, MAX_FRESH_COUNT, SEALED, FreshObjects
 from actorrt.store.lending import Lending
 from actorrt.store.pool import Growth, Place, Pool
+from actorrt.store.protocol import MAX_MESSAGE_BYTES, Op, pack
 
 X, Y, Z = (ObjectId(letter * 16) for letter in (b"x", b"y", b"z"))
 
@@ -74,3 +78,17 @@ def test_ranges_that_are_not_on_loan_are_refused(end: int, ranges: list[tuple[in
     with pytest.raises(ValueError, match="not within what is on loan"):
         lending.settle(1, end, ranges)
     assert pool.used_bytes == used_bytes
+
+
+def test_lines_of_any_alphabet_fit_into_the_message_that_tells_of_as_many_objects_as_may_wait() -> None:
+    namespace: dict[str, Any] = {}
+    exec(compile("def where(caller):\n    return caller()\n", "/\N{GRINNING FACE}" * 200 + ".py", "exec"), namespace)
+    line = namespace["where"](caller)
+    assert line.endswith("\N{GRINNING FACE}.py:2")
+    fresh = FreshObjects()
+    fresh.borrow(Place(1, 0, 1 << 30))
+    for number in range(MAX_FRESH_COUNT):
+        assert fresh.create(ObjectId(number.to_bytes(16, "little")), 1 << 20, line) is not None
+    report = fresh.report()
+    assert report is not None
+    assert len(pack((Op.TELL, 0, *report))) <= MAX_MESSAGE_BYTES
