@@ -17,6 +17,7 @@ from actorrt.actors.waiting import wait
 from actorrt.clock import MonotonicClock
 from actorrt.completion import Completion, set_blocking_rule
 from actorrt.ids import IdSource, PeerId
+from actorrt.node import runtime_options
 from actorrt.node.limits import check_system
 from actorrt.node.links import NodeLink, ProcessLink
 from actorrt.node.listing import MAX_PAGE_COUNT, check_page
@@ -43,12 +44,13 @@ class Runtime:
 
     Args:
         address: None starts an embedded node; `"auto"` or a URL connects to a running one.
-        mode: `"node"`, or `"local"` for everything on this loop, without processes.
+        mode: `"node"`, or `"local"` for everything on this loop, without processes; there is no address then.
         cpus, gpus: what an embedded node lets actors reserve; None: what the machine has.
         store_bytes: the bound on an embedded node's object store; None: 30 % of the available memory.
         namespace: where the names that this driver gives and looks up live.
 
     Raises:
+        TypeError: an option of a wrong type.
         ValueError: an option of a wrong value, or one that does not go with the others.
         RuntimeStateError: this system is not Linux.
     """
@@ -64,20 +66,7 @@ class Runtime:
         namespace: str = "default",
     ) -> None:
         check_system()
-        if mode not in ("node", "local"):
-            raise ValueError(f"mode={mode!r}: give 'node' or 'local'")
-        if address is not None and (mode == "local" or cpus or gpus or store_bytes):
-            raise ValueError(
-                f"address={address!r} connects to a running node: leave out mode, cpus, gpus and store_bytes"
-            )
-        for name, value in (("cpus", cpus), ("gpus", gpus), ("store_bytes", store_bytes)):
-            if value is not None and (value < 0 or (value == 0 and name != "gpus")):
-                raise ValueError(f"{name}={value}: give a positive number, or leave it out")
-        self._address = address
-        self._mode = mode
-        self._cpus = cpus
-        self._gpus = gpus
-        self._store_bytes = store_bytes
+        self._options = runtime_options.checked(address, mode, cpus, gpus, store_bytes, namespace)
         self.namespace = namespace
         self._ids = IdSource()
         self._clock = MonotonicClock()
@@ -134,11 +123,12 @@ class Runtime:
         current.set_process_system(link.system)
 
     def _new_link(self) -> NodeLink:
-        if self._mode == "node":
-            return ProcessLink(self._address, self._cpus, self._gpus, self._store_bytes, self._ids, self._clock)
+        address, mode, cpus, gpus, store_bytes, _ = self._options
+        if mode == "node":
+            return ProcessLink(address, cpus, gpus, store_bytes, self._ids, self._clock)
         from actorrt.node.local_link import LocalLink  # the node's side, which drivers of processes don't need
 
-        return LocalLink(self._cpus, self._gpus, self._store_bytes, self._ids, self._clock)
+        return LocalLink(cpus, gpus, store_bytes, self._ids, self._clock)
 
     async def _attach(self, link: NodeLink) -> None:
         system = link.system

@@ -7,7 +7,8 @@ import atexit
 import logging
 import threading
 from collections.abc import Coroutine
-from typing import Any, TypeVar
+from contextlib import suppress
+from typing import Any, Final, TypeVar
 
 from actorrt import forks
 from actorrt.actors import current
@@ -19,6 +20,9 @@ from actorrt.scopes import Scope
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+INTERRUPTED_TIMEOUT_S: Final = 15.0
+"""How long what Ctrl-C interrupted may take to undo what it had done: an embedded node is ended in less."""
 
 
 class BackgroundLoop:
@@ -37,6 +41,7 @@ class BackgroundLoop:
         set_blocking_rule(refuse_to_block)
         self._loop.run_forever()
         set_blocking_rule(None)
+        self._loop.run_until_complete(self._scope.close())
         self._loop.run_until_complete(self._loop.shutdown_default_executor())
         self._loop.close()
 
@@ -58,6 +63,8 @@ class BackgroundLoop:
             return outcome.result()
         except KeyboardInterrupt:
             self._loop.call_soon_threadsafe(lambda: [task.cancel() for task in tasks])
+            with suppress(Exception, asyncio.CancelledError):  # what it left goes first; a second Ctrl-C does not wait
+                outcome.result(INTERRUPTED_TIMEOUT_S)
             raise
 
     def close(self) -> None:
@@ -193,7 +200,7 @@ def init(
         RuntimeStateError: it runs already with other arguments; the node did not start; or this process was forked from
             one that has a runtime.
         PeerUnreachableError: no node is at the address.
-        ValueError: an option of a wrong value.
+        TypeError, ValueError: an option of a wrong type or value.
     """
     global _session
     forks.check()

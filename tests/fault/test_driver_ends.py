@@ -166,6 +166,8 @@ def test_ctrl_c_while_the_node_starts_leaves_nothing(tmp_path, directory):
         script.interrupt()
         script.finish()
     wait_until_none_runs(pids, within_s=5)
+    assert [word for word in ("Task was destroyed", "ERROR", "Broken pipe") if word in script.stderr] == []
+    assert script.stderr.rstrip().endswith("KeyboardInterrupt")
 
 
 def test_local_mode_takes_ctrl_c(tmp_path, directory):
