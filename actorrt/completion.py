@@ -147,7 +147,7 @@ class Completion(Generic[T]):
         """Return the value, or raise the error, of what is done."""
         if self._error is not None:
             try:
-                raise self._error.with_traceback(self.origin())
+                raise BaseException.with_traceback(self._error, self.origin())
             finally:
                 del self  # else error, traceback, frame and this would keep each other, and all that the frames hold
         value: T = self._value
@@ -169,7 +169,7 @@ class Completion(Generic[T]):
                 raise
         if self._error is not None:
             try:
-                raise self._error.with_traceback(self.origin())
+                raise BaseException.with_traceback(self._error, self.origin())
             finally:
                 del self  # else error, traceback, frame and this would keep each other, and all that the frames hold
         value: T = self._value

@@ -8,12 +8,16 @@ A caller's mistake is a plain `TypeError` or `ValueError`, raised before anythin
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
+from actorrt.interrupts import let_through
 from actorrt.reasons import ExitReason
+from actorrt.texts import name_of, text_of
 
 Executed = Literal["no", "yes", "maybe"]
 """Whether the method of a failed call ran: it did not, it did, or nobody can know."""
+
+MAX_NOTES_COUNT: Final = 100
 
 
 class ActorRtError(Exception):
@@ -33,7 +37,11 @@ class CallError(ActorRtError):
 
 
 class RemoteActorError(CallError):
-    """The method raised an exception whose type can't be rebuilt here; the message holds its type and text."""
+    """The method ended by an exception that can't be raised here; the message holds its type and text.
+
+    Its type can't be rebuilt, or it can't be shown, or it is too large; or it is one that means something else here:
+    a `CancelledError` that the method let through of its own, `KeyboardInterrupt`, `GeneratorExit`.
+    """
 
     def __init__(self, message: str, *, executed: Executed = "yes") -> None:
         super().__init__(message, executed=executed)
@@ -147,15 +155,31 @@ _BY_NAME: Final[dict[str, type[Exception]]] = {
 
 
 def to_data(error: BaseException) -> dict[str, Any]:
-    """Return the error as plain data for the wire: type name, message, notes, and what the type adds."""
-    reason = getattr(error, "reason", None)
+    """Return the error as plain data for the wire: type name, message, notes, and what the type adds.
+
+    It is total: whatever the error of a user's class says of itself, there is data, and a bounded amount of it.
+    """
+    notes, executed, reason = (_attribute(error, name) for name in ("__notes__", "executed", "reason"))
     return {
-        "type": type(error).__name__,
-        "message": str(error),
-        "notes": list(getattr(error, "__notes__", ())),
-        "executed": getattr(error, "executed", None),
-        "reason": reason.to_data() if isinstance(reason, ExitReason) else None,
+        "type": name_of(type(error)),
+        "message": text_of(error),
+        "notes": [text_of(note) for note in notes[:MAX_NOTES_COUNT]] if type(notes) is list else [],
+        "executed": executed if type(executed) is str and executed in get_args(Executed) else None,
+        "reason": reason.to_data() if type(reason) is ExitReason else None,
     }
+
+
+def _attribute(error: BaseException, name: str) -> Any:
+    try:
+        return object.__getattribute__(error, name)
+    except BaseException as problem:  # a property of a user's class may raise anything
+        let_through(problem)
+        return None
+
+
+def is_kind(error: BaseException, *classes: type) -> bool:
+    """Whether `except classes` would catch the error; unlike `isinstance`, it runs no code of the user's classes."""
+    return any([type.__subclasscheck__(cls, type(error)) for cls in classes])
 
 
 def from_data(data: dict[str, Any]) -> Exception:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any, Final, Self
 
+from actorrt.texts import MAX_LINE_CHARACTERS, MAX_TRACEBACK_CHARACTERS, clipped
+
 
 class ExitKind(StrEnum):
     """What a supervisor decides by."""
@@ -66,8 +68,12 @@ class ExitReason:
         return f": {self.detail}" if self.detail else ""
 
     def to_data(self) -> dict[str, Any]:
-        """Return the reason as plain data for the wire."""
-        return {name: getattr(self, name) for name in _FIELDS}
+        """Return the reason as plain data for the wire, with texts of bounded length that can be encoded."""
+        return {
+            **{name: getattr(self, name) for name in _FIELDS},
+            "detail": clipped(self.detail, MAX_LINE_CHARACTERS),
+            "traceback": clipped(self.traceback, MAX_TRACEBACK_CHARACTERS),
+        }
 
     @classmethod
     def from_data(cls, data: dict[str, Any]) -> Self:

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from actorrt.actors import current
+from actorrt.actors.failures import users_traceback
 from actorrt.actors.mailbox import Message
 from actorrt.actors.payload import objects_opened
 from actorrt.actors.snapshots import sources
@@ -84,9 +85,8 @@ class Birth:
                 await hook(instance.restore(state))
             except Exception as error:  # whatever unpickling or the user's `restore` raises ends this one attempt
                 fallback = "the one before is tried" if number < len(states) else "there is none before it"
-                logger.warning(
-                    "a snapshot of %s can't be restored, %s: %r", self._cell.label, fallback, error, exc_info=error
-                )
+                text = "a snapshot of %s can't be restored, %s: %s"
+                logger.warning(text, self._cell.label, fallback, users_traceback(error))
             else:
                 return instance
         raise ActorStartError(f"{self._cell.label} did not start: none of its {len(states)} snapshots can be restored")

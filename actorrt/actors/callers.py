@@ -6,14 +6,15 @@ import logging
 import os
 from collections import deque
 from collections.abc import Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from actorrt import errors
+from actorrt.actors.control import Endpoint
+from actorrt.actors.failures import error_from_data, error_to_data
 from actorrt.actors.messages import CREDIT, ERROR, ITEM, NOT_HERE, REPLY, is_plain_value
-from actorrt.actors.payload import Captured, error_from_data, error_to_data
-from actorrt.ids import ActorId, PeerId, short
-from actorrt.transport.protocol import Lane, Link
+from actorrt.actors.payload import Captured
+from actorrt.ids import ActorId, PeerId
+from actorrt.transport.protocol import Link
 
 if TYPE_CHECKING:
     from actorrt.actors.system import System
@@ -41,8 +42,7 @@ class LocalCaller:
     def fail(self, call_id: int, error: BaseException, where: str, executed: errors.Executed) -> None:
         if self._system.origins is not None:
             self._system.origins.keep(self._system.endpoint.peer, call_id, error)
-        rebuilt: Any = error_from_data(error_to_data(error, where), self._system)
-        rebuilt.executed = executed
+        rebuilt = error_from_data(error_to_data(error, where), self._system, executed)
         self._system.calls.failed(call_id, rebuilt)
 
     def refuse(self, call_id: int, error: errors.CallError) -> None:
@@ -85,15 +85,9 @@ class RemoteCaller:
 
     def grant(self, actor_id: ActorId, messages: int, size_bytes: int, settlement: int) -> None:
         address = self._system.transport.address_of(self._peer)
-        if address is None or self._system.is_lost(self._peer):
-            return
-        try:
-            link = self._system.transport.link(self._peer, address, Lane.CONTROL)
-            link.send((CREDIT, actor_id, messages, size_bytes, settlement))
-        except errors.MailboxFullError:  # grants are totals, so it does no harm that a later one may overtake this one
-            self._system.scope.after(RETRY_S, partial(self.grant, actor_id, messages, size_bytes, settlement))
-        except errors.ActorRtError as error:  # the peer is told that it was given up, and will settle anew
-            logger.debug("credit was not sent to %s: %s", short(self._peer), error)
+        if address is not None and not self._system.is_lost(self._peer):
+            envelope = [CREDIT, actor_id, messages, size_bytes, settlement]
+            self._system.control.deliver(Endpoint(self._peer, address), envelope)
 
     def not_here(self, call_id: int, actor_id: ActorId) -> None:
         """Say that the actor is not on this endpoint."""
@@ -117,18 +111,20 @@ class RemoteCaller:
         self._send((kind, call_id, body), buffers)
 
     def _send(self, envelope: tuple[Any, ...], buffers: Sequence[bytes]) -> None:
+        if self._unsent:
+            self._unsent.append((envelope, buffers))
+            return
         link = self._link
         if link is None:
             link = self._link = self._system.link_to(self._peer)
             if link is None:
                 return  # the caller is gone: there is nobody to tell
-        if self._unsent:
-            self._unsent.append((envelope, buffers))
-            return
         try:
             link.send(envelope, buffers)
         except errors.PeerUnreachableError:
             self._link = None  # a link that was closed is not used again
+            if self._system.link_to(self._peer) is not link:
+                self._send(envelope, buffers)  # another has taken its place
         except errors.MailboxFullError:
             self._unsent.append((envelope, buffers))  # an outcome is never dropped, and items keep their order
             self._system.scope.after(RETRY_S, self._send_unsent)

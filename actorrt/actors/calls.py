@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorrt import errors
 from actorrt.actors import current
+from actorrt.actors.failures import as_executed, error_from_data
 from actorrt.actors.interface import MethodSpec
 from actorrt.actors.lent import Lent
 from actorrt.actors.messages import CANCEL, ERROR, NOT_HERE, REPLY, Body, Constants, is_plain
-from actorrt.actors.payload import error_from_data
 from actorrt.actors.poison import DEADLY_COUNT, Blame
 from actorrt.actors.ref import ActorRef, CallOptions
 from actorrt.actors.reply import Reply, forget_arguments, let_go, let_go_of_tell
@@ -27,7 +27,6 @@ from actorrt.config import DEADLINE_VERDICT_S
 from actorrt.ids import PeerId, short
 from actorrt.reasons import ExitKind, ExitReason
 from actorrt.store.ref import ObjectRef
-from actorrt.transport.protocol import Lane
 
 if TYPE_CHECKING:
     from actorrt.actors.route import Route
@@ -292,9 +291,16 @@ class Calls:
                 return
             value = self._system.payloads.open_value(body, buffers)
         except Exception as error:  # whatever unpickling a user's value raises ends this one call
-            reply.set_error(_as_executed(error))
+            reply.set_error(as_executed(error))
         else:
             reply.set_value(value)
+
+    def unreadable(self, call_id: int, error: BaseException) -> None:
+        """A part of what a call gives can't be opened here: withdraw the call, and end it with that error."""
+        reply = self._pending.get(call_id)
+        if reply is not None:
+            self._recall(reply, is_late=False)
+            self.fail(reply, as_executed(error))
 
     def delivered(self, call_id: int, value: Any) -> None:
         """Take in the result of a call that stayed in this process."""
@@ -392,13 +398,8 @@ class Calls:
             self._system.host.withdraw(self._system.local_caller, reply.ref._actor_id, reply.call_id, is_late)
             return
         seen = self._system.routes.of(reply.ref).seen
-        if seen is None or seen.endpoint.peer != reply.peer:
-            return
-        try:
-            link = self._system.transport.link(*seen.endpoint, Lane.CONTROL)
-            link.send((CANCEL, reply.ref._actor_id, reply.call_id, is_late))
-        except errors.ActorRtError as error:  # the call runs on there, and ends here all the same
-            logger.debug("%s.%s() was not withdrawn at its receiver: %s", reply.label, reply.method, error)
+        if seen is not None and seen.endpoint.peer == reply.peer:
+            self._system.control.deliver(seen.endpoint, [CANCEL, reply.ref._actor_id, reply.call_id, is_late])
 
     def expire(self, reply: Reply[Any]) -> None:
         """The deadline has passed: withdraw the call, and give the receiver a moment to say whether it ran."""
@@ -452,16 +453,11 @@ async def _take_stored(reply: Reply[Any], stored: ObjectRef[Any] | Lent) -> None
     try:
         reply.set_value(await stored)
     except Exception as error:  # whatever unpickling a user's value raises ends this one call
-        reply.set_error(_as_executed(error))
+        reply.set_error(as_executed(error))
 
 
 def call_error(data: dict[str, Any], executed: errors.Executed, system: System) -> BaseException:
     """Rebuild the error of a call: the runtime's own from data, a method's exception as its own type."""
     if "pickled" not in data:
         return errors.from_data(data)
-    return _as_executed(error_from_data(data, system), executed)
-
-
-def _as_executed(error: BaseException, executed: errors.Executed = "yes") -> BaseException:
-    error.executed = executed  # type: ignore[attr-defined]
-    return error
+    return error_from_data(data, system, executed)

@@ -1,12 +1,13 @@
 """One hosted actor: its instance, its mailbox, and the handling of one message after the other.
 
-    starting -> running -> stopping -> ended
-                   |           |
-                   +-> failed <-+    (kept, mailbox and all, until its authority decides: started anew, or ended)
+    starting -> running -> stopping -> finishing -> ended
+                   |           |           |
+                   +-------> failed <------+    (kept, mailbox and all, until its authority decides on its fate)
+
+A cell that is stopping handles what is in its mailbox; one that is finishing runs `on_stop`, and handles nothing more.
 
 An idle cell costs no task and no coroutine: one of the endpoint's `runners` comes when a message arrives, and handles
-what waits. Messages are handled one at a time unless the actor's `max_concurrency` lets that many coroutines
-interleave.
+what waits: one message at a time, unless the actor's `max_concurrency` lets that many coroutines interleave.
 """
 
 from __future__ import annotations
@@ -20,15 +21,16 @@ from actorrt import errors, reasons
 from actorrt.actors import current
 from actorrt.actors.births import Birth, hook
 from actorrt.actors.context import Context
+from actorrt.actors.failures import reason_of
 from actorrt.actors.keys import Keys
 from actorrt.actors.mailbox import Caller, Mailbox, Message, Signal
-from actorrt.actors.payload import reason_of
 from actorrt.actors.record import label_of
 from actorrt.actors.runners import Rest, Runner
 from actorrt.actors.snapshots import NEVER, Snapshots
 from actorrt.actors.statistics import of_cell
 from actorrt.actors.turns import Turns
 from actorrt.ids import ActorId, ObjectId
+from actorrt.interrupts import let_through
 from actorrt.reasons import ExitReason
 
 if TYPE_CHECKING:
@@ -44,8 +46,12 @@ class CellState(Enum):
     STARTING = auto()
     RUNNING = auto()
     STOPPING = auto()
+    FINISHING = auto()
     FAILED = auto()
     ENDED = auto()
+
+
+STOPPING_STATES: Final = (CellState.STOPPING, CellState.FINISHING)
 
 
 class Cell:
@@ -199,7 +205,7 @@ class Cell:
     def deliver(self, message: Message) -> None:
         """Take a message into the mailbox; it is handled in a later step of the loop, never in this stack."""
         message.cell = self
-        if self.state is CellState.ENDED or (self.state is CellState.STOPPING and self._is_administrative):
+        if self.state is CellState.ENDED or (self._is_administrative and self.state in STOPPING_STATES):
             self.turned_away(message)
             self.host.refuse(message, self._gone_error("no"))
             return
@@ -363,7 +369,7 @@ class Cell:
         if self.state is CellState.STARTING:
             self._break_off_start(f"failed while it started: {reason}", reason)
             return
-        was_stopping = self.state is CellState.STOPPING
+        was_stopping = self.state in STOPPING_STATES
         self.state = CellState.FAILED
         self.failure = reason
         self._drop_instance()
@@ -371,7 +377,7 @@ class Cell:
 
     def stop(self, reason: ExitReason, within_s: float | None, *, is_administrative: bool) -> None:
         """Finish what is in the mailbox, within `within_s` seconds, refuse the rest, and end with `reason`."""
-        if self.state in (CellState.STOPPING, CellState.ENDED):
+        if self.state in (CellState.STOPPING, CellState.FINISHING, CellState.ENDED):
             return
         if self.state is CellState.STARTING:
             self._break_off_start(f"was stopped while it started: {reason}", reason)
@@ -385,21 +391,21 @@ class Cell:
         if self.shell is not None:
             self.shell.stop()  # at once: what is in hand may wait for a child
         self._finish_when_idle()
-        if within_s is not None and self.state is CellState.STOPPING:
+        if within_s is not None and self.state in STOPPING_STATES:
             self._stop_timer = self.host.loop.call_later(within_s, self._stop_overdue)
 
     def _stop_overdue(self) -> None:
         self._stop_timer = None
-        if self.state is CellState.STOPPING:
+        if self.state in STOPPING_STATES:
             self._end(self._exit or reasons.SHUTDOWN)
 
     def _finish_when_idle(self) -> None:
-        is_busy = self._is_scheduled or self.mailbox or (self.turns is not None and self.turns.runner_count)
-        if is_busy or self.instance is None:
+        if self._is_scheduled or self.mailbox or (self.turns is not None and self.turns.runner_count):
             return
         if self.blueprint.stops_at_once:
             self._end(self._exit or reasons.NORMAL)
             return
+        self.state = CellState.FINISHING
         instance, self.instance = self.instance, None
         self.host.scope.start(self._finish(instance), f"{self.label}.on_stop")
 
@@ -410,14 +416,17 @@ class Cell:
         current.message.set(message)
         try:
             await hook(instance.on_stop(reason))
-        except Exception as error:
+        except BaseException as error:  # whatever the user's hook raises is why the actor ended
+            let_through(error)
+            if self.host.scope.is_closed:
+                raise
             reason = reason_of(error, f"{self.label}.on_stop")
         else:
             is_of_use = not self._is_administrative or self.options.snapshot_dir is not None
-            if self.snapshots is not None and is_of_use and self.state is CellState.STOPPING:
+            if self.snapshots is not None and is_of_use and self.state is CellState.FINISHING:
                 self.snapshots.take(instance)
                 await self.snapshots.saved()
-        if self.state is CellState.STOPPING:
+        if self.state is CellState.FINISHING:
             self._end(reason)
 
     def kill(self) -> None:
@@ -431,6 +440,7 @@ class Cell:
 
     def _end(self, reason: ExitReason) -> None:
         had_failed = self.state is CellState.FAILED
+        self.failure = self.failure if had_failed else None
         self.state = CellState.ENDED if self._is_administrative else CellState.FAILED
         self._drop_instance()
         if not had_failed:

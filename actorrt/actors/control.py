@@ -1,14 +1,17 @@
 """Requests and notices between endpoints, in plain data: how processes arrange what actors need.
 
-A request names a verb and always ends: with the handler's answer, its error as data, or the loss of the peer.
+A request names a verb and always ends: with the handler's answer, its error as data, or the loss of the peer. What a
+handler raises, and an answer that does not fit into an envelope, are refusals in words.
 Control traffic has a lane of its own, so it never waits behind user messages. Nothing here is ever unpickled.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable, Coroutine
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgpack
 
@@ -17,10 +20,16 @@ from actorrt.actors.messages import NOTICE, REFUSAL, REQUEST, RESPONSE
 from actorrt.actors.verbs import FORMS
 from actorrt.completion import Completion
 from actorrt.ids import PeerId, short
+from actorrt.interrupts import let_through
 from actorrt.scopes import Scope
+from actorrt.texts import text_of, traceback_of
 from actorrt.transport.protocol import Lane, Transport
 
 logger = logging.getLogger(__name__)
+
+RETRY_S: Final = 0.05
+"""How long an answer or a notice waits for a link whose queue is at its bound."""
+MAX_WAITING_COUNT: Final = 10_000
 
 Data: TypeAlias = "dict[str, Any]"
 Handler: TypeAlias = "Callable[[PeerId, Data], Any | Coroutine[Any, Any, Any]]"
@@ -64,6 +73,7 @@ class Control:
         self._requests: dict[int, Request] = {}
         self._last_id = 0
         self._closed: Exception | None = None
+        self._waiting: dict[PeerId, deque[tuple[Endpoint, list[Any]]]] = {}  # what found a link at its bound, in order
 
     def __len__(self) -> int:
         """How many requests wait for their answers."""
@@ -89,19 +99,67 @@ class Control:
             return request
         try:
             self._send(to, [REQUEST, self._last_id, verb, data], lane)
-        except errors.ActorRtError as error:  # the peer was dropped, or its queue is full
+        except Exception as error:  # the peer was dropped, its queue is full, or the data do not fit into an envelope
             del self._requests[self._last_id]
             request.set_error(error)
         return request
 
-    def notify(self, to: Endpoint, verb: str, data: Data) -> None:
-        """Tell `to`, expecting no answer. What can't be sent is dropped: its peer is dead, or takes nothing."""
+    def notify(self, to: Endpoint, verb: str, data: Data, *, may_wait: bool = True) -> bool:
+        """Tell `to`, expecting no answer; return whether that is on its way.
+
+        It raises nothing. What can't be sent any more is dropped, for its peer is dead; what does not fit into an
+        envelope is a defect, and logged.
+
+        Args:
+            to, verb, data: whom, and what.
+            may_wait: whether it waits for a link that is at its bound; otherwise it is not sent.
+        """
+        return self.deliver(to, [NOTICE, verb, data], may_wait=may_wait)
+
+    def deliver(self, to: Endpoint, envelope: list[Any], *, may_wait: bool = True) -> bool:
+        """Send an envelope of any kind on the control lane; as `notify`."""
         try:
-            self._send(to, [NOTICE, verb, data])
-        except errors.PeerUnreachableError:
-            logger.debug("%r was not sent: %s is gone", verb, short(to.peer))
-        except errors.MailboxFullError as error:  # others are still to be told
-            logger.warning("%r was not sent to %s: %s", verb, short(to.peer), error)
+            if may_wait:
+                self._send_or_keep(to, envelope)
+            else:
+                self._send(to, envelope)
+        except (errors.PeerUnreachableError, errors.MailboxFullError) as error:
+            logger.debug("an envelope of kind %d was not sent to %s: %s", envelope[0], short(to.peer), error)
+        except Exception:
+            logger.exception("an envelope can't be sent to %s: %s", short(to.peer), envelope[:2])
+        else:
+            return True
+        return False
+
+    def _send_or_keep(self, to: Endpoint, envelope: list[Any]) -> None:
+        """Send what must arrive unless its receiver is gone, behind all that waits for the same."""
+        waiting = self._waiting.get(to.peer)
+        if waiting is None:
+            try:
+                self._send(to, envelope)
+            except errors.MailboxFullError:
+                waiting = self._waiting[to.peer] = deque()
+                self._scope.after(RETRY_S, lambda: self._send_waiting(to.peer))
+            else:
+                return
+        if len(waiting) >= MAX_WAITING_COUNT:
+            raise errors.MailboxFullError(f"{len(waiting)} control envelopes wait for {short(to.peer)} already")
+        waiting.append((to, envelope))
+
+    def _send_waiting(self, peer: PeerId) -> None:
+        waiting = self._waiting.get(peer)
+        while waiting:
+            try:
+                self._send(*waiting[0])
+            except errors.MailboxFullError:
+                self._scope.after(RETRY_S, lambda: self._send_waiting(peer))
+                return
+            except errors.PeerUnreachableError:
+                break
+            except Exception:
+                logger.exception("an envelope to %s can't be sent", short(peer))
+            waiting.popleft()
+        self._waiting.pop(peer, None)
 
     def _send(self, to: Endpoint, envelope: list[Any], lane: Lane = Lane.CONTROL) -> None:
         if to.peer == self._transport.peer:
@@ -130,6 +188,7 @@ class Control:
 
     def peer_lost(self, peer: PeerId, error: Exception) -> None:
         """End every request that waits for `peer` with `error`."""
+        self._waiting.pop(peer, None)
         for request_id, request in list(self._requests.items()):
             if request.peer == peer:
                 del self._requests[request_id]
@@ -138,6 +197,7 @@ class Control:
     def close(self, error: Exception, later: Exception | None = None) -> None:
         """End every request with `error`, and those to come with `later`, or with `error` too."""
         self._closed = later or error
+        self._waiting.clear()
         while self._requests:
             self._requests.popitem()[1].set_error(error)
 
@@ -150,7 +210,8 @@ class Control:
             if form is not None:
                 form(verb, data)
             outcome = handler(peer, data)
-        except Exception as error:
+        except BaseException as error:
+            let_through(error)
             self._refuse(peer, request_id, verb, error)
             return
         if isinstance(outcome, Coroutine):
@@ -172,23 +233,32 @@ class Control:
     ) -> None:
         try:
             answer = await outcome
-        except Exception as error:
+        except BaseException as error:
+            let_through(error)
+            if self._scope.is_closed and errors.is_kind(error, asyncio.CancelledError):
+                raise
             self._refuse(peer, request_id, verb, error)
         else:
             self._respond(peer, request_id, RESPONSE, answer)
 
-    def _refuse(self, peer: PeerId, request_id: int | None, verb: str, error: Exception) -> None:
-        if not isinstance(error, errors.ActorRtError | TypeError | ValueError):
-            logger.error("the handler of %r failed", verb, exc_info=error)
+    def _refuse(self, peer: PeerId, request_id: int | None, verb: str, error: BaseException) -> None:
+        if not errors.is_kind(error, errors.ActorRtError, TypeError, ValueError):
+            logger.error("the handler of %r failed: %s", verb, traceback_of(error, error.__traceback__))
         elif request_id is None:
-            logger.warning("a notice %r from %s was refused: %s", verb, short(peer), error)
+            logger.warning("a notice %r from %s was refused: %s", verb, short(peer), text_of(error))
         self._respond(peer, request_id, REFUSAL, errors.to_data(error))
 
     def _respond(self, peer: PeerId, request_id: int | None, kind: int, data: Any) -> None:
+        """Answer a request; where the answer can't be sent, say that in its place."""
         if request_id is None:
             return
-        address = self._transport.address_of(peer) or self._transport.address
+        to = Endpoint(peer, self._transport.address_of(peer) or self._transport.address)
         try:
-            self._send(Endpoint(peer, address), [kind, request_id, data])
+            self._send_or_keep(to, [kind, request_id, data])
         except errors.PeerUnreachableError:
             logger.debug("an answer was not sent: %s is gone", short(peer))
+        except Exception as error:
+            logger.warning("an answer to %s can't be sent: %s", short(peer), error)
+            if kind == RESPONSE:
+                refusal = errors.SerializationError(f"the answer can't be sent: {text_of(error)}", executed="yes")
+                self._respond(peer, request_id, REFUSAL, errors.to_data(refusal))

@@ -7,7 +7,6 @@ reports every exit to it.
 from __future__ import annotations
 
 import logging
-import traceback
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
@@ -20,6 +19,7 @@ from actorrt.actors.callers import RemoteCaller
 from actorrt.actors.cell import Cell, CellState
 from actorrt.actors.control import Control, Data
 from actorrt.actors.deadlock import Deadlocks
+from actorrt.actors.failures import users_traceback
 from actorrt.actors.in_turn import InTurn
 from actorrt.actors.letters import DeadLetters
 from actorrt.actors.mailbox import Caller, Message
@@ -32,7 +32,9 @@ from actorrt.actors.turns import cancelled, timed_out
 from actorrt.actors.waiting import wait
 from actorrt.completion import Completion
 from actorrt.ids import ActorId, ObjectId, PeerId, short
+from actorrt.interrupts import let_through
 from actorrt.reasons import ExitKind, ExitReason
+from actorrt.texts import in_words
 
 if TYPE_CHECKING:
     from actorrt.actors.keys import Keys
@@ -128,17 +130,17 @@ class Host:
         return cell
 
     def start_failed(self, actor_id: ActorId, label: str, error: BaseException) -> BaseException:
-        """Return what a failed start is to raise: SystemExit in a constructor is its actor's failure alone."""
-        if isinstance(error, GeneratorExit | KeyboardInterrupt):
-            return error
+        """Return what a failed start is to raise: whatever a constructor raises is its actor's failure alone."""
+        let_through(error)
         self.system.registry.stop_children(actor_id)
         return _start_error(label, error)
 
     def settle_victims(self, cell: Cell) -> None:
         """The calls that were in hand when the last incarnation failed: it is being restarted."""
         for message in cell.take_victims():
+            why = "" if cell.failure is None else f": {cell.failure.detail}"
             error = errors.ActorUnavailableError(
-                f"{cell.label} failed during {message.method}() and is being restarted", executed="maybe"
+                f"{cell.label} failed during {message.method}() and is being restarted{why}", executed="maybe"
             )
             if cell.failure is not None and cell.failure.traceback:
                 error.add_note(cell.failure.traceback)
@@ -325,7 +327,7 @@ class Host:
         if keys is not None and message.options is not None:
             try:
                 keys.succeeded(message, message.options["key"], result)
-            except (errors.ActorRtError, TypeError) as error:
+            except Exception as error:  # a message ends here: a result that can't be copied is its error
                 self.fail(message, error)
                 return
         self.answer(message, result)
@@ -340,7 +342,7 @@ class Host:
                 ref = self.system.require_store().put(result, object_id=options["into"])
                 result = ref if message.caller.is_far else None  # another node is told where it was made
             message.caller.succeed(message.call_id, result)
-        except (errors.ActorRtError, TypeError) as error:
+        except Exception as error:  # a message ends here: a result that can't be copied, stored or sent is its error
             self.fail(message, error)
 
     def fail(self, message: Message, error: BaseException) -> None:
@@ -368,7 +370,7 @@ class Host:
         if message.call_id and message.caller is not None:
             message.caller.fail(message.call_id, error, f"opening the arguments of {label}.{method}()", "no")
         else:
-            self.dead_letters.add(label, method, f"its arguments can't be opened: {type(error).__name__}: {error}")
+            self.dead_letters.add(label, method, f"its arguments can't be opened: {in_words(error)}")
         self._make_way(message)
 
     def _make_way(self, message: Message) -> None:
@@ -410,11 +412,10 @@ class Host:
 
 
 def _start_error(label: str, error: BaseException) -> errors.ActorStartError:
-    if isinstance(error, errors.ActorStartError):
+    if type(error) is errors.ActorStartError:
         return error
-    start_error = errors.ActorStartError(f"{label} did not start: {type(error).__name__}: {error}")
-    text = "".join(traceback.format_exception(error)).rstrip()
-    start_error.add_note(f"Remote traceback of the start of {label}:\n{text}")
+    start_error = errors.ActorStartError(f"{label} did not start: {in_words(error)}")
+    start_error.add_note(f"Remote traceback of the start of {label}:\n{users_traceback(error)}")
     return start_error
 
 

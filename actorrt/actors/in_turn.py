@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from actorrt.actors.cell import CellState
+from actorrt.actors.cell import STOPPING_STATES, CellState
 from actorrt.actors.control import Data, Endpoint
 from actorrt.errors import ActorStartError
 from actorrt.ids import ActorId, ObjectId, PeerId
@@ -114,7 +114,7 @@ class InTurn:
             cell = self._host.cell(actor_id)
             if cell is not None and cell.state is CellState.RUNNING:
                 self._host.stop(actor_id, reason, is_administrative=False)
-            if cell is not None and cell.state is CellState.STOPPING:
+            if cell is not None and cell.state in STOPPING_STATES:
                 await self._host.next_exit(actor_id)
             if count % STEP_COUNT == 0:
                 await asyncio.sleep(0)  # others on this loop have their turn

@@ -60,7 +60,8 @@ class Keys:
     def failed(self, message: Message, key: str, error: BaseException, where: str) -> None:
         """The message raised; that is its outcome for the others, too."""
         if self._is_running(message, key):
-            self._end(key, _Outcome(None, error.with_traceback(None), where))  # nothing that its frames hold is kept
+            error = BaseException.with_traceback(error, None)  # nothing that its frames hold is kept
+            self._end(key, _Outcome(None, error, where))
 
     def _is_running(self, message: Message, key: str) -> bool:
         running = self._running.get(key)

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Final
 
 from actorrt.ids import PeerId
+from actorrt.texts import own_traceback
 
 KEPT_COUNT: Final = 100
 """How many wait to be taken: frames keep what is in them, and a call that was withdrawn takes nothing."""
@@ -26,7 +27,7 @@ class Origins:
 
     def keep(self, caller: PeerId, call_id: int, error: BaseException) -> None:
         """An error leaves for its caller: keep its traceback, from the user's code on."""
-        trace = error.__traceback__
+        trace = own_traceback(error)
         while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_OWN_FOLDER):
             trace = trace.tb_next
         if trace is not None:

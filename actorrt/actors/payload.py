@@ -7,10 +7,8 @@ sender changes later is not seen; what is larger than a threshold goes through t
 from __future__ import annotations
 
 import logging
-import os
-import traceback
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from actorrt import errors
 from actorrt.actors.lent import Lent, LentBody, Loan, can_be_lent, open_here
@@ -19,7 +17,6 @@ from actorrt.actors.reply import ReplySentError
 from actorrt.actors.transits import Transit
 from actorrt.config import STORE_THRESHOLD_BYTES
 from actorrt.ids import ObjectId
-from actorrt.reasons import ExitKind, ExitReason
 from actorrt.store import values
 from actorrt.store.carrier import Carrier
 from actorrt.store.ref import ObjectRef
@@ -29,10 +26,6 @@ if TYPE_CHECKING:
     from actorrt.store.client import StoreClient
 
 logger = logging.getLogger(__name__)
-
-ErrorData: TypeAlias = "dict[str, Any]"
-
-_OWN_FOLDER = os.path.dirname(__file__)
 
 
 class Captured(NamedTuple):
@@ -233,55 +226,3 @@ async def objects_opened(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple
     opened = [await arg if isinstance(arg, ObjectRef) else arg for arg in args]
     named = {name: await arg if isinstance(arg, ObjectRef) else arg for name, arg in kwargs.items()}
     return tuple(opened), named
-
-
-def error_to_data(error: BaseException, where: str) -> ErrorData:
-    """Return a method's exception for the wire: pickled if that works, and as text.
-
-    Args:
-        error: what was raised.
-        where: which method of which actor raised it, for the note that the caller sees.
-    """
-    pickled: list[Any] | None = None
-    try:
-        data, buffers = values.dumps(error)
-        pickled = [data, [bytes(buffer) for buffer in buffers]]
-    except (errors.SerializationError, TypeError):
-        logger.debug("an exception of %s travels as text", where, exc_info=True)
-    return {
-        "pickled": pickled,
-        "type": type(error).__name__,
-        "message": str(error),
-        "traceback": f"Remote traceback of {where}:\n{_text(error)}",
-    }
-
-
-def error_from_data(data: ErrorData, system: System) -> BaseException:
-    """Rebuild a method's exception as its own type, or as a `RemoteActorError` where that can't be."""
-    error: BaseException | None = None
-    failure = ""
-    if data["pickled"] is not None:
-        try:
-            pickled, buffers = data["pickled"]
-            rebuilt = values.loads(pickled, buffers, Carrier(system.store, system=system))
-            error = rebuilt if isinstance(rebuilt, BaseException) else None
-        except Exception as again:  # whatever the exception's own constructor does when it is called again
-            failure = f" (its type can't be rebuilt here: {again!r})"
-    if error is None:
-        error = errors.RemoteActorError(f"{data['type']}: {data['message']}{failure}")
-    error.add_note(data["traceback"])
-    return error
-
-
-def reason_of(error: BaseException, where: str) -> ExitReason:
-    """Return the exit reason of an actor that an exception failed."""
-    data = error_to_data(error, where)
-    return ExitReason(ExitKind.ERROR, f"{data['type']}: {data['message']}", data["traceback"], pickled=data["pickled"])
-
-
-def _text(error: BaseException) -> str:
-    """Return the traceback as text, from the user's code on."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None and trace.tb_frame.f_code.co_filename.startswith(_OWN_FOLDER):
-        trace = trace.tb_next
-    return "".join(traceback.format_exception(type(error), error, trace)).rstrip()

@@ -98,7 +98,7 @@ class Routes:
                 call.sequence = link.send(envelope, call.buffers)
             elif route.cell is not None:
                 self._deliver(route.cell, call)
-        except ActorRtError as error:
+        except Exception as error:  # a message ends here: whatever keeps it from being sent is its error
             self._system.calls.fail(call, error)
         else:
             if not call.call_id:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from actorrt import errors
 from actorrt.actors.childspec import Child, identify
+from actorrt.actors.failures import reason_of
 from actorrt.actors.instructions import (
     Forget,
     GiveUp,
@@ -30,7 +31,6 @@ from actorrt.actors.instructions import (
     StopInTurn,
     Stopped,
 )
-from actorrt.actors.payload import reason_of
 from actorrt.completion import Completion
 from actorrt.ids import ActorId
 from actorrt.reasons import ExitKind, ExitReason

@@ -17,8 +17,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from actorrt.actors.failures import users_traceback
 from actorrt.actors.saved import find, load, save
 from actorrt.ids import ObjectId
+from actorrt.interrupts import let_through
+from actorrt.texts import in_words
 
 if TYPE_CHECKING:
     from actorrt.actors.cell import Cell
@@ -94,8 +97,9 @@ class Snapshots:
         try:
             store = system.require_store()
             refs = [store.put(instance.snapshot())]
-        except Exception as error:  # whatever the user's method raises ends this one snapshot
-            logger.error("%s took no snapshot, the one before stays: %r", cell.label, error, exc_info=error)
+        except BaseException as error:  # whatever the user's method raises ends this one snapshot
+            let_through(error)
+            logger.error("%s took no snapshot, the one before stays: %s", cell.label, users_traceback(error))
             return
         token = store.new_token()
         store.begin_transit(refs[0], token, 1)
@@ -121,8 +125,10 @@ class Snapshots:
             ref, self._to_save = self._to_save, None
             try:
                 await asyncio.to_thread(save, options.snapshot_dir, cell.blueprint.namespace, options.name, ref.value())
-            except Exception as error:  # a full disk, or what can't be pickled, ends this one file
-                logger.error("a snapshot of %s is on no disk, the one before stays: %r", cell.label, error)
+            except BaseException as error:  # a full disk, or what can't be pickled, ends this one file
+                if cell.host.scope.is_closed:
+                    raise
+                logger.error("a snapshot of %s is on no disk, the one before stays: %s", cell.label, in_words(error))
         self._saving = None
 
 

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
+from actorrt.actors.control import Endpoint
 from actorrt.actors.interface import MethodSpec
 from actorrt.actors.lent import Lent
 from actorrt.actors.mailbox import Caller, Message
@@ -209,10 +210,14 @@ class Streams:
             stream.push(item)
 
     def received(self, call_id: int, body: Any, buffers: Sequence[Any]) -> None:
-        """Take in an ITEM."""
-        stored = self._system.payloads.stored(body, buffers)
-        item = self._system.payloads.open_value(body, buffers) if stored is None else _Stored(stored)
-        self.arrived(call_id, item)
+        """Take in an ITEM; one that can't be opened ends the stream, with the error of the opening."""
+        try:
+            stored = self._system.payloads.stored(body, buffers)
+            item = self._system.payloads.open_value(body, buffers) if stored is None else _Stored(stored)
+        except Exception as error:  # whatever unpickling a user's value raises ends this one call
+            self._system.calls.unreadable(call_id, error)
+        else:
+            self.arrived(call_id, item)
 
     def limit(self, reply: Reply[None], arrival: Completion[None], timeout_s: float) -> None:
         """End the call unless `arrival` comes in time; from whichever thread."""
@@ -233,9 +238,9 @@ class Streams:
         if reply.peer == self._system.endpoint.peer:
             self.granted(self._system.local_caller, reply.call_id, count)
             return
-        link = self._system.link_to(reply.peer)
-        if link is not None:
-            link.send((MORE, reply.call_id, count))
+        address = self._system.transport.address_of(reply.peer)
+        if address is not None and not self._system.is_lost(reply.peer):
+            self._system.control.deliver(Endpoint(reply.peer, address), [MORE, reply.call_id, count])
 
     def granted(self, caller: Caller | None, call_id: int, count: int) -> None:
         """The caller of a stream served here takes more."""

@@ -210,6 +210,8 @@ class System:
             self.streams.received(envelope[1], envelope[2], buffers)
         elif kind == MORE:
             self.streams.granted(self.host.caller(peer), envelope[1], envelope[2])
+        else:
+            self.host.dead_letters.add(f"peer {short(peer)}", "received", f"an envelope of the unknown kind {kind}")
 
     def drained(self) -> None:
         """All that had arrived is taken in."""
@@ -254,11 +256,14 @@ class System:
         return self._lost.get(peer)
 
     def link_to(self, peer: PeerId) -> Link | None:
-        """Return the link back to an endpoint that has spoken to this one; None if it is gone."""
+        """Return the link back to an endpoint that has spoken to this one; None if it is gone, or has failed."""
         address = self.transport.address_of(peer)
         if address is None or peer in self._lost:
             return None
-        return self.transport.link(peer, address, Lane.USER)
+        try:
+            return self.transport.link(peer, address, Lane.USER)
+        except errors.ActorRtError:
+            return None
 
     def require_store(self) -> StoreClient:
         """Return the object store's client.
@@ -368,5 +373,4 @@ class System:
 
     def monitor(self, ref: ActorRef[Any], restarts: bool) -> Operation[Down]:
         """See `actorrt.monitor`."""
-
         return self.operate(f"the monitor of {ref._label}", lambda: watch(self, ref, restarts))

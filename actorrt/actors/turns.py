@@ -7,21 +7,27 @@ or its caller wants it no more. Which message comes next is the cell's business.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from actorrt import errors
 from actorrt.actors import current
+from actorrt.actors.failures import ends_its_call_only, reason_of, users_traceback
 from actorrt.actors.interface import MethodKind
 from actorrt.actors.lent import Lent
 from actorrt.actors.mailbox import SIGNAL_PREFIX, Caller, Mailbox, Message
 from actorrt.actors.messages import Body
-from actorrt.actors.payload import has_objects, objects_at_hand, objects_opened, reason_of
+from actorrt.actors.payload import has_objects, objects_at_hand, objects_opened
 from actorrt.actors.runners import Runner, resumed
+from actorrt.errors import is_kind
+from actorrt.interrupts import is_ctrl_c
 from actorrt.store.ref import ObjectRef
 
 if TYPE_CHECKING:
     from actorrt.actors.cell import Cell
+
+logger = logging.getLogger(__name__)
 
 
 class _UnopenedError(Exception):
@@ -110,10 +116,10 @@ class Turns:
             if kind is MethodKind.ASYNC:
                 return result  # type: ignore[no-any-return]
             return self._host.streams.serve(message, result)
-        except KeyboardInterrupt:
-            self._interrupted(message)
-            raise
         except BaseException as error:
+            if is_ctrl_c(error):
+                self._interrupted(message)
+                raise
             self._raised(message, error)
             return None
 
@@ -195,7 +201,7 @@ class Turns:
             result = await resumed(coroutine, waited_for)
         except BaseException as error:
             self._put_down(message)
-            if isinstance(error, asyncio.CancelledError) and message.withdrawal is None and self._host.scope.is_closed:
+            if self._host.scope.is_closed and message.withdrawal is None and is_kind(error, asyncio.CancelledError):
                 raise  # the whole endpoint is being ended
             self._broke_off(message, error)
         else:
@@ -214,11 +220,14 @@ class Turns:
 
     def _broke_off(self, message: Message, error: BaseException) -> None:
         """A coroutine ended by an exception."""
-        if isinstance(error, KeyboardInterrupt):
+        if is_ctrl_c(error):
             self._interrupted(message)
             raise error
-        if message.withdrawal is None or not isinstance(error, asyncio.CancelledError):
+        if message.withdrawal is None:
             self._raised(message, error)  # as where the method let a cancellation of its own through
+            return
+        if not is_kind(error, asyncio.CancelledError):
+            self._raised_when_cancelled(message, error)
             return
         if self._evidence is not None:
             self._evidence.clear(message)
@@ -242,21 +251,19 @@ class Turns:
             cell.reached_milestone()
 
     def _interrupted(self, message: Message) -> None:
-        """Ctrl-C in local mode struck in this method: it belongs to whoever runs the loop, and ends this call only."""
+        """Ctrl-C struck in this method, in local mode: it belongs to whoever runs the loop, and ends this call only."""
         message.is_over = True
         self._host.refuse(message, cancelled(self._cell, message, "maybe"))
 
     def _raised(self, message: Message, error: BaseException) -> None:
         """An ask's exception goes to its caller; a tell's, and one that `crash_on` names, fails the actor."""
-        if isinstance(error, _UnopenedError):
+        if type(error) is _UnopenedError:
             message.is_over = True
             if self._evidence is not None:
                 self._evidence.clear(message)
             self._host.unopened(message, error.cause)
             return
-        is_fatal = not isinstance(error, Exception | asyncio.CancelledError) or isinstance(
-            error, self._cell.options.crash_on
-        )
+        is_fatal = not ends_its_call_only(error) or is_kind(error, *self._cell.options.crash_on)
         if message.call_id and not is_fatal:
             self._handled(message)
             self._host.fail(message, error)
@@ -267,6 +274,13 @@ class Turns:
             self._evidence.clear(message)
         message.task = None
         self._cell.fail(reason_of(error, f"{self._cell.label}.{message.method.lstrip(SIGNAL_PREFIX)}"))
+
+    def _raised_when_cancelled(self, message: Message, error: BaseException) -> None:
+        """A method that was cancelled raised something else, in a `finally` perhaps, and its caller may be gone."""
+        if message.call_id:
+            text = "%s.%s() was cancelled and raised: %s"
+            logger.warning(text, self._cell.label, message.method, users_traceback(error))
+        self._raised(message, error)
 
     def _too_late(self, message: Message) -> None:
         self._host.refuse(message, timed_out(self._cell, message, "no"))

@@ -16,6 +16,7 @@ import socket
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
+from typing import Final
 
 from actorrt import config, errors
 from actorrt.actors.control import Endpoint
@@ -36,6 +37,9 @@ from actorrt.store.server import StoreServer
 from actorrt.transport.unix import UnixTransport
 
 logger = logging.getLogger(__name__)
+
+LINES_AT_ONCE_COUNT: Final = 1_000
+"""How many lines of output travel in one envelope."""
 
 
 class Daemon:
@@ -149,12 +153,17 @@ class Daemon:
         self._core.worker_ended(worker, reason)
 
     def _pass_on_output(self, job_id: JobId, pid: int, lines: Sequence[OutputLine]) -> None:
+        driver: Endpoint | None = None
         try:
             driver = self._core.job(job_id).driver
-            data = [[line.label, line.stream, line.text] for line in lines]
-            self._core.control.notify(driver, "output", {"pid": pid, "lines": data})
-        except errors.ActorRtError:  # the driver is gone, or reads nothing: what its actors print goes to our log
-            for line in lines:
+        except errors.ActorRtError as error:
+            logger.debug("output of a job that has ended: %s", error)
+        for first in range(0, len(lines), LINES_AT_ONCE_COUNT):
+            part = lines[first : first + LINES_AT_ONCE_COUNT]
+            data = {"pid": pid, "lines": [[line.label, line.stream, line.text] for line in part]}
+            if driver is not None and self._core.control.notify(driver, "output", data, may_wait=False):
+                continue
+            for line in part:  # the driver is gone, or reads nothing: what its actors print goes to our log
                 logger.info("(%s pid=%d) %s", line.label, pid, line.text)
 
 

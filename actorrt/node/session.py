@@ -14,6 +14,7 @@ from actorrt import forks
 from actorrt.actors import current
 from actorrt.completion import Completion, set_blocking_rule
 from actorrt.errors import RuntimeStateError
+from actorrt.interrupts import watched
 from actorrt.node.runtime import Runtime, finished, refuse_to_block
 from actorrt.scopes import Scope
 
@@ -89,7 +90,8 @@ class CallingLoop:
         if system is not None:
             system.threads.enter()
         try:
-            return self._loop.run_until_complete(coroutine)
+            with watched():
+                return self._loop.run_until_complete(coroutine)
         finally:
             system = current.process_system()
             if system is not None:

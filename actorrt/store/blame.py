@@ -8,8 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
+from actorrt.interrupts import let_through
+from actorrt.texts import encodable, name_of, shown, text_of
+
 _MAX_ATTEMPTS_COUNT: Final = 500
 _MAX_DEPTH: Final = 30
+_MAX_KEY_CHARACTERS: Final = 200
 
 Test = Callable[[Any], BaseException | None]
 """Returns why a value can't be pickled, or None."""
@@ -25,6 +29,25 @@ def find_culprit(value: Any, root: str | tuple[str, ...], error: BaseException, 
         test: says whether a part can be pickled.
     """
     path = root if isinstance(root, str) else ""
+    try:
+        value, path, error = _follow(value, root, path, error, test)
+    except BaseException as problem:  # the value's own code ran: the whole is to blame
+        let_through(problem)
+    return f"{path or 'the value'} can't be sent: {text_of(error)} (it is a {_kind_of(value)})"
+
+
+def _kind_of(value: Any) -> str:
+    cls = type(value)
+    try:
+        return encodable(f"{cls.__module__}.{cls.__qualname__}")
+    except Exception:  # its metaclass's own code
+        return name_of(cls)
+
+
+def _follow(
+    value: Any, root: str | tuple[str, ...], path: str, error: BaseException, test: Test
+) -> tuple[Any, str, BaseException]:
+    """Return the smallest part that fails, its path, and why."""
     parts = _parts(value) if isinstance(root, str) else zip(root, value, strict=True)
     attempts_left_count = _MAX_ATTEMPTS_COUNT
     for _ in range(_MAX_DEPTH):
@@ -37,16 +60,16 @@ def find_culprit(value: Any, root: str | tuple[str, ...], error: BaseException, 
         else:
             break
         parts = _parts(value)
-    kind = f"{type(value).__module__}.{type(value).__qualname__}"
-    return f"{path or 'the value'} can't be sent: {error} (it is a {kind})"
+    return value, path, error
 
 
 def _parts(value: Any) -> Iterator[tuple[str, Any]]:
     """Yield the parts of a value, each with what its path adds."""
     if isinstance(value, dict):
         for key, item in value.items():
-            yield f"[{key!r}]", item
-            yield f".keys[{key!r}]", key
+            name = shown(key, _MAX_KEY_CHARACTERS)
+            yield f"[{name}]", item
+            yield f".keys[{name}]", key
     elif isinstance(value, list | tuple | set | frozenset):
         for index, item in enumerate(value):
             yield f"[{index}]", item

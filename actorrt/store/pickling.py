@@ -26,9 +26,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from actorrt.errors import SerializationError
+from actorrt.interrupts import let_through
 from actorrt.store.blame import find_culprit
 from actorrt.store.carrier import Carrier, carrying, current_carrier
 from actorrt.store.code import reduce_code
+from actorrt.texts import in_words
 
 if TYPE_CHECKING:
     import numpy as np
@@ -80,7 +82,8 @@ def _dump(value: Any, root: str | tuple[str, ...], apart_count: int) -> tuple[by
     try:
         data = _pickle(value, buffers, carrier, mark)
     # The value's own __reduce__ and __getstate__ ran: they may raise anything.
-    except Exception as error:
+    except BaseException as error:
+        let_through(error)
         message = find_culprit(value, root, error, _why_not_picklable)
         if carrier is not None and mark is not None:
             carrier.rewind(mark)
@@ -103,12 +106,24 @@ def loads(data: Buffer, buffers: Sequence[Buffer] = (), carrier: Carrier | None 
     Arrays and other views of the buffers are read-only, and keep the buffers alive.
 
     Raises:
-        Whatever importing and rebuilding the value's classes raises.
+        SerializationError: the value's own code raised what would end more than the load, such as SystemExit.
+        Exception: whatever else importing and rebuilding the value's classes raises.
     """
-    if carrier is None:
-        return _load(data, buffers)
-    with carrying(carrier):
-        return _load(data, buffers)
+    try:
+        if carrier is None:
+            return _load(data, buffers)
+        with carrying(carrier):
+            return _load(data, buffers)
+    except Exception:
+        raise
+    except BaseException as error:
+        raise not_opened(error) from error
+
+
+def not_opened(error: BaseException) -> SerializationError:
+    """Return what stands for an exception of a value's own code that is none of an ordinary kind; lets Ctrl-C pass."""
+    let_through(error)
+    return SerializationError(f"a value can't be opened: its own code raised {in_words(error)}")
 
 
 def _load(data: Buffer, buffers: Sequence[Buffer]) -> Any:
@@ -149,7 +164,8 @@ def _why_not_picklable(value: Any) -> BaseException | None:
     """Return why a value can't be pickled, or None where it can."""
     try:
         _pickler_class()(io.BytesIO(), lambda _: None).dump(value)
-    except Exception as error:  # the value's own code ran, as in a dump
+    except BaseException as error:  # the value's own code ran, as in a dump
+        let_through(error)
         return error
     return None
 

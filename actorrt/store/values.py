@@ -28,7 +28,7 @@ from actorrt.errors import SerializationError
 from actorrt.store.arena import align
 from actorrt.store.carrier import Carrier, carrying, current_carrier
 from actorrt.store.dlpack import from_dlpack
-from actorrt.store.pickling import Buffer, dumps, is_bare, loads
+from actorrt.store.pickling import Buffer, dumps, is_bare, loads, not_opened
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -171,7 +171,12 @@ def decode(view: memoryview, carrier: Carrier) -> Any:
 
 def decode_plain(view: memoryview) -> Any:
     """Read a value from an object that is plain; it needs no carrier."""
-    return pickle.loads(view[_PLAIN_OFFSET:])
+    try:
+        return pickle.loads(view[_PLAIN_OFFSET:])
+    except Exception:
+        raise
+    except BaseException as error:  # as in `loads`
+        raise not_opened(error) from error
 
 
 def _assemble(kind: Kind, head: list[Any], parts: list[tuple[int, Callable[[memoryview], None]]]) -> Encoded:

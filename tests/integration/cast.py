@@ -49,7 +49,9 @@ class Unpicklable(Exception):
 
     def __init__(self, one: int, two: int) -> None:
         super().__init__(f"{one} and {two}")
-        self.lock = threading.Lock()
+
+    def __reduce__(self) -> Any:
+        return Unpicklable, (threading.Lock(),)
 
 
 class Faulty(art.Actor):

@@ -19,7 +19,9 @@ MODULES = {
     ".".join(("actorrt", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__"): path
     for path in sorted(PACKAGE.rglob("*.py"))
 }
-FOUNDATION = {"errors", "ids", "clock", "config", "reasons", "scopes", "completion", "defects", "forks"}
+FOUNDATION = {
+    *("errors", "ids", "clock", "config", "reasons", "scopes", "completion", "defects", "forks", "texts", "interrupts"),
+}
 MAY_IMPORT = {
     "foundation": {"foundation"},
     "transport": {"transport", "foundation"},

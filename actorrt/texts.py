@@ -1,0 +1,98 @@
+"""Words for people about objects of user's code, which every envelope and every log takes.
+
+Everything here is total: whatever `__str__`, `__repr__` or a metaclass raise, and whatever characters they give, a
+text comes out. It is encodable in UTF-8, and of bounded length.
+"""
+
+from __future__ import annotations
+
+import traceback
+from types import TracebackType
+from typing import Any, Final
+
+from actorrt.interrupts import let_through
+
+MAX_TEXT_CHARACTERS: Final = 65_536
+MAX_TRACEBACK_CHARACTERS: Final = 131_072
+MAX_LINE_CHARACTERS: Final = 4_096
+_LEFT_OUT: Final = "\n[{:,} characters are left out here]\n"
+
+
+def encodable(text: str) -> str:
+    """Return the text with an escape in the place of each lone surrogate, which UTF-8 does not have."""
+    return str.encode(text, "utf-8", "backslashreplace").decode()
+
+
+def clipped(text: str, most: int) -> str:
+    """Return a text of at most about so many characters: one that is longer without its middle."""
+    if str.__len__(text) > most:  # first, and by what every string has: it may be large, and of a class of the user's
+        text = _ends(text, most)
+    text = encodable(text)
+    return _ends(text, most) if len(text) > most + len(_LEFT_OUT) + 20 else text  # escapes are longer
+
+
+def _ends(text: str, most: int) -> str:
+    length, half = str.__len__(text), most // 2
+    left_out = _LEFT_OUT.format(length - 2 * half)
+    return str.__getitem__(text, slice(half)) + left_out + str.__getitem__(text, slice(length - half, length))
+
+
+def name_of(cls: type) -> str:
+    """Return the name of a class, whatever its metaclass says."""
+    name: str = type.__dict__["__name__"].__get__(cls)
+    return name
+
+
+def text_of(value: Any, most: int = MAX_TEXT_CHARACTERS) -> str:
+    """Return `str(value)`, or what went wrong with it."""
+    return said(value, most)[0]
+
+
+def said(value: Any, most: int = MAX_TEXT_CHARACTERS) -> tuple[str, bool]:
+    """Return what `text_of` does, and whether it is what the value says of itself."""
+    return _said(str, value, most)
+
+
+def shown(value: Any, most: int = MAX_LINE_CHARACTERS) -> str:
+    """Return `repr(value)`, or what went wrong with it."""
+    return _said(repr, value, most)[0]
+
+
+def _said(render: Any, value: Any, most: int) -> tuple[str, bool]:
+    try:
+        return clipped(render(value), most), True
+    except BaseException as problem:
+        let_through(problem)
+        return f"<a {name_of(type(value))} that can't be shown: {name_of(type(problem))}>", False
+
+
+def own_traceback(error: BaseException) -> TracebackType | None:
+    """Return the frames that an exception went through, whatever its class says of them."""
+    trace: TracebackType | None = BaseException.__dict__["__traceback__"].__get__(error)
+    return trace
+
+
+def in_words(error: BaseException, most: int = MAX_TEXT_CHARACTERS) -> str:
+    """Return an exception's type and text."""
+    text = text_of(error, most)
+    return f"{name_of(type(error))}: {text}" if text else name_of(type(error))
+
+
+def traceback_of(error: BaseException, trace: TracebackType | None, most: int = MAX_TRACEBACK_CHARACTERS) -> str:
+    """Return an exception as Python shows it, causes and notes included, with the frames of `trace`."""
+    for show in (_in_full, _alone):
+        try:
+            return clipped("".join(show(error, trace)).rstrip(), most)
+        except BaseException as problem:
+            let_through(problem)
+    return in_words(error)
+
+
+def _in_full(error: BaseException, trace: TracebackType | None) -> list[str]:
+    return traceback.format_exception(type(error), error, trace)
+
+
+def _alone(error: BaseException, trace: TracebackType | None) -> list[str]:
+    """Show frames and text only: the causes or notes of the exception can't be shown."""
+    frames = traceback.format_tb(trace)
+    return ["Traceback (most recent call last):\n", *frames, in_words(error)] if frames else [in_words(error)]

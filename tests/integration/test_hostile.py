@@ -1,0 +1,191 @@
+"""Whatever a user's code raises, returns or exits with: something arrives, and no neighbour notices."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+import actorrt as art
+from tests.integration.hostile import (
+    MAKERS,
+    Failed,
+    Frozen,
+    Holding,
+    Liar,
+    Nameless,
+    OddNotes,
+    Thrower,
+    TwoArguments,
+    Untouchable,
+)
+
+WITHIN_S = 20.0
+COMES_AS = {
+    "surrogate": (ValueError,),
+    "odd notes": (OddNotes,),
+    "notes of another kind": (ValueError,),
+    "notes with surrogates": (ValueError,),
+    "liar": (Liar,),
+    "nameless": (Nameless, RuntimeError),  # which Python makes of it where it is raised
+    "untouchable": (Untouchable,),
+    "group": (ExceptionGroup,),
+    "two arguments": (TwoArguments,),
+    "holding": (Holding,),
+    "frozen": (Frozen,),
+    "stop iteration": (StopIteration, RuntimeError),  # which asyncio makes of one in a coroutine
+}
+"""What arrives as its own type; everything else does as a `RemoteActorError`."""
+
+
+async def ended(reply):
+    """Return how a call ended, if it did."""
+    try:
+        return await asyncio.wait_for(asyncio.ensure_future(awaited(reply)), WITHIN_S)
+    except TimeoutError:
+        pytest.fail("the call did not end")
+
+
+async def awaited(reply):
+    try:
+        return await reply
+    except BaseException as error:
+        return error
+
+
+async def read(stream):
+    try:
+        return [item async for item in stream]
+    except BaseException as error:
+        return error
+
+
+@pytest.mark.parametrize("name", MAKERS)
+async def test_whatever_a_method_raises_ends_its_call_and_nothing_else(runtime, name):
+    thrower, neighbour = await Thrower.spawn(), await Thrower.spawn()
+    kinds = COMES_AS.get(name, (art.RemoteActorError,))
+    for method in (thrower.plain, thrower.at_once, thrower.waiting):
+        error = await ended(method(name))
+        assert type(error) in kinds, method
+    for stream in (thrower.streaming, thrower.plain_streaming):
+        assert isinstance(await ended(read(stream(name))), Exception), stream
+    assert isinstance(await ended(thrower.plain.options(returns="ref")(name)), Exception)
+    assert isinstance(await ended(thrower.plain.options(key="k")(name)), Exception)
+    assert isinstance(await ended(thrower.plain.options(key="k")(name)), Exception)
+    assert [await thrower.incarnation(), await neighbour.incarnation()] == [1, 1]
+
+
+@pytest.mark.parametrize("name", MAKERS)
+async def test_whatever_a_start_raises_is_a_start_error_and_no_neighbour_notices(runtime, name):
+    neighbour = await Thrower.spawn()
+    for where in ((name,), (None, name)):
+        error = await ended(Thrower.spawn(*where))
+        assert type(error) is art.ActorStartError, error
+    assert await neighbour.incarnation() == 1
+
+
+@pytest.mark.parametrize("name", MAKERS)
+async def test_whatever_a_told_method_raises_fails_the_actor_which_is_restarted(runtime, name):
+    thrower, neighbour = await Thrower.options(restart="permanent").spawn(), await Thrower.spawn()
+    for number, method in enumerate((thrower.plain, thrower.waiting), 2):
+        down = art.monitor(thrower, restarts=True)
+        await method.tell(name)
+        assert (await down).reason.kind is art.ExitKind.ERROR
+        assert await thrower.incarnation() == number
+    assert await neighbour.incarnation() == 1
+
+
+@pytest.mark.parametrize("name", MAKERS)
+async def test_whatever_on_stop_raises_the_actor_ends(runtime, name):
+    thrower, neighbour = await Thrower.spawn(), await Thrower.spawn()
+    await thrower.stop_badly(name)
+    await asyncio.wait_for(thrower.stop(), WITHIN_S)
+    assert not await thrower.is_alive()
+    assert await neighbour.incarnation() == 1
+
+
+@pytest.mark.parametrize("name", ["surrogate", "mute", "huge", "liar"])
+async def test_whatever_crash_on_names_fails_the_actor_with_the_reason_in_its_callers_error(runtime, name):
+    kind = type(MAKERS[name]())
+    thrower = await Thrower.options(restart="permanent", crash_on=(kind,)).spawn()
+    error = await ended(thrower.plain(name))
+    assert type(error) is art.ActorUnavailableError
+    assert "failed during plain() and is being restarted: " in str(error)
+    assert len(str(error)) < 10_000
+    assert await thrower.incarnation() == 2
+
+
+async def test_error_of_crash_on_says_what_was_raised(runtime):
+    thrower = await Thrower.options(restart="permanent", crash_on=(TwoArguments,)).spawn()
+    with pytest.raises(art.ActorUnavailableError, match=r"is being restarted: TwoArguments: 2 times a"):
+        await thrower.plain("two arguments")
+
+
+async def test_exit_with_words_that_can_not_be_encoded_is_told_to_all(runtime):
+    thrower, neighbour = await Thrower.spawn(), await Thrower.spawn()
+    down = art.monitor(thrower)
+    with pytest.raises(art.ActorDiedError, match=r"SystemExit: so \\ud800"):
+        await asyncio.wait_for(ended_by(thrower.exit("so \ud800")), WITHIN_S)
+    assert (await down).reason.detail == r"SystemExit: so \ud800"
+    assert await neighbour.incarnation() == 1
+
+
+async def ended_by(reply):
+    return await reply
+
+
+async def test_exception_with_a_constructor_of_its_own_comes_back_as_it_was(runtime):
+    thrower = await Thrower.spawn()
+    with pytest.raises(TwoArguments) as caught:
+        await thrower.plain("two arguments")
+    error = caught.value
+    assert (str(error), error.what, error.count, error.why) == ("2 times a", "a", 2, "")
+    assert error.executed == "yes"
+    assert "2 times a" in error.__notes__[0]
+    with pytest.raises(Failed) as caught:
+        await thrower.raise_made()
+    assert (caught.value.errno, caught.value.filename) == (2, "/nowhere")
+    with pytest.raises(Frozen) as caught:
+        await thrower.plain("frozen")
+    assert (caught.value.code, caught.value.why) == (7, "cold")
+
+
+async def test_attribute_that_can_not_be_pickled_is_left_out(runtime):
+    thrower = await Thrower.spawn()
+    with pytest.raises(Holding, match="held") as caught:
+        await thrower.plain("holding")
+    assert caught.value.kept == "kept"
+    assert not hasattr(caught.value, "lock")
+    with pytest.raises(Holding, match="held"):
+        await thrower.plain.options(returns="ref")("holding")
+
+
+@pytest.mark.parametrize("kind", ["cancelled", "interrupt", "generator exit"])
+async def test_method_that_ends_by_one_of_its_own_is_a_remote_actor_error_that_ran(runtime, kind):
+    thrower = await Thrower.spawn()
+    for method in (thrower.plain, thrower.at_once, thrower.waiting):
+        with pytest.raises(art.RemoteActorError, match=r"raised by the method itself") as caught:
+            await method(kind)
+        assert caught.value.executed == "yes"
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(awaited(thrower.waiting(kind)))
+    assert type(task.result()) is art.RemoteActorError
+
+
+@pytest.mark.parametrize("kind", [ValueError, SystemExit, KeyboardInterrupt, asyncio.CancelledError])
+@pytest.mark.parametrize("at", ["pickled", "rebuilt"])
+async def test_result_that_can_not_be_pickled_or_rebuilt_is_an_error_of_its_call(runtime, at, kind):
+    thrower, neighbour = await Thrower.spawn(), await Thrower.spawn()
+    error = await ended(thrower.give(at, kind))
+    assert isinstance(error, Exception)
+    assert error.executed == "yes"
+    assert isinstance(await ended(read(thrower.give_many(at, kind))), Exception)
+    assert [await thrower.value(), await neighbour.value()] == ["well", "well"]
+
+
+async def test_note_of_a_failed_start_shows_the_users_frames_only(runtime):
+    with pytest.raises(art.ActorStartError) as caught:
+        await Thrower.spawn("surrogate")
+    (note,) = caught.value.__notes__
+    assert "raise MAKERS[in_constructor]()" in note
+    assert "actorrt/actors" not in note
