@@ -109,7 +109,7 @@ class Record:
         is_to_end: whether somebody wants the incarnation ended that is being started.
         early_exit: reports an end that was heard of before the start.
         snapshots: newest first; held by the hosting.
-        number: how many actors its registry had taken in with it.
+        number: its place in the listings of its node; 0 until it is listed.
     """
 
     __slots__ = (

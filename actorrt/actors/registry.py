@@ -61,7 +61,6 @@ class Registry:
         self._random = random
         self._scope = scope
         self._records: dict[ActorId, Record] = {}
-        self._entered_count = 0
         self._children = Children()
         self._child_events = ChildEvents(control, self._records.get)
         self._names = Names(clock, scope, lambda holder: self._begin_stop(holder, "replaced", kill=False))
@@ -172,8 +171,6 @@ class Registry:
 
     def enter(self, record: Record) -> None:
         """Know an actor from now on, until it is gone."""
-        self._entered_count += 1
-        record.number = self._entered_count
         self._records[record.actor_id] = record
 
     def has_children(self, parent: ActorId) -> bool:

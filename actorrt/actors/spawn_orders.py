@@ -123,8 +123,14 @@ class SpawnOrder:
         async for indices in parts_of(range(len(actor_ids)), AT_ONCE_COUNT):
             for index in indices:
                 seen = places[place_of[index]]
-                refs.append(ActorRef(self._system, actor_ids[index], kind, None, self._authority, seen, timeout_s))
+                actor_id = self._known(actor_ids[index])
+                refs.append(ActorRef(self._system, actor_id, kind, None, self._authority, seen, timeout_s))
         return refs
+
+    def _known(self, actor_id: ActorId) -> ActorId:
+        """Return the id that the record of a child on this endpoint has: of a million, each is in memory once."""
+        record = self._system.registry.record(actor_id)
+        return actor_id if record is None else record.actor_id
 
     @contextmanager
     def _withdrawn_if_cancelled(self, actor_id: ActorId) -> Iterator[None]:

@@ -61,10 +61,11 @@ def _open(path: str) -> TextIO:
 
 
 def _listing(rows: list[Row]) -> str:
+    names, titles = (max(map(len, column)) + 2 for column in zip(*((row.name, row.title) for row in rows), strict=True))
     lines = []
     for row in rows:
         target = "" if row.target is None else describe(row.target, row.unit)
-        lines.append(f"{row.name:22}{row.title:55}{target}".rstrip())
+        lines.append(f"{row.name:{names}}{row.title:{titles}}{target}".rstrip())
     return "\n".join(lines) + "\n"
 
 

@@ -31,7 +31,7 @@ from actorrt.node.heartbeat import Heartbeat
 from actorrt.node.hosting import Placement, WorkerFactory
 from actorrt.node.in_turn import InTurn
 from actorrt.node.jobs import Job, Worker
-from actorrt.node.listing import MAX_PAGE_COUNT, check_page, page_of
+from actorrt.node.listing import MAX_PAGE_COUNT, Roll, check_page, page_of
 from actorrt.node.resources import Resources
 from actorrt.node.transfers import Transfers
 from actorrt.reasons import ExitKind, ExitReason
@@ -82,6 +82,7 @@ class NodeCore:
         self._jobs: dict[JobId, Job] = {}
         self._workers: dict[PeerId, Worker] = {}
         self._worker_gone = asyncio.Event()
+        self._rolls = Roll(), Roll()
         self._is_closing = False
         self.on_crash: Callable[[BaseException], None] | None = None
 
@@ -363,13 +364,13 @@ class NodeCore:
         """
         check_page(after, count)
         jobs = [job for job in self._jobs.values() if not job.is_left_behind]
-        records = self.registry.records()
+        workers, records = self._rolls[0].numbered(self.workers()), self._rolls[1].numbered(self.registry.records())
         return {
             "version": VERSION,
             "address": self.transport.address,
             "jobs": [{"job": short(job.job_id), "driver": job.driver.address} for job in jobs],
-            "totals": {"jobs": len(jobs), "workers": len(self._workers), "actors": len(records)},
-            **page_of(self._workers.values(), records, after, count),
+            "totals": {"jobs": len(jobs), "workers": len(workers), "actors": len(records)},
+            **page_of(workers, records, after, count),
             "cpus": self.resources.cpu_count,
             "reserved_cpus": self.resources.reserved("cpus"),
             "gpus": self.resources.gpu_count,
@@ -386,14 +387,11 @@ class _Known:
         self._factory = factory
         self._workers = workers
         self._on_failure = on_failure
-        self._launched_count = 0
         self.endpoint = factory.endpoint
         self.preload = factory.preload
         self.kill = factory.kill
 
     async def launch(self, worker: Worker) -> None:
-        self._launched_count += 1
-        worker.number = self._launched_count
         self._workers[worker.peer] = worker
         try:
             await self._factory.launch(worker)

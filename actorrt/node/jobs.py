@@ -27,7 +27,7 @@ class Worker:
     Attributes:
         endpoint: where it is reached; known before it listens there.
         ready: ends when it does.
-        number: how many workers its node had launched with it.
+        number: its place in the listings of its node; 0 until it is listed.
         actors: what was placed on it and has not gone, in that order.
         process: its process, opaque here; None in local mode.
         hang_timeout_s: after how long without a sign of life it is replaced.

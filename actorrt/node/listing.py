@@ -1,13 +1,13 @@
 """What a node says of itself, a page at a time: its workers and the actors that its registry knows.
 
-Rows come in the order in which workers and actors came up. A cursor is the number of the last row that was shown, so
-what ends or begins between two pages neither hides a row nor shows one twice.
+Rows come in the order in which workers and actors came up, and get their numbers when somebody asks. A cursor is the
+number of the last row that was shown, so what ends or begins between two pages neither hides a row nor shows one twice.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
@@ -23,13 +23,27 @@ MAX_PAGE_COUNT: Final = 10_000
 
 
 class Numbered(Protocol):
-    """What has a number, higher than that of those before it."""
+    """What has a number, higher than that of those before it; 0 until it is listed."""
 
-    @property
-    def number(self) -> int: ...
+    number: int
 
 
 N = TypeVar("N", bound=Numbered)
+
+
+class Roll:
+    """Gives numbers to what is listed, in the order in which it came."""
+
+    def __init__(self) -> None:
+        self._last = 0
+
+    def numbered(self, items: Collection[N]) -> Collection[N]:
+        """Return the items, all numbered. Those that have no number yet are the newest, and in order."""
+        for item in items:
+            if not item.number:
+                self._last += 1
+                item.number = self._last
+        return items
 
 
 def check_page(after: Any, count: Any) -> None:

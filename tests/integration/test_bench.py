@@ -24,6 +24,11 @@ def test_list_names_every_row_with_its_target_and_measures_nothing() -> None:
     assert lines[0].split(maxsplit=1)[0] == "ask"
     assert lines[0].endswith("at most 1.3 x")
     assert len(lines) == len(ROWS)
+    titles = [row.title for row in ROWS]
+    assert [
+        len(line.partition(title)[2]) - len(line.partition(title)[2].lstrip()) >= 2 or line.endswith(title)
+        for line, title in zip(lines, titles, strict=True)
+    ] == [True] * len(ROWS)
 
 
 def test_group_of_rows_is_asked_for_by_its_name() -> None:

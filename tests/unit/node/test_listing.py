@@ -10,7 +10,7 @@ from actorrt.actors.control import Endpoint
 from actorrt.actors.record import Order, Record
 from actorrt.ids import ActorId, JobId, PeerId
 from actorrt.node.jobs import Job, Worker, WorkerKind
-from actorrt.node.listing import check_page, page_of
+from actorrt.node.listing import Roll, check_page, page_of
 from actorrt.node.resources import Resources
 
 JOB = JobId(b"\x01" * 16)
@@ -66,6 +66,13 @@ def test_what_ends_and_begins_between_two_pages_hides_no_row_and_shows_none_twic
     first = page_of([], records, None, 3)
     after = page_of([], [*records[3:5], record(7, name="a7")], first["next"], 3)  # the first three ended, and a6
     assert (labels(first), labels(after)) == (["a1", "a2", "a3"], ["a4", "a5", "a7"])
+
+
+def test_numbers_follow_the_order_of_coming_whenever_they_are_given() -> None:
+    roll, records = Roll(), [record(0, name=f"a{n}") for n in range(3)]
+    assert [each.number for each in roll.numbered(records)] == [1, 2, 3]
+    later = [records[1], record(0, name="b"), record(0, name="c")]
+    assert [each.number for each in roll.numbered(later)] == [2, 4, 5]
 
 
 def test_page_of_nothing_is_empty() -> None:
