@@ -27,6 +27,7 @@ class Blueprint:
         authority: who decides on failures.
         job, namespace: whose they are, and where names live that their code uses.
         is_supervisor: whether they supervise others.
+        is_detached: whether they, and what they spawn, outlive their driver.
 
     Attributes:
         cls, interface, parent_ref, options: what was read from these.
@@ -43,6 +44,7 @@ class Blueprint:
         "cls",
         "interface",
         "is_child_here",
+        "is_detached",
         "is_supervisor",
         "job",
         "namespace",
@@ -61,6 +63,7 @@ class Blueprint:
         job: JobId,
         namespace: str,
         is_supervisor: bool,
+        is_detached: bool,
     ) -> None:
         opened = open_spec(spec, system)
         self._system = system
@@ -75,6 +78,7 @@ class Blueprint:
         self.job = job
         self.namespace = namespace
         self.is_supervisor = is_supervisor
+        self.is_detached = is_detached
         cls: type[Actor] = opened.cls
         is_new = options.snapshot_dir is None  # else it may begin with what an earlier one left
         self.starts_at_once = is_new and cls.on_start is Actor.on_start and not has_objects(opened.args, opened.kwargs)
@@ -98,4 +102,5 @@ def blueprint_from_data(data: Data, system: System) -> Blueprint:
         JobId(data["job"]),
         data["namespace"],
         data["is_supervisor"],
+        data["is_detached"],
     )

@@ -56,6 +56,7 @@ class Family:
                 order.job,
                 order.namespace,
                 order.is_supervisor,
+                order.is_detached,
             )
         blueprint: Blueprint = order.blueprint
         return blueprint

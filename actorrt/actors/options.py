@@ -57,7 +57,7 @@ class ActorOptions:
     Attributes:
         name: the name it can be looked up by, in its namespace.
         if_exists: what happens when the name is taken.
-        detached: whether it outlives the job that spawned it.
+        detached: whether it, and with it all that it spawns, outlives the job that spawned it.
         cpus, gpus, resources: what it reserves; a CPU or GPU brings a process of its own.
         isolation: overrides where it lives.
         restart, max_restarts, period_s, backoff: how it is kept alive.

@@ -47,6 +47,7 @@ class Order:
         namespace: where its name lives.
         parent: the actor that spawned it, and that it never outlives.
         is_supervisor: whether it supervises others, and so belongs away from code that can crash.
+        is_detached: whether it outlives its driver: it was asked to, or the actor that spawned it does.
         is_beside: whether it belongs on its parent's loop.
         beside_endpoint: where that is, if it is elsewhere.
         share: its place among the light children that its supervisor began with, and how many they are.
@@ -62,6 +63,7 @@ class Order:
         "card",
         "class_name",
         "is_beside",
+        "is_detached",
         "is_supervisor",
         "is_withdrawn",
         "job",
@@ -83,6 +85,7 @@ class Order:
         self.namespace: str = data["namespace"]
         self.parent = None if data["parent"] is None else ActorId(data["parent"])
         self.is_supervisor: bool = data["is_supervisor"]
+        self.is_detached: bool = data["is_detached"]
         self.is_beside: bool = data["beside"]
         self.beside_endpoint: Endpoint | None = None
         self.share: list[int] | None = data["share"]
@@ -226,6 +229,7 @@ class Record:
             "namespace": order.namespace,
             "authority": tuple(authority),
             "is_supervisor": order.is_supervisor,
+            "is_detached": order.is_detached,
             "snapshots": self.snapshots,
         }
 

@@ -80,6 +80,7 @@ class SpawnOrder:
             "parent": None if parent is None else parent.actor_id,
             "supervisor": supervisor,
             "share": share,
+            "is_detached": options.detached or (parent is not None and parent.blueprint.is_detached),
             "is_supervisor": getattr(cls, "_is_supervisor", False),
             "beside": options.is_light and parent is not None and not parent.blueprint.is_supervisor,
             "objects": [ref.id for ref in packed.objects],

@@ -40,6 +40,7 @@ _ORDER: Final = fields(
     supervisor=optional(an_id),
     share=optional(row_of(count, count)),
     is_supervisor=flag,
+    is_detached=flag,
     beside=flag,
     objects=list_of(an_id),
     tokens=list_of(some_bytes),

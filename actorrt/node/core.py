@@ -251,7 +251,7 @@ class NodeCore:
                 await self.end_job(job.job_id)
         except TimeoutError:
             for worker in [w for w in self._workers.values() if w.job is job]:
-                if not any(r.options.detached for r in self.registry.records() if r.place is worker):
+                if not any(r.order.is_detached for r in self.registry.records() if r.place is worker):
                     self.placement.end(worker)
             await self.end_job(job.job_id)
 
@@ -261,20 +261,37 @@ class NodeCore:
         if job is None:
             return
         job.has_ended = True
-        records = [r for r in self.registry.records() if r.job == job_id and (with_detached or not r.options.detached)]
+        records = [r for r in self._records_of(job) if with_detached or not r.order.is_detached]
         await self.registry.stop_all(records, "its job ended")
+        await self._dismiss_idle(job)
+        if not job.is_left_behind and self._records_of(job):
+            job.is_left_behind = True
+            self.scope.start(self._outlive(job), f"what outlives job {short(job_id)}")
+        elif not job.is_left_behind:
+            self._forget_job(job)
+
+    def _records_of(self, job: Job) -> list[Record]:
+        return [record for record in self.registry.records() if record.job == job.job_id]
+
+    async def _outlive(self, job: Job) -> None:
+        """Keep what detached actors are restarted with until the last of them is gone, then forget the job."""
+        while records := self._records_of(job):
+            for record in records:
+                await self.registry.ended(record.actor_id)
+        await self._dismiss_idle(job)
+        self._forget_job(job)
+
+    async def _dismiss_idle(self, job: Job) -> None:
+        """End the workers of a job that host nothing."""
         idle = [worker for worker in self._workers.values() if worker.job is job and not worker.actors]
         for worker in idle:
             self.placement.dismiss(worker)
         while any(worker.peer in self._workers for worker in idle):
             self._worker_gone.clear()
             await self._worker_gone.wait()
-        job.is_left_behind = True
-        self._forget_job(job)
 
     def _forget_job(self, job: Job) -> None:
-        is_over = job.has_ended and not any(worker.job is job for worker in self._workers.values())
-        if is_over and self._jobs.pop(job.job_id, None) is not None:
+        if self._jobs.pop(job.job_id, None) is not None:
             logger.info("job %s ended", short(job.job_id))
 
     def _lose(self, peer: PeerId, reason: ExitReason | None = None) -> None:
@@ -293,7 +310,6 @@ class NodeCore:
         """A worker got no process: nobody waits for its end any more."""
         self._workers.pop(worker.peer, None)
         self._worker_gone.set()
-        self._forget_job(worker.job)
 
     def worker_ended(self, worker: Worker, reason: ExitReason) -> None:
         """A worker's process is gone: tell everybody, and decide about each of its actors."""
@@ -301,7 +317,6 @@ class NodeCore:
             return
         worker.ended(reason)
         self._worker_gone.set()
-        self._forget_job(worker.job)
         if not worker.is_leaving and reason.kind is not ExitKind.KILLED:
             logger.warning("the process of %s (pid %s) ended: %s", worker.label, worker.pid, reason)
         self._lose(worker.peer, reason)
@@ -314,7 +329,7 @@ class NodeCore:
         """Tell every process that one of them is gone."""
         workers = [w.endpoint for w in self._workers.values() if w.ready.done() and w.is_usable]
         data = {"peer": lost, "reason": reason.to_data(), "in_hand": in_hand}
-        for endpoint in [*workers, *(job.driver for job in self._jobs.values())]:
+        for endpoint in [*workers, *(job.driver for job in self._jobs.values() if not job.is_left_behind)]:
             if endpoint.peer != lost:
                 self.control.notify(endpoint, "endpoint_down", data)
 

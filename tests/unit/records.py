@@ -20,6 +20,7 @@ def order_of(parent):
             "namespace": "default",
             "parent": parent,
             "is_supervisor": False,
+            "is_detached": False,
             "beside": False,
             "objects": [],
             "tokens": [],

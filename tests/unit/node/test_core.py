@@ -32,6 +32,7 @@ ORDER = {
     "supervisor": None,
     "share": [0, 2],
     "is_supervisor": False,
+    "is_detached": False,
     "beside": False,
     "objects": [AN_ID],
     "tokens": [b"token"],
