@@ -301,8 +301,8 @@ class Endpoint(ABC):
             self._end_farewell(link)
             return
         self._close_links(link.peer)
-        if not is_told and self._inbound is not None:
-            self._inbound.give_up(link.peer)
+        if self._inbound is not None:
+            self._inbound.give_up(link.peer, is_told=is_told)
         self._tell_failed(link.peer, error)
 
     def _bad(self, link: QueuedLink, error: ActorRtError) -> None:

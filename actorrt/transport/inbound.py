@@ -200,12 +200,17 @@ class Inbound:
             if line.receipts.first < 0:
                 del self._lines[key]
 
-    def give_up(self, peer: PeerId) -> None:
-        """The peer can't be answered: its links are over. It is told now, or when it takes one of them up again."""
+    def give_up(self, peer: PeerId, *, is_told: bool = False) -> None:
+        """The peer can't be answered, or has given us up: its links are over.
+
+        Args:
+            peer: the peer.
+            is_told: whether it knows. Else it is told now, or when it takes one of its links up again.
+        """
         for lane in Lane:
             line = self._lines.pop(peer + bytes((lane,)), None)
             if line is not None and line.receipts.first >= 0:
-                if line.source_id is not None:
+                if line.source_id is not None and not is_told:
                     self._answer(line.source_id, GIVEN_UP)
                 self._close(line)
                 self._given_up[peer + bytes((lane,))] = line.receipts.first
@@ -369,11 +374,7 @@ class Inbound:
 
     def _renewed(self, hello: Hello, key: bytes) -> Line:
         """The peer has closed its links, on both lanes, and opens others; return the line of this one."""
-        for lane in Lane:
-            line = self._lines.get(hello.peer + bytes((lane,)))
-            if line is not None and line.receipts.first < hello.first:
-                self._close(line)
-                line.receipts = Receipts()
+        self.give_up(hello.peer, is_told=True)
         self._on_renewed(hello.peer)
         return self._line(hello.peer, key)
 

@@ -9,9 +9,11 @@ The descriptors of both are edge-triggered: they speak once, and the socket must
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import struct
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import zmq
 
@@ -37,6 +39,7 @@ _BACK_BYTES: Final = 4096  # nothing but acknowledgements and notices comes back
 _BACK_FRAMES: Final = 100
 _BROKEN: Final = int(zmq.EVENT_DISCONNECTED)
 _REJECTED: Final = int(zmq.EVENT_HANDSHAKE_FAILED_AUTH)
+_OUT_OF_ROOM: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, int(zmq.EMTHREAD)})
 _EVENT: Final = struct.Struct("=hi")
 
 
@@ -59,6 +62,11 @@ def open_dealer(context: ZmqContext, routing_id: bytes) -> ZmqSocket:
     return socket
 
 
+def _takes_nothing(*_: Any, **__: Any) -> NoReturn:
+    """Stand for the `send` of a link that has no socket."""
+    raise zmq.Again
+
+
 class ZmqLink(QueuedLink):
     """A link on a DEALER.
 
@@ -72,35 +80,55 @@ class ZmqLink(QueuedLink):
         super().__init__(setup)
         self._place = place
         self._open_socket = open_socket
-        self._begin()
-        try:
-            self._socket.connect(self._place)
-        except zmq.ZMQError as error:
+        self._socket: ZmqSocket | None = None
+        self._send: Callable[..., Any] = _takes_nothing
+        self._retry: asyncio.TimerHandle | None = None
+        self._begin(RECONNECT_MIN_S)
+        if isinstance(self.obstacle, zmq.ZMQError) and self.obstacle.errno not in _OUT_OF_ROOM:
             self.close()
-            raise ValueError(f"can't connect to {self.address!r}: {error}") from error
+            raise ValueError(f"can't connect to {self.address!r}: {self.obstacle}") from self.obstacle
 
-    def _begin(self) -> None:
-        socket = self._socket = self._open_socket(self.lane)
+    def _begin(self, pause_s: float) -> None:
+        """Connect; where this process has no socket left, try again and again, until the link's owner gives up."""
+        self._retry = None
+        try:
+            socket, monitor = self._open()
+        except zmq.ZMQError as error:
+            self.obstacle = error
+            self._retry = self._loop.call_later(pause_s, self._begin, min(2 * pause_s, RECONNECT_MAX_S))
+            return
+        self.obstacle = None
+        self._socket, self._monitor = socket, monitor
         self._send = fast_methods(socket).send
         self._fd = int(socket.getsockopt(zmq.FD))
-        self._monitor = socket.get_monitor_socket(_BROKEN | _REJECTED)
-        self._monitor_fd = int(self._monitor.getsockopt(zmq.FD))
+        self._monitor_fd = int(monitor.getsockopt(zmq.FD))
         self._loop.add_reader(self._monitor_fd, self._check_monitor)
         self._loop.add_reader(self._fd, self._check_events)
         self._loop.call_soon(self._check_monitor)
+        if self._is_blocked:
+            self._watch()
+
+    def _open(self) -> tuple[ZmqSocket, ZmqSocket]:
+        socket = self._open_socket(self.lane)
+        try:
+            monitor = socket.get_monitor_socket(_BROKEN | _REJECTED)
+        except zmq.ZMQError:
+            socket.close()
+            raise
+        try:
+            socket.connect(self._place)
+        except zmq.ZMQError:
+            _give_back(socket, monitor, 0.0)
+            raise
+        return socket, monitor
 
     def _reconnect(self, pause_s: float) -> None:
         self._disconnect(0.0)
-        self._begin()
-        self._loop.call_later(pause_s, self._connect, self._socket)
-
-    def _connect(self, socket: ZmqSocket) -> None:
-        if not socket.closed:
-            socket.connect(self._place)
+        self._retry = self._loop.call_later(pause_s, self._begin, RECONNECT_MIN_S)
 
     def _check_monitor(self) -> None:
         try:
-            while not self._monitor.closed:
+            while self._socket is not None and not self._monitor.closed:
                 event, _ = self._monitor.recv_multipart(_NOBLOCK)
                 if _EVENT.unpack(event)[0] == _REJECTED:
                     self._rejected()
@@ -145,20 +173,34 @@ class ZmqLink(QueuedLink):
 
     def _check_events(self) -> None:
         """Use the socket until it has nothing to say, or its descriptor would never wake us again."""
-        if self._is_closed:
+        if self._socket is None:
             return
         self._read_back()
-        if self._is_blocked and int(self._socket.getsockopt(zmq.EVENTS)) & _POLLOUT:
+        if self._is_blocked and self._may_send():
             self._unblocked()
+
+    def _may_send(self) -> bool:
+        return self._socket is not None and bool(int(self._socket.getsockopt(zmq.EVENTS)) & _POLLOUT)
 
     def _read_back(self) -> None:
         socket = self._socket
-        while not socket.closed and int(socket.getsockopt(zmq.EVENTS)) & _POLLIN:
+        while socket is not None and not socket.closed and int(socket.getsockopt(zmq.EVENTS)) & _POLLIN:
             self.came_back(socket.recv(_NOBLOCK))
 
     def _disconnect(self, linger_s: float) -> None:
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
+        socket, self._socket = self._socket, None
+        if socket is None:
+            return
+        self._send = _takes_nothing
         self._loop.remove_reader(self._fd)
         self._loop.remove_reader(self._monitor_fd)
-        self._socket.disable_monitor()
-        self._monitor.close(linger=0)  # an open one would keep the context from ending
-        self._socket.close(linger=round(linger_s * 1000))
+        _give_back(socket, self._monitor, linger_s)
+
+
+def _give_back(socket: ZmqSocket, monitor: ZmqSocket, linger_s: float) -> None:
+    socket.disable_monitor()
+    monitor.close(linger=0)  # an open one would keep the context from ending
+    socket.close(linger=round(linger_s * 1000))

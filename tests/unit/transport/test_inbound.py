@@ -12,6 +12,7 @@ from actorrt.config import ACK_FRAMES_COUNT, REMEMBERED_DROPS_COUNT
 from actorrt.errors import ActorRtError, AuthenticationError
 from actorrt.ids import PeerId
 from actorrt.transport.codec import (
+    GIVEN_UP,
     MISDIRECTED,
     BadFrameError,
     Hello,
@@ -244,3 +245,50 @@ def test_small_message_that_claims_much_reserves_little(far: Far, start: bytes) 
     assert tracemalloc.get_traced_memory()[1] < 8 << 20
     tracemalloc.stop()
     assert [peer for peer, _, _ in far.failed] == [PEER]
+
+
+def test_links_of_a_peer_that_was_given_up_are_over_and_it_is_told_when_it_takes_one_up(far: Far) -> None:
+    far.hello(1)
+    far.hello(1, lane=Lane.CONTROL)
+    far.answers.clear()
+    far.inbound.give_up(PEER)
+    assert [message for _, message in far.answers] == [GIVEN_UP, GIVEN_UP]
+    far.frame(1)
+    far.hello(2)
+    far.frame(2, number=2)
+    assert far.answers[2:] == [(routing_id(PEER, Lane.USER, 2), GIVEN_UP)]
+    assert (far.got, list(far.inbound.lines())) == ([], [])
+    far.hello(3, first=7)
+    far.frame(3, number=3, sequence=7)
+    assert (far.got, far.renewed, far.failed) == ([(PEER, 3)], [], [])
+
+
+def test_peer_that_opens_links_anew_is_told_of_once_for_both_lanes(far: Far) -> None:
+    far.hello(1)
+    far.hello(1, lane=Lane.CONTROL)
+    far.hello(2, first=4, lane=Lane.CONTROL)
+    assert far.renewed == [PEER]
+    far.frame(1)
+    far.hello(3, first=4)
+    far.frame(2, number=3, sequence=4)
+    assert (far.renewed, far.got) == ([PEER], [(PEER, 2)])
+
+
+def test_links_that_were_given_up_are_remembered_within_a_bound_and_nothing_else_of_their_peers(far: Far) -> None:
+    count = REMEMBERED_DROPS_COUNT + 10
+    peers = [PeerId(number.to_bytes(16, "big")) for number in range(count)]
+    for peer in peers:
+        far.hello(1, peer=peer)
+        far.inbound.give_up(peer)
+    assert len(far.inbound._given_up) == len(far.inbound._hellos) == REMEMBERED_DROPS_COUNT
+    assert list(far.inbound.lines()) == []
+
+
+def test_hello_that_gives_an_address_of_another_scheme_fails_its_peer_alone(far: Far) -> None:
+    far.hello(1, peer=OTHER)
+    far.inbound.message(routing_id(PEER, Lane.USER, 1), pack_hello(Hello(PEER, HERE, "carrier-pigeon://1")))
+    assert far.failed == [(PEER, BadFrameError, None)]
+    assert far.statistics.bad_frames == 1
+    assert far.answers[-1] == (routing_id(PEER, Lane.USER, 1), GIVEN_UP)
+    far.frame(1, peer=OTHER)
+    assert far.got == [(OTHER, 1)]
