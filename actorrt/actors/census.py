@@ -73,7 +73,7 @@ def of_record(record: Record) -> Data:
         "pid": None if record.place is None else record.place.pid,
         "is_own": record.options.needs_own_process,
         "is_supervisor": record.is_supervisor,
-        "is_detached": record.options.detached,
+        "is_detached": record.order.is_detached,
     }
 
 

@@ -110,7 +110,7 @@ def _actor_row(record: Record) -> Data:
         "label": record.label,
         "job": short(record.job),
         "namespace": record.order.namespace,
-        "is_detached": record.options.detached,
+        "is_detached": record.order.is_detached,
         "state": str(record.state),
         "incarnation": record.incarnation,
         "worker": None if record.place is None else record.place.label,

@@ -84,16 +84,30 @@ class _Tree:
             above = actor["parent"] if actor["parent"] in known else actor["job"]
             self._children.setdefault(above, []).append(actor)
 
-    def below(self, above: bytes | None, indent: str = "") -> Iterator[Sequence[str]]:
+    def below(self, above: bytes | None) -> Iterator[Sequence[str]]:
         """Give the rows of what hangs there, each with what hangs below it, and a row for those that are left out."""
-        actors = self._children.get(above, [])
+        branches = [("", self._branch(above))]  # from there down to the row in hand: a tree may be deep
+        while branches:
+            indent, branch = branches[-1]
+            twig = next(branch, None)
+            if twig is None:
+                branches.pop()
+                continue
+            item, is_last = twig
+            prefix = f"{indent}{'└─ ' if is_last else '├─ '}"
+            if isinstance(item, int):
+                yield _alone(f"{prefix}and {item} more")
+            else:
+                yield _row(item, prefix)
+                branches.append((f"{indent}{'   ' if is_last else '│  '}", self._branch(item["actor"])))
+
+    def _branch(self, above: bytes | None) -> Iterator[tuple[dict[str, Any] | int, bool]]:
+        """Give what hangs directly below, and how many are left out, each with whether nothing follows it."""
+        items: list[dict[str, Any] | int] = [*self._children.get(above, [])]
         left_out = self._left_out.get(NOWHERE if above is None else above, 0)
-        for number, actor in enumerate(actors, 1):
-            is_last = number == len(actors) and not left_out
-            yield _row(actor, f"{indent}{'└─ ' if is_last else '├─ '}")
-            yield from self.below(actor["actor"], f"{indent}{'   ' if is_last else '│  '}")
         if left_out:
-            yield _alone(f"{indent}└─ and {left_out} more")
+            items.append(left_out)
+        return ((item, number == len(items)) for number, item in enumerate(items, 1))
 
 
 def _alone(text: str) -> Sequence[str]:

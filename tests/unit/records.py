@@ -8,8 +8,8 @@ from actorrt.ids import IdSource
 IDS = IdSource()
 
 
-def order_of(parent):
-    """Return the order of a light child of that actor; None: of an actor alone."""
+def order_of(parent, **changes):
+    """Return the order of a light child of that actor; None: of an actor alone. `changes` are to its data."""
     return Order(
         {
             "spec": [],
@@ -25,6 +25,7 @@ def order_of(parent):
             "objects": [],
             "tokens": [],
             "share": None,
+            **changes,
         }
     )
 

@@ -7,33 +7,20 @@ from typing import Any
 import pytest
 
 from actorrt.actors.control import Endpoint
-from actorrt.actors.record import Order, Record
+from actorrt.actors.record import Record
 from actorrt.ids import ActorId, JobId, PeerId
 from actorrt.node.jobs import Job, Worker, WorkerKind
 from actorrt.node.listing import Roll, check_page, page_of
 from actorrt.node.resources import Resources
+from tests.unit.records import order_of
 
 JOB = JobId(b"\x01" * 16)
 ENDPOINT = Endpoint(PeerId(b"\x02" * 16), "memory://x")
 
 
 def record(number: int, **options: Any) -> Record:
-    order = Order(
-        {
-            "spec": [],
-            "card": b"",
-            "options": options,
-            "class_name": "Echo",
-            "job": JOB,
-            "namespace": "here",
-            "parent": None,
-            "is_supervisor": False,
-            "beside": False,
-            "share": None,
-            "objects": [],
-            "tokens": [],
-        }
-    )
+    is_detached = options.get("detached", False)
+    order = order_of(None, options=options, job=JOB, namespace="here", is_detached=is_detached)
     made = Record(ActorId(number.to_bytes(16, "big")), order)
     made.number = number
     return made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from actorrt.node.tree import render
@@ -80,3 +81,9 @@ def test_detached_actors_of_jobs_that_have_ended_are_below_no_job() -> None:
         "└─ b (detached)",
         "   └─ c",
     ]
+
+
+def test_tree_may_be_deeper_than_python_recurses() -> None:
+    count = sys.getrecursionlimit() + 100
+    chain = [actor("0"), *(actor(str(number), str(number - 1)) for number in range(1, count))]
+    assert lines(*chain)[-1].startswith(f"{'   ' * (count - 1)}└─ {count - 1}")
