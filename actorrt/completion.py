@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Container, Generator
+from collections.abc import Callable, Container, Generator, Iterable
 from numbers import Real
 from threading import get_ident
 from types import TracebackType
@@ -49,6 +49,24 @@ def set_blocking_rule(rule: BlockingRule | None) -> None:
         _blocking_rules.pop(get_ident(), None)
     else:
         _blocking_rules[get_ident()] = rule
+
+
+class Waiter:
+    """Wakes one coroutine, from whichever thread completes what it waits for.
+
+    Attributes:
+        future: what the coroutine's task is suspended on.
+        suspension: what the coroutine yields to be woken.
+    """
+
+    __slots__ = ("future", "suspension")
+
+    future: asyncio.Future[None]
+    suspension: Iterable[Any]
+
+    def __call__(self, completed: Any) -> None:
+        """Called once, when what is waited for is done."""
+        raise NotImplementedError
 
 
 class Completion(Generic[T]):
@@ -155,13 +173,12 @@ class Completion(Generic[T]):
 
     def __await__(self) -> Generator[Any, None, T]:
         if not self._is_done:
-            waiter = _LoopWaiter(asyncio.get_running_loop())
+            waiter = self._waiter()
             self._callbacks.append(waiter)
             if self.done():  # another thread has completed it meanwhile
                 self._withdraw_and_run(waiter)
-            self._awaited()
             try:
-                yield from waiter.future
+                yield from waiter.suspension
             except asyncio.CancelledError:
                 self.remove_callback(waiter)
                 if not self.done() and not self._has_waiters():
@@ -181,15 +198,16 @@ class Completion(Generic[T]):
         hint = _HINTS.get(name, "it is not the value; await it, or take its .result()")
         raise AttributeError(f"{self!r} has no {name!r}: {hint}")
 
-    def _awaited(self) -> None:
-        """A coroutine begins to wait for this. Subclasses may note which."""
+    def _waiter(self) -> Waiter:
+        """A coroutine begins to wait for this: return what wakes it. Subclasses may note which coroutine it is."""
+        return _LoopWaiter(asyncio.get_running_loop())
 
     def _has_waiters(self) -> bool:
-        return any(isinstance(callback, _LoopWaiter) for callback in list(self._callbacks))
+        return any(isinstance(callback, Waiter) for callback in list(self._callbacks))
 
     def is_awaited_through(self, futures: Container[asyncio.Future[Any]]) -> bool:
         """Whether a coroutine that awaits this is suspended on one of these futures."""
-        return any(isinstance(callback, _LoopWaiter) and callback.future in futures for callback in self._callbacks)
+        return any(isinstance(callback, Waiter) and callback.future in futures for callback in self._callbacks)
 
     def _abandoned(self) -> None:
         """The only coroutine that awaited this was cancelled. Subclasses may withdraw what is under way."""
@@ -230,16 +248,16 @@ class Completion(Generic[T]):
             self.remove_callback(wake)
 
 
-class _LoopWaiter:
-    """Wakes one coroutine, from whichever thread completes."""
+class _LoopWaiter(Waiter):
+    """Wakes a coroutine in any task of any loop, by a future of that loop."""
 
-    __slots__ = ("_loop", "_thread", "future")
+    __slots__ = ("_loop", "_thread")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         forks.check()
         self._loop = loop
         self._thread = get_ident()
-        self.future: asyncio.Future[None] = loop.create_future()
+        self.suspension = self.future = loop.create_future()
 
     def __call__(self, _: Any) -> None:
         if get_ident() == self._thread:

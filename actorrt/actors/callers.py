@@ -37,7 +37,9 @@ class LocalCaller:
     def succeed(self, call_id: int, value: Any) -> None:
         if value is not None and type(value) not in IMMUTABLE_TYPES:
             value = self._system.payloads.copy(value)
-        self._system.calls.delivered(call_id, value)
+        reply = self._system.calls.take(call_id)
+        if reply is not None:
+            reply.set_value(value)
 
     def fail(self, call_id: int, error: BaseException, where: str, executed: errors.Executed) -> None:
         if self._system.origins is not None:

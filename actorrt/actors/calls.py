@@ -266,7 +266,7 @@ class Calls:
             return
         self._last_id = call_id = self._last_id + 1
         reply.call_id = call_id
-        if not self._pending:
+        if not self._system.patience.is_watching:
             self._system.patience.watch()
         self._pending[call_id] = reply
         if reply.deadline is not None and reply.timer is None:
@@ -277,7 +277,7 @@ class Calls:
 
     def succeeded(self, call_id: int, body: Any, buffers: Sequence[Any]) -> None:
         """Take in a REPLY."""
-        reply = self._take(call_id)
+        reply = self.take(call_id)
         if reply is None:
             self._system.payloads.let_go(body, buffers)
             return
@@ -301,12 +301,6 @@ class Calls:
         if reply is not None:
             self._recall(reply, is_late=False)
             self.fail(reply, as_executed(error))
-
-    def delivered(self, call_id: int, value: Any) -> None:
-        """Take in the result of a call that stayed in this process."""
-        reply = self._take(call_id)
-        if reply is not None:
-            reply.set_value(value)
 
     def failed(self, call_id: int, error: BaseException) -> None:
         """Take in the error of a call."""
@@ -342,7 +336,7 @@ class Calls:
     def fail(self, reply: Reply[Any], error: BaseException) -> None:
         """End a call, or a tell, with an error that arose here."""
         if reply.call_id:
-            self._take(reply.call_id)
+            self.take(reply.call_id)
             self._note_origin(reply)
         elif not isinstance(error, errors.CallCancelledError):  # a tell, which may have nobody who hears of it
             self._system.host.dead_letters.add(reply.label, reply.method, str(error))
@@ -370,7 +364,8 @@ class Calls:
             elif not call_id:
                 self._system.routes.absent(peer, envelope[2])
 
-    def _take(self, call_id: int) -> Reply[Any] | None:
+    def take(self, call_id: int) -> Reply[Any] | None:
+        """Return the pending call of a number, which ends now; None where it has ended."""
         reply = self._pending.pop(call_id, None)
         if reply is None:
             self.late_reply_count += 1

@@ -13,21 +13,21 @@ what waits: one message at a time, unless the actor's `max_concurrency` lets tha
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, Final
 
 from actorrt import errors, reasons
 from actorrt.actors import current
 from actorrt.actors.births import Birth, hook
+from actorrt.actors.consistency import check_cell
 from actorrt.actors.context import Context
 from actorrt.actors.failures import reason_of
 from actorrt.actors.keys import Keys
 from actorrt.actors.mailbox import Caller, Mailbox, Message, Signal
 from actorrt.actors.record import label_of
-from actorrt.actors.runners import Rest, Runner
+from actorrt.actors.runner import Left, Rest, Runner
 from actorrt.actors.snapshots import NEVER, Snapshots
-from actorrt.actors.statistics import of_cell
 from actorrt.actors.turns import Turns
 from actorrt.ids import ActorId, ObjectId
 from actorrt.interrupts import let_through
@@ -66,6 +66,7 @@ class Cell:
         instance: the user's object, while an incarnation runs.
         mailbox, turns: what waits and what is in hand; None while the cell is *cold*: idle for long enough that its
             host wants the memory back.
+        is_scheduled: whether it is in line for a runner.
         keys: the incarnation's keyed calls, once there is one.
         handled_count: how many messages the incarnation has handled.
         milestone: at how many `reached_milestone` is called.
@@ -79,7 +80,6 @@ class Cell:
         "_birth",
         "_exit",
         "_is_administrative",
-        "_is_scheduled",
         "_stop_timer",
         "actor_id",
         "blueprint",
@@ -90,6 +90,7 @@ class Cell:
         "host",
         "incarnation",
         "instance",
+        "is_scheduled",
         "keys",
         "local_route",
         "mailbox",
@@ -119,7 +120,7 @@ class Cell:
         self.milestone = 1
         self.has_distant_children = False
         self.shell: Shell | None = None
-        self._is_scheduled = False
+        self.is_scheduled = False
         self._exit: ExitReason | None = None
         self._is_administrative = False
         self._stop_timer: asyncio.TimerHandle | None = None
@@ -214,7 +215,7 @@ class Cell:
             mailbox = self._warm_up()
         for refused in mailbox.offer(message):
             self.host.overflowed(self, refused)
-        if not self._is_scheduled:
+        if not self.is_scheduled:
             self.schedule()
 
     def is_first(self, message: Message, key: str) -> bool:
@@ -240,7 +241,7 @@ class Cell:
         mailbox, turns = self.mailbox, self.turns
         if mailbox is None or turns is None:
             return True
-        is_busy = self._is_scheduled or turns.runner_count or self.local_route is not None
+        is_busy = self.is_scheduled or turns.runner_count or self.local_route is not None
         if is_busy or not mailbox.is_blank:
             return False
         self.mailbox = self.turns = None
@@ -253,56 +254,75 @@ class Cell:
     def schedule(self) -> None:
         """Have a runner handle what waits, unless one is going to, or all that this cell may have are at work."""
         state, turns = self.state, self.turns
-        if self._is_scheduled or turns is None or not (state is CellState.RUNNING or state is CellState.STOPPING):
+        if self.is_scheduled or turns is None or not (state is CellState.RUNNING or state is CellState.STOPPING):
             return
         if not turns.runner_count or turns.runner_count < self.options.max_concurrency:
-            self._is_scheduled = True
+            self.is_scheduled = True
             self.host.runners.schedule(self)
         else:
             self.host.deadlocks.suspect(self)
 
-    def work(self, runner: Runner) -> Rest | None:
-        """Handle what waits in the mailbox, up to a message that waits for something; return what does the rest of it.
+    def work(self, runner: Runner) -> Left | None:
+        """Handle what waits in the mailbox, up to a message that waits for something; return what that leaves.
 
         Of a mailbox that is long only the beginning: others on the loop have their turn before the rest.
         """
         mailbox, turns = self.mailbox, self.turns
         assert mailbox is not None
         assert turns is not None
-        self._is_scheduled = False
+        self.is_scheduled = False
         if turns.runner_count >= self.options.max_concurrency:
             return None
-        queue = mailbox.queue
+        queue, local_caller = mailbox.queue, self.host.local_caller
         assert runner.task is not None
         is_cancelled = runner.task.cancelling
         budget = STEP_BUDGET
-        rest = None
+        left = None
         turns.runner_count += 1
         try:
             while budget and queue and (self.state is CellState.RUNNING or self.state is CellState.STOPPING):
                 budget -= 1
-                rest = turns.handle(self._take(mailbox), runner)
-                if rest is not None:
-                    return rest
+                message = mailbox.take()
+                caller = message.caller
+                if caller is not None and (caller is not local_caller or self.local_route is not None):
+                    self.left(caller, message)
+                left = turns.handle(message, runner)
+                if left is not None:
+                    return left
                 if is_cancelled():  # by a method that is over: it must not strike the next
                     break
         finally:
-            if rest is None:
+            if left is None:
                 self.rested()
         return None
 
-    def go_on(self, runner: Runner) -> Rest | None:
+    def go_on(self, runner: Runner) -> Left | None:
         """What `work` had returned has ended: do as it does."""
         assert self.turns is not None
         self.turns.runner_count -= 1
         return self.work(runner)
+
+    def resume(self, runner: Runner) -> Left | None:
+        """What a coroutine waited for that holds a runner is done: let it go on, and then do as `work` does."""
+        assert self.turns is not None
+        try:
+            left = self.turns.resume(runner)
+        except BaseException:
+            self.rested()
+            raise
+        return left or self.go_on(runner)
+
+    def taken_over(self, runner: Runner) -> Rest:
+        """A task is cancelled while a coroutine holds its runner: return what is left, for the task to drive."""
+        assert self.turns is not None
+        return self.turns.taken_over(runner)
 
     def rested(self) -> None:
         """A runner is no longer at work here."""
         mailbox, turns = self.mailbox, self.turns
         assert turns is not None
         turns.runner_count -= 1
-        if mailbox:
+        if mailbox is not None and mailbox.queue:
             self.schedule()
         if self.state is CellState.STOPPING:
             self._finish_when_idle()
@@ -311,13 +331,6 @@ class Cell:
         """A coroutine waits for something: another message may have its turn, if the options let it."""
         if self.mailbox:
             self.schedule()
-
-    def _take(self, mailbox: Mailbox) -> Message:
-        message = mailbox.take()
-        caller = message.caller
-        if caller is not None and (caller is not self.host.local_caller or self.local_route is not None):
-            self.left(caller, message)
-        return message
 
     def left(self, caller: Caller, message: Message) -> None:
         """A message of `caller` is out of the mailbox, or was not let in: let its sender send more.
@@ -400,7 +413,7 @@ class Cell:
             self._end(self._exit or reasons.SHUTDOWN)
 
     def _finish_when_idle(self) -> None:
-        if self._is_scheduled or self.mailbox or (self.turns is not None and self.turns.runner_count):
+        if self.is_scheduled or self.mailbox or (self.turns is not None and self.turns.runner_count):
             return
         if self.blueprint.stops_at_once:
             self._end(self._exit or reasons.NORMAL)
@@ -474,27 +487,7 @@ class Cell:
 
     def check_invariants(self) -> None:
         """Raise AssertionError, with the story of the cell, where what it knows of itself disagrees; for tests."""
-        found = list(self._contradictions())
-        if found:
-            raise AssertionError(f"{self.label}: {'; '.join(found)}; {of_cell(self)}")
-
-    def _contradictions(self) -> Iterator[str]:
-        mailbox, turns, route = self.mailbox, self.turns, self.local_route
-        if mailbox is not None:
-            yield from mailbox.contradictions()
-        if (mailbox is None) != (turns is None):
-            yield "it has one of mailbox and turns"
-        takes_messages = self.state is CellState.RUNNING or self.state is CellState.STOPPING
-        if self.instance is not None and not takes_messages:
-            yield "it has an instance, and takes no messages"
-        if mailbox and turns and takes_messages and not self._is_scheduled and not turns.runner_count:
-            yield "messages wait, and nothing is to handle them"
-        if turns is not None and len(turns.running) > turns.runner_count:
-            yield f"{len(turns.running)} messages are in hand of {turns.runner_count} runners"
-        if turns is not None and turns.runner_count > self.options.max_concurrency:
-            yield f"{turns.runner_count} runners are at work, of {self.options.max_concurrency}"
-        if route is not None and route.waiting and route.cell is self and self.has_room:
-            yield f"{route.waiting_count} messages of this process wait, and there is room"
+        check_cell(self)
 
     def _gone_error(self, executed: errors.Executed) -> errors.ActorDiedError:
         return errors.ActorDiedError(f"{self.label} is stopping", reason=self._exit, executed=executed)

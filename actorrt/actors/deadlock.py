@@ -40,9 +40,10 @@ _REMEMBERED_WAITS: Final = 256
 def begins_to_wait(message: Message, what: Reply[Any] | Operation[Any]) -> None:
     """Code of the message in hand begins to await something; one after the other, unless it does in several tasks."""
     waits = message.waits
+    last = None if waits is None else waits[-1]()
     if waits is None:
         message.waits = [ref(what)]
-    elif not _is_pending(waits[-1]()):
+    elif last is None or last._is_done:
         waits[-1] = ref(what)
     else:
         if len(waits) >= _REMEMBERED_WAITS and len(waits).bit_count() == 1:  # at powers of two: seldom, however many

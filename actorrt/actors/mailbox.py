@@ -80,8 +80,10 @@ class Message:
         "is_over",
         "method",
         "options",
+        "runner",
         "size_bytes",
         "task",
+        "timer",
         "waits",
         "withdrawal",
     )
@@ -103,11 +105,13 @@ class Message:
         self.buffers = buffers
         self.deadline = deadline
         self.options = options
-        self.size_bytes = message_bytes(body, buffers)
+        self.size_bytes = message_bytes(body, buffers) if body or type(body) is not tuple else PLAIN_MESSAGE_BYTES
         self.began_at = 0.0  # when its coroutine began to run
         self.is_over = False  # handled; tasks that it left behind go on without its deadline
         self.cell: Any = None  # the cell that handles it, from when it is in hand
         self.task: Any = None  # the task that runs it, where it is a coroutine
+        self.runner: Any = None  # whose task that is
+        self.timer: Any = None  # of its deadline, once it waits
         self.waits: list[ReferenceType[Any]] | None = None  # what its tasks awaited last; see `deadlock`
         self.withdrawal: CallError | None = None  # why it was cancelled while it ran
 
@@ -228,17 +232,13 @@ class Mailbox:
                 return (message,)
             displaced = self._make_room(message)
             self.dropped_count += len(displaced)
-        self.put(message)
-        return displaced
-
-    def put(self, message: Message) -> None:
-        """Take in a message, whatever the bounds are."""
         self.queue.append(message)
         self._queued_bytes += message.size_bytes
         if message.caller is not self._local_caller:
             self._foreign_came(message)
         if self._withdrawn is not None and message.call_id:
             self._withdrawn.by_call[message.caller, message.call_id] = message
+        return displaced
 
     def take(self) -> Message:
         """Remove and return the oldest message; there must be one."""

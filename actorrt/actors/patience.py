@@ -38,22 +38,25 @@ class Patience:
 
     Args:
         system: whose calls.
+
+    Attributes:
+        is_watching: whether it is awake.
     """
 
     def __init__(self, system: System) -> None:
         self._system = system
         self._marks: list[int] = []  # the newest call at each look, oldest look first
         self._reported_id = 0
-        self._is_watching = False
+        self.is_watching = False
 
     def watch(self) -> None:
         """There are pending calls: look at them from time to time."""
-        if not self._is_watching:
-            self._is_watching = True
+        if not self.is_watching:
+            self.is_watching = True
             self._system.scope.after(MARK_EVERY_S, self._look)
 
     def _look(self) -> None:
-        self._is_watching = False
+        self.is_watching = False
         calls = self._system.calls
         if not len(calls):
             self._marks.clear()

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from actorrt.actors import current
 from actorrt.actors.deadlock import begins_to_wait
 from actorrt.actors.messages import Body
-from actorrt.completion import OPEN, Completion
+from actorrt.actors.runner import waiter_of
+from actorrt.completion import OPEN, Completion, Waiter
 from actorrt.ids import PeerId
 
 if TYPE_CHECKING:
@@ -109,10 +110,12 @@ class Reply(Completion[T]):
         if not self._is_done:
             self.calls.cancel(self)
 
-    def _awaited(self) -> None:
+    def _waiter(self) -> Waiter:
         message = current.message.get()
-        if message is not None:
-            begins_to_wait(message, self)
+        if message is None:
+            return super()._waiter()
+        begins_to_wait(message, self)
+        return waiter_of(message, self) or super()._waiter()
 
     def _abandoned(self) -> None:
         self.cancel()
@@ -165,10 +168,13 @@ class Operation(Completion[T]):
         self._cancel = cancel
         self.parts = parts  # what it ends with; whoever waits for it waits for them
 
-    def _awaited(self) -> None:
+    def _waiter(self) -> Waiter:
         message = current.message.get()
-        if message is not None and self.parts:
+        if message is None:
+            return super()._waiter()
+        if self.parts:
             begins_to_wait(message, self)
+        return waiter_of(message, self) or super()._waiter()
 
     @property
     def _subject(self) -> str:  # type: ignore[override]

@@ -19,7 +19,7 @@ from actorrt.actors.lent import Lent
 from actorrt.actors.mailbox import SIGNAL_PREFIX, Caller, Mailbox, Message
 from actorrt.actors.messages import Body
 from actorrt.actors.payload import has_objects, objects_at_hand, objects_opened
-from actorrt.actors.runners import Runner, resumed
+from actorrt.actors.runner import Left, Rest, Runner, resumed
 from actorrt.errors import is_kind
 from actorrt.interrupts import is_ctrl_c
 from actorrt.store.ref import ObjectRef
@@ -70,16 +70,32 @@ class Turns:
         """Return the message of one call, if it is still queued."""
         return self._mailbox.find(caller, call_id)
 
-    def handle(self, message: Message, runner: Runner) -> Coroutine[Any, Any, None] | None:
-        """Handle a message as far as that goes without waiting; return what does the rest, if anything is left."""
+    def handle(self, message: Message, runner: Runner) -> Left | None:
+        """Handle a message as far as that goes without waiting; return what is left, if anything is."""
         coroutine = self.begin(message)
         if coroutine is None:
             return None
-        task = message.task = runner.task
-        assert task is not None
+        message.task, message.runner = runner.task, runner
         self.running.append(message)
+        left = self._step(message, coroutine, runner)
+        if left is not None:
+            self._waits(message)
+        return left
+
+    def resume(self, runner: Runner) -> Left | None:
+        """Let a coroutine go on that holds a runner; return what is left, if anything is."""
+        message, coroutine = runner.take()
+        return self._step(message, coroutine, runner)
+
+    def taken_over(self, runner: Runner) -> Rest:
+        """Return what drives a coroutine on that held a runner, in the runner's task, which is cancelled."""
+        message, coroutine = runner.take()
+        return self._run(message, coroutine, runner, self._host.loop.create_future())
+
+    def _step(self, message: Message, coroutine: Coroutine[Any, Any, Any], runner: Runner) -> Left | None:
+        """Run a coroutine up to where it waits for something."""
         try:
-            waited_for = coroutine.send(None)
+            waited_for: object = coroutine.send(None)
         except StopIteration as end:
             self._put_down(message)
             self._returned(message, end.value)
@@ -88,8 +104,17 @@ class Turns:
             self._put_down(message)
             self._broke_off(message, error)
             return None
+        if waited_for is runner:
+            runner.hold(self._cell, message, coroutine)
+            return runner
+        return self._run(message, coroutine, runner, waited_for)
+
+    def _waits(self, message: Message) -> None:
+        """A coroutine waits for the first time."""
+        now = message.began_at = self._host.clock.now()
+        if message.deadline is not None:
+            message.timer = self._host.loop.call_later(max(0.0, message.deadline - now), self._overdue, message)
         self._cell.waits()
-        return self._run(message, task, coroutine, waited_for)
 
     def begin(self, message: Message) -> Coroutine[Any, Any, Any] | None:
         """Handle a message, or return the coroutine that does."""
@@ -190,13 +215,9 @@ class Turns:
         return await result if asyncio.iscoroutine(result) else result
 
     async def _run(
-        self, message: Message, task: asyncio.Task[None], coroutine: Coroutine[Any, Any, Any], waited_for: Any
+        self, message: Message, coroutine: Coroutine[Any, Any, Any], runner: Runner, waited_for: Any
     ) -> None:
-        """Drive a coroutine that waits to its end, in a runner's task."""
-        now = message.began_at = self._host.clock.now()
-        timer = None
-        if message.deadline is not None:
-            timer = self._host.loop.call_later(max(0.0, message.deadline - now), self._overdue, message)
+        """Drive a coroutine that waits, in a runner's task, to its end or to where it holds the runner."""
         try:
             result = await resumed(coroutine, waited_for)
         except BaseException as error:
@@ -205,17 +226,21 @@ class Turns:
                 raise  # the whole endpoint is being ended
             self._broke_off(message, error)
         else:
+            if result is runner:
+                runner.hold(self._cell, message, coroutine)
+                return
             self._put_down(message)
             self._returned(message, result)
         finally:
-            if timer is not None:
-                timer.cancel()
-            if message.withdrawal is not None and task.cancelling():
+            task = runner.task
+            if message.withdrawal is not None and message.runner is None and task is not None and task.cancelling():
                 task.uncancel()  # the runner's next message is not cancelled, even if this one took no notice
 
     def _put_down(self, message: Message) -> None:
         """A coroutine has ended."""
-        message.task = None
+        message.task = message.runner = None
+        if message.timer is not None:
+            message.timer.cancel()
         self.running.remove(message)
 
     def _broke_off(self, message: Message, error: BaseException) -> None:
