@@ -75,7 +75,7 @@ def _node_arguments(parser: argparse.ArgumentParser) -> None:
         "--store-bytes",
         type=_size,
         metavar="SIZE",
-        help="bound on shared memory, such as 2GiB (default: 30%% of what is free)",
+        help="bound on shared memory, such as 2GiB (default: 30%% of the machine's memory, and no more than is free)",
     )
     parser.add_argument("--verbose", action="store_true", help="log more")
 

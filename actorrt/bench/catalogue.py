@@ -170,6 +170,16 @@ VALUES: Final = (
         _MEMCPY,
     ),
     Row(
+        "put-replacing",
+        "put 10 MiB, the ref before dropped",
+        "GiB/s",
+        values.put(10 * MIB, kept_count=1),
+        Effort(15, 10),
+        Effort(3, 2),
+        _times(0.7, is_least=True),
+        _MEMCPY,
+    ),
+    Row(
         "put-100mib",
         "put 100 MiB",
         "GiB/s",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -14,27 +15,35 @@ from actorrt.bench.subjects import Store
 MIB, GIB = 1 << 20, 1 << 30
 
 
-def put(size_bytes: int) -> Callable[[Effort], Samples]:
-    """Return what measures puts of an array, in GiB/s, each round beside copies into pages that are warm."""
-    return functools.partial(_put, size_bytes)
+def put(size_bytes: int, *, kept_count: int = 0) -> Callable[[Effort], Samples]:
+    """Return what measures puts of an array, in GiB/s, each round beside copies into pages that are warm.
+
+    Args:
+        size_bytes: of the array.
+        kept_count: how many refs are held at a time, the newest; each older one is dropped when there is another.
+    """
+    return functools.partial(_put, size_bytes, kept_count)
 
 
-def _put(size_bytes: int, effort: Effort) -> Samples:
+def _put(size_bytes: int, kept_count: int, effort: Effort) -> Samples:
     import numpy as np
+
+    kept: deque[object] = deque(maxlen=kept_count)
 
     source = np.random.default_rng(0).integers(0, 255, size_bytes, dtype=np.uint8)
     warm = np.empty_like(source)
     art.init()
     try:
         Store.options(cpus=1).spawn().result()  # then all of the node has started
-        _rate(lambda: art.put(source), size_bytes, 2)  # from the second put on
+        _rate(lambda: kept.append(art.put(source)), size_bytes, 2 + kept_count)  # from the second put on
         _rate(lambda: np.copyto(warm, source), size_bytes, 2)
         values, references = [], []
         for _ in range(effort.rounds_count):
             references.append(_rate(lambda: np.copyto(warm, source), size_bytes, effort.operations_count))
-            values.append(_rate(lambda: art.put(source), size_bytes, effort.operations_count))
+            values.append(_rate(lambda: kept.append(art.put(source)), size_bytes, effort.operations_count))
         return Samples(values, references)
     finally:
+        kept.clear()
         art.shutdown()
 
 

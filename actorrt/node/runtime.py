@@ -46,7 +46,8 @@ class Runtime:
         address: None starts an embedded node; `"auto"` or a URL connects to a running one.
         mode: `"node"`, or `"local"` for everything on this loop, without processes; there is no address then.
         cpus, gpus: what an embedded node lets actors reserve; None: what the machine has.
-        store_bytes: the bound on an embedded node's object store; None: 30 % of the available memory.
+        store_bytes: the bound on an embedded node's object store; None: 30 % of the machine's memory, and no more than
+            is free.
         namespace: where the names that this driver gives and looks up live.
 
     Raises:

@@ -32,9 +32,9 @@ from actorrt.store.warming import Warmer
 
 _WARMED_APART_BYTES: Final = 1 * MIB
 _FRESH_UNTOLD_S: Final = 0.05
-"""How long the store may not know of what was made on loan. Told at once, the loop's thread would take the interpreter
-from the thread that is putting, and what is put and dropped would move on through cold memory; it counts as lent
-either way."""
+"""How often the store is told of what was made on loan and has lived as long. Told at once, the loop's thread would
+take the interpreter from the thread that is putting, and what is put and dropped would move on through cold memory; it
+counts as lent either way."""
 _LINGER_S: Final = 0.005
 _LINGERING_COUNT: Final = 64
 _GIVEN_BACK_S: Final = 0.05
@@ -441,13 +441,19 @@ class Connection:
         self._is_flush_due = True  # what ends with those that linger needs no other turn
         self._lingering.clear()
         self._shown.clear()
-        self._flush_on_loop()
+        self._flush_on_loop(tells_old=delay_s == _FRESH_UNTOLD_S)
+        if delay_s == _FRESH_UNTOLD_S and len(self._fresh) and delay_s not in self._delays_due:
+            self._flush_after(delay_s)
 
-    def _flush_on_loop(self) -> None:
+    def _flush_on_loop(self, *, tells_old: bool = False) -> None:
+        """Give back what is queued. What was made a moment ago stays untold: told, it could not be dropped untold."""
         self._is_flush_due = False
         if self._unusable is None:
             with self._lock, suppress(ObjectLostError):  # nobody is left to give back to; the loop hears of it
-                self._flush()
+                self._sort_given_back()
+                if tells_old:
+                    self._tell(only_old=True)
+                self._give_back_all()
 
     def _sort_given_back(self) -> None:
         """Give back what the store knows nothing of, and keep the rest for it. The lock is held."""
@@ -456,9 +462,9 @@ class Connection:
             if not (self._fresh.unpin(object_id) if is_pin else self._fresh.release(object_id)):
                 self._unsaid.append((is_pin, object_id))
 
-    def _tell(self) -> None:
+    def _tell(self, *, only_old: bool = False) -> None:
         """Tell of what was made. The lock is held."""
-        report = self._fresh.report()
+        report = self._fresh.report(only_old=only_old)
         if report is not None:
             self._channel.post(Op.TELL, *report)
 
@@ -466,6 +472,10 @@ class Connection:
         """Tell of what was made, and give back what is queued. The lock is held."""
         self._sort_given_back()
         self._tell()
+        self._give_back_all()
+
+    def _give_back_all(self) -> None:
+        """Give back what is queued, of which the store knows. The lock is held."""
         while self._arrived:
             self._channel.post(Op.ARRIVE, _batch(self._arrived))
         while self._settled:

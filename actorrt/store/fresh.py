@@ -4,8 +4,8 @@ They are known to this process alone, so making, reading and dropping them asks 
 one to the store, or after a while, the store is told of all of them in one message; from then on they are objects
 like any other.
 
-Memory is used from the start of the loan to its end; what is dropped untold at the end of what is used is used
-again at once, while it is warm.
+Memory is used from the start of the loan to its end. What is dropped untold is used again at once, while it is warm:
+at the end of what is used for any object, in the midst of it for a large one of about the same length.
 """
 
 from __future__ import annotations
@@ -13,22 +13,36 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from actorrt.config import KIB
 from actorrt.ids import ObjectId
 from actorrt.store.arena import align
 from actorrt.store.pool import Place
 
 MAX_FRESH_COUNT: Final = 256
+_REUSED_BYTES: Final = 64 * KIB  # below, the copy is so short that looking for warm memory is not worth it
+_REUSED_COUNT: Final = 4
 SEALED, HELD = 1, 2
 """What the store is told of an object, in one number."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Fresh:
+    """One object.
+
+    Attributes:
+        room_bytes: up to where the next one begins.
+        index: where it stands among the others.
+        serial: how many were made before it.
+    """
+
     object_id: ObjectId
     offset: int
     length_bytes: int
     line: str
-    is_sealed: bool = False
+    is_sealed: bool
+    room_bytes: int
+    index: int
+    serial: int
     is_held: bool = True
     pins_count: int = 0
     is_gone: bool = False
@@ -47,6 +61,10 @@ class FreshObjects:
         self._end = 0
         self.objects: dict[ObjectId, _Fresh] = {}
         self._in_order: list[_Fresh] = []
+        self._gaps: list[int] = []
+        """Where in that list large objects are gone, the last one at the end; what is out of date is skipped."""
+        self._made_count = 0
+        self._old_count = 0
 
     def __len__(self) -> int:
         return len(self.objects)
@@ -65,14 +83,32 @@ class FreshObjects:
 
     def add(self, object_id: ObjectId, length_bytes: int, line: str = "", *, is_sealed: bool = True) -> int:
         """Begin an object, or note one that is written at once; return its offset, or -1 where it does not fit."""
-        offset = self._at
-        end = offset + align(length_bytes)
-        if end > self._end or len(self._in_order) >= MAX_FRESH_COUNT:
-            return -1
-        self.objects[object_id] = made = _Fresh(object_id, offset, length_bytes, line, is_sealed)
-        self._in_order.append(made)
-        self._at = end
+        need = align(length_bytes)
+        gap = self._take_gap(need) if need >= _REUSED_BYTES and self._gaps else None
+        if gap is not None:
+            offset, room, index = gap.offset, gap.room_bytes, gap.index
+        else:
+            offset, room, index = self._at, need, len(self._in_order)
+            if offset + need > self._end or index >= MAX_FRESH_COUNT:
+                return -1
+            self._at = offset + need
+        made = _Fresh(object_id, offset, length_bytes, line, is_sealed, room, index, self._made_count)
+        self._made_count += 1
+        self.objects[object_id] = made
+        if gap is None:
+            self._in_order.append(made)
+        else:
+            self._in_order[index] = made
         return offset
+
+    def _take_gap(self, need: int) -> _Fresh | None:
+        """Return what is gone in the place of which an object of about that length can be made."""
+        for index in self._gaps[: -_REUSED_COUNT - 1 : -1]:
+            gone = self._in_order[index] if index < len(self._in_order) else None
+            if gone is not None and gone.is_gone and need <= gone.room_bytes <= 2 * need:
+                self._gaps.remove(index)
+                return gone
+        return None
 
     def seal(self, object_id: ObjectId) -> bool:
         """Finish an object; False where it is not of these."""
@@ -119,26 +155,48 @@ class FreshObjects:
     def _drop(self, made: _Fresh) -> None:
         del self.objects[made.object_id]
         made.is_gone = True
+        if self._in_order[-1] is not made:
+            if made.room_bytes >= _REUSED_BYTES:
+                self._gaps.append(made.index)
+            return
         while self._in_order and self._in_order[-1].is_gone:
             self._at = self._in_order.pop().offset
 
-    def report(self) -> tuple[int, list[list[int | bytes | str]]] | None:
+    def report(self, *, only_old: bool = False) -> tuple[int, list[list[int | bytes | str]]] | None:
         """Return what the store is to be told, and forget these objects; None where there is nothing.
+
+        Args:
+            only_old: leave out what was made since this was asked last, and all behind that: it may go before it is
+                worth telling of.
 
         Returns:
             The offset up to which the loan is used, and for each object in order its id, offset, length, flags, pins
             and the line that made it.
         """
-        if not self._in_order:
+        old_count, self._old_count = self._old_count, self._made_count
+        told, rest = self._in_order, []
+        if only_old:
+            is_young = (made.serial >= old_count and not made.is_gone for made in self._in_order)
+            cut = next((index for index, young in enumerate(is_young) if young), len(told))
+            told, rest = told[:cut], told[cut:]
+        living = [made for made in told if not made.is_gone]
+        if not told or (only_old and not living):
             return None
-        told: list[list[int | bytes | str]] = [
+        self._keep(rest)
+        end = rest[0].offset if rest else self._at
+        for made in living:
+            del self.objects[made.object_id]
+        return end, [
             [made.object_id, made.offset, made.length_bytes, _flags(made), made.pins_count, made.line]
-            for made in self._in_order
-            if not made.is_gone
+            for made in living
         ]
-        self.objects.clear()
-        self._in_order.clear()
-        return self._at, told
+
+    def _keep(self, rest: list[_Fresh]) -> None:
+        """Go on with these, the others having been told of."""
+        self._in_order = rest
+        for index, made in enumerate(rest):
+            made.index = index
+        self._gaps = [made.index for made in rest if made.is_gone and made.room_bytes >= _REUSED_BYTES]
 
 
 def _flags(made: _Fresh) -> int:

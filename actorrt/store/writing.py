@@ -204,7 +204,8 @@ class Writing(ABC):
         except BaseException:
             self._connection.abort(object_id)
             raise
-        self._contain(object_id, carrier)
+        if carrier.refs:
+            self._contain(object_id, carrier)
         return self.seal(object_id)
 
     def _contain(self, object_id: ObjectId, carrier: Carrier) -> None:

@@ -201,6 +201,19 @@ def test_whoever_says_hello_as_another_is_refused_and_the_other_goes_on(store: S
     assert store.closed_pids == []
 
 
+async def test_giving_back_tells_nothing_of_what_was_made_a_moment_ago(store: Serving, client: StoreClient) -> None:
+    """Told, it could not be dropped untold, and its warm memory would not be the next object's."""
+    client.attach(asyncio.get_running_loop())
+    held = client.put(np.zeros(1000))
+    client.flush()
+    fresh = client.put(np.zeros(1000))
+    del held
+    while client._connection.given_back_count:
+        await asyncio.sleep(0)
+    assert store.stats()["objects_count"] == 0
+    assert fresh.get().shape == (1000,)
+
+
 def test_a_put_waits_for_room_until_its_deadline(client: StoreClient, store: Serving) -> None:
     held = client.put(np.zeros(200 * MIB, np.uint8))
     with pytest.raises(ObjectStoreFullError, match=r"largest holders: pid \d+ 200\.0 MiB"):

@@ -15,7 +15,7 @@ from actorrt.store.lending import Lending, max_object_bytes
 from actorrt.store.pool import Growth, Place, Pool
 
 BORROWER = 1
-CAPACITY_BYTES = 8 * MIB
+CAPACITY_BYTES = 256 * MIB  # so that objects are long enough to be made in the place of others
 CHOICE = st.integers(0, 20)
 
 
@@ -29,6 +29,7 @@ class LoansMachine(RuleBasedStateMachine):
         self.fresh = FreshObjects()
         self.untold: dict[ObjectId, Place] = {}
         self.told: dict[ObjectId, Place] = {}
+        self.old: set[ObjectId] = set()
         self.count = 0
 
     @rule(length_bytes=st.integers(1, max_object_bytes(CAPACITY_BYTES)), seals=st.booleans())
@@ -72,16 +73,26 @@ class LoansMachine(RuleBasedStateMachine):
 
     @rule()
     def tell(self) -> None:
-        report = self.fresh.report()
+        self.take(self.fresh.report())
+        assert self.untold == {}
+
+    @rule()
+    def tell_of_the_old(self) -> None:
+        young = set(self.untold) - self.old
+        self.take(self.fresh.report(only_old=True))
+        assert young <= set(self.untold), "what was made since then is not worth telling of"
+        self.old = set(self.untold)
+
+    def take(self, report: tuple[int, list[list[int | bytes | str]]] | None) -> None:
+        """Let the store hear what the process says."""
         if report is None:
-            assert self.untold == {}
             return
         end, objects = report
         places = self.lending.settle(BORROWER, end, [(offset, length) for _, offset, length, *_ in objects])  # type: ignore[misc]
-        assert {row[0]: place for row, place in zip(objects, places, strict=True)} == self.untold
-        assert all(row[3] in (HELD, HELD | SEALED) for row in objects)
-        self.told |= self.untold
-        self.untold = {}
+        for row, place in zip(objects, places, strict=True):
+            assert self.untold.pop(row[0]) == place  # type: ignore[call-overload]
+            assert row[3] in (HELD, HELD | SEALED)
+            self.told[row[0]] = place  # type: ignore[index]
 
     @rule(choice=CHOICE)
     def drop_told(self, choice: int) -> None:

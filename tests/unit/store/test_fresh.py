@@ -92,3 +92,31 @@ def test_lines_of_any_alphabet_fit_into_the_message_that_tells_of_as_many_object
     report = fresh.report()
     assert report is not None
     assert len(pack((Op.TELL, 0, *report))) <= MAX_MESSAGE_BYTES
+
+
+def test_a_large_object_is_made_in_the_place_of_the_one_that_went_last() -> None:
+    fresh = FreshObjects()
+    fresh.borrow(Place(1, 0, 64 * MIB))
+    offsets = [fresh.add(object_id, MIB) for object_id in (X, Y, Z)]
+    assert offsets == [0, MIB, 2 * MIB]
+    fresh.release(X)
+    fresh.release(Y)
+    assert fresh.add(Y, MIB - 64) == MIB
+    assert fresh.add(X, MIB) == 0
+    fresh.release(X)
+    assert fresh.add(X, 3 * MIB) == 3 * MIB, "what went is too short"
+    assert fresh.add(ObjectId(b"w" * 16), 100_000) == 6 * MIB, "nor is much wasted on what is shorter by far"
+
+
+def test_only_what_has_lived_for_a_while_is_told_of() -> None:
+    fresh = FreshObjects()
+    fresh.borrow(Place(1, 0, 64 * MIB))
+    fresh.add(X, MIB)
+    fresh.add(Y, MIB)
+    assert fresh.report(only_old=True) is None
+    fresh.release(Y)
+    fresh.add(Y, MIB)
+    assert fresh.report(only_old=True) == (MIB, [[X, 0, MIB, SEALED | HELD, 0, ""]])
+    assert list(fresh.objects) == [Y]
+    assert fresh.report(only_old=True) == (2 * MIB, [[Y, MIB, MIB, SEALED | HELD, 0, ""]])
+    assert fresh.report(only_old=True) is None
