@@ -195,6 +195,11 @@ class Ledgers(Generic[C]):
             self._is_shared_here = True
             self._share()
 
+    def check_invariants(self, sender: C, queued_messages: int, queued_bytes: int) -> None:
+        """Raise AssertionError if the ledger of a sender contradicts what lies in the mailbox of it."""
+        if sender in self._ledgers:
+            self._ledgers[sender].check_invariants(queued_messages, queued_bytes)
+
     def _share(self) -> None:
         others_count = len(self._ledgers)
         count = max(1, others_count + self._is_shared_here)

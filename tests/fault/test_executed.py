@@ -143,3 +143,15 @@ async def test_process_that_can_not_be_reached_though_it_lives(node_runtime, not
     notes.open()
     assert await unsent == FIRST_MESSAGES + 9  # tried again
     assert await subject.incarnation() == 1
+
+
+async def test_running_call_ends_where_a_cleaner_removed_the_files_of_the_sockets(node_runtime, notes):
+    subject, *_, running = await all_stages(notes, isolation="process")
+    seen = node_runtime.system.routes.sighting(subject._actor_id)
+    for endpoint in (seen.endpoint, node_runtime.system.endpoint):
+        os.unlink(endpoint.address.removeprefix("unix://"))
+    cancelled = subject.record("cancelled")
+    cancelled.cancel()  # over a link that can't be opened any more: both ends give each other up
+    assert (await executed(cancelled))[0] is art.CallCancelledError
+    assert await executed(running) == (art.ActorUnavailableError, "maybe")
+    assert notes.read() == ["holding"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 
 from hypothesis import settings
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from hypothesis.strategies import booleans, integers
 
 from actorrt.actors.credit import FIRST_MESSAGES, Grant, Ledgers, Window
@@ -71,6 +71,7 @@ class OneSender(RuleBasedStateMachine):
         assert self.mailbox_count + under_way <= max(self.share, FIRST_MESSAGES) + FIRST_MESSAGES
         assert self.mailbox_count + under_way <= self.share + FIRST_MESSAGES
         self.window.check_invariants()
+        self.ledgers.check_invariants("sender", self.mailbox_count, 0)
 
     def teardown(self) -> None:
         """However it stood, once everything arrives and is taken, as many messages as one likes pass."""
@@ -86,5 +87,5 @@ class OneSender(RuleBasedStateMachine):
         assert passed_count > self.share
 
 
-TestOneSender = OneSender.TestCase
-TestOneSender.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+def test_credit_neither_stalls_nor_exceeds_the_bound_over_settlements() -> None:
+    run_state_machine_as_test(OneSender, settings=settings(max_examples=60, stateful_step_count=40, deadline=None))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import AsyncIterator
 
 import pytest
 
 import actorrt as art
+from actorrt.actors.control import Endpoint
 from actorrt.actors.credit import FIRST_MESSAGES
+from actorrt.actors.ref import ActorRef, Sighting
+from actorrt.actors.route_table import RouteTable
 from tests.unit.actors.linked import KILLED, World, ended, stage, turns, value, world
 
 
@@ -156,3 +160,61 @@ async def test_authority_that_ended_takes_its_actors_with_it(w: World) -> None:
     w.cut(w.here, w.authority)
     assert await ended(actor.note(1)) == (art.ActorDiedError, "no")
     del w.system._lost[w.system.node.peer]
+
+
+# What ends calls besides
+
+
+async def test_cancelled_call_that_never_left_is_unexecuted_and_another_may_have_run(w: World) -> None:
+    known = await w.actor()
+    running = await w.holding(known)
+    running.cancel()
+    assert await ended(running) == (art.CallCancelledError, "maybe")
+    actor = w.stranger(known)
+    w.net.stall(w.authority, w.here)
+    unsent = actor.note("unsent")
+    await turns()
+    unsent.cancel()
+    assert await ended(unsent) == (art.CallCancelledError, "no")
+    w.net.heal()
+    assert await value(actor.note("next")) == "next"
+    assert stage[-1].noted == ["first", "next"]
+
+
+async def test_hint_of_a_place_that_can_not_be_spoken_with_is_no_error_of_the_call(w: World) -> None:
+    known = await w.actor()
+    seen = known._seen
+    assert seen is not None
+    nowhere = Sighting(Endpoint(seen.endpoint.peer, "carrier-pigeon://1"), seen.incarnation)
+    assert await value(w.stranger(known, nowhere).note("found")) == "found"
+
+
+async def test_actor_that_is_never_where_its_authority_says_ends_its_calls_and_is_not_dead(w: World) -> None:
+    known, other = await w.actor(), await w.actor()
+    actor = w.stranger(known)
+    elsewhere = {"peer": w.peer(other), "address": w.peer_address(other), "incarnation": 1}
+    answer = w.runtime._link._node.core.control._handlers  # type: ignore[union-attr]
+    resolve, answer["resolve"] = answer["resolve"], lambda *_: elsewhere
+    assert await ended(actor.note("lost")) == (art.ActorUnavailableError, "no")
+    answer["resolve"] = resolve
+    assert await value(actor.note("found")) == "found"
+
+
+async def test_actor_that_is_looked_up_for_each_message_has_no_more_in_its_mailbox_than_its_bound_allows(
+    w: World,
+) -> None:
+    w.system.routes._table = RouteTable(w.system.is_lost, kept_count=0)
+    spawned = await w.actor(mailbox_messages=FIRST_MESSAGES)
+    what = (spawned._actor_id, spawned._interface, None, spawned._authority, spawned._seen)
+    await spawned.hold.tell()
+    await stage[-1].begun.wait()
+    del spawned
+    gc.collect()  # a ref and its methods know each other
+    assert w.system.routes.statistics()["count"] == 0
+    for number in range(4 * FIRST_MESSAGES):
+        ActorRef(w.system, *what)._method("note").tell(number)
+        await turns(4)
+    assert FIRST_MESSAGES <= len(stage[-1].context._cell.mailbox) <= 2 * FIRST_MESSAGES
+    stage[-1].went_on.set()
+    assert await value(ActorRef(w.system, *what)._method("note")("last")) == "last"
+    assert stage[-1].noted == ["first", *range(4 * FIRST_MESSAGES), "last"]
