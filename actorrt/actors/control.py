@@ -206,7 +206,7 @@ class Control:
         try:
             if handler is None:
                 raise errors.RuntimeStateError(f"this process does not answer {verb!r}")
-            form = FORMS.get(verb)
+            form = None if peer == self._transport.peer else FORMS.get(verb)
             if form is not None:
                 form(verb, data)
             outcome = handler(peer, data)

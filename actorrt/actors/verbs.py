@@ -1,7 +1,7 @@
-"""Pure: what the verbs of a node and of the other authorities over actors are asked with.
+"""Pure: what processes ask of each other, and tell each other: each verb with the form of its data, by who hears it.
 
-`Control` checks a message against its verb's form before a handler sees it, so that a wrong one is refused in words
-and has changed nothing. What the tables don't name is checked by its handler.
+`Control` checks a message of another process against its verb's form before a handler sees it, so that a wrong one is
+refused in words and has changed nothing.
 """
 
 from __future__ import annotations
@@ -46,7 +46,10 @@ _ORDER: Final = fields(
     tokens=list_of(some_bytes),
 )
 
+_ERROR: Final = map_of(anything)  # `errors.from_data` makes something of each
+_ENDPOINT: Final = row_of(an_id, text)
 _ACTOR: Final = fields(actor=an_id)
+_OBJECT: Final = fields(object=an_id)
 _INCARNATION: Final = fields(actor=an_id, incarnation=count)
 
 
@@ -82,10 +85,16 @@ OF_NODES: Final[Mapping[str, Form]] = {
     "stop_children": fields(actors=list_of(an_id), reason=text),
     "hosted": fields(actors=list_of(row_of(an_id, count, flag))),
     "silence": fields(peer=an_id),
-    "census": fields(siblings_count=count),
     "status": fields(after=optional(row_of(count, count)), count=count),
+    "object_source": fields(object=an_id, failed=optional(an_id)),
+    "object_read": _OBJECT,
+    "pull_object": fields(object=an_id, peer=an_id, address=text),
+    "release_object": _OBJECT,
+    "hold_object": fields(object=an_id, token=optional(some_bytes)),
+    "object_arrived": fields(object=an_id, token=some_bytes),
+    "let_go_object": _OBJECT,
 }
-"""What only a node answers; its other verbs are asked with nothing."""
+"""What only a node answers: to its processes, to commands, and to other nodes."""
 
 OF_AUTHORITIES: Final[Mapping[str, Form]] = {
     "spawn": _both(_ACTOR, _spawn),
@@ -108,11 +117,47 @@ OF_AUTHORITIES: Final[Mapping[str, Form]] = {
 }
 """What is asked of whoever keeps actors: a node, or a process of the light children of its actors."""
 
-OF_DRIVERS: Final[Mapping[str, Form]] = {
+OF_HOSTS: Final[Mapping[str, Form]] = {
+    "host": fields(
+        actor=an_id,
+        label=text,
+        incarnation=count,
+        spec=list_of(anything),
+        options=map_of(anything),
+        job=an_id,
+        namespace=text,
+        authority=_ENDPOINT,
+        is_supervisor=flag,
+        snapshots=list_of(an_id),
+    ),
+    "host_in_turn": fields(authority=_ENDPOINT, actors=list_of(row_of(an_id, count, list_of(an_id)))),
+    "stop_in_turn": fields(actors=list_of(an_id), reason=text),
+    "stop_hosted": fields(actor=an_id, reason=text, is_administrative=flag),
+    "kill_hosted": _ACTOR,
+    "bury": fields(actor=an_id, error=_ERROR),
+    "linked": fields(actor=an_id, to=some_bytes),
+    "unlinked": fields(**{"actor": an_id, "from": an_id}),
+    "explain": fields(actor=an_id, call=count),
+    "child_started": fields(supervisor=an_id, child=an_id, card=map_of(anything)),
+    "child_exited": fields(
+        supervisor=an_id, child=an_id, reason=_REASON, had_handled_message=flag, is_administrative=flag, cause=anything
+    ),
+    "child_withdrawn": fields(supervisor=an_id, child=an_id),
+    "children_restarted": fields(
+        supervisor=an_id, started=list_of(an_id), failed=optional(map_of(anything)), unreached=list_of(an_id)
+    ),
+}
+"""What is asked of a process that hosts actors."""
+
+OF_PROCESSES: Final[Mapping[str, Form]] = {
+    "census": fields(siblings_count=count),
     "endpoint_down": fields(peer=an_id, reason=_REASON, in_hand=list_of(row_of(an_id, count))),
+    "flush": fields(address=text),
     "job_ended": fields(why=text),
     "output": fields(pid=count, lines=list_of(row_of(text, text, text))),
 }
-"""What a node tells its drivers, and of it `endpoint_down` every process."""
+"""What a node asks its processes, or tells them, and processes each other."""
 
-FORMS: Final[Mapping[str, Form]] = {**OF_NODES, **OF_AUTHORITIES, **OF_DRIVERS}
+FORMS: Final[Mapping[str, Form]] = {**OF_NODES, **OF_AUTHORITIES, **OF_HOSTS, **OF_PROCESSES}
+WITHOUT_DATA: Final = frozenset({"check_invariants", "fence", "goodbye", "leave", "statistics"})
+"""Verbs that are asked with nothing: they take whatever comes along, and look at none of it."""

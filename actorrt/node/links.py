@@ -77,6 +77,7 @@ class ProcessLink:
         self._pidfd: int | None = None
         self._system: System | None = None
         self._end_of_system: asyncio.Task[None] | None = None
+        self._is_closing = False
 
     async def open(self, namespace: str) -> None:
         if self._address is not None:
@@ -117,6 +118,8 @@ class ProcessLink:
         try:
             async with asyncio.timeout(NODE_ANSWER_TIMEOUT_S):
                 await self.system.control.request(self.system.node, "attach_driver", data)
+        except errors.ActorDiedError as error:
+            raise errors.PeerUnreachableError(f"the node at {self.url} ended while this process connected") from error
         except TimeoutError:
             raise errors.PeerUnreachableError(
                 f"the node at {self.url} did not answer within {NODE_ANSWER_TIMEOUT_S:g} s: it is stopped or overloaded"
@@ -145,7 +148,7 @@ class ProcessLink:
     def _lost(self, why: str) -> None:
         """The node is gone for this driver: say so at once, and end everything that waits for it. Idempotent."""
         self._stop_watching()
-        if self._end_of_system is not None:
+        if self._end_of_system is not None or self._is_closing:
             return
         own = "start one with `actorrt node`, then connect anew with actorrt.init() or a new Runtime"
         advice = "actorrt.init(), or a new Runtime, starts another" if self._embedded is not None else own
@@ -166,6 +169,7 @@ class ProcessLink:
             asyncio.get_running_loop().remove_reader(self._pidfd)
 
     async def close(self) -> None:
+        self._is_closing = True
         self._stop_watching()
         if self._end_of_system is not None:
             await asyncio.wait([self._end_of_system])
