@@ -23,8 +23,13 @@ _FD_SPACE_BYTES: Final = socket.CMSG_SPACE(_MAX_FDS * array.array("i").itemsize)
 def open_pair() -> tuple[socket.socket, socket.socket]:
     """Return two connected ends, neither inheritable, with room for the largest request."""
     ends = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    for end in ends:
-        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * MAX_FORK_REQUEST_BYTES)
+    try:
+        for end in ends:
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * MAX_FORK_REQUEST_BYTES)
+    except OSError:
+        for end in ends:
+            end.close()
+        raise
     return ends
 
 

@@ -3,18 +3,26 @@
 When a worker ends, the kernel makes the daemon (the nearest subreaper) the parent of what the worker had started.
 `Orphans` kills these processes, waits for each by its pidfd, and reaps it.
 
+A look or a kill that finds no descriptor is repeated after `RETRY_S`.
+
 Not reached: a process that left the worker's session on purpose (`setsid`), until the node closes.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal as signals
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
+from typing import Final
 
 from actorrt.node.processes import kill_group
+
+logger = logging.getLogger(__name__)
+
+RETRY_S: Final = 0.2
 
 
 class Orphans:
@@ -23,6 +31,7 @@ class Orphans:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._pidfds: dict[int, int] = {}
+        self._retries: dict[int, asyncio.TimerHandle] = {}  # by the session, or the process, that they are for
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -31,14 +40,49 @@ class Orphans:
 
         Again, because only then its own children are ours to reap.
         """
-        for pid in session_members(session_id):
-            self._end(pid, session_id)
+        try:
+            for pid in session_members(session_id):
+                self._end(pid, session_id)
+        except OSError as error:
+            logger.warning("what process %d started can't be ended yet: %s", session_id, error)
+            self._again(session_id, lambda: self.end_session(session_id))
+
+    def end_unwatched(self, pid: int) -> None:
+        """Kill a child for which there is no descriptor, and reap it; its id can't be another's before that."""
+        kill_group(pid)
+        _kill(pid)
+        self._reap(pid)
+
+    def _reap(self, pid: int) -> None:
+        try:
+            is_reaped = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG) is not None
+        except ChildProcessError:
+            is_reaped = True
+        if not is_reaped:
+            self._again(pid, lambda: self._reap(pid))
+
+    def _again(self, key: int, work: Callable[[], None]) -> None:
+        def due() -> None:
+            del self._retries[key]
+            work()
+
+        if key not in self._retries:
+            self._retries[key] = self._loop.call_later(RETRY_S, due)
 
     async def end_children(self) -> None:
         """Kill and reap every child of this process, whatever its session, until there is none that it may kill."""
-        while any([self._end(pid, None) for pid in child_pids(os.getpid())]):
+        while self._end_each_child():
             while self._pidfds:
                 await self._idle.wait()
+            await asyncio.sleep(0)
+
+    def _end_each_child(self) -> bool:
+        """Kill every child; return whether there was one, or whether that can't be known for want of a descriptor."""
+        try:
+            return any([self._end(pid, None) for pid in child_pids(os.getpid())])
+        except OSError as error:
+            logger.warning("the children of this process can't be ended yet: %s", error)
+            return True
 
     def reap_strays(self, spared_pids: Collection[int]) -> None:
         """Reap ended children that nobody waits for: those of user code that had left its worker's session.
@@ -86,6 +130,9 @@ class Orphans:
 
     def close(self) -> None:
         """Stop waiting for those that have not ended. Idempotent."""
+        for retry in self._retries.values():
+            retry.cancel()
+        self._retries.clear()
         for pid in list(self._pidfds):
             self._forget(pid)
 

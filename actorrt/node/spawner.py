@@ -4,8 +4,9 @@ The zygote's side is `zygote`; what is sent between them is listed there and her
 worker is needed is the daemon; what users have zygotes import is kept in `preloads`.
 
 Life of a request: waits for the window, is sent, is answered. When the zygote dies, the end of the channel proves
-that what has no answer has no worker (see `zygote`), so it is sent once more to the next zygote. A zygote that
-dies before it is ready is not tried again by itself: its requests fail, and the next `fork` tries anew.
+that what has no answer has no worker (see `zygote`), so it is sent to the next zygote: that a zygote is killed is no
+failure of the actor whose worker it was to fork. A request outlives so many zygotes as `PATIENCE` says. A zygote that
+dies before it is ready may never get ready, so its death counts twice.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from actorrt.node.zygote_process import ZygoteProcess
 
 log = logging.getLogger(__name__)
 
+PATIENCE: Final = 5
+"""How many deaths of zygotes a request outlives."""
 _NOT_PRELOADED: Final = "%s is not preloaded: %s; workers import it themselves"
 
 
@@ -66,7 +69,7 @@ class _Request:
     packet: bytes
     fds: tuple[int, int]
     answer: asyncio.Future[int]
-    was_resent: bool = False
+    patience: int = PATIENCE
 
 
 class Spawner:
@@ -166,7 +169,7 @@ class Spawner:
         """End the worker of an answer that came in the same turn of the loop as the end of the wait for it."""
         answer = request.answer
         if answer.done() and not answer.cancelled() and answer.exception() is None:
-            self.watch(answer.result(), lambda _: None).kill()
+            self._end_worker(answer.result())
 
     def _submit(self, number: int, request: _Request) -> None:
         process = self._running_zygote()
@@ -209,7 +212,7 @@ class Spawner:
         elif number in self._abandoned or request is not None:
             self._abandoned.discard(number)
             if is_forked:
-                self.watch(message["pid"], lambda _: None).kill()
+                self._end_worker(message["pid"])
 
     def _preloaded(self, module: str, problem: str | None, *, is_end: bool) -> None:
         if problem is not None and is_end:
@@ -231,16 +234,17 @@ class Spawner:
         culprit = self._preloads.zygote_ended() if was_ready else None
         if culprit is not None:
             log.warning(_NOT_PRELOADED, *culprit)
+        cost = 0 if culprit is not None else 1 if was_ready else 2  # the next one is spared what this one ended over
         for number in list(self._requests):
-            self._resend_or_fail(number, was_ready, is_explained=culprit is not None)
+            self._resend_or_fail(number, cost)
         if was_ready:
             self._restart()
 
-    def _resend_or_fail(self, number: int, was_ready: bool, *, is_explained: bool) -> None:
+    def _resend_or_fail(self, number: int, cost: int) -> None:
         request = self._requests[number]
+        request.patience -= cost
         error = ActorStartError("the zygote ended before it forked the worker; its own output says why")
-        if was_ready and not request.was_resent:
-            request.was_resent = not is_explained  # the next zygote is spared what this one ended over
+        if request.patience > 0:
             try:
                 self._submit(number, request)
                 return
@@ -257,15 +261,32 @@ class Spawner:
             log.error("%s; the next fork tries again", error)
 
     def watch(self, pid: int, on_exit: Callable[[ProcessExit], None]) -> ProcessWatch:
-        """Call `on_exit` once, when the worker has ended, is reaped, and what it started was sent SIGKILL."""
+        """Call `on_exit` once, when the worker has ended, is reaped, and what it started was sent SIGKILL.
+
+        Raises:
+            OSError: there is no descriptor for it; it is being ended, and `on_exit` is not called.
+        """
 
         def ended(how: ProcessExit) -> None:
             self._worker_ended(pid)
             on_exit(how)
 
-        self._watches[pid] = watch_exit(self._loop, pid, ended)
-        self._unwatched_pids.discard(pid)
+        try:
+            self._watches[pid] = watch_exit(self._loop, pid, ended)
+        except OSError:
+            self._orphans.end_unwatched(pid)
+            self._forget(pid)
+            raise
+        finally:
+            self._unwatched_pids.discard(pid)
         return self._watches[pid]
+
+    def _end_worker(self, pid: int) -> None:
+        """End a worker that nobody wants."""
+        try:
+            self.watch(pid, lambda _: None).kill()
+        except OSError as error:  # there is no descriptor for it, and `watch` has ended it
+            log.warning("worker process %d is not watched while it ends: %s", pid, error)
 
     def _worker_ended(self, pid: int) -> None:
         del self._watches[pid]
@@ -273,6 +294,9 @@ class Spawner:
         self._orphans.end_session(pid)
         if not self._requests and not self._abandoned:
             self._orphans.reap_strays(self._known_pids())
+        self._forget(pid)
+
+    def _forget(self, pid: int) -> None:
         if self._zygote is not None:
             self._zygote.send(channel.pack({"kind": "forget", "pid": pid}))
 

@@ -52,6 +52,8 @@ SINGLE_THREADED: Final = {
 }
 """What the zygote's environment must say, or a module of `PRELOAD` starts threads; the defaults of workers too."""
 
+_FDS_COUNT: Final = 2
+"""Standard output and standard error come with a request to fork."""
 _PID: Final = struct.Struct("=q")
 
 
@@ -102,8 +104,10 @@ class Zygote:
             problem = f"{type(error).__name__}: {error}"
         finally:
             sys.path[:] = own_path
-        threads = thread_names()
-        if len(threads) != 1:
+        threads = _thread_names_or_why_not()
+        if isinstance(threads, str):
+            problem, self._is_spoilt = f"whether it starts threads can't be known: {threads}", True
+        elif len(threads) != 1:
             problem = f"it starts threads ({', '.join(threads[1:])}), whose locks a fork would copy"
             self._is_spoilt = True
         self._send({"kind": "preloaded", "module": module, "problem": problem, "is_end": self._is_spoilt})
@@ -123,7 +127,11 @@ class Zygote:
 
     def _fork(self, request: dict[str, Any], fds: Sequence[int]) -> int | str:
         """Return the worker's process id, by now the daemon's child, or why there is none."""
-        threads = thread_names()
+        threads = _thread_names_or_why_not()
+        if isinstance(threads, str):
+            return f"the zygote can't count its threads: {threads}"
+        if len(fds) != _FDS_COUNT:
+            return "the zygote has no descriptors left for the worker's output"
         if len(threads) != 1:
             return f"the zygote has {len(threads)} threads ({', '.join(threads)}); a fork would copy their locks"
         try:
@@ -153,6 +161,13 @@ class Zygote:
             exit_status = error.errno or 1
         finally:
             os._exit(exit_status)
+
+
+def _thread_names_or_why_not() -> list[str] | str:
+    try:
+        return thread_names()
+    except OSError as error:
+        return str(error)
 
 
 def thread_names() -> list[str]:

@@ -9,6 +9,7 @@ too, so after the end nobody is left who could still answer.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import subprocess
 import sys
@@ -19,7 +20,9 @@ from typing import Any, Final
 
 import actorrt.node
 from actorrt.node import channel, zygote
-from actorrt.node.processes import ProcessExit, watch_exit
+from actorrt.node.processes import ProcessExit, ProcessWatch, watch_exit
+
+logger = logging.getLogger(__name__)
 
 _PACKAGE_ROOT: Final = str(Path(actorrt.node.__file__).parents[2])
 # Not `-m`: workers would find the zygote's names in `__main__`. The package's directory comes last in the path, so
@@ -36,8 +39,12 @@ class ZygoteProcess:
     Args:
         loop: does the reading and writing.
         preload: modules that the zygote imports.
-        on_answer: called with each answer to a request.
+        on_answer: called with each answer to a request; with one of this side, too, that says that a request could
+            not be sent.
         on_end: called once, when the channel has ended, with whether the zygote had been ready.
+
+    Raises:
+        OSError: there is no process, or no descriptor for it or for its channel; nothing is left.
     """
 
     def __init__(
@@ -59,11 +66,11 @@ class ZygoteProcess:
         with theirs:
             try:
                 self._popen = _execute(theirs.fileno(), preload)
+                self.pid = self._popen.pid
+                self._watch = _watched(loop, self._popen, self._process_ended)
             except OSError:
                 self._end.close()
                 raise
-        self.pid = self._popen.pid
-        self._watch = watch_exit(loop, self.pid, self._process_ended)
         loop.add_reader(self._end.fileno(), self._readable)
 
     @property
@@ -92,7 +99,7 @@ class ZygoteProcess:
     def _flush(self) -> None:
         fd = self._end.fileno()
         while self._unsent:
-            packet, fds, _ = self._unsent[0]
+            packet, fds, number = self._unsent[0]
             try:
                 channel.send(self._end, packet, fds)
             except BlockingIOError:
@@ -100,9 +107,19 @@ class ZygoteProcess:
                 return
             except ConnectionError:
                 break  # it is dead; the reader says so, and whoever waits is served by the next one
+            except OSError as error:  # too many descriptors are under way, or the kernel has no memory
+                self._unsent.popleft()
+                self._not_sent(number, error)
+                continue
             self._unsent.popleft()
         self._unsent.clear()
         self._loop.remove_writer(fd)
+
+    def _not_sent(self, number: int | None, error: OSError) -> None:
+        if number is None:
+            logger.warning("the zygote was not told of something: %s", error)
+        else:
+            self._on_answer({"kind": "refused", "id": number, "message": f"the request was not sent: {error}"})
 
     def _readable(self) -> None:
         """Take everything there is.
@@ -148,6 +165,18 @@ class ZygoteProcess:
         """Let go of the channel and the process, ended or not. Idempotent."""
         self._disconnect()
         self._watch.close()
+
+
+def _watched(
+    loop: asyncio.AbstractEventLoop, popen: subprocess.Popen[bytes], on_exit: Callable[[ProcessExit], None]
+) -> ProcessWatch:
+    """Watch a new process; end it if that is not possible."""
+    try:
+        return watch_exit(loop, popen.pid, on_exit)
+    except OSError:
+        popen.kill()
+        popen.wait()
+        raise
 
 
 def _execute(channel_fd: int, preload: Sequence[str]) -> subprocess.Popen[bytes]:

@@ -39,21 +39,24 @@ class Segment:
             takes twice the time that reserving does, without the interpreter lock.
 
     Raises:
-        ObjectStoreFullError: the machine or its cgroup has not that much memory; nothing is left behind.
+        ObjectStoreFullError: the machine or its cgroup has not that much memory, or this process no descriptor for it;
+            nothing is left behind.
     """
 
     def __init__(self, segment_id: int, size_bytes: int, *, is_touched: bool = False) -> None:
         self.segment_id = segment_id
         self.size_bytes = size_bytes
-        self.writable_fd = os.memfd_create(f"actorrt-{segment_id}", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        self.writable_fd = -1
         try:
+            self.writable_fd = os.memfd_create(f"actorrt-{segment_id}", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
             os.posix_fallocate(self.writable_fd, 0, size_bytes)
             if is_touched:
                 _touch(self.writable_fd, size_bytes)
             fcntl.fcntl(self.writable_fd, fcntl.F_ADD_SEALS, _SIZE_SEALS)
             self.readable_fd = os.open(f"/proc/self/fd/{self.writable_fd}", os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
-            os.close(self.writable_fd)
+            if self.writable_fd >= 0:
+                os.close(self.writable_fd)
             raise ObjectStoreFullError(
                 f"the machine gave no memory for a segment of {size_bytes / MIB:.0f} MiB: {error.strerror}"
             ) from error

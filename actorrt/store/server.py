@@ -370,14 +370,22 @@ class StoreServer:
         is_inside = send.connection in self.exchange.connections
         if client is None and not is_inside:
             return
-        fd = None
-        if send.segment_id is not None:
-            # Queued descriptors must outlive the segment that the daemon may close meanwhile.
-            fd = os.dup(self._segments[send.segment_id].fd(writable=send.writable))
+        fd = None if send.segment_id is None else self._segments[send.segment_id].fd(writable=send.writable)
         if client is None:
-            self.exchange.receive(send.message, fd, writable=send.writable)
+            self.exchange.receive(send.message, None if fd is None else os.dup(fd), writable=send.writable)
             return
-        client.outbox.append((pack(send.message), fd))
+        packet = pack(send.message)
+        if client.outbox or not _has_sent(client, packet, fd):
+            self._queue(client, packet, fd)
+
+    def _queue(self, client: _Client, packet: bytes, fd: int | None) -> None:
+        """Send a packet when the client has read more; its descriptor must outlive the segment, so it is copied."""
+        try:
+            client.outbox.append((packet, None if fd is None else os.dup(fd)))
+        except OSError as error:
+            _log.warning("process %d does not read, and nothing is kept for it: %s", client.pid, error)
+            self._loop.call_soon(self._end, client)
+            return
         if len(client.outbox) > _MAX_QUEUED_COUNT:
             _log.warning("process %d does not read its store events: its connection is closed", client.pid)
             self._loop.call_soon(self._end, client)
@@ -387,10 +395,7 @@ class StoreServer:
         while client.outbox:
             packet, fd = client.outbox[0]
             try:
-                if fd is None:
-                    client.sock.send(packet)
-                else:
-                    client.sock.sendmsg([packet], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", [fd]))])
+                _send_packet(client, packet, fd)
             except BlockingIOError:
                 client.is_blocked = True
                 self._loop.add_writer(client.sock.fileno(), self._flush, client)
@@ -404,6 +409,22 @@ class StoreServer:
         if client.is_blocked:
             client.is_blocked = False
             self._loop.remove_writer(client.sock.fileno())
+
+
+def _has_sent(client: _Client, packet: bytes, fd: int | None) -> bool:
+    """Send a packet; return False if the client reads too slowly, or is gone, of which `_flush` makes what is right."""
+    try:
+        _send_packet(client, packet, fd)
+    except OSError:
+        return False
+    return True
+
+
+def _send_packet(client: _Client, packet: bytes, fd: int | None) -> None:
+    if fd is None:
+        client.sock.send(packet)
+    else:
+        client.sock.sendmsg([packet], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", [fd]))])
 
 
 def _drop_outbox(client: _Client) -> None:

@@ -113,6 +113,10 @@ def test_zygote_that_is_killed_is_replaced_and_its_workers_live_on(scenario, loo
     }
 
 
+def test_fork_outlives_zygotes_that_are_killed_before_they_are_ready(scenario):
+    assert scenario("zygotes_killed_before_they_are_ready") == [0, None, "crashed"]
+
+
 def test_forks_end_in_a_worker_or_a_typed_error_while_zygotes_are_killed(scenario):
     assert scenario("zygote_killed_at_random") == {"count": 45, "others": [], "left": []}
 

@@ -174,6 +174,18 @@ async def zygote_killed(spawner):
     return result
 
 
+async def zygotes_killed_before_they_are_ready(spawner):
+    """A fork outlives two such deaths, and so does whoever asked for it."""
+    fork = asyncio.get_running_loop().create_task(run(spawner, "nothing"))
+    killed = []
+    while len(killed) < 2:
+        await asyncio.sleep(0)
+        if spawner.zygote_pid not in (None, *killed):
+            killed.append(spawner.zygote_pid)
+            os.kill(spawner.zygote_pid, signal.SIGKILL)
+    return (await fork).exit.result()
+
+
 async def zygote_killed_at_random(spawner):
     """Kill the zygote again and again while workers are forked: each fork ends in a worker or a typed error."""
 

@@ -184,12 +184,15 @@ def test_a_full_store_names_the_holders_and_stays_usable(client: StoreClient) ->
     assert client.put(np.zeros(40 * MIB, np.uint8)).get().nbytes == 40 * MIB
 
 
-def test_a_machine_without_memory_is_a_clean_error(client: StoreClient, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("call", ["memfd_create", "posix_fallocate"])
+def test_a_machine_without_memory_is_a_clean_error(
+    client: StoreClient, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
     def refuse(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("actorrt.store.segments.os.posix_fallocate", refuse)
+        patch.setattr(f"actorrt.store.segments.os.{call}", refuse)
         with pytest.raises(ObjectStoreFullError, match="gave no memory for a segment of 4 MiB: No space left"):
             client.put(1)
     assert client.put(1).get() == 1
