@@ -22,6 +22,13 @@ REFUSAL: Final = (
 )
 
 
+EXIT_STRAY: Final = 70  # EX_SOFTWARE of sysexits.h
+_STRAY: Final = (
+    b"a process that was forked in a method of an actor came back into the loop of its parent, and is ended: "
+    b"end it with os._exit() in the method\n"
+)
+
+
 class Abandonable(Protocol):
     """What a forked child has a useless copy of."""
 
@@ -57,6 +64,13 @@ def check() -> None:
     """
     if _abandoned:
         raise RuntimeStateError(REFUSAL)
+
+
+def end_if_child() -> None:
+    """End this process if it is a forked child. Called where one comes back into the loop, whose sockets it shares."""
+    if _abandoned:
+        os.write(2, _STRAY)
+        os._exit(EXIT_STRAY)
 
 
 def _after_fork_in_child() -> None:

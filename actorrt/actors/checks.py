@@ -12,6 +12,8 @@ from enum import StrEnum
 from numbers import Integral, Real
 from typing import Any, NoReturn, TypeAlias
 
+from actorrt.texts import encodable
+
 Check: TypeAlias = Callable[[str, Any], Any]
 
 
@@ -95,9 +97,11 @@ def flag(option: str, value: Any) -> bool:
 
 
 def any_text(option: str, value: Any) -> str:
-    """Check for a string."""
+    """Check for a string that can be sent: without lone surrogates, which UTF-8 does not have."""
     if not isinstance(value, str):
         _refuse(TypeError, option, value, "a string")
+    if encodable(value) != value:
+        _refuse(ValueError, option, value, "a string that UTF-8 can encode; os.fsencode gives the bytes of a path")
     return value
 
 

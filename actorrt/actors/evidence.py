@@ -56,6 +56,10 @@ class Evidence:
             _SLOT.pack_into(self._map, slot * _SLOT.size, bytes(16), 0)
             self._free.append(slot)
 
+    def abandon(self) -> None:
+        """Write no more, in a forked child: the notes are its parent's."""
+        self._free, self._slots = [], {}
+
     def close(self) -> None:
         """Note nothing more. Idempotent."""
         self._map.close()

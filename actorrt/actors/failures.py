@@ -12,7 +12,7 @@ import os
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from actorrt.config import KIB, MIB
-from actorrt.errors import Executed, RemoteActorError, is_kind
+from actorrt.errors import Executed, RemoteActorError, is_kind, to_data
 from actorrt.interrupts import let_through
 from actorrt.reasons import ExitKind, ExitReason
 from actorrt.store import values
@@ -96,7 +96,10 @@ def as_executed(error: BaseException, executed: Executed = "yes") -> BaseExcepti
         object.__setattr__(error, "executed", executed)
     except BaseException as problem:  # a property of its class is in the way
         let_through(problem)
-        return RemoteActorError(in_words(error), executed=executed)
+        remote = RemoteActorError(in_words(error), executed=executed)
+        for note in to_data(error)["notes"]:
+            remote.add_note(note)
+        return remote
     return error
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from actorrt.actors import current
+from actorrt.actors import checks, current
 from actorrt.actors.reply import Operation
 from actorrt.errors import CallTimeoutError
 from actorrt.store.buffer import AllocatedBuffer, AllocatedBuffers
@@ -122,6 +122,7 @@ def latest(name: str, newer_than: int | None = None, timeout_s: float | None = N
 
 
 def _check_name(name: str) -> None:
+    checks.text("name", name)
     if not 0 < len(name) <= MAX_NAME_CHARACTERS:
         raise ValueError(f"a name is 1 to {MAX_NAME_CHARACTERS} characters, not {name!r}")
 

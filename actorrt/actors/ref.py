@@ -128,7 +128,7 @@ class ActorRef(Generic[A]):
         An administrative stop: no supervisor restarts it. Done when the actor is gone; without effect on one that
         is gone already.
         """
-        return self._system.stop_actor(self, reason)
+        return self._system.stop_actor(self, checks.any_text("reason", reason))
 
     def kill(self) -> Operation[None]:
         """End the actor at once, its process too if it has one of its own. Not restarted either."""

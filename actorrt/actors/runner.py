@@ -20,6 +20,7 @@ from contextvars import Context as ContextVars
 from types import coroutine as coroutine_function
 from typing import TYPE_CHECKING, Any, TypeAlias, Union, final
 
+from actorrt import forks
 from actorrt.completion import Completion, Waiter
 
 if TYPE_CHECKING:
@@ -145,5 +146,6 @@ def resumed(coroutine: Coroutine[Any, Any, Any], waited_for: Any) -> Generator[A
         except StopIteration as end:
             return end.value
         finally:
+            forks.end_if_child()
             argument = None  # else error and traceback would keep each other, and all that the frames hold
     return waited_for

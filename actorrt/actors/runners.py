@@ -18,6 +18,7 @@ from collections.abc import Callable
 from threading import get_ident
 from typing import TYPE_CHECKING, Final
 
+from actorrt import forks
 from actorrt.actors.runner import Left, Runner
 from actorrt.scopes import Scope
 from actorrt.transport.protocol import Transport
@@ -121,6 +122,7 @@ class Runners:
             if left is not None and type(left) is not Runner:
                 runner.give(cell, left)
         finally:
+            forks.end_if_child()
             asyncio._leave_task(loop, task)
             if runner.held is not None or runner.future.done():
                 pass
@@ -128,6 +130,13 @@ class Runners:
                 self._parked.append(runner)
             else:
                 runner.dismiss()
+
+    def abandon_after_fork(self) -> None:
+        """Handle nothing more in a forked child: if it comes back, it ends when the message in hand does."""
+        self._ready.clear()
+        task = asyncio.current_task(self._scope.loop)
+        if task is not None:
+            task.cancel()
 
     def _parked_runner(self) -> Runner | None:
         """Return a runner whose task can be borrowed; None where one has to be made, which calls for a step then."""

@@ -166,8 +166,12 @@ class System:
         forks.forget(self)
 
     def abandon_after_fork(self) -> None:
-        """Refuse everything in a forked child."""
+        """Refuse everything in a forked child, and send nothing over what are its parent's sockets."""
         self.threads.leave()
+        self.transport.abandon()
+        self.host.runners.abandon_after_fork()
+        if self.evidence is not None:
+            self.evidence.abandon()
         self.is_closed = True
         self.threads.why_closed = forks.REFUSAL
 

@@ -8,10 +8,12 @@ import logging
 import os
 import random
 import sys
+from threading import get_ident
 from typing import Any
 
 import uvloop
 
+from actorrt import forks
 from actorrt.actors import current
 from actorrt.actors.control import Endpoint
 from actorrt.actors.evidence import Evidence
@@ -80,6 +82,8 @@ async def _serve(config: dict[str, Any]) -> None:
     system.on_crash = _end_at_once
     await system.start()
     current.set_process_system(system)
+    returning = _Returning(loop)
+    forks.abandon_in_children(returning)
     leave: asyncio.Event = asyncio.Event()
     system.control.handle("leave", lambda *_: leave.set())
     faulthandler.register(STACK_SIGNAL, file=2)
@@ -88,6 +92,19 @@ async def _serve(config: dict[str, Any]) -> None:
     await _say_last_words(system)
     await system.close()
     store.close()
+    forks.forget(returning)
+
+
+class _Returning:
+    """Ends a child that user's code forks, where that comes back into the loop by any way."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._thread = get_ident()
+
+    def abandon_after_fork(self) -> None:
+        if get_ident() == self._thread:
+            self._loop.call_soon(forks.end_if_child)
 
 
 def _end_at_once(_: BaseException) -> None:

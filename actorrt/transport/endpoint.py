@@ -319,6 +319,13 @@ class Endpoint(ABC):
         assert self._receiver is not None
         self._receiver.peer_failed(peer, error)
 
+    def abandon(self) -> None:
+        """Send nothing more, in a forked child; see `protocol.Transport.abandon`."""
+        if self._closing is None and self._inbound is not None:
+            self._closing = self._loop.create_future()
+        for link in (*self._links.values(), *self._farewells):
+            link.abandon()
+
     async def flush(self, timeout_s: float) -> bool:
         """Wait until no link holds anything back; return whether that came about in time."""
         try:

@@ -214,4 +214,7 @@ class Transport(Protocol):
     async def close(self) -> None:
         """Wait until peers have what was sent, for `FLUSH_TIMEOUT_S` at most; give everything back. Idempotent."""
 
+    def abandon(self) -> None:
+        """Send nothing more, in a forked child whose sockets are its parent's; they are not touched."""
+
     def statistics(self) -> TransportStatistics: ...

@@ -352,6 +352,10 @@ class QueuedLink(ABC):
         self._wake_flushers()
         self._disconnect(linger_s)
 
+    def abandon(self) -> None:
+        """Send nothing more, in a forked child: the connection is its parent's."""
+        self._is_closed = True
+
     def statistics(self) -> LinkStatistics:
         return LinkStatistics(
             self.envelopes_out, self.frames_out, self.bytes_out, self._outbox.queued_bytes, self.is_connected

@@ -189,3 +189,78 @@ async def test_note_of_a_failed_start_shows_the_users_frames_only(runtime):
     (note,) = caught.value.__notes__
     assert "raise MAKERS[in_constructor]()" in note
     assert "actorrt/actors" not in note
+
+
+class Closing(art.Actor):
+    async def forever(self):
+        try:
+            while True:
+                yield 1
+        finally:
+            raise ValueError("while it was closed")
+
+    async def wait(self):
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise ValueError("while it was cancelled")
+
+    def value(self):
+        return "well"
+
+
+async def test_error_of_a_generator_that_is_closed_and_of_a_method_that_is_cancelled_is_logged(caplog):
+    async with art.Runtime(mode="local"):
+        closing = await Closing.spawn()
+        async for _ in closing.forever():
+            break
+        assert await closing.value() == "well"
+        with pytest.raises(ValueError, match="while it was cancelled"):  # in time for the verdict
+            await closing.wait.options(timeout_s=0.01)()
+        assert await closing.value() == "well"
+    logged = [record.getMessage() for record in caplog.records if "was cancelled and raised" in record.getMessage()]
+    assert ["ValueError: while it was closed" in text for text in logged] == [True, False]
+    assert "ValueError: while it was cancelled" in logged[1]
+
+
+class Lingering(art.Actor):
+    """Takes its time to stop."""
+
+    def __init__(self):
+        self.leaving = asyncio.Event()
+
+    async def on_stop(self, reason):
+        await asyncio.Event().wait()
+
+    async def leave(self):
+        self.context.stop()
+
+    def value(self):
+        return self.context.incarnation
+
+
+async def test_message_that_comes_while_on_stop_runs_is_not_handled_without_an_instance(runtime):
+    lingering = await Lingering.options(restart="permanent", shutdown_s=0.2).spawn()
+    await lingering.leave()
+    assert await lingering.value() == 2
+
+
+WORD = "bad \ud800"
+
+
+async def test_words_that_can_not_be_encoded_are_refused_where_they_are_given(runtime):
+    thrower = await Thrower.spawn()
+    attempts = {
+        "name": lambda: Thrower.options(name=WORD),
+        "env_vars": lambda: Thrower.options(env_vars={"A": WORD}),
+        "env_vars key": lambda: Thrower.options(env_vars={WORD: "a"}),
+        "key": lambda: thrower.value.options(key=WORD),
+        "reason": lambda: thrower.stop(WORD),
+        "published name": lambda: art.publish(WORD, 1),
+        "name of the latest": lambda: art.latest(WORD),
+        "name looked up": lambda: art.lookup(WORD),
+    }
+    for attempt in attempts.values():
+        with pytest.raises(ValueError, match="a string that UTF-8 can encode"):
+            attempt()
+    assert await thrower.value() == "well"
