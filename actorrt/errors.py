@@ -104,6 +104,10 @@ class ActorStartError(ActorRtError):
         self.reason = reason
 
 
+class PlacementError(ActorStartError):
+    """The actor can never be placed: it needs what no node has."""
+
+
 class NameTakenError(ActorRtError):
     """Another live actor has the name."""
 

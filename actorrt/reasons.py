@@ -52,6 +52,12 @@ class ExitReason:
         """Whether a transient child that ended so is restarted (OTP: anything but normal and shutdown)."""
         return self.kind not in (ExitKind.NORMAL, ExitKind.SHUTDOWN)
 
+    @property
+    def size_bytes(self) -> int:
+        """About how much memory its texts and its exception take."""
+        parts = (self.detail, self.traceback, *(self.pickled or ()))
+        return sum(len(part) for part in parts if isinstance(part, str | bytes | bytearray | memoryview))
+
     def __str__(self) -> str:
         if self.signal is not None:
             return f"{self.kind} ({_signal_name(self.signal)}){self._tail()}"

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, Final
 
@@ -410,7 +411,10 @@ class Cell:
     def _stop_overdue(self) -> None:
         self._stop_timer = None
         if self.state in STOPPING_STATES:
-            self._end(self._exit or reasons.SHUTDOWN)
+            reason = self._exit or reasons.SHUTDOWN
+            what = "drain" if self.state is CellState.STOPPING else "stop"
+            detail = f"{reason.detail}, and its {self.options.shutdown_s:g} s to {what} were over"
+            self._end(replace(reason, detail=detail))
 
     def _finish_when_idle(self) -> None:
         if self.is_scheduled or self.mailbox or (self.turns is not None and self.turns.runner_count):

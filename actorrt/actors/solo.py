@@ -12,7 +12,7 @@ from actorrt.actors.options import ActorOptions
 from actorrt.actors.supervision import Supervision
 from actorrt.reasons import ExitReason
 
-_ITSELF: Final = "itself"
+_ITSELF: Final = ""  # it has no id among others
 
 
 @dataclass(frozen=True, slots=True)

@@ -345,9 +345,10 @@ class Supervision:
         return ExitReason(ExitKind.INTENSITY, detail, "" if reason is None else reason.traceback)
 
     def _too_many_failures(self, child: _Child, reason: ExitReason) -> ExitReason:
+        last = f"was {child.spec.id!r}, which ended with" if child.spec.id else "one ended with"
         detail = (
             f"{len(self._window)} failures within {self._window.period_s:g} s, and max_restarts is "
-            f"{self._window.max_restarts}; the last was {child.spec.id!r}, which ended with {reason}"
+            f"{self._window.max_restarts}; the last {last} {reason}"
         )
         return ExitReason(ExitKind.INTENSITY, detail, reason.traceback)
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 from actorrt.actors.control import Data, Endpoint
+from actorrt.config import MIB
 from actorrt.errors import ActorDiedError
 from actorrt.ids import ActorId, short
 from actorrt.reasons import ExitKind, ExitReason
 
 KEPT_COUNT: Final = 10_000
+KEPT_BYTES: Final = 16 * MIB
+"""The bound on the exceptions, tracebacks and last words that are remembered with them."""
 
 
 class Tombstone(NamedTuple):
@@ -34,16 +38,25 @@ UNKNOWN: Final = Tombstone("the actor", ExitReason(ExitKind.SHUTDOWN, "ended bef
 
 
 class Tombstones:
-    """The last `KEPT_COUNT` actors of one registry that are gone."""
+    """The last `KEPT_COUNT` actors of one registry that are gone, as far as their reasons take `KEPT_BYTES`."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[ActorId, Tombstone] = OrderedDict()
+        self.size_bytes = 0
+        """What the reasons take."""
+
+    def __len__(self) -> int:
+        return len(self._kept)
 
     def add(self, actor_id: ActorId, tombstone: Tombstone) -> None:
-        """Remember an actor; the oldest is forgotten where there are too many."""
+        """Remember an actor; the oldest are forgotten where there are too many, or their reasons too large."""
+        if tombstone.reason.size_bytes > KEPT_BYTES:
+            tombstone = tombstone._replace(reason=replace(tombstone.reason, pickled=None))
         self._kept[actor_id] = tombstone
-        if len(self._kept) > KEPT_COUNT:
-            self._kept.popitem(last=False)
+        self.size_bytes += tombstone.reason.size_bytes
+        while len(self._kept) > KEPT_COUNT or self.size_bytes > KEPT_BYTES:
+            _, forgotten = self._kept.popitem(last=False)
+            self.size_bytes -= forgotten.reason.size_bytes
 
     def down_data(self, actor_id: ActorId) -> Data:
         """Return what a monitor of an actor that is gone is told, as data."""

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Collection
 
 from actorrt.actors.options import ActorOptions
-from actorrt.errors import ActorStartError
+from actorrt.errors import ActorStartError, PlacementError
 from actorrt.ids import ActorId
 
 logger = logging.getLogger(__name__)
@@ -41,6 +41,7 @@ class Resources:
         """Reserve what the options ask for, in place of what the actor had reserved.
 
         Raises:
+            PlacementError: the node has nothing at all of a resource: there is nothing to share either.
             ActorStartError: there is not enough left, and reservations may not exceed what there is.
         """
         self.release(actor_id)
@@ -58,6 +59,11 @@ class Resources:
             self._add(amounts, 1)
 
     def _exceed(self, label: str, name: str, wanted: float, total: int) -> None:
+        if not total:
+            raise PlacementError(
+                f"{label} did not start: it reserves {name}, and the node has none; leave that out, or start it on a "
+                f"node that has some"
+            )
         if not self._may_exceed:
             raise ActorStartError(
                 f"{label} did not start: with it {wanted:g} {name} would be reserved, and the node has {total}; stop "

@@ -395,6 +395,7 @@ async def test_stop_that_takes_longer_than_shutdown_s_refuses_the_rest(runtime):
     with pytest.raises(art.ActorDiedError) as caught:
         await queued
     assert caught.value.executed == "no"
+    assert "its 0.1 s to drain were over" in str(caught.value)
 
 
 async def test_kill_fails_what_runs_and_what_is_queued(runtime):

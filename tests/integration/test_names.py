@@ -57,6 +57,21 @@ async def test_lookup_waits_until_the_actor_has_started(runtime):
     assert await start == found
 
 
+async def test_lookup_without_a_timeout_does_not_wait_for_an_actor_that_starts(runtime):
+    class Endless(art.Actor):
+        async def on_start(self):
+            await asyncio.Event().wait()
+
+    start = Endless.options(name="endless").spawn()
+    while not (await runtime.status())["actors"]:
+        await asyncio.sleep(0.001)
+    with pytest.raises(art.NameNotFoundError, match="'endless' in namespace 'default' is still being started"):
+        await art.lookup("endless")
+    with pytest.raises(art.NameNotFoundError, match="still being started"):
+        await art.lookup("endless", timeout_s=0.02)
+    start.cancel()
+
+
 async def test_taken_name_is_an_error_and_the_holder_lives_on(runtime):
     holder = await Counter.options(name="one").spawn(1)
     with pytest.raises(art.NameTakenError, match="'one'"):
@@ -69,6 +84,12 @@ async def test_if_exists_get_returns_the_holder(runtime):
     got = await Counter.options(name="one", if_exists="get").spawn(2)
     assert got == holder
     assert await got.value() == 1
+
+
+async def test_if_exists_get_of_an_actor_of_another_class_is_refused(runtime):
+    await Counter.options(name="one").spawn(1)
+    with pytest.raises(art.NameTakenError, match="'one' is taken by a live actor of class Counter, not Faulty"):
+        await Faulty.options(name="one", if_exists="get").spawn()
 
 
 async def test_if_exists_get_of_many_at_once_starts_one(runtime):

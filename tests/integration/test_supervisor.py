@@ -188,6 +188,7 @@ async def test_intensity_of_an_actor_alone_ends_it_with_that_reason(runtime):
     with pytest.raises(art.ActorDiedError) as caught:
         await faulty.exit()
     assert caught.value.reason.kind is art.ExitKind.INTENSITY
+    assert "max_restarts is 2; the last one ended with error: SystemExit" in caught.value.reason.detail
     assert (await down).reason.kind is art.ExitKind.INTENSITY
 
 

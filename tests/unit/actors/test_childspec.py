@@ -12,6 +12,8 @@ from actorrt.actors.actor import Actor
 from actorrt.actors.backoff import Backoff
 from actorrt.actors.childspec import Child, ChildSpec, identify
 from actorrt.actors.options import ActorOptions, IfExists, Isolation, Overflow, RestartType
+from actorrt.actors.supervisor import Supervisor
+from actorrt.config import DEFAULT_SHUTDOWN_S
 
 
 class Simulator(Actor):
@@ -206,3 +208,17 @@ def test_two_children_of_one_id_are_refused() -> None:
 def test_child_id_that_is_taken_already_is_refused() -> None:
     with pytest.raises(ValueError, match="child id 'x' is taken"):
         identify([Child(Simulator, id="x")], frozenset({"x"}))
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [({}, None), ({"shutdown_s": DEFAULT_SHUTDOWN_S}, DEFAULT_SHUTDOWN_S)],
+    ids=["unsaid", "said"],
+)
+def test_supervisor_has_for_ever_to_stop_unless_somebody_says_otherwise(options, expected):
+    class Team(Supervisor):
+        pass
+
+    spawned = Team.options(**options)._options
+    assert (spawned.shutdown_s, Child(Team, **options).options.shutdown_s) == (expected, expected)
+    assert ActorOptions.from_data(spawned.to_data()).shutdown_s == expected
