@@ -38,12 +38,11 @@ _REMEMBERED_WAITS: Final = 256
 
 
 def begins_to_wait(message: Message, what: Reply[Any] | Operation[Any]) -> None:
-    """Code of the message in hand begins to await something; one after the other, unless it does in several tasks."""
+    """A task that works for the message in hand begins to await something; a runner knows that itself."""
     waits = message.waits
-    last = None if waits is None else waits[-1]()
     if waits is None:
         message.waits = [ref(what)]
-    elif last is None or last._is_done:
+    elif not _is_pending(waits[-1]()):
         waits[-1] = ref(what)
     else:
         if len(waits) >= _REMEMBERED_WAITS and len(waits).bit_count() == 1:  # at powers of two: seldom, however many
@@ -53,9 +52,12 @@ def begins_to_wait(message: Message, what: Reply[Any] | Operation[Any]) -> None:
 
 def waited_for(message: Message) -> Iterator[Reply[Any]]:
     """Yield the replies that a message in hand can't go on without."""
-    futures = set(_suspended_on(message.task))
-    for known in message.waits or ():
-        what = known()
+    runner = message.runner
+    futures = set(_suspended_on(None if runner is None else runner.task))
+    awaited = [known() for known in message.waits or ()]
+    if runner is not None and runner.held is not None:
+        awaited.append(runner.waits_for)
+    for what in awaited:
         if what is not None and what.is_awaited_through(futures):
             yield from _pending_replies(what)
 

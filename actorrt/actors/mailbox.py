@@ -82,7 +82,6 @@ class Message:
         "options",
         "runner",
         "size_bytes",
-        "task",
         "timer",
         "waits",
         "withdrawal",
@@ -109,8 +108,7 @@ class Message:
         self.began_at = 0.0  # when its coroutine began to run
         self.is_over = False  # handled; tasks that it left behind go on without its deadline
         self.cell: Any = None  # the cell that handles it, from when it is in hand
-        self.task: Any = None  # the task that runs it, where it is a coroutine
-        self.runner: Any = None  # whose task that is
+        self.runner: Any = None  # in whose task it runs, where it is a coroutine
         self.timer: Any = None  # of its deadline, once it waits
         self.waits: list[ReferenceType[Any]] | None = None  # what its tasks awaited last; see `deadlock`
         self.withdrawal: CallError | None = None  # why it was cancelled while it ran

@@ -114,8 +114,11 @@ class Reply(Completion[T]):
         message = current.message.get()
         if message is None:
             return super()._waiter()
+        runner = waiter_of(message, self)
+        if runner is not None:
+            return runner
         begins_to_wait(message, self)
-        return waiter_of(message, self) or super()._waiter()
+        return super()._waiter()
 
     def _abandoned(self) -> None:
         self.cancel()
@@ -172,9 +175,12 @@ class Operation(Completion[T]):
         message = current.message.get()
         if message is None:
             return super()._waiter()
+        runner = waiter_of(message, self)
+        if runner is not None:
+            return runner
         if self.parts:
             begins_to_wait(message, self)
-        return waiter_of(message, self) or super()._waiter()
+        return super()._waiter()
 
     @property
     def _subject(self) -> str:  # type: ignore[override]

@@ -38,7 +38,7 @@ class Runner(Waiter):
     """One task, and what runs in it.
 
     Args:
-        loop: the task's.
+        loop: of the task.
         resume: called when what a coroutine waited for that holds this runner is done, in the thread that completes.
 
     Attributes:
@@ -49,10 +49,11 @@ class Runner(Waiter):
         waits_for: that completion.
     """
 
-    __slots__ = ("_rest", "_resume", "cell", "context", "held", "message", "task", "waits_for")
+    __slots__ = ("_rest", "_resume", "cell", "context", "held", "loop", "message", "task", "waits_for")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, resume: Callable[[Runner], None]) -> None:
         self.task: asyncio.Task[None] | None = None
+        self.loop = loop
         self.context = ContextVars()
         self.future = loop.create_future()
         self.suspension = (self,)
@@ -97,9 +98,9 @@ class Runner(Waiter):
         if not self.future.done():
             self.future.set_result(None)
 
-    async def parked(self, loop: asyncio.AbstractEventLoop) -> tuple[Cell, Rest] | None:
+    async def parked(self) -> tuple[Cell, Rest] | None:
         """Wait to be given something; return None when dismissed."""
-        self.future = loop.create_future()
+        self.future = self.loop.create_future()
         try:
             await self.future
         except asyncio.CancelledError:
@@ -120,7 +121,7 @@ class Runner(Waiter):
 def waiter_of(message: Message, completion: Completion[Any]) -> Runner | None:
     """Return the runner of a message in hand that begins to wait for a completion; None in a task that it started."""
     runner: Runner | None = message.runner
-    if runner is None or asyncio.current_task() is not runner.task:
+    if runner is None or asyncio.current_task(runner.loop) is not runner.task:
         return None
     runner.waits_for = completion
     return runner

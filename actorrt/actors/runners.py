@@ -156,7 +156,7 @@ class Runners:
                 self._parked.append(runner)
             if self._ready and not self._is_coming:
                 self._call_for_step()
-            given = await runner.parked(self._scope.loop)
+            given = await runner.parked()
             if given is None:
                 return
             await self._drive(runner, *given)

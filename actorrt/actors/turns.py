@@ -75,7 +75,7 @@ class Turns:
         coroutine = self.begin(message)
         if coroutine is None:
             return None
-        message.task, message.runner = runner.task, runner
+        message.runner = runner
         self.running.append(message)
         left = self._step(message, coroutine, runner)
         if left is not None:
@@ -238,7 +238,7 @@ class Turns:
 
     def _put_down(self, message: Message) -> None:
         """A coroutine has ended."""
-        message.task = message.runner = None
+        message.runner = None
         if message.timer is not None:
             message.timer.cancel()
         self.running.remove(message)
@@ -297,7 +297,7 @@ class Turns:
             self._cell.victims = [*self._cell.victims, message]
         if self._evidence is not None:
             self._evidence.clear(message)
-        message.task = None
+        message.runner = None
         self._cell.fail(reason_of(error, f"{self._cell.label}.{message.method.lstrip(SIGNAL_PREFIX)}"))
 
     def _raised_when_cancelled(self, message: Message, error: BaseException) -> None:
@@ -315,13 +315,13 @@ class Turns:
 
     def cancel(self, message: Message, why: errors.CallError) -> None:
         """Cancel a coroutine; its caller is told why."""
-        if message.task is not None and message.withdrawal is None:
+        if message.runner is not None and message.withdrawal is None:
             message.withdrawal = why
-            message.task.cancel()
+            message.runner.task.cancel()
 
     def break_off(self, why: errors.CallError) -> list[Message]:
         """Cancel every coroutine; return the calls among them, whose callers are not told yet."""
-        broken_off = [message for message in self.running if message.task is not None and message.withdrawal is None]
+        broken_off = [message for message in self.running if message.runner is not None and message.withdrawal is None]
         for message in broken_off:
             self.cancel(message, why)
         return [message for message in broken_off if message.call_id]
