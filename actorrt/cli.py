@@ -15,6 +15,7 @@ import select
 import signal as signals
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Final
@@ -106,16 +107,26 @@ def _down(arguments: argparse.Namespace) -> int:
     )
     if not nodes:
         print("no node runs")
-    pidfds = {node.pid: os.pidfd_open(node.pid) for node in nodes}
-    for pidfd in pidfds.values():
-        signals.pidfd_send_signal(pidfd, signals.SIGTERM)
+    pidfds = [_terminated(node.pid) for node in nodes]
     status = 0
-    for node in nodes:
-        ended, _, _ = select.select([pidfds[node.pid]], [], [], STOP_TIMEOUT_S)
+    for node, pidfd in zip(nodes, pidfds, strict=True):
+        ended = pidfd is None or select.select([pidfd], [], [], STOP_TIMEOUT_S)[0]
         print(f"node {node.url} (process {node.pid}) {'stopped' if ended else 'is still stopping'}")
         status = status if ended else EXIT_FAILURE
-        os.close(pidfds[node.pid])
+        if pidfd is not None:
+            os.close(pidfd)
     return status
+
+
+def _terminated(pid: int) -> int | None:
+    """Send SIGTERM to a process and return what tells of its end; None where it has ended meanwhile."""
+    try:
+        pidfd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return None
+    with suppress(ProcessLookupError):
+        signals.pidfd_send_signal(pidfd, signals.SIGTERM)
+    return pidfd
 
 
 # Commands that live elsewhere, loaded when they are run

@@ -22,6 +22,7 @@ from typing import Any, ClassVar, Final, Generic, TypeVar
 
 from actorrt import forks
 from actorrt.errors import CallTimeoutError
+from actorrt.forks import abandoned
 
 T = TypeVar("T")
 
@@ -254,7 +255,8 @@ class _LoopWaiter(Waiter):
     __slots__ = ("_loop", "_thread")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        forks.check()
+        if abandoned:
+            forks.check()
         self._loop = loop
         self._thread = get_ident()
         self.suspension = self.future = loop.create_future()

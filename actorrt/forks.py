@@ -36,9 +36,10 @@ class Abandonable(Protocol):
         """Called in the child: disable the copy, without a word to anybody."""
 
 
+abandoned: Final[list[Abandonable]] = []
+"""In a child: what its parent used; empty elsewhere, so that who asks often looks here before it calls `check`. It is
+kept, since finalizers would end what is the parent's."""
 _in_use: WeakSet[Abandonable] = WeakSet()
-_abandoned: list[Abandonable] = []
-"""In a child: what its parent used. It is kept, since finalizers would end what is the parent's."""
 
 
 def abandon_in_children(thing: Abandonable) -> None:
@@ -53,7 +54,7 @@ def forget(thing: Abandonable) -> None:
 
 def is_child() -> bool:
     """Whether this process was forked from one that had a runtime."""
-    return bool(_abandoned)
+    return bool(abandoned)
 
 
 def check() -> None:
@@ -62,13 +63,13 @@ def check() -> None:
     Raises:
         RuntimeStateError: this process was forked from one that had a runtime.
     """
-    if _abandoned:
+    if abandoned:
         raise RuntimeStateError(REFUSAL)
 
 
 def end_if_child() -> None:
     """End this process if it is a forked child. Called where one comes back into the loop, whose sockets it shares."""
-    if _abandoned:
+    if abandoned:
         os.write(2, _STRAY)
         os._exit(EXIT_STRAY)
 
@@ -76,7 +77,7 @@ def end_if_child() -> None:
 def _after_fork_in_child() -> None:
     things = list(_in_use)
     _in_use.clear()
-    _abandoned.extend(things)
+    abandoned.extend(things)
     for thing in things:
         thing.abandon_after_fork()
 

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from actorrt import forks
 from actorrt.actors.reply import Operation
 from actorrt.errors import ActorRtError, CallCancelledError, RuntimeStateError
+from actorrt.forks import abandoned
 from actorrt.scopes import Scope
 
 T = TypeVar("T")
@@ -64,13 +65,16 @@ class LoopThread:
         if get_ident() == self.thread:
             callback()
             return
-        forks.check()
+        if abandoned:
+            forks.check()
         self._handed_over.append(callback)
         if not self._is_waking:
             self._is_waking = True
             try:
                 self._loop.call_soon_threadsafe(self._take_over)
-            except RuntimeError:
+            except RuntimeError:  # the loop is closed; the next one is to be told so, too
+                self._is_waking = False
+                self._handed_over.clear()
                 raise self.refusal() from None
 
     def refusal(self) -> RuntimeStateError:

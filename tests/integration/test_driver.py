@@ -64,6 +64,17 @@ def test_ref_of_a_runtime_that_was_shut_down_fails_typed(options):
         counter.add().result(5)
 
 
+@pytest.mark.parametrize("options", [{"mode": "local"}, {"cpus": 1}], ids=["local", "node"])
+def test_whatever_is_asked_of_a_runtime_that_was_shut_down_is_refused_each_time(options):
+    art.init(**options)
+    counter = Counter.spawn().result(10)
+    art.shutdown()
+    for _ in range(3):
+        for ask in (counter.add, counter.add.tell, counter.stop, counter.is_alive):
+            with pytest.raises(art.RuntimeStateError, match="was shut down"):
+                ask().result(5)
+
+
 def test_call_that_waits_when_the_runtime_is_shut_down_fails_typed(node):
     class Waiting(art.Actor):
         async def wait(self):
