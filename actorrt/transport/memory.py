@@ -33,7 +33,8 @@ class MemoryNetwork:
 
     def __init__(self) -> None:
         self.connect_timeout_s: float | None = None
-        self._ways: dict[tuple[str, str], Way] = {}
+        self._ways: dict[tuple[str, str], Way] = {}  # those that something befell
+        self._open_way = Way()
         self._bound: dict[str, Arrive] = {}
         self._links: dict[str, set[_MemoryLink]] = {}
         self.connections: dict[bytes, _MemoryLink] = {}
@@ -62,10 +63,10 @@ class MemoryNetwork:
 
     def way(self, source: str, target: str) -> Way:
         """Return what leads from one address to another."""
-        way = self._ways.get((source, target))
-        if way is None:
-            way = self._ways[source, target] = Way()
-        return way
+        return self._ways.get((source, target), self._open_way)
+
+    def _own_way(self, source: str, target: str) -> Way:
+        return self._ways.setdefault((source, target), Way())
 
     def cut(self, source: str, target: str) -> None:
         """Break the connections that `source` has made to `target`, and let it make no other, until `heal`.
@@ -73,18 +74,18 @@ class MemoryNetwork:
         Those that `target` has made to `source` stand, and are answered. So it is where the file of a socket was
         removed, or a firewall lets connections be made one way only.
         """
-        self.way(source, target).is_cut = True
+        self._own_way(source, target).is_cut = True
         for link in list(self._links.get(target, ())):
             if link.source == source:
                 link.unbound()
 
     def stall(self, source: str, target: str) -> None:
         """Keep back what `source` sends to `target`, acknowledgements too, until `heal`; no connection breaks."""
-        self.way(source, target).stall()
+        self._own_way(source, target).stall()
 
     def delay(self, source: str, target: str, delay_s: float) -> None:
         """Let what `source` sends to `target`, acknowledgements too, take so long, until `heal`."""
-        self.way(source, target).delay(delay_s)
+        self._own_way(source, target).delay(delay_s)
 
     def heal(self) -> None:
         """End all that `cut`, `stall` and `delay` began; what was kept back arrives. To be called on the loop."""
