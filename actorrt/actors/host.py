@@ -451,6 +451,8 @@ def serve_authorities(host: Host, control: Control) -> None:
         return cell.turns.explain(caller, data["call"])
 
     def start(_: PeerId, data: Data) -> Coroutine[Any, Any, None]:
+        if host.system.evidence is not None:
+            host.system.evidence.begin_start()
         return host.start(
             ActorId(data["actor"]),
             data["label"],

@@ -28,6 +28,9 @@ logger = logging.getLogger(__name__)
 STOP_GRACE_S: Final = 0.5
 """How long after its `shutdown_s` an actor may take to end by itself before it is killed."""
 
+PLACES_COUNT: Final = 3
+"""How many workers may end one after the other before they have read the order to start an actor."""
+
 KILL_PATIENCE_S: Final = 2.0
 """How long a shared worker's loop may be blocked before the kill of one actor there takes the whole process."""
 
@@ -50,6 +53,10 @@ class WorkerFactory(Protocol):
 
     def kill(self, worker: Worker) -> None:
         """End the worker at once."""
+
+
+class _NotBegunError(errors.ActorStartError):
+    """The worker ended before it had read the order: of that end the actor is neither cause nor part."""
 
 
 class Placement:
@@ -86,16 +93,35 @@ class Placement:
 
     async def start(self, record: Record) -> Endpoint:
         """Start the record's incarnation; see `Hosting.start`."""
-        worker = record.place if record.place is not None and record.place.is_usable else self._place(record)
+        ends: list[_NotBegunError] = []
+        while len(ends) < PLACES_COUNT:
+            worker = self._worker_of(record)
+            try:
+                return await self._start_at(worker, record)
+            except _NotBegunError as error:
+                worker.actors.pop(record.actor_id, None)
+                ends.append(error)
+        raise errors.ActorStartError(f"{ends[-1]}; so did {PLACES_COUNT - 1} other workers", reason=ends[-1].reason)
+
+    def _worker_of(self, record: Record) -> Worker:
+        worker: Worker | None = record.place
+        return worker if worker is not None and worker.is_usable else self._place(record)
+
+    async def _start_at(self, worker: Worker, record: Record) -> Endpoint:
+        number = 0
         try:
             await self._ready(worker, record)
             record.birthplace = worker.endpoint
             if record.is_to_end:  # the order came too early for the worker to take it, see `_tell`
                 raise stopped_early(record)
+            worker.ordered_count += 1
+            number = worker.ordered_count
             await self._control.request(worker.endpoint, "host", record.start_data(self._endpoint))
         except errors.ActorDiedError as error:
             message = f"{record.label} did not start: {error}"
-            raise errors.ActorStartError(message, reason=error.reason) from error
+            has_begun = worker.begun_count is None or worker.begun_count >= number
+            kind = errors.ActorStartError if has_begun or record.is_to_end else _NotBegunError
+            raise kind(message, reason=error.reason) from error
         if worker.exit_reason is not None:  # its answer was read together with the end of its process
             message = f"{record.label} ended as soon as it had started: {worker.exit_reason}"
             raise errors.ActorStartError(message, reason=worker.exit_reason)

@@ -32,6 +32,8 @@ class Worker:
         process: its process, opaque here; None in local mode.
         hang_timeout_s: after how long without a sign of life it is replaced.
         hang: why it was replaced, if it was.
+        ordered_count: how many orders to start an actor it was sent.
+        begun_count: how many of them it had begun when it ended; None: that is not known.
         in_hand: the calls with retries that it was handling when it ended, by caller and number.
     """
 
@@ -51,6 +53,8 @@ class Worker:
         self.hang_timeout_s: float | None = None
         self.hang = ""
         self.in_hand: list[tuple[PeerId, int]] = []
+        self.ordered_count = 0
+        self.begun_count: int | None = None
 
     @property
     def peer(self) -> PeerId:

@@ -114,7 +114,7 @@ class ProcessWorkers:
         last_lines = output.last_lines
         socket = worker.endpoint.address.removeprefix("unix://")
         Path(socket).unlink(missing_ok=True)
-        worker.in_hand = evidence.take(f"{socket}{EVIDENCE_SUFFIX}")
+        worker.in_hand, worker.begun_count = evidence.take(f"{socket}{EVIDENCE_SUFFIX}")
         if worker.hang:
             stack = "\n".join(last_lines)
             self._on_exit(worker, ExitReason(ExitKind.CRASHED, worker.hang, stack, how.signal, how.exit_status))

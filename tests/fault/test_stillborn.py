@@ -41,3 +41,29 @@ async def test_withdrawn_spawn_kills_a_process_whose_constructor_blocks(node_run
         await asyncio.sleep(0.001)
     wait_until(lambda: not is_running(int(begun.read_text())), "the end of its process")
     await node_runtime.system.control.request(node_runtime.system.node, "check_invariants", {})
+
+
+async def test_light_spawn_whose_shared_worker_dies_before_it_has_read_the_order_starts_on_another(node_runtime):
+    class Light(art.Actor):
+        def pid(self):
+            return os.getpid()
+
+    class Deadly(art.Actor):
+        def __init__(self):
+            os._exit(9)
+
+    await art.gather(*[Light.spawn() for _ in range(4)])
+    workers = {row["pid"] for row in (await node_runtime.status())["workers"] if row["kind"] == "shared"}
+    assert len(workers) == 4  # as many as the node has CPUs
+    for pid in workers:
+        os.kill(pid, signal.SIGSTOP)
+    spawns = [Light.spawn() for _ in range(4)]
+    while (await node_runtime.status())["totals"]["actors"] < 8:
+        await asyncio.sleep(0.001)
+    for pid in workers:
+        os.kill(pid, signal.SIGKILL)
+    pids = await art.gather(*[(await spawn).pid() for spawn in spawns])
+    assert not set(pids) & workers
+    with pytest.raises(art.ActorStartError, match="exit status 9"):  # an order that was begun goes to no other
+        await Deadly.spawn()
+    await node_runtime.system.control.request(node_runtime.system.node, "check_invariants", {})

@@ -8,11 +8,12 @@ import pytest
 
 from actorrt.actors.control import Endpoint
 from actorrt.completion import Completion
-from actorrt.errors import ActorStartError
+from actorrt.errors import ActorDiedError, ActorStartError
 from actorrt.ids import IdSource
 from actorrt.node.hosting import Placement
 from actorrt.node.jobs import Job
 from actorrt.node.resources import Resources
+from actorrt.reasons import ExitKind, ExitReason
 from actorrt.scopes import Scope
 from tests.unit.records import crashed, record_of
 
@@ -77,4 +78,46 @@ async def test_start_whose_worker_is_not_ready(is_stopped):
     else:
         assert await starting == factory.worker.endpoint
         assert control.sent == ["host"]
+    await scope.close()
+
+
+class ReadyFactory(SlowFactory):
+    """Makes workers that are ready at once, and end when they are given an order, having begun so many."""
+
+    def __init__(self, begun_count):
+        super().__init__()
+        self.begun_count = begun_count
+        self.launched = []
+
+    async def launch(self, worker):
+        self.launched.append(worker)
+        worker.begun_count = self.begun_count
+        worker.ready.set_value(None)
+
+    def end(self, to, verb, data):
+        self.launched[-1].exit_reason = ExitReason(ExitKind.CRASHED)
+        answer = Completion()
+        answer.set_error(ActorDiedError("its process ended", reason=ExitReason(ExitKind.CRASHED)))
+        return answer
+
+
+@pytest.mark.parametrize(
+    ("begun_count", "workers_count", "words"),
+    [(0, 3, "its process ended; so did 2 other workers"), (1, 1, "its process ended"), (None, 1, "its process ended")],
+    ids=["not begun", "begun", "not known"],
+)
+async def test_order_goes_to_another_worker_only_if_it_was_not_begun(begun_count, workers_count, words):
+    scope, factory, control = Scope("test", crashed), ReadyFactory(begun_count), Control()
+    control.request = factory.end
+    record = record_of(None)
+    job = Job(record.job, NODE, {})
+    placement = Placement(
+        factory, control, scope, IDS, Resources(2, 0, may_exceed=False), lambda _: job, lambda _: None, NODE, None
+    )
+    record.begin_start()
+    with pytest.raises(ActorStartError) as caught:
+        await placement.start(record)
+    assert type(caught.value) is ActorStartError
+    assert str(caught.value) == f"{record.label} did not start: {words}"
+    assert len(factory.launched) == workers_count
     await scope.close()
