@@ -2,7 +2,8 @@
 
 Add `plugins = actorrt.mypy_plugin` to the mypy settings. `counter.increment(5)` is then a `Reply[int]`, a generator
 method gives a `Stream` of its items, a group's method a list of results, and a wrong argument or an unknown method is
-an error. Where a method takes a value, a call through a ref also takes an `ObjectRef` to one.
+an error. `spawn` takes what the constructor takes. Where a method or a constructor takes a value, a call through a ref
+or a spawn also takes an `ObjectRef` to one.
 """
 
 from __future__ import annotations
@@ -14,11 +15,22 @@ from mypy.checker import TypeChecker
 from mypy.expandtype import expand_type_by_instance
 from mypy.maptype import map_instance_to_supertype
 from mypy.nodes import Decorator, FuncDef, MemberExpr, SymbolTableNode, TypeInfo
-from mypy.plugin import AttributeContext, Plugin
+from mypy.plugin import AttributeContext, MethodSigContext, Plugin
 from mypy.typeops import bind_self, make_simplified_union
-from mypy.types import AnyType, CallableType, Instance, Overloaded, Parameters, Type, TypeOfAny, get_proper_type
+from mypy.types import (
+    AnyType,
+    CallableType,
+    FunctionLike,
+    Instance,
+    Overloaded,
+    Parameters,
+    Type,
+    TypeOfAny,
+    get_proper_type,
+)
 
 _ACTOR: Final = "actorrt.actors.actor.Actor"
+_SPAWNER: Final = "actorrt.actors.actor.Spawner"
 _REF: Final = "actorrt.actors.ref.ActorRef"
 _METHOD: Final = "actorrt.actors.ref.ActorMethod"
 _GROUP: Final = "actorrt.actors.group.ActorGroup"
@@ -26,6 +38,7 @@ _GROUP_METHOD: Final = "actorrt.actors.group.GroupMethod"
 _REPLY: Final = "actorrt.actors.reply.Reply"
 _STREAM: Final = "actorrt.actors.streams.Stream"
 _OBJECT: Final = "actorrt.store.ref.ObjectRef"
+_SPAWNS: Final = frozenset({"spawn", "spawn_many"})
 _OWN: Final = frozenset({"stop", "kill", "is_alive"})  # of refs and groups themselves
 _HOOKS: Final = frozenset({"snapshot", "restore"})  # those that `Actor` does not have itself
 _STREAMING: Final = frozenset(
@@ -47,6 +60,42 @@ class ActorRtPlugin(Plugin):
         if owner not in (_REF, _GROUP) or name.startswith("_") or name in _OWN:
             return None
         return _method_of_actor if owner == _REF else _method_of_group
+
+    def get_method_signature_hook(self, fullname: str) -> Callable[[MethodSigContext], FunctionLike] | None:
+        return _spawn if fullname.rpartition(".")[2] in _SPAWNS else None  # of whose class, the hook looks
+
+
+def _spawn(context: MethodSigContext) -> FunctionLike:
+    """Return the signature of a spawn: what it takes before the constructor's arguments, and these."""
+    signature = context.default_signature
+    constructor = _constructor(context.type)
+    if constructor is None or constructor.variables:
+        return signature
+    own_count = len(signature.arg_types) - 2  # behind them are *args and **kwargs
+    types = [make_simplified_union([kind, _instance(context, _OBJECT, [kind])]) for kind in constructor.arg_types]
+    return signature.copy_modified(
+        arg_types=[*signature.arg_types[:own_count], *types],
+        arg_kinds=[*signature.arg_kinds[:own_count], *constructor.arg_kinds],
+        arg_names=[*signature.arg_names[:own_count], *constructor.arg_names],
+    )
+
+
+def _constructor(spawner: Type) -> CallableType | None:
+    """Return the constructor of the actor class that a spawn is called on, without `self`; None: it is not known."""
+    kind = get_proper_type(spawner)
+    if isinstance(kind, CallableType) and kind.is_type_obj() and not kind.variables:
+        actor = get_proper_type(kind.ret_type)
+    elif isinstance(kind, Instance) and kind.type.fullname == _SPAWNER:
+        actor = get_proper_type(kind.args[0])
+    else:
+        return None
+    if not isinstance(actor, Instance) or not actor.type.has_base(_ACTOR):
+        return None
+    owner = next(base for base in actor.type.mro if "__init__" in base.names)
+    function = get_proper_type(owner.names["__init__"].type)
+    if not isinstance(function, CallableType):
+        return None
+    return expand_type_by_instance(bind_self(function, actor), map_instance_to_supertype(actor, owner))
 
 
 def _method_of_actor(context: AttributeContext) -> Type:
@@ -129,7 +178,7 @@ def _answer(context: AttributeContext, method: CallableType) -> Instance:
     return _instance(context, _REPLY, [returned])
 
 
-def _instance(context: AttributeContext, fullname: str, arguments: list[Type]) -> Instance:
+def _instance(context: AttributeContext | MethodSigContext, fullname: str, arguments: list[Type]) -> Instance:
     """Return a class of ours with its arguments; the user's module need not have imported it."""
     module, _, name = fullname.rpartition(".")
     assert isinstance(context.api, TypeChecker)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, Unpack
 
 from actorrt.actors import current
 from actorrt.actors.definition import Elsewhere, check_class
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from actorrt.actors.group import ActorGroup
     from actorrt.actors.links import Exit
     from actorrt.actors.monitors import Down
+    from actorrt.actors.option_types import OptionTypes
     from actorrt.actors.ref import ActorRef
     from actorrt.actors.reply import Operation
 
@@ -50,7 +51,7 @@ class Spawner(Generic[A]):
         """
         return current.system().spawn_many(self._class, self._options, count, args, kwargs)
 
-    def options(self, **changes: Any) -> Spawner[A]:
+    def options(self, **changes: Unpack[OptionTypes]) -> Spawner[A]:
         """Return the same with options changed."""
         return Spawner(self._class, self._options.replaced(changes))
 
@@ -110,7 +111,7 @@ class Actor:
         return Spawner(cls, ActorOptions.of(cls._default_options)).spawn_many(count, *args, **kwargs)
 
     @classmethod
-    def options(cls: type[A], **options: Any) -> Spawner[A]:
+    def options(cls: type[A], **options: Unpack[OptionTypes]) -> Spawner[A]:
         """Return this class with options to spawn with; `ActorOptions` lists them.
 
         Raises:

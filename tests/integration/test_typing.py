@@ -55,6 +55,13 @@ HEAD = """
         def count(self, *words: str, sep: str) -> int:
             return len(words)
 
+    class Plain(art.Actor):
+        pass
+
+    class Box(art.Actor, Generic[T]):
+        def __init__(self, item: T) -> None:
+            self.item = item
+
     async def main() -> None:
         counter = await Counter.spawn(10)
         group = await Counter.options(cpus=1).spawn_many(2)
@@ -108,6 +115,18 @@ CALLS = {
     'group.increment("5")': 'error: Argument 1 to "__call__" of "GroupMethod" has incompatible type "str"',
     "group.incremnt()": 'error: "Counter" has no public method "incremnt"',
     "await counter.increment(2)": "",
+    "reveal_type(await Counter.spawn(start=3))": revealed(f"{REF}[example.Counter]"),
+    "reveal_type(await Counter.spawn_many(2, number))": revealed("actorrt.actors.group.ActorGroup[example.Counter]"),
+    'await Counter.spawn("3")': 'error: Argument 1 to "spawn" of "Actor" has incompatible type "str"',
+    "await Counter.spawn(1, 2)": 'error: Too many arguments for "spawn" of "Actor"',
+    "await Counter.options(cpus=1).spawn(begin=1)": 'error: Unexpected keyword argument "begin" for "spawn"',
+    'await Counter.spawn_many(2, "3")': 'error: Argument 2 to "spawn_many" of "Actor" has incompatible type "str"',
+    "await Box.spawn(1)": "",
+    "await Plain.spawn(1)": 'error: Too many arguments for "spawn" of "Actor"',
+    'Counter.options(cpus="2")': 'error: Argument "cpus" to "options" of "Actor" has incompatible type "str"',
+    "Counter.options(cpu=2)": 'error: Unexpected keyword argument "cpu" for "options" of "Actor"',
+    'Counter.options(restart="always")': 'error: Argument "restart" to "options" of "Actor" has incompatible type',
+    'Counter.options(cpus=1).options(overflow="latest", crash_on=(OSError,), snapshot_every=3.0)': "",
 }
 
 
