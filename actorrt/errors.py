@@ -60,7 +60,7 @@ class ActorDiedError(CallError):
 
 
 class ActorUnavailableError(CallError):
-    """The actor died during the call and is being restarted; its ref stays valid."""
+    """The actor died during the call and is being restarted, or is out of reach now; its ref stays valid."""
 
 
 class CallTimeoutError(CallError, TimeoutError):
