@@ -50,7 +50,7 @@ class UnixLink(QueuedLink):
         try:
             connection = _connected(self._path)
         except OSError as error:  # nobody listens, or too many want to speak, or this process has no descriptor left
-            self.obstacle = error
+            self.obstacle = error.with_traceback(None)  # else it would keep all that its frames hold
             if self.resumed_count and isinstance(error, ConnectionRefusedError | FileNotFoundError):
                 self._setup.on_refused(self)
             if self._is_closed:

@@ -94,7 +94,7 @@ class ZmqLink(QueuedLink):
         try:
             socket, monitor = self._open()
         except zmq.ZMQError as error:
-            self.obstacle = error
+            self.obstacle = error.with_traceback(None)  # else it would keep all that its frames hold
             self._retry = self._loop.call_later(pause_s, self._begin, min(2 * pause_s, RECONNECT_MAX_S))
             return
         self.obstacle = None
