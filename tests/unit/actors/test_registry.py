@@ -11,7 +11,7 @@ from actorrt.actors.record import Record
 from actorrt.actors.registry import Registry
 from actorrt.clock import ManualClock
 from actorrt.errors import ActorStartError
-from actorrt.ids import ActorId, IdSource
+from actorrt.ids import ActorId, IdSource, short
 from actorrt.reasons import ExitKind, ExitReason
 from actorrt.scopes import Scope
 from tests.unit.records import crashed, order_of, record_of
@@ -90,4 +90,40 @@ async def test_spawn_that_is_overtaken_by_the_end_of_its_parent_starts_nothing_a
     async with asyncio.timeout(5):
         await registry.children_gone(parent)
     assert (registry.records(), hosting.started, hosting.held_count) == ([], [], 0)
+    await scope.close()
+
+
+@pytest.mark.parametrize(
+    ("break_it", "words"),
+    [
+        (lambda registry, record: registry._names.free(record), "it does not have its name"),
+        (lambda registry, record: registry._children.remove(record), "its parent does not know it"),
+        (lambda registry, record: setattr(record, "endpoint", None), "its place and state differ"),
+        (lambda registry, record: registry._records.clear(), "the name 'one' belongs to an actor that is gone|is gone"),
+    ],
+    ids=["name", "children", "place", "record"],
+)
+async def test_tables_that_disagree_are_told_with_the_story_of_the_actor(break_it, words):
+    scope = Scope("test", crashed)
+    hosting = AtOnce()
+    hosting.kept_actors = list
+    registry = Registry(hosting, Told(), ManualClock(), lambda: 0.5, scope)
+    order = order_of(IDS.actor())
+    order.options = order.options.replaced({"name": "one"})
+    record = Record(IDS.actor(), order)
+    await registry.spawn(record)
+    registry.check_invariants()
+    break_it(registry, record)
+    with pytest.raises(AssertionError, match=f"({words}): one, running, incarnation 1 at "):
+        registry.check_invariants()
+    await scope.close()
+
+
+async def test_what_is_kept_for_an_actor_that_is_gone_is_told():
+    scope = Scope("test", crashed)
+    hosting, gone = AtOnce(), IDS.actor()
+    hosting.kept_actors = lambda: [gone]
+    registry = Registry(hosting, Told(), ManualClock(), lambda: 0.5, scope)
+    with pytest.raises(AssertionError, match=f"kept for actors that are gone: {short(gone)}"):
+        registry.check_invariants()
     await scope.close()
