@@ -24,6 +24,13 @@ def count_of(value: Any) -> int:
     return value
 
 
+def flag_of(value: Any) -> bool:
+    """Return a value as the yes or no that it has to be."""
+    if not isinstance(value, bool):
+        raise ValueError(f"a flag is a bool, not {value!r}")
+    return value
+
+
 def scope_of(value: Any) -> bytes:
     """Return a value as the scope of names that it has to be."""
     if not isinstance(value, bytes) or len(value) > ID_BYTES:

@@ -306,13 +306,13 @@ class StoreClient(Writing):
     def _decode(self, data: memoryview | bytes) -> Any:
         return decode(memoryview(data), self._carrier())
 
-    def view(self, ref: ObjectRef[Any]) -> memoryview:
-        """Return the bytes of a ref's object; raises as `get`."""
+    def view(self, ref: ObjectRef[Any], *, waits_for_disk: bool = True) -> memoryview:
+        """Return the bytes of a ref's object; raises as `get`. What comes from disk is read and checked once."""
         memory = ref.mapped()
         if isinstance(memory, memoryview):
             return memory
         others = self._take_unread(ref.id) if self._unread else {}
-        memory, beside = self._connection.pinned(ref.id, list(others))
+        memory, beside = self._connection.pinned(ref.id, list(others), waits_for_disk=waits_for_disk)
         ref.keep(memory)
         for object_id, view in beside:
             others[object_id].keep(view)
@@ -331,10 +331,10 @@ class StoreClient(Writing):
                 others[ref.id] = ref
         return others
 
-    def look(self, ref: ObjectRef[Any]) -> None:
+    def look(self, ref: ObjectRef[Any], *, waits_for_disk: bool = True) -> None:
         """Complete a ref whose object is sealed or lost already."""
         try:
-            self.view(ref)
+            self.view(ref, waits_for_disk=waits_for_disk)
         except NotReadyError:
             return
         except ActorRtError as error:

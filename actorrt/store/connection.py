@@ -344,13 +344,14 @@ class Connection:
                 self._channel.post(Op.ABORT, object_id)
 
     def pinned(
-        self, object_id: ObjectId, others: Sequence[ObjectId] = ()
+        self, object_id: ObjectId, others: Sequence[ObjectId] = (), *, waits_for_disk: bool = True
     ) -> tuple[memoryview, Iterator[tuple[ObjectId, memoryview]]]:
         """Return the bytes of a sealed object; its pin is given back when the last view of them goes.
 
         Args:
             object_id: the object.
             others: those that are likely to be asked for next.
+            waits_for_disk: else what comes from disk, and is not checked yet, is not ready.
 
         Returns:
             The bytes, and those of others, as far as the store showed them unasked.
@@ -362,7 +363,7 @@ class Connection:
             place = self._fresh.pin(object_id)
             view = None if place is None else self._loan_view(place, writable=False)
         if view is None:
-            *place, shown = self.request(Op.GET, object_id, others)
+            *place, shown = self.request(Op.GET, object_id, others, waits_for_disk)
             beside = ((ObjectId(other), self.view_pinned(ObjectId(other), at)) for other, *at in shown)
             return self.view_pinned(object_id, place), beside
         return self._pinned_view(object_id, view), iter(())

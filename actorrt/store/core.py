@@ -14,7 +14,7 @@ from actorrt.errors import ActorRtError, ObjectLostError, ObjectNotFoundError, O
 from actorrt.ids import ObjectId, PeerId, short
 from actorrt.store import accounts
 from actorrt.store.arena import align
-from actorrt.store.arguments import count_of, key_of, node_of, object_id_of, scope_of
+from actorrt.store.arguments import count_of, flag_of, key_of, node_of, object_id_of, scope_of
 from actorrt.store.connections import Connections
 from actorrt.store.failures import MAX_ERROR_BYTES, encode_plain
 from actorrt.store.fresh import HELD, SEALED
@@ -138,12 +138,21 @@ class StoreCore:
             if serial and result is not _LATER:
                 self._connections.reply(connection, serial, Status.DONE, result)
 
+    def begin_sweep(self) -> None:
+        """Begin a sweep; handle all that has arrived by now before `sweep`."""
+        self._table.suspects.begin()
+
     def sweep(self, now: float) -> None:
         """Let go of what nobody refers to. Call it when everything that has arrived is handled."""
         self._table.tick(now)
         self._table.sweep()
         self._carry_out()
         self.room.offer()
+
+    @property
+    def has_suspects(self) -> bool:
+        """Whether there is something for another sweep."""
+        return bool(self._table.suspects)
 
     def spilled(self, file_id: int, offsets: list[int], trouble: str = "") -> None:
         """Take note of a spill file that was written, or of why it could not be; see `Room.spilled`."""
@@ -177,7 +186,9 @@ class StoreCore:
             return None
         self._carry_out()  # what this connection gave back just before is room
         line = line[:_MAX_LINE_CHARACTERS]
-        self.room.ask(Request(connection, serial, length_bytes, objects, is_promised, line, is_patient))
+        self.room.ask(
+            Request(connection, serial, length_bytes, objects, flag_of(is_promised), line, flag_of(is_patient))
+        )
         return _LATER
 
     def _on_reserve(
@@ -191,7 +202,7 @@ class StoreCore:
         self._carry_out()
         total_bytes = sum(align(length_bytes) for _, length_bytes in objects)
         line = line[:_MAX_LINE_CHARACTERS]
-        self.room.ask(Request(connection, serial, total_bytes, objects, line=line, is_patient=is_patient))
+        self.room.ask(Request(connection, serial, total_bytes, objects, line=line, is_patient=flag_of(is_patient)))
         return _LATER
 
     def _on_borrow(self, connection: int, serial: int, length_bytes: int) -> Any:
@@ -266,7 +277,10 @@ class StoreCore:
 
     # Reading and holding objects
 
-    def _on_get(self, connection: int, serial: int, object_id: bytes, others: list[bytes]) -> Any:
+    def _on_get(
+        self, connection: int, serial: int, object_id: bytes, others: list[bytes], waits_for_disk: bool = True
+    ) -> Any:
+        waits_for_disk = flag_of(waits_for_disk)
         entry = self._table.get(object_id_of(object_id))
         if entry is None or entry.state is State.FREED:
             raise ObjectNotFoundError(f"object {short(object_id)} is not in the store: it was freed")
@@ -275,6 +289,8 @@ class StoreCore:
             self._connections.reply(connection, serial, Status.ERROR, _as_data(entry.error))
         elif not entry.is_readable:
             self._fetch(entry.object_id)
+            self._connections.reply(connection, serial, Status.PENDING, None)
+        elif not (waits_for_disk or self._showing.is_at_hand(entry)):
             self._connections.reply(connection, serial, Status.PENDING, None)
         else:
             self._showing.show(entry, Read(connection, serial, (self._showing.beside(connection, entry, others),)))
@@ -310,8 +326,12 @@ class StoreCore:
     def _on_subscribe(self, connection: int, _: int, object_ids: list[bytes]) -> None:
         waiter = self._connections.waiter(connection)
         for object_id in object_ids:
-            self._table.subscribe(object_id_of(object_id), waiter)
-            self._fetch(ObjectId(object_id))
+            entry = self._table.get(object_id_of(object_id))
+            if entry is not None and entry.state is State.SPILLED and not self._showing.is_at_hand(entry):
+                self._showing.announce(entry, waiter)
+            else:
+                self._table.subscribe(ObjectId(object_id), waiter)
+                self._fetch(ObjectId(object_id))
 
     def _on_await_room(self, connection: int, _: int, object_id: bytes) -> None:
         asker, listener = self._connections.asker(connection), self._connections.waiter(connection)

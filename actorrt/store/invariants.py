@@ -7,7 +7,7 @@ it, rather than where somebody misses its bytes.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Container, Iterator, Mapping
 
 from actorrt.ids import ObjectId, short
 from actorrt.store.objects import Entry, State
@@ -16,14 +16,26 @@ from actorrt.store.transits import Transits
 _WITHOUT_BYTES = (State.EXPECTED, State.REMOTE, State.PENDING)
 
 
+class BrokenInvariantError(AssertionError):
+    """An object is not as it has to be.
+
+    Attributes:
+        object_id: which.
+    """
+
+    def __init__(self, object_id: ObjectId, what: str) -> None:
+        super().__init__(f"object {short(object_id)}: {what}")
+        self.object_id = object_id
+
+
 def check(
     entries: Mapping[ObjectId, Entry],
     by_connection: Mapping[int, Collection[ObjectId]],
     transits: Transits,
     idle: Collection[ObjectId],
-    suspects: Collection[ObjectId],
+    suspects: Container[ObjectId],
 ) -> None:
-    """Raise AssertionError where an object is not as it has to be, with all that is known of it.
+    """Raise BrokenInvariantError where an object is not as it has to be, with all that is known of it.
 
     Args:
         entries: the objects.
@@ -39,14 +51,18 @@ def check(
             *_broken_ties(entry, by_connection),
             *_broken_keeping(entry, transits, idle, suspects, contained[object_id]),
         ]
-        assert object_id == entry.object_id, f"{short(object_id)} stands for {entry}"
-        assert not broken, f"object {short(object_id)}: {'; '.join(broken)}: {entry}"
+        if broken:
+            raise BrokenInvariantError(object_id, f"{'; '.join(broken)}: {entry}")
     for connection, tied in by_connection.items():
         for object_id in tied:
             known = entries.get(object_id)
-            assert known is not None, f"connection {connection} is tied to {short(object_id)}, which is gone"
-            assert not known.is_apart_from(connection), f"connection {connection} is not tied to {known}"
-    assert all(object_id in entries for object_id in idle), "objects that are gone wait to be moved to disk"
+            if known is None:
+                raise BrokenInvariantError(object_id, f"it is gone, and connection {connection} is tied to it")
+            if known.is_apart_from(connection):
+                raise BrokenInvariantError(object_id, f"it is not tied to connection {connection}: {known}")
+    for object_id in idle:
+        if object_id not in entries:
+            raise BrokenInvariantError(object_id, "it is gone, and waits to be moved to disk")
 
 
 def _broken_states(entry: Entry) -> Iterator[str]:
@@ -82,7 +98,7 @@ def _broken_keeping(
     entry: Entry,
     transits: Transits,
     idle: Collection[ObjectId],
-    suspects: Collection[ObjectId],
+    suspects: Container[ObjectId],
     containers_count: int,
 ) -> Iterator[str]:
     if entry.containers_count != containers_count:

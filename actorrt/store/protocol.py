@@ -29,9 +29,9 @@ class Op(IntEnum):
     CONTAIN = 3  # object, objects: what the object will hold; before SEAL
     SEAL = 4  # object
     ABORT = 5  # object
-    GET = (
-        6  # object, objects that may follow → segment, offset, bytes, [object, segment, offset, bytes], ...; all pinned
-    )
+    # object, objects that may follow, whether to wait for the disk (else PENDING) → segment, offset, bytes, [object,
+    # segment, offset, bytes], ...; all pinned
+    GET = 6
     DECLARE = 7  # object
     FAIL = 8  # object, error
     ACQUIRE = 9  # [object, token or None], ...

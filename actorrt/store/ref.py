@@ -101,7 +101,9 @@ class ObjectRef(Completion[T]):
     def arrive(self) -> Generator[Any, None, None]:
         """Wait until the object is sealed or lost, and leave its value unread."""
         if not self._is_done:
-            self._client.look(self)  # it is there already in nearly every case, which spares a wait
+            self._client.look(
+                self, waits_for_disk=False
+            )  # it is there already in nearly every case: that spares a wait
         if not self._is_done:
             self._client.watch(self)
             yield from super().__await__()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import select
 import socket
 import struct
 from array import array
@@ -95,6 +96,8 @@ class StoreServer:
         self.exchange = Exchange(self._core, self._settle)
         self._segments: dict[int, Segment | SpillFile] = {}
         self._clients: dict[int, _Client] = {}
+        self._clients_by_fd: dict[int, _Client] = {}
+        self._poll = select.epoll()
         self._unread: set[int] = set()
         self._last_number = 0
         self._refused_count = 0
@@ -146,6 +149,7 @@ class StoreServer:
         for handle in (self._sweep_handle, self._tick_handle, self._accept_handle, self._disk_handle):
             if handle is not None:
                 handle.cancel()
+        self._poll.close()
         self.exchange.close()
         for segment in self._segments.values():
             segment.close()
@@ -186,6 +190,8 @@ class StoreServer:
         client = _Client(self._last_number, sock, pid)
         self._clients[client.number] = client
         self._core.open(client.number, f"pid {pid}")
+        self._clients_by_fd[sock.fileno()] = client
+        self._poll.register(sock.fileno(), select.EPOLLIN)
         self._loop.add_reader(sock.fileno(), self._on_readable, client)
 
     def _end(self, client: _Client) -> None:
@@ -196,6 +202,8 @@ class StoreServer:
         if self._clients.pop(client.number, None) is None:
             return
         self._unread.discard(client.number)
+        self._poll.unregister(client.sock.fileno())
+        del self._clients_by_fd[client.sock.fileno()]
         self._loop.remove_reader(client.sock.fileno())
         self._loop.remove_writer(client.sock.fileno())
         client.sock.close()
@@ -275,17 +283,22 @@ class StoreServer:
             self._on_open(known[0], client.pid)
 
     def _sweep(self) -> None:
-        """Let go of what nobody refers to, once all that arrived is read: a hold may be among it."""
+        """Let go of what nobody refers to, once all that had arrived before is read: a hold may be among it."""
         self._sweep_handle = None
         if self._listener is None:
             return
-        unread = [client for client in self._clients.values() if client.number in self._unread]
-        if unread:
-            for client in unread:
+        self._core.begin_sweep()
+        for fd, _ in self._poll.poll(0):  # the loop may not have heard of it: a process was faster than its turn
+            client = self._clients_by_fd.get(fd)
+            if client is not None:
                 self._on_readable(client)
+        if self._unread:
+            self._settle()
             return
         self._core.sweep(self._clock.now())
         self._carry_out()
+        if self._core.has_suspects:
+            self._settle()
 
     # Carrying out
 

@@ -18,7 +18,7 @@ from actorrt.store.failures import encode_plain
 from actorrt.store.instructions import Verify
 from actorrt.store.objects import Entry, State
 from actorrt.store.pool import Place
-from actorrt.store.protocol import Status
+from actorrt.store.protocol import Event, Status
 from actorrt.store.spilled import SpillFiles
 from actorrt.store.table import ObjectTable
 
@@ -53,6 +53,7 @@ class Showing:
         self._connections = connections
         self._files = files
         self._verifying: dict[ObjectId, list[Read]] = {}
+        self._listening: dict[ObjectId, set[int]] = {}
         self.hits_count = 0
         self.restores_count = 0
 
@@ -60,29 +61,49 @@ class Showing:
         """Answer with an object's place, pinned; what comes from disk is checked first, once."""
         self.hits_count += 1
         place = self._table.pin(entry.object_id, read.connection)
-        if place.segment_id not in self._files or self._files.is_verified(entry.object_id):
+        if self.is_at_hand(entry):
             self._connections.reply_place(read.connection, read.serial, place, writable=False, more=read.more)
-            return
-        waiting = self._verifying.setdefault(entry.object_id, [])
-        waiting.append(read)
-        if len(waiting) == 1:
-            self._connections.instructions.append(Verify(entry.object_id, place))
+        else:
+            self._verify(entry.object_id, place)
+            self._verifying[entry.object_id].append(read)
+
+    def is_at_hand(self, entry: Entry) -> bool:
+        """Whether an object can be shown at once: it is in memory, or was checked since it came to disk."""
+        on_disk = entry.place is not None and entry.place.segment_id in self._files
+        return not on_disk or self._files.is_verified(entry.object_id)
+
+    def announce(self, entry: Entry, waiter: int) -> None:
+        """Tell a waiter when an object on disk is checked, and can be shown at once."""
+        assert entry.place is not None, "it is on disk"
+        self._verify(entry.object_id, entry.place)
+        self._listening.setdefault(entry.object_id, set()).add(waiter)
+
+    def _verify(self, object_id: ObjectId, place: Place) -> None:
+        """Have an object on disk checked, unless that is under way."""
+        if object_id not in self._verifying:
+            self._verifying[object_id] = []
+            self._connections.instructions.append(Verify(object_id, place))
 
     def verified(self, object_id: ObjectId, place: Place, trouble: str) -> None:
         """Go on with those who wait for an object on disk; `trouble` says what is wrong with its bytes there."""
         reads = [read for read in self._verifying.pop(object_id) if read.connection in self._connections]
+        listeners = self._listening.pop(object_id, ())
         if not trouble:
             self.restores_count += 1
             if self._table.get(object_id) is not None:
                 self._files.note_verified(object_id)
             for read in reads:
                 self._connections.reply_place(read.connection, read.serial, place, writable=False, more=read.more)
+            for listener in listeners:
+                self._connections.tell(listener, [Event.READY, [object_id]])
             return
         error = ObjectLostError(f"object {short(object_id)} is lost: its spill file {trouble}")
         self._table.lose(object_id, error)
         for read in reads:
             self._table.unpin(object_id, read.connection)
             self._connections.reply(read.connection, read.serial, Status.ERROR, encode_plain(error))
+        for listener in listeners:
+            self._connections.tell(listener, [Event.FAILED, object_id, encode_plain(error)])
 
     def beside(self, connection: int, first: Entry, object_ids: Sequence[bytes]) -> list[list[Any]]:
         """Pin small objects that are likely to be asked for next, where the process has their segments by then."""

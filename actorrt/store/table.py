@@ -11,8 +11,8 @@ and REMOTE again when its copy is evicted. What a process of another node sent i
 
 A connection is a number. It *holds* objects (its refs) and *pins* them (its mapped views), each by count. An object
 lives while somebody holds or pins it, while it is in transit, and while an object that contains it lives. What
-nobody refers to goes at the next `sweep`: the caller sweeps when it has read everything that has arrived, so that
-a hold which is already on its way is counted before the last one ends. What only its maker knew goes at once.
+nobody refers to goes at the next sweep, before which the caller reads everything that has arrived, so that a hold
+which is already on its way is counted before the last one ends. What only its maker knew goes at once.
 
 A *transit* is a message with a ref. The receiver's `acquire` may overtake the sender's `transit`, and even the
 sender's `declare`; the object is EXPECTED until then.
@@ -30,13 +30,18 @@ from actorrt.store.instructions import Adopt, Arrived, Failed, GiveUp, LetGo, Re
 from actorrt.store.invariants import check
 from actorrt.store.objects import Entry, State, Token, longest_unused, take_one
 from actorrt.store.pool import Place
+from actorrt.store.suspects import Suspects
 from actorrt.store.transits import Transits
 
 _TOMBSTONES_COUNT: Final = 10_000
 
 
 class ObjectTable:
-    """The one table of a store. Instructions gather inside until `take`."""
+    """The one table of a store. Instructions gather inside until `take`.
+
+    Attributes:
+        suspects: what the next sweep looks at; the caller begins a sweep there.
+    """
 
     def __init__(self) -> None:
         self._entries: dict[ObjectId, Entry] = {}
@@ -46,7 +51,7 @@ class ObjectTable:
         self._idle: OrderedDict[ObjectId, None] = OrderedDict()
         self._may_have_copies = False  # among them
         self._tombstones: OrderedDict[ObjectId, None] = OrderedDict()
-        self._suspects: set[ObjectId] = set()
+        self.suspects = Suspects()
         self._instructions: list[TableInstruction] = []
 
     # What is there
@@ -70,8 +75,8 @@ class ObjectTable:
         return instructions
 
     def check_invariants(self) -> None:
-        """Raise AssertionError, with all that is known of the object, where one is not as it has to be; for tests."""
-        check(self._entries, self._by_connection, self._transits, self._idle, self._suspects)
+        """Raise BrokenInvariantError, with what is known of an object that is not as it has to be; for tests."""
+        check(self._entries, self._by_connection, self._transits, self._idle, self.suspects)
 
     # Connections
 
@@ -107,12 +112,12 @@ class ObjectTable:
             if entry.state is State.PENDING:
                 what = "the process that was to provide it ended before it was sealed"
                 self._fail(entry, ObjectLostError(f"object {short(entry.object_id)} is lost: {what}"))
-        self._suspect(entry)
+        self.suspects.add(entry.object_id)
 
     def _drop_unsealed(self, entry: Entry) -> None:
         """The maker of an object ended or gave up in the middle: its bytes are free, and somebody may try again."""
         self._give_up(entry)
-        self._suspect(entry)
+        self.suspects.add(entry.object_id)
         self._take_maker(entry)
         if entry.state is State.CREATED and entry.declarer is not None:
             entry.state = State.PENDING
@@ -210,7 +215,7 @@ class ObjectTable:
         self._keep_promise(entry)
         self._note_idle(entry)
         self._instructions.extend(Ready(waiter, object_id) for waiter in self._take_waiters(entry))
-        self._suspect(entry)
+        self.suspects.add(entry.object_id)
 
     def abort(self, object_id: ObjectId, connection: int) -> None:
         """Give up an object that the connection is making, and the hold that came with it."""
@@ -233,7 +238,7 @@ class ObjectTable:
         entry.state, entry.error = State.FAILED, error
         self._keep_promise(entry)
         self._instructions.extend(Failed(waiter, entry.object_id, error) for waiter in self._take_waiters(entry))
-        self._suspect(entry)
+        self.suspects.add(entry.object_id)
 
     def _take_maker(self, entry: Entry) -> None:
         maker, entry.maker = entry.maker, None
@@ -317,7 +322,7 @@ class ObjectTable:
         if entry is not None:
             entry.is_private = False
             entry.note_transit(token, holds=holds)
-            self._suspect(entry)
+            self.suspects.add(entry.object_id)
 
     def _sender(self, token: Token | None) -> int | None:
         return None if token is None else self._connection_by_peer.get(PeerId(token[:ID_BYTES]))
@@ -357,7 +362,7 @@ class ObjectTable:
             self._fail(entry, ObjectNotFoundError(f"object {short(object_id)} was freed before it was made"))
         entry.state = State.FREED
         self._bury(object_id)
-        self._suspect(entry)
+        self.suspects.add(entry.object_id)
 
     # Moving to disk
 
@@ -429,9 +434,8 @@ class ObjectTable:
 
     def sweep(self) -> None:
         """Let go of every object that nobody refers to. Call it when all that arrived has been handled."""
-        while self._suspects:
-            entry = self._entries.get(self._suspects.pop())
-            if entry is not None:
+        for object_id in self.suspects.take():
+            if (entry := self._entries.get(object_id)) is not None:
                 self._collect(entry)
 
     def tick(self, now: float) -> None:
@@ -444,7 +448,7 @@ class ObjectTable:
         if entry.is_private:
             self._collect(entry)
         else:
-            self._suspect(entry)
+            self.suspects.add(entry.object_id)
 
     def _collect(self, entry: Entry) -> None:
         if entry.may_go():
@@ -469,7 +473,7 @@ class ObjectTable:
             inner = self._entries.get(object_id)
             if inner is not None:
                 inner.containers_count -= 1
-                self._suspect(inner)
+                self.suspects.add(inner.object_id)
         entry.contained = ()
 
     def _bury(self, object_id: ObjectId) -> None:
@@ -477,15 +481,12 @@ class ObjectTable:
         if len(self._tombstones) > _TOMBSTONES_COUNT:
             self._tombstones.popitem(last=False)
 
-    def _suspect(self, entry: Entry) -> None:
-        self._suspects.add(entry.object_id)
-
     def _entry(self, object_id: ObjectId, state: State) -> Entry:
         """Return the entry, making it in `state` where there is none; a new one has no holder yet."""
         entry = self._entries.get(object_id)
         if entry is None:
             entry = self._entries[object_id] = Entry(object_id, state)
-            self._suspect(entry)
+            self.suspects.add(entry.object_id)
         return entry
 
     def _hold(self, entry: Entry, connection: int) -> None:

@@ -15,8 +15,10 @@ import pytest
 from actorrt.actors.payload import Payloads
 from actorrt.config import MIB
 from actorrt.errors import ObjectStoreFullError
+from actorrt.store import server
 from actorrt.store.client import StoreClient
 from actorrt.store.disk import SpillDisk
+from actorrt.store.ref import ObjectRef
 from tests.integration.store_serving import Serving, serving
 
 CAPACITY_BYTES = 64 * MIB
@@ -218,3 +220,33 @@ def test_a_thread_that_waits_for_the_disk_keeps_nobody_from_the_store(client: St
     putting.join(20)
     assert (first.get() == 1).all()
     assert (made[0].get() == 2).all()  # type: ignore[attr-defined]
+
+
+async def test_awaiting_what_is_on_disk_leaves_the_loop_free(
+    client: StoreClient, other: StoreClient, disk: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client.attach(asyncio.get_running_loop())
+    other.attach(asyncio.get_running_loop())
+    disk.is_open.set()
+    first, second = client.put(LARGE), await client.put_async(LARGE * 2)
+    reading = Gate()
+    check = server.verify
+
+    def held(*arguments: Any) -> str:
+        reading.is_reached.set()
+        reading.is_open.wait()
+        return check(*arguments)
+
+    monkeypatch.setattr(server, "verify", held)
+    awaiting = asyncio.ensure_future(_value(other.ref(first.id)))
+    await until(reading.is_reached)
+    await beats(100)
+    assert client.stats()["spilled_bytes"] > 0
+    assert not awaiting.done()
+    reading.is_open.set()
+    assert (await awaiting == 1).all()
+    assert (await second == 2).all()
+
+
+async def _value(ref: ObjectRef[Any]) -> Any:
+    return await ref

@@ -8,6 +8,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,6 +27,7 @@ from actorrt.errors import (
 from actorrt.store.carrier import Carrier
 from actorrt.store.channel import SocketChannel
 from actorrt.store.client import StoreClient
+from actorrt.store.protocol import Op
 from actorrt.store.ref import ObjectRef
 from actorrt.store.values import dumps, loads
 from tests.integration.store_serving import IDS, Serving, hear, serving, tell
@@ -212,6 +214,31 @@ async def test_giving_back_tells_nothing_of_what_was_made_a_moment_ago(store: Se
         await asyncio.sleep(0)
     assert store.stats()["objects_count"] == 0
     assert fresh.get().shape == (1000,)
+
+
+def test_a_hold_that_arrived_before_the_last_one_ended_counts_in_whichever_order_they_are_read(
+    store: Serving, client: StoreClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store reads one process to its end, while another, which was faster, waits for its turn."""
+    other = store.connect()
+    refs, theirs = [client.put(np.ones(1000))], []
+    object_id, token = refs[0].id, client.new_token()
+    core = store.server._core
+    handle = core.handle
+
+    def handle_and_go_on(number: int, message: list[Any]) -> None:
+        handle(number, message)
+        if message[0] == Op.TRANSIT:
+            theirs.append(other.ref(object_id, token))
+            client.settle([token])
+            refs.clear()
+            client.flush()
+
+    monkeypatch.setattr(core, "handle", handle_and_go_on)
+    client.begin_transit(refs[0], token, 1)
+    wait_until(lambda: not refs and store.stats()["objects_count"] == 1, "all is handled")
+    assert theirs[0].get(timeout_s=10).sum() == 1000
+    other.close()
 
 
 def test_a_put_waits_for_room_until_its_deadline(client: StoreClient, store: Serving) -> None:

@@ -16,6 +16,7 @@ from actorrt.ids import ObjectId, PeerId
 from actorrt.store.objects import State
 from actorrt.store.pool import Place
 from actorrt.store.table import ObjectTable
+from tests.property.told import ToldTable
 
 MAKER, RELAY, READER = range(3)
 X = ObjectId(b"x" * 16)
@@ -126,7 +127,7 @@ def moments_to_sweep(steps: list[Step]) -> Iterator[int]:
 
 
 def walk(steps: list[Step], sweeps: set[int]) -> None:
-    table = ObjectTable()
+    table = ToldTable()
     for number in (MAKER, RELAY, READER):
         table.connect(number, peer(number))
     for number, step in enumerate(steps):

@@ -19,8 +19,8 @@ from actorrt.ids import ObjectId, PeerId
 from actorrt.store.instructions import GiveUp
 from actorrt.store.objects import State
 from actorrt.store.pool import Place
-from actorrt.store.table import ObjectTable
 from actorrt.store.transits import TRANSIT_GRACE_S
+from tests.property.told import ToldTable
 
 PROCESSES = st.integers(0, 2)
 CHOICE = st.integers(0, 10)
@@ -46,7 +46,7 @@ class RefsMachine(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        self.table = ObjectTable()
+        self.table = ToldTable()
         self.processes = [Process(number) for number in range(3)]
         for process in self.processes:
             self.table.connect(process.number, process.peer)

@@ -343,3 +343,22 @@ def test_another_connection_can_not_seal_or_abort(table: ObjectTable) -> None:
     table.seal(X, B)
     table.abort(X, B)
     assert state(table, X) is State.CREATED
+
+
+def test_a_sweep_that_was_begun_leaves_what_is_suspected_anew_to_the_next() -> None:
+    table = ObjectTable()
+    table.connect(1)
+    table.create(ObjectId(b"s" * 16), 1, Place(1, 0, 64))
+    table.seal(ObjectId(b"s" * 16), 1)
+    table.sweep()
+    table.release(ObjectId(b"s" * 16), 1)
+    table.suspects.begin()
+    table.acquire(ObjectId(b"s" * 16), 1, None)
+    table.release(ObjectId(b"s" * 16), 1)
+    table.sweep()
+    assert table.get(ObjectId(b"s" * 16)) is not None
+    assert table.suspects
+    table.suspects.begin()
+    table.sweep()
+    assert table.get(ObjectId(b"s" * 16)) is None
+    assert not table.suspects
