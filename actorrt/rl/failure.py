@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import actorrt as art
@@ -9,19 +10,24 @@ import actorrt as art
 GRACE_S = 2.0  # within which a supervisor's death is known after what came of it
 
 
-async def cause_of(error: art.ActorDiedError, down: Any) -> art.ActorDiedError:
+async def cause_of(error: art.ActorRtError, down: Any) -> art.ActorRtError:
     """Return what ended a run, where that is more than what the run's loop stumbled over.
 
-    Whose supervisor dies ends with it, "since its parent ended": that says nothing to whoever waits for the run.
+    A role whose supervisor dies ends with it, "since its parent ended", and a call after the node was lost says that
+    nothing can be asked any more: neither says why to whoever waits for the run. The supervisor's end does.
 
     Args:
         error: what the loop stumbled over.
-        down: a monitor of the run's supervisor.
+        down: a monitor of the run's supervisor; waited for, so it is of no use afterwards.
     """
-    await art.wait([down], timeout_s=GRACE_S)
-    if not down.done() or down.error() is not None:
+    try:
+        async with asyncio.timeout(GRACE_S):
+            reason = (await down).reason
+    except TimeoutError:
         return error
-    reason = down.value().reason
+    except art.ActorRtError as end:  # nobody is left to say how the supervisor ended
+        is_node_lost = isinstance(end, art.ActorDiedError) and end.reason is not None and end.reason.kind == "node_lost"
+        return end if is_node_lost else error
     why = "roles failed again and again" if reason.kind == "intensity" else "its roles ended with it"
     return art.ActorDiedError(f"the supervisor of the run is gone: {reason}; {why}", reason=reason)
 

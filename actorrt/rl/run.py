@@ -102,9 +102,15 @@ class Run:
         task = asyncio.current_task()
         assert task is not None
         self._task = asyncio.get_running_loop(), task
-        if self._is_killed:
-            return
-        await self._callbacks.tell("on_start")
+        try:
+            if not self._is_killed:
+                await self._callbacks.tell("on_start")
+                await self._train_and_tell()
+        except asyncio.CancelledError:
+            if not self._is_killed:
+                raise
+
+    async def _train_and_tell(self) -> None:
         try:
             await self._improve()
             is_over = self.steps >= self.plan.steps or self.is_reached
@@ -124,6 +130,7 @@ class Run:
             if not self._is_killed:
                 raise
         if self._selection.best is not None:
+            os.makedirs(self.directory, exist_ok=True)  # a killed run may have no checkpoint, and so no directory
             self.best.save(os.path.join(self.directory, BEST_FILE))
 
     def _should_end(self) -> bool:
@@ -215,8 +222,8 @@ class Run:
 
     def kill(self) -> None:
         """End the run at once: what it learnt since its last checkpoint is lost. Idempotent; wait for it afterwards."""
-        self._is_stopping = self._is_killed = True
-        if self._task is not None and not self.done():
+        is_first, self._is_stopping, self._is_killed = not self._is_killed, True, True
+        if is_first and self._task is not None and not self.done():  # a second would break off its clean-up
             loop, task = self._task
             with contextlib.suppress(RuntimeError):  # the loop was closed just now, since the run has ended
                 loop.call_soon_threadsafe(task.cancel)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import signal
@@ -96,6 +97,35 @@ def test_killed_node_is_what_the_error_names(kind: Any, tmp_path: Path) -> None:
         art.shutdown()
     assert f"node_lost: the node daemon (process {node_pid}) ended" in str(error)
     assert error.__notes__[-1].startswith("the run failed after ")
+
+
+@pytest.mark.parametrize("kind", [rl.PPO, rl.ARS])
+def test_run_that_is_killed_before_its_first_checkpoint_ends_without_an_error(
+    runtime: art.Runtime, kind: Any, tmp_path: Path
+) -> None:
+    class KillsIt(rl.Callback):
+        def on_evaluation(self, run: rl.Run, steps: int, evaluation: rl.Evaluation) -> None:
+            run.kill()
+            run.kill()  # a second one does not break off what the first began
+
+    directory = tmp_path / "run"
+    algorithm = kind("CartPole-v1", hidden=(8, 8), evaluate_every=1, evaluation_episodes=1, directory=str(directory))
+    run = algorithm.start(steps=10_000_000, callbacks=[KillsIt()]).wait(60)
+    assert run.state == "paused"
+    assert rl.load_policy(str(directory / "best.policy")).version == run.best.version
+
+
+def test_run_that_is_killed_while_it_tells_of_its_start_ends_without_an_error(
+    runtime: art.Runtime, tmp_path: Path
+) -> None:
+    class KillsIt(rl.Callback):
+        async def on_start(self, run: rl.Run) -> None:
+            run.kill()
+            await asyncio.Event().wait()
+
+    run = rl.PPO("CartPole-v1", directory=str(tmp_path)).start(steps=256, callbacks=[KillsIt()]).wait(60)
+    assert run.steps == 0
+    assert run.error() is None
 
 
 def test_node_that_is_killed_while_a_run_starts_is_what_the_error_names(tmp_path: Path) -> None:

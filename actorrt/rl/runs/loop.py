@@ -69,7 +69,7 @@ class Loop:
         down = art.monitor(supervisor)
         try:
             await self._train(supervisor)
-        except art.ActorDiedError as error:
+        except (art.ActorDiedError, art.RuntimeStateError) as error:
             cause = await cause_of(error, down)
             raise cause from (None if cause is error else error)
         finally:
