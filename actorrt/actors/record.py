@@ -95,6 +95,10 @@ class Order:
         self.is_withdrawn = False
 
 
+KEPT_SNAPSHOTS_COUNT: Final = 2
+"""How many snapshots an actor has at most: one that can't be restored has another before it."""
+
+
 class Record:
     """One actor, over all its incarnations. A worker may hold a million of them.
 

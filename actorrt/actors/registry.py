@@ -24,8 +24,7 @@ from actorrt.actors.control import Control, Data, Endpoint
 from actorrt.actors.hosting import Hosting
 from actorrt.actors.invariants import check_kept, check_records
 from actorrt.actors.names import Names
-from actorrt.actors.record import Order, Record, RecordState
-from actorrt.actors.snapshots import KEPT_COUNT
+from actorrt.actors.record import KEPT_SNAPSHOTS_COUNT, Order, Record, RecordState
 from actorrt.actors.solo import Solo
 from actorrt.actors.spawns import STEP_COUNT, Spawns
 from actorrt.actors.tombstones import Tombstone, Tombstones
@@ -332,8 +331,8 @@ class Registry:
             return
         self._hosting.hold([object_id], [token])
         kept = [object_id, *record.snapshots]
-        self._hosting.release(kept[KEPT_COUNT:])
-        record.snapshots = kept[:KEPT_COUNT]
+        self._hosting.release(kept[KEPT_SNAPSHOTS_COUNT:])
+        record.snapshots = kept[:KEPT_SNAPSHOTS_COUNT]
 
     def exited(
         self,

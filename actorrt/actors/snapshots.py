@@ -33,7 +33,6 @@ logger = logging.getLogger(__name__)
 
 NEVER: Final = sys.maxsize
 """The count of messages at which nothing is due any more."""
-KEPT_COUNT: Final = 2
 READ_TIMEOUT_S: Final = 10.0
 
 
