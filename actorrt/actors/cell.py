@@ -1,13 +1,8 @@
 """One hosted actor: its instance, its mailbox, and the handling of one message after the other.
 
-    starting -> running -> stopping -> finishing -> ended
-                   |           |           |
-                   +-------> failed <------+    (kept, mailbox and all, until its authority decides on its fate)
-
-A cell that is stopping handles what is in its mailbox; one that is finishing runs `on_stop`, and handles nothing more.
-
 An idle cell costs no task and no coroutine: one of the endpoint's `runners` comes when a message arrives, and handles
-what waits: one message at a time, unless the actor's `max_concurrency` lets that many coroutines interleave.
+what waits: one message at a time, unless the actor's `max_concurrency` lets that many coroutines interleave. What a
+cell does in each part of its life is in `cell_state`.
 """
 
 from __future__ import annotations
@@ -15,15 +10,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
-from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, Final
 
 from actorrt import errors, reasons
-from actorrt.actors import current
-from actorrt.actors.births import Birth, hook
+from actorrt.actors.births import Birth
+from actorrt.actors.cell_state import STOPPING_STATES, CellState
 from actorrt.actors.consistency import check_cell
 from actorrt.actors.context import Context
-from actorrt.actors.failures import reason_of
+from actorrt.actors.endings import run_on_stop
+from actorrt.actors.instructions import Manner
 from actorrt.actors.keys import Keys
 from actorrt.actors.mailbox import Caller, Mailbox, Message, Signal
 from actorrt.actors.record import label_of
@@ -31,7 +26,6 @@ from actorrt.actors.runner import Left, Rest, Runner
 from actorrt.actors.snapshots import NEVER, Snapshots
 from actorrt.actors.turns import Turns
 from actorrt.ids import ActorId, ObjectId
-from actorrt.interrupts import let_through
 from actorrt.reasons import ExitReason
 
 if TYPE_CHECKING:
@@ -41,18 +35,6 @@ if TYPE_CHECKING:
     from actorrt.actors.shell import Shell
 
 STEP_BUDGET: Final = 256
-
-
-class CellState(Enum):
-    STARTING = auto()
-    RUNNING = auto()
-    STOPPING = auto()
-    FINISHING = auto()
-    FAILED = auto()
-    ENDED = auto()
-
-
-STOPPING_STATES: Final = (CellState.STOPPING, CellState.FINISHING)
 
 
 class Cell:
@@ -325,7 +307,7 @@ class Cell:
         turns.runner_count -= 1
         if mailbox is not None and mailbox.queue:
             self.schedule()
-        if self.state is CellState.STOPPING:
+        if self.state is CellState.STOPPING or self.state is CellState.CUT:
             self._finish_when_idle()
 
     def waits(self) -> None:
@@ -389,9 +371,19 @@ class Cell:
         self._drop_instance()
         self.host.exited(self, reason, is_administrative=was_stopping and self._is_administrative)
 
-    def stop(self, reason: ExitReason, within_s: float | None, *, is_administrative: bool) -> None:
-        """Finish what is in the mailbox, within `within_s` seconds, refuse the rest, and end with `reason`."""
-        if self.state in (CellState.STOPPING, CellState.FINISHING, CellState.ENDED):
+    def stop(
+        self,
+        reason: ExitReason,
+        within_s: float | None,
+        *,
+        is_administrative: bool,
+        manner: Manner = Manner.ORDERLY,
+    ) -> None:
+        """Finish what is in the mailbox, within `within_s` seconds, refuse the rest, and end with `reason`.
+
+        In another manner than the orderly one, what is in hand is broken off, and nothing of the mailbox is handled.
+        """
+        if self.state is CellState.ENDED or self.state in STOPPING_STATES:
             return
         if self.state is CellState.STARTING:
             self._break_off_start(f"was stopped while it started: {reason}", reason)
@@ -403,10 +395,23 @@ class Cell:
             return
         self.state = CellState.STOPPING
         if self.shell is not None:
-            self.shell.stop()  # at once: what is in hand may wait for a child
+            self.shell.stop(manner)  # before anything else: what is in hand may wait for a child
+        if manner is not Manner.ORDERLY:
+            self._cut_short(manner)
         self._finish_when_idle()
         if within_s is not None and self.state in STOPPING_STATES:
             self._stop_timer = self.host.loop.call_later(within_s, self._stop_overdue)
+
+    def _cut_short(self, manner: Manner) -> None:
+        """Break off what is in hand. Those who called hear of a restart now, of an end for good when it is one."""
+        self.state, self.failure = CellState.CUT, None
+        self._break_off_turns()
+        if manner is Manner.FOR_RESTART:
+            self.host.settle_victims(self)
+
+    def _break_off_turns(self) -> None:
+        if self.turns is not None:
+            self.victims = [*self.victims, *self.turns.break_off(self._gone_error("maybe"))]
 
     def _stop_overdue(self) -> None:
         self._stop_timer = None
@@ -417,7 +422,9 @@ class Cell:
             self._end(replace(reason, detail=detail))
 
     def _finish_when_idle(self) -> None:
-        if self.is_scheduled or self.mailbox or (self.turns is not None and self.turns.runner_count):
+        if self.turns is not None and self.turns.runner_count:
+            return
+        if self.state is CellState.STOPPING and (self.is_scheduled or self.mailbox):
             return
         if self.blueprint.stops_at_once:
             self._end(self._exit or reasons.NORMAL)
@@ -428,23 +435,14 @@ class Cell:
 
     async def _finish(self, instance: Any) -> None:
         reason = self._exit or reasons.NORMAL
-        message = Message(None, 0, "!on_stop", (), (), None, None)
-        message.cell = self
-        current.message.set(message)
-        try:
-            await hook(instance.on_stop(reason))
-        except BaseException as error:  # whatever the user's hook raises is why the actor ended
-            let_through(error)
-            if self.host.scope.is_closed:
-                raise
-            reason = reason_of(error, f"{self.label}.on_stop")
-        else:
-            is_of_use = not self._is_administrative or self.options.snapshot_dir is not None
-            if self.snapshots is not None and is_of_use and self.state is CellState.FINISHING:
-                self.snapshots.take(instance)
-                await self.snapshots.saved()
-        if self.state is CellState.FINISHING:
+        reason = await run_on_stop(self, instance, reason, may_return=not self._is_administrative)
+        if self.is_finishing:
             self._end(reason)
+
+    @property
+    def is_finishing(self) -> bool:
+        """Whether nothing is left to do but to run `on_stop`."""
+        return self.state is CellState.FINISHING
 
     def kill(self) -> None:
         """End at once; what runs as a coroutine is cancelled, and nothing is drained."""
@@ -471,8 +469,7 @@ class Cell:
             self.snapshots.end()
         if self._stop_timer is not None:
             self._stop_timer.cancel()
-        if self.turns is not None:
-            self.victims = [*self.victims, *self.turns.break_off(self._gone_error("maybe"))]
+        self._break_off_turns()
 
     def _end_shell(self) -> None:
         if self.shell is not None:

@@ -35,6 +35,22 @@ class AutoShutdown(StrEnum):
     ALL_SIGNIFICANT = "all_significant"
 
 
+def check_quorum(strategy: Strategy, quorum: int | None) -> None:
+    """Refuse a quorum that does not go with the strategy.
+
+    Raises:
+        ValueError: a quorum without the strategy, the strategy without a quorum, or one below 1.
+        TypeError: it is no integer.
+    """
+    if quorum is None:
+        if strategy is Strategy.QUORUM:
+            raise ValueError("strategy='quorum' without a quorum: give quorum=, the least number of children to run")
+        return
+    if strategy is not Strategy.QUORUM:
+        raise ValueError(f"quorum={quorum} with strategy={strategy.value!r}: it goes with strategy='quorum' only")
+    checks.count(1)("quorum", quorum)
+
+
 @dataclass(frozen=True, slots=True)
 class ChildSpec:
     """What a supervisor's decisions need to know of one child.

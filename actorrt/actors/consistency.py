@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from actorrt.actors.cell_state import CellState
 from actorrt.actors.statistics import of_cell
 
 if TYPE_CHECKING:
@@ -20,8 +21,8 @@ def check_cell(cell: Cell) -> None:
 
 def _contradictions(cell: Cell) -> Iterator[str]:
     mailbox, turns, route = cell.mailbox, cell.turns, cell.local_route
-    takes_messages = cell.state.name in ("RUNNING", "STOPPING")
-    if cell.instance is not None and not takes_messages:
+    takes_messages = cell.state in (CellState.RUNNING, CellState.STOPPING)
+    if cell.instance is not None and not takes_messages and cell.state is not CellState.CUT:
         yield "it has an instance, and takes no messages"
     if route is not None and route.waiting and route.cell is cell and cell.has_room:
         yield f"{route.waiting_count} messages of this process wait, and there is room"

@@ -73,7 +73,12 @@ class Family:
 
     def stop(self, record: Record, reason: str) -> None:
         exit_reason = ExitReason(ExitKind.SHUTDOWN, reason)
-        self._system.host.stop(record.actor_id, exit_reason, is_administrative=record.is_administrative)
+        self._system.host.stop(
+            record.actor_id, exit_reason, is_administrative=record.is_administrative, manner=record.manner
+        )
+
+    def restarts_later(self, record: Record, delay_s: float) -> None:
+        self._system.host.restarts_later(record.actor_id, delay_s)
 
     def kill(self, record: Record) -> None:
         self._system.host.kill(record.actor_id)

@@ -71,6 +71,16 @@ def seconds(place: str, value: Any) -> None:
         _refuse(place, value, "a number of at least 0")
 
 
+def one_of(*values: str) -> Form:
+    """Make a form for one of these strings."""
+
+    def check(place: str, value: Any) -> None:
+        if value not in values:
+            _refuse(place, value, "one of " + ", ".join(map(repr, values)))
+
+    return check
+
+
 def optional(form: Form) -> Form:
     """Make a form that also takes None."""
 

@@ -16,11 +16,13 @@ from actorrt import errors
 from actorrt.actors import current
 from actorrt.actors.blueprint import Blueprint, blueprint_from_data
 from actorrt.actors.callers import RemoteCaller
-from actorrt.actors.cell import Cell, CellState
+from actorrt.actors.cell import Cell
+from actorrt.actors.cell_state import CellState
 from actorrt.actors.control import Control, Data
 from actorrt.actors.deadlock import Deadlocks
 from actorrt.actors.failures import users_traceback
 from actorrt.actors.in_turn import InTurn
+from actorrt.actors.instructions import Manner
 from actorrt.actors.letters import DeadLetters
 from actorrt.actors.mailbox import Caller, Message
 from actorrt.actors.messages import ASK
@@ -135,22 +137,36 @@ class Host:
         self.system.registry.stop_children(actor_id)
         return _start_error(label, error)
 
-    def settle_victims(self, cell: Cell) -> None:
-        """The calls that were in hand when the last incarnation failed: it is being restarted."""
+    def settle_victims(self, cell: Cell, delay_s: float = 0.0) -> None:
+        """The calls that were in hand when the last incarnation failed, or was broken off: it is being restarted."""
+        what = "was stopped" if cell.failure is None else "failed"
+        when = f"is started again in {delay_s:.2g} s" if delay_s else "is being restarted"
+        why = "" if cell.failure is None else f": {cell.failure.detail}"
         for message in cell.take_victims():
-            why = "" if cell.failure is None else f": {cell.failure.detail}"
             error = errors.ActorUnavailableError(
-                f"{cell.label} failed during {message.method}() and is being restarted{why}", executed="maybe"
+                f"{cell.label} {what} during {message.method}() and {when}{why}", executed="maybe"
             )
             if cell.failure is not None and cell.failure.traceback:
                 error.add_note(cell.failure.traceback)
-            self.refuse(message, error)
+            self._tell_victim(message, error)
 
-    def stop(self, actor_id: ActorId, reason: ExitReason, *, is_administrative: bool) -> None:
-        """Stop an actor gracefully; for good, if the stop is administrative."""
+    def restarts_later(self, actor_id: ActorId, delay_s: float) -> None:
+        """An actor waits to be started again; those who called it need not."""
+        cell = self._cells.get(actor_id)
+        if cell is not None:
+            self.settle_victims(cell, delay_s)
+
+    def _tell_victim(self, message: Message, error: errors.CallError) -> None:
+        message.is_over = True  # its coroutine may go on for a while, and has nobody to answer then
+        self.refuse(message, error)
+
+    def stop(
+        self, actor_id: ActorId, reason: ExitReason, *, is_administrative: bool, manner: Manner = Manner.ORDERLY
+    ) -> None:
+        """Stop an actor gracefully, or at once; for good, if the stop is administrative."""
         cell = self._cells.get(actor_id)
         if cell is not None and not self.in_turn.pass_over(actor_id):
-            cell.stop(reason, cell.options.shutdown_s, is_administrative=is_administrative)
+            cell.stop(reason, cell.options.shutdown_s, is_administrative=is_administrative, manner=manner)
 
     def kill(self, actor_id: ActorId) -> None:
         """End an actor at once."""
@@ -171,7 +187,7 @@ class Host:
         for message in cell.take_victims():
             error = died()
             error.executed = "maybe"
-            self.refuse(message, error)
+            self._tell_victim(message, error)
         for message in cell.take_queued():
             cell.turned_away(message)
             error = died()
@@ -424,7 +440,8 @@ def serve_authorities(host: Host, control: Control) -> None:
 
     def stop(_: PeerId, data: Data) -> None:
         reason = ExitReason(ExitKind.SHUTDOWN, data["reason"])
-        host.stop(ActorId(data["actor"]), reason, is_administrative=data["is_administrative"])
+        manner = Manner(data["manner"])
+        host.stop(ActorId(data["actor"]), reason, is_administrative=data["is_administrative"], manner=manner)
 
     async def bury(_: PeerId, data: Data) -> None:
         def died() -> errors.ActorDiedError:
@@ -464,6 +481,7 @@ def serve_authorities(host: Host, control: Control) -> None:
     control.handle("explain", explain)
     control.handle("host", start)
     control.handle("stop_hosted", stop)
+    control.handle("delay_hosted", lambda _, data: host.restarts_later(ActorId(data["actor"]), data["delay_s"]))
     control.handle("kill_hosted", lambda _, data: host.kill(ActorId(data["actor"])))
     control.handle("bury", bury)
     for verb in ("child_started", "child_exited", "child_withdrawn", "children_restarted"):

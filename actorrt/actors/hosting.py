@@ -30,10 +30,15 @@ class Hosting(Protocol):
         """
 
     def stop(self, record: Record, reason: str) -> None:
-        """Ask the actor to end; its exit is reported to the registry, at the latest after `shutdown_s` and a kill.
+        """Ask the actor to end, in the record's manner.
+
+        Its exit is reported to the registry, at the latest after `shutdown_s` and a kill.
 
         A start under way is broken off: it fails instead.
         """
+
+    def restarts_later(self, record: Record, delay_s: float) -> None:
+        """The actor waits to be started again: tell those whose calls it had in hand, and who learn it nowhere else."""
 
     def kill(self, record: Record) -> None:
         """End the actor now; its exit is reported to the registry, or the failure of its start."""

@@ -9,8 +9,9 @@ import asyncio
 from collections.abc import Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from actorrt.actors.cell import STOPPING_STATES, CellState
+from actorrt.actors.cell_state import STOPPING_STATES, CellState
 from actorrt.actors.control import Data, Endpoint
+from actorrt.actors.instructions import Manner
 from actorrt.errors import ActorStartError
 from actorrt.ids import ActorId, ObjectId, PeerId
 from actorrt.reasons import ExitKind, ExitReason
@@ -108,12 +109,12 @@ class InTurn:
 
     async def _stop(self, _: PeerId, data: Data) -> None:
         """Stop actors, each when the one before has ended; their exits are reported as any."""
-        reason = ExitReason(ExitKind.SHUTDOWN, data["reason"])
+        reason, manner = ExitReason(ExitKind.SHUTDOWN, data["reason"]), Manner(data["manner"])
         for count, actor in enumerate(data["actors"], 1):
             actor_id = ActorId(actor)
             cell = self._host.cell(actor_id)
             if cell is not None and cell.state is CellState.RUNNING:
-                self._host.stop(actor_id, reason, is_administrative=False)
+                self._host.stop(actor_id, reason, is_administrative=False, manner=manner)
             if cell is not None and cell.state in STOPPING_STATES:
                 await self._host.next_exit(actor_id)
             if count % STEP_COUNT == 0:

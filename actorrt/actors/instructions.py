@@ -9,6 +9,14 @@ from typing import TypeAlias
 from actorrt.reasons import ExitReason
 
 
+class Manner(StrEnum):
+    """How an actor is to stop. `on_stop` runs in any case, within `shutdown_s`."""
+
+    ORDERLY = "orderly"  # what waits in its mailbox is handled first
+    AT_ONCE = "at_once"  # since another failed: what is in hand is broken off, and what waits is not handled
+    FOR_RESTART = "for_restart"  # the same, and it is to start again: its next incarnation handles what waits
+
+
 @dataclass(frozen=True, slots=True)
 class Start:
     """Start the child's next incarnation; for a child that was forgotten before, as a new actor."""
@@ -22,6 +30,7 @@ class Stop:
 
     id: str
     kill: bool = False
+    manner: Manner = Manner.ORDERLY
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +48,7 @@ class StopInTurn:
     """End these children as `Stop` does, each when the one before has ended."""
 
     ids: tuple[str, ...]
+    manner: Manner = Manner.ORDERLY
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,13 +65,14 @@ class Losses:
 
         def known(_: Any) -> None:
             error = verdict(self._system, ref._authority, fate.error())
+            delay_s = 0.0 if error is not None else fate.value()
             for call in calls:
                 if not call.done() and call.peer == peer:  # else it has ended, or found another way meanwhile
-                    self._settle(call, error, loss)
+                    self._settle(call, error, loss, delay_s)
 
         fate.add_callback(known)
 
-    def _settle(self, call: Reply[Any], error: BaseException | None, loss: Loss) -> None:
+    def _settle(self, call: Reply[Any], error: BaseException | None, loss: Loss, delay_s: float) -> None:
         calls = self._system.calls
         if isinstance(error, errors.ActorDiedError):
             calls.fail(call, _died(call, error))
@@ -81,7 +82,8 @@ class Losses:
             message = f"{what} whether it is being restarted can't be found out ({error}); it died of: {loss.why}"
             calls.fail(call, errors.ActorUnavailableError(message, executed="maybe"))
             return
-        unavailable = errors.ActorUnavailableError(f"{what} is being restarted: {loss.why}", executed="maybe")
+        when = f"is started again in {delay_s:.2g} s" if delay_s else "is being restarted"
+        unavailable = errors.ActorUnavailableError(f"{what} {when}: {loss.why}", executed="maybe")
         if call.call_id in loss.in_hand:
             calls.killed(call, loss.why, unavailable)
         elif call.attempts_left > 0:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from actorrt.actors.control import Control, Data
+from actorrt.actors.instructions import Manner
 from actorrt.actors.record import GOES_ON
 from actorrt.actors.registry import Registry
 from actorrt.ids import ActorId, ObjectId, PeerId
@@ -22,7 +23,7 @@ def serve_questions(registry: Registry, control: Control) -> None:
         return registry.stop(actor_id, data["reason"], kill=data["kill"])
 
     def stop_child(actor_id: ActorId, data: Data) -> None:
-        registry.stop_child(actor_id, data["reason"], kill=data["kill"])
+        registry.stop_child(actor_id, data["reason"], kill=data["kill"], manner=Manner(data["manner"]))
 
     def exited(actor_id: ActorId, data: Data) -> None:
         reason = ExitReason.from_data(data["reason"])
@@ -47,6 +48,7 @@ def serve_questions(registry: Registry, control: Control) -> None:
 
     control.handle("snapshot", actor(snapshot))
     control.handle("stop_child", actor(stop_child))
+    control.handle("delay_child", actor(lambda actor_id, data: registry.restarts_later(actor_id, data["delay_s"])))
     control.handle("ended", actor(lambda actor_id, _: registry.ended(actor_id)))
 
     def forget(actor_id: ActorId, data: Data) -> None:

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 from actorrt.actors.control import Data, Endpoint
+from actorrt.actors.instructions import Manner
 from actorrt.actors.options import ActorOptions
 from actorrt.actors.tombstones import Tombstone, down_data
 from actorrt.completion import Completion
@@ -115,6 +116,8 @@ class Record:
         birthplace: where the start under way is made, once that is decided.
         is_to_end: whether somebody wants the incarnation ended that is being started.
         early_exit: reports an end that was heard of before the start.
+        manner: how the incarnation is to stop, if it is.
+        restarts_at: when its next incarnation is to be started, where that waits.
         snapshots: newest first; held by the hosting.
         number: its place in the listings of its node; 0 until it is listed.
     """
@@ -134,9 +137,11 @@ class Record:
         "last_endpoint",
         "last_incarnation",
         "last_reason",
+        "manner",
         "number",
         "order",
         "place",
+        "restarts_at",
         "snapshots",
         "solo",
         "start_error",
@@ -167,6 +172,8 @@ class Record:
         self.had_handled_message = False
         self.snapshots: Sequence[ObjectId] = ()
         self.is_administrative = False
+        self.manner = Manner.ORDERLY
+        self.restarts_at: float | None = None
         self.number = 0
         self._change: Completion[None] | None = None
 
@@ -271,6 +278,7 @@ class Record:
         self.incarnation += 1
         self.start_error = self.early_exit = self.birthplace = None
         self.had_handled_message = False
+        self.manner, self.restarts_at = Manner.ORDERLY, None
         self.is_start_under_way, self.is_to_end = True, self.is_administrative
 
     def begin_restart(self) -> None:
@@ -278,6 +286,12 @@ class Record:
         self.state = RecordState.RESTARTING
         self.changed()
         self.begin_start()
+
+    def waits_to_restart(self, restarts_at: float | None) -> None:
+        """It is decided that there will be a next incarnation, at that time or when others have ended."""
+        self.state = RecordState.RESTARTING
+        self.restarts_at = restarts_at
+        self.changed()
 
     def start_not_reached(self) -> None:
         """The start was not begun after all; what follows is for its supervisor to decide."""

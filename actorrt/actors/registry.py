@@ -22,6 +22,7 @@ from actorrt.actors.child_events import ChildEvents
 from actorrt.actors.children import Children, start_error, stopped_early
 from actorrt.actors.control import Control, Data, Endpoint
 from actorrt.actors.hosting import Hosting
+from actorrt.actors.instructions import Manner
 from actorrt.actors.invariants import check_kept, check_records
 from actorrt.actors.names import Names
 from actorrt.actors.record import KEPT_SNAPSHOTS_COUNT, Order, Record, RecordState
@@ -93,8 +94,11 @@ class Registry:
                 return record.sighting()
             await record.next_change()
 
-    async def fate(self, actor_id: ActorId, after: int) -> None:
+    async def fate(self, actor_id: ActorId, after: int) -> float:
         """Return when it is certain that the actor lives on after the end of incarnation `after`.
+
+        Returns:
+            In how many seconds it is started again, where that waits.
 
         Raises:
             ActorDiedError: it does not.
@@ -102,7 +106,7 @@ class Registry:
         while True:
             record = self.live(actor_id)
             if record.incarnation > after or record.state is RecordState.RESTARTING:
-                return
+                return 0.0 if record.restarts_at is None else max(0.0, record.restarts_at - self._clock.now())
             await record.next_change()
 
     def is_alive(self, actor_id: ActorId) -> bool:
@@ -205,10 +209,11 @@ class Registry:
         record.state = RecordState.STOPPING
         self._hosting.kill(record) if kill else self._hosting.stop(record, reason)
 
-    def stop_child(self, actor_id: ActorId, reason: str, *, kill: bool) -> None:
+    def stop_child(self, actor_id: ActorId, reason: str, *, kill: bool, manner: Manner = Manner.ORDERLY) -> None:
         """End the incarnation of a supervisor's child, as its supervisor decided; the exit is reported to it."""
         record = self._records.get(actor_id)
         if record is not None:
+            record.manner = manner
             self._end(record, reason, kill)
 
     async def ended(self, actor_id: ActorId) -> None:
@@ -359,6 +364,8 @@ class Registry:
         self.stop_children(record.actor_id)
         if record.supervisor is not None and not self._child_events.exited(record, reason, cause):
             self._gone(record, reason)  # nobody is left to bring it back
+        elif record.manner is Manner.FOR_RESTART:
+            record.waits_to_restart(None)
         if record.is_administrative:
             self._gone(record, reason)
         elif record.is_alone:
@@ -389,13 +396,24 @@ class Registry:
         if decision.is_gone:
             self._gone(record, decision.reason or record.last_reason or reasons.NORMAL)
             return
-        record.state = RecordState.RESTARTING
-        record.changed()
         if decision.delay_s:
-            logger.info("%s is started again in %.2f s: %s", record.label, decision.delay_s, record.last_reason)
+            self._waits_to_restart(record, decision.delay_s)
             self._scope.after(decision.delay_s, lambda: self._delay_over(record))
         else:
+            record.waits_to_restart(None)
             self._begin_restart(record)
+
+    def restarts_later(self, actor_id: ActorId, delay_s: float) -> None:
+        """A supervisor lets a child wait, and will start it again: whoever had called it hears so now."""
+        record = self._records.get(actor_id)
+        if record is not None and record.state in (RecordState.DECIDING, RecordState.RESTARTING):
+            self._waits_to_restart(record, delay_s)
+
+    def _waits_to_restart(self, record: Record, delay_s: float) -> None:
+        record.waits_to_restart(self._clock.now() + delay_s if delay_s else None)
+        if delay_s:
+            logger.info("%s is started again in %.2f s: %s", record.label, delay_s, record.last_reason)
+        self._hosting.restarts_later(record, delay_s)
 
     def _delay_over(self, record: Record) -> None:
         if record.solo is not None and record.state is RecordState.RESTARTING:

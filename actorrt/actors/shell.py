@@ -20,9 +20,11 @@ from actorrt import errors
 from actorrt.actors.childspec import Child, identify
 from actorrt.actors.failures import reason_of
 from actorrt.actors.instructions import (
+    ChildState,
     Forget,
     GiveUp,
     Instruction,
+    Manner,
     Ready,
     RetryAfter,
     Start,
@@ -87,9 +89,9 @@ class Shell:
         """Start the children to begin with."""
         self._hear(self.supervision.start_requested, [child.spec(id) for id, child in self._children.items()])
 
-    def stop(self) -> None:
+    def stop(self, manner: Manner = Manner.ORDERLY) -> None:
         """Stop all children, last first. Idempotent."""
-        self._hear(self.supervision.stop_requested)
+        self._hear(self.supervision.stop_requested, manner)
 
     def ref(self, id: str) -> ActorRef[Any] | None:
         """Return the ref of a child; None where there is no such child, or none that has started."""
@@ -156,6 +158,7 @@ class Shell:
         if verb == "child_withdrawn":  # somebody asked a child to stop that waits to be started again
             self._hear(self.supervision.stop_child_requested, id)
             return
+        was_running = self.supervision.state_of(id) is ChildState.RUNNING
         self._hear(
             self.supervision.child_exited,
             id,
@@ -165,6 +168,8 @@ class Shell:
             cause=data["cause"],
             is_administrative=data["is_administrative"],
         )
+        if was_running and self.supervision.state_of(id) is ChildState.WAITING:
+            self._hear(self._waits_for_siblings, id)
 
     def _children_restarted(self, data: Data) -> None:
         """Of the children that were to start again in turn, these have; or one has not, and so none behind it."""
@@ -232,11 +237,13 @@ class Shell:
                 self._restart([id])
             case StartInTurn(ids):
                 self._restart(ids)
-            case Stop(id, kill):
-                self._notify("stop_child", {"actor": self._actors[id], "kill": kill, "reason": _STOPPED})
-            case StopInTurn(ids):
-                self._notify("stop_children", {"actors": [self._actors[id] for id in ids], "reason": _STOPPED})
+            case Stop(id, kill, manner):
+                self._tell_of(id, "stop_child", kill=kill, reason=_STOPPED, manner=manner)
+            case StopInTurn(ids, manner):
+                actors = [self._actors[id] for id in ids]
+                self._notify("stop_children", {"actors": actors, "reason": _STOPPED, "manner": manner})
             case RetryAfter(id, delay_s):
+                self._tell_of(id, "delay_child", delay_s=delay_s)
                 self._system.scope.after(delay_s, lambda: self._hear(self.supervision.retry_due, id))
             case Forget(id, reason):
                 self._forget(id, reason)
@@ -249,6 +256,14 @@ class Shell:
 
     def _notify(self, verb: str, data: Data) -> None:
         self._system.control.notify(self._system.node, verb, data)
+
+    def _waits_for_siblings(self, id: str) -> list[Instruction]:
+        """A child that failed starts again when others have stopped: those who had called it need not wait for that."""
+        self._tell_of(id, "delay_child", delay_s=0.0)
+        return []
+
+    def _tell_of(self, id: str, verb: str, **data: Any) -> None:
+        self._notify(verb, {"actor": self._actors[id], **data})
 
     def _restart(self, ids: Sequence[str]) -> None:
         actors = [self._actors[id] for id in ids]

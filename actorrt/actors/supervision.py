@@ -20,6 +20,7 @@ From `supervisor.erl`, and https://www.erlang.org/doc/system/sup_princ.html. Whe
 
 * A stop that somebody asked for is administrative: the child is removed, and no group restart brings it back.
 * Failures that share a cause count once.
+* A stop that a failure causes does not drain: what is in hand is broken off. `on_stop` runs in any case.
 * A restart may wait (`backoff`); a group waits as a whole, stopped.
 * A child of another id may be started anew under the id of one that has ended.
 * `quorum`: children are restarted one for one, and what escalates is a failure that leaves fewer than `quorum`
@@ -34,15 +35,15 @@ from dataclasses import dataclass
 from itertools import takewhile
 
 from actorrt import config
-from actorrt.actors import checks
 from actorrt.actors.backoff import RestartPace
-from actorrt.actors.childspec import AutoShutdown, ChildSpec, Strategy
+from actorrt.actors.childspec import AutoShutdown, ChildSpec, Strategy, check_quorum
 from actorrt.actors.instructions import (
     ChildInfo,
     ChildState,
     Forget,
     GiveUp,
     Instruction,
+    Manner,
     Ready,
     RetryAfter,
     Start,
@@ -68,6 +69,7 @@ class _Child:
     was_started: bool = False
     has_actor: bool = False  # it was started, and has not been forgotten since
     is_doomed: bool = False  # is to end with its group, or with the supervisor
+    manner: Manner = Manner.ORDERLY  # how, then
     is_withdrawn: bool = False  # is to end because somebody asked for it
     restart_count: int = 0
     last_reason: ExitReason | None = None
@@ -136,6 +138,11 @@ class Supervision:
     def __contains__(self, id: str) -> bool:
         return id in self._children
 
+    def state_of(self, id: str) -> ChildState | None:
+        """Return where a child is in its life; None where there is no such child."""
+        child = self._children.get(id)
+        return None if child is None else child.state
+
     def children(self) -> list[ChildInfo]:
         """Return what is known of every child, in start order."""
         return [
@@ -188,9 +195,14 @@ class Supervision:
         child.state = ChildState.STOPPING
         return [Stop(id, kill)]
 
-    def stop_requested(self) -> list[Instruction]:
-        """End: stop all children in reverse order, then `Stopped`. Asked again, or when ending already: nothing."""
-        return self._finish(Stopped()) if self._end is None else []
+    def stop_requested(self, manner: Manner = Manner.ORDERLY) -> list[Instruction]:
+        """End: stop all children in reverse order, then `Stopped`. Asked again, or when ending already: nothing.
+
+        Where a failure is why the supervisor stops, its children stop at once, too; none of them starts again.
+        """
+        if self._end is not None:
+            return []
+        return self._finish(Stopped(), Manner.ORDERLY if manner is Manner.ORDERLY else Manner.AT_ONCE)
 
     # Events: what happened
 
@@ -212,6 +224,7 @@ class Supervision:
             return self._ended_as_told(child)
         self._starting.discard(child)
         child.state = ChildState.WAITING
+        child.restart_count -= child.was_started
         self._to_start.appendleft(child)
         return []
 
@@ -275,13 +288,13 @@ class Supervision:
     def _first_start_failed(self, child: _Child, reason: ExitReason) -> list[Instruction]:
         child.state = ChildState.WAITING
         if not self._is_ready:
-            return self._finish(GiveUp(reason))
+            return self._finish(GiveUp(reason), Manner.AT_ONCE)
         return [*self._remove(child), *self._advance()]
 
     def _ended_by_itself(self, child: _Child) -> list[Instruction]:
         if child.last_reason is not None and child.last_reason.is_abnormal and self._is_quorum_lost(child):
             child.state = ChildState.WAITING
-            return self._finish(GiveUp(self._too_few(child)))
+            return self._finish(GiveUp(self._too_few(child)), Manner.AT_ONCE)
         if child.spec.restart is RestartType.TEMPORARY:
             forgotten = self._remove(child)
         else:
@@ -289,7 +302,9 @@ class Supervision:
             forgotten = [Forget(child.spec.id)]
         if child.spec.significant and self._is_shut_down_by_end():
             detail = f"significant child {child.spec.id!r} ended: {child.last_reason}"
-            return [*forgotten, *self._finish(GiveUp(ExitReason(ExitKind.SHUTDOWN, detail)))]
+            has_failed = child.last_reason is not None and child.last_reason.is_abnormal
+            end = GiveUp(ExitReason(ExitKind.SHUTDOWN, detail))
+            return [*forgotten, *self._finish(end, Manner.AT_ONCE if has_failed else Manner.ORDERLY)]
         return [*forgotten, *self._advance()]
 
     def _is_shut_down_by_end(self) -> bool:
@@ -314,12 +329,11 @@ class Supervision:
         child.state = ChildState.WAITING
         is_within_intensity = self._window.admits(now, cause)
         if self._is_quorum_lost(child):
-            return self._finish(GiveUp(self._too_few(child)))
+            return self._finish(GiveUp(self._too_few(child)), Manner.AT_ONCE)
         if self._quorum is not None and not is_within_intensity:
             delay_s = max(delay_s, child.spec.backoff.max_s)
         elif not is_within_intensity:
-            return self._finish(GiveUp(self._too_many_failures(child, reason)))
-        child.restart_count += 1
+            return self._finish(GiveUp(self._too_many_failures(child, reason)), Manner.AT_ONCE)
         if not self._is_independent:
             self._plan_group_restart(child)
         elif delay_s == 0:
@@ -361,16 +375,18 @@ class Supervision:
                 child.state = ChildState.WAITING
             elif child.position >= first and child.is_live:
                 child.is_doomed = True
+                is_over = child.spec.restart is RestartType.TEMPORARY
+                child.manner = Manner.AT_ONCE if is_over else Manner.FOR_RESTART
         self._to_stop = [child for child in children if child.is_doomed]
         self._to_start = deque(child for child in children if child.starts_with_group)
 
-    def _finish(self, end: GiveUp | Stopped) -> list[Instruction]:
+    def _finish(self, end: GiveUp | Stopped, manner: Manner) -> list[Instruction]:
         self._end = end
         self._to_start.clear()
         children = list(self._children.values())
         self._to_stop = [child for child in children if child.is_live]
         for child in self._to_stop:
-            child.is_doomed = True
+            child.is_doomed, child.manner = True, manner
         given_up = end.reason if isinstance(end, GiveUp) and end.reason.kind is ExitKind.INTENSITY else None
         forgotten = [i for child in reversed(children) if not child.is_live for i in self._remove(child, given_up)]
         return [*forgotten, *self._advance()]
@@ -398,12 +414,18 @@ class Supervision:
                 child.state = ChildState.STOPPING
             self._stopping.update(group)
             if ids:
-                yield StopInTurn(ids) if len(ids) > 1 else Stop(ids[0])
+                manner = group[0].manner
+                yield StopInTurn(ids, manner) if len(ids) > 1 else Stop(ids[0], manner=manner)
 
     def _take_to_stop(self) -> list[_Child]:
-        """Take the next to stop: all that run up to the first that does not, or that one."""
+        """Take the next to stop: all that run, and are to stop alike, up to the first that does not; or that one."""
         waiting = self._to_stop = [child for child in self._to_stop if child.is_live]  # some ended before their turn
-        count = sum(1 for _ in takewhile(lambda child: child.state is ChildState.RUNNING, reversed(waiting)))
+        manner = waiting[-1].manner if waiting else None
+
+        def is_alike(child: _Child) -> bool:
+            return child.state is ChildState.RUNNING and child.manner is manner
+
+        count = sum(1 for _ in takewhile(is_alike, reversed(waiting)))
         return [waiting.pop() for _ in range(min(len(waiting), max(1, count)))]
 
     def _start_next(self) -> Iterable[Instruction]:
@@ -422,13 +444,17 @@ class Supervision:
             group.append(self._to_start.popleft())
         self._starting.update(group)
         for child in group:
-            child.state = ChildState.STARTING
+            self._begin_start(child)
         ids = tuple(child.spec.id for child in group)
         return StartInTurn(ids) if len(ids) > 1 else Start(ids[0])
 
     def _start(self, child: _Child) -> Instruction:
-        child.state = ChildState.STARTING
+        self._begin_start(child)
         return Start(child.spec.id)
+
+    def _begin_start(self, child: _Child) -> None:
+        child.state, child.manner = ChildState.STARTING, Manner.ORDERLY
+        child.restart_count += child.was_started
 
     # The table of children
 
@@ -456,22 +482,6 @@ class Supervision:
         if child in self._to_start:
             self._to_start.remove(child)
         return [] if child.state is ChildState.ENDED else [Forget(child.spec.id, reason)]
-
-
-def check_quorum(strategy: Strategy, quorum: int | None) -> None:
-    """Refuse a quorum that does not go with the strategy.
-
-    Raises:
-        ValueError: as `Supervision` says.
-        TypeError: it is no integer.
-    """
-    if quorum is None:
-        if strategy is Strategy.QUORUM:
-            raise ValueError("strategy='quorum' without a quorum: give quorum=, the least number of children to run")
-        return
-    if strategy is not Strategy.QUORUM:
-        raise ValueError(f"quorum={quorum} with strategy={strategy.value!r}: it goes with strategy='quorum' only")
-    checks.count(1)("quorum", quorum)
 
 
 def _is_restarted(restart: RestartType, reason: ExitReason) -> bool:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from actorrt import config
 from actorrt.actors import checks
 from actorrt.actors.actor import Actor
-from actorrt.actors.childspec import AutoShutdown, Child, Strategy, identify
+from actorrt.actors.childspec import AutoShutdown, Child, Strategy, check_quorum, identify
 from actorrt.actors.shell import Shell
-from actorrt.actors.supervision import Supervision, check_quorum
+from actorrt.actors.supervision import Supervision
 from actorrt.errors import RuntimeStateError
 from actorrt.reasons import ExitReason
 

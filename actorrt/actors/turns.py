@@ -256,7 +256,7 @@ class Turns:
             return
         if self._evidence is not None:
             self._evidence.clear(message)
-        if message not in self._cell.victims:
+        if not message.is_over and message not in self._cell.victims:
             self._host.refuse(message, message.withdrawal)
 
     def _returned(self, message: Message, result: Any) -> None:

@@ -18,6 +18,7 @@ from actorrt.actors.forms import (
     flag,
     list_of,
     map_of,
+    one_of,
     optional,
     packed_ids,
     row_of,
@@ -26,6 +27,7 @@ from actorrt.actors.forms import (
     text,
     whole,
 )
+from actorrt.actors.instructions import Manner
 
 _REASON: Final = map_of(anything)  # `ExitReason.from_data` refuses what is none
 
@@ -48,6 +50,7 @@ _ORDER: Final = fields(
 
 _ERROR: Final = map_of(anything)  # `errors.from_data` makes something of each
 _ENDPOINT: Final = row_of(an_id, text)
+_MANNER: Final = one_of(*(manner.value for manner in Manner))
 _ACTOR: Final = fields(actor=an_id)
 _OBJECT: Final = fields(object=an_id)
 _INCARNATION: Final = fields(actor=an_id, incarnation=count)
@@ -82,7 +85,7 @@ OF_NODES: Final[Mapping[str, Form]] = {
     "orphaned": _ACTOR,
     "preload": fields(modules=list_of(text), job=an_id),
     "restart_children": fields(supervisor=an_id, actors=list_of(an_id)),
-    "stop_children": fields(actors=list_of(an_id), reason=text),
+    "stop_children": fields(actors=list_of(an_id), reason=text, manner=_MANNER),
     "hosted": fields(actors=list_of(row_of(an_id, count, flag))),
     "silence": fields(peer=an_id),
     "status": fields(after=optional(row_of(count, count)), count=count),
@@ -106,7 +109,8 @@ OF_AUTHORITIES: Final[Mapping[str, Form]] = {
     "alive": _ACTOR,
     "monitor": fields(actor=an_id, since=optional(count)),
     "stop": fields(actor=an_id, reason=text, kill=flag),
-    "stop_child": fields(actor=an_id, reason=text, kill=flag),
+    "stop_child": fields(actor=an_id, reason=text, kill=flag, manner=_MANNER),
+    "delay_child": fields(actor=an_id, delay_s=seconds),
     "exited": fields(actor=an_id, incarnation=count, reason=_REASON, is_administrative=flag),
     "handled": _INCARNATION,
     "snapshot": fields(actor=an_id, incarnation=count, object=an_id, token=some_bytes),
@@ -128,11 +132,13 @@ OF_HOSTS: Final[Mapping[str, Form]] = {
         namespace=text,
         authority=_ENDPOINT,
         is_supervisor=flag,
+        is_detached=flag,
         snapshots=list_of(an_id),
     ),
     "host_in_turn": fields(authority=_ENDPOINT, actors=list_of(row_of(an_id, count, list_of(an_id)))),
-    "stop_in_turn": fields(actors=list_of(an_id), reason=text),
-    "stop_hosted": fields(actor=an_id, reason=text, is_administrative=flag),
+    "stop_in_turn": fields(actors=list_of(an_id), reason=text, manner=_MANNER),
+    "stop_hosted": fields(actor=an_id, reason=text, is_administrative=flag, manner=_MANNER),
+    "delay_hosted": fields(actor=an_id, delay_s=seconds),
     "kill_hosted": _ACTOR,
     "bury": fields(actor=an_id, error=_ERROR),
     "linked": fields(actor=an_id, to=some_bytes),

@@ -202,7 +202,8 @@ class Placement:
         """Ask the actor to end; kill it if it takes longer than its `shutdown_s`."""
         if self.pass_over(record):
             return
-        self._tell(record, "stop_hosted", reason=reason, is_administrative=record.is_administrative)
+        is_for_good = record.is_administrative
+        self._tell(record, "stop_hosted", reason=reason, is_administrative=is_for_good, manner=record.manner)
         if record.options.shutdown_s is not None:
             incarnation = record.incarnation
             delay_s = record.options.shutdown_s + STOP_GRACE_S
@@ -217,8 +218,8 @@ class Placement:
     def stop_in_turn(self, records: Sequence[Record], reason: str) -> None:
         """Ask actors of one worker to end, one after the other; kill whichever takes longer than its `shutdown_s`."""
         worker: Worker = records[0].place
-        data = {"actors": [record.actor_id for record in records], "reason": reason}
-        self._control.notify(worker.endpoint, "stop_in_turn", data)
+        actors, manner = [record.actor_id for record in records], records[0].manner
+        self._control.notify(worker.endpoint, "stop_in_turn", {"actors": actors, "reason": reason, "manner": manner})
         self._watch_turns(deque((record, record.incarnation) for record in records))
 
     def _watch_turns(self, left: deque[tuple[Record, int]]) -> None:
@@ -235,6 +236,10 @@ class Placement:
             self._watch_turns(left)
 
         self._scope.after(record.options.shutdown_s + STOP_GRACE_S, due)
+
+    def restarts_later(self, record: Record, delay_s: float) -> None:
+        """Tell those whose calls the actor had in hand; of one whose process is gone they hear from the registry."""
+        self._tell(record, "delay_hosted", delay_s=delay_s)
 
     def _overdue(self, record: Record) -> None:
         logger.warning("%s did not stop within %s s and is killed", record.label, record.options.shutdown_s)

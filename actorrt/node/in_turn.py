@@ -14,6 +14,7 @@ from typing import Any
 from actorrt import errors
 from actorrt.actors.children import stopped_early
 from actorrt.actors.control import Control, Data, Endpoint
+from actorrt.actors.instructions import Manner
 from actorrt.actors.record import Record, RecordState
 from actorrt.actors.registry import Registry
 from actorrt.ids import ActorId, PeerId
@@ -176,6 +177,7 @@ class InTurn:
     # Stops: the supervisor is told of each child's exit, as of any
 
     async def _stop(self, _: PeerId, data: Data) -> None:
+        manner = Manner(data["manner"])
         records = [self._registry.record(ActorId(actor)) for actor in data["actors"]]
         waiting = deque(record for record in records if record is not None)
         while waiting:
@@ -183,10 +185,10 @@ class InTurn:
             ends = [(waiting.popleft(), record.incarnation) for record in group]
             if len(group) > 1:
                 for record in group:
-                    record.state = RecordState.STOPPING
+                    record.state, record.manner = RecordState.STOPPING, manner
                 self._placement.stop_in_turn(group, data["reason"])
             else:
-                self._registry.stop_child(group[0].actor_id, data["reason"], kill=False)
+                self._registry.stop_child(group[0].actor_id, data["reason"], kill=False, manner=manner)
             for record, incarnation in reversed(ends):
                 while self._registry.record(record.actor_id) is record and record.has_incarnation(incarnation):
                     await record.next_change()

@@ -82,10 +82,9 @@ async def test_every_child_of_a_large_group_is_restarted(runtime):
     refs = [await crowd.child(f"c{number}") for number in range(500)]
     with pytest.raises(art.ActorUnavailableError):
         await refs[200].fail()
-    assert await art.gather(*[ref.incarnation.options(retries=3)() for ref in refs]) == [2] * 500
-    infos = await crowd.children_info()
-    assert [info.state for info in infos] == ["running"] * 500
-    assert [info.restarts for info in infos] == [int(number == 200) for number in range(500)]
+    while [info.restarts for info in await crowd.children_info()] != [1] * 500:
+        pass  # the caller of the one that failed hears so before the others have stopped
+    assert await art.gather(*[ref.incarnation() for ref in refs]) == [2] * 500
 
 
 async def test_neighbours_of_a_large_group_share_a_process_and_all_processes_are_used(node_runtime):
@@ -179,7 +178,7 @@ async def test_failure_of_one_start_begins_the_group_anew(runtime):
     with pytest.raises(art.ActorUnavailableError):
         await b.fail()
     assert [await child.incarnation.options(retries=9)() for child in (b, c, a)] == [3, 2, 3]
-    assert [info.restarts for info in await three.children_info()] == [0, 2, 0]
+    assert [info.restarts for info in await three.children_info()] == [2, 2, 1]
 
 
 async def test_worker_that_is_killed_while_a_group_starts_there_is_replaced(node_runtime):

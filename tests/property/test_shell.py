@@ -63,7 +63,9 @@ class Authority:
         self._raise()
         actors = {*data.get("actors", [data.get("actor")])}
         alive = self.starting | self.running
-        if verb in ("stop_child", "stop_children"):
+        if verb == "delay_child":
+            self.wrong += [(verb, actor) for actor in actors & alive]
+        elif verb in ("stop_child", "stop_children"):
             self.wrong += [(verb, actor) for actor in actors - alive]
             self.stopping |= actors & alive
         else:

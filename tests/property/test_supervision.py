@@ -18,6 +18,7 @@ from actorrt.actors.instructions import (
     Forget,
     GiveUp,
     Instruction,
+    Manner,
     Ready,
     RetryAfter,
     Start,
@@ -81,7 +82,8 @@ class Rules:
         done: list[Instruction] = []
         for other in reversed(group):
             if other.id in self.alive:
-                done.append(Stop(other.id))
+                is_over = other.restart is RestartType.TEMPORARY
+                done.append(Stop(other.id, manner=Manner.AT_ONCE if is_over else Manner.FOR_RESTART))
                 if other.restart is RestartType.TEMPORARY:
                     done.append(Forget(other.id))
                     self.alive.discard(other.id)
@@ -94,7 +96,7 @@ class Rules:
         done: list[Instruction] = [Forget(id) for id in dead]
         for spec in reversed(self.specs):
             if spec.id in self.alive:
-                done += [Stop(spec.id), Forget(spec.id)]
+                done += [Stop(spec.id, manner=Manner.AT_ONCE), Forget(spec.id)]
         self.specs, self.alive, self.is_over = [], set(), True
         return done
 
@@ -131,10 +133,10 @@ class WholeSteps(RuleBasedStateMachine):
                 case StartInTurn(ids):
                     done[-1:] = [Start(id) for id in ids]
                     queue += [i for id in ids for i in self.real.child_started(id, self.now)]
-                case StopInTurn(ids):
+                case StopInTurn(ids, manner):
                     done.pop()
                     for id in ids:
-                        done.append(Stop(id))
+                        done.append(Stop(id, manner=manner))
                         queue += self.real.child_exited(id, SHUTDOWN, self.now)
                         done += [queue.pop(0) for _ in list(queue) if isinstance(queue[0], Forget)]
                 case RetryAfter(id):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from actorrt.actors.childspec import AutoShutdown, ChildSpec, Strategy
-from actorrt.actors.instructions import GiveUp, Instruction, RetryAfter, Start, StartInTurn, Stop, StopInTurn
+from actorrt.actors.instructions import GiveUp, Instruction, Manner, RetryAfter, Start, StartInTurn, Stop, StopInTurn
 from actorrt.actors.options import RestartType
 from actorrt.actors.supervision import Supervision
 from actorrt.reasons import KILLED, NORMAL, SHUTDOWN, ExitKind, ExitReason
@@ -45,6 +45,20 @@ def running(
     return supervision
 
 
+def recalled(*ids: str) -> Instruction:
+    """Return the stop of children that a sibling's failure ends, and that start again with it."""
+    return _stop(ids, Manner.FOR_RESTART)
+
+
+def cut(*ids: str) -> Instruction:
+    """Return the stop of children that a sibling's failure ends for good."""
+    return _stop(ids, Manner.AT_ONCE)
+
+
+def _stop(ids: tuple[str, ...], manner: Manner) -> Instruction:
+    return StopInTurn(ids, manner) if len(ids) > 1 else Stop(ids[0], manner=manner)
+
+
 def states(supervision: Supervision) -> dict[str, str]:
     return {child.id: child.state.value for child in supervision.children()}
 
@@ -57,8 +71,8 @@ def settle(supervision: Supervision, instructions: list[Instruction], now: float
         match queue.pop(0):
             case StartInTurn(ids):
                 queue[:0] = [Start(id) for id in ids]
-            case StopInTurn(ids):
-                queue[:0] = [Stop(id) for id in ids]
+            case StopInTurn(ids, manner):
+                queue[:0] = [Stop(id, manner=manner) for id in ids]
             case instruction:
                 done.append(instruction)
                 queue[:0] = follow(supervision, instruction, now)

@@ -16,14 +16,7 @@ from actorrt.actors.instructions import (
 from actorrt.actors.options import RestartType
 from actorrt.actors.supervision import Supervision
 from actorrt.reasons import KILLED, NORMAL, SHUTDOWN, ExitKind, ExitReason
-from tests.unit.actors.supervising import (
-    CRASHED,
-    ERROR,
-    running,
-    settle,
-    significant,
-    specs,
-)
+from tests.unit.actors.supervising import CRASHED, ERROR, recalled, running, settle, significant, specs
 
 
 @pytest.mark.parametrize("restart", RestartType)
@@ -47,7 +40,7 @@ def test_removed_child_stays_away_when_its_group_restarts() -> None:
 
 def test_stop_of_a_child_that_its_group_stops_already_removes_it() -> None:
     supervision = running(specs("ab"), Strategy.ONE_FOR_ALL)
-    assert supervision.child_exited("a", CRASHED, 1.0) == [Stop("b")]
+    assert supervision.child_exited("a", CRASHED, 1.0) == [recalled("b")]
     assert supervision.stop_child_requested("b") == []
     assert supervision.child_exited("b", SHUTDOWN, 1.0) == [Forget("b"), Start("a")]
 
@@ -108,7 +101,7 @@ def test_stop_ends_a_back_off() -> None:
 
 def test_stop_during_a_group_restart_lets_no_child_start_again() -> None:
     supervision = running(specs("abc"), Strategy.ONE_FOR_ALL)
-    assert supervision.child_exited("a", CRASHED, 1.0) == [StopInTurn(("c", "b"))]
+    assert supervision.child_exited("a", CRASHED, 1.0) == [recalled("c", "b")]
     assert supervision.stop_requested() == [Forget("a")]
     assert supervision.child_exited("c", SHUTDOWN, 1.0) == [Forget("c")]
     assert supervision.child_exited("b", SHUTDOWN, 1.0) == [Forget("b"), Stopped()]

@@ -12,7 +12,6 @@ from actorrt.actors.instructions import (
     RetryAfter,
     Start,
     StartInTurn,
-    Stop,
 )
 from actorrt.actors.options import RestartType
 from actorrt.reasons import NORMAL, SHUTDOWN, ExitKind, ExitReason
@@ -20,7 +19,9 @@ from tests.unit.actors.supervising import (
     CRASHED,
     ERROR,
     HEALTHY,
+    cut,
     given_up,
+    recalled,
     running,
     settle,
     specs,
@@ -39,7 +40,7 @@ def test_one_failure_more_than_max_restarts_within_the_period_gives_up(max_resta
         "the last was 'a', which ended with crashed (SIGKILL)"
     )
     reason = ExitReason(ExitKind.INTENSITY, detail)
-    assert supervision.child_exited("a", CRASHED, 31.0, **HEALTHY) == [Forget("a", reason), Stop("b")]
+    assert supervision.child_exited("a", CRASHED, 31.0, **HEALTHY) == [Forget("a", reason), cut("b")]
     assert supervision.child_exited("b", SHUTDOWN, 31.0) == [Forget("b"), GiveUp(reason)]
 
 
@@ -49,7 +50,7 @@ def test_all_that_wait_to_start_again_when_their_supervisor_gives_up_end_with_it
     supervision.child_start_failed("a", ERROR, 1.0, cause="x")
     done = settle(supervision, supervision.child_exited("b", CRASHED, 1.0), 1.0)
     reason = given_up(done)
-    assert done == [Forget("b", reason), Forget("a", reason), Stop("c"), Forget("c"), GiveUp(reason)]
+    assert done == [Forget("b", reason), Forget("a", reason), cut("c"), Forget("c"), GiveUp(reason)]
 
 
 def test_failure_older_than_the_period_no_longer_counts() -> None:
@@ -163,7 +164,7 @@ def test_failed_restart_in_one_for_all_stops_those_that_had_started() -> None:
     supervision.child_exited("a", CRASHED, 1.0, **HEALTHY)
     supervision.child_exited("b", SHUTDOWN, 1.0)
     supervision.child_started("a", 1.0)
-    assert supervision.child_start_failed("b", ERROR, 1.0) == [RetryAfter("b", 0.1), Stop("a")]
+    assert supervision.child_start_failed("b", ERROR, 1.0) == [RetryAfter("b", 0.1), recalled("a")]
     assert supervision.retry_due("b") == []
     assert supervision.child_exited("a", SHUTDOWN, 1.0) == [StartInTurn(("a", "b"))]
 

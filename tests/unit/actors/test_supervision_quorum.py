@@ -10,20 +10,11 @@ from actorrt.actors.instructions import (
     GiveUp,
     RetryAfter,
     Start,
-    Stop,
 )
 from actorrt.actors.options import RestartType
 from actorrt.actors.supervision import Supervision
 from actorrt.reasons import NORMAL, SHUTDOWN, ExitKind, ExitReason
-from tests.unit.actors.supervising import (
-    CRASHED,
-    HEALTHY,
-    given_up,
-    running,
-    settle,
-    specs,
-    states,
-)
+from tests.unit.actors.supervising import CRASHED, HEALTHY, cut, given_up, running, settle, specs, states
 
 
 def pool(
@@ -48,7 +39,7 @@ def test_quorum_of_too_few_that_run_gives_up_after_stopping_them() -> None:
     done = settle(supervision, supervision.child_exited("b", CRASHED, 1.0), 1.0)
     detail = "1 of 3 children run, and quorum is 2; the last that failed was 'b', which ended with crashed (SIGKILL)"
     reason = ExitReason(ExitKind.INTENSITY, detail)
-    assert done == [Forget("b", reason), Stop("c"), Forget("c"), Stop("a"), Forget("a"), GiveUp(reason)]
+    assert done == [Forget("b", reason), cut("c"), Forget("c"), cut("a"), Forget("a"), GiveUp(reason)]
 
 
 def test_quorum_counts_a_child_again_once_it_runs_again() -> None:
@@ -82,7 +73,7 @@ def test_quorum_is_not_judged_when_a_child_ends_normally() -> None:
 def test_quorum_is_lost_by_the_failure_of_a_child_of_any_restart_type(restart: RestartType) -> None:
     supervision = pool("ab", 2, restart)
     done = settle(supervision, supervision.child_exited("a", CRASHED, 1.0), 1.0)
-    assert done[1:3] == [Stop("b"), Forget("b")]
+    assert done[1:3] == [cut("b"), Forget("b")]
     assert given_up(done).kind is ExitKind.INTENSITY
 
 
@@ -90,7 +81,7 @@ def test_quorum_of_temporary_children_shrinks_to_it_and_no_further() -> None:
     supervision = pool("abc", 2, RestartType.TEMPORARY)
     assert supervision.child_exited("a", CRASHED, 1.0) == [Forget("a")]
     done = settle(supervision, supervision.child_exited("b", CRASHED, 1.0), 1.0)
-    assert done[1:3] == [Stop("c"), Forget("c")]
+    assert done[1:3] == [cut("c"), Forget("c")]
     assert given_up(done).kind is ExitKind.INTENSITY
 
 

@@ -12,7 +12,6 @@ from actorrt.actors.instructions import (
     Start,
     StartInTurn,
     Stop,
-    StopInTurn,
 )
 from actorrt.actors.options import RestartType
 from actorrt.reasons import KILLED, NORMAL, SHUTDOWN, ExitKind
@@ -21,6 +20,8 @@ from tests.unit.actors.supervising import (
     ERROR,
     HEALTHY,
     REASONS,
+    cut,
+    recalled,
     running,
     settle,
     specs,
@@ -99,13 +100,13 @@ def test_child_that_somebody_ordered_to_end_is_removed(
 def test_failure_stops_and_starts(strategy: Strategy, failed: str, stopped: str, started: str) -> None:
     supervision = running(specs("abc"), strategy)
     done = settle(supervision, supervision.child_exited(failed, CRASHED, 1.0), 1.0)
-    assert done == [*map(Stop, stopped), *map(Start, started)]
+    assert done == [*map(recalled, stopped), *map(Start, started)]
     assert states(supervision) == dict.fromkeys("abc", "running")
 
 
 def test_group_is_stopped_and_started_by_one_instruction_each() -> None:
     supervision = running(specs("abcd"), Strategy.ONE_FOR_ALL)
-    assert supervision.child_exited("b", CRASHED, 1.0) == [StopInTurn(("d", "c", "a"))]
+    assert supervision.child_exited("b", CRASHED, 1.0) == [recalled("d", "c", "a")]
     assert supervision.child_exited("d", SHUTDOWN, 1.0) == []
     assert supervision.child_exited("c", SHUTDOWN, 1.0) == []
     assert supervision.child_exited("a", SHUTDOWN, 1.0) == [StartInTurn(("a", "b", "c", "d"))]
@@ -118,7 +119,7 @@ def test_failed_start_in_turn_lines_those_behind_it_up_again() -> None:
     assert supervision.child_exited("b", SHUTDOWN, 1.0) == [StartInTurn(("a", "b", "c"))]
     assert supervision.child_started("a", 1.0) == []
     assert supervision.start_not_reached("c") == []
-    assert supervision.child_start_failed("b", ERROR, 1.0) == [RetryAfter("b", 0.1), Stop("a")]
+    assert supervision.child_start_failed("b", ERROR, 1.0) == [RetryAfter("b", 0.1), recalled("a")]
     assert supervision.child_exited("a", SHUTDOWN, 1.0) == []
     assert supervision.retry_due("b") == [StartInTurn(("a", "b", "c"))]
 
@@ -150,7 +151,7 @@ def test_child_in_turn_that_is_to_stop_and_was_not_reached_is_removed() -> None:
 def test_child_that_had_ended_and_starts_with_its_group_is_a_new_actor_and_starts_apart() -> None:
     supervision = running([*specs("a"), *specs("t", RestartType.TRANSIENT), *specs("b")], Strategy.ONE_FOR_ALL)
     supervision.child_exited("t", NORMAL, 1.0)
-    assert supervision.child_exited("a", CRASHED, 1.0) == [Stop("b")]
+    assert supervision.child_exited("a", CRASHED, 1.0) == [recalled("b")]
     assert supervision.child_exited("b", SHUTDOWN, 1.0) == [Start("a")]
     assert supervision.child_started("a", 1.0) == [Start("t")]
     assert supervision.child_started("t", 1.0) == [Start("b")]
@@ -158,7 +159,7 @@ def test_child_that_had_ended_and_starts_with_its_group_is_a_new_actor_and_start
 
 def test_group_starts_only_after_the_last_of_it_has_stopped() -> None:
     supervision = running(specs("abc"), Strategy.ONE_FOR_ALL)
-    assert supervision.child_exited("b", CRASHED, 1.0) == [StopInTurn(("c", "a"))]
+    assert supervision.child_exited("b", CRASHED, 1.0) == [recalled("c", "a")]
     assert supervision.child_exited("a", CRASHED, 1.0) == []
     assert supervision.child_exited("c", SHUTDOWN, 1.0) == [StartInTurn(("a", "b", "c"))]
 
@@ -167,14 +168,14 @@ def test_group_starts_only_after_the_last_of_it_has_stopped() -> None:
 def test_temporary_child_that_a_sibling_stopped_is_not_started_again(strategy: Strategy) -> None:
     supervision = running([*specs("a"), *specs("t", RestartType.TEMPORARY), *specs("c")], strategy)
     done = settle(supervision, supervision.child_exited("a", CRASHED, 1.0), 1.0)
-    assert done == [Stop("c"), Stop("t"), Forget("t"), Start("a"), Start("c")]
+    assert done == [recalled("c"), cut("t"), Forget("t"), Start("a"), Start("c")]
 
 
 @pytest.mark.parametrize("strategy", [Strategy.ONE_FOR_ALL, Strategy.REST_FOR_ONE])
 def test_transient_child_that_a_sibling_stopped_is_started_again(strategy: Strategy) -> None:
     supervision = running([*specs("a"), *specs("t", RestartType.TRANSIENT)], strategy)
     done = settle(supervision, supervision.child_exited("a", CRASHED, 1.0), 1.0)
-    assert done == [Stop("t"), Start("a"), Start("t")]
+    assert done == [recalled("t"), Start("a"), Start("t")]
 
 
 @pytest.mark.parametrize("strategy", [Strategy.ONE_FOR_ALL, Strategy.REST_FOR_ONE])
@@ -189,7 +190,7 @@ def test_child_that_dies_before_its_turn_to_stop_is_neither_stopped_nor_counted(
     supervision.child_exited("b", CRASHED, 1.0)
     assert supervision.child_exited("a", CRASHED, 1.0) == []
     assert supervision.child_exited("c", KILLED, 1.0) == [StartInTurn(("a", "b", "c"))]
-    assert [child.restart_count for child in supervision.children()] == [0, 1, 0]
+    assert [child.restart_count for child in supervision.children()] == [1, 1, 1]
 
 
 def test_failure_during_a_group_restart_begins_it_anew() -> None:
@@ -198,7 +199,7 @@ def test_failure_during_a_group_restart_begins_it_anew() -> None:
     supervision.child_exited("c", SHUTDOWN, 1.0)
     assert supervision.child_exited("b", SHUTDOWN, 1.0) == [StartInTurn(("a", "b", "c"))]
     assert supervision.child_started("a", 1.0) == []
-    assert supervision.child_exited("a", CRASHED, 1.0, **HEALTHY) == [Stop("c")]
-    assert supervision.child_start_failed("c", ERROR, 1.0) == [Stop("b")]
+    assert supervision.child_exited("a", CRASHED, 1.0, **HEALTHY) == [recalled("c")]
+    assert supervision.child_start_failed("c", ERROR, 1.0) == [recalled("b")]
     assert supervision.child_started("b", 1.0) == []
     assert supervision.child_exited("b", SHUTDOWN, 1.0) == [StartInTurn(("a", "b", "c"))]

@@ -10,20 +10,12 @@ from actorrt.actors.instructions import (
     GiveUp,
     Ready,
     Start,
-    StopInTurn,
 )
 from actorrt.actors.options import RestartType
 from actorrt.actors.supervision import Supervision
 from actorrt.errors import RuntimeStateError
 from actorrt.reasons import NORMAL, SHUTDOWN
-from tests.unit.actors.supervising import (
-    CRASHED,
-    ERROR,
-    running,
-    settle,
-    specs,
-    states,
-)
+from tests.unit.actors.supervising import CRASHED, ERROR, cut, running, settle, specs, states
 
 
 def test_children_start_one_after_the_other_in_order() -> None:
@@ -43,7 +35,7 @@ def test_first_start_failure_stops_the_started_in_reverse_and_gives_up() -> None
     supervision.start_requested(specs("abcd"))
     supervision.child_started("a", 0.0)
     supervision.child_started("b", 0.0)
-    assert supervision.child_start_failed("c", ERROR, 0.0) == [Forget("d"), Forget("c"), StopInTurn(("b", "a"))]
+    assert supervision.child_start_failed("c", ERROR, 0.0) == [Forget("d"), Forget("c"), cut("b", "a")]
     assert supervision.child_exited("b", SHUTDOWN, 0.0) == [Forget("b")]
     assert supervision.child_exited("a", SHUTDOWN, 0.0) == [Forget("a"), GiveUp(ERROR)]
 
