@@ -18,8 +18,9 @@ from actorrt.rl.chaos import Chaos
 from actorrt.rl.extras import MissingPackageError, require
 from actorrt.rl.rollouts.environment import episode_seed
 from actorrt.rl.rollouts.evaluation import Evaluation, evaluate
-from actorrt.rl.run import BEST_FILE, PAUSING, Run
+from actorrt.rl.run import PAUSING, Run
 from actorrt.rl.runs import interrupts
+from actorrt.rl.runs.place import BEST_FILE, CURVE_FILE, METRICS_FILE
 from actorrt.rl.runs.progress import Progress, ProgressLine
 from actorrt.rl.views import curve, live
 from actorrt.rl.views.logs import CsvLog, TensorBoardLog
@@ -77,6 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         require("gymnasium")
         algorithm = _algorithm(arguments)
+        algorithm.require_startable(arguments.steps)
     except MissingPackageError as error:
         return _fail(str(error), EXIT_FAILURE)
     except (ValueError, FileNotFoundError) as error:
@@ -168,7 +170,7 @@ def _train(algorithm: Algorithm, arguments: argparse.Namespace, line: ProgressLi
     with ThreadPoolExecutor(1, "shutdown") as executor:
         ending = executor.submit(art.shutdown)  # the run's actors are gone, and the report needs no node
         result = None if is_interrupted else _result(training, line)
-        line.end(live.last(training))
+        line.end(training.progress)
         _report(training, result)
         ending.result()
     if is_interrupted:
@@ -193,12 +195,12 @@ def _report(training: Run, result: Evaluation | None) -> None:
     plan, threshold = training.plan, training.plan.stop_return
     returns = [(row["steps"], row["return_mean"]) for row in training.rows]
     os.makedirs(training.directory, exist_ok=True)
-    places = {name: os.path.join(training.directory, name) for name in ("metrics.csv", "curve.png", BEST_FILE)}
+    places = {name: os.path.join(training.directory, name) for name in (METRICS_FILE, CURVE_FILE, BEST_FILE)}
     if returns and curve.can_draw_png():
         title = f"{plan.settings.algorithm} on {plan.policy.env_id}, seed {plan.seed}"
-        curve.draw_png(places["curve.png"], title, returns, training.evaluations, threshold)
+        curve.draw_png(places[CURVE_FILE], title, returns, training.evaluations, threshold)
     else:
-        places["curve.png"] = 'not drawn: pip install "actorrt[plot]"'
+        places[CURVE_FILE] = 'not drawn: pip install "actorrt[plot]"'
     if threshold is not None and not training.is_reached:
         sys.stdout.write(f"did not reach {threshold:g} within {training.steps:,} steps\n")
     columns = shutil.get_terminal_size((80, 24)).columns
@@ -211,5 +213,5 @@ def _report(training: Run, result: Evaluation | None) -> None:
             worth = f"{result.mean:.1f} ± {result.std:.1f} over {len(result.returns)} episodes on fresh seeds"
         sys.stdout.write(f"best policy: version {training.best.version}, {worth}\n  policy   {places[BEST_FILE]}\n")
     if returns:
-        sys.stdout.write(f"  curve    {places['curve.png']}\n  metrics  {places['metrics.csv']}\n")
+        sys.stdout.write(f"  curve    {places[CURVE_FILE]}\n  metrics  {places[METRICS_FILE]}\n")
     sys.stdout.flush()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
+import dataclasses
 import logging
 import os
 import shlex
@@ -18,9 +19,11 @@ from typing import Any
 
 import actorrt as art
 from actorrt.rl.policies.policy import FlatPolicy, make_policy
+from actorrt.rl.rollouts.evaluation import Evaluation
 from actorrt.rl.runs import interrupts
 from actorrt.rl.runs.callbacks import Callback, Callbacks, Hearer
 from actorrt.rl.runs.explain import Explanation, explain
+from actorrt.rl.runs.place import BEST_FILE
 from actorrt.rl.runs.plan import Plan
 from actorrt.rl.runs.progress import Progress
 from actorrt.rl.runs.record import Record
@@ -31,7 +34,6 @@ from actorrt.rl.views.video import Video, film
 
 logger = logging.getLogger(__name__)
 
-BEST_FILE = "best.policy"
 PAUSING = "pausing after the update in hand; a second interrupt ends the run at once"
 
 
@@ -243,11 +245,13 @@ class Run:
         """Say in one line where a run that has ended can be taken up again, and how."""
         if self.saved_steps is None:
             return f"ended after {self.steps:,} steps, before the first checkpoint"
-        plan, directory = self.plan, self.directory
-        pause = f"paused after {self.saved_steps:,} steps; {plan.resumption(directory)} goes on from there"
+        plan, directory, saved_steps = self.plan, self.directory, self.saved_steps
+        pause = f"paused after {saved_steps:,} steps; {plan.resumption(directory, saved_steps)} goes on from there"
         if not plan.policy.env_id:
             return pause
-        flags = f"--steps {plan.steps}" + ("" if plan.stop_return is None else f" --stop-return {plan.stop_return:g}")
+        flags = f"--steps {max(plan.steps, saved_steps)}"
+        if plan.stop_return is not None:
+            flags += f" --stop-return {plan.stop_return:g}"
         command = f"actorrt train {plan.settings.algorithm.lower()} {plan.policy.env_id}"
         return f"{pause}, and so does {command} --resume {shlex.quote(directory)} {flags}"
 
@@ -256,7 +260,7 @@ class Run:
         failed = f"the run failed after {self.steps:,} steps"
         if self.saved_steps is None:
             return f"{failed}; it had no checkpoint yet"
-        resumption = self.plan.resumption(self.directory)
+        resumption = self.plan.resumption(self.directory, self.saved_steps)
         return f"{failed}; {resumption} goes on from its checkpoint of {self.saved_steps:,} steps"
 
     def explain(self) -> Explanation:
@@ -350,6 +354,10 @@ class _Notes(Callback):
 
     def on_update(self, run: Run, progress: Progress) -> None:
         run.progress = progress
+
+    def on_evaluation(self, run: Run, steps: int, evaluation: Evaluation) -> None:
+        if run.progress is not None:
+            run.progress = dataclasses.replace(run.progress, evaluation=run.best_score)
 
     def on_checkpoint(self, run: Run, path: str) -> None:
         run.saved_steps = run.steps

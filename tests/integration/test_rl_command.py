@@ -65,6 +65,14 @@ def test_training_prints_progress_a_curve_and_where_the_results_are(tmp_path: Pa
         assert str(tmp_path / "results" / name) in done.stdout
     left = {entry.name for entry in (tmp_path / "results").iterdir()}
     assert left <= {"best.policy", "checkpoint", "metrics.csv", "curve.png"}
+    for more, message in (
+        (("--steps", "512", "--directory"), "directory='RESULTS' holds the checkpoint and the best.policy of an"),
+        (("--steps", "512", "--resume"), "the run in RESULTS has 2,560 steps already"),
+    ):
+        refused = train("ppo", "CartPole-v1", *more, str(tmp_path / "results"))
+        assert refused.returncode == 2
+        assert refused.stdout == ""
+        assert refused.stderr.startswith(f"actorrt train: {message}".replace("RESULTS", str(tmp_path / "results")))
 
 
 @pytest.mark.parametrize("algorithm", ["appo", "impala", "a2c", "a3c", "ars", "es"])
@@ -134,6 +142,7 @@ def test_chaos_that_does_not_happen_is_a_failure(tmp_path: Path) -> None:
             "--evaluation-episodes does not go with --resume",
         ),
         (("ppo", "CartPole-v1", "--evaluation-episodes", "0"), "evaluation_episodes is at least 1"),
+        (("ppo", "CartPole-v1", "--directory", "/proc/x"), "directory='/proc/x' can't be written to"),
     ],
 )
 def test_arguments_that_make_no_sense_are_told_in_one_line(arguments: tuple[str, ...], message: str) -> None:

@@ -137,6 +137,8 @@ def test_stopped_run_ends_early_with_a_policy(runtime: art.Runtime) -> None:
     run.wait()
     assert run.steps == 256
     assert run.best.version >= 1
+    assert run.progress is not None
+    assert run.progress.evaluation == run.best_score is not None
 
 
 def test_senseless_runs_are_refused_before_anything_starts() -> None:

@@ -22,6 +22,7 @@ from actorrt.rl.run import Run
 from actorrt.rl.runs import checkpoint
 from actorrt.rl.runs.callbacks import Hearer
 from actorrt.rl.runs.explain import Explanation, explain
+from actorrt.rl.runs.place import RUNS, require_usable
 from actorrt.rl.runs.plan import Plan
 from actorrt.rl.runs.progress import Progress
 from actorrt.rl.runs.training import TrainingLoop
@@ -37,7 +38,8 @@ class Algorithm:
         env: Gymnasium id of the environment, or a function that makes it.
         simulators: how many simulators, each a process of its own.
         seed: what all randomness follows from, 0 or larger.
-        directory: where a run leaves its checkpoint and best policy. None takes `runs/` and the run's name.
+        directory: where a run leaves its checkpoint and best policy; not one that holds an earlier run's. None takes
+            `runs/` and the run's name.
         native: use the environment's own vector form; worth it from about 12 environments a simulator.
         **settings: fields of the algorithm's settings, instead of the environment's preset.
 
@@ -55,7 +57,7 @@ class Algorithm:
         *,
         simulators: int = 2,
         seed: int = 0,
-        directory: str | None = None,
+        directory: str | os.PathLike[str] | None = None,
         native: bool = False,
         **settings: Any,
     ) -> None:
@@ -68,7 +70,7 @@ class Algorithm:
         self.simulators, self.seed, self.native = simulators, seed, native
         kind, place = self.settings.algorithm.lower(), re.sub(r"[^\w.-]", "-", name_of(env))
         self._name = f"{kind}-{place}-{seed}-{time.strftime('%Y%m%d-%H%M%S')}"
-        self.directory = directory
+        self.directory = None if directory is None else os.fspath(directory)
         self._checkpoint: dict[str, Any] | None = None
 
     def _describe(self, env: Maker) -> PolicySpec:
@@ -113,7 +115,7 @@ class Algorithm:
         if origin["algorithm"] != cls.settings_class.algorithm:
             raise ValueError(
                 f"the run in {directory} is of {origin['algorithm']}, not of {cls.settings_class.algorithm}: "
-                f"use rl.{origin['algorithm']}.resume"
+                f"use rl.{origin['algorithm']}.resume, or actorrt train {origin['algorithm'].lower()} --resume"
             )
         made = env or origin["env_id"]
         if not made:
@@ -156,16 +158,33 @@ class Algorithm:
             keep_going: asked after each update once the return is reached; the run goes on while it says yes.
 
         Raises:
-            ValueError: `steps` is less than 1.
+            ValueError: `steps` is less than 1, or than what the resumed run has already; or the directory holds an
+                earlier run, or can't be written to.
             TypeError: what is no callback is given as one.
+        """
+        self.require_startable(steps)
+        plan = self._plan(self.settings.steps if steps is None else steps, stop_return)
+        directory = self.directory or os.path.join(RUNS, plan.name)
+        hearers = [*([] if on_progress is None else [on_progress]), *callbacks]
+        return Run(plan, directory, self.loop_class, hearers, keep_going, show).start()
+
+    def require_startable(self, steps: int | None = None) -> None:
+        """Make sure that `start(steps)` has something to do, and a place for what comes of it; starts nothing.
+
+        Raises:
+            ValueError: as from `start`.
         """
         total = self.settings.steps if steps is None else steps
         if total < 1:
             raise ValueError(f"a run has at least 1 step: steps={steps}")
-        plan = self._plan(total, stop_return)
-        directory = self.directory or os.path.join("runs", plan.name)
-        hearers = [*([] if on_progress is None else [on_progress]), *callbacks]
-        return Run(plan, directory, self.loop_class, hearers, keep_going, show).start()
+        if self._checkpoint is not None and total < self._checkpoint["record"]["steps"]:
+            raise ValueError(
+                f"the run in {self.directory} has {self._checkpoint['record']['steps']:,} steps already, so that there "
+                f"is nothing to train up to steps={total}: give more"
+            )
+        is_new = self.directory is not None and self._checkpoint is None
+        resumption = f"rl.{self.settings.algorithm}.resume({self.directory!r}), or --resume on the command line"
+        require_usable(self.directory or RUNS, resumption=resumption if is_new else None)
 
     def __repr__(self) -> str:
         place = "" if self._checkpoint is None else f", from step {self._checkpoint['record']['steps']:,}"

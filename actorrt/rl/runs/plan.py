@@ -68,10 +68,10 @@ class Plan:
             "native": self.native,
         }
 
-    def resumption(self, directory: str) -> str:
-        """Return the code that takes up again a run that left a checkpoint in `directory`."""
+    def resumption(self, directory: str, saved_steps: int) -> str:
+        """Return the code that takes up again a run that left a checkpoint of so many steps in `directory`."""
         env = "" if self.policy.env_id else ", env=..."
         network = "" if isinstance(self.settings.network, str) else ", network=..."
         stop_return = "" if self.stop_return is None else f", stop_return={self.stop_return:g}"
         resumed = f"rl.{self.settings.algorithm}.resume({directory!r}{env}{network})"
-        return f"{resumed}.start(steps={self.steps:_}{stop_return})"
+        return f"{resumed}.start(steps={max(self.steps, saved_steps):_}{stop_return})"

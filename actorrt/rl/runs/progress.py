@@ -48,7 +48,7 @@ class Progress:
         seconds: since the run began.
         steps_per_s: over the last seconds.
         return_mean: mean return of the training episodes that ended last; NaN before the first.
-        evaluation: score of the best policy so far; None before the first evaluation.
+        evaluation: score of the best policy so far, by evaluations after the update, too; None before the first.
         policy_lag: mean lag of the batch, in versions.
         simulators: how many there are.
         simulators_alive: how many are not being restarted.

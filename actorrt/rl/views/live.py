@@ -5,7 +5,6 @@ What is shown is made in `progress` (the line), `curve` (the plot) and here (the
 
 from __future__ import annotations
 
-import dataclasses
 import html
 import sys
 import time
@@ -71,7 +70,7 @@ class TerminalView(Callback):
 
     def on_end(self, run: Run) -> None:
         """Show the last state, and leave the line."""
-        self._line.end(last(run))
+        self._line.end(run.progress)
 
 
 class Picture:
@@ -102,15 +101,9 @@ def starting(run: Run) -> str:
     return f"{run.plan.name} starts: waiting for the first update ..."
 
 
-def last(run: Run) -> Progress | None:
-    """Return where a run was after its last update, with what was evaluated since; None before the first update."""
-    progress = run.progress
-    return None if progress is None else dataclasses.replace(progress, evaluation=run.best_score)
-
-
 def picture(run: Run) -> str:
     """Return a run as HTML: its name, where it is, its learning curve."""
-    progress, state = last(run), run.state
+    progress, state = run.progress, run.state
     drawn = curve.draw_svg(
         [(row["steps"], row["return_mean"], row["return_std"]) for row in run.rows],
         run.evaluations,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from actorrt.rl.extras import require
 from actorrt.rl.rollouts.evaluation import Evaluation
 from actorrt.rl.runs.callbacks import Callback
+from actorrt.rl.runs.place import METRICS_FILE
 from actorrt.rl.runs.progress import Progress
 from actorrt.rl.views.event_file import EventFile
 
@@ -34,7 +35,7 @@ class CsvLog(Callback):
         rows = [progress.row()]
         if self._file is None:
             rows = run.rows
-            path = self._path or os.path.join(run.directory, "metrics.csv")
+            path = self._path or os.path.join(run.directory, METRICS_FILE)
             os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
             self._file = open(path, "w", newline="", encoding="utf-8")  # noqa: SIM115  # closed at the end of the run
             self._writer = csv.DictWriter(self._file, fieldnames=list(rows[-1]), extrasaction="ignore")
