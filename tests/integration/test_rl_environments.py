@@ -54,14 +54,14 @@ class OwnNetwork(torch.nn.Module):
 async def test_runs_with_images_and_networks_of_ones_own(kind: Any, network: Any, tmp_path: Path) -> None:
     settings: dict[str, Any] = {"hidden": (16,), "environments": 2, "horizon": 16, "network": network}
     async with art.Runtime(mode="local", cpus=4):
-        await kind(ImageIdentityEnv, directory=str(tmp_path), **settings).start(steps=128)
+        before = await kind(ImageIdentityEnv, directory=str(tmp_path), **settings).start(steps=128)
         again: dict[str, Any] = {"env": ImageIdentityEnv}
         if network is OwnNetwork:
             with pytest.raises(ValueError, match=r"the network of the run in .* is its user's own"):
                 kind.resume(str(tmp_path), **again)
             again["network"] = network
-        run = await kind.resume(str(tmp_path), **again).start(steps=256)
-    assert run.steps >= 256
+        run = await kind.resume(str(tmp_path), **again).start(steps=before.steps + 128)
+    assert run.steps >= before.steps + 128
     assert run.plan.policy.network == ("cnn" if network == "auto" else OwnNetwork)
     assert run.best(np.zeros((8, 8, 1), np.uint8)) in range(4)
 

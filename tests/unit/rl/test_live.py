@@ -59,7 +59,7 @@ def test_notebook_is_drawn_at_most_twice_a_second():
 def test_picture_says_where_the_run_is_and_draws_it():
     text = live.picture(FakeRun(AFTER_4_S))
     assert "ppo-&lt;Cart&gt;-1" in text
-    assert "return 212.3 · best 250.0 · lag 0.5 · simulators 1/2 alive, 1 restarted · 8s left" in text
+    assert "return 212.3 · best none yet · lag 0.5 · simulators 1/2 alive, 1 restarted · 8s left" in text
     svg = ElementTree.fromstring(text[text.index("<svg") : text.index("</svg>") + 6])
     assert [child.tag for child in svg].count("polyline") == 2  # returns, threshold
     assert [child.tag for child in svg].count("circle") == 1
