@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorrt import errors
 from actorrt.actors import current
-from actorrt.actors.blueprint import Blueprint, blueprint_from_data
+from actorrt.actors.blueprint import Blueprint
 from actorrt.actors.callers import RemoteCaller
 from actorrt.actors.cell import Cell
 from actorrt.actors.cell_state import CellState
-from actorrt.actors.control import Control, Data
 from actorrt.actors.deadlock import Deadlocks
 from actorrt.actors.failures import users_traceback
 from actorrt.actors.in_turn import InTurn
@@ -433,59 +432,6 @@ def _start_error(label: str, error: BaseException) -> errors.ActorStartError:
     start_error = errors.ActorStartError(f"{label} did not start: {in_words(error)}")
     start_error.add_note(f"Remote traceback of the start of {label}:\n{users_traceback(error)}")
     return start_error
-
-
-def serve_authorities(host: Host, control: Control) -> None:
-    """Let the authorities of hosted actors start and end them."""
-
-    def stop(_: PeerId, data: Data) -> None:
-        reason = ExitReason(ExitKind.SHUTDOWN, data["reason"])
-        manner = Manner(data["manner"])
-        host.stop(ActorId(data["actor"]), reason, is_administrative=data["is_administrative"], manner=manner)
-
-    async def bury(_: PeerId, data: Data) -> None:
-        def died() -> errors.ActorDiedError:
-            error = errors.from_data(data["error"])
-            assert isinstance(error, errors.ActorDiedError)
-            return error
-
-        host.bury(ActorId(data["actor"]), died)
-        await host.system.registry.children_gone(ActorId(data["actor"]))
-
-    def of_children(verb: str) -> Callable[[PeerId, Data], None]:
-        def handler(_: PeerId, data: Data) -> None:
-            cell = host.cell(ActorId(data["supervisor"]))
-            if cell is not None and cell.shell is not None:
-                cell.shell.child_event(verb, data)
-
-        return handler
-
-    def explain(peer: PeerId, data: Data) -> Data:
-        cell = host.cell(ActorId(data["actor"]))
-        caller = host.caller(peer) if peer != host.system.endpoint.peer else host.system.local_caller
-        if cell is None or caller is None or cell.turns is None:
-            return {"state": "unknown"}
-        return cell.turns.explain(caller, data["call"])
-
-    def start(_: PeerId, data: Data) -> Coroutine[Any, Any, None]:
-        if host.system.evidence is not None:
-            host.system.evidence.begin_start()
-        return host.start(
-            ActorId(data["actor"]),
-            data["label"],
-            data["incarnation"],
-            lambda: blueprint_from_data(data, host.system),
-            [ObjectId(i) for i in data["snapshots"]],
-        )
-
-    control.handle("explain", explain)
-    control.handle("host", start)
-    control.handle("stop_hosted", stop)
-    control.handle("delay_hosted", lambda _, data: host.restarts_later(ActorId(data["actor"]), data["delay_s"]))
-    control.handle("kill_hosted", lambda _, data: host.kill(ActorId(data["actor"])))
-    control.handle("bury", bury)
-    for verb in ("child_started", "child_exited", "child_withdrawn", "children_restarted"):
-        control.handle(verb, of_children(verb))
 
 
 def _keys_of(message: Message) -> Keys | None:

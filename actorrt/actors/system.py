@@ -19,7 +19,7 @@ from actorrt.actors.control import Control, Data, Endpoint
 from actorrt.actors.evidence import Evidence
 from actorrt.actors.family import Family
 from actorrt.actors.group import ActorGroup
-from actorrt.actors.host import Host, current_cell, serve_authorities
+from actorrt.actors.host import Host, current_cell
 from actorrt.actors.links import serve_links
 from actorrt.actors.loop_thread import LoopThread
 from actorrt.actors.losses import Losses
@@ -38,6 +38,7 @@ from actorrt.actors.messages import (
 )
 from actorrt.actors.monitors import Down, serve_monitors, watch
 from actorrt.actors.options import ActorOptions
+from actorrt.actors.orders import serve_authorities
 from actorrt.actors.origins import Origins
 from actorrt.actors.patience import Patience
 from actorrt.actors.payload import Payloads
