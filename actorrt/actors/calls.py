@@ -422,10 +422,16 @@ class Calls:
             assert call.peer is not None or call in waiting, f"it neither waits nor has left: {story}"
 
     def close(self, error: errors.ActorRtError, later: errors.ActorRtError | None = None) -> None:
-        """End every call with `error`, and those to come with `later`, or with `error` too."""
+        """End every call with `error`, and those to come with `later`, or with `error` too.
+
+        A defect in what the end of one call brings about keeps no other call waiting.
+        """
         self._closed = later or error
         for reply in list(self._pending.values()):
-            self.fail(reply, error)
+            try:
+                self.fail(reply, error)
+            except Exception as defect:
+                self._system.scope.fail(defect)
 
 
 def _submit_each(messages: Sequence[Reply[Any]], submit: Callable[[Reply[Any]], None]) -> None:

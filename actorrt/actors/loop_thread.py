@@ -96,12 +96,13 @@ class LoopThread:
         """Run a coroutine function on the loop; what is returned ends with it."""
         operation: Operation[T] = Operation(what)
 
+        def ended(_: asyncio.Task[None]) -> None:
+            if not operation.done():  # its task was cancelled, before its first step maybe
+                operation.set_error(self.closed_by or CallCancelledError(f"{what} was cancelled"))
+
         async def run() -> None:
             try:
                 operation.set_value(await work())
-            except asyncio.CancelledError:
-                operation.set_error(self.closed_by or CallCancelledError(f"{what} was cancelled"))
-                raise
             except Exception as error:
                 operation.set_error(error)
 
@@ -110,8 +111,7 @@ class LoopThread:
                 operation.set_error(self.refusal())
                 return
             task = self._scope.start(run(), what, context=Context())
-            cancelled = CallCancelledError(f"{what} was cancelled")
-            task.add_done_callback(lambda _: operation.set_error(cancelled))  # where it was before its first step
+            task.add_done_callback(ended)
             operation.on_cancel(lambda: self.on_loop(task.cancel))
 
         self.on_loop(begin)

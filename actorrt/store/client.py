@@ -11,6 +11,7 @@ import asyncio
 import itertools
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Final
 from weakref import ReferenceType, WeakSet
 from weakref import ref as weak
@@ -151,8 +152,13 @@ class StoreClient(Writing):
         return self._new_ref(object_id)
 
     def fail(self, object_id: ObjectId, error: BaseException) -> None:
-        """Say that an object will never be: whoever waits for it raises `error`. No effect on a sealed one."""
-        self._connection.post(Op.FAIL, object_id, encode_error(error))
+        """Say that an object will never be: whoever waits for it raises `error`.
+
+        No effect on a sealed one, nor where the store is gone: its end has told those who waited.
+        """
+        if self._connection.is_usable:
+            with suppress(ObjectLostError):
+                self._connection.post(Op.FAIL, object_id, encode_error(error))
 
     def put_error(self, object_id: ObjectId, error: bytes) -> None:
         """Say that an object will never be, with what `failures.encode` made of the error."""

@@ -313,10 +313,10 @@ class Connection:
         self._tell_late()
 
     def settle(self, tokens: Sequence[bytes]) -> None:
-        """Say, sooner or later, that transits are over."""
-        self.check()
-        self._settled.extend(tokens)
-        self._tell_late()
+        """Say, sooner or later, that transits are over; a store that is gone keeps nothing for them."""
+        if self._unusable is None:
+            self._settled.extend(tokens)
+            self._tell_late()
 
     def _tell_late(self) -> None:
         if self._loop is None:

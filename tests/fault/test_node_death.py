@@ -106,6 +106,33 @@ def test_what_is_asked_after_the_node_was_lost_says_so_and_what_to_do(directory)
     art.shutdown()
 
 
+def test_calls_that_carry_objects_and_results_that_stay_in_the_store_end_with_the_node_and_nothing_fails(
+    directory, caplog
+):
+    before = set(descendants_of(os.getpid()))
+    art.init(cpus=2)
+    counter, gate = Counter.spawn().result(10), Gate.options(isolation="process").spawn().result(10)
+    large = b"x" * 2_000_000
+    calls = [
+        gate.wait(),
+        counter.add(gate.wait.ref()),
+        gate.wait_within(large),
+        gate.wait_within(art.put(large)),
+        gate.wait(),
+    ]
+    result = gate.wait_within.ref(large)
+    os.kill(daemon_of([pid for pid in descendants_of(os.getpid()) if pid not in before]), signal.SIGKILL)
+    for call in calls:
+        with pytest.raises(art.ActorDiedError, match="node_lost"):
+            call.result(10)
+    with pytest.raises(art.ObjectLostError):
+        result.get(10)
+    with pytest.raises(art.RuntimeStateError, match="lost its node"):
+        gate.wait().result(10)
+    art.shutdown()
+    assert [record.getMessage() for record in caplog.records if record.levelname in ("ERROR", "CRITICAL")] == []
+
+
 def is_notice(line):
     """Whether a line says what is waited for, which a busy machine brings about."""
     return line.startswith("actorrt: waiting for")
