@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorrt import reasons
 from actorrt.actors import current
+from actorrt.actors.checks import any_text
 from actorrt.actors.links import link, unlink
 from actorrt.actors.mailbox import Tick
 from actorrt.actors.ref import ActorRef, require_ref
@@ -114,6 +115,21 @@ class Context:
     def parent(self) -> ActorRef[Any] | None:
         """The actor that spawned this one, if an actor did."""
         return self._cell.blueprint.parent_ref
+
+    def sibling(self, id: str) -> Operation[ActorRef[Any]]:
+        """Find another child of this actor's supervisor by its id.
+
+        In `on_start` those are there that come before this one in the start order; in methods all that have been
+        started. The ref is good over restarts. A child that was started anew after it had ended is another actor.
+
+        Returns:
+            What resolves to its ref; await it.
+
+        Raises:
+            RuntimeStateError: (from the result) this actor is no child of a supervisor.
+            ValueError: (from the result) no child of that id has been started, or it has ended.
+        """
+        return self._cell.host.system.sibling(self._cell, any_text("id", id))
 
     @property
     def deadline(self) -> float | None:

@@ -38,6 +38,7 @@ def serve_questions(registry: Registry, control: Control) -> None:
     control.handle("resolve", actor(lambda actor_id, data: registry.resolve(actor_id, data["after"])))
     control.handle("fate", actor(lambda actor_id, data: registry.fate(actor_id, data["after"])))
     control.handle("alive", actor(lambda actor_id, _: registry.is_alive(actor_id)))
+    control.handle("sibling", actor(lambda actor_id, data: registry.sibling(actor_id, data["id"])))
     control.handle("monitor", actor(lambda actor_id, data: _down(registry, actor_id, data["since"])))
     control.handle("stop", actor(stop))
     control.handle("exited", actor(exited))

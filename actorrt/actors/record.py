@@ -51,6 +51,7 @@ class Order:
         is_detached: whether it outlives its driver: it was asked to, or the actor that spawned it does.
         is_beside: whether it belongs on its parent's loop.
         beside_endpoint: where that is, if it is elsewhere.
+        child_id: what its supervisor calls it by; None for what is no child of a supervisor.
         share: its place among the light children that its supervisor began with, and how many they are.
         objects: what its spec refers to in the object store; held for each actor for as long as its record lives.
         tokens: the transits that their ids came with.
@@ -62,6 +63,7 @@ class Order:
         "beside_endpoint",
         "blueprint",
         "card",
+        "child_id",
         "class_name",
         "is_beside",
         "is_detached",
@@ -89,6 +91,7 @@ class Order:
         self.is_detached: bool = data["is_detached"]
         self.is_beside: bool = data["beside"]
         self.beside_endpoint: Endpoint | None = None
+        self.child_id: str | None = data["child_id"]
         self.share: list[int] | None = data["share"]
         self.objects: Sequence[ObjectId] = data["objects"]
         self.tokens: Sequence[bytes] = data["tokens"]

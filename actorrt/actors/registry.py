@@ -114,6 +114,24 @@ class Registry:
         record = self._records.get(actor_id)
         return record is not None and not record.is_administrative and record.state is not RecordState.ENDING
 
+    def sibling(self, actor_id: ActorId, id: str) -> Data:
+        """Return what a ref of another child of an actor's supervisor needs.
+
+        Raises:
+            ActorDiedError: the actor is gone.
+            RuntimeStateError: it is no child of a supervisor.
+            ValueError: no child of that id has been started, or it has ended.
+        """
+        record = self.live(actor_id)
+        if record.order.child_id is None or record.parent is None:
+            raise errors.RuntimeStateError(f"{record.label} is no child of a supervisor, so it has no siblings")
+        children = {child.order.child_id: child for child in self._children.in_order(record.parent)}
+        child = children.get(id)
+        if child is None or child.state is RecordState.ENDING:
+            started = ", ".join(name for name in children if name is not None)
+            raise ValueError(f"{record.label} has no sibling {id!r}; those that have been started: {started}")
+        return child.card_data()
+
     async def lookup(self, namespace: str, name: str, timeout_s: float) -> Data:
         """Return what a ref of the named actor needs, waiting for the name up to `timeout_s` seconds.
 

@@ -280,6 +280,7 @@ class Shell:
             child.kwargs,
             actor_id=actor_id,
             supervisor=self._cell.actor_id,
+            child_id=id,
             share=self._shares.get(id),
         )
         started.add_callback(partial(self._spawned, id, actor_id))

@@ -40,6 +40,7 @@ class SpawnOrder:
         system: asks.
         cls, options, args, kwargs: what is to start.
         supervisor: decides on the failures of the actor, if a supervisor starts it.
+        child_id: what the supervisor calls it by.
         share: the actor's place among the light children that its supervisor began with, and how many they are.
         copies_count: how many actors are to start by it.
 
@@ -56,6 +57,7 @@ class SpawnOrder:
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
         supervisor: ActorId | None = None,
+        child_id: str | None = None,
         share: tuple[int, int] | None = None,
         copies_count: int = 1,
     ) -> None:
@@ -79,6 +81,7 @@ class SpawnOrder:
             "namespace": system.namespace if cell is None else cell.blueprint.namespace,
             "parent": None if parent is None else parent.actor_id,
             "supervisor": supervisor,
+            "child_id": child_id,
             "share": share,
             "is_detached": options.detached or (parent is not None and parent.blueprint.is_detached),
             "is_supervisor": getattr(cls, "_is_supervisor", False),

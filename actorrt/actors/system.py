@@ -291,10 +291,11 @@ class System:
         *,
         actor_id: ActorId | None = None,
         supervisor: ActorId | None = None,
+        child_id: str | None = None,
         share: tuple[int, int] | None = None,
     ) -> Operation[ActorRef[Any]]:
         """Start an actor; see `Spawner.spawn`."""
-        order = SpawnOrder(self, cls, options, args, kwargs, supervisor, share)
+        order = SpawnOrder(self, cls, options, args, kwargs, supervisor, child_id, share)
         actor_id = actor_id or self.ids.actor()
         what = f"the start of {label_of(options.name, cls.__name__, actor_id)}"
         return self.operate(what, lambda: order.spawn(actor_id))
@@ -336,6 +337,16 @@ class System:
             return self.ref_from_card(await self.control.request(self.node, "lookup", data), self.node)
 
         return self.operate(f"the lookup of {name!r}", find)
+
+    def sibling(self, cell: Cell, id: str) -> Operation[ActorRef[Any]]:
+        """Find another child of a hosted actor's supervisor; see `Context.sibling`."""
+        authority = cell.blueprint.authority
+
+        async def find() -> ActorRef[Any]:
+            data = {"actor": cell.actor_id, "id": id}
+            return self.ref_from_card(await self.control.request(authority, "sibling", data), authority)
+
+        return self.operate(f"the search of {cell.label} for its sibling {id!r}", find)
 
     # What refs ask of the actor's authority
 

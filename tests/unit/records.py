@@ -24,6 +24,7 @@ def order_of(parent, **changes):
             "beside": False,
             "objects": [],
             "tokens": [],
+            "child_id": None,
             "share": None,
             **changes,
         }
