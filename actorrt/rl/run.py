@@ -18,6 +18,7 @@ from collections.abc import Callable, Generator, Iterable
 from typing import Any
 
 import actorrt as art
+from actorrt.rl.checks import require_whole
 from actorrt.rl.policies.policy import FlatPolicy, make_policy
 from actorrt.rl.rollouts.evaluation import Evaluation
 from actorrt.rl.runs import interrupts
@@ -237,8 +238,7 @@ class Run:
             ValueError: there is to be none, or the algorithm's batches depend on how many there are: all but the
                 evolutionary ones' do.
         """
-        if simulators < 1:
-            raise ValueError(f"a run has at least one simulator: simulators={simulators}")
+        require_whole("simulators", simulators, 1)
         self._loop.resize(simulators)
 
     def describe_pause(self) -> str:

@@ -6,11 +6,13 @@ Each algorithm's own settings and presets are in its file.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, TypeVar
+from numbers import Integral
+from typing import Any, ClassVar, Literal, TypeVar, get_args
 
+from actorrt.rl.checks import require_flag, require_number, require_one_of, require_share, require_whole
+from actorrt.rl.foreign_names import hint
 from actorrt.rl.policies.network import Backend
 from actorrt.rl.policies.policy import Activation, NetworkKind
 from actorrt.rl.rollouts.intake import Order
@@ -62,13 +64,12 @@ class Settings:
 
         Raises:
             ValueError: a setting does not exist, or its value makes no sense; the message names it.
+            TypeError: its value is of the wrong kind.
         """
         known = [field.name for field in dataclasses.fields(cls)]
         for name in overrides:
             if name not in known:
-                matches = difflib.get_close_matches(name, known, n=3)
-                hint = f"did you mean {' or '.join(matches)}?" if matches else f"there are {', '.join(known)}"
-                raise ValueError(f"{cls.algorithm} has no setting {name!r}; {hint}")
+                raise ValueError(f"{cls.algorithm} has no setting {name!r}; {hint(name, known)}")
         return cls(**{**cls.presets.get(env_id, {}), **overrides})
 
     @classmethod
@@ -84,24 +85,38 @@ class Settings:
 
     def __post_init__(self) -> None:
         self._require_at_least_1("steps", "evaluate_every", "evaluation_episodes")
-        if self.hang_timeout_s is not None and self.hang_timeout_s <= 0.0:
-            raise ValueError(f"hang_timeout_s is positive, or None: hang_timeout_s={self.hang_timeout_s}")
-        if isinstance(self.network, str) and self.network not in ("auto", "mlp", "cnn"):
+        if self.hang_timeout_s is not None:
+            self._require_positive("hang_timeout_s")
+        if not callable(self.network) and self.network not in ("auto", "mlp", "cnn"):
             raise ValueError(f"network is 'auto', 'mlp', 'cnn' or a function that makes one: network={self.network!r}")
-        if self.activation not in ("tanh", "relu"):
-            raise ValueError(f"activation is 'tanh' or 'relu': activation={self.activation!r}")
+        require_one_of("activation", self.activation, get_args(Activation))
+        self._require_numbers("log_std")
+        self._require_flags("orthogonal", "normalise_observations", "normalise_rewards")
+        hidden: Any = self.hidden
+        if not isinstance(hidden, tuple | list) or not all(isinstance(units, Integral) for units in hidden):
+            raise TypeError(f"hidden has the units of each hidden layer, as in hidden=(64, 64): hidden={hidden!r}")
         if any(units < 1 for units in self.hidden):
             raise ValueError(f"hidden layers have at least 1 unit: hidden={self.hidden}")
 
     def _require_at_least_1(self, *names: str) -> None:
         for name in names:
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is at least 1: {name}={getattr(self, name)}")
+            require_whole(name, getattr(self, name), 1)
 
     def _require_share(self, *names: str) -> None:
         for name in names:
-            if not 0.0 <= getattr(self, name) <= 1.0:
-                raise ValueError(f"{name} is between 0 and 1: {name}={getattr(self, name)}")
+            require_share(name, getattr(self, name))
+
+    def _require_numbers(self, *names: str) -> None:
+        for name in names:
+            require_number(name, getattr(self, name))
+
+    def _require_positive(self, *names: str) -> None:
+        for name in names:
+            require_number(name, getattr(self, name), is_positive=True)
+
+    def _require_flags(self, *names: str) -> None:
+        for name in names:
+            require_flag(name, getattr(self, name))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,10 +165,15 @@ class RolloutSettings(Settings):
         self._require_share("gamma")
         if self.batch_steps is not None:
             self._require_at_least_1("batch_steps")
-        if self.backend not in ("auto", "numpy", "torch"):
-            raise ValueError(f"backend is 'auto', 'numpy' or 'torch': backend={self.backend!r}")
-        if self.max_lag is not None and self.max_lag < 0:
-            raise ValueError(f"max_lag counts versions, 0 or more: max_lag={self.max_lag}")
+        self._require_positive("learning_rate", "max_grad_norm")
+        self._require_numbers("value_coefficient", "entropy_coefficient")
+        self._require_flags("inference_actor")
+        require_one_of("backend", self.backend, get_args(Backend))
+        require_one_of("learning_rate_schedule", self.learning_rate_schedule, get_args(Schedule))
+        if self.order is not None:
+            require_one_of("order", self.order, get_args(Order))
+        if self.max_lag is not None:
+            require_whole("max_lag", self.max_lag, 0)
         if self.order == "deterministic" and self.max_lag not in (0, 1):
             raise ValueError(f"order='deterministic' goes with max_lag=0 or max_lag=1, not max_lag={self.max_lag}")
         if not self.hidden:

@@ -50,9 +50,9 @@ def start(kind: Any, environment: Naughty, directory: Path, **options: Any) -> r
         ("infinite_reward", ValueError, "a reward is infinite or NaN: inf"),
         ("no_reward", TypeError, "must be real number, not NoneType"),
         ("nan_obs", ValueError, r"an observation is infinite or NaN: \[nan"),
-        ("larger_obs", ValueError, "cannot reshape array"),
-        ("textual_obs", ValueError, "could not convert string to float"),
-        ("four_values", ValueError, "not enough values to unpack"),
+        ("larger_obs", ValueError, r"an observation of shape \(\d+,\) is not in a space of shape \(4,\)"),
+        ("textual_obs", ValueError, "an observation is no array of numbers"),
+        ("four_values", ValueError, r"step\(\) of .* returned 4 values; in Gymnasium it is five"),
     ],
 )
 def test_what_an_environment_does_wrong_ends_the_run_and_is_placed(
@@ -108,7 +108,7 @@ def test_update_that_diverges_ends_the_run_and_reaches_nobody(
     local_runtime: art.Runtime, tmp_path: Path, kind: Any
 ) -> None:
     settings: dict[str, Any] = {"hidden": (8, 8), "environments": 2, "horizon": 16}
-    run = kind("CartPole-v1", learning_rate=float("inf"), directory=str(tmp_path), **settings).start(steps=100_000)
+    run = kind("CartPole-v1", learning_rate=1e38, directory=str(tmp_path), **settings).start(steps=100_000)
     with pytest.raises(rl.DivergedError, match=r"infinite or NaN.*try a smaller learning_rate"):
         run.wait()
     assert not (tmp_path / "checkpoint").exists()

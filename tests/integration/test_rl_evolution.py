@@ -136,6 +136,6 @@ async def test_other_algorithms_keep_their_simulators(tmp_path: Path) -> None:
         run = rl.PPO("CartPole-v1", hidden=(8, 8), directory=str(tmp_path)).start(steps=256)
         with pytest.raises(ValueError, match="PPO keeps its simulators: only ARS and ES let them join and leave"):
             run.resize(3)
-        with pytest.raises(ValueError, match="at least one simulator: simulators=0"):
+        with pytest.raises(ValueError, match="simulators is at least 1: simulators=0"):
             run.resize(0)
         await run

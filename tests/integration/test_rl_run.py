@@ -144,11 +144,11 @@ def test_stopped_run_ends_early_with_a_policy(runtime: art.Runtime) -> None:
 def test_senseless_runs_are_refused_before_anything_starts() -> None:
     with pytest.raises(ValueError, match="there is no environment 'CartPol-v1'; did you mean CartPole-v1"):
         rl.PPO("CartPol-v1")
-    with pytest.raises(ValueError, match="at least one simulator: simulators=0"):
+    with pytest.raises(ValueError, match="simulators is at least 1: simulators=0"):
         rl.PPO("CartPole-v1", simulators=0)
-    with pytest.raises(ValueError, match="seeds are 0 or larger: seed=-1"):
+    with pytest.raises(ValueError, match="seed is at least 0: seed=-1"):
         rl.PPO("CartPole-v1", seed=-1)
-    with pytest.raises(ValueError, match="at least 1 step: steps=0"):
+    with pytest.raises(ValueError, match="steps is at least 1: steps=0"):
         rl.PPO("CartPole-v1").start(steps=0)
     with pytest.raises(ValueError, match="PPO has no setting 'simulator'"):
         rl.PPO("CartPole-v1", simulator=3)

@@ -86,6 +86,7 @@ class A2CSettings(RolloutSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._require_share("gae_lambda")
+        self._require_flags("normalise_advantages")
 
     def update_rule(self, spec: PolicySpec, parameters: Array, seed: int) -> A2CUpdate:
         """Make what improves the policy."""

@@ -12,12 +12,14 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, TypeVar
 
+from actorrt.rl.checks import require_flag, require_number, require_whole
 from actorrt.rl.extras import require
 from actorrt.rl.policies.network import backend_of
 from actorrt.rl.policies.normaliser import Normaliser
 from actorrt.rl.policies.policy import NetworkKind, PolicySpec, Weights, make_policy
 from actorrt.rl.policies.spaces import is_image
 from actorrt.rl.rollouts.environment import Maker, describe, name_of
+from actorrt.rl.rollouts.protocol import require_maker
 from actorrt.rl.run import Run
 from actorrt.rl.runs import checkpoint
 from actorrt.rl.runs.callbacks import Hearer
@@ -45,7 +47,8 @@ class Algorithm:
 
     Raises:
         ValueError: no such environment or setting, or a value that makes no sense.
-        MissingPackageError: torch is needed, and not installed.
+        TypeError: a value of the wrong kind, or an environment in the place of what makes one.
+        MissingPackageError: Gymnasium or torch is needed, and not installed.
     """
 
     settings_class: ClassVar[type[Settings]]
@@ -61,11 +64,11 @@ class Algorithm:
         native: bool = False,
         **settings: Any,
     ) -> None:
+        require_maker(env)
         self.settings: Any = self.settings_class.preset(name_of(env), **settings)
-        if simulators < 1:
-            raise ValueError(f"a run has at least one simulator: simulators={simulators}")
-        if seed < 0:
-            raise ValueError(f"seeds are 0 or larger: seed={seed}")
+        require_whole("simulators", simulators, 1)
+        require_whole("seed", seed, 0)
+        require_flag("native", native)
         self.environment, self.policy = env, self._describe(env)
         self.simulators, self.seed, self.native = simulators, seed, native
         kind, place = self.settings.algorithm.lower(), re.sub(r"[^\w.-]", "-", name_of(env))
@@ -160,8 +163,10 @@ class Algorithm:
         Raises:
             ValueError: `steps` is less than 1, or than what the resumed run has already; or the directory holds an
                 earlier run, or can't be written to.
-            TypeError: what is no callback is given as one.
+            TypeError: what is no callback is given as one, or what is no number.
         """
+        if stop_return is not None:
+            require_number("stop_return", stop_return)
         self.require_startable(steps)
         plan = self._plan(self.settings.steps if steps is None else steps, stop_return)
         directory = self.directory or os.path.join(RUNS, plan.name)
@@ -175,8 +180,7 @@ class Algorithm:
             ValueError: as from `start`.
         """
         total = self.settings.steps if steps is None else steps
-        if total < 1:
-            raise ValueError(f"a run has at least 1 step: steps={steps}")
+        require_whole("steps", total, 1)
         if self._checkpoint is not None and total < self._checkpoint["record"]["steps"]:
             raise ValueError(
                 f"the run in {self.directory} has {self._checkpoint['record']['steps']:,} steps already, so that there "

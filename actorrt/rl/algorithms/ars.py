@@ -127,8 +127,8 @@ class EvolutionSettings(Settings):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._require_at_least_1("directions")
-        if self.deviation <= 0.0:
-            raise ValueError(f"deviation is positive: deviation={self.deviation}")
+        self._require_positive("deviation", "learning_rate")
+        self._require_numbers("alive_bonus_offset")
         if self.normalise_rewards:
             raise ValueError("normalise_rewards: whole episodes are compared, so that rewards need no scale")
 
@@ -150,6 +150,8 @@ class ARSSettings(EvolutionSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.best_directions is not None:
+            self._require_at_least_1("best_directions")
         if self.best_directions is not None and not 1 <= self.best_directions <= self.directions:
             raise ValueError(
                 f"best_directions is between 1 and directions={self.directions}: best_directions={self.best_directions}"

@@ -40,6 +40,10 @@ class ESSettings(EvolutionSettings):
     normalise_observations: bool = True
     evaluate_every: int = 10_000
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._require_numbers("weight_decay")
+
     def update_rule(self) -> ESUpdate:
         """Make what improves the policy."""
         return ESUpdate(self)

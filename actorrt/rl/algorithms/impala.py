@@ -40,6 +40,7 @@ class CorrectedSettings(RolloutSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self._require_numbers("rho_limit", "c_limit")
         if not self.rho_limit >= self.c_limit > 0.0:
             raise ValueError(
                 f"rho_limit is at least c_limit, and both are positive: rho_limit={self.rho_limit}, "

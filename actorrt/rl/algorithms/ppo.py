@@ -9,10 +9,11 @@ here: RL-Zoo has it for Pendulum and MountainCarContinuous.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 from actorrt.rl.algorithms.algorithm import Algorithm
 from actorrt.rl.algorithms.ppo_update import PPOUpdate
+from actorrt.rl.checks import require_one_of
 from actorrt.rl.policies.policy import PolicySpec
 from actorrt.rl.policies.spaces import Array
 from actorrt.rl.settings import RolloutSettings, Schedule
@@ -223,6 +224,9 @@ class ClippedSettings(RolloutSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._require_at_least_1("minibatch_size", "epochs")
+        self._require_positive("clip_range")
+        self._require_flags("normalise_advantages")
+        require_one_of("clip_schedule", self.clip_schedule, get_args(Schedule))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,6 +25,7 @@ from actorrt.rl.policies.policy import PolicySpec, Weights, make_policy
 from actorrt.rl.policies.spaces import Array
 from actorrt.rl.roles.simulator import ALIVE_PERIOD_S
 from actorrt.rl.roles.stepper import Stepper
+from actorrt.rl.rollouts import protocol
 
 if TYPE_CHECKING:
     from actorrt.rl.rollouts.environment import Maker
@@ -118,7 +119,7 @@ class Explorer(Stepper):
         """Play one episode, with a sign of life now and then: only one step that takes for ever is a hang."""
         policy, space, total, encoded = self._policy, self._policy.spec, 0.0, []
         began_at = alive_at = time.monotonic()
-        obs, _ = self._environment.reset(seed=seed)
+        obs = protocol.reset(self._environment, seed)
         is_over = False
         while not is_over:
             self._step_count += 1
@@ -127,7 +128,7 @@ class Explorer(Stepper):
                 raise ValueError(f"an observation is infinite or NaN: {obs}")
             actions = space.action.to_environment(policy.best_actions(policy.normalise(encoded[-1])))
             (action,) = space.action.unstack(actions)
-            obs, reward, is_terminated, is_truncated, _ = self._environment.step(action)
+            obs, reward, is_terminated, is_truncated = protocol.step(self._environment, action)
             if not math.isfinite(reward):
                 raise ValueError(f"a reward is infinite or NaN: {reward}")
             total += float(reward)

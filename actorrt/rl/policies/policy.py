@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeAlias
 import numpy as np
 
 from actorrt.rl.extras import require
+from actorrt.rl.policies.finite import first_bad_row
 from actorrt.rl.policies.normaliser import Normaliser
 from actorrt.rl.policies.sampling import masked, most_likely, sample
 from actorrt.rl.policies.spaces import Array, Box, Masked, Space, deviation_count, is_image, output_count
@@ -240,8 +241,16 @@ class FlatPolicy:
         raise NotImplementedError
 
     def features(self, obs: Any) -> Array:
-        """Return what the networks see of a batch of observations in the environment's own form."""
-        return self.normalise(self.spec.encode(obs))
+        """Return what the networks see of a batch of observations in the environment's own form.
+
+        Raises:
+            ValueError: they are not the policy's, or one is infinite or NaN, of which any action could come.
+        """
+        encoded = self.spec.encode(obs)
+        bad = first_bad_row(encoded)
+        if bad is not None:
+            raise ValueError(f"an observation is infinite or NaN: {encoded[bad]}")
+        return self.normalise(encoded)
 
     def normalise(self, features: Array) -> Array:
         """Return what the networks see of rows of encoded observations."""
@@ -258,7 +267,11 @@ class FlatPolicy:
         return (features, None) if inputs == features.shape[1] else (features[:, :inputs], features[:, inputs:])
 
     def __call__(self, obs: Any) -> Any:
-        """Return the best action for one observation of the environment, in the environment's own form."""
+        """Return the best action for one observation of the environment, in the environment's own form.
+
+        Raises:
+            ValueError: it is no observation that the policy is for, or is infinite or NaN.
+        """
         features = self.features(self.spec.observation.stack([obs]))
         actions = self.spec.action.to_environment(self.best_actions(features))
         return self.spec.action.unstack(actions)[0]

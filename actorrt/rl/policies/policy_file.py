@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from typing import Any
-from zipfile import BadZipFile
+from zipfile import BadZipFile, is_zipfile
 
 import numpy as np
 
@@ -86,8 +86,12 @@ def _spec(header: dict[str, Any], network: NetworkKind | None) -> PolicySpec:
 
 def _read(path: str) -> tuple[dict[str, Any], dict[str, Array]]:
     try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
+        with open(path, "rb") as file:
+            if not is_zipfile(file):  # which NumPy would take for a pickle, and advise to load unsafely
+                raise ValueError("it is no archive of arrays")
+            file.seek(0)
+            with np.load(file, allow_pickle=False) as archive:
+                arrays = {name: archive[name] for name in archive.files}
         return dict(json.loads(arrays["header"].tobytes())), arrays
     except (ValueError, TypeError, KeyError, EOFError, AttributeError, NotImplementedError, BadZipFile) as error:
         raise ValueError(f"{path} is not a policy's file: {error}") from error

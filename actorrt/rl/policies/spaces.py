@@ -16,6 +16,8 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from actorrt.rl.policies.rows import flattened, one_hot, part_of, stacked
+
 Array: TypeAlias = NDArray[Any]
 Kind = Literal["categorical", "bernoulli", "gaussian"]
 
@@ -44,7 +46,7 @@ class Flat:
 
     def stack(self, values: Sequence[Any]) -> Any:
         """Return single observations as a batch."""
-        return np.array(values)
+        return stacked(values)
 
     def unstack(self, batch: Array) -> list[Any]:
         """Return a batch of actions one by one, as environments take them: arrays, also of no dimension."""
@@ -72,7 +74,7 @@ class Discrete(Flat):
         Raises:
             ValueError: a value is none of the space.
         """
-        return _one_hot(np.asarray(values, np.int64)[:, None] - self.start, (self.n,))
+        return one_hot(flattened(values, np.int64, ()) - self.start, (self.n,))
 
     def decode(self, features: Any) -> Any:
         """Return features as they are: one-hot rows."""
@@ -115,8 +117,7 @@ class Box(Flat):
 
     def encode(self, values: Array, dtype: Any = np.float32) -> Array:
         """Return flattened rows of shape (batch, features)."""
-        array = np.asarray(values, dtype=dtype)
-        return array.reshape(len(array), self.feature_count)
+        return flattened(values, dtype, self.shape)
 
     def decode(self, features: Any) -> Any:
         """Return features in the space's shape, (batch, *shape)."""
@@ -166,8 +167,7 @@ class MultiDiscrete(Flat):
         Raises:
             ValueError: a value is none of the space.
         """
-        array = np.asarray(values, np.int64)
-        return _one_hot(array.reshape(len(array), len(self.counts)) - np.array(self.start), self.counts)
+        return one_hot(flattened(values, np.int64, self.shape) - np.array(self.start), self.counts)
 
     def decode(self, features: Any) -> Any:
         """Return features as they are: one-hot rows side by side."""
@@ -199,8 +199,7 @@ class MultiBinary(Flat):
 
     def encode(self, values: Array) -> Array:
         """Return flattened rows, float32."""
-        array = np.asarray(values, np.float32)
-        return array.reshape(len(array), self.feature_count)
+        return flattened(values, np.float32, self.shape)
 
     def decode(self, features: Any) -> Any:
         """Return features in the space's shape, (batch, *shape)."""
@@ -239,12 +238,12 @@ class Composite:
     def stack(self, values: Sequence[Any]) -> Any:
         """Return single observations as a batch: one batch for each part."""
         pairs = zip(self.parts, self._keys, strict=True)
-        return self._joined([part.stack([value[key] for value in values]) for part, key in pairs])
+        return self._joined([part.stack([part_of(value, key) for value in values]) for part, key in pairs])
 
     def encode(self, values: Any) -> Array:
         """Return the parts' features side by side, float32."""
         pairs = zip(self.parts, self._keys, strict=True)
-        return np.concatenate([part.encode(values[key]) for part, key in pairs], axis=1)
+        return np.concatenate([part.encode(part_of(values, key)) for part, key in pairs], axis=1)
 
     def decode(self, features: Any) -> Any:
         """Return each part's features in its own shape, by name or as a tuple."""
@@ -299,8 +298,8 @@ class Masked:
 
     def stack(self, values: Sequence[Any]) -> Any:
         """Return single observations as a batch."""
-        rest = [value if self.key is None else value[self.key] for value in values]
-        mask = np.array([flat_mask(value[MASK_KEY]) for value in values])
+        rest = [value if self.key is None else part_of(value, self.key) for value in values]
+        mask = np.array([flat_mask(part_of(value, MASK_KEY)) for value in values])
         stacked = self.observation.stack(rest)
         return {**stacked, MASK_KEY: mask} if self.key is None else {self.key: stacked, MASK_KEY: mask}
 
@@ -337,23 +336,6 @@ def flat_mask(mask: Any, *batch: int) -> Array:
     if isinstance(mask, tuple | list):
         return np.concatenate([flat_mask(part, *batch) for part in mask], axis=-1)
     return np.reshape(mask, (*batch, -1))
-
-
-def _one_hot(indices: Array, counts: tuple[int, ...]) -> Array:
-    """Return one-hot rows side by side, float32, for rows of indices from 0 that are below `counts`."""
-    limits, offsets = _limits_and_offsets(counts)
-    if (indices.view(np.uint64) >= limits).any():  # negative ones are very large, seen so
-        shown = f"{indices.tolist()}, counted from 0, of {counts}"
-        raise ValueError(f"the environment shows a value outside its space: {shown}")
-    rows = np.zeros((len(indices), sum(counts)), np.float32)
-    rows[np.arange(len(indices))[:, None], indices + offsets] = 1.0
-    return rows
-
-
-@lru_cache(maxsize=128)
-def _limits_and_offsets(counts: tuple[int, ...]) -> tuple[Array, Array]:
-    """Return the counts as unsigned integers, and where each one's columns begin."""
-    return np.array(counts, np.uint64), np.cumsum(counts) - counts
 
 
 def is_image(observation: Space) -> bool:

@@ -14,10 +14,12 @@ from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
+from actorrt.rl.extras import require
 from actorrt.rl.policies import spaces
 from actorrt.rl.policies.finite import first_bad_row
 from actorrt.rl.policies.policy import PolicySpec
 from actorrt.rl.policies.spaces import Array
+from actorrt.rl.rollouts import protocol
 
 Maker: TypeAlias = str | Callable[[], Any]
 """A Gymnasium id, or a function that makes an environment."""
@@ -87,10 +89,14 @@ def make_environment(env: Maker, **options: Any) -> Any:
 
     Raises:
         ValueError: nothing is registered under the id; the message names close matches.
+        TypeError: it is neither an id nor a function, or the function makes something else than an environment.
+        MissingPackageError: Gymnasium is not installed.
         gymnasium.error.DependencyNotInstalled: the environment needs a package that is missing.
     """
+    protocol.require_maker(env)
     if callable(env):
-        return env()
+        return protocol.made_by(env)
+    require("gymnasium")
     import gymnasium
 
     try:
@@ -98,14 +104,15 @@ def make_environment(env: Maker, **options: Any) -> Any:
     except gymnasium.error.DependencyNotInstalled:
         raise  # the environment exists, and the error names what to install
     except (gymnasium.error.Error, ModuleNotFoundError) as error:
-        raise ValueError(f"there is no environment {env!r}{_suggestion(env)}") from error
+        why = protocol.missing_module(env) or _suggestion(env)
+        raise ValueError(f"there is no environment {env!r}; {why}") from error
 
 
 def _suggestion(env_id: str) -> str:
     import gymnasium
 
     matches = difflib.get_close_matches(env_id, list(gymnasium.registry), n=3, cutoff=0.6)
-    return f"; did you mean {' or '.join(matches)}?" if matches else "; `gymnasium.pprint_registry()` lists them"
+    return f"did you mean {' or '.join(matches)}?" if matches else "`gymnasium.pprint_registry()` lists them"
 
 
 def name_of(env: Maker) -> str:
@@ -197,7 +204,7 @@ class SeededEnvironments:
         for k, environment in enumerate(self._environments):
             self._at = k
             self._note(k, rows[k])
-            obs, gained, is_terminated, is_truncated, _ = environment.step(choices[k])
+            obs, gained, is_terminated, is_truncated = protocol.step(environment, choices[k])
             if not math.isfinite(gained):
                 raise ValueError(f"a reward is infinite or NaN: {gained}")
             reward[k] = gained
@@ -226,8 +233,7 @@ class SeededEnvironments:
         self._at, self._seed[k] = k, self._seed_of(k, self._episode[k])
         self._actions[k], self._length[k] = [], 0
         self._episode[k] += 1
-        obs, _ = self._environments[k].reset(seed=self._seed[k])
-        return obs
+        return protocol.reset(self._environments[k], self._seed[k])
 
     def whereabouts(self, index: int | None = None) -> str:
         """Say where an environment is, at which step, and the seed of its episode: the one stepped last, or another."""
@@ -260,11 +266,11 @@ class SeededEnvironments:
     def _replay(self, k: int, state: dict[str, Any]) -> bool:
         """Play one open episode again; return whether it is still open."""
         self._at, self._episode[k], self._seed[k] = k, state["episode"][k], state["seed"][k]
-        self._obs[k], _ = self._environments[k].reset(seed=self._seed[k])
+        self._obs[k] = protocol.reset(self._environments[k], self._seed[k])
         self._actions[k], self._length[k] = list(state["actions"][k]), 0
         for action in self._choices(state["actions"][k]) if self._actions[k] else ():
             self._length[k] += 1
-            self._obs[k], _, is_terminated, is_truncated, _ = self._environments[k].step(action)
+            self._obs[k], _, is_terminated, is_truncated = protocol.step(self._environments[k], action)
             if is_terminated or is_truncated:
                 return False
         return True

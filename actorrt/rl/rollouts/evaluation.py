@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from actorrt.rl.policies import spaces
-from actorrt.rl.policies.policy import Evaluable
-from actorrt.rl.policies.spaces import Array
-from actorrt.rl.rollouts.environment import EVALUATION_KEY, Maker, episode_seed, make_environment
+from actorrt.rl.policies.policy import Evaluable, PolicySpec
+from actorrt.rl.policies.spaces import Array, Space
+from actorrt.rl.rollouts import protocol
+from actorrt.rl.rollouts.environment import EVALUATION_KEY, Maker, episode_seed, make_environment, name_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,12 +58,31 @@ def evaluate(policy: Evaluable, env: Maker | None = None, episodes: int = 20, se
         seed: 0 or larger; evaluations with the same seed play the same episodes.
 
     Raises:
-        ValueError: there is no such environment, or the policy has no id of one; or `episodes` is less than 1.
+        ValueError: there is no such environment, the policy has no id of one, or it is for other observations or
+            actions; or `episodes` is less than 1.
     """
     with contextlib.closing(Player(env or policy.spec.env_id)) as player:
         *_, evaluation = player.play(policy, episodes, seed)
     assert evaluation is not None
     return evaluation
+
+
+def _require_fit(spec: PolicySpec, observation: Space, action: Space, env: str) -> None:
+    """Make sure that a policy can act in an environment.
+
+    Raises:
+        ValueError: it sees or chooses something else.
+    """
+    if (spec.observation.feature_count, spec.action.kinds) != (observation.feature_count, action.kinds):
+        raise ValueError(
+            f"the policy is for {spec.env_id or 'another environment'}, with {_shown(spec.observation, spec.action)}; "
+            f"{env} has {_shown(observation, action)}"
+        )
+
+
+def _shown(observation: Space, action: Space) -> str:
+    actions = " and ".join(f"{kind} of {count}" for kind, count in action.kinds)
+    return f"observations of {observation.feature_count} values and actions {actions}"
 
 
 class Player:
@@ -117,11 +137,12 @@ class Player:
         rounded otherwise.
         """
         observation, action = spaces.of_environment(self._environments[0])
+        _require_fit(policy.spec, observation, action, name_of(self._env))
         seeds = [episode_seed(seed, EVALUATION_KEY, k, 0) for k in range(episodes)]
         obs, step = [], 0
         for k in range(episodes):
             self._at = f", environment {k}, reset with seed {seeds[k]}"
-            obs.append(self._environments[k].reset(seed=seeds[k])[0])
+            obs.append(protocol.reset(self._environments[k], seeds[k]))
         running = list(range(episodes))
         while running:
             step += 1
@@ -130,7 +151,7 @@ class Player:
             reward, going_on = np.zeros(episodes, np.float32), []
             for k in running:
                 self._at = f", environment {k}, step {step} of the episode with seed {seeds[k]}"
-                after, gained, is_terminated, is_truncated, _ = self._environments[k].step(choices[k])
+                after, gained, is_terminated, is_truncated = protocol.step(self._environments[k], choices[k])
                 if not math.isfinite(gained):
                     raise ValueError(f"a reward is infinite or NaN: {gained}")
                 reward[k] = gained

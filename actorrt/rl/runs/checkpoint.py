@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 from typing import Any
+from zipfile import BadZipFile, is_zipfile
 
 import numpy as np
 
@@ -48,15 +49,19 @@ def load(directory: str) -> dict[str, Any]:
     """
     path = os.path.join(directory, FILE)
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
+        with open(path, "rb") as file:
+            if not is_zipfile(file):  # which NumPy would take for a pickle, and advise to load unsafely
+                raise ValueError("it is no archive of arrays")
+            file.seek(0)
+            with np.load(file, allow_pickle=False) as archive:
+                arrays = {name: archive[name] for name in archive.files}
         header = json.loads(arrays["header"].tobytes())
         if header["format"] != FORMAT:
             raise ValueError(f"its format is {header['format']!r}; this version reads {FORMAT!r}")
         tree: dict[str, Any] = _with_arrays(header["tree"], arrays)
     except FileNotFoundError:
         raise FileNotFoundError(f"there is no checkpoint in {directory}: give the directory of a run") from None
-    except (ValueError, KeyError, EOFError, AttributeError) as error:
+    except (ValueError, KeyError, EOFError, AttributeError, BadZipFile) as error:
         raise ValueError(f"{path} is not a checkpoint: {error}") from error
     return tree
 

@@ -16,6 +16,7 @@ import numpy as np
 from actorrt.rl.extras import require
 from actorrt.rl.policies.policy import FlatPolicy
 from actorrt.rl.policies.spaces import Array
+from actorrt.rl.rollouts import protocol
 from actorrt.rl.rollouts.environment import EVALUATION_KEY, Maker, episode_seed, make_environment
 
 MAX_FRAMES = 1_000
@@ -84,10 +85,10 @@ def film(
 
 
 def _play(policy: FlatPolicy, environment: Any, seed: int, max_frames: int) -> tuple[list[Array], float]:
-    obs, _ = environment.reset(seed=seed)
+    obs = protocol.reset(environment, seed)
     frames, total, is_over = [_picture(environment)], 0.0, False
     while not is_over and len(frames) < max_frames:
-        obs, reward, is_terminated, is_truncated, _ = environment.step(policy(obs))
+        obs, reward, is_terminated, is_truncated = protocol.step(environment, policy(obs))
         total += float(reward)
         is_over = bool(is_terminated or is_truncated)
         frames.append(_picture(environment))

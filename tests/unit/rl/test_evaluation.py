@@ -120,3 +120,12 @@ def test_environments_are_closed_after_an_evaluation():
 def test_player_without_environment_is_refused():
     with pytest.raises(ValueError, match="give what makes it as env="):
         Player("")
+
+
+def test_environment_that_the_policy_is_not_for_is_refused():
+    message = (
+        "the policy is for CartPole-v1, with observations of 4 values and actions categorical of 2; "
+        "Pendulum-v1 has observations of 3 values and actions gaussian of 1"
+    )
+    with pytest.raises(ValueError, match=message):
+        evaluate(make_policy(), "Pendulum-v1", episodes=1)

@@ -102,7 +102,7 @@ def test_strategy_goes_on_exactly_where_another_one_was():
     ("override", "message"),
     [
         ({"directions": 0}, "directions is at least 1: directions=0"),
-        ({"deviation": 0.0}, "deviation is positive: deviation=0.0"),
+        ({"deviation": 0.0}, "deviation is larger than 0: deviation=0.0"),
         ({"best_directions": 9}, "best_directions is between 1 and directions=8: best_directions=9"),
         ({"hidden": (4, 0)}, r"hidden layers have at least 1 unit: hidden=\(4, 0\)"),
     ],

@@ -12,7 +12,7 @@ import pytest
 from actorrt.rl.policies.normaliser import Moments, Normaliser
 from actorrt.rl.policies.policy import LinearPolicy, MlpPolicy, PolicySpec, parameter_views
 from actorrt.rl.policies.policy_file import load_policy
-from actorrt.rl.policies.spaces import Box, Discrete, from_data
+from actorrt.rl.policies.spaces import Box, Composite, Discrete, from_data
 
 CATEGORICAL = PolicySpec("CartPole-v1", Box((4,), (-1.0,) * 4, (float("inf"),) * 4), Discrete(3, start=1), (16, 8))
 GAUSSIAN = PolicySpec("", Discrete(5), Box((2, 1), (-1.0, -2.0), (1.0, 2.0)), (8, 8))
@@ -134,6 +134,14 @@ def test_files_that_are_no_policy_are_refused(tmp_path):
         load_policy(str(tmp_path / "absent.policy"))
 
 
+def test_file_of_something_else_is_refused_without_advice_to_trust_it(tmp_path):
+    path = tmp_path / "metrics.csv"
+    path.write_text("steps,seconds\n256,1.0\n")
+    with pytest.raises(ValueError, match="is not a policy's file: it is no archive of arrays") as refused:
+        load_policy(str(path))
+    assert "unsafe" not in f"{refused.value} {refused.value.__cause__}"
+
+
 def resaved(path, header=None, **arrays):
     """Write a policy's file anew with other contents."""
     with np.load(path) as archive:
@@ -212,3 +220,22 @@ def test_policies_pickle_with_their_views_tied():
 @pytest.mark.parametrize("space", [Discrete(3, 1), Box((2,), (-1.0, -2.0), (1.0, float("inf")))])
 def test_spaces_survive_as_data(space):
     assert from_data(space.to_data()) == space
+
+
+NAMED = PolicySpec("", Composite((Box((2,), (-1.0,) * 2, (1.0,) * 2), Discrete(3)), ("place", "colour")), Discrete(2))
+
+
+@pytest.mark.parametrize(
+    ("spec", "obs", "message"),
+    [
+        (CATEGORICAL, [0.0, float("nan"), 0.0, 0.0], r"an observation is infinite or NaN: \[ *0\. *nan"),
+        (CATEGORICAL, np.zeros(12), r"an observation of shape \(12,\) is not in a space of shape \(4,\)"),
+        (CATEGORICAL, np.zeros((2, 4)), r"an observation of shape \(2, 4\) is not in a space of shape \(4,\)"),
+        (CATEGORICAL, "left", "an observation is no array of numbers"),
+        (NAMED, {"place": [0.0, 0.0]}, "an observation has no part 'colour': it has 'place'"),
+        (NAMED, [0.0, 0.0], r"an observation has no part 'place': it is \[0.0, 0.0\]"),
+    ],
+)
+def test_policy_refuses_what_it_can_not_act_on(spec, obs, message):
+    with pytest.raises(ValueError, match=message):
+        make_policy(spec)(obs)

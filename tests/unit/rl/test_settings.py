@@ -87,8 +87,33 @@ def test_unknown_setting_is_named_with_close_matches():
         ({"evaluation_episodes": 0}, "evaluation_episodes is at least 1: evaluation_episodes=0"),
         ({"gamma": 1.5}, "gamma is between 0 and 1: gamma=1.5"),
         ({"backend": "jax"}, "backend is 'auto', 'numpy' or 'torch': backend='jax'"),
+        ({"learning_rate": -1}, "learning_rate is larger than 0: learning_rate=-1"),
+        ({"learning_rate": float("nan")}, "learning_rate is a finite number: learning_rate=nan"),
+        ({"learning_rate_schedule": "cosine"}, "learning_rate_schedule is 'linear' or 'constant': .*='cosine'"),
+        ({"clip_schedule": "Linear"}, "clip_schedule is 'linear' or 'constant': clip_schedule='Linear'"),
+        ({"clip_range": 0.0}, "clip_range is larger than 0: clip_range=0.0"),
+        ({"order": "any"}, "order is 'completion' or 'deterministic': order='any'"),
+        ({"hidden": (8, 0)}, r"hidden layers have at least 1 unit: hidden=\(8, 0\)"),
     ],
 )
 def test_senseless_values_are_refused(override, message):
     with pytest.raises(ValueError, match=message):
+        PPOSettings.preset("CartPole-v1", **override)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ({"learning_rate": "fast"}, "learning_rate is a number: learning_rate='fast'"),
+        ({"learning_rate": None}, "learning_rate is a number: learning_rate=None"),
+        ({"steps": "100"}, "steps is a whole number: steps='100'"),
+        ({"horizon": 32.5}, "horizon is a whole number: horizon=32.5"),
+        ({"evaluate_every": None}, "evaluate_every is a whole number: evaluate_every=None"),
+        ({"hidden": 64}, r"hidden has the units of each hidden layer, as in hidden=\(64, 64\): hidden=64"),
+        ({"hidden": ("64",)}, r"hidden has the units of each hidden layer, .*: hidden=\('64',\)"),
+        ({"normalise_observations": "yes"}, "normalise_observations is True or False: normalise_observations='yes'"),
+    ],
+)
+def test_values_of_the_wrong_kind_are_refused_by_the_settings_name(override, message):
+    with pytest.raises(TypeError, match=message):
         PPOSettings.preset("CartPole-v1", **override)

@@ -1,0 +1,69 @@
+"""Pure: refuses arguments and settings of the wrong kind or out of range, by name, before anything is done."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from numbers import Integral, Real
+from typing import Any
+
+
+def require_whole(name: str, value: Any, at_least: int) -> None:
+    """Make sure that a value is a whole number, and no smaller than the least.
+
+    Raises:
+        TypeError: it is no whole number.
+        ValueError: it is smaller.
+    """
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise TypeError(f"{name} is a whole number: {name}={value!r}")
+    if value < at_least:
+        raise ValueError(f"{name} is at least {at_least}: {name}={value}")
+
+
+def require_number(name: str, value: Any, *, is_positive: bool = False) -> None:
+    """Make sure that a value is a finite number, and larger than 0 where it is to be.
+
+    Raises:
+        TypeError: it is no number.
+        ValueError: it is infinite or NaN, or not larger than 0.
+    """
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name} is a number: {name}={value!r}")
+    if not math.isfinite(value):
+        raise ValueError(f"{name} is a finite number: {name}={value}")
+    if is_positive and value <= 0:
+        raise ValueError(f"{name} is larger than 0: {name}={value}")
+
+
+def require_share(name: str, value: Any) -> None:
+    """Make sure that a value is a number between 0 and 1, both included.
+
+    Raises:
+        TypeError: it is no number.
+        ValueError: it is outside.
+    """
+    require_number(name, value)
+    if not 0.0 <= value <= 1.0:
+        raise ValueError(f"{name} is between 0 and 1: {name}={value}")
+
+
+def require_one_of(name: str, value: Any, words: Sequence[str]) -> None:
+    """Make sure that a value is one of these words.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if value not in words:
+        *most, last = map(repr, words)
+        raise ValueError(f"{name} is {', '.join(most)} or {last}: {name}={value!r}")
+
+
+def require_flag(name: str, value: Any) -> None:
+    """Make sure that a value is True or False.
+
+    Raises:
+        TypeError: it is neither.
+    """
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} is True or False: {name}={value!r}")

@@ -1,0 +1,94 @@
+"""What this library takes for an environment, Gymnasium's API: users' code is held to it, and told where it is not.
+
+Needs no Gymnasium: an environment is what has its methods and spaces.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+MEMBERS = ("reset", "step", "observation_space", "action_space")
+MAKE_ONE = "give its Gymnasium id, or a function that makes one, since each simulator makes environments of its own"
+
+
+def require_maker(env: Any) -> None:
+    """Make sure that `env` says how to make an environment.
+
+    Raises:
+        TypeError: it is neither an id nor a function; an environment, perhaps.
+    """
+    if isinstance(env, str) or callable(env):
+        return
+    if all(hasattr(env, member) for member in MEMBERS):
+        env_id = getattr(getattr(env, "spec", None), "id", None)
+        example = f" (here {env_id!r})" if env_id else ""
+        raise TypeError(f"env is an environment that was made already, {env}: {MAKE_ONE}{example}")
+    raise TypeError(f"env is no environment, nor what makes one: env={env!r}; {MAKE_ONE}")
+
+
+def made_by(maker: Any) -> Any:
+    """Return the environment that a function makes.
+
+    Raises:
+        TypeError: what it makes is no environment.
+    """
+    made = maker()
+    missing = [member for member in MEMBERS if not hasattr(made, member)]
+    name = getattr(maker, "__name__", type(maker).__name__)
+    if missing:
+        raise TypeError(f"{name}() made {made!r}, which is no environment: it has no {', no '.join(missing)}")
+    if hasattr(made, "single_action_space"):
+        raise TypeError(f"{name}() made {made}, a vector of environments: give what makes a single one")
+    return made
+
+
+def missing_module(env_id: str) -> str | None:
+    """Say what is wrong with the module of an id such as `module:Name-v0`; None where it has none, or nothing is."""
+    module, colon, _ = env_id.partition(":")
+    if not colon:
+        return None
+    try:
+        importlib.import_module(module)
+    except ImportError as error:
+        return f"module {module!r} can't be imported ({error}); is it installed, or on PYTHONPATH?"
+    return None
+
+
+def reset(environment: Any, seed: int) -> Any:
+    """Begin an episode; return its first observation.
+
+    Raises:
+        ValueError: it returned something else than an observation and a dictionary.
+    """
+    outcome = environment.reset(seed=seed)
+    try:
+        obs, _ = outcome
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"reset() of {environment} returned {_shown(outcome)}; in Gymnasium it is two: observation, info"
+        ) from None
+    return obs
+
+
+def step(environment: Any, action: Any) -> tuple[Any, float, bool, bool]:
+    """Take a step; return the observation, the reward, and whether that terminated or truncated the episode.
+
+    Raises:
+        ValueError: it returned something else than those and a dictionary.
+    """
+    outcome = environment.step(action)
+    try:
+        obs, reward, is_terminated, is_truncated, _ = outcome
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"step() of {environment} returned {_shown(outcome)}; in Gymnasium it is five: "
+            "observation, reward, terminated, truncated, info (Gym's `done` is `terminated or truncated`)"
+        ) from None
+    return obs, reward, is_terminated, is_truncated
+
+
+def _shown(outcome: Any) -> str:
+    if isinstance(outcome, tuple):
+        return f"{len(outcome)} value{'s' if len(outcome) != 1 else ''}"
+    return f"one of type {type(outcome).__name__}"
