@@ -103,6 +103,7 @@ class NodeCore:
             lambda endpoint: self._workers.get(endpoint.peer),
             self.endpoint,
             self._keeper,
+            self.transport.silent_s,
         )
         self.registry = Registry(self.placement, self.control, self._clock, random.random, self.scope)
         InTurn(self.registry, self.placement, self.control, self.endpoint)

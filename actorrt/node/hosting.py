@@ -17,7 +17,7 @@ from actorrt.actors.control import Control, Endpoint
 from actorrt.actors.record import Record
 from actorrt.actors.tombstones import Tombstone
 from actorrt.completion import Completion
-from actorrt.ids import ActorId, IdSource, JobId, ObjectId
+from actorrt.ids import ActorId, IdSource, JobId, ObjectId, PeerId
 from actorrt.node.jobs import Job, Worker, WorkerKind
 from actorrt.node.resources import Resources
 from actorrt.scopes import Scope
@@ -73,6 +73,7 @@ class Placement:
         worker_at: Callable[[Endpoint], Worker | None],
         endpoint: Endpoint,
         keeper: Keeper,
+        silent_s: Callable[[PeerId], float],
     ) -> None:
         self._factory = factory
         self._control = control
@@ -83,6 +84,7 @@ class Placement:
         self._worker_at = worker_at
         self._endpoint = endpoint
         self._keeper = keeper
+        self._silent_s = silent_s
         self.pass_over: Callable[[Record], bool] = lambda _: False
         """Gives up a start whose turn has not come; returns whether there was such a turn."""
         self._deadlines: dict[ActorId, Callable[[], None]] = {}
@@ -254,12 +256,22 @@ class Placement:
             self.end(worker)
         elif worker is not None:
             self._tell(record, "kill_hosted")
-            incarnation = record.incarnation
-            self._scope.after(KILL_PATIENCE_S, lambda: self._kill_host(record, incarnation, worker))
+            self._look_after(KILL_PATIENCE_S, record, record.incarnation, worker)
+
+    def _look_after(self, delay_s: float, record: Record, incarnation: int, worker: Worker) -> None:
+        self._scope.after(delay_s, lambda: self._kill_host(record, incarnation, worker))
 
     def _kill_host(self, record: Record, incarnation: int, worker: Worker) -> None:
-        """A worker that does not end its actor when told is blocked or broken: end it, and all that it hosts."""
-        if record.has_incarnation(incarnation) and worker.exit_reason is None:
+        """A worker that is silent has a loop that is blocked: end it, and all that it hosts.
+
+        One that speaks takes its orders in their turn, of which there may be many.
+        """
+        if not record.has_incarnation(incarnation) or worker.exit_reason is not None:
+            return
+        left_s = KILL_PATIENCE_S - self._silent_s(worker.peer)
+        if left_s > 0:
+            self._look_after(left_s, record, incarnation, worker)
+        else:
             worker.hang = f"its loop did not take the order to kill {record.label} within {KILL_PATIENCE_S:g} s"
             logger.warning("%s is killed: %s", worker.label, worker.hang)
             self._factory.kill(worker)

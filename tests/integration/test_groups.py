@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import numpy as np
 import pytest
 
 import actorrt as art
+from actorrt.actors import group
 from tests.integration.cast import Counter, Gate
 
 LARGE = 300_000
@@ -23,6 +26,21 @@ class Weights:
     def __reduce__(self):
         Weights.pickled_count += 1
         return Weights, (self.array,)
+
+
+class Leaver(art.Actor):
+    """Takes a moment to stop; counts those that do so at once, in the process of all."""
+
+    leaving_count = 0
+    peak_count = 0
+    left_count = 0
+
+    async def on_stop(self, reason):
+        Leaver.leaving_count += 1
+        Leaver.peak_count = max(Leaver.peak_count, Leaver.leaving_count)
+        await asyncio.sleep(0)
+        Leaver.leaving_count -= 1
+        Leaver.left_count += 1
 
 
 class Pupil(art.Actor):
@@ -169,3 +187,18 @@ async def test_methods_named_as_those_of_sequences_are_the_actors(runtime):
     assert await pupils.index("210") == [2, 1, 0]
     assert pupils[1] in pupils
     assert list(reversed(pupils)) == [pupils[2], pupils[1], pupils[0]]
+
+
+@pytest.mark.parametrize("how", ["stop", "kill"])
+def test_ends_of_a_large_group_follow_each_other_so_that_no_order_waits_behind_thousands(monkeypatch, how):
+    monkeypatch.setattr(group, "UNDER_WAY_COUNT", 3)
+    monkeypatch.setattr(Leaver, "peak_count", 0)
+    monkeypatch.setattr(Leaver, "left_count", 0)
+
+    async def main():
+        leavers = await Leaver.spawn_many(20)
+        assert await getattr(leavers, how)() == [None] * 20
+        assert await leavers.is_alive() == [False] * 20
+
+    art.run(main, mode="local")
+    assert (Leaver.left_count, Leaver.peak_count) == ((20, 3) if how == "stop" else (0, 0))

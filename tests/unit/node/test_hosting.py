@@ -10,6 +10,7 @@ from actorrt.actors.control import Endpoint
 from actorrt.completion import Completion
 from actorrt.errors import ActorDiedError, ActorStartError
 from actorrt.ids import IdSource
+from actorrt.node import hosting
 from actorrt.node.hosting import Placement
 from actorrt.node.jobs import Job
 from actorrt.node.resources import Resources
@@ -55,15 +56,18 @@ class Control:
         return answer
 
 
+def placement_of(factory, control, scope, job, silent_s=lambda _: 0.0):
+    resources = Resources(2, 0, may_exceed=False)
+    return Placement(factory, control, scope, IDS, resources, lambda _: job, lambda _: None, NODE, None, silent_s)
+
+
 @pytest.mark.parametrize("is_stopped", [False, True], ids=["goes on", "is stopped"])
 async def test_start_whose_worker_is_not_ready(is_stopped):
     """The order to stop could not be taken yet: it is remembered, and the worker is never asked to start the actor."""
     scope, factory, control = Scope("test", crashed), SlowFactory(), Control()
     record = record_of(None)
     job = Job(record.job, NODE, {})
-    placement = Placement(
-        factory, control, scope, IDS, Resources(2, 0, may_exceed=False), lambda _: job, lambda _: None, NODE, None
-    )
+    placement = placement_of(factory, control, scope, job)
     record.begin_start()
     starting = asyncio.ensure_future(placement.start(record))  # waits for its worker; awaited below
     await factory.has_worker.wait()
@@ -111,13 +115,36 @@ async def test_order_goes_to_another_worker_only_if_it_was_not_begun(begun_count
     control.request = factory.end
     record = record_of(None)
     job = Job(record.job, NODE, {})
-    placement = Placement(
-        factory, control, scope, IDS, Resources(2, 0, may_exceed=False), lambda _: job, lambda _: None, NODE, None
-    )
+    placement = placement_of(factory, control, scope, job)
     record.begin_start()
     with pytest.raises(ActorStartError) as caught:
         await placement.start(record)
     assert type(caught.value) is ActorStartError
     assert str(caught.value) == f"{record.label} did not start: {words}"
     assert len(factory.launched) == workers_count
+    await scope.close()
+
+
+async def test_kill_of_an_actor_takes_its_shared_worker_only_where_that_is_silent(monkeypatch):
+    """One that speaks has many orders to take before this one: its other actors are none the worse."""
+    monkeypatch.setattr(hosting, "KILL_PATIENCE_S", 0.02)
+    scope, factory, looks = Scope("test", crashed), ReadyFactory(1), []
+    killed: Completion[None] = Completion()
+    factory.kill = lambda _: killed.set_value(None)
+    silences_s = iter([0.0, 0.01, 0.0])
+
+    def silent_s(peer):
+        looks.append(killed.done())
+        return next(silences_s, 0.02)
+
+    record = record_of(None)
+    job = Job(record.job, NODE, {})
+    placement = placement_of(factory, Control(), scope, job, silent_s)
+    record.begin_start()
+    await placement.start(record)
+    placement.kill(record)
+    async with asyncio.timeout(10):
+        await killed
+    assert looks == [False] * 4
+    assert "did not take the order to kill" in factory.launched[0].hang
     await scope.close()
