@@ -54,6 +54,9 @@ class Reader(art.Actor):
     def versions(self) -> list[int]:
         return self._versions
 
+    def fail(self) -> None:
+        raise RuntimeError("told to")
+
 
 async def test_published_parameters_are_the_latest_and_reach_readers(runtime: art.Runtime) -> None:
     server = await rl.ParameterServer.spawn(np.zeros(3, np.float32))
@@ -69,6 +72,32 @@ async def test_subscribers_are_numbered_once_each(runtime: art.Runtime) -> None:
     server = await rl.ParameterServer.spawn(np.zeros(3, np.float32))
     readers = [await Reader.spawn() for _ in range(2)]
     assert [await server.subscribe(reader) for reader in (*readers, readers[0])] == [0, 1, 0]
+
+
+async def test_readers_that_are_gone_for_good_are_forgotten_and_their_numbers_with_them(runtime: art.Runtime) -> None:
+    server = await rl.ParameterServer.spawn(np.zeros(3, np.float32))
+    first, second = [await Reader.options(max_concurrency=2).spawn(is_slow=True) for _ in range(2)]
+    assert [await server.subscribe(reader) for reader in (first, second)] == [0, 1]
+    await server.publish(np.ones(3, np.float32), 1)
+    assert await server.statistics() == {"readers": 2, "readers_late": 2}
+    await first.stop()
+    while (await server.statistics())["readers"] > 1:
+        await asyncio.sleep(0)
+    third = await Reader.spawn()
+    assert await server.subscribe(third) == 2
+    assert await server.statistics() == {"readers": 2, "readers_late": 1}
+    assert await server.subscribe(second) == 1
+
+
+async def test_reader_that_is_restarted_keeps_its_number(runtime: art.Runtime) -> None:
+    server = await rl.ParameterServer.spawn(np.zeros(3, np.float32))
+    readers = [await Reader.options(restart="permanent", crash_on=RuntimeError).spawn() for _ in range(2)]
+    assert [await server.subscribe(reader) for reader in readers] == [0, 1]
+    restarted = art.monitor(readers[0], restarts=True)
+    with pytest.raises(art.CallError):
+        await readers[0].fail()
+    assert not (await restarted).is_final
+    assert await server.subscribe(readers[0]) == 0
 
 
 async def test_older_version_is_refused_and_changes_nothing(runtime: art.Runtime) -> None:

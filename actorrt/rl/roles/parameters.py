@@ -17,7 +17,7 @@ class ParameterServer(art.Actor):
     """Holds the newest parameters of a policy, and hands each new version to its readers; remembers the one before.
 
     A reader is an actor with a method `renew(version, parameters, normaliser)`. It has at most one version on its
-    way: one that is slow misses some and asks for the newest when it needs it.
+    way: one that is slow misses some and asks for the newest when it needs it. One that is gone for good is forgotten.
 
     Spawned with `snapshot_every=SNAPSHOT_EVERY`, as a run does, it forgets nothing that it has answered for: the next
     incarnation holds the same two versions, and counts. Readers subscribe again when they fall behind.
@@ -30,8 +30,9 @@ class ParameterServer(art.Actor):
 
     def __init__(self, parameters: Array, version: int = 0, normaliser: Normaliser | None = None) -> None:
         self._weights = self._previous = Weights(version, parameters, normaliser)
-        self._readers: list[Any] = []
-        self._handed: dict[int, Any] = {}  # the reader's index and the reply that is due
+        self._readers: dict[Any, int] = {}  # and their indices, which no other reader has ever had
+        self._handed: dict[Any, Any] = {}  # the reader and the reply that is due
+        self._subscribed_count = 0
 
     def publish(self, parameters: Array, version: int, seen: Normaliser | None = None) -> None:
         """Replace the parameters, and hand them on.
@@ -61,10 +62,10 @@ class ParameterServer(art.Actor):
             self._hand_on()
 
     def _hand_on(self) -> None:
-        for index, reader in enumerate(self._readers):
-            reply = self._handed.get(index)
+        for reader in self._readers:
+            reply = self._handed.get(reader)
             if reply is None or reply.done():
-                self._handed[index] = reader.renew(*self._weights)
+                self._handed[reader] = reader.renew(*self._weights)
 
     def _replace(self, parameters: Array, version: int, seen: Normaliser | None) -> None:
         normaliser = self._weights.normaliser
@@ -102,8 +103,20 @@ class ParameterServer(art.Actor):
             The reader's index, in order of subscription; the same again after it was restarted.
         """
         if reader not in self._readers:
-            self._readers.append(reader)
-        return self._readers.index(reader)
+            self._readers[reader] = self._subscribed_count
+            self._subscribed_count += 1
+            self.context.monitor(reader)
+        return self._readers[reader]
+
+    async def on_down(self, down: art.Down) -> None:
+        """Forget a reader that is gone for good."""
+        self._readers.pop(down.ref, None)
+        self._handed.pop(down.ref, None)
+
+    def statistics(self) -> dict[str, int]:
+        """Return how many readers there are, and how many were handed a version that they have not taken yet."""
+        late_count = sum(not reply.done() for reply in self._handed.values())
+        return {"readers": len(self._readers), "readers_late": late_count}
 
 
 async def resolve(parameters: Any) -> Any:
