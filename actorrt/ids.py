@@ -7,7 +7,7 @@ The source of randomness is handed in, for simulations that must repeat.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final, NewType, overload
 
 ActorId = NewType("ActorId", bytes)
@@ -51,6 +51,10 @@ class ActorIds(Sequence[ActorId]):
         if not 0 <= index < len(self):
             raise IndexError(f"id {index} of {len(self)}")
         return ActorId(self.packed[index * ID_BYTES : (index + 1) * ID_BYTES])
+
+    def __iter__(self) -> Iterator[ActorId]:
+        for first in range(0, len(self.packed), ID_BYTES):
+            yield ActorId(self.packed[first : first + ID_BYTES])
 
 
 class IdSource:

@@ -18,6 +18,7 @@ import pytest
 import uvloop
 
 import actorrt as art
+from actorrt.actors.consistency import check_cell
 from actorrt.testing.leaks import MARK, Footprint
 from tests.hosted import hosted_cells
 from tests.running import Node
@@ -100,7 +101,7 @@ async def runtime(runtime_options: dict[str, object]) -> AsyncIterator[art.Runti
     async with art.Runtime(**runtime_options) as runtime:
         yield runtime
         for cell in hosted_cells():
-            cell.check_invariants()
+            check_cell(cell)
 
 
 @pytest.fixture

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Final
 from actorrt import errors, reasons
 from actorrt.actors.births import Birth
 from actorrt.actors.cell_state import STOPPING_STATES, CellState
-from actorrt.actors.consistency import check_cell
 from actorrt.actors.context import Context
 from actorrt.actors.endings import run_on_stop
 from actorrt.actors.instructions import Manner
@@ -61,12 +60,12 @@ class Cell:
 
     __slots__ = (
         "_birth",
+        "_context",
         "_exit",
         "_is_administrative",
         "_stop_timer",
         "actor_id",
         "blueprint",
-        "context",
         "failure",
         "handled_count",
         "has_distant_children",
@@ -94,7 +93,7 @@ class Cell:
         self.state = CellState.STARTING
         self.incarnation = 0
         self.instance: Any = None
-        self.context = Context(self)
+        self._context: Context | None = None
         self.mailbox: Mailbox | None = None
         self.turns: Turns | None = None
         self.keys: Keys | None = None
@@ -116,6 +115,12 @@ class Cell:
     def label(self) -> str:
         """Its name for people."""
         return label_of(self.options.name, self.blueprint.interface.class_name, self.actor_id)
+
+    @property
+    def context(self) -> Context:
+        """What the actor knows of itself."""
+        context = self._context = self._context or Context(self)
+        return context
 
     # Start
 
@@ -486,9 +491,10 @@ class Cell:
         waiting = [] if self.keys is None else self.keys.take_waiting()
         return waiting if self.mailbox is None else [*waiting, *self.mailbox.take_all()]
 
-    def check_invariants(self) -> None:
-        """Raise AssertionError, with the story of the cell, where what it knows of itself disagrees; for tests."""
-        check_cell(self)
+    def buried(self) -> None:
+        """Nothing more comes here: give the memory back now, which in cycles waits for the next full collection."""
+        if not self.is_scheduled and (self.turns is None or not self.turns.runner_count):
+            self.turns = self._context = None
 
     def _gone_error(self, executed: errors.Executed) -> errors.ActorDiedError:
         return errors.ActorDiedError(f"{self.label} is stopping", reason=self._exit, executed=executed)

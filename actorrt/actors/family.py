@@ -71,17 +71,19 @@ class Family:
         )
         return self._system.endpoint
 
-    def stop(self, record: Record, reason: str) -> None:
+    def stop(self, records: Sequence[Record], reason: str) -> None:
         exit_reason = ExitReason(ExitKind.SHUTDOWN, reason)
-        self._system.host.stop(
-            record.actor_id, exit_reason, is_administrative=record.is_administrative, manner=record.manner
-        )
+        for record in records:
+            self._system.host.stop(
+                record.actor_id, exit_reason, is_administrative=record.is_administrative, manner=record.manner
+            )
 
     def restarts_later(self, record: Record, delay_s: float) -> None:
         self._system.host.restarts_later(record.actor_id, delay_s)
 
-    def kill(self, record: Record) -> None:
-        self._system.host.kill(record.actor_id)
+    def kill(self, records: Sequence[Record]) -> None:
+        for record in records:
+            self._system.host.kill(record.actor_id)
 
     def break_off(self, record: Record) -> None:
         self._system.host.kill(record.actor_id)
@@ -101,7 +103,7 @@ class Family:
             if not refs:
                 del self._held[object_id]
 
-    def bury(self, record: Record, tombstone: Tombstone) -> Completion[Any] | None:
+    def bury(self, record: Record, tombstone: Tombstone, *, is_buried: bool) -> Completion[Any] | None:
         cell = self._system.host.cell(record.actor_id)
         self._system.host.bury(record.actor_id, tombstone.error)
         if cell is None or not cell.has_distant_children:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final, Generic, ParamSpec, TypeVar, overload
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
+from actorrt.actors import checks
 from actorrt.actors.definition import Elsewhere
 from actorrt.actors.ref import ActorMethod, ActorRef
 from actorrt.actors.reply import Operation, Reply
@@ -13,9 +13,6 @@ from actorrt.actors.waiting import as_completed, gather
 
 if TYPE_CHECKING:
     from actorrt.store.ref import ObjectRef
-
-UNDER_WAY_COUNT: Final = 1_000
-"""How many ends of a group are waited for before the next one is asked for: its `shutdown_s` begins then."""
 
 A = TypeVar("A")
 P = ParamSpec("P")
@@ -147,27 +144,14 @@ class ActorGroup(Generic[A]):
 
     def stop(self, reason: str = "shutdown") -> Operation[list[None]]:
         """Stop all gracefully; see `ActorRef.stop`."""
-        return self._end("stop", lambda ref: ref.stop(reason))
+        return self._end(checks.any_text("reason", reason), kill=False)
 
     def kill(self) -> Operation[list[None]]:
         """End all at once; see `ActorRef.kill`."""
-        return self._end("kill", lambda ref: ref.kill())
+        return self._end("killed", kill=True)
 
-    def _end(self, how: str, end: Callable[[ActorRef[A]], Operation[None]]) -> Operation[list[None]]:
-        """End each; of many, the next one when an earlier one is gone, so that no order waits behind thousands."""
-
-        async def end_all() -> list[None]:
-            under_way: deque[Operation[None]] = deque()
-            for ref in self._refs:
-                if len(under_way) == UNDER_WAY_COUNT:
-                    await under_way.popleft()
-                under_way.append(end(ref))
-            await gather(*under_way)
-            return [None] * len(self._refs)
-
-        if len(self._refs) <= UNDER_WAY_COUNT:
-            return gather(*[end(ref) for ref in self._refs])
-        return self._refs[0]._system.operate(f"the {how} of {len(self._refs)} actors", end_all)
+    def _end(self, reason: str, *, kill: bool) -> Operation[list[None]]:
+        return self._refs[0]._system.end_group(self._refs, reason, kill=kill) if self._refs else gather()
 
     def is_alive(self) -> Operation[list[bool]]:
         """Ask of each whether it is alive."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from actorrt import errors
@@ -19,6 +18,7 @@ from actorrt.actors.callers import RemoteCaller
 from actorrt.actors.cell import Cell
 from actorrt.actors.cell_state import CellState
 from actorrt.actors.deadlock import Deadlocks
+from actorrt.actors.exits import Exits
 from actorrt.actors.failures import users_traceback
 from actorrt.actors.in_turn import InTurn
 from actorrt.actors.instructions import Manner
@@ -31,7 +31,6 @@ from actorrt.actors.ref import ActorRef
 from actorrt.actors.runners import Runners
 from actorrt.actors.turns import cancelled, timed_out
 from actorrt.actors.waiting import wait
-from actorrt.completion import Completion
 from actorrt.ids import ActorId, ObjectId, PeerId, short
 from actorrt.interrupts import let_through
 from actorrt.reasons import ExitKind, ExitReason
@@ -69,7 +68,7 @@ class Host:
         self.population = Population(self._cells, self.clock)
         self._warm: dict[Cell, None] = {}  # those that have a mailbox, by when they got it
         self._callers: dict[PeerId, RemoteCaller] = {}
-        self._exits: dict[ActorId, Completion[None]] = {}  # that somebody here waits for
+        self.exits = Exits(system)
         self.in_turn = InTurn(self)
         self._early_cancels: OrderedDict[tuple[PeerId, int], bool] = OrderedDict()  # whether they are late ones
 
@@ -178,9 +177,13 @@ class Host:
         cell = self._cells.pop(actor_id, None)
         if cell is not None:
             self._refuse_orphans(cell, error)
-            self._warm.pop(cell, None)
-            self.population.shrunk()
-            self.system.routes.forget(actor_id)
+            self._forget(cell)
+
+    def _forget(self, cell: Cell) -> None:
+        self._warm.pop(cell, None)
+        self.population.shrunk()
+        self.system.routes.forget(cell.actor_id)
+        cell.buried()
 
     def _refuse_orphans(self, cell: Cell, died: Callable[[], errors.ActorDiedError]) -> None:
         for message in cell.take_victims():
@@ -195,15 +198,9 @@ class Host:
 
     # What cells report
 
-    def next_exit(self, actor_id: ActorId) -> Completion[None]:
-        """Return what ends with the incarnation of an actor that is hosted here."""
-        return self._exits.setdefault(actor_id, Completion())
-
     def exited(self, cell: Cell, reason: ExitReason, *, is_administrative: bool) -> None:
         """An incarnation ended; its authority decides what follows."""
-        exit = self._exits.pop(cell.actor_id, None)
-        if exit is not None:
-            exit.set_value(None)
+        self.exits.happened(cell.actor_id)
         self.system.registry.stop_children(cell.actor_id)
         authority = cell.blueprint.authority
         if cell.has_distant_children and authority != self.system.node:
@@ -212,29 +209,28 @@ class Host:
             self._refuse_orphans(
                 cell, lambda: errors.ActorDiedError(f"{cell.label} was stopped: {reason}", reason=reason)
             )
+        incarnation = cell.incarnation
+        unsent = self.system.routes.tells_waiting_from(cell)
+        if unsent:  # what it told before it died comes before the news of its death
+            sent = wait(unsent, len(unsent), LAST_WORDS_S)
+            sent.add_callback(lambda _: self._report_exit(cell, incarnation, reason, is_administrative))
+        else:
+            self._report_exit(cell, incarnation, reason, is_administrative)
         if reason.kind is ExitKind.ERROR:  # logged when the news has left: it is what a restart waits for
             text = "%s failed: %s\n%s"
             self.loop.call_soon(logger.error, text, cell.label, reason.detail, reason.traceback)
-        unsent = self.system.routes.tells_waiting_from(cell)
-        if not unsent:
-            self._report_exit(cell, cell.incarnation, reason, is_administrative)
-            return
-        sent = wait(unsent, len(unsent), LAST_WORDS_S)  # what it told before it died comes before the news of its death
-        incarnation = cell.incarnation
-        sent.add_callback(lambda _: self._report_exit(cell, incarnation, reason, is_administrative))
 
     def _report_exit(self, cell: Cell, incarnation: int, reason: ExitReason, is_administrative: bool) -> None:
-        if cell.blueprint.is_child_here:
-            exited = partial(self.system.registry.exited, is_administrative=is_administrative)
-            self.loop.call_soon(exited, cell.actor_id, incarnation, reason)
-            return
-        report = {
-            "actor": cell.actor_id,
-            "incarnation": incarnation,
-            "reason": reason.to_data(),
-            "is_administrative": is_administrative,
-        }
-        self.system.control.notify(cell.blueprint.authority, "exited", report)
+        is_buried = not cell.blueprint.is_child_here and self._bury_at_once(cell)
+        self.exits.report(cell, incarnation, reason, is_administrative=is_administrative, is_buried=is_buried)
+
+    def _bury_at_once(self, cell: Cell) -> bool:
+        """Forget a cell that has ended for good and left nothing here; return whether that is so."""
+        is_over = cell.state is CellState.ENDED and not self.system.registry.has_children(cell.actor_id)
+        if is_over and self._cells.get(cell.actor_id) is cell:
+            del self._cells[cell.actor_id]
+            self._forget(cell)
+        return is_over
 
     def handled_first(self, cell: Cell) -> None:
         """An incarnation has handled its first message."""

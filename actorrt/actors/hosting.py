@@ -29,10 +29,10 @@ class Hosting(Protocol):
             ActorStartError: the constructor or `on_start` failed, or its process died meanwhile.
         """
 
-    def stop(self, record: Record, reason: str) -> None:
-        """Ask the actor to end, in the record's manner.
+    def stop(self, records: Sequence[Record], reason: str) -> None:
+        """Ask actors to end, side by side, each in its record's manner.
 
-        Its exit is reported to the registry, at the latest after `shutdown_s` and a kill.
+        Each exit is reported to the registry, at the latest after its `shutdown_s` and a kill.
 
         A start under way is broken off: it fails instead.
         """
@@ -40,8 +40,8 @@ class Hosting(Protocol):
     def restarts_later(self, record: Record, delay_s: float) -> None:
         """The actor waits to be started again: tell those whose calls it had in hand, and who learn it nowhere else."""
 
-    def kill(self, record: Record) -> None:
-        """End the actor now; its exit is reported to the registry, or the failure of its start."""
+    def kill(self, records: Sequence[Record]) -> None:
+        """End actors now; each exit is reported to the registry, or the failure of its start."""
 
     def break_off(self, record: Record) -> None:
         """End the start under way at once; its failure is reported. A process of the actor's own is killed."""
@@ -49,8 +49,12 @@ class Hosting(Protocol):
     def kept_actors(self) -> Collection[ActorId]:
         """Return the actors for which anything is reserved or kept here; all of them live."""
 
-    def bury(self, record: Record, tombstone: Tombstone) -> Completion[Any] | None:
+    def bury(self, record: Record, tombstone: Tombstone, *, is_buried: bool) -> Completion[Any] | None:
         """The actor is gone for good: fail what still waits for it there, and give back its process if it had one.
+
+        Args:
+            record, tombstone: the actor.
+            is_buried: whether its host has said that nothing is left of it there.
 
         Returns:
             What ends when nothing is left of its children there either; None where there were none.

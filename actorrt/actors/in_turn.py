@@ -116,7 +116,7 @@ class InTurn:
             if cell is not None and cell.state is CellState.RUNNING:
                 self._host.stop(actor_id, reason, is_administrative=False, manner=manner)
             if cell is not None and cell.state in STOPPING_STATES:
-                await self._host.next_exit(actor_id)
+                await self._host.exits.next_of(actor_id)
             if count % STEP_COUNT == 0:
                 await asyncio.sleep(0)  # others on this loop have their turn
 

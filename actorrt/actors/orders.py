@@ -9,7 +9,7 @@ from actorrt import errors
 from actorrt.actors.blueprint import blueprint_from_data
 from actorrt.actors.control import Control, Data
 from actorrt.actors.instructions import Manner
-from actorrt.ids import ActorId, ObjectId, PeerId
+from actorrt.ids import ActorId, ActorIds, ObjectId, PeerId
 from actorrt.reasons import ExitKind, ExitReason
 
 if TYPE_CHECKING:
@@ -22,7 +22,12 @@ def serve_authorities(host: Host, control: Control) -> None:
     def stop(_: PeerId, data: Data) -> None:
         reason = ExitReason(ExitKind.SHUTDOWN, data["reason"])
         manner = Manner(data["manner"])
-        host.stop(ActorId(data["actor"]), reason, is_administrative=data["is_administrative"], manner=manner)
+        for actor_id in ActorIds(data["actors"]):
+            host.stop(actor_id, reason, is_administrative=data["is_administrative"], manner=manner)
+
+    def kill(_: PeerId, data: Data) -> None:
+        for actor_id in ActorIds(data["actors"]):
+            host.kill(actor_id)
 
     async def bury(_: PeerId, data: Data) -> None:
         def died() -> errors.ActorDiedError:
@@ -32,14 +37,6 @@ def serve_authorities(host: Host, control: Control) -> None:
 
         host.bury(ActorId(data["actor"]), died)
         await host.system.registry.children_gone(ActorId(data["actor"]))
-
-    def of_children(verb: str) -> Callable[[PeerId, Data], None]:
-        def handler(_: PeerId, data: Data) -> None:
-            cell = host.cell(ActorId(data["supervisor"]))
-            if cell is not None and cell.shell is not None:
-                cell.shell.child_event(verb, data)
-
-        return handler
 
     def explain(peer: PeerId, data: Data) -> Data:
         cell = host.cell(ActorId(data["actor"]))
@@ -63,7 +60,21 @@ def serve_authorities(host: Host, control: Control) -> None:
     control.handle("host", start)
     control.handle("stop_hosted", stop)
     control.handle("delay_hosted", lambda _, data: host.restarts_later(ActorId(data["actor"]), data["delay_s"]))
-    control.handle("kill_hosted", lambda _, data: host.kill(ActorId(data["actor"])))
+    control.handle("kill_hosted", kill)
     control.handle("bury", bury)
+    _serve_supervisors(host, control)
+
+
+def _serve_supervisors(host: Host, control: Control) -> None:
+    """Let authorities tell the supervisors here of their children."""
+
+    def of_children(verb: str) -> Callable[[PeerId, Data], None]:
+        def handler(_: PeerId, data: Data) -> None:
+            cell = host.cell(ActorId(data["supervisor"]))
+            if cell is not None and cell.shell is not None:
+                cell.shell.child_event(verb, data)
+
+        return handler
+
     for verb in ("child_started", "child_exited", "child_withdrawn", "children_restarted"):
         control.handle(verb, of_children(verb))

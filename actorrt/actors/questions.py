@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 from actorrt.actors.control import Control, Data
 from actorrt.actors.instructions import Manner
 from actorrt.actors.record import GOES_ON
 from actorrt.actors.registry import Registry
-from actorrt.ids import ActorId, ObjectId, PeerId
+from actorrt.ids import ActorId, ActorIds, ObjectId, PeerId
 from actorrt.reasons import ExitReason
 
 
@@ -19,15 +19,14 @@ def serve_questions(registry: Registry, control: Control) -> None:
     def actor(handler: Callable[[ActorId, Data], Any]) -> Callable[[PeerId, Data], Any]:
         return lambda _peer, data: handler(ActorId(data["actor"]), data)
 
-    def stop(actor_id: ActorId, data: Data) -> Awaitable[None]:
-        return registry.stop(actor_id, data["reason"], kill=data["kill"])
-
     def stop_child(actor_id: ActorId, data: Data) -> None:
         registry.stop_child(actor_id, data["reason"], kill=data["kill"], manner=Manner(data["manner"]))
 
-    def exited(actor_id: ActorId, data: Data) -> None:
-        reason = ExitReason.from_data(data["reason"])
-        registry.exited(actor_id, data["incarnation"], reason, is_administrative=data["is_administrative"])
+    def exited(_: PeerId, data: Data) -> None:
+        reason, incarnation = ExitReason.from_data(data["reason"]), data["incarnation"]
+        how = {"is_administrative": data["is_administrative"], "is_buried": data["is_buried"]}
+        for actor_id in ActorIds(data["actors"]):
+            registry.exited(actor_id, incarnation, reason, **how)
 
     def state(actor_id: ActorId, _: Data) -> Data:
         record = registry.live(actor_id)
@@ -40,8 +39,8 @@ def serve_questions(registry: Registry, control: Control) -> None:
     control.handle("alive", actor(lambda actor_id, _: registry.is_alive(actor_id)))
     control.handle("sibling", actor(lambda actor_id, data: registry.sibling(actor_id, data["id"])))
     control.handle("monitor", actor(lambda actor_id, data: _down(registry, actor_id, data["since"])))
-    control.handle("stop", actor(stop))
-    control.handle("exited", actor(exited))
+    control.handle("stop", lambda _, data: registry.stop(ActorIds(data["actors"]), data["reason"], kill=data["kill"]))
+    control.handle("exited", exited)
     control.handle("handled", actor(lambda actor_id, data: registry.handled_a_message(actor_id, data["incarnation"])))
 
     def snapshot(actor_id: ActorId, data: Data) -> None:

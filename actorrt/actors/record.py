@@ -284,6 +284,16 @@ class Record:
         self.manner, self.restarts_at = Manner.ORDERLY, None
         self.is_start_under_way, self.is_to_end = True, self.is_administrative
 
+    def begin_end(self) -> bool:
+        """Somebody wants the incarnation ended that runs or is being started; return whether its host is to hear so."""
+        if self.is_start_under_way:
+            self.is_to_end = True
+            return True
+        is_running = self.state is RecordState.RUNNING
+        if is_running:
+            self.state = RecordState.STOPPING
+        return is_running
+
     def begin_restart(self) -> None:
         """The next incarnation is being started, as its supervisor decided."""
         self.state = RecordState.RESTARTING

@@ -63,7 +63,7 @@ class Registry:
         self._records: dict[ActorId, Record] = {}
         self._children = Children()
         self._child_events = ChildEvents(control, self._records.get)
-        self._names = Names(clock, scope, lambda holder: self._begin_stop(holder, "replaced", kill=False))
+        self._names = Names(clock, scope, lambda holder: self._begin_stop([holder], "replaced", kill=False))
         self._spawns = Spawns(self, hosting, self._names, self._children, scope)
         self._tombstones = Tombstones()
 
@@ -198,41 +198,37 @@ class Registry:
         """Whether anything is left of what an actor spawned."""
         return parent in self._children
 
-    async def stop(self, actor_id: ActorId, reason: str, *, kill: bool = False) -> None:
-        """End an actor by order, and return when it is gone. Without effect on one that is gone."""
-        record = self._records.get(actor_id)
-        if record is None:
-            return
-        self._begin_stop(record, reason, kill)
-        await self.ended(actor_id)
+    async def stop(self, actor_ids: Sequence[ActorId], reason: str, *, kill: bool = False) -> None:
+        """End actors by order, side by side, and return when all are gone. Without effect on those that are gone."""
+        records: list[Record] = []
+        async for part in parts_of(actor_ids, STEP_COUNT):
+            records += [record for actor_id in part if (record := self._records.get(actor_id)) is not None]
+        await self.stop_each(records, reason, kill=kill)
 
-    def _begin_stop(self, record: Record, reason: str, kill: bool) -> None:
-        record.is_administrative = True
-        if record.endpoint is not None or record.is_start_under_way:
-            self._end(record, reason, kill)
-        elif record.state is RecordState.ENDING or not self._child_events.withdrawn(record):
-            self._gone(record, ExitReason(ExitKind.SHUTDOWN, reason))
+    def _begin_stop(self, records: Sequence[Record], reason: str, kill: bool) -> None:
+        incarnate = []
+        for record in records:
+            record.is_administrative = True
+            if record.endpoint is not None or record.is_start_under_way:
+                incarnate.append(record)
+            elif record.state is RecordState.ENDING or not self._child_events.withdrawn(record):
+                self._gone(record, ExitReason(ExitKind.SHUTDOWN, reason))
+        self._end(incarnate, reason, kill)
 
-    def _end(self, record: Record, reason: str, kill: bool) -> None:
-        """End the incarnation that runs, or is being started."""
-        if record.is_start_under_way:
-            record.is_to_end = True
-            self._hosting.kill(record) if kill else self._hosting.stop(record, reason)
-        elif record.state is RecordState.RUNNING:
-            self._end_now(record, reason, kill)
-        elif kill:
-            self._hosting.kill(record)
-
-    def _end_now(self, record: Record, reason: str, kill: bool) -> None:
-        record.state = RecordState.STOPPING
-        self._hosting.kill(record) if kill else self._hosting.stop(record, reason)
+    def _end(self, records: Sequence[Record], reason: str, kill: bool) -> None:
+        """End the incarnations that run, or are being started."""
+        ordered = [record for record in records if record.begin_end() or kill]
+        if ordered and kill:
+            self._hosting.kill(ordered)
+        elif ordered:
+            self._hosting.stop(ordered, reason)
 
     def stop_child(self, actor_id: ActorId, reason: str, *, kill: bool, manner: Manner = Manner.ORDERLY) -> None:
         """End the incarnation of a supervisor's child, as its supervisor decided; the exit is reported to it."""
         record = self._records.get(actor_id)
         if record is not None:
             record.manner = manner
-            self._end(record, reason, kill)
+            self._end([record], reason, kill)
 
     async def ended(self, actor_id: ActorId) -> None:
         """Return when the actor is gone."""
@@ -241,22 +237,25 @@ class Registry:
 
     async def stop_all(self, records: Sequence[Record], reason: str) -> None:
         """Stop actors side by side, children through their parents, and return when all are gone."""
-        tops = [r for r in reversed(records) if r.parent is None or r.parent not in self._records]
+        tops: list[Record] = []
+        async for part in parts_of(records[::-1], STEP_COUNT):
+            tops += [r for r in part if r.parent is None or r.parent not in self._records]
         await self.stop_each(tops, reason)
-        for record in records:
-            await self.ended(record.actor_id)
+        await self._all_ended(records)
 
-    async def stop_each(self, records: Sequence[Record], reason: str) -> None:
+    async def stop_each(self, records: Sequence[Record], reason: str, *, kill: bool = False) -> None:
         """Stop each of these actors, side by side, and return when all are gone."""
-        await self._begin_to_stop(records, reason)
-        for record in records:
-            await self.ended(record.actor_id)
+        await self._begin_to_stop(records, reason, kill=kill)
+        await self._all_ended(records)
 
-    async def _begin_to_stop(self, records: Sequence[Record], reason: str) -> None:
+    async def _begin_to_stop(self, records: Sequence[Record], reason: str, *, kill: bool = False) -> None:
+        async for part in parts_of(records, STEP_COUNT):
+            self._begin_stop([r for r in part if self._records.get(r.actor_id) is r], reason, kill)
+
+    async def _all_ended(self, records: Sequence[Record]) -> None:
         async for part in parts_of(records, STEP_COUNT):
             for record in part:
-                if self._records.get(record.actor_id) is record:
-                    self._begin_stop(record, reason, kill=False)
+                await self.ended(record.actor_id)
 
     def withdraw(self, record: Record) -> None:
         """End an actor at once of which nobody has a ref: its spawn was withdrawn."""
@@ -265,7 +264,7 @@ class Registry:
             record.is_to_end = True
             self._hosting.break_off(record)
         elif self._records.get(record.actor_id) is record:
-            self._begin_stop(record, "its spawn was withdrawn", kill=True)
+            self._begin_stop([record], "its spawn was withdrawn", kill=True)
         record.changed()
 
     def forget(self, actor_id: ActorId, reason: ExitReason | None) -> None:
@@ -318,7 +317,7 @@ class Registry:
         if record.solo is not None:
             record.solo.started(now)
         if record.is_to_end:
-            self._end_now(record, "stopped while it started", kill=False)
+            self._end([record], "stopped while it started", kill=False)
         if record.early_exit is not None:
             self._scope.loop.call_soon(record.early_exit)  # when whoever asked for the start has its answer
 
@@ -364,16 +363,23 @@ class Registry:
         reason: ExitReason,
         *,
         is_administrative: bool = False,
+        is_buried: bool = False,
         cause: Hashable = None,
     ) -> None:
-        """An incarnation ended. Reports about any but the newest are ignored."""
+        """An incarnation ended. Reports about any but the newest are ignored.
+
+        Args:
+            actor_id, incarnation, reason: which, and why.
+            is_administrative: whether its host knows that no other follows.
+            is_buried: whether nothing is left of the actor there, either.
+            cause: the same for incarnations that one event has ended.
+        """
         record = self._records.get(actor_id)
         if record is None or record.incarnation != incarnation:
             return
         if record.is_start_under_way:  # the report has overtaken the end of our wait for the start
-            record.early_exit = partial(
-                self.exited, actor_id, incarnation, reason, is_administrative=is_administrative, cause=cause
-            )
+            again = partial(self.exited, is_administrative=is_administrative, is_buried=is_buried, cause=cause)
+            record.early_exit = partial(again, actor_id, incarnation, reason)
             return
         if record.endpoint is None:
             return
@@ -385,7 +391,7 @@ class Registry:
         elif record.manner is Manner.FOR_RESTART:
             record.waits_to_restart(None)
         if record.is_administrative:
-            self._gone(record, reason)
+            self._gone(record, reason, is_buried=is_buried)
         elif record.is_alone:
             self._carry_out(record, self._solo(record).exited(reason, self._clock.now(), record.had_handled_message))
 
@@ -456,7 +462,7 @@ class Registry:
         """Return when nothing is left of what an earlier incarnation of the parent spawned."""
         await self._children.gone(parent)
 
-    def _gone(self, record: Record, reason: ExitReason) -> None:
+    def _gone(self, record: Record, reason: ExitReason, *, is_buried: bool = False) -> None:
         """Say that the actor will not run again: its callers know at once, others when its children have ended."""
         if record.state in (RecordState.ENDING, RecordState.GONE):
             return
@@ -466,7 +472,7 @@ class Registry:
         self.stop_children(record.actor_id)
         self._hosting.release([*record.objects, *record.snapshots])
         tombstone = record.tombstone()
-        burial = self._hosting.bury(record, tombstone)
+        burial = self._hosting.bury(record, tombstone, is_buried=is_buried)
         if burial is None and record.actor_id not in self._children:
             self._forget(record, tombstone)
         else:

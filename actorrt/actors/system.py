@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Container, Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from actorrt import config, errors, forks
 from actorrt.actors import census, interface, statistics
 from actorrt.actors.callers import LocalCaller
 from actorrt.actors.calls import Calls
 from actorrt.actors.control import Control, Data, Endpoint
+from actorrt.actors.ends import end_actors
 from actorrt.actors.evidence import Evidence
 from actorrt.actors.family import Family
 from actorrt.actors.group import ActorGroup
@@ -53,7 +54,6 @@ from actorrt.actors.silences import Silences
 from actorrt.actors.spawn_orders import SpawnOrder
 from actorrt.actors.streams import Streams
 from actorrt.actors.transits import Transits
-from actorrt.actors.waiting import wait
 from actorrt.clock import Clock
 from actorrt.defects import log_defect, report_defects
 from actorrt.ids import ActorId, IdSource, JobId, PeerId, short
@@ -69,8 +69,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-FENCE_TIMEOUT_S: Final = 1.0
 
 
 class System:
@@ -352,30 +350,20 @@ class System:
 
     def stop_actor(self, ref: ActorRef[Any], reason: str) -> Operation[None]:
         """See `ActorRef.stop`."""
-        return self.operate(f"the stop of {ref._label}", lambda: self._end(ref, reason, kill=False))
+        return self.operate(f"the stop of {ref._label}", lambda: end_actors(self, [ref], reason, kill=False))
 
     def kill_actor(self, ref: ActorRef[Any]) -> Operation[None]:
         """See `ActorRef.kill`."""
-        return self.operate(f"the kill of {ref._label}", lambda: self._end(ref, "killed", kill=True))
+        return self.operate(f"the kill of {ref._label}", lambda: end_actors(self, [ref], "killed", kill=True))
 
-    async def _end(self, ref: ActorRef[Any], reason: str, *, kill: bool) -> None:
-        data = {"actor": ref._actor_id, "reason": reason, "kill": kill}
-        try:
-            if not kill:
-                await self._arrived(ref)
-            await self.control.request(ref._authority, "stop", data)
-            self.routes.ended(ref._actor_id)
-        except (errors.ActorDiedError, errors.PeerUnreachableError):
-            if not self.is_lost(ref._authority.peer):
-                raise
-            # its authority is gone, and the actor with it
+    def end_group(self, refs: Sequence[ActorRef[Any]], reason: str, *, kill: bool) -> Operation[list[None]]:
+        """See `ActorGroup.stop` and `ActorGroup.kill`."""
 
-    async def _arrived(self, ref: ActorRef[Any]) -> None:
-        """Return when what this endpoint has sent to the actor is there: a stop must not overtake it."""
-        seen = self.routes.sighting(ref._actor_id)
-        if seen is not None and seen.endpoint.peer != self.endpoint.peer:
-            fence = self.control.request(seen.endpoint, "fence", {}, Lane.USER)
-            await wait([fence], timeout_s=FENCE_TIMEOUT_S)  # whoever is too busy to answer has it in its socket
+        async def end() -> list[None]:
+            await end_actors(self, refs, reason, kill=kill)
+            return [None] * len(refs)
+
+        return self.operate(f"the {'kill' if kill else 'stop'} of {len(refs)} actors", end)
 
     def is_actor_alive(self, ref: ActorRef[Any]) -> Operation[bool]:
         """See `ActorRef.is_alive`."""

@@ -35,7 +35,7 @@ from actorrt.node.listing import MAX_PAGE_COUNT, Roll, check_page, page_of
 from actorrt.node.resources import Resources
 from actorrt.node.transfers import Transfers
 from actorrt.reasons import ExitKind, ExitReason
-from actorrt.scopes import Scope
+from actorrt.scopes import Scope, parts_of
 from actorrt.store.exchange import Exchange
 from actorrt.store.keeper import Keeper
 from actorrt.transport.framing import Landing
@@ -45,6 +45,8 @@ logger = logging.getLogger(__name__)
 
 CLOSE_TIMEOUT_S: Final = 30.0
 ORPHANS_STOP_S: Final = 2.0
+LOOK_COUNT: Final = 10_000
+"""How many actors are looked at before others on the loop have their turn."""
 LAST_NOTICE_S: Final = 0.2
 """How long a driver whose job was ended may take to hear so before the node speaks with it no more."""
 
@@ -262,21 +264,25 @@ class NodeCore:
         if job is None:
             return
         job.has_ended = True
-        records = [r for r in self._records_of(job) if with_detached or not r.order.is_detached]
+        records = [r for r in await self._records_of(job) if with_detached or not r.order.is_detached]
         await self.registry.stop_all(records, "its job ended")
         await self._dismiss_idle(job)
-        if not job.is_left_behind and self._records_of(job):
+        left = await self._records_of(job)
+        if not job.is_left_behind and left:
             job.is_left_behind = True
             self.scope.start(self._outlive(job), f"what outlives job {short(job_id)}")
         elif not job.is_left_behind:
             self._forget_job(job)
 
-    def _records_of(self, job: Job) -> list[Record]:
-        return [record for record in self.registry.records() if record.job == job.job_id]
+    async def _records_of(self, job: Job) -> list[Record]:
+        records: list[Record] = []
+        async for part in parts_of(self.registry.records(), LOOK_COUNT):
+            records += [record for record in part if record.job == job.job_id]
+        return records
 
     async def _outlive(self, job: Job) -> None:
         """Keep what detached actors are restarted with until the last of them is gone, then forget the job."""
-        while records := self._records_of(job):
+        while records := await self._records_of(job):
             for record in records:
                 await self.registry.ended(record.actor_id)
         await self._dismiss_idle(job)

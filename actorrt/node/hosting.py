@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, Final, Protocol
 
 from actorrt import errors
@@ -18,6 +18,7 @@ from actorrt.actors.record import Record
 from actorrt.actors.tombstones import Tombstone
 from actorrt.completion import Completion
 from actorrt.ids import ActorId, IdSource, JobId, ObjectId, PeerId
+from actorrt.node.deadlines import Deadlines
 from actorrt.node.jobs import Job, Worker, WorkerKind
 from actorrt.node.resources import Resources
 from actorrt.scopes import Scope
@@ -87,7 +88,8 @@ class Placement:
         self._silent_s = silent_s
         self.pass_over: Callable[[Record], bool] = lambda _: False
         """Gives up a start whose turn has not come; returns whether there was such a turn."""
-        self._deadlines: dict[ActorId, Callable[[], None]] = {}
+        self._stops = Deadlines(scope, self._overdue)
+        self._kills = Deadlines(scope, self._kill_hosts)
 
     def start_at_once(self, record: Record) -> Endpoint | None:
         """A start in another process always waits; see `Hosting.start_at_once`."""
@@ -200,22 +202,14 @@ class Placement:
         except Exception as error:
             worker.failed_to_launch(error)
 
-    def stop(self, record: Record, reason: str) -> None:
-        """Ask the actor to end; kill it if it takes longer than its `shutdown_s`."""
-        if self.pass_over(record):
-            return
-        is_for_good = record.is_administrative
-        self._tell(record, "stop_hosted", reason=reason, is_administrative=is_for_good, manner=record.manner)
-        if record.options.shutdown_s is not None:
-            incarnation = record.incarnation
-            delay_s = record.options.shutdown_s + STOP_GRACE_S
-
-            def due() -> None:
-                if record.has_incarnation(incarnation):
-                    self._overdue(record)
-
-            self._forget_deadline(record)
-            self._deadlines[record.actor_id] = self._scope.after(delay_s, due)
+    def stop(self, records: Sequence[Record], reason: str) -> None:
+        """Ask actors to end; kill those that take longer than their `shutdown_s`."""
+        records = [record for record in records if not self.pass_over(record)]
+        for (is_for_good, manner), part in _alike(records, lambda record: (record.is_administrative, record.manner)):
+            self._tell(part, "stop_hosted", reason=reason, is_administrative=is_for_good, manner=manner)
+        for shutdown_s, part in _alike(records, lambda record: record.options.shutdown_s):
+            if shutdown_s is not None:
+                self._stops.begin(part, shutdown_s + STOP_GRACE_S)
 
     def stop_in_turn(self, records: Sequence[Record], reason: str) -> None:
         """Ask actors of one worker to end, one after the other; kill whichever takes longer than its `shutdown_s`."""
@@ -234,47 +228,50 @@ class Placement:
 
         def due() -> None:
             if record.has_incarnation(incarnation):
-                self._overdue(record)
+                self._overdue([record])
             self._watch_turns(left)
 
         self._scope.after(record.options.shutdown_s + STOP_GRACE_S, due)
 
     def restarts_later(self, record: Record, delay_s: float) -> None:
         """Tell those whose calls the actor had in hand; of one whose process is gone they hear from the registry."""
-        self._tell(record, "delay_hosted", delay_s=delay_s)
-
-    def _overdue(self, record: Record) -> None:
-        logger.warning("%s did not stop within %s s and is killed", record.label, record.options.shutdown_s)
-        self.kill(record)
-
-    def kill(self, record: Record) -> None:
-        """End the actor now, with its process if that is its own."""
-        if self.pass_over(record):
-            return
         worker: Worker | None = record.place
-        if worker is not None and worker.kind is WorkerKind.OWN:
-            self.end(worker)
-        elif worker is not None:
-            self._tell(record, "kill_hosted")
-            self._look_after(KILL_PATIENCE_S, record, record.incarnation, worker)
+        if worker is not None and worker.is_up:
+            self._control.notify(worker.endpoint, "delay_hosted", {"actor": record.actor_id, "delay_s": delay_s})
 
-    def _look_after(self, delay_s: float, record: Record, incarnation: int, worker: Worker) -> None:
-        self._scope.after(delay_s, lambda: self._kill_host(record, incarnation, worker))
+    def _overdue(self, records: Sequence[Record]) -> None:
+        for record in records:
+            logger.warning("%s did not stop within %s s and is killed", record.label, record.options.shutdown_s)
+        self.kill(records)
 
-    def _kill_host(self, record: Record, incarnation: int, worker: Worker) -> None:
+    def kill(self, records: Sequence[Record]) -> None:
+        """End actors now, with their processes if these are their own."""
+        hosted = []
+        for record in records:
+            worker: Worker | None = record.place
+            if self.pass_over(record) or worker is None:
+                continue
+            if worker.kind is WorkerKind.OWN:
+                self.end(worker)
+            else:
+                hosted.append(record)
+        self._tell(hosted, "kill_hosted")
+        if hosted:
+            self._kills.begin(hosted, KILL_PATIENCE_S)
+
+    def _kill_hosts(self, records: Sequence[Record]) -> None:
         """A worker that is silent has a loop that is blocked: end it, and all that it hosts.
 
         One that speaks takes its orders in their turn, of which there may be many.
         """
-        if not record.has_incarnation(incarnation) or worker.exit_reason is not None:
-            return
-        left_s = KILL_PATIENCE_S - self._silent_s(worker.peer)
-        if left_s > 0:
-            self._look_after(left_s, record, incarnation, worker)
-        else:
-            worker.hang = f"its loop did not take the order to kill {record.label} within {KILL_PATIENCE_S:g} s"
-            logger.warning("%s is killed: %s", worker.label, worker.hang)
-            self._factory.kill(worker)
+        for worker, part in _alike(records, lambda record: record.place):
+            left_s = KILL_PATIENCE_S - self._silent_s(worker.peer)
+            if worker.exit_reason is None and left_s > 0:
+                self._kills.begin(part, left_s)
+            elif worker.exit_reason is None:
+                worker.hang = f"its loop did not take the order to kill {part[0].label} within {KILL_PATIENCE_S:g} s"
+                logger.warning("%s is killed: %s", worker.label, worker.hang)
+                self._factory.kill(worker)
 
     def break_off(self, record: Record) -> None:
         """End the start under way at once; see `Hosting.break_off`."""
@@ -285,11 +282,11 @@ class Placement:
             self.end(worker)
             worker.ready.set_error(stopped_early(record))  # it may still be forked
         else:
-            self._tell(record, "kill_hosted")
+            self._tell([record], "kill_hosted")
 
     def kept_actors(self) -> Collection[ActorId]:
         """Return the actors that have a reservation, or a time by which they are to have stopped."""
-        return {*self._resources.reserving(), *self._deadlines}
+        return {*self._resources.reserving(), *self._stops.actors(), *self._kills.actors()}
 
     def hold(self, object_ids: Sequence[ObjectId], tokens: Sequence[bytes]) -> None:
         """Keep objects alive in the name of the node."""
@@ -299,9 +296,10 @@ class Placement:
         """Take back one hold on each."""
         self._keeper.release(object_ids)
 
-    def bury(self, record: Record, tombstone: Tombstone) -> Completion[Any] | None:
+    def bury(self, record: Record, tombstone: Tombstone, *, is_buried: bool) -> Completion[Any] | None:
         """Give back what the actor had: its cell, its reservation, its process; see `Hosting.bury`."""
-        self._forget_deadline(record)
+        self._stops.forget(record.actor_id)
+        self._kills.forget(record.actor_id)
         self._resources.release(record.actor_id)
         worker: Worker | None = record.place
         if worker is None:
@@ -310,7 +308,7 @@ class Placement:
         if record.is_supervisor:
             blocks = worker.job.blocks
             worker.job.blocks = {key: part for key, part in blocks.items() if key[0] != record.actor_id}
-        if not worker.is_up:
+        if is_buried or not worker.is_up:
             if self._is_for_nobody(worker):
                 self.dismiss(worker)
             return None
@@ -341,12 +339,17 @@ class Placement:
         worker.is_leaving = True
         self._factory.kill(worker)
 
-    def _tell(self, record: Record, verb: str, **data: Any) -> None:
-        worker: Worker | None = record.place
-        if worker is not None and worker.is_up:
-            self._control.notify(worker.endpoint, verb, {"actor": record.actor_id, **data})
+    def _tell(self, records: Sequence[Record], verb: str, **data: Any) -> None:
+        """Give each worker one order for those of the actors that it hosts."""
+        for worker, part in _alike(records, lambda record: record.place):
+            if worker is not None and worker.is_up:
+                actors = b"".join([record.actor_id for record in part])
+                self._control.notify(worker.endpoint, verb, {"actors": actors, **data})
 
-    def _forget_deadline(self, record: Record) -> None:
-        cancel = self._deadlines.pop(record.actor_id, None)
-        if cancel is not None:
-            cancel()
+
+def _alike(records: Sequence[Record], key: Callable[[Record], Any]) -> Iterable[tuple[Any, list[Record]]]:
+    """Return the records by what `key` says of each, in their order."""
+    parts: dict[Any, list[Record]] = {}
+    for record in records:
+        parts.setdefault(key(record), []).append(record)
+    return parts.items()

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 import actorrt as art
-from actorrt.actors import group
 from tests.integration.cast import Counter, Gate
 
 LARGE = 300_000
@@ -26,21 +25,6 @@ class Weights:
     def __reduce__(self):
         Weights.pickled_count += 1
         return Weights, (self.array,)
-
-
-class Leaver(art.Actor):
-    """Takes a moment to stop; counts those that do so at once, in the process of all."""
-
-    leaving_count = 0
-    peak_count = 0
-    left_count = 0
-
-    async def on_stop(self, reason):
-        Leaver.leaving_count += 1
-        Leaver.peak_count = max(Leaver.peak_count, Leaver.leaving_count)
-        await asyncio.sleep(0)
-        Leaver.leaving_count -= 1
-        Leaver.left_count += 1
 
 
 class Pupil(art.Actor):
@@ -70,6 +54,24 @@ class Pupil(art.Actor):
 
     def index(self, word):
         return word.index(str(self.number))
+
+
+class Leaver(art.Actor):
+    """Says that it leaves; or, told to, fails at that, or never leaves."""
+
+    def __init__(self, register, how=None):
+        self.register = register
+        self.how = how
+
+    def here(self):
+        return True
+
+    async def on_stop(self, reason):
+        self.register.add.tell()
+        if self.how == "fails":
+            raise ValueError("not today")
+        if self.how == "stays":
+            await asyncio.Event().wait()
 
 
 @pytest.fixture
@@ -189,16 +191,58 @@ async def test_methods_named_as_those_of_sequences_are_the_actors(runtime):
     assert list(reversed(pupils)) == [pupils[2], pupils[1], pupils[0]]
 
 
-@pytest.mark.parametrize("how", ["stop", "kill"])
-def test_ends_of_a_large_group_follow_each_other_so_that_no_order_waits_behind_thousands(monkeypatch, how):
-    monkeypatch.setattr(group, "UNDER_WAY_COUNT", 3)
-    monkeypatch.setattr(Leaver, "peak_count", 0)
-    monkeypatch.setattr(Leaver, "left_count", 0)
+MANY_COUNT = 3_000
 
-    async def main():
-        leavers = await Leaver.spawn_many(20)
-        assert await getattr(leavers, how)() == [None] * 20
-        assert await leavers.is_alive() == [False] * 20
 
-    art.run(main, mode="local")
-    assert (Leaver.left_count, Leaver.peak_count) == ((20, 3) if how == "stop" else (0, 0))
+@pytest.fixture
+async def leavers(runtime):
+    """The register, and thousands of light actors: one fails in `on_stop`, and one does not end by itself."""
+    register = await Counter.spawn()
+    many = await Leaver.spawn_many(MANY_COUNT, register)
+    failing = await Leaver.spawn(register, "fails")
+    staying = await Leaver.options(shutdown_s=0.1).spawn(register, "stays")
+    return register, art.ActorGroup([*many[: MANY_COUNT // 2], failing, staying, *many[MANY_COUNT // 2 :]])
+
+
+async def test_stop_of_thousands_runs_every_hook_and_one_that_fails_or_stays_holds_up_none(leavers):
+    register, group = leavers
+    failing, staying = group[MANY_COUNT // 2 : MANY_COUNT // 2 + 2]
+    fate_of_failing, fate_of_staying = art.monitor(failing), art.monitor(staying)
+    neighbour = await Counter.spawn()
+    async with asyncio.timeout(60):
+        assert await group.stop() == [None] * len(group)
+    assert await group.is_alive() == [False] * len(group)
+    assert await register.value() == len(group)
+    assert "ValueError: not today" in (await fate_of_failing).detail
+    assert "its 0.1 s to stop were over" in (await fate_of_staying).detail
+    assert await neighbour.add() == 1
+
+
+async def test_kill_of_thousands_runs_no_hook(leavers):
+    register, group = leavers
+    async with asyncio.timeout(60):
+        assert await group.kill() == [None] * len(group)
+    assert await group.is_alive() == [False] * len(group)
+    assert await register.value() == 0
+
+
+async def test_what_was_sent_to_a_group_before_its_stop_is_handled_first(runtime):
+    counters = await Counter.spawn_many(300)
+    replies = counters.add()
+    await counters.stop()
+    assert await replies == [1] * 300
+
+
+async def test_stop_of_a_group_takes_actors_that_are_gone_already_and_those_with_a_process_of_their_own(runtime):
+    gone, alone = await Counter.spawn_many(2)
+    await gone.stop()
+    group = art.ActorGroup([gone, alone, await Counter.options(isolation="process").spawn()])
+    assert await group.stop("enough") == [None] * 3
+    assert await group.is_alive() == [False] * 3
+
+
+async def test_reason_of_a_groups_stop_has_to_be_a_text(runtime):
+    counters = await Counter.spawn_many(2)
+    with pytest.raises(TypeError, match="reason=5"):
+        counters.stop(5)
+    assert await counters.is_alive() == [True, True]

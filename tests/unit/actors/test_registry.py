@@ -7,12 +7,13 @@ import asyncio
 import pytest
 
 from actorrt.actors.control import Endpoint
-from actorrt.actors.record import Record
+from actorrt.actors.record import Record, RecordState
 from actorrt.actors.registry import Registry
+from actorrt.actors.spawns import STEP_COUNT
 from actorrt.clock import ManualClock
 from actorrt.errors import ActorStartError
 from actorrt.ids import ActorId, IdSource, short
-from actorrt.reasons import ExitKind, ExitReason
+from actorrt.reasons import SHUTDOWN, ExitKind, ExitReason
 from actorrt.scopes import Scope
 from tests.unit.records import crashed, order_of, record_of
 
@@ -53,6 +54,65 @@ class AtOnce(NoHosting):
     def start_at_once(self, record):
         super().start_at_once(record)
         return PLACE
+
+
+class Obedient(AtOnce):
+    """Runs everything, and keeps what it is told to end."""
+
+    def __init__(self):
+        super().__init__()
+        self.orders = []
+        self.buried = []
+
+    def stop(self, records, reason):
+        self.orders.append(("stop", [record.actor_id for record in records], reason))
+
+    def kill(self, records):
+        self.orders.append(("kill", [record.actor_id for record in records]))
+
+    def bury(self, record, tombstone, *, is_buried):
+        self.buried.append((record.actor_id, is_buried))
+
+
+@pytest.mark.parametrize("kill", [False, True], ids=["stop", "kill"])
+async def test_many_are_ended_by_few_orders_which_are_over_when_the_last_is_gone(kill):
+    scope, hosting = Scope("test", crashed), Obedient()
+    registry = Registry(hosting, Told(), ManualClock(), lambda: 0.5, scope)
+    ids = [IDS.actor() for _ in range(STEP_COUNT + 2)]
+    await registry.spawn_many(order_of(None), ids)
+    registry.exited(ids[0], 1, SHUTDOWN, is_administrative=True)  # gone before the order
+
+    stopping = scope.start(registry.stop(ids, "no more", kill=kill), "stop")
+    while len(hosting.orders) < 2:
+        await asyncio.sleep(0)
+    what = ["kill"] if kill else ["stop"]
+    reason = [] if kill else ["no more"]
+    assert hosting.orders == [(*what, ids[1 : STEP_COUNT + 1], *reason), (*what, ids[STEP_COUNT + 1 :], *reason)]
+    for actor_id in ids[:1:-1]:
+        registry.exited(actor_id, 1, SHUTDOWN, is_administrative=True, is_buried=True)
+    await asyncio.sleep(0)
+    assert ([record.actor_id for record in registry.records()], stopping.done()) == ([ids[1]], False)
+    registry.exited(ids[1], 1, SHUTDOWN, is_administrative=True)
+    async with asyncio.timeout(5):
+        await stopping
+    buried_there = dict.fromkeys(ids[:1:-1], True)
+    assert dict(hosting.buried) == {ids[0]: False, ids[1]: False, **buried_there}
+    await scope.close()
+
+
+async def test_actor_that_is_told_twice_to_stop_is_asked_once_and_both_orders_end_with_it():
+    scope, hosting = Scope("test", crashed), Obedient()
+    registry = Registry(hosting, Told(), ManualClock(), lambda: 0.5, scope)
+    record = record_of(None)
+    await registry.spawn(record)
+    orders = [scope.start(registry.stop([record.actor_id] * 2, reason), reason) for reason in ("one", "two")]
+    while record.state is RecordState.RUNNING:
+        await asyncio.sleep(0)
+    registry.exited(record.actor_id, 1, SHUTDOWN, is_administrative=True)
+    async with asyncio.timeout(5):
+        await asyncio.gather(*orders)
+    assert hosting.orders == [("stop", [record.actor_id], "one")]
+    await scope.close()
 
 
 async def test_supervisor_is_told_of_a_childs_start_before_its_exit_though_the_exit_is_heard_of_first():

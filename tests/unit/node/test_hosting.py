@@ -7,16 +7,17 @@ import asyncio
 import pytest
 
 from actorrt.actors.control import Endpoint
+from actorrt.actors.record import Record
 from actorrt.completion import Completion
 from actorrt.errors import ActorDiedError, ActorStartError
-from actorrt.ids import IdSource
+from actorrt.ids import ActorIds, IdSource
 from actorrt.node import hosting
 from actorrt.node.hosting import Placement
 from actorrt.node.jobs import Job
 from actorrt.node.resources import Resources
 from actorrt.reasons import ExitKind, ExitReason
 from actorrt.scopes import Scope
-from tests.unit.records import crashed, record_of
+from tests.unit.records import crashed, order_of, record_of
 
 IDS = IdSource()
 NODE = Endpoint(IDS.peer(), "memory://node")
@@ -73,7 +74,7 @@ async def test_start_whose_worker_is_not_ready(is_stopped):
     await factory.has_worker.wait()
     if is_stopped:
         record.is_to_end = True
-        placement.stop(record, "its job ended")
+        placement.stop([record], "its job ended")
     factory.worker.ready.set_value(None)
     if is_stopped:
         with pytest.raises(ActorStartError, match="was stopped before it started"):
@@ -142,9 +143,45 @@ async def test_kill_of_an_actor_takes_its_shared_worker_only_where_that_is_silen
     placement = placement_of(factory, Control(), scope, job, silent_s)
     record.begin_start()
     await placement.start(record)
-    placement.kill(record)
+    placement.kill([record])
     async with asyncio.timeout(10):
         await killed
     assert looks == [False] * 4
     assert "did not take the order to kill" in factory.launched[0].hang
+    await scope.close()
+
+
+class Orders(Control):
+    """Keeps the orders to end actors, with the worker that each went to."""
+
+    def notify(self, to, verb, data):
+        self.sent.append((to, verb, list(ActorIds(data["actors"])), data.get("is_administrative")))
+
+
+async def test_actors_are_ended_by_one_order_to_each_worker():
+    """The light actors of a job share its workers: its end is an order for all, not one for each."""
+    scope, factory, control = Scope("test", crashed), ReadyFactory(0), Orders()
+    job = Job(IDS.job(), NODE, {})
+    placement = placement_of(factory, control, scope, job)
+    order = order_of(None)
+    records = [Record(IDS.actor(), order) for _ in range(6)]
+    for record in records:
+        record.begin_start()
+        control.request = Control().request
+        record.started(await placement.start(record), 0.0)
+        record.is_administrative = True
+    one, two = job.shared
+    ids_at = {worker.endpoint: [r.actor_id for r in records if r.place is worker] for worker in (one, two)}
+    assert all(len(ids) == 3 for ids in ids_at.values())
+
+    placement.stop(records, "its job ended")
+    assert control.sent == [(to, "stop_hosted", ids, True) for to, ids in ids_at.items()]
+    assert set(placement.kept_actors()) == {record.actor_id for record in records}
+    control.sent.clear()
+    placement.kill(records)
+    assert control.sent == [(to, "kill_hosted", ids, None) for to, ids in ids_at.items()]
+    control.sent.clear()
+    for record in records:  # their hosts have said that nothing is left of them: nothing is asked there
+        assert placement.bury(record, record.tombstone(), is_buried=True) is None
+    assert (control.sent, set(placement.kept_actors()), one.actors, two.actors) == ([], set(), {}, {})
     await scope.close()

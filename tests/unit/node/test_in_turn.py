@@ -36,9 +36,8 @@ class Hosting:
     async def start(self, record):
         return PLACE
 
-    def stop(self, record, reason):
-        if not self.pass_over(record):
-            self.stopped.append(record.actor_id)
+    def stop(self, records, reason):
+        self.stopped += [record.actor_id for record in records if not self.pass_over(record)]
 
 
 class Control:

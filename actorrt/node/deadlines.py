@@ -1,0 +1,65 @@
+"""When actors that were told to end are late.
+
+One timer watches all that were told together; it is cancelled when the last of them is gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Final
+
+from actorrt.actors.record import Record
+from actorrt.ids import ActorId
+from actorrt.scopes import Scope
+
+TURN_S: Final = 0.0001
+"""How much longer an actor has for each that is to end with it: a process takes one order after the other."""
+
+
+class Deadlines:
+    """By when incarnations are to have ended; of each actor's the last one counts.
+
+    Args:
+        scope: owns the timers.
+        late: called with those that were told together and have not ended in time.
+    """
+
+    def __init__(self, scope: Scope, late: Callable[[Sequence[Record]], None]) -> None:
+        self._scope = scope
+        self._late = late
+        self._told: dict[ActorId, _Told] = {}
+
+    def begin(self, records: Sequence[Record], delay_s: float) -> None:
+        """Watch incarnations that were told to end: they have `delay_s` seconds, and a turn each of all that wait."""
+        for record in records:
+            self.forget(record.actor_id)
+        told = _Told({record.actor_id: (record, record.incarnation) for record in records})
+        self._told.update(dict.fromkeys(told.left, told))
+        told.cancel = self._scope.after(delay_s + TURN_S * len(self._told), lambda: self._due(told))
+
+    def _due(self, told: _Told) -> None:
+        late = [record for record, incarnation in told.left.values() if record.has_incarnation(incarnation)]
+        for actor_id in told.left:
+            del self._told[actor_id]
+        if late:
+            self._late(late)
+
+    def forget(self, actor_id: ActorId) -> None:
+        """An actor is gone, or is not waited for any more."""
+        told = self._told.pop(actor_id, None)
+        if told is not None:
+            del told.left[actor_id]
+            if not told.left:
+                told.cancel()
+
+    def actors(self) -> Collection[ActorId]:
+        """Return the actors that are waited for."""
+        return self._told.keys()
+
+
+class _Told:
+    """Incarnations that were told to end together."""
+
+    def __init__(self, left: dict[ActorId, tuple[Record, int]]) -> None:
+        self.left = left
+        self.cancel: Callable[[], None] = lambda: None
