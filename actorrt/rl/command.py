@@ -192,13 +192,12 @@ def _result(training: Run, line: ProgressLine) -> Evaluation | None:
 
 def _report(training: Run, result: Evaluation | None) -> None:
     """Print the curve, what the best policy is worth, and the places of what was saved."""
-    plan, threshold = training.plan, training.plan.stop_return
+    threshold = training.plan.stop_return
     returns = [(row["steps"], row["return_mean"]) for row in training.rows]
     os.makedirs(training.directory, exist_ok=True)
     places = {name: os.path.join(training.directory, name) for name in (METRICS_FILE, CURVE_FILE, BEST_FILE)}
     if returns and curve.can_draw_png():
-        title = f"{plan.settings.algorithm} on {plan.policy.env_id}, seed {plan.seed}"
-        curve.draw_png(places[CURVE_FILE], title, returns, training.evaluations, threshold)
+        training.save_curve()
     else:
         places[CURVE_FILE] = 'not drawn: pip install "actorrt[plot]"'
     if threshold is not None and not training.is_reached:

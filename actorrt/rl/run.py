@@ -19,18 +19,21 @@ from typing import Any
 
 import actorrt as art
 from actorrt.rl.checks import require_whole
+from actorrt.rl.extras import require
 from actorrt.rl.policies.policy import FlatPolicy, make_policy
+from actorrt.rl.rollouts.environment import name_of
 from actorrt.rl.rollouts.evaluation import Evaluation
 from actorrt.rl.runs import interrupts
 from actorrt.rl.runs.callbacks import Callback, Callbacks, Hearer
 from actorrt.rl.runs.explain import Explanation, explain
-from actorrt.rl.runs.place import BEST_FILE
+from actorrt.rl.runs.place import BEST_FILE, CURVE_FILE, METRICS_FILE
 from actorrt.rl.runs.plan import Plan
 from actorrt.rl.runs.progress import Progress
 from actorrt.rl.runs.record import Record
 from actorrt.rl.runs.roles import imported_by_roles
 from actorrt.rl.runs.selection import Selection
-from actorrt.rl.views import live
+from actorrt.rl.views import curve, live
+from actorrt.rl.views.logs import write_csv
 from actorrt.rl.views.video import Video, film
 
 logger = logging.getLogger(__name__)
@@ -69,6 +72,7 @@ class Run:
         self._callbacks = Callbacks(self, [_Notes(), *([] if self._view is None else [self._view]), *callbacks])
         self._loop = loop_class(plan, self._record, self._selection, directory, self._callbacks)
         self._keep_going = keep_going
+        self._drawn_for: int | None = None  # the notebook cell whose value the run may be, with its plot drawn already
         self._is_stopping = self._is_killed = False
         self._outcome: str | None = None
         self._task: tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]] | None = None
@@ -90,6 +94,7 @@ class Run:
             logger.debug("no runtime was started for the run: %s", error)
         if self._view is not None:
             self._view.begin(self)
+        self._drawn_for = live.cell()
         self._thread.start()
         return self
 
@@ -133,8 +138,7 @@ class Run:
             if not self._is_killed:
                 raise
         if self._selection.best is not None:
-            os.makedirs(self.directory, exist_ok=True)  # a killed run may have no checkpoint, and so no directory
-            self.best.save(os.path.join(self.directory, BEST_FILE))
+            self.best.save(self._place(None, BEST_FILE))
 
     def _should_end(self) -> bool:
         if self._is_stopping:
@@ -153,6 +157,7 @@ class Run:
             RuntimeStateError: this thread's loop serves the run's actors, so that blocking it would hang.
             Exception: what ended the run.
         """
+        self._drawn_for = live.cell()
         try:
             with interrupts.calling(self._pause):
                 art.wait([self]).result(timeout_s)
@@ -180,6 +185,7 @@ class Run:
 
         Cancelled once more it ends the run at once.
         """
+        self._drawn_for = live.cell()
         try:
             yield from asyncio.shield(asyncio.wrap_future(self._done)).__await__()
         except asyncio.CancelledError:
@@ -323,8 +329,51 @@ class Run:
             MissingPackageError: Pillow, or for MP4 imageio-ffmpeg, is not installed.
             ValueError: the name ends otherwise, or the environment does not render pictures.
         """
-        os.makedirs(self.directory, exist_ok=True)
-        return film(self.best, path or os.path.join(self.directory, "best.gif"), self.plan.environment, seed=seed)
+        return film(self.best, self._place(path, "best.gif"), self.plan.environment, seed=seed)
+
+    def save_curve(self, path: str | None = None) -> str:
+        """Draw training returns and evaluations over steps, as a PNG or what else matplotlib writes; return its path.
+
+        Args:
+            path: of the file; None: `curve.png` in the run's directory.
+
+        Raises:
+            LookupError: there has been no update yet.
+            MissingPackageError: matplotlib is not installed.
+        """
+        rows, settings = self._rows(), self.plan.settings
+        require("matplotlib")
+        title = f"{settings.algorithm} on {name_of(self.plan.environment)}, seed {self.plan.seed}"
+        returns = [(row["steps"], row["return_mean"]) for row in rows]
+        path = self._place(path, CURVE_FILE)
+        curve.draw_png(path, title, returns, self.evaluations, self.plan.stop_return)
+        return path
+
+    def save_metrics(self, path: str | None = None) -> str:
+        """Write what was measured at each update so far, as CSV; return its path.
+
+        Args:
+            path: of the file; None: `metrics.csv` in the run's directory.
+
+        Raises:
+            LookupError: there has been no update yet.
+        """
+        rows = self._rows()
+        path = self._place(path, METRICS_FILE)
+        write_csv(path, rows)
+        return path
+
+    def _rows(self) -> list[dict[str, Any]]:
+        rows = self.rows
+        if not rows:
+            raise LookupError("nothing has been measured yet; wait for the run, or for its first update")
+        return rows
+
+    def _place(self, path: str | None, name: str) -> str:
+        """Return where a file goes whose path was given, or its name in the run's directory; makes the directory."""
+        place = os.path.join(self.directory, name) if path is None else os.fspath(path)
+        os.makedirs(os.path.dirname(place) or ".", exist_ok=True)
+        return place
 
     @property
     def state(self) -> str:
@@ -345,8 +394,10 @@ class Run:
         state = self.state
         return f"<Run {self.plan.name}: {state} after {self.steps:,} of {self.plan.steps:,} steps>"
 
-    def _repr_html_(self) -> str:
-        return live.picture(self)
+    def _repr_html_(self) -> str | None:
+        """Return a picture; None for a cell that started or awaited the run, whose plot is in the notebook already."""
+        is_drawn = isinstance(self._view, live.NotebookView) and self._drawn_for == live.cell()
+        return None if is_drawn else live.picture(self)
 
 
 class _Notes(Callback):

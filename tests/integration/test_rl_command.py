@@ -131,6 +131,7 @@ def test_chaos_that_does_not_happen_is_a_failure(tmp_path: Path) -> None:
         ),
         (("ars", "CartPole-v1", "--envs", "2"), "ARS has no setting 'environments'"),
         (("ppo", "CartPol-v1"), "there is no environment 'CartPol-v1'; did you mean CartPole-v1"),
+        (("ppo", "nothere:Foo-v0"), "there is no environment 'nothere:Foo-v0'; module 'nothere' can't be imported"),
         (("ppo", "CartPole-v1", "--simulators", "0"), "simulators is at least 1: simulators=0"),
         (("ppo", "CartPole-v1", "--seed", "-1"), "seed is at least 0: seed=-1"),
         (("ppo", "CartPole-v1", "--steps", "0"), "a run has at least 1 step: --steps 0"),

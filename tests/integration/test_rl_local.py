@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -11,6 +14,7 @@ pytest.importorskip("torch")
 
 import actorrt as art
 from actorrt import rl
+from actorrt.rl.views import live
 
 
 @pytest.fixture(autouse=True)
@@ -40,6 +44,46 @@ def test_run_that_is_not_over_in_time_says_so_and_goes_on(local: art.Runtime) ->
     with pytest.raises(TimeoutError, match=r"the run goes on after 0.001 s: <Run ppo-CartPole-v1-0-.*: \w+ing after"):
         run.wait(0.001)
     assert run.wait().steps == 512
+
+
+def test_run_leaves_its_curve_and_its_metrics_where_it_is_told(
+    local: art.Runtime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[Any] = []
+    monkeypatch.setattr("actorrt.rl.views.curve.draw_png", lambda *arguments: drawn.append(arguments))
+    run = small_run(512)
+    with pytest.raises(LookupError, match="nothing has been measured yet; wait for the run, or for its first update"):
+        run.save_metrics()
+    run.wait()
+    assert run.save_curve() == f"{run.directory}/curve.png"
+    assert run.save_curve(str(tmp_path / "plots" / "run.svg")) == str(tmp_path / "plots" / "run.svg")
+    points = [(row["steps"], row["return_mean"]) for row in run.rows]
+    title = "PPO on CartPole-v1, seed 0"
+    assert drawn == [
+        (f"{run.directory}/curve.png", title, points, run.evaluations, None),
+        (str(tmp_path / "plots" / "run.svg"), title, points, run.evaluations, None),
+    ]
+    with open(run.save_metrics(), encoding="utf-8") as file:
+        assert [int(row["steps"]) for row in csv.DictReader(file)] == [256, 512]
+    assert {entry.name for entry in Path(run.directory).iterdir()} == {"best.policy", "checkpoint", "metrics.csv"}
+
+
+def test_run_is_not_drawn_again_by_the_cell_that_started_it_or_waits_for_it(
+    local: art.Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shell = SimpleNamespace(execution_count=3)
+    handle = SimpleNamespace(update=lambda picture: None)
+    monkeypatch.setattr(live, "_shell", lambda: shell)
+    monkeypatch.setattr(live, "view", lambda: live.NotebookView(lambda picture, display_id: handle))
+    monkeypatch.setattr(live, "picture", lambda run: "drawn")
+    run = small_run(256)
+    drawn = [run._repr_html_()]
+    shell.execution_count = 4
+    drawn.append(run._repr_html_())
+    drawn.append(run.wait()._repr_html_())
+    shell.execution_count = 5
+    drawn.append(run._repr_html_())
+    assert drawn == [None, "drawn", None, "drawn"]
 
 
 def test_runs_can_be_waited_for_together(local: art.Runtime) -> None:

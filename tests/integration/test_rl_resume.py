@@ -174,7 +174,9 @@ def test_what_can_not_be_resumed_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="there is no checkpoint in"):
         rl.PPO.resume(str(tmp_path))
     checkpoint.save(str(tmp_path), {"origin": {"algorithm": "A2C"}, "array": np.zeros(1)})
-    with pytest.raises(ValueError, match=r"the run in .* is of A2C, not of PPO: use rl\.A2C\.resume"):
+    with pytest.raises(
+        ValueError, match=r"the run in .* is of A2C, not of PPO: use rl\.A2C\.resume, or actorrt train a2c --res"
+    ):
         rl.PPO.resume(str(tmp_path))
 
 

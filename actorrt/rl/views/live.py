@@ -88,12 +88,20 @@ class Picture:
 
 def view() -> NotebookView | TerminalView | None:
     """Return what shows a run where this process has a notebook or a terminal; None where it has neither."""
-    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
-    if shell is not None and hasattr(shell, "kernel"):
+    if hasattr(_shell(), "kernel"):
         from IPython.display import display
 
         return NotebookView(display)
     return TerminalView() if sys.stderr is not None and sys.stderr.isatty() else None
+
+
+def cell() -> int | None:
+    """Return the number of the notebook cell that is being executed; None outside IPython."""
+    return getattr(_shell(), "execution_count", None)
+
+
+def _shell() -> Any:
+    return sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
 
 
 def starting(run: Run) -> str:

@@ -38,8 +38,7 @@ class CsvLog(Callback):
             path = self._path or os.path.join(run.directory, METRICS_FILE)
             os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
             self._file = open(path, "w", newline="", encoding="utf-8")  # noqa: SIM115  # closed at the end of the run
-            self._writer = csv.DictWriter(self._file, fieldnames=list(rows[-1]), extrasaction="ignore")
-            self._writer.writeheader()
+            self._writer = _writer(self._file, rows)
         self._writer.writerows(rows)
         self._file.flush()
 
@@ -48,6 +47,18 @@ class CsvLog(Callback):
         if self._file is not None:
             self._file.close()
             self._file = None
+
+
+def write_csv(path: str, rows: list[dict[str, Any]]) -> None:
+    """Write rows to a file; there is at least one, and the last says what the columns are."""
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        _writer(file, rows).writerows(rows)
+
+
+def _writer(file: TextIO, rows: list[dict[str, Any]]) -> csv.DictWriter[str]:
+    writer = csv.DictWriter(file, fieldnames=list(rows[-1]), extrasaction="ignore")
+    writer.writeheader()
+    return writer
 
 
 class TensorBoardLog(Callback):
