@@ -23,7 +23,7 @@ from actorrt.actors.failures import users_traceback
 from actorrt.actors.in_turn import InTurn
 from actorrt.actors.instructions import Manner
 from actorrt.actors.letters import DeadLetters
-from actorrt.actors.mailbox import Caller, Message
+from actorrt.actors.mailbox import Caller, Message, Tick
 from actorrt.actors.messages import ASK
 from actorrt.actors.monitors import Down
 from actorrt.actors.population import Population
@@ -369,7 +369,9 @@ class Host:
         """Tell whoever asked why the runtime did not, or not wholly, handle a message."""
         if message.call_id and message.caller is not None:
             message.caller.refuse(message.call_id, error)
-        else:
+        elif not (
+            isinstance(message, Tick) and isinstance(error, errors.ActorDiedError)
+        ):  # timers end with their actor
             label = "an actor" if message.cell is None else message.cell.label
             self.dead_letters.add(label, message.method, str(error))
             self.payloads.let_go(message.body, message.buffers)

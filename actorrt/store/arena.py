@@ -54,6 +54,10 @@ class Arena:
         index = bisect_left(self._free_by_length, (align(length_bytes), 0))
         return self._free_by_length[index][0] if index < len(self._free_by_length) else None
 
+    def longest_free_bytes(self) -> int:
+        """Return the length of the longest free range."""
+        return self._free_by_length[-1][0] if self._free_by_length else 0
+
     def allocate(self, length_bytes: int) -> int | None:
         """Take a range and return its offset, or None where no free range is long enough."""
         need = align(length_bytes)

@@ -174,6 +174,12 @@ class Pool:
             return True
         return self._growth(length_bytes, [s for s in self._made() if s.arena.is_empty]) is not None
 
+    def longest_free_bytes(self) -> int:
+        """Return how long an object may be at the most that would fit beside what is there."""
+        unmade = self.capacity_bytes - self._reserved_bytes
+        empty = sum(s.arena.size_bytes for s in self._made() if s.arena.is_empty)
+        return max([unmade + empty, *(s.arena.longest_free_bytes() for s in self._made())])
+
     def begin(self, growth: Growth, owner: int | None) -> None:
         """Give up the growth's empty segments and count the new one's bytes."""
         for segment_id in growth.give_up:

@@ -300,9 +300,12 @@ class Room:
         largest = [f"{label} {size / MIB:.1f} MiB" for label, size in self._largest_holders()]
         why = f"; nothing can be moved to disk: {self._disk_trouble}" if self._disk_trouble else ""
         why = "; objects are being moved to disk" if self._spilling else why
+        used, capacity = self._pool.used_bytes, self._pool.capacity_bytes
+        stretch = f", and {self._pool.longest_free_bytes() / MIB:.1f} MiB are the longest free stretch"
         return ObjectStoreFullError(
-            f"no room for {length_bytes / MIB:.1f} MiB: {self._pool.used_bytes / MIB:.1f} of "
-            f"{self._pool.capacity_bytes / MIB:.1f} MiB are used; largest holders: {', '.join(largest) or 'none'}{why}"
+            f"no room for {length_bytes / MIB:.1f} MiB: {used / MIB:.1f} of {capacity / MIB:.1f} MiB are used"
+            f"{stretch if used + length_bytes <= capacity else ''}; "
+            f"largest holders: {', '.join(largest) or 'none'}{why}"
         )
 
     def _largest_holders(self) -> list[tuple[str, int]]:

@@ -10,6 +10,7 @@ import pytest
 import actorrt as art
 from actorrt.actors.context import TIMERS_COUNT
 from tests.integration.cast import Counter, Echo, Faulty, Recorder
+from tests.integration.witnesses import dead_letters
 
 
 class Clockwork(art.Actor):
@@ -44,6 +45,13 @@ class Clockwork(art.Actor):
         while asyncio.get_running_loop().time() < deadline:
             await asyncio.sleep(seconds)
         self.timer.cancel()
+
+    async def tick_and_work(self, seconds, ticks_count):
+        """Go on for as many ticks as that; the mailbox has one of them at the most."""
+        self.context.every(seconds, "tick")
+        for _ in range(ticks_count):
+            await asyncio.sleep(seconds)
+        return "worked on"
 
     def fill_with_timers(self):
         for _ in range(TIMERS_COUNT):
@@ -112,6 +120,14 @@ async def test_timer_dies_with_its_incarnation(runtime):
         await clockwork.fail()
     await clockwork.after(0.05, 9)
     assert await until_ticks(clockwork, 1) == [9]
+
+
+async def test_tick_that_comes_due_while_its_actor_stops_is_no_dead_letter(runtime):
+    clockwork = await Clockwork.spawn()
+    working = clockwork.tick_and_work(0.01, 5)
+    await clockwork.stop()
+    assert await working == "worked on"
+    assert await dead_letters(runtime, "tick") == 0
 
 
 async def test_timer_for_an_unknown_method_or_wrong_arguments_is_refused_at_once(runtime):

@@ -172,6 +172,16 @@ def test_a_second_result_for_the_same_object_is_the_first(client: StoreClient, o
     assert other.put("second", object_id=promise.id).get() == "first"
 
 
+def test_a_store_whose_free_bytes_are_apart_says_how_long_the_longest_stretch_is(client: StoreClient) -> None:
+    refs = [client.put(np.zeros(2 * MIB - 10_000, np.uint8)) for _ in range(32)]
+    views = [ref.get() for ref in refs]
+    for apart in (30, 15, 2):
+        del refs[apart], views[apart]
+    words = r"no room for 5\.0 MiB: 5\d\.\d of 64\.0 MiB are used, and 2\.\d MiB are the longest free stretch; "
+    with pytest.raises(ObjectStoreFullError, match=words):
+        client.put(np.zeros(5 * MIB, np.uint8))
+
+
 def test_a_full_store_names_the_holders_and_stays_usable(client: StoreClient) -> None:
     ref = client.put(np.zeros(40 * MIB, np.uint8))
     with pytest.raises(
