@@ -21,17 +21,17 @@ def require_whole(name: str, value: Any, at_least: int) -> None:
         raise ValueError(f"{name} is at least {at_least}: {name}={value}")
 
 
-def require_number(name: str, value: Any, *, is_positive: bool = False) -> None:
-    """Make sure that a value is a finite number, and larger than 0 where it is to be.
+def require_number(name: str, value: Any, *, is_positive: bool = False, is_limit: bool = False) -> None:
+    """Make sure that a value is a number, larger than 0 where it is to be, and finite but for a limit.
 
     Raises:
         TypeError: it is no number.
-        ValueError: it is infinite or NaN, or not larger than 0.
+        ValueError: it is NaN, or infinite and no limit, or not larger than 0.
     """
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{name} is a number: {name}={value!r}")
-    if not math.isfinite(value):
-        raise ValueError(f"{name} is a finite number: {name}={value}")
+    if math.isnan(value) or (math.isinf(value) and not is_limit):
+        raise ValueError(f"{name} is a {'' if is_limit else 'finite '}number: {name}={value}")
     if is_positive and value <= 0:
         raise ValueError(f"{name} is larger than 0: {name}={value}")
 

@@ -114,6 +114,11 @@ class Settings:
         for name in names:
             require_number(name, getattr(self, name), is_positive=True)
 
+    def _require_limits(self, *names: str) -> None:
+        """Make sure that these are larger than 0; one that is infinite limits nothing."""
+        for name in names:
+            require_number(name, getattr(self, name), is_positive=True, is_limit=True)
+
     def _require_flags(self, *names: str) -> None:
         for name in names:
             require_flag(name, getattr(self, name))
@@ -141,7 +146,7 @@ class RolloutSettings(Settings):
         learning_rate_schedule: whether it shrinks to 0 over the run.
         value_coefficient: weight of the value loss.
         entropy_coefficient: weight of the entropy bonus.
-        max_grad_norm: the gradient is scaled down to this norm.
+        max_grad_norm: the gradient is scaled down to this norm; an infinite one leaves it.
     """
 
     backend: Backend = "auto"
@@ -165,7 +170,8 @@ class RolloutSettings(Settings):
         self._require_share("gamma")
         if self.batch_steps is not None:
             self._require_at_least_1("batch_steps")
-        self._require_positive("learning_rate", "max_grad_norm")
+        self._require_positive("learning_rate")
+        self._require_limits("max_grad_norm")
         self._require_numbers("value_coefficient", "entropy_coefficient")
         self._require_flags("inference_actor")
         require_one_of("backend", self.backend, get_args(Backend))

@@ -40,12 +40,9 @@ class CorrectedSettings(RolloutSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._require_numbers("rho_limit", "c_limit")
-        if not self.rho_limit >= self.c_limit > 0.0:
-            raise ValueError(
-                f"rho_limit is at least c_limit, and both are positive: rho_limit={self.rho_limit}, "
-                f"c_limit={self.c_limit}"
-            )
+        self._require_limits("rho_limit", "c_limit")
+        if self.rho_limit < self.c_limit:
+            raise ValueError(f"rho_limit is at least c_limit: rho_limit={self.rho_limit}, c_limit={self.c_limit}")
 
 
 @dataclass(frozen=True, kw_only=True)

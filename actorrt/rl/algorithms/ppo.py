@@ -224,7 +224,7 @@ class ClippedSettings(RolloutSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._require_at_least_1("minibatch_size", "epochs")
-        self._require_positive("clip_range")
+        self._require_limits("clip_range")
         self._require_flags("normalise_advantages")
         require_one_of("clip_schedule", self.clip_schedule, get_args(Schedule))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from actorrt.rl.algorithms.a2c import A2CSettings
 from actorrt.rl.algorithms.ars import ARSSettings
 from actorrt.rl.algorithms.catalogue import ALGORITHMS
+from actorrt.rl.algorithms.impala import IMPALASettings
 from actorrt.rl.algorithms.ppo import PPOSettings
 from actorrt.rl.policies.policy import PolicySpec, Weights
 from actorrt.rl.policies.spaces import Discrete
@@ -99,6 +101,14 @@ def test_unknown_setting_is_named_with_close_matches():
 def test_senseless_values_are_refused(override, message):
     with pytest.raises(ValueError, match=message):
         PPOSettings.preset("CartPole-v1", **override)
+
+
+def test_limits_may_be_infinite():
+    assert IMPALASettings(max_grad_norm=math.inf, rho_limit=math.inf).rho_limit == math.inf
+    with pytest.raises(ValueError, match="max_grad_norm is a number: max_grad_norm=nan"):
+        IMPALASettings(max_grad_norm=math.nan)
+    with pytest.raises(ValueError, match=r"rho_limit is at least c_limit: rho_limit=1.0, c_limit=2.0"):
+        IMPALASettings(c_limit=2.0)
 
 
 @pytest.mark.parametrize(
