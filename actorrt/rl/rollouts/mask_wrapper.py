@@ -9,6 +9,7 @@ import numpy as np
 from gymnasium import spaces
 
 from actorrt.rl.policies.spaces import MASK_KEY, flat_mask, from_gymnasium, output_count
+from actorrt.rl.rollouts import protocol
 
 
 class ActionMask(gymnasium.Wrapper[Any, Any, Any, Any]):
@@ -28,12 +29,12 @@ class ActionMask(gymnasium.Wrapper[Any, Any, Any, Any]):
 
     def reset(self, **options: Any) -> Any:
         """Begin an episode."""
-        obs, info = self.env.reset(**options)
+        obs, info = protocol.reset_of(self.env, self.env.reset(**options))
         return self._shown(obs, info), info
 
     def step(self, action: Any) -> Any:
         """Take a step."""
-        obs, reward, terminated, truncated, info = self.env.step(action)
+        obs, reward, terminated, truncated, info = protocol.step_of(self.env, self.env.step(action))
         if (terminated or truncated) and MASK_KEY not in info:
             return {"observation": obs, MASK_KEY: self._anything}, reward, terminated, truncated, info
         return self._shown(obs, info), reward, terminated, truncated, info

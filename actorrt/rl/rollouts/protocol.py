@@ -59,33 +59,50 @@ def reset(environment: Any, seed: int) -> Any:
     """Begin an episode; return its first observation.
 
     Raises:
-        ValueError: it returned something else than an observation and a dictionary.
+        ValueError: as from `reset_of`.
     """
-    outcome = environment.reset(seed=seed)
-    try:
-        obs, _ = outcome
-    except (TypeError, ValueError):
-        raise ValueError(
-            f"reset() of {environment} returned {_shown(outcome)}; in Gymnasium it is two: observation, info"
-        ) from None
-    return obs
+    return reset_of(environment, environment.reset(seed=seed))[0]
 
 
 def step(environment: Any, action: Any) -> tuple[Any, float, bool, bool]:
     """Take a step; return the observation, the reward, and whether that terminated or truncated the episode.
 
     Raises:
-        ValueError: it returned something else than those and a dictionary.
+        ValueError: as from `step_of`.
     """
-    outcome = environment.step(action)
+    obs, reward, is_terminated, is_truncated, _ = step_of(environment, environment.step(action))
+    return obs, reward, is_terminated, is_truncated
+
+
+def reset_of(environment: Any, outcome: Any) -> tuple[Any, dict[str, Any]]:
+    """Return the observation and the info that an environment's `reset` returned.
+
+    Raises:
+        ValueError: it returned something else.
+    """
     try:
-        obs, reward, is_terminated, is_truncated, _ = outcome
+        obs, info = outcome
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"reset() of {environment} returned {_shown(outcome)}; in Gymnasium it is two: observation, info"
+        ) from None
+    return obs, info
+
+
+def step_of(environment: Any, outcome: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+    """Return the five values that an environment's `step` returned.
+
+    Raises:
+        ValueError: it returned something else.
+    """
+    try:
+        obs, reward, is_terminated, is_truncated, info = outcome
     except (TypeError, ValueError):
         raise ValueError(
             f"step() of {environment} returned {_shown(outcome)}; in Gymnasium it is five: "
             "observation, reward, terminated, truncated, info (Gym's `done` is `terminated or truncated`)"
         ) from None
-    return obs, reward, is_terminated, is_truncated
+    return obs, reward, is_terminated, is_truncated, info
 
 
 def _shown(outcome: Any) -> str:

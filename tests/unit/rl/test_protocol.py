@@ -44,6 +44,17 @@ def test_step_of_the_old_gym_is_told_what_gymnasium_returns(said, what):
         protocol.step(Plain(said), 0)
 
 
+def test_masked_environment_of_the_old_gym_is_told_too():
+    class Old(gymnasium.Env):
+        observation_space = action_space = Discrete(2)
+
+        def step(self, action):
+            return 0, 1.0, True, {}
+
+    with pytest.raises(ValueError, match=r"step\(\) of .* returned 4 values; in Gymnasium it is five"):
+        rl.MaskedByInfo(Old)().step(0)
+
+
 @pytest.mark.parametrize(("said", "what"), [(7, "one of type int"), ((1, 2, 3), "3 values")])
 def test_reset_without_an_info_is_told_what_gymnasium_returns(said, what):
     with pytest.raises(
