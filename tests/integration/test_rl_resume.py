@@ -111,6 +111,16 @@ async def test_finished_run_goes_on_for_more_steps(tmp_path: Path) -> None:
     assert (policy.parameters == more.best.parameters).all()
 
 
+async def test_second_start_of_a_resumed_run_goes_on_from_where_the_first_ended(tmp_path: Path) -> None:
+    steps: list[int] = []
+    async with art.Runtime(mode="local", cpus=8):
+        await trained(tmp_path, steps=512)
+        resumed = rl.PPO.resume(str(tmp_path))
+        for total in (768, 1024):
+            await resumed.start(steps=total, on_progress=lambda progress: steps.append(progress.steps))
+    assert steps == [768, 1024]
+
+
 async def test_cancelled_wait_pauses_and_says_where(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async with art.Runtime(mode="local", cpus=8):
         first_update = asyncio.Event()

@@ -161,12 +161,15 @@ class Algorithm:
             keep_going: asked after each update once the return is reached; the run goes on while it says yes.
 
         Raises:
+            FileNotFoundError: the run is resumed, and its checkpoint is gone.
             ValueError: `steps` is less than 1, or than what the resumed run has already; or the directory holds an
                 earlier run, or can't be written to.
             TypeError: what is no callback is given as one, or what is no number.
         """
         if stop_return is not None:
             require_number("stop_return", stop_return)
+        if self._checkpoint is not None and self.directory is not None:
+            self._checkpoint = checkpoint.load(self.directory)  # another start may have gone on from it since
         self.require_startable(steps)
         plan = self._plan(self.settings.steps if steps is None else steps, stop_return)
         directory = self.directory or os.path.join(RUNS, plan.name)
