@@ -314,14 +314,20 @@ class Placement:
             return None
         data = {"actor": record.actor_id, "error": errors.to_data(tombstone.error())}
         burial = self._control.request(worker.endpoint, "bury", data)
-        if self._is_for_nobody(worker):
-            burial.add_callback(lambda _: self.dismiss(worker))
+        worker.burials_count += 1
+        burial.add_callback(lambda _: self._buried(worker))
         return burial
+
+    def _buried(self, worker: Worker) -> None:
+        worker.burials_count -= 1
+        if self._is_for_nobody(worker):
+            self.dismiss(worker)
 
     @staticmethod
     def _is_for_nobody(worker: Worker) -> bool:
-        """Whether a worker that has lost an actor will host no other."""
-        return worker.kind is WorkerKind.OWN or (worker.job.has_ended and not worker.actors)
+        """Whether a worker that has lost an actor will host no other, and nothing ends there any more."""
+        is_over = worker.kind is WorkerKind.OWN or worker.job.has_ended
+        return is_over and not worker.actors and not worker.burials_count
 
     def dismiss(self, worker: Worker) -> None:
         """Let a worker that hosts nothing any more say its last words and end; kill it if it does not."""

@@ -29,6 +29,7 @@ class Worker:
         ready: ends when it does.
         number: its place in the listings of its node; 0 until it is listed.
         actors: what was placed on it and has not gone, in that order.
+        burials_count: how many actors that are gone it has still to bury, whose children may be ending there.
         process: its process, opaque here; None in local mode.
         hang_timeout_s: after how long without a sign of life it is replaced.
         hang: why it was replaced, if it was.
@@ -45,6 +46,7 @@ class Worker:
         self.env_vars = env_vars
         self.ready: Completion[None] = Completion()
         self.actors: dict[ActorId, None] = {}
+        self.burials_count = 0
         self.number = 0
         self.pid: int | None = None
         self.process: Any = None

@@ -185,3 +185,63 @@ async def test_actors_are_ended_by_one_order_to_each_worker():
         assert placement.bury(record, record.tombstone(), is_buried=True) is None
     assert (control.sent, set(placement.kept_actors()), one.actors, two.actors) == ([], set(), {}, {})
     await scope.close()
+
+
+class SlowBurials(Orders):
+    """Answers an order to bury when it is told to."""
+
+    def __init__(self):
+        super().__init__()
+        self.burials = []
+
+    def request(self, to, verb, data):
+        answer = super().request(to, verb, data)
+        if verb == "bury":
+            self.burials.append(answer := Completion())
+        return answer
+
+    def notify(self, to, verb, data):
+        self.sent.append(verb)
+
+
+async def hosted(placement, record):
+    record.begin_start()
+    record.started(await placement.start(record), 0.0)
+    return record
+
+
+async def test_worker_of_an_ended_job_is_kept_while_children_of_one_of_its_actors_end_there():
+    scope, control = Scope("test", crashed), SlowBurials()
+    job = Job(IDS.job(), NODE, {})
+    factory = ReadyFactory(0)
+    factory.kill = lambda _: None  # when the time to leave is over
+    placement = placement_of(factory, control, scope, job)
+    records = [await hosted(placement, Record(IDS.actor(), order_of(None))) for _ in range(4)]
+    parent, neighbour = [record for record in records if record.place is job.shared[0]]
+    job.has_ended = True
+    control.sent.clear()
+    placement.bury(parent, parent.tombstone(), is_buried=False)
+    placement.bury(neighbour, neighbour.tombstone(), is_buried=True)
+    assert control.sent == ["bury"]
+    control.burials[0].set_value(None)
+    assert control.sent == ["bury", "leave"]
+    await scope.close()
+
+
+async def test_process_of_an_actor_is_kept_when_a_child_ends_that_the_node_placed_there():
+    """A light child with a name is the node's to keep, and belongs on its parent's loop."""
+    scope, control, factory = Scope("test", crashed), SlowBurials(), ReadyFactory(0)
+    job = Job(IDS.job(), NODE, {})
+    placement = placement_of(factory, control, scope, job)
+    placement._worker_at = lambda endpoint: factory.launched[0]
+    parent_order = order_of(None)
+    parent_order.options = parent_order.options.replaced({"isolation": "process"})
+    parent = await hosted(placement, Record(IDS.actor(), parent_order))
+    child_order = order_of(parent.actor_id, beside=True)
+    child_order.beside_endpoint = parent.place.endpoint
+    child = await hosted(placement, Record(IDS.actor(), child_order))
+    assert child.place is parent.place
+    control.sent.clear()
+    placement.bury(child, child.tombstone(), is_buried=True)
+    assert control.sent == []
+    await scope.close()
