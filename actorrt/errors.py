@@ -40,7 +40,7 @@ class RemoteActorError(CallError):
     """The method ended by an exception that can't be raised here; the message holds its type and text.
 
     Its type can't be rebuilt, or it can't be shown, or it is too large; or it is one that means something else here:
-    a `CancelledError` that the method let through of its own, `KeyboardInterrupt`, `GeneratorExit`.
+    a `CancelledError` that the method let through of its own, `KeyboardInterrupt`, `GeneratorExit`, `StopIteration`.
     """
 
     def __init__(self, message: str, *, executed: Executed = "yes") -> None:

@@ -43,7 +43,7 @@ def error_to_data(error: BaseException, where: str, most_bytes: int = MAX_PICKLE
         most_bytes: how large the pickle may be.
     """
     message, is_shown = said(error)
-    if not is_kind(error, Exception):
+    if _means_something_else_elsewhere(error):
         message = f"{message} {_OF_ITS_OWN}" if message else _OF_ITS_OWN
     return {
         "pickled": _pickled(error, most_bytes) if is_shown else None,
@@ -53,9 +53,14 @@ def error_to_data(error: BaseException, where: str, most_bytes: int = MAX_PICKLE
     }
 
 
+def _means_something_else_elsewhere(error: BaseException) -> bool:
+    """Whether Python itself acts on such an exception: it would end a task, a loop or an iteration of the caller's."""
+    return not is_kind(error, Exception) or is_kind(error, StopIteration, StopAsyncIteration)
+
+
 def _pickled(error: BaseException, most_bytes: int) -> list[Any] | None:
-    if not is_kind(error, Exception):
-        return None  # it means something else where it is raised again
+    if _means_something_else_elsewhere(error):
+        return None
     dumped = dump_exception(error)
     if dumped is None:
         return None

@@ -33,7 +33,7 @@ COMES_AS = {
     "two arguments": (TwoArguments,),
     "holding": (Holding,),
     "frozen": (Frozen,),
-    "stop iteration": (StopIteration, RuntimeError),  # which asyncio makes of one in a coroutine
+    "stop iteration": (art.RemoteActorError, RuntimeError),  # the latter is what Python makes of one in a coroutine
 }
 """What arrives as its own type; everything else does as a `RemoteActorError`."""
 
@@ -170,6 +170,15 @@ async def test_method_that_ends_by_one_of_its_own_is_a_remote_actor_error_that_r
     async with asyncio.TaskGroup() as group:
         task = group.create_task(awaited(thrower.waiting(kind)))
     assert type(task.result()) is art.RemoteActorError
+
+
+async def test_stop_iteration_of_a_method_ends_no_iteration_of_its_caller(runtime):
+    """Python raises it wherever there is no `next`, so a loop of the caller's would end without a word."""
+    thrower = await Thrower.spawn()
+    with pytest.raises(art.RemoteActorError, match=r"StopIteration: 7 \(raised by the method itself") as caught:
+        await thrower.plain("stop iteration")
+    assert caught.value.executed == "yes"
+    assert "Remote traceback" in caught.value.__notes__[0]
 
 
 @pytest.mark.parametrize("kind", [ValueError, SystemExit, KeyboardInterrupt, asyncio.CancelledError])
