@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 import uvloop
+from hypothesis import HealthCheck, settings
 
 import actorrt as art
 from actorrt.actors.consistency import check_cell
@@ -23,6 +24,10 @@ from actorrt.testing.leaks import MARK, Footprint
 from tests.hosted import hosted_cells
 from tests.running import Node
 from tests.watchdog import Watchdog
+
+# What takes long on a busy machine says nothing about the code: no check of Hypothesis goes by the clock.
+settings.register_profile("actorrt", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("actorrt")
 
 LEFT_TIMEOUT_S = 2.0
 LONG = ("soak", "learning_long")

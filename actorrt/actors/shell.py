@@ -204,16 +204,20 @@ class Shell:
         if self._is_at_work:
             return
         self._is_at_work = True
-        while self._due:
-            due = self._due.popleft()
-            try:
-                if callable(due):
-                    self._due.extend(due())
-                else:
-                    self._carry_out(due)
-            except Exception as error:
-                self._raised(due, error)
-        self._is_at_work = False
+        try:
+            while self._due:
+                self._take_up(self._due.popleft())
+        finally:
+            self._is_at_work = False
+
+    def _take_up(self, due: Event | Instruction) -> None:
+        try:
+            if callable(due):
+                self._due.extend(due())
+            else:
+                self._carry_out(due)
+        except Exception as error:
+            self._raised(due, error)
 
     def _raised(self, due: Event | Instruction, error: Exception) -> None:
         if isinstance(due, Start) and due.id not in self._refs:

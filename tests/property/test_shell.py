@@ -21,7 +21,7 @@ from actorrt.actors.supervision import Supervision
 from actorrt.clock import ManualClock
 from actorrt.completion import Completion
 from actorrt.errors import ActorStartError, MailboxFullError, to_data
-from actorrt.ids import IdSource
+from actorrt.ids import ID_BYTES, IdSource
 from actorrt.reasons import KILLED, NORMAL, SHUTDOWN, ExitKind, ExitReason
 
 CRASHED = ExitReason(ExitKind.CRASHED, signal=9)
@@ -30,11 +30,22 @@ RESTARTS = st.sampled_from(["permanent", "transient", "temporary"])
 RAISES = [None, TypeError("no such argument"), MailboxFullError("no room"), ZeroDivisionError("by a reducer")]
 
 
+class CountedIds(IdSource):
+    """Makes ids in order, so that an example that is run again is the same."""
+
+    def __init__(self):
+        self._made_count = 0
+
+    def _random(self, count=1):
+        first, self._made_count = self._made_count, self._made_count + count
+        return b"".join(number.to_bytes(ID_BYTES, "big") for number in range(first, self._made_count))
+
+
 class Authority:
     """Stands for the system of the supervisor's endpoint and for the node: it notes what was ordered."""
 
     def __init__(self):
-        self.ids, self.clock, self.node = IdSource(), ManualClock(), "the node"
+        self.ids, self.clock, self.node = CountedIds(), ManualClock(), "the node"
         self.scope = self.control = self
         self.raising = None  # what the next spawn or notice raises
         self.answers = {}  # of spawns under way
