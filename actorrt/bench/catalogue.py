@@ -103,7 +103,7 @@ CALLS: Final = (
         "/s",
         calls.ask_inside_in_flight,
         *_BURSTS,
-        _at_least(200_000),
+        _at_least(300_000),
     ),
     Row("stream", "items of one stream, across processes", "/s", calls.stream_across, *_BURSTS),
 )
@@ -156,7 +156,7 @@ VALUES: Final = (
         values.put(MIB),
         Effort(15, 50),
         Effort(3, 5),
-        _times(0.5, is_least=True),
+        _times(0.7, is_least=True),
         _MEMCPY,
     ),
     Row(

@@ -63,10 +63,9 @@ def table(tmp_path_factory):
     table.close()
 
 
-@pytest.fixture(scope="module")
-def scarce_node(tmp_path_factory, table):
-    """A node whose calls fail as the table says."""
-    path = next(tmp_path_factory.getbasetemp().glob("scarcity*/table"))
+@contextlib.contextmanager
+def node_of(path):
+    """A node whose calls fail as the table in the file says."""
     with pytest.MonkeyPatch.context() as patch:
         folder = os.path.join(os.path.dirname(__file__), "scarcity")
         patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [folder, os.environ.get("PYTHONPATH", "")])))
@@ -74,6 +73,20 @@ def scarce_node(tmp_path_factory, table):
         node = Node("--cpus=2", "--store-bytes=67108864")
     yield node
     assert node.end() == 0
+
+
+@pytest.fixture(scope="module")
+def scarce_node(tmp_path_factory, table):
+    """A node that many tests share."""
+    with node_of(next(tmp_path_factory.getbasetemp().glob("scarcity*/table"))) as node:
+        yield node
+
+
+@pytest.fixture
+def fresh_scarce_node(tmp_path_factory, table):
+    """A node whose store has made no memory yet."""
+    with node_of(next(tmp_path_factory.getbasetemp().glob("scarcity*/table"))) as node:
+        yield node
 
 
 async def launch():
@@ -140,8 +153,8 @@ async def test_shared_worker_that_gets_no_process_fails_those_who_wait_and_the_n
 
 
 @pytest.mark.parametrize("call", ["memfd_create", "posix_fallocate"])
-async def test_node_whose_store_gets_no_memory_goes_on(scarce_node, table, call):
-    async with art.Runtime(address=scarce_node.url) as runtime:
+async def test_node_whose_store_gets_no_memory_goes_on(fresh_scarce_node, table, call):
+    async with art.Runtime(address=fresh_scarce_node.url) as runtime:
         refs = []
         table.arm("daemon", call, 1)
         with contextlib.suppress(art.ObjectStoreFullError):
