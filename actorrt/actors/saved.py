@@ -18,11 +18,14 @@ from urllib.parse import quote
 KEPT_COUNT: Final = 2
 SUFFIX: Final = ".snapshot"
 _CHECKSUM_BYTES: Final = 4
+_NUMBER_DIGITS: Final = 12
 
 
 def find(directory: str, namespace: str, name: str) -> list[Path]:
-    """Return the files of an actor, newest first."""
-    return sorted(Path(directory).glob(f"{_prefix(namespace, name)}*{SUFFIX}"), reverse=True)
+    """Return the files of an actor, newest first. Copies that somebody made under other names are none of them."""
+    prefix = _prefix(namespace, name)
+    found = [(_number_of(path, prefix), path) for path in Path(directory).glob(f"{prefix}*{SUFFIX}")]
+    return [path for number, path in sorted(found, reverse=True) if number]
 
 
 def save(directory: str, namespace: str, name: str, state: Any) -> Path:
@@ -34,8 +37,9 @@ def save(directory: str, namespace: str, name: str, state: Any) -> Path:
     """
     Path(directory).mkdir(parents=True, exist_ok=True, mode=0o700)
     known = find(directory, namespace, name)
-    number = int(known[0].name.removesuffix(SUFFIX).rpartition(".")[2]) + 1 if known else 1
-    path = Path(directory) / f"{_prefix(namespace, name)}{number:012d}{SUFFIX}"
+    prefix = _prefix(namespace, name)
+    number = _number_of(known[0], prefix) + 1 if known else 1
+    path = Path(directory) / f"{prefix}{number:0{_NUMBER_DIGITS}d}{SUFFIX}"
     partial = path.with_suffix(".partial")
     try:
         with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
@@ -73,6 +77,12 @@ def load(path: Path) -> Any:
 def _prefix(namespace: str, name: str) -> str:
     """Return how the names of an actor's files begin, and no other actor's do."""
     return "".join(f"{quote(part, safe='').replace('.', '%2E')}." for part in (namespace, name))
+
+
+def _number_of(path: Path, prefix: str) -> int:
+    """Return the number of a file that `save` wrote, counted from 1; 0 for a file of any other name."""
+    number = path.name.removeprefix(prefix).removesuffix(SUFFIX)
+    return int(number) if len(number) == _NUMBER_DIGITS and number.isascii() and number.isdigit() else 0
 
 
 def _sync_directory(directory: str) -> None:

@@ -37,6 +37,19 @@ def test_newest_two_are_kept_and_found_newest_first(tmp_path: Path) -> None:
     assert len(os.listdir(tmp_path)) == 2
 
 
+@pytest.mark.parametrize(
+    "other", ["copy", "000000000009.copy", "9", "-00000000009", "000000000009x", "\u0661" * 12, ""]
+)
+def test_copy_under_another_name_is_left_alone_and_in_nobodys_way(tmp_path: Path, other: str) -> None:
+    newest = save(tmp_path, 1)
+    copy = newest.with_name(newest.name.replace("000000000001", other))
+    copy.write_bytes(newest.read_bytes())
+    for step in (2, 3, 4):
+        save(tmp_path, step)
+    assert [saved.load(path) for path in find(tmp_path)] == [4, 3]
+    assert copy.exists()
+
+
 def test_file_is_for_its_user_alone(tmp_path: Path) -> None:
     assert save(tmp_path / "new", 1).stat().st_mode & 0o777 == 0o600
     assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700

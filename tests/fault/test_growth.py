@@ -1,0 +1,34 @@
+"""Actors, objects and failures that come and go leave nothing behind that grows with their count."""
+
+from __future__ import annotations
+
+import pytest
+
+from actorrt.config import MIB
+from tests.fault.growth import Growth, grow
+from tests.running import own_directory, runtime_directory
+
+KINDS_COUNT = 15
+ALLOWED = {"large value: ObjectStoreFullError", "publish: ObjectStoreFullError", "publish: LoopCannotWaitError"}
+
+
+async def grown(seconds: float) -> Growth:
+    with own_directory() as directory, runtime_directory(directory):
+        growth = await grow(seconds, seed=3)
+    assert set(growth.errors) <= ALLOWED
+    assert set(growth.samples) == {"driver", "node", "zygote", "keeper", "shared"}
+    return growth
+
+
+async def test_every_operation_of_the_soak_ends_as_it_should() -> None:
+    growth = await grown(6.0)
+    assert growth.operations.total() > KINDS_COUNT
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(900)
+async def test_ten_minutes_of_starts_ends_kills_and_full_stores_leave_memory_flat() -> None:
+    growth = await grown(600.0)
+    assert len(growth.operations) == KINDS_COUNT
+    most = {name: 16 * MIB if name == "driver" else 4 * MIB for name in growth.samples}  # the driver has arrays in hand
+    assert {name: size for name in most if (size := growth.growth_bytes(name)) > most[name]} == {}
