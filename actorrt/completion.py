@@ -92,23 +92,25 @@ class Completion(Generic[T]):
 
     def set_value(self, value: T) -> None:
         """Complete with a value; without effect on what is done already."""
-        if not self._is_done and self._claim():
-            self._value = value
-            self._complete()
-
-    def set_error(self, error: BaseException) -> None:
-        """Complete with an error; without effect on what is done already."""
-        if not self._is_done and self._claim():
-            self._error = error
-            self._complete()
-
-    def _claim(self) -> bool:
-        """Return whether this thread is the one that completes."""
+        if self._is_done:
+            return
         try:
             self._callbacks.remove(OPEN)
         except ValueError:
-            return False
-        return True
+            return  # another thread completes it
+        self._value = value
+        self._complete()
+
+    def set_error(self, error: BaseException) -> None:
+        """Complete with an error; without effect on what is done already."""
+        if self._is_done:
+            return
+        try:
+            self._callbacks.remove(OPEN)
+        except ValueError:
+            return  # another thread completes it
+        self._error = error
+        self._complete()
 
     def set_error_of(self, other: Completion[Any]) -> None:
         """Complete with the error of another that is done, raised where that was."""

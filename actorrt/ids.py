@@ -46,15 +46,12 @@ class ActorIds(Sequence[ActorId]):
     def __getitem__(self, index: slice) -> list[ActorId]: ...
 
     def __getitem__(self, index: int | slice) -> ActorId | list[ActorId]:
+        packed = self.packed
         if isinstance(index, slice):
-            return [self[each] for each in range(*index.indices(len(self)))]
+            return [ActorId(packed[at * ID_BYTES : (at + 1) * ID_BYTES]) for at in range(*index.indices(len(self)))]
         if not 0 <= index < len(self):
             raise IndexError(f"id {index} of {len(self)}")
-        return ActorId(self.packed[index * ID_BYTES : (index + 1) * ID_BYTES])
-
-    def __iter__(self) -> Iterator[ActorId]:
-        for first in range(0, len(self.packed), ID_BYTES):
-            yield ActorId(self.packed[first : first + ID_BYTES])
+        return ActorId(packed[index * ID_BYTES : (index + 1) * ID_BYTES])
 
 
 class IdSource:

@@ -29,7 +29,8 @@ class ChildEvents:
 
     def started(self, record: Record) -> None:
         """A child runs for the first time; `card` is what its ref needs."""
-        self._tell(record, "child_started", card=record.card_data())
+        if record.supervisor is not None:
+            self._tell(record, "child_started", card=record.card_data())
 
     def exited(self, record: Record, reason: ExitReason, cause: Hashable) -> bool:
         """An incarnation of a child ended; return whether there is a supervisor to decide what follows."""

@@ -122,7 +122,8 @@ class Runners:
             if left is not None and type(left) is not Runner:
                 runner.give(cell, left)
         finally:
-            forks.end_if_child()
+            if forks.abandoned:
+                forks.end_if_child()
             asyncio._leave_task(loop, task)
             if runner.held is not None or runner.future.done():
                 pass

@@ -125,9 +125,10 @@ class SpawnOrder:
         kind, timeout_s = interface.of_class(self._class), self._options.call_timeout_s
         refs: list[ActorRef[Any]] = []
         async for indices in parts_of(range(len(actor_ids)), AT_ONCE_COUNT):
-            for index in indices:
+            drawn = actor_ids[indices[0] : indices[-1] + 1]
+            for index, drawn_id in zip(indices, drawn, strict=True):
                 seen = places[place_of[index]]
-                actor_id = self._known(actor_ids[index])
+                actor_id = self._known(drawn_id)
                 refs.append(ActorRef(self._system, actor_id, kind, None, self._authority, seen, timeout_s))
         return refs
 
