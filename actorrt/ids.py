@@ -53,6 +53,10 @@ class ActorIds(Sequence[ActorId]):
             raise IndexError(f"id {index} of {len(self)}")
         return ActorId(packed[index * ID_BYTES : (index + 1) * ID_BYTES])
 
+    def __iter__(self) -> Iterator[ActorId]:
+        for first in range(0, len(self.packed), ID_BYTES):
+            yield ActorId(self.packed[first : first + ID_BYTES])
+
 
 class IdSource:
     """Makes ids from the operating system's randomness."""
