@@ -249,7 +249,7 @@ def _anonymous_bytes(pid: int) -> int:
 
 async def _processes(keeper: art.ActorRef[Guest], hall: art.ActorRef[Hall]) -> dict[str, int]:
     """Name the processes that stay from the beginning to the end."""
-    [node] = [pid for pid in children_of(os.getpid()) if "actorrt.node" in Path(f"/proc/{pid}/cmdline").read_text()]
+    [node] = [pid for pid in children_of(os.getpid()) if "--embedded-fd" in Path(f"/proc/{pid}/cmdline").read_text()]
     runtime = await (await hall.child("stays")).pid()
     zygote = next(pid for pid in descendants_of(node) if "zygote" in Path(f"/proc/{pid}/cmdline").read_text())
     return {"driver": os.getpid(), "node": node, "zygote": zygote, "keeper": await keeper.pid(), "shared": runtime}
