@@ -82,7 +82,7 @@ async def until(condition: threading.Event) -> None:
 async def test_put_async_waits_beside_a_loop_that_goes_on(client: StoreClient, disk: Gate) -> None:
     client.attach(asyncio.get_running_loop())
     first = client.put(LARGE)
-    putting = asyncio.ensure_future(client.put_async(LARGE * 2))
+    putting = asyncio.ensure_future(client.put_async(LARGE * 2))  # waits for the disk; awaited below
     await until(disk.is_reached)
     await beats(100)
     assert client.stats()["objects_count"] == 1  # the connection serves others meanwhile
@@ -96,7 +96,7 @@ async def test_put_async_waits_beside_a_loop_that_goes_on(client: StoreClient, d
 async def test_put_async_that_is_cancelled_takes_no_room(client: StoreClient, store: Serving, disk: Gate) -> None:
     client.attach(asyncio.get_running_loop())
     first = client.put(LARGE)
-    putting = asyncio.ensure_future(client.put_async(LARGE))
+    putting = asyncio.ensure_future(client.put_async(LARGE))  # waits for the disk; awaited below
     await until(disk.is_reached)
     putting.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -238,7 +238,7 @@ async def test_awaiting_what_is_on_disk_leaves_the_loop_free(
         return check(*arguments)
 
     monkeypatch.setattr(server, "verify", held)
-    awaiting = asyncio.ensure_future(_value(other.ref(first.id)))
+    awaiting = asyncio.ensure_future(_value(other.ref(first.id)))  # waits for the disk; awaited below
     await until(reading.is_reached)
     await beats(100)
     assert client.stats()["spilled_bytes"] > 0

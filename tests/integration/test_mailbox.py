@@ -339,7 +339,7 @@ async def test_caller_in_the_actors_process_has_its_share_while_another_keeps_th
         while not is_over:
             await valve.note.tell("far")
 
-    flooding = [asyncio.ensure_future(flood()) for _ in range(100)]
+    flooding = [asyncio.ensure_future(flood()) for _ in range(100)]  # beside the asks; ended below
     for _ in range(20):
         await pond.note()
     is_over = True
