@@ -35,8 +35,11 @@ MAY_IMPORT = {
     "tasks": {"tasks", "api"},
     "api": {"node", "actors", "transport", "store", "foundation", "rl", "tasks"},
 }
-RL_ROOMS = ("policies", "rollouts", "roles", "runs", "views", "evolution", "algorithms")
-"""The rooms of `actorrt.rl`, the lowest first; what lies beside them are errors and settings, and what users hold."""
+PACKAGES = {
+    "rl": ("policies", "rollouts", "roles", "runs", "views", "evolution", "algorithms"),
+}
+"""The packages of a layer, the lowest first. A package imports itself and those before it."""
+MODULES_OF_A_PACKAGE = 16
 IMPURE = {
     *("asyncio", "concurrent", "ctypes", "datetime", "fcntl", "glob", "io", "logging", "mmap", "multiprocessing"),
     *("os", "pathlib", "random", "secrets", "select", "selectors", "shutil", "signal", "socket", "sqlite3"),
@@ -111,19 +114,32 @@ def test_what_is_built_on_actors_uses_only_public_names(package: str) -> None:
     assert wrong == []
 
 
-def test_rooms_of_the_learning_library_import_only_their_own_and_those_below() -> None:
-    def height(module: str) -> int | None:
-        parts = module.split(".")
-        return RL_ROOMS.index(parts[2]) if parts[1:2] == ["rl"] and parts[2:3] and parts[2] in RL_ROOMS else None
+def height(module: str) -> int | None:
+    """Return the place of a module's package in its layer; None if it lies beside the packages."""
+    parts = module.split(".")
+    packages = PACKAGES.get(layer(module), ())
+    return packages.index(parts[2]) if len(parts) > 2 and parts[2] in packages else None
 
-    assert {path.parent.name for path in (PACKAGE / "rl").glob("*/__init__.py")} == set(RL_ROOMS)
+
+@pytest.mark.parametrize("name", PACKAGES)
+def test_packages_of_a_layer_import_only_their_own_and_those_below(name: str) -> None:
+    assert {path.parent.name for path in (PACKAGE / name).glob("*/__init__.py")} == set(PACKAGES[name])
     wrong = [
-        f"{module}:{line}: imports {imported}, of a room above"
+        f"{module}:{line}: imports {imported}, of a package above"
         for module in MODULES
+        if layer(module) == name
         for imported, line in imports(module)
+        if layer(imported) == name
         if (own := height(module)) is not None and (other := height(imported)) is not None and other > own
     ]
     assert wrong == []
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+def test_no_package_has_too_many_modules(name: str) -> None:
+    folders = [PACKAGE / name, *(PACKAGE / name / package for package in PACKAGES[name])]
+    counts = {folder.name: len([path for path in folder.glob("*.py") if path.stem != "__init__"]) for folder in folders}
+    assert {folder: count for folder, count in counts.items() if count > MODULES_OF_A_PACKAGE} == {}
 
 
 def test_supervision_and_options_are_declared_pure() -> None:
