@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from typing import Final, NewType, overload
+from typing import Final, NamedTuple, NewType, overload
+
+import msgpack
 
 ActorId = NewType("ActorId", bytes)
 """One actor, the same over all its incarnations."""
@@ -20,6 +22,18 @@ JobId = NewType("JobId", bytes)
 """What one driver started."""
 
 ID_BYTES: Final = 16
+
+
+class PeerAddress(NamedTuple):
+    """Where a process can be reached: its id, which dies with it, and its transport's address."""
+
+    peer: PeerId
+    address: str
+
+    def packed(self) -> bytes:
+        """Return both in one: a node is called by its daemon's."""
+        packed: bytes = msgpack.packb(list(self))
+        return packed
 
 
 class ActorIds(Sequence[ActorId]):

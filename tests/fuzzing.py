@@ -19,9 +19,9 @@ from typing import Any
 from actorrt.config import MIB
 from actorrt.errors import ActorRtError
 from actorrt.ids import PeerId
-from actorrt.transport.codec import Hello, join_head, pack_envelope, pack_hello, pack_refusal
-from actorrt.transport.inbound import Inbound, routing_id
-from actorrt.transport.protocol import Buffer, Lane, TransportStatistics
+from actorrt.transport.frames.codec import Hello, join_head, pack_envelope, pack_hello, pack_refusal
+from actorrt.transport.interfaces import Buffer, Lane, TransportStatistics
+from actorrt.transport.links.inbound import Inbound, routing_id
 
 HERE = PeerId(b"h" * 16)
 GOOD = PeerId(b"g" * 16)

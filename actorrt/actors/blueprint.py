@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from actorrt.actors.actor import Actor
-from actorrt.actors.control import Data, Endpoint
+from actorrt.actors.control import Data
 from actorrt.actors.interface import of_class
 from actorrt.actors.messages import is_plain
 from actorrt.actors.options import ActorOptions
 from actorrt.actors.payload import has_objects
 from actorrt.actors.spec import open_spec
-from actorrt.ids import JobId
+from actorrt.ids import JobId, PeerAddress
 
 if TYPE_CHECKING:
     from actorrt.actors.system import System
@@ -59,7 +59,7 @@ class Blueprint:
         system: System,
         spec: list[Any],
         options: ActorOptions,
-        authority: Endpoint,
+        authority: PeerAddress,
         job: JobId,
         namespace: str,
         is_supervisor: bool,
@@ -98,7 +98,7 @@ def blueprint_from_data(data: Data, system: System) -> Blueprint:
         system,
         data["spec"],
         ActorOptions.from_data(data["options"]),
-        Endpoint(*data["authority"]),
+        PeerAddress(*data["authority"]),
         JobId(data["job"]),
         data["namespace"],
         data["is_supervisor"],

@@ -9,12 +9,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from actorrt import errors
-from actorrt.actors.control import Endpoint
 from actorrt.actors.failures import error_from_data, error_to_data
 from actorrt.actors.messages import CREDIT, ERROR, ITEM, NOT_HERE, REPLY, is_plain_value
 from actorrt.actors.payload import Captured
-from actorrt.ids import ActorId, PeerId
-from actorrt.transport.protocol import Link
+from actorrt.ids import ActorId, PeerAddress, PeerId
+from actorrt.transport.interfaces import Link
 
 if TYPE_CHECKING:
     from actorrt.actors.system import System
@@ -89,7 +88,7 @@ class RemoteCaller:
         address = self._system.transport.address_of(self._peer)
         if address is not None and not self._system.is_lost(self._peer):
             envelope = [CREDIT, actor_id, messages, size_bytes, settlement]
-            self._system.control.deliver(Endpoint(self._peer, address), envelope)
+            self._system.control.deliver(PeerAddress(self._peer, address), envelope)
 
     def not_here(self, call_id: int, actor_id: ActorId) -> None:
         """Say that the actor is not on this endpoint."""

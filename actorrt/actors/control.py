@@ -11,19 +11,17 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Coroutine
-from typing import Any, Final, NamedTuple, TypeAlias
-
-import msgpack
+from typing import Any, Final, TypeAlias
 
 from actorrt import errors
 from actorrt.actors.messages import NOTICE, REFUSAL, REQUEST, RESPONSE
 from actorrt.actors.verbs import FORMS
 from actorrt.completion import Completion
-from actorrt.ids import PeerId, short
+from actorrt.ids import PeerAddress, PeerId, short
 from actorrt.interrupts import let_through
 from actorrt.scopes import Scope
 from actorrt.texts import text_of, traceback_of
-from actorrt.transport.protocol import Lane, Transport
+from actorrt.transport.interfaces import Lane, Transport
 
 logger = logging.getLogger(__name__)
 
@@ -33,18 +31,6 @@ MAX_WAITING_COUNT: Final = 10_000
 
 Data: TypeAlias = "dict[str, Any]"
 Handler: TypeAlias = "Callable[[PeerId, Data], Any | Coroutine[Any, Any, Any]]"
-
-
-class Endpoint(NamedTuple):
-    """Where a process can be reached: its id, which dies with it, and its transport's address."""
-
-    peer: PeerId
-    address: str
-
-    def packed(self) -> bytes:
-        """Return both in one: a node is called by its daemon's."""
-        packed: bytes = msgpack.packb(list(self))
-        return packed
 
 
 class Request(Completion[Any]):
@@ -73,7 +59,7 @@ class Control:
         self._requests: dict[int, Request] = {}
         self._last_id = 0
         self._closed: Exception | None = None
-        self._waiting: dict[PeerId, deque[tuple[Endpoint, list[Any]]]] = {}  # what found a link at its bound, in order
+        self._waiting: dict[PeerId, deque[tuple[PeerAddress, list[Any]]]] = {}  # for links at their bounds, in order
 
     def __len__(self) -> int:
         """How many requests wait for their answers."""
@@ -86,7 +72,7 @@ class Control:
         """
         self._handlers[verb] = handler
 
-    def request(self, to: Endpoint, verb: str, data: Data, lane: Lane = Lane.CONTROL) -> Request:
+    def request(self, to: PeerAddress, verb: str, data: Data, lane: Lane = Lane.CONTROL) -> Request:
         """Ask `to`; the answer is plain data, or one of `actorrt.errors`.
 
         On the user lane the request comes after every message that was sent there before.
@@ -104,7 +90,7 @@ class Control:
             request.set_error(error)
         return request
 
-    def notify(self, to: Endpoint, verb: str, data: Data, *, may_wait: bool = True) -> bool:
+    def notify(self, to: PeerAddress, verb: str, data: Data, *, may_wait: bool = True) -> bool:
         """Tell `to`, expecting no answer; return whether that is on its way.
 
         It raises nothing. What can't be sent any more is dropped, for its peer is dead; what does not fit into an
@@ -116,7 +102,7 @@ class Control:
         """
         return self.deliver(to, [NOTICE, verb, data], may_wait=may_wait)
 
-    def deliver(self, to: Endpoint, envelope: list[Any], *, may_wait: bool = True) -> bool:
+    def deliver(self, to: PeerAddress, envelope: list[Any], *, may_wait: bool = True) -> bool:
         """Send an envelope of any kind on the control lane; as `notify`."""
         try:
             if may_wait:
@@ -131,7 +117,7 @@ class Control:
             return True
         return False
 
-    def _send_or_keep(self, to: Endpoint, envelope: list[Any]) -> None:
+    def _send_or_keep(self, to: PeerAddress, envelope: list[Any]) -> None:
         """Send what must arrive unless its receiver is gone, behind all that waits for the same."""
         waiting = self._waiting.get(to.peer)
         if waiting is None:
@@ -161,7 +147,7 @@ class Control:
             waiting.popleft()
         self._waiting.pop(peer, None)
 
-    def _send(self, to: Endpoint, envelope: list[Any], lane: Lane = Lane.CONTROL) -> None:
+    def _send(self, to: PeerAddress, envelope: list[Any], lane: Lane = Lane.CONTROL) -> None:
         if to.peer == self._transport.peer:
             self._scope.loop.call_soon(self.received, to.peer, envelope)
         else:
@@ -252,7 +238,7 @@ class Control:
         """Answer a request; where the answer can't be sent, say that in its place."""
         if request_id is None:
             return
-        to = Endpoint(peer, self._transport.address_of(peer) or self._transport.address)
+        to = PeerAddress(peer, self._transport.address_of(peer) or self._transport.address)
         try:
             self._send_or_keep(to, [kind, request_id, data])
         except errors.PeerUnreachableError:

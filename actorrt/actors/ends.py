@@ -9,11 +9,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from actorrt import errors
-from actorrt.actors.control import Endpoint
 from actorrt.actors.waiting import wait
-from actorrt.ids import ActorId
+from actorrt.ids import ActorId, PeerAddress
 from actorrt.scopes import parts_of
-from actorrt.transport.protocol import Lane
+from actorrt.transport.interfaces import Lane
 
 if TYPE_CHECKING:
     from actorrt.actors.ref import ActorRef
@@ -28,7 +27,7 @@ async def end_actors(system: System, refs: Sequence[ActorRef[Any]], reason: str,
     """Have actors ended, those of one authority by one order, and return when all are gone."""
     if not kill:
         await _arrived(system, refs)
-    ids_at: dict[Endpoint, list[ActorId]] = {}
+    ids_at: dict[PeerAddress, list[ActorId]] = {}
     async for part in parts_of(refs, AT_ONCE_COUNT):
         for ref in part:
             ids_at.setdefault(ref._authority, []).append(ref._actor_id)
@@ -54,7 +53,7 @@ def _order(actor_ids: Sequence[ActorId], reason: str, kill: bool) -> dict[str, A
 
 async def _arrived(system: System, refs: Sequence[ActorRef[Any]]) -> None:
     """Return when what this endpoint has sent to the actors is there: a stop must not overtake it."""
-    hosts: set[Endpoint] = set()
+    hosts: set[PeerAddress] = set()
     async for part in parts_of(refs, AT_ONCE_COUNT):
         seen = (system.routes.sighting(ref._actor_id) for ref in part)
         hosts.update(sighting.endpoint for sighting in seen if sighting is not None)

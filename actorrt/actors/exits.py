@@ -9,9 +9,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from actorrt.actors.control import Endpoint
 from actorrt.completion import Completion
-from actorrt.ids import ActorId
+from actorrt.ids import ActorId, PeerAddress
 from actorrt.reasons import ExitReason
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ class Exit(NamedTuple):
         is_buried: whether nothing is left of the actor here, so that its authority need not have it buried.
     """
 
-    authority: Endpoint
+    authority: PeerAddress
     incarnation: int
     reason: ExitReason
     is_administrative: bool

@@ -6,11 +6,11 @@ from collections.abc import Collection, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
 from actorrt.actors.blueprint import Blueprint
-from actorrt.actors.control import Data, Endpoint
+from actorrt.actors.control import Data
 from actorrt.actors.record import Order, Record
 from actorrt.actors.tombstones import Tombstone
 from actorrt.completion import Completion
-from actorrt.ids import ActorId, ActorIds, ObjectId, PeerId
+from actorrt.ids import ActorId, ActorIds, ObjectId, PeerAddress, PeerId
 from actorrt.reasons import ExitKind, ExitReason
 from actorrt.store.ref import ObjectRef
 
@@ -33,7 +33,7 @@ class Family:
     def _spawn_many(self, _: PeerId, data: Data) -> Coroutine[Any, Any, Data]:
         return self._system.registry.spawn_many(Order(data), ActorIds(data["actors"]))
 
-    def start_at_once(self, record: Record) -> Endpoint | None:
+    def start_at_once(self, record: Record) -> PeerAddress | None:
         if record.incarnation > 1:
             return None  # there may be a snapshot, and its predecessor's children
         try:
@@ -61,7 +61,7 @@ class Family:
         blueprint: Blueprint = order.blueprint
         return blueprint
 
-    async def start(self, record: Record) -> Endpoint:
+    async def start(self, record: Record) -> PeerAddress:
         cell = self._system.host.cell(record.actor_id)
         if cell is not None and cell.has_distant_children:
             await self._end_distant_children(record)

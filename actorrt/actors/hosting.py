@@ -5,24 +5,23 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any, Protocol
 
-from actorrt.actors.control import Endpoint
 from actorrt.actors.record import Record
 from actorrt.actors.tombstones import Tombstone
 from actorrt.completion import Completion
-from actorrt.ids import ActorId, ObjectId
+from actorrt.ids import ActorId, ObjectId, PeerAddress
 
 
 class Hosting(Protocol):
     """Where a registry's actors run."""
 
-    def start_at_once(self, record: Record) -> Endpoint | None:
+    def start_at_once(self, record: Record) -> PeerAddress | None:
         """Start the record's incarnation if nothing about that waits; None: `start` has to.
 
         Raises:
             ActorStartError: the constructor failed.
         """
 
-    async def start(self, record: Record) -> Endpoint:
+    async def start(self, record: Record) -> PeerAddress:
         """Start the record's incarnation, in the place of the one before if that kept its mailbox.
 
         Raises:

@@ -10,10 +10,10 @@ from collections.abc import Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from actorrt.actors.cell_state import STOPPING_STATES, CellState
-from actorrt.actors.control import Data, Endpoint
+from actorrt.actors.control import Data
 from actorrt.actors.instructions import Manner
 from actorrt.errors import ActorStartError
-from actorrt.ids import ActorId, ObjectId, PeerId
+from actorrt.ids import ActorId, ObjectId, PeerAddress, PeerId
 from actorrt.reasons import ExitKind, ExitReason
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class InTurn:
     def _start(self, _: PeerId, data: Data) -> Coroutine[Any, Any, None]:
         """Line up actors that have a cell here, at once: what is ordered right behind is to find them there."""
         orders = [(ActorId(actor), incarnation, snapshots) for actor, incarnation, snapshots in data["actors"]]
-        hosted = _Hosted(self._host, Endpoint(*data["authority"]))
+        hosted = _Hosted(self._host, PeerAddress(*data["authority"]))
         for actor_id, incarnation, _snapshots in orders:
             self._waiting[actor_id] = incarnation, hosted
             cell = self._host.cell(actor_id)
@@ -124,7 +124,7 @@ class InTurn:
 class _Hosted:
     """What an authority is to be told of starts: many at once, but none later than others on the loop have a turn."""
 
-    def __init__(self, host: Host, authority: Endpoint) -> None:
+    def __init__(self, host: Host, authority: PeerAddress) -> None:
         self._control = host.system.control
         self._authority = authority
         self._actors: list[list[Any]] = []

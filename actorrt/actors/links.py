@@ -19,11 +19,12 @@ from actorrt.store.pickling import dumps, loads
 
 if TYPE_CHECKING:
     from actorrt.actors.cell import Cell
-    from actorrt.actors.control import Control, Data, Endpoint
+    from actorrt.actors.control import Control, Data
     from actorrt.actors.host import Host
     from actorrt.actors.monitors import Down
     from actorrt.actors.ref import ActorRef
     from actorrt.actors.registry import Registry
+    from actorrt.ids import PeerAddress
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,7 @@ def serve_link_authority(registry: Registry, control: Control) -> None:
     control.handle("unlink", unlink)
 
 
-async def _home(registry: Registry, actor_id: ActorId) -> Endpoint | None:
+async def _home(registry: Registry, actor_id: ActorId) -> PeerAddress | None:
     """Return where the actor runs, as soon as it does; None if it is gone."""
     while (record := registry.record(actor_id)) is not None and record.state is not RecordState.ENDING:
         if record.endpoint is not None:

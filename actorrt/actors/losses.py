@@ -13,8 +13,7 @@ from collections.abc import Container
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from actorrt import errors
-from actorrt.actors.control import Endpoint
-from actorrt.ids import PeerId
+from actorrt.ids import PeerAddress, PeerId
 from actorrt.reasons import ExitReason
 
 if TYPE_CHECKING:
@@ -101,7 +100,7 @@ class Losses:
             self._system.calls.fail(call, unavailable)
 
 
-def verdict(system: System, authority: Endpoint, error: BaseException | None) -> BaseException | None:
+def verdict(system: System, authority: PeerAddress, error: BaseException | None) -> BaseException | None:
     """Return what the answer to a question says of its actor: an authority that ended took its actors with it.
 
     Args:

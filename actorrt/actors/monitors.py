@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorrt import errors
 from actorrt.actors import current
-from actorrt.actors.control import Data, Endpoint
+from actorrt.actors.control import Data
 from actorrt.actors.ref import ActorRef, require_ref
 from actorrt.config import DEATH_GRACE_S
-from actorrt.ids import PeerId, short
+from actorrt.ids import PeerAddress, PeerId, short
 from actorrt.reasons import ExitReason
-from actorrt.transport.protocol import Lane
+from actorrt.transport.interfaces import Lane
 
 if TYPE_CHECKING:
     from actorrt.actors.reply import Operation
@@ -79,7 +79,7 @@ async def watch(system: System, ref: ActorRef[Any], restarts: bool) -> Down:
             raise
         return Down(ref, reason, 0)  # its authority is gone, and the actor with it
     if answer["endpoint"] is not None:
-        await _last_words(system, Endpoint(*answer["endpoint"]))
+        await _last_words(system, PeerAddress(*answer["endpoint"]))
     if answer["is_final"]:
         system.ends_told.pop(ref._actor_id, None)
     else:
@@ -94,7 +94,7 @@ def _incarnation_seen(system: System, ref: ActorRef[Any]) -> int:
     return max(newest, system.ends_told.get(ref._actor_id, -1) + 1)
 
 
-async def _last_words(system: System, endpoint: Endpoint) -> None:
+async def _last_words(system: System, endpoint: PeerAddress) -> None:
     """Return when this endpoint has everything that the other had sent to it.
 
     A process that is gone has been heard out when its loss was settled, or will be within the grace; another is
@@ -119,6 +119,6 @@ def serve_monitors(system: System) -> None:
 
     async def flush(peer: PeerId, data: Data) -> None:
         await system.routes.drained(peer)
-        await system.control.request(Endpoint(peer, data["address"]), "fence", {}, Lane.USER)
+        await system.control.request(PeerAddress(peer, data["address"]), "fence", {}, Lane.USER)
 
     system.control.handle("flush", flush)

@@ -14,9 +14,10 @@ from actorrt.actors.waiting import wait
 from actorrt.config import CALL_REPORT_AFTER_S
 
 if TYPE_CHECKING:
-    from actorrt.actors.control import Data, Endpoint
+    from actorrt.actors.control import Data
     from actorrt.actors.reply import Reply
     from actorrt.actors.system import System
+    from actorrt.ids import PeerAddress
 
 logger = logging.getLogger(__name__)
 
@@ -100,7 +101,7 @@ class Patience:
         answer = await self._ask(self._system.node, "silence", {"peer": seen.endpoint.peer})
         return "neither its process answers nor the node" if answer is None else describe_silence(answer)
 
-    async def _ask(self, endpoint: Endpoint, verb: str, data: Data) -> Data | None:
+    async def _ask(self, endpoint: PeerAddress, verb: str, data: Data) -> Data | None:
         """Return what an endpoint says, if it says so soon: one that is asked why it is slow may be too slow for it."""
         request = self._system.control.request(endpoint, verb, data)
         await wait([request], timeout_s=ANSWER_TIMEOUT_S)

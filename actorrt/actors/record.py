@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
-from actorrt.actors.control import Data, Endpoint
+from actorrt.actors.control import Data
 from actorrt.actors.instructions import Manner
 from actorrt.actors.options import ActorOptions
 from actorrt.actors.tombstones import Tombstone, down_data
 from actorrt.completion import Completion
 from actorrt.errors import ActorStartError
-from actorrt.ids import ActorId, JobId, ObjectId, short
+from actorrt.ids import ActorId, JobId, ObjectId, PeerAddress, short
 from actorrt.reasons import SHUTDOWN, ExitReason
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class Order:
         self.is_supervisor: bool = data["is_supervisor"]
         self.is_detached: bool = data["is_detached"]
         self.is_beside: bool = data["beside"]
-        self.beside_endpoint: Endpoint | None = None
+        self.beside_endpoint: PeerAddress | None = None
         self.child_id: str | None = data["child_id"]
         self.share: list[int] | None = data["share"]
         self.objects: Sequence[ObjectId] = data["objects"]
@@ -159,17 +159,17 @@ class Record:
         self.supervisor = supervisor
         self.state = RecordState.STARTING
         self.incarnation = 0
-        self.endpoint: Endpoint | None = None
+        self.endpoint: PeerAddress | None = None
         self.place: Any = None
         self.is_alone = supervisor is None
         self.solo: Solo | None = None
         self.started_at: float | None = None
         self.last_reason: ExitReason | None = None
-        self.last_endpoint: Endpoint | None = None
+        self.last_endpoint: PeerAddress | None = None
         self.last_incarnation = 0
         self.start_error: ActorStartError | None = None
         self.is_start_under_way = False
-        self.birthplace: Endpoint | None = None
+        self.birthplace: PeerAddress | None = None
         self.is_to_end = False
         self.early_exit: Callable[[], None] | None = None
         self.had_handled_message = False
@@ -230,7 +230,7 @@ class Record:
         seen = None if self.endpoint is None else self.sighting()
         return {"actor": self.actor_id, "card": self.order.card, "name": self.options.name, "seen": seen}
 
-    def start_data(self, authority: Endpoint) -> Data:
+    def start_data(self, authority: PeerAddress) -> Data:
         """Return what a host needs to start the incarnation, as data."""
         order = self.order
         return {
@@ -256,7 +256,7 @@ class Record:
         return Tombstone(self.label, self.last_reason or SHUTDOWN, self.incarnation, self.last_endpoint)
 
     @property
-    def home(self) -> Endpoint | None:
+    def home(self) -> PeerAddress | None:
         """Where its incarnation runs or is being started; None while there is none."""
         return self.birthplace if self.is_start_under_way else self.endpoint
 
@@ -312,7 +312,7 @@ class Record:
         self.is_start_under_way = False
         self.changed()
 
-    def started(self, endpoint: Endpoint, now: float) -> None:
+    def started(self, endpoint: PeerAddress, now: float) -> None:
         """The incarnation runs."""
         self.state = RecordState.RUNNING
         self.endpoint = endpoint
@@ -350,7 +350,7 @@ class Sightings:
     """Where each actor of a group runs, as data: `places`, and in `place_of`, packed, the index there of each."""
 
     def __init__(self) -> None:
-        self._places: dict[tuple[Endpoint | None, int], int] = {}
+        self._places: dict[tuple[PeerAddress | None, int], int] = {}
         self._sightings: list[Data | None] = []
         self._place_of = array(PLACE_CODE)
 

@@ -13,11 +13,10 @@ from inspect import Signature
 from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, ParamSpec, TypeVar, overload
 
 from actorrt.actors import checks, current
-from actorrt.actors.control import Endpoint
 from actorrt.actors.definition import Elsewhere
 from actorrt.actors.interface import Interface, InterfaceData, MethodSpec
 from actorrt.actors.interface import from_data as interface_from_data
-from actorrt.ids import ActorId, short
+from actorrt.ids import ActorId, PeerAddress, short
 from actorrt.store.carrier import current_carrier
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ T = TypeVar("T")
 class Sighting(NamedTuple):
     """Where an incarnation of an actor runs."""
 
-    endpoint: Endpoint
+    endpoint: PeerAddress
     incarnation: int
 
 
@@ -71,7 +70,7 @@ class ActorRef(Generic[A]):
     _actor_id: ActorId
     _interface: Interface
     _name: str | None
-    _authority: Endpoint
+    _authority: PeerAddress
     _seen: Sighting | None
     _call_timeout_s: float | None
     _route: Route | None
@@ -82,7 +81,7 @@ class ActorRef(Generic[A]):
         actor_id: ActorId,
         interface: Interface,
         name: str | None,
-        authority: Endpoint,
+        authority: PeerAddress,
         seen: Sighting | None,
         call_timeout_s: float | None = None,
     ) -> None:
@@ -334,7 +333,7 @@ def rebuild_ref(
         actor_id,
         interface_from_data(interface),
         name,
-        Endpoint(*authority),
-        None if seen is None else Sighting(Endpoint(*seen[0]), seen[1]),
+        PeerAddress(*authority),
+        None if seen is None else Sighting(PeerAddress(*seen[0]), seen[1]),
         call_timeout_s,
     )

@@ -20,7 +20,7 @@ from typing import Any, Final
 from actorrt import errors, reasons
 from actorrt.actors.child_events import ChildEvents
 from actorrt.actors.children import Children, start_error, stopped_early
-from actorrt.actors.control import Control, Data, Endpoint
+from actorrt.actors.control import Control, Data
 from actorrt.actors.hosting import Hosting
 from actorrt.actors.instructions import Manner
 from actorrt.actors.invariants import check_kept, check_records
@@ -31,7 +31,7 @@ from actorrt.actors.spawns import STEP_COUNT, Spawns
 from actorrt.actors.tombstones import Tombstone, Tombstones
 from actorrt.clock import Clock
 from actorrt.completion import Completion
-from actorrt.ids import ActorId, ObjectId, PeerId
+from actorrt.ids import ActorId, ObjectId, PeerAddress, PeerId
 from actorrt.reasons import ExitKind, ExitReason
 from actorrt.scopes import Scope, parts_of
 
@@ -307,7 +307,7 @@ class Registry:
             return
         self.started(record, endpoint)
 
-    def started(self, record: Record, endpoint: Endpoint) -> None:
+    def started(self, record: Record, endpoint: PeerAddress) -> None:
         """The incarnation that was being started runs."""
         now = self._clock.now()
         is_first = record.state is RecordState.STARTING
@@ -321,7 +321,7 @@ class Registry:
         if record.early_exit is not None:
             self._scope.loop.call_soon(record.early_exit)  # when whoever asked for the start has its answer
 
-    async def _incarnate(self, record: Record) -> Endpoint:
+    async def _incarnate(self, record: Record) -> PeerAddress:
         await self.children_gone(record.actor_id)
         if record.is_to_end:
             raise stopped_early(record)

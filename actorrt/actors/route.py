@@ -9,19 +9,18 @@ from collections import deque
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
-from actorrt.actors.control import Endpoint
 from actorrt.actors.credit import Window
 from actorrt.actors.mailbox import message_bytes
 from actorrt.actors.ref import Sighting
 from actorrt.completion import Completion
 from actorrt.config import MIB
 from actorrt.errors import ActorRtError
-from actorrt.ids import ActorId, PeerId, short
+from actorrt.ids import ActorId, PeerAddress, PeerId, short
 
 if TYPE_CHECKING:
     from actorrt.actors.cell import Cell
     from actorrt.actors.reply import Reply
-    from actorrt.transport.protocol import Link
+    from actorrt.transport.interfaces import Link
 
 WAITING_MESSAGES: Final = 10_000
 WAITING_BYTES: Final = 64 * MIB
@@ -90,7 +89,7 @@ class Route:
         "window",
     )
 
-    def __init__(self, actor_id: ActorId, authority: Endpoint) -> None:
+    def __init__(self, actor_id: ActorId, authority: PeerAddress) -> None:
         self.actor_id = actor_id
         self.authority = authority
         self.newest = 0

@@ -17,7 +17,7 @@ from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from actorrt.actors.control import Endpoint, Request
+from actorrt.actors.control import Request
 from actorrt.actors.credit import STRANGERS_SETTLEMENT, Window
 from actorrt.actors.losses import verdict
 from actorrt.actors.mailbox import Message, message_bytes
@@ -27,13 +27,13 @@ from actorrt.actors.route import Route, Waiting
 from actorrt.actors.route_table import RouteTable
 from actorrt.completion import Completion
 from actorrt.errors import ActorDiedError, ActorRtError, ActorUnavailableError
-from actorrt.ids import ActorId, PeerId
+from actorrt.ids import ActorId, PeerAddress, PeerId
 
 if TYPE_CHECKING:
     from actorrt.actors.cell import Cell
     from actorrt.actors.reply import Reply
     from actorrt.actors.system import System
-    from actorrt.transport.protocol import Link
+    from actorrt.transport.interfaces import Link
 
 MOST_ABSENT_COUNT: Final = 3
 """How often in a row an actor may be missing where its authority says that it is, before what waits for it fails."""
@@ -346,4 +346,4 @@ def _not_found(call: Reply[Any], why: object) -> ActorUnavailableError:
 
 def sighting_from_data(data: dict[str, Any]) -> Sighting:
     """Read where an actor runs from the answer of an authority."""
-    return Sighting(Endpoint(PeerId(data["peer"]), data["address"]), data["incarnation"])
+    return Sighting(PeerAddress(PeerId(data["peer"]), data["address"]), data["incarnation"])

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final
 from actorrt import forks
 from actorrt.actors.runner import Left, Runner
 from actorrt.scopes import Scope
-from actorrt.transport.protocol import Transport
+from actorrt.transport.interfaces import Transport
 
 if TYPE_CHECKING:
     from actorrt.actors.cell import Cell

@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
-from actorrt.actors.control import Endpoint
 from actorrt.actors.interface import MethodSpec
 from actorrt.actors.lent import Lent
 from actorrt.actors.mailbox import Caller, Message
@@ -20,6 +19,7 @@ from actorrt.actors.messages import MORE
 from actorrt.actors.ref import ActorRef, CallOptions
 from actorrt.actors.reply import Reply
 from actorrt.completion import Completion
+from actorrt.ids import PeerAddress
 from actorrt.store.ref import ObjectRef
 
 if TYPE_CHECKING:
@@ -240,7 +240,7 @@ class Streams:
             return
         address = self._system.transport.address_of(reply.peer)
         if address is not None and not self._system.is_lost(reply.peer):
-            self._system.control.deliver(Endpoint(reply.peer, address), [MORE, reply.call_id, count])
+            self._system.control.deliver(PeerAddress(reply.peer, address), [MORE, reply.call_id, count])
 
     def granted(self, caller: Caller | None, call_id: int, count: int) -> None:
         """The caller of a stream served here takes more."""

@@ -15,7 +15,7 @@ from actorrt import config, errors, forks
 from actorrt.actors import census, interface, statistics
 from actorrt.actors.callers import LocalCaller
 from actorrt.actors.calls import Calls
-from actorrt.actors.control import Control, Data, Endpoint
+from actorrt.actors.control import Control, Data
 from actorrt.actors.ends import end_actors
 from actorrt.actors.evidence import Evidence
 from actorrt.actors.family import Family
@@ -56,11 +56,11 @@ from actorrt.actors.streams import Streams
 from actorrt.actors.transits import Transits
 from actorrt.clock import Clock
 from actorrt.defects import log_defect, report_defects
-from actorrt.ids import ActorId, IdSource, JobId, PeerId, short
+from actorrt.ids import ActorId, IdSource, JobId, PeerAddress, PeerId, short
 from actorrt.reasons import ExitReason
 from actorrt.scopes import Scope
 from actorrt.store import values
-from actorrt.transport.protocol import Buffer, Lane, Link, Transport
+from actorrt.transport.interfaces import Buffer, Lane, Link, Transport
 
 if TYPE_CHECKING:
     from actorrt.actors.cell import Cell
@@ -94,7 +94,7 @@ class System:
         clock: Clock,
         ids: IdSource,
         random: Callable[[], float],
-        node: Endpoint,
+        node: PeerAddress,
         job: JobId,
         namespace: str,
     ) -> None:
@@ -145,7 +145,7 @@ class System:
         self.control.handle("endpoint_down", self._endpoint_down)
         forks.abandon_in_children(self)
         await self.transport.start(self)
-        self.endpoint = Endpoint(self.transport.peer, self.transport.address)
+        self.endpoint = PeerAddress(self.transport.peer, self.transport.address)
 
     def refusal(self) -> errors.RuntimeStateError:
         """Return what is raised by whatever is asked after the end."""
@@ -311,7 +311,7 @@ class System:
 
     # Refs
 
-    def ref_from_card(self, data: Data, authority: Endpoint) -> ActorRef[Any]:
+    def ref_from_card(self, data: Data, authority: PeerAddress) -> ActorRef[Any]:
         """Make the ref that an authority's answer describes."""
         methods, call_timeout_s = values.loads(data["card"])
         seen = None if data["seen"] is None else sighting_from_data(data["seen"])

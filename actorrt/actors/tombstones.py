@@ -6,10 +6,10 @@ from collections import OrderedDict
 from dataclasses import replace
 from typing import Final, NamedTuple
 
-from actorrt.actors.control import Data, Endpoint
+from actorrt.actors.control import Data
 from actorrt.config import MIB
 from actorrt.errors import ActorDiedError
-from actorrt.ids import ActorId, short
+from actorrt.ids import ActorId, PeerAddress, short
 from actorrt.reasons import ExitKind, ExitReason
 
 KEPT_COUNT: Final = 10_000
@@ -23,7 +23,7 @@ class Tombstone(NamedTuple):
     label: str
     reason: ExitReason
     incarnation: int
-    endpoint: Endpoint | None
+    endpoint: PeerAddress | None
 
     def error(self) -> ActorDiedError:
         """Make the error for a message that came too late."""
@@ -70,7 +70,7 @@ class Tombstones:
         return tombstone.error()
 
 
-def down_data(reason: ExitReason, incarnation: int, endpoint: Endpoint | None, *, is_final: bool) -> Data:
+def down_data(reason: ExitReason, incarnation: int, endpoint: PeerAddress | None, *, is_final: bool) -> Data:
     """Return what a monitor is told, as data: `endpoint` is where the incarnation's last words come from."""
     return {
         "reason": reason.to_data(),

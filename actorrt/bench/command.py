@@ -9,11 +9,11 @@ import time
 from pathlib import Path
 from typing import Any, Final, TextIO
 
-from actorrt.bench.catalogue import GROUPS, ROWS, find_row
-from actorrt.bench.machine import describe_machine
-from actorrt.bench.measurement import Outcome, Row, summarise, to_data
+from actorrt.bench.measuring.machine import describe_machine
+from actorrt.bench.measuring.measurement import Outcome, Row, summarise, to_data
+from actorrt.bench.measuring.table import describe, figure, render
+from actorrt.bench.rows.catalogue import GROUPS, ROWS, find_row
 from actorrt.bench.runner import compile_package, run_row
-from actorrt.bench.table import describe, figure, render
 
 JSON_SCHEMA: Final = 1
 EXIT_FAILURE, EXIT_USAGE = 1, 2

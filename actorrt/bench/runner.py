@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Final
 
 import actorrt
-from actorrt.bench.catalogue import find_row
-from actorrt.bench.measurement import Outcome, Row, Samples, UnavailableError, pool
+from actorrt.bench.measuring.measurement import Outcome, Row, Samples, UnavailableError, pool
+from actorrt.bench.rows.catalogue import find_row
 
 _END_TIMEOUT_S: Final = 10.0
 

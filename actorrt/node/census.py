@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from actorrt.actors.census import Listing
-from actorrt.actors.control import Control, Data, Endpoint, Request
+from actorrt.actors.control import Control, Data, Request
 from actorrt.actors.record import Record, RecordState
 from actorrt.actors.registry import Registry
-from actorrt.ids import JobId, PeerId
+from actorrt.ids import JobId, PeerAddress, PeerId
 from actorrt.node.jobs import Job, Worker
 from actorrt.node.listing import resident_bytes
 from actorrt.scopes import parts_of
@@ -97,7 +97,7 @@ def _put_together(jobs: list[Job], listing: Listing, answers: dict[PeerId, Data]
     }
 
 
-async def _answers(control: Control, endpoints: Iterable[Endpoint], siblings_count: int) -> dict[PeerId, Data]:
+async def _answers(control: Control, endpoints: Iterable[PeerAddress], siblings_count: int) -> dict[PeerId, Data]:
     requests = {to.peer: control.request(to, "census", {"siblings_count": siblings_count}) for to in endpoints}
     try:
         async with asyncio.timeout(ANSWER_WITHIN_S):

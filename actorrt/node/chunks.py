@@ -22,7 +22,7 @@ from actorrt.node.checksums import checksum
 from actorrt.node.pulls import CHUNK_BYTES
 from actorrt.scopes import Scope
 from actorrt.store.exchange import Exchange
-from actorrt.transport.protocol import Buffer, Envelope, Lane, Transport
+from actorrt.transport.interfaces import Buffer, Envelope, Lane, Transport
 
 logger = logging.getLogger(__name__)
 

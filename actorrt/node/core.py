@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from actorrt import errors
-from actorrt.actors.control import Control, Data, Endpoint
+from actorrt.actors.control import Control, Data
 from actorrt.actors.links import serve_link_authority
 from actorrt.actors.messages import NOTICE, REQUEST
 from actorrt.actors.questions import serve_questions
@@ -24,7 +24,7 @@ from actorrt.actors.registry import Registry
 from actorrt.clock import Clock
 from actorrt.config import VERSION
 from actorrt.defects import log_defect, report_defects
-from actorrt.ids import ActorIds, IdSource, JobId, PeerId, short
+from actorrt.ids import ActorIds, IdSource, JobId, PeerAddress, PeerId, short
 from actorrt.node.census import take_census
 from actorrt.node.chunks import KINDS
 from actorrt.node.heartbeat import Heartbeat
@@ -38,8 +38,8 @@ from actorrt.reasons import ExitKind, ExitReason
 from actorrt.scopes import Scope, parts_of
 from actorrt.store.exchange import Exchange
 from actorrt.store.keeper import Keeper
-from actorrt.transport.framing import Landing
-from actorrt.transport.protocol import Buffer, Transport
+from actorrt.transport.frames.framing import Landing
+from actorrt.transport.interfaces import Buffer, Transport
 
 logger = logging.getLogger(__name__)
 
@@ -94,7 +94,7 @@ class NodeCore:
         self._stop_reporting_defects = report_defects(self.scope.loop, self.scope.fail)
         self.control = Control(self.transport, self.scope)
         await self.transport.start(self)
-        self.endpoint = Endpoint(self.transport.peer, self.transport.address)
+        self.endpoint = PeerAddress(self.transport.peer, self.transport.address)
         self.placement = Placement(
             _Known(self._factory, self._workers, self._launch_failed),
             self.control,
@@ -211,7 +211,7 @@ class NodeCore:
         known = self.transport.address_of(peer)
         if known is not None and known != data["address"]:
             raise ValueError(f"attach_driver.address is {data['address']!r}: this process is reached at {known!r}")
-        self._jobs[job_id] = Job(job_id, Endpoint(peer, data["address"]), data["setting"])
+        self._jobs[job_id] = Job(job_id, PeerAddress(peer, data["address"]), data["setting"])
         logger.info("job %s began: driver in process %d", short(job_id), data["pid"])
         return {"version": VERSION, "cpus": self.resources.cpu_count, "gpus": self.resources.gpu_count}
 
@@ -231,7 +231,7 @@ class NodeCore:
                 self.scope.after(LAST_NOTICE_S, partial(self._forget_driver, job.driver))
                 self.scope.start(self._end_orphaned(job), f"end job {short(job.job_id)}")
 
-    def _forget_driver(self, driver: Endpoint) -> None:
+    def _forget_driver(self, driver: PeerAddress) -> None:
         self._lose(driver.peer)
         if driver.address.startswith("unix://"):
             Path(driver.address.removeprefix("unix://")).unlink(missing_ok=True)  # left by one killed
@@ -361,7 +361,7 @@ class NodeCore:
             raise errors.ActorStartError("the node is being stopped: nothing can be started on it any more")
         self.job(order.job)
         address = self.transport.address_of(peer)
-        order.beside_endpoint = None if address is None else Endpoint(peer, address)
+        order.beside_endpoint = None if address is None else PeerAddress(peer, address)
 
     async def _lookup(self, _: PeerId, data: Data) -> Data:
         return await self.registry.lookup(data["namespace"], data["name"], data["timeout_s"])

@@ -19,9 +19,8 @@ from dataclasses import asdict
 from typing import Final
 
 from actorrt import config, errors
-from actorrt.actors.control import Endpoint
 from actorrt.clock import MonotonicClock
-from actorrt.ids import IdSource, JobId, PeerId, short
+from actorrt.ids import IdSource, JobId, PeerAddress, PeerId, short
 from actorrt.node.boot import NodeSetting
 from actorrt.node.core import NodeCore
 from actorrt.node.jobs import Worker
@@ -34,7 +33,7 @@ from actorrt.node.spawner import Spawner
 from actorrt.reasons import ExitReason
 from actorrt.store.disk import spill_directory
 from actorrt.store.server import StoreServer
-from actorrt.transport.unix import UnixTransport
+from actorrt.transport.unix.transport import UnixTransport
 
 logger = logging.getLogger(__name__)
 
@@ -92,7 +91,7 @@ class Daemon:
             may_exceed=setting.embedded_fd is not None,
         )
         address = f"unix://{directory.path}/node"
-        transport = UnixTransport(peer, address, node=Endpoint(peer, address).packed())
+        transport = UnixTransport(peer, address, node=PeerAddress(peer, address).packed())
         self._core = NodeCore(transport, factory, resources, clock, self._ids, store.keeper, store.exchange)
         self._core.on_crash = _leave
         await self._core.start()
@@ -153,7 +152,7 @@ class Daemon:
         self._core.worker_ended(worker, reason)
 
     def _pass_on_output(self, job_id: JobId, pid: int, lines: Sequence[OutputLine]) -> None:
-        driver: Endpoint | None = None
+        driver: PeerAddress | None = None
         try:
             driver = self._core.job(job_id).driver
         except errors.ActorRtError as error:

@@ -19,7 +19,7 @@ from actorrt.node.hangs import LOOK_EVERY_S, Dump, Finding, Recovered, Replace, 
 from actorrt.node.jobs import Worker
 from actorrt.node.processes import oom_kill_count
 from actorrt.scopes import Scope
-from actorrt.transport.protocol import Transport
+from actorrt.transport.interfaces import Transport
 
 logger = logging.getLogger(__name__)
 

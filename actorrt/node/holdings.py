@@ -20,17 +20,17 @@ from typing import Any
 
 import msgpack
 
-from actorrt.actors.control import Control, Data, Endpoint
+from actorrt.actors.control import Control, Data
 from actorrt.completion import Completion
 from actorrt.errors import ActorRtError, ObjectLostError
-from actorrt.ids import ObjectId, PeerId, short
+from actorrt.ids import ObjectId, PeerAddress, PeerId, short
 from actorrt.scopes import Scope
 from actorrt.store.exchange import Exchange
 
 logger = logging.getLogger(__name__)
 
 
-def _unpack_node(node: bytes) -> Endpoint:
+def _unpack_node(node: bytes) -> PeerAddress:
     """Return how a node is reached.
 
     Raises:
@@ -38,7 +38,7 @@ def _unpack_node(node: bytes) -> Endpoint:
     """
     try:
         peer, address = msgpack.unpackb(node)
-        return Endpoint(PeerId(bytes(peer)), str(address))
+        return PeerAddress(PeerId(bytes(peer)), str(address))
     except (ValueError, TypeError, msgpack.UnpackException) as error:
         raise ObjectLostError(f"what sent an object's ref is on a node called {node!r}, which is none") from error
 
@@ -51,7 +51,7 @@ class _Holding:
         origin: who made it, once it is held there.
     """
 
-    origin: Completion[Endpoint]
+    origin: Completion[PeerAddress]
     is_let_go: bool = False
 
 
@@ -65,7 +65,7 @@ class Holdings:
         scope: owns the conversations.
     """
 
-    def __init__(self, node: Endpoint, control: Control, exchange: Exchange, scope: Scope) -> None:
+    def __init__(self, node: PeerAddress, control: Control, exchange: Exchange, scope: Scope) -> None:
         self._node = node
         self._control = control
         self._exchange = exchange
@@ -102,7 +102,7 @@ class Holdings:
         finally:
             holding.origin.set_error(ObjectLostError("the node ended its work"))  # without effect where it is known
 
-    async def _hold(self, object_id: ObjectId, teller: Endpoint, token: bytes | None) -> Endpoint:
+    async def _hold(self, object_id: ObjectId, teller: PeerAddress, token: bytes | None) -> PeerAddress:
         """Hold an object where it was made, of which `teller` knows."""
         answer = await self._ask(teller, "hold_object", {"object": object_id, "token": token})
         if answer is None:
@@ -118,7 +118,7 @@ class Holdings:
                 self._control.notify(teller, "object_arrived", {"object": object_id, "token": token})
         return origin
 
-    async def _ask(self, node: Endpoint, verb: str, data: Data) -> Any:
+    async def _ask(self, node: PeerAddress, verb: str, data: Data) -> Any:
         try:
             return await self._control.request(node, verb, data)
         except ValueError as error:  # no address of this transport
@@ -141,10 +141,10 @@ class Holdings:
         if holding.origin.done() and holding.origin.error() is None:
             self._release(object_id, holding.origin.value())
 
-    def _release(self, object_id: ObjectId, origin: Endpoint) -> None:
+    def _release(self, object_id: ObjectId, origin: PeerAddress) -> None:
         self._control.notify(origin, "let_go_object", {"object": object_id})
 
-    async def origin(self, object_id: ObjectId) -> Endpoint:
+    async def origin(self, object_id: ObjectId) -> PeerAddress:
         """Return who made an object that was adopted, when it is held there.
 
         Raises:

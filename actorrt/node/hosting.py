@@ -13,11 +13,11 @@ from typing import Any, Final, Protocol
 
 from actorrt import errors
 from actorrt.actors.children import stopped_early
-from actorrt.actors.control import Control, Endpoint
+from actorrt.actors.control import Control
 from actorrt.actors.record import Record
 from actorrt.actors.tombstones import Tombstone
 from actorrt.completion import Completion
-from actorrt.ids import ActorId, IdSource, JobId, ObjectId, PeerId
+from actorrt.ids import ActorId, IdSource, JobId, ObjectId, PeerAddress, PeerId
 from actorrt.node.deadlines import Deadlines
 from actorrt.node.jobs import Job, Worker, WorkerKind
 from actorrt.node.resources import Resources
@@ -39,7 +39,7 @@ KILL_PATIENCE_S: Final = 2.0
 class WorkerFactory(Protocol):
     """Makes and ends workers."""
 
-    def endpoint(self, ids: IdSource) -> Endpoint:
+    def endpoint(self, ids: IdSource) -> PeerAddress:
         """Return where a new worker will be reached."""
 
     def preload(self, modules: Sequence[str], job: Job) -> None:
@@ -71,8 +71,8 @@ class Placement:
         ids: IdSource,
         resources: Resources,
         job_of: Callable[[JobId], Job],
-        worker_at: Callable[[Endpoint], Worker | None],
-        endpoint: Endpoint,
+        worker_at: Callable[[PeerAddress], Worker | None],
+        endpoint: PeerAddress,
         keeper: Keeper,
         silent_s: Callable[[PeerId], float],
     ) -> None:
@@ -91,11 +91,11 @@ class Placement:
         self._stops = Deadlines(scope, self._overdue)
         self._kills = Deadlines(scope, self._kill_hosts)
 
-    def start_at_once(self, record: Record) -> Endpoint | None:
+    def start_at_once(self, record: Record) -> PeerAddress | None:
         """A start in another process always waits; see `Hosting.start_at_once`."""
         return None
 
-    async def start(self, record: Record) -> Endpoint:
+    async def start(self, record: Record) -> PeerAddress:
         """Start the record's incarnation; see `Hosting.start`."""
         ends: list[_NotBegunError] = []
         while len(ends) < PLACES_COUNT:
@@ -111,7 +111,7 @@ class Placement:
         worker: Worker | None = record.place
         return worker if worker is not None and worker.is_usable else self._place(record)
 
-    async def _start_at(self, worker: Worker, record: Record) -> Endpoint:
+    async def _start_at(self, worker: Worker, record: Record) -> PeerAddress:
         number = 0
         try:
             await self._ready(worker, record)
@@ -129,7 +129,7 @@ class Placement:
         if worker.exit_reason is not None:  # its answer was read together with the end of its process
             message = f"{record.label} ended as soon as it had started: {worker.exit_reason}"
             raise errors.ActorStartError(message, reason=worker.exit_reason)
-        endpoint: Endpoint = worker.endpoint
+        endpoint: PeerAddress = worker.endpoint
         return endpoint
 
     async def _ready(self, worker: Worker, record: Record) -> None:

@@ -13,11 +13,11 @@ from typing import Any
 
 from actorrt import errors
 from actorrt.actors.children import stopped_early
-from actorrt.actors.control import Control, Data, Endpoint
+from actorrt.actors.control import Control, Data
 from actorrt.actors.instructions import Manner
 from actorrt.actors.record import Record, RecordState
 from actorrt.actors.registry import Registry
-from actorrt.ids import ActorId, PeerId
+from actorrt.ids import ActorId, PeerAddress, PeerId
 from actorrt.node.hosting import Placement
 from actorrt.node.jobs import Worker
 
@@ -25,7 +25,7 @@ from actorrt.node.jobs import Worker
 class InTurn:
     """Carries out what supervisors order for several children at once."""
 
-    def __init__(self, registry: Registry, placement: Placement, control: Control, endpoint: Endpoint) -> None:
+    def __init__(self, registry: Registry, placement: Placement, control: Control, endpoint: PeerAddress) -> None:
         self._registry = registry
         self._placement = placement
         self._control = control

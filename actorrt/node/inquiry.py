@@ -8,15 +8,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from actorrt.actors.control import Control, Data, Endpoint
+from actorrt.actors.control import Control, Data
 from actorrt.config import NODE_ANSWER_TIMEOUT_S
 from actorrt.errors import ActorRtError, PeerUnreachableError
-from actorrt.ids import IdSource, PeerId, short
+from actorrt.ids import IdSource, PeerAddress, PeerId, short
 from actorrt.node.notices import saying
 from actorrt.node.places import NodeDescriptor
 from actorrt.scopes import Scope
-from actorrt.transport.protocol import Buffer
-from actorrt.transport.unix import UnixTransport
+from actorrt.transport.interfaces import Buffer
+from actorrt.transport.unix.transport import UnixTransport
 
 
 class _Asker:
@@ -50,7 +50,7 @@ async def inquire(node: NodeDescriptor, verb: str, data: Data) -> Any:
     asker = _Asker(transport)
     await transport.start(asker)
     try:
-        to = Endpoint(PeerId(bytes.fromhex(node.peer)), node.address)
+        to = PeerAddress(PeerId(bytes.fromhex(node.peer)), node.address)
         asked = asker.control.request(to, verb, data)
         async with asyncio.timeout(NODE_ANSWER_TIMEOUT_S):
             answer = await saying(f"node {node.url} (process {node.pid})", asked)

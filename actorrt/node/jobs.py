@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from actorrt.actors.control import Data, Endpoint
+from actorrt.actors.control import Data
 from actorrt.completion import Completion
 from actorrt.errors import ActorStartError
-from actorrt.ids import ActorId, JobId, PeerId
+from actorrt.ids import ActorId, JobId, PeerAddress, PeerId
 from actorrt.reasons import ExitKind, ExitReason
 
 
@@ -38,7 +38,7 @@ class Worker:
         in_hand: the calls with retries that it was handling when it ended, by caller and number.
     """
 
-    def __init__(self, endpoint: Endpoint, kind: WorkerKind, job: Job, label: str, env_vars: dict[str, str]) -> None:
+    def __init__(self, endpoint: PeerAddress, kind: WorkerKind, job: Job, label: str, env_vars: dict[str, str]) -> None:
         self.endpoint = endpoint
         self.kind = kind
         self.job = job
@@ -108,7 +108,7 @@ class Job:
     """
 
     job_id: JobId
-    driver: Endpoint
+    driver: PeerAddress
     setting: Data
     shared: list[Worker] = field(default_factory=list)
     blocks: dict[tuple[ActorId, int], Worker] = field(default_factory=dict)

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from actorrt import errors
-from actorrt.actors.control import Data, Endpoint
+from actorrt.actors.control import Data
 from actorrt.clock import Clock
 from actorrt.config import NODE_ANSWER_TIMEOUT_S
-from actorrt.ids import IdSource, PeerId, short
+from actorrt.ids import IdSource, PeerAddress, PeerId, short
 from actorrt.node.launch import EmbeddedNode, find_node
 from actorrt.node.places import NodeDescriptor
 from actorrt.reasons import ExitKind, ExitReason
@@ -91,14 +91,14 @@ class ProcessLink:
     async def _connect(self, node: NodeDescriptor, namespace: str) -> None:
         from actorrt.actors.system import System
         from actorrt.store.client import StoreClient
-        from actorrt.transport.unix import UnixTransport
+        from actorrt.transport.unix.transport import UnixTransport
 
         self.url = node.url
         loop = asyncio.get_running_loop()
         peer = self._ids.peer()
         self._store = StoreClient.connect(node.store, peer)
         self._store.attach(loop, self._store_lost)
-        endpoint = Endpoint(PeerId(bytes.fromhex(node.peer)), node.address)
+        endpoint = PeerAddress(PeerId(bytes.fromhex(node.peer)), node.address)
         self._system = self.system = System(
             UnixTransport(peer, f"unix://{Path(node.store).parent}/{short(peer)}", node=endpoint.packed()),
             store=self._store,

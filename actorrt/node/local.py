@@ -10,11 +10,10 @@ import random
 from collections.abc import Callable, Sequence
 from weakref import WeakSet
 
-from actorrt.actors.control import Endpoint
 from actorrt.actors.origins import Origins
 from actorrt.actors.system import System
 from actorrt.clock import Clock
-from actorrt.ids import IdSource, JobId, PeerId, short
+from actorrt.ids import IdSource, JobId, PeerAddress, PeerId, short
 from actorrt.node.core import NodeCore
 from actorrt.node.jobs import Job, Worker
 from actorrt.node.resources import Resources
@@ -23,7 +22,8 @@ from actorrt.scopes import Scope
 from actorrt.store.client import StoreClient
 from actorrt.store.disk import spill_directory
 from actorrt.store.local import LocalStore
-from actorrt.transport.memory import MemoryNetwork, MemoryTransport
+from actorrt.transport.memory.network import MemoryNetwork
+from actorrt.transport.memory.transport import MemoryTransport
 
 
 class LocalNode:
@@ -99,9 +99,9 @@ class _LocalWorkers:
         self._systems: dict[PeerId, System] = {}
         self.on_exit: Callable[[Worker, ExitReason], None] = lambda *_: None
 
-    def endpoint(self, ids: IdSource) -> Endpoint:
+    def endpoint(self, ids: IdSource) -> PeerAddress:
         peer = ids.peer()
-        return Endpoint(peer, f"memory://{peer.hex()}")
+        return PeerAddress(peer, f"memory://{peer.hex()}")
 
     def preload(self, modules: Sequence[str], job: Job) -> None:
         """Do nothing: what this process imports, they find."""

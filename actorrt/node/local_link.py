@@ -9,7 +9,7 @@ from actorrt.ids import IdSource
 from actorrt.node.limits import cpu_count, gpu_count, store_capacity_bytes
 from actorrt.node.local import LocalNode
 from actorrt.node.resources import Resources
-from actorrt.transport.memory import MemoryNetwork
+from actorrt.transport.memory.network import MemoryNetwork
 
 
 class LocalLink:

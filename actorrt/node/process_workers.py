@@ -9,8 +9,7 @@ from pathlib import Path
 
 from actorrt import errors
 from actorrt.actors import evidence
-from actorrt.actors.control import Endpoint
-from actorrt.ids import IdSource, JobId
+from actorrt.ids import IdSource, JobId, PeerAddress
 from actorrt.node.jobs import Job, Worker
 from actorrt.node.output import OutputLine, OutputReader
 from actorrt.node.processes import ProcessExit
@@ -51,12 +50,12 @@ class ProcessWorkers:
         self._on_exit = on_exit
         self._on_output = on_output
         self._may_preload = may_preload
-        self.node: Endpoint | None = None
+        self.node: PeerAddress | None = None
 
-    def endpoint(self, ids: IdSource) -> Endpoint:
+    def endpoint(self, ids: IdSource) -> PeerAddress:
         """Return where a new worker will be reached."""
         peer = ids.peer()
-        return Endpoint(peer, f"unix://{self._directory}/{peer.hex()}")
+        return PeerAddress(peer, f"unix://{self._directory}/{peer.hex()}")
 
     def preload(self, modules: Sequence[str], job: Job) -> None:
         """Have modules imported before workers are forked; see `WorkerFactory.preload`."""

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from actorrt import errors, forks
 from actorrt.actors import current, statistics
-from actorrt.actors.control import Data, Endpoint
+from actorrt.actors.control import Data
 from actorrt.actors.reply import Operation
 from actorrt.actors.waiting import wait
 from actorrt.clock import MonotonicClock
 from actorrt.completion import Completion, set_blocking_rule
-from actorrt.ids import IdSource, PeerId
+from actorrt.ids import IdSource, PeerAddress, PeerId
 from actorrt.node import runtime_options
 from actorrt.node.limits import check_system
 from actorrt.node.links import NodeLink, ProcessLink
@@ -218,7 +218,7 @@ class Runtime:
         system = self.system
 
         async def ask() -> Data:
-            workers = {w["label"]: Endpoint(PeerId(w["peer"]), w["address"]) for w in await self._workers()}
+            workers = {w["label"]: PeerAddress(PeerId(w["peer"]), w["address"]) for w in await self._workers()}
             requests = {label: system.control.request(to, "statistics", {}) for label, to in workers.items()}
             if requests:
                 await wait(requests.values(), len(requests), STATISTICS_WITHIN_S)

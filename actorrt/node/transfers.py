@@ -21,11 +21,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from actorrt.actors.control import Control, Data, Endpoint
+from actorrt.actors.control import Control, Data
 from actorrt.clock import Clock
 from actorrt.completion import Completion
 from actorrt.errors import ActorRtError, CallError, ObjectLostError
-from actorrt.ids import ObjectId, PeerId, short
+from actorrt.ids import ObjectId, PeerAddress, PeerId, short
 from actorrt.node.checksums import checksum
 from actorrt.node.chunks import CHUNK, READ, Chunks, send
 from actorrt.node.fanout import Fanout
@@ -34,8 +34,8 @@ from actorrt.node.pulls import Pull
 from actorrt.scopes import Scope
 from actorrt.store.exchange import Exchange
 from actorrt.store.segments import populate
-from actorrt.transport.framing import Landing
-from actorrt.transport.protocol import Buffer, Transport
+from actorrt.transport.frames.framing import Landing
+from actorrt.transport.interfaces import Buffer, Transport
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ class _Reading:
     object_id: ObjectId
     pull: Pull
     target: memoryview
-    source: Endpoint
+    source: PeerAddress
     turn: asyncio.Future[None]
     heard_at: float
     progress_at: float
@@ -111,7 +111,7 @@ class Transfers:
         self._asked_for: dict[ObjectId, dict[int, set[PeerId]]] = {}
         self._turns = asyncio.Semaphore(PULLS_COUNT)
         self._fanouts: dict[ObjectId, Fanout] = {}
-        self._holdings = Holdings(Endpoint(transport.peer, transport.address), control, exchange, scope)
+        self._holdings = Holdings(PeerAddress(transport.peer, transport.address), control, exchange, scope)
         self.adopt, self.arrived, self.let_go = self._holdings.adopt, self._holdings.arrived, self._holdings.let_go
         self._taken_count = self._wrong_count = 0
         exchange.attach(self)
@@ -171,7 +171,7 @@ class Transfers:
 
     # Pulling
 
-    def pull(self, object_id: ObjectId, origin: Endpoint) -> Completion[None]:
+    def pull(self, object_id: ObjectId, origin: PeerAddress) -> Completion[None]:
         """Have an object here that `origin` has, and hold it.
 
         Returns:
@@ -182,7 +182,7 @@ class Transfers:
         return self._bring(object_id)
 
     async def _pull_for(self, _: PeerId, data: Data) -> None:
-        await self.pull(ObjectId(data["object"]), Endpoint(PeerId(data["peer"]), data["address"]))
+        await self.pull(ObjectId(data["object"]), PeerAddress(PeerId(data["peer"]), data["address"]))
 
     def fetch(self, object_id: ObjectId) -> None:
         """Somebody on this node waits for what is elsewhere; see `exchange.Others`."""
@@ -233,7 +233,7 @@ class Transfers:
         self._exchange.release(object_id)  # whoever located it holds it
         self._control.notify(origin, "object_read", {"object": object_id})
 
-    async def _read(self, object_id: ObjectId, target: memoryview, length_bytes: int, source: Endpoint) -> None:
+    async def _read(self, object_id: ObjectId, target: memoryview, length_bytes: int, source: PeerAddress) -> None:
         """Read the bytes of an object into its memory."""
         turn = self._scope.loop.create_future()
         now = self._clock.now()
@@ -260,7 +260,7 @@ class Transfers:
         else:
             await asyncio.sleep(_RETRY_S)
 
-    async def _contain(self, object_id: ObjectId, contained: list[ObjectId], origin: Endpoint) -> None:
+    async def _contain(self, object_id: ObjectId, contained: list[ObjectId], origin: PeerAddress) -> None:
         """Let an object hold those whose refs are inside it: whoever reads it finds them adopted."""
         if not contained or self._exchange.contained(object_id):  # this is not its first copy here
             return
@@ -271,7 +271,7 @@ class Transfers:
             self._exchange.release(inner)
             await self._holdings.settled(inner)  # the origin keeps them for the object only while that is held
 
-    async def _ask_origin(self, object_id: ObjectId, failed: PeerId | None) -> tuple[Endpoint, Data, Endpoint]:
+    async def _ask_origin(self, object_id: ObjectId, failed: PeerId | None) -> tuple[PeerAddress, Data, PeerAddress]:
         """Ask who made an object what it is like, and whom to read it from."""
         origin = await self._holdings.origin(object_id)
         try:
@@ -279,7 +279,7 @@ class Transfers:
             answer = await self._control.request(origin, "object_source", data)
         except CallError as error:
             raise ObjectLostError(f"object {short(object_id)} is lost: its node is gone: {error}") from error
-        return origin, answer, Endpoint(PeerId(answer["peer"]), answer["address"])
+        return origin, answer, PeerAddress(PeerId(answer["peer"]), answer["address"])
 
     async def _read_from_source(self, reading: _Reading) -> bool:
         """Read as much as the source in hand gives; whether that is everything."""

@@ -15,18 +15,17 @@ import uvloop
 
 from actorrt import forks
 from actorrt.actors import current
-from actorrt.actors.control import Endpoint
 from actorrt.actors.evidence import Evidence
 from actorrt.actors.system import System
 from actorrt.clock import MonotonicClock
 from actorrt.completion import Completion, set_blocking_rule
 from actorrt.config import FLUSH_TIMEOUT_S
 from actorrt.errors import RuntimeStateError
-from actorrt.ids import IdSource, JobId, PeerId
+from actorrt.ids import IdSource, JobId, PeerAddress, PeerId
 from actorrt.node.heartbeat import STACK_SIGNAL
 from actorrt.node.printing import install_output
 from actorrt.store.client import StoreClient
-from actorrt.transport.unix import UnixTransport
+from actorrt.transport.unix.transport import UnixTransport
 
 EXIT_CRASHED = 70  # EX_SOFTWARE of sysexits.h
 logger = logging.getLogger(__name__)
@@ -66,7 +65,7 @@ async def _serve(config: dict[str, Any]) -> None:
     peer = PeerId(config["peer"])
     store = StoreClient.connect(config["store"], peer)
     store.attach(loop)
-    node = Endpoint(PeerId(config["node"][0]), config["node"][1])
+    node = PeerAddress(PeerId(config["node"][0]), config["node"][1])
     system = System(
         UnixTransport(peer, config["address"], node=node.packed()),
         store=store,

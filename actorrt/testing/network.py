@@ -16,7 +16,7 @@ from typing import Any
 from actorrt.actors.ref import ActorRef
 from actorrt.node.local_link import LocalLink
 from actorrt.node.runtime import Runtime
-from actorrt.transport.memory import MemoryNetwork
+from actorrt.transport.memory.network import MemoryNetwork
 
 
 def network(runtime: Runtime) -> MemoryNetwork:

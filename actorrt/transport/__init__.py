@@ -1,5 +1,5 @@
 """How envelopes get from one process's endpoint to another's.
 
-`protocol` holds the interfaces; `memory`, `unix` and `zeromq` implement them. Actors, calls and credits are the
-business of the layer above, which hands in a `Receiver`.
+`interfaces` is what the layers above know: they hand in a `Receiver`, and send on a `Link`. `frames` is about bytes,
+`links` holds what all transports have in common; `memory`, `unix` and `zeromq` each move bytes in their own way.
 """

@@ -26,8 +26,8 @@ DEADLINE_S: Final = 60.0
 
 def without_acks() -> None:
     """Frames are not kept, and nobody tells what has arrived."""
-    from actorrt.transport.inbound import Inbound
-    from actorrt.transport.sequence import Window
+    from actorrt.transport.frames.sequence import Window
+    from actorrt.transport.links.inbound import Inbound
 
     def push_handed(window: Any, _frame: Any) -> None:
         window.next += 1
@@ -59,7 +59,7 @@ def without_argument_checks() -> None:
 
 def without_form_checks() -> None:
     """What arrives is read without a look at its form and nesting."""
-    from actorrt.transport import inbound
+    from actorrt.transport.links import inbound
 
     inbound.check_nesting = lambda _: None  # type: ignore[assignment]
     inbound.Form.check = lambda *_: None  # type: ignore[method-assign]
@@ -67,7 +67,7 @@ def without_form_checks() -> None:
 
 def without_statistics() -> None:
     """Links count nothing; what arrives is still counted, in three additions."""
-    from actorrt.transport.queued_link import QueuedLink
+    from actorrt.transport.links.queued_link import QueuedLink
 
     QueuedLink._count = lambda *_: None  # type: ignore[method-assign]
 

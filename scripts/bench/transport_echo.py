@@ -21,16 +21,16 @@ from typing import Any
 import uvloop
 import zmq
 
-from actorrt.bench.floor import BareLink
+from actorrt.bench.rows.floor import BareLink
 from actorrt.errors import ActorRtError
 from actorrt.ids import IdSource, PeerId
-from actorrt.transport.endpoint import Endpoint
-from actorrt.transport.protocol import Buffer
-from actorrt.transport.unix import UnixTransport
-from actorrt.transport.zeromq import ZmqTransport
+from actorrt.transport.interfaces import Buffer
+from actorrt.transport.links.base_transport import BaseTransport
+from actorrt.transport.unix.transport import UnixTransport
+from actorrt.transport.zeromq.transport import ZmqTransport
 
 ECHO, STOP = 0, 9
-KINDS: dict[str, type[Endpoint]] = {"unix": UnixTransport, "ipc": ZmqTransport}
+KINDS: dict[str, type[BaseTransport]] = {"unix": UnixTransport, "ipc": ZmqTransport}
 Ask = Callable[[str, int], Awaitable[Any]]
 
 
@@ -57,7 +57,7 @@ class Echo:
     """The receiver of the serving side: sends every envelope back."""
 
     def __init__(self) -> None:
-        self.transport: Endpoint | None = None
+        self.transport: BaseTransport | None = None
         self.stopped = asyncio.Event()
         self._links: dict[PeerId, Any] = {}
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from actorrt.errors import ActorRtError
 from actorrt.ids import PeerId
-from actorrt.transport.protocol import Buffer
+from actorrt.transport.interfaces import Buffer
 
 WAIT_S: Final = 10.0
 

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import zmq
 
 from actorrt.ids import IdSource, PeerId
-from actorrt.transport.codec import Hello
-from actorrt.transport.framing import pack_start
-from actorrt.transport.inbound import routing_id
-from actorrt.transport.protocol import Lane
+from actorrt.transport.frames.codec import Hello
+from actorrt.transport.frames.framing import pack_start
+from actorrt.transport.interfaces import Lane
+from actorrt.transport.links.inbound import routing_id
 
 
 class Stranger:

@@ -9,8 +9,9 @@ import pytest
 import zmq
 
 from actorrt.errors import PeerUnreachableError
-from actorrt.transport import unix_link, zeromq
-from actorrt.transport.protocol import Lane
+from actorrt.transport.interfaces import Lane
+from actorrt.transport.unix import link as unix_link
+from actorrt.transport.zeromq import transport as zeromq
 from tests.contract.conftest import Run
 from tests.contract.world import World
 

@@ -11,12 +11,12 @@ import zmq
 
 from actorrt.errors import AuthenticationError
 from actorrt.ids import IdSource
-from actorrt.transport.codec import Hello, pack_hello
-from actorrt.transport.inbound import routing_id
-from actorrt.transport.protocol import Lane
-from actorrt.transport.security import Security, join_address, make_keys, split_address
-from actorrt.transport.zeromq import ZmqTransport
-from actorrt.transport.zeromq_link import open_dealer
+from actorrt.transport.frames.codec import Hello, pack_hello
+from actorrt.transport.interfaces import Lane
+from actorrt.transport.links.inbound import routing_id
+from actorrt.transport.zeromq.link import open_dealer
+from actorrt.transport.zeromq.security import Security, join_address, make_keys, split_address
+from actorrt.transport.zeromq.transport import ZmqTransport
 from tests.contract.recorder import WAIT_S, Recorder
 
 IDS = IdSource()

@@ -9,10 +9,10 @@ import struct
 import pytest
 
 from actorrt.errors import WireVersionError
-from actorrt.transport.codec import BadFrameError, Hello, join_head, pack_envelope, pack_hello
-from actorrt.transport.framing import pack_start
-from actorrt.transport.inbound import routing_id
-from actorrt.transport.protocol import Lane
+from actorrt.transport.frames.codec import BadFrameError, Hello, join_head, pack_envelope, pack_hello
+from actorrt.transport.frames.framing import pack_start
+from actorrt.transport.interfaces import Lane
+from actorrt.transport.links.inbound import routing_id
 from tests.contract.stranger import Stranger, garbage
 from tests.contract.world import Run, World
 

@@ -10,11 +10,12 @@ import pytest
 from actorrt.config import MIB
 from actorrt.errors import MailboxFullError, PeerUnreachableError, SerializationError
 from actorrt.ids import IdSource
-from actorrt.transport.codec import BadFrameError
-from actorrt.transport.memory import MemoryNetwork, MemoryTransport
-from actorrt.transport.protocol import Lane, Transport
-from actorrt.transport.unix import UnixTransport
-from actorrt.transport.zeromq import ZmqTransport
+from actorrt.transport.frames.codec import BadFrameError
+from actorrt.transport.interfaces import Lane, Transport
+from actorrt.transport.memory.network import MemoryNetwork
+from actorrt.transport.memory.transport import MemoryTransport
+from actorrt.transport.unix.transport import UnixTransport
+from actorrt.transport.zeromq.transport import ZmqTransport
 from tests.contract.recorder import WAIT_S, Recorder
 from tests.contract.world import CONNECT_TIMEOUT_S, Run, Side, World
 

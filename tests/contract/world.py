@@ -6,11 +6,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from actorrt.ids import IdSource
-from actorrt.transport.endpoint import Endpoint
-from actorrt.transport.memory import MemoryNetwork, MemoryTransport
-from actorrt.transport.protocol import Lane
-from actorrt.transport.unix import UnixTransport
-from actorrt.transport.zeromq import ZmqTransport
+from actorrt.transport.interfaces import Lane
+from actorrt.transport.links.base_transport import BaseTransport
+from actorrt.transport.memory.network import MemoryNetwork
+from actorrt.transport.memory.transport import MemoryTransport
+from actorrt.transport.unix.transport import UnixTransport
+from actorrt.transport.zeromq.transport import ZmqTransport
 from tests.contract.recorder import Recorder
 
 CONNECT_TIMEOUT_S = 0.4
@@ -19,7 +20,7 @@ CONNECT_TIMEOUT_S = 0.4
 class Side:
     """A transport and its receiver."""
 
-    def __init__(self, transport: Endpoint) -> None:
+    def __init__(self, transport: BaseTransport) -> None:
         self.transport = transport
         self.recorder = Recorder()
 
@@ -45,7 +46,7 @@ class World:
     def nowhere(self) -> str:
         return "tcp://127.0.0.1:1" if self.kind == "tcp" else self.address("nowhere")
 
-    def make(self, address: str | None = None, **options: Any) -> Endpoint:
+    def make(self, address: str | None = None, **options: Any) -> BaseTransport:
         options = {"connect_timeout_s": CONNECT_TIMEOUT_S, **options}
         peer = self.ids.peer()
         address = address or self.address(peer.hex()[:8])

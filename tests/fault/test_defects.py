@@ -11,7 +11,7 @@ import pytest
 import actorrt as art
 from actorrt.actors import current
 from actorrt.actors.messages import REQUEST
-from actorrt.transport.protocol import Lane
+from actorrt.transport.interfaces import Lane
 from tests.running import Node
 
 FAILED = "the actor runtime of this process failed"

@@ -17,10 +17,10 @@ from typing import Any
 import actorrt as art
 from actorrt.errors import ActorRtError, PeerUnreachableError
 from actorrt.ids import IdSource, PeerId
-from actorrt.transport.codec import pack_hello
-from actorrt.transport.protocol import Buffer
-from actorrt.transport.unix import UnixTransport
-from actorrt.transport.zeromq import ZmqTransport
+from actorrt.transport.frames.codec import pack_hello
+from actorrt.transport.interfaces import Buffer
+from actorrt.transport.unix.transport import UnixTransport
+from actorrt.transport.zeromq.transport import ZmqTransport
 from tests.contract.stranger import Stranger, garbage
 from tests.fault.breaking import BreakingProxy, InterposedProxy
 
@@ -32,7 +32,7 @@ WAIT_S = 60.0
 ECHO = """
 import asyncio, sys, time
 from actorrt.ids import PeerId
-from actorrt.transport.zeromq import ZmqTransport
+from actorrt.transport.zeromq.transport import ZmqTransport
 
 class Echo:
     def received(self, peer, envelope, buffers):

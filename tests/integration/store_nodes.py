@@ -10,17 +10,17 @@ from typing import Any
 
 import zmq
 
-from actorrt.actors.control import Control, Endpoint
+from actorrt.actors.control import Control
 from actorrt.actors.messages import NOTICE, REQUEST
 from actorrt.clock import MonotonicClock
 from actorrt.config import MIB, ZERO_COPY_BYTES
 from actorrt.errors import ActorRtError, PeerUnreachableError
-from actorrt.ids import IdSource, ObjectId, PeerId
+from actorrt.ids import IdSource, ObjectId, PeerAddress, PeerId
 from actorrt.node.transfers import Transfers
 from actorrt.scopes import Scope
 from actorrt.store.server import StoreServer
-from actorrt.transport.framing import Landing
-from actorrt.transport.protocol import Buffer, Transport
+from actorrt.transport.frames.framing import Landing
+from actorrt.transport.interfaces import Buffer, Transport
 
 IDS = IdSource()
 
@@ -83,8 +83,8 @@ class StoreNode:
         self.transfers.peer_failed(peer)
 
     @property
-    def endpoint(self) -> Endpoint:
-        return Endpoint(self.transport.peer, self.transport.address)
+    def endpoint(self) -> PeerAddress:
+        return PeerAddress(self.transport.peer, self.transport.address)
 
     async def make(self, data: bytes) -> ObjectId:
         """Seal an object of these bytes, and hold it."""

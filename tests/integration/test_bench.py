@@ -8,7 +8,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from actorrt.bench.catalogue import GROUPS, ROWS, find_row
+from actorrt.bench.rows.catalogue import GROUPS, ROWS, find_row
 from actorrt.bench.runner import run_row
 
 

@@ -23,11 +23,12 @@ from actorrt.node.inquiry import inquire
 from actorrt.node.pulls import CHUNK_BYTES, WINDOW_BYTES, chunks
 from actorrt.node.transfers import PULLS_COUNT
 from actorrt.store.client import StoreClient
-from actorrt.transport.framing import Landing
-from actorrt.transport.memory import MemoryNetwork, MemoryTransport
-from actorrt.transport.protocol import Transport
-from actorrt.transport.unix import UnixTransport
-from actorrt.transport.zeromq import ZmqTransport
+from actorrt.transport.frames.framing import Landing
+from actorrt.transport.interfaces import Transport
+from actorrt.transport.memory.network import MemoryNetwork
+from actorrt.transport.memory.transport import MemoryTransport
+from actorrt.transport.unix.transport import UnixTransport
+from actorrt.transport.zeromq.transport import ZmqTransport
 from tests.fault.breaking import InterposedProxy
 from tests.integration.store_nodes import store_nodes, until
 from tests.running import Node, wait_until

@@ -14,8 +14,7 @@ import pytest
 
 import actorrt as art
 from actorrt.actors import current
-from actorrt.actors.control import Endpoint
-from actorrt.ids import IdSource, PeerId
+from actorrt.ids import IdSource, PeerAddress, PeerId
 from actorrt.node.places import NodeDescriptor, find_nodes
 from actorrt.store.client import StoreClient
 from tests.running import Node, wait_until
@@ -83,7 +82,7 @@ def nodes(count: int) -> Iterator[list[Node]]:
 async def keeper_on(node: NodeDescriptor) -> art.ActorRef[Keeper]:
     """Return a keeper on a node that this process is not connected to."""
     system = current.system()
-    authority = Endpoint(PeerId(bytes.fromhex(node.peer)), node.address)
+    authority = PeerAddress(PeerId(bytes.fromhex(node.peer)), node.address)
     data = {"namespace": "default", "name": "keeper", "timeout_s": 0.0}
     return system.ref_from_card(await system.control.request(authority, "lookup", data), authority)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from actorrt.config import MAX_ARRAY_COUNT, MAX_MAP_COUNT
 from actorrt.errors import SerializationError
 from actorrt.ids import PeerId
-from actorrt.transport.codec import (
+from actorrt.transport.frames.codec import (
     SAFE_BYTES,
     BadFrameError,
     Hello,
@@ -26,7 +26,7 @@ from actorrt.transport.codec import (
     read_refusal,
     split_buffers,
 )
-from actorrt.transport.form import Form
+from actorrt.transport.frames.form import Form
 
 PEER = PeerId(b"p" * 16)
 scalars = (

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actorrt.config import MAX_FRAME_BUFFERS_COUNT, MAX_FRAME_BYTES
-from actorrt.transport.codec import BadFrameError
-from actorrt.transport.framing import START_BYTES, FrameReader, Landing, pack_start
+from actorrt.transport.frames.codec import BadFrameError
+from actorrt.transport.frames.framing import START_BYTES, FrameReader, Landing, pack_start
 
 ROOM_BYTES = 64
 PARTS = st.lists(st.binary(max_size=200), min_size=1, max_size=4)

@@ -7,7 +7,7 @@ from collections import deque
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from actorrt.transport.sequence import Receipts, Window
+from actorrt.transport.frames.sequence import Receipts, Window
 
 FIRST = 3
 

@@ -36,6 +36,8 @@ MAY_IMPORT = {
     "api": {"node", "actors", "transport", "store", "foundation", "rl", "tasks"},
 }
 PACKAGES = {
+    "transport": ("frames", "links", "memory", "unix", "zeromq"),
+    "bench": ("measuring", "rows"),
     "rl": ("policies", "rollouts", "roles", "runs", "views", "evolution", "algorithms"),
 }
 """The packages of a layer, the lowest first. A package imports itself and those before it."""

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from actorrt import errors
-from actorrt.actors.control import Control, Endpoint
-from actorrt.ids import PeerId
+from actorrt.actors.control import Control
+from actorrt.ids import PeerAddress, PeerId
 from actorrt.scopes import Scope
-from actorrt.transport.protocol import Lane
+from actorrt.transport.interfaces import Lane
 
 HERE, THERE = PeerId(b"h" * 16), PeerId(b"t" * 16)
-FAR = Endpoint(THERE, "memory://there")
+FAR = PeerAddress(THERE, "memory://there")
 
 
 class Wire:
@@ -45,7 +45,7 @@ class Wire:
         return self
 
     def send(self, envelope: list[Any]) -> None:
-        from actorrt.transport.codec import check_envelope, pack_envelope
+        from actorrt.transport.frames.codec import check_envelope, pack_envelope
 
         if self.refusal is not None:
             raise self.refusal

@@ -7,13 +7,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from actorrt.actors.control import Endpoint
 from actorrt.actors.exits import ALIKE_COUNT, Exits
-from actorrt.ids import ActorIds, IdSource
+from actorrt.ids import ActorIds, IdSource, PeerAddress
 from actorrt.reasons import SHUTDOWN, ExitKind, ExitReason
 
 IDS = IdSource()
-NODE, OTHER = Endpoint(IDS.peer(), "memory://node"), Endpoint(IDS.peer(), "memory://other")
+NODE, OTHER = PeerAddress(IDS.peer(), "memory://node"), PeerAddress(IDS.peer(), "memory://other")
 ERROR = ExitReason(ExitKind.ERROR, "no")
 
 

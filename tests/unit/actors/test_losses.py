@@ -9,13 +9,12 @@ from typing import Any
 import pytest
 
 from actorrt import errors
-from actorrt.actors.control import Endpoint
 from actorrt.actors.losses import Losses
 from actorrt.completion import Completion
-from actorrt.ids import ActorId, PeerId
+from actorrt.ids import ActorId, PeerAddress, PeerId
 from actorrt.reasons import ExitKind, ExitReason
 
-AUTHORITY = Endpoint(PeerId(b"a" * 16), "memory://authority")
+AUTHORITY = PeerAddress(PeerId(b"a" * 16), "memory://authority")
 X, Y = PeerId(b"x" * 16), PeerId(b"y" * 16)
 KILLED = ExitReason(ExitKind.KILLED, "killed by the test")
 
@@ -62,7 +61,7 @@ class Surroundings:
     def of(self, _: Any) -> Any:
         return SimpleNamespace(newest=1)
 
-    def request(self, _: Endpoint, verb: str, data: dict[str, Any]) -> Completion[None]:
+    def request(self, _: PeerAddress, verb: str, data: dict[str, Any]) -> Completion[None]:
         assert (verb, data["after"]) == ("fate", 1)
         answer: Completion[None] = Completion()
         self.asked.append((data["actor"], answer))

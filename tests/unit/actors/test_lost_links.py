@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator
 import pytest
 
 import actorrt as art
-from actorrt.actors.control import Endpoint
 from actorrt.actors.credit import FIRST_MESSAGES
 from actorrt.actors.ref import ActorRef, Sighting
 from actorrt.actors.route_table import RouteTable
+from actorrt.ids import PeerAddress
 from tests.unit.actors.linked import KILLED, World, ended, stage, turns, value, world
 
 
@@ -185,7 +185,7 @@ async def test_hint_of_a_place_that_can_not_be_spoken_with_is_no_error_of_the_ca
     known = await w.actor()
     seen = known._seen
     assert seen is not None
-    nowhere = Sighting(Endpoint(seen.endpoint.peer, "carrier-pigeon://1"), seen.incarnation)
+    nowhere = Sighting(PeerAddress(seen.endpoint.peer, "carrier-pigeon://1"), seen.incarnation)
     assert await value(w.stranger(known, nowhere).note("found")) == "found"
 
 

@@ -6,19 +6,18 @@ import asyncio
 
 import pytest
 
-from actorrt.actors.control import Endpoint
 from actorrt.actors.record import Record, RecordState
 from actorrt.actors.registry import Registry
 from actorrt.actors.spawns import STEP_COUNT
 from actorrt.clock import ManualClock
 from actorrt.errors import ActorStartError
-from actorrt.ids import ActorId, IdSource, short
+from actorrt.ids import ActorId, IdSource, PeerAddress, short
 from actorrt.reasons import SHUTDOWN, ExitKind, ExitReason
 from actorrt.scopes import Scope
 from tests.unit.records import crashed, order_of, record_of
 
 IDS = IdSource()
-PLACE = Endpoint(IDS.peer(), "memory://worker")
+PLACE = PeerAddress(IDS.peer(), "memory://worker")
 
 
 class NoHosting:

@@ -6,13 +6,12 @@ from threading import Thread
 
 import pytest
 
-from actorrt.actors.control import Endpoint
 from actorrt.actors.remembered import Remembered
 from actorrt.actors.route import Route
 from actorrt.actors.route_table import RouteTable
-from actorrt.ids import ActorId, PeerId
+from actorrt.ids import ActorId, PeerAddress, PeerId
 
-AUTHORITY = Endpoint(PeerId(b"a" * 16), "memory://authority")
+AUTHORITY = PeerAddress(PeerId(b"a" * 16), "memory://authority")
 HERE, THERE = PeerId(b"h" * 16), PeerId(b"t" * 16)
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from actorrt.actors.control import Endpoint
-from actorrt.ids import IdSource
+from actorrt.ids import IdSource, PeerAddress
 from actorrt.node.deadlines import TURN_S, Deadlines
 from actorrt.reasons import SHUTDOWN
 from tests.unit.records import record_of
 
-PLACE = Endpoint(IdSource().peer(), "memory://worker")
+PLACE = PeerAddress(IdSource().peer(), "memory://worker")
 
 
 class Timers:

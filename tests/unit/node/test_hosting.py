@@ -6,11 +6,10 @@ import asyncio
 
 import pytest
 
-from actorrt.actors.control import Endpoint
 from actorrt.actors.record import Record
 from actorrt.completion import Completion
 from actorrt.errors import ActorDiedError, ActorStartError
-from actorrt.ids import ActorIds, IdSource
+from actorrt.ids import ActorIds, IdSource, PeerAddress
 from actorrt.node import hosting
 from actorrt.node.hosting import Placement
 from actorrt.node.jobs import Job
@@ -20,7 +19,7 @@ from actorrt.scopes import Scope
 from tests.unit.records import crashed, order_of, record_of
 
 IDS = IdSource()
-NODE = Endpoint(IDS.peer(), "memory://node")
+NODE = PeerAddress(IDS.peer(), "memory://node")
 
 
 class SlowFactory:
@@ -31,7 +30,7 @@ class SlowFactory:
         self.has_worker = asyncio.Event()
 
     def endpoint(self, ids):
-        return Endpoint(ids.peer(), "memory://worker")
+        return PeerAddress(ids.peer(), "memory://worker")
 
     async def launch(self, worker):
         self.worker = worker

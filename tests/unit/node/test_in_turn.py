@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 
-from actorrt.actors.control import Endpoint
 from actorrt.actors.registry import Registry
 from actorrt.clock import ManualClock
-from actorrt.ids import IdSource
+from actorrt.ids import IdSource, PeerAddress
 from actorrt.node.in_turn import InTurn
 from actorrt.reasons import ExitKind, ExitReason
 from actorrt.scopes import Scope
 from tests.unit.records import crashed, record_of
 
 IDS = IdSource()
-PLACE = Endpoint(IDS.peer(), "memory://worker")
+PLACE = PeerAddress(IDS.peer(), "memory://worker")
 CRASH = ExitReason(ExitKind.CRASHED)
 
 
@@ -58,7 +57,7 @@ async def test_child_that_is_to_stop_before_its_restart_has_begun_is_stopped():
     """A supervisor that restarts one child and gives up over another orders both in one breath."""
     scope, hosting, control = Scope("test", crashed), Hosting(), Control()
     registry = Registry(hosting, control, ManualClock(), lambda: 0.5, scope)
-    InTurn(registry, hosting, control, Endpoint(IDS.peer(), "memory://node"))
+    InTurn(registry, hosting, control, PeerAddress(IDS.peer(), "memory://node"))
     supervisor = record_of(None)
     await registry.spawn(supervisor)
     child = record_of(supervisor.actor_id)

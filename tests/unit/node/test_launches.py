@@ -6,14 +6,14 @@ import asyncio
 
 import pytest
 
-from actorrt.actors.control import Endpoint
 from actorrt.actors.record import Record
 from actorrt.clock import ManualClock
 from actorrt.errors import ActorStartError
-from actorrt.ids import IdSource
+from actorrt.ids import IdSource, PeerAddress
 from actorrt.node.core import NodeCore
 from actorrt.node.resources import Resources
-from actorrt.transport.memory import MemoryNetwork, MemoryTransport
+from actorrt.transport.memory.network import MemoryNetwork
+from actorrt.transport.memory.transport import MemoryTransport
 from tests.unit.records import order_of
 
 IDS = IdSource()
@@ -31,7 +31,7 @@ class Factory:
         self.killed = []
 
     def endpoint(self, ids):
-        return Endpoint(ids.peer(), "memory://worker")
+        return PeerAddress(ids.peer(), "memory://worker")
 
     def preload(self, modules, job):
         raise AssertionError("nothing is preloaded here")

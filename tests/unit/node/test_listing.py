@@ -6,16 +6,15 @@ from typing import Any
 
 import pytest
 
-from actorrt.actors.control import Endpoint
 from actorrt.actors.record import Record
-from actorrt.ids import ActorId, JobId, PeerId
+from actorrt.ids import ActorId, JobId, PeerAddress, PeerId
 from actorrt.node.jobs import Job, Worker, WorkerKind
 from actorrt.node.listing import Roll, check_page, page_of
 from actorrt.node.resources import Resources
 from tests.unit.records import order_of
 
 JOB = JobId(b"\x01" * 16)
-ENDPOINT = Endpoint(PeerId(b"\x02" * 16), "memory://x")
+ENDPOINT = PeerAddress(PeerId(b"\x02" * 16), "memory://x")
 
 
 def record(number: int, **options: Any) -> Record:

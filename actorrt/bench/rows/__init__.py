@@ -1,0 +1,1 @@
+"""The rows of the benchmark: what each of them does, and their catalogue."""

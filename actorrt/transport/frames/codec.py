@@ -1,0 +1,356 @@
+"""Pure: what travels, as bytes: envelopes, frames of envelopes, and the HELLO that opens a link.
+
+A frame is a message of one or more parts. Its first part, the head, is the msgpack array
+`[sequence, acknowledged, envelopes, attachments]`. `acknowledged` is the number below which the sender has taken
+everything that came the other way on the same lane. `attachments` lists `[envelope_index, buffer_count]` for buffers
+that follow as parts of their own, in that order, and `[envelope_index, buffers]` for small ones, which ride in the
+head. Envelopes are packed one by one when they are sent, so that a bad one fails alone, in its sender's stack, and
+the head is put together from the packed pieces.
+
+What goes back against the direction of a link is either an acknowledgement of eight bytes and a mark, or a notice.
+
+A notice (a HELLO, a refusal) begins with `MAGIC`, which can't begin a frame, and is a map: readers of every version
+of the protocol find the version range in it, and ignore keys they don't know.
+
+What is read comes from outside: sizes are capped before memory is reserved, and every fault is a `BadFrameError`.
+`form` has looked through it by then: it is whole, so it has the bytes for all that it claims; a string can't be longer
+than its frame. Arrays and maps are capped in their items and in their nesting.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NoReturn
+
+import msgpack
+
+from actorrt.config import (
+    MAX_ARRAY_COUNT,
+    MAX_FRAME_BUFFERS_COUNT,
+    MAX_FRAME_BYTES,
+    MAX_MAP_COUNT,
+    MAX_NESTING,
+    PROTOCOL_VERSION,
+    PROTOCOL_VERSION_MIN,
+)
+from actorrt.errors import ActorRtError, SerializationError, WireVersionError
+from actorrt.ids import ID_BYTES, PeerId, short
+from actorrt.transport.interfaces import Buffer, Envelope
+
+MAGIC: Final = b"\x00actorrt"  # a frame's head begins with 0x94, an array of four
+SAFE_BYTES: Final = min(MAX_ARRAY_COUNT, 2 * MAX_MAP_COUNT)  # too short to hold more items than the caps
+HEAD_ROOM_BYTES: Final = 1 << 16  # what a head needs beside its one largest envelope
+_MAX_ADDRESS_LENGTH: Final = 4096
+_MAX_MESSAGE_LENGTH: Final = 1000
+_HEAD_START: Final = struct.Struct(">BBQBQBH")  # an array of four: two uint64, an array of at most 65,535 items, ...
+_HEAD_MARK: Final = b"\x94\xcf"
+_NO_ATTACHMENTS: Final = b"\x90"
+_CONTAINERS: Final = frozenset((list, dict))
+_ACK: Final = struct.Struct(">BQ")
+_ACK_MARK: Final = 1
+
+Attachment = tuple[int, int | Sequence[Buffer]]
+"""Of which envelope, and how many buffers follow it, or the buffers themselves where they are small."""
+
+
+class BadFrameError(ActorRtError):
+    """A peer sent what is no frame of this protocol; it is not spoken with any more."""
+
+
+pack_envelope = msgpack.Packer(use_bin_type=True, autoreset=True).pack
+"""Return the envelope's bytes. Raises TypeError, ValueError or OverflowError for what msgpack can't hold."""
+
+_pack = pack_envelope
+
+
+def check_envelope(envelope: Envelope, packed_bytes: int, buffers: Sequence[Buffer]) -> None:
+    """Refuse what no peer would accept. Needed only where there are buffers, or more than `SAFE_BYTES`.
+
+    Raises:
+        SerializationError: a container has too many items or is nested too deep, or a part is too large for any frame.
+    """
+    if packed_bytes > MAX_FRAME_BYTES - HEAD_ROOM_BYTES:
+        raise SerializationError(
+            f"an envelope of {packed_bytes} bytes is larger than a frame ({MAX_FRAME_BYTES}); "
+            "send what is large as buffers"
+        )
+    if len(buffers) > MAX_FRAME_BUFFERS_COUNT:
+        raise SerializationError(f"{len(buffers)} buffers in one envelope; a frame holds {MAX_FRAME_BUFFERS_COUNT}")
+    for index, buffer in enumerate(buffers):
+        if memoryview(buffer).nbytes > MAX_FRAME_BYTES:
+            raise SerializationError(
+                f"buffers[{index}] has {memoryview(buffer).nbytes} bytes; a frame holds {MAX_FRAME_BYTES}: "
+                "put it into the object store, or send it in pieces"
+            )
+    if packed_bytes > SAFE_BYTES:
+        _check_counts(envelope, MAX_NESTING)
+
+
+def _check_counts(value: Any, depth_left: int) -> None:
+    if depth_left < 0:
+        raise SerializationError(f"containers in an envelope are nested deeper than {MAX_NESTING}")
+    if isinstance(value, dict):
+        if len(value) > MAX_MAP_COUNT:
+            raise SerializationError(f"a dict of {len(value)} items in an envelope; {MAX_MAP_COUNT} are accepted")
+        for item in value.values():
+            _check_counts(item, depth_left - 1)
+    elif isinstance(value, (list, tuple)):
+        if len(value) > MAX_ARRAY_COUNT:
+            raise SerializationError(f"a list of {len(value)} items in an envelope; {MAX_ARRAY_COUNT} are accepted")
+        for item in value:
+            _check_counts(item, depth_left - 1)
+
+
+def join_head(
+    sequence: int, acknowledged: int, envelopes: Sequence[bytes], attachments: Sequence[Attachment] = ()
+) -> bytes:
+    """Return the head of a frame made of packed envelopes, at most 65,535 of them."""
+    start = _HEAD_START.pack(0x94, 0xCF, sequence, 0xCF, acknowledged, 0xDC, len(envelopes))
+    return b"".join((start, *envelopes, _pack(attachments) if attachments else _NO_ATTACHMENTS))
+
+
+def read_head(head: Buffer) -> tuple[int, int, list[list[Any]], list[list[Any]]]:
+    """Return the sequence number, the acknowledged number, the envelopes and the attachments of a frame.
+
+    Raises:
+        BadFrameError: it is none.
+    """
+    try:
+        sequence, acknowledged, envelopes, attachments = _unpack(head)
+    except (TypeError, ValueError) as error:
+        raise BadFrameError("a frame's head is not an array of four") from error
+    if type(sequence) is not int or type(acknowledged) is not int:
+        raise BadFrameError("a frame's head does not begin with two integers")
+    if type(envelopes) is not list or type(attachments) is not list:
+        raise BadFrameError("a frame's head does not end with two arrays")
+    for envelope in envelopes:
+        if type(envelope) is not list or not envelope or type(envelope[0]) is not int:
+            raise BadFrameError("an envelope is not an array that begins with an integer")
+    if attachments:
+        _check_attachments(attachments, len(envelopes))
+    return sequence, acknowledged, envelopes, attachments
+
+
+def check_nesting(envelopes: list[list[Any]]) -> None:
+    """Refuse envelopes in which arrays and maps are nested deeper than `MAX_NESTING`.
+
+    Raises:
+        BadFrameError: one is.
+    """
+    for envelope in envelopes:
+        for item in envelope:
+            if type(item) in _CONTAINERS and _has_containers(item):
+                _walk(item, MAX_NESTING - 1)
+
+
+def _has_containers(container: list[Any] | dict[Any, Any]) -> bool:
+    for item in container.values() if type(container) is dict else container:  # noqa: SIM110  slower in each message
+        if type(item) in _CONTAINERS:
+            return True
+    return False
+
+
+def _walk(container: list[Any] | dict[Any, Any], depth_left: int) -> None:
+    if not depth_left:
+        raise BadFrameError(f"an envelope is nested deeper than {MAX_NESTING}")
+    for item in container.values() if type(container) is dict else container:
+        if type(item) in _CONTAINERS:
+            _walk(item, depth_left - 1)
+
+
+def _check_attachments(attachments: list[Any], envelope_count: int) -> None:
+    last_index = -1
+    for attachment in attachments:
+        if type(attachment) is not list or len(attachment) != 2 or type(attachment[0]) is not int:
+            raise BadFrameError("an attachment is not [envelope_index, buffers]")
+        index, buffers = attachment
+        is_well_formed = buffers >= 1 if type(buffers) is int else _are_buffers(buffers)
+        if not last_index < index < envelope_count or not is_well_formed:
+            raise BadFrameError(f"the attachment of envelope {index} does not fit a frame of {envelope_count}")
+        last_index = index
+
+
+def _are_buffers(value: Any) -> bool:
+    return type(value) is list and bool(value) and all(type(item) is bytes for item in value)
+
+
+def split_buffers(attachments: Sequence[Sequence[Any]], buffers: Sequence[Buffer]) -> dict[int, Sequence[Buffer]]:
+    """Return the buffers of each envelope that has some, by its index.
+
+    Raises:
+        BadFrameError: the frame has more or fewer buffers than its head says.
+    """
+    by_index: dict[int, Sequence[Buffer]] = {}
+    start = 0
+    for index, count in attachments:
+        if type(count) is int:
+            by_index[index] = buffers[start : start + count]
+            start += count
+        else:
+            by_index[index] = count
+    if start != len(buffers):
+        raise BadFrameError(f"a frame brings {len(buffers)} buffers, its head says {start}")
+    return by_index
+
+
+def pack_acknowledgement(acknowledged: int) -> bytes:
+    """Return what goes back over a link whose far end has taken all frames below that number."""
+    return _ACK.pack(_ACK_MARK, acknowledged)
+
+
+def read_acknowledgement(part: Buffer) -> int:
+    """Return the number in an acknowledgement.
+
+    Raises:
+        BadFrameError: it is none.
+    """
+    if len(part) != _ACK.size or part[0] != _ACK_MARK:
+        raise BadFrameError("what came back over a link is no acknowledgement")
+    return int(_ACK.unpack(part)[1])
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """The first message on each link: who speaks, where to answer, which versions of the protocol it knows.
+
+    Attributes:
+        peer: who opens the link.
+        to: whom it means to reach; another process may have come to live at the address.
+        address: where `peer` is reached.
+        first: the number of the link's first frame. The same number says that this connection takes up where
+            the one before it broke; a greater one, that this is another link.
+        node: the node `peer` runs on; empty where there is none.
+        features: names of what the peer can do beyond its protocol version.
+    """
+
+    peer: PeerId
+    to: PeerId
+    address: str
+    first: int = 0
+    node: bytes = b""
+    features: tuple[str, ...] = ()
+    protocol_min: int = PROTOCOL_VERSION_MIN
+    protocol_max: int = PROTOCOL_VERSION
+
+
+def pack_hello(hello: Hello) -> bytes:
+    """Return the HELLO's bytes."""
+    return MAGIC + bytes(
+        _pack(
+            {
+                "notice": "hello",
+                "protocol_min": hello.protocol_min,
+                "protocol_max": hello.protocol_max,
+                "peer": hello.peer,
+                "to": hello.to,
+                "address": hello.address,
+                "first": hello.first,
+                "node": hello.node,
+                "features": list(hello.features),
+            }
+        )
+    )
+
+
+MISDIRECTED: Final = MAGIC + bytes(_pack({"notice": "misdirected"}))
+"""Goes back to who asked, in its HELLO, for a process that is not this one."""
+
+
+GIVEN_UP: Final = MAGIC + bytes(_pack({"notice": "given up"}))
+"""Goes back over a link whose opener could not be reached for so long that what was under way both ways is over."""
+
+
+def is_frame(head: Buffer) -> bool:
+    """Whether this looks like the head of a frame, rather than like a notice or like nothing of ours."""
+    return bytes(memoryview(head)[:2]) == _HEAD_MARK
+
+
+def pack_refusal(error: ActorRtError) -> bytes:
+    """Return the notice by which a peer learns that we don't speak with it any more, and why."""
+    body = {"notice": "refused", "error": type(error).__name__, "message": str(error)[:_MAX_MESSAGE_LENGTH]}
+    return MAGIC + bytes(_pack(body))
+
+
+def read_refusal(part: Buffer) -> ActorRtError:
+    """Return the error in the refusal.
+
+    Raises:
+        BadFrameError: it is none.
+    """
+    value = _read_notice(part, "refused", "neither a frame nor a refusal")
+    kind = WireVersionError if value.get("error") == WireVersionError.__name__ else BadFrameError
+    return kind(_field(value, "message", str, _MAX_MESSAGE_LENGTH))
+
+
+def is_notice(part: Buffer) -> bool:
+    """Whether this is a HELLO or a refusal, rather than a frame."""
+    return bytes(memoryview(part)[: len(MAGIC)]) == MAGIC
+
+
+def _read_notice(part: Buffer, kind: str, complaint: str) -> dict[Any, Any]:
+    value = _unpack(memoryview(part)[len(MAGIC) :]) if is_notice(part) else None
+    if not isinstance(value, dict) or value.get("notice") != kind:
+        raise BadFrameError(complaint)
+    return value
+
+
+def read_hello(part: Buffer) -> Hello:
+    """Return the HELLO in `part`, whatever versions it offers.
+
+    Raises:
+        BadFrameError: it is none.
+    """
+    value = _read_notice(part, "hello", "a link does not begin with a HELLO")
+    return Hello(
+        peer=PeerId(_field(value, "peer", bytes, ID_BYTES)),
+        to=PeerId(_field(value, "to", bytes, ID_BYTES)),
+        address=_field(value, "address", str, _MAX_ADDRESS_LENGTH),
+        first=_field(value, "first", int, None),
+        node=_field(value, "node", bytes, _MAX_ADDRESS_LENGTH),
+        features=tuple(str(feature) for feature in _field(value, "features", list, MAX_ARRAY_COUNT)),
+        protocol_min=_field(value, "protocol_min", int, None),
+        protocol_max=_field(value, "protocol_max", int, None),
+    )
+
+
+def _field(value: dict[Any, Any], name: str, kind: type[Any], length_max: int | None) -> Any:
+    item: Any = value.get(name)
+    if not isinstance(item, kind) or (length_max is not None and len(item) > length_max):
+        raise BadFrameError(f"the notice's {name!r} is missing or malformed")
+    return item
+
+
+def agree_on_version(hello: Hello) -> int:
+    """Return the highest protocol version that both sides know.
+
+    Raises:
+        WireVersionError: there is none.
+    """
+    version = min(hello.protocol_max, PROTOCOL_VERSION)
+    if version < max(hello.protocol_min, PROTOCOL_VERSION_MIN):
+        raise WireVersionError(
+            f"peer {short(hello.peer)} at {hello.address} speaks protocol {hello.protocol_min} to "
+            f"{hello.protocol_max}, this process {PROTOCOL_VERSION_MIN} to {PROTOCOL_VERSION}; "
+            "run the same release of actorrt on both sides"
+        )
+    return version
+
+
+def _unpack(part: Buffer) -> Any:
+    try:
+        return msgpack.unpackb(
+            part,
+            strict_map_key=False,  # maps by integer are legitimate; their size is what bounds hash collisions
+            max_array_len=MAX_ARRAY_COUNT,
+            max_map_len=MAX_MAP_COUNT,
+            max_ext_len=0,
+            ext_hook=_refuse_extension,
+        )
+    except (ValueError, TypeError, RecursionError, MemoryError) as error:
+        raise BadFrameError(f"not readable as msgpack: {error}") from error
+
+
+def _refuse_extension(code: int, _: bytes) -> NoReturn:
+    raise ValueError(f"extension type {code} has no meaning here")

@@ -1,0 +1,382 @@
+"""A link with a queue: what the links of all transports have in common.
+
+    connecting ── takes the HELLO ──▶ connected ── connection breaks ──▶ connecting, over another connection
+         │
+         └──── connect timeout, or another process lives at the address ────▶ unreachable
+
+A connection that breaks has lost what was on its way, nobody knows how much. The link makes another one, begins it
+with the same HELLO, learns by the answer what the far end has taken, and sends the rest again. Each connection has a
+name of its own, since the far end may not have noticed yet that the one before it is gone. Connections that break
+again and again while nothing new is acknowledged are made ever more slowly, and in the end no more. An unreachable
+link is closed by the endpoint, which tells the receiver.
+
+What was sent is made into frames and offered to the connection when the `Flusher` says so, or when there is much of
+it. When the connection takes no more, the link is *blocked*: it asks to be woken and keeps what it has. How bytes
+move is the business of subclasses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple, NoReturn
+
+from actorrt.config import EARLY_FRAME_BYTES, FRUITLESS_CONNECTIONS_COUNT, RECONNECT_MAX_S, RECONNECT_MIN_S
+from actorrt.errors import ActorRtError, PeerUnreachableError
+from actorrt.ids import PeerId, short
+from actorrt.transport.frames.codec import (
+    GIVEN_UP,
+    MISDIRECTED,
+    SAFE_BYTES,
+    BadFrameError,
+    check_envelope,
+    pack_envelope,
+    read_acknowledgement,
+)
+from actorrt.transport.frames.outbox import Outbox
+from actorrt.transport.frames.sequence import Frame, Receipts
+from actorrt.transport.interfaces import Buffer, Envelope, Lane, LinkStatistics
+from actorrt.transport.links.flusher import Flusher
+
+_ENDS: Final = frozenset({MISDIRECTED, GIVEN_UP})
+
+
+class LinkSetup(NamedTuple):
+    """What every link is made with.
+
+    Attributes:
+        peer, address, lane: whom it leads to.
+        hello: the packed HELLO, with which each connection begins.
+        first: the number of the first frame.
+        receipts: what has been taken of the other direction; it rides in the frames.
+        flusher: says when to flush.
+        queue_bytes: bound of what may wait here or be unacknowledged.
+        connect_timeout_s: how long a connection may take until it takes the HELLO.
+        on_awaiting: called with the link when it begins to wait for acknowledgements.
+        on_unreachable: called with the link when a connection took too long, or leads to another process.
+        on_given_up: called with the link when its peer could not reach us, and has ended what we had with it.
+        on_refused: called with the link when nobody listens at the address where the peer did before.
+        on_bad: called with the link and the error when the far end breaks the protocol, or refuses us.
+    """
+
+    peer: PeerId
+    address: str
+    lane: Lane
+    hello: bytes
+    first: int
+    receipts: Receipts
+    flusher: Flusher
+    queue_bytes: int
+    connect_timeout_s: float
+    on_awaiting: Callable[[QueuedLink], None]
+    on_unreachable: Callable[[QueuedLink], None]
+    on_given_up: Callable[[QueuedLink], None]
+    on_refused: Callable[[QueuedLink], None]
+    on_bad: Callable[[QueuedLink, ActorRtError], None]
+
+
+class QueuedLink(ABC):
+    """One way to one peer.
+
+    Attributes:
+        acknowledged: to be called with the number below which the far end has taken all frames; returns False if that
+            can't be.
+        obstacle: what the operating system had against the last attempt to connect, if anything.
+    """
+
+    def __init__(self, setup: LinkSetup) -> None:
+        self._setup = setup
+        self.peer = setup.peer
+        self.address = setup.address
+        self.lane = setup.lane
+        self._loop = asyncio.get_running_loop()
+        self._flusher = setup.flusher
+        self._receipts = setup.receipts
+        self._outbox = Outbox(setup.queue_bytes, setup.first)
+        self._add = self._outbox.add
+        self._window = self._outbox.window
+        self.acknowledged: Callable[[int], bool] = self._window.acknowledge
+        self._notices: deque[bytes] = deque((setup.hello,))  # they leave before all frames
+        self._timeout = self._loop.call_later(setup.connect_timeout_s, setup.on_unreachable, self)
+        self._is_connected = False
+        self._connected_at = 0.0
+        self._is_answer_due = False  # to the HELLO of a later connection; nothing is sent before it
+        self._fruitless_count = 0  # connections that broke soon, one after the other, with nothing acknowledged
+        self._fruits = setup.first  # what was acknowledged when the last connection broke
+        self.obstacle: Exception | None = None
+        self._is_closed = False
+        self._is_blocked = False
+        self._is_flush_due = True  # also while blocked: then a wake-up does it
+        self._is_awaiting = False
+        self._awaited = setup.first
+        self._flushed: list[asyncio.Future[None]] = []
+        self.envelopes_out = self.frames_out = self.bytes_out = self.discarded_envelopes = self.resumed_count = 0
+        self._flusher.add(self)
+
+    @property
+    def queued_bytes(self) -> int:
+        """Bytes that were sent and have not been handed to the connection yet."""
+        return self._outbox.queued_bytes
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes that were sent and have not been acknowledged yet."""
+        return self._outbox.held_bytes
+
+    @property
+    def acknowledged_below(self) -> int:
+        """The number below which everything has been acknowledged."""
+        return self._window.acknowledged
+
+    @property
+    def is_awaiting(self) -> bool:
+        """Whether the connection stands, and acknowledgements of what it took are due."""
+        return self._is_connected and len(self._window) > 0
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the peer has been reached, and the connection holds."""
+        return self._is_connected
+
+    @property
+    def next_sequence(self) -> int:
+        """The number that the next frame would have."""
+        return self._window.next
+
+    @property
+    def left_below(self) -> int:
+        """The number below which frames may have left; see `interfaces.Link.left_below`."""
+        return self._window.handed_below
+
+    def send(self, envelope: Envelope, buffers: Sequence[Buffer] = ()) -> int:
+        """Queue an envelope for the end of this tick or drain; see `interfaces.Link.send`."""
+        if self._is_closed:
+            self._refuse_to_send()
+        packed = pack_envelope(envelope)
+        if buffers or len(packed) > SAFE_BYTES:
+            check_envelope(envelope, len(packed), buffers)
+        open_bytes = self._add(packed, buffers)
+        sequence = self._window.next
+        if not self._is_flush_due:
+            self._is_flush_due = True
+            self._flusher.add(self)
+        if open_bytes > EARLY_FRAME_BYTES:
+            self.flush_now()  # so that the far end begins while we go on
+            self._is_flush_due = True  # the flusher has this link in its list still
+        return sequence
+
+    def probe(self) -> None:
+        """Send a frame without envelopes, for the sake of its acknowledgement."""
+        if not self._is_closed:
+            self._window.push(self._outbox.make_frame())
+            if not self._is_flush_due:
+                self._is_flush_due = True
+                self._flusher.add(self)
+
+    def _refuse_to_send(self) -> NoReturn:
+        raise PeerUnreachableError(
+            f"the link to peer {short(self.peer)} at {self.address} is closed: it was dropped, failed, or this "
+            "process is stopping"
+        )
+
+    def flush_now(self) -> None:
+        """Offer everything to the connection. To be called by the `Flusher` and by whoever unblocks."""
+        if self._is_closed or self._is_blocked:
+            return
+        if self._notices and not self._transmit_notices():
+            self._block()
+            return
+        if self._is_answer_due:
+            return
+        if not self._hand_over():
+            self._block()
+            return
+        self._is_flush_due = False
+        if not self._is_awaiting and len(self._window):
+            self._is_awaiting = True
+            self._setup.on_awaiting(self)
+        if self._flushed:
+            self._wake_flushers()
+
+    def _hand_over(self) -> bool:
+        """Offer what waits to the connection, in order; return whether it took everything."""
+        outbox, window = self._outbox, self._window
+        while window.waiting_bytes:
+            frame = window.next_to_hand
+            assert frame is not None
+            if not self._transmit(frame[0]):
+                return False
+            window.handed(frame)
+            self._count(frame)
+        if outbox.is_open:
+            receipts = self._receipts
+            frame = outbox.make_frame(receipts.taken)
+            if not self._transmit(frame[0]):
+                window.push(frame)
+                return False
+            receipts.told = receipts.taken
+            window.push_handed(frame)
+            self._count(frame)
+        return True
+
+    def _count(self, frame: Frame) -> None:
+        self.envelopes_out += frame[1]
+        self.frames_out += 1
+        self.bytes_out += frame[2]
+
+    def _transmit_notices(self) -> bool:
+        while self._notices:
+            if not self._transmit((self._notices[0],)):
+                return False
+            self.frames_out += 1
+            self.bytes_out += len(self._notices.popleft())
+        self._is_connected = True
+        self._connected_at = self._loop.time()
+        self._timeout.cancel()
+        return True
+
+    def _block(self) -> None:
+        self._is_blocked = True
+        self._watch()
+
+    def _unblocked(self) -> None:
+        """To be called by subclasses when the connection may take a frame again."""
+        if self._is_blocked:
+            self._is_blocked = False
+            self.flush_now()
+
+    def _connection_broke(self) -> None:
+        """To be called by subclasses when a connection is gone."""
+        if self._is_closed:
+            return
+        if self._is_connected:
+            self._lost_connection()
+        self._fruitless_count += 1
+        if self._fruitless_count > FRUITLESS_CONNECTIONS_COUNT:
+            self._setup.on_unreachable(self)
+            return
+        self._is_blocked = False
+        self._reconnect(self._pause_s())
+        self.flush_now()
+
+    def _lost_connection(self) -> None:
+        """What the connection had taken is to be sent again, behind another HELLO."""
+        acknowledged = self._window.acknowledged
+        if acknowledged > self._fruits or self._loop.time() - self._connected_at > self._setup.connect_timeout_s:
+            self._fruitless_count = 0
+        self._fruits = acknowledged
+        self._is_connected = False
+        self._is_answer_due = True
+        self._is_flush_due = True
+        self._notices = deque((self._setup.hello,))
+        self._window.rewind()
+        self.resumed_count += 1
+        self._timeout = self._loop.call_later(self._setup.connect_timeout_s, self._setup.on_unreachable, self)
+        self._wake_flushers()
+
+    def _pause_s(self) -> float:
+        if self._fruitless_count == 1:
+            return 0.0
+        return min(RECONNECT_MAX_S, RECONNECT_MIN_S * 2.0 ** (self._fruitless_count - 2))
+
+    def came_back(self, message: Buffer) -> None:
+        """Take what the far end sent against the direction of the link."""
+        if self._is_closed:
+            return
+        if message in _ENDS:
+            (self._setup.on_unreachable if message == MISDIRECTED else self._setup.on_given_up)(self)
+            return
+        try:
+            number = read_acknowledgement(message)
+            if not self.acknowledged(number):
+                raise BadFrameError(f"it acknowledges frames up to {number}, which it can't have")
+        except BadFrameError as error:
+            self._setup.on_bad(self, BadFrameError(f"peer {short(self.peer)} sent a bad frame: {error}"))
+            return
+        if self._is_answer_due:
+            self._is_answer_due = False
+            self.flush_now()
+
+    def still_awaits(self) -> bool:
+        """Look for acknowledgements that came back; return whether to ask again. To be called at intervals.
+
+        Once nothing was sent since the last call, a wake-up of its own brings what still comes.
+        """
+        if self._is_closed:
+            return False
+        self._read_back()
+        window = self._window
+        self._is_awaiting = len(window) > 0 and window.next != self._awaited
+        self._awaited = window.next
+        return self._is_awaiting
+
+    def add_notice(self, notice: bytes) -> None:
+        """Queue what is no envelope, on a link that has just been made."""
+        self._notices.append(notice)
+
+    def flushed(self) -> asyncio.Future[None]:
+        """Return a future that is done once nothing is queued, the connection breaks, or the link is closed."""
+        future = self._loop.create_future()
+        is_broken = self.resumed_count > 0 and not self._is_connected
+        if self._is_flush_due and not self._is_closed and not is_broken:
+            self._flushed.append(future)
+        else:
+            future.set_result(None)
+        return future
+
+    async def flush(self) -> bool:
+        """Wait for `flushed`; return whether nothing is queued."""
+        await self.flushed()
+        return not self._outbox.queued_bytes
+
+    def _wake_flushers(self) -> None:
+        while self._flushed:
+            future = self._flushed.pop()
+            if not future.done():
+                future.set_result(None)
+
+    def close(self, linger_s: float = 0.0) -> None:
+        """Discard what is queued, count it, and give the connection back. Idempotent.
+
+        Args:
+            linger_s: how long what was handed to the connection already may take to leave.
+        """
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self._timeout.cancel()
+        self._is_blocked = False
+        self.discarded_envelopes = self._outbox.clear()
+        self._wake_flushers()
+        self._disconnect(linger_s)
+
+    def abandon(self) -> None:
+        """Send nothing more, in a forked child: the connection is its parent's."""
+        self._is_closed = True
+
+    def statistics(self) -> LinkStatistics:
+        return LinkStatistics(
+            self.envelopes_out, self.frames_out, self.bytes_out, self._outbox.queued_bytes, self.is_connected
+        )
+
+    @abstractmethod
+    def _transmit(self, parts: Sequence[Buffer]) -> bool:
+        """Hand one message to the connection, whole; return False, and take nothing, if it takes none now."""
+
+    @abstractmethod
+    def _watch(self) -> None:
+        """See to it that `_unblocked` is called once the connection may take more."""
+
+    @abstractmethod
+    def _read_back(self) -> None:
+        """Call `came_back` with all that has come back."""
+
+    @abstractmethod
+    def _reconnect(self, pause_s: float) -> None:
+        """Give the broken connection up, and begin another under another name after that time."""
+
+    @abstractmethod
+    def _disconnect(self, linger_s: float) -> None:
+        """Give the connection back."""

@@ -1,0 +1,189 @@
+"""A link on a Unix stream socket, to another process of this machine.
+
+The connection begins with its name, by which the far end knows who speaks and on which lane; then come the link's
+messages. Back come acknowledgements and notices. Sockets are driven by their descriptors, which speak for as long as
+there is something.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from actorrt.config import MIB, RECONNECT_MAX_S, RECONNECT_MIN_S
+from actorrt.transport.frames.codec import BadFrameError
+from actorrt.transport.frames.framing import FrameReader, pack_start
+from actorrt.transport.interfaces import Buffer, Lane
+from actorrt.transport.links.queued_link import LinkSetup, QueuedLink
+
+JOINED_BYTES: Final = 64 * 1024
+"""Up to here a message is copied behind its lengths: one part costs less to send than two."""
+_SEND_BUFFER_BYTES: Final = 2 * MIB  # what a reader finds at once: large frames take few turns of both loops
+_PARTS_AT_ONCE: Final = 512  # sendmsg(2) takes 1,024
+_BACK_BYTES: Final = 4096  # nothing but acknowledgements and notices comes back on a link
+
+
+class UnixLink(QueuedLink):
+    """A link on a Unix stream socket.
+
+    Args:
+        name: returns the name of another connection on that lane.
+        path: where the far end listens; it may begin to later.
+        setup: as for `QueuedLink`.
+    """
+
+    def __init__(self, name: Callable[[Lane], bytes], path: str, setup: LinkSetup) -> None:
+        super().__init__(setup)
+        self._name = name
+        self._path = path
+        self._room = memoryview(bytearray(_BACK_BYTES))
+        self._socket: socket.socket | None = None
+        self._retry: asyncio.TimerHandle | None = None
+        self._unsent: list[memoryview] = []  # of the message that was handed over last
+        self._begin(RECONNECT_MIN_S)
+
+    def _begin(self, pause_s: float) -> None:
+        """Connect; where nobody listens yet, try again and again, until the link's owner gives up."""
+        self._retry = None
+        try:
+            connection = _connected(self._path)
+        except OSError as error:  # nobody listens, or too many want to speak, or this process has no descriptor left
+            self.obstacle = error.with_traceback(None)  # else it would keep all that its frames hold
+            if self.resumed_count and isinstance(error, ConnectionRefusedError | FileNotFoundError):
+                self._setup.on_refused(self)
+            if self._is_closed:
+                return
+            self._retry = self._loop.call_later(pause_s, self._begin, min(2 * pause_s, RECONNECT_MAX_S))
+            return
+        self._socket = connection
+        self.obstacle = None
+        self._reader = FrameReader(self._room, _BACK_BYTES)
+        self._loop.add_reader(connection.fileno(), self._read_back)
+        self._transmit((self._name(self.lane),))
+        self._unblocked()
+
+    def _transmit(self, parts: Sequence[Buffer]) -> bool:
+        connection = self._socket
+        if connection is None or self._unsent:
+            return False
+        start = pack_start(parts)
+        try:
+            if len(parts) == 1 and len(parts[0]) <= JOINED_BYTES:
+                whole: Sequence[Buffer] = (start + parts[0],)
+                sent = connection.send(whole[0])
+            else:
+                whole = (start, *parts)
+                sent = connection.sendmsg(whole[:_PARTS_AT_ONCE])
+        except BlockingIOError:
+            return False
+        except OSError:  # the far end is gone, of which the descriptor tells
+            return False
+        self._unsent = _rest(whole, sent)
+        if self._unsent:
+            self._loop.add_writer(connection.fileno(), self._writable)
+        return True
+
+    def _watch(self) -> None:
+        if self._socket is not None:
+            self._loop.add_writer(self._socket.fileno(), self._writable)
+
+    def _writable(self) -> None:
+        assert self._socket is not None
+        if self._unsent:
+            try:
+                self._unsent = _rest(self._unsent, self._socket.sendmsg(self._unsent[:_PARTS_AT_ONCE]))
+            except BlockingIOError:
+                return
+            except OSError:  # the far end is gone, of which the descriptor tells
+                self._loop.remove_writer(self._socket.fileno())
+                return
+        if not self._unsent:
+            self._loop.remove_writer(self._socket.fileno())
+            self._unblocked()
+
+    def _read_back(self) -> None:
+        connection = self._socket
+        if connection is None:
+            return
+        try:
+            count = connection.recv_into(self._reader.room)
+            messages = self._reader.arrived(count)
+        except BlockingIOError:
+            return
+        except (OSError, BadFrameError):
+            count, messages = 0, []
+        for head, _ in messages:
+            self.came_back(bytes(head))
+        if not count:
+            self._connection_broke()
+
+    def _reconnect(self, pause_s: float) -> None:
+        self._disconnect(0.0)
+        self._retry = self._loop.call_later(pause_s, self._begin, RECONNECT_MIN_S)
+
+    def _disconnect(self, linger_s: float) -> None:
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
+        connection, self._socket = self._socket, None
+        if connection is None:
+            return
+        self._loop.remove_reader(connection.fileno())
+        self._loop.remove_writer(connection.fileno())
+        if self._unsent and linger_s:
+            _Farewell(self._loop, connection, self._unsent, linger_s)
+        else:
+            connection.close()
+        self._unsent = []
+
+
+class _Farewell:
+    """The rest of a message, sent over a connection that nobody else uses any more; then that is closed."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, connection: socket.socket, unsent: list[memoryview], within_s: float
+    ) -> None:
+        self._loop = loop
+        self._connection = connection
+        self._unsent = unsent
+        self._timer = loop.call_later(within_s, self._end)
+        loop.add_writer(connection.fileno(), self._writable)
+
+    def _writable(self) -> None:
+        try:
+            self._unsent = _rest(self._unsent, self._connection.sendmsg(self._unsent[:_PARTS_AT_ONCE]))
+        except BlockingIOError:
+            return
+        except OSError:  # nobody is there to read it
+            self._unsent = []
+        if not self._unsent:
+            self._end()
+
+    def _end(self) -> None:
+        self._timer.cancel()
+        self._loop.remove_writer(self._connection.fileno())
+        self._connection.close()
+
+
+def _connected(path: str) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.setblocking(False)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
+        connection.connect(path)
+    except OSError:
+        connection.close()
+        raise
+    return connection
+
+
+def _rest(parts: Sequence[Buffer], sent: int) -> list[memoryview]:
+    """Return what is left of the parts when so many bytes of them are sent."""
+    rest = []
+    for part in parts:
+        if sent < len(part):
+            rest.append(memoryview(part)[sent:])
+        sent = max(0, sent - len(part))
+    return rest

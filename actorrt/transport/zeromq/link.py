@@ -1,0 +1,206 @@
+"""A link on ZeroMQ: one DEALER for each connection, and the monitor that tells what becomes of it.
+
+A DEALER is given up with its connection. It could connect again by itself, but under the same name, and a ROUTER that
+still remembers the connection before would ignore it for ever (zmq_setsockopt(3), ZMQ_ROUTER_HANDOVER).
+
+The descriptors of both are edge-triggered: they speak once, and the socket must be used until it has no more, or
+`EVENTS` be read, before they speak again (zmq_getsockopt(3), ZMQ_FD).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import struct
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NoReturn
+
+import zmq
+
+from actorrt.config import (
+    RECONNECT_MAX_S,
+    RECONNECT_MIN_S,
+    SOCKET_QUEUE_FRAMES,
+    ZERO_COPY_BYTES,
+)
+from actorrt.errors import AuthenticationError
+from actorrt.ids import short
+from actorrt.transport.interfaces import Buffer, Lane
+from actorrt.transport.links.queued_link import LinkSetup, QueuedLink
+
+ZmqContext = zmq.Context[zmq.Socket[bytes]]
+ZmqSocket = zmq.Socket[bytes]
+
+_NOBLOCK: Final = int(zmq.NOBLOCK)
+_SNDMORE_NOBLOCK: Final = int(zmq.SNDMORE | zmq.NOBLOCK)
+_POLLOUT: Final = int(zmq.POLLOUT)
+_POLLIN: Final = int(zmq.POLLIN)
+_BACK_BYTES: Final = 4096  # nothing but acknowledgements and notices comes back on a link
+_BACK_FRAMES: Final = 100
+_BROKEN: Final = int(zmq.EVENT_DISCONNECTED)
+_REJECTED: Final = int(zmq.EVENT_HANDSHAKE_FAILED_AUTH)
+_OUT_OF_ROOM: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, int(zmq.EMTHREAD)})
+_EVENT: Final = struct.Struct("=hi")
+
+
+def fast_methods(socket: ZmqSocket) -> Any:
+    """Return the socket's methods as they are in C; those in front of them are Python, and cost as much again."""
+    return super(zmq.Socket, socket)
+
+
+def open_dealer(context: ZmqContext, routing_id: bytes) -> ZmqSocket:
+    """Return a DEALER set up for a link, not connected yet."""
+    socket = context.socket(zmq.DEALER)
+    socket.setsockopt(zmq.ROUTING_ID, routing_id)
+    socket.setsockopt(zmq.LINGER, 0)
+    socket.setsockopt(zmq.IMMEDIATE, 1)
+    socket.setsockopt(zmq.SNDHWM, SOCKET_QUEUE_FRAMES)
+    socket.setsockopt(zmq.RCVHWM, _BACK_FRAMES)
+    socket.setsockopt(zmq.MAXMSGSIZE, _BACK_BYTES)
+    socket.setsockopt(zmq.RECONNECT_IVL, round(RECONNECT_MIN_S * 1000))
+    socket.setsockopt(zmq.RECONNECT_IVL_MAX, round(RECONNECT_MAX_S * 1000))
+    return socket
+
+
+def _takes_nothing(*_: Any, **__: Any) -> NoReturn:
+    """Stand for the `send` of a link that has no socket."""
+    raise zmq.Again
+
+
+class ZmqLink(QueuedLink):
+    """A link on a DEALER.
+
+    Args:
+        open_socket: returns a DEALER for another connection on that lane; the link closes it.
+        place: what the DEALER is to connect to.
+        setup: as for `QueuedLink`.
+    """
+
+    def __init__(self, open_socket: Callable[[Lane], ZmqSocket], place: str, setup: LinkSetup) -> None:
+        super().__init__(setup)
+        self._place = place
+        self._open_socket = open_socket
+        self._socket: ZmqSocket | None = None
+        self._send: Callable[..., Any] = _takes_nothing
+        self._retry: asyncio.TimerHandle | None = None
+        self._begin(RECONNECT_MIN_S)
+        if isinstance(self.obstacle, zmq.ZMQError) and self.obstacle.errno not in _OUT_OF_ROOM:
+            self.close()
+            raise ValueError(f"can't connect to {self.address!r}: {self.obstacle}") from self.obstacle
+
+    def _begin(self, pause_s: float) -> None:
+        """Connect; where this process has no socket left, try again and again, until the link's owner gives up."""
+        self._retry = None
+        try:
+            socket, monitor = self._open()
+        except zmq.ZMQError as error:
+            self.obstacle = error.with_traceback(None)  # else it would keep all that its frames hold
+            self._retry = self._loop.call_later(pause_s, self._begin, min(2 * pause_s, RECONNECT_MAX_S))
+            return
+        self.obstacle = None
+        self._socket, self._monitor = socket, monitor
+        self._send = fast_methods(socket).send
+        self._fd = int(socket.getsockopt(zmq.FD))
+        self._monitor_fd = int(monitor.getsockopt(zmq.FD))
+        self._loop.add_reader(self._monitor_fd, self._check_monitor)
+        self._loop.add_reader(self._fd, self._check_events)
+        self._loop.call_soon(self._check_monitor)
+        if self._is_blocked:
+            self._watch()
+
+    def _open(self) -> tuple[ZmqSocket, ZmqSocket]:
+        socket = self._open_socket(self.lane)
+        try:
+            monitor = socket.get_monitor_socket(_BROKEN | _REJECTED)
+        except zmq.ZMQError:
+            socket.close()
+            raise
+        try:
+            socket.connect(self._place)
+        except zmq.ZMQError:
+            _give_back(socket, monitor, 0.0)
+            raise
+        return socket, monitor
+
+    def _reconnect(self, pause_s: float) -> None:
+        self._disconnect(0.0)
+        self._retry = self._loop.call_later(pause_s, self._begin, RECONNECT_MIN_S)
+
+    def _check_monitor(self) -> None:
+        try:
+            while self._socket is not None and not self._monitor.closed:
+                event, _ = self._monitor.recv_multipart(_NOBLOCK)
+                if _EVENT.unpack(event)[0] == _REJECTED:
+                    self._rejected()
+                else:
+                    self._connection_broke()
+        except zmq.Again:
+            return
+
+    def _rejected(self) -> None:
+        error = AuthenticationError(
+            f"peer {short(self.peer)} at {self.address} does not accept our key; "
+            "let the two nodes join the same cluster"
+        )
+        self._setup.on_bad(self, error)
+
+    def _transmit(self, parts: Sequence[Buffer]) -> bool:
+        if len(parts) > 1:
+            return self._transmit_parts(parts)
+        try:
+            self._send(parts[0], _NOBLOCK)
+        except zmq.Again:
+            return False
+        return True
+
+    def _transmit_parts(self, parts: Sequence[Buffer]) -> bool:
+        last = len(parts) - 1
+        is_taken = True
+        for index, part in enumerate(parts):
+            is_copied = memoryview(part).nbytes < ZERO_COPY_BYTES
+            try:
+                self._send(part, _NOBLOCK if index == last else _SNDMORE_NOBLOCK, copy=is_copied)
+            except zmq.Again:
+                if index in (0, last):
+                    return False
+                # The connection broke inside this message. ZeroMQ has taken back what it had of it, and
+                # swallows the rest up to the last part; the frame then goes again as a whole.
+                is_taken = False
+        return is_taken
+
+    def _watch(self) -> None:
+        self._loop.call_soon(self._check_events)  # it may have become writable since, and have said so already
+
+    def _check_events(self) -> None:
+        """Use the socket until it has nothing to say, or its descriptor would never wake us again."""
+        if self._socket is None:
+            return
+        self._read_back()
+        if self._is_blocked and self._may_send():
+            self._unblocked()
+
+    def _may_send(self) -> bool:
+        return self._socket is not None and bool(int(self._socket.getsockopt(zmq.EVENTS)) & _POLLOUT)
+
+    def _read_back(self) -> None:
+        socket = self._socket
+        while socket is not None and not socket.closed and int(socket.getsockopt(zmq.EVENTS)) & _POLLIN:
+            self.came_back(socket.recv(_NOBLOCK))
+
+    def _disconnect(self, linger_s: float) -> None:
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
+        socket, self._socket = self._socket, None
+        if socket is None:
+            return
+        self._send = _takes_nothing
+        self._loop.remove_reader(self._fd)
+        self._loop.remove_reader(self._monitor_fd)
+        _give_back(socket, self._monitor, linger_s)
+
+
+def _give_back(socket: ZmqSocket, monitor: ZmqSocket, linger_s: float) -> None:
+    socket.disable_monitor()
+    monitor.close(linger=0)  # an open one would keep the context from ending
+    socket.close(linger=round(linger_s * 1000))

@@ -1,0 +1,294 @@
+"""The inbound side: which links are known, late, replaced, or not meant for us."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from actorrt.config import ACK_FRAMES_COUNT, REMEMBERED_DROPS_COUNT
+from actorrt.errors import ActorRtError, AuthenticationError
+from actorrt.ids import PeerId
+from actorrt.transport.frames.codec import (
+    GIVEN_UP,
+    MISDIRECTED,
+    BadFrameError,
+    Hello,
+    join_head,
+    pack_envelope,
+    pack_hello,
+    read_acknowledgement,
+)
+from actorrt.transport.frames.form import WALKED_BYTES
+from actorrt.transport.interfaces import Buffer, Lane, TransportStatistics
+from actorrt.transport.links.inbound import Inbound, routing_id
+
+HERE = PeerId(b"h" * 16)
+PEER = PeerId(b"p" * 16)
+OTHER = PeerId(b"o" * 16)
+
+
+class Far:
+    """An inbound side whose calls out are kept."""
+
+    def __init__(self) -> None:
+        self.got: list[Any] = []
+        self.answers: list[tuple[bytes, bytes]] = []
+        self.failed: list[tuple[PeerId, type[ActorRtError], str | None]] = []
+        self.renewed: list[PeerId] = []
+        self.statistics = TransportStatistics()
+        self.inbound = Inbound(
+            HERE,
+            self,
+            self.statistics,
+            self._failed,
+            self._answer,
+            self._check,
+            self._check_address,
+            self.renewed.append,
+            int,
+        )
+
+    def received(self, peer: PeerId, envelope: list[Any], buffers: Sequence[Buffer]) -> None:
+        self.got.append((peer, envelope[1]))
+
+    def peer_failed(self, peer: PeerId, error: ActorRtError) -> None:
+        raise AssertionError("the endpoint tells the receiver")
+
+    def _failed(self, peer: PeerId, error: ActorRtError, address: str | None) -> None:
+        self.failed.append((peer, type(error), address))
+        self.inbound.drop(peer)
+
+    def _check_address(self, address: str) -> None:
+        if not address.startswith("memory://"):
+            raise ValueError(address)
+
+    def _check(self, hello: Hello) -> None:
+        if hello.node == b"forged":
+            raise AuthenticationError("another key")
+
+    def _answer(self, source_id: bytes, message: bytes) -> None:
+        self.answers.append((source_id, message))
+
+    def hello(
+        self, number: int = 1, *, first: int = 0, peer: PeerId = PEER, to: PeerId = HERE, lane: Lane = Lane.USER
+    ) -> None:
+        hello = Hello(peer, to, f"memory://{number}", first)
+        self.inbound.message(routing_id(peer, lane, number), pack_hello(hello))
+
+    def frame(self, value: int, *, sequence: int = 0, number: int = 1, peer: PeerId = PEER) -> None:
+        head = join_head(sequence, 0, [pack_envelope([0, value])])
+        self.inbound.message(routing_id(peer, Lane.USER, number), head)
+
+
+@pytest.fixture
+def far() -> Far:
+    return Far()
+
+
+def test_later_link_replaces_the_one_before_it(far: Far) -> None:
+    far.hello(1)
+    far.frame(1, number=1)
+    far.hello(2, first=5)
+    far.frame(2, number=1, sequence=1)
+    far.frame(3, number=2, sequence=5)
+    assert far.got == [(PEER, 1), (PEER, 3)]
+    assert far.statistics.ignored_frames == 1
+    assert far.inbound.address_of(PEER) == "memory://2"
+
+
+def test_hello_of_an_earlier_link_that_comes_late_is_ignored(far: Far) -> None:
+    far.hello(2)
+    far.hello(1)
+    far.frame(1, number=2)
+    assert far.got == [(PEER, 1)]
+    assert far.failed == []
+
+
+def test_link_of_one_lane_does_not_replace_the_other(far: Far) -> None:
+    far.hello(1)
+    far.hello(2, lane=Lane.CONTROL)
+    far.frame(1, number=1)
+    assert far.got == [(PEER, 1)]
+
+
+def test_frames_meant_for_who_was_here_before_us_are_ignored_and_nobody_is_blamed(far: Far) -> None:
+    far.frame(1)
+    far.hello(1, to=OTHER)
+    far.frame(2)
+    assert far.got == []
+    assert far.failed == []
+    assert far.statistics.ignored_frames == 2
+
+
+def test_hello_in_anothers_name_fails_the_one_whose_link_it_is(far: Far) -> None:
+    far.inbound.message(routing_id(PEER, Lane.USER, 1), pack_hello(Hello(OTHER, HERE, "memory://x")))
+    assert far.failed == [(PEER, BadFrameError, None)]
+    assert far.inbound.is_dropped(PEER)
+    assert not far.inbound.is_dropped(OTHER)
+
+
+def test_failed_peer_is_to_be_told_at_the_address_of_its_hello(far: Far) -> None:
+    far.hello(1)
+    far.inbound.message(routing_id(PEER, Lane.USER, 1), b"garbage")
+    assert far.failed == [(PEER, BadFrameError, "memory://1")]
+
+
+def test_dropped_peers_are_forgotten_in_the_end_and_must_say_hello_again(far: Far) -> None:
+    far.hello(1)
+    far.inbound.drop(PEER)
+    for number in range(REMEMBERED_DROPS_COUNT):
+        far.inbound.drop(PeerId(number.to_bytes(16, "big")))
+    assert not far.inbound.is_dropped(PEER)
+    far.frame(1, sequence=1)
+    assert far.got == []
+    assert far.failed == []
+
+
+def test_bytes_and_envelopes_are_counted(far: Far) -> None:
+    far.hello(1)
+    head = join_head(0, 0, [pack_envelope([0, 1]), pack_envelope([0, 2])], [(1, 1)])
+    far.inbound.message(routing_id(PEER, Lane.USER, 1), head, [b"12345"])
+    counted = far.statistics
+    assert (counted.frames_in, counted.envelopes_in, counted.bytes_in) == (1, 2, len(head) + 5)
+
+
+def test_later_connection_of_the_same_link_takes_up_where_the_one_before_it_broke(far: Far) -> None:
+    far.hello(1, first=5)
+    far.frame(1, sequence=5)
+    far.frame(2, sequence=6)
+    far.hello(2, first=5)
+    for value, sequence in ((1, 5), (2, 6), (3, 7)):
+        far.frame(value, number=2, sequence=sequence)
+    assert far.got == [(PEER, 1), (PEER, 2), (PEER, 3)]
+    assert far.statistics.repeated_frames == 2
+
+
+def test_hello_of_an_earlier_link_on_a_later_connection_is_ignored(far: Far) -> None:
+    far.hello(1, first=5)
+    far.hello(2, first=3)
+    far.frame(1, sequence=5)
+    assert far.got == [(PEER, 1)]
+
+
+def test_gap_fails_the_peer(far: Far) -> None:
+    far.hello(1)
+    far.frame(1, sequence=1)
+    assert far.got == []
+    assert far.failed == [(PEER, BadFrameError, "memory://1")]
+
+
+def test_hello_meant_for_another_is_answered(far: Far) -> None:
+    far.hello(1, to=OTHER)
+    assert far.answers == [(routing_id(PEER, Lane.USER, 1), MISDIRECTED)]
+
+
+def test_many_frames_are_acknowledged_at_once_and_few_at_the_second_settling(far: Far) -> None:
+    far.hello(1)
+    for number in range(ACK_FRAMES_COUNT):
+        far.frame(number, sequence=number)
+    assert [read_acknowledgement(message) for _, message in far.answers] == [0, ACK_FRAMES_COUNT]
+    far.frame(0, sequence=ACK_FRAMES_COUNT)
+    assert far.inbound.settle()
+    assert len(far.answers) == 2
+    assert not far.inbound.settle()
+    assert [read_acknowledgement(message) for _, message in far.answers[2:]] == [ACK_FRAMES_COUNT + 1]
+
+
+def test_what_a_frame_told_is_not_told_again(far: Far) -> None:
+    far.hello(1)
+    far.frame(0)
+    assert far.inbound.line(PEER, Lane.USER).receipts.tell() == 1
+    assert not far.inbound.settle()
+    assert len(far.answers) == 1
+
+
+def test_hello_that_is_not_its_peers_is_ignored_and_the_peer_not_blamed(far: Far) -> None:
+    far.hello(1)
+    forged = Hello(PEER, HERE, "memory://x", 5, b"forged")
+    far.inbound.message(routing_id(PEER, Lane.USER, 9), pack_hello(forged))
+    far.frame(1)
+    assert far.got == [(PEER, 1)]
+    assert (far.failed, far.statistics.bad_frames, far.inbound.address_of(PEER)) == ([], 1, "memory://1")
+
+
+def nested(depth: int) -> list[Any]:
+    value: Any = [0]
+    for level in range(depth - 1):
+        value = [0, {"in": value}] if level % 5 == 4 else [0, value]
+    return list(value)
+
+
+@pytest.mark.parametrize("lane", Lane)
+@pytest.mark.parametrize("padding_bytes", [0, WALKED_BYTES])
+@pytest.mark.parametrize(("depth", "is_refused"), [(14, False), (15, True), (5000, True)])
+def test_nesting_is_capped_in_short_frames_and_long_ones(
+    far: Far, lane: Lane, padding_bytes: int, depth: int, is_refused: bool
+) -> None:
+    far.hello(1, lane=lane)
+    nest = pack_envelope(nested(depth)) if depth < 100 else b"\x91" * depth + b"\x00"
+    head = join_head(0, 0, [pack_envelope([7, bytes(padding_bytes)]), nest])  # two maps on the way make 16 of 14
+    far.inbound.message(routing_id(PEER, lane, 1), head)
+    assert bool(far.failed) is is_refused
+    far.hello(1, lane=lane, peer=OTHER)
+    far.inbound.message(routing_id(OTHER, lane, 1), join_head(0, 0, [pack_envelope([0, 5])]))
+    assert far.got[-1] == (OTHER, 5)
+
+
+@pytest.mark.parametrize("start", [b"", pack_hello(Hello(PEER, HERE, "memory://1"))[:8]], ids=["frame", "notice"])
+def test_small_message_that_claims_much_reserves_little(far: Far, start: bytes) -> None:
+    far.hello(1)
+    tracemalloc.start()
+    far.inbound.message(routing_id(PEER, Lane.USER, 1), start + b"\xdc\x7f\xff" * 1000 + bytes(40_000))
+    assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    tracemalloc.stop()
+    assert [peer for peer, _, _ in far.failed] == [PEER]
+
+
+def test_links_of_a_peer_that_was_given_up_are_over_and_it_is_told_when_it_takes_one_up(far: Far) -> None:
+    far.hello(1)
+    far.hello(1, lane=Lane.CONTROL)
+    far.answers.clear()
+    far.inbound.give_up(PEER)
+    assert [message for _, message in far.answers] == [GIVEN_UP, GIVEN_UP]
+    far.frame(1)
+    far.hello(2)
+    far.frame(2, number=2)
+    assert far.answers[2:] == [(routing_id(PEER, Lane.USER, 2), GIVEN_UP)]
+    assert (far.got, list(far.inbound.lines())) == ([], [])
+    far.hello(3, first=7)
+    far.frame(3, number=3, sequence=7)
+    assert (far.got, far.renewed, far.failed) == ([(PEER, 3)], [], [])
+
+
+def test_peer_that_opens_links_anew_is_told_of_once_for_both_lanes(far: Far) -> None:
+    far.hello(1)
+    far.hello(1, lane=Lane.CONTROL)
+    far.hello(2, first=4, lane=Lane.CONTROL)
+    assert far.renewed == [PEER]
+    far.frame(1)
+    far.hello(3, first=4)
+    far.frame(2, number=3, sequence=4)
+    assert (far.renewed, far.got) == ([PEER], [(PEER, 2)])
+
+
+def test_links_that_were_given_up_are_remembered_within_a_bound_and_nothing_else_of_their_peers(far: Far) -> None:
+    count = REMEMBERED_DROPS_COUNT + 10
+    peers = [PeerId(number.to_bytes(16, "big")) for number in range(count)]
+    for peer in peers:
+        far.hello(1, peer=peer)
+        far.inbound.give_up(peer)
+    assert len(far.inbound._given_up) == len(far.inbound._hellos) == REMEMBERED_DROPS_COUNT
+    assert list(far.inbound.lines()) == []
+
+
+def test_hello_that_gives_an_address_of_another_scheme_fails_its_peer_alone(far: Far) -> None:
+    far.hello(1, peer=OTHER)
+    far.inbound.message(routing_id(PEER, Lane.USER, 1), pack_hello(Hello(PEER, HERE, "carrier-pigeon://1")))
+    assert far.failed == [(PEER, BadFrameError, None)]
+    assert far.statistics.bad_frames == 1
+    assert far.answers[-1] == (routing_id(PEER, Lane.USER, 1), GIVEN_UP)
+    far.frame(1, peer=OTHER)
+    assert far.got == [(OTHER, 1)]

@@ -1,0 +1,215 @@
+"""The link with a queue, over a connection that the test opens, blocks and breaks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from actorrt.config import FRUITLESS_CONNECTIONS_COUNT
+from actorrt.errors import PeerUnreachableError
+from actorrt.ids import PeerId
+from actorrt.transport.frames.codec import MISDIRECTED, pack_acknowledgement, read_head
+from actorrt.transport.frames.sequence import Receipts
+from actorrt.transport.interfaces import Buffer, Lane
+from actorrt.transport.links.flusher import Flusher
+from actorrt.transport.links.queued_link import LinkSetup, QueuedLink
+
+PEER = PeerId(b"p" * 16)
+HELLO = b"hello"
+
+
+class ScriptedLink(QueuedLink):
+    """A link whose connection takes frames while `is_writable`."""
+
+    def __init__(self, *, is_writable: bool = True, connect_timeout_s: float = 60.0) -> None:
+        self.unreachable: list[QueuedLink] = []
+        self.awaiting: list[QueuedLink] = []
+        self.bad: list[str] = []
+        self.pauses_s: list[float] = []
+        super().__init__(
+            LinkSetup(
+                peer=PEER,
+                address="script://",
+                lane=Lane.USER,
+                hello=HELLO,
+                first=0,
+                receipts=Receipts(),
+                flusher=Flusher(asyncio.get_running_loop()),
+                queue_bytes=1 << 30,
+                connect_timeout_s=connect_timeout_s,
+                on_awaiting=self.awaiting.append,
+                on_given_up=self.unreachable.append,
+                on_refused=lambda _: None,
+                on_unreachable=self.unreachable.append,
+                on_bad=lambda _, error: self.bad.append(str(error)),
+            )
+        )
+        self.is_writable = is_writable
+        self.taken: list[bytes] = []
+        self.is_watching = False
+        self.lingered_s: list[float] = []
+
+    def values(self) -> list[list[object]]:
+        """Return the second items of the envelopes of each frame taken so far."""
+        return [[envelope[1] for envelope in read_head(head)[2]] for head in self.taken if head != HELLO]
+
+    def _transmit(self, parts: Sequence[Buffer]) -> bool:
+        if self.is_writable:
+            self.taken.append(bytes(parts[0]))
+        return self.is_writable
+
+    def _watch(self) -> None:
+        self.is_watching = True
+
+    def _read_back(self) -> None:
+        pass
+
+    def _reconnect(self, pause_s: float) -> None:
+        self.pauses_s.append(pause_s)
+
+    def _disconnect(self, linger_s: float) -> None:
+        self.lingered_s.append(linger_s)
+
+
+async def end_of_tick() -> None:
+    await asyncio.sleep(0)
+
+
+async def test_hello_leaves_first_though_nothing_was_sent() -> None:
+    link = ScriptedLink()
+    await end_of_tick()
+    assert link.taken == [HELLO]
+    link.close()
+
+
+async def test_blocked_link_keeps_order_and_leaves_as_one_frame_when_woken() -> None:
+    link = ScriptedLink(is_writable=False)
+    for value in range(3):
+        link.send((0, value))
+        await end_of_tick()
+    assert (link.taken, link.is_watching) == ([], True)
+    link.is_writable = True
+    link._unblocked()
+    assert (link.values(), link.queued_bytes) == ([[0, 1, 2]], 0)
+    link.close()
+
+
+async def test_connection_that_breaks_before_it_took_anything_has_lost_nothing() -> None:
+    link = ScriptedLink(is_writable=False)
+    await end_of_tick()
+    link._connection_broke()
+    link.is_writable = True
+    link._unblocked()
+    assert (link.taken, link.unreachable, link.resumed_count) == ([HELLO], [], 0)
+    link.close()
+
+
+async def test_what_was_not_acknowledged_goes_again_over_the_next_connection() -> None:
+    link = ScriptedLink()
+    for value in range(3):
+        link.send((0, value))
+        await end_of_tick()
+    link.came_back(pack_acknowledgement(1))
+    link.is_writable = False
+    link._connection_broke()
+    link.send((0, 3))
+    await end_of_tick()
+    assert (link.is_connected, link.resumed_count) == (False, 1)
+    link.is_writable = True
+    link._unblocked()
+    assert (link.taken[3:], link.values()) == ([link.taken[3], HELLO], [[0], [1], [2]])
+    link.came_back(pack_acknowledgement(2))
+    assert link.values() == [[0], [1], [2], [2], [3]]
+    assert (link.is_connected, link.unreachable) == (True, [])
+    link.close()
+
+
+async def test_connections_that_break_at_once_are_made_ever_more_slowly_and_in_the_end_no_more() -> None:
+    link = ScriptedLink()
+    await end_of_tick()
+    for _ in range(FRUITLESS_CONNECTIONS_COUNT):
+        link._connection_broke()
+    assert link.pauses_s == [0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0, 2.0]
+    assert link.unreachable == []
+    link._connection_broke()
+    assert link.unreachable == [link]
+    link.close()
+
+
+async def test_acknowledgement_of_something_new_starts_the_count_of_broken_connections_anew() -> None:
+    link = ScriptedLink()
+    link.send((0, 0))
+    await end_of_tick()
+    for number in range(2 * FRUITLESS_CONNECTIONS_COUNT):
+        link.came_back(pack_acknowledgement(number + 1))
+        link.send((0, number))
+        await end_of_tick()
+        link._connection_broke()
+        link.came_back(pack_acknowledgement(number + 1))
+    assert (link.pauses_s, link.unreachable) == ([0.0] * 2 * FRUITLESS_CONNECTIONS_COUNT, [])
+    link.close()
+
+
+async def test_another_process_at_the_address_makes_the_link_unreachable() -> None:
+    link = ScriptedLink()
+    link.came_back(MISDIRECTED)
+    assert link.unreachable == [link]
+    link.close()
+
+
+async def test_nonsense_that_comes_back_is_reported() -> None:
+    link = ScriptedLink()
+    link.came_back(b"nonsense")
+    link.came_back(pack_acknowledgement(1))
+    assert [error.partition("sent a bad frame: ")[2] for error in link.bad] == [
+        "what came back over a link is no acknowledgement",
+        "it acknowledges frames up to 1, which it can't have",
+    ]
+    link.close()
+
+
+async def test_link_asks_for_acknowledgements_until_all_are_there_or_nothing_more_is_sent() -> None:
+    link = ScriptedLink()
+    await end_of_tick()
+    assert link.awaiting == []
+    link.send((0, 0))
+    await end_of_tick()
+    assert link.awaiting == [link]
+    assert link.still_awaits()
+    assert not link.still_awaits()
+    link.send((0, 1))
+    await end_of_tick()
+    assert link.awaiting == [link, link]
+    link.came_back(pack_acknowledgement(2))
+    assert not link.still_awaits()
+    link.close()
+
+
+async def test_flush_does_not_wait_for_a_broken_link() -> None:
+    link = ScriptedLink()
+    await end_of_tick()
+    link.is_writable = False
+    link.send((0, 1))
+    await end_of_tick()
+    flushing = asyncio.ensure_future(link.flush())
+    await end_of_tick()
+    link._connection_broke()
+    assert await flushing is False
+    link.close()
+
+
+async def test_close_is_idempotent_counts_what_it_discards_and_refuses_more() -> None:
+    link = ScriptedLink(is_writable=False)
+    link.send((0, 1))
+    await end_of_tick()
+    link.send((0, 2))
+    link.close(1.5)
+    link.close()
+    assert (link.discarded_envelopes, link.lingered_s) == (2, [1.5])
+    with pytest.raises(PeerUnreachableError, match="is closed") as caught:
+        link.send((0, 3))
+    assert caught.value.executed == "no"
+    await end_of_tick()
+    assert link.taken == []
