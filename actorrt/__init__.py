@@ -122,8 +122,8 @@ if TYPE_CHECKING:
         SerializationError,
         WireVersionError,
     )
-    from actorrt.node.runtime import Runtime, run
-    from actorrt.node.session import init, shutdown
+    from actorrt.node.driver.runtime import Runtime, run
+    from actorrt.node.driver.session import init, shutdown
     from actorrt.reasons import ExitKind, ExitReason
     from actorrt.store.published import Latest
     from actorrt.store.ref import ObjectRef
@@ -178,8 +178,8 @@ _HOMES = {
         "SerializationError",
         "WireVersionError",
     ),
-    "actorrt.node.runtime": ("Runtime", "run"),
-    "actorrt.node.session": ("init", "shutdown"),
+    "actorrt.node.driver.runtime": ("Runtime", "run"),
+    "actorrt.node.driver.session": ("init", "shutdown"),
     "actorrt.reasons": ("ExitKind", "ExitReason"),
     "actorrt.store.published": ("Latest",),
     "actorrt.store.ref": ("ObjectRef",),

@@ -82,10 +82,11 @@ def _node_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _node(arguments: argparse.Namespace) -> int:
-    from actorrt.node.limits import check_system
+    from actorrt.node.processes.limits import check_system
 
     check_system()
-    from actorrt.node.boot import NodeSetting, main  # imports what only Linux has
+    from actorrt.node.daemon.boot import main  # imports what only Linux has
+    from actorrt.node.daemon.node_setting import NodeSetting
 
     setting = NodeSetting(arguments.cpus, arguments.gpus, arguments.store_bytes)
     return main(setting, log_level=logging.DEBUG if arguments.verbose else logging.INFO)
@@ -99,8 +100,8 @@ def _down_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _down(arguments: argparse.Namespace) -> int:
-    from actorrt.node.launch import find_node
-    from actorrt.node.places import find_nodes
+    from actorrt.node.daemon.places import find_nodes
+    from actorrt.node.driver.launch import find_node
 
     nodes = (
         [n for n in find_nodes() if not n.is_embedded] if arguments.address is None else [find_node(arguments.address)]
@@ -187,10 +188,10 @@ def _size(text: str) -> int:
 
 COMMANDS: Final = {
     "node": Command("run a node in the foreground; Ctrl-C stops it", _node_arguments, _node),
-    "status": _elsewhere("say what a node has and does", "actorrt.node.status"),
-    "tree": _elsewhere("show a node's supervision tree", "actorrt.node.tree"),
-    "ps": _elsewhere("list a node's processes and actors", "actorrt.node.ps"),
-    "mem": _elsewhere("list the objects of a node's store, the largest first", "actorrt.node.mem"),
+    "status": _elsewhere("say what a node has and does", "actorrt.node.inspect.status"),
+    "tree": _elsewhere("show a node's supervision tree", "actorrt.node.inspect.tree"),
+    "ps": _elsewhere("list a node's processes and actors", "actorrt.node.inspect.ps"),
+    "mem": _elsewhere("list the objects of a node's store, the largest first", "actorrt.node.inspect.mem"),
     "down": Command("stop the nodes of this machine", _down_arguments, _down),
     "train": _elsewhere("train a policy on a Gymnasium environment", "actorrt.rl.command"),
     "bench": _elsewhere("measure this machine, and print the table", "actorrt.bench.command"),

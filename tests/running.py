@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from actorrt.node.places import DESCRIPTOR, NodeDescriptor, find_nodes
+from actorrt.node.daemon.places import DESCRIPTOR, NodeDescriptor, find_nodes
 
 ROOT = Path(__file__).parents[1]
 PATIENCE_S = 20.0

@@ -1,7 +1,7 @@
 """Who lives here: what one endpoint tells of its actors, for the live supervision tree.
 
 A tree is for people to read: of the children of one parent, and in all, no more than so many are listed, and those
-left out are counted. The node puts the answers of its endpoints together in `actorrt.node.census`.
+left out are counted. The node puts the answers of its endpoints together in `actorrt.node.daemon.census`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Restarts and stops of many hosted actors by one order, one after the other: what a supervisor's group costs.
 
-This is the host's side; the node's is `node.in_turn`. Which actors, and in which order, is decided in `supervision`.
+This is the host's side; the node's is `node.placement.group_restarts`. Which actors, and in which order, is decided in
+`supervision`.
 """
 
 from __future__ import annotations

@@ -2,6 +2,6 @@
 
 import sys
 
-from actorrt.node.boot import main, parse
+from actorrt.node.daemon.boot import main, parse
 
 sys.exit(main(parse(sys.argv[1:])))

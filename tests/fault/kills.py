@@ -20,7 +20,7 @@ import numpy as np
 
 import actorrt as art
 from actorrt.actors import current
-from actorrt.node.heartbeat import STACK_SIGNAL
+from actorrt.node.processes.process_watch import STACK_SIGNAL
 from tests.running import children_of, descendants_of, state_of
 
 CALL_TIMEOUT_S = 30.0

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 import actorrt as art
-from actorrt.node import launch, links
-from actorrt.node import runtime as art_runtime
+from actorrt.node.driver import driver_connection, launch
+from actorrt.node.driver import runtime as art_runtime
 from actorrt.store import channel
 from tests.integration.cast import Counter, Gate
 from tests.running import (
@@ -296,7 +296,7 @@ def test_shutdown_ends_though_the_node_is_frozen(directory, monkeypatch):
 
 
 def test_connecting_to_a_node_that_is_frozen_fails_in_time(directory, monkeypatch):
-    monkeypatch.setattr(links, "NODE_ANSWER_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(driver_connection, "NODE_ANSWER_TIMEOUT_S", 0.5)
     monkeypatch.setattr(channel, "REQUEST_TIMEOUT_S", 1.0)
     node = Node("--cpus=1", directory=directory)
     os.kill(node.pid, signal.SIGSTOP)
@@ -309,14 +309,14 @@ def test_connecting_to_a_node_that_is_frozen_fails_in_time(directory, monkeypatc
 
 
 def test_node_that_ends_while_a_script_connects_fails_init_and_the_next_one_works(directory, monkeypatch):
-    connect = links.ProcessLink._connect
+    connect = driver_connection.ProcessLink._connect
 
     async def connect_and_lose(self, node, namespace):
         await connect(self, node, namespace)
         os.kill(node.pid, signal.SIGKILL)
         wait_until_none_runs([node.pid], within_s=5)
 
-    monkeypatch.setattr(links.ProcessLink, "_connect", connect_and_lose)
+    monkeypatch.setattr(driver_connection.ProcessLink, "_connect", connect_and_lose)
     with pytest.raises(art.PeerUnreachableError, match="ended while this process connected"):
         art.init(cpus=1)
     monkeypatch.undo()

@@ -16,7 +16,7 @@ from actorrt.clock import MonotonicClock
 from actorrt.config import MIB, ZERO_COPY_BYTES
 from actorrt.errors import ActorRtError, PeerUnreachableError
 from actorrt.ids import IdSource, ObjectId, PeerAddress, PeerId
-from actorrt.node.transfers import Transfers
+from actorrt.node.objects.transfers import Transfers
 from actorrt.scopes import Scope
 from actorrt.store.server import StoreServer
 from actorrt.transport.frames.framing import Landing

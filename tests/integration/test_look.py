@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 import actorrt as art
-from actorrt.node import inquiry
-from actorrt.node.launch import node_to_look_into
-from actorrt.node.places import find_nodes
+from actorrt.node.daemon.places import find_nodes
+from actorrt.node.driver.launch import node_to_look_into
+from actorrt.node.inspect import inquiry
 from tests.integration.cast import Counter
 from tests.running import Node, Script, own_directory, runtime_directory
 

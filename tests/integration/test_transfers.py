@@ -17,11 +17,11 @@ import pytest
 from actorrt.config import MIB
 from actorrt.errors import ObjectLostError, ObjectNotFoundError, PeerUnreachableError
 from actorrt.ids import IdSource, PeerId
-from actorrt.node.chunks import CHUNK, GONE, READ
-from actorrt.node.fanout import WIDTH
-from actorrt.node.inquiry import inquire
-from actorrt.node.pulls import CHUNK_BYTES, WINDOW_BYTES, chunks
-from actorrt.node.transfers import PULLS_COUNT
+from actorrt.node.inspect.inquiry import inquire
+from actorrt.node.objects.chunks import CHUNK, GONE, READ
+from actorrt.node.objects.fanout import WIDTH
+from actorrt.node.objects.pulls import CHUNK_BYTES, WINDOW_BYTES, chunks
+from actorrt.node.objects.transfers import PULLS_COUNT
 from actorrt.store.client import StoreClient
 from actorrt.transport.frames.framing import Landing
 from actorrt.transport.interfaces import Transport

@@ -15,7 +15,7 @@ import pytest
 import actorrt as art
 from actorrt.actors import current
 from actorrt.ids import IdSource, PeerAddress, PeerId
-from actorrt.node.places import NodeDescriptor, find_nodes
+from actorrt.node.daemon.places import NodeDescriptor, find_nodes
 from actorrt.store.client import StoreClient
 from tests.running import Node, wait_until
 

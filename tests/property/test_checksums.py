@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actorrt.node import checksums
-from actorrt.node.checksums import checksum
+from actorrt.node.objects import checksums
+from actorrt.node.objects.checksums import checksum
 
 ROW_BYTES = 64 << 10
 CHUNKS = st.builds(

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actorrt.ids import PeerId
-from actorrt.node.fanout import WIDTH, Fanout
-from actorrt.node.pulls import CHUNK_BYTES, WINDOW_BYTES, Pull, chunks
+from actorrt.node.objects.fanout import WIDTH, Fanout
+from actorrt.node.objects.pulls import CHUNK_BYTES, WINDOW_BYTES, Pull, chunks
 
 
 @given(

@@ -36,7 +36,7 @@ def test_import_brings_in_nothing_heavy() -> None:
 
 
 def test_daemon_does_without_numpy_until_nodes_exchange_objects() -> None:
-    modules = imported("import json, sys, actorrt.node.daemon; print(json.dumps(sorted(sys.modules)))")
+    modules = imported("import json, sys, actorrt.node.daemon.daemon; print(json.dumps(sorted(sys.modules)))")
     assert [module for module in ("numpy", *HEAVY) if module in modules] == []
 
 

@@ -36,6 +36,7 @@ MAY_IMPORT = {
     "api": {"node", "actors", "transport", "store", "foundation", "rl", "tasks"},
 }
 PACKAGES = {
+    "node": ("processes", "objects", "worker", "placement", "daemon", "driver", "inspect"),
     "transport": ("frames", "links", "memory", "unix", "zeromq"),
     "bench": ("measuring", "rows"),
     "rl": ("policies", "rollouts", "roles", "runs", "views", "evolution", "algorithms"),
@@ -51,9 +52,9 @@ IMPURE_FOUNDATION = {"actorrt.clock", "actorrt.scopes", "actorrt.completion", "a
 TASK_MAKERS = {"create_task", "ensure_future", "run_coroutine_threadsafe", "TaskGroup"}
 NEVER_UNPICKLES = (
     "actorrt.cli",
-    "actorrt.node.boot",
-    "actorrt.node.daemon",
-    "actorrt.node.spawner",
+    "actorrt.node.daemon.boot",
+    "actorrt.node.daemon.daemon",
+    "actorrt.node.processes.spawner",
     "actorrt.store.server",
 )
 

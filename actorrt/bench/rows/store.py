@@ -17,8 +17,8 @@ from typing import Any, Final
 import actorrt as art
 from actorrt.bench.measuring.measurement import Effort, Row, Samples, Target, UnavailableError
 from actorrt.bench.rows.values import put
-from actorrt.node.inquiry import inquire
-from actorrt.node.places import NodeDescriptor, find_nodes
+from actorrt.node.daemon.places import NodeDescriptor, find_nodes
+from actorrt.node.inspect.inquiry import inquire
 from actorrt.store.disk import spill_directory
 
 MIB, GIB = 1 << 20, 1 << 30

@@ -16,15 +16,15 @@ from pathlib import Path
 import uvloop
 
 from actorrt.errors import ActorRtError
-from actorrt.node import processes
-from actorrt.node.orphans import child_pids, parent_of
-from actorrt.node.output import OutputReader
-from actorrt.node.processes import set_subreaper
-from actorrt.node.spawner import Spawner
-from actorrt.node.zygote import PRELOAD
+from actorrt.node.processes import process_watch
+from actorrt.node.processes.orphans import child_pids, parent_of
+from actorrt.node.processes.output import OutputReader
+from actorrt.node.processes.process_watch import set_subreaper
+from actorrt.node.processes.spawner import Spawner
+from actorrt.node.processes.zygote import PRELOAD
 
 HERE = str(Path(__file__).parent)
-LIGHT = ("msgpack", "actorrt.node.printing")
+LIGHT = ("msgpack", "actorrt.node.worker.printing")
 
 
 class Worker:
@@ -128,7 +128,7 @@ async def interrupted(spawner):
 async def out_of_memory(spawner):
     """Have the kernel's count of such kills grow between the fork and the end."""
     counts = itertools.count()
-    processes.oom_kill_count = lambda: next(counts)
+    process_watch.oom_kill_count = lambda: next(counts)
     by_the_kernel = await run(spawner, "kill_oneself", signal=int(signal.SIGKILL))
     by_us = await Worker(spawner).fork("wait_for_ever")
     by_us.process.kill()
@@ -254,7 +254,7 @@ async def zygote_with_threads(spawner):
 async def modules_preloaded(spawner):
     """Some can be imported, the others fail each in a way of its own, while a fork waits for all of them."""
     warnings = []
-    logging.getLogger("actorrt.node.spawner").addFilter(lambda record: warnings.append(record.getMessage()))
+    logging.getLogger("actorrt.node.processes.spawner").addFilter(lambda record: warnings.append(record.getMessage()))
     names = ["colorsys", "no_such_module", "leaving", "ending", "threaded", "fileinput"]
     spawner.preload(names, [HERE, *sys.path])
     first = await run(spawner, "describe_imports", names=names)

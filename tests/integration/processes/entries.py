@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 
-from actorrt.node.printing import install_output
+from actorrt.node.worker.printing import install_output
 
 
 def nothing(config):

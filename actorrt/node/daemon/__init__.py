@@ -1,0 +1,1 @@
+"""The node: its core, its daemon, and the node of local mode."""

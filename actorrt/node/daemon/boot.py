@@ -1,0 +1,58 @@
+"""Starts a node's process: the zygote first, and beside its imports those of the daemon.
+
+Invariant: this module imports little; what it imports, the zygote waits for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import sys
+from collections.abc import Sequence
+
+import uvloop
+
+from actorrt.node.daemon.node_setting import NodeSetting
+from actorrt.node.processes.limits import raise_descriptor_limit
+from actorrt.node.processes.process_watch import set_process_name, set_subreaper
+from actorrt.node.processes.spawner import Spawner
+
+logger = logging.getLogger(__name__)
+
+
+def parse(arguments: Sequence[str]) -> NodeSetting:
+    """Read the arguments that an embedding driver starts a daemon with."""
+    parser = argparse.ArgumentParser(prog="python -m actorrt.node")
+    for name in ("cpus", "gpus", "store-bytes", "embedded-fd"):
+        parser.add_argument(f"--{name}", type=int)
+    return NodeSetting(**vars(parser.parse_args(arguments)))
+
+
+def main(setting: NodeSetting, *, log_level: int = logging.WARNING) -> int:
+    """Run a node daemon until it is told to stop; return the process's exit status."""
+    logging.basicConfig(
+        level=log_level, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr
+    )
+    set_process_name("actorrt-node")
+    set_subreaper()
+    raise_descriptor_limit()
+    try:
+        uvloop.run(_run(setting))
+    except OSError as error:
+        logger.error("the node can't start: %s", error)
+        return 1
+    return 0
+
+
+async def _run(setting: NodeSetting) -> None:
+    """Serve until told to stop, then leave no process behind."""
+    spawner = Spawner(asyncio.get_running_loop())
+    try:
+        await spawner.start()  # first of all: nothing takes longer than importing what workers need
+        # Two thirds of what the daemon imports, while the zygote imports, too.
+        from actorrt.node.daemon.daemon import Daemon
+
+        await Daemon(setting, spawner).run()
+    finally:
+        await spawner.close()

@@ -1,0 +1,114 @@
+"""Takes the census of a node: its actors, from its registry and from those of its workers, for a tree to be read."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any, Final
+
+from actorrt.actors.census import Listing
+from actorrt.actors.control import Control, Data, Request
+from actorrt.actors.record import Record, RecordState
+from actorrt.actors.registry import Registry
+from actorrt.ids import JobId, PeerAddress, PeerId
+from actorrt.node.daemon.listing import resident_bytes
+from actorrt.node.placement.jobs import Job, Worker
+from actorrt.scopes import parts_of
+
+ANSWER_WITHIN_S: Final = 0.1
+"""How long an endpoint is waited for; one that is busy for longer is shown without what it alone knows."""
+MAX_SIBLINGS_COUNT: Final = 1_000
+ROWS_COUNT: Final = 10_000
+NOWHERE: Final = b""
+_STEP_COUNT: Final = 10_000
+
+
+async def take_census(
+    registry: Registry, workers: Iterable[Worker], jobs: Iterable[Job], control: Control, siblings_count: int
+) -> dict[str, Any]:
+    """Return the jobs and the actors of the node, as data; siblings in the order in which they were spawned.
+
+    Args:
+        registry, workers, jobs, control: the node's.
+        siblings_count: how many children of one parent are listed, at most `MAX_SIBLINGS_COUNT`.
+
+    Returns:
+        `jobs`: id, driver's address. `actors`: what `actors.census.of_record` says of each, and its `job` (None once
+        that has ended), `queued` (None where its process did not answer), `child_id`, `memory_bytes` (of its process,
+        if that is its own). `left_out`: for each parent or job, how many below it are not listed; for `NOWHERE`, how
+        many of jobs that have ended.
+
+    Raises:
+        ValueError: `siblings_count` is out of range.
+    """
+    if not 1 <= siblings_count <= MAX_SIBLINGS_COUNT:
+        raise ValueError(f"{siblings_count} children of one parent: give 1 to {MAX_SIBLINGS_COUNT}")
+    live_jobs = [job for job in jobs if not job.is_left_behind]
+    ready = [worker for worker in workers if worker.ready.done() and worker.is_usable]
+    endpoints = [*(worker.endpoint for worker in ready), *(job.driver for job in live_jobs)]
+    answers = await _answers(control, endpoints, siblings_count)
+    listing = await _listed(registry, siblings_count)
+    return _put_together(live_jobs, listing, answers)
+
+
+async def _listed(registry: Registry, siblings_count: int) -> Listing:
+    """List what the node's registry knows: the top of each job, and what is below it."""
+    tops: dict[JobId, list[Record]] = {}
+    async for part in parts_of(registry.records(), _STEP_COUNT):
+        for record in part:
+            if record.parent is None:
+                tops.setdefault(record.job, []).append(record)
+    listing = Listing(registry.children.in_order, siblings_count, ROWS_COUNT)
+    for job, top in tops.items():
+        listing.take(job, [record for record in top if record.state is not RecordState.GONE])
+    for parent, children in registry.children.families():
+        if registry.record(parent) is None:  # a light actor, which its process alone knows
+            listing.take(parent, children)
+    return listing
+
+
+def _put_together(jobs: list[Job], listing: Listing, answers: dict[PeerId, Data]) -> Data:
+    rows = listing.rows
+    live = {job.job_id for job in jobs}
+    known = {row["actor"] for row in rows}
+    left_out: dict[bytes, int] = {}
+    for above, count in listing.left_out.items():
+        place = above if above in known or above in live else NOWHERE
+        left_out[place] = left_out.get(place, 0) + count
+    queued: dict[bytes, int] = {}
+    child_ids: dict[bytes, str] = {}
+    for answer in answers.values():
+        queued |= answer["queued"]
+        child_ids |= answer["child_ids"]
+        for row in answer["records"]:
+            if row["parent"] in known and len(rows) < ROWS_COUNT:  # else it is left out with its parent
+                known.add(row["actor"])
+                rows.append(row)
+        left_out |= {parent: count for parent, count in answer["left_out"].items() if parent in known}
+    for row in rows:
+        row["job"] = row["job"] if row["job"] in live else None
+        row["queued"] = queued.get(row["actor"], 0) if row["home"] in answers else None
+        row["child_id"] = child_ids.get(row["actor"])
+        row["memory_bytes"] = resident_bytes(row["pid"]) if row["is_own"] and row["pid"] else None
+    return {
+        "jobs": [{"job": job.job_id, "driver": job.driver.address} for job in jobs],
+        "actors": rows,
+        "left_out": left_out,
+    }
+
+
+async def _answers(control: Control, endpoints: Iterable[PeerAddress], siblings_count: int) -> dict[PeerId, Data]:
+    requests = {to.peer: control.request(to, "census", {"siblings_count": siblings_count}) for to in endpoints}
+    try:
+        async with asyncio.timeout(ANSWER_WITHIN_S):
+            for request in requests.values():
+                await _ended(request)
+    except TimeoutError:
+        pass  # those that have answered are shown
+    return {peer: request.value() for peer, request in requests.items() if request.done() and request.error() is None}
+
+
+async def _ended(request: Request) -> None:
+    ended = asyncio.Event()
+    request.add_callback(lambda _: ended.set())
+    await ended.wait()

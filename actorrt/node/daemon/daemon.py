@@ -1,0 +1,171 @@
+"""The node daemon: one process, one loop, no user code ever.
+
+It puts the node together: its core, the processes that its zygote forks, the object store. An embedded node
+belongs to the driver that started it and ends when the channel between them does; a node of its own ends by a
+signal. How its process starts is in `boot`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal as signals
+import socket
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from typing import Final
+
+from actorrt import config, errors
+from actorrt.clock import MonotonicClock
+from actorrt.ids import IdSource, JobId, PeerAddress, PeerId, short
+from actorrt.node.daemon.core import NodeCore
+from actorrt.node.daemon.node_setting import NodeSetting
+from actorrt.node.daemon.places import NodeDescriptor, NodeDirectory
+from actorrt.node.daemon.process_workers import ProcessWorkers
+from actorrt.node.placement.jobs import Worker
+from actorrt.node.placement.resources import Resources
+from actorrt.node.processes.limits import cpu_count, gpu_count, store_capacity_bytes
+from actorrt.node.processes.output import OutputLine
+from actorrt.node.processes.spawner import Spawner
+from actorrt.reasons import ExitReason
+from actorrt.store.disk import spill_directory
+from actorrt.store.server import StoreServer
+from actorrt.transport.unix.transport import UnixTransport
+
+logger = logging.getLogger(__name__)
+
+LINES_AT_ONCE_COUNT: Final = 1_000
+"""How many lines of output travel in one envelope."""
+
+
+class Daemon:
+    """One node's process.
+
+    Args:
+        setting: what the node has.
+        spawner: makes its workers; whoever started it closes it.
+    """
+
+    def __init__(self, setting: NodeSetting, spawner: Spawner) -> None:
+        self._setting = setting
+        self._spawner = spawner
+        self._ids = IdSource()
+        self._stop = asyncio.Event()
+
+    async def run(self) -> None:
+        """Serve until told to stop, then leave nothing behind."""
+        peer = self._ids.peer()
+        directory = NodeDirectory(short(peer))
+        try:
+            await self._serve(asyncio.get_running_loop(), peer, directory)
+        finally:
+            await self._spawner.close()  # before what workers use is gone
+            directory.remove()
+
+    async def _serve(self, loop: asyncio.AbstractEventLoop, peer: PeerId, directory: NodeDirectory) -> None:
+        setting = self._setting
+        clock = MonotonicClock()
+        capacity = store_capacity_bytes(setting.store_bytes)
+        store = StoreServer(
+            f"{directory.path}/store",
+            capacity,
+            clock,
+            spill_directory=spill_directory(),
+            on_close=lambda gone, _: self._core.peer_gone(gone),
+        )
+        await store.start()
+        factory = ProcessWorkers(
+            self._spawner,
+            directory.path,
+            f"{directory.path}/store",
+            self._worker_ended,
+            self._pass_on_output,
+            may_preload=setting.embedded_fd is not None,
+        )
+        resources = Resources(
+            setting.cpus or cpu_count(),
+            gpu_count() if setting.gpus is None else setting.gpus,
+            may_exceed=setting.embedded_fd is not None,
+        )
+        address = f"unix://{directory.path}/node"
+        transport = UnixTransport(peer, address, node=PeerAddress(peer, address).packed())
+        self._core = NodeCore(transport, factory, resources, clock, self._ids, store.keeper, store.exchange)
+        self._core.on_crash = _leave
+        await self._core.start()
+        factory.node = self._core.endpoint
+        descriptor = NodeDescriptor(
+            peer=peer.hex(),
+            address=transport.address,
+            store=f"{directory.path}/store",
+            url=f"unix://{directory.path}",
+            pid=os.getpid(),
+            is_embedded=setting.embedded_fd is not None,
+            owner_pid=0 if setting.embedded_fd is None else os.getppid(),
+        )
+        self._begin(loop, directory, descriptor, resources, capacity)
+        try:
+            await self._stop.wait()
+            logger.info("stopping")
+        finally:
+            await self._core.close()
+            await store.close()
+
+    def _begin(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        directory: NodeDirectory,
+        descriptor: NodeDescriptor,
+        resources: Resources,
+        capacity: int,
+    ) -> None:
+        for number in (signals.SIGTERM, signals.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        directory.publish(descriptor)
+        logger.info(
+            "node %s is up: process %d, %d cpus, %d gpus, object store of %d MiB",
+            descriptor.url,
+            descriptor.pid,
+            resources.cpu_count,
+            resources.gpu_count,
+            capacity // config.MIB,
+        )
+        if self._setting.embedded_fd is not None:
+            self._serve_owner(loop, socket.socket(fileno=self._setting.embedded_fd), descriptor)
+
+    def _serve_owner(self, loop: asyncio.AbstractEventLoop, owner: socket.socket, descriptor: NodeDescriptor) -> None:
+        """Tell the driver that the node is up; stop when it says so, or is gone."""
+        owner.setblocking(False)
+
+        def readable() -> None:
+            loop.remove_reader(owner.fileno())
+            owner.close()
+            self._stop.set()
+
+        loop.add_reader(owner.fileno(), readable)
+        with suppress(BrokenPipeError):  # it is gone already, which `readable` hears of
+            owner.send(json.dumps(asdict(descriptor)).encode())
+
+    def _worker_ended(self, worker: Worker, reason: ExitReason) -> None:
+        self._core.worker_ended(worker, reason)
+
+    def _pass_on_output(self, job_id: JobId, pid: int, lines: Sequence[OutputLine]) -> None:
+        driver: PeerAddress | None = None
+        try:
+            driver = self._core.job(job_id).driver
+        except errors.ActorRtError as error:
+            logger.debug("output of a job that has ended: %s", error)
+        for first in range(0, len(lines), LINES_AT_ONCE_COUNT):
+            part = lines[first : first + LINES_AT_ONCE_COUNT]
+            data = {"pid": pid, "lines": [[line.label, line.stream, line.text] for line in part]}
+            if driver is not None and self._core.control.notify(driver, "output", data, may_wait=False):
+                continue
+            for line in part:  # the driver is gone, or reads nothing: what its actors print goes to our log
+                logger.info("(%s pid=%d) %s", line.label, pid, line.text)
+
+
+def _leave(error: BaseException) -> None:
+    """Called when the node has failed: its processes end with it, and its drivers are told by that."""
+    raise SystemExit(1) from error

@@ -1,0 +1,127 @@
+"""Looks at which worker processes owe a sign of life, and carries out what `hangs` makes of it.
+
+Signs of life are the transport's acknowledgements; it probes who is watched, and knows who owes some.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from actorrt.actors.control import Data
+from actorrt.clock import Clock
+from actorrt.ids import PeerId
+from actorrt.node.daemon.hangs import LOOK_EVERY_S, Dump, Finding, Recovered, Replace, Silence, Vigil, Warn
+from actorrt.node.placement.jobs import Worker
+from actorrt.node.processes.process_watch import STACK_SIGNAL, oom_kill_count
+from actorrt.scopes import Scope
+from actorrt.transport.interfaces import Transport
+
+logger = logging.getLogger(__name__)
+
+_HINTS: Final = {
+    Silence.STOPPED: "it is stopped by a signal; SIGCONT lets it go on",
+    Silence.BLOCKED: "its loop is blocked, its output has the stack; await what waits, or run it in a thread",
+    Silence.BUSY: "its loop computes",
+}
+
+
+class Heartbeat:
+    """The watch over a node's workers.
+
+    Args:
+        transport, clock, scope: how they are watched, and when.
+        workers: gives the workers to watch over.
+        kill: ends one.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        clock: Clock,
+        scope: Scope,
+        workers: Callable[[], list[Worker]],
+        kill: Callable[[Worker], None],
+    ) -> None:
+        self._transport = transport
+        self._clock = clock
+        self._scope = scope
+        self._workers = workers
+        self._kill = kill
+        self._vigils: dict[PeerId, Vigil] = {}
+
+    def start(self) -> None:
+        """Begin; the scope's end ends it."""
+        self._look_round()
+
+    def _look_round(self) -> None:
+        present = {worker.peer: worker for worker in self._workers() if worker.pid is not None and worker.is_watchable}
+        for peer in self._vigils.keys() - present.keys():
+            del self._vigils[peer]
+            self._transport.unwatch(peer)
+        oom_kills_count = oom_kill_count() if present else None
+        for worker in present.values():
+            worker.process.outlived(oom_kills_count)
+            self._look_at(worker)
+        next_look_s = min((vigil.next_look_s for vigil in self._vigils.values()), default=LOOK_EVERY_S)
+        self._scope.after(next_look_s, self._look_round)
+
+    def _look_at(self, worker: Worker) -> None:
+        now = self._clock.now()
+        seen = _state_of(worker.pid or 0)
+        if seen is None:
+            return  # the next look may tell
+        state, cpu_s = seen
+        vigil = self._vigils.get(worker.peer)
+        if vigil is None:
+            vigil = self._vigils[worker.peer] = Vigil(worker.hang_timeout_s, now, cpu_s)
+        self._transport.watch(*worker.endpoint)
+        silent_s = self._transport.silent_s(worker.peer)
+        if silent_s:
+            self._carry_out(worker, vigil.looked(now, silent_s, state, cpu_s))
+        else:
+            self._carry_out(worker, vigil.answered(now, cpu_s))
+
+    def explain(self, peer: PeerId) -> Data:
+        """Say how long a process has been silent, and why: `stopped`, `blocked`, `busy`; None for one that is not."""
+        worker = next((worker for worker in self._workers() if worker.peer == peer), None)
+        vigil = self._vigils.get(peer)
+        silent_s = self._transport.silent_s(peer)
+        seen = None if worker is None else _state_of(worker.pid or 0)
+        if worker is None or vigil is None or seen is None or not silent_s:
+            return {"silence": None}
+        silence = vigil.silence(self._clock.now(), *seen)
+        return {"silence": silence.value, "silent_s": silent_s, "pid": worker.pid}
+
+    def _carry_out(self, worker: Worker, findings: list[Finding]) -> None:
+        for finding in findings:
+            match finding:
+                case Dump():
+                    worker.process.kill(STACK_SIGNAL)
+                case Warn(silence, silent_s):
+                    level = logging.INFO if silence is Silence.BUSY else logging.WARNING
+                    hint = _HINTS[silence]
+                    logger.log(level, "%s (pid %s) is silent for %.1f s: %s", worker.label, worker.pid, silent_s, hint)
+                case Replace(silence, silent_s):
+                    worker.hang = f"it gave no sign of life for {silent_s:.1f} s ({silence}), and was replaced"
+                    self._kill(worker)
+                case Recovered(silent_s):
+                    logger.info("%s (pid %s) answers again after %.1f s", worker.label, worker.pid, silent_s)
+
+
+def _state_of(pid: int) -> tuple[str, float] | None:
+    """Return the kernel's letter for what a process does, and the CPU time it has used, in seconds.
+
+    None: that can't be read now, for want of a descriptor or of memory.
+    """
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return "X", 0.0
+    except OSError:
+        return None
+    fields = stat[stat.rindex(b")") + 2 :].split()  # the name before it may hold any character
+    return fields[0].decode(), (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -1,0 +1,145 @@
+"""What a node says of itself, a page at a time: its workers and the actors that its registry knows.
+
+Rows come in the order in which workers and actors came up, and get their numbers when somebody asks. A cursor is the
+number of the last row that was shown, so what ends or begins between two pages neither hides a row nor shows one twice.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterable
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final, Protocol, TypeVar
+
+from actorrt.actors.control import Data
+from actorrt.actors.options import ActorOptions
+from actorrt.actors.record import Record
+from actorrt.ids import short
+from actorrt.node.placement.jobs import Worker
+
+MAX_PAGE_COUNT: Final = 10_000
+"""How many rows a page may have: what the transport takes for a list is three times as many."""
+
+
+class Numbered(Protocol):
+    """What has a number, higher than that of those before it; 0 until it is listed."""
+
+    number: int
+
+
+N = TypeVar("N", bound=Numbered)
+
+
+class Roll:
+    """Gives numbers to what is listed, in the order in which it came."""
+
+    def __init__(self) -> None:
+        self._last = 0
+
+    def numbered(self, items: Collection[N]) -> Collection[N]:
+        """Return the items, all numbered. Those that have no number yet are the newest, and in order."""
+        for item in items:
+            if not item.number:
+                self._last += 1
+                item.number = self._last
+        return items
+
+
+def check_page(after: Any, count: Any) -> None:
+    """Refuse a cursor that no page gave, and a count out of range.
+
+    Raises:
+        TypeError, ValueError: it is wrong.
+    """
+    if after is not None and not (
+        isinstance(after, list | tuple) and len(after) == 2 and all(isinstance(number, int) for number in after)
+    ):
+        raise TypeError(f"after={after!r}: give what the page before has as 'next', or None for the first page")
+    if isinstance(count, bool) or not isinstance(count, int):
+        raise TypeError(f"count={count!r}: give a whole number of rows")
+    if not 1 <= count <= MAX_PAGE_COUNT:
+        raise ValueError(f"count={count}: give 1 to {MAX_PAGE_COUNT} rows a page, and go on with after=page['next']")
+
+
+def page_of(workers: Iterable[Worker], records: Iterable[Record], after: Any, count: int) -> Data:
+    """Return a page: `workers` first and then `actors`, `count` rows at the most, and what follows it as `next`.
+
+    Args:
+        workers, records: all of them, by their numbers.
+        after: the `next` of the page before, None for the first.
+        count: how many rows.
+    """
+    worker_number, actor_number = after or (0, 0)
+    shown = _following(workers, worker_number, count)
+    actors = _following(records, actor_number, count - len(shown))
+    is_full = len(shown) + len(actors) == count
+    last = [shown[-1].number if shown else worker_number, actors[-1].number if actors else actor_number]
+    return {
+        "workers": [_worker_row(worker) for worker in shown],
+        "actors": [_actor_row(record) for record in actors],
+        "next": last if is_full and _is_more(workers, records, last) else None,
+    }
+
+
+def _following(items: Iterable[N], number: int, count: int) -> list[N]:
+    return list(islice((item for item in items if item.number > number), count))
+
+
+def _is_more(workers: Iterable[Worker], records: Iterable[Record], last: list[int]) -> bool:
+    return bool(_following(workers, last[0], 1) or _following(records, last[1], 1))
+
+
+def _worker_row(worker: Worker) -> Data:
+    return {
+        "label": worker.label,
+        "kind": worker.kind.value,
+        "job": short(worker.job.job_id),
+        "pid": worker.pid,
+        "actors": len(worker.actors),
+        "memory_bytes": None if worker.pid is None else resident_bytes(worker.pid),
+        "cpu_s": None if worker.pid is None else cpu_seconds(worker.pid),
+        "peer": worker.peer,
+        "address": worker.endpoint.address,
+    }
+
+
+def _actor_row(record: Record) -> Data:
+    return {
+        "actor": short(record.actor_id),
+        "label": record.label,
+        "job": short(record.job),
+        "namespace": record.order.namespace,
+        "is_detached": record.order.is_detached,
+        "state": str(record.state),
+        "incarnation": record.incarnation,
+        "worker": None if record.place is None else record.place.label,
+        "pid": None if record.place is None else record.place.pid,
+        "reserved": reserved(record.options),
+        "last_exit": None if record.last_reason is None else str(record.last_reason),
+    }
+
+
+def reserved(options: ActorOptions) -> dict[str, float]:
+    """Return what an actor reserves, by name."""
+    counts = {"cpus": options.cpus, "gpus": options.gpus, **options.resources}
+    return {name: count for name, count in counts.items() if count}
+
+
+def resident_bytes(pid: int) -> int | None:
+    """Return the memory that a process has in use, shared pages included; None if it is gone."""
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    except (FileNotFoundError, ProcessLookupError, IndexError):
+        return None
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def cpu_seconds(pid: int) -> float | None:
+    """Return the processor time that a process has used, its user's and the kernel's; None if it is gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        ticks = int(fields[11]) + int(fields[12])
+    except (FileNotFoundError, ProcessLookupError, IndexError):
+        return None
+    return ticks / os.sysconf("SC_CLK_TCK")

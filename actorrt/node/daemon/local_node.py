@@ -1,0 +1,135 @@
+"""A node without processes: the same core, its workers on one loop, memory for transport and store.
+
+`mode="local"` runs on it, and so do tests that need a whole runtime and no processes.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable, Sequence
+from weakref import WeakSet
+
+from actorrt.actors.origins import Origins
+from actorrt.actors.system import System
+from actorrt.clock import Clock
+from actorrt.ids import IdSource, JobId, PeerAddress, PeerId, short
+from actorrt.node.daemon.core import NodeCore
+from actorrt.node.placement.jobs import Job, Worker
+from actorrt.node.placement.resources import Resources
+from actorrt.reasons import KILLED, SHUTDOWN, ExitKind, ExitReason
+from actorrt.scopes import Scope
+from actorrt.store.client import StoreClient
+from actorrt.store.disk import spill_directory
+from actorrt.store.local import LocalStore
+from actorrt.transport.memory.network import MemoryNetwork
+from actorrt.transport.memory.transport import MemoryTransport
+
+
+class LocalNode:
+    """A whole node on the running loop.
+
+    Args:
+        resources: what can be reserved.
+        store_bytes: the bound on the store's memory.
+        clock, ids: time and identities.
+
+    Attributes:
+        network: what connects its endpoints.
+    """
+
+    def __init__(self, resources: Resources, store_bytes: int, clock: Clock, ids: IdSource) -> None:
+        self.network = MemoryNetwork()
+        self._store = LocalStore(store_bytes, clock, spill_directory=spill_directory())
+        self._origins = Origins()
+        self._clock = clock
+        self._ids = ids
+        self._resources = resources
+        self._systems: WeakSet[System] = WeakSet()
+
+    async def start(self) -> None:
+        """Begin to serve."""
+        peer = self._ids.peer()
+        factory = _LocalWorkers(self)
+        transport = MemoryTransport(self.network, peer, f"memory://{short(peer)}")
+        self.core = NodeCore(transport, factory, self._resources, self._clock, self._ids, self._store.keeper)
+        factory.on_exit = self.core.worker_ended
+        self.core.on_crash = self._crashed
+        await self.core.start()
+        self.endpoint = self.core.endpoint
+
+    async def close(self) -> None:
+        """End everything. Idempotent."""
+        await self.core.close()
+        for system in list(self._systems):  # of workers that the node could not end any more
+            await system.close()
+        self._store.close()
+
+    def system(self, peer: PeerId, address: str, job: JobId, namespace: str) -> System:
+        """Make an endpoint of this node, not started yet."""
+        store = StoreClient(self._store.open_channel(peer), peer)
+        store.attach(self.core.scope.loop)
+        system = System(
+            MemoryTransport(self.network, peer, address),
+            store=store,
+            clock=self._clock,
+            ids=self._ids,
+            random=random.random,
+            node=self.endpoint,
+            job=job,
+            namespace=namespace,
+        )
+        system.origins = self._origins
+        store.system = system
+        self._systems.add(system)
+        return system
+
+    def _crashed(self, error: BaseException) -> None:
+        """Called when the node has failed: nothing that runs on it can go on."""
+        for system in list(self._systems):
+            if not system.scope.is_closed:
+                system.scope.fail(error)
+
+
+class _LocalWorkers:
+    """Workers that are endpoints on the node's own loop."""
+
+    def __init__(self, node: LocalNode) -> None:
+        self._node = node
+        self._systems: dict[PeerId, System] = {}
+        self.on_exit: Callable[[Worker, ExitReason], None] = lambda *_: None
+
+    def endpoint(self, ids: IdSource) -> PeerAddress:
+        peer = ids.peer()
+        return PeerAddress(peer, f"memory://{peer.hex()}")
+
+    def preload(self, modules: Sequence[str], job: Job) -> None:
+        """Do nothing: what this process imports, they find."""
+
+    async def launch(self, worker: Worker) -> None:
+        job = worker.job
+        system = self._node.system(worker.peer, worker.endpoint.address, job.job_id, job.setting["namespace"])
+        self._systems[worker.peer] = system
+        system.on_crash = lambda error: self._end(worker, ExitReason(ExitKind.CRASHED, repr(error)))
+        await system.start()
+        system.control.handle("leave", lambda *_: self._end(worker, SHUTDOWN))
+        worker.pid = os.getpid()
+        worker.ready.set_value(None)
+
+    def kill(self, worker: Worker) -> None:
+        self._end(worker, KILLED)
+
+    def _end(self, worker: Worker, reason: ExitReason) -> None:
+        system = self._systems.pop(worker.peer, None)
+        if system is not None and not self._scope.is_closed:
+            self._scope.start(self._close(worker, system, reason), f"end {worker.label}")
+
+    @property
+    def _scope(self) -> Scope:
+        return self._node.core.scope
+
+    async def _close(self, worker: Worker, system: System, reason: ExitReason) -> None:
+        await system.close()
+        if system.store is not None:
+            system.store.close()
+        self.on_exit(worker, reason)

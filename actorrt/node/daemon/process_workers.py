@@ -1,0 +1,123 @@
+"""Workers as processes: forked by the zygote, watched by pidfd, their output read."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from actorrt import errors
+from actorrt.actors import evidence
+from actorrt.ids import IdSource, JobId, PeerAddress
+from actorrt.node.placement.jobs import Job, Worker
+from actorrt.node.processes.output import OutputLine, OutputReader
+from actorrt.node.processes.process_watch import ProcessExit
+from actorrt.node.processes.spawner import ProcessFactory
+from actorrt.reasons import ExitKind, ExitReason
+
+logger = logging.getLogger(__name__)
+
+EVIDENCE_SUFFIX = ".hand"
+
+
+class ProcessWorkers:
+    """Makes the workers of one node daemon.
+
+    Args:
+        processes: forks and watches.
+        directory: where their sockets lie.
+        store_path: the socket of the object store.
+        on_exit: called when a worker's process is gone and its output is read to the end.
+        on_output: called with what the workers of a job print; returns whether it could be taken.
+        may_preload: whether modules are imported for new workers when a job asks for it; not where several jobs share
+            the zygote, who may mean different modules by one name.
+    """
+
+    def __init__(
+        self,
+        processes: ProcessFactory,
+        directory: Path,
+        store_path: str,
+        on_exit: Callable[[Worker, ExitReason], None],
+        on_output: Callable[[JobId, int, Sequence[OutputLine]], None],
+        *,
+        may_preload: bool = False,
+    ) -> None:
+        self._processes = processes
+        self._directory = directory
+        self._store_path = store_path
+        self._on_exit = on_exit
+        self._on_output = on_output
+        self._may_preload = may_preload
+        self.node: PeerAddress | None = None
+
+    def endpoint(self, ids: IdSource) -> PeerAddress:
+        """Return where a new worker will be reached."""
+        peer = ids.peer()
+        return PeerAddress(peer, f"unix://{self._directory}/{peer.hex()}")
+
+    def preload(self, modules: Sequence[str], job: Job) -> None:
+        """Have modules imported before workers are forked; see `WorkerFactory.preload`."""
+        if self._may_preload:
+            self._processes.preload(modules, job.setting["sys_path"])
+        else:
+            logger.info("workers import %s themselves: this node serves other jobs, too", ", ".join(modules))
+
+    async def launch(self, worker: Worker) -> None:
+        """Fork the worker; see `WorkerFactory.launch`."""
+        loop = asyncio.get_running_loop()
+
+        def on_lines(lines: Sequence[OutputLine]) -> None:
+            self._on_output(worker.job.job_id, worker.pid or 0, lines)
+
+        try:
+            output = OutputReader(loop, worker.label, on_lines)
+            try:
+                worker.pid = await self._processes.fork(self._config(worker), output.stdout_fd, output.stderr_fd)
+                output.close_write_ends()
+                worker.process = self._processes.watch(worker.pid, lambda how: self._ended(worker, output, how))
+            except BaseException:
+                output.close()
+                raise
+        except (errors.RuntimeStateError, OSError, ValueError) as error:
+            raise errors.ActorStartError(f"{worker.label} got no process: {error}") from error
+        if worker.is_leaving:  # dismissed while it was forked
+            worker.process.kill()
+
+    def _config(self, worker: Worker) -> dict[str, object]:
+        assert self.node is not None
+        setting = worker.job.setting
+        return {
+            "peer": worker.peer,
+            "address": worker.endpoint.address,
+            "evidence": worker.endpoint.address.removeprefix("unix://") + EVIDENCE_SUFFIX,
+            "node": tuple(self.node),
+            "store": self._store_path,
+            "job": worker.job.job_id,
+            "label": worker.label,
+            "namespace": setting["namespace"],
+            "log_level": setting["log_level"],
+            "sys_path": setting["sys_path"],
+            "cwd": setting["cwd"],
+            "env_vars": {**setting["env_vars"], **worker.env_vars},
+        }
+
+    def kill(self, worker: Worker) -> None:
+        """End the worker at once."""
+        if worker.process is not None:
+            worker.process.kill()
+
+    def _ended(self, worker: Worker, output: OutputReader, how: ProcessExit) -> None:
+        output.drain()
+        last_lines = output.last_lines
+        socket = worker.endpoint.address.removeprefix("unix://")
+        Path(socket).unlink(missing_ok=True)
+        worker.in_hand, worker.begun_count = evidence.take(f"{socket}{EVIDENCE_SUFFIX}")
+        if worker.hang:
+            stack = "\n".join(last_lines)
+            self._on_exit(worker, ExitReason(ExitKind.CRASHED, worker.hang, stack, how.signal, how.exit_status))
+            return
+        is_expected = worker.is_leaving or how.was_killed_by_us
+        detail = "" if is_expected or not last_lines else f"its last line was {last_lines[-1]!r}"
+        self._on_exit(worker, how.to_reason(detail, "" if is_expected else "\n".join(last_lines)))

@@ -1,0 +1,1 @@
+"""The side of a driver: how it starts or finds a node, and uses it."""

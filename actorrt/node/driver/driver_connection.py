@@ -1,0 +1,192 @@
+"""What connects a driver to a node: the node itself where it is embedded, and the driver's endpoint on it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import random
+import select
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Protocol
+
+from actorrt import errors
+from actorrt.actors.control import Data
+from actorrt.clock import Clock
+from actorrt.config import NODE_ANSWER_TIMEOUT_S
+from actorrt.ids import IdSource, PeerAddress, PeerId, short
+from actorrt.node.daemon.places import NodeDescriptor
+from actorrt.node.driver.launch import EmbeddedNode, find_node
+from actorrt.reasons import ExitKind, ExitReason
+from actorrt.scopes import Scope
+
+if TYPE_CHECKING:
+    from actorrt.actors.system import System
+    from actorrt.store.client import StoreClient
+
+logger = logging.getLogger(__name__)
+
+STORE_LOST_GRACE_S: Final = 1.0
+"""How long the daemon's end, or its word, may come after the end of the connection to its store."""
+
+
+class NodeLink(Protocol):
+    """A driver's connection.
+
+    Attributes:
+        system: the driver's endpoint, once open.
+        url: what people call the node by.
+        is_lost: whether the node has gone, or given up this driver; what waited for it has failed, or is about to.
+    """
+
+    system: System
+    url: str
+
+    @property
+    def is_lost(self) -> bool: ...
+
+    async def open(self, namespace: str) -> None:
+        """Start or find the node, and the endpoint. What fails is cleaned up by `close`."""
+
+    async def attach(self, data: Data) -> None:
+        """Begin the driver's job on the node."""
+
+    async def close(self) -> None:
+        """Close the endpoint, and end the node if it is embedded. Idempotent."""
+
+
+class ProcessLink:
+    """A node in a process of its own."""
+
+    def __init__(
+        self,
+        address: str | None,
+        cpus: int | None,
+        gpus: int | None,
+        store_bytes: int | None,
+        ids: IdSource,
+        clock: Clock,
+    ) -> None:
+        self._address = address
+        self._options = (cpus, gpus, store_bytes)
+        self._ids = ids
+        self._clock = clock
+        self._embedded: EmbeddedNode | None = None
+        self._store: StoreClient | None = None
+        self._pidfd: int | None = None
+        self._system: System | None = None
+        self._end_of_system: asyncio.Task[None] | None = None
+        self._is_closing = False
+
+    async def open(self, namespace: str) -> None:
+        if self._address is not None:
+            node = find_node(self._address)
+        else:
+            self._embedded = EmbeddedNode(*self._options)
+            import_module("actorrt.actors.system")  # what `_connect` needs takes long, and the node as long to start
+            node = await self._embedded.ready()
+        await self._connect(node, namespace)
+
+    async def _connect(self, node: NodeDescriptor, namespace: str) -> None:
+        from actorrt.actors.system import System
+        from actorrt.store.client import StoreClient
+        from actorrt.transport.unix.transport import UnixTransport
+
+        self.url = node.url
+        loop = asyncio.get_running_loop()
+        peer = self._ids.peer()
+        self._store = StoreClient.connect(node.store, peer)
+        self._store.attach(loop, self._store_lost)
+        endpoint = PeerAddress(PeerId(bytes.fromhex(node.peer)), node.address)
+        self._system = self.system = System(
+            UnixTransport(peer, f"unix://{Path(node.store).parent}/{short(peer)}", node=endpoint.packed()),
+            store=self._store,
+            clock=self._clock,
+            ids=self._ids,
+            random=random.random,
+            node=endpoint,
+            job=self._ids.job(),
+            namespace=namespace,
+        )
+        self._store.system, self._store.node_of = self.system, self.system.transport.node_of
+        await self.system.start()
+        self._scope = Scope("driver", self.system.scope.fail)
+        self._watch(loop, node)
+
+    async def attach(self, data: Data) -> None:
+        try:
+            async with asyncio.timeout(NODE_ANSWER_TIMEOUT_S):
+                await self.system.control.request(self.system.node, "attach_driver", data)
+        except errors.ActorDiedError as error:
+            raise errors.PeerUnreachableError(f"the node at {self.url} ended while this process connected") from error
+        except TimeoutError:
+            raise errors.PeerUnreachableError(
+                f"the node at {self.url} did not answer within {NODE_ANSWER_TIMEOUT_S:g} s: it is stopped or overloaded"
+            ) from None
+
+    @property
+    def is_lost(self) -> bool:
+        """See `NodeLink`. The kernel is asked, since the loop may not have heard of the daemon's end yet."""
+        if self._end_of_system is not None or (self._system is not None and self._system.failure is not None):
+            return True
+        return self._pidfd is not None and _has_ended(self._pidfd)
+
+    def _watch(self, loop: asyncio.AbstractEventLoop, node: NodeDescriptor) -> None:
+        """Fail what waits when the daemon is gone: its death is the node's."""
+        try:
+            self._pidfd = os.pidfd_open(node.pid)
+        except ProcessLookupError:
+            raise errors.PeerUnreachableError(f"the node at {node.url} ended while this process connected") from None
+        loop.add_reader(self._pidfd, self._lost, f"the node daemon (process {node.pid}) ended")
+        self.system.control.handle("job_ended", lambda _, data: self._lost(f"it ended this job: {data['why']}"))
+
+    def _store_lost(self) -> None:
+        """A daemon that ends closes its sockets first; one that goes on ends the job of a driver without a store."""
+        self._scope.after(STORE_LOST_GRACE_S, lambda: self._lost("the connection to its object store broke"))
+
+    def _lost(self, why: str) -> None:
+        """The node is gone for this driver: say so at once, and end everything that waits for it. Idempotent."""
+        self._stop_watching()
+        if self._end_of_system is not None or self._is_closing:
+            return
+        own = "start one with `actorrt node`, then connect anew with actorrt.init() or a new Runtime"
+        advice = "actorrt.init(), or a new Runtime, starts another" if self._embedded is not None else own
+        text = f"the runtime lost its node {self.url}, with all its actors and objects: {why}; {advice}"
+        logger.warning(text)
+        reason = ExitReason(ExitKind.NODE_LOST, why)
+        error = errors.ActorDiedError(str(reason), reason=reason)
+        self._end_of_system = self._scope.start(self._end(error, text), "node lost")
+
+    async def _end(self, error: errors.ActorDiedError, text: str) -> None:
+        await self.system.close(error, text)
+        if self._store is not None:
+            self._store.close()
+
+    def _stop_watching(self) -> None:
+        """Let the loop forget the daemon; `close` closes the descriptor, which `is_lost` reads in other threads."""
+        if self._pidfd is not None:
+            asyncio.get_running_loop().remove_reader(self._pidfd)
+
+    async def close(self) -> None:
+        self._is_closing = True
+        self._stop_watching()
+        if self._end_of_system is not None:
+            await asyncio.wait([self._end_of_system])
+        elif self._system is not None:
+            await self._system.close()
+        if self._store is not None:
+            self._store.close()
+        if self._embedded is not None:
+            await self._embedded.close()
+        if self._system is not None:
+            await self._scope.close()
+        if self._pidfd is not None:
+            os.close(self._pidfd)
+            self._pidfd = None
+
+
+def _has_ended(pidfd: int) -> bool:
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    return bool(poll.poll(0))

@@ -1,0 +1,211 @@
+"""Starts the node daemon that a driver embeds, and finds those that run on their own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal as signals
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from actorrt import forks
+from actorrt.config import NODE_START_TIMEOUT_S
+from actorrt.errors import PeerUnreachableError, RuntimeStateError
+from actorrt.node.daemon.places import NodeDescriptor, find_nodes, remove_leftovers, runtime_directory
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+
+STOP_TIMEOUT_S: Final = 10.0
+
+
+class EmbeddedNode:
+    """A node daemon as a child of this process, in a session of its own; it ends when the channel to it does.
+
+    Args:
+        cpus, gpus, store_bytes: passed on; None lets the daemon find out.
+    """
+
+    def __init__(self, cpus: int | None, gpus: int | None, store_bytes: int | None) -> None:
+        self._channel, theirs = socket.socketpair()
+        self._channel.setblocking(False)
+        options = {"cpus": cpus, "gpus": gpus, "store-bytes": store_bytes, "embedded-fd": theirs.fileno()}
+        arguments = [f"--{name}={value}" for name, value in options.items() if value is not None]
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "actorrt.node", *arguments],
+                stdin=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+                env=_environment(),
+            )
+        finally:
+            theirs.close()
+        forks.abandon_in_children(self)
+        self.descriptor: NodeDescriptor | None = None
+
+    async def ready(self) -> NodeDescriptor:
+        """Return how to reach the node, when it is up.
+
+        Raises:
+            RuntimeStateError: it ended, or took too long.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(NODE_START_TIMEOUT_S):
+                text = await loop.sock_recv(self._channel, 65536)
+        except TimeoutError:
+            raise RuntimeStateError(f"the node daemon was not up within {NODE_START_TIMEOUT_S} s") from None
+        if not text:
+            status = self._process.wait(STOP_TIMEOUT_S)
+            raise RuntimeStateError(
+                f"the node daemon ended while it started (exit status {status}); see its output above"
+            )
+        self.descriptor = NodeDescriptor(**json.loads(text))
+        return self.descriptor
+
+    async def close(self) -> None:
+        """Let the daemon end, kill it if it does not, and remove what it then left. Idempotent."""
+        forks.forget(self)
+        self._channel.close()
+        if not await self._ended_within(STOP_TIMEOUT_S):
+            self.kill()
+        if self._process.returncode and self.descriptor is not None:
+            remove_leftovers(Path(self.descriptor.store).parent)
+
+    def abandon_after_fork(self) -> None:
+        """Let go of the channel in a forked child: the daemon ends with this process, however long the child lives."""
+        self._channel.close()
+
+    async def _ended_within(self, timeout_s: float) -> bool:
+        """Wait for the daemon's end and reap it. By its pidfd: at exit the interpreter has no executors any more."""
+        if self._process.poll() is not None:
+            return True
+        loop = asyncio.get_running_loop()
+        ended = asyncio.Event()
+        pidfd = os.pidfd_open(self._process.pid)
+        loop.add_reader(pidfd, ended.set)
+        try:
+            async with asyncio.timeout(timeout_s):
+                await ended.wait()
+        except TimeoutError:
+            return False
+        finally:
+            loop.remove_reader(pidfd)
+            os.close(pidfd)
+        self._process.wait()
+        return True
+
+    def kill(self) -> None:
+        """End the daemon at once; its workers die with it."""
+        self._channel.close()
+        self._process.send_signal(signals.SIGKILL)
+        self._process.wait()
+
+
+def _environment() -> dict[str, str]:
+    """Return the daemon's environment: ours, with this package importable as it is here."""
+    package_parent = str(Path(__file__).resolve().parents[3])
+    paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    if package_parent not in sys.path[:1] and package_parent not in paths:
+        paths.append(package_parent)
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
+
+
+class SeveralNodesError(ValueError):
+    """A command can't know which of several nodes is meant; the message lists them."""
+
+    exit_status: Final = 2  # as for other arguments that make no sense
+
+
+def find_node(address: str) -> NodeDescriptor:
+    """Return the running node that `address` means, for a script that wants to use it. It is no other script's.
+
+    Args:
+        address: `"auto"` for the newest node of this user on this machine, or a node's URL.
+
+    Raises:
+        ValueError: the address has another form.
+        PeerUnreachableError: no node is there that others may use.
+    """
+    if address == "auto":
+        nodes = [node for node in find_nodes() if not node.is_embedded]
+        if not nodes:
+            raise PeerUnreachableError(
+                "no node runs on this machine for this user: start one with `actorrt node`, or call "
+                "actorrt.init() without an address"
+            )
+        return nodes[0]
+    node = _node_at(address)
+    if node.is_embedded:
+        raise PeerUnreachableError(
+            f"the node at {address} belongs to {_owner_of(node)}, and nobody else can use it: start one with "
+            "`actorrt node`"
+        )
+    return node
+
+
+def add_address_argument(parser: ArgumentParser) -> None:
+    """Let a command say which node it looks into: with `node_to_look_into`."""
+    parser.add_argument(
+        "--address",
+        metavar="URL",
+        help="the node's URL (default: the newest that `actorrt node` started, else the only one of a script)",
+    )
+
+
+def node_to_look_into(address: str | None) -> NodeDescriptor:
+    """Return the node that a command looks into.
+
+    Args:
+        address: a node's URL; None for the newest that `actorrt node` started, else the only one of a script.
+
+    Raises:
+        ValueError: the address has another form.
+        PeerUnreachableError: no node is there.
+        SeveralNodesError: no address is given, and several scripts have nodes.
+    """
+    if address is not None:
+        return _node_at(address)
+    nodes = find_nodes()
+    own = [node for node in nodes if not node.is_embedded]
+    if own:
+        return own[0]
+    if not nodes:
+        raise PeerUnreachableError(
+            "no node runs on this machine for this user: start one with `actorrt node`, or a script that calls "
+            "actorrt.init()"
+        )
+    if len(nodes) > 1:
+        listed = "".join(f"\n  {node.url}  of {_owner_of(node)}" for node in nodes)
+        raise SeveralNodesError(f"{len(nodes)} scripts have a node: choose one with --address{listed}")
+    return nodes[0]
+
+
+def _node_at(address: str) -> NodeDescriptor:
+    if urlsplit(address).scheme not in ("tcp", "unix"):
+        raise ValueError(
+            f"address={address!r}: give 'auto', or the URL that `actorrt node` printed, such as "
+            f"'unix://{runtime_directory()}/2e73214e'"
+        )
+    for node in find_nodes():
+        if node.url == address:
+            return node
+    raise PeerUnreachableError(
+        f"no node answers at {address}: start one with `actorrt node`, or check the address that it printed"
+    )
+
+
+def _owner_of(node: NodeDescriptor) -> str:
+    """Name the script that a node belongs to."""
+    try:
+        words = Path(f"/proc/{node.owner_pid}/cmdline").read_bytes().rstrip(b"\0").split(b"\0")
+    except OSError:
+        return f"a script (process {node.owner_pid})"
+    command = b" ".join(words).decode(errors="replace")
+    return f"a script (process {node.owner_pid}: {command if len(command) <= 60 else command[:59] + '…'})"

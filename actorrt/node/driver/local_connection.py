@@ -1,0 +1,54 @@
+"""A driver whose node has no processes."""
+
+from __future__ import annotations
+
+from actorrt.actors.control import Data
+from actorrt.actors.system import System
+from actorrt.clock import Clock
+from actorrt.ids import IdSource
+from actorrt.node.daemon.local_node import LocalNode
+from actorrt.node.placement.resources import Resources
+from actorrt.node.processes.limits import cpu_count, gpu_count, store_capacity_bytes
+from actorrt.transport.memory.network import MemoryNetwork
+
+
+class LocalLink:
+    """A `NodeLink` to a node on the running loop.
+
+    Args:
+        cpus, gpus, store_bytes: what the node has; None: what the machine has.
+        ids, clock: identities and time.
+    """
+
+    url = "local"
+    is_lost = False  # it is in this process
+
+    def __init__(
+        self, cpus: int | None, gpus: int | None, store_bytes: int | None, ids: IdSource, clock: Clock
+    ) -> None:
+        resources = Resources(cpus or cpu_count(), gpu_count() if gpus is None else gpus, may_exceed=True)
+        capacity = store_capacity_bytes(store_bytes)
+        self._node = LocalNode(resources, capacity, clock, ids)
+        self._ids = ids
+        self._system: System | None = None
+
+    @property
+    def network(self) -> MemoryNetwork:
+        """What connects the endpoints of the node."""
+        return self._node.network
+
+    async def open(self, namespace: str) -> None:
+        await self._node.start()
+        peer = self._ids.peer()
+        self._system = self.system = self._node.system(peer, f"memory://{peer.hex()}", self._ids.job(), namespace)
+        await self.system.start()
+
+    async def attach(self, data: Data) -> None:
+        self._node.core.attach_driver(self.system.endpoint.peer, data)
+
+    async def close(self) -> None:
+        if self._system is not None:
+            await self._system.close()
+            if self._system.store is not None:
+                self._system.store.close()
+        await self._node.close()

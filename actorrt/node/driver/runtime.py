@@ -1,0 +1,298 @@
+"""The driver's side: connects a script, a notebook or a coroutine to a node, and ends what it started."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from actorrt import errors, forks
+from actorrt.actors import current, statistics
+from actorrt.actors.control import Data
+from actorrt.actors.reply import Operation
+from actorrt.actors.waiting import wait
+from actorrt.clock import MonotonicClock
+from actorrt.completion import Completion, set_blocking_rule
+from actorrt.ids import IdSource, PeerAddress, PeerId
+from actorrt.node.daemon.listing import MAX_PAGE_COUNT, check_page
+from actorrt.node.driver import runtime_options
+from actorrt.node.driver.driver_connection import NodeLink, ProcessLink
+from actorrt.node.driver.notices import saying
+from actorrt.node.driver.printer import OutputPrinter
+from actorrt.node.processes.limits import check_system
+
+if TYPE_CHECKING:
+    from actorrt.actors.system import System
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+DETACH_TIMEOUT_S: Final = 60.0
+DETACH_LOOK_S: Final = 1.0
+FROZEN_S: Final = 10.0
+"""How long a node that is to end a job may give no sign of life before it is given up."""
+STATISTICS_WITHIN_S: Final = 1.0
+WORKERS_PAGE_COUNT: Final = 100
+
+
+class Runtime:
+    """A connection to a node, on the running loop.
+
+    Args:
+        address: None starts an embedded node; `"auto"` or a URL connects to a running one.
+        mode: `"node"`, or `"local"` for everything on this loop, without processes; there is no address then.
+        cpus, gpus: what an embedded node lets actors reserve; None: what the machine has.
+        store_bytes: the bound on an embedded node's object store; None: 30 % of the machine's memory, and no more than
+            is free.
+        namespace: where the names that this driver gives and looks up live.
+
+    Raises:
+        TypeError: an option of a wrong type.
+        ValueError: an option of a wrong value, or one that does not go with the others.
+        RuntimeStateError: this system is not Linux.
+    """
+
+    def __init__(
+        self,
+        address: str | None = None,
+        *,
+        mode: str = "node",
+        cpus: int | None = None,
+        gpus: int | None = None,
+        store_bytes: int | None = None,
+        namespace: str = "default",
+    ) -> None:
+        check_system()
+        self._options = runtime_options.checked(address, mode, cpus, gpus, store_bytes, namespace)
+        self.namespace = namespace
+        self._ids = IdSource()
+        self._clock = MonotonicClock()
+        self._link: NodeLink | None = None
+        self._output = OutputPrinter(self._clock.now)
+
+    async def __aenter__(self) -> Runtime:
+        await self.start()
+        set_blocking_rule(refuse_to_block)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        set_blocking_rule(None)
+        await self.close()
+
+    @property
+    def system(self) -> System:
+        """This driver's endpoint.
+
+        Raises:
+            RuntimeStateError: it is not started, or closed.
+        """
+        if self._link is None:
+            raise errors.RuntimeStateError("this Runtime is not running: use it in `async with`")
+        return self._link.system
+
+    @property
+    def has_lost_its_node(self) -> bool:
+        """Whether the node that this was connected to is gone, or has given up this driver."""
+        return self._link is not None and self._link.is_lost
+
+    async def start(self) -> None:
+        """Start or find the node, and connect.
+
+        Raises:
+            RuntimeStateError: a runtime is connected in this process already, this process was forked from one that
+                had one, or the node did not start.
+            PeerUnreachableError: no node is at the address.
+        """
+        forks.check()
+        present = current.process_system()
+        if present is not None and not present.is_closed:
+            raise errors.RuntimeStateError(
+                "a runtime is connected in this process already: use it, or call actorrt.shutdown() first"
+            )
+        link = self._new_link()
+        try:
+            await saying("the node to start", link.open(self.namespace))
+            await self._attach(link)
+        except BaseException:
+            await link.close()
+            raise
+        self._link = link
+        current.set_process_system(link.system)
+
+    def _new_link(self) -> NodeLink:
+        address, mode, cpus, gpus, store_bytes, _ = self._options
+        if mode == "node":
+            return ProcessLink(address, cpus, gpus, store_bytes, self._ids, self._clock)
+        # The node's side, which the drivers of other nodes do not need.
+        from actorrt.node.driver.local_connection import LocalLink
+
+        return LocalLink(cpus, gpus, store_bytes, self._ids, self._clock)
+
+    async def _attach(self, link: NodeLink) -> None:
+        system = link.system
+        system.control.handle("output", self._output.received)
+        data = {
+            "job": system.job,
+            "address": system.endpoint.address,
+            "pid": os.getpid(),
+            "setting": _setting(self.namespace),
+        }
+        await saying("the node to answer", link.attach(data))
+
+    async def close(self) -> None:
+        """Stop what this driver started, and the node if it is embedded; leave nothing behind. Idempotent."""
+        link, self._link = self._link, None
+        if link is None or forks.is_child():  # a child's copy: all of it is the parent's
+            return
+        if current.process_system() is link.system:
+            current.set_process_system(None)
+        try:
+            if not link.is_lost:
+                await saying("actors to stop", self._detach(link.system))
+        finally:
+            await saying("the node to end", link.close())
+            self._output.close()
+
+    async def _detach(self, system: System) -> None:
+        detached = system.control.request(system.node, "detach", {"job": system.job})
+        system.transport.watch(*system.node)
+        left_s = DETACH_TIMEOUT_S
+        while not (detached.done() or left_s <= 0 or _is_frozen(system)):
+            await finished(detached, DETACH_LOOK_S)
+            left_s -= DETACH_LOOK_S
+        if not detached.done():
+            why = "the node gave no sign of life" if _is_frozen(system) else f"{DETACH_TIMEOUT_S:g} s were not enough"
+            logger.warning("the actors of this job did not stop, and are ended: %s", why)
+        elif (error := detached.error()) is not None:
+            logger.debug("the node was gone before its job was ended: %s", error)
+        else:
+            system.control.notify(system.node, "goodbye", {})  # it need not look for us
+
+    def status(self, after: Sequence[int] | None = None, count: int = MAX_PAGE_COUNT) -> Operation[Data]:
+        """Ask the node what it runs, a page at a time; resolves to plain data.
+
+        Args:
+            after: the `next` of the page before; None for the first page.
+            count: how many rows, of workers and actors together; at most 10,000.
+
+        Returns:
+            What resolves to a dict: `version`, `address`, `jobs`; `totals`, how many jobs, workers and actors there
+            are; `cpus`, `gpus` and what of them is reserved; of this page the `workers` (`label`, `kind`, `job`,
+            `pid`, `actors`, `memory_bytes`, `cpu_s`), which come first, and the `actors` (`label`, `state`, `job`,
+            `namespace`, `worker`, `pid`, `reserved`, ...); and as `next` what the following page comes after, or None.
+
+        Raises:
+            TypeError, ValueError: no such page.
+        """
+        check_page(after, count)
+        return self.system.operate("the node's status", lambda: self._page(after, count))
+
+    async def _page(self, after: Sequence[int] | None, count: int) -> Data:
+        system = self.system
+        page: Data = await system.control.request(system.node, "status", {"after": after, "count": count})
+        return page
+
+    async def _workers(self) -> list[Data]:
+        """Return the rows of all workers, which come before those of actors."""
+        workers: list[Data] = []
+        after: Sequence[int] | None = None
+        while True:
+            page = await self._page(after, WORKERS_PAGE_COUNT)
+            workers += page["workers"]
+            after = page["next"]
+            if page["actors"] or after is None:
+                return workers
+
+    def statistics(self) -> Operation[Data]:
+        """Ask every process of this job for its queues; resolves to plain data, by the worker's label.
+
+        Each has `pending_calls`, `late_replies`, `dead_letters` (their count, and the last ones), `actors` (the
+        thousand busiest of `actors_count`, each with what is queued, running, handled and dropped), and the lengths of
+        every other queue: `routes` (what waits for room), `streams`, `requests`, `handed_over` (by other threads),
+        `runners`, `transits`, `early_cancels`, `poison`, `store`, `transport`. This process is `"driver"`. A worker
+        that does not answer within a second has an `error` in their place.
+        """
+        system = self.system
+
+        async def ask() -> Data:
+            workers = {w["label"]: PeerAddress(PeerId(w["peer"]), w["address"]) for w in await self._workers()}
+            requests = {label: system.control.request(to, "statistics", {}) for label, to in workers.items()}
+            if requests:
+                await wait(requests.values(), len(requests), STATISTICS_WITHIN_S)
+            answers = {label: _answer(request) for label, request in requests.items()}
+            return {"driver": statistics.of_system(system), **answers}
+
+        return system.operate("the statistics", ask)
+
+    def __repr__(self) -> str:
+        where = "not connected" if self._link is None else f"at {self._link.url}"
+        return f"<Runtime {where}>"
+
+
+async def finished(completion: Completion[Any], timeout_s: float | None) -> None:
+    """Return when the completion is done or the time is up; its error stays in it."""
+    done: Completion[None] = Completion()
+    completion.add_callback(lambda _: done.set_value(None))
+    try:
+        async with asyncio.timeout(timeout_s):
+            await done
+    except TimeoutError:
+        return  # whoever waits sees that it is not done, and says so
+
+
+def _is_frozen(system: System) -> bool:
+    return system.transport.silent_s(system.node.peer) > FROZEN_S
+
+
+def _answer(request: Completion[Any]) -> Any:
+    if not request.done():
+        return {"error": f"no answer within {STATISTICS_WITHIN_S:g} s: its loop is blocked"}
+    return {"error": str(request.error())} if request.error() is not None else request.value()
+
+
+def refuse_to_block(completion: Completion[Any], _: float | None) -> None:
+    """The blocking rule of a thread whose loop serves a driver."""
+    raise errors.RuntimeStateError(
+        f"{completion!r}: .result() would block the loop that has to complete it; use await here, or run plain code in "
+        "a thread"
+    )
+
+
+def run(main: Callable[..., Coroutine[Any, Any, T]], *args: Any, **runtime_options: Any) -> T:
+    """Run the coroutine function `main(*args)` on uvloop inside a `Runtime`; return its result.
+
+    Args:
+        main: the coroutine function.
+        *args: its arguments.
+        **runtime_options: as of `Runtime`.
+    """
+    import uvloop
+
+    if not asyncio.iscoroutinefunction(main):
+        raise TypeError(f"run({main!r}): give a coroutine function, and its arguments after it")
+
+    async def inside() -> T:
+        async with Runtime(**runtime_options):
+            return await main(*args)
+
+    return uvloop.run(inside())
+
+
+def _setting(namespace: str) -> Data:
+    """Return how workers find the code that this process finds, and how much they log."""
+    path = [os.path.abspath(entry) if entry else os.getcwd() for entry in sys.path]
+    main = sys.modules.get("__main__")
+    script = getattr(main, "__file__", None)
+    if script is not None and (folder := os.path.dirname(os.path.abspath(script))) not in path:
+        path.insert(0, folder)
+    return {
+        "namespace": namespace,
+        "sys_path": path,
+        "cwd": os.getcwd(),
+        "env_vars": {},
+        "log_level": logging.getLogger().getEffectiveLevel(),
+    }

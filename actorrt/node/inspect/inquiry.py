@@ -1,0 +1,67 @@
+"""Asks a node one question, without being a driver: no job, no store."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from actorrt.actors.control import Control, Data
+from actorrt.config import NODE_ANSWER_TIMEOUT_S
+from actorrt.errors import ActorRtError, PeerUnreachableError
+from actorrt.ids import IdSource, PeerAddress, PeerId, short
+from actorrt.node.daemon.places import NodeDescriptor
+from actorrt.node.driver.notices import saying
+from actorrt.scopes import Scope
+from actorrt.transport.interfaces import Buffer
+from actorrt.transport.unix.transport import UnixTransport
+
+
+class _Asker:
+    """Receives nothing but answers."""
+
+    def __init__(self, transport: UnixTransport) -> None:
+        self.control = Control(transport, Scope("inquiry", self._crashed))
+
+    def _crashed(self, error: BaseException) -> None:
+        self.control.close(ActorRtError(f"the inquiry failed: {error!r}"))
+
+    def received(self, _peer: PeerId, envelope: list[Any], _buffers: Sequence[Buffer]) -> None:
+        self.control.received(_peer, envelope)
+
+    def drained(self) -> None:
+        """Nothing waits for the end of a drain."""
+
+    def peer_failed(self, peer: PeerId, error: ActorRtError) -> None:
+        self.control.peer_lost(peer, error)
+
+
+async def inquire(node: NodeDescriptor, verb: str, data: Data) -> Any:
+    """Return the node's answer.
+
+    Raises:
+        PeerUnreachableError: it does not answer, or not in time.
+    """
+    peer = IdSource().peer()
+    path = Path(node.store).parent / f"inquiry-{short(peer)}"
+    transport = UnixTransport(peer, f"unix://{path}")
+    asker = _Asker(transport)
+    await transport.start(asker)
+    try:
+        to = PeerAddress(PeerId(bytes.fromhex(node.peer)), node.address)
+        asked = asker.control.request(to, verb, data)
+        async with asyncio.timeout(NODE_ANSWER_TIMEOUT_S):
+            answer = await saying(f"node {node.url} (process {node.pid})", asked)
+        asker.control.notify(to, "goodbye", {})
+        return answer
+    except TimeoutError:
+        raise PeerUnreachableError(
+            f"node {node.url} (process {node.pid}) did not answer within {NODE_ANSWER_TIMEOUT_S:g} s: it is stopped or "
+            "overloaded"
+        ) from None
+    finally:
+        await transport.close()
+        if path.exists():
+            os.unlink(path)

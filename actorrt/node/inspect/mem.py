@@ -1,0 +1,62 @@
+"""`actorrt mem`: what the object store of a node holds, the largest objects first, and who holds them."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from actorrt.config import MIB
+from actorrt.ids import IdSource, short
+from actorrt.node.daemon.places import NodeDescriptor
+from actorrt.node.driver.launch import add_address_argument, node_to_look_into
+from actorrt.node.inspect import table
+
+_MAX_COUNT = 100
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_address_argument(parser)
+    parser.add_argument("--count", type=int, default=20, help="how many objects to list, 1 to 100 (default: 20)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the listing; return the exit status."""
+    if not 1 <= arguments.count <= _MAX_COUNT:
+        raise ValueError(f"--count {arguments.count}: give 1 to {_MAX_COUNT}")
+    counts, objects = _ask(node_to_look_into(arguments.address), arguments.count)
+    for line in lines(counts, objects):
+        print(line)
+    return 0
+
+
+def _ask(node: NodeDescriptor, count: int) -> tuple[dict[str, int], list[list[Any]]]:
+    """Ask the store itself: who looks needs no job."""
+    from actorrt.store.client import StoreClient
+
+    store = StoreClient.connect(node.store, IdSource().peer())
+    try:
+        return store.stats(), store.list_objects(count)
+    finally:
+        store.close()
+
+
+def lines(counts: dict[str, int], objects: list[list[Any]]) -> list[str]:
+    """Return the listing.
+
+    Args:
+        counts: as `art.store_stats()` gives them.
+        objects: the start of the id, bytes, state, holders and line of each.
+    """
+    head = (
+        f"object store: {_mib(counts['used_bytes'])} of {_mib(counts['capacity_bytes'])} used, "
+        f"{_mib(counts['pinned_bytes'])} in view, {_mib(counts['spilled_bytes'])} on disk, "
+        f"{counts['objects_count']} objects"
+    )
+    rows = [("SIZE", "STATE", "OBJECT", "MADE AT", "HELD BY")]
+    for object_id, length_bytes, state, holders, line in objects:
+        rows.append((_mib(length_bytes), state, short(object_id), line or "-", ", ".join(holders) or "nobody"))
+    return [head, *table.lines(rows)] if objects else [head]
+
+
+def _mib(length_bytes: int) -> str:
+    return f"{length_bytes / MIB:.1f} MiB"

@@ -1,0 +1,77 @@
+"""`actorrt ps`: the processes of a node, and its actors."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from typing import Any, Final
+
+from actorrt.config import MIB
+from actorrt.node.daemon.listing import MAX_PAGE_COUNT
+from actorrt.node.daemon.places import NodeDescriptor
+from actorrt.node.driver.launch import add_address_argument, node_to_look_into
+from actorrt.node.inspect import table
+from actorrt.node.inspect.status import ask_page
+
+DEFAULT_COUNT: Final = 1_000
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    add_address_argument(parser)
+    parser.add_argument(
+        "--count", type=int, default=DEFAULT_COUNT, help=f"how many actors to list at most (default: {DEFAULT_COUNT})"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the rows; return the exit status."""
+    if arguments.count < 1:
+        raise ValueError(f"--count {arguments.count}: give 1 or more")
+    for line in render(listed(node_to_look_into(arguments.address), arguments.count)):
+        print(line)
+    return 0
+
+
+def listed(node: NodeDescriptor, count: int) -> dict[str, Any]:
+    """Return all workers of a node, up to `count` actors, and the totals, a page after the other."""
+    page = whole = ask_page(node, None, MAX_PAGE_COUNT)
+    while page["next"] is not None and len(whole["actors"]) < count:
+        page = ask_page(node, page["next"], MAX_PAGE_COUNT)
+        whole["workers"] += page["workers"]
+        whole["actors"] += page["actors"]
+    del whole["actors"][count:]
+    return whole
+
+
+def render(status: dict[str, Any]) -> Iterator[str]:
+    """Give the lines: the processes, an empty one, the actors, and how many more there are."""
+    workers = [("PID", "KIND", "JOB", "ACTORS", "CPU", "MEMORY", "WORKER"), *map(_worker, status["workers"])]
+    yield from table.lines(workers)
+    yield ""
+    header = ("ACTOR", "JOB", "NAMESPACE", "STATE", "INCARNATION", "PID", "RESERVED", "NAME", "LAST EXIT")
+    yield from table.lines([header, *map(_actor, status["actors"])])
+    left_out = status["totals"]["actors"] - len(status["actors"])
+    if left_out > 0:
+        yield f"and {left_out} actors more: --count {status['totals']['actors']} lists all"
+
+
+def _worker(row: dict[str, Any]) -> tuple[str, ...]:
+    memory = "-" if row["memory_bytes"] is None else f"{row['memory_bytes'] / MIB:.0f} MiB"
+    cpu = "-" if row["cpu_s"] is None else f"{row['cpu_s']:.1f} s"
+    return (str(row["pid"] or "-"), row["kind"], row["job"], str(row["actors"]), cpu, memory, row["label"])
+
+
+def _actor(row: dict[str, Any]) -> tuple[str, ...]:
+    reserved = ", ".join(f"{count:g} {name}" for name, count in row["reserved"].items())
+    return (
+        row["actor"],
+        row["job"],
+        row["namespace"],
+        row["state"],
+        str(row["incarnation"]),
+        str(row["pid"] or "-"),
+        reserved or "-",
+        f"{row['label']} (detached)" if row["is_detached"] else row["label"],
+        (row["last_exit"] or "-").partition("\n")[0],
+    )

@@ -1,0 +1,130 @@
+"""`actorrt tree`: the live supervision tree of a node, printed once or over and over."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from actorrt.config import MIB
+from actorrt.ids import short
+from actorrt.node.daemon.census import NOWHERE
+from actorrt.node.daemon.places import NodeDescriptor
+from actorrt.node.driver.launch import add_address_argument, node_to_look_into
+from actorrt.node.inspect import table
+from actorrt.node.inspect.inquiry import inquire
+
+WATCH_PERIOD_S: Final = 1.0
+DEFAULT_CHILDREN_COUNT: Final = 100
+_HEADER: Final = ("ACTOR", "STATE", "RESTARTS", "QUEUED", "MEMORY", "PID", "LAST EXIT")
+_HOME_AND_CLEAR: Final = "\x1b[H\x1b[2J"
+_MAX_REASON_LENGTH: Final = 60
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    add_address_argument(parser)
+    parser.add_argument(
+        "--children",
+        type=int,
+        default=DEFAULT_CHILDREN_COUNT,
+        metavar="COUNT",
+        help=f"how many children of one parent to show at most (default: {DEFAULT_CHILDREN_COUNT})",
+    )
+    parser.add_argument("--watch", action="store_true", help="print it anew every second, until Ctrl-C")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the tree and return the exit status."""
+    node = node_to_look_into(arguments.address)
+    print(_page(node, arguments.children))
+    while arguments.watch:
+        time.sleep(WATCH_PERIOD_S)  # the period of the page, as `--watch` promises: nothing is waited for
+        page = _page(node, arguments.children)
+        sys.stdout.write(f"{_HOME_AND_CLEAR}{page}\n")
+        sys.stdout.flush()
+    return 0
+
+
+def _page(node: NodeDescriptor, children_count: int) -> str:
+    census = asyncio.run(inquire(node, "census", {"siblings_count": children_count}))
+    return "\n".join(render(f"node {node.url} (process {node.pid})", census))
+
+
+def render(title: str, census: dict[str, Any]) -> Iterator[str]:
+    """Give the lines of the tree: the node, its jobs, and below each its actors under their parents.
+
+    Args:
+        title: the first line.
+        census: what `census.take_census` returned.
+    """
+    yield title
+    tree = _Tree(census)
+    rows: list[Sequence[str]] = [_HEADER]
+    for job in census["jobs"]:
+        rows.append(_alone(f"job {short(job['job'])}"))
+        rows.extend(tree.below(job["job"]))
+    detached = list(tree.below(None))
+    if detached:
+        rows += [_alone("detached, of jobs that have ended"), *detached]
+    yield from table.lines(rows)
+
+
+class _Tree:
+    """The actors of a census by what they hang below: a parent, a job, or None once the job has ended."""
+
+    def __init__(self, census: dict[str, Any]) -> None:
+        self._left_out: dict[bytes, int] = census["left_out"]
+        self._children: dict[bytes | None, list[dict[str, Any]]] = {}
+        known = {actor["actor"] for actor in census["actors"]}
+        for actor in census["actors"]:
+            above = actor["parent"] if actor["parent"] in known else actor["job"]
+            self._children.setdefault(above, []).append(actor)
+
+    def below(self, above: bytes | None) -> Iterator[Sequence[str]]:
+        """Give the rows of what hangs there, each with what hangs below it, and a row for those that are left out."""
+        branches = [("", self._branch(above))]  # from there down to the row in hand: a tree may be deep
+        while branches:
+            indent, branch = branches[-1]
+            twig = next(branch, None)
+            if twig is None:
+                branches.pop()
+                continue
+            item, is_last = twig
+            prefix = f"{indent}{'└─ ' if is_last else '├─ '}"
+            if isinstance(item, int):
+                yield _alone(f"{prefix}and {item} more")
+            else:
+                yield _row(item, prefix)
+                branches.append((f"{indent}{'   ' if is_last else '│  '}", self._branch(item["actor"])))
+
+    def _branch(self, above: bytes | None) -> Iterator[tuple[dict[str, Any] | int, bool]]:
+        """Give what hangs directly below, and how many are left out, each with whether nothing follows it."""
+        items: list[dict[str, Any] | int] = [*self._children.get(above, [])]
+        left_out = self._left_out.get(NOWHERE if above is None else above, 0)
+        if left_out:
+            items.append(left_out)
+        return ((item, number == len(items)) for number, item in enumerate(items, 1))
+
+
+def _alone(text: str) -> Sequence[str]:
+    return (text, *[""] * (len(_HEADER) - 1))
+
+
+def _row(actor: dict[str, Any], prefix: str) -> Sequence[str]:
+    name = actor["label"] if actor["child_id"] is None else f"{actor['child_id']} ({actor['label']})"
+    if actor["is_detached"]:
+        name += " (detached)"
+    reason = (actor["last_exit"] or "").partition("\n")[0]
+    return (
+        f"{prefix}{name}",
+        actor["state"],
+        str(actor["restarts"]),
+        "?" if actor["queued"] is None else str(actor["queued"]),
+        "" if actor["memory_bytes"] is None else f"{actor['memory_bytes'] / MIB:.0f} MiB",
+        str(actor["pid"] or ""),
+        reason if len(reason) <= _MAX_REASON_LENGTH else f"{reason[: _MAX_REASON_LENGTH - 1]}…",
+    )

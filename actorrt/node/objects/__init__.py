@@ -1,0 +1,1 @@
+"""Objects between nodes: which are held where, and how they are read."""

@@ -1,0 +1,381 @@
+"""Brings objects from other nodes' stores into this one's.
+
+    here                               origin                source: the origin, or who is reading from it
+    pull ── "object_source" ──────────▶ Fanout: from whom?
+         ◀── length, source ───────────
+         ── READ, one for each chunk ─────────────────────▶
+         ◀───────────────────────────────── CHUNK, checksum ── as soon as it is there itself
+    sealed ── "object_read" ──────────▶ there is room for another reader
+
+Which chunks are asked for is decided in `pulls`, from whom they are read in `fanout`, and `chunks` serves them. A
+source that is lost costs what was in flight: the origin names another one, and what is here already is not read
+again. A checksum is made by the origin and goes along with its chunk; a chunk counts as here when it agrees.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from actorrt.actors.control import Control, Data
+from actorrt.clock import Clock
+from actorrt.completion import Completion
+from actorrt.errors import ActorRtError, CallError, ObjectLostError
+from actorrt.ids import ObjectId, PeerAddress, PeerId, short
+from actorrt.node.objects.checksums import checksum
+from actorrt.node.objects.chunks import CHUNK, READ, Chunks, send
+from actorrt.node.objects.fanout import Fanout
+from actorrt.node.objects.holdings import Holdings
+from actorrt.node.objects.pulls import Pull
+from actorrt.scopes import Scope
+from actorrt.store.exchange import Exchange
+from actorrt.store.segments import populate
+from actorrt.transport.frames.framing import Landing
+from actorrt.transport.interfaces import Buffer, Transport
+
+logger = logging.getLogger(__name__)
+
+PULLS_COUNT: Final = 2
+"""Pulls at a time: with the window of each, this bounds what is in flight to a node."""
+_STALL_S: Final = 5.0
+_RETRY_S: Final = 0.2
+_GIVE_UP_S: Final = 5.0  # on top of what the transport takes to give a peer up
+_WRONG_TURN_COUNT, _WRONG_COUNT = 4, 16
+"""How many chunks may disagree with their checksums until another source is sought, and until the pull ends."""
+_FANOUTS_COUNT: Final = 1000
+
+
+@dataclass(slots=True)
+class _Reading:
+    """One object on its way here, while its bytes are being read.
+
+    Attributes:
+        turn: done when there is nothing more to hope for from the source in hand.
+        landings: where in `target` chunks may be arriving, by their offsets.
+    """
+
+    object_id: ObjectId
+    pull: Pull
+    target: memoryview
+    source: PeerAddress
+    turn: asyncio.Future[None]
+    heard_at: float
+    progress_at: float
+    progress_count: int = 0
+    wrong_count: int = 0
+    landings: dict[int, Landing] = field(default_factory=dict)
+
+    def end_turn(self) -> None:
+        if not self.turn.done():
+            self.turn.set_result(None)
+
+    def land(self, offset: int, size_bytes: int) -> Landing:
+        """Let a chunk arrive in place; one that breaks off and is sent again arrives there anew."""
+        self.recall(offset)
+        landing = self.landings[offset] = Landing(self.target[offset : offset + size_bytes])
+        return landing
+
+    def recall(self, *offsets: int) -> None:
+        """Let nothing more arrive in place that began to."""
+        for offset in offsets:
+            landing = self.landings.pop(offset, None)
+            if landing is not None:
+                landing.recall()
+
+
+class Transfers:
+    """One node's transfers.
+
+    Args:
+        transport: carries chunks.
+        control: carries the conversation with origins.
+        exchange: this node's store.
+        scope: owns the pulls.
+        clock: for how long nothing has been heard.
+    """
+
+    def __init__(self, transport: Transport, control: Control, exchange: Exchange, scope: Scope, clock: Clock) -> None:
+        self._transport = transport
+        self._control = control
+        self._exchange = exchange
+        self._scope = scope
+        self._clock = clock
+        self._workers = ThreadPoolExecutor(max_workers=2, thread_name_prefix="actorrt-transfer")
+        self._chunks = Chunks(transport, exchange, scope, clock, self._workers)
+        self._pulls: dict[ObjectId, Completion[None]] = {}
+        self._readings: dict[ObjectId, _Reading] = {}
+        self._asked_for: dict[ObjectId, dict[int, set[PeerId]]] = {}
+        self._turns = asyncio.Semaphore(PULLS_COUNT)
+        self._fanouts: dict[ObjectId, Fanout] = {}
+        self._holdings = Holdings(PeerAddress(transport.peer, transport.address), control, exchange, scope)
+        self.adopt, self.arrived, self.let_go = self._holdings.adopt, self._holdings.arrived, self._holdings.let_go
+        self._taken_count = self._wrong_count = 0
+        exchange.attach(self)
+        control.handle("object_source", self._name_source)
+        control.handle("object_read", self._note_read)
+        control.handle("pull_object", self._pull_for)
+        control.handle("release_object", lambda _, data: exchange.release(ObjectId(data["object"])))
+
+    def close(self) -> None:
+        """Stop; the pulls have ended with their scope. Idempotent."""
+        self._chunks.close()
+        self._workers.shutdown(cancel_futures=True)
+
+    def statistics(self) -> dict[str, int]:
+        """Return the counts of chunks sent, taken and refused for their checksums, and of pulls under way."""
+        return {
+            "chunks_sent_count": self._chunks.sent_count,
+            "chunks_taken_count": self._taken_count,
+            "chunks_wrong_count": self._wrong_count,
+            "pulls_count": len(self._pulls),
+        }
+
+    # What arrives
+
+    def received(self, peer: PeerId, envelope: list[Any], buffers: Sequence[Buffer]) -> None:
+        """Take in an envelope of one of the kinds in `chunks.KINDS`."""
+        kind, object_id = envelope[0], ObjectId(envelope[1])
+        if kind == READ:
+            self._read_by(peer, object_id, envelope[2])
+            return
+        reading = self._readings.get(object_id)
+        if reading is None or reading.source.peer != peer:
+            return  # what a source sends that was given up
+        if kind == CHUNK:
+            _, _, offset, known = envelope
+            self._take(reading, offset, known, buffers[0])
+        else:
+            reading.end_turn()
+
+    def landing(self, peer: PeerId, envelope: list[Any], size_bytes: int) -> Landing | None:
+        """Return where a chunk is to arrive: in its object, if it was asked for."""
+        match envelope:
+            case [kind, bytes(object_id), int(offset), _] if kind == CHUNK:
+                reading = self._readings.get(ObjectId(object_id))
+                if reading is not None and reading.source.peer == peer and reading.pull.awaits(offset, size_bytes):
+                    return reading.land(offset, size_bytes)
+        return None
+
+    def peer_failed(self, peer: PeerId) -> None:
+        """A peer can't be spoken with: nothing more comes from it, and nobody reads from it."""
+        for reading in self._readings.values():
+            if reading.source.peer == peer:
+                reading.end_turn()
+        for fanout in self._fanouts.values():
+            fanout.lost(peer)
+        self._holdings.node_gone(peer)
+
+    # Pulling
+
+    def pull(self, object_id: ObjectId, origin: PeerAddress) -> Completion[None]:
+        """Have an object here that `origin` has, and hold it.
+
+        Returns:
+            What is done when it is sealed here; or fails with ObjectLostError (the origin, or all of its copies,
+            can't be reached), ObjectNotFoundError, ObjectStoreFullError, or the error that is in the object's place.
+        """
+        self._exchange.locate(object_id, origin.packed())
+        return self._bring(object_id)
+
+    async def _pull_for(self, _: PeerId, data: Data) -> None:
+        await self.pull(ObjectId(data["object"]), PeerAddress(PeerId(data["peer"]), data["address"]))
+
+    def fetch(self, object_id: ObjectId) -> None:
+        """Somebody on this node waits for what is elsewhere; see `exchange.Others`."""
+        self._bring(object_id)
+
+    def _bring(self, object_id: ObjectId) -> Completion[None]:
+        outcome = self._pulls.get(object_id)
+        if outcome is None:
+            outcome = self._pulls[object_id] = Completion()
+            self._asked_for[object_id] = {}
+            self._scope.start(self._pull(object_id, outcome), f"pull {short(object_id)}")
+        return outcome
+
+    async def _pull(self, object_id: ObjectId, outcome: Completion[None]) -> None:
+        error: ActorRtError = ObjectLostError(f"object {short(object_id)} is lost: the node ended its work")
+        try:
+            await self._read_all(object_id)
+        except ActorRtError as problem:
+            error = problem
+            self._exchange.fail(object_id, problem)
+        else:
+            outcome.set_value(None)
+        finally:
+            del self._pulls[object_id]
+            for peers in self._asked_for.pop(object_id).values():
+                for peer in peers:
+                    self._chunks.send_gone(peer, object_id)
+            outcome.set_error(error)  # without effect where it has succeeded
+
+    async def _read_all(self, object_id: ObjectId) -> None:
+        """Read an object from one source after the other, and seal it.
+
+        It takes its turn among the pulls when there is something to read, and room for it: what is still to be made
+        may need what others pull.
+        """
+        origin, answer, source = await self._ask_origin(object_id, None)
+        target = await self._exchange.create(object_id, answer["length"])
+        if target is None:
+            return
+        try:
+            async with self._turns:
+                await self._read(object_id, target, answer["length"], source)
+            await self._contain(object_id, [ObjectId(inner) for inner in answer["contained"]], origin)
+        except BaseException:
+            self._exchange.abort(object_id)
+            raise
+        self._exchange.seal(object_id)
+        self._exchange.release(object_id)  # whoever located it holds it
+        self._control.notify(origin, "object_read", {"object": object_id})
+
+    async def _read(self, object_id: ObjectId, target: memoryview, length_bytes: int, source: PeerAddress) -> None:
+        """Read the bytes of an object into its memory."""
+        turn = self._scope.loop.create_future()
+        now = self._clock.now()
+        reading = _Reading(object_id, Pull(length_bytes), target, source, turn, now, now)
+        self._readings[object_id] = reading
+        try:
+            while not await self._read_from_source(reading):
+                await self._check_hope(reading)
+                *_, reading.source = await self._ask_origin(object_id, reading.source.peer)
+        finally:
+            reading.recall(*reading.landings)
+            del self._readings[object_id]
+
+    async def _check_hope(self, reading: _Reading) -> None:
+        """Have another source sought, unhurriedly where the last one gave nothing; raise when nobody gives anything."""
+        name = f"object {short(reading.object_id)}"
+        if reading.wrong_count >= _WRONG_COUNT:
+            raise ObjectLostError(f"{name} is lost: {reading.wrong_count} chunks did not agree with their checksums")
+        now = self._clock.now()
+        if reading.pull.here_count > reading.progress_count:
+            reading.progress_count, reading.progress_at = reading.pull.here_count, now
+        elif now - reading.progress_at >= _GIVE_UP_S:
+            raise ObjectLostError(f"{name} is lost: no node has sent any of it for {_GIVE_UP_S:.0f} s")
+        else:
+            await asyncio.sleep(_RETRY_S)
+
+    async def _contain(self, object_id: ObjectId, contained: list[ObjectId], origin: PeerAddress) -> None:
+        """Let an object hold those whose refs are inside it: whoever reads it finds them adopted."""
+        if not contained or self._exchange.contained(object_id):  # this is not its first copy here
+            return
+        for inner in contained:
+            self._exchange.locate(inner, origin.packed())
+        self._exchange.contain(object_id, contained)
+        for inner in contained:
+            self._exchange.release(inner)
+            await self._holdings.settled(inner)  # the origin keeps them for the object only while that is held
+
+    async def _ask_origin(self, object_id: ObjectId, failed: PeerId | None) -> tuple[PeerAddress, Data, PeerAddress]:
+        """Ask who made an object what it is like, and whom to read it from."""
+        origin = await self._holdings.origin(object_id)
+        try:
+            data = {"object": object_id, "failed": failed}
+            answer = await self._control.request(origin, "object_source", data)
+        except CallError as error:
+            raise ObjectLostError(f"object {short(object_id)} is lost: its node is gone: {error}") from error
+        return origin, answer, PeerAddress(PeerId(answer["peer"]), answer["address"])
+
+    async def _read_from_source(self, reading: _Reading) -> bool:
+        """Read as much as the source in hand gives; whether that is everything."""
+        reading.turn = self._scope.loop.create_future()
+        reading.heard_at = self._clock.now()
+        reading.recall(*reading.landings)
+        reading.pull.source_lost()  # what was asked of the one before does not come any more
+        self._ask(reading)
+        while not reading.turn.done():
+            await asyncio.wait([reading.turn], timeout=_STALL_S)
+            if self._clock.now() - reading.heard_at >= _STALL_S:
+                logger.warning("%s sends nothing of object %s", short(reading.source.peer), short(reading.object_id))
+                break
+        return reading.pull.is_complete
+
+    def _ask(self, reading: _Reading) -> None:
+        """Ask for what there is room for in flight."""
+        for offset, _ in reading.pull.next_requests():
+            if not send(self._transport, *reading.source, [READ, reading.object_id, offset]):
+                reading.end_turn()
+                return
+
+    def _take(self, reading: _Reading, offset: int, known: int, chunk: Buffer) -> None:
+        data = memoryview(chunk)
+        if not reading.pull.awaits(offset, data.nbytes):
+            return
+        reading.heard_at = self._clock.now()
+        landing = reading.landings.get(offset)
+        is_in_place = landing is not None and landing.memory is chunk
+        reading.recall(offset)
+        is_right = checksum(data) == known
+        if is_right and not is_in_place:
+            target = reading.target[offset : offset + data.nbytes]
+            populate(target)
+            target[:] = data
+        reading.pull.arrived(offset, is_right=is_right)
+        if is_right:
+            self._taken_count += 1
+            self._chunks.keep_checksum(reading.object_id, offset, known)
+            self._pass_on(reading, offset)
+        else:
+            self._wrong_count += 1
+            reading.wrong_count += 1
+            logger.warning("a chunk of object %s is not what its origin sent", short(reading.object_id))
+        if reading.pull.is_complete or (not is_right and reading.wrong_count % _WRONG_TURN_COUNT == 0):
+            reading.end_turn()
+        elif not reading.turn.done():
+            self._ask(reading)
+
+    # Being a source
+
+    def _read_by(self, peer: PeerId, object_id: ObjectId, offset: int) -> None:
+        asked_for = self._asked_for.get(object_id)
+        if asked_for is None:
+            self._chunks.serve(peer, object_id, offset)
+            return
+        asked_for.setdefault(offset, set()).add(peer)
+        reading = self._readings.get(object_id)
+        if reading is not None and reading.pull.has(offset):
+            self._pass_on(reading, offset)
+
+    def _pass_on(self, reading: _Reading, offset: int) -> None:
+        """Send a chunk that is here to who waits for it; a copy, as the object may still be given up."""
+        for peer in self._asked_for[reading.object_id].pop(offset, ()):
+            self._chunks.send_copy(peer, reading.object_id, offset, reading.target)
+
+    # Being an origin
+
+    async def _name_source(self, peer: PeerId, data: Data) -> Data:
+        """Say from whom a node is to read an object that is here; one that is still to be made is waited for."""
+        object_id = ObjectId(data["object"])
+        length_bytes = len(await self._chunks.view(object_id))
+        fanout = self._fanouts.setdefault(object_id, Fanout(self._transport.peer))
+        self._forget_idle_fanouts()
+        if data["failed"] is not None:
+            fanout.lost(PeerId(data["failed"]))
+        while True:
+            source = fanout.join(peer)
+            address = self._address_of(source)
+            if address is not None:
+                contained = self._exchange.contained(object_id)
+                return {"length": length_bytes, "contained": contained, "peer": source, "address": address}
+            fanout.lost(source)
+
+    def _address_of(self, peer: PeerId) -> str | None:
+        return self._transport.address if peer == self._transport.peer else self._transport.address_of(peer)
+
+    def _note_read(self, peer: PeerId, data: Data) -> None:
+        object_id = ObjectId(data["object"])
+        fanout = self._fanouts.get(object_id)
+        if fanout is not None:
+            fanout.finished(peer)
+            if fanout.is_idle:
+                self._chunks.let_go(object_id)
+
+    def _forget_idle_fanouts(self) -> None:
+        """Keep what is known of copies elsewhere within bounds."""
+        if len(self._fanouts) > _FANOUTS_COUNT:
+            self._fanouts = {i: fanout for i, fanout in self._fanouts.items() if not fanout.is_idle}

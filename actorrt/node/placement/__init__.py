@@ -1,0 +1,1 @@
+"""Which worker hosts an actor, and what it reserves."""

@@ -1,0 +1,213 @@
+"""Restarts and stops groups of a supervisor's children, each when the one before has started or ended.
+
+As many as run on one worker in a row go there with one order, and what becomes of them comes back in few messages;
+the worker's side is `actors.in_turn`. Which children, in which order, and what follows is the supervisor's to decide.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Coroutine, Sequence
+from itertools import takewhile
+from typing import Any
+
+from actorrt import errors
+from actorrt.actors.children import stopped_early
+from actorrt.actors.control import Control, Data
+from actorrt.actors.instructions import Manner
+from actorrt.actors.record import Record, RecordState
+from actorrt.actors.registry import Registry
+from actorrt.ids import ActorId, PeerAddress, PeerId
+from actorrt.node.placement.jobs import Worker
+from actorrt.node.placement.placement import Placement
+
+
+class InTurn:
+    """Carries out what supervisors order for several children at once."""
+
+    def __init__(self, registry: Registry, placement: Placement, control: Control, endpoint: PeerAddress) -> None:
+        self._registry = registry
+        self._placement = placement
+        self._control = control
+        self._endpoint = endpoint
+        self._turns: dict[ActorId, tuple[ActorId, deque[Record]]] = {}  # whose turn has not come: behind whom, for whom
+        placement.pass_over = self._pass_over
+        control.handle("restart_children", self._restart)
+        control.handle("stop_children", self._stop)
+        control.handle("hosted", self._hosted)
+
+    # Restarts: the supervisor is told of each child that has started, and of the first that did not
+
+    def _restart(self, _: PeerId, data: Data) -> Coroutine[Any, Any, None]:
+        """Line the children up, at once: an order to stop one may arrive right behind, and is to find it there."""
+        supervisor = ActorId(data["supervisor"])
+        waiting: deque[Record] = deque()
+        for actor in data["actors"]:
+            try:
+                record = self._registry.live(ActorId(actor))
+            except errors.ActorDiedError as error:  # ended by order meanwhile
+                self._tell(supervisor, failed=_failure(ActorId(actor), error, None, is_administrative=True))
+            else:
+                record.begin_restart()
+                waiting.append(record)
+        for record in waiting:
+            self._turns[record.actor_id] = supervisor, waiting
+        return self._restart_each(supervisor, waiting)
+
+    async def _restart_each(self, supervisor: ActorId, waiting: deque[Record]) -> None:
+        while waiting:
+            group = self._restartable(waiting)
+            first = waiting[0]
+            for record in group or [first]:
+                self._leave_turn(record)
+            if group:
+                await self._restart_group(supervisor, group, waiting)
+            else:
+                await self._restart_alone(supervisor, first, waiting)
+
+    def _leave_turn(self, record: Record) -> ActorId | None:
+        """Take a record from among those that wait for their turn; return whose child it is, or None."""
+        supervisor, waiting = self._turns.pop(record.actor_id, (None, None))
+        if waiting is not None:
+            waiting.remove(record)
+        return supervisor
+
+    def _pass_over(self, record: Record) -> bool:
+        supervisor = self._leave_turn(record)
+        if supervisor is not None:
+            self._report_failure(supervisor, record, stopped_early(record))
+        return supervisor is not None
+
+    def _restartable(self, waiting: deque[Record]) -> list[Record]:
+        """Return the first of those that wait, as far as they can go to one worker with one order."""
+        worker: Worker | None = waiting[0].place
+        if worker is None or not worker.is_usable:
+            return []
+
+        def can_return(record: Record) -> bool:
+            """Whether the worker still has the mailbox, and with it all that the actor is made from."""
+            return (
+                record.place is worker
+                and record.last_endpoint is not None
+                and record.last_endpoint.peer == worker.peer
+                and not self._registry.has_children(record.actor_id)
+            )
+
+        return list(takewhile(can_return, waiting))
+
+    async def _restart_group(self, supervisor: ActorId, group: list[Record], behind: deque[Record]) -> None:
+        worker: Worker = group[0].place
+        for record in group:
+            record.birthplace = worker.endpoint
+        actors = [[record.actor_id, record.incarnation, record.snapshots] for record in group]
+        data = {"authority": tuple(self._endpoint), "actors": actors}
+        try:
+            await self._control.request(worker.endpoint, "host_in_turn", data)
+        except errors.ActorRtError as error:
+            left = [record for record in group if record.is_start_under_way]
+            if left:
+                self._failed(supervisor, left[0], error, [*left[1:], *behind])
+
+    async def _restart_alone(self, supervisor: ActorId, record: Record, behind: deque[Record]) -> None:
+        """Restart a child elsewhere, in a process of its own, or with children that have to end first."""
+        await self._registry.run_start(record)
+        if record.start_error is None:
+            self._tell(supervisor, started=[record.actor_id])
+        elif record.is_to_end:
+            self._report_failure(supervisor, record, record.start_error)
+        else:
+            self._failed(supervisor, record, record.start_error, list(behind))
+
+    def _hosted(self, _: PeerId, data: Data) -> None:
+        """A worker has carried out orders for so many actors of a group."""
+        started: list[ActorId] = []
+        supervisor: ActorId | None = None
+        for actor, incarnation, has_started in data["actors"]:
+            record = self._registry.record(ActorId(actor))
+            if record is None or record.incarnation != incarnation or not record.is_start_under_way:
+                continue
+            supervisor = record.supervisor or supervisor
+            if has_started:
+                assert record.birthplace is not None
+                self._registry.started(record, record.birthplace)
+                started.append(record.actor_id)
+            else:
+                self._report_failure(record.supervisor, record, stopped_early(record))
+        if supervisor is not None and started:
+            self._tell(supervisor, started=started)
+
+    def _failed(self, supervisor: ActorId, record: Record, error: Exception, behind: Sequence[Record]) -> None:
+        """One did not start, so that those behind it are not begun: that is for their supervisor to decide."""
+        unreached = []
+        for other in behind:
+            self._leave_turn(other)
+            if other.is_administrative:  # nobody else tells the supervisor that it is gone
+                self._report_failure(supervisor, other, stopped_early(other))
+            else:
+                other.start_not_reached()
+                unreached.append(other.actor_id)
+        self._report_failure(supervisor, record, error, unreached)
+
+    def _report_failure(
+        self, supervisor: ActorId | None, record: Record, error: Exception, unreached: Sequence[ActorId] = ()
+    ) -> None:
+        cause = None
+        if isinstance(error, errors.ActorDiedError):  # its process is gone, which others may have been told of, too
+            cause = None if record.birthplace is None else record.birthplace.peer
+            error = errors.ActorStartError(f"{record.label} did not start: {error}", reason=error.reason)
+        if record.is_start_under_way:
+            self._registry.start_failed(record, error)
+        if supervisor is not None:
+            failed = _failure(record.actor_id, error, cause, is_administrative=record.is_administrative)
+            self._tell(supervisor, failed=failed, unreached=unreached)
+
+    def _tell(
+        self,
+        supervisor: ActorId,
+        *,
+        started: Sequence[ActorId] = (),
+        failed: Data | None = None,
+        unreached: Sequence[ActorId] = (),
+    ) -> None:
+        record = self._registry.record(supervisor)
+        if record is not None and record.home is not None:
+            data = {"supervisor": supervisor, "started": started, "failed": failed, "unreached": unreached}
+            self._control.notify(record.home, "children_restarted", data)
+
+    # Stops: the supervisor is told of each child's exit, as of any
+
+    async def _stop(self, _: PeerId, data: Data) -> None:
+        manner = Manner(data["manner"])
+        records = [self._registry.record(ActorId(actor)) for actor in data["actors"]]
+        waiting = deque(record for record in records if record is not None)
+        while waiting:
+            group = self._stoppable(waiting) or [waiting[0]]
+            ends = [(waiting.popleft(), record.incarnation) for record in group]
+            if len(group) > 1:
+                for record in group:
+                    record.state, record.manner = RecordState.STOPPING, manner
+                self._placement.stop_in_turn(group, data["reason"])
+            else:
+                self._registry.stop_child(group[0].actor_id, data["reason"], kill=False, manner=manner)
+            for record, incarnation in reversed(ends):
+                while self._registry.record(record.actor_id) is record and record.has_incarnation(incarnation):
+                    await record.next_change()
+
+    def _stoppable(self, waiting: deque[Record]) -> list[Record]:
+        """Return the first of those that wait, as far as one worker can stop them by one order."""
+        worker: Worker | None = waiting[0].place
+
+        def can_stop(record: Record) -> bool:
+            is_running = record.state is RecordState.RUNNING and not record.is_start_under_way
+            return is_running and record.place is worker and record.options.shutdown_s is not None
+
+        return list(takewhile(can_stop, waiting)) if worker is not None and worker.is_usable else []
+
+
+def _failure(actor_id: ActorId, error: Exception, cause: PeerId | None, *, is_administrative: bool) -> Data:
+    return {
+        "child": actor_id,
+        "error": errors.to_data(error),
+        "cause": cause,
+        "is_administrative": is_administrative,
+    }

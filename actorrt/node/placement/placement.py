@@ -1,0 +1,361 @@
+"""Places the actors of a node on workers, and starts and ends them there.
+
+Which actors there are, and what follows when one ends, is the registry's business; how a worker comes to be is
+its factory's.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any, Final, Protocol
+
+from actorrt import errors
+from actorrt.actors.children import stopped_early
+from actorrt.actors.control import Control
+from actorrt.actors.record import Record
+from actorrt.actors.tombstones import Tombstone
+from actorrt.completion import Completion
+from actorrt.ids import ActorId, IdSource, JobId, ObjectId, PeerAddress, PeerId
+from actorrt.node.placement.deadlines import Deadlines
+from actorrt.node.placement.jobs import Job, Worker, WorkerKind
+from actorrt.node.placement.resources import Resources
+from actorrt.scopes import Scope
+from actorrt.store.keeper import Keeper
+
+logger = logging.getLogger(__name__)
+
+STOP_GRACE_S: Final = 0.5
+"""How long after its `shutdown_s` an actor may take to end by itself before it is killed."""
+
+PLACES_COUNT: Final = 3
+"""How many workers may end one after the other before they have read the order to start an actor."""
+
+KILL_PATIENCE_S: Final = 2.0
+"""How long a shared worker's loop may be blocked before the kill of one actor there takes the whole process."""
+
+
+class WorkerFactory(Protocol):
+    """Makes and ends workers."""
+
+    def endpoint(self, ids: IdSource) -> PeerAddress:
+        """Return where a new worker will be reached."""
+
+    def preload(self, modules: Sequence[str], job: Job) -> None:
+        """Have workers that are launched from now on find these modules imported, where that is possible."""
+
+    async def launch(self, worker: Worker) -> None:
+        """Make the worker's process; it says itself when it is ready, and its end is reported to the node.
+
+        Raises:
+            ActorStartError: there is no process.
+        """
+
+    def kill(self, worker: Worker) -> None:
+        """End the worker at once."""
+
+
+class _NotBegunError(errors.ActorStartError):
+    """The worker ended before it had read the order: of that end the actor is neither cause nor part."""
+
+
+class Placement:
+    """The node's `Hosting`."""
+
+    def __init__(
+        self,
+        factory: WorkerFactory,
+        control: Control,
+        scope: Scope,
+        ids: IdSource,
+        resources: Resources,
+        job_of: Callable[[JobId], Job],
+        worker_at: Callable[[PeerAddress], Worker | None],
+        endpoint: PeerAddress,
+        keeper: Keeper,
+        silent_s: Callable[[PeerId], float],
+    ) -> None:
+        self._factory = factory
+        self._control = control
+        self._scope = scope
+        self._ids = ids
+        self._resources = resources
+        self._job_of = job_of
+        self._worker_at = worker_at
+        self._endpoint = endpoint
+        self._keeper = keeper
+        self._silent_s = silent_s
+        self.pass_over: Callable[[Record], bool] = lambda _: False
+        """Gives up a start whose turn has not come; returns whether there was such a turn."""
+        self._stops = Deadlines(scope, self._overdue)
+        self._kills = Deadlines(scope, self._kill_hosts)
+
+    def start_at_once(self, record: Record) -> PeerAddress | None:
+        """A start in another process always waits; see `Hosting.start_at_once`."""
+        return None
+
+    async def start(self, record: Record) -> PeerAddress:
+        """Start the record's incarnation; see `Hosting.start`."""
+        ends: list[_NotBegunError] = []
+        while len(ends) < PLACES_COUNT:
+            worker = self._worker_of(record)
+            try:
+                return await self._start_at(worker, record)
+            except _NotBegunError as error:
+                worker.actors.pop(record.actor_id, None)
+                ends.append(error)
+        raise errors.ActorStartError(f"{ends[-1]}; so did {PLACES_COUNT - 1} other workers", reason=ends[-1].reason)
+
+    def _worker_of(self, record: Record) -> Worker:
+        worker: Worker | None = record.place
+        return worker if worker is not None and worker.is_usable else self._place(record)
+
+    async def _start_at(self, worker: Worker, record: Record) -> PeerAddress:
+        number = 0
+        try:
+            await self._ready(worker, record)
+            record.birthplace = worker.endpoint
+            if record.is_to_end:  # the order came too early for the worker to take it, see `_tell`
+                raise stopped_early(record)
+            worker.ordered_count += 1
+            number = worker.ordered_count
+            await self._control.request(worker.endpoint, "host", record.start_data(self._endpoint))
+        except errors.ActorDiedError as error:
+            message = f"{record.label} did not start: {error}"
+            has_begun = worker.begun_count is None or worker.begun_count >= number
+            kind = errors.ActorStartError if has_begun or record.is_to_end else _NotBegunError
+            raise kind(message, reason=error.reason) from error
+        if worker.exit_reason is not None:  # its answer was read together with the end of its process
+            message = f"{record.label} ended as soon as it had started: {worker.exit_reason}"
+            raise errors.ActorStartError(message, reason=worker.exit_reason)
+        endpoint: PeerAddress = worker.endpoint
+        return endpoint
+
+    async def _ready(self, worker: Worker, record: Record) -> None:
+        try:
+            await worker.ready
+        except errors.ActorStartError as error:
+            if worker.kind is WorkerKind.OWN:  # the error names the actor
+                raise
+            raise errors.ActorStartError(f"{record.label} did not start: {error}", reason=error.reason) from error
+
+    def _place(self, record: Record) -> Worker:
+        """Reserve what the actor needs and give it a worker, which may not be ready yet."""
+        job = self._job_of(record.job)
+        block = self._block_of(record)
+        worker = self._existing(record, job, None if block is None else job.blocks.get(block))
+        if worker is None:
+            worker = self._new(record, job)
+            self._scope.start(self._launch(worker), f"launch {worker.label}")
+        if block is not None:
+            job.blocks[block] = worker
+        record.place = worker
+        worker.actors[record.actor_id] = None
+        return worker
+
+    def _block_of(self, record: Record) -> tuple[ActorId, int] | None:
+        """Return which part of a supervisor's light children this one belongs to: as many parts as there are CPUs.
+
+        A part shares a worker, so that what is stopped or started in turn can be ordered there at once.
+        """
+        share = record.order.share
+        if share is None or record.supervisor is None or record.options.needs_own_process or record.is_supervisor:
+            return None
+        return record.supervisor, share[0] * self._resources.cpu_count // share[1]
+
+    def _existing(self, record: Record, job: Job, of_block: Worker | None) -> Worker | None:
+        self._resources.reserve(record.actor_id, record.label, record.options)
+        if record.options.needs_own_process:
+            return None
+        if record.is_supervisor:
+            return job.supervisors if job.supervisors is not None and job.supervisors.is_usable else None
+        if record.order.is_beside and record.order.beside_endpoint is not None:
+            beside = self._worker_at(record.order.beside_endpoint)
+            if beside is not None and beside.is_usable:
+                return beside
+        if of_block is not None and of_block.is_usable:
+            return of_block
+        job.shared = [worker for worker in job.shared if worker.is_usable]
+        if len(job.shared) < self._resources.cpu_count:
+            return None
+        job.placed_count += 1
+        return job.shared[job.placed_count % len(job.shared)]
+
+    def _new(self, record: Record, job: Job) -> Worker:
+        endpoint = self._factory.endpoint(self._ids)
+        if record.options.needs_own_process:
+            worker = Worker(endpoint, WorkerKind.OWN, job, record.label, dict(record.options.env_vars))
+            worker.hang_timeout_s = record.options.hang_timeout_s
+            return worker
+        if record.is_supervisor:
+            job.supervisors = Worker(endpoint, WorkerKind.SUPERVISORS, job, "supervisors", {})
+            return job.supervisors
+        worker = Worker(endpoint, WorkerKind.SHARED, job, f"shared-{len(job.shared) + 1}", {})
+        job.shared.append(worker)
+        return worker
+
+    async def _launch(self, worker: Worker) -> None:
+        """Make the worker's process. It may serve others by then, so the end of a start does not end this."""
+        try:
+            await self._factory.launch(worker)
+        except Exception as error:
+            worker.failed_to_launch(error)
+
+    def stop(self, records: Sequence[Record], reason: str) -> None:
+        """Ask actors to end; kill those that take longer than their `shutdown_s`."""
+        records = [record for record in records if not self.pass_over(record)]
+        for (is_for_good, manner), part in _alike(records, lambda record: (record.is_administrative, record.manner)):
+            self._tell(part, "stop_hosted", reason=reason, is_administrative=is_for_good, manner=manner)
+        for shutdown_s, part in _alike(records, lambda record: record.options.shutdown_s):
+            if shutdown_s is not None:
+                self._stops.begin(part, shutdown_s + STOP_GRACE_S)
+
+    def stop_in_turn(self, records: Sequence[Record], reason: str) -> None:
+        """Ask actors of one worker to end, one after the other; kill whichever takes longer than its `shutdown_s`."""
+        worker: Worker = records[0].place
+        actors, manner = [record.actor_id for record in records], records[0].manner
+        self._control.notify(worker.endpoint, "stop_in_turn", {"actors": actors, "reason": reason, "manner": manner})
+        self._watch_turns(deque((record, record.incarnation) for record in records))
+
+    def _watch_turns(self, left: deque[tuple[Record, int]]) -> None:
+        while left and not left[0][0].has_incarnation(left[0][1]):
+            left.popleft()
+        if not left:
+            return
+        record, incarnation = left[0]
+        assert record.options.shutdown_s is not None
+
+        def due() -> None:
+            if record.has_incarnation(incarnation):
+                self._overdue([record])
+            self._watch_turns(left)
+
+        self._scope.after(record.options.shutdown_s + STOP_GRACE_S, due)
+
+    def restarts_later(self, record: Record, delay_s: float) -> None:
+        """Tell those whose calls the actor had in hand; of one whose process is gone they hear from the registry."""
+        worker: Worker | None = record.place
+        if worker is not None and worker.is_up:
+            self._control.notify(worker.endpoint, "delay_hosted", {"actor": record.actor_id, "delay_s": delay_s})
+
+    def _overdue(self, records: Sequence[Record]) -> None:
+        for record in records:
+            logger.warning("%s did not stop within %s s and is killed", record.label, record.options.shutdown_s)
+        self.kill(records)
+
+    def kill(self, records: Sequence[Record]) -> None:
+        """End actors now, with their processes if these are their own."""
+        hosted = []
+        for record in records:
+            worker: Worker | None = record.place
+            if self.pass_over(record) or worker is None:
+                continue
+            if worker.kind is WorkerKind.OWN:
+                self.end(worker)
+            else:
+                hosted.append(record)
+        self._tell(hosted, "kill_hosted")
+        if hosted:
+            self._kills.begin(hosted, KILL_PATIENCE_S)
+
+    def _kill_hosts(self, records: Sequence[Record]) -> None:
+        """A worker that is silent has a loop that is blocked: end it, and all that it hosts.
+
+        One that speaks takes its orders in their turn, of which there may be many.
+        """
+        for worker, part in _alike(records, lambda record: record.place):
+            left_s = KILL_PATIENCE_S - self._silent_s(worker.peer)
+            if worker.exit_reason is None and left_s > 0:
+                self._kills.begin(part, left_s)
+            elif worker.exit_reason is None:
+                worker.hang = f"its loop did not take the order to kill {part[0].label} within {KILL_PATIENCE_S:g} s"
+                logger.warning("%s is killed: %s", worker.label, worker.hang)
+                self._factory.kill(worker)
+
+    def break_off(self, record: Record) -> None:
+        """End the start under way at once; see `Hosting.break_off`."""
+        worker: Worker | None = record.place
+        if self.pass_over(record) or worker is None:
+            return
+        if worker.kind is WorkerKind.OWN:
+            self.end(worker)
+            worker.ready.set_error(stopped_early(record))  # it may still be forked
+        else:
+            self._tell([record], "kill_hosted")
+
+    def kept_actors(self) -> Collection[ActorId]:
+        """Return the actors that have a reservation, or a time by which they are to have stopped."""
+        return {*self._resources.reserving(), *self._stops.actors(), *self._kills.actors()}
+
+    def hold(self, object_ids: Sequence[ObjectId], tokens: Sequence[bytes]) -> None:
+        """Keep objects alive in the name of the node."""
+        self._keeper.hold(object_ids, tokens)
+
+    def release(self, object_ids: Sequence[ObjectId]) -> None:
+        """Take back one hold on each."""
+        self._keeper.release(object_ids)
+
+    def bury(self, record: Record, tombstone: Tombstone, *, is_buried: bool) -> Completion[Any] | None:
+        """Give back what the actor had: its cell, its reservation, its process; see `Hosting.bury`."""
+        self._stops.forget(record.actor_id)
+        self._kills.forget(record.actor_id)
+        self._resources.release(record.actor_id)
+        worker: Worker | None = record.place
+        if worker is None:
+            return None
+        worker.actors.pop(record.actor_id, None)
+        if record.is_supervisor:
+            blocks = worker.job.blocks
+            worker.job.blocks = {key: part for key, part in blocks.items() if key[0] != record.actor_id}
+        if is_buried or not worker.is_up:
+            if self._is_for_nobody(worker):
+                self.dismiss(worker)
+            return None
+        data = {"actor": record.actor_id, "error": errors.to_data(tombstone.error())}
+        burial = self._control.request(worker.endpoint, "bury", data)
+        worker.burials_count += 1
+        burial.add_callback(lambda _: self._buried(worker))
+        return burial
+
+    def _buried(self, worker: Worker) -> None:
+        worker.burials_count -= 1
+        if self._is_for_nobody(worker):
+            self.dismiss(worker)
+
+    @staticmethod
+    def _is_for_nobody(worker: Worker) -> bool:
+        """Whether a worker that has lost an actor will host no other, and nothing ends there any more."""
+        is_over = worker.kind is WorkerKind.OWN or worker.job.has_ended
+        return is_over and not worker.actors and not worker.burials_count
+
+    def dismiss(self, worker: Worker) -> None:
+        """Let a worker that hosts nothing any more say its last words and end; kill it if it does not."""
+        if worker.exit_reason is not None:
+            return
+        worker.is_leaving = True
+        if worker.is_up:
+            self._control.notify(worker.endpoint, "leave", {})
+            self._scope.after(STOP_GRACE_S, lambda: self._factory.kill(worker) if worker.exit_reason is None else None)
+        else:
+            self._factory.kill(worker)
+
+    def end(self, worker: Worker) -> None:
+        """End a worker at once, with all that it hosts."""
+        worker.is_leaving = True
+        self._factory.kill(worker)
+
+    def _tell(self, records: Sequence[Record], verb: str, **data: Any) -> None:
+        """Give each worker one order for those of the actors that it hosts."""
+        for worker, part in _alike(records, lambda record: record.place):
+            if worker is not None and worker.is_up:
+                actors = b"".join([record.actor_id for record in part])
+                self._control.notify(worker.endpoint, verb, {"actors": actors, **data})
+
+
+def _alike(records: Sequence[Record], key: Callable[[Record], Any]) -> Iterable[tuple[Any, list[Record]]]:
+    """Return the records by what `key` says of each, in their order."""
+    parts: dict[Any, list[Record]] = {}
+    for record in records:
+        parts.setdefault(key(record), []).append(record)
+    return parts.items()

@@ -1,0 +1,191 @@
+"""Ends what the user code of a dead worker left running: subprocesses, and theirs.
+
+When a worker ends, the kernel makes the daemon (the nearest subreaper) the parent of what the worker had started.
+`Orphans` kills these processes, waits for each by its pidfd, and reaps it.
+
+A look or a kill that finds no descriptor is repeated after `RETRY_S`.
+
+Not reached: a process that left the worker's session on purpose (`setsid`), until the node closes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal as signals
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Final
+
+from actorrt.node.processes.process_watch import kill_group
+
+logger = logging.getLogger(__name__)
+
+RETRY_S: Final = 0.2
+
+
+class Orphans:
+    """Kills and reaps adopted processes; the loop's thread owns it."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._pidfds: dict[int, int] = {}
+        self._retries: dict[int, asyncio.TimerHandle] = {}  # by the session, or the process, that they are for
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def end_session(self, session_id: int) -> None:
+        """Kill every process of the session; each is reaped when it ends, and the session is looked through again.
+
+        Again, because only then its own children are ours to reap.
+        """
+        try:
+            for pid in session_members(session_id):
+                self._end(pid, session_id)
+        except OSError as error:
+            logger.warning("what process %d started can't be ended yet: %s", session_id, error)
+            self._again(session_id, lambda: self.end_session(session_id))
+
+    def end_unwatched(self, pid: int) -> None:
+        """Kill a child for which there is no descriptor, and reap it; its id can't be another's before that."""
+        kill_group(pid)
+        _kill(pid)
+        self._reap(pid)
+
+    def _reap(self, pid: int) -> None:
+        try:
+            is_reaped = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG) is not None
+        except ChildProcessError:
+            is_reaped = True
+        if not is_reaped:
+            self._again(pid, lambda: self._reap(pid))
+
+    def _again(self, key: int, work: Callable[[], None]) -> None:
+        def due() -> None:
+            del self._retries[key]
+            work()
+
+        if key not in self._retries:
+            self._retries[key] = self._loop.call_later(RETRY_S, due)
+
+    async def end_children(self) -> None:
+        """Kill and reap every child of this process, whatever its session, until there is none that it may kill."""
+        while self._end_each_child():
+            while self._pidfds:
+                await self._idle.wait()
+            await asyncio.sleep(0)
+
+    def _end_each_child(self) -> bool:
+        """Kill every child; return whether there was one, or whether that can't be known for want of a descriptor."""
+        try:
+            return any([self._end(pid, None) for pid in child_pids(os.getpid())])
+        except OSError as error:
+            logger.warning("the children of this process can't be ended yet: %s", error)
+            return True
+
+    def reap_strays(self, spared_pids: Collection[int]) -> None:
+        """Reap ended children that nobody waits for: those of user code that had left its worker's session.
+
+        Not to be called while a worker is being born, which nobody knows yet. Stops at the first that is in
+        `spared_pids`, whose own watch is about to reap it.
+        """
+        while (pid := _some_zombie()) is not None and pid not in spared_pids and pid not in self._pidfds:
+            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG)
+
+    def _end(self, pid: int, session_id: int | None) -> bool:
+        """Kill a process; return whether its end is waited for, which it is not if it is gone or changed user."""
+        if pid in self._pidfds:
+            return True
+        try:
+            pidfd = os.pidfd_open(pid)
+        except ProcessLookupError:
+            return False
+        try:
+            signals.pidfd_send_signal(pidfd, signals.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            os.close(pidfd)
+            return False
+        self._pidfds[pid] = pidfd
+        self._idle.clear()
+        self._loop.add_reader(pidfd, self._ended, pid, session_id)
+        return True
+
+    def _ended(self, pid: int, session_id: int | None) -> None:
+        pidfd = self._pidfds[pid]
+        try:
+            is_ours = os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOHANG) is not None
+        except ChildProcessError:
+            is_ours = False  # its parent is ending too; it is found again when that one has ended
+        self._forget(pid)
+        if is_ours and session_id is not None:
+            self.end_session(session_id)
+
+    def _forget(self, pid: int) -> None:
+        pidfd = self._pidfds.pop(pid)
+        self._loop.remove_reader(pidfd)
+        os.close(pidfd)
+        if not self._pidfds:
+            self._idle.set()
+
+    def close(self) -> None:
+        """Stop waiting for those that have not ended. Idempotent."""
+        for retry in self._retries.values():
+            retry.cancel()
+        self._retries.clear()
+        for pid in list(self._pidfds):
+            self._forget(pid)
+
+
+def kill_sessions(session_ids: Collection[int]) -> None:
+    """Send SIGKILL to every process of these sessions, whoever's children they are; nothing is reaped."""
+    for session_id in session_ids:
+        kill_group(session_id)
+    for pid in _all_pids():
+        if _session_of(pid) in session_ids:
+            _kill(pid)
+
+
+def _kill(pid: int) -> None:
+    try:
+        os.kill(pid, signals.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        return  # ended since it was listed, or changed user
+
+
+def _some_zombie() -> int | None:
+    try:
+        status = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return None
+    return None if status is None else status.si_pid
+
+
+def session_members(session_id: int) -> list[int]:
+    """Return the processes, zombies included, of a session."""
+    return [pid for pid in _all_pids() if _session_of(pid) == session_id]
+
+
+def _session_of(pid: int) -> int | None:
+    try:
+        return os.getsid(pid)
+    except ProcessLookupError:
+        return None
+
+
+def child_pids(parent_pid: int) -> list[int]:
+    """Return the children, zombies included, of a process."""
+    return [pid for pid in _all_pids() if parent_of(pid) == parent_pid]
+
+
+def parent_of(pid: int) -> int | None:
+    """Return the parent of a process, or None if there is no such process."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return int(stat[stat.rindex(b")") + 2 :].split()[1])  # the name before it may hold any character
+
+
+def _all_pids() -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]

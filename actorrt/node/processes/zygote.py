@@ -1,0 +1,205 @@
+"""The zygote: a process that has imported everything once and forks workers, two forks each.
+
+Twice, so that a worker's parent ends at once and the daemon, the nearest subreaper, adopts it; only a parent is
+told how a process ended. What the worker does then is in `after_fork`; the daemon's side is `spawner`.
+
+Invariants:
+    * One thread, checked before each fork: a fork copies locks, but not the threads that would release them. So no
+      ZeroMQ context, no torch, no user module that was not asked for, and Arrow's allocator without its background
+      thread. A zygote to whom a user's module brought a thread ends, and is replaced by one that is spared the module.
+    * A request is answered by the zygote, and also by the worker itself. When the daemon reads the end of the
+      channel, no process is left that could still answer, so what has no answer has no worker either.
+    * The end of the channel means that the daemon is gone. The workers die of it (`PR_SET_PDEATHSIG`); what their
+      user code started does not, so the zygote kills the sessions it knows.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import mmap
+import os
+import signal as signals
+import socket
+import struct
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, NoReturn
+
+from actorrt.node.processes import after_fork, channel
+from actorrt.node.processes.orphans import kill_sessions
+from actorrt.node.processes.process_watch import set_process_name
+
+PRELOAD: Final = (
+    "numpy",
+    "zmq",
+    "uvloop",
+    "msgpack",
+    "cloudpickle",
+    "pyarrow",
+    "pyarrow.ipc",
+    "actorrt",
+    "actorrt.actors.supervisor",
+    "actorrt.node.worker.main",
+)
+
+SINGLE_THREADED: Final = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    # Arrow's jemalloc starts a thread when it is loaded, whichever allocator is in use.
+    "JE_ARROW_MALLOC_CONF": "background_thread:false",
+}
+"""What the zygote's environment must say, or a module of `PRELOAD` starts threads; the defaults of workers too."""
+
+_FDS_COUNT: Final = 2
+"""Standard output and standard error come with a request to fork."""
+_PID: Final = struct.Struct("=q")
+
+
+class Zygote:
+    """Serves fork requests until the daemon is gone.
+
+    Args:
+        end: the zygote's end of the channel, blocking.
+        daemon_pid: the process that adopts the workers.
+    """
+
+    def __init__(self, end: socket.socket, daemon_pid: int) -> None:
+        self._end = end
+        self._daemon_pid = daemon_pid
+        self._session_ids: set[int] = set()
+        self._is_spoilt = False
+        self._pid_cell = mmap.mmap(-1, _PID.size)  # shared with the intermediate process, to learn the worker's id
+
+    def serve(self) -> None:
+        """Fork on request; return when the daemon is gone, its workers' sessions killed, or when no fork is safe."""
+        self._send({"kind": "ready"})
+        while (received := channel.receive(self._end)) is not None:
+            message, fds = received
+            self._handle(message, fds)
+            channel.close_all(fds)
+            if self._is_spoilt:
+                return
+        kill_sessions(self._session_ids)
+
+    def _handle(self, message: dict[str, Any], fds: Sequence[int]) -> None:
+        match message["kind"]:
+            case "fork":
+                self._answer(message["id"], self._fork(message, fds))
+            case "preload":
+                self._preload(message["module"], message["sys_path"])
+            case "keep":
+                self._session_ids.update(message["pids"])
+            case "forget":
+                self._session_ids.discard(message["pid"])
+
+    def _preload(self, module: str, sys_path: list[str]) -> None:
+        """Import a user's module, which may do what it likes meanwhile, from where the user's processes find it."""
+        own_path, sys.path[:] = sys.path[:], sys_path
+        problem = None
+        try:
+            preload([module])
+        except (Exception, SystemExit) as error:
+            problem = f"{type(error).__name__}: {error}"
+        finally:
+            sys.path[:] = own_path
+        threads = _thread_names_or_why_not()
+        if isinstance(threads, str):
+            problem, self._is_spoilt = f"whether it starts threads can't be known: {threads}", True
+        elif len(threads) != 1:
+            problem = f"it starts threads ({', '.join(threads[1:])}), whose locks a fork would copy"
+            self._is_spoilt = True
+        self._send({"kind": "preloaded", "module": module, "problem": problem, "is_end": self._is_spoilt})
+
+    def _answer(self, request_id: int, outcome: int | str) -> None:
+        if isinstance(outcome, int):
+            self._session_ids.add(outcome)
+            self._send({"kind": "forked", "id": request_id, "pid": outcome})
+        else:
+            self._send({"kind": "refused", "id": request_id, "message": outcome})
+
+    def _send(self, message: dict[str, Any]) -> None:
+        try:
+            channel.send(self._end, channel.pack(message))
+        except ConnectionError:
+            return  # the daemon is gone; the next receive says so
+
+    def _fork(self, request: dict[str, Any], fds: Sequence[int]) -> int | str:
+        """Return the worker's process id, by now the daemon's child, or why there is none."""
+        threads = _thread_names_or_why_not()
+        if isinstance(threads, str):
+            return f"the zygote can't count its threads: {threads}"
+        if len(fds) != _FDS_COUNT:
+            return "the zygote has no descriptors left for the worker's output"
+        if len(threads) != 1:
+            return f"the zygote has {len(threads)} threads ({', '.join(threads)}); a fork would copy their locks"
+        try:
+            intermediate_pid = os.fork()
+        except OSError as error:
+            return f"fork failed: {error}"
+        if intermediate_pid == 0:
+            self._be_intermediate(request, fds)
+        _, status = os.waitpid(intermediate_pid, 0)
+        if status != 0:
+            exit_code = os.waitstatus_to_exitcode(status)
+            return f"second fork failed: {os.strerror(exit_code) if exit_code > 0 else f'signal {-exit_code}'}"
+        pid: int = _PID.unpack_from(self._pid_cell)[0]
+        return pid
+
+    def _be_intermediate(self, request: dict[str, Any], fds: Sequence[int]) -> NoReturn:
+        """Fork the worker and end; the exit status is 0 or the error number."""
+        exit_status = 1
+        try:
+            own_pidfd = os.pidfd_open(os.getpid())
+            pid = os.fork()
+            if pid == 0:
+                after_fork.live(request, fds, self._end, self._daemon_pid, own_pidfd)
+            _PID.pack_into(self._pid_cell, 0, pid)
+            exit_status = 0
+        except OSError as error:
+            exit_status = error.errno or 1
+        finally:
+            os._exit(exit_status)
+
+
+def _thread_names_or_why_not() -> list[str] | str:
+    try:
+        return thread_names()
+    except OSError as error:
+        return str(error)
+
+
+def thread_names() -> list[str]:
+    """Return the name of every thread of this process as the kernel counts them, Python's or not."""
+    names = []
+    for thread_id in os.listdir("/proc/self/task"):
+        with open(f"/proc/self/task/{thread_id}/comm") as file:
+            names.append(file.read().strip())
+    return names
+
+
+def preload(modules: Iterable[str]) -> None:
+    """Import `modules` and take all that lives so far out of the collector's sight.
+
+    A collection in a worker would otherwise write to, and so copy, every page shared with the zygote.
+    """
+    gc.disable()
+    try:
+        for module in modules:
+            importlib.import_module(module)
+        gc.collect()
+        gc.freeze()
+    finally:
+        gc.enable()
+
+
+def main(channel_fd: int, daemon_pid: int, modules: Sequence[str]) -> None:
+    """Run the zygote on an inherited socket."""
+    signals.signal(signals.SIGINT, signals.SIG_IGN)
+    set_process_name("actorrt-zygote")
+    with socket.socket(fileno=channel_fd) as end:
+        end.set_inheritable(False)
+        end.setblocking(True)
+        preload(modules)
+        Zygote(end, daemon_pid).serve()

@@ -1,0 +1,190 @@
+"""One zygote as the daemon sees it: its process, our end of its channel, and what has not been sent yet.
+
+When to start one, and what its answers mean, is `spawner`'s; the zygote's own side is `zygote`.
+
+Invariant: it has ended when its channel ends, not when its process does. A worker being born holds the other end
+too, so after the end nobody is left who could still answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import actorrt.node
+from actorrt.node.processes import channel, zygote
+from actorrt.node.processes.process_watch import ProcessExit, ProcessWatch, watch_exit
+
+logger = logging.getLogger(__name__)
+
+_PACKAGE_ROOT: Final = str(Path(actorrt.node.__file__).parents[2])
+# Not `-m`: workers would find the zygote's names in `__main__`. The package's directory comes last in the path, so
+# that nothing beside it hides a module; `-P` keeps the current directory out.
+_BOOT: Final = (
+    "import sys; sys.path.append(sys.argv[3]);"
+    " from actorrt.node.processes.zygote import main; main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[4:])"
+)
+
+
+class ZygoteProcess:
+    """Starts a zygote; the loop's thread owns it.
+
+    Args:
+        loop: does the reading and writing.
+        preload: modules that the zygote imports.
+        on_answer: called with each answer to a request; with one of this side, too, that says that a request could
+            not be sent.
+        on_end: called once, when the channel has ended, with whether the zygote had been ready.
+
+    Raises:
+        OSError: there is no process, or no descriptor for it or for its channel; nothing is left.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        preload: Sequence[str],
+        on_answer: Callable[[dict[str, Any]], None],
+        on_end: Callable[[bool], None],
+    ) -> None:
+        self._loop = loop
+        self._on_answer = on_answer
+        self._on_end = on_end
+        self._is_ready = False
+        self._unsent: deque[tuple[bytes, tuple[int, ...], int | None]] = deque()
+        self._has_ended = asyncio.Event()
+        self._is_reaped = asyncio.Event()
+        self._end, theirs = channel.open_pair()
+        self._end.setblocking(False)
+        with theirs:
+            try:
+                self._popen = _execute(theirs.fileno(), preload)
+                self.pid = self._popen.pid
+                self._watch = _watched(loop, self._popen, self._process_ended)
+            except OSError:
+                self._end.close()
+                raise
+        loop.add_reader(self._end.fileno(), self._readable)
+
+    @property
+    def is_reaped(self) -> bool:
+        """Whether its process id is free."""
+        return self._is_reaped.is_set()
+
+    def kill(self) -> None:
+        """Send the zygote SIGKILL; `on_end` follows."""
+        self._watch.kill()
+
+    def send(self, packet: bytes, fds: tuple[int, ...] = (), number: int | None = None) -> None:
+        """Send now or, while the socket is full, later; in order."""
+        self._unsent.append((packet, fds, number))
+        if len(self._unsent) == 1:
+            self._flush()
+
+    def unsend(self, number: int) -> bool:
+        """Take back the request of that number; return whether it had not left yet."""
+        for entry in self._unsent:
+            if entry[2] == number:
+                self._unsent.remove(entry)
+                return True
+        return False
+
+    def _flush(self) -> None:
+        fd = self._end.fileno()
+        while self._unsent:
+            packet, fds, number = self._unsent[0]
+            try:
+                channel.send(self._end, packet, fds)
+            except BlockingIOError:
+                self._loop.add_writer(fd, self._flush)
+                return
+            except ConnectionError:
+                break  # it is dead; the reader says so, and whoever waits is served by the next one
+            except OSError as error:  # too many descriptors are under way, or the kernel has no memory
+                self._unsent.popleft()
+                self._not_sent(number, error)
+                continue
+            self._unsent.popleft()
+        self._unsent.clear()
+        self._loop.remove_writer(fd)
+
+    def _not_sent(self, number: int | None, error: OSError) -> None:
+        if number is None:
+            logger.warning("the zygote was not told of something: %s", error)
+        else:
+            self._on_answer({"kind": "refused", "id": number, "message": f"the request was not sent: {error}"})
+
+    def _readable(self) -> None:
+        """Take everything there is.
+
+        A zygote that dies with requests unread resets the channel, and libuv calls a reader for such an error once
+        and never again: whatever was left then, the end included, would never be read.
+        """
+        while self._end.fileno() >= 0:
+            try:
+                received = channel.receive(self._end)
+            except BlockingIOError:
+                return
+            if received is None:
+                self._channel_ended()
+            elif received[0]["kind"] == "ready":
+                self._is_ready = True
+            else:
+                self._on_answer(received[0])
+
+    def _channel_ended(self) -> None:
+        self._disconnect()
+        self._watch.kill()
+        self._has_ended.set()
+        self._on_end(self._is_ready)
+
+    def _disconnect(self) -> None:
+        if self._end.fileno() >= 0:
+            self._loop.remove_reader(self._end.fileno())
+            self._loop.remove_writer(self._end.fileno())
+            self._end.close()
+
+    def _process_ended(self, ended: ProcessExit) -> None:
+        # `Popen` must know, or it would wait for a process id that is free by now.
+        self._popen.returncode = ended.exit_status if ended.exit_status is not None else -(ended.signal or 0)
+        self._is_reaped.set()
+
+    async def wait_ended(self) -> None:
+        """Wait until the channel has ended and the process is reaped."""
+        await self._has_ended.wait()
+        await self._is_reaped.wait()
+
+    def close(self) -> None:
+        """Let go of the channel and the process, ended or not. Idempotent."""
+        self._disconnect()
+        self._watch.close()
+
+
+def _watched(
+    loop: asyncio.AbstractEventLoop, popen: subprocess.Popen[bytes], on_exit: Callable[[ProcessExit], None]
+) -> ProcessWatch:
+    """Watch a new process; end it if that is not possible."""
+    try:
+        return watch_exit(loop, popen.pid, on_exit)
+    except OSError:
+        popen.kill()
+        popen.wait()
+        raise
+
+
+def _execute(channel_fd: int, preload: Sequence[str]) -> subprocess.Popen[bytes]:
+    arguments = [str(channel_fd), str(os.getpid()), _PACKAGE_ROOT, *preload]
+    environment = {"MALLOC_ARENA_MAX": "2", **os.environ, **zygote.SINGLE_THREADED}
+    return subprocess.Popen(
+        [sys.executable, "-P", "-c", _BOOT, *arguments],
+        pass_fds=(channel_fd,),
+        stdin=subprocess.DEVNULL,
+        env=environment,
+    )

@@ -1,0 +1,130 @@
+"""A worker process: one endpoint on one loop, from the fork until it is told to leave."""
+
+from __future__ import annotations
+
+import asyncio
+import faulthandler
+import logging
+import os
+import random
+import sys
+from threading import get_ident
+from typing import Any
+
+import uvloop
+
+from actorrt import forks
+from actorrt.actors import current
+from actorrt.actors.evidence import Evidence
+from actorrt.actors.system import System
+from actorrt.clock import MonotonicClock
+from actorrt.completion import Completion, set_blocking_rule
+from actorrt.config import FLUSH_TIMEOUT_S
+from actorrt.errors import RuntimeStateError
+from actorrt.ids import IdSource, JobId, PeerAddress, PeerId
+from actorrt.node.processes.process_watch import STACK_SIGNAL
+from actorrt.node.worker.printing import install_output
+from actorrt.store.client import StoreClient
+from actorrt.transport.unix.transport import UnixTransport
+
+EXIT_CRASHED = 70  # EX_SOFTWARE of sysexits.h
+logger = logging.getLogger(__name__)
+
+
+def main(config: dict[str, Any]) -> None:
+    """Serve until the node says to leave.
+
+    Args:
+        config: who this worker is and where its node and store are; made by `process_workers`.
+    """
+    install_output(_label_of_current_actor)
+    sys.breakpointhook = _refuse_to_break
+    logging.basicConfig(level=config["log_level"], format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    uvloop.run(_serve(config))
+
+
+def _refuse_to_break(*args: Any, **kwargs: Any) -> Any:
+    """Called by `breakpoint()`: refuse a debugger that would read from a terminal, which a worker does not have."""
+    if os.environ.get("PYTHONBREAKPOINT"):
+        return sys.__breakpointhook__(*args, **kwargs)  # its user has chosen a debugger that needs none, or none at all
+    raise RuntimeStateError(
+        f"breakpoint() in process {os.getpid()}, which has no terminal: run the script with "
+        "actorrt.init(mode='local'), where all actors are in the script's own process; or set PYTHONBREAKPOINT to a "
+        "debugger that is reached otherwise"
+    )
+
+
+def _label_of_current_actor() -> str:
+    message = current.message.get()
+    return "" if message is None else str(message.cell.label)
+
+
+async def _serve(config: dict[str, Any]) -> None:
+    loop = asyncio.get_running_loop()
+    set_blocking_rule(_refuse_to_block)
+    peer = PeerId(config["peer"])
+    store = StoreClient.connect(config["store"], peer)
+    store.attach(loop)
+    node = PeerAddress(PeerId(config["node"][0]), config["node"][1])
+    system = System(
+        UnixTransport(peer, config["address"], node=node.packed()),
+        store=store,
+        clock=MonotonicClock(),
+        ids=IdSource(),
+        random=random.random,
+        node=node,
+        job=JobId(config["job"]),
+        namespace=config["namespace"],
+    )
+    system.evidence = Evidence(config["evidence"])
+    store.system, store.node_of = system, system.transport.node_of
+    system.on_crash = _end_at_once
+    await system.start()
+    current.set_process_system(system)
+    returning = _Returning(loop)
+    forks.abandon_in_children(returning)
+    leave: asyncio.Event = asyncio.Event()
+    system.control.handle("leave", lambda *_: leave.set())
+    faulthandler.register(STACK_SIGNAL, file=2)
+    await system.control.request(system.node, "attach_worker", {"pid": os.getpid()})
+    await leave.wait()
+    await _say_last_words(system)
+    await system.close()
+    store.close()
+    forks.forget(returning)
+
+
+class _Returning:
+    """Ends a child that user's code forks, where that comes back into the loop by any way."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._thread = get_ident()
+
+    def abandon_after_fork(self) -> None:
+        if get_ident() == self._thread:
+            self._loop.call_soon(forks.end_if_child)
+
+
+def _end_at_once(_: BaseException) -> None:
+    """End the process: a worker whose runtime has failed must not live on half dead; its supervisors see a crash."""
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(EXIT_CRASHED)
+
+
+async def _say_last_words(system: System) -> None:
+    """Let leave what waits for its receivers to catch up, if they do so soon."""
+    try:
+        async with asyncio.timeout(FLUSH_TIMEOUT_S):
+            await system.routes.drained()
+    except TimeoutError:
+        logger.warning("a worker left with messages that their receivers had no room for")
+
+
+def _refuse_to_block(completion: Completion[Any], _: float | None) -> None:
+    raise RuntimeStateError(
+        f"{completion!r}: .result() in an actor would block the loop that has to complete it; use await in an async "
+        "method, or run the blocking code in a thread"
+    )

@@ -1,0 +1,78 @@
+"""The node's orders for several children of a supervisor at once, without workers to carry them out."""
+
+from __future__ import annotations
+
+import asyncio
+
+from actorrt.actors.registry import Registry
+from actorrt.clock import ManualClock
+from actorrt.ids import IdSource, PeerAddress
+from actorrt.node.placement.group_restarts import InTurn
+from actorrt.reasons import ExitKind, ExitReason
+from actorrt.scopes import Scope
+from tests.unit.records import crashed, record_of
+
+IDS = IdSource()
+PLACE = PeerAddress(IDS.peer(), "memory://worker")
+CRASH = ExitReason(ExitKind.CRASHED)
+
+
+class Hosting:
+    """Starts whatever it is asked to start, at once."""
+
+    def __init__(self):
+        self.stopped = []
+
+    def pass_over(self, record):
+        raise AssertionError("InTurn says what is passed over")
+
+    def hold(self, object_ids, tokens):
+        pass
+
+    def start_at_once(self, record):
+        return PLACE if record.incarnation == 1 else None
+
+    async def start(self, record):
+        return PLACE
+
+    def stop(self, records, reason):
+        self.stopped += [record.actor_id for record in records if not self.pass_over(record)]
+
+
+class Control:
+    """Hands orders to whoever handles them, and keeps what is told."""
+
+    def __init__(self):
+        self.handlers = {}
+        self.told = []
+
+    def handle(self, verb, handler):
+        self.handlers[verb] = handler
+
+    def notify(self, to, verb, data):
+        self.told.append((verb, data))
+
+
+async def test_child_that_is_to_stop_before_its_restart_has_begun_is_stopped():
+    """A supervisor that restarts one child and gives up over another orders both in one breath."""
+    scope, hosting, control = Scope("test", crashed), Hosting(), Control()
+    registry = Registry(hosting, control, ManualClock(), lambda: 0.5, scope)
+    InTurn(registry, hosting, control, PeerAddress(IDS.peer(), "memory://node"))
+    supervisor = record_of(None)
+    await registry.spawn(supervisor)
+    child = record_of(supervisor.actor_id)
+    await registry.spawn(child)
+    registry.exited(child.actor_id, 1, CRASH)
+
+    restarting = control.handlers["restart_children"](
+        PLACE.peer, {"supervisor": supervisor.actor_id, "actors": [child.actor_id]}
+    )
+    registry.stop_child(child.actor_id, "its supervisor gives up", kill=False)
+    async with asyncio.timeout(5):
+        await restarting
+
+    verb, data = control.told[-1]
+    assert (verb, [*data["started"]], data["failed"]["child"]) == ("children_restarted", [], child.actor_id)
+    assert "was stopped before it started" in str(data["failed"]["error"])
+    assert (child.endpoint, child.is_start_under_way, hosting.stopped) == (None, False, [])
+    await scope.close()

@@ -1,0 +1,245 @@
+"""Where a node places its actors, without processes."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from actorrt.actors.record import Record
+from actorrt.completion import Completion
+from actorrt.errors import ActorDiedError, ActorStartError
+from actorrt.ids import ActorIds, IdSource, PeerAddress
+from actorrt.node.placement.jobs import Job
+from actorrt.node.placement.placement import Placement
+from actorrt.node.placement.resources import Resources
+from actorrt.reasons import ExitKind, ExitReason
+from actorrt.scopes import Scope
+from tests.unit.records import crashed, order_of, record_of
+
+IDS = IdSource()
+NODE = PeerAddress(IDS.peer(), "memory://node")
+
+
+class SlowFactory:
+    """Makes workers that are not ready."""
+
+    def __init__(self):
+        self.worker = None
+        self.has_worker = asyncio.Event()
+
+    def endpoint(self, ids):
+        return PeerAddress(ids.peer(), "memory://worker")
+
+    async def launch(self, worker):
+        self.worker = worker
+        self.has_worker.set()
+
+    def kill(self, worker):
+        raise AssertionError("nothing here takes so long")
+
+
+class Control:
+    """Keeps what workers are asked and told, and answers at once."""
+
+    def __init__(self):
+        self.sent = []
+
+    def notify(self, to, verb, data):
+        self.sent.append(verb)
+
+    def request(self, to, verb, data):
+        self.sent.append(verb)
+        answer = Completion()
+        answer.set_value(None)
+        return answer
+
+
+def placement_of(factory, control, scope, job, silent_s=lambda _: 0.0):
+    resources = Resources(2, 0, may_exceed=False)
+    return Placement(factory, control, scope, IDS, resources, lambda _: job, lambda _: None, NODE, None, silent_s)
+
+
+@pytest.mark.parametrize("is_stopped", [False, True], ids=["goes on", "is stopped"])
+async def test_start_whose_worker_is_not_ready(is_stopped):
+    """The order to stop could not be taken yet: it is remembered, and the worker is never asked to start the actor."""
+    scope, factory, control = Scope("test", crashed), SlowFactory(), Control()
+    record = record_of(None)
+    job = Job(record.job, NODE, {})
+    placement = placement_of(factory, control, scope, job)
+    record.begin_start()
+    starting = asyncio.ensure_future(placement.start(record))  # waits for its worker; awaited below
+    await factory.has_worker.wait()
+    if is_stopped:
+        record.is_to_end = True
+        placement.stop([record], "its job ended")
+    factory.worker.ready.set_value(None)
+    if is_stopped:
+        with pytest.raises(ActorStartError, match="was stopped before it started"):
+            await starting
+        assert control.sent == []
+    else:
+        assert await starting == factory.worker.endpoint
+        assert control.sent == ["host"]
+    await scope.close()
+
+
+class ReadyFactory(SlowFactory):
+    """Makes workers that are ready at once, and end when they are given an order, having begun so many."""
+
+    def __init__(self, begun_count):
+        super().__init__()
+        self.begun_count = begun_count
+        self.launched = []
+
+    async def launch(self, worker):
+        self.launched.append(worker)
+        worker.begun_count = self.begun_count
+        worker.ready.set_value(None)
+
+    def end(self, to, verb, data):
+        self.launched[-1].exit_reason = ExitReason(ExitKind.CRASHED)
+        answer = Completion()
+        answer.set_error(ActorDiedError("its process ended", reason=ExitReason(ExitKind.CRASHED)))
+        return answer
+
+
+@pytest.mark.parametrize(
+    ("begun_count", "workers_count", "words"),
+    [(0, 3, "its process ended; so did 2 other workers"), (1, 1, "its process ended"), (None, 1, "its process ended")],
+    ids=["not begun", "begun", "not known"],
+)
+async def test_order_goes_to_another_worker_only_if_it_was_not_begun(begun_count, workers_count, words):
+    scope, factory, control = Scope("test", crashed), ReadyFactory(begun_count), Control()
+    control.request = factory.end
+    record = record_of(None)
+    job = Job(record.job, NODE, {})
+    placement = placement_of(factory, control, scope, job)
+    record.begin_start()
+    with pytest.raises(ActorStartError) as caught:
+        await placement.start(record)
+    assert type(caught.value) is ActorStartError
+    assert str(caught.value) == f"{record.label} did not start: {words}"
+    assert len(factory.launched) == workers_count
+    await scope.close()
+
+
+async def test_kill_of_an_actor_takes_its_shared_worker_only_where_that_is_silent(monkeypatch):
+    """One that speaks has many orders to take before this one: its other actors are none the worse."""
+    monkeypatch.setattr("actorrt.node.placement.placement.KILL_PATIENCE_S", 0.02)
+    scope, factory, looks = Scope("test", crashed), ReadyFactory(1), []
+    killed: Completion[None] = Completion()
+    factory.kill = lambda _: killed.set_value(None)
+    silences_s = iter([0.0, 0.01, 0.0])
+
+    def silent_s(peer):
+        looks.append(killed.done())
+        return next(silences_s, 0.02)
+
+    record = record_of(None)
+    job = Job(record.job, NODE, {})
+    placement = placement_of(factory, Control(), scope, job, silent_s)
+    record.begin_start()
+    await placement.start(record)
+    placement.kill([record])
+    async with asyncio.timeout(10):
+        await killed
+    assert looks == [False] * 4
+    assert "did not take the order to kill" in factory.launched[0].hang
+    await scope.close()
+
+
+class Orders(Control):
+    """Keeps the orders to end actors, with the worker that each went to."""
+
+    def notify(self, to, verb, data):
+        self.sent.append((to, verb, list(ActorIds(data["actors"])), data.get("is_administrative")))
+
+
+async def test_actors_are_ended_by_one_order_to_each_worker():
+    """The light actors of a job share its workers: its end is an order for all, not one for each."""
+    scope, factory, control = Scope("test", crashed), ReadyFactory(0), Orders()
+    job = Job(IDS.job(), NODE, {})
+    placement = placement_of(factory, control, scope, job)
+    order = order_of(None)
+    records = [Record(IDS.actor(), order) for _ in range(6)]
+    for record in records:
+        record.begin_start()
+        control.request = Control().request
+        record.started(await placement.start(record), 0.0)
+        record.is_administrative = True
+    one, two = job.shared
+    ids_at = {worker.endpoint: [r.actor_id for r in records if r.place is worker] for worker in (one, two)}
+    assert all(len(ids) == 3 for ids in ids_at.values())
+
+    placement.stop(records, "its job ended")
+    assert control.sent == [(to, "stop_hosted", ids, True) for to, ids in ids_at.items()]
+    assert set(placement.kept_actors()) == {record.actor_id for record in records}
+    control.sent.clear()
+    placement.kill(records)
+    assert control.sent == [(to, "kill_hosted", ids, None) for to, ids in ids_at.items()]
+    control.sent.clear()
+    for record in records:  # their hosts have said that nothing is left of them: nothing is asked there
+        assert placement.bury(record, record.tombstone(), is_buried=True) is None
+    assert (control.sent, set(placement.kept_actors()), one.actors, two.actors) == ([], set(), {}, {})
+    await scope.close()
+
+
+class SlowBurials(Orders):
+    """Answers an order to bury when it is told to."""
+
+    def __init__(self):
+        super().__init__()
+        self.burials = []
+
+    def request(self, to, verb, data):
+        answer = super().request(to, verb, data)
+        if verb == "bury":
+            self.burials.append(answer := Completion())
+        return answer
+
+    def notify(self, to, verb, data):
+        self.sent.append(verb)
+
+
+async def hosted(placement, record):
+    record.begin_start()
+    record.started(await placement.start(record), 0.0)
+    return record
+
+
+async def test_worker_of_an_ended_job_is_kept_while_children_of_one_of_its_actors_end_there():
+    scope, control = Scope("test", crashed), SlowBurials()
+    job = Job(IDS.job(), NODE, {})
+    factory = ReadyFactory(0)
+    factory.kill = lambda _: None  # when the time to leave is over
+    placement = placement_of(factory, control, scope, job)
+    records = [await hosted(placement, Record(IDS.actor(), order_of(None))) for _ in range(4)]
+    parent, neighbour = [record for record in records if record.place is job.shared[0]]
+    job.has_ended = True
+    control.sent.clear()
+    placement.bury(parent, parent.tombstone(), is_buried=False)
+    placement.bury(neighbour, neighbour.tombstone(), is_buried=True)
+    assert control.sent == ["bury"]
+    control.burials[0].set_value(None)
+    assert control.sent == ["bury", "leave"]
+    await scope.close()
+
+
+async def test_process_of_an_actor_is_kept_when_a_child_ends_that_the_node_placed_there():
+    """A light child with a name is the node's to keep, and belongs on its parent's loop."""
+    scope, control, factory = Scope("test", crashed), SlowBurials(), ReadyFactory(0)
+    job = Job(IDS.job(), NODE, {})
+    placement = placement_of(factory, control, scope, job)
+    placement._worker_at = lambda endpoint: factory.launched[0]
+    parent_order = order_of(None)
+    parent_order.options = parent_order.options.replaced({"isolation": "process"})
+    parent = await hosted(placement, Record(IDS.actor(), parent_order))
+    child_order = order_of(parent.actor_id, beside=True)
+    child_order.beside_endpoint = parent.place.endpoint
+    child = await hosted(placement, Record(IDS.actor(), child_order))
+    assert child.place is parent.place
+    control.sent.clear()
+    placement.bury(child, child.tombstone(), is_buried=True)
+    assert control.sent == []
+    await scope.close()
