@@ -72,14 +72,9 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from actorrt.actors.actor import Actor
-    from actorrt.actors.backoff import Backoff
-    from actorrt.actors.childspec import Child
-    from actorrt.actors.group import ActorGroup
-    from actorrt.actors.links import Exit
-    from actorrt.actors.lookup import lookup
-    from actorrt.actors.monitors import Down, monitor
-    from actorrt.actors.objects import (
+    from actorrt.actors.api.actor import Actor
+    from actorrt.actors.api.lookup import lookup
+    from actorrt.actors.api.objects import (
         allocate,
         allocate_many,
         free,
@@ -91,14 +86,19 @@ if TYPE_CHECKING:
         put_many,
         store_stats,
     )
-    from actorrt.actors.offload import offload
-    from actorrt.actors.poison import Poison, poison
-    from actorrt.actors.preloading import preload
-    from actorrt.actors.ref import ActorRef
-    from actorrt.actors.reply import Reply
-    from actorrt.actors.streams import Stream
-    from actorrt.actors.supervisor import Supervisor
-    from actorrt.actors.waiting import as_completed, gather, wait
+    from actorrt.actors.api.offload import offload
+    from actorrt.actors.api.preloading import preload
+    from actorrt.actors.calling.deadly_calls import Poison, poison
+    from actorrt.actors.calling.monitors import Down, monitor
+    from actorrt.actors.calling.streams import Stream
+    from actorrt.actors.hosting.actor_links import Exit
+    from actorrt.actors.policy.backoff import Backoff
+    from actorrt.actors.policy.childspec import Child
+    from actorrt.actors.refs.group import ActorGroup
+    from actorrt.actors.refs.ref import ActorRef
+    from actorrt.actors.refs.reply import Reply
+    from actorrt.actors.refs.waiting import as_completed, gather, wait
+    from actorrt.actors.supervisors.supervisor import Supervisor
     from actorrt.errors import (
         ActorDiedError,
         ActorRtError,
@@ -129,12 +129,12 @@ if TYPE_CHECKING:
     from actorrt.store.ref import ObjectRef
 
 _HOMES = {
-    "actorrt.actors.actor": ("Actor",),
-    "actorrt.actors.backoff": ("Backoff",),
-    "actorrt.actors.childspec": ("Child",),
-    "actorrt.actors.group": ("ActorGroup",),
-    "actorrt.actors.monitors": ("Down", "monitor"),
-    "actorrt.actors.objects": (
+    "actorrt.actors.api.actor": ("Actor",),
+    "actorrt.actors.policy.backoff": ("Backoff",),
+    "actorrt.actors.policy.childspec": ("Child",),
+    "actorrt.actors.refs.group": ("ActorGroup",),
+    "actorrt.actors.calling.monitors": ("Down", "monitor"),
+    "actorrt.actors.api.objects": (
         "allocate",
         "allocate_many",
         "free",
@@ -146,16 +146,16 @@ _HOMES = {
         "put_many",
         "store_stats",
     ),
-    "actorrt.actors.links": ("Exit",),
-    "actorrt.actors.lookup": ("lookup",),
-    "actorrt.actors.offload": ("offload",),
-    "actorrt.actors.poison": ("Poison", "poison"),
-    "actorrt.actors.preloading": ("preload",),
-    "actorrt.actors.ref": ("ActorRef",),
-    "actorrt.actors.reply": ("Reply",),
-    "actorrt.actors.streams": ("Stream",),
-    "actorrt.actors.supervisor": ("Supervisor",),
-    "actorrt.actors.waiting": ("as_completed", "gather", "wait"),
+    "actorrt.actors.hosting.actor_links": ("Exit",),
+    "actorrt.actors.api.lookup": ("lookup",),
+    "actorrt.actors.api.offload": ("offload",),
+    "actorrt.actors.calling.deadly_calls": ("Poison", "poison"),
+    "actorrt.actors.api.preloading": ("preload",),
+    "actorrt.actors.refs.ref": ("ActorRef",),
+    "actorrt.actors.refs.reply": ("Reply",),
+    "actorrt.actors.calling.streams": ("Stream",),
+    "actorrt.actors.supervisors.supervisor": ("Supervisor",),
+    "actorrt.actors.refs.waiting": ("as_completed", "gather", "wait"),
     "actorrt.errors": (
         "ActorDiedError",
         "ActorRtError",

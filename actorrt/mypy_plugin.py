@@ -29,14 +29,14 @@ from mypy.types import (
     get_proper_type,
 )
 
-_ACTOR: Final = "actorrt.actors.actor.Actor"
-_SPAWNER: Final = "actorrt.actors.actor.Spawner"
-_REF: Final = "actorrt.actors.ref.ActorRef"
-_METHOD: Final = "actorrt.actors.ref.ActorMethod"
-_GROUP: Final = "actorrt.actors.group.ActorGroup"
-_GROUP_METHOD: Final = "actorrt.actors.group.GroupMethod"
-_REPLY: Final = "actorrt.actors.reply.Reply"
-_STREAM: Final = "actorrt.actors.streams.Stream"
+_ACTOR: Final = "actorrt.actors.api.actor.Actor"
+_SPAWNER: Final = "actorrt.actors.api.actor.Spawner"
+_REF: Final = "actorrt.actors.refs.ref.ActorRef"
+_METHOD: Final = "actorrt.actors.refs.ref.ActorMethod"
+_GROUP: Final = "actorrt.actors.refs.group.ActorGroup"
+_GROUP_METHOD: Final = "actorrt.actors.refs.group.GroupMethod"
+_REPLY: Final = "actorrt.actors.refs.reply.Reply"
+_STREAM: Final = "actorrt.actors.calling.streams.Stream"
 _OBJECT: Final = "actorrt.store.ref.ObjectRef"
 _SPAWNS: Final = frozenset({"spawn", "spawn_many"})
 _OWN: Final = frozenset({"stop", "kill", "is_alive"})  # of refs and groups themselves

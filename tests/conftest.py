@@ -19,7 +19,7 @@ import uvloop
 from hypothesis import HealthCheck, settings
 
 import actorrt as art
-from actorrt.actors.consistency import check_cell
+from actorrt.actors.cells.consistency import check_cell
 from actorrt.testing.leaks import MARK, Footprint
 from tests.hosted import hosted_cells
 from tests.running import Node

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from weakref import WeakSet
 
-from actorrt.actors.cell import Cell
-from actorrt.actors.host import Host
-from actorrt.actors.system import System
+from actorrt.actors.cells.cell import Cell
+from actorrt.actors.endpoint.endpoint import System
+from actorrt.actors.hosting.host import Host
 
 _hosts: WeakSet[Host] = WeakSet()
 _make_host = Host.__init__

@@ -11,8 +11,8 @@ import time
 import weakref
 from typing import Any
 
-from actorrt.actors.reply import Reply
-from actorrt.actors.streams import Streams
+from actorrt.actors.calling.streams import Streams
+from actorrt.actors.refs.reply import Reply
 from actorrt.completion import Completion
 
 OVERDUE_S = 5.0

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from actorrt.actors.ref import ActorRef
+from actorrt.actors.refs.ref import ActorRef
 from actorrt.node.driver.local_connection import LocalLink
 from actorrt.node.driver.runtime import Runtime
 from actorrt.transport.memory.network import MemoryNetwork

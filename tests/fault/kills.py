@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 import actorrt as art
-from actorrt.actors import current
+from actorrt.actors.refs import current
 from actorrt.node.processes.process_watch import STACK_SIGNAL
 from tests.running import children_of, descendants_of, state_of
 

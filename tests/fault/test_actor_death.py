@@ -10,7 +10,7 @@ import time
 import pytest
 
 import actorrt as art
-from actorrt.actors.credit import FIRST_MESSAGES
+from actorrt.actors.wire.credit import FIRST_MESSAGES
 from tests.integration.cast import Counter, Faulty, Gate, Recorder
 from tests.running import is_running, wait_until_none_runs
 

@@ -9,8 +9,8 @@ from collections.abc import Callable
 import pytest
 
 import actorrt as art
-from actorrt.actors import current
-from actorrt.actors.messages import REQUEST
+from actorrt.actors.refs import current
+from actorrt.actors.wire.messages import REQUEST
 from actorrt.transport.interfaces import Lane
 from tests.running import Node
 

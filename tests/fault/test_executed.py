@@ -11,7 +11,7 @@ import signal
 import pytest
 
 import actorrt as art
-from actorrt.actors.credit import FIRST_MESSAGES
+from actorrt.actors.wire.credit import FIRST_MESSAGES
 from tests.integration.witnesses import Notes, Subject
 
 RESTARTS = pytest.mark.parametrize("restart", ["temporary", "permanent"])

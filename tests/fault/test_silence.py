@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import pytest
 
 import actorrt as art
-from actorrt.actors import patience
+from actorrt.actors.calling import slow_calls
 from tests.running import Node, wait_until
 
 TOLD_WITHIN_S = 3.0
@@ -93,8 +93,8 @@ async def test_call_that_waits_long_for_a_silent_process_is_reported_with_the_ca
     method: str,
     why: str,
 ) -> None:
-    monkeypatch.setattr(patience, "MARK_EVERY_S", 0.2)
-    monkeypatch.setattr(patience, "CALL_REPORT_AFTER_S", 0.8)
+    monkeypatch.setattr(slow_calls, "MARK_EVERY_S", 0.2)
+    monkeypatch.setattr(slow_calls, "CALL_REPORT_AFTER_S", 0.8)
     held = await Held.options(isolation="process", name=f"held-{method}").spawn()
     pid = await held.pid()
     if method == "pid":

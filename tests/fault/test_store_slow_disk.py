@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from actorrt.actors.payload import Payloads
+from actorrt.actors.wire.payload import Payloads
 from actorrt.config import MIB
 from actorrt.errors import ObjectStoreFullError
 from actorrt.store import server

@@ -10,8 +10,8 @@ from typing import Any
 
 import zmq
 
-from actorrt.actors.control import Control
-from actorrt.actors.messages import NOTICE, REQUEST
+from actorrt.actors.wire.control import Control
+from actorrt.actors.wire.messages import NOTICE, REQUEST
 from actorrt.clock import MonotonicClock
 from actorrt.config import MIB, ZERO_COPY_BYTES
 from actorrt.errors import ActorRtError, PeerUnreachableError

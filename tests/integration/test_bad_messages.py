@@ -7,7 +7,7 @@ import os
 import pytest
 
 import actorrt as art
-from actorrt.actors import current
+from actorrt.actors.refs import current
 from tests.integration.cast import Gate
 
 SETTING = {"namespace": "default", "sys_path": [], "cwd": "/", "env_vars": {}, "log_level": 30}

@@ -8,7 +8,7 @@ import pickle
 import pytest
 
 import actorrt as art
-from actorrt.actors.context import TIMERS_COUNT
+from actorrt.actors.cells.context import TIMERS_COUNT
 from tests.integration.cast import Counter, Echo, Faulty, Recorder
 from tests.integration.witnesses import dead_letters
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import pytest
 
 import actorrt as art
-from actorrt.actors.system import System
+from actorrt.actors.endpoint.endpoint import System
 from tests.integration.cast import Counter, Gate
 from tests.running import Script
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import actorrt as art
-from actorrt.actors.deadlock import LOOK_EVERY_S
+from actorrt.actors.hosting.deadlock import LOOK_EVERY_S
 
 BUSY_S = 2.5 * LOOK_EVERY_S
 

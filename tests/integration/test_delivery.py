@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 import actorrt as art
-from actorrt.actors import keys
+from actorrt.actors.cells import deduplication
 from tests.integration.cast import Counter
 
-WINDOW_COUNT = keys.KEY_WINDOW_COUNT
+WINDOW_COUNT = deduplication.KEY_WINDOW_COUNT
 
 
 class Ledger(art.Actor):
@@ -206,10 +206,10 @@ class Windowed(Ledger):
     """Remembers the outcomes of two keys."""
 
     async def on_start(self):
-        keys.KEY_WINDOW_COUNT = 2
+        deduplication.KEY_WINDOW_COUNT = 2
 
     async def on_stop(self, reason):
-        keys.KEY_WINDOW_COUNT = WINDOW_COUNT
+        deduplication.KEY_WINDOW_COUNT = WINDOW_COUNT
 
 
 async def test_oldest_key_is_forgotten_beyond_the_window_but_not_one_that_runs(runtime, tmp_path):

@@ -7,9 +7,9 @@ import asyncio
 import pytest
 
 import actorrt as art
-from actorrt.actors.consistency import check_cell
-from actorrt.actors.credit import FIRST_MESSAGES
-from actorrt.actors.route import WAITING_BYTES, WAITING_MESSAGES
+from actorrt.actors.calling.route import WAITING_BYTES, WAITING_MESSAGES
+from actorrt.actors.cells.consistency import check_cell
+from actorrt.actors.wire.credit import FIRST_MESSAGES
 from tests.hosted import hosted_cells
 from tests.integration.cast import Gate, Recorder
 

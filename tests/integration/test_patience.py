@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import actorrt as art
-from actorrt.actors import patience
+from actorrt.actors.calling import slow_calls
 
 REPORT_AFTER_S = 0.4
 
@@ -50,10 +50,10 @@ def key(tmp_path):
 @pytest.fixture
 def reports(monkeypatch, caplog):
     """The reports so far, in a process that is less patient."""
-    monkeypatch.setattr(patience, "CALL_REPORT_AFTER_S", REPORT_AFTER_S)
-    monkeypatch.setattr(patience, "MARK_EVERY_S", REPORT_AFTER_S / 4)
-    caplog.set_level(logging.WARNING, patience.__name__)
-    return lambda: [r.getMessage() for r in caplog.records if r.name == patience.__name__]
+    monkeypatch.setattr(slow_calls, "CALL_REPORT_AFTER_S", REPORT_AFTER_S)
+    monkeypatch.setattr(slow_calls, "MARK_EVERY_S", REPORT_AFTER_S / 4)
+    caplog.set_level(logging.WARNING, slow_calls.__name__)
+    return lambda: [r.getMessage() for r in caplog.records if r.name == slow_calls.__name__]
 
 
 async def come(reports, count):
@@ -96,7 +96,7 @@ async def test_queued_calls_are_reported_with_how_many_are_ahead_and_what_is_in_
 async def test_many_that_wait_are_counted(runtime, reports, key):
     slow = await Slow.spawn(str(key))
     replies = [slow.hold() for _ in range(42)]
-    found = await come(reports, patience.REPORTS_AT_ONCE + 1)
+    found = await come(reports, slow_calls.REPORTS_AT_ONCE + 1)
     assert "37 more calls have waited for over 0.4 s" in found
     key.touch()
     await art.gather(*replies)
@@ -108,7 +108,7 @@ async def test_call_that_waits_for_room_says_so(runtime, reports, key):
     queued = [slow.note() for _ in range(63)]
     await art.wait([holding], timeout_s=REPORT_AFTER_S / 2)
     waits = [slow.note() for _ in range(3)]
-    found = await come(reports, patience.REPORTS_AT_ONCE + 1 + len(waits))
+    found = await come(reports, slow_calls.REPORTS_AT_ONCE + 1 + len(waits))
     assert any(
         "note() has waited for over 0.4 s: behind 2 others that wait here: the actor's mailbox is full" in report
         for report in found

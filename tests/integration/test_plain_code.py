@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 import actorrt as art
-from actorrt.actors.calls import HANDED_OVER_COUNT
-from actorrt.actors.credit import FIRST_MESSAGES
-from actorrt.actors.route import WAITING_MESSAGES
+from actorrt.actors.calling.calls import HANDED_OVER_COUNT
+from actorrt.actors.calling.route import WAITING_MESSAGES
+from actorrt.actors.wire.credit import FIRST_MESSAGES
 from tests.integration.cast import Counter, Faulty, Gate, Recorder, Source
 from tests.integration.witnesses import Notes, Subject
 

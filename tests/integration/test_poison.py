@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import actorrt as art
-from actorrt.actors.evidence import Evidence, take
+from actorrt.actors.cells.crash_notes import Evidence, take
 from tests.running import PATIENCE_S
 
 

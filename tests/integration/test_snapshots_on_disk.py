@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import actorrt as art
-from actorrt.actors import saved
+from actorrt.actors.cells import saved
 from tests.running import own_directory, runtime_directory
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import actorrt as art
-from actorrt.actors import statistics
+from actorrt.actors.endpoint import statistics
 from tests.integration.cast import Counter, Recorder, Source
 from tests.integration.witnesses import Notes, Subject, dead_letters
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import actorrt as art
-from actorrt.actors import current
+from actorrt.actors.refs import current
 from actorrt.ids import IdSource, PeerAddress, PeerId
 from actorrt.node.daemon.places import NodeDescriptor, find_nodes
 from actorrt.store.client import StoreClient

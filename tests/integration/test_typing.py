@@ -74,8 +74,9 @@ def revealed(kind: str) -> str:
     return f'note: Revealed type is "{kind}"'
 
 
-REF, REPLY, STREAM = "actorrt.actors.ref.ActorRef", "actorrt.actors.reply.Reply", "actorrt.actors.streams.Stream"
-GROUP_REPLY = "actorrt.actors.group.GroupReply"
+REF, REPLY = "actorrt.actors.refs.ref.ActorRef", "actorrt.actors.refs.reply.Reply"
+STREAM = "actorrt.actors.calling.streams.Stream"
+GROUP, GROUP_REPLY = "actorrt.actors.refs.group.ActorGroup", "actorrt.actors.refs.group.GroupReply"
 CALLS = {
     "reveal_type(counter)": revealed(f"{REF}[example.Counter]"),
     "reveal_type(counter.increment(5))": revealed(f"{REPLY}[int]"),
@@ -116,7 +117,7 @@ CALLS = {
     "group.incremnt()": 'error: "Counter" has no public method "incremnt"',
     "await counter.increment(2)": "",
     "reveal_type(await Counter.spawn(start=3))": revealed(f"{REF}[example.Counter]"),
-    "reveal_type(await Counter.spawn_many(2, number))": revealed("actorrt.actors.group.ActorGroup[example.Counter]"),
+    "reveal_type(await Counter.spawn_many(2, number))": revealed(f"{GROUP}[example.Counter]"),
     'await Counter.spawn("3")': 'error: Argument 1 to "spawn" of "Actor" has incompatible type "str"',
     "await Counter.spawn(1, 2)": 'error: Too many arguments for "spawn" of "Actor"',
     "await Counter.options(cpus=1).spawn(begin=1)": 'error: Unexpected keyword argument "begin" for "spawn"',

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 import actorrt as art
-from actorrt.actors.ref import DEFAULT_CALL
+from actorrt.actors.refs.ref import DEFAULT_CALL
 from tests.integration.cast import Echo, Recorder
 from tests.running import PATIENCE_S
 

@@ -8,7 +8,7 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from hypothesis.strategies import booleans, integers
 
-from actorrt.actors.credit import FIRST_MESSAGES, Grant, Ledgers, Window
+from actorrt.actors.wire.credit import FIRST_MESSAGES, Grant, Ledgers, Window
 
 
 class OneSender(RuleBasedStateMachine):

@@ -8,8 +8,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from actorrt.actors.mailbox import Mailbox, Message, Signal, Tick
-from actorrt.actors.options import Overflow
+from actorrt.actors.cells.mailbox import Mailbox, Message, Signal, Tick
+from actorrt.actors.policy.options import Overflow
 
 HERE: Any = "here"
 CALLERS: list[Any] = [HERE, "near", "far", None]

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 import actorrt as art
 from actorrt import errors
-from actorrt.actors.failures import error_from_data, error_to_data, reason_of
+from actorrt.actors.wire.failures import error_from_data, error_to_data, reason_of
 from actorrt.reasons import ExitReason
 from actorrt.store.failures import MAX_ERROR_BYTES, decode, encode
 from tests.integration.hostile import MAKERS, Shy
 from tests.running import Node
-from tests.unit.actors.test_control import FAR, connected
+from tests.unit.actors.wire.test_control import FAR, connected
 
 WITHIN_S = 20.0
 TEXTS = st.text(st.characters(codec=None), max_size=30)  # lone surrogates too

@@ -14,10 +14,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from actorrt.actors.actor import Actor
-from actorrt.actors.childspec import Child, Strategy
-from actorrt.actors.shell import Shell
-from actorrt.actors.supervision import Supervision
+from actorrt.actors.api.actor import Actor
+from actorrt.actors.policy.childspec import Child, Strategy
+from actorrt.actors.policy.supervision import Supervision
+from actorrt.actors.supervisors.shell import Shell
 from actorrt.clock import ManualClock
 from actorrt.completion import Completion
 from actorrt.errors import ActorStartError, MailboxFullError, to_data

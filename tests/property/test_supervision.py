@@ -13,8 +13,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from actorrt.actors.childspec import ChildSpec, Strategy
-from actorrt.actors.instructions import (
+from actorrt.actors.policy.childspec import ChildSpec, Strategy
+from actorrt.actors.policy.instructions import (
     Forget,
     GiveUp,
     Instruction,
@@ -27,8 +27,8 @@ from actorrt.actors.instructions import (
     StopInTurn,
     Stopped,
 )
-from actorrt.actors.options import RestartType
-from actorrt.actors.supervision import Supervision
+from actorrt.actors.policy.options import RestartType
+from actorrt.actors.policy.supervision import Supervision
 from actorrt.errors import RuntimeStateError
 from actorrt.reasons import KILLED, NORMAL, SHUTDOWN, ExitKind, ExitReason
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from actorrt.actors.record import Order, Record
+from actorrt.actors.authority.record import Order, Record
 from actorrt.ids import IdSource
 
 IDS = IdSource()

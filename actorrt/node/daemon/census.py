@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any, Final
 
-from actorrt.actors.census import Listing
-from actorrt.actors.control import Control, Data, Request
-from actorrt.actors.record import Record, RecordState
-from actorrt.actors.registry import Registry
+from actorrt.actors.authority.record import Record, RecordState
+from actorrt.actors.authority.registry import Registry
+from actorrt.actors.endpoint.census import Listing
+from actorrt.actors.wire.control import Control, Data, Request
 from actorrt.ids import JobId, PeerAddress, PeerId
 from actorrt.node.daemon.listing import resident_bytes
 from actorrt.node.placement.jobs import Job, Worker

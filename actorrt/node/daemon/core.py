@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from actorrt import errors
-from actorrt.actors.control import Control, Data
-from actorrt.actors.links import serve_link_authority
-from actorrt.actors.messages import NOTICE, REQUEST
-from actorrt.actors.questions import serve_questions
-from actorrt.actors.record import Order, Record
-from actorrt.actors.registry import Registry
+from actorrt.actors.authority.authority_verbs import serve_questions
+from actorrt.actors.authority.record import Order, Record
+from actorrt.actors.authority.registry import Registry
+from actorrt.actors.hosting.actor_links import serve_link_authority
+from actorrt.actors.wire.control import Control, Data
+from actorrt.actors.wire.messages import NOTICE, REQUEST
 from actorrt.clock import Clock
 from actorrt.config import VERSION
 from actorrt.defects import log_defect, report_defects

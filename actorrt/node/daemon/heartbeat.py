@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from actorrt.actors.control import Data
+from actorrt.actors.wire.control import Data
 from actorrt.clock import Clock
 from actorrt.ids import PeerId
 from actorrt.node.daemon.hangs import LOOK_EVERY_S, Dump, Finding, Recovered, Replace, Silence, Vigil, Warn

@@ -12,9 +12,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 
-from actorrt.actors.control import Data
-from actorrt.actors.options import ActorOptions
-from actorrt.actors.record import Record
+from actorrt.actors.authority.record import Record
+from actorrt.actors.policy.options import ActorOptions
+from actorrt.actors.wire.control import Data
 from actorrt.ids import short
 from actorrt.node.placement.jobs import Worker
 

@@ -10,8 +10,8 @@ import random
 from collections.abc import Callable, Sequence
 from weakref import WeakSet
 
-from actorrt.actors.origins import Origins
-from actorrt.actors.system import System
+from actorrt.actors.endpoint.endpoint import System
+from actorrt.actors.wire.origins import Origins
 from actorrt.clock import Clock
 from actorrt.ids import IdSource, JobId, PeerAddress, PeerId, short
 from actorrt.node.daemon.core import NodeCore

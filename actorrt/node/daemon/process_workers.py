@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from actorrt import errors
-from actorrt.actors import evidence
+from actorrt.actors.cells import crash_notes
 from actorrt.ids import IdSource, JobId, PeerAddress
 from actorrt.node.placement.jobs import Job, Worker
 from actorrt.node.processes.output import OutputLine, OutputReader
@@ -113,7 +113,7 @@ class ProcessWorkers:
         last_lines = output.last_lines
         socket = worker.endpoint.address.removeprefix("unix://")
         Path(socket).unlink(missing_ok=True)
-        worker.in_hand, worker.begun_count = evidence.take(f"{socket}{EVIDENCE_SUFFIX}")
+        worker.in_hand, worker.begun_count = crash_notes.take(f"{socket}{EVIDENCE_SUFFIX}")
         if worker.hang:
             stack = "\n".join(last_lines)
             self._on_exit(worker, ExitReason(ExitKind.CRASHED, worker.hang, stack, how.signal, how.exit_status))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from actorrt import errors
-from actorrt.actors.control import Data
+from actorrt.actors.wire.control import Data
 from actorrt.clock import Clock
 from actorrt.config import NODE_ANSWER_TIMEOUT_S
 from actorrt.ids import IdSource, PeerAddress, PeerId, short
@@ -22,7 +22,7 @@ from actorrt.reasons import ExitKind, ExitReason
 from actorrt.scopes import Scope
 
 if TYPE_CHECKING:
-    from actorrt.actors.system import System
+    from actorrt.actors.endpoint.endpoint import System
     from actorrt.store.client import StoreClient
 
 logger = logging.getLogger(__name__)
@@ -84,12 +84,12 @@ class ProcessLink:
             node = find_node(self._address)
         else:
             self._embedded = EmbeddedNode(*self._options)
-            import_module("actorrt.actors.system")  # what `_connect` needs takes long, and the node as long to start
+            import_module("actorrt.actors.endpoint.endpoint")  # takes as long as the node takes to start
             node = await self._embedded.ready()
         await self._connect(node, namespace)
 
     async def _connect(self, node: NodeDescriptor, namespace: str) -> None:
-        from actorrt.actors.system import System
+        from actorrt.actors.endpoint.endpoint import System
         from actorrt.store.client import StoreClient
         from actorrt.transport.unix.transport import UnixTransport
 

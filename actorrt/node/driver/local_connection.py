@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from actorrt.actors.control import Data
-from actorrt.actors.system import System
+from actorrt.actors.endpoint.endpoint import System
+from actorrt.actors.wire.control import Data
 from actorrt.clock import Clock
 from actorrt.ids import IdSource
 from actorrt.node.daemon.local_node import LocalNode

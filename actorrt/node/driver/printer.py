@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from actorrt.actors.control import Data
+from actorrt.actors.wire.control import Data
 from actorrt.ids import PeerId
 from actorrt.node.driver.folding import Folder
 

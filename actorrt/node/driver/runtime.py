@@ -10,10 +10,11 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from actorrt import errors, forks
-from actorrt.actors import current, statistics
-from actorrt.actors.control import Data
-from actorrt.actors.reply import Operation
-from actorrt.actors.waiting import wait
+from actorrt.actors.endpoint import statistics
+from actorrt.actors.refs import current
+from actorrt.actors.refs.reply import Operation
+from actorrt.actors.refs.waiting import wait
+from actorrt.actors.wire.control import Data
 from actorrt.clock import MonotonicClock
 from actorrt.completion import Completion, set_blocking_rule
 from actorrt.ids import IdSource, PeerAddress, PeerId
@@ -25,7 +26,7 @@ from actorrt.node.driver.printer import OutputPrinter
 from actorrt.node.processes.limits import check_system
 
 if TYPE_CHECKING:
-    from actorrt.actors.system import System
+    from actorrt.actors.endpoint.endpoint import System
 
 logger = logging.getLogger(__name__)
 

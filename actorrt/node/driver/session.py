@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 from actorrt import forks
-from actorrt.actors import current
+from actorrt.actors.refs import current
 from actorrt.completion import Completion, set_blocking_rule
 from actorrt.errors import RuntimeStateError
 from actorrt.interrupts import watched

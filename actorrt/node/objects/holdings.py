@@ -20,7 +20,7 @@ from typing import Any
 
 import msgpack
 
-from actorrt.actors.control import Control, Data
+from actorrt.actors.wire.control import Control, Data
 from actorrt.completion import Completion
 from actorrt.errors import ActorRtError, ObjectLostError
 from actorrt.ids import ObjectId, PeerAddress, PeerId, short

@@ -21,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from actorrt.actors.control import Control, Data
+from actorrt.actors.wire.control import Control, Data
 from actorrt.clock import Clock
 from actorrt.completion import Completion
 from actorrt.errors import ActorRtError, CallError, ObjectLostError

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
-from actorrt.actors.record import Record
+from actorrt.actors.authority.record import Record
 from actorrt.ids import ActorId
 from actorrt.scopes import Scope
 

@@ -12,11 +12,11 @@ from itertools import takewhile
 from typing import Any
 
 from actorrt import errors
-from actorrt.actors.children import stopped_early
-from actorrt.actors.control import Control, Data
-from actorrt.actors.instructions import Manner
-from actorrt.actors.record import Record, RecordState
-from actorrt.actors.registry import Registry
+from actorrt.actors.authority.children import stopped_early
+from actorrt.actors.authority.record import Record, RecordState
+from actorrt.actors.authority.registry import Registry
+from actorrt.actors.policy.instructions import Manner
+from actorrt.actors.wire.control import Control, Data
 from actorrt.ids import ActorId, PeerAddress, PeerId
 from actorrt.node.placement.jobs import Worker
 from actorrt.node.placement.placement import Placement

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from actorrt.actors.control import Data
+from actorrt.actors.wire.control import Data
 from actorrt.completion import Completion
 from actorrt.errors import ActorStartError
 from actorrt.ids import ActorId, JobId, PeerAddress, PeerId

@@ -12,10 +12,10 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, Final, Protocol
 
 from actorrt import errors
-from actorrt.actors.children import stopped_early
-from actorrt.actors.control import Control
-from actorrt.actors.record import Record
-from actorrt.actors.tombstones import Tombstone
+from actorrt.actors.authority.children import stopped_early
+from actorrt.actors.authority.record import Record
+from actorrt.actors.authority.tombstones import Tombstone
+from actorrt.actors.wire.control import Control
 from actorrt.completion import Completion
 from actorrt.ids import ActorId, IdSource, JobId, ObjectId, PeerAddress, PeerId
 from actorrt.node.placement.deadlines import Deadlines

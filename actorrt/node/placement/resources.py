@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection
 
-from actorrt.actors.options import ActorOptions
+from actorrt.actors.policy.options import ActorOptions
 from actorrt.errors import ActorStartError, PlacementError
 from actorrt.ids import ActorId
 

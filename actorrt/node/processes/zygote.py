@@ -39,7 +39,7 @@ PRELOAD: Final = (
     "pyarrow",
     "pyarrow.ipc",
     "actorrt",
-    "actorrt.actors.supervisor",
+    "actorrt.actors.supervisors.supervisor",
     "actorrt.node.worker.main",
 )
 

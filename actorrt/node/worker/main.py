@@ -14,9 +14,9 @@ from typing import Any
 import uvloop
 
 from actorrt import forks
-from actorrt.actors import current
-from actorrt.actors.evidence import Evidence
-from actorrt.actors.system import System
+from actorrt.actors.cells.crash_notes import Evidence
+from actorrt.actors.endpoint.endpoint import System
+from actorrt.actors.refs import current
 from actorrt.clock import MonotonicClock
 from actorrt.completion import Completion, set_blocking_rule
 from actorrt.config import FLUSH_TIMEOUT_S

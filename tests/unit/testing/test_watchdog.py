@@ -40,7 +40,7 @@ def test_future_that_nobody_holds_is_forgotten() -> None:
 
 async def test_calls_with_deadlines_are_noted_and_those_without_are_not() -> None:
     import actorrt as art
-    from actorrt.actors.reply import Reply
+    from actorrt.actors.refs.reply import Reply
 
     class Sink(art.Actor):
         def take(self) -> None: ...

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from actorrt import errors
-from actorrt.actors.system import System
-from actorrt.actors.verbs import FORMS, OF_AUTHORITIES, OF_NODES, WITHOUT_DATA
+from actorrt.actors.endpoint.endpoint import System
+from actorrt.actors.wire.verbs import FORMS, OF_AUTHORITIES, OF_NODES, WITHOUT_DATA
 from actorrt.clock import MonotonicClock
 from actorrt.config import MIB
 from actorrt.ids import IdSource, JobId

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from actorrt.actors.record import Record
+from actorrt.actors.authority.record import Record
 from actorrt.clock import ManualClock
 from actorrt.errors import ActorStartError
 from actorrt.ids import IdSource, PeerAddress

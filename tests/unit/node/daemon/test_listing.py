@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from actorrt.actors.record import Record
+from actorrt.actors.authority.record import Record
 from actorrt.ids import ActorId, JobId, PeerAddress, PeerId
 from actorrt.node.daemon.listing import Roll, check_page, page_of
 from actorrt.node.placement.jobs import Job, Worker, WorkerKind

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from actorrt.actors.registry import Registry
+from actorrt.actors.authority.registry import Registry
 from actorrt.clock import ManualClock
 from actorrt.ids import IdSource, PeerAddress
 from actorrt.node.placement.group_restarts import InTurn

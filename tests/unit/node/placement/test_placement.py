@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from actorrt.actors.record import Record
+from actorrt.actors.authority.record import Record
 from actorrt.completion import Completion
 from actorrt.errors import ActorDiedError, ActorStartError
 from actorrt.ids import ActorIds, IdSource, PeerAddress

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from actorrt.actors.options import ActorOptions
+from actorrt.actors.policy.options import ActorOptions
 from actorrt.errors import ActorStartError, PlacementError
 from actorrt.ids import IdSource
 from actorrt.node.placement.resources import Resources

@@ -1,0 +1,121 @@
+"""The base class of actors: what users derive from, and how they spawn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, Unpack
+
+from actorrt.actors.policy.options import ActorOptions
+from actorrt.actors.refs import current
+from actorrt.actors.wire.definition import Elsewhere, check_class
+from actorrt.reasons import ExitReason
+from actorrt.store.carrier import current_carrier
+
+if TYPE_CHECKING:
+    from actorrt.actors.calling.monitors import Down
+    from actorrt.actors.cells.context import Context
+    from actorrt.actors.hosting.actor_links import Exit
+    from actorrt.actors.policy.option_types import OptionTypes
+    from actorrt.actors.refs.group import ActorGroup
+    from actorrt.actors.refs.ref import ActorRef
+    from actorrt.actors.refs.reply import Operation
+
+A = TypeVar("A", bound="Actor")
+
+
+class Spawner(Generic[A]):
+    """An actor class with options, ready to spawn."""
+
+    def __init__(self, cls: type[A], options: ActorOptions) -> None:
+        self._class = cls
+        self._options = options
+
+    def spawn(self, *args: Any, **kwargs: Any) -> Operation[ActorRef[A]]:
+        """Start one actor; the arguments are its constructor's.
+
+        Returns:
+            What resolves to the ref once `on_start` has returned.
+
+        Raises:
+            SerializationError: the class or an argument can't be sent.
+            ActorStartError: (from the result) the constructor or `on_start` failed; nothing is left of the actor.
+            NameTakenError: (from the result) another live actor has the name.
+        """
+        return current.system().spawn(self._class, self._options, args, kwargs)
+
+    def spawn_many(self, count: int, *args: Any, **kwargs: Any) -> Operation[ActorGroup[A]]:
+        """Start `count` actors with equal arguments, captured once.
+
+        Returns:
+            What resolves to an `ActorGroup` once all have started. If one fails to, the others are stopped.
+        """
+        return current.system().spawn_many(self._class, self._options, count, args, kwargs)
+
+    def options(self, **changes: Unpack[OptionTypes]) -> Spawner[A]:
+        """Return the same with options changed."""
+        return Spawner(self._class, self._options.replaced(changes))
+
+    if not TYPE_CHECKING:
+        remote = Elsewhere("start an actor with .spawn(...)")
+
+    def __repr__(self) -> str:
+        return f"<{self._class.__name__} with options>"
+
+
+class Actor:
+    """State behind a mailbox: public methods are called through a ref, one message at a time.
+
+    Hooks, all optional and not callable through a ref: `on_start`, `on_stop(reason)`, `on_down(down)`,
+    `on_exit(exit)`. They may be coroutines or plain methods. `snapshot()`, a plain method, and `restore(state)` keep
+    state over restarts; the option `snapshot_every` says how often.
+    """
+
+    context: Context
+    _is_supervisor: ClassVar[bool] = False
+    _default_options: ClassVar[Mapping[str, Any]] = {}
+    """Options of this class that differ from those of other actors, unless a spawn says otherwise."""
+    if not TYPE_CHECKING:
+        remote = Elsewhere("start an actor with {0}.spawn(...), or {0}.options(...).spawn(...)")
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        check_class(cls, Actor)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Give a ref where an actor gives itself in a message; elsewhere it is pickled and copied as any object."""
+        context = self.__dict__.get("context")
+        if context is None or current_carrier() is None:
+            return super().__reduce_ex__(protocol)
+        return context.ref.__reduce__()
+
+    async def on_start(self) -> None:
+        """Runs before the first message; what it raises fails the start."""
+
+    async def on_stop(self, reason: ExitReason) -> None:
+        """Runs when the actor stops by request or by itself; not when it fails."""
+
+    async def on_down(self, down: Down) -> None:
+        """An actor that this one monitors is gone."""
+
+    async def on_exit(self, exit: Exit) -> None:
+        """An actor that this one is linked to is gone; called where `context.trap_exits` is set."""
+
+    @classmethod
+    def spawn(cls: type[A], *args: Any, **kwargs: Any) -> Operation[ActorRef[A]]:
+        """Start one actor of this class; see `Spawner.spawn`."""
+        return Spawner(cls, ActorOptions.of(cls._default_options)).spawn(*args, **kwargs)
+
+    @classmethod
+    def spawn_many(cls: type[A], count: int, *args: Any, **kwargs: Any) -> Operation[ActorGroup[A]]:
+        """Start `count` actors of this class; see `Spawner.spawn_many`."""
+        return Spawner(cls, ActorOptions.of(cls._default_options)).spawn_many(count, *args, **kwargs)
+
+    @classmethod
+    def options(cls: type[A], **options: Unpack[OptionTypes]) -> Spawner[A]:
+        """Return this class with options to spawn with; `ActorOptions` lists them.
+
+        Raises:
+            TypeError: an option that does not exist, or a value of a wrong type.
+            ValueError: a value outside its range, or options that contradict each other.
+        """
+        return Spawner(cls, ActorOptions.of({**cls._default_options, **options}))

@@ -1,0 +1,28 @@
+"""Finding actors by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from actorrt.actors.policy import checks
+from actorrt.actors.refs import current
+from actorrt.actors.refs.ref import ActorRef
+from actorrt.actors.refs.reply import Operation
+
+
+def lookup(name: str, timeout_s: float = 0, namespace: str | None = None) -> Operation[ActorRef[Any]]:
+    """Find the live actor of a name.
+
+    Args:
+        name: the name it was spawned with.
+        timeout_s: seconds to wait for the name to be taken; 0 asks once.
+        namespace: where the name lives; None: in the namespace of whoever asks.
+
+    Raises:
+        NameNotFoundError: (from the result) no live actor has the name.
+        TypeError, ValueError: an argument of a wrong type, or out of range.
+    """
+    checks.text("name", name)
+    checks.number(0)("timeout_s", timeout_s)
+    checks.optional(checks.text)("namespace", namespace)
+    return current.system().lookup(name, timeout_s, namespace)

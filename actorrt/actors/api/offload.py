@@ -1,0 +1,49 @@
+"""Methods that block, run in a thread so that the actor's loop goes on."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable, Coroutine
+from contextvars import copy_context
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from actorrt.actors.wire.interface import MethodKind, kind_of
+from actorrt.completion import Completion
+
+S = TypeVar("S")
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def offload(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], Coroutine[Any, Any, T]]:
+    """Run a plain method in a thread; for its callers it is as any other.
+
+    The actor still handles one message at a time: the next one waits for this one, but other actors of the worker,
+    cancels and deadlines do not. A thread can't be interrupted: a cancelled call ends at once for its caller, and the
+    thread runs on. Each call has a thread of its own, so however many block, they don't wait for each other, and none
+    keeps the process from ending.
+
+    Raises:
+        TypeError: the method is a coroutine function or a generator, which must not run in a thread.
+    """
+    if kind_of(method) is not MethodKind.PLAIN:
+        raise TypeError(
+            f"@offload on {method.__qualname__}: it is async or yields, so it need not block; take the decorator away"
+        )
+
+    @functools.wraps(method)
+    async def offloaded(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        outcome: Completion[T] = Completion()
+        call = functools.partial(copy_context().run, method, self, *args, **kwargs)
+        threading.Thread(target=_run, args=(call, outcome), name=method.__qualname__, daemon=True).start()
+        return await outcome
+
+    return offloaded
+
+
+def _run(call: Callable[[], T], outcome: Completion[T]) -> None:
+    try:
+        outcome.set_value(call())
+    except BaseException as error:  # the method's own, which the actor raises
+        outcome.set_error(error)

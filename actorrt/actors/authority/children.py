@@ -1,0 +1,75 @@
+"""Which actors each parent has spawned that have not gone. The parent may be another authority's."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from actorrt.actors.authority.record import Record
+from actorrt.errors import ActorStartError
+from actorrt.ids import ActorId
+from actorrt.reasons import ExitReason
+
+
+class Children:
+    """The children that one registry knows, by their parents."""
+
+    def __init__(self) -> None:
+        self._by_parent: dict[ActorId, dict[ActorId, Record]] = {}
+
+    def __contains__(self, parent: ActorId) -> bool:
+        return parent in self._by_parent
+
+    def add(self, record: Record) -> None:
+        """An actor is being spawned; without effect where no actor spawned it."""
+        if record.parent is not None:
+            self._by_parent.setdefault(record.parent, {})[record.actor_id] = record
+
+    def families(self) -> Iterable[tuple[ActorId, Collection[Record]]]:
+        """Return each parent with its children, in the order in which they were spawned; not to be kept."""
+        return ((parent, children.values()) for parent, children in self._by_parent.items())
+
+    def in_order(self, parent: ActorId) -> Collection[Record]:
+        """Return a parent's children in the order in which they were spawned; not to be kept."""
+        return self._by_parent.get(parent, {}).values()
+
+    def remove(self, record: Record) -> None:
+        """An actor is gone."""
+        siblings = self._by_parent.get(record.parent) if record.parent is not None else None
+        if siblings is not None and record.parent is not None:
+            siblings.pop(record.actor_id, None)
+            if not siblings:
+                del self._by_parent[record.parent]
+
+    def of(self, parent: ActorId) -> list[Record]:
+        """Return a parent's children, last first."""
+        return list(reversed(self._by_parent.get(parent, {}).values()))
+
+    def all(self) -> list[Record]:
+        """Return every child of every parent."""
+        return [child for children in self._by_parent.values() for child in children.values()]
+
+    async def gone(self, parent: ActorId) -> None:
+        """Return when a parent has no children."""
+        while children := self._by_parent.get(parent):
+            await next(iter(children.values())).next_change()
+
+
+def stopped_early(record: Record) -> ActorStartError:
+    """Make the error of a start that was overtaken by the order to stop."""
+    return ActorStartError(f"{record.label} was stopped before it started")
+
+
+def parent_ended(record: Record) -> ActorStartError:
+    """Make the error of a spawn that was overtaken by the end of whoever asked for it."""
+    return ActorStartError(f"{record.label} did not start: what spawned it has ended")
+
+
+def start_error(record: Record, error: Exception) -> ActorStartError:
+    """Return the error of a start that raised `error`, whatever that was."""
+    if isinstance(error, ActorStartError):
+        return error
+    reason = getattr(error, "reason", None)
+    return ActorStartError(
+        f"{record.label} did not start: {type(error).__name__}: {error}",
+        reason=reason if isinstance(reason, ExitReason) else None,
+    )

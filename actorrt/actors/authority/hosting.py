@@ -1,0 +1,66 @@
+"""What a registry asks of wherever its actors run: this endpoint's own cells, or the workers of a node."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any, Protocol
+
+from actorrt.actors.authority.record import Record
+from actorrt.actors.authority.tombstones import Tombstone
+from actorrt.completion import Completion
+from actorrt.ids import ActorId, ObjectId, PeerAddress
+
+
+class Hosting(Protocol):
+    """Where a registry's actors run."""
+
+    def start_at_once(self, record: Record) -> PeerAddress | None:
+        """Start the record's incarnation if nothing about that waits; None: `start` has to.
+
+        Raises:
+            ActorStartError: the constructor failed.
+        """
+
+    async def start(self, record: Record) -> PeerAddress:
+        """Start the record's incarnation, in the place of the one before if that kept its mailbox.
+
+        Raises:
+            ActorStartError: the constructor or `on_start` failed, or its process died meanwhile.
+        """
+
+    def stop(self, records: Sequence[Record], reason: str) -> None:
+        """Ask actors to end, side by side, each in its record's manner.
+
+        Each exit is reported to the registry, at the latest after its `shutdown_s` and a kill.
+
+        A start under way is broken off: it fails instead.
+        """
+
+    def restarts_later(self, record: Record, delay_s: float) -> None:
+        """The actor waits to be started again: tell those whose calls it had in hand, and who learn it nowhere else."""
+
+    def kill(self, records: Sequence[Record]) -> None:
+        """End actors now; each exit is reported to the registry, or the failure of its start."""
+
+    def break_off(self, record: Record) -> None:
+        """End the start under way at once; its failure is reported. A process of the actor's own is killed."""
+
+    def kept_actors(self) -> Collection[ActorId]:
+        """Return the actors for which anything is reserved or kept here; all of them live."""
+
+    def bury(self, record: Record, tombstone: Tombstone, *, is_buried: bool) -> Completion[Any] | None:
+        """The actor is gone for good: fail what still waits for it there, and give back its process if it had one.
+
+        Args:
+            record, tombstone: the actor.
+            is_buried: whether its host has said that nothing is left of it there.
+
+        Returns:
+            What ends when nothing is left of its children there either; None where there were none.
+        """
+
+    def hold(self, object_ids: Sequence[ObjectId], tokens: Sequence[bytes]) -> None:
+        """Keep these objects alive, once more each; `tokens` are the transits that they came with."""
+
+    def release(self, object_ids: Sequence[ObjectId]) -> None:
+        """Take back one hold on each."""

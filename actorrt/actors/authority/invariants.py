@@ -1,0 +1,56 @@
+"""What must be true of a registry between two events, checked in tests; a breach is told with the story of its actor.
+
+The tables that know of an actor agree: it has a record, a place among its parent's children, its name and its
+reservation from the moment its start begins until it is gone, and none of them a moment longer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from actorrt.actors.authority.children import Children
+from actorrt.actors.authority.record import Record, RecordState
+from actorrt.ids import ActorId, short
+
+_WITH_ENDPOINT = (RecordState.RUNNING, RecordState.STOPPING)
+
+
+def expect(is_so: bool, what: str, record: Record | None = None) -> None:
+    """Raise unless a condition holds.
+
+    Raises:
+        AssertionError: it does not; the text tells `what`, and the story of the actor concerned.
+    """
+    if not is_so:
+        raise AssertionError(what if record is None else f"{what}: {record.story()}")
+
+
+def check_records(records: Sequence[Record], asked: Sequence[Record], children: Children) -> None:
+    """Check the live actors of a registry, and those that are asked for and have not been begun.
+
+    Raises:
+        AssertionError: they, or the lists of children, do not agree.
+    """
+    for record in records:
+        expect((record.endpoint is not None) == (record.state in _WITH_ENDPOINT), "its place and state differ", record)
+        expect(record.state is not RecordState.GONE, "it is gone, and has a record", record)
+        if record.is_start_under_way:
+            expect(record.endpoint is None and record.incarnation > 0, "it runs, and is being started", record)
+    for record in asked:
+        expect(record.state is RecordState.STARTING and record.incarnation == 0, "its start has begun twice", record)
+    known = {*records, *asked}
+    for record in known:
+        is_listed = record.parent is None or record in children.of(record.parent)
+        expect(is_listed, "its parent does not know it", record)
+    for child in children.all():
+        expect(child in known, "its parent has a child that is gone", child)
+
+
+def check_kept(kept: Collection[ActorId], records: Sequence[Record]) -> None:
+    """Check that nothing is kept for actors that are gone.
+
+    Raises:
+        AssertionError: something is.
+    """
+    left = set(kept) - {record.actor_id for record in records}
+    expect(not left, f"kept for actors that are gone: {', '.join(map(short, left))}")

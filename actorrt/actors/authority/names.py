@@ -1,0 +1,138 @@
+"""Names of actors: who has each, and who waits for one.
+
+What a taken name means for a spawn is decided here too; ending the holder is the registry's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+from actorrt import errors
+from actorrt.actors.authority.invariants import expect
+from actorrt.actors.authority.record import Record, RecordState, first_change
+from actorrt.actors.policy.options import IfExists
+from actorrt.clock import Clock
+from actorrt.completion import Completion
+from actorrt.scopes import Scope
+
+
+class Names:
+    """The names of one registry's actors.
+
+    Args:
+        clock, scope: bound waits for a name.
+        replace: begins to end the holder of a name that another actor is to have.
+    """
+
+    def __init__(self, clock: Clock, scope: Scope, replace: Callable[[Record], None]) -> None:
+        self._clock = clock
+        self._scope = scope
+        self._replace = replace
+        self._holders: dict[tuple[str, str], Record] = {}
+        self._waiters: dict[tuple[str, str], list[Completion[None]]] = {}
+
+    async def find(self, namespace: str, name: str, timeout_s: float) -> Record:
+        """Return the named actor once it runs, waiting for that up to `timeout_s` seconds.
+
+        Raises:
+            NameNotFoundError: no live actor has the name by then, or the one that has it is still being started.
+        """
+        key = (namespace, name)
+        deadline = self._clock.now() + timeout_s
+        while True:
+            holder = self._holders.get(key)
+            if holder is not None and holder.state not in (RecordState.STARTING, RecordState.ENDING):
+                return holder
+            if not await self._changes(key, holder, deadline):
+                raise _not_found(namespace, name, holder)
+
+    async def _changes(self, key: tuple[str, str], holder: Record | None, deadline: float) -> bool:
+        """Wait until somebody takes the name, or its holder's state changes; return False when it is too late."""
+        left_s = deadline - self._clock.now()
+        if left_s <= 0:
+            return False
+        waiter: Completion[None] = Completion()
+        if holder is not None:
+            holder.next_change().add_callback(lambda _: waiter.set_value(None))
+        self._waiters.setdefault(key, []).append(waiter)
+        cancel_timer = self._scope.after(left_s, lambda: waiter.set_value(None))
+        try:
+            await waiter
+        finally:
+            cancel_timer()
+            self._forget_waiter(key, waiter)
+        return True
+
+    def _forget_waiter(self, key: tuple[str, str], waiter: Completion[None]) -> None:
+        waiters = self._waiters.get(key, [])
+        if waiter in waiters:
+            waiters.remove(waiter)
+        if not waiters:
+            self._waiters.pop(key, None)
+
+    async def take(self, record: Record) -> Record | None:
+        """Give the record its name, if it has one; return the actor that has it and is to be used instead.
+
+        The wait for a name that is to become free ends when the record's order is withdrawn.
+
+        Raises:
+            NameTakenError: another live actor has the name, and the options say to fail then, or to get an actor of
+                another class.
+        """
+        name = record.options.name
+        if name is None:
+            return None
+        key = (record.order.namespace, name)
+        while (holder := self._holders.get(key)) is not None and not record.order.is_withdrawn:
+            if holder.state is not RecordState.ENDING:
+                _check_may_share(record, holder)
+                if record.options.if_exists is IfExists.REPLACE and not holder.is_administrative:
+                    self._replace(holder)
+                elif holder.state is not RecordState.STARTING and not holder.is_administrative:
+                    return holder
+            if self._holders.get(key) is holder:
+                await first_change(holder, record)
+        if not record.order.is_withdrawn:
+            self._holders[key] = record
+            for waiter in self._waiters.pop(key, ()):
+                waiter.set_value(None)
+        return None
+
+    def free(self, record: Record) -> None:
+        """Take back a name, if the record has one."""
+        key = (record.order.namespace, record.options.name or "")
+        if self._holders.get(key) is record:
+            del self._holders[key]
+
+    def check_invariants(self, records: Collection[Record]) -> None:
+        """Check that exactly those of the live actors have names that should; see `invariants`."""
+        for (_, name), holder in self._holders.items():
+            expect(holder in records, f"the name {name!r} belongs to an actor that is gone", holder)
+        for record in records:
+            key = (record.order.namespace, record.options.name or "")
+            expect(not record.options.name or self._holders.get(key) is record, "it does not have its name", record)
+        for (_, name), waiters in self._waiters.items():
+            expect(bool(waiters) and not any(waiter.done() for waiter in waiters), f"nobody waits for name {name!r}")
+
+
+def _check_may_share(record: Record, holder: Record) -> None:
+    """Refuse a name that another live actor has, where the options do not ask for that very actor or its end."""
+    name, if_exists = record.options.name, record.options.if_exists
+    if if_exists is IfExists.FAIL:
+        raise errors.NameTakenError(
+            f"the name {name!r} is taken by a live {holder.label}; stop it first, or spawn with if_exists='get' or "
+            f"'replace'"
+        )
+    if if_exists is IfExists.GET and holder.order.class_name != record.order.class_name:
+        raise errors.NameTakenError(
+            f"the name {name!r} is taken by a live actor of class {holder.order.class_name}, not "
+            f"{record.order.class_name}: use lookup({name!r}) for that actor, or another name"
+        )
+
+
+def _not_found(namespace: str, name: str, holder: Record | None) -> errors.NameNotFoundError:
+    if holder is not None and holder.state is RecordState.STARTING:
+        return errors.NameNotFoundError(
+            f"the actor named {name!r} in namespace {namespace!r} is still being started: give lookup a timeout_s"
+        )
+    return errors.NameNotFoundError(f"no actor is named {name!r} in namespace {namespace!r}")

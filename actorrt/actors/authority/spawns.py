@@ -1,0 +1,232 @@
+"""Requests to start an actor, or a group of actors by one order.
+
+A request takes the name of its actor, holds the objects of its spec, and makes its record. When the start fails, is
+withdrawn, or the parent ends, all of that is given back, and then the asker hears of it. The states of a request:
+
+    asked ──name taken──▶ starting ──▶ answered            its actor runs
+      └────────────────────┴─────────▶ refused             nothing is left of its actor
+"""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from actorrt import errors
+from actorrt.actors.authority.children import Children, parent_ended
+from actorrt.actors.authority.hosting import Hosting
+from actorrt.actors.authority.names import Names
+from actorrt.actors.authority.record import Order, Record, Sightings
+from actorrt.actors.wire.control import Data
+from actorrt.completion import Completion
+from actorrt.ids import ActorId
+from actorrt.scopes import Scope, parts_of
+
+if TYPE_CHECKING:
+    from actorrt.actors.authority.registry import Registry
+
+STEP_COUNT: Final = 200
+"""How many actors of a group are started or stopped before others on the loop have their turn."""
+UNDER_WAY_COUNT: Final = 1_000
+"""How many starts of a group wait for their answers before there are more: each is an envelope in a queue."""
+
+
+class Spawns:
+    """The requests that one registry serves.
+
+    Args:
+        registry: starts and ends the actors.
+        hosting: holds the objects of their specs.
+        names, children: of the registry.
+        scope: owns the starts of groups.
+    """
+
+    def __init__(self, registry: Registry, hosting: Hosting, names: Names, children: Children, scope: Scope) -> None:
+        self._registry = registry
+        self._hosting = hosting
+        self._names = names
+        self._children = children
+        self._scope = scope
+        self._asked: dict[ActorId, Record] = {}
+        self._groups: dict[ActorId, _Group] = {}
+
+    def asked(self) -> list[Record]:
+        """Return the actors that have no record in the registry yet."""
+        return list(self._asked.values())
+
+    def spawn(self, record: Record) -> Coroutine[Any, Any, Data]:
+        """Start an actor; see `Registry.spawn`. What the request needs is taken at once."""
+        self._take(record)
+        return self._spawn(record)
+
+    async def _spawn(self, record: Record) -> Data:
+        try:
+            holder = await self._names.take(record)
+            if holder is None and record.order.is_withdrawn:
+                raise parent_ended(record)
+        except BaseException:
+            self._refuse(record)
+            raise
+        if holder is not None:
+            self._refuse(record)
+            return holder.card_data()
+        error = await self._start(record)
+        if error is not None:
+            await self._registry.ended(record.actor_id)
+            raise error
+        return record.card_data()
+
+    def _refuse(self, record: Record) -> None:
+        """Give back what a request took whose actor is not going to be started."""
+        del self._asked[record.actor_id]
+        self._names.free(record)
+        self._hosting.release(record.objects)
+        self._children.remove(record)
+        record.changed()
+
+    async def _start(self, record: Record) -> errors.ActorStartError | None:
+        """Go through with the first start; return its error if it failed."""
+        if not self._start_at_once(record):
+            await self._registry.start(record)
+        return record.start_error
+
+    def _start_at_once(self, record: Record) -> bool:
+        """Enter the record in the registry and start it, if that never waits; return whether it did not wait."""
+        del self._asked[record.actor_id]
+        self._registry.enter(record)
+        return self._registry.start_at_once(record)
+
+    def spawn_many(self, order: Order, actor_ids: Sequence[ActorId]) -> Coroutine[Any, Any, Data]:
+        """Start actors without names by one order, side by side; see `Registry.spawn_many`."""
+        first = Record(actor_ids[0], order)
+        self._take(first)
+        group = self._groups[first.actor_id] = _Group(first, len(actor_ids))
+        return self._spawn_many(group, actor_ids)
+
+    async def _spawn_many(self, group: _Group, actor_ids: Sequence[ActorId]) -> Data:
+        try:
+            await self._start_all(group, actor_ids)
+            if not group.is_withdrawn:
+                await group.over
+            if group.is_withdrawn:
+                raise parent_ended(group.first)
+            if group.failed is not None:
+                raise group.error()
+        except BaseException:
+            await self._end_all(group)
+            raise
+        finally:
+            del self._groups[group.first.actor_id]
+        sightings = Sightings()
+        async for part in parts_of(group.records, STEP_COUNT):
+            for record in part:
+                sightings.add(record)
+        return sightings.to_data()
+
+    async def _start_all(self, group: _Group, actor_ids: Sequence[ActorId]) -> None:
+        """Begin the start of each, until one has failed or nobody wants the group any more."""
+        async for part in parts_of(actor_ids, STEP_COUNT):
+            for actor_id in part:
+                if group.over.done() or group.is_withdrawn:
+                    return
+                record = group.first
+                if group.records:
+                    record = self._next_record(group, actor_id)
+                group.records.append(record)
+                if self._start_at_once(record):
+                    group.started(record, record.start_error)
+                else:
+                    self._scope.start(self._start_one(group, record), f"start {record.label}")
+            while group.under_way_count > UNDER_WAY_COUNT and not group.over.done():
+                await group.next_end()
+
+    def _next_record(self, group: _Group, actor_id: ActorId) -> Record:
+        record = Record(actor_id, group.first.order)
+        self._take(record)
+        return record
+
+    def _take(self, record: Record) -> None:
+        """Take what a request needs before its actor is entered in the registry."""
+        self._hosting.hold(record.objects, record.order.tokens)
+        self._children.add(record)
+        self._asked[record.actor_id] = record
+
+    async def _start_one(self, group: _Group, record: Record) -> None:
+        await self._registry.start(record)
+        group.started(record, record.start_error)
+
+    async def _end_all(self, group: _Group) -> None:
+        """Stop what there is of a group, side by side, and return when nothing is left of it."""
+        if not group.records:
+            self._refuse(group.first)
+        await self._registry.stop_each(group.records, "another of its group did not start")
+
+    def withdraw(self, actor_id: ActorId) -> None:
+        """The asker does not wait any more, and nobody has a ref: end the start, or what has started, at once.
+
+        Args:
+            actor_id: the actor, or the first one of a group. One that is gone, or was never made, is no error.
+        """
+        group = self._groups.get(actor_id)
+        records = [self._asked.get(actor_id) or self._registry.record(actor_id)] if group is None else group.records
+        for record in records:
+            if record is not None:
+                self._registry.withdraw(record)
+        if group is not None:
+            group.first.order.is_withdrawn = True
+            group.over.set_value(None)
+
+
+class _Group:
+    """The starts of one `spawn_many`.
+
+    Attributes:
+        first: the first of its actors, which stands for the group while no other has a record.
+        records: the actors whose starts were begun.
+        failed: the first one that did not start, with its error.
+        over: ends when all run, one has failed, or the group is wanted no more.
+    """
+
+    def __init__(self, first: Record, count: int) -> None:
+        self.first = first
+        self.records: list[Record] = []
+        self.failed: tuple[Record, errors.ActorStartError] | None = None
+        self.over: Completion[None] = Completion()
+        self._count = count
+        self._ended_count = 0
+        self._next_end: Completion[None] = Completion()
+
+    @property
+    def is_withdrawn(self) -> bool:
+        """Whether nobody waits for the group any more."""
+        return self.first.order.is_withdrawn
+
+    @property
+    def under_way_count(self) -> int:
+        """How many starts were begun and have not ended."""
+        return len(self.records) - self._ended_count
+
+    def next_end(self) -> Completion[None]:
+        """Return what ends with the next start."""
+        return self._next_end
+
+    def started(self, record: Record, error: errors.ActorStartError | None) -> None:
+        """A start has ended; None: its actor runs."""
+        self._ended_count += 1
+        ended, self._next_end = self._next_end, Completion()
+        if error is not None and self.failed is None:
+            self.failed = record, error
+        if error is not None or self._ended_count == self._count:
+            self.over.set_value(None)
+        ended.set_value(None)
+
+    def error(self) -> errors.ActorStartError:
+        """Make the error that names the actor which did not start."""
+        assert self.failed is not None
+        record, error = self.failed
+        place = self.records.index(record) + 1
+        text = f"number {place} of {self._count} failed, so the others were stopped: {error}"
+        group_error = type(error)(text, reason=error.reason)
+        for note in getattr(error, "__notes__", ()):
+            group_error.add_note(note)
+        return group_error

@@ -1,0 +1,80 @@
+"""What a registry remembers of actors that are gone, for those who ask too late."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import replace
+from typing import Final, NamedTuple
+
+from actorrt.actors.wire.control import Data
+from actorrt.config import MIB
+from actorrt.errors import ActorDiedError
+from actorrt.ids import ActorId, PeerAddress, short
+from actorrt.reasons import ExitKind, ExitReason
+
+KEPT_COUNT: Final = 10_000
+KEPT_BYTES: Final = 16 * MIB
+"""The bound on the exceptions, tracebacks and last words that are remembered with them."""
+
+
+class Tombstone(NamedTuple):
+    """What is remembered of one actor."""
+
+    label: str
+    reason: ExitReason
+    incarnation: int
+    endpoint: PeerAddress | None
+
+    def error(self) -> ActorDiedError:
+        """Make the error for a message that came too late."""
+        return ActorDiedError(f"{self.label} is gone: {self.reason}", reason=self.reason, executed="no")
+
+    def down_data(self) -> Data:
+        """Return what monitors are told, as data."""
+        return down_data(self.reason, self.incarnation, self.endpoint, is_final=True)
+
+
+UNKNOWN: Final = Tombstone("the actor", ExitReason(ExitKind.SHUTDOWN, "ended before it was monitored"), 0, None)
+
+
+class Tombstones:
+    """The last `KEPT_COUNT` actors of one registry that are gone, as far as their reasons take `KEPT_BYTES`."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[ActorId, Tombstone] = OrderedDict()
+        self.size_bytes = 0
+        """What the reasons take."""
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def add(self, actor_id: ActorId, tombstone: Tombstone) -> None:
+        """Remember an actor; the oldest are forgotten where there are too many, or their reasons too large."""
+        if tombstone.reason.size_bytes > KEPT_BYTES:
+            tombstone = tombstone._replace(reason=replace(tombstone.reason, pickled=None))
+        self._kept[actor_id] = tombstone
+        self.size_bytes += tombstone.reason.size_bytes
+        while len(self._kept) > KEPT_COUNT or self.size_bytes > KEPT_BYTES:
+            _, forgotten = self._kept.popitem(last=False)
+            self.size_bytes -= forgotten.reason.size_bytes
+
+    def down_data(self, actor_id: ActorId) -> Data:
+        """Return what a monitor of an actor that is gone is told, as data."""
+        return self._kept.get(actor_id, UNKNOWN).down_data()
+
+    def error(self, actor_id: ActorId) -> ActorDiedError:
+        """Make the error for an actor that is not there, with its exit reason while that is remembered."""
+        tombstone = self._kept.get(actor_id)
+        if tombstone is None:
+            return ActorDiedError(f"actor {short(actor_id)} is gone", executed="no")
+        return tombstone.error()
+
+
+def down_data(reason: ExitReason, incarnation: int, endpoint: PeerAddress | None, *, is_final: bool) -> Data:
+    """Return what a monitor is told, as data: `endpoint` is where the incarnation's last words come from."""
+    return {
+        "reason": reason.to_data(),
+        "incarnation": incarnation,
+        "is_final": is_final,
+        "endpoint": None if endpoint is None else tuple(endpoint),
+    }

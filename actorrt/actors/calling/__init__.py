@@ -1,0 +1,1 @@
+"""The caller's side: calls that have not ended, routes to actors, streams, monitors."""

@@ -1,0 +1,85 @@
+"""Calls that kill: those with `retries=` that ended their actor too often are set aside instead of sent again.
+
+Blamed is a call that was in hand when its actor failed, or its process died; not one that waited in the mailbox.
+Which those were is told by the host, or by the notes that the process left (`evidence`).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from actorrt.actors.refs import current
+from actorrt.actors.wire.messages import Body
+from actorrt.errors import ObjectLostError
+from actorrt.reasons import ExitReason
+
+if TYPE_CHECKING:
+    from actorrt.actors.refs.ref import ActorRef
+    from actorrt.actors.refs.reply import Reply
+
+DEADLY_COUNT: Final = 3
+KEPT_COUNT: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Poison:
+    """A call that was set aside.
+
+    Attributes:
+        ref: the actor that it killed.
+        method: the method that was called.
+        body: its arguments as they travelled: plain values, pickled bytes, or where in the store they lay.
+        buffers: the arrays that rode beside them.
+        reason: how the actor ended the last time, with the stack or traceback that it left.
+    """
+
+    ref: ActorRef[Any]
+    method: str
+    body: Body
+    buffers: Sequence[bytes]
+    reason: ExitReason
+
+    def arguments(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return `(args, kwargs)`, unpickled here and now.
+
+        Raises:
+            ObjectLostError: they were large and went by the store, which let go of them with the call.
+        """
+        if isinstance(self.body, dict):
+            raise ObjectLostError(f"the arguments of {self.method}() went by the store, and were gone with the call")
+        return current.system().payloads.open_call(self.body, self.buffers)
+
+
+class Blame:
+    """Counts the deaths that the calls of one endpoint brought about, and keeps those that brought too many."""
+
+    def __init__(self) -> None:
+        self._deaths: dict[Reply[Any], int] = {}
+        self.set_aside: deque[Poison] = deque(maxlen=KEPT_COUNT)
+
+    def is_deadly(self, call: Reply[Any], reason: ExitReason) -> bool:
+        """Count one death; return whether the call has brought so many that it is set aside, which it is then."""
+        count = self._deaths.get(call, 0) + 1
+        if count == 1:
+            call.add_callback(self._ended)
+        self._deaths[call] = count
+        if count < DEADLY_COUNT:
+            return False
+        body = dict(call.body) if isinstance(call.body, dict) else call.body  # no view of the store
+        self.set_aside.append(Poison(call.ref, call.method, body, call.buffers, reason))
+        return True
+
+    def _ended(self, call: Reply[Any]) -> None:
+        del self._deaths[call]
+
+
+def poison() -> list[Poison]:
+    """Return the calls of this process that were set aside, oldest first.
+
+    A call with `retries=` is set aside when it has ended its actor three times: it fails with
+    `ActorUnavailableError`, and is not sent again, whatever is left of its retries. The newest 1,000 are kept.
+    """
+    return list(current.system().calls.blame.set_aside)

@@ -1,0 +1,124 @@
+"""What a monitor says when an actor ends, and when it says so: once, after everything that the actor had said.
+
+Links, by which one actor's end ends another, are in `links`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from actorrt import errors
+from actorrt.actors.refs import current
+from actorrt.actors.refs.ref import ActorRef, require_ref
+from actorrt.actors.wire.control import Data
+from actorrt.config import DEATH_GRACE_S
+from actorrt.ids import PeerAddress, PeerId, short
+from actorrt.reasons import ExitReason
+from actorrt.transport.interfaces import Lane
+
+if TYPE_CHECKING:
+    from actorrt.actors.endpoint.endpoint import System
+    from actorrt.actors.refs.reply import Operation
+
+logger = logging.getLogger(__name__)
+
+LAST_WORDS_TIMEOUT_S: Final = 1.0
+"""How long a Down waits for what the actor had sent; a process that lives and is silent for so long is hung."""
+
+
+@dataclass(frozen=True, slots=True)
+class Down:
+    """An actor ended.
+
+    Attributes:
+        ref: the actor.
+        reason: why its last incarnation ended, or why it was given up.
+        incarnation: the incarnation that ended.
+        is_final: whether the actor is gone for good.
+    """
+
+    ref: ActorRef[Any]
+    reason: ExitReason
+    incarnation: int
+    is_final: bool = True
+
+    @property
+    def detail(self) -> str:
+        """The reason in words, with the traceback or stack it left behind, if any."""
+        return self.reason.in_full
+
+
+def monitor(ref: ActorRef[Any], *, restarts: bool = False) -> Operation[Down]:
+    """Return what ends with a `Down` when the actor is gone for good; at once if it is gone already.
+
+    Args:
+        ref: the actor to watch.
+        restarts: end also when an incarnation ends and another follows: the newest one that this process has heard of
+            and has not been told of in this way.
+
+    The Down comes after every message and reply of the actor that was on its way, when its children have ended and
+    its name is free again.
+
+    Raises:
+        TypeError: `ref` is no ref.
+    """
+    return current.system().monitor(require_ref("monitor", ref), restarts)
+
+
+async def watch(system: System, ref: ActorRef[Any], restarts: bool) -> Down:
+    """Return the Down that `monitor` promises."""
+    data = {"actor": ref._actor_id, "since": _incarnation_seen(system, ref) if restarts else None}
+    try:
+        answer = await system.control.request(ref._authority, "monitor", data)
+    except (errors.ActorDiedError, errors.PeerUnreachableError):
+        reason = system.reason_of_loss(ref._authority.peer)
+        if reason is None:
+            raise
+        return Down(ref, reason, 0)  # its authority is gone, and the actor with it
+    if answer["endpoint"] is not None:
+        await _last_words(system, PeerAddress(*answer["endpoint"]))
+    if answer["is_final"]:
+        system.ends_told.pop(ref._actor_id, None)
+    else:
+        system.ends_told[ref._actor_id] = answer["incarnation"]
+    return Down(ref, ExitReason.from_data(answer["reason"]), answer["incarnation"], answer["is_final"])
+
+
+def _incarnation_seen(system: System, ref: ActorRef[Any]) -> int:
+    """Return the incarnation that this endpoint knows of: its end is told even if it came before the question."""
+    seen = system.routes.sighting(ref._actor_id) or ref._seen
+    newest = 0 if seen is None else seen.incarnation
+    return max(newest, system.ends_told.get(ref._actor_id, -1) + 1)
+
+
+async def _last_words(system: System, endpoint: PeerAddress) -> None:
+    """Return when this endpoint has everything that the other had sent to it.
+
+    A process that is gone has been heard out when its loss was settled, or will be within the grace; another is
+    asked to send something along the way that its messages take.
+    """
+    if endpoint.peer == system.endpoint.peer:
+        return
+    try:
+        if not system.is_lost(endpoint.peer):
+            async with asyncio.timeout(LAST_WORDS_TIMEOUT_S):
+                await system.control.request(endpoint, "flush", {"address": system.endpoint.address})
+            return
+    except TimeoutError:
+        return
+    except errors.ActorRtError as error:
+        logger.debug("%s ended before it could be heard out: %s", short(endpoint.peer), error)
+    await asyncio.sleep(DEATH_GRACE_S)  # what it sent last may still lie in our socket
+
+
+def serve_monitors(system: System) -> None:
+    """Let others wait for what was sent to them, or waits here for its receiver to catch up."""
+
+    async def flush(peer: PeerId, data: Data) -> None:
+        await system.routes.drained(peer)
+        await system.control.request(PeerAddress(peer, data["address"]), "fence", {}, Lane.USER)
+
+    system.control.handle("flush", flush)

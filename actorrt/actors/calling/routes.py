@@ -1,0 +1,349 @@
+"""Where messages to each actor go: to a cell of this endpoint, over a link, or into a queue while it is sought.
+
+A route is settled by what a ref last saw, and sought anew at the actor's authority when the endpoint it led to is
+lost or says that the actor is not there. What is sent meanwhile waits in order, within the mailbox's bound.
+
+    sought ── the authority names a place ──▶ settled ── the place is lost, or has no such actor ──▶ sought
+       ├───── the authority says that the actor is dead ──▶ gone
+       └───── the authority can't be asked ──▶ what waits fails, and the next message seeks again
+
+Only its authority says that an actor is dead: nothing that happens on the way to it or back does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import copy
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from actorrt.actors.calling.losses import verdict
+from actorrt.actors.calling.route import Route, Waiting
+from actorrt.actors.calling.route_table import RouteTable
+from actorrt.actors.cells.mailbox import Message, message_bytes
+from actorrt.actors.refs.ref import ActorRef, Sighting
+from actorrt.actors.wire.control import Request
+from actorrt.actors.wire.credit import STRANGERS_SETTLEMENT, Window
+from actorrt.actors.wire.messages import ASK, SETTLE, TELL, Constants
+from actorrt.completion import Completion
+from actorrt.errors import ActorDiedError, ActorRtError, ActorUnavailableError
+from actorrt.ids import ActorId, PeerAddress, PeerId
+
+if TYPE_CHECKING:
+    from actorrt.actors.cells.cell import Cell
+    from actorrt.actors.endpoint.endpoint import System
+    from actorrt.actors.refs.reply import Reply
+    from actorrt.transport.interfaces import Link
+
+MOST_ABSENT_COUNT: Final = 3
+"""How often in a row an actor may be missing where its authority says that it is, before what waits for it fails."""
+NOT_WHERE_SAID: Final = "it is not where its authority says that it is"
+
+
+class Routes:
+    """All routes of one endpoint."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+        self._table = RouteTable(system.is_lost)
+        self._held_up: dict[Route, None] = {}  # those on which something waits
+        self._settlements_count = STRANGERS_SETTLEMENT
+
+    def of(self, ref: ActorRef[Any]) -> Route:
+        """Return the route to the ref's actor, settled by what the ref saw last if it is new."""
+        if ref._route is not None:
+            return ref._route
+        route = self._table.get(ref._actor_id)
+        if route is None:
+            route = Route(ref._actor_id, ref._authority)
+            self._table.add(route)
+            seen = ref._seen
+            if seen is not None and not self._system.is_lost(seen.endpoint.peer):
+                self._settle(route, seen)  # where that fails, the authority is asked: a hint was wrong
+        ref._route = route
+        return route
+
+    def sighting(self, actor_id: ActorId) -> Sighting | None:
+        """Return where the actor was seen last, if it has a settled route."""
+        route = self._table.get(actor_id)
+        return None if route is None else route.seen
+
+    def send(self, route: Route, call: Reply[Any]) -> None:
+        """Send a call on its way, or let it wait. What can't be sent fails the call."""
+        cell = route.cell
+        if cell is not None and route.waiting is None and call.call_id:
+            mailbox = cell.mailbox
+            if mailbox is None or mailbox.has_local_room:
+                self._deliver(cell, call)
+            else:
+                self._wait(route, call)
+        elif route.waiting or not route.is_open:
+            self._wait(route, call)
+        else:
+            self._send_now(route, call)
+
+    def _send_now(self, route: Route, call: Reply[Any]) -> None:
+        link, window = route.link, route.window
+        try:
+            if link is not None and window is not None:
+                if type(call.body) is Constants:
+                    self._system.calls.make_portable(call)
+                window.sent_messages += 1
+                window.sent_bytes += message_bytes(call.body, call.buffers)
+                deadline = call.deadline
+                left = None if deadline is None else deadline - self._system.clock.now()
+                call.peer = route.peer
+                kind = ASK if call.call_id else TELL
+                envelope = (kind, call.call_id, route.actor_id, call.method, call.body, left, call.options)
+                call.sequence = link.send(envelope, call.buffers)
+            elif route.cell is not None:
+                self._deliver(route.cell, call)
+        except Exception as error:  # a message ends here: whatever keeps it from being sent is its error
+            self._system.calls.fail(call, error)
+        else:
+            if not call.call_id:
+                if call.transit is not None and call.peer is not None:
+                    self._system.transits.sent(call.peer, call.transit.tokens)
+                call.set_value(None)
+
+    def _deliver(self, cell: Cell, call: Reply[Any]) -> None:
+        call.peer = self._system.endpoint.peer
+        caller = self._system.local_caller
+        message = Message(caller, call.call_id, call.method, call.body, call.buffers, call.deadline, call.options)
+        cell.deliver(message)
+
+    def _wait(self, route: Route, call: Reply[Any]) -> None:
+        if route.gone is not None:
+            self._refuse(call, route.gone)
+            return
+        if route.waiting is None:
+            route.waiting = Waiting()
+            self._held_up[route] = None
+        route.waiting.add(call)
+        if route.cell is not None:
+            route.cell.await_room(route)
+        elif route.link is None:
+            self.seek(route)
+
+    def _refuse(self, call: Reply[Any], gone: ActorRtError) -> None:
+        """Fail a call with an error of its own: the route's stays, and would keep all frames that it was raised in."""
+        self._system.calls.fail(call, copy(gone))
+
+    def granted(self, actor_id: ActorId, messages: int, size_bytes: int, settlement: int) -> None:
+        """The actor has caught up: send on what waits for it."""
+        route = self._table.get(actor_id)
+        if route is not None and route.window is not None:
+            route.absent_count = 0
+            route.window.grant(messages, size_bytes, settlement)
+            self.send_waiting(route)
+
+    def send_waiting(self, route: Route) -> None:
+        """Send what waits, as far as there is room, or fail it where the actor is gone."""
+        waiting = route.waiting
+        while waiting and (route.gone is not None or route.is_open):
+            call = waiting.take()
+            if call.done():
+                continue
+            if route.gone is not None:
+                self._refuse(call, route.gone)
+            else:
+                self._send_now(route, call)
+        if waiting and route.cell is not None:
+            route.cell.await_room(route)
+        self._woken(route)
+
+    def _woken(self, route: Route) -> None:
+        """Fewer wait on the route, or none: tell those who wait for that."""
+        waiting = route.waiting
+        if not waiting:
+            route.waiting = None
+            self._held_up.pop(route, None)
+            if route.cell is not None:
+                route.cell.local_route = None
+        if route.room is not None and not route.is_full:
+            room, route.room = route.room, None
+            room.set_value(None)
+        if route.emptied is not None and not waiting:
+            emptied, route.emptied = route.emptied, None
+            emptied.set_value(None)
+
+    def _fail_waiting(self, route: Route, error: Callable[[Reply[Any]], ActorRtError]) -> None:
+        """End all that waits; what is sent by those who hear of it waits for something else."""
+        waiting, route.waiting = route.waiting, None
+        self._woken(route)
+        while waiting:
+            call = waiting.take()
+            self._system.calls.fail(call, error(call))
+
+    async def drained(self, peer: PeerId | None = None) -> None:
+        """Return when nothing waits any more for a known actor at `peer`, or at any endpoint."""
+        for route in list(self._held_up):
+            if route.link is not None and (peer is None or route.peer == peer):
+                route.emptied = route.emptied or Completion()
+                await route.emptied
+
+    def seek(self, route: Route) -> None:
+        """Ask the actor's authority where its newest incarnation runs, once at a time."""
+        if route.is_seeking:
+            return
+        route.is_seeking = True
+        asked = {"actor": route.actor_id, "after": route.newest}
+        request = self._system.control.request(route.authority, "resolve", asked)
+        request.add_callback(lambda _: self._resolved(route, request))
+
+    def _resolved(self, route: Route, request: Request) -> None:
+        """Called when the authority has answered, or can't."""
+        route.is_seeking = False
+        error = verdict(self._system, route.authority, request.error())
+        if error is None:
+            error = self._settle(route, sighting_from_data(request.value()))
+        if isinstance(error, ActorDiedError):
+            route.gone = copy(error)
+            route.gone.executed = "no"  # what waits here, and what comes, never leaves
+        elif error is not None:
+            self._fail_waiting(route, partial(_not_found, why=error))
+        if route.is_settled:
+            self.send_waiting(route)
+        elif route.waiting:
+            self.seek(route)  # the place that the authority named is gone already
+
+    def _settle(self, route: Route, seen: Sighting) -> Exception | None:
+        """Let the route lead to where the actor was seen, unless that is gone already.
+
+        Returns:
+            Why its process can't be spoken with though it lives, if so; the route leads nowhere then.
+        """
+        route.newest = seen.incarnation
+        if seen.endpoint.peer == self._system.endpoint.peer:
+            route.cell = self._system.host.cell(route.actor_id)
+            route.seen = None if route.cell is None else seen
+        elif not self._system.is_lost(seen.endpoint.peer):
+            try:
+                link = self._system.transport.link(*seen.endpoint)
+                window = self._new_window(route, seen.endpoint.peer, link)
+            except (ActorRtError, ValueError) as error:  # it was dropped, or its address is of no use
+                self._table.unsettled(route)
+                return error
+            route.peer, route.link, route.window, route.seen = seen.endpoint.peer, link, window, seen
+        return None
+
+    def _new_window(self, route: Route, peer: PeerId, link: Link) -> Window:
+        """Begin to count what is sent to the actor; announce that where it may count already."""
+        if not self._table.settled(route, peer):
+            return Window()
+        self._settlements_count += 1
+        link.send((SETTLE, route.actor_id, self._settlements_count))
+        return Window(self._settlements_count)
+
+    def lost(self, peer: PeerId, *, is_alive: bool = False) -> Link | None:
+        """Unsettle every route that led to `peer`; what waits there is sought anew.
+
+        Args:
+            peer: the endpoint.
+            is_alive: whether its actors may be there still, so that they are to be tried again.
+
+        Returns:
+            The link by which all of them led there.
+        """
+        if not is_alive:
+            self._table.gone(peer)
+        link: Link | None = None
+        for route in self._table.leading_to(peer):
+            link = route.link
+            route.newest -= is_alive
+            self._unsettle(route)
+        return link
+
+    def _unsettle(self, route: Route) -> None:
+        """The actor is no longer where it was: seek it, if anything waits for it."""
+        route.unsettle()
+        self._table.unsettled(route)
+        if route.waiting:
+            self.seek(route)
+
+    def moved(self, call: Reply[Any]) -> None:
+        """The endpoint says that the call's actor is not there: seek it, and send the call again.
+
+        A few times only: an endpoint and an authority that contradict each other must not keep a call going round.
+        """
+        route = self.of(call.ref)
+        peer, call.peer = call.peer, None
+        if peer is not None:
+            self.absent(peer, route.actor_id)
+        call.moves_left -= 1
+        if call.moves_left < 0:
+            self._system.calls.fail(call, _not_found(call, NOT_WHERE_SAID))
+            return
+        self.send(route, call)
+
+    def absent(self, peer: PeerId, actor_id: ActorId) -> None:
+        """The actor is not at an endpoint where it was said to be: seek it, if something waits for it."""
+        route = self._table.get(actor_id)
+        if route is None or route.peer != peer:
+            return
+        route.absent_count += 1
+        if route.absent_count > MOST_ABSENT_COUNT:
+            route.absent_count = 0
+            self._fail_waiting(route, partial(_not_found, why=NOT_WHERE_SAID))
+        route.newest -= 1  # the authority may know this incarnation at another place, or as gone
+        self._unsettle(route)
+
+    def ended(self, actor_id: ActorId) -> None:
+        """The actor is gone by our order: what is sent from now on hears that from its authority, and never arrives."""
+        route = self._table.get(actor_id)
+        if route is not None and route.link is not None:
+            self._unsettle(route)
+
+    def forget(self, actor_id: ActorId) -> None:
+        """Drop the route to an actor that left this endpoint; the next message seeks it."""
+        route = self._table.get(actor_id)
+        if route is not None and route.cell is not None:
+            self._unsettle(route)
+
+    def tells_waiting_from(self, cell: Cell) -> list[Reply[Any]]:
+        """Return what the cell's actor has told and its receivers have not admitted yet."""
+        return [
+            call
+            for route in self._held_up
+            for call in route.waiting or ()
+            if not call.call_id and call.parent is not None and call.parent.cell is cell and not call.done()
+        ]
+
+    def waiting_calls(self) -> set[Reply[Any]]:
+        """Return every call that waits here."""
+        return {call for route in self._held_up for call in route.waiting or ()}
+
+    def waiting_before(self, call: Reply[Any]) -> int:
+        """Return how many messages to the same actor leave before a call that waits here."""
+        waiting = list(self.of(call.ref).waiting or ())
+        return waiting.index(call) if call in waiting else 0
+
+    def statistics(self) -> dict[str, int]:
+        """Return how many routes there are, and how many messages wait on them."""
+        return {"count": len(self._table), "waiting": sum(route.waiting_count for route in self._held_up)}
+
+    def check_invariants(self) -> None:
+        """Raise AssertionError, with the route concerned, if what is known of the routes contradicts itself."""
+        self._table.check_invariants()
+        for route in self._table:
+            route.check_invariants()
+            assert (route.waiting is not None) == (route in self._held_up), f"it is held up, or not: {route}"
+
+    def close(self, error: ActorRtError) -> None:
+        """Fail what still waits, and what is still to come."""
+        for route in self._table:
+            if route.gone is None:
+                route.unsettle()
+                self._table.unsettled(route)
+                route.gone = error
+            self._fail_waiting(route, lambda _: copy(error))
+
+
+def _not_found(call: Reply[Any], why: object) -> ActorUnavailableError:
+    message = f"{call.label} can't be found for {call.method}(): {why}; it may live, so call it again later"
+    return ActorUnavailableError(message, executed="no")
+
+
+def sighting_from_data(data: dict[str, Any]) -> Sighting:
+    """Read where an actor runs from the answer of an authority."""
+    return Sighting(PeerAddress(PeerId(data["peer"]), data["address"]), data["incarnation"])

@@ -1,0 +1,134 @@
+"""Says once, of each call that has waited long, what it waits for.
+
+There is no deadline unless one is given, so a call may wait for ever; but not in silence. Calls are numbered in
+the order in which they were made, so a mark every few seconds tells the old ones from the young, and a call that
+ends soon costs nothing here.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+from actorrt.actors.refs.waiting import wait
+from actorrt.config import CALL_REPORT_AFTER_S
+
+if TYPE_CHECKING:
+    from actorrt.actors.endpoint.endpoint import System
+    from actorrt.actors.refs.reply import Reply
+    from actorrt.actors.wire.control import Data
+    from actorrt.ids import PeerAddress
+
+logger = logging.getLogger(__name__)
+
+MARK_EVERY_S: Final = CALL_REPORT_AFTER_S / 4
+REPORTS_AT_ONCE: Final = 5
+ANSWER_TIMEOUT_S: Final = 1.0
+STATE_WORDS: Final = {
+    "starting": "being started",
+    "failed": "being restarted",
+    "deciding": "being restarted",
+    "restarting": "being restarted",
+    "ending": "at its end",
+}
+"""What cells and records call their states, for people."""
+
+
+class Patience:
+    """Watches the pending calls of one endpoint; sleeps while there are none.
+
+    Args:
+        system: whose calls.
+
+    Attributes:
+        is_watching: whether it is awake.
+    """
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+        self._marks: list[int] = []  # the newest call at each look, oldest look first
+        self._reported_id = 0
+        self.is_watching = False
+
+    def watch(self) -> None:
+        """There are pending calls: look at them from time to time."""
+        if not self.is_watching:
+            self.is_watching = True
+            self._system.scope.after(MARK_EVERY_S, self._look)
+
+    def _look(self) -> None:
+        self.is_watching = False
+        calls = self._system.calls
+        if not len(calls):
+            self._marks.clear()
+            return
+        self._marks.append(calls.newest_id)
+        if len(self._marks) * MARK_EVERY_S > CALL_REPORT_AFTER_S:
+            self._report(self._marks.pop(0))
+        self.watch()
+
+    def _report(self, newest_id: int) -> None:
+        """Report the calls up to that number, once each."""
+        calls, streams = self._system.calls.up_to(newest_id), self._system.streams
+        due = [call for call in calls if call.call_id > self._reported_id and not streams.is_open(call)]
+        self._reported_id = max(self._reported_id, newest_id)
+        self._explain_all([*due, *streams.overdue(CALL_REPORT_AFTER_S)])
+
+    def _explain_all(self, due: list[Reply[Any]]) -> None:
+        for call in due[:REPORTS_AT_ONCE]:
+            self._system.scope.start(self._explain(call), "explain a call")
+        if len(due) > REPORTS_AT_ONCE:
+            logger.warning("%d more calls have waited for over %g s", len(due) - REPORTS_AT_ONCE, CALL_REPORT_AFTER_S)
+
+    async def _explain(self, call: Reply[Any]) -> None:
+        why = await self._why(call)
+        if not call.done():
+            what = "has waited for an item" if self._system.streams.is_open(call) else "has waited"
+            logger.warning("%s.%s() %s for over %g s: %s", call.label, call.method, what, CALL_REPORT_AFTER_S, why)
+
+    async def _why(self, call: Reply[Any]) -> str:
+        seen = self._system.routes.sighting(call.ref._actor_id)
+        if seen is None:
+            answer = await self._ask(call.ref._authority, "state", {"actor": call.ref._actor_id})
+            return "the authority of its actor does not answer" if answer is None else describe_state(answer)
+        if call.peer is None:
+            ahead = self._system.routes.waiting_before(call)
+            return f"behind {ahead} others that wait here: the actor's mailbox is full"
+        asked = {"actor": call.ref._actor_id, "call": call.call_id}
+        answer = await self._ask(seen.endpoint, "explain", asked)
+        if answer is not None:
+            return describe(answer)
+        answer = await self._ask(self._system.node, "silence", {"peer": seen.endpoint.peer})
+        return "neither its process answers nor the node" if answer is None else describe_silence(answer)
+
+    async def _ask(self, endpoint: PeerAddress, verb: str, data: Data) -> Data | None:
+        """Return what an endpoint says, if it says so soon: one that is asked why it is slow may be too slow for it."""
+        request = self._system.control.request(endpoint, verb, data)
+        await wait([request], timeout_s=ANSWER_TIMEOUT_S)
+        return None if not request.done() or request.error() is not None else request.value()
+
+
+def describe_silence(answer: Data) -> str:
+    """Put into words what the node says of a process that does not answer."""
+    if answer["silence"] == "stopped":
+        return f"its process ({answer['pid']}) is stopped by a signal; SIGCONT lets it go on"
+    if answer["silence"] is None:
+        return "its process does not answer yet"
+    what = "computes" if answer["silence"] == "busy" else "is blocked"
+    return f"the loop of its process ({answer['pid']}) {what}, for {answer['silent_s']:.0f} s now"
+
+
+def describe_state(answer: Data) -> str:
+    """Put into words what an authority says of an actor that is nowhere."""
+    words = STATE_WORDS.get(answer["state"], "on its way")
+    return f"{words} ({answer['reason']})" if answer["reason"] else words
+
+
+def describe(answer: Data) -> str:
+    """Put into words what a host says of a call."""
+    if answer["state"] == "running":
+        return f"running since {answer['seconds']:.0f} s"
+    if answer["state"] == "queued":
+        others = f"behind {answer['ahead']} others" if answer["ahead"] else "next in line"
+        return f"{others}; {STATE_WORDS.get(answer['in_hand'], answer['in_hand'])}"
+    return "on its way"

@@ -1,0 +1,1 @@
+"""One hosted actor: its mailbox, the execution of its messages, its start, its end."""

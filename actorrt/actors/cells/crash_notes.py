@@ -1,0 +1,115 @@
+"""What a process had in hand when it died: the calls that may be sent again, noted where the note outlives it.
+
+A file mapped into memory holds a row of slots; whoever reads it after the end of the process (the node daemon) finds
+the calls that were being handled, and only those. Calls without `retries=` are not noted: nobody asks who killed.
+Beside them stands how many starts of actors the process had begun: their orders come one after the other, so what is
+beyond that was never read, and may go elsewhere.
+"""
+
+from __future__ import annotations
+
+import logging
+import mmap
+import os
+import struct
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from actorrt.ids import PeerId
+
+if TYPE_CHECKING:
+    from actorrt.actors.cells.mailbox import Message
+
+logger = logging.getLogger(__name__)
+
+_SLOT: Final = struct.Struct("=16sQ")  # the caller's endpoint, its number for the call; all zeros where free
+SLOTS_COUNT: Final = 128
+_COUNT: Final = struct.Struct("=Q")
+_COUNT_OFFSET: Final = SLOTS_COUNT * _SLOT.size
+_FILE_BYTES: Final = _COUNT_OFFSET + _COUNT.size
+
+
+class Notes(NamedTuple):
+    """What a process left.
+
+    Attributes:
+        in_hand: the calls that it was handling, by caller and number.
+        begun_count: how many orders to start an actor it had begun with; None: that is not known.
+    """
+
+    in_hand: list[tuple[PeerId, int]]
+    begun_count: int | None
+
+
+class Evidence:
+    """The notes of one process.
+
+    Args:
+        path: the file, made anew; whoever reads it removes it.
+    """
+
+    def __init__(self, path: str) -> None:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            os.ftruncate(fd, _FILE_BYTES)
+            self._map = mmap.mmap(fd, _FILE_BYTES)
+        finally:
+            os.close(fd)
+        self._free = list(range(SLOTS_COUNT))
+        self._slots: dict[Message, int] = {}
+        self._begun_count = 0
+        self._is_abandoned = False
+
+    def begin_start(self) -> None:
+        """Another order to start an actor is being carried out."""
+        self._begun_count += 1
+        if not self._is_abandoned:
+            _COUNT.pack_into(self._map, _COUNT_OFFSET, self._begun_count)
+
+    def note(self, message: Message) -> None:
+        """The message is in hand, if it is a call of another process that may be sent again."""
+        peer = getattr(message.caller, "peer", None)
+        if peer is None or not message.options or "retry" not in message.options or not self._free:
+            return
+        slot = self._slots[message] = self._free.pop()
+        _SLOT.pack_into(self._map, slot * _SLOT.size, peer, message.call_id)
+
+    def clear(self, message: Message) -> None:
+        """The message is no longer in hand. Without effect on one that was not noted."""
+        slot = self._slots.pop(message, None)
+        if slot is not None:
+            _SLOT.pack_into(self._map, slot * _SLOT.size, bytes(16), 0)
+            self._free.append(slot)
+
+    def abandon(self) -> None:
+        """Write no more, in a forked child: the notes are its parent's."""
+        self._free, self._slots, self._is_abandoned = [], {}, True
+
+    def close(self) -> None:
+        """Note nothing more. Idempotent."""
+        self._map.close()
+
+
+def _remove(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError as error:
+        logger.warning("%s can't be removed: %s", path, error)
+
+
+def take(path: str) -> Notes:
+    """Return what the process noted, and remove the file."""
+    try:
+        notes = Path(path).read_bytes()
+        os.unlink(path)
+    except FileNotFoundError:
+        return Notes([], 0)  # it ended before it served
+    except OSError as error:
+        logger.warning("the calls that a process had in hand when it ended can't be read: %s", error)
+        _remove(path)
+        return Notes([], None)
+    if len(notes) < _FILE_BYTES:
+        return Notes([], 0)  # it ended while it made the file
+    slots = _SLOT.iter_unpack(notes[:_COUNT_OFFSET])
+    in_hand = [(PeerId(peer), call_id) for peer, call_id in slots if call_id]
+    return Notes(in_hand, _COUNT.unpack_from(notes, _COUNT_OFFSET)[0])

@@ -1,0 +1,92 @@
+"""Effectively once: what became of calls that carried a key, for one incarnation of an actor.
+
+A call is looked at when it is taken from the mailbox. One whose key is known is not handled again: it waits for the
+first one's outcome, or gets it at once. The outcome is kept as it was, for `KEY_WINDOW_COUNT` keys, the oldest
+forgotten first; a key that comes back after that is handled as new. The next incarnation knows nothing of it.
+
+Invariant: a key is running, or its outcome is kept, or it is unknown.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from actorrt.actors.cells.mailbox import Message
+    from actorrt.actors.hosting.host import Host
+
+KEY_WINDOW_COUNT: Final = 10_000
+
+
+class _Outcome(NamedTuple):
+    """How the first call of a key ended."""
+
+    value: Any
+    error: BaseException | None
+    where: str
+
+
+class Keys:
+    """The keyed calls of one incarnation.
+
+    Args:
+        host: copies outcomes, so that what the actor changes afterwards is not seen, and answers calls.
+    """
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._running: dict[str, list[Message]] = {}  # the first call of the key, and those that wait for it
+        self._outcomes: OrderedDict[str, _Outcome] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._outcomes)
+
+    def is_first(self, message: Message, key: str) -> bool:
+        """Whether the message is to be handled; one that is not gets the first one's outcome, now or later."""
+        outcome = self._outcomes.get(key)
+        if outcome is not None:
+            self._tell(message, outcome)
+            return False
+        running = self._running.setdefault(key, [])
+        running.append(message)
+        return len(running) == 1
+
+    def succeeded(self, message: Message, key: str, value: Any) -> None:
+        """The message returned, for all calls of its key if it was the first."""
+        if self._is_running(message, key):
+            self._end(key, _Outcome(self._host.payloads.copy(value), None, ""))
+
+    def failed(self, message: Message, key: str, error: BaseException, where: str) -> None:
+        """The message raised; that is its outcome for the others, too."""
+        if self._is_running(message, key):
+            error = BaseException.with_traceback(error, None)  # nothing that its frames hold is kept
+            self._end(key, _Outcome(None, error, where))
+
+    def _is_running(self, message: Message, key: str) -> bool:
+        running = self._running.get(key)
+        return running is not None and running[0] is message
+
+    def _end(self, key: str, outcome: _Outcome) -> None:
+        running = self._running.pop(key)
+        self._outcomes[key] = outcome
+        if len(self._outcomes) > KEY_WINDOW_COUNT:
+            self._outcomes.popitem(last=False)
+        for message in running[1:]:
+            self._tell(message, outcome)
+
+    def withdrawn(self, message: Message, key: str) -> list[Message]:
+        """The message was not handled to its end: where it was the first of its key, return who waited for it."""
+        return self._running.pop(key)[1:] if self._is_running(message, key) else []
+
+    def take_waiting(self) -> list[Message]:
+        """Give up every call that waits for another's outcome."""
+        waiting = [message for running in self._running.values() for message in running[1:]]
+        self._running.clear()
+        return waiting
+
+    def _tell(self, message: Message, outcome: _Outcome) -> None:
+        if outcome.error is None:
+            self._host.answer(message, outcome.value)
+        elif message.call_id and message.caller is not None:
+            message.caller.fail(message.call_id, outcome.error, outcome.where, "yes")

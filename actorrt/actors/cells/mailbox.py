@@ -1,0 +1,407 @@
+"""Pure: the bounded queue in front of an actor, who may fill it, and what happens when it is full.
+
+It counts messages and bytes. What it refuses or displaces it hands back, so that whoever delivers can say so:
+nothing disappears in here.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final, Protocol
+from weakref import ReferenceType
+
+from actorrt.actors.policy.options import Overflow
+from actorrt.actors.wire.credit import Grant, Ledgers
+from actorrt.actors.wire.messages import Body, Constants
+from actorrt.errors import CallError, Executed
+from actorrt.ids import ActorId
+
+PLAIN_MESSAGE_BYTES: Final = 64
+SIGNAL_PREFIX: Final = "!"
+"""Begins the method of a message that calls a hook."""
+
+
+def message_bytes(body: Body, buffers: Sequence[Any]) -> int:
+    """Return what a message weighs, the same on either side of a link: its strings and bytes, and its buffers."""
+    kind = type(body)
+    if kind is bytes:
+        size = len(body)
+    else:
+        size = PLAIN_MESSAGE_BYTES
+        if kind is list or kind is tuple:
+            for item in body:
+                if type(item) is bytes or type(item) is str:
+                    size += len(item)
+        elif isinstance(body, Constants):
+            size += body.size_bytes
+    for buffer in buffers:
+        size += len(buffer)
+    return size
+
+
+class Caller(Protocol):
+    """Who asked, near or far: where the outcome of a message goes."""
+
+    @property
+    def is_far(self) -> bool:
+        """Whether it is on another node."""
+
+    def succeed(self, call_id: int, value: Any) -> None:
+        """Give the result; raises what makes it impossible to send."""
+
+    def fail(self, call_id: int, error: BaseException, where: str, executed: Executed) -> None:
+        """Give the exception that the method raised, or that kept it from running; `where` names the method."""
+
+    def refuse(self, call_id: int, error: CallError) -> None:
+        """Give the runtime's own error."""
+
+    def grant(self, actor_id: ActorId, messages: int, size_bytes: int, settlement: int) -> None:
+        """Let the caller's endpoint have sent so much to the actor in all."""
+
+    def item(self, call_id: int, value: Any) -> None:
+        """Give one item of a stream; raises what makes it impossible to send."""
+
+
+class Message:
+    """One message on its way through a mailbox.
+
+    `call_id` is 0 where nobody waits for the outcome. `caller` is None for what the runtime itself sends.
+    """
+
+    __slots__ = (
+        "began_at",
+        "body",
+        "buffers",
+        "call_id",
+        "caller",
+        "cell",
+        "deadline",
+        "is_over",
+        "method",
+        "options",
+        "runner",
+        "size_bytes",
+        "timer",
+        "waits",
+        "withdrawal",
+    )
+
+    def __init__(
+        self,
+        caller: Caller | None,
+        call_id: int,
+        method: str,
+        body: Body,
+        buffers: Sequence[Any],
+        deadline: float | None,
+        options: dict[str, Any] | None,
+    ) -> None:
+        self.caller = caller
+        self.call_id = call_id
+        self.method = method
+        self.body = body
+        self.buffers = buffers
+        self.deadline = deadline
+        self.options = options
+        self.size_bytes = message_bytes(body, buffers) if body or type(body) is not tuple else PLAIN_MESSAGE_BYTES
+        self.began_at = 0.0  # when its coroutine began to run
+        self.is_over = False  # handled; tasks that it left behind go on without its deadline
+        self.cell: Any = None  # the cell that handles it, from when it is in hand
+        self.runner: Any = None  # in whose task it runs, where it is a coroutine
+        self.timer: Any = None  # of its deadline, once it waits
+        self.waits: list[ReferenceType[Any]] | None = None  # what its tasks awaited last; see `deadlock`
+        self.withdrawal: CallError | None = None  # why it was cancelled while it ran
+
+
+class Signal(Message):
+    """A word of the runtime that calls a hook of the actor: a `Down` or an exit.
+
+    There is one for each monitor and each link, so it needs no bound: it is never refused nor displaced, and takes no
+    room from messages. Its arguments never left this process.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, hook: str, args: tuple[Any, ...]) -> None:
+        super().__init__(None, 0, SIGNAL_PREFIX + hook, args, (), None, None)
+        self.size_bytes = 0
+
+
+class Tick(Message):
+    """What a timer of the actor tells it."""
+
+    __slots__ = ("is_waiting",)
+
+    def __init__(self, method: str, args: tuple[Any, ...]) -> None:
+        super().__init__(None, 0, method, args, (), None, None)
+        self.is_waiting = False  # in the mailbox
+
+
+class _Withdrawn:
+    """Finds queued calls, and knows those that were withdrawn: they keep their places in the queue for a while.
+
+    It is made by the first withdrawal and lasts until the queue is empty, so each message is looked at once at most.
+    """
+
+    __slots__ = ("by_call", "messages")
+
+    def __init__(self, queue: Iterable[Message]) -> None:
+        self.by_call = {(message.caller, message.call_id): message for message in queue if message.call_id}
+        self.messages: set[Message] = set()
+
+
+class Mailbox:
+    """First in, first out, within bounds.
+
+    Invariant: the oldest in `queue` is not withdrawn.
+
+    Args:
+        most_messages: bound on the count.
+        most_bytes: bound on the sum of the messages' sizes.
+        overflow: what to do at the bound.
+        local_caller: the actor's own process as a caller.
+
+    Attributes:
+        queue: what waits, oldest first, for reading; among it what was withdrawn: see `waiting`.
+        dropped_count: how many messages were refused or displaced.
+    """
+
+    __slots__ = (
+        "_foreign_bytes",
+        "_foreign_count",
+        "_ledgers",
+        "_local_caller",
+        "_most_bytes",
+        "_most_messages",
+        "_overflow",
+        "_queued_bytes",
+        "_signal_count",
+        "_withdrawn",
+        "dropped_count",
+        "queue",
+    )
+
+    def __init__(self, most_messages: int, most_bytes: int, overflow: Overflow, local_caller: Caller) -> None:
+        self.queue: deque[Message] = deque()
+        self._local_caller = local_caller
+        self._ledgers: Ledgers[Caller] | None = None  # once somebody else sends, or this process has to wait
+        self._queued_bytes = 0
+        self._foreign_count = 0  # places in the queue that are not taken by messages of this process
+        self._foreign_bytes = 0
+        self._signal_count = 0
+        self._withdrawn: _Withdrawn | None = None
+        self._most_messages = most_messages
+        self._most_bytes = most_bytes
+        self._overflow = overflow
+        self.dropped_count = 0
+
+    def __len__(self) -> int:
+        return len(self.queue) - (0 if self._withdrawn is None else len(self._withdrawn.messages))
+
+    @property
+    def queued_bytes(self) -> int:
+        return self._queued_bytes
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether it could be made anew: nothing waits in it, and nothing of its past has to be remembered."""
+        return not self.queue and not self.dropped_count and self._ledgers is None
+
+    def waiting(self) -> Iterator[Message]:
+        """Yield what waits, oldest first."""
+        if self._withdrawn is None:
+            return iter(self.queue)
+        withdrawn = self._withdrawn.messages
+        return (message for message in self.queue if message not in withdrawn)
+
+    # In and out
+
+    def offer(self, message: Message) -> Sequence[Message]:
+        """Take the message in, and return what had to go instead: nothing, the message itself, or older ones.
+
+        A mailbox that blocks refuses nothing: credit and `has_local_room` bound what comes, but for the first messages
+        of a sender that has heard of no credit yet.
+        """
+        displaced: Sequence[Message] = ()
+        if self._overflow is not Overflow.BLOCK and type(message) is not Signal:
+            if not self._can_make_room(message):
+                self.dropped_count += 1
+                return (message,)
+            displaced = self._make_room(message)
+            self.dropped_count += len(displaced)
+        self.queue.append(message)
+        self._queued_bytes += message.size_bytes
+        if message.caller is not self._local_caller:
+            self._foreign_came(message)
+        if self._withdrawn is not None and message.call_id:
+            self._withdrawn.by_call[message.caller, message.call_id] = message
+        return displaced
+
+    def take(self) -> Message:
+        """Remove and return the oldest message; there must be one."""
+        message = self.queue.popleft()
+        self._queued_bytes -= message.size_bytes
+        if message.caller is not self._local_caller:
+            self._foreign_left(message)
+        if self._withdrawn is not None:
+            self._withdrawn.by_call.pop((message.caller, message.call_id), None)
+            self._skip_withdrawn(self._withdrawn)
+        return message
+
+    def _foreign_came(self, message: Message) -> None:
+        self._foreign_count += 1
+        self._foreign_bytes += message.size_bytes
+        if type(message) is Signal:
+            self._signal_count += 1
+        elif type(message) is Tick:
+            message.is_waiting = True
+
+    def _foreign_left(self, message: Message) -> None:
+        self._foreign_count -= 1
+        self._foreign_bytes -= message.size_bytes
+        if type(message) is Signal:
+            self._signal_count -= 1
+        elif type(message) is Tick:
+            message.is_waiting = False
+
+    def _is_over(self, size_bytes: int) -> bool:
+        """Whether a message of that size would exceed the bounds."""
+        messages_count = len(self) - self._signal_count
+        return messages_count >= self._most_messages or self._queued_bytes + size_bytes > self._most_bytes
+
+    def _can_make_room(self, message: Message) -> bool:
+        if self._overflow is Overflow.LATEST or not self._is_over(message.size_bytes):
+            return True
+        return self._overflow is Overflow.DROP_OLD and message.size_bytes <= self._most_bytes
+
+    def _make_room(self, message: Message) -> Sequence[Message]:
+        """Take out the oldest messages, as many as must go for this one; signals keep their places."""
+        displaced: list[Message] = []
+        signals: list[Message] = []
+        is_latest = self._overflow is Overflow.LATEST
+        while len(self) > self._signal_count and (is_latest or self._is_over(message.size_bytes)):
+            oldest = self.take()
+            (signals if type(oldest) is Signal else displaced).append(oldest)
+        self.queue.extendleft(reversed(signals))
+        self._foreign_count += len(signals)
+        self._signal_count += len(signals)
+        return displaced
+
+    def take_all(self) -> Sequence[Message]:
+        """Remove and return everything, oldest first."""
+        messages = []
+        while self.queue:
+            messages.append(self.take())
+        return messages
+
+    # Withdrawals
+
+    def find(self, caller: Caller | None, call_id: int) -> Message | None:
+        """Return the message of one call, if it is queued."""
+        if not self.queue:
+            return None
+        if self._withdrawn is None:
+            self._withdrawn = _Withdrawn(self.queue)
+        return self._withdrawn.by_call.get((caller, call_id))
+
+    def withdraw(self, caller: Caller, call_id: int) -> Message | None:
+        """Remove and return the message of one call, if it is still queued; its arguments are gone."""
+        message, withdrawn = self.find(caller, call_id), self._withdrawn
+        if message is None or withdrawn is None:
+            return None
+        del withdrawn.by_call[caller, call_id]
+        withdrawn.messages.add(message)
+        self._queued_bytes -= message.size_bytes
+        if caller is self._local_caller:
+            self._foreign_count += 1  # its place is nobody's
+        else:
+            self._foreign_bytes -= message.size_bytes
+        message.body = message.buffers = ()
+        if 2 * len(withdrawn.messages) > len(self.queue):
+            self._close_ranks(withdrawn)
+        self._skip_withdrawn(withdrawn)
+        return message
+
+    def _close_ranks(self, withdrawn: _Withdrawn) -> None:
+        """Give up the places of what was withdrawn: there are more of them than of what waits."""
+        kept = list(self.waiting())
+        self.queue.clear()  # in place: whoever takes from it has it in hand
+        self.queue.extend(kept)
+        self._foreign_count -= len(withdrawn.messages)
+        withdrawn.messages.clear()
+
+    def _skip_withdrawn(self, withdrawn: _Withdrawn) -> None:
+        queue = self.queue
+        while queue and queue[0] in withdrawn.messages:
+            withdrawn.messages.remove(queue.popleft())
+            self._foreign_count -= 1
+        if not queue:
+            self._withdrawn = None
+
+    def withdraw_all(self, caller: Caller) -> None:
+        """Remove every call of a caller that is gone; what it told is handled nevertheless, as nobody's."""
+        if self._ledgers is not None:
+            self._ledgers.forget(caller)
+        for message in list(self.waiting()):
+            if message.caller is not caller:
+                continue
+            if message.call_id:
+                self.withdraw(caller, message.call_id)
+            else:
+                message.caller = None
+
+    # Shares
+
+    @property
+    def has_local_room(self) -> bool:
+        """Whether a message from this process may come in now, rather than wait at its sender.
+
+        It has a share as other senders have, so that none of them can keep it out.
+        """
+        count, size_bytes = len(self.queue) - self._foreign_count, self._queued_bytes - self._foreign_bytes
+        shares = self._ledgers
+        if shares is None:
+            is_open = count < self._most_messages and size_bytes < self._most_bytes
+        else:
+            is_open = count < shares.local_messages and size_bytes < shares.local_bytes
+        return is_open or self._overflow is not Overflow.BLOCK
+
+    def share_here(self) -> None:
+        """This process has to wait for room: it is one of those who share the mailbox, from now on."""
+        self._shares().share_here()
+
+    def credit(self, sender: Caller, size_bytes: int) -> Grant | None:
+        """A message of another process is out of the mailbox; return the totals to grant its sender now, if any."""
+        return self._shares().take(sender, size_bytes)
+
+    def settle(self, sender: Caller, settlement: int) -> Grant:
+        """Another process counts what it sends anew, as `Ledger.settle`; return the totals to grant it."""
+        sizes_bytes = [message.size_bytes for message in self.waiting() if message.caller is sender]
+        return self._shares().settle(sender, settlement, len(sizes_bytes), sum(sizes_bytes))
+
+    def _shares(self) -> Ledgers[Caller]:
+        if self._ledgers is None:
+            self._ledgers = Ledgers(self._most_messages, self._most_bytes)
+        return self._ledgers
+
+    def contradictions(self) -> Iterator[str]:
+        """Yield what disagrees with what is queued; for tests, since it looks at everything."""
+        waiting, withdrawn = list(self.waiting()), self._withdrawn
+        foreign = [message for message in waiting if message.caller is not self._local_caller]
+        gone_count = len(self.queue) - len(waiting)
+        facts = {
+            "queued_bytes": (self._queued_bytes, sum(message.size_bytes for message in waiting)),
+            "foreign_bytes": (self._foreign_bytes, sum(message.size_bytes for message in foreign)),
+            "foreign_count": (self._foreign_count, len(foreign) + gone_count),
+            "signal_count": (self._signal_count, sum(type(message) is Signal for message in waiting)),
+            "count": (len(self), len(waiting)),
+        }
+        for name, (told, counted) in facts.items():
+            if told != counted:
+                yield f"{name} is {told}, and should be {counted}"
+        if withdrawn is not None:
+            if self.queue and self.queue[0] in withdrawn.messages:
+                yield "the oldest is withdrawn"
+            if withdrawn.by_call != _Withdrawn(waiting).by_call:
+                yield "the calls that can be found are not those that wait"

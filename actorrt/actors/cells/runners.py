@@ -1,0 +1,178 @@
+"""The tasks that messages are handled in, shared by all cells of an endpoint: none is made for one that never waits.
+
+A *step* handles what waits in the cells that have messages, one after the other. It borrows the task of a runner that
+is parked: to the code of a method, that is its task (`asyncio.current_task`) with its context. A coroutine that is over
+at its first step has cost no more than that. One that waits for a completion holds the runner, and a later step goes on
+with it. One that waits for anything else is given to the runner, whose task drives it on. So timeouts and cancellation
+work as in any task, and a message is handled in the drain that brought it.
+
+Invariant: while a cell or a runner is ready, a step is under way or due, or a runner that will call for one is on its
+way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from threading import get_ident
+from typing import TYPE_CHECKING, Final
+
+from actorrt import forks
+from actorrt.actors.cells.runner import Left, Runner
+from actorrt.scopes import Scope
+from actorrt.transport.interfaces import Transport
+
+if TYPE_CHECKING:
+    from actorrt.actors.cells.cell import Cell
+
+PARKED_COUNT: Final = 64
+STEP_COUNT: Final = 16
+"""How many a step goes on with, though they became ready in it: an ask inside a process makes two ready."""
+
+
+class Runners:
+    """The runners of one endpoint.
+
+    Args:
+        scope: owns their tasks.
+        transport: holds what they send until there is no more to do for now.
+    """
+
+    def __init__(self, scope: Scope, transport: Transport) -> None:
+        self._scope = scope
+        self._transport = transport
+        self._thread = get_ident()
+        self._ready: deque[Cell | Runner] = deque()
+        self._parked: list[Runner] = []
+        self._is_coming = False  # a step: it is due, or under way, or comes at the end of a drain or with a new runner
+
+    def statistics(self) -> dict[str, int]:
+        """Return how many cells and coroutines wait for a step, and how many runners wait for a cell."""
+        return {"ready": len(self._ready), "parked": len(self._parked)}
+
+    def schedule(self, cell: Cell) -> None:
+        """Have the cell's messages handled, in a later step of the loop."""
+        self._ready.append(cell)
+        if not self._is_coming:
+            self._call_for_step()
+
+    def _resume(self, runner: Runner) -> None:
+        """What the coroutine waited for that holds a runner is done: have it go on. Any thread may call."""
+        if get_ident() == self._thread:
+            self._ready.append(runner)
+            if not self._is_coming:
+                self._call_for_step()
+            return
+        try:
+            self._scope.loop.call_soon_threadsafe(self._resume, runner)
+        except RuntimeError:
+            if not self._scope.loop.is_closed():  # a closed loop has nobody left to wake
+                raise
+
+    def _call_for_step(self) -> None:
+        self._is_coming = True
+        self._scope.loop.call_soon(self._due)
+
+    def drain_begins(self) -> None:
+        """Messages are arriving, and `drained` is called when they are all there."""
+        self._is_coming = True
+
+    def drained(self) -> None:
+        """Handle what has arrived; what is sent meanwhile leaves afterwards."""
+        self._step()
+
+    def _due(self) -> None:
+        self._transport.hold()
+        try:
+            self._step()
+        finally:
+            self._transport.release()
+
+    def _step(self) -> None:
+        """Handle what is ready, and a little of what becomes so meanwhile; the rest has its turn later."""
+        ready = self._ready
+        left_count = max(len(ready), STEP_COUNT)
+        self._is_coming = True
+        is_short = False  # of runners: a new one calls for the next step
+        try:
+            while ready and left_count and not is_short:
+                left_count -= 1
+                entry = ready.popleft()
+                if type(entry) is Runner:
+                    if entry.is_resumable and entry.cell is not None:
+                        self._lend(entry, entry.cell, entry.cell.resume)
+                elif (runner := self._parked_runner()) is not None:
+                    self._lend(runner, entry, entry.work)
+                else:
+                    ready.appendleft(entry)
+                    is_short = True
+        finally:  # also where a method was interrupted: what waits behind it still has its turn
+            self._is_coming = is_short
+            if ready and not is_short:
+                self._call_for_step()
+
+    def _lend(self, runner: Runner, cell: Cell, work: Callable[[Runner], Left | None]) -> None:
+        """Let code of an actor run in a runner's task, up to where it waits for something."""
+        loop, task = self._scope.loop, runner.task
+        assert task is not None
+        asyncio._enter_task(loop, task)
+        try:
+            left = runner.context.run(work, runner)
+            if left is not None and type(left) is not Runner:
+                runner.give(cell, left)
+        finally:
+            if forks.abandoned:
+                forks.end_if_child()
+            asyncio._leave_task(loop, task)
+            if runner.held is not None or runner.future.done():
+                pass
+            elif len(self._parked) < PARKED_COUNT:
+                self._parked.append(runner)
+            else:
+                runner.dismiss()
+
+    def abandon_after_fork(self) -> None:
+        """Handle nothing more in a forked child: if it comes back, it ends when the message in hand does."""
+        self._ready.clear()
+        task = asyncio.current_task(self._scope.loop)
+        if task is not None:
+            task.cancel()
+
+    def _parked_runner(self) -> Runner | None:
+        """Return a runner whose task can be borrowed; None where one has to be made, which calls for a step then."""
+        while self._parked:
+            runner = self._parked.pop()
+            if not runner.future.done():  # by a cancellation
+                return runner
+        if not self._scope.is_closed:
+            runner = Runner(self._scope.loop, self._resume)
+            runner.task = self._scope.start(self._work(runner), "runner", context=runner.context)
+        return None
+
+    async def _work(self, runner: Runner) -> None:
+        self._is_coming = False
+        while runner.held is not None or len(self._parked) < PARKED_COUNT:
+            if runner.held is None:
+                self._parked.append(runner)
+            if self._ready and not self._is_coming:
+                self._call_for_step()
+            given = await runner.parked()
+            if given is None:
+                return
+            await self._drive(runner, *given)
+
+    async def _drive(self, runner: Runner, cell: Cell, left: Left | None) -> None:
+        while left is not None and type(left) is not Runner:
+            try:
+                await left
+            except BaseException:
+                cell.rested()
+                raise
+            if runner.held is not None:
+                return
+            self._transport.hold()
+            try:
+                left = cell.go_on(runner)
+            finally:
+                self._transport.release()

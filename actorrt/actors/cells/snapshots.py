@@ -1,0 +1,172 @@
+"""Snapshots of an actor's state: when they are taken, where they go, and how the next incarnation gets one back.
+
+A snapshot is what the instance's `snapshot()` returns between two messages, sealed in the object store. The actor's
+authority holds the newest two, so they outlive the process that made them and go with the actor. With `snapshot_dir`
+they are files as well (`saved`), and outlive the node. The next incarnation is given a copy that it may write to,
+before `on_start` and its first message. A snapshot that can't be read, or that `restore` refuses, falls back to the one
+before, and the log says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import logging
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from actorrt.actors.cells.saved import find, load, save
+from actorrt.actors.wire.failures import users_traceback
+from actorrt.ids import ObjectId
+from actorrt.interrupts import let_through
+from actorrt.texts import in_words
+
+if TYPE_CHECKING:
+    from actorrt.actors.cells.cell import Cell
+    from actorrt.actors.endpoint.endpoint import System
+    from actorrt.actors.policy.options import ActorOptions
+    from actorrt.store.ref import ObjectRef
+
+logger = logging.getLogger(__name__)
+
+NEVER: Final = sys.maxsize
+"""The count of messages at which nothing is due any more."""
+READ_TIMEOUT_S: Final = 10.0
+
+
+class Snapshots:
+    """Takes the snapshots of one cell, every so many messages or seconds."""
+
+    def __init__(self, cell: Cell, every: int | float) -> None:
+        self._cell = cell
+        self._messages = every if isinstance(every, int) else None
+        self._period_s = float(every)
+        self._timer: asyncio.TimerHandle | None = None
+        self._taken_at = 0  # the count of messages handled then
+        self._is_due = False
+        self._to_save: ObjectRef[Any] | None = None  # the newest that is to be a file
+        self._saving: asyncio.Task[None] | None = None
+
+    def begin(self) -> None:
+        """The incarnation handles messages from now on."""
+        self._taken_at, self._is_due = 0, False
+        if self._messages is None:
+            self._timer = self._cell.host.loop.call_later(self._period_s, self._period_over)
+
+    def end(self) -> None:
+        """The incarnation has ended, or stops. Idempotent."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def reached(self, handled_count: int) -> int:
+        """So many messages are handled; return at how many to be told again."""
+        if self._messages is None:
+            if self._is_due:
+                self.take(self._cell.instance)
+            return NEVER
+        if handled_count % self._messages == 0:
+            self.take(self._cell.instance)
+        return (handled_count // self._messages + 1) * self._messages
+
+    def _period_over(self) -> None:
+        self._timer = self._cell.host.loop.call_later(self._period_s, self._period_over)
+        cell = self._cell
+        if cell.handled_count == self._taken_at:
+            return  # nothing was handled since
+        if cell.turns is not None and cell.turns.running:
+            self._is_due, cell.milestone = True, cell.handled_count + 1  # when the message in hand has ended
+        else:
+            self.take(cell.instance)
+
+    def take(self, instance: Any) -> None:
+        """Take a snapshot now; one that fails is logged, and the one before stays.
+
+        Args:
+            instance: the actor; None where its incarnation has ended, or is being stopped, of which there is none.
+        """
+        self._is_due = False
+        if instance is None:
+            return
+        cell = self._cell
+        self._taken_at = cell.handled_count
+        system = cell.host.system
+        try:
+            store = system.require_store()
+            refs = [store.put(instance.snapshot())]
+        except BaseException as error:  # whatever the user's method raises ends this one snapshot
+            let_through(error)
+            logger.error("%s took no snapshot, the one before stays: %s", cell.label, users_traceback(error))
+            return
+        token = store.new_token()
+        store.begin_transit(refs[0], token, 1)
+        data = {"actor": cell.actor_id, "incarnation": cell.incarnation, "object": refs[0].id, "token": token}
+        kept = system.control.request(cell.blueprint.authority, "snapshot", data)
+        kept.add_callback(lambda _: refs.clear())  # held here until the authority holds it
+        if cell.options.snapshot_dir is not None:
+            self._to_save = refs[0]
+            if self._saving is None:
+                self._saving = cell.host.scope.start(self._save(), f"save {cell.label}")
+
+    async def saved(self) -> None:
+        """Return when what was taken is on disk, if it is to be."""
+        if self._saving is not None:
+            await self._saving
+
+    async def _save(self) -> None:
+        """Write the newest, in a thread; those that are taken meanwhile but the last are left out."""
+        cell, options = self._cell, self._cell.options
+        assert options.snapshot_dir is not None
+        assert options.name is not None
+        while self._to_save is not None:
+            ref, self._to_save = self._to_save, None
+            try:
+                await asyncio.to_thread(save, options.snapshot_dir, cell.blueprint.namespace, options.name, ref.value())
+            except BaseException as error:  # a full disk, or what can't be pickled, ends this one file
+                if cell.host.scope.is_closed:
+                    raise
+                logger.error("a snapshot of %s is on no disk, the one before stays: %s", cell.label, in_words(error))
+        self._saving = None
+
+
+def sources(cell: Cell, object_ids: Sequence[ObjectId]) -> list[Callable[[], Awaitable[Any]]]:
+    """Return what gives the states that an incarnation may begin with, newest first: the store's, then files."""
+    system, options = cell.host.system, cell.options
+    found: list[Callable[[], Awaitable[Any]]] = [partial(restored, system, object_id) for object_id in object_ids]
+    if options.snapshot_dir is not None and options.name is not None:
+        files = find(options.snapshot_dir, cell.blueprint.namespace, options.name)
+        found += [partial(asyncio.to_thread, load, file) for file in files]
+    return found
+
+
+async def restored(system: System, object_id: ObjectId) -> Any:
+    """Return a copy, writable, of what a snapshot holds.
+
+    Raises:
+        ObjectLostError, ObjectNotFoundError: it is not there any more.
+        TimeoutError: it did not come; whoever made it died before it was sealed.
+        Exception: whatever unpickling it raises.
+    """
+    async with asyncio.timeout(READ_TIMEOUT_S):
+        state = await system.require_store().ref(object_id)
+    return copy.deepcopy(state)  # arrays are read-only views of the store until then
+
+
+def check_state_hooks(cls: type, options: ActorOptions) -> None:
+    """Refuse `snapshot_every` for a class that can't be taken snapshots of.
+
+    Raises:
+        ValueError: it defines not both of `snapshot()` and `restore(state)`, or the first is a coroutine.
+    """
+    if options.snapshot_every is None:
+        return
+    for name in ("snapshot", "restore"):
+        if not callable(getattr(cls, name, None)):
+            raise ValueError(
+                f"snapshot_every={options.snapshot_every!r} for {cls.__name__}, which has no {name}(): define "
+                "snapshot() and restore(state), or leave the option out"
+            )
+    if asyncio.iscoroutinefunction(cls.snapshot):  # type: ignore[attr-defined]
+        raise ValueError(f"{cls.__name__}.snapshot() must be a plain method: nothing may change the state meanwhile")

@@ -1,0 +1,47 @@
+"""The last act of an incarnation that stops: its `on_stop` is run, and a last snapshot taken.
+
+What becomes of its messages, and how long this may take, is the cell's business.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from actorrt.actors.cells.mailbox import Message
+from actorrt.actors.cells.start import hook
+from actorrt.actors.refs import current
+from actorrt.actors.wire.failures import reason_of
+from actorrt.interrupts import let_through
+from actorrt.reasons import ExitReason
+
+if TYPE_CHECKING:
+    from actorrt.actors.cells.cell import Cell
+
+
+async def run_on_stop(cell: Cell, instance: Any, reason: ExitReason, *, may_return: bool) -> ExitReason:
+    """Run the hook of an actor that stops, and take its last snapshot.
+
+    Args:
+        cell: the actor's.
+        instance: what the hook is called on.
+        reason: why it stops.
+        may_return: whether another incarnation may need the snapshot.
+
+    Returns:
+        Why it has ended: for `reason`, or for what the hook raised.
+    """
+    message = Message(None, 0, "!on_stop", (), (), None, None)
+    message.cell = cell
+    current.message.set(message)
+    try:
+        await hook(instance.on_stop(reason))
+    except BaseException as error:  # whatever the user's hook raises is why the actor ended
+        let_through(error)
+        if cell.host.scope.is_closed:
+            raise
+        return reason_of(error, f"{cell.label}.on_stop")
+    is_of_use = may_return or cell.options.snapshot_dir is not None
+    if cell.snapshots is not None and is_of_use and cell.is_finishing:
+        cell.snapshots.take(instance)
+        await cell.snapshots.saved()
+    return reason

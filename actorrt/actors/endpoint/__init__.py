@@ -1,0 +1,1 @@
+"""An endpoint, put together, and what it tells of itself."""

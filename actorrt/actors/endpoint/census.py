@@ -1,0 +1,102 @@
+"""Who lives here: what one endpoint tells of its actors, for the live supervision tree.
+
+A tree is for people to read: of the children of one parent, and in all, no more than so many are listed, and those
+left out are counted. The node puts the answers of its endpoints together in `actorrt.node.daemon.census`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from heapq import nlargest
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+
+from actorrt.actors.authority.record import Record
+from actorrt.actors.wire.control import Data
+from actorrt.ids import ActorId
+
+if TYPE_CHECKING:
+    from actorrt.actors.endpoint.endpoint import System
+
+LISTED_COUNT: Final = 1_000
+"""How many light children of one endpoint are listed, and how many full mailboxes."""
+
+ChildrenOf = Callable[[ActorId], Collection[Record]]
+
+
+class Listing:
+    """The rows of a tree, parents before their children.
+
+    Args:
+        children_of: gives the children of an actor, of those that one registry knows.
+        siblings_count: how many children of one parent are listed.
+        rows_count: how many actors in all.
+
+    Attributes:
+        rows: what `of_record` says of each.
+        left_out: how many children of a parent, or at the top of a job, are not listed.
+    """
+
+    def __init__(self, children_of: ChildrenOf, siblings_count: int, rows_count: int) -> None:
+        self._children_of = children_of
+        self._siblings_count = siblings_count
+        self._rows_count = rows_count
+        self.rows: list[Data] = []
+        self.left_out: dict[bytes, int] = {}
+
+    def take(self, above: bytes, siblings: Collection[Record]) -> None:
+        """Take in the children of one parent, or the top of a job, and what is below each that is listed."""
+        families: list[tuple[bytes, Collection[Record]]] = [(above, siblings)]
+        while families:
+            above, siblings = families.pop()
+            listed = min(len(siblings), self._siblings_count, self._rows_count - len(self.rows))
+            if listed < len(siblings):
+                self.left_out[above] = len(siblings) - listed
+            for record in islice(siblings, listed):
+                self.rows.append(of_record(record))
+                children = self._children_of(record.actor_id)
+                if children:
+                    families.append((record.actor_id, children))
+
+
+def of_record(record: Record) -> Data:
+    """Return what an authority knows of an actor, as data."""
+    return {
+        "actor": record.actor_id,
+        "parent": record.parent,
+        "job": record.job,
+        "home": None if record.endpoint is None else record.endpoint.peer,
+        "label": record.label,
+        "state": str(record.state),
+        "restarts": max(0, record.incarnation - 1),
+        "last_exit": None if record.last_reason is None else str(record.last_reason),
+        "pid": None if record.place is None else record.place.pid,
+        "is_own": record.options.needs_own_process,
+        "is_supervisor": record.is_supervisor,
+        "is_detached": record.order.is_detached,
+    }
+
+
+def of_system(system: System, siblings_count: int) -> Data:
+    """Return the light children that this endpoint is the authority of, and which actors it hosts have what waiting.
+
+    Returns:
+        `records` and `left_out` as of `Listing`; `queued`, of the actors with most in their mailboxes, how many
+        messages; `child_ids`, which child of a supervisor goes by which id.
+    """
+    registry = system.registry
+    listing = Listing(registry.children.in_order, siblings_count, LISTED_COUNT)
+    for parent, children in registry.children.families():
+        if registry.record(parent) is None:  # else it comes with its parent
+            listing.take(parent, children)
+    cells = system.host.cells()
+    waiting = ((len(cell.mailbox), cell.actor_id) for cell in cells if cell.mailbox)
+    shells = (cell.shell for cell in cells if cell.shell is not None)
+    return {
+        "records": listing.rows,
+        "left_out": listing.left_out,
+        "queued": {actor_id: count for count, actor_id in nlargest(LISTED_COUNT, waiting)},
+        "child_ids": {
+            actor_id: child_id for shell in shells for actor_id, child_id in islice(shell.child_ids(), siblings_count)
+        },
+    }

@@ -1,0 +1,381 @@
+"""One endpoint of the runtime, put together: what it hosts, what it calls, and how both reach the rest.
+
+Everything runs on one loop, in the thread that called `start`. Other threads hand over through `on_loop` and `operate`
+(see `loop_thread`); nothing else of a system may be called from them, but for what is public API.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Container, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from actorrt import config, errors, forks
+from actorrt.actors.authority.authority_verbs import serve_questions
+from actorrt.actors.authority.record import label_of
+from actorrt.actors.authority.registry import Registry
+from actorrt.actors.calling.calls import Calls
+from actorrt.actors.calling.end_orders import end_actors
+from actorrt.actors.calling.losses import Losses
+from actorrt.actors.calling.monitors import Down, serve_monitors, watch
+from actorrt.actors.calling.routes import Routes, sighting_from_data
+from actorrt.actors.calling.silences import Silences
+from actorrt.actors.calling.slow_calls import Patience
+from actorrt.actors.calling.streams import Streams
+from actorrt.actors.cells.crash_notes import Evidence
+from actorrt.actors.endpoint import census, statistics
+from actorrt.actors.endpoint.spawn_orders import SpawnOrder
+from actorrt.actors.hosting.actor_links import serve_links
+from actorrt.actors.hosting.callers import LocalCaller
+from actorrt.actors.hosting.host import Host, current_cell
+from actorrt.actors.hosting.host_verbs import serve_authorities
+from actorrt.actors.hosting.local_hosting import Family
+from actorrt.actors.policy.options import ActorOptions
+from actorrt.actors.refs.group import ActorGroup
+from actorrt.actors.refs.loop_thread import LoopThread
+from actorrt.actors.refs.ref import ActorRef, Sighting
+from actorrt.actors.refs.reply import Operation
+from actorrt.actors.wire import interface
+from actorrt.actors.wire.control import Control, Data
+from actorrt.actors.wire.messages import (
+    CANCEL,
+    CREDIT,
+    ERROR,
+    ITEM,
+    MORE,
+    NOT_HERE,
+    NOTICE,
+    REPLY,
+    REQUEST,
+    SETTLE,
+    TELL,
+)
+from actorrt.actors.wire.origins import Origins
+from actorrt.actors.wire.payload import Payloads
+from actorrt.actors.wire.remembered import Remembered
+from actorrt.actors.wire.transits import Transits
+from actorrt.clock import Clock
+from actorrt.defects import log_defect, report_defects
+from actorrt.ids import ActorId, IdSource, JobId, PeerAddress, PeerId, short
+from actorrt.reasons import ExitReason
+from actorrt.scopes import Scope
+from actorrt.store import values
+from actorrt.transport.interfaces import Buffer, Lane, Link, Transport
+
+if TYPE_CHECKING:
+    from actorrt.actors.cells.cell import Cell
+    from actorrt.store.client import StoreClient
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class System:
+    """An endpoint that hosts and calls actors.
+
+    Args:
+        transport: how other endpoints are reached; `start` starts it.
+        store: where large values go; None keeps everything in messages.
+        clock, ids, random: time, identities and chance.
+        node: the node daemon's endpoint, authority over everything but light children.
+        job: whose work this endpoint does.
+        namespace: where names that its code gives and looks up live.
+
+    Attributes:
+        is_closed: whether it was shut down, lost its node, or is a forked child's copy: nothing can be asked of it.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        store: StoreClient | None,
+        clock: Clock,
+        ids: IdSource,
+        random: Callable[[], float],
+        node: PeerAddress,
+        job: JobId,
+        namespace: str,
+    ) -> None:
+        self.transport = transport
+        self.store = store
+        self.clock = clock
+        self.ids = ids
+        self.node = node
+        self.job = job
+        self.namespace = namespace
+        self.random = random
+        self.evidence: Evidence | None = None
+        self.origins: Origins | None = None  # of the exceptions of methods, in local mode
+        self.ends_told = Remembered[ActorId, int]()  # the last incarnation whose end a monitor of restarts told
+        self.threads = LoopThread()
+        self.on_loop, self.operate = self.threads.on_loop, self.threads.operate
+        self.failure: BaseException | None = None
+        self.on_crash: Callable[[BaseException], None] | None = None
+        self.is_closed = False
+        self._lost = Remembered[PeerId, ExitReason]()
+        self.silences = Silences(node.peer)
+        self.peer_silent, self.peer_speaks = self.silences.began, self.silences.ended  # for the transport
+
+    async def start(self) -> None:
+        """Bind the transport and begin to serve, on the running loop."""
+        self.loop = asyncio.get_running_loop()
+        self.scope = Scope("actors", self._crashed)
+        self.threads.begin(self.loop, self.scope)
+        self._stop_reporting_defects = report_defects(self.loop, self.scope.fail)
+        self.control = Control(self.transport, self.scope)
+        self.payloads = Payloads(self, self.store)
+        self.transits = Transits(self.store)
+        self.calls = Calls(self)
+        self.losses = Losses(self)
+        self.patience = Patience(self)
+        self.routes = Routes(self)
+        self.streams = Streams(self)
+        self.local_caller = LocalCaller(self)
+        self.host = Host(self)
+        self.registry = Registry(Family(self), self.control, self.clock, self.random, self.scope)
+        serve_questions(self.registry, self.control)
+        serve_authorities(self.host, self.control)
+        serve_links(self.registry, self.host, self.control)
+        self.control.handle("statistics", lambda *_: statistics.of_system(self))
+        serve_monitors(self)
+        self.control.handle("census", lambda _, data: census.of_system(self, data["siblings_count"]))
+        self.control.handle("fence", lambda *_: None)
+        self.control.handle("endpoint_down", self._endpoint_down)
+        forks.abandon_in_children(self)
+        await self.transport.start(self)
+        self.endpoint = PeerAddress(self.transport.peer, self.transport.address)
+
+    def refusal(self) -> errors.RuntimeStateError:
+        """Return what is raised by whatever is asked after the end."""
+        return self.threads.refusal()
+
+    async def close(self, error: errors.ActorRtError | None = None, why: str | None = None) -> None:
+        """End what is hosted, fail what is pending with `error` and what is asked later with `why`. Idempotent."""
+        if self.is_closed:
+            return
+        self.is_closed = True
+        self.threads.why_closed = why or self.threads.why_closed
+        self._fail_all(error or errors.ActorDiedError("the runtime was shut down"))
+        self.host.population.close()
+        await self.scope.close()
+        await self.transport.close()
+        self._stop_reporting_defects()
+        forks.forget(self)
+
+    def abandon_after_fork(self) -> None:
+        """Refuse everything in a forked child, and send nothing over what are its parent's sockets."""
+        self.threads.leave()
+        self.transport.abandon()
+        self.host.runners.abandon_after_fork()
+        if self.evidence is not None:
+            self.evidence.abandon()
+        self.is_closed = True
+        self.threads.why_closed = forks.REFUSAL
+
+    def _crashed(self, error: BaseException) -> None:
+        """Called with a defect of the runtime itself, in a task or a callback: everybody who waits is told."""
+        log_defect(logger, "the actor runtime of this process failed", error)
+        self.failure = error
+        if self.on_crash is not None:
+            self.on_crash(error)
+        self.threads.why_closed = f"the actor runtime of this process failed: {error!r}"
+        self._fail_all(self.refusal())
+
+    def _fail_all(self, error: errors.ActorRtError) -> None:
+        """End with `error` what waits; what is still to come is refused."""
+        self.threads.closed_by = error
+        self.calls.close(error, self.refusal())
+        self.routes.close(error)
+        self.control.close(error, self.refusal())
+
+    # What arrives
+
+    def received(self, peer: PeerId, envelope: list[Any], buffers: Sequence[Buffer]) -> None:
+        """Take in an envelope."""
+        kind = envelope[0]
+        if kind <= TELL:  # the hot ones first: ASK or TELL
+            self.host.received(peer, envelope, buffers)
+        elif kind == REPLY:
+            self.calls.succeeded(envelope[1], envelope[2], buffers)
+        elif kind in (ERROR, NOT_HERE):
+            self.calls.received(peer, envelope, buffers)
+        elif REQUEST <= kind <= NOTICE:
+            self.control.received(peer, envelope)
+        elif kind == CANCEL:
+            self.host.cancelled(peer, envelope[1], envelope[2], envelope[3])
+        elif kind == CREDIT:
+            self.routes.granted(*envelope[1:])
+        elif kind == SETTLE:
+            self.host.resettled(peer, envelope[1], envelope[2])
+        elif kind == ITEM:
+            self.streams.received(envelope[1], envelope[2], buffers)
+        elif kind == MORE:
+            self.streams.granted(self.host.caller(peer), envelope[1], envelope[2])
+        else:
+            self.host.dead_letters.add(f"peer {short(peer)}", "received", f"an envelope of the unknown kind {kind}")
+
+    def drained(self) -> None:
+        """All that had arrived is taken in."""
+        self.host.drained()
+
+    def peer_failed(self, peer: PeerId, error: errors.ActorRtError) -> None:
+        """The transport can't speak with the peer."""
+        self.silences.peers.discard(peer)
+        logger.warning("lost %s: %s", short(peer), error)
+        self.control.peer_lost(peer, error)
+        self.losses.cut_off(peer, error)
+        self.host.caller_cut_off(peer)
+        if self.transport.node_of(peer):  # nobody else tells of its end
+            self.transits.lost(peer)
+
+    def _endpoint_down(self, _: PeerId, data: Data) -> None:
+        peer = PeerId(data["peer"])
+        self._lost[peer] = reason = ExitReason.from_data(data["reason"])
+        in_hand = {call_id for caller, call_id in data["in_hand"] if caller == self.endpoint.peer}
+        self.scope.after(config.DEATH_GRACE_S, lambda: self.endpoint_gone(peer, reason, in_hand))
+
+    def endpoint_gone(self, peer: PeerId, reason: ExitReason, in_hand: Container[int] = ()) -> None:
+        """A process ended, and its last words have arrived: settle everything that it was part of.
+
+        Args:
+            peer, reason: the process's endpoint, and how it ended.
+            in_hand: which of this endpoint's calls it was handling, as far as that is known.
+        """
+        self._lost[peer] = reason
+        self.silences.peers.discard(peer)
+        self.transport.drop(peer)
+        self.control.peer_lost(peer, errors.ActorDiedError(f"its process ended: {reason}", reason=reason))
+        self.losses.process_ended(peer, reason, in_hand)
+        self.host.caller_lost(peer)
+
+    def is_lost(self, peer: PeerId) -> bool:
+        """Whether the endpoint is known to be gone."""
+        return peer in self._lost
+
+    def reason_of_loss(self, peer: PeerId) -> ExitReason | None:
+        """Return how a lost endpoint's process ended; None for one that is not lost."""
+        return self._lost.get(peer)
+
+    def link_to(self, peer: PeerId) -> Link | None:
+        """Return the link back to an endpoint that has spoken to this one; None if it is gone, or has failed."""
+        address = self.transport.address_of(peer)
+        if address is None or peer in self._lost:
+            return None
+        try:
+            return self.transport.link(peer, address, Lane.USER)
+        except errors.ActorRtError:
+            return None
+
+    def require_store(self) -> StoreClient:
+        """Return the object store's client.
+
+        Raises:
+            RuntimeStateError: this process has none.
+        """
+        if self.store is None:
+            raise errors.RuntimeStateError("this process has no object store")
+        return self.store
+
+    # Spawning
+
+    def spawn(
+        self,
+        cls: type,
+        options: ActorOptions,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        *,
+        actor_id: ActorId | None = None,
+        supervisor: ActorId | None = None,
+        child_id: str | None = None,
+        share: tuple[int, int] | None = None,
+    ) -> Operation[ActorRef[Any]]:
+        """Start an actor; see `Spawner.spawn`."""
+        order = SpawnOrder(self, cls, options, args, kwargs, supervisor, child_id, share)
+        actor_id = actor_id or self.ids.actor()
+        what = f"the start of {label_of(options.name, cls.__name__, actor_id)}"
+        return self.operate(what, lambda: order.spawn(actor_id))
+
+    def spawn_many(
+        self, cls: type, options: ActorOptions, count: int, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Operation[ActorGroup[Any]]:
+        """Start many actors with equal arguments; see `Spawner.spawn_many`."""
+        if count < 1:
+            raise ValueError(f"spawn_many({count}): give a count of 1 or more")
+        if options.name is not None:
+            raise ValueError(f"spawn_many with name={options.name!r}: a name belongs to one actor; leave it out")
+        order = SpawnOrder(self, cls, options, args, kwargs, copies_count=count)
+        return self.operate(f"the start of {count} {cls.__name__}", lambda: order.spawn_many(count))
+
+    # Refs
+
+    def ref_from_card(self, data: Data, authority: PeerAddress) -> ActorRef[Any]:
+        """Make the ref that an authority's answer describes."""
+        methods, call_timeout_s = values.loads(data["card"])
+        seen = None if data["seen"] is None else sighting_from_data(data["seen"])
+        kind = interface.from_data(methods)
+        return ActorRef(self, ActorId(data["actor"]), kind, data["name"], authority, seen, call_timeout_s)
+
+    def ref_to_cell(self, cell: Cell) -> ActorRef[Any]:
+        """Make a ref to an actor that is hosted here."""
+        plan, options = cell.blueprint, cell.options
+        seen = Sighting(self.endpoint, cell.incarnation)
+        return ActorRef(self, cell.actor_id, plan.interface, options.name, plan.authority, seen, options.call_timeout_s)
+
+    def lookup(self, name: str, timeout_s: float, namespace: str | None = None) -> Operation[ActorRef[Any]]:
+        """Find an actor by name; see `actorrt.lookup`."""
+        if namespace is None:
+            cell = current_cell()
+            namespace = self.namespace if cell is None else cell.blueprint.namespace
+
+        async def find() -> ActorRef[Any]:
+            data = {"namespace": namespace, "name": name, "timeout_s": timeout_s}
+            return self.ref_from_card(await self.control.request(self.node, "lookup", data), self.node)
+
+        return self.operate(f"the lookup of {name!r}", find)
+
+    def sibling(self, cell: Cell, id: str) -> Operation[ActorRef[Any]]:
+        """Find another child of a hosted actor's supervisor; see `Context.sibling`."""
+        authority = cell.blueprint.authority
+
+        async def find() -> ActorRef[Any]:
+            data = {"actor": cell.actor_id, "id": id}
+            return self.ref_from_card(await self.control.request(authority, "sibling", data), authority)
+
+        return self.operate(f"the search of {cell.label} for its sibling {id!r}", find)
+
+    # What refs ask of the actor's authority
+
+    def stop_actor(self, ref: ActorRef[Any], reason: str) -> Operation[None]:
+        """See `ActorRef.stop`."""
+        return self.operate(f"the stop of {ref._label}", lambda: end_actors(self, [ref], reason, kill=False))
+
+    def kill_actor(self, ref: ActorRef[Any]) -> Operation[None]:
+        """See `ActorRef.kill`."""
+        return self.operate(f"the kill of {ref._label}", lambda: end_actors(self, [ref], "killed", kill=True))
+
+    def end_group(self, refs: Sequence[ActorRef[Any]], reason: str, *, kill: bool) -> Operation[list[None]]:
+        """See `ActorGroup.stop` and `ActorGroup.kill`."""
+
+        async def end() -> list[None]:
+            await end_actors(self, refs, reason, kill=kill)
+            return [None] * len(refs)
+
+        return self.operate(f"the {'kill' if kill else 'stop'} of {len(refs)} actors", end)
+
+    def is_actor_alive(self, ref: ActorRef[Any]) -> Operation[bool]:
+        """See `ActorRef.is_alive`."""
+
+        async def ask() -> bool:
+            if self.is_lost(ref._authority.peer):
+                return False
+            return bool(await self.control.request(ref._authority, "alive", {"actor": ref._actor_id}))
+
+        return self.operate(f"asking whether {ref._label} is alive", ask)
+
+    def monitor(self, ref: ActorRef[Any], restarts: bool) -> Operation[Down]:
+        """See `actorrt.monitor`."""
+        return self.operate(f"the monitor of {ref._label}", lambda: watch(self, ref, restarts))

@@ -1,0 +1,61 @@
+"""What an endpoint says of itself: every queue with its length, what it dropped, what waits."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from heapq import nlargest
+from typing import TYPE_CHECKING, Final
+
+from actorrt.actors.wire.control import Data
+from actorrt.ids import short
+
+if TYPE_CHECKING:
+    from actorrt.actors.cells.cell import Cell
+    from actorrt.actors.endpoint.endpoint import System
+
+LISTED_COUNT: Final = 1_000
+
+
+def of_system(system: System) -> Data:
+    """Return an endpoint's statistics as plain data; of very many actors, the busiest."""
+    cells = system.host.cells()
+    return {
+        "peer": short(system.endpoint.peer),
+        "pending_calls": len(system.calls),
+        "late_replies": system.calls.late_reply_count,
+        "dead_letters": {"count": system.host.dead_letters.count, "last": system.host.dead_letters.kept()},
+        "actors_count": len(cells),
+        "actors": [of_cell(cell) for cell in nlargest(LISTED_COUNT, cells, key=_busyness)],
+        "routes": system.routes.statistics(),
+        "streams": system.streams.statistics(),
+        "requests": len(system.control),
+        "handed_over": len(system.threads),
+        "runners": system.host.runners.statistics(),
+        "transits": len(system.transits),
+        "early_cancels": system.host.early_cancels_count,
+        "poison": len(system.calls.blame.set_aside),
+        "store": None if system.store is None else system.store.statistics(),
+        "silent_peers": [short(peer) for peer in system.silences.peers],
+        "transport": asdict(system.transport.statistics()),
+    }
+
+
+def _busyness(cell: Cell) -> tuple[int, int]:
+    return -1 if cell.mailbox is None else len(cell.mailbox), cell.handled_count
+
+
+def of_cell(cell: Cell) -> Data:
+    """Return what one actor has queued and done."""
+    mailbox, turns = cell.mailbox, cell.turns
+    return {
+        "label": cell.label,
+        "state": cell.state.name.lower(),
+        "incarnation": cell.incarnation,
+        "handled": cell.handled_count,
+        "running": 0 if turns is None else len(turns.running),
+        "keys": 0 if cell.keys is None else len(cell.keys),
+        "queued": 0 if mailbox is None else len(mailbox),
+        "queued_bytes": 0 if mailbox is None else mailbox.queued_bytes,
+        "dropped": 0 if mailbox is None else mailbox.dropped_count,
+        "skipped_ticks": cell.context.skipped_ticks_count,
+    }

@@ -1,0 +1,1 @@
+"""All that one endpoint hosts, and how authorities and callers reach it."""

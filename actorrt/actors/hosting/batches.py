@@ -1,0 +1,143 @@
+"""Restarts and stops of many hosted actors by one order, one after the other: what a supervisor's group costs.
+
+This is the host's side; the node's is `node.placement.group_restarts`. Which actors, and in which order, is decided in
+`supervision`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from actorrt.actors.cells.cell_state import STOPPING_STATES, CellState
+from actorrt.actors.policy.instructions import Manner
+from actorrt.actors.wire.control import Data
+from actorrt.errors import ActorStartError
+from actorrt.ids import ActorId, ObjectId, PeerAddress, PeerId
+from actorrt.reasons import ExitKind, ExitReason
+
+if TYPE_CHECKING:
+    from actorrt.actors.cells.blueprint import Blueprint
+    from actorrt.actors.hosting.host import Host
+
+STEP_COUNT: Final = 100
+"""How many actors are started or stopped before others on the loop have their turn."""
+
+
+class InTurn:
+    """Carries such orders out for one host."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._waiting: dict[ActorId, tuple[int, _Hosted]] = {}  # whose turn to start has not come
+        host.system.control.handle("host_in_turn", self._start)
+        host.system.control.handle("stop_in_turn", self._stop)
+
+    def pass_over(self, actor_id: ActorId) -> bool:
+        """Do not start an actor whose turn has not come, and say so; return whether there was such a turn."""
+        waiting = self._waiting.pop(actor_id, None)
+        if waiting is None:
+            return False
+        incarnation, hosted = waiting
+        hosted.add(actor_id, incarnation, has_started=False)
+        hosted.tell()
+        return True
+
+    def _start(self, _: PeerId, data: Data) -> Coroutine[Any, Any, None]:
+        """Line up actors that have a cell here, at once: what is ordered right behind is to find them there."""
+        orders = [(ActorId(actor), incarnation, snapshots) for actor, incarnation, snapshots in data["actors"]]
+        hosted = _Hosted(self._host, PeerAddress(*data["authority"]))
+        for actor_id, incarnation, _snapshots in orders:
+            self._waiting[actor_id] = incarnation, hosted
+            cell = self._host.cell(actor_id)
+            if cell is not None and cell.victims:
+                self._host.settle_victims(cell)  # who called need not wait for the turn
+        return self._start_each(orders, hosted)
+
+    async def _start_each(self, orders: Sequence[tuple[ActorId, int, list[bytes]]], hosted: _Hosted) -> None:
+        """Start incarnations in their turn, and tell the authority of each.
+
+        Raises:
+            ActorStartError: one did not start; those behind it are not begun.
+        """
+        try:
+            for count, (actor_id, incarnation, snapshots) in enumerate(orders, 1):
+                if self._waiting.pop(actor_id, None) is None:
+                    continue  # passed over
+                if not self._start_at_once(actor_id, incarnation, snapshots):
+                    hosted.tell()
+                    await self._start_apart(actor_id, incarnation, snapshots)
+                hosted.add(actor_id, incarnation, has_started=True)
+                if count % STEP_COUNT == 0:
+                    hosted.tell()
+                    await asyncio.sleep(0)  # others on this loop have their turn
+        finally:
+            hosted.tell()
+            for actor_id, _incarnation, _snapshots in orders:
+                self._waiting.pop(actor_id, None)
+
+    def _start_at_once(self, actor_id: ActorId, incarnation: int, snapshots: list[bytes]) -> bool:
+        """Start an incarnation if nothing about that waits; return whether it does not."""
+        cell = self._host.cell(actor_id)
+        if cell is None or snapshots or not cell.blueprint.starts_at_once or cell.has_distant_children:
+            return False
+        if self._host.system.registry.has_children(actor_id):
+            return False
+        try:
+            cell.start_at_once(incarnation)
+        except BaseException as error:
+            raise self._host.start_failed(actor_id, cell.label, error) from error
+        return True
+
+    async def _start_apart(self, actor_id: ActorId, incarnation: int, snapshots: list[bytes]) -> None:
+        """Start an incarnation in a task of its own: a start that is broken off is a task that is cancelled."""
+        cell = self._host.cell(actor_id)
+        label = "an actor" if cell is None else cell.label
+
+        starting = self._host.start(actor_id, label, incarnation, _no_blueprint, [ObjectId(i) for i in snapshots])
+
+        async def start() -> BaseException | None:
+            try:
+                await starting
+            except ActorStartError as error:
+                return error
+            return None
+
+        error = await self._host.scope.start(start(), f"restart {label}")
+        if error is not None:
+            raise error
+
+    async def _stop(self, _: PeerId, data: Data) -> None:
+        """Stop actors, each when the one before has ended; their exits are reported as any."""
+        reason, manner = ExitReason(ExitKind.SHUTDOWN, data["reason"]), Manner(data["manner"])
+        for count, actor in enumerate(data["actors"], 1):
+            actor_id = ActorId(actor)
+            cell = self._host.cell(actor_id)
+            if cell is not None and cell.state is CellState.RUNNING:
+                self._host.stop(actor_id, reason, is_administrative=False, manner=manner)
+            if cell is not None and cell.state in STOPPING_STATES:
+                await self._host.exits.next_of(actor_id)
+            if count % STEP_COUNT == 0:
+                await asyncio.sleep(0)  # others on this loop have their turn
+
+
+class _Hosted:
+    """What an authority is to be told of starts: many at once, but none later than others on the loop have a turn."""
+
+    def __init__(self, host: Host, authority: PeerAddress) -> None:
+        self._control = host.system.control
+        self._authority = authority
+        self._actors: list[list[Any]] = []
+
+    def add(self, actor_id: ActorId, incarnation: int, *, has_started: bool) -> None:
+        self._actors.append([actor_id, incarnation, has_started])
+
+    def tell(self) -> None:
+        if self._actors:
+            self._control.notify(self._authority, "hosted", {"actors": self._actors})
+            self._actors = []
+
+
+def _no_blueprint() -> Blueprint:
+    raise ActorStartError("an actor can't be started again: its cell is gone")

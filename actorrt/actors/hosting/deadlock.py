@@ -1,0 +1,197 @@
+"""Call cycles: found where a message has occupied its actor for a while and others wait behind it.
+
+What is in hand may wait for calls; a call that is in hand elsewhere waits for what its method waits for, and one that
+is queued waits for whatever occupies its actor. A *probe* follows these from a crowded actor, from endpoint to
+endpoint. If every message in hand there comes round to a call that is queued at that very actor, none of them can ever
+go on: that call ends with `DeadlockError`. Every step is a wait that lasts until the next one ends, so a probe that
+comes round has seen them all at once, though it took its time; a chain that may still end never brings it round.
+
+Seen are coroutines that await a reply or a `gather`, also through `asyncio.gather` and awaited tasks. Waits for *some*
+of several things may end otherwise, and are not followed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
+from weakref import ref
+
+from actorrt.errors import ActorRtError, DeadlockError
+from actorrt.ids import ActorId, PeerId
+
+if TYPE_CHECKING:
+    from actorrt.actors.cells.cell import Cell
+    from actorrt.actors.cells.mailbox import Message
+    from actorrt.actors.hosting.host import Host
+    from actorrt.actors.refs.reply import Operation, Reply
+    from actorrt.actors.wire.control import Data
+
+LOOK_EVERY_S: Final = 0.25
+"""How often crowded actors are looked at; what has been in hand for less is not suspected."""
+PROBE_EVERY_S: Final = 2.0
+"""How long an actor that stays crowded is left alone between two probes, at the most."""
+LOOKS_AT_ONCE: Final = 1_000
+FOLLOWED_COUNT: Final = 64
+_REMEMBERED_WAITS: Final = 256
+
+
+def begins_to_wait(message: Message, what: Reply[Any] | Operation[Any]) -> None:
+    """A task that works for the message in hand begins to await something; a runner knows that itself."""
+    waits = message.waits
+    if waits is None:
+        message.waits = [ref(what)]
+    elif not _is_pending(waits[-1]()):
+        waits[-1] = ref(what)
+    else:
+        if len(waits) >= _REMEMBERED_WAITS and len(waits).bit_count() == 1:  # at powers of two: seldom, however many
+            waits[:] = [known for known in waits if _is_pending(known())]
+        waits.append(ref(what))
+
+
+def waited_for(message: Message) -> Iterator[Reply[Any]]:
+    """Yield the replies that a message in hand can't go on without."""
+    runner = message.runner
+    futures = set(_suspended_on(None if runner is None else runner.task))
+    awaited = [known() for known in message.waits or ()]
+    if runner is not None and runner.held is not None:
+        awaited.append(runner.waits_for)
+    for what in awaited:
+        if what is not None and what.is_awaited_through(futures):
+            yield from _pending_replies(what)
+
+
+def _suspended_on(task: asyncio.Task[Any] | None) -> Iterator[asyncio.Future[Any]]:
+    """Yield what a task is suspended on, and what the tasks are that it waits for."""
+    inner = getattr(task, "_fut_waiter", None)
+    if inner is None:
+        return
+    yield inner
+    for child in getattr(inner, "_children", [inner] if isinstance(inner, asyncio.Task) else []):
+        yield from _suspended_on(child)
+
+
+def _is_pending(what: Any) -> bool:
+    return what is not None and not what.done()
+
+
+def _pending_replies(what: Any) -> Iterator[Reply[Any]]:
+    if not _is_pending(what):
+        return
+    if getattr(what, "call_id", 0):
+        yield what
+    for part in getattr(what, "parts", ()):
+        yield from _pending_replies(part)
+
+
+class Deadlocks:
+    """Looks for call cycles through the actors of one endpoint.
+
+    Args:
+        host: whose actors.
+    """
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._crowded: dict[Cell, float] = {}  # and when each is to be probed next
+        self._probed: set[Cell] = set()  # from which a probe is under way; a stopped process keeps it long
+        self._is_looking = False
+        host.system.control.handle("behind", self._serve)
+
+    def suspect(self, cell: Cell) -> None:
+        """Messages wait behind what is in hand in a cell."""
+        if cell not in self._crowded:
+            self._crowded[cell] = 0.0
+            if not self._is_looking:
+                self._is_looking = True
+                self._host.scope.after(LOOK_EVERY_S, self._look)
+
+    def _look(self) -> None:
+        now = self._host.clock.now()
+        for cell in list(islice(self._crowded, LOOKS_AT_ONCE)):
+            probe_at = self._crowded.pop(cell)
+            if not cell.mailbox or cell.turns is None or not cell.turns.is_full:
+                continue
+            oldest = cell.turns.running[0]
+            age_s = now - oldest.began_at
+            is_due = now >= probe_at and age_s >= LOOK_EVERY_S and cell not in self._probed
+            if is_due and next(waited_for(oldest), None) is not None:
+                self._probed.add(cell)
+                probing = self._host.scope.start(self._probe(cell), f"probe of {cell.label}")
+                probing.add_done_callback(lambda _, cell=cell: self._probed.discard(cell))  # type: ignore[misc]
+                probe_at = now + min(age_s, PROBE_EVERY_S)
+            self._crowded[cell] = probe_at  # behind those that were not looked at
+        self._is_looking = bool(self._crowded)
+        if self._is_looking:
+            self._host.scope.after(LOOK_EVERY_S, self._look)
+
+    async def _probe(self, cell: Cell) -> None:
+        found = await self._behind(cell, cell.actor_id, {cell.actor_id})
+        if found is None or cell.turns is None:
+            return
+        message = cell.turns.queued(self._caller(PeerId(found["peer"])), found["call"])
+        if message is not None and message.caller is not None and cell.turns.take_back(message):
+            cell.left(message.caller, message)
+            path = " -> ".join(found["path"])
+            error = f"{cell.label}.{message.method}() would wait for itself: {path}; let one of them not wait for the "
+            self._host.refuse(message, DeadlockError(f"{error}next, or give {cell.label} a larger max_concurrency"))
+
+    async def _behind(self, cell: Cell, start: ActorId, seen: set[ActorId]) -> Data | None:
+        """Return the call, queued at `start`, that everything in hand in a cell waits for, and the way to it."""
+        found = None
+        for message in list(cell.turns.running) if cell.turns and cell.turns.is_full else ():
+            found = await self._waits(cell, message, start, seen)
+            if found is None:
+                return None
+        return found
+
+    async def _waits(self, cell: Cell, message: Message, start: ActorId, seen: set[ActorId]) -> Data | None:
+        for number, reply in enumerate(waited_for(message)):
+            if number == FOLLOWED_COUNT:
+                return None
+            found = await self._follow(reply, start, seen)
+            if found is not None:
+                return {**found, "path": [f"{cell.label}.{message.method}()", *found["path"]]}
+        return None
+
+    async def _follow(self, reply: Reply[Any], start: ActorId, seen: set[ActorId]) -> Data | None:
+        system = self._host.system
+        actor_id = reply.ref._actor_id
+        if reply.peer == system.endpoint.peer:
+            return await self._at(reply.peer, actor_id, reply.call_id, start, seen)
+        sighting = system.routes.sighting(actor_id)
+        if reply.peer is None or sighting is None or sighting.endpoint.peer != reply.peer:
+            return None  # it has not left, or its actor is being sought
+        asked = {"actor": actor_id, "call": reply.call_id, "start": start, "seen": list(seen)}
+        try:
+            found: Data | None = await system.control.request(sighting.endpoint, "behind", asked)
+        except ActorRtError:
+            return None  # its process is gone: the call ends by that
+        return found
+
+    async def _serve(self, peer: PeerId, data: Data) -> Data | None:
+        seen = set(map(ActorId, data["seen"]))
+        return await self._at(peer, ActorId(data["actor"]), data["call"], ActorId(data["start"]), seen)
+
+    async def _at(
+        self, peer: PeerId, actor_id: ActorId, call_id: int, start: ActorId, seen: set[ActorId]
+    ) -> Data | None:
+        """Follow a call of `peer` that was sent to an actor here."""
+        cell, caller = self._host.cell(actor_id), self._caller(peer)
+        if cell is None or cell.turns is None or caller is None:
+            return None
+        for message in cell.turns.running:
+            if message.call_id == call_id and message.caller is caller:
+                return await self._waits(cell, message, start, seen)
+        queued = cell.turns.queued(caller, call_id)
+        if queued is not None and actor_id == start:
+            return {"peer": peer, "call": call_id, "path": [f"{cell.label}.{queued.method}()"]}
+        if queued is None or actor_id in seen:
+            return None
+        seen.add(actor_id)
+        return await self._behind(cell, start, seen)
+
+    def _caller(self, peer: PeerId) -> Any:
+        system = self._host.system
+        return system.local_caller if peer == system.endpoint.peer else self._host.caller(peer)

@@ -1,0 +1,1 @@
+"""What actors, supervisors and callers decide: pure classes that are told events and the time."""

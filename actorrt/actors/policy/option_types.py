@@ -1,0 +1,37 @@
+"""What type checkers and editors know of an actor's options; what they mean and their checks are in `options`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from os import PathLike
+from typing import Any, Literal, TypedDict
+
+from actorrt.actors.policy.backoff import Backoff
+
+
+class OptionTypes(TypedDict, total=False):
+    """The options as users write them; a test holds that they are those of `ActorOptions`."""
+
+    name: str | None
+    if_exists: Literal["fail", "get", "replace"]
+    detached: bool
+    cpus: float
+    gpus: float
+    resources: Mapping[str, float]
+    isolation: Literal["shared", "process"] | None
+    restart: Literal["temporary", "transient", "permanent"]
+    max_restarts: int
+    period_s: float
+    backoff: Backoff | None
+    shutdown_s: float | None
+    hang_timeout_s: float | None
+    crash_on: type[BaseException] | Collection[type[BaseException]]
+    snapshot_every: int | float | None
+    snapshot_dir: str | PathLike[str] | None
+    mailbox_messages: int
+    mailbox_bytes: int
+    overflow: Literal["block", "fail", "drop_old", "drop_new", "latest"]
+    max_concurrency: int
+    call_timeout_s: float | None
+    placement: Any
+    env_vars: Mapping[str, str]

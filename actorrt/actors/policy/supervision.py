@@ -1,0 +1,490 @@
+"""Pure: what a supervisor does about each event in the life of its children, by OTP's rules.
+
+Events go in with the time they happened; instructions come out, to be carried out in their order. The shell that
+carries them out (`supervisor`) starts and stops processes and owns the timers; nothing here waits. The same class
+decides for an actor outside any supervisor: it alone, `one_for_one`.
+
+One child:
+
+    waiting -> starting -> running -> (exit) -> waiting | backing off | ended | forgotten
+                  |           |
+                  +-> stopping <-+   (a sibling's restart, a request, the supervisor's end)
+
+Invariants: children start in order and stop in reverse order, one after the other, except where `one_for_one`
+restarts independent children side by side. A `Start` is answered by `child_started` or `child_start_failed`, a
+`Stop` by `child_exited` (or `child_start_failed`, where the start was under way); between a child's `Start` and
+its end there is no second `Start`. `StartInTurn` and `StopInTurn` say the same of several children at once, so that
+a large group costs its supervisor one message. `GiveUp` and `Stopped` come last and once, after every child has ended.
+
+From `supervisor.erl`, and https://www.erlang.org/doc/system/sup_princ.html. Where we differ:
+
+* A stop that somebody asked for is administrative: the child is removed, and no group restart brings it back.
+* Failures that share a cause count once.
+* A stop that a failure causes does not drain: what is in hand is broken off. `on_stop` runs in any case.
+* A restart may wait (`backoff`); a group waits as a whole, stopped.
+* A child of another id may be started anew under the id of one that has ended.
+* `quorum`: children are restarted one for one, and what escalates is a failure that leaves fewer than `quorum`
+  of them running. More failures than the window may hold slow restarts down, and escalate nothing.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass
+from itertools import takewhile
+
+from actorrt import config
+from actorrt.actors.policy.backoff import RestartPace
+from actorrt.actors.policy.childspec import AutoShutdown, ChildSpec, Strategy, check_quorum
+from actorrt.actors.policy.instructions import (
+    ChildInfo,
+    ChildState,
+    Forget,
+    GiveUp,
+    Instruction,
+    Manner,
+    Ready,
+    RetryAfter,
+    Start,
+    StartInTurn,
+    Stop,
+    StopInTurn,
+    Stopped,
+)
+from actorrt.actors.policy.intensity import RestartWindow
+from actorrt.actors.policy.options import RestartType
+from actorrt.errors import RuntimeStateError
+from actorrt.reasons import ExitKind, ExitReason
+
+_LIVE = (ChildState.STARTING, ChildState.RUNNING, ChildState.STOPPING)
+
+
+@dataclass(slots=True, eq=False)
+class _Child:
+    spec: ChildSpec
+    position: int
+    pace: RestartPace
+    state: ChildState = ChildState.WAITING
+    was_started: bool = False
+    has_actor: bool = False  # it was started, and has not been forgotten since
+    is_doomed: bool = False  # is to end with its group, or with the supervisor
+    manner: Manner = Manner.ORDERLY  # how, then
+    is_withdrawn: bool = False  # is to end because somebody asked for it
+    restart_count: int = 0
+    last_reason: ExitReason | None = None
+
+    @property
+    def is_live(self) -> bool:
+        return self.state in _LIVE
+
+    @property
+    def is_to_end(self) -> bool:
+        return self.is_doomed or self.is_withdrawn
+
+    @property
+    def starts_with_group(self) -> bool:
+        if self.is_doomed:  # OTP: a temporary child that its sibling's death stopped is not started again
+            return not self.is_withdrawn and self.spec.restart is not RestartType.TEMPORARY
+        return self.state in (ChildState.WAITING, ChildState.BACKING_OFF)
+
+
+class Supervision:
+    """The decisions of one supervisor.
+
+    Args:
+        random: gives numbers from [0, 1), for the jitter of delays.
+        strategy: which children are restarted when one is.
+        max_restarts: how many failures the window may hold; None never gives up.
+        period_s: the window.
+        auto_shutdown: whether the end of significant children ends the supervisor.
+        quorum: how many children must run at the least; with the strategy of that name, and with no other.
+
+    Raises:
+        ValueError: a quorum without the strategy, the strategy without a quorum, or one below 1.
+
+    An event about a child that is not there, or that cannot happen to it where it is, is a `ValueError`: the shell
+    is wrong, and nothing has changed.
+    """
+
+    def __init__(
+        self,
+        random: Callable[[], float],
+        *,
+        strategy: Strategy = Strategy.ONE_FOR_ONE,
+        max_restarts: int | None = config.DEFAULT_MAX_RESTARTS,
+        period_s: float = config.DEFAULT_PERIOD_S,
+        auto_shutdown: AutoShutdown = AutoShutdown.NEVER,
+        quorum: int | None = None,
+    ) -> None:
+        check_quorum(strategy, quorum)
+        self._random = random
+        self._quorum = quorum
+        self._is_independent = strategy in (Strategy.ONE_FOR_ONE, Strategy.QUORUM)
+        self._strategy = strategy
+        self._auto_shutdown = auto_shutdown
+        self._window = RestartWindow(max_restarts, period_s)
+        self._children: dict[str, _Child] = {}
+        self._child_count = 0  # of all time; numbers them in their order
+        self._to_start: deque[_Child] = deque()
+        self._starting: set[_Child] = set()  # came out of `_to_start`; their starts are awaited
+        self._to_stop: list[_Child] = []
+        self._stopping: set[_Child] = set()  # came out of `_to_stop`; their ends are awaited
+        self._backing_off: set[str] = set()
+        self._is_ready = False
+        self._end: GiveUp | Stopped | None = None
+        self._is_over = False
+
+    def __contains__(self, id: str) -> bool:
+        return id in self._children
+
+    def state_of(self, id: str) -> ChildState | None:
+        """Return where a child is in its life; None where there is no such child."""
+        child = self._children.get(id)
+        return None if child is None else child.state
+
+    def children(self) -> list[ChildInfo]:
+        """Return what is known of every child, in start order."""
+        return [
+            ChildInfo(id, child.state, child.restart_count, child.last_reason) for id, child in self._children.items()
+        ]
+
+    # Events: what the supervisor is asked to do
+
+    def start_requested(self, specs: Iterable[ChildSpec]) -> list[Instruction]:
+        """Begin with these children, started one after the other; `Ready` follows when all of them run.
+
+        A first start that fails before that ends the supervisor (`GiveUp`): it is an error to whoever spawned it.
+
+        Raises:
+            ValueError: two children of one id, or fewer than the quorum (none at all may be added later).
+        """
+        specs = list(specs)
+        if self._quorum is not None and 0 < len(specs) < self._quorum:
+            raise ValueError(f"quorum={self._quorum} with {len(specs)} children: it would never be reached")
+        for spec in specs:
+            self._to_start.append(self._add(spec))
+        return self._advance()
+
+    def child_added(self, spec: ChildSpec) -> list[Instruction]:
+        """Take in one more child, last in the order. If its first start fails it is forgotten, nothing more.
+
+        Raises:
+            ValueError: there is a child of that id that has not ended.
+            RuntimeStateError: the supervisor is ending.
+        """
+        if self._end is not None:
+            raise RuntimeStateError(f"child {spec.id!r} was not started: its supervisor is ending")
+        child = self._add(spec)
+        if self._is_ready and self._is_independent:
+            return [self._start(child)]
+        self._to_start.append(child)
+        return self._advance()
+
+    def stop_child_requested(self, id: str, *, kill: bool = False) -> list[Instruction]:
+        """Remove a child for good: an administrative stop, which no restart follows.
+
+        Asked again with `kill`, a stop under way becomes a kill.
+        """
+        child = self._child(id)
+        child.is_withdrawn = True
+        if not child.is_live:
+            return [*self._remove(child), *self._advance()]
+        if child.state is ChildState.STOPPING and not kill:
+            return []
+        child.state = ChildState.STOPPING
+        return [Stop(id, kill)]
+
+    def stop_requested(self, manner: Manner = Manner.ORDERLY) -> list[Instruction]:
+        """End: stop all children in reverse order, then `Stopped`. Asked again, or when ending already: nothing.
+
+        Where a failure is why the supervisor stops, its children stop at once, too; none of them starts again.
+        """
+        if self._end is not None:
+            return []
+        return self._finish(Stopped(), Manner.ORDERLY if manner is Manner.ORDERLY else Manner.AT_ONCE)
+
+    # Events: what happened
+
+    def child_started(self, id: str, now: float) -> list[Instruction]:
+        """The child runs: its `on_start` has returned."""
+        child = self._child(id, ChildState.STARTING, ChildState.STOPPING)
+        child.was_started = child.has_actor = True
+        child.pace.started(now)
+        if child.state is ChildState.STOPPING:
+            return []  # the stop that was sent meanwhile is still to be answered
+        child.state = ChildState.RUNNING
+        self._starting.discard(child)
+        return self._advance()
+
+    def start_not_reached(self, id: str) -> list[Instruction]:
+        """The start of a child in turn was not begun, since that of one before it failed."""
+        child = self._child(id, ChildState.STARTING, ChildState.STOPPING)
+        if child.is_to_end:
+            return self._ended_as_told(child)
+        self._starting.discard(child)
+        child.state = ChildState.WAITING
+        child.restart_count -= child.was_started
+        self._to_start.appendleft(child)
+        return []
+
+    def child_start_failed(
+        self, id: str, reason: ExitReason, now: float, *, cause: Hashable = None
+    ) -> list[Instruction]:
+        """The start that was under way failed; `cause` as in `child_exited`."""
+        child = self._child(id, ChildState.STARTING, ChildState.STOPPING)
+        child.last_reason = reason
+        if child.is_to_end:
+            return self._ended_as_told(child)
+        if not child.was_started:
+            return self._first_start_failed(child, reason)
+        return self._failed(child, reason, now, cause, child.pace.start_failed(self._random()))
+
+    def child_exited(
+        self,
+        id: str,
+        reason: ExitReason,
+        now: float,
+        *,
+        had_handled_message: bool = False,
+        cause: Hashable = None,
+        is_administrative: bool = False,
+    ) -> list[Instruction]:
+        """The child's incarnation ended.
+
+        Args:
+            id: the child.
+            reason: why.
+            now: when.
+            had_handled_message: whether that incarnation had: its successor then starts at once.
+            cause: what other exits may share, such as a lost node or worker: equal causes count as one failure.
+            is_administrative: somebody asked the actor itself to stop: it is removed, not restarted.
+        """
+        child = self._child(id, *_LIVE)
+        if child.state is ChildState.STARTING and not is_administrative:
+            return self.child_start_failed(id, reason, now, cause=cause)
+        child.last_reason = reason
+        child.is_withdrawn |= is_administrative
+        if child.is_to_end:
+            return self._ended_as_told(child)
+        if not _is_restarted(child.spec.restart, reason):
+            return self._ended_by_itself(child)
+        delay_s = child.pace.exited(now, had_handled_message, self._random())
+        return self._failed(child, reason, now, cause, delay_s)
+
+    def retry_due(self, id: str) -> list[Instruction]:
+        """The delay of a `RetryAfter` has passed. Without effect on a child that no longer waits for it."""
+        if id not in self._backing_off:
+            return []
+        self._backing_off.discard(id)
+        child = self._children[id]
+        child.state = ChildState.WAITING
+        if self._is_independent:
+            return [self._start(child)]
+        return self._advance()
+
+    # Decisions
+
+    def _first_start_failed(self, child: _Child, reason: ExitReason) -> list[Instruction]:
+        child.state = ChildState.WAITING
+        if not self._is_ready:
+            return self._finish(GiveUp(reason), Manner.AT_ONCE)
+        return [*self._remove(child), *self._advance()]
+
+    def _ended_by_itself(self, child: _Child) -> list[Instruction]:
+        if child.last_reason is not None and child.last_reason.is_abnormal and self._is_quorum_lost(child):
+            child.state = ChildState.WAITING
+            return self._finish(GiveUp(self._too_few(child)), Manner.AT_ONCE)
+        if child.spec.restart is RestartType.TEMPORARY:
+            forgotten = self._remove(child)
+        else:
+            child.state, child.has_actor = ChildState.ENDED, False
+            forgotten = [Forget(child.spec.id)]
+        if child.spec.significant and self._is_shut_down_by_end():
+            detail = f"significant child {child.spec.id!r} ended: {child.last_reason}"
+            has_failed = child.last_reason is not None and child.last_reason.is_abnormal
+            end = GiveUp(ExitReason(ExitKind.SHUTDOWN, detail))
+            return [*forgotten, *self._finish(end, Manner.AT_ONCE if has_failed else Manner.ORDERLY)]
+        return [*forgotten, *self._advance()]
+
+    def _is_shut_down_by_end(self) -> bool:
+        if self._auto_shutdown is AutoShutdown.ALL_SIGNIFICANT:
+            return all(c.state is ChildState.ENDED for c in self._children.values() if c.spec.significant)
+        return self._auto_shutdown is AutoShutdown.ANY_SIGNIFICANT
+
+    def _ended_as_told(self, child: _Child) -> list[Instruction]:
+        """A child ended that was to end; its reason decides nothing, and nothing is counted."""
+        self._stopping.discard(child)
+        self._starting.discard(child)
+        child.is_doomed = False
+        child.state = ChildState.WAITING
+        if self._end is not None or child.is_withdrawn or child.spec.restart is RestartType.TEMPORARY:
+            return [*self._remove(child), *self._advance()]
+        return self._advance()  # `_to_start` has it
+
+    def _failed(
+        self, child: _Child, reason: ExitReason, now: float, cause: Hashable, delay_s: float
+    ) -> list[Instruction]:
+        self._starting.discard(child)
+        child.state = ChildState.WAITING
+        is_within_intensity = self._window.admits(now, cause)
+        if self._is_quorum_lost(child):
+            return self._finish(GiveUp(self._too_few(child)), Manner.AT_ONCE)
+        if self._quorum is not None and not is_within_intensity:
+            delay_s = max(delay_s, child.spec.backoff.max_s)
+        elif not is_within_intensity:
+            return self._finish(GiveUp(self._too_many_failures(child, reason)), Manner.AT_ONCE)
+        if not self._is_independent:
+            self._plan_group_restart(child)
+        elif delay_s == 0:
+            return [self._start(child), *self._advance()]
+        if delay_s == 0:
+            return self._advance()
+        child.state = ChildState.BACKING_OFF
+        self._backing_off.add(child.spec.id)
+        return [RetryAfter(child.spec.id, delay_s), *self._advance()]
+
+    def _is_quorum_lost(self, failed: _Child) -> bool:
+        return self._quorum is not None and self._is_ready and self._running_count(failed) < self._quorum
+
+    def _running_count(self, failed: _Child) -> int:
+        return sum(c.state is ChildState.RUNNING for c in self._children.values() if c is not failed)
+
+    def _too_few(self, child: _Child) -> ExitReason:
+        reason = child.last_reason
+        detail = (
+            f"{self._running_count(child)} of {len(self._children)} children run, and quorum is {self._quorum}; the "
+            f"last that failed was {child.spec.id!r}, which ended with {reason}"
+        )
+        return ExitReason(ExitKind.INTENSITY, detail, "" if reason is None else reason.traceback)
+
+    def _too_many_failures(self, child: _Child, reason: ExitReason) -> ExitReason:
+        last = f"was {child.spec.id!r}, which ended with" if child.spec.id else "one ended with"
+        detail = (
+            f"{len(self._window)} failures within {self._window.period_s:g} s, and max_restarts is "
+            f"{self._window.max_restarts}; the last {last} {reason}"
+        )
+        return ExitReason(ExitKind.INTENSITY, detail, reason.traceback)
+
+    def _plan_group_restart(self, failed: _Child) -> None:
+        """Doom the failed child's group and line it up again, children that had ended normally included."""
+        first = 0 if self._strategy is Strategy.ONE_FOR_ALL else failed.position
+        children = self._children.values()
+        for child in children:
+            if child.position >= first and child.state is ChildState.ENDED:
+                child.state = ChildState.WAITING
+            elif child.position >= first and child.is_live:
+                child.is_doomed = True
+                is_over = child.spec.restart is RestartType.TEMPORARY
+                child.manner = Manner.AT_ONCE if is_over else Manner.FOR_RESTART
+        self._to_stop = [child for child in children if child.is_doomed]
+        self._to_start = deque(child for child in children if child.starts_with_group)
+
+    def _finish(self, end: GiveUp | Stopped, manner: Manner) -> list[Instruction]:
+        self._end = end
+        self._to_start.clear()
+        children = list(self._children.values())
+        self._to_stop = [child for child in children if child.is_live]
+        for child in self._to_stop:
+            child.is_doomed, child.manner = True, manner
+        given_up = end.reason if isinstance(end, GiveUp) and end.reason.kind is ExitKind.INTENSITY else None
+        forgotten = [i for child in reversed(children) if not child.is_live for i in self._remove(child, given_up)]
+        return [*forgotten, *self._advance()]
+
+    # Carrying on
+
+    def _advance(self) -> list[Instruction]:
+        """Give the next instructions of the stop, the end or the start under way, in this order."""
+        instructions: list[Instruction] = list(self._stop_next())
+        if self._stopping:
+            return instructions
+        if self._end is not None:
+            if not self._is_over:
+                self._is_over = True
+                instructions.append(self._end)
+        elif not self._starting:
+            instructions += self._start_next()
+        return instructions
+
+    def _stop_next(self) -> Iterable[Instruction]:
+        while not self._stopping and self._to_stop:
+            group = self._take_to_stop()
+            ids = tuple(child.spec.id for child in group if child.state is not ChildState.STOPPING)
+            for child in group:
+                child.state = ChildState.STOPPING
+            self._stopping.update(group)
+            if ids:
+                manner = group[0].manner
+                yield StopInTurn(ids, manner) if len(ids) > 1 else Stop(ids[0], manner=manner)
+
+    def _take_to_stop(self) -> list[_Child]:
+        """Take the next to stop: all that run, and are to stop alike, up to the first that does not; or that one."""
+        waiting = self._to_stop = [child for child in self._to_stop if child.is_live]  # some ended before their turn
+        manner = waiting[-1].manner if waiting else None
+
+        def is_alike(child: _Child) -> bool:
+            return child.state is ChildState.RUNNING and child.manner is manner
+
+        count = sum(1 for _ in takewhile(is_alike, reversed(waiting)))
+        return [waiting.pop() for _ in range(min(len(waiting), max(1, count)))]
+
+    def _start_next(self) -> Iterable[Instruction]:
+        is_group_backing_off = not self._is_independent and bool(self._backing_off)
+        if self._to_start:
+            if not is_group_backing_off:
+                yield self._start_in_turn()
+        elif not self._is_ready:
+            self._is_ready = True
+            yield Ready()
+
+    def _start_in_turn(self) -> Instruction:
+        """Start the next, and with it all behind it up to the first that would be a new actor."""
+        group = [self._to_start.popleft()]
+        while self._is_ready and group[0].has_actor and self._to_start and self._to_start[0].has_actor:
+            group.append(self._to_start.popleft())
+        self._starting.update(group)
+        for child in group:
+            self._begin_start(child)
+        ids = tuple(child.spec.id for child in group)
+        return StartInTurn(ids) if len(ids) > 1 else Start(ids[0])
+
+    def _start(self, child: _Child) -> Instruction:
+        self._begin_start(child)
+        return Start(child.spec.id)
+
+    def _begin_start(self, child: _Child) -> None:
+        child.state, child.manner = ChildState.STARTING, Manner.ORDERLY
+        child.restart_count += child.was_started
+
+    # The table of children
+
+    def _child(self, id: str, *states: ChildState) -> _Child:
+        child = self._children.get(id)
+        if child is None:
+            raise ValueError(f"no child {id!r}; there are: {', '.join(self._children) or 'none'}")
+        if states and child.state not in states:
+            raise ValueError(f"child {id!r} is {child.state}, and the event needs it to be {' or '.join(states)}")
+        return child
+
+    def _add(self, spec: ChildSpec) -> _Child:
+        known = self._children.get(spec.id)
+        if known is not None and known.state is not ChildState.ENDED:
+            raise ValueError(f"child id {spec.id!r} is taken: stop that child first, or give another id=")
+        self._children.pop(spec.id, None)
+        self._child_count += 1
+        child = self._children[spec.id] = _Child(spec, self._child_count, RestartPace(spec.backoff))
+        return child
+
+    def _remove(self, child: _Child, reason: ExitReason | None = None) -> list[Instruction]:
+        del self._children[child.spec.id]
+        self._backing_off.discard(child.spec.id)
+        self._starting.discard(child)
+        if child in self._to_start:
+            self._to_start.remove(child)
+        return [] if child.state is ChildState.ENDED else [Forget(child.spec.id, reason)]
+
+
+def _is_restarted(restart: RestartType, reason: ExitReason) -> bool:
+    if restart is RestartType.TRANSIENT:
+        return reason.is_abnormal
+    return restart is RestartType.PERMANENT

@@ -1,0 +1,202 @@
+"""What the caller holds: a reply to a call, or the outcome of another operation of the runtime."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from actorrt.actors.cells.runner import waiter_of
+from actorrt.actors.hosting.deadlock import begins_to_wait
+from actorrt.actors.refs import current
+from actorrt.actors.wire.messages import Body
+from actorrt.completion import OPEN, Completion, Waiter
+from actorrt.ids import PeerId
+
+if TYPE_CHECKING:
+    from actorrt.actors.calling.calls import Calls
+    from actorrt.actors.cells.mailbox import Message
+    from actorrt.actors.refs.ref import ActorRef
+    from actorrt.actors.wire.transits import Transit
+
+T = TypeVar("T")
+
+
+class ReplySentError(TypeError):
+    """Somebody tried to send a reply."""
+
+
+class Reply(Completion[T]):
+    """The reply to one call; `await` it, or take its `result()` in plain code.
+
+    Cancelling the only coroutine that awaits it cancels the call. Dropping it does not.
+    """
+
+    sequence: int
+    """The number of the frame that it was put into, where `peer` is another endpoint: it tells whether it has left."""
+
+    __slots__ = (
+        "attempts_left",
+        "body",
+        "buffers",
+        "call_id",
+        "calls",
+        "deadline",
+        "is_repeated",
+        "method",
+        "moves_left",
+        "options",
+        "parent",
+        "peer",
+        "ref",
+        "sequence",
+        "timer",
+        "transit",
+    )
+
+    def __init__(
+        self,
+        calls: Calls,
+        ref: ActorRef[Any],
+        method: str,
+        body: Body,
+        buffers: Sequence[bytes],
+        transit: Transit | None,
+        deadline: float | None,
+        options: dict[str, Any] | None,
+        retries: int,
+        parent: Message | None,
+    ) -> None:
+        # Completion's fields, set here rather than through super(): one is made for each call.
+        self._is_done = False
+        self._value = None
+        self._error = None
+        self._callbacks = [OPEN]
+        self.calls = calls
+        self.ref = ref
+        self.method = method
+        self.body = body
+        self.buffers = buffers
+        self.transit = transit  # what the store keeps of its arguments until they are opened
+        self.deadline = deadline
+        self.options = options
+        self.parent = parent  # what its caller was handling
+        self.attempts_left = retries
+        self.is_repeated = False  # sent again: an earlier copy may have run
+        self.moves_left = 3
+        self.call_id = 0
+        self.peer: PeerId | None = None  # the endpoint that has it
+        self.timer: asyncio.TimerHandle | None = None
+
+    @property
+    def label(self) -> str:
+        """The actor's name, for people."""
+        return self.ref._label
+
+    @property
+    def has_retries(self) -> bool:
+        """Whether it is sent again when its actor may have died of it."""
+        return self.options is not None and "retry" in self.options
+
+    @property
+    def _subject(self) -> str:  # type: ignore[override]
+        return f"{self.label}.{self.method}()"
+
+    def cancel(self) -> None:
+        """Withdraw the call: what is queued is dropped, what runs as a coroutine is cancelled.
+
+        The reply ends with `CallCancelledError`. Without effect on what is done.
+        """
+        if not self._is_done:
+            self.calls.cancel(self)
+
+    def _waiter(self) -> Waiter:
+        message = current.message.get()
+        if message is None:
+            return super()._waiter()
+        runner = waiter_of(message, self)
+        if runner is not None:
+            return runner
+        begins_to_wait(message, self)
+        return super()._waiter()
+
+    def _abandoned(self) -> None:
+        self.cancel()
+
+    def __repr__(self) -> str:
+        state = "pending" if not self._is_done else "failed" if self._error is not None else "done"
+        return f"<Reply of {self.label}.{self.method}(): {state}>"
+
+    def __reduce__(self) -> Any:
+        raise ReplySentError(
+            f"the reply of {self.label}.{self.method}() can't be sent; await it first, or call with "
+            f".options(returns='ref') and pass on the ObjectRef"
+        )
+
+
+def forget_arguments(call: Reply[Any]) -> None:
+    """A call is over, or a tell has left: its arguments go, however long somebody has its reply."""
+    call.body = call.buffers = ()
+
+
+def let_go(call: Reply[Any]) -> None:
+    """A call is over: the store keeps nothing for it any more, nor does its reply, however long somebody has that."""
+    assert call.transit is not None
+    transport = call.ref._system.transport
+    call.transit.call_ended(is_far=call.peer is not None and bool(transport.node_of(call.peer)))
+    call.body = call.buffers = ()
+
+
+def let_go_of_tell(message: Reply[None]) -> None:
+    """Let go of what a tell carries; where it has left, the store keeps that for its receiver."""
+    assert message.transit is not None
+    if message.error() is not None:
+        let_go(message)
+    else:
+        message.transit.held = ()
+        message.body = message.buffers = ()
+
+
+class Operation(Completion[T]):
+    """The outcome of a spawn, a lookup, a stop and the like: awaitable, and `result()` in plain code.
+
+    Cancelling the only coroutine that awaits it cancels the operation.
+    """
+
+    __slots__ = ("_cancel", "parts", "what")
+
+    def __init__(self, what: str, cancel: Callable[[], None] | None = None, parts: Sequence[Any] = ()) -> None:
+        super().__init__()
+        self.what = what
+        self._cancel = cancel
+        self.parts = parts  # what it ends with; whoever waits for it waits for them
+
+    def _waiter(self) -> Waiter:
+        message = current.message.get()
+        if message is None:
+            return super()._waiter()
+        runner = waiter_of(message, self)
+        if runner is not None:
+            return runner
+        if self.parts:
+            begins_to_wait(message, self)
+        return super()._waiter()
+
+    @property
+    def _subject(self) -> str:  # type: ignore[override]
+        return self.what
+
+    def on_cancel(self, cancel: Callable[[], None]) -> None:
+        """Say how to stop what is under way."""
+        self._cancel = cancel
+
+    def cancel(self) -> None:
+        """Stop what is under way. Without effect on what is done."""
+        if not self._is_done and self._cancel is not None:
+            self._cancel()
+
+    def _abandoned(self) -> None:
+        self.cancel()
+
+    def __repr__(self) -> str:
+        return f"<{self.what}: {'done' if self._is_done else 'pending'}>"

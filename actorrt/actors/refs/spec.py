@@ -1,0 +1,52 @@
+"""What it takes to make an instance of an actor: its class, by module or by value, and its arguments, pickled.
+
+A spec is fixed when the actor is spawned and serves every incarnation. Object refs inside are held by the actor's
+authority for as long as the actor lives.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from actorrt.actors.refs.ref import ActorRef
+from actorrt.store import values
+from actorrt.store.carrier import Carrier
+from actorrt.store.ref import ObjectRef
+
+if TYPE_CHECKING:
+    from actorrt.actors.endpoint.endpoint import System
+
+
+class Spec(NamedTuple):
+    """An actor's class and its constructor's arguments; its parent, if an actor spawned it."""
+
+    cls: type
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    parent: ActorRef[Any] | None
+    crash_on: tuple[type[BaseException], ...]
+
+
+class PackedSpec(NamedTuple):
+    """A spec as data, and the objects that it refers to."""
+
+    data: list[Any]
+    objects: list[ObjectRef[Any]]
+
+
+def pack_spec(spec: Spec, system: System) -> PackedSpec:
+    """Pickle a spec.
+
+    Raises:
+        SerializationError: the class or an argument can't be sent; the message names its path.
+    """
+    carrier = Carrier(system.store, copies_count=0, system=system)
+    root = (spec.cls.__name__, "args", "kwargs", "parent", "crash_on")
+    data, buffers = values.dumps(tuple(spec), carrier, root=root)
+    refs = [ref for ref in carrier.refs if isinstance(ref, ObjectRef)]
+    return PackedSpec([data, [bytes(buffer) for buffer in buffers]], refs)
+
+
+def open_spec(data: list[Any], system: System) -> Spec:
+    """Rebuild what `pack_spec` made; raises whatever importing the class's module raises."""
+    return Spec(*values.loads(data[0], data[1], Carrier(system.store, copies_count=0, system=system)))

@@ -1,0 +1,269 @@
+"""Waiting for several replies or object refs: all, some, or one after the other as they complete."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from typing import Any, Generic, Literal, Protocol, TypeVar, overload
+
+from actorrt.actors.policy import checks
+from actorrt.actors.refs import current
+from actorrt.actors.refs.reply import Operation
+from actorrt.completion import Completion
+from actorrt.errors import CallTimeoutError
+
+T = TypeVar("T")
+U = TypeVar("U")
+V = TypeVar("V")
+
+
+class Waitable(Protocol):
+    """What can be waited for: `Reply`, `ObjectRef`, what a spawn returns."""
+
+    def done(self) -> bool: ...
+
+    def add_callback(self, callback: Callable[[Any], None]) -> None: ...
+
+    def remove_callback(self, callback: Callable[[Any], None]) -> None: ...
+
+
+W = TypeVar("W", bound=Waitable)
+
+
+@overload
+def gather(
+    one: Completion[T],
+    two: Completion[U],
+    /,
+    *,
+    return_exceptions: Literal[False] = False,
+    timeout_s: float | None = ...,
+) -> Operation[tuple[T, U]]: ...
+
+
+@overload
+def gather(
+    one: Completion[T],
+    two: Completion[U],
+    three: Completion[V],
+    /,
+    *,
+    return_exceptions: Literal[False] = False,
+    timeout_s: float | None = ...,
+) -> Operation[tuple[T, U, V]]: ...
+
+
+@overload
+def gather(
+    *items: Completion[T], return_exceptions: Literal[False] = False, timeout_s: float | None = ...
+) -> Operation[list[T]]: ...
+
+
+@overload
+def gather(*items: Any, return_exceptions: bool, timeout_s: float | None = ...) -> Operation[list[Any]]: ...
+
+
+def gather(*items: Any, return_exceptions: bool = False, timeout_s: float | None = None) -> Operation[Any]:
+    """Return what ends with the list of the values of all items, in their order.
+
+    Args:
+        *items: replies, object refs, outcomes of spawns.
+        return_exceptions: put errors in the list instead of ending with the first one.
+        timeout_s: seconds to wait at the most; None waits until the end. The items go on when the time is up.
+
+    Cancelling the only awaiter cancels the items that can be cancelled. Checkers are told of two or three items of
+    different kinds as of a tuple, which is what asyncio's `gather` does.
+
+    Raises:
+        TypeError: an item is none of these, or `timeout_s` is no number.
+        CallTimeoutError: (from the result) the time was up first.
+    """
+    _check(items)
+    _check_timeout(timeout_s)
+    gathered: Operation[list[Any]] = Operation(f"gathering {len(items)} items", parts=items)
+    gathered.on_cancel(lambda: _cancel_all(items))
+    left_count = len(items)
+
+    def ended(item: Any) -> None:
+        nonlocal left_count
+        left_count -= 1
+        error = item.error()
+        if error is not None and not return_exceptions:
+            gathered.set_error_of(item)
+        elif left_count == 0:
+            gathered.set_value([item.error() or item.value() for item in items])
+
+    if not items:
+        gathered.set_value([])
+    for item in items:
+        item.add_callback(ended)
+    if timeout_s is not None and not gathered.done():
+        _end_in(gathered, timeout_s, lambda: gathered.set_error(_too_late(items, timeout_s)))
+    return gathered
+
+
+def _too_late(items: Sequence[Any], timeout_s: float) -> CallTimeoutError:
+    left = [item for item in items if not item.done()]
+    return CallTimeoutError(
+        f"{len(left)} of {len(items)} items did not end within {timeout_s} s: {left[0]!r}"
+        f"{' and others' if len(left) > 1 else ''}",
+        executed="maybe",
+    )
+
+
+def _cancel_all(items: Iterable[Any]) -> None:
+    for item in items:
+        cancel = getattr(item, "cancel", None)
+        if cancel is not None:
+            cancel()
+
+
+def wait(items: Iterable[W], count: int = 1, timeout_s: float | None = None) -> Operation[tuple[list[W], list[W]]]:
+    """Return what ends with `(done, pending)` when `count` items are done, or the time is up.
+
+    Args:
+        items: replies or object refs; those with errors are done, too.
+        count: how many to wait for.
+        timeout_s: seconds to wait at the most; None waits until enough are done.
+
+    Both lists keep the order of `items`. Of no items none are waited for.
+
+    Raises:
+        TypeError: an item is none of these, or `timeout_s` is no number.
+        ValueError: `count` is below 1, or above the number of items.
+    """
+    waited = list(items)
+    _check(waited)
+    _check_timeout(timeout_s)
+    if not 1 <= count <= max(1, len(waited)):
+        raise ValueError(f"count={count} of {len(waited)} items: give 1 to their number")
+    outcome: Operation[tuple[list[W], list[W]]] = Operation(f"waiting for {count} of {len(waited)} items")
+    left_count = min(count, len(waited))
+
+    def settle() -> None:
+        done: list[W] = []
+        pending: list[W] = []
+        for item in waited:
+            (done if item.done() else pending).append(item)
+        for item in pending:
+            item.remove_callback(ended)
+        outcome.set_value((done, pending))
+
+    def ended(_: Any) -> None:
+        nonlocal left_count
+        left_count -= 1
+        if left_count == 0:
+            settle()
+
+    for item in waited:
+        item.add_callback(ended)
+    if not waited:
+        settle()
+    elif timeout_s is not None and not outcome.done():
+        _end_in(outcome, timeout_s, settle)
+    return outcome
+
+
+def _end_in(outcome: Completion[Any], timeout_s: float, settle: Callable[[], None]) -> None:
+    system = current.system()
+
+    def begin() -> None:
+        timer = system.loop.call_later(max(0.0, timeout_s), lambda: None if outcome.done() else settle())
+        outcome.add_callback(lambda _: system.on_loop(timer.cancel))
+
+    system.on_loop(begin)
+
+
+class as_completed(Generic[W]):
+    """Iterates over items in the order in which they complete; `async for`, or `for` in plain code.
+
+    Each item costs the same however many there are. Those that failed come, too: taking their value raises.
+
+    Args:
+        items: replies, object refs, outcomes of spawns.
+        timeout_s: seconds from now on within which all must complete; None waits until they have. When the time is
+            up, those that have completed still come, and the next one raises; the others go on.
+
+    Raises:
+        TypeError: an item is none of these, or `timeout_s` is no number.
+        CallTimeoutError: (from the iteration) the time was up first.
+    """
+
+    def __init__(self, items: Iterable[W], timeout_s: float | None = None) -> None:
+        waited = list(items)
+        _check(waited)
+        _check_timeout(timeout_s)
+        self._items = waited if timeout_s is not None else []  # for the error's text
+        self._timeout_s = timeout_s
+        self._is_late = False
+        self._left_count = len(waited)
+        self._completed: deque[W] = deque()
+        self._arrival: Completion[None] = Completion()
+        self._end: Completion[None] = Completion()  # when the last one has been taken
+        for item in waited:
+            item.add_callback(self._ended)
+        if timeout_s is not None and waited:
+            _end_in(self._end, timeout_s, self._time_is_up)
+
+    def _ended(self, item: W) -> None:
+        self._completed.append(item)
+        self._arrival.set_value(None)
+
+    def _time_is_up(self) -> None:
+        self._is_late = True
+        self._arrival.set_value(None)
+
+    def _next_arrival(self) -> Completion[None] | None:
+        """Return what ends with the next completion, or None if an item is there already.
+
+        Raises:
+            CallTimeoutError: the time is up, and none is there.
+        """
+        if self._completed:
+            return None
+        arrival = self._arrival = Completion()
+        if self._completed:
+            return None
+        if self._is_late:
+            assert self._timeout_s is not None
+            raise _too_late(self._items, self._timeout_s)
+        return arrival
+
+    def _taken(self) -> W:
+        self._left_count -= 1
+        if self._left_count == 0:
+            self._end.set_value(None)
+        return self._completed.popleft()
+
+    def __len__(self) -> int:
+        return self._left_count
+
+    def __aiter__(self) -> AsyncIterator[W]:
+        return self
+
+    async def __anext__(self) -> W:
+        if self._left_count == 0:
+            raise StopAsyncIteration
+        while (arrival := self._next_arrival()) is not None:
+            await arrival
+        return self._taken()
+
+    def __iter__(self) -> Iterator[W]:
+        return self
+
+    def __next__(self) -> W:
+        if self._left_count == 0:
+            raise StopIteration
+        while (arrival := self._next_arrival()) is not None:
+            arrival.result()
+        return self._taken()
+
+
+def _check_timeout(timeout_s: Any) -> None:
+    checks.optional(checks.number(0))("timeout_s", timeout_s)
+
+
+def _check(items: Sequence[Any]) -> None:
+    for index, item in enumerate(items):
+        if not hasattr(item, "add_callback"):
+            raise TypeError(f"item {index} is a {type(item).__name__}; give replies, object refs or spawns")

@@ -1,0 +1,171 @@
+"""Supervisors as users meet them: a class to derive from, and what it answers about its children.
+
+What becomes of children is decided in `supervision` and carried out by a `shell`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from actorrt import config
+from actorrt.actors.api.actor import Actor
+from actorrt.actors.policy import checks
+from actorrt.actors.policy.childspec import AutoShutdown, Child, Strategy, check_quorum, identify
+from actorrt.actors.policy.supervision import Supervision
+from actorrt.actors.supervisors.shell import Shell
+from actorrt.errors import RuntimeStateError
+from actorrt.reasons import ExitReason
+
+if TYPE_CHECKING:
+    from actorrt.actors.refs.ref import ActorRef
+
+
+@dataclass(frozen=True, slots=True)
+class ChildStatus:
+    """What `Supervisor.children_info` says of one child.
+
+    Attributes:
+        id: the child's id.
+        ref: its ref; None before its first start.
+        state: `running`, `starting`, `backing_off` and so on.
+        restarts: how often it was started again.
+        last_exit: why its last incarnation ended; None while the first one lives.
+    """
+
+    id: str
+    ref: ActorRef[Any] | None
+    state: str
+    restarts: int
+    last_exit: ExitReason | None
+
+
+class Supervisor(Actor):
+    """Restarts what fails, by OTP's rules. Derive from it and yield children from `children()`.
+
+    Attributes:
+        strategy: `"one_for_one"`, `"one_for_all"`, `"rest_for_one"` or `"quorum"`.
+        quorum: how many children must run; with fewer it gives up. With `strategy = "quorum"`, and with no other.
+        max_restarts: how many restarts within `period_s` are borne; one more, and it gives up (with a quorum: makes
+            the next restarts wait as long as their back-off allows).
+        period_s: the window, in seconds.
+        auto_shutdown: whether the end of significant children ends the supervisor.
+    """
+
+    strategy: ClassVar[str] = "one_for_one"
+    quorum: ClassVar[int | None] = None
+    max_restarts: ClassVar[int] = config.DEFAULT_MAX_RESTARTS
+    period_s: ClassVar[float] = config.DEFAULT_PERIOD_S
+    auto_shutdown: ClassVar[str] = "never"
+    _is_supervisor: ClassVar[bool] = True
+    _default_options: ClassVar[Mapping[str, Any]] = {"shutdown_s": None}  # it ends when its children have
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        strategy = checks.choice(Strategy)(f"{cls.__name__}.strategy", cls.strategy)
+        checks.choice(AutoShutdown)(f"{cls.__name__}.auto_shutdown", cls.auto_shutdown)
+        check_quorum(strategy, cls.quorum)
+
+    def children(self) -> Iterable[Child]:
+        """Yield the children to begin with, in their start order."""
+        return ()
+
+    async def on_start(self) -> None:
+        """Start the children, one after the other.
+
+        Raises:
+            ActorStartError: one did not start; those before it were stopped.
+            TypeError, ValueError: `children()` gives what is no `Child`, or two of one id; nothing was started.
+        """
+        cell = self.context._cell
+        children = identify(_given(type(self).__name__, self.children()))
+        supervision = Supervision(
+            cell.host.system.random,
+            strategy=Strategy(self.strategy),
+            max_restarts=self.max_restarts,
+            period_s=self.period_s,
+            auto_shutdown=AutoShutdown(self.auto_shutdown),
+            quorum=self.quorum,
+        )
+        shell = cell.shell = Shell(cell.host.system, cell, supervision, children)
+        shell.begin()
+        await shell.ready
+
+    async def on_stop(self, reason: ExitReason) -> None:
+        """Return when the children have stopped, last first: they are being stopped since the order to stop came."""
+        shell = self.context._cell.shell
+        if shell is not None:
+            await shell.over
+
+    @property
+    def _shell(self) -> Shell:
+        shell = self.context._cell.shell
+        if shell is None:
+            raise RuntimeStateError(
+                f"{type(self).__name__} has no children: its on_start() has to await super().on_start()"
+            )
+        return shell
+
+    async def child(self, id: str) -> ActorRef[Any]:
+        """Return the ref of a child.
+
+        Raises:
+            ValueError: there is no such child.
+        """
+        ref = self._shell.ref(id)
+        if ref is None:
+            raise self._unknown(id)
+        return ref
+
+    def _unknown(self, id: str) -> ValueError:
+        ids = [info.id for info in self._shell.supervision.children()]
+        return ValueError(f"{type(self).__name__} has no child {id!r}; it has {', '.join(ids) or 'none'}")
+
+    async def children_info(self) -> list[ChildStatus]:
+        """Return what is known of every child, in start order."""
+        return [
+            ChildStatus(info.id, self._shell.ref(info.id), str(info.state), info.restart_count, info.last_reason)
+            for info in self._shell.supervision.children()
+        ]
+
+    async def start_child(self, child: Child) -> ActorRef[Any]:
+        """Start one more child, last in the order. Cancelled, it ends the start and leaves no child behind.
+
+        Raises:
+            ActorStartError: it did not start; it is not a child then.
+            TypeError: `child` is no `Child`.
+            ValueError: its id is taken.
+            RuntimeStateError: the supervisor is ending.
+        """
+        (child,) = _given("start_child()", [child])
+        return await self._shell.start_child(child)
+
+    async def stop_child(self, id: str) -> None:
+        """Stop a child for good; it is no child any more then.
+
+        Raises:
+            ValueError: there is no such child.
+        """
+        if id not in self._shell.supervision:
+            raise self._unknown(id)
+        actor_id = self._shell.stop_child(id)
+        if actor_id is not None:
+            system = self.context._cell.host.system
+            await system.control.request(system.node, "ended", {"actor": actor_id})
+
+
+def _given(where: str, children: Iterable[Any]) -> list[Child]:
+    """Return what `children()` gives, checked.
+
+    Raises:
+        TypeError: it gives something else than children.
+    """
+    if not isinstance(children, Iterable):
+        raise TypeError(f"{where}: children() returns {children!r}; yield an art.Child(...) for each child")
+    given = list(children)
+    for child in given:
+        if not isinstance(child, Child):
+            hint = f"art.Child({child.__name__}, ...)" if isinstance(child, type) else "art.Child(ActorClass, ...)"
+            raise TypeError(f"{where}: {child!r} is no Child; give {hint}")
+    return given

@@ -1,0 +1,1 @@
+"""What travels between endpoints: values, errors, control messages, credits."""

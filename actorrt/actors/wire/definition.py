@@ -1,0 +1,58 @@
+"""Refuses actor classes that could not work, where they are defined."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Final
+
+from actorrt.actors.wire.interface import RESERVED_NAMES
+
+_OWN_NAMES: Final = ("context",)
+"""What the runtime sets on each instance before the constructor runs."""
+_MISSING: Final = object()
+
+
+def check_class(cls: type, base: type) -> None:
+    """Refuse an actor class with names that are taken, or with a constructor that would never run.
+
+    Args:
+        cls: the class, with all that it inherits.
+        base: `Actor`, whose own attributes are in order.
+
+    Raises:
+        TypeError: the message names the class and what to do.
+    """
+    reserved = [name for name in RESERVED_NAMES if _differs(cls, base, name)]
+    if reserved:
+        raise TypeError(f"{cls.__name__} defines {', '.join(sorted(reserved))}: these names are reserved; rename")
+    for name in _OWN_NAMES:
+        if _differs(cls, base, name):
+            raise TypeError(f"{cls.__name__} defines {name!r}, which is the runtime's own in every actor; rename it")
+    constructor = cls.__init__  # type: ignore[misc]
+    if inspect.iscoroutinefunction(constructor) or inspect.isasyncgenfunction(constructor):
+        raise TypeError(
+            f"{cls.__name__} has an `async def __init__`, which Python never runs: make it a plain method, and await "
+            "in `async def on_start(self)`"
+        )
+
+
+def _differs(cls: type, base: type, name: str) -> bool:
+    found = inspect.getattr_static(cls, name, _MISSING)
+    return found is not _MISSING and found is not inspect.getattr_static(base, name, _MISSING)
+
+
+class Elsewhere:
+    """An attribute that is not there, whose error says what to write in its place.
+
+    For names that users of other runtimes try. A class or an instance may still have an attribute of that name.
+    """
+
+    def __init__(self, hint: str) -> None:
+        self._hint = hint
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, instance: object, owner: type) -> object:
+        subject = owner.__name__ if instance is None else repr(instance)
+        raise AttributeError(f"{subject} has no {self._name!r}: {self._hint.format(owner.__name__)}")

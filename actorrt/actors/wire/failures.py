@@ -1,0 +1,128 @@
+"""Exceptions of users' code on their way: as plain data, and as what is raised at the other end.
+
+The conversions are total. Whatever an exception's class does when it is shown, pickled or rebuilt, data comes out that
+fits into an envelope, and an exception that can be raised. A type that can't come along becomes a `RemoteActorError`
+with its name and text; so does one that means something else to its receiver, such as a method's own CancelledError.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from actorrt.config import KIB, MIB
+from actorrt.errors import Executed, RemoteActorError, is_kind, to_data
+from actorrt.interrupts import let_through
+from actorrt.reasons import ExitKind, ExitReason
+from actorrt.store import values
+from actorrt.store.carrier import Carrier
+from actorrt.store.exceptions import dump_exception
+from actorrt.texts import MAX_LINE_CHARACTERS, clipped, in_words, name_of, own_traceback, said, traceback_of
+
+if TYPE_CHECKING:
+    from actorrt.actors.endpoint.endpoint import System
+
+ErrorData: TypeAlias = "dict[str, Any]"
+
+MAX_PICKLED_BYTES: Final = 32 * MIB
+"""How large the pickle of an exception may be: with its texts it fits into any frame."""
+MAX_PICKLED_REASON_BYTES: Final = 64 * KIB
+"""The same of one that ends its actor: the node keeps the reason, and tells it to all who monitor the actor."""
+_OF_ITS_OWN: Final = "(raised by the method itself)"
+_OWN_FOLDER: Final = os.path.dirname(os.path.dirname(__file__))
+_ENDS_ITS_CALL_ONLY: Final = (Exception, asyncio.CancelledError, KeyboardInterrupt, GeneratorExit)
+
+
+def error_to_data(error: BaseException, where: str, most_bytes: int = MAX_PICKLED_BYTES) -> ErrorData:
+    """Return a method's exception for the wire: pickled if that works, and as text.
+
+    Args:
+        error: what was raised.
+        where: which method of which actor raised it, for the note that the caller sees.
+        most_bytes: how large the pickle may be.
+    """
+    message, is_shown = said(error)
+    if _means_something_else_elsewhere(error):
+        message = f"{message} {_OF_ITS_OWN}" if message else _OF_ITS_OWN
+    return {
+        "pickled": _pickled(error, most_bytes) if is_shown else None,
+        "type": name_of(type(error)),
+        "message": message,
+        "traceback": f"Remote traceback of {where}:\n{users_traceback(error)}",
+    }
+
+
+def _means_something_else_elsewhere(error: BaseException) -> bool:
+    """Whether Python itself acts on such an exception: it would end a task, a loop or an iteration of the caller's."""
+    return not is_kind(error, Exception) or is_kind(error, StopIteration, StopAsyncIteration)
+
+
+def _pickled(error: BaseException, most_bytes: int) -> list[Any] | None:
+    if _means_something_else_elsewhere(error):
+        return None
+    dumped = dump_exception(error)
+    if dumped is None:
+        return None
+    data, buffers = dumped
+    if len(data) + sum(buffer.nbytes for buffer in buffers) > most_bytes:
+        return None
+    return [data, [bytes(buffer) for buffer in buffers]]
+
+
+def error_from_data(data: ErrorData, system: System, executed: Executed = "yes") -> BaseException:
+    """Rebuild a method's exception as its own type, or as a `RemoteActorError` where that can't be."""
+    failure = ""
+    if data["pickled"] is not None:
+        try:
+            pickled, buffers = data["pickled"]
+            error = values.loads(pickled, buffers, Carrier(system.store, system=system))
+            if issubclass(type(error), Exception) and said(error)[1]:
+                return as_executed(noted(error, data["traceback"]), executed)
+        except BaseException as problem:  # whatever the exception's own code does when it is made again
+            let_through(problem)
+            failure = f" (its type can't be rebuilt here: {in_words(problem, MAX_LINE_CHARACTERS)})"
+    text = f": {data['message']}" if data["message"] else ""
+    remote = RemoteActorError(f"{data['type']}{text}{failure}", executed=executed)
+    remote.add_note(data["traceback"])
+    return remote
+
+
+def noted(error: BaseException, note: str) -> BaseException:
+    """Add a note to an exception, even where its class forbids changes, or has put something else there."""
+    notes = object.__getattribute__(error, "__dict__").get("__notes__")
+    object.__setattr__(error, "__notes__", [*notes, note] if type(notes) is list else [note])
+    return error
+
+
+def as_executed(error: BaseException, executed: Executed = "yes") -> BaseException:
+    """Say on an exception whether its call ran; one that can't be told so is replaced by a `RemoteActorError`."""
+    try:
+        object.__setattr__(error, "executed", executed)
+    except BaseException as problem:  # a property of its class is in the way
+        let_through(problem)
+        remote = RemoteActorError(in_words(error), executed=executed)
+        for note in to_data(error)["notes"]:
+            remote.add_note(note)
+        return remote
+    return error
+
+
+def reason_of(error: BaseException, where: str) -> ExitReason:
+    """Return the exit reason of an actor that an exception failed."""
+    data = error_to_data(error, where, MAX_PICKLED_REASON_BYTES)
+    detail = clipped(in_words(error), MAX_LINE_CHARACTERS)
+    return ExitReason(ExitKind.ERROR, detail, data["traceback"], pickled=data["pickled"])
+
+
+def ends_its_call_only(error: BaseException) -> bool:
+    """Whether an exception that a method lets through ends no more than its call: any but SystemExit and its like."""
+    return is_kind(error, *_ENDS_ITS_CALL_ONLY)
+
+
+def users_traceback(error: BaseException) -> str:
+    """Return the traceback as text, from the user's code on."""
+    trace = own_traceback(error)
+    while trace is not None and trace.tb_next is not None and trace.tb_frame.f_code.co_filename.startswith(_OWN_FOLDER):
+        trace = trace.tb_next
+    return traceback_of(error, trace)

@@ -1,0 +1,228 @@
+"""Values in and out of messages: captured when the call is made, opened where it is handled.
+
+Plain scalars ride as they are. The rest is pickled with its buffers out of band, copied at once, so that what the
+sender changes later is not seen; what is larger than a threshold goes through the object store instead.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from actorrt import errors
+from actorrt.actors.refs.reply import ReplySentError
+from actorrt.actors.wire.by_reference import Lent, LentBody, Loan, can_be_lent, open_here
+from actorrt.actors.wire.messages import Body, Constants, constant_bytes, is_plain, is_plain_value
+from actorrt.actors.wire.transits import Transit
+from actorrt.config import STORE_THRESHOLD_BYTES
+from actorrt.ids import ObjectId
+from actorrt.store import values
+from actorrt.store.carrier import Carrier
+from actorrt.store.ref import ObjectRef
+
+if TYPE_CHECKING:
+    from actorrt.actors.endpoint.endpoint import System
+    from actorrt.store.client import StoreClient
+
+logger = logging.getLogger(__name__)
+
+
+class Captured(NamedTuple):
+    """Values on their way: the body and its buffers, and what the store keeps of them until they have arrived."""
+
+    body: Body
+    buffers: Sequence[bytes] = ()
+    transit: Transit | None = None
+
+
+class Payloads:
+    """Captures and opens the values of one endpoint's messages.
+
+    Args:
+        system: what refs inside opened values are bound to.
+        store: where large values go; without one everything rides in the message.
+    """
+
+    def __init__(self, system: System, store: StoreClient | None) -> None:
+        self._system = system
+        self._store = store
+
+    def capture_call(
+        self,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        copies_count: int = 1,
+        *,
+        is_ask: bool = False,
+        is_here: bool = False,
+    ) -> Captured:
+        """Fix the arguments of a call, or of as many equal calls as `copies_count` says.
+
+        Args:
+            args, kwargs: the arguments.
+            copies_count: how many actors get them.
+            is_ask: nobody will ask to have them once more: refs beside scalars need no pickle then.
+            is_here: the actor is on this endpoint: what can't change stays as it is on the way there.
+
+        Raises:
+            SerializationError: one can't be sent; the message names its path.
+            ObjectStoreFullError: they are large and there is no room for them.
+        """
+        if not kwargs and is_plain(args):
+            return Captured(args)
+        constants = Constants.of(args, kwargs) if is_here else None
+        if constants is not None:
+            return Captured(constants)
+        if is_ask and not kwargs and self._store is not None:
+            at = [index for index, arg in enumerate(args) if type(arg) is ObjectRef]
+            if at and is_plain(tuple([arg for arg in args if type(arg) is not ObjectRef])):
+                return self._capture_refs(self._store, args, at, copies_count)
+        return self._capture((args, kwargs), ("args", "kwargs"), copies_count)
+
+    @staticmethod
+    def _capture_refs(store: StoreClient, args: tuple[Any, ...], at: list[int], copies_count: int) -> Captured:
+        """Fix scalars and refs, which need no pickle."""
+        kept: list[ObjectRef[Any]] = [args[index] for index in at]
+        tokens = [store.new_token() for _ in kept]
+        store.begin_transits([(ref.id, token, copies_count) for ref, token in zip(kept, tokens, strict=True)])
+        plain = [arg.id if type(arg) is ObjectRef else arg for arg in args]
+        body: Body = {"args": plain, "refs": [[index, token] for index, token in zip(at, tokens, strict=True)]}
+        return Captured(body, (), Transit(store, tokens, copies_count, kept))
+
+    def _open_refs(self, body: dict[str, Any]) -> tuple[Any, ...]:
+        assert self._store is not None, "whoever sent refs has a store, and so has everybody on its node"
+        args = list(body["args"])
+        carrier = Carrier(self._store)
+        for index, token in body["refs"]:
+            args[index] = self._store.arrived(ObjectId(args[index]), token, carrier)
+        carrier.land()
+        return tuple(args)
+
+    def capture_tells(self, args: tuple[Any, ...], kwargs: dict[str, Any], count: int) -> list[Captured]:
+        """Fix the arguments of equal tells, once; as `capture_call`.
+
+        Nobody hears when a tell has arrived, so each has transits of its own. Only with refs inside, which carry
+        theirs in the pickle, that takes a pickle for each.
+        """
+        first = self.capture_call(args, kwargs)
+        return [first, *[self._once_more(first) or self.capture_call(args, kwargs) for _ in range(count - 1)]]
+
+    def _once_more(self, captured: Captured) -> Captured | None:
+        body, buffers, transit = captured
+        store = self._store
+        if transit is None or store is None:
+            return captured
+        if len(transit.held) != len(transit.tokens):
+            return None
+        tokens = [store.new_token() for _ in transit.held]
+        for ref, token in zip(transit.held, tokens, strict=True):
+            store.begin_transit(ref, token, 1)
+        if isinstance(body, LentBody):
+            body = body.once_more(tokens)
+        else:
+            body = {"object": transit.held[0].id, "token": tokens[0]}
+        return Captured(body, buffers, Transit(store, tokens, 1, transit.held))
+
+    def capture_value(self, value: Any) -> Captured:
+        """Fix a result, as `capture_call` does arguments."""
+        if is_plain_value(value):
+            return Captured((value,))
+        return self._capture(value, "result", 1)
+
+    def _capture(self, value: Any, root: str | tuple[str, ...], copies_count: int) -> Captured:
+        carrier = Carrier(self._store, copies_count=copies_count, system=self._system)
+        try:
+            data, buffers = values.dumps(value, carrier, root=root)
+        except errors.SerializationError as error:
+            if isinstance(error.__cause__, ReplySentError):
+                raise TypeError(str(error.__cause__)) from None
+            raise
+        size = len(data) + sum(buffer.nbytes for buffer in buffers)
+        store = self._store
+        if store is None:
+            return Captured(data, [bytes(buffer) for buffer in buffers])
+        if size <= STORE_THRESHOLD_BYTES:
+            transit = Transit(store, carrier.tokens, copies_count) if carrier.tokens else None
+            return Captured(data, [bytes(buffer) for buffer in buffers], transit)
+        if can_be_lent(data, buffers):
+            loan = Loan(store, data, buffers, copies_count)
+            transit = Transit(store, [*loan.tokens, *carrier.tokens], copies_count, loan.refs)
+            return Captured(loan.body, loan.frames, transit)
+        ref = store.put_parts(data, buffers)
+        token = store.new_token()
+        store.begin_transit(ref, token, copies_count)
+        body: Body = {"object": ref.id, "token": token}
+        return Captured(body, (), Transit(store, [token, *carrier.tokens], copies_count, [ref]))
+
+    def stored(self, body: Body, buffers: Sequence[Any]) -> ObjectRef[Any] | Lent | None:
+        """Return what a body that lies in the store will give its value by: it may still be on its way there."""
+        if type(body) is not dict or "refs" in body:
+            return None
+        if self._store is None:
+            raise errors.ObjectLostError("the value came through an object store that this process has not")
+        if "parts" in body:
+            return Lent(self._store, body, buffers, self._load)
+        return self._store.ref(ObjectId(body["object"]), body["token"])
+
+    def open_call(self, body: Body, buffers: Sequence[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return the `(args, kwargs)` of a body that is not stored; top-level object refs are still refs."""
+        if isinstance(body, Constants):
+            return tuple(body), body.named
+        if isinstance(body, list | tuple):
+            return tuple(body), {}
+        if type(body) is dict and "refs" in body:
+            return self._open_refs(body), {}
+        opened: tuple[tuple[Any, ...], dict[str, Any]] = self._load(body, buffers)
+        return opened
+
+    def open_value(self, body: Body, buffers: Sequence[Any]) -> Any:
+        """Return the result in a body that is not stored."""
+        return body[0] if isinstance(body, list | tuple) else self._load(body, buffers)
+
+    def _load(self, body: Body, buffers: Sequence[Any]) -> Any:
+        if isinstance(body, LentBody):
+            assert self._store is not None
+            return open_here(self._store, body, buffers, self._load)
+        assert isinstance(body, bytes)
+        return values.loads(body, buffers, Carrier(self._store, system=self._system))
+
+    def let_go(self, body: Body, buffers: Sequence[Any]) -> None:
+        """Give back what a message carries that nobody is going to open."""
+        if isinstance(body, list | tuple):
+            return
+        try:
+            if type(body) is dict and "refs" in body:
+                self._open_refs(body)
+            elif self.stored(body, buffers) is None:
+                self._load(body, buffers)  # the refs inside it
+        except Exception:  # whatever unpickling a user's value raises: it was not wanted anyway
+            logger.debug("an unopened message can't be opened", exc_info=True)
+
+    def copy(self, value: Any) -> Any:
+        """Return what a receiver in this process gets: what can't change itself, copies of the rest."""
+        if is_plain_value(value) or constant_bytes(value) is not None:
+            return value
+        body, buffers, _ = self.capture_value(value)
+        stored = self.stored(body, buffers)
+        return self.open_value(body, buffers) if stored is None else stored.value()
+
+
+def has_objects(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether a top-level argument is an object ref."""
+    return any([isinstance(arg, ObjectRef) for arg in (*args, *kwargs.values())])
+
+
+def objects_at_hand(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+    """Return what `objects_opened` does, where nothing has to be waited for or asked; else None."""
+    if any(isinstance(arg, ObjectRef) and arg.mapped() is None for arg in (*args, *kwargs.values())):
+        return None
+    opened = tuple([arg.value() if isinstance(arg, ObjectRef) else arg for arg in args])
+    return opened, {name: arg.value() if isinstance(arg, ObjectRef) else arg for name, arg in kwargs.items()}
+
+
+async def objects_opened(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return the arguments with the values of top-level object refs in their place, as soon as all are there."""
+    opened = [await arg if isinstance(arg, ObjectRef) else arg for arg in args]
+    named = {name: await arg if isinstance(arg, ObjectRef) else arg for name, arg in kwargs.items()}
+    return tuple(opened), named
