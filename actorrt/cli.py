@@ -193,7 +193,7 @@ COMMANDS: Final = {
     "ps": _elsewhere("list a node's processes and actors", "actorrt.node.inspect.ps"),
     "mem": _elsewhere("list the objects of a node's store, the largest first", "actorrt.node.inspect.mem"),
     "down": Command("stop the nodes of this machine", _down_arguments, _down),
-    "train": _elsewhere("train a policy on a Gymnasium environment", "actorrt.rl.command"),
+    "train": _elsewhere("train a policy on a Gymnasium environment", "actorrt.rl.cli.train"),
     "bench": _elsewhere("measure this machine, and print the table", "actorrt.bench.command"),
 }
 

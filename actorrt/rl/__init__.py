@@ -11,10 +11,12 @@ from actorrt.rl.algorithms.ars import ARS, ARSSettings
 from actorrt.rl.algorithms.es import ES, ESSettings
 from actorrt.rl.algorithms.impala import IMPALA, IMPALASettings
 from actorrt.rl.algorithms.ppo import PPO, PPOSettings
-from actorrt.rl.policies.finite import DivergedError
-from actorrt.rl.policies.normaliser import Moments, Normaliser
-from actorrt.rl.policies.policy import LinearPolicy, MlpPolicy, Policy, PolicySpec, Weights
-from actorrt.rl.policies.policy_file import load_policy
+from actorrt.rl.networks.policy_spec import PolicySpec
+from actorrt.rl.policies.factory import load_policy
+from actorrt.rl.policies.numpy_policy import LinearPolicy, MlpPolicy
+from actorrt.rl.policies.protocols import Policy
+from actorrt.rl.policies.weights import Weights
+from actorrt.rl.records.progress import Progress
 from actorrt.rl.roles.evaluator import Evaluator
 from actorrt.rl.roles.inference import Inference
 from actorrt.rl.roles.learner import Learner
@@ -24,10 +26,11 @@ from actorrt.rl.rollouts.environment import MaskedByInfo, describe
 from actorrt.rl.rollouts.evaluation import Evaluation, evaluate
 from actorrt.rl.rollouts.stream import Stream, stream
 from actorrt.rl.rollouts.trajectory import Batch, Fragment
-from actorrt.rl.run import Run
 from actorrt.rl.runs.callbacks import Callback, EarlyStop
-from actorrt.rl.runs.progress import Progress
-from actorrt.rl.views.logs import CsvLog, MlflowLog, TensorBoardLog, WandbLog
+from actorrt.rl.runs.logs import CsvLog, MlflowLog, TensorBoardLog, WandbLog
+from actorrt.rl.runs.run import Run
+from actorrt.rl.spaces.finite import DivergedError
+from actorrt.rl.spaces.normaliser import Moments, Normaliser
 from actorrt.rl.views.video import Video, film
 
 __all__ = [

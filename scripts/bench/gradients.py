@@ -26,9 +26,9 @@ from torch import Tensor, nn
 from actorrt import rl
 from actorrt.rl.algorithms.ppo import PPOSettings
 from actorrt.rl.algorithms.ppo_update import PPOUpdate
-from actorrt.rl.policies.policy import MlpPolicy
+from actorrt.rl.policies.numpy_policy import MlpPolicy
 from actorrt.rl.rollouts.transitions import Transitions
-from actorrt.rl.settings import Backend
+from actorrt.rl.settings.algorithm_settings import Backend
 
 CLIP_RANGE, LEARNING_RATE = 0.2, 1e-3
 

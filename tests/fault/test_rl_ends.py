@@ -16,7 +16,7 @@ pytest.importorskip("torch")
 
 import actorrt as art
 from actorrt import rl
-from actorrt.rl.runs import checkpoint
+from actorrt.rl.records import checkpoint
 from tests.running import Script, children_of, descendants_of, wait_until_none_runs
 
 SCRIPT = """

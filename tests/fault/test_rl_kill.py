@@ -14,7 +14,7 @@ pytest.importorskip("torch")
 
 import actorrt as art
 from actorrt import rl
-from actorrt.rl.runs import checkpoint
+from actorrt.rl.records import checkpoint
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ pytest.importorskip("torch")
 
 import actorrt as art
 from actorrt import rl
-from actorrt.rl.runs import record
+from actorrt.rl.records import run_record
 
 MIB = 2**20
 UPDATES, SETTLED = 6_000, 2_000
@@ -20,7 +20,7 @@ UPDATES, SETTLED = 6_000, 2_000
 @pytest.mark.learning_long
 @pytest.mark.timeout(240)
 def test_memory_is_constant_over_a_long_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(record, "ROW_LIMIT", 500)  # what is kept of the past is bounded, and full when settled
+    monkeypatch.setattr(run_record, "ROW_LIMIT", 500)  # what is kept of the past is bounded, and full when settled
     sizes: dict[int, list[int]] = {}  # by process: resident bytes when settled, and at the end
 
     def look(progress: rl.Progress) -> None:

@@ -13,8 +13,8 @@ import actorrt as art
 from actorrt import rl
 from actorrt.rl.algorithms.a2c_update import actor_critic_gradient
 from actorrt.rl.algorithms.a3c_roles import GradientServer, GradientSimulator
-from actorrt.rl.policies.network import Network
-from actorrt.rl.runs import checkpoint
+from actorrt.rl.networks.network import Network
+from actorrt.rl.records import checkpoint
 
 SETTINGS = rl.A3CSettings.preset("CartPole-v1", hidden=(8, 8), horizon=4, environments=2)
 

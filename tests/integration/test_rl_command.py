@@ -14,7 +14,7 @@ import pytest
 pytest.importorskip("torch")
 
 from actorrt import rl
-from actorrt.rl.runs import checkpoint
+from actorrt.rl.records import checkpoint
 from tests.running import wait_until
 
 BROKEN = """

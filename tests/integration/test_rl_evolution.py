@@ -11,7 +11,7 @@ import pytest
 
 import actorrt as art
 from actorrt import rl
-from actorrt.rl.runs import checkpoint
+from actorrt.rl.records import checkpoint
 from tests.running import Node
 
 SETTINGS: dict[str, Any] = {"directions": 4, "normalise_observations": True, "evaluate_every": 10_000}
@@ -80,7 +80,7 @@ def test_environment_that_raises_is_restarted_and_told(
     finally:
         art.shutdown()
     assert run.steps >= 50
-    told = [record.getMessage() for record in caplog.records if record.name == "actorrt.rl.evolution.crew"]
+    told = [record.getMessage() for record in caplog.records if record.name == "actorrt.rl.evolution.explorer_pool"]
     assert told[0].startswith("simulator 0, incarnation 1, environment 0, step 3 of the episode with seed ")
     assert told[0].endswith("ArithmeticError: this environment broke; it is restarted")
 

@@ -14,7 +14,7 @@ pytest.importorskip("torch")
 
 import actorrt as art
 from actorrt import rl
-from actorrt.rl.views import live
+from actorrt.rl.runs import live
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,7 @@ pytest.importorskip("torch")
 
 import actorrt as art
 from actorrt import rl
-from actorrt.rl.runs import checkpoint
+from actorrt.rl.records import checkpoint
 from tests.running import run_script
 
 SETTINGS: dict[str, Any] = {
@@ -195,7 +195,7 @@ import os
 import signal
 import actorrt as art
 from actorrt import rl
-from actorrt.rl.runs import checkpoint
+from actorrt.rl.records import checkpoint
 
 art.init(mode={mode!r}, cpus=4)
 

@@ -14,9 +14,9 @@ from typing import Any
 
 from actorrt import rl
 from actorrt.rl.algorithms.catalogue import ALGORITHMS
+from actorrt.rl.records.progress import Progress
 from actorrt.rl.rollouts.environment import make_environment
 from actorrt.rl.rollouts.evaluation import Evaluation
-from actorrt.rl.runs.progress import Progress
 
 EPISODES = 20
 

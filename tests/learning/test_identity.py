@@ -14,11 +14,12 @@ from actorrt.rl.algorithms.a2c import A2CSettings
 from actorrt.rl.algorithms.appo import APPOSettings
 from actorrt.rl.algorithms.impala import IMPALASettings
 from actorrt.rl.algorithms.ppo import PPOSettings
-from actorrt.rl.policies import spaces
-from actorrt.rl.policies.network import limit_threads
-from actorrt.rl.policies.policy import PolicySpec, make_policy
+from actorrt.rl.networks.network import limit_threads
+from actorrt.rl.networks.policy_spec import PolicySpec
+from actorrt.rl.policies.factory import make_policy
 from actorrt.rl.rollouts.environment import SeededEnvironments
 from actorrt.rl.rollouts.sampler import Sampler
+from actorrt.rl.spaces.gymnasium_spaces import spaces_of
 from tests.unit.rl.counting import AnyIdentityEnv, BoxIdentityEnv, IdentityEnv, ImageIdentityEnv, MaskedIdentityEnv
 
 SETTINGS = PPOSettings.preset("", epochs=10, minibatch_size=64, gamma=0.0, gae_lambda=0.0, learning_rate=3e-3)
@@ -26,7 +27,7 @@ SETTINGS = PPOSettings.preset("", epochs=10, minibatch_size=64, gamma=0.0, gae_l
 
 def train(make, steps, seed, settings=SETTINGS, horizon=32, **shape):
     example = make()
-    policy = make_policy(PolicySpec("", *spaces.of_environment(example), **{"hidden": (32, 32), **shape}))
+    policy = make_policy(PolicySpec("", *spaces_of(example), **{"hidden": (32, 32), **shape}))
     policy.init(seed)
     environments = SeededEnvironments(make, 4, lambda k, episode: 1000 * k + episode)
     sampler = Sampler(environments, policy, horizon, np.random.default_rng(seed))

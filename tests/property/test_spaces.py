@@ -12,12 +12,15 @@ from gymnasium import spaces as gym
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actorrt.rl.policies import spaces
-from actorrt.rl.policies.policy import MlpPolicy, PolicySpec
-from actorrt.rl.policies.sampling import most_likely, sample
-from actorrt.rl.policies.spaces import Box
+from actorrt.rl.networks.policy_spec import PolicySpec
+from actorrt.rl.policies.numpy_policy import MlpPolicy
 from actorrt.rl.rollouts.environment import SeededEnvironments
 from actorrt.rl.rollouts.sampler import Sampler
+from actorrt.rl.spaces.array_spaces import Box
+from actorrt.rl.spaces.gymnasium_spaces import from_gymnasium
+from actorrt.rl.spaces.leaves import deviation_count, output_count, row_shape
+from actorrt.rl.spaces.sampling import most_likely, sample
+from actorrt.rl.spaces.spaces import space_from_data
 
 SHAPES = st.sampled_from([(), (1,), (3,), (2, 3), (1, 2, 2)])
 BOUNDS = st.sampled_from([(-1.0, 1.0), (-0.1, 0.1), (-np.inf, np.inf), (0.0, np.inf), (-np.inf, 2.5), (0.3, 0.7)])
@@ -56,7 +59,7 @@ ANY = st.recursive(
 
 @given(space=ANY, seed=st.integers(0, 99))
 def test_features_are_gymnasiums_own_flattening(space: Any, seed: int) -> None:
-    described = spaces.from_gymnasium(space)
+    described = from_gymnasium(space)
     space.seed(seed)
     values = [space.sample() for _ in range(3)]
     features = described.encode(described.stack(values))
@@ -66,11 +69,11 @@ def test_features_are_gymnasiums_own_flattening(space: Any, seed: int) -> None:
 
 @given(space=ANY, scale=st.sampled_from([0.0, 1.0, 1e4, 1e30]), seed=st.integers(0, 99))
 def test_whatever_a_network_says_what_is_done_is_in_the_space(space: Any, scale: float, seed: int) -> None:
-    action = spaces.from_gymnasium(space)
+    action = from_gymnasium(space)
     rng = np.random.default_rng(seed)
-    outputs = (scale * rng.standard_normal((4, spaces.output_count(action)))).astype(np.float32)
-    rows, logp = sample(action, outputs, np.zeros(spaces.deviation_count(action), np.float32), rng)
-    assert rows.shape == (4, *spaces.row_shape(action))
+    outputs = (scale * rng.standard_normal((4, output_count(action)))).astype(np.float32)
+    rows, logp = sample(action, outputs, np.zeros(deviation_count(action), np.float32), rng)
+    assert rows.shape == (4, *row_shape(action))
     assert (logp.shape, logp.dtype) == ((4,), np.float32)
     for drawn in (rows, most_likely(action, outputs)):
         actions = action.unstack(action.to_environment(drawn))
@@ -81,8 +84,8 @@ def test_whatever_a_network_says_what_is_done_is_in_the_space(space: Any, scale:
 
 @given(space=ANY)
 def test_any_space_survives_as_json(space: Any) -> None:
-    described = spaces.from_gymnasium(space)
-    assert spaces.from_data(json.loads(json.dumps(described.to_data()))) == described
+    described = from_gymnasium(space)
+    assert space_from_data(json.loads(json.dumps(described.to_data()))) == described
 
 
 class AnyEnv(gymnasium.Env[Any, Any]):
@@ -107,7 +110,7 @@ class AnyEnv(gymnasium.Env[Any, Any]):
 @settings(max_examples=40)
 @given(space=ANY, count=st.integers(1, 3), horizon=st.integers(1, 5), seed=st.integers(0, 9))
 def test_fragments_of_any_space_and_shape_hold_what_was_shown(space: Any, count: int, horizon: int, seed: int) -> None:
-    spec = PolicySpec("", spaces.from_gymnasium(space), spaces.from_gymnasium(space), (4,))
+    spec = PolicySpec("", from_gymnasium(space), from_gymnasium(space), (4,))
     policy = MlpPolicy(spec)
     policy.init(seed)
     environments = SeededEnvironments(lambda: AnyEnv(space, seed), count, lambda k, episode: episode)
@@ -117,7 +120,7 @@ def test_fragments_of_any_space_and_shape_hold_what_was_shown(space: Any, count:
     for t in range(horizon):
         np.testing.assert_array_equal(fragment.obs[t], np.tile(shown[t % 3], (count, 1)))
     np.testing.assert_array_equal(fragment.final_obs, np.tile(shown[3], (horizon // 3 * count, 1)))
-    assert fragment.action.shape == (horizon, count, *spaces.row_shape(spec.action))
+    assert fragment.action.shape == (horizon, count, *row_shape(spec.action))
     assert example.action_space.contains(policy(example._shown[0]))
 
 
@@ -134,18 +137,18 @@ def test_fragments_of_any_space_and_shape_hold_what_was_shown(space: Any, count:
 @pytest.mark.parametrize("within", [lambda space: space, lambda space: gym.Dict({"a": gym.Tuple((space,))})])
 def test_spaces_without_a_fixed_number_of_values_are_named(space: Any, within: Any) -> None:
     with pytest.raises(ValueError, match=f"spaces of kind {type(space).__name__} are not supported: .*; use an env"):
-        spaces.from_gymnasium(within(space))
+        from_gymnasium(within(space))
 
 
 @pytest.mark.parametrize("space", [gym.Tuple(()), gym.Dict({}), gym.Box(0.0, 1.0, (2, 0))], ids=repr)
 def test_spaces_that_hold_nothing_are_refused(space: Any) -> None:
     with pytest.raises(ValueError, match="so that nothing can be seen or chosen"):
-        spaces.from_gymnasium(space)
+        from_gymnasium(space)
 
 
 def test_a_part_that_holds_nothing_is_no_harm() -> None:
     space = gym.Dict({"empty": gym.Box(0.0, 1.0, (0,)), "place": gym.Box(0.0, 1.0, (2,))})
-    described = spaces.from_gymnasium(space)
+    described = from_gymnasium(space)
     assert described.encode(described.stack([space.sample()])).shape == (1, 2)
 
 
@@ -153,7 +156,7 @@ def test_spaces_of_a_users_own_class_are_those_they_derive_from() -> None:
     class Angle(gym.Box):
         """What someone may make of a box."""
 
-    assert spaces.from_gymnasium(Angle(-1.0, 1.0, (1,))) == Box((1,), (-1.0,), (1.0,))
+    assert from_gymnasium(Angle(-1.0, 1.0, (1,))) == Box((1,), (-1.0,), (1.0,))
 
 
 @pytest.mark.parametrize(
@@ -166,6 +169,6 @@ def test_spaces_of_a_users_own_class_are_those_they_derive_from() -> None:
     ],
 )
 def test_values_outside_their_space_are_not_taken_for_others(space: Any, value: Any) -> None:
-    described = spaces.from_gymnasium(space)
+    described = from_gymnasium(space)
     with pytest.raises(ValueError, match="the environment shows a value outside its space"):
         described.encode(described.stack([value]))

@@ -126,7 +126,7 @@ def _sampling(effort: Effort, environments: int, *, is_native: bool) -> Samples:
 
 async def _sample(effort: Effort, environments: int, is_native: bool) -> list[float]:
     from actorrt import rl
-    from actorrt.rl.policies.policy import make_policy
+    from actorrt.rl.policies.factory import make_policy
     from actorrt.rl.rollouts.environment import describe
 
     env = "CartPole-v1"

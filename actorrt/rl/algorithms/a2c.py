@@ -11,9 +11,9 @@ from typing import Any, ClassVar
 
 from actorrt.rl.algorithms.a2c_update import A2CUpdate
 from actorrt.rl.algorithms.algorithm import Algorithm
-from actorrt.rl.policies.policy import PolicySpec
-from actorrt.rl.policies.spaces import Array
-from actorrt.rl.settings import RolloutSettings
+from actorrt.rl.networks.policy_spec import PolicySpec
+from actorrt.rl.settings.algorithm_settings import RolloutSettings
+from actorrt.rl.spaces.array_spaces import Array
 
 NORMALISED = {"normalise_observations": True, "normalise_rewards": True}
 

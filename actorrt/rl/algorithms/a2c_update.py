@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from actorrt.rl.algorithms.gradient_update import GradientUpdate
-from actorrt.rl.policies.network import AnyNetwork
-from actorrt.rl.policies.optimiser import FlatRMSProp
-from actorrt.rl.policies.spaces import Array
+from actorrt.rl.networks.network import AnyNetwork
+from actorrt.rl.networks.optimiser import FlatRMSProp
 from actorrt.rl.rollouts.trajectory import Fragment
 from actorrt.rl.rollouts.transitions import Transitions, normalised, transitions
-from actorrt.rl.settings import scheduled
+from actorrt.rl.settings.algorithm_settings import scheduled
+from actorrt.rl.spaces.array_spaces import Array
 
 if TYPE_CHECKING:
     from actorrt.rl.algorithms.a2c import A2CSettings

@@ -14,7 +14,7 @@ import actorrt as art
 from actorrt.rl.algorithms.a2c import A2CSettings
 from actorrt.rl.algorithms.a3c_roles import GradientServer, GradientSimulator
 from actorrt.rl.algorithms.algorithm import Algorithm
-from actorrt.rl.rollouts.intake import Order
+from actorrt.rl.rollouts.fragment_collector import Order
 from actorrt.rl.rollouts.trajectory import Batch
 from actorrt.rl.runs.training import Training, TrainingLoop
 

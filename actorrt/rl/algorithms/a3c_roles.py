@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from actorrt.rl.algorithms.a2c_update import actor_critic_gradient
-from actorrt.rl.policies.finite import require_finite
-from actorrt.rl.policies.network import limit_threads, make_network
-from actorrt.rl.policies.normaliser import Normaliser
-from actorrt.rl.policies.optimiser import FlatRMSProp, to_array
-from actorrt.rl.policies.policy import Weights
-from actorrt.rl.policies.spaces import Array
+from actorrt.rl.networks.network import limit_threads, make_network
+from actorrt.rl.networks.optimiser import FlatRMSProp, to_array
+from actorrt.rl.policies.weights import Weights
 from actorrt.rl.roles.parameters import ParameterServer
 from actorrt.rl.roles.simulator import Simulator
 from actorrt.rl.rollouts.trajectory import Fragment
-from actorrt.rl.settings import scheduled
+from actorrt.rl.settings.algorithm_settings import scheduled
+from actorrt.rl.spaces.array_spaces import Array
+from actorrt.rl.spaces.finite import require_finite
+from actorrt.rl.spaces.normaliser import Normaliser
 
 if TYPE_CHECKING:
     from actorrt.rl.algorithms.a3c import A3CSettings
@@ -105,9 +105,9 @@ class GradientServer(ParameterServer):
         """Return what, with the parameters, another server needs to go on."""
         return {"optimiser": self._optimiser.state(), "learnt_steps": self._learnt_steps}
 
-    def go_on(self, state: dict[str, Any]) -> None:
+    def resume(self, state: dict[str, Any]) -> None:
         """Go on from another server's `state`."""
-        self._optimiser.go_on(state["optimiser"])
+        self._optimiser.resume(state["optimiser"])
         self._learnt_steps = state["learnt_steps"]
 
     def snapshot(self) -> Any:
@@ -119,7 +119,7 @@ class GradientServer(ParameterServer):
         held, mine = state
         super().restore(held)
         self._moving[:] = self._weights.parameters
-        self.go_on(mine)
+        self.resume(mine)
 
 
 class GradientSimulator(Simulator):

@@ -12,23 +12,25 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, TypeVar
 
-from actorrt.rl.checks import require_flag, require_number, require_whole
-from actorrt.rl.extras import require
-from actorrt.rl.policies.network import backend_of
-from actorrt.rl.policies.normaliser import Normaliser
-from actorrt.rl.policies.policy import NetworkKind, PolicySpec, Weights, make_policy
-from actorrt.rl.policies.spaces import is_image
-from actorrt.rl.rollouts.environment import Maker, describe, name_of
-from actorrt.rl.rollouts.protocol import require_maker
-from actorrt.rl.run import Run
-from actorrt.rl.runs import checkpoint
-from actorrt.rl.runs.callbacks import Hearer
+from actorrt.rl.foundation.checks import require_flag, require_number, require_whole
+from actorrt.rl.foundation.extras import require
+from actorrt.rl.networks.network import backend_of
+from actorrt.rl.networks.policy_spec import NetworkKind, PolicySpec
+from actorrt.rl.policies.factory import make_policy
+from actorrt.rl.policies.weights import Weights
+from actorrt.rl.records import checkpoint
+from actorrt.rl.records.progress import Progress
+from actorrt.rl.records.run_directory import RUNS, require_usable
+from actorrt.rl.rollouts.environment import EnvMaker, describe, name_of
+from actorrt.rl.rollouts.environment_checks import require_maker
+from actorrt.rl.runs.callbacks import CallbackLike
 from actorrt.rl.runs.explain import Explanation, explain
-from actorrt.rl.runs.place import RUNS, require_usable
 from actorrt.rl.runs.plan import Plan
-from actorrt.rl.runs.progress import Progress
+from actorrt.rl.runs.run import Run
 from actorrt.rl.runs.training import TrainingLoop
-from actorrt.rl.settings import RolloutSettings, Settings
+from actorrt.rl.settings.algorithm_settings import AlgorithmSettings, RolloutSettings
+from actorrt.rl.spaces.normaliser import Normaliser
+from actorrt.rl.spaces.spaces import is_image
 
 A = TypeVar("A", bound="Algorithm")
 
@@ -51,12 +53,12 @@ class Algorithm:
         MissingPackageError: Gymnasium or torch is needed, and not installed.
     """
 
-    settings_class: ClassVar[type[Settings]]
+    settings_class: ClassVar[type[AlgorithmSettings]]
     loop_class: ClassVar[Callable[..., Any]] = TrainingLoop
 
     def __init__(
         self,
-        env: Maker,
+        env: EnvMaker,
         *,
         simulators: int = 2,
         seed: int = 0,
@@ -76,7 +78,7 @@ class Algorithm:
         self.directory = None if directory is None else os.fspath(directory)
         self._checkpoint: dict[str, Any] | None = None
 
-    def _describe(self, env: Maker) -> PolicySpec:
+    def _describe(self, env: EnvMaker) -> PolicySpec:
         """Say what the policy looks like.
 
         Raises:
@@ -98,7 +100,7 @@ class Algorithm:
         return spec
 
     @classmethod
-    def resume(cls: type[A], directory: str, *, env: Maker | None = None, network: NetworkKind | None = None) -> A:
+    def resume(cls: type[A], directory: str, *, env: EnvMaker | None = None, network: NetworkKind | None = None) -> A:
         """Take a run up again where its last checkpoint is; `start` goes on from there.
 
         Without lag, and with environments that replay, the resumed run equals one that was not interrupted, bit
@@ -143,7 +145,7 @@ class Algorithm:
         steps: int | None = None,
         stop_return: float | None = None,
         on_progress: Callable[[Progress], Any] | None = None,
-        callbacks: Iterable[Hearer] = (),
+        callbacks: Iterable[CallbackLike] = (),
         keep_going: Callable[[], bool] | None = None,
         show: bool | None = None,
     ) -> Run:

@@ -13,8 +13,8 @@ from actorrt.rl.algorithms.algorithm import Algorithm
 from actorrt.rl.algorithms.appo_update import APPOUpdate
 from actorrt.rl.algorithms.impala import CorrectedSettings
 from actorrt.rl.algorithms.ppo import ClippedSettings
-from actorrt.rl.policies.policy import PolicySpec
-from actorrt.rl.policies.spaces import Array
+from actorrt.rl.networks.policy_spec import PolicySpec
+from actorrt.rl.spaces.array_spaces import Array
 
 PRESETS: dict[str, dict[str, Any]] = {
     "CartPole-v1": {

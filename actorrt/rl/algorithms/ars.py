@@ -12,8 +12,8 @@ import numpy as np
 
 from actorrt.rl.algorithms.algorithm import Algorithm
 from actorrt.rl.evolution.loop import EvolutionLoop
-from actorrt.rl.policies.spaces import Array
-from actorrt.rl.settings import Settings
+from actorrt.rl.settings.algorithm_settings import AlgorithmSettings
+from actorrt.rl.spaces.array_spaces import Array
 
 NORMALISED = {"normalise_observations": True}
 
@@ -108,7 +108,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvolutionSettings(Settings):
+class EvolutionSettings(AlgorithmSettings):
     """Settings of the algorithms that learn from whole episodes.
 
     Attributes:
@@ -198,7 +198,7 @@ class ARSUpdate:
         """Return nothing: the parameters are all there is."""
         return {}
 
-    def go_on(self, state: dict[str, Any]) -> None:
+    def resume(self, state: dict[str, Any]) -> None:
         """Take back nothing."""
 
 

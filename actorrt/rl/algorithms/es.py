@@ -13,7 +13,7 @@ import numpy as np
 from actorrt.rl.algorithms.algorithm import Algorithm
 from actorrt.rl.algorithms.ars import EvolutionSettings
 from actorrt.rl.evolution.loop import EvolutionLoop
-from actorrt.rl.policies.spaces import Array
+from actorrt.rl.spaces.array_spaces import Array
 
 PRESETS: dict[str, dict[str, Any]] = {
     "CartPole-v1": {"steps": 500_000, "hidden": (16, 16), "directions": 16, "deviation": 0.1, "learning_rate": 0.05},
@@ -95,7 +95,7 @@ class ESUpdate:
         moments = {"first_moment": self._first_moment, "second_moment": self._second_moment}
         return {**moments, "step_count": self._step_count}
 
-    def go_on(self, state: dict[str, Any]) -> None:
+    def resume(self, state: dict[str, Any]) -> None:
         """Go on from another rule's `state`."""
         self._first_moment, self._second_moment = state["first_moment"], state["second_moment"]
         self._step_count = state["step_count"]

@@ -5,15 +5,15 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from actorrt.rl.policies.network import make_network
-from actorrt.rl.policies.optimiser import FlatAdam, FlatRMSProp
-from actorrt.rl.policies.policy import PolicySpec
-from actorrt.rl.policies.spaces import Array
+from actorrt.rl.networks.network import make_network
+from actorrt.rl.networks.optimiser import FlatAdam, FlatRMSProp
+from actorrt.rl.networks.policy_spec import PolicySpec
 from actorrt.rl.rollouts.transitions import Transitions
-from actorrt.rl.settings import RolloutSettings
+from actorrt.rl.settings.algorithm_settings import RolloutSettings
+from actorrt.rl.spaces.array_spaces import Array
 
 if TYPE_CHECKING:
-    from actorrt.rl.roles.group import Group
+    from actorrt.rl.roles.learner_group import LearnerGroup
 
 
 class GradientUpdate:
@@ -31,12 +31,12 @@ class GradientUpdate:
         self.settings: Any = settings
         self.network = network = make_network(spec, parameters, settings.backend)
         self._optimiser = self.optimiser_class(network.flat, network.gradient, max_norm=settings.max_grad_norm)
-        self._group: Group | None = None
+        self._group: LearnerGroup | None = None
 
-    def join(self, group: Group) -> None:
+    def join(self, group: LearnerGroup) -> None:
         """Learn with others from now on, from where the first of them is."""
         self._group = group
-        self.go_on(group.agree(self.state()))
+        self.resume(group.agree(self.state()))
 
     def share(self, rows: Transitions) -> Transitions:
         """Return the transitions that this rule is to learn from: all, or its part of them in a group.
@@ -60,6 +60,6 @@ class GradientUpdate:
         """Return what, with the parameters, another rule needs to go on."""
         return {"optimiser": self._optimiser.state()}
 
-    def go_on(self, state: dict[str, Any]) -> None:
+    def resume(self, state: dict[str, Any]) -> None:
         """Go on from another rule's `state`."""
-        self._optimiser.go_on(state["optimiser"])
+        self._optimiser.resume(state["optimiser"])

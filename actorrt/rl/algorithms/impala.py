@@ -11,9 +11,9 @@ from typing import Any, ClassVar
 
 from actorrt.rl.algorithms.algorithm import Algorithm
 from actorrt.rl.algorithms.impala_update import IMPALAUpdate
-from actorrt.rl.policies.policy import PolicySpec
-from actorrt.rl.policies.spaces import Array
-from actorrt.rl.settings import RolloutSettings
+from actorrt.rl.networks.policy_spec import PolicySpec
+from actorrt.rl.settings.algorithm_settings import RolloutSettings
+from actorrt.rl.spaces.array_spaces import Array
 
 PRESETS: dict[str, dict[str, Any]] = {
     "CartPole-v1": {"steps": 1_000_000, "environments": 8, "horizon": 32, "batch_steps": 256, "learning_rate": 1e-3},

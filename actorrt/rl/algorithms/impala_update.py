@@ -13,7 +13,7 @@ from actorrt.rl.algorithms.a2c_update import differentiate
 from actorrt.rl.algorithms.gradient_update import GradientUpdate
 from actorrt.rl.rollouts.trajectory import Fragment
 from actorrt.rl.rollouts.transitions import corrected_transitions
-from actorrt.rl.settings import scheduled
+from actorrt.rl.settings.algorithm_settings import scheduled
 
 if TYPE_CHECKING:
     from actorrt.rl.algorithms.impala import IMPALASettings

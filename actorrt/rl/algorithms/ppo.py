@@ -13,10 +13,10 @@ from typing import Any, ClassVar, get_args
 
 from actorrt.rl.algorithms.algorithm import Algorithm
 from actorrt.rl.algorithms.ppo_update import PPOUpdate
-from actorrt.rl.checks import require_one_of
-from actorrt.rl.policies.policy import PolicySpec
-from actorrt.rl.policies.spaces import Array
-from actorrt.rl.settings import RolloutSettings, Schedule
+from actorrt.rl.foundation.checks import require_one_of
+from actorrt.rl.networks.policy_spec import PolicySpec
+from actorrt.rl.settings.algorithm_settings import LearningRateSchedule, RolloutSettings
+from actorrt.rl.spaces.array_spaces import Array
 
 NORMALISED = {"normalise_observations": True, "normalise_rewards": True}
 WIDE = {"hidden": (256, 256), "activation": "relu", "orthogonal": False, "log_std": -2.0}
@@ -218,7 +218,7 @@ class ClippedSettings(RolloutSettings):
     minibatch_size: int = 64
     epochs: int = 10
     clip_range: float = 0.2
-    clip_schedule: Schedule = "constant"
+    clip_schedule: LearningRateSchedule = "constant"
     normalise_advantages: bool = True
 
     def __post_init__(self) -> None:
@@ -226,7 +226,7 @@ class ClippedSettings(RolloutSettings):
         self._require_at_least_1("minibatch_size", "epochs")
         self._require_limits("clip_range")
         self._require_flags("normalise_advantages")
-        require_one_of("clip_schedule", self.clip_schedule, get_args(Schedule))
+        require_one_of("clip_schedule", self.clip_schedule, get_args(LearningRateSchedule))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from actorrt.rl.algorithms.gradient_update import GradientUpdate
-from actorrt.rl.policies.policy import PolicySpec
-from actorrt.rl.policies.spaces import Array
+from actorrt.rl.networks.policy_spec import PolicySpec
 from actorrt.rl.rollouts.trajectory import Fragment
 from actorrt.rl.rollouts.transitions import Transitions, normalised, transitions
-from actorrt.rl.settings import scheduled
+from actorrt.rl.settings.algorithm_settings import scheduled
+from actorrt.rl.spaces.array_spaces import Array
 
 if TYPE_CHECKING:
     from actorrt.rl.algorithms.ppo import ClippedSettings, PPOSettings
@@ -60,9 +60,9 @@ class PPOUpdate(GradientUpdate):
         """Return what, with the parameters, another rule needs to go on."""
         return super().state() | {"rng": self._rng.bit_generator.state}
 
-    def go_on(self, state: dict[str, Any]) -> None:
+    def resume(self, state: dict[str, Any]) -> None:
         """Go on from another rule's `state`."""
-        super().go_on(state)
+        super().resume(state)
         self._rng.bit_generator.state = state["rng"]
 
     def _minibatches(self, rows: Transitions, count: int) -> list[Transitions]:

@@ -12,9 +12,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from actorrt.rl.evolution.crew import Crew
+from actorrt.rl.evolution.explorer_pool import ExplorerPool
 from actorrt.rl.evolution.perturbation import direction
-from actorrt.rl.policies.spaces import Array
+from actorrt.rl.spaces.array_spaces import Array
 
 FAN_IN = 16
 LEAF_S, NODE_S = 11e-9, 0.5e-9  # to make and add, or to add, one number
@@ -47,17 +47,17 @@ def sum_of_sums(parts: Sequence[Array]) -> Array:
     return total
 
 
-async def weighted_sum(crew: Crew, weights: Array, run_seed: int, iteration: int, count: int) -> Array:
+async def weighted_sum(pool: ExplorerPool, weights: Array, run_seed: int, iteration: int, count: int) -> Array:
     """Return the sum of an iteration's directions, each with its weight, float64 of shape (count,).
 
-    The crew adds up what is worth the messages.
+    The pool adds up what is worth the messages.
     """
     terms = [(number, float(weight)) for number, weight in enumerate(weights) if weight]
     leaves = _grouped(terms)
     if not leaves:
         return np.zeros(count)
-    if _is_worth_sharing(crew, len(terms) * count * LEAF_S):
-        parts, _ = await crew.do(
+    if _is_worth_sharing(pool, len(terms) * count * LEAF_S):
+        parts, _ = await pool.do(
             "leaves",
             len(leaves),
             lambda simulator, numbers: simulator.add_up([leaves[number] for number in numbers], iteration),
@@ -65,15 +65,15 @@ async def weighted_sum(crew: Crew, weights: Array, run_seed: int, iteration: int
     else:
         parts = [sum_of_terms(leaf, run_seed, iteration, count) for leaf in leaves]
     while len(parts) > 1:
-        parts = await _next_level(crew, _grouped(parts), len(parts) * count * NODE_S)
+        parts = await _next_level(pool, _grouped(parts), len(parts) * count * NODE_S)
     whole: Array = parts[0]
     return whole
 
 
-async def _next_level(crew: Crew, nodes: Sequence[Sequence[Array]], cost_s: float) -> list[Array]:
-    if not _is_worth_sharing(crew, cost_s):
+async def _next_level(pool: ExplorerPool, nodes: Sequence[Sequence[Array]], cost_s: float) -> list[Array]:
+    if not _is_worth_sharing(pool, cost_s):
         return [sum_of_sums(node) for node in nodes]
-    sums, _ = await crew.do(
+    sums, _ = await pool.do(
         "nodes", len(nodes), lambda simulator, numbers: simulator.add([nodes[number] for number in numbers])
     )
     return sums
@@ -83,5 +83,5 @@ def _grouped(items: Sequence[Any]) -> list[Sequence[Any]]:
     return [items[start : start + FAN_IN] for start in range(0, len(items), FAN_IN)]
 
 
-def _is_worth_sharing(crew: Crew, cost_s: float) -> bool:
-    return len(crew) > 1 and cost_s >= SHARED_FROM_S
+def _is_worth_sharing(pool: ExplorerPool, cost_s: float) -> bool:
+    return len(pool) > 1 and cost_s >= SHARED_FROM_S

@@ -17,18 +17,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from actorrt.rl.evolution.aggregation import Term, sum_of_sums, sum_of_terms
-from actorrt.rl.evolution.crew import Outcome
+from actorrt.rl.evolution.explorer_pool import ShareResult
 from actorrt.rl.evolution.perturbation import direction
-from actorrt.rl.policies.finite import is_finite
-from actorrt.rl.policies.normaliser import Moments, Normaliser
-from actorrt.rl.policies.policy import PolicySpec, Weights, make_policy
-from actorrt.rl.policies.spaces import Array
+from actorrt.rl.networks.policy_spec import PolicySpec
+from actorrt.rl.policies.factory import make_policy
+from actorrt.rl.policies.weights import Weights
+from actorrt.rl.roles.env_stepper import EnvStepper
 from actorrt.rl.roles.simulator import ALIVE_PERIOD_S
-from actorrt.rl.roles.stepper import Stepper
-from actorrt.rl.rollouts import protocol
+from actorrt.rl.rollouts import environment_checks
+from actorrt.rl.spaces.array_spaces import Array
+from actorrt.rl.spaces.finite import is_finite
+from actorrt.rl.spaces.normaliser import Moments, Normaliser
 
 if TYPE_CHECKING:
-    from actorrt.rl.rollouts.environment import Maker
+    from actorrt.rl.rollouts.environment import EnvMaker
 
 EPISODE_KEY = 1_000_005  # spawn keys of the episodes' seeds begin with it
 
@@ -49,7 +51,7 @@ class Episode(NamedTuple):
     play_s: float
 
 
-class Explorer(Stepper):
+class Explorer(EnvStepper):
     """Plays work items, and adds directions up.
 
     Args:
@@ -61,7 +63,7 @@ class Explorer(Stepper):
     """
 
     def __init__(
-        self, policy: PolicySpec, deviation: float, seed: int = 0, index: int = 0, env: Maker | None = None
+        self, policy: PolicySpec, deviation: float, seed: int = 0, index: int = 0, env: EnvMaker | None = None
     ) -> None:
         self._policy = make_policy(policy)
         self._deviation, self._seed, self._index = deviation, seed, index
@@ -76,7 +78,7 @@ class Explorer(Stepper):
         self._title = f"simulator {self._index}, incarnation {self.context.incarnation}, environment 0"
         self._source = self._index, self.context.incarnation, os.getpid()
 
-    async def explore(self, weights: Weights, iteration: int, numbers: Sequence[int]) -> Outcome:
+    async def explore(self, weights: Weights, iteration: int, numbers: Sequence[int]) -> ShareResult:
         """Play an episode for each work item.
 
         Args:
@@ -90,18 +92,18 @@ class Explorer(Stepper):
         Raises:
             Exception: what the environment raises; a note says where. This simulator fails and is restarted.
         """
-        return Outcome(
+        return ShareResult(
             [await self._explore(weights, iteration, *divmod(number, 2)) for number in numbers], self._source
         )
 
-    def add_up(self, leaves: Sequence[Sequence[Term]], iteration: int) -> Outcome:
+    def add_up(self, leaves: Sequence[Sequence[Term]], iteration: int) -> ShareResult:
         """Return the sums of leaves of `aggregation`'s tree."""
         count = len(self._policy.parameters)
-        return Outcome([sum_of_terms(leaf, self._seed, iteration, count) for leaf in leaves], self._source)
+        return ShareResult([sum_of_terms(leaf, self._seed, iteration, count) for leaf in leaves], self._source)
 
-    def add(self, nodes: Sequence[Sequence[Array]]) -> Outcome:
+    def add(self, nodes: Sequence[Sequence[Array]]) -> ShareResult:
         """Return the sums of inner nodes of `aggregation`'s tree."""
-        return Outcome([sum_of_sums(node) for node in nodes], self._source)
+        return ShareResult([sum_of_sums(node) for node in nodes], self._source)
 
     async def _explore(self, weights: Weights, iteration: int, number: int, is_taken_away: int) -> Episode:
         from actorrt.rl.rollouts.environment import episode_seed
@@ -119,7 +121,7 @@ class Explorer(Stepper):
         """Play one episode, with a sign of life now and then: only one step that takes for ever is a hang."""
         policy, space, total, encoded = self._policy, self._policy.spec, 0.0, []
         began_at = alive_at = time.monotonic()
-        obs = protocol.reset(self._environment, seed)
+        obs = environment_checks.reset(self._environment, seed)
         is_over = False
         while not is_over:
             self._step_count += 1
@@ -128,7 +130,7 @@ class Explorer(Stepper):
                 raise ValueError(f"an observation is infinite or NaN: {obs}")
             actions = space.action.to_environment(policy.best_actions(policy.normalise(encoded[-1])))
             (action,) = space.action.unstack(actions)
-            obs, reward, is_terminated, is_truncated = protocol.step(self._environment, action)
+            obs, reward, is_terminated, is_truncated = environment_checks.step(self._environment, action)
             if not math.isfinite(reward):
                 raise ValueError(f"a reward is infinite or NaN: {reward}")
             total += float(reward)

@@ -16,20 +16,20 @@ import numpy as np
 
 import actorrt as art
 from actorrt.rl.evolution.aggregation import weighted_sum
-from actorrt.rl.evolution.crew import Crew
 from actorrt.rl.evolution.explorer import Episode, Explorer
-from actorrt.rl.policies.finite import require_finite
-from actorrt.rl.policies.normaliser import merged
-from actorrt.rl.policies.policy import Weights
+from actorrt.rl.evolution.explorer_pool import ExplorerPool
+from actorrt.rl.policies.weights import Weights
 from actorrt.rl.runs.evaluations import Evaluations
-from actorrt.rl.runs.loop import Loop
-from actorrt.rl.runs.roles import Roles
+from actorrt.rl.runs.loop import RunLoop
+from actorrt.rl.runs.role_supervisor import RoleSupervisor
+from actorrt.rl.spaces.finite import require_finite
+from actorrt.rl.spaces.normaliser import merged
 
 STARTS_AT_ONCE = 64  # simulators that join do not wait for each other
 RIDES_BYTES = 32_768  # parameters up to this size ride in each message; more lie in the store, once for all
 
 
-class Evolution(Roles):
+class Evolution(RoleSupervisor):
     """Supervises the roles of one run."""
 
     def _own_roles(self) -> Iterator[art.Child]:
@@ -37,15 +37,15 @@ class Evolution(Roles):
         return iter(())
 
 
-class EvolutionLoop(Loop):
-    """Explores directions and moves along those that pay; see `Loop` for its arguments."""
+class EvolutionLoop(RunLoop):
+    """Explores directions and moves along those that pay; see `RunLoop` for its arguments."""
 
     supervisor_class = Evolution
     supervisor_options: ClassVar[dict[str, Any]] = {"max_concurrency": STARTS_AT_ONCE}
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
-        self._crew = Crew(self._plan.simulators, self._hire, self._dismiss)
+        self._pool = ExplorerPool(self._plan.simulators, self._start, self._stop)
 
     async def _train(self, supervisor: Any) -> None:
         plan = self._plan
@@ -58,7 +58,7 @@ class EvolutionLoop(Loop):
         )
         self._weights, self._rule = plan.weights, plan.settings.update_rule()
         if plan.checkpoint is not None:
-            self._rule.go_on(plan.checkpoint["learner"])
+            self._rule.resume(plan.checkpoint["learner"])
         self._begin_work()
         try:
             while not self._is_over():
@@ -75,24 +75,24 @@ class EvolutionLoop(Loop):
 
     def resize(self, simulators: int) -> None:
         """Have so many simulators from now on; new ones join as soon as they have started."""
-        self._crew.resize(simulators)
+        self._pool.resize(simulators)
 
     @property
     def _simulator_count(self) -> int:
-        return len(self._crew)
+        return len(self._pool)
 
-    def _hire(self, index: int) -> Any:
+    def _start(self, index: int) -> Any:
         plan = self._plan
         arguments = (plan.policy, plan.settings.deviation, plan.seed, index, plan.environment)
         options: dict[str, Any] = {"cpus": 1, "hang_timeout_s": plan.settings.hang_timeout_s}
         return self._supervisor.start_child(art.Child(Explorer, *arguments, id=f"simulator-{index}", **options))
 
-    def _dismiss(self, index: int) -> Any:
+    def _stop(self, index: int) -> Any:
         return self._supervisor.stop_child(f"simulator-{index}")
 
     async def _improve(self) -> None:
         """Make one update; its number is the version that it starts from."""
-        settings, crew = self._plan.settings, self._crew
+        settings, pool = self._plan.settings, self._pool
         iteration, parameters, normaliser = self._weights
         began_at = time.monotonic()
         episodes, sources = await self._explore()
@@ -100,7 +100,7 @@ class EvolutionLoop(Loop):
         returns = np.array([episode.total for episode in episodes]).reshape(-1, 2)
         lengths = np.array([episode.length for episode in episodes]).reshape(-1, 2)
         weights, metrics = self._rule.weigh(returns - settings.alive_bonus_offset * lengths)
-        total = await weighted_sum(crew, weights, self._plan.seed, iteration, len(parameters))
+        total = await weighted_sum(pool, weights, self._plan.seed, iteration, len(parameters))
         moved = self._rule.move(parameters, total)
         require_finite(moved, f"the update to version {iteration + 1}", metrics)
         seen = merged(episode.seen for episode in episodes)
@@ -110,15 +110,15 @@ class EvolutionLoop(Loop):
         self._record.steps += int(lengths.sum())
         await self._server.replace.tell(self._weights)
         self._record.episode_returns.extend(returns.ravel().tolist())
-        sampling_s = sum(episode.play_s for episode in episodes) / len(crew)
+        sampling_s = sum(episode.play_s for episode in episodes) / len(pool)
         self._times = self._times.add(sampling_s, explored_at - began_at, time.monotonic() - explored_at)
-        await self._report({**metrics, "policy_version": iteration + 1}, crew.statistics(), tuple(sources))
+        await self._report({**metrics, "policy_version": iteration + 1}, pool.statistics(), tuple(sources))
 
     async def _explore(self) -> tuple[list[Episode], list[tuple[int, int, int]]]:
         """Have the episodes of an iteration played; return them in the directions' order, and who played."""
         weights, iteration = self._weights, self._weights.version
         argument = weights if weights.parameters.nbytes <= RIDES_BYTES else await art.put_async(weights)
-        return await self._crew.do(
+        return await self._pool.do(
             "episodes",
             2 * self._plan.settings.directions,
             lambda simulator, numbers: simulator.explore(argument, iteration, numbers),

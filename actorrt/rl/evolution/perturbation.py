@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from actorrt.rl.policies.spaces import Array
+from actorrt.rl.spaces.array_spaces import Array
 
 NOISE_KEY = 1_000_004  # spawn keys of directions begin with it; others are in `environment`, `evaluator` and `command`
 

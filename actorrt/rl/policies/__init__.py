@@ -1,1 +1,1 @@
-"""Policies: what maps observations to actions, how it is stored, differentiated and exported."""
+"""Policies: how observations lead to actions, how policies are stored and exported."""

@@ -12,11 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from actorrt.rl.policies.modules import make_module, tie
-from actorrt.rl.policies.normaliser import LIMIT
-from actorrt.rl.policies.policy import FlatPolicy
-from actorrt.rl.policies.sampling import FORBIDDEN
-from actorrt.rl.policies.spaces import Box, Discrete, Leaf, Masked, MultiDiscrete, is_image, leaves
+from actorrt.rl.networks.torch_modules import make_module, tie
+from actorrt.rl.policies.protocols import StorablePolicy
+from actorrt.rl.spaces.array_spaces import Box, Discrete, MultiDiscrete
+from actorrt.rl.spaces.leaves import Leaf, leaves
+from actorrt.rl.spaces.normaliser import LIMIT
+from actorrt.rl.spaces.sampling import FORBIDDEN
+from actorrt.rl.spaces.spaces import Masked, is_image
 
 OPSET = 18  # the oldest that torch writes
 
@@ -29,7 +31,7 @@ class Acting(nn.Module):
     low: Tensor
     high: Tensor
 
-    def __init__(self, policy: FlatPolicy) -> None:
+    def __init__(self, policy: StorablePolicy) -> None:
         super().__init__()
         self._spec = policy.spec
         self._module = make_module(policy.spec)
@@ -75,7 +77,7 @@ def _column(outputs: Tensor, leaf: Leaf) -> Tensor:
     return own > 0.0 if leaf.kind == "bernoulli" else own
 
 
-def export_module(policy: FlatPolicy, path: str) -> None:
+def export_module(policy: StorablePolicy, path: str) -> None:
     """Write a policy to `path`.
 
     Raises:

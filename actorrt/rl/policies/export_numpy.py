@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from actorrt.rl.policies.policy import FlatPolicy, hidden_names, parameter_views
-from actorrt.rl.policies.spaces import Box, Composite, Discrete, Masked, MultiBinary, MultiDiscrete, Space
+from actorrt.rl.networks.layout import hidden_names, parameter_views
+from actorrt.rl.policies.protocols import StorablePolicy
+from actorrt.rl.spaces.array_spaces import Box, Discrete, MultiBinary, MultiDiscrete
+from actorrt.rl.spaces.spaces import Composite, Masked, Space
 
 HEADER = '''"""A policy for {env_id}: `act(obs)` returns the best action. Written by actorrt; needs NumPy alone."""
 
@@ -26,7 +28,7 @@ def flat(mask):
     return np.concatenate([flat(part) for part in mask]) if isinstance(mask, (tuple, list)) else np.ravel(mask)"""
 
 
-def export_numpy(policy: FlatPolicy, path: str) -> None:
+def export_numpy(policy: StorablePolicy, path: str) -> None:
     """Write a policy to `path`.
 
     Raises:
@@ -60,7 +62,7 @@ def export_numpy(policy: FlatPolicy, path: str) -> None:
         file.write("\n".join(lines) + "\n")
 
 
-def _arrays(policy: FlatPolicy) -> list[str]:
+def _arrays(policy: StorablePolicy) -> list[str]:
     """Return the lines that hold the arrays that actions follow from."""
     spec, views = policy.spec, parameter_views(policy.spec, policy.parameters)
     arrays: dict[str, Any] = {}

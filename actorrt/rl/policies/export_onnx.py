@@ -10,11 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from actorrt.rl.extras import require
-from actorrt.rl.policies.normaliser import LIMIT
-from actorrt.rl.policies.policy import FlatPolicy, hidden_names, parameter_views
-from actorrt.rl.policies.sampling import FORBIDDEN
-from actorrt.rl.policies.spaces import Box, Discrete, Leaf, Masked, MultiDiscrete, is_image, leaves, row_shape
+from actorrt.rl.foundation.extras import require
+from actorrt.rl.networks.layout import hidden_names, parameter_views
+from actorrt.rl.policies.protocols import StorablePolicy
+from actorrt.rl.spaces.array_spaces import Box, Discrete, MultiDiscrete
+from actorrt.rl.spaces.leaves import Leaf, leaves, row_shape
+from actorrt.rl.spaces.normaliser import LIMIT
+from actorrt.rl.spaces.sampling import FORBIDDEN
+from actorrt.rl.spaces.spaces import Masked, is_image
 
 OPSET = 17
 
@@ -43,7 +46,7 @@ class Graph:
         return name
 
 
-def export_onnx(policy: FlatPolicy, path: str) -> None:
+def export_onnx(policy: StorablePolicy, path: str) -> None:
     """Write a policy to `path`.
 
     The graph takes `observation`, (N, *shape), where that is a `Box`, else `features`, rows as `PolicySpec.encode`
@@ -87,7 +90,7 @@ def export_onnx(policy: FlatPolicy, path: str) -> None:
     onnx.save(model, path)
 
 
-def _outputs(policy: FlatPolicy, graph: Graph, observation: str) -> str:
+def _outputs(policy: StorablePolicy, graph: Graph, observation: str) -> str:
     spec = policy.spec
     if spec.network == "cnn":
         return _convolutions(policy, graph, observation)
@@ -106,10 +109,14 @@ def _outputs(policy: FlatPolicy, graph: Graph, observation: str) -> str:
     return graph.add("Gemm", hidden, graph.constant(views["action"]), *bias)
 
 
-def _convolutions(policy: FlatPolicy, graph: Graph, observation: str) -> str:
+def _convolutions(policy: StorablePolicy, graph: Graph, observation: str) -> str:
+    import torch
     from torch import nn
 
-    module: Any = getattr(policy, "_module")  # noqa: B009  # only policies in torch have one
+    from actorrt.rl.networks.torch_modules import make_module, tie
+
+    module: Any = make_module(policy.spec)
+    tie(module, torch.from_numpy(np.array(policy.parameters, np.float32)))
     passed = graph.add("Cast", observation, to=1)
     passed = graph.add("Mul", passed, graph.constant(np.float32(1.0 / 255.0)))
     if not module.is_channel_first:
@@ -126,7 +133,7 @@ def _convolutions(policy: FlatPolicy, graph: Graph, observation: str) -> str:
     return passed
 
 
-def _action(policy: FlatPolicy, graph: Graph, outputs: str) -> str:
+def _action(policy: StorablePolicy, graph: Graph, outputs: str) -> str:
     """Return the most likely actions, in the environment's form where that is one array."""
     action = policy.spec.action
     if isinstance(action, Discrete):

@@ -1,25 +1,26 @@
-"""Reads and writes policies as files: a zip of numpy arrays and a JSON header, nothing that runs when read."""
+"""The format of a policy's file: a zip of numpy arrays and a JSON header, nothing that runs when read."""
 
 from __future__ import annotations
 
 import json
 import os
-from typing import Any
+from typing import Any, NamedTuple
 from zipfile import BadZipFile, is_zipfile
 
 import numpy as np
 
-from actorrt.rl.policies import spaces
-from actorrt.rl.policies.normaliser import Normaliser
-from actorrt.rl.policies.policy import FlatPolicy, NetworkKind, PolicySpec, make_policy
-from actorrt.rl.policies.spaces import Array
+from actorrt.rl.networks.policy_spec import NetworkKind, PolicySpec
+from actorrt.rl.policies.protocols import StorablePolicy
+from actorrt.rl.spaces.array_spaces import Array
+from actorrt.rl.spaces.normaliser import Normaliser
+from actorrt.rl.spaces.spaces import space_from_data
 
 FORMAT = "actorrt-policy-1"
 NORMALISER = "normaliser/"
 OWN_NETWORK = "own"
 
 
-def save_policy(policy: FlatPolicy, path: str) -> None:
+def save_policy(policy: StorablePolicy, path: str) -> None:
     """Write a policy to `path`; whoever reads meanwhile sees the old file or the new one, whole."""
     header = {
         "format": FORMAT,
@@ -44,12 +45,17 @@ def save_policy(policy: FlatPolicy, path: str) -> None:
     os.replace(partial, path)
 
 
-def load_policy(path: str, *, network: NetworkKind | None = None) -> FlatPolicy:
-    """Read a policy that `save` wrote.
+class StoredPolicy(NamedTuple):
+    """What a file says of a policy, in the order in which `make_policy` takes it."""
 
-    Args:
-        path: of the file.
-        network: what makes the policy's network, where that is the user's own: files hold no code.
+    spec: PolicySpec
+    parameters: Array
+    version: int
+    normaliser: Normaliser | None
+
+
+def read_policy(path: str, network: NetworkKind | None = None) -> StoredPolicy:
+    """Read what `save_policy` wrote.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -68,14 +74,14 @@ def load_policy(path: str, *, network: NetworkKind | None = None) -> FlatPolicy:
     normaliser = Normaliser.from_arrays(
         {name.removeprefix(NORMALISER): array for name, array in arrays.items() if name.startswith(NORMALISER)}
     )
-    return make_policy(spec, parameters, version, normaliser)
+    return StoredPolicy(spec, parameters, version, normaliser)
 
 
 def _spec(header: dict[str, Any], network: NetworkKind | None) -> PolicySpec:
     return PolicySpec(
         env_id=header["env_id"],
-        observation=spaces.from_data(header["observation"]),
-        action=spaces.from_data(header["action"]),
+        observation=space_from_data(header["observation"]),
+        action=space_from_data(header["action"]),
         hidden=tuple(map(int, header["hidden"])),
         activation=header["activation"],
         network=network or header["network"],

@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from actorrt.rl.policies.modules import flatten, inputs, make_module, parameter_count, tie
-from actorrt.rl.policies.normaliser import Normaliser
-from actorrt.rl.policies.policy import FlatPolicy, PolicySpec
-from actorrt.rl.policies.sampling import masked, most_likely, sample
-from actorrt.rl.policies.spaces import Array, deviation_count
+from actorrt.rl.networks.policy_spec import PolicySpec
+from actorrt.rl.networks.torch_modules import flatten, inputs, make_module, parameter_count, tie
+from actorrt.rl.policies.policy import FlatPolicy
+from actorrt.rl.spaces.array_spaces import Array
+from actorrt.rl.spaces.leaves import deviation_count
+from actorrt.rl.spaces.normaliser import Normaliser
+from actorrt.rl.spaces.sampling import masked, most_likely, sample
 
 
 class TorchPolicy(FlatPolicy):

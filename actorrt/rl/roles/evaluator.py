@@ -7,10 +7,12 @@ import time
 from typing import Any
 
 import actorrt as art
-from actorrt.rl.policies.policy import PolicySpec, Weights, make_policy
+from actorrt.rl.networks.policy_spec import PolicySpec
+from actorrt.rl.policies.factory import make_policy
+from actorrt.rl.policies.weights import Weights
 from actorrt.rl.roles.parameters import resolve
 from actorrt.rl.roles.simulator import ALIVE_PERIOD_S
-from actorrt.rl.rollouts.environment import Maker, episode_seed
+from actorrt.rl.rollouts.environment import EnvMaker, episode_seed
 from actorrt.rl.rollouts.evaluation import Evaluation, Player
 
 SEED_KEY = 1_000_001  # its seeds' spawn keys begin with it; simulators' begin with their index
@@ -26,7 +28,7 @@ class Evaluator(art.Actor):
         env: a function that makes the environment, where the policy does not name it.
     """
 
-    def __init__(self, policy: PolicySpec, params: Any, seed: int = 0, env: Maker | None = None) -> None:
+    def __init__(self, policy: PolicySpec, params: Any, seed: int = 0, env: EnvMaker | None = None) -> None:
         self._policy = make_policy(policy)
         self._params, self._seed = params, seed
         self._player = Player(env or policy.env_id)

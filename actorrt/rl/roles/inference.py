@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 
 import actorrt as art
-from actorrt.rl.policies.normaliser import Normaliser
-from actorrt.rl.policies.policy import FlatPolicy, PolicySpec, make_policy
-from actorrt.rl.policies.spaces import Array
+from actorrt.rl.networks.policy_spec import PolicySpec
+from actorrt.rl.policies.factory import make_policy
+from actorrt.rl.policies.policy import FlatPolicy
 from actorrt.rl.roles.parameters import resolve
+from actorrt.rl.spaces.array_spaces import Array
+from actorrt.rl.spaces.normaliser import Normaliser
 
 MAX_ROWS = 256
 MAX_WAIT_S = 0.002
@@ -102,7 +104,7 @@ class Inference(art.Actor):
         return {"mean_rows": float(np.mean(self._batch_rows)) if self._batch_rows else 0.0}
 
 
-class AbsentPolicy(FlatPolicy):
+class RemotePolicy(FlatPolicy):
     """What a simulator knows of a policy that acts elsewhere: its version and its normaliser."""
 
     architecture = "absent"

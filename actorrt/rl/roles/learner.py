@@ -11,13 +11,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 import actorrt as art
-from actorrt.rl.policies.finite import require_finite
-from actorrt.rl.policies.network import limit_threads
-from actorrt.rl.policies.normaliser import merged
-from actorrt.rl.policies.policy import PolicySpec
-from actorrt.rl.policies.spaces import Array
+from actorrt.rl.networks.network import limit_threads
+from actorrt.rl.networks.policy_spec import PolicySpec
 from actorrt.rl.roles.parameters import publish, resolve
 from actorrt.rl.rollouts.trajectory import Batch, Fragment
+from actorrt.rl.spaces.array_spaces import Array
+from actorrt.rl.spaces.finite import require_finite
+from actorrt.rl.spaces.normaliser import merged
 
 
 class UpdateRule(Protocol):
@@ -29,12 +29,12 @@ class UpdateRule(Protocol):
 
     def state(self) -> dict[str, Any]: ...
 
-    def go_on(self, state: dict[str, Any]) -> None: ...
+    def resume(self, state: dict[str, Any]) -> None: ...
 
     def join(self, group: Any) -> None: ...
 
 
-class Settings(Protocol):
+class LearnerSettings(Protocol):
     """An algorithm's settings, which make its update rule."""
 
     def update_rule(self, spec: PolicySpec, parameters: Array, seed: int) -> UpdateRule: ...
@@ -62,7 +62,7 @@ class Learner(art.Actor):
 
     def __init__(
         self,
-        settings: Settings,
+        settings: LearnerSettings,
         policy: PolicySpec,
         params: Any,
         steps: int,
@@ -92,7 +92,7 @@ class Learner(art.Actor):
         rule = self._settings.update_rule(self._spec, parameters, self._seed)
         limit_threads(self._threads)
         if self._restored is not None:
-            rule.go_on(self._restored)
+            rule.resume(self._restored)
         if self._count > 1:
             self._group = self._meet(meeting)
             rule.join(self._group)
@@ -100,14 +100,14 @@ class Learner(art.Actor):
 
     def _meet(self, meeting: str) -> Any:
         """Find the other learners: the first opens where they meet and publishes its port."""
-        from actorrt.rl.roles.group import TIMEOUT_S, Group, find_store, open_store
+        from actorrt.rl.roles.learner_group import TIMEOUT_S, LearnerGroup, find_store, open_store
 
         if self._rank == 0:
             store = open_store(self._count)
             art.publish(meeting, store.port)
         else:
             store = find_store(art.latest(meeting, timeout_s=TIMEOUT_S).result().value, self._count)
-        return Group(store, self._rank, self._count)
+        return LearnerGroup(store, self._rank, self._count)
 
     def snapshot(self) -> Any:
         """Return what, with the published parameters, the next incarnation goes on from."""
@@ -154,9 +154,9 @@ class Learner(art.Actor):
         """Return what, with the published parameters, another learner needs to go on."""
         return (await self._making).state()
 
-    async def go_on(self, state: dict[str, Any]) -> None:
+    async def resume(self, state: dict[str, Any]) -> None:
         """Go on from another learner's `state`, with the parameters that were published with it."""
-        (await self._making).go_on(state)
+        (await self._making).resume(state)
 
     async def on_stop(self, reason: Any) -> None:
         """Wait for what learns to be made, which can't be given up half-way."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import actorrt as art
-from actorrt.rl.policies.normaliser import Normaliser
-from actorrt.rl.policies.policy import Weights
-from actorrt.rl.policies.spaces import Array
+from actorrt.rl.policies.weights import Weights
+from actorrt.rl.spaces.array_spaces import Array
+from actorrt.rl.spaces.normaliser import Normaliser
 
 RETRIES = 5  # deaths that a question to a role outlives
 SNAPSHOT_EVERY = 1  # message: a version that was told to anybody is never taken back

@@ -12,20 +12,22 @@ from typing import Any
 
 import numpy as np
 
-from actorrt.rl.policies.normaliser import Normaliser
-from actorrt.rl.policies.policy import PolicySpec, Weights, make_policy
-from actorrt.rl.policies.spaces import Array
-from actorrt.rl.roles.inference import AbsentPolicy
+from actorrt.rl.networks.policy_spec import PolicySpec
+from actorrt.rl.policies.factory import make_policy
+from actorrt.rl.policies.weights import Weights
+from actorrt.rl.roles.env_stepper import EnvStepper
+from actorrt.rl.roles.inference import RemotePolicy
 from actorrt.rl.roles.parameters import resolve
-from actorrt.rl.roles.stepper import Stepper
 from actorrt.rl.rollouts.trajectory import Fragment
+from actorrt.rl.spaces.array_spaces import Array
+from actorrt.rl.spaces.normaliser import Normaliser
 
 HELD_VERSIONS = 3
 ALIVE_PERIOD_S = 0.25
 EMPTY = np.zeros(0, np.float32)
 
 
-class Simulator(Stepper):
+class Simulator(EnvStepper):
     """Rolls the newest policy out in a vector of environments, without torch.
 
     Args:
@@ -83,7 +85,7 @@ class Simulator(Stepper):
             self.renew(*await self._params.latest())
         else:
             self._inference = await resolve(self._inference)
-            self._policy = AbsentPolicy(spec)
+            self._policy = RemotePolicy(spec)
         environments: Any = self._make(
             lambda: make_environments(
                 self._env,
@@ -118,7 +120,7 @@ class Simulator(Stepper):
         self._require_made()
         return {"life": self._life, **self._sampler.state()}
 
-    def go_on(self, state: dict[str, Any]) -> bool:
+    def resume(self, state: dict[str, Any]) -> bool:
         """Go on from another simulator's `state`; return whether the environments are exactly there.
 
         Raises:
@@ -126,7 +128,7 @@ class Simulator(Stepper):
         """
         with self._playing(self._whereabouts):
             self._require_made()
-            return self._sampler.go_on(state)
+            return self._sampler.resume(state)
 
     async def rollout(self, at_least: int = 0, *, exact: bool = False) -> Fragment:
         """Return the next fragment.

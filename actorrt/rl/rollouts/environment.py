@@ -14,14 +14,14 @@ from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
-from actorrt.rl.extras import require
-from actorrt.rl.policies import spaces
-from actorrt.rl.policies.finite import first_bad_row
-from actorrt.rl.policies.policy import PolicySpec
-from actorrt.rl.policies.spaces import Array
-from actorrt.rl.rollouts import protocol
+from actorrt.rl.foundation.extras import require
+from actorrt.rl.networks.policy_spec import PolicySpec
+from actorrt.rl.rollouts import environment_checks
+from actorrt.rl.spaces.array_spaces import Array
+from actorrt.rl.spaces.finite import first_bad_row
+from actorrt.rl.spaces.gymnasium_spaces import from_gymnasium, spaces_of
 
-Maker: TypeAlias = str | Callable[[], Any]
+EnvMaker: TypeAlias = str | Callable[[], Any]
 """A Gymnasium id, or a function that makes an environment."""
 
 SeedOf = Callable[[int, int], int]
@@ -75,12 +75,12 @@ class Environments(Protocol):
 
     def state(self) -> dict[str, Any]: ...
 
-    def go_on(self, state: dict[str, Any]) -> tuple[Any, Array]: ...
+    def resume(self, state: dict[str, Any]) -> tuple[Any, Array]: ...
 
     def close(self) -> None: ...
 
 
-def make_environment(env: Maker, **options: Any) -> Any:
+def make_environment(env: EnvMaker, **options: Any) -> Any:
     """Make one Gymnasium environment.
 
     Args:
@@ -93,9 +93,9 @@ def make_environment(env: Maker, **options: Any) -> Any:
         MissingPackageError: Gymnasium is not installed.
         gymnasium.error.DependencyNotInstalled: the environment needs a package that is missing.
     """
-    protocol.require_maker(env)
+    environment_checks.require_maker(env)
     if callable(env):
-        return protocol.made_by(env)
+        return environment_checks.made_by(env)
     require("gymnasium")
     import gymnasium
 
@@ -104,7 +104,7 @@ def make_environment(env: Maker, **options: Any) -> Any:
     except gymnasium.error.DependencyNotInstalled:
         raise  # the environment exists, and the error names what to install
     except (gymnasium.error.Error, ModuleNotFoundError) as error:
-        why = protocol.missing_module(env) or _suggestion(env)
+        why = environment_checks.missing_module(env) or _suggestion(env)
         raise ValueError(f"there is no environment {env!r}; {why}") from error
 
 
@@ -115,12 +115,12 @@ def _suggestion(env_id: str) -> str:
     return f"did you mean {' or '.join(matches)}?" if matches else "`gymnasium.pprint_registry()` lists them"
 
 
-def name_of(env: Maker) -> str:
+def name_of(env: EnvMaker) -> str:
     """Return what people call an environment: its id, or its maker's name."""
     return env if isinstance(env, str) else getattr(env, "__name__", type(env).__name__)
 
 
-def describe(env: Maker, hidden: tuple[int, ...] = (64, 64), **more: Any) -> PolicySpec:
+def describe(env: EnvMaker, hidden: tuple[int, ...] = (64, 64), **more: Any) -> PolicySpec:
     """Say what a policy for this environment, an id or a function that makes it, sees and chooses.
 
     Args:
@@ -133,7 +133,7 @@ def describe(env: Maker, hidden: tuple[int, ...] = (64, 64), **more: Any) -> Pol
     """
     environment = make_environment(env)
     try:
-        observation, action = spaces.of_environment(environment)
+        observation, action = spaces_of(environment)
     finally:
         environment.close()
     return PolicySpec(env if isinstance(env, str) else "", observation, action, hidden, **more)
@@ -149,7 +149,7 @@ class MaskedByInfo:
         env: the environment, an id or a function that makes it.
     """
 
-    env: Maker
+    env: EnvMaker
 
     def __call__(self) -> Any:
         """Make the environment."""
@@ -172,7 +172,7 @@ class SeededEnvironments:
     def __init__(self, make: Callable[[], Any], count: int, seed_of: SeedOf) -> None:
         self.count = count
         self._environments = [make() for _ in range(count)]
-        self._observation, self._action = spaces.of_environment(self._environments[0])
+        self._observation, self._action = spaces_of(self._environments[0])
         self._seed_of = seed_of
         self._episode = [0] * count
         self._seed = [0] * count
@@ -204,7 +204,7 @@ class SeededEnvironments:
         for k, environment in enumerate(self._environments):
             self._at = k
             self._note(k, rows[k])
-            obs, gained, is_terminated, is_truncated = protocol.step(environment, choices[k])
+            obs, gained, is_terminated, is_truncated = environment_checks.step(environment, choices[k])
             if not math.isfinite(gained):
                 raise ValueError(f"a reward is infinite or NaN: {gained}")
             reward[k] = gained
@@ -233,7 +233,7 @@ class SeededEnvironments:
         self._at, self._seed[k] = k, self._seed_of(k, self._episode[k])
         self._actions[k], self._length[k] = [], 0
         self._episode[k] += 1
-        return protocol.reset(self._environments[k], self._seed[k])
+        return environment_checks.reset(self._environments[k], self._seed[k])
 
     def whereabouts(self, index: int | None = None) -> str:
         """Say where an environment is, at which step, and the seed of its episode: the one stepped last, or another."""
@@ -249,7 +249,7 @@ class SeededEnvironments:
             "obs": self._observation.encode(self._observation.stack(self._obs)),
         }
 
-    def go_on(self, state: dict[str, Any]) -> tuple[Any, Array]:
+    def resume(self, state: dict[str, Any]) -> tuple[Any, Array]:
         """Play open episodes again as far as they were.
 
         Returns:
@@ -266,11 +266,11 @@ class SeededEnvironments:
     def _replay(self, k: int, state: dict[str, Any]) -> bool:
         """Play one open episode again; return whether it is still open."""
         self._at, self._episode[k], self._seed[k] = k, state["episode"][k], state["seed"][k]
-        self._obs[k] = protocol.reset(self._environments[k], self._seed[k])
+        self._obs[k] = environment_checks.reset(self._environments[k], self._seed[k])
         self._actions[k], self._length[k] = list(state["actions"][k]), 0
         for action in self._choices(state["actions"][k]) if self._actions[k] else ():
             self._length[k] += 1
-            self._obs[k], _, is_terminated, is_truncated = protocol.step(self._environments[k], action)
+            self._obs[k], _, is_terminated, is_truncated = environment_checks.step(self._environments[k], action)
             if is_terminated or is_truncated:
                 return False
         return True
@@ -297,8 +297,8 @@ class VectorEnvironments:
         self._mode: str = getattr(mode, "value", mode)
         if self._mode not in ("NextStep", "SameStep", "Disabled"):
             raise ValueError(f"{vector} has autoreset mode {mode!r}, not one of gymnasium.vector.AutoresetMode")
-        self._observation = spaces.from_gymnasium(vector.single_observation_space)
-        self._action = spaces.from_gymnasium(vector.single_action_space)
+        self._observation = from_gymnasium(vector.single_observation_space)
+        self._action = from_gymnasium(vector.single_action_space)
         self.count: int = vector.num_envs
         self._vector = vector
         self._seed: int | None = seed
@@ -343,7 +343,7 @@ class VectorEnvironments:
         """Return nothing: what is inside can't be told."""
         return {}
 
-    def go_on(self, state: dict[str, Any]) -> tuple[Any, Array]:
+    def resume(self, state: dict[str, Any]) -> tuple[Any, Array]:
         """Begin anew, which is not what was."""
         return self.reset(), np.zeros(self.count, np.bool_)
 
@@ -359,7 +359,7 @@ def _row(batch: Any, k: int) -> Any:
     return tuple(_row(part, k) for part in batch) if isinstance(batch, tuple) else batch[k : k + 1].copy()
 
 
-def make_environments(env: Maker, count: int, seed_of: SeedOf, *, native: bool = False) -> Environments:
+def make_environments(env: EnvMaker, count: int, seed_of: SeedOf, *, native: bool = False) -> Environments:
     """Make `count` environments to be stepped together.
 
     Args:

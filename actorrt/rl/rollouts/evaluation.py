@@ -10,11 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from actorrt.rl.policies import spaces
-from actorrt.rl.policies.policy import Evaluable, PolicySpec
-from actorrt.rl.policies.spaces import Array, Space
-from actorrt.rl.rollouts import protocol
-from actorrt.rl.rollouts.environment import EVALUATION_KEY, Maker, episode_seed, make_environment, name_of
+from actorrt.rl.networks.policy_spec import PolicySpec
+from actorrt.rl.policies.protocols import Evaluable
+from actorrt.rl.rollouts import environment_checks
+from actorrt.rl.rollouts.environment import EVALUATION_KEY, EnvMaker, episode_seed, make_environment, name_of
+from actorrt.rl.spaces.array_spaces import Array
+from actorrt.rl.spaces.gymnasium_spaces import spaces_of
+from actorrt.rl.spaces.spaces import Space
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +48,7 @@ class Evaluation:
         return f"Evaluation({self.mean:.1f} ± {self.std:.1f} over {len(self.returns)} episodes)"
 
 
-def evaluate(policy: Evaluable, env: Maker | None = None, episodes: int = 20, seed: int = 1) -> Evaluation:
+def evaluate(policy: Evaluable, env: EnvMaker | None = None, episodes: int = 20, seed: int = 1) -> Evaluation:
     """Play whole episodes with the policy's most likely actions.
 
     The episodes run side by side, each with a seed of its own that follows from `seed` and its number.
@@ -97,7 +99,7 @@ class Player:
         ValueError: there is neither.
     """
 
-    def __init__(self, env: Maker) -> None:
+    def __init__(self, env: EnvMaker) -> None:
         if not env:
             raise ValueError("the policy was trained in an environment without an id: give what makes it as env=")
         self._env = env
@@ -136,13 +138,13 @@ class Player:
         The policy acts on the last observations of these, too: in a smaller batch, the others' actions would be
         rounded otherwise.
         """
-        observation, action = spaces.of_environment(self._environments[0])
+        observation, action = spaces_of(self._environments[0])
         _require_fit(policy.spec, observation, action, name_of(self._env))
         seeds = [episode_seed(seed, EVALUATION_KEY, k, 0) for k in range(episodes)]
         obs, step = [], 0
         for k in range(episodes):
             self._at = f", environment {k}, reset with seed {seeds[k]}"
-            obs.append(protocol.reset(self._environments[k], seeds[k]))
+            obs.append(environment_checks.reset(self._environments[k], seeds[k]))
         running = list(range(episodes))
         while running:
             step += 1
@@ -151,7 +153,7 @@ class Player:
             reward, going_on = np.zeros(episodes, np.float32), []
             for k in running:
                 self._at = f", environment {k}, step {step} of the episode with seed {seeds[k]}"
-                after, gained, is_terminated, is_truncated = protocol.step(self._environments[k], choices[k])
+                after, gained, is_terminated, is_truncated = environment_checks.step(self._environments[k], choices[k])
                 if not math.isfinite(gained):
                     raise ValueError(f"a reward is infinite or NaN: {gained}")
                 reward[k] = gained

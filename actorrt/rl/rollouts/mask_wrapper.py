@@ -8,8 +8,10 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from actorrt.rl.policies.spaces import MASK_KEY, flat_mask, from_gymnasium, output_count
-from actorrt.rl.rollouts import protocol
+from actorrt.rl.rollouts import environment_checks
+from actorrt.rl.spaces.gymnasium_spaces import from_gymnasium
+from actorrt.rl.spaces.leaves import output_count
+from actorrt.rl.spaces.spaces import MASK_KEY, flat_mask
 
 
 class ActionMask(gymnasium.Wrapper[Any, Any, Any, Any]):
@@ -29,12 +31,12 @@ class ActionMask(gymnasium.Wrapper[Any, Any, Any, Any]):
 
     def reset(self, **options: Any) -> Any:
         """Begin an episode."""
-        obs, info = protocol.reset_of(self.env, self.env.reset(**options))
+        obs, info = environment_checks.reset_of(self.env, self.env.reset(**options))
         return self._shown(obs, info), info
 
     def step(self, action: Any) -> Any:
         """Take a step."""
-        obs, reward, terminated, truncated, info = protocol.step_of(self.env, self.env.step(action))
+        obs, reward, terminated, truncated, info = environment_checks.step_of(self.env, self.env.step(action))
         if (terminated or truncated) and MASK_KEY not in info:
             return {"observation": obs, MASK_KEY: self._anything}, reward, terminated, truncated, info
         return self._shown(obs, info), reward, terminated, truncated, info

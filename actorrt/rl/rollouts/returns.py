@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from actorrt.rl.policies.spaces import Array
+from actorrt.rl.spaces.array_spaces import Array
 
 LOG_RATIO_LIMIT = 80.0  # the exponential of more overflows in single precision
 

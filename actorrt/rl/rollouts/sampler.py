@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from actorrt.rl.policies.finite import first_bad_row
-from actorrt.rl.policies.normaliser import Moments, Normaliser
-from actorrt.rl.policies.policy import Policy
-from actorrt.rl.policies.spaces import Array, row_dtype, row_shape
+from actorrt.rl.policies.protocols import Policy
 from actorrt.rl.rollouts.environment import Environments, Step
 from actorrt.rl.rollouts.trajectory import Fragment
+from actorrt.rl.spaces.array_spaces import Array
+from actorrt.rl.spaces.finite import first_bad_row
+from actorrt.rl.spaces.leaves import row_dtype, row_shape
+from actorrt.rl.spaces.normaliser import Moments, Normaliser
 
 
 class Recording:
@@ -240,9 +241,9 @@ class Sampler:
             "environments": self._environments.state(),
         }
 
-    def go_on(self, state: dict[str, Any]) -> bool:
+    def resume(self, state: dict[str, Any]) -> bool:
         """Go on from where another sampler's `state` was; return whether it is exactly there."""
-        obs, is_exact = self._environments.go_on(state["environments"])
+        obs, is_exact = self._environments.resume(state["environments"])
         self._rng.bit_generator.state = state["rng"]
         self._encoded = self._see(obs)
         self._return, self._discounted, self._length = (

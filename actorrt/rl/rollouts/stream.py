@@ -1,6 +1,6 @@
 """The primitive that algorithms are written over: batches of fragments from simulators, as they come.
 
-Whom to ask and what to keep is decided in `intake`; this carries it out.
+Whom to ask and what to keep is decided in `fragment_collector`; this carries it out.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any
 
 import actorrt as art
-from actorrt.rl.failure import died_for_good
-from actorrt.rl.rollouts.intake import DEATHS_LIMIT, Intake, Order
-from actorrt.rl.rollouts.patience import arrival
+from actorrt.rl.foundation.failures import DEATHS_LIMIT, died_for_good
+from actorrt.rl.rollouts.fragment_collector import FragmentCollector, Order
 from actorrt.rl.rollouts.trajectory import Batch, Fragment
+from actorrt.rl.rollouts.wakeup import wait_for_first
 
 logger = logging.getLogger(__name__)
 
@@ -56,8 +56,10 @@ def stream(
             before it was gone; of an environment's error, a note says in which, and where.
     """
     refs = _refs(simulators)
-    intake = Intake(len(refs), steps=steps, fragments=fragments, episodes=episodes, max_lag=max_lag, order=order)
-    return Stream(refs, intake)
+    collector = FragmentCollector(
+        len(refs), steps=steps, fragments=fragments, episodes=episodes, max_lag=max_lag, order=order
+    )
+    return Stream(refs, collector)
 
 
 def _refs(simulators: Any) -> list[Any]:
@@ -74,8 +76,8 @@ def _refs(simulators: Any) -> list[Any]:
 class Stream:
     """What `stream` returns: an iterator of `Batch`, asynchronous and plain, with counters; it ends when closed."""
 
-    def __init__(self, simulators: list[Any], intake: Intake) -> None:
-        self._simulators, self._intake = simulators, intake
+    def __init__(self, simulators: list[Any], collector: FragmentCollector) -> None:
+        self._simulators, self._collector = simulators, collector
         self._asked: dict[Any, int] = {}
         self._raised: Exception | None = None  # by a rollout, last
         self._failure: Exception | None = None  # once the last simulator is gone
@@ -84,21 +86,21 @@ class Stream:
     @property
     def version(self) -> int:
         """Newest version of the policy that is known, from fragments or from whoever set it."""
-        return self._intake.version
+        return self._collector.version
 
     @version.setter
     def version(self, version: int) -> None:
-        self._intake.version = version
+        self._collector.version = version
 
     def statistics(self) -> dict[str, int]:
         """Return how many simulators are alive and were restarted, and which fragments did not make it."""
-        intake = self._intake
+        collector = self._collector
         return {
-            "simulators_alive": intake.alive_count,
-            "simulators_restarted": intake.restart_count,
-            "fragments_dropped": intake.dropped_count,
-            "fragments_repeated": intake.repeated_count,
-            "rollouts_lost": intake.failed_count,
+            "simulators_alive": collector.alive_count,
+            "simulators_restarted": collector.restart_count,
+            "fragments_dropped": collector.dropped_count,
+            "fragments_repeated": collector.repeated_count,
+            "rollouts_lost": collector.failed_count,
         }
 
     def __aiter__(self) -> AsyncIterator[Batch]:
@@ -128,23 +130,23 @@ class Stream:
 
         It stays the next batch, and no simulator is at work: what a checkpoint needs to know. Empty in any other order.
         """
-        if not self._intake.is_pipelined:
+        if not self._collector.is_pipelined:
             return []
-        while not self._intake.is_full():
+        while not self._collector.is_full():
             self._ask()
             done, _ = await self._arrival()
             self._receive(done)
-        return self._intake.held()
+        return self._collector.held()
 
     @property
     def turn(self) -> int:
         """Whose fragment comes next in deterministic order, as `put_back` takes it."""
-        return self._intake.turn
+        return self._collector.turn
 
     def put_back(self, fragments: Iterable[Fragment], turn: int = 0) -> None:
         """Begin with what `ahead` returned before a run was resumed, and with the turn that was next then."""
-        self._intake.put_back(fragments)
-        self._intake.turn = turn
+        self._collector.put_back(fragments)
+        self._collector.turn = turn
 
     def _take(self) -> Batch | None:
         """Return the batch if it is full; either way, ask whom there is to ask.
@@ -152,27 +154,27 @@ class Stream:
         Raises:
             Exception: there is nobody left.
         """
-        batch = self._intake.take()
+        batch = self._collector.take()
         if batch is None and self._failure is not None:
             raise self._failure
-        if batch is None or self._intake.works_ahead:
+        if batch is None or self._collector.works_ahead:
             self._ask()
         return batch
 
     def _arrival(self) -> Any:
         """Return what ends with lists of replies, the first of them those that have come, or when it is time."""
-        timeout_s = self._intake.look_again_s(time.monotonic())
-        return arrival(self._asked, timeout_s)
+        timeout_s = self._collector.look_again_s(time.monotonic())
+        return wait_for_first(self._asked, timeout_s)
 
     def _ask(self) -> None:
         now = time.monotonic()
-        for index in self._intake.to_ask(now):
+        for index in self._collector.to_ask(now):
             self._asked[self._request(self._simulators[index])] = index
-            self._intake.asked(index, now)
+            self._collector.asked(index, now)
 
     def _request(self, simulator: Any) -> Any:
-        version = self._intake.version_to_ask_for
-        return simulator.rollout(version, exact=True) if self._intake.is_pipelined else simulator.rollout(version)
+        version = self._collector.version_to_ask_for
+        return simulator.rollout(version, exact=True) if self._collector.is_pipelined else simulator.rollout(version)
 
     def _receive(self, replies: Iterable[Any]) -> None:
         for reply in replies:
@@ -183,14 +185,14 @@ class Stream:
     def _settle(self, index: int, reply: Any) -> None:
         now, error = time.monotonic(), reply.error()
         if error is None:
-            self._intake.arrived(index, reply.value(), now)
+            self._collector.arrived(index, reply.value(), now)
         elif isinstance(error, art.ActorUnavailableError | art.ObjectLostError):
-            if self._intake.failed(index, now):
+            if self._collector.failed(index, now):
                 self._failure = died_for_good(f"simulator {index}", DEATHS_LIMIT, error)
                 raise self._failure
         elif isinstance(error, art.ActorDiedError):
-            self._intake.gone(index)
-            if self._intake.is_exhausted:
+            self._collector.gone(index)
+            if self._collector.is_exhausted:
                 self._failure = self._raised or error
                 raise self._failure
         else:
@@ -198,7 +200,7 @@ class Stream:
 
     def _rollout_raised(self, index: int, error: Exception, now: float) -> None:
         self._raised = error
-        if self._intake.raised(index, now):
+        if self._collector.raised(index, now):
             raise error
         notes = getattr(error, "__notes__", None) or [f"simulator {index}"]
         logger.warning("%s: %s: %s; it is asked again", notes[0], type(error).__name__, error)

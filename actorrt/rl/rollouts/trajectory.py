@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from actorrt.rl.policies.normaliser import Normaliser
-from actorrt.rl.policies.spaces import Array
+from actorrt.rl.spaces.array_spaces import Array
+from actorrt.rl.spaces.normaliser import Normaliser
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from actorrt.rl.policies.network import AnyNetwork
-from actorrt.rl.policies.spaces import Array
+from actorrt.rl.networks.network import AnyNetwork
 from actorrt.rl.rollouts.returns import generalised_advantages, importance, next_values, vtrace
 from actorrt.rl.rollouts.trajectory import Fragment
+from actorrt.rl.spaces.array_spaces import Array
 
 
 @dataclass(frozen=True)

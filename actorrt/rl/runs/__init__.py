@@ -1,1 +1,1 @@
-"""Runs: the plan, the loop that feeds the roles, evaluations, checkpoints, what is recorded."""
+"""One run: its plan, the loop that feeds the roles, callbacks, and the `Run` that users hold."""

@@ -10,11 +10,11 @@ import inspect
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from actorrt.rl.records.progress import Progress
 from actorrt.rl.rollouts.evaluation import Evaluation
-from actorrt.rl.runs.progress import Progress
 
 if TYPE_CHECKING:
-    from actorrt.rl.run import Run
+    from actorrt.rl.runs.run import Run
 
 
 class Callback:
@@ -49,7 +49,7 @@ class _OnUpdate(Callback):
         return self._function(progress)
 
 
-Hearer: TypeAlias = Callback | Callable[[Progress], Any]
+CallbackLike: TypeAlias = Callback | Callable[[Progress], Any]
 
 
 class Callbacks:
@@ -63,7 +63,7 @@ class Callbacks:
         TypeError: one is neither.
     """
 
-    def __init__(self, run: Run, hearers: Iterable[Hearer]) -> None:
+    def __init__(self, run: Run, hearers: Iterable[CallbackLike]) -> None:
         self._run = run
         self._callbacks: list[Callback] = []
         for hearer in hearers:

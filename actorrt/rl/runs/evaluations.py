@@ -10,12 +10,11 @@ from collections.abc import Callable
 from typing import Any
 
 import actorrt as art
-from actorrt.rl.failure import died_for_good, is_users
-from actorrt.rl.policies.policy import Weights
-from actorrt.rl.rollouts.intake import DEATHS_LIMIT, RAISES_LIMIT
+from actorrt.rl.foundation.failures import DEATHS_LIMIT, RAISES_LIMIT, died_for_good, is_users
+from actorrt.rl.policies.weights import Weights
+from actorrt.rl.records.run_record import RunRecord
+from actorrt.rl.records.selection import Selection
 from actorrt.rl.runs.callbacks import Callbacks
-from actorrt.rl.runs.record import Record
-from actorrt.rl.runs.selection import Selection
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +35,7 @@ class Evaluations:
         self,
         evaluator: Any,
         selection: Selection,
-        record: Record,
+        record: RunRecord,
         callbacks: Callbacks,
         episodes: int,
         newest: Callable[[], Weights] | None = None,

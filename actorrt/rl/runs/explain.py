@@ -6,11 +6,12 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
-from actorrt.rl.policies.network import backend_of
-from actorrt.rl.policies.spaces import Box, Composite, Discrete, Masked, MultiBinary, MultiDiscrete, Space
+from actorrt.rl.networks.network import backend_of
 from actorrt.rl.rollouts.environment import name_of
 from actorrt.rl.runs.plan import Plan
-from actorrt.rl.settings import RolloutSettings
+from actorrt.rl.settings.algorithm_settings import RolloutSettings
+from actorrt.rl.spaces.array_spaces import Box, Discrete, MultiBinary, MultiDiscrete
+from actorrt.rl.spaces.spaces import Composite, Masked, Space
 
 
 class Explanation(str):

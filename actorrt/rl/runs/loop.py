@@ -12,20 +12,20 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import actorrt as art
-from actorrt.rl.failure import cause_of
-from actorrt.rl.runs import checkpoint
+from actorrt.rl.foundation.failures import cause_of
+from actorrt.rl.records import checkpoint
+from actorrt.rl.records.progress import Progress, Times
+from actorrt.rl.records.run_record import RunRecord
+from actorrt.rl.records.selection import Selection
 from actorrt.rl.runs.callbacks import Callbacks
 from actorrt.rl.runs.evaluations import Evaluations
 from actorrt.rl.runs.plan import Plan
-from actorrt.rl.runs.progress import Progress, Times
-from actorrt.rl.runs.record import Record
-from actorrt.rl.runs.selection import Selection
 
 RATE_WINDOW_S = 3.0
 CHECKPOINT_PERIOD_S = 30.0
 
 
-class Loop:
+class RunLoop:
     """Runs until the steps are used up or it is told to end.
 
     Args:
@@ -42,7 +42,7 @@ class Loop:
     def __init__(
         self,
         plan: Plan,
-        record: Record,
+        record: RunRecord,
         selection: Selection,
         directory: str,
         callbacks: Callbacks,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from actorrt.rl.policies.policy import PolicySpec, Weights
-from actorrt.rl.rollouts.environment import Maker
+from actorrt.rl.networks.policy_spec import PolicySpec
+from actorrt.rl.policies.weights import Weights
+from actorrt.rl.rollouts.environment import EnvMaker
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +30,7 @@ class Plan:
     """
 
     name: str
-    environment: Maker
+    environment: EnvMaker
     policy: PolicySpec
     weights: Weights
     settings: Any

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import actorrt as art
-from actorrt.rl.failure import is_users
+from actorrt.rl.foundation.failures import is_users
 from actorrt.rl.roles.inference import Inference
 from actorrt.rl.roles.learner import Learner
 from actorrt.rl.roles.parameters import RETRIES
@@ -21,9 +21,9 @@ from actorrt.rl.roles.simulator import Simulator
 from actorrt.rl.rollouts.stream import Stream, stream
 from actorrt.rl.rollouts.trajectory import Batch, Fragment
 from actorrt.rl.runs.evaluations import Evaluations
-from actorrt.rl.runs.loop import Loop
+from actorrt.rl.runs.loop import RunLoop
 from actorrt.rl.runs.plan import Plan
-from actorrt.rl.runs.roles import Roles
+from actorrt.rl.runs.role_supervisor import RoleSupervisor
 
 SNAPSHOT_PERIOD_S = 2.0
 STATE_TIMEOUT_S = 2.0  # a simulator that does not say its state within it begins anew when the run is resumed
@@ -69,7 +69,7 @@ class Learners(art.Supervisor):
         return {"isolation": "process"} if self._plan.settings.max_lag == 0 else {"cpus": 1}
 
 
-class Training(Roles):
+class Training(RoleSupervisor):
     """Supervises the roles of one run."""
 
     simulator_class: ClassVar[type[Simulator]] = Simulator
@@ -124,8 +124,8 @@ class Training(Roles):
         return lives - 1
 
 
-class TrainingLoop(Loop):
-    """Feeds the learner; see `Loop` for its arguments."""
+class TrainingLoop(RunLoop):
+    """Feeds the learner; see `RunLoop` for its arguments."""
 
     supervisor_class = Training
     _is_learning = False
@@ -260,9 +260,9 @@ class TrainingLoop(Loop):
             return
         batches.put_back(map(Fragment.from_data, saved["ahead"]), saved["turn"])
         told = [(learner, saved["learner"]) for learner in self._learners]
-        await art.gather(*(role.go_on.options(retries=RETRIES)(state) for role, state in told))
+        await art.gather(*(role.resume.options(retries=RETRIES)(state) for role, state in told))
         told = [pair for pair in zip(self._simulators, saved["simulators"], strict=True) if pair[1] is not None]
-        asked = (role.go_on.options(retries=RETRIES)(state) for role, state in told)
+        asked = (role.resume.options(retries=RETRIES)(state) for role, state in told)
         outcomes = await art.gather(*asked, return_exceptions=True)
         for outcome in outcomes:
             if isinstance(outcome, Exception) and not is_users(outcome):

@@ -1,1 +1,1 @@
-"""Who shows or notes down what a run does."""
+"""Pictures and files that show a run: learning curves, films, TensorBoard's event files."""

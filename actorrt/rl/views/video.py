@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from actorrt.rl.extras import require
+from actorrt.rl.foundation.extras import require
 from actorrt.rl.policies.policy import FlatPolicy
-from actorrt.rl.policies.spaces import Array
-from actorrt.rl.rollouts import protocol
-from actorrt.rl.rollouts.environment import EVALUATION_KEY, Maker, episode_seed, make_environment
+from actorrt.rl.rollouts import environment_checks
+from actorrt.rl.rollouts.environment import EVALUATION_KEY, EnvMaker, episode_seed, make_environment
+from actorrt.rl.spaces.array_spaces import Array
 
 MAX_FRAMES = 1_000
 DEFAULT_HZ = 30
@@ -50,7 +50,7 @@ class Video:
 
 
 def film(
-    policy: FlatPolicy, path: str, env: Maker | None = None, *, seed: int = 1, max_frames: int = MAX_FRAMES
+    policy: FlatPolicy, path: str, env: EnvMaker | None = None, *, seed: int = 1, max_frames: int = MAX_FRAMES
 ) -> Video:
     """Play one episode and write what it looks like to a file.
 
@@ -85,10 +85,10 @@ def film(
 
 
 def _play(policy: FlatPolicy, environment: Any, seed: int, max_frames: int) -> tuple[list[Array], float]:
-    obs = protocol.reset(environment, seed)
+    obs = environment_checks.reset(environment, seed)
     frames, total, is_over = [_picture(environment)], 0.0, False
     while not is_over and len(frames) < max_frames:
-        obs, reward, is_terminated, is_truncated = protocol.step(environment, policy(obs))
+        obs, reward, is_terminated, is_truncated = environment_checks.step(environment, policy(obs))
         total += float(reward)
         is_over = bool(is_terminated or is_truncated)
         frames.append(_picture(environment))

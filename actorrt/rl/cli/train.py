@@ -1,0 +1,216 @@
+"""`actorrt train`: trains a policy from the command line, shows how it goes, and says where the results are."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import os
+import shutil
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import actorrt as art
+from actorrt.rl.algorithms.algorithm import Algorithm
+from actorrt.rl.algorithms.catalogue import ALGORITHMS
+from actorrt.rl.cli.chaos import Chaos
+from actorrt.rl.foundation.extras import MissingPackageError, require
+from actorrt.rl.records.progress import Progress, ProgressLine
+from actorrt.rl.records.run_directory import BEST_FILE, CURVE_FILE, METRICS_FILE
+from actorrt.rl.rollouts.environment import episode_seed
+from actorrt.rl.rollouts.evaluation import Evaluation, evaluate
+from actorrt.rl.runs import interrupts, live
+from actorrt.rl.runs.logs import CsvLog, TensorBoardLog
+from actorrt.rl.runs.run import PAUSING, Run
+from actorrt.rl.views import curve
+
+FRESH_KEY = 1_000_002  # the last evaluation's seed follows from the run's through this key
+EXIT_FAILURE, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
+
+EXAMPLES = """examples:
+  actorrt train ppo CartPole-v1 --stop-return 475
+  actorrt train ars Swimmer-v5 --simulators 4 --seed 1 --directory swimmer
+  actorrt train ppo my_package:MyEnvironment-v0 --steps 1000000
+  actorrt train ppo CartPole-v1 --resume runs/ppo-CartPole-v1-0-... --steps 200000
+
+Ctrl-C pauses the run with a checkpoint, and says how to go on; twice, it ends the run at once."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what `actorrt train` takes."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = EXAMPLES
+    count: dict[str, Any] = {"type": int, "metavar": "N"}
+    parser.add_argument("algorithm", help=f"what to train with: {', '.join(ALGORITHMS)}")
+    parser.add_argument("environment", help="Gymnasium id of the environment, such as CartPole-v1")
+    parser.add_argument("--simulators", **count, help="simulator processes (default: 2)")
+    parser.add_argument("--seed", **count, help="seed of the run (default: 0)")
+    parser.add_argument("--steps", **count, help="environment steps at the most (default: the preset's)")
+    parser.add_argument(
+        "--stop-return", type=float, metavar="MEAN", help="end once a policy's evaluations reach this mean return"
+    )
+    parser.add_argument("--evaluation-episodes", **count, help="episodes of an evaluation (default: 20)")
+    parser.add_argument("--envs", **count, help="environments of each simulator (default: the preset's, shared out)")
+    parser.add_argument(
+        "--directory", metavar="DIR", help="where to save the policy, the curve and the metrics (default: runs/...)"
+    )
+    parser.add_argument(
+        "--resume",
+        metavar="DIR",
+        help="go on from the checkpoint of an earlier run; give --steps and --stop-return anew",
+    )
+    parser.add_argument("--tensorboard", action="store_true", help="write what TensorBoard reads, beside the policy")
+    parser.add_argument("--chaos", action="store_true", help="kill a simulator in the middle and watch it come back")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train as told and return the exit status.
+
+    Returns:
+        0; 1 after a failure and 2 for arguments that make no sense, with one line on stderr; 130 after an
+        interrupt, with a checkpoint and what was best until then saved.
+    """
+    if arguments.algorithm not in ALGORITHMS:
+        matches = difflib.get_close_matches(arguments.algorithm, ALGORITHMS, n=1, cutoff=0.5)
+        hint = f"did you mean {matches[0]}?" if matches else f"there are: {', '.join(ALGORITHMS)}"
+        return _fail(f"there is no algorithm {arguments.algorithm!r}; {hint}", EXIT_USAGE)
+    try:
+        require("gymnasium")
+        algorithm = _algorithm(arguments)
+        algorithm.require_startable(arguments.steps)
+    except MissingPackageError as error:
+        return _fail(str(error), EXIT_FAILURE)
+    except (ValueError, FileNotFoundError) as error:
+        return _fail(str(error), EXIT_USAGE)
+    line = ProgressLine(sys.stderr)
+    try:
+        return _train(algorithm, arguments, line)
+    except Exception as error:  # the command ends here, in one line
+        line.end(None)
+        art.shutdown()  # what its processes still print comes before the line
+        return _fail(_in_one_line(error), EXIT_FAILURE)
+    finally:
+        art.shutdown()
+
+
+def _fail(message: str, status: int) -> int:
+    sys.stderr.write(f"actorrt train: {message}\n")
+    return status
+
+
+def _in_one_line(error: Exception) -> str:
+    """Return the error's type and text, and where in an environment it happened if it says so."""
+    text = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    notes = [note for note in getattr(error, "__notes__", ()) if note.startswith("simulator ")]
+    return f"{text} ({notes[0]})" if notes else text
+
+
+def _algorithm(arguments: argparse.Namespace) -> Algorithm:
+    if arguments.steps is not None and arguments.steps < 1:
+        raise ValueError(f"a run has at least 1 step: --steps {arguments.steps}")
+    kind = ALGORITHMS[arguments.algorithm]
+    if arguments.resume is not None:
+        return _resumed(kind, arguments)
+    simulators = 2 if arguments.simulators is None else arguments.simulators
+    options: dict[str, Any] = {"simulators": simulators, "seed": arguments.seed or 0}
+    if arguments.envs is not None:
+        options["environments"] = arguments.envs * simulators
+    if arguments.evaluation_episodes is not None:
+        options["evaluation_episodes"] = arguments.evaluation_episodes
+    return kind(arguments.environment, directory=arguments.directory, **options)
+
+
+def _resumed(kind: type[Algorithm], arguments: argparse.Namespace) -> Algorithm:
+    """Take up a run; what it follows from can't be changed any more."""
+    for name in ("simulators", "seed", "envs", "evaluation-episodes", "directory"):
+        if getattr(arguments, name.replace("-", "_")) is not None:
+            raise ValueError(f"--{name} does not go with --resume: the run goes on as it began")
+    algorithm = kind.resume(arguments.resume)
+    if algorithm.policy.env_id != arguments.environment:
+        raise ValueError(f"the run in {arguments.resume} is on {algorithm.policy.env_id}, not {arguments.environment}")
+    return algorithm
+
+
+def _train(algorithm: Algorithm, arguments: argparse.Namespace, line: ProgressLine) -> int:
+    chaos = Chaos(line.note) if arguments.chaos else None
+    preparing = threading.Thread(target=curve.preload, daemon=True)
+
+    def on_progress(progress: Progress) -> None:
+        if preparing.ident is None:
+            preparing.start()  # while roles start every CPU is busy; from now on this process waits
+        line.show(progress)
+        if chaos is not None:
+            chaos.on_progress(progress)
+
+    training = algorithm.start(
+        arguments.steps,
+        arguments.stop_return,
+        on_progress=on_progress,
+        callbacks=[CsvLog(), *([TensorBoardLog()] if arguments.tensorboard else [])],
+        show=False,
+        keep_going=lambda: chaos is not None and not chaos.is_over,
+    )
+    line.wait(live.starting(training))
+
+    def pause() -> None:
+        line.note(PAUSING)
+        training.stop()
+
+    is_interrupted = False
+    try:
+        with interrupts.calling(pause):
+            art.wait([training]).result()
+    except KeyboardInterrupt:
+        is_interrupted = True
+        if not training.done():
+            training.kill()
+            art.wait([training]).result()
+    training.value()
+    with ThreadPoolExecutor(1, "shutdown") as executor:
+        ending = executor.submit(art.shutdown)  # the run's actors are gone, and the report needs no node
+        result = None if is_interrupted else _result(training, line)
+        line.end(training.progress)
+        _report(training, result)
+        ending.result()
+    if is_interrupted:
+        sys.stdout.write(f"{training.describe_pause()}\n")
+        return EXIT_INTERRUPTED
+    fault = None if chaos is None else chaos.finish()
+    return 0 if fault is None else _fail(f"chaos: {fault}", EXIT_FAILURE)
+
+
+def _result(training: Run, line: ProgressLine) -> Evaluation | None:
+    """Evaluate the best policy on fresh seeds; None where an interrupt ends that: everything else is there."""
+    line.wait("playing the best policy on fresh seeds ...")
+    episodes, seed = training.plan.settings.evaluation_episodes, episode_seed(training.plan.seed, FRESH_KEY)
+    try:
+        return evaluate(training.best, episodes=episodes, seed=seed)
+    except KeyboardInterrupt:
+        return None
+
+
+def _report(training: Run, result: Evaluation | None) -> None:
+    """Print the curve, what the best policy is worth, and the places of what was saved."""
+    threshold = training.plan.stop_return
+    returns = [(row["steps"], row["return_mean"]) for row in training.rows]
+    os.makedirs(training.directory, exist_ok=True)
+    places = {name: os.path.join(training.directory, name) for name in (METRICS_FILE, CURVE_FILE, BEST_FILE)}
+    if returns and curve.can_draw_png():
+        training.save_curve()
+    else:
+        places[CURVE_FILE] = 'not drawn: pip install "actorrt[plot]"'
+    if threshold is not None and not training.is_reached:
+        sys.stdout.write(f"did not reach {threshold:g} within {training.steps:,} steps\n")
+    columns = shutil.get_terminal_size((80, 24)).columns
+    sys.stdout.write(f"{curve.draw_text(returns, width=min(64, max(16, columns - 12)))}\n\n")
+    if training.best_score is None:
+        sys.stdout.write("best policy: none was evaluated yet\n")
+    else:
+        worth = f"{training.best_score:.1f} by the evaluator"
+        if result is not None:
+            worth = f"{result.mean:.1f} ± {result.std:.1f} over {len(result.returns)} episodes on fresh seeds"
+        sys.stdout.write(f"best policy: version {training.best.version}, {worth}\n  policy   {places[BEST_FILE]}\n")
+    if returns:
+        sys.stdout.write(f"  curve    {places[CURVE_FILE]}\n  metrics  {places[METRICS_FILE]}\n")
+    sys.stdout.flush()

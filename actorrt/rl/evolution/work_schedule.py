@@ -1,0 +1,236 @@
+"""Pure: decides which simulator gets which work items, and which items are given to another as well.
+
+Items are numbers from 0, a *round* of them at a time; a *share* is a few of them, asked of one simulator at once.
+
+* A share is a part of what waits, so that shares get smaller and all simulators end together (guided
+  self-scheduling, Polychronopoulos and Kuck 1987). None is longer than `SHARE_S`, so that little is lost with its
+  simulator. While much waits, a simulator has two, so that it does not wait for the next.
+* What is lost with a simulator waits again. Simulators join and leave at any time; who leaves ends its shares first.
+* When nothing waits any more, an idle simulator does again what would come much later from whoever has it. What
+  comes first counts, so that no item counts twice, and nobody waits for one that is slow, stuck or being restarted.
+"""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+SHARE_S = 0.05
+AHEAD = 2  # shares that a simulator has at once
+SLOWNESS = 2.0  # so many times what an idle simulator would take is much later
+STRAGGLER_FACTOR, STRAGGLER_FLOOR_S = 4.0, 0.1  # a share is overdue after so many times what is expected
+RETRY_FLOOR_S, RETRY_CAP_S = 0.01, 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Share:
+    """Items that were asked of one simulator at once.
+
+    Attributes:
+        member: whose it is.
+        numbers: which items.
+        kind: what is done with them.
+        round: number of the round that they belong to.
+    """
+
+    member: int
+    numbers: tuple[int, ...]
+    kind: str
+    round: int
+
+
+@dataclass
+class Member:
+    """What is known of one simulator.
+
+    Attributes:
+        shares: what it was asked for, in order.
+        since: when it came to the first of them.
+        item_s: what an item took it last, by kind.
+        failures: in a row.
+        not_before: when it can be asked again.
+        is_leaving: whether it is to get no more.
+    """
+
+    shares: list[Share] = field(default_factory=list)
+    since: float = 0.0
+    item_s: dict[str, float] = field(default_factory=dict)
+    failures: int = 0
+    not_before: float = 0.0
+    is_leaving: bool = False
+
+
+class WorkSchedule:
+    """Shares items out among members, who are numbers, too.
+
+    Attributes:
+        members: who takes part, by number.
+        repeated_count: shares that were given to another as well.
+    """
+
+    def __init__(self) -> None:
+        self.members: dict[int, Member] = {}
+        self.repeated_count = 0
+        self._round = 0
+        self._kind = ""
+        self._waiting: collections.deque[int] = collections.deque()
+        self._missing: set[int] = set()
+        self._holders: collections.Counter[int] = collections.Counter()  # by item
+
+    def begin(self, kind: str, count: int) -> None:
+        """Begin a round of so many items. What is still asked of earlier rounds comes to nothing."""
+        self._round += 1
+        self._kind = kind
+        self._waiting = collections.deque(range(count))
+        self._missing = set(range(count))
+        self._holders.clear()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether every item of the round is done."""
+        return not self._missing
+
+    def join(self, index: int) -> None:
+        """Take in a member."""
+        self.members[index] = Member()
+
+    def leave(self, index: int) -> None:
+        """Give a member no more."""
+        self.members[index].is_leaving = True
+
+    def departed(self) -> list[int]:
+        """Return who was leaving and has nothing to do any more; they are members no longer."""
+        ended = [index for index, member in self.members.items() if member.is_leaving and not member.shares]
+        for index in ended:
+            del self.members[index]
+        return ended
+
+    def to_ask(self, now: float) -> Iterator[Share]:
+        """Yield what to ask for now; each counts as asked with it."""
+        for load in range(AHEAD):
+            for index, member in self.members.items():
+                if load and len(self._waiting) <= len(self.members):
+                    break
+                if self._waiting and len(member.shares) == load and self._is_ready(member, now):
+                    yield self._ask(index, self._part(member), now)
+        if not self._waiting and self._missing:
+            yield from self._to_ask_again(now)
+
+    def came(self, share: Share, now: float) -> list[int]:
+        """Note that a share is done; return which of its items count."""
+        member = self._end(share)
+        if member is not None:
+            member.item_s[share.kind] = (now - member.since) / len(share.numbers)
+            member.since, member.failures = now, 0
+        if share.round != self._round:
+            return []
+        counting = [number for number in share.numbers if number in self._missing]
+        self._missing.difference_update(counting)
+        return counting
+
+    def failed(self, share: Share, now: float) -> None:
+        """Note that a share was lost with its simulator, which is being restarted; it is asked again a little later."""
+        member = self._end(share)
+        if member is not None:
+            self._wait_again(share)
+            member.failures += 1
+            member.since = now
+            member.not_before = now + min(RETRY_CAP_S, RETRY_FLOOR_S * 2.0**member.failures)
+
+    def gone(self, index: int) -> None:
+        """Note that a member will never come back."""
+        if index in self.members:
+            for share in list(self.members[index].shares):
+                self._end(share)
+                self._wait_again(share)
+            del self.members[index]
+
+    def look_again_s(self, now: float) -> float | None:
+        """Return when `to_ask` may yield more without anything arriving, in seconds from now; None for never."""
+        times = [member.not_before for member in self.members.values()]
+        if not self._waiting and not all(member.shares for member in self.members.values()):
+            times += [due_at for _, due_at in self._overdue()]
+        later = [time - now for time in times if time > now]
+        return min(later) if later else None
+
+    def _is_ready(self, member: Member, now: float) -> bool:
+        return not member.is_leaving and member.not_before <= now
+
+    def _part(self, member: Member) -> tuple[int, ...]:
+        """Take from what waits what a member is to get."""
+        count = len(self._waiting) // (AHEAD * len(self.members))
+        item_s = member.item_s.get(self._kind)
+        longest = 1 if item_s is None else int(SHARE_S / item_s) if item_s > 0.0 else count
+        return tuple(self._waiting.popleft() for _ in range(max(1, min(count, longest))))
+
+    def _ask(self, index: int, numbers: tuple[int, ...], now: float) -> Share:
+        share, member = Share(index, numbers, self._kind, self._round), self.members[index]
+        if not member.shares:
+            member.since = now
+        member.shares.append(share)
+        self._holders.update(numbers)
+        return share
+
+    def _to_ask_again(self, now: float) -> Iterator[Share]:
+        """Yield, for idle members, what comes too late from those who have it."""
+        for index, taker in self.members.items():
+            if not taker.shares and self._is_ready(taker, now):
+                share = self._late(taker, now)
+                if share is None:
+                    continue
+                self.repeated_count += 1
+                yield self._ask(index, tuple(number for number in share.numbers if number in self._missing), now)
+
+    def _late(self, taker: Member, now: float) -> Share | None:
+        """Return a share that is overdue, or that `taker` would end much sooner."""
+        item_s = taker.item_s.get(self._kind)
+        for share, due_at in self._overdue():
+            mine_s = None if item_s is None else item_s * len(share.numbers)
+            if now >= due_at or (mine_s is not None and now + SLOWNESS * mine_s < self._expected_at(share)):
+                return share
+        return None
+
+    def _overdue(self) -> Iterator[tuple[Share, float]]:
+        """Yield the shares that one member alone has, and from when on they are overdue."""
+        if not self._knows_duration():
+            return
+        for member in self.members.values():
+            for share in member.shares:
+                if share.round == self._round and any(
+                    number in self._missing and self._holders[number] == 1 for number in share.numbers
+                ):
+                    expected_s = self._expected_at(share) - member.since
+                    yield share, member.since + max(STRAGGLER_FLOOR_S, STRAGGLER_FACTOR * expected_s)
+
+    def _expected_at(self, share: Share) -> float:
+        """Return when a share should come from whoever has it."""
+        member, total_s = self.members[share.member], 0.0
+        for each in member.shares:
+            total_s += len(each.numbers) * member.item_s.get(each.kind, self._usual_s(each.kind))
+            if each is share:
+                break
+        return member.since + total_s
+
+    def _knows_duration(self) -> bool:
+        return any(self._kind in member.item_s for member in self.members.values())
+
+    def _usual_s(self, kind: str) -> float:
+        """Return what an item takes the fastest member; nothing where that is not known."""
+        return min((member.item_s[kind] for member in self.members.values() if kind in member.item_s), default=0.0)
+
+    def _end(self, share: Share) -> Member | None:
+        """Take a share from its member; None where that is gone."""
+        member = self.members.get(share.member)
+        if member is None:
+            return None
+        member.shares.remove(share)
+        if share.round == self._round:
+            self._holders.subtract(share.numbers)
+        return member
+
+    def _wait_again(self, share: Share) -> None:
+        """Let the items of a lost share wait, first in line, but for those that another has."""
+        if share.round == self._round:
+            lost = [number for number in share.numbers if number in self._missing and self._holders[number] <= 0]
+            self._waiting.extendleft(reversed(lost))

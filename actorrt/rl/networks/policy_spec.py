@@ -1,0 +1,75 @@
+"""What a policy is for and how large its networks are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+
+from actorrt.rl.spaces.array_spaces import Array, Box
+from actorrt.rl.spaces.spaces import Masked, Space, is_image
+
+Activation = Literal["tanh", "relu"]
+NetworkKind: TypeAlias = str | Callable[["PolicySpec"], Any]
+
+
+@dataclass(frozen=True)
+class PolicySpec:
+    """What a policy is for and how large it is.
+
+    Attributes:
+        env_id: the environment it was made for, or "" where that has no id.
+        observation: what it sees.
+        action: what it chooses.
+        hidden: units of the hidden layers of each of the two networks; none for a linear policy. A convolutional
+            network has them after its convolutions.
+        activation: of the hidden layers.
+        network: `"mlp"`, which acts on NumPy; `"cnn"`, for images; or a function that takes this and makes a
+            `torch.nn.Module`. The module takes a batch of observations in their own form and returns outputs, as
+            many as `spaces.output_count` says, and values, (batch,).
+        orthogonal: whether the weights begin orthogonal, or uniform within 1 / sqrt(inputs).
+        log_std: logarithm of the deviations of continuous actions to begin with.
+
+    Raises:
+        ValueError: a layer has no units, or activation or network have no such name.
+    """
+
+    env_id: str
+    observation: Space
+    action: Space
+    hidden: tuple[int, ...] = (64, 64)
+    activation: Activation = "tanh"
+    network: NetworkKind = "mlp"
+    orthogonal: bool = True
+    log_std: float = 0.0
+
+    def __post_init__(self) -> None:
+        if any(units < 1 for units in self.hidden):
+            raise ValueError(f"hidden layers have at least 1 unit: hidden={self.hidden}")
+        if self.activation not in ("tanh", "relu"):
+            raise ValueError(f"activation is 'tanh' or 'relu': activation={self.activation!r}")
+        if isinstance(self.network, str) and self.network not in ("mlp", "cnn"):
+            raise ValueError(f"network is 'mlp', 'cnn' or a function that makes one: network={self.network!r}")
+
+    @property
+    def feature_dtype(self) -> Any:
+        """Type of the rows of features: networks that take pixels get them as bytes."""
+        return np.uint8 if self.network != "mlp" and is_image(self.observation) else np.float32
+
+    def encode(self, obs: Any) -> Array:
+        """Return rows of features for a batch of observations."""
+        if isinstance(self.observation, Box):
+            return self.observation.encode(obs, self.feature_dtype)
+        return np.asarray(self.observation.encode(obs), self.feature_dtype)
+
+    @property
+    def mask_count(self) -> int:
+        """Columns of the features that say which actions are allowed; they are the last."""
+        return self.observation.mask_count if isinstance(self.observation, Masked) else 0
+
+    @property
+    def input_count(self) -> int:
+        """Columns of the features that are normalised, and that networks see."""
+        return self.observation.feature_count - self.mask_count

@@ -1,0 +1,42 @@
+"""Makes policies: from a specification, or from a file."""
+
+from __future__ import annotations
+
+from actorrt.rl.foundation.extras import require
+from actorrt.rl.networks.policy_spec import NetworkKind, PolicySpec
+from actorrt.rl.policies.numpy_policy import LinearPolicy, MlpPolicy
+from actorrt.rl.policies.policy import FlatPolicy
+from actorrt.rl.policies.policy_file import read_policy
+from actorrt.rl.spaces.array_spaces import Array
+from actorrt.rl.spaces.normaliser import Normaliser
+
+
+def make_policy(
+    spec: PolicySpec, parameters: Array | None = None, version: int = 0, normaliser: Normaliser | None = None
+) -> FlatPolicy:
+    """Make the policy that the spec describes: a `MlpPolicy`, without hidden layers a `LinearPolicy`, or one in torch.
+
+    Raises:
+        MissingPackageError: its network needs torch, which is not installed.
+    """
+    kind: type[FlatPolicy] = MlpPolicy if spec.hidden else LinearPolicy
+    if spec.network != "mlp":
+        require("torch")
+        from actorrt.rl.policies.torch_policy import TorchPolicy
+
+        kind = TorchPolicy
+    return kind(spec, parameters, version, normaliser)
+
+
+def load_policy(path: str, *, network: NetworkKind | None = None) -> FlatPolicy:
+    """Read a policy that `save` wrote.
+
+    Args:
+        path: of the file.
+        network: what makes the policy's network, where that is the user's own: files hold no code.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is no policy, or one of a format unknown here; or `network` is missing.
+    """
+    return make_policy(*read_policy(path, network))

@@ -1,0 +1,129 @@
+"""Policies on NumPy: they act in simulators, evaluators and users' own code, without torch.
+
+The parameters are one flat float32 vector; layers are views of it, in the layout of `networks.layout`, which the
+learner's network shares. Learning is in the algorithms' update modules.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from actorrt.rl.networks.layout import hidden_names, parameter_views
+from actorrt.rl.networks.policy_spec import PolicySpec
+from actorrt.rl.policies.policy import FlatPolicy
+from actorrt.rl.spaces.array_spaces import Array
+from actorrt.rl.spaces.sampling import masked, most_likely, sample
+
+HIDDEN_GAIN = float(np.sqrt(2.0))
+ACTION_GAIN = 0.01  # nearly uniform at the start: Andrychowicz et al. 2021, "What matters in on-policy RL"
+
+
+class LinearPolicy(FlatPolicy):
+    """One matrix from features to actions: discrete ones by the largest output, continuous ones as they are.
+
+    It has no chance in it and values nothing: it is for algorithms that measure whole episodes.
+    """
+
+    architecture = "linear"
+
+    def init(self, seed: int) -> Array:
+        """Return zeros, whatever the seed, which the policy then uses."""
+        flat = np.zeros(self.parameters.shape, np.float32)
+        self.set_parameters(flat, 0, self.normaliser)
+        return flat
+
+    def best_actions(self, features: Array) -> Array:
+        """Return the best actions for rows of features: indices, or rows before clipping."""
+        seen, mask = self._split(features)
+        outputs = seen @ self._layers["action"]
+        return most_likely(self.spec.action, outputs if mask is None else masked(outputs, mask))
+
+
+class MlpPolicy(FlatPolicy):
+    """Two separate networks of the same hidden layers, for actions and for values.
+
+    Discrete actions are categorical, binary ones Bernoulli; continuous ones are Gaussian with one standard deviation
+    per dimension that does not depend on the state. Actions of several parts draw each by itself.
+    """
+
+    architecture = "mlp"
+
+    def __init__(self, spec: PolicySpec, *arguments: Any, **more: Any) -> None:
+        self._names = hidden_names(spec)
+        self._activate = np.tanh if spec.activation == "tanh" else _relu
+        super().__init__(spec, *arguments, **more)
+
+    def init(self, seed: int) -> Array:
+        """Draw weights and return the flat vector, which the policy then uses."""
+        rng = np.random.default_rng(seed)
+        flat = np.zeros(self.parameters.shape, np.float32)
+        views = parameter_views(self.spec, flat)
+        if self.spec.orthogonal:
+            for name in self._names:
+                for network in views[name]:
+                    network[:] = HIDDEN_GAIN * _orthogonal(rng, network.shape)
+            views["action"][:] = ACTION_GAIN * _orthogonal(rng, views["action"].shape)
+            views["value"][:] = _orthogonal(rng, views["value"].shape)
+        else:  # as torch.nn.Linear begins
+            for name in (*self._names, "action", "value"):
+                limit = 1.0 / math.sqrt(views[name].shape[-2])
+                for view in (views[name], views[f"{name}_bias"]):
+                    view[:] = rng.uniform(-limit, limit, view.shape)
+        if "log_std" in views:
+            views["log_std"][:] = self.spec.log_std
+        self.set_parameters(flat, 0, self.normaliser)
+        return flat
+
+    def act(self, features: Array, rng: np.random.Generator) -> tuple[Array, Array, Array]:
+        """Sample actions for rows of features.
+
+        Returns:
+            Actions (indices, or rows of numbers before clipping), their log-probabilities, and the observations'
+            values, each with one entry a row.
+        """
+        seen, mask = self._split(features)
+        chosen, valued = self._hidden(seen)
+        layers = self._layers
+        outputs = chosen @ layers["action"] + layers["action_bias"]
+        value = (valued @ layers["value"])[:, 0] + layers["value_bias"]
+        if mask is not None:
+            outputs = masked(outputs, mask)
+        return *sample(self.spec.action, outputs, layers.get("log_std"), rng), value
+
+    def values(self, features: Array) -> Array:
+        """Return the values of rows of features, float32 of shape (batch,)."""
+        layers = self._layers
+        valued = self._hidden(self._split(features)[0])[1]
+        value: Array = (valued @ layers["value"])[:, 0] + layers["value_bias"]
+        return value
+
+    def best_actions(self, features: Array) -> Array:
+        """Return the most likely actions for rows of features: indices, or rows before clipping."""
+        layers = self._layers
+        hidden, mask = self._split(features)
+        for name in self._names:
+            hidden = self._activate(hidden @ layers[name][0] + layers[name + "_bias"][0])
+        outputs = hidden @ layers["action"] + layers["action_bias"]
+        return most_likely(self.spec.action, outputs if mask is None else masked(outputs, mask))
+
+    def _hidden(self, features: Array) -> Array:
+        layers, hidden = self._layers, features
+        for name in self._names:
+            hidden = self._activate(hidden @ layers[name] + layers[name + "_bias"])
+        return hidden
+
+
+def _relu(values: Array) -> Array:
+    rectified: Array = np.maximum(values, np.float32(0.0))
+    return rectified
+
+
+def _orthogonal(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    rows, columns = shape
+    gaussian = rng.standard_normal((max(rows, columns), min(rows, columns)))
+    q, r = np.linalg.qr(gaussian)
+    q = q * np.sign(np.diag(r))
+    return np.asarray(q.T if rows < columns else q, np.float32)

@@ -1,0 +1,48 @@
+"""What others ask of a policy: simulators, evaluations, and what writes policies to files."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+
+from actorrt.rl.networks.policy_spec import PolicySpec
+from actorrt.rl.spaces.array_spaces import Array
+from actorrt.rl.spaces.normaliser import Normaliser
+
+
+class Evaluable(Protocol):
+    """What an evaluation asks of a policy."""
+
+    spec: PolicySpec
+    version: int
+
+    def features(self, obs: Any) -> Array: ...
+
+    def best_actions(self, features: Array) -> Array: ...
+
+
+class Policy(Protocol):
+    """What simulators ask of a policy."""
+
+    spec: PolicySpec
+    version: int
+    normaliser: Normaliser | None
+
+    def normalise(self, features: Array) -> Array: ...
+
+    def act(self, features: Array, rng: np.random.Generator) -> tuple[Array, Array, Array]: ...
+
+    def values(self, features: Array) -> Array: ...
+
+
+class StorablePolicy(Protocol):
+    """A policy as it is written to files."""
+
+    @property
+    def architecture(self) -> str: ...
+
+    spec: PolicySpec
+    parameters: Array
+    version: int
+    normaliser: Normaliser | None

@@ -1,0 +1,102 @@
+"""Pure: decides when to evaluate, which policy is best so far, and whether the return to stop at is reached.
+
+Twenty episodes are few: the first policy whose mean passes a threshold passes it partly by luck. So a policy that
+seems to reach `stop_return` is played once more on other episodes, and reaches it if that mean, less its standard
+error, does. Its score is then the smaller mean.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from actorrt.rl.policies.weights import Weights
+from actorrt.rl.rollouts.evaluation import Evaluation
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """A policy that was evaluated.
+
+    Attributes:
+        weights: what it acts with.
+        score: mean return of its evaluation, or the smaller mean of two.
+        std: deviation between the episodes of that evaluation.
+    """
+
+    weights: Weights
+    score: float
+    std: float
+
+    def to_data(self) -> dict[str, Any]:
+        """Return it as plain values and arrays."""
+        return {"weights": self.weights.to_data(), "score": self.score, "std": self.std}
+
+    @classmethod
+    def from_data(cls, data: dict[str, Any]) -> Candidate:
+        """Rebuild what `to_data` made."""
+        return cls(Weights.from_data(data["weights"]), data["score"], data["std"])
+
+
+class Selection:
+    """Says what to evaluate next and keeps the best policy.
+
+    Args:
+        evaluate_every: steps between two evaluations, at the least.
+        stop_return: return at which the run ends, or None.
+
+    Attributes:
+        best: the best policy so far; None before the first evaluation.
+        is_reached: whether a policy reached `stop_return`.
+        count: evaluations that were asked for.
+    """
+
+    def __init__(self, evaluate_every: int, stop_return: float | None) -> None:
+        self._every, self._stop_return = evaluate_every, stop_return
+        self._next_at = evaluate_every
+        self._in_doubt: Candidate | None = None
+        self.best: Candidate | None = None
+        self.is_reached = False
+        self.count = 0
+
+    def is_due(self, steps: int) -> bool:
+        """Whether a policy is to be evaluated after so many steps of training: the newest, or one in doubt."""
+        return not self.is_reached and (self._in_doubt is not None or steps >= self._next_at)
+
+    @property
+    def in_doubt(self) -> Candidate | None:
+        """The policy to play once more before anything else, if there is one."""
+        return self._in_doubt
+
+    def begin(self, steps: int) -> int:
+        """Note that an evaluation begins and return its number."""
+        if self._in_doubt is None:
+            self._next_at = steps + self._every
+        self.count += 1
+        return self.count - 1
+
+    def evaluated(self, evaluation: Evaluation, weights: Weights) -> None:
+        """Take in what an evaluation came to."""
+        candidate = Candidate(weights, evaluation.mean, evaluation.std)
+        first, self._in_doubt = self._in_doubt, None
+        if first is not None:
+            self.is_reached = self._reaches(candidate.score - evaluation.standard_error)
+            candidate = min(first, candidate, key=lambda each: each.score)
+        elif self._reaches(candidate.score):
+            self._in_doubt = candidate
+            return
+        if self.is_reached or self.best is None or candidate.score >= self.best.score:
+            self.best = candidate
+
+    def state(self) -> dict[str, Any]:
+        """Return what a resumed run needs to know; a policy in doubt is not taken along."""
+        best = None if self.best is None else self.best.to_data()
+        return {"next_at": self._next_at, "count": self.count, "best": best}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from what `state` returned."""
+        self._next_at, self.count = state["next_at"], state["count"]
+        self.best = None if state["best"] is None else Candidate.from_data(state["best"])
+
+    def _reaches(self, mean: float) -> bool:
+        return self._stop_return is not None and mean >= self._stop_return

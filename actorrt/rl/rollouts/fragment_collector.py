@@ -1,0 +1,315 @@
+"""Pure: decides which simulators to ask for fragments, which fragments to keep, and when a batch is full.
+
+A simulator is idle or asked; it has at most one request under way. What comes back is kept if its policy is new
+enough and it was not seen before, until it is in a batch or a newer version makes it stale. How much is asked for
+depends on the lag that is allowed:
+
+* With some, every idle simulator is asked at once, so that it works ahead while the learner learns.
+* With none, a fragment that is not for the batch at hand would be collected in vain: simulators are asked until
+  what is expected fills the batch. Nothing is expected of one that is slow, overdue or being restarted, so that
+  the others fill the batch in its place.
+* In deterministic order with a lag of one, what fills the next batch is asked for when one is taken, and is collected
+  with the version that is the newest then, unless more than one is published meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from numbers import Integral
+from typing import Any, Literal
+
+from actorrt.rl.foundation.failures import DEATHS_LIMIT, RAISES_LIMIT
+from actorrt.rl.rollouts.trajectory import Batch, Fragment
+
+Order = Literal["completion", "deterministic"]
+
+STRAGGLER_FACTOR = 4.0  # a request is overdue after so many times what the fastest simulator took
+STRAGGLER_FLOOR_S = 0.05
+RETRY_FLOOR_S, RETRY_CAP_S = 0.01, 1.0
+
+
+@dataclass
+class SimulatorState:
+    """What is known of one simulator."""
+
+    asked_at: float | None = None
+    asked_version: int = 0
+    duration_s: float | None = None
+    fragment_size: int | None = None  # as batches count
+    failures: int = 0
+    raises: int = 0
+    not_before: float = 0.0
+    is_gone: bool = False
+    last: tuple[int, int] = (-1, -1)  # incarnation and number of the fragment that came last
+    waiting: Fragment | None = None  # came, and its turn has not
+
+    def is_idle(self, now: float) -> bool:
+        """Whether it can be asked."""
+        return self.asked_at is None and not self.is_gone and self.waiting is None and self.not_before <= now
+
+
+class FragmentCollector:
+    """Collects fragments from `count` simulators into batches of so many `steps`, `fragments` or `episodes` at least.
+
+    Attributes:
+        dropped_count: fragments that were too far behind.
+        repeated_count: fragments that had come before.
+        failed_count: requests that came to nothing.
+        restart_count: incarnations of simulators beyond their first.
+
+    Raises:
+        ValueError: no simulator, not exactly one size, or a value outside its range.
+        TypeError: a size or the lag is no whole number.
+    """
+
+    def __init__(
+        self,
+        count: int,
+        *,
+        steps: int | None = None,
+        fragments: int | None = None,
+        episodes: int | None = None,
+        max_lag: int | None = None,
+        order: Order = "completion",
+    ) -> None:
+        if count < 1:
+            raise ValueError("a stream needs at least one simulator")
+        sizes = {"steps": steps, "fragments": fragments, "episodes": episodes}
+        numbers: dict[str, Any] = {**sizes, "max_lag": max_lag}
+        for name, value in numbers.items():
+            if value is not None and not isinstance(value, Integral):
+                raise TypeError(f"{name} is a whole number: {name}={value!r}")
+        given = {name: size for name, size in sizes.items() if size is not None}
+        if len(given) != 1 or min(given.values()) < 1:
+            shown = ", ".join(f"{name}={size}" for name, size in sizes.items())
+            raise ValueError(f"give one of steps=, fragments= and episodes=, 1 or more: {shown}")
+        if max_lag is not None and max_lag < 0:
+            raise ValueError(f"max_lag counts versions, 0 or more: max_lag={max_lag}")
+        if order not in ("completion", "deterministic"):
+            raise ValueError(f"order={order!r}: give 'completion' or 'deterministic'")
+        if order == "deterministic" and max_lag not in (0, 1):
+            raise ValueError(f"order='deterministic' goes with max_lag=0 or max_lag=1, not max_lag={max_lag}")
+        self.sources = [SimulatorState() for _ in range(count)]
+        self._version = 0
+        self.dropped_count = self.repeated_count = self.failed_count = self.restart_count = 0
+        ((self._unit, self._wanted),) = given.items()
+        self._max_lag, self._order = max_lag, order
+        self._next = 0  # deterministic order: whose fragment comes next
+        self._batch: list[Fragment] = []
+        self._version_at_take: int | None = None  # of the last batch
+
+    @property
+    def version(self) -> int:
+        """Newest version of the policy that is known; whoever publishes may raise it. What is now stale is dropped."""
+        return self._version
+
+    @version.setter
+    def version(self, version: int) -> None:
+        self._version = version
+        kept = [fragment for fragment in self._batch if not self._is_stale(fragment)]
+        self.dropped_count += len(self._batch) - len(kept)
+        self._batch = kept
+        for source in self.sources:
+            if source.waiting is not None and self._is_stale(source.waiting):
+                source.waiting = None
+                self.dropped_count += 1
+
+    def to_ask(self, now: float) -> list[int]:
+        """Return the simulators to ask now, in order."""
+        if self._order == "deterministic":
+            return self._to_ask_in_turn(now)
+        idle = [i for i, source in enumerate(self.sources) if source.is_idle(now)]
+        if self.works_ahead:
+            return idle
+        missing = self._missing() - sum(self._expected(source, now) for source in self.sources)
+        asked = []
+        for i in idle:
+            if missing <= 0:
+                break
+            asked.append(i)
+            missing -= self._worth(self.sources[i])
+        return asked
+
+    def _to_ask_in_turn(self, now: float) -> list[int]:
+        """Return the idle ones among those whose turns fill the batch at hand."""
+        missing, asked = self._missing(), []
+        for offset in range(len(self.sources)):
+            index = (self._next + offset) % len(self.sources)
+            source = self.sources[index]
+            if missing <= 0:
+                break
+            if not source.is_gone:
+                missing -= self._worth(source)
+                if source.is_idle(now):
+                    asked.append(index)
+        return asked
+
+    @property
+    def works_ahead(self) -> bool:
+        """Whether simulators collect for later batches while the caller learns from one."""
+        return self._max_lag != 0
+
+    @property
+    def is_pipelined(self) -> bool:
+        """Whether simulators collect with exactly the version that they are asked for."""
+        return self.works_ahead and self._order == "deterministic"
+
+    @property
+    def version_to_ask_for(self) -> int:
+        """What simulators are to act with: the newest version; pipelined, the newest when the last batch was taken.
+
+        Where more than one was published since, that one would be stale when it came: then the one before the newest.
+        """
+        if not self.is_pipelined or self._version_at_take is None:
+            return self.version
+        return max(self._version_at_take, self.version - 1)
+
+    def asked(self, index: int, now: float) -> None:
+        """Note that a simulator was asked."""
+        source = self.sources[index]
+        source.asked_at, source.asked_version = now, self.version_to_ask_for
+
+    def look_again_s(self, now: float) -> float | None:
+        """Return when `to_ask` may say more without anything arriving, in seconds from now; None for never."""
+        times = [source.not_before for source in self.sources if source.asked_at is None and not source.is_gone]
+        limit_s = self._straggler_limit_s()
+        if self._max_lag == 0 and limit_s is not None:
+            times += [source.asked_at + limit_s for source in self.sources if source.asked_at is not None]
+        later = [time - now for time in times if time > now]
+        return min(later) if later else None
+
+    def arrived(self, index: int, fragment: Fragment, now: float) -> None:
+        """Take in what a simulator sent."""
+        source = self.sources[index]
+        if source.asked_at is not None:
+            source.duration_s = now - source.asked_at
+        source.asked_at, source.failures, source.raises = None, 0, 0
+        source.fragment_size = self._size(fragment)
+        key = (fragment.incarnation, fragment.sequence)
+        if key <= source.last:
+            self.repeated_count += 1
+            return
+        self.restart_count += max(0, fragment.incarnation - max(1, source.last[0]))
+        source.last = key
+        if fragment.policy_version < source.asked_version:
+            # It was asked for that version or a newer one: those are lost, with the parameter server that held
+            # them. Waiting for them would drop all that comes, for ever.
+            self.version = fragment.policy_version
+        if fragment.policy_version > self.version:
+            self.version = fragment.policy_version
+        if self._is_stale(fragment):
+            self.dropped_count += 1
+        elif self._order == "completion":
+            self._batch.append(fragment)
+        else:
+            source.waiting = fragment
+
+    def failed(self, index: int, now: float) -> bool:
+        """Note that a request came to nothing, mostly since its simulator died; it is asked again a little later.
+
+        Returns:
+            Whether that has happened too often to try again, without a fragment between.
+        """
+        source = self.sources[index]
+        self.failed_count += 1
+        source.asked_at = None
+        source.not_before = now + min(RETRY_CAP_S, RETRY_FLOOR_S * 2.0**source.failures)
+        source.failures += 1
+        return source.failures >= DEATHS_LIMIT
+
+    def raised(self, index: int, now: float) -> bool:
+        """Note that a rollout raised; return whether that simulator's have done so too often to try again."""
+        self.failed(index, now)
+        self.sources[index].raises += 1
+        return self.sources[index].raises >= RAISES_LIMIT
+
+    def gone(self, index: int) -> None:
+        """Note that a simulator will never come back."""
+        source = self.sources[index]
+        source.is_gone, source.asked_at = True, None
+
+    @property
+    def alive_count(self) -> int:
+        """Simulators that are neither gone nor being restarted."""
+        return sum(1 for source in self.sources if not source.is_gone and not source.failures)
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether no simulator is left."""
+        return all(source.is_gone for source in self.sources)
+
+    def take(self) -> Batch | None:
+        """Return the batch if it is full, and begin the next."""
+        if self._order == "deterministic":
+            self._line_up()
+        if self._missing() > 0:
+            return None
+        self._version_at_take = self.version
+        fragments, self._batch = tuple(self._batch), []
+        return Batch(fragments, tuple(max(0, self.version - fragment.policy_version) for fragment in fragments))
+
+    def _line_up(self) -> None:
+        """Move fragments to the batch in the simulators' order, as far as it goes without a gap."""
+        while self._missing() > 0:
+            source = self.sources[self._next]
+            if source.waiting is not None:
+                self._batch.append(source.waiting)
+                source.waiting = None
+            elif not source.is_gone or self.is_exhausted:
+                return
+            self._next = (self._next + 1) % len(self.sources)
+
+    def is_full(self) -> bool:
+        """Whether `take` would return a batch."""
+        if self._order == "deterministic":
+            self._line_up()
+        return self._missing() <= 0
+
+    def put_back(self, fragments: Iterable[Fragment]) -> None:
+        """Begin with fragments that were collected for the batch at hand before a run was resumed."""
+        self._batch.extend(fragments)
+
+    @property
+    def turn(self) -> int:
+        """Whose fragment comes next in deterministic order."""
+        return self._next
+
+    @turn.setter
+    def turn(self, index: int) -> None:
+        self._next = index
+
+    def held(self) -> list[Fragment]:
+        """Return the fragments of the batch at hand, so far."""
+        return list(self._batch)
+
+    def _missing(self) -> int:
+        return self._wanted - sum(map(self._size, self._batch))
+
+    def _size(self, fragment: Fragment) -> int:
+        """Return what a fragment counts for in a batch; one of resets alone counts for nothing."""
+        if self._unit == "fragments":
+            return min(1, fragment.step_count)
+        return fragment.step_count if self._unit == "steps" else len(fragment.episode_return)
+
+    def _worth(self, source: SimulatorState) -> int:
+        """Return what the next fragment of a simulator is expected to count for."""
+        if self._unit == "fragments":
+            return 1
+        return -(-self._wanted // len(self.sources)) if source.fragment_size is None else source.fragment_size
+
+    def _expected(self, source: SimulatorState, now: float) -> int:
+        """What a request under way adds to the batch at hand, as far as can be relied upon."""
+        if source.asked_at is None or source.failures or source.asked_version < self.version:
+            return 0
+        limit_s = self._straggler_limit_s()
+        if limit_s is not None and max(source.duration_s or 0.0, now - source.asked_at) > limit_s:
+            return 0
+        return self._worth(source)
+
+    def _straggler_limit_s(self) -> float | None:
+        durations = [source.duration_s for source in self.sources if source.duration_s is not None]
+        return max(STRAGGLER_FLOOR_S, STRAGGLER_FACTOR * min(durations)) if durations else None
+
+    def _is_stale(self, fragment: Fragment) -> bool:
+        return self._max_lag is not None and self.version - fragment.policy_version > self._max_lag

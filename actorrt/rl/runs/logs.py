@@ -1,0 +1,161 @@
+"""Callbacks that write a run's metrics down while it goes on: CSV, TensorBoard, Weights & Biases, MLflow."""
+
+from __future__ import annotations
+
+import csv
+import importlib
+import math
+import os
+from typing import TYPE_CHECKING, Any, TextIO
+
+from actorrt.rl.foundation.extras import require
+from actorrt.rl.records.progress import Progress
+from actorrt.rl.records.run_directory import METRICS_FILE
+from actorrt.rl.rollouts.evaluation import Evaluation
+from actorrt.rl.runs.callbacks import Callback
+from actorrt.rl.views.event_file import EventFile
+
+if TYPE_CHECKING:
+    from actorrt.rl.runs.run import Run
+
+
+class CsvLog(Callback):
+    """Writes a line for each update.
+
+    Args:
+        path: of the file; what is there is written over. None: `metrics.csv` in the run's directory.
+    """
+
+    def __init__(self, path: str | None = None) -> None:
+        self._path = path
+        self._file: TextIO | None = None
+
+    def on_update(self, run: Run, progress: Progress) -> None:
+        """Write a line; the first says what the columns are. What a resumed run knows of before comes first."""
+        rows = [progress.row()]
+        if self._file is None:
+            rows = run.rows
+            path = self._path or os.path.join(run.directory, METRICS_FILE)
+            os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+            self._file = open(path, "w", newline="", encoding="utf-8")  # noqa: SIM115  # closed at the end of the run
+            self._writer = _writer(self._file, rows)
+        self._writer.writerows(rows)
+        self._file.flush()
+
+    def on_end(self, run: Run) -> None:
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+def write_csv(path: str, rows: list[dict[str, Any]]) -> None:
+    """Write rows to a file; there is at least one, and the last says what the columns are."""
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        _writer(file, rows).writerows(rows)
+
+
+def _writer(file: TextIO, rows: list[dict[str, Any]]) -> csv.DictWriter[str]:
+    writer = csv.DictWriter(file, fieldnames=list(rows[-1]), extrasaction="ignore")
+    writer.writeheader()
+    return writer
+
+
+class TensorBoardLog(Callback):
+    """Writes an event file that TensorBoard reads; needs no TensorBoard itself.
+
+    Args:
+        directory: where; None: the run's directory.
+    """
+
+    def __init__(self, directory: str | None = None) -> None:
+        self._directory = directory
+
+    def on_start(self, run: Run) -> None:
+        """Begin a file."""
+        self._file = EventFile(self._directory or run.directory)
+
+    def on_update(self, run: Run, progress: Progress) -> None:
+        """Write what was measured."""
+        self._file.add(progress.steps, {f"train/{name}": value for name, value in numbers(progress.row()).items()})
+
+    def on_evaluation(self, run: Run, steps: int, evaluation: Evaluation) -> None:
+        """Write what it came to."""
+        self._file.add(steps, {"evaluation/mean": evaluation.mean, "evaluation/std": evaluation.std})
+
+    def on_end(self, run: Run) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+class WandbLog(Callback):
+    """Tells Weights & Biases, with the package `wandb`.
+
+    Args:
+        **options: of `wandb.init`, such as `project`.
+
+    Raises:
+        MissingPackageError: `wandb` is not installed.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        require("wandb")
+        self._options = options
+
+    def on_start(self, run: Run) -> None:
+        """Begin a run there, with this one's name and settings."""
+        wandb = importlib.import_module("wandb")
+        options = {"name": run.plan.name, "config": run.plan.origin(), **self._options}
+        self._theirs = wandb.init(**options)
+
+    def on_update(self, run: Run, progress: Progress) -> None:
+        """Tell what was measured."""
+        self._theirs.log(numbers(progress.row()), step=progress.steps)
+
+    def on_evaluation(self, run: Run, steps: int, evaluation: Evaluation) -> None:
+        """Tell what it came to; with the next update, since steps only go up there."""
+        self._theirs.log({"evaluation_mean": evaluation.mean, "evaluation_std": evaluation.std}, commit=False)
+
+    def on_end(self, run: Run) -> None:
+        """End the run there."""
+        self._theirs.finish()
+
+
+class MlflowLog(Callback):
+    """Tells MLflow, with the package `mlflow`.
+
+    Args:
+        **options: of `mlflow.start_run`.
+
+    Raises:
+        MissingPackageError: `mlflow` is not installed.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        require("mlflow")
+        self._options = options
+
+    def on_start(self, run: Run) -> None:
+        """Begin a run there, with this one's name and settings."""
+        self._mlflow = importlib.import_module("mlflow")
+        self._mlflow.start_run(**{"run_name": run.plan.name, **self._options})
+        self._mlflow.log_params(run.plan.settings.to_data())
+
+    def on_update(self, run: Run, progress: Progress) -> None:
+        """Tell what was measured."""
+        self._mlflow.log_metrics(numbers(progress.row()), step=progress.steps)
+
+    def on_evaluation(self, run: Run, steps: int, evaluation: Evaluation) -> None:
+        """Tell what it came to."""
+        self._mlflow.log_metrics({"evaluation_mean": evaluation.mean, "evaluation_std": evaluation.std}, step=steps)
+
+    def on_end(self, run: Run) -> None:
+        """End the run there."""
+        self._mlflow.end_run()
+
+
+def numbers(row: dict[str, Any]) -> dict[str, float]:
+    """Return what of a row is a number: what has not been measured yet is left out."""
+    return {
+        name: float(value) for name, value in row.items() if isinstance(value, int | float) and not math.isnan(value)
+    }

@@ -1,0 +1,68 @@
+"""The supervisor of a run's roles, as far as all algorithms have the same ones: a parameter server and an evaluator."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import actorrt as art
+from actorrt.rl.roles.evaluator import Evaluator
+from actorrt.rl.roles.parameters import SNAPSHOT_EVERY, ParameterServer
+from actorrt.rl.rollouts.environment import EnvMaker
+from actorrt.rl.runs.plan import Plan
+
+GYMNASIUM_OWN = "gymnasium.envs."
+
+
+def imported_by_roles(env: EnvMaker) -> list[str]:
+    """Return the modules that every role of a run would import by itself: this library, Gymnasium, its environment.
+
+    Of environments only Gymnasium's own: what others do when they are imported is for the processes that need them.
+    """
+    modules = ["actorrt.rl", "actorrt.rl.rollouts.sampler"]
+    gymnasium = sys.modules.get("gymnasium")  # whoever has seen the environment has imported it
+    if gymnasium is None:
+        return modules
+    modules.append("gymnasium")
+    known = gymnasium.registry.get(env) if isinstance(env, str) else None
+    entry_point = "" if known is None else str(known.entry_point)
+    if entry_point.startswith(GYMNASIUM_OWN):
+        modules.append(entry_point.partition(":")[0])
+    return modules
+
+
+class RoleSupervisor(art.Supervisor):
+    """Supervises the roles of one run; whoever dies is replaced within it.
+
+    Args:
+        plan: of the run.
+    """
+
+    strategy = "one_for_one"
+    max_restarts, period_s = 30, 30
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._server = f"{plan.name}/parameters"
+
+    def children(self) -> Iterator[art.Child]:
+        """Yield the roles: the parameter server, the algorithm's own, the evaluator."""
+        yield self._parameter_server()
+        yield from self._own_roles()
+        plan = self._plan
+        arguments = (plan.policy, self._server, plan.seed, plan.environment)
+        options: dict[str, Any] = {"isolation": "process", "hang_timeout_s": plan.settings.hang_timeout_s}
+        yield art.Child(Evaluator, *arguments, id="evaluator", **options)
+
+    def _parameter_server(self) -> art.Child:
+        version, parameters, normaliser = self._plan.weights
+        return self._as_parameter_server(ParameterServer, parameters, version, normaliser)
+
+    def _as_parameter_server(self, server_class: type[ParameterServer], *arguments: Any) -> art.Child:
+        options: dict[str, Any] = {"name": self._server, "snapshot_every": SNAPSHOT_EVERY}
+        return art.Child(server_class, *arguments, id="parameters", **options)
+
+    def _own_roles(self) -> Iterator[art.Child]:
+        """Yield the roles that the algorithm has beside those."""
+        raise NotImplementedError

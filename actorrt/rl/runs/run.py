@@ -1,0 +1,415 @@
+"""What users hold of a training run: start, wait, stop, metrics, the best policy.
+
+A run has a thread with an event loop of its own, so that it goes on beside plain code, coroutines and notebooks
+alike. What the thread does is in `runs.training`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextlib
+import dataclasses
+import logging
+import os
+import shlex
+import threading
+from collections.abc import Callable, Generator, Iterable
+from typing import Any
+
+import actorrt as art
+from actorrt.rl.foundation.checks import require_whole
+from actorrt.rl.foundation.extras import require
+from actorrt.rl.policies.factory import make_policy
+from actorrt.rl.policies.policy import FlatPolicy
+from actorrt.rl.records.progress import Progress
+from actorrt.rl.records.run_directory import BEST_FILE, CURVE_FILE, METRICS_FILE
+from actorrt.rl.records.run_record import RunRecord
+from actorrt.rl.records.selection import Selection
+from actorrt.rl.rollouts.environment import name_of
+from actorrt.rl.rollouts.evaluation import Evaluation
+from actorrt.rl.runs import interrupts, live
+from actorrt.rl.runs.callbacks import Callback, CallbackLike, Callbacks
+from actorrt.rl.runs.explain import Explanation, explain
+from actorrt.rl.runs.logs import write_csv
+from actorrt.rl.runs.plan import Plan
+from actorrt.rl.runs.role_supervisor import imported_by_roles
+from actorrt.rl.views import curve
+from actorrt.rl.views.video import Video, film
+
+logger = logging.getLogger(__name__)
+
+PAUSING = "pausing after the update in hand; a second interrupt ends the run at once"
+
+
+class Run:
+    """A training run under way, or ended.
+
+    Awaitable; in plain code, `wait()`. Both return the run itself, or raise what ended it. It can be waited for
+    among replies, too, with `art.wait`, `art.gather` and `art.as_completed`.
+
+    Attributes:
+        progress: where it is; None before the first update.
+        saved_steps: where its last checkpoint is; None before the first.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        directory: str,
+        loop_class: Callable[..., Any],
+        callbacks: Iterable[CallbackLike] = (),
+        keep_going: Callable[[], bool] | None = None,
+        show: bool | None = None,
+    ) -> None:
+        self.plan = plan
+        self.directory = directory
+        self._record = RunRecord()
+        self._selection = Selection(plan.settings.evaluate_every, plan.stop_return)
+        if plan.checkpoint is not None:
+            self._record.restore(plan.checkpoint["record"])
+            self._selection.restore(plan.checkpoint["selection"])
+        self._view = None if show is False else live.view() or (live.TerminalView() if show else None)
+        self._callbacks = Callbacks(self, [_Notes(), *([] if self._view is None else [self._view]), *callbacks])
+        self._loop = loop_class(plan, self._record, self._selection, directory, self._callbacks)
+        self._keep_going = keep_going
+        self._drawn_for: int | None = None  # the notebook cell whose value the run may be, with its plot drawn already
+        self._is_stopping = self._is_killed = False
+        self._outcome: str | None = None
+        self._task: tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]] | None = None
+        self._done: concurrent.futures.Future[None] = concurrent.futures.Future()
+        self._waiting: set[Callable[[Run], None]] = set()
+        self._thread = threading.Thread(target=self._main, name=f"{plan.name} training", daemon=True)
+        self.progress: Progress | None = None
+        self.saved_steps: int | None = None if plan.checkpoint is None else self._record.steps
+
+    def start(self) -> Run:
+        """Begin in the background; starts a runtime if this process has none, and shows the run where it is to.
+
+        Raises:
+            RuntimeStateError: (from the run) there is none, and it could not be started.
+        """
+        try:
+            art.init()
+        except art.RuntimeStateError as error:  # its user started one with other options, which serves as well
+            logger.debug("no runtime was started for the run: %s", error)
+        if self._view is not None:
+            self._view.begin(self)
+        self._drawn_for = live.cell()
+        self._thread.start()
+        return self
+
+    def _main(self) -> None:
+        try:
+            asyncio.run(self._train())
+        except BaseException as error:  # the thread ends here; whoever waits gets what ended it
+            self._done.set_exception(error)
+        else:
+            self._done.set_result(None)
+
+    async def _train(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._task = asyncio.get_running_loop(), task
+        try:
+            if not self._is_killed:
+                await self._callbacks.tell("on_start")
+                await self._train_and_tell()
+        except asyncio.CancelledError:
+            if not self._is_killed:
+                raise
+
+    async def _train_and_tell(self) -> None:
+        try:
+            await self._improve()
+            is_over = self.steps >= self.plan.steps or self.is_reached
+            self._outcome = "ended" if is_over else "paused"
+        except BaseException as error:
+            self._outcome = "failed"
+            error.add_note(self._describe_failure())
+            raise
+        finally:
+            await self._callbacks.tell("on_end")
+
+    async def _improve(self) -> None:
+        art.preload(*imported_by_roles(self.plan.environment))
+        try:
+            await self._loop.run(self._should_end)
+        except asyncio.CancelledError:
+            if not self._is_killed:
+                raise
+        if self._selection.best is not None:
+            self.best.save(self._place(None, BEST_FILE))
+
+    def _should_end(self) -> bool:
+        if self._is_stopping:
+            return True
+        return self._selection.is_reached and not (self._keep_going is not None and self._keep_going())
+
+    def wait(self, timeout_s: float | None = None) -> Run:
+        """Wait in plain code until the run has ended.
+
+        In local mode the run's actors work in this thread meanwhile, and only then. An interrupt pauses the run after
+        the update in hand: its best policy and a checkpoint are saved, a line says where, and it is raised on. A
+        second one ends the run at once, where its last checkpoint is.
+
+        Raises:
+            TimeoutError: it has not ended in time; it goes on.
+            RuntimeStateError: this thread's loop serves the run's actors, so that blocking it would hang.
+            Exception: what ended the run.
+        """
+        self._drawn_for = live.cell()
+        try:
+            with interrupts.calling(self._pause):
+                art.wait([self]).result(timeout_s)
+        except art.CallTimeoutError:
+            raise TimeoutError(f"the run goes on after {timeout_s} s: {self!r}") from None
+        except KeyboardInterrupt:
+            if not self.done():
+                self.kill()
+                art.wait([self]).result()
+            logger.warning("%s", self.describe_pause())
+            raise
+        self._thread.join()
+        return self.value()
+
+    def _pause(self) -> None:
+        """Stop for an interrupt, and say so: the update in hand may take its time."""
+        self.stop()
+        if self._view is None:
+            logger.warning(PAUSING)
+        else:
+            self._view.note(PAUSING)
+
+    def __await__(self) -> Generator[Any, None, Run]:
+        """Wait in async code; cancelling the wait pauses the run as an interrupt does, and waits for that.
+
+        Cancelled once more it ends the run at once.
+        """
+        self._drawn_for = live.cell()
+        try:
+            yield from asyncio.shield(asyncio.wrap_future(self._done)).__await__()
+        except asyncio.CancelledError:
+            self._pause()
+            try:
+                yield from asyncio.wait([asyncio.wrap_future(self._done)]).__await__()
+            except asyncio.CancelledError:
+                self.kill()
+                raise
+            logger.warning("%s", self.describe_pause())
+            raise
+        return self
+
+    def add_callback(self, callback: Callable[[Run], None]) -> None:
+        """Call `callback(run)` once the run has ended: in its thread, or at once where it has already."""
+        self._waiting.add(callback)
+        self._done.add_done_callback(lambda _: self._call_back(callback))
+
+    def remove_callback(self, callback: Callable[[Run], None]) -> None:
+        """Forget a callback that has not been called."""
+        self._waiting.discard(callback)
+
+    def _call_back(self, callback: Callable[[Run], None]) -> None:
+        if callback in self._waiting:
+            self._waiting.discard(callback)
+            callback(self)
+
+    def error(self) -> BaseException | None:
+        """Return what ended the run, or None where nothing did or it goes on."""
+        return self._done.exception() if self._done.done() else None
+
+    def value(self) -> Run:
+        """Return the run, which has ended, or raise what ended it."""
+        self._done.result()
+        return self
+
+    def stop(self) -> None:
+        """Pause the run after the update in hand, with a checkpoint. Idempotent; wait for it afterwards.
+
+        The policy that was best until then stays the best; if none was evaluated yet, the newest is.
+        """
+        self._is_stopping = True
+
+    def kill(self) -> None:
+        """End the run at once: what it learnt since its last checkpoint is lost. Idempotent; wait for it afterwards."""
+        is_first, self._is_stopping, self._is_killed = not self._is_killed, True, True
+        if is_first and self._task is not None and not self.done():  # a second would break off its clean-up
+            loop, task = self._task
+            with contextlib.suppress(RuntimeError):  # the loop was closed just now, since the run has ended
+                loop.call_soon_threadsafe(task.cancel)
+
+    def resize(self, simulators: int) -> None:
+        """Let simulators join or leave, in the middle of an update, too; the run comes to the same.
+
+        Raises:
+            ValueError: there is to be none, or the algorithm's batches depend on how many there are: all but the
+                evolutionary ones' do.
+        """
+        require_whole("simulators", simulators, 1)
+        self._loop.resize(simulators)
+
+    def describe_pause(self) -> str:
+        """Say in one line where a run that has ended can be taken up again, and how."""
+        if self.saved_steps is None:
+            return f"ended after {self.steps:,} steps, before the first checkpoint"
+        plan, directory, saved_steps = self.plan, self.directory, self.saved_steps
+        pause = f"paused after {saved_steps:,} steps; {plan.resumption(directory, saved_steps)} goes on from there"
+        if not plan.policy.env_id:
+            return pause
+        flags = f"--steps {max(plan.steps, saved_steps)}"
+        if plan.stop_return is not None:
+            flags += f" --stop-return {plan.stop_return:g}"
+        command = f"actorrt train {plan.settings.algorithm.lower()} {plan.policy.env_id}"
+        return f"{pause}, and so does {command} --resume {shlex.quote(directory)} {flags}"
+
+    def _describe_failure(self) -> str:
+        """Say in one line what is left of a run that failed."""
+        failed = f"the run failed after {self.steps:,} steps"
+        if self.saved_steps is None:
+            return f"{failed}; it had no checkpoint yet"
+        resumption = self.plan.resumption(self.directory, self.saved_steps)
+        return f"{failed}; {resumption} goes on from its checkpoint of {self.saved_steps:,} steps"
+
+    def explain(self) -> Explanation:
+        """Say what the run does: effective settings, policy, roles. `print` it, or let a notebook show it."""
+        return explain(self.plan)
+
+    def done(self) -> bool:
+        """Whether the run has ended."""
+        return self._done.done()
+
+    @property
+    def steps(self) -> int:
+        """Transitions learnt from so far."""
+        return self._record.steps
+
+    @property
+    def is_reached(self) -> bool:
+        """Whether a policy reached the return to stop at."""
+        return self._selection.is_reached
+
+    @property
+    def evaluations(self) -> list[tuple[int, float]]:
+        """Steps and mean return of every evaluation so far."""
+        return list(self._record.evaluations)
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """What was measured at each update so far."""
+        return list(self._record.rows)
+
+    @property
+    def metrics(self) -> Any:
+        """What was measured so far, as a `pyarrow.Table` with a row for each update, of long runs for every second."""
+        import pyarrow
+
+        return pyarrow.Table.from_pylist(self._record.rows)
+
+    @property
+    def best(self) -> FlatPolicy:
+        """The policy that the evaluator found best so far.
+
+        Raises:
+            LookupError: no evaluation has ended yet.
+        """
+        best = self._selection.best
+        if best is None:
+            raise LookupError("no policy has been evaluated yet; wait for the run, or for its first evaluation")
+        version, parameters, normaliser = best.weights
+        return make_policy(self.plan.policy, parameters, version, normaliser)
+
+    def video(self, path: str | None = None, *, seed: int = 1) -> Video:
+        """Film an episode of the best policy; a notebook shows it.
+
+        Args:
+            path: of the film, `.gif` or `.mp4`; None: `best.gif` in the run's directory.
+            seed: the episode follows from it.
+
+        Raises:
+            LookupError: no evaluation has ended yet.
+            MissingPackageError: Pillow, or for MP4 imageio-ffmpeg, is not installed.
+            ValueError: the name ends otherwise, or the environment does not render pictures.
+        """
+        return film(self.best, self._place(path, "best.gif"), self.plan.environment, seed=seed)
+
+    def save_curve(self, path: str | None = None) -> str:
+        """Draw training returns and evaluations over steps, as a PNG or what else matplotlib writes; return its path.
+
+        Args:
+            path: of the file; None: `curve.png` in the run's directory.
+
+        Raises:
+            LookupError: there has been no update yet.
+            MissingPackageError: matplotlib is not installed.
+        """
+        rows, settings = self._rows(), self.plan.settings
+        require("matplotlib")
+        title = f"{settings.algorithm} on {name_of(self.plan.environment)}, seed {self.plan.seed}"
+        returns = [(row["steps"], row["return_mean"]) for row in rows]
+        path = self._place(path, CURVE_FILE)
+        curve.draw_png(path, title, returns, self.evaluations, self.plan.stop_return)
+        return path
+
+    def save_metrics(self, path: str | None = None) -> str:
+        """Write what was measured at each update so far, as CSV; return its path.
+
+        Args:
+            path: of the file; None: `metrics.csv` in the run's directory.
+
+        Raises:
+            LookupError: there has been no update yet.
+        """
+        rows = self._rows()
+        path = self._place(path, METRICS_FILE)
+        write_csv(path, rows)
+        return path
+
+    def _rows(self) -> list[dict[str, Any]]:
+        rows = self.rows
+        if not rows:
+            raise LookupError("nothing has been measured yet; wait for the run, or for its first update")
+        return rows
+
+    def _place(self, path: str | None, name: str) -> str:
+        """Return where a file goes whose path was given, or its name in the run's directory; makes the directory."""
+        place = os.path.join(self.directory, name) if path is None else os.fspath(path)
+        os.makedirs(os.path.dirname(place) or ".", exist_ok=True)
+        return place
+
+    @property
+    def state(self) -> str:
+        """What it does, in a word: starting, running, pausing, paused, failed or ended."""
+        if self.error() is not None:
+            return "failed"
+        if self._outcome is not None:
+            return self._outcome
+        return "pausing" if self._is_stopping else "starting" if self.progress is None else "running"
+
+    @property
+    def best_score(self) -> float | None:
+        """What the evaluator found of the best policy so far; None before the first evaluation."""
+        best = self._selection.best
+        return None if best is None else best.score
+
+    def __repr__(self) -> str:
+        state = self.state
+        return f"<Run {self.plan.name}: {state} after {self.steps:,} of {self.plan.steps:,} steps>"
+
+    def _repr_html_(self) -> str | None:
+        """Return a picture; None for a cell that started or awaited the run, whose plot is in the notebook already."""
+        is_drawn = isinstance(self._view, live.NotebookView) and self._drawn_for == live.cell()
+        return None if is_drawn else live.picture(self)
+
+
+class _Notes(Callback):
+    """Keeps in a run what is known of it."""
+
+    def on_update(self, run: Run, progress: Progress) -> None:
+        run.progress = progress
+
+    def on_evaluation(self, run: Run, steps: int, evaluation: Evaluation) -> None:
+        if run.progress is not None:
+            run.progress = dataclasses.replace(run.progress, evaluation=run.best_score)
+
+    def on_checkpoint(self, run: Run, path: str) -> None:
+        run.saved_steps = run.steps

@@ -1,0 +1,1 @@
+"""The settings that all algorithms have in common."""

@@ -1,0 +1,196 @@
+"""Pure: what the settings of all algorithms have in common, and how presets and users' own values come together.
+
+Each algorithm's own settings and presets are in its file.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from numbers import Integral
+from typing import Any, ClassVar, Literal, TypeVar, get_args
+
+from actorrt.rl.foundation.checks import require_flag, require_number, require_one_of, require_share, require_whole
+from actorrt.rl.networks.network import Backend
+from actorrt.rl.networks.policy_spec import Activation, NetworkKind
+from actorrt.rl.rollouts.fragment_collector import Order
+from actorrt.rl.settings.foreign_names import hint
+
+LearningRateSchedule = Literal["linear", "constant"]
+
+S = TypeVar("S", bound="AlgorithmSettings")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlgorithmSettings:
+    """Settings of any algorithm.
+
+    Attributes:
+        algorithm: its name, for people.
+        presets: values by environment, in place of the defaults.
+        steps: environment steps of the whole run, unless `start` says otherwise; linear schedules end there.
+        hidden: units of the hidden layers; none make the policy linear, where the algorithm can do with that.
+        network: `"mlp"`, `"cnn"`, `"auto"` (a convolutional one for images), or a function that takes the
+            `PolicySpec` and makes a `torch.nn.Module`.
+        activation: of the hidden layers, `"tanh"` or `"relu"`.
+        orthogonal: whether weights begin orthogonal, or as `torch.nn.Linear` begins them.
+        log_std: logarithm of the deviations of continuous actions, to begin with.
+        hang_timeout_s: a simulator that is stuck in one step or reset for so long is replaced; None waits for ever.
+        evaluate_every: steps between two evaluations, at the least.
+        evaluation_episodes: episodes of an evaluation; fewer take less time, and say less.
+        normalise_observations: bring them to mean 0 and deviation 1, as seen so far by all simulators.
+        normalise_rewards: divide them by the deviation of the discounted returns seen so far.
+    """
+
+    algorithm: ClassVar[str] = ""
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+
+    steps: int = 1_000_000
+    hidden: tuple[int, ...] = (64, 64)
+    network: NetworkKind = "auto"
+    activation: Activation = "tanh"
+    orthogonal: bool = True
+    log_std: float = 0.0
+    hang_timeout_s: float | None = 60.0
+    evaluate_every: int = 2_000
+    evaluation_episodes: int = 20
+    normalise_observations: bool = False
+    normalise_rewards: bool = False
+
+    @classmethod
+    def preset(cls: type[S], env_id: str, **overrides: Any) -> S:
+        """Return the preset of an environment, or the defaults where there is none, with `overrides` applied.
+
+        Raises:
+            ValueError: a setting does not exist, or its value makes no sense; the message names it.
+            TypeError: its value is of the wrong kind.
+        """
+        known = [field.name for field in dataclasses.fields(cls)]
+        for name in overrides:
+            if name not in known:
+                raise ValueError(f"{cls.algorithm} has no setting {name!r}; {hint(name, known)}")
+        return cls(**{**cls.presets.get(env_id, {}), **overrides})
+
+    @classmethod
+    def from_data(cls: type[S], data: Mapping[str, Any]) -> S:
+        """Rebuild settings from `to_data`, or from what JSON made of that."""
+        values: Any = {name: tuple(value) if isinstance(value, list) else value for name, value in data.items()}
+        return cls(**values)
+
+    def to_data(self) -> dict[str, Any]:
+        """Return plain values, from which `from_data` rebuilds these; None for a network that a function makes."""
+        network = self.network if isinstance(self.network, str) else None
+        return dataclasses.asdict(dataclasses.replace(self, network="auto")) | {"network": network}
+
+    def __post_init__(self) -> None:
+        self._require_at_least_1("steps", "evaluate_every", "evaluation_episodes")
+        if self.hang_timeout_s is not None:
+            self._require_positive("hang_timeout_s")
+        if not callable(self.network) and self.network not in ("auto", "mlp", "cnn"):
+            raise ValueError(f"network is 'auto', 'mlp', 'cnn' or a function that makes one: network={self.network!r}")
+        require_one_of("activation", self.activation, get_args(Activation))
+        self._require_numbers("log_std")
+        self._require_flags("orthogonal", "normalise_observations", "normalise_rewards")
+        hidden: Any = self.hidden
+        if not isinstance(hidden, tuple | list) or not all(isinstance(units, Integral) for units in hidden):
+            raise TypeError(f"hidden has the units of each hidden layer, as in hidden=(64, 64): hidden={hidden!r}")
+        if any(units < 1 for units in self.hidden):
+            raise ValueError(f"hidden layers have at least 1 unit: hidden={self.hidden}")
+
+    def _require_at_least_1(self, *names: str) -> None:
+        for name in names:
+            require_whole(name, getattr(self, name), 1)
+
+    def _require_share(self, *names: str) -> None:
+        for name in names:
+            require_share(name, getattr(self, name))
+
+    def _require_numbers(self, *names: str) -> None:
+        for name in names:
+            require_number(name, getattr(self, name))
+
+    def _require_positive(self, *names: str) -> None:
+        for name in names:
+            require_number(name, getattr(self, name), is_positive=True)
+
+    def _require_limits(self, *names: str) -> None:
+        """Make sure that these are larger than 0; one that is infinite limits nothing."""
+        for name in names:
+            require_number(name, getattr(self, name), is_positive=True, is_limit=True)
+
+    def _require_flags(self, *names: str) -> None:
+        for name in names:
+            require_flag(name, getattr(self, name))
+
+
+@dataclass(frozen=True, kw_only=True)
+class RolloutSettings(AlgorithmSettings):
+    """Settings of the algorithms that learn from rollouts.
+
+    Attributes:
+        backend: what gradients are computed with, `"numpy"` or `"torch"`; `"auto"` is what `network.backend_of` says.
+        environments: environments in all, shared out over the simulators.
+        horizon: steps of each environment in a fragment.
+        batch_steps: transitions of a batch, at the least; None takes one fragment of each simulator.
+        max_lag: batches hold no fragment whose policy is more versions behind; with 0, collecting and learning
+            take turns, with more they overlap; None takes all.
+        order: of fragments in batches, as `stream` takes it; None is `"deterministic"` up to a lag of one, so that
+            one seed gives one run, and `"completion"` beyond.
+        inference_actor: whether one actor acts for all simulators, in batches: worth it for large networks. One seed
+            is then no longer one run.
+        learners: how many learn together, each from its share of a batch, by the mean of their gradients: worth it
+            for large networks, on several GPUs or machines of many CPUs.
+        gamma: discount a step.
+        learning_rate: of the optimiser, at the start.
+        learning_rate_schedule: whether it shrinks to 0 over the run.
+        value_coefficient: weight of the value loss.
+        entropy_coefficient: weight of the entropy bonus.
+        max_grad_norm: the gradient is scaled down to this norm; an infinite one leaves it.
+    """
+
+    backend: Backend = "auto"
+    environments: int = 8
+    horizon: int = 256
+    batch_steps: int | None = None
+    max_lag: int | None = 0
+    order: Order | None = None
+    inference_actor: bool = False
+    learners: int = 1
+    gamma: float = 0.99
+    learning_rate: float = 3e-4
+    learning_rate_schedule: LearningRateSchedule = "constant"
+    value_coefficient: float = 0.5
+    entropy_coefficient: float = 0.0
+    max_grad_norm: float = 0.5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._require_at_least_1("environments", "horizon", "learners")
+        self._require_share("gamma")
+        if self.batch_steps is not None:
+            self._require_at_least_1("batch_steps")
+        self._require_positive("learning_rate")
+        self._require_limits("max_grad_norm")
+        self._require_numbers("value_coefficient", "entropy_coefficient")
+        self._require_flags("inference_actor")
+        require_one_of("backend", self.backend, get_args(Backend))
+        require_one_of("learning_rate_schedule", self.learning_rate_schedule, get_args(LearningRateSchedule))
+        if self.order is not None:
+            require_one_of("order", self.order, get_args(Order))
+        if self.max_lag is not None:
+            require_whole("max_lag", self.max_lag, 0)
+        if self.order == "deterministic" and self.max_lag not in (0, 1):
+            raise ValueError(f"order='deterministic' goes with max_lag=0 or max_lag=1, not max_lag={self.max_lag}")
+        if not self.hidden:
+            raise ValueError(f"{self.algorithm} takes hidden layers: hidden={self.hidden}")
+
+    @property
+    def stream_order(self) -> Order:
+        """The order of fragments in batches."""
+        return self.order or ("deterministic" if self.max_lag in (0, 1) else "completion")
+
+
+def scheduled(initial: float, schedule: LearningRateSchedule, remaining: float) -> float:
+    """Return what is left of a value when a share `remaining` of the run is still to come."""
+    return initial * remaining if schedule == "linear" else initial

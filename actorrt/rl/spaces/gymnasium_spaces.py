@@ -1,0 +1,67 @@
+"""Describes Gymnasium's spaces; does not import Gymnasium."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from actorrt.rl.spaces.array_spaces import Box, Discrete, MultiBinary, MultiDiscrete
+from actorrt.rl.spaces.leaves import leaves, output_count
+from actorrt.rl.spaces.spaces import MASK_KEY, Composite, Masked, Space
+
+
+def from_gymnasium(space: Any) -> Space:
+    """Describe a Gymnasium space; one of a user's own class as the space that the class derives from.
+
+    Raises:
+        ValueError: the space has no fixed number of values, or none at all.
+    """
+    described = _described(space)
+    if described.feature_count == 0:
+        raise ValueError(f"there is no value in {space}, so that nothing can be seen or chosen")
+    return described
+
+
+def _described(space: Any) -> Space:
+    kinds = {base.__name__ for base in type(space).__mro__}
+    if "Discrete" in kinds:
+        return Discrete(int(space.n), int(space.start))
+    if "Box" in kinds:
+        low, high = (tuple(np.asarray(bound, np.float64).ravel().tolist()) for bound in (space.low, space.high))
+        return Box(tuple(space.shape), low, high, np.dtype(space.dtype).name)
+    if "MultiDiscrete" in kinds:
+        counts, start = (tuple(np.ravel(values).tolist()) for values in (space.nvec, space.start))
+        return MultiDiscrete(tuple(space.shape), counts, start, np.dtype(space.dtype).name)
+    if "MultiBinary" in kinds:
+        return MultiBinary(tuple(space.shape))
+    if "Tuple" in kinds:
+        return Composite(tuple(map(_described, space.spaces)))
+    if "Dict" in kinds:
+        return Composite(tuple(map(_described, space.spaces.values())), tuple(space.spaces))
+    raise ValueError(
+        f"spaces of kind {type(space).__name__} are not supported: {space}; use an environment with Box, Discrete, "
+        f"MultiDiscrete, MultiBinary, Dict or Tuple spaces"
+    )
+
+
+def spaces_of(environment: Any) -> tuple[Space, Space]:
+    """Describe what an environment shows and takes; a part `action_mask` of what it shows is a mask.
+
+    Raises:
+        ValueError: a space has no fixed number of values, or the mask does not fit the actions.
+    """
+    action = from_gymnasium(environment.action_space)
+    space = environment.observation_space
+    names = getattr(space, "spaces", None)
+    if not isinstance(names, dict) or MASK_KEY not in names:
+        return from_gymnasium(space), action
+    mask_count = from_gymnasium(names[MASK_KEY]).feature_count
+    is_chosen_by_index = all(leaf.kind == "categorical" for leaf in leaves(action))
+    if not is_chosen_by_index or mask_count != output_count(action):
+        raise ValueError(f"a mask of {mask_count} entries does not fit actions of {environment.action_space}")
+    rest = {name: _described(part) for name, part in names.items() if name != MASK_KEY}
+    if len(rest) == 1:
+        ((key, part),) = rest.items()
+        return Masked(part, mask_count, key), action
+    return Masked(Composite(tuple(rest.values()), tuple(rest)), mask_count), action

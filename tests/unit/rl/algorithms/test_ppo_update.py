@@ -1,0 +1,241 @@
+"""The learner's network and update: equal to the policy's, to torch's own optimiser, to itself."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+torch.set_num_threads(1)
+
+from actorrt.rl.algorithms.ppo import PPOSettings  # noqa: E402
+from actorrt.rl.algorithms.ppo_update import PPOUpdate, Transitions, transitions  # noqa: E402
+from actorrt.rl.networks.layout import parameter_shapes  # noqa: E402
+from actorrt.rl.networks.network import Network  # noqa: E402
+from actorrt.rl.networks.optimiser import FlatAdam, FlatRMSProp  # noqa: E402
+from actorrt.rl.networks.policy_spec import PolicySpec  # noqa: E402
+from actorrt.rl.policies.numpy_policy import MlpPolicy  # noqa: E402
+from actorrt.rl.rollouts.environment import SeededEnvironments, VectorEnvironments  # noqa: E402
+from actorrt.rl.rollouts.sampler import Sampler  # noqa: E402
+from actorrt.rl.spaces.array_spaces import Box, Discrete, MultiBinary, MultiDiscrete  # noqa: E402
+from actorrt.rl.spaces.leaves import column_count, leaves  # noqa: E402
+from actorrt.rl.spaces.spaces import Composite, Masked  # noqa: E402
+from tests.unit.rl.counting import CountingEnv  # noqa: E402
+
+CATEGORICAL = PolicySpec("", Box((4,), (-1.0,) * 4, (1.0,) * 4), Discrete(3), (16, 8))
+GAUSSIAN = PolicySpec("", Box((4,), (-1.0,) * 4, (1.0,) * 4), Box((2,), (-1.0,) * 2, (1.0,) * 2), (16, 8))
+MIXED = PolicySpec(
+    "",
+    Box((4,), (-1.0,) * 4, (1.0,) * 4),
+    Composite((MultiDiscrete((2,), (3, 2), (0, 0)), MultiBinary((2,)), Box((1,), (-1.0,), (1.0,)), Discrete(2))),
+    (16, 8),
+)
+MASKED = PolicySpec("", Masked(Box((1,), (-1.0,), (1.0,)), 3), Discrete(3), (16, 8))
+COUNTING = PolicySpec("", Box((1,), (0.0,), (1e6,)), Discrete(2), (8, 8))
+
+
+SPECS = [CATEGORICAL, GAUSSIAN, MIXED, MASKED]
+
+
+def make_policy(spec):
+    policy = MlpPolicy(spec)
+    flat = policy.init(seed=0)
+    flat += 0.1 * np.random.default_rng(1).standard_normal(flat.shape).astype(np.float32)
+    return policy
+
+
+def counted_fragment(length=3, horizon=8, *, truncates=False, native=False):
+    policy = MlpPolicy(COUNTING)
+    policy.init(seed=0)
+    if native:
+        from gymnasium.vector import AutoresetMode, SyncVectorEnv
+
+        vector = SyncVectorEnv(
+            [lambda: CountingEnv(length, truncates=truncates)], autoreset_mode=AutoresetMode.NEXT_STEP
+        )
+        environments = VectorEnvironments(vector, seed=0)
+    else:
+        environments = SeededEnvironments(lambda: CountingEnv(length, truncates=truncates), 1, lambda k, e: 0)
+    return policy, Sampler(environments, policy, horizon, np.random.default_rng(0)).collect()
+
+
+def recorded_distribution(action, outputs, log_std, rows):
+    """Log-probabilities and entropies, each part as torch has it."""
+    logp, entropy = 0.0, 0.0
+    for leaf in leaves(action):
+        part, own = outputs[:, leaf.outputs], rows[:, leaf.columns]
+        if leaf.kind == "categorical":
+            distribution, own = torch.distributions.Categorical(logits=part), own.view(-1)
+        elif leaf.kind == "bernoulli":
+            distribution = torch.distributions.Independent(torch.distributions.Bernoulli(logits=part), 1)
+        else:
+            std = log_std[leaf.deviations].exp().expand_as(part)
+            distribution = torch.distributions.Independent(torch.distributions.Normal(part, std), 1)
+        logp, entropy = logp + distribution.log_prob(own), entropy + distribution.entropy()
+    return logp, entropy
+
+
+def recorded_loss(update, rows, clip_range):
+    """The clipped objective as the paper writes it, for torch to differentiate by itself."""
+    flat = torch.tensor(update.network.flat, requires_grad=True)
+    rows = Transitions(*(torch.from_numpy(getattr(rows, field.name)) for field in dataclasses.fields(rows)))
+    layers, start = {}, 0
+    for name, shape in parameter_shapes(update.network.spec).items():
+        end = start + int(np.prod(shape))
+        layers[name] = flat[start:end].view(shape)
+        start = end
+    seen, mask = rows.obs[:, : update.network.spec.input_count], rows.obs[:, update.network.spec.input_count :]
+    hidden = seen.expand(2, *seen.shape)
+    for name in ("hidden_1", "hidden_2"):
+        hidden = torch.tanh(hidden @ layers[name] + layers[name + "_bias"])
+    outputs = hidden[0] @ layers["action"] + layers["action_bias"]
+    value = (hidden[1] @ layers["value"] + layers["value_bias"]).view(-1)
+    if mask.shape[1]:
+        outputs = torch.where(mask > 0.5, outputs, -1e9)
+    logp, entropies = recorded_distribution(update.network.spec.action, outputs, layers.get("log_std"), rows.action)
+    ratio = torch.exp(logp - rows.logp)
+    advantage = (rows.advantage - rows.advantage.mean()) / (rows.advantage.std() + 1e-8)
+    clipped = ratio.clamp(1 - clip_range, 1 + clip_range)
+    policy_loss = -torch.min(ratio * advantage, clipped * advantage).mean()
+    value_loss = (value - rows.target).square().mean()
+    settings = update.settings
+    entropy = entropies.mean()
+    return policy_loss + settings.value_coefficient * value_loss - settings.entropy_coefficient * entropy, flat
+
+
+def make_features(spec, count, rng):
+    """Features of four columns; masks allow the first action and perhaps others."""
+    features = rng.standard_normal((count, 4)).astype(np.float32)
+    if spec.mask_count:
+        features[:, 1:] = features[:, 1:] > 0.0
+        features[:, 1] = 1.0
+    return features
+
+
+def make_rows(policy, count=64):
+    """Transitions whose probabilities have moved since, so that some ratios are clipped either way."""
+    rng = np.random.default_rng(2)
+    features = make_features(policy.spec, count, rng)
+    action, logp, value = policy.act(features, rng)
+    arrays = (logp + 0.3 * rng.standard_normal(count), rng.standard_normal(count), value + rng.standard_normal(count))
+    return Transitions(features, action.reshape(count, -1), *(a.astype(np.float32) for a in arrays))
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_network_and_policy_agree(spec):
+    policy = make_policy(spec)
+    network = Network(spec, policy.parameters)
+    features = make_features(spec, 32, np.random.default_rng(2))
+    action, logp, value = policy.act(features, np.random.default_rng(3))
+    outputs, network_value = network.forward(features)
+    network_logp = network.distribution(outputs).log_probability(action.reshape(32, -1))
+    np.testing.assert_allclose(network_value, value, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(network_logp, logp, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("entropy_coefficient", [0.0, 0.1])
+@pytest.mark.parametrize("spec", SPECS)
+def test_gradient_is_the_one_that_torch_records(spec, entropy_coefficient):
+    policy = make_policy(spec)
+    update = PPOUpdate(PPOSettings.preset("", entropy_coefficient=entropy_coefficient), spec, policy.parameters, seed=0)
+    rows = make_rows(policy)
+    update.differentiate(rows, 0.2)
+    loss, flat = recorded_loss(update, rows, 0.2)
+    (expected,) = torch.autograd.grad(loss, flat)
+    torch.testing.assert_close(torch.from_numpy(update.network.gradient), expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_entropies_are_torchs(spec):
+    policy = make_policy(spec)
+    network = Network(spec, policy.parameters)
+    outputs, _ = network.forward(np.ones((3, 4), np.float32))
+    rows, log_std = torch.zeros(3, column_count(spec.action)), torch.from_numpy(network.layers.get("log_std", outputs))
+    _, expected = recorded_distribution(spec.action, torch.from_numpy(outputs), log_std, rows)
+    torch.testing.assert_close(torch.from_numpy(network.distribution(outputs).entropy()), expected)
+
+
+def test_each_gradient_replaces_the_last():
+    policy = make_policy(GAUSSIAN)
+    update = PPOUpdate(PPOSettings.preset(""), GAUSSIAN, policy.parameters, seed=0)
+    rows = make_rows(policy)
+    update.differentiate(rows, 0.2)
+    first = update.network.gradient.copy()
+    update.differentiate(rows, 0.2)
+    assert (update.network.gradient == first).all()
+
+
+OPTIMISERS = {
+    "adam": (FlatAdam, lambda parameters: torch.optim.Adam(parameters, lr=1e-2, eps=1e-5)),
+    "rmsprop": (FlatRMSProp, lambda parameters: torch.optim.RMSprop(parameters, lr=1e-2, alpha=0.99, eps=1e-5)),
+}
+
+
+@pytest.mark.parametrize("backend", ["numpy", "torch"])
+@pytest.mark.parametrize("name", OPTIMISERS)
+def test_flat_optimiser_takes_the_steps_of_torchs(name, backend):
+    kind, make_reference = OPTIMISERS[name]
+    theirs = torch.randn(50, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    ours, gradient = theirs.detach().clone(), torch.zeros(50)
+    flat = (ours.numpy(), gradient.numpy()) if backend == "numpy" else (ours, gradient)  # the same memory
+    optimiser, reference = kind(*flat, max_norm=0.5), make_reference([theirs])
+    for i in range(6):
+        pulled = torch.randn(50, generator=torch.Generator().manual_seed(i + 1)) * (0.01 if i % 2 else 3.0)
+        gradient.copy_(pulled)
+        optimiser.step(1e-2)
+        theirs.grad = pulled.clone()
+        torch.nn.utils.clip_grad_norm_([theirs], 0.5)
+        reference.step()
+        if i == 2:
+            state = optimiser.state()
+            optimiser = kind(*flat, max_norm=0.5)
+            optimiser.resume(state)
+    torch.testing.assert_close(ours, theirs.detach(), rtol=1e-5, atol=1e-6)
+
+
+def test_autoreset_steps_are_not_learnt_from():
+    _, masked = counted_fragment(native=True)
+    _, plain = counted_fragment(horizon=6)
+    rows, expected = (transitions((fragment,), gamma=0.9, gae_lambda=0.8) for fragment in (masked, plain))
+    assert len(rows) == 6
+    assert rows.obs.reshape(-1).tolist() == [0, 1, 2, 0, 1, 2]
+    np.testing.assert_allclose(rows.advantage, expected.advantage, rtol=1e-5)
+    np.testing.assert_allclose(rows.target, expected.target, rtol=1e-5)
+
+
+def test_truncated_transitions_bootstrap_and_terminated_do_not():
+    policy, truncated = counted_fragment(horizon=3, truncates=True)
+    _, terminated = counted_fragment(horizon=3, truncates=False)
+    gamma = 0.9
+    final_value = float(policy.values(np.array([[3.0]], np.float32))[0])
+    targets = [float(transitions((f,), gamma=gamma, gae_lambda=0.0).target[-1]) for f in (truncated, terminated)]
+    assert targets == pytest.approx([3.0 + gamma * final_value, 3.0], rel=1e-5)
+
+
+def test_one_seed_gives_one_update():
+    settings = PPOSettings.preset("CartPole-v1", minibatch_size=16, epochs=2, hidden=(8, 8))
+    policy, fragment = counted_fragment(horizon=64)
+    ends = []
+    for seed in (4, 4, 5):
+        update = PPOUpdate(settings, COUNTING, policy.parameters, seed)
+        update((fragment,), remaining=1.0)
+        ends.append(update.network.parameters())
+    assert (ends[0] == ends[1]).all()
+    assert (ends[0] != ends[2]).any()
+
+
+def test_nothing_is_learnt_when_a_linear_run_is_over():
+    settings = PPOSettings.preset("CartPole-v1", hidden=(8, 8))
+    policy, fragment = counted_fragment(horizon=32)
+    update = PPOUpdate(settings, COUNTING, policy.parameters, seed=0)
+    update((fragment,), remaining=0.0)
+    assert (update.network.parameters() == policy.parameters).all()
+
+
+def test_the_policy_itself_is_left_alone():
+    policy, fragment = counted_fragment(horizon=32)
+    before = policy.parameters.copy()
+    PPOUpdate(PPOSettings.preset("CartPole-v1"), COUNTING, policy.parameters, seed=0)((fragment,), remaining=1.0)
+    assert (policy.parameters == before).all()

@@ -1,0 +1,308 @@
+"""Convolutional networks and users' own modules: they act as they learn, and their gradients are torch's."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+torch.set_num_threads(1)
+
+from torch import nn  # noqa: E402
+
+from actorrt.rl.algorithms.ppo import PPOSettings  # noqa: E402
+from actorrt.rl.algorithms.ppo_update import PPOUpdate, Transitions  # noqa: E402
+from actorrt.rl.networks.layout import parameter_shapes  # noqa: E402
+from actorrt.rl.networks.network import Network, make_network  # noqa: E402
+from actorrt.rl.networks.policy_spec import PolicySpec  # noqa: E402
+from actorrt.rl.networks.torch_modules import channels_of  # noqa: E402
+from actorrt.rl.networks.torch_network import TorchNetwork  # noqa: E402
+from actorrt.rl.policies.factory import (  # noqa: E402
+    load_policy,
+    make_policy,
+)
+from actorrt.rl.policies.numpy_policy import MlpPolicy  # noqa: E402
+from actorrt.rl.spaces.array_spaces import Box, Discrete  # noqa: E402
+from actorrt.rl.spaces.spaces import Composite, Masked  # noqa: E402
+from tests.unit.rl.algorithms.test_ppo_update import SPECS as MLPS  # noqa: E402
+from tests.unit.rl.algorithms.test_ppo_update import make_rows  # noqa: E402
+
+BACKENDS = ("numpy", "torch")
+PIXELS = Box((9, 8, 3), (0.0,) * 216, (255.0,) * 216, "uint8")
+VECTOR = Box((4,), (-1.0,) * 4, (1.0,) * 4)
+BOTH = Composite((VECTOR, Discrete(3)), ("position", "kind"))
+
+
+class OwnNetwork(nn.Module):
+    """Takes a dictionary of observations."""
+
+    def __init__(self, spec):
+        super().__init__()
+        self.layer = nn.Linear(7, 16)
+        self.action, self.value = nn.Linear(16, 2), nn.Linear(16, 1)
+
+    def forward(self, obs):
+        hidden = torch.tanh(self.layer(torch.cat([obs["position"], obs["kind"]], 1)))
+        return self.action(hidden), self.value(hidden)
+
+
+SPECS = {
+    "cnn": PolicySpec("", PIXELS, Discrete(3), (16,), "relu", "cnn"),
+    "continuous": PolicySpec("", PIXELS, Box((2,), (-1.0,) * 2, (1.0,) * 2), (16,), "tanh", "cnn", False, -0.5),
+    "masked": PolicySpec("", Masked(PIXELS, 3, "observation"), Discrete(3), (16,), "relu", "cnn"),
+    "own": PolicySpec("", BOTH, Box((2,), (-1.0,) * 2, (1.0,) * 2), network=OwnNetwork),
+}
+
+
+def draw_features(spec, count, rng):
+    if spec.observation is BOTH:
+        return np.concatenate([rng.standard_normal((count, 4)), np.eye(3)[rng.integers(3, size=count)]], axis=1).astype(
+            np.float32
+        )
+    pixels = rng.integers(256, size=(count, 216)).astype(spec.feature_dtype)
+    if spec.mask_count:
+        return np.concatenate([pixels, np.tile(np.array([[1, 0, 1]], pixels.dtype), (count, 1))], axis=1)
+    return pixels
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_policy_and_network_agree(name):
+    spec = SPECS[name]
+    policy = make_policy(spec)
+    network = make_network(spec, policy.init(3))
+    features = draw_features(spec, 12, np.random.default_rng(0))
+    action, logp, value = policy.act(features, np.random.default_rng(1))
+    outputs, network_value = network.forward(features, learns=False)
+    network_logp = network.distribution(outputs).log_probability(action.reshape(12, -1))
+    np.testing.assert_allclose(network_value, value, rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(network_logp, logp, rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(policy.values(features), value, rtol=1e-6)
+    if spec.mask_count:
+        assert 1 not in action
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_gradient_of_an_update_is_the_one_of_the_loss(name):
+    spec = SPECS[name]
+    policy = make_policy(spec)
+    settings = PPOSettings.preset("", entropy_coefficient=0.1, normalise_advantages=False)
+    update = PPOUpdate(settings, spec, policy.init(3), seed=0)
+    rng = np.random.default_rng(0)
+    features = draw_features(spec, 24, rng)
+    action, logp, value = policy.act(features, rng)
+    columns = (logp + 0.3 * rng.standard_normal(24), rng.standard_normal(24), value + rng.standard_normal(24))
+    rows = Transitions(features, action.reshape(24, -1), *(column.astype(np.float32) for column in columns))
+    rows = update.share(rows)
+    for _ in range(2):  # each replaces the last
+        update.differentiate(rows, 0.2)
+    expected = finite_differences(update, rows, settings)
+    found = update.network.gradient.cpu().numpy()[list(expected)]
+    np.testing.assert_allclose(found, list(expected.values()), rtol=0.05, atol=2e-3)
+
+
+def finite_differences(update, rows, settings):
+    """The loss of the paper's equation 9, shaken along some parameters, the deviations among them."""
+    network = update.network
+
+    def loss():
+        outputs, value = network.forward(rows.obs, learns=False)
+        distribution = network.distribution(outputs)
+        ratio = np.exp(distribution.log_probability(rows.action) - rows.logp)
+        surrogate = np.minimum(ratio * rows.advantage, ratio.clip(0.8, 1.2) * rows.advantage).mean()
+        error = np.square(value - rows.target).mean()
+        entropy = distribution.entropy().mean()
+        return float(-surrogate + settings.value_coefficient * error - settings.entropy_coefficient * entropy)
+
+    count, slopes = len(network.flat), {}
+    for index in [*np.random.default_rng(1).integers(count, size=30).tolist(), count - 1]:
+        before = float(network.flat[index])
+        ends = []
+        for step in (1e-2, -1e-2):
+            network.flat[index] = before + step
+            ends.append(loss())
+        network.flat[index] = before
+        slopes[index] = (ends[0] - ends[1]) / 2e-2
+    return slopes
+
+
+@pytest.mark.parametrize("spec", MLPS)
+def test_either_backend_goes_on_where_the_other_was(spec):
+    policy = make_policy(spec)
+    rows = make_rows(policy)
+    settings = {backend: PPOSettings.preset("", backend=backend, entropy_coefficient=0.01) for backend in BACKENDS}
+    first = {backend: PPOUpdate(settings[backend], spec, policy.parameters, seed=0) for backend in BACKENDS}
+    assert [type(first[backend].network) for backend in BACKENDS] == [Network, TorchNetwork]
+
+    def learn(update, count):
+        for _ in range(count):
+            update.differentiate(update.share(rows), 0.2)
+            update.step(1e-2)
+
+    for update in first.values():
+        learn(update, 3)
+    for backend, other in zip(BACKENDS, reversed(BACKENDS), strict=True):
+        second = PPOUpdate(settings[other], spec, first[backend].parameters(), seed=1)
+        second.resume(first[backend].state())
+        learn(second, 2)
+        learn(first[backend], 2)
+        np.testing.assert_allclose(second.parameters(), first[backend].parameters(), rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(*(first[backend].parameters() for backend in BACKENDS), rtol=1e-3, atol=1e-4)
+
+
+def test_numpy_does_not_learn_what_it_cannot():
+    with pytest.raises(ValueError, match="backend='numpy' learns MLPs: networks of other forms learn in torch"):
+        make_network(SPECS["cnn"], make_policy(SPECS["cnn"]).init(0), "numpy")
+
+
+def test_pixels_stay_bytes_until_the_network_scales_them():
+    spec = SPECS["cnn"]
+    images = np.full((2, 9, 8, 3), 255, np.uint8)
+    features = spec.encode(images)
+    assert features.dtype == np.uint8
+    assert features.shape == (2, 216)
+    seen = []
+    module = make_network(spec, make_policy(spec).init(0)).module
+    module.register_forward_pre_hook(lambda _, arguments: seen.append(arguments[0]))
+    module_input = make_policy(spec)
+    module_input._module = module
+    module_input.values(features)
+    assert seen[0].shape == (2, 9, 8, 3)
+    assert float(seen[0].max()) == 1.0
+
+
+def test_the_smallest_side_of_an_image_is_its_channels():
+    assert channels_of((84, 84, 4)) == channels_of((4, 84, 84)) == 4
+
+
+def test_large_images_pass_the_network_of_the_dqn_paper():
+    spec = PolicySpec(
+        "", Box((4, 84, 84), (0.0,) * 28224, (255.0,) * 28224, "uint8"), Discrete(6), (512,), "relu", "cnn"
+    )
+    policy = make_policy(spec)
+    assert len(policy.init(0)) == 1_687_719  # Mnih et al. 2015's network, with one value beside the actions
+    assert policy.values(np.zeros((2, 28224), np.uint8)).shape == (2,)
+
+
+def test_one_seed_gives_one_network():
+    first, second, other = (make_policy(SPECS["own"]).init(seed) for seed in (5, 5, 6))
+    assert (first == second).all()
+    assert (first != other).any()
+
+
+def test_file_of_a_policy_with_a_network_of_ones_own(tmp_path):
+    policy = make_policy(SPECS["own"])
+    policy.init(1)
+    path = str(tmp_path / "own.policy")
+    policy.save(path)
+    with pytest.raises(ValueError, match="a network of its user's own: give what makes it as network="):
+        load_policy(path)
+    loaded = load_policy(path, network=OwnNetwork)
+    obs = {"position": np.ones(4), "kind": 2}
+    assert (loaded(obs) == policy(obs)).all()
+
+
+class Forgetful(OwnNetwork):
+    def forward(self, obs):
+        outputs, value = super().forward(obs)
+        return nn.functional.dropout(outputs, 0.5, self.training), value
+
+
+def test_acting_drops_nothing_out_and_learning_does():
+    spec = PolicySpec("", BOTH, Box((2,), (-1.0,) * 2, (1.0,) * 2), network=Forgetful)
+    features = np.ones((8, 7), np.float32)
+    policy = make_policy(spec)
+    parameters = policy.init(1)
+    network = make_network(spec, parameters)
+    assert policy.best_actions(features).all()
+    assert not network.forward(features)[0].all()
+
+
+def test_networks_with_state_beside_their_parameters_are_refused():
+    spec = PolicySpec("", VECTOR, Discrete(2), network=lambda _: nn.BatchNorm1d(4))
+    with pytest.raises(ValueError, match="keeps no state beside its parameters: it has buffers running_mean"):
+        make_policy(spec)
+
+
+class WrongNetwork(nn.Module):
+    """Returns what it is told to."""
+
+    def __init__(self, outputs):
+        super().__init__()
+        self._outputs = outputs
+
+    def forward(self, obs):
+        return self._outputs
+
+
+@pytest.mark.parametrize(
+    ("returned", "shown"),
+    [
+        ((torch.zeros(2, 3), torch.zeros(2)), r"\(2, 3\) and \(2,\)"),
+        ((torch.zeros(2, 2), torch.zeros(2, 2)), r"\(2, 2\) and \(2, 2\)"),
+        (torch.zeros(2, 2), r"\(2, 2\)"),
+    ],
+)
+def test_networks_that_return_something_else_are_refused(returned, shown):
+    spec = PolicySpec("", VECTOR, Discrete(2), network=lambda _: WrongNetwork(returned))
+    with pytest.raises(
+        ValueError, match=rf"returns outputs of shape \(2, 2\) and values of shape \(2,\), not {shown}$"
+    ):
+        make_policy(spec)
+
+
+def test_what_is_no_module_is_refused():
+    with pytest.raises(TypeError, match=r"network= makes a torch.nn.Module, not 5"):
+        make_policy(PolicySpec("", VECTOR, Discrete(2), network=lambda _: 5))
+
+
+def test_images_smaller_than_the_kernels_are_refused():
+    spec = PolicySpec("", Box((4, 9, 1), (0.0,) * 36, (255.0,) * 36, "uint8"), Discrete(2), network="cnn")
+    with pytest.raises(ValueError, match=r"takes images of 5 x 5 pixels or more, not \(4, 9, 1\)"):
+        make_policy(spec)
+
+
+def test_convolutions_of_vectors_are_refused():
+    with pytest.raises(ValueError, match="network='cnn' takes observations of three dimensions"):
+        make_policy(PolicySpec("", VECTOR, Discrete(2), network="cnn"))
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+@pytest.mark.parametrize("hidden", [(16,), (16, 12, 8)])
+def test_mlp_of_any_depth_agrees_with_torchs_modules(hidden, activation):
+    """The policy on NumPy, the learner's network and its gradient, against `nn.Sequential`."""
+    spec = PolicySpec("", VECTOR, Discrete(3), hidden, activation, orthogonal=False)
+    policy = MlpPolicy(spec)
+    flat = policy.init(0)
+    network = Network(spec, flat)
+    towers = []
+    for index in (0, 1):
+        layers, width, views = [], 4, {}
+        start = 0
+        for name, shape in parameter_shapes(spec).items():
+            end = start + int(np.prod(shape))
+            views[name] = torch.from_numpy(flat[start:end].reshape(shape))
+            start = end
+        for number, units in enumerate(hidden, 1):
+            linear = nn.Linear(width, units)
+            linear.weight.data = views[f"hidden_{number}"][index].T.clone()
+            linear.bias.data = views[f"hidden_{number}_bias"][index, 0].clone()
+            layers += [linear, nn.Tanh() if activation == "tanh" else nn.ReLU()]
+            width = units
+        head = nn.Linear(width, 1 if index else 3)
+        name = "value" if index else "action"
+        head.weight.data, head.bias.data = views[name].T.clone(), views[f"{name}_bias"].clone()
+        towers.append(nn.Sequential(*layers, head))
+    features = np.random.default_rng(2).standard_normal((10, 4)).astype(np.float32)
+    outputs, value = (tower(torch.from_numpy(features)) for tower in towers)
+    found, _ = network.forward(features)
+    np.testing.assert_allclose(found, outputs.detach().numpy(), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(policy.values(features), value.detach().numpy()[:, 0], rtol=1e-4, atol=1e-5)
+    assert (policy.best_actions(features) == outputs.argmax(1).numpy()).all()
+    d_outputs, d_value = torch.randn_like(outputs), torch.randn(10)
+    network.backward(d_outputs.numpy(), d_value.numpy())
+    torch.autograd.backward([outputs, value[:, 0]], [d_outputs, d_value])
+    gradient = {name: torch.from_numpy(each) for name, each in network.layer_gradients.items()}
+    for index, tower in enumerate(towers):
+        torch.testing.assert_close(gradient["hidden_1"][index], tower[0].weight.grad.T, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(gradient["hidden_1_bias"][index, 0], tower[0].bias.grad, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(gradient["value"], towers[1][-1].weight.grad.T, rtol=1e-4, atol=1e-5)

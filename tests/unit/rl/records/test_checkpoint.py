@@ -1,0 +1,103 @@
+"""Checkpoints hold trees of plain values and arrays, and tell when they are none."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from actorrt.rl.networks.policy_spec import PolicySpec
+from actorrt.rl.policies.numpy_policy import MlpPolicy
+from actorrt.rl.records import checkpoint
+from actorrt.rl.records.run_record import RunRecord
+from actorrt.rl.rollouts.environment import SeededEnvironments
+from actorrt.rl.rollouts.sampler import Sampler
+from actorrt.rl.spaces.array_spaces import Box, Discrete
+from tests.unit.rl.counting import CountingEnv, IdentityEnv
+
+
+def test_tree_comes_back_as_it_was(tmp_path):
+    rng = np.random.default_rng(3)
+    tree = {
+        "rng": rng.bit_generator.state,
+        "list": [1, 2.5, None, True, "text", {"array": np.arange(3, dtype=np.int8)}],
+        "empty": np.zeros((0, 2), np.float32),
+        "number": np.float64(0.1),
+    }
+    path = checkpoint.save(str(tmp_path / "run"), tree)
+    again = checkpoint.load(str(tmp_path / "run"))
+    assert path == str(tmp_path / "run" / "checkpoint")
+    assert again["rng"] == tree["rng"]
+    assert again["list"][:5] == tree["list"][:5]
+    assert again["list"][5]["array"].tolist() == [0, 1, 2]
+    assert again["list"][5]["array"].dtype == np.int8
+    assert again["empty"].shape == (0, 2)
+    assert again["number"] == 0.1
+    assert [entry.name for entry in (tmp_path / "run").iterdir()] == ["checkpoint"]
+
+
+def test_missing_and_broken_checkpoints_are_told(tmp_path):
+    with pytest.raises(FileNotFoundError, match="there is no checkpoint in"):
+        checkpoint.load(str(tmp_path))
+    (tmp_path / "checkpoint").write_bytes(b"something else")
+    with pytest.raises(ValueError, match="is not a checkpoint"):
+        checkpoint.load(str(tmp_path))
+
+
+def test_value_that_is_not_plain_is_refused_and_the_old_checkpoint_stays(tmp_path):
+    checkpoint.save(str(tmp_path), {"a": 1})
+    with pytest.raises(TypeError):
+        checkpoint.save(str(tmp_path), {"a": object()})
+    assert checkpoint.load(str(tmp_path)) == {"a": 1}
+
+
+def test_record_goes_on_with_its_rows(tmp_path):
+    record = RunRecord([{"steps": 8, "best": None}, {"steps": 16, "best": 1.5}], [(8, 1.5)], steps=16)
+    record.episode_returns.extend([1.0, 2.0])
+    checkpoint.save(str(tmp_path), record.state(seconds=2.0))
+    again = RunRecord()
+    again.restore(checkpoint.load(str(tmp_path)))
+    assert again.rows[1] == record.rows[1]
+    assert (again.steps, again.seconds, again.evaluations, again.return_mean) == (16, 2.0, [(8, 1.5)], 1.5)
+
+
+def make_sampler(make, spec, seed):
+    policy = MlpPolicy(spec)
+    policy.init(0)
+    return Sampler(
+        SeededEnvironments(make, 3, lambda k, episode: 100 * k + episode), policy, 7, np.random.default_rng(seed)
+    )
+
+
+IDENTITY = PolicySpec("", Discrete(4), Discrete(4), (8, 8))
+
+
+def test_sampler_goes_on_exactly_where_another_one_was():
+    first, second = make_sampler(IdentityEnv, IDENTITY, 1), make_sampler(IdentityEnv, IDENTITY, 2)
+    for _ in range(20):
+        first.collect()
+    assert second.resume(first.state())
+    for _ in range(20):
+        expected, fragment = first.collect(), second.collect()
+        for name in ("obs", "action", "reward", "truncated", "logp", "value", "episode_return", "episode_length"):
+            assert (getattr(fragment, name) == getattr(expected, name)).all(), name
+
+
+class Unreplayable(CountingEnv):
+    """Begins elsewhere each time, whatever the seed."""
+
+    started_count = 0
+
+    def __init__(self):
+        super().__init__(50, truncates=True)
+
+    def reset(self, **options):
+        obs, info = super().reset(**options)
+        type(self).started_count += 1
+        return obs + self.started_count, info
+
+
+def test_environments_that_do_not_replay_are_told():
+    spec = PolicySpec("", Box((1,), (0.0,), (1e6,)), Discrete(2), (8, 8))
+    first, second = make_sampler(Unreplayable, spec, 1), make_sampler(Unreplayable, spec, 2)
+    assert not second.resume(first.state())
+    assert second.collect().step_count == 21

@@ -1,0 +1,259 @@
+"""What environments are stepped as: their ways to reset, to show observations and to replay, and who owns what."""
+
+from __future__ import annotations
+
+import tracemalloc
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium import spaces as gym
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+
+from actorrt.rl.networks.policy_spec import PolicySpec
+from actorrt.rl.policies.numpy_policy import MlpPolicy
+from actorrt.rl.rollouts.environment import SeededEnvironments, VectorEnvironments
+from actorrt.rl.rollouts.returns import generalised_advantages, next_values
+from actorrt.rl.rollouts.sampler import Sampler
+from actorrt.rl.spaces.array_spaces import Box, Discrete
+from actorrt.rl.spaces.gymnasium_spaces import from_gymnasium
+from actorrt.rl.spaces.normaliser import Normaliser
+from tests.unit.rl.counting import CountingEnv
+
+COUNTING = PolicySpec("", Box((1,), (0.0,), (1e6,)), Discrete(2), (8, 8))
+MODES = list(AutoresetMode)
+
+
+def make_policy(spec: PolicySpec = COUNTING) -> MlpPolicy:
+    policy = MlpPolicy(spec)
+    policy.init(seed=3)
+    return policy
+
+
+def vector_of(mode: AutoresetMode, lengths: tuple[int, ...], *, truncates: bool, copy: bool = True) -> Any:
+    """Return counting environments of these lengths as a vector; without `copy` it shows one buffer all the time."""
+    makers = [lambda length=length: CountingEnv(length, truncates=truncates) for length in lengths]
+    return SyncVectorEnv(makers, autoreset_mode=mode, copy=copy)
+
+
+def collect(environments: Any, horizon: int, policy: MlpPolicy | None = None) -> Any:
+    sampler = Sampler(environments, policy or make_policy(), horizon, np.random.default_rng(0))
+    fragment = sampler.collect()
+    sampler.close()
+    return fragment
+
+
+@pytest.mark.parametrize("mode", [AutoresetMode.SAME_STEP, AutoresetMode.DISABLED])
+def test_vectors_that_reset_at_once_or_when_told_waste_no_step(mode: AutoresetMode) -> None:
+    fragment = collect(VectorEnvironments(vector_of(mode, (3, 2), truncates=False), seed=0), 5)
+    assert fragment.obs[:, 0, 0].tolist() == [0, 1, 2, 0, 1]
+    assert fragment.obs[:, 1, 0].tolist() == [0, 1, 0, 1, 0]
+    assert fragment.terminated.T.tolist() == [[False, False, True, False, False], [False, True, False, True, False]]
+    assert fragment.valid.all()
+    assert fragment.last_obs.ravel().tolist() == [2, 1]
+    assert sorted(zip(fragment.episode_return.tolist(), fragment.episode_length.tolist(), strict=True)) == [
+        (3.0, 2),
+        (3.0, 2),
+        (6.0, 3),
+    ]
+
+
+@pytest.mark.parametrize("copy", [True, False])
+@pytest.mark.parametrize("mode", MODES)
+def test_every_way_to_reset_leads_to_the_same_transitions(mode: AutoresetMode, copy: bool) -> None:
+    """Whether a vector shows one buffer again and again or not, and whatever it does after an end."""
+    policy = make_policy()
+    vector = vector_of(mode, (1, 3, 4), truncates=True, copy=copy)
+    found = collect(VectorEnvironments(vector, seed=0), 20, policy)
+    for k, length in enumerate((1, 3, 4)):
+        rows = found.valid[:, k]
+        expected = collect(
+            SeededEnvironments(lambda length=length: CountingEnv(length, truncates=True), 1, lambda k, e: e), 20
+        )
+        count = int(rows.sum())
+        for name in ("obs", "reward", "terminated", "truncated", "value"):
+            np.testing.assert_allclose(
+                getattr(found, name)[:, k][rows], getattr(expected, name)[:count, 0], rtol=1e-4, atol=1e-6
+            )
+        finals = found.final_obs[found.final_step[:, 1] == k]
+        assert finals.ravel().tolist() == [float(length)] * len(finals)
+        assert len(finals) == found.truncated[:, k].sum() > 0
+        following = next_values(
+            found.value, found.terminated, found.truncated, found.dense_final_value(), found.last_value
+        )
+        ends = found.truncated[:, k]
+        np.testing.assert_allclose(following[ends, k], policy.values(np.full((1, 1), length, np.float32))[0], rtol=1e-4)
+
+
+def test_vector_that_does_not_say_when_it_resets_is_refused() -> None:
+    vector = vector_of(AutoresetMode.NEXT_STEP, (3,), truncates=False)
+    vector.metadata = {}
+    with pytest.raises(ValueError, match=r"has autoreset mode None, not one of gymnasium.vector.AutoresetMode"):
+        VectorEnvironments(vector, seed=0)
+    vector.close()
+
+
+PARTS = gym.Dict({"place": gym.Box(-9.0, 9.0, (2,), np.float32), "turn": gym.Tuple((gym.Discrete(3, start=1),))})
+
+
+class PartsEnv(gymnasium.Env[Any, Any]):
+    """Shows how many steps the episode has had, and takes actions, in several parts; cut after three steps."""
+
+    def __init__(self) -> None:
+        self.observation_space, self.action_space = PARTS, PARTS
+        self._count = 0
+
+    def _shown(self) -> Any:
+        return {"place": np.full(2, self._count, np.float32), "turn": (1 + self._count % 3,)}
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed)
+        self._count = 0
+        return self._shown(), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        assert self.action_space.contains(action), action
+        self._count += 1
+        return self._shown(), 0.0, False, self._count == 3, {}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_vectors_show_and_take_several_parts(mode: AutoresetMode) -> None:
+    spec = PolicySpec("", from_gymnasium(PARTS), from_gymnasium(PARTS), (8, 8))
+    vector = SyncVectorEnv([PartsEnv, PartsEnv], autoreset_mode=mode)
+    fragment = collect(VectorEnvironments(vector, seed=0), 7, make_policy(spec))
+    assert fragment.final_obs.tolist() == [[3.0, 3.0, 1.0, 0.0, 0.0]] * len(fragment.final_step)
+    assert len(fragment.final_step) >= 2
+    shown = fragment.obs[fragment.valid]
+    assert (shown[:, 2:].argmax(axis=1) == shown[:, 0].astype(int) % 3).all()
+
+
+class OneBufferEnv(CountingEnv):
+    """Shows the same array at every step, which it writes over."""
+
+    _shown = None
+
+    def _over(self, obs: Any) -> Any:
+        self._shown = obs if self._shown is None else self._shown
+        self._shown[:] = obs
+        return self._shown
+
+    def reset(self, **options: Any) -> tuple[Any, dict[str, Any]]:
+        obs, info = super().reset(**options)
+        return self._over(obs), info
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        obs, *rest = super().step(action)
+        return self._over(obs), *rest
+
+
+def test_environment_that_writes_over_what_it_showed_loses_nothing() -> None:
+    fragment = collect(SeededEnvironments(lambda: OneBufferEnv(3, truncates=True), 1, lambda k, e: e), 7)
+    assert fragment.obs.ravel().tolist() == [0, 1, 2, 0, 1, 2, 0]
+    assert fragment.final_obs.ravel().tolist() == [3, 3]
+    assert fragment.last_obs.ravel().tolist() == [1]
+
+
+def test_counts_for_the_normaliser_are_those_of_what_was_acted_on_in_a_vector_of_one_buffer() -> None:
+    policy = make_policy()
+    policy.normaliser = Normaliser.nothing(1, observations=True, rewards=False)
+    vector = vector_of(AutoresetMode.NEXT_STEP, (9,), truncates=False, copy=False)
+    seen = collect(VectorEnvironments(vector, seed=0), 4, policy).seen
+    assert seen.observations.mean.tolist() == [1.5]
+
+
+class OddRewardEnv(CountingEnv):
+    """Pays what single precision rounds."""
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        obs, _, *rest = super().step(action)
+        return obs, 2.0**24 + 1.0, *rest
+
+
+def test_returns_are_sums_of_the_rewards_in_double_precision() -> None:
+    fragment = collect(SeededEnvironments(lambda: OddRewardEnv(3, truncates=False), 1, lambda k, e: e), 3)
+    assert fragment.episode_return.tolist() == [3 * 2.0**24 + 3.0]
+    assert fragment.reward.dtype == np.float32
+
+
+@pytest.mark.parametrize("truncates", [False, True])
+def test_episodes_of_one_step_in_fragments_of_one_step(truncates: bool) -> None:
+    policy = make_policy()
+    environments = SeededEnvironments(lambda: CountingEnv(1, truncates=truncates), 1, lambda k, e: e)
+    sampler = Sampler(environments, policy, 1, np.random.default_rng(0))
+    for _ in range(3):
+        fragment = sampler.collect()
+        assert (fragment.step_count, fragment.episode_return.tolist(), fragment.episode_length.tolist()) == (
+            1,
+            [1.0],
+            [1],
+        )
+        following = next_values(
+            fragment.value, fragment.terminated, fragment.truncated, fragment.dense_final_value(), fragment.last_value
+        )
+        ended = fragment.terminated | fragment.truncated
+        advantage = generalised_advantages(fragment.reward, fragment.value, following, ended, gamma=0.5, gae_lambda=0.9)
+        beyond = policy.values(np.ones((1, 1), np.float32))[0] if truncates else 0.0
+        assert advantage[0, 0] == pytest.approx(1.0 + 0.5 * beyond - fragment.value[0, 0], rel=1e-4)
+
+
+class ForgetfulEnv(CountingEnv):
+    """Shows its count times a scale of its own, so that another one of its kind is told apart."""
+
+    def __init__(self, length: int, step: float) -> None:
+        super().__init__(length, truncates=False)
+        self._step = step
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        obs, *rest = super().step(action)
+        return self._step * obs, *rest
+
+
+def test_episodes_that_do_not_replay_begin_anew_and_the_others_go_on() -> None:
+    def sampler(*kinds: tuple[int, float]) -> Sampler:
+        waiting = list(kinds)
+        environments = SeededEnvironments(lambda: ForgetfulEnv(*waiting.pop(0)), 3, lambda k, episode: 10 * k + episode)
+        return Sampler(environments, make_policy(), 4, np.random.default_rng(0))
+
+    first = sampler((9, 1.0), (9, 1.0), (9, 0.0))
+    first.collect()
+    second = sampler((9, 1.0), (9, 2.0), (4, 0.0))  # another scale; and an end where there was none
+    assert not second.resume(first.state())
+    fragments = [second.collect() for _ in range(2)]
+    assert fragments[0].obs[0].ravel().tolist() == [4.0, 0.0, 0.0]
+    assert [each.episode_length.tolist() for each in fragments] == [[4], [9, 4]]
+    assert fragments[1].episode_return.tolist() == [45.0, 10.0]  # what came before the replay counts
+
+
+class ManyNumbersEnv(CountingEnv):
+    """Takes many numbers."""
+
+    def __init__(self, length: int) -> None:
+        super().__init__(length, truncates=False)
+        self.action_space = gym.Box(-1.0, 1.0, (50,), np.float32)
+
+
+def test_one_long_episode_keeps_no_actions_of_the_others() -> None:
+    lengths = iter([10_000] + [1] * 19)
+    environments = SeededEnvironments(lambda: ManyNumbersEnv(next(lengths)), 20, lambda k, episode: episode)
+    environments.reset()
+    tracemalloc.start()
+    for _ in range(500):
+        environments.step(np.zeros((20, 50), np.float32))
+    size, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert size < 5 * 500 * 50 * 4  # all together they were 20 times as large
+
+
+def test_state_of_a_sampler_stays_as_it_was_told() -> None:
+    sampler = Sampler(
+        SeededEnvironments(lambda: CountingEnv(9, truncates=False), 1, lambda k, e: e),
+        make_policy(),
+        2,
+        np.random.default_rng(0),
+    )
+    sampler.collect()
+    state = sampler.state()
+    sampler.collect()
+    assert (state["return"].tolist(), state["length"].tolist()) == ([3.0], [2])

@@ -1,0 +1,105 @@
+"""Users' environments that do not keep to Gymnasium's API are told what is wrong, before or while they are stepped."""
+
+from __future__ import annotations
+
+import gymnasium
+import pytest
+from gymnasium.spaces import Discrete
+
+from actorrt import rl
+from actorrt.rl.foundation.extras import MissingPackageError
+from actorrt.rl.rollouts import environment_checks
+
+
+class Plain:
+    """Has what an environment has, and says what it is told to say."""
+
+    observation_space = action_space = Discrete(2)
+
+    def __init__(self, said=None):
+        self.said = said
+
+    def reset(self, *, seed):
+        return self.said
+
+    def step(self, action):
+        return self.said
+
+    def __repr__(self):
+        return "<plain>"
+
+
+def test_step_and_reset_leave_out_the_info():
+    assert environment_checks.step(Plain((1, 0.5, False, True, {})), 0) == (1, 0.5, False, True)
+    assert environment_checks.reset(Plain((1, {})), 0) == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "what"), [((1, 0.5, True, {}), "4 values"), (None, "one of type NoneType"), ((), "0 values")]
+)
+def test_step_of_the_old_gym_is_told_what_gymnasium_returns(said, what):
+    with pytest.raises(
+        ValueError, match=rf"step\(\) of <plain> returned {what}; in Gymnasium it is five: observation, "
+    ):
+        environment_checks.step(Plain(said), 0)
+
+
+def test_masked_environment_of_the_old_gym_is_told_too():
+    class Old(gymnasium.Env):
+        observation_space = action_space = Discrete(2)
+
+        def step(self, action):
+            return 0, 1.0, True, {}
+
+    with pytest.raises(ValueError, match=r"step\(\) of .* returned 4 values; in Gymnasium it is five"):
+        rl.MaskedByInfo(Old)().step(0)
+
+
+@pytest.mark.parametrize(("said", "what"), [(7, "one of type int"), ((1, 2, 3), "3 values")])
+def test_reset_without_an_info_is_told_what_gymnasium_returns(said, what):
+    with pytest.raises(
+        ValueError, match=rf"reset\(\) of <plain> returned {what}; in Gymnasium it is two: observation, "
+    ):
+        environment_checks.reset(Plain(said), 0)
+
+
+def test_environment_that_was_made_already_is_refused_by_its_id():
+    with gymnasium.make("CartPole-v1") as environment, pytest.raises(TypeError) as refused:
+        rl.PPO(environment)
+    assert "env is an environment that was made already" in str(refused.value)
+    assert str(refused.value).endswith("each simulator makes environments of its own (here 'CartPole-v1')")
+
+
+@pytest.mark.parametrize("env", [None, {"id": "CartPole-v1"}, 7])
+def test_what_makes_no_environment_is_refused(env):
+    with pytest.raises(
+        TypeError, match=r"env is no environment, nor what makes one: env=.*; give its Gymnasium id, or"
+    ):
+        rl.PPO(env)
+
+
+def test_function_that_makes_something_else_is_refused():
+    with pytest.raises(TypeError, match=r"dict\(\) made {}, which is no environment: it has no reset, no step, no obs"):
+        rl.PPO(dict)
+
+
+def test_function_that_makes_a_vector_of_environments_is_refused():
+    def two():
+        return gymnasium.make_vec("CartPole-v1", num_envs=2, vectorization_mode="sync")
+
+    with pytest.raises(TypeError, match=r"two\(\) made .*, a vector of environments: give what makes a single one"):
+        rl.PPO(two)
+
+
+def test_id_whose_module_can_not_be_imported_says_so():
+    why = r"there is no environment 'nothere:Foo-v0'; module 'nothere' can't be imported \(No module named 'nothere'\)"
+    with pytest.raises(ValueError, match=why):
+        rl.PPO("nothere:Foo-v0")
+
+
+def test_without_gymnasium_it_is_said_how_it_is_installed(monkeypatch):
+    monkeypatch.setattr("actorrt.rl.foundation.extras.is_installed", lambda package: package != "gymnasium")
+    with pytest.raises(
+        MissingPackageError, match=r'gymnasium is needed and not installed: pip install "actorrt\[rl\]"'
+    ):
+        rl.PPO("CartPole-v1")

@@ -1,0 +1,131 @@
+"""Evaluation plays whole episodes, once each, on seeds of its own."""
+
+from __future__ import annotations
+
+import gymnasium
+import numpy as np
+import pytest
+
+from actorrt.rl.policies.numpy_policy import MlpPolicy
+from actorrt.rl.rollouts.environment import EVALUATION_KEY, describe, episode_seed
+from actorrt.rl.rollouts.evaluation import Player, evaluate
+
+
+def make_policy():
+    policy = MlpPolicy(describe("CartPole-v1"))
+    flat = policy.init(seed=1)
+    flat[:] += 0.3 * np.random.default_rng(0).standard_normal(flat.shape).astype(np.float32)
+    return policy
+
+
+def slow_return(policy, seed):
+    environment = gymnasium.make("CartPole-v1")
+    obs, _ = environment.reset(seed=seed)
+    total, is_over = 0.0, False
+    while not is_over:
+        obs, reward, terminated, truncated, _ = environment.step(policy(obs))
+        total += float(reward)
+        is_over = terminated or truncated
+    environment.close()
+    return total
+
+
+def test_returns_are_those_of_episodes_played_one_by_one():
+    policy = make_policy()
+    result = evaluate(policy, "CartPole-v1", episodes=5, seed=3)
+    alone = [slow_return(policy, episode_seed(3, EVALUATION_KEY, k, 0)) for k in range(5)]
+    assert result.returns.tolist() == alone
+    assert result.mean == np.mean(alone)
+    assert result.std == np.std(alone)
+
+
+def test_one_seed_gives_the_same_episodes_and_another_others():
+    policy = make_policy()
+    first, second, other = (evaluate(policy, episodes=6, seed=seed).returns.tolist() for seed in (1, 1, 2))
+    assert first == second
+    assert first != other
+
+
+def test_no_episodes_are_refused():
+    with pytest.raises(ValueError, match="at least 1 episode: episodes=0"):
+        evaluate(make_policy(), episodes=0)
+
+
+class Counted(gymnasium.Wrapper):
+    """CartPole-v1 that says what happens to it; raises on the step of its life that it is told."""
+
+    def __init__(self, events, raises_at=None):
+        super().__init__(gymnasium.make("CartPole-v1", disable_env_checker=True))
+        self.events, self.raises_at, self.step_count = events, raises_at, 0
+        events.append("made")
+
+    def step(self, action):
+        self.step_count += 1
+        if self.step_count == self.raises_at:
+            raise RuntimeError("the pole broke")
+        self.events.append("stepped")
+        return self.env.step(action)
+
+    def close(self):
+        self.events.append("closed")
+        self.env.close()
+
+
+def outcome(player, policy, episodes, seed):
+    *_, evaluation = player.play(policy, episodes, seed)
+    return evaluation.returns.tolist()
+
+
+def test_environments_are_kept_and_play_the_episodes_that_fresh_ones_do():
+    policy, events = make_policy(), []
+    player = Player(lambda: Counted(events))
+    kept = [outcome(player, policy, episodes, seed) for episodes, seed in [(4, 1), (2, 2), (6, 1)]]
+    fresh = [
+        evaluate(policy, "CartPole-v1", episodes, seed).returns.tolist() for episodes, seed in [(4, 1), (2, 2), (6, 1)]
+    ]
+    assert kept == fresh
+    assert (events.count("made"), events.count("closed")) == (6, 0)
+    player.close()
+    player.close()
+    assert events.count("closed") == 6
+
+
+def test_no_environment_is_stepped_after_its_episode():
+    policy, events = make_policy(), []
+    player = Player(lambda: Counted(events))
+    returns = outcome(player, policy, 5, 3)
+    assert len(set(returns)) > 1
+    assert events.count("stepped") == sum(returns)  # CartPole pays 1 a step
+    player.close()
+
+
+def test_environments_are_made_anew_after_one_raised():
+    policy, events = make_policy(), []
+    raising_at = iter([None, 3, None, None])
+    player = Player(lambda: Counted(events, next(raising_at)))
+    with pytest.raises(RuntimeError, match="the pole broke"):
+        outcome(player, policy, 2, 1)
+    assert (events.count("made"), events.count("closed")) == (2, 2)
+    assert outcome(player, policy, 2, 1) == evaluate(policy, "CartPole-v1", 2, 1).returns.tolist()
+    assert (events.count("made"), events.count("closed")) == (4, 2)
+    player.close()
+
+
+def test_environments_are_closed_after_an_evaluation():
+    events = []
+    evaluate(make_policy(), lambda: Counted(events), episodes=3)
+    assert (events.count("made"), events.count("closed")) == (3, 3)
+
+
+def test_player_without_environment_is_refused():
+    with pytest.raises(ValueError, match="give what makes it as env="):
+        Player("")
+
+
+def test_environment_that_the_policy_is_not_for_is_refused():
+    message = (
+        "the policy is for CartPole-v1, with observations of 4 values and actions categorical of 2; "
+        "Pendulum-v1 has observations of 3 values and actions gaussian of 1"
+    )
+    with pytest.raises(ValueError, match=message):
+        evaluate(make_policy(), "Pendulum-v1", episodes=1)

@@ -1,0 +1,72 @@
+"""What a run says of itself: where each setting comes from, and who does what."""
+
+from __future__ import annotations
+
+import pytest
+from gymnasium import spaces as gym
+
+from actorrt import rl
+from actorrt.rl.runs.explain import describe_space
+from actorrt.rl.spaces.gymnasium_spaces import from_gymnasium
+
+
+def line(text, name):
+    found = next(row for row in text.splitlines() if row.strip().startswith(f"{name} "))
+    return " ".join(found.split())
+
+
+def test_settings_say_where_they_come_from():
+    text = rl.PPO("CartPole-v1", horizon=64, seed=3).explain()
+    assert repr(text) == str(text)
+    assert line(text, "horizon") == "horizon 64 yours"
+    assert line(text, "epochs") == "epochs 20 preset"
+    assert line(text, "value_coefficient") == "value_coefficient 0.5"
+    shape = "network mlp, hidden layers of 64 and 64 units; 9,155 parameters"
+    assert line(text, "network") == f"{shape}; acts on NumPy, learns on NumPy"
+
+
+def test_algorithm_says_what_it_is():
+    assert repr(rl.PPO("CartPole-v1", simulators=1, seed=3)) == "<PPO on CartPole-v1: 1 simulator, seed 3>"
+
+
+@pytest.mark.parametrize(
+    ("make", "end"),
+    [
+        (lambda: rl.PPO("CartPole-v1", backend="torch"), "acts on NumPy, learns on torch"),
+        (lambda: rl.IMPALA("CartPole-v1", hidden=(1024, 1024)), "acts on NumPy, learns on torch"),
+        (lambda: rl.A3C("CartPole-v1", hidden=(512, 512)), "acts on NumPy, learns on NumPy"),
+        (lambda: rl.ES("CartPole-v1"), "parameters; acts on NumPy"),
+    ],
+)
+def test_network_says_what_learns(make, end):
+    assert line(make().explain(), "network").endswith(end)
+
+
+@pytest.mark.parametrize(
+    ("kind", "more", "name", "expected"),
+    [
+        (rl.PPO, {}, "batches", "at least 256 steps, a fragment of each simulator in turn, "
+         "with the newest policy: one seed, one run"),
+        (rl.IMPALA, {}, "batches", "at least 256 steps, fragments as they come, at most 8 versions behind"),
+        (rl.PPO, {"simulators": 1}, "1 simulator",
+         "a process and a CPU each; 8 environments each, fragments of 32 x 8 = 256 steps"),
+        (rl.A3C, {}, "learner", "none: simulators compute gradients, the parameter server applies them as they arrive"),
+        (rl.ES, {}, "2 simulators", "a process and a CPU each; whole episodes, directions as work items"),
+        (rl.APPO, {}, "learner", "a process of its own; a CPU"),
+        (rl.PPO, {"evaluation_episodes": 5}, "evaluator", "a process of its own; 5 episodes every 2,000 steps"),
+    ],
+)  # fmt: skip
+def test_roles_say_who_does_what(kind, more, name, expected):
+    assert line(kind("CartPole-v1", **more).explain(), name) == f"{name} {expected}"
+
+
+@pytest.mark.parametrize(
+    ("space", "text"),
+    [
+        (gym.MultiDiscrete([2, 3]), "one of each of 2, 3"),
+        (gym.Dict({"a": gym.MultiBinary(3), "b": gym.Discrete(2)}), "a: 3 bits; b: one of 2"),
+        (gym.Tuple([gym.Box(0, 255, (8, 8, 1), "uint8")]), "8x8x1 uint8"),
+    ],
+)
+def test_spaces_in_few_words(space, text):
+    assert describe_space(from_gymnasium(space)) == text

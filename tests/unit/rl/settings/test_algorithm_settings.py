@@ -1,0 +1,130 @@
+"""Settings name what is wrong with them, and presets are RL-Zoo's."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from actorrt.rl.algorithms.a2c import A2CSettings
+from actorrt.rl.algorithms.ars import ARSSettings
+from actorrt.rl.algorithms.catalogue import ALGORITHMS
+from actorrt.rl.algorithms.impala import IMPALASettings
+from actorrt.rl.algorithms.ppo import PPOSettings
+from actorrt.rl.networks.policy_spec import PolicySpec
+from actorrt.rl.policies.weights import Weights
+from actorrt.rl.runs.plan import Plan
+from actorrt.rl.spaces.array_spaces import Discrete
+
+SPEC = PolicySpec("", Discrete(2), Discrete(2))
+
+
+def test_cartpole_preset_is_rl_zoos():
+    settings = PPOSettings.preset("CartPole-v1")
+    assert (settings.environments, settings.horizon, settings.minibatch_size, settings.epochs) == (8, 32, 256, 20)
+    assert (settings.gamma, settings.gae_lambda, settings.entropy_coefficient) == (0.98, 0.8, 0.0)
+    assert (settings.learning_rate, settings.learning_rate_schedule) == (1e-3, "linear")
+    assert (settings.clip_range, settings.clip_schedule) == (0.2, "linear")
+
+
+def test_halfcheetah_preset_is_rl_zoos():
+    settings = PPOSettings.preset("HalfCheetah-v5")
+    assert (settings.environments, settings.horizon, settings.minibatch_size, settings.epochs) == (1, 512, 64, 20)
+    assert (settings.hidden, settings.activation, settings.orthogonal) == ((256, 256), "relu", False)
+    assert (settings.log_std, settings.learning_rate, settings.clip_range) == (-2.0, 2.0633e-05, 0.1)
+    assert settings.normalise_observations
+    assert settings.normalise_rewards
+
+
+def test_ppos_swimmer_preset_is_rl_zoos():
+    settings = PPOSettings.preset("Swimmer-v5")
+    assert (settings.environments, settings.horizon, settings.minibatch_size) == (4, 1024, 256)
+    assert (settings.gamma, settings.gae_lambda, settings.learning_rate) == (0.9999, 0.98, 6e-4)
+
+
+def test_a2cs_pendulum_preset_is_rl_zoos():
+    settings = A2CSettings.preset("Pendulum-v1")
+    assert (settings.environments, settings.horizon, settings.gamma, settings.gae_lambda) == (8, 8, 0.9, 0.9)
+    assert (settings.learning_rate, settings.learning_rate_schedule, settings.log_std) == (7e-4, "linear", -2.0)
+
+
+def test_swimmer_preset_is_rl_zoos():
+    settings = ARSSettings.preset("Swimmer-v5")
+    assert (settings.steps, settings.directions, settings.best_directions) == (2_000_000, 1, None)
+    assert (settings.learning_rate, settings.deviation, settings.hidden) == (0.02, 0.01, ())
+    assert not settings.normalise_observations
+
+
+@pytest.mark.parametrize("kind", ALGORITHMS.values())
+def test_every_preset_makes_sense(kind):
+    for env_id in kind.settings_class.presets:
+        settings = kind.settings_class.preset(env_id)
+        assert kind.settings_class.from_data(json.loads(json.dumps(settings.to_data()))) == settings
+
+
+@pytest.mark.parametrize(
+    ("environments", "simulators", "each"), [(8, 2, (4, 32)), (8, 3, (3, 32)), (1, 2, (1, 16)), (2, 3, (1, 22))]
+)
+def test_environments_are_shared_out_and_batches_stay_as_large(environments, simulators, each):
+    settings = PPOSettings.preset("", environments=environments, horizon=32)
+    plan = Plan("", "", SPEC, Weights(0, np.zeros(1)), settings, simulators, 1, 0)
+    assert (plan.environments_each, plan.horizon) == each
+
+
+def test_overrides_win_over_the_preset():
+    assert PPOSettings.preset("CartPole-v1", horizon=64).horizon == 64
+    assert PPOSettings.preset("CartPole-v1", horizon=64).epochs == 20
+
+
+def test_unknown_setting_is_named_with_close_matches():
+    with pytest.raises(ValueError, match="PPO has no setting 'learning_rat'; did you mean learning_rate"):
+        PPOSettings.preset("CartPole-v1", learning_rat=1)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ({"epochs": 0}, "epochs is at least 1: epochs=0"),
+        ({"evaluation_episodes": 0}, "evaluation_episodes is at least 1: evaluation_episodes=0"),
+        ({"gamma": 1.5}, "gamma is between 0 and 1: gamma=1.5"),
+        ({"backend": "jax"}, "backend is 'auto', 'numpy' or 'torch': backend='jax'"),
+        ({"learning_rate": -1}, "learning_rate is larger than 0: learning_rate=-1"),
+        ({"learning_rate": float("nan")}, "learning_rate is a finite number: learning_rate=nan"),
+        ({"learning_rate_schedule": "cosine"}, "learning_rate_schedule is 'linear' or 'constant': .*='cosine'"),
+        ({"clip_schedule": "Linear"}, "clip_schedule is 'linear' or 'constant': clip_schedule='Linear'"),
+        ({"clip_range": 0.0}, "clip_range is larger than 0: clip_range=0.0"),
+        ({"order": "any"}, "order is 'completion' or 'deterministic': order='any'"),
+        ({"hidden": (8, 0)}, r"hidden layers have at least 1 unit: hidden=\(8, 0\)"),
+    ],
+)
+def test_senseless_values_are_refused(override, message):
+    with pytest.raises(ValueError, match=message):
+        PPOSettings.preset("CartPole-v1", **override)
+
+
+def test_limits_may_be_infinite():
+    assert IMPALASettings(max_grad_norm=math.inf, rho_limit=math.inf).rho_limit == math.inf
+    with pytest.raises(ValueError, match="max_grad_norm is a number: max_grad_norm=nan"):
+        IMPALASettings(max_grad_norm=math.nan)
+    with pytest.raises(ValueError, match=r"rho_limit is at least c_limit: rho_limit=1.0, c_limit=2.0"):
+        IMPALASettings(c_limit=2.0)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ({"learning_rate": "fast"}, "learning_rate is a number: learning_rate='fast'"),
+        ({"learning_rate": None}, "learning_rate is a number: learning_rate=None"),
+        ({"steps": "100"}, "steps is a whole number: steps='100'"),
+        ({"horizon": 32.5}, "horizon is a whole number: horizon=32.5"),
+        ({"evaluate_every": None}, "evaluate_every is a whole number: evaluate_every=None"),
+        ({"hidden": 64}, r"hidden has the units of each hidden layer, as in hidden=\(64, 64\): hidden=64"),
+        ({"hidden": ("64",)}, r"hidden has the units of each hidden layer, .*: hidden=\('64',\)"),
+        ({"normalise_observations": "yes"}, "normalise_observations is True or False: normalise_observations='yes'"),
+    ],
+)
+def test_values_of_the_wrong_kind_are_refused_by_the_settings_name(override, message):
+    with pytest.raises(TypeError, match=message):
+        PPOSettings.preset("CartPole-v1", **override)
