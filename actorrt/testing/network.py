@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import Any
 
 from actorrt.actors.refs.ref import ActorRef
-from actorrt.node.driver.local_connection import LocalLink
+from actorrt.node.driver.local_connection import LocalConnection
 from actorrt.node.driver.runtime import Runtime
 from actorrt.transport.memory.network import MemoryNetwork
 
@@ -25,10 +25,10 @@ def network(runtime: Runtime) -> MemoryNetwork:
     Raises:
         ValueError: the runtime has processes.
     """
-    link = runtime._link
-    if not isinstance(link, LocalLink):
+    connection = runtime._connection
+    if not isinstance(connection, LocalConnection):
         raise ValueError(f"{runtime} has no network in memory: give it mode='local', and start it")
-    return link.network
+    return connection.network
 
 
 def addresses(runtime: Runtime, actor: ActorRef[Any]) -> tuple[str, str]:

@@ -309,14 +309,14 @@ def test_connecting_to_a_node_that_is_frozen_fails_in_time(directory, monkeypatc
 
 
 def test_node_that_ends_while_a_script_connects_fails_init_and_the_next_one_works(directory, monkeypatch):
-    connect = driver_connection.ProcessLink._connect
+    connect = driver_connection.DaemonConnection._connect
 
     async def connect_and_lose(self, node, namespace):
         await connect(self, node, namespace)
         os.kill(node.pid, signal.SIGKILL)
         wait_until_none_runs([node.pid], within_s=5)
 
-    monkeypatch.setattr(driver_connection.ProcessLink, "_connect", connect_and_lose)
+    monkeypatch.setattr(driver_connection.DaemonConnection, "_connect", connect_and_lose)
     with pytest.raises(art.PeerUnreachableError, match="ended while this process connected"):
         art.init(cpus=1)
     monkeypatch.undo()

@@ -57,7 +57,7 @@ NEVER_UNPICKLES = (
     "actorrt.cli",
     "actorrt.node.daemon.boot",
     "actorrt.node.daemon.daemon",
-    "actorrt.node.processes.spawner",
+    "actorrt.node.processes.forker",
     "actorrt.store.server",
 )
 

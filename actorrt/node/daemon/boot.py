@@ -14,9 +14,9 @@ from collections.abc import Sequence
 import uvloop
 
 from actorrt.node.daemon.node_setting import NodeSetting
+from actorrt.node.processes.forker import Forker
 from actorrt.node.processes.limits import raise_descriptor_limit
 from actorrt.node.processes.process_watch import set_process_name, set_subreaper
-from actorrt.node.processes.spawner import Spawner
 
 logger = logging.getLogger(__name__)
 
@@ -47,12 +47,12 @@ def main(setting: NodeSetting, *, log_level: int = logging.WARNING) -> int:
 
 async def _run(setting: NodeSetting) -> None:
     """Serve until told to stop, then leave no process behind."""
-    spawner = Spawner(asyncio.get_running_loop())
+    forker = Forker(asyncio.get_running_loop())
     try:
-        await spawner.start()  # first of all: nothing takes longer than importing what workers need
+        await forker.start()  # first of all: nothing takes longer than importing what workers need
         # Two thirds of what the daemon imports, while the zygote imports, too.
         from actorrt.node.daemon.daemon import Daemon
 
-        await Daemon(setting, spawner).run()
+        await Daemon(setting, forker).run()
     finally:
-        await spawner.close()
+        await forker.close()

@@ -26,11 +26,11 @@ from actorrt.config import VERSION
 from actorrt.defects import log_defect, report_defects
 from actorrt.ids import ActorIds, IdSource, JobId, PeerAddress, PeerId, short
 from actorrt.node.daemon.census import take_census
-from actorrt.node.daemon.heartbeat import Heartbeat
-from actorrt.node.daemon.listing import MAX_PAGE_COUNT, Roll, check_page, page_of
+from actorrt.node.daemon.hang_detector import HangDetector
+from actorrt.node.daemon.listing import MAX_PAGE_COUNT, RowNumbers, check_page, page_of
 from actorrt.node.objects.chunks import KINDS
 from actorrt.node.objects.transfers import Transfers
-from actorrt.node.placement.group_restarts import InTurn
+from actorrt.node.placement.group_restarts import GroupRestarts
 from actorrt.node.placement.jobs import Job, Worker
 from actorrt.node.placement.placement import Placement, WorkerFactory
 from actorrt.node.placement.resources import Resources
@@ -84,7 +84,7 @@ class NodeCore:
         self._jobs: dict[JobId, Job] = {}
         self._workers: dict[PeerId, Worker] = {}
         self._worker_gone = asyncio.Event()
-        self._rolls = Roll(), Roll()
+        self._rolls = RowNumbers(), RowNumbers()
         self._is_closing = False
         self.on_crash: Callable[[BaseException], None] | None = None
 
@@ -108,12 +108,12 @@ class NodeCore:
             self.transport.silent_s,
         )
         self.registry = Registry(self.placement, self.control, self._clock, random.random, self.scope)
-        InTurn(self.registry, self.placement, self.control, self.endpoint)
+        GroupRestarts(self.registry, self.placement, self.control, self.endpoint)
         serve_questions(self.registry, self.control)
         serve_link_authority(self.registry, self.control)
-        heartbeat = Heartbeat(self.transport, self._clock, self.scope, self.workers, self._factory.kill)
-        heartbeat.start()
-        self.control.handle("silence", lambda _, data: heartbeat.explain(PeerId(data["peer"])))
+        hang_detector = HangDetector(self.transport, self._clock, self.scope, self.workers, self._factory.kill)
+        hang_detector.start()
+        self.control.handle("silence", lambda _, data: hang_detector.explain(PeerId(data["peer"])))
         self.control.handle("attach_driver", self.attach_driver)
         self.control.handle("attach_worker", self._attach_worker)
         self.control.handle("detach", self._detach)

@@ -27,9 +27,9 @@ from actorrt.node.daemon.places import NodeDescriptor, NodeDirectory
 from actorrt.node.daemon.process_workers import ProcessWorkers
 from actorrt.node.placement.jobs import Worker
 from actorrt.node.placement.resources import Resources
+from actorrt.node.processes.forker import Forker
 from actorrt.node.processes.limits import cpu_count, gpu_count, store_capacity_bytes
 from actorrt.node.processes.output import OutputLine
-from actorrt.node.processes.spawner import Spawner
 from actorrt.reasons import ExitReason
 from actorrt.store.disk import spill_directory
 from actorrt.store.server import StoreServer
@@ -46,12 +46,12 @@ class Daemon:
 
     Args:
         setting: what the node has.
-        spawner: makes its workers; whoever started it closes it.
+        forker: makes its workers; whoever started it closes it.
     """
 
-    def __init__(self, setting: NodeSetting, spawner: Spawner) -> None:
+    def __init__(self, setting: NodeSetting, forker: Forker) -> None:
         self._setting = setting
-        self._spawner = spawner
+        self._forker = forker
         self._ids = IdSource()
         self._stop = asyncio.Event()
 
@@ -62,7 +62,7 @@ class Daemon:
         try:
             await self._serve(asyncio.get_running_loop(), peer, directory)
         finally:
-            await self._spawner.close()  # before what workers use is gone
+            await self._forker.close()  # before what workers use is gone
             directory.remove()
 
     async def _serve(self, loop: asyncio.AbstractEventLoop, peer: PeerId, directory: NodeDirectory) -> None:
@@ -78,7 +78,7 @@ class Daemon:
         )
         await store.start()
         factory = ProcessWorkers(
-            self._spawner,
+            self._forker,
             directory.path,
             f"{directory.path}/store",
             self._worker_ended,

@@ -1,10 +1,11 @@
 """Pure: what the silence of a worker means, and what follows from it.
 
-A worker gives a sign of life by acknowledging on its loop what it is sent. One that does not may be *stopped* (by a
-signal), *blocked* (its loop waits for something that is not on the loop) or *busy* (its loop computes). A thread that
-needs the interpreter's lock proves nothing about a method that holds it, so the kernel is asked which it is. Silence
-alone ends nobody: only an actor that has a limit is replaced. To compute is no fault: the stack of a busy process is of
-use only where it is going to be replaced. What looks and carries out is `heartbeat`.
+A worker gives a sign of life when its loop acknowledges what the worker is sent. A worker that gives none may be
+*stopped* (by a signal), *blocked* (its loop waits for something that is not on the loop) or *busy* (its loop computes).
+A thread that needs the interpreter's lock proves nothing about a method that holds the lock, so the kernel is asked
+which of the three it is. Silence alone ends nobody: only an actor with a limit is replaced. To compute is no fault: the
+stack of a busy process is of use only if the process is going to be replaced. `hang_detector` looks at processes and
+carries out what is decided here.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ BUSY_SHARE: Final = 0.5
 """The share of the silence that a busy process spent computing, at the least, where it does not just do so."""
 
 
-class Silence(StrEnum):
+class SilenceCause(StrEnum):
     """Why a worker is silent."""
 
     STOPPED = "stopped"
@@ -39,7 +40,7 @@ class Dump:
 class Warn:
     """Say that the worker has been silent for so long."""
 
-    silence: Silence
+    silence: SilenceCause
     silent_s: float
 
 
@@ -47,7 +48,7 @@ class Warn:
 class Replace:
     """End the process: it has been silent for longer than its actor may be."""
 
-    silence: Silence
+    silence: SilenceCause
     silent_s: float
 
 
@@ -61,8 +62,8 @@ class Recovered:
 Finding: TypeAlias = Dump | Warn | Replace | Recovered
 
 
-class Vigil:
-    """Watches over one worker.
+class HangWatch:
+    """What is known of one worker's silence.
 
     Args:
         hang_timeout_s: how long it may be silent before it is replaced; None: for ever.
@@ -101,13 +102,14 @@ class Vigil:
         """
         self._silent_s = silent_s
         silence = self.silence(now, state, cpu_s)
-        is_stopped = silence is Silence.STOPPED
+        is_stopped = silence is SilenceCause.STOPPED
         findings: list[Finding] = []
         is_over = self._hang_timeout_s is not None and silent_s >= self._hang_timeout_s and not self._is_replaced
         if is_over and (self._is_dumped or is_stopped):
             self._is_replaced = True
             findings.append(Replace(silence, silent_s))
-        is_of_use = silence is Silence.BLOCKED or (silence is Silence.BUSY and self._hang_timeout_s is not None)
+        has_limit = self._hang_timeout_s is not None
+        is_of_use = silence is SilenceCause.BLOCKED or (silence is SilenceCause.BUSY and has_limit)
         if not self._is_dumped and is_of_use and silent_s >= self._dump_after_s:
             self._is_dumped = True  # a look before the process is ended, so that there is time for it
             findings.append(Dump())
@@ -120,9 +122,9 @@ class Vigil:
     def _dump_after_s(self) -> float:
         return WARN_AFTER_S if self._hang_timeout_s is None else min(WARN_AFTER_S, self._hang_timeout_s / 2)
 
-    def silence(self, now: float, state: str, cpu_s: float) -> Silence:
+    def silence(self, now: float, state: str, cpu_s: float) -> SilenceCause:
         """Say why the worker is silent, if it is."""
         if state in ("T", "t"):
-            return Silence.STOPPED
+            return SilenceCause.STOPPED
         is_busy = state == "R" or cpu_s - self._sign_cpu_s >= BUSY_SHARE * (now - self._sign_at)
-        return Silence.BUSY if is_busy else Silence.BLOCKED
+        return SilenceCause.BUSY if is_busy else SilenceCause.BLOCKED

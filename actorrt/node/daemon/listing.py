@@ -31,7 +31,7 @@ class Numbered(Protocol):
 N = TypeVar("N", bound=Numbered)
 
 
-class Roll:
+class RowNumbers:
     """Gives numbers to what is listed, in the order in which it came."""
 
     def __init__(self) -> None:

@@ -11,9 +11,9 @@ from actorrt import errors
 from actorrt.actors.cells import crash_notes
 from actorrt.ids import IdSource, JobId, PeerAddress
 from actorrt.node.placement.jobs import Job, Worker
+from actorrt.node.processes.forker import ProcessFactory
 from actorrt.node.processes.output import OutputLine, OutputReader
 from actorrt.node.processes.process_watch import ProcessExit
-from actorrt.node.processes.spawner import ProcessFactory
 from actorrt.reasons import ExitKind, ExitReason
 
 logger = logging.getLogger(__name__)

@@ -31,7 +31,7 @@ STORE_LOST_GRACE_S: Final = 1.0
 """How long the daemon's end, or its word, may come after the end of the connection to its store."""
 
 
-class NodeLink(Protocol):
+class DriverConnection(Protocol):
     """A driver's connection.
 
     Attributes:
@@ -56,7 +56,7 @@ class NodeLink(Protocol):
         """Close the endpoint, and end the node if it is embedded. Idempotent."""
 
 
-class ProcessLink:
+class DaemonConnection:
     """A node in a process of its own."""
 
     def __init__(
@@ -127,7 +127,7 @@ class ProcessLink:
 
     @property
     def is_lost(self) -> bool:
-        """See `NodeLink`. The kernel is asked, since the loop may not have heard of the daemon's end yet."""
+        """See `DriverConnection`. The kernel is asked, since the loop may not have heard of the daemon's end yet."""
         if self._end_of_system is not None or (self._system is not None and self._system.failure is not None):
             return True
         return self._pidfd is not None and _has_ended(self._pidfd)

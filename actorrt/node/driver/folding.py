@@ -21,7 +21,7 @@ _Key = tuple[str, str, str]
 
 
 @dataclass(slots=True)
-class _Window:
+class _Fold:
     started_at: float
     voice: str
     last_spoken: str
@@ -41,32 +41,32 @@ class Folder:
     def __init__(self, window_s: float = FOLD_WINDOW_S, max_keys: int = FOLD_MAX_KEYS) -> None:
         self._window_s = window_s
         self._max_keys = max_keys
-        self._windows: dict[_Key, _Window] = {}  # in the order of their starts
+        self._folds: dict[_Key, _Fold] = {}  # in the order of their starts
 
     @property
     def due_at(self) -> float | None:
         """When the next window ends, or None while there is none."""
-        oldest = next(iter(self._windows.values()), None)
+        oldest = next(iter(self._folds.values()), None)
         return None if oldest is None else oldest.started_at + self._window_s
 
     def add(self, label: str, stream: str, line: str, now: float) -> list[str]:
         """Return what to show for a line: what has ended by now, then the line itself unless it is folded."""
         shown = self.flush(now)
         key = (_without_digits(_ID.sub("-0", label)), stream, _without_digits(line))
-        window = self._windows.get(key)
-        if window is None:
+        fold = self._folds.get(key)
+        if fold is None:
             shown += self._make_room(now)
-            self._windows[key] = _Window(now, label, line)
-        elif label == window.voice and line != window.last_spoken:
-            window.last_spoken = line
+            self._folds[key] = _Fold(now, label, line)
+        elif label == fold.voice and line != fold.last_spoken:
+            fold.last_spoken = line
         else:
-            window.folded_count += 1
-            window.last_label, window.last_text = label, line
+            fold.folded_count += 1
+            fold.last_label, fold.last_text = label, line
             return shown
         return [*shown, f"({label}) {line}"]
 
     def _make_room(self, now: float) -> list[str]:
-        if len(self._windows) < self._max_keys:
+        if len(self._folds) < self._max_keys:
             return []
         return self._end_oldest(now)
 
@@ -80,19 +80,19 @@ class Folder:
     def close(self, now: float) -> list[str]:
         """End every window, and return what to show of them."""
         shown = []
-        while self._windows:
+        while self._folds:
             shown += self._end_oldest(now)
         return shown
 
     def _end_oldest(self, now: float) -> list[str]:
-        window = self._windows.pop(next(iter(self._windows)))
-        if window.folded_count == 0:
+        fold = self._folds.pop(next(iter(self._folds)))
+        if fold.folded_count == 0:
             return []
-        line = f"({window.last_label}) {window.last_text}"
-        if window.folded_count == 1:
+        line = f"({fold.last_label}) {fold.last_text}"
+        if fold.folded_count == 1:
             return [line]
-        elapsed_s = min(now - window.started_at, self._window_s)
-        return [f"{line} [repeated {window.folded_count}x in {elapsed_s:.0f} s]"]
+        elapsed_s = min(now - fold.started_at, self._window_s)
+        return [f"{line} [repeated {fold.folded_count}x in {elapsed_s:.0f} s]"]
 
 
 def _without_digits(text: str) -> str:

@@ -12,8 +12,8 @@ from actorrt.node.processes.limits import cpu_count, gpu_count, store_capacity_b
 from actorrt.transport.memory.network import MemoryNetwork
 
 
-class LocalLink:
-    """A `NodeLink` to a node on the running loop.
+class LocalConnection:
+    """A `DriverConnection` to a node on the running loop.
 
     Args:
         cpus, gpus, store_bytes: what the node has; None: what the machine has.

@@ -20,7 +20,7 @@ from actorrt.completion import Completion, set_blocking_rule
 from actorrt.ids import IdSource, PeerAddress, PeerId
 from actorrt.node.daemon.listing import MAX_PAGE_COUNT, check_page
 from actorrt.node.driver import runtime_options
-from actorrt.node.driver.driver_connection import NodeLink, ProcessLink
+from actorrt.node.driver.driver_connection import DaemonConnection, DriverConnection
 from actorrt.node.driver.notices import saying
 from actorrt.node.driver.printer import OutputPrinter
 from actorrt.node.processes.limits import check_system
@@ -72,7 +72,7 @@ class Runtime:
         self.namespace = namespace
         self._ids = IdSource()
         self._clock = MonotonicClock()
-        self._link: NodeLink | None = None
+        self._connection: DriverConnection | None = None
         self._output = OutputPrinter(self._clock.now)
 
     async def __aenter__(self) -> Runtime:
@@ -91,14 +91,14 @@ class Runtime:
         Raises:
             RuntimeStateError: it is not started, or closed.
         """
-        if self._link is None:
+        if self._connection is None:
             raise errors.RuntimeStateError("this Runtime is not running: use it in `async with`")
-        return self._link.system
+        return self._connection.system
 
     @property
     def has_lost_its_node(self) -> bool:
         """Whether the node that this was connected to is gone, or has given up this driver."""
-        return self._link is not None and self._link.is_lost
+        return self._connection is not None and self._connection.is_lost
 
     async def start(self) -> None:
         """Start or find the node, and connect.
@@ -114,27 +114,27 @@ class Runtime:
             raise errors.RuntimeStateError(
                 "a runtime is connected in this process already: use it, or call actorrt.shutdown() first"
             )
-        link = self._new_link()
+        connection = self._new_connection()
         try:
-            await saying("the node to start", link.open(self.namespace))
-            await self._attach(link)
+            await saying("the node to start", connection.open(self.namespace))
+            await self._attach(connection)
         except BaseException:
-            await link.close()
+            await connection.close()
             raise
-        self._link = link
-        current.set_process_system(link.system)
+        self._connection = connection
+        current.set_process_system(connection.system)
 
-    def _new_link(self) -> NodeLink:
+    def _new_connection(self) -> DriverConnection:
         address, mode, cpus, gpus, store_bytes, _ = self._options
         if mode == "node":
-            return ProcessLink(address, cpus, gpus, store_bytes, self._ids, self._clock)
+            return DaemonConnection(address, cpus, gpus, store_bytes, self._ids, self._clock)
         # The node's side, which the drivers of other nodes do not need.
-        from actorrt.node.driver.local_connection import LocalLink
+        from actorrt.node.driver.local_connection import LocalConnection
 
-        return LocalLink(cpus, gpus, store_bytes, self._ids, self._clock)
+        return LocalConnection(cpus, gpus, store_bytes, self._ids, self._clock)
 
-    async def _attach(self, link: NodeLink) -> None:
-        system = link.system
+    async def _attach(self, connection: DriverConnection) -> None:
+        system = connection.system
         system.control.handle("output", self._output.received)
         data = {
             "job": system.job,
@@ -142,20 +142,20 @@ class Runtime:
             "pid": os.getpid(),
             "setting": _setting(self.namespace),
         }
-        await saying("the node to answer", link.attach(data))
+        await saying("the node to answer", connection.attach(data))
 
     async def close(self) -> None:
         """Stop what this driver started, and the node if it is embedded; leave nothing behind. Idempotent."""
-        link, self._link = self._link, None
-        if link is None or forks.is_child():  # a child's copy: all of it is the parent's
+        connection, self._connection = self._connection, None
+        if connection is None or forks.is_child():  # a child's copy: all of it is the parent's
             return
-        if current.process_system() is link.system:
+        if current.process_system() is connection.system:
             current.set_process_system(None)
         try:
-            if not link.is_lost:
-                await saying("actors to stop", self._detach(link.system))
+            if not connection.is_lost:
+                await saying("actors to stop", self._detach(connection.system))
         finally:
-            await saying("the node to end", link.close())
+            await saying("the node to end", connection.close())
             self._output.close()
 
     async def _detach(self, system: System) -> None:
@@ -230,7 +230,7 @@ class Runtime:
         return system.operate("the statistics", ask)
 
     def __repr__(self) -> str:
-        where = "not connected" if self._link is None else f"at {self._link.url}"
+        where = "not connected" if self._connection is None else f"at {self._connection.url}"
         return f"<Runtime {where}>"
 
 

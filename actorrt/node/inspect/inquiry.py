@@ -19,7 +19,7 @@ from actorrt.transport.interfaces import Buffer
 from actorrt.transport.unix.transport import UnixTransport
 
 
-class _Asker:
+class _Inquirer:
     """Receives nothing but answers."""
 
     def __init__(self, transport: UnixTransport) -> None:
@@ -47,14 +47,14 @@ async def inquire(node: NodeDescriptor, verb: str, data: Data) -> Any:
     peer = IdSource().peer()
     path = Path(node.store).parent / f"inquiry-{short(peer)}"
     transport = UnixTransport(peer, f"unix://{path}")
-    asker = _Asker(transport)
-    await transport.start(asker)
+    inquirer = _Inquirer(transport)
+    await transport.start(inquirer)
     try:
         to = PeerAddress(PeerId(bytes.fromhex(node.peer)), node.address)
-        asked = asker.control.request(to, verb, data)
+        asked = inquirer.control.request(to, verb, data)
         async with asyncio.timeout(NODE_ANSWER_TIMEOUT_S):
             answer = await saying(f"node {node.url} (process {node.pid})", asked)
-        asker.control.notify(to, "goodbye", {})
+        inquirer.control.notify(to, "goodbye", {})
         return answer
     except TimeoutError:
         raise PeerUnreachableError(

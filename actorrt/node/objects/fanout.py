@@ -17,7 +17,7 @@ WIDTH: Final = 2
 
 
 @dataclass(slots=True)
-class _Node:
+class _TreeNode:
     source: PeerId | None
     """Whom it reads from; None for the origin, and for who has read everything."""
     readers: set[PeerId] = field(default_factory=set)
@@ -32,7 +32,8 @@ class Fanout:
 
     def __init__(self, origin: PeerId) -> None:
         self._origin = origin
-        self._nodes: dict[PeerId, _Node] = {origin: _Node(None)}  # in order of joining, which is that of progress
+        # In the order in which nodes joined, which is that of their progress.
+        self._nodes: dict[PeerId, _TreeNode] = {origin: _TreeNode(None)}
 
     def __len__(self) -> int:
         return len(self._nodes) - 1
@@ -47,7 +48,7 @@ class Fanout:
         self._leave_source(reader)
         below = self._below(reader)
         source = next(peer for peer, node in self._nodes.items() if len(node.readers) < WIDTH and peer not in below)
-        self._nodes.setdefault(reader, _Node(None)).source = source
+        self._nodes.setdefault(reader, _TreeNode(None)).source = source
         self._nodes[source].readers.add(reader)
         return source
 

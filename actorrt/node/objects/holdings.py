@@ -44,7 +44,7 @@ def _unpack_node(node: bytes) -> PeerAddress:
 
 
 @dataclass(slots=True)
-class _Holding:
+class _AdoptedObject:
     """One object that was adopted.
 
     Attributes:
@@ -70,7 +70,7 @@ class Holdings:
         self._control = control
         self._exchange = exchange
         self._scope = scope
-        self._holdings: dict[ObjectId, _Holding] = {}
+        self._holdings: dict[ObjectId, _AdoptedObject] = {}
         control.handle("hold_object", self._hold_for)
         control.handle("object_arrived", self._arrived_for)
         control.handle("let_go_object", self._release_for)
@@ -82,25 +82,25 @@ class Holdings:
 
     def adopt(self, object_id: ObjectId, node: bytes, token: bytes | None) -> None:
         """Have an object held where it was made; see `exchange.Others`."""
-        holding = self._holdings[object_id] = _Holding(Completion())
-        self._scope.start(self._adopt(object_id, node, token, holding), f"hold {short(object_id)}")
+        adopted = self._holdings[object_id] = _AdoptedObject(Completion())
+        self._scope.start(self._adopt(object_id, node, token, adopted), f"hold {short(object_id)}")
 
-    async def _adopt(self, object_id: ObjectId, node: bytes, token: bytes | None, holding: _Holding) -> None:
+    async def _adopt(self, object_id: ObjectId, node: bytes, token: bytes | None, adopted: _AdoptedObject) -> None:
         try:
             origin = await self._hold(object_id, _unpack_node(node), token)
         except ActorRtError as error:
             lost = ObjectLostError(f"object {short(object_id)} is lost: it can't be held where it was made: {error}")
-            holding.origin.set_error(lost)
-            if not holding.is_let_go:
+            adopted.origin.set_error(lost)
+            if not adopted.is_let_go:
                 self._exchange.fail(object_id, lost)
         else:
-            holding.origin.set_value(origin)
-            if holding.is_let_go:
+            adopted.origin.set_value(origin)
+            if adopted.is_let_go:
                 self._release(object_id, origin)
             else:
                 self._exchange.set_origin(object_id, origin.packed())
         finally:
-            holding.origin.set_error(ObjectLostError("the node ended its work"))  # without effect where it is known
+            adopted.origin.set_error(ObjectLostError("the node ended its work"))  # without effect where it is known
 
     async def _hold(self, object_id: ObjectId, teller: PeerAddress, token: bytes | None) -> PeerAddress:
         """Hold an object where it was made, of which `teller` knows."""
@@ -134,12 +134,12 @@ class Holdings:
 
     def let_go(self, object_id: ObjectId) -> None:
         """Release an object where it was made; see `exchange.Others`."""
-        holding = self._holdings.pop(object_id, None)
-        if holding is None:
+        adopted = self._holdings.pop(object_id, None)
+        if adopted is None:
             return
-        holding.is_let_go = True
-        if holding.origin.done() and holding.origin.error() is None:
-            self._release(object_id, holding.origin.value())
+        adopted.is_let_go = True
+        if adopted.origin.done() and adopted.origin.error() is None:
+            self._release(object_id, adopted.origin.value())
 
     def _release(self, object_id: ObjectId, origin: PeerAddress) -> None:
         self._control.notify(origin, "let_go_object", {"object": object_id})
@@ -150,24 +150,24 @@ class Holdings:
         Raises:
             ObjectLostError: it can't be held there, or nobody here refers to it any more.
         """
-        holding = self._holdings.get(object_id)
-        if holding is None:
+        adopted = self._holdings.get(object_id)
+        if adopted is None:
             raise ObjectLostError(f"object {short(object_id)} is lost: its node is gone, or nobody refers to it here")
-        return await holding.origin
+        return await adopted.origin
 
     async def settled(self, object_id: ObjectId) -> None:
         """Return when an object is held where it was made, or known to be lost; at once for one of this node."""
-        holding = self._holdings.get(object_id)
-        if holding is not None:
+        adopted = self._holdings.get(object_id)
+        if adopted is not None:
             with suppress(ObjectLostError):  # the store has its error
-                await holding.origin
+                await adopted.origin
 
     def node_gone(self, peer: PeerId) -> None:
         """A node can't be spoken with: give back what it held; what it made is lost."""
         self._exchange.node_gone(peer)
-        for object_id, holding in list(self._holdings.items()):
-            is_known = holding.origin.done() and holding.origin.error() is None
-            if is_known and holding.origin.value().peer == peer:
+        for object_id, adopted in list(self._holdings.items()):
+            is_known = adopted.origin.done() and adopted.origin.error() is None
+            if is_known and adopted.origin.value().peer == peer:
                 del self._holdings[object_id]
                 self._exchange.set_origin(object_id, None)
 

@@ -27,37 +27,37 @@ class Deadlines:
     def __init__(self, scope: Scope, late: Callable[[Sequence[Record]], None]) -> None:
         self._scope = scope
         self._late = late
-        self._told: dict[ActorId, _Told] = {}
+        self._batches: dict[ActorId, _Batch] = {}
 
     def begin(self, records: Sequence[Record], delay_s: float) -> None:
         """Watch incarnations that were told to end: they have `delay_s` seconds, and a turn each of all that wait."""
         for record in records:
             self.forget(record.actor_id)
-        told = _Told({record.actor_id: (record, record.incarnation) for record in records})
-        self._told.update(dict.fromkeys(told.left, told))
-        told.cancel = self._scope.after(delay_s + TURN_S * len(self._told), lambda: self._due(told))
+        batch = _Batch({record.actor_id: (record, record.incarnation) for record in records})
+        self._batches.update(dict.fromkeys(batch.left, batch))
+        batch.cancel = self._scope.after(delay_s + TURN_S * len(self._batches), lambda: self._due(batch))
 
-    def _due(self, told: _Told) -> None:
-        late = [record for record, incarnation in told.left.values() if record.has_incarnation(incarnation)]
-        for actor_id in told.left:
-            del self._told[actor_id]
+    def _due(self, batch: _Batch) -> None:
+        late = [record for record, incarnation in batch.left.values() if record.has_incarnation(incarnation)]
+        for actor_id in batch.left:
+            del self._batches[actor_id]
         if late:
             self._late(late)
 
     def forget(self, actor_id: ActorId) -> None:
         """An actor is gone, or is not waited for any more."""
-        told = self._told.pop(actor_id, None)
-        if told is not None:
-            del told.left[actor_id]
-            if not told.left:
-                told.cancel()
+        batch = self._batches.pop(actor_id, None)
+        if batch is not None:
+            del batch.left[actor_id]
+            if not batch.left:
+                batch.cancel()
 
     def actors(self) -> Collection[ActorId]:
         """Return the actors that are waited for."""
-        return self._told.keys()
+        return self._batches.keys()
 
 
-class _Told:
+class _Batch:
     """Incarnations that were told to end together."""
 
     def __init__(self, left: dict[ActorId, tuple[Record, int]]) -> None:

@@ -22,7 +22,7 @@ from actorrt.node.placement.jobs import Worker
 from actorrt.node.placement.placement import Placement
 
 
-class InTurn:
+class GroupRestarts:
     """Carries out what supervisors order for several children at once."""
 
     def __init__(self, registry: Registry, placement: Placement, control: Control, endpoint: PeerAddress) -> None:
@@ -31,7 +31,7 @@ class InTurn:
         self._control = control
         self._endpoint = endpoint
         self._turns: dict[ActorId, tuple[ActorId, deque[Record]]] = {}  # whose turn has not come: behind whom, for whom
-        placement.pass_over = self._pass_over
+        placement.cancel_queued_start = self._cancel_queued_start
         control.handle("restart_children", self._restart)
         control.handle("stop_children", self._stop)
         control.handle("hosted", self._hosted)
@@ -72,7 +72,7 @@ class InTurn:
             waiting.remove(record)
         return supervisor
 
-    def _pass_over(self, record: Record) -> bool:
+    def _cancel_queued_start(self, record: Record) -> bool:
         supervisor = self._leave_turn(record)
         if supervisor is not None:
             self._report_failure(supervisor, record, stopped_early(record))

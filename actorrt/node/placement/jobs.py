@@ -101,7 +101,7 @@ class Job:
         driver: the driver's endpoint.
         setting: how its workers find code: `sys_path`, `cwd`; and their `log_level`.
         shared: its shared workers, as many as there were light actors, at most one for each CPU.
-        blocks: where supervisors' light children are, by supervisor and number of the block.
+        child_groups: the workers of supervisors' light children, by supervisor and number of the group.
         supervisors: the worker of its supervisors.
         has_ended: whether its driver is gone; only its detached actors live on.
         is_left_behind: whether the others have stopped since then.
@@ -111,8 +111,8 @@ class Job:
     driver: PeerAddress
     setting: Data
     shared: list[Worker] = field(default_factory=list)
-    blocks: dict[tuple[ActorId, int], Worker] = field(default_factory=dict)
+    child_groups: dict[tuple[ActorId, int], Worker] = field(default_factory=dict)
     supervisors: Worker | None = None
-    placed_count: int = 0
+    round_robin_index: int = 0
     has_ended: bool = False
     is_left_behind: bool = False

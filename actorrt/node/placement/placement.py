@@ -86,7 +86,7 @@ class Placement:
         self._endpoint = endpoint
         self._keeper = keeper
         self._silent_s = silent_s
-        self.pass_over: Callable[[Record], bool] = lambda _: False
+        self.cancel_queued_start: Callable[[Record], bool] = lambda _: False
         """Gives up a start whose turn has not come; returns whether there was such a turn."""
         self._stops = Deadlines(scope, self._overdue)
         self._kills = Deadlines(scope, self._kill_hosts)
@@ -143,18 +143,18 @@ class Placement:
     def _place(self, record: Record) -> Worker:
         """Reserve what the actor needs and give it a worker, which may not be ready yet."""
         job = self._job_of(record.job)
-        block = self._block_of(record)
-        worker = self._existing(record, job, None if block is None else job.blocks.get(block))
+        child_group = self._child_group_of(record)
+        worker = self._existing(record, job, None if child_group is None else job.child_groups.get(child_group))
         if worker is None:
             worker = self._new(record, job)
             self._scope.start(self._launch(worker), f"launch {worker.label}")
-        if block is not None:
-            job.blocks[block] = worker
+        if child_group is not None:
+            job.child_groups[child_group] = worker
         record.place = worker
         worker.actors[record.actor_id] = None
         return worker
 
-    def _block_of(self, record: Record) -> tuple[ActorId, int] | None:
+    def _child_group_of(self, record: Record) -> tuple[ActorId, int] | None:
         """Return which part of a supervisor's light children this one belongs to: as many parts as there are CPUs.
 
         A part shares a worker, so that what is stopped or started in turn can be ordered there at once.
@@ -164,7 +164,7 @@ class Placement:
             return None
         return record.supervisor, share[0] * self._resources.cpu_count // share[1]
 
-    def _existing(self, record: Record, job: Job, of_block: Worker | None) -> Worker | None:
+    def _existing(self, record: Record, job: Job, of_child_group: Worker | None) -> Worker | None:
         self._resources.reserve(record.actor_id, record.label, record.options)
         if record.options.needs_own_process:
             return None
@@ -174,13 +174,13 @@ class Placement:
             beside = self._worker_at(record.order.beside_endpoint)
             if beside is not None and beside.is_usable:
                 return beside
-        if of_block is not None and of_block.is_usable:
-            return of_block
+        if of_child_group is not None and of_child_group.is_usable:
+            return of_child_group
         job.shared = [worker for worker in job.shared if worker.is_usable]
         if len(job.shared) < self._resources.cpu_count:
             return None
-        job.placed_count += 1
-        return job.shared[job.placed_count % len(job.shared)]
+        job.round_robin_index += 1
+        return job.shared[job.round_robin_index % len(job.shared)]
 
     def _new(self, record: Record, job: Job) -> Worker:
         endpoint = self._factory.endpoint(self._ids)
@@ -204,7 +204,7 @@ class Placement:
 
     def stop(self, records: Sequence[Record], reason: str) -> None:
         """Ask actors to end; kill those that take longer than their `shutdown_s`."""
-        records = [record for record in records if not self.pass_over(record)]
+        records = [record for record in records if not self.cancel_queued_start(record)]
         for (is_for_good, manner), part in _alike(records, lambda record: (record.is_administrative, record.manner)):
             self._tell(part, "stop_hosted", reason=reason, is_administrative=is_for_good, manner=manner)
         for shutdown_s, part in _alike(records, lambda record: record.options.shutdown_s):
@@ -249,7 +249,7 @@ class Placement:
         hosted = []
         for record in records:
             worker: Worker | None = record.place
-            if self.pass_over(record) or worker is None:
+            if self.cancel_queued_start(record) or worker is None:
                 continue
             if worker.kind is WorkerKind.OWN:
                 self.end(worker)
@@ -276,7 +276,7 @@ class Placement:
     def break_off(self, record: Record) -> None:
         """End the start under way at once; see `Hosting.break_off`."""
         worker: Worker | None = record.place
-        if self.pass_over(record) or worker is None:
+        if self.cancel_queued_start(record) or worker is None:
             return
         if worker.kind is WorkerKind.OWN:
             self.end(worker)
@@ -306,8 +306,8 @@ class Placement:
             return None
         worker.actors.pop(record.actor_id, None)
         if record.is_supervisor:
-            blocks = worker.job.blocks
-            worker.job.blocks = {key: part for key, part in blocks.items() if key[0] != record.actor_id}
+            child_groups = worker.job.child_groups
+            worker.job.child_groups = {key: part for key, part in child_groups.items() if key[0] != record.actor_id}
         if is_buried or not worker.is_up:
             if self._is_for_nobody(worker):
                 self.dismiss(worker)

@@ -1,7 +1,7 @@
 """The socket between daemon and zygote: one msgpack map a packet, file descriptors beside it.
 
 `SOCK_SEQPACKET` keeps packets whole, so that a process which dies half-way leaves no half of one, and any process
-that holds the other end can send on it. What the packets mean is `zygote`'s and `spawner`'s.
+that holds the other end can send on it. What the packets mean is `zygote`'s and `forker`'s.
 """
 
 from __future__ import annotations

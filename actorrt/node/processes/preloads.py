@@ -44,7 +44,7 @@ class Preloads:
         if problem is not None:
             self._give_up(module)
 
-    def ends_over(self, module: str, problem: str) -> None:
+    def zygote_will_exit(self, module: str, problem: str) -> None:
         """The zygote has said that it will end for a module's sake."""
         self._culprit = (module, problem)
 

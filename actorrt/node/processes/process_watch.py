@@ -1,6 +1,6 @@
 """Linux facts about processes: who adopts orphans, who dies with whom, and how a child ended.
 
-It watches and reaps one child at a time. Who makes processes is `spawner`; what a dead worker's user code left
+It watches and reaps one child at a time. Who makes processes is `forker`; what a dead worker's user code left
 running is ended in `orphans`.
 
 Invariants: a child is reaped here and nowhere else, through its pidfd, so a process id that was recycled is never

@@ -1,7 +1,7 @@
 """The zygote: a process that has imported everything once and forks workers, two forks each.
 
 Twice, so that a worker's parent ends at once and the daemon, the nearest subreaper, adopts it; only a parent is
-told how a process ended. What the worker does then is in `after_fork`; the daemon's side is `spawner`.
+told how a process ended. What the worker does then is in `after_fork`; the daemon's side is `forker`.
 
 Invariants:
     * One thread, checked before each fork: a fork copies locks, but not the threads that would release them. So no

@@ -1,6 +1,6 @@
 """One zygote as the daemon sees it: its process, our end of its channel, and what has not been sent yet.
 
-When to start one, and what its answers mean, is `spawner`'s; the zygote's own side is `zygote`.
+When to start one, and what its answers mean, is `forker`'s; the zygote's own side is `zygote`.
 
 Invariant: it has ended when its channel ends, not when its process does. A worker being born holds the other end
 too, so after the end nobody is left who could still answer.

@@ -17,10 +17,10 @@ import uvloop
 
 from actorrt.errors import ActorRtError
 from actorrt.node.processes import process_watch
+from actorrt.node.processes.forker import Forker
 from actorrt.node.processes.orphans import child_pids, parent_of
 from actorrt.node.processes.output import OutputReader
 from actorrt.node.processes.process_watch import set_subreaper
-from actorrt.node.processes.spawner import Spawner
 from actorrt.node.processes.zygote import PRELOAD
 
 HERE = str(Path(__file__).parent)
@@ -30,8 +30,8 @@ LIGHT = ("msgpack", "actorrt.node.worker.printing")
 class Worker:
     """One worker: its process id, its output, how it ended."""
 
-    def __init__(self, spawner):
-        self.spawner = spawner
+    def __init__(self, forker):
+        self.forker = forker
         self.lines = []
         self.reader = OutputReader(asyncio.get_running_loop(), "worker", self.lines.extend)
         self.exit = asyncio.get_running_loop().create_future()
@@ -39,9 +39,9 @@ class Worker:
     async def fork(self, entry, **config):
         path = [HERE, *sys.path]
         config = {"entry": f"entries:{entry}", "sys_path": path, "sent_at": time.monotonic(), **config}
-        self.pid = await self.spawner.fork(config, self.reader.stdout_fd, self.reader.stderr_fd)
+        self.pid = await self.forker.fork(config, self.reader.stdout_fd, self.reader.stderr_fd)
         self.reader.close_write_ends()
-        self.process = self.spawner.watch(self.pid, self._ended)
+        self.process = self.forker.watch(self.pid, self._ended)
         return self
 
     def _ended(self, how):
@@ -57,9 +57,9 @@ class Worker:
         return self.lines[0].text
 
 
-async def run(spawner, entry, **config):
+async def run(forker, entry, **config):
     """Fork a worker and wait for its end."""
-    worker = await Worker(spawner).fork(entry, **config)
+    worker = await Worker(forker).fork(entry, **config)
     await worker.exit
     return worker
 
@@ -73,18 +73,18 @@ async def gone(pids):
         await asyncio.sleep(0.001)
 
 
-async def twenty_workers(spawner):
-    workers = await asyncio.gather(*(Worker(spawner).fork("wait_for_ever") for _ in range(20)))
-    children = set(child_pids(os.getpid())) - {spawner.zygote_pid}
+async def twenty_workers(forker):
+    workers = await asyncio.gather(*(Worker(forker).fork("wait_for_ever") for _ in range(20)))
+    children = set(child_pids(os.getpid())) - {forker.zygote_pid}
     result = {"are_children": children == {worker.pid for worker in workers}}
     for worker in workers:
         worker.process.kill()
     result["exits"] = [await worker.exit for worker in workers]
-    result["left"] = sorted(set(child_pids(os.getpid())) - {spawner.zygote_pid})
+    result["left"] = sorted(set(child_pids(os.getpid())) - {forker.zygote_pid})
     return result
 
 
-async def exits(spawner):
+async def exits(forker):
     cases = {
         "returns": ("nothing", {}),
         "exits_3": ("exit_with", {"status": 3}),
@@ -95,103 +95,103 @@ async def exits(spawner):
         "no_entry": ("missing", {}),
         "no_directory": ("nothing", {"cwd": "/nowhere"}),
     }
-    workers = {name: await run(spawner, entry, **config) for name, (entry, config) in cases.items()}
+    workers = {name: await run(forker, entry, **config) for name, (entry, config) in cases.items()}
     return {name: {"exit": worker.exit.result(), "stderr": worker.texts("stderr")} for name, worker in workers.items()}
 
 
-async def describe(spawner):
+async def describe(forker):
     worker = await run(
-        spawner, "describe", cwd="/", env_vars={"ACTORRT_TEST": "value"}, sys_path=[HERE, *sys.path, "/last"]
+        forker, "describe", cwd="/", env_vars={"ACTORRT_TEST": "value"}, sys_path=[HERE, *sys.path, "/last"]
     )
     return {"daemon": os.getpid(), "pid": worker.pid, **json.loads(worker.texts()[0])}
 
 
-async def everything_preloaded(spawner):
+async def everything_preloaded(forker):
     """With the modules of real zygotes, in an environment that asks for threads."""
     asked = {"OMP_NUM_THREADS": "4", "OPENBLAS_NUM_THREADS": "4"}
     os.environ.update(asked)
-    preloaded = Spawner(asyncio.get_running_loop())
+    preloaded = Forker(asyncio.get_running_loop())
     worker = await run(preloaded, "describe_imports", names=[*PRELOAD, "torch", "gymnasium"])
     changed = await run(preloaded, "describe", env_vars={"OMP_NUM_THREADS": "2"})
     await preloaded.close()
     return {**json.loads(worker.texts()[0]), "changed": json.loads(changed.texts()[0])["omp"]}
 
 
-async def interrupted(spawner):
-    worker = await Worker(spawner).fork("describe")
+async def interrupted(forker):
+    worker = await Worker(forker).fork("describe")
     await worker.exit
-    waiting = await Worker(spawner).fork("wait_for_ever")
+    waiting = await Worker(forker).fork("wait_for_ever")
     waiting.process.kill(signal.SIGTERM)
     return await waiting.exit
 
 
-async def out_of_memory(spawner):
+async def out_of_memory(forker):
     """Have the kernel's count of such kills grow between the fork and the end."""
     counts = itertools.count()
     process_watch.oom_kill_count = lambda: next(counts)
-    by_the_kernel = await run(spawner, "kill_oneself", signal=int(signal.SIGKILL))
-    by_us = await Worker(spawner).fork("wait_for_ever")
+    by_the_kernel = await run(forker, "kill_oneself", signal=int(signal.SIGKILL))
+    by_us = await Worker(forker).fork("wait_for_ever")
     by_us.process.kill()
     return [by_the_kernel.exit.result(), await by_us.exit]
 
 
-async def stray(spawner):
+async def stray(forker):
     """A process that left its worker's session lives on, and is ended when the node closes."""
-    worker = await Worker(spawner).fork("start_stray")
+    worker = await Worker(forker).fork("start_stray")
     pid = int(await worker.first_line())
     worker.process.kill()
     await worker.exit
     is_adopted = pid in child_pids(os.getpid())
-    await spawner.close()
+    await forker.close()
     return {"is_adopted": is_adopted, "is_there": is_there(pid)}
 
 
-async def stray_that_ends(spawner):
-    worker = await Worker(spawner).fork("start_stray")
+async def stray_that_ends(forker):
+    worker = await Worker(forker).fork("start_stray")
     pid = int(await worker.first_line())
     worker.process.kill()
     await worker.exit
     os.kill(pid, signal.SIGKILL)
     while parent_of(pid) == os.getpid():
-        await run(spawner, "nothing")
+        await run(forker, "nothing")
     return "reaped"
 
 
-async def draws(spawner):
-    return [(await run(spawner, "draw")).texts()[0].split() for _ in range(3)]
+async def draws(forker):
+    return [(await run(forker, "draw")).texts()[0].split() for _ in range(3)]
 
 
-async def zygote_killed(spawner):
-    before = await Worker(spawner).fork("wait_for_ever")
-    first = spawner.zygote_pid
+async def zygote_killed(forker):
+    before = await Worker(forker).fork("wait_for_ever")
+    first = forker.zygote_pid
     os.kill(first, signal.SIGKILL)
-    after = await asyncio.gather(*(Worker(spawner).fork("nothing") for _ in range(5)))
-    result = {"is_another": spawner.zygote_pid not in (None, first), "after": [await worker.exit for worker in after]}
+    after = await asyncio.gather(*(Worker(forker).fork("nothing") for _ in range(5)))
+    result = {"is_another": forker.zygote_pid not in (None, first), "after": [await worker.exit for worker in after]}
     result["before_lives"] = before.process.is_running
     before.process.kill()
     result["before"] = await before.exit
-    result["left"] = sorted(set(child_pids(os.getpid())) - {spawner.zygote_pid})
+    result["left"] = sorted(set(child_pids(os.getpid())) - {forker.zygote_pid})
     return result
 
 
-async def zygotes_killed_before_they_are_ready(spawner):
+async def zygotes_killed_before_they_are_ready(forker):
     """A fork outlives two such deaths, and so does whoever asked for it."""
-    fork = asyncio.get_running_loop().create_task(run(spawner, "nothing"))
+    fork = asyncio.get_running_loop().create_task(run(forker, "nothing"))
     killed = []
     while len(killed) < 2:
         await asyncio.sleep(0)
-        if spawner.zygote_pid not in (None, *killed):
-            killed.append(spawner.zygote_pid)
-            os.kill(spawner.zygote_pid, signal.SIGKILL)
+        if forker.zygote_pid not in (None, *killed):
+            killed.append(forker.zygote_pid)
+            os.kill(forker.zygote_pid, signal.SIGKILL)
     return (await fork).exit.result()
 
 
-async def zygote_killed_at_random(spawner):
+async def zygote_killed_at_random(forker):
     """Kill the zygote again and again while workers are forked: each fork ends in a worker or a typed error."""
 
     async def one():
         try:
-            await run(spawner, "nothing")
+            await run(forker, "nothing")
         except ActorRtError as error:
             return type(error).__name__
         return "worker"
@@ -203,21 +203,21 @@ async def zygote_killed_at_random(spawner):
         for round_number in range(6):
             await one()
             await asyncio.sleep(0.002 * round_number)
-            if spawner.zygote_pid is not None:
-                os.kill(spawner.zygote_pid, signal.SIGKILL)
+            if forker.zygote_pid is not None:
+                os.kill(forker.zygote_pid, signal.SIGKILL)
 
     outcomes = await asyncio.gather(many(), many(), many(), kill())
     names = [name for names in outcomes[:3] for name in names]
-    await run(spawner, "nothing")
+    await run(forker, "nothing")
     return {
         "count": len(names),
         "others": sorted(set(names) - {"worker", "ActorStartError"}),
-        "left": sorted(set(child_pids(os.getpid())) - {spawner.zygote_pid}),
+        "left": sorted(set(child_pids(os.getpid())) - {forker.zygote_pid}),
     }
 
 
-async def zygote_that_cannot_start(spawner):
-    broken = Spawner(asyncio.get_running_loop(), preload=("no_such_module",))
+async def zygote_that_cannot_start(forker):
+    broken = Forker(asyncio.get_running_loop(), preload=("no_such_module",))
     errors = []
     for _ in range(2):
         try:
@@ -228,8 +228,8 @@ async def zygote_that_cannot_start(spawner):
     return errors
 
 
-async def zygote_that_is_stuck(spawner):
-    stuck = Spawner(asyncio.get_running_loop(), preload=LIGHT, fork_timeout_s=3.0)
+async def zygote_that_is_stuck(forker):
+    stuck = Forker(asyncio.get_running_loop(), preload=LIGHT, fork_timeout_s=3.0)
     await run(stuck, "nothing")
     os.kill(stuck.zygote_pid, signal.SIGSTOP)
     try:
@@ -241,8 +241,8 @@ async def zygote_that_is_stuck(spawner):
     return [outcome, after.exit.result()]
 
 
-async def zygote_with_threads(spawner):
-    threaded = Spawner(asyncio.get_running_loop(), preload=(*LIGHT, "threaded"))
+async def zygote_with_threads(forker):
+    threaded = Forker(asyncio.get_running_loop(), preload=(*LIGHT, "threaded"))
     try:
         await run(threaded, "nothing")
     except ActorRtError as error:
@@ -251,23 +251,23 @@ async def zygote_with_threads(spawner):
         await threaded.close()
 
 
-async def modules_preloaded(spawner):
+async def modules_preloaded(forker):
     """Some can be imported, the others fail each in a way of its own, while a fork waits for all of them."""
     warnings = []
-    logging.getLogger("actorrt.node.processes.spawner").addFilter(lambda record: warnings.append(record.getMessage()))
+    logging.getLogger("actorrt.node.processes.forker").addFilter(lambda record: warnings.append(record.getMessage()))
     names = ["colorsys", "no_such_module", "leaving", "ending", "threaded", "fileinput"]
-    spawner.preload(names, [HERE, *sys.path])
-    first = await run(spawner, "describe_imports", names=names)
-    spawner.preload(names, [HERE, *sys.path])
-    os.kill(spawner.zygote_pid, signal.SIGKILL)
-    second = await run(spawner, "describe_imports", names=names)
+    forker.preload(names, [HERE, *sys.path])
+    first = await run(forker, "describe_imports", names=names)
+    forker.preload(names, [HERE, *sys.path])
+    os.kill(forker.zygote_pid, signal.SIGKILL)
+    second = await run(forker, "describe_imports", names=names)
     return [*(json.loads(worker.texts()[0]) for worker in (first, second)), warnings]
 
 
-async def cancelled(spawner):
+async def cancelled(forker):
     loop = asyncio.get_running_loop()
     for delay_s in (0.0, 0.001, 0.002, 0.003, 0.004, 0.006):
-        forks = [loop.create_task(Worker(spawner).fork("wait_for_ever")) for _ in range(3)]
+        forks = [loop.create_task(Worker(forker).fork("wait_for_ever")) for _ in range(3)]
         await asyncio.sleep(delay_s)
         for task in forks:
             task.cancel()
@@ -276,25 +276,25 @@ async def cancelled(spawner):
             if isinstance(worker, Worker):
                 worker.process.kill()
                 await worker.exit
-    await run(spawner, "nothing")  # answered after those that were cancelled
-    while left := set(child_pids(os.getpid())) - {spawner.zygote_pid}:
+    await run(forker, "nothing")  # answered after those that were cancelled
+    while left := set(child_pids(os.getpid())) - {forker.zygote_pid}:
         await asyncio.sleep(0.001)
     return sorted(left)
 
 
-async def grandchildren(spawner):
-    worker = await Worker(spawner).fork("start_grandchildren")
+async def grandchildren(forker):
+    worker = await Worker(forker).fork("start_grandchildren")
     pids = [int(pid) for pid in (await worker.first_line()).split()]
     are_there = [is_there(pid) for pid in pids]
     worker.process.kill()
     await worker.exit
     await gone(pids)
-    return {"are_there": are_there, "left": sorted(set(child_pids(os.getpid())) - {spawner.zygote_pid})}
+    return {"are_there": are_there, "left": sorted(set(child_pids(os.getpid())) - {forker.zygote_pid})}
 
 
-async def printed(spawner):
-    worker = await run(spawner, "print_lines")
-    crashed = await run(spawner, "print_and_crash")
+async def printed(forker):
+    worker = await run(forker, "print_lines")
+    crashed = await run(forker, "print_and_crash")
     return {
         "lines": [[line.label, line.stream, line.text] for line in worker.lines],
         "crash": [[line.label, line.stream, line.text] for line in crashed.lines],
@@ -302,9 +302,9 @@ async def printed(spawner):
     }
 
 
-async def flooded(spawner):
+async def flooded(forker):
     count = 100_000
-    worker = await Worker(spawner).fork("flood", count=count)
+    worker = await Worker(forker).fork("flood", count=count)
     longest_s, before = 0.0, time.monotonic()
     while not worker.exit.done():
         await asyncio.sleep(0)
@@ -315,16 +315,16 @@ async def flooded(spawner):
     return {"is_whole": is_whole, "longest_turn_s": longest_s}
 
 
-async def closing(spawner):
-    workers = [await Worker(spawner).fork("wait_for_ever") for _ in range(3)]
-    parents = await Worker(spawner).fork("start_grandchildren")
+async def closing(forker):
+    workers = [await Worker(forker).fork("wait_for_ever") for _ in range(3)]
+    parents = await Worker(forker).fork("start_grandchildren")
     pids = [int(pid) for pid in (await parents.first_line()).split()]
-    late = asyncio.get_running_loop().create_task(Worker(spawner).fork("wait_for_ever"))
+    late = asyncio.get_running_loop().create_task(Worker(forker).fork("wait_for_ever"))
     await asyncio.sleep(0)
     began = time.monotonic()
-    await asyncio.gather(spawner.close(), spawner.close())
+    await asyncio.gather(forker.close(), forker.close())
     took_s = time.monotonic() - began
-    outcome = await asyncio.gather(late, Worker(spawner).fork("nothing"), return_exceptions=True)
+    outcome = await asyncio.gather(late, Worker(forker).fork("nothing"), return_exceptions=True)
     return {
         "took_s": took_s,
         "exits": [worker.exit.result() for worker in workers],
@@ -334,23 +334,23 @@ async def closing(spawner):
     }
 
 
-async def descriptors(spawner):
-    await run(spawner, "nothing")
+async def descriptors(forker):
+    await run(forker, "nothing")
     before = sorted(os.listdir("/proc/self/fd"))
     for _ in range(10):
-        await run(spawner, "nothing")
+        await run(forker, "nothing")
     return sorted(os.listdir("/proc/self/fd")) == before
 
 
-async def too_large(spawner):
+async def too_large(forker):
     try:
-        await run(spawner, "nothing", env_vars={"X": "x" * 200_000})
+        await run(forker, "nothing", env_vars={"X": "x" * 200_000})
     except ValueError as error:
         return str(error)
 
 
-async def latency(spawner):
-    preloaded = Spawner(asyncio.get_running_loop(), preload=PRELOAD)
+async def latency(forker):
+    preloaded = Forker(asyncio.get_running_loop(), preload=PRELOAD)
     await run(preloaded, "nothing")
     answers_s, mains_s = [], []
     for _ in range(30):
@@ -363,23 +363,23 @@ async def latency(spawner):
     return {"answer_s": sorted(answers_s), "main_s": sorted(mains_s)}
 
 
-async def wait_to_be_killed(spawner):
+async def wait_to_be_killed(forker):
     """Tell every process id there is, and wait; the test kills this process."""
-    workers = [await Worker(spawner).fork("wait_for_ever") for _ in range(3)]
-    parents = await Worker(spawner).fork("start_grandchildren")
+    workers = [await Worker(forker).fork("wait_for_ever") for _ in range(3)]
+    parents = await Worker(forker).fork("start_grandchildren")
     pids = [worker.pid for worker in workers] + [int(pid) for pid in (await parents.first_line()).split()]
-    print(json.dumps([spawner.zygote_pid, parents.pid, *pids]), flush=True)
+    print(json.dumps([forker.zygote_pid, parents.pid, *pids]), flush=True)
     await asyncio.get_running_loop().create_future()
 
 
 async def main(name):
     set_subreaper()
-    spawner = Spawner(asyncio.get_running_loop(), preload=LIGHT)
-    await spawner.start()
+    forker = Forker(asyncio.get_running_loop(), preload=LIGHT)
+    await forker.start()
     try:
-        result = await globals()[name](spawner)
+        result = await globals()[name](forker)
     finally:
-        await spawner.close()
+        await forker.close()
     print(json.dumps({"result": result, "children": child_pids(os.getpid())}), flush=True)
 
 

@@ -193,7 +193,7 @@ async def test_actor_that_is_never_where_its_authority_says_ends_its_calls_and_i
     known, other = await w.actor(), await w.actor()
     actor = w.stranger(known)
     elsewhere = {"peer": w.peer(other), "address": w.peer_address(other), "incarnation": 1}
-    answer = w.runtime._link._node.core.control._handlers  # type: ignore[union-attr]
+    answer = w.runtime._connection._node.core.control._handlers  # type: ignore[union-attr]
     resolve, answer["resolve"] = answer["resolve"], lambda *_: elsewhere
     assert await ended(actor.note("lost")) == (art.ActorUnavailableError, "no")
     answer["resolve"] = resolve

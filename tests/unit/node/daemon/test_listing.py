@@ -8,7 +8,7 @@ import pytest
 
 from actorrt.actors.authority.record import Record
 from actorrt.ids import ActorId, JobId, PeerAddress, PeerId
-from actorrt.node.daemon.listing import Roll, check_page, page_of
+from actorrt.node.daemon.listing import RowNumbers, check_page, page_of
 from actorrt.node.placement.jobs import Job, Worker, WorkerKind
 from actorrt.node.placement.resources import Resources
 from tests.unit.records import order_of
@@ -55,10 +55,10 @@ def test_what_ends_and_begins_between_two_pages_hides_no_row_and_shows_none_twic
 
 
 def test_numbers_follow_the_order_of_coming_whenever_they_are_given() -> None:
-    roll, records = Roll(), [record(0, name=f"a{n}") for n in range(3)]
-    assert [each.number for each in roll.numbered(records)] == [1, 2, 3]
+    numbers, records = RowNumbers(), [record(0, name=f"a{n}") for n in range(3)]
+    assert [each.number for each in numbers.numbered(records)] == [1, 2, 3]
     later = [records[1], record(0, name="b"), record(0, name="c")]
-    assert [each.number for each in roll.numbered(later)] == [2, 4, 5]
+    assert [each.number for each in numbers.numbered(later)] == [2, 4, 5]
 
 
 def test_page_of_nothing_is_empty() -> None:

@@ -7,7 +7,7 @@ import asyncio
 from actorrt.actors.authority.registry import Registry
 from actorrt.clock import ManualClock
 from actorrt.ids import IdSource, PeerAddress
-from actorrt.node.placement.group_restarts import InTurn
+from actorrt.node.placement.group_restarts import GroupRestarts
 from actorrt.reasons import ExitKind, ExitReason
 from actorrt.scopes import Scope
 from tests.unit.records import crashed, record_of
@@ -23,8 +23,8 @@ class Hosting:
     def __init__(self):
         self.stopped = []
 
-    def pass_over(self, record):
-        raise AssertionError("InTurn says what is passed over")
+    def cancel_queued_start(self, record):
+        raise AssertionError("GroupRestarts cancels queued starts")
 
     def hold(self, object_ids, tokens):
         pass
@@ -36,7 +36,7 @@ class Hosting:
         return PLACE
 
     def stop(self, records, reason):
-        self.stopped += [record.actor_id for record in records if not self.pass_over(record)]
+        self.stopped += [record.actor_id for record in records if not self.cancel_queued_start(record)]
 
 
 class Control:
@@ -57,7 +57,7 @@ async def test_child_that_is_to_stop_before_its_restart_has_begun_is_stopped():
     """A supervisor that restarts one child and gives up over another orders both in one breath."""
     scope, hosting, control = Scope("test", crashed), Hosting(), Control()
     registry = Registry(hosting, control, ManualClock(), lambda: 0.5, scope)
-    InTurn(registry, hosting, control, PeerAddress(IDS.peer(), "memory://node"))
+    GroupRestarts(registry, hosting, control, PeerAddress(IDS.peer(), "memory://node"))
     supervisor = record_of(None)
     await registry.spawn(supervisor)
     child = record_of(supervisor.actor_id)

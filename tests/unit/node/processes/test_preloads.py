@@ -43,7 +43,7 @@ def test_zygote_that_ends_was_at_the_first_module_without_an_answer(preloads):
 
 def test_zygote_that_says_why_it_ends_is_believed(preloads):
     preloads.answered("a", None)
-    preloads.ends_over("b", "it starts threads")
+    preloads.zygote_will_exit("b", "it starts threads")
     assert preloads.zygote_ended() == ("b", "it starts threads")
     assert asked(preloads.of_next_zygote()) == ["a", "c"]
 

@@ -14,7 +14,7 @@ from typing import Final
 from actorrt.actors.wire.control import Data
 from actorrt.clock import Clock
 from actorrt.ids import PeerId
-from actorrt.node.daemon.hangs import LOOK_EVERY_S, Dump, Finding, Recovered, Replace, Silence, Vigil, Warn
+from actorrt.node.daemon.hangs import LOOK_EVERY_S, Dump, Finding, HangWatch, Recovered, Replace, SilenceCause, Warn
 from actorrt.node.placement.jobs import Worker
 from actorrt.node.processes.process_watch import STACK_SIGNAL, oom_kill_count
 from actorrt.scopes import Scope
@@ -23,13 +23,13 @@ from actorrt.transport.interfaces import Transport
 logger = logging.getLogger(__name__)
 
 _HINTS: Final = {
-    Silence.STOPPED: "it is stopped by a signal; SIGCONT lets it go on",
-    Silence.BLOCKED: "its loop is blocked, its output has the stack; await what waits, or run it in a thread",
-    Silence.BUSY: "its loop computes",
+    SilenceCause.STOPPED: "it is stopped by a signal; SIGCONT lets it go on",
+    SilenceCause.BLOCKED: "its loop is blocked, its output has the stack; await what waits, or run it in a thread",
+    SilenceCause.BUSY: "its loop computes",
 }
 
 
-class Heartbeat:
+class HangDetector:
     """The watch over a node's workers.
 
     Args:
@@ -51,7 +51,7 @@ class Heartbeat:
         self._scope = scope
         self._workers = workers
         self._kill = kill
-        self._vigils: dict[PeerId, Vigil] = {}
+        self._watches: dict[PeerId, HangWatch] = {}
 
     def start(self) -> None:
         """Begin; the scope's end ends it."""
@@ -59,14 +59,14 @@ class Heartbeat:
 
     def _look_round(self) -> None:
         present = {worker.peer: worker for worker in self._workers() if worker.pid is not None and worker.is_watchable}
-        for peer in self._vigils.keys() - present.keys():
-            del self._vigils[peer]
+        for peer in self._watches.keys() - present.keys():
+            del self._watches[peer]
             self._transport.unwatch(peer)
         oom_kills_count = oom_kill_count() if present else None
         for worker in present.values():
             worker.process.outlived(oom_kills_count)
             self._look_at(worker)
-        next_look_s = min((vigil.next_look_s for vigil in self._vigils.values()), default=LOOK_EVERY_S)
+        next_look_s = min((watch.next_look_s for watch in self._watches.values()), default=LOOK_EVERY_S)
         self._scope.after(next_look_s, self._look_round)
 
     def _look_at(self, worker: Worker) -> None:
@@ -75,25 +75,25 @@ class Heartbeat:
         if seen is None:
             return  # the next look may tell
         state, cpu_s = seen
-        vigil = self._vigils.get(worker.peer)
-        if vigil is None:
-            vigil = self._vigils[worker.peer] = Vigil(worker.hang_timeout_s, now, cpu_s)
+        watch = self._watches.get(worker.peer)
+        if watch is None:
+            watch = self._watches[worker.peer] = HangWatch(worker.hang_timeout_s, now, cpu_s)
         self._transport.watch(*worker.endpoint)
         silent_s = self._transport.silent_s(worker.peer)
         if silent_s:
-            self._carry_out(worker, vigil.looked(now, silent_s, state, cpu_s))
+            self._carry_out(worker, watch.looked(now, silent_s, state, cpu_s))
         else:
-            self._carry_out(worker, vigil.answered(now, cpu_s))
+            self._carry_out(worker, watch.answered(now, cpu_s))
 
     def explain(self, peer: PeerId) -> Data:
         """Say how long a process has been silent, and why: `stopped`, `blocked`, `busy`; None for one that is not."""
         worker = next((worker for worker in self._workers() if worker.peer == peer), None)
-        vigil = self._vigils.get(peer)
+        watch = self._watches.get(peer)
         silent_s = self._transport.silent_s(peer)
         seen = None if worker is None else _state_of(worker.pid or 0)
-        if worker is None or vigil is None or seen is None or not silent_s:
+        if worker is None or watch is None or seen is None or not silent_s:
             return {"silence": None}
-        silence = vigil.silence(self._clock.now(), *seen)
+        silence = watch.silence(self._clock.now(), *seen)
         return {"silence": silence.value, "silent_s": silent_s, "pid": worker.pid}
 
     def _carry_out(self, worker: Worker, findings: list[Finding]) -> None:
@@ -102,7 +102,7 @@ class Heartbeat:
                 case Dump():
                     worker.process.kill(STACK_SIGNAL)
                 case Warn(silence, silent_s):
-                    level = logging.INFO if silence is Silence.BUSY else logging.WARNING
+                    level = logging.INFO if silence is SilenceCause.BUSY else logging.WARNING
                     hint = _HINTS[silence]
                     logger.log(level, "%s (pid %s) is silent for %.1f s: %s", worker.label, worker.pid, silent_s, hint)
                 case Replace(silence, silent_s):

@@ -27,7 +27,7 @@ from actorrt.node.processes.preloads import Preloads
 from actorrt.node.processes.process_watch import ProcessExit, ProcessWatch, watch_exit
 from actorrt.node.processes.zygote_process import ZygoteProcess
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 PATIENCE: Final = 5
 """How many deaths of zygotes a request outlives."""
@@ -46,16 +46,16 @@ class WorkerProcess(Protocol):
 
 
 class ProcessFactory(Protocol):
-    """Makes worker processes. `Spawner` makes real ones; simulations hand in their own."""
+    """Makes worker processes. `Forker` makes real ones; simulations hand in their own."""
 
     async def start(self) -> None:
         """Begin to get ready; return at once."""
 
     def preload(self, modules: Sequence[str], sys_path: Sequence[str]) -> None:
-        """Have modules imported before the next fork; see `Spawner.preload`."""
+        """Have modules imported before the next fork; see `Forker.preload`."""
 
     async def fork(self, config: dict[str, Any], stdout_fd: int, stderr_fd: int) -> int:
-        """Make a worker and return its process id; see `Spawner.fork`."""
+        """Make a worker and return its process id; see `Forker.fork`."""
 
     def watch(self, pid: int, on_exit: Callable[[ProcessExit], None]) -> WorkerProcess:
         """Call `on_exit` once, when the worker has ended; to be called once for each worker."""
@@ -65,14 +65,14 @@ class ProcessFactory(Protocol):
 
 
 @dataclass(slots=True)
-class _Request:
+class _ForkRequest:
     packet: bytes
     fds: tuple[int, int]
     answer: asyncio.Future[int]
     patience: int = PATIENCE
 
 
-class Spawner:
+class Forker:
     """Makes workers by a zygote; a `ProcessFactory` for the process's main thread.
 
     The calling process should be a subreaper (`process_watch.set_subreaper`): else the workers become somebody else's
@@ -99,7 +99,7 @@ class Spawner:
         self._former_zygotes: list[ZygoteProcess] = []  # ended, perhaps not reaped yet
         self._window = asyncio.Semaphore(FORKS_IN_FLIGHT)
         self._numbers = itertools.count()
-        self._requests: dict[int, _Request] = {}
+        self._requests: dict[int, _ForkRequest] = {}
         self._abandoned: set[int] = set()
         self._watches: dict[int, ProcessWatch] = {}
         self._unwatched_pids: set[int] = set()
@@ -143,13 +143,13 @@ class Spawner:
             ValueError: the configuration is too large to send.
             ActorStartError: the zygote refused, died twice, could not start, or gave no answer in time; there is no
                 worker.
-            RuntimeStateError: the spawner is closed.
+            RuntimeStateError: the forker is closed.
         """
         number = next(self._numbers)
         env_vars = {**_own_thread_settings(), **config.get("env_vars", {})}
         packet = channel.pack({"kind": "fork", "id": number, "config": {**config, "env_vars": env_vars}})
         async with self._window:
-            request = _Request(packet, (stdout_fd, stderr_fd), self._loop.create_future())
+            request = _ForkRequest(packet, (stdout_fd, stderr_fd), self._loop.create_future())
             self._submit(number, request)
             try:
                 async with asyncio.timeout(self._fork_timeout_s):
@@ -165,13 +165,13 @@ class Spawner:
             finally:
                 self._withdraw(number)
 
-    def _end_unclaimed(self, request: _Request) -> None:
+    def _end_unclaimed(self, request: _ForkRequest) -> None:
         """End the worker of an answer that came in the same turn of the loop as the end of the wait for it."""
         answer = request.answer
         if answer.done() and not answer.cancelled() and answer.exception() is None:
             self._end_worker(answer.result())
 
-    def _submit(self, number: int, request: _Request) -> None:
+    def _submit(self, number: int, request: _ForkRequest) -> None:
         process = self._running_zygote()
         self._requests[number] = request
         process.send(request.packet, request.fds, number)
@@ -216,11 +216,11 @@ class Spawner:
 
     def _preloaded(self, module: str, problem: str | None, *, is_end: bool) -> None:
         if problem is not None and is_end:
-            self._preloads.ends_over(module, problem)
+            self._preloads.zygote_will_exit(module, problem)
             return
         self._preloads.answered(module, problem)
         if problem is not None:
-            log.warning(_NOT_PRELOADED, module, problem)
+            logger.warning(_NOT_PRELOADED, module, problem)
 
     def _zygote_ended(self, was_ready: bool) -> None:
         assert self._zygote is not None
@@ -230,10 +230,10 @@ class Spawner:
         self._abandoned.clear()
         if self._is_closed:
             return
-        log.warning("the zygote ended %s", "and is started again" if was_ready else "before it was ready")
+        logger.warning("the zygote ended %s", "and is started again" if was_ready else "before it was ready")
         culprit = self._preloads.zygote_ended() if was_ready else None
         if culprit is not None:
-            log.warning(_NOT_PRELOADED, *culprit)
+            logger.warning(_NOT_PRELOADED, *culprit)
         cost = 0 if culprit is not None else 1 if was_ready else 2  # the next one is spared what this one ended over
         for number in list(self._requests):
             self._resend_or_fail(number, cost)
@@ -258,7 +258,7 @@ class Spawner:
         try:
             self._running_zygote()
         except ActorStartError as error:
-            log.error("%s; the next fork tries again", error)
+            logger.error("%s; the next fork tries again", error)
 
     def watch(self, pid: int, on_exit: Callable[[ProcessExit], None]) -> ProcessWatch:
         """Call `on_exit` once, when the worker has ended, is reaped, and what it started was sent SIGKILL.
@@ -286,7 +286,7 @@ class Spawner:
         try:
             self.watch(pid, lambda _: None).kill()
         except OSError as error:  # there is no descriptor for it, and `watch` has ended it
-            log.warning("worker process %d is not watched while it ends: %s", pid, error)
+            logger.warning("worker process %d is not watched while it ends: %s", pid, error)
 
     def _worker_ended(self, pid: int) -> None:
         del self._watches[pid]
@@ -323,7 +323,7 @@ class Spawner:
             async with asyncio.timeout(PROCESS_END_TIMEOUT_S):
                 await self._end_processes()
         except TimeoutError:
-            log.error("left after SIGKILL, stuck in the kernel: %s", sorted(self._known_pids()))
+            logger.error("left after SIGKILL, stuck in the kernel: %s", sorted(self._known_pids()))
         for watch in self._watches.values():
             watch.close()
         for process in self._zygotes():
