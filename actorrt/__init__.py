@@ -125,8 +125,8 @@ if TYPE_CHECKING:
     from actorrt.node.driver.runtime import Runtime, run
     from actorrt.node.driver.session import init, shutdown
     from actorrt.reasons import ExitKind, ExitReason
-    from actorrt.store.published import Latest
-    from actorrt.store.ref import ObjectRef
+    from actorrt.store.client.published import Latest
+    from actorrt.store.client.ref import ObjectRef
 
 _HOMES = {
     "actorrt.actors.api.actor": ("Actor",),
@@ -181,8 +181,8 @@ _HOMES = {
     "actorrt.node.driver.runtime": ("Runtime", "run"),
     "actorrt.node.driver.session": ("init", "shutdown"),
     "actorrt.reasons": ("ExitKind", "ExitReason"),
-    "actorrt.store.published": ("Latest",),
-    "actorrt.store.ref": ("ObjectRef",),
+    "actorrt.store.client.published": ("Latest",),
+    "actorrt.store.client.ref": ("ObjectRef",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -27,8 +27,8 @@ import uvloop
 from actorrt.clock import MonotonicClock
 from actorrt.config import GIB, MIB
 from actorrt.ids import IdSource
-from actorrt.store.client import StoreClient
-from actorrt.store.server import StoreServer
+from actorrt.store.client.client import StoreClient
+from actorrt.store.server.server import StoreServer
 
 REPEATS_COUNT = 9
 

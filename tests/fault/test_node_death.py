@@ -12,7 +12,7 @@ import pytest
 import actorrt as art
 from actorrt.node.driver import driver_connection, launch
 from actorrt.node.driver import runtime as art_runtime
-from actorrt.store import channel
+from actorrt.store.client import socket_channel
 from tests.integration.cast import Counter, Gate
 from tests.running import (
     Node,
@@ -297,7 +297,7 @@ def test_shutdown_ends_though_the_node_is_frozen(directory, monkeypatch):
 
 def test_connecting_to_a_node_that_is_frozen_fails_in_time(directory, monkeypatch):
     monkeypatch.setattr(driver_connection, "NODE_ANSWER_TIMEOUT_S", 0.5)
-    monkeypatch.setattr(channel, "REQUEST_TIMEOUT_S", 1.0)
+    monkeypatch.setattr(socket_channel, "REQUEST_TIMEOUT_S", 1.0)
     node = Node("--cpus=1", directory=directory)
     os.kill(node.pid, signal.SIGSTOP)
     try:

@@ -15,8 +15,8 @@ from actorrt.clock import MonotonicClock
 from actorrt.config import MIB
 from actorrt.errors import ObjectLostError, ObjectStoreFullError
 from actorrt.ids import IdSource
-from actorrt.store.client import StoreClient
-from actorrt.store.local import LocalStore
+from actorrt.store.client.client import StoreClient
+from actorrt.store.server.local import LocalStore
 from tests.integration.store_serving import Serving, hear, serving
 
 IDS = IdSource()

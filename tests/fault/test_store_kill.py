@@ -11,7 +11,7 @@ import pytest
 
 from actorrt.config import MIB
 from actorrt.errors import ObjectLostError
-from actorrt.store.client import StoreClient
+from actorrt.store.client.client import StoreClient
 from tests.integration.store_serving import Serving, hear, serving, tell
 from tests.running import wait_until
 
@@ -143,8 +143,8 @@ async def _result(promise: object) -> object:
 KILLED_AT_RANDOM = """
 import os, random, signal, time
 from actorrt.ids import PeerId
-from actorrt.store.carrier import Carrier
-from actorrt.store.values import dumps
+from actorrt.store.values.carrier import Carrier
+from actorrt.store.values.encoding import dumps
 
 shared = hear_id()
 chance = random.Random(int(hear()))

@@ -15,10 +15,10 @@ import pytest
 from actorrt.actors.wire.payload import Payloads
 from actorrt.config import MIB
 from actorrt.errors import ObjectStoreFullError
-from actorrt.store import server
-from actorrt.store.client import StoreClient
-from actorrt.store.disk import SpillDisk
-from actorrt.store.ref import ObjectRef
+from actorrt.store.client.client import StoreClient
+from actorrt.store.client.ref import ObjectRef
+from actorrt.store.memory.disk import SpillDisk
+from actorrt.store.server import server
 from tests.integration.store_serving import Serving, serving
 
 CAPACITY_BYTES = 64 * MIB

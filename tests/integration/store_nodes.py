@@ -18,7 +18,7 @@ from actorrt.errors import ActorRtError, PeerUnreachableError
 from actorrt.ids import IdSource, ObjectId, PeerAddress, PeerId
 from actorrt.node.objects.transfers import Transfers
 from actorrt.scopes import Scope
-from actorrt.store.server import StoreServer
+from actorrt.store.server.server import StoreServer
 from actorrt.transport.frames.framing import Landing
 from actorrt.transport.interfaces import Buffer, Transport
 

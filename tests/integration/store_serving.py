@@ -20,8 +20,8 @@ import uvloop
 from actorrt.clock import MonotonicClock
 from actorrt.config import MIB
 from actorrt.ids import IdSource, PeerId
-from actorrt.store.client import StoreClient
-from actorrt.store.server import StoreServer
+from actorrt.store.client.client import StoreClient
+from actorrt.store.server.server import StoreServer
 
 IDS = IdSource()
 
@@ -32,7 +32,7 @@ _PRELUDE = """
 import sys
 import numpy as np
 from actorrt.ids import IdSource, ObjectId
-from actorrt.store.client import StoreClient
+from actorrt.store.client.client import StoreClient
 client = StoreClient.connect(sys.argv[1], IdSource().peer())
 def say(what): print(what, flush=True)
 def hear(): return sys.stdin.readline().strip()

@@ -24,12 +24,12 @@ from actorrt.errors import (
     PeerUnreachableError,
     RuntimeStateError,
 )
-from actorrt.store.carrier import Carrier
-from actorrt.store.channel import SocketChannel
-from actorrt.store.client import StoreClient
-from actorrt.store.protocol import Op
-from actorrt.store.ref import ObjectRef
-from actorrt.store.values import dumps, loads
+from actorrt.store.client.client import StoreClient
+from actorrt.store.client.ref import ObjectRef
+from actorrt.store.client.socket_channel import SocketChannel
+from actorrt.store.values.carrier import Carrier
+from actorrt.store.values.encoding import dumps, loads
+from actorrt.store.wire.protocol import Op
 from tests.integration.store_serving import IDS, Serving, hear, serving, tell
 from tests.running import wait_until
 

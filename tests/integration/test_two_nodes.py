@@ -16,7 +16,7 @@ import actorrt as art
 from actorrt.actors.refs import current
 from actorrt.ids import IdSource, PeerAddress, PeerId
 from actorrt.node.daemon.places import NodeDescriptor, find_nodes
-from actorrt.store.client import StoreClient
+from actorrt.store.client.client import StoreClient
 from tests.running import Node, wait_until
 
 LARGE = 3 << 20

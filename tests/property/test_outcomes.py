@@ -15,7 +15,8 @@ import actorrt as art
 from actorrt import errors
 from actorrt.actors.wire.failures import error_from_data, error_to_data, reason_of
 from actorrt.reasons import ExitReason
-from actorrt.store.failures import MAX_ERROR_BYTES, decode, encode
+from actorrt.store.values.errors import decode, encode
+from actorrt.store.wire.plain_errors import MAX_ERROR_BYTES
 from tests.integration.hostile import MAKERS, Shy
 from tests.running import Node
 from tests.unit.actors.wire.test_control import FAR, connected

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
 
 from actorrt.config import ALIGNMENT_BYTES, MIB
-from actorrt.store.arena import Arena, align
-from actorrt.store.pool import Growth, Place, Pool
+from actorrt.store.memory.arena import Arena, align
+from actorrt.store.memory.pool import Growth, Place, Pool
 
 UNITS_COUNT = 64
 

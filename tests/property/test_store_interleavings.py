@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import pytest
 
 from actorrt.ids import ObjectId, PeerId
-from actorrt.store.objects import State
-from actorrt.store.pool import Place
-from actorrt.store.table import ObjectTable
+from actorrt.store.memory.pool import Place
+from actorrt.store.table.objects import State
+from actorrt.store.table.table import ObjectTable
 from tests.property.told import ToldTable
 
 MAKER, RELAY, READER = range(3)

@@ -10,9 +10,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from actorrt.config import MIB
 from actorrt.ids import ObjectId
-from actorrt.store.fresh import HELD, SEALED, FreshObjects
-from actorrt.store.lending import Lending, max_object_bytes
-from actorrt.store.pool import Growth, Place, Pool
+from actorrt.store.client.unreported import FreshObjects
+from actorrt.store.memory.lending import Lending, max_object_bytes
+from actorrt.store.memory.pool import Growth, Place, Pool
+from actorrt.store.wire.protocol import HELD, SEALED
 
 BORROWER = 1
 CAPACITY_BYTES = 256 * MIB  # so that objects are long enough to be made in the place of others

@@ -16,10 +16,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from actorrt.errors import ObjectLostError
 from actorrt.ids import ObjectId, PeerId
-from actorrt.store.instructions import GiveUp
-from actorrt.store.objects import State
-from actorrt.store.pool import Place
-from actorrt.store.transits import TRANSIT_GRACE_S
+from actorrt.store.memory.pool import Place
+from actorrt.store.table.instructions import GiveUp
+from actorrt.store.table.objects import State
+from actorrt.store.table.transits import TRANSIT_GRACE_S
 from tests.property.told import ToldTable
 
 PROCESSES = st.integers(0, 2)

@@ -12,8 +12,8 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actorrt.store.carrier import Carrier
-from actorrt.store.values import decode, dumps, encode, loads
+from actorrt.store.values.carrier import Carrier
+from actorrt.store.values.encoding import decode, dumps, encode, loads
 
 SHAPES = npst.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=6)
 DTYPES = st.one_of(

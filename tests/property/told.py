@@ -7,8 +7,8 @@ from functools import wraps
 from typing import Any
 
 from actorrt.ids import ObjectId
-from actorrt.store.invariants import BrokenInvariantError
-from actorrt.store.table import ObjectTable
+from actorrt.store.table.invariants import BrokenInvariantError
+from actorrt.store.table.table import ObjectTable
 
 TOLD = (
     *("declare", "locate", "set_origin", "create", "contain", "seal", "abort", "fail", "acquire", "arrive", "transit"),

@@ -36,6 +36,7 @@ MAY_IMPORT = {
     "api": {"node", "actors", "transport", "store", "foundation", "rl", "tasks"},
 }
 PACKAGES = {
+    "store": ("wire", "memory", "table", "server", "values", "client"),
     "node": ("processes", "objects", "worker", "placement", "daemon", "driver", "inspect"),
     "transport": ("frames", "links", "memory", "unix", "zeromq"),
     "bench": ("measuring", "rows"),
@@ -58,7 +59,7 @@ NEVER_UNPICKLES = (
     "actorrt.node.daemon.boot",
     "actorrt.node.daemon.daemon",
     "actorrt.node.processes.forker",
-    "actorrt.store.server",
+    "actorrt.store.server.server",
 )
 
 

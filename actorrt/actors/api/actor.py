@@ -9,7 +9,7 @@ from actorrt.actors.policy.options import ActorOptions
 from actorrt.actors.refs import current
 from actorrt.actors.wire.definition import Elsewhere, check_class
 from actorrt.reasons import ExitReason
-from actorrt.store.carrier import current_carrier
+from actorrt.store.values.carrier import current_carrier
 
 if TYPE_CHECKING:
     from actorrt.actors.calling.monitors import Down

@@ -9,13 +9,13 @@ from actorrt.actors.policy import checks
 from actorrt.actors.refs import current
 from actorrt.actors.refs.reply import Operation
 from actorrt.errors import CallTimeoutError
-from actorrt.store.buffer import AllocatedBuffer, AllocatedBuffers
-from actorrt.store.published import Latest, Version
-from actorrt.store.ref import ObjectRef
-from actorrt.store.versions import MAX_NAME_CHARACTERS
+from actorrt.store.client.buffer import AllocatedBuffer, AllocatedBuffers
+from actorrt.store.client.published import Latest, Version
+from actorrt.store.client.ref import ObjectRef
+from actorrt.store.table.versions import MAX_NAME_CHARACTERS
 
 if TYPE_CHECKING:
-    from actorrt.store.client import StoreClient
+    from actorrt.store.client.client import StoreClient
 
 T = TypeVar("T")
 

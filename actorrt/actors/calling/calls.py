@@ -26,7 +26,7 @@ from actorrt.completion import Completion
 from actorrt.config import DEADLINE_VERDICT_S
 from actorrt.ids import PeerId, short
 from actorrt.reasons import ExitKind, ExitReason
-from actorrt.store.ref import ObjectRef
+from actorrt.store.client.ref import ObjectRef
 
 if TYPE_CHECKING:
     from actorrt.actors.calling.route import Route

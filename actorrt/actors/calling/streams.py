@@ -20,7 +20,7 @@ from actorrt.actors.wire.interface import MethodSpec
 from actorrt.actors.wire.messages import MORE
 from actorrt.completion import Completion
 from actorrt.ids import PeerAddress
-from actorrt.store.ref import ObjectRef
+from actorrt.store.client.ref import ObjectRef
 
 if TYPE_CHECKING:
     from actorrt.actors.endpoint.endpoint import System

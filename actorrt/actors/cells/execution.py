@@ -22,7 +22,7 @@ from actorrt.actors.wire.messages import Body
 from actorrt.actors.wire.payload import has_objects, objects_at_hand, objects_opened
 from actorrt.errors import is_kind
 from actorrt.interrupts import is_ctrl_c
-from actorrt.store.ref import ObjectRef
+from actorrt.store.client.ref import ObjectRef
 
 if TYPE_CHECKING:
     from actorrt.actors.cells.cell import Cell

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from actorrt.actors.cells.cell import Cell
     from actorrt.actors.endpoint.endpoint import System
     from actorrt.actors.policy.options import ActorOptions
-    from actorrt.store.ref import ObjectRef
+    from actorrt.store.client.ref import ObjectRef
 
 logger = logging.getLogger(__name__)
 

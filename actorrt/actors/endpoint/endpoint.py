@@ -60,12 +60,12 @@ from actorrt.defects import log_defect, report_defects
 from actorrt.ids import ActorId, IdSource, JobId, PeerAddress, PeerId, short
 from actorrt.reasons import ExitReason
 from actorrt.scopes import Scope
-from actorrt.store import values
+from actorrt.store.values import encoding
 from actorrt.transport.interfaces import Buffer, Lane, Link, Transport
 
 if TYPE_CHECKING:
     from actorrt.actors.cells.cell import Cell
-    from actorrt.store.client import StoreClient
+    from actorrt.store.client.client import StoreClient
 
 logger = logging.getLogger(__name__)
 
@@ -314,7 +314,7 @@ class System:
 
     def ref_from_card(self, data: Data, authority: PeerAddress) -> ActorRef[Any]:
         """Make the ref that an authority's answer describes."""
-        methods, call_timeout_s = values.loads(data["card"])
+        methods, call_timeout_s = encoding.loads(data["card"])
         seen = None if data["seen"] is None else sighting_from_data(data["seen"])
         kind = interface.from_data(methods)
         return ActorRef(self, ActorId(data["actor"]), kind, data["name"], authority, seen, call_timeout_s)

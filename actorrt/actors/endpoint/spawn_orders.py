@@ -24,8 +24,8 @@ from actorrt.actors.wire import interface
 from actorrt.actors.wire.control import Data
 from actorrt.ids import ActorId, ActorIds
 from actorrt.scopes import parts_of
-from actorrt.store import values
-from actorrt.store.ref import ObjectRef
+from actorrt.store.client.ref import ObjectRef
+from actorrt.store.values import encoding
 
 if TYPE_CHECKING:
     from actorrt.actors.endpoint.endpoint import System
@@ -72,7 +72,7 @@ class SpawnOrder:
         parent_ref = None if parent is None else system.ref_to_cell(parent)
         packed = pack_spec(Spec(cls, args, kwargs, parent_ref, options.crash_on), system)
         self._objects = packed.objects  # held here until the authority holds them
-        card, _ = values.dumps((interface.of_class(cls).to_data(), options.call_timeout_s))
+        card, _ = encoding.dumps((interface.of_class(cls).to_data(), options.call_timeout_s))
         self._data: Data = {
             "spec": packed.data,
             "card": card,

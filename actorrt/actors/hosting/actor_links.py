@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from actorrt.actors.authority.record import RecordState
 from actorrt.ids import ActorId, PeerId
 from actorrt.reasons import ExitKind, ExitReason
-from actorrt.store.carrier import Carrier
-from actorrt.store.pickling import dumps, loads
+from actorrt.store.values.carrier import Carrier
+from actorrt.store.values.pickling import dumps, loads
 
 if TYPE_CHECKING:
     from actorrt.actors.authority.registry import Registry

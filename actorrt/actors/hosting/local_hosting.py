@@ -12,7 +12,7 @@ from actorrt.actors.wire.control import Data
 from actorrt.completion import Completion
 from actorrt.ids import ActorId, ActorIds, ObjectId, PeerAddress, PeerId
 from actorrt.reasons import ExitKind, ExitReason
-from actorrt.store.ref import ObjectRef
+from actorrt.store.client.ref import ObjectRef
 
 if TYPE_CHECKING:
     from actorrt.actors.endpoint.endpoint import System

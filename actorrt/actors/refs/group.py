@@ -12,7 +12,7 @@ from actorrt.actors.refs.waiting import as_completed, gather
 from actorrt.actors.wire.definition import Elsewhere
 
 if TYPE_CHECKING:
-    from actorrt.store.ref import ObjectRef
+    from actorrt.store.client.ref import ObjectRef
 
 A = TypeVar("A")
 P = ParamSpec("P")

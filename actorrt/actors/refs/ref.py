@@ -18,13 +18,13 @@ from actorrt.actors.wire.definition import Elsewhere
 from actorrt.actors.wire.interface import Interface, InterfaceData, MethodSpec
 from actorrt.actors.wire.interface import from_data as interface_from_data
 from actorrt.ids import ActorId, PeerAddress, short
-from actorrt.store.carrier import current_carrier
+from actorrt.store.values.carrier import current_carrier
 
 if TYPE_CHECKING:
     from actorrt.actors.calling.route import Route
     from actorrt.actors.endpoint.endpoint import System
     from actorrt.actors.refs.reply import Operation, Reply
-    from actorrt.store.ref import ObjectRef
+    from actorrt.store.client.ref import ObjectRef
 
 A = TypeVar("A")
 P = ParamSpec("P")

@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from actorrt.actors.refs.ref import ActorRef
-from actorrt.store import values
-from actorrt.store.carrier import Carrier
-from actorrt.store.ref import ObjectRef
+from actorrt.store.client.ref import ObjectRef
+from actorrt.store.values import encoding
+from actorrt.store.values.carrier import Carrier
 
 if TYPE_CHECKING:
     from actorrt.actors.endpoint.endpoint import System
@@ -42,11 +42,11 @@ def pack_spec(spec: Spec, system: System) -> PackedSpec:
     """
     carrier = Carrier(system.store, copies_count=0, system=system)
     root = (spec.cls.__name__, "args", "kwargs", "parent", "crash_on")
-    data, buffers = values.dumps(tuple(spec), carrier, root=root)
+    data, buffers = encoding.dumps(tuple(spec), carrier, root=root)
     refs = [ref for ref in carrier.refs if isinstance(ref, ObjectRef)]
     return PackedSpec([data, [bytes(buffer) for buffer in buffers]], refs)
 
 
 def open_spec(data: list[Any], system: System) -> Spec:
     """Rebuild what `pack_spec` made; raises whatever importing the class's module raises."""
-    return Spec(*values.loads(data[0], data[1], Carrier(system.store, copies_count=0, system=system)))
+    return Spec(*encoding.loads(data[0], data[1], Carrier(system.store, copies_count=0, system=system)))

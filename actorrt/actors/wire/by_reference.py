@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorrt.config import STORE_THRESHOLD_BYTES
 from actorrt.ids import ObjectId
-from actorrt.store.ref import ObjectRef
-from actorrt.store.views import place_in_store
+from actorrt.store.client.ref import ObjectRef
+from actorrt.store.memory.views import place_in_store
 
 if TYPE_CHECKING:
-    from actorrt.store.client import StoreClient
+    from actorrt.store.client.client import StoreClient
 
 MAX_PARTS_COUNT: Final = 64
 

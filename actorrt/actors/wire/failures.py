@@ -15,9 +15,9 @@ from actorrt.config import KIB, MIB
 from actorrt.errors import Executed, RemoteActorError, is_kind, to_data
 from actorrt.interrupts import let_through
 from actorrt.reasons import ExitKind, ExitReason
-from actorrt.store import values
-from actorrt.store.carrier import Carrier
-from actorrt.store.exceptions import dump_exception
+from actorrt.store.values import encoding
+from actorrt.store.values.carrier import Carrier
+from actorrt.store.values.exceptions import dump_exception
 from actorrt.texts import MAX_LINE_CHARACTERS, clipped, in_words, name_of, own_traceback, said, traceback_of
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def error_from_data(data: ErrorData, system: System, executed: Executed = "yes")
     if data["pickled"] is not None:
         try:
             pickled, buffers = data["pickled"]
-            error = values.loads(pickled, buffers, Carrier(system.store, system=system))
+            error = encoding.loads(pickled, buffers, Carrier(system.store, system=system))
             if issubclass(type(error), Exception) and said(error)[1]:
                 return as_executed(noted(error, data["traceback"]), executed)
         except BaseException as problem:  # whatever the exception's own code does when it is made again

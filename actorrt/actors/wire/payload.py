@@ -17,13 +17,13 @@ from actorrt.actors.wire.messages import Body, Constants, constant_bytes, is_pla
 from actorrt.actors.wire.transits import Transit
 from actorrt.config import STORE_THRESHOLD_BYTES
 from actorrt.ids import ObjectId
-from actorrt.store import values
-from actorrt.store.carrier import Carrier
-from actorrt.store.ref import ObjectRef
+from actorrt.store.client.ref import ObjectRef
+from actorrt.store.values import encoding
+from actorrt.store.values.carrier import Carrier
 
 if TYPE_CHECKING:
     from actorrt.actors.endpoint.endpoint import System
-    from actorrt.store.client import StoreClient
+    from actorrt.store.client.client import StoreClient
 
 logger = logging.getLogger(__name__)
 
@@ -133,7 +133,7 @@ class Payloads:
     def _capture(self, value: Any, root: str | tuple[str, ...], copies_count: int) -> Captured:
         carrier = Carrier(self._store, copies_count=copies_count, system=self._system)
         try:
-            data, buffers = values.dumps(value, carrier, root=root)
+            data, buffers = encoding.dumps(value, carrier, root=root)
         except errors.SerializationError as error:
             if isinstance(error.__cause__, ReplySentError):
                 raise TypeError(str(error.__cause__)) from None
@@ -185,7 +185,7 @@ class Payloads:
             assert self._store is not None
             return open_here(self._store, body, buffers, self._load)
         assert isinstance(body, bytes)
-        return values.loads(body, buffers, Carrier(self._store, system=self._system))
+        return encoding.loads(body, buffers, Carrier(self._store, system=self._system))
 
     def let_go(self, body: Body, buffers: Sequence[Any]) -> None:
         """Give back what a message carries that nobody is going to open."""

@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from actorrt.ids import PeerId
-from actorrt.store.transits import TRANSIT_GRACE_S
+from actorrt.store.table.transits import TRANSIT_GRACE_S
 
 if TYPE_CHECKING:
-    from actorrt.store.client import StoreClient
-    from actorrt.store.ref import ObjectRef
+    from actorrt.store.client.client import StoreClient
+    from actorrt.store.client.ref import ObjectRef
 
 REMEMBERED_COUNT: Final = 10_000
 

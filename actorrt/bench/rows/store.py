@@ -19,7 +19,7 @@ from actorrt.bench.measuring.measurement import Effort, Row, Samples, Target, Un
 from actorrt.bench.rows.values import put
 from actorrt.node.daemon.places import NodeDescriptor, find_nodes
 from actorrt.node.inspect.inquiry import inquire
-from actorrt.store.disk import spill_directory
+from actorrt.store.memory.disk import spill_directory
 
 MIB, GIB = 1 << 20, 1 << 30
 

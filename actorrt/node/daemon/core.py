@@ -36,8 +36,8 @@ from actorrt.node.placement.placement import Placement, WorkerFactory
 from actorrt.node.placement.resources import Resources
 from actorrt.reasons import ExitKind, ExitReason
 from actorrt.scopes import Scope, parts_of
-from actorrt.store.exchange import Exchange
-from actorrt.store.keeper import Keeper
+from actorrt.store.server.exchange import Exchange
+from actorrt.store.server.retention import Keeper
 from actorrt.transport.frames.framing import Landing
 from actorrt.transport.interfaces import Buffer, Transport
 

@@ -31,8 +31,8 @@ from actorrt.node.processes.forker import Forker
 from actorrt.node.processes.limits import cpu_count, gpu_count, store_capacity_bytes
 from actorrt.node.processes.output import OutputLine
 from actorrt.reasons import ExitReason
-from actorrt.store.disk import spill_directory
-from actorrt.store.server import StoreServer
+from actorrt.store.memory.disk import spill_directory
+from actorrt.store.server.server import StoreServer
 from actorrt.transport.unix.transport import UnixTransport
 
 logger = logging.getLogger(__name__)

@@ -19,9 +19,9 @@ from actorrt.node.placement.jobs import Job, Worker
 from actorrt.node.placement.resources import Resources
 from actorrt.reasons import KILLED, SHUTDOWN, ExitKind, ExitReason
 from actorrt.scopes import Scope
-from actorrt.store.client import StoreClient
-from actorrt.store.disk import spill_directory
-from actorrt.store.local import LocalStore
+from actorrt.store.client.client import StoreClient
+from actorrt.store.memory.disk import spill_directory
+from actorrt.store.server.local import LocalStore
 from actorrt.transport.memory.network import MemoryNetwork
 from actorrt.transport.memory.transport import MemoryTransport
 

@@ -23,7 +23,7 @@ from actorrt.scopes import Scope
 
 if TYPE_CHECKING:
     from actorrt.actors.endpoint.endpoint import System
-    from actorrt.store.client import StoreClient
+    from actorrt.store.client.client import StoreClient
 
 logger = logging.getLogger(__name__)
 
@@ -90,7 +90,7 @@ class DaemonConnection:
 
     async def _connect(self, node: NodeDescriptor, namespace: str) -> None:
         from actorrt.actors.endpoint.endpoint import System
-        from actorrt.store.client import StoreClient
+        from actorrt.store.client.client import StoreClient
         from actorrt.transport.unix.transport import UnixTransport
 
         self.url = node.url

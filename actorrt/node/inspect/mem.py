@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _ask(node: NodeDescriptor, count: int) -> tuple[dict[str, int], list[list[Any]]]:
     """Ask the store itself: who looks needs no job."""
-    from actorrt.store.client import StoreClient
+    from actorrt.store.client.client import StoreClient
 
     store = StoreClient.connect(node.store, IdSource().peer())
     try:

@@ -21,7 +21,7 @@ from actorrt.ids import ObjectId, PeerId, short
 from actorrt.node.objects.checksums import checksum
 from actorrt.node.objects.pulls import CHUNK_BYTES
 from actorrt.scopes import Scope
-from actorrt.store.exchange import Exchange
+from actorrt.store.server.exchange import Exchange
 from actorrt.transport.interfaces import Buffer, Envelope, Lane, Transport
 
 logger = logging.getLogger(__name__)

@@ -25,7 +25,7 @@ from actorrt.completion import Completion
 from actorrt.errors import ActorRtError, ObjectLostError
 from actorrt.ids import ObjectId, PeerAddress, PeerId, short
 from actorrt.scopes import Scope
-from actorrt.store.exchange import Exchange
+from actorrt.store.server.exchange import Exchange
 
 logger = logging.getLogger(__name__)
 

@@ -32,8 +32,8 @@ from actorrt.node.objects.fanout import Fanout
 from actorrt.node.objects.holdings import Holdings
 from actorrt.node.objects.pulls import Pull
 from actorrt.scopes import Scope
-from actorrt.store.exchange import Exchange
-from actorrt.store.segments import populate
+from actorrt.store.memory.mappings import populate
+from actorrt.store.server.exchange import Exchange
 from actorrt.transport.frames.framing import Landing
 from actorrt.transport.interfaces import Buffer, Transport
 

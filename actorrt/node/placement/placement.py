@@ -22,7 +22,7 @@ from actorrt.node.placement.deadlines import Deadlines
 from actorrt.node.placement.jobs import Job, Worker, WorkerKind
 from actorrt.node.placement.resources import Resources
 from actorrt.scopes import Scope
-from actorrt.store.keeper import Keeper
+from actorrt.store.server.retention import Keeper
 
 logger = logging.getLogger(__name__)
 

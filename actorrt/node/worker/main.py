@@ -24,7 +24,7 @@ from actorrt.errors import RuntimeStateError
 from actorrt.ids import IdSource, JobId, PeerAddress, PeerId
 from actorrt.node.processes.process_watch import STACK_SIGNAL
 from actorrt.node.worker.printing import install_output
-from actorrt.store.client import StoreClient
+from actorrt.store.client.client import StoreClient
 from actorrt.transport.unix.transport import UnixTransport
 
 EXIT_CRASHED = 70  # EX_SOFTWARE of sysexits.h

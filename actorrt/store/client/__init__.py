@@ -1,0 +1,1 @@
+"""A process's side of the store: putting, getting, refs, and waiting."""

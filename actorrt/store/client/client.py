@@ -1,0 +1,399 @@
+"""A process's side of the store: puts and gets, and the refs and views that hold objects.
+
+Thread-safe, and independent of any loop: requests go over a socket of the client's own and are answered by the
+daemon. Only waiting for objects that are still to be made needs a loop, given by `attach`. How objects are made is in
+`writing`, how requests are in `connection`, how refs hear of their objects in `watching`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any, Final
+from weakref import ReferenceType, WeakSet
+from weakref import ref as weak
+
+from actorrt.clock import Clock, MonotonicClock
+from actorrt.errors import ActorRtError, ObjectLostError, RuntimeStateError
+from actorrt.ids import ID_BYTES, IdSource, ObjectId, PeerId
+from actorrt.store.client.connection import Connection, NotReadyError
+from actorrt.store.client.published import Names
+from actorrt.store.client.ref import ObjectRef
+from actorrt.store.client.socket_channel import SocketChannel
+from actorrt.store.client.watching import Watcher
+from actorrt.store.client.writing import Writing
+from actorrt.store.values.carrier import Carrier
+from actorrt.store.values.encoding import decode, decode_plain
+from actorrt.store.values.errors import encode as encode_error
+from actorrt.store.wire.channel import Channel
+from actorrt.store.wire.protocol import MAX_BATCH_COUNT, Op
+
+_SENDERS_COUNT: Final = 10_000
+_BESIDE_COUNT: Final = 256
+"""How many small objects may come along with the one that was asked for."""
+
+
+class StoreClient(Writing):
+    """One process's connection to its store.
+
+    Args:
+        channel: the way to the store.
+        peer: this process.
+        ids: makes object ids.
+        clock: for deadlines.
+
+    Attributes:
+        system: handed to every carrier this client makes, for refs that are not the store's; its job is the scope
+            of published names.
+        names: published values.
+        node_of: says which other node a process is on that sends refs here; empty for one of this node. None: each is.
+    """
+
+    def __init__(
+        self, channel: Channel, peer: PeerId, *, ids: IdSource | None = None, clock: Clock | None = None
+    ) -> None:
+        super().__init__(Connection(channel), ids or IdSource(), clock or MonotonicClock())
+        self.peer = peer
+        self.names = Names(self._connection, self._put_or_pack, self._adopt, self._decode)
+        self._watcher = Watcher(self._connection, self.names, self._finder)
+        self._refs: dict[ObjectId, ReferenceType[ObjectRef[Any]]] = {}
+        self._unread: dict[ObjectId, ReferenceType[ObjectRef[Any]]] = {}
+        self._pinned: dict[ObjectId, ObjectRef[Any]] = {}
+        self._tokens = itertools.count()
+        self.node_of: Callable[[PeerId], bytes] | None = None
+        self._senders: set[PeerId] = set()
+        self._tell_lost: Callable[[], None] | None = None
+        _clients.add(self)
+
+    @property
+    def system(self) -> Any:
+        return self._system
+
+    @system.setter
+    def system(self, system: Any) -> None:
+        self._system = system
+        self.names.join(bytes(system.job))
+
+    @classmethod
+    def connect(cls, path: str, peer: PeerId, *, clock: Clock | None = None) -> StoreClient:
+        """Connect to the daemon whose store socket is at `path`.
+
+        Raises:
+            PeerUnreachableError: nobody answers there.
+        """
+        clock = clock or MonotonicClock()
+        return cls(SocketChannel(path, peer, clock), peer, clock=clock)
+
+    def attach(self, loop: asyncio.AbstractEventLoop, on_lost: Callable[[], None] | None = None) -> None:
+        """Let `loop`, which is running this, tell when objects are ready and when the store ends.
+
+        Args:
+            loop: the loop.
+            on_lost: called when the store has ended, or the connection to it; everything that needs it has failed.
+        """
+        self._tell_lost = on_lost
+        self._connection.attach(loop, self._watcher.on_event, self._on_lost)
+
+    @property
+    def is_attached(self) -> bool:
+        return self._connection.loop is not None
+
+    def call_later(self, delay_s: float, callback: Callable[..., None], *arguments: Any) -> None:
+        """Call something on the attached loop after a while, unless the client has ended by then."""
+        loop = self._connection.loop
+        if loop is not None:
+            loop.call_soon_threadsafe(loop.call_later, delay_s, callback, *arguments)
+
+    def close(self) -> None:
+        """Give everything back; on the attached loop, if there is one. Refs left over fail. Idempotent."""
+        self._end(RuntimeStateError, "the object store client of this process is closed")
+
+    def _end(self, kind: type[ActorRtError], why: str) -> None:
+        if self._connection.is_usable:
+            self._connection.end(kind, why)
+            self._pinned.clear()
+            self._watcher.fail_all(why)
+            self.names.fail_all(kind(why))
+            self._finder.fail_all(kind(why))
+            self._deferred.close()
+            self._connection.warmer.close()
+
+    def abandon_after_fork(self) -> None:
+        """Disable the copy of this client in a forked child; the parent's goes on undisturbed."""
+        self._watcher.abandon_after_fork()
+        self.names.abandon_after_fork()
+        self._finder.abandon_after_fork()
+        self._deferred.abandon_after_fork()
+        self._connection.abandon_after_fork()
+
+    def forget(self, object_id: ObjectId) -> None:
+        """A ref ended: queue the end of its hold. Finalizers call this, at any moment."""
+        known = self._refs.get(object_id)
+        if known is not None and known() is None:
+            self._refs.pop(object_id, None)
+            self._unread.pop(object_id, None)
+        self._connection.give_back(object_id, is_pin=False)
+
+    def flush(self) -> None:
+        """Tell the store of every object made here, for others who know their ids from elsewhere than from a ref."""
+        self._connection.flush()
+
+    # Promising
+
+    def declare(self, object_id: ObjectId | None = None) -> ObjectRef[Any]:
+        """Promise an object that some process will put; it is lost if this process ends before.
+
+        The promise ends with a `put` or `put_error` anywhere, or `fail`.
+        """
+        object_id = self._ids.object() if object_id is None else object_id
+        self._connection.post(Op.DECLARE, object_id)
+        return self._new_ref(object_id)
+
+    def fail(self, object_id: ObjectId, error: BaseException) -> None:
+        """Say that an object will never be: whoever waits for it raises `error`.
+
+        No effect on a sealed one, nor where the store is gone: its end has told those who waited.
+        """
+        if self._connection.is_usable:
+            with suppress(ObjectLostError):
+                self._connection.post(Op.FAIL, object_id, encode_error(error))
+
+    def put_error(self, object_id: ObjectId, error: bytes) -> None:
+        """Say that an object will never be, with what `failures.encode` made of the error."""
+        self._connection.post(Op.FAIL, object_id, error)
+
+    # Holding
+
+    def ref(self, object_id: ObjectId, token: bytes | None = None) -> ObjectRef[Any]:
+        """Register this process as a holder of an object.
+
+        Args:
+            object_id: the object; one that the store does not know yet is expected while the token's sender lives.
+            token: what came with the ref in a message; the transit's hold ends.
+        """
+        weakly = self._refs.get(object_id)
+        known = None if weakly is None else weakly()
+        if token is not None and token[:ID_BYTES] not in self._senders:
+            self._introduce(PeerId(token[:ID_BYTES]))
+        if known is None:
+            self.acquire([(object_id, token)])
+            return self._new_ref(object_id)
+        if token is not None:
+            self._connection.arrived(object_id, token)
+        return known
+
+    def _introduce(self, peer: PeerId) -> None:
+        """Tell the store of another node's process, before anything that it sent is told of."""
+        node = b"" if self.node_of is None else self.node_of(peer)
+        if node:
+            self._connection.post(Op.INTRODUCE, peer, node)
+        if len(self._senders) >= _SENDERS_COUNT:
+            self._senders.clear()
+        self._senders.add(peer)
+
+    def acquire(self, arrived: Sequence[tuple[ObjectId, bytes | None]]) -> None:
+        """Say that this process holds objects, whose refs came with tokens."""
+        for start in range(0, len(arrived), MAX_BATCH_COUNT):
+            self._connection.post(Op.ACQUIRE, arrived[start : start + MAX_BATCH_COUNT])
+
+    def arrived(self, object_id: ObjectId, token: bytes | None, carrier: Carrier) -> ObjectRef[Any]:
+        """Return the ref that came in a message; `carrier` has those acquired that are new here, all at once.
+
+        It lingers, as the next message may bring it again.
+        """
+        weakly = self._refs.get(object_id)
+        if weakly is not None and weakly() is not None:
+            ref = self.ref(object_id, token)
+        else:
+            if token is not None and token[:ID_BYTES] not in self._senders:
+                self._introduce(PeerId(token[:ID_BYTES]))
+            carrier.add_arrival(object_id, token)
+            ref = self._new_ref(object_id)
+            self._unread[object_id] = weak(ref)
+        self._connection.linger(object_id, ref)
+        return ref
+
+    def _adopt(self, object_id: ObjectId, place: list[int]) -> ObjectRef[Any]:
+        """Return a ref to a sealed object that the store holds and pins for this process already."""
+        return self._sealed(object_id, self._connection.view_pinned(object_id, place))
+
+    def _new_ref(self, object_id: ObjectId) -> ObjectRef[Any]:
+        ref: ObjectRef[Any] = ObjectRef(self, object_id)
+        self._refs[object_id] = weak(ref)
+        return ref
+
+    def _sealed(self, object_id: ObjectId, memory: memoryview | bytes | None = None) -> ObjectRef[Any]:
+        ref: ObjectRef[Any] = ObjectRef.sealed(self, object_id, memory)
+        self._refs[object_id] = weak(ref)
+        return ref
+
+    def new_token(self) -> bytes:
+        """Return a name for one transit."""
+        return self.peer + next(self._tokens).to_bytes(8, "little")
+
+    def begin_transit(self, ref: ObjectRef[Any], token: bytes, copies_count: int) -> None:
+        """Keep an object until `copies_count` receivers of a message have registered."""
+        self.begin_transits([(ref.id, token, copies_count)])
+
+    def begin_transits(self, departed: Sequence[tuple[ObjectId, bytes, int]]) -> None:
+        """Keep objects, each with its token and number of copies."""
+        for start in range(0, len(departed), MAX_BATCH_COUNT):
+            self._connection.post(Op.TRANSIT, departed[start : start + MAX_BATCH_COUNT])
+
+    def settle(self, tokens: Sequence[bytes]) -> None:
+        """End transits whose messages are known to be lost, sooner or later; without effect on those that arrived."""
+        self._connection.settle(tokens)
+
+    def pin(self, ref: ObjectRef[Any]) -> None:
+        """Hold an object, mapped, until `free` or the end of this process, whatever becomes of its refs.
+
+        Raises:
+            NotReadyError, ObjectLostError, ObjectNotFoundError: the object is not there; it is not held.
+        """
+        if not isinstance(ref.mapped(), memoryview):
+            ref.keep(self._connection.pinned(ref.id)[0])
+        self._pinned[ref.id] = ref
+
+    def free(self, ref: ObjectRef[Any]) -> None:
+        """Withdraw an object from everybody; views of it stay valid, other gets raise ObjectNotFoundError.
+
+        Another process that has read the object through a ref goes on reading it for as long as it has that ref.
+        """
+        weakly = self._refs.get(ref.id)
+        for own in (ref, self._pinned.pop(ref.id, None), None if weakly is None else weakly()):
+            if own is not None:
+                own.keep(None)
+        self._connection.hide(ref.id)
+        self._connection.post(Op.FREE, ref.id)
+
+    def stats(self) -> dict[str, int]:
+        """Return the counts of the node's store."""
+        counts: dict[str, int] = self._connection.request(Op.STATS)
+        return counts
+
+    def list_objects(self, count: int) -> list[list[Any]]:
+        """Return the node's largest objects: start of the id, bytes, state, holders, and the line that made them."""
+        listed: list[list[Any]] = self._connection.request(Op.LIST, count)
+        return listed
+
+    def statistics(self) -> dict[str, int]:
+        """Return this process's counts: mappings, refs, refs that are watched, and what waits to be given back."""
+        return {
+            "maps_count": len(self._connection.maps),
+            "refs_count": len(self._refs),
+            "watched_count": len(self._watcher),
+            "given_back_count": self._connection.given_back_count,
+        }
+
+    # Getting
+
+    def get(self, object_id: ObjectId) -> Any:
+        """Return the value of an object that is sealed.
+
+        Raises:
+            NotReadyError: it is not sealed yet.
+            ObjectLostError, ObjectNotFoundError: it can never be, or was freed.
+            The error that was put in its place.
+        """
+        return self.read(self.ref(object_id))
+
+    def read(self, ref: ObjectRef[Any]) -> Any:
+        """Return the value of a ref's object; as `get`."""
+        memory = ref.mapped()
+        if type(memory) is not bytes:
+            return self._decode(self.view(ref))
+        self._connection.check()
+        view = memoryview(memory)
+        ref.keep(view)  # it has been read: from now on it is readable whatever becomes of the store
+        return decode_plain(view)
+
+    def _decode(self, data: memoryview | bytes) -> Any:
+        return decode(memoryview(data), self._carrier())
+
+    def view(self, ref: ObjectRef[Any], *, waits_for_disk: bool = True) -> memoryview:
+        """Return the bytes of a ref's object; raises as `get`. What comes from disk is read and checked once."""
+        memory = ref.mapped()
+        if isinstance(memory, memoryview):
+            return memory
+        others = self._take_unread(ref.id) if self._unread else {}
+        memory, beside = self._connection.pinned(ref.id, list(others), waits_for_disk=waits_for_disk)
+        ref.keep(memory)
+        for object_id, view in beside:
+            others[object_id].keep(view)
+            others[object_id].set_value(None)
+        return memory
+
+    def _take_unread(self, object_id: ObjectId) -> dict[ObjectId, ObjectRef[Any]]:
+        """Return refs that arrived and have not been looked at: whoever asks for one asks for the others next."""
+        self._unread.pop(object_id, None)
+        others: dict[ObjectId, ObjectRef[Any]] = {}
+        for _ in range(min(_BESIDE_COUNT, len(self._unread))):
+            other = next(iter(self._unread), None)  # other threads take some, too
+            weakly = None if other is None else self._unread.pop(other, None)
+            ref = None if weakly is None else weakly()
+            if ref is not None and ref.mapped() is None:
+                others[ref.id] = ref
+        return others
+
+    def look(self, ref: ObjectRef[Any], *, waits_for_disk: bool = True) -> None:
+        """Complete a ref whose object is sealed or lost already."""
+        try:
+            self.view(ref, waits_for_disk=waits_for_disk)
+        except NotReadyError:
+            return
+        except ActorRtError as error:
+            self._connection.check()
+            ref.set_error(error)
+        except Exception as error:  # put in the object's place by its maker, of any type
+            ref.set_error(error)
+        else:
+            ref.set_value(None)
+
+    # Waiting
+
+    def watch(self, ref: ObjectRef[Any]) -> None:
+        """Have a ref completed by the store's events; it is held until then.
+
+        Raises:
+            RuntimeStateError: no loop is attached, and the object is still to be made.
+        """
+        if self.is_attached or not self._connection.is_usable:
+            self._watcher.watch(ref)
+            return
+        self.look(ref)
+        if not ref.is_complete:
+            raise RuntimeStateError(f"{ref!r} can't be watched: this object store client has no loop; use get()")
+
+    def ask(self, ref: ObjectRef[Any]) -> None:
+        """Have a ref completed, sooner or later; without a loop, at once or not at all."""
+        if self.is_attached or not self._connection.is_usable:
+            self._watcher.watch(ref)
+        else:
+            self.look(ref)
+
+    def wait_apart(self, ref: ObjectRef[Any], timeout_s: float | None) -> None:
+        """Wait for a ref in this thread, on a connection of its own; for clients without a loop."""
+        self.look(ref)
+        if not ref.is_complete and self._connection.wait(Op.SUBSCRIBE, [ref.id], timeout_s=timeout_s):
+            self.look(ref)
+
+    def _on_lost(self) -> None:
+        """The daemon, or the connection to it, ended: views stay readable, everything else is lost to this process."""
+        what = "the connection to the node's object store ended, and with it every hold of this process"
+        self._end(ObjectLostError, f"{what}: only what is in view can be read")
+        if self._tell_lost is not None:
+            self._tell_lost()
+
+
+_clients: WeakSet[StoreClient] = WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    for client in list(_clients):
+        client.abandon_after_fork()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -1,0 +1,222 @@
+"""`ObjectRef`: a hold on one object of the store, and the way to its value."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from actorrt.completion import Completion
+from actorrt.errors import RuntimeStateError
+from actorrt.ids import ObjectId, short
+from actorrt.store.values.carrier import current_carrier
+
+if TYPE_CHECKING:
+    from actorrt.store.client.client import StoreClient
+
+T = TypeVar("T")
+
+
+class ObjectRef(Completion[T]):
+    """Keeps one immutable object alive, and gives its value when it is there.
+
+    Awaitable on any loop, any number of times. It is done when the object is sealed or can never be. A ref may
+    travel in messages and inside objects; whoever receives it holds the object too. Dropping the last ref anywhere
+    lets the object go; views of its value keep their memory for as long as they live.
+    """
+
+    __slots__ = ("_client", "_hold", "_memory", "id")
+
+    _subject: ClassVar[str] = "the object"
+
+    def __init__(self, client: StoreClient, object_id: ObjectId) -> None:
+        super().__init__()
+        self.id = object_id
+        self._client = client
+        self._hold = _Hold(client, object_id)
+        self._memory: memoryview | bytes | None = None
+
+    def get(self, timeout_s: float | None = None) -> T:
+        """Return the value, waiting for it in plain code.
+
+        Large buffers of the value are read-only views on shared memory.
+
+        Args:
+            timeout_s: seconds to wait at the most; None waits until the object is sealed or lost.
+
+        Raises:
+            CallTimeoutError: the object was not sealed in time; the ref goes on holding it.
+            ObjectLostError: the object can never be.
+            ObjectNotFoundError: it was freed.
+            RuntimeStateError: this thread's loop does the runtime's work, so that blocking it would hang.
+            The error of the call that was to make the object.
+        """
+        if not self._is_done:
+            self._client.look(self)
+            if not self._is_done:
+                return self.result(timeout_s)
+        return self.value()
+
+    def done(self) -> bool:
+        """Whether the object is sealed, or known to be lost.
+
+        A ref that has just arrived says no until the store has told; asking makes it tell.
+        """
+        if not self._is_done:
+            self._client.ask(self)
+        return self._is_done
+
+    @property
+    def is_complete(self) -> bool:
+        """As `done`, without asking the store."""
+        return self._is_done
+
+    def add_callback(self, callback: Any) -> None:
+        """Call `callback(self)` once, when this is done: at once, in this thread, if it is already."""
+        if not self._is_done:
+            self._client.watch(self)
+        super().add_callback(callback)
+
+    def value(self) -> T:
+        """Return the value, or raise the error, of what is done. Each call rebuilds what is not an array."""
+        if self._error is not None:
+            try:
+                raise self._error.with_traceback(None)
+            finally:
+                del self  # as in Completion.value
+        value: T = self._client.read(self)
+        return value
+
+    @classmethod
+    def sealed(cls, client: StoreClient, object_id: ObjectId, memory: memoryview | bytes | None = None) -> ObjectRef[T]:
+        """Return a ref to an object that is sealed; with its bytes, where this process has made them."""
+        ref: ObjectRef[T] = cls(client, object_id)
+        ref._is_done = True
+        ref._memory = memory
+        return ref
+
+    def __await__(self) -> Generator[Any, None, T]:
+        yield from self.arrive()
+        return self.value()
+
+    def arrive(self) -> Generator[Any, None, None]:
+        """Wait until the object is sealed or lost, and leave its value unread."""
+        if not self._is_done:
+            self._client.look(
+                self, waits_for_disk=False
+            )  # it is there already in nearly every case: that spares a wait
+        if not self._is_done:
+            self._client.watch(self)
+            yield from super().__await__()
+
+    def view(self) -> memoryview:
+        """Return the bytes of what is done, or raise its error."""
+        if self._error is not None:
+            try:
+                raise self._error.with_traceback(None)
+            finally:
+                del self  # as in Completion.value
+        return self._client.view(self)
+
+    def to_arrow(self, timeout_s: float | None = None) -> Any:
+        """Return the value as Arrow data, without a copy where its memory allows: see `arrow.to_arrow`.
+
+        Args:
+            timeout_s: as for `get`.
+
+        Raises:
+            TypeError: the value is neither tabular nor numeric.
+            Errors as of `get`.
+        """
+        from actorrt.store.values.arrow import to_arrow
+
+        return to_arrow(self.get(timeout_s))
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+        """Offer a tabular value to other libraries, through Arrow's C stream interface."""
+        from actorrt.store.values.arrow import to_table
+
+        return to_table(self.get()).__arrow_c_stream__(requested_schema)
+
+    def __arrow_c_array__(self, requested_schema: Any = None) -> Any:
+        """Offer an array or a batch to other libraries, through Arrow's C data interface; a table in one piece."""
+        from actorrt.store.values.arrow import to_batch_or_array
+
+        return to_batch_or_array(self.get()).__arrow_c_array__(requested_schema)
+
+    def __arrow_c_schema__(self) -> Any:
+        from actorrt.store.values.arrow import to_batch_or_array
+
+        return to_batch_or_array(self.get()).__arrow_c_array__()[0]
+
+    def __dlpack__(self, **options: Any) -> Any:
+        """Offer an array or a tensor to other libraries; what they write stays with them."""
+        from actorrt.store.values.dlpack import exportable
+
+        return exportable(self.get()).__dlpack__(**options)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        """Say that the array is in the CPU's memory, which is all that the store has."""
+        from actorrt.store.values.dlpack import CPU
+
+        return CPU, 0
+
+    def _block(self, timeout_s: float | None) -> None:
+        if self._client.is_attached:
+            super()._block(timeout_s)
+        else:
+            self._client.wait_apart(self, timeout_s)
+
+    # What the client keeps with a ref
+
+    def mapped(self) -> memoryview | bytes | None:
+        """Return the object's bytes, where this process has them in view; `bytes` where it made them itself."""
+        return self._memory
+
+    def keep(self, memory: memoryview | None) -> None:
+        """Keep the object's bytes in view for as long as this ref lives, or no longer."""
+        self._memory = memory
+
+    def begin_transits(self, departing: Sequence[tuple[ObjectRef[Any], bytes]], copies_count: int) -> None:
+        """Keep the objects of one message's refs, this one among them, until so many copies have arrived."""
+        for client in {ref._client for ref, _ in departing}:
+            client.begin_transits([(ref.id, token, copies_count) for ref, token in departing if ref._client is client])
+
+    def __reduce__(self) -> Any:
+        carrier = current_carrier()
+        if carrier is None:
+            raise TypeError(
+                f"{self!r} can't be pickled here: a ref travels only in actor messages and in objects of the store, "
+                "where somebody keeps its object alive until it arrives; send its value, or the ref in a message"
+            )
+        carrier.add(self)
+        if carrier.copies_count == 0:
+            return _rebuild, (self.id, None)
+        token = self._client.new_token()
+        carrier.add_transit(self, token)
+        return _rebuild, (self.id, token)
+
+    def __repr__(self) -> str:
+        state = "pending" if not self._is_done else "failed" if self._error is not None else "ready"
+        return f"<ObjectRef {short(self.id)} {state}>"
+
+
+class _Hold:
+    """Ends with its ref. Not the ref's own finalizer: while that runs, a weak reference still gives the ref away."""
+
+    __slots__ = ("_client", "_object_id")
+
+    def __init__(self, client: StoreClient, object_id: ObjectId) -> None:
+        self._client = client
+        self._object_id = object_id
+
+    def __del__(self) -> None:
+        self._client.forget(self._object_id)
+
+
+def _rebuild(object_id: ObjectId, token: bytes | None) -> ObjectRef[Any]:
+    carrier = current_carrier()
+    if carrier is None or carrier.store is None:
+        raise RuntimeStateError(f"object ref {short(object_id)} arrived where there is no object store")
+    ref: ObjectRef[Any] = carrier.store.arrived(object_id, token, carrier)
+    carrier.add(ref)
+    return ref

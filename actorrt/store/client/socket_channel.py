@@ -1,0 +1,182 @@
+"""The channel between a client and the store of another process: Unix sockets to the daemon."""
+
+from __future__ import annotations
+
+import asyncio
+import select
+import socket
+import struct
+from array import array
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Final
+
+from actorrt.clock import Clock
+from actorrt.errors import ActorRtError, CallTimeoutError, ObjectLostError, PeerUnreachableError
+from actorrt.ids import PeerId
+from actorrt.store.values.errors import decode
+from actorrt.store.wire.channel import OnEvent, Reply
+from actorrt.store.wire.protocol import MAX_MESSAGE_BYTES, VERSION, Op, ProtocolError, Role, Status, pack, unpack
+
+REQUEST_TIMEOUT_S: Final = 30.0
+_FD_BYTES: Final = array("i").itemsize
+
+
+class SocketChannel:
+    """Speaks to the daemon over a Unix socket.
+
+    Args:
+        path: the daemon's store socket.
+        peer: who we are, in the HELLO.
+        clock: for the deadlines of blocking waits.
+
+    Raises:
+        PeerUnreachableError: nobody answers there.
+    """
+
+    is_apart = True
+
+    def __init__(self, path: str, peer: PeerId, clock: Clock) -> None:
+        self._path = path
+        self._peer = peer
+        self._clock = clock
+        self._serial = 0
+        self._unanswered: dict[int, tuple[Op, tuple[Any, ...]]] = {}
+        self._stale: list[tuple[Op, tuple[Any, ...], Reply]] = []
+        self._events: socket.socket | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._socket = self._connect(Role.REQUESTS)
+
+    def _connect(self, role: Role) -> socket.socket:
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            # Limits of the kernel rather than Python's own timeouts, which cost a poll for each packet.
+            limit = struct.pack("ll", int(REQUEST_TIMEOUT_S), 0)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+            sock.connect(self._path)
+            sock.send(pack((Op.HELLO, 1, VERSION, role, self._peer)))
+            _, status, result, _ = unpack(_packet(sock))
+        except (OSError, EOFError, ProtocolError) as error:
+            sock.close()
+            raise PeerUnreachableError(f"no object store answers at {self._path}: {error}") from error
+        if status != Status.DONE:
+            sock.close()
+            raise decode(result)
+        self.capacity_bytes = result
+        return sock
+
+    def request(self, op: Op, *arguments: Any) -> Reply:
+        self._serial += 1
+        self._unanswered[self._serial] = (op, arguments)
+        self.post(op, *arguments, serial=self._serial)
+        try:
+            while True:
+                reply, serial = self._receive()
+                asked = self._unanswered.pop(serial)
+                if serial == self._serial:
+                    return reply
+                # An earlier request's, whose thread was interrupted, or lost patience, while it waited.
+                self._stale.append((*asked, reply))
+        except BlockingIOError as error:
+            what = f"the node's object store did not answer within {REQUEST_TIMEOUT_S:.0f} s"
+            raise CallTimeoutError(what, executed="maybe") from error
+        except (OSError, EOFError, ProtocolError, KeyError) as error:
+            raise _gone(error) from error
+
+    def take_stale(self) -> list[tuple[Op, tuple[Any, ...], Reply]]:
+        stale, self._stale = self._stale, []
+        return stale
+
+    def post(self, op: Op, *arguments: Any, serial: int = 0) -> None:
+        try:
+            self._socket.send(pack((op, serial, *arguments)))
+        except OSError as error:
+            raise _gone(error) from error
+
+    def _receive(self) -> tuple[Reply, int]:
+        packet, fd = _packet_and_fd(self._socket)
+        if not packet:
+            raise EOFError("the connection ended")
+        serial, status, result, retired = unpack(packet)
+        return Reply(Status(status), result, retired, fd), serial
+
+    def listen(self, loop: asyncio.AbstractEventLoop, on_event: OnEvent, on_lost: Callable[[], None]) -> None:
+        self._loop = loop
+        self._events = events = self._connect(Role.EVENTS)
+        loop.add_reader(events.fileno(), self._on_readable, on_event, on_lost)
+
+    def _on_readable(self, on_event: OnEvent, on_lost: Callable[[], None]) -> None:
+        """Take in one event: whoever waits for it goes on before the socket is looked at again."""
+        if self._events is None:
+            return
+        try:
+            packet, fd = _packet_and_fd(self._events, socket.MSG_DONTWAIT)
+            message = unpack(packet) if packet else None
+        except BlockingIOError:
+            return
+        except (OSError, ProtocolError):
+            message, fd = None, None
+        if message is None:
+            self.stop_listening()
+            on_lost()
+        else:
+            on_event(message, fd)
+
+    def wait(self, op: Op, *arguments: Any, timeout_s: float | None) -> list[Any] | None:
+        deadline = None if timeout_s is None else self._clock.now() + timeout_s
+        with self._connect(Role.WAIT) as sock:
+            try:
+                sock.send(pack((op, 0, *arguments)))
+                poll = select.poll()
+                poll.register(sock, select.POLLIN)
+                while not poll.poll(self._left_ms(deadline)):
+                    if deadline is not None and self._clock.now() >= deadline:
+                        return None
+                return unpack(_packet(sock))
+            except (OSError, EOFError, ProtocolError) as error:
+                raise _gone(error) from error
+
+    def _left_ms(self, deadline: float | None) -> float | None:
+        return None if deadline is None else max(0.0, (deadline - self._clock.now()) * 1e3)
+
+    def stop_listening(self) -> None:
+        events, self._events = self._events, None
+        if events is not None:
+            if self._loop is not None and not self._loop.is_closed():
+                self._loop.remove_reader(events.fileno())
+            events.close()
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def abandon_after_fork(self) -> None:
+        """Close a forked child's copies, so that the parent's end is seen when the parent ends."""
+        with suppress(OSError):
+            self._socket.close()
+        if self._events is not None:
+            self._events.close()
+
+
+def _packet(sock: socket.socket) -> bytes:
+    packet = sock.recv(MAX_MESSAGE_BYTES)
+    if not packet:
+        raise EOFError("the connection ended")
+    return packet
+
+
+def _packet_and_fd(sock: socket.socket, flags: int = 0) -> tuple[bytes, int | None]:
+    packet, ancillary, _, _ = sock.recvmsg(
+        MAX_MESSAGE_BYTES, socket.CMSG_SPACE(_FD_BYTES), socket.MSG_CMSG_CLOEXEC | flags
+    )
+    fds = array("i")
+    for level, kind, data in ancillary:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            fds.frombytes(data[: len(data) - len(data) % _FD_BYTES])
+    return packet, fds[0] if fds else None
+
+
+def _gone(error: BaseException) -> ActorRtError:
+    if isinstance(error, BlockingIOError):
+        return ObjectLostError(f"the node's object store read nothing for {REQUEST_TIMEOUT_S:.0f} s")
+    return ObjectLostError(f"the node's object store is gone: {error}")

@@ -1,0 +1,202 @@
+"""Pure: the objects that a process made in memory on loan, and that the store has not been told of yet.
+
+They are known to this process alone, so making, reading and dropping them asks nobody. Before anything is said of
+one to the store, or after a while, the store is told of all of them in one message; from then on they are objects
+like any other.
+
+Memory is used from the start of the loan to its end. What is dropped untold is used again at once, while it is warm:
+at the end of what is used for any object, in the midst of it for a large one of about the same length.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from actorrt.config import KIB
+from actorrt.ids import ObjectId
+from actorrt.store.memory.arena import align
+from actorrt.store.memory.pool import Place
+from actorrt.store.wire.protocol import HELD, SEALED
+
+MAX_FRESH_COUNT: Final = 256
+_REUSED_BYTES: Final = 64 * KIB  # below, the copy is so short that looking for warm memory is not worth it
+_REUSED_COUNT: Final = 4
+
+
+@dataclass(slots=True, eq=False)
+class _Fresh:
+    """One object.
+
+    Attributes:
+        room_bytes: up to where the next one begins.
+        index: where it stands among the others.
+        serial: how many were made before it.
+    """
+
+    object_id: ObjectId
+    offset: int
+    length_bytes: int
+    line: str
+    is_sealed: bool
+    room_bytes: int
+    index: int
+    serial: int
+    is_held: bool = True
+    pins_count: int = 0
+    is_gone: bool = False
+
+
+class FreshObjects:
+    """What one process has on loan, and what it made there.
+
+    Attributes:
+        objects: what the store has not been told of, to be read only.
+    """
+
+    def __init__(self) -> None:
+        self._segment_id = 0
+        self._at = 0
+        self._end = 0
+        self.objects: dict[ObjectId, _Fresh] = {}
+        self._in_order: list[_Fresh] = []
+        self._gaps: list[int] = []
+        """Where in that list large objects are gone, the last one at the end; what is out of date is skipped."""
+        self._made_count = 0
+        self._old_count = 0
+
+    def __len__(self) -> int:
+        return len(self.objects)
+
+    def borrow(self, loan: Place | None) -> None:
+        """Use another loan from now on, or none; the store has just been told of everything."""
+        assert not self._in_order, "the store is told of all before it lends again"
+        self._segment_id, self._at, self._end = (
+            (0, 0, 0) if loan is None else (loan.segment_id, loan.offset, loan.offset + loan.length_bytes)
+        )
+
+    def create(self, object_id: ObjectId, length_bytes: int, line: str) -> Place | None:
+        """Begin an object, or return None where it does not fit into what is left of the loan."""
+        offset = self.add(object_id, length_bytes, line, is_sealed=False)
+        return None if offset < 0 else Place(self._segment_id, offset, length_bytes)
+
+    def add(self, object_id: ObjectId, length_bytes: int, line: str = "", *, is_sealed: bool = True) -> int:
+        """Begin an object, or note one that is written at once; return its offset, or -1 where it does not fit."""
+        need = align(length_bytes)
+        gap = self._take_gap(need) if need >= _REUSED_BYTES and self._gaps else None
+        if gap is not None:
+            offset, room, index = gap.offset, gap.room_bytes, gap.index
+        else:
+            offset, room, index = self._at, need, len(self._in_order)
+            if offset + need > self._end or index >= MAX_FRESH_COUNT:
+                return -1
+            self._at = offset + need
+        made = _Fresh(object_id, offset, length_bytes, line, is_sealed, room, index, self._made_count)
+        self._made_count += 1
+        self.objects[object_id] = made
+        if gap is None:
+            self._in_order.append(made)
+        else:
+            self._in_order[index] = made
+        return offset
+
+    def _take_gap(self, need: int) -> _Fresh | None:
+        """Return what is gone in the place of which an object of about that length can be made."""
+        for index in self._gaps[: -_REUSED_COUNT - 1 : -1]:
+            gone = self._in_order[index] if index < len(self._in_order) else None
+            if gone is not None and gone.is_gone and need <= gone.room_bytes <= 2 * need:
+                self._gaps.remove(index)
+                return gone
+        return None
+
+    def seal(self, object_id: ObjectId) -> bool:
+        """Finish an object; False where it is not of these."""
+        made = self.objects.get(object_id)
+        if made is not None:
+            made.is_sealed = True
+        return made is not None
+
+    def abort(self, object_id: ObjectId) -> bool:
+        """Give up an object that is being written; False where it is not of these."""
+        made = self.objects.get(object_id)
+        if made is not None:
+            self._drop(made)
+        return made is not None
+
+    def release(self, object_id: ObjectId) -> bool:
+        """End the hold of an object; False where it is not of these."""
+        made = self.objects.get(object_id)
+        if made is None:
+            return False
+        made.is_held = False
+        if made.is_sealed and not made.pins_count:
+            self._drop(made)
+        return True
+
+    def pin(self, object_id: ObjectId) -> Place | None:
+        """Keep a sealed object's bytes in place and return where they are; None where it is not of these."""
+        made = self.objects.get(object_id)
+        if made is None or not made.is_sealed:
+            return None
+        made.pins_count += 1
+        return Place(self._segment_id, made.offset, made.length_bytes)
+
+    def unpin(self, object_id: ObjectId) -> bool:
+        """End one pin; False where the object is not of these."""
+        made = self.objects.get(object_id)
+        if made is None:
+            return False
+        made.pins_count -= 1
+        if made.is_sealed and not made.is_held and not made.pins_count:
+            self._drop(made)
+        return True
+
+    def _drop(self, made: _Fresh) -> None:
+        del self.objects[made.object_id]
+        made.is_gone = True
+        if self._in_order[-1] is not made:
+            if made.room_bytes >= _REUSED_BYTES:
+                self._gaps.append(made.index)
+            return
+        while self._in_order and self._in_order[-1].is_gone:
+            self._at = self._in_order.pop().offset
+
+    def report(self, *, only_old: bool = False) -> tuple[int, list[list[int | bytes | str]]] | None:
+        """Return what the store is to be told, and forget these objects; None where there is nothing.
+
+        Args:
+            only_old: leave out what was made since this was asked last, and all behind that: it may go before it is
+                worth telling of.
+
+        Returns:
+            The offset up to which the loan is used, and for each object in order its id, offset, length, flags, pins
+            and the line that made it.
+        """
+        old_count, self._old_count = self._old_count, self._made_count
+        told, rest = self._in_order, []
+        if only_old:
+            is_young = (made.serial >= old_count and not made.is_gone for made in self._in_order)
+            cut = next((index for index, young in enumerate(is_young) if young), len(told))
+            told, rest = told[:cut], told[cut:]
+        living = [made for made in told if not made.is_gone]
+        if not told or (only_old and not living):
+            return None
+        self._keep(rest)
+        end = rest[0].offset if rest else self._at
+        for made in living:
+            del self.objects[made.object_id]
+        return end, [
+            [made.object_id, made.offset, made.length_bytes, _flags(made), made.pins_count, made.line]
+            for made in living
+        ]
+
+    def _keep(self, rest: list[_Fresh]) -> None:
+        """Go on with these, the others having been told of."""
+        self._in_order = rest
+        for index, made in enumerate(rest):
+            made.index = index
+        self._gaps = [made.index for made in rest if made.is_gone and made.room_bytes >= _REUSED_BYTES]
+
+
+def _flags(made: _Fresh) -> int:
+    return SEALED * made.is_sealed | HELD * made.is_held

@@ -1,0 +1,50 @@
+"""Makes segments warm that their process will write next, in a thread, while the process does other things.
+
+A page that is written for the first time costs the writer more than the copy itself: the kernel clears it and maps
+it. The thread starts with the first segment that is offered, and ends with the client.
+"""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+from actorrt.config import MIB
+from actorrt.store.memory.mappings import SegmentMaps
+
+_STEP_BYTES: Final = 4 * MIB
+
+
+class Warmer:
+    """One process's thread for warming.
+
+    Args:
+        maps: where the segments are mapped; one that is unmapped meanwhile is left.
+    """
+
+    def __init__(self, maps: SegmentMaps) -> None:
+        self._maps = maps
+        self._executor: ThreadPoolExecutor | None = None
+        self._is_over = threading.Event()
+
+    def warm(self, segment_id: int, offset: int = 0, length_bytes: int | None = None) -> None:
+        """Begin to make a segment warm, or a range of it; returns at once."""
+        if self._is_over.is_set():
+            return
+        if self._executor is None:
+            self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="actorrt-warming")
+        end = self._maps.size_bytes(segment_id) if length_bytes is None else offset + length_bytes
+        self._executor.submit(self._warm, segment_id, offset, end)
+
+    def _warm(self, segment_id: int, start: int, end: int) -> None:
+        for offset in range(start, end, _STEP_BYTES):
+            if self._is_over.is_set():
+                return
+            self._maps.warm(segment_id, offset, min(_STEP_BYTES, end - offset))
+
+    def close(self) -> None:
+        """Stop, after the step that is under way. Idempotent."""
+        self._is_over.set()
+        if self._executor is not None:
+            self._executor.shutdown(cancel_futures=True)

@@ -1,0 +1,1 @@
+"""The daemon's side of the store. It lies below `values`, so it never unpickles."""

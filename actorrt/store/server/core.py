@@ -1,0 +1,474 @@
+"""Pure: what a store answers to its clients, whichever way they speak to it.
+
+Joins the object table (who keeps what) with the room that there is (where it lies) and the published names. Messages
+of connections come in; what goes out, and what the shell is to do with memory and disk, are instructions: for
+`server` over sockets, for `local` in one process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from actorrt.errors import ActorRtError, ObjectLostError, ObjectNotFoundError, ObjectStoreFullError
+from actorrt.ids import ObjectId, PeerId, short
+from actorrt.store.memory.arena import align
+from actorrt.store.memory.pool import Place, Pool
+from actorrt.store.server import accounts
+from actorrt.store.server.allocator import Room
+from actorrt.store.server.arguments import count_of, flag_of, key_of, node_of, object_id_of, scope_of
+from actorrt.store.server.connections import Connections
+from actorrt.store.server.requests import Request
+from actorrt.store.server.showing import Read, Showing
+from actorrt.store.table.instructions import Adopt, Arrived, Failed, Fetch, GiveUp, Instruction, LetGo, Ready
+from actorrt.store.table.objects import Entry, State
+from actorrt.store.table.table import ObjectTable
+from actorrt.store.table.versions import Versions
+from actorrt.store.wire.plain_errors import MAX_ERROR_BYTES, encode_plain
+from actorrt.store.wire.protocol import (
+    HELD,
+    MAX_BATCH_COUNT,
+    MAX_PUBLISHED_BYTES,
+    SEALED,
+    Event,
+    Op,
+    ProtocolError,
+    Role,
+    Status,
+)
+
+_NAMES: Final = -2
+"""The connection that stands for published names, in the table: it holds the newest value of each."""
+_MAX_LINE_CHARACTERS: Final = 300
+
+
+class StoreCore:
+    """One store.
+
+    Args:
+        capacity_bytes: the bound on its shared memory.
+        segment_bytes: the length of an ordinary segment; see `Pool`.
+        may_spill: whether the shell has a disk for objects that memory has no room for.
+    """
+
+    def __init__(self, capacity_bytes: int, segment_bytes: int | None = None, *, may_spill: bool = False) -> None:
+        self._pool = Pool(capacity_bytes, segment_bytes)
+        self._table = ObjectTable()
+        self._table.connect(_NAMES)
+        self._connections = Connections()
+        self._versions = Versions()
+        self.room = Room(self._pool, self._table, self._connections, may_spill=may_spill)
+        self._showing = Showing(self._table, self._connections, self.room.files)
+        self._handlers: dict[Op, Callable[..., Any]] = {
+            Op.CREATE: self._on_create,
+            Op.RESERVE: self._on_reserve,
+            Op.CONTAIN: self._on_contain,
+            Op.SEAL: self._on_seal,
+            Op.ABORT: self._on_abort,
+            Op.GET: self._on_get,
+            Op.DECLARE: self._on_declare,
+            Op.LOCATE: self._on_locate,
+            Op.INTRODUCE: self._on_introduce,
+            Op.FAIL: self._on_fail,
+            Op.ACQUIRE: self._on_acquire,
+            Op.ARRIVE: self._on_arrive,
+            Op.GIVE_BACK: self._on_give_back,
+            Op.TRANSIT: self._on_transit,
+            Op.SETTLE: self._on_settle,
+            Op.FREE: self._on_free,
+            Op.SUBSCRIBE: self._on_subscribe,
+            Op.AWAIT_ROOM: self._on_await_room,
+            Op.TAKE_ROOM: self._on_take_room,
+            Op.STATS: self._on_stats,
+            Op.BORROW: self._on_borrow,
+            Op.TELL: self._on_tell,
+            Op.JOIN: self._on_join,
+            Op.PUBLISH: self._on_publish,
+            Op.LATEST: self._on_latest,
+            Op.AWAIT_VERSION: self._on_await_version,
+            Op.LIST: self._on_list,
+        }
+
+    def take(self) -> list[Instruction]:
+        """Return what is to be done, in order, and forget it."""
+        self._carry_out()
+        instructions, self._connections.instructions = self._connections.instructions, []
+        return instructions
+
+    # Connections
+
+    def open(self, connection: int, label: str) -> None:
+        """Let a connection begin. `label` says in errors who it is."""
+        self._connections.open(connection, label)
+
+    def close(self, connection: int, now: float) -> None:
+        """Give back everything a connection had. Idempotent."""
+        known = self._connections.close(connection)
+        if known is None:
+            return
+        for object_id in self._versions.leave(connection):
+            self._table.release(object_id, _NAMES)
+        if known.role is not None:
+            self._table.disconnect(connection, now)
+        self._table.sweep()
+        self._carry_out()
+        self.room.forget(connection)
+        self.room.offer()
+
+    def peer(self, connection: int) -> tuple[PeerId, Role] | None:
+        """Return who a connection said it is, once it has."""
+        known = self._connections[connection]
+        return None if known.peer is None or known.role is None else (known.peer, known.role)
+
+    def listener(self, connection: int) -> int | None:
+        """Return the connection that hears the events of a connection's process."""
+        return self._connections.listener(self._connections[connection])
+
+    def handle(self, connection: int, message: list[Any]) -> None:
+        """Act on a message of a connection.
+
+        Raises:
+            ProtocolError: the message is not one that this connection may send; close it.
+        """
+        try:
+            op, serial, *arguments = message
+            if op == Op.HELLO:
+                self._on_hello(connection, serial, *arguments)
+                return
+            if self._connections[connection].role is None:
+                raise ProtocolError("the first message must be HELLO")
+            result = self._handlers[Op(op)](connection, serial, *arguments)
+        except ActorRtError as error:
+            if serial:
+                self._connections.reply(connection, serial, Status.ERROR, encode_plain(error))
+        except (TypeError, ValueError) as error:
+            raise ProtocolError(f"a message was refused: {error!r}") from error
+        else:
+            if serial and result is not _LATER:
+                self._connections.reply(connection, serial, Status.DONE, result)
+
+    def begin_sweep(self) -> None:
+        """Begin a sweep; handle all that has arrived by now before `sweep`."""
+        self._table.suspects.begin()
+
+    def sweep(self, now: float) -> None:
+        """Let go of what nobody refers to. Call it when everything that has arrived is handled."""
+        self._table.tick(now)
+        self._table.sweep()
+        self._carry_out()
+        self.room.offer()
+
+    @property
+    def has_suspects(self) -> bool:
+        """Whether there is something for another sweep."""
+        return bool(self._table.suspects)
+
+    def spilled(self, file_id: int, offsets: list[int], trouble: str = "") -> None:
+        """Take note of a spill file that was written, or of why it could not be; see `Room.spilled`."""
+        self.room.spilled(file_id, offsets, trouble)
+        self._carry_out()
+        self.room.retry()
+
+    def verified(self, object_id: ObjectId, place: Place, trouble: str = "") -> None:
+        """Go on with those who wait for an object on disk; see `Showing.verified`."""
+        self._showing.verified(object_id, place, trouble)
+
+    def _on_hello(self, connection: int, serial: int, version: int, role: int, peer: bytes) -> None:
+        known = self._connections.identify(connection, version, role, peer)
+        self._table.connect(connection, known.peer if known.role is Role.REQUESTS else None)
+        self._connections.reply(connection, serial, Status.DONE, self._pool.capacity_bytes)
+
+    # Making objects
+
+    def _on_create(
+        self,
+        connection: int,
+        serial: int,
+        object_id: bytes,
+        length_bytes: int,
+        is_promised: bool,
+        line: str,
+        is_patient: bool = False,
+    ) -> Any:
+        objects = ((object_id_of(object_id), count_of(length_bytes)),)
+        if not self._table.may_create(ObjectId(object_id)):
+            return None
+        self._carry_out()  # what this connection gave back just before is room
+        line = line[:_MAX_LINE_CHARACTERS]
+        self.room.ask(
+            Request(connection, serial, length_bytes, objects, flag_of(is_promised), line, flag_of(is_patient))
+        )
+        return _LATER
+
+    def _on_reserve(
+        self, connection: int, serial: int, wanted: list[list[Any]], line: str, is_patient: bool = False
+    ) -> Any:
+        objects = tuple((object_id_of(object_id), count_of(length_bytes)) for object_id, length_bytes in wanted)
+        if len({object_id for object_id, _ in objects}) < max(1, len(objects)):
+            raise ValueError("what is reserved together has an id for each object")
+        if not all([self._table.may_create(object_id) for object_id, _ in objects]):
+            raise ValueError("an object that is reserved is there already")
+        self._carry_out()
+        total_bytes = sum(align(length_bytes) for _, length_bytes in objects)
+        line = line[:_MAX_LINE_CHARACTERS]
+        self.room.ask(Request(connection, serial, total_bytes, objects, line=line, is_patient=flag_of(is_patient)))
+        return _LATER
+
+    def _on_borrow(self, connection: int, serial: int, length_bytes: int) -> Any:
+        self._carry_out()
+        if length_bytes == 0:
+            self.room.lending.take_back(connection)
+            self.room.offer()
+            return None
+        self.room.ask(Request(connection, serial, count_of(length_bytes)))
+        return _LATER
+
+    def _on_tell(self, connection: int, _: int, end: int, objects: list[list[Any]]) -> None:
+        """Take over what a process made on loan."""
+        places = self.room.lending.settle(connection, end, [(offset, length) for _, offset, length, *_ in objects])
+        for place, (object_id, _offset, _length, flags, pins_count, line) in zip(places, objects, strict=True):
+            self._take_over(connection, object_id_of(object_id), place, flags, pins_count, line[:_MAX_LINE_CHARACTERS])
+
+    def _take_over(
+        self, connection: int, object_id: ObjectId, place: Place, flags: int, pins_count: int, line: str
+    ) -> None:
+        try:
+            may_create = self._table.may_create(object_id)
+        except ObjectLostError:  # whoever heard of it first has given it up already
+            may_create = False
+        if not may_create:
+            self.room.free(place)
+            return
+        self._table.create(object_id, connection, place, is_promised=False, line=line)
+        if flags & SEALED:
+            self._table.seal(object_id, connection)
+            for _ in range(pins_count):
+                self._table.pin(object_id, connection)
+        if not flags & HELD:
+            self._table.release(object_id, connection)
+
+    def _on_contain(self, connection: int, _: int, object_id: bytes, contained: list[bytes]) -> None:
+        self._table.contain(object_id_of(object_id), connection, [object_id_of(other) for other in contained])
+
+    def _on_seal(self, connection: int, _: int, object_id: bytes) -> None:
+        self._table.seal(object_id_of(object_id), connection)
+
+    def _on_abort(self, connection: int, _: int, object_id: bytes) -> None:
+        self.room.give_up(connection, object_id_of(object_id))
+        self._table.abort(object_id_of(object_id), connection)
+
+    def _on_declare(self, connection: int, _: int, object_id: bytes) -> None:
+        self._table.declare(object_id_of(object_id), connection)
+
+    def _on_introduce(self, _connection: int, _: int, peer: bytes, node: bytes) -> None:
+        self._table.introduce(PeerId(object_id_of(peer)), node_of(node))
+
+    def _on_locate(self, connection: int, _: int, object_id: bytes, node: bytes) -> None:
+        if connection >= 0:
+            raise ProtocolError("only the node itself says where else objects are")
+        self._table.locate(object_id_of(object_id), connection, node_of(node))
+
+    def _fetch(self, object_id: ObjectId, *, only_if_awaited: bool = False) -> None:
+        """Have an object fetched that is elsewhere; whoever fetches knows what is under way already."""
+        entry = self._table.get(object_id)
+        if entry is not None and entry.state is State.REMOTE and (entry.waiters or not only_if_awaited):
+            self._connections.instructions.append(Fetch(object_id))
+
+    def set_origin(self, object_id: ObjectId, origin: bytes | None) -> None:
+        """Say where an object was made that was adopted; None: that node is gone."""
+        self._table.set_origin(object_id, origin)
+        self._carry_out()
+
+    def _on_fail(self, _connection: int, _: int, object_id: bytes, error: Any) -> None:
+        if not isinstance(error, bytes) or len(error) > MAX_ERROR_BYTES:
+            raise ProtocolError("an error is at most 32 KiB of bytes")
+        self._table.fail(object_id_of(object_id), error)
+
+    # Reading and holding objects
+
+    def _on_get(
+        self, connection: int, serial: int, object_id: bytes, others: list[bytes], waits_for_disk: bool = True
+    ) -> Any:
+        waits_for_disk = flag_of(waits_for_disk)
+        entry = self._table.get(object_id_of(object_id))
+        if entry is None or entry.state is State.FREED:
+            raise ObjectNotFoundError(f"object {short(object_id)} is not in the store: it was freed")
+        if entry.state is State.FAILED:
+            assert entry.error is not None
+            self._connections.reply(connection, serial, Status.ERROR, _as_data(entry.error))
+        elif not entry.is_readable:
+            self._fetch(entry.object_id)
+            self._connections.reply(connection, serial, Status.PENDING, None)
+        elif not (waits_for_disk or self._showing.is_at_hand(entry)):
+            self._connections.reply(connection, serial, Status.PENDING, None)
+        else:
+            self._showing.show(entry, Read(connection, serial, (self._showing.beside(connection, entry, others),)))
+        return _LATER
+
+    def _on_acquire(self, connection: int, _: int, acquired: list[tuple[bytes, bytes | None]]) -> None:
+        for object_id, token in acquired:
+            self._table.acquire(object_id_of(object_id), connection, token)
+
+    def _on_arrive(self, _connection: int, _: int, arrived: list[list[bytes]]) -> None:
+        for object_id, token in arrived:
+            self._table.arrive(object_id_of(object_id), token)
+
+    def _on_give_back(self, connection: int, _: int, released: list[bytes], unpinned: list[bytes]) -> None:
+        for object_id in unpinned:
+            self._table.unpin(object_id_of(object_id), connection)
+        for object_id in released:
+            self._table.release(object_id_of(object_id), connection)
+
+    def _on_transit(self, connection: int, _: int, departed: list[tuple[bytes, bytes, int]]) -> None:
+        for object_id, token, copies_count in departed:
+            self._table.transit(object_id_of(object_id), connection, token, count_of(copies_count))
+
+    def _on_settle(self, _connection: int, _: int, tokens: list[bytes]) -> None:
+        for token in tokens:
+            self._table.settle(token)
+
+    def _on_free(self, _connection: int, _: int, object_id: bytes) -> None:
+        self._table.free(object_id_of(object_id))
+
+    # Waiting
+
+    def _on_subscribe(self, connection: int, _: int, object_ids: list[bytes]) -> None:
+        waiter = self._connections.waiter(connection)
+        for object_id in object_ids:
+            entry = self._table.get(object_id_of(object_id))
+            if entry is not None and entry.state is State.SPILLED and not self._showing.is_at_hand(entry):
+                self._showing.announce(entry, waiter)
+            else:
+                self._table.subscribe(ObjectId(object_id), waiter)
+                self._fetch(ObjectId(object_id))
+
+    def _on_await_room(self, connection: int, _: int, object_id: bytes) -> None:
+        asker, listener = self._connections.asker(connection), self._connections.waiter(connection)
+        self.room.await_settled(asker, object_id_of(object_id), listener)
+
+    def _on_take_room(self, connection: int, serial: int, object_ids: list[bytes]) -> Any:
+        self.room.take(connection, serial, object_id_of(object_ids[0]))
+        return _LATER
+
+    # Published values
+
+    def _on_join(self, connection: int, _: int, scope: bytes) -> None:
+        self._versions.join(scope_of(scope), connection)
+
+    def _on_publish(
+        self, connection: int, _: int, scope: bytes, name: str, object_id: bytes | None, data: bytes | None = None
+    ) -> int:
+        key, entry = key_of(scope, name), None
+        if object_id is not None:
+            entry = self._table.get(object_id_of(object_id))
+            if entry is None or not entry.is_readable:
+                what = "can't be published: it is not sealed, or was freed"
+                raise ObjectNotFoundError(f"object {short(object_id)} {what}")
+            self._table.acquire(entry.object_id, _NAMES, None)
+        elif not isinstance(data, bytes) or len(data) > MAX_PUBLISHED_BYTES:
+            raise ValueError(f"what is published without an object is at most {MAX_PUBLISHED_BYTES} bytes")
+        self._versions.join(key[0], connection)
+        version, previous, ready = self._versions.publish(key, None if entry is None else entry.object_id, data)
+        for waiter in ready:
+            shown = [data, version] if entry is None else self._show_version(waiter, entry, version)
+            self._connections.tell(waiter, [Event.PUBLISHED, scope, name, shown])
+        if previous is not None:
+            self._table.release(previous, _NAMES)
+        return version
+
+    def _show_version(self, waiter: int, entry: Entry, version: int) -> list[Any] | None:
+        """Hold and pin a published object for a process that waits, which spares it a question; None: let it ask."""
+        reader = self._connections.speaker(waiter)
+        place = entry.place
+        if reader is None or place is None or (place.segment_id, False) not in self._connections[reader].mapped:
+            return None
+        if entry.state is not State.SEALED:
+            return None
+        self._table.acquire(entry.object_id, reader, None)
+        self._table.pin(entry.object_id, reader)
+        return [place.segment_id, place.offset, place.length_bytes, version, entry.object_id]
+
+    def _on_latest(self, connection: int, serial: int, scope: bytes, name: str, newer_than: int) -> Any:
+        key = key_of(scope, name)
+        self._versions.join(key[0], connection)
+        found = self._versions.latest(key, newer_than)
+        if found is None or found.object_id is None:
+            return None if found is None else [found.data, found.version]
+        entry = self._table.get(found.object_id)
+        if entry is None or not entry.is_readable:
+            raise ObjectNotFoundError(f"version {found.version} of {name!r} was freed")
+        self._table.acquire(entry.object_id, connection, None)
+        self._showing.show(entry, Read(connection, serial, (found.version, entry.object_id)))
+        return _LATER
+
+    def _on_await_version(self, connection: int, _: int, scope: bytes, name: str, newer_than: int) -> None:
+        waiter = self._connections.waiter(connection)
+        if self._versions.wait(key_of(scope, name), newer_than, waiter):
+            self._connections.tell(waiter, [Event.PUBLISHED, scope, name, None])
+
+    # What follows from the table's instructions
+
+    def _carry_out(self) -> None:
+        ready: dict[int, list[ObjectId]] = {}
+        for instruction in self._table.take():
+            match instruction:
+                case Ready(connection, object_id):
+                    ready.setdefault(connection, []).append(object_id)
+                case Failed(connection, object_id, error):
+                    message = [Event.FAILED, object_id, _as_data(error)]
+                    self._connections.tell(connection, message)
+                case GiveUp(place):
+                    self.room.free(place)
+                case Adopt(object_id):
+                    self._connections.instructions.append(instruction)
+                    self._fetch(object_id, only_if_awaited=True)
+                case Arrived() | LetGo():
+                    self._connections.instructions.append(instruction)
+        for connection, object_ids in ready.items():
+            shown = self._showing.ready(connection, object_ids)
+            for start in range(0, len(object_ids), MAX_BATCH_COUNT):
+                batch = object_ids[start : start + MAX_BATCH_COUNT]
+                self._connections.tell(connection, [Event.READY, batch, shown] if shown else [Event.READY, batch])
+
+    def get(self, object_id: ObjectId) -> Entry | None:
+        """Return what is known of an object, to be read only."""
+        return self._table.get(object_id)
+
+    def make_spare(self) -> None:
+        """Have a segment made ahead of need; see `Room`."""
+        self.room.make_spare()
+
+    def trim(self) -> None:
+        """Give idle segments back; see `Room`."""
+        self.room.trim()
+
+    def segment_made(self, segment_id: int, error: ObjectStoreFullError | None) -> None:
+        """Go on with what waited for a segment; `error` says why it could not be made."""
+        self.room.segment_made(segment_id, error)
+
+    def stats(self) -> dict[str, int]:
+        """Return the store's counts."""
+        self._carry_out()
+        return {
+            **accounts.counts(self._pool, self._table, self.room),
+            "connections_count": len(self._connections),
+            "hits_count": self._showing.hits_count,
+            "restores_count": self._showing.restores_count,
+        }
+
+    def _on_stats(self, _connection: int, _: int) -> dict[str, int]:
+        return self.stats()
+
+    def _on_list(self, _connection: int, _: int, count: int) -> list[list[Any]]:
+        return accounts.largest(self._table, self._connections, count_of(count))
+
+
+class _Later:
+    """The answer follows, or is under way already."""
+
+
+_LATER: Final = _Later()
+
+
+def _as_data(error: ActorRtError | bytes) -> bytes:
+    return error if isinstance(error, bytes) else encode_plain(error)

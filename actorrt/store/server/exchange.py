@@ -1,0 +1,313 @@
+"""A store's objects, for whoever carries them to other stores and back: read in place, and made in place.
+
+To the store's core it is a client like any other, with a connection for requests and one for events, but inside the
+store's own process: its messages are calls. Everything here is called on the store's loop, which `attach` names.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple, Protocol
+
+from actorrt.errors import ActorRtError, ObjectLostError, RuntimeStateError
+from actorrt.ids import ID_BYTES, ObjectId, PeerId, short
+from actorrt.store.memory.mappings import Pin, SegmentMaps
+from actorrt.store.server.core import StoreCore
+from actorrt.store.table.instructions import Adopt, Arrived, Fetch, LetGo
+from actorrt.store.wire.plain_errors import decode_plain, encode_plain
+from actorrt.store.wire.protocol import VERSION, Event, Op, Role, Status
+
+_PEER: Final = PeerId(b"exchange".ljust(ID_BYTES, b"\0"))
+_REQUESTS, _EVENTS = -3, -4  # -2 stands for published names, 0 for the node's own holds
+
+_FIRST_NODE: Final = -5  # other nodes, each by its process, from here down
+
+
+class Others(Protocol):
+    """What speaks with other stores. It is called on the store's loop, and calls back in a later turn."""
+
+    def fetch(self, object_id: ObjectId) -> None:
+        """Somebody waits for an object that was adopted: have it created and sealed here."""
+
+    def adopt(self, object_id: ObjectId, node: bytes, token: bytes | None) -> None:
+        """Have an object held for this node where it was made; `node` has told of it, with that transit."""
+
+    def arrived(self, object_id: ObjectId, node: bytes, token: bytes) -> None:
+        """A transit of a process of that node has arrived."""
+
+    def let_go(self, object_id: ObjectId) -> None:
+        """Nobody here refers to an object any more that was adopted."""
+
+
+class _Asked(NamedTuple):
+    op: Op
+    object_id: ObjectId
+    answered: asyncio.Future[tuple[Status, Any]]
+
+
+class Exchange:
+    """One store, as other stores see it.
+
+    Args:
+        core: the store.
+        settle: carries out what the core then says.
+
+    Attributes:
+        connections: the core's numbers for it.
+    """
+
+    connections: Final = (_REQUESTS, _EVENTS)
+
+    def __init__(self, core: StoreCore, settle: Callable[[], None]) -> None:
+        self._core = core
+        self._settle = settle
+        self._maps = SegmentMaps()
+        self._serials = itertools.count(1)
+        self._asked: dict[int, _Asked] = {}
+        self._watched: dict[ObjectId, asyncio.Future[None]] = {}
+        self._rooms: dict[ObjectId, asyncio.Future[None]] = {}
+        self._others: Others | None = None
+        self._nodes: dict[PeerId, int] = {}  # their connections
+        self._last_node = _FIRST_NODE
+        self._loop: asyncio.AbstractEventLoop | None = None
+        for number, role in ((_REQUESTS, Role.REQUESTS), (_EVENTS, Role.EVENTS)):
+            core.open(number, "other nodes")
+            core.handle(number, [Op.HELLO, 0, VERSION, role, _PEER])
+
+    def attach(self, others: Others) -> None:
+        """Have the running loop, and `others`, speak with other stores."""
+        self._loop = asyncio.get_running_loop()
+        self._others = others
+
+    def close(self) -> None:
+        """Fail whoever waits; views stay readable. Idempotent."""
+        self._loop = self._others = None
+        for asked in self._asked.values():
+            asked.answered.cancel()
+        for waiting in (*self._watched.values(), *self._rooms.values()):
+            waiting.cancel()
+        self._asked.clear()
+        self._watched.clear()
+        self._rooms.clear()
+        self._maps.clear()
+
+    # Reading what is here
+
+    async def read(self, object_id: ObjectId) -> memoryview:
+        """Return the bytes of an object, when it is sealed; they stay in place for as long as they are in view.
+
+        Raises:
+            ObjectNotFoundError, ObjectLostError: it was freed, or can never be.
+            The error that was put in its place; one that is not of actorrt's own as a RemoteActorError.
+        """
+        from actorrt.store.memory.views import pinned_view
+
+        while True:
+            status, result = await self._ask(Op.GET, object_id, object_id, [])
+            if status is Status.DONE:
+                view = self._maps.view(*result[:3], writable=False)
+                return pinned_view(view, Pin(object_id, lambda: self._unpin_soon(object_id)))
+            await self._sealed(object_id)
+
+    def is_here(self, object_id: ObjectId) -> bool:
+        """Whether an object is sealed here, in memory or on disk."""
+        entry = self._core.get(object_id)
+        return entry is not None and entry.is_readable
+
+    async def _sealed(self, object_id: ObjectId) -> None:
+        """Wait until an object is sealed or lost."""
+        waiting = self._watched.get(object_id)
+        if waiting is None:
+            waiting = self._watched[object_id] = self._attached().create_future()
+            self._tell(Op.SUBSCRIBE, [object_id])
+        await asyncio.shield(waiting)
+
+    def _unpin_soon(self, object_id: ObjectId) -> None:
+        """The last view went, in whichever thread."""
+        loop = self._loop
+        if loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(self._unpin, object_id)
+
+    def _unpin(self, object_id: ObjectId) -> None:
+        if self._loop is not None:
+            self._tell(Op.GIVE_BACK, [], [object_id])
+
+    # Making what is elsewhere
+
+    def locate(self, object_id: ObjectId, node: bytes) -> None:
+        """Hold an object that another node has; it is adopted, and fetched when somebody asks for it."""
+        self._tell(Op.LOCATE, object_id, node)
+
+    def set_origin(self, object_id: ObjectId, origin: bytes | None) -> None:
+        """Say where an object was made that was adopted; None: that node is gone, and what it had is lost."""
+        self._core.set_origin(object_id, origin)
+        self._settle()
+
+    def contain(self, object_id: ObjectId, contained: list[ObjectId]) -> None:
+        """Let an object that was begun hold others."""
+        self._tell(Op.CONTAIN, object_id, contained)
+
+    def contained(self, object_id: ObjectId) -> list[ObjectId]:
+        """Return the objects whose refs an object contains."""
+        entry = self._core.get(object_id)
+        return [] if entry is None else list(entry.contained)
+
+    def release(self, object_id: ObjectId) -> None:
+        """End a hold."""
+        self._tell(Op.GIVE_BACK, [object_id], [])
+
+    async def create(self, object_id: ObjectId, length_bytes: int) -> memoryview | None:
+        """Begin an object and return its memory, to be written and sealed, or None where it is here already.
+
+        It waits while room is being made.
+
+        Raises:
+            ObjectStoreFullError: there is no room.
+            ObjectLostError: it was given up, or somebody else is making it.
+        """
+        status, place = await self._ask(Op.CREATE, object_id, object_id, length_bytes, True, "")
+        if status is Status.WAIT:
+            try:
+                settled = self._rooms[object_id] = self._attached().create_future()
+                self._tell(Op.AWAIT_ROOM, object_id)
+                await settled
+            except BaseException:
+                self.abort(object_id)
+                raise
+            _, place = await self._ask(Op.TAKE_ROOM, object_id, [object_id])
+        return None if place is None else self._maps.view(*place, writable=True, is_warmed=False)
+
+    def seal(self, object_id: ObjectId) -> None:
+        """Finish an object; the hold that came with `create` stays."""
+        self._tell(Op.SEAL, object_id)
+
+    def abort(self, object_id: ObjectId) -> None:
+        """Give up an object that was begun; it is elsewhere again."""
+        self._tell(Op.ABORT, object_id)
+
+    def fail(self, object_id: ObjectId, error: ActorRtError) -> None:
+        """Say that an object can't be had: whoever waits for it raises the error."""
+        self._tell(Op.FAIL, object_id, encode_plain(error))
+
+    # Speaking with the core
+
+    def _attached(self) -> asyncio.AbstractEventLoop:
+        if self._loop is None:
+            raise RuntimeStateError("this object store exchanges nothing with others: it is not attached, or closed")
+        return self._loop
+
+    def _tell(self, op: Op, *arguments: Any) -> None:
+        self._core.handle(_REQUESTS, [op, 0, *arguments])
+        self._settle()
+
+    async def _ask(self, op: Op, object_id: ObjectId, *arguments: Any) -> tuple[Status, Any]:
+        serial = next(self._serials)
+        answered = self._attached().create_future()
+        self._asked[serial] = _Asked(op, object_id, answered)
+        self._core.handle(_REQUESTS, [op, serial, *arguments])
+        self._settle()
+        status, result = await answered
+        if status is Status.ERROR:
+            raise decode_plain(result)
+        return status, result
+
+    def receive(self, message: list[Any], fd: int | None, *, writable: bool) -> None:
+        """Take what the core says; the descriptor is then this one's."""
+        match message:
+            case [Event.READY, list(object_ids)]:
+                for object_id in object_ids:
+                    self._told(object_id)
+            case [Event.FAILED, object_id, _]:
+                self._told(object_id)  # who waits asks again, and hears the error
+            case [Event.ROOM, object_id]:
+                settled = self._rooms.pop(object_id, None)
+                if settled is not None and not settled.done():
+                    settled.set_result(None)
+            case [Event.NEXT, segment_id] if fd is not None:
+                self._maps.add(segment_id, fd, writable=True)
+            case [Event.RETIRED, segment_ids]:
+                self._maps.forget(segment_ids)
+            case [serial, status, result, retired]:
+                self._maps.forget(retired)
+                if fd is not None:
+                    self._maps.add(result[0], fd, writable=writable)
+                self._answer(serial, Status(status), result)
+
+    def _told(self, object_id: ObjectId) -> None:
+        waiting = self._watched.pop(object_id, None)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(None)
+
+    def _answer(self, serial: int, status: Status, result: Any) -> None:
+        asked = self._asked.pop(serial, None)
+        if asked is None:
+            return
+        if not asked.answered.done():
+            asked.answered.set_result((status, result))
+        elif (
+            status in (Status.DONE, Status.WAIT) and result is not None and self._loop is not None
+        ):  # the asker has gone
+            undo = self._unpin if asked.op is Op.GET else self.abort
+            self._loop.call_soon(undo, asked.object_id)
+
+    def carry_out(self, instruction: Fetch | Adopt | Arrived | LetGo) -> None:
+        """Have others do what the core says."""
+        others = self._others
+        if others is None:
+            if isinstance(instruction, Fetch | Adopt):
+                what = f"object {short(instruction.object_id)} is on another node, and this one speaks with none"
+                self.fail(instruction.object_id, ObjectLostError(what))
+            return
+        match instruction:
+            case Fetch(object_id):
+                others.fetch(object_id)
+            case Adopt(object_id, node, token):
+                others.adopt(object_id, node, token)
+            case Arrived(object_id, node, token):
+                others.arrived(object_id, node, token)
+            case LetGo(object_id):
+                others.let_go(object_id)
+
+    # Holding for other nodes
+
+    def hold_for(self, node: PeerId, object_id: ObjectId, token: bytes | None) -> bytes | None:
+        """Hold an object for another node, unless it was made elsewhere: then return where.
+
+        Args:
+            node: the other node's process.
+            object_id: the object; one that is not known yet is expected while the token's sender lives.
+            token: the transit that ends with this.
+        """
+        entry = self._core.get(object_id)
+        if entry is not None and entry.origin is not None:
+            return entry.origin
+        self._core.handle(self._connection_of(node), [Op.ACQUIRE, 0, [(object_id, token)]])
+        self._settle()
+        return None
+
+    def arrived_for(self, node: PeerId, object_id: ObjectId, token: bytes) -> None:
+        """End a transit whose message arrived at another node."""
+        self._core.handle(self._connection_of(node), [Op.ARRIVE, 0, [(object_id, token)]])
+        self._settle()
+
+    def release_for(self, node: PeerId, object_id: ObjectId) -> None:
+        """End a hold of another node."""
+        self._core.handle(self._connection_of(node), [Op.GIVE_BACK, 0, [object_id], []])
+        self._settle()
+
+    def node_gone(self, node: PeerId) -> None:
+        """Give back everything that another node held."""
+        number = self._nodes.pop(node, None)
+        if number is not None:
+            self._core.close(number, 0.0)  # no transit is its own, which is what the time is for
+            self._settle()
+
+    def _connection_of(self, node: PeerId) -> int:
+        number = self._nodes.get(node)
+        if number is None:
+            number = self._nodes[node] = self._last_node = self._last_node - 1
+            self._core.open(number, f"node {short(node)}")
+            self._core.handle(number, [Op.HELLO, 0, VERSION, Role.REQUESTS, node])
+        return number

@@ -1,0 +1,219 @@
+"""A store inside one process, for a runtime whose daemon, workers and driver share one loop.
+
+The same core and the same segments as the daemon's; requests are calls. Events are told by the loop of whoever
+listens, never from within another client's request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from typing import Any, Final
+
+from actorrt.clock import Clock
+from actorrt.config import MIB
+from actorrt.errors import ObjectLostError, ObjectStoreFullError
+from actorrt.ids import PeerId
+from actorrt.store.memory.disk import DEFAULT_QUOTA_BYTES, SpillDisk, SpillError, SpillFile, sources, verify
+from actorrt.store.memory.segments import Segment
+from actorrt.store.server.core import StoreCore
+from actorrt.store.server.retention import Keeper
+from actorrt.store.table.instructions import Drop, Make, Send, Spill, Verify
+from actorrt.store.wire.channel import OnEvent, Reply
+from actorrt.store.wire.protocol import VERSION, Op, Role, Status
+
+_SEGMENT_BYTES: Final = 4 * MIB  # made while the caller waits, so not larger than need be
+
+
+class LocalStore:
+    """One store, called by the clients of this process.
+
+    Args:
+        capacity_bytes: the bound on its memory.
+        clock: for what expires.
+        spill_directory: where objects go that memory has no room for; None: nowhere.
+    """
+
+    def __init__(self, capacity_bytes: int, clock: Clock, *, spill_directory: str | None = None) -> None:
+        self.capacity_bytes = capacity_bytes
+        self._core = StoreCore(capacity_bytes, _SEGMENT_BYTES, may_spill=spill_directory is not None)
+        self._clock = clock
+        self._disk = (
+            None if spill_directory is None else SpillDisk(spill_directory, DEFAULT_QUOTA_BYTES * capacity_bytes)
+        )
+        self._segments: dict[int, Segment | SpillFile] = {}
+        self._receivers: dict[int, Callable[[Send, int | None], None]] = {}
+        self._lock = threading.RLock()
+        self._last_number = 0
+        self._is_closed = False
+        self.keeper = Keeper(self._core, self._settle, self._lock)
+
+    def open_channel(self, peer: PeerId) -> LocalChannel:
+        """Connect a client."""
+        return LocalChannel(self, peer)
+
+    def stats(self) -> dict[str, int]:
+        """Return the store's counts."""
+        with self._lock:
+            return self._core.stats()
+
+    def close(self) -> None:
+        """Give all memory back, as far as nobody views it. Idempotent."""
+        with self._lock:
+            self._is_closed = True
+            for segment in self._segments.values():
+                segment.close()
+            self._segments.clear()
+            self._receivers.clear()
+
+    def begin(self, peer: PeerId, role: Role, receive: Callable[[Send, int | None], None]) -> int:
+        """Open a connection; `receive` gets each message to it, with a descriptor that is then its own."""
+        with self._lock:
+            self._last_number += 1
+            number = self._last_number
+            self._core.open(number, f"pid {os.getpid()}")
+            self._core.handle(number, [Op.HELLO, 1, VERSION, role, peer])
+            self._carry_out()  # the reply goes nowhere: nobody receives yet
+            self._receivers[number] = receive
+            return number
+
+    def end(self, number: int) -> None:
+        """Close a connection and give back what it had. Idempotent."""
+        with self._lock:
+            if self._receivers.pop(number, None) is not None:
+                self._core.close(number, self._clock.now())
+                self._settle()
+
+    def handle(self, number: int, message: list[Any]) -> None:
+        """Act on a message of a connection.
+
+        Raises:
+            ObjectLostError: the store is closed.
+        """
+        with self._lock:
+            if self._is_closed or number not in self._receivers:
+                raise ObjectLostError("the object store of this process is closed")
+            self._core.handle(number, message)
+            self._settle()
+
+    def _settle(self) -> None:
+        self._carry_out()
+        self._core.sweep(self._clock.now())
+        self._carry_out()
+
+    def _carry_out(self) -> None:
+        while instructions := self._core.take():
+            for instruction in instructions:
+                match instruction:
+                    case Send():
+                        self._send(instruction)
+                    case Make(segment_id, size_bytes, _):
+                        self._make(segment_id, size_bytes)
+                    case Drop(segment_id):
+                        self._segments.pop(segment_id).close()
+                    case Spill():
+                        self._spill(instruction)
+                    case Verify(object_id, place):
+                        fd = os.dup(self._segments[place.segment_id].fd(writable=False))
+                        self._core.verified(object_id, place, verify(fd, object_id, place))
+
+    def _make(self, segment_id: int, size_bytes: int) -> None:
+        try:
+            self._segments[segment_id] = Segment(segment_id, size_bytes)
+        except ObjectStoreFullError as error:
+            self._core.segment_made(segment_id, error)
+        else:
+            self._core.segment_made(segment_id, None)
+
+    def _spill(self, spill: Spill) -> None:
+        assert self._disk is not None, "the core was told that there is a disk"
+        try:
+            written = self._disk.write(sources(spill.objects, self._segments))
+        except SpillError as error:
+            self._core.spilled(spill.file_id, [], str(error))
+            self._core.room.try_disk_again()  # whoever asks next tries anew
+        else:
+            self._segments[spill.file_id] = written
+            self._core.spilled(spill.file_id, written.offsets)
+
+    def _send(self, send: Send) -> None:
+        receive = self._receivers.get(send.connection)
+        if receive is None:
+            return
+        fd = None
+        if send.segment_id is not None:
+            fd = os.dup(self._segments[send.segment_id].fd(writable=send.writable))
+        receive(send, fd)
+
+
+class LocalChannel:
+    """One client's way to a `LocalStore`."""
+
+    is_apart = False
+
+    def __init__(self, store: LocalStore, peer: PeerId) -> None:
+        self._store = store
+        self._peer = peer
+        self.capacity_bytes = store.capacity_bytes
+        self._replies: list[Reply] = []
+        self._events: int | None = None
+        self._number = store.begin(peer, Role.REQUESTS, self._receive)
+
+    def _receive(self, send: Send, fd: int | None) -> None:
+        _, status, result, retired = send.message
+        self._replies.append(Reply(Status(status), result, retired, fd))
+
+    def take_stale(self) -> list[tuple[Op, tuple[Any, ...], Reply]]:
+        return []  # a call can't be left before its answer
+
+    def request(self, op: Op, *arguments: Any) -> Reply:
+        self._store.handle(self._number, [op, 1, *arguments])
+        return self._replies.pop()
+
+    def post(self, op: Op, *arguments: Any) -> None:
+        self._store.handle(self._number, [op, 0, *arguments])
+
+    def listen(self, loop: asyncio.AbstractEventLoop, on_event: OnEvent, on_lost: Callable[[], None]) -> None:
+        def receive(send: Send, fd: int | None) -> None:
+            if loop.is_closed():
+                _close_fd(fd)
+            else:
+                loop.call_soon_threadsafe(self._tell, on_event, send.message, fd)
+
+        self._events = self._store.begin(self._peer, Role.EVENTS, receive)
+
+    def _tell(self, on_event: OnEvent, message: list[Any], fd: int | None) -> None:
+        if self._events is None:  # whoever stopped listening hears nothing more
+            _close_fd(fd)
+        else:
+            on_event(message, fd)
+
+    def wait(self, op: Op, *arguments: Any, timeout_s: float | None) -> list[Any] | None:
+        events: SimpleQueue[list[Any]] = SimpleQueue()
+        number = self._store.begin(self._peer, Role.WAIT, lambda send, _: events.put(send.message))
+        try:
+            self._store.handle(number, [op, 0, *arguments])
+            return events.get(timeout=timeout_s)
+        except Empty:
+            return None
+        finally:
+            self._store.end(number)
+
+    def stop_listening(self) -> None:
+        events, self._events = self._events, None
+        if events is not None:
+            self._store.end(events)
+
+    def close(self) -> None:
+        self._store.end(self._number)
+
+    def abandon_after_fork(self) -> None:
+        """Leave everything: a forked child has a copy of the whole store, which nobody will use."""
+
+
+def _close_fd(fd: int | None) -> None:
+    if fd is not None:
+        os.close(fd)

@@ -1,0 +1,117 @@
+"""Pure: those who have asked for room and are still to get it, in the order in which they asked.
+
+A request for memory on loan is answered when there is some. A request for objects is answered at once, with WAIT
+where there is no room yet; what becomes of it later is kept until the connection takes it, or gives it up:
+
+    asked ──▶ waiting ── room was found, or can't be ──▶ settled ── taken ─▶ (gone)
+                 └──────────── given up, or its connection ended ────────▶ (gone)
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from actorrt.errors import ActorRtError, ObjectLostError
+from actorrt.ids import ObjectId, short
+from actorrt.store.memory.pool import Place
+
+Key = tuple[int, ObjectId]
+"""A connection, and the first of the objects that it asked room for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Somebody who asks for room: for objects, or for memory on loan where there are none.
+
+    Attributes:
+        length_bytes: of one range for all of them. Whoever asks for several gets all or nothing, so that no two wait
+            for each other, each with half of what it needs.
+        objects: each with its length.
+        is_patient: whether it waits for others to let go of theirs, rather than fail where the store is full.
+    """
+
+    connection: int
+    serial: int
+    length_bytes: int
+    objects: tuple[tuple[ObjectId, int], ...] = ()
+    is_promised: bool = False
+    line: str = ""
+    is_patient: bool = False
+
+
+@dataclass(slots=True)
+class Answered:
+    """A request that was answered with WAIT.
+
+    Attributes:
+        is_settled: whether it waits no more; `outcome` says what became of it: a place, or None where the object was
+            there already, or an error.
+        listeners: the connections to be told then.
+    """
+
+    request: Request
+    is_settled: bool = False
+    outcome: Place | ActorRtError | None = None
+    listeners: set[int] = field(default_factory=set)
+
+
+class Requests:
+    """Every request that waits, and what became of those that nobody has taken yet."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Request] = deque()
+        self._answered: dict[Key, Answered] = {}
+
+    def __iter__(self) -> Iterator[Request]:
+        return iter(self._waiting)
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def add(self, request: Request) -> None:
+        """Let a request wait behind the others.
+
+        Raises:
+            ObjectLostError: this connection waits for that object already; nothing has changed.
+        """
+        if request.objects:
+            key = _key(request)
+            if key in self._answered:
+                raise ObjectLostError(f"object {short(key[1])} is being made by another thread of its process")
+            self._answered[key] = Answered(request)
+        self._waiting.append(request)
+
+    def answered(self, key: Key) -> Answered | None:
+        """Return a request that was answered with WAIT."""
+        return self._answered.get(key)
+
+    def answered_to(self, request: Request) -> Answered | None:
+        """Return what is kept of a request, where it was answered with WAIT."""
+        return self._answered.get(_key(request)) if request.objects else None
+
+    def remove(self, key: Key) -> Answered | None:
+        """Forget a request, whether it waits or is settled, and return what was known of it."""
+        answered = self._answered.pop(key, None)
+        if answered is not None and not answered.is_settled:
+            self._waiting.remove(answered.request)
+        return answered
+
+    def forget(self, connection: int) -> None:
+        """A connection ended: it waits no more."""
+        self._waiting = deque(request for request in self._waiting if request.connection != connection)
+        self._answered = {key: kept for key, kept in self._answered.items() if key[0] != connection}
+
+    def first(self) -> Request | None:
+        """Take the request that has waited longest."""
+        return self._waiting.popleft() if self._waiting else None
+
+    def try_each(self, serves: Callable[[Request], bool]) -> None:
+        """Try every request that waits, in order; those that are not served go on waiting."""
+        waiting, self._waiting = self._waiting, deque()
+        self._waiting.extend([request for request in waiting if not serves(request)])
+
+
+def _key(request: Request) -> Key:
+    return request.connection, request.objects[0][0]

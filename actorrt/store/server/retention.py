@@ -1,0 +1,53 @@
+"""The node's own holds: a connection of the store without a process behind it.
+
+The node keeps what the specs of its actors refer to, so that an actor can be started again when whoever spawned
+it has let go of the arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Final
+
+from actorrt.ids import ID_BYTES, ObjectId
+from actorrt.store.server.core import StoreCore
+from actorrt.store.wire.protocol import VERSION, Op, Role
+
+_CONNECTION: Final = 0  # those of processes are numbered from 1
+
+
+class Keeper:
+    """Holds objects in the name of the node.
+
+    Args:
+        core: the store.
+        settle: carries out what the core then says.
+        lock: held meanwhile, where several threads use the core.
+    """
+
+    def __init__(
+        self, core: StoreCore, settle: Callable[[], None], lock: AbstractContextManager[object] | None = None
+    ) -> None:
+        self._core = core
+        self._settle = settle
+        self._lock = lock or nullcontext()
+        core.open(_CONNECTION, "the node")
+        core.handle(_CONNECTION, [Op.HELLO, 0, VERSION, Role.REQUESTS, bytes(ID_BYTES)])
+
+    def hold(self, object_ids: Sequence[ObjectId], tokens: Sequence[bytes]) -> None:
+        """Keep these objects alive, once more each.
+
+        Args:
+            object_ids: the objects; one that the store does not know yet is expected while its sender lives.
+            tokens: the transits that their ids came with, one for each.
+        """
+        with self._lock:
+            self._core.handle(_CONNECTION, [Op.ACQUIRE, 0, list(zip(object_ids, tokens, strict=True))])
+            self._settle()
+
+    def release(self, object_ids: Sequence[ObjectId]) -> None:
+        """Take back one hold on each."""
+        with self._lock:
+            self._core.handle(_CONNECTION, [Op.GIVE_BACK, 0, list(object_ids), []])
+            self._settle()

@@ -1,0 +1,447 @@
+"""The daemon's side of the store: sockets, segments, and the loop that serves them.
+
+What is answered is decided in `core`. This shell reads packets, carries out instructions, makes segments in a
+thread of its own (reserving memory takes tens of milliseconds) and spill files in another, and tells its owner which
+processes come and go.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import select
+import socket
+import struct
+from array import array
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final, TypeVar
+
+from actorrt.clock import Clock
+from actorrt.errors import ObjectStoreFullError
+from actorrt.ids import PeerId
+from actorrt.store.memory.disk import DEFAULT_QUOTA_BYTES, SpillDisk, SpillError, SpillFile, sources, verify
+from actorrt.store.memory.segments import Segment
+from actorrt.store.server.core import StoreCore
+from actorrt.store.server.exchange import Exchange
+from actorrt.store.server.retention import Keeper
+from actorrt.store.table.instructions import Adopt, Arrived, Drop, Fetch, LetGo, Make, Send, Spill, Verify
+from actorrt.store.wire.protocol import MAX_MESSAGE_BYTES, ProtocolError, Role, pack, unpack
+
+_log = logging.getLogger(__name__)
+
+_BACKLOG: Final = 128
+_READ_BUDGET_COUNT: Final = 64
+_MAX_QUEUED_COUNT: Final = 10_000
+_ACCEPT_PAUSE_S: Final = 1.0  # time for descriptors to come free
+_TICK_S: Final = 10.0
+_DISK_PAUSE_S: Final = 1.0  # from a disk that failed or was full to the next attempt
+_FIRST_TICK_S: Final = 1.0  # a node that starts has more urgent things to do than to make memory warm
+_CREDENTIALS: Final = struct.Struct("3i")
+
+T = TypeVar("T")
+
+OnPeer = Callable[[PeerId, int], None]
+"""Told of a process: its peer id and its process id."""
+
+
+@dataclass(slots=True)
+class _Client:
+    """One accepted socket."""
+
+    number: int
+    sock: socket.socket
+    pid: int
+    outbox: deque[tuple[bytes, int | None]] = field(default_factory=deque)
+    is_announced: bool = False
+    is_blocked: bool = False
+
+
+class StoreServer:
+    """Serves one store on a Unix socket.
+
+    Args:
+        path: where the socket is made; its directory must exist and be ours alone.
+        capacity_bytes: the bound on shared memory.
+        clock: for what expires.
+        spill_directory: where objects go that memory has no room for; None: nowhere.
+        spill_bytes: the bound on what goes there; None: 64 GiB. The disk is never filled, either way.
+        on_open: called when a process has said who it is, on the loop.
+        on_close: called when such a process's connection has ended and all it held is given back.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        capacity_bytes: int,
+        clock: Clock,
+        *,
+        spill_directory: str | None = None,
+        spill_bytes: int | None = None,
+        on_open: OnPeer | None = None,
+        on_close: OnPeer | None = None,
+    ) -> None:
+        self._path = path
+        self._clock = clock
+        self._on_open = on_open
+        self._on_close = on_close
+        self._core = StoreCore(capacity_bytes, may_spill=spill_directory is not None)
+        self._disk = SpillDisk(spill_directory or "", spill_bytes or DEFAULT_QUOTA_BYTES)
+        self.keeper = Keeper(self._core, self._settle)
+        self.exchange = Exchange(self._core, self._settle)
+        self._segments: dict[int, Segment | SpillFile] = {}
+        self._clients: dict[int, _Client] = {}
+        self._clients_by_fd: dict[int, _Client] = {}
+        self._poll = select.epoll()
+        self._unread: set[int] = set()
+        self._last_number = 0
+        self._refused_count = 0
+        self._working: set[asyncio.Future[Any]] = set()
+        self._maker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="actorrt-segments")
+        self._spiller = ThreadPoolExecutor(max_workers=1, thread_name_prefix="actorrt-spill")
+        self._is_disk_in_trouble = False
+        self._disk_handle: asyncio.TimerHandle | None = None
+        self._sweep_handle: asyncio.Handle | None = None
+        self._tick_handle: asyncio.TimerHandle | None = None
+        self._accept_handle: asyncio.TimerHandle | None = None
+        self._listener: socket.socket | None = None
+
+    async def start(self) -> None:
+        """Listen, on the running loop.
+
+        Raises:
+            OSError: the socket can't be made at the path; nothing is left behind.
+        """
+        self._loop = asyncio.get_running_loop()
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            listener.setblocking(False)
+            listener.bind(self._path)
+            os.chmod(self._path, 0o600)
+            listener.listen(_BACKLOG)
+        except OSError:
+            listener.close()
+            raise
+        self._listener = listener
+        self._listen()
+        self._tick_handle = self._loop.call_later(_FIRST_TICK_S, self._tick)
+
+    async def close(self) -> None:
+        """End every connection and give all memory back. Idempotent."""
+        listener, self._listener = self._listener, None
+        if listener is None:
+            return
+        self._loop.remove_reader(listener.fileno())
+        listener.close()
+        with suppress(FileNotFoundError):
+            os.unlink(self._path)
+        for client in list(self._clients.values()):
+            self._end(client)
+        if self._working:
+            await asyncio.wait(self._working)
+        self._maker.shutdown()
+        self._spiller.shutdown()
+        for handle in (self._sweep_handle, self._tick_handle, self._accept_handle, self._disk_handle):
+            if handle is not None:
+                handle.cancel()
+        self._poll.close()
+        self.exchange.close()
+        for segment in self._segments.values():
+            segment.close()
+        self._segments.clear()
+
+    def stats(self) -> dict[str, int]:
+        """Return the counts of the store and of this server."""
+        return {**self._core.stats(), "refused_count": self._refused_count}
+
+    # Connections
+
+    def _accept(self) -> None:
+        while self._listener is not None:
+            try:
+                sock, _ = self._listener.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:  # out of descriptors, most likely: it would be told again and again
+                _log.warning("store connections are not accepted for %.0f s: %s", _ACCEPT_PAUSE_S, error)
+                self._loop.remove_reader(self._listener.fileno())
+                self._accept_handle = self._loop.call_later(_ACCEPT_PAUSE_S, self._listen)
+                return
+            credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+            pid, uid, _gid = _CREDENTIALS.unpack(credentials)
+            if uid != os.geteuid():
+                self._refused_count += 1
+                sock.close()
+                continue
+            sock.setblocking(False)
+            self._begin(sock, pid)
+
+    def _listen(self) -> None:
+        if self._listener is not None:
+            self._loop.add_reader(self._listener.fileno(), self._accept)
+
+    def _begin(self, sock: socket.socket, pid: int) -> None:
+        self._last_number += 1
+        client = _Client(self._last_number, sock, pid)
+        self._clients[client.number] = client
+        self._core.open(client.number, f"pid {pid}")
+        self._clients_by_fd[sock.fileno()] = client
+        self._poll.register(sock.fileno(), select.EPOLLIN)
+        self._loop.add_reader(sock.fileno(), self._on_readable, client)
+
+    def _end(self, client: _Client) -> None:
+        """Give back what a connection had, and tell the owner. Idempotent.
+
+        A process that can't ask any more must hear of it, since what it held is given back: its events end, too.
+        """
+        if self._clients.pop(client.number, None) is None:
+            return
+        self._unread.discard(client.number)
+        self._poll.unregister(client.sock.fileno())
+        del self._clients_by_fd[client.sock.fileno()]
+        self._loop.remove_reader(client.sock.fileno())
+        self._loop.remove_writer(client.sock.fileno())
+        client.sock.close()
+        _drop_outbox(client)
+        known = self._core.peer(client.number)
+        events = self._clients.get(self._core.listener(client.number) or 0)
+        self._core.close(client.number, self._clock.now())
+        self._carry_out()
+        if known is None or known[1] is not Role.REQUESTS:
+            return
+        if events is not None:
+            self._end(events)
+        if self._on_close is not None:
+            self._on_close(known[0], client.pid)
+
+    def _tick(self) -> None:
+        """Now and then: end what has expired, and have neither too few segments ready nor too many idle."""
+        self._tick_handle = self._loop.call_later(_TICK_S, self._tick)
+        self._core.trim()
+        self._core.make_spare()
+        self._settle()
+
+    # Reading
+
+    def _on_readable(self, client: _Client) -> None:
+        self._unread.add(client.number)
+        for _ in range(_READ_BUDGET_COUNT):
+            if not self._read_one(client):
+                self._unread.discard(client.number)
+                break
+            self._carry_out()  # whoever asked has the answer before the next message is looked for
+        self._settle()
+
+    def _settle(self) -> None:
+        """Carry out what the core says, and let go of what nobody holds, when all that arrived is read."""
+        self._carry_out()
+        if self._sweep_handle is None and self._listener is not None:
+            self._sweep_handle = self._loop.call_soon(self._sweep)
+
+    def _read_one(self, client: _Client) -> bool:
+        """Read and handle one packet; False where there is none, now or ever."""
+        if client.number not in self._clients:
+            return False
+        try:
+            packet = client.sock.recv(MAX_MESSAGE_BYTES + 1)
+        except BlockingIOError:
+            return False
+        except OSError:
+            packet = b""
+        if not packet:
+            self._end(client)
+            return False
+        if not self._handle(client, packet):
+            self._end(client)
+            return False
+        if not client.is_announced:
+            self._announce(client)
+        return True
+
+    def _handle(self, client: _Client, packet: bytes) -> bool:
+        """Act on one packet; False where its connection must end. No packet ends more than that."""
+        try:
+            self._core.handle(client.number, unpack(packet))
+        except ProtocolError as error:
+            self._refused_count += 1
+            _log.warning("the store connection of process %d is closed: %s", client.pid, error)
+            return False
+        except Exception:
+            _log.exception("a message of process %d met a defect; its store connection is closed", client.pid)
+            return False
+        return True
+
+    def _announce(self, client: _Client) -> None:
+        client.is_announced = True
+        known = self._core.peer(client.number)
+        if known is not None and known[1] is Role.REQUESTS and self._on_open is not None:
+            self._on_open(known[0], client.pid)
+
+    def _sweep(self) -> None:
+        """Let go of what nobody refers to, once all that had arrived before is read: a hold may be among it."""
+        self._sweep_handle = None
+        if self._listener is None:
+            return
+        self._core.begin_sweep()
+        for fd, _ in self._poll.poll(0):  # the loop may not have heard of it: a process was faster than its turn
+            client = self._clients_by_fd.get(fd)
+            if client is not None:
+                self._on_readable(client)
+        if self._unread:
+            self._settle()
+            return
+        self._core.sweep(self._clock.now())
+        self._carry_out()
+        if self._core.has_suspects:
+            self._settle()
+
+    # Carrying out
+
+    def _carry_out(self) -> None:
+        for instruction in self._core.take():
+            match instruction:
+                case Send():
+                    self._send(instruction)
+                case Make():
+                    self._make(instruction)
+                case Drop(segment_id):
+                    self._segments.pop(segment_id).close()
+                case Spill():
+                    self._spill(instruction)
+                case Verify():
+                    self._verify(instruction)
+                case Fetch() | Adopt() | Arrived() | LetGo():
+                    self.exchange.carry_out(instruction)
+
+    def _work(
+        self, executor: ThreadPoolExecutor, work: Callable[[], T], on_done: Callable[[asyncio.Future[T]], None]
+    ) -> None:
+        """Do something in a thread, and go on with it here."""
+        working = self._loop.run_in_executor(executor, work)
+        self._working.add(working)
+        working.add_done_callback(self._working.discard)
+        working.add_done_callback(on_done)
+
+    def _make(self, make: Make) -> None:
+        segment = partial(Segment, make.segment_id, make.size_bytes, is_touched=make.is_ahead)
+        self._work(self._maker, segment, partial(self._made, make.segment_id))
+
+    def _made(self, segment_id: int, making: asyncio.Future[Segment]) -> None:
+        error = making.exception()
+        if error is None:
+            self._segments[segment_id] = making.result()
+        elif not isinstance(error, ObjectStoreFullError):
+            raise error
+        if self._listener is not None:
+            self._core.segment_made(segment_id, error)
+            self._core.make_spare()
+            self._carry_out()
+
+    def _spill(self, spill: Spill) -> None:
+        write = partial(self._disk.write, sources(spill.objects, self._segments))
+        self._work(self._spiller, write, partial(self._spilled, spill.file_id))
+
+    def _spilled(self, file_id: int, writing: asyncio.Future[SpillFile]) -> None:
+        error = writing.exception()
+        if error is None:
+            self._segments[file_id] = writing.result()
+        elif not isinstance(error, SpillError):
+            raise error
+        elif not self._is_disk_in_trouble:
+            _log.warning("objects can't be moved to disk: %s", error)
+        self._is_disk_in_trouble = error is not None
+        if self._listener is None:
+            return
+        if error is None:
+            self._core.spilled(file_id, writing.result().offsets)
+        else:
+            self._core.spilled(file_id, [], str(error))
+            self._disk_handle = self._loop.call_later(_DISK_PAUSE_S, self._try_disk_again)
+        self._settle()
+
+    def _try_disk_again(self) -> None:
+        self._core.room.try_disk_again()
+        self._settle()
+
+    def _verify(self, asked: Verify) -> None:
+        fd = os.dup(self._segments[asked.place.segment_id].fd(writable=False))
+        work = partial(verify, fd, asked.object_id, asked.place)
+        self._work(self._spiller, work, partial(self._verified, asked))
+
+    def _verified(self, asked: Verify, checking: asyncio.Future[str]) -> None:
+        if self._listener is not None:
+            self._core.verified(asked.object_id, asked.place, checking.result())
+            self._settle()
+
+    def _send(self, send: Send) -> None:
+        client = self._clients.get(send.connection)
+        is_inside = send.connection in self.exchange.connections
+        if client is None and not is_inside:
+            return
+        fd = None if send.segment_id is None else self._segments[send.segment_id].fd(writable=send.writable)
+        if client is None:
+            self.exchange.receive(send.message, None if fd is None else os.dup(fd), writable=send.writable)
+            return
+        packet = pack(send.message)
+        if client.outbox or not _has_sent(client, packet, fd):
+            self._queue(client, packet, fd)
+
+    def _queue(self, client: _Client, packet: bytes, fd: int | None) -> None:
+        """Send a packet when the client has read more; its descriptor must outlive the segment, so it is copied."""
+        try:
+            client.outbox.append((packet, None if fd is None else os.dup(fd)))
+        except OSError as error:
+            _log.warning("process %d does not read, and nothing is kept for it: %s", client.pid, error)
+            self._loop.call_soon(self._end, client)
+            return
+        if len(client.outbox) > _MAX_QUEUED_COUNT:
+            _log.warning("process %d does not read its store events: its connection is closed", client.pid)
+            self._loop.call_soon(self._end, client)
+        self._flush(client)
+
+    def _flush(self, client: _Client) -> None:
+        while client.outbox:
+            packet, fd = client.outbox[0]
+            try:
+                _send_packet(client, packet, fd)
+            except BlockingIOError:
+                client.is_blocked = True
+                self._loop.add_writer(client.sock.fileno(), self._flush, client)
+                return
+            except OSError:  # it is gone; its reader sees the end and gives back what it held
+                _drop_outbox(client)
+                return
+            client.outbox.popleft()
+            if fd is not None:
+                os.close(fd)
+        if client.is_blocked:
+            client.is_blocked = False
+            self._loop.remove_writer(client.sock.fileno())
+
+
+def _has_sent(client: _Client, packet: bytes, fd: int | None) -> bool:
+    """Send a packet; return False if the client reads too slowly, or is gone, of which `_flush` makes what is right."""
+    try:
+        _send_packet(client, packet, fd)
+    except OSError:
+        return False
+    return True
+
+
+def _send_packet(client: _Client, packet: bytes, fd: int | None) -> None:
+    if fd is None:
+        client.sock.send(packet)
+    else:
+        client.sock.sendmsg([packet], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", [fd]))])
+
+
+def _drop_outbox(client: _Client) -> None:
+    for _, fd in client.outbox:
+        if fd is not None:
+            os.close(fd)
+    client.outbox.clear()

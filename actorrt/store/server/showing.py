@@ -1,0 +1,135 @@
+"""Pure: shows objects to those who read them: pinned, and checked first where they come from disk.
+
+Objects that a process is likely to read next are pinned and shown unasked, where it has their segments already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from actorrt.config import STORE_THRESHOLD_BYTES
+from actorrt.errors import ObjectLostError
+from actorrt.ids import ObjectId, short
+from actorrt.store.memory.pool import Place
+from actorrt.store.server.arguments import object_id_of
+from actorrt.store.server.connections import Connections
+from actorrt.store.server.spilled import SpillFiles
+from actorrt.store.table.instructions import Verify
+from actorrt.store.table.objects import Entry, State
+from actorrt.store.table.table import ObjectTable
+from actorrt.store.wire.plain_errors import encode_plain
+from actorrt.store.wire.protocol import Event, Status
+
+_SMALL_BYTES: Final = STORE_THRESHOLD_BYTES  # shown unasked: what keeps little in place if nobody reads it
+_SHOWN_COUNT: Final = 16  # of those who become ready together: whoever waits for more does not read all of them next
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Somebody who reads an object; `more` goes along with the answer."""
+
+    connection: int
+    serial: int
+    more: tuple[Any, ...]
+
+
+class Showing:
+    """The reads of one store.
+
+    Args:
+        table: the objects.
+        connections: who reads.
+        files: which objects lie on disk.
+
+    Attributes:
+        hits_count: how many objects were shown in memory or on disk.
+        restores_count: how often an object on disk was found as it had been written.
+    """
+
+    def __init__(self, table: ObjectTable, connections: Connections, files: SpillFiles) -> None:
+        self._table = table
+        self._connections = connections
+        self._files = files
+        self._verifying: dict[ObjectId, list[Read]] = {}
+        self._listening: dict[ObjectId, set[int]] = {}
+        self.hits_count = 0
+        self.restores_count = 0
+
+    def show(self, entry: Entry, read: Read) -> None:
+        """Answer with an object's place, pinned; what comes from disk is checked first, once."""
+        self.hits_count += 1
+        place = self._table.pin(entry.object_id, read.connection)
+        if self.is_at_hand(entry):
+            self._connections.reply_place(read.connection, read.serial, place, writable=False, more=read.more)
+        else:
+            self._verify(entry.object_id, place)
+            self._verifying[entry.object_id].append(read)
+
+    def is_at_hand(self, entry: Entry) -> bool:
+        """Whether an object can be shown at once: it is in memory, or was checked since it came to disk."""
+        on_disk = entry.place is not None and entry.place.segment_id in self._files
+        return not on_disk or self._files.is_verified(entry.object_id)
+
+    def announce(self, entry: Entry, waiter: int) -> None:
+        """Tell a waiter when an object on disk is checked, and can be shown at once."""
+        assert entry.place is not None, "it is on disk"
+        self._verify(entry.object_id, entry.place)
+        self._listening.setdefault(entry.object_id, set()).add(waiter)
+
+    def _verify(self, object_id: ObjectId, place: Place) -> None:
+        """Have an object on disk checked, unless that is under way."""
+        if object_id not in self._verifying:
+            self._verifying[object_id] = []
+            self._connections.instructions.append(Verify(object_id, place))
+
+    def verified(self, object_id: ObjectId, place: Place, trouble: str) -> None:
+        """Go on with those who wait for an object on disk; `trouble` says what is wrong with its bytes there."""
+        reads = [read for read in self._verifying.pop(object_id) if read.connection in self._connections]
+        listeners = self._listening.pop(object_id, ())
+        if not trouble:
+            self.restores_count += 1
+            if self._table.get(object_id) is not None:
+                self._files.note_verified(object_id)
+            for read in reads:
+                self._connections.reply_place(read.connection, read.serial, place, writable=False, more=read.more)
+            for listener in listeners:
+                self._connections.tell(listener, [Event.READY, [object_id]])
+            return
+        error = ObjectLostError(f"object {short(object_id)} is lost: its spill file {trouble}")
+        self._table.lose(object_id, error)
+        for read in reads:
+            self._table.unpin(object_id, read.connection)
+            self._connections.reply(read.connection, read.serial, Status.ERROR, encode_plain(error))
+        for listener in listeners:
+            self._connections.tell(listener, [Event.FAILED, object_id, encode_plain(error)])
+
+    def beside(self, connection: int, first: Entry, object_ids: Sequence[bytes]) -> list[list[Any]]:
+        """Pin small objects that are likely to be asked for next, where the process has their segments by then."""
+        assert first.place is not None, "it is readable"
+        mapped = self._connections[connection].mapped | {(first.place.segment_id, False)}
+        return self._unasked(connection, object_ids, mapped, _SMALL_BYTES)
+
+    def ready(self, waiter: int, object_ids: Sequence[ObjectId]) -> list[list[Any]]:
+        """Pin objects that a process waited for, where it has their segments: it reads them next."""
+        reader = self._connections.speaker(waiter)
+        if reader is None or waiter < 0 or len(object_ids) > _SHOWN_COUNT:
+            return []
+        return self._unasked(reader, object_ids, self._connections[reader].mapped, None)
+
+    def _unasked(
+        self, reader: int, object_ids: Sequence[bytes], mapped: set[tuple[int, bool]], max_bytes: int | None
+    ) -> list[list[Any]]:
+        shown = []
+        for object_id in object_ids:
+            entry = self._table.get(object_id_of(object_id))
+            place = None if entry is None else entry.place
+            if entry is None or place is None or entry.state is not State.SEALED:
+                continue
+            is_short = max_bytes is None or place.length_bytes <= max_bytes
+            if is_short and (place.segment_id, False) in mapped:
+                self._table.pin(entry.object_id, reader)
+                self.hits_count += 1
+                shown.append([object_id, place.segment_id, place.offset, place.length_bytes])
+        return shown

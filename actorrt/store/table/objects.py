@@ -1,0 +1,137 @@
+"""Pure: one object of the table: its state, and who keeps it alive.
+
+Most objects are small, and nobody waits for them: what few have is made when there is something to put in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from actorrt.errors import ActorRtError
+from actorrt.ids import ObjectId
+from actorrt.store.memory.pool import Place
+
+Token = bytes
+"""Names a transit: its sender's peer id, and a number."""
+
+
+_NOBODY: Final[frozenset[int]] = frozenset()
+_NONE: Final[frozenset[Token]] = frozenset()
+
+
+class State(StrEnum):
+    """Where an object is in its life; `table` draws the transitions."""
+
+    EXPECTED = "expected"
+    REMOTE = "remote"
+    PENDING = "pending"
+    CREATED = "created"
+    SEALED = "sealed"
+    SPILLED = "spilled"
+    FAILED = "failed"
+    FREED = "freed"
+
+
+@dataclass(slots=True)
+class Entry:
+    """One object.
+
+    Attributes:
+        place: where its bytes are, from CREATED on: in a segment, or in a spill file.
+        maker: the connection that is writing it.
+        declarer: the connection that promised it, until it is sealed.
+        origin: whom a copy of it can be fetched from, where it was made elsewhere.
+        error: why it failed: an exception, or one as data.
+        holds, pins: how many refs, and how many mapped views, each connection has.
+        waiters: connections to be told when it is sealed or fails.
+        transits: messages under way that carry it.
+        containers_count: how often it occurs in other objects.
+        contained: what it holds itself.
+        is_private: nobody but its maker can have heard of it, so nothing about it can be on its way.
+        overtaken: transits that arrived before their senders' word; while there is one, what is EXPECTED may
+            become known.
+        line: the file and line that made it, where that is known.
+    """
+
+    object_id: ObjectId
+    state: State
+    place: Place | None = None
+    maker: int | None = None
+    declarer: int | None = None
+    origin: bytes | None = None
+    error: ActorRtError | bytes | None = None
+    holds: dict[int, int] = field(default_factory=dict)
+    pins: dict[int, int] = field(default_factory=dict)
+    waiters: AbstractSet[int] = _NOBODY
+    transits: set[Token] | frozenset[Token] = _NONE
+    containers_count: int = 0
+    contained: Sequence[ObjectId] = ()
+    is_private: bool = False
+    overtaken: AbstractSet[Token] = _NONE
+    line: str = ""
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether it is sealed, wherever it lies."""
+        return self.state is State.SEALED or self.state is State.SPILLED
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether its bytes are in memory and nobody has them in view."""
+        return self.state is State.SEALED and not self.pins
+
+    def note_transit(self, token: Token, *, holds: bool) -> None:
+        """Let a transit hold the object, or no longer."""
+        if isinstance(self.transits, frozenset):
+            self.transits = {token} if holds else _NONE
+        elif holds:
+            self.transits.add(token)
+        else:
+            self.transits.discard(token)
+
+    def is_referred_to(self) -> bool:
+        """Whether anybody has, views, sends or contains it."""
+        return bool(self.holds or self.pins or self.transits or self.containers_count)
+
+    def is_unmade(self) -> bool:
+        """Whether it may still be sealed."""
+        return self.state in (State.EXPECTED, State.REMOTE, State.PENDING, State.CREATED)
+
+    def is_being_written(self) -> bool:
+        """Whether its maker may be writing its bytes at this moment."""
+        return self.maker is not None and self.place is not None
+
+    def may_go(self) -> bool:
+        """Whether nothing keeps its bytes in place."""
+        is_wanted = bool(self.pins) if self.state is State.FREED else self.is_referred_to()
+        return not is_wanted and not self.is_being_written()
+
+    def is_apart_from(self, connection: int) -> bool:
+        """Whether nothing ties it to a connection."""
+        is_tied = connection in self.holds or connection in self.pins or connection in self.waiters
+        return not is_tied and connection not in (self.maker, self.declarer)
+
+
+def take_one(counts: dict[int, int], connection: int) -> None:
+    """End one hold, or one pin, of a connection."""
+    left_count = counts.get(connection, 0) - 1
+    if left_count > 0:
+        counts[connection] = left_count
+    else:
+        counts.pop(connection, None)
+
+
+def longest_unused(idle: Iterable[Entry], wanted_bytes: int) -> list[tuple[ObjectId, Place]]:
+    """Return the first of some objects in memory, with where they lie, until there are bytes enough."""
+    chosen = []
+    for entry in idle:
+        assert entry.place is not None, "a sealed object lies somewhere"
+        chosen.append((entry.object_id, entry.place))
+        wanted_bytes -= entry.place.length_bytes
+        if wanted_bytes <= 0:
+            break
+    return chosen

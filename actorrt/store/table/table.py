@@ -1,0 +1,500 @@
+"""Pure: the objects of one store, their states, and who keeps them alive.
+
+            declare                 create                 seal
+    (unknown) ─────▶ PENDING ────────────────▶ CREATED ─────────▶ SEALED ──free──▶ FREED, until unpinned
+        │               │   ◀─ its maker ended ──┘                  │ └─ moved to disk ─▶ SPILLED, as SEALED
+        └─ acquired ─▶ EXPECTED                                     └─ nobody refers to it ─▶ (gone)
+    PENDING, CREATED, EXPECTED ── fail, or its declarer ended ─▶ FAILED ─ nobody refers to it ─▶ (gone)
+
+What was made elsewhere is REMOTE where it is held and has no copy; fetched, it is created and sealed like any other,
+and REMOTE again when its copy is evicted. What a process of another node sent is adopted: held where it was made.
+
+A connection is a number. It *holds* objects (its refs) and *pins* them (its mapped views), each by count. An object
+lives while somebody holds or pins it, while it is in transit, and while an object that contains it lives. What
+nobody refers to goes at the next sweep, before which the caller reads everything that has arrived, so that a hold
+which is already on its way is counted before the last one ends. What only its maker knew goes at once.
+
+A *transit* is a message with a ref. The receiver's `acquire` may overtake the sender's `transit`, and even the
+sender's `declare`; the object is EXPECTED until then.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from actorrt.errors import ActorRtError, ObjectLostError, ObjectNotFoundError
+from actorrt.ids import ID_BYTES, ObjectId, PeerId, short
+from actorrt.store.memory.pool import Place
+from actorrt.store.table.instructions import Adopt, Arrived, Failed, GiveUp, LetGo, Ready, TableInstruction
+from actorrt.store.table.invariants import check
+from actorrt.store.table.objects import Entry, State, Token, longest_unused, take_one
+from actorrt.store.table.suspects import Suspects
+from actorrt.store.table.transits import Transits
+
+_TOMBSTONES_COUNT: Final = 10_000
+
+
+class ObjectTable:
+    """The one table of a store. Instructions gather inside until `take`.
+
+    Attributes:
+        suspects: what the next sweep looks at; the caller begins a sweep there.
+    """
+
+    def __init__(self) -> None:
+        self._entries: dict[ObjectId, Entry] = {}
+        self._by_connection: dict[int, set[ObjectId]] = {}
+        self._connection_by_peer: dict[PeerId, int] = {}
+        self._transits = Transits()
+        self._idle: OrderedDict[ObjectId, None] = OrderedDict()
+        self._may_have_copies = False  # among them
+        self._tombstones: OrderedDict[ObjectId, None] = OrderedDict()
+        self.suspects = Suspects()
+        self._instructions: list[TableInstruction] = []
+
+    # What is there
+
+    def get(self, object_id: ObjectId) -> Entry | None:
+        """Return the entry of an object, to be read only."""
+        return self._entries.get(object_id)
+
+    def entries(self) -> Iterable[Entry]:
+        """Return every entry, to be read only."""
+        return self._entries.values()
+
+    @property
+    def transits_count(self) -> int:
+        """How many transits are under way, or arrived before their senders' word."""
+        return len(self._transits)
+
+    def take(self) -> list[TableInstruction]:
+        """Return what is to be done, in order, and forget it."""
+        instructions, self._instructions = self._instructions, []
+        return instructions
+
+    def check_invariants(self) -> None:
+        """Raise BrokenInvariantError, with what is known of an object that is not as it has to be; for tests."""
+        check(self._entries, self._by_connection, self._transits, self._idle, self.suspects)
+
+    # Connections
+
+    def connect(self, connection: int, peer: PeerId | None = None) -> None:
+        """Let a connection begin; with a peer, the one on which this process says what it holds and sends."""
+        self._by_connection[connection] = set()
+        if peer is not None:
+            self._connection_by_peer[peer] = connection
+
+    def introduce(self, peer: PeerId, node: bytes) -> None:
+        """Take note of a process of another node, which sent something here."""
+        self._transits.introduce(peer, node)
+
+    def disconnect(self, connection: int, now: float) -> None:
+        """Give back everything that a connection held, waited for, was making or had declared."""
+        for token, object_id in self._transits.end_sender(connection, now):
+            lost = ObjectLostError(f"object {short(object_id)} is lost: the process that sent it ended")
+            self._give_up_expecting(object_id, token, lost)
+        self._connection_by_peer = {p: other for p, other in self._connection_by_peer.items() if other != connection}
+        for object_id in self._by_connection.pop(connection, ()):
+            if (entry := self._entries.get(object_id)) is not None:
+                self._leave(entry, connection)
+
+    def _leave(self, entry: Entry, connection: int) -> None:
+        entry.holds.pop(connection, None)
+        if entry.pins.pop(connection, None) is not None:
+            self._note_idle(entry)
+        entry.waiters -= {connection}
+        if entry.maker == connection and entry.is_being_written():
+            self._drop_unsealed(entry)
+        if entry.declarer == connection:
+            entry.declarer = None
+            if entry.state is State.PENDING:
+                what = "the process that was to provide it ended before it was sealed"
+                self._fail(entry, ObjectLostError(f"object {short(entry.object_id)} is lost: {what}"))
+        self.suspects.add(entry.object_id)
+
+    def _drop_unsealed(self, entry: Entry) -> None:
+        """The maker of an object ended or gave up in the middle: its bytes are free, and somebody may try again."""
+        self._give_up(entry)
+        self.suspects.add(entry.object_id)
+        self._take_maker(entry)
+        if entry.state is State.CREATED and entry.declarer is not None:
+            entry.state = State.PENDING
+        elif entry.state is State.CREATED and entry.origin is not None:
+            entry.state = State.REMOTE
+        elif entry.state is State.CREATED:
+            what = "the process that was making it ended or gave up before it was sealed"
+            self._fail(entry, ObjectLostError(f"object {short(entry.object_id)} is lost: {what}"))
+
+    # Making objects
+
+    def declare(self, object_id: ObjectId, connection: int) -> None:
+        """Promise an object that somebody will make; the connection holds it and answers for it."""
+        entry = self._entry(object_id, State.PENDING)
+        self._hold(entry, connection)
+        if entry.is_unmade():
+            entry.declarer = connection
+        if entry.state is State.EXPECTED:
+            entry.state = State.PENDING
+
+    def locate(self, object_id: ObjectId, connection: int, node: bytes, token: Token | None = None) -> None:
+        """Let a connection hold an object that another node told of; with a token, one copy of that transit arrived."""
+        entry = self._entry(object_id, State.REMOTE)
+        self._hold(entry, connection)
+        self._found(entry, node, token)
+
+    def _found(self, entry: Entry, node: bytes, token: Token | None) -> None:
+        """An object is on another node. Promised here, it was made there: then whoever promised it has kept to it."""
+        entry.is_private = False
+        if entry.origin is None and entry.state in (State.EXPECTED, State.REMOTE, State.PENDING):
+            entry.origin, entry.state = node, State.REMOTE
+            self._keep_promise(entry)
+            self._instructions.append(Adopt(entry.object_id, node, token))
+        elif token is not None:
+            self._instructions.append(Arrived(entry.object_id, node, token))
+
+    def set_origin(self, object_id: ObjectId, origin: bytes | None) -> None:
+        """Say where an object was made that was adopted; None: that node is gone, and only a copy here counts."""
+        entry = self._entries.get(object_id)
+        if entry is not None and entry.origin is not None:
+            entry.origin = origin
+        if origin is None and entry is not None and entry.state is State.REMOTE:
+            self._fail(entry, ObjectLostError(f"object {short(object_id)} is lost: its node is gone"))
+
+    def may_create(self, object_id: ObjectId) -> bool:
+        """Whether the object is still to be made; False where it is sealed already.
+
+        Raises:
+            ObjectLostError: its declarer gave it up, or another connection is making it.
+        """
+        entry = self._entries.get(object_id)
+        if entry is None or entry.state in (State.EXPECTED, State.REMOTE, State.PENDING):
+            return True
+        if entry.is_readable:
+            return False
+        what = "is being made by another process" if entry.state is State.CREATED else "was given up"
+        raise ObjectLostError(f"object {short(object_id)} {what}")
+
+    def create(
+        self, object_id: ObjectId, connection: int, place: Place, *, is_promised: bool = True, line: str = ""
+    ) -> None:
+        """Begin an object at a place; `may_create` has just said that it may be.
+
+        `is_promised` says that others may know of the id: somebody has declared it, or is about to.
+        """
+        is_known = object_id in self._entries
+        entry = self._entry(object_id, State.CREATED)
+        entry.is_private = not is_promised and not is_known
+        entry.state, entry.place, entry.maker, entry.line = State.CREATED, place, connection, line
+        self._hold(entry, connection)
+
+    def contain(self, object_id: ObjectId, connection: int, contained: list[ObjectId]) -> None:
+        """Let an object that the connection is making hold others, for as long as it lives."""
+        entry = self._made_by(object_id, connection)
+        found = []
+        for other in contained:
+            inner = self._entries.get(other)
+            if entry is not None and inner is not None and inner.state is not State.FREED:
+                inner.containers_count += 1
+                inner.is_private = False
+                found.append(other)
+        if entry is not None:
+            entry.contained = [*entry.contained, *found]
+
+    def seal(self, object_id: ObjectId, connection: int) -> None:
+        """Finish an object: from now on it is never written."""
+        entry = self._made_by(object_id, connection)
+        if entry is None:
+            return
+        if entry.state is not State.CREATED:  # it was failed or freed while it was being written
+            self._drop_unsealed(entry)
+            return
+        entry.state = State.SEALED
+        self._take_maker(entry)
+        self._keep_promise(entry)
+        self._note_idle(entry)
+        self._instructions.extend(Ready(waiter, object_id) for waiter in self._take_waiters(entry))
+        self.suspects.add(entry.object_id)
+
+    def abort(self, object_id: ObjectId, connection: int) -> None:
+        """Give up an object that the connection is making, and the hold that came with it."""
+        entry = self._made_by(object_id, connection)
+        if entry is not None:
+            self._drop_unsealed(entry)
+            self.release(object_id, connection)
+
+    def fail(self, object_id: ObjectId, error: bytes) -> None:
+        """Say that an object will never be; without effect on one that is sealed, failed or freed already."""
+        entry = self._entry(object_id, State.PENDING)
+        if entry.is_unmade():
+            self._fail(entry, error)
+
+    def _made_by(self, object_id: ObjectId, connection: int) -> Entry | None:
+        entry = self._entries.get(object_id)
+        return entry if entry is not None and entry.maker == connection else None
+
+    def _fail(self, entry: Entry, error: ActorRtError | bytes) -> None:
+        entry.state, entry.error = State.FAILED, error
+        self._keep_promise(entry)
+        self._instructions.extend(Failed(waiter, entry.object_id, error) for waiter in self._take_waiters(entry))
+        self.suspects.add(entry.object_id)
+
+    def _take_maker(self, entry: Entry) -> None:
+        maker, entry.maker = entry.maker, None
+        if maker is not None:
+            self._forget_if_apart(entry, maker)
+
+    def _keep_promise(self, entry: Entry) -> None:
+        """Whoever promised an object answers for it no more: it is made, or never will be."""
+        declarer, entry.declarer = entry.declarer, None
+        if declarer is not None:
+            self._forget_if_apart(entry, declarer)
+
+    def _take_waiters(self, entry: Entry) -> Sequence[int]:
+        if not entry.waiters:
+            return ()
+        waiters, entry.waiters = sorted(entry.waiters), frozenset()
+        for waiter in waiters:
+            self._forget_if_apart(entry, waiter)
+        return waiters
+
+    # Holding objects
+
+    def acquire(self, object_id: ObjectId, connection: int, token: Token | None) -> None:
+        """Register a connection as a holder; with a token, one copy of that transit has arrived.
+
+        An object that nobody knows is expected while the token's sender is connected, and failed otherwise.
+        """
+        if (node := self._transits.node_of(token)) is not None:
+            self.locate(object_id, connection, node, token)
+            return
+        entry = self._entries.get(object_id)
+        if entry is None:
+            entry = self._entry(object_id, State.EXPECTED)
+            transit = None if token is None else self._transits.get(token)
+            has_been_said = transit is not None and transit.balance_count > 0
+            if object_id in self._tombstones or has_been_said or self._sender(token) is None:
+                self._fail(entry, ObjectNotFoundError(f"object {short(object_id)} is not known: it was freed"))
+        entry.is_private = False
+        self._hold(entry, connection)
+        if token is not None:
+            self.arrive(object_id, token)
+
+    def arrive(self, object_id: ObjectId, token: Token) -> None:
+        """One copy of a transit has arrived at a holder."""
+        if (node := self._transits.node_of(token)) is not None:
+            self._found(self._entry(object_id, State.REMOTE), node, token)
+            return
+        transit = self._transits.get(token)
+        sender = self._sender(token) if transit is None else transit.sender
+        if sender is None:
+            return
+        entry = self._entries.get(object_id)
+        if transit is None and entry is not None and entry.state is State.EXPECTED:
+            entry.overtaken |= {token}
+        self._change_transit(token, object_id, sender, -1)
+
+    def transit(self, object_id: ObjectId, connection: int, token: Token, copies_count: int) -> None:
+        """Keep an object until so many copies of a message have arrived."""
+        # Whatever its sender did to make the object known came on this connection before.
+        gone = ObjectNotFoundError(f"object {short(object_id)} was freed before it was sent")
+        self._give_up_expecting(object_id, token, gone)
+        self._change_transit(token, object_id, connection, copies_count)
+
+    def _give_up_expecting(self, object_id: ObjectId, token: Token, error: ActorRtError) -> None:
+        """One sender said its last word on an object; where it was the last one, an unknown object fails."""
+        entry = self._entries.get(object_id)
+        if entry is not None and token in entry.overtaken:
+            entry.overtaken -= {token}
+            if entry.state is State.EXPECTED and not entry.overtaken:
+                self._fail(entry, error)
+
+    def settle(self, token: Token) -> None:
+        """End a transit, whether or not its copies have arrived: the message is known to be lost."""
+        transit = self._transits.get(token)
+        if transit is not None and transit.balance_count > 0:
+            self._change_transit(token, transit.object_id, transit.sender, -transit.balance_count)
+
+    def _change_transit(self, token: Token, object_id: ObjectId, sender: int, count: int) -> None:
+        holds = self._transits.change(token, object_id, sender, count)
+        entry = self._entries.get(object_id)
+        if entry is not None:
+            entry.is_private = False
+            entry.note_transit(token, holds=holds)
+            self.suspects.add(entry.object_id)
+
+    def _sender(self, token: Token | None) -> int | None:
+        return None if token is None else self._connection_by_peer.get(PeerId(token[:ID_BYTES]))
+
+    def release(self, object_id: ObjectId, connection: int) -> None:
+        """End one hold of a connection."""
+        entry = self._entries.get(object_id)
+        if entry is not None:
+            take_one(entry.holds, connection)
+            self._let_go(entry, connection)
+
+    def pin(self, object_id: ObjectId, connection: int) -> Place:
+        """Keep a sealed object's bytes in place for a connection, and return where they are."""
+        entry = self._entries[object_id]
+        assert entry.is_readable, f"pinned while {entry.state}"
+        assert entry.place is not None, "a sealed object lies somewhere"
+        self._idle.pop(object_id, None)
+        entry.pins[connection] = entry.pins.get(connection, 0) + 1
+        self._by_connection[connection].add(object_id)
+        return entry.place
+
+    def unpin(self, object_id: ObjectId, connection: int) -> None:
+        """End one pin of a connection."""
+        entry = self._entries.get(object_id)
+        if entry is not None:
+            take_one(entry.pins, connection)
+            self._note_idle(entry)
+            self._let_go(entry, connection)
+
+    def free(self, object_id: ObjectId) -> None:
+        """Withdraw an object from everybody; its bytes stay while somebody views or writes them."""
+        entry = self._entries.get(object_id)
+        if entry is None or entry.state is State.FREED:
+            return
+        self._idle.pop(object_id, None)
+        if not entry.is_readable:
+            self._fail(entry, ObjectNotFoundError(f"object {short(object_id)} was freed before it was made"))
+        entry.state = State.FREED
+        self._bury(object_id)
+        self.suspects.add(entry.object_id)
+
+    # Moving to disk
+
+    def has_idle(self) -> bool:
+        """Whether there are objects in memory that nobody has in view."""
+        return bool(self._idle)
+
+    def least_recently_used(self, wanted_bytes: int) -> list[tuple[ObjectId, Place]]:
+        """Return objects in memory that nobody has in view, the one longest unused first, until there are enough."""
+        return longest_unused((self._entries[object_id] for object_id in self._idle), wanted_bytes)
+
+    def move(self, object_id: ObjectId, source: Place, target: Place) -> bool:
+        """Let an object lie on disk from now on; False where it has gone, or come into view, meanwhile."""
+        entry = self._entries.get(object_id)
+        if entry is None or not entry.is_idle or entry.place != source:
+            return False
+        self._instructions.append(GiveUp(source))
+        del self._idle[object_id]
+        entry.place, entry.state = target, State.SPILLED
+        return True
+
+    def evict_copies(self, wanted_bytes: int) -> list[Place]:
+        """Give up copies of what lies elsewhere, the one longest unused first and one at least, until it is enough.
+
+        Whoever holds such an object can have it fetched again.
+
+        Returns:
+            Where they were: these bytes are free.
+        """
+        if not self._may_have_copies:
+            return []
+        idle = (self._entries[object_id] for object_id in self._idle)
+        evicted = longest_unused((entry for entry in idle if entry.origin is not None), wanted_bytes)
+        for object_id, _ in evicted:
+            self._entries[object_id].state, self._entries[object_id].place = State.REMOTE, None
+            del self._idle[object_id]
+        self._may_have_copies = bool(evicted)
+        return [place for _, place in evicted]
+
+    def lose(self, object_id: ObjectId, error: ActorRtError) -> None:
+        """Say that the bytes of an object on disk are not what they were: whoever reads it gets the error."""
+        entry = self._entries.get(object_id)
+        if entry is not None and entry.state is State.SPILLED:
+            self._fail(entry, error)
+
+    def _note_idle(self, entry: Entry) -> None:
+        if entry.is_idle:
+            self._idle[entry.object_id] = None
+            self._may_have_copies |= entry.origin is not None
+
+    # Waiting
+
+    def subscribe(self, object_id: ObjectId, waiter: int) -> None:
+        """Tell a connection once when the object is sealed or failed: now, where it is."""
+        entry = self._entries.get(object_id)
+        if entry is None or entry.state is State.FREED:
+            error: ActorRtError | bytes = ObjectNotFoundError(f"object {short(object_id)} was freed")
+            self._instructions.append(Failed(waiter, object_id, error))
+        elif entry.is_readable:
+            self._instructions.append(Ready(waiter, object_id))
+        elif entry.state is State.FAILED:
+            assert entry.error is not None
+            self._instructions.append(Failed(waiter, object_id, entry.error))
+        else:
+            entry.waiters |= {waiter}
+            self._by_connection[waiter].add(object_id)
+
+    # Going
+
+    def sweep(self) -> None:
+        """Let go of every object that nobody refers to. Call it when all that arrived has been handled."""
+        for object_id in self.suspects.take():
+            if (entry := self._entries.get(object_id)) is not None:
+                self._collect(entry)
+
+    def tick(self, now: float) -> None:
+        """End the transits whose senders ended long enough ago."""
+        for token in self._transits.expired(now):
+            self.settle(token)
+
+    def _let_go(self, entry: Entry, connection: int) -> None:
+        self._forget_if_apart(entry, connection)
+        if entry.is_private:
+            self._collect(entry)
+        else:
+            self.suspects.add(entry.object_id)
+
+    def _collect(self, entry: Entry) -> None:
+        if entry.may_go():
+            self._give_up(entry)
+            self._remove(entry)
+
+    def _remove(self, entry: Entry) -> None:
+        del self._entries[entry.object_id]
+        if entry.origin is not None:
+            self._instructions.append(LetGo(entry.object_id))
+        self._idle.pop(entry.object_id, None)
+        for connection in {*entry.holds, *entry.pins, *entry.waiters}:
+            self._by_connection[connection].discard(entry.object_id)
+        self._keep_promise(entry)
+
+    def _give_up(self, entry: Entry) -> None:
+        """Free an object's bytes and what it contains."""
+        if entry.place is not None:
+            self._instructions.append(GiveUp(entry.place))
+            entry.place = None
+        for object_id in entry.contained:
+            inner = self._entries.get(object_id)
+            if inner is not None:
+                inner.containers_count -= 1
+                self.suspects.add(inner.object_id)
+        entry.contained = ()
+
+    def _bury(self, object_id: ObjectId) -> None:
+        self._tombstones[object_id] = None
+        if len(self._tombstones) > _TOMBSTONES_COUNT:
+            self._tombstones.popitem(last=False)
+
+    def _entry(self, object_id: ObjectId, state: State) -> Entry:
+        """Return the entry, making it in `state` where there is none; a new one has no holder yet."""
+        entry = self._entries.get(object_id)
+        if entry is None:
+            entry = self._entries[object_id] = Entry(object_id, state)
+            self.suspects.add(entry.object_id)
+        return entry
+
+    def _hold(self, entry: Entry, connection: int) -> None:
+        entry.holds[connection] = entry.holds.get(connection, 0) + 1
+        self._by_connection[connection].add(entry.object_id)
+
+    def _forget_if_apart(self, entry: Entry, connection: int) -> None:
+        """Drop an object from a connection's list when nothing ties them any more."""
+        tied = self._by_connection.get(connection)  # None: it has just ended
+        if tied is not None and entry.is_apart_from(connection):
+            tied.discard(entry.object_id)

@@ -1,0 +1,91 @@
+"""Pure: the messages under way that carry refs, and whether they hold their objects.
+
+A transit holds its object from its sender's word until as many copies have arrived as were sent. Arrivals may
+overtake the sender's word: the balance is negative then, and the transit holds nothing.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Final
+
+from actorrt.ids import ID_BYTES, ObjectId, PeerId
+from actorrt.store.table.objects import Token
+
+TRANSIT_GRACE_S: Final = 5.0
+_STRANGERS_COUNT: Final = 100_000
+
+
+@dataclass(slots=True)
+class Transit:
+    """One message with one ref.
+
+    Attributes:
+        sender: the connection of its sender.
+        balance_count: copies sent less copies arrived.
+        ends_at: when it ends without having arrived, its sender having ended.
+    """
+
+    object_id: ObjectId
+    sender: int
+    balance_count: int = 0
+    ends_at: float | None = None
+
+
+class Transits:
+    """Every transit of one store."""
+
+    def __init__(self) -> None:
+        self._by_token: dict[Token, Transit] = {}
+        self._nodes: OrderedDict[PeerId, bytes] = OrderedDict()
+        self._ending: set[Token] = set()
+
+    def __len__(self) -> int:
+        return len(self._by_token)
+
+    def get(self, token: Token) -> Transit | None:
+        """Return a transit that is under way."""
+        return self._by_token.get(token)
+
+    def introduce(self, peer: PeerId, node: bytes) -> None:
+        """Take note of a sender that is on another node."""
+        self._nodes[peer] = node
+        if len(self._nodes) > _STRANGERS_COUNT:
+            self._nodes.popitem(last=False)
+
+    def node_of(self, token: Token | None) -> bytes | None:
+        """Return the node of a transit's sender; None where it is this one."""
+        return self._nodes.get(PeerId(token[:ID_BYTES])) if token is not None and self._nodes else None
+
+    def change(self, token: Token, object_id: ObjectId, sender: int, count: int) -> bool:
+        """Add copies sent, or take copies arrived; return whether the transit holds its object now."""
+        transit = self._by_token.setdefault(token, Transit(object_id, sender))
+        transit.balance_count += count
+        if transit.balance_count == 0:
+            del self._by_token[token]
+            self._ending.discard(token)
+        return transit.balance_count > 0
+
+    def end_sender(self, sender: int, now: float) -> list[tuple[Token, ObjectId]]:
+        """A sender ended: its messages may still arrive for a while.
+
+        Returns:
+            The transits that had arrived before its word, which will not come any more; they are forgotten.
+        """
+        unsaid = []
+        for token, transit in list(self._by_token.items()):
+            if transit.sender != sender:
+                continue
+            if transit.balance_count > 0:
+                transit.ends_at = now + TRANSIT_GRACE_S
+                self._ending.add(token)
+            else:
+                del self._by_token[token]
+                unsaid.append((token, transit.object_id))
+        return unsaid
+
+    def expired(self, now: float) -> list[Token]:
+        """Return the transits whose senders ended long enough ago."""
+        ends = ((token, self._by_token[token].ends_at) for token in self._ending)
+        return [token for token, ends_at in ends if ends_at is not None and ends_at <= now]

@@ -1,0 +1,1 @@
+"""Any Python value as the bytes of an object or a message, and back."""

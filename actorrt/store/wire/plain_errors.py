@@ -1,0 +1,44 @@
+"""An error as data, without a pickle: the form in which the daemon makes and reads it."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgpack
+
+from actorrt.errors import ActorRtError, RemoteActorError, from_data, to_data
+from actorrt.texts import clipped
+
+MAX_ERROR_BYTES: Final = 32 * 1024
+_MAX_CHARACTERS: Final = (4096, 1024, 256)
+"""How long a text of an error may be; shorter where several are long."""
+_MAX_NOTES_COUNT: Final = 4
+
+
+def encode_plain(error: BaseException) -> bytes:
+    """Return an error of actorrt's own as data, without pickle, in at most `MAX_ERROR_BYTES`."""
+    data = to_data(error)
+    packed: bytes = b""
+    for most in _MAX_CHARACTERS:
+        packed = msgpack.packb(clipped_data(data, most))
+        if len(packed) <= MAX_ERROR_BYTES:
+            break
+    return packed
+
+
+def clipped_data(data: dict[str, Any], most: int = _MAX_CHARACTERS[0]) -> dict[str, Any]:
+    """Return the data of an error with texts of at most about so many characters each."""
+    reason = data["reason"]
+    if reason is not None:
+        traceback, detail = clipped(reason["traceback"], most), clipped(reason["detail"], most)
+        reason = {**reason, "traceback": traceback, "detail": detail, "pickled": None}
+    notes = [clipped(note, most) for note in data["notes"][:_MAX_NOTES_COUNT]]
+    return {**data, "message": clipped(data["message"], most), "notes": notes, "reason": reason}
+
+
+def decode_plain(packed: bytes) -> ActorRtError:
+    """Rebuild an error without unpickling, for the daemon: one that is not of actorrt's own only by name."""
+    data: dict[str, Any] = msgpack.unpackb(packed)
+    data.pop("pickle", None)
+    error = from_data(data)
+    return error if isinstance(error, ActorRtError) else RemoteActorError(f"{data['type']}: {data['message']}")

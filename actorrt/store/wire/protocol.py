@@ -1,0 +1,137 @@
+"""Messages between store clients and the daemon: one msgpack array in each packet of a SOCK_SEQPACKET socket.
+
+From the client: `[op, serial, *arguments]`; serial 0 asks for no reply. To the client, on a request socket:
+`[serial, status, result, retired]`, with one descriptor beside it where the result names a segment that the
+connection has not got yet; on an events socket: `[event, ...]`. Both ends refuse what exceeds the caps.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Any, Final
+
+import msgpack
+
+VERSION: Final = 8
+MAX_MESSAGE_BYTES: Final = 64 * 1024
+MAX_BATCH_COUNT: Final = 1000
+MAX_PUBLISHED_BYTES: Final = 16 * 1024
+"""Up to this length a published value rides in messages, and is no object."""
+
+
+SEALED, HELD = 1, 2
+"""The flags of an object that TELL reports."""
+
+
+class Op(IntEnum):
+    """What a client asks. All on the request socket, so that the order in which a process acts is kept."""
+
+    HELLO = 1  # version, role, peer
+    # object, bytes, whether it is promised, line, whether to wait for others → segment, offset, bytes; or None: it
+    # exists already; or WAIT
+    CREATE = 2
+    CONTAIN = 3  # object, objects: what the object will hold; before SEAL
+    SEAL = 4  # object
+    ABORT = 5  # object
+    # object, objects that may follow, whether to wait for the disk (else PENDING) → segment, offset, bytes, [object,
+    # segment, offset, bytes], ...; all pinned
+    GET = 6
+    DECLARE = 7  # object
+    FAIL = 8  # object, error
+    ACQUIRE = 9  # [object, token or None], ...
+    ARRIVE = 10  # [object, token], ...: transits ended at a connection that holds the objects already
+    GIVE_BACK = 11  # objects released, objects unpinned
+    TRANSIT = 12  # [object, token, copies], ...
+    SETTLE = 13  # tokens
+    FREE = 14  # object
+    SUBSCRIBE = 15  # objects → READY and FAILED events
+    AWAIT_ROOM = 16  # object that was answered with WAIT → a ROOM event
+    STATS = 17
+    BORROW = 18  # bytes of an object to be made, or 0 to end the loan → segment, offset, bytes of a loan; or None
+    TELL = 19  # end, objects made on loan: [object, offset, bytes, flags, pins, line]
+    JOIN = 20  # scope
+    PUBLISH = 21  # scope, name, object, or None and the bytes of a small one → version
+    # scope, name, newer than → segment, offset, bytes, version, object, held and pinned; or bytes, version; or None
+    LATEST = 22
+    AWAIT_VERSION = 23  # scope, name, newer than → a PUBLISHED event
+    RESERVE = 25  # [object, bytes], ..., line → segment, offset, bytes of one range for all, one after the other
+    LOCATE = 26  # object, node: the object is there; the connection holds it
+    TAKE_ROOM = (
+        28  # objects that were answered with WAIT → as CREATE, but never WAIT: they are given up where there is no room
+    )
+    INTRODUCE = 27  # peer, node: a process that sent something here, and the other node that it is on
+    LIST = 24  # count → the largest objects: [start of the id, bytes, state, holders, line]
+
+
+class Status(IntEnum):
+    """How a request ended."""
+
+    DONE = 0
+    ERROR = 1  # result: an error's data
+    PENDING = 2  # GET of what is not sealed yet
+    WAIT = 3  # CREATE and RESERVE: there is no room yet; result: what is waited for
+
+
+class Wait(IntEnum):
+    """What somebody waits for who asked for room."""
+
+    MEMORY = 1  # a segment is being made, which takes milliseconds
+    ROOM = 2  # others are moved to disk, or must let go of theirs
+
+
+class Event(IntEnum):
+    """What the daemon says unasked, on an events socket."""
+
+    READY = 1  # objects; where they are few, those of them that are pinned: [object, segment, offset, bytes], ...
+    FAILED = 2  # object, error
+    ROOM = 3  # object: what became of its request can be taken
+    RETIRED = 4  # segments
+    NEXT = 5  # segment, its descriptor beside it: what the process will write next
+    RECALL = 6  # memory is short: the loan is wanted back, and what is kept without need
+    PUBLISHED = 7  # scope, name, what LATEST would answer now; or None: ask
+
+
+class Role(IntEnum):
+    """What a connection is for."""
+
+    REQUESTS = 1  # a process's one connection for requests; what it holds belongs to it
+    EVENTS = 2  # hears what the process subscribed to
+    WAIT = 3  # one thread's, for one blocking wait
+
+
+class ProtocolError(Exception):
+    """The other end sent what the protocol does not allow; its connection is closed."""
+
+
+def pack(message: list[Any] | tuple[Any, ...]) -> bytes:
+    """Return the packet of a message.
+
+    Raises:
+        ValueError: it is longer than a packet may be.
+    """
+    packet: bytes = msgpack.packb(message)
+    if len(packet) > MAX_MESSAGE_BYTES:
+        raise ValueError(f"a store message of {len(packet)} bytes exceeds the {MAX_MESSAGE_BYTES} of a packet")
+    return packet
+
+
+def unpack(packet: bytes) -> list[Any]:
+    """Return the message of a packet.
+
+    Raises:
+        ProtocolError: it is not an array of msgpack within the caps.
+    """
+    try:
+        message = msgpack.unpackb(
+            packet,
+            max_array_len=2 * MAX_BATCH_COUNT,
+            max_map_len=64,
+            max_str_len=MAX_MESSAGE_BYTES,
+            max_bin_len=MAX_MESSAGE_BYTES,
+            max_ext_len=0,
+        )
+    except (ValueError, msgpack.UnpackException) as error:
+        raise ProtocolError(f"{len(packet)} bytes are no message: {error}") from error
+    if not isinstance(message, list) or len(message) < 1:
+        raise ProtocolError(f"a message is a list, not {type(message).__name__}")
+    return message

@@ -1,0 +1,119 @@
+"""The object table, where processes of other nodes send refs: what is adopted, held there and let go of."""
+
+from __future__ import annotations
+
+import pytest
+
+from actorrt.errors import ObjectLostError
+from actorrt.ids import ObjectId, PeerId
+from actorrt.store.memory.pool import Place
+from actorrt.store.table.instructions import Adopt, Arrived, Failed, GiveUp, LetGo, Ready
+from actorrt.store.table.objects import State
+from actorrt.store.table.table import ObjectTable
+
+A, B, EVENTS = 1, 2, 10
+FAR, FARTHER = PeerId(b"f" * 16), PeerId(b"g" * 16)
+X = ObjectId(b"x" * 16)
+TOKEN, OTHER_TOKEN = FAR + b"00000001", FARTHER + b"00000001"
+PLACE = Place(1, 0, 100)
+
+
+@pytest.fixture
+def table() -> ObjectTable:
+    table = ObjectTable()
+    table.connect(A, PeerId(b"a" * 16))
+    table.connect(B, PeerId(b"b" * 16))
+    table.connect(EVENTS)
+    table.introduce(FAR, b"far")
+    table.introduce(FARTHER, b"farther")
+    return table
+
+
+def state(table: ObjectTable) -> State | None:
+    entry = table.get(X)
+    return None if entry is None else entry.state
+
+
+def adopted(table: ObjectTable) -> None:
+    table.acquire(X, A, TOKEN)
+    assert table.take() == [Adopt(X, b"far", TOKEN)]
+    assert state(table) is State.REMOTE
+
+
+def test_what_a_process_of_another_node_sent_is_adopted_once_and_let_go_of_with_its_last_hold(table: ObjectTable):
+    adopted(table)
+    table.acquire(X, B, OTHER_TOKEN)
+    table.arrive(X, TOKEN)
+    assert table.take() == [Arrived(X, b"farther", OTHER_TOKEN), Arrived(X, b"far", TOKEN)]
+    table.release(X, A)
+    table.sweep()
+    assert table.take() == []
+    table.release(X, B)
+    table.sweep()
+    assert table.take() == [LetGo(X)]
+    assert state(table) is None
+
+
+def test_what_was_made_here_comes_home_and_is_not_adopted(table: ObjectTable):
+    table.create(X, A, PLACE)
+    table.seal(X, A)
+    table.acquire(X, B, TOKEN)
+    assert table.take() == [Arrived(X, b"far", TOKEN)]
+    table.release(X, A)
+    table.release(X, B)
+    table.sweep()
+    assert table.take() == [GiveUp(PLACE)]
+
+
+def test_what_was_promised_here_and_made_elsewhere_is_no_longer_its_promisers_to_lose(table: ObjectTable):
+    table.declare(X, A)
+    table.acquire(X, B, None)
+    table.subscribe(X, EVENTS)
+    table.arrive(X, TOKEN)
+    assert table.take() == [Adopt(X, b"far", TOKEN)]
+    table.disconnect(A, 0.0)
+    assert state(table) is State.REMOTE
+    table.create(X, B, PLACE)
+    table.seal(X, B)
+    assert table.take() == [Ready(EVENTS, X)]
+
+
+def test_what_is_expected_of_a_sender_here_may_be_found_elsewhere(table: ObjectTable):
+    table.acquire(X, B, PeerId(b"a" * 16) + b"00000001")
+    assert state(table) is State.EXPECTED
+    table.acquire(X, A, TOKEN)
+    assert table.take() == [Adopt(X, b"far", TOKEN)]
+
+
+def test_an_arrival_at_what_has_gone_is_told_and_leaves_nothing(table: ObjectTable):
+    table.arrive(X, TOKEN)
+    table.sweep()
+    assert table.take() == [Adopt(X, b"far", TOKEN), LetGo(X)]
+    assert state(table) is None
+
+
+def test_the_end_of_its_node_loses_what_is_not_here(table: ObjectTable):
+    adopted(table)
+    table.subscribe(X, EVENTS)
+    table.set_origin(X, b"origin")
+    table.set_origin(X, None)
+    (failed,) = table.take()
+    assert isinstance(failed, Failed)
+    assert isinstance(failed.error, ObjectLostError)
+    assert "its node is gone" in str(failed.error)
+    table.release(X, A)
+    table.sweep()
+    assert table.take() == []
+
+
+def test_a_copy_outlives_the_node_of_its_origin_and_is_given_up_for_nobody(table: ObjectTable):
+    adopted(table)
+    table.create(X, B, PLACE)
+    table.seal(X, B)
+    table.set_origin(X, None)
+    assert state(table) is State.SEALED
+    assert table.evict_copies(100) == []
+    table.release(X, A)
+    table.release(X, B)
+    table.sweep()
+    assert table.take() == [GiveUp(PLACE)]
