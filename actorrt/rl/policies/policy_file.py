@@ -1,14 +1,12 @@
-"""The format of a policy's file: a zip of numpy arrays and a JSON header, nothing that runs when read."""
+"""The format of a policy's file: which header and which arrays it has. The file itself is `foundation.array_file`'s."""
 
 from __future__ import annotations
 
-import json
-import os
 from typing import Any, NamedTuple
-from zipfile import BadZipFile, is_zipfile
 
 import numpy as np
 
+from actorrt.rl.foundation.array_file import read_arrays, write_arrays
 from actorrt.rl.networks.policy_spec import NetworkKind, PolicySpec
 from actorrt.rl.policies.protocols import StorablePolicy
 from actorrt.rl.spaces.array_spaces import Array
@@ -18,10 +16,11 @@ from actorrt.rl.spaces.spaces import space_from_data
 FORMAT = "actorrt-policy-1"
 NORMALISER = "normaliser/"
 OWN_NETWORK = "own"
+KIND = "a policy's file"
 
 
 def save_policy(policy: StorablePolicy, path: str) -> None:
-    """Write a policy to `path`; whoever reads meanwhile sees the old file or the new one, whole."""
+    """Write a policy to `path`; a reader sees the old file or the new one, whole."""
     header = {
         "format": FORMAT,
         "architecture": policy.architecture,
@@ -35,14 +34,10 @@ def save_policy(policy: StorablePolicy, path: str) -> None:
         "orthogonal": policy.spec.orthogonal,
         "log_std": policy.spec.log_std,
     }
-    arrays: dict[str, Any] = {"header": np.frombuffer(json.dumps(header).encode(), np.uint8)}
-    arrays["parameters"] = policy.parameters
+    arrays = {"parameters": policy.parameters}
     if policy.normaliser is not None:
         arrays |= {f"{NORMALISER}{name}": array for name, array in policy.normaliser.to_arrays().items()}
-    partial = f"{path}.partial"
-    with open(partial, "wb") as file:
-        np.savez(file, **arrays)
-    os.replace(partial, path)
+    write_arrays(path, header, arrays)
 
 
 class StoredPolicy(NamedTuple):
@@ -61,7 +56,7 @@ def read_policy(path: str, network: NetworkKind | None = None) -> StoredPolicy:
         FileNotFoundError: there is no such file.
         ValueError: the file is no policy, or one of a format unknown here; or `network` is missing.
     """
-    header, arrays = _read(path)
+    header, arrays = read_arrays(path, KIND)
     if header.get("format") != FORMAT:
         raise ValueError(f"{path} holds a policy of format {header.get('format')!r}; this version reads {FORMAT!r}")
     if header.get("network") == OWN_NETWORK and network is None:
@@ -70,7 +65,7 @@ def read_policy(path: str, network: NetworkKind | None = None) -> StoredPolicy:
         spec = _spec(header, network)
         parameters, version = np.asarray(arrays["parameters"], np.float32), int(header["version"])
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise ValueError(f"{path} is not a policy's file: {type(error).__name__}: {error}") from error
+        raise ValueError(f"{path} is not {KIND}: {type(error).__name__}: {error}") from error
     normaliser = Normaliser.from_arrays(
         {name.removeprefix(NORMALISER): array for name, array in arrays.items() if name.startswith(NORMALISER)}
     )
@@ -88,16 +83,3 @@ def _spec(header: dict[str, Any], network: NetworkKind | None) -> PolicySpec:
         orthogonal=header["orthogonal"],
         log_std=header["log_std"],
     )
-
-
-def _read(path: str) -> tuple[dict[str, Any], dict[str, Array]]:
-    try:
-        with open(path, "rb") as file:
-            if not is_zipfile(file):  # which NumPy would take for a pickle, and advise to load unsafely
-                raise ValueError("it is no archive of arrays")
-            file.seek(0)
-            with np.load(file, allow_pickle=False) as archive:
-                arrays = {name: archive[name] for name in archive.files}
-        return dict(json.loads(arrays["header"].tobytes())), arrays
-    except (ValueError, TypeError, KeyError, EOFError, AttributeError, NotImplementedError, BadZipFile) as error:
-        raise ValueError(f"{path} is not a policy's file: {error}") from error

@@ -1,26 +1,27 @@
-"""Reads and writes checkpoints: trees of plain values and numpy arrays, nothing that runs when read.
+"""Reads and writes checkpoints: trees of plain values and numpy arrays. The file itself is `foundation.array_file`'s.
 
-What a checkpoint holds is up to the roles of a run: each says what its state is, and takes it back.
+The roles of a run decide what a checkpoint holds: each returns its state, and takes it back.
 """
 
 from __future__ import annotations
 
-import json
 import os
 from typing import Any
-from zipfile import BadZipFile, is_zipfile
 
 import numpy as np
 
+from actorrt.rl.foundation.array_file import read_arrays, write_arrays
+
 FILE = "checkpoint"
 FORMAT = "actorrt-checkpoint-1"
+KIND = "a checkpoint"
 ARRAY = "$array"  # in the place of an array: {"$array": its name}
 
 
 def save(directory: str, tree: dict[str, Any]) -> str:
     """Write a checkpoint into `directory`, which is made if need be, in place of the one before.
 
-    Whoever reads meanwhile sees the old one or the new one, whole.
+    A reader sees the old checkpoint or the new one, whole.
 
     Returns:
         The file's path.
@@ -30,13 +31,9 @@ def save(directory: str, tree: dict[str, Any]) -> str:
     """
     os.makedirs(directory, exist_ok=True)
     arrays: dict[str, Any] = {}
-    header = json.dumps({"format": FORMAT, "tree": _without_arrays(tree, arrays)})
+    header = {"format": FORMAT, "tree": _without_arrays(tree, arrays)}
     path = os.path.join(directory, FILE)
-    with open(f"{path}.partial", "wb") as file:
-        np.savez(file, header=np.frombuffer(header.encode(), np.uint8), **arrays)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(f"{path}.partial", path)
+    write_arrays(path, header, arrays, is_durable=True)
     return path
 
 
@@ -49,20 +46,15 @@ def load(directory: str) -> dict[str, Any]:
     """
     path = os.path.join(directory, FILE)
     try:
-        with open(path, "rb") as file:
-            if not is_zipfile(file):  # which NumPy would take for a pickle, and advise to load unsafely
-                raise ValueError("it is no archive of arrays")
-            file.seek(0)
-            with np.load(file, allow_pickle=False) as archive:
-                arrays = {name: archive[name] for name in archive.files}
-        header = json.loads(arrays["header"].tobytes())
+        header, arrays = read_arrays(path, KIND)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"there is no checkpoint in {directory}: give the directory of a run") from None
+    try:
         if header["format"] != FORMAT:
             raise ValueError(f"its format is {header['format']!r}; this version reads {FORMAT!r}")
         tree: dict[str, Any] = _with_arrays(header["tree"], arrays)
-    except FileNotFoundError:
-        raise FileNotFoundError(f"there is no checkpoint in {directory}: give the directory of a run") from None
-    except (ValueError, KeyError, EOFError, AttributeError, BadZipFile) as error:
-        raise ValueError(f"{path} is not a checkpoint: {error}") from error
+    except (ValueError, KeyError) as error:
+        raise ValueError(f"{path} is not {KIND}: {error}") from error
     return tree
 
 
