@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import asyncio.runners
+import gc
 import os
 import shutil
 import tempfile
@@ -64,6 +65,18 @@ def nothing_left_behind() -> Iterator[None]:
     left = [*_tasks_left, *map(str, before.wait_until_gone(LEFT_TIMEOUT_S))]
     if left:
         pytest.fail("the test left behind:\n  " + "\n  ".join(left), pytrace=False)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_collections() -> Iterator[None]:
+    """Set aside what is there after each module, so that collections of garbage don't walk through it.
+
+    A process of many tests holds a million objects, most of them of torch and of pytest: looking at all of them takes
+    half a second, and the checks for what is left behind do so.
+    """
+    yield
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
@@ -140,6 +153,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if any(item.get_closest_marker(name) for name in LONG):
             item.add_marker(pytest.mark.skip(reason="takes minutes on purpose: run with --long"))
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
 
 
 def pytest_unconfigure() -> None:

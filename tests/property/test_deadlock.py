@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import actorrt as art
-from actorrt.actors.authority.hosting import deadlock
+from actorrt.actors.hosting import deadlock
 
 ACTORS_COUNT = 4
 ENDS_WITHIN_S = 20.0
