@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
 from typing import Any
 
 import actorrt as art
@@ -74,10 +74,24 @@ def _refs(simulators: Any) -> list[Any]:
 
 
 class Stream:
-    """What `stream` returns: an iterator of `Batch`, asynchronous and plain, with counters; it ends when closed."""
+    """What `stream` returns: an iterator of `Batch`, asynchronous and plain, with counters; it ends when closed.
 
-    def __init__(self, simulators: list[Any], collector: FragmentCollector) -> None:
+    Args:
+        simulators: refs of the simulators.
+        collector: decides which simulators are asked, and which fragments are kept.
+        now: the clock, in seconds.
+        wait: waits for the first of some replies, as `wait_for_first` does.
+    """
+
+    def __init__(
+        self,
+        simulators: list[Any],
+        collector: FragmentCollector,
+        now: Callable[[], float] = time.monotonic,
+        wait: Callable[[Collection[Any], float | None], Any] = wait_for_first,
+    ) -> None:
         self._simulators, self._collector = simulators, collector
+        self._now, self._wait = now, wait
         self._asked: dict[Any, int] = {}
         self._raised: Exception | None = None  # by a rollout, last
         self._failure: Exception | None = None  # once the last simulator is gone
@@ -163,11 +177,11 @@ class Stream:
 
     def _arrival(self) -> Any:
         """Return what ends with lists of replies, the first of them those that have come, or when it is time."""
-        timeout_s = self._collector.look_again_s(time.monotonic())
-        return wait_for_first(self._asked, timeout_s)
+        timeout_s = self._collector.look_again_s(self._now())
+        return self._wait(self._asked, timeout_s)
 
     def _ask(self) -> None:
-        now = time.monotonic()
+        now = self._now()
         for index in self._collector.to_ask(now):
             self._asked[self._request(self._simulators[index])] = index
             self._collector.asked(index, now)
@@ -183,7 +197,7 @@ class Stream:
                 self._settle(index, reply)
 
     def _settle(self, index: int, reply: Any) -> None:
-        now, error = time.monotonic(), reply.error()
+        now, error = self._now(), reply.error()
         if error is None:
             self._collector.arrived(index, reply.value(), now)
         elif isinstance(error, art.ActorUnavailableError | art.ObjectLostError):

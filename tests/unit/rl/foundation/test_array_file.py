@@ -57,14 +57,14 @@ def test_missing_file_is_told_as_such(tmp_path):
 def test_other_content_is_refused_by_the_name_of_what_was_expected(tmp_path, content, message):
     path = tmp_path / "file"
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=f"^{path} {message}$"):
+    with pytest.raises(ValueError, match=rf"^{path} {message}$"):
         read_arrays(str(path), "a checkpoint")
 
 
 def test_archive_without_a_header_is_refused(tmp_path):
     path = str(tmp_path / "file.npz")
     np.savez(path, a=np.zeros(1))
-    with pytest.raises(ValueError, match=f"^{path} is not a checkpoint: 'header'$"):
+    with pytest.raises(ValueError, match=rf"^{path} is not a checkpoint: 'header'$"):
         read_arrays(path, "a checkpoint")
 
 
