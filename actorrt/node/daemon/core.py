@@ -27,15 +27,19 @@ from actorrt.defects import log_defect, report_defects
 from actorrt.ids import ActorIds, IdSource, JobId, PeerAddress, PeerId, short
 from actorrt.node.daemon.census import take_census
 from actorrt.node.daemon.hang_detector import HangDetector
-from actorrt.node.daemon.listing import MAX_PAGE_COUNT, RowNumbers, check_page, page_of
+from actorrt.node.daemon.job_ends import JobEnds
+from actorrt.node.daemon.node_status import NodeStatus
 from actorrt.node.objects.chunks import KINDS
 from actorrt.node.objects.transfers import Transfers
 from actorrt.node.placement.group_restarts import GroupRestarts
-from actorrt.node.placement.jobs import Job, Worker
-from actorrt.node.placement.placement import Placement, WorkerFactory
+from actorrt.node.placement.job_table import JobTable
+from actorrt.node.placement.jobs import Worker
+from actorrt.node.placement.placement import Placement
 from actorrt.node.placement.resources import Resources
+from actorrt.node.placement.worker_choice import WorkerChoice
+from actorrt.node.placement.workers import WorkerFactory, Workers
 from actorrt.reasons import ExitKind, ExitReason
-from actorrt.scopes import Scope, parts_of
+from actorrt.scopes import Scope
 from actorrt.store.server.exchange import Exchange
 from actorrt.store.server.retention import Keeper
 from actorrt.transport.frames.framing import Landing
@@ -44,9 +48,6 @@ from actorrt.transport.interfaces import Buffer, Transport
 logger = logging.getLogger(__name__)
 
 CLOSE_TIMEOUT_S: Final = 30.0
-ORPHANS_STOP_S: Final = 2.0
-LOOK_COUNT: Final = 10_000
-"""How many actors are looked at before others on the loop have their turn."""
 LAST_NOTICE_S: Final = 0.2
 """How long a driver whose job was ended may take to hear so before the node speaks with it no more."""
 
@@ -81,11 +82,8 @@ class NodeCore:
         self._keeper = keeper
         self._exchange = exchange
         self._transfers: Transfers | None = None
-        self._jobs: dict[JobId, Job] = {}
-        self._workers: dict[PeerId, Worker] = {}
-        self._worker_gone = asyncio.Event()
-        self._rolls = RowNumbers(), RowNumbers()
         self._is_closing = False
+        self.jobs = JobTable()
         self.on_crash: Callable[[BaseException], None] | None = None
 
     async def start(self) -> None:
@@ -95,25 +93,34 @@ class NodeCore:
         self.control = Control(self.transport, self.scope)
         await self.transport.start(self)
         self.endpoint = PeerAddress(self.transport.peer, self.transport.address)
+        self.workers = Workers(self._factory, self.control, self.scope, self._ids)
         self.placement = Placement(
-            _Known(self._factory, self._workers, self._launch_failed),
+            WorkerChoice(self.workers, self.resources, self.jobs.job),
+            self.workers,
             self.control,
             self.scope,
-            self._ids,
-            self.resources,
-            self.job,
-            lambda endpoint: self._workers.get(endpoint.peer),
             self.endpoint,
             self._keeper,
             self.transport.silent_s,
         )
         self.registry = Registry(self.placement, self.control, self._clock, random.random, self.scope)
+        self._job_ends = JobEnds(self.jobs, self.workers, self.registry, self.scope)
+        self.end_job = self._job_ends.end
+        self.status = NodeStatus(self.endpoint.address, self.jobs, self.workers, self.registry, self.resources)
+        self._hang_detector = HangDetector(
+            self.transport, self._clock, self.scope, self.workers.all, self._factory.kill
+        )
+        self._hang_detector.start()
+        self._serve()
+        if self._exchange is not None:
+            self._transfers = Transfers(self.transport, self.control, self._exchange, self.scope, self._clock)
+
+    def _serve(self) -> None:
+        """Answer what other processes ask."""
         GroupRestarts(self.registry, self.placement, self.control, self.endpoint)
         serve_questions(self.registry, self.control)
         serve_link_authority(self.registry, self.control)
-        hang_detector = HangDetector(self.transport, self._clock, self.scope, self.workers, self._factory.kill)
-        hang_detector.start()
-        self.control.handle("silence", lambda _, data: hang_detector.explain(PeerId(data["peer"])))
+        self.control.handle("silence", lambda _, data: self._hang_detector.explain(PeerId(data["peer"])))
         self.control.handle("attach_driver", self.attach_driver)
         self.control.handle("attach_worker", self._attach_worker)
         self.control.handle("detach", self._detach)
@@ -123,10 +130,8 @@ class NodeCore:
         self.control.handle("spawn_many", self._spawn_many)
         self.control.handle("lookup", self._lookup)
         self.control.handle("orphaned", self._orphaned)
-        self.control.handle("status", lambda _, data: self.status(data["after"], data["count"]))
+        self.control.handle("status", lambda _, data: self.status.page(data["after"], data["count"]))
         self.control.handle("census", self._census)
-        if self._exchange is not None:
-            self._transfers = Transfers(self.transport, self.control, self._exchange, self.scope, self._clock)
 
     async def close(self) -> None:
         """Stop every job, then the transport. Idempotent."""
@@ -135,8 +140,8 @@ class NodeCore:
         self._is_closing = True
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                for job_id in [] if self.scope.is_closed else list(self._jobs):  # a node that failed asks nobody
-                    await self.end_job(job_id, with_detached=True)
+                for job in [] if self.scope.is_closed else self.jobs.all():  # a node that failed asks nobody
+                    await self.end_job(job.job_id, with_detached=True)
         except TimeoutError:
             logger.error("actors did not stop within %g s; their processes are ended", CLOSE_TIMEOUT_S)
         await self.scope.close()
@@ -174,7 +179,7 @@ class NodeCore:
         """
         logger.warning("lost %s: %s", short(peer), error)
         self.control.peer_lost(peer, error)
-        worker = self._workers.get(peer)
+        worker = self.workers.find(peer)
         if worker is not None:
             logger.error("the worker %s (pid %s) can't be spoken with any more; it is ended", worker.label, worker.pid)
             self._factory.kill(worker)
@@ -182,17 +187,6 @@ class NodeCore:
             self._transfers.peer_failed(peer)
 
     # Jobs
-
-    def job(self, job_id: JobId) -> Job:
-        """Return a job.
-
-        Raises:
-            RuntimeStateError: it has ended.
-        """
-        job = self._jobs.get(job_id)
-        if job is None:
-            raise errors.ActorStartError(f"job {short(job_id)} has ended: nothing can be started in it")
-        return job
 
     def attach_driver(self, peer: PeerId, data: Data) -> Data:
         """Begin the job of a driver.
@@ -203,16 +197,16 @@ class NodeCore:
         """
         if self._is_closing:
             raise errors.RuntimeStateError("the node is being stopped: it takes no drivers any more")
-        if peer in self._workers:
-            raise errors.RuntimeStateError(f"{self._workers[peer].label} is a worker of this node, and no driver")
+        worker = self.workers.find(peer)
+        if worker is not None:
+            raise errors.RuntimeStateError(f"{worker.label} is a worker of this node, and no driver")
         job_id = JobId(data["job"])
-        if job_id in self._jobs or any(job.driver.peer == peer for job in self._jobs.values()):
-            raise errors.RuntimeStateError(f"job {short(job_id)}, or another one of this driver, has begun already")
+        self.jobs.check_is_new(job_id, peer)
         known = self.transport.address_of(peer)
         if known is not None and known != data["address"]:
             raise ValueError(f"attach_driver.address is {data['address']!r}: this process is reached at {known!r}")
-        self._jobs[job_id] = Job(job_id, PeerAddress(peer, data["address"]), data["setting"])
-        logger.info("job %s began: driver in process %d", short(job_id), data["pid"])
+        job = self.jobs.begin(job_id, PeerAddress(peer, data["address"]), data["setting"])
+        logger.info("job %s began: driver in process %d", short(job.job_id), data["pid"])
         return {"version": VERSION, "cpus": self.resources.cpu_count, "gpus": self.resources.gpu_count}
 
     def peer_gone(self, peer: PeerId) -> None:
@@ -222,14 +216,13 @@ class NodeCore:
         """
         if self._is_closing:  # which ends every job, and then the store
             return
-        for job in list(self._jobs.values()):
-            if job.driver.peer == peer:
-                logger.info("the driver of job %s is gone", short(job.job_id))
-                self.control.notify(job.driver, "job_ended", {"why": "its connection to the object store broke"})
-                self.control.peer_lost(peer, errors.ActorDiedError("the driver is gone"))
-                self._announce_end(peer, ExitReason(ExitKind.SHUTDOWN, "the driver is gone"))
-                self.scope.after(LAST_NOTICE_S, partial(self._forget_driver, job.driver))
-                self.scope.start(self._end_orphaned(job), f"end job {short(job.job_id)}")
+        for job in self.jobs.of_driver(peer):
+            logger.info("the driver of job %s is gone", short(job.job_id))
+            self.control.notify(job.driver, "job_ended", {"why": "its connection to the object store broke"})
+            self.control.peer_lost(peer, errors.ActorDiedError("the driver is gone"))
+            self._announce_end(peer, ExitReason(ExitKind.SHUTDOWN, "the driver is gone"))
+            self.scope.after(LAST_NOTICE_S, partial(self._forget_driver, job.driver))
+            self.scope.start(self._job_ends.end_orphaned(job), f"end job {short(job.job_id)}")
 
     def _forget_driver(self, driver: PeerAddress) -> None:
         self._lose(driver.peer)
@@ -237,69 +230,16 @@ class NodeCore:
             Path(driver.address.removeprefix("unix://")).unlink(missing_ok=True)  # left by one killed
 
     def _goodbye(self, peer: PeerId, _: Data) -> None:
-        if peer in self._workers:
-            raise errors.RuntimeStateError(f"{self._workers[peer].label} leaves when it is told to")
+        worker = self.workers.find(peer)
+        if worker is not None:
+            raise errors.RuntimeStateError(f"{worker.label} leaves when it is told to")
         self._lose(peer)
 
     def _detach(self, peer: PeerId, data: Data) -> Coroutine[Any, Any, None]:
-        job = self._jobs.get(JobId(data["job"]))
+        job = self.jobs.find(JobId(data["job"]))
         if job is not None and job.driver.peer != peer:
             raise errors.RuntimeStateError(f"job {short(job.job_id)} is another driver's: it is not yours to end")
         return self.end_job(JobId(data["job"]))
-
-    async def _end_orphaned(self, job: Job) -> None:
-        """End the job of a driver that is gone: nobody waits for its actors, so they have a short while to stop."""
-        try:
-            async with asyncio.timeout(ORPHANS_STOP_S):
-                await self.end_job(job.job_id)
-        except TimeoutError:
-            for worker in [w for w in self._workers.values() if w.job is job]:
-                if not any(r.order.is_detached for r in self.registry.records() if r.place is worker):
-                    self.placement.end(worker)
-            await self.end_job(job.job_id)
-
-    async def end_job(self, job_id: JobId, *, with_detached: bool = False) -> None:
-        """Stop the actors of a job, then its workers; those of detached actors end when these do. Idempotent."""
-        job = self._jobs.get(job_id)
-        if job is None:
-            return
-        job.has_ended = True
-        records = [r for r in await self._records_of(job) if with_detached or not r.order.is_detached]
-        await self.registry.stop_all(records, "its job ended")
-        await self._dismiss_idle(job)
-        left = await self._records_of(job)
-        if not job.is_left_behind and left:
-            job.is_left_behind = True
-            self.scope.start(self._outlive(job), f"what outlives job {short(job_id)}")
-        elif not job.is_left_behind:
-            self._forget_job(job)
-
-    async def _records_of(self, job: Job) -> list[Record]:
-        records: list[Record] = []
-        async for part in parts_of(self.registry.records(), LOOK_COUNT):
-            records += [record for record in part if record.job == job.job_id]
-        return records
-
-    async def _outlive(self, job: Job) -> None:
-        """Keep what detached actors are restarted with until the last of them is gone, then forget the job."""
-        while records := await self._records_of(job):
-            for record in records:
-                await self.registry.ended(record.actor_id)
-        await self._dismiss_idle(job)
-        self._forget_job(job)
-
-    async def _dismiss_idle(self, job: Job) -> None:
-        """End the workers of a job that host nothing."""
-        idle = [worker for worker in self._workers.values() if worker.job is job and not worker.actors]
-        for worker in idle:
-            self.placement.dismiss(worker)
-        while any(worker.peer in self._workers for worker in idle):
-            self._worker_gone.clear()
-            await self._worker_gone.wait()
-
-    def _forget_job(self, job: Job) -> None:
-        if self._jobs.pop(job.job_id, None) is not None:
-            logger.info("job %s ended", short(job.job_id))
 
     def _lose(self, peer: PeerId, reason: ExitReason | None = None) -> None:
         self.transport.drop(peer)
@@ -308,22 +248,16 @@ class NodeCore:
     # Workers
 
     def _attach_worker(self, peer: PeerId, data: Data) -> None:
-        worker = self._workers.get(peer)
+        worker = self.workers.find(peer)
         if worker is None:
             raise errors.RuntimeStateError(f"{short(peer)} is no worker of this node")
         worker.ready.set_value(None)
 
-    def _launch_failed(self, worker: Worker) -> None:
-        """A worker got no process: nobody waits for its end any more."""
-        self._workers.pop(worker.peer, None)
-        self._worker_gone.set()
-
     def worker_ended(self, worker: Worker, reason: ExitReason) -> None:
         """A worker's process is gone: tell everybody, and decide about each of its actors."""
-        if self._workers.pop(worker.peer, None) is None:
+        if not self.workers.remove(worker):
             return
         worker.ended(reason)
-        self._worker_gone.set()
         if not worker.is_leaving and reason.kind is not ExitKind.KILLED:
             logger.warning("the process of %s (pid %s) ended: %s", worker.label, worker.pid, reason)
         self._lose(worker.peer, reason)
@@ -334,15 +268,11 @@ class NodeCore:
 
     def _announce_end(self, lost: PeerId, reason: ExitReason, in_hand: Sequence[tuple[PeerId, int]] = ()) -> None:
         """Tell every process that one of them is gone."""
-        workers = [w.endpoint for w in self._workers.values() if w.ready.done() and w.is_usable]
+        workers = [w.endpoint for w in self.workers.all() if w.ready.done() and w.is_usable]
         data = {"peer": lost, "reason": reason.to_data(), "in_hand": in_hand}
-        for endpoint in [*workers, *(job.driver for job in self._jobs.values() if not job.is_left_behind)]:
+        for endpoint in [*workers, *(job.driver for job in self.jobs.live())]:
             if endpoint.peer != lost:
                 self.control.notify(endpoint, "endpoint_down", data)
-
-    def workers(self) -> list[Worker]:
-        """Return every worker that has not ended."""
-        return list(self._workers.values())
 
     # Actors
 
@@ -359,7 +289,7 @@ class NodeCore:
     def _take_order(self, peer: PeerId, order: Order) -> None:
         if self._is_closing:
             raise errors.ActorStartError("the node is being stopped: nothing can be started on it any more")
-        self.job(order.job)
+        self.jobs.job(order.job)
         address = self.transport.address_of(peer)
         order.beside_endpoint = None if address is None else PeerAddress(peer, address)
 
@@ -372,51 +302,8 @@ class NodeCore:
         await self.registry.children_gone(data["actor"])
 
     def _preload(self, _: PeerId, data: Data) -> None:
-        self._factory.preload(data["modules"], self.job(JobId(data["job"])))
+        self._factory.preload(data["modules"], self.jobs.job(JobId(data["job"])))
 
     async def _census(self, _: PeerId, data: Data) -> Data:
-        jobs = self._jobs.values()
-        return await take_census(self.registry, self.workers(), jobs, self.control, data["siblings_count"])
-
-    def status(self, after: Any = None, count: int = MAX_PAGE_COUNT) -> Data:
-        """Return what the node has and does: totals, and a page of workers and actors; see `listing.page_of`.
-
-        Raises:
-            TypeError, ValueError: no such page.
-        """
-        check_page(after, count)
-        jobs = [job for job in self._jobs.values() if not job.is_left_behind]
-        workers, records = self._rolls[0].numbered(self.workers()), self._rolls[1].numbered(self.registry.records())
-        return {
-            "version": VERSION,
-            "address": self.transport.address,
-            "jobs": [{"job": short(job.job_id), "driver": job.driver.address} for job in jobs],
-            "totals": {"jobs": len(jobs), "workers": len(workers), "actors": len(records)},
-            **page_of(workers, records, after, count),
-            "cpus": self.resources.cpu_count,
-            "reserved_cpus": self.resources.reserved("cpus"),
-            "gpus": self.resources.gpu_count,
-            "reserved_gpus": self.resources.reserved("gpus"),
-        }
-
-
-class _Known:
-    """Notes each worker before it is launched, so that it is known when it speaks."""
-
-    def __init__(
-        self, factory: WorkerFactory, workers: dict[PeerId, Worker], on_failure: Callable[[Worker], None]
-    ) -> None:
-        self._factory = factory
-        self._workers = workers
-        self._on_failure = on_failure
-        self.endpoint = factory.endpoint
-        self.preload = factory.preload
-        self.kill = factory.kill
-
-    async def launch(self, worker: Worker) -> None:
-        self._workers[worker.peer] = worker
-        try:
-            await self._factory.launch(worker)
-        except BaseException:
-            self._on_failure(worker)
-            raise
+        workers, jobs = self.workers.all(), self.jobs.all()
+        return await take_census(self.registry, workers, jobs, self.control, data["siblings_count"])

@@ -154,7 +154,7 @@ class Daemon:
     def _pass_on_output(self, job_id: JobId, pid: int, lines: Sequence[OutputLine]) -> None:
         driver: PeerAddress | None = None
         try:
-            driver = self._core.job(job_id).driver
+            driver = self._core.jobs.job(job_id).driver
         except errors.ActorRtError as error:
             logger.debug("output of a job that has ended: %s", error)
         for first in range(0, len(lines), LINES_AT_ONCE_COUNT):

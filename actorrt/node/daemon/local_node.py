@@ -50,7 +50,7 @@ class LocalNode:
     async def start(self) -> None:
         """Begin to serve."""
         peer = self._ids.peer()
-        factory = _LocalWorkers(self)
+        factory = _LocalWorkers(self.system, lambda: self.core.scope)
         transport = MemoryTransport(self.network, peer, f"memory://{short(peer)}")
         self.core = NodeCore(transport, factory, self._resources, self._clock, self._ids, self._store.keeper)
         factory.on_exit = self.core.worker_ended
@@ -92,10 +92,18 @@ class LocalNode:
 
 
 class _LocalWorkers:
-    """Workers that are endpoints on the node's own loop."""
+    """Workers that are endpoints on the node's own loop.
 
-    def __init__(self, node: LocalNode) -> None:
-        self._node = node
+    Args:
+        new_system: makes the endpoint of a worker, from its id, address, job and namespace.
+        scope_of_node: returns the scope that owns the ends of workers; there is none before the node has started.
+    """
+
+    def __init__(
+        self, new_system: Callable[[PeerId, str, JobId, str], System], scope_of_node: Callable[[], Scope]
+    ) -> None:
+        self._new_system = new_system
+        self._scope_of_node = scope_of_node
         self._systems: dict[PeerId, System] = {}
         self.on_exit: Callable[[Worker, ExitReason], None] = lambda *_: None
 
@@ -108,7 +116,7 @@ class _LocalWorkers:
 
     async def launch(self, worker: Worker) -> None:
         job = worker.job
-        system = self._node.system(worker.peer, worker.endpoint.address, job.job_id, job.setting["namespace"])
+        system = self._new_system(worker.peer, worker.endpoint.address, job.job_id, job.setting["namespace"])
         self._systems[worker.peer] = system
         system.on_crash = lambda error: self._end(worker, ExitReason(ExitKind.CRASHED, repr(error)))
         await system.start()
@@ -121,12 +129,9 @@ class _LocalWorkers:
 
     def _end(self, worker: Worker, reason: ExitReason) -> None:
         system = self._systems.pop(worker.peer, None)
-        if system is not None and not self._scope.is_closed:
-            self._scope.start(self._close(worker, system, reason), f"end {worker.label}")
-
-    @property
-    def _scope(self) -> Scope:
-        return self._node.core.scope
+        scope = self._scope_of_node()
+        if system is not None and not scope.is_closed:
+            scope.start(self._close(worker, system, reason), f"end {worker.label}")
 
     async def _close(self, worker: Worker, system: System, reason: ExitReason) -> None:
         await system.close()

@@ -1,7 +1,7 @@
-"""Places the actors of a node on workers, and starts and ends them there.
+"""Starts and ends the actors of a node on its workers.
 
-Which actors there are, and what follows when one ends, is the registry's business; how a worker comes to be is
-its factory's.
+The registry decides which actors there are, and what follows when one ends; `worker_choice` decides where an actor
+goes; `workers` makes and ends the workers.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from actorrt import errors
 from actorrt.actors.authority.children import stopped_early
@@ -17,10 +17,11 @@ from actorrt.actors.authority.record import Record
 from actorrt.actors.authority.tombstones import Tombstone
 from actorrt.actors.wire.control import Control
 from actorrt.completion import Completion
-from actorrt.ids import ActorId, IdSource, JobId, ObjectId, PeerAddress, PeerId
+from actorrt.ids import ActorId, PeerAddress, PeerId
 from actorrt.node.placement.deadlines import Deadlines
-from actorrt.node.placement.jobs import Job, Worker, WorkerKind
-from actorrt.node.placement.resources import Resources
+from actorrt.node.placement.jobs import Worker, WorkerKind
+from actorrt.node.placement.worker_choice import WorkerChoice
+from actorrt.node.placement.workers import Workers
 from actorrt.scopes import Scope
 from actorrt.store.server.retention import Keeper
 
@@ -36,56 +37,40 @@ KILL_PATIENCE_S: Final = 2.0
 """How long a shared worker's loop may be blocked before the kill of one actor there takes the whole process."""
 
 
-class WorkerFactory(Protocol):
-    """Makes and ends workers."""
-
-    def endpoint(self, ids: IdSource) -> PeerAddress:
-        """Return where a new worker will be reached."""
-
-    def preload(self, modules: Sequence[str], job: Job) -> None:
-        """Have workers that are launched from now on find these modules imported, where that is possible."""
-
-    async def launch(self, worker: Worker) -> None:
-        """Make the worker's process; it says itself when it is ready, and its end is reported to the node.
-
-        Raises:
-            ActorStartError: there is no process.
-        """
-
-    def kill(self, worker: Worker) -> None:
-        """End the worker at once."""
-
-
 class _NotBegunError(errors.ActorStartError):
     """The worker ended before it had read the order: of that end the actor is neither cause nor part."""
 
 
 class Placement:
-    """The node's `Hosting`."""
+    """The node's `Hosting`.
+
+    Args:
+        choice: gives actors their workers.
+        workers: the node's workers.
+        control: carries orders to them.
+        scope: owns the timers.
+        endpoint: the node's own.
+        keeper: keeps what the specs of actors refer to in the object store.
+        silent_s: returns for how long a worker owes a sign of life.
+    """
 
     def __init__(
         self,
-        factory: WorkerFactory,
+        choice: WorkerChoice,
+        workers: Workers,
         control: Control,
         scope: Scope,
-        ids: IdSource,
-        resources: Resources,
-        job_of: Callable[[JobId], Job],
-        worker_at: Callable[[PeerAddress], Worker | None],
         endpoint: PeerAddress,
         keeper: Keeper,
         silent_s: Callable[[PeerId], float],
     ) -> None:
-        self._factory = factory
+        self._choice = choice
+        self._workers = workers
         self._control = control
         self._scope = scope
-        self._ids = ids
-        self._resources = resources
-        self._job_of = job_of
-        self._worker_at = worker_at
         self._endpoint = endpoint
-        self._keeper = keeper
         self._silent_s = silent_s
+        self.hold, self.release = keeper.hold, keeper.release
         self.cancel_queued_start: Callable[[Record], bool] = lambda _: False
         """Gives up a start whose turn has not come; returns whether there was such a turn."""
         self._stops = Deadlines(scope, self._overdue)
@@ -99,17 +84,13 @@ class Placement:
         """Start the record's incarnation; see `Hosting.start`."""
         ends: list[_NotBegunError] = []
         while len(ends) < PLACES_COUNT:
-            worker = self._worker_of(record)
+            worker = self._choice.worker_of(record)
             try:
                 return await self._start_at(worker, record)
             except _NotBegunError as error:
                 worker.actors.pop(record.actor_id, None)
                 ends.append(error)
         raise errors.ActorStartError(f"{ends[-1]}; so did {PLACES_COUNT - 1} other workers", reason=ends[-1].reason)
-
-    def _worker_of(self, record: Record) -> Worker:
-        worker: Worker | None = record.place
-        return worker if worker is not None and worker.is_usable else self._place(record)
 
     async def _start_at(self, worker: Worker, record: Record) -> PeerAddress:
         number = 0
@@ -139,68 +120,6 @@ class Placement:
             if worker.kind is WorkerKind.OWN:  # the error names the actor
                 raise
             raise errors.ActorStartError(f"{record.label} did not start: {error}", reason=error.reason) from error
-
-    def _place(self, record: Record) -> Worker:
-        """Reserve what the actor needs and give it a worker, which may not be ready yet."""
-        job = self._job_of(record.job)
-        child_group = self._child_group_of(record)
-        worker = self._existing(record, job, None if child_group is None else job.child_groups.get(child_group))
-        if worker is None:
-            worker = self._new(record, job)
-            self._scope.start(self._launch(worker), f"launch {worker.label}")
-        if child_group is not None:
-            job.child_groups[child_group] = worker
-        record.place = worker
-        worker.actors[record.actor_id] = None
-        return worker
-
-    def _child_group_of(self, record: Record) -> tuple[ActorId, int] | None:
-        """Return which part of a supervisor's light children this one belongs to: as many parts as there are CPUs.
-
-        A part shares a worker, so that what is stopped or started in turn can be ordered there at once.
-        """
-        share = record.order.share
-        if share is None or record.supervisor is None or record.options.needs_own_process or record.is_supervisor:
-            return None
-        return record.supervisor, share[0] * self._resources.cpu_count // share[1]
-
-    def _existing(self, record: Record, job: Job, of_child_group: Worker | None) -> Worker | None:
-        self._resources.reserve(record.actor_id, record.label, record.options)
-        if record.options.needs_own_process:
-            return None
-        if record.is_supervisor:
-            return job.supervisors if job.supervisors is not None and job.supervisors.is_usable else None
-        if record.order.is_beside and record.order.beside_endpoint is not None:
-            beside = self._worker_at(record.order.beside_endpoint)
-            if beside is not None and beside.is_usable:
-                return beside
-        if of_child_group is not None and of_child_group.is_usable:
-            return of_child_group
-        job.shared = [worker for worker in job.shared if worker.is_usable]
-        if len(job.shared) < self._resources.cpu_count:
-            return None
-        job.round_robin_index += 1
-        return job.shared[job.round_robin_index % len(job.shared)]
-
-    def _new(self, record: Record, job: Job) -> Worker:
-        endpoint = self._factory.endpoint(self._ids)
-        if record.options.needs_own_process:
-            worker = Worker(endpoint, WorkerKind.OWN, job, record.label, dict(record.options.env_vars))
-            worker.hang_timeout_s = record.options.hang_timeout_s
-            return worker
-        if record.is_supervisor:
-            job.supervisors = Worker(endpoint, WorkerKind.SUPERVISORS, job, "supervisors", {})
-            return job.supervisors
-        worker = Worker(endpoint, WorkerKind.SHARED, job, f"shared-{len(job.shared) + 1}", {})
-        job.shared.append(worker)
-        return worker
-
-    async def _launch(self, worker: Worker) -> None:
-        """Make the worker's process. It may serve others by then, so the end of a start does not end this."""
-        try:
-            await self._factory.launch(worker)
-        except Exception as error:
-            worker.failed_to_launch(error)
 
     def stop(self, records: Sequence[Record], reason: str) -> None:
         """Ask actors to end; kill those that take longer than their `shutdown_s`."""
@@ -252,7 +171,7 @@ class Placement:
             if self.cancel_queued_start(record) or worker is None:
                 continue
             if worker.kind is WorkerKind.OWN:
-                self.end(worker)
+                self._workers.end(worker)
             else:
                 hosted.append(record)
         self._tell(hosted, "kill_hosted")
@@ -271,7 +190,7 @@ class Placement:
             elif worker.exit_reason is None:
                 worker.hang = f"its loop did not take the order to kill {part[0].label} within {KILL_PATIENCE_S:g} s"
                 logger.warning("%s is killed: %s", worker.label, worker.hang)
-                self._factory.kill(worker)
+                self._workers.kill(worker)
 
     def break_off(self, record: Record) -> None:
         """End the start under way at once; see `Hosting.break_off`."""
@@ -279,38 +198,29 @@ class Placement:
         if self.cancel_queued_start(record) or worker is None:
             return
         if worker.kind is WorkerKind.OWN:
-            self.end(worker)
+            self._workers.end(worker)
             worker.ready.set_error(stopped_early(record))  # it may still be forked
         else:
             self._tell([record], "kill_hosted")
 
     def kept_actors(self) -> Collection[ActorId]:
         """Return the actors that have a reservation, or a time by which they are to have stopped."""
-        return {*self._resources.reserving(), *self._stops.actors(), *self._kills.actors()}
-
-    def hold(self, object_ids: Sequence[ObjectId], tokens: Sequence[bytes]) -> None:
-        """Keep objects alive in the name of the node."""
-        self._keeper.hold(object_ids, tokens)
-
-    def release(self, object_ids: Sequence[ObjectId]) -> None:
-        """Take back one hold on each."""
-        self._keeper.release(object_ids)
+        return {*self._choice.reserving(), *self._stops.actors(), *self._kills.actors()}
 
     def bury(self, record: Record, tombstone: Tombstone, *, is_buried: bool) -> Completion[Any] | None:
         """Give back what the actor had: its cell, its reservation, its process; see `Hosting.bury`."""
         self._stops.forget(record.actor_id)
         self._kills.forget(record.actor_id)
-        self._resources.release(record.actor_id)
+        self._choice.release(record.actor_id)
         worker: Worker | None = record.place
         if worker is None:
             return None
         worker.actors.pop(record.actor_id, None)
         if record.is_supervisor:
-            child_groups = worker.job.child_groups
-            worker.job.child_groups = {key: part for key, part in child_groups.items() if key[0] != record.actor_id}
+            self._choice.forget_children_of(record)
         if is_buried or not worker.is_up:
             if self._is_for_nobody(worker):
-                self.dismiss(worker)
+                self._workers.dismiss(worker)
             return None
         data = {"actor": record.actor_id, "error": errors.to_data(tombstone.error())}
         burial = self._control.request(worker.endpoint, "bury", data)
@@ -321,29 +231,13 @@ class Placement:
     def _buried(self, worker: Worker) -> None:
         worker.burials_count -= 1
         if self._is_for_nobody(worker):
-            self.dismiss(worker)
+            self._workers.dismiss(worker)
 
     @staticmethod
     def _is_for_nobody(worker: Worker) -> bool:
         """Whether a worker that has lost an actor will host no other, and nothing ends there any more."""
         is_over = worker.kind is WorkerKind.OWN or worker.job.has_ended
         return is_over and not worker.actors and not worker.burials_count
-
-    def dismiss(self, worker: Worker) -> None:
-        """Let a worker that hosts nothing any more say its last words and end; kill it if it does not."""
-        if worker.exit_reason is not None:
-            return
-        worker.is_leaving = True
-        if worker.is_up:
-            self._control.notify(worker.endpoint, "leave", {})
-            self._scope.after(STOP_GRACE_S, lambda: self._factory.kill(worker) if worker.exit_reason is None else None)
-        else:
-            self._factory.kill(worker)
-
-    def end(self, worker: Worker) -> None:
-        """End a worker at once, with all that it hosts."""
-        worker.is_leaving = True
-        self._factory.kill(worker)
 
     def _tell(self, records: Sequence[Record], verb: str, **data: Any) -> None:
         """Give each worker one order for those of the actors that it hosts."""

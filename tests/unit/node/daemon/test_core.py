@@ -15,7 +15,6 @@ from actorrt.clock import MonotonicClock
 from actorrt.config import MIB
 from actorrt.ids import IdSource, JobId
 from actorrt.node.daemon.local_node import LocalNode
-from actorrt.node.placement.jobs import Job
 from actorrt.node.placement.resources import Resources
 
 IDS = IdSource()
@@ -145,11 +144,11 @@ async def test_every_verb_that_a_process_answers_has_a_form(node: LocalNode, pee
 async def test_message_of_a_wrong_form_is_refused_in_words_and_changes_nothing(
     verb: str, node: LocalNode, peer: System
 ) -> None:
-    before = node.core.status()
+    before = node.core.status.page(None, 100)
     for name, data in wrong_data(verb):
         with pytest.raises(ValueError, match=rf"{verb}.* {name!r}|{verb}\.{name}|objects and|a key of {verb}"):
             await peer.control.request(node.endpoint, verb, data)
-    assert node.core.status() == before
+    assert node.core.status.page(None, 100) == before
 
 
 async def test_driver_attaches_once_and_ends_its_own_job_only(node: LocalNode, peer: System) -> None:
@@ -161,9 +160,9 @@ async def test_driver_attaches_once_and_ends_its_own_job_only(node: LocalNode, p
             await again.control.request(node.endpoint, "attach_driver", RIGHT["attach_driver"])
     with pytest.raises(errors.RuntimeStateError, match="another driver's"):
         await other.control.request(node.endpoint, "detach", {"job": AN_ID})
-    assert len(node.core.status()["jobs"]) == 1
+    assert len(node.core.status.page(None, 100)["jobs"]) == 1
     await peer.control.request(node.endpoint, "detach", {"job": AN_ID})
-    assert node.core.status()["jobs"] == []
+    assert node.core.status.page(None, 100)["jobs"] == []
     await other.close()
     other.store.close()
 
@@ -180,7 +179,6 @@ async def test_nothing_begins_on_a_node_that_goes_down_and_nothing_breaks_there(
 ) -> None:
     """A driver whose store connection ends with the node must not end its job once more."""
     await peer.control.request(node.endpoint, "attach_driver", RIGHT["attach_driver"])
-    stuck = Job(JobId(b"\x08" * 16), peer.endpoint, {})
     closing = asyncio.ensure_future(node.core.close())
     await asyncio.sleep(0)
     with pytest.raises(errors.RuntimeStateError, match="being stopped"):
@@ -188,6 +186,6 @@ async def test_nothing_begins_on_a_node_that_goes_down_and_nothing_breaks_there(
     with pytest.raises(errors.ActorStartError, match="being stopped"):
         node.core._spawn(peer.endpoint.peer, RIGHT["spawn"])
     await closing
-    node.core._jobs[stuck.job_id] = stuck
+    node.core.jobs.begin(JobId(b"\x08" * 16), peer.endpoint, {})
     node.core.peer_gone(peer.endpoint.peer)
     assert caplog.records == []

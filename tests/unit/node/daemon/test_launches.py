@@ -94,7 +94,7 @@ async def test_launch_that_raises_anything_is_a_failed_start_that_leaves_nothing
             await core.registry.spawn(Record(IDS.actor(), asked))
         core.registry.check_invariants()
     assert len(factory.launched) == 2
-    assert core.workers() == []
+    assert core.workers.all() == []
 
 
 async def test_all_who_wait_for_a_shared_worker_hear_that_it_got_no_process(core, factory):

@@ -13,6 +13,8 @@ from actorrt.ids import ActorIds, IdSource, PeerAddress
 from actorrt.node.placement.jobs import Job
 from actorrt.node.placement.placement import Placement
 from actorrt.node.placement.resources import Resources
+from actorrt.node.placement.worker_choice import WorkerChoice
+from actorrt.node.placement.workers import Workers
 from actorrt.reasons import ExitKind, ExitReason
 from actorrt.scopes import Scope
 from tests.unit.records import crashed, order_of, record_of
@@ -55,9 +57,20 @@ class Control:
         return answer
 
 
+class Keeper:
+    """Keeps no objects: the specs here refer to none."""
+
+    def hold(self, object_ids, tokens):
+        assert not object_ids
+
+    def release(self, object_ids):
+        assert not object_ids
+
+
 def placement_of(factory, control, scope, job, silent_s=lambda _: 0.0):
-    resources = Resources(2, 0, may_exceed=False)
-    return Placement(factory, control, scope, IDS, resources, lambda _: job, lambda _: None, NODE, None, silent_s)
+    workers = Workers(factory, control, scope, IDS)
+    choice = WorkerChoice(workers, Resources(2, 0, may_exceed=False), lambda _: job)
+    return Placement(choice, workers, control, scope, NODE, Keeper(), silent_s)
 
 
 @pytest.mark.parametrize("is_stopped", [False, True], ids=["goes on", "is stopped"])
@@ -231,7 +244,6 @@ async def test_process_of_an_actor_is_kept_when_a_child_ends_that_the_node_place
     scope, control, factory = Scope("test", crashed), SlowBurials(), ReadyFactory(0)
     job = Job(IDS.job(), NODE, {})
     placement = placement_of(factory, control, scope, job)
-    placement._worker_at = lambda endpoint: factory.launched[0]
     parent_order = order_of(None)
     parent_order.options = parent_order.options.replaced({"isolation": "process"})
     parent = await hosted(placement, Record(IDS.actor(), parent_order))

@@ -1,0 +1,89 @@
+"""Ends jobs: stops their actors, then their workers; keeps a job for as long as detached actors need it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Final
+
+from actorrt.actors.authority.record import Record
+from actorrt.actors.authority.registry import Registry
+from actorrt.ids import JobId, short
+from actorrt.node.placement.job_table import JobTable
+from actorrt.node.placement.jobs import Job
+from actorrt.node.placement.workers import Workers
+from actorrt.scopes import Scope, parts_of
+
+logger = logging.getLogger(__name__)
+
+ORPHANS_STOP_S: Final = 2.0
+"""How long the actors of a driver that is gone may take to stop."""
+RECORDS_AT_ONCE_COUNT: Final = 10_000
+"""How many actors are looked at before others on the loop have their turn."""
+
+
+class JobEnds:
+    """Ends the jobs of one node.
+
+    Args:
+        jobs, workers, registry: the node's.
+        scope: owns what goes on after an end: waiting for detached actors.
+    """
+
+    def __init__(self, jobs: JobTable, workers: Workers, registry: Registry, scope: Scope) -> None:
+        self._jobs = jobs
+        self._workers = workers
+        self._registry = registry
+        self._scope = scope
+
+    async def end(self, job_id: JobId, *, with_detached: bool = False) -> None:
+        """Stop the actors of a job, then its workers; those of detached actors end when these do. Idempotent."""
+        job = self._jobs.find(job_id)
+        if job is None:
+            return
+        job.has_ended = True
+        records = [r for r in await self._records_of(job) if with_detached or not r.order.is_detached]
+        await self._registry.stop_all(records, "its job ended")
+        await self._dismiss_idle(job)
+        left = await self._records_of(job)
+        if not job.is_left_behind and left:
+            job.is_left_behind = True
+            self._scope.start(self._outlive(job), f"what outlives job {short(job_id)}")
+        elif not job.is_left_behind:
+            self._forget(job)
+
+    async def end_orphaned(self, job: Job) -> None:
+        """End the job of a driver that is gone: nobody waits for its actors, so they have a short while to stop."""
+        try:
+            async with asyncio.timeout(ORPHANS_STOP_S):
+                await self.end(job.job_id)
+        except TimeoutError:
+            for worker in [w for w in self._workers.all() if w.job is job]:
+                if not any(r.order.is_detached for r in self._registry.records() if r.place is worker):
+                    self._workers.end(worker)
+            await self.end(job.job_id)
+
+    async def _records_of(self, job: Job) -> list[Record]:
+        records: list[Record] = []
+        async for part in parts_of(self._registry.records(), RECORDS_AT_ONCE_COUNT):
+            records += [record for record in part if record.job == job.job_id]
+        return records
+
+    async def _outlive(self, job: Job) -> None:
+        """Keep what detached actors are restarted with until the last of them is gone, then forget the job."""
+        while records := await self._records_of(job):
+            for record in records:
+                await self._registry.ended(record.actor_id)
+        await self._dismiss_idle(job)
+        self._forget(job)
+
+    async def _dismiss_idle(self, job: Job) -> None:
+        """End the workers of a job that host nothing."""
+        idle = [worker for worker in self._workers.all() if worker.job is job and not worker.actors]
+        for worker in idle:
+            self._workers.dismiss(worker)
+        await self._workers.ended(idle)
+
+    def _forget(self, job: Job) -> None:
+        if self._jobs.forget(job.job_id):
+            logger.info("job %s ended", short(job.job_id))

@@ -1,0 +1,56 @@
+"""What a node says of itself: what it has, what it does, and a page of its workers and actors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from actorrt.actors.authority.registry import Registry
+from actorrt.actors.wire.control import Data
+from actorrt.config import VERSION
+from actorrt.ids import short
+from actorrt.node.daemon.listing import RowNumbers, check_page, page_of
+from actorrt.node.placement.job_table import JobTable
+from actorrt.node.placement.resources import Resources
+from actorrt.node.placement.workers import Workers
+
+
+class NodeStatus:
+    """The status of one node.
+
+    Args:
+        address: the node's.
+        jobs, workers, registry, resources: what it knows.
+    """
+
+    def __init__(
+        self, address: str, jobs: JobTable, workers: Workers, registry: Registry, resources: Resources
+    ) -> None:
+        self._address = address
+        self._jobs = jobs
+        self._workers = workers
+        self._registry = registry
+        self._resources = resources
+        self._worker_numbers = RowNumbers()
+        self._actor_numbers = RowNumbers()
+
+    def page(self, after: Any, count: int) -> Data:
+        """Return totals, and a page of workers and actors; see `listing.page_of`.
+
+        Raises:
+            TypeError, ValueError: no such page.
+        """
+        check_page(after, count)
+        jobs = self._jobs.live()
+        workers = self._worker_numbers.numbered(self._workers.all())
+        records = self._actor_numbers.numbered(self._registry.records())
+        return {
+            "version": VERSION,
+            "address": self._address,
+            "jobs": [{"job": short(job.job_id), "driver": job.driver.address} for job in jobs],
+            "totals": {"jobs": len(jobs), "workers": len(workers), "actors": len(records)},
+            **page_of(workers, records, after, count),
+            "cpus": self._resources.cpu_count,
+            "reserved_cpus": self._resources.reserved("cpus"),
+            "gpus": self._resources.gpu_count,
+            "reserved_gpus": self._resources.reserved("gpus"),
+        }

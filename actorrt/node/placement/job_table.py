@@ -1,0 +1,60 @@
+"""Pure: the jobs that a node knows: those whose driver is connected, and those of which detached actors are left."""
+
+from __future__ import annotations
+
+from actorrt.actors.wire.control import Data
+from actorrt.errors import ActorStartError, RuntimeStateError
+from actorrt.ids import JobId, PeerAddress, PeerId, short
+from actorrt.node.placement.jobs import Job
+
+
+class JobTable:
+    """The jobs by their ids."""
+
+    def __init__(self) -> None:
+        self._jobs: dict[JobId, Job] = {}
+
+    def check_is_new(self, job_id: JobId, driver: PeerId) -> None:
+        """Refuse a job that is known, and another one of a driver that has a job.
+
+        Raises:
+            RuntimeStateError: that is so.
+        """
+        if job_id in self._jobs or self.of_driver(driver):
+            raise RuntimeStateError(f"job {short(job_id)}, or another one of this driver, has begun already")
+
+    def begin(self, job_id: JobId, driver: PeerAddress, setting: Data) -> Job:
+        """Add a new job."""
+        job = self._jobs[job_id] = Job(job_id, driver, setting)
+        return job
+
+    def find(self, job_id: JobId) -> Job | None:
+        """Return a job, or None when the node does not know it any more."""
+        return self._jobs.get(job_id)
+
+    def job(self, job_id: JobId) -> Job:
+        """Return a job.
+
+        Raises:
+            ActorStartError: the job has ended.
+        """
+        job = self._jobs.get(job_id)
+        if job is None:
+            raise ActorStartError(f"job {short(job_id)} has ended: nothing can be started in it")
+        return job
+
+    def of_driver(self, peer: PeerId) -> list[Job]:
+        """Return the jobs of a driver: one, or none."""
+        return [job for job in self._jobs.values() if job.driver.peer == peer]
+
+    def all(self) -> list[Job]:
+        """Return every job."""
+        return list(self._jobs.values())
+
+    def live(self) -> list[Job]:
+        """Return the jobs of which more is left than detached actors."""
+        return [job for job in self._jobs.values() if not job.is_left_behind]
+
+    def forget(self, job_id: JobId) -> bool:
+        """Remove a job; return whether it was known. Idempotent."""
+        return self._jobs.pop(job_id, None) is not None

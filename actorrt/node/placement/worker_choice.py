@@ -1,0 +1,104 @@
+"""Chooses the worker that hosts an actor, and reserves what the actor needs.
+
+An actor with a process of its own gets a new worker. The supervisors of a job share one worker. Light actors share as
+many workers as the node has CPUs: in turn, but an actor that is spawned beside another one goes to the other's worker,
+and the light children of one supervisor go to workers in groups.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from actorrt.actors.authority.record import Record
+from actorrt.ids import ActorId, JobId
+from actorrt.node.placement.jobs import Job, Worker, WorkerKind
+from actorrt.node.placement.resources import Resources
+from actorrt.node.placement.workers import Workers
+
+
+class WorkerChoice:
+    """Gives actors their workers.
+
+    Args:
+        workers: the node's workers.
+        resources: what can be reserved.
+        job_of: returns a job, or raises ActorStartError when it has ended.
+    """
+
+    def __init__(self, workers: Workers, resources: Resources, job_of: Callable[[JobId], Job]) -> None:
+        self._workers = workers
+        self._resources = resources
+        self._job_of = job_of
+        self.release = resources.release
+        self.reserving = resources.reserving
+
+    def worker_of(self, record: Record) -> Worker:
+        """Return the worker of an actor; one that has none, or an unusable one, gets another.
+
+        Raises:
+            ActorStartError: its job has ended, or there is not enough left to reserve.
+            PlacementError: the node has nothing at all of what the actor reserves.
+        """
+        worker: Worker | None = record.place
+        return worker if worker is not None and worker.is_usable else self._place(record)
+
+    def _place(self, record: Record) -> Worker:
+        """Reserve what the actor needs and give it a worker, which may not be ready yet."""
+        job = self._job_of(record.job)
+        child_group = self._child_group_of(record)
+        worker = self._existing(record, job, None if child_group is None else job.child_groups.get(child_group))
+        if worker is None:
+            worker = self._new(record, job)
+        if child_group is not None:
+            job.child_groups[child_group] = worker
+        record.place = worker
+        worker.actors[record.actor_id] = None
+        return worker
+
+    def _child_group_of(self, record: Record) -> tuple[ActorId, int] | None:
+        """Return which group of a supervisor's light children this one belongs to: there are as many as CPUs.
+
+        A group shares a worker, so that one order there stops or starts all of it in turn.
+        """
+        child_index = record.order.share
+        if child_index is None or record.supervisor is None:
+            return None
+        if record.options.needs_own_process or record.is_supervisor:
+            return None
+        index, count = child_index
+        return record.supervisor, index * self._resources.cpu_count // count
+
+    def _existing(self, record: Record, job: Job, of_child_group: Worker | None) -> Worker | None:
+        self._resources.reserve(record.actor_id, record.label, record.options)
+        if record.options.needs_own_process:
+            return None
+        if record.is_supervisor:
+            return job.supervisors if job.supervisors is not None and job.supervisors.is_usable else None
+        if record.order.is_beside and record.order.beside_endpoint is not None:
+            beside = self._workers.find(record.order.beside_endpoint.peer)
+            if beside is not None and beside.is_usable:
+                return beside
+        if of_child_group is not None and of_child_group.is_usable:
+            return of_child_group
+        job.shared = [worker for worker in job.shared if worker.is_usable]
+        if len(job.shared) < self._resources.cpu_count:
+            return None
+        job.round_robin_index += 1
+        return job.shared[job.round_robin_index % len(job.shared)]
+
+    def _new(self, record: Record, job: Job) -> Worker:
+        if record.options.needs_own_process:
+            worker = self._workers.launch(WorkerKind.OWN, job, record.label, dict(record.options.env_vars))
+            worker.hang_timeout_s = record.options.hang_timeout_s
+            return worker
+        if record.is_supervisor:
+            job.supervisors = self._workers.launch(WorkerKind.SUPERVISORS, job, "supervisors", {})
+            return job.supervisors
+        worker = self._workers.launch(WorkerKind.SHARED, job, f"shared-{len(job.shared) + 1}", {})
+        job.shared.append(worker)
+        return worker
+
+    def forget_children_of(self, supervisor: Record) -> None:
+        """Forget the workers of the groups of a supervisor that has ended."""
+        job = supervisor.place.job
+        job.child_groups = {key: part for key, part in job.child_groups.items() if key[0] != supervisor.actor_id}

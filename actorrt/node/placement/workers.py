@@ -1,0 +1,114 @@
+"""The workers of a node, from before their processes exist to after their ends.
+
+How a worker gets its process is decided by a `WorkerFactory`; which actors a worker hosts, by `WorkerChoice`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+from actorrt.actors.wire.control import Control
+from actorrt.ids import IdSource, PeerAddress, PeerId
+from actorrt.node.placement.jobs import Job, Worker, WorkerKind
+from actorrt.scopes import Scope
+
+LEAVE_GRACE_S: Final = 0.5
+"""How long a worker that was told to leave may take before it is killed."""
+
+
+class WorkerFactory(Protocol):
+    """Makes and ends workers."""
+
+    def endpoint(self, ids: IdSource) -> PeerAddress:
+        """Return where a new worker will be reached."""
+
+    def preload(self, modules: Sequence[str], job: Job) -> None:
+        """Have workers that are launched from now on find these modules imported, where that is possible."""
+
+    async def launch(self, worker: Worker) -> None:
+        """Make the worker's process. The worker says itself when it is ready, and its end is reported to the node.
+
+        Raises:
+            ActorStartError: there is no process.
+        """
+
+    def kill(self, worker: Worker) -> None:
+        """End the worker at once."""
+
+
+class Workers:
+    """The table of a node's workers.
+
+    Args:
+        factory: makes and ends their processes.
+        control: carries the order to leave.
+        scope: owns launches and timers.
+        ids: identities for new workers.
+    """
+
+    def __init__(self, factory: WorkerFactory, control: Control, scope: Scope, ids: IdSource) -> None:
+        self._factory = factory
+        self._control = control
+        self._scope = scope
+        self._ids = ids
+        self._known: dict[PeerId, Worker] = {}
+        self._one_ended = asyncio.Event()
+
+    def find(self, peer: PeerId) -> Worker | None:
+        """Return the worker with this id, or None."""
+        return self._known.get(peer)
+
+    def all(self) -> list[Worker]:
+        """Return every worker that has not ended."""
+        return list(self._known.values())
+
+    def launch(self, kind: WorkerKind, job: Job, label: str, env_vars: dict[str, str]) -> Worker:
+        """Return a new worker, whose process is made in the background."""
+        worker = Worker(self._factory.endpoint(self._ids), kind, job, label, env_vars)
+        self._scope.start(self._launch(worker), f"launch {label}")
+        return worker
+
+    async def _launch(self, worker: Worker) -> None:
+        """Make the worker's process. It may serve other actors by then, so the end of a start does not end this."""
+        self._known[worker.peer] = worker
+        try:
+            await self._factory.launch(worker)
+        except BaseException as error:
+            self.remove(worker)  # nobody waits for its end any more
+            if not isinstance(error, Exception):
+                raise
+            worker.failed_to_launch(error)
+
+    def remove(self, worker: Worker) -> bool:
+        """Forget a worker that has ended; return whether it was known."""
+        is_known = self._known.pop(worker.peer, None) is not None
+        self._one_ended.set()
+        return is_known
+
+    async def ended(self, workers: Sequence[Worker]) -> None:
+        """Return when none of these workers is left."""
+        while any(worker.peer in self._known for worker in workers):
+            self._one_ended.clear()
+            await self._one_ended.wait()
+
+    def dismiss(self, worker: Worker) -> None:
+        """Let a worker that hosts nothing any more send its last messages and end; kill it if it does not end."""
+        if worker.exit_reason is not None:
+            return
+        worker.is_leaving = True
+        if worker.is_up:
+            self._control.notify(worker.endpoint, "leave", {})
+            self._scope.after(LEAVE_GRACE_S, lambda: self.kill(worker) if worker.exit_reason is None else None)
+        else:
+            self.kill(worker)
+
+    def end(self, worker: Worker) -> None:
+        """End a worker at once, with all that it hosts; its end is expected from now on."""
+        worker.is_leaving = True
+        self.kill(worker)
+
+    def kill(self, worker: Worker) -> None:
+        """End a worker's process at once."""
+        self._factory.kill(worker)
