@@ -140,7 +140,7 @@ async def test_every_verb_that_a_process_answers_has_a_form(node: LocalNode, pee
     assert (node.core.control._handlers.keys() | peer.control._handlers.keys()) - known == set()
 
 
-@pytest.mark.parametrize("verb", set(RIGHT) - OF_STORES)
+@pytest.mark.parametrize("verb", sorted(set(RIGHT) - OF_STORES))
 async def test_message_of_a_wrong_form_is_refused_in_words_and_changes_nothing(
     verb: str, node: LocalNode, peer: System
 ) -> None:
