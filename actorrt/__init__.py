@@ -89,11 +89,11 @@ if TYPE_CHECKING:
     from actorrt.actors.api.offload import offload
     from actorrt.actors.api.preloading import preload
     from actorrt.actors.calling.deadly_calls import Poison, poison
-    from actorrt.actors.calling.monitors import Down, monitor
+    from actorrt.actors.calling.monitors import monitor
     from actorrt.actors.calling.streams import Stream
-    from actorrt.actors.hosting.actor_links import Exit
     from actorrt.actors.policy.backoff import Backoff
     from actorrt.actors.policy.childspec import Child
+    from actorrt.actors.refs.ends import Down, Exit
     from actorrt.actors.refs.group import ActorGroup
     from actorrt.actors.refs.ref import ActorRef
     from actorrt.actors.refs.reply import Reply
@@ -133,7 +133,7 @@ _HOMES = {
     "actorrt.actors.policy.backoff": ("Backoff",),
     "actorrt.actors.policy.childspec": ("Child",),
     "actorrt.actors.refs.group": ("ActorGroup",),
-    "actorrt.actors.calling.monitors": ("Down", "monitor"),
+    "actorrt.actors.calling.monitors": ("monitor",),
     "actorrt.actors.api.objects": (
         "allocate",
         "allocate_many",
@@ -146,12 +146,12 @@ _HOMES = {
         "put_many",
         "store_stats",
     ),
-    "actorrt.actors.hosting.actor_links": ("Exit",),
     "actorrt.actors.api.lookup": ("lookup",),
     "actorrt.actors.api.offload": ("offload",),
     "actorrt.actors.calling.deadly_calls": ("Poison", "poison"),
     "actorrt.actors.api.preloading": ("preload",),
     "actorrt.actors.refs.ref": ("ActorRef",),
+    "actorrt.actors.refs.ends": ("Down", "Exit"),
     "actorrt.actors.refs.reply": ("Reply",),
     "actorrt.actors.calling.streams": ("Stream",),
     "actorrt.actors.supervisors.supervisor": ("Supervisor",),

@@ -40,8 +40,8 @@ def without_acks() -> None:
 
 def without_credits() -> None:
     """Nobody counts what was sent to an actor, or taken from its mailbox."""
-    from actorrt.actors.calling.route import Route
     from actorrt.actors.cells.cell import Cell
+    from actorrt.actors.refs.route import Route
 
     Cell.left = lambda *_: None  # type: ignore[method-assign]
     Route.is_open = property(lambda route: route.link is not None)  # type: ignore[method-assign,assignment]
@@ -52,7 +52,7 @@ def without_argument_checks() -> None:
     from actorrt.actors.refs.ref import ActorMethod
 
     def call(method: Any, *args: Any, **kwargs: Any) -> Any:
-        return method._ref._system.calls.ask(method._ref, method._spec, args, kwargs, method._options)
+        return method._ref._endpoint.calls.ask(method._ref, method._spec, args, kwargs, method._options)
 
     ActorMethod.__call__ = call  # type: ignore[method-assign]
 

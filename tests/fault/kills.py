@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 import actorrt as art
-from actorrt.actors.refs import current
+from actorrt.actors.endpoint.current_endpoint import current_endpoint
 from actorrt.node.processes.process_watch import STACK_SIGNAL
 from tests.running import children_of, descendants_of, state_of
 
@@ -246,7 +246,7 @@ async def _look(runtime, node_pid, fds_before, outcome):
         async with asyncio.timeout(EMPTY_TIMEOUT_S):
             while art.store_stats()["objects_count"]:
                 await runtime.status()
-    outcome.objects = [row[1:] for row in current.system().require_store().list_objects(100)]
+    outcome.objects = [row[1:] for row in current_endpoint().require_store().list_objects(100)]
     outcome.used_bytes = art.store_stats()["used_bytes"]
     with suppress(TimeoutError):
         async with asyncio.timeout(EMPTY_TIMEOUT_S):

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 import actorrt as art
-from actorrt.actors.refs import current
+from actorrt.actors.endpoint.current_endpoint import current_endpoint
 from actorrt.actors.wire.messages import REQUEST
 from actorrt.transport.interfaces import Lane
 from tests.running import Node
@@ -19,7 +19,7 @@ FAILED = "the actor runtime of this process failed"
 
 def _defect() -> Callable[[], None]:
     """Return a callback of the runtime's own that raises: nothing that a peer can send looks like this."""
-    system = current.system()
+    system = current_endpoint()
     return lambda: system.control.received(system.node.peer, [REQUEST])
 
 
@@ -33,15 +33,15 @@ class Breaker(art.Actor):
         await asyncio.Event().wait()
 
     async def defect_in_a_callback(self) -> None:
-        system = current.system()
+        system = current_endpoint()
         asyncio.get_running_loop().call_soon(system.threads._take_over)
         system.threads._handed_over.append(_defect())
 
     async def defect_in_a_timer(self) -> None:
-        current.system().scope.after(0, _defect())
+        current_endpoint().scope.after(0, _defect())
 
     async def send_nonsense_to_the_node(self) -> None:
-        system = current.system()
+        system = current_endpoint()
         system.transport.link(*system.node, Lane.CONTROL).send([REQUEST])
 
     async def defect_in_a_callback_of_its_own(self) -> str:

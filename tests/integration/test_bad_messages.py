@@ -7,7 +7,7 @@ import os
 import pytest
 
 import actorrt as art
-from actorrt.actors.refs import current
+from actorrt.actors.endpoint.current_endpoint import current_endpoint
 from tests.integration.cast import Gate
 
 SETTING = {"namespace": "default", "sys_path": [], "cwd": "/", "env_vars": {}, "log_level": 30}
@@ -17,14 +17,14 @@ class Impostor(art.Actor):
     """Says what it is told to its node."""
 
     async def ask(self, verb: str, data: dict) -> str:
-        system = current.system()
+        system = current_endpoint()
         try:
             return repr(await system.control.request(system.node, verb, {"job": b"\x01" * 16, "pid": 1, **data}))
         except (art.ActorRtError, ValueError) as error:
             return str(error)
 
     def tell(self, verb: str) -> None:
-        system = current.system()
+        system = current_endpoint()
         system.control.notify(system.node, verb, {})
 
     def end(self) -> None:
@@ -50,6 +50,6 @@ async def test_worker_is_no_driver_and_its_end_is_told_to_everybody(node_runtime
 
 async def test_job_is_ended_by_its_own_driver_only(node_runtime) -> None:
     impostor = await Impostor.options(isolation="process").spawn()
-    refused = await impostor.ask("detach", {"job": current.system().job})
+    refused = await impostor.ask("detach", {"job": current_endpoint().job})
     assert "another driver's" in refused
     assert await impostor.is_alive()

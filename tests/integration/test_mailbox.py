@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 import actorrt as art
-from actorrt.actors.calling.route import WAITING_BYTES, WAITING_MESSAGES
 from actorrt.actors.cells.consistency import check_cell
+from actorrt.actors.refs.route import WAITING_BYTES, WAITING_MESSAGES
 from actorrt.actors.wire.credit import FIRST_MESSAGES
 from tests.hosted import hosted_cells
 from tests.integration.cast import Gate, Recorder

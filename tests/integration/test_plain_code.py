@@ -11,7 +11,7 @@ import pytest
 
 import actorrt as art
 from actorrt.actors.calling.calls import HANDED_OVER_COUNT
-from actorrt.actors.calling.route import WAITING_MESSAGES
+from actorrt.actors.refs.route import WAITING_MESSAGES
 from actorrt.actors.wire.credit import FIRST_MESSAGES
 from tests.integration.cast import Counter, Faulty, Gate, Recorder, Source
 from tests.integration.witnesses import Notes, Subject

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import actorrt as art
-from actorrt.actors.refs import current
+from actorrt.actors.endpoint.current_endpoint import current_endpoint
 from actorrt.ids import IdSource, PeerAddress, PeerId
 from actorrt.node.daemon.places import NodeDescriptor, find_nodes
 from actorrt.store.client.client import StoreClient
@@ -81,7 +81,7 @@ def nodes(count: int) -> Iterator[list[Node]]:
 
 async def keeper_on(node: NodeDescriptor) -> art.ActorRef[Keeper]:
     """Return a keeper on a node that this process is not connected to."""
-    system = current.system()
+    system = current_endpoint()
     authority = PeerAddress(PeerId(bytes.fromhex(node.peer)), node.address)
     data = {"namespace": "default", "name": "keeper", "timeout_s": 0.0}
     return system.ref_from_card(await system.control.request(authority, "lookup", data), authority)

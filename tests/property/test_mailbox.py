@@ -8,8 +8,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from actorrt.actors.cells.mailbox import Mailbox, Message, Signal, Tick
+from actorrt.actors.cells.mailbox import Mailbox
 from actorrt.actors.policy.options import Overflow
+from actorrt.actors.refs.message import Message, Signal, Tick
 
 HERE: Any = "here"
 CALLERS: list[Any] = [HERE, "near", "far", None]

@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, Unpack
 
+from actorrt.actors.endpoint.current_endpoint import current_endpoint
 from actorrt.actors.policy.options import ActorOptions
-from actorrt.actors.refs import current
 from actorrt.actors.wire.definition import Elsewhere, check_class
 from actorrt.reasons import ExitReason
 from actorrt.store.values.carrier import current_carrier
 
 if TYPE_CHECKING:
-    from actorrt.actors.calling.monitors import Down
     from actorrt.actors.cells.context import Context
-    from actorrt.actors.hosting.actor_links import Exit
     from actorrt.actors.policy.option_types import OptionTypes
+    from actorrt.actors.refs.ends import Down, Exit
     from actorrt.actors.refs.group import ActorGroup
+    from actorrt.actors.refs.operation import Operation
     from actorrt.actors.refs.ref import ActorRef
-    from actorrt.actors.refs.reply import Operation
 
 A = TypeVar("A", bound="Actor")
 
@@ -41,7 +40,7 @@ class Spawner(Generic[A]):
             ActorStartError: (from the result) the constructor or `on_start` failed; nothing is left of the actor.
             NameTakenError: (from the result) another live actor has the name.
         """
-        return current.system().spawn(self._class, self._options, args, kwargs)
+        return current_endpoint().spawn(self._class, self._options, args, kwargs)
 
     def spawn_many(self, count: int, *args: Any, **kwargs: Any) -> Operation[ActorGroup[A]]:
         """Start `count` actors with equal arguments, captured once.
@@ -49,7 +48,7 @@ class Spawner(Generic[A]):
         Returns:
             What resolves to an `ActorGroup` once all have started. If one fails to, the others are stopped.
         """
-        return current.system().spawn_many(self._class, self._options, count, args, kwargs)
+        return current_endpoint().spawn_many(self._class, self._options, count, args, kwargs)
 
     def options(self, **changes: Unpack[OptionTypes]) -> Spawner[A]:
         """Return the same with options changed."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from actorrt.actors.endpoint.current_endpoint import current_endpoint
 from actorrt.actors.policy import checks
-from actorrt.actors.refs import current
+from actorrt.actors.refs.operation import Operation
 from actorrt.actors.refs.ref import ActorRef
-from actorrt.actors.refs.reply import Operation
 
 
 def lookup(name: str, timeout_s: float = 0, namespace: str | None = None) -> Operation[ActorRef[Any]]:
@@ -25,4 +25,4 @@ def lookup(name: str, timeout_s: float = 0, namespace: str | None = None) -> Ope
     checks.text("name", name)
     checks.number(0)("timeout_s", timeout_s)
     checks.optional(checks.text)("namespace", namespace)
-    return current.system().lookup(name, timeout_s, namespace)
+    return current_endpoint().lookup(name, timeout_s, namespace)

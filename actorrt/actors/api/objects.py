@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from actorrt.actors.endpoint.current_endpoint import current_endpoint
 from actorrt.actors.policy import checks
-from actorrt.actors.refs import current
-from actorrt.actors.refs.reply import Operation
+from actorrt.actors.refs.operation import Operation
 from actorrt.errors import CallTimeoutError
 from actorrt.store.client.buffer import AllocatedBuffer, AllocatedBuffers
 from actorrt.store.client.published import Latest, Version
@@ -36,7 +36,7 @@ def put(value: T, *, timeout_s: float | None = None) -> ObjectRef[T]:
         SerializationError: the value can't be stored; the message names the path of what is in the way.
         ObjectStoreFullError: there was no room in time; the message names the largest holders.
     """
-    return current.system().require_store().put(value, timeout_s=timeout_s)
+    return current_endpoint().require_store().put(value, timeout_s=timeout_s)
 
 
 def put_many(values: Sequence[T], *, timeout_s: float | None = None) -> list[ObjectRef[T]]:
@@ -47,12 +47,12 @@ def put_many(values: Sequence[T], *, timeout_s: float | None = None) -> list[Obj
     Raises:
         SerializationError, ObjectStoreFullError: as `put`; nothing is stored.
     """
-    return current.system().require_store().put_many(values, timeout_s=timeout_s)
+    return current_endpoint().require_store().put_many(values, timeout_s=timeout_s)
 
 
 async def put_async(value: T, *, timeout_s: float | None = None) -> ObjectRef[T]:
     """As `put`, but waits for room without blocking the loop; the value must not change until it is stored."""
-    return await current.system().require_store().put_async(value, timeout_s=timeout_s)
+    return await current_endpoint().require_store().put_async(value, timeout_s=timeout_s)
 
 
 def allocate(shape: int | tuple[int, ...], dtype: Any, *, timeout_s: float | None = None) -> AllocatedBuffer:
@@ -63,7 +63,7 @@ def allocate(shape: int | tuple[int, ...], dtype: Any, *, timeout_s: float | Non
     Raises:
         ObjectStoreFullError: there was no room in time.
     """
-    return current.system().require_store().allocate(shape, dtype, timeout_s=timeout_s)
+    return current_endpoint().require_store().allocate(shape, dtype, timeout_s=timeout_s)
 
 
 def allocate_many(
@@ -76,7 +76,7 @@ def allocate_many(
     Raises:
         ObjectStoreFullError: there was no room for all of them in time; nothing is reserved.
     """
-    return current.system().require_store().allocate_many(forms, timeout_s=timeout_s)
+    return current_endpoint().require_store().allocate_many(forms, timeout_s=timeout_s)
 
 
 def publish(name: str, value: Any, *, timeout_s: float | None = None) -> int:
@@ -97,7 +97,7 @@ def publish(name: str, value: Any, *, timeout_s: float | None = None) -> int:
         SerializationError, ObjectStoreFullError: as `put`; the name stands for what it stood for.
     """
     _check_name(name)
-    return current.system().require_store().names.publish(name, value, timeout_s=timeout_s)
+    return current_endpoint().require_store().names.publish(name, value, timeout_s=timeout_s)
 
 
 def latest(name: str, newer_than: int | None = None, timeout_s: float | None = None) -> Operation[Latest[Any]]:
@@ -116,7 +116,7 @@ def latest(name: str, newer_than: int | None = None, timeout_s: float | None = N
         ObjectLostError: (from the result) the object store ended.
     """
     _check_name(name)
-    store = current.system().require_store()
+    store = current_endpoint().require_store()
     operation: Operation[Latest[Any]] = Operation(f"latest({name!r})")
     _Lookout(store, name, newer_than, operation).look(timeout_s)
     return operation
@@ -173,14 +173,14 @@ class _Lookout:
 
 def pin(ref: ObjectRef[Any]) -> None:
     """Hold an object in memory until `free` or the end of this process."""
-    current.system().require_store().pin(ref)
+    current_endpoint().require_store().pin(ref)
 
 
 def free(ref: ObjectRef[Any]) -> None:
     """Withdraw an object whoever holds it; views that live keep their memory, other refs fail."""
-    current.system().require_store().free(ref)
+    current_endpoint().require_store().free(ref)
 
 
 def store_stats() -> dict[str, int]:
     """Return the store's counts: capacity, used and pinned bytes, objects and the like."""
-    return current.system().require_store().stats()
+    return current_endpoint().require_store().stats()

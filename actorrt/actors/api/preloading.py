@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from actorrt.actors.refs import current
-from actorrt.actors.refs.reply import Operation
+from actorrt.actors.endpoint.current_endpoint import current_endpoint
+from actorrt.actors.refs.operation import Operation
 
 
 def preload(*modules: str) -> Operation[None]:
@@ -27,7 +27,7 @@ def preload(*modules: str) -> Operation[None]:
     for name in modules:
         if not all(part.isidentifier() for part in name.split(".")):
             raise ValueError(f"preload({name!r}): give modules by their full names, such as 'gymnasium.envs'")
-    system = current.system()
+    system = current_endpoint()
 
     async def order() -> None:
         await system.control.request(system.node, "preload", {"modules": list(modules), "job": system.job})

@@ -29,8 +29,8 @@ from actorrt.reasons import ExitKind, ExitReason
 from actorrt.store.client.ref import ObjectRef
 
 if TYPE_CHECKING:
-    from actorrt.actors.calling.route import Route
     from actorrt.actors.endpoint.endpoint import System
+    from actorrt.actors.refs.route import Route
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from actorrt.actors.refs import current
+from actorrt.actors.endpoint.current_endpoint import current_endpoint
 from actorrt.actors.wire.messages import Body
 from actorrt.errors import ObjectLostError
 from actorrt.reasons import ExitReason
@@ -50,7 +50,7 @@ class Poison:
         """
         if isinstance(self.body, dict):
             raise ObjectLostError(f"the arguments of {self.method}() went by the store, and were gone with the call")
-        return current.system().payloads.open_call(self.body, self.buffers)
+        return current_endpoint().payloads.open_call(self.body, self.buffers)
 
 
 class Blame:
@@ -82,4 +82,4 @@ def poison() -> list[Poison]:
     A call with `retries=` is set aside when it has ended its actor three times: it fails with
     `ActorUnavailableError`, and is not sent again, whatever is left of its retries. The newest 1,000 are kept.
     """
-    return list(current.system().calls.blame.set_aside)
+    return list(current_endpoint().calls.blame.set_aside)

@@ -39,7 +39,7 @@ async def end_actors(system: System, refs: Sequence[ActorRef[Any]], reason: str,
         try:
             await order
         except (errors.ActorDiedError, errors.PeerUnreachableError):
-            if not system.is_lost(authority.peer):
+            if not system.peers.is_lost(authority.peer):
                 raise
             # the authority is gone, and its actors with it
     async for part in parts_of(refs, AT_ONCE_COUNT):

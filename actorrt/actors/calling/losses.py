@@ -110,7 +110,7 @@ def verdict(system: System, authority: PeerAddress, error: BaseException | None)
     """
     if error is None or isinstance(error, errors.ActorDiedError):
         return error
-    reason = system.reason_of_loss(authority.peer)
+    reason = system.peers.reason_of_loss(authority.peer)
     return error if reason is None else errors.ActorDiedError(f"its process ended: {reason}", reason=reason)
 
 

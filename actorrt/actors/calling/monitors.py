@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from actorrt import errors
-from actorrt.actors.refs import current
+from actorrt.actors.endpoint.current_endpoint import current_endpoint
+from actorrt.actors.refs.ends import Down
 from actorrt.actors.refs.ref import ActorRef, require_ref
 from actorrt.actors.wire.control import Data
 from actorrt.config import DEATH_GRACE_S
@@ -21,34 +21,12 @@ from actorrt.transport.interfaces import Lane
 
 if TYPE_CHECKING:
     from actorrt.actors.endpoint.endpoint import System
-    from actorrt.actors.refs.reply import Operation
+    from actorrt.actors.refs.operation import Operation
 
 logger = logging.getLogger(__name__)
 
 LAST_WORDS_TIMEOUT_S: Final = 1.0
 """How long a Down waits for what the actor had sent; a process that lives and is silent for so long is hung."""
-
-
-@dataclass(frozen=True, slots=True)
-class Down:
-    """An actor ended.
-
-    Attributes:
-        ref: the actor.
-        reason: why its last incarnation ended, or why it was given up.
-        incarnation: the incarnation that ended.
-        is_final: whether the actor is gone for good.
-    """
-
-    ref: ActorRef[Any]
-    reason: ExitReason
-    incarnation: int
-    is_final: bool = True
-
-    @property
-    def detail(self) -> str:
-        """The reason in words, with the traceback or stack it left behind, if any."""
-        return self.reason.in_full
 
 
 def monitor(ref: ActorRef[Any], *, restarts: bool = False) -> Operation[Down]:
@@ -65,7 +43,7 @@ def monitor(ref: ActorRef[Any], *, restarts: bool = False) -> Operation[Down]:
     Raises:
         TypeError: `ref` is no ref.
     """
-    return current.system().monitor(require_ref("monitor", ref), restarts)
+    return current_endpoint().monitor(require_ref("monitor", ref), restarts)
 
 
 async def watch(system: System, ref: ActorRef[Any], restarts: bool) -> Down:
@@ -74,7 +52,7 @@ async def watch(system: System, ref: ActorRef[Any], restarts: bool) -> Down:
     try:
         answer = await system.control.request(ref._authority, "monitor", data)
     except (errors.ActorDiedError, errors.PeerUnreachableError):
-        reason = system.reason_of_loss(ref._authority.peer)
+        reason = system.peers.reason_of_loss(ref._authority.peer)
         if reason is None:
             raise
         return Down(ref, reason, 0)  # its authority is gone, and the actor with it
@@ -103,7 +81,7 @@ async def _last_words(system: System, endpoint: PeerAddress) -> None:
     if endpoint.peer == system.endpoint.peer:
         return
     try:
-        if not system.is_lost(endpoint.peer):
+        if not system.peers.is_lost(endpoint.peer):
             async with asyncio.timeout(LAST_WORDS_TIMEOUT_S):
                 await system.control.request(endpoint, "flush", {"address": system.endpoint.address})
             return

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 from weakref import ref
 
-from actorrt.actors.calling.route import Route
+from actorrt.actors.refs.route import Route
 from actorrt.ids import ActorId, PeerId, short
 
 KEPT_COUNT: Final = 10_000

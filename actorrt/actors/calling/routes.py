@@ -18,10 +18,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from actorrt.actors.calling.losses import verdict
-from actorrt.actors.calling.route import Route, Waiting
 from actorrt.actors.calling.route_table import RouteTable
-from actorrt.actors.cells.mailbox import Message, message_bytes
+from actorrt.actors.refs.message import Message, message_bytes
 from actorrt.actors.refs.ref import ActorRef, Sighting
+from actorrt.actors.refs.route import Inbox, Route, Waiting
 from actorrt.actors.wire.control import Request
 from actorrt.actors.wire.credit import STRANGERS_SETTLEMENT, Window
 from actorrt.actors.wire.messages import ASK, SETTLE, TELL, Constants
@@ -30,7 +30,6 @@ from actorrt.errors import ActorDiedError, ActorRtError, ActorUnavailableError
 from actorrt.ids import ActorId, PeerAddress, PeerId
 
 if TYPE_CHECKING:
-    from actorrt.actors.cells.cell import Cell
     from actorrt.actors.endpoint.endpoint import System
     from actorrt.actors.refs.reply import Reply
     from actorrt.transport.interfaces import Link
@@ -45,7 +44,7 @@ class Routes:
 
     def __init__(self, system: System) -> None:
         self._system = system
-        self._table = RouteTable(system.is_lost)
+        self._table = RouteTable(system.peers.is_lost)
         self._held_up: dict[Route, None] = {}  # those on which something waits
         self._settlements_count = STRANGERS_SETTLEMENT
 
@@ -58,7 +57,7 @@ class Routes:
             route = Route(ref._actor_id, ref._authority)
             self._table.add(route)
             seen = ref._seen
-            if seen is not None and not self._system.is_lost(seen.endpoint.peer):
+            if seen is not None and not self._system.peers.is_lost(seen.endpoint.peer):
                 self._settle(route, seen)  # where that fails, the authority is asked: a hint was wrong
         ref._route = route
         return route
@@ -106,7 +105,7 @@ class Routes:
                     self._system.transits.sent(call.peer, call.transit.tokens)
                 call.set_value(None)
 
-    def _deliver(self, cell: Cell, call: Reply[Any]) -> None:
+    def _deliver(self, cell: Inbox, call: Reply[Any]) -> None:
         call.peer = self._system.endpoint.peer
         caller = self._system.local_caller
         message = Message(caller, call.call_id, call.method, call.body, call.buffers, call.deadline, call.options)
@@ -217,7 +216,7 @@ class Routes:
         if seen.endpoint.peer == self._system.endpoint.peer:
             route.cell = self._system.host.cell(route.actor_id)
             route.seen = None if route.cell is None else seen
-        elif not self._system.is_lost(seen.endpoint.peer):
+        elif not self._system.peers.is_lost(seen.endpoint.peer):
             try:
                 link = self._system.transport.link(*seen.endpoint)
                 window = self._new_window(route, seen.endpoint.peer, link)
@@ -300,7 +299,7 @@ class Routes:
         if route is not None and route.cell is not None:
             self._unsettle(route)
 
-    def tells_waiting_from(self, cell: Cell) -> list[Reply[Any]]:
+    def tells_waiting_from(self, cell: Inbox) -> list[Reply[Any]]:
         """Return what the cell's actor has told and its receivers have not admitted yet."""
         return [
             call

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
-from actorrt.actors.cells.mailbox import Caller, Message
+from actorrt.actors.refs.message import Caller, Message
 from actorrt.actors.refs.ref import ActorRef, CallOptions
 from actorrt.actors.refs.reply import Reply
 from actorrt.actors.wire.by_reference import Lent
@@ -239,7 +239,7 @@ class Streams:
             self.granted(self._system.local_caller, reply.call_id, count)
             return
         address = self._system.transport.address_of(reply.peer)
-        if address is not None and not self._system.is_lost(reply.peer):
+        if address is not None and not self._system.peers.is_lost(reply.peer):
             self._system.control.deliver(PeerAddress(reply.peer, address), [MORE, reply.call_id, count])
 
     def granted(self, caller: Caller | None, call_id: int, count: int) -> None:

@@ -1,8 +1,7 @@
 """One hosted actor: its instance, its mailbox, and the handling of one message after the other.
 
-An idle cell costs no task and no coroutine: one of the endpoint's `runners` comes when a message arrives, and handles
-what waits: one message at a time, unless the actor's `max_concurrency` lets that many coroutines interleave. What a
-cell does in each part of its life is in `cell_state`.
+An idle cell costs no task and no coroutine: one of the endpoint's `runners` comes when a message arrives. It handles
+one message at a time, unless the actor's `max_concurrency` lets that many coroutines interleave. See `cell_state`.
 """
 
 from __future__ import annotations
@@ -18,19 +17,20 @@ from actorrt.actors.cells.cell_state import STOPPING_STATES, CellState
 from actorrt.actors.cells.context import Context
 from actorrt.actors.cells.deduplication import Keys
 from actorrt.actors.cells.execution import Turns
-from actorrt.actors.cells.mailbox import Caller, Mailbox, Message, Signal
+from actorrt.actors.cells.mailbox import Mailbox
 from actorrt.actors.cells.runner import Left, Rest, Runner
 from actorrt.actors.cells.snapshots import NEVER, Snapshots
 from actorrt.actors.cells.start import Birth
 from actorrt.actors.cells.stop import run_on_stop
 from actorrt.actors.policy.instructions import Manner
+from actorrt.actors.refs.message import Caller, Message, Signal
 from actorrt.ids import ActorId, ObjectId
 from actorrt.reasons import ExitReason
 
 if TYPE_CHECKING:
-    from actorrt.actors.calling.route import Route
     from actorrt.actors.cells.blueprint import Blueprint
     from actorrt.actors.hosting.host import Host
+    from actorrt.actors.refs.route import Route
     from actorrt.actors.supervisors.shell import Shell
 
 STEP_BUDGET: Final = 256

@@ -7,17 +7,17 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from actorrt import reasons
-from actorrt.actors.cells.mailbox import Tick
 from actorrt.actors.hosting.actor_links import link, unlink
 from actorrt.actors.policy.checks import any_text
 from actorrt.actors.refs import current
+from actorrt.actors.refs.message import Tick
 from actorrt.actors.refs.ref import ActorRef, require_ref
 from actorrt.errors import MailboxFullError
 
 if TYPE_CHECKING:
-    from actorrt.actors.calling.monitors import Down
     from actorrt.actors.cells.cell import Cell
-    from actorrt.actors.refs.reply import Operation
+    from actorrt.actors.refs.ends import Down
+    from actorrt.actors.refs.operation import Operation
     from actorrt.ids import ActorId
 
 TIMERS_COUNT: Final = 10_000

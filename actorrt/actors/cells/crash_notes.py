@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from actorrt.ids import PeerId
 
 if TYPE_CHECKING:
-    from actorrt.actors.cells.mailbox import Message
+    from actorrt.actors.refs.message import Message
 
 logger = logging.getLogger(__name__)
 

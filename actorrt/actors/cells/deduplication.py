@@ -13,8 +13,8 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from actorrt.actors.cells.mailbox import Message
     from actorrt.actors.hosting.host import Host
+    from actorrt.actors.refs.message import Message
 
 KEY_WINDOW_COUNT: Final = 10_000
 

@@ -12,9 +12,10 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from actorrt import errors
-from actorrt.actors.cells.mailbox import SIGNAL_PREFIX, Caller, Mailbox, Message
+from actorrt.actors.cells.mailbox import Mailbox
 from actorrt.actors.cells.runner import Left, Rest, Runner, resumed
 from actorrt.actors.refs import current
+from actorrt.actors.refs.message import SIGNAL_PREFIX, Caller, Message
 from actorrt.actors.wire.by_reference import Lent
 from actorrt.actors.wire.failures import ends_its_call_only, reason_of, users_traceback
 from actorrt.actors.wire.interface import MethodKind
@@ -317,6 +318,7 @@ class Turns:
         """Cancel a coroutine; its caller is told why."""
         if message.runner is not None and message.withdrawal is None:
             message.withdrawal = why
+            assert message.runner.task is not None
             message.runner.task.cancel()
 
     def break_off(self, why: errors.CallError) -> list[Message]:

@@ -21,11 +21,12 @@ from types import coroutine as coroutine_function
 from typing import TYPE_CHECKING, Any, TypeAlias, Union, final
 
 from actorrt import forks
-from actorrt.completion import Completion, Waiter
+from actorrt.actors.refs.waits import TaskWaiter
+from actorrt.completion import Completion
 
 if TYPE_CHECKING:
     from actorrt.actors.cells.cell import Cell
-    from actorrt.actors.cells.mailbox import Message
+    from actorrt.actors.refs.message import Message
 
 Rest: TypeAlias = Coroutine[Any, Any, None]
 """What is left of a message that waits for something, for the task of a runner to drive."""
@@ -34,7 +35,7 @@ Left: TypeAlias = Union[Rest, "Runner"]
 
 
 @final
-class Runner(Waiter):
+class Runner(TaskWaiter):
     """One task, and what runs in it.
 
     Args:
@@ -49,7 +50,7 @@ class Runner(Waiter):
         waits_for: that completion.
     """
 
-    __slots__ = ("_rest", "_resume", "cell", "context", "held", "loop", "message", "task", "waits_for")
+    __slots__ = ("_rest", "_resume", "cell", "context", "message")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, resume: Callable[[Runner], None]) -> None:
         self.task: asyncio.Task[None] | None = None
@@ -116,15 +117,6 @@ class Runner(Waiter):
         cell, rest = self.cell, self._rest
         self.cell = self._rest = None
         return None if cell is None or rest is None else (cell, rest)
-
-
-def waiter_of(message: Message, completion: Completion[Any]) -> Runner | None:
-    """Return the runner of a message in hand that begins to wait for a completion; None in a task that it started."""
-    runner: Runner | None = message.runner
-    if runner is None or asyncio.current_task(runner.loop) is not runner.task:
-        return None
-    runner.waits_for = completion
-    return runner
 
 
 @coroutine_function

@@ -10,9 +10,9 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from actorrt.actors.cells.mailbox import Message
 from actorrt.actors.cells.snapshots import sources
 from actorrt.actors.refs import current
+from actorrt.actors.refs.message import Message
 from actorrt.actors.wire.failures import users_traceback
 from actorrt.actors.wire.payload import objects_opened
 from actorrt.errors import ActorStartError

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from actorrt.actors.cells.mailbox import Message
 from actorrt.actors.cells.start import hook
 from actorrt.actors.refs import current
+from actorrt.actors.refs.message import Message
 from actorrt.actors.wire.failures import reason_of
 from actorrt.interrupts import let_through
 from actorrt.reasons import ExitReason

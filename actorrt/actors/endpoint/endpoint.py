@@ -18,7 +18,7 @@ from actorrt.actors.authority.registry import Registry
 from actorrt.actors.calling.calls import Calls
 from actorrt.actors.calling.end_orders import end_actors
 from actorrt.actors.calling.losses import Losses
-from actorrt.actors.calling.monitors import Down, serve_monitors, watch
+from actorrt.actors.calling.monitors import serve_monitors, watch
 from actorrt.actors.calling.routes import Routes, sighting_from_data
 from actorrt.actors.calling.silences import Silences
 from actorrt.actors.calling.slow_calls import Patience
@@ -32,10 +32,11 @@ from actorrt.actors.hosting.host import Host, current_cell
 from actorrt.actors.hosting.host_verbs import serve_authorities
 from actorrt.actors.hosting.local_hosting import Family
 from actorrt.actors.policy.options import ActorOptions
+from actorrt.actors.refs.ends import Down
 from actorrt.actors.refs.group import ActorGroup
 from actorrt.actors.refs.loop_thread import LoopThread
+from actorrt.actors.refs.operation import Operation
 from actorrt.actors.refs.ref import ActorRef, Sighting
-from actorrt.actors.refs.reply import Operation
 from actorrt.actors.wire import interface
 from actorrt.actors.wire.control import Control, Data
 from actorrt.actors.wire.messages import (
@@ -53,6 +54,7 @@ from actorrt.actors.wire.messages import (
 )
 from actorrt.actors.wire.origins import Origins
 from actorrt.actors.wire.payload import Payloads
+from actorrt.actors.wire.peers import Peers
 from actorrt.actors.wire.remembered import Remembered
 from actorrt.actors.wire.transits import Transits
 from actorrt.clock import Clock
@@ -61,7 +63,7 @@ from actorrt.ids import ActorId, IdSource, JobId, PeerAddress, PeerId, short
 from actorrt.reasons import ExitReason
 from actorrt.scopes import Scope
 from actorrt.store.values import encoding
-from actorrt.transport.interfaces import Buffer, Lane, Link, Transport
+from actorrt.transport.interfaces import Buffer, Transport
 
 if TYPE_CHECKING:
     from actorrt.actors.cells.cell import Cell
@@ -115,7 +117,7 @@ class System:
         self.failure: BaseException | None = None
         self.on_crash: Callable[[BaseException], None] | None = None
         self.is_closed = False
-        self._lost = Remembered[PeerId, ExitReason]()
+        self.peers = Peers(transport)
         self.silences = Silences(node.peer)
         self.peer_silent, self.peer_speaks = self.silences.began, self.silences.ended  # for the transport
 
@@ -233,7 +235,8 @@ class System:
 
     def _endpoint_down(self, _: PeerId, data: Data) -> None:
         peer = PeerId(data["peer"])
-        self._lost[peer] = reason = ExitReason.from_data(data["reason"])
+        reason = ExitReason.from_data(data["reason"])
+        self.peers.lost(peer, reason)
         in_hand = {call_id for caller, call_id in data["in_hand"] if caller == self.endpoint.peer}
         self.scope.after(config.DEATH_GRACE_S, lambda: self.endpoint_gone(peer, reason, in_hand))
 
@@ -244,30 +247,12 @@ class System:
             peer, reason: the process's endpoint, and how it ended.
             in_hand: which of this endpoint's calls it was handling, as far as that is known.
         """
-        self._lost[peer] = reason
+        self.peers.lost(peer, reason)
         self.silences.peers.discard(peer)
         self.transport.drop(peer)
         self.control.peer_lost(peer, errors.ActorDiedError(f"its process ended: {reason}", reason=reason))
         self.losses.process_ended(peer, reason, in_hand)
         self.host.caller_lost(peer)
-
-    def is_lost(self, peer: PeerId) -> bool:
-        """Whether the endpoint is known to be gone."""
-        return peer in self._lost
-
-    def reason_of_loss(self, peer: PeerId) -> ExitReason | None:
-        """Return how a lost endpoint's process ended; None for one that is not lost."""
-        return self._lost.get(peer)
-
-    def link_to(self, peer: PeerId) -> Link | None:
-        """Return the link back to an endpoint that has spoken to this one; None if it is gone, or has failed."""
-        address = self.transport.address_of(peer)
-        if address is None or peer in self._lost:
-            return None
-        try:
-            return self.transport.link(peer, address, Lane.USER)
-        except errors.ActorRtError:
-            return None
 
     def require_store(self) -> StoreClient:
         """Return the object store's client.
@@ -370,7 +355,7 @@ class System:
         """See `ActorRef.is_alive`."""
 
         async def ask() -> bool:
-            if self.is_lost(ref._authority.peer):
+            if self.peers.is_lost(ref._authority.peer):
                 return False
             return bool(await self.control.request(ref._authority, "alive", {"actor": ref._actor_id}))
 

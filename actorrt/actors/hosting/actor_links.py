@@ -8,43 +8,24 @@ who is restarted links again, in `on_start` say. What follows a signal is OTP's:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from actorrt.actors.authority.record import RecordState
+from actorrt.actors.refs.ends import Exit
 from actorrt.ids import ActorId, PeerId
-from actorrt.reasons import ExitKind, ExitReason
+from actorrt.reasons import ExitKind
 from actorrt.store.values.carrier import Carrier
 from actorrt.store.values.pickling import dumps, loads
 
 if TYPE_CHECKING:
     from actorrt.actors.authority.registry import Registry
-    from actorrt.actors.calling.monitors import Down
     from actorrt.actors.cells.cell import Cell
     from actorrt.actors.hosting.host import Host
+    from actorrt.actors.refs.ends import Down
     from actorrt.actors.refs.ref import ActorRef
     from actorrt.actors.wire.control import Control, Data
     from actorrt.ids import PeerAddress
-
-
-@dataclass(frozen=True, slots=True)
-class Exit:
-    """An actor that this one is linked to is gone for good.
-
-    Attributes:
-        ref: the actor.
-        reason: why it ended.
-        incarnation: its last one.
-    """
-
-    ref: ActorRef[Any]
-    reason: ExitReason
-    incarnation: int
-
-    @property
-    def detail(self) -> str:
-        """The reason in words, with the traceback or stack it left behind, if any."""
-        return self.reason.in_full
 
 
 def link(cell: Cell, ref: ActorRef[Any]) -> None:

@@ -86,7 +86,7 @@ class RemoteCaller:
 
     def grant(self, actor_id: ActorId, messages: int, size_bytes: int, settlement: int) -> None:
         address = self._system.transport.address_of(self._peer)
-        if address is not None and not self._system.is_lost(self._peer):
+        if address is not None and not self._system.peers.is_lost(self._peer):
             envelope = [CREDIT, actor_id, messages, size_bytes, settlement]
             self._system.control.deliver(PeerAddress(self._peer, address), envelope)
 
@@ -104,7 +104,7 @@ class RemoteCaller:
 
     def _send_captured(self, kind: int, call_id: int, captured: Captured) -> None:
         body, buffers, transit = captured
-        if transit is not None and self._system.is_lost(self._peer):
+        if transit is not None and self._system.peers.is_lost(self._peer):
             transit.call_ended()  # nobody is left to open it
             return
         if transit is not None:
@@ -117,14 +117,14 @@ class RemoteCaller:
             return
         link = self._link
         if link is None:
-            link = self._link = self._system.link_to(self._peer)
+            link = self._link = self._system.peers.link_to(self._peer)
             if link is None:
                 return  # the caller is gone: there is nobody to tell
         try:
             link.send(envelope, buffers)
         except errors.PeerUnreachableError:
             self._link = None  # a link that was closed is not used again
-            if self._system.link_to(self._peer) is not link:
+            if self._system.peers.link_to(self._peer) is not link:
                 self._send(envelope, buffers)  # another has taken its place
         except errors.MailboxFullError:
             self._unsent.append((envelope, buffers))  # an outcome is never dropped, and items keep their order

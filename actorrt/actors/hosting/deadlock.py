@@ -12,20 +12,18 @@ of several things may end otherwise, and are not followed.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
-from weakref import ref
 
+from actorrt.actors.refs.waits import waited_for
 from actorrt.errors import ActorRtError, DeadlockError
 from actorrt.ids import ActorId, PeerId
 
 if TYPE_CHECKING:
     from actorrt.actors.cells.cell import Cell
-    from actorrt.actors.cells.mailbox import Message
     from actorrt.actors.hosting.host import Host
-    from actorrt.actors.refs.reply import Operation, Reply
+    from actorrt.actors.refs.message import Message
+    from actorrt.actors.refs.reply import Reply
     from actorrt.actors.wire.control import Data
 
 LOOK_EVERY_S: Final = 0.25
@@ -34,55 +32,6 @@ PROBE_EVERY_S: Final = 2.0
 """How long an actor that stays crowded is left alone between two probes, at the most."""
 LOOKS_AT_ONCE: Final = 1_000
 FOLLOWED_COUNT: Final = 64
-_REMEMBERED_WAITS: Final = 256
-
-
-def begins_to_wait(message: Message, what: Reply[Any] | Operation[Any]) -> None:
-    """A task that works for the message in hand begins to await something; a runner knows that itself."""
-    waits = message.waits
-    if waits is None:
-        message.waits = [ref(what)]
-    elif not _is_pending(waits[-1]()):
-        waits[-1] = ref(what)
-    else:
-        if len(waits) >= _REMEMBERED_WAITS and len(waits).bit_count() == 1:  # at powers of two: seldom, however many
-            waits[:] = [known for known in waits if _is_pending(known())]
-        waits.append(ref(what))
-
-
-def waited_for(message: Message) -> Iterator[Reply[Any]]:
-    """Yield the replies that a message in hand can't go on without."""
-    runner = message.runner
-    futures = set(_suspended_on(None if runner is None else runner.task))
-    awaited = [known() for known in message.waits or ()]
-    if runner is not None and runner.held is not None:
-        awaited.append(runner.waits_for)
-    for what in awaited:
-        if what is not None and what.is_awaited_through(futures):
-            yield from _pending_replies(what)
-
-
-def _suspended_on(task: asyncio.Task[Any] | None) -> Iterator[asyncio.Future[Any]]:
-    """Yield what a task is suspended on, and what the tasks are that it waits for."""
-    inner = getattr(task, "_fut_waiter", None)
-    if inner is None:
-        return
-    yield inner
-    for child in getattr(inner, "_children", [inner] if isinstance(inner, asyncio.Task) else []):
-        yield from _suspended_on(child)
-
-
-def _is_pending(what: Any) -> bool:
-    return what is not None and not what.done()
-
-
-def _pending_replies(what: Any) -> Iterator[Reply[Any]]:
-    if not _is_pending(what):
-        return
-    if getattr(what, "call_id", 0):
-        yield what
-    for part in getattr(what, "parts", ()):
-        yield from _pending_replies(part)
 
 
 class Deadlocks:

@@ -12,12 +12,10 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from actorrt import errors
-from actorrt.actors.calling.monitors import Down
 from actorrt.actors.cells.blueprint import Blueprint
 from actorrt.actors.cells.cell import Cell
 from actorrt.actors.cells.cell_state import CellState
 from actorrt.actors.cells.execution import cancelled, timed_out
-from actorrt.actors.cells.mailbox import Caller, Message, Tick
 from actorrt.actors.cells.runners import Runners
 from actorrt.actors.hosting.batches import InTurn
 from actorrt.actors.hosting.callers import RemoteCaller
@@ -27,6 +25,8 @@ from actorrt.actors.hosting.exits import Exits
 from actorrt.actors.hosting.gc_freezer import Population
 from actorrt.actors.policy.instructions import Manner
 from actorrt.actors.refs import current
+from actorrt.actors.refs.ends import Down
+from actorrt.actors.refs.message import Caller, Message, Tick
 from actorrt.actors.refs.ref import ActorRef
 from actorrt.actors.refs.waiting import wait
 from actorrt.actors.wire.failures import users_traceback
@@ -37,9 +37,10 @@ from actorrt.reasons import ExitKind, ExitReason
 from actorrt.texts import in_words
 
 if TYPE_CHECKING:
-    from actorrt.actors.calling.route import Route
     from actorrt.actors.cells.deduplication import Keys
     from actorrt.actors.endpoint.endpoint import System
+    from actorrt.actors.refs.current import BoundEndpoint
+    from actorrt.actors.refs.route import Route
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +56,7 @@ class Host:
 
     def __init__(self, system: System) -> None:
         self.system = system
+        self.endpoint: BoundEndpoint = system  # for code of actors: see `current`
         self.loop = system.loop
         self.clock = system.clock
         self.scope = system.scope

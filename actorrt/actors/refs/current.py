@@ -1,45 +1,131 @@
-"""What runs here: the system of this process, and the message that is being handled.
+"""What runs here: the endpoint of this process, and the message that is being handled.
 
-In a process there is one system, except in local mode, where every worker of the node has its own: code of an
+In a process there is one endpoint, except in local mode, where every worker of the node has its own: code of an
 actor finds its own through the message in hand.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from actorrt.errors import RuntimeStateError
 
 if TYPE_CHECKING:
-    from actorrt.actors.cells.mailbox import Message
-    from actorrt.actors.endpoint.endpoint import System
+    from actorrt.actors.refs.loop_thread import LoopThread
+    from actorrt.actors.refs.message import Message
+    from actorrt.actors.refs.operation import Operation
+    from actorrt.actors.refs.ref import ActorRef, CallOptions, Sighting
+    from actorrt.actors.refs.reply import Reply
+    from actorrt.actors.wire.interface import MethodSpec
+    from actorrt.actors.wire.peers import Peers
+    from actorrt.ids import ActorId
+
+
+class Sending(Protocol):
+    """Sends the calls that are made through refs."""
+
+    def ask(
+        self, ref: ActorRef[Any], spec: MethodSpec, args: tuple[Any, ...], kwargs: dict[str, Any], options: CallOptions
+    ) -> Any:
+        """Send a call; return its reply, its stream or the ref to its result, as the method and the options say."""
+
+    def tell(
+        self, ref: ActorRef[Any], spec: MethodSpec, args: tuple[Any, ...], kwargs: dict[str, Any], options: CallOptions
+    ) -> Reply[None]:
+        """Send a message that has no reply."""
+
+    def ask_all(
+        self,
+        refs: Sequence[ActorRef[Any]],
+        spec: MethodSpec,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        options: CallOptions,
+    ) -> list[Any]:
+        """Send one call to many actors."""
+
+    def tell_all(
+        self,
+        refs: Sequence[ActorRef[Any]],
+        spec: MethodSpec,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        options: CallOptions,
+    ) -> list[Reply[None]]:
+        """Send one message to many actors."""
+
+
+class Sightings(Protocol):
+    """Knows where actors were seen."""
+
+    def sighting(self, actor_id: ActorId) -> Sighting | None:
+        """Return where the actor was seen last, if that is known."""
+
+
+class BoundEndpoint(Protocol):
+    """What a ref asks of the endpoint that it is bound to.
+
+    Attributes:
+        is_closed: whether nothing can be asked of it any more.
+    """
+
+    is_closed: bool
+
+    @property
+    def calls(self) -> Sending: ...
+
+    @property
+    def peers(self) -> Peers: ...
+
+    @property
+    def routes(self) -> Sightings: ...
+
+    @property
+    def threads(self) -> LoopThread: ...
+
+    def refusal(self) -> RuntimeStateError:
+        """Return what is raised by whatever is asked after the end."""
+
+    def stop_actor(self, ref: ActorRef[Any], reason: str) -> Operation[None]:
+        """See `ActorRef.stop`."""
+
+    def kill_actor(self, ref: ActorRef[Any]) -> Operation[None]:
+        """See `ActorRef.kill`."""
+
+    def end_group(self, refs: Sequence[ActorRef[Any]], reason: str, *, kill: bool) -> Operation[list[None]]:
+        """See `ActorGroup.stop` and `ActorGroup.kill`."""
+
+    def is_actor_alive(self, ref: ActorRef[Any]) -> Operation[bool]:
+        """See `ActorRef.is_alive`."""
+
 
 message: ContextVar[Message | None] = ContextVar("actorrt_message", default=None)
 """The message in hand, where a method of an actor runs."""
 
-_process_system: System | None = None
+_process_endpoint: BoundEndpoint | None = None
 
 
-def set_process_system(system: System | None) -> None:
-    """Say which system serves this process's own code, as against that of its actors."""
-    global _process_system
-    _process_system = system
+def set_process_endpoint(endpoint: BoundEndpoint | None) -> None:
+    """Say which endpoint serves this process's own code, as against that of its actors."""
+    global _process_endpoint
+    _process_endpoint = endpoint
 
 
-def process_system() -> System | None:
-    """Return the system that serves this process's own code, if one does."""
-    return _process_system
+def process_endpoint() -> BoundEndpoint | None:
+    """Return the endpoint that serves this process's own code, if one does."""
+    return _process_endpoint
 
 
-def system() -> System:
-    """Return the system that serves the code that asks.
+def endpoint() -> BoundEndpoint:
+    """Return the endpoint that serves the code that asks.
 
     Raises:
         RuntimeStateError: the runtime is not running in this process, was shut down, or lost its node.
     """
     in_hand = message.get()
-    found = _process_system if in_hand is None else in_hand.cell.host.system
+    found: BoundEndpoint | None = _process_endpoint if in_hand is None else in_hand.cell.host.endpoint
     if found is None:
         raise RuntimeStateError("the runtime is not running here: call actorrt.init() first, or use actorrt.run(main)")
     if found.is_closed:

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
 from actorrt.actors.policy import checks
+from actorrt.actors.refs.operation import Operation
 from actorrt.actors.refs.ref import ActorMethod, ActorRef
-from actorrt.actors.refs.reply import Operation, Reply
+from actorrt.actors.refs.reply import Reply
 from actorrt.actors.refs.waiting import as_completed, gather
 from actorrt.actors.wire.definition import Elsewhere
 
@@ -151,7 +152,7 @@ class ActorGroup(Generic[A]):
         return self._end("killed", kill=True)
 
     def _end(self, reason: str, *, kill: bool) -> Operation[list[None]]:
-        return self._refs[0]._system.end_group(self._refs, reason, kill=kill) if self._refs else gather()
+        return self._refs[0]._endpoint.end_group(self._refs, reason, kill=kill) if self._refs else gather()
 
     def is_alive(self) -> Operation[list[bool]]:
         """Ask of each whether it is alive."""

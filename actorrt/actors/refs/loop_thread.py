@@ -14,7 +14,8 @@ from threading import get_ident
 from typing import Any, TypeVar
 
 from actorrt import forks
-from actorrt.actors.refs.reply import Operation
+from actorrt.actors.refs.operation import Operation
+from actorrt.completion import Completion
 from actorrt.errors import ActorRtError, CallCancelledError, RuntimeStateError
 from actorrt.forks import abandoned
 from actorrt.scopes import Scope
@@ -29,6 +30,9 @@ class LoopThread:
         thread: the thread in which the loop runs; None while it does not run.
         closed_by: what ended the operations that were under way, where something did.
         why_closed: what whoever asks for more after the end is told.
+        loop: the loop.
+        scope: owns the operations.
+        call_later: as of the loop, whose thread alone may call it.
     """
 
     def __init__(self) -> None:
@@ -40,8 +44,9 @@ class LoopThread:
 
     def begin(self, loop: asyncio.AbstractEventLoop, scope: Scope) -> None:
         """Serve `loop`, which runs in this thread. `scope` owns the operations."""
-        self._loop = loop
-        self._scope = scope
+        self.loop = loop
+        self.scope = scope
+        self.call_later = loop.call_later
         self.enter()
 
     def enter(self) -> None:
@@ -71,7 +76,7 @@ class LoopThread:
         if not self._is_waking:
             self._is_waking = True
             try:
-                self._loop.call_soon_threadsafe(self._take_over)
+                self.loop.call_soon_threadsafe(self._take_over)
             except RuntimeError:  # the loop is closed; the next one is to be told so, too
                 self._is_waking = False
                 self._handed_over.clear()
@@ -90,7 +95,7 @@ class LoopThread:
         finally:
             if self._handed_over and not self._is_waking:
                 self._is_waking = True
-                self._loop.call_soon(self._take_over)
+                self.loop.call_soon(self._take_over)
 
     def operate(self, what: str, work: Callable[[], Coroutine[Any, Any, T]]) -> Operation[T]:
         """Run a coroutine function on the loop; what is returned ends with it."""
@@ -107,12 +112,25 @@ class LoopThread:
                 operation.set_error(error)
 
         def begin() -> None:
-            if self._scope.is_closed:
+            if self.scope.is_closed:
                 operation.set_error(self.refusal())
                 return
-            task = self._scope.start(run(), what, context=Context())
+            task = self.scope.start(run(), what, context=Context())
             task.add_done_callback(ended)
             operation.on_cancel(lambda: self.on_loop(task.cancel))
 
         self.on_loop(begin)
         return operation
+
+    def limit(self, completion: Completion[Any], seconds: float, late: Callable[[], Any]) -> None:
+        """Have `late` called on the loop in `seconds` seconds, unless `completion` is done by then; from any thread."""
+
+        def due() -> None:
+            if not completion.done():
+                late()
+
+        def begin() -> None:
+            timer = self.call_later(max(0.0, seconds), due)
+            completion.add_callback(lambda _: self.on_loop(timer.cancel))
+
+        self.on_loop(begin)

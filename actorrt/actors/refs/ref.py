@@ -21,9 +21,10 @@ from actorrt.ids import ActorId, PeerAddress, short
 from actorrt.store.values.carrier import current_carrier
 
 if TYPE_CHECKING:
-    from actorrt.actors.calling.route import Route
-    from actorrt.actors.endpoint.endpoint import System
-    from actorrt.actors.refs.reply import Operation, Reply
+    from actorrt.actors.refs.current import BoundEndpoint
+    from actorrt.actors.refs.operation import Operation
+    from actorrt.actors.refs.reply import Reply
+    from actorrt.actors.refs.route import Route
     from actorrt.store.client.ref import ObjectRef
 
 A = TypeVar("A")
@@ -60,14 +61,14 @@ class ActorRef(Generic[A]):
         "_actor_id",
         "_authority",
         "_call_timeout_s",
+        "_endpoint",
         "_interface",
         "_name",
         "_route",
         "_seen",
-        "_system",
     )
 
-    _system: System
+    _endpoint: BoundEndpoint
     _actor_id: ActorId
     _interface: Interface
     _name: str | None
@@ -78,7 +79,7 @@ class ActorRef(Generic[A]):
 
     def __init__(
         self,
-        system: System,
+        endpoint: BoundEndpoint,
         actor_id: ActorId,
         interface: Interface,
         name: str | None,
@@ -87,7 +88,7 @@ class ActorRef(Generic[A]):
         call_timeout_s: float | None = None,
     ) -> None:
         put = object.__setattr__  # past our own, which is for users: a group may have a million refs
-        put(self, "_system", system)
+        put(self, "_endpoint", endpoint)
         put(self, "_actor_id", actor_id)
         put(self, "_interface", interface)
         put(self, "_name", name)
@@ -128,15 +129,15 @@ class ActorRef(Generic[A]):
         An administrative stop: no supervisor restarts it. Done when the actor is gone; without effect on one that
         is gone already.
         """
-        return self._system.stop_actor(self, checks.any_text("reason", reason))
+        return self._endpoint.stop_actor(self, checks.any_text("reason", reason))
 
     def kill(self) -> Operation[None]:
         """End the actor at once, its process too if it has one of its own. Not restarted either."""
-        return self._system.kill_actor(self)
+        return self._endpoint.kill_actor(self)
 
     def is_alive(self) -> Operation[bool]:
         """Ask whether the actor is running or being restarted."""
-        return self._system.is_actor_alive(self)
+        return self._endpoint.is_actor_alive(self)
 
     @property
     def _is_here(self) -> bool:
@@ -157,7 +158,7 @@ class ActorRef(Generic[A]):
         return hash(self._actor_id)
 
     def __reduce__(self) -> Any:
-        route = self._system.routes.sighting(self._actor_id) or self._seen
+        route = self._endpoint.routes.sighting(self._actor_id) or self._seen
         return rebuild_ref, (
             self._actor_id,
             self._interface.to_data(),
@@ -199,7 +200,7 @@ class ActorMethod(Generic[P, R]):
         spec = self._spec
         if kwargs or not spec.least <= len(args) <= spec.most:
             spec.check(self._ref._interface.class_name, args, kwargs)
-        result: R = self._ref._system.calls.ask(self._ref, spec, args, kwargs, self._options)
+        result: R = self._ref._endpoint.calls.ask(self._ref, spec, args, kwargs, self._options)
         return result
 
     def ref(self: ActorMethod[P, Reply[T]], *args: P.args, **kwargs: P.kwargs) -> ObjectRef[T]:
@@ -222,14 +223,14 @@ class ActorMethod(Generic[P, R]):
             TypeError: the method does not take these arguments, or yields: its streams are taken one by one.
         """
         refs = self._receivers(others, args, kwargs)
-        return self._ref._system.calls.ask_all(refs, self._spec, args, kwargs, self._options)
+        return self._ref._endpoint.calls.ask_all(refs, self._spec, args, kwargs, self._options)
 
     def tell_many(
         self, others: Sequence[ActorMethod[P, R]], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> list[Reply[None]]:
         """Tell this actor and others of its class, as `ask_many`."""
         refs = self._receivers(others, args, kwargs)
-        return self._ref._system.calls.tell_all(refs, self._spec, args, kwargs, self._options)
+        return self._ref._endpoint.calls.tell_all(refs, self._spec, args, kwargs, self._options)
 
     def _receivers(
         self, others: Sequence[ActorMethod[P, R]], args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -249,7 +250,7 @@ class ActorMethod(Generic[P, R]):
         spec = self._spec
         if kwargs or not spec.least <= len(args) <= spec.most:
             spec.check(self._ref._interface.class_name, args, kwargs)
-        return self._ref._system.calls.tell(self._ref, spec, args, kwargs, self._options)
+        return self._ref._endpoint.calls.tell(self._ref, spec, args, kwargs, self._options)
 
     @property
     def __signature__(self) -> Signature:
@@ -327,10 +328,10 @@ def rebuild_ref(
     seen: tuple[tuple[Any, str], int] | None,
     call_timeout_s: float | None,
 ) -> ActorRef[Any]:
-    """Make the ref that was pickled, bound to the system that unpickles it."""
+    """Make the ref that was pickled, bound to the endpoint that unpickles it."""
     carrier = current_carrier()
     return ActorRef(
-        current.system() if carrier is None or carrier.system is None else carrier.system,
+        current.endpoint() if carrier is None or carrier.system is None else carrier.system,
         actor_id,
         interface_from_data(interface),
         name,

@@ -1,29 +1,25 @@
-"""What the caller holds: a reply to a call, or the outcome of another operation of the runtime."""
+"""What the caller of a method holds: the reply to come."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from actorrt.actors.cells.runner import waiter_of
-from actorrt.actors.hosting.deadlock import begins_to_wait
 from actorrt.actors.refs import current
+from actorrt.actors.refs.waits import begins_to_wait, waiter_of
 from actorrt.actors.wire.messages import Body
+from actorrt.actors.wire.payload import ReplySentError
 from actorrt.completion import OPEN, Completion, Waiter
 from actorrt.ids import PeerId
 
 if TYPE_CHECKING:
     from actorrt.actors.calling.calls import Calls
-    from actorrt.actors.cells.mailbox import Message
+    from actorrt.actors.refs.message import Message
     from actorrt.actors.refs.ref import ActorRef
     from actorrt.actors.wire.transits import Transit
 
 T = TypeVar("T")
-
-
-class ReplySentError(TypeError):
-    """Somebody tried to send a reply."""
 
 
 class Reply(Completion[T]):
@@ -142,8 +138,8 @@ def forget_arguments(call: Reply[Any]) -> None:
 def let_go(call: Reply[Any]) -> None:
     """A call is over: the store keeps nothing for it any more, nor does its reply, however long somebody has that."""
     assert call.transit is not None
-    transport = call.ref._system.transport
-    call.transit.call_ended(is_far=call.peer is not None and bool(transport.node_of(call.peer)))
+    peers = call.ref._endpoint.peers
+    call.transit.call_ended(is_far=call.peer is not None and bool(peers.node_of(call.peer)))
     call.body = call.buffers = ()
 
 
@@ -155,48 +151,3 @@ def let_go_of_tell(message: Reply[None]) -> None:
     else:
         message.transit.held = ()
         message.body = message.buffers = ()
-
-
-class Operation(Completion[T]):
-    """The outcome of a spawn, a lookup, a stop and the like: awaitable, and `result()` in plain code.
-
-    Cancelling the only coroutine that awaits it cancels the operation.
-    """
-
-    __slots__ = ("_cancel", "parts", "what")
-
-    def __init__(self, what: str, cancel: Callable[[], None] | None = None, parts: Sequence[Any] = ()) -> None:
-        super().__init__()
-        self.what = what
-        self._cancel = cancel
-        self.parts = parts  # what it ends with; whoever waits for it waits for them
-
-    def _waiter(self) -> Waiter:
-        message = current.message.get()
-        if message is None:
-            return super()._waiter()
-        runner = waiter_of(message, self)
-        if runner is not None:
-            return runner
-        if self.parts:
-            begins_to_wait(message, self)
-        return super()._waiter()
-
-    @property
-    def _subject(self) -> str:  # type: ignore[override]
-        return self.what
-
-    def on_cancel(self, cancel: Callable[[], None]) -> None:
-        """Say how to stop what is under way."""
-        self._cancel = cancel
-
-    def cancel(self) -> None:
-        """Stop what is under way. Without effect on what is done."""
-        if not self._is_done and self._cancel is not None:
-            self._cancel()
-
-    def _abandoned(self) -> None:
-        self.cancel()
-
-    def __repr__(self) -> str:
-        return f"<{self.what}: {'done' if self._is_done else 'pending'}>"

@@ -8,7 +8,7 @@ from typing import Any, Generic, Literal, Protocol, TypeVar, overload
 
 from actorrt.actors.policy import checks
 from actorrt.actors.refs import current
-from actorrt.actors.refs.reply import Operation
+from actorrt.actors.refs.operation import Operation
 from actorrt.completion import Completion
 from actorrt.errors import CallTimeoutError
 
@@ -98,7 +98,7 @@ def gather(*items: Any, return_exceptions: bool = False, timeout_s: float | None
     for item in items:
         item.add_callback(ended)
     if timeout_s is not None and not gathered.done():
-        _end_in(gathered, timeout_s, lambda: gathered.set_error(_too_late(items, timeout_s)))
+        current.endpoint().threads.limit(gathered, timeout_s, lambda: gathered.set_error(_too_late(items, timeout_s)))
     return gathered
 
 
@@ -160,18 +160,8 @@ def wait(items: Iterable[W], count: int = 1, timeout_s: float | None = None) -> 
     if not waited:
         settle()
     elif timeout_s is not None and not outcome.done():
-        _end_in(outcome, timeout_s, settle)
+        current.endpoint().threads.limit(outcome, timeout_s, settle)
     return outcome
-
-
-def _end_in(outcome: Completion[Any], timeout_s: float, settle: Callable[[], None]) -> None:
-    system = current.system()
-
-    def begin() -> None:
-        timer = system.loop.call_later(max(0.0, timeout_s), lambda: None if outcome.done() else settle())
-        outcome.add_callback(lambda _: system.on_loop(timer.cancel))
-
-    system.on_loop(begin)
 
 
 class as_completed(Generic[W]):
@@ -203,7 +193,7 @@ class as_completed(Generic[W]):
         for item in waited:
             item.add_callback(self._ended)
         if timeout_s is not None and waited:
-            _end_in(self._end, timeout_s, self._time_is_up)
+            current.endpoint().threads.limit(self._end, timeout_s, self._time_is_up)
 
     def _ended(self, item: W) -> None:
         self._completed.append(item)

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from actorrt import errors
-from actorrt.actors.refs.reply import ReplySentError
 from actorrt.actors.wire.by_reference import Lent, LentBody, Loan, can_be_lent, open_here
 from actorrt.actors.wire.messages import Body, Constants, constant_bytes, is_plain, is_plain_value
 from actorrt.actors.wire.transits import Transit
@@ -26,6 +25,10 @@ if TYPE_CHECKING:
     from actorrt.store.client.client import StoreClient
 
 logger = logging.getLogger(__name__)
+
+
+class ReplySentError(TypeError):
+    """Raised by the pickling of a reply: it can't be sent."""
 
 
 class Captured(NamedTuple):

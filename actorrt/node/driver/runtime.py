@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from actorrt import errors, forks
 from actorrt.actors.endpoint import statistics
 from actorrt.actors.refs import current
-from actorrt.actors.refs.reply import Operation
+from actorrt.actors.refs.operation import Operation
 from actorrt.actors.refs.waiting import wait
 from actorrt.actors.wire.control import Data
 from actorrt.clock import MonotonicClock
@@ -109,7 +109,7 @@ class Runtime:
             PeerUnreachableError: no node is at the address.
         """
         forks.check()
-        present = current.process_system()
+        present = current.process_endpoint()
         if present is not None and not present.is_closed:
             raise errors.RuntimeStateError(
                 "a runtime is connected in this process already: use it, or call actorrt.shutdown() first"
@@ -122,7 +122,7 @@ class Runtime:
             await connection.close()
             raise
         self._connection = connection
-        current.set_process_system(connection.system)
+        current.set_process_endpoint(connection.system)
 
     def _new_connection(self) -> DriverConnection:
         address, mode, cpus, gpus, store_bytes, _ = self._options
@@ -149,8 +149,8 @@ class Runtime:
         connection, self._connection = self._connection, None
         if connection is None or forks.is_child():  # a child's copy: all of it is the parent's
             return
-        if current.process_system() is connection.system:
-            current.set_process_system(None)
+        if current.process_endpoint() is connection.system:
+            current.set_process_endpoint(None)
         try:
             if not connection.is_lost:
                 await saying("actors to stop", self._detach(connection.system))

@@ -86,14 +86,14 @@ class CallingLoop:
         self.run(finished(completion, timeout_s))
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        system = current.process_system()
+        system = current.process_endpoint()
         if system is not None:
             system.threads.enter()
         try:
             with watched():
                 return self._loop.run_until_complete(coroutine)
         finally:
-            system = current.process_system()
+            system = current.process_endpoint()
             if system is not None:
                 system.threads.leave()
 
@@ -222,7 +222,7 @@ def init(
             if _session.options != options:
                 raise RuntimeStateError(_difference(_session.options, options))
             return _session.runtime
-        present = current.process_system()
+        present = current.process_endpoint()
         if present is not None and not present.is_closed:
             raise RuntimeStateError("a Runtime is connected in this process already: use it, init() is not needed")
         Runtime(**options)  # refuses wrong options before anything starts

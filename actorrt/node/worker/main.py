@@ -80,7 +80,7 @@ async def _serve(config: dict[str, Any]) -> None:
     store.system, store.node_of = system, system.transport.node_of
     system.on_crash = _end_at_once
     await system.start()
-    current.set_process_system(system)
+    current.set_process_endpoint(system)
     returning = _Returning(loop)
     forks.abandon_in_children(returning)
     leave: asyncio.Event = asyncio.Event()

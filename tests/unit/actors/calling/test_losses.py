@@ -42,7 +42,7 @@ class Surroundings:
         self.asked: list[tuple[ActorId, Completion[None]]] = []
         self.left_below: int | None = None
         self.authority_ended: ExitReason | None = None
-        self.calls = self.routes = self.transits = self.control = self.loop = self
+        self.calls = self.routes = self.transits = self.control = self.loop = self.peers = self
         system: Any = self
         self.losses = Losses(system)
 

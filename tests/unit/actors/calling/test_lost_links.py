@@ -156,10 +156,10 @@ async def test_authority_that_can_not_answer_refuses_and_the_lookup_fails_unexec
 
 async def test_authority_that_ended_takes_its_actors_with_it(w: World) -> None:
     actor = w.stranger(await w.actor())
-    w.system._lost[w.system.node.peer] = KILLED
+    w.system.peers.lost(w.system.node.peer, KILLED)
     w.cut(w.here, w.authority)
     assert await ended(actor.note(1)) == (art.ActorDiedError, "no")
-    del w.system._lost[w.system.node.peer]
+    del w.system.peers._lost[w.system.node.peer]
 
 
 # What ends calls besides
@@ -203,7 +203,7 @@ async def test_actor_that_is_never_where_its_authority_says_ends_its_calls_and_i
 async def test_actor_that_is_looked_up_for_each_message_has_no_more_in_its_mailbox_than_its_bound_allows(
     w: World,
 ) -> None:
-    w.system.routes._table = RouteTable(w.system.is_lost, kept_count=0)
+    w.system.routes._table = RouteTable(w.system.peers.is_lost, kept_count=0)
     spawned = await w.actor(mailbox_messages=FIRST_MESSAGES)
     what = (spawned._actor_id, spawned._interface, None, spawned._authority, spawned._seen)
     await spawned.hold.tell()

@@ -6,8 +6,8 @@ from threading import Thread
 
 import pytest
 
-from actorrt.actors.calling.route import Route
 from actorrt.actors.calling.route_table import RouteTable
+from actorrt.actors.refs.route import Route
 from actorrt.actors.wire.remembered import Remembered
 from actorrt.ids import ActorId, PeerAddress, PeerId
 

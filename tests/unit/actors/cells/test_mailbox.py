@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from actorrt.actors.cells.mailbox import Mailbox, Message, Signal, Tick
+from actorrt.actors.cells.mailbox import Mailbox
 from actorrt.actors.policy.options import Overflow
+from actorrt.actors.refs.message import Message, Signal, Tick
 from actorrt.actors.wire.credit import Grant
 
 HERE: Any = "here"

@@ -31,7 +31,7 @@ class System:
 
     def __init__(self, link: Link) -> None:
         self.link = link
-        self.scope = self
+        self.scope = self.peers = self
         self.due: list[Callable[[], None]] = []
 
     def link_to(self, _: PeerId) -> Link:

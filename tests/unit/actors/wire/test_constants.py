@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from actorrt.actors.cells.mailbox import PLAIN_MESSAGE_BYTES, message_bytes
+from actorrt.actors.refs.message import PLAIN_MESSAGE_BYTES, message_bytes
 from actorrt.actors.wire.messages import Constants, constant_bytes
 
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from actorrt.actors.cells.mailbox import message_bytes
+from actorrt.actors.refs.message import message_bytes
 from actorrt.actors.refs.ref import Sighting
 from actorrt.actors.wire.credit import Window
 from actorrt.completion import Completion
@@ -18,13 +18,45 @@ from actorrt.errors import ActorRtError
 from actorrt.ids import ActorId, PeerAddress, PeerId, short
 
 if TYPE_CHECKING:
-    from actorrt.actors.cells.cell import Cell
+    from actorrt.actors.refs.message import Message
     from actorrt.actors.refs.reply import Reply
     from actorrt.transport.interfaces import Link
 
 WAITING_MESSAGES: Final = 10_000
 WAITING_BYTES: Final = 64 * MIB
 """How much of one endpoint may wait for one actor; beyond that a sender waits, or is refused."""
+
+
+class LocalRoom(Protocol):
+    """The room for messages of this process in the mailbox of an actor."""
+
+    @property
+    def has_local_room(self) -> bool:
+        """Whether a message of this process may come in now, rather than wait at its sender."""
+
+
+class Inbox(Protocol):
+    """An actor of this endpoint, for those who send to it here.
+
+    Attributes:
+        local_route: the route of this process on which messages wait for room, if any do.
+    """
+
+    local_route: Route | None
+
+    @property
+    def mailbox(self) -> LocalRoom | None:
+        """None while nothing waits in it, so that there is room."""
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a message of this process may come in now, rather than wait on its route."""
+
+    def deliver(self, message: Message) -> None:
+        """Take a message in; it is handled in a later step of the loop, never in this stack."""
+
+    def await_room(self, route: Route) -> None:
+        """Messages wait on the route to this actor: have them sent as soon as there is room."""
 
 
 class Waiting:
@@ -95,7 +127,7 @@ class Route:
         self.newest = 0
         self.absent_count = 0
         self.seen: Sighting | None = None
-        self.cell: Cell | None = None
+        self.cell: Inbox | None = None
         self.link: Link | None = None
         self.peer: PeerId | None = None
         self.gone: ActorRtError | None = None

@@ -1,0 +1,137 @@
+"""A message that an actor is sent, and what the two sides ask of each other while it is on its way.
+
+`Caller` is where its outcome goes. Who waits for which message is in `waits`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final, Protocol
+from weakref import ReferenceType
+
+from actorrt.actors.wire.messages import Body, Constants
+from actorrt.errors import CallError, Executed
+from actorrt.ids import ActorId
+
+if TYPE_CHECKING:
+    from actorrt.actors.refs.waits import TaskWaiter
+
+PLAIN_MESSAGE_BYTES: Final = 64
+SIGNAL_PREFIX: Final = "!"
+"""Begins the method of a message that calls a hook."""
+
+
+def message_bytes(body: Body, buffers: Sequence[Any]) -> int:
+    """Return what a message weighs, the same on either side of a link: its strings and bytes, and its buffers."""
+    kind = type(body)
+    if kind is bytes:
+        size = len(body)
+    else:
+        size = PLAIN_MESSAGE_BYTES
+        if kind is list or kind is tuple:
+            for item in body:
+                if type(item) is bytes or type(item) is str:
+                    size += len(item)
+        elif isinstance(body, Constants):
+            size += body.size_bytes
+    for buffer in buffers:
+        size += len(buffer)
+    return size
+
+
+class Caller(Protocol):
+    """Who asked, near or far: where the outcome of a message goes."""
+
+    @property
+    def is_far(self) -> bool:
+        """Whether it is on another node."""
+
+    def succeed(self, call_id: int, value: Any) -> None:
+        """Give the result; raises what makes it impossible to send."""
+
+    def fail(self, call_id: int, error: BaseException, where: str, executed: Executed) -> None:
+        """Give the exception that the method raised, or that kept it from running; `where` names the method."""
+
+    def refuse(self, call_id: int, error: CallError) -> None:
+        """Give the runtime's own error."""
+
+    def grant(self, actor_id: ActorId, messages: int, size_bytes: int, settlement: int) -> None:
+        """Let the caller's endpoint have sent so much to the actor in all."""
+
+    def item(self, call_id: int, value: Any) -> None:
+        """Give one item of a stream; raises what makes it impossible to send."""
+
+
+class Message:
+    """One message on its way through a mailbox.
+
+    `call_id` is 0 where nobody waits for the outcome. `caller` is None for what the runtime itself sends.
+    """
+
+    __slots__ = (
+        "began_at",
+        "body",
+        "buffers",
+        "call_id",
+        "caller",
+        "cell",
+        "deadline",
+        "is_over",
+        "method",
+        "options",
+        "runner",
+        "size_bytes",
+        "timer",
+        "waits",
+        "withdrawal",
+    )
+
+    def __init__(
+        self,
+        caller: Caller | None,
+        call_id: int,
+        method: str,
+        body: Body,
+        buffers: Sequence[Any],
+        deadline: float | None,
+        options: dict[str, Any] | None,
+    ) -> None:
+        self.caller = caller
+        self.call_id = call_id
+        self.method = method
+        self.body = body
+        self.buffers = buffers
+        self.deadline = deadline
+        self.options = options
+        self.size_bytes = message_bytes(body, buffers) if body or type(body) is not tuple else PLAIN_MESSAGE_BYTES
+        self.began_at = 0.0  # when its coroutine began to run
+        self.is_over = False  # handled; tasks that it left behind go on without its deadline
+        self.cell: Any = None  # the cell that handles it, from when it is in hand
+        self.runner: TaskWaiter | None = None  # in whose task it runs, where it is a coroutine
+        self.timer: Any = None  # of its deadline, once it waits
+        self.waits: list[ReferenceType[Any]] | None = None  # what its tasks awaited last; see `waits`
+        self.withdrawal: CallError | None = None  # why it was cancelled while it ran
+
+
+class Signal(Message):
+    """A word of the runtime that calls a hook of the actor: a `Down` or an exit.
+
+    There is one for each monitor and each link, so it needs no bound: it is never refused nor displaced, and takes no
+    room from messages. Its arguments never left this process.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, hook: str, args: tuple[Any, ...]) -> None:
+        super().__init__(None, 0, SIGNAL_PREFIX + hook, args, (), None, None)
+        self.size_bytes = 0
+
+
+class Tick(Message):
+    """What a timer of the actor tells it."""
+
+    __slots__ = ("is_waiting",)
+
+    def __init__(self, method: str, args: tuple[Any, ...]) -> None:
+        super().__init__(None, 0, method, args, (), None, None)
+        self.is_waiting = False  # in the mailbox

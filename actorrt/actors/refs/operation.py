@@ -1,0 +1,57 @@
+"""The outcome of a spawn, a lookup, a stop and the like."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from actorrt.actors.refs import current
+from actorrt.actors.refs.waits import begins_to_wait, waiter_of
+from actorrt.completion import Completion, Waiter
+
+T = TypeVar("T")
+
+
+class Operation(Completion[T]):
+    """The outcome of a spawn, a lookup, a stop and the like: awaitable, and `result()` in plain code.
+
+    Cancelling the only coroutine that awaits it cancels the operation.
+    """
+
+    __slots__ = ("_cancel", "parts", "what")
+
+    def __init__(self, what: str, cancel: Callable[[], None] | None = None, parts: Sequence[Any] = ()) -> None:
+        super().__init__()
+        self.what = what
+        self._cancel = cancel
+        self.parts = parts  # what it ends with; whoever waits for it waits for them
+
+    def _waiter(self) -> Waiter:
+        message = current.message.get()
+        if message is None:
+            return super()._waiter()
+        runner = waiter_of(message, self)
+        if runner is not None:
+            return runner
+        if self.parts:
+            begins_to_wait(message, self)
+        return super()._waiter()
+
+    @property
+    def _subject(self) -> str:  # type: ignore[override]
+        return self.what
+
+    def on_cancel(self, cancel: Callable[[], None]) -> None:
+        """Say how to stop what is under way."""
+        self._cancel = cancel
+
+    def cancel(self) -> None:
+        """Stop what is under way. Without effect on what is done."""
+        if not self._is_done and self._cancel is not None:
+            self._cancel()
+
+    def _abandoned(self) -> None:
+        self.cancel()
+
+    def __repr__(self) -> str:
+        return f"<{self.what}: {'done' if self._is_done else 'pending'}>"
