@@ -101,7 +101,7 @@ def _down_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _down(arguments: argparse.Namespace) -> int:
     from actorrt.node.daemon.places import find_nodes
-    from actorrt.node.driver.launch import find_node
+    from actorrt.node.driver.finding import find_node
 
     nodes = (
         [n for n in find_nodes() if not n.is_embedded] if arguments.address is None else [find_node(arguments.address)]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import actorrt as art
-from actorrt.node.driver import driver_connection, launch
+from actorrt.node.driver import driver_connection, embedded_node
 from actorrt.node.driver import runtime as art_runtime
 from actorrt.store.client import socket_channel
 from tests.integration.cast import Counter, Gate
@@ -286,7 +286,7 @@ def test_driver_whose_store_connection_breaks_is_told_that_its_job_was_ended_and
 
 def test_shutdown_ends_though_the_node_is_frozen(directory, monkeypatch):
     monkeypatch.setattr(art_runtime, "FROZEN_S", 2.0)
-    monkeypatch.setattr(launch, "STOP_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(embedded_node, "STOP_TIMEOUT_S", 0.5)
     before = set(descendants_of(os.getpid()))
     art.init(cpus=1)
     mine = [pid for pid in descendants_of(os.getpid()) if pid not in before]

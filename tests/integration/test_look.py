@@ -13,7 +13,7 @@ import pytest
 
 import actorrt as art
 from actorrt.node.daemon.places import find_nodes
-from actorrt.node.driver.launch import node_to_look_into
+from actorrt.node.driver.finding import node_to_look_into
 from actorrt.node.inspect import inquiry
 from tests.integration.cast import Counter
 from tests.running import Node, Script, own_directory, runtime_directory

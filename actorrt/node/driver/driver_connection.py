@@ -17,7 +17,8 @@ from actorrt.clock import Clock
 from actorrt.config import NODE_ANSWER_TIMEOUT_S
 from actorrt.ids import IdSource, PeerAddress, PeerId, short
 from actorrt.node.daemon.places import NodeDescriptor
-from actorrt.node.driver.launch import EmbeddedNode, find_node
+from actorrt.node.driver.embedded_node import EmbeddedNode
+from actorrt.node.driver.finding import find_node
 from actorrt.reasons import ExitKind, ExitReason
 from actorrt.scopes import Scope
 

@@ -8,7 +8,7 @@ from typing import Any
 from actorrt.config import MIB
 from actorrt.ids import IdSource, short
 from actorrt.node.daemon.places import NodeDescriptor
-from actorrt.node.driver.launch import add_address_argument, node_to_look_into
+from actorrt.node.driver.finding import add_address_argument, node_to_look_into
 from actorrt.node.inspect import table
 
 _MAX_COUNT = 100

@@ -9,7 +9,7 @@ from typing import Any, Final
 from actorrt.config import MIB
 from actorrt.node.daemon.listing import MAX_PAGE_COUNT
 from actorrt.node.daemon.places import NodeDescriptor
-from actorrt.node.driver.launch import add_address_argument, node_to_look_into
+from actorrt.node.driver.finding import add_address_argument, node_to_look_into
 from actorrt.node.inspect import table
 from actorrt.node.inspect.status import ask_page
 

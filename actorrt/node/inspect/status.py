@@ -7,7 +7,7 @@ import asyncio
 from typing import Any
 
 from actorrt.node.daemon.places import NodeDescriptor
-from actorrt.node.driver.launch import add_address_argument, node_to_look_into
+from actorrt.node.driver.finding import add_address_argument, node_to_look_into
 from actorrt.node.inspect.inquiry import inquire
 
 

@@ -13,7 +13,7 @@ from actorrt.config import MIB
 from actorrt.ids import short
 from actorrt.node.daemon.census import NOWHERE
 from actorrt.node.daemon.places import NodeDescriptor
-from actorrt.node.driver.launch import add_address_argument, node_to_look_into
+from actorrt.node.driver.finding import add_address_argument, node_to_look_into
 from actorrt.node.inspect import table
 from actorrt.node.inspect.inquiry import inquire
 

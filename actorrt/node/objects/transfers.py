@@ -7,18 +7,18 @@
          ◀───────────────────────────────── CHUNK, checksum ── as soon as it is there itself
     sealed ── "object_read" ──────────▶ there is room for another reader
 
-Which chunks are asked for is decided in `pulls`, from whom they are read in `fanout`, and `chunks` serves them. A
-source that is lost costs what was in flight: the origin names another one, and what is here already is not read
-again. A checksum is made by the origin and goes along with its chunk; a chunk counts as here when it agrees.
+`pulls` decides which chunks are asked for; `sources`, by `fanout`, from whom they are read; `chunks` serves them. A
+source that is lost costs what was in flight: the origin names another one, and chunks that are here already are not
+read again. The origin makes the checksum of a chunk, and the checksum goes along with the chunk; a chunk counts as here
+when it agrees with its checksum.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 from actorrt.actors.wire.control import Control, Data
@@ -28,9 +28,10 @@ from actorrt.errors import ActorRtError, CallError, ObjectLostError
 from actorrt.ids import ObjectId, PeerAddress, PeerId, short
 from actorrt.node.objects.checksums import checksum
 from actorrt.node.objects.chunks import CHUNK, READ, Chunks, send
-from actorrt.node.objects.fanout import Fanout
 from actorrt.node.objects.holdings import Holdings
 from actorrt.node.objects.pulls import Pull
+from actorrt.node.objects.reading import Reading
+from actorrt.node.objects.sources import Sources
 from actorrt.scopes import Scope
 from actorrt.store.memory.mappings import populate
 from actorrt.store.server.exchange import Exchange
@@ -46,45 +47,6 @@ _RETRY_S: Final = 0.2
 _GIVE_UP_S: Final = 5.0  # on top of what the transport takes to give a peer up
 _WRONG_TURN_COUNT, _WRONG_COUNT = 4, 16
 """How many chunks may disagree with their checksums until another source is sought, and until the pull ends."""
-_FANOUTS_COUNT: Final = 1000
-
-
-@dataclass(slots=True)
-class _Reading:
-    """One object on its way here, while its bytes are being read.
-
-    Attributes:
-        turn: done when there is nothing more to hope for from the source in hand.
-        landings: where in `target` chunks may be arriving, by their offsets.
-    """
-
-    object_id: ObjectId
-    pull: Pull
-    target: memoryview
-    source: PeerAddress
-    turn: asyncio.Future[None]
-    heard_at: float
-    progress_at: float
-    progress_count: int = 0
-    wrong_count: int = 0
-    landings: dict[int, Landing] = field(default_factory=dict)
-
-    def end_turn(self) -> None:
-        if not self.turn.done():
-            self.turn.set_result(None)
-
-    def land(self, offset: int, size_bytes: int) -> Landing:
-        """Let a chunk arrive in place; one that breaks off and is sent again arrives there anew."""
-        self.recall(offset)
-        landing = self.landings[offset] = Landing(self.target[offset : offset + size_bytes])
-        return landing
-
-    def recall(self, *offsets: int) -> None:
-        """Let nothing more arrive in place that began to."""
-        for offset in offsets:
-            landing = self.landings.pop(offset, None)
-            if landing is not None:
-                landing.recall()
 
 
 class Transfers:
@@ -107,10 +69,10 @@ class Transfers:
         self._workers = ThreadPoolExecutor(max_workers=2, thread_name_prefix="actorrt-transfer")
         self._chunks = Chunks(transport, exchange, scope, clock, self._workers)
         self._pulls: dict[ObjectId, Completion[None]] = {}
-        self._readings: dict[ObjectId, _Reading] = {}
+        self._readings: dict[ObjectId, Reading] = {}
         self._asked_for: dict[ObjectId, dict[int, set[PeerId]]] = {}
         self._turns = asyncio.Semaphore(PULLS_COUNT)
-        self._fanouts: dict[ObjectId, Fanout] = {}
+        self._sources = Sources(transport, self._chunks, exchange)
         self._holdings = Holdings(PeerAddress(transport.peer, transport.address), control, exchange, scope)
         self.adopt, self.arrived, self.let_go = self._holdings.adopt, self._holdings.arrived, self._holdings.let_go
         self._taken_count = self._wrong_count = 0
@@ -165,8 +127,7 @@ class Transfers:
         for reading in self._readings.values():
             if reading.source.peer == peer:
                 reading.end_turn()
-        for fanout in self._fanouts.values():
-            fanout.lost(peer)
+        self._sources.lost(peer)
         self._holdings.node_gone(peer)
 
     # Pulling
@@ -237,7 +198,7 @@ class Transfers:
         """Read the bytes of an object into its memory."""
         turn = self._scope.loop.create_future()
         now = self._clock.now()
-        reading = _Reading(object_id, Pull(length_bytes), target, source, turn, now, now)
+        reading = Reading(object_id, Pull(length_bytes), target, source, turn, now, now)
         self._readings[object_id] = reading
         try:
             while not await self._read_from_source(reading):
@@ -247,7 +208,7 @@ class Transfers:
             reading.recall(*reading.landings)
             del self._readings[object_id]
 
-    async def _check_hope(self, reading: _Reading) -> None:
+    async def _check_hope(self, reading: Reading) -> None:
         """Have another source sought, unhurriedly where the last one gave nothing; raise when nobody gives anything."""
         name = f"object {short(reading.object_id)}"
         if reading.wrong_count >= _WRONG_COUNT:
@@ -281,7 +242,7 @@ class Transfers:
             raise ObjectLostError(f"object {short(object_id)} is lost: its node is gone: {error}") from error
         return origin, answer, PeerAddress(PeerId(answer["peer"]), answer["address"])
 
-    async def _read_from_source(self, reading: _Reading) -> bool:
+    async def _read_from_source(self, reading: Reading) -> bool:
         """Read as much as the source in hand gives; whether that is everything."""
         reading.turn = self._scope.loop.create_future()
         reading.heard_at = self._clock.now()
@@ -295,14 +256,14 @@ class Transfers:
                 break
         return reading.pull.is_complete
 
-    def _ask(self, reading: _Reading) -> None:
+    def _ask(self, reading: Reading) -> None:
         """Ask for what there is room for in flight."""
         for offset, _ in reading.pull.next_requests():
             if not send(self._transport, *reading.source, [READ, reading.object_id, offset]):
                 reading.end_turn()
                 return
 
-    def _take(self, reading: _Reading, offset: int, known: int, chunk: Buffer) -> None:
+    def _take(self, reading: Reading, offset: int, known: int, chunk: Buffer) -> None:
         data = memoryview(chunk)
         if not reading.pull.awaits(offset, data.nbytes):
             return
@@ -341,41 +302,16 @@ class Transfers:
         if reading is not None and reading.pull.has(offset):
             self._pass_on(reading, offset)
 
-    def _pass_on(self, reading: _Reading, offset: int) -> None:
+    def _pass_on(self, reading: Reading, offset: int) -> None:
         """Send a chunk that is here to who waits for it; a copy, as the object may still be given up."""
         for peer in self._asked_for[reading.object_id].pop(offset, ()):
             self._chunks.send_copy(peer, reading.object_id, offset, reading.target)
 
     # Being an origin
 
-    async def _name_source(self, peer: PeerId, data: Data) -> Data:
-        """Say from whom a node is to read an object that is here; one that is still to be made is waited for."""
-        object_id = ObjectId(data["object"])
-        length_bytes = len(await self._chunks.view(object_id))
-        fanout = self._fanouts.setdefault(object_id, Fanout(self._transport.peer))
-        self._forget_idle_fanouts()
-        if data["failed"] is not None:
-            fanout.lost(PeerId(data["failed"]))
-        while True:
-            source = fanout.join(peer)
-            address = self._address_of(source)
-            if address is not None:
-                contained = self._exchange.contained(object_id)
-                return {"length": length_bytes, "contained": contained, "peer": source, "address": address}
-            fanout.lost(source)
-
-    def _address_of(self, peer: PeerId) -> str | None:
-        return self._transport.address if peer == self._transport.peer else self._transport.address_of(peer)
+    def _name_source(self, peer: PeerId, data: Data) -> Coroutine[Any, Any, Data]:
+        failed = None if data["failed"] is None else PeerId(data["failed"])
+        return self._sources.name(peer, ObjectId(data["object"]), failed)
 
     def _note_read(self, peer: PeerId, data: Data) -> None:
-        object_id = ObjectId(data["object"])
-        fanout = self._fanouts.get(object_id)
-        if fanout is not None:
-            fanout.finished(peer)
-            if fanout.is_idle:
-                self._chunks.let_go(object_id)
-
-    def _forget_idle_fanouts(self) -> None:
-        """Keep what is known of copies elsewhere within bounds."""
-        if len(self._fanouts) > _FANOUTS_COUNT:
-            self._fanouts = {i: fanout for i, fanout in self._fanouts.items() if not fanout.is_idle}
+        self._sources.finished(peer, ObjectId(data["object"]))

@@ -5,41 +5,12 @@ from __future__ import annotations
 import os
 import stat
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from actorrt.errors import PeerUnreachableError
-from actorrt.node.daemon.places import DESCRIPTOR, LOCK, NodeDescriptor, NodeDirectory, find_nodes, runtime_directory
-from actorrt.node.driver import launch
-
-
-@pytest.fixture
-def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    path = tmp_path / "rt"
-    monkeypatch.setenv("ACTORRT_RUNTIME_DIR", str(path))
-    return path
-
-
-def descriptor_of(place: NodeDirectory, pid: int = 1, *, is_embedded: bool = False) -> NodeDescriptor:
-    url = f"unix://{place.path}"
-    return NodeDescriptor("00" * 16, f"{url}/node", f"{place.path}/store", url, pid, is_embedded, os.getpid())
-
-
-@pytest.fixture
-def nodes(directory: Path) -> Iterator[list[NodeDirectory]]:
-    made: list[NodeDirectory] = []
-    yield made
-    for place in made:
-        place.remove()
-
-
-def up(nodes: list[NodeDirectory], name: str, *, is_embedded: bool = False) -> NodeDescriptor:
-    nodes.append(place := NodeDirectory(name))
-    place.publish(descriptor := descriptor_of(place, is_embedded=is_embedded))
-    os.utime(place.path / DESCRIPTOR, (len(nodes), len(nodes)))  # its clock may be coarser than this test is quick
-    return descriptor
+from actorrt.node.daemon.places import DESCRIPTOR, LOCK, NodeDirectory, find_nodes, runtime_directory
+from tests.unit.node.published import descriptor_of, up
 
 
 def die(place: NodeDirectory) -> None:
@@ -142,45 +113,3 @@ def test_nodes_come_and_go_while_others_look(directory: Path) -> None:
         for looker in lookers:
             looker.join()
     assert failures == []
-
-
-# Which node is meant
-
-
-def test_script_uses_the_newest_node_that_stands_alone_and_never_anothers(nodes: list[NodeDirectory]) -> None:
-    with pytest.raises(PeerUnreachableError, match="no node runs"):
-        launch.find_node("auto")
-    embedded = up(nodes, "aa", is_embedded=True)
-    with pytest.raises(PeerUnreachableError, match="no node runs"):
-        launch.find_node("auto")
-    with pytest.raises(PeerUnreachableError, match=rf"belongs to a script \(process {os.getpid()}: .*nobody else"):
-        launch.find_node(embedded.url)
-    up(nodes, "bb")
-    newest = up(nodes, "cc")
-    up(nodes, "dd", is_embedded=True)
-    assert launch.find_node("auto") == newest
-    assert launch.find_node(newest.url) == newest
-
-
-def test_command_looks_into_the_only_script_s_node_or_lists_them(nodes: list[NodeDirectory]) -> None:
-    with pytest.raises(PeerUnreachableError, match="no node runs"):
-        launch.node_to_look_into(None)
-    first = up(nodes, "aa", is_embedded=True)
-    assert launch.node_to_look_into(None) == first
-    second = up(nodes, "bb", is_embedded=True)
-    with pytest.raises(launch.SeveralNodesError) as caught:
-        launch.node_to_look_into(None)
-    assert "2 scripts have a node: choose one with --address" in str(caught.value)
-    assert [line.split()[0] for line in str(caught.value).splitlines()[1:]] == [second.url, first.url]
-    assert launch.node_to_look_into(first.url) == first
-    own = up(nodes, "cc")
-    up(nodes, "dd", is_embedded=True)
-    assert launch.node_to_look_into(None) == own
-
-
-@pytest.mark.parametrize("choose", [launch.find_node, launch.node_to_look_into])
-def test_address_that_is_none_is_refused_with_one_that_could_be(choose, directory: Path) -> None:
-    with pytest.raises(ValueError, match=rf"address='node': give 'auto', or .* 'unix://{directory}/"):
-        choose("node")
-    with pytest.raises(PeerUnreachableError, match="no node answers at unix:///nowhere"):
-        choose("unix:///nowhere")

@@ -1,4 +1,4 @@
-"""Starts the node daemon that a driver embeds, and finds those that run on their own."""
+"""Starts the node daemon that a driver embeds, and ends it."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
 
 from actorrt import forks
 from actorrt.config import NODE_START_TIMEOUT_S
-from actorrt.errors import PeerUnreachableError, RuntimeStateError
-from actorrt.node.daemon.places import NodeDescriptor, find_nodes, remove_leftovers, runtime_directory
+from actorrt.errors import RuntimeStateError
+from actorrt.node.daemon.places import NodeDescriptor, remove_leftovers
 
 if TYPE_CHECKING:
-    from argparse import ArgumentParser
+    pass
 
 STOP_TIMEOUT_S: Final = 10.0
 
@@ -115,97 +114,3 @@ def _environment() -> dict[str, str]:
     if package_parent not in sys.path[:1] and package_parent not in paths:
         paths.append(package_parent)
     return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
-
-
-class SeveralNodesError(ValueError):
-    """A command can't know which of several nodes is meant; the message lists them."""
-
-    exit_status: Final = 2  # as for other arguments that make no sense
-
-
-def find_node(address: str) -> NodeDescriptor:
-    """Return the running node that `address` means, for a script that wants to use it. It is no other script's.
-
-    Args:
-        address: `"auto"` for the newest node of this user on this machine, or a node's URL.
-
-    Raises:
-        ValueError: the address has another form.
-        PeerUnreachableError: no node is there that others may use.
-    """
-    if address == "auto":
-        nodes = [node for node in find_nodes() if not node.is_embedded]
-        if not nodes:
-            raise PeerUnreachableError(
-                "no node runs on this machine for this user: start one with `actorrt node`, or call "
-                "actorrt.init() without an address"
-            )
-        return nodes[0]
-    node = _node_at(address)
-    if node.is_embedded:
-        raise PeerUnreachableError(
-            f"the node at {address} belongs to {_owner_of(node)}, and nobody else can use it: start one with "
-            "`actorrt node`"
-        )
-    return node
-
-
-def add_address_argument(parser: ArgumentParser) -> None:
-    """Let a command say which node it looks into: with `node_to_look_into`."""
-    parser.add_argument(
-        "--address",
-        metavar="URL",
-        help="the node's URL (default: the newest that `actorrt node` started, else the only one of a script)",
-    )
-
-
-def node_to_look_into(address: str | None) -> NodeDescriptor:
-    """Return the node that a command looks into.
-
-    Args:
-        address: a node's URL; None for the newest that `actorrt node` started, else the only one of a script.
-
-    Raises:
-        ValueError: the address has another form.
-        PeerUnreachableError: no node is there.
-        SeveralNodesError: no address is given, and several scripts have nodes.
-    """
-    if address is not None:
-        return _node_at(address)
-    nodes = find_nodes()
-    own = [node for node in nodes if not node.is_embedded]
-    if own:
-        return own[0]
-    if not nodes:
-        raise PeerUnreachableError(
-            "no node runs on this machine for this user: start one with `actorrt node`, or a script that calls "
-            "actorrt.init()"
-        )
-    if len(nodes) > 1:
-        listed = "".join(f"\n  {node.url}  of {_owner_of(node)}" for node in nodes)
-        raise SeveralNodesError(f"{len(nodes)} scripts have a node: choose one with --address{listed}")
-    return nodes[0]
-
-
-def _node_at(address: str) -> NodeDescriptor:
-    if urlsplit(address).scheme not in ("tcp", "unix"):
-        raise ValueError(
-            f"address={address!r}: give 'auto', or the URL that `actorrt node` printed, such as "
-            f"'unix://{runtime_directory()}/2e73214e'"
-        )
-    for node in find_nodes():
-        if node.url == address:
-            return node
-    raise PeerUnreachableError(
-        f"no node answers at {address}: start one with `actorrt node`, or check the address that it printed"
-    )
-
-
-def _owner_of(node: NodeDescriptor) -> str:
-    """Name the script that a node belongs to."""
-    try:
-        words = Path(f"/proc/{node.owner_pid}/cmdline").read_bytes().rstrip(b"\0").split(b"\0")
-    except OSError:
-        return f"a script (process {node.owner_pid})"
-    command = b" ".join(words).decode(errors="replace")
-    return f"a script (process {node.owner_pid}: {command if len(command) <= 60 else command[:59] + '…'})"

@@ -1,0 +1,79 @@
+"""Names the node to read an object from: what the node that made the object decides for all who want it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from actorrt.actors.wire.control import Data
+from actorrt.ids import ObjectId, PeerId
+from actorrt.node.objects.chunks import Chunks
+from actorrt.node.objects.fanout import Fanout
+from actorrt.store.server.exchange import Exchange
+from actorrt.transport.interfaces import Transport
+
+FANOUTS_COUNT: Final = 1000
+"""How many objects' copies elsewhere are remembered; beyond it, only of those that somebody reads."""
+
+
+class Sources:
+    """The readers of this node's own objects.
+
+    Args:
+        transport: knows the addresses of other nodes.
+        chunks: keeps an object in view while it is read.
+        exchange: this node's store.
+    """
+
+    def __init__(self, transport: Transport, chunks: Chunks, exchange: Exchange) -> None:
+        self._transport = transport
+        self._chunks = chunks
+        self._exchange = exchange
+        self._fanouts: dict[ObjectId, Fanout] = {}
+
+    def __len__(self) -> int:
+        return len(self._fanouts)
+
+    async def name(self, reader: PeerId, object_id: ObjectId, failed: PeerId | None) -> Data:
+        """Return from whom a node is to read an object that is here, as data; wait for one that is still to be made.
+
+        Args:
+            reader: the node that wants to read it.
+            object_id: the object.
+            failed: the source that it was told before, and that gave nothing; None at first.
+
+        Raises:
+            ObjectNotFoundError, ObjectLostError: and whatever else was put in the object's place.
+        """
+        length_bytes = len(await self._chunks.view(object_id))
+        fanout = self._fanouts.setdefault(object_id, Fanout(self._transport.peer))
+        self._forget_idle()
+        if failed is not None:
+            fanout.lost(failed)
+        while True:
+            source = fanout.join(reader)
+            address = self._address_of(source)
+            if address is not None:
+                contained = self._exchange.contained(object_id)
+                return {"length": length_bytes, "contained": contained, "peer": source, "address": address}
+            fanout.lost(source)
+
+    def _address_of(self, peer: PeerId) -> str | None:
+        return self._transport.address if peer == self._transport.peer else self._transport.address_of(peer)
+
+    def finished(self, reader: PeerId, object_id: ObjectId) -> None:
+        """A node has read an object: its source has room for another reader."""
+        fanout = self._fanouts.get(object_id)
+        if fanout is not None:
+            fanout.finished(reader)
+            if fanout.is_idle:
+                self._chunks.let_go(object_id)
+
+    def lost(self, peer: PeerId) -> None:
+        """A node can't be spoken with any more: nobody is told to read from it."""
+        for fanout in self._fanouts.values():
+            fanout.lost(peer)
+
+    def _forget_idle(self) -> None:
+        """Keep what is known of copies elsewhere within bounds."""
+        if len(self._fanouts) > FANOUTS_COUNT:
+            self._fanouts = {i: fanout for i, fanout in self._fanouts.items() if not fanout.is_idle}
