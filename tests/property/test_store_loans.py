@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from actorrt.config import MIB
 from actorrt.ids import ObjectId
-from actorrt.store.client.unreported import FreshObjects
+from actorrt.store.client.unreported import UnreportedObjects
 from actorrt.store.memory.lending import Lending, max_object_bytes
 from actorrt.store.memory.pool import Growth, Place, Pool
 from actorrt.store.wire.protocol import HELD, SEALED
@@ -27,7 +27,7 @@ class LoansMachine(RuleBasedStateMachine):
     def begin(self) -> None:
         self.pool = Pool(CAPACITY_BYTES)
         self.lending = Lending(self.pool)
-        self.fresh = FreshObjects()
+        self.fresh = UnreportedObjects()
         self.untold: dict[ObjectId, Place] = {}
         self.told: dict[ObjectId, Place] = {}
         self.old: set[ObjectId] = set()

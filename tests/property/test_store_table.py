@@ -17,9 +17,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from actorrt.errors import ObjectLostError
 from actorrt.ids import ObjectId, PeerId
 from actorrt.store.memory.pool import Place
-from actorrt.store.table.instructions import GiveUp
+from actorrt.store.table.instructions import FreeBytes
 from actorrt.store.table.objects import State
-from actorrt.store.table.transits import TRANSIT_GRACE_S
+from actorrt.store.table.ref_transits import TRANSIT_GRACE_S
 from tests.property.told import ToldTable
 
 PROCESSES = st.integers(0, 2)
@@ -162,7 +162,7 @@ class RefsMachine(RuleBasedStateMachine):
         if not hasattr(self, "table"):
             return
         for instruction in self.table.take():
-            if isinstance(instruction, GiveUp):
+            if isinstance(instruction, FreeBytes):
                 self.places.remove(instruction.place)
 
     @invariant()

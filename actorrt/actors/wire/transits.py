@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from actorrt.ids import PeerId
-from actorrt.store.table.transits import TRANSIT_GRACE_S
+from actorrt.store.table.ref_transits import TRANSIT_GRACE_S
 
 if TYPE_CHECKING:
     from actorrt.store.client.client import StoreClient

@@ -41,7 +41,7 @@ from actorrt.node.placement.workers import WorkerFactory, Workers
 from actorrt.reasons import ExitKind, ExitReason
 from actorrt.scopes import Scope
 from actorrt.store.server.exchange import Exchange
-from actorrt.store.server.retention import Keeper
+from actorrt.store.server.retention import Retention
 from actorrt.transport.frames.framing import Landing
 from actorrt.transport.interfaces import Buffer, Transport
 
@@ -60,7 +60,7 @@ class NodeCore:
         factory: makes workers.
         resources: what can be reserved.
         clock, ids: time and identities.
-        keeper: keeps what the specs of actors refer to in the object store.
+        retention: keeps what the specs of actors refer to in the object store.
         exchange: the object store, as other nodes' see it; None: it exchanges nothing with them.
     """
 
@@ -71,7 +71,7 @@ class NodeCore:
         resources: Resources,
         clock: Clock,
         ids: IdSource,
-        keeper: Keeper,
+        retention: Retention,
         exchange: Exchange | None = None,
     ) -> None:
         self.transport = transport
@@ -79,7 +79,7 @@ class NodeCore:
         self._factory = factory
         self._clock = clock
         self._ids = ids
-        self._keeper = keeper
+        self._retention = retention
         self._exchange = exchange
         self._transfers: Transfers | None = None
         self._is_closing = False
@@ -100,7 +100,7 @@ class NodeCore:
             self.control,
             self.scope,
             self.endpoint,
-            self._keeper,
+            self._retention,
             self.transport.silent_s,
         )
         self.registry = Registry(self.placement, self.control, self._clock, random.random, self.scope)

@@ -92,7 +92,7 @@ class Daemon:
         )
         address = f"unix://{directory.path}/node"
         transport = UnixTransport(peer, address, node=PeerAddress(peer, address).packed())
-        self._core = NodeCore(transport, factory, resources, clock, self._ids, store.keeper, store.exchange)
+        self._core = NodeCore(transport, factory, resources, clock, self._ids, store.retention, store.exchange)
         self._core.on_crash = _leave
         await self._core.start()
         factory.node = self._core.endpoint

@@ -52,7 +52,7 @@ class LocalNode:
         peer = self._ids.peer()
         factory = _LocalWorkers(self.system, lambda: self.core.scope)
         transport = MemoryTransport(self.network, peer, f"memory://{short(peer)}")
-        self.core = NodeCore(transport, factory, self._resources, self._clock, self._ids, self._store.keeper)
+        self.core = NodeCore(transport, factory, self._resources, self._clock, self._ids, self._store.retention)
         factory.on_exit = self.core.worker_ended
         self.core.on_crash = self._crashed
         await self.core.start()

@@ -81,7 +81,7 @@ class Holdings:
     # What others have
 
     def adopt(self, object_id: ObjectId, node: bytes, token: bytes | None) -> None:
-        """Have an object held where it was made; see `exchange.Others`."""
+        """Have an object held where it was made; see `exchange.RemoteStores`."""
         adopted = self._holdings[object_id] = _AdoptedObject(Completion())
         self._scope.start(self._adopt(object_id, node, token, adopted), f"hold {short(object_id)}")
 
@@ -125,7 +125,7 @@ class Holdings:
             raise ObjectLostError(f"node {short(node.peer)} at {node.address!r} can't be reached from here") from error
 
     def arrived(self, object_id: ObjectId, node: bytes, token: bytes) -> None:
-        """End a transit at the node of its sender; see `exchange.Others`."""
+        """End a transit at the node of its sender; see `exchange.RemoteStores`."""
         try:
             teller = _unpack_node(node)
             self._control.notify(teller, "object_arrived", {"object": object_id, "token": token})
@@ -133,7 +133,7 @@ class Holdings:
             logger.warning("object %s: its sender's node can't be told that it arrived: %s", short(object_id), error)
 
     def let_go(self, object_id: ObjectId) -> None:
-        """Release an object where it was made; see `exchange.Others`."""
+        """Release an object where it was made; see `exchange.RemoteStores`."""
         adopted = self._holdings.pop(object_id, None)
         if adopted is None:
             return

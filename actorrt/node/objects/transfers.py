@@ -146,7 +146,7 @@ class Transfers:
         await self.pull(ObjectId(data["object"]), PeerAddress(PeerId(data["peer"]), data["address"]))
 
     def fetch(self, object_id: ObjectId) -> None:
-        """Somebody on this node waits for what is elsewhere; see `exchange.Others`."""
+        """Somebody on this node waits for what is elsewhere; see `exchange.RemoteStores`."""
         self._bring(object_id)
 
     def _bring(self, object_id: ObjectId) -> Completion[None]:

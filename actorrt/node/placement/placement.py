@@ -23,7 +23,7 @@ from actorrt.node.placement.jobs import Worker, WorkerKind
 from actorrt.node.placement.worker_choice import WorkerChoice
 from actorrt.node.placement.workers import Workers
 from actorrt.scopes import Scope
-from actorrt.store.server.retention import Keeper
+from actorrt.store.server.retention import Retention
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ class Placement:
         control: carries orders to them.
         scope: owns the timers.
         endpoint: the node's own.
-        keeper: keeps what the specs of actors refer to in the object store.
+        retention: keeps what the specs of actors refer to in the object store.
         silent_s: returns for how long a worker owes a sign of life.
     """
 
@@ -61,7 +61,7 @@ class Placement:
         control: Control,
         scope: Scope,
         endpoint: PeerAddress,
-        keeper: Keeper,
+        retention: Retention,
         silent_s: Callable[[PeerId], float],
     ) -> None:
         self._choice = choice
@@ -70,7 +70,7 @@ class Placement:
         self._scope = scope
         self._endpoint = endpoint
         self._silent_s = silent_s
-        self.hold, self.release = keeper.hold, keeper.release
+        self.hold, self.release = retention.hold, retention.release
         self.cancel_queued_start: Callable[[Record], bool] = lambda _: False
         """Gives up a start whose turn has not come; returns whether there was such a turn."""
         self._stops = Deadlines(scope, self._overdue)

@@ -19,8 +19,8 @@ from weakref import ref as weak
 from actorrt.clock import Clock, MonotonicClock
 from actorrt.errors import ActorRtError, ObjectLostError, RuntimeStateError
 from actorrt.ids import ID_BYTES, IdSource, ObjectId, PeerId
-from actorrt.store.client.connection import Connection, NotReadyError
-from actorrt.store.client.published import Names
+from actorrt.store.client.connection import NotReadyError, StoreConnection
+from actorrt.store.client.published import PublishedNames
 from actorrt.store.client.ref import ObjectRef
 from actorrt.store.client.socket_channel import SocketChannel
 from actorrt.store.client.watching import Watcher
@@ -55,10 +55,10 @@ class StoreClient(Writing):
     def __init__(
         self, channel: Channel, peer: PeerId, *, ids: IdSource | None = None, clock: Clock | None = None
     ) -> None:
-        super().__init__(Connection(channel), ids or IdSource(), clock or MonotonicClock())
+        super().__init__(StoreConnection(channel), ids or IdSource(), clock or MonotonicClock())
         self.peer = peer
-        self.names = Names(self._connection, self._put_or_pack, self._adopt, self._decode)
-        self._watcher = Watcher(self._connection, self.names, self._finder)
+        self.names = PublishedNames(self._connection, self._put_or_pack, self._adopt, self._decode)
+        self._watcher = Watcher(self._connection, self.names, self._reservations)
         self._refs: dict[ObjectId, ReferenceType[ObjectRef[Any]]] = {}
         self._unread: dict[ObjectId, ReferenceType[ObjectRef[Any]]] = {}
         self._pinned: dict[ObjectId, ObjectRef[Any]] = {}
@@ -117,7 +117,7 @@ class StoreClient(Writing):
             self._pinned.clear()
             self._watcher.fail_all(why)
             self.names.fail_all(kind(why))
-            self._finder.fail_all(kind(why))
+            self._reservations.fail_all(kind(why))
             self._deferred.close()
             self._connection.warmer.close()
 
@@ -125,7 +125,7 @@ class StoreClient(Writing):
         """Disable the copy of this client in a forked child; the parent's goes on undisturbed."""
         self._watcher.abandon_after_fork()
         self.names.abandon_after_fork()
-        self._finder.abandon_after_fork()
+        self._reservations.abandon_after_fork()
         self._deferred.abandon_after_fork()
         self._connection.abandon_after_fork()
 

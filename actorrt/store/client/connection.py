@@ -20,14 +20,14 @@ from actorrt.config import MIB
 from actorrt.errors import ActorRtError, ObjectLostError, RuntimeStateError
 from actorrt.ids import ObjectId, short
 from actorrt.store.client.undoing import undo
-from actorrt.store.client.unreported import FreshObjects
+from actorrt.store.client.unreported import UnreportedObjects
 from actorrt.store.memory.lending import max_object_bytes
 from actorrt.store.memory.mappings import Pin, SegmentMaps
 from actorrt.store.memory.pool import Place
 from actorrt.store.memory.views import pinned_view
 from actorrt.store.memory.warming import Warmer
 from actorrt.store.values.errors import decode
-from actorrt.store.wire.channel import Channel, OnEvent, Reply
+from actorrt.store.wire.channel import Channel, OnEvent, StoreReply
 from actorrt.store.wire.protocol import MAX_BATCH_COUNT, Op, Status, Wait
 
 _WARMED_APART_BYTES: Final = 1 * MIB
@@ -40,7 +40,7 @@ _LINGERING_COUNT: Final = 64
 _GIVEN_BACK_S: Final = 0.05
 _GIVEN_BACK_BESIDE_COUNT: Final = 512
 """How much is given back after a read, so that the store does it while what was read is looked at."""
-_MAKING: Final = (Op.CREATE, Op.RESERVE, Op.TAKE_ROOM)
+_MAKING: Final = (Op.CREATE, Op.RESERVE, Op.TAKE_ALLOCATION)
 
 T = TypeVar("T")
 
@@ -49,7 +49,7 @@ class NotReadyError(RuntimeStateError):
     """The object is not sealed yet: wait for its ref."""
 
 
-class Connection:
+class StoreConnection:
     """A lock around a channel, and what belongs to it.
 
     Args:
@@ -71,7 +71,7 @@ class Connection:
         self._settled: deque[bytes] = deque()
         self._lingering: dict[ObjectId, object] = {}
         self._shown: dict[ObjectId, memoryview] = {}
-        self._fresh = FreshObjects()
+        self._fresh = UnreportedObjects()
         self._max_fresh_bytes = max_object_bytes(channel.capacity_bytes)
         self._is_broken = False
         self._loan_start = 0
@@ -174,7 +174,7 @@ class Connection:
             raise NotReadyError(f"object {short(arguments[0])} is not sealed yet")
         return Wait(reply.result) if reply.status is Status.WAIT else reply.result
 
-    def _ask(self, op: Op, *arguments: Any) -> Reply:
+    def _ask(self, op: Op, *arguments: Any) -> StoreReply:
         """Ask, and keep the mappings as the answer says. The lock is held."""
         try:
             reply = self._channel.request(op, *arguments)
@@ -396,7 +396,7 @@ class Connection:
     def _pinned_view(self, object_id: ObjectId, view: memoryview) -> memoryview:
         return pinned_view(view, Pin(object_id, lambda: self.give_back(object_id, is_pin=True)))
 
-    def _map(self, op: Op, reply: Reply) -> None:
+    def _map(self, op: Op, reply: StoreReply) -> None:
         """Keep the mappings as an answer says. The lock is held."""
         self.maps.forget(reply.retired)
         if reply.fd is not None:
@@ -467,7 +467,7 @@ class Connection:
         """Tell of what was made. The lock is held."""
         report = self._fresh.report(only_old=only_old)
         if report is not None:
-            self._channel.post(Op.TELL, *report)
+            self._channel.post(Op.REPORT, *report)
 
     def _flush(self) -> None:
         """Tell of what was made, and give back what is queued. The lock is held."""
@@ -491,7 +491,7 @@ class Connection:
         for _ in range(min(len(self._unsaid), count)):
             is_pin, object_id = self._unsaid.popleft()
             (unpinned if is_pin else released).append(object_id)
-        self._channel.post(Op.GIVE_BACK, released, unpinned)
+        self._channel.post(Op.RELEASE, released, unpinned)
 
 
 def _batch(queue: deque[T]) -> list[T]:

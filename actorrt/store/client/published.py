@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 
 from actorrt.errors import ActorRtError
 from actorrt.ids import ObjectId
-from actorrt.store.client.connection import Connection
+from actorrt.store.client.connection import StoreConnection
 from actorrt.store.client.ref import ObjectRef
 from actorrt.store.wire.protocol import Op
 
@@ -43,7 +43,7 @@ Version = tuple[int, Callable[[], Any]]
 """A version's number, and what reads its value."""
 
 
-class Names:
+class PublishedNames:
     """Published values, for one process.
 
     Args:
@@ -55,7 +55,7 @@ class Names:
 
     def __init__(
         self,
-        connection: Connection,
+        connection: StoreConnection,
         put: Callable[[Any, float | None], ObjectRef[Any] | bytes],
         adopt: Callable[[ObjectId, list[int]], ObjectRef[Any]],
         decode: Callable[[bytes], Any],

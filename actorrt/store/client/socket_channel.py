@@ -15,7 +15,7 @@ from actorrt.clock import Clock
 from actorrt.errors import ActorRtError, CallTimeoutError, ObjectLostError, PeerUnreachableError
 from actorrt.ids import PeerId
 from actorrt.store.values.errors import decode
-from actorrt.store.wire.channel import OnEvent, Reply
+from actorrt.store.wire.channel import OnEvent, StoreReply
 from actorrt.store.wire.protocol import MAX_MESSAGE_BYTES, VERSION, Op, ProtocolError, Role, Status, pack, unpack
 
 REQUEST_TIMEOUT_S: Final = 30.0
@@ -42,7 +42,7 @@ class SocketChannel:
         self._clock = clock
         self._serial = 0
         self._unanswered: dict[int, tuple[Op, tuple[Any, ...]]] = {}
-        self._stale: list[tuple[Op, tuple[Any, ...], Reply]] = []
+        self._stale: list[tuple[Op, tuple[Any, ...], StoreReply]] = []
         self._events: socket.socket | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._socket = self._connect(Role.REQUESTS)
@@ -66,7 +66,7 @@ class SocketChannel:
         self.capacity_bytes = result
         return sock
 
-    def request(self, op: Op, *arguments: Any) -> Reply:
+    def request(self, op: Op, *arguments: Any) -> StoreReply:
         self._serial += 1
         self._unanswered[self._serial] = (op, arguments)
         self.post(op, *arguments, serial=self._serial)
@@ -84,7 +84,7 @@ class SocketChannel:
         except (OSError, EOFError, ProtocolError, KeyError) as error:
             raise _gone(error) from error
 
-    def take_stale(self) -> list[tuple[Op, tuple[Any, ...], Reply]]:
+    def take_stale(self) -> list[tuple[Op, tuple[Any, ...], StoreReply]]:
         stale, self._stale = self._stale, []
         return stale
 
@@ -94,12 +94,12 @@ class SocketChannel:
         except OSError as error:
             raise _gone(error) from error
 
-    def _receive(self) -> tuple[Reply, int]:
+    def _receive(self) -> tuple[StoreReply, int]:
         packet, fd = _packet_and_fd(self._socket)
         if not packet:
             raise EOFError("the connection ended")
         serial, status, result, retired = unpack(packet)
-        return Reply(Status(status), result, retired, fd), serial
+        return StoreReply(Status(status), result, retired, fd), serial
 
     def listen(self, loop: asyncio.AbstractEventLoop, on_event: OnEvent, on_lost: Callable[[], None]) -> None:
         self._loop = loop

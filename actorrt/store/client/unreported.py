@@ -19,17 +19,17 @@ from actorrt.store.memory.arena import align
 from actorrt.store.memory.pool import Place
 from actorrt.store.wire.protocol import HELD, SEALED
 
-MAX_FRESH_COUNT: Final = 256
+MAX_UNREPORTED_COUNT: Final = 256
 _REUSED_BYTES: Final = 64 * KIB  # below, the copy is so short that looking for warm memory is not worth it
 _REUSED_COUNT: Final = 4
 
 
 @dataclass(slots=True, eq=False)
-class _Fresh:
+class _Unreported:
     """One object.
 
     Attributes:
-        room_bytes: up to where the next one begins.
+        span_bytes: up to where the next one begins.
         index: where it stands among the others.
         serial: how many were made before it.
     """
@@ -39,7 +39,7 @@ class _Fresh:
     length_bytes: int
     line: str
     is_sealed: bool
-    room_bytes: int
+    span_bytes: int
     index: int
     serial: int
     is_held: bool = True
@@ -47,7 +47,7 @@ class _Fresh:
     is_gone: bool = False
 
 
-class FreshObjects:
+class UnreportedObjects:
     """What one process has on loan, and what it made there.
 
     Attributes:
@@ -58,8 +58,8 @@ class FreshObjects:
         self._segment_id = 0
         self._at = 0
         self._end = 0
-        self.objects: dict[ObjectId, _Fresh] = {}
-        self._in_order: list[_Fresh] = []
+        self.objects: dict[ObjectId, _Unreported] = {}
+        self._in_order: list[_Unreported] = []
         self._gaps: list[int] = []
         """Where in that list large objects are gone, the last one at the end; what is out of date is skipped."""
         self._made_count = 0
@@ -85,13 +85,13 @@ class FreshObjects:
         need = align(length_bytes)
         gap = self._take_gap(need) if need >= _REUSED_BYTES and self._gaps else None
         if gap is not None:
-            offset, room, index = gap.offset, gap.room_bytes, gap.index
+            offset, room, index = gap.offset, gap.span_bytes, gap.index
         else:
             offset, room, index = self._at, need, len(self._in_order)
-            if offset + need > self._end or index >= MAX_FRESH_COUNT:
+            if offset + need > self._end or index >= MAX_UNREPORTED_COUNT:
                 return -1
             self._at = offset + need
-        made = _Fresh(object_id, offset, length_bytes, line, is_sealed, room, index, self._made_count)
+        made = _Unreported(object_id, offset, length_bytes, line, is_sealed, room, index, self._made_count)
         self._made_count += 1
         self.objects[object_id] = made
         if gap is None:
@@ -100,11 +100,11 @@ class FreshObjects:
             self._in_order[index] = made
         return offset
 
-    def _take_gap(self, need: int) -> _Fresh | None:
+    def _take_gap(self, need: int) -> _Unreported | None:
         """Return what is gone in the place of which an object of about that length can be made."""
         for index in self._gaps[: -_REUSED_COUNT - 1 : -1]:
             gone = self._in_order[index] if index < len(self._in_order) else None
-            if gone is not None and gone.is_gone and need <= gone.room_bytes <= 2 * need:
+            if gone is not None and gone.is_gone and need <= gone.span_bytes <= 2 * need:
                 self._gaps.remove(index)
                 return gone
         return None
@@ -151,11 +151,11 @@ class FreshObjects:
             self._drop(made)
         return True
 
-    def _drop(self, made: _Fresh) -> None:
+    def _drop(self, made: _Unreported) -> None:
         del self.objects[made.object_id]
         made.is_gone = True
         if self._in_order[-1] is not made:
-            if made.room_bytes >= _REUSED_BYTES:
+            if made.span_bytes >= _REUSED_BYTES:
                 self._gaps.append(made.index)
             return
         while self._in_order and self._in_order[-1].is_gone:
@@ -190,13 +190,13 @@ class FreshObjects:
             for made in living
         ]
 
-    def _keep(self, rest: list[_Fresh]) -> None:
+    def _keep(self, rest: list[_Unreported]) -> None:
         """Go on with these, the others having been told of."""
         self._in_order = rest
         for index, made in enumerate(rest):
             made.index = index
-        self._gaps = [made.index for made in rest if made.is_gone and made.room_bytes >= _REUSED_BYTES]
+        self._gaps = [made.index for made in rest if made.is_gone and made.span_bytes >= _REUSED_BYTES]
 
 
-def _flags(made: _Fresh) -> int:
+def _flags(made: _Unreported) -> int:
     return SEALED * made.is_sealed | HELD * made.is_held

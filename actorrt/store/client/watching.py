@@ -9,10 +9,10 @@ from typing import Any
 
 from actorrt.errors import ObjectLostError, RuntimeStateError
 from actorrt.ids import ObjectId, short
-from actorrt.store.client.connection import Connection
-from actorrt.store.client.finding import Finder
-from actorrt.store.client.published import Names
+from actorrt.store.client.connection import StoreConnection
+from actorrt.store.client.published import PublishedNames
 from actorrt.store.client.ref import ObjectRef
+from actorrt.store.client.reservations import Reservations
 from actorrt.store.values.errors import decode
 from actorrt.store.wire.protocol import MAX_BATCH_COUNT, Event, Op
 
@@ -28,10 +28,10 @@ class Watcher:
         finder: who waits for room.
     """
 
-    def __init__(self, connection: Connection, names: Names, finder: Finder) -> None:
+    def __init__(self, connection: StoreConnection, names: PublishedNames, finder: Reservations) -> None:
         self._connection = connection
         self._names = names
-        self._finder = finder
+        self._reservations = finder
         self._watched: dict[ObjectId, list[ObjectRef[Any]]] = {}
         self._to_subscribe: list[ObjectId] = []
         self._lock = threading.Lock()
@@ -76,8 +76,8 @@ class Watcher:
             case [Event.FAILED, object_id, error]:
                 for ref in self._take(object_id):
                     ref.set_error(decode(error))
-            case [Event.ROOM, object_id]:
-                self._finder.on_room(object_id)
+            case [Event.ALLOCATION, object_id]:
+                self._reservations.on_room(object_id)
             case [Event.RETIRED, segment_ids]:
                 self._connection.maps.forget(segment_ids)
             case [Event.NEXT, segment_id]:

@@ -16,10 +16,10 @@ from actorrt.config import KIB
 from actorrt.errors import ActorRtError
 from actorrt.ids import IdSource, ObjectId
 from actorrt.store.client.buffer import AllocatedBuffer, AllocatedBuffers, Layout
-from actorrt.store.client.connection import Connection
-from actorrt.store.client.deferring import Deferred
-from actorrt.store.client.finding import Finder, LoopCannotWaitError, Wanted
+from actorrt.store.client.connection import StoreConnection
+from actorrt.store.client.deferred_puts import DeferredPuts
 from actorrt.store.client.ref import ObjectRef
+from actorrt.store.client.reservations import LoopCannotWaitError, Reservation, Reservations
 from actorrt.store.client.user_line import user_line
 from actorrt.store.memory.arena import align
 from actorrt.store.values.carrier import Carrier
@@ -42,13 +42,13 @@ class Writing(ABC):
         clock: for deadlines.
     """
 
-    def __init__(self, connection: Connection, ids: IdSource, clock: Clock) -> None:
+    def __init__(self, connection: StoreConnection, ids: IdSource, clock: Clock) -> None:
         self._connection = connection
         self._ids = ids
         self._unused_ids: list[ObjectId] = []  # a forked child has the same, and may not use them
         self._clock = clock
-        self._finder = Finder(connection, clock)
-        self._deferred = Deferred()
+        self._reservations = Reservations(connection, clock)
+        self._deferred = DeferredPuts()
         self._system: Any = None
 
     def _new_id(self) -> ObjectId:
@@ -118,7 +118,7 @@ class Writing(ABC):
             return target
         if target is None:
             wanted = _wanted(object_id, encoded.length_bytes, is_promised=is_promised, line=_line(encoded))
-            place = await self._finder.find_async(wanted, timeout_s)
+            place = await self._reservations.find_async(wanted, timeout_s)
             if place is None:
                 return self.ref(object_id)
             target = self._connection.maps.view(*place, writable=True)
@@ -263,7 +263,7 @@ class Writing(ABC):
             ObjectLostError: the promised object was given up.
         """
         wanted = _wanted(object_id, length_bytes, is_promised=is_promised, line=line)
-        place = self._finder.find(wanted, timeout_s)
+        place = self._reservations.find(wanted, timeout_s)
         return None if place is None else self._connection.maps.view(*place, writable=True)
 
     def reserve(
@@ -276,8 +276,8 @@ class Writing(ABC):
         """
         ids = [self._new_id() for _ in lengths_bytes]
         lengths = [align(length) for length in lengths_bytes]
-        wanted = Wanted(Op.RESERVE, (list(zip(ids, lengths, strict=True)), line), ids)
-        place = self._finder.find(wanted, timeout_s)
+        wanted = Reservation(Op.RESERVE, (list(zip(ids, lengths, strict=True)), line), ids)
+        place = self._reservations.find(wanted, timeout_s)
         assert place is not None, "new ids"
         target = self._connection.maps.view(*place, writable=True)
         ends = list(accumulate(lengths))
@@ -316,8 +316,8 @@ class Writing(ABC):
         )
 
 
-def _wanted(object_id: ObjectId, length_bytes: int, *, is_promised: bool, line: str) -> Wanted:
-    return Wanted(Op.CREATE, (object_id, length_bytes, is_promised, line), (object_id,))
+def _wanted(object_id: ObjectId, length_bytes: int, *, is_promised: bool, line: str) -> Reservation:
+    return Reservation(Op.CREATE, (object_id, length_bytes, is_promised, line), (object_id,))
 
 
 def _line(encoded: Encoded) -> str:

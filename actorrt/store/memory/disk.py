@@ -46,7 +46,7 @@ class Readable(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class SpillSource:
     """One object to be written: where its bytes are. The descriptor is shared, and closed by the writer."""
 
     object_id: ObjectId
@@ -55,14 +55,14 @@ class Source:
     length_bytes: int
 
 
-def sources(objects: Iterable[tuple[ObjectId, Place]], segments: Mapping[int, Readable]) -> list[Source]:
+def spill_sources(objects: Iterable[tuple[ObjectId, Place]], segments: Mapping[int, Readable]) -> list[SpillSource]:
     """Return where objects are read from, by descriptors that stay open when their segments are dropped."""
     fds: dict[int, int] = {}
     found = []
     for object_id, place in objects:
         if place.segment_id not in fds:
             fds[place.segment_id] = os.dup(segments[place.segment_id].fd(writable=False))
-        found.append(Source(object_id, fds[place.segment_id], place.offset, place.length_bytes))
+        found.append(SpillSource(object_id, fds[place.segment_id], place.offset, place.length_bytes))
     return found
 
 
@@ -105,7 +105,7 @@ class SpillDisk:
         self._directory = directory
         self._quota_bytes = quota_bytes
 
-    def write(self, sources: list[Source]) -> SpillFile:
+    def write(self, sources: list[SpillSource]) -> SpillFile:
         """Write objects into a file; the descriptors of the sources are closed.
 
         Raises:
@@ -137,7 +137,7 @@ class SpillDisk:
                 f"the disk of {self._directory} has {max(0, free_bytes) / MIB:.0f} MiB left for {size_bytes / MIB:.1f}"
             )
 
-    def _write(self, sources: list[Source], offsets: list[int], size_bytes: int) -> SpillFile:
+    def _write(self, sources: list[SpillSource], offsets: list[int], size_bytes: int) -> SpillFile:
         with tempfile.TemporaryFile(dir=self._directory, buffering=0) as file:
             os.posix_fallocate(file.fileno(), 0, size_bytes)  # a full disk is told here, not to a reader of the mapping
             for source, offset in zip(sources, offsets, strict=True):
@@ -149,7 +149,7 @@ class SpillDisk:
         return SpillFile(size_bytes, offsets, fd, self)
 
 
-def _copy(source: Source, target: int, offset: int) -> int:
+def _copy(source: SpillSource, target: int, offset: int) -> int:
     """Copy an object's bytes and return their checksum."""
     checksum = 0
     for start, piece in _pieces(source.fd, source.offset, source.length_bytes):

@@ -42,7 +42,7 @@ class Growth:
 
 
 @dataclass(slots=True)
-class _Segment:
+class _PoolSegment:
     segment_id: int
     arena: Arena
     owner: int | None
@@ -67,7 +67,7 @@ class Pool:
         share = self.capacity_bytes // _SEGMENTS_WANTED_COUNT // _PAGE_BYTES * _PAGE_BYTES
         wanted = segment_bytes or min(SEGMENT_BYTES, max(_MIN_SEGMENT_BYTES, share))
         self._segment_bytes = min(wanted, self.capacity_bytes)
-        self._segments: dict[int, _Segment] = {}
+        self._segments: dict[int, _PoolSegment] = {}
         self._last_segment_id = 0
         self._reserved_bytes = 0
 
@@ -126,10 +126,10 @@ class Pool:
     def _is_short(self, more_bytes: int) -> bool:
         return 2 * (self._reserved_bytes + more_bytes) > self.capacity_bytes
 
-    def _made(self) -> Iterator[_Segment]:
+    def _made(self) -> Iterator[_PoolSegment]:
         return (segment for segment in self._segments.values() if segment.is_made)
 
-    def _allocate_in(self, segments: Iterable[_Segment], length_bytes: int, owner: int | None) -> Place | None:
+    def _allocate_in(self, segments: Iterable[_PoolSegment], length_bytes: int, owner: int | None) -> Place | None:
         fits = [(fit, s.segment_id) for s in segments if (fit := s.arena.best_fit(length_bytes)) is not None]
         if not fits:
             return None
@@ -141,7 +141,7 @@ class Pool:
             segment.owner = owner
         return Place(segment.segment_id, offset, length_bytes)
 
-    def _growth(self, length_bytes: int, candidates: Iterable[_Segment]) -> Growth | None:
+    def _growth(self, length_bytes: int, candidates: Iterable[_PoolSegment]) -> Growth | None:
         """Plan a segment for the length, giving up as few empty segments as will do, the largest first."""
         rounded = -(-max(1, length_bytes) // _PAGE_BYTES) * _PAGE_BYTES
         room = self.capacity_bytes - self._reserved_bytes
@@ -186,7 +186,7 @@ class Pool:
             self._remove(segment_id)
         self._last_segment_id = growth.segment_id
         self._reserved_bytes += growth.make_bytes
-        self._segments[growth.segment_id] = _Segment(growth.segment_id, Arena(growth.make_bytes), owner)
+        self._segments[growth.segment_id] = _PoolSegment(growth.segment_id, Arena(growth.make_bytes), owner)
 
     def new_segment_id(self) -> int:
         """Return a number that no segment has or will have."""

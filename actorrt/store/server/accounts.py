@@ -6,16 +6,16 @@ from heapq import nlargest
 from typing import Any
 
 from actorrt.store.memory.pool import Pool
-from actorrt.store.server.allocator import Room
+from actorrt.store.server.allocator import Allocator
 from actorrt.store.server.connections import Connections
-from actorrt.store.table.objects import Entry, State
+from actorrt.store.table.objects import ObjectEntry, State
 from actorrt.store.table.table import ObjectTable
 
 MAX_LISTED_COUNT = 100
 SHOWN_BYTES = 4  # of an id: what `ids.short` shows
 
 
-def counts(pool: Pool, table: ObjectTable, room: Room) -> dict[str, int]:
+def counts(pool: Pool, table: ObjectTable, room: Allocator) -> dict[str, int]:
     """Return the bytes and objects of a store."""
     entries = list(table.entries())
     pinned = [entry.place.length_bytes for entry in entries if entry.pins and entry.place is not None]
@@ -52,11 +52,11 @@ def largest(table: ObjectTable, connections: Connections, count: int) -> list[li
     ]
 
 
-def _length_bytes(entry: Entry) -> int:
+def _length_bytes(entry: ObjectEntry) -> int:
     return 0 if entry.place is None else entry.place.length_bytes
 
 
-def _holders(entry: Entry, connections: Connections) -> list[str]:
+def _holders(entry: ObjectEntry, connections: Connections) -> list[str]:
     """Say who keeps an object, and how: a ref, a view, a message under way, another object, a published name."""
     known = {number: connections[number].label for number in {*entry.holds, *entry.pins} if number in connections}
     held = [label + (" (in view)" if number in entry.pins else "") for number, label in sorted(known.items())]

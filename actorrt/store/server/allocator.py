@@ -16,10 +16,10 @@ from actorrt.ids import ObjectId
 from actorrt.store.memory.arena import align
 from actorrt.store.memory.lending import Lending
 from actorrt.store.memory.pool import Growth, Place, Pool
+from actorrt.store.server.allocation_requests import AllocationRequest, AllocationRequests
 from actorrt.store.server.connections import Connections
-from actorrt.store.server.requests import Request, Requests
 from actorrt.store.server.spilled import SpillFiles
-from actorrt.store.table.instructions import Make, Spill
+from actorrt.store.table.instructions import MakeSegment, Spill
 from actorrt.store.table.table import ObjectTable
 from actorrt.store.wire.plain_errors import encode_plain
 from actorrt.store.wire.protocol import Event, Role, Status, Wait
@@ -31,7 +31,7 @@ _AHEAD_MIN_BYTES: Final = 1 * MIB
 _AHEAD_MAX_BYTES: Final = 512 * MIB
 
 
-class Room:
+class Allocator:
     """The memory and the disk of one store, as its objects use them.
 
     Args:
@@ -50,7 +50,7 @@ class Room:
         self._table = table
         self._connections = connections
         self._may_spill = may_spill
-        self._requests = Requests()
+        self._requests = AllocationRequests()
         self._growing: set[int] = set()
         self._ahead_for: dict[int, int] = {}
         self._spilling: dict[int, tuple[tuple[ObjectId, Place], ...]] = {}
@@ -64,7 +64,7 @@ class Room:
 
     # Asking
 
-    def ask(self, request: Request) -> None:
+    def ask(self, request: AllocationRequest) -> None:
         """Answer a request: with room, or with word that it has to wait; one for a loan when there is room.
 
         Raises:
@@ -83,7 +83,7 @@ class Room:
         """Tell a listener when a connection can take what became of its request: now, where nothing is waited for."""
         answered = self._requests.answered((connection, object_id))
         if answered is None or answered.is_settled:
-            self._connections.tell(listener, [Event.ROOM, object_id])
+            self._connections.tell(listener, [Event.ALLOCATION, object_id])
         else:
             answered.listeners.add(listener)
 
@@ -107,13 +107,13 @@ class Room:
         """A connection wants no room any more; objects that were begun for it meanwhile are its own to abort."""
         self._requests.remove((connection, object_id))
 
-    def _settle(self, request: Request, outcome: Place | ActorRtError | None) -> None:
+    def _settle(self, request: AllocationRequest, outcome: Place | ActorRtError | None) -> None:
         """Answer a request that is served, or can't be."""
         answered = self._requests.answered_to(request)
         if answered is not None:
             answered.is_settled, answered.outcome = True, outcome
             for listener in answered.listeners:
-                self._connections.tell(listener, [Event.ROOM, request.objects[0][0]])
+                self._connections.tell(listener, [Event.ALLOCATION, request.objects[0][0]])
         elif isinstance(outcome, ActorRtError):
             self._connections.reply(request.connection, request.serial, Status.ERROR, encode_plain(outcome))
         else:
@@ -125,7 +125,7 @@ class Room:
         else:
             self._connections.reply_place(connection, serial, place, writable=True)
 
-    def _try(self, request: Request) -> Wait | None:
+    def _try(self, request: AllocationRequest) -> Wait | None:
         """Serve a request, or say what it must wait for."""
         if not request.objects:
             return self._try_lend(request)
@@ -134,7 +134,7 @@ class Room:
             found = self._pool.allocate(request.length_bytes, request.connection)
         if found is None:
             self._make_way(request)
-            return Wait.ROOM
+            return Wait.SPACE
         if isinstance(found, Growth):
             if not self._growing:
                 self._grow(found, request.connection)
@@ -146,13 +146,13 @@ class Room:
 
     def _evict(self, length_bytes: int) -> bool:
         """Give up copies of what lies elsewhere; False where there are none."""
-        places = self._table.evict_copies(length_bytes // _EVICTED_SHARE)
+        places = self._table.idle.evict_copies(length_bytes // _EVICTED_SHARE)
         self.evictions_count += len(places)
         for place in places:
             self.free(place)
         return bool(places)
 
-    def _create(self, request: Request, room: Place) -> None:
+    def _create(self, request: AllocationRequest, room: Place) -> None:
         """Begin the objects of a request, one after the other in the room that was found."""
         offset = room.offset
         for object_id, length_bytes in request.objects:
@@ -162,7 +162,7 @@ class Room:
                 self._pool.split(place)
             self._table.create(object_id, request.connection, place, is_promised=request.is_promised, line=request.line)
 
-    def _try_lend(self, request: Request) -> Wait | None:
+    def _try_lend(self, request: AllocationRequest) -> Wait | None:
         found = self.lending.lend(request.connection, request.length_bytes)
         if isinstance(found, Growth):
             if not self._growing:
@@ -177,7 +177,7 @@ class Room:
         """Answer those whom there is room for now, and those whom there is none for."""
         self._requests.try_each(self._try_again)
 
-    def _try_again(self, request: Request) -> bool:
+    def _try_again(self, request: AllocationRequest) -> bool:
         """Serve a request that waits, or fail it; False where it goes on waiting."""
         try:
             if any([not self._table.may_create(object_id) for object_id, _ in request.objects]):
@@ -194,9 +194,9 @@ class Room:
         self._pool.begin(growth, owner)
         self._connections.retire(list(growth.give_up))
         self._growing.add(growth.segment_id)
-        self._connections.instructions.append(Make(growth.segment_id, growth.make_bytes, is_ahead))
+        self._connections.instructions.append(MakeSegment(growth.segment_id, growth.make_bytes, is_ahead))
 
-    def _grow_ahead(self, request: Request) -> None:
+    def _grow_ahead(self, request: AllocationRequest) -> None:
         """Have the segment made that a writer of large objects needs next; the writer warms it by itself."""
         if self._growing or not _AHEAD_MIN_BYTES <= request.length_bytes <= _AHEAD_MAX_BYTES:
             return
@@ -229,7 +229,7 @@ class Room:
 
     # The disk
 
-    def _make_way(self, request: Request) -> None:
+    def _make_way(self, request: AllocationRequest) -> None:
         """Have others let go of what they keep without need, and begin to move objects to disk.
 
         Raises:
@@ -239,12 +239,12 @@ class Room:
         self._recall()
         if self._spilling:
             return
-        if not self._may_spill or self._disk_trouble or not self._table.has_idle():
-            if request.is_patient:
+        if not self._may_spill or self._disk_trouble or not self._table.idle:
+            if request.waits_for_release:
                 return
             raise self._full(request.length_bytes)
         wanted_bytes = max(request.length_bytes, min(_SPILL_BYTES, self._pool.capacity_bytes // 8))
-        objects = tuple(self._table.least_recently_used(wanted_bytes))
+        objects = tuple(self._table.idle.least_recently_used(wanted_bytes))
         file_id = self._pool.new_segment_id()
         self._spilling[file_id] = objects
         self._connections.instructions.append(Spill(file_id, objects))
@@ -286,7 +286,7 @@ class Room:
         """Let those who wait for others try again, where there may be enough."""
         if not self._requests or self._growing or self._spilling:
             return  # whoever waits tries again when that is done
-        may_spill = self._may_spill and not self._disk_trouble and self._table.has_idle()
+        may_spill = self._may_spill and not self._disk_trouble and bool(self._table.idle)
         if may_spill or any(self._pool.has_room(request.length_bytes) for request in self._requests):
             self.retry()
 

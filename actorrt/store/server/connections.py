@@ -8,12 +8,12 @@ from typing import Any
 
 from actorrt.ids import ID_BYTES, PeerId, short
 from actorrt.store.memory.pool import Place
-from actorrt.store.table.instructions import Drop, Instruction, Send
+from actorrt.store.table.instructions import DropSegment, Instruction, Send
 from actorrt.store.wire.protocol import VERSION, Event, ProtocolError, Role, Status
 
 
 @dataclass(slots=True)
-class Connection:
+class ClientRecord:
     """What a client is known by.
 
     Attributes:
@@ -36,26 +36,26 @@ class Connections:
 
     def __init__(self) -> None:
         self.instructions: list[Instruction] = []
-        self._by_number: dict[int, Connection] = {}
+        self._by_number: dict[int, ClientRecord] = {}
         self._events_by_peer: dict[PeerId, int] = {}
         self._requests_by_peer: dict[PeerId, int] = {}
 
-    def __iter__(self) -> Iterator[Connection]:
+    def __iter__(self) -> Iterator[ClientRecord]:
         return iter(self._by_number.values())
 
     def __len__(self) -> int:
         return len(self._by_number)
 
-    def __getitem__(self, number: int) -> Connection:
+    def __getitem__(self, number: int) -> ClientRecord:
         return self._by_number[number]
 
     def __contains__(self, number: object) -> bool:
         return number in self._by_number
 
     def open(self, number: int, label: str) -> None:
-        self._by_number[number] = Connection(number, label)
+        self._by_number[number] = ClientRecord(number, label)
 
-    def close(self, number: int) -> Connection | None:
+    def close(self, number: int) -> ClientRecord | None:
         """Forget a connection and return what was known of it."""
         known = self._by_number.pop(number, None)
         if known is not None and known.peer is not None:
@@ -67,7 +67,7 @@ class Connections:
     def _numbers_by_role(self) -> tuple[tuple[Role, dict[PeerId, int]], ...]:
         return (Role.EVENTS, self._events_by_peer), (Role.REQUESTS, self._requests_by_peer)
 
-    def identify(self, number: int, version: int, role: int, peer: bytes) -> Connection:
+    def identify(self, number: int, version: int, role: int, peer: bytes) -> ClientRecord:
         """Learn who a connection is.
 
         Raises:
@@ -87,7 +87,7 @@ class Connections:
         known.role, known.peer = Role(role), PeerId(peer)
         return known
 
-    def listener(self, known: Connection) -> int | None:
+    def listener(self, known: ClientRecord) -> int | None:
         """Return the connection that hears the events of a connection's process."""
         return None if known.peer is None else self._events_by_peer.get(known.peer)
 
@@ -166,4 +166,4 @@ class Connections:
                 self.tell(listener, [Event.RETIRED, gone])
             else:
                 known.retired.extend(gone)
-        self.instructions.extend(Drop(segment_id) for segment_id in segment_ids)
+        self.instructions.extend(DropSegment(segment_id) for segment_id in segment_ids)

@@ -15,13 +15,22 @@ from actorrt.ids import ObjectId, PeerId, short
 from actorrt.store.memory.arena import align
 from actorrt.store.memory.pool import Place, Pool
 from actorrt.store.server import accounts
-from actorrt.store.server.allocator import Room
+from actorrt.store.server.allocation_requests import AllocationRequest
+from actorrt.store.server.allocator import Allocator
 from actorrt.store.server.arguments import count_of, flag_of, key_of, node_of, object_id_of, scope_of
 from actorrt.store.server.connections import Connections
-from actorrt.store.server.requests import Request
-from actorrt.store.server.showing import Read, Showing
-from actorrt.store.table.instructions import Adopt, Arrived, Failed, Fetch, GiveUp, Instruction, LetGo, Ready
-from actorrt.store.table.objects import Entry, State
+from actorrt.store.server.reads import ReadRequest, Reads
+from actorrt.store.table.instructions import (
+    Adopt,
+    Fetch,
+    FreeBytes,
+    Instruction,
+    ObjectFailed,
+    ObjectReady,
+    ReleaseAdopted,
+    TransitArrived,
+)
+from actorrt.store.table.objects import ObjectEntry, State
 from actorrt.store.table.table import ObjectTable
 from actorrt.store.table.versions import Versions
 from actorrt.store.wire.plain_errors import MAX_ERROR_BYTES, encode_plain
@@ -57,8 +66,8 @@ class StoreCore:
         self._table.connect(_NAMES)
         self._connections = Connections()
         self._versions = Versions()
-        self.room = Room(self._pool, self._table, self._connections, may_spill=may_spill)
-        self._showing = Showing(self._table, self._connections, self.room.files)
+        self.allocator = Allocator(self._pool, self._table, self._connections, may_spill=may_spill)
+        self._reads = Reads(self._table, self._connections, self.allocator.files)
         self._handlers: dict[Op, Callable[..., Any]] = {
             Op.CREATE: self._on_create,
             Op.RESERVE: self._on_reserve,
@@ -72,16 +81,16 @@ class StoreCore:
             Op.FAIL: self._on_fail,
             Op.ACQUIRE: self._on_acquire,
             Op.ARRIVE: self._on_arrive,
-            Op.GIVE_BACK: self._on_give_back,
+            Op.RELEASE: self._on_give_back,
             Op.TRANSIT: self._on_transit,
             Op.SETTLE: self._on_settle,
             Op.FREE: self._on_free,
             Op.SUBSCRIBE: self._on_subscribe,
-            Op.AWAIT_ROOM: self._on_await_room,
-            Op.TAKE_ROOM: self._on_take_room,
+            Op.AWAIT_ALLOCATION: self._on_await_room,
+            Op.TAKE_ALLOCATION: self._on_take_room,
             Op.STATS: self._on_stats,
             Op.BORROW: self._on_borrow,
-            Op.TELL: self._on_tell,
+            Op.REPORT: self._on_tell,
             Op.JOIN: self._on_join,
             Op.PUBLISH: self._on_publish,
             Op.LATEST: self._on_latest,
@@ -112,8 +121,8 @@ class StoreCore:
             self._table.disconnect(connection, now)
         self._table.sweep()
         self._carry_out()
-        self.room.forget(connection)
-        self.room.offer()
+        self.allocator.forget(connection)
+        self.allocator.offer()
 
     def peer(self, connection: int) -> tuple[PeerId, Role] | None:
         """Return who a connection said it is, once it has."""
@@ -156,7 +165,7 @@ class StoreCore:
         self._table.tick(now)
         self._table.sweep()
         self._carry_out()
-        self.room.offer()
+        self.allocator.offer()
 
     @property
     def has_suspects(self) -> bool:
@@ -165,13 +174,13 @@ class StoreCore:
 
     def spilled(self, file_id: int, offsets: list[int], trouble: str = "") -> None:
         """Take note of a spill file that was written, or of why it could not be; see `Room.spilled`."""
-        self.room.spilled(file_id, offsets, trouble)
+        self.allocator.spilled(file_id, offsets, trouble)
         self._carry_out()
-        self.room.retry()
+        self.allocator.retry()
 
     def verified(self, object_id: ObjectId, place: Place, trouble: str = "") -> None:
         """Go on with those who wait for an object on disk; see `Showing.verified`."""
-        self._showing.verified(object_id, place, trouble)
+        self._reads.verified(object_id, place, trouble)
 
     def _on_hello(self, connection: int, serial: int, version: int, role: int, peer: bytes) -> None:
         known = self._connections.identify(connection, version, role, peer)
@@ -188,20 +197,22 @@ class StoreCore:
         length_bytes: int,
         is_promised: bool,
         line: str,
-        is_patient: bool = False,
+        waits_for_release: bool = False,
     ) -> Any:
         objects = ((object_id_of(object_id), count_of(length_bytes)),)
         if not self._table.may_create(ObjectId(object_id)):
             return None
         self._carry_out()  # what this connection gave back just before is room
         line = line[:_MAX_LINE_CHARACTERS]
-        self.room.ask(
-            Request(connection, serial, length_bytes, objects, flag_of(is_promised), line, flag_of(is_patient))
+        self.allocator.ask(
+            AllocationRequest(
+                connection, serial, length_bytes, objects, flag_of(is_promised), line, flag_of(waits_for_release)
+            )
         )
         return _LATER
 
     def _on_reserve(
-        self, connection: int, serial: int, wanted: list[list[Any]], line: str, is_patient: bool = False
+        self, connection: int, serial: int, wanted: list[list[Any]], line: str, waits_for_release: bool = False
     ) -> Any:
         objects = tuple((object_id_of(object_id), count_of(length_bytes)) for object_id, length_bytes in wanted)
         if len({object_id for object_id, _ in objects}) < max(1, len(objects)):
@@ -211,21 +222,25 @@ class StoreCore:
         self._carry_out()
         total_bytes = sum(align(length_bytes) for _, length_bytes in objects)
         line = line[:_MAX_LINE_CHARACTERS]
-        self.room.ask(Request(connection, serial, total_bytes, objects, line=line, is_patient=flag_of(is_patient)))
+        self.allocator.ask(
+            AllocationRequest(
+                connection, serial, total_bytes, objects, line=line, waits_for_release=flag_of(waits_for_release)
+            )
+        )
         return _LATER
 
     def _on_borrow(self, connection: int, serial: int, length_bytes: int) -> Any:
         self._carry_out()
         if length_bytes == 0:
-            self.room.lending.take_back(connection)
-            self.room.offer()
+            self.allocator.lending.take_back(connection)
+            self.allocator.offer()
             return None
-        self.room.ask(Request(connection, serial, count_of(length_bytes)))
+        self.allocator.ask(AllocationRequest(connection, serial, count_of(length_bytes)))
         return _LATER
 
     def _on_tell(self, connection: int, _: int, end: int, objects: list[list[Any]]) -> None:
         """Take over what a process made on loan."""
-        places = self.room.lending.settle(connection, end, [(offset, length) for _, offset, length, *_ in objects])
+        places = self.allocator.lending.settle(connection, end, [(offset, length) for _, offset, length, *_ in objects])
         for place, (object_id, _offset, _length, flags, pins_count, line) in zip(places, objects, strict=True):
             self._take_over(connection, object_id_of(object_id), place, flags, pins_count, line[:_MAX_LINE_CHARACTERS])
 
@@ -237,7 +252,7 @@ class StoreCore:
         except ObjectLostError:  # whoever heard of it first has given it up already
             may_create = False
         if not may_create:
-            self.room.free(place)
+            self.allocator.free(place)
             return
         self._table.create(object_id, connection, place, is_promised=False, line=line)
         if flags & SEALED:
@@ -254,7 +269,7 @@ class StoreCore:
         self._table.seal(object_id_of(object_id), connection)
 
     def _on_abort(self, connection: int, _: int, object_id: bytes) -> None:
-        self.room.give_up(connection, object_id_of(object_id))
+        self.allocator.give_up(connection, object_id_of(object_id))
         self._table.abort(object_id_of(object_id), connection)
 
     def _on_declare(self, connection: int, _: int, object_id: bytes) -> None:
@@ -299,10 +314,10 @@ class StoreCore:
         elif not entry.is_readable:
             self._fetch(entry.object_id)
             self._connections.reply(connection, serial, Status.PENDING, None)
-        elif not (waits_for_disk or self._showing.is_at_hand(entry)):
+        elif not (waits_for_disk or self._reads.is_at_hand(entry)):
             self._connections.reply(connection, serial, Status.PENDING, None)
         else:
-            self._showing.show(entry, Read(connection, serial, (self._showing.beside(connection, entry, others),)))
+            self._reads.show(entry, ReadRequest(connection, serial, (self._reads.beside(connection, entry, others),)))
         return _LATER
 
     def _on_acquire(self, connection: int, _: int, acquired: list[tuple[bytes, bytes | None]]) -> None:
@@ -336,18 +351,18 @@ class StoreCore:
         waiter = self._connections.waiter(connection)
         for object_id in object_ids:
             entry = self._table.get(object_id_of(object_id))
-            if entry is not None and entry.state is State.SPILLED and not self._showing.is_at_hand(entry):
-                self._showing.announce(entry, waiter)
+            if entry is not None and entry.state is State.SPILLED and not self._reads.is_at_hand(entry):
+                self._reads.announce(entry, waiter)
             else:
                 self._table.subscribe(ObjectId(object_id), waiter)
                 self._fetch(ObjectId(object_id))
 
     def _on_await_room(self, connection: int, _: int, object_id: bytes) -> None:
         asker, listener = self._connections.asker(connection), self._connections.waiter(connection)
-        self.room.await_settled(asker, object_id_of(object_id), listener)
+        self.allocator.await_settled(asker, object_id_of(object_id), listener)
 
     def _on_take_room(self, connection: int, serial: int, object_ids: list[bytes]) -> Any:
-        self.room.take(connection, serial, object_id_of(object_ids[0]))
+        self.allocator.take(connection, serial, object_id_of(object_ids[0]))
         return _LATER
 
     # Published values
@@ -376,7 +391,7 @@ class StoreCore:
             self._table.release(previous, _NAMES)
         return version
 
-    def _show_version(self, waiter: int, entry: Entry, version: int) -> list[Any] | None:
+    def _show_version(self, waiter: int, entry: ObjectEntry, version: int) -> list[Any] | None:
         """Hold and pin a published object for a process that waits, which spares it a question; None: let it ask."""
         reader = self._connections.speaker(waiter)
         place = entry.place
@@ -398,7 +413,7 @@ class StoreCore:
         if entry is None or not entry.is_readable:
             raise ObjectNotFoundError(f"version {found.version} of {name!r} was freed")
         self._table.acquire(entry.object_id, connection, None)
-        self._showing.show(entry, Read(connection, serial, (found.version, entry.object_id)))
+        self._reads.show(entry, ReadRequest(connection, serial, (found.version, entry.object_id)))
         return _LATER
 
     def _on_await_version(self, connection: int, _: int, scope: bytes, name: str, newer_than: int) -> None:
@@ -412,48 +427,48 @@ class StoreCore:
         ready: dict[int, list[ObjectId]] = {}
         for instruction in self._table.take():
             match instruction:
-                case Ready(connection, object_id):
+                case ObjectReady(connection, object_id):
                     ready.setdefault(connection, []).append(object_id)
-                case Failed(connection, object_id, error):
+                case ObjectFailed(connection, object_id, error):
                     message = [Event.FAILED, object_id, _as_data(error)]
                     self._connections.tell(connection, message)
-                case GiveUp(place):
-                    self.room.free(place)
+                case FreeBytes(place):
+                    self.allocator.free(place)
                 case Adopt(object_id):
                     self._connections.instructions.append(instruction)
                     self._fetch(object_id, only_if_awaited=True)
-                case Arrived() | LetGo():
+                case TransitArrived() | ReleaseAdopted():
                     self._connections.instructions.append(instruction)
         for connection, object_ids in ready.items():
-            shown = self._showing.ready(connection, object_ids)
+            shown = self._reads.ready(connection, object_ids)
             for start in range(0, len(object_ids), MAX_BATCH_COUNT):
                 batch = object_ids[start : start + MAX_BATCH_COUNT]
                 self._connections.tell(connection, [Event.READY, batch, shown] if shown else [Event.READY, batch])
 
-    def get(self, object_id: ObjectId) -> Entry | None:
+    def get(self, object_id: ObjectId) -> ObjectEntry | None:
         """Return what is known of an object, to be read only."""
         return self._table.get(object_id)
 
     def make_spare(self) -> None:
         """Have a segment made ahead of need; see `Room`."""
-        self.room.make_spare()
+        self.allocator.make_spare()
 
     def trim(self) -> None:
         """Give idle segments back; see `Room`."""
-        self.room.trim()
+        self.allocator.trim()
 
     def segment_made(self, segment_id: int, error: ObjectStoreFullError | None) -> None:
         """Go on with what waited for a segment; `error` says why it could not be made."""
-        self.room.segment_made(segment_id, error)
+        self.allocator.segment_made(segment_id, error)
 
     def stats(self) -> dict[str, int]:
         """Return the store's counts."""
         self._carry_out()
         return {
-            **accounts.counts(self._pool, self._table, self.room),
+            **accounts.counts(self._pool, self._table, self.allocator),
             "connections_count": len(self._connections),
-            "hits_count": self._showing.hits_count,
-            "restores_count": self._showing.restores_count,
+            "hits_count": self._reads.hits_count,
+            "restores_count": self._reads.restores_count,
         }
 
     def _on_stats(self, _connection: int, _: int) -> dict[str, int]:

@@ -15,7 +15,7 @@ from actorrt.errors import ActorRtError, ObjectLostError, RuntimeStateError
 from actorrt.ids import ID_BYTES, ObjectId, PeerId, short
 from actorrt.store.memory.mappings import Pin, SegmentMaps
 from actorrt.store.server.core import StoreCore
-from actorrt.store.table.instructions import Adopt, Arrived, Fetch, LetGo
+from actorrt.store.table.instructions import Adopt, Fetch, ReleaseAdopted, TransitArrived
 from actorrt.store.wire.plain_errors import decode_plain, encode_plain
 from actorrt.store.wire.protocol import VERSION, Event, Op, Role, Status
 
@@ -25,7 +25,7 @@ _REQUESTS, _EVENTS = -3, -4  # -2 stands for published names, 0 for the node's o
 _FIRST_NODE: Final = -5  # other nodes, each by its process, from here down
 
 
-class Others(Protocol):
+class RemoteStores(Protocol):
     """What speaks with other stores. It is called on the store's loop, and calls back in a later turn."""
 
     def fetch(self, object_id: ObjectId) -> None:
@@ -68,7 +68,7 @@ class Exchange:
         self._asked: dict[int, _Asked] = {}
         self._watched: dict[ObjectId, asyncio.Future[None]] = {}
         self._rooms: dict[ObjectId, asyncio.Future[None]] = {}
-        self._others: Others | None = None
+        self._others: RemoteStores | None = None
         self._nodes: dict[PeerId, int] = {}  # their connections
         self._last_node = _FIRST_NODE
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -76,7 +76,7 @@ class Exchange:
             core.open(number, "other nodes")
             core.handle(number, [Op.HELLO, 0, VERSION, role, _PEER])
 
-    def attach(self, others: Others) -> None:
+    def attach(self, others: RemoteStores) -> None:
         """Have the running loop, and `others`, speak with other stores."""
         self._loop = asyncio.get_running_loop()
         self._others = others
@@ -132,7 +132,7 @@ class Exchange:
 
     def _unpin(self, object_id: ObjectId) -> None:
         if self._loop is not None:
-            self._tell(Op.GIVE_BACK, [], [object_id])
+            self._tell(Op.RELEASE, [], [object_id])
 
     # Making what is elsewhere
 
@@ -156,7 +156,7 @@ class Exchange:
 
     def release(self, object_id: ObjectId) -> None:
         """End a hold."""
-        self._tell(Op.GIVE_BACK, [object_id], [])
+        self._tell(Op.RELEASE, [object_id], [])
 
     async def create(self, object_id: ObjectId, length_bytes: int) -> memoryview | None:
         """Begin an object and return its memory, to be written and sealed, or None where it is here already.
@@ -171,12 +171,12 @@ class Exchange:
         if status is Status.WAIT:
             try:
                 settled = self._rooms[object_id] = self._attached().create_future()
-                self._tell(Op.AWAIT_ROOM, object_id)
+                self._tell(Op.AWAIT_ALLOCATION, object_id)
                 await settled
             except BaseException:
                 self.abort(object_id)
                 raise
-            _, place = await self._ask(Op.TAKE_ROOM, object_id, [object_id])
+            _, place = await self._ask(Op.TAKE_ALLOCATION, object_id, [object_id])
         return None if place is None else self._maps.view(*place, writable=True, is_warmed=False)
 
     def seal(self, object_id: ObjectId) -> None:
@@ -221,7 +221,7 @@ class Exchange:
                     self._told(object_id)
             case [Event.FAILED, object_id, _]:
                 self._told(object_id)  # who waits asks again, and hears the error
-            case [Event.ROOM, object_id]:
+            case [Event.ALLOCATION, object_id]:
                 settled = self._rooms.pop(object_id, None)
                 if settled is not None and not settled.done():
                     settled.set_result(None)
@@ -252,7 +252,7 @@ class Exchange:
             undo = self._unpin if asked.op is Op.GET else self.abort
             self._loop.call_soon(undo, asked.object_id)
 
-    def carry_out(self, instruction: Fetch | Adopt | Arrived | LetGo) -> None:
+    def carry_out(self, instruction: Fetch | Adopt | TransitArrived | ReleaseAdopted) -> None:
         """Have others do what the core says."""
         others = self._others
         if others is None:
@@ -265,9 +265,9 @@ class Exchange:
                 others.fetch(object_id)
             case Adopt(object_id, node, token):
                 others.adopt(object_id, node, token)
-            case Arrived(object_id, node, token):
+            case TransitArrived(object_id, node, token):
                 others.arrived(object_id, node, token)
-            case LetGo(object_id):
+            case ReleaseAdopted(object_id):
                 others.let_go(object_id)
 
     # Holding for other nodes
@@ -294,7 +294,7 @@ class Exchange:
 
     def release_for(self, node: PeerId, object_id: ObjectId) -> None:
         """End a hold of another node."""
-        self._core.handle(self._connection_of(node), [Op.GIVE_BACK, 0, [object_id], []])
+        self._core.handle(self._connection_of(node), [Op.RELEASE, 0, [object_id], []])
         self._settle()
 
     def node_gone(self, node: PeerId) -> None:

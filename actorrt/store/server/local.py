@@ -17,12 +17,12 @@ from actorrt.clock import Clock
 from actorrt.config import MIB
 from actorrt.errors import ObjectLostError, ObjectStoreFullError
 from actorrt.ids import PeerId
-from actorrt.store.memory.disk import DEFAULT_QUOTA_BYTES, SpillDisk, SpillError, SpillFile, sources, verify
+from actorrt.store.memory.disk import DEFAULT_QUOTA_BYTES, SpillDisk, SpillError, SpillFile, spill_sources, verify
 from actorrt.store.memory.segments import Segment
 from actorrt.store.server.core import StoreCore
-from actorrt.store.server.retention import Keeper
-from actorrt.store.table.instructions import Drop, Make, Send, Spill, Verify
-from actorrt.store.wire.channel import OnEvent, Reply
+from actorrt.store.server.retention import Retention
+from actorrt.store.table.instructions import DropSegment, MakeSegment, Send, Spill, Verify
+from actorrt.store.wire.channel import OnEvent, StoreReply
 from actorrt.store.wire.protocol import VERSION, Op, Role, Status
 
 _SEGMENT_BYTES: Final = 4 * MIB  # made while the caller waits, so not larger than need be
@@ -49,7 +49,7 @@ class LocalStore:
         self._lock = threading.RLock()
         self._last_number = 0
         self._is_closed = False
-        self.keeper = Keeper(self._core, self._settle, self._lock)
+        self.retention = Retention(self._core, self._settle, self._lock)
 
     def open_channel(self, peer: PeerId) -> LocalChannel:
         """Connect a client."""
@@ -110,9 +110,9 @@ class LocalStore:
                 match instruction:
                     case Send():
                         self._send(instruction)
-                    case Make(segment_id, size_bytes, _):
+                    case MakeSegment(segment_id, size_bytes, _):
                         self._make(segment_id, size_bytes)
-                    case Drop(segment_id):
+                    case DropSegment(segment_id):
                         self._segments.pop(segment_id).close()
                     case Spill():
                         self._spill(instruction)
@@ -131,10 +131,10 @@ class LocalStore:
     def _spill(self, spill: Spill) -> None:
         assert self._disk is not None, "the core was told that there is a disk"
         try:
-            written = self._disk.write(sources(spill.objects, self._segments))
+            written = self._disk.write(spill_sources(spill.objects, self._segments))
         except SpillError as error:
             self._core.spilled(spill.file_id, [], str(error))
-            self._core.room.try_disk_again()  # whoever asks next tries anew
+            self._core.allocator.try_disk_again()  # whoever asks next tries anew
         else:
             self._segments[spill.file_id] = written
             self._core.spilled(spill.file_id, written.offsets)
@@ -158,18 +158,18 @@ class LocalChannel:
         self._store = store
         self._peer = peer
         self.capacity_bytes = store.capacity_bytes
-        self._replies: list[Reply] = []
+        self._replies: list[StoreReply] = []
         self._events: int | None = None
         self._number = store.begin(peer, Role.REQUESTS, self._receive)
 
     def _receive(self, send: Send, fd: int | None) -> None:
         _, status, result, retired = send.message
-        self._replies.append(Reply(Status(status), result, retired, fd))
+        self._replies.append(StoreReply(Status(status), result, retired, fd))
 
-    def take_stale(self) -> list[tuple[Op, tuple[Any, ...], Reply]]:
+    def take_stale(self) -> list[tuple[Op, tuple[Any, ...], StoreReply]]:
         return []  # a call can't be left before its answer
 
-    def request(self, op: Op, *arguments: Any) -> Reply:
+    def request(self, op: Op, *arguments: Any) -> StoreReply:
         self._store.handle(self._number, [op, 1, *arguments])
         return self._replies.pop()
 

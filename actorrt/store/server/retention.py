@@ -17,7 +17,7 @@ from actorrt.store.wire.protocol import VERSION, Op, Role
 _CONNECTION: Final = 0  # those of processes are numbered from 1
 
 
-class Keeper:
+class Retention:
     """Holds objects in the name of the node.
 
     Args:
@@ -49,5 +49,5 @@ class Keeper:
     def release(self, object_ids: Sequence[ObjectId]) -> None:
         """Take back one hold on each."""
         with self._lock:
-            self._core.handle(_CONNECTION, [Op.GIVE_BACK, 0, list(object_ids), []])
+            self._core.handle(_CONNECTION, [Op.RELEASE, 0, list(object_ids), []])
             self._settle()

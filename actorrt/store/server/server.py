@@ -25,12 +25,22 @@ from typing import Any, Final, TypeVar
 from actorrt.clock import Clock
 from actorrt.errors import ObjectStoreFullError
 from actorrt.ids import PeerId
-from actorrt.store.memory.disk import DEFAULT_QUOTA_BYTES, SpillDisk, SpillError, SpillFile, sources, verify
+from actorrt.store.memory.disk import DEFAULT_QUOTA_BYTES, SpillDisk, SpillError, SpillFile, spill_sources, verify
 from actorrt.store.memory.segments import Segment
 from actorrt.store.server.core import StoreCore
 from actorrt.store.server.exchange import Exchange
-from actorrt.store.server.retention import Keeper
-from actorrt.store.table.instructions import Adopt, Arrived, Drop, Fetch, LetGo, Make, Send, Spill, Verify
+from actorrt.store.server.retention import Retention
+from actorrt.store.table.instructions import (
+    Adopt,
+    DropSegment,
+    Fetch,
+    MakeSegment,
+    ReleaseAdopted,
+    Send,
+    Spill,
+    TransitArrived,
+    Verify,
+)
 from actorrt.store.wire.protocol import MAX_MESSAGE_BYTES, ProtocolError, Role, pack, unpack
 
 _log = logging.getLogger(__name__)
@@ -92,7 +102,7 @@ class StoreServer:
         self._on_close = on_close
         self._core = StoreCore(capacity_bytes, may_spill=spill_directory is not None)
         self._disk = SpillDisk(spill_directory or "", spill_bytes or DEFAULT_QUOTA_BYTES)
-        self.keeper = Keeper(self._core, self._settle)
+        self.retention = Retention(self._core, self._settle)
         self.exchange = Exchange(self._core, self._settle)
         self._segments: dict[int, Segment | SpillFile] = {}
         self._clients: dict[int, _Client] = {}
@@ -307,15 +317,15 @@ class StoreServer:
             match instruction:
                 case Send():
                     self._send(instruction)
-                case Make():
+                case MakeSegment():
                     self._make(instruction)
-                case Drop(segment_id):
+                case DropSegment(segment_id):
                     self._segments.pop(segment_id).close()
                 case Spill():
                     self._spill(instruction)
                 case Verify():
                     self._verify(instruction)
-                case Fetch() | Adopt() | Arrived() | LetGo():
+                case Fetch() | Adopt() | TransitArrived() | ReleaseAdopted():
                     self.exchange.carry_out(instruction)
 
     def _work(
@@ -327,7 +337,7 @@ class StoreServer:
         working.add_done_callback(self._working.discard)
         working.add_done_callback(on_done)
 
-    def _make(self, make: Make) -> None:
+    def _make(self, make: MakeSegment) -> None:
         segment = partial(Segment, make.segment_id, make.size_bytes, is_touched=make.is_ahead)
         self._work(self._maker, segment, partial(self._made, make.segment_id))
 
@@ -343,7 +353,7 @@ class StoreServer:
             self._carry_out()
 
     def _spill(self, spill: Spill) -> None:
-        write = partial(self._disk.write, sources(spill.objects, self._segments))
+        write = partial(self._disk.write, spill_sources(spill.objects, self._segments))
         self._work(self._spiller, write, partial(self._spilled, spill.file_id))
 
     def _spilled(self, file_id: int, writing: asyncio.Future[SpillFile]) -> None:
@@ -365,7 +375,7 @@ class StoreServer:
         self._settle()
 
     def _try_disk_again(self) -> None:
-        self._core.room.try_disk_again()
+        self._core.allocator.try_disk_again()
         self._settle()
 
     def _verify(self, asked: Verify) -> None:

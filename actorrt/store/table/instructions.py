@@ -22,7 +22,7 @@ class Send:
 
 
 @dataclass(frozen=True, slots=True)
-class Make:
+class MakeSegment:
     """Make a segment, then say `segment_made`."""
 
     segment_id: int
@@ -32,7 +32,7 @@ class Make:
 
 
 @dataclass(frozen=True, slots=True)
-class Drop:
+class DropSegment:
     """Close a segment or a spill file."""
 
     segment_id: int
@@ -62,7 +62,7 @@ class Fetch:
 
 
 @dataclass(frozen=True, slots=True)
-class Ready:
+class ObjectReady:
     """Tell a connection that an object is sealed."""
 
     connection: int
@@ -70,7 +70,7 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
+class ObjectFailed:
     """Tell a connection that an object will never be. `error` is an exception, or one as data."""
 
     connection: int
@@ -79,7 +79,7 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
-class GiveUp:
+class FreeBytes:
     """The bytes at this place are free."""
 
     place: Place
@@ -95,7 +95,7 @@ class Adopt:
 
 
 @dataclass(frozen=True, slots=True)
-class Arrived:
+class TransitArrived:
     """Tell a node that a transit of one of its processes has arrived; the object is held already."""
 
     object_id: ObjectId
@@ -104,11 +104,11 @@ class Arrived:
 
 
 @dataclass(frozen=True, slots=True)
-class LetGo:
+class ReleaseAdopted:
     """Nobody here refers any more to what was adopted."""
 
     object_id: ObjectId
 
 
-TableInstruction = Ready | Failed | GiveUp | Adopt | Arrived | LetGo
-Instruction = Send | Make | Drop | Spill | Verify | Fetch | Adopt | Arrived | LetGo
+TableInstruction = ObjectReady | ObjectFailed | FreeBytes | Adopt | TransitArrived | ReleaseAdopted
+Instruction = Send | MakeSegment | DropSegment | Spill | Verify | Fetch | Adopt | TransitArrived | ReleaseAdopted

@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Collection, Container, Iterator, Mapping
 
 from actorrt.ids import ObjectId, short
-from actorrt.store.table.objects import Entry, State
-from actorrt.store.table.transits import Transits
+from actorrt.store.table.objects import ObjectEntry, State
+from actorrt.store.table.ref_transits import RefTransits
 
 _WITHOUT_BYTES = (State.EXPECTED, State.REMOTE, State.PENDING)
 
@@ -29,9 +29,9 @@ class BrokenInvariantError(AssertionError):
 
 
 def check(
-    entries: Mapping[ObjectId, Entry],
+    entries: Mapping[ObjectId, ObjectEntry],
     by_connection: Mapping[int, Collection[ObjectId]],
-    transits: Transits,
+    transits: RefTransits,
     idle: Collection[ObjectId],
     suspects: Container[ObjectId],
 ) -> None:
@@ -58,14 +58,14 @@ def check(
             known = entries.get(object_id)
             if known is None:
                 raise BrokenInvariantError(object_id, f"it is gone, and connection {connection} is tied to it")
-            if known.is_apart_from(connection):
+            if known.is_unrelated_to(connection):
                 raise BrokenInvariantError(object_id, f"it is not tied to connection {connection}: {known}")
     for object_id in idle:
         if object_id not in entries:
             raise BrokenInvariantError(object_id, "it is gone, and waits to be moved to disk")
 
 
-def _broken_states(entry: Entry) -> Iterator[str]:
+def _broken_states(entry: ObjectEntry) -> Iterator[str]:
     has_bytes = entry.place is not None
     if entry.state in _WITHOUT_BYTES and has_bytes:
         yield "what is still to be made has no bytes"
@@ -85,7 +85,7 @@ def _broken_states(entry: Entry) -> Iterator[str]:
         yield "nobody has heard of what is private"
 
 
-def _broken_ties(entry: Entry, by_connection: Mapping[int, Collection[ObjectId]]) -> Iterator[str]:
+def _broken_ties(entry: ObjectEntry, by_connection: Mapping[int, Collection[ObjectId]]) -> Iterator[str]:
     tied = {*entry.holds, *entry.pins, *entry.waiters} | ({entry.declarer, entry.maker} - {None})
     for connection in tied:
         if connection is None or entry.object_id not in by_connection.get(connection, ()):
@@ -95,8 +95,8 @@ def _broken_ties(entry: Entry, by_connection: Mapping[int, Collection[ObjectId]]
 
 
 def _broken_keeping(
-    entry: Entry,
-    transits: Transits,
+    entry: ObjectEntry,
+    transits: RefTransits,
     idle: Collection[ObjectId],
     suspects: Container[ObjectId],
     containers_count: int,

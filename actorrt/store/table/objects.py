@@ -5,7 +5,7 @@ Most objects are small, and nobody waits for them: what few have is made when th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -37,7 +37,7 @@ class State(StrEnum):
 
 
 @dataclass(slots=True)
-class Entry:
+class ObjectEntry:
     """One object.
 
     Attributes:
@@ -110,7 +110,7 @@ class Entry:
         is_wanted = bool(self.pins) if self.state is State.FREED else self.is_referred_to()
         return not is_wanted and not self.is_being_written()
 
-    def is_apart_from(self, connection: int) -> bool:
+    def is_unrelated_to(self, connection: int) -> bool:
         """Whether nothing ties it to a connection."""
         is_tied = connection in self.holds or connection in self.pins or connection in self.waiters
         return not is_tied and connection not in (self.maker, self.declarer)
@@ -123,15 +123,3 @@ def take_one(counts: dict[int, int], connection: int) -> None:
         counts[connection] = left_count
     else:
         counts.pop(connection, None)
-
-
-def longest_unused(idle: Iterable[Entry], wanted_bytes: int) -> list[tuple[ObjectId, Place]]:
-    """Return the first of some objects in memory, with where they lie, until there are bytes enough."""
-    chosen = []
-    for entry in idle:
-        assert entry.place is not None, "a sealed object lies somewhere"
-        chosen.append((entry.object_id, entry.place))
-        wanted_bytes -= entry.place.length_bytes
-        if wanted_bytes <= 0:
-            break
-    return chosen

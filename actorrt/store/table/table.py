@@ -25,13 +25,22 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from actorrt.errors import ActorRtError, ObjectLostError, ObjectNotFoundError
-from actorrt.ids import ID_BYTES, ObjectId, PeerId, short
+from actorrt.ids import ObjectId, PeerId, short
 from actorrt.store.memory.pool import Place
-from actorrt.store.table.instructions import Adopt, Arrived, Failed, GiveUp, LetGo, Ready, TableInstruction
+from actorrt.store.table.idle import IdleObjects
+from actorrt.store.table.instructions import (
+    Adopt,
+    FreeBytes,
+    ObjectFailed,
+    ObjectReady,
+    ReleaseAdopted,
+    TableInstruction,
+    TransitArrived,
+)
 from actorrt.store.table.invariants import check
-from actorrt.store.table.objects import Entry, State, Token, longest_unused, take_one
+from actorrt.store.table.objects import ObjectEntry, State, Token, take_one
+from actorrt.store.table.ref_transits import RefTransits
 from actorrt.store.table.suspects import Suspects
-from actorrt.store.table.transits import Transits
 
 _TOMBSTONES_COUNT: Final = 10_000
 
@@ -40,27 +49,26 @@ class ObjectTable:
     """The one table of a store. Instructions gather inside until `take`.
 
     Attributes:
+        idle: what memory can be taken from.
         suspects: what the next sweep looks at; the caller begins a sweep there.
     """
 
     def __init__(self) -> None:
-        self._entries: dict[ObjectId, Entry] = {}
+        self._entries: dict[ObjectId, ObjectEntry] = {}
         self._by_connection: dict[int, set[ObjectId]] = {}
-        self._connection_by_peer: dict[PeerId, int] = {}
-        self._transits = Transits()
-        self._idle: OrderedDict[ObjectId, None] = OrderedDict()
-        self._may_have_copies = False  # among them
+        self._transits = RefTransits()
+        self.idle = IdleObjects()
         self._tombstones: OrderedDict[ObjectId, None] = OrderedDict()
         self.suspects = Suspects()
         self._instructions: list[TableInstruction] = []
 
     # What is there
 
-    def get(self, object_id: ObjectId) -> Entry | None:
+    def get(self, object_id: ObjectId) -> ObjectEntry | None:
         """Return the entry of an object, to be read only."""
         return self._entries.get(object_id)
 
-    def entries(self) -> Iterable[Entry]:
+    def entries(self) -> Iterable[ObjectEntry]:
         """Return every entry, to be read only."""
         return self._entries.values()
 
@@ -76,7 +84,7 @@ class ObjectTable:
 
     def check_invariants(self) -> None:
         """Raise BrokenInvariantError, with what is known of an object that is not as it has to be; for tests."""
-        check(self._entries, self._by_connection, self._transits, self._idle, self.suspects)
+        check(self._entries, self._by_connection, self._transits, self.idle, self.suspects)
 
     # Connections
 
@@ -84,7 +92,7 @@ class ObjectTable:
         """Let a connection begin; with a peer, the one on which this process says what it holds and sends."""
         self._by_connection[connection] = set()
         if peer is not None:
-            self._connection_by_peer[peer] = connection
+            self._transits.connect(peer, connection)
 
     def introduce(self, peer: PeerId, node: bytes) -> None:
         """Take note of a process of another node, which sent something here."""
@@ -95,15 +103,14 @@ class ObjectTable:
         for token, object_id in self._transits.end_sender(connection, now):
             lost = ObjectLostError(f"object {short(object_id)} is lost: the process that sent it ended")
             self._give_up_expecting(object_id, token, lost)
-        self._connection_by_peer = {p: other for p, other in self._connection_by_peer.items() if other != connection}
         for object_id in self._by_connection.pop(connection, ()):
             if (entry := self._entries.get(object_id)) is not None:
                 self._leave(entry, connection)
 
-    def _leave(self, entry: Entry, connection: int) -> None:
+    def _leave(self, entry: ObjectEntry, connection: int) -> None:
         entry.holds.pop(connection, None)
         if entry.pins.pop(connection, None) is not None:
-            self._note_idle(entry)
+            self.idle.note(entry)
         entry.waiters -= {connection}
         if entry.maker == connection and entry.is_being_written():
             self._drop_unsealed(entry)
@@ -114,7 +121,7 @@ class ObjectTable:
                 self._fail(entry, ObjectLostError(f"object {short(entry.object_id)} is lost: {what}"))
         self.suspects.add(entry.object_id)
 
-    def _drop_unsealed(self, entry: Entry) -> None:
+    def _drop_unsealed(self, entry: ObjectEntry) -> None:
         """The maker of an object ended or gave up in the middle: its bytes are free, and somebody may try again."""
         self._give_up(entry)
         self.suspects.add(entry.object_id)
@@ -144,7 +151,7 @@ class ObjectTable:
         self._hold(entry, connection)
         self._found(entry, node, token)
 
-    def _found(self, entry: Entry, node: bytes, token: Token | None) -> None:
+    def _found(self, entry: ObjectEntry, node: bytes, token: Token | None) -> None:
         """An object is on another node. Promised here, it was made there: then whoever promised it has kept to it."""
         entry.is_private = False
         if entry.origin is None and entry.state in (State.EXPECTED, State.REMOTE, State.PENDING):
@@ -152,7 +159,7 @@ class ObjectTable:
             self._keep_promise(entry)
             self._instructions.append(Adopt(entry.object_id, node, token))
         elif token is not None:
-            self._instructions.append(Arrived(entry.object_id, node, token))
+            self._instructions.append(TransitArrived(entry.object_id, node, token))
 
     def set_origin(self, object_id: ObjectId, origin: bytes | None) -> None:
         """Say where an object was made that was adopted; None: that node is gone, and only a copy here counts."""
@@ -213,8 +220,8 @@ class ObjectTable:
         entry.state = State.SEALED
         self._take_maker(entry)
         self._keep_promise(entry)
-        self._note_idle(entry)
-        self._instructions.extend(Ready(waiter, object_id) for waiter in self._take_waiters(entry))
+        self.idle.note(entry)
+        self._instructions.extend(ObjectReady(waiter, object_id) for waiter in self._take_waiters(entry))
         self.suspects.add(entry.object_id)
 
     def abort(self, object_id: ObjectId, connection: int) -> None:
@@ -230,33 +237,33 @@ class ObjectTable:
         if entry.is_unmade():
             self._fail(entry, error)
 
-    def _made_by(self, object_id: ObjectId, connection: int) -> Entry | None:
+    def _made_by(self, object_id: ObjectId, connection: int) -> ObjectEntry | None:
         entry = self._entries.get(object_id)
         return entry if entry is not None and entry.maker == connection else None
 
-    def _fail(self, entry: Entry, error: ActorRtError | bytes) -> None:
+    def _fail(self, entry: ObjectEntry, error: ActorRtError | bytes) -> None:
         entry.state, entry.error = State.FAILED, error
         self._keep_promise(entry)
-        self._instructions.extend(Failed(waiter, entry.object_id, error) for waiter in self._take_waiters(entry))
+        self._instructions.extend(ObjectFailed(waiter, entry.object_id, error) for waiter in self._take_waiters(entry))
         self.suspects.add(entry.object_id)
 
-    def _take_maker(self, entry: Entry) -> None:
+    def _take_maker(self, entry: ObjectEntry) -> None:
         maker, entry.maker = entry.maker, None
         if maker is not None:
-            self._forget_if_apart(entry, maker)
+            self._forget_if_unrelated(entry, maker)
 
-    def _keep_promise(self, entry: Entry) -> None:
+    def _keep_promise(self, entry: ObjectEntry) -> None:
         """Whoever promised an object answers for it no more: it is made, or never will be."""
         declarer, entry.declarer = entry.declarer, None
         if declarer is not None:
-            self._forget_if_apart(entry, declarer)
+            self._forget_if_unrelated(entry, declarer)
 
-    def _take_waiters(self, entry: Entry) -> Sequence[int]:
+    def _take_waiters(self, entry: ObjectEntry) -> Sequence[int]:
         if not entry.waiters:
             return ()
         waiters, entry.waiters = sorted(entry.waiters), frozenset()
         for waiter in waiters:
-            self._forget_if_apart(entry, waiter)
+            self._forget_if_unrelated(entry, waiter)
         return waiters
 
     # Holding objects
@@ -274,7 +281,7 @@ class ObjectTable:
             entry = self._entry(object_id, State.EXPECTED)
             transit = None if token is None else self._transits.get(token)
             has_been_said = transit is not None and transit.balance_count > 0
-            if object_id in self._tombstones or has_been_said or self._sender(token) is None:
+            if object_id in self._tombstones or has_been_said or self._transits.sender_of(token) is None:
                 self._fail(entry, ObjectNotFoundError(f"object {short(object_id)} is not known: it was freed"))
         entry.is_private = False
         self._hold(entry, connection)
@@ -287,7 +294,7 @@ class ObjectTable:
             self._found(self._entry(object_id, State.REMOTE), node, token)
             return
         transit = self._transits.get(token)
-        sender = self._sender(token) if transit is None else transit.sender
+        sender = self._transits.sender_of(token) if transit is None else transit.sender
         if sender is None:
             return
         entry = self._entries.get(object_id)
@@ -324,22 +331,19 @@ class ObjectTable:
             entry.note_transit(token, holds=holds)
             self.suspects.add(entry.object_id)
 
-    def _sender(self, token: Token | None) -> int | None:
-        return None if token is None else self._connection_by_peer.get(PeerId(token[:ID_BYTES]))
-
     def release(self, object_id: ObjectId, connection: int) -> None:
         """End one hold of a connection."""
         entry = self._entries.get(object_id)
         if entry is not None:
             take_one(entry.holds, connection)
-            self._let_go(entry, connection)
+            self._untie(entry, connection)
 
     def pin(self, object_id: ObjectId, connection: int) -> Place:
         """Keep a sealed object's bytes in place for a connection, and return where they are."""
         entry = self._entries[object_id]
         assert entry.is_readable, f"pinned while {entry.state}"
         assert entry.place is not None, "a sealed object lies somewhere"
-        self._idle.pop(object_id, None)
+        self.idle.pop(object_id, None)
         entry.pins[connection] = entry.pins.get(connection, 0) + 1
         self._by_connection[connection].add(object_id)
         return entry.place
@@ -349,69 +353,38 @@ class ObjectTable:
         entry = self._entries.get(object_id)
         if entry is not None:
             take_one(entry.pins, connection)
-            self._note_idle(entry)
-            self._let_go(entry, connection)
+            self.idle.note(entry)
+            self._untie(entry, connection)
 
     def free(self, object_id: ObjectId) -> None:
         """Withdraw an object from everybody; its bytes stay while somebody views or writes them."""
         entry = self._entries.get(object_id)
         if entry is None or entry.state is State.FREED:
             return
-        self._idle.pop(object_id, None)
+        self.idle.pop(object_id, None)
         if not entry.is_readable:
             self._fail(entry, ObjectNotFoundError(f"object {short(object_id)} was freed before it was made"))
         entry.state = State.FREED
-        self._bury(object_id)
+        self._note_freed(object_id)
         self.suspects.add(entry.object_id)
 
     # Moving to disk
-
-    def has_idle(self) -> bool:
-        """Whether there are objects in memory that nobody has in view."""
-        return bool(self._idle)
-
-    def least_recently_used(self, wanted_bytes: int) -> list[tuple[ObjectId, Place]]:
-        """Return objects in memory that nobody has in view, the one longest unused first, until there are enough."""
-        return longest_unused((self._entries[object_id] for object_id in self._idle), wanted_bytes)
 
     def move(self, object_id: ObjectId, source: Place, target: Place) -> bool:
         """Let an object lie on disk from now on; False where it has gone, or come into view, meanwhile."""
         entry = self._entries.get(object_id)
         if entry is None or not entry.is_idle or entry.place != source:
             return False
-        self._instructions.append(GiveUp(source))
-        del self._idle[object_id]
+        self._instructions.append(FreeBytes(source))
+        del self.idle[object_id]
         entry.place, entry.state = target, State.SPILLED
         return True
-
-    def evict_copies(self, wanted_bytes: int) -> list[Place]:
-        """Give up copies of what lies elsewhere, the one longest unused first and one at least, until it is enough.
-
-        Whoever holds such an object can have it fetched again.
-
-        Returns:
-            Where they were: these bytes are free.
-        """
-        if not self._may_have_copies:
-            return []
-        idle = (self._entries[object_id] for object_id in self._idle)
-        evicted = longest_unused((entry for entry in idle if entry.origin is not None), wanted_bytes)
-        for object_id, _ in evicted:
-            self._entries[object_id].state, self._entries[object_id].place = State.REMOTE, None
-            del self._idle[object_id]
-        self._may_have_copies = bool(evicted)
-        return [place for _, place in evicted]
 
     def lose(self, object_id: ObjectId, error: ActorRtError) -> None:
         """Say that the bytes of an object on disk are not what they were: whoever reads it gets the error."""
         entry = self._entries.get(object_id)
         if entry is not None and entry.state is State.SPILLED:
             self._fail(entry, error)
-
-    def _note_idle(self, entry: Entry) -> None:
-        if entry.is_idle:
-            self._idle[entry.object_id] = None
-            self._may_have_copies |= entry.origin is not None
 
     # Waiting
 
@@ -420,12 +393,12 @@ class ObjectTable:
         entry = self._entries.get(object_id)
         if entry is None or entry.state is State.FREED:
             error: ActorRtError | bytes = ObjectNotFoundError(f"object {short(object_id)} was freed")
-            self._instructions.append(Failed(waiter, object_id, error))
+            self._instructions.append(ObjectFailed(waiter, object_id, error))
         elif entry.is_readable:
-            self._instructions.append(Ready(waiter, object_id))
+            self._instructions.append(ObjectReady(waiter, object_id))
         elif entry.state is State.FAILED:
             assert entry.error is not None
-            self._instructions.append(Failed(waiter, object_id, entry.error))
+            self._instructions.append(ObjectFailed(waiter, object_id, entry.error))
         else:
             entry.waiters |= {waiter}
             self._by_connection[waiter].add(object_id)
@@ -443,31 +416,31 @@ class ObjectTable:
         for token in self._transits.expired(now):
             self.settle(token)
 
-    def _let_go(self, entry: Entry, connection: int) -> None:
-        self._forget_if_apart(entry, connection)
+    def _untie(self, entry: ObjectEntry, connection: int) -> None:
+        self._forget_if_unrelated(entry, connection)
         if entry.is_private:
             self._collect(entry)
         else:
             self.suspects.add(entry.object_id)
 
-    def _collect(self, entry: Entry) -> None:
+    def _collect(self, entry: ObjectEntry) -> None:
         if entry.may_go():
             self._give_up(entry)
             self._remove(entry)
 
-    def _remove(self, entry: Entry) -> None:
+    def _remove(self, entry: ObjectEntry) -> None:
         del self._entries[entry.object_id]
         if entry.origin is not None:
-            self._instructions.append(LetGo(entry.object_id))
-        self._idle.pop(entry.object_id, None)
+            self._instructions.append(ReleaseAdopted(entry.object_id))
+        self.idle.pop(entry.object_id, None)
         for connection in {*entry.holds, *entry.pins, *entry.waiters}:
             self._by_connection[connection].discard(entry.object_id)
         self._keep_promise(entry)
 
-    def _give_up(self, entry: Entry) -> None:
+    def _give_up(self, entry: ObjectEntry) -> None:
         """Free an object's bytes and what it contains."""
         if entry.place is not None:
-            self._instructions.append(GiveUp(entry.place))
+            self._instructions.append(FreeBytes(entry.place))
             entry.place = None
         for object_id in entry.contained:
             inner = self._entries.get(object_id)
@@ -476,25 +449,25 @@ class ObjectTable:
                 self.suspects.add(inner.object_id)
         entry.contained = ()
 
-    def _bury(self, object_id: ObjectId) -> None:
+    def _note_freed(self, object_id: ObjectId) -> None:
         self._tombstones[object_id] = None
         if len(self._tombstones) > _TOMBSTONES_COUNT:
             self._tombstones.popitem(last=False)
 
-    def _entry(self, object_id: ObjectId, state: State) -> Entry:
+    def _entry(self, object_id: ObjectId, state: State) -> ObjectEntry:
         """Return the entry, making it in `state` where there is none; a new one has no holder yet."""
         entry = self._entries.get(object_id)
         if entry is None:
-            entry = self._entries[object_id] = Entry(object_id, state)
+            entry = self._entries[object_id] = ObjectEntry(object_id, state)
             self.suspects.add(entry.object_id)
         return entry
 
-    def _hold(self, entry: Entry, connection: int) -> None:
+    def _hold(self, entry: ObjectEntry, connection: int) -> None:
         entry.holds[connection] = entry.holds.get(connection, 0) + 1
         self._by_connection[connection].add(entry.object_id)
 
-    def _forget_if_apart(self, entry: Entry, connection: int) -> None:
+    def _forget_if_unrelated(self, entry: ObjectEntry, connection: int) -> None:
         """Drop an object from a connection's list when nothing ties them any more."""
         tied = self._by_connection.get(connection)  # None: it has just ended
-        if tied is not None and entry.is_apart_from(connection):
+        if tied is not None and entry.is_unrelated_to(connection):
             tied.discard(entry.object_id)

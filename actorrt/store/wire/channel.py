@@ -15,7 +15,7 @@ from actorrt.store.wire.protocol import Op, Status
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class StoreReply:
     """The answer to a request. `fd` belongs to who gets it."""
 
     status: Status
@@ -35,7 +35,7 @@ class Channel(Protocol):
     is_apart: bool
     """Whether asking the store takes long: it is another process."""
 
-    def request(self, op: Op, *arguments: Any) -> Reply:
+    def request(self, op: Op, *arguments: Any) -> StoreReply:
         """Ask and wait for the answer.
 
         Raises:
@@ -43,7 +43,7 @@ class Channel(Protocol):
             CallTimeoutError: the store did not answer in time; its answer will be among the stale ones.
         """
 
-    def take_stale(self) -> list[tuple[Op, tuple[Any, ...], Reply]]:
+    def take_stale(self) -> list[tuple[Op, tuple[Any, ...], StoreReply]]:
         """Return the answers that came after who had asked was gone, with what had been asked."""
 
     def post(self, op: Op, *arguments: Any) -> None:

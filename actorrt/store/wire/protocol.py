@@ -40,15 +40,15 @@ class Op(IntEnum):
     FAIL = 8  # object, error
     ACQUIRE = 9  # [object, token or None], ...
     ARRIVE = 10  # [object, token], ...: transits ended at a connection that holds the objects already
-    GIVE_BACK = 11  # objects released, objects unpinned
+    RELEASE = 11  # objects released, objects unpinned
     TRANSIT = 12  # [object, token, copies], ...
     SETTLE = 13  # tokens
     FREE = 14  # object
     SUBSCRIBE = 15  # objects → READY and FAILED events
-    AWAIT_ROOM = 16  # object that was answered with WAIT → a ROOM event
+    AWAIT_ALLOCATION = 16  # object that was answered with WAIT → a ROOM event
     STATS = 17
     BORROW = 18  # bytes of an object to be made, or 0 to end the loan → segment, offset, bytes of a loan; or None
-    TELL = 19  # end, objects made on loan: [object, offset, bytes, flags, pins, line]
+    REPORT = 19  # end, objects made on loan: [object, offset, bytes, flags, pins, line]
     JOIN = 20  # scope
     PUBLISH = 21  # scope, name, object, or None and the bytes of a small one → version
     # scope, name, newer than → segment, offset, bytes, version, object, held and pinned; or bytes, version; or None
@@ -56,7 +56,7 @@ class Op(IntEnum):
     AWAIT_VERSION = 23  # scope, name, newer than → a PUBLISHED event
     RESERVE = 25  # [object, bytes], ..., line → segment, offset, bytes of one range for all, one after the other
     LOCATE = 26  # object, node: the object is there; the connection holds it
-    TAKE_ROOM = (
+    TAKE_ALLOCATION = (
         28  # objects that were answered with WAIT → as CREATE, but never WAIT: they are given up where there is no room
     )
     INTRODUCE = 27  # peer, node: a process that sent something here, and the other node that it is on
@@ -76,7 +76,7 @@ class Wait(IntEnum):
     """What somebody waits for who asked for room."""
 
     MEMORY = 1  # a segment is being made, which takes milliseconds
-    ROOM = 2  # others are moved to disk, or must let go of theirs
+    SPACE = 2  # others are moved to disk, or must let go of theirs
 
 
 class Event(IntEnum):
@@ -84,7 +84,7 @@ class Event(IntEnum):
 
     READY = 1  # objects; where they are few, those of them that are pinned: [object, segment, offset, bytes], ...
     FAILED = 2  # object, error
-    ROOM = 3  # object: what became of its request can be taken
+    ALLOCATION = 3  # object: what became of its request can be taken
     RETIRED = 4  # segments
     NEXT = 5  # segment, its descriptor beside it: what the process will write next
     RECALL = 6  # memory is short: the loan is wanted back, and what is kept without need

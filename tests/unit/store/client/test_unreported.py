@@ -8,7 +8,7 @@ import pytest
 
 from actorrt.config import MIB
 from actorrt.ids import ObjectId
-from actorrt.store.client.unreported import MAX_FRESH_COUNT, FreshObjects
+from actorrt.store.client.unreported import MAX_UNREPORTED_COUNT, UnreportedObjects
 from actorrt.store.client.user_line import user_line
 from actorrt.store.memory.lending import Lending
 from actorrt.store.memory.pool import Growth, Place, Pool
@@ -18,13 +18,13 @@ X, Y, Z = (ObjectId(letter * 16) for letter in (b"x", b"y", b"z"))
 
 
 @pytest.fixture
-def fresh() -> FreshObjects:
-    fresh = FreshObjects()
+def fresh() -> UnreportedObjects:
+    fresh = UnreportedObjects()
     fresh.borrow(Place(1, 0, 1024))
     return fresh
 
 
-def test_what_is_dropped_at_the_end_is_used_again_at_once(fresh: FreshObjects) -> None:
+def test_what_is_dropped_at_the_end_is_used_again_at_once(fresh: UnreportedObjects) -> None:
     for object_id in (X, Y, Z):
         fresh.create(object_id, 64, "")
         fresh.seal(object_id)
@@ -33,7 +33,7 @@ def test_what_is_dropped_at_the_end_is_used_again_at_once(fresh: FreshObjects) -
     assert fresh.create(Z, 64, "") == Place(1, 64, 64)
 
 
-def test_a_view_keeps_what_its_ref_has_left(fresh: FreshObjects) -> None:
+def test_a_view_keeps_what_its_ref_has_left(fresh: UnreportedObjects) -> None:
     fresh.create(X, 64, "")
     fresh.seal(X)
     assert fresh.pin(X) == Place(1, 0, 64)
@@ -41,7 +41,7 @@ def test_a_view_keeps_what_its_ref_has_left(fresh: FreshObjects) -> None:
     assert fresh.report() == (64, [[X, 0, 64, SEALED, 1, ""]])
 
 
-def test_the_report_names_gaps_by_leaving_them_out(fresh: FreshObjects) -> None:
+def test_the_report_names_gaps_by_leaving_them_out(fresh: UnreportedObjects) -> None:
     for object_id in (X, Y, Z):
         fresh.create(object_id, 60, "a.py:1")
     fresh.seal(X)
@@ -52,9 +52,9 @@ def test_the_report_names_gaps_by_leaving_them_out(fresh: FreshObjects) -> None:
 
 
 def test_the_store_is_told_before_there_are_too_many() -> None:
-    fresh = FreshObjects()
-    fresh.borrow(Place(1, 0, 64 * (MAX_FRESH_COUNT + 1)))
-    for number in range(MAX_FRESH_COUNT):
+    fresh = UnreportedObjects()
+    fresh.borrow(Place(1, 0, 64 * (MAX_UNREPORTED_COUNT + 1)))
+    for number in range(MAX_UNREPORTED_COUNT):
         assert fresh.create(ObjectId(number.to_bytes(16, "little")), 1, "") is not None
     assert fresh.create(X, 1, "") is None
     fresh.report()
@@ -88,17 +88,17 @@ def test_lines_of_any_alphabet_fit_into_the_message_that_tells_of_as_many_object
     )
     line = namespace["where"](user_line)
     assert line.endswith("\N{GRINNING FACE}.py:2")
-    fresh = FreshObjects()
+    fresh = UnreportedObjects()
     fresh.borrow(Place(1, 0, 1 << 30))
-    for number in range(MAX_FRESH_COUNT):
+    for number in range(MAX_UNREPORTED_COUNT):
         assert fresh.create(ObjectId(number.to_bytes(16, "little")), 1 << 20, line) is not None
     report = fresh.report()
     assert report is not None
-    assert len(pack((Op.TELL, 0, *report))) <= MAX_MESSAGE_BYTES
+    assert len(pack((Op.REPORT, 0, *report))) <= MAX_MESSAGE_BYTES
 
 
 def test_a_large_object_is_made_in_the_place_of_the_one_that_went_last() -> None:
-    fresh = FreshObjects()
+    fresh = UnreportedObjects()
     fresh.borrow(Place(1, 0, 64 * MIB))
     offsets = [fresh.add(object_id, MIB) for object_id in (X, Y, Z)]
     assert offsets == [0, MIB, 2 * MIB]
@@ -112,7 +112,7 @@ def test_a_large_object_is_made_in_the_place_of_the_one_that_went_last() -> None
 
 
 def test_only_what_has_lived_for_a_while_is_told_of() -> None:
-    fresh = FreshObjects()
+    fresh = UnreportedObjects()
     fresh.borrow(Place(1, 0, 64 * MIB))
     fresh.add(X, MIB)
     fresh.add(Y, MIB)

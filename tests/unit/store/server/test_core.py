@@ -10,7 +10,7 @@ from actorrt.config import MIB
 from actorrt.errors import ObjectStoreFullError
 from actorrt.ids import PeerId
 from actorrt.store.server.core import StoreCore
-from actorrt.store.table.instructions import Drop, Instruction, Make, Send
+from actorrt.store.table.instructions import DropSegment, Instruction, MakeSegment, Send
 from actorrt.store.values.errors import decode
 from actorrt.store.wire.protocol import MAX_PUBLISHED_BYTES, VERSION, Event, Op, ProtocolError, Role, Status, Wait
 
@@ -40,7 +40,7 @@ class Conversation:
         """Seal an object, waiting for its segment."""
         *_, answer = self.say(connection, Op.CREATE, 1, object_id, length_bytes, False, "")
         if isinstance(answer, Send) and answer.message[1] is Status.WAIT:
-            self.say(connection, Op.TAKE_ROOM, 1, [object_id])
+            self.say(connection, Op.TAKE_ALLOCATION, 1, [object_id])
         self.say(connection, Op.SEAL, 0, object_id)
 
     def take(self) -> list[Instruction]:
@@ -48,7 +48,7 @@ class Conversation:
         while instructions := self.core.take():
             for instruction in instructions:
                 done.append(instruction)
-                if isinstance(instruction, Make):
+                if isinstance(instruction, MakeSegment):
                     self.core.segment_made(instruction.segment_id, None)
         return done
 
@@ -64,9 +64,9 @@ def talk() -> Conversation:
 
 def test_a_segments_descriptor_comes_with_its_first_object_only(talk: Conversation) -> None:
     make, wait = talk.say(A, Op.CREATE, 6, X, 100, False, "")
-    assert make == Make(1, 1 * MIB, is_ahead=False)
+    assert make == MakeSegment(1, 1 * MIB, is_ahead=False)
     assert wait == Send(A, [6, Status.WAIT, Wait.MEMORY, []])
-    (first,) = talk.say(A, Op.TAKE_ROOM, 7, [X])
+    (first,) = talk.say(A, Op.TAKE_ALLOCATION, 7, [X])
     assert first == Send(A, [7, Status.DONE, [1, 0, 100], []], segment_id=1, writable=True)
     assert talk.say(A, Op.CREATE, 8, Y, 100, False, "") == [Send(A, [8, Status.DONE, [1, 128, 100], []], None, True)]
     talk.say(A, Op.SEAL, 0, X)
@@ -100,8 +100,8 @@ def test_what_was_waited_for_is_pinned_and_shown_with_the_news_where_its_segment
         assert talk.say(B, Op.SEAL, 0, object_id) == [Send(EVENTS_A, [Event.READY, [object_id], *shown])]
         assert talk.core.stats()["pinned_bytes"] == 100 * len(shown)
         talk.say(A, Op.GET, 2, X, [])  # from now on A has the segment
-        talk.say(A, Op.GIVE_BACK, 0, [], [X])
-    talk.say(A, Op.GIVE_BACK, 0, [], [Y])
+        talk.say(A, Op.RELEASE, 0, [], [X])
+    talk.say(A, Op.RELEASE, 0, [], [Y])
     assert talk.core.stats()["pinned_bytes"] == 0
 
 
@@ -119,19 +119,19 @@ def test_creates_wait_for_a_segment_in_order_and_fail_where_it_can_not_be_made()
     core.handle(A, [Op.CREATE, 2, X, 100, False, ""])
     core.handle(B, [Op.CREATE, 2, Y, 100, False, ""])
     assert core.take() == [
-        Make(1, 1 * MIB, is_ahead=False),
+        MakeSegment(1, 1 * MIB, is_ahead=False),
         Send(A, [2, Status.WAIT, Wait.MEMORY, []]),
         Send(B, [2, Status.WAIT, Wait.MEMORY, []]),
     ]
     core.segment_made(1, ObjectStoreFullError("the machine gave no memory"))
-    assert core.take() == [Make(2, 1 * MIB, is_ahead=False)]
-    core.handle(A, [Op.TAKE_ROOM, 3, [X]])
+    assert core.take() == [MakeSegment(2, 1 * MIB, is_ahead=False)]
+    core.handle(A, [Op.TAKE_ALLOCATION, 3, [X]])
     (failed,) = core.take()
     assert isinstance(failed, Send)
     assert failed.message[:2] == [3, Status.ERROR]
     assert str(decode(failed.message[2])) == "the machine gave no memory"
     core.segment_made(2, None)
-    core.handle(B, [Op.TAKE_ROOM, 3, [Y]])
+    core.handle(B, [Op.TAKE_ALLOCATION, 3, [Y]])
     assert core.take() == [Send(B, [3, Status.DONE, [2, 0, 100], []], 2, True)]
 
 
@@ -149,7 +149,7 @@ def test_a_connection_that_ends_while_it_waits_for_a_segment_is_forgotten() -> N
 
 def test_a_spare_segment_is_made_ahead_and_given_to_the_first_who_asks(talk: Conversation) -> None:
     talk.core.make_spare()
-    assert talk.take() == [Make(1, 1 * MIB, is_ahead=True)]
+    assert talk.take() == [MakeSegment(1, 1 * MIB, is_ahead=True)]
     talk.core.make_spare()
     assert talk.take() == []
     (reply,) = talk.say(A, Op.CREATE, 2, X, 100, False, "")
@@ -160,12 +160,12 @@ def test_an_idle_segment_is_given_back_and_its_readers_are_told(talk: Conversati
     talk.say(A, Op.CREATE, 1, X, 3 * MIB, False, "")
     talk.say(A, Op.SEAL, 0, X)
     talk.say(B, Op.GET, 1, X, [])
-    talk.say(A, Op.GIVE_BACK, 0, [X], [])
-    talk.say(B, Op.GIVE_BACK, 0, [], [X])
+    talk.say(A, Op.RELEASE, 0, [X], [])
+    talk.say(B, Op.RELEASE, 0, [], [X])
     talk.core.trim()
     assert talk.take() == []
     talk.core.trim()
-    assert talk.take() == [Drop(1)]
+    assert talk.take() == [DropSegment(1)]
     (reply,) = talk.say(B, Op.GET, 2, X, [])
     assert isinstance(reply, Send)
     assert reply.message[3] == [1]
@@ -174,27 +174,27 @@ def test_an_idle_segment_is_given_back_and_its_readers_are_told(talk: Conversati
 def test_who_waits_for_others_is_told_once_when_it_can_take_its_room(talk: Conversation) -> None:
     talk.listen(EVENTS_A, PEER_A)
     talk.make(B, X, 6 * MIB)
-    assert talk.say(A, Op.CREATE, 1, Y, 6 * MIB, False, "", True)[-1] == Send(A, [1, Status.WAIT, Wait.ROOM, []])
-    assert talk.say(A, Op.AWAIT_ROOM, 0, Y) == []
-    talk.say(B, Op.GIVE_BACK, 0, [X], [])
-    assert Send(EVENTS_A, [Event.ROOM, Y]) in talk.sweep()
+    assert talk.say(A, Op.CREATE, 1, Y, 6 * MIB, False, "", True)[-1] == Send(A, [1, Status.WAIT, Wait.SPACE, []])
+    assert talk.say(A, Op.AWAIT_ALLOCATION, 0, Y) == []
+    talk.say(B, Op.RELEASE, 0, [X], [])
+    assert Send(EVENTS_A, [Event.ALLOCATION, Y]) in talk.sweep()
     assert talk.sweep() == []
-    (reply,) = talk.say(A, Op.TAKE_ROOM, 2, [Y])
+    (reply,) = talk.say(A, Op.TAKE_ALLOCATION, 2, [Y])
     assert isinstance(reply, Send)
     assert reply.message[1] is Status.DONE
     with pytest.raises(ProtocolError, match="by who asked for it"):
-        talk.say(A, Op.TAKE_ROOM, 3, [Y])
+        talk.say(A, Op.TAKE_ALLOCATION, 3, [Y])
 
 
 def test_who_takes_room_that_is_not_there_yet_gives_it_up(talk: Conversation) -> None:
     talk.make(B, X, 6 * MIB)
     talk.say(A, Op.CREATE, 1, Y, 6 * MIB, False, "", True)
-    (reply,) = talk.say(A, Op.TAKE_ROOM, 2, [Y])
+    (reply,) = talk.say(A, Op.TAKE_ALLOCATION, 2, [Y])
     assert isinstance(reply, Send)
     assert str(decode(reply.message[2])).startswith(
         "no room for 6.0 MiB: 6.0 of 8.0 MiB are used; largest holders: pid 2"
     )
-    talk.say(B, Op.GIVE_BACK, 0, [X], [])
+    talk.say(B, Op.RELEASE, 0, [X], [])
     talk.sweep()
     assert talk.core.stats()["objects_count"] == 0
 
@@ -203,7 +203,7 @@ def test_room_that_was_found_and_is_given_up_serves_others(talk: Conversation) -
     talk.listen(EVENTS_A, PEER_A)
     talk.make(B, X, 6 * MIB)
     talk.say(A, Op.CREATE, 1, Y, 6 * MIB, False, "", True)
-    talk.say(B, Op.GIVE_BACK, 0, [X], [])
+    talk.say(B, Op.RELEASE, 0, [X], [])
     talk.sweep()
     assert talk.core.stats()["used_bytes"] == 6 * MIB
     talk.say(A, Op.ABORT, 0, Y)
@@ -239,7 +239,7 @@ def test_errors_reach_only_those_who_asked(talk: Conversation) -> None:
         [Op.HELLO, 1, VERSION, Role.REQUESTS, PEER_A],
         [99, 1],
         [Op.GET],
-        [Op.GIVE_BACK, 0, 1, 2],
+        [Op.RELEASE, 0, 1, 2],
     ],
     ids=str,
 )
@@ -267,11 +267,11 @@ def test_a_published_version_comes_with_the_event_where_its_segment_is_mapped(ta
     talk.say(A, Op.AWAIT_VERSION, 0, b"job", "name", 1)
     shown = [1, 128, 100, 2, Y]
     assert talk.say(B, Op.PUBLISH, 2, b"job", "name", Y)[0] == Send(EVENTS_A, [Event.PUBLISHED, b"job", "name", shown])
-    talk.say(B, Op.GIVE_BACK, 0, [Y], [])
+    talk.say(B, Op.RELEASE, 0, [Y], [])
     talk.say(B, Op.PUBLISH, 3, b"job", "name", X)
     talk.sweep()
     assert talk.say(A, Op.GET, 2, Y, [])[-1].message[1] == Status.DONE  # type: ignore[union-attr]  # A holds it
-    talk.say(A, Op.GIVE_BACK, 0, [Y], [Y, Y])
+    talk.say(A, Op.RELEASE, 0, [Y], [Y, Y])
     talk.sweep()
     assert talk.core.stats()["objects_count"] == 1
 
@@ -292,7 +292,7 @@ def test_a_small_value_takes_the_place_of_an_object_which_goes_and_the_other_way
     talk.say(B, Op.CREATE, 1, X, 100, False, "")
     talk.say(B, Op.SEAL, 0, X)
     talk.say(B, Op.PUBLISH, 1, b"job", "name", X)
-    talk.say(B, Op.GIVE_BACK, 0, [X], [])
+    talk.say(B, Op.RELEASE, 0, [X], [])
     talk.sweep()
     assert talk.core.stats()["objects_count"] == 1
     talk.say(B, Op.PUBLISH, 2, b"job", "name", None, b"small")
@@ -315,11 +315,11 @@ def test_a_long_loan_has_the_next_segment_made_ahead_and_a_short_one_does_not(ta
     talk.core.open(A, "pid 1")
     talk.say(A, Op.HELLO, 1, VERSION, Role.REQUESTS, PEER_A)
     make, lent = talk.say(A, Op.BORROW, 1, 1000)
-    assert make == Make(1, 32 * MIB, is_ahead=False)
+    assert make == MakeSegment(1, 32 * MIB, is_ahead=False)
     assert lent == Send(A, [1, Status.DONE, [1, 0, 256 * 1024], []], segment_id=1, writable=True)
     lent, make = talk.say(A, Op.BORROW, 2, 1 * MIB)
     assert lent == Send(A, [2, Status.DONE, [1, 0, 4 * MIB], []], segment_id=None, writable=True)
-    assert make == Make(2, 32 * MIB, is_ahead=True)
+    assert make == MakeSegment(2, 32 * MIB, is_ahead=True)
     assert len(talk.say(A, Op.BORROW, 3, 1 * MIB)) == 1  # there is one
 
 

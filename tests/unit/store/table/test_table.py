@@ -7,10 +7,10 @@ import pytest
 from actorrt.errors import ObjectLostError, ObjectNotFoundError
 from actorrt.ids import ObjectId, PeerId
 from actorrt.store.memory.pool import Place
-from actorrt.store.table.instructions import Failed, GiveUp, Ready, TableInstruction
+from actorrt.store.table.instructions import FreeBytes, ObjectFailed, ObjectReady, TableInstruction
 from actorrt.store.table.objects import State
+from actorrt.store.table.ref_transits import TRANSIT_GRACE_S
 from actorrt.store.table.table import ObjectTable
-from actorrt.store.table.transits import TRANSIT_GRACE_S
 
 A, B, C, EVENTS = 1, 2, 3, 10
 PEERS = {A: PeerId(b"a" * 16), B: PeerId(b"b" * 16), C: PeerId(b"c" * 16)}
@@ -46,7 +46,7 @@ def state(table: ObjectTable, object_id: ObjectId) -> State | None:
 
 def failure(instructions: list[TableInstruction]) -> tuple[type, str]:
     (instruction,) = instructions
-    assert isinstance(instruction, Failed)
+    assert isinstance(instruction, ObjectFailed)
     return type(instruction.error), str(instruction.error)
 
 
@@ -57,7 +57,7 @@ def test_an_object_goes_with_its_last_hold_at_the_sweep(table: ObjectTable) -> N
     assert swept(table) == []
     table.release(X, B)
     assert state(table, X) is State.SEALED
-    assert swept(table) == [GiveUp(PLACE)]
+    assert swept(table) == [FreeBytes(PLACE)]
     assert state(table, X) is None
 
 
@@ -65,7 +65,7 @@ def test_an_object_that_only_its_maker_knew_goes_at_once(table: ObjectTable) -> 
     table.create(X, A, PLACE, is_promised=False)
     table.seal(X, A)
     table.release(X, A)
-    assert table.take() == [GiveUp(PLACE)]
+    assert table.take() == [FreeBytes(PLACE)]
 
 
 def test_a_view_keeps_the_bytes_after_the_last_ref(table: ObjectTable) -> None:
@@ -74,7 +74,7 @@ def test_a_view_keeps_the_bytes_after_the_last_ref(table: ObjectTable) -> None:
     table.release(X, A)
     assert swept(table) == []
     table.unpin(X, A)
-    assert swept(table) == [GiveUp(PLACE)]
+    assert swept(table) == [FreeBytes(PLACE)]
 
 
 def test_waiters_are_told_when_a_declared_object_is_sealed_by_another(table: ObjectTable) -> None:
@@ -82,13 +82,13 @@ def test_waiters_are_told_when_a_declared_object_is_sealed_by_another(table: Obj
     table.subscribe(X, EVENTS)
     assert table.take() == []
     put(table, X, B)
-    assert table.take() == [Ready(EVENTS, X)]
+    assert table.take() == [ObjectReady(EVENTS, X)]
 
 
 def test_subscribing_to_a_sealed_object_tells_at_once(table: ObjectTable) -> None:
     put(table, X, A)
     table.subscribe(X, EVENTS)
-    assert table.take() == [Ready(EVENTS, X)]
+    assert table.take() == [ObjectReady(EVENTS, X)]
 
 
 def test_subscribing_to_an_unknown_object_fails_at_once(table: ObjectTable) -> None:
@@ -109,7 +109,7 @@ def test_an_error_that_overtakes_its_declaration_is_not_lost(table: ObjectTable)
     table.declare(X, A)
     table.sweep()
     table.subscribe(X, EVENTS)
-    assert table.take() == [Failed(EVENTS, X, b"why")]
+    assert table.take() == [ObjectFailed(EVENTS, X, b"why")]
 
 
 def test_the_declarers_end_loses_what_it_declared(table: ObjectTable) -> None:
@@ -126,7 +126,7 @@ def test_the_makers_end_gives_back_the_bytes_and_leaves_the_promise(table: Objec
     table.declare(X, A)
     table.create(X, B, PLACE)
     table.disconnect(B, 0.0)
-    assert swept(table) == [GiveUp(PLACE)]
+    assert swept(table) == [FreeBytes(PLACE)]
     assert state(table, X) is State.PENDING
     put(table, X, C, OTHER)
     assert state(table, X) is State.SEALED
@@ -139,7 +139,7 @@ def test_the_makers_end_loses_an_object_nobody_declared(table: ObjectTable) -> N
     table.disconnect(A, 0.0)
     table.sweep()
     given_up, failed = table.take()
-    assert given_up == GiveUp(PLACE)
+    assert given_up == FreeBytes(PLACE)
     assert failure([failed])[0] is ObjectLostError
 
 
@@ -148,7 +148,7 @@ def test_a_connections_end_gives_back_holds_pins_and_waits(table: ObjectTable) -
     table.acquire(X, A, None)
     table.pin(X, A)
     table.disconnect(A, 0.0)
-    assert swept(table) == [GiveUp(PLACE)]
+    assert swept(table) == [FreeBytes(PLACE)]
     table.declare(Y, B)
     table.subscribe(Y, EVENTS)
     table.disconnect(EVENTS, 0.0)
@@ -171,7 +171,7 @@ def test_a_transit_keeps_the_object_until_it_arrives(table: ObjectTable) -> None
     assert swept(table) == []
     table.acquire(X, B, TOKEN)
     table.release(X, B)
-    assert swept(table) == [GiveUp(PLACE)]
+    assert swept(table) == [FreeBytes(PLACE)]
 
 
 def test_an_arrival_may_overtake_the_senders_word(table: ObjectTable) -> None:
@@ -180,7 +180,7 @@ def test_an_arrival_may_overtake_the_senders_word(table: ObjectTable) -> None:
     table.transit(X, A, TOKEN, 1)
     table.release(X, A)
     table.release(X, B)
-    assert swept(table) == [GiveUp(PLACE)]
+    assert swept(table) == [FreeBytes(PLACE)]
 
 
 def test_an_arrival_may_overtake_the_declaration(table: ObjectTable) -> None:
@@ -231,7 +231,7 @@ def test_a_message_to_several_receivers_keeps_the_object_until_the_last(table: O
     assert swept(table) == []
     table.acquire(X, C, TOKEN)
     table.release(X, C)
-    assert swept(table) == [GiveUp(PLACE)]
+    assert swept(table) == [FreeBytes(PLACE)]
 
 
 def test_a_lost_message_is_settled_by_its_sender(table: ObjectTable) -> None:
@@ -239,7 +239,7 @@ def test_a_lost_message_is_settled_by_its_sender(table: ObjectTable) -> None:
     table.transit(X, A, TOKEN, 3)
     table.release(X, A)
     table.settle(TOKEN)
-    assert swept(table) == [GiveUp(PLACE)]
+    assert swept(table) == [FreeBytes(PLACE)]
 
 
 def test_a_transit_outlives_its_sender_for_the_grace_only(table: ObjectTable) -> None:
@@ -249,7 +249,7 @@ def test_a_transit_outlives_its_sender_for_the_grace_only(table: ObjectTable) ->
     table.tick(100.0 + TRANSIT_GRACE_S - 1)
     assert swept(table) == []
     table.tick(100.0 + TRANSIT_GRACE_S)
-    assert swept(table) == [GiveUp(PLACE)]
+    assert swept(table) == [FreeBytes(PLACE)]
 
 
 def test_an_object_holds_what_it_contains(table: ObjectTable) -> None:
@@ -260,7 +260,7 @@ def test_an_object_holds_what_it_contains(table: ObjectTable) -> None:
     table.release(X, A)
     assert swept(table) == []
     table.release(Y, A)
-    assert sorted(swept(table), key=str) == [GiveUp(PLACE), GiveUp(OTHER)]
+    assert sorted(swept(table), key=str) == [FreeBytes(PLACE), FreeBytes(OTHER)]
 
 
 def test_a_freed_object_is_not_found_but_its_views_stay(table: ObjectTable) -> None:
@@ -271,7 +271,7 @@ def test_a_freed_object_is_not_found_but_its_views_stay(table: ObjectTable) -> N
     table.subscribe(X, EVENTS)
     assert failure(table.take())[0] is ObjectNotFoundError
     table.unpin(X, A)
-    assert swept(table) == [GiveUp(PLACE)]
+    assert swept(table) == [FreeBytes(PLACE)]
     table.release(X, A)
     assert state(table, X) is None
 
@@ -307,7 +307,7 @@ def test_freeing_what_is_being_written_waits_for_the_writer(table: ObjectTable) 
     table.free(X)
     assert swept(table) == []
     table.seal(X, A)
-    assert swept(table) == [GiveUp(PLACE)]
+    assert swept(table) == [FreeBytes(PLACE)]
     assert state(table, X) is None
 
 
@@ -334,7 +334,7 @@ def test_two_makers_of_one_object_are_refused(table: ObjectTable) -> None:
 def test_an_aborted_object_leaves_nothing(table: ObjectTable) -> None:
     table.create(X, A, PLACE)
     table.abort(X, A)
-    assert swept(table) == [GiveUp(PLACE)]
+    assert swept(table) == [FreeBytes(PLACE)]
     assert state(table, X) is None
 
 

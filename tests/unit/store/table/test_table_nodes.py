@@ -7,7 +7,7 @@ import pytest
 from actorrt.errors import ObjectLostError
 from actorrt.ids import ObjectId, PeerId
 from actorrt.store.memory.pool import Place
-from actorrt.store.table.instructions import Adopt, Arrived, Failed, GiveUp, LetGo, Ready
+from actorrt.store.table.instructions import Adopt, FreeBytes, ObjectFailed, ObjectReady, ReleaseAdopted, TransitArrived
 from actorrt.store.table.objects import State
 from actorrt.store.table.table import ObjectTable
 
@@ -44,13 +44,13 @@ def test_what_a_process_of_another_node_sent_is_adopted_once_and_let_go_of_with_
     adopted(table)
     table.acquire(X, B, OTHER_TOKEN)
     table.arrive(X, TOKEN)
-    assert table.take() == [Arrived(X, b"farther", OTHER_TOKEN), Arrived(X, b"far", TOKEN)]
+    assert table.take() == [TransitArrived(X, b"farther", OTHER_TOKEN), TransitArrived(X, b"far", TOKEN)]
     table.release(X, A)
     table.sweep()
     assert table.take() == []
     table.release(X, B)
     table.sweep()
-    assert table.take() == [LetGo(X)]
+    assert table.take() == [ReleaseAdopted(X)]
     assert state(table) is None
 
 
@@ -58,11 +58,11 @@ def test_what_was_made_here_comes_home_and_is_not_adopted(table: ObjectTable):
     table.create(X, A, PLACE)
     table.seal(X, A)
     table.acquire(X, B, TOKEN)
-    assert table.take() == [Arrived(X, b"far", TOKEN)]
+    assert table.take() == [TransitArrived(X, b"far", TOKEN)]
     table.release(X, A)
     table.release(X, B)
     table.sweep()
-    assert table.take() == [GiveUp(PLACE)]
+    assert table.take() == [FreeBytes(PLACE)]
 
 
 def test_what_was_promised_here_and_made_elsewhere_is_no_longer_its_promisers_to_lose(table: ObjectTable):
@@ -75,7 +75,7 @@ def test_what_was_promised_here_and_made_elsewhere_is_no_longer_its_promisers_to
     assert state(table) is State.REMOTE
     table.create(X, B, PLACE)
     table.seal(X, B)
-    assert table.take() == [Ready(EVENTS, X)]
+    assert table.take() == [ObjectReady(EVENTS, X)]
 
 
 def test_what_is_expected_of_a_sender_here_may_be_found_elsewhere(table: ObjectTable):
@@ -88,7 +88,7 @@ def test_what_is_expected_of_a_sender_here_may_be_found_elsewhere(table: ObjectT
 def test_an_arrival_at_what_has_gone_is_told_and_leaves_nothing(table: ObjectTable):
     table.arrive(X, TOKEN)
     table.sweep()
-    assert table.take() == [Adopt(X, b"far", TOKEN), LetGo(X)]
+    assert table.take() == [Adopt(X, b"far", TOKEN), ReleaseAdopted(X)]
     assert state(table) is None
 
 
@@ -98,7 +98,7 @@ def test_the_end_of_its_node_loses_what_is_not_here(table: ObjectTable):
     table.set_origin(X, b"origin")
     table.set_origin(X, None)
     (failed,) = table.take()
-    assert isinstance(failed, Failed)
+    assert isinstance(failed, ObjectFailed)
     assert isinstance(failed.error, ObjectLostError)
     assert "its node is gone" in str(failed.error)
     table.release(X, A)
@@ -112,8 +112,8 @@ def test_a_copy_outlives_the_node_of_its_origin_and_is_given_up_for_nobody(table
     table.seal(X, B)
     table.set_origin(X, None)
     assert state(table) is State.SEALED
-    assert table.evict_copies(100) == []
+    assert table.idle.evict_copies(100) == []
     table.release(X, A)
     table.release(X, B)
     table.sweep()
-    assert table.take() == [GiveUp(PLACE)]
+    assert table.take() == [FreeBytes(PLACE)]

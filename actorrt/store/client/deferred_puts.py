@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _MAX_BYTES: Final = 64 * MIB
 
 
-class Deferred:
+class DeferredPuts:
     """One process's values that wait for room in its store. The thread starts with the first one."""
 
     def __init__(self) -> None:

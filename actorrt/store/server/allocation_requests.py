@@ -22,14 +22,14 @@ Key = tuple[int, ObjectId]
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class AllocationRequest:
     """Somebody who asks for room: for objects, or for memory on loan where there are none.
 
     Attributes:
         length_bytes: of one range for all of them. Whoever asks for several gets all or nothing, so that no two wait
             for each other, each with half of what it needs.
         objects: each with its length.
-        is_patient: whether it waits for others to let go of theirs, rather than fail where the store is full.
+        waits_for_release: whether it waits for others to let go of theirs, rather than fail where the store is full.
     """
 
     connection: int
@@ -38,11 +38,11 @@ class Request:
     objects: tuple[tuple[ObjectId, int], ...] = ()
     is_promised: bool = False
     line: str = ""
-    is_patient: bool = False
+    waits_for_release: bool = False
 
 
 @dataclass(slots=True)
-class Answered:
+class DeferredRequest:
     """A request that was answered with WAIT.
 
     Attributes:
@@ -51,26 +51,26 @@ class Answered:
         listeners: the connections to be told then.
     """
 
-    request: Request
+    request: AllocationRequest
     is_settled: bool = False
     outcome: Place | ActorRtError | None = None
     listeners: set[int] = field(default_factory=set)
 
 
-class Requests:
+class AllocationRequests:
     """Every request that waits, and what became of those that nobody has taken yet."""
 
     def __init__(self) -> None:
-        self._waiting: deque[Request] = deque()
-        self._answered: dict[Key, Answered] = {}
+        self._waiting: deque[AllocationRequest] = deque()
+        self._answered: dict[Key, DeferredRequest] = {}
 
-    def __iter__(self) -> Iterator[Request]:
+    def __iter__(self) -> Iterator[AllocationRequest]:
         return iter(self._waiting)
 
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def add(self, request: Request) -> None:
+    def add(self, request: AllocationRequest) -> None:
         """Let a request wait behind the others.
 
         Raises:
@@ -80,18 +80,18 @@ class Requests:
             key = _key(request)
             if key in self._answered:
                 raise ObjectLostError(f"object {short(key[1])} is being made by another thread of its process")
-            self._answered[key] = Answered(request)
+            self._answered[key] = DeferredRequest(request)
         self._waiting.append(request)
 
-    def answered(self, key: Key) -> Answered | None:
+    def answered(self, key: Key) -> DeferredRequest | None:
         """Return a request that was answered with WAIT."""
         return self._answered.get(key)
 
-    def answered_to(self, request: Request) -> Answered | None:
+    def answered_to(self, request: AllocationRequest) -> DeferredRequest | None:
         """Return what is kept of a request, where it was answered with WAIT."""
         return self._answered.get(_key(request)) if request.objects else None
 
-    def remove(self, key: Key) -> Answered | None:
+    def remove(self, key: Key) -> DeferredRequest | None:
         """Forget a request, whether it waits or is settled, and return what was known of it."""
         answered = self._answered.pop(key, None)
         if answered is not None and not answered.is_settled:
@@ -103,15 +103,15 @@ class Requests:
         self._waiting = deque(request for request in self._waiting if request.connection != connection)
         self._answered = {key: kept for key, kept in self._answered.items() if key[0] != connection}
 
-    def first(self) -> Request | None:
+    def first(self) -> AllocationRequest | None:
         """Take the request that has waited longest."""
         return self._waiting.popleft() if self._waiting else None
 
-    def try_each(self, serves: Callable[[Request], bool]) -> None:
+    def try_each(self, serves: Callable[[AllocationRequest], bool]) -> None:
         """Try every request that waits, in order; those that are not served go on waiting."""
         waiting, self._waiting = self._waiting, deque()
         self._waiting.extend([request for request in waiting if not serves(request)])
 
 
-def _key(request: Request) -> Key:
+def _key(request: AllocationRequest) -> Key:
     return request.connection, request.objects[0][0]

@@ -17,7 +17,7 @@ from actorrt.clock import Clock
 from actorrt.completion import Completion
 from actorrt.errors import ActorRtError, CallTimeoutError, ObjectStoreFullError
 from actorrt.ids import ObjectId
-from actorrt.store.client.connection import Connection
+from actorrt.store.client.connection import StoreConnection
 from actorrt.store.wire.protocol import Op, Wait
 
 MAKING_S: Final = 30.0
@@ -30,7 +30,7 @@ class LoopCannotWaitError(ObjectStoreFullError):
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class Reservation:
     """Room that somebody wants.
 
     Attributes:
@@ -51,7 +51,7 @@ class _Pause:
     deadline: float
 
 
-class Finder:
+class Reservations:
     """One process's way to room in its store. Thread-safe.
 
     Args:
@@ -59,14 +59,14 @@ class Finder:
         clock: for deadlines.
     """
 
-    def __init__(self, connection: Connection, clock: Clock) -> None:
+    def __init__(self, connection: StoreConnection, clock: Clock) -> None:
         self._connection = connection
         self._clock = clock
         self._told: dict[ObjectId, Completion[None]] = {}
         self._lock = threading.Lock()
         self._end_error: ActorRtError | None = None
 
-    def find(self, wanted: Wanted, timeout_s: float | None) -> list[int] | None:
+    def find(self, wanted: Reservation, timeout_s: float | None) -> list[int] | None:
         """Return a place for objects, which are begun there, or None where they are sealed already; blocks.
 
         Args:
@@ -92,7 +92,7 @@ class Finder:
             place: list[int] | None = end.value
             return place
 
-    async def find_async(self, wanted: Wanted, timeout_s: float | None) -> list[int] | None:
+    async def find_async(self, wanted: Reservation, timeout_s: float | None) -> list[int] | None:
         """Return a place as `find`, and let the loop do other things meanwhile."""
         search = self._search(wanted, timeout_s, blocks=False)
         try:
@@ -108,7 +108,7 @@ class Finder:
             return place
 
     def _search(
-        self, wanted: Wanted, timeout_s: float | None, *, blocks: bool = True
+        self, wanted: Reservation, timeout_s: float | None, *, blocks: bool = True
     ) -> Generator[_Pause, None, list[int] | None]:
         """Ask for room as long as there is hope; what is yielded is to be waited for."""
         began_at = self._clock.now()
@@ -125,33 +125,33 @@ class Finder:
         return (yield from self._ask(wanted, deadline, True, blocks))
 
     def _ask(
-        self, wanted: Wanted, deadline: float, is_patient: bool, blocks: bool
+        self, wanted: Reservation, deadline: float, waits_for_release: bool, blocks: bool
     ) -> Generator[_Pause, None, list[int] | None]:
-        answer = self._connection.request(wanted.op, *wanted.arguments, is_patient)
+        answer = self._connection.request(wanted.op, *wanted.arguments, waits_for_release)
         if not isinstance(answer, Wait):
             place: list[int] | None = answer
             return place
         try:
             if blocks and self._connection.is_on_own_loop:
                 deadline = self._soon(answer, deadline)
-            if self._connection.is_apart or is_patient:  # else what had to be done is done
+            if self._connection.is_apart or waits_for_release:  # else what had to be done is done
                 yield _Pause(wanted.objects[0], deadline)
         except BaseException:
             self._abort(wanted)
             raise
-        taken: list[int] | None = self._connection.request(Op.TAKE_ROOM, wanted.objects)
+        taken: list[int] | None = self._connection.request(Op.TAKE_ALLOCATION, wanted.objects)
         return taken
 
     def _soon(self, waits_for: Wait, deadline: float) -> float:
         """Return until when the loop's own thread may wait, which is not long."""
-        if waits_for is Wait.ROOM and self._connection.is_apart:
+        if waits_for is Wait.SPACE and self._connection.is_apart:
             raise LoopCannotWaitError(
                 "there is no room until others are moved to disk, for which this can't wait on a loop that hosts "
                 "actors: use `await actorrt.put_async(value)`"
             )
         return min(deadline, self._clock.now() + _MEMORY_S)
 
-    def _abort(self, wanted: Wanted) -> None:
+    def _abort(self, wanted: Reservation) -> None:
         with suppress(ActorRtError):  # the store is gone, and all that it was to give up
             for object_id in wanted.objects:
                 self._connection.abort(object_id)
@@ -162,7 +162,7 @@ class Finder:
         """Wait in this thread."""
         left_s = max(0.0, pause.deadline - self._clock.now())
         if self._connection.loop is None or self._connection.is_on_own_loop:
-            self._connection.wait(Op.AWAIT_ROOM, pause.object_id, timeout_s=left_s)
+            self._connection.wait(Op.AWAIT_ALLOCATION, pause.object_id, timeout_s=left_s)
             return
         told = self._expect(pause.object_id)
         try:
@@ -192,7 +192,7 @@ class Finder:
             if self._end_error is not None:
                 told.set_error(self._end_error)
             self._told[object_id] = told
-        self._connection.post(Op.AWAIT_ROOM, object_id)
+        self._connection.post(Op.AWAIT_ALLOCATION, object_id)
         return told
 
     def on_room(self, object_id: ObjectId) -> None:

@@ -17,7 +17,7 @@ from actorrt.store.server.arguments import object_id_of
 from actorrt.store.server.connections import Connections
 from actorrt.store.server.spilled import SpillFiles
 from actorrt.store.table.instructions import Verify
-from actorrt.store.table.objects import Entry, State
+from actorrt.store.table.objects import ObjectEntry, State
 from actorrt.store.table.table import ObjectTable
 from actorrt.store.wire.plain_errors import encode_plain
 from actorrt.store.wire.protocol import Event, Status
@@ -27,7 +27,7 @@ _SHOWN_COUNT: Final = 16  # of those who become ready together: whoever waits fo
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
+class ReadRequest:
     """Somebody who reads an object; `more` goes along with the answer."""
 
     connection: int
@@ -35,7 +35,7 @@ class Read:
     more: tuple[Any, ...]
 
 
-class Showing:
+class Reads:
     """The reads of one store.
 
     Args:
@@ -52,12 +52,12 @@ class Showing:
         self._table = table
         self._connections = connections
         self._files = files
-        self._verifying: dict[ObjectId, list[Read]] = {}
+        self._verifying: dict[ObjectId, list[ReadRequest]] = {}
         self._listening: dict[ObjectId, set[int]] = {}
         self.hits_count = 0
         self.restores_count = 0
 
-    def show(self, entry: Entry, read: Read) -> None:
+    def show(self, entry: ObjectEntry, read: ReadRequest) -> None:
         """Answer with an object's place, pinned; what comes from disk is checked first, once."""
         self.hits_count += 1
         place = self._table.pin(entry.object_id, read.connection)
@@ -67,12 +67,12 @@ class Showing:
             self._verify(entry.object_id, place)
             self._verifying[entry.object_id].append(read)
 
-    def is_at_hand(self, entry: Entry) -> bool:
+    def is_at_hand(self, entry: ObjectEntry) -> bool:
         """Whether an object can be shown at once: it is in memory, or was checked since it came to disk."""
         on_disk = entry.place is not None and entry.place.segment_id in self._files
         return not on_disk or self._files.is_verified(entry.object_id)
 
-    def announce(self, entry: Entry, waiter: int) -> None:
+    def announce(self, entry: ObjectEntry, waiter: int) -> None:
         """Tell a waiter when an object on disk is checked, and can be shown at once."""
         assert entry.place is not None, "it is on disk"
         self._verify(entry.object_id, entry.place)
@@ -105,7 +105,7 @@ class Showing:
         for listener in listeners:
             self._connections.tell(listener, [Event.FAILED, object_id, encode_plain(error)])
 
-    def beside(self, connection: int, first: Entry, object_ids: Sequence[bytes]) -> list[list[Any]]:
+    def beside(self, connection: int, first: ObjectEntry, object_ids: Sequence[bytes]) -> list[list[Any]]:
         """Pin small objects that are likely to be asked for next, where the process has their segments by then."""
         assert first.place is not None, "it is readable"
         mapped = self._connections[connection].mapped | {(first.place.segment_id, False)}

@@ -18,7 +18,7 @@ _STRANGERS_COUNT: Final = 100_000
 
 
 @dataclass(slots=True)
-class Transit:
+class RefTransit:
     """One message with one ref.
 
     Attributes:
@@ -33,20 +33,29 @@ class Transit:
     ends_at: float | None = None
 
 
-class Transits:
+class RefTransits:
     """Every transit of one store."""
 
     def __init__(self) -> None:
-        self._by_token: dict[Token, Transit] = {}
+        self._by_token: dict[Token, RefTransit] = {}
+        self._connections: dict[PeerId, int] = {}
         self._nodes: OrderedDict[PeerId, bytes] = OrderedDict()
         self._ending: set[Token] = set()
 
     def __len__(self) -> int:
         return len(self._by_token)
 
-    def get(self, token: Token) -> Transit | None:
+    def get(self, token: Token) -> RefTransit | None:
         """Return a transit that is under way."""
         return self._by_token.get(token)
+
+    def connect(self, peer: PeerId, connection: int) -> None:
+        """Note the connection of a process of this node, which may send refs."""
+        self._connections[peer] = connection
+
+    def sender_of(self, token: Token | None) -> int | None:
+        """Return the connection of a transit's sender; None if it is not connected here, or there is no transit."""
+        return None if token is None else self._connections.get(PeerId(token[:ID_BYTES]))
 
     def introduce(self, peer: PeerId, node: bytes) -> None:
         """Take note of a sender that is on another node."""
@@ -60,7 +69,7 @@ class Transits:
 
     def change(self, token: Token, object_id: ObjectId, sender: int, count: int) -> bool:
         """Add copies sent, or take copies arrived; return whether the transit holds its object now."""
-        transit = self._by_token.setdefault(token, Transit(object_id, sender))
+        transit = self._by_token.setdefault(token, RefTransit(object_id, sender))
         transit.balance_count += count
         if transit.balance_count == 0:
             del self._by_token[token]
@@ -73,6 +82,7 @@ class Transits:
         Returns:
             The transits that had arrived before its word, which will not come any more; they are forgotten.
         """
+        self._connections = {peer: other for peer, other in self._connections.items() if other != sender}
         unsaid = []
         for token, transit in list(self._by_token.items()):
             if transit.sender != sender:
