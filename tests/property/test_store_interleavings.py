@@ -143,4 +143,4 @@ def walk(steps: list[Step], sweeps: set[int]) -> None:
     table.release(X, READER)
     table.sweep()
     assert table.get(X) is None, "nothing keeps it any more"
-    assert table.transits_count == 0, story
+    assert len(table.transits) == 0, story

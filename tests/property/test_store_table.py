@@ -197,7 +197,7 @@ class RefsMachine(RuleBasedStateMachine):
         self.bytes_are_given_up_once()
         assert self.places == set()
         assert list(self.table.entries()) == []
-        assert self.table.transits_count == 0
+        assert len(self.table.transits) == 0
 
 
 TestRefs = RefsMachine.TestCase

@@ -1,6 +1,15 @@
 """Pure: one object of the table: its state, and who keeps it alive.
 
-Most objects are small, and nobody waits for them: what few have is made when there is something to put in it.
+            declare                 create                 seal
+    (unknown) ─────▶ PENDING ────────────────▶ CREATED ─────────▶ SEALED ──free──▶ FREED, until unpinned
+        │               │   ◀─ its maker ended ──┘                  │ └─ moved to disk ─▶ SPILLED, as SEALED
+        └─ acquired ─▶ EXPECTED                                     └─ nobody refers to it ─▶ (gone)
+    PENDING, CREATED, EXPECTED ── fail, or its declarer ended ─▶ FAILED ─ nobody refers to it ─▶ (gone)
+
+An object of another node that is held here without a copy is REMOTE. When it is fetched, it is created and sealed as
+any other; when its copy is evicted, it is REMOTE again.
+
+Most objects are small, and no connection waits for them: the attributes that few objects need are allocated on demand.
 """
 
 from __future__ import annotations
@@ -24,7 +33,7 @@ _NONE: Final[frozenset[Token]] = frozenset()
 
 
 class State(StrEnum):
-    """Where an object is in its life; `table` draws the transitions."""
+    """Where an object is in its life; see the diagram above."""
 
     EXPECTED = "expected"
     REMOTE = "remote"

@@ -1,32 +1,22 @@
-"""Pure: the objects of one store, their states, and who keeps them alive.
-
-            declare                 create                 seal
-    (unknown) ─────▶ PENDING ────────────────▶ CREATED ─────────▶ SEALED ──free──▶ FREED, until unpinned
-        │               │   ◀─ its maker ended ──┘                  │ └─ moved to disk ─▶ SPILLED, as SEALED
-        └─ acquired ─▶ EXPECTED                                     └─ nobody refers to it ─▶ (gone)
-    PENDING, CREATED, EXPECTED ── fail, or its declarer ended ─▶ FAILED ─ nobody refers to it ─▶ (gone)
-
-What was made elsewhere is REMOTE where it is held and has no copy; fetched, it is created and sealed like any other,
-and REMOTE again when its copy is evicted. What a process of another node sent is adopted: held where it was made.
+"""Pure: the objects of one store, and who keeps them alive. Their states are in `objects`.
 
 A connection is a number. It *holds* objects (its refs) and *pins* them (its mapped views), each by count. An object
-lives while somebody holds or pins it, while it is in transit, and while an object that contains it lives. What
-nobody refers to goes at the next sweep, before which the caller reads everything that has arrived, so that a hold
-which is already on its way is counted before the last one ends. What only its maker knew goes at once.
+lives while a connection holds or pins it, while it is in transit, and while an object that contains it lives. An
+object that nobody refers to is deleted at the next sweep. Before a sweep the caller reads everything that has arrived,
+so that a hold which is under way is counted before the last one ends. An object whose id was never sent anywhere is
+deleted immediately.
 
-A *transit* is a message with a ref. The receiver's `acquire` may overtake the sender's `transit`, and even the
-sender's `declare`; the object is EXPECTED until then.
+An object of another node is *adopted* when a process of that node sends its ref: it is held where it was made.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from typing import Final
 
 from actorrt.errors import ActorRtError, ObjectLostError, ObjectNotFoundError
 from actorrt.ids import ObjectId, PeerId, short
 from actorrt.store.memory.pool import Place
+from actorrt.store.table.freed import FreedIds
 from actorrt.store.table.idle import IdleObjects
 from actorrt.store.table.instructions import (
     Adopt,
@@ -42,23 +32,22 @@ from actorrt.store.table.objects import ObjectEntry, State, Token, take_one
 from actorrt.store.table.ref_transits import RefTransits
 from actorrt.store.table.suspects import Suspects
 
-_TOMBSTONES_COUNT: Final = 10_000
-
 
 class ObjectTable:
     """The one table of a store. Instructions gather inside until `take`.
 
     Attributes:
-        idle: what memory can be taken from.
+        idle: the objects that can be moved out of memory, to be read only.
+        transits: the messages under way, to be read only.
         suspects: what the next sweep looks at; the caller begins a sweep there.
     """
 
     def __init__(self) -> None:
         self._entries: dict[ObjectId, ObjectEntry] = {}
         self._by_connection: dict[int, set[ObjectId]] = {}
-        self._transits = RefTransits()
+        self.transits = RefTransits()
         self.idle = IdleObjects()
-        self._tombstones: OrderedDict[ObjectId, None] = OrderedDict()
+        self._freed = FreedIds()
         self.suspects = Suspects()
         self._instructions: list[TableInstruction] = []
 
@@ -72,11 +61,6 @@ class ObjectTable:
         """Return every entry, to be read only."""
         return self._entries.values()
 
-    @property
-    def transits_count(self) -> int:
-        """How many transits are under way, or arrived before their senders' word."""
-        return len(self._transits)
-
     def take(self) -> list[TableInstruction]:
         """Return what is to be done, in order, and forget it."""
         instructions, self._instructions = self._instructions, []
@@ -84,7 +68,7 @@ class ObjectTable:
 
     def check_invariants(self) -> None:
         """Raise BrokenInvariantError, with what is known of an object that is not as it has to be; for tests."""
-        check(self._entries, self._by_connection, self._transits, self.idle, self.suspects)
+        check(self._entries, self._by_connection, self.transits, self.idle, self.suspects)
 
     # Connections
 
@@ -92,17 +76,16 @@ class ObjectTable:
         """Let a connection begin; with a peer, the one on which this process says what it holds and sends."""
         self._by_connection[connection] = set()
         if peer is not None:
-            self._transits.connect(peer, connection)
+            self.transits.connect(peer, connection)
 
     def introduce(self, peer: PeerId, node: bytes) -> None:
         """Take note of a process of another node, which sent something here."""
-        self._transits.introduce(peer, node)
+        self.transits.introduce(peer, node)
 
     def disconnect(self, connection: int, now: float) -> None:
         """Give back everything that a connection held, waited for, was making or had declared."""
-        for token, object_id in self._transits.end_sender(connection, now):
-            lost = ObjectLostError(f"object {short(object_id)} is lost: the process that sent it ended")
-            self._give_up_expecting(object_id, token, lost)
+        for token, object_id in self.transits.end_sender(connection, now):
+            self._give_up_expecting(object_id, token, _lost(object_id, "the process that sent it ended"))
         for object_id in self._by_connection.pop(connection, ()):
             if (entry := self._entries.get(object_id)) is not None:
                 self._leave(entry, connection)
@@ -117,8 +100,9 @@ class ObjectTable:
         if entry.declarer == connection:
             entry.declarer = None
             if entry.state is State.PENDING:
-                what = "the process that was to provide it ended before it was sealed"
-                self._fail(entry, ObjectLostError(f"object {short(entry.object_id)} is lost: {what}"))
+                self._fail(
+                    entry, _lost(entry.object_id, "the process that was to provide it ended before it was sealed")
+                )
         self.suspects.add(entry.object_id)
 
     def _drop_unsealed(self, entry: ObjectEntry) -> None:
@@ -131,8 +115,7 @@ class ObjectTable:
         elif entry.state is State.CREATED and entry.origin is not None:
             entry.state = State.REMOTE
         elif entry.state is State.CREATED:
-            what = "the process that was making it ended or gave up before it was sealed"
-            self._fail(entry, ObjectLostError(f"object {short(entry.object_id)} is lost: {what}"))
+            self._fail(entry, _lost(entry.object_id, "its maker ended or gave up before it was sealed"))
 
     # Making objects
 
@@ -167,7 +150,7 @@ class ObjectTable:
         if entry is not None and entry.origin is not None:
             entry.origin = origin
         if origin is None and entry is not None and entry.state is State.REMOTE:
-            self._fail(entry, ObjectLostError(f"object {short(object_id)} is lost: its node is gone"))
+            self._fail(entry, _lost(object_id, "its node is gone"))
 
     def may_create(self, object_id: ObjectId) -> bool:
         """Whether the object is still to be made; False where it is sealed already.
@@ -199,15 +182,14 @@ class ObjectTable:
     def contain(self, object_id: ObjectId, connection: int, contained: list[ObjectId]) -> None:
         """Let an object that the connection is making hold others, for as long as it lives."""
         entry = self._made_by(object_id, connection)
-        found = []
-        for other in contained:
-            inner = self._entries.get(other)
-            if entry is not None and inner is not None and inner.state is not State.FREED:
-                inner.containers_count += 1
-                inner.is_private = False
-                found.append(other)
-        if entry is not None:
-            entry.contained = [*entry.contained, *found]
+        if entry is None:
+            return
+        known = [inner for other in contained if (inner := self._entries.get(other)) is not None]
+        found = [inner for inner in known if inner.state is not State.FREED]
+        for inner in found:
+            inner.containers_count += 1
+            inner.is_private = False
+        entry.contained = [*entry.contained, *(inner.object_id for inner in found)]
 
     def seal(self, object_id: ObjectId, connection: int) -> None:
         """Finish an object: from now on it is never written."""
@@ -273,15 +255,15 @@ class ObjectTable:
 
         An object that nobody knows is expected while the token's sender is connected, and failed otherwise.
         """
-        if (node := self._transits.node_of(token)) is not None:
+        if (node := self.transits.node_of(token)) is not None:
             self.locate(object_id, connection, node, token)
             return
         entry = self._entries.get(object_id)
         if entry is None:
             entry = self._entry(object_id, State.EXPECTED)
-            transit = None if token is None else self._transits.get(token)
+            transit = None if token is None else self.transits.get(token)
             has_been_said = transit is not None and transit.balance_count > 0
-            if object_id in self._tombstones or has_been_said or self._transits.sender_of(token) is None:
+            if object_id in self._freed or has_been_said or self.transits.sender_of(token) is None:
                 self._fail(entry, ObjectNotFoundError(f"object {short(object_id)} is not known: it was freed"))
         entry.is_private = False
         self._hold(entry, connection)
@@ -290,11 +272,11 @@ class ObjectTable:
 
     def arrive(self, object_id: ObjectId, token: Token) -> None:
         """One copy of a transit has arrived at a holder."""
-        if (node := self._transits.node_of(token)) is not None:
+        if (node := self.transits.node_of(token)) is not None:
             self._found(self._entry(object_id, State.REMOTE), node, token)
             return
-        transit = self._transits.get(token)
-        sender = self._transits.sender_of(token) if transit is None else transit.sender
+        transit = self.transits.get(token)
+        sender = self.transits.sender_of(token) if transit is None else transit.sender
         if sender is None:
             return
         entry = self._entries.get(object_id)
@@ -319,12 +301,12 @@ class ObjectTable:
 
     def settle(self, token: Token) -> None:
         """End a transit, whether or not its copies have arrived: the message is known to be lost."""
-        transit = self._transits.get(token)
+        transit = self.transits.get(token)
         if transit is not None and transit.balance_count > 0:
             self._change_transit(token, transit.object_id, transit.sender, -transit.balance_count)
 
     def _change_transit(self, token: Token, object_id: ObjectId, sender: int, count: int) -> None:
-        holds = self._transits.change(token, object_id, sender, count)
+        holds = self.transits.change(token, object_id, sender, count)
         entry = self._entries.get(object_id)
         if entry is not None:
             entry.is_private = False
@@ -365,7 +347,7 @@ class ObjectTable:
         if not entry.is_readable:
             self._fail(entry, ObjectNotFoundError(f"object {short(object_id)} was freed before it was made"))
         entry.state = State.FREED
-        self._note_freed(object_id)
+        self._freed.add(object_id)
         self.suspects.add(entry.object_id)
 
     # Moving to disk
@@ -413,7 +395,7 @@ class ObjectTable:
 
     def tick(self, now: float) -> None:
         """End the transits whose senders ended long enough ago."""
-        for token in self._transits.expired(now):
+        for token in self.transits.expired(now):
             self.settle(token)
 
     def _untie(self, entry: ObjectEntry, connection: int) -> None:
@@ -449,11 +431,6 @@ class ObjectTable:
                 self.suspects.add(inner.object_id)
         entry.contained = ()
 
-    def _note_freed(self, object_id: ObjectId) -> None:
-        self._tombstones[object_id] = None
-        if len(self._tombstones) > _TOMBSTONES_COUNT:
-            self._tombstones.popitem(last=False)
-
     def _entry(self, object_id: ObjectId, state: State) -> ObjectEntry:
         """Return the entry, making it in `state` where there is none; a new one has no holder yet."""
         entry = self._entries.get(object_id)
@@ -471,3 +448,7 @@ class ObjectTable:
         tied = self._by_connection.get(connection)  # None: it has just ended
         if tied is not None and entry.is_unrelated_to(connection):
             tied.discard(entry.object_id)
+
+
+def _lost(object_id: ObjectId, why: str) -> ObjectLostError:
+    return ObjectLostError(f"object {short(object_id)} is lost: {why}")

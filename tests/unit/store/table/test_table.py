@@ -299,7 +299,7 @@ def test_a_ref_of_a_freed_object_leaves_nothing_where_it_arrives(table: ObjectTa
     table.release(X, B)
     table.sweep()
     assert state(table, X) is None
-    assert table.transits_count == 0
+    assert len(table.transits) == 0
 
 
 def test_freeing_what_is_being_written_waits_for_the_writer(table: ObjectTable) -> None:
