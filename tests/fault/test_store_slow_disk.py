@@ -144,7 +144,7 @@ async def test_a_large_result_or_argument_leaves_at_once_and_is_stored_later(
     other.attach(asyncio.get_running_loop())
     first = client.put(LARGE)
     system: Any = None  # what other refs would be bound to
-    captured = Payloads(system, client).capture_value({"large": LARGE * 2})
+    captured = Payloads(client, system).capture_value({"large": LARGE * 2})
     assert isinstance(captured.body, dict)
     theirs = other.ref(captured.body["object"], captured.body["token"])
     assert not theirs.done()

@@ -17,7 +17,7 @@ from actorrt.actors.calling.deadly_calls import DEADLY_COUNT, Blame
 from actorrt.actors.refs import current
 from actorrt.actors.refs.ref import ActorRef, CallOptions
 from actorrt.actors.refs.reply import Reply, forget_arguments, let_go, let_go_of_tell
-from actorrt.actors.wire.by_reference import Lent
+from actorrt.actors.wire.by_reference import StoredValue
 from actorrt.actors.wire.failures import as_executed, error_from_data
 from actorrt.actors.wire.interface import MethodSpec
 from actorrt.actors.wire.messages import CANCEL, ERROR, NOT_HERE, REPLY, Body, Constants, is_plain
@@ -279,7 +279,7 @@ class Calls:
         """Take in a REPLY."""
         reply = self.take(call_id)
         if reply is None:
-            self._system.payloads.let_go(body, buffers)
+            self._system.payloads.release(body, buffers)
             return
         if type(body) is list:
             reply.set_value(body[0])
@@ -449,7 +449,7 @@ def _more(options: CallOptions) -> dict[str, Any]:
     return more if options.key is None else {**more, "key": options.key}
 
 
-async def _take_stored(reply: Reply[Any], stored: ObjectRef[Any] | Lent) -> None:
+async def _take_stored(reply: Reply[Any], stored: ObjectRef[Any] | StoredValue) -> None:
     """End a call with a result that lies in the store, as soon as it is sealed there."""
     try:
         reply.set_value(await stored)
@@ -461,4 +461,4 @@ def call_error(data: dict[str, Any], executed: errors.Executed, system: System) 
     """Rebuild the error of a call: the runtime's own from data, a method's exception as its own type."""
     if "pickled" not in data:
         return errors.from_data(data)
-    return error_from_data(data, system, executed)
+    return error_from_data(data, system.store, system, executed)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 from actorrt.actors.refs.message import Caller, Message
 from actorrt.actors.refs.ref import ActorRef, CallOptions
 from actorrt.actors.refs.reply import Reply
-from actorrt.actors.wire.by_reference import Lent
+from actorrt.actors.wire.by_reference import StoredValue
 from actorrt.actors.wire.interface import MethodSpec
 from actorrt.actors.wire.messages import MORE
 from actorrt.completion import Completion
@@ -36,7 +36,7 @@ class _Stored:
 
     __slots__ = ("ref",)
 
-    def __init__(self, ref: ObjectRef[Any] | Lent) -> None:
+    def __init__(self, ref: ObjectRef[Any] | StoredValue) -> None:
         self.ref = ref
 
 

@@ -65,7 +65,7 @@ class Blueprint:
         is_supervisor: bool,
         is_detached: bool,
     ) -> None:
-        opened = open_spec(spec, system)
+        opened = open_spec(spec, system.store, system)
         self._system = system
         self._spec = spec
         self._args = opened.args if is_plain(opened.args) and not opened.kwargs else None
@@ -88,7 +88,7 @@ class Blueprint:
         """Return the constructor's arguments, a copy for each instance."""
         if self._args is not None:
             return self._args, {}
-        opened = open_spec(self._spec, self._system)
+        opened = open_spec(self._spec, self._system.store, self._system)
         return opened.args, opened.kwargs
 
 

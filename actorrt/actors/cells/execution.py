@@ -16,7 +16,7 @@ from actorrt.actors.cells.mailbox import Mailbox
 from actorrt.actors.cells.runner import Left, Rest, Runner, resumed
 from actorrt.actors.refs import current
 from actorrt.actors.refs.message import SIGNAL_PREFIX, Caller, Message
-from actorrt.actors.wire.by_reference import Lent
+from actorrt.actors.wire.by_reference import StoredValue
 from actorrt.actors.wire.failures import ends_its_call_only, reason_of, users_traceback
 from actorrt.actors.wire.interface import MethodKind
 from actorrt.actors.wire.messages import Body
@@ -193,7 +193,7 @@ class Turns:
         return function, kind, *opened
 
     async def _call_with_stored(
-        self, message: Message, function: Callable[..., Any], stored: ObjectRef[Any] | Lent
+        self, message: Message, function: Callable[..., Any], stored: ObjectRef[Any] | StoredValue
     ) -> Any:
         """Call the method with arguments that lie in the store: the message may have been faster than they were."""
         try:

@@ -128,7 +128,7 @@ class System:
         self.threads.begin(self.loop, self.scope)
         self._stop_reporting_defects = report_defects(self.loop, self.scope.fail)
         self.control = Control(self.transport, self.scope)
-        self.payloads = Payloads(self, self.store)
+        self.payloads = Payloads(self.store, self)
         self.transits = Transits(self.store)
         self.calls = Calls(self)
         self.losses = Losses(self)

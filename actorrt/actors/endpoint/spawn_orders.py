@@ -70,7 +70,7 @@ class SpawnOrder:
         cell = current_cell()
         parent = None if cell is None or options.detached else cell
         parent_ref = None if parent is None else system.ref_to_cell(parent)
-        packed = pack_spec(Spec(cls, args, kwargs, parent_ref, options.crash_on), system)
+        packed = pack_spec(Spec(cls, args, kwargs, parent_ref, options.crash_on), system.store, system)
         self._objects = packed.objects  # held here until the authority holds them
         card, _ = encoding.dumps((interface.of_class(cls).to_data(), options.call_timeout_s))
         self._data: Data = {

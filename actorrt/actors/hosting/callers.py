@@ -43,7 +43,7 @@ class LocalCaller:
     def fail(self, call_id: int, error: BaseException, where: str, executed: errors.Executed) -> None:
         if self._system.origins is not None:
             self._system.origins.keep(self._system.endpoint.peer, call_id, error)
-        rebuilt = error_from_data(error_to_data(error, where), self._system, executed)
+        rebuilt = error_from_data(error_to_data(error, where), self._system.store, self._system, executed)
         self._system.calls.failed(call_id, rebuilt)
 
     def refuse(self, call_id: int, error: errors.CallError) -> None:

@@ -266,7 +266,7 @@ class Host:
         if cell is None:
             self._not_here(kind, caller, call_id, actor_id, method)
             if kind != ASK:
-                self.payloads.let_go(body, buffers)
+                self.payloads.release(body, buffers)
             return
         self.runners.drain_begins()
         deadline = None if left is None else self.clock.now() + left
@@ -376,7 +376,7 @@ class Host:
         ):  # timers end with their actor
             label = "an actor" if message.cell is None else message.cell.label
             self.dead_letters.add(label, message.method, str(error))
-            self.payloads.let_go(message.body, message.buffers)
+            self.payloads.release(message.body, message.buffers)
         self._make_way(message)
 
     def unopened(self, message: Message, error: Exception) -> None:

@@ -14,7 +14,7 @@ from actorrt.store.values import encoding
 from actorrt.store.values.carrier import Carrier
 
 if TYPE_CHECKING:
-    from actorrt.actors.endpoint.endpoint import System
+    from actorrt.store.client.client import StoreClient
 
 
 class Spec(NamedTuple):
@@ -34,19 +34,19 @@ class PackedSpec(NamedTuple):
     objects: list[ObjectRef[Any]]
 
 
-def pack_spec(spec: Spec, system: System) -> PackedSpec:
-    """Pickle a spec.
+def pack_spec(spec: Spec, store: StoreClient | None, owner: object) -> PackedSpec:
+    """Pickle a spec. `store` and `owner` are what the refs inside are bound to.
 
     Raises:
         SerializationError: the class or an argument can't be sent; the message names its path.
     """
-    carrier = Carrier(system.store, copies_count=0, system=system)
+    carrier = Carrier(store, copies_count=0, system=owner)
     root = (spec.cls.__name__, "args", "kwargs", "parent", "crash_on")
     data, buffers = encoding.dumps(tuple(spec), carrier, root=root)
     refs = [ref for ref in carrier.refs if isinstance(ref, ObjectRef)]
     return PackedSpec([data, [bytes(buffer) for buffer in buffers]], refs)
 
 
-def open_spec(data: list[Any], system: System) -> Spec:
+def open_spec(data: list[Any], store: StoreClient | None, owner: object) -> Spec:
     """Rebuild what `pack_spec` made; raises whatever importing the class's module raises."""
-    return Spec(*encoding.loads(data[0], data[1], Carrier(system.store, copies_count=0, system=system)))
+    return Spec(*encoding.loads(data[0], data[1], Carrier(store, copies_count=0, system=owner)))

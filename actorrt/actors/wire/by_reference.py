@@ -23,7 +23,7 @@ Load = Callable[[Any, Sequence[Any]], Any]
 """Rebuilds a value from its pickle and its buffers."""
 
 
-class LentBody(dict[str, Any]):
+class StoredBody(dict[str, Any]):
     """A body of this kind, with the sender's views, which stay in its process.
 
     `objects` are `[id, token]`; `parts`, one for each buffer, are `[index of the object, offset, length]`, or None for
@@ -32,15 +32,15 @@ class LentBody(dict[str, Any]):
 
     views: Sequence[memoryview] = ()
 
-    def once_more(self, tokens: Sequence[bytes]) -> LentBody:
+    def once_more(self, tokens: Sequence[bytes]) -> StoredBody:
         """Return the same for another message, with transits of its own."""
         objects = [[object_id, token] for (object_id, _), token in zip(self["objects"], tokens, strict=True)]
-        body = LentBody(objects=objects, parts=self["parts"])
+        body = StoredBody(objects=objects, parts=self["parts"])
         body.views = self.views
         return body
 
 
-class Loan:
+class StoredParts:
     """What a message takes of the store.
 
     Attributes:
@@ -67,7 +67,7 @@ class Loan:
                 self._add(store, ObjectId(object_id), copies_count)
             parts.append([indices[object_id], offset, buffer.nbytes])
         objects = [[ref.id, token] for ref, token in zip(self.refs, self.tokens, strict=True)]
-        self.body = LentBody(objects=objects, parts=parts)
+        self.body = StoredBody(objects=objects, parts=parts)
         self.body.views = buffers
 
     def _add(self, store: StoreClient, object_id: ObjectId, copies_count: int) -> None:
@@ -77,7 +77,7 @@ class Loan:
         self.tokens.append(token)
 
 
-def can_be_lent(data: bytes, buffers: Sequence[memoryview]) -> bool:
+def fits_as_parts(data: bytes, buffers: Sequence[memoryview]) -> bool:
     """Whether what does not lie in the store is small enough for a message."""
     beside_bytes = len(data) + sum(buffer.nbytes for buffer in buffers if _place(buffer) is None)
     return beside_bytes <= STORE_THRESHOLD_BYTES and len(buffers) <= MAX_PARTS_COUNT
@@ -87,12 +87,12 @@ def _place(buffer: memoryview) -> tuple[bytes, int] | None:
     return place_in_store(buffer) if buffer.nbytes > STORE_THRESHOLD_BYTES else None
 
 
-class Lent:
+class StoredValue:
     """A value on its way from another process; `await` it, or `get()` it in plain code.
 
     Args:
         store: where its objects are.
-        body, frames: as in `LentBody`.
+        body, frames: as in `StoredBody`.
         load: opens it.
     """
 
@@ -128,7 +128,7 @@ class Lent:
         return self._load(pickled, buffers)
 
 
-def open_here(store: StoreClient, body: LentBody, frames: Sequence[Any], load: Load) -> Any:
+def open_here(store: StoreClient, body: StoredBody, frames: Sequence[Any], load: Load) -> Any:
     """Open a value in the process that sent it; its objects have arrived."""
     for object_id, token in body["objects"]:
         store.ref(ObjectId(object_id), token)

@@ -21,7 +21,7 @@ from actorrt.store.values.exceptions import dump_exception
 from actorrt.texts import MAX_LINE_CHARACTERS, clipped, in_words, name_of, own_traceback, said, traceback_of
 
 if TYPE_CHECKING:
-    from actorrt.actors.endpoint.endpoint import System
+    from actorrt.store.client.client import StoreClient
 
 ErrorData: TypeAlias = "dict[str, Any]"
 
@@ -70,13 +70,21 @@ def _pickled(error: BaseException, most_bytes: int) -> list[Any] | None:
     return [data, [bytes(buffer) for buffer in buffers]]
 
 
-def error_from_data(data: ErrorData, system: System, executed: Executed = "yes") -> BaseException:
-    """Rebuild a method's exception as its own type, or as a `RemoteActorError` where that can't be."""
+def error_from_data(
+    data: ErrorData, store: StoreClient | None, owner: object, executed: Executed = "yes"
+) -> BaseException:
+    """Rebuild a method's exception as its own type, or as a `RemoteActorError` where that can't be.
+
+    Args:
+        data: as `error_to_data` made it.
+        store, owner: what object refs and actor refs inside it are bound to.
+        executed: whether the call ran.
+    """
     failure = ""
     if data["pickled"] is not None:
         try:
             pickled, buffers = data["pickled"]
-            error = encoding.loads(pickled, buffers, Carrier(system.store, system=system))
+            error = encoding.loads(pickled, buffers, Carrier(store, system=owner))
             if issubclass(type(error), Exception) and said(error)[1]:
                 return as_executed(noted(error, data["traceback"]), executed)
         except BaseException as problem:  # whatever the exception's own code does when it is made again

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from actorrt import errors
-from actorrt.actors.wire.by_reference import Lent, LentBody, Loan, can_be_lent, open_here
+from actorrt.actors.wire.by_reference import StoredBody, StoredParts, StoredValue, fits_as_parts, open_here
 from actorrt.actors.wire.messages import Body, Constants, constant_bytes, is_plain, is_plain_value
 from actorrt.actors.wire.transits import Transit
 from actorrt.config import STORE_THRESHOLD_BYTES
@@ -21,7 +21,6 @@ from actorrt.store.values import encoding
 from actorrt.store.values.carrier import Carrier
 
 if TYPE_CHECKING:
-    from actorrt.actors.endpoint.endpoint import System
     from actorrt.store.client.client import StoreClient
 
 logger = logging.getLogger(__name__)
@@ -43,13 +42,13 @@ class Payloads:
     """Captures and opens the values of one endpoint's messages.
 
     Args:
-        system: what refs inside opened values are bound to.
         store: where large values go; without one everything rides in the message.
+        owner: what refs inside opened values are bound to; opaque here.
     """
 
-    def __init__(self, system: System, store: StoreClient | None) -> None:
-        self._system = system
+    def __init__(self, store: StoreClient | None, owner: object) -> None:
         self._store = store
+        self._owner = owner
 
     def capture_call(
         self,
@@ -121,7 +120,7 @@ class Payloads:
         tokens = [store.new_token() for _ in transit.held]
         for ref, token in zip(transit.held, tokens, strict=True):
             store.begin_transit(ref, token, 1)
-        if isinstance(body, LentBody):
+        if isinstance(body, StoredBody):
             body = body.once_more(tokens)
         else:
             body = {"object": transit.held[0].id, "token": tokens[0]}
@@ -134,7 +133,7 @@ class Payloads:
         return self._capture(value, "result", 1)
 
     def _capture(self, value: Any, root: str | tuple[str, ...], copies_count: int) -> Captured:
-        carrier = Carrier(self._store, copies_count=copies_count, system=self._system)
+        carrier = Carrier(self._store, copies_count=copies_count, system=self._owner)
         try:
             data, buffers = encoding.dumps(value, carrier, root=root)
         except errors.SerializationError as error:
@@ -148,24 +147,24 @@ class Payloads:
         if size <= STORE_THRESHOLD_BYTES:
             transit = Transit(store, carrier.tokens, copies_count) if carrier.tokens else None
             return Captured(data, [bytes(buffer) for buffer in buffers], transit)
-        if can_be_lent(data, buffers):
-            loan = Loan(store, data, buffers, copies_count)
-            transit = Transit(store, [*loan.tokens, *carrier.tokens], copies_count, loan.refs)
-            return Captured(loan.body, loan.frames, transit)
+        if fits_as_parts(data, buffers):
+            stored = StoredParts(store, data, buffers, copies_count)
+            transit = Transit(store, [*stored.tokens, *carrier.tokens], copies_count, stored.refs)
+            return Captured(stored.body, stored.frames, transit)
         ref = store.put_parts(data, buffers)
         token = store.new_token()
         store.begin_transit(ref, token, copies_count)
         body: Body = {"object": ref.id, "token": token}
         return Captured(body, (), Transit(store, [token, *carrier.tokens], copies_count, [ref]))
 
-    def stored(self, body: Body, buffers: Sequence[Any]) -> ObjectRef[Any] | Lent | None:
+    def stored(self, body: Body, buffers: Sequence[Any]) -> ObjectRef[Any] | StoredValue | None:
         """Return what a body that lies in the store will give its value by: it may still be on its way there."""
         if type(body) is not dict or "refs" in body:
             return None
         if self._store is None:
             raise errors.ObjectLostError("the value came through an object store that this process has not")
         if "parts" in body:
-            return Lent(self._store, body, buffers, self._load)
+            return StoredValue(self._store, body, buffers, self._load)
         return self._store.ref(ObjectId(body["object"]), body["token"])
 
     def open_call(self, body: Body, buffers: Sequence[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -184,14 +183,14 @@ class Payloads:
         return body[0] if isinstance(body, list | tuple) else self._load(body, buffers)
 
     def _load(self, body: Body, buffers: Sequence[Any]) -> Any:
-        if isinstance(body, LentBody):
+        if isinstance(body, StoredBody):
             assert self._store is not None
             return open_here(self._store, body, buffers, self._load)
         assert isinstance(body, bytes)
-        return encoding.loads(body, buffers, Carrier(self._store, system=self._system))
+        return encoding.loads(body, buffers, Carrier(self._store, system=self._owner))
 
-    def let_go(self, body: Body, buffers: Sequence[Any]) -> None:
-        """Give back what a message carries that nobody is going to open."""
+    def release(self, body: Body, buffers: Sequence[Any]) -> None:
+        """Release what a message carries that nobody is going to open."""
         if isinstance(body, list | tuple):
             return
         try:
