@@ -92,12 +92,12 @@ if TYPE_CHECKING:
     from actorrt.actors.calling.monitors import monitor
     from actorrt.actors.calling.streams import Stream
     from actorrt.actors.policy.backoff import Backoff
-    from actorrt.actors.policy.childspec import Child
     from actorrt.actors.refs.ends import Down, Exit
     from actorrt.actors.refs.group import ActorGroup
     from actorrt.actors.refs.ref import ActorRef
     from actorrt.actors.refs.reply import Reply
     from actorrt.actors.refs.waiting import as_completed, gather, wait
+    from actorrt.actors.supervisors.child import Child
     from actorrt.actors.supervisors.supervisor import Supervisor
     from actorrt.errors import (
         ActorDiedError,
@@ -131,7 +131,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "actorrt.actors.api.actor": ("Actor",),
     "actorrt.actors.policy.backoff": ("Backoff",),
-    "actorrt.actors.policy.childspec": ("Child",),
+    "actorrt.actors.supervisors.child": ("Child",),
     "actorrt.actors.refs.group": ("ActorGroup",),
     "actorrt.actors.calling.monitors": ("monitor",),
     "actorrt.actors.api.objects": (

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from actorrt.actors.api.actor import Actor
-from actorrt.actors.policy.childspec import Child, Strategy
+from actorrt.actors.policy.childspec import Strategy
 from actorrt.actors.policy.supervision import Supervision
+from actorrt.actors.supervisors.child import Child
 from actorrt.actors.supervisors.shell import Shell
 from actorrt.clock import ManualClock
 from actorrt.completion import Completion

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from actorrt.actors.authority.record import Order, Record
+from actorrt.actors.authority.order import Order
+from actorrt.actors.authority.record import Record
 from actorrt.ids import IdSource
 
 IDS = IdSource()

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Callable, Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from actorrt.actors.authority.order import Order
 from actorrt.actors.authority.tombstones import Tombstone, down_data
 from actorrt.actors.policy.instructions import Manner
 from actorrt.actors.policy.options import ActorOptions
+from actorrt.actors.policy.self_restart import SelfRestart
 from actorrt.actors.wire.control import Data
 from actorrt.completion import Completion
 from actorrt.errors import ActorStartError
 from actorrt.ids import ActorId, JobId, ObjectId, PeerAddress, short
-from actorrt.reasons import SHUTDOWN, ExitReason
-
-if TYPE_CHECKING:
-    from actorrt.actors.policy.self_restart import Solo
+from actorrt.reasons import SHUTDOWN, ExitKind, ExitReason
 
 
 class RecordState(StrEnum):
@@ -32,71 +30,8 @@ class RecordState(StrEnum):
     GONE = "gone"
 
 
-GOES_ON: Final = (RecordState.RESTARTING, RecordState.RUNNING)
+WILL_RUN_AGAIN: Final = (RecordState.RESTARTING, RecordState.RUNNING)
 """The states in which it is decided that the actor lives on."""
-
-
-class Order:
-    """What was asked for with a spawn: the same for all actors of a group, and for all incarnations of each.
-
-    Attributes:
-        spec: the pickled class and constructor's arguments; opaque here.
-        card: what refs know of the actor besides, pickled; opaque here.
-        options: how it is placed, named and kept.
-        class_name: its class's name, for people.
-        job: whose it is.
-        namespace: where its name lives.
-        parent: the actor that spawned it, and that it never outlives.
-        is_supervisor: whether it supervises others, and so belongs away from code that can crash.
-        is_detached: whether it outlives its driver: it was asked to, or the actor that spawned it does.
-        is_beside: whether it belongs on its parent's loop.
-        beside_endpoint: where that is, if it is elsewhere.
-        child_id: what its supervisor calls it by; None for what is no child of a supervisor.
-        share: its place among the light children that its supervisor began with, and how many they are.
-        objects: what its spec refers to in the object store; held for each actor for as long as its record lives.
-        tokens: the transits that their ids came with.
-        blueprint: what its host has read from all this; opaque here.
-        is_withdrawn: whether nobody wants its actors any more: the spawn was cancelled, or the parent has ended.
-    """
-
-    __slots__ = (
-        "beside_endpoint",
-        "blueprint",
-        "card",
-        "child_id",
-        "class_name",
-        "is_beside",
-        "is_detached",
-        "is_supervisor",
-        "is_withdrawn",
-        "job",
-        "namespace",
-        "objects",
-        "options",
-        "parent",
-        "share",
-        "spec",
-        "tokens",
-    )
-
-    def __init__(self, data: Data) -> None:
-        self.spec: list[Any] = data["spec"]
-        self.card: bytes = data["card"]
-        self.options = ActorOptions.from_data(data["options"])
-        self.class_name: str = data["class_name"]
-        self.job = JobId(data["job"])
-        self.namespace: str = data["namespace"]
-        self.parent = None if data["parent"] is None else ActorId(data["parent"])
-        self.is_supervisor: bool = data["is_supervisor"]
-        self.is_detached: bool = data["is_detached"]
-        self.is_beside: bool = data["beside"]
-        self.beside_endpoint: PeerAddress | None = None
-        self.child_id: str | None = data["child_id"]
-        self.share: list[int] | None = data["share"]
-        self.objects: Sequence[ObjectId] = data["objects"]
-        self.tokens: Sequence[bytes] = data["tokens"]
-        self.blueprint: Any = None
-        self.is_withdrawn = False
 
 
 KEPT_SNAPSHOTS_COUNT: Final = 2
@@ -106,6 +41,9 @@ KEPT_SNAPSHOTS_COUNT: Final = 2
 class Record:
     """One actor, over all its incarnations. A worker may hold a million of them.
 
+    Its fields are set by its methods, each of which is one event; `place` is set by the hosting, `number` by listings,
+    and `self_restart` by the registry.
+
     Attributes:
         actor_id: the actor.
         order: what was asked for.
@@ -113,10 +51,10 @@ class Record:
         endpoint: where its incarnation runs; None while none does.
         place: what its hosting keeps of it; opaque here.
         is_alone: whether it was spawned under no supervisor, so that its registry decides on its failures.
-        solo: how it does; made when there is something to decide.
+        self_restart: how it does; made when there is something to decide.
         started_at: when its incarnation began to run.
         last_endpoint, last_incarnation, last_reason: of the incarnation that ended last.
-        birthplace: where the start under way is made, once that is decided.
+        start_endpoint: where the start under way is made, once that is decided.
         is_to_end: whether somebody wants the incarnation ended that is being started.
         early_exit: reports an end that was heard of before the start.
         manner: how the incarnation is to stop, if it is.
@@ -128,7 +66,6 @@ class Record:
     __slots__ = (
         "_change",
         "actor_id",
-        "birthplace",
         "early_exit",
         "endpoint",
         "had_handled_message",
@@ -145,8 +82,9 @@ class Record:
         "order",
         "place",
         "restarts_at",
+        "self_restart",
         "snapshots",
-        "solo",
+        "start_endpoint",
         "start_error",
         "started_at",
         "state",
@@ -162,14 +100,14 @@ class Record:
         self.endpoint: PeerAddress | None = None
         self.place: Any = None
         self.is_alone = supervisor is None
-        self.solo: Solo | None = None
+        self.self_restart: SelfRestart | None = None
         self.started_at: float | None = None
         self.last_reason: ExitReason | None = None
         self.last_endpoint: PeerAddress | None = None
         self.last_incarnation = 0
         self.start_error: ActorStartError | None = None
         self.is_start_under_way = False
-        self.birthplace: PeerAddress | None = None
+        self.start_endpoint: PeerAddress | None = None
         self.is_to_end = False
         self.early_exit: Callable[[], None] | None = None
         self.had_handled_message = False
@@ -258,7 +196,7 @@ class Record:
     @property
     def home(self) -> PeerAddress | None:
         """Where its incarnation runs or is being started; None while there is none."""
-        return self.birthplace if self.is_start_under_way else self.endpoint
+        return self.start_endpoint if self.is_start_under_way else self.endpoint
 
     def has_incarnation(self, incarnation: int) -> bool:
         """Whether that incarnation runs or is being started."""
@@ -279,10 +217,18 @@ class Record:
     def begin_start(self) -> None:
         """The next incarnation is being started."""
         self.incarnation += 1
-        self.start_error = self.early_exit = self.birthplace = None
+        self.start_error = self.early_exit = self.start_endpoint = None
         self.had_handled_message = False
         self.manner, self.restarts_at = Manner.ORDERLY, None
         self.is_start_under_way, self.is_to_end = True, self.is_administrative
+
+    def starts_at(self, endpoint: PeerAddress) -> None:
+        """It is decided where the start under way is made."""
+        self.start_endpoint = endpoint
+
+    def start_put_off(self) -> None:
+        """The first start was not begun after all, since it may have to wait; it is going to be begun once more."""
+        self.incarnation = 0
 
     def begin_end(self) -> bool:
         """Somebody wants the incarnation ended that runs or is being started; return whether its host is to hear so."""
@@ -293,6 +239,30 @@ class Record:
         if is_running:
             self.state = RecordState.STOPPING
         return is_running
+
+    def plan_stop(self, manner: Manner) -> None:
+        """The incarnation is going to be stopped in that manner."""
+        self.manner = manner
+
+    def stopping_in_turn(self, manner: Manner) -> None:
+        """The incarnation was ordered to stop with others of its group, each when the one before has ended."""
+        self.state, self.manner = RecordState.STOPPING, manner
+
+    def end_for_good(self) -> None:
+        """Somebody wants the actor ended: no incarnation follows."""
+        self.is_administrative = True
+
+    def withdraw(self) -> None:
+        """Nobody waits for the spawn any more."""
+        self.order.is_withdrawn = self.is_administrative = True
+        if self.is_start_under_way:
+            self.is_to_end = True
+
+    def parent_has_ended(self) -> None:
+        """The actor ends with its parent, which decides nothing any more."""
+        self.supervisor, self.is_administrative = None, True
+        self.order.is_withdrawn = True
+        self.changed()  # the actor may wait for a name
 
     def begin_restart(self) -> None:
         """The next incarnation is being started, as its supervisor decided."""
@@ -320,12 +290,45 @@ class Record:
         self.is_start_under_way = False
         self.changed()
 
-    def ended(self, reason: ExitReason) -> None:
-        """The incarnation ended."""
+    def start_failed(self, error: ActorStartError) -> ExitReason:
+        """The incarnation that was being started does not run; return why."""
+        self.start_error = error
+        self.is_start_under_way = False
+        self.last_reason = reason = error.reason or ExitReason(ExitKind.ERROR, str(error))
+        return reason
+
+    def handled_a_message(self) -> None:
+        """The incarnation has handled its first message."""
+        self.had_handled_message = True
+
+    def keep_snapshot(self, object_id: ObjectId) -> Sequence[ObjectId]:
+        """Keep a new snapshot; return those that are kept no longer."""
+        snapshots = [object_id, *self.snapshots]
+        self.snapshots = snapshots[:KEPT_SNAPSHOTS_COUNT]
+        return snapshots[KEPT_SNAPSHOTS_COUNT:]
+
+    def exited_early(self, report: Callable[[], None]) -> None:
+        """The end of the incarnation was reported before its start; `report` is to be called after the start."""
+        self.early_exit = report
+
+    def ended(self, reason: ExitReason, *, is_administrative: bool = False) -> None:
+        """The incarnation ended; by order if `is_administrative`."""
+        self.is_administrative |= is_administrative
         self.state = RecordState.DECIDING
         self.last_endpoint, self.endpoint = self.endpoint, None
         self.last_incarnation = self.incarnation
         self.last_reason = reason
+        self.changed()
+
+    def begin_last_end(self, reason: ExitReason) -> None:
+        """The actor will not run again; its children have still to end."""
+        self.state = RecordState.ENDING
+        self.last_reason = reason
+        self.changed()
+
+    def gone(self) -> None:
+        """Nothing is left of the actor."""
+        self.state = RecordState.GONE
         self.changed()
 
 
@@ -340,27 +343,3 @@ async def first_change(*records: Record) -> None:
     for record in records:
         record.next_change().add_callback(lambda _: changed.set_value(None))
     await changed
-
-
-PLACE_CODE: Final = "I"
-"""How an index of `Sightings` is packed: as a C unsigned int."""
-
-
-class Sightings:
-    """Where each actor of a group runs, as data: `places`, and in `place_of`, packed, the index there of each."""
-
-    def __init__(self) -> None:
-        self._places: dict[tuple[PeerAddress | None, int], int] = {}
-        self._sightings: list[Data | None] = []
-        self._place_of = array(PLACE_CODE)
-
-    def add(self, record: Record) -> None:
-        """Take in the next actor; one that has ended since it started is nowhere."""
-        place = self._places.setdefault((record.endpoint, record.incarnation), len(self._places))
-        if place == len(self._sightings):
-            self._sightings.append(None if record.endpoint is None else record.sighting())
-        self._place_of.append(place)
-
-    def to_data(self) -> Data:
-        """Return what was taken in."""
-        return {"places": self._sightings, "place_of": self._place_of.tobytes()}

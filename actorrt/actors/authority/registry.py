@@ -1,12 +1,12 @@
-"""The authority over actors: which there are, where they run, and what follows when one ends.
+"""The authority over actors: which there are, how they start, and what follows when one ends.
 
 One registry class serves at two places. The node daemon's holds every actor that was spawned from outside actors,
 or that has a process of its own; each endpoint has one for the light children of the actors it hosts. Whoever
 holds a ref asks the actor's own registry, and what it learns elsewhere is only a hint.
 
 A registry decides by `supervision`: for an actor alone, itself; for the child of a `Supervisor`, it reports the
-exit there and does what the supervisor then asks. Where and how actors run is `Hosting`'s business. Specs of user
-classes pass through as opaque bytes.
+exit there and does what the supervisor then asks. Where and how actors run is `Hosting`'s business. What is told of
+actors is in `questions`, orders to end them in `stops`. Specs of user classes pass through as opaque bytes.
 """
 
 from __future__ import annotations
@@ -23,17 +23,20 @@ from actorrt.actors.authority.children import Children, start_error, stopped_ear
 from actorrt.actors.authority.hosting import Hosting
 from actorrt.actors.authority.invariants import check_kept, check_records
 from actorrt.actors.authority.names import Names
-from actorrt.actors.authority.record import KEPT_SNAPSHOTS_COUNT, Order, Record, RecordState
-from actorrt.actors.authority.spawns import STEP_COUNT, Spawns
+from actorrt.actors.authority.order import Order
+from actorrt.actors.authority.questions import Questions
+from actorrt.actors.authority.record import Record, RecordState
+from actorrt.actors.authority.spawns import Spawns
+from actorrt.actors.authority.stops import Stops
 from actorrt.actors.authority.tombstones import Tombstone, Tombstones
 from actorrt.actors.policy.instructions import Manner
-from actorrt.actors.policy.self_restart import Solo
+from actorrt.actors.policy.self_restart import SelfRestart
 from actorrt.actors.wire.control import Control, Data
 from actorrt.clock import Clock
 from actorrt.completion import Completion
 from actorrt.ids import ActorId, ObjectId, PeerAddress, PeerId
-from actorrt.reasons import ExitKind, ExitReason
-from actorrt.scopes import Scope, parts_of
+from actorrt.reasons import ExitReason
+from actorrt.scopes import Scope
 
 logger = logging.getLogger(__name__)
 
@@ -46,28 +49,31 @@ class Registry:
 
     Args:
         hosting: where they run.
-        control: answers questions about them.
+        control: carries the news of children to their supervisors.
         clock: gives `now` to decisions.
         random: gives numbers from [0, 1), for the jitter of restart delays.
         scope: owns the starts under way.
+
+    Attributes:
+        questions: what is told of the actors.
+        stops: the orders to end them.
     """
 
     def __init__(
         self, hosting: Hosting, control: Control, clock: Clock, random: Callable[[], float], scope: Scope
     ) -> None:
         self._hosting = hosting
-        self._control = control
         self._clock = clock
         self._random = random
         self._scope = scope
         self._records: dict[ActorId, Record] = {}
         self._children = Children()
         self._child_events = ChildEvents(control, self._records.get)
-        self._names = Names(clock, scope, lambda holder: self._begin_stop([holder], "replaced", kill=False))
-        self._spawns = Spawns(self, hosting, self._names, self._children, scope)
+        self._names = Names(clock, scope, lambda holder: self.stops.begin([holder], "replaced", kill=False))
         self._tombstones = Tombstones()
-
-    # Questions
+        self.questions = Questions(self._records, self._children, self._names, self._tombstones, clock)
+        self.stops = Stops(self._records, self._children, hosting, self._child_events, scope, self._gone)
+        self._spawns = Spawns(self, self.stops, hosting, self._names, self._children, scope)
 
     def record(self, actor_id: ActorId) -> Record | None:
         """Return what is known of a live actor."""
@@ -82,64 +88,6 @@ class Registry:
         """Which children there are here, by their parents."""
         return self._children
 
-    async def resolve(self, actor_id: ActorId, after: int) -> Data:
-        """Return where an incarnation newer than `after` runs, as soon as one does.
-
-        Raises:
-            ActorDiedError: the actor is gone.
-        """
-        while True:
-            record = self.live(actor_id)
-            if record.state is RecordState.RUNNING and record.incarnation > after:
-                return record.sighting()
-            await record.next_change()
-
-    async def fate(self, actor_id: ActorId, after: int) -> float:
-        """Return when it is certain that the actor lives on after the end of incarnation `after`.
-
-        Returns:
-            In how many seconds it is started again, where that waits.
-
-        Raises:
-            ActorDiedError: it does not.
-        """
-        while True:
-            record = self.live(actor_id)
-            if record.incarnation > after or record.state is RecordState.RESTARTING:
-                return 0.0 if record.restarts_at is None else max(0.0, record.restarts_at - self._clock.now())
-            await record.next_change()
-
-    def is_alive(self, actor_id: ActorId) -> bool:
-        """Whether the actor runs or will run again."""
-        record = self._records.get(actor_id)
-        return record is not None and not record.is_administrative and record.state is not RecordState.ENDING
-
-    def sibling(self, actor_id: ActorId, id: str) -> Data:
-        """Return what a ref of another child of an actor's supervisor needs.
-
-        Raises:
-            ActorDiedError: the actor is gone.
-            RuntimeStateError: it is no child of a supervisor.
-            ValueError: no child of that id has been started, or it has ended.
-        """
-        record = self.live(actor_id)
-        if record.order.child_id is None or record.parent is None:
-            raise errors.RuntimeStateError(f"{record.label} is no child of a supervisor, so it has no siblings")
-        children = {child.order.child_id: child for child in self._children.in_order(record.parent)}
-        child = children.get(id)
-        if child is None or child.state is RecordState.ENDING:
-            started = ", ".join(name for name in children if name is not None)
-            raise ValueError(f"{record.label} has no sibling {id!r}; those that have been started: {started}")
-        return child.card_data()
-
-    async def lookup(self, namespace: str, name: str, timeout_s: float) -> Data:
-        """Return what a ref of the named actor needs, waiting for the name up to `timeout_s` seconds.
-
-        Raises:
-            NameNotFoundError: no live actor has the name by then.
-        """
-        return (await self._names.find(namespace, name, timeout_s)).card_data()
-
     def check_invariants(self) -> None:
         """Check that records, names, children, waiters and what the hosting keeps agree; see `invariants`.
 
@@ -150,19 +98,6 @@ class Registry:
         check_records(records, self._spawns.asked(), self._children)
         self._names.check_invariants(records)
         check_kept(self._hosting.kept_actors(), records)
-
-    def epitaph(self, actor_id: ActorId) -> Data:
-        """Return what monitors of an actor that is gone are told, as data."""
-        return self._tombstones.down_data(actor_id)
-
-    def live(self, actor_id: ActorId) -> Record:
-        """Return what is known of an actor that lives; raises `ActorDiedError` for one that does not."""
-        record = self._records.get(actor_id)
-        if record is None:
-            raise self._tombstones.error(actor_id)
-        if record.state is RecordState.ENDING:
-            raise record.tombstone().error()
-        return record
 
     # Requests
 
@@ -198,75 +133,6 @@ class Registry:
         """Whether anything is left of what an actor spawned."""
         return parent in self._children
 
-    async def stop(self, actor_ids: Sequence[ActorId], reason: str, *, kill: bool = False) -> None:
-        """End actors by order, side by side, and return when all are gone. Without effect on those that are gone."""
-        records: list[Record] = []
-        async for part in parts_of(actor_ids, STEP_COUNT):
-            records += [record for actor_id in part if (record := self._records.get(actor_id)) is not None]
-        await self.stop_each(records, reason, kill=kill)
-
-    def _begin_stop(self, records: Sequence[Record], reason: str, kill: bool) -> None:
-        incarnate = []
-        for record in records:
-            record.is_administrative = True
-            if record.endpoint is not None or record.is_start_under_way:
-                incarnate.append(record)
-            elif record.state is RecordState.ENDING or not self._child_events.withdrawn(record):
-                self._gone(record, ExitReason(ExitKind.SHUTDOWN, reason))
-        self._end(incarnate, reason, kill)
-
-    def _end(self, records: Sequence[Record], reason: str, kill: bool) -> None:
-        """End the incarnations that run, or are being started."""
-        ordered = [record for record in records if record.begin_end() or kill]
-        if ordered and kill:
-            self._hosting.kill(ordered)
-        elif ordered:
-            self._hosting.stop(ordered, reason)
-
-    def stop_child(self, actor_id: ActorId, reason: str, *, kill: bool, manner: Manner = Manner.ORDERLY) -> None:
-        """End the incarnation of a supervisor's child, as its supervisor decided; the exit is reported to it."""
-        record = self._records.get(actor_id)
-        if record is not None:
-            record.manner = manner
-            self._end([record], reason, kill)
-
-    async def ended(self, actor_id: ActorId) -> None:
-        """Return when the actor is gone."""
-        while (record := self._records.get(actor_id)) is not None:
-            await record.next_change()
-
-    async def stop_all(self, records: Sequence[Record], reason: str) -> None:
-        """Stop actors side by side, children through their parents, and return when all are gone."""
-        tops: list[Record] = []
-        async for part in parts_of(records[::-1], STEP_COUNT):
-            tops += [r for r in part if r.parent is None or r.parent not in self._records]
-        await self.stop_each(tops, reason)
-        await self._all_ended(records)
-
-    async def stop_each(self, records: Sequence[Record], reason: str, *, kill: bool = False) -> None:
-        """Stop each of these actors, side by side, and return when all are gone."""
-        await self._begin_to_stop(records, reason, kill=kill)
-        await self._all_ended(records)
-
-    async def _begin_to_stop(self, records: Sequence[Record], reason: str, *, kill: bool = False) -> None:
-        async for part in parts_of(records, STEP_COUNT):
-            self._begin_stop([r for r in part if self._records.get(r.actor_id) is r], reason, kill)
-
-    async def _all_ended(self, records: Sequence[Record]) -> None:
-        async for part in parts_of(records, STEP_COUNT):
-            for record in part:
-                await self.ended(record.actor_id)
-
-    def withdraw(self, record: Record) -> None:
-        """End an actor at once of which nobody has a ref: its spawn was withdrawn."""
-        record.order.is_withdrawn = record.is_administrative = True
-        if record.is_start_under_way:
-            record.is_to_end = True
-            self._hosting.break_off(record)
-        elif self._records.get(record.actor_id) is record:
-            self._begin_stop([record], "its spawn was withdrawn", kill=True)
-        record.changed()
-
     def forget(self, actor_id: ActorId, reason: ExitReason | None) -> None:
         """The supervisor has given a child up: it is gone for good, for that reason or for that of its last end."""
         record = self._records.get(actor_id)
@@ -284,7 +150,7 @@ class Registry:
             self.start_failed(record, error)
             return True
         if endpoint is None:
-            record.incarnation = 0
+            record.start_put_off()
             return False
         self.started(record, endpoint)
         return True
@@ -314,10 +180,10 @@ class Registry:
         record.started(endpoint, now)
         if is_first:
             self._child_events.started(record)
-        if record.solo is not None:
-            record.solo.started(now)
+        if record.self_restart is not None:
+            record.self_restart.started(now)
         if record.is_to_end:
-            self._end([record], "stopped while it started", kill=False)
+            self.stops.end_incarnations([record], "stopped while it started", kill=False)
         if record.early_exit is not None:
             self._scope.loop.call_soon(record.early_exit)  # when whoever asked for the start has its answer
 
@@ -329,13 +195,10 @@ class Registry:
 
     def start_failed(self, record: Record, cause: Exception) -> None:
         """The incarnation that was being started does not run; a supervisor that ordered it is told elsewhere."""
-        record.start_error = error = start_error(record, cause)
-        record.is_start_under_way = False
-        reason = error.reason or ExitReason(ExitKind.ERROR, str(error))
-        record.last_reason = reason
-        self.stop_children(record.actor_id)
+        reason = record.start_failed(start_error(record, cause))
+        self.stops.stop_children(record.actor_id)
         if record.is_alone and not record.is_administrative:
-            self._carry_out(record, self._solo(record).start_failed(reason, self._clock.now()))
+            self._carry_out(record, self._self_restart(record).start_failed(reason, self._clock.now()))
         elif record.is_administrative or record.state is RecordState.STARTING:
             self._gone(record, reason)
         # else the supervisor that ordered the restart decides
@@ -344,7 +207,7 @@ class Registry:
         """An incarnation has handled its first message: should it die, its successor starts at once."""
         record = self._records.get(actor_id)
         if record is not None and record.incarnation == incarnation:
-            record.had_handled_message = True
+            record.handled_a_message()
 
     def snapshot_taken(self, actor_id: ActorId, incarnation: int, object_id: ObjectId, token: bytes) -> None:
         """An incarnation has taken a snapshot; one of an earlier incarnation, or of what is gone, is ignored."""
@@ -352,9 +215,7 @@ class Registry:
         if record is None or record.incarnation != incarnation or record.state is RecordState.ENDING:
             return
         self._hosting.hold([object_id], [token])
-        kept = [object_id, *record.snapshots]
-        self._hosting.release(kept[KEPT_SNAPSHOTS_COUNT:])
-        record.snapshots = kept[:KEPT_SNAPSHOTS_COUNT]
+        self._hosting.release(record.keep_snapshot(object_id))
 
     def exited(
         self,
@@ -379,13 +240,12 @@ class Registry:
             return
         if record.is_start_under_way:  # the report has overtaken the end of our wait for the start
             again = partial(self.exited, is_administrative=is_administrative, is_buried=is_buried, cause=cause)
-            record.early_exit = partial(again, actor_id, incarnation, reason)
+            record.exited_early(partial(again, actor_id, incarnation, reason))
             return
         if record.endpoint is None:
             return
-        record.is_administrative |= is_administrative
-        record.ended(reason)
-        self.stop_children(record.actor_id)
+        record.ended(reason, is_administrative=is_administrative)
+        self.stops.stop_children(record.actor_id)
         if record.supervisor is not None and not self._child_events.exited(record, reason, cause):
             self._gone(record, reason)  # nobody is left to bring it back
         elif record.manner is Manner.FOR_RESTART:
@@ -393,16 +253,18 @@ class Registry:
         if record.is_administrative:
             self._gone(record, reason, is_buried=is_buried)
         elif record.is_alone:
-            self._carry_out(record, self._solo(record).exited(reason, self._clock.now(), record.had_handled_message))
+            self._carry_out(
+                record, self._self_restart(record).exited(reason, self._clock.now(), record.had_handled_message)
+            )
 
-    def _solo(self, record: Record) -> Solo:
+    def _self_restart(self, record: Record) -> SelfRestart:
         """Return what decides on the failures of an actor that is supervised alone."""
-        if record.solo is None:
-            record.solo = Solo(record.options, self._random)
-            record.solo.begin()
+        if record.self_restart is None:
+            self_restart = record.self_restart = SelfRestart(record.options, self._random)
+            self_restart.begin()
             if record.started_at is not None:
-                record.solo.started(record.started_at)
-        return record.solo
+                self_restart.started(record.started_at)
+        return record.self_restart
 
     def endpoint_lost(self, peer: PeerId, reason: ExitReason, actor_ids: Sequence[ActorId]) -> None:
         """A process is gone, and with it every actor that runs there: one decision each, one cause for all.
@@ -416,7 +278,7 @@ class Registry:
             if record is not None and record.endpoint is not None and record.endpoint.peer == peer:
                 self.exited(actor_id, record.incarnation, reason, cause=peer)
 
-    def _carry_out(self, record: Record, decision: Solo.Decision) -> None:
+    def _carry_out(self, record: Record, decision: SelfRestart.Decision) -> None:
         if decision.is_gone:
             self._gone(record, decision.reason or record.last_reason or reasons.NORMAL)
             return
@@ -440,23 +302,13 @@ class Registry:
         self._hosting.restarts_later(record, delay_s)
 
     def _delay_over(self, record: Record) -> None:
-        if record.solo is not None and record.state is RecordState.RESTARTING:
-            record.solo.delay_over()
+        if record.self_restart is not None and record.state is RecordState.RESTARTING:
+            record.self_restart.delay_over()
             self._begin_restart(record)
 
     def _begin_restart(self, record: Record) -> None:
         if self._records.get(record.actor_id) is record and record.state is RecordState.RESTARTING:
             self._scope.start(self.start(record), f"restart {record.label}")
-
-    def stop_children(self, parent: ActorId) -> None:
-        """The parent's incarnation ended: stop what it spawned, last first."""
-        children = self._children.of(parent)
-        for child in children:
-            child.supervisor, child.is_administrative = None, True  # its parent decides nothing any more
-            child.order.is_withdrawn = True
-            child.changed()  # it may wait for a name
-        if children:
-            self._scope.start(self._begin_to_stop(children, "its parent ended"), "stop children")
 
     async def children_gone(self, parent: ActorId) -> None:
         """Return when nothing is left of what an earlier incarnation of the parent spawned."""
@@ -466,10 +318,8 @@ class Registry:
         """Say that the actor will not run again: its callers know at once, others when its children have ended."""
         if record.state in (RecordState.ENDING, RecordState.GONE):
             return
-        record.state = RecordState.ENDING
-        record.last_reason = reason
-        record.changed()
-        self.stop_children(record.actor_id)
+        record.begin_last_end(reason)
+        self.stops.stop_children(record.actor_id)
         self._hosting.release([*record.objects, *record.snapshots])
         tombstone = record.tombstone()
         burial = self._hosting.bury(record, tombstone, is_buried=is_buried)
@@ -496,5 +346,4 @@ class Registry:
         self._tombstones.add(record.actor_id, tombstone)
         self._names.free(record)
         self._children.remove(record)
-        record.state = RecordState.GONE
-        record.changed()
+        record.gone()

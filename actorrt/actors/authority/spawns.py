@@ -16,7 +16,10 @@ from actorrt import errors
 from actorrt.actors.authority.children import Children, parent_ended
 from actorrt.actors.authority.hosting import Hosting
 from actorrt.actors.authority.names import Names
-from actorrt.actors.authority.record import Order, Record, Sightings
+from actorrt.actors.authority.order import Order
+from actorrt.actors.authority.record import Record
+from actorrt.actors.authority.sightings import Sightings
+from actorrt.actors.authority.stops import STEP_COUNT, Stops
 from actorrt.actors.wire.control import Data
 from actorrt.completion import Completion
 from actorrt.ids import ActorId
@@ -25,8 +28,6 @@ from actorrt.scopes import Scope, parts_of
 if TYPE_CHECKING:
     from actorrt.actors.authority.registry import Registry
 
-STEP_COUNT: Final = 200
-"""How many actors of a group are started or stopped before others on the loop have their turn."""
 UNDER_WAY_COUNT: Final = 1_000
 """How many starts of a group wait for their answers before there are more: each is an envelope in a queue."""
 
@@ -35,14 +36,18 @@ class Spawns:
     """The requests that one registry serves.
 
     Args:
-        registry: starts and ends the actors.
+        registry: starts the actors.
+        stops: ends those that were started in vain.
         hosting: holds the objects of their specs.
         names, children: of the registry.
         scope: owns the starts of groups.
     """
 
-    def __init__(self, registry: Registry, hosting: Hosting, names: Names, children: Children, scope: Scope) -> None:
+    def __init__(
+        self, registry: Registry, stops: Stops, hosting: Hosting, names: Names, children: Children, scope: Scope
+    ) -> None:
         self._registry = registry
+        self._stops = stops
         self._hosting = hosting
         self._names = names
         self._children = children
@@ -72,7 +77,7 @@ class Spawns:
             return holder.card_data()
         error = await self._start(record)
         if error is not None:
-            await self._registry.ended(record.actor_id)
+            await self._stops.ended(record.actor_id)
             raise error
         return record.card_data()
 
@@ -159,7 +164,7 @@ class Spawns:
         """Stop what there is of a group, side by side, and return when nothing is left of it."""
         if not group.records:
             self._refuse(group.first)
-        await self._registry.stop_each(group.records, "another of its group did not start")
+        await self._stops.stop_each(group.records, "another of its group did not start")
 
     def withdraw(self, actor_id: ActorId) -> None:
         """The asker does not wait any more, and nobody has a ref: end the start, or what has started, at once.
@@ -171,7 +176,7 @@ class Spawns:
         records = [self._asked.get(actor_id) or self._registry.record(actor_id)] if group is None else group.records
         for record in records:
             if record is not None:
-                self._registry.withdraw(record)
+                self._stops.withdraw(record)
         if group is not None:
             group.first.order.is_withdrawn = True
             group.over.set_value(None)

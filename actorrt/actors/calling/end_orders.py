@@ -1,6 +1,6 @@
 """The asker's side of the end of actors: which authorities are told to end them, and when all are gone.
 
-The authority's side is `Registry.stop`.
+The authority's side is `authority.stops`.
 """
 
 from __future__ import annotations

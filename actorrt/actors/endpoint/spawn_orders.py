@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from actorrt.actors.authority.record import PLACE_CODE
+from actorrt.actors.authority.sightings import PLACE_CODE
 from actorrt.actors.calling.routes import sighting_from_data
 from actorrt.actors.cells.snapshots import check_state_hooks
 from actorrt.actors.hosting.host import current_cell

@@ -134,7 +134,7 @@ class Host:
     def start_failed(self, actor_id: ActorId, label: str, error: BaseException) -> BaseException:
         """Return what a failed start is to raise: whatever a constructor raises is its actor's failure alone."""
         let_through(error)
-        self.system.registry.stop_children(actor_id)
+        self.system.registry.stops.stop_children(actor_id)
         return _start_error(label, error)
 
     def settle_victims(self, cell: Cell, delay_s: float = 0.0) -> None:
@@ -203,7 +203,7 @@ class Host:
     def exited(self, cell: Cell, reason: ExitReason, *, is_administrative: bool) -> None:
         """An incarnation ended; its authority decides what follows."""
         self.exits.happened(cell.actor_id)
-        self.system.registry.stop_children(cell.actor_id)
+        self.system.registry.stops.stop_children(cell.actor_id)
         authority = cell.blueprint.authority
         if cell.has_distant_children and authority != self.system.node:
             self.system.control.notify(self.system.node, "orphaned", {"actor": cell.actor_id})

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
-from actorrt.actors.authority.record import Order, Record
+from actorrt.actors.authority.order import Order
+from actorrt.actors.authority.record import Record
 from actorrt.actors.authority.tombstones import Tombstone
 from actorrt.actors.cells.blueprint import Blueprint
 from actorrt.actors.wire.control import Data
@@ -65,7 +66,7 @@ class Family:
         cell = self._system.host.cell(record.actor_id)
         if cell is not None and cell.has_distant_children:
             await self._end_distant_children(record)
-        record.birthplace = self._system.endpoint
+        record.starts_at(self._system.endpoint)
         await self._system.host.start(
             record.actor_id, record.label, record.incarnation, lambda: self._blueprint(record), record.snapshots
         )

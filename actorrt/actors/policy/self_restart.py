@@ -24,7 +24,7 @@ class Decision:
     delay_s: float = 0.0
 
 
-class Solo:
+class SelfRestart:
     """Supervises one actor by its own `restart`, `max_restarts` and `period_s`."""
 
     Decision: TypeAlias = Decision

@@ -29,13 +29,11 @@ From `supervisor.erl`, and https://www.erlang.org/doc/system/sup_princ.html. Whe
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Hashable, Iterable
-from dataclasses import dataclass
-from itertools import takewhile
 
 from actorrt import config
 from actorrt.actors.policy.backoff import RestartPace
+from actorrt.actors.policy.child_order import ChildOrder, begin_start
 from actorrt.actors.policy.childspec import AutoShutdown, ChildSpec, Strategy, check_quorum
 from actorrt.actors.policy.instructions import (
     ChildInfo,
@@ -46,47 +44,14 @@ from actorrt.actors.policy.instructions import (
     Manner,
     Ready,
     RetryAfter,
-    Start,
-    StartInTurn,
     Stop,
-    StopInTurn,
     Stopped,
 )
 from actorrt.actors.policy.intensity import RestartWindow
 from actorrt.actors.policy.options import RestartType
+from actorrt.actors.policy.supervised_child import LIVE_STATES, SupervisedChild
 from actorrt.errors import RuntimeStateError
 from actorrt.reasons import ExitKind, ExitReason
-
-_LIVE = (ChildState.STARTING, ChildState.RUNNING, ChildState.STOPPING)
-
-
-@dataclass(slots=True, eq=False)
-class _Child:
-    spec: ChildSpec
-    position: int
-    pace: RestartPace
-    state: ChildState = ChildState.WAITING
-    was_started: bool = False
-    has_actor: bool = False  # it was started, and has not been forgotten since
-    is_doomed: bool = False  # is to end with its group, or with the supervisor
-    manner: Manner = Manner.ORDERLY  # how, then
-    is_withdrawn: bool = False  # is to end because somebody asked for it
-    restart_count: int = 0
-    last_reason: ExitReason | None = None
-
-    @property
-    def is_live(self) -> bool:
-        return self.state in _LIVE
-
-    @property
-    def is_to_end(self) -> bool:
-        return self.is_doomed or self.is_withdrawn
-
-    @property
-    def starts_with_group(self) -> bool:
-        if self.is_doomed:  # OTP: a temporary child that its sibling's death stopped is not started again
-            return not self.is_withdrawn and self.spec.restart is not RestartType.TEMPORARY
-        return self.state in (ChildState.WAITING, ChildState.BACKING_OFF)
 
 
 class Supervision:
@@ -124,12 +89,9 @@ class Supervision:
         self._strategy = strategy
         self._auto_shutdown = auto_shutdown
         self._window = RestartWindow(max_restarts, period_s)
-        self._children: dict[str, _Child] = {}
+        self._children: dict[str, SupervisedChild] = {}
         self._child_count = 0  # of all time; numbers them in their order
-        self._to_start: deque[_Child] = deque()
-        self._starting: set[_Child] = set()  # came out of `_to_start`; their starts are awaited
-        self._to_stop: list[_Child] = []
-        self._stopping: set[_Child] = set()  # came out of `_to_stop`; their ends are awaited
+        self._order = ChildOrder()
         self._backing_off: set[str] = set()
         self._is_ready = False
         self._end: GiveUp | Stopped | None = None
@@ -163,7 +125,7 @@ class Supervision:
         if self._quorum is not None and 0 < len(specs) < self._quorum:
             raise ValueError(f"quorum={self._quorum} with {len(specs)} children: it would never be reached")
         for spec in specs:
-            self._to_start.append(self._add(spec))
+            self._order.start_last(self._add(spec))
         return self._advance()
 
     def child_added(self, spec: ChildSpec) -> list[Instruction]:
@@ -177,8 +139,8 @@ class Supervision:
             raise RuntimeStateError(f"child {spec.id!r} was not started: its supervisor is ending")
         child = self._add(spec)
         if self._is_ready and self._is_independent:
-            return [self._start(child)]
-        self._to_start.append(child)
+            return [begin_start(child)]
+        self._order.start_last(child)
         return self._advance()
 
     def stop_child_requested(self, id: str, *, kill: bool = False) -> list[Instruction]:
@@ -214,7 +176,7 @@ class Supervision:
         if child.state is ChildState.STOPPING:
             return []  # the stop that was sent meanwhile is still to be answered
         child.state = ChildState.RUNNING
-        self._starting.discard(child)
+        self._order.start_over(child)
         return self._advance()
 
     def start_not_reached(self, id: str) -> list[Instruction]:
@@ -222,10 +184,10 @@ class Supervision:
         child = self._child(id, ChildState.STARTING, ChildState.STOPPING)
         if child.is_to_end:
             return self._ended_as_told(child)
-        self._starting.discard(child)
+        self._order.start_over(child)
         child.state = ChildState.WAITING
         child.restart_count -= child.was_started
-        self._to_start.appendleft(child)
+        self._order.start_first(child)
         return []
 
     def child_start_failed(
@@ -260,7 +222,7 @@ class Supervision:
             cause: what other exits may share, such as a lost node or worker: equal causes count as one failure.
             is_administrative: somebody asked the actor itself to stop: it is removed, not restarted.
         """
-        child = self._child(id, *_LIVE)
+        child = self._child(id, *LIVE_STATES)
         if child.state is ChildState.STARTING and not is_administrative:
             return self.child_start_failed(id, reason, now, cause=cause)
         child.last_reason = reason
@@ -280,18 +242,18 @@ class Supervision:
         child = self._children[id]
         child.state = ChildState.WAITING
         if self._is_independent:
-            return [self._start(child)]
+            return [begin_start(child)]
         return self._advance()
 
     # Decisions
 
-    def _first_start_failed(self, child: _Child, reason: ExitReason) -> list[Instruction]:
+    def _first_start_failed(self, child: SupervisedChild, reason: ExitReason) -> list[Instruction]:
         child.state = ChildState.WAITING
         if not self._is_ready:
             return self._finish(GiveUp(reason), Manner.AT_ONCE)
         return [*self._remove(child), *self._advance()]
 
-    def _ended_by_itself(self, child: _Child) -> list[Instruction]:
+    def _ended_by_itself(self, child: SupervisedChild) -> list[Instruction]:
         if child.last_reason is not None and child.last_reason.is_abnormal and self._is_quorum_lost(child):
             child.state = ChildState.WAITING
             return self._finish(GiveUp(self._too_few(child)), Manner.AT_ONCE)
@@ -312,20 +274,19 @@ class Supervision:
             return all(c.state is ChildState.ENDED for c in self._children.values() if c.spec.significant)
         return self._auto_shutdown is AutoShutdown.ANY_SIGNIFICANT
 
-    def _ended_as_told(self, child: _Child) -> list[Instruction]:
+    def _ended_as_told(self, child: SupervisedChild) -> list[Instruction]:
         """A child ended that was to end; its reason decides nothing, and nothing is counted."""
-        self._stopping.discard(child)
-        self._starting.discard(child)
+        self._order.ended(child)
         child.is_doomed = False
         child.state = ChildState.WAITING
         if self._end is not None or child.is_withdrawn or child.spec.restart is RestartType.TEMPORARY:
             return [*self._remove(child), *self._advance()]
-        return self._advance()  # `_to_start` has it
+        return self._advance()  # `_order` has it among those to start
 
     def _failed(
-        self, child: _Child, reason: ExitReason, now: float, cause: Hashable, delay_s: float
+        self, child: SupervisedChild, reason: ExitReason, now: float, cause: Hashable, delay_s: float
     ) -> list[Instruction]:
-        self._starting.discard(child)
+        self._order.start_over(child)
         child.state = ChildState.WAITING
         is_within_intensity = self._window.admits(now, cause)
         if self._is_quorum_lost(child):
@@ -337,20 +298,20 @@ class Supervision:
         if not self._is_independent:
             self._plan_group_restart(child)
         elif delay_s == 0:
-            return [self._start(child), *self._advance()]
+            return [begin_start(child), *self._advance()]
         if delay_s == 0:
             return self._advance()
         child.state = ChildState.BACKING_OFF
         self._backing_off.add(child.spec.id)
         return [RetryAfter(child.spec.id, delay_s), *self._advance()]
 
-    def _is_quorum_lost(self, failed: _Child) -> bool:
+    def _is_quorum_lost(self, failed: SupervisedChild) -> bool:
         return self._quorum is not None and self._is_ready and self._running_count(failed) < self._quorum
 
-    def _running_count(self, failed: _Child) -> int:
+    def _running_count(self, failed: SupervisedChild) -> int:
         return sum(c.state is ChildState.RUNNING for c in self._children.values() if c is not failed)
 
-    def _too_few(self, child: _Child) -> ExitReason:
+    def _too_few(self, child: SupervisedChild) -> ExitReason:
         reason = child.last_reason
         detail = (
             f"{self._running_count(child)} of {len(self._children)} children run, and quorum is {self._quorum}; the "
@@ -358,7 +319,7 @@ class Supervision:
         )
         return ExitReason(ExitKind.INTENSITY, detail, "" if reason is None else reason.traceback)
 
-    def _too_many_failures(self, child: _Child, reason: ExitReason) -> ExitReason:
+    def _too_many_failures(self, child: SupervisedChild, reason: ExitReason) -> ExitReason:
         last = f"was {child.spec.id!r}, which ended with" if child.spec.id else "one ended with"
         detail = (
             f"{len(self._window)} failures within {self._window.period_s:g} s, and max_restarts is "
@@ -366,7 +327,7 @@ class Supervision:
         )
         return ExitReason(ExitKind.INTENSITY, detail, reason.traceback)
 
-    def _plan_group_restart(self, failed: _Child) -> None:
+    def _plan_group_restart(self, failed: SupervisedChild) -> None:
         """Doom the failed child's group and line it up again, children that had ended normally included."""
         first = 0 if self._strategy is Strategy.ONE_FOR_ALL else failed.position
         children = self._children.values()
@@ -377,16 +338,18 @@ class Supervision:
                 child.is_doomed = True
                 is_over = child.spec.restart is RestartType.TEMPORARY
                 child.manner = Manner.AT_ONCE if is_over else Manner.FOR_RESTART
-        self._to_stop = [child for child in children if child.is_doomed]
-        self._to_start = deque(child for child in children if child.starts_with_group)
+        self._order.plan(
+            to_stop=[child for child in children if child.is_doomed],
+            to_start=[child for child in children if child.starts_with_group],
+        )
 
     def _finish(self, end: GiveUp | Stopped, manner: Manner) -> list[Instruction]:
         self._end = end
-        self._to_start.clear()
         children = list(self._children.values())
-        self._to_stop = [child for child in children if child.is_live]
-        for child in self._to_stop:
+        live = [child for child in children if child.is_live]
+        for child in live:
             child.is_doomed, child.manner = True, manner
+        self._order.plan(to_stop=live, to_start=())
         given_up = end.reason if isinstance(end, GiveUp) and end.reason.kind is ExitKind.INTENSITY else None
         forgotten = [i for child in reversed(children) if not child.is_live for i in self._remove(child, given_up)]
         return [*forgotten, *self._advance()]
@@ -395,70 +358,29 @@ class Supervision:
 
     def _advance(self) -> list[Instruction]:
         """Give the next instructions of the stop, the end or the start under way, in this order."""
-        instructions: list[Instruction] = list(self._stop_next())
-        if self._stopping:
+        instructions: list[Instruction] = list(self._order.stop_next())
+        if self._order.is_stopping:
             return instructions
         if self._end is not None:
             if not self._is_over:
                 self._is_over = True
                 instructions.append(self._end)
-        elif not self._starting:
+        elif not self._order.is_starting:
             instructions += self._start_next()
         return instructions
 
-    def _stop_next(self) -> Iterable[Instruction]:
-        while not self._stopping and self._to_stop:
-            group = self._take_to_stop()
-            ids = tuple(child.spec.id for child in group if child.state is not ChildState.STOPPING)
-            for child in group:
-                child.state = ChildState.STOPPING
-            self._stopping.update(group)
-            if ids:
-                manner = group[0].manner
-                yield StopInTurn(ids, manner) if len(ids) > 1 else Stop(ids[0], manner=manner)
-
-    def _take_to_stop(self) -> list[_Child]:
-        """Take the next to stop: all that run, and are to stop alike, up to the first that does not; or that one."""
-        waiting = self._to_stop = [child for child in self._to_stop if child.is_live]  # some ended before their turn
-        manner = waiting[-1].manner if waiting else None
-
-        def is_alike(child: _Child) -> bool:
-            return child.state is ChildState.RUNNING and child.manner is manner
-
-        count = sum(1 for _ in takewhile(is_alike, reversed(waiting)))
-        return [waiting.pop() for _ in range(min(len(waiting), max(1, count)))]
-
     def _start_next(self) -> Iterable[Instruction]:
         is_group_backing_off = not self._is_independent and bool(self._backing_off)
-        if self._to_start:
+        if self._order.has_to_start:
             if not is_group_backing_off:
-                yield self._start_in_turn()
+                yield self._order.start_next(alone=not self._is_ready)
         elif not self._is_ready:
             self._is_ready = True
             yield Ready()
 
-    def _start_in_turn(self) -> Instruction:
-        """Start the next, and with it all behind it up to the first that would be a new actor."""
-        group = [self._to_start.popleft()]
-        while self._is_ready and group[0].has_actor and self._to_start and self._to_start[0].has_actor:
-            group.append(self._to_start.popleft())
-        self._starting.update(group)
-        for child in group:
-            self._begin_start(child)
-        ids = tuple(child.spec.id for child in group)
-        return StartInTurn(ids) if len(ids) > 1 else Start(ids[0])
-
-    def _start(self, child: _Child) -> Instruction:
-        self._begin_start(child)
-        return Start(child.spec.id)
-
-    def _begin_start(self, child: _Child) -> None:
-        child.state, child.manner = ChildState.STARTING, Manner.ORDERLY
-        child.restart_count += child.was_started
-
     # The table of children
 
-    def _child(self, id: str, *states: ChildState) -> _Child:
+    def _child(self, id: str, *states: ChildState) -> SupervisedChild:
         child = self._children.get(id)
         if child is None:
             raise ValueError(f"no child {id!r}; there are: {', '.join(self._children) or 'none'}")
@@ -466,21 +388,19 @@ class Supervision:
             raise ValueError(f"child {id!r} is {child.state}, and the event needs it to be {' or '.join(states)}")
         return child
 
-    def _add(self, spec: ChildSpec) -> _Child:
+    def _add(self, spec: ChildSpec) -> SupervisedChild:
         known = self._children.get(spec.id)
         if known is not None and known.state is not ChildState.ENDED:
             raise ValueError(f"child id {spec.id!r} is taken: stop that child first, or give another id=")
         self._children.pop(spec.id, None)
         self._child_count += 1
-        child = self._children[spec.id] = _Child(spec, self._child_count, RestartPace(spec.backoff))
+        child = self._children[spec.id] = SupervisedChild(spec, self._child_count, RestartPace(spec.backoff))
         return child
 
-    def _remove(self, child: _Child, reason: ExitReason | None = None) -> list[Instruction]:
+    def _remove(self, child: SupervisedChild, reason: ExitReason | None = None) -> list[Instruction]:
         del self._children[child.spec.id]
         self._backing_off.discard(child.spec.id)
-        self._starting.discard(child)
-        if child in self._to_start:
-            self._to_start.remove(child)
+        self._order.forget(child)
         return [] if child.state is ChildState.ENDED else [Forget(child.spec.id, reason)]
 
 

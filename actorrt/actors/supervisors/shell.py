@@ -17,7 +17,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from actorrt import errors
-from actorrt.actors.policy.childspec import Child, identify
 from actorrt.actors.policy.instructions import (
     ChildState,
     Forget,
@@ -32,6 +31,7 @@ from actorrt.actors.policy.instructions import (
     StopInTurn,
     Stopped,
 )
+from actorrt.actors.supervisors.child import Child, identify
 from actorrt.actors.wire.failures import reason_of
 from actorrt.completion import Completion
 from actorrt.ids import ActorId

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from actorrt import config
 from actorrt.actors.api.actor import Actor
 from actorrt.actors.policy import checks
-from actorrt.actors.policy.childspec import AutoShutdown, Child, Strategy, check_quorum, identify
+from actorrt.actors.policy.childspec import AutoShutdown, Strategy, check_quorum
 from actorrt.actors.policy.supervision import Supervision
+from actorrt.actors.supervisors.child import Child, identify
 from actorrt.actors.supervisors.shell import Shell
 from actorrt.errors import RuntimeStateError
 from actorrt.reasons import ExitReason

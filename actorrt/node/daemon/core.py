@@ -16,7 +16,8 @@ from typing import Any, Final
 
 from actorrt import errors
 from actorrt.actors.authority.authority_verbs import serve_questions
-from actorrt.actors.authority.record import Order, Record
+from actorrt.actors.authority.order import Order
+from actorrt.actors.authority.record import Record
 from actorrt.actors.authority.registry import Registry
 from actorrt.actors.hosting.actor_links import serve_link_authority
 from actorrt.actors.wire.control import Control, Data
@@ -263,7 +264,7 @@ class NodeCore:
         self._lose(worker.peer, reason)
         self._announce_end(worker.peer, reason, worker.in_hand)
         for actor_id in list(worker.actors):
-            self.registry.stop_children(actor_id)
+            self.registry.stops.stop_children(actor_id)
         self.registry.endpoint_lost(worker.peer, reason, list(worker.actors))
 
     def _announce_end(self, lost: PeerId, reason: ExitReason, in_hand: Sequence[tuple[PeerId, int]] = ()) -> None:
@@ -294,11 +295,11 @@ class NodeCore:
         order.beside_endpoint = None if address is None else PeerAddress(peer, address)
 
     async def _lookup(self, _: PeerId, data: Data) -> Data:
-        return await self.registry.lookup(data["namespace"], data["name"], data["timeout_s"])
+        return await self.registry.questions.lookup(data["namespace"], data["name"], data["timeout_s"])
 
     async def _orphaned(self, _: PeerId, data: Data) -> None:
         """An actor that only its own endpoint knows ended; what it spawned here ends with it, and has on return."""
-        self.registry.stop_children(data["actor"])
+        self.registry.stops.stop_children(data["actor"])
         await self.registry.children_gone(data["actor"])
 
     def _preload(self, _: PeerId, data: Data) -> None:

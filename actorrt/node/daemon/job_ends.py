@@ -43,7 +43,7 @@ class JobEnds:
             return
         job.has_ended = True
         records = [r for r in await self._records_of(job) if with_detached or not r.order.is_detached]
-        await self._registry.stop_all(records, "its job ended")
+        await self._registry.stops.stop_all(records, "its job ended")
         await self._dismiss_idle(job)
         left = await self._records_of(job)
         if not job.is_left_behind and left:
@@ -73,7 +73,7 @@ class JobEnds:
         """Keep what detached actors are restarted with until the last of them is gone, then forget the job."""
         while records := await self._records_of(job):
             for record in records:
-                await self._registry.ended(record.actor_id)
+                await self._registry.stops.ended(record.actor_id)
         await self._dismiss_idle(job)
         self._forget(job)
 

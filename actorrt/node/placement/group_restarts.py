@@ -44,7 +44,7 @@ class GroupRestarts:
         waiting: deque[Record] = deque()
         for actor in data["actors"]:
             try:
-                record = self._registry.live(ActorId(actor))
+                record = self._registry.questions.live(ActorId(actor))
             except errors.ActorDiedError as error:  # ended by order meanwhile
                 self._tell(supervisor, failed=_failure(ActorId(actor), error, None, is_administrative=True))
             else:
@@ -98,7 +98,7 @@ class GroupRestarts:
     async def _restart_group(self, supervisor: ActorId, group: list[Record], behind: deque[Record]) -> None:
         worker: Worker = group[0].place
         for record in group:
-            record.birthplace = worker.endpoint
+            record.starts_at(worker.endpoint)
         actors = [[record.actor_id, record.incarnation, record.snapshots] for record in group]
         data = {"authority": tuple(self._endpoint), "actors": actors}
         try:
@@ -128,8 +128,8 @@ class GroupRestarts:
                 continue
             supervisor = record.supervisor or supervisor
             if has_started:
-                assert record.birthplace is not None
-                self._registry.started(record, record.birthplace)
+                assert record.start_endpoint is not None
+                self._registry.started(record, record.start_endpoint)
                 started.append(record.actor_id)
             else:
                 self._report_failure(record.supervisor, record, stopped_early(record))
@@ -153,7 +153,7 @@ class GroupRestarts:
     ) -> None:
         cause = None
         if isinstance(error, errors.ActorDiedError):  # its process is gone, which others may have been told of, too
-            cause = None if record.birthplace is None else record.birthplace.peer
+            cause = None if record.start_endpoint is None else record.start_endpoint.peer
             error = errors.ActorStartError(f"{record.label} did not start: {error}", reason=error.reason)
         if record.is_start_under_way:
             self._registry.start_failed(record, error)
@@ -185,10 +185,10 @@ class GroupRestarts:
             ends = [(waiting.popleft(), record.incarnation) for record in group]
             if len(group) > 1:
                 for record in group:
-                    record.state, record.manner = RecordState.STOPPING, manner
+                    record.stopping_in_turn(manner)
                 self._placement.stop_in_turn(group, data["reason"])
             else:
-                self._registry.stop_child(group[0].actor_id, data["reason"], kill=False, manner=manner)
+                self._registry.stops.stop_child(group[0].actor_id, data["reason"], kill=False, manner=manner)
             for record, incarnation in reversed(ends):
                 while self._registry.record(record.actor_id) is record and record.has_incarnation(incarnation):
                     await record.next_change()

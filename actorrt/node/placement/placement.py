@@ -96,7 +96,7 @@ class Placement:
         number = 0
         try:
             await self._ready(worker, record)
-            record.birthplace = worker.endpoint
+            record.starts_at(worker.endpoint)
             if record.is_to_end:  # the order came too early for the worker to take it, see `_tell`
                 raise stopped_early(record)
             worker.ordered_count += 1

@@ -8,7 +8,7 @@ import pytest
 
 from actorrt.actors.authority.record import Record, RecordState
 from actorrt.actors.authority.registry import Registry
-from actorrt.actors.authority.spawns import STEP_COUNT
+from actorrt.actors.authority.stops import STEP_COUNT
 from actorrt.clock import ManualClock
 from actorrt.errors import ActorStartError
 from actorrt.ids import ActorId, IdSource, PeerAddress, short
@@ -81,7 +81,7 @@ async def test_many_are_ended_by_few_orders_which_are_over_when_the_last_is_gone
     await registry.spawn_many(order_of(None), ids)
     registry.exited(ids[0], 1, SHUTDOWN, is_administrative=True)  # gone before the order
 
-    stopping = scope.start(registry.stop(ids, "no more", kill=kill), "stop")
+    stopping = scope.start(registry.stops.stop(ids, "no more", kill=kill), "stop")
     while len(hosting.orders) < 2:
         await asyncio.sleep(0)
     what = ["kill"] if kill else ["stop"]
@@ -104,7 +104,7 @@ async def test_actor_that_is_told_twice_to_stop_is_asked_once_and_both_orders_en
     registry = Registry(hosting, Told(), ManualClock(), lambda: 0.5, scope)
     record = record_of(None)
     await registry.spawn(record)
-    orders = [scope.start(registry.stop([record.actor_id] * 2, reason), reason) for reason in ("one", "two")]
+    orders = [scope.start(registry.stops.stop([record.actor_id] * 2, reason), reason) for reason in ("one", "two")]
     while record.state is RecordState.RUNNING:
         await asyncio.sleep(0)
     registry.exited(record.actor_id, 1, SHUTDOWN, is_administrative=True)
@@ -143,7 +143,7 @@ async def test_spawn_that_is_overtaken_by_the_end_of_its_parent_starts_nothing_a
         spawning = registry.spawn_many(order_of(parent), [child, IDS.actor()])
     else:
         spawning = registry.spawn(Record(child, order_of(parent)))
-    registry.stop_children(parent)  # before the task that spawns has begun
+    registry.stops.stop_children(parent)  # before the task that spawns has begun
     with pytest.raises(ActorStartError, match="did not start: what spawned it has ended"):
         await spawning
     async with asyncio.timeout(5):

@@ -1,193 +1,10 @@
-"""Options and children: what is accepted, and what each refusal says."""
+"""What `Supervision` is told: which combinations are refused."""
 
 from __future__ import annotations
 
-from datetime import timedelta
-
-import msgpack
-import numpy as np
 import pytest
 
-from actorrt.actors.api.actor import Actor
-from actorrt.actors.policy.backoff import Backoff
-from actorrt.actors.policy.childspec import Child, ChildSpec, identify
-from actorrt.actors.policy.options import ActorOptions, IfExists, Isolation, Overflow, RestartType
-from actorrt.actors.supervisors.supervisor import Supervisor
-from actorrt.config import DEFAULT_SHUTDOWN_S
-
-
-class Simulator(Actor):
-    def __init__(self, *args: object, env: str = "") -> None:
-        self.env = env
-
-
-def test_defaults_are_those_of_the_api() -> None:
-    options = ActorOptions()
-    assert (options.name, options.if_exists, options.detached) == (None, IfExists.FAIL, False)
-    assert (options.cpus, options.gpus, options.resources, options.isolation) == (0, 0, {}, None)
-    assert (options.restart, options.max_restarts, options.period_s) == (RestartType.TEMPORARY, 5, 30)
-    assert (options.shutdown_s, options.hang_timeout_s, options.crash_on) == (5, None, ())
-    assert (options.mailbox_messages, options.mailbox_bytes) == (10_000, 64 << 20)
-    assert (options.overflow, options.max_concurrency, options.call_timeout_s) == (Overflow.BLOCK, 1, None)
-
-
-@pytest.mark.parametrize(
-    ("options", "error", "message"),
-    [
-        ({"cpu": 1}, TypeError, "unknown actor option 'cpu': did you mean 'cpus'?"),
-        (
-            {"restart": "always"},
-            ValueError,
-            "option restart='always': give one of 'permanent', 'transient', 'temporary'",
-        ),
-        ({"restart": "permament"}, ValueError, "did you mean 'permanent'?"),
-        ({"restart": 1}, TypeError, "option restart=1: give one of 'permanent'"),
-        ({"cpus": -1}, ValueError, "option cpus=-1: give a number of at least 0"),
-        ({"cpus": float("nan")}, ValueError, "option cpus=nan: give a number of at least 0"),
-        ({"cpus": True}, TypeError, "option cpus=True: give a number of at least 0"),
-        ({"cpus": "1"}, TypeError, "option cpus='1': give a number of at least 0"),
-        ({"max_restarts": 2.5}, TypeError, "option max_restarts=2.5: give a whole number of at least 0"),
-        ({"max_concurrency": 0}, ValueError, "option max_concurrency=0: give a whole number of at least 1"),
-        ({"mailbox_messages": 0}, ValueError, "option mailbox_messages=0: give a whole number of at least 1"),
-        ({"period_s": 0}, ValueError, "option period_s=0: give a number above 0"),
-        ({"snapshot_every": timedelta(1)}, TypeError, "option snapshot_every=datetime.timedelta"),
-        ({"name": ""}, ValueError, "option name='': give a string that is not empty"),
-        ({"name": b"x"}, TypeError, "option name=b'x': give a string"),
-        ({"detached": "yes"}, TypeError, "option detached='yes': give True or False"),
-        ({"resources": {"tpu": -1}}, ValueError, "option resources['tpu']=-1: give a number of at least 0"),
-        ({"resources": ["tpu"]}, TypeError, "option resources=['tpu']: give a mapping from names to values"),
-        ({"env_vars": {"A": 1}}, TypeError, "option env_vars['A']=1: give a string"),
-        ({"crash_on": (int,)}, TypeError, "give exception classes, such as (MemoryError, OSError)"),
-        ({"backoff": 1}, TypeError, "option backoff=1: give a Backoff"),
-        ({"isolation": "shared", "cpus": 1}, ValueError, "isolation='shared' with cpus=1, gpus=0, env_vars={}"),
-        ({"isolation": "shared", "gpus": 1}, ValueError, "isolation='shared' with cpus=0, gpus=1, env_vars={}"),
-        ({"if_exists": "get"}, ValueError, "if_exists='get' without a name: give name= as well"),
-    ],
-)
-def test_bad_option_is_refused_by_name_value_and_next_step(
-    options: dict[str, object], error: type[Exception], message: str
-) -> None:
-    with pytest.raises(error) as raised:
-        ActorOptions.of(options)
-    assert message in str(raised.value)
-
-
-@pytest.mark.parametrize(
-    ("options", "expected"),
-    [
-        ({}, False),
-        ({"cpus": 0.5}, True),
-        ({"gpus": 1}, True),
-        ({"isolation": "process"}, True),
-        ({"env_vars": {"OMP_NUM_THREADS": "2"}}, True),
-        ({"isolation": "shared"}, False),
-        ({"resources": {"licence": 1}}, False),
-    ],
-)
-def test_own_process_follows_from_what_is_reserved(options: dict[str, object], expected: bool) -> None:
-    assert ActorOptions.of(options).needs_own_process is expected
-
-
-def test_numbers_of_numpy_are_kept_as_plain_numbers() -> None:
-    options = ActorOptions.of({"cpus": np.int64(2), "max_restarts": np.int64(3), "shutdown_s": np.float32(0.5)})
-    assert [type(value) for value in (options.cpus, options.max_restarts, options.shutdown_s)] == [float, int, float]
-
-
-def test_snapshot_every_counts_messages_as_int_and_seconds_as_float() -> None:
-    values = [ActorOptions.of({"snapshot_every": every}).snapshot_every for every in (10, 2.5)]
-    assert [(type(value), value) for value in values] == [(int, 10), (float, 2.5)]
-
-
-def test_one_exception_class_does_for_crash_on() -> None:
-    assert ActorOptions.of({"crash_on": OSError}).crash_on == (OSError,)
-
-
-def test_replaced_changes_only_what_is_named() -> None:
-    options = ActorOptions.of({"name": "a", "cpus": 1})
-    assert options.replaced({"name": "b"}) == ActorOptions.of({"name": "b", "cpus": 1})
-    with pytest.raises(TypeError, match="unknown actor option 'cpuz'"):
-        options.replaced({"cpuz": 1})
-
-
-def test_policy_of_defaults_is_empty() -> None:
-    assert ActorOptions().to_data() == {}
-
-
-def test_policy_survives_msgpack() -> None:
-    options = ActorOptions.of(
-        {
-            "name": "counter",
-            "if_exists": "replace",
-            "cpus": 1.5,
-            "resources": {"licence": 1},
-            "restart": "transient",
-            "backoff": Backoff(first_s=1, max_s=2),
-            "shutdown_s": None,
-            "overflow": "drop_old",
-            "env_vars": {"A": "b"},
-        }
-    )
-    packed = msgpack.packb(options.to_data())
-    assert ActorOptions.from_data(msgpack.unpackb(packed)) == options
-
-
-def test_policy_leaves_classes_behind() -> None:
-    assert ActorOptions.of({"crash_on": (OSError,), "restart": "permanent"}).to_data() == {"restart": "permanent"}
-
-
-def test_child_takes_options_by_name_and_leaves_the_rest_to_the_constructor() -> None:
-    child = Child(Simulator, 1, "x", id="sim", cpus=1, env="CartPole-v1")
-    assert (child.actor_class, child.args, child.kwargs, child.id) == (
-        Simulator,
-        (1, "x"),
-        {"env": "CartPole-v1"},
-        "sim",
-    )
-    assert child.options == ActorOptions.of({"cpus": 1, "restart": "permanent"})
-
-
-def test_child_is_permanent_unless_told() -> None:
-    assert Child(Simulator).options.restart is RestartType.PERMANENT
-    assert Child(Simulator, restart="transient").options.restart is RestartType.TRANSIENT
-
-
-@pytest.mark.parametrize("option", ["max_restarts", "period_s"])
-def test_intensity_on_a_child_is_refused(option: str) -> None:
-    with pytest.raises(TypeError, match=f"{option}=3 on Child\\(Simulator\\): intensity belongs to the supervisor"):
-        Child(Simulator, **{option: 3})  # type: ignore[arg-type]
-
-
-def test_detached_child_is_refused() -> None:
-    with pytest.raises(ValueError, match="a child never outlives its supervisor"):
-        Child(Simulator, detached=True)
-
-
-def test_child_of_something_that_is_no_class_is_refused() -> None:
-    with pytest.raises(TypeError, match="give the actor's class, then its constructor's arguments"):
-        Child(Simulator())  # type: ignore[arg-type]
-
-
-def test_child_of_a_class_that_is_no_actors_is_refused() -> None:
-    with pytest.raises(TypeError, match=r"Child\(object\): object is no actor; derive it from art.Actor"):
-        Child(object)
-
-
-@pytest.mark.parametrize(("args", "options"), [((), {}), ((1, 2, 3), {}), ((1,), {"start": 2})])
-def test_child_with_arguments_that_its_constructor_does_not_take_is_refused(
-    args: tuple[int, ...], options: dict[str, int]
-) -> None:
-    class Counter(Actor):
-        def __init__(self, start: int) -> None:
-            self.start = start
-
-    with pytest.raises(TypeError, match=r"Counter\(start: 'int'\) -> 'None': "):
-        Child(Counter, *args, **options)
-
-
-def test_child_isolation_is_checked_like_any_actors() -> None:
-    assert Child(Simulator, isolation="process").options.isolation is Isolation.PROCESS
-    with pytest.raises(ValueError, match="option isolation='thread'"):
-        Child(Simulator, isolation="thread")
+from actorrt.actors.policy.childspec import ChildSpec, Strategy, check_quorum
 
 
 def test_significant_permanent_child_is_refused() -> None:
@@ -195,30 +12,18 @@ def test_significant_permanent_child_is_refused() -> None:
         ChildSpec("a", significant=True)
 
 
-def test_children_without_id_are_named_after_their_class_and_numbered() -> None:
-    children = [Child(Simulator), Child(Simulator, id="Simulator-2"), Child(Simulator), Child(Simulator, id="x")]
-    assert list(identify(children)) == ["Simulator", "Simulator-2", "Simulator-3", "x"]
+@pytest.mark.parametrize("strategy", [s for s in Strategy if s is not Strategy.QUORUM])
+def test_quorum_goes_with_its_strategy_only(strategy: Strategy) -> None:
+    check_quorum(strategy, None)
+    with pytest.raises(ValueError, match=f"quorum=2 with strategy='{strategy.value}'"):
+        check_quorum(strategy, 2)
 
 
-def test_two_children_of_one_id_are_refused() -> None:
-    with pytest.raises(ValueError, match="child id 'x' is taken: give every child of a supervisor an id= of its own"):
-        identify([Child(Simulator, id="x"), Child(Simulator, id="x")])
-
-
-def test_child_id_that_is_taken_already_is_refused() -> None:
-    with pytest.raises(ValueError, match="child id 'x' is taken"):
-        identify([Child(Simulator, id="x")], frozenset({"x"}))
-
-
-@pytest.mark.parametrize(
-    ("options", "expected"),
-    [({}, None), ({"shutdown_s": DEFAULT_SHUTDOWN_S}, DEFAULT_SHUTDOWN_S)],
-    ids=["unsaid", "said"],
-)
-def test_supervisor_has_for_ever_to_stop_unless_somebody_says_otherwise(options, expected):
-    class Team(Supervisor):
-        pass
-
-    spawned = Team.options(**options)._options
-    assert (spawned.shutdown_s, Child(Team, **options).options.shutdown_s) == (expected, expected)
-    assert ActorOptions.from_data(spawned.to_data()).shutdown_s == expected
+def test_quorum_strategy_needs_a_quorum_of_one_or_more() -> None:
+    check_quorum(Strategy.QUORUM, 1)
+    with pytest.raises(ValueError, match="strategy='quorum' without a quorum: give quorum="):
+        check_quorum(Strategy.QUORUM, None)
+    with pytest.raises(ValueError, match=r"option quorum=0: give a whole number of at least 1"):
+        check_quorum(Strategy.QUORUM, 0)
+    with pytest.raises(TypeError, match=r"option quorum=1\.5: give a whole number of at least 1"):
+        check_quorum(Strategy.QUORUM, 1.5)  # type: ignore[arg-type]

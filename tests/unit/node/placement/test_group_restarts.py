@@ -67,7 +67,7 @@ async def test_child_that_is_to_stop_before_its_restart_has_begun_is_stopped():
     restarting = control.handlers["restart_children"](
         PLACE.peer, {"supervisor": supervisor.actor_id, "actors": [child.actor_id]}
     )
-    registry.stop_child(child.actor_id, "its supervisor gives up", kill=False)
+    registry.stops.stop_child(child.actor_id, "its supervisor gives up", kill=False)
     async with asyncio.timeout(5):
         await restarting
 

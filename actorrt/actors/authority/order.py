@@ -1,0 +1,73 @@
+"""What was asked for with a spawn: the same for all actors of a group, and for all incarnations of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from actorrt.actors.policy.options import ActorOptions
+from actorrt.actors.wire.control import Data
+from actorrt.ids import ActorId, JobId, ObjectId, PeerAddress
+
+
+class Order:
+    """One spawn order.
+
+    Attributes:
+        spec: the pickled class and constructor's arguments; opaque here.
+        card: what refs know of the actor besides, pickled; opaque here.
+        options: how it is placed, named and kept.
+        class_name: its class's name, for people.
+        job: whose it is.
+        namespace: where its name lives.
+        parent: the actor that spawned it, and that it never outlives.
+        is_supervisor: whether it supervises others, and so belongs away from code that can crash.
+        is_detached: whether it outlives its driver: it was asked to, or the actor that spawned it does.
+        is_beside: whether it belongs on its parent's loop.
+        beside_endpoint: where that is, if it is elsewhere.
+        child_id: what its supervisor calls it by; None for what is no child of a supervisor.
+        share: its place among the light children that its supervisor began with, and how many they are.
+        objects: what its spec refers to in the object store; held for each actor for as long as its record lives.
+        tokens: the transits that their ids came with.
+        blueprint: what its host has read from all this; opaque here.
+        is_withdrawn: whether nobody wants its actors any more: the spawn was cancelled, or the parent has ended.
+    """
+
+    __slots__ = (
+        "beside_endpoint",
+        "blueprint",
+        "card",
+        "child_id",
+        "class_name",
+        "is_beside",
+        "is_detached",
+        "is_supervisor",
+        "is_withdrawn",
+        "job",
+        "namespace",
+        "objects",
+        "options",
+        "parent",
+        "share",
+        "spec",
+        "tokens",
+    )
+
+    def __init__(self, data: Data) -> None:
+        self.spec: list[Any] = data["spec"]
+        self.card: bytes = data["card"]
+        self.options = ActorOptions.from_data(data["options"])
+        self.class_name: str = data["class_name"]
+        self.job = JobId(data["job"])
+        self.namespace: str = data["namespace"]
+        self.parent = None if data["parent"] is None else ActorId(data["parent"])
+        self.is_supervisor: bool = data["is_supervisor"]
+        self.is_detached: bool = data["is_detached"]
+        self.is_beside: bool = data["beside"]
+        self.beside_endpoint: PeerAddress | None = None
+        self.child_id: str | None = data["child_id"]
+        self.share: list[int] | None = data["share"]
+        self.objects: Sequence[ObjectId] = data["objects"]
+        self.tokens: Sequence[bytes] = data["tokens"]
+        self.blueprint: Any = None
+        self.is_withdrawn = False

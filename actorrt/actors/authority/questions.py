@@ -1,0 +1,123 @@
+"""What an authority tells of its actors: where they are, what becomes of them, how they ended. It changes nothing.
+
+An answer that depends on a decision waits for the decision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from actorrt.actors.authority.children import Children
+from actorrt.actors.authority.names import Names
+from actorrt.actors.authority.record import WILL_RUN_AGAIN, Record, RecordState
+from actorrt.actors.authority.tombstones import Tombstones
+from actorrt.actors.wire.control import Data
+from actorrt.clock import Clock
+from actorrt.errors import RuntimeStateError
+from actorrt.ids import ActorId
+
+
+class Questions:
+    """Answers for one registry.
+
+    Args:
+        records: the live actors.
+        children, names, tombstones: of the registry.
+        clock: tells how long a restart still waits.
+    """
+
+    def __init__(
+        self, records: Mapping[ActorId, Record], children: Children, names: Names, tombstones: Tombstones, clock: Clock
+    ) -> None:
+        self._records = records
+        self._children = children
+        self._names = names
+        self._tombstones = tombstones
+        self._clock = clock
+
+    def live(self, actor_id: ActorId) -> Record:
+        """Return what is known of an actor that lives.
+
+        Raises:
+            ActorDiedError: the actor is gone.
+        """
+        record = self._records.get(actor_id)
+        if record is None:
+            raise self._tombstones.error(actor_id)
+        if record.state is RecordState.ENDING:
+            raise record.tombstone().error()
+        return record
+
+    def is_alive(self, actor_id: ActorId) -> bool:
+        """Whether the actor runs or will run again."""
+        record = self._records.get(actor_id)
+        return record is not None and not record.is_administrative and record.state is not RecordState.ENDING
+
+    async def resolve(self, actor_id: ActorId, after: int) -> Data:
+        """Return where an incarnation newer than `after` runs, as soon as one does.
+
+        Raises:
+            ActorDiedError: the actor is gone.
+        """
+        while True:
+            record = self.live(actor_id)
+            if record.state is RecordState.RUNNING and record.incarnation > after:
+                return record.sighting()
+            await record.next_change()
+
+    async def fate(self, actor_id: ActorId, after: int) -> float:
+        """Return when it is certain that the actor lives on after the end of incarnation `after`.
+
+        Returns:
+            In how many seconds it is started again, where that waits.
+
+        Raises:
+            ActorDiedError: it does not live on.
+        """
+        while True:
+            record = self.live(actor_id)
+            if record.incarnation > after or record.state is RecordState.RESTARTING:
+                return 0.0 if record.restarts_at is None else max(0.0, record.restarts_at - self._clock.now())
+            await record.next_change()
+
+    async def down(self, actor_id: ActorId, since: int | None) -> Data:
+        """Return how an actor ended, when it is gone for good or when an incarnation has ended.
+
+        Args:
+            actor_id: the actor.
+            since: the first incarnation whose end is of interest, 0 for the present one; None: only the last one's.
+        """
+        record = self._records.get(actor_id)
+        if record is not None and since == 0:
+            since = record.incarnation
+        while record is not None and self._records.get(actor_id) is record:
+            if since is not None and record.last_incarnation >= since and record.state in WILL_RUN_AGAIN:
+                return record.down_data()
+            await record.next_change()
+        return self._tombstones.down_data(actor_id)
+
+    def sibling(self, actor_id: ActorId, id: str) -> Data:
+        """Return what a ref of another child of an actor's supervisor needs.
+
+        Raises:
+            ActorDiedError: the actor is gone.
+            RuntimeStateError: it is no child of a supervisor.
+            ValueError: no child of that id has been started, or it has ended.
+        """
+        record = self.live(actor_id)
+        if record.order.child_id is None or record.parent is None:
+            raise RuntimeStateError(f"{record.label} is no child of a supervisor, so it has no siblings")
+        children = {child.order.child_id: child for child in self._children.in_order(record.parent)}
+        child = children.get(id)
+        if child is None or child.state is RecordState.ENDING:
+            started = ", ".join(name for name in children if name is not None)
+            raise ValueError(f"{record.label} has no sibling {id!r}; those that have been started: {started}")
+        return child.card_data()
+
+    async def lookup(self, namespace: str, name: str, timeout_s: float) -> Data:
+        """Return what a ref of the named actor needs, waiting for the name up to `timeout_s` seconds.
+
+        Raises:
+            NameNotFoundError: no live actor has the name by then.
+        """
+        return (await self._names.find(namespace, name, timeout_s)).card_data()
