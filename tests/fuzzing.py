@@ -21,7 +21,11 @@ from actorrt.errors import ActorRtError
 from actorrt.ids import PeerId
 from actorrt.transport.frames.codec import Hello, join_head, pack_envelope, pack_hello, pack_refusal
 from actorrt.transport.interfaces import Buffer, Lane, TransportStatistics
-from actorrt.transport.links.inbound import Inbound, routing_id
+from actorrt.transport.links.acknowledgements import ACK_DELAY_S, Acknowledgements
+from actorrt.transport.links.conversations import connection_name
+from actorrt.transport.links.hellos import Hellos
+from actorrt.transport.links.inbound import Inbound
+from tests.unit.transport.fake_loop import FakeLoop
 
 HERE = PeerId(b"h" * 16)
 GOOD = PeerId(b"g" * 16)
@@ -48,23 +52,22 @@ class Fuzz:
     def __init__(self, seed: int) -> None:
         self._random = Random(seed)
         self._statistics = TransportStatistics()
+        self._loop = FakeLoop()
         self._inbound = Inbound(
-            HERE,
             self,
             self._statistics,
-            self._failed,
-            lambda *_: None,
-            lambda _: None,
-            lambda _: None,
-            lambda _: None,
-            lambda: None,
+            Hellos(HERE, lambda _: None, lambda _: None),
+            Acknowledgements(self._loop, lambda *_: None, self._statistics),
+            answer=lambda *_: None,
+            on_failed=self._failed,
+            on_renewed=lambda _: None,
         )
         self._bad_number = 0
         self._good_sequence = 0
         self._good_got = 0
         self.frames_count = self.failed_count = 0
         self.slowest_s = 0.0
-        self._inbound.message(routing_id(GOOD, Lane.USER, 1), pack_hello(Hello(GOOD, HERE, "memory://good")))
+        self._inbound.message(connection_name(GOOD, Lane.USER, 1), pack_hello(Hello(GOOD, HERE, "memory://good")))
         self._meet_another()
 
     def received(self, peer: PeerId, envelope: list[Any], buffers: Sequence[Buffer]) -> None:
@@ -85,7 +88,7 @@ class Fuzz:
         self._bad_number += 1
         self._bad = PeerId(self._bad_number.to_bytes(16, "big"))
         self._lane = self._random.choice(list(Lane))
-        self._source = routing_id(self._bad, self._lane, 1)
+        self._source = connection_name(self._bad, self._lane, 1)
         if self._random.random() < 0.9:
             hello = pack_hello(Hello(self._bad, HERE, "memory://bad"))
             self._inbound.message(self._source, hello)
@@ -102,9 +105,9 @@ class Fuzz:
         if self.frames_count % 100 == 0:
             head = join_head(self._good_sequence, 0, [pack_envelope([0, self._good_sequence])])
             self._good_sequence += 1
-            self._inbound.message(routing_id(GOOD, Lane.USER, 1), head)
+            self._inbound.message(connection_name(GOOD, Lane.USER, 1), head)
             assert self._good_got == self._good_sequence
-            self._inbound.settle()
+            self._loop.advance(ACK_DELAY_S)
 
     def _sound(self) -> bytes:
         kind = self._random.random()
@@ -114,7 +117,7 @@ class Fuzz:
             return pack_refusal(ActorRtError("no"))
         envelopes = [pack_envelope([0, self._value(4)]) for _ in range(self._random.randint(1, 3))]
         attachments = self._random.choice([[], [], [(0, 1)], [(0, [b"a", b"b"])], [(0, 3)]])
-        due = self._inbound.line(self._bad, self._lane).receipts.taken
+        due = self._inbound.conversation(self._bad, self._lane).receipts.received
         return join_head(due, 0, envelopes, attachments)
 
     def _value(self, depth: int) -> Any:

@@ -1,11 +1,11 @@
-"""The interfaces of the transport layer: `Transport`, `Link` and the `Receiver` that is handed in.
+"""What the layers above know of a transport: `Transport`, `Link`, and the `Receiver` that they hand in.
 
 What an envelope means is the business of the layer above; here it is a list whose first item is an integer.
 
-What a transport promises: envelopes of one link arrive in the order in which they were sent, each once, whole, also
-over connections that break, as long as both processes live and find each other again in time. If they don't, the
-receiver is told (`peer_failed`), and of what was sent last nobody knows whether it arrived. So is the peer's receiver,
-as soon as the peer is heard of again: where one end gives the other up, both know that what was under way is over.
+A transport promises: the envelopes of one link arrive in the order in which they were sent, each exactly once and
+whole, also if connections break, as long as both processes live and reconnect in time. If they do not reconnect, the
+receiver is told (`peer_failed`), and whether the last envelopes arrived is unknown. The peer's receiver is told too, as
+soon as the peer can be reached: when one end gives the other up, both know that what was under way is lost.
 """
 
 from __future__ import annotations
@@ -26,6 +26,23 @@ Tuples and bytearrays travel as lists and bytes. The first item is an int, the k
 """
 
 
+class Landing:
+    """Memory that the receiver provides for one buffer to arrive in.
+
+    Attributes:
+        memory: of the buffer's length; None once it was recalled: bytes that still arrive are discarded.
+    """
+
+    __slots__ = ("memory",)
+
+    def __init__(self, memory: memoryview) -> None:
+        self.memory: memoryview | None = memory
+
+    def recall(self) -> None:
+        """Take the memory back: nothing is written there from now on."""
+        self.memory = None
+
+
 class Lane(IntEnum):
     """What a link carries; each lane has a connection of its own, so control is never behind user traffic."""
 
@@ -34,38 +51,39 @@ class Lane(IntEnum):
 
 
 class Receiver(Protocol):
-    """What the layer above hands in. Both are called on the transport's loop, never in a sender's stack."""
+    """What the layer above hands in. Its methods are called on the transport's loop, never in a sender's stack.
+
+    These methods are optional:
+
+    * `drained() -> None`: called after the last of the envelopes that arrived together, in a stack of the transport's
+      own. Envelopes that are sent before it returns leave as soon as it does.
+    * `peer_silent(peer: PeerId, silent_s: float) -> None`: called once when a peer that owes acknowledgements has said
+      nothing for `SILENCE_S`. It is stopped, or busy in user code, or cut off; nothing has been closed.
+    * `peer_speaks(peer: PeerId) -> None`: called when a silent peer is heard again.
+    * `landing(peer: PeerId, envelope: list[Any], size_bytes: int) -> Landing | None`: called, by transports that can,
+      when a large buffer begins to arrive; returns memory to receive it in. The envelope itself is delivered later, if
+      at all. The buffer is then `landing.memory` itself, and not read-only.
+    """
 
     def received(self, peer: PeerId, envelope: list[Any], buffers: Sequence[Buffer]) -> None:
-        """Take one envelope and its read-only buffers; `()` where it has none.
+        """Called with one envelope and its read-only buffers, `()` if it has none.
 
-        An exception fails the peer as a bad frame does: whoever waits there is told.
+        An exception fails the peer as a bad frame does, so that callers there are told.
         """
 
-    # A receiver may have a method `drained() -> None` too. It is called after the last of the envelopes that arrived
-    # together, in a stack of the transport's own; what is sent until it returns leaves as soon as it does.
-    #
-    # It may have `peer_silent(peer: PeerId, silent_s: float) -> None` and `peer_speaks(peer: PeerId) -> None`. The
-    # first is called once when a peer with acknowledgements due has said nothing for `SILENCE_S`: it is stopped, or
-    # busy in user code, or cut off; nothing has been closed. The second when it is heard again.
-
-    # It may have `landing(peer: PeerId, envelope: list[Any], size_bytes: int) -> Landing | None`. When a large buffer
-    # begins to arrive, it is asked, by transports that can, for memory of its own to receive it in. The envelope
-    # itself arrives later, if at all. A buffer that arrives in `landing.memory` is that object, and not read-only.
-
     def peer_failed(self, peer: PeerId, error: ActorRtError) -> None:
-        """Take notice that `peer` can't be spoken with; the links to it are closed by now.
+        """Called when a peer has failed; the links to it are closed.
 
         Args:
-            peer: who failed.
-            error: `PeerUnreachableError` (a later `link` may try again), or what makes the peer unfit to be
-                spoken with: `BadFrameError`, `WireVersionError`, `AuthenticationError`.
+            peer: the peer.
+            error: `PeerUnreachableError`, after which a later `link` may try again; or an error after which the peer
+                is ignored for good: `BadFrameError`, `WireVersionError`, `AuthenticationError`.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class LinkStatistics:
-    """What one link has done; bytes are those of whole frames."""
+    """What one link has done; bytes are counted in whole frames."""
 
     envelopes_out: int
     frames_out: int
@@ -79,17 +97,17 @@ class TransportStatistics:
     """What one transport has done since it was made.
 
     Attributes:
-        links: links open towards others.
-        queued_bytes: sent on them, and not handed to a connection yet.
-        envelopes_in, frames_in, bytes_in: delivered to the receiver.
-        envelopes_out, frames_out, bytes_out: handed to the connection, HELLOs included.
-        discarded_envelopes: queued when their link was closed, hence never sent.
-        ignored_frames: arrived from a peer that had been dropped, on a connection that a later one replaced, or
+        links: open links to peers.
+        queued_bytes: bytes that were sent on them, and not handed to a connection yet.
+        envelopes_in, frames_in, bytes_in: what was delivered to the receiver.
+        envelopes_out, frames_out, bytes_out: what was handed to connections, HELLOs included.
+        discarded_envelopes: envelopes that were queued when their link was closed, and never sent.
+        ignored_frames: frames of a peer that had been dropped, of a connection that a later one had replaced, or
             without a HELLO before them.
-        bad_frames: could not be decoded, or broke the protocol.
-        repeated_frames: arrived again after a connection broke, and were ignored.
-        resumed_links: connections that were made anew after one broke.
-        acknowledgements_out: sent alone, for want of a frame that they could ride in.
+        bad_frames: messages that could not be decoded, or broke the protocol.
+        repeated_frames: frames that arrived again after a connection broke, and were ignored.
+        resumed_links: connections that replaced a broken one.
+        acknowledgements_out: acknowledgements that were sent alone, since there was no frame to ride in.
         receiver_errors: envelopes for which `Receiver.received` raised.
     """
 
@@ -118,30 +136,30 @@ class Link(Protocol):
 
     @property
     def queued_bytes(self) -> int:
-        """Bytes that were sent and have not been handed to the connection yet."""
+        """Bytes of envelopes that have not been handed to the connection yet."""
 
     @property
     def left_below(self) -> int:
-        """The number below which frames may have left, also once the link is closed. What is in the others never has.
+        """The number below which frames may have left, also when the link is closed. The other frames never left.
 
-        Numbers grow from one link to a peer to the next.
+        Numbers grow from one link to a peer to the next link to it.
         """
 
     def send(self, envelope: Envelope, buffers: Sequence[Buffer] = ()) -> int:
-        """Queue an envelope; it leaves at the end of this tick of the loop, in one frame with all others.
+        """Queue an envelope. It leaves at the end of this tick of the loop, in one frame with the others of the tick.
 
-        What is sent while envelopes are being received leaves when those that arrived together have been.
+        Envelopes that are sent while others are being received leave when all that arrived together are delivered.
 
-        The envelope is encoded at once: what the caller changes in it afterwards is not seen. Buffers are not
-        copied: they must not change any more.
+        The envelope is encoded at once: later changes of it have no effect. Buffers are not copied, and must not
+        change any more.
 
         Returns:
-            The number of the frame that it is in.
+            The number of the frame that carries the envelope.
 
         Raises:
-            TypeError, ValueError, OverflowError: the envelope holds what can't be encoded; nothing is queued.
+            TypeError, ValueError, OverflowError: the envelope holds a value that can't be encoded; nothing is queued.
             SerializationError: the envelope or a buffer is larger than any peer accepts; nothing is queued.
-            MailboxFullError: what is queued or unacknowledged is at its bound; nothing is queued.
+            MailboxFullError: the queued and unacknowledged bytes are at their bound; nothing is queued.
             PeerUnreachableError: the link is closed.
         """
 
@@ -149,17 +167,17 @@ class Link(Protocol):
 
 
 class Transport(Protocol):
-    """One process's endpoint. Everything is called on the loop that `start` ran on."""
+    """What carries the envelopes of one process's endpoint. Everything is called on the loop that `start` ran on."""
 
     @property
     def peer(self) -> PeerId: ...
 
     @property
     def address(self) -> str:
-        """Where others reach this endpoint; final once `start` has returned."""
+        """Where peers reach this endpoint; final once `start` has returned."""
 
     async def start(self, receiver: Receiver) -> None:
-        """Bind, and deliver what arrives to `receiver` from now on.
+        """Bind, and deliver arriving envelopes to `receiver` from now on.
 
         Raises:
             OSError: the address can't be bound; nothing is left behind.
@@ -171,50 +189,50 @@ class Transport(Protocol):
         Raises:
             PeerUnreachableError: the peer was dropped, or this transport is closed.
             AuthenticationError: the address has no key that this transport accepts.
-            ValueError: the transport does not speak to addresses of that form.
+            ValueError: this transport does not speak to addresses of that form.
         """
 
     def address_of(self, peer: PeerId) -> str | None:
-        """Return the address a peer gave of itself when it opened a link to us, or None."""
+        """Return the address that a peer gave when it opened a link to us, or None."""
 
     def node_of(self, peer: PeerId) -> bytes:
-        """Return what a peer's node is called by, as it said when it opened a link to us.
+        """Return the name of the node that a peer is on, as the peer gave it when it opened a link to us.
 
-        Empty for those of this process's own node, and for those of which nothing is known.
+        Empty for peers of this process's own node, and for unknown peers.
         """
 
     def drop(self, peer: PeerId) -> None:
-        """Take the peer for dead: close the links to it, discard what they hold, ignore what still arrives."""
+        """Close the links to a peer that is dead, discard what they hold, and ignore messages that still arrive."""
 
     def watch(self, peer: PeerId, address: str) -> None:
         """Find out when the peer falls silent, though nothing is sent to it, until `unwatch`, `drop` or its failure."""
 
     def unwatch(self, peer: PeerId) -> None:
-        """End what `watch` began; peers that acknowledgements are due of are listened for nevertheless."""
+        """End what `watch` began. The silence of a peer that owes acknowledgements is still noticed."""
 
     def silent_s(self, peer: PeerId) -> float:
         """Return for how long the peer has owed an acknowledgement and said nothing; 0 if it owes none.
 
-        As of the last look, twice a second while anything is awaited. Only a peer that is watched always owes one.
-        Time in which this process was held up itself is not counted.
+        The value is updated twice a second while anything is awaited. Only a peer that is watched always owes one.
+        Time in which this process itself was held up does not count.
         """
 
     def hold(self) -> None:
-        """Let what is sent from now on wait for `release`, rather than for the end of the tick.
+        """Let envelopes that are sent from now on wait for `release`, rather than for the end of the tick.
 
-        For those who know when the work of a tick is done, and call `release` then, in the same tick.
+        For callers that know when the work of a tick is done, and call `release` then, in the same tick.
         """
 
     def release(self) -> None:
-        """Send what was held, now."""
+        """Send the envelopes that were held."""
 
     async def flush(self, timeout_s: float) -> bool:
-        """Wait until no link holds anything back; return whether that came about in time."""
+        """Wait until no link has anything queued; return whether that happened in time."""
 
     async def close(self) -> None:
-        """Wait until peers have what was sent, for `FLUSH_TIMEOUT_S` at most; give everything back. Idempotent."""
+        """Wait up to `FLUSH_TIMEOUT_S` until peers have received what was sent; release everything. Idempotent."""
 
     def abandon(self) -> None:
-        """Send nothing more, in a forked child whose sockets are its parent's; they are not touched."""
+        """Send nothing more, in a forked child. The sockets are its parent's, and are not touched."""
 
     def statistics(self) -> TransportStatistics: ...

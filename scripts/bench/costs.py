@@ -26,16 +26,16 @@ DEADLINE_S: Final = 60.0
 
 def without_acks() -> None:
     """Frames are not kept, and nobody tells what has arrived."""
-    from actorrt.transport.frames.sequence import Window
-    from actorrt.transport.links.inbound import Inbound
+    from actorrt.transport.frames.sequence import SendWindow
+    from actorrt.transport.links.acknowledgements import Acknowledgements
 
     def push_handed(window: Any, _frame: Any) -> None:
         window.next += 1
 
-    Window.push_handed = push_handed  # type: ignore[method-assign]
-    Window.acknowledge = lambda *_: True  # type: ignore[method-assign]
-    Inbound._owes = lambda *_: None  # type: ignore[method-assign]
-    Inbound._acknowledge = lambda *_: None  # type: ignore[method-assign]
+    SendWindow.push_handed = push_handed  # type: ignore[method-assign]
+    SendWindow.acknowledge = lambda *_: True  # type: ignore[method-assign]
+    Acknowledgements.owe = lambda *_: None  # type: ignore[method-assign]
+    Acknowledgements.send = lambda *_: None  # type: ignore[method-assign]
 
 
 def without_credits() -> None:
@@ -62,7 +62,7 @@ def without_form_checks() -> None:
     from actorrt.transport.links import inbound
 
     inbound.check_nesting = lambda _: None  # type: ignore[assignment]
-    inbound.Form.check = lambda *_: None  # type: ignore[method-assign]
+    inbound.FormChecker.check = lambda *_: None  # type: ignore[method-assign]
 
 
 def without_statistics() -> None:

@@ -11,7 +11,7 @@ from actorrt.ids import IdSource, PeerId
 from actorrt.transport.frames.codec import Hello
 from actorrt.transport.frames.framing import pack_start
 from actorrt.transport.interfaces import Lane
-from actorrt.transport.links.inbound import routing_id
+from actorrt.transport.links.conversations import connection_name
 
 
 class Stranger:
@@ -26,7 +26,7 @@ class Stranger:
         self.peer = IdSource().peer()
         scheme = address.partition(":")[0]
         self.hello = Hello(self.peer, victim, "tcp://127.0.0.1:1" if scheme == "tcp" else f"{scheme}:///nowhere")
-        name = name or routing_id(self.peer, Lane.USER, 1)
+        name = name or connection_name(self.peer, Lane.USER, 1)
         self._wire = _Stream(address, name) if address.startswith("unix://") else _Dealer(address, name)
 
     def send(self, *parts: bytes) -> None:

@@ -64,7 +64,7 @@ def test_nothing_stays_of_a_peer_that_was_dropped(run: Run) -> None:
         await b.recorder.envelopes(2)
         a.transport.drop(b.transport.peer)
         assert a.transport._inbound is not None
-        assert list(a.transport._inbound.lines()) == []
+        assert list(a.transport._inbound.conversations()) == []
 
     run(case)
 
@@ -81,9 +81,9 @@ def test_process_without_descriptors_connects_when_it_has_some_again(
             _take_descriptors(patch)
             link = a.link_to(b)
             link.send((0, 1))
-            assert isinstance(link.obstacle, Exception)
+            assert isinstance(link.last_error, Exception)
         assert await b.recorder.envelopes(1) == [[0, 1]]
-        assert (a.recorder.failed, link.obstacle) == ([], None)
+        assert (a.recorder.failed, link.last_error) == ([], None)
 
     run(case)
 

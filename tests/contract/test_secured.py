@@ -13,7 +13,7 @@ from actorrt.errors import AuthenticationError
 from actorrt.ids import IdSource
 from actorrt.transport.frames.codec import Hello, pack_hello
 from actorrt.transport.interfaces import Lane
-from actorrt.transport.links.inbound import routing_id
+from actorrt.transport.links.conversations import connection_name
 from actorrt.transport.zeromq.link import open_dealer
 from actorrt.transport.zeromq.security import Security, join_address, make_keys, split_address
 from actorrt.transport.zeromq.transport import ZmqTransport
@@ -90,7 +90,7 @@ async def test_nobody_speaks_in_the_name_of_another_with_a_key_of_his_own(sides:
     a.link_to(b).send((0, 1))
     await b.until(lambda: bool(b.said))
     me = a.transport.peer
-    with zmq.Context() as context, open_dealer(context, routing_id(me, Lane.USER, 99)) as forger:
+    with zmq.Context() as context, open_dealer(context, connection_name(me, Lane.USER, 99)) as forger:
         c.security.secure_caller(forger, b.security.keys.public)
         forger.connect(split_address(b.transport.address)[0])
         for address in (a.transport.address, c.transport.address, "tcp://127.0.0.1:1"):

@@ -12,7 +12,7 @@ from actorrt.errors import WireVersionError
 from actorrt.transport.frames.codec import BadFrameError, Hello, join_head, pack_envelope, pack_hello
 from actorrt.transport.frames.framing import pack_start
 from actorrt.transport.interfaces import Lane
-from actorrt.transport.links.inbound import routing_id
+from actorrt.transport.links.conversations import connection_name
 from tests.contract.stranger import Stranger, garbage
 from tests.contract.world import Run, World
 
@@ -89,7 +89,7 @@ def test_peer_that_is_refused_learns_it_and_why(run: Run) -> None:
     async def case(world: World) -> None:
         a, b = await world.pair()
         me = a.transport.peer
-        with Stranger(b.transport.address, b.transport.peer, name=routing_id(me, Lane.USER, 1)) as in_my_name:
+        with Stranger(b.transport.address, b.transport.peer, name=connection_name(me, Lane.USER, 1)) as in_my_name:
             in_my_name.send(pack_hello(Hello(me, b.transport.peer, a.transport.address)))
             in_my_name.send(b"garbage")
             peer, error = await a.recorder.failure()
@@ -107,7 +107,7 @@ def test_peer_of_a_refused_version_learns_the_range(run: Run) -> None:
     async def case(world: World) -> None:
         a, b = await world.pair()
         me = a.transport.peer
-        with Stranger(b.transport.address, b.transport.peer, name=routing_id(me, Lane.USER, 1)) as in_my_name:
+        with Stranger(b.transport.address, b.transport.peer, name=connection_name(me, Lane.USER, 1)) as in_my_name:
             hello = Hello(me, b.transport.peer, a.transport.address, protocol_min=7, protocol_max=8)
             in_my_name.send(pack_hello(hello))
             peer, error = await a.recorder.failure()
@@ -157,7 +157,7 @@ def test_stream_whose_lengths_cannot_be_is_closed_and_nobody_else_notices(run: R
         a, b = await world.pair()
         with socket.socket(socket.AF_UNIX) as stranger:
             stranger.connect(b.transport.address.removeprefix("unix://"))
-            name = routing_id(world.ids.peer(), Lane.USER, 1)
+            name = connection_name(world.ids.peer(), Lane.USER, 1)
             stranger.sendall(pack_start([name]) + name + struct.pack(">IH", 1 << 31, 0))
             assert await asyncio.to_thread(stranger.recv, 1) == b""
         a.link_to(b).send((0, "well"))

@@ -13,14 +13,14 @@ import zmq
 from actorrt.actors.wire.control import Control
 from actorrt.actors.wire.messages import NOTICE, REQUEST
 from actorrt.clock import MonotonicClock
-from actorrt.config import MIB, ZERO_COPY_BYTES
+from actorrt.config import MIB
 from actorrt.errors import ActorRtError, PeerUnreachableError
 from actorrt.ids import IdSource, ObjectId, PeerAddress, PeerId
 from actorrt.node.objects.transfers import Transfers
 from actorrt.scopes import Scope
 from actorrt.store.server.server import StoreServer
-from actorrt.transport.frames.framing import Landing
-from actorrt.transport.interfaces import Buffer, Transport
+from actorrt.transport.interfaces import Buffer, Landing, Transport
+from actorrt.transport.zeromq.link import ZERO_COPY_BYTES
 
 IDS = IdSource()
 

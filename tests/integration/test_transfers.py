@@ -23,8 +23,7 @@ from actorrt.node.objects.fanout import WIDTH
 from actorrt.node.objects.pulls import CHUNK_BYTES, WINDOW_BYTES, chunks
 from actorrt.node.objects.transfers import PULLS_COUNT
 from actorrt.store.client.client import StoreClient
-from actorrt.transport.frames.framing import Landing
-from actorrt.transport.interfaces import Transport
+from actorrt.transport.interfaces import Landing, Transport
 from actorrt.transport.memory.network import MemoryNetwork
 from actorrt.transport.memory.transport import MemoryTransport
 from actorrt.transport.unix.transport import UnixTransport

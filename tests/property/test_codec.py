@@ -9,10 +9,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from actorrt.config import MAX_ARRAY_COUNT, MAX_MAP_COUNT
 from actorrt.errors import SerializationError
 from actorrt.ids import PeerId
 from actorrt.transport.frames.codec import (
+    MAX_ARRAY_COUNT,
+    MAX_MAP_COUNT,
     SAFE_BYTES,
     BadFrameError,
     Hello,
@@ -26,7 +27,7 @@ from actorrt.transport.frames.codec import (
     read_refusal,
     split_buffers,
 )
-from actorrt.transport.frames.form import Form
+from actorrt.transport.frames.form import FormChecker
 
 PEER = PeerId(b"p" * 16)
 scalars = (
@@ -117,7 +118,7 @@ def test_hello_of_a_later_release_is_read_past_what_is_unknown() -> None:
 
 @given(st.lists(st.binary(max_size=2000) | envelopes.map(pack_envelope), max_size=8))
 def test_form_lets_pass_what_is_one_value_and_nothing_else(parts: list[bytes]) -> None:
-    form = Form()  # one for all, so that what was refused must not be in the way of what follows
+    form = FormChecker()  # one for all, so that what was refused must not be in the way of what follows
     for part in parts:
         try:
             msgpack.unpackb(part, strict_map_key=False, unicode_errors="replace", ext_hook=lambda *_: None)

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actorrt.config import MAX_FRAME_BUFFERS_COUNT, MAX_FRAME_BYTES
-from actorrt.transport.frames.codec import BadFrameError
-from actorrt.transport.frames.framing import START_BYTES, FrameReader, Landing, pack_start
+from actorrt.config import MAX_FRAME_BYTES
+from actorrt.transport.frames.codec import MAX_FRAME_BUFFERS_COUNT, BadFrameError
+from actorrt.transport.frames.framing import START_BYTES, FrameReader, pack_start
+from actorrt.transport.interfaces import Landing
 
 ROOM_BYTES = 64
 PARTS = st.lists(st.binary(max_size=200), min_size=1, max_size=4)
@@ -27,9 +28,9 @@ def fed(reader, data, cuts):
     made = []
     turn = 0
     while data:
-        room = reader.room
-        count = min(len(data), len(room), cuts[turn % len(cuts)])
-        room[:count] = data[:count]
+        target = reader.target
+        count = min(len(data), len(target), cuts[turn % len(cuts)])
+        target[:count] = data[:count]
         for head, buffers in reader.arrived(count):
             made.append((bytes(head), list(buffers)))  # heads are valid now only
         data, turn = data[count:], turn + 1
@@ -88,9 +89,9 @@ def test_buffers_of_a_long_message_outlive_the_next_ones():
     kept = []
     data = on_stream([[b"first", b"a" * 150], [b"second", b"b" * 150], [b"short", b"c"]])
     while data:
-        room = reader.room
-        count = min(len(data), len(room))
-        room[:count] = data[:count]
+        target = reader.target
+        count = min(len(data), len(target))
+        target[:count] = data[:count]
         kept += [buffer for _, buffers in reader.arrived(count) for buffer in buffers]
         data = data[count:]
     assert [bytes(buffer) for buffer in kept] == [b"a" * 150, b"b" * 150, b"c"]
@@ -109,7 +110,7 @@ def test_buffers_of_a_long_message_outlive_the_next_ones():
 def test_lengths_beyond_what_is_allowed_are_refused_before_room_is_made(start):
     reader = FrameReader(memoryview(bytearray(ROOM_BYTES)), most_bytes=1_000)
     assert len(start) >= START_BYTES
-    reader.room[: len(start)] = start
+    reader.target[: len(start)] = start
     with pytest.raises(BadFrameError):
         reader.arrived(len(start))
 
@@ -120,7 +121,7 @@ def test_what_is_only_claimed_gets_no_memory():
     tracemalloc.start()
     for begin in range(0, len(start), ROOM_BYTES):
         piece = start[begin : begin + ROOM_BYTES]
-        reader.room[: len(piece)] = piece
+        reader.target[: len(piece)] = piece
         assert reader.arrived(len(piece)) == []
     assert tracemalloc.get_traced_memory()[1] < 1 << 20
     tracemalloc.stop()

@@ -7,7 +7,7 @@ from collections import deque
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from actorrt.transport.frames.sequence import Receipts, Window
+from actorrt.transport.frames.sequence import Receipts, SendWindow
 
 FIRST = 3
 
@@ -17,7 +17,7 @@ class Link(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.window = Window(FIRST)
+        self.window = SendWindow(FIRST)
         self.receipts = Receipts()
         self.receipts.begin(FIRST)
         self.forward: deque[tuple[int, bytes]] = deque()
@@ -47,14 +47,14 @@ class Link(RuleBasedStateMachine):
     def arrive(self, count: int) -> None:
         for _ in range(min(count, len(self.forward))):
             number, name = self.forward.popleft()
-            assert number <= self.receipts.taken
-            if number == self.receipts.taken:
-                self.receipts.taken += 1
+            assert number <= self.receipts.received
+            if number == self.receipts.received:
+                self.receipts.received += 1
                 self.taken.append(name)
 
     @rule(is_beside=st.booleans())
     def tell(self, is_beside: bool) -> None:
-        (self.beside if is_beside else self.back).append(self.receipts.tell())
+        (self.beside if is_beside else self.back).append(self.receipts.acknowledge())
 
     @rule()
     def hear(self) -> None:
@@ -80,14 +80,14 @@ class Link(RuleBasedStateMachine):
     @invariant()
     def what_was_taken_is_what_was_sent(self) -> None:
         assert self.taken == self.sent[: len(self.taken)]
-        assert self.window.acknowledged <= self.receipts.taken <= self.window.next
+        assert self.window.acknowledged <= self.receipts.received <= self.window.next
         assert len(self.window) == self.window.next - self.window.acknowledged
 
     def teardown(self) -> None:
         self.transmit(len(self.sent))
         self.arrive(len(self.forward))
         assert self.taken == self.sent
-        assert self.window.acknowledge(self.receipts.tell())
+        assert self.window.acknowledge(self.receipts.acknowledge())
         assert (len(self.window), self.window.unacknowledged_bytes, self.window.waiting_bytes) == (0, 0, 0)
 
 

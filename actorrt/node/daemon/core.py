@@ -43,8 +43,7 @@ from actorrt.reasons import ExitKind, ExitReason
 from actorrt.scopes import Scope
 from actorrt.store.server.exchange import Exchange
 from actorrt.store.server.retention import Retention
-from actorrt.transport.frames.framing import Landing
-from actorrt.transport.interfaces import Buffer, Transport
+from actorrt.transport.interfaces import Buffer, Landing, Transport
 
 logger = logging.getLogger(__name__)
 

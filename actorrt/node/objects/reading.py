@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from actorrt.ids import ObjectId, PeerAddress
 from actorrt.node.objects.pulls import Pull
-from actorrt.transport.frames.framing import Landing
+from actorrt.transport.interfaces import Landing
 
 
 @dataclass(slots=True)

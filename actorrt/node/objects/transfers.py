@@ -35,8 +35,7 @@ from actorrt.node.objects.sources import Sources
 from actorrt.scopes import Scope
 from actorrt.store.memory.mappings import populate
 from actorrt.store.server.exchange import Exchange
-from actorrt.transport.frames.framing import Landing
-from actorrt.transport.interfaces import Buffer, Transport
+from actorrt.transport.interfaces import Buffer, Landing, Transport
 
 logger = logging.getLogger(__name__)
 

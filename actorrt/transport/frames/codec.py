@@ -1,20 +1,20 @@
-"""Pure: what travels, as bytes: envelopes, frames of envelopes, and the HELLO that opens a link.
+"""Pure: packs and reads what travels: envelopes, frames of envelopes, and the HELLO that opens a link.
 
 A frame is a message of one or more parts. Its first part, the head, is the msgpack array
-`[sequence, acknowledged, envelopes, attachments]`. `acknowledged` is the number below which the sender has taken
-everything that came the other way on the same lane. `attachments` lists `[envelope_index, buffer_count]` for buffers
-that follow as parts of their own, in that order, and `[envelope_index, buffers]` for small ones, which ride in the
-head. Envelopes are packed one by one when they are sent, so that a bad one fails alone, in its sender's stack, and
-the head is put together from the packed pieces.
+`[sequence, acknowledged, envelopes, attachments]`. `acknowledged` is the number below which the sender has received
+every frame of the other direction on the same lane. `attachments` lists `[envelope_index, buffer_count]` for buffers
+that follow as parts of their own, in that order, and `[envelope_index, buffers]` for small buffers, which ride in the
+head. Each envelope is packed when it is sent, so that a bad one fails alone, in its sender's stack. The head is joined
+from the packed envelopes.
 
-What goes back against the direction of a link is either an acknowledgement of eight bytes and a mark, or a notice.
+Two kinds of message go against the direction of a link: an acknowledgement, of a mark and eight bytes, and a notice.
 
 A notice (a HELLO, a refusal) begins with `MAGIC`, which can't begin a frame, and is a map: readers of every version
 of the protocol find the version range in it, and ignore keys they don't know.
 
-What is read comes from outside: sizes are capped before memory is reserved, and every fault is a `BadFrameError`.
-`form` has looked through it by then: it is whole, so it has the bytes for all that it claims; a string can't be longer
-than its frame. Arrays and maps are capped in their items and in their nesting.
+The bytes come from outside: sizes are capped before memory is reserved, and every fault is a `BadFrameError`. `form`
+has checked them by then: a message is complete, so it has the bytes for every item that it claims, and no string is
+longer than its frame. The number of items in arrays and maps, and their nesting, are capped.
 """
 
 from __future__ import annotations
@@ -26,22 +26,21 @@ from typing import Any, Final, NoReturn
 
 import msgpack
 
-from actorrt.config import (
-    MAX_ARRAY_COUNT,
-    MAX_FRAME_BUFFERS_COUNT,
-    MAX_FRAME_BYTES,
-    MAX_MAP_COUNT,
-    MAX_NESTING,
-    PROTOCOL_VERSION,
-    PROTOCOL_VERSION_MIN,
-)
+from actorrt.config import MAX_FRAME_BYTES
 from actorrt.errors import ActorRtError, SerializationError, WireVersionError
 from actorrt.ids import ID_BYTES, PeerId, short
 from actorrt.transport.interfaces import Buffer, Envelope
 
+PROTOCOL_VERSION: Final = 1
+PROTOCOL_VERSION_MIN: Final = 1
+MAX_ARRAY_COUNT: Final = 32_767
+MAX_MAP_COUNT: Final = 16_383
+MAX_NESTING: Final = 16
+"""How deep arrays and maps may be nested in an envelope, the envelope included."""
+MAX_FRAME_BUFFERS_COUNT: Final = 1_024
 MAGIC: Final = b"\x00actorrt"  # a frame's head begins with 0x94, an array of four
-SAFE_BYTES: Final = min(MAX_ARRAY_COUNT, 2 * MAX_MAP_COUNT)  # too short to hold more items than the caps
-HEAD_ROOM_BYTES: Final = 1 << 16  # what a head needs beside its one largest envelope
+SAFE_BYTES: Final = min(MAX_ARRAY_COUNT, 2 * MAX_MAP_COUNT)  # shorter bytes can't hold more items than the caps
+HEAD_ROOM_BYTES: Final = 1 << 16  # what a head needs beside its largest envelope
 _MAX_ADDRESS_LENGTH: Final = 4096
 _MAX_MESSAGE_LENGTH: Final = 1000
 _HEAD_START: Final = struct.Struct(">BBQBQBH")  # an array of four: two uint64, an array of at most 65,535 items, ...
@@ -52,21 +51,21 @@ _ACK: Final = struct.Struct(">BQ")
 _ACK_MARK: Final = 1
 
 Attachment = tuple[int, int | Sequence[Buffer]]
-"""Of which envelope, and how many buffers follow it, or the buffers themselves where they are small."""
+"""The index of an envelope, and the number of buffers that follow it, or the buffers themselves if they are small."""
 
 
 class BadFrameError(ActorRtError):
-    """A peer sent what is no frame of this protocol; it is not spoken with any more."""
+    """A peer broke the protocol; its links are closed, and it is ignored from then on."""
 
 
 pack_envelope = msgpack.Packer(use_bin_type=True, autoreset=True).pack
-"""Return the envelope's bytes. Raises TypeError, ValueError or OverflowError for what msgpack can't hold."""
+"""Return the envelope's bytes. Raises TypeError, ValueError or OverflowError for a value that msgpack can't hold."""
 
 _pack = pack_envelope
 
 
 def check_envelope(envelope: Envelope, packed_bytes: int, buffers: Sequence[Buffer]) -> None:
-    """Refuse what no peer would accept. Needed only where there are buffers, or more than `SAFE_BYTES`.
+    """Refuse an envelope that no peer would accept. Needed only if it has buffers, or more than `SAFE_BYTES`.
 
     Raises:
         SerializationError: a container has too many items or is nested too deep, or a part is too large for any frame.
@@ -74,7 +73,7 @@ def check_envelope(envelope: Envelope, packed_bytes: int, buffers: Sequence[Buff
     if packed_bytes > MAX_FRAME_BYTES - HEAD_ROOM_BYTES:
         raise SerializationError(
             f"an envelope of {packed_bytes} bytes is larger than a frame ({MAX_FRAME_BYTES}); "
-            "send what is large as buffers"
+            "send large values as buffers"
         )
     if len(buffers) > MAX_FRAME_BUFFERS_COUNT:
         raise SerializationError(f"{len(buffers)} buffers in one envelope; a frame holds {MAX_FRAME_BUFFERS_COUNT}")
@@ -106,7 +105,7 @@ def _check_counts(value: Any, depth_left: int) -> None:
 def join_head(
     sequence: int, acknowledged: int, envelopes: Sequence[bytes], attachments: Sequence[Attachment] = ()
 ) -> bytes:
-    """Return the head of a frame made of packed envelopes, at most 65,535 of them."""
+    """Return the head of a frame of at most 65,535 packed envelopes."""
     start = _HEAD_START.pack(0x94, 0xCF, sequence, 0xCF, acknowledged, 0xDC, len(envelopes))
     return b"".join((start, *envelopes, _pack(attachments) if attachments else _NO_ATTACHMENTS))
 
@@ -115,7 +114,7 @@ def read_head(head: Buffer) -> tuple[int, int, list[list[Any]], list[list[Any]]]
     """Return the sequence number, the acknowledged number, the envelopes and the attachments of a frame.
 
     Raises:
-        BadFrameError: it is none.
+        BadFrameError: `head` is not the head of a frame.
     """
     try:
         sequence, acknowledged, envelopes, attachments = _unpack(head)
@@ -134,10 +133,10 @@ def read_head(head: Buffer) -> tuple[int, int, list[list[Any]], list[list[Any]]]
 
 
 def check_nesting(envelopes: list[list[Any]]) -> None:
-    """Refuse envelopes in which arrays and maps are nested deeper than `MAX_NESTING`.
+    """Check how deep arrays and maps are nested.
 
     Raises:
-        BadFrameError: one is.
+        BadFrameError: an envelope is nested deeper than `MAX_NESTING`.
     """
     for envelope in envelopes:
         for item in envelope:
@@ -146,7 +145,7 @@ def check_nesting(envelopes: list[list[Any]]) -> None:
 
 
 def _has_containers(container: list[Any] | dict[Any, Any]) -> bool:
-    for item in container.values() if type(container) is dict else container:  # noqa: SIM110  slower in each message
+    for item in container.values() if type(container) is dict else container:  # noqa: SIM110  any() is slower
         if type(item) in _CONTAINERS:
             return True
     return False
@@ -177,7 +176,7 @@ def _are_buffers(value: Any) -> bool:
 
 
 def split_buffers(attachments: Sequence[Sequence[Any]], buffers: Sequence[Buffer]) -> dict[int, Sequence[Buffer]]:
-    """Return the buffers of each envelope that has some, by its index.
+    """Return the buffers of each envelope that has buffers, by its index.
 
     Raises:
         BadFrameError: the frame has more or fewer buffers than its head says.
@@ -191,12 +190,12 @@ def split_buffers(attachments: Sequence[Sequence[Any]], buffers: Sequence[Buffer
         else:
             by_index[index] = count
     if start != len(buffers):
-        raise BadFrameError(f"a frame brings {len(buffers)} buffers, its head says {start}")
+        raise BadFrameError(f"a frame has {len(buffers)} buffers, but its head says {start}")
     return by_index
 
 
 def pack_acknowledgement(acknowledged: int) -> bytes:
-    """Return what goes back over a link whose far end has taken all frames below that number."""
+    """Return the message that acknowledges every frame below that number."""
     return _ACK.pack(_ACK_MARK, acknowledged)
 
 
@@ -204,25 +203,25 @@ def read_acknowledgement(part: Buffer) -> int:
     """Return the number in an acknowledgement.
 
     Raises:
-        BadFrameError: it is none.
+        BadFrameError: `part` is no acknowledgement.
     """
     if len(part) != _ACK.size or part[0] != _ACK_MARK:
-        raise BadFrameError("what came back over a link is no acknowledgement")
+        raise BadFrameError("a message that came back over a link is no acknowledgement")
     return int(_ACK.unpack(part)[1])
 
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """The first message on each link: who speaks, where to answer, which versions of the protocol it knows.
+    """The first message of each connection: who opens it, where to answer, which protocol versions the opener speaks.
 
     Attributes:
-        peer: who opens the link.
-        to: whom it means to reach; another process may have come to live at the address.
+        peer: the id of the opener.
+        to: the id of the process that the opener means to reach; another one may have taken its address.
         address: where `peer` is reached.
-        first: the number of the link's first frame. The same number says that this connection takes up where
-            the one before it broke; a greater one, that this is another link.
-        node: the node `peer` runs on; empty where there is none.
-        features: names of what the peer can do beyond its protocol version.
+        first: the number of the link's first frame. The same number as before means that this connection continues
+            a link whose connection broke; a greater number means another link.
+        node: the node that `peer` runs on; empty if it has none.
+        features: names of the peer's abilities beyond its protocol version.
     """
 
     peer: PeerId
@@ -255,20 +254,20 @@ def pack_hello(hello: Hello) -> bytes:
 
 
 MISDIRECTED: Final = MAGIC + bytes(_pack({"notice": "misdirected"}))
-"""Goes back to who asked, in its HELLO, for a process that is not this one."""
+"""Answers a HELLO that is meant for another process than this one."""
 
 
 GIVEN_UP: Final = MAGIC + bytes(_pack({"notice": "given up"}))
-"""Goes back over a link whose opener could not be reached for so long that what was under way both ways is over."""
+"""Tells the opener of a link that we could not reach it, and gave up all that was under way in both directions."""
 
 
 def is_frame(head: Buffer) -> bool:
-    """Whether this looks like the head of a frame, rather than like a notice or like nothing of ours."""
+    """Whether this looks like the head of a frame, rather than like a notice or like garbage."""
     return bytes(memoryview(head)[:2]) == _HEAD_MARK
 
 
 def pack_refusal(error: ActorRtError) -> bytes:
-    """Return the notice by which a peer learns that we don't speak with it any more, and why."""
+    """Return the notice that tells a peer that we have closed its links, and why."""
     body = {"notice": "refused", "error": type(error).__name__, "message": str(error)[:_MAX_MESSAGE_LENGTH]}
     return MAGIC + bytes(_pack(body))
 
@@ -277,7 +276,7 @@ def read_refusal(part: Buffer) -> ActorRtError:
     """Return the error in the refusal.
 
     Raises:
-        BadFrameError: it is none.
+        BadFrameError: `part` is no refusal.
     """
     value = _read_notice(part, "refused", "neither a frame nor a refusal")
     kind = WireVersionError if value.get("error") == WireVersionError.__name__ else BadFrameError
@@ -285,7 +284,7 @@ def read_refusal(part: Buffer) -> ActorRtError:
 
 
 def is_notice(part: Buffer) -> bool:
-    """Whether this is a HELLO or a refusal, rather than a frame."""
+    """Whether this is a notice, rather than a frame."""
     return bytes(memoryview(part)[: len(MAGIC)]) == MAGIC
 
 
@@ -297,10 +296,10 @@ def _read_notice(part: Buffer, kind: str, complaint: str) -> dict[Any, Any]:
 
 
 def read_hello(part: Buffer) -> Hello:
-    """Return the HELLO in `part`, whatever versions it offers.
+    """Return the HELLO in `part`, whatever protocol versions it offers.
 
     Raises:
-        BadFrameError: it is none.
+        BadFrameError: `part` is no HELLO.
     """
     value = _read_notice(part, "hello", "a link does not begin with a HELLO")
     return Hello(
@@ -323,10 +322,10 @@ def _field(value: dict[Any, Any], name: str, kind: type[Any], length_max: int | 
 
 
 def agree_on_version(hello: Hello) -> int:
-    """Return the highest protocol version that both sides know.
+    """Return the highest protocol version that both sides speak.
 
     Raises:
-        WireVersionError: there is none.
+        WireVersionError: the two ranges have no version in common.
     """
     version = min(hello.protocol_max, PROTOCOL_VERSION)
     if version < max(hello.protocol_min, PROTOCOL_VERSION_MIN):
@@ -342,7 +341,7 @@ def _unpack(part: Buffer) -> Any:
     try:
         return msgpack.unpackb(
             part,
-            strict_map_key=False,  # maps by integer are legitimate; their size is what bounds hash collisions
+            strict_map_key=False,  # keys may be integers; the cap on a map's size bounds hash collisions
             max_array_len=MAX_ARRAY_COUNT,
             max_map_len=MAX_MAP_COUNT,
             max_ext_len=0,
@@ -353,4 +352,4 @@ def _unpack(part: Buffer) -> Any:
 
 
 def _refuse_extension(code: int, _: bytes) -> NoReturn:
-    raise ValueError(f"extension type {code} has no meaning here")
+    raise ValueError(f"extension type {code} is not used here")

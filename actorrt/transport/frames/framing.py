@@ -1,4 +1,4 @@
-"""Pure: messages of several parts on a stream of bytes, which knows no messages.
+"""Pure: cuts a stream of bytes into messages of several parts, and packs such messages for a stream.
 
 A message is a head and any number of buffers. On the stream it is preceded by the length of the head (uint32), the
 number of buffers (uint16) and the length of each (uint32), in network order.
@@ -10,9 +10,9 @@ import struct
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from actorrt.config import MAX_FRAME_BUFFERS_COUNT, MAX_FRAME_BYTES
-from actorrt.transport.frames.codec import BadFrameError
-from actorrt.transport.interfaces import Buffer
+from actorrt.config import MAX_FRAME_BYTES
+from actorrt.transport.frames.codec import MAX_FRAME_BUFFERS_COUNT, BadFrameError
+from actorrt.transport.interfaces import Buffer, Landing
 
 _START: Final = struct.Struct(">IH")
 START_BYTES: Final = _START.size
@@ -21,48 +21,31 @@ Message = tuple[Buffer, Sequence[Buffer]]
 
 
 def pack_start(parts: Sequence[Buffer]) -> bytes:
-    """Return what precedes a message of these parts, all of single bytes, on the stream."""
+    """Return the lengths that precede a message of these parts on the stream. All parts have items of one byte."""
     start = _START.pack(len(parts[0]), len(parts) - 1)
     if len(parts) == 1:
         return start
     return start + struct.pack(f">{len(parts) - 1}I", *[len(part) for part in parts[1:]])
 
 
-_GROWTH: Final = 32  # by so much at a time: to begin anew, and copy, costs a large message as much as to receive it
-
-
-class Landing:
-    """Memory of the receiver's, into which one buffer arrives.
-
-    Attributes:
-        memory: of the buffer's length; None once it was taken back: what still arrives is thrown away.
-    """
-
-    __slots__ = ("memory",)
-
-    def __init__(self, memory: memoryview) -> None:
-        self.memory: memoryview | None = memory
-
-    def recall(self) -> None:
-        """Take the memory back: from now on nothing is written there."""
-        self.memory = None
+_GROWTH: Final = 32  # a large factor: each reallocation copies what has arrived, which costs as much as receiving it
 
 
 FindLanding = Callable[[memoryview, int], Landing | None]
-"""Told the head of a message and the length of its one buffer, says where that is to arrive; None: anywhere."""
+"""Called with the head of a message and the length of its one buffer; returns where that is to arrive, or None."""
 
 
 class FrameReader:
-    """Cuts what arrives over one connection into messages.
+    """Cuts the bytes of one connection into messages.
 
-    What arrives goes to `room`, and is taken by `arrived`. A message that is longer than the room has is put together
-    in memory of its own, which its buffers keep. That grows with what arrives: what is only claimed gets none. A
-    buffer for which there is a landing arrives there, and is copied no more.
+    The caller receives bytes into `target`, and then calls `arrived`. A message that is longer than the shared memory
+    is assembled in memory of its own, which its buffers keep alive. That memory grows with the bytes that arrive:
+    claimed lengths allocate nothing. A buffer that has a landing arrives there, and is not copied again.
 
     Args:
-        shared: where whatever arrives first goes; readers whose turns do not overlap can share it.
+        shared: where bytes arrive first; readers whose calls do not overlap can share it.
         most_bytes: how long a part may be.
-        find_landing: asked for messages longer than the room that have one buffer.
+        find_landing: called for messages that have one buffer, longer than the shared memory.
     """
 
     __slots__ = (
@@ -83,27 +66,27 @@ class FrameReader:
         self._shared = shared
         self._most_bytes = most_bytes
         self._find_landing = find_landing
-        self._start = b""  # of a message of which less than its lengths has arrived
-        self._message: bytearray | None = None  # one that is being put together
-        self._landing: Landing | None = None  # or where its buffer arrives, and its head
+        self._start = b""  # of a message whose lengths have not all arrived
+        self._message: bytearray | None = None  # the message that is being assembled
+        self._landing: Landing | None = None  # or the landing of its buffer, and its head
         self._head = b""
-        self._filled = self._due = 0  # what of either has arrived, and how long it is to be
+        self._filled = self._due = 0  # how much of either has arrived, and how long it will be
 
     @property
-    def room(self) -> memoryview:
-        """Where the next bytes are to go."""
+    def target(self) -> memoryview:
+        """The memory into which the next bytes are to be received."""
         if self._landing is not None:
             memory = self._landing.memory
             return self._shared[: self._due - self._filled] if memory is None else memory[self._filled :]
         return self._shared if self._message is None else memoryview(self._message)[self._filled :]
 
     def arrived(self, count: int) -> list[Message]:
-        """Take `count` bytes that were put into `room`; return the messages that are complete now.
+        """Note that `count` bytes were received into `target`; return the messages that are complete now.
 
-        Heads are valid until the next bytes arrive; buffers for as long as they are kept.
+        Heads are valid until the next bytes arrive; buffers for as long as they are referenced.
 
         Raises:
-            BadFrameError: the lengths are beyond what is allowed; the connection is of no more use.
+            BadFrameError: a length is over its limit; the connection must be closed.
         """
         if self._landing is not None:
             self._filled += count
@@ -112,7 +95,7 @@ class FrameReader:
             self._filled += count
             if self._filled < self._due:
                 if self._filled == len(self._message):
-                    self._message = self._with_room(self._message)
+                    self._message = self._grown(self._message)
                 return []
             message, self._message = memoryview(self._message).toreadonly(), None
             return self._cut(message, is_kept=True)
@@ -138,7 +121,7 @@ class FrameReader:
             if after > end:
                 is_head_here = len(head) == head_bytes and len(lengths) == 1
                 if not is_head_here or not self._begin_landing(head, data[first + head_bytes :], lengths[0]):
-                    self._put_together(data[position:], after - position)
+                    self._assemble(data[position:], after - position)
                 return messages
             messages.append((head, _buffers(data, first + head_bytes, lengths, is_kept) if lengths else ()))
             position = after
@@ -146,18 +129,18 @@ class FrameReader:
         return messages
 
     def _lengths(self, data: memoryview, position: int, head_bytes: int, buffers_count: int) -> Sequence[int] | None:
-        """Return the lengths of a message's buffers; None where they have not arrived yet."""
+        """Return the lengths of a message's buffers; None if they have not all arrived."""
         if buffers_count > MAX_FRAME_BUFFERS_COUNT:
-            raise BadFrameError(f"a message of {buffers_count} buffers")
+            raise BadFrameError(f"a message of {buffers_count} buffers; {MAX_FRAME_BUFFERS_COUNT} are allowed")
         if len(data) - position < START_BYTES + 4 * buffers_count:
             return None
         lengths = struct.unpack_from(f">{buffers_count}I", data, position + START_BYTES)
         if max(head_bytes, *lengths, 0) > self._most_bytes:
-            raise BadFrameError(f"a part of {max(head_bytes, *lengths, 0)} bytes, of {self._most_bytes} at the most")
+            raise BadFrameError(f"a part of {max(head_bytes, *lengths, 0)} bytes; {self._most_bytes} are allowed")
         return lengths
 
     def _begin_landing(self, head: memoryview, beginning: memoryview, length: int) -> bool:
-        """Have a buffer arrive where the receiver wants it; False where it does not say."""
+        """Have a buffer arrive where the receiver wants it; return False if it names no memory."""
         if self._find_landing is None or length <= len(self._shared):
             return False
         landing = self._find_landing(head, length)
@@ -172,12 +155,12 @@ class FrameReader:
         self._landing = None
         return self._head, (b"" if landing.memory is None else landing.memory,)
 
-    def _put_together(self, beginning: memoryview, length: int) -> None:
+    def _assemble(self, beginning: memoryview, length: int) -> None:
         self._filled, self._due = len(beginning), length
-        self._message = self._with_room(beginning)
+        self._message = self._grown(beginning)
 
-    def _with_room(self, beginning: bytearray | memoryview) -> bytearray:
-        """Return the beginning of a message in memory that takes many times as much, as far as it is that long."""
+    def _grown(self, beginning: bytearray | memoryview) -> bytearray:
+        """Return the beginning of a message in memory that has space for more, up to the message's whole length."""
         message = bytearray(min(self._due, max(_GROWTH * len(beginning), len(self._shared))))
         message[: len(beginning)] = beginning
         return message

@@ -1,11 +1,11 @@
-"""Pure: what makes links survive: which frames must be kept and sent again, and when to say which have arrived.
+"""Pure: what lets a link outlive its connections: which frames to keep and send again, which acknowledgements are due.
 
-Frames of a link are numbered without gaps. The sending side keeps each until the far end has acknowledged it, and
-after a broken connection sends all of those again over the next one; the far end drops what it has seen. So each
-frame is taken once, in order, as long as both processes live and find each other again.
+Frames of a link are numbered without gaps. The sender keeps each frame until the far end has acknowledged it, and
+sends the unacknowledged frames again when a broken connection has been replaced; the far end drops the frames that it
+has received before. So each frame is received once and in order, as long as both processes live and reconnect in time.
 
-    Window (sender):    acknowledged ≤ handed over ≤ sealed      frames between the first and the last are kept
-    Receipts (far end): told ≤ taken                             the difference is owed: an acknowledgement is due
+    SendWindow (sender):  acknowledged ≤ handed over ≤ queued    the frames from the first bound to the last are kept
+    Receipts (far end):   acknowledged ≤ received                the difference is owed: an acknowledgement is due
 """
 
 from __future__ import annotations
@@ -14,26 +14,28 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
-from actorrt.config import ACK_FRAMES_COUNT
 from actorrt.transport.interfaces import Buffer
 
+ACK_FRAMES_COUNT: Final = 64
+"""So many unacknowledged frames are acknowledged at once, without waiting for a frame to ride in."""
+
 Frame = tuple[Sequence[Buffer], int, int]
-"""A message, ready to leave: its parts, how many envelopes it carries, and the bytes of all parts."""
+"""A message that is ready to leave: its parts, the number of its envelopes, and the bytes of all parts."""
 
 _SIZE: Final = 2
 
 
-class Window:
-    """The frames of a link that have not been acknowledged: those the connection took, then those it did not.
+class SendWindow:
+    """The frames of a link that have not been acknowledged: first those handed to the connection, then the others.
 
     Args:
         first: the number of the first frame.
 
     Attributes:
         next: the number of the next frame to be pushed.
-        handed_below: the number below which frames were handed over once, and may have arrived.
-        unacknowledged_bytes: bytes of all frames kept.
-        waiting_bytes: bytes of those that the connection has not taken, or not again since it broke.
+        handed_below: the number below which every frame was handed to a connection once, and may have arrived.
+        unacknowledged_bytes: bytes of all frames that are kept.
+        waiting_bytes: bytes of the frames that are to be handed over, for the first time or again.
     """
 
     __slots__ = ("_frames", "_handed_count", "handed_below", "next", "unacknowledged_bytes", "waiting_bytes")
@@ -51,17 +53,17 @@ class Window:
 
     @property
     def acknowledged(self) -> int:
-        """The number below which the far end has taken everything."""
+        """The number below which the far end has received every frame."""
         return self.next - len(self._frames)
 
     @property
     def waiting(self) -> list[Frame]:
-        """The frames that the connection has not taken, in order."""
+        """The frames that are to be handed to the connection, in order."""
         return list(self._frames)[self._handed_count :]
 
     @property
     def next_to_hand(self) -> Frame | None:
-        """The first frame that the connection has not taken."""
+        """The first frame that is to be handed to the connection."""
         return self._frames[self._handed_count] if self._handed_count < len(self._frames) else None
 
     def push(self, frame: Frame) -> None:
@@ -73,7 +75,7 @@ class Window:
         self.waiting_bytes += size_bytes
 
     def push_handed(self, frame: Frame) -> None:
-        """Keep a frame that the connection has taken already. Nothing may be waiting."""
+        """Keep a frame that has been handed to the connection. No other frame may be waiting."""
         self._frames.append(frame)
         self._handed_count += 1
         self.next = self.handed_below = self.next + 1
@@ -86,9 +88,12 @@ class Window:
         self.handed_below = max(self.handed_below, self.next - len(self._frames) + self._handed_count)
 
     def acknowledge(self, number: int) -> bool:
-        """Forget the frames below `number`; return False, and forget none, if it names what was never handed over.
+        """Forget the frames below `number`.
 
         A number that was acknowledged before is no fault: acknowledgements overtake each other.
+
+        Returns:
+            False, and nothing is forgotten, if a frame below `number` was never handed over.
         """
         if number > self.handed_below:
             return False
@@ -103,61 +108,61 @@ class Window:
         return True
 
     def rewind(self) -> None:
-        """All that was not acknowledged waits again: the connection that had taken it is gone."""
+        """Queue all unacknowledged frames again: the connection that they were handed to is gone."""
         self._handed_count = 0
         self.waiting_bytes = self.unacknowledged_bytes
 
     def clear(self) -> None:
-        """Forget all frames, but not which may have arrived."""
+        """Forget all frames, but not which numbers may have arrived."""
         self._frames.clear()
         self._handed_count = self.unacknowledged_bytes = self.waiting_bytes = 0
 
 
 class Receipts:
-    """What has been taken of one link of a peer, and what of that the peer has been told.
+    """What has been received over one link of a peer, and how much of that has been acknowledged to the peer.
 
     Attributes:
-        first: the number of the link's first frame; -1 before there is a link.
-        taken: the number below which everything has been taken.
-        told: what the peer was last told of it.
+        first: the number of the link's first frame; -1 before the peer has opened a link.
+        received: the number below which every frame has been received.
+        acknowledged: the number in the last acknowledgement to the peer.
     """
 
-    __slots__ = ("_owed_before", "first", "taken", "told")
+    __slots__ = ("_owed_before", "acknowledged", "first", "received")
 
     def __init__(self) -> None:
         self.first = -1
-        self.taken = 0
-        self.told = 0
+        self.received = 0
+        self.acknowledged = 0
         self._owed_before = 0
 
     def begin(self, first: int) -> bool:
-        """A connection begins that carries the link of that first number; return whether it may.
+        """Begin a connection of the link whose first frame has that number; return whether it is acceptable.
 
-        The link in hand is taken up where it stands, a later one starts afresh, an earlier one is over.
+        The link in hand is continued, a later link starts afresh, and an earlier one is refused.
         """
         if first < self.first:
             return False
         if first > self.first:
-            self.first = self.taken = first
-        self.told = self.first  # what was told may have been lost with the connection before
+            self.first = self.received = first
+        self.acknowledged = self.first  # the acknowledgements may have been lost with the connection before
         return True
 
     @property
     def is_owed(self) -> bool:
-        """Whether the peer has not been told all."""
-        return self.taken != self.told
+        """Whether frames have been received that are not acknowledged."""
+        return self.received != self.acknowledged
 
     @property
     def is_due(self) -> bool:
-        """Whether so much is owed that the peer is to be told at once."""
-        return self.taken - self.told >= ACK_FRAMES_COUNT
+        """Whether so many frames are unacknowledged that an acknowledgement is due at once."""
+        return self.received - self.acknowledged >= ACK_FRAMES_COUNT
 
     def is_overdue(self) -> bool:
-        """Whether something is owed that was owed at the last call already. To be called at regular intervals."""
-        owed_before, self._owed_before = self._owed_before, self.taken
-        return owed_before > self.told
+        """Whether a frame is unacknowledged since the last call or longer. To be called at regular intervals."""
+        owed_before, self._owed_before = self._owed_before, self.received
+        return owed_before > self.acknowledged
 
-    def tell(self) -> int:
-        """Return what is to be told now, and take it for told."""
-        self.told = self.taken
-        return self.told
+    def acknowledge(self) -> int:
+        """Return the number that acknowledges everything received, and take it as sent."""
+        self.acknowledged = self.received
+        return self.acknowledged

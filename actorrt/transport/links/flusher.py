@@ -1,45 +1,48 @@
-"""When what was sent leaves: at the end of the drain in which it was sent, else at the end of the tick.
+"""When envelopes leave: at the end of the drain in which they were sent, otherwise at the end of the loop's tick.
 
-A flush never happens in the stack of who sends: a drain's end and the end of a tick are the transport's own.
+A flush never happens in the stack of the sender: the end of a drain and the end of a tick are the transport's own.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from actorrt.transport.links.queued_link import QueuedLink
+
+class Flushable(Protocol):
+    """A link, as the flusher knows it."""
+
+    def flush_now(self) -> None: ...
 
 
 class Flusher:
-    """The links of one endpoint that were written to, until they are flushed.
+    """The links of one transport that have something to flush.
 
     Attributes:
-        is_draining: while true, whoever drains calls `flush` at the end, and no tick needs to.
+        is_draining: while True, a drain calls `flush` when it ends, and the end of the tick need not.
     """
 
-    __slots__ = ("_is_due", "_links", "_loop", "is_draining")
+    __slots__ = ("_is_scheduled", "_links", "_loop", "is_draining")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._links: list[QueuedLink] = []
-        self._is_due = False
+        self._links: list[Flushable] = []
+        self._is_scheduled = False
         self.is_draining = False
 
-    def add(self, link: QueuedLink) -> None:
-        """Flush the link soon. It is added once for each flush; the link sees to that."""
+    def add(self, link: Flushable) -> None:
+        """Flush the link soon. The caller adds a link once for each flush."""
         self._links.append(link)
-        if not self._is_due and not self.is_draining:
-            self._is_due = True
+        if not self._is_scheduled and not self.is_draining:
+            self._is_scheduled = True
             self._loop.call_soon(self._end_of_tick)
 
     def _end_of_tick(self) -> None:
-        self._is_due = False
+        self._is_scheduled = False
         self.flush()
 
     def flush(self) -> None:
-        """Flush what was written to, now."""
+        """Flush the links that were added since the last flush."""
         links = self._links
         if links:
             self._links = []

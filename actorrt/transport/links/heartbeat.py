@@ -1,8 +1,8 @@
-"""The beat by which peers that have fallen silent are found; who is silent is decided in `silence`.
+"""Probes peers and looks for acknowledgements at intervals; `silence` decides which peers have fallen silent.
 
-A link owes us acknowledgements for what was sent, so peers with traffic need no more. To the others that somebody
-watches a *probe* goes at each beat, a frame without envelopes, which is acknowledged like all frames. Nothing beats
-while nothing is awaited and nobody watched; nothing is counted where frames are handled.
+A peer with traffic owes us acknowledgements, so it needs no probe. A peer that is watched and owes none gets a *probe*
+at each beat: a frame without envelopes, which is acknowledged like every frame. The heart rests while nothing is
+awaited and no peer is watched. Handling a frame costs nothing more: progress is read off at each beat.
 """
 
 from __future__ import annotations
@@ -14,34 +14,34 @@ from actorrt.config import HEARTBEAT_S, SILENCE_S
 from actorrt.errors import ActorRtError
 from actorrt.ids import PeerId
 from actorrt.transport.interfaces import Receiver
-from actorrt.transport.links.inbound import Line
+from actorrt.transport.links.conversations import Conversation
 from actorrt.transport.links.queued_link import QueuedLink
-from actorrt.transport.links.silence import Sighting, SilenceDetector
+from actorrt.transport.links.silence import PeerProgress, SilenceDetector
 
 
-class Heartbeat:
-    """Finds peers that fall silent and speak again; tells the receiver, if it has methods that take it.
+class LinkHeartbeat:
+    """Finds peers that fall silent and speak again, and tells the receiver if it has methods for that.
 
     Args:
-        loop: of the transport.
-        receiver: gets `peer_silent(peer, silent_s)` and `peer_speaks(peer)`.
-        lines: returns all lines there are.
-        link: opens, or returns, the link on which a peer is probed.
+        loop: the transport's loop.
+        receiver: may have `peer_silent(peer, silent_s)` and `peer_speaks(peer)`.
+        conversations: returns all conversations.
+        probe_link: returns the link on which to probe a peer at an address; opens it if there is none.
     """
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
         receiver: Receiver,
-        lines: Callable[[], Iterable[Line]],
-        link: Callable[[PeerId, str], QueuedLink],
+        conversations: Callable[[], Iterable[Conversation]],
+        probe_link: Callable[[PeerId, str], QueuedLink],
     ) -> None:
         self._loop = loop
-        self._lines = lines
-        self._link = link
-        self._is_heard = hasattr(receiver, "peer_silent")
-        self._on_silent: Callable[[PeerId, float], None] = getattr(receiver, "peer_silent", _tell_nobody)
-        self._on_speaks: Callable[[PeerId], None] = getattr(receiver, "peer_speaks", _tell_nobody)
+        self._conversations = conversations
+        self._probe_link = probe_link
+        self._has_listener = hasattr(receiver, "peer_silent")
+        self._on_silent: Callable[[PeerId, float], None] = getattr(receiver, "peer_silent", _ignore)
+        self._on_speaks: Callable[[PeerId], None] = getattr(receiver, "peer_speaks", _ignore)
         self._detector = SilenceDetector(HEARTBEAT_S, SILENCE_S)
         self._watched: dict[PeerId, str] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -52,34 +52,34 @@ class Heartbeat:
         self.wake()
 
     def unwatch(self, peer: PeerId) -> None:
-        """Probe the peer no more."""
+        """Stop probing the peer."""
         self._watched.pop(peer, None)
 
     def silent_s(self, peer: PeerId) -> float:
-        """Return for how long the peer had owed an acknowledgement and said nothing, as of the last beat."""
+        """Return for how long the peer had owed an acknowledgement and said nothing at the last beat."""
         return self._detector.silent_s(peer)
 
     def wake(self) -> None:
-        """Something is awaited: begin to beat, if anybody wants to hear it."""
-        if self._timer is None and (self._watched or self._is_heard):
+        """Begin to beat, if a peer is watched or the receiver listens. To be called when something is awaited."""
+        if self._timer is None and (self._watched or self._has_listener):
             self._timer = self._loop.call_later(HEARTBEAT_S, self._beat)
 
     def close(self) -> None:
-        """Beat no more. Idempotent."""
+        """Stop beating. Idempotent."""
         if self._timer is not None:
             self._timer.cancel()
 
     def _beat(self) -> None:
         self._timer = None
-        sightings = self._sightings()
-        quiet = [peer for peer in self._watched if peer not in sightings or not sightings[peer].is_awaited]
+        progress = self._progress()
+        quiet = [peer for peer in self._watched if peer not in progress or not progress[peer].is_awaited]
         for peer in quiet:
             self._probe(peer)
         if quiet:
-            sightings = self._sightings()
-        if self._watched or any(sighting.is_awaited for sighting in sightings.values()):
+            progress = self._progress()
+        if self._watched or any(of_peer.is_awaited for of_peer in progress.values()):
             self.wake()
-        for peer, silent_s in self._detector.observe(self._loop.time(), sightings):
+        for peer, silent_s in self._detector.observe(self._loop.time(), progress):
             if silent_s is None:
                 self._on_speaks(peer)
             else:
@@ -87,21 +87,22 @@ class Heartbeat:
 
     def _probe(self, peer: PeerId) -> None:
         try:
-            self._link(peer, self._watched[peer]).probe()
-        except ActorRtError:  # it was dropped, or has no key that is accepted, or this transport is closing
+            self._probe_link(peer, self._watched[peer]).probe()
+        except ActorRtError:  # the peer was dropped, its key is not accepted, or this transport is closing
             self.unwatch(peer)
 
-    def _sightings(self) -> dict[PeerId, Sighting]:
-        sightings: dict[PeerId, Sighting] = {}
-        for line in self._lines():
-            progress, is_awaited = sightings.get(line.peer, (0, False))
-            progress += line.receipts.taken
-            if line.link is not None:
-                progress += line.link.acknowledged_below
-                is_awaited = is_awaited or line.link.is_awaiting
-            sightings[line.peer] = Sighting(progress, is_awaited)
-        return sightings
+    def _progress(self) -> dict[PeerId, PeerProgress]:
+        """Return what is known of each peer, on both lanes together."""
+        progress: dict[PeerId, PeerProgress] = {}
+        for conversation in self._conversations():
+            heard, is_awaited = progress.get(conversation.peer, (0, False))
+            heard += conversation.receipts.received
+            if conversation.link is not None:
+                heard += conversation.link.acknowledged_below
+                is_awaited = is_awaited or conversation.link.is_awaiting
+            progress[conversation.peer] = PeerProgress(heard, is_awaited)
+        return progress
 
 
-def _tell_nobody(*_: object) -> None:
-    """For receivers that ask for `silent_s` themselves."""
+def _ignore(*_: object) -> None:
+    """Stand for the methods of a receiver that calls `silent_s` itself."""

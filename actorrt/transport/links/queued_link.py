@@ -1,18 +1,18 @@
 """A link with a queue: what the links of all transports have in common.
 
-    connecting ── takes the HELLO ──▶ connected ── connection breaks ──▶ connecting, over another connection
+    connecting ── HELLO is handed over ──▶ connected ── connection breaks ──▶ connecting, over another connection
          │
-         └──── connect timeout, or another process lives at the address ────▶ unreachable
+         └──── connect timeout, or another process has the address ────▶ unreachable
 
-A connection that breaks has lost what was on its way, nobody knows how much. The link makes another one, begins it
-with the same HELLO, learns by the answer what the far end has taken, and sends the rest again. Each connection has a
-name of its own, since the far end may not have noticed yet that the one before it is gone. Connections that break
-again and again while nothing new is acknowledged are made ever more slowly, and in the end no more. An unreachable
-link is closed by the endpoint, which tells the receiver.
+A connection that breaks loses an unknown number of the frames that were on their way. The link makes another
+connection, begins it with the same HELLO, learns from the answer which frames the far end has received, and sends the
+others again. Each connection has a name of its own, since the far end may not have noticed yet that the former one is
+gone. If connections keep breaking without progress, reconnection backs off and finally stops (`reconnection`). The
+transport closes an unreachable link and tells the receiver.
 
-What was sent is made into frames and offered to the connection when the `Flusher` says so, or when there is much of
-it. When the connection takes no more, the link is *blocked*: it asks to be woken and keeps what it has. How bytes
-move is the business of subclasses.
+Envelopes are made into frames and offered to the connection when the `Flusher` says so, or as soon as there are many.
+When the connection accepts no more, the link is *blocked*: it asks to be woken, and keeps its frames. Subclasses say
+how bytes move.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple, NoReturn
 
-from actorrt.config import EARLY_FRAME_BYTES, FRUITLESS_CONNECTIONS_COUNT, RECONNECT_MAX_S, RECONNECT_MIN_S
+from actorrt.config import KIB
 from actorrt.errors import ActorRtError, PeerUnreachableError
 from actorrt.ids import PeerId, short
 from actorrt.transport.frames.codec import (
@@ -39,7 +39,10 @@ from actorrt.transport.frames.outbox import Outbox
 from actorrt.transport.frames.sequence import Frame, Receipts
 from actorrt.transport.interfaces import Buffer, Envelope, Lane, LinkStatistics
 from actorrt.transport.links.flusher import Flusher
+from actorrt.transport.links.reconnection import Reconnection
 
+EARLY_FRAME_BYTES: Final = 16 * KIB
+"""A frame of this size leaves before the tick ends: with calls in flight that allows 10 % more asks a second."""
 _ENDS: Final = frozenset({MISDIRECTED, GIVEN_UP})
 
 
@@ -47,18 +50,18 @@ class LinkSetup(NamedTuple):
     """What every link is made with.
 
     Attributes:
-        peer, address, lane: whom it leads to.
+        peer, address, lane: where the link leads.
         hello: the packed HELLO, with which each connection begins.
         first: the number of the first frame.
-        receipts: what has been taken of the other direction; it rides in the frames.
+        receipts: what has been received in the other direction; frames carry its acknowledgements.
         flusher: says when to flush.
-        queue_bytes: bound of what may wait here or be unacknowledged.
-        connect_timeout_s: how long a connection may take until it takes the HELLO.
+        queue_bytes: bound of the bytes that are queued or unacknowledged.
+        connect_timeout_s: how long it may take until a connection accepts the HELLO.
         on_awaiting: called with the link when it begins to wait for acknowledgements.
-        on_unreachable: called with the link when a connection took too long, or leads to another process.
-        on_given_up: called with the link when its peer could not reach us, and has ended what we had with it.
-        on_refused: called with the link when nobody listens at the address where the peer did before.
-        on_bad: called with the link and the error when the far end breaks the protocol, or refuses us.
+        on_unreachable: called with the link when connecting took too long, or the connection leads to another process.
+        on_given_up: called with the link when its peer says that it could not reach us, and gave us up.
+        on_refused: called with the link when nobody listens any more at the address where the peer did.
+        on_bad: called with the link and the error when the far end breaks the protocol, or does not accept our key.
     """
 
     peer: PeerId
@@ -81,9 +84,9 @@ class QueuedLink(ABC):
     """One way to one peer.
 
     Attributes:
-        acknowledged: to be called with the number below which the far end has taken all frames; returns False if that
-            can't be.
-        obstacle: what the operating system had against the last attempt to connect, if anything.
+        acknowledged: to be called with the number below which the far end has received every frame; returns False if
+            that is impossible.
+        last_error: the operating system's error at the last attempt to connect, if it failed.
     """
 
     def __init__(self, setup: LinkSetup) -> None:
@@ -98,17 +101,15 @@ class QueuedLink(ABC):
         self._add = self._outbox.add
         self._window = self._outbox.window
         self.acknowledged: Callable[[int], bool] = self._window.acknowledge
-        self._notices: deque[bytes] = deque((setup.hello,))  # they leave before all frames
+        self._notices: deque[bytes] = deque((setup.hello,))  # they leave before any frame
         self._timeout = self._loop.call_later(setup.connect_timeout_s, setup.on_unreachable, self)
         self._is_connected = False
-        self._connected_at = 0.0
-        self._is_answer_due = False  # to the HELLO of a later connection; nothing is sent before it
-        self._fruitless_count = 0  # connections that broke soon, one after the other, with nothing acknowledged
-        self._fruits = setup.first  # what was acknowledged when the last connection broke
-        self.obstacle: Exception | None = None
+        self._reconnection = Reconnection(setup.first, setup.connect_timeout_s)
+        self._is_answer_due = False  # to the HELLO of a later connection; no frame is sent before the answer
+        self.last_error: Exception | None = None
         self._is_closed = False
         self._is_blocked = False
-        self._is_flush_due = True  # also while blocked: then a wake-up does it
+        self._is_flush_due = True  # also while blocked: then the wake-up flushes
         self._is_awaiting = False
         self._awaited = setup.first
         self._flushed: list[asyncio.Future[None]] = []
@@ -122,36 +123,36 @@ class QueuedLink(ABC):
 
     @property
     def held_bytes(self) -> int:
-        """Bytes that were sent and have not been acknowledged yet."""
+        """Bytes of envelopes that have not been acknowledged yet."""
         return self._outbox.held_bytes
 
     @property
     def acknowledged_below(self) -> int:
-        """The number below which everything has been acknowledged."""
+        """The number below which every frame has been acknowledged."""
         return self._window.acknowledged
 
     @property
     def is_awaiting(self) -> bool:
-        """Whether the connection stands, and acknowledgements of what it took are due."""
+        """Whether the connection stands, and acknowledgements of the frames it took are due."""
         return self._is_connected and len(self._window) > 0
 
     @property
     def is_connected(self) -> bool:
-        """Whether the peer has been reached, and the connection holds."""
+        """Whether the peer has been reached, and the connection stands."""
         return self._is_connected
 
     @property
     def next_sequence(self) -> int:
-        """The number that the next frame would have."""
+        """The number of the next frame."""
         return self._window.next
 
     @property
     def left_below(self) -> int:
-        """The number below which frames may have left; see `interfaces.Link.left_below`."""
+        """The number below which frames may have left; see `Link.left_below`."""
         return self._window.handed_below
 
     def send(self, envelope: Envelope, buffers: Sequence[Buffer] = ()) -> int:
-        """Queue an envelope for the end of this tick or drain; see `interfaces.Link.send`."""
+        """Queue an envelope for the end of this tick or drain; see `Link.send`."""
         if self._is_closed:
             self._refuse_to_send()
         packed = pack_envelope(envelope)
@@ -163,12 +164,12 @@ class QueuedLink(ABC):
             self._is_flush_due = True
             self._flusher.add(self)
         if open_bytes > EARLY_FRAME_BYTES:
-            self.flush_now()  # so that the far end begins while we go on
-            self._is_flush_due = True  # the flusher has this link in its list still
+            self.flush_now()  # so that the far end begins while more is being sent here
+            self._is_flush_due = True  # the flusher still has this link in its list
         return sequence
 
     def probe(self) -> None:
-        """Send a frame without envelopes, for the sake of its acknowledgement."""
+        """Send a frame without envelopes, so that the peer acknowledges it."""
         if not self._is_closed:
             self._window.push(self._outbox.make_frame())
             if not self._is_flush_due:
@@ -177,12 +178,12 @@ class QueuedLink(ABC):
 
     def _refuse_to_send(self) -> NoReturn:
         raise PeerUnreachableError(
-            f"the link to peer {short(self.peer)} at {self.address} is closed: it was dropped, failed, or this "
-            "process is stopping"
+            f"the link to peer {short(self.peer)} at {self.address} is closed: the peer was dropped or has failed, or "
+            "this process is stopping"
         )
 
     def flush_now(self) -> None:
-        """Offer everything to the connection. To be called by the `Flusher` and by whoever unblocks."""
+        """Offer everything to the connection. To be called by the `Flusher`, and when the link is unblocked."""
         if self._is_closed or self._is_blocked:
             return
         if self._notices and not self._transmit_notices():
@@ -201,7 +202,7 @@ class QueuedLink(ABC):
             self._wake_flushers()
 
     def _hand_over(self) -> bool:
-        """Offer what waits to the connection, in order; return whether it took everything."""
+        """Offer the frames that wait to the connection, in order; return whether it took all of them."""
         outbox, window = self._outbox, self._window
         while window.waiting_bytes:
             frame = window.next_to_hand
@@ -212,11 +213,11 @@ class QueuedLink(ABC):
             self._count(frame)
         if outbox.is_open:
             receipts = self._receipts
-            frame = outbox.make_frame(receipts.taken)
+            frame = outbox.make_frame(receipts.received)
             if not self._transmit(frame[0]):
                 window.push(frame)
                 return False
-            receipts.told = receipts.taken
+            receipts.acknowledged = receipts.received
             window.push_handed(frame)
             self._count(frame)
         return True
@@ -233,7 +234,7 @@ class QueuedLink(ABC):
             self.frames_out += 1
             self.bytes_out += len(self._notices.popleft())
         self._is_connected = True
-        self._connected_at = self._loop.time()
+        self._reconnection.connected(self._loop.time())
         self._timeout.cancel()
         return True
 
@@ -242,7 +243,7 @@ class QueuedLink(ABC):
         self._watch()
 
     def _unblocked(self) -> None:
-        """To be called by subclasses when the connection may take a frame again."""
+        """To be called by subclasses when the connection may accept a message again."""
         if self._is_blocked:
             self._is_blocked = False
             self.flush_now()
@@ -253,20 +254,17 @@ class QueuedLink(ABC):
             return
         if self._is_connected:
             self._lost_connection()
-        self._fruitless_count += 1
-        if self._fruitless_count > FRUITLESS_CONNECTIONS_COUNT:
+        delay_s = self._reconnection.next_delay_s()
+        if delay_s is None:
             self._setup.on_unreachable(self)
             return
         self._is_blocked = False
-        self._reconnect(self._pause_s())
+        self._reconnect(delay_s)
         self.flush_now()
 
     def _lost_connection(self) -> None:
-        """What the connection had taken is to be sent again, behind another HELLO."""
-        acknowledged = self._window.acknowledged
-        if acknowledged > self._fruits or self._loop.time() - self._connected_at > self._setup.connect_timeout_s:
-            self._fruitless_count = 0
-        self._fruits = acknowledged
+        """Send the unacknowledged frames again, behind another HELLO."""
+        self._reconnection.lost(self._loop.time(), self._window.acknowledged)
         self._is_connected = False
         self._is_answer_due = True
         self._is_flush_due = True
@@ -276,13 +274,8 @@ class QueuedLink(ABC):
         self._timeout = self._loop.call_later(self._setup.connect_timeout_s, self._setup.on_unreachable, self)
         self._wake_flushers()
 
-    def _pause_s(self) -> float:
-        if self._fruitless_count == 1:
-            return 0.0
-        return min(RECONNECT_MAX_S, RECONNECT_MIN_S * 2.0 ** (self._fruitless_count - 2))
-
-    def came_back(self, message: Buffer) -> None:
-        """Take what the far end sent against the direction of the link."""
+    def answered(self, message: Buffer) -> None:
+        """Take a message that the far end sent back over the connection."""
         if self._is_closed:
             return
         if message in _ENDS:
@@ -299,25 +292,26 @@ class QueuedLink(ABC):
             self._is_answer_due = False
             self.flush_now()
 
-    def still_awaits(self) -> bool:
-        """Look for acknowledgements that came back; return whether to ask again. To be called at intervals.
+    def poll_acknowledgements(self) -> bool:
+        """Read the acknowledgements that have arrived; return whether to poll again. To be called at intervals.
 
-        Once nothing was sent since the last call, a wake-up of its own brings what still comes.
+        There is no need to poll again if nothing was sent since the last call: the connection's own wake-up brings the
+        remaining ones.
         """
         if self._is_closed:
             return False
-        self._read_back()
+        self._read_answers()
         window = self._window
         self._is_awaiting = len(window) > 0 and window.next != self._awaited
         self._awaited = window.next
         return self._is_awaiting
 
     def add_notice(self, notice: bytes) -> None:
-        """Queue what is no envelope, on a link that has just been made."""
+        """Queue a notice, on a link that has just been made."""
         self._notices.append(notice)
 
     def flushed(self) -> asyncio.Future[None]:
-        """Return a future that is done once nothing is queued, the connection breaks, or the link is closed."""
+        """Return a future that is done when nothing is queued, the connection breaks, or the link is closed."""
         future = self._loop.create_future()
         is_broken = self.resumed_count > 0 and not self._is_connected
         if self._is_flush_due and not self._is_closed and not is_broken:
@@ -338,10 +332,10 @@ class QueuedLink(ABC):
                 future.set_result(None)
 
     def close(self, linger_s: float = 0.0) -> None:
-        """Discard what is queued, count it, and give the connection back. Idempotent.
+        """Discard the queued envelopes, count them, and close the connection. Idempotent.
 
         Args:
-            linger_s: how long what was handed to the connection already may take to leave.
+            linger_s: how long the bytes that were handed to the connection may take to leave.
         """
         if self._is_closed:
             return
@@ -353,7 +347,7 @@ class QueuedLink(ABC):
         self._disconnect(linger_s)
 
     def abandon(self) -> None:
-        """Send nothing more, in a forked child: the connection is its parent's."""
+        """Send nothing more. For a forked child, since the connection belongs to its parent."""
         self._is_closed = True
 
     def statistics(self) -> LinkStatistics:
@@ -363,20 +357,20 @@ class QueuedLink(ABC):
 
     @abstractmethod
     def _transmit(self, parts: Sequence[Buffer]) -> bool:
-        """Hand one message to the connection, whole; return False, and take nothing, if it takes none now."""
+        """Hand one whole message to the connection; return False, and hand over nothing, if it accepts none now."""
 
     @abstractmethod
     def _watch(self) -> None:
-        """See to it that `_unblocked` is called once the connection may take more."""
+        """Arrange that `_unblocked` is called when the connection may accept more."""
 
     @abstractmethod
-    def _read_back(self) -> None:
-        """Call `came_back` with all that has come back."""
+    def _read_answers(self) -> None:
+        """Call `answered` with every message that has come back."""
 
     @abstractmethod
-    def _reconnect(self, pause_s: float) -> None:
-        """Give the broken connection up, and begin another under another name after that time."""
+    def _reconnect(self, delay_s: float) -> None:
+        """Close the broken connection, and make another one, under another name, after that time."""
 
     @abstractmethod
     def _disconnect(self, linger_s: float) -> None:
-        """Give the connection back."""
+        """Close the connection."""

@@ -1,11 +1,11 @@
-"""Pure: who has fallen silent: peers of which something is awaited, and nothing is heard.
+"""Pure: which peers have fallen silent: they owe an acknowledgement, and nothing is heard of them.
 
-Silence is a suspicion, no verdict: a process whose loop is held by a long method says as little as one that was
-stopped. Whoever is told knows more, such as the state of the process, and decides. The beat itself is `heartbeat`.
+Silence is a suspicion, not a verdict: a process whose loop is blocked by a long method is as silent as a stopped one.
+The receiver knows more, such as the state of the process, and decides. The beat itself is in `heartbeat`.
 
-    heard ── awaited, and nothing heard for `silence_s` ──▶ silent ── anything heard ──▶ heard
+    heard ── something awaited, and nothing heard for `silence_s` ──▶ silent ── anything heard ──▶ heard
 
-An observer that was held up itself has heard nothing for reasons of its own: its windows begin anew (Lifeguard,
+An observer that was held up itself has heard nothing for reasons of its own: that time does not count (Lifeguard,
 Dadgar et al. 2017, "local health").
 """
 
@@ -17,63 +17,63 @@ from typing import NamedTuple
 from actorrt.ids import PeerId
 
 
-class Sighting(NamedTuple):
+class PeerProgress(NamedTuple):
     """What is known of a peer at one moment.
 
     Attributes:
-        progress: any number that changes whenever something is heard of the peer.
+        heard: a number that changes whenever something is heard of the peer.
         is_awaited: whether the peer owes an acknowledgement.
     """
 
-    progress: int
+    heard: int
     is_awaited: bool
 
 
-class Silence(NamedTuple):
+class SilenceChange(NamedTuple):
     """A peer fell silent, or speaks again.
 
     Attributes:
-        peer: who.
-        silent_s: for how long nothing was heard while something was awaited; None if the peer speaks again.
+        peer: the peer.
+        silent_s: for how long something was awaited and nothing heard; None if the peer speaks again.
     """
 
     peer: PeerId
     silent_s: float | None
 
 
-class _Peer:
-    __slots__ = ("is_silent", "progress", "silent_s", "was_awaited")
+class _ObservedPeer:
+    __slots__ = ("heard", "is_silent", "silent_s", "was_awaited")
 
-    def __init__(self, progress: int) -> None:
-        self.progress = progress
+    def __init__(self, heard: int) -> None:
+        self.heard = heard
         self.was_awaited = False
-        self.silent_s = 0.0  # for so long something was awaited, and nothing heard
+        self.silent_s = 0.0  # for how long something was awaited and nothing heard
         self.is_silent = False
 
-    def observed(self, sighting: Sighting, since_s: float | None) -> None:
-        """Take notice of the peer, `since_s` seconds after the last time; None where the observer was held up."""
-        if sighting.progress != self.progress:
-            self.progress = sighting.progress
+    def observed(self, progress: PeerProgress, since_s: float | None) -> None:
+        """Note the progress, `since_s` seconds after the last observation; None if the observer was held up."""
+        if progress.heard != self.heard:
+            self.heard = progress.heard
             self.silent_s = 0.0
-        elif since_s is not None and (self.is_silent or (self.was_awaited and sighting.is_awaited)):
+        elif since_s is not None and (self.is_silent or (self.was_awaited and progress.is_awaited)):
             self.silent_s += since_s
         elif not self.is_silent:
             self.silent_s = 0.0
-        self.was_awaited = sighting.is_awaited
+        self.was_awaited = progress.is_awaited
 
 
 class SilenceDetector:
-    """Compares what is known of all peers from one observation to the next.
+    """Compares the progress of all peers from one observation to the next.
 
     Args:
-        interval_s: the time between observations, as intended.
-        silence_s: how long a peer of which something is awaited may say nothing.
+        interval_s: the intended time between two observations.
+        silence_s: how long a peer that owes an acknowledgement may say nothing.
     """
 
     def __init__(self, interval_s: float, silence_s: float) -> None:
         self._interval_s = interval_s
         self._silence_s = silence_s
-        self._peers: dict[PeerId, _Peer] = {}
+        self._peers: dict[PeerId, _ObservedPeer] = {}
         self._observed_at: float | None = None
 
     def silent_s(self, peer: PeerId) -> float:
@@ -81,21 +81,21 @@ class SilenceDetector:
         known = self._peers.get(peer)
         return 0.0 if known is None else known.silent_s
 
-    def observe(self, now: float, sightings: Mapping[PeerId, Sighting]) -> list[Silence]:
-        """Take notice of all peers there are; return who fell silent since the last time, and who speaks again."""
+    def observe(self, now: float, progress: Mapping[PeerId, PeerProgress]) -> list[SilenceChange]:
+        """Note the progress of every peer; return the peers that fell silent since the last time or speak again."""
         since_s = 0.0 if self._observed_at is None else now - self._observed_at
         was_held_up = since_s > 2 * self._interval_s
         self._observed_at = now
-        for peer in [peer for peer in self._peers if peer not in sightings]:
+        for peer in [peer for peer in self._peers if peer not in progress]:
             del self._peers[peer]
         changes = []
-        for peer, sighting in sightings.items():
+        for peer, of_peer in progress.items():
             known = self._peers.get(peer)
             if known is None:
-                known = self._peers[peer] = _Peer(sighting.progress)
+                known = self._peers[peer] = _ObservedPeer(of_peer.heard)
             was_silent = known.is_silent
-            known.observed(sighting, None if was_held_up else since_s)
+            known.observed(of_peer, None if was_held_up else since_s)
             known.is_silent = known.silent_s >= self._silence_s
             if known.is_silent is not was_silent:
-                changes.append(Silence(peer, known.silent_s if known.is_silent else None))
+                changes.append(SilenceChange(peer, known.silent_s if known.is_silent else None))
         return changes

@@ -1,7 +1,7 @@
-"""What connects the endpoints of one process: a network of references in the place of sockets, and its links.
+"""Connects the transports of one process: a network of references in the place of sockets, and its links.
 
-Endpoints find each other in the same network only. It can be cut, one way too, stalled, slowed down and healed: see
-`ways`. Tests find that of a runtime by `actorrt.testing.network`.
+Transports of the same network find each other. A direction between two addresses can be cut, stalled, delayed and
+healed: see `ways`. Tests reach the network of a runtime by `actorrt.testing.network`.
 """
 
 from __future__ import annotations
@@ -15,28 +15,28 @@ from actorrt.transport.links.queued_link import LinkSetup, QueuedLink
 from actorrt.transport.memory.ways import Way
 
 Arrive = Callable[[bytes, Buffer, Sequence[Buffer]], None]
-"""Takes a message: the routing id of the connection, the first part, the others."""
+"""Takes a message: the name of the connection, the first part, the other parts."""
 
 
 class MemoryNetwork:
-    """Who is bound to which address, which links lead there, and what passes on the way.
+    """Knows the transport at each address, the links that lead there, and the state of each way.
 
     Attributes:
-        connections: the links by the routing ids of their connections.
-        connect_timeout_s: how long links that are opened from now on wait for their connections; None: as long as
-            their transports say.
+        connections: the links, by the names of their connections.
+        connect_timeout_s: how long links that are opened from now on wait for their connections; None leaves it to
+            their transports.
     """
 
     def __init__(self) -> None:
         self.connect_timeout_s: float | None = None
-        self._ways: dict[tuple[str, str], Way] = {}  # those that something befell
+        self._ways: dict[tuple[str, str], Way] = {}  # those that were changed
         self._open_way = Way()
         self._bound: dict[str, Arrive] = {}
         self._links: dict[str, set[MemoryLink]] = {}
         self.connections: dict[bytes, MemoryLink] = {}
 
     def bind(self, address: str, arrive: Arrive) -> None:
-        """Deliver what is sent to `address`.
+        """Deliver messages to `address` from now on.
 
         Raises:
             OSError: the address is taken.
@@ -48,27 +48,27 @@ class MemoryNetwork:
             link.bound()
 
     def unbind(self, address: str) -> None:
-        """Deliver no more to `address`; the links to it are broken."""
+        """Deliver no more messages to `address`, and break the connections to it."""
         del self._bound[address]
         for link in list(self._links.get(address, ())):
             link.unbound()
 
     def at(self, address: str) -> Arrive | None:
-        """Return who is bound to the address."""
+        """Return what was bound to the address, if anything."""
         return self._bound.get(address)
 
     def way(self, source: str, target: str) -> Way:
-        """Return what leads from one address to another."""
+        """Return the way from one address to another."""
         return self._ways.get((source, target), self._open_way)
 
     def _own_way(self, source: str, target: str) -> Way:
         return self._ways.setdefault((source, target), Way())
 
     def cut(self, source: str, target: str) -> None:
-        """Break the connections that `source` has made to `target`, and let it make no other, until `heal`.
+        """Break the connections that `source` has made to `target`, and prevent others, until `heal`.
 
-        Those that `target` has made to `source` stand, and are answered. So it is where the file of a socket was
-        removed, or a firewall lets connections be made one way only.
+        The connections that `target` has made to `source` stand, and are answered: as if the file of a socket had been
+        removed, or a firewall let connections be made in one direction only.
         """
         self._own_way(source, target).is_cut = True
         for link in list(self._links.get(target, ())):
@@ -76,15 +76,15 @@ class MemoryNetwork:
                 link.unbound()
 
     def stall(self, source: str, target: str) -> None:
-        """Keep back what `source` sends to `target`, acknowledgements too, until `heal`; no connection breaks."""
+        """Hold what `source` sends to `target`, including acknowledgements, until `heal`; no connection breaks."""
         self._own_way(source, target).stall()
 
     def delay(self, source: str, target: str, delay_s: float) -> None:
-        """Let what `source` sends to `target`, acknowledgements too, take so long, until `heal`."""
+        """Delay what `source` sends to `target`, including acknowledgements, until `heal`."""
         self._own_way(source, target).delay(delay_s)
 
     def heal(self) -> None:
-        """End all that `cut`, `stall` and `delay` began; what was kept back arrives. To be called on the loop."""
+        """Undo every `cut`, `stall` and `delay`; messages that were held arrive. To be called on the loop."""
         ways, self._ways = self._ways, {}
         for way in ways.values():
             way.heal(asyncio.get_running_loop())
@@ -93,7 +93,7 @@ class MemoryNetwork:
                 link.bound()
 
     def add(self, link: MemoryLink) -> None:
-        """Tell the link who comes to its address, and goes."""
+        """Tell the link when its address is bound or unbound."""
         self._links.setdefault(link.address, set()).add(link)
 
     def remove(self, link: MemoryLink) -> None:
@@ -108,20 +108,22 @@ class MemoryLink(QueuedLink):
     """A link whose connection is a reference to the far end.
 
     Attributes:
-        source: the address of the endpoint that opened it.
+        source: the address of the transport that opened it.
     """
 
-    def __init__(self, network: MemoryNetwork, source: str, name: Callable[[Lane], bytes], setup: LinkSetup) -> None:
+    def __init__(
+        self, network: MemoryNetwork, source: str, next_name: Callable[[Lane], bytes], setup: LinkSetup
+    ) -> None:
         super().__init__(setup)
         self.source = source
         self._network = network
-        self._name = name
+        self._next_name = next_name
         network.add(self)
         self._begin()
 
     def _begin(self) -> None:
-        self._source_id = self._name(self.lane)
-        self._network.connections[self._source_id] = self
+        self._name = self._next_name(self.lane)
+        self._network.connections[self._name] = self
 
     def _transmit(self, parts: Sequence[Buffer]) -> bool:
         arrive = self._network.at(self.address)
@@ -130,40 +132,40 @@ class MemoryLink(QueuedLink):
             return False
         head, *buffers = parts
         read_only = [memoryview(buffer).toreadonly() for buffer in buffers]
-        way.carry(self._loop, partial(self._arrive, arrive, self._source_id, head, read_only))
+        way.carry(self._loop, partial(self._arrive, arrive, self._name, head, read_only))
         return True
 
-    def _arrive(self, arrive: Arrive, source_id: bytes, head: Buffer, buffers: Sequence[Buffer]) -> None:
-        if self._network.at(self.address) == arrive:  # else it is gone, and what was on its way with it
-            arrive(source_id, head, buffers)
+    def _arrive(self, arrive: Arrive, name: bytes, head: Buffer, buffers: Sequence[Buffer]) -> None:
+        if self._network.at(self.address) == arrive:  # otherwise the message is lost with the far end
+            arrive(name, head, buffers)
 
-    def answered(self, message: bytes) -> None:
-        """The far end has sent a message back over the connection."""
+    def send_back(self, message: bytes) -> None:
+        """Called by the far end: carry a message against the direction of this link."""
         way = self._network.way(self.address, self.source)
-        way.carry(self._loop, partial(self._came_back_over, self._source_id, message))
+        way.carry(self._loop, partial(self._came_back, self._name, message))
 
-    def _came_back_over(self, source_id: bytes, message: bytes) -> None:
-        if source_id == self._source_id:  # else the connection is gone, and what was on its way with it
-            self.came_back(message)
+    def _came_back(self, name: bytes, message: bytes) -> None:
+        if name == self._name:  # otherwise the message is lost with the connection that carried it
+            self.answered(message)
 
     def bound(self) -> None:
-        """Somebody is at the address now."""
+        """Called when a transport is bound to the address, or can be reached again."""
         self._loop.call_soon(self._unblocked)
 
     def unbound(self) -> None:
-        """Nobody is at the address any more."""
+        """Called when the transport at the address is gone, or can't be reached."""
         self._loop.call_soon(self._connection_broke)
 
     def _watch(self) -> None:
         pass  # the network calls `bound`
 
-    def _read_back(self) -> None:
-        pass  # the network calls `answered`
+    def _read_answers(self) -> None:
+        pass  # the far end calls `send_back`
 
-    def _reconnect(self, pause_s: float) -> None:
-        del self._network.connections[self._source_id]
+    def _reconnect(self, delay_s: float) -> None:
+        del self._network.connections[self._name]
         self._begin()
 
     def _disconnect(self, linger_s: float) -> None:
-        del self._network.connections[self._source_id]
+        del self._network.connections[self._name]
         self._network.remove(self)

@@ -1,7 +1,7 @@
 """The transport inside one process: for `mode="local"` and for tests.
 
-A real transport: what is sent passes the same codec, queue and checks as on a wire, and is never delivered in the
-sender's stack.
+It is a real transport: envelopes pass the same codec, queue and checks as between processes, and are never delivered in
+the sender's stack.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from actorrt.transport.memory.network import MemoryLink, MemoryNetwork
 
 
 class MemoryTransport(BaseTransport):
-    """An endpoint of a `MemoryNetwork`.
+    """A transport of a `MemoryNetwork`.
 
     Args:
         network: where it finds its peers.
-        peer: the id of this endpoint.
+        peer: the id of its endpoint.
         address: `memory://` and a name; by default the peer's id in hex.
         options: as for `BaseTransport`.
     """
@@ -40,19 +40,19 @@ class MemoryTransport(BaseTransport):
     def _bind(self) -> None:
         self._network.bind(self.address, self._arrive)
 
-    def _arrive(self, source_id: bytes, head: Buffer, buffers: Sequence[Buffer]) -> None:
+    def _arrive(self, name: bytes, head: Buffer, buffers: Sequence[Buffer]) -> None:
         assert self._inbound is not None
         self._flusher.is_draining = True
-        self._inbound.message(source_id, head, buffers)
+        self._inbound.message(name, head, buffers)
         self._end_drain()
 
     def _connect(self, setup: LinkSetup) -> QueuedLink:
-        return MemoryLink(self._network, self.address, self._next_routing_id, setup)
+        return MemoryLink(self._network, self.address, self._next_name, setup)
 
-    def _answer(self, source_id: bytes, message: bytes) -> None:
-        link = self._network.connections.get(source_id)
+    def _answer(self, name: bytes, message: bytes) -> None:
+        link = self._network.connections.get(name)
         if link is not None:
-            link.answered(message)
+            link.send_back(message)
 
     def _unbind(self) -> None:
         self._network.unbind(self.address)

@@ -1,12 +1,12 @@
 """How messages pass from one address of a `MemoryNetwork` to another: at once, late, not yet, or not at all.
 
-    open ── cut ──▶ cut: connections that were made this way break, and none can be made
-      ├──── stall ─▶ stalled: nothing arrives, nothing breaks, as where the process there is stopped
-      └──── delay ─▶ open, and each message takes its time
-    any of them ── heal ──▶ open: what was kept back arrives
+    open ── cut ───▶ cut: connections that were made in this direction break, and none can be made
+      ├──── stall ─▶ stalled: nothing arrives and nothing breaks, as if the process there were stopped
+      └──── delay ─▶ open, and each message takes some time
+    any of them ── heal ──▶ open: messages that were held arrive
 
-A way is one direction. What goes back over a connection, acknowledgements and notices, passes the way back of that
-connection, and is kept by a stall of it; only the way that the connection was made on decides whether it stands.
+A way is one direction. Acknowledgements and notices, which go back over a connection, pass the way back, and are held
+if that is stalled. Whether a connection stands is decided by the way in whose direction it was made.
 """
 
 from __future__ import annotations
@@ -17,17 +17,19 @@ from collections.abc import Callable
 
 
 class Way:
-    """One direction between two addresses. What passes keeps its order, whatever befalls the way."""
+    """One direction between two addresses. Messages keep their order, whatever happens to the way."""
 
     def __init__(self) -> None:
         self.is_cut = False
         self._is_stalled = False
         self._delay_s = 0.0
-        self._under_way: deque[tuple[float, Callable[[], None]]] = deque()  # when it is due, and what is to be done
+        self._under_way: deque[tuple[float, Callable[[], None]]] = (
+            deque()
+        )  # the due time of a message, and its delivery
         self._timer: asyncio.Handle | None = None
 
     def carry(self, loop: asyncio.AbstractEventLoop, arrive: Callable[[], None]) -> None:
-        """Call `arrive` when the message has passed; never in this stack."""
+        """Call `arrive` when the message has passed; never in the caller's stack."""
         if not self._delay_s and not self._is_stalled and not self._under_way:
             loop.call_soon(arrive)
             return
@@ -49,16 +51,16 @@ class Way:
         self._is_stalled = True
 
     def delay(self, delay_s: float) -> None:
-        """Let each message take so long from now on."""
+        """Delay each message by that time from now on."""
         self._delay_s = delay_s
 
     def heal(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Let everything pass; what was kept back arrives first."""
+        """Let everything pass; messages that were held arrive first."""
         self.is_cut = self._is_stalled = False
         self._delay_s = 0.0
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        kept, self._under_way = self._under_way, deque()
-        for _, arrive in kept:
+        held, self._under_way = self._under_way, deque()
+        for _, arrive in held:
             loop.call_soon(arrive)

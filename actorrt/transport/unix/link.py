@@ -1,8 +1,7 @@
 """A link on a Unix stream socket, to another process of this machine.
 
-The connection begins with its name, by which the far end knows who speaks and on which lane; then come the link's
-messages. Back come acknowledgements and notices. Sockets are driven by their descriptors, which speak for as long as
-there is something.
+The connection begins with its name, which tells the far end the peer and the lane; the link's messages follow.
+Acknowledgements and notices come back. The loop watches the sockets' descriptors, which are level-triggered.
 """
 
 from __future__ import annotations
@@ -12,56 +11,57 @@ import socket
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from actorrt.config import MIB, RECONNECT_MAX_S, RECONNECT_MIN_S
+from actorrt.config import MIB
 from actorrt.transport.frames.codec import BadFrameError
 from actorrt.transport.frames.framing import FrameReader, pack_start
 from actorrt.transport.interfaces import Buffer, Lane
 from actorrt.transport.links.queued_link import LinkSetup, QueuedLink
+from actorrt.transport.links.reconnection import RECONNECT_MAX_S, RECONNECT_MIN_S
 
 JOINED_BYTES: Final = 64 * 1024
-"""Up to here a message is copied behind its lengths: one part costs less to send than two."""
-_SEND_BUFFER_BYTES: Final = 2 * MIB  # what a reader finds at once: large frames take few turns of both loops
+"""A message up to this size is copied behind its lengths: sending one part costs less than sending two."""
+_SEND_BUFFER_BYTES: Final = 2 * MIB  # so that a large frame takes few turns of both loops
 _PARTS_AT_ONCE: Final = 512  # sendmsg(2) takes 1,024
-_BACK_BYTES: Final = 4096  # nothing but acknowledgements and notices comes back on a link
+_BACK_BYTES: Final = 4096  # only acknowledgements and notices come back over a link
 
 
 class UnixLink(QueuedLink):
     """A link on a Unix stream socket.
 
     Args:
-        name: returns the name of another connection on that lane.
-        path: where the far end listens; it may begin to later.
+        next_name: returns the name of another connection on that lane.
+        path: where the far end listens, or will listen.
         setup: as for `QueuedLink`.
     """
 
-    def __init__(self, name: Callable[[Lane], bytes], path: str, setup: LinkSetup) -> None:
+    def __init__(self, next_name: Callable[[Lane], bytes], path: str, setup: LinkSetup) -> None:
         super().__init__(setup)
-        self._name = name
+        self._next_name = next_name
         self._path = path
-        self._room = memoryview(bytearray(_BACK_BYTES))
+        self._shared = memoryview(bytearray(_BACK_BYTES))
         self._socket: socket.socket | None = None
         self._retry: asyncio.TimerHandle | None = None
-        self._unsent: list[memoryview] = []  # of the message that was handed over last
+        self._unsent: list[memoryview] = []  # the rest of the message that was handed over last
         self._begin(RECONNECT_MIN_S)
 
-    def _begin(self, pause_s: float) -> None:
-        """Connect; where nobody listens yet, try again and again, until the link's owner gives up."""
+    def _begin(self, retry_s: float) -> None:
+        """Connect. If that fails, retry after that time, and after twice that time, until the link is closed."""
         self._retry = None
         try:
             connection = _connected(self._path)
-        except OSError as error:  # nobody listens, or too many want to speak, or this process has no descriptor left
-            self.obstacle = error.with_traceback(None)  # else it would keep all that its frames hold
+        except OSError as error:  # nobody listens, the backlog is full, or this process has no descriptor left
+            self.last_error = error.with_traceback(None)  # a traceback would keep alive what its frames refer to
             if self.resumed_count and isinstance(error, ConnectionRefusedError | FileNotFoundError):
                 self._setup.on_refused(self)
             if self._is_closed:
                 return
-            self._retry = self._loop.call_later(pause_s, self._begin, min(2 * pause_s, RECONNECT_MAX_S))
+            self._retry = self._loop.call_later(retry_s, self._begin, min(2 * retry_s, RECONNECT_MAX_S))
             return
         self._socket = connection
-        self.obstacle = None
-        self._reader = FrameReader(self._room, _BACK_BYTES)
-        self._loop.add_reader(connection.fileno(), self._read_back)
-        self._transmit((self._name(self.lane),))
+        self.last_error = None
+        self._reader = FrameReader(self._shared, _BACK_BYTES)
+        self._loop.add_reader(connection.fileno(), self._read_answers)
+        self._transmit((self._next_name(self.lane),))
         self._unblocked()
 
     def _transmit(self, parts: Sequence[Buffer]) -> bool:
@@ -78,7 +78,7 @@ class UnixLink(QueuedLink):
                 sent = connection.sendmsg(whole[:_PARTS_AT_ONCE])
         except BlockingIOError:
             return False
-        except OSError:  # the far end is gone, of which the descriptor tells
+        except OSError:  # the far end is gone, which the descriptor reports
             return False
         self._unsent = _rest(whole, sent)
         if self._unsent:
@@ -96,32 +96,32 @@ class UnixLink(QueuedLink):
                 self._unsent = _rest(self._unsent, self._socket.sendmsg(self._unsent[:_PARTS_AT_ONCE]))
             except BlockingIOError:
                 return
-            except OSError:  # the far end is gone, of which the descriptor tells
+            except OSError:  # the far end is gone, which the descriptor reports
                 self._loop.remove_writer(self._socket.fileno())
                 return
         if not self._unsent:
             self._loop.remove_writer(self._socket.fileno())
             self._unblocked()
 
-    def _read_back(self) -> None:
+    def _read_answers(self) -> None:
         connection = self._socket
         if connection is None:
             return
         try:
-            count = connection.recv_into(self._reader.room)
+            count = connection.recv_into(self._reader.target)
             messages = self._reader.arrived(count)
         except BlockingIOError:
             return
         except (OSError, BadFrameError):
             count, messages = 0, []
         for head, _ in messages:
-            self.came_back(bytes(head))
+            self.answered(bytes(head))
         if not count:
             self._connection_broke()
 
-    def _reconnect(self, pause_s: float) -> None:
+    def _reconnect(self, delay_s: float) -> None:
         self._disconnect(0.0)
-        self._retry = self._loop.call_later(pause_s, self._begin, RECONNECT_MIN_S)
+        self._retry = self._loop.call_later(delay_s, self._begin, RECONNECT_MIN_S)
 
     def _disconnect(self, linger_s: float) -> None:
         if self._retry is not None:
@@ -133,14 +133,14 @@ class UnixLink(QueuedLink):
         self._loop.remove_reader(connection.fileno())
         self._loop.remove_writer(connection.fileno())
         if self._unsent and linger_s:
-            _Farewell(self._loop, connection, self._unsent, linger_s)
+            _LingeringConnection(self._loop, connection, self._unsent, linger_s)
         else:
             connection.close()
         self._unsent = []
 
 
-class _Farewell:
-    """The rest of a message, sent over a connection that nobody else uses any more; then that is closed."""
+class _LingeringConnection:
+    """Sends the rest of a message over the connection of a closed link, and then closes the connection."""
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, connection: socket.socket, unsent: list[memoryview], within_s: float
@@ -156,7 +156,7 @@ class _Farewell:
             self._unsent = _rest(self._unsent, self._connection.sendmsg(self._unsent[:_PARTS_AT_ONCE]))
         except BlockingIOError:
             return
-        except OSError:  # nobody is there to read it
+        except OSError:  # the far end is gone
             self._unsent = []
         if not self._unsent:
             self._end()
@@ -180,7 +180,7 @@ def _connected(path: str) -> socket.socket:
 
 
 def _rest(parts: Sequence[Buffer], sent: int) -> list[memoryview]:
-    """Return what is left of the parts when so many bytes of them are sent."""
+    """Return what is left of the parts when that many of their bytes are sent."""
     rest = []
     for part in parts:
         if sent < len(part):

@@ -1,34 +1,35 @@
 """The transport between processes of one machine, on Unix stream sockets.
 
-A listening socket at a path; each link of a peer is a connection to it. A round trip wakes two threads, where ZeroMQ,
-whose sockets live in threads of their own, wakes six: see `docs/decisions/0013-unix-streams.md`. Who may connect is
-decided by the directory, which is its owner's alone, and by the kernel's word on who is at the other end.
+A transport listens at a path; each link of a peer is a connection to it. A round trip wakes two threads, where ZeroMQ,
+whose sockets live in threads of their own, wakes six: see `docs/decisions/0013-unix-streams.md`. Only the owner of the
+directory may connect, and the kernel's credentials of the far end are checked.
 """
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import socket
 import struct
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-from actorrt.config import IPC_PATH_MAX_BYTES
 from actorrt.ids import PeerId
 from actorrt.transport.frames.codec import BadFrameError
-from actorrt.transport.frames.framing import FrameReader, Landing, pack_start
+from actorrt.transport.frames.framing import FrameReader, pack_start
+from actorrt.transport.interfaces import Landing
+from actorrt.transport.links import socket_path
 from actorrt.transport.links.base_transport import BaseTransport
-from actorrt.transport.links.inbound import ROUTING_ID_BYTES
+from actorrt.transport.links.conversations import CONNECTION_NAME_BYTES
 from actorrt.transport.links.queued_link import LinkSetup, QueuedLink
 from actorrt.transport.unix.link import UnixLink
 
 logger = logging.getLogger(__name__)
 
 SCHEME: Final = "unix://"
-ROOM_BYTES: Final = 64 * 1024
+SHARED_BYTES: Final = 64 * 1024
 BACKLOG_COUNT: Final = 256
 ACCEPTED_AT_ONCE: Final = 16
 NO_DESCRIPTORS_PAUSE_S: Final = 0.1
@@ -36,7 +37,7 @@ _CREDENTIALS: Final = struct.Struct("3i")  # pid, uid, gid: unix(7), SO_PEERCRED
 
 
 class UnixTransport(BaseTransport):
-    """An endpoint on Unix stream sockets.
+    """A transport on Unix stream sockets.
 
     Args:
         peer: the id of this incarnation of this process.
@@ -48,20 +49,18 @@ class UnixTransport(BaseTransport):
 
     def __init__(self, peer: PeerId, address: str, **options: Any) -> None:
         super().__init__(peer, address, **options)
-        self._connections: dict[bytes, _Connection] = {}  # by name
-        self._nameless: set[_Connection] = set()
-        self.room = memoryview(bytearray(ROOM_BYTES))
+        self._connections: dict[bytes, UnixConnection] = {}  # by name
+        self._nameless: set[UnixConnection] = set()
+        self._shared = memoryview(bytearray(SHARED_BYTES))  # where bytes of all connections arrive
 
     def _check_address(self, address: str) -> None:
         super()._check_address(address)
-        if len(address.removeprefix(SCHEME).encode()) > IPC_PATH_MAX_BYTES:
-            raise ValueError(
-                f"the path in {address!r} is longer than the {IPC_PATH_MAX_BYTES} bytes of a socket's name"
-            )
+        socket_path.check_length(address, address.removeprefix(SCHEME))
 
     def _bind(self) -> None:
         path = self.address.removeprefix(SCHEME)
-        _remove_stale(path)
+        socket_path.check_free(self.address, path)
+        Path(path).unlink(missing_ok=True)  # the file of a process that is gone
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             listener.bind(path)
@@ -88,12 +87,12 @@ class UnixTransport(BaseTransport):
                 self._statistics.bad_frames += 1
                 accepted.close()
                 continue
-            connection = _Connection(self, accepted)
+            connection = UnixConnection(accepted, self._shared, self._landing, self._arrived, self._end)
             self._nameless.add(connection)
             self._loop.add_reader(accepted.fileno(), connection.readable)
 
     def _pause_accepting(self, error: OSError) -> None:
-        """The process has no descriptor left: those who wait to be accepted must not keep the loop busy."""
+        """Accept nothing for a while: without a free descriptor, waiting connections would keep the loop busy."""
         logger.warning("%s accepts no connection for a while: %s", self.address, error)
         descriptor = self._listener.fileno()
         self._loop.remove_reader(descriptor)
@@ -103,8 +102,8 @@ class UnixTransport(BaseTransport):
         if not self._is_unbound:
             self._loop.add_reader(self._listener.fileno(), self._accept)
 
-    def arrived(self, connection: _Connection, reader: FrameReader, count: int) -> None:
-        """Take what has arrived over a connection."""
+    def _arrived(self, connection: UnixConnection, reader: FrameReader, count: int) -> None:
+        """Called when `count` bytes have arrived over a connection, in its reader's target."""
         assert self._inbound is not None
         self._flusher.is_draining = True
         try:
@@ -113,30 +112,30 @@ class UnixTransport(BaseTransport):
                     self._inbound.message(connection.name, head, buffers)
                 elif not self._named(connection, bytes(head)):
                     return
-        except BadFrameError:  # not even the lengths can be believed; whoever it was begins anew, or gives up
+        except BadFrameError:  # the lengths are wrong, so no message follows; the peer reconnects, or gives up
             self._statistics.bad_frames += 1
-            self.ended(connection)
+            self._end(connection)
         finally:
             self._end_drain()
 
-    def landing(self, connection: _Connection, head: memoryview, size_bytes: int) -> Landing | None:
+    def _landing(self, connection: UnixConnection, head: memoryview, size_bytes: int) -> Landing | None:
         """Return where a buffer is to arrive; see `Inbound.landing`."""
         assert self._inbound is not None
         return None if connection.name is None else self._inbound.landing(connection.name, head, size_bytes)
 
-    def _named(self, connection: _Connection, name: bytes) -> bool:
-        """Take the first message of a connection; return whether it may go on."""
-        if len(name) != ROUTING_ID_BYTES or name in self._connections:
+    def _named(self, connection: UnixConnection, name: bytes) -> bool:
+        """Take the first message of a connection, its name; return False if the connection was closed for it."""
+        if len(name) != CONNECTION_NAME_BYTES or name in self._connections:
             self._statistics.bad_frames += 1
-            self.ended(connection)
+            self._end(connection)
             return False
         self._nameless.discard(connection)
         connection.name = name
         self._connections[name] = connection
         return True
 
-    def ended(self, connection: _Connection) -> None:
-        """Nothing more comes over a connection, or shall. Idempotent: what it brought may have ended it."""
+    def _end(self, connection: UnixConnection) -> None:
+        """Close a connection. Idempotent: a message of the connection may have ended it already."""
         if connection.socket.fileno() == -1:
             return
         self._loop.remove_reader(connection.socket.fileno())
@@ -146,10 +145,10 @@ class UnixTransport(BaseTransport):
         connection.socket.close()
 
     def _connect(self, setup: LinkSetup) -> QueuedLink:
-        return UnixLink(self._next_routing_id, setup.address.removeprefix(SCHEME), setup)
+        return UnixLink(self._next_name, setup.address.removeprefix(SCHEME), setup)
 
-    def _answer(self, source_id: bytes, message: bytes) -> None:
-        connection = self._connections.get(source_id)
+    def _answer(self, name: bytes, message: bytes) -> None:
+        connection = self._connections.get(name)
         if connection is None:
             return
         data = pack_start((message,)) + message
@@ -158,64 +157,63 @@ class UnixTransport(BaseTransport):
         except BlockingIOError:
             is_sent = False
         except OSError:
-            return  # it is gone, of which the descriptor tells
+            return  # the connection is gone, which its descriptor reports
         if not is_sent:
-            self.ended(connection)  # it has not read for so long that it has to ask again where it stands
+            self._end(connection)  # the peer has not read for so long that it must reconnect to learn where it stands
 
     def _unbind(self) -> None:
         self._loop.remove_reader(self._listener.fileno())
         self._listener.close()
         Path(self.address.removeprefix(SCHEME)).unlink(missing_ok=True)
         for connection in (*self._connections.values(), *self._nameless):
-            self.ended(connection)
+            self._end(connection)
 
 
-class _Connection:
-    """One that was made to us.
+class UnixConnection:
+    """One connection that a peer made to us.
+
+    Args:
+        accepted: its socket.
+        shared: memory in which bytes arrive first; see `FrameReader`.
+        find_landing: called with this, the head of a message and the size of its buffer.
+        on_arrived: called with this, its reader, and the number of bytes that have arrived in the reader's target.
+        on_ended: called with this when the far end has closed it.
 
     Attributes:
-        name: its routing id, once that has arrived.
+        name: its name, once that has arrived.
     """
 
-    __slots__ = ("_reader", "_transport", "name", "socket")
+    __slots__ = ("_on_arrived", "_on_ended", "_reader", "name", "socket")
 
-    def __init__(self, transport: UnixTransport, accepted: socket.socket) -> None:
-        self._transport = transport
-        self._reader = FrameReader(transport.room, find_landing=partial(transport.landing, self))
+    def __init__(
+        self,
+        accepted: socket.socket,
+        shared: memoryview,
+        find_landing: Callable[[UnixConnection, memoryview, int], Landing | None],
+        on_arrived: Callable[[UnixConnection, FrameReader, int], None],
+        on_ended: Callable[[UnixConnection], None],
+    ) -> None:
+        self._reader = FrameReader(shared, find_landing=partial(find_landing, self))
+        self._on_arrived = on_arrived
+        self._on_ended = on_ended
         self.socket = accepted
         self.name: bytes | None = None
 
     def readable(self) -> None:
+        """Called when the socket is readable."""
         try:
-            count = self.socket.recv_into(self._reader.room)
+            count = self.socket.recv_into(self._reader.target)
         except BlockingIOError:
             return
         except OSError:
             count = 0
         if count:
-            self._transport.arrived(self, self._reader, count)
+            self._on_arrived(self, self._reader, count)
         else:
-            self._transport.ended(self)
+            self._on_ended(self)
 
 
 def _uid_of(accepted: socket.socket) -> int:
-    """Return as whom the process at the other end runs, by the kernel's word."""
+    """Return the user id of the process at the far end, as the kernel reports it."""
     credentials = accepted.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     return int(_CREDENTIALS.unpack(credentials)[1])
-
-
-def _remove_stale(path: str) -> None:
-    """Remove the socket of a process that is gone.
-
-    Raises:
-        OSError: somebody listens there.
-    """
-    with socket.socket(socket.AF_UNIX) as probe:
-        try:
-            probe.connect(path)
-        except FileNotFoundError:
-            return
-        except ConnectionRefusedError:
-            Path(path).unlink(missing_ok=True)
-            return
-    raise OSError(errno.EADDRINUSE, f"can't bind to unix://{path}: another process listens there")

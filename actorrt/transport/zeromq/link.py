@@ -1,10 +1,10 @@
-"""A link on ZeroMQ: one DEALER for each connection, and the monitor that tells what becomes of it.
+"""A link on ZeroMQ: one DEALER for each connection, and a monitor that reports what happens to the connection.
 
-A DEALER is given up with its connection. It could connect again by itself, but under the same name, and a ROUTER that
-still remembers the connection before would ignore it for ever (zmq_setsockopt(3), ZMQ_ROUTER_HANDOVER).
+A DEALER is closed with its connection. It could reconnect by itself, but under the same name, and a ROUTER that still
+remembers the former connection would ignore it for ever (zmq_setsockopt(3), ZMQ_ROUTER_HANDOVER).
 
-The descriptors of both are edge-triggered: they speak once, and the socket must be used until it has no more, or
-`EVENTS` be read, before they speak again (zmq_getsockopt(3), ZMQ_FD).
+The descriptors of both sockets are edge-triggered: after a wake-up, the socket must be used until it has no more
+events, or `EVENTS` be read, before there is another wake-up (zmq_getsockopt(3), ZMQ_FD).
 """
 
 from __future__ import annotations
@@ -17,41 +17,40 @@ from typing import Any, Final, NoReturn
 
 import zmq
 
-from actorrt.config import (
-    RECONNECT_MAX_S,
-    RECONNECT_MIN_S,
-    SOCKET_QUEUE_FRAMES,
-    ZERO_COPY_BYTES,
-)
+from actorrt.config import KIB
 from actorrt.errors import AuthenticationError
 from actorrt.ids import short
 from actorrt.transport.interfaces import Buffer, Lane
 from actorrt.transport.links.queued_link import LinkSetup, QueuedLink
+from actorrt.transport.links.reconnection import RECONNECT_MAX_S, RECONNECT_MIN_S
 
 ZmqContext = zmq.Context[zmq.Socket[bytes]]
 ZmqSocket = zmq.Socket[bytes]
 
+SOCKET_QUEUE_FRAMES: Final = 1_000
+ZERO_COPY_BYTES: Final = 512 * KIB
+"""A smaller buffer is copied: that costs less than having ZeroMQ give it back."""
 _NOBLOCK: Final = int(zmq.NOBLOCK)
 _SNDMORE_NOBLOCK: Final = int(zmq.SNDMORE | zmq.NOBLOCK)
 _POLLOUT: Final = int(zmq.POLLOUT)
 _POLLIN: Final = int(zmq.POLLIN)
-_BACK_BYTES: Final = 4096  # nothing but acknowledgements and notices comes back on a link
+_BACK_BYTES: Final = 4096  # only acknowledgements and notices come back over a link
 _BACK_FRAMES: Final = 100
 _BROKEN: Final = int(zmq.EVENT_DISCONNECTED)
 _REJECTED: Final = int(zmq.EVENT_HANDSHAKE_FAILED_AUTH)
-_OUT_OF_ROOM: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, int(zmq.EMTHREAD)})
+_OUT_OF_RESOURCES: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, int(zmq.EMTHREAD)})
 _EVENT: Final = struct.Struct("=hi")
 
 
 def fast_methods(socket: ZmqSocket) -> Any:
-    """Return the socket's methods as they are in C; those in front of them are Python, and cost as much again."""
+    """Return the socket's methods that are written in C. The Python methods around them would double the cost."""
     return super(zmq.Socket, socket)
 
 
-def open_dealer(context: ZmqContext, routing_id: bytes) -> ZmqSocket:
-    """Return a DEALER set up for a link, not connected yet."""
+def open_dealer(context: ZmqContext, name: bytes) -> ZmqSocket:
+    """Return a DEALER that is set up for a link and not connected."""
     socket = context.socket(zmq.DEALER)
-    socket.setsockopt(zmq.ROUTING_ID, routing_id)
+    socket.setsockopt(zmq.ROUTING_ID, name)
     socket.setsockopt(zmq.LINGER, 0)
     socket.setsockopt(zmq.IMMEDIATE, 1)
     socket.setsockopt(zmq.SNDHWM, SOCKET_QUEUE_FRAMES)
@@ -72,7 +71,7 @@ class ZmqLink(QueuedLink):
 
     Args:
         open_socket: returns a DEALER for another connection on that lane; the link closes it.
-        place: what the DEALER is to connect to.
+        place: the address without a key, to which the DEALER connects.
         setup: as for `QueuedLink`.
     """
 
@@ -84,20 +83,20 @@ class ZmqLink(QueuedLink):
         self._send: Callable[..., Any] = _takes_nothing
         self._retry: asyncio.TimerHandle | None = None
         self._begin(RECONNECT_MIN_S)
-        if isinstance(self.obstacle, zmq.ZMQError) and self.obstacle.errno not in _OUT_OF_ROOM:
+        if isinstance(self.last_error, zmq.ZMQError) and self.last_error.errno not in _OUT_OF_RESOURCES:
             self.close()
-            raise ValueError(f"can't connect to {self.address!r}: {self.obstacle}") from self.obstacle
+            raise ValueError(f"can't connect to {self.address!r}: {self.last_error}") from self.last_error
 
-    def _begin(self, pause_s: float) -> None:
-        """Connect; where this process has no socket left, try again and again, until the link's owner gives up."""
+    def _begin(self, retry_s: float) -> None:
+        """Connect. If that fails, retry after that time, and after twice that time, until the link is closed."""
         self._retry = None
         try:
             socket, monitor = self._open()
         except zmq.ZMQError as error:
-            self.obstacle = error.with_traceback(None)  # else it would keep all that its frames hold
-            self._retry = self._loop.call_later(pause_s, self._begin, min(2 * pause_s, RECONNECT_MAX_S))
+            self.last_error = error.with_traceback(None)  # a traceback would keep alive what its frames refer to
+            self._retry = self._loop.call_later(retry_s, self._begin, min(2 * retry_s, RECONNECT_MAX_S))
             return
-        self.obstacle = None
+        self.last_error = None
         self._socket, self._monitor = socket, monitor
         self._send = fast_methods(socket).send
         self._fd = int(socket.getsockopt(zmq.FD))
@@ -118,13 +117,13 @@ class ZmqLink(QueuedLink):
         try:
             socket.connect(self._place)
         except zmq.ZMQError:
-            _give_back(socket, monitor, 0.0)
+            _close(socket, monitor, 0.0)
             raise
         return socket, monitor
 
-    def _reconnect(self, pause_s: float) -> None:
+    def _reconnect(self, delay_s: float) -> None:
         self._disconnect(0.0)
-        self._retry = self._loop.call_later(pause_s, self._begin, RECONNECT_MIN_S)
+        self._retry = self._loop.call_later(delay_s, self._begin, RECONNECT_MIN_S)
 
     def _check_monitor(self) -> None:
         try:
@@ -163,29 +162,29 @@ class ZmqLink(QueuedLink):
             except zmq.Again:
                 if index in (0, last):
                     return False
-                # The connection broke inside this message. ZeroMQ has taken back what it had of it, and
-                # swallows the rest up to the last part; the frame then goes again as a whole.
+                # The connection broke inside this message. ZeroMQ discards the parts that it had, and the others up
+                # to the last one; then the whole frame is sent again.
                 is_taken = False
         return is_taken
 
     def _watch(self) -> None:
-        self._loop.call_soon(self._check_events)  # it may have become writable since, and have said so already
+        self._loop.call_soon(self._check_events)  # the wake-up may have come already
 
     def _check_events(self) -> None:
-        """Use the socket until it has nothing to say, or its descriptor would never wake us again."""
+        """Use the socket until it has no more events: otherwise its descriptor would never wake us again."""
         if self._socket is None:
             return
-        self._read_back()
+        self._read_answers()
         if self._is_blocked and self._may_send():
             self._unblocked()
 
     def _may_send(self) -> bool:
         return self._socket is not None and bool(int(self._socket.getsockopt(zmq.EVENTS)) & _POLLOUT)
 
-    def _read_back(self) -> None:
+    def _read_answers(self) -> None:
         socket = self._socket
         while socket is not None and not socket.closed and int(socket.getsockopt(zmq.EVENTS)) & _POLLIN:
-            self.came_back(socket.recv(_NOBLOCK))
+            self.answered(socket.recv(_NOBLOCK))
 
     def _disconnect(self, linger_s: float) -> None:
         if self._retry is not None:
@@ -197,10 +196,10 @@ class ZmqLink(QueuedLink):
         self._send = _takes_nothing
         self._loop.remove_reader(self._fd)
         self._loop.remove_reader(self._monitor_fd)
-        _give_back(socket, self._monitor, linger_s)
+        _close(socket, self._monitor, linger_s)
 
 
-def _give_back(socket: ZmqSocket, monitor: ZmqSocket, linger_s: float) -> None:
+def _close(socket: ZmqSocket, monitor: ZmqSocket, linger_s: float) -> None:
     socket.disable_monitor()
-    monitor.close(linger=0)  # an open one would keep the context from ending
+    monitor.close(linger=0)  # an open monitor would prevent the context from terminating
     socket.close(linger=round(linger_s * 1000))

@@ -1,20 +1,17 @@
 """The transport between machines, on ZeroMQ: `tcp://`; also `ipc://`, though `unix` is faster inside a machine.
 
-One inbound ROUTER, which sends nothing but acknowledgements and refusals; an outbound DEALER for each link, in `link`.
-Sockets are driven by their descriptors on the loop that `start` ran on; `zmq.asyncio` costs twice as much a round trip.
-A descriptor is edge-triggered: after it has spoken, the socket must be used until it has no more
-(zmq_getsockopt(3), ZMQ_FD).
+A transport has one inbound ROUTER, which sends only acknowledgements and notices, and an outbound DEALER for each link
+(see `link`). The loop watches their descriptors; `zmq.asyncio` would double the cost of a round trip. A descriptor is
+edge-triggered: once it has become readable, the socket must be read until it is empty (zmq_getsockopt(3), ZMQ_FD).
 
-ZeroMQ is trusted with little: its queues count messages, so the bounds are ours; a connection that breaks loses
-its tail, so frames are numbered, acknowledged and sent again.
+ZeroMQ's own guarantees are not enough: its queues are bounded in messages and not in bytes, and a connection that
+breaks loses the messages in it. So the bounds are ours, and frames are numbered, acknowledged and sent again.
 """
 
 from __future__ import annotations
 
 import asyncio
-import errno
 import ipaddress
-import socket
 import threading
 from functools import partial
 from pathlib import Path
@@ -22,21 +19,19 @@ from typing import Any, ClassVar, Final
 
 import zmq
 
-from actorrt.config import (
-    IPC_PATH_MAX_BYTES,
-    MAX_FRAME_BYTES,
-    RECEIVE_BUDGET_FRAMES,
-    SOCKET_QUEUE_FRAMES,
-)
+from actorrt.config import MAX_FRAME_BYTES
 from actorrt.errors import AuthenticationError
 from actorrt.ids import PeerId, short
 from actorrt.transport.frames.codec import Hello
 from actorrt.transport.interfaces import Buffer, Lane
+from actorrt.transport.links import socket_path
 from actorrt.transport.links.base_transport import BaseTransport
 from actorrt.transport.links.queued_link import LinkSetup, QueuedLink
-from actorrt.transport.zeromq.link import ZmqContext, ZmqLink, ZmqSocket, fast_methods, open_dealer
-from actorrt.transport.zeromq.security import Gate, Security, join_address, split_address
+from actorrt.transport.zeromq.link import SOCKET_QUEUE_FRAMES, ZmqContext, ZmqLink, ZmqSocket, fast_methods, open_dealer
+from actorrt.transport.zeromq.security import Security, ZapHandler, join_address, split_address
 
+RECEIVE_BUDGET_FRAMES: Final = 64
+"""After so many frames other callbacks of the loop have their turn."""
 _NOBLOCK: Final = int(zmq.NOBLOCK)
 _SNDMORE_NOBLOCK: Final = int(zmq.SNDMORE | zmq.NOBLOCK)
 _POLLIN: Final = int(zmq.POLLIN)
@@ -44,15 +39,15 @@ _EVENTS: Final = int(zmq.EVENTS)
 
 
 class ZmqTransport(BaseTransport):
-    """An endpoint on ZeroMQ.
+    """A transport on ZeroMQ.
 
     Args:
         peer: the id of this incarnation of this process.
         address: `ipc://` and a path of at most 107 bytes, or `tcp://host:port`; with port 0 the system chooses,
             and `address` holds the real one after `start`.
-        context: shared with others, who then terminate it; by default one of its own. Two transports with
-            `security` need two.
-        security: keys for `tcp`, without which no address beyond loopback is bound or connected to. With them,
+        context: shared with other users, who then terminate it; by default the transport makes its own. Two
+            transports with `security` can't share a context.
+        security: keys for `tcp`; without them only loopback addresses are bound and connected to. With them,
             `address` ends in `#` and the public key after `start`.
         options: as for `BaseTransport`.
     """
@@ -73,16 +68,14 @@ class ZmqTransport(BaseTransport):
         self._is_own_context = context is None
         self._context = context
         self._is_secured = security is not None and address.startswith("tcp://")
-        self._gate: Gate | None = None
-        self._key_in_hand: bytes | None = None  # of who sent the message that is being received
+        self._zap_handler: ZapHandler | None = None
+        self._sender_key: bytes | None = None  # of the sender of the message that is being received
 
     def _check_address(self, address: str) -> None:
         super()._check_address(address)
         path = address.removeprefix("ipc://")
-        if path != address and len(path.encode()) > IPC_PATH_MAX_BYTES:
-            raise ValueError(
-                f"the path in {address!r} is longer than the {IPC_PATH_MAX_BYTES} bytes of a socket's name"
-            )
+        if path != address:
+            socket_path.check_length(address, path)
         place, _ = split_address(address)
         if place.startswith("tcp://") and self._security is None and not _is_loopback(place):
             raise ValueError(
@@ -91,7 +84,9 @@ class ZmqTransport(BaseTransport):
             )
 
     def _bind(self) -> None:
-        _refuse_taken_path(self.address)
+        if self.address.startswith("ipc://"):
+            # libzmq would take the path from the process that listens there.
+            socket_path.check_free(self.address, self.address.removeprefix("ipc://"))
         if self._context is None:
             self._context = zmq.Context(io_threads=1)
         router = self._context.socket(zmq.ROUTER)
@@ -101,14 +96,14 @@ class ZmqTransport(BaseTransport):
             router.setsockopt(zmq.RCVHWM, SOCKET_QUEUE_FRAMES)
             if self._is_secured:
                 assert self._security is not None
-                self._gate = Gate(self._context, self._security.accepted)
+                self._zap_handler = ZapHandler(self._context, self._security.accepted)
                 self._security.secure_listener(router)
             router.bind(self.address)
         except (zmq.ZMQError, OSError) as error:
             router.close()
-            self._close_gate()
+            self._close_zap_handler()
             if self._is_own_context:
-                self._context.term()  # nothing lingers: no link was opened
+                self._context.term()  # returns at once: no link was opened, so nothing lingers
             raise OSError(error.errno, f"can't bind to {self.address}: {error}") from error
         self.address = router.getsockopt_string(zmq.LAST_ENDPOINT)
         if self._is_secured:
@@ -122,21 +117,21 @@ class ZmqTransport(BaseTransport):
         self._loop.add_reader(self._router_fd, self._drain)
         self._drain_later()
 
-    def _close_gate(self) -> None:
-        if self._gate is not None:
-            self._gate.close()
+    def _close_zap_handler(self) -> None:
+        if self._zap_handler is not None:
+            self._zap_handler.close()
 
-    def _check_hello(self, hello: Hello) -> None:
-        """Refuse a HELLO in the name of somebody with another key than the one that the connection was made with."""
+    def _check_origin(self, hello: Hello) -> None:
+        """Refuse a HELLO in the name of a peer whose key is not the one that the connection was made with."""
         if not self._is_secured:
             return
         known = self.address_of(hello.peer)
         try:
             keys = {split_address(address)[1] for address in (hello.address, known or hello.address)}
         except ValueError as error:
-            raise AuthenticationError(f"a HELLO in the name of {short(hello.peer)} with no address") from error
-        if keys != {self._key_in_hand}:
-            raise AuthenticationError(f"a HELLO in the name of {short(hello.peer)}, whose key is another")
+            raise AuthenticationError(f"a HELLO in the name of {short(hello.peer)} with a malformed address") from error
+        if keys != {self._sender_key}:
+            raise AuthenticationError(f"a HELLO in the name of {short(hello.peer)}, which has another key")
 
     def _drain_later(self) -> None:
         if not self._is_drain_due:
@@ -149,36 +144,36 @@ class ZmqTransport(BaseTransport):
             self._drain()
 
     def _drain(self) -> None:
-        """Receive until there is no more, or the budget is spent; then others have their turn first."""
+        """Receive until the socket is empty or the budget is spent."""
         receive = self._receive
         try:
-            source_id = receive(_NOBLOCK)
+            name = receive(_NOBLOCK)
         except zmq.Again:
             return
         self._flusher.is_draining = True
         try:
-            self._receive_from(source_id)
+            self._receive_from(name)
         finally:
             self._end_drain()
 
-    def _receive_from(self, source_id: bytes) -> None:
+    def _receive_from(self, name: bytes) -> None:
         receive, get = self._receive, self._get
         assert self._inbound is not None
         message = self._inbound.message
         is_secured = self._is_secured
         budget = RECEIVE_BUDGET_FRAMES
         while True:
-            head = receive(_NOBLOCK, False)  # tells whether parts follow, for less than asking the socket costs
+            head = receive(_NOBLOCK, False)  # it knows whether parts follow, which costs less than asking the socket
             if is_secured:
-                self._key_in_hand = bytes.fromhex(str(head.get("User-Id")))
-            message(source_id, head.buffer, self._receive_buffers() if head.more else ())
+                self._sender_key = bytes.fromhex(str(head.get("User-Id")))
+            message(name, head.buffer, self._receive_buffers() if head.more else ())
             if not get(_EVENTS) & _POLLIN:  # an exception would cost three times as much
                 return
             budget -= 1
             if not budget:
                 self._drain_later()
                 return
-            source_id = receive(_NOBLOCK)
+            name = receive(_NOBLOCK)
 
     def _receive_buffers(self) -> list[Buffer]:
         buffers: list[Buffer] = []
@@ -202,26 +197,26 @@ class ZmqTransport(BaseTransport):
 
     def _dealer(self, lane: Lane, key: bytes | None = None) -> ZmqSocket:
         assert self._context is not None
-        socket = open_dealer(self._context, self._next_routing_id(lane))
+        socket = open_dealer(self._context, self._next_name(lane))
         if key is not None:
             assert self._security is not None
             self._security.secure_caller(socket, key)
         return socket
 
-    def _answer(self, source_id: bytes, message: bytes) -> None:
-        self._router.send(source_id, _SNDMORE_NOBLOCK)
+    def _answer(self, name: bytes, message: bytes) -> None:
+        self._router.send(name, _SNDMORE_NOBLOCK)
         self._router.send(message, _NOBLOCK)
-        self._drain_later()  # sending may have taken a wake-up that was for receiving
+        self._drain_later()  # sending may have consumed the wake-up for a message that has arrived
 
     def _unbind(self) -> None:
         self._loop.remove_reader(self._router_fd)
         self._router.close(linger=0)
 
     async def _release(self) -> None:
-        """Terminate the context, which waits for what lingers, in a thread: it blocks."""
+        """Terminate the context, in a thread: that blocks until the sockets have lingered."""
         if self.address.startswith("ipc://"):
             Path(self.address.removeprefix("ipc://")).unlink(missing_ok=True)  # libzmq leaves the socket's file behind
-        self._close_gate()
+        self._close_zap_handler()
         if not self._is_own_context or self._context is None:
             return
         ended = asyncio.Event()
@@ -235,7 +230,7 @@ class ZmqTransport(BaseTransport):
         try:
             self._loop.call_soon_threadsafe(ended.set)
         except RuntimeError:
-            if not self._loop.is_closed():  # a loop that has ended has nobody left who waits
+            if not self._loop.is_closed():  # on a closed loop nobody waits
                 raise
 
 
@@ -245,16 +240,3 @@ def _is_loopback(address: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _refuse_taken_path(address: str) -> None:
-    """Raise where somebody listens at an `ipc` address; libzmq would take it from them without a word."""
-    path = address.removeprefix("ipc://")
-    if path == address:
-        return
-    with socket.socket(socket.AF_UNIX) as probe:
-        try:
-            probe.connect(path)
-        except (FileNotFoundError, ConnectionRefusedError):
-            return
-    raise OSError(errno.EADDRINUSE, f"can't bind to {address}: another process listens there")

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from actorrt.config import FRAME_CUT_BYTES, INLINE_BUFFERS_BYTES, MAX_FRAME_BUFFERS_COUNT
 from actorrt.errors import MailboxFullError
-from actorrt.transport.frames.codec import pack_envelope, read_head
-from actorrt.transport.frames.outbox import Outbox
+from actorrt.transport.frames.codec import MAX_FRAME_BUFFERS_COUNT, pack_envelope, read_head
+from actorrt.transport.frames.outbox import FRAME_CUT_BYTES, INLINE_BUFFERS_BYTES, Outbox
 
 NO_LIMIT = 1 << 40
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from actorrt.config import ACK_FRAMES_COUNT
-from actorrt.transport.frames.sequence import Frame, Receipts, Window
+from actorrt.transport.frames.sequence import ACK_FRAMES_COUNT, Frame, Receipts, SendWindow
 
 
 def frame(name: bytes, size_bytes: int = 10) -> Frame:
     return ((name,), 1, size_bytes)
 
 
-def hand_all(window: Window) -> list[bytes]:
+def hand_all(window: SendWindow) -> list[bytes]:
     names = []
     while (following := window.next_to_hand) is not None:
         names.append(bytes(following[0][0]))
@@ -18,8 +17,8 @@ def hand_all(window: Window) -> list[bytes]:
     return names
 
 
-def filled(count: int) -> Window:
-    window = Window(7)
+def filled(count: int) -> SendWindow:
+    window = SendWindow(7)
     for number in range(count):
         window.push(frame(b"%d" % number))
     return window
@@ -74,37 +73,37 @@ def test_acknowledgement_that_comes_after_the_break_spares_the_sending() -> None
 def test_receipts_take_up_the_same_link_and_begin_a_later_one_afresh() -> None:
     receipts = Receipts()
     assert receipts.begin(5)
-    receipts.taken = 8
-    receipts.tell()
+    receipts.received = 8
+    receipts.acknowledge()
     assert receipts.begin(5)
-    assert (receipts.taken, receipts.told, receipts.is_owed) == (8, 5, True)
+    assert (receipts.received, receipts.acknowledged, receipts.is_owed) == (8, 5, True)
     assert receipts.begin(20)
-    assert (receipts.taken, receipts.is_owed) == (20, False)
+    assert (receipts.received, receipts.is_owed) == (20, False)
     assert not receipts.begin(5)
-    assert receipts.taken == 20
+    assert receipts.received == 20
 
 
 def test_receipts_are_due_after_so_many_frames() -> None:
     receipts = Receipts()
     receipts.begin(0)
-    receipts.taken = ACK_FRAMES_COUNT - 1
+    receipts.received = ACK_FRAMES_COUNT - 1
     assert not receipts.is_due
-    receipts.taken += 1
+    receipts.received += 1
     assert receipts.is_due
-    assert receipts.tell() == ACK_FRAMES_COUNT
+    assert receipts.acknowledge() == ACK_FRAMES_COUNT
     assert not receipts.is_due
 
 
 def test_receipts_are_overdue_when_owed_for_a_whole_interval() -> None:
     receipts = Receipts()
     receipts.begin(0)
-    receipts.taken = 1
+    receipts.received = 1
     assert not receipts.is_overdue()
     assert receipts.is_overdue()
-    receipts.tell()
+    receipts.acknowledge()
     assert not receipts.is_overdue()
-    receipts.taken = 2
+    receipts.received = 2
     assert not receipts.is_overdue()
-    receipts.tell()  # rode in a frame
-    receipts.taken = 3
+    receipts.acknowledge()  # rode in a frame
+    receipts.received = 3
     assert not receipts.is_overdue()

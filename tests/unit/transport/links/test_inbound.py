@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from actorrt.config import ACK_FRAMES_COUNT, REMEMBERED_DROPS_COUNT
 from actorrt.errors import ActorRtError, AuthenticationError
 from actorrt.ids import PeerId
 from actorrt.transport.frames.codec import (
@@ -22,8 +21,14 @@ from actorrt.transport.frames.codec import (
     read_acknowledgement,
 )
 from actorrt.transport.frames.form import WALKED_BYTES
+from actorrt.transport.frames.sequence import ACK_FRAMES_COUNT
 from actorrt.transport.interfaces import Buffer, Lane, TransportStatistics
-from actorrt.transport.links.inbound import Inbound, routing_id
+from actorrt.transport.links.acknowledgements import ACK_DELAY_S, Acknowledgements
+from actorrt.transport.links.conversations import connection_name
+from actorrt.transport.links.ended import REMEMBERED_COUNT
+from actorrt.transport.links.hellos import Hellos
+from actorrt.transport.links.inbound import Inbound
+from tests.unit.transport.fake_loop import FakeLoop
 
 HERE = PeerId(b"h" * 16)
 PEER = PeerId(b"p" * 16)
@@ -39,16 +44,16 @@ class Far:
         self.failed: list[tuple[PeerId, type[ActorRtError], str | None]] = []
         self.renewed: list[PeerId] = []
         self.statistics = TransportStatistics()
+        self.loop = FakeLoop()
+        self.hellos = Hellos(HERE, self._check_origin, self._check_address)
         self.inbound = Inbound(
-            HERE,
             self,
             self.statistics,
-            self._failed,
-            self._answer,
-            self._check,
-            self._check_address,
-            self.renewed.append,
-            int,
+            self.hellos,
+            Acknowledgements(self.loop, self._answer, self.statistics),
+            answer=self._answer,
+            on_failed=self._failed,
+            on_renewed=self.renewed.append,
         )
 
     def received(self, peer: PeerId, envelope: list[Any], buffers: Sequence[Buffer]) -> None:
@@ -65,22 +70,22 @@ class Far:
         if not address.startswith("memory://"):
             raise ValueError(address)
 
-    def _check(self, hello: Hello) -> None:
+    def _check_origin(self, hello: Hello) -> None:
         if hello.node == b"forged":
             raise AuthenticationError("another key")
 
-    def _answer(self, source_id: bytes, message: bytes) -> None:
-        self.answers.append((source_id, message))
+    def _answer(self, name: bytes, message: bytes) -> None:
+        self.answers.append((name, message))
 
     def hello(
         self, number: int = 1, *, first: int = 0, peer: PeerId = PEER, to: PeerId = HERE, lane: Lane = Lane.USER
     ) -> None:
         hello = Hello(peer, to, f"memory://{number}", first)
-        self.inbound.message(routing_id(peer, lane, number), pack_hello(hello))
+        self.inbound.message(connection_name(peer, lane, number), pack_hello(hello))
 
     def frame(self, value: int, *, sequence: int = 0, number: int = 1, peer: PeerId = PEER) -> None:
         head = join_head(sequence, 0, [pack_envelope([0, value])])
-        self.inbound.message(routing_id(peer, Lane.USER, number), head)
+        self.inbound.message(connection_name(peer, Lane.USER, number), head)
 
 
 @pytest.fixture
@@ -96,7 +101,7 @@ def test_later_link_replaces_the_one_before_it(far: Far) -> None:
     far.frame(3, number=2, sequence=5)
     assert far.got == [(PEER, 1), (PEER, 3)]
     assert far.statistics.ignored_frames == 1
-    assert far.inbound.address_of(PEER) == "memory://2"
+    assert far.hellos.address_of(PEER) == "memory://2"
 
 
 def test_hello_of_an_earlier_link_that_comes_late_is_ignored(far: Far) -> None:
@@ -124,7 +129,7 @@ def test_frames_meant_for_who_was_here_before_us_are_ignored_and_nobody_is_blame
 
 
 def test_hello_in_anothers_name_fails_the_one_whose_link_it_is(far: Far) -> None:
-    far.inbound.message(routing_id(PEER, Lane.USER, 1), pack_hello(Hello(OTHER, HERE, "memory://x")))
+    far.inbound.message(connection_name(PEER, Lane.USER, 1), pack_hello(Hello(OTHER, HERE, "memory://x")))
     assert far.failed == [(PEER, BadFrameError, None)]
     assert far.inbound.is_dropped(PEER)
     assert not far.inbound.is_dropped(OTHER)
@@ -132,14 +137,14 @@ def test_hello_in_anothers_name_fails_the_one_whose_link_it_is(far: Far) -> None
 
 def test_failed_peer_is_to_be_told_at_the_address_of_its_hello(far: Far) -> None:
     far.hello(1)
-    far.inbound.message(routing_id(PEER, Lane.USER, 1), b"garbage")
+    far.inbound.message(connection_name(PEER, Lane.USER, 1), b"garbage")
     assert far.failed == [(PEER, BadFrameError, "memory://1")]
 
 
 def test_dropped_peers_are_forgotten_in_the_end_and_must_say_hello_again(far: Far) -> None:
     far.hello(1)
     far.inbound.drop(PEER)
-    for number in range(REMEMBERED_DROPS_COUNT):
+    for number in range(REMEMBERED_COUNT):
         far.inbound.drop(PeerId(number.to_bytes(16, "big")))
     assert not far.inbound.is_dropped(PEER)
     far.frame(1, sequence=1)
@@ -150,7 +155,7 @@ def test_dropped_peers_are_forgotten_in_the_end_and_must_say_hello_again(far: Fa
 def test_bytes_and_envelopes_are_counted(far: Far) -> None:
     far.hello(1)
     head = join_head(0, 0, [pack_envelope([0, 1]), pack_envelope([0, 2])], [(1, 1)])
-    far.inbound.message(routing_id(PEER, Lane.USER, 1), head, [b"12345"])
+    far.inbound.message(connection_name(PEER, Lane.USER, 1), head, [b"12345"])
     counted = far.statistics
     assert (counted.frames_in, counted.envelopes_in, counted.bytes_in) == (1, 2, len(head) + 5)
 
@@ -182,36 +187,38 @@ def test_gap_fails_the_peer(far: Far) -> None:
 
 def test_hello_meant_for_another_is_answered(far: Far) -> None:
     far.hello(1, to=OTHER)
-    assert far.answers == [(routing_id(PEER, Lane.USER, 1), MISDIRECTED)]
+    assert far.answers == [(connection_name(PEER, Lane.USER, 1), MISDIRECTED)]
 
 
-def test_many_frames_are_acknowledged_at_once_and_few_at_the_second_settling(far: Far) -> None:
+def test_many_frames_are_acknowledged_at_once_and_few_at_the_second_round(far: Far) -> None:
     far.hello(1)
     for number in range(ACK_FRAMES_COUNT):
         far.frame(number, sequence=number)
     assert [read_acknowledgement(message) for _, message in far.answers] == [0, ACK_FRAMES_COUNT]
     far.frame(0, sequence=ACK_FRAMES_COUNT)
-    assert far.inbound.settle()
+    far.loop.advance(ACK_DELAY_S)
     assert len(far.answers) == 2
-    assert not far.inbound.settle()
+    far.loop.advance(ACK_DELAY_S)
+    assert far.loop.timers == []
     assert [read_acknowledgement(message) for _, message in far.answers[2:]] == [ACK_FRAMES_COUNT + 1]
 
 
 def test_what_a_frame_told_is_not_told_again(far: Far) -> None:
     far.hello(1)
     far.frame(0)
-    assert far.inbound.line(PEER, Lane.USER).receipts.tell() == 1
-    assert not far.inbound.settle()
+    assert far.inbound.conversation(PEER, Lane.USER).receipts.acknowledge() == 1
+    far.loop.advance(ACK_DELAY_S)
+    assert far.loop.timers == []
     assert len(far.answers) == 1
 
 
 def test_hello_that_is_not_its_peers_is_ignored_and_the_peer_not_blamed(far: Far) -> None:
     far.hello(1)
     forged = Hello(PEER, HERE, "memory://x", 5, b"forged")
-    far.inbound.message(routing_id(PEER, Lane.USER, 9), pack_hello(forged))
+    far.inbound.message(connection_name(PEER, Lane.USER, 9), pack_hello(forged))
     far.frame(1)
     assert far.got == [(PEER, 1)]
-    assert (far.failed, far.statistics.bad_frames, far.inbound.address_of(PEER)) == ([], 1, "memory://1")
+    assert (far.failed, far.statistics.bad_frames, far.hellos.address_of(PEER)) == ([], 1, "memory://1")
 
 
 def nested(depth: int) -> list[Any]:
@@ -230,10 +237,10 @@ def test_nesting_is_capped_in_short_frames_and_long_ones(
     far.hello(1, lane=lane)
     nest = pack_envelope(nested(depth)) if depth < 100 else b"\x91" * depth + b"\x00"
     head = join_head(0, 0, [pack_envelope([7, bytes(padding_bytes)]), nest])  # two maps on the way make 16 of 14
-    far.inbound.message(routing_id(PEER, lane, 1), head)
+    far.inbound.message(connection_name(PEER, lane, 1), head)
     assert bool(far.failed) is is_refused
     far.hello(1, lane=lane, peer=OTHER)
-    far.inbound.message(routing_id(OTHER, lane, 1), join_head(0, 0, [pack_envelope([0, 5])]))
+    far.inbound.message(connection_name(OTHER, lane, 1), join_head(0, 0, [pack_envelope([0, 5])]))
     assert far.got[-1] == (OTHER, 5)
 
 
@@ -241,7 +248,7 @@ def test_nesting_is_capped_in_short_frames_and_long_ones(
 def test_small_message_that_claims_much_reserves_little(far: Far, start: bytes) -> None:
     far.hello(1)
     tracemalloc.start()
-    far.inbound.message(routing_id(PEER, Lane.USER, 1), start + b"\xdc\x7f\xff" * 1000 + bytes(40_000))
+    far.inbound.message(connection_name(PEER, Lane.USER, 1), start + b"\xdc\x7f\xff" * 1000 + bytes(40_000))
     assert tracemalloc.get_traced_memory()[1] < 8 << 20
     tracemalloc.stop()
     assert [peer for peer, _, _ in far.failed] == [PEER]
@@ -256,8 +263,8 @@ def test_links_of_a_peer_that_was_given_up_are_over_and_it_is_told_when_it_takes
     far.frame(1)
     far.hello(2)
     far.frame(2, number=2)
-    assert far.answers[2:] == [(routing_id(PEER, Lane.USER, 2), GIVEN_UP)]
-    assert (far.got, list(far.inbound.lines())) == ([], [])
+    assert far.answers[2:] == [(connection_name(PEER, Lane.USER, 2), GIVEN_UP)]
+    assert (far.got, list(far.inbound.conversations())) == ([], [])
     far.hello(3, first=7)
     far.frame(3, number=3, sequence=7)
     assert (far.got, far.renewed, far.failed) == ([(PEER, 3)], [], [])
@@ -275,20 +282,20 @@ def test_peer_that_opens_links_anew_is_told_of_once_for_both_lanes(far: Far) -> 
 
 
 def test_links_that_were_given_up_are_remembered_within_a_bound_and_nothing_else_of_their_peers(far: Far) -> None:
-    count = REMEMBERED_DROPS_COUNT + 10
+    count = REMEMBERED_COUNT + 10
     peers = [PeerId(number.to_bytes(16, "big")) for number in range(count)]
     for peer in peers:
         far.hello(1, peer=peer)
         far.inbound.give_up(peer)
-    assert len(far.inbound._given_up) == len(far.inbound._hellos) == REMEMBERED_DROPS_COUNT
-    assert list(far.inbound.lines()) == []
+    assert len(far.inbound._ended._given_up) == len(far.hellos._accepted) == REMEMBERED_COUNT
+    assert list(far.inbound.conversations()) == []
 
 
 def test_hello_that_gives_an_address_of_another_scheme_fails_its_peer_alone(far: Far) -> None:
     far.hello(1, peer=OTHER)
-    far.inbound.message(routing_id(PEER, Lane.USER, 1), pack_hello(Hello(PEER, HERE, "carrier-pigeon://1")))
+    far.inbound.message(connection_name(PEER, Lane.USER, 1), pack_hello(Hello(PEER, HERE, "carrier-pigeon://1")))
     assert far.failed == [(PEER, BadFrameError, None)]
     assert far.statistics.bad_frames == 1
-    assert far.answers[-1] == (routing_id(PEER, Lane.USER, 1), GIVEN_UP)
+    assert far.answers[-1] == (connection_name(PEER, Lane.USER, 1), GIVEN_UP)
     far.frame(1, peer=OTHER)
     assert far.got == [(OTHER, 1)]

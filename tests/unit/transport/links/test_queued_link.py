@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import pytest
 
-from actorrt.config import FRUITLESS_CONNECTIONS_COUNT
 from actorrt.errors import PeerUnreachableError
 from actorrt.ids import PeerId
 from actorrt.transport.frames.codec import MISDIRECTED, pack_acknowledgement, read_head
@@ -15,6 +14,7 @@ from actorrt.transport.frames.sequence import Receipts
 from actorrt.transport.interfaces import Buffer, Lane
 from actorrt.transport.links.flusher import Flusher
 from actorrt.transport.links.queued_link import LinkSetup, QueuedLink
+from actorrt.transport.links.reconnection import MAX_FAILED_CONNECTIONS_COUNT
 
 PEER = PeerId(b"p" * 16)
 HELLO = b"hello"
@@ -27,7 +27,7 @@ class ScriptedLink(QueuedLink):
         self.unreachable: list[QueuedLink] = []
         self.awaiting: list[QueuedLink] = []
         self.bad: list[str] = []
-        self.pauses_s: list[float] = []
+        self.delays_s: list[float] = []
         super().__init__(
             LinkSetup(
                 peer=PEER,
@@ -63,11 +63,11 @@ class ScriptedLink(QueuedLink):
     def _watch(self) -> None:
         self.is_watching = True
 
-    def _read_back(self) -> None:
+    def _read_answers(self) -> None:
         pass
 
-    def _reconnect(self, pause_s: float) -> None:
-        self.pauses_s.append(pause_s)
+    def _reconnect(self, delay_s: float) -> None:
+        self.delays_s.append(delay_s)
 
     def _disconnect(self, linger_s: float) -> None:
         self.lingered_s.append(linger_s)
@@ -111,7 +111,7 @@ async def test_what_was_not_acknowledged_goes_again_over_the_next_connection() -
     for value in range(3):
         link.send((0, value))
         await end_of_tick()
-    link.came_back(pack_acknowledgement(1))
+    link.answered(pack_acknowledgement(1))
     link.is_writable = False
     link._connection_broke()
     link.send((0, 3))
@@ -120,7 +120,7 @@ async def test_what_was_not_acknowledged_goes_again_over_the_next_connection() -
     link.is_writable = True
     link._unblocked()
     assert (link.taken[3:], link.values()) == ([link.taken[3], HELLO], [[0], [1], [2]])
-    link.came_back(pack_acknowledgement(2))
+    link.answered(pack_acknowledgement(2))
     assert link.values() == [[0], [1], [2], [2], [3]]
     assert (link.is_connected, link.unreachable) == (True, [])
     link.close()
@@ -129,9 +129,9 @@ async def test_what_was_not_acknowledged_goes_again_over_the_next_connection() -
 async def test_connections_that_break_at_once_are_made_ever_more_slowly_and_in_the_end_no_more() -> None:
     link = ScriptedLink()
     await end_of_tick()
-    for _ in range(FRUITLESS_CONNECTIONS_COUNT):
+    for _ in range(MAX_FAILED_CONNECTIONS_COUNT):
         link._connection_broke()
-    assert link.pauses_s == [0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0, 2.0]
+    assert link.delays_s == [0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0, 2.0]
     assert link.unreachable == []
     link._connection_broke()
     assert link.unreachable == [link]
@@ -142,29 +142,29 @@ async def test_acknowledgement_of_something_new_starts_the_count_of_broken_conne
     link = ScriptedLink()
     link.send((0, 0))
     await end_of_tick()
-    for number in range(2 * FRUITLESS_CONNECTIONS_COUNT):
-        link.came_back(pack_acknowledgement(number + 1))
+    for number in range(2 * MAX_FAILED_CONNECTIONS_COUNT):
+        link.answered(pack_acknowledgement(number + 1))
         link.send((0, number))
         await end_of_tick()
         link._connection_broke()
-        link.came_back(pack_acknowledgement(number + 1))
-    assert (link.pauses_s, link.unreachable) == ([0.0] * 2 * FRUITLESS_CONNECTIONS_COUNT, [])
+        link.answered(pack_acknowledgement(number + 1))
+    assert (link.delays_s, link.unreachable) == ([0.0] * 2 * MAX_FAILED_CONNECTIONS_COUNT, [])
     link.close()
 
 
 async def test_another_process_at_the_address_makes_the_link_unreachable() -> None:
     link = ScriptedLink()
-    link.came_back(MISDIRECTED)
+    link.answered(MISDIRECTED)
     assert link.unreachable == [link]
     link.close()
 
 
 async def test_nonsense_that_comes_back_is_reported() -> None:
     link = ScriptedLink()
-    link.came_back(b"nonsense")
-    link.came_back(pack_acknowledgement(1))
+    link.answered(b"nonsense")
+    link.answered(pack_acknowledgement(1))
     assert [error.partition("sent a bad frame: ")[2] for error in link.bad] == [
-        "what came back over a link is no acknowledgement",
+        "a message that came back over a link is no acknowledgement",
         "it acknowledges frames up to 1, which it can't have",
     ]
     link.close()
@@ -177,13 +177,13 @@ async def test_link_asks_for_acknowledgements_until_all_are_there_or_nothing_mor
     link.send((0, 0))
     await end_of_tick()
     assert link.awaiting == [link]
-    assert link.still_awaits()
-    assert not link.still_awaits()
+    assert link.poll_acknowledgements()
+    assert not link.poll_acknowledgements()
     link.send((0, 1))
     await end_of_tick()
     assert link.awaiting == [link, link]
-    link.came_back(pack_acknowledgement(2))
-    assert not link.still_awaits()
+    link.answered(pack_acknowledgement(2))
+    assert not link.poll_acknowledgements()
     link.close()
 
 

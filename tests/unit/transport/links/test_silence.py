@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from actorrt.ids import PeerId
-from actorrt.transport.links.silence import Sighting, Silence, SilenceDetector
+from actorrt.transport.links.silence import PeerProgress, SilenceChange, SilenceDetector
 
 PEER = PeerId(b"p" * 16)
 OTHER = PeerId(b"o" * 16)
@@ -16,62 +16,64 @@ def detector() -> SilenceDetector:
     return SilenceDetector(interval_s=0.5, silence_s=2.0)
 
 
-def watch(detector: SilenceDetector, start: float, end: float, sighting: Sighting) -> list[tuple[float, Silence]]:
+def watch(
+    detector: SilenceDetector, start: float, end: float, progress: PeerProgress
+) -> list[tuple[float, SilenceChange]]:
     """Observe the same from `start` to before `end`, every half second; return what was told, and when."""
     told = []
     for beat in range(int((end - start) / 0.5)):
         now = start + beat * 0.5
-        told += [(now, change) for change in detector.observe(now, {PEER: sighting})]
+        told += [(now, change) for change in detector.observe(now, {PEER: progress})]
     return told
 
 
 def test_awaited_peer_that_is_not_heard_falls_silent_once(detector: SilenceDetector) -> None:
-    assert watch(detector, 0.0, 20.0, Sighting(1, True)) == [(2.0, Silence(PEER, 2.0))]
+    assert watch(detector, 0.0, 20.0, PeerProgress(1, True)) == [(2.0, SilenceChange(PEER, 2.0))]
 
 
 def test_peer_of_which_nothing_is_awaited_never_falls_silent(detector: SilenceDetector) -> None:
-    assert watch(detector, 0.0, 20.0, Sighting(1, False)) == []
+    assert watch(detector, 0.0, 20.0, PeerProgress(1, False)) == []
 
 
 def test_peer_that_is_heard_at_times_never_falls_silent(detector: SilenceDetector) -> None:
     for start in range(0, 20, 2):
-        assert watch(detector, start, start + 2, Sighting(start, True)) == []
+        assert watch(detector, start, start + 2, PeerProgress(start, True)) == []
 
 
 def test_silent_peer_that_is_heard_again_speaks(detector: SilenceDetector) -> None:
-    watch(detector, 0.0, 5.0, Sighting(1, True))
-    assert watch(detector, 5.0, 9.0, Sighting(2, True)) == [
-        (5.0, Silence(PEER, None)),
-        (7.0, Silence(PEER, 2.0)),
+    watch(detector, 0.0, 5.0, PeerProgress(1, True))
+    assert watch(detector, 5.0, 9.0, PeerProgress(2, True)) == [
+        (5.0, SilenceChange(PEER, None)),
+        (7.0, SilenceChange(PEER, 2.0)),
     ]
 
 
 def test_time_before_something_was_awaited_does_not_count(detector: SilenceDetector) -> None:
-    watch(detector, 0.0, 10.0, Sighting(1, False))
-    assert watch(detector, 10.0, 12.5, Sighting(1, True)) == [(12.0, Silence(PEER, 2.0))]
+    watch(detector, 0.0, 10.0, PeerProgress(1, False))
+    assert watch(detector, 10.0, 12.5, PeerProgress(1, True)) == [(12.0, SilenceChange(PEER, 2.0))]
 
 
 def test_observer_that_was_held_up_blames_nobody_for_that_time(detector: SilenceDetector) -> None:
-    watch(detector, 0.0, 1.5, Sighting(1, True))
-    assert detector.observe(30.0, {PEER: Sighting(1, True)}) == []
-    assert watch(detector, 30.5, 35.0, Sighting(1, True)) == [(32.0, Silence(PEER, 2.0))]
+    watch(detector, 0.0, 1.5, PeerProgress(1, True))
+    assert detector.observe(30.0, {PEER: PeerProgress(1, True)}) == []
+    assert watch(detector, 30.5, 35.0, PeerProgress(1, True)) == [(32.0, SilenceChange(PEER, 2.0))]
 
 
 def test_peer_that_is_gone_is_forgotten(detector: SilenceDetector) -> None:
-    watch(detector, 0.0, 3.0, Sighting(1, True))
-    assert detector.observe(3.0, {OTHER: Sighting(9, True)}) == []
-    assert watch(detector, 3.5, 6.0, Sighting(1, True)) == [(5.5, Silence(PEER, 2.0))]
+    watch(detector, 0.0, 3.0, PeerProgress(1, True))
+    assert detector.observe(3.0, {OTHER: PeerProgress(9, True)}) == []
+    assert watch(detector, 3.5, 6.0, PeerProgress(1, True)) == [(5.5, SilenceChange(PEER, 2.0))]
 
 
 def test_silence_is_counted_from_when_something_was_awaited_and_ends_when_heard(detector: SilenceDetector) -> None:
-    watch(detector, 0.0, 3.5, Sighting(1, True))
+    watch(detector, 0.0, 3.5, PeerProgress(1, True))
     assert detector.silent_s(PEER) == 3.0
-    detector.observe(3.5, {PEER: Sighting(2, True)})
+    detector.observe(3.5, {PEER: PeerProgress(2, True)})
     assert detector.silent_s(PEER) == 0.0
     assert detector.silent_s(OTHER) == 0.0
 
 
 def test_silence_of_who_is_silent_does_not_grow_while_the_observer_is_held_up(detector: SilenceDetector) -> None:
-    watch(detector, 0.0, 3.5, Sighting(1, True))
-    assert detector.observe(60.0, {PEER: Sighting(1, True)}) == []
+    watch(detector, 0.0, 3.5, PeerProgress(1, True))
+    assert detector.observe(60.0, {PEER: PeerProgress(1, True)}) == []
     assert detector.silent_s(PEER) == 3.0

@@ -1,4 +1,4 @@
-"""Keys: where they are kept and who may see them; who is let in."""
+"""CurveKeys: where they are kept and who may see them; who is let in."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from actorrt.errors import AuthenticationError
-from actorrt.transport.zeromq.security import ZAP_DOMAIN, answer, join_address, load_keys, make_keys, split_address
+from actorrt.transport.zeromq.security import ZAP_DOMAIN, join_address, load_keys, make_keys, split_address, zap_reply
 
 
 def mode(path: Path) -> int:
@@ -26,14 +26,14 @@ def test_keys_are_made_once_and_kept_from_others(tmp_path: Path) -> None:
 
 def test_secret_key_is_not_in_the_words_of_a_pair() -> None:
     keys = make_keys()
-    assert repr(keys) == f"Keys(public={keys.public.hex()})"
+    assert repr(keys) == f"CurveKeys(public={keys.public.hex()})"
 
 
 @pytest.mark.parametrize("name", ["keys", "keys/curve.keys"])
 def test_keys_that_others_can_reach_are_refused(tmp_path: Path, name: str) -> None:
     load_keys(tmp_path / "keys")
     (tmp_path / name).chmod(0o750)
-    with pytest.raises(AuthenticationError, match=r"is open to others \(mode 0750\); run: chmod go-rwx"):
+    with pytest.raises(AuthenticationError, match=r"is open to other users \(mode 0750\); run: chmod go-rwx"):
         load_keys(tmp_path / "keys")
 
 
@@ -66,12 +66,12 @@ def test_only_accepted_keys_of_our_domain_are_let_in() -> None:
     key = bytes(range(32))
 
     def status(domain: bytes, mechanism: bytes, *credentials: bytes) -> bytes:
-        return answer([b"1.0", b"7", domain, b"::1", b"", mechanism, *credentials], {key})[2]
+        return zap_reply([b"1.0", b"7", domain, b"::1", b"", mechanism, *credentials], {key})[2]
 
     assert status(ZAP_DOMAIN, b"CURVE", key) == b"200"
     assert status(ZAP_DOMAIN, b"CURVE", key[::-1]) == b"400"
     assert status(ZAP_DOMAIN, b"CURVE") == b"400"
     assert status(ZAP_DOMAIN, b"NULL", key) == b"400"
     assert status(b"other", b"CURVE", key) == b"400"
-    assert answer([b"2.0", b"7"], {key})[1:3] == [b"7", b"500"]
-    assert answer([], {key})[2] == b"500"
+    assert zap_reply([b"2.0", b"7"], {key})[1:3] == [b"7", b"500"]
+    assert zap_reply([], {key})[2] == b"500"

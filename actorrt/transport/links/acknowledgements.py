@@ -1,0 +1,112 @@
+"""When acknowledgements travel alone: those that we owe and that found no frame to ride in, and those owed to us.
+
+One timer serves both, and runs only while an acknowledgement is outstanding in either direction.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection
+from typing import Final
+
+from actorrt.transport.frames.codec import pack_acknowledgement
+from actorrt.transport.interfaces import TransportStatistics
+from actorrt.transport.links.conversations import Conversation
+from actorrt.transport.links.queued_link import QueuedLink
+
+ACK_DELAY_S: Final = 0.005
+"""An acknowledgement that finds no frame to ride in leaves alone after one to two of these."""
+LAST_ACK_TIMEOUT_S: Final = 0.1
+"""How long a closing transport waits for peers that acknowledge nothing."""
+
+
+class Acknowledgements:
+    """Sends and collects the acknowledgements of one transport.
+
+    Args:
+        loop: the transport's loop.
+        answer: called with a connection's name and a message that goes back over that connection; it may be lost.
+        statistics: the transport's; acknowledgements that are sent alone are counted there.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        answer: Callable[[bytes, bytes], None],
+        statistics: TransportStatistics,
+    ) -> None:
+        self._loop = loop
+        self._answer = answer
+        self._statistics = statistics
+        self._owing: list[Conversation] = []
+        self._awaiting: list[QueuedLink] = []
+        self._is_scheduled = False
+        self._is_stopped = False
+        self._next_round: asyncio.Future[None] | None = None
+
+    def owe(self, conversation: Conversation) -> None:
+        """Acknowledge the frames of this conversation soon. To be called once, while `is_owing` is False."""
+        conversation.is_owing = True
+        self._owing.append(conversation)
+        if len(self._owing) == 1:
+            self._schedule()
+
+    def send(self, conversation: Conversation) -> None:
+        """Send what is owed in this conversation now, if anything is owed and there is a connection."""
+        if conversation.connection is not None and conversation.receipts.is_owed:
+            self._statistics.acknowledgements_out += 1
+            self._answer(conversation.connection, pack_acknowledgement(conversation.receipts.acknowledge()))
+
+    def expect(self, link: QueuedLink) -> None:
+        """Look for acknowledgements of the link's frames at each round, until it expects no more."""
+        self._awaiting.append(link)
+        self._schedule()
+
+    def _schedule(self) -> None:
+        if not self._is_scheduled:
+            self._is_scheduled = True
+            self._loop.call_later(ACK_DELAY_S, self._round)
+
+    def _round(self) -> None:
+        self._is_scheduled = False
+        if self._is_stopped:
+            return
+        awaiting, self._awaiting = self._awaiting, []
+        self._awaiting += [link for link in awaiting if link.poll_acknowledgements()]
+        self._send_overdue()
+        if self._owing or self._awaiting:
+            self._schedule()
+        if self._next_round is not None and not self._next_round.done():
+            self._next_round.set_result(None)
+
+    def _send_overdue(self) -> None:
+        """Send what was owed at the round before already: nothing has left since that it could ride in."""
+        owing, self._owing = self._owing, []
+        for conversation in owing:
+            if conversation.receipts.is_overdue():
+                self.send(conversation)
+            conversation.is_owing = conversation.receipts.is_owed and conversation.connection is not None
+            if conversation.is_owing:
+                self._owing.append(conversation)
+
+    async def wait_for(self, links: Collection[QueuedLink], deadline: float) -> None:
+        """Wait until the frames of these links are acknowledged: closing a connection may lose what is on its way.
+
+        Links whose connection breaks are waited for no longer. The wait ends early if no peer acknowledges anything
+        for `LAST_ACK_TIMEOUT_S`: the peers are busy, or have dropped us.
+        """
+        held_bytes, quiet_since = -1, self._loop.time()
+        while self._loop.time() < min(deadline, quiet_since + LAST_ACK_TIMEOUT_S):
+            self._awaiting = [link for link in links if link.is_connected and link.held_bytes]
+            if not self._awaiting:
+                return
+            still_bytes = sum(link.held_bytes for link in self._awaiting)
+            if still_bytes != held_bytes:
+                held_bytes, quiet_since = still_bytes, self._loop.time()
+            self._next_round = self._loop.create_future()
+            self._schedule()
+            await self._next_round
+
+    def stop(self) -> None:
+        """Send and look for nothing more. Idempotent."""
+        self._is_stopped = True

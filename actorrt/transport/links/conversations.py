@@ -1,0 +1,82 @@
+"""Pure: what we know of one peer on one lane, and the names of the connections that bring its frames.
+
+A connection is named by its opener's peer id, the lane, and a number that grows with each connection the opener makes,
+so that messages from a connection that another has replaced can be recognised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from actorrt.ids import ID_BYTES, PeerId
+from actorrt.transport.frames.sequence import Receipts
+from actorrt.transport.interfaces import Lane
+
+_NUMBER_BYTES: Final = 4
+CONNECTION_NAME_BYTES: Final = ID_BYTES + 1 + _NUMBER_BYTES
+
+
+def conversation_key(peer: PeerId, lane: Lane) -> bytes:
+    """Return what the names of all connections of that peer on that lane begin with."""
+    return peer + bytes((lane,))
+
+
+def connection_name(peer: PeerId, lane: Lane, number: int) -> bytes:
+    """Return the name of the connection with that number, which `peer` opens on that lane."""
+    return conversation_key(peer, lane) + number.to_bytes(_NUMBER_BYTES, "big")
+
+
+def key_of(name: bytes) -> bytes:
+    """Return the `conversation_key` in a connection's name."""
+    return name[:-_NUMBER_BYTES]
+
+
+class AcknowledgedLink(Protocol):
+    """What the inbound side needs of our link to the peer."""
+
+    @property
+    def acknowledged_below(self) -> int:
+        """The number below which every frame has been acknowledged."""
+
+    @property
+    def is_awaiting(self) -> bool:
+        """Whether the connection stands, and acknowledgements of the frames it took are due."""
+
+    acknowledged: Callable[[int], bool]
+    """Called with the number below which the far end has received every frame; returns False if that is impossible."""
+
+
+class Conversation:
+    """The state of both directions between one peer and us on one lane.
+
+    Attributes:
+        peer: the peer.
+        receipts: what we have received, and what of that we have acknowledged.
+        link: our link to the peer on that lane, if one is open.
+        connection: the name of the connection that brings the peer's frames, if there is one.
+        acknowledged: the number in the peer's last acknowledgement of our link.
+        is_owing: whether this is in the list of conversations that may owe an acknowledgement.
+    """
+
+    __slots__ = ("acknowledged", "connection", "is_owing", "link", "peer", "receipts")
+
+    def __init__(self, peer: PeerId) -> None:
+        self.peer = peer
+        self.receipts = Receipts()
+        self.link: AcknowledgedLink | None = None
+        self.connection: bytes | None = None
+        self.acknowledged = 0
+        self.is_owing = False
+
+
+class InboundConnection:
+    """One connection that a peer made to us. Messages that arrive on one that is not open are ignored."""
+
+    __slots__ = ("conversation", "is_open", "peer", "receipts")
+
+    def __init__(self, conversation: Conversation) -> None:
+        self.conversation = conversation
+        self.peer = conversation.peer
+        self.receipts = conversation.receipts
+        self.is_open = True

@@ -1,0 +1,51 @@
+"""Pure: when to replace a connection that broke, and when to stop trying."""
+
+from __future__ import annotations
+
+from typing import Final
+
+RECONNECT_MIN_S: Final = 0.05
+RECONNECT_MAX_S: Final = 2.0
+MAX_FAILED_CONNECTIONS_COUNT: Final = 10
+"""A peer whose connections break so many times in a row, without progress, is taken as gone."""
+
+
+class Reconnection:
+    """Counts the connections of one link that broke in a row without progress.
+
+    A connection makes progress if a frame is acknowledged while it stands, or if it stands for a while.
+
+    Args:
+        first: the number of the link's first frame.
+        stable_s: how long a connection must stand to count as progress by itself.
+    """
+
+    __slots__ = ("_acknowledged", "_connected_at", "_failed_count", "_stable_s")
+
+    def __init__(self, first: int, stable_s: float) -> None:
+        self._acknowledged = first
+        self._stable_s = stable_s
+        self._connected_at = 0.0
+        self._failed_count = 0
+
+    def connected(self, now: float) -> None:
+        """Note that a connection was made."""
+        self._connected_at = now
+
+    def lost(self, now: float, acknowledged: int) -> None:
+        """Note that a connection that stood is gone; frames below `acknowledged` had been acknowledged by then."""
+        if acknowledged > self._acknowledged or now - self._connected_at > self._stable_s:
+            self._failed_count = 0
+        self._acknowledged = acknowledged
+
+    def next_delay_s(self) -> float | None:
+        """Return how long to wait before the next attempt; None if there should be no other.
+
+        To be called once for each connection that broke or could not be made.
+        """
+        self._failed_count += 1
+        if self._failed_count > MAX_FAILED_CONNECTIONS_COUNT:
+            return None
+        if self._failed_count == 1:
+            return 0.0
+        return min(RECONNECT_MAX_S, RECONNECT_MIN_S * 2.0 ** (self._failed_count - 2))

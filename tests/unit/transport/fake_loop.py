@@ -1,0 +1,60 @@
+"""A loop whose time moves only when the test says so."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+
+class FakeTimer:
+    """What `call_later` of a `FakeLoop` returns."""
+
+    def __init__(self, loop: FakeLoop, due: float, callback: Callable[[], Any]) -> None:
+        self._loop = loop
+        self.due = due
+        self.callback = callback
+
+    def cancel(self) -> None:
+        if self in self._loop.timers:
+            self._loop.timers.remove(self)
+
+
+class FakeLoop(asyncio.AbstractEventLoop):
+    """Keeps callbacks until the test runs them: `tick` those of this tick, `advance` the timers that are due.
+
+    Attributes:
+        timers: the timers that have neither run nor been cancelled.
+    """
+
+    def __init__(self) -> None:
+        self._now = 0.0
+        self._ready: list[Callable[[], Any]] = []
+        self.timers: list[FakeTimer] = []
+
+    def time(self) -> float:
+        return self._now
+
+    def call_soon(self, callback: Callable[..., Any], *args: Any, **_: Any) -> Any:
+        self._ready.append(lambda: callback(*args))
+
+    def call_later(self, delay: float, callback: Callable[..., Any], *args: Any, **_: Any) -> Any:
+        timer = FakeTimer(self, self._now + delay, lambda: callback(*args))
+        self.timers.append(timer)
+        return timer
+
+    def tick(self) -> int:
+        """Run the callbacks of this tick; return how many there were."""
+        ready, self._ready = self._ready, []
+        for callback in ready:
+            callback()
+        return len(ready)
+
+    def advance(self, seconds: float) -> None:
+        """Move the time forward, and run each timer at the time that it is due."""
+        end = self._now + seconds
+        while due := sorted((timer for timer in self.timers if timer.due <= end), key=lambda timer: timer.due):
+            self._now = due[0].due
+            self.timers.remove(due[0])
+            due[0].callback()
+        self._now = end
