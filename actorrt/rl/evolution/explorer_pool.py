@@ -8,7 +8,7 @@ from __future__ import annotations
 import collections
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,10 +43,20 @@ class ExplorerPool:
         size: how many simulators there are to be.
         start: starts the simulator of a number that none had before; returns the reply, which is of its ref.
         stop: stops the simulator of that number; returns the reply.
+        now: the clock, in seconds.
+        wait: waits for the first of some replies, as `wait_for_first` does.
     """
 
-    def __init__(self, size: int, start: Callable[[int], Any], stop: Callable[[int], Any]) -> None:
+    def __init__(
+        self,
+        size: int,
+        start: Callable[[int], Any],
+        stop: Callable[[int], Any],
+        now: Callable[[], float] = time.monotonic,
+        wait: Callable[[Collection[Any], float | None, Wakeup], Any] = wait_for_first,
+    ) -> None:
         self._size, self._start, self._stop = size, start, stop
+        self._now, self._wait = now, wait
         self._started_count = 0
         self._wakeup = Wakeup()
         self._schedule = WorkSchedule()
@@ -99,10 +109,10 @@ class ExplorerPool:
         while not self._schedule.is_over:
             self._wakeup.clear()
             self._start_and_stop()
-            for share in self._schedule.to_ask(time.monotonic()):
+            for share in self._schedule.to_ask(self._now()):
                 self._asked[ask(self._simulators[share.member], share.numbers)] = share
             replies = [*self._asked, *self._starting, *self._stopping]
-            done, _ = await wait_for_first(replies, self._schedule.look_again_s(time.monotonic()), self._wakeup)
+            done, _ = await self._wait(replies, self._schedule.look_again_s(self._now()), self._wakeup)
             for reply in done:
                 self._settle(reply, results, sources)
         return [results[number] for number in range(count)], [sources[number] for number in sorted(sources)]
@@ -141,7 +151,7 @@ class ExplorerPool:
     ) -> None:
         self._raises = self._deaths[share.member] = 0
         self._incarnations[share.member] = outcome.source[1]
-        counting = self._schedule.came(share, time.monotonic())
+        counting = self._schedule.came(share, self._now())
         for number, result in zip(share.numbers, outcome.results, strict=True):
             if number in counting:
                 results[number] = result
@@ -157,7 +167,7 @@ class ExplorerPool:
             return
         if not isinstance(error, art.ActorUnavailableError):
             self._raised(error)
-        self._schedule.failed(share, time.monotonic())
+        self._schedule.failed(share, self._now())
         member = self._schedule.members.get(share.member)
         if member is not None and not member.shares:  # it took all that it had along
             self._deaths[share.member] += 1

@@ -1,0 +1,167 @@
+"""The pool over fake simulators: who is asked, who starts and stops, and how each failure ends a round."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import pytest
+
+import actorrt as art
+from actorrt.rl.evolution.explorer_pool import ExplorerPool, ShareResult
+from actorrt.rl.foundation.failures import DEATHS_LIMIT, RAISES_LIMIT
+from tests.unit.rl.fakes import Clock, FakeRef, FakeReply, in_turn, unavailable
+
+
+class Staff:
+    """Starts and stops fake simulators for a pool; each squares numbers unless a test says otherwise.
+
+    Attributes:
+        events: what was started and stopped, in order.
+        simulators: those that were started, by number.
+    """
+
+    def __init__(self, size, **answers):
+        self.clock, self.events, self.simulators, self._answers = Clock(), [], {}, answers
+        self.pool = ExplorerPool(size, self.start, self.stop, self.clock, self.clock.wait)
+
+    def start(self, index):
+        self.events.append(("start", index))
+        answer = self._answers.get(f"simulator_{index}", squares(index))
+        self.simulators[index] = FakeRef(f"simulator-{index}", square=answer)
+        return FakeReply.of(self.simulators[index])
+
+    def stop(self, index):
+        self.events.append(("stop", index))
+        return FakeReply.of(None)
+
+    def do(self, count):
+        return asyncio.run(self.pool.do("squares", count, lambda simulator, numbers: simulator.square(numbers)))
+
+
+def squares(index, incarnation=1):
+    return lambda numbers: ShareResult([number**2 for number in numbers], (index, incarnation, 100 + index))
+
+
+def test_results_come_in_the_items_order_with_the_sources_of_their_shares():
+    staff = Staff(2)
+    results, sources = staff.do(8)
+    assert results == [number**2 for number in range(8)]
+    assert set(sources) == {(0, 1, 100), (1, 1, 101)}
+    assert staff.events == [("start", 0), ("start", 1)]
+    asked = [number for simulator in staff.simulators.values() for _, numbers in simulator.calls for number in numbers]
+    assert sorted(asked) == list(range(8))
+
+
+def test_simulators_stay_for_the_next_round():
+    staff = Staff(2)
+    staff.do(4)
+    staff.do(4)
+    assert staff.events == [("start", 0), ("start", 1)]
+
+
+def test_larger_pool_starts_simulators_of_new_numbers():
+    staff = Staff(1)
+    staff.do(2)
+    staff.pool.resize(3)
+    assert len(staff.pool) == 3
+    staff.do(6)
+    assert staff.events == [("start", 0), ("start", 1), ("start", 2)]
+
+
+def test_smaller_pool_stops_those_that_came_last():
+    staff = Staff(3)
+    staff.do(6)
+    staff.pool.resize(1)
+    results, sources = staff.do(3)
+    assert results == [0, 1, 4]
+    assert staff.events[3:] == [("stop", 1), ("stop", 2)]
+    assert {index for index, _, _ in sources} == {0}
+    staff.pool.resize(2)
+    staff.do(2)
+    assert staff.events[5:] == [("start", 3)]
+
+
+def test_share_that_is_lost_is_done_again_and_the_restart_counted():
+    again = squares(0, incarnation=2)
+    lost = in_turn(unavailable(), None)
+    staff = Staff(1, simulator_0=lambda numbers: lost() or again(numbers))
+    results, sources = staff.do(1)
+    assert results == [0]
+    assert sources == [(0, 2, 100)]
+    assert staff.pool.statistics() == {"simulators_alive": 1, "simulators_restarted": 1, "shares_repeated": 0}
+    assert staff.clock.now > 0.0
+
+
+def test_simulator_that_dies_again_and_again_ends_the_round():
+    staff = Staff(1, simulator_0=unavailable("killed"))
+    with pytest.raises(art.ActorDiedError, match=r"^simulator 0 died 6 times in a row: .*killed"):
+        staff.do(1)
+    assert len(staff.simulators[0].calls) == DEATHS_LIMIT
+
+
+def test_other_simulators_do_what_one_leaves_that_is_gone_for_good():
+    staff = Staff(2, simulator_0=art.ActorDiedError("stopped"))
+    results, sources = staff.do(6)
+    assert results == [number**2 for number in range(6)]
+    assert {index for index, _, _ in sources} == {1}
+
+
+def test_simulator_that_is_gone_is_replaced_by_one_of_a_new_number():
+    staff = Staff(2, simulator_0=art.ActorDiedError("stopped"))
+    staff.do(6)
+    staff.do(6)
+    assert ("start", 2) in staff.events
+
+
+def test_last_simulator_gone_for_good_ends_the_round():
+    died = art.ActorDiedError("stopped")
+    with pytest.raises(art.ActorDiedError) as raised:
+        Staff(1, simulator_0=died).do(2)
+    assert raised.value is died
+
+
+def test_error_of_an_environment_is_logged_and_the_third_in_a_row_raised(caplog):
+    error = ZeroDivisionError("in step")
+    error.add_note("simulator 0, incarnation 1, environment 0")
+    staff = Staff(1, simulator_0=error)
+    with caplog.at_level(logging.WARNING), pytest.raises(ZeroDivisionError) as raised:
+        staff.do(1)
+    assert raised.value is error
+    assert len(staff.simulators[0].calls) == RAISES_LIMIT
+    line = "simulator 0, incarnation 1, environment 0: ZeroDivisionError: in step; it is restarted"
+    assert [record.getMessage() for record in caplog.records] == [line] * 2
+
+
+def test_error_of_the_runtime_is_raised_at_once():
+    staff = Staff(1, simulator_0=art.CallTimeoutError("too late", executed="maybe"))
+    with pytest.raises(art.CallTimeoutError):
+        staff.do(1)
+    assert len(staff.simulators[0].calls) == 1
+
+
+def test_success_between_errors_starts_their_count_anew():
+    error, works = ZeroDivisionError("in step"), squares(0)
+    outcomes = in_turn(error, error, None, error, error, None)
+    staff = Staff(1, simulator_0=lambda numbers: outcomes() or works(numbers))
+    assert staff.do(1)[0] == [0]
+    assert staff.do(1)[0] == [0]
+
+
+def test_simulator_that_could_not_be_started_ends_the_round():
+    staff = Staff(1)
+    staff.pool._start = lambda index: FakeReply.of(art.ActorStartError("no such environment"))
+    with pytest.raises(art.ActorStartError, match="no such environment"):
+        staff.do(1)
+
+
+def test_slow_share_is_done_by_an_idle_simulator_as_well_and_counted_once():
+    staff = Staff(2)
+    staff.do(8)
+    slow = staff.simulators[1]
+    slow._answers.clear()
+    results, _ = staff.do(4)
+    assert results == [0, 1, 4, 9]
+    assert staff.pool.statistics()["shares_repeated"] == 1
+    slow.open[0].set_value(ShareResult([-1], (1, 1, 101)))
+    assert staff.do(2)[0] == [0, 1]

@@ -1,0 +1,59 @@
+"""What is said of a run that failed: the cause behind an error, and whose code raised it."""
+
+from __future__ import annotations
+
+import pytest
+
+import actorrt as art
+from actorrt.reasons import ExitKind
+from actorrt.rl.foundation import failures
+from actorrt.rl.foundation.failures import cause_of, died_for_good, is_users
+from tests.unit.rl.fakes import FakeRef, FakeReply
+
+STUMBLED = art.ActorDiedError("simulator 0 is gone")
+
+
+def down(kind):
+    return FakeReply.of(art.Down(FakeRef(), art.ExitReason(ExitKind(kind)), incarnation=1))
+
+
+@pytest.mark.parametrize(
+    ("kind", "why"), [("intensity", "roles failed again and again"), ("killed", "its roles ended with it")]
+)
+async def test_end_of_the_supervisor_is_the_cause(kind, why):
+    reason = (await down(kind)).reason
+    cause = await cause_of(STUMBLED, down(kind))
+    assert str(cause) == f"the supervisor of the run is gone: {reason}; {why}"
+    assert cause.reason == reason
+
+
+async def test_error_itself_is_the_cause_while_the_supervisor_lives(monkeypatch):
+    monkeypatch.setattr(failures, "GRACE_S", 0.0)
+    assert await cause_of(STUMBLED, FakeReply()) is STUMBLED
+
+
+async def test_loss_of_the_node_is_the_cause_where_nobody_is_left_to_say_more():
+    lost = art.ActorDiedError("the node is gone", reason=art.ExitReason("node_lost", ""))
+    assert await cause_of(STUMBLED, FakeReply.of(lost)) is lost
+
+
+async def test_other_errors_of_the_monitor_say_nothing():
+    assert await cause_of(STUMBLED, FakeReply.of(art.RuntimeStateError("no runtime"))) is STUMBLED
+
+
+def test_role_that_died_for_good_is_named_with_its_last_error():
+    error = died_for_good("simulator 3", 6, ValueError("killed"))
+    assert isinstance(error, art.ActorDiedError)
+    assert str(error).startswith("simulator 3 died 6 times in a row: killed")
+
+
+@pytest.mark.parametrize(
+    ("error", "whose"),
+    [
+        (ZeroDivisionError(), True),
+        (art.ActorDiedError("stopped"), False),
+        (art.CallTimeoutError("late", executed="maybe"), False),
+    ],
+)
+def test_code_of_a_user_raises_what_is_no_error_of_the_runtime(error, whose):
+    assert is_users(error) is whose
