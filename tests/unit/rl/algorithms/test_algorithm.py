@@ -1,0 +1,211 @@
+"""What users hold before a run: checked arguments, the plan that `start` makes, and `resume` from a checkpoint."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import pytest
+
+from actorrt import rl
+from actorrt.rl.algorithms import algorithm as module
+from actorrt.rl.foundation.extras import MissingPackageError
+from actorrt.rl.records import checkpoint
+from actorrt.rl.records.run_record import RunRecord
+from actorrt.rl.records.selection import Selection
+from tests.unit.rl.counting import CountingEnv
+
+
+class FakeRun:
+    """Keeps what a run would be made from."""
+
+    def __init__(self, plan, directory, loop_class, hearers, keep_going, show):
+        self.plan, self.directory, self.loop_class = plan, directory, loop_class
+        self.hearers, self.keep_going, self.show = hearers, keep_going, show
+        self.is_started = False
+
+    def start(self):
+        self.is_started = True
+        return self
+
+
+@pytest.fixture(autouse=True)
+def no_runs(monkeypatch, tmp_path):
+    monkeypatch.setattr(module, "Run", FakeRun)
+    monkeypatch.chdir(tmp_path)
+
+
+def make_env():
+    return CountingEnv(3, truncates=False)
+
+
+def save(directory, algorithm, steps=64):
+    """Leave the checkpoint of a run of so many steps."""
+    plan = algorithm._plan(steps)
+    record = RunRecord(steps=steps)
+    tree = {
+        "origin": plan.origin(),
+        "record": record.state(1.0),
+        "selection": Selection(10, None).state(),
+        "weights": plan.weights._replace(version=5).to_data(),
+    }
+    checkpoint.save(str(directory), tree)
+
+
+def test_plan_holds_all_that_the_run_follows_from():
+    run = rl.PPO("CartPole-v1", simulators=3, seed=7, hidden=(8,)).start(steps=500, stop_return=100.0)
+    plan = run.plan
+    assert run.is_started
+    assert plan.name.startswith("ppo-CartPole-v1-7-")
+    assert (plan.environment, plan.simulators, plan.seed, plan.steps, plan.stop_return) == (
+        "CartPole-v1",
+        3,
+        7,
+        500,
+        100.0,
+    )
+    assert (plan.policy.hidden, plan.policy.network, plan.settings.hidden) == ((8,), "mlp", (8,))
+    assert (plan.weights.version, plan.process_id, plan.checkpoint) == (0, os.getpid(), None)
+    assert run.directory == os.path.join("runs", plan.name)
+
+
+def test_two_runs_of_one_algorithm_have_names_of_their_own():
+    algorithm = rl.A2C("CartPole-v1", hidden=(4,))
+    first, second = algorithm.start(), algorithm.start()
+    assert first.plan.name != second.plan.name
+
+
+def test_steps_are_the_settings_unless_they_are_given():
+    assert rl.A2C("CartPole-v1", steps=300).start().plan.steps == 300
+    assert rl.A2C("CartPole-v1", steps=300).start(steps=400).plan.steps == 400
+
+
+def test_one_seed_gives_one_set_of_weights():
+    one, same, other = (rl.A2C("CartPole-v1", seed=seed).start().plan.weights.parameters for seed in (1, 1, 2))
+    assert (one == same).all()
+    assert (one != other).any()
+
+
+def test_callbacks_are_handed_on_in_order_progress_first():
+    def first(progress):
+        pass
+
+    stop = rl.EarlyStop()
+    run = rl.A2C("CartPole-v1").start(on_progress=first, callbacks=[stop], show=False)
+    assert run.hearers == [first, stop]
+    assert (run.keep_going, run.show) == (None, False)
+
+
+def test_normaliser_counts_what_the_settings_ask_for():
+    plan = rl.A2C("CartPole-v1", normalise_observations=True, normalise_rewards=False).start().plan
+    assert plan.weights.normaliser.observations.count == 0
+    assert plan.weights.normaliser.returns is None
+
+
+def test_function_that_makes_an_environment_is_the_plans_environment():
+    run = rl.A2C(make_env).start()
+    assert run.plan.environment is make_env
+    assert run.plan.policy.env_id == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"simulators": 0}, ValueError, "simulators"),
+        ({"simulators": 1.5}, TypeError, "simulators"),
+        ({"seed": -1}, ValueError, "seed"),
+        ({"native": "yes"}, TypeError, "native"),
+        ({"n_envs": 4}, ValueError, "A2C has no setting 'n_envs'; it is called environments here"),
+    ],
+)
+def test_wrong_argument_is_refused_by_its_name(arguments, error, message):
+    with pytest.raises(error, match=message):
+        rl.A2C("CartPole-v1", **arguments)
+
+
+def test_environment_in_the_place_of_what_makes_one_is_refused():
+    with pytest.raises(TypeError):
+        rl.A2C(make_env())
+
+
+def test_network_that_learns_in_torch_needs_torch(monkeypatch):
+    def missing(package):
+        raise MissingPackageError(f"{package} is needed", name=package)
+
+    monkeypatch.setattr(module, "require", missing)
+    rl.A2C("CartPole-v1")
+    with pytest.raises(MissingPackageError, match="torch is needed"):
+        rl.A2C("CartPole-v1", backend="torch")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [({"steps": 0}, ValueError), ({"steps": "many"}, TypeError), ({"stop_return": "high"}, TypeError)],
+)
+def test_start_refuses_what_makes_no_sense(arguments, error):
+    with pytest.raises(error, match=next(iter(arguments))):
+        rl.A2C("CartPole-v1").start(**arguments)
+
+
+# Resuming
+
+
+def test_resumed_algorithm_has_the_settings_and_the_weights_of_the_run(tmp_path):
+    save(tmp_path, rl.PPO("CartPole-v1", simulators=3, seed=7, hidden=(8,), horizon=32))
+    algorithm = rl.PPO.resume(str(tmp_path))
+    assert repr(algorithm) == "<PPO on CartPole-v1: 3 simulators, seed 7, from step 64>"
+    assert (algorithm.settings.hidden, algorithm.settings.horizon) == ((8,), 32)
+    run = algorithm.start(steps=100)
+    assert run.directory == str(tmp_path)
+    assert run.plan.weights.version == 5
+    assert run.plan.checkpoint["record"]["steps"] == 64
+
+
+def test_start_takes_the_checkpoint_that_is_there_by_then(tmp_path):
+    original = rl.PPO("CartPole-v1", hidden=(8,))
+    save(tmp_path, original)
+    algorithm = rl.PPO.resume(str(tmp_path))
+    save(tmp_path, original, steps=128)
+    assert algorithm.start(steps=200).plan.checkpoint["record"]["steps"] == 128
+
+
+def test_resumption_to_fewer_steps_than_there_are_is_refused(tmp_path):
+    save(tmp_path, rl.PPO("CartPole-v1", hidden=(8,)), steps=2_000)
+    with pytest.raises(ValueError, match=r"has 2,000 steps already, so that there is nothing to train up to steps=500"):
+        rl.PPO.resume(str(tmp_path)).start(steps=500)
+
+
+def test_checkpoint_of_another_algorithm_is_refused(tmp_path):
+    save(tmp_path, rl.PPO("CartPole-v1", hidden=(8,)))
+    with pytest.raises(ValueError, match=r"is of PPO, not of A2C: use rl\.PPO\.resume, or actorrt train ppo --resume$"):
+        rl.A2C.resume(str(tmp_path))
+
+
+def test_environment_that_a_function_made_is_asked_for(tmp_path):
+    save(tmp_path, rl.A2C(make_env, hidden=(8,)))
+    with pytest.raises(ValueError, match=r"a function made the environment of the run in .*: give it as env=$"):
+        rl.A2C.resume(str(tmp_path))
+    assert rl.A2C.resume(str(tmp_path), env=make_env).environment is make_env
+
+
+def test_network_of_a_users_own_is_asked_for(tmp_path):
+    pytest.importorskip("torch")
+
+    def network(spec):
+        raise AssertionError("nothing is made before the run starts")
+
+    algorithm = rl.A2C("CartPole-v1", hidden=(8,))
+    plan = algorithm._plan(64)
+    origin = plan.origin()
+    origin["settings"] = {**origin["settings"], "network": None}
+    checkpoint.save(str(tmp_path), {"origin": origin, "record": {"steps": 64}, "weights": np.zeros(1)})
+    with pytest.raises(
+        ValueError, match=r"the network of the run in .* is its user's own: give what makes it as network=$"
+    ):
+        rl.A2C.resume(str(tmp_path))
+    assert rl.A2C.resume(str(tmp_path), network=network).policy.network is network
+
+
+def test_directory_without_a_checkpoint_is_told(tmp_path):
+    with pytest.raises(FileNotFoundError, match="there is no checkpoint in"):
+        rl.A2C.resume(str(tmp_path))

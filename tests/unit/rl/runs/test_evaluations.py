@@ -1,0 +1,122 @@
+"""Evaluations beside the training, over a fake evaluator: when one begins, what is recorded, and how failures count."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import pytest
+
+import actorrt as art
+from actorrt.rl.foundation.failures import DEATHS_LIMIT, RAISES_LIMIT
+from actorrt.rl.policies.weights import Weights
+from actorrt.rl.records.run_record import RunRecord
+from actorrt.rl.records.selection import Selection
+from actorrt.rl.rollouts.evaluation import Evaluation
+from actorrt.rl.runs.callbacks import Callback, Callbacks
+from actorrt.rl.runs.evaluations import Evaluations
+from tests.unit.rl.fakes import FakeRef, unavailable
+
+WEIGHTS = Weights(4, np.zeros(2, np.float32))
+
+
+def result(value):
+    return Evaluation(np.array([value, value]))
+
+
+class Heard(Callback):
+    """Notes which evaluations it was told of."""
+
+    def __init__(self):
+        self.evaluations = []
+
+    def on_evaluation(self, run, steps, evaluation):
+        self.evaluations.append((run, steps, evaluation.mean))
+
+
+def make(evaluator, *, every=10, stop_return=None, newest=None):
+    record, heard, selection = RunRecord(), Heard(), Selection(every, stop_return)
+    evaluations = Evaluations(evaluator, selection, record, Callbacks("run", [heard]), 3, newest)
+    return evaluations, record, selection, heard
+
+
+async def test_evaluation_begins_when_it_is_due_and_is_taken_in_when_it_has_ended():
+    evaluator = FakeRef("evaluator")
+    evaluations, record, selection, heard = make(evaluator)
+    await evaluations.look()
+    assert evaluator.calls == []
+    record.steps = 10
+    await evaluations.look()
+    record.steps = 15
+    await evaluations.look()
+    assert evaluator.calls == [("evaluate", 0, 3)]
+    assert record.evaluations == []
+    evaluator.open[0].set_value((result(7.0), WEIGHTS))
+    await evaluations.look()
+    assert record.evaluations == [(10, 7.0)]
+    assert heard.evaluations == [("run", 10, 7.0)]
+    assert selection.best.weights is WEIGHTS
+    assert len(evaluator.calls) == 1
+
+
+async def test_newest_weights_are_played_where_the_caller_has_them():
+    evaluator = FakeRef("evaluator", play=result(7.0))
+    evaluations, record, selection, _ = make(evaluator, newest=lambda: WEIGHTS)
+    record.steps = 10
+    await evaluations.look()
+    await evaluations.look()
+    assert evaluator.calls == [("play", 0, WEIGHTS, 3)]
+    assert selection.best.weights is WEIGHTS
+
+
+async def test_last_policy_is_evaluated_at_the_end_and_only_once():
+    evaluator = FakeRef("evaluator", evaluate=(result(7.0), WEIGHTS))
+    evaluations, record, _, _ = make(evaluator)
+    record.steps = 4
+    await evaluations.finish()
+    await evaluations.finish()
+    assert record.evaluations == [(4, 7.0)]
+    assert evaluator.calls == [("evaluate", 0, 3)]
+
+
+async def test_policy_that_seems_to_reach_the_return_is_played_again_on_other_episodes():
+    evaluator = FakeRef("evaluator", evaluate=(result(7.0), WEIGHTS), play=result(6.5))
+    evaluations, record, selection, _ = make(evaluator, stop_return=6.0)
+    record.steps = 4
+    await evaluations.finish()
+    assert evaluator.calls == [("evaluate", 0, 3), ("play", 1, WEIGHTS, 3)]
+    assert record.evaluations == [(4, 7.0), (4, 6.5)]
+    assert selection.is_reached
+    assert selection.best.score == 6.5
+
+
+async def look_until_it_raises(evaluations, record):
+    for record.steps in range(1, 100):
+        await evaluations.look()
+
+
+async def test_evaluator_that_dies_again_and_again_ends_the_run():
+    evaluations, record, _, _ = make(FakeRef("evaluator", evaluate=unavailable("killed")), every=1)
+    with pytest.raises(art.ActorDiedError, match=r"^the evaluator died 6 times in a row: .*killed"):
+        await look_until_it_raises(evaluations, record)
+    assert record.steps == DEATHS_LIMIT + 1
+
+
+async def test_error_of_an_environment_is_logged_and_the_third_in_a_row_raised(caplog):
+    error = ZeroDivisionError("in step")
+    error.add_note("an evaluation, episode 2")
+    evaluations, record, _, _ = make(FakeRef("evaluator", evaluate=error), every=1)
+    with caplog.at_level(logging.WARNING), pytest.raises(ZeroDivisionError) as raised:
+        await look_until_it_raises(evaluations, record)
+    assert raised.value is error
+    assert record.steps == RAISES_LIMIT + 1
+    line = "an evaluation, episode 2: ZeroDivisionError: in step; it is given up"
+    assert [entry.getMessage() for entry in caplog.records] == [line] * 2
+
+
+async def test_error_of_the_runtime_ends_the_run_at_once():
+    evaluations, record, _, _ = make(FakeRef("evaluator", evaluate=art.ActorDiedError("stopped")))
+    record.steps = 10
+    await evaluations.look()
+    with pytest.raises(art.ActorDiedError, match="stopped"):
+        await evaluations.look()

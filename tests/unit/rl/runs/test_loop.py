@@ -1,0 +1,212 @@
+"""The life of every run's loop, over a fake supervisor: its end, its cause, its progress and its checkpoints."""
+
+from __future__ import annotations
+
+import math
+from types import SimpleNamespace
+
+import pytest
+
+import actorrt as art
+from actorrt.reasons import ExitKind
+from actorrt.rl.records import checkpoint
+from actorrt.rl.runs import loop as loop_module
+from actorrt.rl.runs.loop import RunLoop
+from tests.unit.rl.fakes import Clock, FakeRef, FakeReply
+from tests.unit.rl.runs.running import FakeSupervisor, make_loop, make_plan
+
+COUNTS = {"simulators_alive": 2, "simulators_restarted": 0}
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(loop_module, "time", SimpleNamespace(monotonic=clock))
+    return clock
+
+
+@pytest.fixture
+def down(monkeypatch):
+    """The monitor of the supervisor."""
+    down = FakeReply()
+    monkeypatch.setattr(art, "monitor", lambda ref: down)
+    return down
+
+
+def make(train, tmp_path, **more):
+    class Trained(RunLoop):
+        supervisor_options = {"max_concurrency": 3}  # noqa: RUF012  # as loops declare theirs
+
+        async def _train(self, supervisor):
+            await train(self, supervisor)
+
+    supervisor = FakeSupervisor()
+    return supervisor, *make_loop(Trained, make_plan(**more), supervisor, tmp_path)
+
+
+async def test_supervisor_is_started_for_the_plan_and_stopped_at_the_end(down, tmp_path):
+    trained = []
+
+    async def train(loop, supervisor):
+        trained.append(supervisor)
+
+    supervisor, loop, _ = make(train, tmp_path)
+    await loop.run(lambda: False)
+    assert supervisor.spawned == [(loop._plan, {"max_concurrency": 3})]
+    assert trained == [supervisor.ref]
+    assert supervisor.ref.calls == [("stop",)]
+    assert down.is_cancelled
+
+
+async def test_supervisor_is_stopped_when_training_raises(down, tmp_path):
+    async def train(loop, supervisor):
+        raise ZeroDivisionError("in step")
+
+    supervisor, loop, _ = make(train, tmp_path)
+    with pytest.raises(ZeroDivisionError, match="in step"):
+        await loop.run(lambda: False)
+    assert supervisor.ref.calls == [("stop",)]
+
+
+async def test_end_of_the_supervisor_is_raised_in_place_of_what_followed_from_it(down, tmp_path):
+    stumbled = art.ActorDiedError("simulator 0 is gone")
+    down.set_value(art.Down(FakeRef(), art.ExitReason(ExitKind.INTENSITY), incarnation=1))
+
+    async def train(loop, supervisor):
+        raise stumbled
+
+    _, loop, _ = make(train, tmp_path)
+    with pytest.raises(art.ActorDiedError, match="roles failed again and again") as raised:
+        await loop.run(lambda: False)
+    assert raised.value.__cause__ is stumbled
+
+
+async def test_lost_node_is_told_though_the_supervisor_can_not_be_stopped(down, tmp_path):
+    lost = art.ActorDiedError("the node is gone", reason=art.ExitReason(ExitKind.NODE_LOST))
+    down.set_error(lost)
+
+    async def train(loop, supervisor):
+        raise art.RuntimeStateError("no runtime")
+
+    supervisor, loop, _ = make(train, tmp_path)
+    supervisor.ref._answers["stop"] = art.RuntimeStateError("no runtime")
+    with pytest.raises(art.ActorDiedError) as raised:
+        await loop.run(lambda: False)
+    assert raised.value is lost
+
+
+async def test_each_update_becomes_a_row_and_is_told_to_callbacks(clock, down, tmp_path):
+    async def train(loop, supervisor):
+        loop._begin_work()
+        for number, returned in enumerate((10.0, 20.0), start=1):
+            clock.now += 2.0
+            loop._record.steps += 100
+            loop._record.episode_returns.append(returned)
+            await loop._report({"loss": 0.5 / number}, COUNTS, ((0, 1, 77),), policy_lag=0.25)
+
+    _, loop, told = make(train, tmp_path, steps=1_000)
+    await loop.run(lambda: False)
+    first, second = told.progress
+    assert (first.update, first.steps, first.total_steps, first.seconds, first.return_mean) == (
+        1,
+        100,
+        1_000,
+        2.0,
+        10.0,
+    )
+    assert (second.update, second.steps, second.seconds, second.return_mean) == (2, 200, 4.0, 15.0)
+    assert (second.policy_lag, second.trained_on, second.metrics) == (0.25, ((0, 1, 77),), {"loss": 0.25})
+    assert (second.simulators, second.simulators_alive, second.evaluation) == (2, 2, None)
+    assert [(row["update"], row["steps"]) for row in loop._record.rows] == [(1, 100), (2, 200)]
+    assert told.events == ["update", "update"]
+
+
+async def test_steps_per_second_are_those_of_the_last_three_seconds(clock, down, tmp_path):
+    async def train(loop, supervisor):
+        loop._begin_work()
+        for steps in (0, 100, 200, 300, 1_300):
+            clock.now += 1.0
+            loop._record.steps = steps
+            await loop._report({}, COUNTS, ())
+
+    _, loop, told = make(train, tmp_path)
+    await loop.run(lambda: False)
+    assert [progress.steps_per_s for progress in told.progress] == [0.0, 50.0, pytest.approx(200 / 3), 100.0, 400.0]
+
+
+async def test_restarts_are_told_once_each(down, tmp_path):
+    async def train(loop, supervisor):
+        loop._begin_work()
+        for restarts in (0, 1, 1, 2):
+            await loop._report({}, {**COUNTS, "simulators_restarted": restarts}, ())
+
+    _, loop, told = make(train, tmp_path)
+    await loop.run(lambda: False)
+    assert told.events == ["update", "update", "restart", "update", "update", "restart"]
+
+
+async def test_run_is_over_when_its_steps_are_used_up_or_it_is_told_to_end(down, tmp_path):
+    should_end, over = [False], []
+
+    async def train(loop, supervisor):
+        for loop._record.steps, should_end[0] in ((15, False), (16, False), (0, True)):
+            over.append(loop._is_over())
+
+    _, loop, _ = make(train, tmp_path)
+    await loop.run(lambda: should_end[0])
+    assert over == [False, True, True]
+
+
+async def test_checkpoint_is_due_after_its_period(clock, down, tmp_path):
+    due = []
+
+    async def train(loop, supervisor):
+        for clock.now in (29.9, 30.0):
+            due.append(loop._is_checkpoint_due())
+
+    _, loop, _ = make(train, tmp_path)
+    await loop.run(lambda: False)
+    assert due == [False, True]
+
+
+async def test_checkpoint_is_written_and_told(down, tmp_path):
+    async def train(loop, supervisor):
+        await loop._write({"record": 1})
+
+    _, loop, told = make(train, tmp_path)
+    await loop.run(lambda: False)
+    assert checkpoint.load(str(tmp_path)) == {"record": 1}
+    assert told.events == ["checkpoint"]
+
+
+@pytest.mark.parametrize(
+    ("steps", "best", "is_reached", "is_finished"),
+    [(8, None, False, True), (8, "best", False, False), (16, "best", False, True), (8, "best", True, True)],
+)
+async def test_paused_run_with_a_best_policy_is_not_evaluated(down, tmp_path, steps, best, is_reached, is_finished):
+    evaluations = FakeRef(finish=None)
+
+    async def train(loop, supervisor):
+        loop._record.steps = steps
+        loop._selection = SimpleNamespace(best=best, is_reached=is_reached)
+        await loop._finish(evaluations)
+
+    _, loop, _ = make(train, tmp_path)
+    await loop.run(lambda: True)
+    assert evaluations.calls == [("finish",)] * is_finished
+
+
+def test_loop_keeps_its_simulators_unless_it_says_otherwise(tmp_path):
+    _, loop, _ = make(None, tmp_path)
+    with pytest.raises(ValueError, match=r"^A2C keeps its simulators: only ARS and ES let them join and leave$"):
+        loop.resize(3)
+
+
+async def test_return_before_the_first_episode_is_no_number(down, tmp_path):
+    async def train(loop, supervisor):
+        loop._begin_work()
+        await loop._report({}, COUNTS, ())
+
+    _, loop, told = make(train, tmp_path)
+    await loop.run(lambda: False)
+    assert math.isnan(told.progress[0].return_mean)
