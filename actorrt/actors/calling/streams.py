@@ -1,23 +1,20 @@
 """Methods that yield: items flow to the caller as it takes them, a window ahead.
 
-The caller grants items; the callee's generator waits when it has none left. Leaving the caller's loop early
-cancels the call, which reaches the generator's `finally`.
+The caller grants items; the actor's generator waits when none is granted (`hosting.serving`). Leaving the caller's
+loop early cancels the call, which reaches the generator's `finally`.
 """
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 from collections import deque
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
-from actorrt.actors.refs.message import Caller, Message
 from actorrt.actors.refs.ref import ActorRef, CallOptions
 from actorrt.actors.refs.reply import Reply
 from actorrt.actors.wire.by_reference import StoredValue
 from actorrt.actors.wire.interface import MethodSpec
-from actorrt.actors.wire.messages import MORE
+from actorrt.actors.wire.messages import MORE, STREAM_WINDOW_ITEMS
 from actorrt.completion import Completion
 from actorrt.ids import PeerAddress
 from actorrt.store.client.ref import ObjectRef
@@ -27,7 +24,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-WINDOW_ITEMS: Final = 32
 _END: Final = object()
 
 
@@ -112,7 +108,7 @@ class Stream(Generic[T]):
                     return _END
         item = self._items.popleft()
         self._taken_count += 1
-        if self._taken_count >= WINDOW_ITEMS // 2:
+        if self._taken_count >= STREAM_WINDOW_ITEMS // 2:
             self._streams.grant(self._reply, self._taken_count)
             self._taken_count = 0
         return (item,)
@@ -125,33 +121,12 @@ class Stream(Generic[T]):
         return f"<Stream of {self._reply.label}.{self._reply.method}()>"
 
 
-class Outlet:
-    """The callee's side of one stream: how many items its caller still takes."""
-
-    def __init__(self, granted: int) -> None:
-        self._granted = granted
-        self._room: Completion[None] = Completion()
-
-    def grant(self, count: int) -> None:
-        """The caller takes `count` more."""
-        self._granted += count
-        self._room.set_value(None)
-
-    async def admit(self) -> None:
-        """Wait until one more item may leave."""
-        while self._granted == 0:
-            self._room = Completion()
-            await self._room
-        self._granted -= 1
-
-
 class Streams:
-    """The streams of one endpoint, both sides."""
+    """The streams that are read on one endpoint."""
 
     def __init__(self, system: System) -> None:
         self._system = system
         self._open: dict[Reply[None], Stream[Any]] = {}
-        self._outlets: dict[tuple[Caller, int], Outlet] = {}
 
     def open(
         self, ref: ActorRef[Any], spec: MethodSpec, args: tuple[Any, ...], kwargs: dict[str, Any], options: CallOptions
@@ -168,7 +143,7 @@ class Streams:
             )
         whole = options._replace(timeout_s=None)  # a stream's deadline counts for each item, while it is waited for
         reply: Reply[None] = self._system.calls.capture(ref, spec, args, kwargs, whole)
-        reply.options = {"window": WINDOW_ITEMS}
+        reply.options = {"window": STREAM_WINDOW_ITEMS}
         stream: Stream[Any] = Stream(self, reply, options.timeout_s)
         self._open[reply] = stream
         reply.add_callback(self._ended)
@@ -198,9 +173,9 @@ class Streams:
         return found
 
     def statistics(self) -> dict[str, int]:
-        """Return how many streams are read and served here, and how many items wait to be taken."""
+        """Return how many streams are read here, and how many items wait to be taken."""
         waiting = sum(len(stream._items) for stream in list(self._open.values()))
-        return {"read": len(self._open), "served": len(self._outlets), "items_waiting": waiting}
+        return {"read": len(self._open), "items_waiting": waiting}
 
     def arrived(self, call_id: int, item: Any) -> None:
         """Take in an item of a call made here."""
@@ -236,41 +211,8 @@ class Streams:
         if reply.done() or reply.peer is None:
             return
         if reply.peer == self._system.endpoint.peer:
-            self.granted(self._system.local_caller, reply.call_id, count)
+            self._system.host.serving.granted(self._system.local_caller, reply.call_id, count)
             return
         address = self._system.transport.address_of(reply.peer)
         if address is not None and not self._system.peers.is_lost(reply.peer):
             self._system.control.deliver(PeerAddress(reply.peer, address), [MORE, reply.call_id, count])
-
-    def granted(self, caller: Caller | None, call_id: int, count: int) -> None:
-        """The caller of a stream served here takes more."""
-        outlet = self._outlets.get((caller, call_id)) if caller is not None else None
-        if outlet is not None:
-            outlet.grant(count)
-
-    async def serve(self, message: Message, generator: Any) -> None:
-        """Send what the generator yields, as the caller takes it; end it if the call is cancelled."""
-        caller = message.caller
-        if caller is None or not message.call_id:
-            raise TypeError(f"{message.method}() yields; a tell has nowhere to send that")
-        outlet = self._outlets[caller, message.call_id] = Outlet((message.options or {}).get("window", WINDOW_ITEMS))
-        try:
-            if inspect.isasyncgen(generator):
-                async for item in generator:
-                    caller.item(message.call_id, item)
-                    await outlet.admit()
-            else:
-                for item in generator:
-                    caller.item(message.call_id, item)
-                    await outlet.admit()
-                    await asyncio.sleep(0)  # the loop is not held over a long stream
-        finally:
-            del self._outlets[caller, message.call_id]
-            await _close(generator)
-
-
-async def _close(generator: Any) -> None:
-    if inspect.isasyncgen(generator):
-        await generator.aclose()
-    else:
-        generator.close()

@@ -141,7 +141,7 @@ class Turns:
                 return None
             if kind is MethodKind.ASYNC:
                 return result  # type: ignore[no-any-return]
-            return self._host.streams.serve(message, result)
+            return self._host.serving.serve(message, result)
         except BaseException as error:
             if is_ctrl_c(error):
                 self._interrupted(message)
@@ -212,7 +212,7 @@ class Turns:
             raise _UnopenedError(error) from error
         result = function(*args, **kwargs)
         if self._methods[message.method].kind.is_stream:
-            result = self._host.streams.serve(message, result)
+            result = self._host.serving.serve(message, result)
         return await result if asyncio.iscoroutine(result) else result
 
     async def _run(

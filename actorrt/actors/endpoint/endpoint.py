@@ -215,7 +215,7 @@ class System:
         elif kind == ITEM:
             self.streams.received(envelope[1], envelope[2], buffers)
         elif kind == MORE:
-            self.streams.granted(self.host.caller(peer), envelope[1], envelope[2])
+            self.host.serving.granted(self.host.caller(peer), envelope[1], envelope[2])
         else:
             self.host.dead_letters.add(f"peer {short(peer)}", "received", f"an envelope of the unknown kind {kind}")
 

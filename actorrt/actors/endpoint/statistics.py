@@ -27,7 +27,7 @@ def of_system(system: System) -> Data:
         "actors_count": len(cells),
         "actors": [of_cell(cell) for cell in nlargest(LISTED_COUNT, cells, key=_busyness)],
         "routes": system.routes.statistics(),
-        "streams": system.streams.statistics(),
+        "streams": {**system.streams.statistics(), "served": len(system.host.serving)},
         "requests": len(system.control),
         "handed_over": len(system.threads),
         "runners": system.host.runners.statistics(),

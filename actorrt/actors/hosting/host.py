@@ -23,6 +23,7 @@ from actorrt.actors.hosting.dead_letters import DeadLetters
 from actorrt.actors.hosting.deadlock import Deadlocks
 from actorrt.actors.hosting.exits import Exits
 from actorrt.actors.hosting.gc_freezer import Population
+from actorrt.actors.hosting.serving import Serving
 from actorrt.actors.policy.instructions import Manner
 from actorrt.actors.refs import current
 from actorrt.actors.refs.ends import Down
@@ -61,7 +62,7 @@ class Host:
         self.clock = system.clock
         self.scope = system.scope
         self.payloads = system.payloads
-        self.streams = system.streams
+        self.serving = Serving()
         self.local_caller = system.local_caller
         self.runners = Runners(self.scope, system.transport)
         self.dead_letters = DeadLetters(self.clock, self.scope.after)

@@ -50,6 +50,9 @@ CREDIT: Final = 13
 # kind, actor id, settlement: the sender, which has sent to the actor before, counts anew from here; CREDIT answers
 SETTLE: Final = 14
 
+STREAM_WINDOW_ITEMS: Final = 32
+"""How many items of a stream its caller takes ahead of those that it has read."""
+
 MAX_PLAIN_LENGTH: Final = 1024
 _MAX_CONSTANTS_COUNT: Final = 1_000  # beyond, a pickle costs less than a look at each
 _CONSTANTS: Final = frozenset({bytes, str, int, float, complex, bool, type(None)})
