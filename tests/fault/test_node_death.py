@@ -12,7 +12,7 @@ import pytest
 import actorrt as art
 from actorrt.node.driver import driver_connection, embedded_node
 from actorrt.node.driver import runtime as art_runtime
-from actorrt.store.client import socket_channel
+from actorrt.store.connection import socket_channel
 from tests.integration.cast import Counter, Gate
 from tests.running import (
     Node,

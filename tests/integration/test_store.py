@@ -26,7 +26,7 @@ from actorrt.errors import (
 )
 from actorrt.store.client.client import StoreClient
 from actorrt.store.client.ref import ObjectRef
-from actorrt.store.client.socket_channel import SocketChannel
+from actorrt.store.connection.socket_channel import SocketChannel
 from actorrt.store.values.carrier import Carrier
 from actorrt.store.values.encoding import dumps, loads
 from actorrt.store.wire.protocol import Op
@@ -210,7 +210,7 @@ async def test_giving_back_tells_nothing_of_what_was_made_a_moment_ago(store: Se
     client.flush()
     fresh = client.put(np.zeros(1000))
     del held
-    while client._connection.given_back_count:
+    while client._backlog.to_release_count:
         await asyncio.sleep(0)
     assert store.stats()["objects_count"] == 0
     assert fresh.get().shape == (1000,)

@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from actorrt.config import MIB
 from actorrt.ids import ObjectId
-from actorrt.store.client.unreported import UnreportedObjects
+from actorrt.store.connection.unreported import UnreportedObjects
 from actorrt.store.memory.lending import Lending, max_object_bytes
 from actorrt.store.memory.pool import Growth, Place, Pool
 from actorrt.store.wire.protocol import HELD, SEALED

@@ -36,7 +36,7 @@ MAY_IMPORT = {
     "api": {"node", "actors", "transport", "store", "foundation", "rl", "tasks"},
 }
 PACKAGES = {
-    "store": ("wire", "memory", "table", "server", "values", "client"),
+    "store": ("wire", "memory", "table", "server", "values", "connection", "client"),
     "node": ("processes", "objects", "worker", "placement", "daemon", "driver", "inspect"),
     "transport": ("frames", "links", "memory", "unix", "zeromq"),
     "bench": ("measuring", "rows"),

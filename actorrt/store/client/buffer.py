@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 
 from actorrt.errors import RuntimeStateError
 from actorrt.ids import ObjectId
+from actorrt.store.client.ref import ObjectRef
 from actorrt.store.values.encoding import array_head
-
-if TYPE_CHECKING:
-    from actorrt.store.client.client import StoreClient
-    from actorrt.store.client.ref import ObjectRef
 
 
 class Layout:
@@ -39,16 +37,25 @@ class AllocatedBuffer:
     Views of `array` taken before `seal` stay writable: writing through them afterwards changes a sealed object.
 
     Args:
-        client: the process's client.
         object_id: the object to be.
         layout: of the array.
         target: the object's memory.
+        seal: finishes the object.
+        abort: gives it up.
     """
 
-    def __init__(self, client: StoreClient, object_id: ObjectId, layout: Layout, target: memoryview) -> None:
+    def __init__(
+        self,
+        object_id: ObjectId,
+        layout: Layout,
+        target: memoryview,
+        *,
+        seal: Callable[[ObjectId], ObjectRef[Any]],
+        abort: Callable[[ObjectId], None],
+    ) -> None:
         target[: len(layout.head)] = layout.head
-        self._client = client
         self._object_id = object_id
+        self._seal, self._abort = seal, abort
         self._array: np.ndarray[Any, Any] | None = np.ndarray(layout.shape, layout.dtype, target, layout.offset)
 
     @property
@@ -70,7 +77,7 @@ class AllocatedBuffer:
         """
         self.array.flags.writeable = False
         self._array = None
-        return self._client.seal(self._object_id)
+        return self._seal(self._object_id)
 
     def __enter__(self) -> Self:
         return self
@@ -80,7 +87,7 @@ class AllocatedBuffer:
     ) -> None:
         if self._array is not None:
             self._array = None
-            self._client.abort(self._object_id)
+            self._abort(self._object_id)
 
 
 class AllocatedBuffers(list[AllocatedBuffer]):

@@ -12,6 +12,7 @@ import itertools
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final
 from weakref import ReferenceType, WeakSet
 from weakref import ref as weak
@@ -19,12 +20,14 @@ from weakref import ref as weak
 from actorrt.clock import Clock, MonotonicClock
 from actorrt.errors import ActorRtError, ObjectLostError, RuntimeStateError
 from actorrt.ids import ID_BYTES, IdSource, ObjectId, PeerId
-from actorrt.store.client.connection import NotReadyError, StoreConnection
+from actorrt.store.client.events import Events
 from actorrt.store.client.published import PublishedNames
 from actorrt.store.client.ref import ObjectRef
-from actorrt.store.client.socket_channel import SocketChannel
 from actorrt.store.client.watching import Watcher
 from actorrt.store.client.writing import Writing
+from actorrt.store.connection.connection import NotReadyError, StoreConnection
+from actorrt.store.connection.reservations import Reservations
+from actorrt.store.connection.socket_channel import SocketChannel
 from actorrt.store.values.carrier import Carrier
 from actorrt.store.values.encoding import decode, decode_plain
 from actorrt.store.values.errors import encode as encode_error
@@ -49,16 +52,26 @@ class StoreClient(Writing):
         system: handed to every carrier this client makes, for refs that are not the store's; its job is the scope
             of published names.
         names: published values.
+        call_later: calls something on the attached loop after a delay; see `EventsLoop.call_later`.
         node_of: says which other node a process is on that sends refs here; empty for one of this node. None: each is.
     """
 
     def __init__(
         self, channel: Channel, peer: PeerId, *, ids: IdSource | None = None, clock: Clock | None = None
     ) -> None:
-        super().__init__(StoreConnection(channel), ids or IdSource(), clock or MonotonicClock())
+        self._connection = connection = StoreConnection(channel)
+        self._conversation, self._backlog = connection.conversation, connection.backlog
+        reservations = Reservations(
+            connection, connection.events_loop, clock or MonotonicClock(), is_apart=channel.is_apart
+        )
+        writable = partial(self._conversation.maps.view, writable=True)
+        super().__init__(connection.loan, reservations, connection.post, writable, ids or IdSource())
+        self.call_later = connection.events_loop.call_later
         self.peer = peer
+        self._system: Any = None
         self.names = PublishedNames(self._connection, self._put_or_pack, self._adopt, self._decode)
-        self._watcher = Watcher(self._connection, self.names, self._reservations)
+        self._watcher = Watcher(connection.post, connection.events_loop)
+        self._events = Events(connection, self._watcher, reservations, self.names)
         self._refs: dict[ObjectId, ReferenceType[ObjectRef[Any]]] = {}
         self._unread: dict[ObjectId, ReferenceType[ObjectRef[Any]]] = {}
         self._pinned: dict[ObjectId, ObjectRef[Any]] = {}
@@ -95,31 +108,25 @@ class StoreClient(Writing):
             on_lost: called when the store has ended, or the connection to it; everything that needs it has failed.
         """
         self._tell_lost = on_lost
-        self._connection.attach(loop, self._watcher.on_event, self._on_lost)
+        self._connection.attach(loop, self._events.on_event, self._on_lost)
 
     @property
     def is_attached(self) -> bool:
-        return self._connection.loop is not None
-
-    def call_later(self, delay_s: float, callback: Callable[..., None], *arguments: Any) -> None:
-        """Call something on the attached loop after a while, unless the client has ended by then."""
-        loop = self._connection.loop
-        if loop is not None:
-            loop.call_soon_threadsafe(loop.call_later, delay_s, callback, *arguments)
+        return self._connection.events_loop.loop is not None
 
     def close(self) -> None:
         """Give everything back; on the attached loop, if there is one. Refs left over fail. Idempotent."""
         self._end(RuntimeStateError, "the object store client of this process is closed")
 
     def _end(self, kind: type[ActorRtError], why: str) -> None:
-        if self._connection.is_usable:
+        if not self._conversation.has_ended:
             self._connection.end(kind, why)
             self._pinned.clear()
             self._watcher.fail_all(why)
             self.names.fail_all(kind(why))
             self._reservations.fail_all(kind(why))
             self._deferred.close()
-            self._connection.warmer.close()
+            self._conversation.warmer.close()
 
     def abandon_after_fork(self) -> None:
         """Disable the copy of this client in a forked child; the parent's goes on undisturbed."""
@@ -135,11 +142,11 @@ class StoreClient(Writing):
         if known is not None and known() is None:
             self._refs.pop(object_id, None)
             self._unread.pop(object_id, None)
-        self._connection.give_back(object_id, is_pin=False)
+        self._backlog.queue_release(object_id, is_pin=False)
 
     def flush(self) -> None:
         """Tell the store of every object made here, for others who know their ids from elsewhere than from a ref."""
-        self._connection.flush()
+        self._backlog.flush()
 
     # Promising
 
@@ -157,7 +164,7 @@ class StoreClient(Writing):
 
         No effect on a sealed one, nor where the store is gone: its end has told those who waited.
         """
-        if self._connection.is_usable:
+        if not self._conversation.has_ended:
             with suppress(ObjectLostError):
                 self._connection.post(Op.FAIL, object_id, encode_error(error))
 
@@ -182,7 +189,7 @@ class StoreClient(Writing):
             self.acquire([(object_id, token)])
             return self._new_ref(object_id)
         if token is not None:
-            self._connection.arrived(object_id, token)
+            self._backlog.arrived(object_id, token)
         return known
 
     def _introduce(self, peer: PeerId) -> None:
@@ -213,7 +220,7 @@ class StoreClient(Writing):
             carrier.add_arrival(object_id, token)
             ref = self._new_ref(object_id)
             self._unread[object_id] = weak(ref)
-        self._connection.linger(object_id, ref)
+        self._connection.release_later(object_id, ref)
         return ref
 
     def _adopt(self, object_id: ObjectId, place: list[int]) -> ObjectRef[Any]:
@@ -245,7 +252,7 @@ class StoreClient(Writing):
 
     def settle(self, tokens: Sequence[bytes]) -> None:
         """End transits whose messages are known to be lost, sooner or later; without effect on those that arrived."""
-        self._connection.settle(tokens)
+        self._backlog.settle(tokens)
 
     def pin(self, ref: ObjectRef[Any]) -> None:
         """Hold an object, mapped, until `free` or the end of this process, whatever becomes of its refs.
@@ -266,7 +273,7 @@ class StoreClient(Writing):
         for own in (ref, self._pinned.pop(ref.id, None), None if weakly is None else weakly()):
             if own is not None:
                 own.keep(None)
-        self._connection.hide(ref.id)
+        self._connection.drop_view(ref.id)
         self._connection.post(Op.FREE, ref.id)
 
     def stats(self) -> dict[str, int]:
@@ -282,10 +289,10 @@ class StoreClient(Writing):
     def statistics(self) -> dict[str, int]:
         """Return this process's counts: mappings, refs, refs that are watched, and what waits to be given back."""
         return {
-            "maps_count": len(self._connection.maps),
+            "maps_count": len(self._conversation.maps),
             "refs_count": len(self._refs),
             "watched_count": len(self._watcher),
-            "given_back_count": self._connection.given_back_count,
+            "to_release_count": self._backlog.to_release_count,
         }
 
     # Getting
@@ -305,10 +312,13 @@ class StoreClient(Writing):
         memory = ref.mapped()
         if type(memory) is not bytes:
             return self._decode(self.view(ref))
-        self._connection.check()
+        self._conversation.check()
         view = memoryview(memory)
         ref.keep(view)  # it has been read: from now on it is readable whatever becomes of the store
         return decode_plain(view)
+
+    def _carrier(self) -> Carrier:
+        return Carrier(self, copies_count=0, system=self._system)
 
     def _decode(self, data: memoryview | bytes) -> Any:
         return decode(memoryview(data), self._carrier())
@@ -345,7 +355,7 @@ class StoreClient(Writing):
         except NotReadyError:
             return
         except ActorRtError as error:
-            self._connection.check()
+            self._conversation.check()
             ref.set_error(error)
         except Exception as error:  # put in the object's place by its maker, of any type
             ref.set_error(error)
@@ -360,7 +370,7 @@ class StoreClient(Writing):
         Raises:
             RuntimeStateError: no loop is attached, and the object is still to be made.
         """
-        if self.is_attached or not self._connection.is_usable:
+        if self.is_attached or self._conversation.has_ended:
             self._watcher.watch(ref)
             return
         self.look(ref)
@@ -369,7 +379,7 @@ class StoreClient(Writing):
 
     def ask(self, ref: ObjectRef[Any]) -> None:
         """Have a ref completed, sooner or later; without a loop, at once or not at all."""
-        if self.is_attached or not self._connection.is_usable:
+        if self.is_attached or self._conversation.has_ended:
             self._watcher.watch(ref)
         else:
             self.look(ref)

@@ -15,8 +15,8 @@ from typing import Any, Generic, TypeVar
 
 from actorrt.errors import ActorRtError
 from actorrt.ids import ObjectId
-from actorrt.store.client.connection import StoreConnection
 from actorrt.store.client.ref import ObjectRef
+from actorrt.store.connection.connection import StoreConnection
 from actorrt.store.wire.protocol import Op
 
 T = TypeVar("T")
@@ -134,7 +134,7 @@ class PublishedNames:
             version = self._version(shown)
         elif shown is not None:
             for is_pin in (True, False):
-                self._connection.give_back(ObjectId(shown[4]), is_pin=is_pin)
+                self._connection.backlog.queue_release(ObjectId(shown[4]), is_pin=is_pin)
         for callback in self._take((scope, name)):
             callback(None, version)
 

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
 from actorrt.errors import ObjectLostError, RuntimeStateError
 from actorrt.ids import ObjectId, short
-from actorrt.store.client.connection import StoreConnection
-from actorrt.store.client.published import PublishedNames
 from actorrt.store.client.ref import ObjectRef
-from actorrt.store.client.reservations import Reservations
-from actorrt.store.values.errors import decode
-from actorrt.store.wire.protocol import MAX_BATCH_COUNT, Event, Op
+from actorrt.store.connection.events_loop import EventsLoop
+from actorrt.store.wire.protocol import MAX_BATCH_COUNT, Op
 
 
 class Watcher:
@@ -23,15 +20,13 @@ class Watcher:
     Subscriptions of one tick of the loop leave together.
 
     Args:
-        connection: the process's conversation with its store.
-        names: who waits for published values.
-        finder: who waits for room.
+        post: sends a message to the store.
+        events_loop: where subscriptions are sent.
     """
 
-    def __init__(self, connection: StoreConnection, names: PublishedNames, finder: Reservations) -> None:
-        self._connection = connection
-        self._names = names
-        self._reservations = finder
+    def __init__(self, post: Callable[..., None], events_loop: EventsLoop) -> None:
+        self._post = post
+        self._events_loop = events_loop
         self._watched: dict[ObjectId, list[ObjectRef[Any]]] = {}
         self._to_subscribe: list[ObjectId] = []
         self._lock = threading.Lock()
@@ -48,9 +43,8 @@ class Watcher:
                 is_first = self._add(ref)
         if is_over:
             ref.set_error(self._loss(ref.id))
-        loop = self._connection.loop
-        if is_first and loop is not None:
-            loop.call_soon_threadsafe(self._subscribe)
+        if is_first:
+            self._events_loop.call_soon(self._subscribe)
 
     def _add(self, ref: ObjectRef[Any]) -> bool:
         """Note a ref; whether a subscription is to be sent that was not due before. The lock is held."""
@@ -66,35 +60,18 @@ class Watcher:
             waiting, self._to_subscribe = self._to_subscribe, []
         for start in range(0, len(waiting), MAX_BATCH_COUNT):
             with suppress(ObjectLostError, RuntimeStateError):  # the end of the client fails what it watches
-                self._connection.post(Op.SUBSCRIBE, waiting[start : start + MAX_BATCH_COUNT])
+                self._post(Op.SUBSCRIBE, waiting[start : start + MAX_BATCH_COUNT])
 
-    def on_event(self, event: list[Any], fd: int | None) -> None:
-        """Act on what the store says."""
-        match event:
-            case [Event.READY, object_ids, *more]:
-                self._on_ready(object_ids, more[0] if more else ())
-            case [Event.FAILED, object_id, error]:
-                for ref in self._take(object_id):
-                    ref.set_error(decode(error))
-            case [Event.ALLOCATION, object_id]:
-                self._reservations.on_room(object_id)
-            case [Event.RETIRED, segment_ids]:
-                self._connection.maps.forget(segment_ids)
-            case [Event.NEXT, segment_id]:
-                if fd is not None:
-                    self._connection.maps.add(segment_id, fd, writable=True)
-                    self._connection.warmer.warm(segment_id)
-            case [Event.RECALL]:
-                self._connection.let_go()
-            case [Event.PUBLISHED, scope, name, shown]:
-                self._names.on_published(scope, name, shown)
-
-    def _on_ready(self, object_ids: list[ObjectId], shown: Sequence[list[Any]]) -> None:
-        for object_id, *place in shown:
-            self._connection.show(ObjectId(object_id), place)
+    def on_ready(self, object_ids: Sequence[ObjectId]) -> None:
+        """Called when the store tells that objects are sealed."""
         for object_id in object_ids:
             for ref in self._take(object_id):
                 ref.set_value(None)
+
+    def on_failed(self, object_id: ObjectId, error: BaseException) -> None:
+        """Called when the store tells that an object can never be."""
+        for ref in self._take(object_id):
+            ref.set_error(error)
 
     def _take(self, object_id: ObjectId) -> list[ObjectRef[Any]]:
         with self._lock:

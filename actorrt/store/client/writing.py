@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import Any, Final
 from weakref import ReferenceType
 from weakref import ref as weak
 
-from actorrt.clock import Clock
 from actorrt.config import KIB
 from actorrt.errors import ActorRtError
 from actorrt.ids import IdSource, ObjectId
 from actorrt.store.client.buffer import AllocatedBuffer, AllocatedBuffers, Layout
-from actorrt.store.client.connection import StoreConnection
 from actorrt.store.client.deferred_puts import DeferredPuts
 from actorrt.store.client.ref import ObjectRef
-from actorrt.store.client.reservations import LoopCannotWaitError, Reservation, Reservations
 from actorrt.store.client.user_line import user_line
+from actorrt.store.connection.loan import Loan
+from actorrt.store.connection.reservations import LoopCannotWaitError, Reservation, Reservations
 from actorrt.store.memory.arena import align
 from actorrt.store.values.carrier import Carrier
 from actorrt.store.values.encoding import Encoded, encode, encode_pickled
 from actorrt.store.wire.protocol import MAX_BATCH_COUNT, MAX_PUBLISHED_BYTES, Op
-
-if TYPE_CHECKING:
-    from actorrt.store.client.client import StoreClient
 
 _LINE_NOTED_BYTES: Final = 64 * KIB
 _IDS_COUNT: Final = 64
@@ -37,19 +33,28 @@ class Writing(ABC):
     """The part of a client that makes objects.
 
     Args:
-        connection: the process's conversation with its store.
+        loan: memory for objects that are made without asking.
+        reservations: memory for the others.
+        post: sends a message to the store.
+        writable: returns the memory of a place, to be written.
         ids: makes object ids.
-        clock: for deadlines.
     """
 
-    def __init__(self, connection: StoreConnection, ids: IdSource, clock: Clock) -> None:
-        self._connection = connection
+    def __init__(
+        self,
+        loan: Loan,
+        reservations: Reservations,
+        post: Callable[..., None],
+        writable: Callable[..., memoryview],
+        ids: IdSource,
+    ) -> None:
+        self._loan = loan
+        self._reservations = reservations
+        self._post = post
+        self._writable = writable
         self._ids = ids
         self._unused_ids: list[ObjectId] = []  # a forked child has the same, and may not use them
-        self._clock = clock
-        self._reservations = Reservations(connection, clock)
         self._deferred = DeferredPuts()
-        self._system: Any = None
 
     def _new_id(self) -> ObjectId:
         try:
@@ -74,8 +79,9 @@ class Writing(ABC):
     def fail(self, object_id: ObjectId, error: BaseException) -> None:
         """Say that an object will never be."""
 
+    @abstractmethod
     def _carrier(self) -> Carrier:
-        return Carrier(cast("StoreClient", self), copies_count=0, system=self._system)
+        """Return a carrier for the refs inside an object."""
 
     def put(self, value: Any, *, object_id: ObjectId | None = None, timeout_s: float | None = None) -> ObjectRef[Any]:
         """Seal a value and return a ref to it.
@@ -118,10 +124,10 @@ class Writing(ABC):
             return target
         if target is None:
             wanted = _wanted(object_id, encoded.length_bytes, is_promised=is_promised, line=_line(encoded))
-            place = await self._reservations.find_async(wanted, timeout_s)
+            place = await self._reservations.reserve_async(wanted, timeout_s)
             if place is None:
                 return self.ref(object_id)
-            target = self._connection.maps.view(*place, writable=True)
+            target = self._writable(*place)
         return self._write(encoded, carrier, object_id, target)
 
     def put_parts(
@@ -191,18 +197,18 @@ class Writing(ABC):
         """Make a small object in memory on loan, or begin it there; None where that can't be."""
         if is_promised:
             return None
-        if encoded.is_plain and self._connection.put_fresh(object_id, encoded.head):
+        if encoded.is_plain and self._loan.put(object_id, encoded.head):
             return self._sealed(object_id, encoded.head)
         if carrier.refs:
             return None
-        return self._connection.create_fresh(object_id, encoded.length_bytes, _line(encoded))
+        return self._loan.create(object_id, encoded.length_bytes, _line(encoded))
 
     def _write(self, encoded: Encoded, carrier: Carrier, object_id: ObjectId, target: memoryview) -> ObjectRef[Any]:
         """Write an object that was begun, and seal it."""
         try:
             encoded.write(target)
         except BaseException:
-            self._connection.abort(object_id)
+            self._loan.abort(object_id)
             raise
         if carrier.refs:
             self._contain(object_id, carrier)
@@ -212,7 +218,7 @@ class Writing(ABC):
         """Let an object that is not sealed yet hold those whose refs are in it."""
         contained = [ref.id for ref in carrier.refs if isinstance(ref, ObjectRef)]
         for start in range(0, len(contained), MAX_BATCH_COUNT):
-            self._connection.post(Op.CONTAIN, object_id, contained[start : start + MAX_BATCH_COUNT])
+            self._post(Op.CONTAIN, object_id, contained[start : start + MAX_BATCH_COUNT])
 
     def put_many(self, values: Sequence[Any], *, timeout_s: float | None = None) -> list[ObjectRef[Any]]:
         """Seal several values, all or none of them: room for all is reserved before any is written.
@@ -225,7 +231,7 @@ class Writing(ABC):
         encoded = [encode(value, carrier) for value, carrier in zip(values, carriers, strict=True)]
         refs: dict[int, ObjectRef[Any]] = {}
         for number, form in enumerate(encoded):
-            if form.is_plain and self._connection.put_fresh(object_id := self._new_id(), form.head):
+            if form.is_plain and self._loan.put(object_id := self._new_id(), form.head):
                 refs[number] = self._sealed(object_id, form.head)
         rest = [number for number in range(len(values)) if number not in refs]
         for start in range(0, len(rest), MAX_BATCH_COUNT):
@@ -244,7 +250,7 @@ class Writing(ABC):
             return {number: self.seal(unsealed.pop(0)) for number in numbers}
         except BaseException:
             for object_id in unsealed:
-                self._connection.abort(object_id)
+                self._loan.abort(object_id)
             raise
 
     def create(
@@ -263,8 +269,8 @@ class Writing(ABC):
             ObjectLostError: the promised object was given up.
         """
         wanted = _wanted(object_id, length_bytes, is_promised=is_promised, line=line)
-        place = self._reservations.find(wanted, timeout_s)
-        return None if place is None else self._connection.maps.view(*place, writable=True)
+        place = self._reservations.reserve(wanted, timeout_s)
+        return None if place is None else self._writable(*place)
 
     def reserve(
         self, lengths_bytes: Sequence[int], timeout_s: float | None, *, line: str = ""
@@ -277,20 +283,20 @@ class Writing(ABC):
         ids = [self._new_id() for _ in lengths_bytes]
         lengths = [align(length) for length in lengths_bytes]
         wanted = Reservation(Op.RESERVE, (list(zip(ids, lengths, strict=True)), line), ids)
-        place = self._reservations.find(wanted, timeout_s)
+        place = self._reservations.reserve(wanted, timeout_s)
         assert place is not None, "new ids"
-        target = self._connection.maps.view(*place, writable=True)
+        target = self._writable(*place)
         ends = list(accumulate(lengths))
         return [(i, target[end - length : end]) for i, end, length in zip(ids, ends, lengths, strict=True)]
 
     def seal(self, object_id: ObjectId) -> ObjectRef[Any]:
         """Finish an object that this process created; its ref takes over the hold that came with `create`."""
-        self._connection.seal(object_id)
+        self._loan.seal(object_id)
         return self._sealed(object_id)
 
     def abort(self, object_id: ObjectId) -> None:
         """Give up an object that this process created."""
-        self._connection.abort(object_id)
+        self._loan.abort(object_id)
 
     def allocate(self, shape: int | tuple[int, ...], dtype: Any, *, timeout_s: float | None = None) -> AllocatedBuffer:
         """Return a context manager with an array in shared memory, to be written in place and sealed.
@@ -311,7 +317,7 @@ class Writing(ABC):
         layouts = [Layout(shape, dtype) for shape, dtype in forms]
         made = self.reserve([layout.length_bytes for layout in layouts], timeout_s, line=user_line())
         return AllocatedBuffers(
-            AllocatedBuffer(cast("StoreClient", self), object_id, layout, target)
+            AllocatedBuffer(object_id, layout, target, seal=self.seal, abort=self.abort)
             for (object_id, target), layout in zip(made, layouts, strict=True)
         )
 

@@ -8,8 +8,8 @@ import pytest
 
 from actorrt.config import MIB
 from actorrt.ids import ObjectId
-from actorrt.store.client.unreported import MAX_UNREPORTED_COUNT, UnreportedObjects
 from actorrt.store.client.user_line import user_line
+from actorrt.store.connection.unreported import MAX_UNREPORTED_COUNT, UnreportedObjects
 from actorrt.store.memory.lending import Lending
 from actorrt.store.memory.pool import Growth, Place, Pool
 from actorrt.store.wire.protocol import HELD, MAX_MESSAGE_BYTES, SEALED, Op, pack

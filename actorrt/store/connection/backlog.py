@@ -1,0 +1,213 @@
+"""What the store is still to be told: objects that were made on loan, releases, and transits that have ended.
+
+Finalizers may run at any moment, also in the middle of a request, so `queue_release` does no more than append to a
+queue. The backlog is sent with the next message, or by the loop. `Conversation.lock` guards it; methods whose name
+ends with `_locked` are called by the thread that holds the lock.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Final, TypeVar
+
+from actorrt.errors import ObjectLostError
+from actorrt.ids import ObjectId
+from actorrt.store.connection.conversation import Conversation
+from actorrt.store.connection.events_loop import EventsLoop
+from actorrt.store.connection.kept import Kept
+from actorrt.store.connection.unreported import UnreportedObjects
+from actorrt.store.wire.protocol import MAX_BATCH_COUNT, Op
+
+_REPORT_S: Final = 0.05
+"""How often the store is told of objects that were made on loan and have lived as long. If the loop's thread reported
+them at once, it would take the interpreter from the thread that is putting, and objects that are put and dropped would
+move on through cold memory. Their memory counts as lent either way."""
+_FLUSH_S: Final = 0.005
+
+T = TypeVar("T")
+
+
+class Backlog:
+    """The queues of one process.
+
+    Args:
+        conversation: the way to the store.
+        events_loop: sends what no message takes along.
+        unreported: the objects of which the store has not been told.
+        kept: what is released when the loop flushes after a delay.
+
+    Attributes:
+        to_release: holds and pins that have ended; for finalizers, without the lock.
+        unreported_releases: of these, the ones that the store is to be told, under the lock.
+        is_report_due: whether the loop will report what was made on loan; to be read only.
+    """
+
+    def __init__(
+        self, conversation: Conversation, events_loop: EventsLoop, unreported: UnreportedObjects, kept: Kept
+    ) -> None:
+        self.to_release: deque[tuple[bool, ObjectId]] = deque()
+        self.is_report_due = False
+        self._conversation = conversation
+        self._channel = conversation.channel
+        self._lock = conversation.lock
+        self._events_loop = events_loop
+        self._unreported = unreported
+        self._unreported_objects = unreported.objects
+        self._kept = kept
+        self.unreported_releases: deque[tuple[bool, ObjectId]] = deque()  # of `to_release`, what the store must hear
+        self._arrived: deque[tuple[ObjectId, bytes]] = deque()
+        self._settled: deque[bytes] = deque()
+        self._is_flush_due = False
+        self._is_late_flush_due = False
+
+    @property
+    def to_release_count(self) -> int:
+        """How many holds and pins have ended that the store knows of still."""
+        return len(self.to_release) + len(self.unreported_releases)
+
+    # Queueing
+
+    def queue_release(self, object_id: ObjectId, *, is_pin: bool) -> None:
+        """Queue the end of a hold or of a pin; takes no lock and sends nothing."""
+        if not self._conversation.is_open:
+            return
+        self.to_release.append((is_pin, object_id))
+        # Unreported objects are reported late: until then the next put takes their memory again.
+        if not self._is_flush_due and object_id not in self._unreported_objects:
+            self._flush_soon()
+
+    def arrived(self, object_id: ObjectId, token: bytes) -> None:
+        """Queue that a transit ended at a ref which this process has already."""
+        self._conversation.check()
+        self._arrived.append((object_id, token))
+        self._flush_sometime()
+
+    def settle(self, tokens: Sequence[bytes]) -> None:
+        """Queue that transits are over; without effect after the end, since a store that is gone keeps nothing."""
+        if not self._conversation.has_ended:
+            self._settled.extend(tokens)
+            self._flush_sometime()
+
+    def _flush_sometime(self) -> None:
+        if self._events_loop.loop is None:
+            self.flush()
+        else:
+            self.flush_later()
+
+    # Scheduling
+
+    def _flush_soon(self) -> None:
+        """Have the loop flush; without a loop, the next message does."""
+        if self._events_loop.loop is not None:
+            self._is_flush_due = True
+            self._schedule(0.0, self._flush_on_loop)
+
+    def flush_later(self) -> None:
+        """Have the loop flush in some milliseconds, and release what is kept."""
+        if self._events_loop.loop is not None and not self._is_late_flush_due:
+            self._is_late_flush_due = True
+            self._schedule(_FLUSH_S, self._flush_late)
+
+    def report_later(self) -> None:
+        """Have the loop report, in a while, the objects that were made on loan and live then."""
+        if self._events_loop.loop is not None:
+            self.is_report_due = True
+            self._schedule(_REPORT_S, self._report_late)
+
+    def _schedule(self, delay_s: float, callback: Callable[[], None]) -> None:
+        with suppress(RuntimeError):  # the loop is closed: its owner did not close the client first
+            if delay_s:
+                self._events_loop.call_later(delay_s, callback)
+            else:
+                self._events_loop.call_soon(callback)
+
+    def _flush_late(self) -> None:
+        self._is_late_flush_due = False
+        self._is_flush_due = True  # releases of what is kept need no turn of their own
+        self._kept.clear()
+        self._flush_on_loop()
+
+    def _report_late(self) -> None:
+        self.is_report_due = False
+        self._is_flush_due = True  # as above
+        self._kept.clear()
+        self._flush_on_loop(reports_old=True)
+        if len(self._unreported) and not self.is_report_due:
+            self.report_later()
+
+    def _flush_on_loop(self, *, reports_old: bool = False) -> None:
+        """Send the queues. Young objects stay unreported, so that their memory can be reused when they are dropped."""
+        self._is_flush_due = False
+        if not self._conversation.has_ended:
+            with self._lock, suppress(ObjectLostError):  # the store is gone, of which the loop hears
+                self._sort()
+                if reports_old:
+                    self._report(only_old=True)
+                self._release_all()
+
+    # Sending
+
+    def flush(self) -> None:
+        """Send everything now.
+
+        Raises:
+            ObjectLostError: the store is gone.
+        """
+        self._conversation.check()
+        with self._lock:
+            self.flush_locked()
+
+    def flush_locked(self) -> None:
+        """Send everything."""
+        if self.to_release:
+            self._sort()
+        self._report()
+        self._release_all()
+
+    def report_locked(self) -> None:
+        """Report every object that was made on loan, and leave the releases for later."""
+        if self.to_release:
+            self._sort()
+        self._report()
+
+    def free_space_locked(self) -> None:
+        """Make the memory of unreported objects that were dropped available to the next one."""
+        self._sort()
+        if len(self.unreported_releases) > MAX_BATCH_COUNT:
+            self.flush_locked()
+
+    def _sort(self) -> None:
+        """End holds and pins of unreported objects here, and keep the others for the store. The lock is held."""
+        while self.to_release:
+            is_pin, object_id = self.to_release.popleft()
+            if not (self._unreported.unpin(object_id) if is_pin else self._unreported.release(object_id)):
+                self.unreported_releases.append((is_pin, object_id))
+
+    def _report(self, *, only_old: bool = False) -> None:
+        """Tell the store of objects that were made on loan. The lock is held."""
+        report = self._unreported.report(only_old=only_old)
+        if report is not None:
+            self._channel.post(Op.REPORT, *report)
+
+    def _release_all(self) -> None:
+        while self._arrived:
+            self._channel.post(Op.ARRIVE, _batch(self._arrived))
+        while self._settled:
+            self._channel.post(Op.SETTLE, _batch(self._settled))
+        while self.unreported_releases:
+            self.release_some_locked(MAX_BATCH_COUNT)
+
+    def release_some_locked(self, count: int) -> None:
+        """Send at most `count` releases; there are some."""
+        released: list[ObjectId] = []
+        unpinned: list[ObjectId] = []
+        for is_pin, object_id in _batch(self.unreported_releases, count):
+            (unpinned if is_pin else released).append(object_id)
+        self._channel.post(Op.RELEASE, released, unpinned)
+
+
+def _batch(queue: deque[T], count: int = MAX_BATCH_COUNT) -> list[T]:
+    """Take as many as a message may have."""
+    return [queue.popleft() for _ in range(min(len(queue), count))]

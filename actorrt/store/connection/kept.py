@@ -1,0 +1,27 @@
+"""What a process keeps for a few milliseconds without need, because it is likely to be used next."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from actorrt.ids import ObjectId
+
+MAX_KEPT_COUNT: Final = 64
+
+
+class Kept:
+    """Refs and views that are released soon.
+
+    Attributes:
+        refs: refs that arrived: messages with the same ref often follow each other.
+        views: objects that the store pinned unasked: the process has waited for them, so it reads them next.
+    """
+
+    def __init__(self) -> None:
+        self.refs: dict[ObjectId, object] = {}
+        self.views: dict[ObjectId, memoryview] = {}
+
+    def clear(self) -> None:
+        """Release everything. Idempotent."""
+        self.refs.clear()
+        self.views.clear()
