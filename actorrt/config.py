@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import Final
 
 VERSION: Final = "0.1.0"
+PROTOCOL_VERSION: Final = 1
+PROTOCOL_VERSION_MIN: Final = 1  # the oldest version of the protocol that is still understood
 
 KIB: Final = 1 << 10
 MIB: Final = 1 << 20

@@ -3,29 +3,40 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import pytest
 
 import actorrt as art
 from actorrt.actors.endpoint.current_endpoint import current_endpoint
+from actorrt.ids import JobId
+from actorrt.protocol.nodes import AttachDriver, Detach, Goodbye, JobSetting
+from actorrt.protocol.verb import Request
 from tests.integration.cast import Gate
 
-SETTING = {"namespace": "default", "sys_path": [], "cwd": "/", "env_vars": {}, "log_level": 30}
+SETTING = JobSetting(namespace="default", sys_path=[], cwd="/", env_vars={}, log_level=30)
 
 
 class Impostor(art.Actor):
     """Says what it is told to its node."""
 
-    async def ask(self, verb: str, data: dict) -> str:
+    async def attach(self, address: Any) -> str:
+        driver = AttachDriver(job=JobId(b"\x01" * 16), address=address, pid=1, setting=SETTING)
+        return await self._ask(driver)
+
+    async def detach(self, job: JobId) -> str:
+        return await self._ask(Detach(job=job))
+
+    async def _ask(self, request: Request[Any]) -> str:
         system = current_endpoint()
         try:
-            return repr(await system.control.request(system.node, verb, {"job": b"\x01" * 16, "pid": 1, **data}))
+            return repr(await system.control.request(system.node, request))
         except (art.ActorRtError, ValueError) as error:
             return str(error)
 
-    def tell(self, verb: str) -> None:
+    def say_goodbye(self) -> None:
         system = current_endpoint()
-        system.control.notify(system.node, verb, {})
+        system.control.notify(system.node, Goodbye())
 
     def end(self) -> None:
         os._exit(3)
@@ -34,11 +45,11 @@ class Impostor(art.Actor):
 async def test_worker_is_no_driver_and_its_end_is_told_to_everybody(node_runtime) -> None:
     impostor = await Impostor.options(isolation="process").spawn()
     gate = await Gate.options(isolation="process").spawn()
-    refused = await impostor.ask("attach_driver", {"address": 7, "setting": SETTING})
+    refused = await impostor.attach(7)
     assert "attach_driver.address is 7" in refused
-    refused = await impostor.ask("attach_driver", {"address": "unix:///tmp/x", "setting": SETTING})
+    refused = await impostor.attach("unix:///tmp/x")
     assert "is a worker of this node, and no driver" in refused
-    await impostor.tell("goodbye")
+    await impostor.say_goodbye()
     monitors = [art.monitor(impostor), art.monitor(gate)]
     with pytest.raises(art.ActorDiedError):
         await impostor.end()
@@ -50,6 +61,6 @@ async def test_worker_is_no_driver_and_its_end_is_told_to_everybody(node_runtime
 
 async def test_job_is_ended_by_its_own_driver_only(node_runtime) -> None:
     impostor = await Impostor.options(isolation="process").spawn()
-    refused = await impostor.ask("detach", {"job": current_endpoint().job})
+    refused = await impostor.detach(current_endpoint().job)
     assert "another driver's" in refused
     assert await impostor.is_alive()

@@ -15,6 +15,7 @@ import actorrt as art
 from actorrt.node.daemon.places import find_nodes
 from actorrt.node.driver.finding import node_to_look_into
 from actorrt.node.inspect import inquiry
+from actorrt.protocol.nodes import AskTree
 from tests.integration.cast import Counter
 from tests.running import Node, Script, own_directory, runtime_directory
 
@@ -81,7 +82,7 @@ async def test_look_at_a_node_that_is_frozen_ends_in_time(directory: Path, monke
     os.kill(node.pid, signal.SIGSTOP)
     try:
         with pytest.raises(art.PeerUnreachableError, match=r"did not answer within 0\.2 s: it is stopped"):
-            await inquiry.inquire(node_to_look_into(None), "census", {})
+            await inquiry.inquire(node_to_look_into(None), AskTree(siblings_count=1))
     finally:
         os.kill(node.pid, signal.SIGCONT)
     assert node.end() == 0

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import actorrt as art
+from actorrt.protocol.authorities import CheckInvariants
 from tests.integration.cast import Counter
 
 PLACES = [{}, {"isolation": "process"}]
@@ -18,7 +19,7 @@ IDS = ["light", "process"]
 async def tables_agree(runtime):
     """The node's tables of actors agree in the end."""
     yield
-    await runtime.system.control.request(runtime.system.node, "check_invariants", {})
+    await runtime.system.control.request(runtime.system.node, CheckInvariants())
 
 
 async def labels(runtime):
@@ -173,7 +174,7 @@ async def test_spawn_that_is_withdrawn_while_it_waits_for_a_name_leaves_the_hold
     await until_there(tmp_path / "begun")
     await cancel(Slow.options(name="one", if_exists="get").spawn(str(tmp_path / "again")))
     await until_left(runtime, ["one"])
-    await runtime.system.control.request(runtime.system.node, "check_invariants", {})
+    await runtime.system.control.request(runtime.system.node, CheckInvariants())
     await cancel(first)
     await until_left(runtime, [])
 

@@ -16,12 +16,13 @@ import pytest
 
 from actorrt.config import MIB
 from actorrt.errors import ObjectLostError, ObjectNotFoundError, PeerUnreachableError
-from actorrt.ids import IdSource, PeerId
+from actorrt.ids import IdSource, PeerAddress, PeerId
 from actorrt.node.inspect.inquiry import inquire
 from actorrt.node.objects.chunks import CHUNK, GONE, READ
 from actorrt.node.objects.fanout import WIDTH
 from actorrt.node.objects.pulls import CHUNK_BYTES, WINDOW_BYTES, chunks
 from actorrt.node.objects.transfers import PULLS_COUNT
+from actorrt.protocol.objects import PullObject, ReleaseObject
 from actorrt.store.client.client import StoreClient
 from actorrt.transport.interfaces import Landing, Transport
 from actorrt.transport.memory.network import MemoryNetwork
@@ -323,19 +324,18 @@ async def test_two_daemons_exchange_an_object(tmp_path: Path) -> None:
         array = np.random.default_rng(0).integers(0, 255, 50 * MIB, dtype=np.uint8)
         ref = here.put(array)
         here.flush()
-        origin = {"object": ref.id, "peer": bytes.fromhex(ours.peer), "address": ours.address}
-        await inquire(theirs, "pull_object", origin)
+        origin = PeerAddress(PeerId(bytes.fromhex(ours.peer)), ours.address)
+        await inquire(theirs, PullObject(object=ref.id, origin=origin))
         copy = there.ref(ref.id)
         assert np.array_equal(await asyncio.to_thread(copy.get), array)
-        await inquire(theirs, "release_object", origin)
+        await inquire(theirs, ReleaseObject(object=ref.id))
         del copy
         await asyncio.to_thread(wait_until, lambda: there.stats()["objects_count"] == 0, "the copy went")
-        missing = {**origin, "object": IDS.object()}
         with pytest.raises(ObjectNotFoundError):
-            await inquire(theirs, "pull_object", missing)
+            await inquire(theirs, PullObject(object=IDS.object(), origin=origin))
         daemons[0].end()
         with pytest.raises(ObjectLostError, match="can't be held where it was made"):
-            await inquire(theirs, "pull_object", origin)
+            await inquire(theirs, PullObject(object=ref.id, origin=origin))
     finally:
         for client in clients:
             client.close()

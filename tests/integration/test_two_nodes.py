@@ -16,6 +16,7 @@ import actorrt as art
 from actorrt.actors.endpoint.current_endpoint import current_endpoint
 from actorrt.ids import IdSource, PeerAddress, PeerId
 from actorrt.node.daemon.places import NodeDescriptor, find_nodes
+from actorrt.protocol.nodes import LookUp
 from actorrt.store.client.client import StoreClient
 from tests.running import Node, wait_until
 
@@ -83,8 +84,8 @@ async def keeper_on(node: NodeDescriptor) -> art.ActorRef[Keeper]:
     """Return a keeper on a node that this process is not connected to."""
     system = current_endpoint()
     authority = PeerAddress(PeerId(bytes.fromhex(node.peer)), node.address)
-    data = {"namespace": "default", "name": "keeper", "timeout_s": 0.0}
-    return system.ref_from_card(await system.control.request(authority, "lookup", data), authority)
+    asked = LookUp(namespace="default", name="keeper", timeout_s=0.0)
+    return system.ref_from_card(await system.control.request(authority, asked), authority)
 
 
 async def start_keeper(node: Node) -> None:

@@ -20,6 +20,7 @@ from actorrt.store.wire.plain_errors import MAX_ERROR_BYTES
 from tests.integration.hostile import MAKERS, Shy
 from tests.running import Node
 from tests.unit.actors.wire.test_control import FAR, connected
+from tests.unit.protocol.asking import Ask
 
 WITHIN_S = 20.0
 TEXTS = st.text(st.characters(codec=None), max_size=30)  # lone surrogates too
@@ -186,8 +187,8 @@ async def asked(answer: Any, tree: Tree, *, waits: bool) -> Any:
         return at_once()
 
     async with connected() as (here, there):
-        there.control.handle("ask", lambda *_: later() if waits else at_once())
-        request = here.control.request(FAR, "ask", {})
+        there.control.handle(Ask.by(lambda *_: later() if waits else at_once()))
+        request = here.control.request(FAR, Ask())
         async with asyncio.timeout(WITHIN_S):
             while not request.done():
                 await asyncio.sleep(0)

@@ -18,7 +18,6 @@ from actorrt.actors.policy.instructions import (
     Forget,
     GiveUp,
     Instruction,
-    Manner,
     Ready,
     RetryAfter,
     Start,
@@ -30,6 +29,7 @@ from actorrt.actors.policy.instructions import (
 from actorrt.actors.policy.options import RestartType
 from actorrt.actors.policy.supervision import Supervision
 from actorrt.errors import RuntimeStateError
+from actorrt.protocol.manner import Manner
 from actorrt.reasons import KILLED, NORMAL, SHUTDOWN, ExitKind, ExitReason
 
 CRASHED = ExitReason(ExitKind.CRASHED, signal=9)

@@ -5,31 +5,30 @@ from __future__ import annotations
 from actorrt.actors.authority.order import Order
 from actorrt.actors.authority.record import Record
 from actorrt.ids import IdSource
+from actorrt.protocol.authorities import ActorOrder
 
 IDS = IdSource()
 
 
 def order_of(parent, **changes):
-    """Return the order of a light child of that actor; None: of an actor alone. `changes` are to its data."""
-    return Order(
-        {
-            "spec": [],
-            "card": b"",
-            "options": {},
-            "class_name": "Child",
-            "job": IDS.job(),
-            "namespace": "default",
-            "parent": parent,
-            "is_supervisor": False,
-            "is_detached": False,
-            "beside": False,
-            "objects": [],
-            "tokens": [],
-            "child_id": None,
-            "share": None,
-            **changes,
-        }
-    )
+    """Return the order of a light child of that actor; None: of an actor alone. `changes` are to its fields."""
+    fields = {
+        "spec": [],
+        "card": b"",
+        "options": {},
+        "class_name": "Child",
+        "job": IDS.job(),
+        "namespace": "default",
+        "parent": parent,
+        "supervisor": None,
+        "child_id": None,
+        "share": None,
+        "is_supervisor": False,
+        "is_detached": False,
+        "is_beside": False,
+        "objects": [],
+    }
+    return Order(ActorOrder(**{**fields, **changes}))
 
 
 def record_of(supervisor):

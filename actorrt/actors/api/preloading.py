@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from actorrt.actors.endpoint.current_endpoint import current_endpoint
 from actorrt.actors.refs.operation import Operation
+from actorrt.protocol.nodes import Preload
 
 
 def preload(*modules: str) -> Operation[None]:
@@ -30,6 +31,6 @@ def preload(*modules: str) -> Operation[None]:
     system = current_endpoint()
 
     async def order() -> None:
-        await system.control.request(system.node, "preload", {"modules": list(modules), "job": system.job})
+        await system.control.request(system.node, Preload(modules=list(modules), job=system.job))
 
     return system.operate(f"the order to preload {', '.join(modules)}", order)

@@ -1,60 +1,78 @@
-"""The control verbs that every authority over actors answers, in terms of its registry."""
+"""The requests that every authority over actors answers, in terms of its registry."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from actorrt.actors.authority.registry import Registry
-from actorrt.actors.policy.instructions import Manner
-from actorrt.actors.wire.control import Control, Data
-from actorrt.ids import ActorId, ActorIds, ObjectId, PeerId
-from actorrt.reasons import ExitReason
+from actorrt.actors.wire.control import Control
+from actorrt.ids import ActorId, PeerId
+from actorrt.protocol.authorities import (
+    ActorState,
+    AskAlive,
+    AskFate,
+    AskState,
+    AwaitEnd,
+    CheckInvariants,
+    DelayChild,
+    Exited,
+    FindSibling,
+    ForgetChild,
+    Handled,
+    Life,
+    Monitor,
+    Prospect,
+    Resolve,
+    SnapshotTaken,
+    Stop,
+    StopChild,
+    WithdrawSpawn,
+)
 
 
 def serve_questions(registry: Registry, control: Control) -> None:
-    """Answer the control verbs that every authority answers."""
+    """Answer what every authority is asked."""
+    questions, stops = registry.questions, registry.stops
 
-    def actor(handler: Callable[[ActorId, Data], Any]) -> Callable[[PeerId, Data], Any]:
-        return lambda _peer, data: handler(ActorId(data["actor"]), data)
+    async def fate(_: PeerId, asked: AskFate) -> Prospect:
+        return Prospect(starts_in_s=await questions.fate(asked.actor, asked.after))
 
-    def stop_child(actor_id: ActorId, data: Data) -> None:
-        registry.stops.stop_child(actor_id, data["reason"], kill=data["kill"], manner=Manner(data["manner"]))
+    control.handle(AskState.by(lambda _, asked: _state(registry, asked.actor)))
+    control.handle(Resolve.by(lambda _, asked: questions.resolve(asked.actor, asked.after)))
+    control.handle(AskFate.by(fate))
+    control.handle(AskAlive.by(lambda _, asked: Life(is_alive=questions.is_alive(asked.actor))))
+    control.handle(FindSibling.by(lambda _, asked: questions.sibling(asked.actor, asked.id)))
+    control.handle(Monitor.by(lambda _, asked: questions.down(asked.actor, asked.since)))
+    control.handle(AwaitEnd.by(lambda _, asked: stops.ended(asked.actor)))
+    control.handle(WithdrawSpawn.by(lambda _, asked: registry.withdraw_spawn(asked.actor)))
+    control.handle(CheckInvariants.by(lambda *_: registry.check_invariants()))
+    _serve_ends(registry, control)
 
-    def exited(_: PeerId, data: Data) -> None:
-        reason, incarnation = ExitReason.from_data(data["reason"]), data["incarnation"]
-        how = {"is_administrative": data["is_administrative"], "is_buried": data["is_buried"]}
-        for actor_id in ActorIds(data["actors"]):
+
+def _serve_ends(registry: Registry, control: Control) -> None:
+    """Take orders to end actors, and what is reported of their ends."""
+    stops = registry.stops
+
+    def exited(_: PeerId, exited: Exited) -> None:
+        incarnation, reason = exited.incarnation, exited.reason
+        how = {"is_administrative": exited.is_administrative, "is_buried": exited.is_buried}
+        for actor_id in exited.actors:
             registry.exited(actor_id, incarnation, reason, **how)
 
-    def state(actor_id: ActorId, _: Data) -> Data:
-        record = registry.questions.live(actor_id)
-        reason = record.last_reason
-        return {"state": record.state.name.lower(), "reason": None if reason is None else str(reason)}
+    def snapshot(_: PeerId, taken: SnapshotTaken) -> None:
+        registry.snapshot_taken(taken.actor, taken.incarnation, taken.object, taken.token)
 
-    control.handle("state", actor(state))
-    control.handle("resolve", actor(lambda actor_id, data: registry.questions.resolve(actor_id, data["after"])))
-    control.handle("fate", actor(lambda actor_id, data: registry.questions.fate(actor_id, data["after"])))
-    control.handle("alive", actor(lambda actor_id, _: registry.questions.is_alive(actor_id)))
-    control.handle("sibling", actor(lambda actor_id, data: registry.questions.sibling(actor_id, data["id"])))
-    control.handle("monitor", actor(lambda actor_id, data: registry.questions.down(actor_id, data["since"])))
-    control.handle(
-        "stop", lambda _, data: registry.stops.stop(ActorIds(data["actors"]), data["reason"], kill=data["kill"])
-    )
-    control.handle("exited", exited)
-    control.handle("handled", actor(lambda actor_id, data: registry.handled_a_message(actor_id, data["incarnation"])))
+    def stop_child(_: PeerId, asked: StopChild) -> None:
+        stops.stop_child(asked.actor, asked.reason, kill=asked.kill, manner=asked.manner)
 
-    def snapshot(actor_id: ActorId, data: Data) -> None:
-        registry.snapshot_taken(actor_id, data["incarnation"], ObjectId(data["object"]), data["token"])
+    control.handle(Stop.by(lambda _, asked: stops.stop(asked.actors, asked.reason, kill=asked.kill)))
+    control.handle(Exited.by(exited))
+    control.handle(Handled.by(lambda _, asked: registry.handled_a_message(asked.actor, asked.incarnation)))
+    control.handle(SnapshotTaken.by(snapshot))
+    control.handle(StopChild.by(stop_child))
+    control.handle(DelayChild.by(lambda _, asked: registry.restarts_later(asked.actor, asked.delay_s)))
+    control.handle(ForgetChild.by(lambda _, asked: registry.forget(asked.actor, asked.reason)))
 
-    control.handle("snapshot", actor(snapshot))
-    control.handle("stop_child", actor(stop_child))
-    control.handle("delay_child", actor(lambda actor_id, data: registry.restarts_later(actor_id, data["delay_s"])))
-    control.handle("ended", actor(lambda actor_id, _: registry.stops.ended(actor_id)))
 
-    def forget(actor_id: ActorId, data: Data) -> None:
-        registry.forget(actor_id, None if data["reason"] is None else ExitReason.from_data(data["reason"]))
-
-    control.handle("forget", actor(forget))
-    control.handle("withdraw_spawn", actor(lambda actor_id, _: registry.withdraw_spawn(actor_id)))
-    control.handle("check_invariants", lambda *_: registry.check_invariants())
+def _state(registry: Registry, actor_id: ActorId) -> ActorState:
+    record = registry.questions.live(actor_id)
+    reason = record.last_reason
+    return ActorState(state=record.state.name.lower(), reason=None if reason is None else str(reason))

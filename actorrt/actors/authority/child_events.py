@@ -7,11 +7,11 @@ order in which they happened: a child's start before its exit. The answer to a s
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import Any
 
 from actorrt.actors.authority.record import Record
 from actorrt.actors.wire.control import Control
-from actorrt.ids import ActorId
+from actorrt.ids import ActorId, PeerAddress
+from actorrt.protocol.hosts import ChildExited, ChildStarted, ChildWithdrawn
 from actorrt.reasons import ExitReason
 
 
@@ -29,29 +29,38 @@ class ChildEvents:
 
     def started(self, record: Record) -> None:
         """A child runs for the first time; `card` is what its ref needs."""
-        if record.supervisor is not None:
-            self._tell(record, "child_started", card=record.card_data())
+        if record.supervisor is None:
+            return
+        home = self._home_of_supervisor(record)
+        if home is not None:
+            notice = ChildStarted(supervisor=record.supervisor, child=record.actor_id, card=record.card())
+            self._control.notify(home, notice)
 
     def exited(self, record: Record, reason: ExitReason, cause: Hashable) -> bool:
         """An incarnation of a child ended; return whether there is a supervisor to decide what follows."""
-        return self._tell(
-            record,
-            "child_exited",
-            reason=reason.to_data(),
+        home = self._home_of_supervisor(record)
+        if record.supervisor is None or home is None:
+            return False
+        notice = ChildExited(
+            supervisor=record.supervisor,
+            child=record.actor_id,
+            reason=reason,
             had_handled_message=record.had_handled_message,
             is_administrative=record.is_administrative,
             cause=cause,
         )
+        self._control.notify(home, notice)
+        return True
 
     def withdrawn(self, record: Record) -> bool:
         """Somebody wants a child ended that does not run now; return whether there is a supervisor to remove it."""
-        return self._tell(record, "child_withdrawn")
-
-    def _tell(self, record: Record, verb: str, **data: Any) -> bool:
-        supervisor = None if record.supervisor is None else self._record_of(record.supervisor)
-        if supervisor is None or supervisor.home is None:
+        home = self._home_of_supervisor(record)
+        if record.supervisor is None or home is None:
             return False
-        self._control.notify(
-            supervisor.home, verb, {"supervisor": supervisor.actor_id, "child": record.actor_id, **data}
-        )
+        self._control.notify(home, ChildWithdrawn(supervisor=record.supervisor, child=record.actor_id))
         return True
+
+    def _home_of_supervisor(self, record: Record) -> PeerAddress | None:
+        """Return where the supervisor of a record runs, if it has one that runs."""
+        supervisor = None if record.supervisor is None else self._record_of(record.supervisor)
+        return None if supervisor is None else supervisor.home

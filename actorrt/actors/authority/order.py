@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from actorrt.actors.policy.options import ActorOptions
-from actorrt.actors.wire.control import Data
-from actorrt.ids import ActorId, JobId, ObjectId, PeerAddress
+from actorrt.ids import ObjectId, PeerAddress
+from actorrt.protocol.authorities import ActorOrder
 
 
 class Order:
@@ -53,21 +53,23 @@ class Order:
         "tokens",
     )
 
-    def __init__(self, data: Data) -> None:
-        self.spec: list[Any] = data["spec"]
-        self.card: bytes = data["card"]
-        self.options = ActorOptions.from_data(data["options"])
-        self.class_name: str = data["class_name"]
-        self.job = JobId(data["job"])
-        self.namespace: str = data["namespace"]
-        self.parent = None if data["parent"] is None else ActorId(data["parent"])
-        self.is_supervisor: bool = data["is_supervisor"]
-        self.is_detached: bool = data["is_detached"]
-        self.is_beside: bool = data["beside"]
+    def __init__(self, ordered: ActorOrder) -> None:
+        self.spec = ordered.spec
+        self.card = ordered.card
+        self.options = ActorOptions.from_data(ordered.options)
+        self.class_name = ordered.class_name
+        self.job = ordered.job
+        self.namespace = ordered.namespace
+        self.parent = ordered.parent
+        self.is_supervisor = ordered.is_supervisor
+        self.is_detached = ordered.is_detached
+        self.is_beside = ordered.is_beside
         self.beside_endpoint: PeerAddress | None = None
-        self.child_id: str | None = data["child_id"]
-        self.share: list[int] | None = data["share"]
-        self.objects: Sequence[ObjectId] = data["objects"]
-        self.tokens: Sequence[bytes] = data["tokens"]
+        self.child_id = ordered.child_id
+        self.share = ordered.share
+        self.objects: Sequence[ObjectId] = ()
+        self.tokens: Sequence[bytes] = ()
+        if ordered.objects:
+            self.objects, self.tokens = zip(*ordered.objects, strict=True)
         self.blueprint: Any = None
         self.is_withdrawn = False

@@ -11,10 +11,10 @@ from actorrt.actors.authority.children import Children
 from actorrt.actors.authority.names import Names
 from actorrt.actors.authority.record import WILL_RUN_AGAIN, Record, RecordState
 from actorrt.actors.authority.tombstones import Tombstones
-from actorrt.actors.wire.control import Data
 from actorrt.clock import Clock
 from actorrt.errors import RuntimeStateError
 from actorrt.ids import ActorId
+from actorrt.protocol.authorities import ActorCard, DownReport, Sighting
 
 
 class Questions:
@@ -53,7 +53,7 @@ class Questions:
         record = self._records.get(actor_id)
         return record is not None and not record.is_administrative and record.state is not RecordState.ENDING
 
-    async def resolve(self, actor_id: ActorId, after: int) -> Data:
+    async def resolve(self, actor_id: ActorId, after: int) -> Sighting:
         """Return where an incarnation newer than `after` runs, as soon as one does.
 
         Raises:
@@ -62,7 +62,9 @@ class Questions:
         while True:
             record = self.live(actor_id)
             if record.state is RecordState.RUNNING and record.incarnation > after:
-                return record.sighting()
+                seen = record.sighting()
+                assert seen is not None
+                return seen
             await record.next_change()
 
     async def fate(self, actor_id: ActorId, after: int) -> float:
@@ -80,7 +82,7 @@ class Questions:
                 return 0.0 if record.restarts_at is None else max(0.0, record.restarts_at - self._clock.now())
             await record.next_change()
 
-    async def down(self, actor_id: ActorId, since: int | None) -> Data:
+    async def down(self, actor_id: ActorId, since: int | None) -> DownReport:
         """Return how an actor ended, when it is gone for good or when an incarnation has ended.
 
         Args:
@@ -92,11 +94,11 @@ class Questions:
             since = record.incarnation
         while record is not None and self._records.get(actor_id) is record:
             if since is not None and record.last_incarnation >= since and record.state in WILL_RUN_AGAIN:
-                return record.down_data()
+                return record.down_report()
             await record.next_change()
-        return self._tombstones.down_data(actor_id)
+        return self._tombstones.down_report(actor_id)
 
-    def sibling(self, actor_id: ActorId, id: str) -> Data:
+    def sibling(self, actor_id: ActorId, id: str) -> ActorCard:
         """Return what a ref of another child of an actor's supervisor needs.
 
         Raises:
@@ -112,12 +114,12 @@ class Questions:
         if child is None or child.state is RecordState.ENDING:
             started = ", ".join(name for name in children if name is not None)
             raise ValueError(f"{record.label} has no sibling {id!r}; those that have been started: {started}")
-        return child.card_data()
+        return child.card()
 
-    async def lookup(self, namespace: str, name: str, timeout_s: float) -> Data:
+    async def look_up(self, namespace: str, name: str, timeout_s: float) -> ActorCard:
         """Return what a ref of the named actor needs, waiting for the name up to `timeout_s` seconds.
 
         Raises:
             NameNotFoundError: no live actor has the name by then.
         """
-        return (await self._names.find(namespace, name, timeout_s)).card_data()
+        return (await self._names.find(namespace, name, timeout_s)).card()

@@ -7,14 +7,15 @@ from enum import StrEnum
 from typing import Any, Final
 
 from actorrt.actors.authority.order import Order
-from actorrt.actors.authority.tombstones import Tombstone, down_data
-from actorrt.actors.policy.instructions import Manner
+from actorrt.actors.authority.tombstones import Tombstone
 from actorrt.actors.policy.options import ActorOptions
 from actorrt.actors.policy.self_restart import SelfRestart
-from actorrt.actors.wire.control import Data
 from actorrt.completion import Completion
 from actorrt.errors import ActorStartError
 from actorrt.ids import ActorId, JobId, ObjectId, PeerAddress, short
+from actorrt.protocol.authorities import ActorCard, DownReport, Sighting
+from actorrt.protocol.hosts import HostActor
+from actorrt.protocol.manner import Manner
 from actorrt.reasons import SHUTDOWN, ExitKind, ExitReason
 
 
@@ -118,12 +119,6 @@ class Record:
         self.number = 0
         self._change: Completion[None] | None = None
 
-    @classmethod
-    def from_data(cls, data: Data) -> Record:
-        """Make the record that a spawn request asks for."""
-        supervisor = None if data["supervisor"] is None else ActorId(data["supervisor"])
-        return cls(ActorId(data["actor"]), Order(data), supervisor)
-
     @property
     def options(self) -> ActorOptions:
         return self.order.options
@@ -158,36 +153,39 @@ class Record:
             f"last exit {self.last_reason}, start error {self.start_error}"
         )
 
-    def sighting(self) -> Data:
-        """Return where the incarnation runs, as data."""
-        assert self.endpoint is not None
-        return {"peer": self.endpoint.peer, "address": self.endpoint.address, "incarnation": self.incarnation}
+    def sighting(self) -> Sighting | None:
+        """Return where the incarnation runs, if one does."""
+        return None if self.endpoint is None else Sighting(self.endpoint, self.incarnation)
 
-    def card_data(self) -> Data:
-        """Return what a ref of the actor needs, as data."""
-        seen = None if self.endpoint is None else self.sighting()
-        return {"actor": self.actor_id, "card": self.order.card, "name": self.options.name, "seen": seen}
+    def card(self) -> ActorCard:
+        """Return what a ref of the actor needs."""
+        return ActorCard(actor=self.actor_id, card=self.order.card, name=self.options.name, seen=self.sighting())
 
-    def start_data(self, authority: PeerAddress) -> Data:
-        """Return what a host needs to start the incarnation, as data."""
+    def start_order(self, authority: PeerAddress) -> HostActor:
+        """Return what tells a host to start the incarnation."""
         order = self.order
-        return {
-            "actor": self.actor_id,
-            "label": self.label,
-            "incarnation": self.incarnation,
-            "spec": order.spec,
-            "options": order.options.to_data(),
-            "job": order.job,
-            "namespace": order.namespace,
-            "authority": tuple(authority),
-            "is_supervisor": order.is_supervisor,
-            "is_detached": order.is_detached,
-            "snapshots": self.snapshots,
-        }
+        return HostActor(
+            actor=self.actor_id,
+            label=self.label,
+            incarnation=self.incarnation,
+            spec=order.spec,
+            options=order.options.to_data(),
+            job=order.job,
+            namespace=order.namespace,
+            authority=authority,
+            is_supervisor=order.is_supervisor,
+            is_detached=order.is_detached,
+            snapshots=self.snapshots,
+        )
 
-    def down_data(self) -> Data:
-        """Return what a monitor of restarts is told of the last end, as data."""
-        return down_data(self.last_reason or SHUTDOWN, self.last_incarnation, self.last_endpoint, is_final=False)
+    def down_report(self) -> DownReport:
+        """Return what a monitor of restarts is told of the last end."""
+        return DownReport(
+            reason=self.last_reason or SHUTDOWN,
+            incarnation=self.last_incarnation,
+            is_final=False,
+            endpoint=self.last_endpoint,
+        )
 
     def tombstone(self) -> Tombstone:
         """Return what is to be remembered when it is gone."""

@@ -29,12 +29,13 @@ from actorrt.actors.authority.record import Record, RecordState
 from actorrt.actors.authority.spawns import Spawns
 from actorrt.actors.authority.stops import Stops
 from actorrt.actors.authority.tombstones import Tombstone, Tombstones
-from actorrt.actors.policy.instructions import Manner
 from actorrt.actors.policy.self_restart import SelfRestart
-from actorrt.actors.wire.control import Control, Data
+from actorrt.actors.wire.control import Control
 from actorrt.clock import Clock
 from actorrt.completion import Completion
 from actorrt.ids import ActorId, ObjectId, PeerAddress, PeerId
+from actorrt.protocol.authorities import ActorCard, GroupPlaces
+from actorrt.protocol.manner import Manner
 from actorrt.reasons import ExitReason
 from actorrt.scopes import Scope
 
@@ -101,7 +102,7 @@ class Registry:
 
     # Requests
 
-    def spawn(self, record: Record) -> Coroutine[Any, Any, Data]:
+    def spawn(self, record: Record) -> Coroutine[Any, Any, ActorCard]:
         """Start an actor, and return what its ref needs. It ends with its parent, even if its start has not begun.
 
         Raises:
@@ -110,11 +111,11 @@ class Registry:
         """
         return self._spawns.spawn(record)
 
-    def spawn_many(self, order: Order, actor_ids: Sequence[ActorId]) -> Coroutine[Any, Any, Data]:
+    def spawn_many(self, order: Order, actor_ids: Sequence[ActorId]) -> Coroutine[Any, Any, GroupPlaces]:
         """Start actors without names by one order, side by side; they end with their parent, as of `spawn`.
 
         Returns:
-            The sightings as `places`, and in `place_of` for each actor the index of its own.
+            Where each of them runs.
 
         Raises:
             ActorStartError: one could not be started; nothing of any is left.

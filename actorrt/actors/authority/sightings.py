@@ -6,28 +6,28 @@ from array import array
 from typing import Final
 
 from actorrt.actors.authority.record import Record
-from actorrt.actors.wire.control import Data
 from actorrt.ids import PeerAddress
+from actorrt.protocol.authorities import GroupPlaces, Sighting
 
 PLACE_CODE: Final = "I"
 """How an index of `Sightings` is packed: as a C unsigned int."""
 
 
 class Sightings:
-    """Where each actor of a group runs, as data: `places`, and in `place_of`, packed, the index there of each."""
+    """Collects where each actor of a group runs."""
 
     def __init__(self) -> None:
         self._places: dict[tuple[PeerAddress | None, int], int] = {}
-        self._sightings: list[Data | None] = []
+        self._sightings: list[Sighting | None] = []
         self._place_of = array(PLACE_CODE)
 
     def add(self, record: Record) -> None:
         """Take in the next actor; one that has ended since it started is nowhere."""
         place = self._places.setdefault((record.endpoint, record.incarnation), len(self._places))
         if place == len(self._sightings):
-            self._sightings.append(None if record.endpoint is None else record.sighting())
+            self._sightings.append(record.sighting())
         self._place_of.append(place)
 
-    def to_data(self) -> Data:
+    def places(self) -> GroupPlaces:
         """Return what was taken in."""
-        return {"places": self._sightings, "place_of": self._place_of.tobytes()}
+        return GroupPlaces(places=self._sightings, place_of=self._place_of.tobytes())

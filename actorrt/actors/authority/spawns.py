@@ -20,9 +20,9 @@ from actorrt.actors.authority.order import Order
 from actorrt.actors.authority.record import Record
 from actorrt.actors.authority.sightings import Sightings
 from actorrt.actors.authority.stops import STEP_COUNT, Stops
-from actorrt.actors.wire.control import Data
 from actorrt.completion import Completion
 from actorrt.ids import ActorId
+from actorrt.protocol.authorities import ActorCard, GroupPlaces
 from actorrt.scopes import Scope, parts_of
 
 if TYPE_CHECKING:
@@ -59,12 +59,12 @@ class Spawns:
         """Return the actors that have no record in the registry yet."""
         return list(self._asked.values())
 
-    def spawn(self, record: Record) -> Coroutine[Any, Any, Data]:
+    def spawn(self, record: Record) -> Coroutine[Any, Any, ActorCard]:
         """Start an actor; see `Registry.spawn`. What the request needs is taken at once."""
         self._take(record)
         return self._spawn(record)
 
-    async def _spawn(self, record: Record) -> Data:
+    async def _spawn(self, record: Record) -> ActorCard:
         try:
             holder = await self._names.take(record)
             if holder is None and record.order.is_withdrawn:
@@ -74,12 +74,12 @@ class Spawns:
             raise
         if holder is not None:
             self._refuse(record)
-            return holder.card_data()
+            return holder.card()
         error = await self._start(record)
         if error is not None:
             await self._stops.ended(record.actor_id)
             raise error
-        return record.card_data()
+        return record.card()
 
     def _refuse(self, record: Record) -> None:
         """Give back what a request took whose actor is not going to be started."""
@@ -101,14 +101,14 @@ class Spawns:
         self._registry.enter(record)
         return self._registry.start_at_once(record)
 
-    def spawn_many(self, order: Order, actor_ids: Sequence[ActorId]) -> Coroutine[Any, Any, Data]:
+    def spawn_many(self, order: Order, actor_ids: Sequence[ActorId]) -> Coroutine[Any, Any, GroupPlaces]:
         """Start actors without names by one order, side by side; see `Registry.spawn_many`."""
         first = Record(actor_ids[0], order)
         self._take(first)
         group = self._groups[first.actor_id] = _Group(first, len(actor_ids))
         return self._spawn_many(group, actor_ids)
 
-    async def _spawn_many(self, group: _Group, actor_ids: Sequence[ActorId]) -> Data:
+    async def _spawn_many(self, group: _Group, actor_ids: Sequence[ActorId]) -> GroupPlaces:
         try:
             await self._start_all(group, actor_ids)
             if not group.is_withdrawn:
@@ -126,7 +126,7 @@ class Spawns:
         async for part in parts_of(group.records, STEP_COUNT):
             for record in part:
                 sightings.add(record)
-        return sightings.to_data()
+        return sightings.places()
 
     async def _start_all(self, group: _Group, actor_ids: Sequence[ActorId]) -> None:
         """Begin the start of each, until one has failed or nobody wants the group any more."""

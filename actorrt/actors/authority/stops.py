@@ -12,8 +12,8 @@ from actorrt.actors.authority.child_events import ChildEvents
 from actorrt.actors.authority.children import Children
 from actorrt.actors.authority.hosting import Hosting
 from actorrt.actors.authority.record import Record, RecordState
-from actorrt.actors.policy.instructions import Manner
 from actorrt.ids import ActorId
+from actorrt.protocol.manner import Manner
 from actorrt.reasons import ExitKind, ExitReason
 from actorrt.scopes import Scope, parts_of
 

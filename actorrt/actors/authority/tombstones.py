@@ -6,10 +6,10 @@ from collections import OrderedDict
 from dataclasses import replace
 from typing import Final, NamedTuple
 
-from actorrt.actors.wire.control import Data
 from actorrt.config import MIB
 from actorrt.errors import ActorDiedError
 from actorrt.ids import ActorId, PeerAddress, short
+from actorrt.protocol.authorities import DownReport
 from actorrt.reasons import ExitKind, ExitReason
 
 KEPT_COUNT: Final = 10_000
@@ -29,9 +29,9 @@ class Tombstone(NamedTuple):
         """Make the error for a message that came too late."""
         return ActorDiedError(f"{self.label} is gone: {self.reason}", reason=self.reason, executed="no")
 
-    def down_data(self) -> Data:
-        """Return what monitors are told, as data."""
-        return down_data(self.reason, self.incarnation, self.endpoint, is_final=True)
+    def down_report(self) -> DownReport:
+        """Return what monitors are told."""
+        return DownReport(reason=self.reason, incarnation=self.incarnation, is_final=True, endpoint=self.endpoint)
 
 
 UNKNOWN: Final = Tombstone("the actor", ExitReason(ExitKind.SHUTDOWN, "ended before it was monitored"), 0, None)
@@ -58,9 +58,9 @@ class Tombstones:
             _, forgotten = self._kept.popitem(last=False)
             self.size_bytes -= forgotten.reason.size_bytes
 
-    def down_data(self, actor_id: ActorId) -> Data:
-        """Return what a monitor of an actor that is gone is told, as data."""
-        return self._kept.get(actor_id, UNKNOWN).down_data()
+    def down_report(self, actor_id: ActorId) -> DownReport:
+        """Return what a monitor of an actor that is gone is told."""
+        return self._kept.get(actor_id, UNKNOWN).down_report()
 
     def error(self, actor_id: ActorId) -> ActorDiedError:
         """Make the error for an actor that is not there, with its exit reason while that is remembered."""
@@ -68,13 +68,3 @@ class Tombstones:
         if tombstone is None:
             return ActorDiedError(f"actor {short(actor_id)} is gone", executed="no")
         return tombstone.error()
-
-
-def down_data(reason: ExitReason, incarnation: int, endpoint: PeerAddress | None, *, is_final: bool) -> Data:
-    """Return what a monitor is told, as data: `endpoint` is where the incarnation's last words come from."""
-    return {
-        "reason": reason.to_data(),
-        "incarnation": incarnation,
-        "is_final": is_final,
-        "endpoint": None if endpoint is None else tuple(endpoint),
-    }

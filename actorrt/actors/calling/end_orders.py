@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorrt import errors
 from actorrt.actors.refs.waiting import wait
-from actorrt.ids import ActorId, PeerAddress
+from actorrt.ids import ActorId, ActorIds, PeerAddress
+from actorrt.protocol.authorities import Stop
+from actorrt.protocol.processes import Fence
 from actorrt.scopes import parts_of
 from actorrt.transport.interfaces import Lane
 
@@ -32,7 +34,7 @@ async def end_actors(system: System, refs: Sequence[ActorRef[Any]], reason: str,
         for ref in part:
             ids_at.setdefault(ref._authority, []).append(ref._actor_id)
     orders = [
-        (authority, system.control.request(authority, "stop", _order(actor_ids, reason, kill)))
+        (authority, system.control.request(authority, _order(actor_ids, reason, kill)))
         for authority, actor_ids in ids_at.items()
     ]
     for authority, order in orders:
@@ -47,8 +49,8 @@ async def end_actors(system: System, refs: Sequence[ActorRef[Any]], reason: str,
             system.routes.ended(ref._actor_id)
 
 
-def _order(actor_ids: Sequence[ActorId], reason: str, kill: bool) -> dict[str, Any]:
-    return {"actors": b"".join(actor_ids), "reason": reason, "kill": kill}
+def _order(actor_ids: Sequence[ActorId], reason: str, kill: bool) -> Stop:
+    return Stop(actors=ActorIds(b"".join(actor_ids)), reason=reason, kill=kill)
 
 
 async def _arrived(system: System, refs: Sequence[ActorRef[Any]]) -> None:
@@ -57,8 +59,6 @@ async def _arrived(system: System, refs: Sequence[ActorRef[Any]]) -> None:
     async for part in parts_of(refs, AT_ONCE_COUNT):
         seen = (system.routes.sighting(ref._actor_id) for ref in part)
         hosts.update(sighting.endpoint for sighting in seen if sighting is not None)
-    fences = [
-        system.control.request(host, "fence", {}, Lane.USER) for host in hosts if host.peer != system.endpoint.peer
-    ]
+    fences = [system.control.request(host, Fence(), Lane.USER) for host in hosts if host.peer != system.endpoint.peer]
     if fences:
         await wait(fences, len(fences), FENCE_TIMEOUT_S)  # whoever is too busy to answer has it in its socket

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from actorrt import errors
 from actorrt.ids import PeerAddress, PeerId
+from actorrt.protocol.authorities import AskFate
 from actorrt.reasons import ExitReason
 
 if TYPE_CHECKING:
@@ -60,11 +61,11 @@ class Losses:
     def _ask_fate(self, calls: list[Reply[Any]], peer: PeerId, loss: Loss) -> None:
         ref = calls[0].ref
         route = self._system.routes.of(ref)
-        fate = self._system.control.request(ref._authority, "fate", {"actor": ref._actor_id, "after": route.newest})
+        fate = self._system.control.request(ref._authority, AskFate(actor=ref._actor_id, after=route.newest))
 
         def known(_: Any) -> None:
             error = verdict(self._system, ref._authority, fate.error())
-            delay_s = 0.0 if error is not None else fate.value()
+            delay_s = 0.0 if error is not None else fate.value().starts_in_s
             for call in calls:
                 if not call.done() and call.peer == peer:  # else it has ended, or found another way meanwhile
                     self._settle(call, error, loss, delay_s)

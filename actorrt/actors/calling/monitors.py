@@ -13,10 +13,10 @@ from actorrt import errors
 from actorrt.actors.endpoint.current_endpoint import current_endpoint
 from actorrt.actors.refs.ends import Down
 from actorrt.actors.refs.ref import ActorRef, require_ref
-from actorrt.actors.wire.control import Data
 from actorrt.config import DEATH_GRACE_S
 from actorrt.ids import PeerAddress, PeerId, short
-from actorrt.reasons import ExitReason
+from actorrt.protocol.authorities import Monitor
+from actorrt.protocol.processes import Fence, Flush
 from actorrt.transport.interfaces import Lane
 
 if TYPE_CHECKING:
@@ -48,21 +48,21 @@ def monitor(ref: ActorRef[Any], *, restarts: bool = False) -> Operation[Down]:
 
 async def watch(system: System, ref: ActorRef[Any], restarts: bool) -> Down:
     """Return the Down that `monitor` promises."""
-    data = {"actor": ref._actor_id, "since": _incarnation_seen(system, ref) if restarts else None}
+    asked = Monitor(actor=ref._actor_id, since=_incarnation_seen(system, ref) if restarts else None)
     try:
-        answer = await system.control.request(ref._authority, "monitor", data)
+        report = await system.control.request(ref._authority, asked)
     except (errors.ActorDiedError, errors.PeerUnreachableError):
         reason = system.peers.reason_of_loss(ref._authority.peer)
         if reason is None:
             raise
         return Down(ref, reason, 0)  # its authority is gone, and the actor with it
-    if answer["endpoint"] is not None:
-        await _last_words(system, PeerAddress(*answer["endpoint"]))
-    if answer["is_final"]:
+    if report.endpoint is not None:
+        await _last_words(system, report.endpoint)
+    if report.is_final:
         system.ends_told.pop(ref._actor_id, None)
     else:
-        system.ends_told[ref._actor_id] = answer["incarnation"]
-    return Down(ref, ExitReason.from_data(answer["reason"]), answer["incarnation"], answer["is_final"])
+        system.ends_told[ref._actor_id] = report.incarnation
+    return Down(ref, report.reason, report.incarnation, report.is_final)
 
 
 def _incarnation_seen(system: System, ref: ActorRef[Any]) -> int:
@@ -83,7 +83,7 @@ async def _last_words(system: System, endpoint: PeerAddress) -> None:
     try:
         if not system.peers.is_lost(endpoint.peer):
             async with asyncio.timeout(LAST_WORDS_TIMEOUT_S):
-                await system.control.request(endpoint, "flush", {"address": system.endpoint.address})
+                await system.control.request(endpoint, Flush(address=system.endpoint.address))
             return
     except TimeoutError:
         return
@@ -95,8 +95,8 @@ async def _last_words(system: System, endpoint: PeerAddress) -> None:
 def serve_monitors(system: System) -> None:
     """Let others wait for what was sent to them, or waits here for its receiver to catch up."""
 
-    async def flush(peer: PeerId, data: Data) -> None:
+    async def flush(peer: PeerId, asked: Flush) -> None:
         await system.routes.drained(peer)
-        await system.control.request(PeerAddress(peer, data["address"]), "fence", {}, Lane.USER)
+        await system.control.request(PeerAddress(peer, asked.address), Fence(), Lane.USER)
 
-    system.control.handle("flush", flush)
+    system.control.handle(Flush.by(flush))

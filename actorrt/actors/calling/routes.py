@@ -20,14 +20,15 @@ from typing import TYPE_CHECKING, Any, Final
 from actorrt.actors.calling.losses import verdict
 from actorrt.actors.calling.route_table import RouteTable
 from actorrt.actors.refs.message import Message, message_bytes
-from actorrt.actors.refs.ref import ActorRef, Sighting
+from actorrt.actors.refs.ref import ActorRef
 from actorrt.actors.refs.route import Inbox, Route, Waiting
-from actorrt.actors.wire.control import Request
+from actorrt.actors.wire.control import Answer
 from actorrt.actors.wire.credit import STRANGERS_SETTLEMENT, Window
 from actorrt.actors.wire.messages import ASK, SETTLE, TELL, Constants
 from actorrt.completion import Completion
 from actorrt.errors import ActorDiedError, ActorRtError, ActorUnavailableError
-from actorrt.ids import ActorId, PeerAddress, PeerId
+from actorrt.ids import ActorId, PeerId
+from actorrt.protocol.authorities import Resolve, Sighting
 
 if TYPE_CHECKING:
     from actorrt.actors.endpoint.endpoint import System
@@ -186,16 +187,15 @@ class Routes:
         if route.is_seeking:
             return
         route.is_seeking = True
-        asked = {"actor": route.actor_id, "after": route.newest}
-        request = self._system.control.request(route.authority, "resolve", asked)
-        request.add_callback(lambda _: self._resolved(route, request))
+        answer = self._system.control.request(route.authority, Resolve(actor=route.actor_id, after=route.newest))
+        answer.add_callback(lambda _: self._resolved(route, answer))
 
-    def _resolved(self, route: Route, request: Request) -> None:
+    def _resolved(self, route: Route, answer: Answer[Sighting]) -> None:
         """Called when the authority has answered, or can't."""
         route.is_seeking = False
-        error = verdict(self._system, route.authority, request.error())
+        error = verdict(self._system, route.authority, answer.error())
         if error is None:
-            error = self._settle(route, sighting_from_data(request.value()))
+            error = self._settle(route, answer.value())
         if isinstance(error, ActorDiedError):
             route.gone = copy(error)
             route.gone.executed = "no"  # what waits here, and what comes, never leaves
@@ -341,8 +341,3 @@ class Routes:
 def _not_found(call: Reply[Any], why: object) -> ActorUnavailableError:
     message = f"{call.label} can't be found for {call.method}(): {why}; it may live, so call it again later"
     return ActorUnavailableError(message, executed="no")
-
-
-def sighting_from_data(data: dict[str, Any]) -> Sighting:
-    """Read where an actor runs from the answer of an authority."""
-    return Sighting(PeerAddress(PeerId(data["peer"]), data["address"]), data["incarnation"])

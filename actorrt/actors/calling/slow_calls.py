@@ -8,18 +8,23 @@ ends soon costs nothing here.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from actorrt.actors.refs.waiting import wait
 from actorrt.config import CALL_REPORT_AFTER_S
+from actorrt.protocol.authorities import ActorState, AskState
+from actorrt.protocol.hosts import CallState, ExplainCall
+from actorrt.protocol.nodes import ExplainSilence, SilenceReport
+from actorrt.protocol.verb import Request
 
 if TYPE_CHECKING:
     from actorrt.actors.endpoint.endpoint import System
     from actorrt.actors.refs.reply import Reply
-    from actorrt.actors.wire.control import Data
     from actorrt.ids import PeerAddress
 
 logger = logging.getLogger(__name__)
+
+A = TypeVar("A")
 
 MARK_EVERY_S: Final = CALL_REPORT_AFTER_S / 4
 REPORTS_AT_ONCE: Final = 5
@@ -89,46 +94,45 @@ class Patience:
     async def _why(self, call: Reply[Any]) -> str:
         seen = self._system.routes.sighting(call.ref._actor_id)
         if seen is None:
-            answer = await self._ask(call.ref._authority, "state", {"actor": call.ref._actor_id})
-            return "the authority of its actor does not answer" if answer is None else describe_state(answer)
+            state = await self._ask(call.ref._authority, AskState(actor=call.ref._actor_id))
+            return "the authority of its actor does not answer" if state is None else describe_state(state)
         if call.peer is None:
             ahead = self._system.routes.waiting_before(call)
             return f"behind {ahead} others that wait here: the actor's mailbox is full"
-        asked = {"actor": call.ref._actor_id, "call": call.call_id}
-        answer = await self._ask(seen.endpoint, "explain", asked)
-        if answer is not None:
-            return describe(answer)
-        answer = await self._ask(self._system.node, "silence", {"peer": seen.endpoint.peer})
-        return "neither its process answers nor the node" if answer is None else describe_silence(answer)
+        waits = await self._ask(seen.endpoint, ExplainCall(actor=call.ref._actor_id, call=call.call_id))
+        if waits is not None:
+            return describe(waits)
+        silence = await self._ask(self._system.node, ExplainSilence(peer=seen.endpoint.peer))
+        return "neither its process answers nor the node" if silence is None else describe_silence(silence)
 
-    async def _ask(self, endpoint: PeerAddress, verb: str, data: Data) -> Data | None:
+    async def _ask(self, endpoint: PeerAddress, request: Request[A]) -> A | None:
         """Return what an endpoint says, if it says so soon: one that is asked why it is slow may be too slow for it."""
-        request = self._system.control.request(endpoint, verb, data)
-        await wait([request], timeout_s=ANSWER_TIMEOUT_S)
-        return None if not request.done() or request.error() is not None else request.value()
+        answer = self._system.control.request(endpoint, request)
+        await wait([answer], timeout_s=ANSWER_TIMEOUT_S)
+        return None if not answer.done() or answer.error() is not None else answer.value()
 
 
-def describe_silence(answer: Data) -> str:
+def describe_silence(report: SilenceReport) -> str:
     """Put into words what the node says of a process that does not answer."""
-    if answer["silence"] == "stopped":
-        return f"its process ({answer['pid']}) is stopped by a signal; SIGCONT lets it go on"
-    if answer["silence"] is None:
+    if report.silence == "stopped":
+        return f"its process ({report.pid}) is stopped by a signal; SIGCONT lets it go on"
+    if report.silence is None:
         return "its process does not answer yet"
-    what = "computes" if answer["silence"] == "busy" else "is blocked"
-    return f"the loop of its process ({answer['pid']}) {what}, for {answer['silent_s']:.0f} s now"
+    what = "computes" if report.silence == "busy" else "is blocked"
+    return f"the loop of its process ({report.pid}) {what}, for {report.silent_s:.0f} s now"
 
 
-def describe_state(answer: Data) -> str:
+def describe_state(state: ActorState) -> str:
     """Put into words what an authority says of an actor that is nowhere."""
-    words = STATE_WORDS.get(answer["state"], "on its way")
-    return f"{words} ({answer['reason']})" if answer["reason"] else words
+    words = STATE_WORDS.get(state.state, "on its way")
+    return f"{words} ({state.reason})" if state.reason else words
 
 
-def describe(answer: Data) -> str:
+def describe(waits: CallState) -> str:
     """Put into words what a host says of a call."""
-    if answer["state"] == "running":
-        return f"running since {answer['seconds']:.0f} s"
-    if answer["state"] == "queued":
-        others = f"behind {answer['ahead']} others" if answer["ahead"] else "next in line"
-        return f"{others}; {STATE_WORDS.get(answer['in_hand'], answer['in_hand'])}"
+    if waits.state == "running":
+        return f"running since {waits.seconds:.0f} s"
+    if waits.state == "queued":
+        others = f"behind {waits.ahead} others" if waits.ahead else "next in line"
+        return f"{others}; {STATE_WORDS.get(waits.in_hand, waits.in_hand)}"
     return "on its way"

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 from actorrt.actors.api.actor import Actor
 from actorrt.actors.policy.options import ActorOptions
 from actorrt.actors.refs.spec import open_spec
-from actorrt.actors.wire.control import Data
 from actorrt.actors.wire.interface import of_class
 from actorrt.actors.wire.messages import is_plain
 from actorrt.actors.wire.payload import has_objects
 from actorrt.ids import JobId, PeerAddress
+from actorrt.protocol.hosts import HostActor
 
 if TYPE_CHECKING:
     from actorrt.actors.endpoint.endpoint import System
@@ -92,15 +92,15 @@ class Blueprint:
         return opened.args, opened.kwargs
 
 
-def blueprint_from_data(data: Data, system: System) -> Blueprint:
-    """Make the blueprint that an authority elsewhere asks to have an incarnation made from."""
+def ordered_blueprint(order: HostActor, system: System) -> Blueprint:
+    """Make the blueprint that an authority elsewhere orders an incarnation to be made from."""
     return Blueprint(
         system,
-        data["spec"],
-        ActorOptions.from_data(data["options"]),
-        PeerAddress(*data["authority"]),
-        JobId(data["job"]),
-        data["namespace"],
-        data["is_supervisor"],
-        data["is_detached"],
+        order.spec,
+        ActorOptions.from_data(order.options),
+        order.authority,
+        order.job,
+        order.namespace,
+        order.is_supervisor,
+        order.is_detached,
     )

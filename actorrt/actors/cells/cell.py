@@ -22,9 +22,9 @@ from actorrt.actors.cells.runner import Left, Rest, Runner
 from actorrt.actors.cells.snapshots import NEVER, Snapshots
 from actorrt.actors.cells.start import Birth
 from actorrt.actors.cells.stop import run_on_stop
-from actorrt.actors.policy.instructions import Manner
 from actorrt.actors.refs.message import Caller, Message, Signal
 from actorrt.ids import ActorId, ObjectId
+from actorrt.protocol.manner import Manner
 from actorrt.reasons import ExitReason
 
 if TYPE_CHECKING:

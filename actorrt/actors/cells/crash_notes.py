@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from actorrt.ids import PeerId
+from actorrt.protocol.processes import CallInHand
 
 if TYPE_CHECKING:
     from actorrt.actors.refs.message import Message
@@ -37,7 +38,7 @@ class Notes(NamedTuple):
         begun_count: how many orders to start an actor it had begun with; None: that is not known.
     """
 
-    in_hand: list[tuple[PeerId, int]]
+    in_hand: list[CallInHand]
     begun_count: int | None
 
 
@@ -111,5 +112,5 @@ def take(path: str) -> Notes:
     if len(notes) < _FILE_BYTES:
         return Notes([], 0)  # it ended while it made the file
     slots = _SLOT.iter_unpack(notes[:_COUNT_OFFSET])
-    in_hand = [(PeerId(peer), call_id) for peer, call_id in slots if call_id]
+    in_hand = [CallInHand(PeerId(peer), call_id) for peer, call_id in slots if call_id]
     return Notes(in_hand, _COUNT.unpack_from(notes, _COUNT_OFFSET)[0])

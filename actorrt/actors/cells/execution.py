@@ -23,6 +23,7 @@ from actorrt.actors.wire.messages import Body
 from actorrt.actors.wire.payload import has_objects, objects_at_hand, objects_opened
 from actorrt.errors import is_kind
 from actorrt.interrupts import is_ctrl_c
+from actorrt.protocol.hosts import CallState
 from actorrt.store.client.ref import ObjectRef
 
 if TYPE_CHECKING:
@@ -360,16 +361,16 @@ class Turns:
         assert message.caller is not None
         return self._mailbox.withdraw(message.caller, message.call_id) is message
 
-    def explain(self, caller: Caller, call_id: int) -> dict[str, Any]:
+    def explain(self, caller: Caller, call_id: int) -> CallState:
         """Say what a call waits for."""
         now = self._host.clock.now()
         for message in self.running:
             if message.call_id == call_id and message.caller is caller:
-                return {"state": "running", "seconds": now - message.began_at}
+                return CallState(state="running", seconds=now - message.began_at)
         for ahead, message in enumerate(self._mailbox.waiting()):
             if message.call_id == call_id and message.caller is caller:
-                return {"state": "queued", "ahead": ahead, "in_hand": self._in_hand(now)}
-        return {"state": "unknown"}
+                return CallState(state="queued", ahead=ahead, in_hand=self._in_hand(now))
+        return CallState(state="unknown")
 
     def _in_hand(self, now: float) -> str:
         if not self.running:

@@ -21,6 +21,7 @@ from actorrt.actors.cells.saved import find, load, save
 from actorrt.actors.wire.failures import users_traceback
 from actorrt.ids import ObjectId
 from actorrt.interrupts import let_through
+from actorrt.protocol.authorities import SnapshotTaken
 from actorrt.texts import in_words
 
 if TYPE_CHECKING:
@@ -102,8 +103,8 @@ class Snapshots:
             return
         token = store.new_token()
         store.begin_transit(refs[0], token, 1)
-        data = {"actor": cell.actor_id, "incarnation": cell.incarnation, "object": refs[0].id, "token": token}
-        kept = system.control.request(cell.blueprint.authority, "snapshot", data)
+        taken = SnapshotTaken(actor=cell.actor_id, incarnation=cell.incarnation, object=refs[0].id, token=token)
+        kept = system.control.request(cell.blueprint.authority, taken)
         kept.add_callback(lambda _: refs.clear())  # held here until the authority holds it
         if cell.options.snapshot_dir is not None:
             self._to_save = refs[0]

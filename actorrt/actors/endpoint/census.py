@@ -12,8 +12,9 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from actorrt.actors.authority.record import Record
-from actorrt.actors.wire.control import Data
 from actorrt.ids import ActorId
+from actorrt.protocol.nodes import ActorRow
+from actorrt.protocol.processes import ProcessCensus
 
 if TYPE_CHECKING:
     from actorrt.actors.endpoint.endpoint import System
@@ -41,7 +42,7 @@ class Listing:
         self._children_of = children_of
         self._siblings_count = siblings_count
         self._rows_count = rows_count
-        self.rows: list[Data] = []
+        self.rows: list[ActorRow] = []
         self.left_out: dict[bytes, int] = {}
 
     def take(self, above: bytes, siblings: Collection[Record]) -> None:
@@ -59,31 +60,26 @@ class Listing:
                     families.append((record.actor_id, children))
 
 
-def of_record(record: Record) -> Data:
-    """Return what an authority knows of an actor, as data."""
-    return {
-        "actor": record.actor_id,
-        "parent": record.parent,
-        "job": record.job,
-        "home": None if record.endpoint is None else record.endpoint.peer,
-        "label": record.label,
-        "state": str(record.state),
-        "restarts": max(0, record.incarnation - 1),
-        "last_exit": None if record.last_reason is None else str(record.last_reason),
-        "pid": None if record.place is None else record.place.pid,
-        "is_own": record.options.needs_own_process,
-        "is_supervisor": record.is_supervisor,
-        "is_detached": record.order.is_detached,
-    }
+def of_record(record: Record) -> ActorRow:
+    """Return what an authority knows of an actor."""
+    return ActorRow(
+        actor=record.actor_id,
+        parent=record.parent,
+        job=record.job,
+        home=None if record.endpoint is None else record.endpoint.peer,
+        label=record.label,
+        state=str(record.state),
+        restarts=max(0, record.incarnation - 1),
+        last_exit=None if record.last_reason is None else str(record.last_reason),
+        pid=None if record.place is None else record.place.pid,
+        is_own=record.options.needs_own_process,
+        is_supervisor=record.is_supervisor,
+        is_detached=record.order.is_detached,
+    )
 
 
-def of_system(system: System, siblings_count: int) -> Data:
-    """Return the light children that this endpoint is the authority of, and which actors it hosts have what waiting.
-
-    Returns:
-        `records` and `left_out` as of `Listing`; `queued`, of the actors with most in their mailboxes, how many
-        messages; `child_ids`, which child of a supervisor goes by which id.
-    """
+def of_system(system: System, siblings_count: int) -> ProcessCensus:
+    """Return the light children that this endpoint is the authority of, and which actors it hosts have what waiting."""
     registry = system.registry
     listing = Listing(registry.children.in_order, siblings_count, LISTED_COUNT)
     for parent, children in registry.children.families():
@@ -92,11 +88,11 @@ def of_system(system: System, siblings_count: int) -> Data:
     cells = system.host.cells()
     waiting = ((len(cell.mailbox), cell.actor_id) for cell in cells if cell.mailbox)
     shells = (cell.shell for cell in cells if cell.shell is not None)
-    return {
-        "records": listing.rows,
-        "left_out": listing.left_out,
-        "queued": {actor_id: count for count, actor_id in nlargest(LISTED_COUNT, waiting)},
-        "child_ids": {
+    return ProcessCensus(
+        actors=listing.rows,
+        left_out=listing.left_out,
+        queued={actor_id: count for count, actor_id in nlargest(LISTED_COUNT, waiting)},
+        child_ids={
             actor_id: child_id for shell in shells for actor_id, child_id in islice(shell.child_ids(), siblings_count)
         },
-    }
+    )

@@ -19,7 +19,7 @@ from actorrt.actors.calling.calls import Calls
 from actorrt.actors.calling.end_orders import end_actors
 from actorrt.actors.calling.losses import Losses
 from actorrt.actors.calling.monitors import serve_monitors, watch
-from actorrt.actors.calling.routes import Routes, sighting_from_data
+from actorrt.actors.calling.routes import Routes
 from actorrt.actors.calling.silences import Silences
 from actorrt.actors.calling.slow_calls import Patience
 from actorrt.actors.calling.streams import Streams
@@ -36,9 +36,9 @@ from actorrt.actors.refs.ends import Down
 from actorrt.actors.refs.group import ActorGroup
 from actorrt.actors.refs.loop_thread import LoopThread
 from actorrt.actors.refs.operation import Operation
-from actorrt.actors.refs.ref import ActorRef, Sighting
+from actorrt.actors.refs.ref import ActorRef
 from actorrt.actors.wire import interface
-from actorrt.actors.wire.control import Control, Data
+from actorrt.actors.wire.control import Control
 from actorrt.actors.wire.messages import (
     CANCEL,
     CREDIT,
@@ -60,6 +60,9 @@ from actorrt.actors.wire.transits import Transits
 from actorrt.clock import Clock
 from actorrt.defects import log_defect, report_defects
 from actorrt.ids import ActorId, IdSource, JobId, PeerAddress, PeerId, short
+from actorrt.protocol.authorities import ActorCard, AskAlive, FindSibling, Share, Sighting
+from actorrt.protocol.nodes import LookUp
+from actorrt.protocol.processes import AskStatistics, EndpointDown, Fence, TakeCensus
 from actorrt.reasons import ExitReason
 from actorrt.scopes import Scope
 from actorrt.store.values import encoding
@@ -141,11 +144,11 @@ class System:
         serve_questions(self.registry, self.control)
         serve_authorities(self.host, self.control)
         serve_links(self.registry, self.host, self.control)
-        self.control.handle("statistics", lambda *_: statistics.of_system(self))
+        self.control.handle(AskStatistics.by(lambda *_: statistics.of_system(self)))
         serve_monitors(self)
-        self.control.handle("census", lambda _, data: census.of_system(self, data["siblings_count"]))
-        self.control.handle("fence", lambda *_: None)
-        self.control.handle("endpoint_down", self._endpoint_down)
+        self.control.handle(TakeCensus.by(lambda _, asked: census.of_system(self, asked.siblings_count)))
+        self.control.handle(Fence.by(lambda *_: None))
+        self.control.handle(EndpointDown.by(self._endpoint_down))
         forks.abandon_in_children(self)
         await self.transport.start(self)
         self.endpoint = PeerAddress(self.transport.peer, self.transport.address)
@@ -233,11 +236,10 @@ class System:
         if self.transport.node_of(peer):  # nobody else tells of its end
             self.transits.lost(peer)
 
-    def _endpoint_down(self, _: PeerId, data: Data) -> None:
-        peer = PeerId(data["peer"])
-        reason = ExitReason.from_data(data["reason"])
+    def _endpoint_down(self, _: PeerId, down: EndpointDown) -> None:
+        peer, reason = down.peer, down.reason
         self.peers.lost(peer, reason)
-        in_hand = {call_id for caller, call_id in data["in_hand"] if caller == self.endpoint.peer}
+        in_hand = {call_id for caller, call_id in down.in_hand if caller == self.endpoint.peer}
         self.scope.after(config.DEATH_GRACE_S, lambda: self.endpoint_gone(peer, reason, in_hand))
 
     def endpoint_gone(self, peer: PeerId, reason: ExitReason, in_hand: Container[int] = ()) -> None:
@@ -276,7 +278,7 @@ class System:
         actor_id: ActorId | None = None,
         supervisor: ActorId | None = None,
         child_id: str | None = None,
-        share: tuple[int, int] | None = None,
+        share: Share | None = None,
     ) -> Operation[ActorRef[Any]]:
         """Start an actor; see `Spawner.spawn`."""
         order = SpawnOrder(self, cls, options, args, kwargs, supervisor, child_id, share)
@@ -297,12 +299,11 @@ class System:
 
     # Refs
 
-    def ref_from_card(self, data: Data, authority: PeerAddress) -> ActorRef[Any]:
+    def ref_from_card(self, card: ActorCard, authority: PeerAddress) -> ActorRef[Any]:
         """Make the ref that an authority's answer describes."""
-        methods, call_timeout_s = encoding.loads(data["card"])
-        seen = None if data["seen"] is None else sighting_from_data(data["seen"])
+        methods, call_timeout_s = encoding.loads(card.card)
         kind = interface.from_data(methods)
-        return ActorRef(self, ActorId(data["actor"]), kind, data["name"], authority, seen, call_timeout_s)
+        return ActorRef(self, card.actor, kind, card.name, authority, card.seen, call_timeout_s)
 
     def ref_to_cell(self, cell: Cell) -> ActorRef[Any]:
         """Make a ref to an actor that is hosted here."""
@@ -317,8 +318,8 @@ class System:
             namespace = self.namespace if cell is None else cell.blueprint.namespace
 
         async def find() -> ActorRef[Any]:
-            data = {"namespace": namespace, "name": name, "timeout_s": timeout_s}
-            return self.ref_from_card(await self.control.request(self.node, "lookup", data), self.node)
+            asked = LookUp(namespace=namespace, name=name, timeout_s=timeout_s)
+            return self.ref_from_card(await self.control.request(self.node, asked), self.node)
 
         return self.operate(f"the lookup of {name!r}", find)
 
@@ -327,8 +328,8 @@ class System:
         authority = cell.blueprint.authority
 
         async def find() -> ActorRef[Any]:
-            data = {"actor": cell.actor_id, "id": id}
-            return self.ref_from_card(await self.control.request(authority, "sibling", data), authority)
+            asked = FindSibling(actor=cell.actor_id, id=id)
+            return self.ref_from_card(await self.control.request(authority, asked), authority)
 
         return self.operate(f"the search of {cell.label} for its sibling {id!r}", find)
 
@@ -357,7 +358,7 @@ class System:
         async def ask() -> bool:
             if self.peers.is_lost(ref._authority.peer):
                 return False
-            return bool(await self.control.request(ref._authority, "alive", {"actor": ref._actor_id}))
+            return (await self.control.request(ref._authority, AskAlive(actor=ref._actor_id))).is_alive
 
         return self.operate(f"asking whether {ref._label} is alive", ask)
 

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from actorrt.actors.authority.sightings import PLACE_CODE
-from actorrt.actors.calling.routes import sighting_from_data
 from actorrt.actors.cells.snapshots import check_state_hooks
 from actorrt.actors.hosting.host import current_cell
 from actorrt.actors.policy import checks
@@ -21,8 +20,8 @@ from actorrt.actors.refs.group import ActorGroup
 from actorrt.actors.refs.ref import ActorRef
 from actorrt.actors.refs.spec import Spec, pack_spec
 from actorrt.actors.wire import interface
-from actorrt.actors.wire.control import Data
 from actorrt.ids import ActorId, ActorIds
+from actorrt.protocol.authorities import ActorOrder, GroupPlaces, HeldObject, Share, Spawn, SpawnMany, WithdrawSpawn
 from actorrt.scopes import parts_of
 from actorrt.store.client.ref import ObjectRef
 from actorrt.store.values import encoding
@@ -59,7 +58,7 @@ class SpawnOrder:
         kwargs: dict[str, Any],
         supervisor: ActorId | None = None,
         child_id: str | None = None,
-        share: tuple[int, int] | None = None,
+        share: Share | None = None,
         copies_count: int = 1,
     ) -> None:
         checks.constructor(cls, args, kwargs)
@@ -73,24 +72,23 @@ class SpawnOrder:
         packed = pack_spec(Spec(cls, args, kwargs, parent_ref, options.crash_on), system.store, system)
         self._objects = packed.objects  # held here until the authority holds them
         card, _ = encoding.dumps((interface.of_class(cls).to_data(), options.call_timeout_s))
-        self._data: Data = {
-            "spec": packed.data,
-            "card": card,
-            "options": options.to_data(),
-            "class_name": cls.__name__,
-            "job": system.job if cell is None else cell.blueprint.job,
-            "namespace": system.namespace if cell is None else cell.blueprint.namespace,
-            "parent": None if parent is None else parent.actor_id,
-            "supervisor": supervisor,
-            "child_id": child_id,
-            "share": share,
-            "is_detached": options.detached or (parent is not None and parent.blueprint.is_detached),
-            "is_supervisor": getattr(cls, "_is_supervisor", False),
-            "beside": options.is_light and parent is not None and not parent.blueprint.is_supervisor,
-            "objects": [ref.id for ref in packed.objects],
-            "tokens": [self._begin_transit(ref, copies_count) for ref in packed.objects],
-        }
-        stays_here = self._data["beside"] and options.name is None and not self._data["is_supervisor"]
+        self._order = order = ActorOrder(
+            spec=packed.data,
+            card=card,
+            options=options.to_data(),
+            class_name=cls.__name__,
+            job=system.job if cell is None else cell.blueprint.job,
+            namespace=system.namespace if cell is None else cell.blueprint.namespace,
+            parent=None if parent is None else parent.actor_id,
+            supervisor=supervisor,
+            child_id=child_id,
+            share=share,
+            is_detached=options.detached or (parent is not None and parent.blueprint.is_detached),
+            is_supervisor=getattr(cls, "_is_supervisor", False),
+            is_beside=options.is_light and parent is not None and not parent.blueprint.is_supervisor,
+            objects=[HeldObject(ref.id, self._begin_transit(ref, copies_count)) for ref in packed.objects],
+        )
+        stays_here = order.is_beside and options.name is None and not order.is_supervisor
         if parent is not None and not stays_here:
             parent.has_distant_children = True
         self._authority = system.endpoint if stays_here else system.node
@@ -104,8 +102,7 @@ class SpawnOrder:
     async def spawn(self, actor_id: ActorId) -> ActorRef[Any]:
         """Have one actor started; see `Spawner.spawn`."""
         with self._withdrawn_if_cancelled(actor_id):
-            order = {**self._data, "actor": actor_id}
-            card = await self._system.control.request(self._authority, "spawn", order)
+            card = await self._system.control.request(self._authority, Spawn(actor=actor_id, order=self._order))
         self._objects.clear()
         return self._system.ref_from_card(card, self._authority)
 
@@ -115,14 +112,13 @@ class SpawnOrder:
         drawn = [ids.actors(len(part)).packed async for part in parts_of(range(count), AT_ONCE_COUNT)]
         actor_ids = ActorIds(b"".join(drawn))
         with self._withdrawn_if_cancelled(actor_ids[0]):
-            order = {**self._data, "actors": actor_ids.packed}
-            answer = await self._system.control.request(self._authority, "spawn_many", order)
+            asked = SpawnMany(actors=actor_ids, order=self._order)
+            group = await self._system.control.request(self._authority, asked)
             self._objects.clear()
-            return ActorGroup._owning(await self._refs(actor_ids, answer))
+            return ActorGroup._owning(await self._refs(actor_ids, group))
 
-    async def _refs(self, actor_ids: ActorIds, answer: Data) -> list[ActorRef[Any]]:
-        places = [None if place is None else sighting_from_data(place) for place in answer["places"]]
-        place_of = memoryview(answer["place_of"]).cast(PLACE_CODE)
+    async def _refs(self, actor_ids: ActorIds, group: GroupPlaces) -> list[ActorRef[Any]]:
+        places, place_of = group.places, memoryview(group.place_of).cast(PLACE_CODE)
         kind, timeout_s = interface.of_class(self._class), self._options.call_timeout_s
         refs: list[ActorRef[Any]] = []
         async for indices in parts_of(range(len(actor_ids)), AT_ONCE_COUNT):
@@ -144,5 +140,5 @@ class SpawnOrder:
         try:
             yield
         except asyncio.CancelledError:
-            self._system.control.notify(self._authority, "withdraw_spawn", {"actor": actor_id})
+            self._system.control.notify(self._authority, WithdrawSpawn(actor=actor_id))
             raise

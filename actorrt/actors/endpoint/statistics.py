@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from heapq import nlargest
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from actorrt.actors.wire.control import Data
 from actorrt.ids import short
 
 if TYPE_CHECKING:
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 LISTED_COUNT: Final = 1_000
 
 
-def of_system(system: System) -> Data:
+def of_system(system: System) -> dict[str, Any]:
     """Return an endpoint's statistics as plain data; of very many actors, the busiest."""
     cells = system.host.cells()
     return {
@@ -44,7 +43,7 @@ def _busyness(cell: Cell) -> tuple[int, int]:
     return -1 if cell.mailbox is None else len(cell.mailbox), cell.handled_count
 
 
-def of_cell(cell: Cell) -> Data:
+def of_cell(cell: Cell) -> dict[str, Any]:
     """Return what one actor has queued and done."""
     mailbox, turns = cell.mailbox, cell.turns
     return {

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 from actorrt.actors.authority.record import RecordState
 from actorrt.actors.refs.ends import Exit
 from actorrt.ids import ActorId, PeerId
+from actorrt.protocol.authorities import Link, Unlink
+from actorrt.protocol.hosts import Linked, Unlinked
 from actorrt.reasons import ExitKind
 from actorrt.store.values.carrier import Carrier
 from actorrt.store.values.pickling import dumps, loads
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from actorrt.actors.hosting.host import Host
     from actorrt.actors.refs.ends import Down
     from actorrt.actors.refs.ref import ActorRef
-    from actorrt.actors.wire.control import Control, Data
+    from actorrt.actors.wire.control import Control
     from actorrt.ids import PeerAddress
 
 
@@ -34,7 +36,7 @@ def link(cell: Cell, ref: ActorRef[Any]) -> None:
         return
     system = cell.host.system
     card, _ = dumps(cell.context.ref, Carrier(system.store, copies_count=0, system=system))
-    system.control.notify(ref._authority, "link", {"actor": ref._actor_id, "to": card})
+    system.control.notify(ref._authority, Link(actor=ref._actor_id, to=card))
 
 
 def unlink(cell: Cell, ref: ActorRef[Any]) -> None:
@@ -42,8 +44,7 @@ def unlink(cell: Cell, ref: ActorRef[Any]) -> None:
     watch = cell.context.links.pop(ref._actor_id, None)
     if watch is not None:
         watch.cancel()
-        data = {"actor": ref._actor_id, "from": cell.actor_id}
-        cell.host.system.control.notify(ref._authority, "unlink", data)
+        cell.host.system.control.notify(ref._authority, Unlink(actor=ref._actor_id, other=cell.actor_id))
 
 
 def _watch(cell: Cell, ref: ActorRef[Any]) -> bool:
@@ -76,37 +77,37 @@ def serve_links(registry: Registry, host: Host, control: Control) -> None:
     """Answer those who link to actors that this endpoint is the authority of, or that it hosts."""
     serve_link_authority(registry, control)
 
-    def linked(_: PeerId, data: Data) -> None:
-        cell = host.cell(ActorId(data["actor"]))
+    def linked(_: PeerId, told: Linked) -> None:
+        cell = host.cell(told.actor)
         if cell is not None:
             system = host.system
-            _watch(cell, loads(data["to"], (), Carrier(system.store, copies_count=0, system=system)))
+            _watch(cell, loads(told.to, (), Carrier(system.store, copies_count=0, system=system)))
 
-    def unlinked(_: PeerId, data: Data) -> None:
-        cell = host.cell(ActorId(data["actor"]))
-        watch = None if cell is None else cell.context.links.pop(ActorId(data["from"]), None)
+    def unlinked(_: PeerId, told: Unlinked) -> None:
+        cell = host.cell(told.actor)
+        watch = None if cell is None else cell.context.links.pop(told.other, None)
         if watch is not None:
             watch.cancel()
 
-    control.handle("linked", linked)
-    control.handle("unlinked", unlinked)
+    control.handle(Linked.by(linked))
+    control.handle(Unlinked.by(unlinked))
 
 
 def serve_link_authority(registry: Registry, control: Control) -> None:
     """Pass on links and their ends to where the actor runs; one that is gone needs none: its end was told."""
 
-    async def link(_: PeerId, data: Data) -> None:
-        endpoint = await _home(registry, ActorId(data["actor"]))
+    async def link(_: PeerId, told: Link) -> None:
+        endpoint = await _home(registry, told.actor)
         if endpoint is not None:
-            control.notify(endpoint, "linked", data)
+            control.notify(endpoint, Linked(actor=told.actor, to=told.to))
 
-    async def unlink(_: PeerId, data: Data) -> None:
-        endpoint = await _home(registry, ActorId(data["actor"]))
+    async def unlink(_: PeerId, told: Unlink) -> None:
+        endpoint = await _home(registry, told.actor)
         if endpoint is not None:
-            control.notify(endpoint, "unlinked", data)
+            control.notify(endpoint, Unlinked(actor=told.actor, other=told.other))
 
-    control.handle("link", link)
-    control.handle("unlink", unlink)
+    control.handle(Link.by(link))
+    control.handle(Unlink.by(unlink))
 
 
 async def _home(registry: Registry, actor_id: ActorId) -> PeerAddress | None:

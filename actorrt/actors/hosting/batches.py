@@ -11,10 +11,10 @@ from collections.abc import Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from actorrt.actors.cells.cell_state import STOPPING_STATES, CellState
-from actorrt.actors.policy.instructions import Manner
-from actorrt.actors.wire.control import Data
 from actorrt.errors import ActorStartError
 from actorrt.ids import ActorId, ObjectId, PeerAddress, PeerId
+from actorrt.protocol.hosts import HostInTurn, NextIncarnation, StopInTurn
+from actorrt.protocol.nodes import Hosted, HostedActor
 from actorrt.reasons import ExitKind, ExitReason
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ class InTurn:
     def __init__(self, host: Host) -> None:
         self._host = host
         self._waiting: dict[ActorId, tuple[int, _Hosted]] = {}  # whose turn to start has not come
-        host.system.control.handle("host_in_turn", self._start)
-        host.system.control.handle("stop_in_turn", self._stop)
+        host.system.control.handle(HostInTurn.by(self._start))
+        host.system.control.handle(StopInTurn.by(self._stop))
 
     def pass_over(self, actor_id: ActorId) -> bool:
         """Do not start an actor whose turn has not come, and say so; return whether there was such a turn."""
@@ -44,18 +44,17 @@ class InTurn:
         hosted.tell()
         return True
 
-    def _start(self, _: PeerId, data: Data) -> Coroutine[Any, Any, None]:
+    def _start(self, _: PeerId, asked: HostInTurn) -> Coroutine[Any, Any, None]:
         """Line up actors that have a cell here, at once: what is ordered right behind is to find them there."""
-        orders = [(ActorId(actor), incarnation, snapshots) for actor, incarnation, snapshots in data["actors"]]
-        hosted = _Hosted(self._host, PeerAddress(*data["authority"]))
-        for actor_id, incarnation, _snapshots in orders:
+        hosted = _Hosted(self._host, asked.authority)
+        for actor_id, incarnation, _snapshots in asked.actors:
             self._waiting[actor_id] = incarnation, hosted
             cell = self._host.cell(actor_id)
             if cell is not None and cell.victims:
                 self._host.settle_victims(cell)  # who called need not wait for the turn
-        return self._start_each(orders, hosted)
+        return self._start_each(asked.actors, hosted)
 
-    async def _start_each(self, orders: Sequence[tuple[ActorId, int, list[bytes]]], hosted: _Hosted) -> None:
+    async def _start_each(self, orders: Sequence[NextIncarnation], hosted: _Hosted) -> None:
         """Start incarnations in their turn, and tell the authority of each.
 
         Raises:
@@ -77,7 +76,7 @@ class InTurn:
             for actor_id, _incarnation, _snapshots in orders:
                 self._waiting.pop(actor_id, None)
 
-    def _start_at_once(self, actor_id: ActorId, incarnation: int, snapshots: list[bytes]) -> bool:
+    def _start_at_once(self, actor_id: ActorId, incarnation: int, snapshots: Sequence[ObjectId]) -> bool:
         """Start an incarnation if nothing about that waits; return whether it does not."""
         cell = self._host.cell(actor_id)
         if cell is None or snapshots or not cell.blueprint.starts_at_once or cell.has_distant_children:
@@ -90,12 +89,12 @@ class InTurn:
             raise self._host.start_failed(actor_id, cell.label, error) from error
         return True
 
-    async def _start_apart(self, actor_id: ActorId, incarnation: int, snapshots: list[bytes]) -> None:
+    async def _start_apart(self, actor_id: ActorId, incarnation: int, snapshots: Sequence[ObjectId]) -> None:
         """Start an incarnation in a task of its own: a start that is broken off is a task that is cancelled."""
         cell = self._host.cell(actor_id)
         label = "an actor" if cell is None else cell.label
 
-        starting = self._host.start(actor_id, label, incarnation, _no_blueprint, [ObjectId(i) for i in snapshots])
+        starting = self._host.start(actor_id, label, incarnation, _no_blueprint, snapshots)
 
         async def start() -> BaseException | None:
             try:
@@ -108,14 +107,13 @@ class InTurn:
         if error is not None:
             raise error
 
-    async def _stop(self, _: PeerId, data: Data) -> None:
+    async def _stop(self, _: PeerId, asked: StopInTurn) -> None:
         """Stop actors, each when the one before has ended; their exits are reported as any."""
-        reason, manner = ExitReason(ExitKind.SHUTDOWN, data["reason"]), Manner(data["manner"])
-        for count, actor in enumerate(data["actors"], 1):
-            actor_id = ActorId(actor)
+        reason = ExitReason(ExitKind.SHUTDOWN, asked.reason)
+        for count, actor_id in enumerate(asked.actors, 1):
             cell = self._host.cell(actor_id)
             if cell is not None and cell.state is CellState.RUNNING:
-                self._host.stop(actor_id, reason, is_administrative=False, manner=manner)
+                self._host.stop(actor_id, reason, is_administrative=False, manner=asked.manner)
             if cell is not None and cell.state in STOPPING_STATES:
                 await self._host.exits.next_of(actor_id)
             if count % STEP_COUNT == 0:
@@ -128,14 +126,14 @@ class _Hosted:
     def __init__(self, host: Host, authority: PeerAddress) -> None:
         self._control = host.system.control
         self._authority = authority
-        self._actors: list[list[Any]] = []
+        self._actors: list[HostedActor] = []
 
     def add(self, actor_id: ActorId, incarnation: int, *, has_started: bool) -> None:
-        self._actors.append([actor_id, incarnation, has_started])
+        self._actors.append(HostedActor(actor_id, incarnation, has_started))
 
     def tell(self) -> None:
         if self._actors:
-            self._control.notify(self._authority, "hosted", {"actors": self._actors})
+            self._control.notify(self._authority, Hosted(actors=self._actors))
             self._actors = []
 
 

@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Any, Final
 from actorrt.actors.refs.waits import waited_for
 from actorrt.errors import ActorRtError, DeadlockError
 from actorrt.ids import ActorId, PeerId
+from actorrt.protocol.hosts import BlockedCall, FindCycle
 
 if TYPE_CHECKING:
     from actorrt.actors.cells.cell import Cell
     from actorrt.actors.hosting.host import Host
     from actorrt.actors.refs.message import Message
     from actorrt.actors.refs.reply import Reply
-    from actorrt.actors.wire.control import Data
 
 LOOK_EVERY_S: Final = 0.25
 """How often crowded actors are looked at; what has been in hand for less is not suspected."""
@@ -46,7 +46,7 @@ class Deadlocks:
         self._crowded: dict[Cell, float] = {}  # and when each is to be probed next
         self._probed: set[Cell] = set()  # from which a probe is under way; a stopped process keeps it long
         self._is_looking = False
-        host.system.control.handle("behind", self._serve)
+        host.system.control.handle(FindCycle.by(self._serve))
 
     def suspect(self, cell: Cell) -> None:
         """Messages wait behind what is in hand in a cell."""
@@ -79,14 +79,14 @@ class Deadlocks:
         found = await self._behind(cell, cell.actor_id, {cell.actor_id})
         if found is None or cell.turns is None:
             return
-        message = cell.turns.queued(self._caller(PeerId(found["peer"])), found["call"])
+        message = cell.turns.queued(self._caller(found.peer), found.call)
         if message is not None and message.caller is not None and cell.turns.take_back(message):
             cell.left(message.caller, message)
-            path = " -> ".join(found["path"])
+            path = " -> ".join(found.path)
             error = f"{cell.label}.{message.method}() would wait for itself: {path}; let one of them not wait for the "
             self._host.refuse(message, DeadlockError(f"{error}next, or give {cell.label} a larger max_concurrency"))
 
-    async def _behind(self, cell: Cell, start: ActorId, seen: set[ActorId]) -> Data | None:
+    async def _behind(self, cell: Cell, start: ActorId, seen: set[ActorId]) -> BlockedCall | None:
         """Return the call, queued at `start`, that everything in hand in a cell waits for, and the way to it."""
         found = None
         for message in list(cell.turns.running) if cell.turns and cell.turns.is_full else ():
@@ -95,16 +95,17 @@ class Deadlocks:
                 return None
         return found
 
-    async def _waits(self, cell: Cell, message: Message, start: ActorId, seen: set[ActorId]) -> Data | None:
+    async def _waits(self, cell: Cell, message: Message, start: ActorId, seen: set[ActorId]) -> BlockedCall | None:
         for number, reply in enumerate(waited_for(message)):
             if number == FOLLOWED_COUNT:
                 return None
             found = await self._follow(reply, start, seen)
             if found is not None:
-                return {**found, "path": [f"{cell.label}.{message.method}()", *found["path"]]}
+                path = [f"{cell.label}.{message.method}()", *found.path]
+                return BlockedCall(peer=found.peer, call=found.call, path=path)
         return None
 
-    async def _follow(self, reply: Reply[Any], start: ActorId, seen: set[ActorId]) -> Data | None:
+    async def _follow(self, reply: Reply[Any], start: ActorId, seen: set[ActorId]) -> BlockedCall | None:
         system = self._host.system
         actor_id = reply.ref._actor_id
         if reply.peer == system.endpoint.peer:
@@ -112,20 +113,18 @@ class Deadlocks:
         sighting = system.routes.sighting(actor_id)
         if reply.peer is None or sighting is None or sighting.endpoint.peer != reply.peer:
             return None  # it has not left, or its actor is being sought
-        asked = {"actor": actor_id, "call": reply.call_id, "start": start, "seen": list(seen)}
+        asked = FindCycle(actor=actor_id, call=reply.call_id, start=start, seen=list(seen))
         try:
-            found: Data | None = await system.control.request(sighting.endpoint, "behind", asked)
+            return await system.control.request(sighting.endpoint, asked)
         except ActorRtError:
             return None  # its process is gone: the call ends by that
-        return found
 
-    async def _serve(self, peer: PeerId, data: Data) -> Data | None:
-        seen = set(map(ActorId, data["seen"]))
-        return await self._at(peer, ActorId(data["actor"]), data["call"], ActorId(data["start"]), seen)
+    async def _serve(self, peer: PeerId, asked: FindCycle) -> BlockedCall | None:
+        return await self._at(peer, asked.actor, asked.call, asked.start, set(asked.seen))
 
     async def _at(
         self, peer: PeerId, actor_id: ActorId, call_id: int, start: ActorId, seen: set[ActorId]
-    ) -> Data | None:
+    ) -> BlockedCall | None:
         """Follow a call of `peer` that was sent to an actor here."""
         cell, caller = self._host.cell(actor_id), self._caller(peer)
         if cell is None or cell.turns is None or caller is None:
@@ -135,7 +134,7 @@ class Deadlocks:
                 return await self._waits(cell, message, start, seen)
         queued = cell.turns.queued(caller, call_id)
         if queued is not None and actor_id == start:
-            return {"peer": peer, "call": call_id, "path": [f"{cell.label}.{queued.method}()"]}
+            return BlockedCall(peer=peer, call=call_id, path=[f"{cell.label}.{queued.method}()"])
         if queued is None or actor_id in seen:
             return None
         seen.add(actor_id)

@@ -10,7 +10,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from actorrt.completion import Completion
-from actorrt.ids import ActorId, PeerAddress
+from actorrt.ids import ActorId, ActorIds, PeerAddress
+from actorrt.protocol.authorities import Exited
 from actorrt.reasons import ExitReason
 
 if TYPE_CHECKING:
@@ -75,11 +76,11 @@ class Exits:
     def _send(self) -> None:
         unsent, self._unsent = self._unsent, []
         for exit, actor_ids in unsent:
-            report = {
-                "actors": b"".join(actor_ids),
-                "incarnation": exit.incarnation,
-                "reason": exit.reason.to_data(),
-                "is_administrative": exit.is_administrative,
-                "is_buried": exit.is_buried,
-            }
-            self._system.control.notify(exit.authority, "exited", report)
+            report = Exited(
+                actors=ActorIds(b"".join(actor_ids)),
+                incarnation=exit.incarnation,
+                reason=exit.reason,
+                is_administrative=exit.is_administrative,
+                is_buried=exit.is_buried,
+            )
+            self._system.control.notify(exit.authority, report)

@@ -24,7 +24,6 @@ from actorrt.actors.hosting.deadlock import Deadlocks
 from actorrt.actors.hosting.exits import Exits
 from actorrt.actors.hosting.gc_freezer import Population
 from actorrt.actors.hosting.serving import Serving
-from actorrt.actors.policy.instructions import Manner
 from actorrt.actors.refs import current
 from actorrt.actors.refs.ends import Down
 from actorrt.actors.refs.message import Caller, Message, Tick
@@ -34,6 +33,9 @@ from actorrt.actors.wire.failures import users_traceback
 from actorrt.actors.wire.messages import ASK
 from actorrt.ids import ActorId, ObjectId, PeerId, short
 from actorrt.interrupts import let_through
+from actorrt.protocol.authorities import Handled
+from actorrt.protocol.manner import Manner
+from actorrt.protocol.nodes import Orphaned
 from actorrt.reasons import ExitKind, ExitReason
 from actorrt.texts import in_words
 
@@ -207,7 +209,7 @@ class Host:
         self.system.registry.stops.stop_children(cell.actor_id)
         authority = cell.blueprint.authority
         if cell.has_distant_children and authority != self.system.node:
-            self.system.control.notify(self.system.node, "orphaned", {"actor": cell.actor_id})
+            self.system.control.notify(self.system.node, Orphaned(actor=cell.actor_id))
         if cell.state is CellState.ENDED:
             self._refuse_orphans(
                 cell, lambda: errors.ActorDiedError(f"{cell.label} was stopped: {reason}", reason=reason)
@@ -240,8 +242,8 @@ class Host:
         if cell.blueprint.is_child_here:
             self.system.registry.handled_a_message(cell.actor_id, cell.incarnation)
         else:
-            data = {"actor": cell.actor_id, "incarnation": cell.incarnation}
-            self.system.control.notify(cell.blueprint.authority, "handled", data)
+            notice = Handled(actor=cell.actor_id, incarnation=cell.incarnation)
+            self.system.control.notify(cell.blueprint.authority, notice)
 
     def warmed_up(self, cell: Cell) -> None:
         """A cell has a mailbox and turns now; whichever has had its own for longest is to give them back, if idle."""

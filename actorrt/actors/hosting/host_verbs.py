@@ -1,80 +1,103 @@
-"""The control verbs by which the authorities of hosted actors start and end them, in terms of their host."""
+"""The requests by which the authorities of hosted actors start and end them, in terms of their host."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
+from copy import copy
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from actorrt import errors
-from actorrt.actors.cells.blueprint import blueprint_from_data
-from actorrt.actors.policy.instructions import Manner
-from actorrt.actors.wire.control import Control, Data
-from actorrt.ids import ActorId, ActorIds, ObjectId, PeerId
+from actorrt.actors.cells.blueprint import ordered_blueprint
+from actorrt.actors.wire.control import Control
+from actorrt.ids import ActorId, PeerId
+from actorrt.protocol.hosts import (
+    Bury,
+    CallState,
+    ChildExited,
+    ChildrenRestarted,
+    ChildStarted,
+    ChildWithdrawn,
+    DelayHosted,
+    ExplainCall,
+    HostActor,
+    KillHosted,
+    StopHosted,
+)
 from actorrt.reasons import ExitKind, ExitReason
 
 if TYPE_CHECKING:
     from actorrt.actors.hosting.host import Host
+    from actorrt.actors.supervisors.shell import Shell
 
 
 def serve_authorities(host: Host, control: Control) -> None:
     """Let the authorities of hosted actors start and end them."""
 
-    def stop(_: PeerId, data: Data) -> None:
-        reason = ExitReason(ExitKind.SHUTDOWN, data["reason"])
-        manner = Manner(data["manner"])
-        for actor_id in ActorIds(data["actors"]):
-            host.stop(actor_id, reason, is_administrative=data["is_administrative"], manner=manner)
+    def stop(_: PeerId, asked: StopHosted) -> None:
+        reason = ExitReason(ExitKind.SHUTDOWN, asked.reason)
+        for actor_id in asked.actors:
+            host.stop(actor_id, reason, is_administrative=asked.is_administrative, manner=asked.manner)
 
-    def kill(_: PeerId, data: Data) -> None:
-        for actor_id in ActorIds(data["actors"]):
+    def kill(_: PeerId, asked: KillHosted) -> None:
+        for actor_id in asked.actors:
             host.kill(actor_id)
 
-    async def bury(_: PeerId, data: Data) -> None:
+    async def bury(_: PeerId, asked: Bury) -> None:
         def died() -> errors.ActorDiedError:
-            error = errors.from_data(data["error"])
+            error = copy(asked.error)
             assert isinstance(error, errors.ActorDiedError)
             return error
 
-        host.bury(ActorId(data["actor"]), died)
-        await host.system.registry.children_gone(ActorId(data["actor"]))
+        host.bury(asked.actor, died)
+        await host.system.registry.children_gone(asked.actor)
 
-    def explain(peer: PeerId, data: Data) -> Data:
-        cell = host.cell(ActorId(data["actor"]))
+    def explain(peer: PeerId, asked: ExplainCall) -> CallState:
+        cell = host.cell(asked.actor)
         caller = host.caller(peer) if peer != host.system.endpoint.peer else host.system.local_caller
         if cell is None or caller is None or cell.turns is None:
-            return {"state": "unknown"}
-        return cell.turns.explain(caller, data["call"])
+            return CallState(state="unknown")
+        return cell.turns.explain(caller, asked.call)
 
-    def start(_: PeerId, data: Data) -> Coroutine[Any, Any, None]:
+    def start(_: PeerId, asked: HostActor) -> Coroutine[Any, Any, None]:
         if host.system.evidence is not None:
             host.system.evidence.begin_start()
-        return host.start(
-            ActorId(data["actor"]),
-            data["label"],
-            data["incarnation"],
-            lambda: blueprint_from_data(data, host.system),
-            [ObjectId(i) for i in data["snapshots"]],
-        )
+        blueprint = partial(ordered_blueprint, asked, host.system)
+        return host.start(asked.actor, asked.label, asked.incarnation, blueprint, asked.snapshots)
 
-    control.handle("explain", explain)
-    control.handle("host", start)
-    control.handle("stop_hosted", stop)
-    control.handle("delay_hosted", lambda _, data: host.restarts_later(ActorId(data["actor"]), data["delay_s"]))
-    control.handle("kill_hosted", kill)
-    control.handle("bury", bury)
+    control.handle(ExplainCall.by(explain))
+    control.handle(HostActor.by(start))
+    control.handle(StopHosted.by(stop))
+    control.handle(DelayHosted.by(lambda _, asked: host.restarts_later(asked.actor, asked.delay_s)))
+    control.handle(KillHosted.by(kill))
+    control.handle(Bury.by(bury))
     _serve_supervisors(host, control)
 
 
 def _serve_supervisors(host: Host, control: Control) -> None:
     """Let authorities tell the supervisors here of their children."""
 
-    def of_children(verb: str) -> Callable[[PeerId, Data], None]:
-        def handler(_: PeerId, data: Data) -> None:
-            cell = host.cell(ActorId(data["supervisor"]))
-            if cell is not None and cell.shell is not None:
-                cell.shell.child_event(verb, data)
+    def shell_of(supervisor: ActorId) -> Shell | None:
+        cell = host.cell(supervisor)
+        return None if cell is None else cell.shell
 
-        return handler
+    def started(_: PeerId, event: ChildStarted) -> None:
+        if (shell := shell_of(event.supervisor)) is not None:
+            shell.child_started(event)
 
-    for verb in ("child_started", "child_exited", "child_withdrawn", "children_restarted"):
-        control.handle(verb, of_children(verb))
+    def exited(_: PeerId, event: ChildExited) -> None:
+        if (shell := shell_of(event.supervisor)) is not None:
+            shell.child_exited(event)
+
+    def withdrawn(_: PeerId, event: ChildWithdrawn) -> None:
+        if (shell := shell_of(event.supervisor)) is not None:
+            shell.child_withdrawn(event)
+
+    def restarted(_: PeerId, event: ChildrenRestarted) -> None:
+        if (shell := shell_of(event.supervisor)) is not None:
+            shell.children_restarted(event)
+
+    control.handle(ChildStarted.by(started))
+    control.handle(ChildExited.by(exited))
+    control.handle(ChildWithdrawn.by(withdrawn))
+    control.handle(ChildrenRestarted.by(restarted))

@@ -9,9 +9,10 @@ from actorrt.actors.authority.order import Order
 from actorrt.actors.authority.record import Record
 from actorrt.actors.authority.tombstones import Tombstone
 from actorrt.actors.cells.blueprint import Blueprint
-from actorrt.actors.wire.control import Data
 from actorrt.completion import Completion
-from actorrt.ids import ActorId, ActorIds, ObjectId, PeerAddress, PeerId
+from actorrt.ids import ActorId, ObjectId, PeerAddress, PeerId
+from actorrt.protocol.authorities import ActorCard, GroupPlaces, Spawn, SpawnMany
+from actorrt.protocol.nodes import Orphaned
 from actorrt.reasons import ExitKind, ExitReason
 from actorrt.store.client.ref import ObjectRef
 
@@ -25,14 +26,15 @@ class Family:
     def __init__(self, system: System) -> None:
         self._system = system
         self._held: dict[ObjectId, list[ObjectRef[Any]]] = {}
-        system.control.handle("spawn", self._spawn)
-        system.control.handle("spawn_many", self._spawn_many)
+        system.control.handle(Spawn.by(self._spawn))
+        system.control.handle(SpawnMany.by(self._spawn_many))
 
-    def _spawn(self, _: PeerId, data: Data) -> Coroutine[Any, Any, Data]:
-        return self._system.registry.spawn(Record.from_data(data))
+    def _spawn(self, _: PeerId, asked: Spawn) -> Coroutine[Any, Any, ActorCard]:
+        order = asked.order
+        return self._system.registry.spawn(Record(asked.actor, Order(order), order.supervisor))
 
-    def _spawn_many(self, _: PeerId, data: Data) -> Coroutine[Any, Any, Data]:
-        return self._system.registry.spawn_many(Order(data), ActorIds(data["actors"]))
+    def _spawn_many(self, _: PeerId, asked: SpawnMany) -> Coroutine[Any, Any, GroupPlaces]:
+        return self._system.registry.spawn_many(Order(asked.order), asked.actors)
 
     def start_at_once(self, record: Record) -> PeerAddress | None:
         if record.incarnation > 1:
@@ -113,4 +115,4 @@ class Family:
 
     def _end_distant_children(self, record: Record) -> Completion[Any]:
         """End what an incarnation spawned in other processes; only the node knows it."""
-        return self._system.control.request(self._system.node, "orphaned", {"actor": record.actor_id})
+        return self._system.control.request(self._system.node, Orphaned(actor=record.actor_id))

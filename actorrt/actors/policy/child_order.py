@@ -11,8 +11,9 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import takewhile
 
-from actorrt.actors.policy.instructions import ChildState, Manner, Start, StartInTurn, Stop, StopInTurn
+from actorrt.actors.policy.instructions import ChildState, Start, StartInTurn, Stop, StopInTurn
 from actorrt.actors.policy.supervised_child import SupervisedChild
+from actorrt.protocol.manner import Manner
 
 
 class ChildOrder:

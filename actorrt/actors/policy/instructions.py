@@ -6,15 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
+from actorrt.protocol.manner import Manner
 from actorrt.reasons import ExitReason
-
-
-class Manner(StrEnum):
-    """How an actor is to stop. `on_stop` runs in any case, within `shutdown_s`."""
-
-    ORDERLY = "orderly"  # what waits in its mailbox is handled first
-    AT_ONCE = "at_once"  # since another failed: what is in hand is broken off, and what waits is not handled
-    FOR_RESTART = "for_restart"  # the same, and it is to start again: its next incarnation handles what waits
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,9 @@ from typing import Final
 
 from actorrt.actors.policy.backoff import RestartPace
 from actorrt.actors.policy.childspec import ChildSpec
-from actorrt.actors.policy.instructions import ChildState, Manner
+from actorrt.actors.policy.instructions import ChildState
 from actorrt.actors.policy.options import RestartType
+from actorrt.protocol.manner import Manner
 from actorrt.reasons import ExitReason
 
 LIVE_STATES: Final = (ChildState.STARTING, ChildState.RUNNING, ChildState.STOPPING)

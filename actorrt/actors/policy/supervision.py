@@ -41,7 +41,6 @@ from actorrt.actors.policy.instructions import (
     Forget,
     GiveUp,
     Instruction,
-    Manner,
     Ready,
     RetryAfter,
     Stop,
@@ -51,6 +50,7 @@ from actorrt.actors.policy.intensity import RestartWindow
 from actorrt.actors.policy.options import RestartType
 from actorrt.actors.policy.supervised_child import LIVE_STATES, SupervisedChild
 from actorrt.errors import RuntimeStateError
+from actorrt.protocol.manner import Manner
 from actorrt.reasons import ExitKind, ExitReason
 
 

@@ -11,12 +11,13 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol
 
 from actorrt.errors import RuntimeStateError
+from actorrt.protocol.authorities import Sighting
 
 if TYPE_CHECKING:
     from actorrt.actors.refs.loop_thread import LoopThread
     from actorrt.actors.refs.message import Message
     from actorrt.actors.refs.operation import Operation
-    from actorrt.actors.refs.ref import ActorRef, CallOptions, Sighting
+    from actorrt.actors.refs.ref import ActorRef, CallOptions
     from actorrt.actors.refs.reply import Reply
     from actorrt.actors.wire.interface import MethodSpec
     from actorrt.actors.wire.peers import Peers

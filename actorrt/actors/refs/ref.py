@@ -18,6 +18,7 @@ from actorrt.actors.wire.definition import Elsewhere
 from actorrt.actors.wire.interface import Interface, InterfaceData, MethodSpec
 from actorrt.actors.wire.interface import from_data as interface_from_data
 from actorrt.ids import ActorId, PeerAddress, short
+from actorrt.protocol.authorities import Sighting
 from actorrt.store.values.carrier import current_carrier
 
 if TYPE_CHECKING:
@@ -31,13 +32,6 @@ A = TypeVar("A")
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
-
-
-class Sighting(NamedTuple):
-    """Where an incarnation of an actor runs."""
-
-    endpoint: PeerAddress
-    incarnation: int
 
 
 class CallOptions(NamedTuple):

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from actorrt.actors.refs.message import message_bytes
-from actorrt.actors.refs.ref import Sighting
 from actorrt.actors.wire.credit import Window
 from actorrt.completion import Completion
 from actorrt.config import MIB
 from actorrt.errors import ActorRtError
 from actorrt.ids import ActorId, PeerAddress, PeerId, short
+from actorrt.protocol.authorities import Sighting
 
 if TYPE_CHECKING:
     from actorrt.actors.refs.message import Message

@@ -22,7 +22,6 @@ from actorrt.actors.policy.instructions import (
     Forget,
     GiveUp,
     Instruction,
-    Manner,
     Ready,
     RetryAfter,
     Start,
@@ -35,6 +34,11 @@ from actorrt.actors.supervisors.child import Child, identify
 from actorrt.actors.wire.failures import reason_of
 from actorrt.completion import Completion
 from actorrt.ids import ActorId
+from actorrt.protocol.authorities import DelayChild, ForgetChild, Share, StopChild
+from actorrt.protocol.hosts import ChildExited, ChildrenRestarted, ChildStarted, ChildWithdrawn
+from actorrt.protocol.manner import Manner
+from actorrt.protocol.nodes import RestartChildren, StopChildren
+from actorrt.protocol.verb import Request
 from actorrt.reasons import ExitKind, ExitReason
 
 if TYPE_CHECKING:
@@ -42,7 +46,6 @@ if TYPE_CHECKING:
     from actorrt.actors.endpoint.endpoint import System
     from actorrt.actors.policy.supervision import Supervision
     from actorrt.actors.refs.ref import ActorRef
-    from actorrt.actors.wire.control import Data
 
 _STOPPED: Final = "stopped by its supervisor"
 
@@ -71,7 +74,7 @@ class Shell:
         self.supervision = supervision
         self._children = children
         light = [id for id, child in children.items() if not child.options.needs_own_process]
-        self._shares = {id: (number, len(light)) for number, id in enumerate(light)}
+        self._shares = {id: Share(number, len(light)) for number, id in enumerate(light)}
         self._vars = contextvars.copy_context()  # whoever is spawned in it is a child of this actor
         self._actors: dict[str, ActorId] = {}
         self._ids: dict[ActorId, str] = {}
@@ -144,51 +147,54 @@ class Shell:
 
     # What happens to children
 
-    def child_event(self, verb: str, data: Data) -> None:
-        """The authority of the children tells of one of them, or of several."""
-        if verb == "children_restarted":
-            self._children_restarted(data)
-            return
-        id = self._ids.get(data["child"])
-        if id is None:
-            return  # forgotten meanwhile
-        if verb == "child_started":  # for the first time; the answer to its spawn may come after the news of its exit
-            self._runs(id, self._system.ref_from_card(data["card"], self._system.node))
-            return
-        if verb == "child_withdrawn":  # somebody asked a child to stop that waits to be started again
+    def child_started(self, event: ChildStarted) -> None:
+        """Called when a child runs for the first time; the answer to its spawn may come after the news of its exit."""
+        id = self._ids.get(event.child)
+        if id is not None:  # else it was forgotten meanwhile
+            self._runs(id, self._system.ref_from_card(event.card, self._system.node))
+
+    def child_withdrawn(self, event: ChildWithdrawn) -> None:
+        """Called when somebody has asked a child to stop that waits to be started again."""
+        id = self._ids.get(event.child)
+        if id is not None:
             self._hear(self.supervision.stop_child_requested, id)
+
+    def child_exited(self, event: ChildExited) -> None:
+        """Called when an incarnation of a child has ended."""
+        id = self._ids.get(event.child)
+        if id is None:
             return
         was_running = self.supervision.state_of(id) is ChildState.RUNNING
         self._hear(
             self.supervision.child_exited,
             id,
-            ExitReason.from_data(data["reason"]),
+            event.reason,
             self._system.clock.now(),
-            had_handled_message=data["had_handled_message"],
-            cause=data["cause"],
-            is_administrative=data["is_administrative"],
+            had_handled_message=event.had_handled_message,
+            cause=event.cause,
+            is_administrative=event.is_administrative,
         )
         if was_running and self.supervision.state_of(id) is ChildState.WAITING:
             self._hear(self._waits_for_siblings, id)
 
-    def _children_restarted(self, data: Data) -> None:
-        """Of the children that were to start again in turn, these have; or one has not, and so none behind it."""
+    def children_restarted(self, event: ChildrenRestarted) -> None:
+        """Called when children that were to start again in turn have; or one has not, and so none behind it."""
         now = self._system.clock.now()
-        for child in data["started"]:
+        for child in event.started:
             if child in self._ids:
                 self._hear(self.supervision.child_started, self._ids[child], now)
-        for child in reversed(data["unreached"]):
+        for child in reversed(event.unreached):
             if child in self._ids:
                 self._hear(self.supervision.start_not_reached, self._ids[child])
-        failed = data["failed"]
-        id = None if failed is None else self._ids.get(failed["child"])
-        if id is None:
+        failed = event.failed
+        id = None if failed is None else self._ids.get(failed.child)
+        if failed is None or id is None:
             return
-        reason = _reason(errors.from_data(failed["error"]))
-        if failed["is_administrative"]:
+        reason = _reason(failed.error)
+        if failed.is_administrative:
             self._hear(self.supervision.child_exited, id, reason, now, is_administrative=True)
         else:
-            self._hear(self.supervision.child_start_failed, id, reason, now, cause=failed["cause"])
+            self._hear(self.supervision.child_start_failed, id, reason, now, cause=failed.cause)
 
     # Carrying on
 
@@ -242,12 +248,12 @@ class Shell:
             case StartInTurn(ids):
                 self._restart(ids)
             case Stop(id, kill, manner):
-                self._tell_of(id, "stop_child", kill=kill, reason=_STOPPED, manner=manner)
+                self._notify(StopChild(actor=self._actors[id], reason=_STOPPED, kill=kill, manner=manner))
             case StopInTurn(ids, manner):
                 actors = [self._actors[id] for id in ids]
-                self._notify("stop_children", {"actors": actors, "reason": _STOPPED, "manner": manner})
+                self._notify(StopChildren(actors=actors, reason=_STOPPED, manner=manner))
             case RetryAfter(id, delay_s):
-                self._tell_of(id, "delay_child", delay_s=delay_s)
+                self._notify(DelayChild(actor=self._actors[id], delay_s=delay_s))
                 self._system.scope.after(delay_s, lambda: self._hear(self.supervision.retry_due, id))
             case Forget(id, reason):
                 self._forget(id, reason)
@@ -258,20 +264,17 @@ class Shell:
             case Stopped():
                 self.end()
 
-    def _notify(self, verb: str, data: Data) -> None:
-        self._system.control.notify(self._system.node, verb, data)
+    def _notify(self, notice: Request[None]) -> None:
+        self._system.control.notify(self._system.node, notice)
 
     def _waits_for_siblings(self, id: str) -> list[Instruction]:
         """A child that failed starts again when others have stopped: those who had called it need not wait for that."""
-        self._tell_of(id, "delay_child", delay_s=0.0)
+        self._notify(DelayChild(actor=self._actors[id], delay_s=0.0))
         return []
-
-    def _tell_of(self, id: str, verb: str, **data: Any) -> None:
-        self._notify(verb, {"actor": self._actors[id], **data})
 
     def _restart(self, ids: Sequence[str]) -> None:
         actors = [self._actors[id] for id in ids]
-        self._notify("restart_children", {"supervisor": self._cell.actor_id, "actors": actors})
+        self._notify(RestartChildren(supervisor=self._cell.actor_id, actors=actors))
 
     def _spawn(self, id: str) -> None:
         child = self._children[id]
@@ -326,7 +329,7 @@ class Shell:
         if id not in self.supervision:
             self._children.pop(id, None)
         if actor_id is not None:
-            self._notify("forget", {"actor": actor_id, "reason": None if reason is None else reason.to_data()})
+            self._notify(ForgetChild(actor=actor_id, reason=reason))
 
     def _give_up(self, reason: ExitReason) -> None:
         self.end()

@@ -17,6 +17,7 @@ from actorrt.actors.policy.supervision import Supervision
 from actorrt.actors.supervisors.child import Child, identify
 from actorrt.actors.supervisors.shell import Shell
 from actorrt.errors import RuntimeStateError
+from actorrt.protocol.authorities import AwaitEnd
 from actorrt.reasons import ExitReason
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ class Supervisor(Actor):
         actor_id = self._shell.stop_child(id)
         if actor_id is not None:
             system = self.context._cell.host.system
-            await system.control.request(system.node, "ended", {"actor": actor_id})
+            await system.control.request(system.node, AwaitEnd(actor=actor_id))
 
 
 def _given(where: str, children: Iterable[Any]) -> list[Child]:

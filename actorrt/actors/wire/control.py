@@ -1,7 +1,9 @@
-"""Requests and notices between endpoints, in plain data: how processes arrange what actors need.
+"""Conversations of endpoints in the verbs of `actorrt.protocol`: how processes arrange what actors need.
 
-A request names a verb and always ends: with the handler's answer, its error as data, or the loss of the peer. What a
-handler raises, and an answer that does not fit into an envelope, are refusals in words.
+A request always ends: with the handler's answer, its error as data, or the loss of the peer. What a handler raises, and
+an answer that does not fit into an envelope, are refusals in words. A request of a wrong form never reaches a handler;
+within an endpoint, requests and answers are handed on as they are.
+
 Control traffic has a lane of its own, so it never waits behind user messages. Nothing here is ever unpickled.
 """
 
@@ -10,15 +12,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Coroutine
-from typing import Any, Final, TypeAlias
+from collections.abc import Coroutine
+from typing import Any, Final, TypeVar
 
 from actorrt import errors
 from actorrt.actors.wire.messages import NOTICE, REFUSAL, REQUEST, RESPONSE
-from actorrt.actors.wire.verbs import FORMS
 from actorrt.completion import Completion
 from actorrt.ids import PeerAddress, PeerId, short
 from actorrt.interrupts import let_through
+from actorrt.protocol.forms import read_error
+from actorrt.protocol.verb import Handler, Request
 from actorrt.scopes import Scope
 from actorrt.texts import text_of, traceback_of
 from actorrt.transport.interfaces import Lane, Transport
@@ -29,19 +32,23 @@ RETRY_S: Final = 0.05
 """How long an answer or a notice waits for a link whose queue is at its bound."""
 MAX_WAITING_COUNT: Final = 10_000
 
-Data: TypeAlias = "dict[str, Any]"
-Handler: TypeAlias = "Callable[[PeerId, Data], Any | Coroutine[Any, Any, Any]]"
+A = TypeVar("A")
 
 
-class Request(Completion[Any]):
-    """The answer to a control request, to come."""
+class Answer(Completion[A]):
+    """The answer to a request, to come.
 
-    __slots__ = ("peer", "verb")
+    Attributes:
+        peer: who was asked.
+        request: what was asked.
+    """
 
-    def __init__(self, peer: PeerId, verb: str) -> None:
+    __slots__ = ("peer", "request")
+
+    def __init__(self, peer: PeerId, request: type[Request[A]]) -> None:
         super().__init__()
         self.peer = peer
-        self.verb = verb
+        self.request = request
 
 
 class Control:
@@ -56,7 +63,7 @@ class Control:
         self._transport = transport
         self._scope = scope
         self._handlers: dict[str, Handler] = {}
-        self._requests: dict[int, Request] = {}
+        self._requests: dict[int, Answer[Any]] = {}
         self._last_id = 0
         self._closed: Exception | None = None
         self._waiting: dict[PeerId, deque[tuple[PeerAddress, list[Any]]]] = {}  # for links at their bounds, in order
@@ -65,42 +72,45 @@ class Control:
         """How many requests wait for their answers."""
         return len(self._requests)
 
-    def handle(self, verb: str, handler: Handler) -> None:
-        """Answer `verb` with what `handler(peer, data)` returns, or what its coroutine does.
+    def handle(self, handler: Handler) -> None:
+        """Have a request handled from now on; see `Request.by`. Its answer, or what it raises, is sent back."""
+        self._handlers[handler.request.verb] = handler
 
-        What does not fit the verb's form in `verbs` never reaches the handler.
-        """
-        self._handlers[verb] = handler
-
-    def request(self, to: PeerAddress, verb: str, data: Data, lane: Lane = Lane.CONTROL) -> Request:
-        """Ask `to`; the answer is plain data, or one of `actorrt.errors`.
+    def request(self, to: PeerAddress, request: Request[A], lane: Lane = Lane.CONTROL) -> Answer[A]:
+        """Ask `to`; what comes is its answer, or one of `actorrt.errors`.
 
         On the user lane the request comes after every message that was sent there before.
         """
         self._last_id += 1
-        request = self._requests[self._last_id] = Request(to.peer, verb)
+        answer = self._requests[self._last_id] = Answer(to.peer, type(request))
         if self._closed is not None:
             del self._requests[self._last_id]
-            request.set_error(self._closed)
-            return request
+            answer.set_error(self._closed)
+            return answer
         try:
-            self._send(to, [REQUEST, self._last_id, verb, data], lane)
+            data = request if to.peer == self._transport.peer else request.pack()
+            self._send(to, [REQUEST, self._last_id, request.verb, data], lane)
         except Exception as error:  # the peer was dropped, its queue is full, or the data do not fit into an envelope
             del self._requests[self._last_id]
-            request.set_error(error)
-        return request
+            answer.set_error(error)
+        return answer
 
-    def notify(self, to: PeerAddress, verb: str, data: Data, *, may_wait: bool = True) -> bool:
+    def notify(self, to: PeerAddress, notice: Request[None], *, may_wait: bool = True) -> bool:
         """Tell `to`, expecting no answer; return whether that is on its way.
 
         It raises nothing. What can't be sent any more is dropped, for its peer is dead; what does not fit into an
         envelope is a defect, and logged.
 
         Args:
-            to, verb, data: whom, and what.
+            to, notice: whom, and what.
             may_wait: whether it waits for a link that is at its bound; otherwise it is not sent.
         """
-        return self.deliver(to, [NOTICE, verb, data], may_wait=may_wait)
+        try:
+            data = notice if to.peer == self._transport.peer else notice.pack()
+        except Exception:
+            logger.exception("a notice %r can't be sent to %s", notice.verb, short(to.peer))
+            return False
+        return self.deliver(to, [NOTICE, notice.verb, data], may_wait=may_wait)
 
     def deliver(self, to: PeerAddress, envelope: list[Any], *, may_wait: bool = True) -> bool:
         """Send an envelope of any kind on the control lane; as `notify`."""
@@ -164,21 +174,29 @@ class Control:
             self._serve(peer, None, verb, data)
         else:
             _, request_id, outcome = envelope
-            request = self._requests.pop(request_id, None)
-            if request is None:
+            answer = self._requests.pop(request_id, None)
+            if answer is None:
                 return  # its asker was told already that the peer was lost
-            if kind == RESPONSE:
-                request.set_value(outcome)
+            error: Exception | None = None
+            try:
+                if kind == REFUSAL:
+                    error = read_error(outcome)
+                elif peer != self._transport.peer:
+                    outcome = answer.request.unpack_answer(outcome)
+            except ValueError as problem:
+                error = errors.SerializationError(f"{short(peer)} gave no answer: {problem}", executed="maybe")
+            if error is None:
+                answer.set_value(outcome)
             else:
-                request.set_error(errors.from_data(outcome))
+                answer.set_error(error)
 
     def peer_lost(self, peer: PeerId, error: Exception) -> None:
         """End every request that waits for `peer` with `error`."""
         self._waiting.pop(peer, None)
-        for request_id, request in list(self._requests.items()):
-            if request.peer == peer:
+        for request_id, answer in list(self._requests.items()):
+            if answer.peer == peer:
                 del self._requests[request_id]
-                request.set_error(error)
+                answer.set_error(error)
 
     def close(self, error: Exception, later: Exception | None = None) -> None:
         """End every request with `error`, and those to come with `later`, or with `error` too."""
@@ -187,35 +205,35 @@ class Control:
         while self._requests:
             self._requests.popitem()[1].set_error(error)
 
-    def _serve(self, peer: PeerId, request_id: int | None, verb: str, data: Data) -> None:
+    def _serve(self, peer: PeerId, request_id: int | None, verb: str, data: Any) -> None:
         handler = self._handlers.get(verb)
         try:
             if handler is None:
                 raise errors.RuntimeStateError(f"this process does not answer {verb!r}")
-            form = None if peer == self._transport.peer else FORMS.get(verb)
-            if form is not None:
-                form(verb, data)
-            outcome = handler(peer, data)
+            request = data if peer == self._transport.peer else handler.request.unpack(data)
+            outcome = handler.handle(peer, request)
         except BaseException as error:
             let_through(error)
             self._refuse(peer, request_id, verb, error)
             return
         if isinstance(outcome, Coroutine):
-            self._serve_apart(peer, request_id, verb, outcome)
+            self._serve_apart(peer, request_id, handler.request, outcome)
         else:
-            self._respond(peer, request_id, RESPONSE, outcome)
+            self._answer(peer, request_id, handler.request, outcome)
 
-    def _serve_apart(self, peer: PeerId, request_id: int | None, verb: str, outcome: Coroutine[Any, Any, Any]) -> None:
-        serving = self._serve_waiting(peer, request_id, verb, outcome)
+    def _serve_apart(
+        self, peer: PeerId, request_id: int | None, request: type[Request[Any]], outcome: Coroutine[Any, Any, Any]
+    ) -> None:
+        serving = self._serve_waiting(peer, request_id, request, outcome)
         try:
-            task = self._scope.start(serving, f"{verb} for {short(peer)}")
+            task = self._scope.start(serving, f"{request.verb} for {short(peer)}")
         except RuntimeError:  # this endpoint is closing: whoever asks hears of the end of its process
             outcome.close()
         else:
             task.add_done_callback(lambda _: outcome.close())  # it may be cancelled before it has begun
 
     async def _serve_waiting(
-        self, peer: PeerId, request_id: int | None, verb: str, outcome: Coroutine[Any, Any, Any]
+        self, peer: PeerId, request_id: int | None, request: type[Request[Any]], outcome: Coroutine[Any, Any, Any]
     ) -> None:
         try:
             answer = await outcome
@@ -223,28 +241,38 @@ class Control:
             let_through(error)
             if self._scope.is_closed and errors.is_kind(error, asyncio.CancelledError):
                 raise
-            self._refuse(peer, request_id, verb, error)
+            self._refuse(peer, request_id, request.verb, error)
         else:
-            self._respond(peer, request_id, RESPONSE, answer)
+            self._answer(peer, request_id, request, answer)
+
+    def _answer(self, peer: PeerId, request_id: int | None, request: type[Request[Any]], answer: Any) -> None:
+        """Answer a request; where the answer can't be sent, say that in its place."""
+        if request_id is None:
+            return
+        to = PeerAddress(peer, self._transport.address_of(peer) or self._transport.address)
+        try:
+            data = answer if peer == self._transport.peer else request.pack_answer(answer)
+            self._send_or_keep(to, [RESPONSE, request_id, data])
+        except errors.PeerUnreachableError:
+            logger.debug("an answer was not sent: %s is gone", short(peer))
+        except Exception as error:
+            logger.warning("an answer to %s can't be sent: %s", short(peer), error)
+            refusal = errors.SerializationError(f"the answer can't be sent: {text_of(error)}", executed="yes")
+            self._send_refusal(peer, request_id, refusal)
 
     def _refuse(self, peer: PeerId, request_id: int | None, verb: str, error: BaseException) -> None:
         if not errors.is_kind(error, errors.ActorRtError, TypeError, ValueError):
             logger.error("the handler of %r failed: %s", verb, traceback_of(error, error.__traceback__))
         elif request_id is None:
             logger.warning("a notice %r from %s was refused: %s", verb, short(peer), text_of(error))
-        self._respond(peer, request_id, REFUSAL, errors.to_data(error))
+        if request_id is not None:
+            self._send_refusal(peer, request_id, error)
 
-    def _respond(self, peer: PeerId, request_id: int | None, kind: int, data: Any) -> None:
-        """Answer a request; where the answer can't be sent, say that in its place."""
-        if request_id is None:
-            return
+    def _send_refusal(self, peer: PeerId, request_id: int, error: BaseException) -> None:
         to = PeerAddress(peer, self._transport.address_of(peer) or self._transport.address)
         try:
-            self._send_or_keep(to, [kind, request_id, data])
+            self._send_or_keep(to, [REFUSAL, request_id, errors.to_data(error)])
         except errors.PeerUnreachableError:
-            logger.debug("an answer was not sent: %s is gone", short(peer))
-        except Exception as error:
-            logger.warning("an answer to %s can't be sent: %s", short(peer), error)
-            if kind == RESPONSE:
-                refusal = errors.SerializationError(f"the answer can't be sent: {text_of(error)}", executed="yes")
-                self._respond(peer, request_id, REFUSAL, errors.to_data(refusal))
+            logger.debug("a refusal was not sent: %s is gone", short(peer))
+        except Exception as problem:
+            logger.warning("a refusal can't be sent to %s: %s", short(peer), problem)

@@ -17,8 +17,10 @@ from typing import Any, Final
 import actorrt as art
 from actorrt.bench.measuring.measurement import Effort, Row, Samples, Target, UnavailableError
 from actorrt.bench.rows.values import put
+from actorrt.ids import PeerAddress, PeerId
 from actorrt.node.daemon.places import NodeDescriptor, find_nodes
 from actorrt.node.inspect.inquiry import inquire
+from actorrt.protocol.objects import PullObject, ReleaseObject
 from actorrt.store.memory.disk import spill_directory
 
 MIB, GIB = 1 << 20, 1 << 30
@@ -150,11 +152,11 @@ def pulled(effort: Effort) -> Samples:
         values = []
         for _ in range(effort.rounds_count + 1):
             ref = art.put(source)
-            told = {"object": ref.id, "peer": bytes.fromhex(origin.peer), "address": origin.address}
+            at = PeerAddress(PeerId(bytes.fromhex(origin.peer)), origin.address)
             start = time.perf_counter()
-            await inquire(reader, "pull_object", told)
+            await inquire(reader, PullObject(object=ref.id, origin=at))
             values.append(size_bytes / (time.perf_counter() - start) / GIB)
-            await inquire(reader, "release_object", told)
+            await inquire(reader, ReleaseObject(object=ref.id))
         return Samples(values[1:])
 
     with _node(4 * size_bytes) as origin, _node(4 * size_bytes) as reader:

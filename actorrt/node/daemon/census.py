@@ -9,10 +9,12 @@ from typing import Any, Final
 from actorrt.actors.authority.record import Record, RecordState
 from actorrt.actors.authority.registry import Registry
 from actorrt.actors.endpoint.census import Listing
-from actorrt.actors.wire.control import Control, Data, Request
-from actorrt.ids import JobId, PeerAddress, PeerId
+from actorrt.actors.wire.control import Answer, Control
+from actorrt.ids import ActorId, JobId, PeerAddress, PeerId
 from actorrt.node.daemon.listing import resident_bytes
 from actorrt.node.placement.jobs import Job, Worker
+from actorrt.protocol.nodes import ActorTree, JobRow
+from actorrt.protocol.processes import ProcessCensus, TakeCensus
 from actorrt.scopes import parts_of
 
 ANSWER_WITHIN_S: Final = 0.1
@@ -25,18 +27,12 @@ _STEP_COUNT: Final = 10_000
 
 async def take_census(
     registry: Registry, workers: Iterable[Worker], jobs: Iterable[Job], control: Control, siblings_count: int
-) -> dict[str, Any]:
-    """Return the jobs and the actors of the node, as data; siblings in the order in which they were spawned.
+) -> ActorTree:
+    """Return the jobs and the actors of the node; siblings in the order in which they were spawned.
 
     Args:
         registry, workers, jobs, control: the node's.
         siblings_count: how many children of one parent are listed, at most `MAX_SIBLINGS_COUNT`.
-
-    Returns:
-        `jobs`: id, driver's address. `actors`: what `actors.census.of_record` says of each, and its `job` (None once
-        that has ended), `queued` (None where its process did not answer), `child_id`, `memory_bytes` (of its process,
-        if that is its own). `left_out`: for each parent or job, how many below it are not listed; for `NOWHERE`, how
-        many of jobs that have ended.
 
     Raises:
         ValueError: `siblings_count` is out of range.
@@ -67,48 +63,49 @@ async def _listed(registry: Registry, siblings_count: int) -> Listing:
     return listing
 
 
-def _put_together(jobs: list[Job], listing: Listing, answers: dict[PeerId, Data]) -> Data:
+def _put_together(jobs: list[Job], listing: Listing, answers: dict[PeerId, ProcessCensus]) -> ActorTree:
     rows = listing.rows
     live = {job.job_id for job in jobs}
-    known = {row["actor"] for row in rows}
+    known: set[bytes] = {row.actor for row in rows}
     left_out: dict[bytes, int] = {}
     for above, count in listing.left_out.items():
         place = above if above in known or above in live else NOWHERE
         left_out[place] = left_out.get(place, 0) + count
-    queued: dict[bytes, int] = {}
-    child_ids: dict[bytes, str] = {}
+    queued: dict[ActorId, int] = {}
+    child_ids: dict[ActorId, str] = {}
     for answer in answers.values():
-        queued |= answer["queued"]
-        child_ids |= answer["child_ids"]
-        for row in answer["records"]:
-            if row["parent"] in known and len(rows) < ROWS_COUNT:  # else it is left out with its parent
-                known.add(row["actor"])
+        queued |= answer.queued
+        child_ids |= answer.child_ids
+        for row in answer.actors:
+            if row.parent in known and len(rows) < ROWS_COUNT:  # else it is left out with its parent
+                known.add(row.actor)
                 rows.append(row)
-        left_out |= {parent: count for parent, count in answer["left_out"].items() if parent in known}
-    for row in rows:
-        row["job"] = row["job"] if row["job"] in live else None
-        row["queued"] = queued.get(row["actor"], 0) if row["home"] in answers else None
-        row["child_id"] = child_ids.get(row["actor"])
-        row["memory_bytes"] = resident_bytes(row["pid"]) if row["is_own"] and row["pid"] else None
-    return {
-        "jobs": [{"job": job.job_id, "driver": job.driver.address} for job in jobs],
-        "actors": rows,
-        "left_out": left_out,
-    }
+        left_out |= {parent: count for parent, count in answer.left_out.items() if parent in known}
+    used_bytes = {row.actor: resident_bytes(row.pid) for row in rows if row.is_own and row.pid}
+    return ActorTree(
+        jobs=[JobRow(job=job.job_id, driver=job.driver.address) for job in jobs],
+        actors=rows,
+        left_out=left_out,
+        queued={row.actor: queued.get(row.actor, 0) for row in rows if row.home in answers},
+        child_ids={row.actor: child_ids[row.actor] for row in rows if row.actor in child_ids},
+        memory_bytes={actor: count for actor, count in used_bytes.items() if count is not None},
+    )
 
 
-async def _answers(control: Control, endpoints: Iterable[PeerAddress], siblings_count: int) -> dict[PeerId, Data]:
-    requests = {to.peer: control.request(to, "census", {"siblings_count": siblings_count}) for to in endpoints}
+async def _answers(
+    control: Control, endpoints: Iterable[PeerAddress], siblings_count: int
+) -> dict[PeerId, ProcessCensus]:
+    asked = {to.peer: control.request(to, TakeCensus(siblings_count=siblings_count)) for to in endpoints}
     try:
         async with asyncio.timeout(ANSWER_WITHIN_S):
-            for request in requests.values():
-                await _ended(request)
+            for answer in asked.values():
+                await _ended(answer)
     except TimeoutError:
         pass  # those that have answered are shown
-    return {peer: request.value() for peer, request in requests.items() if request.done() and request.error() is None}
+    return {peer: answer.value() for peer, answer in asked.items() if answer.done() and answer.error() is None}
 
 
-async def _ended(request: Request) -> None:
+async def _ended(answer: Answer[Any]) -> None:
     ended = asyncio.Event()
-    request.add_callback(lambda _: ended.set())
+    answer.add_callback(lambda _: ended.set())
     await ended.wait()

@@ -20,12 +20,12 @@ from actorrt.actors.authority.order import Order
 from actorrt.actors.authority.record import Record
 from actorrt.actors.authority.registry import Registry
 from actorrt.actors.hosting.actor_links import serve_link_authority
-from actorrt.actors.wire.control import Control, Data
+from actorrt.actors.wire.control import Control
 from actorrt.actors.wire.messages import NOTICE, REQUEST
 from actorrt.clock import Clock
 from actorrt.config import VERSION
 from actorrt.defects import log_defect, report_defects
-from actorrt.ids import ActorIds, IdSource, JobId, PeerAddress, PeerId, short
+from actorrt.ids import IdSource, PeerAddress, PeerId, short
 from actorrt.node.daemon.census import take_census
 from actorrt.node.daemon.hang_detector import HangDetector
 from actorrt.node.daemon.job_ends import JobEnds
@@ -39,6 +39,22 @@ from actorrt.node.placement.placement import Placement
 from actorrt.node.placement.resources import Resources
 from actorrt.node.placement.worker_choice import WorkerChoice
 from actorrt.node.placement.workers import WorkerFactory, Workers
+from actorrt.protocol.authorities import ActorCard, GroupPlaces, Spawn, SpawnMany
+from actorrt.protocol.nodes import (
+    ActorTree,
+    AskStatus,
+    AskTree,
+    AttachDriver,
+    Attached,
+    AttachWorker,
+    Detach,
+    ExplainSilence,
+    Goodbye,
+    LookUp,
+    Orphaned,
+    Preload,
+)
+from actorrt.protocol.processes import CallInHand, EndpointDown, JobEnded
 from actorrt.reasons import ExitKind, ExitReason
 from actorrt.scopes import Scope
 from actorrt.store.server.exchange import Exchange
@@ -120,18 +136,18 @@ class NodeCore:
         GroupRestarts(self.registry, self.placement, self.control, self.endpoint)
         serve_questions(self.registry, self.control)
         serve_link_authority(self.registry, self.control)
-        self.control.handle("silence", lambda _, data: self._hang_detector.explain(PeerId(data["peer"])))
-        self.control.handle("attach_driver", self.attach_driver)
-        self.control.handle("attach_worker", self._attach_worker)
-        self.control.handle("detach", self._detach)
-        self.control.handle("preload", self._preload)
-        self.control.handle("goodbye", self._goodbye)
-        self.control.handle("spawn", self._spawn)
-        self.control.handle("spawn_many", self._spawn_many)
-        self.control.handle("lookup", self._lookup)
-        self.control.handle("orphaned", self._orphaned)
-        self.control.handle("status", lambda _, data: self.status.page(data["after"], data["count"]))
-        self.control.handle("census", self._census)
+        self.control.handle(ExplainSilence.by(lambda _, asked: self._hang_detector.explain(asked.peer)))
+        self.control.handle(AttachDriver.by(self.attach_driver))
+        self.control.handle(AttachWorker.by(self._attach_worker))
+        self.control.handle(Detach.by(self._detach))
+        self.control.handle(Preload.by(self._preload))
+        self.control.handle(Goodbye.by(self._goodbye))
+        self.control.handle(Spawn.by(self._spawn))
+        self.control.handle(SpawnMany.by(self._spawn_many))
+        self.control.handle(LookUp.by(self._look_up))
+        self.control.handle(Orphaned.by(self._orphaned))
+        self.control.handle(AskStatus.by(lambda _, asked: self.status.page(asked.after, asked.count)))
+        self.control.handle(AskTree.by(self._tree))
 
     async def close(self) -> None:
         """Stop every job, then the transport. Idempotent."""
@@ -188,7 +204,7 @@ class NodeCore:
 
     # Jobs
 
-    def attach_driver(self, peer: PeerId, data: Data) -> Data:
+    def attach_driver(self, peer: PeerId, driver: AttachDriver) -> Attached:
         """Begin the job of a driver.
 
         Raises:
@@ -200,14 +216,13 @@ class NodeCore:
         worker = self.workers.find(peer)
         if worker is not None:
             raise errors.RuntimeStateError(f"{worker.label} is a worker of this node, and no driver")
-        job_id = JobId(data["job"])
-        self.jobs.check_is_new(job_id, peer)
+        self.jobs.check_is_new(driver.job, peer)
         known = self.transport.address_of(peer)
-        if known is not None and known != data["address"]:
-            raise ValueError(f"attach_driver.address is {data['address']!r}: this process is reached at {known!r}")
-        job = self.jobs.begin(job_id, PeerAddress(peer, data["address"]), data["setting"])
-        logger.info("job %s began: driver in process %d", short(job.job_id), data["pid"])
-        return {"version": VERSION, "cpus": self.resources.cpu_count, "gpus": self.resources.gpu_count}
+        if known is not None and known != driver.address:
+            raise ValueError(f"attach_driver.address is {driver.address!r}: this process is reached at {known!r}")
+        job = self.jobs.begin(driver.job, PeerAddress(peer, driver.address), driver.setting)
+        logger.info("job %s began: driver in process %d", short(job.job_id), driver.pid)
+        return Attached(version=VERSION, cpus=self.resources.cpu_count, gpus=self.resources.gpu_count)
 
     def peer_gone(self, peer: PeerId) -> None:
         """A process's connection to the store ended: if it was a driver, its job ends.
@@ -218,7 +233,7 @@ class NodeCore:
             return
         for job in self.jobs.of_driver(peer):
             logger.info("the driver of job %s is gone", short(job.job_id))
-            self.control.notify(job.driver, "job_ended", {"why": "its connection to the object store broke"})
+            self.control.notify(job.driver, JobEnded(why="its connection to the object store broke"))
             self.control.peer_lost(peer, errors.ActorDiedError("the driver is gone"))
             self._announce_end(peer, ExitReason(ExitKind.SHUTDOWN, "the driver is gone"))
             self.scope.after(LAST_NOTICE_S, partial(self._forget_driver, job.driver))
@@ -229,17 +244,17 @@ class NodeCore:
         if driver.address.startswith("unix://"):
             Path(driver.address.removeprefix("unix://")).unlink(missing_ok=True)  # left by one killed
 
-    def _goodbye(self, peer: PeerId, _: Data) -> None:
+    def _goodbye(self, peer: PeerId, _: Goodbye) -> None:
         worker = self.workers.find(peer)
         if worker is not None:
             raise errors.RuntimeStateError(f"{worker.label} leaves when it is told to")
         self._lose(peer)
 
-    def _detach(self, peer: PeerId, data: Data) -> Coroutine[Any, Any, None]:
-        job = self.jobs.find(JobId(data["job"]))
+    def _detach(self, peer: PeerId, asked: Detach) -> Coroutine[Any, Any, None]:
+        job = self.jobs.find(asked.job)
         if job is not None and job.driver.peer != peer:
             raise errors.RuntimeStateError(f"job {short(job.job_id)} is another driver's: it is not yours to end")
-        return self.end_job(JobId(data["job"]))
+        return self.end_job(asked.job)
 
     def _lose(self, peer: PeerId, reason: ExitReason | None = None) -> None:
         self.transport.drop(peer)
@@ -247,7 +262,7 @@ class NodeCore:
 
     # Workers
 
-    def _attach_worker(self, peer: PeerId, data: Data) -> None:
+    def _attach_worker(self, peer: PeerId, _: AttachWorker) -> None:
         worker = self.workers.find(peer)
         if worker is None:
             raise errors.RuntimeStateError(f"{short(peer)} is no worker of this node")
@@ -266,25 +281,25 @@ class NodeCore:
             self.registry.stops.stop_children(actor_id)
         self.registry.endpoint_lost(worker.peer, reason, list(worker.actors))
 
-    def _announce_end(self, lost: PeerId, reason: ExitReason, in_hand: Sequence[tuple[PeerId, int]] = ()) -> None:
+    def _announce_end(self, lost: PeerId, reason: ExitReason, in_hand: Sequence[CallInHand] = ()) -> None:
         """Tell every process that one of them is gone."""
         workers = [w.endpoint for w in self.workers.all() if w.ready.done() and w.is_usable]
-        data = {"peer": lost, "reason": reason.to_data(), "in_hand": in_hand}
+        notice = EndpointDown(peer=lost, reason=reason, in_hand=in_hand)
         for endpoint in [*workers, *(job.driver for job in self.jobs.live())]:
             if endpoint.peer != lost:
-                self.control.notify(endpoint, "endpoint_down", data)
+                self.control.notify(endpoint, notice)
 
     # Actors
 
-    def _spawn(self, peer: PeerId, data: Data) -> Coroutine[Any, Any, Data]:
-        record = Record.from_data(data)
-        self._take_order(peer, record.order)
-        return self.registry.spawn(record)
-
-    def _spawn_many(self, peer: PeerId, data: Data) -> Coroutine[Any, Any, Data]:
-        order = Order(data)
+    def _spawn(self, peer: PeerId, asked: Spawn) -> Coroutine[Any, Any, ActorCard]:
+        order = Order(asked.order)
         self._take_order(peer, order)
-        return self.registry.spawn_many(order, ActorIds(data["actors"]))
+        return self.registry.spawn(Record(asked.actor, order, asked.order.supervisor))
+
+    def _spawn_many(self, peer: PeerId, asked: SpawnMany) -> Coroutine[Any, Any, GroupPlaces]:
+        order = Order(asked.order)
+        self._take_order(peer, order)
+        return self.registry.spawn_many(order, asked.actors)
 
     def _take_order(self, peer: PeerId, order: Order) -> None:
         if self._is_closing:
@@ -293,17 +308,17 @@ class NodeCore:
         address = self.transport.address_of(peer)
         order.beside_endpoint = None if address is None else PeerAddress(peer, address)
 
-    async def _lookup(self, _: PeerId, data: Data) -> Data:
-        return await self.registry.questions.lookup(data["namespace"], data["name"], data["timeout_s"])
+    def _look_up(self, _: PeerId, asked: LookUp) -> Coroutine[Any, Any, ActorCard]:
+        return self.registry.questions.look_up(asked.namespace, asked.name, asked.timeout_s)
 
-    async def _orphaned(self, _: PeerId, data: Data) -> None:
+    async def _orphaned(self, _: PeerId, orphaned: Orphaned) -> None:
         """An actor that only its own endpoint knows ended; what it spawned here ends with it, and has on return."""
-        self.registry.stops.stop_children(data["actor"])
-        await self.registry.children_gone(data["actor"])
+        self.registry.stops.stop_children(orphaned.actor)
+        await self.registry.children_gone(orphaned.actor)
 
-    def _preload(self, _: PeerId, data: Data) -> None:
-        self._factory.preload(data["modules"], self.jobs.job(JobId(data["job"])))
+    def _preload(self, _: PeerId, asked: Preload) -> None:
+        self._factory.preload(asked.modules, self.jobs.job(asked.job))
 
-    async def _census(self, _: PeerId, data: Data) -> Data:
+    async def _tree(self, _: PeerId, asked: AskTree) -> ActorTree:
         workers, jobs = self.workers.all(), self.jobs.all()
-        return await take_census(self.registry, workers, jobs, self.control, data["siblings_count"])
+        return await take_census(self.registry, workers, jobs, self.control, asked.siblings_count)

@@ -29,7 +29,7 @@ from actorrt.node.placement.jobs import Worker
 from actorrt.node.placement.resources import Resources
 from actorrt.node.processes.forker import Forker
 from actorrt.node.processes.limits import cpu_count, gpu_count, store_capacity_bytes
-from actorrt.node.processes.output import OutputLine
+from actorrt.protocol.processes import Output, OutputLine
 from actorrt.reasons import ExitReason
 from actorrt.store.memory.disk import spill_directory
 from actorrt.store.server.server import StoreServer
@@ -159,8 +159,8 @@ class Daemon:
             logger.debug("output of a job that has ended: %s", error)
         for first in range(0, len(lines), LINES_AT_ONCE_COUNT):
             part = lines[first : first + LINES_AT_ONCE_COUNT]
-            data = {"pid": pid, "lines": [[line.label, line.stream, line.text] for line in part]}
-            if driver is not None and self._core.control.notify(driver, "output", data, may_wait=False):
+            output = Output(pid=pid, lines=part)
+            if driver is not None and self._core.control.notify(driver, output, may_wait=False):
                 continue
             for line in part:  # the driver is gone, or reads nothing: what its actors print goes to our log
                 logger.info("(%s pid=%d) %s", line.label, pid, line.text)

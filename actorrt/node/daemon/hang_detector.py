@@ -11,12 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from actorrt.actors.wire.control import Data
 from actorrt.clock import Clock
 from actorrt.ids import PeerId
 from actorrt.node.daemon.hangs import LOOK_EVERY_S, Dump, Finding, HangWatch, Recovered, Replace, SilenceCause, Warn
 from actorrt.node.placement.jobs import Worker
 from actorrt.node.processes.process_watch import STACK_SIGNAL, oom_kill_count
+from actorrt.protocol.nodes import SilenceReport
 from actorrt.scopes import Scope
 from actorrt.transport.interfaces import Transport
 
@@ -85,16 +85,16 @@ class HangDetector:
         else:
             self._carry_out(worker, watch.answered(now, cpu_s))
 
-    def explain(self, peer: PeerId) -> Data:
-        """Say how long a process has been silent, and why: `stopped`, `blocked`, `busy`; None for one that is not."""
+    def explain(self, peer: PeerId) -> SilenceReport:
+        """Say how long a process has been silent, and why."""
         worker = next((worker for worker in self._workers() if worker.peer == peer), None)
         watch = self._watches.get(peer)
         silent_s = self._transport.silent_s(peer)
         seen = None if worker is None else _state_of(worker.pid or 0)
         if worker is None or watch is None or seen is None or not silent_s:
-            return {"silence": None}
+            return SilenceReport(silence=None)
         silence = watch.silence(self._clock.now(), *seen)
-        return {"silence": silence.value, "silent_s": silent_s, "pid": worker.pid}
+        return SilenceReport(silence=silence.value, silent_s=silent_s, pid=worker.pid)
 
     def _carry_out(self, worker: Worker, findings: list[Finding]) -> None:
         for finding in findings:

@@ -7,16 +7,16 @@ number of the last row that was shown, so what ends or begins between two pages 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from actorrt.actors.authority.record import Record
 from actorrt.actors.policy.options import ActorOptions
-from actorrt.actors.wire.control import Data
 from actorrt.ids import short
 from actorrt.node.placement.jobs import Worker
+from actorrt.protocol.nodes import ActorStatus, Cursor, WorkerStatus
 
 MAX_PAGE_COUNT: Final = 10_000
 """How many rows a page may have: what the transport takes for a list is three times as many."""
@@ -62,8 +62,16 @@ def check_page(after: Any, count: Any) -> None:
         raise ValueError(f"count={count}: give 1 to {MAX_PAGE_COUNT} rows a page, and go on with after=page['next']")
 
 
-def page_of(workers: Iterable[Worker], records: Iterable[Record], after: Any, count: int) -> Data:
-    """Return a page: `workers` first and then `actors`, `count` rows at the most, and what follows it as `next`.
+class Page(NamedTuple):
+    """A part of a listing, and what the next part comes after; None for the last."""
+
+    workers: list[WorkerStatus]
+    actors: list[ActorStatus]
+    next: Cursor | None
+
+
+def page_of(workers: Iterable[Worker], records: Iterable[Record], after: Sequence[int] | None, count: int) -> Page:
+    """Return a page, `count` rows at the most; workers come first.
 
     Args:
         workers, records: all of them, by their numbers.
@@ -74,50 +82,47 @@ def page_of(workers: Iterable[Worker], records: Iterable[Record], after: Any, co
     shown = _following(workers, worker_number, count)
     actors = _following(records, actor_number, count - len(shown))
     is_full = len(shown) + len(actors) == count
-    last = [shown[-1].number if shown else worker_number, actors[-1].number if actors else actor_number]
-    return {
-        "workers": [_worker_row(worker) for worker in shown],
-        "actors": [_actor_row(record) for record in actors],
-        "next": last if is_full and _is_more(workers, records, last) else None,
-    }
+    last = Cursor(shown[-1].number if shown else worker_number, actors[-1].number if actors else actor_number)
+    following = last if is_full and _is_more(workers, records, last) else None
+    return Page([_worker_row(worker) for worker in shown], [_actor_row(record) for record in actors], following)
 
 
 def _following(items: Iterable[N], number: int, count: int) -> list[N]:
     return list(islice((item for item in items if item.number > number), count))
 
 
-def _is_more(workers: Iterable[Worker], records: Iterable[Record], last: list[int]) -> bool:
-    return bool(_following(workers, last[0], 1) or _following(records, last[1], 1))
+def _is_more(workers: Iterable[Worker], records: Iterable[Record], last: Cursor) -> bool:
+    return bool(_following(workers, last.worker, 1) or _following(records, last.actor, 1))
 
 
-def _worker_row(worker: Worker) -> Data:
-    return {
-        "label": worker.label,
-        "kind": worker.kind.value,
-        "job": short(worker.job.job_id),
-        "pid": worker.pid,
-        "actors": len(worker.actors),
-        "memory_bytes": None if worker.pid is None else resident_bytes(worker.pid),
-        "cpu_s": None if worker.pid is None else cpu_seconds(worker.pid),
-        "peer": worker.peer,
-        "address": worker.endpoint.address,
-    }
+def _worker_row(worker: Worker) -> WorkerStatus:
+    return WorkerStatus(
+        label=worker.label,
+        kind=worker.kind.value,
+        job=short(worker.job.job_id),
+        pid=worker.pid,
+        actors=len(worker.actors),
+        memory_bytes=None if worker.pid is None else resident_bytes(worker.pid),
+        cpu_s=None if worker.pid is None else cpu_seconds(worker.pid),
+        peer=worker.peer,
+        address=worker.endpoint.address,
+    )
 
 
-def _actor_row(record: Record) -> Data:
-    return {
-        "actor": short(record.actor_id),
-        "label": record.label,
-        "job": short(record.job),
-        "namespace": record.order.namespace,
-        "is_detached": record.order.is_detached,
-        "state": str(record.state),
-        "incarnation": record.incarnation,
-        "worker": None if record.place is None else record.place.label,
-        "pid": None if record.place is None else record.place.pid,
-        "reserved": reserved(record.options),
-        "last_exit": None if record.last_reason is None else str(record.last_reason),
-    }
+def _actor_row(record: Record) -> ActorStatus:
+    return ActorStatus(
+        actor=short(record.actor_id),
+        label=record.label,
+        job=short(record.job),
+        namespace=record.order.namespace,
+        is_detached=record.order.is_detached,
+        state=str(record.state),
+        incarnation=record.incarnation,
+        worker=None if record.place is None else record.place.label,
+        pid=None if record.place is None else record.place.pid,
+        reserved=reserved(record.options),
+        last_exit=None if record.last_reason is None else str(record.last_reason),
+    )
 
 
 def reserved(options: ActorOptions) -> dict[str, float]:

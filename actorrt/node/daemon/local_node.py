@@ -17,6 +17,7 @@ from actorrt.ids import IdSource, JobId, PeerAddress, PeerId, short
 from actorrt.node.daemon.core import NodeCore
 from actorrt.node.placement.jobs import Job, Worker
 from actorrt.node.placement.resources import Resources
+from actorrt.protocol.processes import Leave
 from actorrt.reasons import KILLED, SHUTDOWN, ExitKind, ExitReason
 from actorrt.scopes import Scope
 from actorrt.store.client.client import StoreClient
@@ -116,11 +117,11 @@ class _LocalWorkers:
 
     async def launch(self, worker: Worker) -> None:
         job = worker.job
-        system = self._new_system(worker.peer, worker.endpoint.address, job.job_id, job.setting["namespace"])
+        system = self._new_system(worker.peer, worker.endpoint.address, job.job_id, job.setting.namespace)
         self._systems[worker.peer] = system
         system.on_crash = lambda error: self._end(worker, ExitReason(ExitKind.CRASHED, repr(error)))
         await system.start()
-        system.control.handle("leave", lambda *_: self._end(worker, SHUTDOWN))
+        system.control.handle(Leave.by(lambda *_: self._end(worker, SHUTDOWN)))
         worker.pid = os.getpid()
         worker.ready.set_value(None)
 

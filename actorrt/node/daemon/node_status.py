@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 from actorrt.actors.authority.registry import Registry
-from actorrt.actors.wire.control import Data
 from actorrt.config import VERSION
 from actorrt.ids import short
 from actorrt.node.daemon.listing import RowNumbers, check_page, page_of
 from actorrt.node.placement.job_table import JobTable
 from actorrt.node.placement.resources import Resources
 from actorrt.node.placement.workers import Workers
+from actorrt.protocol.nodes import JobStatus, StatusPage, Totals
 
 
 class NodeStatus:
@@ -33,7 +33,7 @@ class NodeStatus:
         self._worker_numbers = RowNumbers()
         self._actor_numbers = RowNumbers()
 
-    def page(self, after: Any, count: int) -> Data:
+    def page(self, after: Sequence[int] | None, count: int) -> StatusPage:
         """Return totals, and a page of workers and actors; see `listing.page_of`.
 
         Raises:
@@ -43,14 +43,17 @@ class NodeStatus:
         jobs = self._jobs.live()
         workers = self._worker_numbers.numbered(self._workers.all())
         records = self._actor_numbers.numbered(self._registry.records())
-        return {
-            "version": VERSION,
-            "address": self._address,
-            "jobs": [{"job": short(job.job_id), "driver": job.driver.address} for job in jobs],
-            "totals": {"jobs": len(jobs), "workers": len(workers), "actors": len(records)},
-            **page_of(workers, records, after, count),
-            "cpus": self._resources.cpu_count,
-            "reserved_cpus": self._resources.reserved("cpus"),
-            "gpus": self._resources.gpu_count,
-            "reserved_gpus": self._resources.reserved("gpus"),
-        }
+        page = page_of(workers, records, after, count)
+        return StatusPage(
+            version=VERSION,
+            address=self._address,
+            jobs=[JobStatus(job=short(job.job_id), driver=job.driver.address) for job in jobs],
+            totals=Totals(jobs=len(jobs), workers=len(workers), actors=len(records)),
+            workers=page.workers,
+            actors=page.actors,
+            next=page.next,
+            cpus=self._resources.cpu_count,
+            reserved_cpus=self._resources.reserved("cpus"),
+            gpus=self._resources.gpu_count,
+            reserved_gpus=self._resources.reserved("gpus"),
+        )

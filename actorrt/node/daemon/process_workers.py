@@ -12,8 +12,9 @@ from actorrt.actors.cells import crash_notes
 from actorrt.ids import IdSource, JobId, PeerAddress
 from actorrt.node.placement.jobs import Job, Worker
 from actorrt.node.processes.forker import ProcessFactory
-from actorrt.node.processes.output import OutputLine, OutputReader
+from actorrt.node.processes.output import OutputReader
 from actorrt.node.processes.process_watch import ProcessExit
+from actorrt.protocol.processes import OutputLine
 from actorrt.reasons import ExitKind, ExitReason
 
 logger = logging.getLogger(__name__)
@@ -60,7 +61,7 @@ class ProcessWorkers:
     def preload(self, modules: Sequence[str], job: Job) -> None:
         """Have modules imported before workers are forked; see `WorkerFactory.preload`."""
         if self._may_preload:
-            self._processes.preload(modules, job.setting["sys_path"])
+            self._processes.preload(modules, job.setting.sys_path)
         else:
             logger.info("workers import %s themselves: this node serves other jobs, too", ", ".join(modules))
 
@@ -96,11 +97,11 @@ class ProcessWorkers:
             "store": self._store_path,
             "job": worker.job.job_id,
             "label": worker.label,
-            "namespace": setting["namespace"],
-            "log_level": setting["log_level"],
-            "sys_path": setting["sys_path"],
-            "cwd": setting["cwd"],
-            "env_vars": {**setting["env_vars"], **worker.env_vars},
+            "namespace": setting.namespace,
+            "log_level": setting.log_level,
+            "sys_path": setting.sys_path,
+            "cwd": setting.cwd,
+            "env_vars": {**setting.env_vars, **worker.env_vars},
         }
 
     def kill(self, worker: Worker) -> None:

@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from actorrt import errors
-from actorrt.actors.wire.control import Data
 from actorrt.clock import Clock
 from actorrt.config import NODE_ANSWER_TIMEOUT_S
 from actorrt.ids import IdSource, PeerAddress, PeerId, short
 from actorrt.node.daemon.places import NodeDescriptor
 from actorrt.node.driver.embedded_node import EmbeddedNode
 from actorrt.node.driver.finding import find_node
+from actorrt.protocol.nodes import AttachDriver, JobSetting
+from actorrt.protocol.processes import JobEnded
 from actorrt.reasons import ExitKind, ExitReason
 from actorrt.scopes import Scope
 
@@ -50,7 +51,7 @@ class DriverConnection(Protocol):
     async def open(self, namespace: str) -> None:
         """Start or find the node, and the endpoint. What fails is cleaned up by `close`."""
 
-    async def attach(self, data: Data) -> None:
+    async def attach(self, setting: JobSetting) -> None:
         """Begin the driver's job on the node."""
 
     async def close(self) -> None:
@@ -115,10 +116,12 @@ class DaemonConnection:
         self._scope = Scope("driver", self.system.scope.fail)
         self._watch(loop, node)
 
-    async def attach(self, data: Data) -> None:
+    async def attach(self, setting: JobSetting) -> None:
+        system = self.system
+        driver = AttachDriver(job=system.job, address=system.endpoint.address, pid=os.getpid(), setting=setting)
         try:
             async with asyncio.timeout(NODE_ANSWER_TIMEOUT_S):
-                await self.system.control.request(self.system.node, "attach_driver", data)
+                await system.control.request(system.node, driver)
         except errors.ActorDiedError as error:
             raise errors.PeerUnreachableError(f"the node at {self.url} ended while this process connected") from error
         except TimeoutError:
@@ -140,7 +143,7 @@ class DaemonConnection:
         except ProcessLookupError:
             raise errors.PeerUnreachableError(f"the node at {node.url} ended while this process connected") from None
         loop.add_reader(self._pidfd, self._lost, f"the node daemon (process {node.pid}) ended")
-        self.system.control.handle("job_ended", lambda _, data: self._lost(f"it ended this job: {data['why']}"))
+        self.system.control.handle(JobEnded.by(lambda _, ended: self._lost(f"it ended this job: {ended.why}")))
 
     def _store_lost(self) -> None:
         """A daemon that ends closes its sockets first; one that goes on ends the job of a driver without a store."""

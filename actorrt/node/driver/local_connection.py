@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
 from actorrt.actors.endpoint.endpoint import System
-from actorrt.actors.wire.control import Data
 from actorrt.clock import Clock
 from actorrt.ids import IdSource
 from actorrt.node.daemon.local_node import LocalNode
 from actorrt.node.placement.resources import Resources
 from actorrt.node.processes.limits import cpu_count, gpu_count, store_capacity_bytes
+from actorrt.protocol.nodes import AttachDriver, JobSetting
 from actorrt.transport.memory.network import MemoryNetwork
 
 
@@ -43,8 +45,10 @@ class LocalConnection:
         self._system = self.system = self._node.system(peer, f"memory://{peer.hex()}", self._ids.job(), namespace)
         await self.system.start()
 
-    async def attach(self, data: Data) -> None:
-        self._node.core.attach_driver(self.system.endpoint.peer, data)
+    async def attach(self, setting: JobSetting) -> None:
+        job, endpoint = self.system.job, self.system.endpoint
+        driver = AttachDriver(job=job, address=endpoint.address, pid=os.getpid(), setting=setting)
+        self._node.core.attach_driver(endpoint.peer, driver)
 
     async def close(self) -> None:
         if self._system is not None:

@@ -7,9 +7,9 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from actorrt.actors.wire.control import Data
 from actorrt.ids import PeerId
 from actorrt.node.driver.folding import Folder
+from actorrt.protocol.processes import Output
 
 
 class OutputPrinter:
@@ -24,11 +24,11 @@ class OutputPrinter:
         self._now = now
         self._timer: asyncio.TimerHandle | None = None
 
-    def received(self, _: PeerId, data: Data) -> None:
+    def received(self, _: PeerId, output: Output) -> None:
         """Take in a notice of the node."""
         now = self._now()
-        for label, stream, text in data["lines"]:
-            lines = self._folder.add(f"{label} pid={data['pid']}", stream, text, now)
+        for label, stream, text in output.lines:
+            lines = self._folder.add(f"{label} pid={output.pid}", stream, text, now)
             self._print(lines, sys.stderr if stream == "stderr" else sys.stdout)
         self._flush_later()
 

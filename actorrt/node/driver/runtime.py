@@ -14,16 +14,18 @@ from actorrt.actors.endpoint import statistics
 from actorrt.actors.refs import current
 from actorrt.actors.refs.operation import Operation
 from actorrt.actors.refs.waiting import wait
-from actorrt.actors.wire.control import Data
+from actorrt.actors.wire.control import Answer
 from actorrt.clock import MonotonicClock
 from actorrt.completion import Completion, set_blocking_rule
-from actorrt.ids import IdSource, PeerAddress, PeerId
+from actorrt.ids import IdSource, PeerAddress
 from actorrt.node.daemon.listing import MAX_PAGE_COUNT, check_page
 from actorrt.node.driver import runtime_options
 from actorrt.node.driver.driver_connection import DaemonConnection, DriverConnection
 from actorrt.node.driver.notices import saying
 from actorrt.node.driver.printer import OutputPrinter
 from actorrt.node.processes.limits import check_system
+from actorrt.protocol.nodes import AskStatus, Cursor, Detach, Goodbye, JobSetting, StatusPage, WorkerStatus
+from actorrt.protocol.processes import AskStatistics, Output
 
 if TYPE_CHECKING:
     from actorrt.actors.endpoint.endpoint import System
@@ -135,14 +137,8 @@ class Runtime:
 
     async def _attach(self, connection: DriverConnection) -> None:
         system = connection.system
-        system.control.handle("output", self._output.received)
-        data = {
-            "job": system.job,
-            "address": system.endpoint.address,
-            "pid": os.getpid(),
-            "setting": _setting(self.namespace),
-        }
-        await saying("the node to answer", connection.attach(data))
+        system.control.handle(Output.by(self._output.received))
+        await saying("the node to answer", connection.attach(_setting(self.namespace)))
 
     async def close(self) -> None:
         """Stop what this driver started, and the node if it is embedded; leave nothing behind. Idempotent."""
@@ -159,7 +155,7 @@ class Runtime:
             self._output.close()
 
     async def _detach(self, system: System) -> None:
-        detached = system.control.request(system.node, "detach", {"job": system.job})
+        detached = system.control.request(system.node, Detach(job=system.job))
         system.transport.watch(*system.node)
         left_s = DETACH_TIMEOUT_S
         while not (detached.done() or left_s <= 0 or _is_frozen(system)):
@@ -171,9 +167,9 @@ class Runtime:
         elif (error := detached.error()) is not None:
             logger.debug("the node was gone before its job was ended: %s", error)
         else:
-            system.control.notify(system.node, "goodbye", {})  # it need not look for us
+            system.control.notify(system.node, Goodbye())  # it need not look for us
 
-    def status(self, after: Sequence[int] | None = None, count: int = MAX_PAGE_COUNT) -> Operation[Data]:
+    def status(self, after: Sequence[int] | None = None, count: int = MAX_PAGE_COUNT) -> Operation[dict[str, Any]]:
         """Ask the node what it runs, a page at a time; resolves to plain data.
 
         Args:
@@ -190,25 +186,29 @@ class Runtime:
             TypeError, ValueError: no such page.
         """
         check_page(after, count)
-        return self.system.operate("the node's status", lambda: self._page(after, count))
+        cursor = None if after is None else Cursor(*after)
 
-    async def _page(self, after: Sequence[int] | None, count: int) -> Data:
+        async def ask() -> dict[str, Any]:
+            return (await self._page(cursor, count)).pack()
+
+        return self.system.operate("the node's status", ask)
+
+    def _page(self, after: Cursor | None, count: int) -> Answer[StatusPage]:
         system = self.system
-        page: Data = await system.control.request(system.node, "status", {"after": after, "count": count})
-        return page
+        return system.control.request(system.node, AskStatus(after=after, count=count))
 
-    async def _workers(self) -> list[Data]:
+    async def _workers(self) -> list[WorkerStatus]:
         """Return the rows of all workers, which come before those of actors."""
-        workers: list[Data] = []
-        after: Sequence[int] | None = None
+        workers: list[WorkerStatus] = []
+        after: Cursor | None = None
         while True:
             page = await self._page(after, WORKERS_PAGE_COUNT)
-            workers += page["workers"]
-            after = page["next"]
-            if page["actors"] or after is None:
+            workers += page.workers
+            after = page.next
+            if page.actors or after is None:
                 return workers
 
-    def statistics(self) -> Operation[Data]:
+    def statistics(self) -> Operation[dict[str, Any]]:
         """Ask every process of this job for its queues; resolves to plain data, by the worker's label.
 
         Each has `pending_calls`, `late_replies`, `dead_letters` (their count, and the last ones), `actors` (the
@@ -219,9 +219,9 @@ class Runtime:
         """
         system = self.system
 
-        async def ask() -> Data:
-            workers = {w["label"]: PeerAddress(PeerId(w["peer"]), w["address"]) for w in await self._workers()}
-            requests = {label: system.control.request(to, "statistics", {}) for label, to in workers.items()}
+        async def ask() -> dict[str, Any]:
+            workers = {worker.label: PeerAddress(worker.peer, worker.address) for worker in await self._workers()}
+            requests = {label: system.control.request(to, AskStatistics()) for label, to in workers.items()}
             if requests:
                 await wait(requests.values(), len(requests), STATISTICS_WITHIN_S)
             answers = {label: _answer(request) for label, request in requests.items()}
@@ -283,17 +283,17 @@ def run(main: Callable[..., Coroutine[Any, Any, T]], *args: Any, **runtime_optio
     return uvloop.run(inside())
 
 
-def _setting(namespace: str) -> Data:
+def _setting(namespace: str) -> JobSetting:
     """Return how workers find the code that this process finds, and how much they log."""
     path = [os.path.abspath(entry) if entry else os.getcwd() for entry in sys.path]
     main = sys.modules.get("__main__")
     script = getattr(main, "__file__", None)
     if script is not None and (folder := os.path.dirname(os.path.abspath(script))) not in path:
         path.insert(0, folder)
-    return {
-        "namespace": namespace,
-        "sys_path": path,
-        "cwd": os.getcwd(),
-        "env_vars": {},
-        "log_level": logging.getLogger().getEffectiveLevel(),
-    }
+    return JobSetting(
+        namespace=namespace,
+        sys_path=path,
+        cwd=os.getcwd(),
+        env_vars={},
+        log_level=logging.getLogger().getEffectiveLevel(),
+    )

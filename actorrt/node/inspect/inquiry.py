@@ -6,17 +6,21 @@ import asyncio
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from actorrt.actors.wire.control import Control, Data
+from actorrt.actors.wire.control import Control
 from actorrt.config import NODE_ANSWER_TIMEOUT_S
 from actorrt.errors import ActorRtError, PeerUnreachableError
 from actorrt.ids import IdSource, PeerAddress, PeerId, short
 from actorrt.node.daemon.places import NodeDescriptor
 from actorrt.node.driver.notices import saying
+from actorrt.protocol.nodes import Goodbye
+from actorrt.protocol.verb import Request
 from actorrt.scopes import Scope
 from actorrt.transport.interfaces import Buffer
 from actorrt.transport.unix.transport import UnixTransport
+
+A = TypeVar("A")
 
 
 class _Inquirer:
@@ -38,7 +42,7 @@ class _Inquirer:
         self.control.peer_lost(peer, error)
 
 
-async def inquire(node: NodeDescriptor, verb: str, data: Data) -> Any:
+async def inquire(node: NodeDescriptor, request: Request[A]) -> A:
     """Return the node's answer.
 
     Raises:
@@ -51,10 +55,10 @@ async def inquire(node: NodeDescriptor, verb: str, data: Data) -> Any:
     await transport.start(inquirer)
     try:
         to = PeerAddress(PeerId(bytes.fromhex(node.peer)), node.address)
-        asked = inquirer.control.request(to, verb, data)
+        asked = inquirer.control.request(to, request)
         async with asyncio.timeout(NODE_ANSWER_TIMEOUT_S):
             answer = await saying(f"node {node.url} (process {node.pid})", asked)
-        inquirer.control.notify(to, "goodbye", {})
+        inquirer.control.notify(to, Goodbye())
         return answer
     except TimeoutError:
         raise PeerUnreachableError(

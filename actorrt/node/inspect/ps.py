@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 from actorrt.config import MIB
 from actorrt.node.daemon.listing import MAX_PAGE_COUNT
@@ -12,6 +12,7 @@ from actorrt.node.daemon.places import NodeDescriptor
 from actorrt.node.driver.finding import add_address_argument, node_to_look_into
 from actorrt.node.inspect import table
 from actorrt.node.inspect.status import ask_page
+from actorrt.protocol.nodes import ActorStatus, StatusPage, WorkerStatus
 
 DEFAULT_COUNT: Final = 1_000
 
@@ -33,45 +34,45 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def listed(node: NodeDescriptor, count: int) -> dict[str, Any]:
+def listed(node: NodeDescriptor, count: int) -> StatusPage:
     """Return all workers of a node, up to `count` actors, and the totals, a page after the other."""
     page = whole = ask_page(node, None, MAX_PAGE_COUNT)
-    while page["next"] is not None and len(whole["actors"]) < count:
-        page = ask_page(node, page["next"], MAX_PAGE_COUNT)
-        whole["workers"] += page["workers"]
-        whole["actors"] += page["actors"]
-    del whole["actors"][count:]
+    while page.next is not None and len(whole.actors) < count:
+        page = ask_page(node, page.next, MAX_PAGE_COUNT)
+        whole.workers.extend(page.workers)
+        whole.actors.extend(page.actors)
+    del whole.actors[count:]
     return whole
 
 
-def render(status: dict[str, Any]) -> Iterator[str]:
+def render(status: StatusPage) -> Iterator[str]:
     """Give the lines: the processes, an empty one, the actors, and how many more there are."""
-    workers = [("PID", "KIND", "JOB", "ACTORS", "CPU", "MEMORY", "WORKER"), *map(_worker, status["workers"])]
+    workers = [("PID", "KIND", "JOB", "ACTORS", "CPU", "MEMORY", "WORKER"), *map(_worker, status.workers)]
     yield from table.lines(workers)
     yield ""
     header = ("ACTOR", "JOB", "NAMESPACE", "STATE", "INCARNATION", "PID", "RESERVED", "NAME", "LAST EXIT")
-    yield from table.lines([header, *map(_actor, status["actors"])])
-    left_out = status["totals"]["actors"] - len(status["actors"])
+    yield from table.lines([header, *map(_actor, status.actors)])
+    left_out = status.totals.actors - len(status.actors)
     if left_out > 0:
-        yield f"and {left_out} actors more: --count {status['totals']['actors']} lists all"
+        yield f"and {left_out} actors more: --count {status.totals.actors} lists all"
 
 
-def _worker(row: dict[str, Any]) -> tuple[str, ...]:
-    memory = "-" if row["memory_bytes"] is None else f"{row['memory_bytes'] / MIB:.0f} MiB"
-    cpu = "-" if row["cpu_s"] is None else f"{row['cpu_s']:.1f} s"
-    return (str(row["pid"] or "-"), row["kind"], row["job"], str(row["actors"]), cpu, memory, row["label"])
+def _worker(row: WorkerStatus) -> tuple[str, ...]:
+    memory = "-" if row.memory_bytes is None else f"{row.memory_bytes / MIB:.0f} MiB"
+    cpu = "-" if row.cpu_s is None else f"{row.cpu_s:.1f} s"
+    return (str(row.pid or "-"), row.kind, row.job, str(row.actors), cpu, memory, row.label)
 
 
-def _actor(row: dict[str, Any]) -> tuple[str, ...]:
-    reserved = ", ".join(f"{count:g} {name}" for name, count in row["reserved"].items())
+def _actor(row: ActorStatus) -> tuple[str, ...]:
+    reserved = ", ".join(f"{count:g} {name}" for name, count in row.reserved.items())
     return (
-        row["actor"],
-        row["job"],
-        row["namespace"],
-        row["state"],
-        str(row["incarnation"]),
-        str(row["pid"] or "-"),
+        row.actor,
+        row.job,
+        row.namespace,
+        row.state,
+        str(row.incarnation),
+        str(row.pid or "-"),
         reserved or "-",
-        f"{row['label']} (detached)" if row["is_detached"] else row["label"],
-        (row["last_exit"] or "-").partition("\n")[0],
+        f"{row.label} (detached)" if row.is_detached else row.label,
+        (row.last_exit or "-").partition("\n")[0],
     )

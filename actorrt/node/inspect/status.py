@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from typing import Any
 
 from actorrt.node.daemon.places import NodeDescriptor
 from actorrt.node.driver.finding import add_address_argument, node_to_look_into
 from actorrt.node.inspect.inquiry import inquire
+from actorrt.protocol.nodes import AskStatus, Cursor, StatusPage
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,15 +20,14 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the totals; return the exit status."""
     node = node_to_look_into(arguments.address)
     status = ask_page(node, None, 1)
-    totals = status["totals"]
-    print(f"node {node.url} (process {node.pid}), version {status['version']}")
-    for name in ("cpus", "gpus"):
-        print(f"  {name}: {status[f'reserved_{name}']:g} of {status[name]} reserved")
-    print(f"  jobs: {totals['jobs']}, workers: {totals['workers']}, actors: {totals['actors']}")
+    totals = status.totals
+    print(f"node {node.url} (process {node.pid}), version {status.version}")
+    print(f"  cpus: {status.reserved_cpus:g} of {status.cpus} reserved")
+    print(f"  gpus: {status.reserved_gpus:g} of {status.gpus} reserved")
+    print(f"  jobs: {totals.jobs}, workers: {totals.workers}, actors: {totals.actors}")
     return 0
 
 
-def ask_page(node: NodeDescriptor, after: Any, count: int) -> dict[str, Any]:
+def ask_page(node: NodeDescriptor, after: Cursor | None, count: int) -> StatusPage:
     """Return one page of what a node runs; see `actorrt.node.daemon.listing.page_of`."""
-    page: dict[str, Any] = asyncio.run(inquire(node, "status", {"after": after, "count": count}))
-    return page
+    return asyncio.run(inquire(node, AskStatus(after=after, count=count)))

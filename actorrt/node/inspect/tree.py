@@ -7,7 +7,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import Final
 
 from actorrt.config import MIB
 from actorrt.ids import short
@@ -16,6 +16,7 @@ from actorrt.node.daemon.places import NodeDescriptor
 from actorrt.node.driver.finding import add_address_argument, node_to_look_into
 from actorrt.node.inspect import table
 from actorrt.node.inspect.inquiry import inquire
+from actorrt.protocol.nodes import ActorRow, ActorTree, AskTree
 
 WATCH_PERIOD_S: Final = 1.0
 DEFAULT_CHILDREN_COUNT: Final = 100
@@ -50,23 +51,23 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _page(node: NodeDescriptor, children_count: int) -> str:
-    census = asyncio.run(inquire(node, "census", {"siblings_count": children_count}))
-    return "\n".join(render(f"node {node.url} (process {node.pid})", census))
+    tree = asyncio.run(inquire(node, AskTree(siblings_count=children_count)))
+    return "\n".join(render(f"node {node.url} (process {node.pid})", tree))
 
 
-def render(title: str, census: dict[str, Any]) -> Iterator[str]:
+def render(title: str, whole: ActorTree) -> Iterator[str]:
     """Give the lines of the tree: the node, its jobs, and below each its actors under their parents.
 
     Args:
         title: the first line.
-        census: what `census.take_census` returned.
+        whole: what the node has.
     """
     yield title
-    tree = _Tree(census)
+    tree = _Tree(whole)
     rows: list[Sequence[str]] = [_HEADER]
-    for job in census["jobs"]:
-        rows.append(_alone(f"job {short(job['job'])}"))
-        rows.extend(tree.below(job["job"]))
+    for job in whole.jobs:
+        rows.append(_alone(f"job {short(job.job)}"))
+        rows.extend(tree.below(job.job))
     detached = list(tree.below(None))
     if detached:
         rows += [_alone("detached, of jobs that have ended"), *detached]
@@ -74,15 +75,16 @@ def render(title: str, census: dict[str, Any]) -> Iterator[str]:
 
 
 class _Tree:
-    """The actors of a census by what they hang below: a parent, a job, or None once the job has ended."""
+    """The actors of a tree by what they hang below: a parent, a job, or None once the job has ended."""
 
-    def __init__(self, census: dict[str, Any]) -> None:
-        self._left_out: dict[bytes, int] = census["left_out"]
-        self._children: dict[bytes | None, list[dict[str, Any]]] = {}
-        known = {actor["actor"] for actor in census["actors"]}
-        for actor in census["actors"]:
-            above = actor["parent"] if actor["parent"] in known else actor["job"]
-            self._children.setdefault(above, []).append(actor)
+    def __init__(self, whole: ActorTree) -> None:
+        self._whole = whole
+        self._children: dict[bytes | None, list[ActorRow]] = {}
+        known = {actor.actor for actor in whole.actors}
+        live = {job.job for job in whole.jobs}
+        for actor in whole.actors:
+            job = actor.job if actor.job in live else None
+            self._children.setdefault(actor.parent if actor.parent in known else job, []).append(actor)
 
     def below(self, above: bytes | None) -> Iterator[Sequence[str]]:
         """Give the rows of what hangs there, each with what hangs below it, and a row for those that are left out."""
@@ -98,33 +100,34 @@ class _Tree:
             if isinstance(item, int):
                 yield _alone(f"{prefix}and {item} more")
             else:
-                yield _row(item, prefix)
-                branches.append((f"{indent}{'   ' if is_last else '│  '}", self._branch(item["actor"])))
+                yield self._row(item, prefix)
+                branches.append((f"{indent}{'   ' if is_last else '│  '}", self._branch(item.actor)))
 
-    def _branch(self, above: bytes | None) -> Iterator[tuple[dict[str, Any] | int, bool]]:
+    def _branch(self, above: bytes | None) -> Iterator[tuple[ActorRow | int, bool]]:
         """Give what hangs directly below, and how many are left out, each with whether nothing follows it."""
-        items: list[dict[str, Any] | int] = [*self._children.get(above, [])]
-        left_out = self._left_out.get(NOWHERE if above is None else above, 0)
+        items: list[ActorRow | int] = [*self._children.get(above, [])]
+        left_out = self._whole.left_out.get(NOWHERE if above is None else above, 0)
         if left_out:
             items.append(left_out)
         return ((item, number == len(items)) for number, item in enumerate(items, 1))
 
+    def _row(self, actor: ActorRow, prefix: str) -> Sequence[str]:
+        child_id, queued = self._whole.child_ids.get(actor.actor), self._whole.queued.get(actor.actor)
+        memory_bytes = self._whole.memory_bytes.get(actor.actor)
+        name = actor.label if child_id is None else f"{child_id} ({actor.label})"
+        if actor.is_detached:
+            name += " (detached)"
+        reason = (actor.last_exit or "").partition("\n")[0]
+        return (
+            f"{prefix}{name}",
+            actor.state,
+            str(actor.restarts),
+            "?" if queued is None else str(queued),
+            "" if memory_bytes is None else f"{memory_bytes / MIB:.0f} MiB",
+            str(actor.pid or ""),
+            reason if len(reason) <= _MAX_REASON_LENGTH else f"{reason[: _MAX_REASON_LENGTH - 1]}…",
+        )
+
 
 def _alone(text: str) -> Sequence[str]:
     return (text, *[""] * (len(_HEADER) - 1))
-
-
-def _row(actor: dict[str, Any], prefix: str) -> Sequence[str]:
-    name = actor["label"] if actor["child_id"] is None else f"{actor['child_id']} ({actor['label']})"
-    if actor["is_detached"]:
-        name += " (detached)"
-    reason = (actor["last_exit"] or "").partition("\n")[0]
-    return (
-        f"{prefix}{name}",
-        actor["state"],
-        str(actor["restarts"]),
-        "?" if actor["queued"] is None else str(actor["queued"]),
-        "" if actor["memory_bytes"] is None else f"{actor['memory_bytes'] / MIB:.0f} MiB",
-        str(actor["pid"] or ""),
-        reason if len(reason) <= _MAX_REASON_LENGTH else f"{reason[: _MAX_REASON_LENGTH - 1]}…",
-    )

@@ -16,14 +16,14 @@ from __future__ import annotations
 import logging
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
 import msgpack
 
-from actorrt.actors.wire.control import Control, Data
+from actorrt.actors.wire.control import Control
 from actorrt.completion import Completion
 from actorrt.errors import ActorRtError, ObjectLostError
 from actorrt.ids import ObjectId, PeerAddress, PeerId, short
+from actorrt.protocol.objects import Holding, HoldObject, LetGoObject, ObjectArrived
 from actorrt.scopes import Scope
 from actorrt.store.server.exchange import Exchange
 
@@ -71,9 +71,9 @@ class Holdings:
         self._exchange = exchange
         self._scope = scope
         self._holdings: dict[ObjectId, _AdoptedObject] = {}
-        control.handle("hold_object", self._hold_for)
-        control.handle("object_arrived", self._arrived_for)
-        control.handle("let_go_object", self._release_for)
+        control.handle(HoldObject.by(self._hold_for))
+        control.handle(ObjectArrived.by(self._arrived_for))
+        control.handle(LetGoObject.by(self._release_for))
 
     def __len__(self) -> int:
         return len(self._holdings)
@@ -104,23 +104,22 @@ class Holdings:
 
     async def _hold(self, object_id: ObjectId, teller: PeerAddress, token: bytes | None) -> PeerAddress:
         """Hold an object where it was made, of which `teller` knows."""
-        answer = await self._ask(teller, "hold_object", {"object": object_id, "token": token})
-        if answer is None:
+        elsewhere = await self._ask(teller, object_id, token)
+        if elsewhere is None:
             return teller
-        origin = _unpack_node(answer)
+        origin = _unpack_node(elsewhere)
         try:
-            if origin.peer == self._node.peer or await self._ask(
-                origin, "hold_object", {"object": object_id, "token": None}
-            ):
+            if origin.peer == self._node.peer or await self._ask(origin, object_id, None):
                 raise ObjectLostError(f"node {short(origin.peer)}, which made it, has it no longer")
         finally:
             if token is not None:
-                self._control.notify(teller, "object_arrived", {"object": object_id, "token": token})
+                self._control.notify(teller, ObjectArrived(object=object_id, token=token))
         return origin
 
-    async def _ask(self, node: PeerAddress, verb: str, data: Data) -> Any:
+    async def _ask(self, node: PeerAddress, object_id: ObjectId, token: bytes | None) -> bytes | None:
+        """Have a node hold an object; return which node made it, if it is another one."""
         try:
-            return await self._control.request(node, verb, data)
+            return (await self._control.request(node, HoldObject(object=object_id, token=token))).node
         except ValueError as error:  # no address of this transport
             raise ObjectLostError(f"node {short(node.peer)} at {node.address!r} can't be reached from here") from error
 
@@ -128,7 +127,7 @@ class Holdings:
         """End a transit at the node of its sender; see `exchange.RemoteStores`."""
         try:
             teller = _unpack_node(node)
-            self._control.notify(teller, "object_arrived", {"object": object_id, "token": token})
+            self._control.notify(teller, ObjectArrived(object=object_id, token=token))
         except (ActorRtError, ValueError) as error:
             logger.warning("object %s: its sender's node can't be told that it arrived: %s", short(object_id), error)
 
@@ -142,7 +141,7 @@ class Holdings:
             self._release(object_id, adopted.origin.value())
 
     def _release(self, object_id: ObjectId, origin: PeerAddress) -> None:
-        self._control.notify(origin, "let_go_object", {"object": object_id})
+        self._control.notify(origin, LetGoObject(object=object_id))
 
     async def origin(self, object_id: ObjectId) -> PeerAddress:
         """Return who made an object that was adopted, when it is held there.
@@ -173,14 +172,13 @@ class Holdings:
 
     # What others hold here
 
-    async def _hold_for(self, peer: PeerId, data: Data) -> bytes | None:
-        """Hold an object for another node; return where, instead, if it was made elsewhere."""
-        object_id = ObjectId(data["object"])
-        await self.settled(object_id)
-        return self._exchange.hold_for(peer, object_id, data["token"])
+    async def _hold_for(self, peer: PeerId, asked: HoldObject) -> Holding:
+        """Hold an object for another node; say where, instead, if it was made elsewhere."""
+        await self.settled(asked.object)
+        return Holding(node=self._exchange.hold_for(peer, asked.object, asked.token))
 
-    def _arrived_for(self, peer: PeerId, data: Data) -> None:
-        self._exchange.arrived_for(peer, ObjectId(data["object"]), data["token"])
+    def _arrived_for(self, peer: PeerId, arrived: ObjectArrived) -> None:
+        self._exchange.arrived_for(peer, arrived.object, arrived.token)
 
-    def _release_for(self, peer: PeerId, data: Data) -> None:
-        self._exchange.release_for(peer, ObjectId(data["object"]))
+    def _release_for(self, peer: PeerId, released: LetGoObject) -> None:
+        self._exchange.release_for(peer, released.object)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from actorrt.actors.wire.control import Data
-from actorrt.ids import ObjectId, PeerId
+from actorrt.ids import ObjectId, PeerAddress, PeerId
 from actorrt.node.objects.chunks import Chunks
 from actorrt.node.objects.fanout import Fanout
+from actorrt.protocol.objects import ObjectSource
 from actorrt.store.server.exchange import Exchange
 from actorrt.transport.interfaces import Transport
 
@@ -33,8 +33,8 @@ class Sources:
     def __len__(self) -> int:
         return len(self._fanouts)
 
-    async def name(self, reader: PeerId, object_id: ObjectId, failed: PeerId | None) -> Data:
-        """Return from whom a node is to read an object that is here, as data; wait for one that is still to be made.
+    async def name(self, reader: PeerId, object_id: ObjectId, failed: PeerId | None) -> ObjectSource:
+        """Return from whom a node is to read an object that is here; wait for one that is still to be made.
 
         Args:
             reader: the node that wants to read it.
@@ -54,7 +54,8 @@ class Sources:
             address = self._address_of(source)
             if address is not None:
                 contained = self._exchange.contained(object_id)
-                return {"length": length_bytes, "contained": contained, "peer": source, "address": address}
+                at = PeerAddress(source, address)
+                return ObjectSource(length_bytes=length_bytes, contained=contained, source=at)
             fanout.lost(source)
 
     def _address_of(self, peer: PeerId) -> str | None:

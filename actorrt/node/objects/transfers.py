@@ -21,7 +21,7 @@ from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
-from actorrt.actors.wire.control import Control, Data
+from actorrt.actors.wire.control import Control
 from actorrt.clock import Clock
 from actorrt.completion import Completion
 from actorrt.errors import ActorRtError, CallError, ObjectLostError
@@ -32,6 +32,7 @@ from actorrt.node.objects.holdings import Holdings
 from actorrt.node.objects.pulls import Pull
 from actorrt.node.objects.reading import Reading
 from actorrt.node.objects.sources import Sources
+from actorrt.protocol.objects import NameSource, ObjectRead, ObjectSource, PullObject, ReleaseObject
 from actorrt.scopes import Scope
 from actorrt.store.memory.mappings import populate
 from actorrt.store.server.exchange import Exchange
@@ -76,10 +77,10 @@ class Transfers:
         self.adopt, self.arrived, self.let_go = self._holdings.adopt, self._holdings.arrived, self._holdings.let_go
         self._taken_count = self._wrong_count = 0
         exchange.attach(self)
-        control.handle("object_source", self._name_source)
-        control.handle("object_read", self._note_read)
-        control.handle("pull_object", self._pull_for)
-        control.handle("release_object", lambda _, data: exchange.release(ObjectId(data["object"])))
+        control.handle(NameSource.by(self._name_source))
+        control.handle(ObjectRead.by(self._note_read))
+        control.handle(PullObject.by(self._pull_for))
+        control.handle(ReleaseObject.by(lambda _, asked: exchange.release(asked.object)))
 
     def close(self) -> None:
         """Stop; the pulls have ended with their scope. Idempotent."""
@@ -141,8 +142,8 @@ class Transfers:
         self._exchange.locate(object_id, origin.packed())
         return self._bring(object_id)
 
-    async def _pull_for(self, _: PeerId, data: Data) -> None:
-        await self.pull(ObjectId(data["object"]), PeerAddress(PeerId(data["peer"]), data["address"]))
+    async def _pull_for(self, _: PeerId, asked: PullObject) -> None:
+        await self.pull(asked.object, asked.origin)
 
     def fetch(self, object_id: ObjectId) -> None:
         """Somebody on this node waits for what is elsewhere; see `exchange.RemoteStores`."""
@@ -178,20 +179,20 @@ class Transfers:
         It takes its turn among the pulls when there is something to read, and room for it: what is still to be made
         may need what others pull.
         """
-        origin, answer, source = await self._ask_origin(object_id, None)
-        target = await self._exchange.create(object_id, answer["length"])
+        origin, named = await self._ask_origin(object_id, None)
+        target = await self._exchange.create(object_id, named.length_bytes)
         if target is None:
             return
         try:
             async with self._turns:
-                await self._read(object_id, target, answer["length"], source)
-            await self._contain(object_id, [ObjectId(inner) for inner in answer["contained"]], origin)
+                await self._read(object_id, target, named.length_bytes, named.source)
+            await self._contain(object_id, named.contained, origin)
         except BaseException:
             self._exchange.abort(object_id)
             raise
         self._exchange.seal(object_id)
         self._exchange.release(object_id)  # whoever located it holds it
-        self._control.notify(origin, "object_read", {"object": object_id})
+        self._control.notify(origin, ObjectRead(object=object_id))
 
     async def _read(self, object_id: ObjectId, target: memoryview, length_bytes: int, source: PeerAddress) -> None:
         """Read the bytes of an object into its memory."""
@@ -202,7 +203,8 @@ class Transfers:
         try:
             while not await self._read_from_source(reading):
                 await self._check_hope(reading)
-                *_, reading.source = await self._ask_origin(object_id, reading.source.peer)
+                _, named = await self._ask_origin(object_id, reading.source.peer)
+                reading.source = named.source
         finally:
             reading.recall(*reading.landings)
             del self._readings[object_id]
@@ -231,15 +233,13 @@ class Transfers:
             self._exchange.release(inner)
             await self._holdings.settled(inner)  # the origin keeps them for the object only while that is held
 
-    async def _ask_origin(self, object_id: ObjectId, failed: PeerId | None) -> tuple[PeerAddress, Data, PeerAddress]:
+    async def _ask_origin(self, object_id: ObjectId, failed: PeerId | None) -> tuple[PeerAddress, ObjectSource]:
         """Ask who made an object what it is like, and whom to read it from."""
         origin = await self._holdings.origin(object_id)
         try:
-            data = {"object": object_id, "failed": failed}
-            answer = await self._control.request(origin, "object_source", data)
+            return origin, await self._control.request(origin, NameSource(object=object_id, failed=failed))
         except CallError as error:
             raise ObjectLostError(f"object {short(object_id)} is lost: its node is gone: {error}") from error
-        return origin, answer, PeerAddress(PeerId(answer["peer"]), answer["address"])
 
     async def _read_from_source(self, reading: Reading) -> bool:
         """Read as much as the source in hand gives; whether that is everything."""
@@ -308,9 +308,8 @@ class Transfers:
 
     # Being an origin
 
-    def _name_source(self, peer: PeerId, data: Data) -> Coroutine[Any, Any, Data]:
-        failed = None if data["failed"] is None else PeerId(data["failed"])
-        return self._sources.name(peer, ObjectId(data["object"]), failed)
+    def _name_source(self, peer: PeerId, asked: NameSource) -> Coroutine[Any, Any, ObjectSource]:
+        return self._sources.name(peer, asked.object, asked.failed)
 
-    def _note_read(self, peer: PeerId, data: Data) -> None:
-        self._sources.finished(peer, ObjectId(data["object"]))
+    def _note_read(self, peer: PeerId, read: ObjectRead) -> None:
+        self._sources.finished(peer, read.object)

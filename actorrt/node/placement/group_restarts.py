@@ -15,11 +15,12 @@ from actorrt import errors
 from actorrt.actors.authority.children import stopped_early
 from actorrt.actors.authority.record import Record, RecordState
 from actorrt.actors.authority.registry import Registry
-from actorrt.actors.policy.instructions import Manner
-from actorrt.actors.wire.control import Control, Data
+from actorrt.actors.wire.control import Control
 from actorrt.ids import ActorId, PeerAddress, PeerId
 from actorrt.node.placement.jobs import Worker
 from actorrt.node.placement.placement import Placement
+from actorrt.protocol.hosts import ChildFailure, ChildrenRestarted, HostInTurn, NextIncarnation
+from actorrt.protocol.nodes import Hosted, RestartChildren, StopChildren
 
 
 class GroupRestarts:
@@ -32,21 +33,22 @@ class GroupRestarts:
         self._endpoint = endpoint
         self._turns: dict[ActorId, tuple[ActorId, deque[Record]]] = {}  # whose turn has not come: behind whom, for whom
         placement.cancel_queued_start = self._cancel_queued_start
-        control.handle("restart_children", self._restart)
-        control.handle("stop_children", self._stop)
-        control.handle("hosted", self._hosted)
+        control.handle(RestartChildren.by(self._restart))
+        control.handle(StopChildren.by(self._stop))
+        control.handle(Hosted.by(self._hosted))
 
     # Restarts: the supervisor is told of each child that has started, and of the first that did not
 
-    def _restart(self, _: PeerId, data: Data) -> Coroutine[Any, Any, None]:
+    def _restart(self, _: PeerId, asked: RestartChildren) -> Coroutine[Any, Any, None]:
         """Line the children up, at once: an order to stop one may arrive right behind, and is to find it there."""
-        supervisor = ActorId(data["supervisor"])
+        supervisor = asked.supervisor
         waiting: deque[Record] = deque()
-        for actor in data["actors"]:
+        for actor_id in asked.actors:
             try:
-                record = self._registry.questions.live(ActorId(actor))
+                record = self._registry.questions.live(actor_id)
             except errors.ActorDiedError as error:  # ended by order meanwhile
-                self._tell(supervisor, failed=_failure(ActorId(actor), error, None, is_administrative=True))
+                failed = ChildFailure(child=actor_id, error=error, cause=None, is_administrative=True)
+                self._tell(ChildrenRestarted(supervisor=supervisor, failed=failed))
             else:
                 record.begin_restart()
                 waiting.append(record)
@@ -99,10 +101,9 @@ class GroupRestarts:
         worker: Worker = group[0].place
         for record in group:
             record.starts_at(worker.endpoint)
-        actors = [[record.actor_id, record.incarnation, record.snapshots] for record in group]
-        data = {"authority": tuple(self._endpoint), "actors": actors}
+        actors = [NextIncarnation(record.actor_id, record.incarnation, record.snapshots) for record in group]
         try:
-            await self._control.request(worker.endpoint, "host_in_turn", data)
+            await self._control.request(worker.endpoint, HostInTurn(authority=self._endpoint, actors=actors))
         except errors.ActorRtError as error:
             left = [record for record in group if record.is_start_under_way]
             if left:
@@ -112,18 +113,18 @@ class GroupRestarts:
         """Restart a child elsewhere, in a process of its own, or with children that have to end first."""
         await self._registry.run_start(record)
         if record.start_error is None:
-            self._tell(supervisor, started=[record.actor_id])
+            self._tell(ChildrenRestarted(supervisor=supervisor, started=[record.actor_id]))
         elif record.is_to_end:
             self._report_failure(supervisor, record, record.start_error)
         else:
             self._failed(supervisor, record, record.start_error, list(behind))
 
-    def _hosted(self, _: PeerId, data: Data) -> None:
+    def _hosted(self, _: PeerId, hosted: Hosted) -> None:
         """A worker has carried out orders for so many actors of a group."""
         started: list[ActorId] = []
         supervisor: ActorId | None = None
-        for actor, incarnation, has_started in data["actors"]:
-            record = self._registry.record(ActorId(actor))
+        for actor_id, incarnation, has_started in hosted.actors:
+            record = self._registry.record(actor_id)
             if record is None or record.incarnation != incarnation or not record.is_start_under_way:
                 continue
             supervisor = record.supervisor or supervisor
@@ -134,7 +135,7 @@ class GroupRestarts:
             else:
                 self._report_failure(record.supervisor, record, stopped_early(record))
         if supervisor is not None and started:
-            self._tell(supervisor, started=started)
+            self._tell(ChildrenRestarted(supervisor=supervisor, started=started))
 
     def _failed(self, supervisor: ActorId, record: Record, error: Exception, behind: Sequence[Record]) -> None:
         """One did not start, so that those behind it are not begun: that is for their supervisor to decide."""
@@ -158,37 +159,31 @@ class GroupRestarts:
         if record.is_start_under_way:
             self._registry.start_failed(record, error)
         if supervisor is not None:
-            failed = _failure(record.actor_id, error, cause, is_administrative=record.is_administrative)
-            self._tell(supervisor, failed=failed, unreached=unreached)
+            failed = ChildFailure(
+                child=record.actor_id, error=error, cause=cause, is_administrative=record.is_administrative
+            )
+            self._tell(ChildrenRestarted(supervisor=supervisor, failed=failed, unreached=unreached))
 
-    def _tell(
-        self,
-        supervisor: ActorId,
-        *,
-        started: Sequence[ActorId] = (),
-        failed: Data | None = None,
-        unreached: Sequence[ActorId] = (),
-    ) -> None:
-        record = self._registry.record(supervisor)
+    def _tell(self, notice: ChildrenRestarted) -> None:
+        record = self._registry.record(notice.supervisor)
         if record is not None and record.home is not None:
-            data = {"supervisor": supervisor, "started": started, "failed": failed, "unreached": unreached}
-            self._control.notify(record.home, "children_restarted", data)
+            self._control.notify(record.home, notice)
 
     # Stops: the supervisor is told of each child's exit, as of any
 
-    async def _stop(self, _: PeerId, data: Data) -> None:
-        manner = Manner(data["manner"])
-        records = [self._registry.record(ActorId(actor)) for actor in data["actors"]]
+    async def _stop(self, _: PeerId, asked: StopChildren) -> None:
+        records = [self._registry.record(actor_id) for actor_id in asked.actors]
         waiting = deque(record for record in records if record is not None)
         while waiting:
             group = self._stoppable(waiting) or [waiting[0]]
             ends = [(waiting.popleft(), record.incarnation) for record in group]
             if len(group) > 1:
                 for record in group:
-                    record.stopping_in_turn(manner)
-                self._placement.stop_in_turn(group, data["reason"])
+                    record.stopping_in_turn(asked.manner)
+                self._placement.stop_in_turn(group, asked.reason)
             else:
-                self._registry.stops.stop_child(group[0].actor_id, data["reason"], kill=False, manner=manner)
+                stops = self._registry.stops
+                stops.stop_child(group[0].actor_id, asked.reason, kill=False, manner=asked.manner)
             for record, incarnation in reversed(ends):
                 while self._registry.record(record.actor_id) is record and record.has_incarnation(incarnation):
                     await record.next_change()
@@ -202,12 +197,3 @@ class GroupRestarts:
             return is_running and record.place is worker and record.options.shutdown_s is not None
 
         return list(takewhile(can_stop, waiting)) if worker is not None and worker.is_usable else []
-
-
-def _failure(actor_id: ActorId, error: Exception, cause: PeerId | None, *, is_administrative: bool) -> Data:
-    return {
-        "child": actor_id,
-        "error": errors.to_data(error),
-        "cause": cause,
-        "is_administrative": is_administrative,
-    }

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from actorrt.actors.wire.control import Data
 from actorrt.errors import ActorStartError, RuntimeStateError
 from actorrt.ids import JobId, PeerAddress, PeerId, short
 from actorrt.node.placement.jobs import Job
+from actorrt.protocol.nodes import JobSetting
 
 
 class JobTable:
@@ -23,7 +23,7 @@ class JobTable:
         if job_id in self._jobs or self.of_driver(driver):
             raise RuntimeStateError(f"job {short(job_id)}, or another one of this driver, has begun already")
 
-    def begin(self, job_id: JobId, driver: PeerAddress, setting: Data) -> Job:
+    def begin(self, job_id: JobId, driver: PeerAddress, setting: JobSetting) -> Job:
         """Add a new job."""
         job = self._jobs[job_id] = Job(job_id, driver, setting)
         return job

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from actorrt.actors.wire.control import Data
 from actorrt.completion import Completion
 from actorrt.errors import ActorStartError
 from actorrt.ids import ActorId, JobId, PeerAddress, PeerId
+from actorrt.protocol.nodes import JobSetting
+from actorrt.protocol.processes import CallInHand
 from actorrt.reasons import ExitKind, ExitReason
 
 
@@ -54,7 +56,7 @@ class Worker:
         self.is_leaving = False
         self.hang_timeout_s: float | None = None
         self.hang = ""
-        self.in_hand: list[tuple[PeerId, int]] = []
+        self.in_hand: Sequence[CallInHand] = ()
         self.ordered_count = 0
         self.begun_count: int | None = None
 
@@ -109,7 +111,7 @@ class Job:
 
     job_id: JobId
     driver: PeerAddress
-    setting: Data
+    setting: JobSetting
     shared: list[Worker] = field(default_factory=list)
     child_groups: dict[tuple[ActorId, int], Worker] = field(default_factory=dict)
     supervisors: Worker | None = None

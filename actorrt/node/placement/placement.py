@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from actorrt import errors
@@ -17,11 +17,12 @@ from actorrt.actors.authority.record import Record
 from actorrt.actors.authority.tombstones import Tombstone
 from actorrt.actors.wire.control import Control
 from actorrt.completion import Completion
-from actorrt.ids import ActorId, PeerAddress, PeerId
+from actorrt.ids import ActorId, ActorIds, PeerAddress, PeerId
 from actorrt.node.placement.deadlines import Deadlines
 from actorrt.node.placement.jobs import Worker, WorkerKind
 from actorrt.node.placement.worker_choice import WorkerChoice
 from actorrt.node.placement.workers import Workers
+from actorrt.protocol.hosts import Bury, DelayHosted, KillHosted, StopHosted, StopInTurn
 from actorrt.scopes import Scope
 from actorrt.store.server.retention import Retention
 
@@ -97,11 +98,11 @@ class Placement:
         try:
             await self._ready(worker, record)
             record.starts_at(worker.endpoint)
-            if record.is_to_end:  # the order came too early for the worker to take it, see `_tell`
+            if record.is_to_end:  # the order came too early for the worker to take it, see `_hosts`
                 raise stopped_early(record)
             worker.ordered_count += 1
             number = worker.ordered_count
-            await self._control.request(worker.endpoint, "host", record.start_data(self._endpoint))
+            await self._control.request(worker.endpoint, record.start_order(self._endpoint))
         except errors.ActorDiedError as error:
             message = f"{record.label} did not start: {error}"
             has_begun = worker.begun_count is None or worker.begun_count >= number
@@ -125,7 +126,9 @@ class Placement:
         """Ask actors to end; kill those that take longer than their `shutdown_s`."""
         records = [record for record in records if not self.cancel_queued_start(record)]
         for (is_for_good, manner), part in _alike(records, lambda record: (record.is_administrative, record.manner)):
-            self._tell(part, "stop_hosted", reason=reason, is_administrative=is_for_good, manner=manner)
+            for worker, actors in _hosts(part):
+                order = StopHosted(actors=actors, reason=reason, is_administrative=is_for_good, manner=manner)
+                self._control.notify(worker.endpoint, order)
         for shutdown_s, part in _alike(records, lambda record: record.options.shutdown_s):
             if shutdown_s is not None:
                 self._stops.begin(part, shutdown_s + STOP_GRACE_S)
@@ -134,7 +137,7 @@ class Placement:
         """Ask actors of one worker to end, one after the other; kill whichever takes longer than its `shutdown_s`."""
         worker: Worker = records[0].place
         actors, manner = [record.actor_id for record in records], records[0].manner
-        self._control.notify(worker.endpoint, "stop_in_turn", {"actors": actors, "reason": reason, "manner": manner})
+        self._control.notify(worker.endpoint, StopInTurn(actors=actors, reason=reason, manner=manner))
         self._watch_turns(deque((record, record.incarnation) for record in records))
 
     def _watch_turns(self, left: deque[tuple[Record, int]]) -> None:
@@ -156,7 +159,7 @@ class Placement:
         """Tell those whose calls the actor had in hand; of one whose process is gone they hear from the registry."""
         worker: Worker | None = record.place
         if worker is not None and worker.is_up:
-            self._control.notify(worker.endpoint, "delay_hosted", {"actor": record.actor_id, "delay_s": delay_s})
+            self._control.notify(worker.endpoint, DelayHosted(actor=record.actor_id, delay_s=delay_s))
 
     def _overdue(self, records: Sequence[Record]) -> None:
         for record in records:
@@ -174,7 +177,7 @@ class Placement:
                 self._workers.end(worker)
             else:
                 hosted.append(record)
-        self._tell(hosted, "kill_hosted")
+        self._kill_hosted(hosted)
         if hosted:
             self._kills.begin(hosted, KILL_PATIENCE_S)
 
@@ -201,7 +204,7 @@ class Placement:
             self._workers.end(worker)
             worker.ready.set_error(stopped_early(record))  # it may still be forked
         else:
-            self._tell([record], "kill_hosted")
+            self._kill_hosted([record])
 
     def kept_actors(self) -> Collection[ActorId]:
         """Return the actors that have a reservation, or a time by which they are to have stopped."""
@@ -222,8 +225,7 @@ class Placement:
             if self._is_for_nobody(worker):
                 self._workers.dismiss(worker)
             return None
-        data = {"actor": record.actor_id, "error": errors.to_data(tombstone.error())}
-        burial = self._control.request(worker.endpoint, "bury", data)
+        burial = self._control.request(worker.endpoint, Bury(actor=record.actor_id, error=tombstone.error()))
         worker.burials_count += 1
         burial.add_callback(lambda _: self._buried(worker))
         return burial
@@ -239,12 +241,16 @@ class Placement:
         is_over = worker.kind is WorkerKind.OWN or worker.job.has_ended
         return is_over and not worker.actors and not worker.burials_count
 
-    def _tell(self, records: Sequence[Record], verb: str, **data: Any) -> None:
-        """Give each worker one order for those of the actors that it hosts."""
-        for worker, part in _alike(records, lambda record: record.place):
-            if worker is not None and worker.is_up:
-                actors = b"".join([record.actor_id for record in part])
-                self._control.notify(worker.endpoint, verb, {"actors": actors, **data})
+    def _kill_hosted(self, records: Sequence[Record]) -> None:
+        for worker, actors in _hosts(records):
+            self._control.notify(worker.endpoint, KillHosted(actors=actors))
+
+
+def _hosts(records: Sequence[Record]) -> Iterator[tuple[Worker, ActorIds]]:
+    """Yield the workers that can be told anything, each with those of the actors that it hosts: one order for all."""
+    for worker, part in _alike(records, lambda record: record.place):
+        if worker is not None and worker.is_up:
+            yield worker, ActorIds(b"".join([record.actor_id for record in part]))
 
 
 def _alike(records: Sequence[Record], key: Callable[[Record], Any]) -> Iterable[tuple[Any, list[Record]]]:

@@ -12,6 +12,7 @@ from typing import Final, Protocol
 from actorrt.actors.wire.control import Control
 from actorrt.ids import IdSource, PeerAddress, PeerId
 from actorrt.node.placement.jobs import Job, Worker, WorkerKind
+from actorrt.protocol.processes import Leave
 from actorrt.scopes import Scope
 
 LEAVE_GRACE_S: Final = 0.5
@@ -99,7 +100,7 @@ class Workers:
             return
         worker.is_leaving = True
         if worker.is_up:
-            self._control.notify(worker.endpoint, "leave", {})
+            self._control.notify(worker.endpoint, Leave())
             self._scope.after(LEAVE_GRACE_S, lambda: self.kill(worker) if worker.exit_reason is None else None)
         else:
             self.kill(worker)

@@ -13,23 +13,15 @@ import asyncio
 import os
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Final, Literal, NamedTuple
+from typing import Final
 
 from actorrt.config import LAST_LINES_COUNT, OUTPUT_BUDGET_READS, OUTPUT_READ_BYTES
 from actorrt.node.processes.lines import LineSplitter
+from actorrt.protocol.processes import OutputLine, Stream
 
-Stream = Literal["stdout", "stderr"]
 STREAMS: Final[tuple[Stream, ...]] = ("stdout", "stderr")
 
 _DRAIN_READS: Final = 64  # a dead worker's pipe holds less; what is more comes from a process that got away
-
-
-class OutputLine(NamedTuple):
-    """One line that somebody printed."""
-
-    label: str
-    stream: Stream
-    text: str
 
 
 class OutputReader:

@@ -24,6 +24,8 @@ from actorrt.errors import RuntimeStateError
 from actorrt.ids import IdSource, JobId, PeerAddress, PeerId
 from actorrt.node.processes.process_watch import STACK_SIGNAL
 from actorrt.node.worker.printing import install_output
+from actorrt.protocol.nodes import AttachWorker
+from actorrt.protocol.processes import Leave
 from actorrt.store.client.client import StoreClient
 from actorrt.transport.unix.transport import UnixTransport
 
@@ -84,9 +86,9 @@ async def _serve(config: dict[str, Any]) -> None:
     returning = _Returning(loop)
     forks.abandon_in_children(returning)
     leave: asyncio.Event = asyncio.Event()
-    system.control.handle("leave", lambda *_: leave.set())
+    system.control.handle(Leave.by(lambda *_: leave.set()))
     faulthandler.register(STACK_SIGNAL, file=2)
-    await system.control.request(system.node, "attach_worker", {"pid": os.getpid()})
+    await system.control.request(system.node, AttachWorker(pid=os.getpid()))
     await leave.wait()
     await _say_last_words(system)
     await system.close()

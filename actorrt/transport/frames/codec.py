@@ -26,13 +26,11 @@ from typing import Any, Final, NoReturn
 
 import msgpack
 
-from actorrt.config import MAX_FRAME_BYTES
+from actorrt.config import MAX_FRAME_BYTES, PROTOCOL_VERSION, PROTOCOL_VERSION_MIN
 from actorrt.errors import ActorRtError, SerializationError, WireVersionError
 from actorrt.ids import ID_BYTES, PeerId, short
 from actorrt.transport.interfaces import Buffer, Envelope
 
-PROTOCOL_VERSION: Final = 1
-PROTOCOL_VERSION_MIN: Final = 1
 MAX_ARRAY_COUNT: Final = 32_767
 MAX_MAP_COUNT: Final = 16_383
 MAX_NESTING: Final = 16

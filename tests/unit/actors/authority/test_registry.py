@@ -12,6 +12,7 @@ from actorrt.actors.authority.stops import STEP_COUNT
 from actorrt.clock import ManualClock
 from actorrt.errors import ActorStartError
 from actorrt.ids import ActorId, IdSource, PeerAddress, short
+from actorrt.protocol.hosts import ChildExited, ChildStarted
 from actorrt.reasons import SHUTDOWN, ExitKind, ExitReason
 from actorrt.scopes import Scope
 from tests.unit.records import crashed, order_of, record_of
@@ -43,8 +44,8 @@ class Told:
     def __init__(self):
         self.notices = []
 
-    def notify(self, to, verb, data):
-        self.notices.append((verb, data["child"]))
+    def notify(self, to, notice):
+        self.notices.append((type(notice), notice.child))
 
 
 class AtOnce(NoHosting):
@@ -129,7 +130,7 @@ async def test_supervisor_is_told_of_a_childs_start_before_its_exit_though_the_e
     hosting.start_at_once = start_at_once
     await registry.spawn(child)
     await asyncio.sleep(0)
-    assert control.notices == [("child_started", child.actor_id), ("child_exited", child.actor_id)]
+    assert control.notices == [(ChildStarted, child.actor_id), (ChildExited, child.actor_id)]
     await scope.close()
 
 

@@ -11,7 +11,8 @@ import pytest
 
 import actorrt as art
 from actorrt.actors.endpoint.endpoint import System
-from actorrt.actors.refs.ref import ActorRef, Sighting
+from actorrt.actors.refs.ref import ActorRef
+from actorrt.protocol.authorities import Sighting
 from actorrt.reasons import ExitKind, ExitReason
 from actorrt.testing.network import addresses, network
 

@@ -12,6 +12,7 @@ from actorrt import errors
 from actorrt.actors.calling.losses import Losses
 from actorrt.completion import Completion
 from actorrt.ids import ActorId, PeerAddress, PeerId
+from actorrt.protocol.authorities import AskFate, Prospect
 from actorrt.reasons import ExitKind, ExitReason
 
 AUTHORITY = PeerAddress(PeerId(b"a" * 16), "memory://authority")
@@ -39,7 +40,7 @@ class Surroundings:
         self.pending = calls
         self.looks_count = 0
         self.soon: list[Callable[[], None]] = []
-        self.asked: list[tuple[ActorId, Completion[None]]] = []
+        self.asked: list[tuple[ActorId, Completion[Prospect]]] = []
         self.left_below: int | None = None
         self.authority_ended: ExitReason | None = None
         self.calls = self.routes = self.transits = self.control = self.loop = self.peers = self
@@ -61,10 +62,10 @@ class Surroundings:
     def of(self, _: Any) -> Any:
         return SimpleNamespace(newest=1)
 
-    def request(self, _: PeerAddress, verb: str, data: dict[str, Any]) -> Completion[None]:
-        assert (verb, data["after"]) == ("fate", 1)
-        answer: Completion[None] = Completion()
-        self.asked.append((data["actor"], answer))
+    def request(self, _: PeerAddress, asked: AskFate) -> Completion[Prospect]:
+        assert asked.after == 1
+        answer: Completion[Prospect] = Completion()
+        self.asked.append((asked.actor, answer))
         return answer
 
     def reason_of_loss(self, _: PeerId) -> ExitReason | None:
@@ -116,7 +117,7 @@ def outcome_of(answer: Exception | None, call: Call | None = None, **surrounding
     at.losses.process_ended(X, KILLED, in_hand={7})
     at.settle()
     ((_, request),) = at.asked
-    request.set_value(None) if answer is None else request.set_error(answer)
+    request.set_value(Prospect(starts_in_s=0.0)) if answer is None else request.set_error(answer)
     return call.outcome
 
 
@@ -140,7 +141,7 @@ def test_call_that_has_found_another_way_meanwhile_is_left_alone(answer: Excepti
     at.settle()
     moved.peer, waits.peer = Y, None
     ((_, request),) = at.asked
-    request.set_value(None) if answer is None else request.set_error(answer)
+    request.set_value(Prospect(starts_in_s=0.0)) if answer is None else request.set_error(answer)
     assert (moved.outcome, waits.outcome) == (None, None)
 
 

@@ -9,9 +9,10 @@ import pytest
 
 import actorrt as art
 from actorrt.actors.calling.route_table import RouteTable
-from actorrt.actors.refs.ref import ActorRef, Sighting
+from actorrt.actors.refs.ref import ActorRef
 from actorrt.actors.wire.credit import FIRST_MESSAGES
 from actorrt.ids import PeerAddress
+from actorrt.protocol.authorities import Resolve, Sighting
 from tests.unit.actors.calling.linked import KILLED, World, ended, stage, turns, value, world
 
 
@@ -192,9 +193,9 @@ async def test_hint_of_a_place_that_can_not_be_spoken_with_is_no_error_of_the_ca
 async def test_actor_that_is_never_where_its_authority_says_ends_its_calls_and_is_not_dead(w: World) -> None:
     known, other = await w.actor(), await w.actor()
     actor = w.stranger(known)
-    elsewhere = {"peer": w.peer(other), "address": w.peer_address(other), "incarnation": 1}
+    elsewhere = Sighting(PeerAddress(w.peer(other), w.peer_address(other)), 1)
     answer = w.runtime._connection._node.core.control._handlers  # type: ignore[union-attr]
-    resolve, answer["resolve"] = answer["resolve"], lambda *_: elsewhere
+    resolve, answer["resolve"] = answer["resolve"], Resolve.by(lambda *_: elsewhere)
     assert await ended(actor.note("lost")) == (art.ActorUnavailableError, "no")
     answer["resolve"] = resolve
     assert await value(actor.note("found")) == "found"

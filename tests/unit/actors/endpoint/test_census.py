@@ -22,7 +22,7 @@ def listed(records: list[Record], siblings_count: int, rows_count: int) -> tuple
         children.add(each)
     listing = Listing(children.in_order, siblings_count, rows_count)
     listing.take(JOB, [each for each in records if each.parent is None])
-    return [row["label"] for row in listing.rows], listing.left_out
+    return [row.label for row in listing.rows], listing.left_out
 
 
 def test_parents_come_before_their_children_and_siblings_in_order() -> None:

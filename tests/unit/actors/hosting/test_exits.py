@@ -8,7 +8,8 @@ from types import SimpleNamespace
 import pytest
 
 from actorrt.actors.hosting.exits import ALIKE_COUNT, Exits
-from actorrt.ids import ActorIds, IdSource, PeerAddress
+from actorrt.ids import IdSource, PeerAddress
+from actorrt.protocol.authorities import Exited
 from actorrt.reasons import SHUTDOWN, ExitKind, ExitReason
 
 IDS = IdSource()
@@ -23,9 +24,9 @@ class Authority:
         self.told = []
         self.heard_here = []
 
-    def notify(self, to, verb, data):
-        assert verb == "exited"
-        self.told.append((to, list(ActorIds(data["actors"])), data["incarnation"], data["reason"]["kind"]))
+    def notify(self, to, notice):
+        assert type(notice) is Exited
+        self.told.append((to, list(notice.actors), notice.incarnation, notice.reason.kind))
 
     def exited(self, actor_id, incarnation, reason, *, is_administrative):
         self.heard_here.append((actor_id, incarnation, reason, is_administrative))

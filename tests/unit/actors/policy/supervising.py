@@ -6,7 +6,6 @@ from actorrt.actors.policy.childspec import AutoShutdown, ChildSpec, Strategy
 from actorrt.actors.policy.instructions import (
     GiveUp,
     Instruction,
-    Manner,
     RetryAfter,
     Start,
     StartInTurn,
@@ -15,6 +14,7 @@ from actorrt.actors.policy.instructions import (
 )
 from actorrt.actors.policy.options import RestartType
 from actorrt.actors.policy.supervision import Supervision
+from actorrt.protocol.manner import Manner
 from actorrt.reasons import KILLED, NORMAL, SHUTDOWN, ExitKind, ExitReason
 
 CRASHED = ExitReason(ExitKind.CRASHED, signal=9)

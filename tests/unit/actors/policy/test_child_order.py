@@ -5,8 +5,9 @@ from __future__ import annotations
 from actorrt.actors.policy.backoff import DEFAULT_BACKOFF, RestartPace
 from actorrt.actors.policy.child_order import ChildOrder
 from actorrt.actors.policy.childspec import ChildSpec
-from actorrt.actors.policy.instructions import ChildState, Manner, Start, StartInTurn, Stop, StopInTurn
+from actorrt.actors.policy.instructions import ChildState, Start, StartInTurn, Stop, StopInTurn
 from actorrt.actors.policy.supervised_child import SupervisedChild
+from actorrt.protocol.manner import Manner
 
 
 def children(ids: str, state: ChildState, *, has_actor: bool = True) -> list[SupervisedChild]:

@@ -11,9 +11,11 @@ import pytest
 
 from actorrt import errors
 from actorrt.actors.wire.control import Control
+from actorrt.actors.wire.messages import REFUSAL, RESPONSE
 from actorrt.ids import PeerAddress, PeerId
 from actorrt.scopes import Scope
 from actorrt.transport.interfaces import Lane
+from tests.unit.protocol.asking import Ask, Note
 
 HERE, THERE = PeerId(b"h" * 16), PeerId(b"t" * 16)
 FAR = PeerAddress(THERE, "memory://there")
@@ -24,7 +26,7 @@ class Wire:
 
     Attributes:
         refusal: what sending raises, while it is set.
-        sent: the verbs of notices that left, in their order.
+        sent: the envelopes that left, in their order.
     """
 
     def __init__(self, peer: PeerId, wires: dict[PeerId, Wire]) -> None:
@@ -50,7 +52,7 @@ class Wire:
         if self.refusal is not None:
             raise self.refusal
         check_envelope(envelope, len(pack_envelope(envelope)), ())
-        self.sent.append(envelope[1])
+        self.sent.append(envelope)
         asyncio.get_running_loop().call_soon(self._wires[self._to].control.received, self.peer, envelope)
 
 
@@ -111,11 +113,11 @@ async def test_answer_that_does_not_fit_is_a_refusal_in_words(wires: tuple[Wire,
         await asyncio.sleep(0)
         return ANSWERS[name]()
 
-    there.control.handle("ask", lambda *_: later() if waits else ANSWERS[name]())
+    there.control.handle(Ask.by(lambda *_: later() if waits else ANSWERS[name]()))
     with pytest.raises(errors.SerializationError, match="the answer can't be sent"):
-        await here.control.request(FAR, "ask", {})
-    there.control.handle("ask", lambda *_: "well")
-    assert await here.control.request(FAR, "ask", {}) == "well"
+        await here.control.request(FAR, Ask())
+    there.control.handle(Ask.by(lambda *_: "well"))
+    assert await here.control.request(FAR, Ask()) == "well"
 
 
 @pytest.mark.parametrize("waits", [False, True], ids=["at once", "waiting"])
@@ -130,13 +132,13 @@ async def test_whatever_a_handler_raises_is_a_refusal(wires: tuple[Wire, Wire], 
     def at_once() -> Any:
         raise RAISED[name]()
 
-    there.control.handle("ask", lambda *_: later() if waits else at_once())
+    there.control.handle(Ask.by(lambda *_: later() if waits else at_once()))
     with pytest.raises(errors.ActorRtError):
-        await asyncio.wait_for(awaited(here, "ask"), 10)
+        await asyncio.wait_for(awaited(here), 10)
 
 
-async def awaited(here: Wire, verb: str) -> Any:
-    return await here.control.request(FAR, verb, {})
+async def awaited(here: Wire) -> Any:
+    return await here.control.request(FAR, Ask())
 
 
 @pytest.mark.parametrize("error", [errors.SerializationError("x"), OSError(24, "none left"), ValueError("x")])
@@ -146,30 +148,59 @@ async def test_request_that_can_not_be_sent_ends_with_the_reason_and_is_forgotte
     here, _ = wires
     here.refusal = error
     with pytest.raises(type(error)):
-        await here.control.request(FAR, "ask", {})
+        await here.control.request(FAR, Ask())
     here.refusal = None
     with pytest.raises(UnicodeEncodeError):
-        await here.control.request(FAR, "ask", {"name": "\ud800"})
+        await here.control.request(FAR, Ask(name="\ud800"))
     assert len(here.control) == 0
 
 
 async def test_notices_keep_their_order_while_the_link_is_at_its_bound(wires: tuple[Wire, Wire]) -> None:
     here, _ = wires
     here.refusal = errors.MailboxFullError("full")
-    assert [here.control.notify(FAR, str(n), {}) for n in range(3)] == [True] * 3
-    assert not here.control.notify(FAR, "now or never", {}, may_wait=False)
+    assert [here.control.notify(FAR, Note(name=str(n))) for n in range(3)] == [True] * 3
+    assert not here.control.notify(FAR, Note(name="now or never"), may_wait=False)
     here.refusal = None
-    assert here.control.notify(FAR, "3", {})
+    assert here.control.notify(FAR, Note(name="3"))
     while len(here.sent) < 4:
         await asyncio.sleep(0.01)
-    assert here.sent == ["0", "1", "2", "3"]
+    assert [data["name"] for _, _, data in here.sent] == ["0", "1", "2", "3"]
+
+
+def unwritable() -> Any:
+    """Return a notice of which nothing can be sent: a field was never set."""
+    return object.__new__(Note)
 
 
 async def test_notice_lets_nothing_out(wires: tuple[Wire, Wire]) -> None:
     here, _ = wires
     for refusal in (errors.PeerUnreachableError("gone"), errors.SerializationError("x"), OSError(24, "none left")):
         here.refusal = refusal
-        assert not here.control.notify(FAR, "notice", {})
+        assert not here.control.notify(FAR, Note(name="x"))
     here.refusal = None
-    assert not here.control.notify(FAR, "notice", {"name": "\ud800"})
+    assert not here.control.notify(FAR, Note(name="\ud800"))
+    assert not here.control.notify(FAR, unwritable())
     assert here.sent == []
+
+
+async def test_wrong_form_and_unknown_verb_are_refused_in_words_before_any_handler(wires: tuple[Wire, Wire]) -> None:
+    here, there = wires
+    with pytest.raises(errors.RuntimeStateError, match="does not answer 'note_of_tests'"):
+        await here.control.request(FAR, Note(name="x"))
+    heard: list[str] = []
+    there.control.handle(Note.by(lambda _, note: heard.append(note.name)))
+    wrong: Any = 7
+    with pytest.raises(ValueError, match=r"note_of_tests\.name is 7: it has to be a string"):
+        await here.control.request(FAR, Note(name=wrong))
+    assert heard == []
+
+
+@pytest.mark.parametrize("outcome", [7, [], {}, {"type": 3}], ids=repr)
+@pytest.mark.parametrize("kind", [RESPONSE, REFUSAL])
+async def test_answer_of_a_wrong_form_is_an_error_in_words(wires: tuple[Wire, Wire], kind: int, outcome: Any) -> None:
+    here, there = wires
+    there.control.handle(Note.by(lambda *_: None))
+    answer = here.control.request(FAR, Note(name="x"))
+    here.control.received(THERE, [kind, 1, outcome])
+    with pytest.raises(errors.SerializationError, match="gave no answer: "):
+        await answer

@@ -12,12 +12,13 @@ from actorrt.errors import ActorStartError
 from actorrt.ids import IdSource, PeerAddress
 from actorrt.node.daemon.core import NodeCore
 from actorrt.node.placement.resources import Resources
+from actorrt.protocol.nodes import AttachDriver, JobSetting
 from actorrt.transport.memory.network import MemoryNetwork
 from actorrt.transport.memory.transport import MemoryTransport
 from tests.unit.records import order_of
 
 IDS = IdSource()
-SETTING = {"namespace": "default", "sys_path": [], "cwd": "/", "env_vars": {}, "log_level": 30}
+SETTING = JobSetting(namespace="default", sys_path=[], cwd="/", env_vars={}, log_level=30)
 
 
 class Factory:
@@ -75,7 +76,7 @@ def order(core, **options):
     """Return the order of an actor in a job of its own."""
     order = order_of(None)
     order.options = order.options.replaced(options)
-    core.attach_driver(IDS.peer(), {"job": order.job, "address": "memory://driver", "pid": 1, "setting": SETTING})
+    core.attach_driver(IDS.peer(), AttachDriver(job=order.job, address="memory://driver", pid=1, setting=SETTING))
     return order
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from actorrt.actors.authority.record import Record
 from actorrt.ids import ActorId, JobId, PeerAddress, PeerId
-from actorrt.node.daemon.listing import RowNumbers, check_page, page_of
+from actorrt.node.daemon.listing import Page, RowNumbers, check_page, page_of
 from actorrt.node.placement.jobs import Job, Worker, WorkerKind
 from actorrt.node.placement.resources import Resources
 from tests.unit.records import order_of
@@ -31,26 +31,26 @@ def worker(number: int) -> Worker:
     return made
 
 
-def labels(page: dict[str, Any]) -> list[str]:
-    return [row["label"] for row in (*page["workers"], *page["actors"])]
+def labels(page: Page) -> list[str]:
+    return [*(row.label for row in page.workers), *(row.label for row in page.actors)]
 
 
 def test_pages_hold_every_row_once_workers_first() -> None:
     workers, records = [worker(1), worker(2), worker(5)], [record(n, name=f"a{n}") for n in (3, 4, 9, 10)]
     pages = [page_of(workers, records, None, 2)]
-    while pages[-1]["next"] is not None:
-        pages.append(page_of(workers, records, pages[-1]["next"], 2))
+    while pages[-1].next is not None:
+        pages.append(page_of(workers, records, pages[-1].next, 2))
     assert [labels(page) for page in pages] == [["shared-1", "shared-2"], ["shared-5", "a3"], ["a4", "a9"], ["a10"]]
 
 
 def test_last_page_that_is_full_says_that_nothing_follows() -> None:
-    assert page_of([worker(1)], [record(1)], None, 2)["next"] is None
+    assert page_of([worker(1)], [record(1)], None, 2).next is None
 
 
 def test_what_ends_and_begins_between_two_pages_hides_no_row_and_shows_none_twice() -> None:
     records = [record(n, name=f"a{n}") for n in range(1, 7)]
     first = page_of([], records, None, 3)
-    after = page_of([], [*records[3:5], record(7, name="a7")], first["next"], 3)  # the first three ended, and a6
+    after = page_of([], [*records[3:5], record(7, name="a7")], first.next, 3)  # the first three ended, and a6
     assert (labels(first), labels(after)) == (["a1", "a2", "a3"], ["a4", "a5", "a7"])
 
 
@@ -62,13 +62,13 @@ def test_numbers_follow_the_order_of_coming_whenever_they_are_given() -> None:
 
 
 def test_page_of_nothing_is_empty() -> None:
-    assert page_of([], [], None, 1) == {"workers": [], "actors": [], "next": None}
+    assert page_of([], [], None, 1) == Page([], [], None)
 
 
 def test_row_of_an_actor_tells_whose_it_is_and_what_it_reserves() -> None:
-    (row,) = page_of([], [record(1, cpus=0.5, resources={"slots": 2}, detached=True)], None, 1)["actors"]
-    assert (row["job"], row["namespace"], row["is_detached"]) == ("01010101", "here", True)
-    assert row["reserved"] == {"cpus": 0.5, "slots": 2}
+    (row,) = page_of([], [record(1, cpus=0.5, resources={"slots": 2}, detached=True)], None, 1).actors
+    assert (row.job, row.namespace, row.is_detached) == ("01010101", "here", True)
+    assert row.reserved == {"cpus": 0.5, "slots": 2}
 
 
 @pytest.mark.parametrize("after", ["x", 3, [1], [1, "2"], (1, 2, 3)])

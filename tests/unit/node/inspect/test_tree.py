@@ -3,32 +3,59 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import Any, NamedTuple
 
+from actorrt.ids import ActorId, JobId
 from actorrt.node.inspect.tree import render
+from actorrt.protocol.nodes import ActorRow, ActorTree, JobRow
+
+JOB, ENDED_JOB = JobId(b"\x01" * 16), JobId(b"\x02" * 16)
 
 
-def actor(name: str, parent: str | None = None, **known: Any) -> dict[str, Any]:
+class Actor(NamedTuple):
+    """What is known of an actor: by its authority, and by others."""
+
+    row: ActorRow
+    queued: int | None
+    child_id: str | None
+    memory_bytes: int | None
+
+
+def actor(
+    name: str,
+    parent: str | None = None,
+    queued: int | None = 0,
+    child_id: str | None = None,
+    memory_bytes: int | None = None,
+    **known: Any,
+) -> Actor:
     row = {
-        "actor": name.encode(),
-        "parent": None if parent is None else parent.encode(),
-        "job": b"\x01" * 16,
+        "actor": ActorId(name.encode()),
+        "parent": None if parent is None else ActorId(parent.encode()),
+        "job": JOB,
+        "home": None,
         "label": name,
         "state": "running",
         "restarts": 0,
         "last_exit": None,
         "pid": 7,
-        "queued": 0,
-        "child_id": None,
-        "memory_bytes": None,
+        "is_own": False,
+        "is_supervisor": False,
         "is_detached": False,
     }
-    return row | known
+    return Actor(ActorRow(**{**row, **known}), queued, child_id, memory_bytes)
 
 
-def lines(*actors: dict[str, Any], left_out: dict[bytes, int] | None = None) -> list[str]:
-    jobs = [{"job": b"\x01" * 16, "driver": "unix://x"}]
-    return list(render("node", {"jobs": jobs, "actors": list(actors), "left_out": left_out or {}}))
+def lines(*actors: Actor, left_out: dict[bytes, int] | None = None) -> list[str]:
+    tree = ActorTree(
+        jobs=[JobRow(job=JOB, driver="unix://x")],
+        actors=[each.row for each in actors],
+        left_out=left_out or {},
+        queued={each.row.actor: each.queued for each in actors if each.queued is not None},
+        child_ids={each.row.actor: each.child_id for each in actors if each.child_id is not None},
+        memory_bytes={each.row.actor: each.memory_bytes for each in actors if each.memory_bytes is not None},
+    )
+    return list(render("node", tree))
 
 
 def test_children_hang_below_their_parents_in_order() -> None:
@@ -73,7 +100,7 @@ def test_detached_actor_is_marked() -> None:
 
 
 def test_detached_actors_of_jobs_that_have_ended_are_below_no_job() -> None:
-    shown = lines(actor("a"), actor("b", is_detached=True, job=None), actor("c", "b", job=None))[2:]
+    shown = lines(actor("a"), actor("b", is_detached=True, job=ENDED_JOB), actor("c", "b", job=ENDED_JOB))[2:]
     assert [line.partition("  running")[0].rstrip() for line in shown] == [
         "job 01010101",
         "└─ a",

@@ -8,6 +8,8 @@ from actorrt.actors.authority.registry import Registry
 from actorrt.clock import ManualClock
 from actorrt.ids import IdSource, PeerAddress
 from actorrt.node.placement.group_restarts import GroupRestarts
+from actorrt.protocol.hosts import ChildrenRestarted
+from actorrt.protocol.nodes import RestartChildren
 from actorrt.reasons import ExitKind, ExitReason
 from actorrt.scopes import Scope
 from tests.unit.records import crashed, record_of
@@ -46,11 +48,11 @@ class Control:
         self.handlers = {}
         self.told = []
 
-    def handle(self, verb, handler):
-        self.handlers[verb] = handler
+    def handle(self, handler):
+        self.handlers[handler.request] = handler.handle
 
-    def notify(self, to, verb, data):
-        self.told.append((verb, data))
+    def notify(self, to, notice):
+        self.told.append(notice)
 
 
 async def test_child_that_is_to_stop_before_its_restart_has_begun_is_stopped():
@@ -64,15 +66,14 @@ async def test_child_that_is_to_stop_before_its_restart_has_begun_is_stopped():
     await registry.spawn(child)
     registry.exited(child.actor_id, 1, CRASH)
 
-    restarting = control.handlers["restart_children"](
-        PLACE.peer, {"supervisor": supervisor.actor_id, "actors": [child.actor_id]}
-    )
+    asked = RestartChildren(supervisor=supervisor.actor_id, actors=[child.actor_id])
+    restarting = control.handlers[RestartChildren](PLACE.peer, asked)
     registry.stops.stop_child(child.actor_id, "its supervisor gives up", kill=False)
     async with asyncio.timeout(5):
         await restarting
 
-    verb, data = control.told[-1]
-    assert (verb, [*data["started"]], data["failed"]["child"]) == ("children_restarted", [], child.actor_id)
-    assert "was stopped before it started" in str(data["failed"]["error"])
+    told = control.told[-1]
+    assert (type(told), [*told.started], told.failed.child) == (ChildrenRestarted, [], child.actor_id)
+    assert "was stopped before it started" in str(told.failed.error)
     assert (child.endpoint, child.is_start_under_way, hosting.stopped) == (None, False, [])
     await scope.close()

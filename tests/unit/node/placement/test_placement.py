@@ -9,12 +9,14 @@ import pytest
 from actorrt.actors.authority.record import Record
 from actorrt.completion import Completion
 from actorrt.errors import ActorDiedError, ActorStartError
-from actorrt.ids import ActorIds, IdSource, PeerAddress
+from actorrt.ids import IdSource, PeerAddress
 from actorrt.node.placement.jobs import Job
 from actorrt.node.placement.placement import Placement
 from actorrt.node.placement.resources import Resources
 from actorrt.node.placement.worker_choice import WorkerChoice
 from actorrt.node.placement.workers import Workers
+from actorrt.protocol.hosts import Bury, HostActor, KillHosted, StopHosted
+from actorrt.protocol.processes import Leave
 from actorrt.reasons import ExitKind, ExitReason
 from actorrt.scopes import Scope
 from tests.unit.records import crashed, order_of, record_of
@@ -47,11 +49,11 @@ class Control:
     def __init__(self):
         self.sent = []
 
-    def notify(self, to, verb, data):
-        self.sent.append(verb)
+    def notify(self, to, notice):
+        self.sent.append(type(notice))
 
-    def request(self, to, verb, data):
-        self.sent.append(verb)
+    def request(self, to, request):
+        self.sent.append(type(request))
         answer = Completion()
         answer.set_value(None)
         return answer
@@ -93,7 +95,7 @@ async def test_start_whose_worker_is_not_ready(is_stopped):
         assert control.sent == []
     else:
         assert await starting == factory.worker.endpoint
-        assert control.sent == ["host"]
+        assert control.sent == [HostActor]
     await scope.close()
 
 
@@ -110,7 +112,7 @@ class ReadyFactory(SlowFactory):
         worker.begun_count = self.begun_count
         worker.ready.set_value(None)
 
-    def end(self, to, verb, data):
+    def end(self, to, request):
         self.launched[-1].exit_reason = ExitReason(ExitKind.CRASHED)
         answer = Completion()
         answer.set_error(ActorDiedError("its process ended", reason=ExitReason(ExitKind.CRASHED)))
@@ -165,8 +167,9 @@ async def test_kill_of_an_actor_takes_its_shared_worker_only_where_that_is_silen
 class Orders(Control):
     """Keeps the orders to end actors, with the worker that each went to."""
 
-    def notify(self, to, verb, data):
-        self.sent.append((to, verb, list(ActorIds(data["actors"])), data.get("is_administrative")))
+    def notify(self, to, notice):
+        is_for_good = getattr(notice, "is_administrative", None)
+        self.sent.append((to, type(notice), list(notice.actors), is_for_good))
 
 
 async def test_actors_are_ended_by_one_order_to_each_worker():
@@ -186,11 +189,11 @@ async def test_actors_are_ended_by_one_order_to_each_worker():
     assert all(len(ids) == 3 for ids in ids_at.values())
 
     placement.stop(records, "its job ended")
-    assert control.sent == [(to, "stop_hosted", ids, True) for to, ids in ids_at.items()]
+    assert control.sent == [(to, StopHosted, ids, True) for to, ids in ids_at.items()]
     assert set(placement.kept_actors()) == {record.actor_id for record in records}
     control.sent.clear()
     placement.kill(records)
-    assert control.sent == [(to, "kill_hosted", ids, None) for to, ids in ids_at.items()]
+    assert control.sent == [(to, KillHosted, ids, None) for to, ids in ids_at.items()]
     control.sent.clear()
     for record in records:  # their hosts have said that nothing is left of them: nothing is asked there
         assert placement.bury(record, record.tombstone(), is_buried=True) is None
@@ -205,14 +208,14 @@ class SlowBurials(Orders):
         super().__init__()
         self.burials = []
 
-    def request(self, to, verb, data):
-        answer = super().request(to, verb, data)
-        if verb == "bury":
+    def request(self, to, request):
+        answer = super().request(to, request)
+        if type(request) is Bury:
             self.burials.append(answer := Completion())
         return answer
 
-    def notify(self, to, verb, data):
-        self.sent.append(verb)
+    def notify(self, to, notice):
+        self.sent.append(type(notice))
 
 
 async def hosted(placement, record):
@@ -233,9 +236,9 @@ async def test_worker_of_an_ended_job_is_kept_while_children_of_one_of_its_actor
     control.sent.clear()
     placement.bury(parent, parent.tombstone(), is_buried=False)
     placement.bury(neighbour, neighbour.tombstone(), is_buried=True)
-    assert control.sent == ["bury"]
+    assert control.sent == [Bury]
     control.burials[0].set_value(None)
-    assert control.sent == ["bury", "leave"]
+    assert control.sent == [Bury, Leave]
     await scope.close()
 
 
@@ -247,7 +250,7 @@ async def test_process_of_an_actor_is_kept_when_a_child_ends_that_the_node_place
     parent_order = order_of(None)
     parent_order.options = parent_order.options.replaced({"isolation": "process"})
     parent = await hosted(placement, Record(IDS.actor(), parent_order))
-    child_order = order_of(parent.actor_id, beside=True)
+    child_order = order_of(parent.actor_id, is_beside=True)
     child_order.beside_endpoint = parent.place.endpoint
     child = await hosted(placement, Record(IDS.actor(), child_order))
     assert child.place is parent.place

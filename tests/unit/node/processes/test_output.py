@@ -7,7 +7,8 @@ import pytest
 
 from actorrt.config import OUTPUT_BUDGET_READS, OUTPUT_READ_BYTES
 from actorrt.node.processes.lines import marker
-from actorrt.node.processes.output import OutputLine, OutputReader
+from actorrt.node.processes.output import OutputReader
+from actorrt.protocol.processes import OutputLine
 
 
 @pytest.fixture

@@ -1,0 +1,107 @@
+"""Pure: what any process with actors is asked or told: by its node, and by processes that it speaks with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+from actorrt.ids import ActorId, PeerId
+from actorrt.protocol.forms import Count
+from actorrt.protocol.nodes import ActorRow
+from actorrt.protocol.verb import Record, Request, record, verb
+from actorrt.reasons import ExitReason
+
+Stream: TypeAlias = Literal["stdout", "stderr"]
+
+# Messages on their way
+
+
+@verb("fence", asked_by="another process")
+class Fence(Request[None]):
+    """Answer. On the lane of messages, the answer says that all that was sent before has arrived."""
+
+
+@verb("flush", asked_by="a process that monitors an actor here")
+class Flush(Request[None]):
+    """Answer when all that waited here for the asker, which is reached at `address`, has arrived there."""
+
+    address: str
+
+
+# What a node tells its processes
+
+
+class CallInHand(NamedTuple):
+    """A call with retries that a process was handling: its caller, and its number there."""
+
+    caller: PeerId
+    call: Count
+
+
+@verb("endpoint_down", asked_by="a node")
+class EndpointDown(Request[None]):
+    """A process of the node has ended, and which calls with retries it was handling then."""
+
+    peer: PeerId
+    reason: ExitReason
+    in_hand: Sequence[CallInHand]
+
+
+@verb("leave", asked_by="a node")
+class Leave(Request[None]):
+    """The worker hosts nothing any more: it says its last words and ends."""
+
+
+@verb("job_ended", asked_by="a node")
+class JobEnded(Request[None]):
+    """The node has ended the driver's job."""
+
+    why: str
+
+
+class OutputLine(NamedTuple):
+    """A line that an actor or a worker printed."""
+
+    label: str
+    stream: Stream
+    text: str
+
+
+@verb("output", asked_by="a node")
+class Output(Request[None]):
+    """A worker of the driver's job has printed lines."""
+
+    pid: Count
+    lines: Sequence[OutputLine]
+
+
+# What people ask
+
+
+@record
+class ProcessCensus(Record):
+    """The light children that a process is the authority of, and what waits at which actors.
+
+    Attributes:
+        actors: parents come before their children.
+        left_out: for each parent, how many children are not listed.
+        queued: of the actors with most in their mailboxes, how many messages.
+        child_ids: which child of a supervisor goes by which id.
+    """
+
+    actors: list[ActorRow]
+    left_out: dict[bytes, Count]
+    queued: dict[ActorId, Count]
+    child_ids: dict[ActorId, str]
+
+
+@verb("census", asked_by="a node")
+class TakeCensus(Request[ProcessCensus]):
+    """List the actors that only this process knows, no more than `siblings_count` of one parent."""
+
+    siblings_count: Count
+
+
+@verb("statistics", asked_by="a driver")
+class AskStatistics(Request[dict[str, Any]]):
+    """Say how long every queue is, and what was dropped; see `Runtime.statistics`."""

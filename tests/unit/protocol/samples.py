@@ -1,0 +1,200 @@
+"""One request of each verb, all fields given, and an answer to each."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from actorrt.errors import ActorDiedError
+from actorrt.ids import ActorId, ActorIds, JobId, ObjectId, PeerAddress, PeerId
+from actorrt.protocol import authorities, hosts, nodes, objects, processes
+from actorrt.protocol.manner import Manner
+from actorrt.protocol.verb import Request
+from actorrt.reasons import ExitKind, ExitReason
+
+ACTOR, OTHER, JOB = ActorId(b"\x07" * 16), ActorId(b"\x08" * 16), JobId(b"\x09" * 16)
+OBJECT, PEER = ObjectId(b"\x0a" * 16), PeerId(b"\x0b" * 16)
+ACTORS = ActorIds(ACTOR + OTHER)
+AT = PeerAddress(PEER, "memory://peer")
+REASON = ExitReason(ExitKind.ERROR, "no", "a traceback", 9, 1, [b"pickled"])
+SEEN = authorities.Sighting(AT, 3)
+CARD = authorities.ActorCard(actor=ACTOR, card=b"card", name="x", seen=SEEN)
+SETTING = nodes.JobSetting(namespace="default", sys_path=["/"], cwd="/", env_vars={"A": "b"}, log_level=30)
+ORDER = authorities.ActorOrder(
+    spec=[b"spec", 1],
+    card=b"card",
+    options={"name": "x"},
+    class_name="Child",
+    job=JOB,
+    namespace="default",
+    parent=OTHER,
+    supervisor=OTHER,
+    child_id="a",
+    share=authorities.Share(0, 2),
+    is_supervisor=False,
+    is_detached=False,
+    is_beside=False,
+    objects=[authorities.HeldObject(OBJECT, b"token")],
+)
+ROW = nodes.ActorRow(
+    actor=ACTOR,
+    parent=OTHER,
+    job=JOB,
+    home=PEER,
+    label="x",
+    state="running",
+    restarts=1,
+    last_exit="killed",
+    pid=7,
+    is_own=True,
+    is_supervisor=False,
+    is_detached=False,
+)
+WORKER = nodes.WorkerStatus(
+    label="shared-1",
+    kind="shared",
+    job="0909",
+    pid=7,
+    actors=1,
+    memory_bytes=1 << 20,
+    cpu_s=0.5,
+    peer=PEER,
+    address="memory://peer",
+)
+STATUS_ROW = nodes.ActorStatus(
+    actor="0707",
+    label="x",
+    job="0909",
+    namespace="default",
+    is_detached=False,
+    state="running",
+    incarnation=1,
+    worker="shared-1",
+    pid=7,
+    reserved={"cpus": 0.5},
+    last_exit="killed",
+)
+PAGE = nodes.StatusPage(
+    version="1",
+    address="memory://node",
+    jobs=[nodes.JobStatus(job="0909", driver="memory://driver")],
+    totals=nodes.Totals(jobs=1, workers=1, actors=1),
+    workers=[WORKER],
+    actors=[STATUS_ROW],
+    next=nodes.Cursor(1, 2),
+    cpus=2,
+    reserved_cpus=0.5,
+    gpus=0,
+    reserved_gpus=0.0,
+)
+TREE = nodes.ActorTree(
+    jobs=[nodes.JobRow(job=JOB, driver="memory://driver")],
+    actors=[ROW],
+    left_out={b"": 1, OTHER: 2},
+    queued={ACTOR: 3},
+    child_ids={ACTOR: "a"},
+    memory_bytes={ACTOR: 1 << 20},
+)
+CENSUS = processes.ProcessCensus(actors=[ROW], left_out={OTHER: 2}, queued={ACTOR: 3}, child_ids={ACTOR: "a"})
+DOWN = authorities.DownReport(reason=REASON, incarnation=2, is_final=True, endpoint=AT)
+BLOCKED = hosts.BlockedCall(peer=PEER, call=4, path=["a.b()"])
+SOURCE = objects.ObjectSource(length_bytes=10, contained=[OBJECT], source=AT)
+FAILURE = hosts.ChildFailure(
+    child=OTHER, error=ActorDiedError("gone", reason=REASON), cause=PEER, is_administrative=True
+)
+
+SAMPLES: Final[list[tuple[Request[Any], Any]]] = [
+    (authorities.Spawn(actor=ACTOR, order=ORDER), CARD),
+    (authorities.SpawnMany(actors=ACTORS, order=ORDER), authorities.GroupPlaces(places=[SEEN, None], place_of=b"ab")),
+    (authorities.WithdrawSpawn(actor=ACTOR), None),
+    (authorities.AskState(actor=ACTOR), authorities.ActorState(state="starting", reason="killed")),
+    (authorities.Resolve(actor=ACTOR, after=-1), SEEN),
+    (authorities.AskFate(actor=ACTOR, after=0), authorities.Prospect(starts_in_s=0.5)),
+    (authorities.AskAlive(actor=ACTOR), authorities.Life(is_alive=True)),
+    (authorities.FindSibling(actor=ACTOR, id="b"), CARD),
+    (authorities.Monitor(actor=ACTOR, since=0), DOWN),
+    (authorities.AwaitEnd(actor=ACTOR), None),
+    (authorities.CheckInvariants(), None),
+    (authorities.Stop(actors=ACTORS, reason="no more", kill=False), None),
+    (
+        authorities.Exited(actors=ACTORS, incarnation=1, reason=REASON, is_administrative=False, is_buried=True),
+        None,
+    ),
+    (authorities.StopChild(actor=ACTOR, reason="no more", kill=False, manner=Manner.AT_ONCE), None),
+    (authorities.DelayChild(actor=ACTOR, delay_s=0.5), None),
+    (authorities.ForgetChild(actor=ACTOR, reason=REASON), None),
+    (authorities.Handled(actor=ACTOR, incarnation=1), None),
+    (authorities.SnapshotTaken(actor=ACTOR, incarnation=1, object=OBJECT, token=b"token"), None),
+    (authorities.Link(actor=ACTOR, to=b"ref"), None),
+    (authorities.Unlink(actor=ACTOR, other=OTHER), None),
+    (
+        hosts.HostActor(
+            actor=ACTOR,
+            label="x",
+            incarnation=1,
+            spec=[b"spec"],
+            options={"name": "x"},
+            job=JOB,
+            namespace="default",
+            authority=AT,
+            is_supervisor=False,
+            is_detached=False,
+            snapshots=[OBJECT],
+        ),
+        None,
+    ),
+    (hosts.HostInTurn(authority=AT, actors=[hosts.NextIncarnation(ACTOR, 2, [OBJECT])]), None),
+    (hosts.StopHosted(actors=ACTORS, reason="no more", is_administrative=True, manner=Manner.ORDERLY), None),
+    (hosts.StopInTurn(actors=[ACTOR], reason="no more", manner=Manner.FOR_RESTART), None),
+    (hosts.KillHosted(actors=ACTORS), None),
+    (hosts.DelayHosted(actor=ACTOR, delay_s=0.5), None),
+    (hosts.Bury(actor=ACTOR, error=ActorDiedError("gone", reason=REASON, executed="no")), None),
+    (hosts.ChildStarted(supervisor=OTHER, child=ACTOR, card=CARD), None),
+    (
+        hosts.ChildExited(
+            supervisor=OTHER,
+            child=ACTOR,
+            reason=REASON,
+            had_handled_message=True,
+            is_administrative=False,
+            cause=PEER,
+        ),
+        None,
+    ),
+    (hosts.ChildWithdrawn(supervisor=OTHER, child=ACTOR), None),
+    (hosts.ChildrenRestarted(supervisor=OTHER, started=[ACTOR], failed=FAILURE, unreached=[OTHER]), None),
+    (hosts.Linked(actor=ACTOR, to=b"ref"), None),
+    (hosts.Unlinked(actor=ACTOR, other=OTHER), None),
+    (hosts.ExplainCall(actor=ACTOR, call=4), hosts.CallState(state="queued", seconds=0.5, ahead=2, in_hand="b()")),
+    (hosts.FindCycle(actor=ACTOR, call=4, start=OTHER, seen=[ACTOR]), BLOCKED),
+    (
+        nodes.AttachDriver(job=JOB, address="memory://driver", pid=1, setting=SETTING),
+        nodes.Attached(version="1", cpus=2, gpus=0),
+    ),
+    (nodes.Detach(job=JOB), None),
+    (nodes.AttachWorker(pid=1), None),
+    (nodes.Goodbye(), None),
+    (nodes.Preload(modules=["json"], job=JOB), None),
+    (nodes.LookUp(namespace="default", name="x", timeout_s=0), CARD),
+    (nodes.Orphaned(actor=ACTOR), None),
+    (nodes.RestartChildren(supervisor=OTHER, actors=[ACTOR]), None),
+    (nodes.StopChildren(actors=[ACTOR], reason="no more", manner=Manner.AT_ONCE), None),
+    (nodes.Hosted(actors=[nodes.HostedActor(ACTOR, 1, True)]), None),
+    (nodes.ExplainSilence(peer=PEER), nodes.SilenceReport(silence="busy", silent_s=0.5, pid=7)),
+    (nodes.AskStatus(after=nodes.Cursor(1, 2), count=3), PAGE),
+    (nodes.AskTree(siblings_count=3), TREE),
+    (objects.HoldObject(object=OBJECT, token=b"token"), objects.Holding(node=b"node")),
+    (objects.ObjectArrived(object=OBJECT, token=b"token"), None),
+    (objects.LetGoObject(object=OBJECT), None),
+    (objects.NameSource(object=OBJECT, failed=PEER), SOURCE),
+    (objects.ObjectRead(object=OBJECT), None),
+    (objects.PullObject(object=OBJECT, origin=AT), None),
+    (objects.ReleaseObject(object=OBJECT), None),
+    (processes.Fence(), None),
+    (processes.Flush(address="memory://peer"), None),
+    (processes.EndpointDown(peer=PEER, reason=REASON, in_hand=[processes.CallInHand(PEER, 4)]), None),
+    (processes.Leave(), None),
+    (processes.JobEnded(why="no more"), None),
+    (processes.Output(pid=7, lines=[processes.OutputLine("x", "stdout", "a line")]), None),
+    (processes.TakeCensus(siblings_count=3), CENSUS),
+    (processes.AskStatistics(), {"pending_calls": 0}),
+]
