@@ -25,12 +25,15 @@ class FakeLoop(asyncio.AbstractEventLoop):
 
     Attributes:
         timers: the timers that have neither run nor been cancelled.
+        readers, writers: the callbacks by descriptor; the test calls them.
     """
 
     def __init__(self) -> None:
         self._now = 0.0
         self._ready: list[Callable[[], Any]] = []
         self.timers: list[FakeTimer] = []
+        self.readers: dict[int, Callable[[], Any]] = {}
+        self.writers: dict[int, Callable[[], Any]] = {}
 
     def time(self) -> float:
         return self._now
@@ -42,6 +45,18 @@ class FakeLoop(asyncio.AbstractEventLoop):
         timer = FakeTimer(self, self._now + delay, lambda: callback(*args))
         self.timers.append(timer)
         return timer
+
+    def add_reader(self, fd: Any, callback: Callable[..., Any], *args: Any) -> None:
+        self.readers[fd] = lambda: callback(*args)
+
+    def remove_reader(self, fd: Any) -> bool:
+        return self.readers.pop(fd, None) is not None
+
+    def add_writer(self, fd: Any, callback: Callable[..., Any], *args: Any) -> None:
+        self.writers[fd] = lambda: callback(*args)
+
+    def remove_writer(self, fd: Any) -> bool:
+        return self.writers.pop(fd, None) is not None
 
     def tick(self) -> int:
         """Run the callbacks of this tick; return how many there were."""
