@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from actorrt.ids import ID_BYTES, PeerId, short
 from actorrt.store.memory.pool import Place
 from actorrt.store.table.instructions import DropSegment, Instruction, Send
 from actorrt.store.wire.protocol import VERSION, Event, ProtocolError, Role, Status
+
+
+class _Later:
+    """A handler's result if the answer follows, or is under way already."""
+
+
+LATER: Final = _Later()
+
+Handler = Callable[..., Any]
+"""Acts on a message: called with the connection, the serial and the message's arguments; returns the answer."""
 
 
 @dataclass(slots=True)

@@ -7,18 +7,17 @@ of connections come in; what goes out, and what the shell is to do with memory a
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
-from actorrt.errors import ActorRtError, ObjectLostError, ObjectNotFoundError, ObjectStoreFullError
+from actorrt.errors import ActorRtError, ObjectNotFoundError, ObjectStoreFullError
 from actorrt.ids import ObjectId, PeerId, short
-from actorrt.store.memory.arena import align
 from actorrt.store.memory.pool import Place, Pool
 from actorrt.store.server import accounts
-from actorrt.store.server.allocation_requests import AllocationRequest
 from actorrt.store.server.allocator import Allocator
-from actorrt.store.server.arguments import count_of, flag_of, key_of, node_of, object_id_of, scope_of
-from actorrt.store.server.connections import Connections
+from actorrt.store.server.arguments import count_of, flag_of, node_of, object_id_of
+from actorrt.store.server.connections import LATER, Connections, Handler
+from actorrt.store.server.making import Making
+from actorrt.store.server.publishing import Publishing
 from actorrt.store.server.reads import ReadRequest, Reads
 from actorrt.store.table.instructions import (
     Adopt,
@@ -32,23 +31,15 @@ from actorrt.store.table.instructions import (
 )
 from actorrt.store.table.objects import ObjectEntry, State
 from actorrt.store.table.table import ObjectTable
-from actorrt.store.table.versions import Versions
 from actorrt.store.wire.plain_errors import MAX_ERROR_BYTES, encode_plain
 from actorrt.store.wire.protocol import (
-    HELD,
     MAX_BATCH_COUNT,
-    MAX_PUBLISHED_BYTES,
-    SEALED,
     Event,
     Op,
     ProtocolError,
     Role,
     Status,
 )
-
-_NAMES: Final = -2
-"""The connection that stands for published names, in the table: it holds the newest value of each."""
-_MAX_LINE_CHARACTERS: Final = 300
 
 
 class StoreCore:
@@ -63,17 +54,14 @@ class StoreCore:
     def __init__(self, capacity_bytes: int, segment_bytes: int | None = None, *, may_spill: bool = False) -> None:
         self._pool = Pool(capacity_bytes, segment_bytes)
         self._table = ObjectTable()
-        self._table.connect(_NAMES)
         self._connections = Connections()
-        self._versions = Versions()
         self.allocator = Allocator(self._pool, self._table, self._connections, may_spill=may_spill)
         self._reads = Reads(self._table, self._connections, self.allocator.files)
-        self._handlers: dict[Op, Callable[..., Any]] = {
-            Op.CREATE: self._on_create,
-            Op.RESERVE: self._on_reserve,
-            Op.CONTAIN: self._on_contain,
-            Op.SEAL: self._on_seal,
-            Op.ABORT: self._on_abort,
+        self._making = Making(self._table, self.allocator, self._carry_out)
+        self._publishing = Publishing(self._table, self._connections, self._reads)
+        self._handlers: dict[Op, Handler] = {
+            **self._making.handlers,
+            **self._publishing.handlers,
             Op.GET: self._on_get,
             Op.DECLARE: self._on_declare,
             Op.LOCATE: self._on_locate,
@@ -89,12 +77,6 @@ class StoreCore:
             Op.AWAIT_ALLOCATION: self._on_await_room,
             Op.TAKE_ALLOCATION: self._on_take_room,
             Op.STATS: self._on_stats,
-            Op.BORROW: self._on_borrow,
-            Op.REPORT: self._on_tell,
-            Op.JOIN: self._on_join,
-            Op.PUBLISH: self._on_publish,
-            Op.LATEST: self._on_latest,
-            Op.AWAIT_VERSION: self._on_await_version,
             Op.LIST: self._on_list,
         }
 
@@ -115,8 +97,7 @@ class StoreCore:
         known = self._connections.close(connection)
         if known is None:
             return
-        for object_id in self._versions.leave(connection):
-            self._table.release(object_id, _NAMES)
+        self._publishing.leave(connection)
         if known.role is not None:
             self._table.disconnect(connection, now)
         self._table.sweep()
@@ -153,7 +134,7 @@ class StoreCore:
         except (TypeError, ValueError) as error:
             raise ProtocolError(f"a message was refused: {error!r}") from error
         else:
-            if serial and result is not _LATER:
+            if serial and result is not LATER:
                 self._connections.reply(connection, serial, Status.DONE, result)
 
     def begin_sweep(self) -> None:
@@ -187,90 +168,7 @@ class StoreCore:
         self._table.connect(connection, known.peer if known.role is Role.REQUESTS else None)
         self._connections.reply(connection, serial, Status.DONE, self._pool.capacity_bytes)
 
-    # Making objects
-
-    def _on_create(
-        self,
-        connection: int,
-        serial: int,
-        object_id: bytes,
-        length_bytes: int,
-        is_promised: bool,
-        line: str,
-        waits_for_release: bool = False,
-    ) -> Any:
-        objects = ((object_id_of(object_id), count_of(length_bytes)),)
-        if not self._table.may_create(ObjectId(object_id)):
-            return None
-        self._carry_out()  # what this connection gave back just before is room
-        line = line[:_MAX_LINE_CHARACTERS]
-        self.allocator.ask(
-            AllocationRequest(
-                connection, serial, length_bytes, objects, flag_of(is_promised), line, flag_of(waits_for_release)
-            )
-        )
-        return _LATER
-
-    def _on_reserve(
-        self, connection: int, serial: int, wanted: list[list[Any]], line: str, waits_for_release: bool = False
-    ) -> Any:
-        objects = tuple((object_id_of(object_id), count_of(length_bytes)) for object_id, length_bytes in wanted)
-        if len({object_id for object_id, _ in objects}) < max(1, len(objects)):
-            raise ValueError("what is reserved together has an id for each object")
-        if not all([self._table.may_create(object_id) for object_id, _ in objects]):
-            raise ValueError("an object that is reserved is there already")
-        self._carry_out()
-        total_bytes = sum(align(length_bytes) for _, length_bytes in objects)
-        line = line[:_MAX_LINE_CHARACTERS]
-        self.allocator.ask(
-            AllocationRequest(
-                connection, serial, total_bytes, objects, line=line, waits_for_release=flag_of(waits_for_release)
-            )
-        )
-        return _LATER
-
-    def _on_borrow(self, connection: int, serial: int, length_bytes: int) -> Any:
-        self._carry_out()
-        if length_bytes == 0:
-            self.allocator.lending.take_back(connection)
-            self.allocator.offer()
-            return None
-        self.allocator.ask(AllocationRequest(connection, serial, count_of(length_bytes)))
-        return _LATER
-
-    def _on_tell(self, connection: int, _: int, end: int, objects: list[list[Any]]) -> None:
-        """Take over what a process made on loan."""
-        places = self.allocator.lending.settle(connection, end, [(offset, length) for _, offset, length, *_ in objects])
-        for place, (object_id, _offset, _length, flags, pins_count, line) in zip(places, objects, strict=True):
-            self._take_over(connection, object_id_of(object_id), place, flags, pins_count, line[:_MAX_LINE_CHARACTERS])
-
-    def _take_over(
-        self, connection: int, object_id: ObjectId, place: Place, flags: int, pins_count: int, line: str
-    ) -> None:
-        try:
-            may_create = self._table.may_create(object_id)
-        except ObjectLostError:  # whoever heard of it first has given it up already
-            may_create = False
-        if not may_create:
-            self.allocator.free(place)
-            return
-        self._table.create(object_id, connection, place, is_promised=False, line=line)
-        if flags & SEALED:
-            self._table.seal(object_id, connection)
-            for _ in range(pins_count):
-                self._table.pin(object_id, connection)
-        if not flags & HELD:
-            self._table.release(object_id, connection)
-
-    def _on_contain(self, connection: int, _: int, object_id: bytes, contained: list[bytes]) -> None:
-        self._table.contain(object_id_of(object_id), connection, [object_id_of(other) for other in contained])
-
-    def _on_seal(self, connection: int, _: int, object_id: bytes) -> None:
-        self._table.seal(object_id_of(object_id), connection)
-
-    def _on_abort(self, connection: int, _: int, object_id: bytes) -> None:
-        self.allocator.give_up(connection, object_id_of(object_id))
-        self._table.abort(object_id_of(object_id), connection)
+    # Promising objects, and objects of other nodes
 
     def _on_declare(self, connection: int, _: int, object_id: bytes) -> None:
         self._table.declare(object_id_of(object_id), connection)
@@ -318,7 +216,7 @@ class StoreCore:
             self._connections.reply(connection, serial, Status.PENDING, None)
         else:
             self._reads.show(entry, ReadRequest(connection, serial, (self._reads.beside(connection, entry, others),)))
-        return _LATER
+        return LATER
 
     def _on_acquire(self, connection: int, _: int, acquired: list[tuple[bytes, bytes | None]]) -> None:
         for object_id, token in acquired:
@@ -363,63 +261,7 @@ class StoreCore:
 
     def _on_take_room(self, connection: int, serial: int, object_ids: list[bytes]) -> Any:
         self.allocator.take(connection, serial, object_id_of(object_ids[0]))
-        return _LATER
-
-    # Published values
-
-    def _on_join(self, connection: int, _: int, scope: bytes) -> None:
-        self._versions.join(scope_of(scope), connection)
-
-    def _on_publish(
-        self, connection: int, _: int, scope: bytes, name: str, object_id: bytes | None, data: bytes | None = None
-    ) -> int:
-        key, entry = key_of(scope, name), None
-        if object_id is not None:
-            entry = self._table.get(object_id_of(object_id))
-            if entry is None or not entry.is_readable:
-                what = "can't be published: it is not sealed, or was freed"
-                raise ObjectNotFoundError(f"object {short(object_id)} {what}")
-            self._table.acquire(entry.object_id, _NAMES, None)
-        elif not isinstance(data, bytes) or len(data) > MAX_PUBLISHED_BYTES:
-            raise ValueError(f"what is published without an object is at most {MAX_PUBLISHED_BYTES} bytes")
-        self._versions.join(key[0], connection)
-        version, previous, ready = self._versions.publish(key, None if entry is None else entry.object_id, data)
-        for waiter in ready:
-            shown = [data, version] if entry is None else self._show_version(waiter, entry, version)
-            self._connections.tell(waiter, [Event.PUBLISHED, scope, name, shown])
-        if previous is not None:
-            self._table.release(previous, _NAMES)
-        return version
-
-    def _show_version(self, waiter: int, entry: ObjectEntry, version: int) -> list[Any] | None:
-        """Hold and pin a published object for a process that waits, which spares it a question; None: let it ask."""
-        reader = self._connections.speaker(waiter)
-        place = entry.place
-        if reader is None or place is None or (place.segment_id, False) not in self._connections[reader].mapped:
-            return None
-        if entry.state is not State.SEALED:
-            return None
-        self._table.acquire(entry.object_id, reader, None)
-        self._table.pin(entry.object_id, reader)
-        return [place.segment_id, place.offset, place.length_bytes, version, entry.object_id]
-
-    def _on_latest(self, connection: int, serial: int, scope: bytes, name: str, newer_than: int) -> Any:
-        key = key_of(scope, name)
-        self._versions.join(key[0], connection)
-        found = self._versions.latest(key, newer_than)
-        if found is None or found.object_id is None:
-            return None if found is None else [found.data, found.version]
-        entry = self._table.get(found.object_id)
-        if entry is None or not entry.is_readable:
-            raise ObjectNotFoundError(f"version {found.version} of {name!r} was freed")
-        self._table.acquire(entry.object_id, connection, None)
-        self._reads.show(entry, ReadRequest(connection, serial, (found.version, entry.object_id)))
-        return _LATER
-
-    def _on_await_version(self, connection: int, _: int, scope: bytes, name: str, newer_than: int) -> None:
-        waiter = self._connections.waiter(connection)
-        if self._versions.wait(key_of(scope, name), newer_than, waiter):
-            self._connections.tell(waiter, [Event.PUBLISHED, scope, name, None])
+        return LATER
 
     # What follows from the table's instructions
 
@@ -476,13 +318,6 @@ class StoreCore:
 
     def _on_list(self, _connection: int, _: int, count: int) -> list[list[Any]]:
         return accounts.largest(self._table, self._connections, count_of(count))
-
-
-class _Later:
-    """The answer follows, or is under way already."""
-
-
-_LATER: Final = _Later()
 
 
 def _as_data(error: ActorRtError | bytes) -> bytes:

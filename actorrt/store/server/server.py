@@ -13,12 +13,9 @@ import os
 import select
 import socket
 import struct
-from array import array
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -27,6 +24,7 @@ from actorrt.errors import ObjectStoreFullError
 from actorrt.ids import PeerId
 from actorrt.store.memory.disk import DEFAULT_QUOTA_BYTES, SpillDisk, SpillError, SpillFile, spill_sources, verify
 from actorrt.store.memory.segments import Segment
+from actorrt.store.server.client_socket import ClientSocket
 from actorrt.store.server.core import StoreCore
 from actorrt.store.server.exchange import Exchange
 from actorrt.store.server.retention import Retention
@@ -47,7 +45,6 @@ _log = logging.getLogger(__name__)
 
 _BACKLOG: Final = 128
 _READ_BUDGET_COUNT: Final = 64
-_MAX_QUEUED_COUNT: Final = 10_000
 _ACCEPT_PAUSE_S: Final = 1.0  # time for descriptors to come free
 _TICK_S: Final = 10.0
 _DISK_PAUSE_S: Final = 1.0  # from a disk that failed or was full to the next attempt
@@ -58,18 +55,6 @@ T = TypeVar("T")
 
 OnPeer = Callable[[PeerId, int], None]
 """Told of a process: its peer id and its process id."""
-
-
-@dataclass(slots=True)
-class _Client:
-    """One accepted socket."""
-
-    number: int
-    sock: socket.socket
-    pid: int
-    outbox: deque[tuple[bytes, int | None]] = field(default_factory=deque)
-    is_announced: bool = False
-    is_blocked: bool = False
 
 
 class StoreServer:
@@ -105,8 +90,8 @@ class StoreServer:
         self.retention = Retention(self._core, self._settle)
         self.exchange = Exchange(self._core, self._settle)
         self._segments: dict[int, Segment | SpillFile] = {}
-        self._clients: dict[int, _Client] = {}
-        self._clients_by_fd: dict[int, _Client] = {}
+        self._clients: dict[int, ClientSocket] = {}
+        self._clients_by_fd: dict[int, ClientSocket] = {}
         self._poll = select.epoll()
         self._unread: set[int] = set()
         self._last_number = 0
@@ -197,14 +182,14 @@ class StoreServer:
 
     def _begin(self, sock: socket.socket, pid: int) -> None:
         self._last_number += 1
-        client = _Client(self._last_number, sock, pid)
+        client = ClientSocket(self._last_number, sock, pid, self._loop, self._end)
         self._clients[client.number] = client
         self._core.open(client.number, f"pid {pid}")
         self._clients_by_fd[sock.fileno()] = client
         self._poll.register(sock.fileno(), select.EPOLLIN)
         self._loop.add_reader(sock.fileno(), self._on_readable, client)
 
-    def _end(self, client: _Client) -> None:
+    def _end(self, client: ClientSocket) -> None:
         """Give back what a connection had, and tell the owner. Idempotent.
 
         A process that can't ask any more must hear of it, since what it held is given back: its events end, too.
@@ -215,9 +200,7 @@ class StoreServer:
         self._poll.unregister(client.sock.fileno())
         del self._clients_by_fd[client.sock.fileno()]
         self._loop.remove_reader(client.sock.fileno())
-        self._loop.remove_writer(client.sock.fileno())
-        client.sock.close()
-        _drop_outbox(client)
+        client.close()
         known = self._core.peer(client.number)
         events = self._clients.get(self._core.listener(client.number) or 0)
         self._core.close(client.number, self._clock.now())
@@ -238,7 +221,7 @@ class StoreServer:
 
     # Reading
 
-    def _on_readable(self, client: _Client) -> None:
+    def _on_readable(self, client: ClientSocket) -> None:
         self._unread.add(client.number)
         for _ in range(_READ_BUDGET_COUNT):
             if not self._read_one(client):
@@ -253,7 +236,7 @@ class StoreServer:
         if self._sweep_handle is None and self._listener is not None:
             self._sweep_handle = self._loop.call_soon(self._sweep)
 
-    def _read_one(self, client: _Client) -> bool:
+    def _read_one(self, client: ClientSocket) -> bool:
         """Read and handle one packet; False where there is none, now or ever."""
         if client.number not in self._clients:
             return False
@@ -273,7 +256,7 @@ class StoreServer:
             self._announce(client)
         return True
 
-    def _handle(self, client: _Client, packet: bytes) -> bool:
+    def _handle(self, client: ClientSocket, packet: bytes) -> bool:
         """Act on one packet; False where its connection must end. No packet ends more than that."""
         try:
             self._core.handle(client.number, unpack(packet))
@@ -286,7 +269,7 @@ class StoreServer:
             return False
         return True
 
-    def _announce(self, client: _Client) -> None:
+    def _announce(self, client: ClientSocket) -> None:
         client.is_announced = True
         known = self._core.peer(client.number)
         if known is not None and known[1] is Role.REQUESTS and self._on_open is not None:
@@ -397,61 +380,4 @@ class StoreServer:
         if client is None:
             self.exchange.receive(send.message, None if fd is None else os.dup(fd), writable=send.writable)
             return
-        packet = pack(send.message)
-        if client.outbox or not _has_sent(client, packet, fd):
-            self._queue(client, packet, fd)
-
-    def _queue(self, client: _Client, packet: bytes, fd: int | None) -> None:
-        """Send a packet when the client has read more; its descriptor must outlive the segment, so it is copied."""
-        try:
-            client.outbox.append((packet, None if fd is None else os.dup(fd)))
-        except OSError as error:
-            _log.warning("process %d does not read, and nothing is kept for it: %s", client.pid, error)
-            self._loop.call_soon(self._end, client)
-            return
-        if len(client.outbox) > _MAX_QUEUED_COUNT:
-            _log.warning("process %d does not read its store events: its connection is closed", client.pid)
-            self._loop.call_soon(self._end, client)
-        self._flush(client)
-
-    def _flush(self, client: _Client) -> None:
-        while client.outbox:
-            packet, fd = client.outbox[0]
-            try:
-                _send_packet(client, packet, fd)
-            except BlockingIOError:
-                client.is_blocked = True
-                self._loop.add_writer(client.sock.fileno(), self._flush, client)
-                return
-            except OSError:  # it is gone; its reader sees the end and gives back what it held
-                _drop_outbox(client)
-                return
-            client.outbox.popleft()
-            if fd is not None:
-                os.close(fd)
-        if client.is_blocked:
-            client.is_blocked = False
-            self._loop.remove_writer(client.sock.fileno())
-
-
-def _has_sent(client: _Client, packet: bytes, fd: int | None) -> bool:
-    """Send a packet; return False if the client reads too slowly, or is gone, of which `_flush` makes what is right."""
-    try:
-        _send_packet(client, packet, fd)
-    except OSError:
-        return False
-    return True
-
-
-def _send_packet(client: _Client, packet: bytes, fd: int | None) -> None:
-    if fd is None:
-        client.sock.send(packet)
-    else:
-        client.sock.sendmsg([packet], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", [fd]))])
-
-
-def _drop_outbox(client: _Client) -> None:
-    for _, fd in client.outbox:
-        if fd is not None:
-            os.close(fd)
-    client.outbox.clear()
+        client.send(pack(send.message), fd)

@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from actorrt.errors import ActorRtError
-from actorrt.ids import ObjectId
+from actorrt.errors import ActorRtError, ObjectLostError, ObjectNotFoundError
+from actorrt.ids import ObjectId, short
 from actorrt.store.memory.pool import Place
 
 Token = bytes
@@ -132,3 +132,13 @@ def take_one(counts: dict[int, int], connection: int) -> None:
         counts[connection] = left_count
     else:
         counts.pop(connection, None)
+
+
+def lost(object_id: ObjectId, why: str) -> ObjectLostError:
+    """Return the error of an object that can never be read."""
+    return ObjectLostError(f"object {short(object_id)} is lost: {why}")
+
+
+def not_found(object_id: ObjectId, why: str) -> ObjectNotFoundError:
+    """Return the error of an object that the store does not have any more."""
+    return ObjectNotFoundError(f"object {short(object_id)} {why}")

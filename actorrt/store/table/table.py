@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from actorrt.errors import ActorRtError, ObjectLostError, ObjectNotFoundError
+from actorrt.errors import ActorRtError, ObjectLostError
 from actorrt.ids import ObjectId, PeerId, short
 from actorrt.store.memory.pool import Place
 from actorrt.store.table.freed import FreedIds
@@ -28,7 +28,7 @@ from actorrt.store.table.instructions import (
     TransitArrived,
 )
 from actorrt.store.table.invariants import check
-from actorrt.store.table.objects import ObjectEntry, State, Token, take_one
+from actorrt.store.table.objects import ObjectEntry, State, Token, lost, not_found, take_one
 from actorrt.store.table.ref_transits import RefTransits
 from actorrt.store.table.suspects import Suspects
 
@@ -85,7 +85,7 @@ class ObjectTable:
     def disconnect(self, connection: int, now: float) -> None:
         """Give back everything that a connection held, waited for, was making or had declared."""
         for token, object_id in self.transits.end_sender(connection, now):
-            self._give_up_expecting(object_id, token, _lost(object_id, "the process that sent it ended"))
+            self._give_up_expecting(object_id, token, lost(object_id, "the process that sent it ended"))
         for object_id in self._by_connection.pop(connection, ()):
             if (entry := self._entries.get(object_id)) is not None:
                 self._leave(entry, connection)
@@ -101,7 +101,7 @@ class ObjectTable:
             entry.declarer = None
             if entry.state is State.PENDING:
                 self._fail(
-                    entry, _lost(entry.object_id, "the process that was to provide it ended before it was sealed")
+                    entry, lost(entry.object_id, "the process that was to provide it ended before it was sealed")
                 )
         self.suspects.add(entry.object_id)
 
@@ -115,7 +115,7 @@ class ObjectTable:
         elif entry.state is State.CREATED and entry.origin is not None:
             entry.state = State.REMOTE
         elif entry.state is State.CREATED:
-            self._fail(entry, _lost(entry.object_id, "its maker ended or gave up before it was sealed"))
+            self._fail(entry, lost(entry.object_id, "its maker ended or gave up before it was sealed"))
 
     # Making objects
 
@@ -150,7 +150,7 @@ class ObjectTable:
         if entry is not None and entry.origin is not None:
             entry.origin = origin
         if origin is None and entry is not None and entry.state is State.REMOTE:
-            self._fail(entry, _lost(object_id, "its node is gone"))
+            self._fail(entry, lost(object_id, "its node is gone"))
 
     def may_create(self, object_id: ObjectId) -> bool:
         """Whether the object is still to be made; False where it is sealed already.
@@ -264,7 +264,7 @@ class ObjectTable:
             transit = None if token is None else self.transits.get(token)
             has_been_said = transit is not None and transit.balance_count > 0
             if object_id in self._freed or has_been_said or self.transits.sender_of(token) is None:
-                self._fail(entry, ObjectNotFoundError(f"object {short(object_id)} is not known: it was freed"))
+                self._fail(entry, not_found(object_id, "is not known: it was freed"))
         entry.is_private = False
         self._hold(entry, connection)
         if token is not None:
@@ -287,8 +287,7 @@ class ObjectTable:
     def transit(self, object_id: ObjectId, connection: int, token: Token, copies_count: int) -> None:
         """Keep an object until so many copies of a message have arrived."""
         # Whatever its sender did to make the object known came on this connection before.
-        gone = ObjectNotFoundError(f"object {short(object_id)} was freed before it was sent")
-        self._give_up_expecting(object_id, token, gone)
+        self._give_up_expecting(object_id, token, not_found(object_id, "was freed before it was sent"))
         self._change_transit(token, object_id, connection, copies_count)
 
     def _give_up_expecting(self, object_id: ObjectId, token: Token, error: ActorRtError) -> None:
@@ -345,7 +344,7 @@ class ObjectTable:
             return
         self.idle.pop(object_id, None)
         if not entry.is_readable:
-            self._fail(entry, ObjectNotFoundError(f"object {short(object_id)} was freed before it was made"))
+            self._fail(entry, not_found(object_id, "was freed before it was made"))
         entry.state = State.FREED
         self._freed.add(object_id)
         self.suspects.add(entry.object_id)
@@ -374,8 +373,7 @@ class ObjectTable:
         """Tell a connection once when the object is sealed or failed: now, where it is."""
         entry = self._entries.get(object_id)
         if entry is None or entry.state is State.FREED:
-            error: ActorRtError | bytes = ObjectNotFoundError(f"object {short(object_id)} was freed")
-            self._instructions.append(ObjectFailed(waiter, object_id, error))
+            self._instructions.append(ObjectFailed(waiter, object_id, not_found(object_id, "was freed")))
         elif entry.is_readable:
             self._instructions.append(ObjectReady(waiter, object_id))
         elif entry.state is State.FAILED:
@@ -448,7 +446,3 @@ class ObjectTable:
         tied = self._by_connection.get(connection)  # None: it has just ended
         if tied is not None and entry.is_unrelated_to(connection):
             tied.discard(entry.object_id)
-
-
-def _lost(object_id: ObjectId, why: str) -> ObjectLostError:
-    return ObjectLostError(f"object {short(object_id)} is lost: {why}")
