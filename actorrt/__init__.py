@@ -74,6 +74,7 @@ __all__ = [
 if TYPE_CHECKING:
     from actorrt.actors.api.actor import Actor
     from actorrt.actors.api.lookup import lookup
+    from actorrt.actors.api.monitoring import monitor
     from actorrt.actors.api.objects import (
         allocate,
         allocate_many,
@@ -87,9 +88,9 @@ if TYPE_CHECKING:
         store_stats,
     )
     from actorrt.actors.api.offload import offload
+    from actorrt.actors.api.poisoned import poison
     from actorrt.actors.api.preloading import preload
-    from actorrt.actors.calling.deadly_calls import Poison, poison
-    from actorrt.actors.calling.monitors import monitor
+    from actorrt.actors.calling.deadly_calls import Poison
     from actorrt.actors.calling.streams import Stream
     from actorrt.actors.policy.backoff import Backoff
     from actorrt.actors.refs.ends import Down, Exit
@@ -133,7 +134,7 @@ _HOMES = {
     "actorrt.actors.policy.backoff": ("Backoff",),
     "actorrt.actors.supervisors.child": ("Child",),
     "actorrt.actors.refs.group": ("ActorGroup",),
-    "actorrt.actors.calling.monitors": ("monitor",),
+    "actorrt.actors.api.monitoring": ("monitor",),
     "actorrt.actors.api.objects": (
         "allocate",
         "allocate_many",
@@ -148,7 +149,8 @@ _HOMES = {
     ),
     "actorrt.actors.api.lookup": ("lookup",),
     "actorrt.actors.api.offload": ("offload",),
-    "actorrt.actors.calling.deadly_calls": ("Poison", "poison"),
+    "actorrt.actors.api.poisoned": ("poison",),
+    "actorrt.actors.calling.deadly_calls": ("Poison",),
     "actorrt.actors.api.preloading": ("preload",),
     "actorrt.actors.refs.ref": ("ActorRef",),
     "actorrt.actors.refs.ends": ("Down", "Exit"),

@@ -1,7 +1,7 @@
 """Calls that kill: those with `retries=` that ended their actor too often are set aside instead of sent again.
 
-Blamed is a call that was in hand when its actor failed, or its process died; not one that waited in the mailbox.
-Which those were is told by the host, or by the notes that the process left (`evidence`).
+A death counts for the calls that were in hand when the actor failed, or its process died, and not for those that
+waited in the mailbox. The host says which those were, or the notes that the process left (`crash_notes`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from actorrt.actors.endpoint.current_endpoint import current_endpoint
+from actorrt.actors.refs import current
 from actorrt.actors.wire.messages import Body
 from actorrt.errors import ObjectLostError
 from actorrt.reasons import ExitReason
@@ -50,11 +50,15 @@ class Poison:
         """
         if isinstance(self.body, dict):
             raise ObjectLostError(f"the arguments of {self.method}() went by the store, and were gone with the call")
-        return current_endpoint().payloads.open_call(self.body, self.buffers)
+        return current.endpoint().payloads.open_call(self.body, self.buffers)
 
 
-class Blame:
-    """Counts the deaths that the calls of one endpoint brought about, and keeps those that brought too many."""
+class DeathCounter:
+    """Counts the deaths that the calls of one endpoint have caused, and keeps the calls that caused too many.
+
+    Attributes:
+        set_aside: the calls that caused too many, oldest first.
+    """
 
     def __init__(self) -> None:
         self._deaths: dict[Reply[Any], int] = {}
@@ -74,12 +78,3 @@ class Blame:
 
     def _ended(self, call: Reply[Any]) -> None:
         del self._deaths[call]
-
-
-def poison() -> list[Poison]:
-    """Return the calls of this process that were set aside, oldest first.
-
-    A call with `retries=` is set aside when it has ended its actor three times: it fails with
-    `ActorUnavailableError`, and is not sent again, whatever is left of its retries. The newest 1,000 are kept.
-    """
-    return list(current_endpoint().calls.blame.set_aside)

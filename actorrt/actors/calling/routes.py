@@ -17,21 +17,26 @@ from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from actorrt.actors.calling.losses import verdict
+from actorrt.actors.calling.captures import make_portable
+from actorrt.actors.calling.local_host import LocalHost
 from actorrt.actors.calling.route_table import RouteTable
+from actorrt.actors.calling.verdicts import verdict
 from actorrt.actors.refs.message import Message, message_bytes
 from actorrt.actors.refs.ref import ActorRef
 from actorrt.actors.refs.route import Inbox, Route, Waiting
-from actorrt.actors.wire.control import Answer
+from actorrt.actors.wire.control import Answer, Control
 from actorrt.actors.wire.credit import STRANGERS_SETTLEMENT, Window
-from actorrt.actors.wire.messages import ASK, SETTLE, TELL, Constants
+from actorrt.actors.wire.messages import ASK, CANCEL, MORE, SETTLE, TELL, Constants
+from actorrt.actors.wire.payload import Payloads
+from actorrt.actors.wire.peers import Peers
+from actorrt.actors.wire.transits import Transits
+from actorrt.clock import Clock
 from actorrt.completion import Completion
 from actorrt.errors import ActorDiedError, ActorRtError, ActorUnavailableError
 from actorrt.ids import ActorId, PeerId
 from actorrt.protocol.authorities import Resolve, Sighting
 
 if TYPE_CHECKING:
-    from actorrt.actors.endpoint.endpoint import System
     from actorrt.actors.refs.reply import Reply
     from actorrt.transport.interfaces import Link
 
@@ -41,12 +46,31 @@ NOT_WHERE_SAID: Final = "it is not where its authority says that it is"
 
 
 class Routes:
-    """All routes of one endpoint."""
+    """All routes of one endpoint.
 
-    def __init__(self, system: System) -> None:
-        self._system = system
-        self._table = RouteTable(system.peers.is_lost)
+    Args:
+        peers: what they lead to.
+        control: asks authorities where actors are.
+        clock: the time, for what is left until a deadline.
+        payloads: captures arguments anew that were to stay here.
+        transits: remembers what tells carry.
+
+    Attributes:
+        here: the actors of this endpoint; to be set before anything is sent.
+        own_peer: this endpoint.
+    """
+
+    here: LocalHost
+
+    def __init__(self, peers: Peers, control: Control, clock: Clock, payloads: Payloads, transits: Transits) -> None:
+        self._peers = peers
+        self._control = control
+        self._clock = clock
+        self._payloads = payloads
+        self._transits = transits
+        self._table = RouteTable(peers.is_lost)
         self._held_up: dict[Route, None] = {}  # those on which something waits
+        self.own_peer = peers.own_peer
         self._settlements_count = STRANGERS_SETTLEMENT
 
     def of(self, ref: ActorRef[Any]) -> Route:
@@ -58,7 +82,7 @@ class Routes:
             route = Route(ref._actor_id, ref._authority)
             self._table.add(route)
             seen = ref._seen
-            if seen is not None and not self._system.peers.is_lost(seen.endpoint.peer):
+            if seen is not None and not self._peers.is_lost(seen.endpoint.peer):
                 self._settle(route, seen)  # where that fails, the authority is asked: a hint was wrong
         ref._route = route
         return route
@@ -87,11 +111,11 @@ class Routes:
         try:
             if link is not None and window is not None:
                 if type(call.body) is Constants:
-                    self._system.calls.make_portable(call)
+                    make_portable(call, self._payloads)
                 window.sent_messages += 1
                 window.sent_bytes += message_bytes(call.body, call.buffers)
                 deadline = call.deadline
-                left = None if deadline is None else deadline - self._system.clock.now()
+                left = None if deadline is None else deadline - self._clock.now()
                 call.peer = route.peer
                 kind = ASK if call.call_id else TELL
                 envelope = (kind, call.call_id, route.actor_id, call.method, call.body, left, call.options)
@@ -99,16 +123,16 @@ class Routes:
             elif route.cell is not None:
                 self._deliver(route.cell, call)
         except Exception as error:  # a message ends here: whatever keeps it from being sent is its error
-            self._system.calls.fail(call, error)
+            call.calls.fail(call, error)
         else:
             if not call.call_id:
                 if call.transit is not None and call.peer is not None:
-                    self._system.transits.sent(call.peer, call.transit.tokens)
+                    self._transits.sent(call.peer, call.transit.tokens)
                 call.set_value(None)
 
     def _deliver(self, cell: Inbox, call: Reply[Any]) -> None:
-        call.peer = self._system.endpoint.peer
-        caller = self._system.local_caller
+        call.peer = self.own_peer
+        caller = self.here.local_caller
         message = Message(caller, call.call_id, call.method, call.body, call.buffers, call.deadline, call.options)
         cell.deliver(message)
 
@@ -127,7 +151,7 @@ class Routes:
 
     def _refuse(self, call: Reply[Any], gone: ActorRtError) -> None:
         """Fail a call with an error of its own: the route's stays, and would keep all frames that it was raised in."""
-        self._system.calls.fail(call, copy(gone))
+        call.calls.fail(call, copy(gone))
 
     def granted(self, actor_id: ActorId, messages: int, size_bytes: int, settlement: int) -> None:
         """The actor has caught up: send on what waits for it."""
@@ -173,7 +197,7 @@ class Routes:
         self._woken(route)
         while waiting:
             call = waiting.take()
-            self._system.calls.fail(call, error(call))
+            call.calls.fail(call, error(call))
 
     async def drained(self, peer: PeerId | None = None) -> None:
         """Return when nothing waits any more for a known actor at `peer`, or at any endpoint."""
@@ -187,13 +211,13 @@ class Routes:
         if route.is_seeking:
             return
         route.is_seeking = True
-        answer = self._system.control.request(route.authority, Resolve(actor=route.actor_id, after=route.newest))
+        answer = self._control.request(route.authority, Resolve(actor=route.actor_id, after=route.newest))
         answer.add_callback(lambda _: self._resolved(route, answer))
 
     def _resolved(self, route: Route, answer: Answer[Sighting]) -> None:
         """Called when the authority has answered, or can't."""
         route.is_seeking = False
-        error = verdict(self._system, route.authority, answer.error())
+        error = verdict(self._peers, route.authority, answer.error())
         if error is None:
             error = self._settle(route, answer.value())
         if isinstance(error, ActorDiedError):
@@ -213,12 +237,12 @@ class Routes:
             Why its process can't be spoken with though it lives, if so; the route leads nowhere then.
         """
         route.newest = seen.incarnation
-        if seen.endpoint.peer == self._system.endpoint.peer:
-            route.cell = self._system.host.cell(route.actor_id)
+        if seen.endpoint.peer == self.own_peer:
+            route.cell = self.here.cell(route.actor_id)
             route.seen = None if route.cell is None else seen
-        elif not self._system.peers.is_lost(seen.endpoint.peer):
+        elif not self._peers.is_lost(seen.endpoint.peer):
             try:
-                link = self._system.transport.link(*seen.endpoint)
+                link = self._peers.link(*seen.endpoint)
                 window = self._new_window(route, seen.endpoint.peer, link)
             except (ActorRtError, ValueError) as error:  # it was dropped, or its address is of no use
                 self._table.unsettled(route)
@@ -233,6 +257,28 @@ class Routes:
         self._settlements_count += 1
         link.send((SETTLE, route.actor_id, self._settlements_count))
         return Window(self._settlements_count)
+
+    def recall(self, call: Reply[Any], *, is_late: bool) -> None:
+        """Tell the receiver of a call that nobody waits for it any more."""
+        if call.peer is None or not call.call_id:
+            return
+        if call.peer == self.own_peer:
+            self.here.withdraw(self.here.local_caller, call.ref._actor_id, call.call_id, is_late)
+            return
+        seen = self.of(call.ref).seen
+        if seen is not None and seen.endpoint.peer == call.peer:
+            self._control.deliver(seen.endpoint, [CANCEL, call.ref._actor_id, call.call_id, is_late])
+
+    def grant_items(self, call: Reply[Any], count: int) -> None:
+        """Tell the callee of a stream that `count` more items may come."""
+        if call.done() or call.peer is None:
+            return
+        if call.peer == self.own_peer:
+            self.here.serving.granted(self.here.local_caller, call.call_id, count)
+            return
+        address = self._peers.address_of(call.peer)
+        if address is not None:
+            self._control.deliver(address, [MORE, call.call_id, count])
 
     def lost(self, peer: PeerId, *, is_alive: bool = False) -> Link | None:
         """Unsettle every route that led to `peer`; what waits there is sought anew.
@@ -271,7 +317,7 @@ class Routes:
             self.absent(peer, route.actor_id)
         call.moves_left -= 1
         if call.moves_left < 0:
-            self._system.calls.fail(call, _not_found(call, NOT_WHERE_SAID))
+            call.calls.fail(call, _not_found(call, NOT_WHERE_SAID))
             return
         self.send(route, call)
 

@@ -18,13 +18,18 @@ from actorrt.protocol.nodes import ExplainSilence, SilenceReport
 from actorrt.protocol.verb import Request
 
 if TYPE_CHECKING:
-    from actorrt.actors.endpoint.endpoint import System
+    from actorrt.actors.calling.pending import PendingCalls
+    from actorrt.actors.calling.routes import Routes
+    from actorrt.actors.calling.streams import Streams
     from actorrt.actors.refs.reply import Reply
+    from actorrt.actors.wire.control import Control
+    from actorrt.actors.wire.peers import Peers
     from actorrt.ids import PeerAddress
-
-logger = logging.getLogger(__name__)
+    from actorrt.scopes import Scope
 
 A = TypeVar("A")
+
+logger = logging.getLogger(__name__)
 
 MARK_EVERY_S: Final = CALL_REPORT_AFTER_S / 4
 REPORTS_AT_ONCE: Final = 5
@@ -39,75 +44,89 @@ STATE_WORDS: Final = {
 """What cells and records call their states, for people."""
 
 
-class Patience:
+class SlowCalls:
     """Watches the pending calls of one endpoint; sleeps while there are none.
 
     Args:
-        system: whose calls.
-
-    Attributes:
-        is_watching: whether it is awake.
+        pending: the calls.
+        streams: those of them that yield.
+        routes: where they went.
+        control: asks their receivers, their authorities and the node.
+        peers: knows the node.
+        scope: owns the timers and the questions.
     """
 
-    def __init__(self, system: System) -> None:
-        self._system = system
+    def __init__(
+        self,
+        pending: PendingCalls,
+        streams: Streams,
+        routes: Routes,
+        control: Control,
+        peers: Peers,
+        scope: Scope,
+    ) -> None:
+        self._pending = pending
+        self._streams = streams
+        self._routes = routes
+        self._control = control
+        self._peers = peers
+        self._scope = scope
         self._marks: list[int] = []  # the newest call at each look, oldest look first
         self._reported_id = 0
-        self.is_watching = False
+        pending.begin_watch = self._watch
 
-    def watch(self) -> None:
-        """There are pending calls: look at them from time to time."""
-        if not self.is_watching:
-            self.is_watching = True
-            self._system.scope.after(MARK_EVERY_S, self._look)
+    def _watch(self) -> None:
+        """Called when there are pending calls: look at them from time to time."""
+        self._pending.is_watched = True
+        self._scope.after(MARK_EVERY_S, self._look)
 
     def _look(self) -> None:
-        self.is_watching = False
-        calls = self._system.calls
-        if not len(calls):
+        pending = self._pending
+        if not len(pending):
+            pending.is_watched = False
             self._marks.clear()
             return
-        self._marks.append(calls.newest_id)
+        self._marks.append(pending.newest_id)
         if len(self._marks) * MARK_EVERY_S > CALL_REPORT_AFTER_S:
             self._report(self._marks.pop(0))
-        self.watch()
+        self._watch()
 
     def _report(self, newest_id: int) -> None:
         """Report the calls up to that number, once each."""
-        calls, streams = self._system.calls.up_to(newest_id), self._system.streams
+        calls, streams = self._pending.up_to(newest_id), self._streams
         due = [call for call in calls if call.call_id > self._reported_id and not streams.is_open(call)]
         self._reported_id = max(self._reported_id, newest_id)
         self._explain_all([*due, *streams.overdue(CALL_REPORT_AFTER_S)])
 
     def _explain_all(self, due: list[Reply[Any]]) -> None:
         for call in due[:REPORTS_AT_ONCE]:
-            self._system.scope.start(self._explain(call), "explain a call")
+            self._scope.start(self._explain(call), "explain a call")
         if len(due) > REPORTS_AT_ONCE:
             logger.warning("%d more calls have waited for over %g s", len(due) - REPORTS_AT_ONCE, CALL_REPORT_AFTER_S)
 
     async def _explain(self, call: Reply[Any]) -> None:
         why = await self._why(call)
         if not call.done():
-            what = "has waited for an item" if self._system.streams.is_open(call) else "has waited"
+            what = "has waited for an item" if self._streams.is_open(call) else "has waited"
             logger.warning("%s.%s() %s for over %g s: %s", call.label, call.method, what, CALL_REPORT_AFTER_S, why)
 
     async def _why(self, call: Reply[Any]) -> str:
-        seen = self._system.routes.sighting(call.ref._actor_id)
+        seen = self._routes.sighting(call.ref._actor_id)
         if seen is None:
             state = await self._ask(call.ref._authority, AskState(actor=call.ref._actor_id))
             return "the authority of its actor does not answer" if state is None else describe_state(state)
         if call.peer is None:
-            ahead = self._system.routes.waiting_before(call)
+            ahead = self._routes.waiting_before(call)
             return f"behind {ahead} others that wait here: the actor's mailbox is full"
         waits = await self._ask(seen.endpoint, ExplainCall(actor=call.ref._actor_id, call=call.call_id))
         if waits is not None:
             return describe(waits)
-        silence = await self._ask(self._system.node, ExplainSilence(peer=seen.endpoint.peer))
+        silence = await self._ask(self._peers.node, ExplainSilence(peer=seen.endpoint.peer))
         return "neither its process answers nor the node" if silence is None else describe_silence(silence)
 
     async def _ask(self, endpoint: PeerAddress, request: Request[A]) -> A | None:
         """Return what an endpoint says, if it says so soon: one that is asked why it is slow may be too slow for it."""
-        answer = self._system.control.request(endpoint, request)
+        answer = self._control.request(endpoint, request)
         await wait([answer], timeout_s=ANSWER_TIMEOUT_S)
         return None if not answer.done() or answer.error() is not None else answer.value()
 

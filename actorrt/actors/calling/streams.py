@@ -1,26 +1,25 @@
-"""Methods that yield: items flow to the caller as it takes them, a window ahead.
+"""The caller's side of methods that yield: items flow to the caller as it takes them, a window ahead.
 
-The caller grants items; the actor's generator waits when none is granted (`hosting.serving`). Leaving the caller's
-loop early cancels the call, which reaches the generator's `finally`.
+The caller grants items; the callee's generator waits when it has none left. Leaving the caller's loop early
+cancels the call, which reaches the generator's `finally`. The callee's side is in `actorrt.actors.hosting.serving`.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncIterator, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
-from actorrt.actors.refs.ref import ActorRef, CallOptions
+from actorrt.actors.calling.pending import PendingCalls
+from actorrt.actors.calling.routes import Routes
+from actorrt.actors.refs.loop_thread import LoopThread
 from actorrt.actors.refs.reply import Reply
 from actorrt.actors.wire.by_reference import StoredValue
-from actorrt.actors.wire.interface import MethodSpec
-from actorrt.actors.wire.messages import MORE, STREAM_WINDOW_ITEMS
+from actorrt.actors.wire.messages import STREAM_WINDOW_ITEMS
+from actorrt.actors.wire.payload import Payloads
+from actorrt.clock import Clock
 from actorrt.completion import Completion
-from actorrt.ids import PeerAddress
 from actorrt.store.client.ref import ObjectRef
-
-if TYPE_CHECKING:
-    from actorrt.actors.endpoint.endpoint import System
 
 T = TypeVar("T")
 
@@ -122,54 +121,50 @@ class Stream(Generic[T]):
 
 
 class Streams:
-    """The streams that are read on one endpoint."""
+    """The streams that are read on one endpoint.
 
-    def __init__(self, system: System) -> None:
-        self._system = system
+    Args:
+        pending: the calls that they belong to.
+        routes: the way to their callees.
+        payloads: opens their items.
+        threads: the endpoint's loop.
+        clock: the time.
+    """
+
+    def __init__(
+        self, pending: PendingCalls, routes: Routes, payloads: Payloads, threads: LoopThread, clock: Clock
+    ) -> None:
+        self._pending = pending
+        self._routes = routes
+        self._payloads = payloads
+        self._threads = threads
         self._open: dict[Reply[None], Stream[Any]] = {}
+        self.now = clock.now
 
-    def open(
-        self, ref: ActorRef[Any], spec: MethodSpec, args: tuple[Any, ...], kwargs: dict[str, Any], options: CallOptions
-    ) -> Stream[Any]:
-        """Start a call that yields.
-
-        Raises:
-            TypeError: the options are such that only a call with one result can have; nothing was sent.
-        """
-        if options.key is not None or options.retries or options.returns != "value":
-            raise TypeError(
-                f"{spec.name}() yields: a stream has no outcome to give to others or to leave in the store, and "
-                "does not begin again in its middle; leave out key, retries and returns"
-            )
-        whole = options._replace(timeout_s=None)  # a stream's deadline counts for each item, while it is waited for
-        reply: Reply[None] = self._system.calls.capture(ref, spec, args, kwargs, whole)
-        reply.options = {"window": STREAM_WINDOW_ITEMS}
-        stream: Stream[Any] = Stream(self, reply, options.timeout_s)
-        self._open[reply] = stream
-        reply.add_callback(self._ended)
-        self._system.calls.submit(reply)
+    def open(self, call: Reply[None], item_timeout_s: float | None) -> Stream[Any]:
+        """Return the stream of a call that yields and was not sent yet."""
+        call.options = {"window": STREAM_WINDOW_ITEMS}
+        stream: Stream[Any] = Stream(self, call, item_timeout_s)
+        self._open[call] = stream
+        call.add_callback(self._ended)
         return stream
 
-    def _ended(self, reply: Reply[None]) -> None:
-        del self._open[reply]
+    def _ended(self, call: Reply[None]) -> None:
+        del self._open[call]
 
-    def now(self) -> float:
-        """Return the time."""
-        return self._system.clock.now()
-
-    def is_open(self, reply: Reply[Any]) -> bool:
+    def is_open(self, call: Reply[Any]) -> bool:
         """Whether the call is that of a stream."""
-        return reply in self._open
+        return call in self._open
 
     def overdue(self, after_s: float) -> list[Reply[None]]:
         """Return the calls whose readers have waited so long for an item, each once."""
         before = self.now() - after_s
         found = []
-        for reply, stream in self._open.items():
+        for call, stream in self._open.items():
             since = stream.awaited_since
             if since is not None and since <= before and not stream.is_reported:
                 stream.is_reported = True
-                found.append(reply)
+                found.append(call)
         return found
 
     def statistics(self) -> dict[str, int]:
@@ -179,40 +174,25 @@ class Streams:
 
     def arrived(self, call_id: int, item: Any) -> None:
         """Take in an item of a call made here."""
-        reply = self._system.calls.pending(call_id)
-        stream = None if reply is None else self._open.get(reply)
+        call = self._pending.get(call_id)
+        stream = None if call is None else self._open.get(call)
         if stream is not None:
             stream.push(item)
 
     def received(self, call_id: int, body: Any, buffers: Sequence[Any]) -> None:
         """Take in an ITEM; one that can't be opened ends the stream, with the error of the opening."""
         try:
-            stored = self._system.payloads.stored(body, buffers)
-            item = self._system.payloads.open_value(body, buffers) if stored is None else _Stored(stored)
+            stored = self._payloads.stored(body, buffers)
+            item = self._payloads.open_value(body, buffers) if stored is None else _Stored(stored)
         except Exception as error:  # whatever unpickling a user's value raises ends this one call
-            self._system.calls.unreadable(call_id, error)
+            self._pending.unreadable(call_id, error)
         else:
             self.arrived(call_id, item)
 
-    def limit(self, reply: Reply[None], arrival: Completion[None], timeout_s: float) -> None:
+    def limit(self, call: Reply[None], arrival: Completion[None], timeout_s: float) -> None:
         """End the call unless `arrival` comes in time; from whichever thread."""
+        self._threads.limit(arrival, timeout_s, lambda: self._pending.expire(call))
 
-        def begin() -> None:
-            timer = self._system.loop.call_later(timeout_s, self._system.calls.expire, reply)
-            arrival.add_callback(lambda _: self._system.on_loop(timer.cancel))
-
-        self._system.on_loop(begin)
-
-    def grant(self, reply: Reply[None], count: int) -> None:
+    def grant(self, call: Reply[None], count: int) -> None:
         """Tell the callee that `count` items were taken, from whichever thread."""
-        self._system.on_loop(lambda: self._grant(reply, count))
-
-    def _grant(self, reply: Reply[None], count: int) -> None:
-        if reply.done() or reply.peer is None:
-            return
-        if reply.peer == self._system.endpoint.peer:
-            self._system.host.serving.granted(self._system.local_caller, reply.call_id, count)
-            return
-        address = self._system.transport.address_of(reply.peer)
-        if address is not None and not self._system.peers.is_lost(reply.peer):
-            self._system.control.deliver(PeerAddress(reply.peer, address), [MORE, reply.call_id, count])
+        self._threads.on_loop(lambda: self._routes.grant_items(call, count))

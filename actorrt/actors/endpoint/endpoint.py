@@ -16,23 +16,27 @@ from actorrt.actors.authority.authority_verbs import serve_questions
 from actorrt.actors.authority.record import label_of
 from actorrt.actors.authority.registry import Registry
 from actorrt.actors.calling.calls import Calls
-from actorrt.actors.calling.end_orders import end_actors
+from actorrt.actors.calling.captures import Captures
+from actorrt.actors.calling.deadly_calls import DeathCounter
+from actorrt.actors.calling.end_orders import EndOrders
 from actorrt.actors.calling.losses import Losses
-from actorrt.actors.calling.monitors import serve_monitors, watch
+from actorrt.actors.calling.monitors import Monitors
+from actorrt.actors.calling.outcomes import Outcomes
+from actorrt.actors.calling.pending import PendingCalls
 from actorrt.actors.calling.routes import Routes
 from actorrt.actors.calling.silences import Silences
-from actorrt.actors.calling.slow_calls import Patience
+from actorrt.actors.calling.slow_calls import SlowCalls
 from actorrt.actors.calling.streams import Streams
 from actorrt.actors.cells.crash_notes import Evidence
 from actorrt.actors.endpoint import census, statistics
 from actorrt.actors.endpoint.spawn_orders import SpawnOrder
 from actorrt.actors.hosting.actor_links import serve_links
 from actorrt.actors.hosting.callers import LocalCaller
+from actorrt.actors.hosting.dead_letters import DeadLetters
 from actorrt.actors.hosting.host import Host, current_cell
 from actorrt.actors.hosting.host_verbs import serve_authorities
 from actorrt.actors.hosting.local_hosting import Family
 from actorrt.actors.policy.options import ActorOptions
-from actorrt.actors.refs.ends import Down
 from actorrt.actors.refs.group import ActorGroup
 from actorrt.actors.refs.loop_thread import LoopThread
 from actorrt.actors.refs.operation import Operation
@@ -55,12 +59,11 @@ from actorrt.actors.wire.messages import (
 from actorrt.actors.wire.origins import Origins
 from actorrt.actors.wire.payload import Payloads
 from actorrt.actors.wire.peers import Peers
-from actorrt.actors.wire.remembered import Remembered
 from actorrt.actors.wire.transits import Transits
 from actorrt.clock import Clock
 from actorrt.defects import log_defect, report_defects
 from actorrt.ids import ActorId, IdSource, JobId, PeerAddress, PeerId, short
-from actorrt.protocol.authorities import ActorCard, AskAlive, FindSibling, Share, Sighting
+from actorrt.protocol.authorities import ActorCard, FindSibling, Share, Sighting
 from actorrt.protocol.nodes import LookUp
 from actorrt.protocol.processes import AskStatistics, EndpointDown, Fence, TakeCensus
 from actorrt.reasons import ExitReason
@@ -114,13 +117,12 @@ class System:
         self.random = random
         self.evidence: Evidence | None = None
         self.origins: Origins | None = None  # of the exceptions of methods, in local mode
-        self.ends_told = Remembered[ActorId, int]()  # the last incarnation whose end a monitor of restarts told
         self.threads = LoopThread()
         self.on_loop, self.operate = self.threads.on_loop, self.threads.operate
         self.failure: BaseException | None = None
         self.on_crash: Callable[[BaseException], None] | None = None
         self.is_closed = False
-        self.peers = Peers(transport)
+        self.peers = Peers(transport, node)
         self.silences = Silences(node.peer)
         self.peer_silent, self.peer_speaks = self.silences.began, self.silences.ended  # for the transport
 
@@ -133,25 +135,37 @@ class System:
         self.control = Control(self.transport, self.scope)
         self.payloads = Payloads(self.store, self)
         self.transits = Transits(self.store)
-        self.calls = Calls(self)
-        self.losses = Losses(self)
-        self.patience = Patience(self)
-        self.routes = Routes(self)
-        self.streams = Streams(self)
+        self.dead_letters = DeadLetters(self.clock, self.scope.after)
+        self._begin_calling()
         self.local_caller = LocalCaller(self)
-        self.host = Host(self)
+        self.host = self.routes.here = Host(self)
         self.registry = Registry(Family(self), self.control, self.clock, self.random, self.scope)
         serve_questions(self.registry, self.control)
         serve_authorities(self.host, self.control)
         serve_links(self.registry, self.host, self.control)
         self.control.handle(AskStatistics.by(lambda *_: statistics.of_system(self)))
-        serve_monitors(self)
         self.control.handle(TakeCensus.by(lambda _, asked: census.of_system(self, asked.siblings_count)))
         self.control.handle(Fence.by(lambda *_: None))
         self.control.handle(EndpointDown.by(self._endpoint_down))
         forks.abandon_in_children(self)
         await self.transport.start(self)
         self.endpoint = PeerAddress(self.transport.peer, self.transport.address)
+
+    def _begin_calling(self) -> None:
+        """Make what calls actors, and waits for them."""
+        threads, clock, control, peers = self.threads, self.clock, self.control, self.peers
+        self.routes = routes = Routes(peers, control, clock, self.payloads, self.transits)
+        self.pending = pending = PendingCalls(
+            threads, clock, routes, DeathCounter(), self.origins, self.dead_letters.add
+        )
+        self.outcomes = Outcomes(pending, routes, self.payloads, self.scope)
+        self.streams = Streams(pending, routes, self.payloads, threads, clock)
+        captures = Captures(pending, self.payloads, clock, self.store, self.ids)
+        self.calls = Calls(captures, pending, routes, self.streams, threads, clock)
+        self.losses = Losses(pending, routes, peers, control, self.transits, self.loop)
+        SlowCalls(pending, self.streams, routes, control, peers, self.scope)
+        self.ends = EndOrders(threads, control, routes, peers)
+        self.monitors = Monitors(threads, control, routes, peers)
 
     def refusal(self) -> errors.RuntimeStateError:
         """Return what is raised by whatever is asked after the end."""
@@ -192,7 +206,7 @@ class System:
     def _fail_all(self, error: errors.ActorRtError) -> None:
         """End with `error` what waits; what is still to come is refused."""
         self.threads.closed_by = error
-        self.calls.close(error, self.refusal())
+        self.pending.close(error, self.refusal())
         self.routes.close(error)
         self.control.close(error, self.refusal())
 
@@ -204,9 +218,11 @@ class System:
         if kind <= TELL:  # the hot ones first: ASK or TELL
             self.host.received(peer, envelope, buffers)
         elif kind == REPLY:
-            self.calls.succeeded(envelope[1], envelope[2], buffers)
-        elif kind in (ERROR, NOT_HERE):
-            self.calls.received(peer, envelope, buffers)
+            self.outcomes.succeeded(envelope[1], envelope[2], buffers)
+        elif kind == ERROR:
+            self.outcomes.failed(envelope[1], envelope[2], envelope[3])
+        elif kind == NOT_HERE:
+            self.outcomes.not_here(peer, envelope[1], envelope[2])
         elif REQUEST <= kind <= NOTICE:
             self.control.received(peer, envelope)
         elif kind == CANCEL:
@@ -220,7 +236,7 @@ class System:
         elif kind == MORE:
             self.host.serving.granted(self.host.caller(peer), envelope[1], envelope[2])
         else:
-            self.host.dead_letters.add(f"peer {short(peer)}", "received", f"an envelope of the unknown kind {kind}")
+            self.dead_letters.add(f"peer {short(peer)}", "received", f"an envelope of the unknown kind {kind}")
 
     def drained(self) -> None:
         """All that had arrived is taken in."""
@@ -332,36 +348,3 @@ class System:
             return self.ref_from_card(await self.control.request(authority, asked), authority)
 
         return self.operate(f"the search of {cell.label} for its sibling {id!r}", find)
-
-    # What refs ask of the actor's authority
-
-    def stop_actor(self, ref: ActorRef[Any], reason: str) -> Operation[None]:
-        """See `ActorRef.stop`."""
-        return self.operate(f"the stop of {ref._label}", lambda: end_actors(self, [ref], reason, kill=False))
-
-    def kill_actor(self, ref: ActorRef[Any]) -> Operation[None]:
-        """See `ActorRef.kill`."""
-        return self.operate(f"the kill of {ref._label}", lambda: end_actors(self, [ref], "killed", kill=True))
-
-    def end_group(self, refs: Sequence[ActorRef[Any]], reason: str, *, kill: bool) -> Operation[list[None]]:
-        """See `ActorGroup.stop` and `ActorGroup.kill`."""
-
-        async def end() -> list[None]:
-            await end_actors(self, refs, reason, kill=kill)
-            return [None] * len(refs)
-
-        return self.operate(f"the {'kill' if kill else 'stop'} of {len(refs)} actors", end)
-
-    def is_actor_alive(self, ref: ActorRef[Any]) -> Operation[bool]:
-        """See `ActorRef.is_alive`."""
-
-        async def ask() -> bool:
-            if self.peers.is_lost(ref._authority.peer):
-                return False
-            return (await self.control.request(ref._authority, AskAlive(actor=ref._actor_id))).is_alive
-
-        return self.operate(f"asking whether {ref._label} is alive", ask)
-
-    def monitor(self, ref: ActorRef[Any], restarts: bool) -> Operation[Down]:
-        """See `actorrt.monitor`."""
-        return self.operate(f"the monitor of {ref._label}", lambda: watch(self, ref, restarts))

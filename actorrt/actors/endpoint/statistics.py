@@ -20,9 +20,9 @@ def of_system(system: System) -> dict[str, Any]:
     cells = system.host.cells()
     return {
         "peer": short(system.endpoint.peer),
-        "pending_calls": len(system.calls),
-        "late_replies": system.calls.late_reply_count,
-        "dead_letters": {"count": system.host.dead_letters.count, "last": system.host.dead_letters.kept()},
+        "pending_calls": len(system.pending),
+        "late_replies": system.pending.late_reply_count,
+        "dead_letters": {"count": system.dead_letters.count, "last": system.dead_letters.kept()},
         "actors_count": len(cells),
         "actors": [of_cell(cell) for cell in nlargest(LISTED_COUNT, cells, key=_busyness)],
         "routes": system.routes.statistics(),
@@ -32,7 +32,7 @@ def of_system(system: System) -> dict[str, Any]:
         "runners": system.host.runners.statistics(),
         "transits": len(system.transits),
         "early_cancels": system.host.early_cancels_count,
-        "poison": len(system.calls.blame.set_aside),
+        "poison": len(system.pending.deaths.set_aside),
         "store": None if system.store is None else system.store.statistics(),
         "silent_peers": [short(peer) for peer in system.silences.peers],
         "transport": asdict(system.transport.statistics()),

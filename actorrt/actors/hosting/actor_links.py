@@ -52,7 +52,7 @@ def _watch(cell: Cell, ref: ActorRef[Any]) -> bool:
     links = cell.context.links
     if ref._actor_id in links:
         return False
-    watch = cell.host.system.monitor(ref, restarts=False)
+    watch = cell.host.system.monitors.watch(ref)
     links[ref._actor_id] = watch
 
     def ended(_: Any) -> None:

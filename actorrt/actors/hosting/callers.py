@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from actorrt import errors
-from actorrt.actors.wire.failures import error_from_data, error_to_data
+from actorrt.actors.wire.failures import error_to_data
 from actorrt.actors.wire.messages import CREDIT, ERROR, ITEM, NOT_HERE, REPLY, is_plain_value
 from actorrt.actors.wire.payload import Captured
 from actorrt.ids import ActorId, PeerAddress, PeerId
@@ -36,18 +36,18 @@ class LocalCaller:
     def succeed(self, call_id: int, value: Any) -> None:
         if value is not None and type(value) not in IMMUTABLE_TYPES:
             value = self._system.payloads.copy(value)
-        reply = self._system.calls.take(call_id)
+        reply = self._system.pending.take(call_id)
         if reply is not None:
             reply.set_value(value)
 
     def fail(self, call_id: int, error: BaseException, where: str, executed: errors.Executed) -> None:
         if self._system.origins is not None:
             self._system.origins.keep(self._system.endpoint.peer, call_id, error)
-        rebuilt = error_from_data(error_to_data(error, where), self._system.store, self._system, executed)
-        self._system.calls.failed(call_id, rebuilt)
+        rebuilt = self._system.payloads.open_error(error_to_data(error, where), executed)
+        self._system.pending.failed(call_id, rebuilt)
 
     def refuse(self, call_id: int, error: errors.CallError) -> None:
-        self._system.calls.failed(call_id, error)
+        self._system.pending.failed(call_id, error)
 
     def grant(self, actor_id: ActorId, messages: int, size_bytes: int, settlement: int) -> None:
         """Without effect: a cell tells this endpoint's routes itself when it has room again."""

@@ -19,7 +19,6 @@ from actorrt.actors.cells.execution import cancelled, timed_out
 from actorrt.actors.cells.runners import Runners
 from actorrt.actors.hosting.batches import InTurn
 from actorrt.actors.hosting.callers import RemoteCaller
-from actorrt.actors.hosting.dead_letters import DeadLetters
 from actorrt.actors.hosting.deadlock import Deadlocks
 from actorrt.actors.hosting.exits import Exits
 from actorrt.actors.hosting.gc_freezer import Population
@@ -67,7 +66,7 @@ class Host:
         self.serving = Serving()
         self.local_caller = system.local_caller
         self.runners = Runners(self.scope, system.transport)
-        self.dead_letters = DeadLetters(self.clock, self.scope.after)
+        self.dead_letters = system.dead_letters
         self.deadlocks = Deadlocks(self)
         self._cells: dict[ActorId, Cell] = {}
         self.population = Population(self._cells, self.clock)
@@ -419,7 +418,7 @@ class Host:
     def monitor_for(self, cell: Cell, ref: ActorRef[Any]) -> None:
         """Have the cell's `on_down` called when `ref` is gone."""
         incarnation = cell.incarnation
-        operation = self.system.monitor(ref, restarts=False)
+        operation = self.system.monitors.watch(ref)
 
         def ended(_: Any) -> None:
             if operation.error() is None and cell.incarnation == incarnation:

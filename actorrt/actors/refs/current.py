@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from actorrt.actors.refs.ref import ActorRef, CallOptions
     from actorrt.actors.refs.reply import Reply
     from actorrt.actors.wire.interface import MethodSpec
+    from actorrt.actors.wire.payload import Payloads
     from actorrt.actors.wire.peers import Peers
     from actorrt.ids import ActorId
 
@@ -65,6 +66,22 @@ class Sightings(Protocol):
         """Return where the actor was seen last, if that is known."""
 
 
+class Ending(Protocol):
+    """Ends actors."""
+
+    def stop(self, ref: ActorRef[Any], reason: str) -> Operation[None]:
+        """See `ActorRef.stop`."""
+
+    def kill(self, ref: ActorRef[Any]) -> Operation[None]:
+        """See `ActorRef.kill`."""
+
+    def end_group(self, refs: Sequence[ActorRef[Any]], reason: str, *, kill: bool) -> Operation[list[None]]:
+        """See `ActorGroup.stop` and `ActorGroup.kill`."""
+
+    def is_alive(self, ref: ActorRef[Any]) -> Operation[bool]:
+        """See `ActorRef.is_alive`."""
+
+
 class BoundEndpoint(Protocol):
     """What a ref asks of the endpoint that it is bound to.
 
@@ -78,6 +95,12 @@ class BoundEndpoint(Protocol):
     def calls(self) -> Sending: ...
 
     @property
+    def ends(self) -> Ending: ...
+
+    @property
+    def payloads(self) -> Payloads: ...
+
+    @property
     def peers(self) -> Peers: ...
 
     @property
@@ -88,18 +111,6 @@ class BoundEndpoint(Protocol):
 
     def refusal(self) -> RuntimeStateError:
         """Return what is raised by whatever is asked after the end."""
-
-    def stop_actor(self, ref: ActorRef[Any], reason: str) -> Operation[None]:
-        """See `ActorRef.stop`."""
-
-    def kill_actor(self, ref: ActorRef[Any]) -> Operation[None]:
-        """See `ActorRef.kill`."""
-
-    def end_group(self, refs: Sequence[ActorRef[Any]], reason: str, *, kill: bool) -> Operation[list[None]]:
-        """See `ActorGroup.stop` and `ActorGroup.kill`."""
-
-    def is_actor_alive(self, ref: ActorRef[Any]) -> Operation[bool]:
-        """See `ActorRef.is_alive`."""
 
 
 message: ContextVar[Message | None] = ContextVar("actorrt_message", default=None)

@@ -152,7 +152,7 @@ class ActorGroup(Generic[A]):
         return self._end("killed", kill=True)
 
     def _end(self, reason: str, *, kill: bool) -> Operation[list[None]]:
-        return self._refs[0]._endpoint.end_group(self._refs, reason, kill=kill) if self._refs else gather()
+        return self._refs[0]._endpoint.ends.end_group(self._refs, reason, kill=kill) if self._refs else gather()
 
     def is_alive(self) -> Operation[list[bool]]:
         """Ask of each whether it is alive."""

@@ -123,15 +123,15 @@ class ActorRef(Generic[A]):
         An administrative stop: no supervisor restarts it. Done when the actor is gone; without effect on one that
         is gone already.
         """
-        return self._endpoint.stop_actor(self, checks.any_text("reason", reason))
+        return self._endpoint.ends.stop(self, checks.any_text("reason", reason))
 
     def kill(self) -> Operation[None]:
         """End the actor at once, its process too if it has one of its own. Not restarted either."""
-        return self._endpoint.kill_actor(self)
+        return self._endpoint.ends.kill(self)
 
     def is_alive(self) -> Operation[bool]:
         """Ask whether the actor is running or being restarted."""
-        return self._endpoint.is_actor_alive(self)
+        return self._endpoint.ends.is_alive(self)
 
     @property
     def _is_here(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from actorrt.actors.refs import current
 from actorrt.actors.refs.waits import begins_to_wait, waiter_of
@@ -14,12 +14,21 @@ from actorrt.completion import OPEN, Completion, Waiter
 from actorrt.ids import PeerId
 
 if TYPE_CHECKING:
-    from actorrt.actors.calling.calls import Calls
     from actorrt.actors.refs.message import Message
     from actorrt.actors.refs.ref import ActorRef
     from actorrt.actors.wire.transits import Transit
 
 T = TypeVar("T")
+
+
+class CallTable(Protocol):
+    """Where a call is pending."""
+
+    def cancel(self, call: Reply[Any]) -> None:
+        """Withdraw a call, from whichever thread."""
+
+    def fail(self, call: Reply[Any], error: BaseException) -> None:
+        """End a call, or a tell, with an error that arose here."""
 
 
 class Reply(Completion[T]):
@@ -52,7 +61,7 @@ class Reply(Completion[T]):
 
     def __init__(
         self,
-        calls: Calls,
+        calls: CallTable,
         ref: ActorRef[Any],
         method: str,
         body: Body,
@@ -135,7 +144,7 @@ def forget_arguments(call: Reply[Any]) -> None:
     call.body = call.buffers = ()
 
 
-def let_go(call: Reply[Any]) -> None:
+def release(call: Reply[Any]) -> None:
     """A call is over: the store keeps nothing for it any more, nor does its reply, however long somebody has that."""
     assert call.transit is not None
     peers = call.ref._endpoint.peers
@@ -143,11 +152,11 @@ def let_go(call: Reply[Any]) -> None:
     call.body = call.buffers = ()
 
 
-def let_go_of_tell(message: Reply[None]) -> None:
-    """Let go of what a tell carries; where it has left, the store keeps that for its receiver."""
+def release_tell(message: Reply[None]) -> None:
+    """Release what a tell carries; if it has left, the store keeps that for its receiver."""
     assert message.transit is not None
     if message.error() is not None:
-        let_go(message)
+        release(message)
     else:
         message.transit.held = ()
         message.body = message.buffers = ()

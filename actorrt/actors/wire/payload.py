@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from actorrt import errors
 from actorrt.actors.wire.by_reference import StoredBody, StoredParts, StoredValue, fits_as_parts, open_here
+from actorrt.actors.wire.failures import ErrorData, error_from_data
 from actorrt.actors.wire.messages import Body, Constants, constant_bytes, is_plain, is_plain_value
 from actorrt.actors.wire.transits import Transit
 from actorrt.config import STORE_THRESHOLD_BYTES
@@ -188,6 +189,10 @@ class Payloads:
             return open_here(self._store, body, buffers, self._load)
         assert isinstance(body, bytes)
         return encoding.loads(body, buffers, Carrier(self._store, system=self._owner))
+
+    def open_error(self, data: ErrorData, executed: errors.Executed) -> BaseException:
+        """Return the exception that a method raised, as `error_to_data` sent it."""
+        return error_from_data(data, self._store, self._owner, executed)
 
     def release(self, body: Body, buffers: Sequence[Any]) -> None:
         """Release what a message carries that nobody is going to open."""

@@ -14,6 +14,7 @@ class Peers:
 
     Args:
         transport: carries what is sent to them.
+        node: the node daemon.
 
     Attributes:
         own_peer: this endpoint itself.
@@ -21,8 +22,9 @@ class Peers:
         node_of: as of the transport: which other node a peer is on, empty for this one.
     """
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: Transport, node: PeerAddress) -> None:
         self._transport = transport
+        self.node = node
         self._lost = Remembered[PeerId, ExitReason]()
         self.own_peer = transport.peer
         self.link, self.node_of = transport.link, transport.node_of

@@ -77,7 +77,9 @@ class World:
 
     def forget_routes(self) -> None:
         """Let the system know as little as one that has called nobody yet."""
-        self.system.routes.__init__(self.system)  # type: ignore[misc]
+        system = self.system
+        fresh = (system.peers, system.control, system.clock, system.payloads, system.transits)
+        system.routes.__init__(*fresh)  # type: ignore[misc]
 
     def peer(self, ref: ActorRef[Gated]) -> Any:
         """Return the endpoint that has the actor."""
@@ -104,7 +106,7 @@ class World:
     def check(self) -> None:
         """Raise AssertionError if what is known of routes and calls contradicts itself."""
         self.system.routes.check_invariants()
-        self.system.calls.check_invariants()
+        self.system.pending.check_invariants()
 
 
 @asynccontextmanager

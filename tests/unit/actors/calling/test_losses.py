@@ -43,9 +43,8 @@ class Surroundings:
         self.asked: list[tuple[ActorId, Completion[Prospect]]] = []
         self.left_below: int | None = None
         self.authority_ended: ExitReason | None = None
-        self.calls = self.routes = self.transits = self.control = self.loop = self.peers = self
-        system: Any = self
-        self.losses = Losses(system)
+        fake: Any = self
+        self.losses = Losses(pending=fake, routes=fake, peers=fake, control=fake, transits=fake, loop=fake)
 
     # What is asked of the loop, of the calls, the routes, the transits and the authority
 

@@ -1,0 +1,162 @@
+"""How a call is made: its arguments and its deadline are fixed, and nothing is sent yet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from actorrt import errors
+from actorrt.actors.refs import current
+from actorrt.actors.refs.ref import ActorRef, CallOptions
+from actorrt.actors.refs.reply import CallTable, Reply, forget_arguments, release, release_tell
+from actorrt.actors.wire.interface import MethodSpec
+from actorrt.actors.wire.messages import Body, Constants, is_plain
+from actorrt.actors.wire.payload import Payloads
+from actorrt.actors.wire.transits import Transit
+from actorrt.clock import Clock
+from actorrt.ids import IdSource
+from actorrt.store.client.client import StoreClient
+from actorrt.store.client.ref import ObjectRef
+
+
+class Captures:
+    """Makes the calls of one endpoint.
+
+    Args:
+        table: where the calls are pending once they are sent.
+        payloads: captures arguments.
+        clock: the time, for deadlines.
+        store: where results lie that are not to be sent; None if this process has none.
+        ids: names such results.
+    """
+
+    def __init__(
+        self, table: CallTable, payloads: Payloads, clock: Clock, store: StoreClient | None, ids: IdSource
+    ) -> None:
+        self._table = table
+        self._payloads = payloads
+        self._clock = clock
+        self._store = store
+        self._ids = ids
+
+    def call(
+        self,
+        ref: ActorRef[Any],
+        spec: MethodSpec,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        options: CallOptions,
+        *,
+        is_ask: bool = False,
+    ) -> Reply[Any]:
+        """Make a call whose arguments need more than `plain`.
+
+        Args:
+            ref, spec, args, kwargs, options: which call.
+            is_ask: whether it is an ask; see `Payloads.capture_call`.
+        """
+        captured = self._payloads.capture_call(args, kwargs, is_ask=is_ask, is_here=ref._is_here)
+        reply = self.plain(ref, spec, captured, options)
+        if type(reply.body) is Constants:
+            reply.add_callback(forget_arguments)
+        return reply
+
+    def plain(
+        self,
+        ref: ActorRef[Any],
+        spec: MethodSpec,
+        captured: tuple[Body, Sequence[bytes], Transit | None],
+        options: CallOptions,
+    ) -> Reply[Any]:
+        """Make a call whose arguments are captured, or are plain values."""
+        body, buffers, transit = captured
+        in_hand = current.message.get()
+        if in_hand is not None and in_hand.is_over:
+            in_hand = None
+        deadline = None if in_hand is None else in_hand.deadline
+        if options.timeout_s is not None:
+            own = self._clock.now() + options.timeout_s
+            deadline = own if deadline is None else min(own, deadline)
+        more = None if options.key is None and not options.retries else _more(options)
+        return Reply(self._table, ref, spec.name, body, buffers, transit, deadline, more, options.retries, in_hand)
+
+    def stream(
+        self, ref: ActorRef[Any], spec: MethodSpec, args: tuple[Any, ...], kwargs: dict[str, Any], options: CallOptions
+    ) -> Reply[None]:
+        """Make the call of a method that yields.
+
+        Raises:
+            TypeError: the options are such that only a call with one result can have.
+        """
+        if options.key is not None or options.retries or options.returns != "value":
+            raise TypeError(
+                f"{spec.name}() yields: a stream has no outcome to give to others or to leave in the store, and "
+                "does not begin again in its middle; leave out key, retries and returns"
+            )
+        whole = options._replace(timeout_s=None)  # a stream's deadline counts for each item, while it is waited for
+        if kwargs or (args and not is_plain(args)):
+            return self.call(ref, spec, args, kwargs, whole)
+        return self.plain(ref, spec, (args, (), None), whole)
+
+    def asks(
+        self,
+        refs: Sequence[ActorRef[Any]],
+        spec: MethodSpec,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        options: CallOptions,
+    ) -> list[Reply[Any]]:
+        """Make equal calls to many actors, the arguments captured once."""
+        captured = self._payloads.capture_call(args, kwargs, len(refs), is_ask=True)
+        return [self.plain(ref, spec, captured, options) for ref in refs]
+
+    def tells(
+        self,
+        refs: Sequence[ActorRef[Any]],
+        spec: MethodSpec,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        options: CallOptions,
+    ) -> list[Reply[None]]:
+        """Make equal tells to many actors, as `asks`."""
+        captured = self._payloads.capture_tells(args, kwargs, len(refs))
+        return [self.plain(ref, spec, part, options) for ref, part in zip(refs, captured, strict=True)]
+
+    def declare_result(self, reply: Reply[Any]) -> ObjectRef[Any]:
+        """Let the result stay in the store: the ref is pending until the callee seals it or the call fails.
+
+        Raises:
+            RuntimeStateError: this process has no object store.
+        """
+        store = self._store
+        if store is None:
+            raise errors.RuntimeStateError("this process has no object store")
+        ref = store.declare(self._ids.object())
+        reply.options = {**(reply.options or {}), "into": ref.id}
+
+        def ended(_: Any) -> None:
+            error = reply.error()
+            if error is not None:
+                store.fail(ref.id, error)
+
+        reply.add_callback(ended)
+        return ref
+
+
+def make_portable(call: Reply[Any], payloads: Payloads) -> None:
+    """Let a call leave this endpoint whose actor was here when its arguments were fixed; they can't have changed.
+
+    Raises:
+        ObjectStoreFullError: they are large and there is no room for them.
+    """
+    assert isinstance(call.body, Constants)
+    args, kwargs = tuple(call.body), call.body.named
+    call.body, call.buffers, call.transit = payloads.capture_call(args, kwargs)
+    if call.transit is not None:
+        call.add_callback(release if call.call_id else release_tell)
+
+
+def _more(options: CallOptions) -> dict[str, Any]:
+    """Return what goes with a call that asks for more than most."""
+    more: dict[str, Any] = {"retry": True} if options.retries else {}
+    return more if options.key is None else {**more, "key": options.key}

@@ -1,0 +1,75 @@
+"""The envelopes that end calls: values and errors are opened here, whatever they raise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from actorrt import errors
+from actorrt.actors.calling.pending import PendingCalls
+from actorrt.actors.calling.routes import Routes
+from actorrt.actors.refs.reply import Reply
+from actorrt.actors.wire.by_reference import StoredValue
+from actorrt.actors.wire.failures import as_executed
+from actorrt.actors.wire.payload import Payloads
+from actorrt.ids import ActorId, PeerId
+from actorrt.scopes import Scope
+from actorrt.store.client.ref import ObjectRef
+
+
+class Outcomes:
+    """Takes in the outcomes of one endpoint's calls.
+
+    Args:
+        pending: the calls.
+        routes: seeks actors that were not where a call was sent.
+        payloads: opens what arrives.
+        scope: owns the tasks that wait for results in the store.
+    """
+
+    def __init__(self, pending: PendingCalls, routes: Routes, payloads: Payloads, scope: Scope) -> None:
+        self._pending = pending
+        self._routes = routes
+        self._payloads = payloads
+        self._scope = scope
+
+    def succeeded(self, call_id: int, body: Any, buffers: Sequence[Any]) -> None:
+        """Take in a REPLY."""
+        reply = self._pending.take(call_id)
+        if reply is None:
+            self._payloads.release(body, buffers)
+            return
+        if type(body) is list:
+            reply.set_value(body[0])
+            return
+        try:
+            stored = self._payloads.stored(body, buffers)
+            if stored is not None:
+                self._scope.start(_take_stored(reply, stored), f"result of {reply.method}")
+                return
+            value = self._payloads.open_value(body, buffers)
+        except Exception as error:  # whatever unpickling a user's value raises ends this one call
+            reply.set_error(as_executed(error))
+        else:
+            reply.set_value(value)
+
+    def failed(self, call_id: int, data: dict[str, Any], executed: errors.Executed) -> None:
+        """Take in an ERROR: the runtime's own as data, or a method's exception."""
+        error = self._payloads.open_error(data, executed) if "pickled" in data else errors.from_data(data)
+        self._pending.failed(call_id, error)
+
+    def not_here(self, peer: PeerId, call_id: int, actor_id: ActorId) -> None:
+        """Take in a NOT_HERE: the actor of a call, or of a tell, is not at the peer."""
+        reply = self._pending.get(call_id)
+        if reply is not None:
+            self._routes.moved(reply)
+        elif not call_id:
+            self._routes.absent(peer, actor_id)
+
+
+async def _take_stored(reply: Reply[Any], stored: ObjectRef[Any] | StoredValue) -> None:
+    """End a call with a result that lies in the store, as soon as it is sealed there."""
+    try:
+        reply.set_value(await stored)
+    except Exception as error:  # whatever unpickling a user's value raises ends this one call
+        reply.set_error(as_executed(error))
