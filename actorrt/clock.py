@@ -1,6 +1,6 @@
-"""Time, handed in: deadlines are floats of a monotonic clock, never of the wall.
+"""Clocks that are handed in. Deadlines are times of a monotonic clock, never of the wall clock.
 
-Modules that decide take `now` as an argument; shells ask a `Clock`.
+Pure modules take `now` as an argument; the shells around them ask a `Clock`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class MonotonicClock:
 
 
 class ManualClock:
-    """A clock that stands still until it is moved, for tests of pure modules."""
+    """A clock that moves only when told to, for tests."""
 
     def __init__(self, start: float = 0.0) -> None:
         self._now = start

@@ -1,13 +1,13 @@
 """A value or an error to come, for any loop and any thread.
 
-`asyncio.Future` belongs to one loop and `concurrent.futures.Future` costs a lock and a condition each; replies
-and object refs need neither. A `Completion` is completed once, by one thread, and tells everybody who asked:
-coroutines of any loop, plain threads, callbacks.
+`asyncio.Future` belongs to one loop, and a `concurrent.futures.Future` costs a lock and a condition; replies and object
+refs need neither. A `Completion` is completed once, by one thread, and then tells every coroutine, thread and callback
+that waits for it.
 
-Invariants: one thread completes, the one that takes the mark `OPEN` out of the list. A callback runs exactly once,
-in the thread that completes, or at once in the thread that adds it when there is nothing to wait for: whoever takes
-it out of the list runs it. List operations are atomic under the interpreter lock; there is no other lock. A callback
-that raises keeps no other from running.
+Invariants: the thread that takes the mark `OPEN` out of the list of callbacks completes. A callback runs exactly once,
+in the thread that completes, or at once in the thread that adds it if the completion is done: the thread that takes the
+callback out of the list runs it. List operations are atomic under the interpreter lock; there is no other lock. A
+callback that raises does not prevent the others from running.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ T = TypeVar("T")
 BlockingRule = Callable[["Completion[Any]", "float | None"], None]
 
 OPEN: Final = object()
-"""The first item of the list of callbacks of what is not completed yet."""
+"""The first item in the list of callbacks of a completion that is not done."""
 
 _blocking_rules: dict[int, BlockingRule] = {}
 
-_NUMBER: Final[type] = Real  # by its name mypy would not take a float for one
+_NUMBER: Final[type] = Real  # under its own name mypy would not accept a float
 _HINTS: Final = {
     "add_done_callback": "asyncio.wait takes futures of its own loop; use actorrt.wait, which takes this",
 }
-"""What to do in place of what users of other futures try."""
+"""What to do instead, for names that users of other futures try."""
 
 
 def set_blocking_rule(rule: BlockingRule | None) -> None:
-    """Say what a blocking wait means in this thread.
+    """Set what a blocking wait does in this thread; None lets it block.
 
-    A thread whose loop does the runtime's work must not block on it. Its rule either raises or, in local mode,
-    runs the loop until the completion is done or the timeout has passed. None: blocking is fine here.
+    A thread whose loop does the runtime's work must not block on that work. Its rule either raises or, in local mode,
+    runs the loop until the completion is done or the timeout has passed.
     """
     if rule is None:
         _blocking_rules.pop(get_ident(), None)
@@ -53,11 +53,11 @@ def set_blocking_rule(rule: BlockingRule | None) -> None:
 
 
 class Waiter:
-    """Wakes one coroutine, from whichever thread completes what it waits for.
+    """Wakes one coroutine, from any thread.
 
     Attributes:
-        future: what the coroutine's task is suspended on.
-        suspension: what the coroutine yields to be woken.
+        future: the future that the coroutine's task is suspended on.
+        suspension: what the coroutine yields from until it is woken.
     """
 
     __slots__ = ("future", "suspension")
@@ -66,7 +66,7 @@ class Waiter:
     suspension: Iterable[Any]
 
     def __call__(self, completed: Any) -> None:
-        """Called once, when what is waited for is done."""
+        """Called once, when the completion is done."""
         raise NotImplementedError
 
 
@@ -91,7 +91,7 @@ class Completion(Generic[T]):
         return self._is_done
 
     def set_value(self, value: T) -> None:
-        """Complete with a value; without effect on what is done already."""
+        """Complete with a value; without effect if this is done."""
         if self._is_done:
             return
         try:
@@ -102,7 +102,7 @@ class Completion(Generic[T]):
         self._complete()
 
     def set_error(self, error: BaseException) -> None:
-        """Complete with an error; without effect on what is done already."""
+        """Complete with an error; without effect if this is done."""
         if self._is_done:
             return
         try:
@@ -113,7 +113,7 @@ class Completion(Generic[T]):
         self._complete()
 
     def set_error_of(self, other: Completion[Any]) -> None:
-        """Complete with the error of another that is done, raised where that was."""
+        """Complete with the error of another completion, which is done, and with its traceback."""
         error, origin = other.error(), other.origin()
         assert error is not None, "the other one has an error"
         if origin is not None:
@@ -121,12 +121,12 @@ class Completion(Generic[T]):
         self.set_error(error)
 
     def raised_at(self, origin: TracebackType) -> None:
-        """Say where the error was raised, before it is set: whoever waits gets it with that traceback."""
+        """Set the traceback with which the error is raised to callers. To be called before `set_error`."""
         self._origin = origin
 
     def origin(self) -> TracebackType | None:
-        """Return where the error was raised, if that is known in this process."""
-        return getattr(self, "_origin", None)  # set for errors alone, and of these for few
+        """Return the traceback of the error, if it was raised in this process."""
+        return getattr(self, "_origin", None)  # few completions have this attribute
 
     def _complete(self) -> None:
         self._is_done = True
@@ -139,11 +139,11 @@ class Completion(Generic[T]):
             try:
                 callback(self)
             except BaseException:
-                self._complete()  # those behind it have their turn; then its error goes to whoever completes
+                self._complete()  # the other callbacks run, and then the error goes to the caller of set_value
                 raise
 
     def add_callback(self, callback: Callable[[Any], None]) -> None:
-        """Call `callback(self)` once, when this is done: at once, in this thread, if it is already."""
+        """Call `callback(self)` once when this is done; at once, in this thread, if it is done."""
         self._callbacks.append(callback)
         if self._is_done:
             self._withdraw_and_run(callback)
@@ -152,25 +152,27 @@ class Completion(Generic[T]):
         try:
             self._callbacks.remove(callback)
         except ValueError:
-            return  # the completing thread took it
+            return  # the completing thread has taken it
         callback(self)
 
     def remove_callback(self, callback: Callable[[Any], None]) -> None:
-        """Forget a callback that has not run."""
+        """Remove a callback that has not run."""
         if callback in self._callbacks:
             self._callbacks.remove(callback)
 
     def error(self) -> BaseException | None:
-        """Return the error of what is done, or None where it has a value."""
+        """Return the error; None if this has a value or is not done."""
         return self._error
 
     def value(self) -> T:
-        """Return the value, or raise the error, of what is done."""
+        """Return the value, or raise the error. To be called when this is done."""
         if self._error is not None:
             try:
                 raise BaseException.with_traceback(self._error, self.origin())
             finally:
-                del self  # else error, traceback, frame and this would keep each other, and all that the frames hold
+                del (
+                    self
+                )  # it would close a cycle: error, traceback, frame, self; and keep alive what the frames refer to
         value: T = self._value
         return value
 
@@ -178,7 +180,7 @@ class Completion(Generic[T]):
         if not self._is_done:
             waiter = self._waiter()
             self._callbacks.append(waiter)
-            if self.done():  # another thread has completed it meanwhile
+            if self.done():  # another thread completed it in the meantime
                 self._withdraw_and_run(waiter)
             try:
                 yield from waiter.suspension
@@ -191,7 +193,9 @@ class Completion(Generic[T]):
             try:
                 raise BaseException.with_traceback(self._error, self.origin())
             finally:
-                del self  # else error, traceback, frame and this would keep each other, and all that the frames hold
+                del (
+                    self
+                )  # it would close a cycle: error, traceback, frame, self; and keep alive what the frames refer to
         value: T = self._value
         return value
 
@@ -202,7 +206,7 @@ class Completion(Generic[T]):
         raise AttributeError(f"{self!r} has no {name!r}: {hint}")
 
     def _waiter(self) -> Waiter:
-        """A coroutine begins to wait for this: return what wakes it. Subclasses may note which coroutine it is."""
+        """Return what wakes the coroutine that begins to wait. Subclasses may note which coroutine that is."""
         return _LoopWaiter(asyncio.get_running_loop())
 
     def _has_waiters(self) -> bool:
@@ -213,18 +217,18 @@ class Completion(Generic[T]):
         return any(isinstance(callback, Waiter) and callback.future in futures for callback in self._callbacks)
 
     def _abandoned(self) -> None:
-        """The only coroutine that awaited this was cancelled. Subclasses may withdraw what is under way."""
+        """Called when the only coroutine that awaited this was cancelled. Subclasses may withdraw the operation."""
 
     def result(self, timeout_s: float | None = None) -> T:
         """Wait in plain code.
 
         Args:
-            timeout_s: seconds to wait at the most; None waits until the end.
+            timeout_s: how many seconds to wait; None waits without a limit.
 
         Raises:
-            CallTimeoutError: it is not done in time; it goes on nevertheless.
+            CallTimeoutError: it is not done in time; the operation continues.
             RuntimeStateError: this thread's loop does the runtime's work, so that blocking it would hang; or this
-                process was forked from the one where it will be done.
+                process was forked from the one where the operation runs.
         """
         if timeout_s is not None and not isinstance(timeout_s, _NUMBER):
             raise TypeError(f"timeout_s={timeout_s!r}: give a number of seconds, or None to wait until the end")
@@ -252,7 +256,7 @@ class Completion(Generic[T]):
 
 
 class _LoopWaiter(Waiter):
-    """Wakes a coroutine in any task of any loop, by a future of that loop."""
+    """Wakes a coroutine of any task on any loop, by a future of that loop."""
 
     __slots__ = ("_loop", "_thread")
 
@@ -271,7 +275,7 @@ class _LoopWaiter(Waiter):
         try:
             self._loop.call_soon_threadsafe(self._wake)
         except RuntimeError:
-            if not self._loop.is_closed():  # a closed loop has nobody left to wake
+            if not self._loop.is_closed():  # on a closed loop no coroutine waits
                 raise
 
     def _wake(self) -> None:

@@ -1,11 +1,12 @@
-"""Where defects of the runtime itself end: with the owners of the loop on which they come up.
+"""Reports defects of the runtime itself to the owners of the loop on which they occur.
 
-A defect is an exception that leaves one of the runtime's own callbacks: a timer, a reader, what another thread handed
-over, a completion. asyncio logs such an exception and goes on, and everybody who needed the rest of that callback waits
-for ever. So the runtime registers an owner with each loop that it works on, and the owner ends what it owns: it tells
-everybody who waits, and takes nothing more. A task's exception reaches the same owner through the task's `Scope`.
+A defect is an exception that leaves one of the runtime's own callbacks: a timer, a reader, a function that another
+thread handed over, a completion. asyncio logs such an exception and continues, and a caller that needed the rest of
+that callback waits for ever. So the runtime registers an owner with each loop that it uses. The owner ends what it
+owns: it tells every waiting caller, and accepts nothing more. A task's exception reaches the same owner through the
+task's `Scope`.
 
-Callbacks that users put on the loop are not the runtime's: their exceptions are reported as the loop always did.
+Exceptions of callbacks that users put on the loop are not defects of the runtime; the loop reports them as usual.
 """
 
 from __future__ import annotations
@@ -21,15 +22,15 @@ ExceptionHandler = Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object]
 
 _LOOPS = ("asyncio", "uvloop")
 _NOT_THE_RUNTIME = ("actorrt.rl", "actorrt.bench", "actorrt.testing")
-"""Parts of the package that use the runtime as any program does."""
+"""Packages that use the runtime as any program does."""
 
 
 class _DefectHandler:
     """The exception handler of one loop.
 
     Attributes:
-        owners: called in their order with each defect.
-        previous: the handler that the loop had before; it gets everything else.
+        owners: called in order with each defect.
+        previous: the handler that the loop had before; it gets all other exceptions.
     """
 
     def __init__(self, previous: ExceptionHandler | None) -> None:
@@ -48,10 +49,13 @@ class _DefectHandler:
 
 
 def report_defects(loop: asyncio.AbstractEventLoop, owner: Owner) -> Callable[[], None]:
-    """Call `owner(error)` with what the runtime's own callbacks on `loop` let through. Return a function that ends it.
+    """Call `owner(error)` with each exception that leaves the runtime's own callbacks on `loop`.
 
-    Several owners on one loop (local mode) are all told. The loop's former exception handler still gets what is not
-    the runtime's, and is put back when the last owner has left.
+    All owners of one loop (there are several in local mode) are told. The loop's former exception handler still gets
+    the exceptions that are not the runtime's, and is restored when the last owner has left.
+
+    Returns:
+        A function that ends the reports to this owner.
     """
     handler = loop.get_exception_handler()
     if not isinstance(handler, _DefectHandler):
@@ -69,14 +73,14 @@ def report_defects(loop: asyncio.AbstractEventLoop, owner: Owner) -> Callable[[]
 
 
 def log_defect(logger: logging.Logger, text: str, error: BaseException) -> None:
-    """Log what a defect means for one owner: with its traceback the first time, in one line for each further owner."""
+    """Log what a defect means for one owner: with a traceback for the first owner, in one line for further ones."""
     is_known = getattr(error, "_is_logged", False)
     logger.critical(text, exc_info=None if is_known else error)
     error._is_logged = True  # type: ignore[attr-defined]
 
 
 def _is_the_runtimes(traceback: TracebackType | None) -> bool:
-    """Return whether the callback in which an exception came up belongs to the runtime: its outermost frame tells."""
+    """Whether the callback that raised belongs to the runtime: its outermost frame decides."""
     while traceback is not None:
         module = str(traceback.tb_frame.f_globals.get("__name__", ""))
         if module.partition(".")[0] not in _LOOPS:

@@ -1,7 +1,7 @@
-"""The one hierarchy of errors, all under `ActorRtError`.
+"""The hierarchy of errors, all under `ActorRtError`.
 
-Every error survives the wire: it pickles with its attributes, and those that the node daemon raises (which
-never pickles) also travel as data, through `to_data` and `from_data`.
+Every error survives the wire: it pickles with its attributes, and it can travel as data (`to_data`, `from_data`), since
+the node daemon never pickles.
 
 A caller's mistake is a plain `TypeError` or `ValueError`, raised before anything changes; it has no class here.
 """
@@ -15,7 +15,7 @@ from actorrt.reasons import ExitReason
 from actorrt.texts import name_of, text_of
 
 Executed = Literal["no", "yes", "maybe"]
-"""Whether the method of a failed call ran: it did not, it did, or nobody can know."""
+"""Whether the method of a failed call ran: it did not, it did, or that can't be known."""
 
 MAX_NOTES_COUNT: Final = 100
 
@@ -37,10 +37,10 @@ class CallError(ActorRtError):
 
 
 class RemoteActorError(CallError):
-    """The method ended by an exception that can't be raised here; the message holds its type and text.
+    """The method raised an exception that can't be raised here; the message holds its type and text.
 
-    Its type can't be rebuilt, or it can't be shown, or it is too large; or it is one that means something else here:
-    a `CancelledError` that the method let through of its own, `KeyboardInterrupt`, `GeneratorExit`, `StopIteration`.
+    The exception can't be unpickled, can't be shown, or is too large; or it has another meaning for the caller: a
+    `CancelledError` of the method's own, `KeyboardInterrupt`, `GeneratorExit`, `StopIteration`.
     """
 
     def __init__(self, message: str, *, executed: Executed = "yes") -> None:
@@ -51,7 +51,7 @@ class ActorDiedError(CallError):
     """The actor is gone for good.
 
     Attributes:
-        reason: why it ended, or None where that is not known.
+        reason: why it ended, or None if that is not known.
     """
 
     def __init__(self, message: str, *, reason: ExitReason | None = None, executed: Executed = "maybe") -> None:
@@ -60,7 +60,7 @@ class ActorDiedError(CallError):
 
 
 class ActorUnavailableError(CallError):
-    """The actor died during the call and is being restarted, or is out of reach now; its ref stays valid."""
+    """The actor died during the call and is being restarted, or can't be reached now; its ref stays valid."""
 
 
 class CallTimeoutError(CallError, TimeoutError):
@@ -96,7 +96,7 @@ class ActorStartError(ActorRtError):
     """The actor could not be started: its class, its constructor or its `on_start` failed, or its process died.
 
     Attributes:
-        reason: how its process ended, if it did.
+        reason: why its process ended, if it did.
     """
 
     def __init__(self, message: str, *, reason: ExitReason | None = None) -> None:
@@ -105,7 +105,7 @@ class ActorStartError(ActorRtError):
 
 
 class PlacementError(ActorStartError):
-    """The actor can never be placed: it needs what no node has."""
+    """The actor can never be placed: it needs resources that no node has."""
 
 
 class NameTakenError(ActorRtError):
@@ -117,40 +117,41 @@ class NameNotFoundError(ActorRtError):
 
 
 class RuntimeStateError(ActorRtError):
-    """The runtime is not in the state the call needs: not started, started otherwise, shut down, or lost its node.
+    """The runtime is not in the state that the call needs: not started, started in another way, shut down, or without
+    its node.
 
     Attributes:
-        executed: always `"no"`: it is raised before anything is sent.
+        executed: always `"no"`, since this is raised before anything is sent.
     """
 
     executed: Executed = "no"
 
 
 class ObjectLostError(ActorRtError):
-    """The bytes of the object are gone: its node died, or whoever was to make it did."""
+    """The bytes of the object are gone: its node died, or the process that was to make it did."""
 
 
 class ObjectStoreFullError(ActorRtError):
-    """There is no room for the object; the message names the largest holders."""
+    """There is no memory for the object; the message names the largest holders."""
 
 
 class ObjectNotFoundError(ActorRtError):
-    """The store knows no object of that id: it was freed."""
+    """The store has no object of that id: it was freed."""
 
 
 class PeerUnreachableError(CallError):
-    """Nobody answers at the address."""
+    """No process answers at the address."""
 
     def __init__(self, message: str, *, executed: Executed = "no") -> None:
         super().__init__(message, executed=executed)
 
 
 class AuthenticationError(ActorRtError):
-    """The peer's key is not one that this node accepts, or ours is not one that it does."""
+    """This node does not accept the peer's key, or the peer does not accept ours."""
 
 
 class WireVersionError(ActorRtError):
-    """The peer speaks no version of the protocol that we speak."""
+    """The peer speaks no protocol version that we speak."""
 
 
 _BY_NAME: Final[dict[str, type[Exception]]] = {
@@ -159,9 +160,9 @@ _BY_NAME: Final[dict[str, type[Exception]]] = {
 
 
 def to_data(error: BaseException) -> dict[str, Any]:
-    """Return the error as plain data for the wire: type name, message, notes, and what the type adds.
+    """Return the error as plain data for the wire: type name, message, notes, and the attributes of its type.
 
-    It is total: whatever the error of a user's class says of itself, there is data, and a bounded amount of it.
+    It is total: whatever an error of a user's class does when it is asked, the result is data of a bounded size.
     """
     notes, executed, reason = (_attribute(error, name) for name in ("__notes__", "executed", "reason"))
     return {
@@ -176,7 +177,7 @@ def to_data(error: BaseException) -> dict[str, Any]:
 def _attribute(error: BaseException, name: str) -> Any:
     try:
         return object.__getattribute__(error, name)
-    except BaseException as problem:  # a property of a user's class may raise anything
+    except BaseException as problem:  # a property of a user's class may raise any exception
         let_through(problem)
         return None
 
@@ -187,7 +188,7 @@ def is_kind(error: BaseException, *classes: type) -> bool:
 
 
 def from_data(data: dict[str, Any]) -> Exception:
-    """Rebuild what `to_data` made; an error of a type unknown here becomes a `RemoteActorError`."""
+    """Rebuild an error from `to_data`; an error of another type becomes a `RemoteActorError`."""
     cls = _BY_NAME.get(data["type"])
     error = cls(data["message"]) if cls else RemoteActorError(f"{data['type']}: {data['message']}")
     if isinstance(error, CallError) and data["executed"] is not None:

@@ -1,11 +1,11 @@
-"""A forked child can't use the runtime of its parent, and is told so at once.
+"""Disables the runtime in forked children, where it can't work, and says so to code that uses it there.
 
-A fork copies one thread, and no other: in the child nobody drives the loop, reads the sockets or completes what was
-pending, so whatever waits there would wait for ever; and what it sent would get mixed up with what its parent sends.
-So all that serves this process registers here, is disabled in the child, and `check` raises there. The parent goes on
-undisturbed, and so does a child that uses nothing of actorrt.
+A fork copies one thread only: in the child nothing drives the loop, reads the sockets or completes pending calls. A
+waiting caller would wait for ever, and messages of the child would mix with those of its parent. So every object that
+serves this process registers here; in a child it is disabled, and `check` raises. The parent is not affected, nor is a
+child that does not use actorrt.
 
-A process that forks while it has no runtime, as the zygote does, has children that may start their own.
+The children of a process that forks while it has no runtime, such as the zygote, may start their own.
 """
 
 from __future__ import annotations
@@ -24,31 +24,31 @@ REFUSAL: Final = (
 
 EXIT_STRAY: Final = 70  # EX_SOFTWARE of sysexits.h
 _STRAY: Final = (
-    b"a process that was forked in a method of an actor came back into the loop of its parent, and is ended: "
+    b"a process that was forked in a method of an actor returned to the loop of its parent, and is ended: "
     b"end it with os._exit() in the method\n"
 )
 
 
 class Abandonable(Protocol):
-    """What a forked child has a useless copy of."""
+    """An object of which a forked child has a useless copy."""
 
     def abandon_after_fork(self) -> None:
-        """Called in the child: disable the copy, without a word to anybody."""
+        """Called in the child: disable the copy, and send nothing."""
 
 
 abandoned: Final[list[Abandonable]] = []
-"""In a child: what its parent used; empty elsewhere, so that who asks often looks here before it calls `check`. It is
-kept, since finalizers would end what is the parent's."""
+"""In a child, the objects that its parent used; empty in other processes. Frequent callers look here before they call
+`check`. The objects are kept alive, since their finalizers would close what belongs to the parent."""
 _in_use: WeakSet[Abandonable] = WeakSet()
 
 
 def abandon_in_children(thing: Abandonable) -> None:
-    """Have `thing` disabled in processes that are forked from now on."""
+    """Disable `thing` in children that are forked from now on."""
     _in_use.add(thing)
 
 
 def forget(thing: Abandonable) -> None:
-    """`thing` has ended: forked children need not care. Idempotent."""
+    """Undo `abandon_in_children`, since `thing` has ended. Idempotent."""
     _in_use.discard(thing)
 
 
@@ -58,7 +58,7 @@ def is_child() -> bool:
 
 
 def check() -> None:
-    """Refuse the use of actorrt in a forked child.
+    """Raise if this process must not use actorrt.
 
     Raises:
         RuntimeStateError: this process was forked from one that had a runtime.
@@ -68,7 +68,7 @@ def check() -> None:
 
 
 def end_if_child() -> None:
-    """End this process if it is a forked child. Called where one comes back into the loop, whose sockets it shares."""
+    """End this process if it is a forked child. Called where a child returns to the loop, whose sockets it shares."""
     if abandoned:
         os.write(2, _STRAY)
         os._exit(EXIT_STRAY)

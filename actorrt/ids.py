@@ -1,7 +1,7 @@
-"""Identities: 16 random bytes for whatever is named on the wire.
+"""Identities: 16 random bytes for everything that is named on the wire, and the addresses of processes.
 
-Random rather than counted, so that an id made by a process that died is never made again by another.
-The source of randomness is handed in, for simulations that must repeat.
+Ids are random rather than counted, so that no process makes an id again that a dead process had made. A source of
+randomness can be handed in, for simulations that must be repeatable.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ ID_BYTES: Final = 16
 
 
 class PeerAddress(NamedTuple):
-    """Where a process can be reached: its id, which dies with it, and its transport's address."""
+    """How to reach an endpoint: its id, which dies with its process, and the address of its transport."""
 
     peer: PeerId
     address: str
 
     def packed(self) -> bytes:
-        """Return both in one: a node is called by its daemon's."""
+        """Return both as bytes. The name of a node is the packed address of its daemon."""
         packed: bytes = msgpack.packb(list(self))
         return packed
 
 
 class ActorIds(Sequence[ActorId]):
-    """The ids of the actors of a group, packed: on the wire a group of any size is one string of bytes.
+    """The ids of the actors of a group, packed: on the wire, a group of any size is one byte string.
 
     Raises:
-        ValueError: the bytes are not those of whole ids.
+        ValueError: the bytes are not a whole number of ids.
     """
 
     __slots__ = ("packed",)
@@ -76,7 +76,7 @@ class IdSource:
     """Makes ids from the operating system's randomness."""
 
     def _random(self, count: int = 1) -> bytes:
-        """Return the bytes of so many ids; simulations give their own."""
+        """Return the bytes of `count` ids; simulations override this."""
         return os.urandom(ID_BYTES * count)
 
     def actor(self) -> ActorId:
@@ -92,7 +92,7 @@ class IdSource:
         return ObjectId(self._random())
 
     def objects(self, count: int) -> list[ObjectId]:
-        """Return several at once, for little more than one costs."""
+        """Return several at once, which costs little more than one."""
         drawn = self._random(count)
         return [ObjectId(drawn[start : start + ID_BYTES]) for start in range(0, len(drawn), ID_BYTES)]
 

@@ -1,9 +1,9 @@
-"""Tells Ctrl-C from a KeyboardInterrupt that user's code raises by itself.
+"""Tells Ctrl-C from a KeyboardInterrupt that users' code raises by itself.
 
-Ctrl-C belongs to whoever runs the program, and passes through everything. A KeyboardInterrupt of a method's own is an
-exception like any other: it ends its call, and nothing else on the loop.
+Ctrl-C must end the program, so it passes through every handler. A KeyboardInterrupt that a method raises by itself is
+an exception like any other: it ends the method's call, and nothing else on the loop.
 
-Python runs signal handlers in the main thread only, in the middle of whatever code runs there.
+Python runs signal handlers in the main thread only, between two instructions of the code that runs there.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 
 
 class _Watch:
-    """Handles SIGINT as the handler before it does, and remembers what that raised."""
+    """Handles SIGINT by the handler before it, and remembers the exception that this raised."""
 
     def __init__(self, inner: Any) -> None:
         self._inner = inner
@@ -33,7 +33,7 @@ class _Watch:
 
 
 def is_ctrl_c(error: BaseException) -> bool:
-    """Whether an exception is Ctrl-C's KeyboardInterrupt; one of which that can't be known is taken for it."""
+    """Whether an exception is the KeyboardInterrupt of Ctrl-C. If that can't be known, it is taken for one."""
     if not issubclass(type(error), KeyboardInterrupt) or threading.current_thread() is not threading.main_thread():
         return False
     handler = signal.getsignal(signal.SIGINT)
@@ -46,24 +46,24 @@ def is_ctrl_c(error: BaseException) -> bool:
 
 
 def _code_of(handler: Any) -> Any:
-    """Return the code of a handler that is written in Python, such as asyncio's; None of others."""
+    """Return the code of a handler that is written in Python, such as asyncio's; None for other handlers."""
     while isinstance(handler, partial):
         handler = handler.func
-    return getattr(handler, "__code__", None)  # of a function, or of a method's
+    return getattr(handler, "__code__", None)  # a function's, or a method's
 
 
 def let_through(error: BaseException) -> None:
-    """Raise the exception again if it is Ctrl-C's; for those who end all others where they are."""
+    """Raise the exception again if it is Ctrl-C's. For handlers that catch every other exception."""
     if is_ctrl_c(error):
         raise error
 
 
 @contextmanager
 def watched() -> Iterator[None]:
-    """Within this, Ctrl-C is known from what user's code raises. Without effect outside the main thread."""
+    """Let `is_ctrl_c` be exact within this context. Without effect outside the main thread."""
     is_main = threading.current_thread() is threading.main_thread()
     inner = signal.getsignal(signal.SIGINT) if is_main else None
-    if not callable(inner) or isinstance(inner, _Watch):  # ignored, as in workers; or watched already
+    if not callable(inner) or isinstance(inner, _Watch):  # it is ignored, as in workers, or watched by an outer context
         yield
         return
     watch = _Watch(inner)
@@ -71,5 +71,5 @@ def watched() -> Iterator[None]:
     try:
         yield
     finally:
-        if signal.getsignal(signal.SIGINT) is watch:  # else somebody has taken it over meanwhile
+        if signal.getsignal(signal.SIGINT) is watch:  # otherwise other code has replaced it in the meantime
             signal.signal(signal.SIGINT, inner)

@@ -1,9 +1,9 @@
 """A mypy plugin: gives the methods of `ActorRef[Counter]` the parameters and results that they have in `Counter`.
 
-Add `plugins = actorrt.mypy_plugin` to the mypy settings. `counter.increment(5)` is then a `Reply[int]`, a generator
-method gives a `Stream` of its items, a group's method a list of results, and a wrong argument or an unknown method is
-an error. `spawn` takes what the constructor takes. Where a method or a constructor takes a value, a call through a ref
-or a spawn also takes an `ObjectRef` to one.
+Add `plugins = actorrt.mypy_plugin` to the mypy settings. Then `counter.increment(5)` is a `Reply[int]`, a generator
+method returns a `Stream` of its items, a group's method returns a list of results, and a wrong argument or an unknown
+method is an error. `spawn` takes the constructor's arguments. An `ObjectRef` to a value may stand for the value in
+calls and spawns.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ _REPLY: Final = "actorrt.actors.refs.reply.Reply"
 _STREAM: Final = "actorrt.actors.calling.streams.Stream"
 _OBJECT: Final = "actorrt.store.client.ref.ObjectRef"
 _SPAWNS: Final = frozenset({"spawn", "spawn_many"})
-_OWN: Final = frozenset({"stop", "kill", "is_alive"})  # of refs and groups themselves
-_HOOKS: Final = frozenset({"snapshot", "restore"})  # those that `Actor` does not have itself
+_OWN: Final = frozenset({"stop", "kill", "is_alive"})  # methods of refs and groups themselves
+_HOOKS: Final = frozenset({"snapshot", "restore"})  # hooks that `Actor` itself does not define
 _STREAMING: Final = frozenset(
     {
         "typing.AsyncGenerator",
@@ -53,7 +53,7 @@ _STREAMING: Final = frozenset(
 
 
 class ActorRtPlugin(Plugin):
-    """Answers for attributes of refs and groups."""
+    """Gives the types of attributes of refs and groups, and the signatures of spawns."""
 
     def get_attribute_hook(self, fullname: str) -> Callable[[AttributeContext], Type] | None:
         owner, _, name = fullname.rpartition(".")
@@ -62,16 +62,16 @@ class ActorRtPlugin(Plugin):
         return _method_of_actor if owner == _REF else _method_of_group
 
     def get_method_signature_hook(self, fullname: str) -> Callable[[MethodSigContext], FunctionLike] | None:
-        return _spawn if fullname.rpartition(".")[2] in _SPAWNS else None  # of whose class, the hook looks
+        return _spawn if fullname.rpartition(".")[2] in _SPAWNS else None  # the hook looks at the class
 
 
 def _spawn(context: MethodSigContext) -> FunctionLike:
-    """Return the signature of a spawn: what it takes before the constructor's arguments, and these."""
+    """Return the signature of a spawn: its own parameters, and then the constructor's."""
     signature = context.default_signature
     constructor = _constructor(context.type)
     if constructor is None or constructor.variables:
         return signature
-    own_count = len(signature.arg_types) - 2  # behind them are *args and **kwargs
+    own_count = len(signature.arg_types) - 2  # the last two are *args and **kwargs
     types = [make_simplified_union([kind, _instance(context, _OBJECT, [kind])]) for kind in constructor.arg_types]
     return signature.copy_modified(
         arg_types=[*signature.arg_types[:own_count], *types],
@@ -81,7 +81,7 @@ def _spawn(context: MethodSigContext) -> FunctionLike:
 
 
 def _constructor(spawner: Type) -> CallableType | None:
-    """Return the constructor of the actor class that a spawn is called on, without `self`; None: it is not known."""
+    """Return the constructor of the class that a spawn is called on, without `self`; None if it is not known."""
     kind = get_proper_type(spawner)
     if isinstance(kind, CallableType) and kind.is_type_obj() and not kind.variables:
         actor = get_proper_type(kind.ret_type)
@@ -116,7 +116,7 @@ def _method_of_group(context: AttributeContext) -> Type:
 
 
 def _method(context: AttributeContext) -> Type:
-    """Return the method that is meant, without `self`; what is no callable is the answer."""
+    """Return the method of that name, without `self`; or, if there is none, the type of the attribute."""
     ref = get_proper_type(context.type)
     expression = context.context
     if not isinstance(ref, Instance) or not ref.args or not isinstance(expression, MemberExpr):
@@ -162,13 +162,13 @@ def _is_class(symbol: SymbolTableNode | None) -> bool:
 
 
 def _parameters(context: AttributeContext, method: CallableType) -> Parameters:
-    """Return the parameters of a call through a ref: each takes its value, or a ref to that."""
+    """Return the parameters of a call through a ref: each takes a value, or an `ObjectRef` to one."""
     types = [make_simplified_union([kind, _instance(context, _OBJECT, [kind])]) for kind in method.arg_types]
     return Parameters(types, method.arg_kinds, method.arg_names)
 
 
 def _answer(context: AttributeContext, method: CallableType) -> Instance:
-    """Return what a call gives: a reply with the method's result, or a stream of what it yields."""
+    """Return the type of a call: a reply with the method's result, or a stream of the items it yields."""
     returned = get_proper_type(method.ret_type)
     if isinstance(returned, Instance):
         if returned.type.fullname == "typing.Coroutine":
@@ -179,7 +179,7 @@ def _answer(context: AttributeContext, method: CallableType) -> Instance:
 
 
 def _instance(context: AttributeContext | MethodSigContext, fullname: str, arguments: list[Type]) -> Instance:
-    """Return a class of ours with its arguments; the user's module need not have imported it."""
+    """Return a class of actorrt with its type arguments. The user's module need not import it."""
     module, _, name = fullname.rpartition(".")
     assert isinstance(context.api, TypeChecker)
     info = context.api.modules[module].names[name].node

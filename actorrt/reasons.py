@@ -1,7 +1,7 @@
 """Why an actor ended: typed exit reasons, in the terms of OTP.
 
-A reason is plain data, so that it crosses processes that never unpickle. The exception behind an `error` rides
-along as its text; whoever may unpickle can also rebuild it from `pickled`.
+A reason is plain data, so that it passes through processes that never unpickle. It carries the exception of an `error`
+as text; a process that may unpickle can rebuild the exception from `pickled`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from actorrt.texts import MAX_LINE_CHARACTERS, MAX_TRACEBACK_CHARACTERS, clipped
 
 
 class ExitKind(StrEnum):
-    """What a supervisor decides by."""
+    """The kinds of ends that a supervisor distinguishes."""
 
     NORMAL = "normal"
     SHUTDOWN = "shutdown"
@@ -37,7 +37,7 @@ class ExitReason:
         traceback: the remote traceback of an `error`, or the stack a crash left behind; may be empty.
         signal: the number of the signal that ended the process, if one did.
         exit_status: the status the process exited with, if it exited.
-        pickled: the pickled exception of an `error` and its buffers, for those who may unpickle it.
+        pickled: the pickled exception of an `error` and its buffers, for processes that may unpickle it.
     """
 
     kind: ExitKind
@@ -49,12 +49,12 @@ class ExitReason:
 
     @property
     def is_abnormal(self) -> bool:
-        """Whether a transient child that ended so is restarted (OTP: anything but normal and shutdown)."""
+        """Whether a transient child that ended for this reason is restarted (OTP: all but normal and shutdown)."""
         return self.kind not in (ExitKind.NORMAL, ExitKind.SHUTDOWN)
 
     @property
     def size_bytes(self) -> int:
-        """About how much memory its texts and its exception take."""
+        """The approximate memory use of its texts and its exception."""
         parts = (self.detail, self.traceback, *(self.pickled or ()))
         return sum(len(part) for part in parts if isinstance(part, str | bytes | bytearray | memoryview))
 
@@ -67,14 +67,14 @@ class ExitReason:
 
     @property
     def in_full(self) -> str:
-        """The reason in words, and below it the traceback, stack or last lines that came with it, if any."""
+        """The reason in words, and below it the traceback, stack or last lines of output, if there are any."""
         return f"{self}\n{self.traceback}" if self.traceback else str(self)
 
     def _tail(self) -> str:
         return f": {self.detail}" if self.detail else ""
 
     def to_data(self) -> dict[str, Any]:
-        """Return the reason as plain data for the wire, with texts of bounded length that can be encoded."""
+        """Return the reason as plain data for the wire. Its texts can be encoded and have a bounded length."""
         return {
             **{name: getattr(self, name) for name in _FIELDS},
             "detail": clipped(self.detail, MAX_LINE_CHARACTERS),

@@ -1,7 +1,7 @@
-"""Task ownership: every task belongs to a `Scope`, which ends what it started.
+"""Task ownership: every task belongs to a `Scope`, which ends the tasks that it started.
 
-This is the only module that creates tasks. When a task or a timer of a scope raises, the scope's owner is told at
-once, and the scope takes no more tasks: no failure passes unseen, and nothing runs on beside it.
+This is the only module that creates tasks. When a task or a timer of a scope raises, the scope cancels the others,
+accepts no more, and tells its owner: no failure goes unnoticed, and nothing keeps running beside it.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ class Scope:
     """Owns tasks on the loop that it is made on.
 
     Args:
-        name: what the scope is for; it begins its tasks' names.
-        on_crash: called once, with the first error that a task or a timer of this scope let through, or that its
-            owner gave to `fail`; the tasks are being cancelled by then.
+        name: what the scope is for; the names of its tasks begin with it.
+        on_crash: called once with the first exception that left a task or a timer, or that was given to `fail`. The
+            tasks are being cancelled by then.
     """
 
     def __init__(self, name: str, on_crash: Callable[[BaseException], None]) -> None:
@@ -39,7 +39,7 @@ class Scope:
         """Run `coroutine` as a task of this scope.
 
         Raises:
-            RuntimeError: the scope is closed; the coroutine is closed unrun.
+            RuntimeError: the scope is closed; the coroutine is closed and never runs.
         """
         if self._is_closed:
             coroutine.close()
@@ -53,14 +53,14 @@ class Scope:
         """Run `callback` on the loop in `delay_s` seconds, unless the scope is closed by then.
 
         Returns:
-            What cancels it.
+            A function that cancels the timer.
         """
 
         def due() -> None:
             self._timers.discard(timer)
             try:
                 callback()
-            except Exception as error:  # a timer's end is like a task's
+            except Exception as error:  # as when a task ends
                 self.fail(error)
 
         timer = self.loop.call_later(delay_s, due)
@@ -78,19 +78,18 @@ class Scope:
             return
         error = task.exception()
         if isinstance(error, KeyboardInterrupt):
-            return  # the loop has raised it where it runs, which is where Ctrl-C is to be dealt with
+            return  # the loop has raised it to its runner, which handles Ctrl-C
         if error is not None:
             self.fail(error)
 
     def fail(self, error: BaseException) -> None:
-        """End this scope because of a defect: take no more tasks, cancel those that run, tell the owner.
+        """End this scope because of a defect: accept no more tasks, cancel the running ones, tell the owner.
 
-        Only the first defect is told to the owner. One that comes up later, or while the scope is being closed, is
-        logged.
+        The owner is told of the first defect only. A later one, or one that occurs while the scope closes, is logged.
         """
         if self._is_closed:
             if error is not self._failure:
-                logger.error("scope %r is closed, and this came up in it", self.name, exc_info=error)
+                logger.error("a defect in scope %r, which is closed", self.name, exc_info=error)
             return
         self._is_closed = True
         self._failure = error
@@ -125,7 +124,7 @@ class Scope:
 
 
 async def parts_of(items: Sequence[T], size: int) -> AsyncIterator[Sequence[T]]:
-    """Yield `items` in parts of at most `size`; between two, whatever else is on the loop has its turn."""
+    """Yield `items` in parts of at most `size`; the loop runs other callbacks between two parts."""
     for first in range(0, len(items), size):
         if first:
             await asyncio.sleep(0)
@@ -135,5 +134,5 @@ async def parts_of(items: Sequence[T], size: int) -> AsyncIterator[Sequence[T]]:
 def _current_task() -> asyncio.Task[Any] | None:
     try:
         return asyncio.current_task()
-    except RuntimeError:  # in a callback of a loop that has ended
+    except RuntimeError:  # in a callback of a loop that is closed
         return None

@@ -1,7 +1,7 @@
-"""Words for people about objects of user's code, which every envelope and every log takes.
+"""Describes objects of users' code in texts that fit into every envelope and every log.
 
-Everything here is total: whatever `__str__`, `__repr__` or a metaclass raise, and whatever characters they give, a
-text comes out. It is encodable in UTF-8, and of bounded length.
+Every function is total: whatever `__str__`, `__repr__` or a metaclass raises or returns, the result is a text that can
+be encoded in UTF-8 and has a bounded length.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ _LEFT_OUT: Final = "\n[{:,} characters are left out here]\n"
 
 
 def encodable(text: str) -> str:
-    """Return the text with an escape in the place of each lone surrogate, which UTF-8 does not have."""
+    """Return the text with each lone surrogate, which UTF-8 can't encode, escaped."""
     return str.encode(text, "utf-8", "backslashreplace").decode()
 
 
 def clipped(text: str, most: int) -> str:
-    """Return a text of at most about so many characters: one that is longer without its middle."""
-    if str.__len__(text) > most:  # first, and by what every string has: it may be large, and of a class of the user's
+    """Return the text, without its middle if it has many more than `most` characters."""
+    if str.__len__(text) > most:  # before any copy is made; a user's subclass may have a __len__ of its own
         text = _ends(text, most)
     text = encodable(text)
-    return _ends(text, most) if len(text) > most + len(_LEFT_OUT) + 20 else text  # escapes are longer
+    return _ends(text, most) if len(text) > most + len(_LEFT_OUT) + 20 else text  # escapes may have made it longer
 
 
 def _ends(text: str, most: int) -> str:
@@ -38,23 +38,23 @@ def _ends(text: str, most: int) -> str:
 
 
 def name_of(cls: type) -> str:
-    """Return the name of a class, whatever its metaclass says."""
+    """Return the name of a class, without asking its metaclass."""
     name: str = type.__dict__["__name__"].__get__(cls)
     return name
 
 
 def text_of(value: Any, most: int = MAX_TEXT_CHARACTERS) -> str:
-    """Return `str(value)`, or what went wrong with it."""
+    """Return `str(value)`, or a text that says how it failed."""
     return said(value, most)[0]
 
 
 def said(value: Any, most: int = MAX_TEXT_CHARACTERS) -> tuple[str, bool]:
-    """Return what `text_of` does, and whether it is what the value says of itself."""
+    """Return `text_of(value)`, and whether it is the value's own `str`."""
     return _said(str, value, most)
 
 
 def shown(value: Any, most: int = MAX_LINE_CHARACTERS) -> str:
-    """Return `repr(value)`, or what went wrong with it."""
+    """Return `repr(value)`, or a text that says how it failed."""
     return _said(repr, value, most)[0]
 
 
@@ -67,7 +67,7 @@ def _said(render: Any, value: Any, most: int) -> tuple[str, bool]:
 
 
 def own_traceback(error: BaseException) -> TracebackType | None:
-    """Return the frames that an exception went through, whatever its class says of them."""
+    """Return the traceback of an exception, without asking its class."""
     trace: TracebackType | None = BaseException.__dict__["__traceback__"].__get__(error)
     return trace
 
@@ -79,7 +79,7 @@ def in_words(error: BaseException, most: int = MAX_TEXT_CHARACTERS) -> str:
 
 
 def traceback_of(error: BaseException, trace: TracebackType | None, most: int = MAX_TRACEBACK_CHARACTERS) -> str:
-    """Return an exception as Python shows it, causes and notes included, with the frames of `trace`."""
+    """Return an exception as Python prints it, with its causes and notes, and with the frames of `trace`."""
     for show in (_in_full, _alone):
         try:
             return clipped("".join(show(error, trace)).rstrip(), most)
@@ -93,6 +93,6 @@ def _in_full(error: BaseException, trace: TracebackType | None) -> list[str]:
 
 
 def _alone(error: BaseException, trace: TracebackType | None) -> list[str]:
-    """Show frames and text only: the causes or notes of the exception can't be shown."""
+    """Show frames and text only. Used if the causes or notes of the exception can't be shown."""
     frames = traceback.format_tb(trace)
     return ["Traceback (most recent call last):\n", *frames, in_words(error)] if frames else [in_words(error)]
