@@ -7,40 +7,43 @@ from typing import Any
 
 from actorrt.completion import Completion
 from actorrt.ids import IdSource, PeerAddress, PeerId
+from actorrt.protocol.nodes import JobSetting
+from actorrt.protocol.verb import Handler, Request
 
 IDS = IdSource()
+SETTING = JobSetting(namespace="default", sys_path=[], cwd="/", env_vars={}, log_level=30)
 
 
 class Asked(Completion[Any]):
     """A request that waits for the test to answer it."""
 
-    def __init__(self, to: PeerAddress, verb: str, data: dict[str, Any]) -> None:
+    def __init__(self, to: PeerAddress, request: Request[Any]) -> None:
         super().__init__()
-        self.to, self.verb, self.data = to, verb, data
+        self.to, self.request = to, request
 
 
 class FakeControl:
     """Control conversations of which nothing leaves the process."""
 
     def __init__(self) -> None:
-        self.handlers: dict[str, Callable[[PeerId, Any], Any]] = {}
+        self.handlers: dict[type, Callable[[PeerId, Any], Any]] = {}
         self.asked: list[Asked] = []
-        self.told: list[tuple[PeerAddress, str, dict[str, Any]]] = []
+        self.told: list[tuple[PeerAddress, Request[None]]] = []
 
-    def handle(self, verb: str, handler: Callable[[PeerId, Any], Any]) -> None:
-        self.handlers[verb] = handler
+    def handle(self, handler: Handler) -> None:
+        self.handlers[handler.request] = handler.handle
 
-    def request(self, to: PeerAddress, verb: str, data: dict[str, Any]) -> Asked:
-        self.asked.append(asked := Asked(to, verb, data))
+    def request(self, to: PeerAddress, request: Request[Any]) -> Asked:
+        self.asked.append(asked := Asked(to, request))
         return asked
 
-    def notify(self, to: PeerAddress, verb: str, data: dict[str, Any], *, may_wait: bool = True) -> bool:
-        self.told.append((to, verb, data))
+    def notify(self, to: PeerAddress, notice: Request[None], *, may_wait: bool = True) -> bool:
+        self.told.append((to, notice))
         return True
 
-    def serve(self, peer: PeerId, verb: str, data: dict[str, Any]) -> Any:
+    def serve(self, peer: PeerId, request: Request[Any]) -> Any:
         """Have a handler answer, as if `peer` had asked."""
-        return self.handlers[verb](peer, data)
+        return self.handlers[type(request)](peer, request)
 
 
 class FakeFactory:

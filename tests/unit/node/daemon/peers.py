@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from actorrt.actors.wire.control import Control
 from actorrt.clock import ManualClock
@@ -12,15 +12,20 @@ from actorrt.errors import ActorRtError
 from actorrt.ids import JobId, PeerAddress, PeerId
 from actorrt.node.daemon.core import NodeCore
 from actorrt.node.placement.resources import Resources
+from actorrt.protocol.hosts import Bury, HostActor, KillHosted, StopHosted
+from actorrt.protocol.nodes import AttachDriver
+from actorrt.protocol.processes import EndpointDown, JobEnded, Leave
+from actorrt.protocol.verb import Request
 from actorrt.scopes import Scope
 from actorrt.transport.interfaces import Buffer
 from actorrt.transport.memory.network import MemoryNetwork
 from actorrt.transport.memory.transport import MemoryTransport
-from tests.unit.node.fakes import IDS, FakeFactory, NoKeeper
+from tests.unit.node.fakes import IDS, SETTING, FakeFactory, NoKeeper
 from tests.unit.records import crashed
 
-SETTING = {"namespace": "default", "sys_path": [], "cwd": "/", "env_vars": {}, "log_level": 30}
-VERBS_HEARD = ("endpoint_down", "job_ended", "leave", "host", "kill_hosted", "stop_hosted", "child_exited", "bury")
+HEARD: tuple[type[Request[None]], ...] = (EndpointDown, JobEnded, Leave, HostActor, KillHosted, StopHosted, Bury)
+
+R = TypeVar("R", bound=Request[Any])
 
 
 class Peer:
@@ -28,15 +33,12 @@ class Peer:
 
     def __init__(self, network: MemoryNetwork, address: PeerAddress) -> None:
         self.endpoint = address
-        self.heard: list[tuple[str, dict[str, Any]]] = []
+        self.heard: list[Request[None]] = []
         self._scope = Scope("peer", crashed)
         self._transport = MemoryTransport(network, address.peer, address.address)
         self.control = Control(self._transport, self._scope)
-        for verb in VERBS_HEARD:
-            self.control.handle(verb, self._hear(verb))
-
-    def _hear(self, verb: str) -> Callable[[PeerId, dict[str, Any]], None]:
-        return lambda _, data: self.heard.append((verb, data))
+        for request in HEARD:
+            self.control.handle(request.by(lambda _, asked: self.heard.append(asked)))
 
     async def start(self) -> None:
         await self._transport.start(self)
@@ -54,8 +56,8 @@ class Peer:
     def peer_failed(self, peer: PeerId, error: ActorRtError) -> None:
         self.control.peer_lost(peer, error)
 
-    def told(self, verb: str) -> list[dict[str, Any]]:
-        return [data for heard, data in self.heard if heard == verb]
+    def told(self, kind: type[R]) -> list[R]:
+        return [asked for asked in self.heard if isinstance(asked, kind)]
 
 
 class CoreNode:
@@ -79,8 +81,8 @@ class CoreNode:
     async def driver(self) -> tuple[Peer, JobId]:
         """Return a driver whose job has begun."""
         driver, job_id = await self.peer(), IDS.job()
-        data = {"job": job_id, "address": driver.endpoint.address, "pid": 1, "setting": SETTING}
-        await driver.control.request(self.core.endpoint, "attach_driver", data)
+        attach = AttachDriver(job=job_id, address=driver.endpoint.address, pid=1, setting=SETTING)
+        await driver.control.request(self.core.endpoint, attach)
         return driver, job_id
 
     async def close(self) -> None:

@@ -13,9 +13,12 @@ from actorrt.actors.wire.messages import NOTICE
 from actorrt.ids import JobId
 from actorrt.node.daemon import core as core_module
 from actorrt.node.placement.jobs import Worker
+from actorrt.protocol.hosts import StopHosted
+from actorrt.protocol.nodes import AttachDriver, AttachWorker, Goodbye, Preload
+from actorrt.protocol.processes import AskStatistics, CallInHand, EndpointDown, JobEnded
 from actorrt.reasons import KILLED, SHUTDOWN, ExitKind, ExitReason
 from tests.unit.node.daemon.peers import CoreNode, Peer, until
-from tests.unit.node.fakes import IDS
+from tests.unit.node.fakes import IDS, SETTING
 from tests.unit.records import order_of
 
 CRASH = ExitReason(ExitKind.CRASHED, "segmentation fault", signal=11)
@@ -42,7 +45,7 @@ async def hosted(node: CoreNode, job_id: JobId) -> tuple[Record, Worker, Peer]:
     await until(lambda: len(node.factory.launched) > known)
     worker = node.factory.launched[-1]
     peer = await node.peer(worker.endpoint)
-    await peer.control.request(node.core.endpoint, "attach_worker", {"pid": 1})
+    await peer.control.request(node.core.endpoint, AttachWorker(pid=1))
     await spawning
     return record, worker, peer
 
@@ -50,21 +53,20 @@ async def hosted(node: CoreNode, job_id: JobId) -> tuple[Record, Worker, Peer]:
 async def test_end_of_a_worker_is_told_to_all_others_once_and_its_actors_are_decided_on(node: CoreNode) -> None:
     driver, job_id = await node.driver()
     (record, lost, _), (_, _, other) = [await hosted(node, job_id) for _ in range(2)]
-    lost.in_hand = [(driver.endpoint.peer, 7)]
+    lost.in_hand = [CallInHand(driver.endpoint.peer, 7)]
     node.core.worker_ended(lost, CRASH)
     node.core.worker_ended(lost, CRASH)
-    news = {"peer": lost.peer, "reason": CRASH.to_data(), "in_hand": [[driver.endpoint.peer, 7]]}
-    await until(lambda: driver.told("endpoint_down") and other.told("endpoint_down"))
-    assert (driver.told("endpoint_down"), other.told("endpoint_down")) == ([news], [news])
+    news = EndpointDown(peer=lost.peer, reason=CRASH, in_hand=[CallInHand(driver.endpoint.peer, 7)])
+    await until(lambda: driver.told(EndpointDown) and other.told(EndpointDown))
+    assert (driver.told(EndpointDown), other.told(EndpointDown)) == ([news], [news])
     assert (lost.exit_reason, node.core.workers.find(lost.peer)) == (CRASH, None)
     assert node.core.registry.record(record.actor_id) is None  # nobody restarts it
 
 
 async def test_request_to_a_worker_that_ends_fails_with_the_reason(node: CoreNode) -> None:
     _, job_id = await node.driver()
-    _, worker, peer = await hosted(node, job_id)
-    peer.control.handle("statistics", lambda *_: asyncio.Event().wait())
-    asked = node.core.control.request(worker.endpoint, "statistics", {})
+    _, worker, _ = await hosted(node, job_id)
+    asked = node.core.control.request(worker.endpoint, AskStatistics())
     node.core.worker_ended(worker, CRASH)
     with pytest.raises(errors.ActorDiedError, match=r"its process ended: .*segmentation fault") as caught:
         await asked
@@ -104,12 +106,12 @@ async def test_job_of_a_driver_that_is_gone_ends_and_the_driver_hears_so(
     other, other_job = await node.driver()
     node.core.peer_gone(IDS.peer())  # nobody's
     node.core.peer_gone(driver.endpoint.peer)
-    await until(lambda: driver.told("job_ended"))
-    assert driver.told("job_ended") == [{"why": "its connection to the object store broke"}]
-    await until(lambda: other.told("endpoint_down"))
+    await until(lambda: driver.told(JobEnded))
+    assert driver.told(JobEnded) == [JobEnded(why="its connection to the object store broke")]
+    await until(lambda: other.told(EndpointDown))
     reason = ExitReason(ExitKind.SHUTDOWN, "the driver is gone")
-    assert other.told("endpoint_down") == [{"peer": driver.endpoint.peer, "reason": reason.to_data(), "in_hand": []}]
-    await until(lambda: peer.told("stop_hosted"))
+    assert other.told(EndpointDown) == [EndpointDown(peer=driver.endpoint.peer, reason=reason, in_hand=[])]
+    await until(lambda: peer.told(StopHosted))
     node.core.worker_ended(worker, SHUTDOWN)
     await until(lambda: node.core.jobs.find(job_id) is None)
     assert [job.job_id for job in node.core.jobs.all()] == [other_job]
@@ -118,21 +120,21 @@ async def test_job_of_a_driver_that_is_gone_ends_and_the_driver_hears_so(
 async def test_workers_and_strangers_are_no_drivers_and_no_workers(node: CoreNode) -> None:
     driver, job_id = await node.driver()
     _, worker, peer = await hosted(node, job_id)
-    data = {"job": IDS.job(), "address": peer.endpoint.address, "pid": 1, "setting": node.core.jobs.job(job_id).setting}
+    attach = AttachDriver(job=IDS.job(), address=peer.endpoint.address, pid=1, setting=SETTING)
     with pytest.raises(errors.RuntimeStateError, match=f"{worker.label} is a worker of this node, and no driver"):
-        await peer.control.request(node.core.endpoint, "attach_driver", data)
+        await peer.control.request(node.core.endpoint, attach)
     with pytest.raises(errors.RuntimeStateError, match="leaves when it is told to"):
-        await peer.control.request(node.core.endpoint, "goodbye", {})
+        await peer.control.request(node.core.endpoint, Goodbye())
     with pytest.raises(errors.RuntimeStateError, match="is no worker of this node"):
-        await driver.control.request(node.core.endpoint, "attach_worker", {"pid": 1})
+        await driver.control.request(node.core.endpoint, AttachWorker(pid=1))
 
 
 async def test_modules_are_preloaded_for_a_job_that_runs(node: CoreNode) -> None:
     driver, job_id = await node.driver()
-    await driver.control.request(node.core.endpoint, "preload", {"modules": ["json"], "job": job_id})
+    await driver.control.request(node.core.endpoint, Preload(modules=["json"], job=job_id))
     assert node.factory.preloaded == [(["json"], node.core.jobs.job(job_id))]
     with pytest.raises(errors.ActorStartError, match="has ended: nothing can be started in it"):
-        await driver.control.request(node.core.endpoint, "preload", {"modules": ["json"], "job": IDS.job()})
+        await driver.control.request(node.core.endpoint, Preload(modules=["json"], job=IDS.job()))
 
 
 async def test_envelope_that_is_not_for_a_node_is_dropped_with_a_warning(

@@ -17,7 +17,7 @@ from actorrt.node.placement.workers import Workers
 from actorrt.reasons import SHUTDOWN
 from actorrt.scopes import Scope
 from tests.unit.node.daemon.peers import until
-from tests.unit.node.fakes import IDS, FakeControl, FakeFactory
+from tests.unit.node.fakes import IDS, SETTING, FakeControl, FakeFactory
 from tests.unit.records import crashed, order_of
 
 
@@ -25,6 +25,7 @@ class Registry:
     """Actors that stop when the test lets them."""
 
     def __init__(self) -> None:
+        self.stops = self
         self.left: list[Record] = []
         self.stopped: list[tuple[list[Record], str]] = []
         self.may_stop = asyncio.Event()
@@ -71,7 +72,7 @@ class Node:
             self.registry.end(record)
 
     async def begin(self) -> Job:
-        return self.jobs.begin(IDS.job(), PeerAddress(IDS.peer(), "memory://driver"), {})
+        return self.jobs.begin(IDS.job(), PeerAddress(IDS.peer(), "memory://driver"), SETTING)
 
     async def actor(self, job: Job, *, is_detached: bool = False) -> Record:
         worker = self.workers.launch(WorkerKind.SHARED, job, "shared", {})

@@ -17,10 +17,12 @@ from actorrt.ids import PeerAddress
 from actorrt.node.daemon.process_workers import EVIDENCE_SUFFIX, ProcessWorkers
 from actorrt.node.placement.jobs import Job, Worker, WorkerKind
 from actorrt.node.processes.process_watch import ProcessExit
+from actorrt.protocol.nodes import JobSetting
+from actorrt.protocol.processes import CallInHand
 from actorrt.reasons import ExitKind, ExitReason
 from tests.unit.node.fakes import IDS
 
-SETTING = {"namespace": "ns", "log_level": 30, "sys_path": ["/code"], "cwd": "/home", "env_vars": {"A": "1", "B": "1"}}
+SETTING = JobSetting(namespace="ns", log_level=30, sys_path=["/code"], cwd="/home", env_vars={"A": "1", "B": "1"})
 NODE = PeerAddress(IDS.peer(), "unix:///node")
 JOB = Job(IDS.job(), PeerAddress(IDS.peer(), "unix:///driver"), SETTING)
 
@@ -183,7 +185,7 @@ async def test_worker_that_hung_ended_for_that_and_its_stack_is_the_traceback(no
 
 
 async def test_notes_on_the_calls_in_hand_are_taken_over(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
-    in_hand = [(IDS.peer(), 3)]
+    in_hand = [CallInHand(IDS.peer(), 3)]
     taken: list[str] = []
 
     def take(path: str) -> tuple[list[Any], int]:

@@ -17,7 +17,7 @@ from actorrt.node.placement.worker_choice import WorkerChoice
 from actorrt.node.placement.workers import Workers
 from actorrt.reasons import SHUTDOWN
 from actorrt.scopes import Scope
-from tests.unit.node.fakes import IDS, FakeControl, FakeFactory
+from tests.unit.node.fakes import IDS, SETTING, FakeControl, FakeFactory
 from tests.unit.records import crashed, order_of
 
 CPUS = 2
@@ -28,7 +28,7 @@ class Node:
 
     def __init__(self) -> None:
         self.scope = Scope("test", crashed)
-        self.job = Job(IDS.job(), PeerAddress(IDS.peer(), "memory://driver"), {})
+        self.job = Job(IDS.job(), PeerAddress(IDS.peer(), "memory://driver"), SETTING)
         self.resources = Resources(CPUS, 0, may_exceed=False)
         self.workers = Workers(FakeFactory(), FakeControl(), self.scope, IDS)  # type: ignore[arg-type]
         self.choice = WorkerChoice(self.workers, self.resources, lambda _: self.job)
@@ -87,7 +87,7 @@ async def test_actor_beside_another_goes_to_the_others_worker_while_that_is_usab
         await asyncio.sleep(0)
 
     def beside() -> Record:
-        child = record(beside=True)
+        child = record(is_beside=True)
         child.order.beside_endpoint = place.endpoint
         return child
 

@@ -12,12 +12,13 @@ from actorrt.ids import PeerAddress
 from actorrt.node.placement import workers as workers_module
 from actorrt.node.placement.jobs import Job, Worker, WorkerKind
 from actorrt.node.placement.workers import Workers
+from actorrt.protocol.processes import Leave
 from actorrt.reasons import SHUTDOWN
 from actorrt.scopes import Scope
-from tests.unit.node.fakes import IDS, FakeControl, FakeFactory
+from tests.unit.node.fakes import IDS, SETTING, FakeControl, FakeFactory
 from tests.unit.records import crashed
 
-JOB = Job(IDS.job(), PeerAddress(IDS.peer(), "memory://driver"), {})
+JOB = Job(IDS.job(), PeerAddress(IDS.peer(), "memory://driver"), SETTING)
 
 
 @pytest.fixture
@@ -93,7 +94,7 @@ async def test_dismissed_worker_leaves_by_itself_or_is_killed(
     for worker in (leaves, stays):
         worker.ready.set_value(None)
         workers.dismiss(worker)
-    assert control.told == [(leaves.endpoint, "leave", {}), (stays.endpoint, "leave", {})]
+    assert control.told == [(leaves.endpoint, Leave()), (stays.endpoint, Leave())]
     assert (leaves.is_leaving, stays.is_leaving, factory.killed) == (True, True, [])
     leaves.ended(SHUTDOWN)
     async with asyncio.timeout(5):
