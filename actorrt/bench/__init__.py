@@ -1,1 +1,1 @@
-"""`actorrt bench`: measures what the design promises, with the public API only."""
+"""`actorrt bench`: measures the figures that the design promises, through the public API."""

@@ -1,4 +1,4 @@
-"""`actorrt bench`: measures the rows that are asked for and prints them beside their targets."""
+"""`actorrt bench`: measures the requested rows, and prints them beside their targets."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from pathlib import Path
 from typing import Any, Final, TextIO
 
 from actorrt.bench.measuring.machine import describe_machine
-from actorrt.bench.measuring.measurement import Outcome, Row, summarise, to_data
+from actorrt.bench.measuring.measurement import Row, RowOutcome, summarise, to_data
 from actorrt.bench.measuring.table import describe, figure, render
 from actorrt.bench.rows.catalogue import GROUPS, ROWS, find_row
 from actorrt.bench.runner import compile_package, run_row
 
 JSON_SCHEMA: Final = 1
 EXIT_FAILURE, EXIT_USAGE = 1, 2
-_BUSY_LOAD: Final = 0.5  # of another process's making, in runnable tasks
+_BUSY_LOAD: Final = 0.5  # caused by other processes, in runnable tasks
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what `actorrt bench` takes."""
+    """Add the arguments of `actorrt bench`."""
     parser.add_argument("group", nargs="?", choices=GROUPS, help="measure these rows only (default: all)")
     parser.add_argument("--row", action="append", default=[], metavar="NAME", help="measure this row only; repeatable")
     parser.add_argument("--list", action="store_true", help="list the rows and their targets, and measure nothing")
@@ -30,11 +30,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Measure as told and return the exit status.
+    """Measure the requested rows, and return the exit status.
 
     Returns:
-        0, also where a target was missed; 1 where a row could not be measured; 2 for a row that does not exist or a
-        file that can't be written, before anything is measured.
+        0, also if a target was missed; 1 if a row could not be measured; 2 if a row does not exist or the file can't
+        be written, before anything is measured.
     """
     try:
         rows = [find_row(name) for name in arguments.row] or list(GROUPS.get(arguments.group, ROWS))
@@ -69,7 +69,7 @@ def _listing(rows: list[Row]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _measure(rows: list[Row], machine: dict[str, Any], progress: TextIO, *, is_quick: bool) -> list[Outcome]:
+def _measure(rows: list[Row], machine: dict[str, Any], progress: TextIO, *, is_quick: bool) -> list[RowOutcome]:
     if machine["load"] > _BUSY_LOAD:
         progress.write(f"this machine is busy (load {machine['load']:.1f}): expect worse figures than it can do\n")
     outcomes = []
@@ -83,13 +83,13 @@ def _measure(rows: list[Row], machine: dict[str, Any], progress: TextIO, *, is_q
     return outcomes
 
 
-def _short(outcome: Outcome) -> str:
+def _short(outcome: RowOutcome) -> str:
     if outcome.samples is None:
         return "skipped" if outcome.is_skipped else "FAILED"
     return f"{figure(summarise(outcome.samples.values).median)} {outcome.row.unit}"
 
 
-def _data(machine: dict[str, Any], outcomes: list[Outcome], *, is_quick: bool) -> dict[str, Any]:
+def _data(machine: dict[str, Any], outcomes: list[RowOutcome], *, is_quick: bool) -> dict[str, Any]:
     return {
         "schema": JSON_SCHEMA,
         "effort": "quick" if is_quick else "full",

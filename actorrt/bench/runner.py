@@ -1,4 +1,4 @@
-"""Runs rows, each in Pythons of its own, so that no row sees what another left in memory, or waits for it for ever.
+"""Runs each row in processes of its own, so that no row is affected by the memory or the failure of another one.
 
 The child, `python -m actorrt.bench.runner ROW full|quick`, prints its samples as the last line of its output.
 """
@@ -14,23 +14,23 @@ from pathlib import Path
 from typing import Final
 
 import actorrt
-from actorrt.bench.measuring.measurement import Outcome, Row, Samples, UnavailableError, pool
+from actorrt.bench.measuring.measurement import Row, RowOutcome, Samples, UnavailableError, pool
 from actorrt.bench.rows.catalogue import find_row
 
 _END_TIMEOUT_S: Final = 10.0
 
 
 def compile_package() -> bool:
-    """Compile the package as its installation would; an editable one doesn't, and every process would do it anew.
+    """Compile the package, as an installation does. An editable one does not, and every process would compile again.
 
     Returns:
-        Whether all of it is compiled now, which it can't be in a folder that can't be written.
+        Whether all modules are compiled now; False in a read-only folder.
     """
     return bool(compileall.compile_dir(Path(actorrt.__file__).parent, quiet=2))
 
 
-def run_row(row: Row, *, is_quick: bool) -> Outcome:
-    """Measure a row in processes of its own; whatever goes wrong there is the outcome's failure."""
+def run_row(row: Row, *, is_quick: bool) -> RowOutcome:
+    """Measure a row in processes of its own; an error there becomes the failure of the outcome."""
     effort = row.quick if is_quick else row.full
     parts = []
     for _ in range(effort.processes_count):
@@ -38,17 +38,17 @@ def run_row(row: Row, *, is_quick: bool) -> Outcome:
         if outcome.samples is None:
             return outcome
         parts.append(outcome.samples)
-    return Outcome(row, pool(parts))
+    return RowOutcome(row, pool(parts))
 
 
-def _run_once(row: Row, effort_name: str) -> Outcome:
+def _run_once(row: Row, effort_name: str) -> RowOutcome:
     command = [sys.executable, "-m", "actorrt.bench.runner", row.name, effort_name]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             output, complaints = process.communicate(timeout=row.timeout_s)
         except subprocess.TimeoutExpired:
             _end(process)
-            return Outcome(row, failure=f"not done within {row.timeout_s:g} s")
+            return RowOutcome(row, failure=f"not done within {row.timeout_s:g} s")
         except BaseException:
             _end(process)
             raise
@@ -56,7 +56,7 @@ def _run_once(row: Row, effort_name: str) -> Outcome:
 
 
 def _end(process: subprocess.Popen[str]) -> None:
-    """End the child: asked first, so that its node ends with it."""
+    """End the child; it is first asked to end, so that its node ends with it."""
     process.terminate()
     try:
         process.communicate(timeout=_END_TIMEOUT_S)
@@ -65,15 +65,15 @@ def _end(process: subprocess.Popen[str]) -> None:
         process.communicate()
 
 
-def _read(row: Row, status: int, output: str, complaints: str) -> Outcome:
+def _read(row: Row, status: int, output: str, complaints: str) -> RowOutcome:
     lines = output.strip().splitlines()
     if status != 0 or not lines:
         last_line = (complaints.strip().splitlines() or ["it said nothing"])[-1]
-        return Outcome(row, failure=f"ended with {status}: {last_line}")
+        return RowOutcome(row, failure=f"ended with {status}: {last_line}")
     data = json.loads(lines[-1])
     if "unavailable" in data:
-        return Outcome(row, failure=data["unavailable"], is_skipped=True)
-    return Outcome(row, Samples(**data))
+        return RowOutcome(row, failure=data["unavailable"], is_skipped=True)
+    return RowOutcome(row, Samples(**data))
 
 
 def measure(row: Row, effort_name: str, write: Callable[[str], object]) -> None:

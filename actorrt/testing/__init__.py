@@ -1,1 +1,1 @@
-"""The public test kit: what tests of actors need. It may use every layer, and no layer uses it."""
+"""The public test kit, for tests of actors. It may use every layer, and no layer uses it."""

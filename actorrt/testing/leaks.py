@@ -1,7 +1,7 @@
-"""What a test leaves behind: threads, processes, descriptors, shared memory, files.
+"""Finds what a test leaves behind: threads, processes, descriptors, shared memory, files.
 
-A `Footprint` notes what there is; later it tells what has come since. Everything is read from the operating system,
-so that nothing has to register and nothing can hide. Tasks are not here: only their loop knows them.
+A `Footprint` notes what exists; later it returns what has been added since. Everything is read from the operating
+system, so that nothing has to register and nothing is missed. Tasks are not included: only their loop knows them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import NamedTuple
 from actorrt.clock import Clock, MonotonicClock
 
 MARK = "ACTORRT_TEST_MARK"
-"""Set in the environment before anything starts, it finds the descendants that nobody is the parent of any more."""
+"""The environment variable that marks descendants, so that orphans are found too. Set it before any process starts."""
 
 _POLL_S = 0.01
 _COLLECT_EVERY_S = 0.5
@@ -26,7 +26,7 @@ _OPENED_LAZILY = ("/dev/null", "/dev/urandom", "/dev/random", "/proc/", "/sys/")
 
 
 class Thing(NamedTuple):
-    """One thing that can be left behind: what kind it is, what tells it from others, and a name for people."""
+    """One thing that can be left behind: its kind, its identity among things of that kind, and its name for people."""
 
     kind: str
     identity: str
@@ -37,11 +37,12 @@ class Thing(NamedTuple):
 
 
 class Footprint:
-    """What this process and its descendants hold now.
+    """What this process and its descendants hold when this is made.
 
     Args:
-        directories: whose entries count too, at any depth.
-        mark: the value of the `MARK` variable that descendants carry; None looks at living children only.
+        directories: their entries count too, at any depth.
+        mark: the value of the variable `MARK` in the descendants' environment; None finds only descendants whose
+            parents live.
     """
 
     def __init__(self, directories: Iterable[Path] = (), mark: str | None = None) -> None:
@@ -51,17 +52,17 @@ class Footprint:
         self._before = Counter(self._now())
 
     def left(self) -> list[Thing]:
-        """Return what is there now and was not when this was made, in a stable order."""
+        """Return the things that exist now and did not when this was made, in a stable order."""
         return sorted((Counter(self._now()) - self._before).elements())
 
     def wait_until_gone(self, timeout_s: float, clock: Clock | None = None) -> list[Thing]:
-        """Wait until nothing is left, at most `timeout_s`; return what still is."""
+        """Wait up to `timeout_s` until nothing is left; return what is still left."""
         clock = clock or MonotonicClock()
         now = collect_at = clock.now()
         deadline = now + timeout_s
         left = self.left()
         while left and now < deadline:
-            # What only a cycle of garbage holds is not left behind. A collection takes long in a process of many tests.
+            # Objects in a cycle of garbage are not left behind. A collection takes long in a process of many tests.
             if now >= collect_at and any(thing.kind in _HELD_BY_OBJECTS for thing in left):
                 gc.collect()
                 collect_at = clock.now() + _COLLECT_EVERY_S
@@ -98,7 +99,7 @@ def _descriptors() -> Iterator[Thing]:
         try:
             target = os.readlink(f"/proc/self/fd/{fd}")
         except FileNotFoundError:
-            continue  # the listing's own
+            continue  # the descriptor of the listing itself
         if not target.startswith(_OPENED_LAZILY):
             yield Thing("descriptor", target, target)
 
@@ -136,7 +137,7 @@ def _command(pid: int) -> str:
 
 
 def _read(path: str | Path) -> str:
-    """Return a file's text, or nothing: a process may end at any moment, and others' environments are closed."""
+    """Return a file's text, or "": a process may end at any moment, and those of other users can't be read."""
     try:
         return Path(path).read_text(errors="replace")
     except (FileNotFoundError, ProcessLookupError, PermissionError):

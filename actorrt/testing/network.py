@@ -1,4 +1,4 @@
-"""The network of a runtime without processes, so that tests can cut, stall and slow it down.
+"""The network of a runtime in local mode, so that tests can cut, stall and delay its connections.
 
 async with art.Runtime(mode="local") as runtime:
     counter = await Counter.options(isolation="process").spawn()
@@ -23,7 +23,7 @@ def network(runtime: Runtime) -> MemoryNetwork:
     """Return the network of a runtime in local mode.
 
     Raises:
-        ValueError: the runtime has processes.
+        ValueError: the runtime is not in local mode, or not started.
     """
     connection = runtime._connection
     if not isinstance(connection, LocalConnection):
@@ -32,10 +32,10 @@ def network(runtime: Runtime) -> MemoryNetwork:
 
 
 def addresses(runtime: Runtime, actor: ActorRef[Any]) -> tuple[str, str]:
-    """Return the addresses of the runtime's own endpoint, and of the one where an actor was seen last.
+    """Return the addresses of the runtime's own endpoint, and of the endpoint where an actor was last seen.
 
     Raises:
-        ValueError: nobody has seen the actor.
+        ValueError: the actor has not been seen.
     """
     seen = runtime.system.routes.sighting(actor._actor_id) or actor._seen
     if seen is None:

@@ -1,4 +1,4 @@
-"""Describes the machine that was measured: a figure without it says nothing."""
+"""Describes the machine that was measured: without that, a figure says nothing."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Pure: what a row of the benchmark is, and what its samples say.
 
-A row's function gives one sample a round. Where a figure means little alone, each round also samples a *reference*
-in turn (the bare ZeroMQ floor, a warm memcpy), so that both see the same machine; then the ratio is what counts.
+A row's function returns one sample for each round. Where a figure means little alone, each round also samples a
+*reference* (the bare ZeroMQ floor, a warm memcpy), so that both see the same machine; then the ratio counts.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ class UnavailableError(ActorRtError):
 
 @dataclass(frozen=True)
 class Effort:
-    """How much one row does: rounds, each of so many operations, in one process after another.
+    """How much one row does: rounds of a number of operations each, in one process after another.
 
-    Where microseconds count, one process is not enough: where the kernel happens to lay out its memory moves all of
-    its figures by up to a third.
+    Where microseconds count, one process is not enough: the layout of its memory changes all of its figures by up to a
+    third.
     """
 
     rounds_count: int
@@ -36,9 +36,9 @@ class Samples:
     """What a row's function measured.
 
     Attributes:
-        values: one a round, in the row's unit.
-        references: one a round, in the same unit; empty where the row has no reference.
-        notes: what a reader must know to repeat it, such as drawn seeds.
+        values: one for each round, in the row's unit.
+        references: one for each round, in the same unit; empty if the row has no reference.
+        notes: what a reader must know to repeat the measurement, such as random seeds.
     """
 
     values: Sequence[float]
@@ -47,7 +47,7 @@ class Samples:
 
     @property
     def ratio(self) -> float | None:
-        """Return the ratio of the medians, or None without a reference."""
+        """Return the ratio of the medians; None if there is no reference."""
         if not self.references:
             return None
         return statistics.median(self.values) / statistics.median(self.references)
@@ -64,14 +64,14 @@ def pool(parts: Sequence[Samples]) -> Samples:
 
 @dataclass(frozen=True)
 class Target:
-    """What the design asks for: a bound on the row's median, or on its ratio to the reference."""
+    """The bound that the design sets on a row's median, or on its ratio to the reference."""
 
     bound: float
     is_least: bool = False
     is_ratio: bool = False
 
     def is_met(self, samples: Samples) -> bool:
-        """Whether the samples keep the bound."""
+        """Whether the samples meet the bound."""
         figure = samples.ratio if self.is_ratio else statistics.median(samples.values)
         assert figure is not None
         return figure >= self.bound if self.is_least else figure <= self.bound
@@ -82,14 +82,14 @@ class Row:
     """One row of the table.
 
     Attributes:
-        name: how `--row` calls it.
+        name: its name for `--row`.
         title: what is measured, in words.
-        unit: of its samples.
-        measure: measures it, in a process that is used for nothing else.
+        unit: the unit of its samples.
+        measure: the function that measures, in a process that is used for nothing else.
         full, quick: the efforts to choose from.
-        target: what the design asks for, if it names a bound that this table can check.
-        reference: what its references are; empty where it has none.
-        timeout_s: after so many seconds it has failed.
+        target: the bound that the design sets, if this table can check it.
+        reference: what its references are; empty if it has none.
+        timeout_s: how long it may take.
     """
 
     name: str
@@ -104,8 +104,8 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What became of a row: samples, or the reason why there are none."""
+class RowOutcome:
+    """The result of a row: samples, or the reason why there are none."""
 
     row: Row
     samples: Samples | None = None
@@ -119,7 +119,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Summary:
-    """The middle of some samples, and how far they lie apart."""
+    """The median and the spread of some samples."""
 
     median: float
     p10: float
@@ -138,7 +138,7 @@ def _at(ordered: Sequence[float], quantile: float) -> float:
     return ordered[round(quantile * (len(ordered) - 1))]
 
 
-def to_data(outcome: Outcome) -> dict[str, Any]:
+def to_data(outcome: RowOutcome) -> dict[str, Any]:
     """Return an outcome as the JSON file holds it."""
     row, samples, target = outcome.row, outcome.samples, outcome.row.target
     data: dict[str, Any] = {"name": row.name, "title": row.title, "unit": row.unit}

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from actorrt.bench.measuring.measurement import Outcome, Samples, Target, summarise
+from actorrt.bench.measuring.measurement import RowOutcome, Samples, Target, summarise
 
 _HEADINGS = ("row", "what", "median", "p10 .. p90", "p99", "n", "ratio", "target", "")
 
 
-def render(outcomes: Sequence[Outcome]) -> str:
-    """Return the table, a line each, and below it why rows have no figures."""
+def render(outcomes: Sequence[RowOutcome]) -> str:
+    """Return the table, one line for each row, and below it why some rows have no figures."""
     cells = [_HEADINGS, *[_cells(outcome) for outcome in outcomes]]
     widths = [max(len(line[column]) for line in cells) for column in range(len(_HEADINGS))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells]
@@ -19,7 +19,7 @@ def render(outcomes: Sequence[Outcome]) -> str:
     return "\n".join([*lines, *reasons])
 
 
-def _cells(outcome: Outcome) -> tuple[str, ...]:
+def _cells(outcome: RowOutcome) -> tuple[str, ...]:
     row, samples = outcome.row, outcome.samples
     if samples is None:
         word = "skipped" if outcome.is_skipped else "FAILED"
@@ -51,7 +51,7 @@ def describe(target: Target, unit: str) -> str:
 
 
 def figure(value: float) -> str:
-    """Return a number with three digits that say something."""
+    """Return a number with three significant digits."""
     if abs(value) >= 100:
         return f"{value:,.0f}"
     return f"{value:.3g}"

@@ -34,11 +34,11 @@ def ask_across(effort: Effort) -> Samples:
 
 
 def ask_on_one_cpu(effort: Effort) -> Samples:
-    """Return what `ask_across` does, with every thread of both processes, and of the floor's, on one CPU.
+    """Return what `ask_across` does, with all threads of both processes, and of the floor's, on one CPU.
 
-    Where CPUs halt when they are idle, waking a thread on another one costs as much as all the rest, and the
-    scheduler's choice moves a figure by half from one minute to the next. On one CPU it is the work of both sides that
-    counts, and the ratio to the floor is the same each time.
+    Where idle CPUs halt, waking a thread on another CPU costs as much as all the rest, and the scheduler's choices
+    change a figure by half from one minute to the next. On one CPU the work of both sides counts, and the ratio to the
+    floor is stable.
     """
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     return ask_across(effort)
@@ -125,7 +125,7 @@ def _plain_p50_us(counter: art.ActorRef[Counter], count: int) -> float:
 
 
 def ask_crowd(effort: Effort) -> Samples:
-    """Return rates of asks of many callers in one worker to as many actors in another, per second in all."""
+    """Return the total rates at which many callers in one worker ask as many actors in another, per second."""
 
     async def main() -> Samples:
         called, calling = await Crowd.options(cpus=1).spawn_many(2)

@@ -1,4 +1,4 @@
-"""Every row, in the order of the table; the targets are those of the design."""
+"""All rows, in the order of the table, with the targets of the design."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _at_least(bound: float) -> Target:
 
 
 def _times(bound: float, *, is_least: bool = False) -> Target:
-    """So many times the reference."""
+    """Return a target in multiples of the reference."""
     return Target(bound, is_least=is_least, is_ratio=True)
 
 
@@ -308,14 +308,14 @@ LEARNING: Final = (
 ROWS: Final = (*CALLS, *LIFECYCLE, *FAULTS, *VALUES, *WHOLE, *LEARNING)
 
 GROUPS: Final = {"faults": FAULTS, "store": VALUES, "rl": LEARNING}
-"""Rows that can be asked for together."""
+"""Rows that can be requested together."""
 
 
 def find_row(name: str) -> Row:
     """Return the row of that name.
 
     Raises:
-        ValueError: there is none; the message names the nearest.
+        ValueError: there is none; the message suggests a similar name.
     """
     for row in ROWS:
         if row.name == name:

@@ -1,7 +1,7 @@
-"""The rows of the evolutionary algorithms: what more simulators bring.
+"""The rows of the evolutionary algorithms: how throughput grows with the number of simulators.
 
-Steps a second of ARS with several simulators, beside so many times what one takes. Counted from where all have joined;
-evaluations are left out.
+Steps per second of ARS with several simulators, beside that multiple of the rate of one simulator. Counting begins
+when all have joined; evaluations are left out.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _NO_EVALUATION: Final = 1 << 40  # steps until the next
 
 
 def sleeping_environment() -> Any:
-    """Return an environment that takes its time and no CPU: each step sleeps."""
+    """Return an environment whose steps take time but no CPU: they sleep."""
     import gymnasium
     import numpy as np
 
@@ -44,12 +44,12 @@ def sleeping_environment() -> Any:
 
 
 def two_cores(effort: Effort) -> Samples:
-    """Return the steps a second of ARS on CartPole-v1 with two simulators, beside twice those with one."""
+    """Return the steps per second of ARS on CartPole-v1 with two simulators, beside twice those with one."""
     return _scaling(partial(_rate, "CartPole-v1", directions_each=16), TWO, effort)
 
 
 def sleeping_crowd(effort: Effort) -> Samples:
-    """Return the steps a second of ARS where environments only sleep with 64 simulators, beside 64 times one's."""
+    """Return the steps per second of ARS with 64 simulators that only sleep, beside 64 times the rate of one."""
     return _scaling(partial(_rate, sleeping_environment, directions_each=2), CROWD, effort)
 
 
@@ -63,7 +63,7 @@ def _scaling(rate: Any, simulators: int, effort: Effort) -> Samples:
 
 
 def _rate(env: Any, *, simulators: int, directions_each: int, updates: int) -> float:
-    """Train for so many updates after all simulators have joined, and return how many steps a second they took."""
+    """Train for a number of updates after all simulators have joined; return the steps per second."""
     import actorrt as art
     from actorrt import rl
 

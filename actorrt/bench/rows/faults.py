@@ -1,6 +1,6 @@
-"""The rows about failure: from SIGKILL until somebody is told, or answered again; whole families restarted.
+"""The rows about failure: the time from SIGKILL until callers are told or answered again; restarts of whole groups.
 
-Restarts are without back-off: each incarnation has handled a message before it fails.
+Restarts do not back off, since each incarnation has handled a message before it fails.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _OPTIONS: Final[dict[str, Any]] = {"isolation": "process", "restart": "permanent
 
 
 def callers_told(effort: Effort) -> Samples:
-    """Return the times from SIGKILL until a call that was in hand has failed, in ms."""
+    """Return the times from SIGKILL until a call in progress has failed, in ms."""
 
     async def told(counter: art.ActorRef[Counter]) -> float:
         call = counter.wait_for_ever()
@@ -31,7 +31,7 @@ def callers_told(effort: Effort) -> Samples:
 
 
 def down_delivered(effort: Effort) -> Samples:
-    """Return the times from SIGKILL until a monitor has spoken, in ms."""
+    """Return the times from SIGKILL until a monitor reports it, in ms."""
 
     async def told(counter: art.ActorRef[Counter]) -> float:
         down = art.monitor(counter, restarts=True)
@@ -54,7 +54,7 @@ def back_after_kill(effort: Effort) -> Samples:
 
 
 def restored(effort: Effort) -> Samples:
-    """Return the times from SIGKILL until an actor answers that has its snapshot's bytes again, in ms."""
+    """Return the times from SIGKILL until an actor answers that has been restored from its snapshot, in ms."""
 
     async def main() -> Samples:
         holder = await Holder.options(**_OPTIONS, snapshot_every=1).spawn()
@@ -89,7 +89,7 @@ def _families(supervisor: type[art.Supervisor], effort: Effort) -> Samples:
             start = time.perf_counter()
             await last.fail.tell()
             while await last.incarnation.options(retries=9)() < incarnation:
-                pass  # the message that makes it fail may be behind this one
+                pass  # the message that makes it fail may come after this one
             values.append(_ms_since(start))
         return Samples(values)
 
@@ -97,7 +97,7 @@ def _families(supervisor: type[art.Supervisor], effort: Effort) -> Samples:
 
 
 def _each(effort: Effort, measure: Any) -> Samples:
-    """Measure one actor in its own process, over and over."""
+    """Measure one actor in its own process repeatedly."""
 
     async def main() -> Samples:
         counter = await Counter.options(**_OPTIONS, max_concurrency=2).spawn()
@@ -108,7 +108,7 @@ def _each(effort: Effort, measure: Any) -> Samples:
 
 
 async def _kill(ref: art.ActorRef[Any]) -> float:
-    """Kill an actor's process, and return when; the call before it has made sure that a message was handled."""
+    """Kill an actor's process, after a call that makes sure that a message was handled; return the time."""
     pid = await ref.pid()
     start = time.perf_counter()
     os.kill(pid, signal.SIGKILL)

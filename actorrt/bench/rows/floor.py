@@ -1,9 +1,9 @@
 """The floor: an ask over a bare ZeroMQ link, the least that a runtime on this transport can cost.
 
-A DEALER on each side, driven by its descriptor on uvloop; the envelopes of one tick leave as one msgpack frame; a
-queue and one task serve the actor. No HELLO, no sequence numbers, no checks, no bounds, no deadlines, no failures.
-The serving side is a fork of the asking one: two processes that lie alike in memory are a tenth faster on one CPU
-than two that do not, and a floor takes what it can get.
+There is a DEALER on each side, whose descriptor uvloop watches; the envelopes of one tick leave as one msgpack frame; a
+queue and one task serve the actor. There are no HELLOs, sequence numbers, checks, bounds, deadlines or failures. The
+serving process is a fork of the asking one: two processes with the same memory layout are a tenth faster on one CPU,
+and a floor must be as fast as possible.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class BareLink:
         self._loop.call_soon(self._drain)
 
     def close(self) -> None:
-        """Give the socket back; what is queued is lost."""
+        """Close the socket; queued envelopes are lost."""
         self._is_closed = True
         self._loop.remove_reader(int(self._socket.getsockopt(zmq.FD)))
         self._socket.close(linger=0)
@@ -108,9 +108,9 @@ class BareCaller:
 
 @contextmanager
 def bare_server() -> Iterator[str]:
-    """Fork the serving process and give the address where it looks for a caller; it ends with the block.
+    """Fork the serving process, and yield the address to which it connects; the process ends with the block.
 
-    To be entered before anything starts a thread: a fork does not take those along.
+    To be entered before any thread is started, since threads do not survive a fork.
     """
     with tempfile.TemporaryDirectory(prefix="floor-") as directory:
         address = f"ipc://{directory}/floor"
@@ -132,7 +132,7 @@ def bare_server() -> Iterator[str]:
 def _serve_process(address: str, end_reader: int, end_writer: int) -> None:
     import uvloop
 
-    os.close(end_writer)  # the asking process holds the other copy; its end is ours
+    os.close(end_writer)  # the asking process has the other copy; when that closes, this process ends
     uvloop.run(_serve(address, end_reader))
 
 

@@ -1,4 +1,4 @@
-"""The rows about creating actors and what an idle one takes."""
+"""The rows about creating actors, and about the memory of an idle one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from actorrt.bench.rows.subjects import Counter, Nest
 
 
 def create_light(effort: Effort) -> Samples:
-    """Return rates at which an actor creates light children, per second; a process of its own for each."""
+    """Return rates at which an actor creates light children, per second; each round is in another process."""
 
     async def main() -> Samples:
         values = []
@@ -24,7 +24,7 @@ def create_light(effort: Effort) -> Samples:
 
 
 def million_stall(effort: Effort) -> Samples:
-    """Return for how long a loop is held at the most while light actors are made on it and each answers, in ms."""
+    """Return the longest stalls of a loop while light actors are created on it and each answers, in ms."""
 
     async def main() -> Samples:
         values = []
@@ -38,7 +38,7 @@ def million_stall(effort: Effort) -> Samples:
 
 
 def light_memory(effort: Effort) -> Samples:
-    """Return what an idle light actor takes on top of its object and with its ref, in bytes."""
+    """Return the memory of an idle light actor with its ref, beyond that of its object, in bytes."""
 
     async def main() -> Samples:
         values = []
@@ -52,7 +52,7 @@ def light_memory(effort: Effort) -> Samples:
 
 
 def create_process(effort: Effort) -> Samples:
-    """Return how long the spawn of an actor in its own process takes until its ref is there, in ms."""
+    """Return how long the spawn of an actor in its own process takes until it returns the ref, in ms."""
 
     async def main() -> Samples:
         values = []

@@ -1,4 +1,4 @@
-"""The rows about the object store alone: small values, refs passed on, published values, other nodes, the disk."""
+"""The rows about the object store alone: small values, refs in asks, published values, other nodes, the disk."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ class Maker(art.Actor):
     """Puts small values, and publishes."""
 
     def make(self, count: int) -> list[art.ObjectRef[dict[str, int]]]:
-        """Put so many small values and return their refs."""
+        """Put `count` small values, and return their refs."""
         return [art.put({"number": number}) for number in range(count)]
 
     async def publish(self, count: int, size_bytes: int) -> None:
-        """Publish the time of each publication, beside so many bytes."""
+        """Publish the time of each publication, together with a payload."""
         import numpy as np
 
         padding = np.zeros(size_bytes, np.uint8)
         for _ in range(count):
-            await asyncio.sleep(_PAUSE_S)  # a reader that waits, not one that is behind
+            await asyncio.sleep(_PAUSE_S)  # so that the reader waits and does not lag behind
             art.publish("now", (time.monotonic(), padding))
 
     def nothing(self, _: Any) -> None:
@@ -51,7 +51,7 @@ class Maker(art.Actor):
 
 
 def small_inside(effort: Effort) -> Samples:
-    """Return how many small values a second are put, read and dropped in one process."""
+    """Return how many small values are put, read and dropped in one process, per second."""
     art.init()
     try:
         Maker.options(cpus=1).spawn().result()  # then all of the node has started
@@ -68,7 +68,7 @@ def small_inside(effort: Effort) -> Samples:
 
 
 def small_across(effort: Effort) -> Samples:
-    """Return how many small values a second are put in one process and read in another."""
+    """Return how many small values are put in one process and read in another, per second."""
 
     async def main() -> Samples:
         maker = await Maker.options(cpus=1).spawn()
@@ -84,7 +84,7 @@ def small_across(effort: Effort) -> Samples:
 
 
 def passed_on(effort: Effort) -> Samples:
-    """Return how long an ask with a ref to 100 MiB takes from the second on, in µs, beside one with a number."""
+    """Return how long the second and later asks with a ref to 100 MiB take, in µs, beside asks with a number."""
 
     async def main() -> Samples:
         import numpy as np
@@ -105,7 +105,7 @@ def passed_on(effort: Effort) -> Samples:
 
 
 def published(size_bytes: int) -> Callable[[Effort], Samples]:
-    """Return what measures from before `publish` to after `latest` in another process, in µs."""
+    """Return a function that measures the time from `publish` to the end of `latest` in another process, in µs."""
     return functools.partial(_published, size_bytes)
 
 
@@ -135,14 +135,14 @@ def _node(store_bytes: int) -> Iterator[NodeDescriptor]:
             while not (found := [node for node in find_nodes() if node.pid == process.pid]):
                 if process.poll() is not None or time.monotonic() > deadline:
                     raise UnavailableError("no second node comes up here")
-                time.sleep(_PAUSE_S)  # between two looks: a node that is not up yet can tell nobody
+                time.sleep(_PAUSE_S)  # polling interval: a node that is not up can't notify us
             yield found[0]
         finally:
             process.terminate()
 
 
 def pulled(effort: Effort) -> Samples:
-    """Return how fast one node's store brings an object over from another's on the same machine, in GiB/s."""
+    """Return how fast a node's store fetches an object from another node on the same machine, in GiB/s."""
     size_bytes = effort.operations_count
 
     async def main(origin: NodeDescriptor, reader: NodeDescriptor) -> Samples:
@@ -164,7 +164,7 @@ def pulled(effort: Effort) -> Samples:
 
 
 def spilled(effort: Effort) -> Samples:
-    """Return how fast values are put that memory has no room for, in GiB/s, beside writing as much to a file."""
+    """Return how fast values are put while the store spills, in GiB/s, beside writing as much to a file."""
     import numpy as np
 
     source = np.random.default_rng(0).integers(0, 255, effort.operations_count, dtype=np.uint8)
@@ -184,7 +184,7 @@ def spilled(effort: Effort) -> Samples:
 
 
 def restored(effort: Effort) -> Samples:
-    """Return how fast values on disk are read the first time, in GiB/s, beside reading a file; neither is cached."""
+    """Return how fast spilled values are read the first time, in GiB/s, beside reading a file; neither is cached."""
     import numpy as np
 
     source = np.random.default_rng(0).integers(0, 255, effort.operations_count, dtype=np.uint8)
@@ -218,7 +218,7 @@ def _own_nodes() -> Iterator[int]:
 
 
 def _forget_cached(pid: int) -> None:
-    """Have the kernel forget what it has in memory of the files without names that a process has open."""
+    """Drop the unnamed files that a process has open from the kernel's page cache."""
     for entry in os.scandir(f"/proc/{pid}/fd"):
         if os.readlink(entry.path).startswith(spill_directory() + "/#"):
             fd = os.open(entry.path, os.O_RDONLY)

@@ -1,4 +1,4 @@
-"""The actors that are measured; their module is what workers import."""
+"""The actors that are measured. Workers import this module."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PRIVATE = ("Private_Clean:", "Private_Dirty:", "Private_Hugetlb:")
 
 
 class Counter(art.Actor):
-    """The smallest state worth asking for."""
+    """An actor with the smallest useful state."""
 
     def __init__(self) -> None:
         self.total = 0
@@ -33,7 +33,7 @@ class Counter(art.Actor):
             yield number
 
     def pid(self) -> int:
-        """Return the process it lives in."""
+        """Return the id of its process."""
         return os.getpid()
 
     def unique_bytes(self) -> int:
@@ -42,18 +42,18 @@ class Counter(art.Actor):
         return unique_bytes()
 
     async def wait_for_ever(self) -> None:
-        """Never return: whoever asks hears of this actor's end."""
+        """Never return, so that the caller hears of this actor's end."""
         await asyncio.Event().wait()
 
 
-class Caller(art.Actor):
+class Asker(art.Actor):
     """Asks one counter."""
 
     def __init__(self, counter: art.ActorRef[Counter]) -> None:
         self.counter = counter
 
     async def ask(self, bursts_count: int) -> None:
-        """Ask it again and again, a few asks in flight together."""
+        """Ask the counter repeatedly, with a few asks in flight together."""
         for _ in range(bursts_count):
             await art.gather(*[self.counter.increment() for _ in range(BURST_COUNT // CROWD_COUNT)])
 
@@ -67,31 +67,31 @@ class Crowd(art.Actor):
 
     async def call(self, counters: art.ActorGroup[Counter]) -> None:
         """Create a caller for each."""
-        self.callers = await art.gather(*[Caller.spawn(counter) for counter in counters])
+        self.callers = await art.gather(*[Asker.spawn(counter) for counter in counters])
 
     async def ask_rate_hz(self, count: int) -> float:
-        """Return how many asks a second end, of all callers together."""
+        """Return the rate of asks of all callers together, per second."""
         start = time.perf_counter()
         await art.gather(*[caller.ask(count // BURST_COUNT) for caller in self.callers])
         return count // BURST_COUNT * BURST_COUNT / (time.perf_counter() - start)
 
 
 class Idle:
-    """What an idle light actor is made from, before it is an actor."""
+    """A plain object with the attributes of `IdleActor`."""
 
     def __init__(self) -> None:
         self.total = 0
 
 
 class IdleActor(art.Actor):
-    """As `Idle`, and an actor."""
+    """An actor with the attributes of `Idle`."""
 
     def __init__(self) -> None:
         self.total = 0
 
 
 class Responder(art.Actor):
-    """Answers how often it was asked."""
+    """Returns how often it was asked."""
 
     def __init__(self) -> None:
         self.asked_count = 0
@@ -117,7 +117,7 @@ class Nest(art.Actor):
         return statistics.median(took_us)
 
     async def ask_rate_hz(self, count: int) -> float:
-        """Return how many asks of a child a second end, a burst of them in flight together."""
+        """Return the rate of asks of a child in bursts that are in flight together, per second."""
         child = await Counter.spawn()
         start = time.perf_counter()
         for _ in range(count // BURST_COUNT):
@@ -127,13 +127,13 @@ class Nest(art.Actor):
         return rate_hz
 
     async def creation_rate_hz(self, count: int) -> float:
-        """Return how many children a second start."""
+        """Return the rate at which children start, per second."""
         start = time.perf_counter()
         await IdleActor.spawn_many(count)
         return count / (time.perf_counter() - start)
 
     async def worst_stall_ms(self, count: int) -> float:
-        """Create so many children and ask each; return for how long the loop was held at the most."""
+        """Create `count` children and ask each; return the longest stall of the loop."""
         loop = asyncio.get_running_loop()
         worst_s, last, is_over = 0.0, time.perf_counter(), False
 
@@ -153,8 +153,8 @@ class Nest(art.Actor):
         return worst_s * 1e3
 
     async def bytes_each(self, count: int) -> float:
-        """Return the memory that a child takes on top of its object, the ref to it included."""
-        await IdleActor.spawn_many(10)  # what is made once is made now
+        """Return the memory of a child and its ref, beyond that of its object."""
+        await IdleActor.spawn_many(10)  # so that everything that is made only once exists
         before = _settled_bytes()
         objects = [Idle() for _ in range(count)]
         between = _settled_bytes()
@@ -165,7 +165,7 @@ class Nest(art.Actor):
 
 
 class Store(art.Actor):
-    """Makes and takes arrays."""
+    """Returns and receives arrays."""
 
     def array(self, size_bytes: int) -> Any:
         """Return an array of so many bytes."""
@@ -185,17 +185,17 @@ class Holder(art.Actor):
         self.array: Any = None
 
     def fill(self, size_bytes: int) -> None:
-        """Have an array of so many bytes from now on."""
+        """Allocate an array of that size."""
         import numpy as np
 
         self.array = np.ones(size_bytes, dtype=np.uint8)
 
     def pid(self) -> int:
-        """Return the process it lives in."""
+        """Return the id of its process."""
         return os.getpid()
 
     def writable_bytes(self) -> int:
-        """Return how many bytes of the array it may write to."""
+        """Return how many bytes of the array are writable."""
         return int(self.array.nbytes) if self.array.flags.writeable else 0
 
     def snapshot(self) -> Any:
@@ -206,7 +206,7 @@ class Holder(art.Actor):
 
 
 class Mortal(art.Actor):
-    """Fails when told."""
+    """Fails on request."""
 
     def incarnation(self) -> int:
         """Return how often it has started."""
@@ -218,7 +218,7 @@ class Mortal(art.Actor):
 
 
 class Alone(art.Supervisor):
-    """Has light children, and restarts the one that fails."""
+    """Has light children, and restarts a child that fails."""
 
     max_restarts = 1_000_000
 
@@ -226,13 +226,13 @@ class Alone(art.Supervisor):
         self.children_count = children_count
 
     def children(self) -> Iterator[art.Child]:
-        """Give them the ids c0, c1, ..."""
+        """Return children with the ids c0, c1, ..."""
         for number in range(self.children_count):
             yield art.Child(Mortal, id=f"c{number}")
 
 
 class Together(Alone):
-    """Restarts all of them."""
+    """Restarts all children when one fails."""
 
     strategy = "one_for_all"
 

@@ -1,6 +1,6 @@
-"""The rows of the learning library but for whole processes: steps a second of training, and of sampling alone.
+"""The rows of the learning library within a process: steps per second of training, and of sampling alone.
 
-Rates are counted from the end of the first update, or batch, on: imports and starts are what `cartpole` is for.
+Rates are counted from the end of the first update or batch: `cartpole` (in `whole`) includes imports and starts.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def require(*packages: str, extras: str) -> None:
     """Check that packages are installed.
 
     Raises:
-        UnavailableError: one is not; the message names it, and the extras that bring it.
+        UnavailableError: one is not; the message names it, and the extra that installs it.
     """
     for package in packages:
         if importlib.util.find_spec(package) is None:
@@ -53,17 +53,17 @@ def require(*packages: str, extras: str) -> None:
 
 
 def halfcheetah(environments: int) -> Callable[[Effort], Samples]:
-    """Return what measures PPO on HalfCheetah-v5 with so many environments, in steps a second."""
+    """Return a function that measures PPO on HalfCheetah-v5 with that many environments, in steps per second."""
     return partial(_halfcheetah, partial(_training_rate, environments))
 
 
 def halfcheetah_return(effort: Effort) -> Samples:
-    """Return what PPO reaches on HalfCheetah-v5 with one environment: the return of each run's last policy."""
+    """Return the returns that PPO reaches on HalfCheetah-v5 with one environment: those of each run's last policy."""
     return _halfcheetah(_training_return, effort)
 
 
 def _halfcheetah(measure: Callable[[int, int], float], effort: Effort) -> Samples:
-    """Measure, given a drawn seed and the steps, as often as there are rounds."""
+    """Call `measure` with a random seed and the steps once for each round."""
     require("gymnasium", "mujoco", extras="rl,mujoco")
     import actorrt as art
 
@@ -80,7 +80,7 @@ def _halfcheetah(measure: Callable[[int, int], float], effort: Effort) -> Sample
 
 
 def _training_rate(environments: int, seed: int, steps: int) -> float:
-    """Train for so many steps, and return how many a second it learnt from after the first update."""
+    """Train for that many steps, and return how many steps per second it learned from after the first update."""
     marks: list[tuple[float, int]] = []
     _train(environments, seed, steps, on_progress=lambda now: marks.append((time.perf_counter(), now.steps)))
     (began_at, first), (ended_at, last) = marks[0], marks[-1]
@@ -88,7 +88,7 @@ def _training_rate(environments: int, seed: int, steps: int) -> float:
 
 
 def _training_return(seed: int, steps: int) -> float:
-    """Train for so many steps, and return the mean of some deterministic episodes of the last policy."""
+    """Train for that many steps, and return the mean return of deterministic episodes of the last policy."""
     from actorrt import rl
 
     policy = _train(1, seed, steps).best  # of the only evaluation, at the end
@@ -105,12 +105,12 @@ def _train(environments: int, seed: int, steps: int, **options: Any) -> Any:
 
 
 def sampling(effort: Effort) -> Samples:
-    """Return how many steps a second simulators take of CartPole-v1, whose environments are Python's."""
+    """Return how many steps per second simulators take in CartPole-v1, with environments in Python."""
     return _sampling(effort, _PYTHON_ENVIRONMENTS, is_native=False)
 
 
 def sampling_native(effort: Effort) -> Samples:
-    """Return how many steps a second simulators take of CartPole-v1 as one vector environment each."""
+    """Return how many steps per second simulators take in CartPole-v1, with one vector environment each."""
     return _sampling(effort, _NATIVE_ENVIRONMENTS, is_native=True)
 
 

@@ -16,11 +16,11 @@ MIB, GIB = 1 << 20, 1 << 30
 
 
 def put(size_bytes: int, *, kept_count: int = 0) -> Callable[[Effort], Samples]:
-    """Return what measures puts of an array, in GiB/s, each round beside copies into pages that are warm.
+    """Return a function that measures puts of an array, in GiB/s, each round beside copies into warm pages.
 
     Args:
-        size_bytes: of the array.
-        kept_count: how many refs are held at a time, the newest; each older one is dropped when there is another.
+        size_bytes: the size of the array.
+        kept_count: how many of the newest refs are held; older ones are dropped.
     """
     return functools.partial(_put, size_bytes, kept_count)
 
@@ -55,7 +55,7 @@ def _rate(copy: Callable[[], object], size_bytes: int, count: int) -> float:
 
 
 def get_first(effort: Effort) -> Samples:
-    """Return how long the first get of an array takes that another process made, in µs."""
+    """Return how long the first get of an array that another process made takes, in µs."""
     return _get(effort, repeats_count=0)
 
 
@@ -83,17 +83,17 @@ def _get(effort: Effort, *, repeats_count: int) -> Samples:
 
 
 def by_value(size_bytes: int) -> Callable[[Effort], Samples]:
-    """Return what measures an ask with a large array as its argument, in ms."""
+    """Return a function that measures asks with a large array as argument, in ms."""
     return functools.partial(_by_value, size_bytes)
 
 
 def stored(size_bytes: int) -> Callable[[Effort], Samples]:
-    """Return what measures an ask with a large array as its argument that came from the store, in ms."""
+    """Return a function that measures asks with a large array from the store as argument, in ms."""
     return functools.partial(_by_value, size_bytes, prepare=lambda array: art.put(array).get())
 
 
 def by_ref(size_bytes: int) -> Callable[[Effort], Samples]:
-    """Return what measures an ask with a ref to a large array as its argument, in ms."""
+    """Return a function that measures asks with a ref to a large array as argument, in ms."""
     return functools.partial(_by_value, size_bytes, prepare=art.put)
 
 
@@ -116,7 +116,7 @@ def _by_value(size_bytes: int, effort: Effort, *, prepare: Callable[[Any], Any] 
 
 
 def wait_for_all(effort: Effort) -> Samples:
-    """Return how many refs a second `wait` gets through, a tenth of them as the reference: linear is 1."""
+    """Return how many refs `wait` handles per second, beside a tenth of the refs: a linear `wait` has a ratio of 1."""
 
     async def rate(refs: list[Any]) -> float:
         start = time.perf_counter()
@@ -129,7 +129,7 @@ def wait_for_all(effort: Effort) -> Samples:
 
 
 def take_as_completed(effort: Effort) -> Samples:
-    """Return how many refs a second `as_completed` gives, a tenth of them as the reference: linear is 1."""
+    """Return how many refs `as_completed` yields per second, beside a tenth of them: a linear one has a ratio of 1."""
 
     async def rate(refs: list[Any]) -> float:
         start = time.perf_counter()

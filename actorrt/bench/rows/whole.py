@@ -1,4 +1,4 @@
-"""The rows that take a whole process: a node started by `init`, and a policy trained from the command line."""
+"""The rows that measure a whole process: a node started by `init`, and a policy trained from the command line."""
 
 from __future__ import annotations
 
@@ -28,16 +28,18 @@ def node_up(effort: Effort) -> Samples:
 
 
 def cartpole(effort: Effort) -> Samples:
-    """Return how long CartPole-v1 to 475 takes, from the command's start to its end, in seconds; seeds are drawn.
+    """Return how long training CartPole-v1 to a return of 475 takes, from the command's start to its end, in seconds.
+
+    Each round has a random seed.
 
     Raises:
-        UnavailableError: a package is missing that training needs.
+        UnavailableError: a package that training needs is missing.
     """
     return _cartpole(effort, 20)
 
 
 def cartpole_ten(effort: Effort) -> Samples:
-    """Return the same with evaluations of 10 episodes in the place of 20."""
+    """Return the same with evaluations of 10 episodes instead of 20."""
     return _cartpole(effort, 10)
 
 

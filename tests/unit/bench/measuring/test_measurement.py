@@ -6,7 +6,17 @@ import json
 
 import pytest
 
-from actorrt.bench.measuring.measurement import Effort, Outcome, Row, Samples, Summary, Target, pool, summarise, to_data
+from actorrt.bench.measuring.measurement import (
+    Effort,
+    Row,
+    RowOutcome,
+    Samples,
+    Summary,
+    Target,
+    pool,
+    summarise,
+    to_data,
+)
 from actorrt.bench.measuring.table import figure, render
 from actorrt.bench.rows.catalogue import ROWS, find_row
 
@@ -65,7 +75,7 @@ def test_unknown_row_is_refused_with_the_nearest_name() -> None:
 
 
 def test_measured_outcome_is_written_with_samples_ratio_and_verdict() -> None:
-    outcome = Outcome(row(Target(1.3, is_ratio=True), "floor"), Samples([2.0, 4.0], [2.0, 2.0], ["seeds 1"]))
+    outcome = RowOutcome(row(Target(1.3, is_ratio=True), "floor"), Samples([2.0, 4.0], [2.0, 2.0], ["seeds 1"]))
     assert json.loads(json.dumps(to_data(outcome))) == {
         "name": "ask",
         "title": "ask, p50",
@@ -88,13 +98,13 @@ def test_measured_outcome_is_written_with_samples_ratio_and_verdict() -> None:
 
 @pytest.mark.parametrize(("is_skipped", "status"), [(True, "skipped"), (False, "failed")])
 def test_outcome_without_samples_is_written_with_its_reason(is_skipped: bool, status: str) -> None:
-    data = to_data(Outcome(row(), failure="needs torch", is_skipped=is_skipped))
+    data = to_data(RowOutcome(row(), failure="needs torch", is_skipped=is_skipped))
     assert data == {"name": "ask", "title": "ask, p50", "unit": "us", "status": status, "reason": "needs torch"}
 
 
 def test_table_shows_ratio_target_and_verdict_in_aligned_columns_and_reasons_below() -> None:
-    met = Outcome(row(Target(1.3, is_ratio=True), "floor"), Samples([2.0], [2.0]))
-    failed = Outcome(row(), failure="ended with 1: boom")
+    met = RowOutcome(row(Target(1.3, is_ratio=True), "floor"), Samples([2.0], [2.0]))
+    failed = RowOutcome(row(), failure="ended with 1: boom")
     assert render([met, failed]).splitlines() == [
         "row  what      median  p10 .. p90  p99  n  ratio         target",
         "-" * len("ask  ask, p50  2 us    2 .. 2      2    1  1.00 x floor  at most 1.3 x  met"),
