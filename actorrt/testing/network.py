@@ -40,4 +40,4 @@ def addresses(runtime: Runtime, actor: ActorRef[Any]) -> tuple[str, str]:
     seen = runtime.system.routes.sighting(actor._actor_id) or actor._seen
     if seen is None:
         raise ValueError(f"{actor!r} has not been seen anywhere: call it first")
-    return runtime.system.endpoint.address, seen.endpoint.address
+    return runtime.system.peers.own.address, seen.endpoint.address

@@ -148,7 +148,7 @@ async def test_process_that_can_not_be_reached_though_it_lives(node_runtime, not
 async def test_running_call_ends_where_a_cleaner_removed_the_files_of_the_sockets(node_runtime, notes):
     subject, *_, running = await all_stages(notes, isolation="process")
     seen = node_runtime.system.routes.sighting(subject._actor_id)
-    for endpoint in (seen.endpoint, node_runtime.system.endpoint):
+    for endpoint in (seen.endpoint, node_runtime.system.peers.own):
         os.unlink(endpoint.address.removeprefix("unix://"))
     cancelled = subject.record("cancelled")
     cancelled.cancel()  # over a link that can't be opened any more: both ends give each other up

@@ -202,7 +202,7 @@ async def test_cancel_that_overtakes_its_call_wins(is_late, error):
         gate = await Gate.spawn()
         (host,) = [o.host for o in gc.get_objects() if type(o) is System and o.host.cell(gate._actor_id) is not None]
         driver = runtime.system
-        host.cancelled(driver.endpoint.peer, gate._actor_id, driver.pending.newest_id + 1, is_late)
+        host.cancelled(driver.peers.own_peer, gate._actor_id, driver.pending.newest_id + 1, is_late)
         assert host.early_cancels_count == 1
         with pytest.raises(error) as caught:
             await gate.wait()

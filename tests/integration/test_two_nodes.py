@@ -85,7 +85,7 @@ async def keeper_on(node: NodeDescriptor) -> art.ActorRef[Keeper]:
     system = current_endpoint()
     authority = PeerAddress(PeerId(bytes.fromhex(node.peer)), node.address)
     asked = LookUp(namespace="default", name="keeper", timeout_s=0.0)
-    return system.ref_from_card(await system.control.request(authority, asked), authority)
+    return system.refs.from_card(await system.control.request(authority, asked), authority)
 
 
 async def start_keeper(node: Node) -> None:

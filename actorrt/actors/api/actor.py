@@ -40,7 +40,7 @@ class Spawner(Generic[A]):
             ActorStartError: (from the result) the constructor or `on_start` failed; nothing is left of the actor.
             NameTakenError: (from the result) another live actor has the name.
         """
-        return current_endpoint().spawn(self._class, self._options, args, kwargs)
+        return current_endpoint().spawning.spawn(self._class, self._options, args, kwargs)
 
     def spawn_many(self, count: int, *args: Any, **kwargs: Any) -> Operation[ActorGroup[A]]:
         """Start `count` actors with equal arguments, captured once.
@@ -48,7 +48,7 @@ class Spawner(Generic[A]):
         Returns:
             What resolves to an `ActorGroup` once all have started. If one fails to, the others are stopped.
         """
-        return current_endpoint().spawn_many(self._class, self._options, count, args, kwargs)
+        return current_endpoint().spawning.spawn_many(self._class, self._options, count, args, kwargs)
 
     def options(self, **changes: Unpack[OptionTypes]) -> Spawner[A]:
         """Return the same with options changed."""

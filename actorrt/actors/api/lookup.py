@@ -25,4 +25,4 @@ def lookup(name: str, timeout_s: float = 0, namespace: str | None = None) -> Ope
     checks.text("name", name)
     checks.number(0)("timeout_s", timeout_s)
     checks.optional(checks.text)("namespace", namespace)
-    return current_endpoint().lookup(name, timeout_s, namespace)
+    return current_endpoint().lookups.by_name(name, timeout_s, namespace)

@@ -10,8 +10,8 @@ from threading import get_ident
 from typing import Any, Final
 
 from actorrt import errors
+from actorrt.actors.calling.call_table import CallTable
 from actorrt.actors.calling.captures import Captures
-from actorrt.actors.calling.pending import PendingCalls
 from actorrt.actors.calling.routes import Routes
 from actorrt.actors.calling.streams import Streams
 from actorrt.actors.refs.loop_thread import LoopThread
@@ -42,7 +42,7 @@ class Calls:
     def __init__(
         self,
         captures: Captures,
-        pending: PendingCalls,
+        pending: CallTable,
         routes: Routes,
         streams: Streams,
         threads: LoopThread,

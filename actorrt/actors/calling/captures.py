@@ -8,7 +8,7 @@ from typing import Any
 from actorrt import errors
 from actorrt.actors.refs import current
 from actorrt.actors.refs.ref import ActorRef, CallOptions
-from actorrt.actors.refs.reply import CallTable, Reply, forget_arguments, release, release_tell
+from actorrt.actors.refs.reply import CallOwner, Reply, forget_arguments, release, release_tell
 from actorrt.actors.wire.interface import MethodSpec
 from actorrt.actors.wire.messages import Body, Constants, is_plain
 from actorrt.actors.wire.payload import Payloads
@@ -23,7 +23,7 @@ class Captures:
     """Makes the calls of one endpoint.
 
     Args:
-        table: where the calls are pending once they are sent.
+        owner: has the calls once they are sent.
         payloads: captures arguments.
         clock: the time, for deadlines.
         store: where results lie that are not to be sent; None if this process has none.
@@ -31,9 +31,9 @@ class Captures:
     """
 
     def __init__(
-        self, table: CallTable, payloads: Payloads, clock: Clock, store: StoreClient | None, ids: IdSource
+        self, owner: CallOwner, payloads: Payloads, clock: Clock, store: StoreClient | None, ids: IdSource
     ) -> None:
-        self._table = table
+        self._owner = owner
         self._payloads = payloads
         self._clock = clock
         self._store = store
@@ -78,7 +78,7 @@ class Captures:
             own = self._clock.now() + options.timeout_s
             deadline = own if deadline is None else min(own, deadline)
         more = None if options.key is None and not options.retries else _more(options)
-        return Reply(self._table, ref, spec.name, body, buffers, transit, deadline, more, options.retries, in_hand)
+        return Reply(self._owner, ref, spec.name, body, buffers, transit, deadline, more, options.retries, in_hand)
 
     def stream(
         self, ref: ActorRef[Any], spec: MethodSpec, args: tuple[Any, ...], kwargs: dict[str, Any], options: CallOptions

@@ -14,7 +14,7 @@ from collections.abc import Container
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from actorrt import errors
-from actorrt.actors.calling.pending import PendingCalls
+from actorrt.actors.calling.call_table import CallTable
 from actorrt.actors.calling.routes import Routes
 from actorrt.actors.calling.verdicts import verdict
 from actorrt.actors.wire.control import Control
@@ -54,7 +54,7 @@ class Losses:
 
     def __init__(
         self,
-        pending: PendingCalls,
+        pending: CallTable,
         routes: Routes,
         peers: Peers,
         control: Control,

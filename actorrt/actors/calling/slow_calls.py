@@ -18,7 +18,7 @@ from actorrt.protocol.nodes import ExplainSilence, SilenceReport
 from actorrt.protocol.verb import Request
 
 if TYPE_CHECKING:
-    from actorrt.actors.calling.pending import PendingCalls
+    from actorrt.actors.calling.call_table import CallTable
     from actorrt.actors.calling.routes import Routes
     from actorrt.actors.calling.streams import Streams
     from actorrt.actors.refs.reply import Reply
@@ -58,7 +58,7 @@ class SlowCalls:
 
     def __init__(
         self,
-        pending: PendingCalls,
+        pending: CallTable,
         streams: Streams,
         routes: Routes,
         control: Control,

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any, Final, Generic, TypeVar
 
-from actorrt.actors.calling.pending import PendingCalls
+from actorrt.actors.calling.call_table import CallTable
 from actorrt.actors.calling.routes import Routes
 from actorrt.actors.refs.loop_thread import LoopThread
 from actorrt.actors.refs.reply import Reply
@@ -132,7 +132,7 @@ class Streams:
     """
 
     def __init__(
-        self, pending: PendingCalls, routes: Routes, payloads: Payloads, threads: LoopThread, clock: Clock
+        self, pending: CallTable, routes: Routes, payloads: Payloads, threads: LoopThread, clock: Clock
     ) -> None:
         self._pending = pending
         self._routes = routes

@@ -74,7 +74,7 @@ class Blueprint:
         self.parent_ref = opened.parent
         self.options = options.replaced({"crash_on": opened.crash_on}) if opened.crash_on else options
         self.authority = authority
-        self.is_child_here = authority.peer == system.endpoint.peer
+        self.is_child_here = authority.peer == system.peers.own_peer
         self.job = job
         self.namespace = namespace
         self.is_supervisor = is_supervisor

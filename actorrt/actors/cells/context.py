@@ -129,7 +129,7 @@ class Context:
             RuntimeStateError: (from the result) this actor is no child of a supervisor.
             ValueError: (from the result) no child of that id has been started, or it has ended.
         """
-        return self._cell.host.system.sibling(self._cell, any_text("id", id))
+        return self._cell.host.system.lookups.sibling(self._cell, any_text("id", id))
 
     @property
     def deadline(self) -> float | None:

@@ -9,39 +9,35 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Container, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from actorrt import config, errors, forks
 from actorrt.actors.authority.authority_verbs import serve_questions
-from actorrt.actors.authority.record import label_of
 from actorrt.actors.authority.registry import Registry
+from actorrt.actors.calling.arrivals import Arrivals
+from actorrt.actors.calling.call_table import CallTable
 from actorrt.actors.calling.calls import Calls
 from actorrt.actors.calling.captures import Captures
 from actorrt.actors.calling.deadly_calls import DeathCounter
 from actorrt.actors.calling.end_orders import EndOrders
 from actorrt.actors.calling.losses import Losses
 from actorrt.actors.calling.monitors import Monitors
-from actorrt.actors.calling.outcomes import Outcomes
-from actorrt.actors.calling.pending import PendingCalls
 from actorrt.actors.calling.routes import Routes
 from actorrt.actors.calling.silences import Silences
 from actorrt.actors.calling.slow_calls import SlowCalls
 from actorrt.actors.calling.streams import Streams
 from actorrt.actors.cells.crash_notes import Evidence
 from actorrt.actors.endpoint import census, statistics
-from actorrt.actors.endpoint.spawn_orders import SpawnOrder
+from actorrt.actors.endpoint.lookups import Lookups
+from actorrt.actors.endpoint.ref_factory import RefFactory
+from actorrt.actors.endpoint.spawn_orders import JobScope, Spawning
 from actorrt.actors.hosting.actor_links import serve_links
 from actorrt.actors.hosting.callers import LocalCaller
 from actorrt.actors.hosting.dead_letters import DeadLetters
-from actorrt.actors.hosting.host import Host, current_cell
+from actorrt.actors.hosting.host import Host
 from actorrt.actors.hosting.host_verbs import serve_authorities
 from actorrt.actors.hosting.local_hosting import Family
-from actorrt.actors.policy.options import ActorOptions
-from actorrt.actors.refs.group import ActorGroup
 from actorrt.actors.refs.loop_thread import LoopThread
-from actorrt.actors.refs.operation import Operation
-from actorrt.actors.refs.ref import ActorRef
-from actorrt.actors.wire import interface
 from actorrt.actors.wire.control import Control
 from actorrt.actors.wire.messages import (
     CANCEL,
@@ -63,21 +59,15 @@ from actorrt.actors.wire.transits import Transits
 from actorrt.clock import Clock
 from actorrt.defects import log_defect, report_defects
 from actorrt.ids import ActorId, IdSource, JobId, PeerAddress, PeerId, short
-from actorrt.protocol.authorities import ActorCard, FindSibling, Share, Sighting
-from actorrt.protocol.nodes import LookUp
 from actorrt.protocol.processes import AskStatistics, EndpointDown, Fence, TakeCensus
 from actorrt.reasons import ExitReason
 from actorrt.scopes import Scope
-from actorrt.store.values import encoding
 from actorrt.transport.interfaces import Buffer, Transport
 
 if TYPE_CHECKING:
-    from actorrt.actors.cells.cell import Cell
     from actorrt.store.client.client import StoreClient
 
 logger = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 
 class System:
@@ -139,6 +129,7 @@ class System:
         self._begin_calling()
         self.local_caller = LocalCaller(self)
         self.host = self.routes.here = Host(self)
+        self._begin_asking()
         self.registry = Registry(Family(self), self.control, self.clock, self.random, self.scope)
         serve_questions(self.registry, self.control)
         serve_authorities(self.host, self.control)
@@ -149,16 +140,14 @@ class System:
         self.control.handle(EndpointDown.by(self._endpoint_down))
         forks.abandon_in_children(self)
         await self.transport.start(self)
-        self.endpoint = PeerAddress(self.transport.peer, self.transport.address)
+        self.peers.started()
 
     def _begin_calling(self) -> None:
         """Make what calls actors, and waits for them."""
         threads, clock, control, peers = self.threads, self.clock, self.control, self.peers
         self.routes = routes = Routes(peers, control, clock, self.payloads, self.transits)
-        self.pending = pending = PendingCalls(
-            threads, clock, routes, DeathCounter(), self.origins, self.dead_letters.add
-        )
-        self.outcomes = Outcomes(pending, routes, self.payloads, self.scope)
+        self.pending = pending = CallTable(threads, clock, routes, DeathCounter(), self.origins, self.dead_letters.add)
+        self.arrivals = Arrivals(pending, routes, self.payloads, self.scope)
         self.streams = Streams(pending, routes, self.payloads, threads, clock)
         captures = Captures(pending, self.payloads, clock, self.store, self.ids)
         self.calls = Calls(captures, pending, routes, self.streams, threads, clock)
@@ -166,6 +155,19 @@ class System:
         SlowCalls(pending, self.streams, routes, control, peers, self.scope)
         self.ends = EndOrders(threads, control, routes, peers)
         self.monitors = Monitors(threads, control, routes, peers)
+
+    def _begin_asking(self) -> None:
+        """Make what starts and finds actors for code of this process."""
+        threads, control, peers = self.threads, self.control, self.peers
+        self.refs = RefFactory(self, peers, self._known)
+        self.spawning = Spawning(
+            threads, control, self.ids, self.refs, self.store, peers, JobScope(self.job, self.namespace)
+        )
+        self.lookups = Lookups(threads, control, peers, self.refs, self.namespace)
+
+    def _known(self, actor_id: ActorId) -> ActorId:
+        record = self.registry.record(actor_id)
+        return actor_id if record is None else record.actor_id
 
     def refusal(self) -> errors.RuntimeStateError:
         """Return what is raised by whatever is asked after the end."""
@@ -218,11 +220,11 @@ class System:
         if kind <= TELL:  # the hot ones first: ASK or TELL
             self.host.received(peer, envelope, buffers)
         elif kind == REPLY:
-            self.outcomes.succeeded(envelope[1], envelope[2], buffers)
+            self.arrivals.succeeded(envelope[1], envelope[2], buffers)
         elif kind == ERROR:
-            self.outcomes.failed(envelope[1], envelope[2], envelope[3])
+            self.arrivals.failed(envelope[1], envelope[2], envelope[3])
         elif kind == NOT_HERE:
-            self.outcomes.not_here(peer, envelope[1], envelope[2])
+            self.arrivals.not_here(peer, envelope[1], envelope[2])
         elif REQUEST <= kind <= NOTICE:
             self.control.received(peer, envelope)
         elif kind == CANCEL:
@@ -255,7 +257,7 @@ class System:
     def _endpoint_down(self, _: PeerId, down: EndpointDown) -> None:
         peer, reason = down.peer, down.reason
         self.peers.lost(peer, reason)
-        in_hand = {call_id for caller, call_id in down.in_hand if caller == self.endpoint.peer}
+        in_hand = {call_id for caller, call_id in down.in_hand if caller == self.peers.own_peer}
         self.scope.after(config.DEATH_GRACE_S, lambda: self.endpoint_gone(peer, reason, in_hand))
 
     def endpoint_gone(self, peer: PeerId, reason: ExitReason, in_hand: Container[int] = ()) -> None:
@@ -281,70 +283,3 @@ class System:
         if self.store is None:
             raise errors.RuntimeStateError("this process has no object store")
         return self.store
-
-    # Spawning
-
-    def spawn(
-        self,
-        cls: type,
-        options: ActorOptions,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        *,
-        actor_id: ActorId | None = None,
-        supervisor: ActorId | None = None,
-        child_id: str | None = None,
-        share: Share | None = None,
-    ) -> Operation[ActorRef[Any]]:
-        """Start an actor; see `Spawner.spawn`."""
-        order = SpawnOrder(self, cls, options, args, kwargs, supervisor, child_id, share)
-        actor_id = actor_id or self.ids.actor()
-        what = f"the start of {label_of(options.name, cls.__name__, actor_id)}"
-        return self.operate(what, lambda: order.spawn(actor_id))
-
-    def spawn_many(
-        self, cls: type, options: ActorOptions, count: int, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Operation[ActorGroup[Any]]:
-        """Start many actors with equal arguments; see `Spawner.spawn_many`."""
-        if count < 1:
-            raise ValueError(f"spawn_many({count}): give a count of 1 or more")
-        if options.name is not None:
-            raise ValueError(f"spawn_many with name={options.name!r}: a name belongs to one actor; leave it out")
-        order = SpawnOrder(self, cls, options, args, kwargs, copies_count=count)
-        return self.operate(f"the start of {count} {cls.__name__}", lambda: order.spawn_many(count))
-
-    # Refs
-
-    def ref_from_card(self, card: ActorCard, authority: PeerAddress) -> ActorRef[Any]:
-        """Make the ref that an authority's answer describes."""
-        methods, call_timeout_s = encoding.loads(card.card)
-        kind = interface.from_data(methods)
-        return ActorRef(self, card.actor, kind, card.name, authority, card.seen, call_timeout_s)
-
-    def ref_to_cell(self, cell: Cell) -> ActorRef[Any]:
-        """Make a ref to an actor that is hosted here."""
-        plan, options = cell.blueprint, cell.options
-        seen = Sighting(self.endpoint, cell.incarnation)
-        return ActorRef(self, cell.actor_id, plan.interface, options.name, plan.authority, seen, options.call_timeout_s)
-
-    def lookup(self, name: str, timeout_s: float, namespace: str | None = None) -> Operation[ActorRef[Any]]:
-        """Find an actor by name; see `actorrt.lookup`."""
-        if namespace is None:
-            cell = current_cell()
-            namespace = self.namespace if cell is None else cell.blueprint.namespace
-
-        async def find() -> ActorRef[Any]:
-            asked = LookUp(namespace=namespace, name=name, timeout_s=timeout_s)
-            return self.ref_from_card(await self.control.request(self.node, asked), self.node)
-
-        return self.operate(f"the lookup of {name!r}", find)
-
-    def sibling(self, cell: Cell, id: str) -> Operation[ActorRef[Any]]:
-        """Find another child of a hosted actor's supervisor; see `Context.sibling`."""
-        authority = cell.blueprint.authority
-
-        async def find() -> ActorRef[Any]:
-            asked = FindSibling(actor=cell.actor_id, id=id)
-            return self.ref_from_card(await self.control.request(authority, asked), authority)
-
-        return self.operate(f"the search of {cell.label} for its sibling {id!r}", find)

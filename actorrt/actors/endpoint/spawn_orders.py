@@ -1,7 +1,7 @@
 """The asker's side of a spawn: what is ordered, from which authority, and what its answer becomes.
 
-The authority's side is `spawns`. An asker that does not wait to the end withdraws the order, so that no actor runs of
-which nobody has a ref.
+The authority's side is `actorrt.actors.authority.spawns`. An asker that is cancelled withdraws its order, so that no
+actor runs which nobody has a ref to.
 """
 
 from __future__ import annotations
@@ -9,35 +9,106 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, NamedTuple
 
-from actorrt.actors.authority.sightings import PLACE_CODE
+from actorrt.actors.authority.record import label_of
 from actorrt.actors.cells.snapshots import check_state_hooks
+from actorrt.actors.endpoint.ref_factory import RefFactory
 from actorrt.actors.hosting.host import current_cell
 from actorrt.actors.policy import checks
 from actorrt.actors.policy.options import ActorOptions
 from actorrt.actors.refs.group import ActorGroup
+from actorrt.actors.refs.loop_thread import LoopThread
+from actorrt.actors.refs.operation import Operation
 from actorrt.actors.refs.ref import ActorRef
 from actorrt.actors.refs.spec import Spec, pack_spec
 from actorrt.actors.wire import interface
-from actorrt.ids import ActorId, ActorIds
-from actorrt.protocol.authorities import ActorOrder, GroupPlaces, HeldObject, Share, Spawn, SpawnMany, WithdrawSpawn
+from actorrt.actors.wire.control import Control
+from actorrt.actors.wire.peers import Peers
+from actorrt.ids import ActorId, ActorIds, IdSource, JobId
+from actorrt.protocol.authorities import ActorOrder, HeldObject, Share, Spawn, SpawnMany, WithdrawSpawn
 from actorrt.scopes import parts_of
+from actorrt.store.client.client import StoreClient
 from actorrt.store.client.ref import ObjectRef
 from actorrt.store.values import encoding
 
-if TYPE_CHECKING:
-    from actorrt.actors.endpoint.endpoint import System
-
 AT_ONCE_COUNT: Final = 1_000
-"""How many refs of a group are made before others on the loop have their turn."""
+"""How many ids of a group are drawn before others on the loop have their turn."""
 
 
-class SpawnOrder:
+class JobScope(NamedTuple):
+    """Whose work an endpoint does, and where the names live that its code gives."""
+
+    job: JobId
+    namespace: str
+
+
+class Spawning:
+    """The spawns of one endpoint.
+
+    Args:
+        threads: its loop.
+        control: orders from the authorities.
+        ids: names the actors.
+        refs: makes the refs to them.
+        store: holds what the arguments refer to; None if this process has none.
+        peers: knows this endpoint and the node, which are the authorities.
+        scope: what spawns belong to that no actor makes.
+    """
+
+    def __init__(
+        self,
+        threads: LoopThread,
+        control: Control,
+        ids: IdSource,
+        refs: RefFactory,
+        store: StoreClient | None,
+        peers: Peers,
+        scope: JobScope,
+    ) -> None:
+        self.threads = threads
+        self.control = control
+        self.ids = ids
+        self.refs = refs
+        self.store = store
+        self.peers = peers
+        self.scope = scope
+
+    def spawn(
+        self,
+        cls: type,
+        options: ActorOptions,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        *,
+        actor_id: ActorId | None = None,
+        supervisor: ActorId | None = None,
+        child_id: str | None = None,
+        share: Share | None = None,
+    ) -> Operation[ActorRef[Any]]:
+        """Start an actor; see `Spawner.spawn`."""
+        order = _SpawnOrder(self, cls, options, args, kwargs, supervisor, child_id, share)
+        actor_id = actor_id or self.ids.actor()
+        what = f"the start of {label_of(options.name, cls.__name__, actor_id)}"
+        return self.threads.operate(what, lambda: order.spawn(actor_id))
+
+    def spawn_many(
+        self, cls: type, options: ActorOptions, count: int, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Operation[ActorGroup[Any]]:
+        """Start many actors with equal arguments; see `Spawner.spawn_many`."""
+        if count < 1:
+            raise ValueError(f"spawn_many({count}): give a count of 1 or more")
+        if options.name is not None:
+            raise ValueError(f"spawn_many with name={options.name!r}: a name belongs to one actor; leave it out")
+        order = _SpawnOrder(self, cls, options, args, kwargs, copies_count=count)
+        return self.threads.operate(f"the start of {count} {cls.__name__}", lambda: order.spawn_many(count))
+
+
+class _SpawnOrder:
     """One order to start an actor, or a group; the class and the arguments are captured when it is made.
 
     Args:
-        system: asks.
+        spawning: sends it.
         cls, options, args, kwargs: what is to start.
         supervisor: decides on the failures of the actor, if a supervisor starts it.
         child_id: what the supervisor calls it by.
@@ -51,7 +122,7 @@ class SpawnOrder:
 
     def __init__(
         self,
-        system: System,
+        spawning: Spawning,
         cls: type,
         options: ActorOptions,
         args: tuple[Any, ...],
@@ -63,13 +134,14 @@ class SpawnOrder:
     ) -> None:
         checks.constructor(cls, args, kwargs)
         check_state_hooks(cls, options)
-        self._system = system
+        self._spawning = spawning
         self._class = cls
         self._options = options
+        refs, peers, scope = spawning.refs, spawning.peers, spawning.scope
         cell = current_cell()
         parent = None if cell is None or options.detached else cell
-        parent_ref = None if parent is None else system.ref_to_cell(parent)
-        packed = pack_spec(Spec(cls, args, kwargs, parent_ref, options.crash_on), system.store, system)
+        parent_ref = None if parent is None else refs.to_cell(parent)
+        packed = pack_spec(Spec(cls, args, kwargs, parent_ref, options.crash_on), spawning.store, refs.owner)
         self._objects = packed.objects  # held here until the authority holds them
         card, _ = encoding.dumps((interface.of_class(cls).to_data(), options.call_timeout_s))
         self._order = order = ActorOrder(
@@ -77,8 +149,8 @@ class SpawnOrder:
             card=card,
             options=options.to_data(),
             class_name=cls.__name__,
-            job=system.job if cell is None else cell.blueprint.job,
-            namespace=system.namespace if cell is None else cell.blueprint.namespace,
+            job=scope.job if cell is None else cell.blueprint.job,
+            namespace=scope.namespace if cell is None else cell.blueprint.namespace,
             parent=None if parent is None else parent.actor_id,
             supervisor=supervisor,
             child_id=child_id,
@@ -91,10 +163,11 @@ class SpawnOrder:
         stays_here = order.is_beside and options.name is None and not order.is_supervisor
         if parent is not None and not stays_here:
             parent.has_distant_children = True
-        self._authority = system.endpoint if stays_here else system.node
+        self._authority = peers.own if stays_here else peers.node
 
     def _begin_transit(self, ref: ObjectRef[Any], copies_count: int) -> bytes:
-        store = self._system.require_store()
+        store = self._spawning.store
+        assert store is not None, "an object ref comes from the store of this process"
         token = store.new_token()
         store.begin_transit(ref, token, copies_count)
         return token
@@ -102,37 +175,21 @@ class SpawnOrder:
     async def spawn(self, actor_id: ActorId) -> ActorRef[Any]:
         """Have one actor started; see `Spawner.spawn`."""
         with self._withdrawn_if_cancelled(actor_id):
-            card = await self._system.control.request(self._authority, Spawn(actor=actor_id, order=self._order))
+            card = await self._spawning.control.request(self._authority, Spawn(actor=actor_id, order=self._order))
         self._objects.clear()
-        return self._system.ref_from_card(card, self._authority)
+        return self._spawning.refs.from_card(card, self._authority)
 
     async def spawn_many(self, count: int) -> ActorGroup[Any]:
         """Have `count` actors started; see `Spawner.spawn_many`."""
-        ids = self._system.ids
+        ids, refs = self._spawning.ids, self._spawning.refs
         drawn = [ids.actors(len(part)).packed async for part in parts_of(range(count), AT_ONCE_COUNT)]
         actor_ids = ActorIds(b"".join(drawn))
         with self._withdrawn_if_cancelled(actor_ids[0]):
             asked = SpawnMany(actors=actor_ids, order=self._order)
-            group = await self._system.control.request(self._authority, asked)
+            group = await self._spawning.control.request(self._authority, asked)
             self._objects.clear()
-            return ActorGroup._owning(await self._refs(actor_ids, group))
-
-    async def _refs(self, actor_ids: ActorIds, group: GroupPlaces) -> list[ActorRef[Any]]:
-        places, place_of = group.places, memoryview(group.place_of).cast(PLACE_CODE)
-        kind, timeout_s = interface.of_class(self._class), self._options.call_timeout_s
-        refs: list[ActorRef[Any]] = []
-        async for indices in parts_of(range(len(actor_ids)), AT_ONCE_COUNT):
-            drawn = actor_ids[indices[0] : indices[-1] + 1]
-            for index, drawn_id in zip(indices, drawn, strict=True):
-                seen = places[place_of[index]]
-                actor_id = self._known(drawn_id)
-                refs.append(ActorRef(self._system, actor_id, kind, None, self._authority, seen, timeout_s))
-        return refs
-
-    def _known(self, actor_id: ActorId) -> ActorId:
-        """Return the id that the record of a child on this endpoint has: of a million, each is in memory once."""
-        record = self._system.registry.record(actor_id)
-        return actor_id if record is None else record.actor_id
+            kind, timeout_s = interface.of_class(self._class), self._options.call_timeout_s
+            return ActorGroup._owning(await refs.of_group(actor_ids, kind, self._authority, group, timeout_s))
 
     @contextmanager
     def _withdrawn_if_cancelled(self, actor_id: ActorId) -> Iterator[None]:
@@ -140,5 +197,5 @@ class SpawnOrder:
         try:
             yield
         except asyncio.CancelledError:
-            self._system.control.notify(self._authority, WithdrawSpawn(actor=actor_id))
+            self._spawning.control.notify(self._authority, WithdrawSpawn(actor=actor_id))
             raise

@@ -19,7 +19,7 @@ def of_system(system: System) -> dict[str, Any]:
     """Return an endpoint's statistics as plain data; of very many actors, the busiest."""
     cells = system.host.cells()
     return {
-        "peer": short(system.endpoint.peer),
+        "peer": short(system.peers.own_peer),
         "pending_calls": len(system.pending),
         "late_replies": system.pending.late_reply_count,
         "dead_letters": {"count": system.dead_letters.count, "last": system.dead_letters.kept()},

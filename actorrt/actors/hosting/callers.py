@@ -42,7 +42,7 @@ class LocalCaller:
 
     def fail(self, call_id: int, error: BaseException, where: str, executed: errors.Executed) -> None:
         if self._system.origins is not None:
-            self._system.origins.keep(self._system.endpoint.peer, call_id, error)
+            self._system.origins.keep(self._system.peers.own_peer, call_id, error)
         rebuilt = self._system.payloads.open_error(error_to_data(error, where), executed)
         self._system.pending.failed(call_id, rebuilt)
 

@@ -108,7 +108,7 @@ class Deadlocks:
     async def _follow(self, reply: Reply[Any], start: ActorId, seen: set[ActorId]) -> BlockedCall | None:
         system = self._host.system
         actor_id = reply.ref._actor_id
-        if reply.peer == system.endpoint.peer:
+        if reply.peer == system.peers.own_peer:
             return await self._at(reply.peer, actor_id, reply.call_id, start, seen)
         sighting = system.routes.sighting(actor_id)
         if reply.peer is None or sighting is None or sighting.endpoint.peer != reply.peer:
@@ -142,4 +142,4 @@ class Deadlocks:
 
     def _caller(self, peer: PeerId) -> Any:
         system = self._host.system
-        return system.local_caller if peer == system.endpoint.peer else self._host.caller(peer)
+        return system.local_caller if peer == system.peers.own_peer else self._host.caller(peer)

@@ -413,7 +413,7 @@ class Host:
 
     def ref_to(self, cell: Cell) -> ActorRef[Any]:
         """Return a ref to a hosted actor."""
-        return self.system.ref_to_cell(cell)
+        return self.system.refs.to_cell(cell)
 
     def monitor_for(self, cell: Cell, ref: ActorRef[Any]) -> None:
         """Have the cell's `on_down` called when `ref` is gone."""

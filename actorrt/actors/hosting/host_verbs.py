@@ -54,7 +54,7 @@ def serve_authorities(host: Host, control: Control) -> None:
 
     def explain(peer: PeerId, asked: ExplainCall) -> CallState:
         cell = host.cell(asked.actor)
-        caller = host.caller(peer) if peer != host.system.endpoint.peer else host.system.local_caller
+        caller = host.caller(peer) if peer != host.system.peers.own_peer else host.system.local_caller
         if cell is None or caller is None or cell.turns is None:
             return CallState(state="unknown")
         return cell.turns.explain(caller, asked.call)

@@ -46,7 +46,7 @@ class Family:
             self._system.host.start_at_once(record.actor_id, blueprint)
         except BaseException as error:
             raise self._system.host.start_failed(record.actor_id, record.label, error) from error
-        return self._system.endpoint
+        return self._system.peers.own
 
     def _blueprint(self, record: Record) -> Blueprint:
         order = record.order
@@ -55,7 +55,7 @@ class Family:
                 self._system,
                 order.spec,
                 order.options,
-                self._system.endpoint,
+                self._system.peers.own,
                 order.job,
                 order.namespace,
                 order.is_supervisor,
@@ -68,11 +68,11 @@ class Family:
         cell = self._system.host.cell(record.actor_id)
         if cell is not None and cell.has_distant_children:
             await self._end_distant_children(record)
-        record.starts_at(self._system.endpoint)
+        record.starts_at(self._system.peers.own)
         await self._system.host.start(
             record.actor_id, record.label, record.incarnation, lambda: self._blueprint(record), record.snapshots
         )
-        return self._system.endpoint
+        return self._system.peers.own
 
     def stop(self, records: Sequence[Record], reason: str) -> None:
         exit_reason = ExitReason(ExitKind.SHUTDOWN, reason)

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class CallTable(Protocol):
-    """Where a call is pending."""
+class CallOwner(Protocol):
+    """Has a call until it ends."""
 
     def cancel(self, call: Reply[Any]) -> None:
         """Withdraw a call, from whichever thread."""
@@ -61,7 +61,7 @@ class Reply(Completion[T]):
 
     def __init__(
         self,
-        calls: CallTable,
+        calls: CallOwner,
         ref: ActorRef[Any],
         method: str,
         body: Body,

@@ -151,7 +151,7 @@ class Shell:
         """Called when a child runs for the first time; the answer to its spawn may come after the news of its exit."""
         id = self._ids.get(event.child)
         if id is not None:  # else it was forgotten meanwhile
-            self._runs(id, self._system.ref_from_card(event.card, self._system.node))
+            self._runs(id, self._system.refs.from_card(event.card, self._system.node))
 
     def child_withdrawn(self, event: ChildWithdrawn) -> None:
         """Called when somebody has asked a child to stop that waits to be started again."""
@@ -280,7 +280,7 @@ class Shell:
         child = self._children[id]
         actor_id = self._actors[id] = self._system.ids.actor()
         self._ids[actor_id] = id
-        started: Completion[Any] = self._system.spawn(
+        started: Completion[Any] = self._system.spawning.spawn(
             child.actor_class,
             child.options,
             child.args,

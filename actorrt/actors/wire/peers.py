@@ -18,9 +18,12 @@ class Peers:
 
     Attributes:
         own_peer: this endpoint itself.
+        own: where others reach it; there once the transport has started.
         link: as of the transport: opens the link to a peer and an address.
         node_of: as of the transport: which other node a peer is on, empty for this one.
     """
+
+    own: PeerAddress
 
     def __init__(self, transport: Transport, node: PeerAddress) -> None:
         self._transport = transport
@@ -29,10 +32,9 @@ class Peers:
         self.own_peer = transport.peer
         self.link, self.node_of = transport.link, transport.node_of
 
-    @property
-    def own(self) -> PeerAddress:
-        """Where others reach this endpoint; final once the transport has started."""
-        return PeerAddress(self._transport.peer, self._transport.address)
+    def started(self) -> None:
+        """Called when the transport has started: the address of this endpoint is final."""
+        self.own = PeerAddress(self._transport.peer, self._transport.address)
 
     def is_lost(self, peer: PeerId) -> bool:
         """Whether the peer's process is known to have ended."""

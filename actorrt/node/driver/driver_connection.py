@@ -118,7 +118,7 @@ class DaemonConnection:
 
     async def attach(self, setting: JobSetting) -> None:
         system = self.system
-        driver = AttachDriver(job=system.job, address=system.endpoint.address, pid=os.getpid(), setting=setting)
+        driver = AttachDriver(job=system.job, address=system.peers.own.address, pid=os.getpid(), setting=setting)
         try:
             async with asyncio.timeout(NODE_ANSWER_TIMEOUT_S):
                 await system.control.request(system.node, driver)

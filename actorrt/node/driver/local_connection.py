@@ -46,7 +46,7 @@ class LocalConnection:
         await self.system.start()
 
     async def attach(self, setting: JobSetting) -> None:
-        job, endpoint = self.system.job, self.system.endpoint
+        job, endpoint = self.system.job, self.system.peers.own
         driver = AttachDriver(job=job, address=endpoint.address, pid=os.getpid(), setting=setting)
         self._node.core.attach_driver(endpoint.peer, driver)
 

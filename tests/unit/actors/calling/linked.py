@@ -92,7 +92,7 @@ class World:
 
     @property
     def here(self) -> str:
-        return self.system.endpoint.address
+        return self.system.peers.own.address
 
     @property
     def authority(self) -> str:

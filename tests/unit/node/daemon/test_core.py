@@ -130,8 +130,8 @@ async def test_nothing_begins_on_a_node_that_goes_down_and_nothing_breaks_there(
     with pytest.raises(errors.RuntimeStateError, match="being stopped"):
         node.core.attach_driver(IDS.peer(), DRIVER)
     with pytest.raises(errors.ActorStartError, match="being stopped"):
-        node.core._spawn(peer.endpoint.peer, Spawn(actor=ACTOR, order=ORDER))
+        node.core._spawn(peer.peers.own_peer, Spawn(actor=ACTOR, order=ORDER))
     await closing
-    node.core.jobs.begin(JobId(b"\x08" * 16), peer.endpoint, SETTING)
-    node.core.peer_gone(peer.endpoint.peer)
+    node.core.jobs.begin(JobId(b"\x08" * 16), peer.peers.own, SETTING)
+    node.core.peer_gone(peer.peers.own_peer)
     assert caplog.records == []

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from actorrt import errors
-from actorrt.actors.calling.pending import PendingCalls
+from actorrt.actors.calling.call_table import CallTable
 from actorrt.actors.calling.routes import Routes
 from actorrt.actors.refs.reply import Reply
 from actorrt.actors.wire.by_reference import StoredValue
@@ -17,7 +17,7 @@ from actorrt.scopes import Scope
 from actorrt.store.client.ref import ObjectRef
 
 
-class Outcomes:
+class Arrivals:
     """Takes in the outcomes of one endpoint's calls.
 
     Args:
@@ -27,7 +27,7 @@ class Outcomes:
         scope: owns the tasks that wait for results in the store.
     """
 
-    def __init__(self, pending: PendingCalls, routes: Routes, payloads: Payloads, scope: Scope) -> None:
+    def __init__(self, pending: CallTable, routes: Routes, payloads: Payloads, scope: Scope) -> None:
         self._pending = pending
         self._routes = routes
         self._payloads = payloads

@@ -26,7 +26,7 @@ from actorrt.reasons import ExitKind, ExitReason
 logger = logging.getLogger(__name__)
 
 
-class PendingCalls:
+class CallTable:
     """The pending calls of one endpoint.
 
     Args:
