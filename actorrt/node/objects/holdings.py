@@ -131,7 +131,7 @@ class Holdings:
         except (ActorRtError, ValueError) as error:
             logger.warning("object %s: its sender's node can't be told that it arrived: %s", short(object_id), error)
 
-    def let_go(self, object_id: ObjectId) -> None:
+    def release(self, object_id: ObjectId) -> None:
         """Release an object where it was made; see `exchange.RemoteStores`."""
         adopted = self._holdings.pop(object_id, None)
         if adopted is None:

@@ -74,7 +74,7 @@ class Transfers:
         self._turns = asyncio.Semaphore(PULLS_COUNT)
         self._sources = Sources(transport, self._chunks, exchange)
         self._holdings = Holdings(PeerAddress(transport.peer, transport.address), control, exchange, scope)
-        self.adopt, self.arrived, self.let_go = self._holdings.adopt, self._holdings.arrived, self._holdings.let_go
+        self.adopt, self.arrived, self.release = self._holdings.adopt, self._holdings.arrived, self._holdings.release
         self._taken_count = self._wrong_count = 0
         exchange.attach(self)
         control.handle(NameSource.by(self._name_source))

@@ -3,17 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from actorrt.completion import Completion
 from actorrt.errors import RuntimeStateError
 from actorrt.ids import ObjectId, short
 from actorrt.store.values.carrier import current_carrier
 
-if TYPE_CHECKING:
-    from actorrt.store.client.client import StoreClient
-
 T = TypeVar("T")
+
+
+class RefClient(Protocol):
+    """What refs need of their process's client."""
+
+    @property
+    def is_attached(self) -> bool:
+        """Whether a loop hears the store's events."""
+
+    def look(self, ref: ObjectRef[Any], *, waits_for_disk: bool = True) -> None:
+        """Complete a ref whose object is sealed or lost already."""
+
+    def ask(self, ref: ObjectRef[Any]) -> None:
+        """Have a ref completed, sooner or later."""
+
+    def watch(self, ref: ObjectRef[Any]) -> None:
+        """Have a ref completed by the store's events."""
+
+    def wait_apart(self, ref: ObjectRef[Any], timeout_s: float | None) -> None:
+        """Wait for a ref in this thread."""
+
+    def read(self, ref: ObjectRef[Any]) -> Any:
+        """Return the value of a ref's object."""
+
+    def view(self, ref: ObjectRef[Any]) -> memoryview:
+        """Return the bytes of a ref's object."""
+
+    def forget(self, object_id: ObjectId) -> None:
+        """End the hold of a ref."""
+
+    def new_token(self) -> bytes:
+        """Return a name for one transit."""
+
+    def begin_transits(self, departed: Sequence[tuple[ObjectId, bytes, int]]) -> None:
+        """Keep objects, each with its token and number of copies."""
 
 
 class ObjectRef(Completion[T]):
@@ -28,7 +60,7 @@ class ObjectRef(Completion[T]):
 
     _subject: ClassVar[str] = "the object"
 
-    def __init__(self, client: StoreClient, object_id: ObjectId) -> None:
+    def __init__(self, client: RefClient, object_id: ObjectId) -> None:
         super().__init__()
         self.id = object_id
         self._client = client
@@ -87,7 +119,7 @@ class ObjectRef(Completion[T]):
         return value
 
     @classmethod
-    def sealed(cls, client: StoreClient, object_id: ObjectId, memory: memoryview | bytes | None = None) -> ObjectRef[T]:
+    def sealed(cls, client: RefClient, object_id: ObjectId, memory: memoryview | bytes | None = None) -> ObjectRef[T]:
         """Return a ref to an object that is sealed; with its bytes, where this process has made them."""
         ref: ObjectRef[T] = cls(client, object_id)
         ref._is_done = True
@@ -205,7 +237,7 @@ class _Hold:
 
     __slots__ = ("_client", "_object_id")
 
-    def __init__(self, client: StoreClient, object_id: ObjectId) -> None:
+    def __init__(self, client: RefClient, object_id: ObjectId) -> None:
         self._client = client
         self._object_id = object_id
 

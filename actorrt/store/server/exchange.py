@@ -14,8 +14,9 @@ from typing import Any, Final, NamedTuple, Protocol
 from actorrt.errors import ActorRtError, ObjectLostError, RuntimeStateError
 from actorrt.ids import ID_BYTES, ObjectId, PeerId, short
 from actorrt.store.memory.mappings import Pin, SegmentMaps
-from actorrt.store.server.core import StoreCore
+from actorrt.store.server.retention import MessageHandler
 from actorrt.store.table.instructions import Adopt, Fetch, ReleaseAdopted, TransitArrived
+from actorrt.store.table.objects import ObjectEntry
 from actorrt.store.wire.plain_errors import decode_plain, encode_plain
 from actorrt.store.wire.protocol import VERSION, Event, Op, Role, Status
 
@@ -37,8 +38,18 @@ class RemoteStores(Protocol):
     def arrived(self, object_id: ObjectId, node: bytes, token: bytes) -> None:
         """A transit of a process of that node has arrived."""
 
-    def let_go(self, object_id: ObjectId) -> None:
+    def release(self, object_id: ObjectId) -> None:
         """Nobody here refers to an object any more that was adopted."""
+
+
+class ServedObjects(MessageHandler, Protocol):
+    """What an exchange needs of its store's core."""
+
+    def close(self, connection: int, now: float) -> None: ...
+
+    def get(self, object_id: ObjectId) -> ObjectEntry | None: ...
+
+    def set_origin(self, object_id: ObjectId, origin: bytes | None) -> None: ...
 
 
 class _Asked(NamedTuple):
@@ -60,7 +71,7 @@ class Exchange:
 
     connections: Final = (_REQUESTS, _EVENTS)
 
-    def __init__(self, core: StoreCore, settle: Callable[[], None]) -> None:
+    def __init__(self, core: ServedObjects, settle: Callable[[], None]) -> None:
         self._core = core
         self._settle = settle
         self._maps = SegmentMaps()
@@ -268,7 +279,7 @@ class Exchange:
             case TransitArrived(object_id, node, token):
                 others.arrived(object_id, node, token)
             case ReleaseAdopted(object_id):
-                others.let_go(object_id)
+                others.release(object_id)
 
     # Holding for other nodes
 

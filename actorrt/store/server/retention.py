@@ -8,13 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Final
+from typing import Any, Final, Protocol
 
 from actorrt.ids import ID_BYTES, ObjectId
-from actorrt.store.server.core import StoreCore
 from actorrt.store.wire.protocol import VERSION, Op, Role
 
 _CONNECTION: Final = 0  # those of processes are numbered from 1
+
+
+class MessageHandler(Protocol):
+    """What the node needs of its store's core."""
+
+    def open(self, connection: int, label: str) -> None: ...
+
+    def handle(self, connection: int, message: list[Any]) -> None: ...
 
 
 class Retention:
@@ -27,7 +34,7 @@ class Retention:
     """
 
     def __init__(
-        self, core: StoreCore, settle: Callable[[], None], lock: AbstractContextManager[object] | None = None
+        self, core: MessageHandler, settle: Callable[[], None], lock: AbstractContextManager[object] | None = None
     ) -> None:
         self._core = core
         self._settle = settle
