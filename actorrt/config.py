@@ -36,21 +36,15 @@ SILENCE_S: Final = 1.5  # with the beat that probes and the one that finds it du
 # Node: processes and their output.
 NODE_START_TIMEOUT_S: Final = 20.0
 NODE_ANSWER_TIMEOUT_S: Final = 20.0
-FORKS_IN_FLIGHT: Final = 16
 FORK_TIMEOUT_S: Final = 20.0
-MAX_FORK_REQUEST_BYTES: Final = 128 * KIB
 WORKER_OOM_SCORE: Final = 500  # the kernel kills workers before it kills the daemon
 PROCESS_END_TIMEOUT_S: Final = 5.0  # from SIGKILL to the exit; a process that takes longer is stuck in the kernel
 MAX_LINE_BYTES: Final = 16 * KIB
-OUTPUT_READ_BYTES: Final = 64 * KIB
-OUTPUT_BUDGET_READS: Final = 4
 LAST_LINES_COUNT: Final = 50
 FOLD_WINDOW_S: Final = 5.0
-FOLD_MAX_KEYS: Final = 1_000
 
 # Object store.
 STORE_THRESHOLD_BYTES: Final = 64 * KIB  # a larger argument or result travels through the object store
 DEFAULT_STORE_FRACTION: Final = 0.3
 SEGMENT_BYTES: Final = 64 * MIB
-ALIGNMENT_BYTES: Final = 64
 SPILL_DIRECTORY: Final = "/var/tmp"  # on a disk; /tmp is often memory

@@ -22,9 +22,9 @@ from actorrt.ids import PeerId
 from actorrt.transport.frames.codec import Hello, join_head, pack_envelope, pack_hello, pack_refusal
 from actorrt.transport.interfaces import Buffer, Lane, TransportStatistics
 from actorrt.transport.links.acknowledgements import ACK_DELAY_S, Acknowledgements
-from actorrt.transport.links.conversations import connection_name
 from actorrt.transport.links.hellos import Hellos
 from actorrt.transport.links.inbound import Inbound
+from actorrt.transport.links.peer_lanes import connection_name
 from tests.unit.transport.fake_loop import FakeLoop
 
 HERE = PeerId(b"h" * 16)
@@ -117,7 +117,7 @@ class Fuzz:
             return pack_refusal(ActorRtError("no"))
         envelopes = [pack_envelope([0, self._value(4)]) for _ in range(self._random.randint(1, 3))]
         attachments = self._random.choice([[], [], [(0, 1)], [(0, [b"a", b"b"])], [(0, 3)]])
-        due = self._inbound.conversation(self._bad, self._lane).receipts.received
+        due = self._inbound.peer_lane(self._bad, self._lane).receipts.received
         return join_head(due, 0, envelopes, attachments)
 
     def _value(self, depth: int) -> Any:

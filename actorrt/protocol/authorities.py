@@ -342,7 +342,7 @@ class SnapshotTaken(Request[None]):
 
 
 @verb("link", asked_by="the host of a linked actor")
-class Link(Request[None]):
+class LinkActor(Request[None]):
     """Pass on that another actor is linked to this one, as soon as it runs. `to` is the other's ref, pickled."""
 
     actor: ActorId
@@ -350,7 +350,7 @@ class Link(Request[None]):
 
 
 @verb("unlink", asked_by="the host of a linked actor")
-class Unlink(Request[None]):
+class UnlinkActor(Request[None]):
     """Pass on that the link from another actor is undone."""
 
     actor: ActorId

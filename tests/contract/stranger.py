@@ -11,7 +11,7 @@ from actorrt.ids import IdSource, PeerId
 from actorrt.transport.frames.codec import Hello
 from actorrt.transport.frames.framing import pack_start
 from actorrt.transport.interfaces import Lane
-from actorrt.transport.links.conversations import connection_name
+from actorrt.transport.links.peer_lanes import connection_name
 
 
 class Stranger:

@@ -64,7 +64,7 @@ def test_nothing_stays_of_a_peer_that_was_dropped(run: Run) -> None:
         await b.recorder.envelopes(2)
         a.transport.drop(b.transport.peer)
         assert a.transport._inbound is not None
-        assert list(a.transport._inbound.conversations()) == []
+        assert list(a.transport._inbound.peer_lanes()) == []
 
     run(case)
 

@@ -13,7 +13,7 @@ from actorrt.errors import AuthenticationError
 from actorrt.ids import IdSource
 from actorrt.transport.frames.codec import Hello, pack_hello
 from actorrt.transport.interfaces import Lane
-from actorrt.transport.links.conversations import connection_name
+from actorrt.transport.links.peer_lanes import connection_name
 from actorrt.transport.zeromq.link import open_dealer
 from actorrt.transport.zeromq.security import Security, join_address, make_keys, split_address
 from actorrt.transport.zeromq.transport import ZmqTransport

@@ -12,7 +12,7 @@ from actorrt.errors import WireVersionError
 from actorrt.transport.frames.codec import BadFrameError, Hello, join_head, pack_envelope, pack_hello
 from actorrt.transport.frames.framing import pack_start
 from actorrt.transport.interfaces import Lane
-from actorrt.transport.links.conversations import connection_name
+from actorrt.transport.links.peer_lanes import connection_name
 from tests.contract.stranger import Stranger, garbage
 from tests.contract.world import Run, World
 

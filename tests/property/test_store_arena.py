@@ -10,8 +10,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
 
-from actorrt.config import ALIGNMENT_BYTES, MIB
-from actorrt.store.memory.arena import Arena, align
+from actorrt.config import MIB
+from actorrt.store.memory.arena import ALIGNMENT_BYTES, Arena, align
 from actorrt.store.memory.pool import Growth, Place, Pool
 
 UNITS_COUNT = 64

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from actorrt.actors.authority.record import RecordState
 from actorrt.actors.refs.ends import Exit
 from actorrt.ids import ActorId, PeerId
-from actorrt.protocol.authorities import Link, Unlink
+from actorrt.protocol.authorities import LinkActor, UnlinkActor
 from actorrt.protocol.hosts import Linked, Unlinked
 from actorrt.reasons import ExitKind
 from actorrt.store.values.carrier import Carrier
@@ -36,7 +36,7 @@ def link(cell: Cell, ref: ActorRef[Any]) -> None:
         return
     system = cell.host.system
     card, _ = dumps(cell.context.ref, Carrier(system.store, copies_count=0, system=system))
-    system.control.notify(ref._authority, Link(actor=ref._actor_id, to=card))
+    system.control.notify(ref._authority, LinkActor(actor=ref._actor_id, to=card))
 
 
 def unlink(cell: Cell, ref: ActorRef[Any]) -> None:
@@ -44,7 +44,7 @@ def unlink(cell: Cell, ref: ActorRef[Any]) -> None:
     watch = cell.context.links.pop(ref._actor_id, None)
     if watch is not None:
         watch.cancel()
-        cell.host.system.control.notify(ref._authority, Unlink(actor=ref._actor_id, other=cell.actor_id))
+        cell.host.system.control.notify(ref._authority, UnlinkActor(actor=ref._actor_id, other=cell.actor_id))
 
 
 def _watch(cell: Cell, ref: ActorRef[Any]) -> bool:
@@ -96,18 +96,18 @@ def serve_links(registry: Registry, host: Host, control: Control) -> None:
 def serve_link_authority(registry: Registry, control: Control) -> None:
     """Pass on links and their ends to where the actor runs; one that is gone needs none: its end was told."""
 
-    async def link(_: PeerId, told: Link) -> None:
+    async def link(_: PeerId, told: LinkActor) -> None:
         endpoint = await _home(registry, told.actor)
         if endpoint is not None:
             control.notify(endpoint, Linked(actor=told.actor, to=told.to))
 
-    async def unlink(_: PeerId, told: Unlink) -> None:
+    async def unlink(_: PeerId, told: UnlinkActor) -> None:
         endpoint = await _home(registry, told.actor)
         if endpoint is not None:
             control.notify(endpoint, Unlinked(actor=told.actor, other=told.other))
 
-    control.handle(Link.by(link))
-    control.handle(Unlink.by(unlink))
+    control.handle(LinkActor.by(link))
+    control.handle(UnlinkActor.by(unlink))
 
 
 async def _home(registry: Registry, actor_id: ActorId) -> PeerAddress | None:

@@ -12,8 +12,9 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from actorrt.config import FOLD_MAX_KEYS, FOLD_WINDOW_S
+from actorrt.config import FOLD_WINDOW_S
 
+FOLD_MAX_KEYS: Final = 1_000
 _DIGITS: Final = re.compile(r"\d+(\.\d+)?")
 _ID: Final = re.compile(r"-[0-9a-f]{8}\b")  # of an actor without a name
 

@@ -14,8 +14,9 @@ from typing import Any, Final
 
 import msgpack
 
-from actorrt.config import MAX_FORK_REQUEST_BYTES
+from actorrt.config import KIB
 
+MAX_FORK_REQUEST_BYTES: Final = 128 * KIB
 _MAX_FDS: Final = 4
 _FD_SPACE_BYTES: Final = socket.CMSG_SPACE(_MAX_FDS * array.array("i").itemsize)
 

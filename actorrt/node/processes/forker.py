@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from actorrt.config import FORK_TIMEOUT_S, FORKS_IN_FLIGHT, PROCESS_END_TIMEOUT_S
+from actorrt.config import FORK_TIMEOUT_S, PROCESS_END_TIMEOUT_S
 from actorrt.errors import ActorStartError, RuntimeStateError
 from actorrt.node.processes import channel, zygote
 from actorrt.node.processes.orphans import Orphans
@@ -27,6 +27,7 @@ from actorrt.node.processes.preloads import Preloads
 from actorrt.node.processes.process_watch import ProcessExit, ProcessWatch, watch_exit
 from actorrt.node.processes.zygote_process import ZygoteProcess
 
+FORKS_IN_FLIGHT: Final = 16
 logger = logging.getLogger(__name__)
 
 PATIENCE: Final = 5

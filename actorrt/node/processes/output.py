@@ -15,10 +15,12 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from actorrt.config import LAST_LINES_COUNT, OUTPUT_BUDGET_READS, OUTPUT_READ_BYTES
+from actorrt.config import KIB, LAST_LINES_COUNT
 from actorrt.node.processes.lines import LineSplitter
 from actorrt.protocol.processes import OutputLine, Stream
 
+OUTPUT_READ_BYTES: Final = 64 * KIB
+OUTPUT_BUDGET_READS: Final = 4
 STREAMS: Final[tuple[Stream, ...]] = ("stdout", "stderr")
 
 _DRAIN_READS: Final = 64  # a dead worker's pipe holds less; what is more comes from a process that got away

@@ -9,8 +9,9 @@ Invariant: free and allocated ranges together tile the segment, and no two free 
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from typing import Final
 
-from actorrt.config import ALIGNMENT_BYTES
+ALIGNMENT_BYTES: Final = 64
 
 
 def align(length_bytes: int) -> int:

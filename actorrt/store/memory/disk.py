@@ -16,9 +16,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from actorrt.config import ALIGNMENT_BYTES, GIB, MIB, SPILL_DIRECTORY
+from actorrt.config import GIB, MIB, SPILL_DIRECTORY
 from actorrt.ids import ObjectId, short
-from actorrt.store.memory.arena import align
+from actorrt.store.memory.arena import ALIGNMENT_BYTES, align
 from actorrt.store.memory.pool import Place
 
 DEFAULT_QUOTA_BYTES: Final = 64 * GIB

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from actorrt.config import ALIGNMENT_BYTES, KIB, SEGMENT_BYTES
-from actorrt.store.memory.arena import align
+from actorrt.config import KIB, SEGMENT_BYTES
+from actorrt.store.memory.arena import ALIGNMENT_BYTES, align
 from actorrt.store.memory.pool import Growth, Place, Pool
 
 _MIN_BYTES: Final = 256 * KIB

@@ -11,7 +11,7 @@ from typing import Final
 
 from actorrt.transport.frames.codec import pack_acknowledgement
 from actorrt.transport.interfaces import TransportStatistics
-from actorrt.transport.links.conversations import Conversation
+from actorrt.transport.links.peer_lanes import PeerLane
 from actorrt.transport.links.queued_link import QueuedLink
 
 ACK_DELAY_S: Final = 0.005
@@ -38,24 +38,24 @@ class Acknowledgements:
         self._loop = loop
         self._answer = answer
         self._statistics = statistics
-        self._owing: list[Conversation] = []
+        self._owing: list[PeerLane] = []
         self._awaiting: list[QueuedLink] = []
         self._is_scheduled = False
         self._is_stopped = False
         self._next_round: asyncio.Future[None] | None = None
 
-    def owe(self, conversation: Conversation) -> None:
-        """Acknowledge the frames of this conversation soon. To be called once, while `is_owing` is False."""
-        conversation.is_owing = True
-        self._owing.append(conversation)
+    def owe(self, peer_lane: PeerLane) -> None:
+        """Acknowledge the frames of this peer and lane soon. To be called once, while `is_owing` is False."""
+        peer_lane.is_owing = True
+        self._owing.append(peer_lane)
         if len(self._owing) == 1:
             self._schedule()
 
-    def send(self, conversation: Conversation) -> None:
-        """Send what is owed in this conversation now, if anything is owed and there is a connection."""
-        if conversation.connection is not None and conversation.receipts.is_owed:
+    def send(self, peer_lane: PeerLane) -> None:
+        """Send what is owed on this lane now, if anything is owed and there is a connection."""
+        if peer_lane.connection is not None and peer_lane.receipts.is_owed:
             self._statistics.acknowledgements_out += 1
-            self._answer(conversation.connection, pack_acknowledgement(conversation.receipts.acknowledge()))
+            self._answer(peer_lane.connection, pack_acknowledgement(peer_lane.receipts.acknowledge()))
 
     def expect(self, link: QueuedLink) -> None:
         """Look for acknowledgements of the link's frames at each round, until it expects no more."""
@@ -82,12 +82,12 @@ class Acknowledgements:
     def _send_overdue(self) -> None:
         """Send what was owed at the round before already: nothing has left since that it could ride in."""
         owing, self._owing = self._owing, []
-        for conversation in owing:
-            if conversation.receipts.is_overdue():
-                self.send(conversation)
-            conversation.is_owing = conversation.receipts.is_owed and conversation.connection is not None
-            if conversation.is_owing:
-                self._owing.append(conversation)
+        for peer_lane in owing:
+            if peer_lane.receipts.is_overdue():
+                self.send(peer_lane)
+            peer_lane.is_owing = peer_lane.receipts.is_owed and peer_lane.connection is not None
+            if peer_lane.is_owing:
+                self._owing.append(peer_lane)
 
     async def wait_for(self, links: Collection[QueuedLink], deadline: float) -> None:
         """Wait until the frames of these links are acknowledged: closing a connection may lose what is on its way.

@@ -17,11 +17,11 @@ from actorrt.transport.frames.codec import Hello, pack_hello, pack_refusal
 from actorrt.transport.interfaces import Lane, Receiver, TransportStatistics
 from actorrt.transport.links import failures
 from actorrt.transport.links.acknowledgements import Acknowledgements
-from actorrt.transport.links.conversations import connection_name
 from actorrt.transport.links.flusher import Flusher
 from actorrt.transport.links.heartbeat import LinkHeartbeat
 from actorrt.transport.links.hellos import Hellos
 from actorrt.transport.links.inbound import Inbound
+from actorrt.transport.links.peer_lanes import connection_name
 from actorrt.transport.links.queued_link import LinkSetup, QueuedLink
 
 MAX_REFUSALS_COUNT: Final = 16
@@ -97,7 +97,7 @@ class BaseTransport(ABC):
             on_failed=self._fail,
             on_renewed=self._renewed,
         )
-        self._heartbeat = LinkHeartbeat(self._loop, receiver, self._inbound.conversations, self._probe_link)
+        self._heartbeat = LinkHeartbeat(self._loop, receiver, self._inbound.peer_lanes, self._probe_link)
         self._bind()
 
     def watch(self, peer: PeerId, address: str) -> None:
@@ -133,9 +133,9 @@ class BaseTransport(ABC):
             raise failures.not_running(peer)
         if self._inbound.is_dropped(peer):
             raise failures.is_dropped(peer, address)
-        conversation = self._inbound.conversation(peer, lane)
+        peer_lane = self._inbound.peer_lane(peer, lane)
         link = self._connect(self._setup(peer, address, lane))
-        conversation.link = link
+        peer_lane.link = link
         return link
 
     def _setup(self, peer: PeerId, address: str, lane: Lane) -> LinkSetup:
@@ -146,7 +146,7 @@ class BaseTransport(ABC):
             lane=lane,
             hello=pack_hello(Hello(self.peer, peer, self.address, self._next_first, self._node)),
             first=self._next_first,
-            receipts=self._inbound.conversation(peer, lane).receipts,
+            receipts=self._inbound.peer_lane(peer, lane).receipts,
             flusher=self._flusher,
             queue_bytes=self._queue_bytes,
             connect_timeout_s=self._connect_timeout_s,

@@ -17,7 +17,7 @@ class EndedPeers:
 
     def __init__(self) -> None:
         self._dropped: dict[PeerId, None] = {}  # in the order of insertion: the oldest is forgotten first
-        self._given_up: dict[bytes, int] = {}  # the first frame of the last link that is over, by conversation key
+        self._given_up: dict[bytes, int] = {}  # the first frame of the last link that is over, by lane key
 
     def drop(self, peer: PeerId) -> None:
         """Remember that the peer is ignored from now on."""
@@ -39,7 +39,7 @@ class EndedPeers:
         return oldest
 
     def forget_link(self, key: bytes) -> None:
-        """Forget the link of that conversation that was given up, if there was one."""
+        """Forget the link on that lane that was given up, if there was one."""
         self._given_up.pop(key, None)
 
     def is_over(self, key: bytes, first: int) -> bool:

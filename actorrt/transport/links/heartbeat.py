@@ -14,7 +14,7 @@ from actorrt.config import HEARTBEAT_S, SILENCE_S
 from actorrt.errors import ActorRtError
 from actorrt.ids import PeerId
 from actorrt.transport.interfaces import Receiver
-from actorrt.transport.links.conversations import Conversation
+from actorrt.transport.links.peer_lanes import PeerLane
 from actorrt.transport.links.queued_link import QueuedLink
 from actorrt.transport.links.silence import PeerProgress, SilenceDetector
 
@@ -25,7 +25,7 @@ class LinkHeartbeat:
     Args:
         loop: the transport's loop.
         receiver: may have `peer_silent(peer, silent_s)` and `peer_speaks(peer)`.
-        conversations: returns all conversations.
+        peer_lanes: returns the lanes of all peers.
         probe_link: returns the link on which to probe a peer at an address; opens it if there is none.
     """
 
@@ -33,11 +33,11 @@ class LinkHeartbeat:
         self,
         loop: asyncio.AbstractEventLoop,
         receiver: Receiver,
-        conversations: Callable[[], Iterable[Conversation]],
+        peer_lanes: Callable[[], Iterable[PeerLane]],
         probe_link: Callable[[PeerId, str], QueuedLink],
     ) -> None:
         self._loop = loop
-        self._conversations = conversations
+        self._peer_lanes = peer_lanes
         self._probe_link = probe_link
         self._has_listener = hasattr(receiver, "peer_silent")
         self._on_silent: Callable[[PeerId, float], None] = getattr(receiver, "peer_silent", _ignore)
@@ -94,13 +94,13 @@ class LinkHeartbeat:
     def _progress(self) -> dict[PeerId, PeerProgress]:
         """Return what is known of each peer, on both lanes together."""
         progress: dict[PeerId, PeerProgress] = {}
-        for conversation in self._conversations():
-            heard, is_awaited = progress.get(conversation.peer, (0, False))
-            heard += conversation.receipts.received
-            if conversation.link is not None:
-                heard += conversation.link.acknowledged_below
-                is_awaited = is_awaited or conversation.link.is_awaiting
-            progress[conversation.peer] = PeerProgress(heard, is_awaited)
+        for peer_lane in self._peer_lanes():
+            heard, is_awaited = progress.get(peer_lane.peer, (0, False))
+            heard += peer_lane.receipts.received
+            if peer_lane.link is not None:
+                heard += peer_lane.link.acknowledged_below
+                is_awaited = is_awaited or peer_lane.link.is_awaiting
+            progress[peer_lane.peer] = PeerProgress(heard, is_awaited)
         return progress
 
 

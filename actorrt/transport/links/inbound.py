@@ -31,15 +31,15 @@ from actorrt.transport.frames.codec import (
 from actorrt.transport.frames.form import WALKED_BYTES, FormChecker
 from actorrt.transport.interfaces import Buffer, Landing, Lane, Receiver, TransportStatistics
 from actorrt.transport.links.acknowledgements import Acknowledgements
-from actorrt.transport.links.conversations import (
-    CONNECTION_NAME_BYTES,
-    Conversation,
-    InboundConnection,
-    conversation_key,
-    key_of,
-)
 from actorrt.transport.links.ended import EndedPeers
 from actorrt.transport.links.hellos import Hellos
+from actorrt.transport.links.peer_lanes import (
+    CONNECTION_NAME_BYTES,
+    InboundConnection,
+    PeerLane,
+    key_of,
+    lane_key,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ class Inbound:
         self._on_failed = on_failed
         self._on_renewed = on_renewed
         self._connections: dict[bytes, InboundConnection] = {}  # by name
-        self._conversations: dict[bytes, Conversation] = {}  # by conversation key
+        self._peer_lanes: dict[bytes, PeerLane] = {}  # by peer_lane key
         self._ended = EndedPeers()
         form = FormChecker()
         self._check_form = form.check
@@ -88,40 +88,40 @@ class Inbound:
         """Whether messages of `peer` are ignored."""
         return self._ended.is_dropped(peer)
 
-    def conversation(self, peer: PeerId, lane: Lane) -> Conversation:
-        """Return the conversation with that peer on that lane; it begins if there was none."""
-        return self._conversation(peer, conversation_key(peer, lane))
+    def peer_lane(self, peer: PeerId, lane: Lane) -> PeerLane:
+        """Return the state of that peer on that lane; it begins empty."""
+        return self._peer_lane(peer, lane_key(peer, lane))
 
-    def conversations(self) -> Iterable[Conversation]:
-        """Return all conversations."""
-        return self._conversations.values()
+    def peer_lanes(self) -> Iterable[PeerLane]:
+        """Return the lanes of all peers."""
+        return self._peer_lanes.values()
 
-    def _conversation(self, peer: PeerId, key: bytes) -> Conversation:
-        conversation = self._conversations.get(key)
-        if conversation is None:
-            conversation = self._conversations[key] = Conversation(peer)
-        return conversation
+    def _peer_lane(self, peer: PeerId, key: bytes) -> PeerLane:
+        peer_lane = self._peer_lanes.get(key)
+        if peer_lane is None:
+            peer_lane = self._peer_lanes[key] = PeerLane(peer)
+        return peer_lane
 
     def drop(self, peer: PeerId) -> None:
         """Ignore the peer from now on, including the rest of the frame that is being delivered."""
         self._ended.drop(peer)
         self._hellos.forget(peer)
         for lane in Lane:
-            key = conversation_key(peer, lane)
+            key = lane_key(peer, lane)
             self._ended.forget_link(key)
-            conversation = self._conversations.pop(key, None)
-            if conversation is not None:
-                self._acknowledgements.send(conversation)  # a peer that is closing may be waiting for it
-                self._close(conversation)
+            peer_lane = self._peer_lanes.pop(key, None)
+            if peer_lane is not None:
+                self._acknowledgements.send(peer_lane)  # a peer that is closing may be waiting for it
+                self._close(peer_lane)
 
     def unlinked(self, peer: PeerId, lane: Lane) -> None:
-        """Note that our link to the peer on that lane is closed; end the conversation if the peer never spoke."""
-        key = conversation_key(peer, lane)
-        conversation = self._conversations.get(key)
-        if conversation is not None:
-            conversation.link = None
-            if conversation.receipts.first < 0:
-                del self._conversations[key]
+        """Note that our link to the peer on that lane is closed; forget the lane if the peer never spoke."""
+        key = lane_key(peer, lane)
+        peer_lane = self._peer_lanes.get(key)
+        if peer_lane is not None:
+            peer_lane.link = None
+            if peer_lane.receipts.first < 0:
+                del self._peer_lanes[key]
 
     def give_up(self, peer: PeerId, *, is_told: bool = False) -> None:
         """End the peer's links: it can't be answered, or has given us up.
@@ -131,25 +131,25 @@ class Inbound:
             is_told: whether the peer knows. Otherwise it is told now, or when it continues one of its links.
         """
         for lane in Lane:
-            key = conversation_key(peer, lane)
-            conversation = self._conversations.pop(key, None)
-            if conversation is not None and conversation.receipts.first >= 0:
-                if conversation.connection is not None and not is_told:
-                    self._answer(conversation.connection, GIVEN_UP)
-                self._close(conversation)
-                forgotten = self._ended.give_up(key, conversation.receipts.first)
+            key = lane_key(peer, lane)
+            peer_lane = self._peer_lanes.pop(key, None)
+            if peer_lane is not None and peer_lane.receipts.first >= 0:
+                if peer_lane.connection is not None and not is_told:
+                    self._answer(peer_lane.connection, GIVEN_UP)
+                self._close(peer_lane)
+                forgotten = self._ended.give_up(key, peer_lane.receipts.first)
                 if forgotten is not None:
                     self._forget_hello_of(PeerId(forgotten[:ID_BYTES]))
 
     def _forget_hello_of(self, peer: PeerId) -> None:
-        if not any(conversation_key(peer, lane) in self._conversations for lane in Lane):
+        if not any(lane_key(peer, lane) in self._peer_lanes for lane in Lane):
             self._hellos.forget(peer)
 
-    def _close(self, conversation: Conversation) -> None:
-        """Ignore messages that still arrive over the conversation's connection."""
-        if conversation.connection is not None:
-            self._connections.pop(conversation.connection).is_open = False
-            conversation.connection = None
+    def _close(self, peer_lane: PeerLane) -> None:
+        """Ignore messages that still arrive over the lane's connection."""
+        if peer_lane.connection is not None:
+            self._connections.pop(peer_lane.connection).is_open = False
+            peer_lane.connection = None
 
     def message(self, name: bytes, head: Buffer, buffers: Sequence[Buffer] = ()) -> None:
         """Take one message from the connection of that name."""
@@ -179,17 +179,17 @@ class Inbound:
         statistics.frames_in += 1
         statistics.envelopes_in += len(envelopes)
         statistics.bytes_in += len(head) + (sum([len(buffer) for buffer in buffers]) if buffers else 0)
-        conversation = connection.conversation
-        if acknowledged > conversation.acknowledged and not self._acknowledged(conversation, acknowledged):
+        peer_lane = connection.peer_lane
+        if acknowledged > peer_lane.acknowledged and not self._acknowledged(peer_lane, acknowledged):
             return
         if attached is None:
             self._deliver(connection, envelopes)
         else:
             self._deliver_attached(connection, envelopes, attached)
-        if not conversation.is_owing:
-            self._acknowledgements.owe(conversation)
+        if not peer_lane.is_owing:
+            self._acknowledgements.owe(peer_lane)
         elif connection.receipts.is_due:
-            self._acknowledgements.send(conversation)
+            self._acknowledgements.send(peer_lane)
 
     def landing(self, name: bytes, head: Buffer, size_bytes: int) -> Landing | None:
         """Return where the receiver wants the one buffer of a frame whose head has arrived."""
@@ -213,11 +213,11 @@ class Inbound:
         self._statistics.repeated_frames += 1
         return False
 
-    def _acknowledged(self, conversation: Conversation, number: int) -> bool:
-        conversation.acknowledged = number
-        if conversation.link is None or conversation.link.acknowledged(number):
+    def _acknowledged(self, peer_lane: PeerLane, number: int) -> bool:
+        peer_lane.acknowledged = number
+        if peer_lane.link is None or peer_lane.link.acknowledged(number):
             return True
-        self._bad(conversation.peer, BadFrameError(f"it acknowledges frames up to {number}, which it can't have"))
+        self._bad(peer_lane.peer, BadFrameError(f"it acknowledges frames up to {number}, which it can't have"))
         return False
 
     def _open(self, name: bytes, head: Buffer) -> None:
@@ -251,25 +251,25 @@ class Inbound:
         if self._ended.is_over(key, hello.first):
             self._answer(name, GIVEN_UP)
             return
-        conversation = self._conversation(hello.peer, key)
-        if 0 <= conversation.receipts.first < hello.first:
-            conversation = self._renewed(hello, key)
-        is_late = conversation.connection is not None and name < conversation.connection
-        if is_late or not conversation.receipts.begin(hello.first):
+        peer_lane = self._peer_lane(hello.peer, key)
+        if 0 <= peer_lane.receipts.first < hello.first:
+            peer_lane = self._renewed(hello, key)
+        is_late = peer_lane.connection is not None and name < peer_lane.connection
+        if is_late or not peer_lane.receipts.begin(hello.first):
             self._statistics.ignored_frames += 1
             return
-        self._close(conversation)
-        conversation.connection = name
-        self._connections[name] = InboundConnection(conversation)
+        self._close(peer_lane)
+        peer_lane.connection = name
+        self._connections[name] = InboundConnection(peer_lane)
         self._hellos.remember(hello)
         # At once: a link that is resumed waits for this, and then sends only the frames that we have not received.
-        self._answer(name, pack_acknowledgement(conversation.receipts.acknowledge()))
+        self._answer(name, pack_acknowledgement(peer_lane.receipts.acknowledge()))
 
-    def _renewed(self, hello: Hello, key: bytes) -> Conversation:
-        """The peer has closed its links on both lanes, and opens others: return the conversation of this one."""
+    def _renewed(self, hello: Hello, key: bytes) -> PeerLane:
+        """The peer has closed its links on both lanes, and opens others: return the lane of this one."""
         self.give_up(hello.peer, is_told=True)
         self._on_renewed(hello.peer)
-        return self._conversation(hello.peer, key)
+        return self._peer_lane(hello.peer, key)
 
     def _deliver(self, connection: InboundConnection, envelopes: list[list[Any]]) -> None:
         received = self._receiver.received

@@ -22,7 +22,7 @@ from actorrt.transport.frames.framing import FrameReader, pack_start
 from actorrt.transport.interfaces import Landing
 from actorrt.transport.links import socket_path
 from actorrt.transport.links.base_transport import BaseTransport
-from actorrt.transport.links.conversations import CONNECTION_NAME_BYTES
+from actorrt.transport.links.peer_lanes import CONNECTION_NAME_BYTES
 from actorrt.transport.links.queued_link import LinkSetup, QueuedLink
 from actorrt.transport.unix.link import UnixLink
 

@@ -124,8 +124,8 @@ SAMPLES: Final[list[tuple[Request[Any], Any]]] = [
     (authorities.ForgetChild(actor=ACTOR, reason=REASON), None),
     (authorities.Handled(actor=ACTOR, incarnation=1), None),
     (authorities.SnapshotTaken(actor=ACTOR, incarnation=1, object=OBJECT, token=b"token"), None),
-    (authorities.Link(actor=ACTOR, to=b"ref"), None),
-    (authorities.Unlink(actor=ACTOR, other=OTHER), None),
+    (authorities.LinkActor(actor=ACTOR, to=b"ref"), None),
+    (authorities.UnlinkActor(actor=ACTOR, other=OTHER), None),
     (
         hosts.HostActor(
             actor=ACTOR,

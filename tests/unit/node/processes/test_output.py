@@ -5,9 +5,8 @@ import os
 
 import pytest
 
-from actorrt.config import OUTPUT_BUDGET_READS, OUTPUT_READ_BYTES
 from actorrt.node.processes.lines import marker
-from actorrt.node.processes.output import OutputReader
+from actorrt.node.processes.output import OUTPUT_BUDGET_READS, OUTPUT_READ_BYTES, OutputReader
 from actorrt.protocol.processes import OutputLine
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from actorrt.config import ALIGNMENT_BYTES
-from actorrt.store.memory.arena import Arena
+from actorrt.store.memory.arena import ALIGNMENT_BYTES, Arena
 
 
 def test_neighbours_freed_in_any_order_are_one_range_again() -> None:

@@ -9,7 +9,7 @@ from actorrt.ids import PeerId
 from actorrt.transport.frames.codec import read_acknowledgement
 from actorrt.transport.interfaces import TransportStatistics
 from actorrt.transport.links.acknowledgements import ACK_DELAY_S, LAST_ACK_TIMEOUT_S, Acknowledgements
-from actorrt.transport.links.conversations import Conversation
+from actorrt.transport.links.peer_lanes import PeerLane
 from tests.unit.transport.fake_loop import FakeLoop
 
 PEER = PeerId(b"p" * 16)
@@ -27,17 +27,17 @@ class World:
     def _answer(self, name: bytes, message: bytes) -> None:
         self.answers.append((name, read_acknowledgement(message)))
 
-    def conversation(self, name: bytes | None = b"1") -> Conversation:
-        conversation = Conversation(PEER)
-        conversation.connection = name
-        conversation.receipts.begin(0)
-        return conversation
+    def peer_lane(self, name: bytes | None = b"1") -> PeerLane:
+        peer_lane = PeerLane(PEER)
+        peer_lane.connection = name
+        peer_lane.receipts.begin(0)
+        return peer_lane
 
-    def received(self, conversation: Conversation, count: int = 1) -> None:
+    def received(self, peer_lane: PeerLane, count: int = 1) -> None:
         """Receive frames, as the inbound side does."""
-        conversation.receipts.received += count
-        if not conversation.is_owing:
-            self.acknowledgements.owe(conversation)
+        peer_lane.receipts.received += count
+        if not peer_lane.is_owing:
+            self.acknowledgements.owe(peer_lane)
 
 
 class FakeLink:
@@ -57,39 +57,39 @@ class FakeLink:
 
 def test_what_is_owed_leaves_alone_at_the_second_round() -> None:
     world = World()
-    conversation = world.conversation()
-    world.received(conversation)
+    peer_lane = world.peer_lane()
+    world.received(peer_lane)
     world.loop.advance(ACK_DELAY_S)
     assert world.answers == []
-    world.received(conversation, 2)
+    world.received(peer_lane, 2)
     world.loop.advance(ACK_DELAY_S)
     assert world.answers == [(b"1", 3)]
     assert world.statistics.acknowledgements_out == 1
-    assert (conversation.is_owing, world.loop.timers) == (False, [])
+    assert (peer_lane.is_owing, world.loop.timers) == (False, [])
 
 
 def test_what_rode_in_a_frame_is_not_sent_alone() -> None:
     world = World()
-    conversation = world.conversation()
-    world.received(conversation)
-    conversation.receipts.acknowledge()
+    peer_lane = world.peer_lane()
+    world.received(peer_lane)
+    peer_lane.receipts.acknowledge()
     world.loop.advance(10 * ACK_DELAY_S)
-    assert (world.answers, conversation.is_owing, world.loop.timers) == ([], False, [])
+    assert (world.answers, peer_lane.is_owing, world.loop.timers) == ([], False, [])
 
 
-def test_conversation_without_a_connection_is_answered_by_nothing_and_forgotten() -> None:
+def test_lane_without_a_connection_is_answered_by_nothing_and_forgotten() -> None:
     world = World()
-    conversation = world.conversation()
-    world.received(conversation)
-    conversation.connection = None
+    peer_lane = world.peer_lane()
+    world.received(peer_lane)
+    peer_lane.connection = None
     world.loop.advance(10 * ACK_DELAY_S)
-    assert (world.answers, conversation.is_owing, world.loop.timers) == ([], False, [])
+    assert (world.answers, peer_lane.is_owing, world.loop.timers) == ([], False, [])
 
 
-def test_conversations_share_one_timer() -> None:
+def test_lanes_share_one_timer() -> None:
     world = World()
     for name in (b"1", b"2", b"3"):
-        world.received(world.conversation(name))
+        world.received(world.peer_lane(name))
     assert len(world.loop.timers) == 1
     world.loop.advance(2 * ACK_DELAY_S)
     assert world.answers == [(b"1", 1), (b"2", 1), (b"3", 1)]
@@ -97,11 +97,11 @@ def test_conversations_share_one_timer() -> None:
 
 def test_send_acknowledges_at_once_and_only_what_is_owed() -> None:
     world = World()
-    conversation = world.conversation()
-    world.acknowledgements.send(conversation)
-    conversation.receipts.received = 4
-    world.acknowledgements.send(conversation)
-    world.acknowledgements.send(conversation)
+    peer_lane = world.peer_lane()
+    world.acknowledgements.send(peer_lane)
+    peer_lane.receipts.received = 4
+    world.acknowledgements.send(peer_lane)
+    world.acknowledgements.send(peer_lane)
     assert world.answers == [(b"1", 4)]
 
 
@@ -117,7 +117,7 @@ def test_nothing_is_sent_or_polled_once_it_is_stopped() -> None:
     world = World()
     link: Any = FakeLink(polls=3)
     world.acknowledgements.expect(link)
-    world.received(world.conversation())
+    world.received(world.peer_lane())
     world.acknowledgements.stop()
     world.loop.advance(20 * ACK_DELAY_S)
     assert (world.answers, link.poll_count, world.loop.timers) == ([], 0, [])

@@ -26,7 +26,7 @@ from actorrt.transport.frames.codec import (
 from actorrt.transport.interfaces import Buffer, Lane
 from actorrt.transport.links import base_transport
 from actorrt.transport.links.base_transport import BaseTransport
-from actorrt.transport.links.conversations import connection_name
+from actorrt.transport.links.peer_lanes import connection_name
 from actorrt.transport.links.queued_link import LinkSetup, QueuedLink
 
 HERE, PEER, OTHER = (PeerId(name * 16) for name in (b"h", b"p", b"o"))

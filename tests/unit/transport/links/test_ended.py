@@ -7,11 +7,11 @@ import pytest
 from actorrt.ids import PeerId
 from actorrt.transport.interfaces import Lane
 from actorrt.transport.links import ended
-from actorrt.transport.links.conversations import conversation_key
 from actorrt.transport.links.ended import EndedPeers
+from actorrt.transport.links.peer_lanes import lane_key
 
 PEERS = [PeerId(bytes((number,)) * 16) for number in range(5)]
-KEYS = [conversation_key(peer, Lane.USER) for peer in PEERS]
+KEYS = [lane_key(peer, Lane.USER) for peer in PEERS]
 
 
 @pytest.fixture(autouse=True)

@@ -7,8 +7,8 @@ from typing import Any
 from actorrt.config import HEARTBEAT_S, SILENCE_S
 from actorrt.errors import PeerUnreachableError
 from actorrt.ids import PeerId
-from actorrt.transport.links.conversations import Conversation
 from actorrt.transport.links.heartbeat import LinkHeartbeat
+from actorrt.transport.links.peer_lanes import PeerLane
 from tests.unit.transport.fake_loop import FakeLoop
 
 PEER, OTHER = PeerId(b"p" * 16), PeerId(b"o" * 16)
@@ -57,15 +57,15 @@ class World:
     def __init__(self, receiver: Any) -> None:
         self.loop = FakeLoop()
         self.links: dict[PeerId, FakeLink] = {}
-        self.conversations: list[Conversation] = []
+        self.peer_lanes: list[PeerLane] = []
         self.is_refusing = False
-        self.heartbeat = LinkHeartbeat(self.loop, receiver, lambda: self.conversations, self._probe_link)
+        self.heartbeat = LinkHeartbeat(self.loop, receiver, lambda: self.peer_lanes, self._probe_link)
 
     def open(self, peer: PeerId) -> FakeLink:
         link = self.links[peer] = FakeLink()
-        conversation = Conversation(peer)
-        conversation.link = link
-        self.conversations.append(conversation)
+        peer_lane = PeerLane(peer)
+        peer_lane.link = link
+        self.peer_lanes.append(peer_lane)
         return link
 
     def _probe_link(self, peer: PeerId, address: str) -> Any:
@@ -119,7 +119,7 @@ def test_frames_of_the_peer_are_a_sign_of_life_too() -> None:
     world.watch(PEER)
     for number in range(20):
         world.beat()
-        world.conversations[0].receipts.received = number + 1
+        world.peer_lanes[0].receipts.received = number + 1
     assert listener.heard == []
 
 

@@ -24,10 +24,10 @@ from actorrt.transport.frames.form import WALKED_BYTES
 from actorrt.transport.frames.sequence import ACK_FRAMES_COUNT
 from actorrt.transport.interfaces import Buffer, Lane, TransportStatistics
 from actorrt.transport.links.acknowledgements import ACK_DELAY_S, Acknowledgements
-from actorrt.transport.links.conversations import connection_name
 from actorrt.transport.links.ended import REMEMBERED_COUNT
 from actorrt.transport.links.hellos import Hellos
 from actorrt.transport.links.inbound import Inbound
+from actorrt.transport.links.peer_lanes import connection_name
 from tests.unit.transport.fake_loop import FakeLoop
 
 HERE = PeerId(b"h" * 16)
@@ -206,7 +206,7 @@ def test_many_frames_are_acknowledged_at_once_and_few_at_the_second_round(far: F
 def test_what_a_frame_told_is_not_told_again(far: Far) -> None:
     far.hello(1)
     far.frame(0)
-    assert far.inbound.conversation(PEER, Lane.USER).receipts.acknowledge() == 1
+    assert far.inbound.peer_lane(PEER, Lane.USER).receipts.acknowledge() == 1
     far.loop.advance(ACK_DELAY_S)
     assert far.loop.timers == []
     assert len(far.answers) == 1
@@ -264,7 +264,7 @@ def test_links_of_a_peer_that_was_given_up_are_over_and_it_is_told_when_it_takes
     far.hello(2)
     far.frame(2, number=2)
     assert far.answers[2:] == [(connection_name(PEER, Lane.USER, 2), GIVEN_UP)]
-    assert (far.got, list(far.inbound.conversations())) == ([], [])
+    assert (far.got, list(far.inbound.peer_lanes())) == ([], [])
     far.hello(3, first=7)
     far.frame(3, number=3, sequence=7)
     assert (far.got, far.renewed, far.failed) == ([(PEER, 3)], [], [])
@@ -288,7 +288,7 @@ def test_links_that_were_given_up_are_remembered_within_a_bound_and_nothing_else
         far.hello(1, peer=peer)
         far.inbound.give_up(peer)
     assert len(far.inbound._ended._given_up) == len(far.hellos._accepted) == REMEMBERED_COUNT
-    assert list(far.inbound.conversations()) == []
+    assert list(far.inbound.peer_lanes()) == []
 
 
 def test_hello_that_gives_an_address_of_another_scheme_fails_its_peer_alone(far: Far) -> None:

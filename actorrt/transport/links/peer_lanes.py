@@ -17,18 +17,18 @@ _NUMBER_BYTES: Final = 4
 CONNECTION_NAME_BYTES: Final = ID_BYTES + 1 + _NUMBER_BYTES
 
 
-def conversation_key(peer: PeerId, lane: Lane) -> bytes:
-    """Return what the names of all connections of that peer on that lane begin with."""
+def lane_key(peer: PeerId, lane: Lane) -> bytes:
+    """Return the beginning of the names of all connections of that peer on that lane."""
     return peer + bytes((lane,))
 
 
 def connection_name(peer: PeerId, lane: Lane, number: int) -> bytes:
     """Return the name of the connection with that number, which `peer` opens on that lane."""
-    return conversation_key(peer, lane) + number.to_bytes(_NUMBER_BYTES, "big")
+    return lane_key(peer, lane) + number.to_bytes(_NUMBER_BYTES, "big")
 
 
 def key_of(name: bytes) -> bytes:
-    """Return the `conversation_key` in a connection's name."""
+    """Return the `lane_key` in a connection's name."""
     return name[:-_NUMBER_BYTES]
 
 
@@ -47,7 +47,7 @@ class AcknowledgedLink(Protocol):
     """Called with the number below which the far end has received every frame; returns False if that is impossible."""
 
 
-class Conversation:
+class PeerLane:
     """The state of both directions between one peer and us on one lane.
 
     Attributes:
@@ -56,7 +56,7 @@ class Conversation:
         link: our link to the peer on that lane, if one is open.
         connection: the name of the connection that brings the peer's frames, if there is one.
         acknowledged: the number in the peer's last acknowledgement of our link.
-        is_owing: whether this is in the list of conversations that may owe an acknowledgement.
+        is_owing: whether this is in the list of lanes that may owe an acknowledgement.
     """
 
     __slots__ = ("acknowledged", "connection", "is_owing", "link", "peer", "receipts")
@@ -73,10 +73,10 @@ class Conversation:
 class InboundConnection:
     """One connection that a peer made to us. Messages that arrive on one that is not open are ignored."""
 
-    __slots__ = ("conversation", "is_open", "peer", "receipts")
+    __slots__ = ("is_open", "peer", "peer_lane", "receipts")
 
-    def __init__(self, conversation: Conversation) -> None:
-        self.conversation = conversation
-        self.peer = conversation.peer
-        self.receipts = conversation.receipts
+    def __init__(self, peer_lane: PeerLane) -> None:
+        self.peer_lane = peer_lane
+        self.peer = peer_lane.peer
+        self.receipts = peer_lane.receipts
         self.is_open = True
