@@ -1,0 +1,68 @@
+"""What a worker refuses and says, without a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from actorrt import forks
+from actorrt.actors.refs import current
+from actorrt.completion import Completion
+from actorrt.errors import RuntimeStateError
+from actorrt.node.worker import main
+
+
+def test_breakpoint_is_refused_with_what_works_unless_its_user_has_chosen_a_debugger(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("PYTHONBREAKPOINT", raising=False)
+    with pytest.raises(RuntimeStateError, match=r"has no terminal.*mode='local'.*PYTHONBREAKPOINT"):
+        main._refuse_to_break()
+    monkeypatch.setenv("PYTHONBREAKPOINT", "remote.debugger")
+    monkeypatch.setattr(sys, "__breakpointhook__", lambda *args, **kwargs: (args, kwargs))
+    assert main._refuse_to_break(1, two=2) == ((1,), {"two": 2})
+
+
+def test_wait_that_would_block_the_loop_is_refused_with_what_works() -> None:
+    with pytest.raises(RuntimeStateError, match="in an actor would block the loop that has to complete it; use await"):
+        main._refuse_to_block(Completion(), None)
+
+
+def test_output_is_labelled_with_the_actor_whose_message_is_in_hand() -> None:
+    assert main._label_of_current_actor() == ""
+    token = current.message.set(SimpleNamespace(cell=SimpleNamespace(label="Sim-1234")))  # type: ignore[arg-type]
+    try:
+        assert main._label_of_current_actor() == "Sim-1234"
+    finally:
+        current.message.reset(token)
+
+
+@pytest.mark.parametrize("waits", [False, True], ids=["nothing waits", "a receiver has no room"])
+async def test_worker_leaves_when_all_it_sent_has_left_or_after_a_while(
+    waits: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(main, "FLUSH_TIMEOUT_S", 0.01)
+
+    async def drained() -> None:
+        if waits:
+            await asyncio.Event().wait()
+
+    system: Any = SimpleNamespace(routes=SimpleNamespace(drained=drained))
+    await main._say_last_words(system)
+    assert caplog.messages == ["a worker left with messages that their receivers had no room for"] * waits
+
+
+async def test_child_of_users_code_is_ended_in_the_thread_of_the_loop_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[None] = []
+    monkeypatch.setattr(forks, "end_if_child", lambda: ended.append(None))
+    returning = main._Returning(asyncio.get_running_loop())
+    await asyncio.to_thread(returning.abandon_after_fork)
+    await asyncio.sleep(0)
+    assert ended == []
+    returning.abandon_after_fork()
+    await asyncio.sleep(0)
+    assert ended == [None]
