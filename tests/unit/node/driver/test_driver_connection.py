@@ -32,7 +32,8 @@ class FakeSystem:
     def __init__(self) -> None:
         self.control = FakeControl()
         self.scope = Scope("system", crashed)
-        self.node, self.endpoint = node_at("node"), node_at("driver")
+        self.node = node_at("node")
+        self.peers = SimpleNamespace(own=node_at("driver"))
         self.job = IDS.job()
         self.failure: BaseException | None = None
         self.closed: list[tuple[Any, ...]] = []
@@ -79,7 +80,7 @@ async def test_attach_begins_the_job_of_this_process(connection: Connected) -> N
     await asyncio.sleep(0)
     (asked,) = connection.fake.control.asked
     system = connection.fake
-    attach = AttachDriver(job=system.job, address=system.endpoint.address, pid=os.getpid(), setting=SETTING)
+    attach = AttachDriver(job=system.job, address=system.peers.own.address, pid=os.getpid(), setting=SETTING)
     assert (asked.to, asked.request) == (system.node, attach)
     asked.set_value(None)
     await attaching

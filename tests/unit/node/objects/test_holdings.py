@@ -55,8 +55,8 @@ async def test_object_of_the_node_that_told_of_it_is_held_there_and_let_go(node:
     assert await node.holdings.origin(object_id) == ORIGIN
     await node.turns()
     assert node.exchange.events == [("origin", object_id, ORIGIN.packed())]
-    node.holdings.let_go(object_id)
-    node.holdings.let_go(object_id)
+    node.holdings.release(object_id)
+    node.holdings.release(object_id)
     assert (node.control.told, len(node.holdings)) == ([(ORIGIN, LetGoObject(object=object_id))], 0)
 
 
@@ -75,7 +75,7 @@ async def test_object_that_was_passed_on_is_held_by_its_maker_and_then_the_trans
 
 async def test_object_that_is_let_go_before_it_is_held_is_released_as_soon_as_it_is(node: Node) -> None:
     object_id, asked = await node.adopt(ORIGIN)
-    node.holdings.let_go(object_id)
+    node.holdings.release(object_id)
     assert node.control.told == []
     asked.set_value(Holding(node=None))
     await node.turns()
@@ -102,7 +102,7 @@ async def test_object_that_its_maker_has_no_longer_is_lost(node: Node, maker: Pe
 
 async def test_object_whose_maker_does_not_answer_is_lost_and_who_let_it_go_hears_nothing(node: Node) -> None:
     (kept, asked), (gone, other) = await node.adopt(ORIGIN), await node.adopt(ORIGIN)
-    node.holdings.let_go(gone)
+    node.holdings.release(gone)
     for request in (asked, other):
         request.set_error(ActorDiedError("its process ended"))
     await node.turns()
