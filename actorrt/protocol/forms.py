@@ -1,34 +1,14 @@
-"""Pure: forms, which say how values of a type travel, and check those that arrive. A form follows from an annotation.
-
-| annotation | what travels | what is refused |
-|---|---|---|
-| `ActorId`, `JobId`, `ObjectId`, `PeerId` | bytes | bytes of another length |
-| `ActorIds` | the ids one behind the other, as bytes | no ids, and parts of one |
-| `bytes`, `str`, `bool`, `int`, `float`, `None` | the same; an int is a float too | a bool for a number |
-| `Annotated[int, AtLeast(0)]` | a number | a smaller number |
-| `Literal`, an enum | one of its values | any other |
-| `list[X]`, `Sequence[X]`, `dict[K, X]`, `X \\| None` | a list, a map, either | the first value that does not fit |
-| `tuple[X, Y]` | a list | a list of another length |
-| a `NamedTuple` | a list, its fields in order; later versions append to it | a shorter list |
-| a dataclass | a map, its fields by name; later versions add to it | a map without a field that has no default |
-| an exception class | what `errors.to_data` says of the error | a map that says less |
-| `Any`, `object` | anything that the transport carries | nothing: its reader checks it |
-"""
+"""Pure: forms: how values of a type travel, and what is refused of those that arrive; and forms made of others."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import MISSING, Field, fields, is_dataclass
-from enum import Enum
-from functools import cache, partial
 from operator import attrgetter
 from reprlib import repr as short_repr
-from types import NoneType, UnionType
-from typing import Annotated, Any, Final, Literal, NamedTuple, TypeAlias, Union, get_args, get_origin, get_type_hints
+from types import NoneType
+from typing import Annotated, Any, Final, NamedTuple, TypeAlias
 
-from actorrt import errors
 from actorrt.ids import ID_BYTES, ActorId, ActorIds, JobId, ObjectId, PeerId
-from actorrt.reasons import ExitReason
 
 
 class AtLeast(NamedTuple):
@@ -78,50 +58,6 @@ class Form(NamedTuple):
     write: Callable[[Any], Any] | None = None
     kinds: tuple[type, ...] = ()
     length: int | None = None
-
-
-def form_of(annotation: Any) -> Form:
-    """Return the form that an annotation says.
-
-    Raises:
-        TypeError: values of that type do not travel.
-    """
-    plain = _PLAIN.get(annotation)
-    if plain is not None:
-        return plain
-    origin, args = get_origin(annotation), get_args(annotation)
-    if origin is Annotated:
-        return _annotated(form_of(args[0]), args[1:])
-    if origin in (Union, UnionType):
-        return _optional(annotation, args)
-    if origin is Literal:
-        return _one_of([str(value) for value in args], str)
-    if origin in (list, Sequence):
-        return _list(form_of(args[0]))
-    if origin is dict:
-        return _map(form_of(args[0]), form_of(args[1]))
-    if origin is tuple:
-        return _row([form_of(arg) for arg in args])
-    if isinstance(annotation, type):
-        return _of_class(annotation)
-    raise TypeError(f"values of {annotation!r} have no form to travel in")
-
-
-def _of_class(cls: type) -> Form:
-    if issubclass(cls, BaseException):
-        return _error(cls)
-    if issubclass(cls, Enum):
-        return _one_of([str(member.value) for member in cls], cls)
-    if issubclass(cls, tuple) and hasattr(cls, "_fields"):
-        return _named_row(cls)
-    if is_dataclass(cls):
-        return record_form(cls)
-    raise TypeError(f"values of {cls!r} have no form to travel in")
-
-
-def hints_of(cls: type) -> dict[str, Any]:
-    """Return the annotations of a class's own fields and those above, evaluated."""
-    return get_type_hints(cls, include_extras=True)
 
 
 # Simple values
@@ -179,7 +115,7 @@ def _read_anything(value: Any) -> Any:
 
 
 _CARRIED: Final = (bytes, str, int, float, bool, NoneType, list, dict)
-_PLAIN: Final[dict[Any, Form]] = {
+PLAIN: Final[dict[Any, Form]] = {
     ActorId: Form("id of an actor", _read_id, kinds=(bytes,), length=ID_BYTES),
     JobId: Form("id of a job", _read_id, kinds=(bytes,), length=ID_BYTES),
     ObjectId: Form("id of an object", _read_id, kinds=(bytes,), length=ID_BYTES),
@@ -197,14 +133,8 @@ _PLAIN: Final[dict[Any, Form]] = {
 }
 
 
-def _annotated(form: Form, extras: Sequence[Any]) -> Form:
-    for extra in extras:
-        if isinstance(extra, AtLeast):
-            form = _at_least(form, extra.bound)
-    return form
-
-
-def _at_least(form: Form, bound: float) -> Form:
+def at_least(form: Form, bound: float) -> Form:
+    """Make the form of the numbers from a bound on."""
     is_whole, kinds = form.read is _read_whole, int if form.read is _read_whole else (int, float)
     wanted = f"a {'whole ' if is_whole else ''}number of at least {bound:g}"
 
@@ -213,10 +143,11 @@ def _at_least(form: Form, bound: float) -> Form:
             raise unfit(value, wanted)
         return value
 
-    return Form(f"{form.words} of at least {bound:g}", read)
+    return Form("count" if is_whole and bound == 0 else f"{form.words} from {bound:g}", read)
 
 
-def _one_of(values: Sequence[str], make: Callable[[str], Any]) -> Form:
+def one_of(values: Sequence[str], make: Callable[[str], Any]) -> Form:
+    """Make the form of what `make` makes of one of these strings."""
     known = {value: make(value) for value in values}
     wanted = "one of " + ", ".join(map(repr, values))
 
@@ -228,11 +159,8 @@ def _one_of(values: Sequence[str], make: Callable[[str], Any]) -> Form:
     return Form(" or ".join(map(repr, values)), read)
 
 
-def _optional(annotation: Any, args: Sequence[Any]) -> Form:
-    inner = [arg for arg in args if arg is not NoneType]
-    if len(inner) != 1:
-        raise TypeError(f"values of {annotation!r} have no form to travel in: only `X | None` has")
-    form = form_of(inner[0])
+def optional(form: Form) -> Form:
+    """Make the form of values that may be None."""
     read_value, write_value = form.read, form.write
 
     def read(value: Any) -> Any:
@@ -248,7 +176,8 @@ def _optional(annotation: Any, args: Sequence[Any]) -> Form:
 # Values that have others inside
 
 
-def _list(form: Form) -> Form:
+def list_of(form: Form) -> Form:
+    """Make the form of lists of such values."""
     read_item, write_item, kinds, length = form.read, form.write, form.kinds, form.length
 
     def read(value: Any) -> Any:
@@ -270,7 +199,9 @@ def _list(form: Form) -> Form:
     return Form(f"list of {form.words}", read, None if write_item is None else write, kinds_of_list)
 
 
-def _map(key_form: Form, form: Form) -> Form:
+def map_of(key_form: Form, form: Form) -> Form:
+    """Make the form of maps from such keys to such values."""
+
     def read(value: Any) -> Any:
         if not isinstance(value, dict):
             raise unfit(value, "a map")
@@ -292,21 +223,14 @@ def _map(key_form: Form, form: Form) -> Form:
     return Form(f"map from {key_form.words} to {form.words}", read, None if form.write is None else write)
 
 
-def _row(forms: Sequence[Form]) -> Form:
+def row_of(forms: Sequence[Form]) -> Form:
+    """Make the form of lists of as many items as there are forms, each of its own."""
     words = ", ".join(form.words for form in forms)
-    reader = _reader_of_rows([(f"[{index}]", form) for index, form in enumerate(forms)], None, tuple)
-    return Form(f"[{words}]", reader, _writer_of_rows(forms))
+    reader = reader_of_rows([(f"[{index}]", form) for index, form in enumerate(forms)], None, tuple)
+    return Form(f"[{words}]", reader, writer_of_rows(forms))
 
 
-def _named_row(cls: Any) -> Form:
-    hints = hints_of(cls)
-    forms = [(f".{name}", form_of(hints[name])) for name in cls._fields]
-    words = ", ".join(f"{name}: {form.words}" for name, (_, form) in zip(cls._fields, forms, strict=True))
-    reader = _reader_of_rows(forms, tuple(cls._field_defaults.values()), partial(tuple.__new__, cls))
-    return Form(f"[{words}]", reader, _writer_of_rows([form for _, form in forms]))
-
-
-def _reader_of_rows(
+def reader_of_rows(
     forms: Sequence[tuple[str, Form]], defaults: Sequence[Any] | None, make: Callable[[list[Any]], Any]
 ) -> Read:
     """Make a reader of lists.
@@ -337,7 +261,8 @@ def _reader_of_rows(
     return read
 
 
-def _writer_of_rows(forms: Sequence[Form]) -> Callable[[Any], Any] | None:
+def writer_of_rows(forms: Sequence[Form]) -> Callable[[Any], Any] | None:
+    """Make the writer of lists; None where they travel as they are."""
     if not any(form.write for form in forms):
         return None
     writes = [form.write for form in forms]
@@ -346,110 +271,3 @@ def _writer_of_rows(forms: Sequence[Form]) -> Callable[[Any], Any] | None:
         return [item if change is None else change(item) for change, item in zip(writes, value, strict=True)]
 
     return write
-
-
-def _make_record_form(cls: Any) -> Form:
-    hints = hints_of(cls)
-    parts = [_Part(field, form_of(hints[field.name])) for field in fields(cls)]
-    write = ExitReason.to_data if cls is ExitReason else _writer_of_records(parts)
-    return Form(cls.__name__, _reader_of_records(cls, parts), write)
-
-
-record_form: Final[Callable[[Any], Form]] = cache(_make_record_form)
-"""Returns the form of a dataclass, made once: a map of its fields."""
-
-
-class _Part:
-    """One field of a dataclass."""
-
-    __slots__ = ("is_needed", "kinds", "length", "name", "read", "write")
-
-    def __init__(self, field: Field[Any], form: Form) -> None:
-        self.name = field.name
-        self.read, self.write, self.kinds, self.length = form.read, form.write, form.kinds, form.length
-        self.is_needed = field.default is MISSING and field.default_factory is MISSING
-
-
-def _reader_of_records(cls: Any, parts: Sequence[_Part]) -> Read:
-    """Make a reader of maps: fields that are unknown here, of a newer version, are ignored."""
-    check: Callable[[Any], None] | None = vars(cls).get("check")
-
-    def read(value: Any) -> Any:
-        if not isinstance(value, dict):
-            raise unfit(value, "a map")
-        values: dict[str, Any] = {}
-        for part in parts:
-            name = part.name
-            if name in value:
-                item, length = value[name], part.length
-                if type(item) in part.kinds and (length is None or item is None or len(item) == length):
-                    values[name] = item
-                    continue
-                try:
-                    values[name] = part.read(item)
-                except UnfitError as error:
-                    raise error.at(f".{name}") from None
-            elif part.is_needed:
-                raise UnfitError(f" has no {name!r}")
-        made = cls(**values)
-        if check is not None:
-            check(made)
-        return made
-
-    return read
-
-
-def _writer_of_records(parts: Sequence[_Part]) -> Callable[[Any], dict[str, Any]]:
-    names = [part.name for part in parts]
-    changes = [(part.name, part.write) for part in parts if part.write is not None]
-    take = attrgetter(*names, "__class__") if names else lambda _: ()  # several names, for else it is no tuple
-
-    def write(value: Any) -> dict[str, Any]:
-        data = dict(zip(names, take(value), strict=False))
-        for name, change in changes:
-            data[name] = change(data[name])
-        return data
-
-    return write
-
-
-# Errors
-
-
-class _ErrorData(NamedTuple):
-    """What `errors.to_data` says of an error."""
-
-    type: str
-    message: str
-    notes: list[str]
-    executed: errors.Executed | None
-    reason: ExitReason | None
-
-
-@cache
-def _error_forms() -> list[tuple[str, Form]]:
-    return [(name, form_of(hint)) for name, hint in hints_of(_ErrorData).items()]
-
-
-def _error(cls: type[BaseException]) -> Form:
-    def read(value: Any) -> Exception:
-        error = read_error(value)
-        if not isinstance(error, cls):
-            raise unfit(value, f"a {cls.__name__}")
-        return error
-
-    return Form("error" if cls is Exception else cls.__name__, read, errors.to_data)
-
-
-def read_error(value: Any) -> Exception:
-    """Make the error that `errors.to_data` said; raises UnfitError, a ValueError."""
-    if not isinstance(value, dict):
-        raise unfit(value, "a map")
-    for name, form in _error_forms():
-        if name not in value:
-            raise UnfitError(f" has no {name!r}")
-        try:
-            form.read(value[name])
-        except UnfitError as error:
-            raise error.at(f".{name}") from None
-    return errors.from_data(value)

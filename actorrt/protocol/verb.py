@@ -3,7 +3,7 @@
 A request is a class of its own, made by `verb`: its fields are what is asked with, its docstring says what is asked
 for and what errors mean, and `Request[A]` says that `A` answers it; `None` answers what needs no more than to be over.
 An answer of several parts is a class made by `record`. How a field travels, and what is refused where it arrives,
-follows from its annotation; see `forms`.
+follows from its annotation; see `annotations`.
 
 A process that speaks an older version sends fewer fields and ignores those that it does not know. So a field that is
 younger than the oldest version supported has a default, which is what an older sender means.
@@ -31,7 +31,8 @@ from typing import (
 
 from actorrt.config import PROTOCOL_VERSION, PROTOCOL_VERSION_MIN
 from actorrt.ids import PeerId
-from actorrt.protocol.forms import Form, UnfitError, form_of, record_form
+from actorrt.protocol.annotations import form_of, record_form
+from actorrt.protocol.forms import Form, UnfitError
 
 A = TypeVar("A")
 C = TypeVar("C", bound=type)

@@ -1,0 +1,213 @@
+"""Pure: the form that an annotation says: how values of that type travel, and what is refused of those that arrive.
+
+| annotation | what travels | what is refused |
+|---|---|---|
+| `ActorId`, `JobId`, `ObjectId`, `PeerId` | bytes | bytes of another length |
+| `ActorIds` | the ids one behind the other, as bytes | no ids, and parts of one |
+| `bytes`, `str`, `bool`, `int`, `float`, `None` | the same; an int is a float too | a bool for a number |
+| `Annotated[int, AtLeast(0)]` | a number | a smaller number |
+| `Literal`, an enum | one of its values | any other |
+| `list[X]`, `Sequence[X]`, `dict[K, X]`, `X \\| None` | a list, a map, either | the first value that does not fit |
+| `tuple[X, Y]` | a list | a list of another length |
+| a `NamedTuple` | a list, its fields in order; later versions append to it | a shorter list |
+| a dataclass | a map, its fields by name; later versions add to it | a map without a field that has no default |
+| an exception class | what `errors.to_data` says of the error | a map that says less |
+| `Any`, `object` | anything that the transport carries | nothing: its reader checks it |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import MISSING, Field, fields, is_dataclass
+from enum import Enum
+from functools import cache, partial
+from operator import attrgetter
+from types import NoneType, UnionType
+from typing import Annotated, Any, Final, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
+
+from actorrt import errors
+from actorrt.protocol.forms import (
+    PLAIN,
+    AtLeast,
+    Form,
+    Read,
+    UnfitError,
+    at_least,
+    list_of,
+    map_of,
+    one_of,
+    optional,
+    reader_of_rows,
+    row_of,
+    unfit,
+    writer_of_rows,
+)
+from actorrt.reasons import ExitReason
+
+
+def form_of(annotation: Any) -> Form:
+    """Return the form that an annotation says.
+
+    Raises:
+        TypeError: values of that type do not travel.
+    """
+    plain = PLAIN.get(annotation)
+    if plain is not None:
+        return plain
+    origin, args = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _annotated(form_of(args[0]), args[1:])
+    if origin in (Union, UnionType):
+        inner = [arg for arg in args if arg is not NoneType]
+        if len(inner) != 1:
+            raise TypeError(f"values of {annotation!r} have no form to travel in: only `X | None` has")
+        return optional(form_of(inner[0]))
+    if origin is Literal:
+        return one_of([str(value) for value in args], str)
+    if origin in (list, Sequence):
+        return list_of(form_of(args[0]))
+    if origin is dict:
+        return map_of(form_of(args[0]), form_of(args[1]))
+    if origin is tuple:
+        return row_of([form_of(arg) for arg in args])
+    if isinstance(annotation, type):
+        return _of_class(annotation)
+    raise TypeError(f"values of {annotation!r} have no form to travel in")
+
+
+def _of_class(cls: type) -> Form:
+    if issubclass(cls, BaseException):
+        return _error(cls)
+    if issubclass(cls, Enum):
+        return one_of([str(member.value) for member in cls], cls)
+    if issubclass(cls, tuple) and hasattr(cls, "_fields"):
+        return _named_row(cls)
+    if is_dataclass(cls):
+        return record_form(cls)
+    raise TypeError(f"values of {cls!r} have no form to travel in")
+
+
+def hints_of(cls: type) -> dict[str, Any]:
+    """Return the annotations of a class's own fields and those above, evaluated."""
+    return get_type_hints(cls, include_extras=True)
+
+
+def _annotated(form: Form, extras: Sequence[Any]) -> Form:
+    for extra in extras:
+        if isinstance(extra, AtLeast):
+            form = at_least(form, extra.bound)
+    return form
+
+
+def _named_row(cls: Any) -> Form:
+    hints = hints_of(cls)
+    forms = [(f".{name}", form_of(hints[name])) for name in cls._fields]
+    reader = reader_of_rows(forms, tuple(cls._field_defaults.values()), partial(tuple.__new__, cls))
+    return Form(cls.__name__, reader, writer_of_rows([form for _, form in forms]))
+
+
+def _make_record_form(cls: Any) -> Form:
+    hints = hints_of(cls)
+    parts = [_Part(field, form_of(hints[field.name])) for field in fields(cls)]
+    write = ExitReason.to_data if cls is ExitReason else _writer_of_records(parts)
+    return Form(cls.__name__, _reader_of_records(cls, parts), write)
+
+
+record_form: Final[Callable[[Any], Form]] = cache(_make_record_form)
+"""Returns the form of a dataclass, made once: a map of its fields."""
+
+
+class _Part:
+    """One field of a dataclass."""
+
+    __slots__ = ("is_needed", "kinds", "length", "name", "read", "write")
+
+    def __init__(self, field: Field[Any], form: Form) -> None:
+        self.name = field.name
+        self.read, self.write, self.kinds, self.length = form.read, form.write, form.kinds, form.length
+        self.is_needed = field.default is MISSING and field.default_factory is MISSING
+
+
+def _reader_of_records(cls: Any, parts: Sequence[_Part]) -> Read:
+    """Make a reader of maps: fields that are unknown here, of a newer version, are ignored."""
+    check: Callable[[Any], None] | None = vars(cls).get("check")
+
+    def read(value: Any) -> Any:
+        if not isinstance(value, dict):
+            raise unfit(value, "a map")
+        values: dict[str, Any] = {}
+        for part in parts:
+            name = part.name
+            if name in value:
+                item, length = value[name], part.length
+                if type(item) in part.kinds and (length is None or item is None or len(item) == length):
+                    values[name] = item
+                    continue
+                try:
+                    values[name] = part.read(item)
+                except UnfitError as error:
+                    raise error.at(f".{name}") from None
+            elif part.is_needed:
+                raise UnfitError(f" has no {name!r}")
+        made = cls(**values)
+        if check is not None:
+            check(made)
+        return made
+
+    return read
+
+
+def _writer_of_records(parts: Sequence[_Part]) -> Callable[[Any], dict[str, Any]]:
+    names = [part.name for part in parts]
+    changes = [(part.name, part.write) for part in parts if part.write is not None]
+    take = attrgetter(*names, "__class__") if names else lambda _: ()  # several names, for else it is no tuple
+
+    def write(value: Any) -> dict[str, Any]:
+        data = dict(zip(names, take(value), strict=False))
+        for name, change in changes:
+            data[name] = change(data[name])
+        return data
+
+    return write
+
+
+# Errors
+
+
+class _ErrorData(NamedTuple):
+    """What `errors.to_data` says of an error."""
+
+    type: str
+    message: str
+    notes: list[str]
+    executed: errors.Executed | None
+    reason: ExitReason | None
+
+
+@cache
+def _error_forms() -> list[tuple[str, Form]]:
+    return [(name, form_of(hint)) for name, hint in hints_of(_ErrorData).items()]
+
+
+def _error(cls: type[BaseException]) -> Form:
+    def read(value: Any) -> Exception:
+        error = read_error(value)
+        if not isinstance(error, cls):
+            raise unfit(value, f"a {cls.__name__}")
+        return error
+
+    return Form("error" if cls is Exception else cls.__name__, read, errors.to_data)
+
+
+def read_error(value: Any) -> Exception:
+    """Make the error that `errors.to_data` said; raises UnfitError, a ValueError."""
+    if not isinstance(value, dict):
+        raise unfit(value, "a map")
+    for name, form in _error_forms():
+        if name not in value:
+            raise UnfitError(f" has no {name!r}")
+        try:
+            form.read(value[name])
+        except UnfitError as error:
+            raise error.at(f".{name}") from None
+    return errors.from_data(value)
