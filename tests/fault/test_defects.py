@@ -10,7 +10,7 @@ import pytest
 
 import actorrt as art
 from actorrt.actors.endpoint.current_endpoint import current_endpoint
-from actorrt.actors.wire.messages import REQUEST
+from actorrt.protocol.envelopes import REQUEST
 from actorrt.transport.interfaces import Lane
 from tests.running import Node
 

@@ -11,16 +11,17 @@ from typing import Any
 import zmq
 
 from actorrt.actors.wire.control import Control
-from actorrt.actors.wire.messages import NOTICE, REQUEST
 from actorrt.clock import MonotonicClock
 from actorrt.config import MIB
 from actorrt.errors import ActorRtError, PeerUnreachableError
 from actorrt.ids import IdSource, ObjectId, PeerAddress, PeerId
 from actorrt.node.objects.transfers import Transfers
+from actorrt.protocol.envelopes import NOTICE, REQUEST
 from actorrt.scopes import Scope
 from actorrt.store.server.server import StoreServer
 from actorrt.transport.interfaces import Buffer, Landing, Transport
 from actorrt.transport.zeromq.link import ZERO_COPY_BYTES
+from tests.unit.protocol.fitting import check_fits
 
 IDS = IdSource()
 
@@ -68,6 +69,7 @@ class StoreNode:
         assert self.crashes == []
 
     def received(self, peer: PeerId, envelope: list[Any], buffers: Sequence[Buffer]) -> None:
+        check_fits(envelope)
         if REQUEST <= envelope[0] <= NOTICE:
             self.control.received(peer, envelope)
             return

@@ -18,10 +18,10 @@ from actorrt.config import MIB
 from actorrt.errors import ObjectLostError, ObjectNotFoundError, PeerUnreachableError
 from actorrt.ids import IdSource, PeerAddress, PeerId
 from actorrt.node.inspect.inquiry import inquire
-from actorrt.node.objects.chunks import CHUNK, GONE, READ
 from actorrt.node.objects.fanout import WIDTH
 from actorrt.node.objects.pulls import CHUNK_BYTES, WINDOW_BYTES, chunks
 from actorrt.node.objects.transfers import PULLS_COUNT
+from actorrt.protocol.envelopes import CHUNK, GONE, READ
 from actorrt.protocol.objects import PullObject, ReleaseObject
 from actorrt.store.client.client import StoreClient
 from actorrt.transport.interfaces import Landing, Transport

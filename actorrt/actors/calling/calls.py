@@ -19,7 +19,7 @@ from actorrt.actors.refs.ref import ActorRef, CallOptions
 from actorrt.actors.refs.reply import Reply, release, release_tell
 from actorrt.actors.refs.route import Route
 from actorrt.actors.wire.interface import MethodSpec
-from actorrt.actors.wire.messages import is_plain
+from actorrt.actors.wire.plain_values import is_plain
 from actorrt.clock import Clock
 from actorrt.completion import Completion
 

@@ -10,11 +10,12 @@ from actorrt.actors.refs import current
 from actorrt.actors.refs.ref import ActorRef, CallOptions
 from actorrt.actors.refs.reply import CallOwner, Reply, forget_arguments, release, release_tell
 from actorrt.actors.wire.interface import MethodSpec
-from actorrt.actors.wire.messages import Body, Constants, is_plain
 from actorrt.actors.wire.payload import Payloads
+from actorrt.actors.wire.plain_values import Constants, is_plain
 from actorrt.actors.wire.transits import Transit
 from actorrt.clock import Clock
 from actorrt.ids import IdSource
+from actorrt.protocol.envelopes import Body
 from actorrt.store.client.client import StoreClient
 from actorrt.store.client.ref import ObjectRef
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from actorrt.actors.refs import current
-from actorrt.actors.wire.messages import Body
 from actorrt.errors import ObjectLostError
+from actorrt.protocol.envelopes import Body
 from actorrt.reasons import ExitReason
 
 if TYPE_CHECKING:

@@ -26,15 +26,16 @@ from actorrt.actors.refs.ref import ActorRef
 from actorrt.actors.refs.route import Inbox, Route, Waiting
 from actorrt.actors.wire.control import Answer, Control
 from actorrt.actors.wire.credit import STRANGERS_SETTLEMENT, Window
-from actorrt.actors.wire.messages import ASK, CANCEL, MORE, SETTLE, TELL, Constants
 from actorrt.actors.wire.payload import Payloads
 from actorrt.actors.wire.peers import Peers
+from actorrt.actors.wire.plain_values import Constants
 from actorrt.actors.wire.transits import Transits
 from actorrt.clock import Clock
 from actorrt.completion import Completion
 from actorrt.errors import ActorDiedError, ActorRtError, ActorUnavailableError
 from actorrt.ids import ActorId, PeerId
 from actorrt.protocol.authorities import Resolve, Sighting
+from actorrt.protocol.envelopes import ASK, CANCEL, MORE, SETTLE, TELL, CancelEnvelope, MoreEnvelope, SettleEnvelope
 
 if TYPE_CHECKING:
     from actorrt.actors.refs.reply import Reply
@@ -255,7 +256,7 @@ class Routes:
         if not self._table.settled(route, peer):
             return Window()
         self._settlements_count += 1
-        link.send((SETTLE, route.actor_id, self._settlements_count))
+        link.send(SettleEnvelope(SETTLE, route.actor_id, self._settlements_count))
         return Window(self._settlements_count)
 
     def recall(self, call: Reply[Any], *, is_late: bool) -> None:
@@ -267,7 +268,8 @@ class Routes:
             return
         seen = self.of(call.ref).seen
         if seen is not None and seen.endpoint.peer == call.peer:
-            self._control.deliver(seen.endpoint, [CANCEL, call.ref._actor_id, call.call_id, is_late])
+            envelope = CancelEnvelope(CANCEL, call.ref._actor_id, call.call_id, is_late)
+            self._control.deliver(seen.endpoint, envelope)
 
     def grant_items(self, call: Reply[Any], count: int) -> None:
         """Tell the callee of a stream that `count` more items may come."""
@@ -278,7 +280,7 @@ class Routes:
             return
         address = self._peers.address_of(call.peer)
         if address is not None:
-            self._control.deliver(address, [MORE, call.call_id, count])
+            self._control.deliver(address, MoreEnvelope(MORE, call.call_id, count))
 
     def lost(self, peer: PeerId, *, is_alive: bool = False) -> Link | None:
         """Unsettle every route that led to `peer`; what waits there is sought anew.

@@ -15,10 +15,10 @@ from actorrt.actors.calling.routes import Routes
 from actorrt.actors.refs.loop_thread import LoopThread
 from actorrt.actors.refs.reply import Reply
 from actorrt.actors.wire.by_reference import StoredValue
-from actorrt.actors.wire.messages import STREAM_WINDOW_ITEMS
 from actorrt.actors.wire.payload import Payloads
 from actorrt.clock import Clock
 from actorrt.completion import Completion
+from actorrt.protocol.envelopes import STREAM_WINDOW_ITEMS
 from actorrt.store.client.ref import ObjectRef
 
 T = TypeVar("T")

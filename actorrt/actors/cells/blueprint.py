@@ -8,8 +8,8 @@ from actorrt.actors.api.actor import Actor
 from actorrt.actors.policy.options import ActorOptions
 from actorrt.actors.refs.spec import open_spec
 from actorrt.actors.wire.interface import of_class
-from actorrt.actors.wire.messages import is_plain
 from actorrt.actors.wire.payload import has_objects
+from actorrt.actors.wire.plain_values import is_plain
 from actorrt.ids import JobId, PeerAddress
 from actorrt.protocol.hosts import HostActor
 

@@ -19,10 +19,10 @@ from actorrt.actors.refs.message import SIGNAL_PREFIX, Caller, Message
 from actorrt.actors.wire.by_reference import StoredValue
 from actorrt.actors.wire.failures import ends_its_call_only, reason_of, users_traceback
 from actorrt.actors.wire.interface import MethodKind
-from actorrt.actors.wire.messages import Body
 from actorrt.actors.wire.payload import has_objects, objects_at_hand, objects_opened
 from actorrt.errors import is_kind
 from actorrt.interrupts import is_ctrl_c
+from actorrt.protocol.envelopes import Body
 from actorrt.protocol.hosts import CallState
 from actorrt.store.client.ref import ObjectRef
 

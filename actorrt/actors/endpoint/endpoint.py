@@ -39,19 +39,6 @@ from actorrt.actors.hosting.host_verbs import serve_authorities
 from actorrt.actors.hosting.local_hosting import Family
 from actorrt.actors.refs.loop_thread import LoopThread
 from actorrt.actors.wire.control import Control
-from actorrt.actors.wire.messages import (
-    CANCEL,
-    CREDIT,
-    ERROR,
-    ITEM,
-    MORE,
-    NOT_HERE,
-    NOTICE,
-    REPLY,
-    REQUEST,
-    SETTLE,
-    TELL,
-)
 from actorrt.actors.wire.origins import Origins
 from actorrt.actors.wire.payload import Payloads
 from actorrt.actors.wire.peers import Peers
@@ -59,6 +46,7 @@ from actorrt.actors.wire.transits import Transits
 from actorrt.clock import Clock
 from actorrt.defects import log_defect, report_defects
 from actorrt.ids import ActorId, IdSource, JobId, PeerAddress, PeerId, short
+from actorrt.protocol.envelopes import CANCEL, CREDIT, ERROR, ITEM, MORE, NOT_HERE, NOTICE, REPLY, REQUEST, SETTLE, TELL
 from actorrt.protocol.processes import AskStatistics, EndpointDown, Fence, TakeCensus
 from actorrt.reasons import ExitReason
 from actorrt.scopes import Scope

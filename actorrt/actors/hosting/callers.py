@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorrt import errors
 from actorrt.actors.wire.failures import error_to_data
-from actorrt.actors.wire.messages import CREDIT, ERROR, ITEM, NOT_HERE, REPLY, is_plain_value
 from actorrt.actors.wire.payload import Captured
+from actorrt.actors.wire.plain_values import is_plain_value
 from actorrt.ids import ActorId, PeerAddress, PeerId
+from actorrt.protocol.envelopes import CREDIT, ERROR, ITEM, NOT_HERE, REPLY, CreditEnvelope, NotHereEnvelope
 from actorrt.transport.interfaces import Link
 
 if TYPE_CHECKING:
@@ -87,12 +88,12 @@ class RemoteCaller:
     def grant(self, actor_id: ActorId, messages: int, size_bytes: int, settlement: int) -> None:
         address = self._system.transport.address_of(self._peer)
         if address is not None and not self._system.peers.is_lost(self._peer):
-            envelope = [CREDIT, actor_id, messages, size_bytes, settlement]
+            envelope = CreditEnvelope(CREDIT, actor_id, messages, size_bytes, settlement)
             self._system.control.deliver(PeerAddress(self._peer, address), envelope)
 
     def not_here(self, call_id: int, actor_id: ActorId) -> None:
         """Say that the actor is not on this endpoint."""
-        self._send((NOT_HERE, call_id, actor_id), ())
+        self._send(NotHereEnvelope(NOT_HERE, call_id, actor_id), ())
 
     def cut_off(self) -> None:
         """The endpoint was given up, and knows it: nobody there waits for what was not sent."""

@@ -29,10 +29,10 @@ from actorrt.actors.refs.message import Caller, Message, Tick
 from actorrt.actors.refs.ref import ActorRef
 from actorrt.actors.refs.waiting import wait
 from actorrt.actors.wire.failures import users_traceback
-from actorrt.actors.wire.messages import ASK
 from actorrt.ids import ActorId, ObjectId, PeerId, short
 from actorrt.interrupts import let_through
 from actorrt.protocol.authorities import Handled
+from actorrt.protocol.envelopes import ASK
 from actorrt.protocol.manner import Manner
 from actorrt.protocol.nodes import Orphaned
 from actorrt.reasons import ExitKind, ExitReason

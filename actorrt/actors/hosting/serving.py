@@ -11,8 +11,8 @@ import inspect
 from typing import Any
 
 from actorrt.actors.refs.message import Caller, Message
-from actorrt.actors.wire.messages import STREAM_WINDOW_ITEMS
 from actorrt.completion import Completion
+from actorrt.protocol.envelopes import STREAM_WINDOW_ITEMS
 
 
 class Outlet:

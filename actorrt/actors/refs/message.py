@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from weakref import ReferenceType
 
-from actorrt.actors.wire.messages import Body, Constants
+from actorrt.actors.wire.plain_values import Constants
 from actorrt.errors import CallError, Executed
 from actorrt.ids import ActorId
+from actorrt.protocol.envelopes import Body
 
 if TYPE_CHECKING:
     from actorrt.actors.refs.waits import TaskWaiter

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from actorrt.actors.refs import current
 from actorrt.actors.refs.waits import begins_to_wait, waiter_of
-from actorrt.actors.wire.messages import Body
 from actorrt.actors.wire.payload import ReplySentError
 from actorrt.completion import OPEN, Completion, Waiter
 from actorrt.ids import PeerId
+from actorrt.protocol.envelopes import Body
 
 if TYPE_CHECKING:
     from actorrt.actors.refs.message import Message

@@ -16,15 +16,15 @@ from collections.abc import Coroutine
 from typing import Any, Final, TypeVar
 
 from actorrt import errors
-from actorrt.actors.wire.messages import NOTICE, REFUSAL, REQUEST, RESPONSE
 from actorrt.completion import Completion
 from actorrt.ids import PeerAddress, PeerId, short
 from actorrt.interrupts import let_through
-from actorrt.protocol.forms import read_error
+from actorrt.protocol.annotations import read_error
+from actorrt.protocol.envelopes import NOTICE, REFUSAL, REQUEST, RESPONSE
 from actorrt.protocol.verb import Handler, Request
 from actorrt.scopes import Scope
 from actorrt.texts import text_of, traceback_of
-from actorrt.transport.interfaces import Lane, Transport
+from actorrt.transport.interfaces import Envelope, Lane, Transport
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ class Control:
         self._requests: dict[int, Answer[Any]] = {}
         self._last_id = 0
         self._closed: Exception | None = None
-        self._waiting: dict[PeerId, deque[tuple[PeerAddress, list[Any]]]] = {}  # for links at their bounds, in order
+        self._waiting: dict[PeerId, deque[tuple[PeerAddress, Envelope]]] = {}  # for links at their bounds, in order
 
     def __len__(self) -> int:
         """How many requests wait for their answers."""
@@ -112,7 +112,7 @@ class Control:
             return False
         return self.deliver(to, [NOTICE, notice.verb, data], may_wait=may_wait)
 
-    def deliver(self, to: PeerAddress, envelope: list[Any], *, may_wait: bool = True) -> bool:
+    def deliver(self, to: PeerAddress, envelope: Envelope, *, may_wait: bool = True) -> bool:
         """Send an envelope of any kind on the control lane; as `notify`."""
         try:
             if may_wait:
@@ -127,7 +127,7 @@ class Control:
             return True
         return False
 
-    def _send_or_keep(self, to: PeerAddress, envelope: list[Any]) -> None:
+    def _send_or_keep(self, to: PeerAddress, envelope: Envelope) -> None:
         """Send what must arrive unless its receiver is gone, behind all that waits for the same."""
         waiting = self._waiting.get(to.peer)
         if waiting is None:
@@ -157,13 +157,13 @@ class Control:
             waiting.popleft()
         self._waiting.pop(peer, None)
 
-    def _send(self, to: PeerAddress, envelope: list[Any], lane: Lane = Lane.CONTROL) -> None:
+    def _send(self, to: PeerAddress, envelope: Envelope, lane: Lane = Lane.CONTROL) -> None:
         if to.peer == self._transport.peer:
             self._scope.loop.call_soon(self.received, to.peer, envelope)
         else:
             self._transport.link(*to, lane).send(envelope)
 
-    def received(self, peer: PeerId, envelope: list[Any]) -> None:
+    def received(self, peer: PeerId, envelope: Envelope) -> None:
         """Take in an envelope of one of the control kinds."""
         kind = envelope[0]
         if kind == REQUEST:

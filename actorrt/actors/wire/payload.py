@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from actorrt import errors
 from actorrt.actors.wire.by_reference import StoredBody, StoredParts, StoredValue, fits_as_parts, open_here
 from actorrt.actors.wire.failures import ErrorData, error_from_data
-from actorrt.actors.wire.messages import Body, Constants, constant_bytes, is_plain, is_plain_value
+from actorrt.actors.wire.plain_values import Constants, constant_bytes, is_plain, is_plain_value
 from actorrt.actors.wire.transits import Transit
 from actorrt.config import STORE_THRESHOLD_BYTES
 from actorrt.ids import ObjectId
+from actorrt.protocol.envelopes import Body
 from actorrt.store.client.ref import ObjectRef
 from actorrt.store.values import encoding
 from actorrt.store.values.carrier import Carrier

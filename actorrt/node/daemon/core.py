@@ -21,7 +21,6 @@ from actorrt.actors.authority.record import Record
 from actorrt.actors.authority.registry import Registry
 from actorrt.actors.hosting.actor_links import serve_link_authority
 from actorrt.actors.wire.control import Control
-from actorrt.actors.wire.messages import NOTICE, REQUEST
 from actorrt.clock import Clock
 from actorrt.config import VERSION
 from actorrt.defects import log_defect, report_defects
@@ -30,7 +29,6 @@ from actorrt.node.daemon.census import take_census
 from actorrt.node.daemon.hang_detector import HangDetector
 from actorrt.node.daemon.job_ends import JobEnds
 from actorrt.node.daemon.node_status import NodeStatus
-from actorrt.node.objects.chunks import KINDS
 from actorrt.node.objects.transfers import Transfers
 from actorrt.node.placement.group_restarts import GroupRestarts
 from actorrt.node.placement.job_table import JobTable
@@ -40,6 +38,7 @@ from actorrt.node.placement.resources import Resources
 from actorrt.node.placement.worker_choice import WorkerChoice
 from actorrt.node.placement.workers import WorkerFactory, Workers
 from actorrt.protocol.authorities import ActorCard, GroupPlaces, Spawn, SpawnMany
+from actorrt.protocol.envelopes import CHUNK_KINDS, NOTICE, REQUEST
 from actorrt.protocol.nodes import (
     ActorTree,
     AskStatus,
@@ -179,7 +178,7 @@ class NodeCore:
         """Take in control envelopes; the node has no actors of its own."""
         if REQUEST <= envelope[0] <= NOTICE:
             self.control.received(peer, envelope)
-        elif envelope[0] in KINDS and self._transfers is not None:
+        elif envelope[0] in CHUNK_KINDS and self._transfers is not None:
             self._transfers.received(peer, envelope, buffers)
         else:
             logger.warning("an envelope of kind %r from %s is not for a node", envelope[0], short(peer))

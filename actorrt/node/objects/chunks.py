@@ -20,20 +20,12 @@ from actorrt.errors import ActorRtError, MailboxFullError, PeerUnreachableError
 from actorrt.ids import ObjectId, PeerId, short
 from actorrt.node.objects.checksums import checksum
 from actorrt.node.objects.pulls import CHUNK_BYTES
+from actorrt.protocol.envelopes import CHUNK, GONE, ChunkEnvelope, GoneEnvelope
 from actorrt.scopes import Scope
 from actorrt.store.server.exchange import Exchange
 from actorrt.transport.interfaces import Buffer, Envelope, Lane, Transport
 
 logger = logging.getLogger(__name__)
-
-# kind, object id, offset
-READ: Final = 32
-# kind, object id, offset, checksum; the chunk beside it
-CHUNK: Final = 33
-# kind, object id: it is not here any more
-GONE: Final = 34
-
-KINDS: Final = frozenset((READ, CHUNK, GONE))
 
 _IDLE_S: Final = 2.0
 _CHECKSUMS_COUNT: Final = 64
@@ -157,7 +149,7 @@ class Chunks:
 
     def _send(self, peer: PeerId, object_id: ObjectId, offset: int, chunk: memoryview, known: int) -> None:
         address = self._transport.address_of(peer)
-        if send(self._transport, peer, address, [CHUNK, object_id, offset, known], chunk):
+        if send(self._transport, peer, address, ChunkEnvelope(CHUNK, object_id, offset, known), chunk):
             self.sent_count += 1
 
     def send_copy(self, peer: PeerId, object_id: ObjectId, offset: int, memory: memoryview) -> None:
@@ -168,4 +160,4 @@ class Chunks:
 
     def send_gone(self, peer: PeerId, object_id: ObjectId) -> None:
         """Tell that an object can't be read here."""
-        send(self._transport, peer, self._transport.address_of(peer), [GONE, object_id])
+        send(self._transport, peer, self._transport.address_of(peer), GoneEnvelope(GONE, object_id))

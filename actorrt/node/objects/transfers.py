@@ -27,11 +27,12 @@ from actorrt.completion import Completion
 from actorrt.errors import ActorRtError, CallError, ObjectLostError
 from actorrt.ids import ObjectId, PeerAddress, PeerId, short
 from actorrt.node.objects.checksums import checksum
-from actorrt.node.objects.chunks import CHUNK, READ, Chunks, send
+from actorrt.node.objects.chunks import Chunks, send
 from actorrt.node.objects.holdings import Holdings
 from actorrt.node.objects.pulls import Pull
 from actorrt.node.objects.reading import Reading
 from actorrt.node.objects.sources import Sources
+from actorrt.protocol.envelopes import CHUNK, READ, ReadEnvelope
 from actorrt.protocol.objects import NameSource, ObjectRead, ObjectSource, PullObject, ReleaseObject
 from actorrt.scopes import Scope
 from actorrt.store.memory.mappings import populate
@@ -99,7 +100,7 @@ class Transfers:
     # What arrives
 
     def received(self, peer: PeerId, envelope: list[Any], buffers: Sequence[Buffer]) -> None:
-        """Take in an envelope of one of the kinds in `chunks.KINDS`."""
+        """Take in an envelope of one of the kinds in `CHUNK_KINDS`."""
         kind, object_id = envelope[0], ObjectId(envelope[1])
         if kind == READ:
             self._read_by(peer, object_id, envelope[2])
@@ -258,7 +259,7 @@ class Transfers:
     def _ask(self, reading: Reading) -> None:
         """Ask for what there is room for in flight."""
         for offset, _ in reading.pull.next_requests():
-            if not send(self._transport, *reading.source, [READ, reading.object_id, offset]):
+            if not send(self._transport, *reading.source, ReadEnvelope(READ, reading.object_id, offset)):
                 reading.end_turn()
                 return
 

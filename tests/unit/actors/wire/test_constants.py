@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from actorrt.actors.refs.message import PLAIN_MESSAGE_BYTES, message_bytes
-from actorrt.actors.wire.messages import Constants, constant_bytes
+from actorrt.actors.wire.plain_values import Constants, constant_bytes
 
 
 class Text(str):

@@ -11,8 +11,8 @@ import pytest
 
 from actorrt import errors
 from actorrt.actors.wire.control import Control
-from actorrt.actors.wire.messages import REFUSAL, RESPONSE
 from actorrt.ids import PeerAddress, PeerId
+from actorrt.protocol.envelopes import REFUSAL, RESPONSE
 from actorrt.scopes import Scope
 from actorrt.transport.interfaces import Lane
 from tests.unit.protocol.asking import Ask, Note

@@ -11,7 +11,6 @@ import pytest
 from actorrt import errors
 from actorrt.actors.endpoint.endpoint import System
 from actorrt.actors.wire.control import Answer
-from actorrt.actors.wire.messages import REQUEST
 from actorrt.clock import MonotonicClock
 from actorrt.config import MIB
 from actorrt.ids import IdSource, JobId
@@ -19,6 +18,7 @@ from actorrt.node.daemon.local_node import LocalNode
 from actorrt.node.placement.resources import Resources
 from actorrt.protocol import authorities, hosts, nodes
 from actorrt.protocol.authorities import Spawn
+from actorrt.protocol.envelopes import REQUEST
 from actorrt.protocol.nodes import AttachDriver, Detach
 from actorrt.protocol.verb import VERBS
 from actorrt.transport.interfaces import Lane

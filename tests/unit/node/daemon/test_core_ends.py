@@ -9,10 +9,10 @@ import pytest
 
 from actorrt import errors
 from actorrt.actors.authority.record import Record
-from actorrt.actors.wire.messages import NOTICE
 from actorrt.ids import JobId
 from actorrt.node.daemon import core as core_module
 from actorrt.node.placement.jobs import Worker
+from actorrt.protocol.envelopes import NOTICE
 from actorrt.protocol.hosts import StopHosted
 from actorrt.protocol.nodes import AttachDriver, AttachWorker, Goodbye, Preload
 from actorrt.protocol.processes import AskStatistics, CallInHand, EndpointDown, JobEnded

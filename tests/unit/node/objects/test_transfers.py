@@ -13,9 +13,9 @@ from actorrt.errors import ActorDiedError, ObjectLostError, ObjectNotFoundError
 from actorrt.ids import ObjectId, PeerAddress
 from actorrt.node.objects import transfers
 from actorrt.node.objects.checksums import checksum
-from actorrt.node.objects.chunks import CHUNK, GONE, READ
 from actorrt.node.objects.pulls import CHUNK_BYTES
 from actorrt.node.objects.transfers import Transfers
+from actorrt.protocol.envelopes import CHUNK, GONE, READ
 from actorrt.protocol.objects import Holding, HoldObject, NameSource, ObjectRead, ObjectSource
 from actorrt.scopes import Scope
 from tests.unit.node.daemon.peers import until
