@@ -113,5 +113,5 @@ class FakeLink:
         self._transport = transport
         self._peer = peer
 
-    def send(self, envelope: list[Any], buffers: Sequence[Any] = ()) -> None:
-        self._transport.sent.append((self._peer, envelope, [bytes(buffer) for buffer in buffers]))
+    def send(self, envelope: Sequence[Any], buffers: Sequence[Any] = ()) -> None:
+        self._transport.sent.append((self._peer, list(envelope), [bytes(buffer) for buffer in buffers]))
