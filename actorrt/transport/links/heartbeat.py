@@ -1,8 +1,8 @@
 """Probes peers and looks for acknowledgements at intervals; `silence` decides which peers have fallen silent.
 
 A peer with traffic owes us acknowledgements, so it needs no probe. A peer that is watched and owes none gets a *probe*
-at each beat: a frame without envelopes, which is acknowledged like every frame. The heart rests while nothing is
-awaited and no peer is watched. Handling a frame costs nothing more: progress is read off at each beat.
+at each beat: a frame without envelopes, which is acknowledged like every frame. There are no beats while nothing is
+awaited and no peer is watched. Handling a frame costs nothing extra: progress is read at each beat.
 """
 
 from __future__ import annotations
