@@ -147,12 +147,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="run the tests that take minutes on purpose, too")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.getoption("--long"):
-        return
     for item in items:
         if any(item.get_closest_marker(name) for name in LONG):
-            item.add_marker(pytest.mark.skip(reason="takes minutes on purpose: run with --long"))
+            item.add_marker(pytest.mark.alone)
+            if not config.getoption("--long"):
+                item.add_marker(pytest.mark.skip(reason="takes minutes on purpose: run with --long"))
 
 
 def pytest_collection_finish() -> None:

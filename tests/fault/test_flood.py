@@ -8,6 +8,8 @@ from actorrt.config import DEFAULT_MAILBOX_MESSAGES, MIB
 from tests.fault.flood import TAKE_S, TAKEN_TOGETHER, Outcome, flood
 from tests.running import own_directory, runtime_directory
 
+pytestmark = pytest.mark.alone
+
 SHARE = DEFAULT_MAILBOX_MESSAGES // 2  # each sender's share of the mailbox
 PROCESSES = {"driver", "node", "zygote", "consumer", "teller", "asker"}
 

@@ -8,6 +8,8 @@ from actorrt.config import MIB
 from tests.fault.growth import Growth, grow
 from tests.running import own_directory, runtime_directory
 
+pytestmark = pytest.mark.alone
+
 KINDS_COUNT = 15
 ALLOWED = {"large value: ObjectStoreFullError", "publish: ObjectStoreFullError", "publish: LoopCannotWaitError"}
 

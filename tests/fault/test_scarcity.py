@@ -155,9 +155,9 @@ async def test_shared_worker_that_gets_no_process_fails_those_who_wait_and_the_n
 
 @pytest.mark.parametrize("call", ["memfd_create", "posix_fallocate"])
 async def test_node_whose_store_gets_no_memory_goes_on(fresh_scarce_node, table, call):
+    table.arm("daemon", call, 1)  # before anybody connects, for whom the store makes memory ahead of need
     async with art.Runtime(address=fresh_scarce_node.url) as runtime:
         refs = []
-        table.arm("daemon", call, 1)
         with contextlib.suppress(art.ObjectStoreFullError):
             while len(refs) < 7:  # so many do not find room in the memory that is there already
                 refs.append(await art.put_async(np.ones(HUGE_BYTES, np.uint8)))

@@ -16,6 +16,8 @@ import actorrt as art
 from actorrt.actors.calling import slow_calls
 from tests.running import Node, wait_until
 
+pytestmark = pytest.mark.alone
+
 TOLD_WITHIN_S = 3.0
 BUSY_S = 10.0
 

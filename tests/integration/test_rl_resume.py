@@ -15,7 +15,7 @@ pytest.importorskip("torch")
 import actorrt as art
 from actorrt import rl
 from actorrt.rl.records import checkpoint
-from tests.running import run_script
+from tests.running import own_directory, run_script
 
 SETTINGS: dict[str, Any] = {
     "hidden": (8, 8),
@@ -213,7 +213,8 @@ except KeyboardInterrupt:
 
 @pytest.mark.parametrize("mode", ["local", "node"])
 def test_interrupt_of_plain_code_pauses_with_a_checkpoint(mode: str, tmp_path: Path) -> None:
-    script = run_script(PLAIN.format(mode=mode), tmp_path, tmp_path)
+    with own_directory() as directory:
+        script = run_script(PLAIN.format(mode=mode), tmp_path, directory)
     assert (script.process.returncode, script.output) == (0, "True True\n"), script.stderr
     assert "rl.PPO.resume('run').start(steps=100_000) goes on from there" in script.stderr
     assert (tmp_path / "run" / "best.policy").exists()
