@@ -33,6 +33,12 @@ def wait_until(is_so: Callable[[], Any], what: str, within_s: float = PATIENCE_S
     return found
 
 
+def growing_timeouts(first_s: float) -> Iterator[float]:
+    """Yield deadlines for a call that is to have begun when its deadline passes; a busy machine needs a longer one."""
+    yield from (first_s, first_s * 10, first_s * 50)
+    raise AssertionError("no call has begun before its deadline")
+
+
 def state_of(pid: int) -> str:
     """Return the kernel's letter for a process's state, `X` where there is none."""
     try:

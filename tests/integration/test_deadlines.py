@@ -8,13 +8,14 @@ import os
 import signal
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 import actorrt as art
 from actorrt.actors.endpoint.endpoint import System
 from tests.integration.cast import Counter, Gate
-from tests.running import Script
+from tests.running import Script, growing_timeouts
 
 
 async def reached(gate, entered, cancelled):
@@ -23,14 +24,17 @@ async def reached(gate, entered, cancelled):
         pass
 
 
-class Sleeper(art.Actor):
-    """Blocks its loop, as plain methods may."""
+class Blocking(art.Actor):
+    """Blocks its loop, as plain methods may, until a file is there."""
 
-    def __init__(self) -> None:
+    def __init__(self, opener) -> None:
+        self.opener = Path(opener)
         self.blocked = 0
 
-    def block(self, seconds):
-        time.sleep(seconds)  # the fault itself: a method that blocks its loop
+    def block(self):
+        self.opener.with_suffix(".begun").touch()
+        while not self.opener.exists():
+            time.sleep(0.005)  # the fault itself: a method that blocks its loop
         self.blocked += 1
 
     def blocked_count(self):
@@ -63,21 +67,33 @@ async def test_deadline_in_the_queue_drops_the_call_unexecuted(runtime):
 
 async def test_deadline_while_an_async_method_runs_cancels_it(runtime):
     gate = await Gate.spawn()
-    with pytest.raises(art.CallTimeoutError) as caught:
-        await gate.wait.options(timeout_s=0.05)()
-    assert caught.value.executed == "maybe"
-    assert isinstance(caught.value, TimeoutError)
+    error = await timed_out_within(gate, gate.wait)
+    assert error.executed == "maybe"
+    assert isinstance(error, TimeoutError)
     await reached(gate, entered=1, cancelled=1)
 
 
-async def test_deadline_while_a_plain_method_runs_is_the_callers_and_the_method_runs_on(node_runtime):
-    sleeper = await Sleeper.options(isolation="process").spawn()
-    began = time.monotonic()
-    with pytest.raises(art.CallTimeoutError) as caught:
-        await sleeper.block.options(timeout_s=0.1)(0.5)
-    assert time.monotonic() - began < 0.45
+async def timed_out_within(gate, method, *args):
+    """Return the error of a call whose deadline passes when the gate has been entered."""
+    for timeout_s in growing_timeouts(0.05):
+        with pytest.raises(art.CallTimeoutError) as caught:
+            await method.options(timeout_s=timeout_s)(*args)
+        if (await gate.counts())[0]:
+            break
+    return caught.value
+
+
+async def test_deadline_while_a_plain_method_runs_is_the_callers_and_the_method_runs_on(node_runtime, tmp_path):
+    opener = tmp_path / "open"
+    blocking = await Blocking.options(isolation="process").spawn(str(opener))
+    for timeout_s in growing_timeouts(0.1):
+        with pytest.raises(art.CallTimeoutError) as caught:
+            await blocking.block.options(timeout_s=timeout_s)()
+        if opener.with_suffix(".begun").exists():
+            break
     assert caught.value.executed == "maybe"
-    assert await sleeper.blocked_count() == 1
+    opener.touch()
+    assert await blocking.blocked_count() == 1
 
 
 async def test_call_timeout_s_of_the_actor_is_the_deadline_of_calls_that_give_none(runtime):
@@ -95,8 +111,7 @@ async def test_deadline_shrinks_along_nested_calls(runtime):
 
 async def test_deadline_of_the_outer_call_cancels_the_inner_one(runtime):
     relay, gate = await Relay.spawn(), await Gate.options(max_concurrency=2).spawn()
-    with pytest.raises(art.CallTimeoutError):
-        await relay.wait_at.options(timeout_s=0.1)(gate)
+    await timed_out_within(gate, relay.wait_at, gate)
     await reached(gate, entered=1, cancelled=1)
 
 
@@ -189,10 +204,12 @@ async def test_cancelled_caller_actor_cancels_what_it_waits_for(runtime):
 
 
 async def test_timeout_around_an_await_cancels_the_call(runtime):
-    gate = await Gate.spawn()
+    gate = await Gate.options(max_concurrency=2).spawn()
+    reply = gate.wait()
+    await reached(gate, entered=1, cancelled=0)
     with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.05):
-            await gate.wait()
+        async with asyncio.timeout(0.01):
+            await reply
     await reached(gate, entered=1, cancelled=1)
 
 

@@ -80,6 +80,10 @@ class Notes:
         path = self.folder / "notes"
         return path.read_text().split() if path.exists() else []
 
+    def clear(self) -> None:
+        """Begin anew."""
+        (self.folder / "notes").unlink()
+
     async def come_to(self, word: str) -> None:
         """Return when the word has been noted."""
         await asyncio.to_thread(wait_until, lambda: word in self.read(), f"{word!r} is noted")
