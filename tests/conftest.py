@@ -20,15 +20,19 @@ import uvloop
 from hypothesis import HealthCheck, settings
 
 import actorrt as art
-from actorrt.actors.cells.consistency import check_cell
+from actorrt.actors.endpoint.endpoint import System
+from actorrt.protocol.authorities import CheckInvariants
 from actorrt.testing.leaks import MARK, Footprint
-from tests.hosted import hosted_cells
+from tests import stories
+from tests.living import CHECK_TIMEOUT_S, look_at_all
 from tests.running import Node
 from tests.watchdog import Watchdog
 
 # What takes long on a busy machine says nothing about the code: no check of Hypothesis goes by the clock.
 settings.register_profile("actorrt", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("actorrt")
+
+stories.install()
 
 LEFT_TIMEOUT_S = 2.0
 LONG = ("soak", "learning_long")
@@ -39,6 +43,8 @@ os.environ["ACTORRT_RUNTIME_DIR"] = tempfile.mkdtemp(prefix="art-")
 
 uvloop.new_event_loop().close()  # libuv keeps a pipe for signals from its first loop on
 
+CHECK_THEIR_NODES = {"runtime", "node_runtime", "session", "node_session"}
+_nodes: list[Node] = []
 _tasks_left: list[str] = []
 _cancel_all_tasks = asyncio.runners._cancel_all_tasks
 
@@ -96,11 +102,25 @@ def no_future_outlives_its_deadline(watchdog: Watchdog) -> Iterator[None]:
         pytest.fail("outlived their deadlines:\n  " + "\n  ".join(found), pytrace=False)
 
 
+@pytest.fixture(autouse=True)
+def nothing_contradicts_itself(request: pytest.FixtureRequest, nothing_left_behind: None) -> Iterator[None]:
+    """Fail a test that leaves what a runtime knows in contradiction: here, or in the node that it was connected to."""
+    stories.forget()
+    yield
+    if broken := look_at_all():
+        pytest.fail("contradictions:\n  " + "\n  ".join(broken), pytrace=False)
+    if "node" in request.fixturenames and not CHECK_THEIR_NODES & {*request.fixturenames}:
+        for node in _nodes:
+            node.check_invariants()
+
+
 @pytest.fixture(scope="session")
 def node() -> Iterator[Node]:
     """A node that many tests connect to, each with a job of its own, of which nothing stays."""
-    node = Node("--cpus=4", "--store-bytes=268435456")
+    node = Node("--cpus=4", "--store-bytes=268435456", module="tests.storied_node")
+    _nodes.append(node)
     yield node
+    _nodes.clear()
     assert node.end() == 0
 
 
@@ -115,11 +135,10 @@ def runtime_options(request: pytest.FixtureRequest, node: Node) -> dict[str, obj
 
 @pytest.fixture
 async def runtime(runtime_options: dict[str, object]) -> AsyncIterator[art.Runtime]:
-    """A runtime on the test's own loop; the mailboxes of its actors in this process are sound at the end."""
+    """A runtime on the test's own loop."""
     async with art.Runtime(**runtime_options) as runtime:
         yield runtime
-        for cell in hosted_cells():
-            check_cell(cell)
+        await check_node(runtime)
 
 
 @pytest.fixture
@@ -127,20 +146,45 @@ async def node_runtime(node: Node) -> AsyncIterator[art.Runtime]:
     """A runtime on the test's own loop, its actors in processes."""
     async with art.Runtime(address=node.url) as runtime:
         yield runtime
+        await check_node(runtime)
+
+
+async def check_node(runtime: art.Runtime) -> None:
+    """Have the node check itself, and its workers that are there still."""
+    if (system := system_of(runtime)) is not None:
+        await system.control.request(system.node, CheckInvariants())
+
+
+def system_of(runtime: art.Runtime) -> System | None:
+    """Return the endpoint of a runtime; None if the test has shut it down."""
+    try:
+        return runtime.system
+    except art.RuntimeStateError:
+        return None
 
 
 @pytest.fixture
 def session(runtime_options: dict[str, object]) -> Iterator[art.Runtime]:
     """What `init` starts, for tests in plain code."""
-    yield art.init(**runtime_options)
-    art.shutdown()
+    runtime = art.init(**runtime_options)
+    yield runtime
+    _check_node_and_shut_down(runtime)
 
 
 @pytest.fixture
 def node_session(node: Node) -> Iterator[art.Runtime]:
     """What `init` starts, for tests in plain code, actors in processes."""
-    yield art.init(address=node.url)
-    art.shutdown()
+    runtime = art.init(address=node.url)
+    yield runtime
+    _check_node_and_shut_down(runtime)
+
+
+def _check_node_and_shut_down(runtime: art.Runtime) -> None:
+    try:
+        if (system := system_of(runtime)) is not None:
+            system.operate("the check of the node", lambda: check_node(runtime)).result(CHECK_TIMEOUT_S)
+    finally:
+        art.shutdown()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

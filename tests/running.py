@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import signal
@@ -17,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from actorrt.node.daemon.places import DESCRIPTOR, NodeDescriptor, find_nodes
+from actorrt.node.inspect.inquiry import inquire
+from actorrt.protocol.authorities import CheckInvariants
 
 ROOT = Path(__file__).parents[1]
 PATIENCE_S = 20.0
@@ -82,15 +85,16 @@ class Node:
     Args:
         directory: its runtime directory; None: the one of these tests.
         arguments: of the command.
+        module: what runs it.
     """
 
-    def __init__(self, *arguments: str, directory: Path | None = None) -> None:
+    def __init__(self, *arguments: str, directory: Path | None = None, module: str = "actorrt.node") -> None:
         self._environment = dict(os.environ)
         if directory is not None:
             self._environment["ACTORRT_RUNTIME_DIR"] = str(directory)
         self._directory = Path(self._environment["ACTORRT_RUNTIME_DIR"])
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "actorrt.node", *arguments],
+            [sys.executable, "-m", module, *arguments],
             cwd=ROOT,
             env=self._environment,
             stdin=subprocess.DEVNULL,
@@ -111,6 +115,10 @@ class Node:
     @property
     def pid(self) -> int:
         return self.process.pid
+
+    def check_invariants(self) -> None:
+        """Raise an error with the story of what contradicts itself in the node, its store or one of its workers."""
+        asyncio.run(inquire(self.descriptor, CheckInvariants()))
 
     def end(self, number: int = signal.SIGTERM) -> int:
         """Send a signal, wait for the end, and return the exit status."""

@@ -7,11 +7,11 @@ import asyncio
 import pytest
 
 import actorrt as art
-from actorrt.actors.cells.consistency import check_cell
+from actorrt.actors.endpoint.consistency import check_cell
 from actorrt.actors.refs.route import WAITING_BYTES, WAITING_MESSAGES
 from actorrt.actors.wire.credit import FIRST_MESSAGES
-from tests.hosted import hosted_cells
 from tests.integration.cast import Gate, Recorder
+from tests.living import hosted_cells
 
 
 class Valve(art.Actor):
@@ -378,3 +378,4 @@ async def test_cell_whose_counts_do_not_agree_with_its_mailbox_raises_its_story(
         cell.mailbox._queued_bytes += 7
         with pytest.raises(AssertionError, match=r"valve: queued_bytes is 7, and should be 0; \{.*'handled': 1"):
             check_cell(cell)
+        cell.mailbox._queued_bytes -= 7

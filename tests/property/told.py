@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from functools import wraps
 from typing import Any
 
-from actorrt.ids import ObjectId
-from actorrt.store.table.invariants import BrokenInvariantError
+from actorrt.invariants import BrokenInvariantError
 from actorrt.store.table.table import ObjectTable
 
 TOLD = (
@@ -37,11 +36,11 @@ class ToldTable(ObjectTable):
         try:
             super().check_invariants()
         except BrokenInvariantError as error:
-            for line in self.story(error.object_id):
+            for line in self.story(error.subject):
                 error.add_note(line)
             raise
 
-    def story(self, object_id: ObjectId) -> list[str]:
+    def story(self, object_id: Hashable) -> list[str]:
         """Return what was said of an object, and what was said of all."""
         return [
             f"{name}{arguments}"

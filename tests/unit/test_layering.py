@@ -21,6 +21,7 @@ MODULES = {
 }
 FOUNDATION = {
     *("errors", "ids", "clock", "config", "reasons", "scopes", "completion", "defects", "forks", "texts", "interrupts"),
+    "invariants",
 }
 MAY_IMPORT = {
     "foundation": {"foundation"},

@@ -11,7 +11,6 @@ from actorrt.protocol.authorities import (
     AskFate,
     AskState,
     AwaitEnd,
-    CheckInvariants,
     DelayChild,
     Exited,
     FindSibling,
@@ -43,7 +42,6 @@ def serve_questions(registry: Registry, control: Control) -> None:
     control.handle(Monitor.by(lambda _, asked: questions.down(asked.actor, asked.since)))
     control.handle(AwaitEnd.by(lambda _, asked: stops.ended(asked.actor)))
     control.handle(WithdrawSpawn.by(lambda _, asked: registry.withdraw_spawn(asked.actor)))
-    control.handle(CheckInvariants.by(lambda *_: registry.check_invariants()))
     _serve_ends(registry, control)
 
 

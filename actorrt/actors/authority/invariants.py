@@ -11,6 +11,7 @@ from collections.abc import Collection, Sequence
 from actorrt.actors.authority.children import Children
 from actorrt.actors.authority.record import Record, RecordState
 from actorrt.ids import ActorId, short
+from actorrt.invariants import BrokenInvariantError
 
 _WITH_ENDPOINT = (RecordState.RUNNING, RecordState.STOPPING)
 
@@ -19,17 +20,19 @@ def expect(is_so: bool, what: str, record: Record | None = None) -> None:
     """Raise unless a condition holds.
 
     Raises:
-        AssertionError: it does not; the text tells `what`, and the story of the actor concerned.
+        BrokenInvariantError: it does not; the text tells `what`, and the story of the actor concerned.
     """
     if not is_so:
-        raise AssertionError(what if record is None else f"{what}: {record.story()}")
+        if record is None:
+            raise BrokenInvariantError(what)
+        raise BrokenInvariantError(f"{what}: {record.story()}", record.actor_id)
 
 
 def check_records(records: Sequence[Record], asked: Sequence[Record], children: Children) -> None:
     """Check the live actors of a registry, and those that are asked for and have not been begun.
 
     Raises:
-        AssertionError: they, or the lists of children, do not agree.
+        BrokenInvariantError: they, or the lists of children, do not agree.
     """
     for record in records:
         expect((record.endpoint is not None) == (record.state in _WITH_ENDPOINT), "its place and state differ", record)
@@ -50,7 +53,7 @@ def check_kept(kept: Collection[ActorId], records: Sequence[Record]) -> None:
     """Check that nothing is kept for actors that are gone.
 
     Raises:
-        AssertionError: something is.
+        BrokenInvariantError: something is.
     """
     left = set(kept) - {record.actor_id for record in records}
     expect(not left, f"kept for actors that are gone: {', '.join(map(short, left))}")

@@ -21,7 +21,7 @@ from actorrt import errors, reasons
 from actorrt.actors.authority.child_events import ChildEvents
 from actorrt.actors.authority.children import Children, start_error, stopped_early
 from actorrt.actors.authority.hosting import Hosting
-from actorrt.actors.authority.invariants import check_kept, check_records
+from actorrt.actors.authority.invariants import check_kept, check_records, expect
 from actorrt.actors.authority.names import Names
 from actorrt.actors.authority.order import Order
 from actorrt.actors.authority.questions import Questions
@@ -93,9 +93,12 @@ class Registry:
         """Check that records, names, children, waiters and what the hosting keeps agree; see `invariants`.
 
         Raises:
-            AssertionError: they do not; the text tells the story of the actor concerned.
+            BrokenInvariantError: they do not; the text tells the story of the actor concerned.
         """
         records = self.records()
+        for actor_id, record in self._records.items():
+            expect(record.actor_id == actor_id, "it is known as another one", record)
+            expect(actor_id not in self._tombstones, "it lives, and has a tombstone", record)
         check_records(records, self._spawns.asked(), self._children)
         self._names.check_invariants(records)
         check_kept(self._hosting.kept_actors(), records)

@@ -48,6 +48,9 @@ class Tombstones:
     def __len__(self) -> int:
         return len(self._kept)
 
+    def __contains__(self, actor_id: ActorId) -> bool:
+        return actor_id in self._kept
+
     def add(self, actor_id: ActorId, tombstone: Tombstone) -> None:
         """Remember an actor; the oldest are forgotten where there are too many, or their reasons too large."""
         if tombstone.reason.size_bytes > KEPT_BYTES:

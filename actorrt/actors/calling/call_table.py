@@ -21,6 +21,7 @@ from actorrt.actors.wire.origins import Origins
 from actorrt.clock import Clock
 from actorrt.config import DEADLINE_VERDICT_S
 from actorrt.ids import PeerId, short
+from actorrt.invariants import about
 from actorrt.reasons import ExitKind, ExitReason
 
 logger = logging.getLogger(__name__)
@@ -196,14 +197,15 @@ class CallTable:
         self.fail(call, errors.CallTimeoutError(message, executed=executed))
 
     def check_invariants(self) -> None:
-        """Raise AssertionError, with the call concerned, if one can't end any more."""
+        """Raise BrokenInvariantError, with the call concerned, if one can't end any more."""
         waiting = self._routes.waiting_calls()
         for call_id, call in self._pending.items():
             place = "nowhere" if call.peer is None else short(call.peer)
             story = f"call {call.call_id} to {call.label}.{call.method}(), at {place}, repeated: {call.is_repeated}"
-            assert call_id == call.call_id, f"it is filed as {call_id}: {story}"
-            assert not call.done(), f"it has ended, and is pending: {story}"
-            assert call.peer is not None or call in waiting, f"it neither waits nor has left: {story}"
+            with about(call_id):
+                assert call_id == call.call_id, f"it is filed as {call_id}: {story}"
+                assert not call.done(), f"it has ended, and is pending: {story}"
+                assert call.peer is not None or call in waiting, f"it neither waits nor has left: {story}"
 
     def close(self, error: errors.ActorRtError, later: errors.ActorRtError | None = None) -> None:
         """End every call with `error`, and those to come with `later`, or with `error` too.

@@ -34,6 +34,7 @@ from actorrt.clock import Clock
 from actorrt.completion import Completion
 from actorrt.errors import ActorDiedError, ActorRtError, ActorUnavailableError
 from actorrt.ids import ActorId, PeerId
+from actorrt.invariants import about
 from actorrt.protocol.authorities import Resolve, Sighting
 from actorrt.protocol.envelopes import ASK, CANCEL, MORE, SETTLE, TELL, CancelEnvelope, MoreEnvelope, SettleEnvelope
 
@@ -370,11 +371,13 @@ class Routes:
         return {"count": len(self._table), "waiting": sum(route.waiting_count for route in self._held_up)}
 
     def check_invariants(self) -> None:
-        """Raise AssertionError, with the route concerned, if what is known of the routes contradicts itself."""
-        self._table.check_invariants()
+        """Raise BrokenInvariantError, with the route concerned, if what is known of routes contradicts itself."""
+        with about(None):
+            self._table.check_invariants()
         for route in self._table:
-            route.check_invariants()
-            assert (route.waiting is not None) == (route in self._held_up), f"it is held up, or not: {route}"
+            with about(route.actor_id):
+                route.check_invariants()
+                assert (route.waiting is not None) == (route in self._held_up), f"it is held up, or not: {route}"
 
     def close(self, error: ActorRtError) -> None:
         """Fail what still waits, and what is still to come."""

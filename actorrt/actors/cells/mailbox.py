@@ -261,6 +261,13 @@ class Mailbox:
             self._ledgers = Ledgers(self._most_messages, self._most_bytes)
         return self._ledgers
 
+    def check_credit(self) -> None:
+        """Raise AssertionError if what a sender was granted disagrees with what is queued of it; for tests."""
+        if self._ledgers is not None:
+            for sender in self._ledgers.senders():
+                sizes_bytes = [message.size_bytes for message in self.waiting() if message.caller is sender]
+                self._ledgers.check_invariants(sender, len(sizes_bytes), sum(sizes_bytes))
+
     def contradictions(self) -> Iterator[str]:
         """Yield what disagrees with what is queued; for tests, since it looks at everything."""
         waiting, withdrawn = list(self.waiting()), self._withdrawn

@@ -28,6 +28,7 @@ from actorrt.actors.calling.slow_calls import SlowCalls
 from actorrt.actors.calling.streams import Streams
 from actorrt.actors.cells.crash_notes import Evidence
 from actorrt.actors.endpoint import census, statistics
+from actorrt.actors.endpoint.consistency import check_system
 from actorrt.actors.endpoint.lookups import Lookups
 from actorrt.actors.endpoint.ref_factory import RefFactory
 from actorrt.actors.endpoint.spawn_orders import JobScope, Spawning
@@ -46,6 +47,7 @@ from actorrt.actors.wire.transits import Transits
 from actorrt.clock import Clock
 from actorrt.defects import log_defect, report_defects
 from actorrt.ids import ActorId, IdSource, JobId, PeerAddress, PeerId, short
+from actorrt.protocol.authorities import CheckInvariants
 from actorrt.protocol.envelopes import CANCEL, CREDIT, ERROR, ITEM, MORE, NOT_HERE, NOTICE, REPLY, REQUEST, SETTLE, TELL
 from actorrt.protocol.processes import AskStatistics, EndpointDown, Fence, TakeCensus
 from actorrt.reasons import ExitReason
@@ -123,6 +125,7 @@ class System:
         serve_authorities(self.host, self.control)
         serve_links(self.registry, self.host, self.control)
         self.control.handle(AskStatistics.by(lambda *_: statistics.of_system(self)))
+        self.control.handle(CheckInvariants.by(lambda *_: check_system(self)))
         self.control.handle(TakeCensus.by(lambda _, asked: census.of_system(self, asked.siblings_count)))
         self.control.handle(Fence.by(lambda *_: None))
         self.control.handle(EndpointDown.by(self._endpoint_down))

@@ -31,6 +31,7 @@ from actorrt.actors.refs.waiting import wait
 from actorrt.actors.wire.failures import users_traceback
 from actorrt.ids import ActorId, ObjectId, PeerId, short
 from actorrt.interrupts import let_through
+from actorrt.invariants import about
 from actorrt.protocol.authorities import Handled
 from actorrt.protocol.envelopes import ASK
 from actorrt.protocol.manner import Manner
@@ -83,6 +84,16 @@ class Host:
     def cells(self) -> list[Cell]:
         """Return every cell."""
         return list(self._cells.values())
+
+    def check_invariants(self) -> None:
+        """Raise BrokenInvariantError if a cell is filed under another actor, or cells with mailboxes are unknown."""
+        for actor_id, cell in self._cells.items():
+            with about(actor_id):
+                assert cell.actor_id == actor_id, f"{cell.label} is filed as another actor"
+                assert cell.mailbox is None or cell in self._warm, f"{cell.label} has a mailbox that nobody looks into"
+        for cell in self._warm:
+            with about(cell.actor_id):
+                assert self._cells.get(cell.actor_id) is cell, f"{cell.label} is gone, and has a mailbox"
 
     def drained(self) -> None:
         """What had arrived is in the mailboxes: handle what can be handled at once."""

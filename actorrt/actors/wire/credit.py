@@ -200,6 +200,10 @@ class Ledgers(Generic[C]):
         if sender in self._ledgers:
             self._ledgers[sender].check_invariants(queued_messages, queued_bytes)
 
+    def senders(self) -> list[C]:
+        """Return who has a ledger."""
+        return list(self._ledgers)
+
     def _share(self) -> None:
         others_count = len(self._ledgers)
         count = max(1, others_count + self._is_shared_here)

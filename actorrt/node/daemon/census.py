@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from actorrt.actors.authority.record import Record, RecordState
 from actorrt.actors.authority.registry import Registry
@@ -15,7 +15,10 @@ from actorrt.node.daemon.listing import resident_bytes
 from actorrt.node.placement.jobs import Job, Worker
 from actorrt.protocol.nodes import ActorTree, JobRow
 from actorrt.protocol.processes import ProcessCensus, TakeCensus
+from actorrt.protocol.verb import Request
 from actorrt.scopes import parts_of
+
+A = TypeVar("A")
 
 ANSWER_WITHIN_S: Final = 0.1
 """How long an endpoint is waited for; one that is busy for longer is shown without what it alone knows."""
@@ -42,7 +45,8 @@ async def take_census(
     live_jobs = [job for job in jobs if not job.is_left_behind]
     ready = [worker for worker in workers if worker.ready.done() and worker.is_usable]
     endpoints = [*(worker.endpoint for worker in ready), *(job.driver for job in live_jobs)]
-    answers = await _answers(control, endpoints, siblings_count)
+    asked = await ask_each(control, endpoints, TakeCensus(siblings_count=siblings_count))
+    answers = {peer: answer.value() for peer, answer in asked.items() if answer.done() and answer.error() is None}
     listing = await _listed(registry, siblings_count)
     return _put_together(live_jobs, listing, answers)
 
@@ -92,17 +96,16 @@ def _put_together(jobs: list[Job], listing: Listing, answers: dict[PeerId, Proce
     )
 
 
-async def _answers(
-    control: Control, endpoints: Iterable[PeerAddress], siblings_count: int
-) -> dict[PeerId, ProcessCensus]:
-    asked = {to.peer: control.request(to, TakeCensus(siblings_count=siblings_count)) for to in endpoints}
+async def ask_each(control: Control, endpoints: Iterable[PeerAddress], request: Request[A]) -> dict[PeerId, Answer[A]]:
+    """Ask endpoints the same, and return the answers when all are there, or after `ANSWER_WITHIN_S`."""
+    asked = {to.peer: control.request(to, request) for to in endpoints}
     try:
         async with asyncio.timeout(ANSWER_WITHIN_S):
             for answer in asked.values():
                 await _ended(answer)
     except TimeoutError:
-        pass  # those that have answered are shown
-    return {peer: answer.value() for peer, answer in asked.items() if answer.done() and answer.error() is None}
+        pass  # an endpoint that has not answered yet is busy
+    return asked
 
 
 async def _ended(answer: Answer[Any]) -> None:

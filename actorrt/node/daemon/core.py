@@ -25,7 +25,7 @@ from actorrt.clock import Clock
 from actorrt.config import VERSION
 from actorrt.defects import log_defect, report_defects
 from actorrt.ids import IdSource, PeerAddress, PeerId, short
-from actorrt.node.daemon.census import take_census
+from actorrt.node.daemon.census import ask_each, take_census
 from actorrt.node.daemon.hang_detector import HangDetector
 from actorrt.node.daemon.job_ends import JobEnds
 from actorrt.node.daemon.node_status import NodeStatus
@@ -37,7 +37,7 @@ from actorrt.node.placement.placement import Placement
 from actorrt.node.placement.resources import Resources
 from actorrt.node.placement.worker_choice import WorkerChoice
 from actorrt.node.placement.workers import WorkerFactory, Workers
-from actorrt.protocol.authorities import ActorCard, GroupPlaces, Spawn, SpawnMany
+from actorrt.protocol.authorities import ActorCard, CheckInvariants, GroupPlaces, Spawn, SpawnMany
 from actorrt.protocol.envelopes import CHUNK_KINDS, NOTICE, REQUEST
 from actorrt.protocol.nodes import (
     ActorTree,
@@ -147,6 +147,20 @@ class NodeCore:
         self.control.handle(Orphaned.by(self._orphaned))
         self.control.handle(AskStatus.by(lambda _, asked: self.status.page(asked.after, asked.count)))
         self.control.handle(AskTree.by(self._tree))
+        self.control.handle(CheckInvariants.by(self._check_invariants))
+
+    def check_invariants(self) -> None:
+        """Raise BrokenInvariantError if the registry of actors or the object store contradicts itself; for tests."""
+        self.registry.check_invariants()
+        self._retention.check_invariants()
+
+    async def _check_invariants(self, _: PeerId, __: CheckInvariants) -> None:
+        """Check the node, then those of its workers that answer soon. The end of a worker is no contradiction."""
+        self.check_invariants()
+        ready = [worker.endpoint for worker in self.workers.all() if worker.ready.done() and worker.is_usable]
+        for answer in (await ask_each(self.control, ready, CheckInvariants())).values():
+            if answer.done() and isinstance(answer.error(), errors.RemoteActorError):
+                answer.value()
 
     async def close(self) -> None:
         """Stop every job, then the transport. Idempotent."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from actorrt.errors import ActorRtError, ObjectNotFoundError, ObjectStoreFullError
 from actorrt.ids import ObjectId, PeerId, short
+from actorrt.invariants import about
 from actorrt.store.memory.pool import Place, Pool
 from actorrt.store.server import accounts
 from actorrt.store.server.allocator import Allocator
@@ -302,6 +303,12 @@ class StoreCore:
     def segment_made(self, segment_id: int, error: ObjectStoreFullError | None) -> None:
         """Go on with what waited for a segment; `error` says why it could not be made."""
         self.allocator.segment_made(segment_id, error)
+
+    def check_invariants(self) -> None:
+        """Raise BrokenInvariantError if objects or their memory contradict themselves; for tests."""
+        self._table.check_invariants()
+        with about(None):
+            self._pool.check_invariants()
 
     def stats(self) -> dict[str, int]:
         """Return the store's counts."""

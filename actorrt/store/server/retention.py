@@ -23,6 +23,8 @@ class MessageHandler(Protocol):
 
     def handle(self, connection: int, message: list[Any]) -> None: ...
 
+    def check_invariants(self) -> None: ...
+
 
 class Retention:
     """Holds objects in the name of the node.
@@ -58,3 +60,8 @@ class Retention:
         with self._lock:
             self._core.handle(_CONNECTION, [Op.RELEASE, 0, list(object_ids), []])
             self._settle()
+
+    def check_invariants(self) -> None:
+        """Raise BrokenInvariantError if the store contradicts itself; for tests."""
+        with self._lock:
+            self._core.check_invariants()

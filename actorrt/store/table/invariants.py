@@ -10,22 +10,11 @@ from collections import Counter
 from collections.abc import Collection, Container, Iterator, Mapping
 
 from actorrt.ids import ObjectId, short
+from actorrt.invariants import BrokenInvariantError
 from actorrt.store.table.objects import ObjectEntry, State
 from actorrt.store.table.ref_transits import RefTransits
 
 _WITHOUT_BYTES = (State.EXPECTED, State.REMOTE, State.PENDING)
-
-
-class BrokenInvariantError(AssertionError):
-    """An object is not as it has to be.
-
-    Attributes:
-        object_id: which.
-    """
-
-    def __init__(self, object_id: ObjectId, what: str) -> None:
-        super().__init__(f"object {short(object_id)}: {what}")
-        self.object_id = object_id
 
 
 def check(
@@ -52,17 +41,21 @@ def check(
             *_broken_keeping(entry, transits, idle, suspects, contained[object_id]),
         ]
         if broken:
-            raise BrokenInvariantError(object_id, f"{'; '.join(broken)}: {entry}")
+            raise _broken(object_id, f"{'; '.join(broken)}: {entry}")
     for connection, tied in by_connection.items():
         for object_id in tied:
             known = entries.get(object_id)
             if known is None:
-                raise BrokenInvariantError(object_id, f"it is gone, and connection {connection} is tied to it")
+                raise _broken(object_id, f"it is gone, and connection {connection} is tied to it")
             if known.is_unrelated_to(connection):
-                raise BrokenInvariantError(object_id, f"it is not tied to connection {connection}: {known}")
+                raise _broken(object_id, f"it is not tied to connection {connection}: {known}")
     for object_id in idle:
         if object_id not in entries:
-            raise BrokenInvariantError(object_id, "it is gone, and waits to be moved to disk")
+            raise _broken(object_id, "it is gone, and waits to be moved to disk")
+
+
+def _broken(object_id: ObjectId, what: str) -> BrokenInvariantError:
+    return BrokenInvariantError(f"object {short(object_id)}: {what}", object_id)
 
 
 def _broken_states(entry: ObjectEntry) -> Iterator[str]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from actorrt.ids import ObjectId
+from actorrt.invariants import BrokenInvariantError
 from actorrt.store.memory.pool import Place
-from actorrt.store.table.invariants import BrokenInvariantError
 from tests.property.told import ToldTable
 
 X, Y = ObjectId(b"x" * 16), ObjectId(b"y" * 16)
@@ -26,7 +26,7 @@ def test_a_broken_rule_comes_with_the_object_and_its_story() -> None:
     entry.holds[1] = 0
     with pytest.raises(BrokenInvariantError) as broken:
         table.check_invariants()
-    assert broken.value.object_id == X
+    assert broken.value.subject == X
     assert str(broken.value).startswith("object 78787878: ")
     notes = broken.value.__notes__
     assert [note.partition("(")[0] for note in notes] == ["create", "seal", "sweep"]

@@ -1,4 +1,4 @@
-"""What must be true of a cell between two steps of its loop; for tests, and for whoever looks for a defect."""
+"""What must be true of an endpoint between two steps of its loop; for tests, and for people who seek a defect."""
 
 from __future__ import annotations
 
@@ -7,16 +7,39 @@ from typing import TYPE_CHECKING
 
 from actorrt.actors.cells.cell_state import CellState
 from actorrt.actors.endpoint.statistics import of_cell
+from actorrt.invariants import BrokenInvariantError, about
 
 if TYPE_CHECKING:
     from actorrt.actors.cells.cell import Cell
+    from actorrt.actors.endpoint.endpoint import System
+
+
+def check_system(system: System) -> None:
+    """Check the actors that an endpoint is the authority of, its routes, its calls, and the actors that it hosts.
+
+    Raises:
+        BrokenInvariantError: one of them contradicts itself or another.
+    """
+    system.registry.check_invariants()
+    system.routes.check_invariants()
+    system.pending.check_invariants()
+    system.host.check_invariants()
+    for cell in system.host.cells():
+        check_cell(cell)
 
 
 def check_cell(cell: Cell) -> None:
-    """Raise AssertionError, with the story of the cell, where what it knows of itself disagrees."""
+    """Check one hosted actor: its state, its mailbox, what is in hand, and the credit that it has granted.
+
+    Raises:
+        BrokenInvariantError: they contradict each other; the text says what is known of the actor.
+    """
     found = list(_contradictions(cell))
     if found:
-        raise AssertionError(f"{cell.label}: {'; '.join(found)}; {of_cell(cell)}")
+        raise BrokenInvariantError(f"{cell.label}: {'; '.join(found)}; {of_cell(cell)}", cell.actor_id)
+    if cell.mailbox is not None:
+        with about(cell.actor_id):
+            cell.mailbox.check_credit()
 
 
 def _contradictions(cell: Cell) -> Iterator[str]:

@@ -1,0 +1,263 @@
+"""State that is broken on purpose is found by `check_invariants`, with the story of what it is about."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+import actorrt as art
+from actorrt.actors.authority.record import Record, RecordState
+from actorrt.actors.cells.cell_state import CellState
+from actorrt.actors.endpoint.consistency import check_system
+from actorrt.actors.endpoint.endpoint import System
+from actorrt.actors.refs import current
+from actorrt.actors.wire.credit import Ledger
+from actorrt.invariants import BrokenInvariantError
+from actorrt.protocol.authorities import CheckInvariants
+from tests.living import cores, hosted_cells, look_at_all, systems
+from tests.running import wait_until
+
+
+class Kept(art.Actor):
+    """Keeps what it is called with, and can break what its own process knows of it."""
+
+    def __init__(self) -> None:
+        self.opened = asyncio.Event()
+
+    async def hold(self, value: Any = None) -> Any:
+        await self.opened.wait()
+        return value
+
+    async def open(self) -> None:
+        self.opened.set()
+
+    def value(self) -> int:
+        return 7
+
+    def count_wrongly(self, by: int) -> None:
+        system: Any = current.endpoint()
+        (cell,) = [cell for cell in system.host.cells() if isinstance(cell.instance, Kept)]
+        assert cell.mailbox is not None
+        cell.mailbox._queued_bytes += by
+
+
+class Stage:
+    """A local runtime with one actor that the node keeps, and what each table knows of it.
+
+    Attributes:
+        core: the node; its registry has `record`.
+        host: the endpoint that has `cell`.
+        driver: the endpoint that calls it.
+    """
+
+    def __init__(self, runtime: art.Runtime, ref: Any) -> None:
+        self.ref = ref
+        self.driver = runtime.system
+        (self.core,) = cores()
+        (self.cell,) = hosted_cells()
+        self.host: System = self.cell.host.system
+        record = self.core.registry.record(ref._actor_id)
+        assert record is not None
+        self.record: Record = record
+
+    def check(self) -> None:
+        for system in systems():
+            check_system(system)
+        self.core.check_invariants()
+
+
+@pytest.fixture
+async def stage() -> Any:
+    async with art.Runtime(mode="local", cpus=4) as runtime:
+        ref = await Kept.options(name="kept", max_concurrency=2).spawn()
+        assert await ref.value() == 7
+        yield Stage(runtime, ref)
+
+
+@contextmanager
+def changed(owner: Any, name: str, value: Any) -> Iterator[None]:
+    """Set an attribute for a while."""
+    before = getattr(owner, name)
+    setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        setattr(owner, name, before)
+
+
+@contextmanager
+def without(table: Any, key: Any) -> Iterator[None]:
+    """Take an entry out of a table for a while."""
+    kept = table.pop(key)
+    try:
+        yield
+    finally:
+        table[key] = kept
+
+
+@contextmanager
+def added(table: Any, key: Any, value: Any) -> Iterator[None]:
+    """Put an entry into a table for a while."""
+    table[key] = value
+    try:
+        yield
+    finally:
+        del table[key]
+
+
+def expect(stage: Stage, text: str) -> BrokenInvariantError:
+    """Check that a contradiction is found, by its text."""
+    with pytest.raises(BrokenInvariantError, match=text) as caught:
+        stage.check()
+    return caught.value
+
+
+OTHER = b"another actor..."
+
+OF_RECORDS: dict[str, tuple[Callable[[Stage], Any], str]] = {
+    "place": (lambda s: changed(s.record, "endpoint", None), "its place and state differ"),
+    "gone": (lambda s: changed(s.record, "state", RecordState.GONE), "its place and state differ"),
+    "started twice": (lambda s: changed(s.record, "is_start_under_way", True), "it runs, and is being started"),
+    "filed": (lambda s: changed(s.record, "actor_id", OTHER), "it is known as another one"),
+    "tombstone": (
+        lambda s: added(s.core.registry._tombstones._kept, s.record.actor_id, s.record.tombstone()),
+        "it lives, and has a tombstone",
+    ),
+    "name": (lambda s: without(s.core.registry._names._holders, ("default", "kept")), "it does not have its name"),
+    "kept": (lambda s: without(s.core.registry._records, s.record.actor_id), "belongs to an actor that is gone"),
+}
+
+
+@pytest.mark.parametrize("breach", OF_RECORDS)
+async def test_registry_that_is_broken_is_found_with_the_actor(stage: Stage, breach: str) -> None:
+    breaking, text = OF_RECORDS[breach]
+    stage.check()
+    with breaking(stage):
+        error = expect(stage, text)
+        assert "kept, " in str(error)
+    stage.check()
+
+
+def ledger(stage: Stage) -> Ledger:
+    """Return the account of the driver at the actor, which lies in another endpoint of this process."""
+    assert stage.cell.mailbox is not None
+    ledgers = stage.cell.mailbox._ledgers
+    assert ledgers is not None
+    (sender,) = ledgers.senders()
+    return ledgers._ledgers[sender]
+
+
+def turns(stage: Stage) -> Any:
+    assert stage.cell.turns is not None
+    return stage.cell.turns
+
+
+OF_CELLS: dict[str, tuple[Callable[[Stage], Any], str]] = {
+    "instance": (lambda s: changed(s.cell, "state", CellState.STARTING), "it has an instance, and takes no messages"),
+    "half warm": (lambda s: changed(s.cell, "turns", None), "it has one of mailbox and turns"),
+    "bytes": (lambda s: changed(s.cell.mailbox, "_queued_bytes", 5), "queued_bytes is 5, and should be 0"),
+    "runners": (lambda s: changed(turns(s), "runner_count", 3), "3 runners are at work, of 2"),
+    "credit": (lambda s: changed(ledger(s), "taken_messages", 100_000), "100000 have arrived"),
+    "filed": (lambda s: changed(s.cell, "actor_id", OTHER), "is filed as another actor"),
+    "unknown": (lambda s: without(s.host.host._warm, s.cell), "has a mailbox that nobody looks into"),
+    "buried": (lambda s: without(s.host.host._cells, s.cell.actor_id), "is gone, and has a mailbox"),
+}
+
+
+@pytest.mark.parametrize("breach", OF_CELLS)
+async def test_cell_that_is_broken_is_found(stage: Stage, breach: str) -> None:
+    breaking, text = OF_CELLS[breach]
+    stage.check()
+    with breaking(stage):
+        expect(stage, text)
+    stage.check()
+
+
+OF_ROUTES: dict[str, tuple[Callable[[Stage, Any], Any], str]] = {
+    "two ways": (lambda s, _: changed(s.ref._route, "gone", art.ActorDiedError("")), "two ways"),
+    "half a link": (lambda s, _: changed(s.ref._route, "window", None), "half a link"),
+    "peer": (lambda s, _: changed(s.ref._route, "peer", OTHER), "it is filed under another endpoint"),
+    "credit": (lambda s, _: changed(s.ref._route.window, "granted_messages", 0), "more was sent than granted"),
+    "call": (lambda _, call: changed(call, "call_id", 0), "it is filed as"),
+    "lost call": (lambda _, call: changed(call, "peer", None), "it neither waits nor has left"),
+    "ended call": (lambda _, call: changed(call, "_is_done", True), "it has ended, and is pending"),
+}
+
+
+@pytest.mark.parametrize("breach", OF_ROUTES)
+async def test_route_or_call_that_is_broken_is_found(stage: Stage, breach: str) -> None:
+    breaking, text = OF_ROUTES[breach]
+    call = stage.ref.hold("held")
+    assert await stage.ref.value() == 7
+    stage.check()
+    with breaking(stage, call):
+        expect(stage, text)
+    stage.check()
+    await stage.ref.open()
+    assert await call == "held"
+
+
+def entry(stage: Stage, ref: Any) -> Any:
+    found = stage.core._retention._core.get(ref.id)
+    assert found is not None
+    return found
+
+
+async def test_object_or_memory_that_is_broken_is_found(stage: Stage) -> None:
+    ref = await art.put_async(bytes(1_000_000))
+    core = stage.core._retention._core
+    while core.get(ref.id) is None:  # the store hears of a put a little later
+        await asyncio.sleep(0.001)
+    stage.check()
+    with changed(entry(stage, ref), "error", None), changed(entry(stage, ref), "place", None):
+        expect(stage, "what is made lies somewhere")
+    with changed(core._pool, "_reserved_bytes", 1):
+        expect(stage, "1 bytes are counted for")
+    stage.check()
+
+
+async def test_story_of_the_actor_is_told_with_its_last_changes(stage: Stage) -> None:
+    with changed(stage.record, "endpoint", None):
+        text = str(expect(stage, "its place and state differ"))
+    lines = [line.strip().partition(" s ago: ")[2] for line in text.splitlines()[1:]]
+    assert [line for line in lines if line.startswith("Record.state")] == [
+        *("Record.state = starting", "Record.state = running"),
+    ]
+    assert "Cell.incarnation = 1" in lines
+    assert lines[-1] == "Record.endpoint = None"
+
+
+async def test_what_lives_in_this_process_is_looked_at_when_it_closes() -> None:
+    async with art.Runtime(mode="local", cpus=4):
+        ref = await Kept.spawn()
+        assert await ref.value() == 7
+        (cell,) = hosted_cells()
+        assert cell.mailbox is not None
+        cell.mailbox._queued_bytes = 5
+    (found,) = look_at_all()
+    assert "queued_bytes is 5, and should be 0" in found
+
+
+def test_runtime_of_another_thread_is_looked_at_on_its_loop(node_session: art.Runtime) -> None:
+    call = Kept.spawn().result(10).hold()
+    wait_until(lambda: call.call_id, "the call has left")
+    with changed(call, "call_id", 0):
+        (found,) = look_at_all()
+    assert "it is filed as" in found
+    call.cancel()
+
+
+@pytest.mark.parametrize("isolation", ["shared", "process"])
+async def test_node_finds_what_is_broken_in_a_worker(node_runtime: art.Runtime, isolation: str) -> None:
+    ref = await Kept.options(isolation=isolation).spawn()
+    system = node_runtime.system
+    await system.control.request(system.node, CheckInvariants())
+    await ref.count_wrongly(5)
+    with pytest.raises(art.RemoteActorError, match=r"BrokenInvariantError: Kept.*queued_bytes is 5, and should be 0"):
+        await system.control.request(system.node, CheckInvariants())
+    await ref.count_wrongly(-5)
+    await system.control.request(system.node, CheckInvariants())

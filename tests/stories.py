@@ -1,0 +1,70 @@
+"""Remembers the last changes of records, cells, calls and objects, for the error of one that contradicts itself.
+
+Only in processes of tests that install it: the runtime's own tables pay nothing for it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Hashable
+from typing import Any
+
+from actorrt.actors.authority.record import Record
+from actorrt.actors.cells.cell import Cell
+from actorrt.actors.refs.reply import Reply
+from actorrt.invariants import BrokenInvariantError
+from actorrt.store.table.objects import ObjectEntry
+
+KEPT_COUNT = 4_000
+TOLD_COUNT = 20
+
+_changes: deque[tuple[float, Hashable, str, Any]] = deque(maxlen=KEPT_COUNT)
+
+
+def install() -> None:
+    """Remember changes from now on, and tell them in every `BrokenInvariantError`."""
+    _note(Record, "actor_id", "state", "incarnation", "endpoint", "is_to_end")
+    _note(Cell, "actor_id", "state", "incarnation")
+    _note(Reply, "call_id", "peer")
+    _note(ObjectEntry, "object_id", "state", "place")
+    make = BrokenInvariantError.__init__
+
+    def make_with_story(error: BrokenInvariantError, what: str, subject: Hashable = None) -> None:
+        make(error, "\n    ".join([what, *story(subject)]), subject)
+
+    BrokenInvariantError.__init__ = make_with_story  # type: ignore[method-assign]
+
+
+def forget() -> None:
+    """Begin anew."""
+    _changes.clear()
+
+
+def story(subject: Hashable) -> list[str]:
+    """Return the last changes of one thing, oldest first, with how long ago each was."""
+    now = time.monotonic()
+    told = [(when, what, value) for when, about, what, value in _changes if about == subject]
+    return [f"{now - when:.3f} s ago: {what} = {value}" for when, what, value in told[-TOLD_COUNT:]]
+
+
+def _note(cls: type, key: str, *names: str) -> None:
+    for name in names:
+        setattr(cls, name, _Noted(cls.__dict__[key], cls.__dict__[name], f"{cls.__name__}.{name}"))
+
+
+class _Noted:
+    """Stands before a slot, and notes what is put into it."""
+
+    def __init__(self, key: Any, slot: Any, what: str) -> None:
+        self._key: Callable[[Any, type], Hashable] = key.__get__
+        self._get: Callable[[Any, type | None], Any] = slot.__get__
+        self._set: Callable[[Any, Any], None] = slot.__set__
+        self._what = what
+
+    def __get__(self, owner: Any, cls: type | None = None) -> Any:
+        return self if owner is None else self._get(owner, cls)
+
+    def __set__(self, owner: Any, value: Any) -> None:
+        self._set(owner, value)
+        _changes.append((time.monotonic(), self._key(owner, type(owner)), self._what, value))
