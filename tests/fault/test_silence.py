@@ -13,7 +13,6 @@ from contextlib import contextmanager
 import pytest
 
 import actorrt as art
-from actorrt.actors.calling import slow_calls
 from tests.running import Node, wait_until
 
 pytestmark = pytest.mark.alone
@@ -90,13 +89,11 @@ def test_stopped_process_is_told_within_three_seconds_beside_busy_ones_that_live
 )
 async def test_call_that_waits_long_for_a_silent_process_is_reported_with_the_cause(
     node_runtime: art.Runtime,
-    monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
     method: str,
     why: str,
 ) -> None:
-    monkeypatch.setattr(slow_calls, "MARK_EVERY_S", 0.2)
-    monkeypatch.setattr(slow_calls, "CALL_REPORT_AFTER_S", 0.8)
+    node_runtime.system.slow_calls.report_after_s = 0.8
     held = await Held.options(isolation="process", name=f"held-{method}").spawn()
     pid = await held.pid()
     if method == "pid":

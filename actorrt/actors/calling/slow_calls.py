@@ -31,7 +31,8 @@ A = TypeVar("A")
 
 logger = logging.getLogger(__name__)
 
-MARK_EVERY_S: Final = CALL_REPORT_AFTER_S / 4
+LOOKS_COUNT: Final = 4
+"""How often calls are looked at in the time after which they are reported."""
 REPORTS_AT_ONCE: Final = 5
 ANSWER_TIMEOUT_S: Final = 1.0
 STATE_WORDS: Final = {
@@ -54,6 +55,10 @@ class SlowCalls:
         control: asks their receivers, their authorities and the node.
         peers: knows the node.
         scope: owns the timers and the questions.
+        report_after_s: after how long a call is reported.
+
+    Attributes:
+        report_after_s: may be changed while no call is pending.
     """
 
     def __init__(
@@ -64,6 +69,7 @@ class SlowCalls:
         control: Control,
         peers: Peers,
         scope: Scope,
+        report_after_s: float = CALL_REPORT_AFTER_S,
     ) -> None:
         self._pending = pending
         self._streams = streams
@@ -71,6 +77,7 @@ class SlowCalls:
         self._control = control
         self._peers = peers
         self._scope = scope
+        self.report_after_s = report_after_s
         self._marks: list[int] = []  # the newest call at each look, oldest look first
         self._reported_id = 0
         pending.begin_watch = self._watch
@@ -78,37 +85,40 @@ class SlowCalls:
     def _watch(self) -> None:
         """Called when there are pending calls: look at them from time to time."""
         self._pending.is_watched = True
-        self._scope.after(MARK_EVERY_S, self._look)
+        self._scope.after(self.report_after_s / LOOKS_COUNT, self._look_again)
 
-    def _look(self) -> None:
-        pending = self._pending
-        if not len(pending):
-            pending.is_watched = False
+    def _look_again(self) -> None:
+        if not len(self._pending):
+            self._pending.is_watched = False
             self._marks.clear()
             return
-        self._marks.append(pending.newest_id)
-        if len(self._marks) * MARK_EVERY_S > CALL_REPORT_AFTER_S:
-            self._report(self._marks.pop(0))
+        self.look()
         self._watch()
+
+    def look(self) -> None:
+        """Report what was pending already `LOOKS_COUNT` looks ago."""
+        self._marks.append(self._pending.newest_id)
+        if len(self._marks) > LOOKS_COUNT:
+            self._report(self._marks.pop(0))
 
     def _report(self, newest_id: int) -> None:
         """Report the calls up to that number, once each."""
         calls, streams = self._pending.up_to(newest_id), self._streams
         due = [call for call in calls if call.call_id > self._reported_id and not streams.is_open(call)]
         self._reported_id = max(self._reported_id, newest_id)
-        self._explain_all([*due, *streams.overdue(CALL_REPORT_AFTER_S)])
+        self._explain_all([*due, *streams.overdue(self.report_after_s)])
 
     def _explain_all(self, due: list[Reply[Any]]) -> None:
         for call in due[:REPORTS_AT_ONCE]:
             self._scope.start(self._explain(call), "explain a call")
         if len(due) > REPORTS_AT_ONCE:
-            logger.warning("%d more calls have waited for over %g s", len(due) - REPORTS_AT_ONCE, CALL_REPORT_AFTER_S)
+            logger.warning("%d more calls have waited for over %g s", len(due) - REPORTS_AT_ONCE, self.report_after_s)
 
     async def _explain(self, call: Reply[Any]) -> None:
         why = await self._why(call)
         if not call.done():
             what = "has waited for an item" if self._streams.is_open(call) else "has waited"
-            logger.warning("%s.%s() %s for over %g s: %s", call.label, call.method, what, CALL_REPORT_AFTER_S, why)
+            logger.warning("%s.%s() %s for over %g s: %s", call.label, call.method, what, self.report_after_s, why)
 
     async def _why(self, call: Reply[Any]) -> str:
         seen = self._routes.sighting(call.ref._actor_id)

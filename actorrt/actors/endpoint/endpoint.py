@@ -143,7 +143,7 @@ class System:
         captures = Captures(pending, self.payloads, clock, self.store, self.ids)
         self.calls = Calls(captures, pending, routes, self.streams, threads, clock)
         self.losses = Losses(pending, routes, peers, control, self.transits, self.loop)
-        SlowCalls(pending, self.streams, routes, control, peers, self.scope)
+        self.slow_calls = SlowCalls(pending, self.streams, routes, control, peers, self.scope)
         self.ends = EndOrders(threads, control, routes, peers)
         self.monitors = Monitors(threads, control, routes, peers)
 

@@ -48,10 +48,15 @@ def key(tmp_path):
 
 
 @pytest.fixture
-def reports(monkeypatch, caplog):
-    """The reports so far, in a process that is less patient."""
-    monkeypatch.setattr(slow_calls, "CALL_REPORT_AFTER_S", REPORT_AFTER_S)
-    monkeypatch.setattr(slow_calls, "MARK_EVERY_S", REPORT_AFTER_S / 4)
+def runtime(runtime):
+    """A runtime that reports early."""
+    runtime.system.slow_calls.report_after_s = REPORT_AFTER_S
+    return runtime
+
+
+@pytest.fixture
+def reports(caplog):
+    """The reports so far."""
     caplog.set_level(logging.WARNING, slow_calls.__name__)
     return lambda: [r.getMessage() for r in caplog.records if r.name == slow_calls.__name__]
 
@@ -63,9 +68,11 @@ async def come(reports, count):
     return reports()
 
 
-async def quiet_for(reports, count):
-    """Check that there are so many reports, and that no more come in the time that several would take."""
-    await asyncio.sleep(4 * REPORT_AFTER_S)  # nothing is to happen in it
+def check_that_no_more_come(runtime, reports, count):
+    """Check that there are so many reports, and that more looks at the calls begin none."""
+    for _ in range(4 * slow_calls.LOOKS_COUNT):
+        runtime.system.slow_calls.look()
+    assert [task for task in asyncio.all_tasks() if task.get_name() == "explain a call"] == []
     assert len(reports()) == count
 
 
@@ -75,7 +82,7 @@ async def test_call_that_runs_long_is_reported_once_with_since_when(runtime, rep
     (report,) = await come(reports, 1)
     assert report.startswith("Slow-")
     assert ".hold() has waited for over 0.4 s: running since " in report
-    await quiet_for(reports, 1)
+    check_that_no_more_come(runtime, reports, 1)
     key.touch()
     await holding
 
@@ -90,7 +97,7 @@ async def test_queued_calls_are_reported_with_how_many_are_ahead_and_what_is_in_
     assert [report.split(";")[0] for report in words[2:]] == ["behind 1 others", "behind 2 others"]
     key.touch()
     await art.gather(*replies)
-    await quiet_for(reports, 4)
+    check_that_no_more_come(runtime, reports, 4)
 
 
 async def test_many_that_wait_are_counted(runtime, reports, key):
@@ -118,6 +125,7 @@ async def test_call_that_waits_for_room_says_so(runtime, reports, key):
 
 
 async def test_call_to_an_actor_that_is_being_restarted_says_so_and_why_it_ended(node_runtime, reports, key):
+    node_runtime.system.slow_calls.report_after_s = REPORT_AFTER_S
     backoff = art.Backoff(first_s=30, max_s=60, jitter=0)
     slow = await Slow.options(isolation="process", restart="permanent", backoff=backoff).spawn(str(key), True)
     with pytest.raises(art.ActorUnavailableError):
@@ -138,7 +146,7 @@ async def test_stream_that_is_read_on_is_not_reported_and_one_that_stands_still_
     end = asyncio.ensure_future(anext(items, "end"))  # waits for what is reported; awaited below
     (report,) = await come(reports, 1)
     assert ".numbers() has waited for an item for over 0.4 s: running since " in report
-    await quiet_for(reports, 1)
+    check_that_no_more_come(runtime, reports, 1)
     key.touch()
     assert await end == "end"
 
@@ -146,4 +154,4 @@ async def test_stream_that_is_read_on_is_not_reported_and_one_that_stands_still_
 async def test_call_that_ends_in_time_is_not_reported(runtime, reports, key):
     slow = await Slow.spawn(str(key))
     assert await slow.note() == "noted"
-    await quiet_for(reports, 0)
+    check_that_no_more_come(runtime, reports, 0)
