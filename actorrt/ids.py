@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from typing import Final, NamedTuple, NewType, overload
+from typing import Final, NamedTuple, NewType, Self, overload
 
 import msgpack
 
@@ -34,6 +34,19 @@ class PeerAddress(NamedTuple):
         """Return both as bytes. The name of a node is the packed address of its daemon."""
         packed: bytes = msgpack.packb(list(self))
         return packed
+
+    @classmethod
+    def from_packed(cls, packed: bytes) -> Self:
+        """Return what `packed` made.
+
+        Raises:
+            ValueError: the bytes are no packed address.
+        """
+        try:
+            peer, address = msgpack.unpackb(packed)
+            return cls(PeerId(bytes(peer)), str(address))
+        except (ValueError, TypeError, msgpack.UnpackException) as error:
+            raise ValueError(f"{packed!r} is no packed address") from error
 
 
 class ActorIds(Sequence[ActorId]):

@@ -1,4 +1,4 @@
-"""Executes notebooks in place, each in a kernel and a directory of its own, and writes them without what changes anew.
+"""Executes notebooks in place, each in a kernel and a directory of its own, and leaves out what changes in each run.
 
 python scripts/execute_notebooks.py docs/notebooks/training.ipynb
 """
@@ -14,7 +14,7 @@ from nbclient import NotebookClient
 
 
 def execute(path: Path, to: Path) -> None:
-    """Run every cell of a notebook and write what came of them."""
+    """Run every cell of a notebook, and write the outputs."""
     notebook = nbformat.read(path, as_version=4)
     with tempfile.TemporaryDirectory() as directory:
         NotebookClient(notebook, timeout=120, resources={"metadata": {"path": directory}}).execute()
@@ -24,7 +24,7 @@ def execute(path: Path, to: Path) -> None:
 
 
 def main() -> None:
-    """Execute what the command line names."""
+    """Execute the notebooks that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("notebooks", nargs="+", type=Path)
     parser.add_argument("--to", type=Path, help="write there instead (of one notebook)")

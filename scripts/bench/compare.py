@@ -3,8 +3,8 @@
 
     python scripts/bench/compare.py ray_core ~/peers/ray/bin/python [--turns 3] [--row ask] [--quick] [--json FILE]
 
-Machines are noisy, and one that is slow for a minute must be slow for both: so each turn of a row measures actorrt,
-then the peer. What counts is the median over the turns of each turn's median; beside it stand the least and the most.
+Machines are noisy, and a slow minute must affect both sides: so each turn of a row measures actorrt and then the peer.
+The figure is the median over the turns of each turn's median; the minimum and the maximum stand beside it.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def line(row: dict[str, Any]) -> str:
 
 
 def figure(value: float) -> str:
-    """Return a number with three digits that say something."""
+    """Return a number with three significant digits."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 

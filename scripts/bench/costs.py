@@ -1,10 +1,10 @@
-"""What each promise of a call costs: CPU time of caller and callee for an ask, with and without it.
+"""Prints what each promise of a call costs: the CPU time of caller and callee for an ask, with and without it.
 
     python scripts/bench/costs.py [--rounds N]
 
-Each figure comes from processes of its own, in which one mechanism is replaced by nothing; the variants take turns, and
-the table has the median of the differences to the round's unchanged one. Nothing in the runtime can be switched off:
-what is measured here is no mode of working.
+Each figure comes from processes of its own, in which one mechanism does nothing. The variants take turns, and the table
+shows the median of the differences to the unchanged one of the same round. The runtime has no such switches: this
+script replaces functions.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ DEADLINE_S: Final = 60.0
 
 
 def without_acks() -> None:
-    """Frames are not kept, and nobody tells what has arrived."""
+    """Frames are not kept, and nothing is acknowledged."""
     from actorrt.transport.frames.sequence import SendWindow
     from actorrt.transport.links.acknowledgements import Acknowledgements
 
@@ -39,7 +39,7 @@ def without_acks() -> None:
 
 
 def without_credits() -> None:
-    """Nobody counts what was sent to an actor, or taken from its mailbox."""
+    """Messages that are sent to an actor, or taken from its mailbox, are not counted."""
     from actorrt.actors.cells.cell import Cell
     from actorrt.actors.refs.route import Route
 
@@ -48,7 +48,7 @@ def without_credits() -> None:
 
 
 def without_argument_checks() -> None:
-    """Whatever is given is sent."""
+    """Arguments are sent unchecked."""
     from actorrt.actors.refs.ref import ActorMethod
 
     def call(method: Any, *args: Any, **kwargs: Any) -> Any:
@@ -58,7 +58,7 @@ def without_argument_checks() -> None:
 
 
 def without_form_checks() -> None:
-    """What arrives is read without a look at its form and nesting."""
+    """Arriving messages are read without checks of their form and nesting."""
     from actorrt.transport.links import inbound
 
     inbound.check_nesting = lambda _: None  # type: ignore[assignment]
@@ -66,14 +66,14 @@ def without_form_checks() -> None:
 
 
 def without_statistics() -> None:
-    """Links count nothing; what arrives is still counted, in three additions."""
+    """Links count nothing; arriving frames are still counted, in three additions."""
     from actorrt.transport.links.queued_link import QueuedLink
 
     QueuedLink._count = lambda *_: None  # type: ignore[method-assign]
 
 
 def unchanged() -> None:
-    """Everything as it is."""
+    """Everything is unchanged."""
 
 
 VARIANTS: Final[dict[str, Callable[[], None]]] = {
@@ -87,7 +87,7 @@ VARIANTS: Final[dict[str, Callable[[], None]]] = {
 
 
 class Subject(art.Actor):
-    """Counts, without what its variant does without."""
+    """A counter in a process without the mechanism of its variant."""
 
     def __init__(self, variant: str) -> None:
         VARIANTS.get(variant, unchanged)()
@@ -102,7 +102,7 @@ class Subject(art.Actor):
 
 
 async def measure(variant: str) -> float:
-    """Return the CPU time of one ask, both sides together, in µs."""
+    """Return the CPU time of one ask, of both sides together, in µs."""
     subject = await Subject.options(cpus=1).spawn(variant)
     VARIANTS.get(variant, unchanged)()
     increment = subject.increment
@@ -117,7 +117,7 @@ async def measure(variant: str) -> float:
 
 
 def in_a_process(variant: str) -> float:
-    """Return what a Python of its own measures."""
+    """Return what a process of its own measures."""
     command = [sys.executable, __file__, "--variant", variant]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 

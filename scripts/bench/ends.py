@@ -1,4 +1,4 @@
-"""What the ends of actors cost others: a group that restarts, a back-off, and very many actors that stop.
+"""Prints how the ends of actors affect others: a group that restarts, a back-off, and very many actors that stop.
 
 python scripts/bench/ends.py --actors 50000
 """
@@ -20,7 +20,7 @@ SETTLED_S = 0.3
 
 
 class Consumer(art.Actor):
-    """Takes two milliseconds a message."""
+    """Takes two milliseconds for each message."""
 
     async def take(self) -> None:
         await asyncio.sleep(0.002)
@@ -30,7 +30,7 @@ class Consumer(art.Actor):
 
 
 class Producer(art.Actor):
-    """Calls the consumer all the time."""
+    """Calls the consumer continuously."""
 
     async def produce(self) -> None:
         while True:
@@ -41,7 +41,7 @@ class Producer(art.Actor):
 
 
 class Pipeline(art.Supervisor):
-    """A consumer, and behind it what feeds it."""
+    """A consumer, and the producers that call it."""
 
     strategy, max_restarts = "rest_for_one", 1_000
 
@@ -66,7 +66,7 @@ class Broken(art.Actor):
 
 
 class Backing(art.Supervisor):
-    """Waits for long before it starts its child again."""
+    """Waits for a long time before it restarts its child."""
 
     max_restarts = 1_000
 
@@ -89,7 +89,7 @@ async def group_back() -> None:
         started = time.perf_counter()
         await consumer.fail.tell()
         while not await _is_back(pipeline, consumer):
-            pass  # each look waits for an answer
+            pass  # each poll waits for an answer
         took_ms.append((time.perf_counter() - started) * 1e3)
     print(f"rest_for_one, all back: {median(took_ms):.0f} ms ({min(took_ms):.0f} to {max(took_ms):.0f})")
     await pipeline.stop()
@@ -131,7 +131,7 @@ def main() -> None:
         "--actors", type=int, default=50_000, help="how many light actors end at once (default: 50,000)"
     )
     arguments = parser.parse_args()
-    logging.getLogger().setLevel(logging.CRITICAL)  # the failures are meant; workers log as this does
+    logging.getLogger().setLevel(logging.CRITICAL)  # the failures are intended; workers log at this level too
     art.run(group_back)
     art.run(caller_told)
     art.run(many, arguments.actors)

@@ -1,7 +1,7 @@
 """Times a learner's gradient steps: the library's on NumPy and in torch, beside torch.nn, autograd and torch.optim.
 
-All improve a CartPole policy on the same batch by the same clipped objective, in one thread, and take turns. What is
-measured is the processor's time, so that whatever else the machine does counts little.
+All improve a CartPole policy on the same batch by the same clipped objective, in one thread, and take turns. The
+figures are CPU times, so that other work on the machine matters little.
 
     python scripts/bench/gradients.py [--hidden 64 64] [--batch 256] [--steps 20] [--rounds 15]
 """
@@ -34,7 +34,7 @@ CLIP_RANGE, LEARNING_RATE = 0.2, 1e-3
 
 
 def batch(count: int) -> Transitions:
-    """Return drawn transitions of CartPole's shapes."""
+    """Return random transitions with CartPole's shapes."""
     rng = np.random.default_rng(0)
     obs, advantage, target = (rng.standard_normal(shape, np.float32) for shape in ((count, 4), count, count))
     return Transitions(
@@ -88,7 +88,7 @@ def recorded(rows: Transitions, hidden: tuple[int, ...]) -> Callable[[], None]:
 
 
 def seconds(step: Callable[[], None], count: int) -> float:
-    """Return the processor's time of so many steps."""
+    """Return the CPU time of that many steps."""
     start = time.process_time()
     for _ in range(count):
         step()
@@ -96,7 +96,7 @@ def seconds(step: Callable[[], None], count: int) -> float:
 
 
 def main() -> None:
-    """Print the time of the first step and the median time of a round, for each."""
+    """Print the time of the first step and the median time of a round, for each implementation."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--hidden", type=int, nargs="+", default=[64, 64], help="units of the hidden layers")
     parser.add_argument("--batch", type=int, default=256, help="transitions a step learns from")

@@ -3,7 +3,8 @@
 
     python scripts/bench/items.py
 
-Episodes are one step that does nothing, so that the rest is all there is; the policy is linear, and simulators are two.
+Episodes are one step that does nothing, so that only the overhead is measured; the policy is linear, and there are two
+simulators.
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ import actorrt as art
 from actorrt import rl
 
 UPDATES = {4: 200, 16: 150, 64: 100, 256: 50}
-"""Updates that are measured, by directions of each; a direction is two items."""
+"""The number of measured updates, by the number of directions in each; a direction is two items."""
 WARM_UPDATES = 20
 ROUNDS = 3
 NO_EVALUATION = 1 << 40
 
 
 def one_step_environment() -> Any:
-    """Make an environment whose episodes are one step that does nothing."""
+    """Return an environment whose episodes are one step that does nothing."""
     import gymnasium
     import numpy as np
 
@@ -59,7 +60,7 @@ def main() -> None:
 
 
 def measured(directions: int) -> tuple[float, float]:
-    """Return the CPU time of an update, in seconds: the driver's, and each of the two simulators'."""
+    """Return the CPU time of an update, in seconds: of the driver, and of each of the two simulators."""
     marks: list[tuple[float, float]] = []
     processes: set[int] = set()
 
@@ -85,7 +86,7 @@ def measured(directions: int) -> tuple[float, float]:
 
 
 def cpu_s(process: int) -> float:
-    """Return the CPU time that a process has taken."""
+    """Return the CPU time that a process has used."""
     fields = Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 

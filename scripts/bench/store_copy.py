@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Prints what a put and a get cost next to a memcpy: `python scripts/bench/store_copy.py [--mib 10 100 400]`.
 
-The store runs in a process of its own, as on a node. `put, dropped` puts again and again and drops each ref, so that
-warm memory is used again; `put, held` keeps every object, and computes for `--pause-s` between two puts, as a process
-with other work does: memory for the next object is made warm meanwhile. memcpy is numpy's, into pages that were
-written before.
+The store runs in a process of its own, as on a node. `put, dropped` puts repeatedly and drops each ref, so that warm
+memory is reused. `put, held` keeps every object, and computes for `--pause-s` between two puts, as a process with other
+work does; during that time memory for the next object is warmed. memcpy is NumPy's, into pages that were written
+before.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def serve(path: str, pipe: Connection) -> None:
 
 
 def times_s(action: Callable[[], object], repeats_count: int = REPEATS_COUNT) -> list[float]:
-    """Return how long each repetition took, in order."""
+    """Return the duration of each repetition, in order."""
     taken = []
     for _ in range(repeats_count):
         start = time.perf_counter()
@@ -61,7 +61,7 @@ def rate(size_bytes: int, seconds: float) -> str:
 
 
 def compute(seconds: float) -> None:
-    """Keep this thread busy, as user code would."""
+    """Keep this thread busy, as users' code would."""
     work = np.ones(1000)
     end = time.perf_counter() + seconds
     while time.perf_counter() < end:
@@ -69,7 +69,7 @@ def compute(seconds: float) -> None:
 
 
 def held_put_s(client: StoreClient, source: np.ndarray, pause_s: float) -> float:
-    """Return the median of a few puts whose objects are all kept, each after other work."""
+    """Return the median duration of puts whose objects are all kept, each after other work."""
     held = [client.put(source)]
     taken = []
     for _ in range(3):
@@ -119,7 +119,7 @@ def main() -> None:
 
 @contextmanager
 def listening(client: StoreClient) -> Iterator[None]:
-    """Run a loop in a thread that hears the store's events, as in a driver."""
+    """Run a loop in a thread that receives the store's events, as in a driver."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()

@@ -1,8 +1,8 @@
 """Measures the transports alone: an echo between two processes on uvloop, beside a bare ZeroMQ floor.
 
-The floor is a pair of DEALERs driven by their descriptors, all envelopes of a tick in one frame, and nothing else:
-no HELLO, no sequence numbers, no checks, no bounds. All echo `[kind, number, method, [argument]]`. All run in the
-same two processes and take turns, so that they see the same machine; each figure is a median over all rounds.
+The floor is a pair of DEALERs whose descriptors the loop watches; the envelopes of one tick leave as one frame. It has
+no HELLOs, sequence numbers, checks or bounds. All echo `[kind, number, method, [argument]]`, run in the same two
+processes and take turns, so that they see the same machine; each figure is a median over all rounds.
 
     python scripts/bench/transport_echo.py [--rounds 10] [--asks 1000] [--in-flight 1000]
 """
@@ -35,7 +35,7 @@ Ask = Callable[[str, int], Awaitable[Any]]
 
 
 class Pending:
-    """Asks without a reply yet, by number."""
+    """Asks that have no reply yet, by number."""
 
     def __init__(self, send: Callable[[Sequence[Any]], None]) -> None:
         self._send = send

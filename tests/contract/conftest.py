@@ -17,12 +17,12 @@ from tests.contract.world import Run, World
 
 @pytest.fixture(scope="module", autouse=True)
 def libraries_have_what_they_keep() -> None:
-    """What libraries make once for the whole process, on first use, is nobody's leak."""
+    """Have libraries make at once what they make on first use for the whole process: it is not a leak of a test."""
     uvloop.new_event_loop().close()  # libuv: a pipe for signals
     with zmq.Context() as context, context.socket(zmq.PAIR) as a, context.socket(zmq.PAIR) as b:
         a.bind("inproc://first")
         b.connect("inproc://first")
-        a.send(bytes(MIB), copy=False)  # pyzmq: a thread that gives buffers back after a send without a copy
+        a.send(bytes(MIB), copy=False)  # pyzmq: a thread that releases buffers after a send without a copy
         b.recv()
 
 

@@ -14,7 +14,7 @@ WAIT_S: Final = 10.0
 
 
 class Recorder:
-    """A receiver that keeps what it gets, and wakes whoever waits for it."""
+    """A receiver that keeps what it gets, and wakes the tests that wait for it."""
 
     def __init__(self) -> None:
         self.got: list[tuple[PeerId, list[Any], list[Buffer]]] = []

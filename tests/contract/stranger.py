@@ -1,4 +1,4 @@
-"""A bare socket in the name of some peer, and what it may send that is no frame."""
+"""A bare socket in the name of some peer, and messages that are not frames."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Stranger:
     """A bare socket: a DEALER, or a stream.
 
     Args:
-        address, victim: whom it speaks to.
-        name: its routing id; by default that of a link of a peer that nobody knows.
+        address, victim: the address and the id of the transport that it connects to.
+        name: the name of its connection; by default one of an unknown peer.
     """
 
     def __init__(self, address: str, victim: PeerId, name: bytes | None = None) -> None:
@@ -68,7 +68,7 @@ class _Stream:
 
 
 def garbage() -> list[tuple[str, list[bytes]]]:
-    """Return what is no frame, by a name for it."""
+    """Return messages that are not frames, by a name for each."""
     frame = b"\x94\xcf" + bytes(8) + b"\xcf" + bytes(8) + b"\xdc\x00\x01\x91\x00\x90"
     return [
         ("random", [b"\xc1\xc1\xc1"]),

@@ -1,4 +1,4 @@
-"""Peers that can't be reached, or not now: both ends know when one gives up, and nothing stays of them."""
+"""Peers that can't be reached: both ends know when one gives the other up, and nothing is left of the links."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_process_that_stays_without_descriptors_is_told_so_in_the_error(
 
 
 def _take_descriptors(patch: pytest.MonkeyPatch) -> None:
-    """Let this process open no socket for a link."""
+    """Prevent this process from opening sockets for links."""
 
     def no_socket(*_: object) -> NoReturn:
         raise OSError(errno.EMFILE, "Too many open files")

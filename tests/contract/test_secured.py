@@ -1,4 +1,4 @@
-"""The transport over `tcp` with keys: who is let in, who is not, and that nobody speaks in another's name."""
+"""The transport over `tcp` with keys: which peers are accepted, and that none can use another's name."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ IDS = IdSource()
 
 
 class Side(Recorder):
-    """A secured transport that keeps what it gets."""
+    """A secured transport that keeps what it receives."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Strangers on the wire: what a bare socket can do to a transport that is bound to be reached by anybody."""
+"""Strangers on the wire: how little a bare socket can do to a transport that any process can reach."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.contract.world import Run, World
 
 @pytest.fixture(params=["unix", "ipc", "tcp"])
 def kind(request: pytest.FixtureRequest) -> str:
-    """The transports that have a wire."""
+    """The transports that use sockets."""
     return str(request.param)
 
 

@@ -1,4 +1,4 @@
-"""Transports of one kind that can reach each other: the stage of the contract's tests."""
+"""Transports of one kind that can reach each other, for the contract's tests."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from actorrt.ids import ID_BYTES, ActorIds, IdSource
+from actorrt.ids import ID_BYTES, ActorIds, IdSource, PeerAddress
 
 
 class Counted(IdSource):
@@ -44,3 +44,14 @@ def test_every_kind_of_id_comes_from_the_source_alone() -> None:
     ids = Counted()
     made = [ids.actor(), *ids.actors(2), ids.peer(), ids.object(), *ids.objects(3), ids.job()]
     assert made == [number.to_bytes(ID_BYTES, "big") for number in range(9)]
+
+
+def test_peer_address_round_trips_through_bytes() -> None:
+    address = PeerAddress(IdSource().peer(), "unix:///x")
+    assert PeerAddress.from_packed(address.packed()) == address
+
+
+@pytest.mark.parametrize("packed", [b"", b"garbage", b"\x93\x00\x00\x00", b"\x07", b"\x92\xa1x\xa1y"])
+def test_whatever_is_no_packed_address_is_refused(packed: bytes) -> None:
+    with pytest.raises(ValueError, match="is no packed address"):
+        PeerAddress.from_packed(packed)

@@ -17,8 +17,6 @@ import logging
 from contextlib import suppress
 from dataclasses import dataclass
 
-import msgpack
-
 from actorrt.actors.wire.control import Control
 from actorrt.completion import Completion
 from actorrt.errors import ActorRtError, ObjectLostError
@@ -37,9 +35,8 @@ def _unpack_node(node: bytes) -> PeerAddress:
         ObjectLostError: that can't be what a node is called by.
     """
     try:
-        peer, address = msgpack.unpackb(node)
-        return PeerAddress(PeerId(bytes(peer)), str(address))
-    except (ValueError, TypeError, msgpack.UnpackException) as error:
+        return PeerAddress.from_packed(node)
+    except ValueError as error:
         raise ObjectLostError(f"what sent an object's ref is on a node called {node!r}, which is none") from error
 
 
