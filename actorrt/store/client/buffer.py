@@ -15,7 +15,7 @@ from actorrt.store.values.encoding import array_head
 
 
 class Layout:
-    """Where the elements of an array lie in its object.
+    """The position of an array's elements in its object.
 
     Args:
         shape: lengths of the dimensions.
@@ -32,7 +32,7 @@ class Layout:
 
 
 class AllocatedBuffer:
-    """A context manager: `array` can be written until `seal`; leaving without sealing gives the memory back.
+    """A context manager: `array` can be written until `seal`; leaving without sealing frees the memory.
 
     Views of `array` taken before `seal` stay writable: writing through them afterwards changes a sealed object.
 
@@ -60,20 +60,20 @@ class AllocatedBuffer:
 
     @property
     def array(self) -> np.ndarray[Any, Any]:
-        """The array; its elements are what the memory held before until they are written.
+        """The array; its elements are undefined until they are written.
 
         Raises:
-            RuntimeStateError: the buffer is sealed or given back.
+            RuntimeStateError: the buffer is sealed or given up.
         """
         if self._array is None:
-            raise RuntimeStateError("the buffer is sealed or given back: its array can't be written any more")
+            raise RuntimeStateError("the buffer is sealed or given up: its array can't be written any more")
         return self._array
 
     def seal(self) -> ObjectRef[Any]:
         """Finish the object and return its ref.
 
         Raises:
-            RuntimeStateError: the buffer is sealed or given back already.
+            RuntimeStateError: the buffer is sealed or given up already.
         """
         self.array.flags.writeable = False
         self._array = None
@@ -91,7 +91,7 @@ class AllocatedBuffer:
 
 
 class AllocatedBuffers(list[AllocatedBuffer]):
-    """Several buffers; leaving gives back the memory of those that are not sealed."""
+    """Several buffers; leaving frees the memory of those that are not sealed."""
 
     def __enter__(self) -> Self:
         return self

@@ -1,8 +1,8 @@
 """A process's side of the store: puts and gets, and the refs and views that hold objects.
 
-Thread-safe, and independent of any loop: requests go over a socket of the client's own and are answered by the
-daemon. Only waiting for objects that are still to be made needs a loop, given by `attach`. How objects are made is in
-`writing`, how requests are in `connection`, how refs hear of their objects in `watching`.
+Thread-safe, and independent of any loop: the client has a socket of its own, and the daemon answers requests. Only
+waiting for objects that are still to be made needs a loop, given by `attach`. `writing` makes objects, the package
+`connection` makes requests, and `watching` completes refs.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from actorrt.store.wire.protocol import MAX_BATCH_COUNT, Op
 
 _SENDERS_COUNT: Final = 10_000
 _BESIDE_COUNT: Final = 256
-"""How many small objects may come along with the one that was asked for."""
+"""How many small objects are asked for together with one."""
 
 
 class StoreClient(Writing):
@@ -49,11 +49,11 @@ class StoreClient(Writing):
         clock: for deadlines.
 
     Attributes:
-        system: handed to every carrier this client makes, for refs that are not the store's; its job is the scope
-            of published names.
+        system: given to every carrier of this client, for refs that are not the store's; its job is the scope of
+            published names.
         names: published values.
         call_later: calls something on the attached loop after a delay; see `EventsLoop.call_later`.
-        node_of: says which other node a process is on that sends refs here; empty for one of this node. None: each is.
+        node_of: returns the node of a process that sends refs here; empty for this node. None if there are no others.
     """
 
     def __init__(
@@ -95,17 +95,17 @@ class StoreClient(Writing):
         """Connect to the daemon whose store socket is at `path`.
 
         Raises:
-            PeerUnreachableError: nobody answers there.
+            PeerUnreachableError: no store answers there.
         """
         clock = clock or MonotonicClock()
         return cls(SocketChannel(path, peer, clock), peer, clock=clock)
 
     def attach(self, loop: asyncio.AbstractEventLoop, on_lost: Callable[[], None] | None = None) -> None:
-        """Let `loop`, which is running this, tell when objects are ready and when the store ends.
+        """Have `loop`, which is running this, hear the store's events.
 
         Args:
             loop: the loop.
-            on_lost: called when the store has ended, or the connection to it; everything that needs it has failed.
+            on_lost: called when the store or the connection has ended, and everything that needs it has failed.
         """
         self._tell_lost = on_lost
         self._connection.attach(loop, self._events.on_event, self._on_lost)
@@ -115,7 +115,7 @@ class StoreClient(Writing):
         return self._connection.events_loop.loop is not None
 
     def close(self) -> None:
-        """Give everything back; on the attached loop, if there is one. Refs left over fail. Idempotent."""
+        """Release everything, on the attached loop if there is one. Remaining refs fail. Idempotent."""
         self._end(RuntimeStateError, "the object store client of this process is closed")
 
     def _end(self, kind: type[ActorRtError], why: str) -> None:
@@ -137,7 +137,7 @@ class StoreClient(Writing):
         self._connection.abandon_after_fork()
 
     def forget(self, object_id: ObjectId) -> None:
-        """A ref ended: queue the end of its hold. Finalizers call this, at any moment."""
+        """Queue the end of a ref's hold. Finalizers call this, at any moment."""
         known = self._refs.get(object_id)
         if known is not None and known() is None:
             self._refs.pop(object_id, None)
@@ -145,7 +145,7 @@ class StoreClient(Writing):
         self._backlog.queue_release(object_id, is_pin=False)
 
     def flush(self) -> None:
-        """Tell the store of every object made here, for others who know their ids from elsewhere than from a ref."""
+        """Report every object made here, for processes that know the ids without having a ref."""
         self._backlog.flush()
 
     # Promising
@@ -153,23 +153,23 @@ class StoreClient(Writing):
     def declare(self, object_id: ObjectId | None = None) -> ObjectRef[Any]:
         """Promise an object that some process will put; it is lost if this process ends before.
 
-        The promise ends with a `put` or `put_error` anywhere, or `fail`.
+        A `put`, `put_error` or `fail` in any process ends the promise.
         """
         object_id = self._ids.object() if object_id is None else object_id
         self._connection.post(Op.DECLARE, object_id)
         return self._new_ref(object_id)
 
     def fail(self, object_id: ObjectId, error: BaseException) -> None:
-        """Say that an object will never be: whoever waits for it raises `error`.
+        """Fail an object: its waiters raise `error`.
 
-        No effect on a sealed one, nor where the store is gone: its end has told those who waited.
+        Without effect if it is sealed, or if the store is gone, whose end has told the waiters.
         """
         if not self._conversation.has_ended:
             with suppress(ObjectLostError):
                 self._connection.post(Op.FAIL, object_id, encode_error(error))
 
     def put_error(self, object_id: ObjectId, error: bytes) -> None:
-        """Say that an object will never be, with what `failures.encode` made of the error."""
+        """Fail an object with an error that `values.errors.encode` has encoded."""
         self._connection.post(Op.FAIL, object_id, error)
 
     # Holding
@@ -178,8 +178,8 @@ class StoreClient(Writing):
         """Register this process as a holder of an object.
 
         Args:
-            object_id: the object; one that the store does not know yet is expected while the token's sender lives.
-            token: what came with the ref in a message; the transit's hold ends.
+            object_id: the object; an unknown one is expected while the token's sender lives.
+            token: the transit that came with the ref in a message; it ends.
         """
         weakly = self._refs.get(object_id)
         known = None if weakly is None else weakly()
@@ -193,7 +193,7 @@ class StoreClient(Writing):
         return known
 
     def _introduce(self, peer: PeerId) -> None:
-        """Tell the store of another node's process, before anything that it sent is told of."""
+        """Tell the store of another node's process, before any message about a ref that it sent."""
         node = b"" if self.node_of is None else self.node_of(peer)
         if node:
             self._connection.post(Op.INTRODUCE, peer, node)
@@ -202,14 +202,14 @@ class StoreClient(Writing):
         self._senders.add(peer)
 
     def acquire(self, arrived: Sequence[tuple[ObjectId, bytes | None]]) -> None:
-        """Say that this process holds objects, whose refs came with tokens."""
+        """Register this process as a holder of objects, whose refs came with tokens."""
         for start in range(0, len(arrived), MAX_BATCH_COUNT):
             self._connection.post(Op.ACQUIRE, arrived[start : start + MAX_BATCH_COUNT])
 
     def arrived(self, object_id: ObjectId, token: bytes | None, carrier: Carrier) -> ObjectRef[Any]:
-        """Return the ref that came in a message; `carrier` has those acquired that are new here, all at once.
+        """Return the ref that came in a message; `carrier` acquires the objects that are new here, all at once.
 
-        It lingers, as the next message may bring it again.
+        The ref is released a little later, since the next message may bring it again.
         """
         weakly = self._refs.get(object_id)
         if weakly is not None and weakly() is not None:
@@ -224,7 +224,7 @@ class StoreClient(Writing):
         return ref
 
     def _adopt(self, object_id: ObjectId, place: list[int]) -> ObjectRef[Any]:
-        """Return a ref to a sealed object that the store holds and pins for this process already."""
+        """Return a ref to a sealed object that the store has held and pinned for this process."""
         return self._sealed(object_id, self._connection.view_pinned(object_id, place))
 
     def _new_ref(self, object_id: ObjectId) -> ObjectRef[Any]:
@@ -251,23 +251,23 @@ class StoreClient(Writing):
             self._connection.post(Op.TRANSIT, departed[start : start + MAX_BATCH_COUNT])
 
     def settle(self, tokens: Sequence[bytes]) -> None:
-        """End transits whose messages are known to be lost, sooner or later; without effect on those that arrived."""
+        """End, sooner or later, transits whose messages are lost; without effect on those that arrived."""
         self._backlog.settle(tokens)
 
     def pin(self, ref: ObjectRef[Any]) -> None:
-        """Hold an object, mapped, until `free` or the end of this process, whatever becomes of its refs.
+        """Hold an object in view until `free` or the end of this process, even without refs.
 
         Raises:
-            NotReadyError, ObjectLostError, ObjectNotFoundError: the object is not there; it is not held.
+            NotReadyError, ObjectLostError, ObjectNotFoundError: the object is not sealed; it is not held.
         """
         if not isinstance(ref.mapped(), memoryview):
             ref.keep(self._connection.pinned(ref.id)[0])
         self._pinned[ref.id] = ref
 
     def free(self, ref: ObjectRef[Any]) -> None:
-        """Withdraw an object from everybody; views of it stay valid, other gets raise ObjectNotFoundError.
+        """Free an object for every process; views of it stay valid, and gets raise ObjectNotFoundError.
 
-        Another process that has read the object through a ref goes on reading it for as long as it has that ref.
+        A process that has read the object through a ref can read it as long as it has that ref.
         """
         weakly = self._refs.get(ref.id)
         for own in (ref, self._pinned.pop(ref.id, None), None if weakly is None else weakly()):
@@ -287,7 +287,7 @@ class StoreClient(Writing):
         return listed
 
     def statistics(self) -> dict[str, int]:
-        """Return this process's counts: mappings, refs, refs that are watched, and what waits to be given back."""
+        """Return this process's counts: mappings, refs, watched refs, and releases that wait."""
         return {
             "maps_count": len(self._conversation.maps),
             "refs_count": len(self._refs),
@@ -298,11 +298,11 @@ class StoreClient(Writing):
     # Getting
 
     def get(self, object_id: ObjectId) -> Any:
-        """Return the value of an object that is sealed.
+        """Return the value of a sealed object.
 
         Raises:
             NotReadyError: it is not sealed yet.
-            ObjectLostError, ObjectNotFoundError: it can never be, or was freed.
+            ObjectLostError, ObjectNotFoundError: it is lost, or was freed.
             The error that was put in its place.
         """
         return self.read(self.ref(object_id))
@@ -314,7 +314,7 @@ class StoreClient(Writing):
             return self._decode(self.view(ref))
         self._conversation.check()
         view = memoryview(memory)
-        ref.keep(view)  # it has been read: from now on it is readable whatever becomes of the store
+        ref.keep(view)  # once it was read, it stays readable after the end of the store
         return decode_plain(view)
 
     def _carrier(self) -> Carrier:
@@ -324,7 +324,7 @@ class StoreClient(Writing):
         return decode(memoryview(data), self._carrier())
 
     def view(self, ref: ObjectRef[Any], *, waits_for_disk: bool = True) -> memoryview:
-        """Return the bytes of a ref's object; raises as `get`. What comes from disk is read and checked once."""
+        """Return the bytes of a ref's object; raises as `get`. An object on disk is verified once."""
         memory = ref.mapped()
         if isinstance(memory, memoryview):
             return memory
@@ -337,11 +337,11 @@ class StoreClient(Writing):
         return memory
 
     def _take_unread(self, object_id: ObjectId) -> dict[ObjectId, ObjectRef[Any]]:
-        """Return refs that arrived and have not been looked at: whoever asks for one asks for the others next."""
+        """Return refs that arrived and were not read: a process that reads one reads the others next."""
         self._unread.pop(object_id, None)
         others: dict[ObjectId, ObjectRef[Any]] = {}
         for _ in range(min(_BESIDE_COUNT, len(self._unread))):
-            other = next(iter(self._unread), None)  # other threads take some, too
+            other = next(iter(self._unread), None)  # other threads take refs, too
             weakly = None if other is None else self._unread.pop(other, None)
             ref = None if weakly is None else weakly()
             if ref is not None and ref.mapped() is None:
@@ -349,7 +349,7 @@ class StoreClient(Writing):
         return others
 
     def look(self, ref: ObjectRef[Any], *, waits_for_disk: bool = True) -> None:
-        """Complete a ref whose object is sealed or lost already."""
+        """Complete a ref if its object is sealed or lost."""
         try:
             self.view(ref, waits_for_disk=waits_for_disk)
         except NotReadyError:
@@ -357,7 +357,7 @@ class StoreClient(Writing):
         except ActorRtError as error:
             self._conversation.check()
             ref.set_error(error)
-        except Exception as error:  # put in the object's place by its maker, of any type
+        except Exception as error:  # the maker put it in the object's place; it may be of any type
             ref.set_error(error)
         else:
             ref.set_value(None)
@@ -365,7 +365,7 @@ class StoreClient(Writing):
     # Waiting
 
     def watch(self, ref: ObjectRef[Any]) -> None:
-        """Have a ref completed by the store's events; it is held until then.
+        """Have a ref completed by the store's events; the client keeps it until then.
 
         Raises:
             RuntimeStateError: no loop is attached, and the object is still to be made.
@@ -378,20 +378,20 @@ class StoreClient(Writing):
             raise RuntimeStateError(f"{ref!r} can't be watched: this object store client has no loop; use get()")
 
     def ask(self, ref: ObjectRef[Any]) -> None:
-        """Have a ref completed, sooner or later; without a loop, at once or not at all."""
+        """Have a ref completed, sooner or later; without a loop, now or not at all."""
         if self.is_attached or self._conversation.has_ended:
             self._watcher.watch(ref)
         else:
             self.look(ref)
 
     def wait_apart(self, ref: ObjectRef[Any], timeout_s: float | None) -> None:
-        """Wait for a ref in this thread, on a connection of its own; for clients without a loop."""
+        """Wait for a ref in this thread, on a connection of its own. For clients without a loop."""
         self.look(ref)
         if not ref.is_complete and self._connection.wait(Op.SUBSCRIBE, [ref.id], timeout_s=timeout_s):
             self.look(ref)
 
     def _on_lost(self) -> None:
-        """The daemon, or the connection to it, ended: views stay readable, everything else is lost to this process."""
+        """Called when the daemon or the connection has ended: views stay readable, everything else is lost."""
         what = "the connection to the node's object store ended, and with it every hold of this process"
         self._end(ObjectLostError, f"{what}: only what is in view can be read")
         if self._tell_lost is not None:

@@ -1,6 +1,6 @@
-"""Values that are put later, by a thread: the loop that made them can't wait until there is room.
+"""Values that a thread puts later, because the loop that made them can't wait for memory of the store.
 
-They are copied meanwhile, into memory of the process. How much that may be is bounded: beyond, `put` fails at once.
+They are copied into memory of the process until then. The copies are bounded: beyond the bound, `put` fails at once.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _MAX_BYTES: Final = 64 * MIB
 
 
 class DeferredPuts:
-    """One process's values that wait for room in its store. The thread starts with the first one."""
+    """The values of one process that wait for memory. The thread starts with the first one."""
 
     def __init__(self) -> None:
         self._executor: ThreadPoolExecutor | None = None
@@ -29,7 +29,7 @@ class DeferredPuts:
         self._lock = threading.Lock()
 
     def copy(self, encoded: Encoded) -> memoryview | None:
-        """Return the bytes of an object, which count as waiting; None where as many wait as may. One always may."""
+        """Return a copy of an object's bytes, which waits from now on; None if too many bytes wait already."""
         with self._lock:
             if self._waiting_bytes and self._waiting_bytes + encoded.length_bytes > _MAX_BYTES:
                 return None
@@ -39,7 +39,7 @@ class DeferredPuts:
         return target.toreadonly()
 
     def start(self, copy: memoryview, put: Callable[[], None]) -> None:
-        """Have the thread put what was copied, after those that wait already."""
+        """Have the thread put a copy, after those that wait already."""
         length_bytes = copy.nbytes
         with self._lock:
             if self._executor is None:
@@ -52,13 +52,13 @@ class DeferredPuts:
             self._waiting_bytes -= length_bytes
 
     def close(self) -> None:
-        """Give up what waits; the store has ended for this process. Idempotent."""
+        """Drop the values that wait, because the client ends. Idempotent."""
         with self._lock:
             executor, self._executor = self._executor, None
         if executor is not None:
             executor.shutdown(cancel_futures=True)
 
     def abandon_after_fork(self) -> None:
-        """In a forked child: the thread, and who may have held the lock, are the parent's."""
+        """In a forked child: the thread is the parent's, and another thread may have held the lock."""
         self._executor = None
         self._lock = threading.Lock()

@@ -1,8 +1,8 @@
-"""Published values, as one process sees them: names that stand for the newest of a row of values.
+"""Published values, as one process sees them: each name stands for the newest of a sequence of values.
 
-The daemon keeps the names and holds the newest object of each; a reader holds what it reads. So a reader never sees
-part of a value, never makes the writer wait, and an old version goes when nobody reads it any more. A small value is no
-object: it rides in the messages that tell of it.
+The daemon keeps the names and holds the newest object of each; a reader holds the object that it reads. So a reader
+never sees part of a value and never makes the writer wait, and an old version is deleted when nobody reads it any more.
+A small value is not an object: it travels in the messages that tell of it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Latest(Generic[T]):
-    """The newest value of a name when it was asked for.
+    """The newest value of a name at the time of the request.
 
     Attributes:
         version: 1 for the first value of the name, and one more for each further one.
@@ -36,11 +36,11 @@ class Latest(Generic[T]):
 
 
 OnPublished = Callable[[ActorRtError | None, "Version | None"], None]
-"""Called on the attached loop with a newer version, or with nothing when there may be one, or with the error that ends
-the wait."""
+"""Called on the attached loop with a newer version, with None if there may be one, or with the error that ends the
+wait."""
 
 Version = tuple[int, Callable[[], Any]]
-"""A version's number, and what reads its value."""
+"""The number of a version, and a function that reads its value."""
 
 
 class PublishedNames:
@@ -48,8 +48,8 @@ class PublishedNames:
 
     Args:
         connection: the process's conversation with its store.
-        put: seals a value; one that is small and refers to no other is returned as the bytes of its object.
-        adopt: makes the ref of an object that the store holds and pins for this process already.
+        put: seals a value, or returns the bytes of its object if it is small and has no refs.
+        adopt: makes the ref of an object that the store has held and pinned for this process.
         decode: reads the bytes of an object.
     """
 
@@ -72,15 +72,15 @@ class PublishedNames:
         return sum(map(len, self._waiting.values()))
 
     def join(self, scope: bytes) -> None:
-        """Say which scope this process's names belong to."""
+        """Set the scope of this process's names."""
         self._scope = scope
         self._connection.post(Op.JOIN, scope)
 
     def publish(self, name: str, value: Any, *, timeout_s: float | None = None) -> int:
-        """Let a name stand for a value from now on, and return its version; readers of older ones keep them.
+        """Let a name stand for a value, and return its version; readers of older versions keep them.
 
         Raises:
-            SerializationError, ObjectStoreFullError: as `put`; the name stands for what it stood for.
+            SerializationError, ObjectStoreFullError: as `put`; the name is unchanged.
         """
         put = value if isinstance(value, ObjectRef) else self._put(value, timeout_s)
         what = (None, put) if isinstance(put, bytes) else (put.id,)
@@ -88,22 +88,22 @@ class PublishedNames:
         return version
 
     def latest(self, name: str, newer_than: int) -> Version | None:
-        """Return the newest version of a name, or None where there is none newer than that."""
+        """Return the newest version of a name, or None if it is not newer than `newer_than`."""
         result = self._connection.request(Op.LATEST, self._scope, name, newer_than)
         return None if result is None else self._version(result)
 
-    def _version(self, shown: list[Any]) -> Version:
-        if len(shown) == 2:
-            data, version = shown
+    def _version(self, pinned: list[Any]) -> Version:
+        if len(pinned) == 2:
+            data, version = pinned
             return version, partial(self._decode, data)
-        *place, version, object_id = shown
+        *place, version, object_id = pinned
         return version, self._adopt(ObjectId(object_id), place).value
 
     def wait(self, name: str, newer_than: int, callback: OnPublished) -> Callable[[], None]:
-        """Call `callback` once, when a version newer than that is published.
+        """Call `callback` once, when a version newer than `newer_than` is published.
 
         Returns:
-            What withdraws the wait.
+            A function that withdraws the wait.
 
         Raises:
             ObjectLostError: the store is gone.
@@ -119,7 +119,7 @@ class PublishedNames:
         return lambda: self._withdraw(key, callback)
 
     def _withdraw(self, key: tuple[bytes, str], callback: OnPublished) -> None:
-        """Forget who waits. Idempotent."""
+        """Withdraw a wait. Idempotent."""
         with self._lock:
             callbacks = self._waiting.get(key, [])
             if callback in callbacks:
@@ -127,19 +127,19 @@ class PublishedNames:
             if not callbacks:
                 self._waiting.pop(key, None)
 
-    def on_published(self, scope: bytes, name: str, shown: list[Any] | None) -> None:
-        """A version was published, which comes along where that was possible; whoever waits looks if it will do."""
+    def on_published(self, scope: bytes, name: str, pinned: list[Any] | None) -> None:
+        """Called when a version was published, with the version if it could be sent along. Each waiter checks it."""
         version = None
-        if shown is not None and (len(shown) == 2 or self._connection.can_view(shown)):
-            version = self._version(shown)
-        elif shown is not None:
+        if pinned is not None and (len(pinned) == 2 or self._connection.can_view(pinned)):
+            version = self._version(pinned)
+        elif pinned is not None:
             for is_pin in (True, False):
-                self._connection.backlog.queue_release(ObjectId(shown[4]), is_pin=is_pin)
+                self._connection.backlog.queue_release(ObjectId(pinned[4]), is_pin=is_pin)
         for callback in self._take((scope, name)):
             callback(None, version)
 
     def fail_all(self, error: ActorRtError) -> None:
-        """Nothing will be published any more."""
+        """Called when the store has ended: fails every wait."""
         for key in list(self._waiting):
             for callback in self._take(key):
                 callback(error, None)

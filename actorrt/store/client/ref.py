@@ -49,11 +49,11 @@ class RefClient(Protocol):
 
 
 class ObjectRef(Completion[T]):
-    """Keeps one immutable object alive, and gives its value when it is there.
+    """Keeps one immutable object alive, and gives its value when it is sealed.
 
-    Awaitable on any loop, any number of times. It is done when the object is sealed or can never be. A ref may
-    travel in messages and inside objects; whoever receives it holds the object too. Dropping the last ref anywhere
-    lets the object go; views of its value keep their memory for as long as they live.
+    A ref can be awaited on any loop, any number of times. It is done when the object is sealed or lost. It may travel
+    in messages and inside objects; its receiver holds the object too. The object is deleted when the last ref in any
+    process is dropped; views of its value keep their memory as long as they live.
     """
 
     __slots__ = ("_client", "_hold", "_memory", "id")
@@ -76,8 +76,8 @@ class ObjectRef(Completion[T]):
             timeout_s: seconds to wait at the most; None waits until the object is sealed or lost.
 
         Raises:
-            CallTimeoutError: the object was not sealed in time; the ref goes on holding it.
-            ObjectLostError: the object can never be.
+            CallTimeoutError: the object was not sealed in time; the ref still holds it.
+            ObjectLostError: the object is lost.
             ObjectNotFoundError: it was freed.
             RuntimeStateError: this thread's loop does the runtime's work, so that blocking it would hang.
             The error of the call that was to make the object.
@@ -91,7 +91,7 @@ class ObjectRef(Completion[T]):
     def done(self) -> bool:
         """Whether the object is sealed, or known to be lost.
 
-        A ref that has just arrived says no until the store has told; asking makes it tell.
+        A ref that has just arrived returns False until the store has answered; this call asks it.
         """
         if not self._is_done:
             self._client.ask(self)
@@ -103,13 +103,13 @@ class ObjectRef(Completion[T]):
         return self._is_done
 
     def add_callback(self, callback: Any) -> None:
-        """Call `callback(self)` once, when this is done: at once, in this thread, if it is already."""
+        """Call `callback(self)` once when this is done: now, in this thread, if it is done already."""
         if not self._is_done:
             self._client.watch(self)
         super().add_callback(callback)
 
     def value(self) -> T:
-        """Return the value, or raise the error, of what is done. Each call rebuilds what is not an array."""
+        """Return the value or raise the error; this is done. Each call rebuilds the value, except arrays."""
         if self._error is not None:
             try:
                 raise self._error.with_traceback(None)
@@ -120,7 +120,7 @@ class ObjectRef(Completion[T]):
 
     @classmethod
     def sealed(cls, client: RefClient, object_id: ObjectId, memory: memoryview | bytes | None = None) -> ObjectRef[T]:
-        """Return a ref to an object that is sealed; with its bytes, where this process has made them."""
+        """Return a ref to a sealed object, with its bytes if this process made them."""
         ref: ObjectRef[T] = cls(client, object_id)
         ref._is_done = True
         ref._memory = memory
@@ -131,17 +131,17 @@ class ObjectRef(Completion[T]):
         return self.value()
 
     def arrive(self) -> Generator[Any, None, None]:
-        """Wait until the object is sealed or lost, and leave its value unread."""
+        """Wait until the object is sealed or lost, without reading its value."""
         if not self._is_done:
             self._client.look(
                 self, waits_for_disk=False
-            )  # it is there already in nearly every case: that spares a wait
+            )  # it is sealed already in nearly every case, which spares a wait
         if not self._is_done:
             self._client.watch(self)
             yield from super().__await__()
 
     def view(self) -> memoryview:
-        """Return the bytes of what is done, or raise its error."""
+        """Return the bytes or raise the error; this is done."""
         if self._error is not None:
             try:
                 raise self._error.with_traceback(None)
@@ -170,7 +170,7 @@ class ObjectRef(Completion[T]):
         return to_table(self.get()).__arrow_c_stream__(requested_schema)
 
     def __arrow_c_array__(self, requested_schema: Any = None) -> Any:
-        """Offer an array or a batch to other libraries, through Arrow's C data interface; a table in one piece."""
+        """Offer an array or a batch to other libraries, through Arrow's C data interface; a table becomes one batch."""
         from actorrt.store.values.arrow import to_batch_or_array
 
         return to_batch_or_array(self.get()).__arrow_c_array__(requested_schema)
@@ -181,13 +181,13 @@ class ObjectRef(Completion[T]):
         return to_batch_or_array(self.get()).__arrow_c_array__()[0]
 
     def __dlpack__(self, **options: Any) -> Any:
-        """Offer an array or a tensor to other libraries; what they write stays with them."""
+        """Offer an array or a tensor to other libraries; only they see what they write."""
         from actorrt.store.values.dlpack import exportable
 
         return exportable(self.get()).__dlpack__(**options)
 
     def __dlpack_device__(self) -> tuple[int, int]:
-        """Say that the array is in the CPU's memory, which is all that the store has."""
+        """Return the CPU as the device: the store has no other memory."""
         from actorrt.store.values.dlpack import CPU
 
         return CPU, 0
@@ -198,18 +198,18 @@ class ObjectRef(Completion[T]):
         else:
             self._client.wait_apart(self, timeout_s)
 
-    # What the client keeps with a ref
+    # For the client
 
     def mapped(self) -> memoryview | bytes | None:
-        """Return the object's bytes, where this process has them in view; `bytes` where it made them itself."""
+        """Return the object's bytes if this process has them in view; as `bytes` if it made them itself."""
         return self._memory
 
     def keep(self, memory: memoryview | None) -> None:
-        """Keep the object's bytes in view for as long as this ref lives, or no longer."""
+        """Keep the object's bytes in view as long as this ref lives; None ends that."""
         self._memory = memory
 
     def begin_transits(self, departing: Sequence[tuple[ObjectRef[Any], bytes]], copies_count: int) -> None:
-        """Keep the objects of one message's refs, this one among them, until so many copies have arrived."""
+        """Keep the objects of one message's refs, including this one, until `copies_count` copies have arrived."""
         for client in {ref._client for ref, _ in departing}:
             client.begin_transits([(ref.id, token, copies_count) for ref, token in departing if ref._client is client])
 
@@ -233,7 +233,7 @@ class ObjectRef(Completion[T]):
 
 
 class _Hold:
-    """Ends with its ref. Not the ref's own finalizer: while that runs, a weak reference still gives the ref away."""
+    """Ends the hold with its ref. Not a finalizer of the ref: while that runs, weak references still return the ref."""
 
     __slots__ = ("_client", "_object_id")
 

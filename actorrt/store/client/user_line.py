@@ -9,13 +9,13 @@ from typing import Final
 _OWN_FOLDER: Final = os.path.dirname(os.path.dirname(os.path.dirname(__file__))) + os.sep
 _MAX_DEPTH: Final = 30
 _MAX_BYTES: Final = 150
-"""So short that a message to the store holds the lines of as many objects as it tells of."""
+"""Short enough for the lines of all objects of one report to fit into its message."""
 
 
 def user_line() -> str:
-    """Return the file and line of the nearest frame outside this package; empty where there is none.
+    """Return the file and line of the nearest frame outside this package, or an empty text.
 
-    It has at most `_MAX_BYTES` bytes of UTF-8, the last ones.
+    The text is cut to its last `_MAX_BYTES` bytes of UTF-8.
     """
     frame = sys._getframe(1)
     for _ in range(_MAX_DEPTH):

@@ -36,7 +36,7 @@ class Watcher:
         return len(self._watched)
 
     def watch(self, ref: ObjectRef[Any]) -> None:
-        """Have a ref completed on the loop; once is enough, and after the end it fails at once."""
+        """Have a ref completed on the loop; after the end it fails at once. Idempotent."""
         with self._lock:
             is_over, is_first = self._why_over is not None, False
             if not is_over:
@@ -47,7 +47,7 @@ class Watcher:
             self._events_loop.call_soon(self._subscribe)
 
     def _add(self, ref: ObjectRef[Any]) -> bool:
-        """Note a ref; whether a subscription is to be sent that was not due before. The lock is held."""
+        """Note a ref; True if subscriptions must be sent that were not due before. The lock is held."""
         refs = self._watched.setdefault(ref.id, [])
         if not refs:
             self._to_subscribe.append(ref.id)
@@ -59,7 +59,7 @@ class Watcher:
         with self._lock:
             waiting, self._to_subscribe = self._to_subscribe, []
         for start in range(0, len(waiting), MAX_BATCH_COUNT):
-            with suppress(ObjectLostError, RuntimeStateError):  # the end of the client fails what it watches
+            with suppress(ObjectLostError, RuntimeStateError):  # the end of the client fails the refs
                 self._post(Op.SUBSCRIBE, waiting[start : start + MAX_BATCH_COUNT])
 
     def on_ready(self, object_ids: Sequence[ObjectId]) -> None:
@@ -78,7 +78,7 @@ class Watcher:
             return self._watched.pop(object_id, [])
 
     def fail_all(self, why: str) -> None:
-        """Complete every ref with its loss, and those still to come: nothing will be told any more."""
+        """Called when the store has ended: fails every ref, and those to come."""
         with self._lock:
             self._why_over = why
             watched, self._watched = self._watched, {}

@@ -1,4 +1,4 @@
-"""How a process's client makes objects: one, several at once, or in place."""
+"""Makes the objects of a process: one, several at once, or in place."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Writing(ABC):
         self._post = post
         self._writable = writable
         self._ids = ids
-        self._unused_ids: list[ObjectId] = []  # a forked child has the same, and may not use them
+        self._unused_ids: list[ObjectId] = []  # a forked child has the same ids, and may not use them
         self._deferred = DeferredPuts()
 
     def _new_id(self) -> ObjectId:
@@ -69,7 +69,7 @@ class Writing(ABC):
 
     @abstractmethod
     def _sealed(self, object_id: ObjectId, memory: memoryview | bytes | None = None) -> ObjectRef[Any]:
-        """Return the ref of an object that is sealed, and held already."""
+        """Return the ref of an object that is sealed, and held by this process."""
 
     @abstractmethod
     def declare(self, object_id: ObjectId | None = None) -> ObjectRef[Any]:
@@ -77,7 +77,7 @@ class Writing(ABC):
 
     @abstractmethod
     def fail(self, object_id: ObjectId, error: BaseException) -> None:
-        """Say that an object will never be."""
+        """Fail an object."""
 
     @abstractmethod
     def _carrier(self) -> Carrier:
@@ -86,24 +86,25 @@ class Writing(ABC):
     def put(self, value: Any, *, object_id: ObjectId | None = None, timeout_s: float | None = None) -> ObjectRef[Any]:
         """Seal a value and return a ref to it.
 
-        It blocks while others are moved to disk to make room. The thread of the attached loop does not: there the
-        value is copied, the ref can be read and sent at once, and the store has it later; see `deferring`.
+        The call blocks while other objects are moved to disk to free memory. The thread of the attached loop does not
+        block: there the value is copied, the ref can be read and sent at once, and a thread puts the copy later; see
+        `deferred_puts`.
 
         Args:
-            value: numpy arrays, Arrow data and bytes are stored as they are; anything else is pickled.
-            object_id: the object that a `declare` promised; an object that is sealed already stays as it is.
-            timeout_s: seconds to wait for room; None does not wait for others to let go of theirs.
+            value: numpy arrays, Arrow data and bytes are stored as they are; other values are pickled.
+            object_id: the object that `declare` promised; an object that is sealed already stays as it is.
+            timeout_s: seconds to wait for memory; None does not wait until other objects are released.
 
         Raises:
-            SerializationError: the value can't be stored; names the path of what is in the way.
-            ObjectStoreFullError: there was no room in time; names the largest holders.
+            SerializationError: the value can't be stored; the message names the path of the part that is in the way.
+            ObjectStoreFullError: there was no room in time; the message names the largest holders.
             ObjectLostError: the promised object was given up, or the store is gone.
         """
         carrier = self._carrier()
         return self._put_or_defer(encode(value, carrier), carrier, object_id, timeout_s)
 
     def _put_or_pack(self, value: Any, timeout_s: float | None) -> ObjectRef[Any] | bytes:
-        """Seal a value, as `put`; or return the bytes of the object, where they are few and refer to no other."""
+        """Seal a value as `put`, or return the bytes of the object if it is small and contains no refs."""
         carrier = self._carrier()
         encoded = encode(value, carrier)
         holds_others = any(isinstance(ref, ObjectRef) for ref in carrier.refs)
@@ -114,7 +115,7 @@ class Writing(ABC):
     async def put_async(
         self, value: Any, *, object_id: ObjectId | None = None, timeout_s: float | None = None
     ) -> ObjectRef[Any]:
-        """Seal a value; as `put`, but waits for room without blocking the loop. The value must not change meanwhile."""
+        """Seal a value as `put`, but wait without blocking the loop. The value must not change meanwhile."""
         carrier = self._carrier()
         encoded = encode(value, carrier)
         is_promised = object_id is not None
@@ -139,7 +140,7 @@ class Writing(ABC):
         object_id: ObjectId | None = None,
         timeout_s: float | None = None,
     ) -> ObjectRef[Any]:
-        """Seal what `values.dumps` made, under a carrier with `copies_count=0` that gathered `contained`; as `put`."""
+        """Seal the result of `dumps` as `put`; its carrier had `copies_count=0` and gathered `contained`."""
         carrier = self._carrier()
         carrier.refs.extend(contained)
         return self._put_or_defer(encode_pickled(data, buffers), carrier, object_id, timeout_s)
@@ -147,7 +148,7 @@ class Writing(ABC):
     def _put_or_defer(
         self, encoded: Encoded, carrier: Carrier, object_id: ObjectId | None, timeout_s: float | None
     ) -> ObjectRef[Any]:
-        """Seal a value; from a copy and later, where this thread can't wait for room."""
+        """Seal a value; later and from a copy, if this thread can't wait for memory."""
         try:
             return self._put(encoded, carrier, object_id, timeout_s)
         except LoopCannotWaitError:
@@ -171,12 +172,12 @@ class Writing(ABC):
         try:
             self._put(Encoded.of_bytes(copy), carrier, object_id, timeout_s)
         except ActorRtError as error:
-            with suppress(ActorRtError):  # the store is gone, and whoever waits hears of that
+            with suppress(ActorRtError):  # the store is gone, and its end fails the waiters
                 self.fail(object_id, error)
             return
         ref = weakly()
         if ref is not None:
-            ref.keep(None)  # from now on it is read where it lies for everybody
+            ref.keep(None)  # from now on it is read from the store
 
     def _put(
         self, encoded: Encoded, carrier: Carrier, object_id: ObjectId | None, timeout_s: float | None
@@ -194,7 +195,7 @@ class Writing(ABC):
     def _begin_here(
         self, encoded: Encoded, carrier: Carrier, object_id: ObjectId, *, is_promised: bool
     ) -> ObjectRef[Any] | memoryview | None:
-        """Make a small object in memory on loan, or begin it there; None where that can't be."""
+        """Make a small object in memory on loan, or begin it there; None if that is not possible."""
         if is_promised:
             return None
         if encoded.is_plain and self._loan.put(object_id, encoded.head):
@@ -215,16 +216,16 @@ class Writing(ABC):
         return self.seal(object_id)
 
     def _contain(self, object_id: ObjectId, carrier: Carrier) -> None:
-        """Let an object that is not sealed yet hold those whose refs are in it."""
+        """Let an object that is not sealed yet hold the objects whose refs it contains."""
         contained = [ref.id for ref in carrier.refs if isinstance(ref, ObjectRef)]
         for start in range(0, len(contained), MAX_BATCH_COUNT):
             self._post(Op.CONTAIN, object_id, contained[start : start + MAX_BATCH_COUNT])
 
     def put_many(self, values: Sequence[Any], *, timeout_s: float | None = None) -> list[ObjectRef[Any]]:
-        """Seal several values, all or none of them: room for all is reserved before any is written.
+        """Seal several values, all or none of them: memory for all is reserved before the first is written.
 
         Raises:
-            SerializationError: one can't be stored; names its path.
+            SerializationError: a value can't be stored; the message names the path.
             ObjectStoreFullError: there was no room for all of them in time.
         """
         carriers = [self._carrier() for _ in values]
@@ -262,7 +263,7 @@ class Writing(ABC):
         is_promised: bool = False,
         line: str = "",
     ) -> memoryview | None:
-        """Begin an object and return its memory, to be written and sealed, or None where it is sealed already.
+        """Begin an object and return its memory, to be written and sealed, or None if it is sealed already.
 
         Raises:
             ObjectStoreFullError: there was no room in time.
@@ -290,7 +291,7 @@ class Writing(ABC):
         return [(i, target[end - length : end]) for i, end, length in zip(ids, ends, lengths, strict=True)]
 
     def seal(self, object_id: ObjectId) -> ObjectRef[Any]:
-        """Finish an object that this process created; its ref takes over the hold that came with `create`."""
+        """Finish an object that this process created; its ref takes over the hold that `create` gave."""
         self._loan.seal(object_id)
         return self._sealed(object_id)
 
@@ -302,14 +303,15 @@ class Writing(ABC):
         """Return a context manager with an array in shared memory, to be written in place and sealed.
 
         Raises:
-            ObjectStoreFullError, TypeError: no room; elements that can't be written in place.
+            ObjectStoreFullError: there was no room in time.
+            TypeError: elements of this dtype can't be written in place.
         """
         return self.allocate_many([(shape, dtype)], timeout_s=timeout_s)[0]
 
     def allocate_many(
         self, forms: Sequence[tuple[int | tuple[int, ...], Any]], *, timeout_s: float | None = None
     ) -> AllocatedBuffers:
-        """Return as many buffers as there are forms, a shape and a dtype each; room for all is reserved at once.
+        """Return a buffer for each form, a shape and a dtype; memory for all is reserved at once.
 
         Raises:
             ObjectStoreFullError, TypeError: as `allocate`; nothing is reserved.
@@ -327,5 +329,5 @@ def _wanted(object_id: ObjectId, length_bytes: int, *, is_promised: bool, line: 
 
 
 def _line(encoded: Encoded) -> str:
-    """Return the line of the user's code that makes an object, where it is large enough to be listed."""
+    """Return the line of the user's code that makes an object, if the object is large enough to be listed."""
     return user_line() if encoded.length_bytes > _LINE_NOTED_BYTES else ""

@@ -27,11 +27,11 @@ class SocketChannel:
 
     Args:
         path: the daemon's store socket.
-        peer: who we are, in the HELLO.
+        peer: this process, for the HELLO.
         clock: for the deadlines of blocking waits.
 
     Raises:
-        PeerUnreachableError: nobody answers there.
+        PeerUnreachableError: no store answers there.
     """
 
     is_apart = True
@@ -50,7 +50,7 @@ class SocketChannel:
     def _connect(self, role: Role) -> socket.socket:
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
-            # Limits of the kernel rather than Python's own timeouts, which cost a poll for each packet.
+            # Limits of the kernel, because Python's own timeouts cost a poll for each packet.
             limit = struct.pack("ll", int(REQUEST_TIMEOUT_S), 0)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
@@ -76,7 +76,7 @@ class SocketChannel:
                 asked = self._unanswered.pop(serial)
                 if serial == self._serial:
                     return reply
-                # An earlier request's, whose thread was interrupted, or lost patience, while it waited.
+                # The answer to an earlier request, whose thread was interrupted or timed out.
                 self._stale.append((*asked, reply))
         except BlockingIOError as error:
             what = f"the node's object store did not answer within {REQUEST_TIMEOUT_S:.0f} s"
@@ -107,7 +107,7 @@ class SocketChannel:
         loop.add_reader(events.fileno(), self._on_readable, on_event, on_lost)
 
     def _on_readable(self, on_event: OnEvent, on_lost: Callable[[], None]) -> None:
-        """Take in one event: whoever waits for it goes on before the socket is looked at again."""
+        """Handle one event: its waiter goes on before the next event is read."""
         if self._events is None:
             return
         try:

@@ -1,4 +1,4 @@
-"""Gives back what a request got whose thread was interrupted, or lost patience, before the answer came."""
+"""Undoes requests whose threads were interrupted or timed out before the answer came."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from actorrt.store.wire.protocol import Op, Status
 
 
 def undo(channel: Channel, op: Op, arguments: tuple[Any, ...], reply: StoreReply) -> None:
-    """Undo what a request has brought about; whoever has the channel calls this.
+    """Undo a request. The caller has the channel.
 
-    Memory that was borrowed is left: nobody uses it, and it comes back with the next loan or recall.
+    A loan is not undone: nobody uses it, and it ends with the next loan or recall.
 
     Args:
         channel: the way to the store.
-        op, arguments: what had been asked.
-        reply: the answer that nobody took.
+        op, arguments: the request.
+        reply: its answer, which nobody took.
     """
     if reply.status not in (Status.DONE, Status.WAIT) or reply.result is None:
         return
@@ -30,6 +30,6 @@ def undo(channel: Channel, op: Op, arguments: tuple[Any, ...], reply: StoreReply
             for object_id, _ in arguments[0]:
                 channel.post(Op.ABORT, object_id)
         case Op.GET:
-            channel.post(Op.RELEASE, [], [arguments[0], *(shown[0] for shown in reply.result[3])])
+            channel.post(Op.RELEASE, [], [arguments[0], *(other[0] for other in reply.result[3])])
         case Op.LATEST if len(reply.result) > 2:
             channel.post(Op.RELEASE, [reply.result[4]], [reply.result[4]])

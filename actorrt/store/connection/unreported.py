@@ -1,11 +1,10 @@
-"""Pure: the objects that a process made in memory on loan, and that the store has not been told of yet.
+"""Pure: the objects that a process made in memory on loan, and that it has not reported to the store yet.
 
-They are known to this process alone, so making, reading and dropping them asks nobody. Before anything is said of
-one to the store, or after a while, the store is told of all of them in one message; from then on they are objects
-like any other.
+Only this process knows them, so making, reading and dropping them needs no request. One message reports them all,
+before any other message about one of them or after a while; from then on they are objects like any other.
 
-Memory is used from the start of the loan to its end. What is dropped untold is used again at once, while it is warm:
-at the end of what is used for any object, in the midst of it for a large one of about the same length.
+Memory is used from the start of the loan to its end. The memory of an object that is dropped unreported is reused at
+once, while it is warm: at the end of the used part for any object, before it for a large object of a similar length.
 """
 
 from __future__ import annotations
@@ -29,9 +28,9 @@ class _Unreported:
     """One object.
 
     Attributes:
-        span_bytes: up to where the next one begins.
-        index: where it stands among the others.
-        serial: how many were made before it.
+        span_bytes: the distance to the next object.
+        index: its position among the others.
+        serial: the number of objects made before it.
     """
 
     object_id: ObjectId
@@ -48,10 +47,10 @@ class _Unreported:
 
 
 class UnreportedObjects:
-    """What one process has on loan, and what it made there.
+    """The loan of one process, and the unreported objects on it.
 
     Attributes:
-        objects: what the store has not been told of, to be read only.
+        objects: the unreported objects, to be read only.
     """
 
     def __init__(self) -> None:
@@ -61,7 +60,7 @@ class UnreportedObjects:
         self.objects: dict[ObjectId, _Unreported] = {}
         self._in_order: list[_Unreported] = []
         self._gaps: list[int] = []
-        """Where in that list large objects are gone, the last one at the end; what is out of date is skipped."""
+        """The positions of large objects that are gone, the newest at the end; outdated positions are skipped."""
         self._made_count = 0
         self._old_count = 0
 
@@ -69,19 +68,19 @@ class UnreportedObjects:
         return len(self.objects)
 
     def borrow(self, loan: Place | None) -> None:
-        """Use another loan from now on, or none; the store has just been told of everything."""
-        assert not self._in_order, "the store is told of all before it lends again"
+        """Use another loan from now on, or none; everything has just been reported."""
+        assert not self._in_order, "everything is reported before the next loan"
         self._segment_id, self._at, self._end = (
             (0, 0, 0) if loan is None else (loan.segment_id, loan.offset, loan.offset + loan.length_bytes)
         )
 
     def create(self, object_id: ObjectId, length_bytes: int, line: str) -> Place | None:
-        """Begin an object, or return None where it does not fit into what is left of the loan."""
+        """Begin an object, or return None if it does not fit into the rest of the loan."""
         offset = self.add(object_id, length_bytes, line, is_sealed=False)
         return None if offset < 0 else Place(self._segment_id, offset, length_bytes)
 
     def add(self, object_id: ObjectId, length_bytes: int, line: str = "", *, is_sealed: bool = True) -> int:
-        """Begin an object, or note one that is written at once; return its offset, or -1 where it does not fit."""
+        """Begin an object, or note one that is written at once; return its offset, or -1 if it does not fit."""
         need = align(length_bytes)
         gap = self._take_gap(need) if need >= _REUSED_BYTES and self._gaps else None
         if gap is not None:
@@ -101,7 +100,7 @@ class UnreportedObjects:
         return offset
 
     def _take_gap(self, need: int) -> _Unreported | None:
-        """Return what is gone in the place of which an object of about that length can be made."""
+        """Return an object that is gone, in whose place one of a similar length can be made."""
         for index in self._gaps[: -_REUSED_COUNT - 1 : -1]:
             gone = self._in_order[index] if index < len(self._in_order) else None
             if gone is not None and gone.is_gone and need <= gone.span_bytes <= 2 * need:
@@ -110,21 +109,21 @@ class UnreportedObjects:
         return None
 
     def seal(self, object_id: ObjectId) -> bool:
-        """Finish an object; False where it is not of these."""
+        """Finish an object; False if it is not one of these."""
         made = self.objects.get(object_id)
         if made is not None:
             made.is_sealed = True
         return made is not None
 
     def abort(self, object_id: ObjectId) -> bool:
-        """Give up an object that is being written; False where it is not of these."""
+        """Give up an object that is being written; False if it is not one of these."""
         made = self.objects.get(object_id)
         if made is not None:
             self._drop(made)
         return made is not None
 
     def release(self, object_id: ObjectId) -> bool:
-        """End the hold of an object; False where it is not of these."""
+        """End the hold of an object; False if it is not one of these."""
         made = self.objects.get(object_id)
         if made is None:
             return False
@@ -134,7 +133,7 @@ class UnreportedObjects:
         return True
 
     def pin(self, object_id: ObjectId) -> Place | None:
-        """Keep a sealed object's bytes in place and return where they are; None where it is not of these."""
+        """Keep a sealed object's bytes in place and return where they are; None if it is not one of these."""
         made = self.objects.get(object_id)
         if made is None or not made.is_sealed:
             return None
@@ -142,7 +141,7 @@ class UnreportedObjects:
         return Place(self._segment_id, made.offset, made.length_bytes)
 
     def unpin(self, object_id: ObjectId) -> bool:
-        """End one pin; False where the object is not of these."""
+        """End one pin; False if the object is not one of these."""
         made = self.objects.get(object_id)
         if made is None:
             return False
@@ -162,11 +161,11 @@ class UnreportedObjects:
             self._at = self._in_order.pop().offset
 
     def report(self, *, only_old: bool = False) -> tuple[int, list[list[int | bytes | str]]] | None:
-        """Return what the store is to be told, and forget these objects; None where there is nothing.
+        """Return the report to the store, and forget the reported objects; None if there is nothing to report.
 
         Args:
-            only_old: leave out what was made since this was asked last, and all behind that: it may go before it is
-                worth telling of.
+            only_old: leave out objects that were made since the last report, and all objects behind them: they may be
+                dropped before it is worth reporting them.
 
         Returns:
             The offset up to which the loan is used, and for each object in order its id, offset, length, flags, pins
@@ -191,7 +190,7 @@ class UnreportedObjects:
         ]
 
     def _keep(self, rest: list[_Unreported]) -> None:
-        """Go on with these, the others having been told of."""
+        """Keep only these objects."""
         self._in_order = rest
         for index, made in enumerate(rest):
             made.index = index

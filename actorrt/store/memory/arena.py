@@ -1,7 +1,7 @@
 """Pure: allocates ranges within one segment.
 
-Offsets and lengths are multiples of `ALIGNMENT_BYTES`. Best fit, lowest offset first among equals, so that what
-was used last and is warm is used again. Free neighbours are merged at once.
+Offsets and lengths are multiples of `ALIGNMENT_BYTES`. Allocation is best fit, and among equal ranges the one with the
+lowest offset, so that memory which was used last and is warm is reused. Free neighbours are merged at once.
 
 Invariant: free and allocated ranges together tile the segment, and no two free ranges touch.
 """
@@ -15,7 +15,7 @@ ALIGNMENT_BYTES: Final = 64
 
 
 def align(length_bytes: int) -> int:
-    """Round a length up to whole units of the arena; nothing is shorter than one."""
+    """Round a length up to whole units of the arena, at least one."""
     return -(-length_bytes // ALIGNMENT_BYTES) * ALIGNMENT_BYTES or ALIGNMENT_BYTES
 
 
@@ -47,11 +47,11 @@ class Arena:
         return not self._used
 
     def ranges(self) -> list[tuple[int, int]]:
-        """Return what is allocated, as (offset, length) in order of offset."""
+        """Return the allocated ranges as (offset, length), in order of offset."""
         return sorted(self._used.items())
 
     def best_fit(self, length_bytes: int) -> int | None:
-        """Return the length of the smallest free range that holds `length_bytes`, or None where none does."""
+        """Return the length of the smallest free range that holds `length_bytes`, or None if none does."""
         index = bisect_left(self._free_by_length, (align(length_bytes), 0))
         return self._free_by_length[index][0] if index < len(self._free_by_length) else None
 
@@ -60,7 +60,7 @@ class Arena:
         return self._free_by_length[-1][0] if self._free_by_length else 0
 
     def allocate(self, length_bytes: int) -> int | None:
-        """Take a range and return its offset, or None where no free range is long enough."""
+        """Take a range and return its offset, or None if no free range is long enough."""
         need = align(length_bytes)
         index = bisect_left(self._free_by_length, (need, 0))
         if index == len(self._free_by_length):
@@ -74,7 +74,7 @@ class Arena:
         return offset
 
     def free(self, offset: int) -> None:
-        """Give the range at `offset` back.
+        """Free the range at `offset`.
 
         Raises:
             KeyError: nothing is allocated there; the arena is as before.
@@ -92,10 +92,10 @@ class Arena:
         self._add_free(offset, length)
 
     def split(self, offset: int, length_bytes: int) -> None:
-        """Make two allocated ranges of the one at `offset`, the first of `length_bytes`, rounded up.
+        """Split the allocated range at `offset` in two, the first of `length_bytes` rounded up.
 
         Raises:
-            KeyError, ValueError: nothing is allocated there, or it is no longer than that; the arena is as before.
+            KeyError, ValueError: nothing is allocated there, or the range is not longer; the arena is as before.
         """
         first, whole = align(length_bytes), self._used[offset]
         if first >= whole:
@@ -104,7 +104,7 @@ class Arena:
         self._used[offset + first] = whole - first
 
     def check_invariants(self) -> None:
-        """Raise AssertionError unless what is free and what is allocated tile the segment; for tests."""
+        """Raise AssertionError unless the ranges tile the segment; for tests."""
         ranges = sorted([*self._used.items(), *self._free.items()])
         ends = [offset + length for offset, length in ranges]
         story = f"an arena of {self.size_bytes} bytes: allocated {self._used}, free {self._free}"

@@ -1,8 +1,8 @@
 """Spill files: objects that memory has no room for, written to disk and read back through a mapping.
 
-A file has no name, so it is gone with whoever has it open, however that ends. It holds, for each object, a frame
-(magic, version, id, length, CRC-32) and its bytes, aligned as in memory, so that a mapping of the file is read like a
-segment. What is written is not synced: with the node's end its objects are lost anyway.
+A file has no name, so it is deleted when the last process that has it open ends. It holds a frame (magic, version, id,
+length, CRC-32) and the bytes of each object, aligned as in memory, so that a mapping of the file is read like a
+segment. Files are not synced: when the node ends, its objects are lost anyway.
 """
 
 from __future__ import annotations
@@ -31,23 +31,23 @@ _LEFT_FREE_FRACTION, _LEFT_FREE_MAX_BYTES = 0.05, 1 * GIB
 
 
 def spill_directory() -> str:
-    """Return where this machine's stores spill to."""
+    """Return the directory that this machine's stores spill to."""
     return os.environ.get("ACTORRT_SPILL_DIR", SPILL_DIRECTORY)
 
 
 class SpillError(Exception):
-    """The disk takes no more, or failed; says why."""
+    """The disk is full or failed; the message says which."""
 
 
 class Readable(Protocol):
-    """What bytes can be read from by a descriptor: a segment, or a spill file."""
+    """Bytes that can be read through a descriptor: a segment or a spill file."""
 
     def fd(self, *, writable: bool) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
 class SpillSource:
-    """One object to be written: where its bytes are. The descriptor is shared, and closed by the writer."""
+    """The bytes of one object to be written. Sources share the descriptor; the writer closes it."""
 
     object_id: ObjectId
     fd: int
@@ -56,7 +56,7 @@ class SpillSource:
 
 
 def spill_sources(objects: Iterable[tuple[ObjectId, Place]], segments: Mapping[int, Readable]) -> list[SpillSource]:
-    """Return where objects are read from, by descriptors that stay open when their segments are dropped."""
+    """Return the sources of objects; their descriptors stay open when the segments are dropped."""
     fds: dict[int, int] = {}
     found = []
     for object_id, place in objects:
@@ -71,7 +71,7 @@ class SpillFile:
     """One file on disk.
 
     Attributes:
-        offsets: where each object's bytes begin, in the order in which they were given.
+        offsets: where each object's bytes begin, in the order of the sources.
     """
 
     size_bytes: int
@@ -80,12 +80,12 @@ class SpillFile:
     _disk: SpillDisk = field(repr=False)
 
     def fd(self, *, writable: bool) -> int:
-        """Return the descriptor to hand to a reader; nobody writes."""
+        """Return the descriptor for a reader; there are no writers."""
         assert not writable, "a spill file is read only"
         return self._fd
 
     def close(self) -> None:
-        """Give the disk's space back, as far as nobody maps it. Idempotent."""
+        """Release the space on disk; it is free when the last mapping is gone. Idempotent."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
@@ -96,7 +96,7 @@ class SpillDisk:
     """Writes spill files, one at a time.
 
     Args:
-        directory: on the disk that is to be used; the files have no names there.
+        directory: a directory of the disk; the files have no names in it.
         quota_bytes: the bound on the bytes of all files.
     """
 
@@ -139,7 +139,7 @@ class SpillDisk:
 
     def _write(self, sources: list[SpillSource], offsets: list[int], size_bytes: int) -> SpillFile:
         with tempfile.TemporaryFile(dir=self._directory, buffering=0) as file:
-            os.posix_fallocate(file.fileno(), 0, size_bytes)  # a full disk is told here, not to a reader of the mapping
+            os.posix_fallocate(file.fileno(), 0, size_bytes)  # a full disk fails here, and not when the mapping is read
             for source, offset in zip(sources, offsets, strict=True):
                 checksum = _copy(source, file.fileno(), offset)
                 frame = _FRAME.pack(_MAGIC, _VERSION, source.object_id, source.length_bytes, checksum)
@@ -159,7 +159,7 @@ def _copy(source: SpillSource, target: int, offset: int) -> int:
 
 
 def _pieces(fd: int, offset: int, length_bytes: int) -> Iterator[tuple[int, memoryview]]:
-    """Yield where each piece of some bytes begins, and the piece, which the next one overwrites: it stays in the cache.
+    """Yield the start of each piece of some bytes, and the piece. The next piece overwrites it, and so stays cached.
 
     Raises:
         OSError: the file can't be read, or has ended.
@@ -182,7 +182,7 @@ def verify(fd: int, object_id: ObjectId, place: Place) -> str:
     """Compare an object's bytes on disk with its frame; close the descriptor.
 
     Returns:
-        What is wrong with them; empty where nothing is.
+        What is wrong with the bytes; empty if nothing is.
     """
     try:
         frame = os.pread(fd, _FRAME.size, place.offset - ALIGNMENT_BYTES)

@@ -1,8 +1,8 @@
-"""Pure: the memory lent to connections, in which they make objects by themselves.
+"""Pure: the memory lent to connections, in which they make objects without asking.
 
-A connection has at most one range on loan. It says afterwards what it made there, in order of offset: each object
-becomes an allocation of its own, the gaps between them are free, and the rest stays on loan. What is on loan comes
-back when the connection asks for another range or ends; what it never told of is gone with it.
+A connection has at most one range on loan. It reports later what it made there, in order of offset: each object
+becomes an allocation of its own, the gaps between objects are freed, and the rest stays on loan. A loan ends when its
+connection asks for another range or ends; objects that were never reported end with it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from actorrt.store.memory.pool import Growth, Place, Pool
 _MIN_BYTES: Final = 256 * KIB
 _MAX_BYTES: Final = SEGMENT_BYTES
 _SHARES_COUNT: Final = 128
-_OBJECTS_COUNT: Final = 4  # at the least: what is larger than a quarter of a loan is not made in one
+_OBJECTS_COUNT: Final = 4  # an object of more than a quarter of a loan is not made there
 
 
 def max_loan_bytes(capacity_bytes: int) -> int:
@@ -45,14 +45,14 @@ class Lending:
 
     @property
     def unused_bytes(self) -> int:
-        """What is on loan and holds no object that anybody told of."""
+        """The bytes on loan that hold no reported object."""
         return sum(loan.length_bytes for loan in self._loans.values())
 
     def lend(self, connection: int, object_bytes: int) -> Place | Growth | None:
-        """Lend a range that holds `object_bytes` several times, in place of what the connection had on loan.
+        """Lend a range that holds `object_bytes` several times; it replaces the connection's earlier loan.
 
         Returns:
-            The range, or the growth that is needed first, or None: the object is too long, or memory is short.
+            The range; or the growth that is needed first; or None if the object is too long, or memory is short.
         """
         self.take_back(connection)
         if object_bytes > max_object_bytes(self._pool.capacity_bytes):
@@ -65,25 +65,25 @@ class Lending:
         return found
 
     def settle(self, connection: int, end: int, ranges: Sequence[tuple[int, int]]) -> list[Place]:
-        """Make objects' places of ranges of a loan.
+        """Allocate the reported objects' ranges of a loan.
 
         Args:
             connection: whose loan.
-            end: the offset up to which the loan is used; it goes on from there.
+            end: the offset up to which the loan is used; the rest stays on loan.
             ranges: offsets and lengths of the objects, in order.
 
         Raises:
-            ValueError: the ranges are not in order within what is on loan; nothing has changed.
+            ValueError: the ranges are not in order within the loan; nothing has changed.
         """
         loan = self._loans.get(connection)
         if loan is None or not _fits(loan, end, ranges):
-            raise ValueError(f"objects at {ranges!r} up to {end} are not within what is on loan: {loan}")
+            raise ValueError(f"objects at {ranges!r} up to {end} are not within the loan: {loan}")
         places, at = [], loan.offset
         for offset, length in ranges:
-            at = self._give_up(loan, at, offset)
+            at = self._free(loan, at, offset)
             places.append(Place(loan.segment_id, offset, length))
             at = self._cut(loan, at, offset + align(length))
-        at = self._give_up(loan, at, end)
+        at = self._free(loan, at, end)
         left_bytes = loan.offset + loan.length_bytes - at
         if left_bytes:
             self._loans[connection] = Place(loan.segment_id, at, left_bytes)
@@ -96,7 +96,7 @@ class Lending:
             self._pool.split(Place(loan.segment_id, start, end - start))
         return end
 
-    def _give_up(self, loan: Place, start: int, end: int) -> int:
+    def _free(self, loan: Place, start: int, end: int) -> int:
         if end > start:
             self._cut(loan, start, end)
             self._pool.free(Place(loan.segment_id, start, end - start))
@@ -109,7 +109,7 @@ class Lending:
             self._pool.free(loan)
 
     def forget(self, connection: int) -> None:
-        """A connection ended: its loan comes back."""
+        """Called when a connection ended: its loan ends."""
         self.take_back(connection)
         self._next_bytes.pop(connection, None)
 

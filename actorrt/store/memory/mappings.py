@@ -1,4 +1,4 @@
-"""The segments that a process has mapped, and pins, which keep objects in place while they are viewed."""
+"""The segments that a process has mapped, and pins, which keep objects in place while they are in view."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
 
 
 class Mapping(mmap.mmap):
-    """One segment in view. It keeps a descriptor, from which parts of the segment can be mapped otherwise."""
+    """One mapped segment. It keeps a descriptor, with which parts of the segment can be mapped privately."""
 
     descriptor = -1
 
@@ -41,7 +41,7 @@ def _map(fd: int, size_bytes: int, *, writable: bool) -> Mapping:
 class SegmentMaps:
     """The segments that one client has mapped, for reading, writing, or both.
 
-    Thread-safe. A mapping lasts until it is forgotten here *and* no view of it is left.
+    Thread-safe. A mapping lasts until it is forgotten here *and* its last view is gone.
     """
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ class SegmentMaps:
         self._lock = threading.Lock()
 
     def add(self, segment_id: int, fd: int, *, writable: bool) -> None:
-        """Map a segment by a descriptor, which is closed; a writer maps it for reading too."""
+        """Map a segment and close its descriptor; a writer maps it for reading too."""
         try:
             size_bytes = os.fstat(fd).st_size
             with self._lock:
@@ -63,14 +63,14 @@ class SegmentMaps:
             os.close(fd)
 
     def has(self, segment_id: int) -> bool:
-        """Whether a segment can be viewed to be read."""
+        """Whether a segment is mapped for reading."""
         with self._lock:
             return (segment_id, False) in self._maps
 
     def view(
         self, segment_id: int, offset: int, length_bytes: int, *, writable: bool, is_warmed: bool = True
     ) -> memoryview:
-        """Return the bytes of a range of a mapped segment, which is made warm first if it is to be written."""
+        """Return the bytes of a range of a mapped segment; a range that will be written is warmed first."""
         with self._lock:
             mapped = self._maps[segment_id, writable]
         if writable and is_warmed:
@@ -78,7 +78,7 @@ class SegmentMaps:
         return memoryview(mapped)[offset : offset + length_bytes]
 
     def warm(self, segment_id: int, offset: int, length_bytes: int) -> None:
-        """Take the page faults of what is written next in few calls: one by one they cost more than the copy."""
+        """Fault in the pages of a range in few calls: one by one, page faults cost more than the copy."""
         first, last = offset // _WARM_BYTES, (offset + length_bytes - 1) // _WARM_BYTES + 1
         with self._lock:
             mapped, warm = self._maps.get((segment_id, True)), self._warm.get(segment_id)
@@ -90,13 +90,13 @@ class SegmentMaps:
             warm[start:end] = bytes([1]) * (end - start)
 
     def size_bytes(self, segment_id: int) -> int:
-        """Return the length of a segment that is mapped for writing; 0 where it is not."""
+        """Return the length of a segment that is mapped for writing, else 0."""
         with self._lock:
             mapped = self._maps.get((segment_id, True))
             return 0 if mapped is None else len(mapped)
 
     def forget(self, segment_ids: list[int]) -> None:
-        """Unmap segments that the daemon gave up, each when its last view goes."""
+        """Unmap segments that the daemon dropped, each when its last view is gone."""
         with self._lock:
             for segment_id in segment_ids:
                 self._maps.pop((segment_id, False), None)
@@ -125,17 +125,17 @@ def _populate(mapped: mmap.mmap, start: int, end: int) -> None:
 
 
 def populate(view: memoryview) -> None:
-    """Fault in the pages of bytes that are to be written, without the interpreter lock, which `mmap.madvise` holds."""
+    """Fault in the pages of bytes that will be written, without the interpreter lock, which `mmap.madvise` holds."""
     from actorrt.store.memory.addresses import address
 
     start = address(view)
     first = start // mmap.PAGESIZE * mmap.PAGESIZE
-    # A hint: where the kernel does not know it, or is short of memory, writing takes the faults.
+    # A hint: if the kernel does not know it, or is short of memory, the write causes the faults.
     _madvise(first, start + view.nbytes - first, _MADV_POPULATE_WRITE)
 
 
 class Pin:
-    """What happens when the last view of an object goes."""
+    """Calls back when the last view of an object is gone."""
 
     __slots__ = ("_on_unpinned", "object_id")
 

@@ -1,8 +1,7 @@
-"""Pure: decides which segment an object goes into, and when segments are made and given up.
+"""Pure: decides which segment an object is allocated in, and when segments are made and dropped.
 
-A connection writes into segments of its own as long as memory allows, because their pages are warm for it and a
-writer that goes wrong harms its own objects only. The bytes of all segments, those being made included, never
-exceed the capacity.
+A connection writes into segments of its own as long as memory allows: their pages are warm for it, and a faulty writer
+damages only its own objects. The bytes of all segments, including those being made, never exceed the capacity.
 """
 
 from __future__ import annotations
@@ -17,10 +16,10 @@ from actorrt.store.memory.arena import Arena
 _PAGE_BYTES = 4096
 _MIN_SEGMENT_BYTES = 1 * MIB
 _SEGMENTS_WANTED_COUNT = 16
-_PACKED_COUNT = 8  # objects of a segment: with so many, what is left over at its end is little
+_PACKED_COUNT = 8  # with at least so many objects in a segment, little is wasted at its end
 
 SHARED: Final = -1
-"""The owner of segments that loans are cut from: they are shared, so that idle borrowers cost little."""
+"""The owner of the segments that loans are allocated in. Loans share segments, so idle borrowers cost little."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +33,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """Room that can be made: give up these segments, then make one of that size."""
+    """Memory that can be made available: drop the segments `give_up`, then make one of `make_bytes`."""
 
     segment_id: int
     make_bytes: int
@@ -56,8 +55,8 @@ class Pool:
 
     Args:
         capacity_bytes: the bound on the bytes of all segments.
-        segment_bytes: the length of a segment that is not made for one large object; by default as much as lets
-            a small store have several.
+        segment_bytes: the length of a segment that is not made for one large object; the default allows a small store
+            several.
     """
 
     def __init__(self, capacity_bytes: int, segment_bytes: int | None = None) -> None:
@@ -73,12 +72,12 @@ class Pool:
 
     @property
     def reserved_bytes(self) -> int:
-        """The bytes of all segments, those being made included."""
+        """The bytes of all segments, including those being made."""
         return self._reserved_bytes
 
     @property
     def used_bytes(self) -> int:
-        """The bytes that objects take up, rounding included."""
+        """The bytes that objects take up, including rounding."""
         return sum(segment.arena.used_bytes for segment in self._segments.values())
 
     @property
@@ -86,11 +85,11 @@ class Pool:
         return len(self._segments)
 
     def allocate(self, length_bytes: int, owner: int) -> Place | Growth | None:
-        """Find room.
+        """Allocate memory for an object.
 
         Returns:
-            The place, allocated; or the growth that is needed first, to be carried out with `begin` and `finish`
-            and followed by another `allocate`; or None where there is no room.
+            The place; or the growth that is needed first, to be carried out with `begin` and `finish` and followed by
+            another `allocate`; or None if there is no room.
         """
         mine = (s for s in self._made() if s.owner == owner)
         idle = (s for s in self._made() if s.owner is None)
@@ -103,7 +102,7 @@ class Pool:
         )
 
     def lend(self, length_bytes: int) -> Place | Growth | None:
-        """Find room for a loan, as `allocate` does for an object, but none that others would have to make way for."""
+        """Allocate memory for a loan, as `allocate` does for an object, but take nothing from others."""
         shared = (s for s in self._made() if s.owner == SHARED)
         idle = (s for s in self._made() if s.owner is None)
         return (
@@ -113,11 +112,11 @@ class Pool:
         )
 
     def split(self, place: Place) -> None:
-        """Make the first part of an allocated range, which ends with `place`, one of its own."""
+        """Split an allocated range; `place` is its first part."""
         self._segments[place.segment_id].arena.split(place.offset, place.length_bytes)
 
     def next_for(self, owner: int, length_bytes: int) -> Growth | None:
-        """Plan a segment for the owner's next object of such a length; None where it has room, or memory is short."""
+        """Plan a segment for the owner's next object of this length; None if it has room, or memory is short."""
         theirs = (s for s in self._segments.values() if s.owner in (owner, None))
         if any(s.arena.best_fit(length_bytes) is not None for s in theirs):
             return None
@@ -142,7 +141,7 @@ class Pool:
         return Place(segment.segment_id, offset, length_bytes)
 
     def _growth(self, length_bytes: int, candidates: Iterable[_PoolSegment]) -> Growth | None:
-        """Plan a segment for the length, giving up as few empty segments as will do, the largest first."""
+        """Plan a segment of this length, and drop as few empty segments as possible for it, the largest first."""
         rounded = -(-max(1, length_bytes) // _PAGE_BYTES) * _PAGE_BYTES
         room = self.capacity_bytes - self._reserved_bytes
         give_up = []
@@ -157,31 +156,31 @@ class Pool:
         return Growth(self._last_segment_id + 1, make_bytes, tuple(give_up))
 
     def _packed(self, length_bytes: int) -> int:
-        """Return the length of a segment for objects of such a length: what few of them leave over is not made."""
+        """Return the length of a segment for objects of this length, without a remainder that they can't use."""
         fitting_count = self._segment_bytes // length_bytes
         if fitting_count == 0:
             return length_bytes
         return fitting_count * length_bytes if fitting_count < _PACKED_COUNT else self._segment_bytes
 
     def spare(self) -> Growth | None:
-        """Plan a segment for whoever needs one next; None where there is one, or memory is short."""
+        """Plan a segment ahead of need; None if there is an unused one, or memory is short."""
         has_one = any(s.owner is None and s.arena.is_empty for s in self._segments.values())
         return None if has_one or self._is_short(self._segment_bytes) else self._growth(self._segment_bytes, ())
 
     def has_room(self, length_bytes: int) -> bool:
-        """Whether `allocate` would find a place or a growth, for whichever owner."""
+        """Whether `allocate` would return a place or a growth, for any owner."""
         if any(s.arena.best_fit(length_bytes) is not None for s in self._made()):
             return True
         return self._growth(length_bytes, [s for s in self._made() if s.arena.is_empty]) is not None
 
     def longest_free_bytes(self) -> int:
-        """Return how long an object may be at the most that would fit beside what is there."""
+        """Return the length of the longest object that would fit now."""
         unmade = self.capacity_bytes - self._reserved_bytes
         empty = sum(s.arena.size_bytes for s in self._made() if s.arena.is_empty)
         return max([unmade + empty, *(s.arena.longest_free_bytes() for s in self._made())])
 
     def begin(self, growth: Growth, owner: int | None) -> None:
-        """Give up the growth's empty segments and count the new one's bytes."""
+        """Drop the growth's empty segments and reserve the bytes of the new one."""
         for segment_id in growth.give_up:
             self._remove(segment_id)
         self._last_segment_id = growth.segment_id
@@ -189,12 +188,12 @@ class Pool:
         self._segments[growth.segment_id] = _PoolSegment(growth.segment_id, Arena(growth.make_bytes), owner)
 
     def new_segment_id(self) -> int:
-        """Return a number that no segment has or will have."""
+        """Return an id that no segment has or will have."""
         self._last_segment_id += 1
         return self._last_segment_id
 
     def finish(self, segment_id: int, *, is_made: bool) -> None:
-        """Take the new segment into use, or forget it where it could not be made."""
+        """Use the new segment from now on, or forget it if it could not be made."""
         if is_made:
             self._segments[segment_id].is_made = True
         else:
@@ -204,7 +203,7 @@ class Pool:
         self._reserved_bytes -= self._segments.pop(segment_id).arena.size_bytes
 
     def free(self, place: Place) -> None:
-        """Give an object's bytes back."""
+        """Free an object's bytes."""
         self._segments[place.segment_id].arena.free(place.offset)
 
     def check_invariants(self) -> None:
@@ -216,21 +215,21 @@ class Pool:
         assert self._reserved_bytes <= self.capacity_bytes, f"{sizes} are more than {self.capacity_bytes} bytes"
 
     def disown(self, owner: int) -> list[int]:
-        """Let the segments of a connection that ended serve others; give up and return the idle ones beyond one."""
+        """Let others use the segments of a connection that ended; drop and return the idle segments but one."""
         for segment in self._segments.values():
             if segment.owner == owner:
                 segment.owner = None
-        return self._give_up_idle()
+        return self._drop_idle()
 
     def trim(self) -> list[int]:
-        """Take empty segments that nobody used since the last trim from their owners; then as `disown`."""
+        """Take empty segments that were not used since the last trim from their owners; then as `disown`."""
         for segment in self._made():
             if segment.arena.is_empty and not segment.was_used:
                 segment.owner = None
             segment.was_used = False
-        return self._give_up_idle()
+        return self._drop_idle()
 
-    def _give_up_idle(self) -> list[int]:
+    def _drop_idle(self) -> list[int]:
         idle = [s for s in self._made() if s.owner in (None, SHARED) and s.arena.is_empty]
         kept = next((s for s in idle if s.arena.size_bytes == self._segment_bytes), None)
         given_up = [s.segment_id for s in idle if s is not kept]

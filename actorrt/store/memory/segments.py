@@ -1,8 +1,8 @@
 """Segments: anonymous memory of the daemon, mapped by its clients.
 
-The daemon makes a segment and keeps two descriptors of it, one to write and one read-only; clients get them over
-their sockets, map them once, and close them. Memory is reserved when the segment is made, so that a machine
-without memory gives an error there and no signal later. The size is sealed: nobody can cut it short under a reader.
+The daemon makes a segment and keeps two descriptors of it, a writable one and a read-only one. Clients receive them
+over their sockets, map them once and close them. Memory is reserved when the segment is made, so a machine without
+memory raises an error there and sends no signal later. The size is sealed: no process can truncate it under a reader.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ _TOUCH_BYTES: Final = 1 * MIB
 
 
 class Segment:
-    """One piece of memory, as the daemon holds it.
+    """One piece of memory, as the daemon has it.
 
     Args:
         segment_id: its number in the store.
         size_bytes: its length, a multiple of the page.
-        is_touched: write every page, so that its first writer does not wait for the kernel to clear them; this
-            takes twice the time that reserving does, without the interpreter lock.
+        is_touched: write every page, so that the first writer need not wait for the kernel to clear it. This takes
+            twice as long as reserving, without the interpreter lock.
 
     Raises:
-        ObjectStoreFullError: the machine or its cgroup has not that much memory, or this process no descriptor for it;
-            nothing is left behind.
+        ObjectStoreFullError: the machine or its control group has too little memory, or this process no descriptor
+            left; nothing is left behind.
     """
 
     def __init__(self, segment_id: int, size_bytes: int, *, is_touched: bool = False) -> None:
@@ -51,11 +51,11 @@ class Segment:
             ) from error
 
     def fd(self, *, writable: bool) -> int:
-        """Return the descriptor to hand to a writer or to a reader."""
+        """Return the descriptor for a writer or for a reader."""
         return self.writable_fd if writable else self.readable_fd
 
     def close(self) -> None:
-        """Give the memory back, as far as nobody maps it. Idempotent."""
+        """Release the memory that no process maps; the rest follows with its mappings. Idempotent."""
         if self.writable_fd >= 0:
             os.close(self.writable_fd)
             os.close(self.readable_fd)

@@ -1,6 +1,6 @@
-"""Views of objects where they lie in the store: read-only ones that hold their object, and writable copies of them.
+"""Views of objects in the store: read-only views that pin their object, and private copies that can be written.
 
-The memory itself is `segments`'. Apart from it because the daemon, which only hands memory out, needs no numpy.
+Apart from `mappings`, because the daemon does not need numpy to hand out memory.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from actorrt.store.memory.mappings import Mapping, Pin
 
 
 class _PinnedBytes(np.ndarray[Any, Any]):
-    """Bytes that tell when nobody views them any more.
+    """Bytes whose pin ends with their last view.
 
-    Every view through the buffer protocol refers to the exporter, so this object lives exactly as long as they do.
-    It must lie on the mapping itself: where its base were an array, numpy would let its views refer to that instead.
+    Every view through the buffer protocol refers to its exporter, so this object lives exactly as long as its views.
+    It must lie on the mapping itself: if its base were an array, numpy would let views refer to that array instead.
     """
 
     pin: Pin | None = None
@@ -30,7 +30,7 @@ class _PinnedBytes(np.ndarray[Any, Any]):
 
 
 def place_in_store(view: memoryview) -> tuple[ObjectId, int] | None:
-    """Return the sealed object that a view lies in, and its offset there, if it does: then it can't change."""
+    """Return the sealed object that a view lies in, and its offset there; None if the bytes may change."""
     owner = _owner(view)
     if owner is None or owner.pin is None:
         return None
@@ -45,10 +45,10 @@ def _owner(view: memoryview) -> _PinnedBytes | None:
 
 
 def private_copy(view: memoryview) -> memoryview | None:
-    """Return writable memory with the bytes of a view of the store, of which pages are copied as they are written.
+    """Return writable memory with the bytes of a view of the store; pages are copied when they are written.
 
     Returns:
-        None where the view does not lie in the store, or can't be mapped once more.
+        None if the view does not lie in the store, or can't be mapped once more.
     """
     owner = _owner(view)
     mapped: Any = owner.base if owner is not None else None
@@ -70,7 +70,7 @@ def private_copy(view: memoryview) -> memoryview | None:
 
 
 def pinned_view(view: memoryview, pin: Pin) -> memoryview:
-    """Return a read-only view of the same bytes that holds `pin` for as long as it, or any view of it, lives."""
+    """Return a read-only view of the same bytes that keeps `pin` as long as it or any view of it lives."""
     array = _PinnedBytes(len(view), np.uint8, view.toreadonly())
     array.pin = pin
     return array.data

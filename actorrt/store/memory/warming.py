@@ -1,7 +1,7 @@
-"""Makes segments warm that their process will write next, in a thread, while the process does other things.
+"""Warms the segments that a process will write next, in a thread, while the process does other work.
 
-A page that is written for the first time costs the writer more than the copy itself: the kernel clears it and maps
-it. The thread starts with the first segment that is offered, and ends with the client.
+The first write to a page costs the writer more than the copy itself: the kernel clears the page and maps it. The
+thread starts with the first segment that is offered, and ends with the client.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class Warmer:
     """One process's thread for warming.
 
     Args:
-        maps: where the segments are mapped; one that is unmapped meanwhile is left.
+        maps: the mapped segments; a segment that is unmapped meanwhile is skipped.
     """
 
     def __init__(self, maps: SegmentMaps) -> None:
@@ -29,7 +29,7 @@ class Warmer:
         self._is_over = threading.Event()
 
     def warm(self, segment_id: int, offset: int = 0, length_bytes: int | None = None) -> None:
-        """Begin to make a segment warm, or a range of it; returns at once."""
+        """Begin to warm a segment, or a range of it; returns at once."""
         if self._is_over.is_set():
             return
         if self._executor is None:
@@ -44,7 +44,7 @@ class Warmer:
             self._maps.warm(segment_id, offset, min(_STEP_BYTES, end - offset))
 
     def close(self) -> None:
-        """Stop, after the step that is under way. Idempotent."""
+        """Stop after the step in progress. Idempotent."""
         self._is_over.set()
         if self._executor is not None:
             self._executor.shutdown(cancel_futures=True)

@@ -1,4 +1,4 @@
-"""Pure: what a store says of itself: its counts, and its largest objects with who holds them."""
+"""Pure: the counts of a store, and its largest objects with their holders."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from actorrt.store.table.objects import ObjectEntry, State
 from actorrt.store.table.table import ObjectTable
 
 MAX_LISTED_COUNT = 100
-SHOWN_BYTES = 4  # of an id: what `ids.short` shows
+SHOWN_BYTES = 4  # the start of an id, as `ids.short` shows it
 
 
-def counts(pool: Pool, table: ObjectTable, room: Allocator) -> dict[str, int]:
+def counts(pool: Pool, table: ObjectTable, allocator: Allocator) -> dict[str, int]:
     """Return the bytes and objects of a store."""
     entries = list(table.entries())
     pinned = [entry.place.length_bytes for entry in entries if entry.pins and entry.place is not None]
     return {
         "capacity_bytes": pool.capacity_bytes,
-        "used_bytes": pool.used_bytes - room.lending.unused_bytes,
-        "lent_bytes": room.lending.unused_bytes,
+        "used_bytes": pool.used_bytes - allocator.lending.unused_bytes,
+        "lent_bytes": allocator.lending.unused_bytes,
         "reserved_bytes": pool.reserved_bytes,
         "pinned_bytes": sum(pinned),
-        "spilled_bytes": room.files.used_bytes,
+        "spilled_bytes": allocator.files.used_bytes,
         "objects_count": sum(entry.state is not State.FREED for entry in entries),
         "segments_count": pool.segments_count,
-        "spills_count": room.spills_count,
-        "evictions_count": room.evictions_count,
+        "spills_count": allocator.spills_count,
+        "evictions_count": allocator.evictions_count,
     }
 
 
 def largest(table: ObjectTable, connections: Connections, count: int) -> list[list[Any]]:
-    """Return the largest objects: the start of the id, bytes, state, who holds them, and the line that made them.
+    """Return the largest objects: the start of the id, bytes, state, holders, and the line that made them.
 
-    Whoever has an id may read the object, so a listing gives no whole one.
+    An id is the right to read its object, so a listing gives no whole id.
     """
     placed = (entry for entry in table.entries() if entry.place is not None)
     chosen = nlargest(min(count, MAX_LISTED_COUNT), placed, key=_length_bytes)
@@ -57,7 +57,7 @@ def _length_bytes(entry: ObjectEntry) -> int:
 
 
 def _holders(entry: ObjectEntry, connections: Connections) -> list[str]:
-    """Say who keeps an object, and how: a ref, a view, a message under way, another object, a published name."""
+    """Say what keeps an object: refs and views of processes, messages under way, other objects, a published name."""
     known = {number: connections[number].label for number in {*entry.holds, *entry.pins} if number in connections}
     held = [label + (" (in view)" if number in entry.pins else "") for number, label in sorted(known.items())]
     if set(entry.holds) - set(known):

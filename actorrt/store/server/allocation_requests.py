@@ -1,10 +1,10 @@
-"""Pure: those who have asked for room and are still to get it, in the order in which they asked.
+"""Pure: requests for memory that wait, in the order in which they came.
 
-A request for memory on loan is answered when there is some. A request for objects is answered at once, with WAIT
-where there is no room yet; what becomes of it later is kept until the connection takes it, or gives it up:
+A request for a loan is answered when there is memory. A request for objects is answered at once, with WAIT if there is
+no memory yet; its outcome is kept until the connection takes it or withdraws the request:
 
-    asked ──▶ waiting ── room was found, or can't be ──▶ settled ── taken ─▶ (gone)
-                 └──────────── given up, or its connection ended ────────▶ (gone)
+    asked ──▶ waiting ── memory was found, or can't be ──▶ settled ── taken ─▶ (gone)
+                 └──────────── withdrawn, or its connection ended ─────────▶ (gone)
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from actorrt.ids import ObjectId, short
 from actorrt.store.memory.pool import Place
 
 Key = tuple[int, ObjectId]
-"""A connection, and the first of the objects that it asked room for."""
+"""A connection, and the first of the objects that it asked for."""
 
 
 @dataclass(frozen=True, slots=True)
 class AllocationRequest:
-    """Somebody who asks for room: for objects, or for memory on loan where there are none.
+    """A request for memory: for objects, or for a loan if there are none.
 
     Attributes:
-        length_bytes: of one range for all of them. Whoever asks for several gets all or nothing, so that no two wait
-            for each other, each with half of what it needs.
+        length_bytes: the length of one range for all of them. A request for several objects gets all or nothing, so
+            that no two requests wait for each other, each with half of what it needs.
         objects: each with its length.
-        waits_for_release: whether it waits for others to let go of theirs, rather than fail where the store is full.
+        waits_for_release: whether it waits until other objects are released, and does not fail if the store is full.
     """
 
     connection: int
@@ -46,9 +46,9 @@ class DeferredRequest:
     """A request that was answered with WAIT.
 
     Attributes:
-        is_settled: whether it waits no more; `outcome` says what became of it: a place, or None where the object was
-            there already, or an error.
-        listeners: the connections to be told then.
+        is_settled: whether it waits no more.
+        outcome: then a place, or None if the object was sealed already, or an error.
+        listeners: the connections that are told when it is settled.
     """
 
     request: AllocationRequest
@@ -58,7 +58,7 @@ class DeferredRequest:
 
 
 class AllocationRequests:
-    """Every request that waits, and what became of those that nobody has taken yet."""
+    """The requests that wait, and the outcomes that were not taken yet."""
 
     def __init__(self) -> None:
         self._waiting: deque[AllocationRequest] = deque()
@@ -71,7 +71,7 @@ class AllocationRequests:
         return len(self._waiting)
 
     def add(self, request: AllocationRequest) -> None:
-        """Let a request wait behind the others.
+        """Append a request.
 
         Raises:
             ObjectLostError: this connection waits for that object already; nothing has changed.
@@ -88,27 +88,27 @@ class AllocationRequests:
         return self._answered.get(key)
 
     def answered_to(self, request: AllocationRequest) -> DeferredRequest | None:
-        """Return what is kept of a request, where it was answered with WAIT."""
+        """Return what is kept of a request that was answered with WAIT."""
         return self._answered.get(_key(request)) if request.objects else None
 
     def remove(self, key: Key) -> DeferredRequest | None:
-        """Forget a request, whether it waits or is settled, and return what was known of it."""
+        """Remove and return a request that waits or is settled."""
         answered = self._answered.pop(key, None)
         if answered is not None and not answered.is_settled:
             self._waiting.remove(answered.request)
         return answered
 
     def forget(self, connection: int) -> None:
-        """A connection ended: it waits no more."""
+        """Called when a connection ended: drops its requests."""
         self._waiting = deque(request for request in self._waiting if request.connection != connection)
         self._answered = {key: kept for key, kept in self._answered.items() if key[0] != connection}
 
     def first(self) -> AllocationRequest | None:
-        """Take the request that has waited longest."""
+        """Remove and return the request that has waited longest."""
         return self._waiting.popleft() if self._waiting else None
 
     def try_each(self, serves: Callable[[AllocationRequest], bool]) -> None:
-        """Try every request that waits, in order; those that are not served go on waiting."""
+        """Try every request that waits, in order; requests that are not served go on waiting."""
         waiting, self._waiting = self._waiting, deque()
         self._waiting.extend([request for request in waiting if not serves(request)])
 

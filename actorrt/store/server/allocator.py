@@ -1,8 +1,8 @@
-"""Pure: finds room for objects: in segments that are there, in new ones, and by moving others to disk.
+"""Pure: allocates memory for objects: in existing segments, in new ones, and by moving other objects to disk.
 
-Those who ask wait in a row (see `requests`) for a segment that is being made or for objects that are being written to
-disk; who can't be served even then is told that the store is full, or waits for others to let go of theirs. Memory on
-loan is asked back when it is short.
+Requests wait in order (see `allocation_requests`) while a segment is made or objects are written to disk. If that does
+not help, a request fails because the store is full, or waits until other objects are released. Loans are recalled
+when memory is short.
 """
 
 from __future__ import annotations
@@ -25,20 +25,25 @@ from actorrt.store.wire.plain_errors import encode_plain
 from actorrt.store.wire.protocol import Event, Role, Status, Wait
 
 _HOLDERS_SHOWN_COUNT: Final = 5
-_EVICTED_SHARE: Final = 16  # of what is wanted, before looking whether there is room: not many more go than must
+_EVICTED_SHARE: Final = 16  # of the wanted bytes at a time, so that little more is evicted than needed
 _SPILL_BYTES: Final = 32 * MIB
 _AHEAD_MIN_BYTES: Final = 1 * MIB
 _AHEAD_MAX_BYTES: Final = 512 * MIB
 
 
 class Allocator:
-    """The memory and the disk of one store, as its objects use them.
+    """Allocates the memory and the disk space of one store.
 
     Args:
         pool: the segments.
         table: the objects.
-        connections: who asks, and what is told to them.
+        connections: the clients.
         may_spill: whether there is a disk to move objects to.
+
+    Attributes:
+        lending: the memory on loan.
+        files: the objects on disk.
+        spills_count, evictions_count: how many objects were moved to disk, and how many copies were evicted.
     """
 
     def __init__(self, pool: Pool, table: ObjectTable, connections: Connections, *, may_spill: bool) -> None:
@@ -57,7 +62,7 @@ class Allocator:
         self._disk_trouble = ""
 
     def forget(self, connection: int) -> None:
-        """A connection ended: it waits no more, and its memory serves others."""
+        """Called when a connection ended: drops its requests, and lets others use its segments."""
         self._requests.forget(connection)
         self.lending.forget(connection)
         self._connections.retire(self._pool.disown(connection))
@@ -65,10 +70,10 @@ class Allocator:
     # Asking
 
     def ask(self, request: AllocationRequest) -> None:
-        """Answer a request: with room, or with word that it has to wait; one for a loan when there is room.
+        """Answer a request with a place, or with WAIT; a request for a loan is answered when there is memory.
 
         Raises:
-            ObjectStoreFullError: there is no room, and none can be made.
+            ObjectStoreFullError: there is no memory, and none can be made available.
         """
         if request.length_bytes > self._pool.capacity_bytes:
             raise self._too_large(request.length_bytes)
@@ -80,7 +85,7 @@ class Allocator:
             self._connections.reply(request.connection, request.serial, Status.WAIT, waits_for)
 
     def await_settled(self, connection: int, object_id: ObjectId, listener: int) -> None:
-        """Tell a listener when a connection can take what became of its request: now, where nothing is waited for."""
+        """Tell a listener when a connection can take the outcome of its request: now, if the request does not wait."""
         answered = self._requests.answered((connection, object_id))
         if answered is None or answered.is_settled:
             self._connections.tell(listener, [Event.ALLOCATION, object_id])
@@ -88,27 +93,27 @@ class Allocator:
             answered.listeners.add(listener)
 
     def take(self, connection: int, serial: int, object_id: ObjectId) -> None:
-        """Answer with what became of a request that had to wait; it is given up where there is still no room.
+        """Answer with the outcome of a request that had to wait; withdraw the request if it waits still.
 
         Raises:
             ObjectStoreFullError: as `ask`.
-            ValueError: the connection waits for no such thing.
+            ValueError: the connection has no such request.
         """
         answered = self._requests.remove((connection, object_id))
         if answered is None:
-            raise ValueError("room is taken by who asked for it")
+            raise ValueError("only the connection that asked for memory takes it")
         if not answered.is_settled:
             raise self._full(answered.request.length_bytes)
         if isinstance(answered.outcome, ActorRtError):
             raise answered.outcome
         self._reply(connection, serial, answered.outcome)
 
-    def give_up(self, connection: int, object_id: ObjectId) -> None:
-        """A connection wants no room any more; objects that were begun for it meanwhile are its own to abort."""
+    def withdraw(self, connection: int, object_id: ObjectId) -> None:
+        """Withdraw a request. If its objects were begun meanwhile, the connection aborts them."""
         self._requests.remove((connection, object_id))
 
     def _settle(self, request: AllocationRequest, outcome: Place | ActorRtError | None) -> None:
-        """Answer a request that is served, or can't be."""
+        """Answer a request with its outcome."""
         answered = self._requests.answered_to(request)
         if answered is not None:
             answered.is_settled, answered.outcome = True, outcome
@@ -126,14 +131,14 @@ class Allocator:
             self._connections.reply_place(connection, serial, place, writable=True)
 
     def _try(self, request: AllocationRequest) -> Wait | None:
-        """Serve a request, or say what it must wait for."""
+        """Serve a request, or return what it must wait for."""
         if not request.objects:
             return self._try_lend(request)
         found = self._pool.allocate(request.length_bytes, request.connection)
         while found is None and self._evict(request.length_bytes):
             found = self._pool.allocate(request.length_bytes, request.connection)
         if found is None:
-            self._make_way(request)
+            self._free_space(request)
             return Wait.SPACE
         if isinstance(found, Growth):
             if not self._growing:
@@ -145,18 +150,18 @@ class Allocator:
         return None
 
     def _evict(self, length_bytes: int) -> bool:
-        """Give up copies of what lies elsewhere; False where there are none."""
+        """Evict copies of other nodes' objects; False if there are none."""
         places = self._table.idle.evict_copies(length_bytes // _EVICTED_SHARE)
         self.evictions_count += len(places)
         for place in places:
             self.free(place)
         return bool(places)
 
-    def _create(self, request: AllocationRequest, room: Place) -> None:
-        """Begin the objects of a request, one after the other in the room that was found."""
-        offset = room.offset
+    def _create(self, request: AllocationRequest, found: Place) -> None:
+        """Begin the objects of a request, one after the other in the range that was found."""
+        offset = found.offset
         for object_id, length_bytes in request.objects:
-            place = Place(room.segment_id, offset, length_bytes)
+            place = Place(found.segment_id, offset, length_bytes)
             offset += align(length_bytes)
             if (object_id, length_bytes) != request.objects[-1]:
                 self._pool.split(place)
@@ -170,15 +175,15 @@ class Allocator:
             return Wait.MEMORY
         self._settle(request, found)
         if found is not None and found.length_bytes >= _AHEAD_MIN_BYTES:
-            self.make_spare()  # whoever fills loans quickly needs the next one soon
+            self.make_spare()  # a process that fills loans quickly needs the next one soon
         return None
 
     def retry(self) -> None:
-        """Answer those whom there is room for now, and those whom there is none for."""
+        """Try every request that waits: serve it, fail it, or leave it waiting."""
         self._requests.try_each(self._try_again)
 
     def _try_again(self, request: AllocationRequest) -> bool:
-        """Serve a request that waits, or fail it; False where it goes on waiting."""
+        """Serve a request that waits, or fail it; False if it goes on waiting."""
         try:
             if any([not self._table.may_create(object_id) for object_id, _ in request.objects]):
                 self._settle(request, None)
@@ -197,7 +202,7 @@ class Allocator:
         self._connections.instructions.append(MakeSegment(growth.segment_id, growth.make_bytes, is_ahead))
 
     def _grow_ahead(self, request: AllocationRequest) -> None:
-        """Have the segment made that a writer of large objects needs next; the writer warms it by itself."""
+        """Make the segment that a writer of large objects needs next; the writer warms it itself."""
         if self._growing or not _AHEAD_MIN_BYTES <= request.length_bytes <= _AHEAD_MAX_BYTES:
             return
         growth = self._pool.next_for(request.connection, request.length_bytes)
@@ -206,13 +211,13 @@ class Allocator:
             self._grow(growth, request.connection)
 
     def make_spare(self) -> None:
-        """Have a segment made ahead of need, where there is none and memory is not short."""
+        """Make a segment ahead of need if there is no unused one and memory is not short."""
         spare = None if self._growing else self._pool.spare()
         if spare is not None:
             self._grow(spare, None, is_ahead=True)
 
     def segment_made(self, segment_id: int, error: ObjectStoreFullError | None) -> None:
-        """Go on with what waited for a segment; `error` says why it could not be made."""
+        """Called when a segment is made; `error` says why it could not be."""
         self._growing.discard(segment_id)
         self._pool.finish(segment_id, is_made=error is None)
         ahead_for = self._ahead_for.pop(segment_id, None)
@@ -224,17 +229,16 @@ class Allocator:
         self.retry()
 
     def trim(self) -> None:
-        """Give idle segments back. Call it now and then: what is unused from one call to the next is idle."""
+        """Drop idle segments. Call it periodically: a segment that is unused between two calls is idle."""
         self._connections.retire(self._pool.trim())
 
     # The disk
 
-    def _make_way(self, request: AllocationRequest) -> None:
-        """Have others let go of what they keep without need, and begin to move objects to disk.
+    def _free_space(self, request: AllocationRequest) -> None:
+        """Recall what processes keep without need, and begin to move objects to disk.
 
         Raises:
-            ObjectStoreFullError: there is nothing that could be moved, or no disk to move it to, and the request does
-                not wait for others.
+            ObjectStoreFullError: there is no idle object or no disk, and the request does not wait for releases.
         """
         self._recall()
         if self._spilling:
@@ -250,12 +254,12 @@ class Allocator:
         self._connections.instructions.append(Spill(file_id, objects))
 
     def spilled(self, file_id: int, offsets: list[int], trouble: str) -> None:
-        """Take note of a spill file that was written; `retry` when what it freed is given back.
+        """Called when a spill file was written; call `retry` when the memory of its objects is free.
 
         Args:
-            file_id: which.
-            offsets: where in it each object's bytes begin.
-            trouble: why it could not be written; empty where it was.
+            file_id: the file.
+            offsets: the start of each object's bytes in it.
+            trouble: why it could not be written; empty if it was.
         """
         objects = self._spilling.pop(file_id)
         self._disk_trouble = trouble
@@ -269,29 +273,29 @@ class Allocator:
             self._connections.retire([file_id])
 
     def try_disk_again(self) -> None:
-        """Forget that the disk failed, and let those who wait for room try."""
+        """Forget that the disk failed, and try the requests that wait."""
         self._disk_trouble = ""
         self.offer()
 
-    # Giving back
+    # Freeing
 
     def free(self, place: Place) -> None:
-        """Give an object's bytes back."""
+        """Free an object's bytes."""
         if place.segment_id not in self.files:
             self._pool.free(place)
         elif self.files.free(place):
             self._connections.retire([place.segment_id])
 
     def offer(self) -> None:
-        """Let those who wait for others try again, where there may be enough."""
+        """Try the requests that wait for releases, if there may be enough memory."""
         if not self._requests or self._growing or self._spilling:
-            return  # whoever waits tries again when that is done
+            return  # they are tried when that is done
         may_spill = self._may_spill and not self._disk_trouble and bool(self._table.idle)
         if may_spill or any(self._pool.has_room(request.length_bytes) for request in self._requests):
             self.retry()
 
     def _recall(self) -> None:
-        """Have every process let go of what it keeps without need."""
+        """Have every process release what it keeps without need."""
         for known in self._connections:
             if known.role is Role.EVENTS:
                 self._connections.tell(known.number, [Event.RECALL])
@@ -309,7 +313,7 @@ class Allocator:
         )
 
     def _largest_holders(self) -> list[tuple[str, int]]:
-        """Return who refers to most bytes in memory, each with how many."""
+        """Return the processes that refer to most bytes in memory, each with the number of bytes."""
         holders: Counter[int] = Counter()
         for entry in self._table.entries():
             if entry.place is not None and entry.place.segment_id not in self.files:

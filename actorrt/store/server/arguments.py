@@ -1,4 +1,4 @@
-"""Pure: checks of what clients' messages hold; a ValueError ends the connection that such a message came on."""
+"""Pure: checks of the arguments of clients' messages. A ValueError ends the connection of the message."""
 
 from __future__ import annotations
 
@@ -11,42 +11,42 @@ _MAX_NODE_BYTES: Final = 4096
 
 
 def object_id_of(value: Any) -> ObjectId:
-    """Return a value as the object id that it has to be."""
+    """Return a value as an object id."""
     if not isinstance(value, bytes) or len(value) != ID_BYTES:
         raise ValueError(f"an object id is {ID_BYTES} bytes, not {value!r}")
     return ObjectId(value)
 
 
 def count_of(value: Any) -> int:
-    """Return a value as the length or count that it has to be."""
+    """Return a value as a length or count."""
     if not isinstance(value, int) or value <= 0:
         raise ValueError(f"a length or count is a positive int, not {value!r}")
     return value
 
 
 def flag_of(value: Any) -> bool:
-    """Return a value as the yes or no that it has to be."""
+    """Return a value as a flag."""
     if not isinstance(value, bool):
         raise ValueError(f"a flag is a bool, not {value!r}")
     return value
 
 
 def scope_of(value: Any) -> bytes:
-    """Return a value as the scope of names that it has to be."""
+    """Return a value as a scope of names."""
     if not isinstance(value, bytes) or len(value) > ID_BYTES:
         raise ValueError(f"a scope is at most {ID_BYTES} bytes, not {value!r}")
     return value
 
 
 def node_of(value: Any) -> bytes:
-    """Return a value as what another node is called by, which it has to be."""
+    """Return a value as the packed address of another node."""
     if not isinstance(value, bytes) or len(value) > _MAX_NODE_BYTES:
-        raise ValueError(f"a node is called by at most {_MAX_NODE_BYTES} bytes, not {value!r}")
+        raise ValueError(f"the address of a node is at most {_MAX_NODE_BYTES} bytes, not {value!r}")
     return value
 
 
 def key_of(scope: Any, name: Any) -> Key:
-    """Return a value as the name in a scope that it has to be."""
+    """Return a name in a scope."""
     if not isinstance(name, str) or len(name) > MAX_NAME_CHARACTERS:
         raise ValueError(f"a name is at most {MAX_NAME_CHARACTERS} characters, not {name!r}")
     return scope_of(scope), name

@@ -1,4 +1,4 @@
-"""Pure: the connections of a store: who they are, which segments they have, and what is said to them."""
+"""Pure: the connections of a store: their processes, the segments that they have, and messages to them."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ Handler = Callable[..., Any]
 
 @dataclass(slots=True)
 class ClientRecord:
-    """What a client is known by.
+    """One connection.
 
     Attributes:
-        mapped: the segments it has, each as a reader or as a writer.
-        offered: the segments it was given ahead of need.
-        retired: the segments that are gone, and that it has not been told of.
+        mapped: the segments that it has, each for reading or for writing.
+        offered: the segments that it was given ahead of need.
+        retired: the segments that were dropped, and that it was not told of.
     """
 
     number: int
@@ -66,7 +66,7 @@ class Connections:
         self._by_number[number] = ClientRecord(number, label)
 
     def close(self, number: int) -> ClientRecord | None:
-        """Forget a connection and return what was known of it."""
+        """Forget and return a connection."""
         known = self._by_number.pop(number, None)
         if known is not None and known.peer is not None:
             for role, numbers in self._numbers_by_role():
@@ -78,11 +78,11 @@ class Connections:
         return (Role.EVENTS, self._events_by_peer), (Role.REQUESTS, self._requests_by_peer)
 
     def identify(self, number: int, version: int, role: int, peer: bytes) -> ClientRecord:
-        """Learn who a connection is.
+        """Note the process and the role of a connection.
 
         Raises:
-            ProtocolError: it speaks another version, or has said it already; or the process that it claims to be has a
-                connection for the same, which goes on undisturbed.
+            ProtocolError: it speaks another version, or has said HELLO already; or the process that it claims to be has
+                a connection of the same role, which goes on undisturbed.
         """
         if version != VERSION or len(peer) != ID_BYTES:
             raise ProtocolError(f"HELLO of version {version} with a peer of {len(peer)} bytes")
@@ -102,14 +102,14 @@ class Connections:
         return None if known.peer is None else self._events_by_peer.get(known.peer)
 
     def speaker(self, number: int) -> int | None:
-        """Return the connection on which the process that hears these events says what it holds."""
+        """Return the requests connection of the process that has this events connection."""
         known = self._by_number.get(number)
         if known is None or known.peer is None or known.role is not Role.EVENTS:
             return None
         return self._requests_by_peer.get(known.peer)
 
     def asker(self, number: int) -> int:
-        """Return the connection on which the process of a connection asks.
+        """Return the requests connection of a connection's process.
 
         Raises:
             ValueError: the process has none.
@@ -117,11 +117,11 @@ class Connections:
         known = self._by_number[number]
         asker = number if known.role is Role.REQUESTS else self._requests_by_peer.get(known.peer or PeerId(b""))
         if asker is None:
-            raise ValueError("a process that waits for room has asked for it")
+            raise ValueError("a process that waits for memory has a connection on which it asked")
         return asker
 
     def waiter(self, number: int) -> int:
-        """Return who is told what a connection waits for: its process's events, or itself where it only waits.
+        """Return the connection that hears what this one waits for: its process's events, or itself if it only waits.
 
         Raises:
             ValueError: the process has no events connection.
@@ -135,7 +135,7 @@ class Connections:
     # Speaking
 
     def tell(self, number: int, event: list[Any]) -> None:
-        """Say something unasked."""
+        """Send an event."""
         self.instructions.append(Send(number, event))
 
     def reply(self, number: int, serial: int, status: Status, result: Any) -> None:
@@ -147,7 +147,7 @@ class Connections:
     def reply_place(
         self, number: int, serial: int, place: Place, *, writable: bool, more: tuple[Any, ...] = ()
     ) -> None:
-        """Answer with a place, and with the segment's descriptor where the connection has not got it."""
+        """Answer with a place, and with the segment's descriptor if the connection does not have it yet."""
         known = self._by_number[number]
         retired, known.retired = known.retired, []
         is_new = (place.segment_id, writable) not in known.mapped
@@ -156,7 +156,7 @@ class Connections:
         self.instructions.append(Send(number, message, place.segment_id if is_new else None, writable))
 
     def offer(self, number: int, segment_id: int) -> None:
-        """Give a process the segment that it will write next, where it hears of events."""
+        """Give a process the segment that it will write next, if it has an events connection."""
         known = self._by_number.get(number)
         listener = None if known is None else self.listener(known)
         if known is not None and listener is not None:
@@ -164,7 +164,7 @@ class Connections:
             self.instructions.append(Send(listener, [Event.NEXT, segment_id], segment_id, True))
 
     def retire(self, segment_ids: list[int]) -> None:
-        """Drop segments; who maps one hears of it on its events, or else with its next reply."""
+        """Drop segments; a process that maps one hears so by an event, or else with its next reply."""
         if not segment_ids:
             return
         for known in self:

@@ -1,8 +1,8 @@
-"""Pure: what a store answers to its clients, whichever way they speak to it.
+"""Pure: what a store answers to its clients.
 
-Joins the object table (who keeps what) with the room that there is (where it lies) and the published names. Messages
-of connections come in; what goes out, and what the shell is to do with memory and disk, are instructions: for
-`server` over sockets, for `local` in one process.
+The core joins the object table, the allocator and the published names. It is told the messages of connections, and
+returns instructions: answers, and work on memory and disk. `server` carries them out over sockets, `local` within one
+process. The messages that make objects are in `making`, those of published names in `publishing`.
 """
 
 from __future__ import annotations
@@ -49,7 +49,10 @@ class StoreCore:
     Args:
         capacity_bytes: the bound on its shared memory.
         segment_bytes: the length of an ordinary segment; see `Pool`.
-        may_spill: whether the shell has a disk for objects that memory has no room for.
+        may_spill: whether the shell can move objects to disk.
+
+    Attributes:
+        allocator: memory and disk space; for the shell, which says what it has made.
     """
 
     def __init__(self, capacity_bytes: int, segment_bytes: int | None = None, *, may_spill: bool = False) -> None:
@@ -82,7 +85,7 @@ class StoreCore:
         }
 
     def take(self) -> list[Instruction]:
-        """Return what is to be done, in order, and forget it."""
+        """Return and forget the instructions, in order."""
         self._carry_out()
         instructions, self._connections.instructions = self._connections.instructions, []
         return instructions
@@ -90,11 +93,11 @@ class StoreCore:
     # Connections
 
     def open(self, connection: int, label: str) -> None:
-        """Let a connection begin. `label` says in errors who it is."""
+        """Begin a connection, which errors call `label`."""
         self._connections.open(connection, label)
 
     def close(self, connection: int, now: float) -> None:
-        """Give back everything a connection had. Idempotent."""
+        """End a connection and everything that it has. Idempotent."""
         known = self._connections.close(connection)
         if known is None:
             return
@@ -107,7 +110,7 @@ class StoreCore:
         self.allocator.offer()
 
     def peer(self, connection: int) -> tuple[PeerId, Role] | None:
-        """Return who a connection said it is, once it has."""
+        """Return the process and the role of a connection; None before its HELLO."""
         known = self._connections[connection]
         return None if known.peer is None or known.role is None else (known.peer, known.role)
 
@@ -143,7 +146,7 @@ class StoreCore:
         self._table.suspects.begin()
 
     def sweep(self, now: float) -> None:
-        """Let go of what nobody refers to. Call it when everything that has arrived is handled."""
+        """Delete objects that nobody refers to. Call it when every message that arrived has been handled."""
         self._table.tick(now)
         self._table.sweep()
         self._carry_out()
@@ -151,17 +154,17 @@ class StoreCore:
 
     @property
     def has_suspects(self) -> bool:
-        """Whether there is something for another sweep."""
+        """Whether there are objects for another sweep."""
         return bool(self._table.suspects)
 
     def spilled(self, file_id: int, offsets: list[int], trouble: str = "") -> None:
-        """Take note of a spill file that was written, or of why it could not be; see `Room.spilled`."""
+        """Called when a spill file was written, or could not be; see `Allocator.spilled`."""
         self.allocator.spilled(file_id, offsets, trouble)
         self._carry_out()
         self.allocator.retry()
 
     def verified(self, object_id: ObjectId, place: Place, trouble: str = "") -> None:
-        """Go on with those who wait for an object on disk; see `Showing.verified`."""
+        """Go on with those who wait for an object on disk; see `Reads.verified`."""
         self._reads.verified(object_id, place, trouble)
 
     def _on_hello(self, connection: int, serial: int, version: int, role: int, peer: bytes) -> None:
@@ -179,17 +182,17 @@ class StoreCore:
 
     def _on_locate(self, connection: int, _: int, object_id: bytes, node: bytes) -> None:
         if connection >= 0:
-            raise ProtocolError("only the node itself says where else objects are")
+            raise ProtocolError("only the node itself says where objects of other nodes are")
         self._table.locate(object_id_of(object_id), connection, node_of(node))
 
     def _fetch(self, object_id: ObjectId, *, only_if_awaited: bool = False) -> None:
-        """Have an object fetched that is elsewhere; whoever fetches knows what is under way already."""
+        """Have an object of another node fetched; the shell knows which fetches are under way."""
         entry = self._table.get(object_id)
         if entry is not None and entry.state is State.REMOTE and (entry.waiters or not only_if_awaited):
             self._connections.instructions.append(Fetch(object_id))
 
     def set_origin(self, object_id: ObjectId, origin: bytes | None) -> None:
-        """Say where an object was made that was adopted; None: that node is gone."""
+        """Note where an adopted object was made; None if that node is gone."""
         self._table.set_origin(object_id, origin)
         self._carry_out()
 
@@ -216,7 +219,9 @@ class StoreCore:
         elif not (waits_for_disk or self._reads.is_at_hand(entry)):
             self._connections.reply(connection, serial, Status.PENDING, None)
         else:
-            self._reads.show(entry, ReadRequest(connection, serial, (self._reads.beside(connection, entry, others),)))
+            self._reads.answer(
+                entry, ReadRequest(connection, serial, (self._reads.pin_beside(connection, entry, others),))
+            )
         return LATER
 
     def _on_acquire(self, connection: int, _: int, acquired: list[tuple[bytes, bytes | None]]) -> None:
@@ -283,25 +288,25 @@ class StoreCore:
                 case TransitArrived() | ReleaseAdopted():
                     self._connections.instructions.append(instruction)
         for connection, object_ids in ready.items():
-            shown = self._reads.ready(connection, object_ids)
+            pinned = self._reads.pin_ready(connection, object_ids)
             for start in range(0, len(object_ids), MAX_BATCH_COUNT):
                 batch = object_ids[start : start + MAX_BATCH_COUNT]
-                self._connections.tell(connection, [Event.READY, batch, shown] if shown else [Event.READY, batch])
+                self._connections.tell(connection, [Event.READY, batch, pinned] if pinned else [Event.READY, batch])
 
     def get(self, object_id: ObjectId) -> ObjectEntry | None:
-        """Return what is known of an object, to be read only."""
+        """Return the entry of an object, to be read only."""
         return self._table.get(object_id)
 
     def make_spare(self) -> None:
-        """Have a segment made ahead of need; see `Room`."""
+        """Make a segment ahead of need; see `Allocator`."""
         self.allocator.make_spare()
 
     def trim(self) -> None:
-        """Give idle segments back; see `Room`."""
+        """Drop idle segments; see `Allocator`."""
         self.allocator.trim()
 
     def segment_made(self, segment_id: int, error: ObjectStoreFullError | None) -> None:
-        """Go on with what waited for a segment; `error` says why it could not be made."""
+        """Called when a segment is made; `error` says why it could not be."""
         self.allocator.segment_made(segment_id, error)
 
     def check_invariants(self) -> None:

@@ -1,7 +1,7 @@
-"""A store's objects, for whoever carries them to other stores and back: read in place, and made in place.
+"""A store's objects, for the part of the node that copies objects between stores: they are read and made in place.
 
-To the store's core it is a client like any other, with a connection for requests and one for events, but inside the
-store's own process: its messages are calls. Everything here is called on the store's loop, which `attach` names.
+To the store's core, an exchange is a client like any other, with a connection for requests and one for events, but in
+the store's own process: its messages are calls. All methods are called on the store's loop, which `attach` names.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ _FIRST_NODE: Final = -5  # other nodes, each by its process, from here down
 
 
 class RemoteStores(Protocol):
-    """What speaks with other stores. It is called on the store's loop, and calls back in a later turn."""
+    """The part of the node that speaks with other stores. It is called on the store's loop, and calls back later."""
 
     def fetch(self, object_id: ObjectId) -> None:
-        """Somebody waits for an object that was adopted: have it created and sealed here."""
+        """Have an adopted object created and sealed here, because a process waits for it."""
 
     def adopt(self, object_id: ObjectId, node: bytes, token: bytes | None) -> None:
-        """Have an object held for this node where it was made; `node` has told of it, with that transit."""
+        """Have an object held for this node where it was made; `node` told of it, with that transit."""
 
     def arrived(self, object_id: ObjectId, node: bytes, token: bytes) -> None:
-        """A transit of a process of that node has arrived."""
+        """Tell a node that a transit of one of its processes has arrived."""
 
     def release(self, object_id: ObjectId) -> None:
-        """Nobody here refers to an object any more that was adopted."""
+        """Release an adopted object where it was made; nothing here refers to it any more."""
 
 
 class ServedObjects(MessageHandler, Protocol):
@@ -63,10 +63,10 @@ class Exchange:
 
     Args:
         core: the store.
-        settle: carries out what the core then says.
+        settle: carries out the core's instructions.
 
     Attributes:
-        connections: the core's numbers for it.
+        connections: its connections in the core.
     """
 
     connections: Final = (_REQUESTS, _EVENTS)
@@ -78,7 +78,7 @@ class Exchange:
         self._serials = itertools.count(1)
         self._asked: dict[int, _Asked] = {}
         self._watched: dict[ObjectId, asyncio.Future[None]] = {}
-        self._rooms: dict[ObjectId, asyncio.Future[None]] = {}
+        self._allocations: dict[ObjectId, asyncio.Future[None]] = {}
         self._others: RemoteStores | None = None
         self._nodes: dict[PeerId, int] = {}  # their connections
         self._last_node = _FIRST_NODE
@@ -88,30 +88,30 @@ class Exchange:
             core.handle(number, [Op.HELLO, 0, VERSION, role, _PEER])
 
     def attach(self, others: RemoteStores) -> None:
-        """Have the running loop, and `others`, speak with other stores."""
+        """Let `others` speak with other stores, on the running loop."""
         self._loop = asyncio.get_running_loop()
         self._others = others
 
     def close(self) -> None:
-        """Fail whoever waits; views stay readable. Idempotent."""
+        """Cancel every wait; views stay readable. Idempotent."""
         self._loop = self._others = None
         for asked in self._asked.values():
             asked.answered.cancel()
-        for waiting in (*self._watched.values(), *self._rooms.values()):
+        for waiting in (*self._watched.values(), *self._allocations.values()):
             waiting.cancel()
         self._asked.clear()
         self._watched.clear()
-        self._rooms.clear()
+        self._allocations.clear()
         self._maps.clear()
 
-    # Reading what is here
+    # Reading
 
     async def read(self, object_id: ObjectId) -> memoryview:
-        """Return the bytes of an object, when it is sealed; they stay in place for as long as they are in view.
+        """Wait until an object is sealed and return its bytes, pinned while they are in view.
 
         Raises:
             ObjectNotFoundError, ObjectLostError: it was freed, or can never be.
-            The error that was put in its place; one that is not of actorrt's own as a RemoteActorError.
+            The error that was put in its place; as a RemoteActorError if it is not of actorrt's own.
         """
         from actorrt.store.memory.views import pinned_view
 
@@ -136,7 +136,7 @@ class Exchange:
         await asyncio.shield(waiting)
 
     def _unpin_soon(self, object_id: ObjectId) -> None:
-        """The last view went, in whichever thread."""
+        """Called when the last view is gone, in any thread."""
         loop = self._loop
         if loop is not None and not loop.is_closed():
             loop.call_soon_threadsafe(self._unpin, object_id)
@@ -145,19 +145,19 @@ class Exchange:
         if self._loop is not None:
             self._tell(Op.RELEASE, [], [object_id])
 
-    # Making what is elsewhere
+    # Making copies
 
     def locate(self, object_id: ObjectId, node: bytes) -> None:
-        """Hold an object that another node has; it is adopted, and fetched when somebody asks for it."""
+        """Hold an object of another node: adopt it, and have it fetched when a process asks for it."""
         self._tell(Op.LOCATE, object_id, node)
 
     def set_origin(self, object_id: ObjectId, origin: bytes | None) -> None:
-        """Say where an object was made that was adopted; None: that node is gone, and what it had is lost."""
+        """Note where an adopted object was made; None if that node is gone: without a copy the object is lost."""
         self._core.set_origin(object_id, origin)
         self._settle()
 
     def contain(self, object_id: ObjectId, contained: list[ObjectId]) -> None:
-        """Let an object that was begun hold others."""
+        """Let an object that is being made hold others."""
         self._tell(Op.CONTAIN, object_id, contained)
 
     def contained(self, object_id: ObjectId) -> list[ObjectId]:
@@ -170,18 +170,18 @@ class Exchange:
         self._tell(Op.RELEASE, [object_id], [])
 
     async def create(self, object_id: ObjectId, length_bytes: int) -> memoryview | None:
-        """Begin an object and return its memory, to be written and sealed, or None where it is here already.
+        """Begin an object and return its memory, to be written and sealed, or None if it is sealed already.
 
-        It waits while room is being made.
+        It waits while memory is made available.
 
         Raises:
-            ObjectStoreFullError: there is no room.
-            ObjectLostError: it was given up, or somebody else is making it.
+            ObjectStoreFullError: there is no memory.
+            ObjectLostError: it was given up, or another process is making it.
         """
         status, place = await self._ask(Op.CREATE, object_id, object_id, length_bytes, True, "")
         if status is Status.WAIT:
             try:
-                settled = self._rooms[object_id] = self._attached().create_future()
+                settled = self._allocations[object_id] = self._attached().create_future()
                 self._tell(Op.AWAIT_ALLOCATION, object_id)
                 await settled
             except BaseException:
@@ -195,11 +195,11 @@ class Exchange:
         self._tell(Op.SEAL, object_id)
 
     def abort(self, object_id: ObjectId) -> None:
-        """Give up an object that was begun; it is elsewhere again."""
+        """Give up an object that was begun; it is remote again."""
         self._tell(Op.ABORT, object_id)
 
     def fail(self, object_id: ObjectId, error: ActorRtError) -> None:
-        """Say that an object can't be had: whoever waits for it raises the error."""
+        """Fail an object that can't be fetched; its waiters get the error."""
         self._tell(Op.FAIL, object_id, encode_plain(error))
 
     # Speaking with the core
@@ -225,15 +225,15 @@ class Exchange:
         return status, result
 
     def receive(self, message: list[Any], fd: int | None, *, writable: bool) -> None:
-        """Take what the core says; the descriptor is then this one's."""
+        """Called with each message of the core, and with a descriptor that the exchange then owns."""
         match message:
             case [Event.READY, list(object_ids)]:
                 for object_id in object_ids:
                     self._told(object_id)
             case [Event.FAILED, object_id, _]:
-                self._told(object_id)  # who waits asks again, and hears the error
+                self._told(object_id)  # the waiter asks again, and gets the error
             case [Event.ALLOCATION, object_id]:
-                settled = self._rooms.pop(object_id, None)
+                settled = self._allocations.pop(object_id, None)
                 if settled is not None and not settled.done():
                     settled.set_result(None)
             case [Event.NEXT, segment_id] if fd is not None:
@@ -264,11 +264,11 @@ class Exchange:
             self._loop.call_soon(undo, asked.object_id)
 
     def carry_out(self, instruction: Fetch | Adopt | TransitArrived | ReleaseAdopted) -> None:
-        """Have others do what the core says."""
+        """Carry out an instruction of the core."""
         others = self._others
         if others is None:
             if isinstance(instruction, Fetch | Adopt):
-                what = f"object {short(instruction.object_id)} is on another node, and this one speaks with none"
+                what = f"object {short(instruction.object_id)} is on another node, and this node speaks with no others"
                 self.fail(instruction.object_id, ObjectLostError(what))
             return
         match instruction:
@@ -284,11 +284,11 @@ class Exchange:
     # Holding for other nodes
 
     def hold_for(self, node: PeerId, object_id: ObjectId, token: bytes | None) -> bytes | None:
-        """Hold an object for another node, unless it was made elsewhere: then return where.
+        """Hold an object for another node. If it was made on a third one, hold nothing and return that node.
 
         Args:
             node: the other node's process.
-            object_id: the object; one that is not known yet is expected while the token's sender lives.
+            object_id: the object; an unknown one is expected while the token's sender lives.
             token: the transit that ends with this.
         """
         entry = self._core.get(object_id)
@@ -309,10 +309,10 @@ class Exchange:
         self._settle()
 
     def node_gone(self, node: PeerId) -> None:
-        """Give back everything that another node held."""
+        """End every hold of another node."""
         number = self._nodes.pop(node, None)
         if number is not None:
-            self._core.close(number, 0.0)  # no transit is its own, which is what the time is for
+            self._core.close(number, 0.0)  # the time is for its transits, of which it has none
             self._settle()
 
     def _connection_of(self, node: PeerId) -> int:

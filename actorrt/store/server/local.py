@@ -1,7 +1,7 @@
 """A store inside one process, for a runtime whose daemon, workers and driver share one loop.
 
-The same core and the same segments as the daemon's; requests are calls. Events are told by the loop of whoever
-listens, never from within another client's request.
+It has the same core and the same segments as the daemon's; requests are calls. Events are told on the listener's loop,
+never within another client's request.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from actorrt.store.table.instructions import DropSegment, MakeSegment, Send, Spi
 from actorrt.store.wire.channel import OnEvent, StoreReply
 from actorrt.store.wire.protocol import VERSION, Op, Role, Status
 
-_SEGMENT_BYTES: Final = 4 * MIB  # made while the caller waits, so not larger than need be
+_SEGMENT_BYTES: Final = 4 * MIB  # small, because the caller waits while it is made
 
 
 class LocalStore:
@@ -34,7 +34,7 @@ class LocalStore:
     Args:
         capacity_bytes: the bound on its memory.
         clock: for what expires.
-        spill_directory: where objects go that memory has no room for; None: nowhere.
+        spill_directory: where objects are moved that memory has no room for; None if nowhere.
     """
 
     def __init__(self, capacity_bytes: int, clock: Clock, *, spill_directory: str | None = None) -> None:
@@ -61,7 +61,7 @@ class LocalStore:
             return self._core.stats()
 
     def close(self) -> None:
-        """Give all memory back, as far as nobody views it. Idempotent."""
+        """Release all memory that is not in view. Idempotent."""
         with self._lock:
             self._is_closed = True
             for segment in self._segments.values():
@@ -70,18 +70,18 @@ class LocalStore:
             self._receivers.clear()
 
     def begin(self, peer: PeerId, role: Role, receive: Callable[[Send, int | None], None]) -> int:
-        """Open a connection; `receive` gets each message to it, with a descriptor that is then its own."""
+        """Open a connection; `receive` is called with each message to it and owns the descriptor beside it."""
         with self._lock:
             self._last_number += 1
             number = self._last_number
             self._core.open(number, f"pid {os.getpid()}")
             self._core.handle(number, [Op.HELLO, 1, VERSION, role, peer])
-            self._carry_out()  # the reply goes nowhere: nobody receives yet
+            self._carry_out()  # the reply is dropped: nobody receives yet
             self._receivers[number] = receive
             return number
 
     def end(self, number: int) -> None:
-        """Close a connection and give back what it had. Idempotent."""
+        """Close a connection and end everything that it has. Idempotent."""
         with self._lock:
             if self._receivers.pop(number, None) is not None:
                 self._core.close(number, self._clock.now())
@@ -134,7 +134,7 @@ class LocalStore:
             written = self._disk.write(spill_sources(spill.objects, self._segments))
         except SpillError as error:
             self._core.spilled(spill.file_id, [], str(error))
-            self._core.allocator.try_disk_again()  # whoever asks next tries anew
+            self._core.allocator.try_disk_again()  # the next request tries the disk again
         else:
             self._segments[spill.file_id] = written
             self._core.spilled(spill.file_id, written.offsets)
@@ -186,7 +186,7 @@ class LocalChannel:
         self._events = self._store.begin(self._peer, Role.EVENTS, receive)
 
     def _tell(self, on_event: OnEvent, message: list[Any], fd: int | None) -> None:
-        if self._events is None:  # whoever stopped listening hears nothing more
+        if self._events is None:  # the client has stopped listening
             _close_fd(fd)
         else:
             on_event(message, fd)
@@ -211,7 +211,7 @@ class LocalChannel:
         self._store.end(self._number)
 
     def abandon_after_fork(self) -> None:
-        """Leave everything: a forked child has a copy of the whole store, which nobody will use."""
+        """Do nothing: a forked child has a copy of the whole store, which nobody will use."""
 
 
 def _close_fd(fd: int | None) -> None:

@@ -58,7 +58,7 @@ class Making:
         objects = ((object_id_of(object_id), count_of(length_bytes)),)
         if not self._table.may_create(ObjectId(object_id)):
             return None
-        self._carry_out()  # what this connection gave back just before is room
+        self._carry_out()  # memory that this connection released just before is free
         line = line[:_MAX_LINE_CHARACTERS]
         self._allocator.ask(
             AllocationRequest(
@@ -72,9 +72,9 @@ class Making:
     ) -> Any:
         objects = tuple((object_id_of(object_id), count_of(length_bytes)) for object_id, length_bytes in wanted)
         if len({object_id for object_id, _ in objects}) < max(1, len(objects)):
-            raise ValueError("what is reserved together has an id for each object")
+            raise ValueError("objects that are reserved together have an id each")
         if not all([self._table.may_create(object_id) for object_id, _ in objects]):
-            raise ValueError("an object that is reserved is there already")
+            raise ValueError("an object that is reserved is sealed already")
         self._carry_out()
         total_bytes = sum(align(length_bytes) for _, length_bytes in objects)
         line = line[:_MAX_LINE_CHARACTERS]
@@ -95,7 +95,7 @@ class Making:
         return LATER
 
     def _on_report(self, connection: int, _: int, end: int, objects: list[list[Any]]) -> None:
-        """Take over what a process made on loan."""
+        """Take over the objects that a process made on loan."""
         places = self._allocator.lending.settle(
             connection, end, [(offset, length) for _, offset, length, *_ in objects]
         )
@@ -107,7 +107,7 @@ class Making:
     ) -> None:
         try:
             may_create = self._table.may_create(object_id)
-        except ObjectLostError:  # whoever heard of it first has given it up already
+        except ObjectLostError:  # its ref overtook this report, and its holder has failed it
             may_create = False
         if not may_create:
             self._allocator.free(place)
@@ -127,5 +127,5 @@ class Making:
         self._table.seal(object_id_of(object_id), connection)
 
     def _on_abort(self, connection: int, _: int, object_id: bytes) -> None:
-        self._allocator.give_up(connection, object_id_of(object_id))
+        self._allocator.withdraw(connection, object_id_of(object_id))
         self._table.abort(object_id_of(object_id), connection)

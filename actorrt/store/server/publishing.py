@@ -62,18 +62,18 @@ class Publishing:
                 raise ObjectNotFoundError(f"object {short(object_id)} {what}")
             self._table.acquire(entry.object_id, _NAMES, None)
         elif not isinstance(data, bytes) or len(data) > MAX_PUBLISHED_BYTES:
-            raise ValueError(f"what is published without an object is at most {MAX_PUBLISHED_BYTES} bytes")
+            raise ValueError(f"a value that is published without an object is at most {MAX_PUBLISHED_BYTES} bytes")
         self._versions.join(key[0], connection)
         version, previous, ready = self._versions.publish(key, None if entry is None else entry.object_id, data)
         for waiter in ready:
-            shown = [data, version] if entry is None else self._show_version(waiter, entry, version)
-            self._connections.tell(waiter, [Event.PUBLISHED, scope, name, shown])
+            pinned = [data, version] if entry is None else self._pin_version(waiter, entry, version)
+            self._connections.tell(waiter, [Event.PUBLISHED, scope, name, pinned])
         if previous is not None:
             self._table.release(previous, _NAMES)
         return version
 
-    def _show_version(self, waiter: int, entry: ObjectEntry, version: int) -> list[Any] | None:
-        """Hold and pin a published object for a process that waits, which spares it a question; None: let it ask."""
+    def _pin_version(self, waiter: int, entry: ObjectEntry, version: int) -> list[Any] | None:
+        """Hold and pin a published object for a process that waits, so that it need not ask; None if it must ask."""
         reader = self._connections.speaker(waiter)
         place = entry.place
         if reader is None or place is None or (place.segment_id, False) not in self._connections[reader].mapped:
@@ -94,7 +94,7 @@ class Publishing:
         if entry is None or not entry.is_readable:
             raise ObjectNotFoundError(f"version {found.version} of {name!r} was freed")
         self._table.acquire(entry.object_id, connection, None)
-        self._reads.show(entry, ReadRequest(connection, serial, (found.version, entry.object_id)))
+        self._reads.answer(entry, ReadRequest(connection, serial, (found.version, entry.object_id)))
         return LATER
 
     def _on_await_version(self, connection: int, _: int, scope: bytes, name: str, newer_than: int) -> None:

@@ -1,6 +1,6 @@
-"""Pure: shows objects to those who read them: pinned, and checked first where they come from disk.
+"""Pure: answers reads with pinned objects; an object that comes from disk is verified first.
 
-Objects that a process is likely to read next are pinned and shown unasked, where it has their segments already.
+Objects that a process is likely to read next are pinned without being asked for, if it has their segments already.
 """
 
 from __future__ import annotations
@@ -22,13 +22,15 @@ from actorrt.store.table.table import ObjectTable
 from actorrt.store.wire.plain_errors import encode_plain
 from actorrt.store.wire.protocol import Event, Status
 
-_SMALL_BYTES: Final = STORE_THRESHOLD_BYTES  # shown unasked: what keeps little in place if nobody reads it
-_SHOWN_COUNT: Final = 16  # of those who become ready together: whoever waits for more does not read all of them next
+_SMALL_BYTES: Final = STORE_THRESHOLD_BYTES  # pinned unasked: costs little if nobody reads it
+_PINNED_UNASKED_COUNT: Final = (
+    16  # that become ready together: a process that waits for more does not read all of them next
+)
 
 
 @dataclass(frozen=True, slots=True)
 class ReadRequest:
-    """Somebody who reads an object; `more` goes along with the answer."""
+    """A read that is to be answered; `more` is appended to the answer."""
 
     connection: int
     serial: int
@@ -40,12 +42,12 @@ class Reads:
 
     Args:
         table: the objects.
-        connections: who reads.
-        files: which objects lie on disk.
+        connections: the clients.
+        files: the objects on disk.
 
     Attributes:
-        hits_count: how many objects were shown in memory or on disk.
-        restores_count: how often an object on disk was found as it had been written.
+        hits_count: how many reads found their object in memory or on disk.
+        restores_count: how many objects on disk were found unchanged.
     """
 
     def __init__(self, table: ObjectTable, connections: Connections, files: SpillFiles) -> None:
@@ -57,8 +59,8 @@ class Reads:
         self.hits_count = 0
         self.restores_count = 0
 
-    def show(self, entry: ObjectEntry, read: ReadRequest) -> None:
-        """Answer with an object's place, pinned; what comes from disk is checked first, once."""
+    def answer(self, entry: ObjectEntry, read: ReadRequest) -> None:
+        """Pin an object and answer with its place; an object on disk is verified first, once."""
         self.hits_count += 1
         place = self._table.pin(entry.object_id, read.connection)
         if self.is_at_hand(entry):
@@ -68,24 +70,24 @@ class Reads:
             self._verifying[entry.object_id].append(read)
 
     def is_at_hand(self, entry: ObjectEntry) -> bool:
-        """Whether an object can be shown at once: it is in memory, or was checked since it came to disk."""
+        """Whether a read can be answered at once: the object is in memory, or was verified since it came to disk."""
         on_disk = entry.place is not None and entry.place.segment_id in self._files
         return not on_disk or self._files.is_verified(entry.object_id)
 
     def announce(self, entry: ObjectEntry, waiter: int) -> None:
-        """Tell a waiter when an object on disk is checked, and can be shown at once."""
+        """Tell a waiter when an object on disk is verified."""
         assert entry.place is not None, "it is on disk"
         self._verify(entry.object_id, entry.place)
         self._listening.setdefault(entry.object_id, set()).add(waiter)
 
     def _verify(self, object_id: ObjectId, place: Place) -> None:
-        """Have an object on disk checked, unless that is under way."""
+        """Have an object on disk verified, unless that is under way."""
         if object_id not in self._verifying:
             self._verifying[object_id] = []
             self._connections.instructions.append(Verify(object_id, place))
 
     def verified(self, object_id: ObjectId, place: Place, trouble: str) -> None:
-        """Go on with those who wait for an object on disk; `trouble` says what is wrong with its bytes there."""
+        """Called when an object on disk is verified; `trouble` says what is wrong with its bytes."""
         reads = [read for read in self._verifying.pop(object_id) if read.connection in self._connections]
         listeners = self._listening.pop(object_id, ())
         if not trouble:
@@ -105,23 +107,23 @@ class Reads:
         for listener in listeners:
             self._connections.tell(listener, [Event.FAILED, object_id, encode_plain(error)])
 
-    def beside(self, connection: int, first: ObjectEntry, object_ids: Sequence[bytes]) -> list[list[Any]]:
-        """Pin small objects that are likely to be asked for next, where the process has their segments by then."""
+    def pin_beside(self, connection: int, first: ObjectEntry, object_ids: Sequence[bytes]) -> list[list[Any]]:
+        """Pin small objects that are likely to be read next, if the process has their segments by then."""
         assert first.place is not None, "it is readable"
         mapped = self._connections[connection].mapped | {(first.place.segment_id, False)}
-        return self._unasked(connection, object_ids, mapped, _SMALL_BYTES)
+        return self._pin_unasked(connection, object_ids, mapped, _SMALL_BYTES)
 
-    def ready(self, waiter: int, object_ids: Sequence[ObjectId]) -> list[list[Any]]:
-        """Pin objects that a process waited for, where it has their segments: it reads them next."""
+    def pin_ready(self, waiter: int, object_ids: Sequence[ObjectId]) -> list[list[Any]]:
+        """Pin objects that a process waited for, if it has their segments: it reads them next."""
         reader = self._connections.speaker(waiter)
-        if reader is None or waiter < 0 or len(object_ids) > _SHOWN_COUNT:
+        if reader is None or waiter < 0 or len(object_ids) > _PINNED_UNASKED_COUNT:
             return []
-        return self._unasked(reader, object_ids, self._connections[reader].mapped, None)
+        return self._pin_unasked(reader, object_ids, self._connections[reader].mapped, None)
 
-    def _unasked(
+    def _pin_unasked(
         self, reader: int, object_ids: Sequence[bytes], mapped: set[tuple[int, bool]], max_bytes: int | None
     ) -> list[list[Any]]:
-        shown = []
+        pinned = []
         for object_id in object_ids:
             entry = self._table.get(object_id_of(object_id))
             place = None if entry is None else entry.place
@@ -131,5 +133,5 @@ class Reads:
             if is_short and (place.segment_id, False) in mapped:
                 self._table.pin(entry.object_id, reader)
                 self.hits_count += 1
-                shown.append([object_id, place.segment_id, place.offset, place.length_bytes])
-        return shown
+                pinned.append([object_id, place.segment_id, place.offset, place.length_bytes])
+        return pinned

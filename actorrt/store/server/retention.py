@@ -1,7 +1,7 @@
 """The node's own holds: a connection of the store without a process behind it.
 
-The node keeps what the specs of its actors refer to, so that an actor can be started again when whoever spawned
-it has let go of the arguments.
+The node holds the objects that the specs of its actors refer to, so that an actor can be started again after its
+spawner has released the arguments.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ class MessageHandler(Protocol):
 
 
 class Retention:
-    """Holds objects in the name of the node.
+    """Holds objects for the node.
 
     Args:
         core: the store.
-        settle: carries out what the core then says.
-        lock: held meanwhile, where several threads use the core.
+        settle: carries out the core's instructions.
+        lock: held meanwhile, if several threads use the core.
     """
 
     def __init__(
@@ -45,18 +45,18 @@ class Retention:
         core.handle(_CONNECTION, [Op.HELLO, 0, VERSION, Role.REQUESTS, bytes(ID_BYTES)])
 
     def hold(self, object_ids: Sequence[ObjectId], tokens: Sequence[bytes]) -> None:
-        """Keep these objects alive, once more each.
+        """Hold each of these objects once more.
 
         Args:
-            object_ids: the objects; one that the store does not know yet is expected while its sender lives.
-            tokens: the transits that their ids came with, one for each.
+            object_ids: the objects; an unknown one is expected while its sender lives.
+            tokens: the transit that each id came with.
         """
         with self._lock:
             self._core.handle(_CONNECTION, [Op.ACQUIRE, 0, list(zip(object_ids, tokens, strict=True))])
             self._settle()
 
     def release(self, object_ids: Sequence[ObjectId]) -> None:
-        """Take back one hold on each."""
+        """End one hold of each."""
         with self._lock:
             self._core.handle(_CONNECTION, [Op.RELEASE, 0, list(object_ids), []])
             self._settle()

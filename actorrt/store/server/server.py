@@ -1,8 +1,8 @@
 """The daemon's side of the store: sockets, segments, and the loop that serves them.
 
-What is answered is decided in `core`. This shell reads packets, carries out instructions, makes segments in a
-thread of its own (reserving memory takes tens of milliseconds) and spill files in another, and tells its owner which
-processes come and go.
+`core` decides what is answered. This shell reads packets, carries out instructions, makes segments in one thread
+(reserving memory takes tens of milliseconds) and spill files in another, and tells its owner which processes come and
+go.
 """
 
 from __future__ import annotations
@@ -45,29 +45,29 @@ _log = logging.getLogger(__name__)
 
 _BACKLOG: Final = 128
 _READ_BUDGET_COUNT: Final = 64
-_ACCEPT_PAUSE_S: Final = 1.0  # time for descriptors to come free
+_ACCEPT_PAUSE_S: Final = 1.0  # time for descriptors to be closed
 _TICK_S: Final = 10.0
-_DISK_PAUSE_S: Final = 1.0  # from a disk that failed or was full to the next attempt
-_FIRST_TICK_S: Final = 1.0  # a node that starts has more urgent things to do than to make memory warm
+_DISK_PAUSE_S: Final = 1.0  # after a disk failed or was full
+_FIRST_TICK_S: Final = 1.0  # a node that starts has more urgent work than to warm memory
 _CREDENTIALS: Final = struct.Struct("3i")
 
 T = TypeVar("T")
 
 OnPeer = Callable[[PeerId, int], None]
-"""Told of a process: its peer id and its process id."""
+"""Called with the peer id and the process id of a client's process."""
 
 
 class StoreServer:
     """Serves one store on a Unix socket.
 
     Args:
-        path: where the socket is made; its directory must exist and be ours alone.
+        path: the socket; its directory must exist, with no access for other users.
         capacity_bytes: the bound on shared memory.
         clock: for what expires.
-        spill_directory: where objects go that memory has no room for; None: nowhere.
-        spill_bytes: the bound on what goes there; None: 64 GiB. The disk is never filled, either way.
-        on_open: called when a process has said who it is, on the loop.
-        on_close: called when such a process's connection has ended and all it held is given back.
+        spill_directory: where objects are moved that memory has no room for; None if nowhere.
+        spill_bytes: the bound on the bytes there; None for 64 GiB. The disk is never filled, either way.
+        on_open: called on the loop when a process has said HELLO.
+        on_close: called when the connection of such a process has ended and everything that it held is released.
     """
 
     def __init__(
@@ -127,7 +127,7 @@ class StoreServer:
         self._tick_handle = self._loop.call_later(_FIRST_TICK_S, self._tick)
 
     async def close(self) -> None:
-        """End every connection and give all memory back. Idempotent."""
+        """End every connection and release all memory. Idempotent."""
         listener, self._listener = self._listener, None
         if listener is None:
             return
@@ -162,7 +162,7 @@ class StoreServer:
                 sock, _ = self._listener.accept()
             except BlockingIOError:
                 return
-            except OSError as error:  # out of descriptors, most likely: it would be told again and again
+            except OSError as error:  # out of descriptors, most likely: the loop would call again at once
                 _log.warning("store connections are not accepted for %.0f s: %s", _ACCEPT_PAUSE_S, error)
                 self._loop.remove_reader(self._listener.fileno())
                 self._accept_handle = self._loop.call_later(_ACCEPT_PAUSE_S, self._listen)
@@ -190,9 +190,9 @@ class StoreServer:
         self._loop.add_reader(sock.fileno(), self._on_readable, client)
 
     def _end(self, client: ClientSocket) -> None:
-        """Give back what a connection had, and tell the owner. Idempotent.
+        """End a connection and everything that it has, and tell the owner. Idempotent.
 
-        A process that can't ask any more must hear of it, since what it held is given back: its events end, too.
+        A process that can't ask any more must hear of it, since its holds have ended: its events end, too.
         """
         if self._clients.pop(client.number, None) is None:
             return
@@ -213,7 +213,7 @@ class StoreServer:
             self._on_close(known[0], client.pid)
 
     def _tick(self) -> None:
-        """Now and then: end what has expired, and have neither too few segments ready nor too many idle."""
+        """Called periodically: ends expired transits, drops idle segments and makes a spare one."""
         self._tick_handle = self._loop.call_later(_TICK_S, self._tick)
         self._core.trim()
         self._core.make_spare()
@@ -227,17 +227,17 @@ class StoreServer:
             if not self._read_one(client):
                 self._unread.discard(client.number)
                 break
-            self._carry_out()  # whoever asked has the answer before the next message is looked for
+            self._carry_out()  # the asker has its answer before the next message is read
         self._settle()
 
     def _settle(self) -> None:
-        """Carry out what the core says, and let go of what nobody holds, when all that arrived is read."""
+        """Carry out instructions, and schedule a sweep for when everything that arrived is read."""
         self._carry_out()
         if self._sweep_handle is None and self._listener is not None:
             self._sweep_handle = self._loop.call_soon(self._sweep)
 
     def _read_one(self, client: ClientSocket) -> bool:
-        """Read and handle one packet; False where there is none, now or ever."""
+        """Read and handle one packet; False if there is none, now or ever."""
         if client.number not in self._clients:
             return False
         try:
@@ -257,7 +257,7 @@ class StoreServer:
         return True
 
     def _handle(self, client: ClientSocket, packet: bytes) -> bool:
-        """Act on one packet; False where its connection must end. No packet ends more than that."""
+        """Handle one packet; False if its connection must end. No packet ends more than its connection."""
         try:
             self._core.handle(client.number, unpack(packet))
         except ProtocolError as error:
@@ -276,12 +276,12 @@ class StoreServer:
             self._on_open(known[0], client.pid)
 
     def _sweep(self) -> None:
-        """Let go of what nobody refers to, once all that had arrived before is read: a hold may be among it."""
+        """Delete objects that nobody refers to, after reading everything that arrived before: it may contain holds."""
         self._sweep_handle = None
         if self._listener is None:
             return
         self._core.begin_sweep()
-        for fd, _ in self._poll.poll(0):  # the loop may not have heard of it: a process was faster than its turn
+        for fd, _ in self._poll.poll(0):  # the loop may not have seen these packets yet
             client = self._clients_by_fd.get(fd)
             if client is not None:
                 self._on_readable(client)
@@ -314,7 +314,7 @@ class StoreServer:
     def _work(
         self, executor: ThreadPoolExecutor, work: Callable[[], T], on_done: Callable[[asyncio.Future[T]], None]
     ) -> None:
-        """Do something in a thread, and go on with it here."""
+        """Do work in a thread, and call `on_done` on the loop."""
         working = self._loop.run_in_executor(executor, work)
         self._working.add(working)
         working.add_done_callback(self._working.discard)

@@ -1,7 +1,7 @@
 """Pure: the spill files of one store, and which objects lie in them.
 
-A file is written once, for several objects, and goes when the last of them has gone. To those who read it, it is a
-segment like any other, whose number comes from the same row.
+A file is written once, for several objects, and is dropped with the last of them. To readers it is a segment like any
+other, with an id from the same sequence.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from actorrt.store.memory.pool import Place
 
 
 class SpillFiles:
-    """What is on disk."""
+    """The objects on disk."""
 
     def __init__(self) -> None:
         self._objects: dict[int, dict[int, ObjectId]] = {}
@@ -29,7 +29,7 @@ class SpillFiles:
         return segment_id in self._objects
 
     def add(self, file_id: int, objects: Iterable[tuple[ObjectId, Place]]) -> bool:
-        """Note what was moved into a file; False where nothing was, and the file can go."""
+        """Note the objects that were moved into a file; False if there are none, so that the file can be dropped."""
         by_offset = {place.offset: (object_id, place.length_bytes) for object_id, place in objects}
         if not by_offset:
             return False
@@ -38,7 +38,7 @@ class SpillFiles:
         return True
 
     def free(self, place: Place) -> bool:
-        """Forget one object; True where it was the last one of its file, which can go."""
+        """Forget one object; True if it was the last one of its file, which can be dropped."""
         objects = self._objects[place.segment_id]
         self._verified.discard(objects.pop(place.offset))
         self._used_bytes -= place.length_bytes
@@ -48,7 +48,7 @@ class SpillFiles:
         return True
 
     def note_verified(self, object_id: ObjectId) -> None:
-        """Remember that an object's bytes were found as they had been written."""
+        """Remember that an object's bytes were found unchanged."""
         self._verified.add(object_id)
 
     def is_verified(self, object_id: ObjectId) -> bool:

@@ -1,4 +1,4 @@
-"""Pure: what a store's core tells its shell to do, and its table the core."""
+"""Pure: instructions of a store's core to its shell, and of its table to the core."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from actorrt.store.table.objects import Token
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Send a message; beside it, the descriptor of a segment or of a spill file."""
+    """Send a message, with the descriptor of a segment or of a spill file if there is one."""
 
     connection: int
     message: list[Any]
@@ -23,12 +23,12 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class MakeSegment:
-    """Make a segment, then say `segment_made`."""
+    """Make a segment, then call `segment_made`."""
 
     segment_id: int
     size_bytes: int
     is_ahead: bool
-    """Nobody waits for it: there is time to make its pages warm."""
+    """Whether no request waits for it, so that there is time to warm its pages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class DropSegment:
 
 @dataclass(frozen=True, slots=True)
 class Spill:
-    """Write objects into a spill file, then say `spilled`. Their segments are not dropped before this is told."""
+    """Write objects into a spill file, then call `spilled`. Their segments are not dropped before."""
 
     file_id: int
     objects: tuple[tuple[ObjectId, Place], ...]
@@ -48,7 +48,7 @@ class Spill:
 
 @dataclass(frozen=True, slots=True)
 class Verify:
-    """Check the bytes of a spilled object against its checksum, then say `verified`."""
+    """Check the bytes of a spilled object against its checksum, then call `verified`."""
 
     object_id: ObjectId
     place: Place
@@ -56,7 +56,7 @@ class Verify:
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """Have an object that was adopted created and sealed here, or failed; somebody waits for it."""
+    """Fetch an adopted object: have it created and sealed here, or failed, because a process waits for it."""
 
     object_id: ObjectId
 
@@ -87,7 +87,7 @@ class FreeBytes:
 
 @dataclass(frozen=True, slots=True)
 class Adopt:
-    """Have an object held for this node where it was made, then say so at the node that told of it."""
+    """Have an object held for this node where it was made, and then tell the node that sent it."""
 
     object_id: ObjectId
     node: bytes
@@ -96,7 +96,7 @@ class Adopt:
 
 @dataclass(frozen=True, slots=True)
 class TransitArrived:
-    """Tell a node that a transit of one of its processes has arrived; the object is held already."""
+    """Tell a node that a transit of one of its processes has arrived; the object is held here."""
 
     object_id: ObjectId
     node: bytes
@@ -105,7 +105,7 @@ class TransitArrived:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseAdopted:
-    """Nobody here refers any more to what was adopted."""
+    """Release an adopted object where it was made; nothing here refers to it any more."""
 
     object_id: ObjectId
 

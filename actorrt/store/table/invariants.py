@@ -1,7 +1,7 @@
-"""Pure: what must be true of the objects of a store between any two messages.
+"""Pure: the rules that hold for the objects of a store between any two messages.
 
-For tests, which check it after each step: a rule that is broken is found where it is broken, with the object that broke
-it, rather than where somebody misses its bytes.
+Tests check them after each step, so that a broken rule is found at the step that broke it, with the object, and not
+where a reader misses its bytes.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ def check(
     idle: Collection[ObjectId],
     suspects: Container[ObjectId],
 ) -> None:
-    """Raise BrokenInvariantError where an object is not as it has to be, with all that is known of it.
+    """Raise BrokenInvariantError with the whole entry if an object breaks a rule.
 
     Args:
         entries: the objects.
-        by_connection: which of them each connection is tied to.
+        by_connection: the objects that each connection is tied to.
         transits: the messages under way.
-        idle: what can be moved to disk.
-        suspects: what the next sweep looks at.
+        idle: the objects that can be moved to disk.
+        suspects: the objects that the next sweep looks at.
     """
     contained = Counter(inner for entry in entries.values() for inner in entry.contained)
     for object_id, entry in entries.items():
@@ -61,21 +61,21 @@ def _broken(object_id: ObjectId, what: str) -> BrokenInvariantError:
 def _broken_states(entry: ObjectEntry) -> Iterator[str]:
     has_bytes = entry.place is not None
     if entry.state in _WITHOUT_BYTES and has_bytes:
-        yield "what is still to be made has no bytes"
+        yield "an object that is still to be made has no bytes"
     if (entry.state is State.CREATED or entry.is_readable) and not has_bytes:
-        yield "what is made lies somewhere"
+        yield "an object that is being written or is sealed has a place"
     if (entry.maker is not None) != (entry.state is State.CREATED) and not (has_bytes and not entry.is_readable):
-        yield "exactly what is being written has a maker"
+        yield "an object has a maker exactly while it is written"
     if (entry.state is State.FAILED) and entry.error is None:
-        yield "what failed has an error"
+        yield "a failed object has an error"
     if entry.state is State.REMOTE and entry.origin is None:
-        yield "what is elsewhere has an origin"
+        yield "a remote object has an origin"
     if entry.declarer is not None and not entry.is_unmade():
-        yield "only what may still be made is promised"
+        yield "only an unmade object is promised"
     if entry.waiters and not entry.is_unmade():
-        yield "nobody waits for what is made, or never will be"
+        yield "only an unmade object has waiters"
     if entry.is_private and (entry.waiters or entry.transits or entry.containers_count or entry.declarer is not None):
-        yield "nobody has heard of what is private"
+        yield "only its maker knows a private object"
 
 
 def _broken_ties(entry: ObjectEntry, by_connection: Mapping[int, Collection[ObjectId]]) -> Iterator[str]:
@@ -84,7 +84,7 @@ def _broken_ties(entry: ObjectEntry, by_connection: Mapping[int, Collection[Obje
         if connection is None or entry.object_id not in by_connection.get(connection, ()):
             yield f"connection {connection} does not know that it is tied to it"
     if min([*entry.holds.values(), *entry.pins.values()], default=1) <= 0:
-        yield "who holds or pins it does so at least once"
+        yield "counts of holds and pins are positive"
 
 
 def _broken_keeping(
@@ -95,12 +95,12 @@ def _broken_keeping(
     containers_count: int,
 ) -> Iterator[str]:
     if entry.containers_count != containers_count:
-        yield f"it lies in {containers_count} objects"
+        yield f"{containers_count} objects contain it"
     for token in entry.transits:
         transit = transits.get(token)
         if transit is None or transit.object_id != entry.object_id or transit.balance_count <= 0:
             yield f"transit {token.hex()} does not hold it"
     if entry.is_idle != (entry.object_id in idle):
-        yield "exactly what is idle can be moved to disk"
+        yield "exactly the idle objects can be moved to disk"
     if entry.may_go() and entry.object_id not in suspects:
         yield "nobody refers to it, and no sweep will look at it"

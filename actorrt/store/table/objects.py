@@ -50,20 +50,20 @@ class ObjectEntry:
     """One object.
 
     Attributes:
-        place: where its bytes are, from CREATED on: in a segment, or in a spill file.
+        place: its bytes from CREATED on, in a segment or in a spill file.
         maker: the connection that is writing it.
         declarer: the connection that promised it, until it is sealed.
-        origin: whom a copy of it can be fetched from, where it was made elsewhere.
-        error: why it failed: an exception, or one as data.
+        origin: the node that made it, if that is another one; copies are fetched from there.
+        error: the reason of its failure, an exception or one as data.
         holds, pins: how many refs, and how many mapped views, each connection has.
-        waiters: connections to be told when it is sealed or fails.
+        waiters: the connections that are told when it is sealed or fails.
         transits: messages under way that carry it.
         containers_count: how often it occurs in other objects.
-        contained: what it holds itself.
-        is_private: nobody but its maker can have heard of it, so nothing about it can be on its way.
-        overtaken: transits that arrived before their senders' word; while there is one, what is EXPECTED may
+        contained: the objects that it holds.
+        is_private: only its maker knows the id, so no message about it can be under way.
+        overtaken: transits whose arrival was told before their departure; while there is one, an EXPECTED object may
             become known.
-        line: the file and line that made it, where that is known.
+        line: the file and line that made it, if known.
     """
 
     object_id: ObjectId
@@ -85,12 +85,12 @@ class ObjectEntry:
 
     @property
     def is_readable(self) -> bool:
-        """Whether it is sealed, wherever it lies."""
+        """Whether it is sealed, in memory or on disk."""
         return self.state is State.SEALED or self.state is State.SPILLED
 
     @property
     def is_idle(self) -> bool:
-        """Whether its bytes are in memory and nobody has them in view."""
+        """Whether it is sealed in memory and no process has it in view."""
         return self.state is State.SEALED and not self.pins
 
     def note_transit(self, token: Token, *, holds: bool) -> None:
@@ -103,7 +103,7 @@ class ObjectEntry:
             self.transits.discard(token)
 
     def is_referred_to(self) -> bool:
-        """Whether anybody has, views, sends or contains it."""
+        """Whether a ref, a view, a message or another object refers to it."""
         return bool(self.holds or self.pins or self.transits or self.containers_count)
 
     def is_unmade(self) -> bool:
@@ -111,11 +111,11 @@ class ObjectEntry:
         return self.state in (State.EXPECTED, State.REMOTE, State.PENDING, State.CREATED)
 
     def is_being_written(self) -> bool:
-        """Whether its maker may be writing its bytes at this moment."""
+        """Whether its maker may be writing its bytes now."""
         return self.maker is not None and self.place is not None
 
     def may_go(self) -> bool:
-        """Whether nothing keeps its bytes in place."""
+        """Whether it can be deleted."""
         is_wanted = bool(self.pins) if self.state is State.FREED else self.is_referred_to()
         return not is_wanted and not self.is_being_written()
 

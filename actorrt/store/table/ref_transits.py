@@ -1,7 +1,8 @@
 """Pure: the messages under way that carry refs, and whether they hold their objects.
 
-A transit holds its object from its sender's word until as many copies have arrived as were sent. Arrivals may
-overtake the sender's word: the balance is negative then, and the transit holds nothing.
+A transit holds its object from the moment the sender tells of it until as many copies have arrived as were sent. The
+store may hear of an arrival first, and even before it hears of the object. The balance is negative then, and the
+transit holds nothing.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ class RefTransit:
     Attributes:
         sender: the connection of its sender.
         balance_count: copies sent less copies arrived.
-        ends_at: when it ends without having arrived, its sender having ended.
+        ends_at: when it ends without an arrival, because its sender has ended.
     """
 
     object_id: ObjectId
@@ -34,7 +35,7 @@ class RefTransit:
 
 
 class RefTransits:
-    """Every transit of one store."""
+    """The transits of one store, and their senders."""
 
     def __init__(self) -> None:
         self._by_token: dict[Token, RefTransit] = {}
@@ -58,13 +59,13 @@ class RefTransits:
         return None if token is None else self._connections.get(PeerId(token[:ID_BYTES]))
 
     def introduce(self, peer: PeerId, node: bytes) -> None:
-        """Take note of a sender that is on another node."""
+        """Note a sender that is on another node."""
         self._nodes[peer] = node
         if len(self._nodes) > _STRANGERS_COUNT:
             self._nodes.popitem(last=False)
 
     def node_of(self, token: Token | None) -> bytes | None:
-        """Return the node of a transit's sender; None where it is this one."""
+        """Return the node of a transit's sender; None if it is this node."""
         return self._nodes.get(PeerId(token[:ID_BYTES])) if token is not None and self._nodes else None
 
     def change(self, token: Token, object_id: ObjectId, sender: int, count: int) -> bool:
@@ -77,13 +78,13 @@ class RefTransits:
         return transit.balance_count > 0
 
     def end_sender(self, sender: int, now: float) -> list[tuple[Token, ObjectId]]:
-        """A sender ended: its messages may still arrive for a while.
+        """Called when a sender ended: its messages may still arrive for a while.
 
         Returns:
-            The transits that had arrived before its word, which will not come any more; they are forgotten.
+            The transits that arrived and were never told of by the sender; they are forgotten.
         """
         self._connections = {peer: other for peer, other in self._connections.items() if other != sender}
-        unsaid = []
+        unannounced = []
         for token, transit in list(self._by_token.items()):
             if transit.sender != sender:
                 continue
@@ -92,8 +93,8 @@ class RefTransits:
                 self._ending.add(token)
             else:
                 del self._by_token[token]
-                unsaid.append((token, transit.object_id))
-        return unsaid
+                unannounced.append((token, transit.object_id))
+        return unannounced
 
     def expired(self, now: float) -> list[Token]:
         """Return the transits whose senders ended long enough ago."""

@@ -1,8 +1,8 @@
-"""Pure: the objects that may have nobody who refers to them, until a sweep looks at them.
+"""Pure: the objects that nobody may refer to any more, until a sweep looks at them.
 
-A hold may be on its way while the last one ends: a receiver said `acquire` before its caller said that the message has
-arrived, but on another connection. So a sweep is begun, then all is read that has arrived by then, and only what was
-suspect at the beginning, and nothing was said of meanwhile, is looked at.
+A hold may be under way while the last one ends: the receiver of a message sent `acquire` before the sender said that
+the message has arrived, but on another connection. So the caller begins a sweep, then reads everything that has
+arrived, and then the sweep looks only at objects that were suspect at its beginning and not mentioned since.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ class Suspects:
         return bool(self._young or self._ripe)
 
     def add(self, object_id: ObjectId) -> None:
-        """Have a sweep look at an object; one that has begun leaves it to the next."""
+        """Have the next sweep look at an object, not one that has begun."""
         self._young.add(object_id)
 
     def begin(self) -> None:
-        """Begin a sweep of what is suspect now."""
+        """Begin a sweep of the present suspects."""
         self._ripe = (self._ripe or set()) | self._young
         self._young = set()
 
     def take(self) -> Iterator[ObjectId]:
-        """End a sweep and yield what it is to look at; where none was begun, all, and what is added meanwhile."""
+        """End a sweep and yield its objects; if none was begun, yield all, including those that are added meanwhile."""
         ripe, self._ripe = self._ripe, None
         if ripe is not None:
             yield from ripe - self._young

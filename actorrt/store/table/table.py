@@ -34,12 +34,12 @@ from actorrt.store.table.suspects import Suspects
 
 
 class ObjectTable:
-    """The one table of a store. Instructions gather inside until `take`.
+    """The one table of a store. It gathers instructions until `take`.
 
     Attributes:
         idle: the objects that can be moved out of memory, to be read only.
         transits: the messages under way, to be read only.
-        suspects: what the next sweep looks at; the caller begins a sweep there.
+        suspects: the objects that the next sweep looks at; the caller begins a sweep there.
     """
 
     def __init__(self) -> None:
@@ -51,7 +51,7 @@ class ObjectTable:
         self.suspects = Suspects()
         self._instructions: list[TableInstruction] = []
 
-    # What is there
+    # Looking
 
     def get(self, object_id: ObjectId) -> ObjectEntry | None:
         """Return the entry of an object, to be read only."""
@@ -62,28 +62,28 @@ class ObjectTable:
         return self._entries.values()
 
     def take(self) -> list[TableInstruction]:
-        """Return what is to be done, in order, and forget it."""
+        """Return and forget the instructions, in order."""
         instructions, self._instructions = self._instructions, []
         return instructions
 
     def check_invariants(self) -> None:
-        """Raise BrokenInvariantError, with what is known of an object that is not as it has to be; for tests."""
+        """Raise BrokenInvariantError with the whole entry of an object that breaks a rule; for tests."""
         check(self._entries, self._by_connection, self.transits, self.idle, self.suspects)
 
     # Connections
 
     def connect(self, connection: int, peer: PeerId | None = None) -> None:
-        """Let a connection begin; with a peer, the one on which this process says what it holds and sends."""
+        """Begin a connection; with a peer, it is the one on which this process says what it holds and sends."""
         self._by_connection[connection] = set()
         if peer is not None:
             self.transits.connect(peer, connection)
 
     def introduce(self, peer: PeerId, node: bytes) -> None:
-        """Take note of a process of another node, which sent something here."""
+        """Note a process of another node that sent a message here."""
         self.transits.introduce(peer, node)
 
     def disconnect(self, connection: int, now: float) -> None:
-        """Give back everything that a connection held, waited for, was making or had declared."""
+        """End everything that a connection holds, waits for, is making or has declared."""
         for token, object_id in self.transits.end_sender(connection, now):
             self._give_up_expecting(object_id, token, lost(object_id, "the process that sent it ended"))
         for object_id in self._by_connection.pop(connection, ()):
@@ -106,8 +106,8 @@ class ObjectTable:
         self.suspects.add(entry.object_id)
 
     def _drop_unsealed(self, entry: ObjectEntry) -> None:
-        """The maker of an object ended or gave up in the middle: its bytes are free, and somebody may try again."""
-        self._give_up(entry)
+        """Free the bytes of an object whose maker ended or gave up before it was sealed; others may make it again."""
+        self._free_bytes(entry)
         self.suspects.add(entry.object_id)
         self._take_maker(entry)
         if entry.state is State.CREATED and entry.declarer is not None:
@@ -120,7 +120,7 @@ class ObjectTable:
     # Making objects
 
     def declare(self, object_id: ObjectId, connection: int) -> None:
-        """Promise an object that somebody will make; the connection holds it and answers for it."""
+        """Promise an object that some process will make. The connection holds it, and the promise ends with it."""
         entry = self._entry(object_id, State.PENDING)
         self._hold(entry, connection)
         if entry.is_unmade():
@@ -129,13 +129,13 @@ class ObjectTable:
             entry.state = State.PENDING
 
     def locate(self, object_id: ObjectId, connection: int, node: bytes, token: Token | None = None) -> None:
-        """Let a connection hold an object that another node told of; with a token, one copy of that transit arrived."""
+        """Hold an object that another node told of, for a connection; a token ends one copy of its transit."""
         entry = self._entry(object_id, State.REMOTE)
         self._hold(entry, connection)
         self._found(entry, node, token)
 
     def _found(self, entry: ObjectEntry, node: bytes, token: Token | None) -> None:
-        """An object is on another node. Promised here, it was made there: then whoever promised it has kept to it."""
+        """Note that an object is on another node. A promise of it was kept there."""
         entry.is_private = False
         if entry.origin is None and entry.state in (State.EXPECTED, State.REMOTE, State.PENDING):
             entry.origin, entry.state = node, State.REMOTE
@@ -145,7 +145,7 @@ class ObjectTable:
             self._instructions.append(TransitArrived(entry.object_id, node, token))
 
     def set_origin(self, object_id: ObjectId, origin: bytes | None) -> None:
-        """Say where an object was made that was adopted; None: that node is gone, and only a copy here counts."""
+        """Note where an adopted object was made; None if that node is gone, so that only a copy here counts."""
         entry = self._entries.get(object_id)
         if entry is not None and entry.origin is not None:
             entry.origin = origin
@@ -153,10 +153,10 @@ class ObjectTable:
             self._fail(entry, lost(object_id, "its node is gone"))
 
     def may_create(self, object_id: ObjectId) -> bool:
-        """Whether the object is still to be made; False where it is sealed already.
+        """Whether the object is still to be made; False if it is sealed.
 
         Raises:
-            ObjectLostError: its declarer gave it up, or another connection is making it.
+            ObjectLostError: the object failed, or another connection is making it.
         """
         entry = self._entries.get(object_id)
         if entry is None or entry.state in (State.EXPECTED, State.REMOTE, State.PENDING):
@@ -169,9 +169,9 @@ class ObjectTable:
     def create(
         self, object_id: ObjectId, connection: int, place: Place, *, is_promised: bool = True, line: str = ""
     ) -> None:
-        """Begin an object at a place; `may_create` has just said that it may be.
+        """Begin an object at a place, after `may_create` returned True.
 
-        `is_promised` says that others may know of the id: somebody has declared it, or is about to.
+        `is_promised` says that others may know the id: the object was declared, or will be.
         """
         is_known = object_id in self._entries
         entry = self._entry(object_id, State.CREATED)
@@ -180,7 +180,7 @@ class ObjectTable:
         self._hold(entry, connection)
 
     def contain(self, object_id: ObjectId, connection: int, contained: list[ObjectId]) -> None:
-        """Let an object that the connection is making hold others, for as long as it lives."""
+        """Let an object that the connection is making hold others while it lives."""
         entry = self._made_by(object_id, connection)
         if entry is None:
             return
@@ -192,7 +192,7 @@ class ObjectTable:
         entry.contained = [*entry.contained, *(inner.object_id for inner in found)]
 
     def seal(self, object_id: ObjectId, connection: int) -> None:
-        """Finish an object: from now on it is never written."""
+        """Finish an object; it is never written again."""
         entry = self._made_by(object_id, connection)
         if entry is None:
             return
@@ -207,14 +207,14 @@ class ObjectTable:
         self.suspects.add(entry.object_id)
 
     def abort(self, object_id: ObjectId, connection: int) -> None:
-        """Give up an object that the connection is making, and the hold that came with it."""
+        """Give up an object that the connection is making, and the hold that `create` gave."""
         entry = self._made_by(object_id, connection)
         if entry is not None:
             self._drop_unsealed(entry)
             self.release(object_id, connection)
 
     def fail(self, object_id: ObjectId, error: bytes) -> None:
-        """Say that an object will never be; without effect on one that is sealed, failed or freed already."""
+        """Fail an object; without effect if it is sealed, failed or freed."""
         entry = self._entry(object_id, State.PENDING)
         if entry.is_unmade():
             self._fail(entry, error)
@@ -235,7 +235,7 @@ class ObjectTable:
             self._forget_if_unrelated(entry, maker)
 
     def _keep_promise(self, entry: ObjectEntry) -> None:
-        """Whoever promised an object answers for it no more: it is made, or never will be."""
+        """End the promise of an object that is made, or never will be."""
         declarer, entry.declarer = entry.declarer, None
         if declarer is not None:
             self._forget_if_unrelated(entry, declarer)
@@ -251,9 +251,9 @@ class ObjectTable:
     # Holding objects
 
     def acquire(self, object_id: ObjectId, connection: int, token: Token | None) -> None:
-        """Register a connection as a holder; with a token, one copy of that transit has arrived.
+        """Hold an object for a connection; a token ends one copy of its transit.
 
-        An object that nobody knows is expected while the token's sender is connected, and failed otherwise.
+        An unknown object is expected while the token's sender is connected, and failed otherwise.
         """
         if (node := self.transits.node_of(token)) is not None:
             self.locate(object_id, connection, node, token)
@@ -271,7 +271,7 @@ class ObjectTable:
             self.arrive(object_id, token)
 
     def arrive(self, object_id: ObjectId, token: Token) -> None:
-        """One copy of a transit has arrived at a holder."""
+        """End one copy of a transit, which arrived at a holder."""
         if (node := self.transits.node_of(token)) is not None:
             self._found(self._entry(object_id, State.REMOTE), node, token)
             return
@@ -285,13 +285,13 @@ class ObjectTable:
         self._change_transit(token, object_id, sender, -1)
 
     def transit(self, object_id: ObjectId, connection: int, token: Token, copies_count: int) -> None:
-        """Keep an object until so many copies of a message have arrived."""
-        # Whatever its sender did to make the object known came on this connection before.
+        """Keep an object until `copies_count` copies of a message have arrived."""
+        # Everything that made the object known came on the same connection before.
         self._give_up_expecting(object_id, token, not_found(object_id, "was freed before it was sent"))
         self._change_transit(token, object_id, connection, copies_count)
 
     def _give_up_expecting(self, object_id: ObjectId, token: Token, error: ActorRtError) -> None:
-        """One sender said its last word on an object; where it was the last one, an unknown object fails."""
+        """Fail an object that is still unknown when the last of the senders that it was expected from has spoken."""
         entry = self._entries.get(object_id)
         if entry is not None and token in entry.overtaken:
             entry.overtaken -= {token}
@@ -299,7 +299,7 @@ class ObjectTable:
                 self._fail(entry, error)
 
     def settle(self, token: Token) -> None:
-        """End a transit, whether or not its copies have arrived: the message is known to be lost."""
+        """End a transit whose message is lost, whether or not copies have arrived."""
         transit = self.transits.get(token)
         if transit is not None and transit.balance_count > 0:
             self._change_transit(token, transit.object_id, transit.sender, -transit.balance_count)
@@ -320,10 +320,10 @@ class ObjectTable:
             self._untie(entry, connection)
 
     def pin(self, object_id: ObjectId, connection: int) -> Place:
-        """Keep a sealed object's bytes in place for a connection, and return where they are."""
+        """Pin a sealed object for a connection and return its place."""
         entry = self._entries[object_id]
         assert entry.is_readable, f"pinned while {entry.state}"
-        assert entry.place is not None, "a sealed object lies somewhere"
+        assert entry.place is not None, "a sealed object has a place"
         self.idle.pop(object_id, None)
         entry.pins[connection] = entry.pins.get(connection, 0) + 1
         self._by_connection[connection].add(object_id)
@@ -338,7 +338,7 @@ class ObjectTable:
             self._untie(entry, connection)
 
     def free(self, object_id: ObjectId) -> None:
-        """Withdraw an object from everybody; its bytes stay while somebody views or writes them."""
+        """Free an object for every holder; its bytes stay while a process views or writes them."""
         entry = self._entries.get(object_id)
         if entry is None or entry.state is State.FREED:
             return
@@ -352,7 +352,7 @@ class ObjectTable:
     # Moving to disk
 
     def move(self, object_id: ObjectId, source: Place, target: Place) -> bool:
-        """Let an object lie on disk from now on; False where it has gone, or come into view, meanwhile."""
+        """Move an object to disk; False if it is gone or was pinned meanwhile."""
         entry = self._entries.get(object_id)
         if entry is None or not entry.is_idle or entry.place != source:
             return False
@@ -362,7 +362,7 @@ class ObjectTable:
         return True
 
     def lose(self, object_id: ObjectId, error: ActorRtError) -> None:
-        """Say that the bytes of an object on disk are not what they were: whoever reads it gets the error."""
+        """Fail an object whose bytes on disk have changed; its readers get the error."""
         entry = self._entries.get(object_id)
         if entry is not None and entry.state is State.SPILLED:
             self._fail(entry, error)
@@ -370,7 +370,7 @@ class ObjectTable:
     # Waiting
 
     def subscribe(self, object_id: ObjectId, waiter: int) -> None:
-        """Tell a connection once when the object is sealed or failed: now, where it is."""
+        """Tell a connection once that the object is sealed or failed: now, if it is."""
         entry = self._entries.get(object_id)
         if entry is None or entry.state is State.FREED:
             self._instructions.append(ObjectFailed(waiter, object_id, not_found(object_id, "was freed")))
@@ -383,10 +383,10 @@ class ObjectTable:
             entry.waiters |= {waiter}
             self._by_connection[waiter].add(object_id)
 
-    # Going
+    # Deleting
 
     def sweep(self) -> None:
-        """Let go of every object that nobody refers to. Call it when all that arrived has been handled."""
+        """Delete every object that nobody refers to. Call it when every message that arrived has been handled."""
         for object_id in self.suspects.take():
             if (entry := self._entries.get(object_id)) is not None:
                 self._collect(entry)
@@ -405,7 +405,7 @@ class ObjectTable:
 
     def _collect(self, entry: ObjectEntry) -> None:
         if entry.may_go():
-            self._give_up(entry)
+            self._free_bytes(entry)
             self._remove(entry)
 
     def _remove(self, entry: ObjectEntry) -> None:
@@ -417,8 +417,8 @@ class ObjectTable:
             self._by_connection[connection].discard(entry.object_id)
         self._keep_promise(entry)
 
-    def _give_up(self, entry: ObjectEntry) -> None:
-        """Free an object's bytes and what it contains."""
+    def _free_bytes(self, entry: ObjectEntry) -> None:
+        """Free an object's bytes and release the objects that it contains."""
         if entry.place is not None:
             self._instructions.append(FreeBytes(entry.place))
             entry.place = None
@@ -430,7 +430,7 @@ class ObjectTable:
         entry.contained = ()
 
     def _entry(self, object_id: ObjectId, state: State) -> ObjectEntry:
-        """Return the entry, making it in `state` where there is none; a new one has no holder yet."""
+        """Return the entry; a new one is in `state` and has no holder yet."""
         entry = self._entries.get(object_id)
         if entry is None:
             entry = self._entries[object_id] = ObjectEntry(object_id, state)
@@ -442,7 +442,7 @@ class ObjectTable:
         self._by_connection[connection].add(entry.object_id)
 
     def _forget_if_unrelated(self, entry: ObjectEntry, connection: int) -> None:
-        """Drop an object from a connection's list when nothing ties them any more."""
+        """Drop an object from a connection's list if nothing ties them any more."""
         tied = self._by_connection.get(connection)  # None: it has just ended
         if tied is not None and entry.is_unrelated_to(connection):
             tied.discard(entry.object_id)

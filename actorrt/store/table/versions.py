@@ -1,7 +1,7 @@
-"""Pure: published values: which object each name stands for now, and who waits for a newer one.
+"""Pure: published values: the newest object of each name, and the connections that wait for a newer one.
 
-Names belong to a scope, the work of one driver; a scope ends with the last connection that joined it. A version is
-a number that grows by one with each value; the newest is held here, and older ones by those who read them.
+Names belong to a scope, which is the job of one driver; a scope ends with the last connection that joined it. A version
+is a number that grows by one with each value. This table holds the newest value; readers hold older ones.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ MAX_NAME_CHARACTERS: Final = 255
 
 @dataclass(slots=True)
 class Published:
-    """The newest value of a name, an object or the bytes of a small one; version 0 stands for none."""
+    """The newest value of a name: an object, or the bytes of a small value; version 0 means that there is none."""
 
     version: int = 0
     object_id: ObjectId | None = None
     data: bytes | None = None
     waiters: dict[int, int] = field(default_factory=dict)
-    """Connections, each with the lowest version it wants to hear of."""
+    """Connections, each with the lowest version that it waits for."""
 
 
 class Versions:
@@ -36,11 +36,11 @@ class Versions:
         self._members: dict[bytes, set[int]] = {}
 
     def join(self, scope: bytes, connection: int) -> None:
-        """Keep a scope for as long as a connection lasts."""
+        """Keep a scope while a connection lasts."""
         self._members.setdefault(scope, set()).add(connection)
 
     def leave(self, connection: int) -> list[ObjectId]:
-        """A connection ended; return the objects that are held no longer because their scope ended with it."""
+        """Called when a connection ended; returns the objects of the scopes that end with it."""
         for published in self._published.values():
             published.waiters.pop(connection, None)
         for scope, members in list(self._members.items()):
@@ -54,10 +54,10 @@ class Versions:
     def publish(
         self, key: Key, object_id: ObjectId | None, data: bytes | None = None
     ) -> tuple[int, ObjectId | None, list[int]]:
-        """Let a name stand for an object that is sealed, or for a small one that is none of the store's.
+        """Let a name stand for a sealed object, or for the bytes of a small value.
 
         Returns:
-            Its version, the object that the name stood for before, and the connections that waited for it.
+            The version, the previous object of the name, and the connections that waited for the version.
         """
         published = self._published.setdefault(key, Published())
         previous = published.object_id
@@ -69,12 +69,12 @@ class Versions:
         return published.version, previous, ready
 
     def latest(self, key: Key, newer_than: int) -> Published | None:
-        """Return the newest version, to be read only, or None where there is none that new."""
+        """Return the newest version, to be read only; None if it is not newer than `newer_than`."""
         published = self._published.get(key)
         return None if published is None or published.version <= newer_than else published
 
     def wait(self, key: Key, newer_than: int, waiter: int) -> bool:
-        """Note who waits for a version; True where there is one already, and nobody need wait."""
+        """Have a connection wait for a version; True if there is one already, so that it need not wait."""
         if self.latest(key, newer_than) is not None:
             return True
         waiters = self._published.setdefault(key, Published()).waiters

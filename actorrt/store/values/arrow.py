@@ -1,7 +1,7 @@
-"""Values of the store as Arrow data, for pyarrow and for what speaks Arrow's C interfaces.
+"""Values of the store as Arrow data, for pyarrow and for libraries that use Arrow's C interfaces.
 
-Nothing is copied where Arrow can refer to the memory: tables as they are, arrays of numbers flat or with their shape
-as fixed-size lists. Tables of arrays come from mappings of names to columns.
+Arrow refers to the memory if it can, and nothing is copied: tables stay as they are; arrays of numbers become flat
+arrays, or fixed-size lists of their shape. A mapping of names to columns becomes a table.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ def to_arrow(value: Any) -> Any:
     """Return a value as Arrow data.
 
     Args:
-        value: Arrow data, which stays as it is; a numpy array or a torch CPU tensor, of which each row becomes a
-            fixed-size list; bytes, as numbers of 8 bits; a mapping of names to columns of one length, as a table.
+        value: Arrow data, which stays as it is; a numpy array or torch CPU tensor, whose rows become fixed-size lists;
+            bytes, which become numbers of 8 bits; a mapping of names to columns of one length, which becomes a table.
 
     Raises:
-        TypeError: it is none of these.
+        TypeError: the value is none of these.
     """
     if type(value).__module__.startswith("pyarrow."):
         return value
@@ -53,10 +53,10 @@ def _array(array: np.ndarray[Any, Any]) -> pa.Array:
 
 
 def to_table(value: Any) -> pa.Table:
-    """Return a tabular value as a table; one column alone is called "values".
+    """Return a tabular value as a table; a single column is called "values".
 
     Raises:
-        TypeError: it is not tabular.
+        TypeError: the value is not tabular.
     """
     import pyarrow as pa
 
@@ -73,7 +73,7 @@ def to_table(value: Any) -> pa.Table:
 
 
 def to_batch_or_array(value: Any) -> pa.RecordBatch | pa.Array:
-    """Return a value as what Arrow's C data interface carries: one array, or one batch; a table's pieces are joined.
+    """Return a value as one array or one batch, for Arrow's C data interface; a table's pieces are joined.
 
     Raises:
         TypeError: the value is neither tabular nor numeric.

@@ -1,10 +1,10 @@
-"""Carriers: what references travel by, inside one message or one object.
+"""Carriers: they gather the references inside one message or one object.
 
-A ref that is pickled needs somebody who keeps its object alive until the receiver holds it, and one that is
-unpickled needs the store client of its process. Both come from the carrier of the message or object in hand.
-Outside a carrier a ref can't be pickled: nobody would know of it.
+When a ref is pickled, something must keep its object alive until the receiver holds it; when a ref is unpickled, it
+needs the store client of its process. The carrier of the message or object provides both. Without a carrier a ref
+can't be pickled, because nothing would keep its object alive.
 
-The carrier of the moment belongs to a thread; `carrying` sets it for the length of one dump or load.
+Each thread has a current carrier; `carrying` sets it for one dump or load.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from actorrt.ids import ObjectId
 
 
 class DepartingRef(Protocol):
-    """A ref to an object, as the carrier that takes it along needs it."""
+    """What a carrier needs of a ref to an object."""
 
     def begin_transits(self, departing: Sequence[tuple[Any, bytes]], copies_count: int) -> None:
-        """Keep the objects of one message's refs, this one among them, until so many copies have arrived."""
+        """Keep the objects of one message's refs, including this one, until `copies_count` copies have arrived."""
 
 
 class RefSource(Protocol):
-    """Rebuilds refs to objects in the process that loads them: its store client."""
+    """Rebuilds refs to objects in the process that loads them; its store client does."""
 
     def acquire(self, arrived: Sequence[tuple[ObjectId, bytes | None]]) -> None:
-        """Say that this process holds objects, whose refs came with tokens."""
+        """Register this process as a holder of objects, whose refs came with tokens."""
 
     def arrived(self, object_id: ObjectId, token: bytes | None, carrier: Carrier) -> Any:
-        """Return the ref that came in a message; `carrier` has it acquired with the others."""
+        """Return the ref that came in a message; `carrier` acquires its object with the others."""
 
 
 class Carrier:
@@ -38,14 +38,14 @@ class Carrier:
 
     Args:
         store: the client that rebuilds object refs while loading; not needed to dump.
-        copies_count: how many receivers will load what is dumped. Each transit hold lasts until so many have
-            registered. 0: the refs lie inside an object, which holds them itself.
-        system: what rebuilds other kinds of refs; the store passes it through unseen.
+        copies_count: how many receivers will load the dump; each transit lasts until so many have registered. 0 means
+            that the refs lie inside an object, which holds their objects itself.
+        system: rebuilds other kinds of refs; the store does not use it.
 
     Attributes:
-        refs: every ref met so far, in order; while the carrier lives, they do.
-        tokens: what names the transits begun; `StoreClient.settle` ends those of a message that was lost.
-        arrived: what is to be acquired when the load in hand has ended.
+        refs: every ref so far, in order; the carrier keeps them alive.
+        tokens: the names of the transits begun; `StoreClient.settle` ends the transits of a message that was lost.
+        arrived: the objects that are acquired when the present load has ended.
     """
 
     __slots__ = ("_departing", "arrived", "copies_count", "refs", "store", "system", "tokens")
@@ -64,32 +64,32 @@ class Carrier:
         self.refs.append(ref)
 
     def add_transit(self, ref: DepartingRef, token: bytes) -> None:
-        """Note a transit that begins when the dump has succeeded."""
+        """Note a transit, which begins when the dump has succeeded."""
         self._departing.append((ref, token))
 
     def mark(self) -> tuple[int, int]:
-        """Return where this carrier stands, for `rewind`."""
+        """Return the present state of this carrier, for `rewind`."""
         return len(self.refs), len(self._departing)
 
     def rewind(self, mark: tuple[int, int]) -> None:
-        """Forget what was noted since `mark`: the dump is done again, or failed."""
+        """Forget everything noted since `mark`, because the dump failed or starts again."""
         refs_count, departing_count = mark
         del self.refs[refs_count:]
         del self._departing[departing_count:]
 
     def depart(self) -> None:
-        """Begin the transits noted: from here on the message may leave."""
+        """Begin the noted transits, after which the message may leave."""
         if self._departing:
             self.tokens += [token for _, token in self._departing]
             self._departing[0][0].begin_transits(self._departing, self.copies_count)
             self._departing.clear()
 
     def add_arrival(self, object_id: ObjectId, token: bytes | None) -> None:
-        """Note an object that is to be acquired when the load has ended, whichever way; its ref must be added."""
+        """Note an object that is acquired when the load has ended, even if it fails; its ref must be added too."""
         self.arrived.append((object_id, token))
 
     def land(self) -> None:
-        """Acquire what arrived, before anybody can answer the message."""
+        """Acquire the objects that arrived, before the message can be answered."""
         if self.arrived and self.store is not None:
             self.store.acquire(self.arrived)
             self.arrived = []
@@ -103,14 +103,14 @@ _current = _Current()
 
 
 def current_carrier() -> Carrier | None:
-    """Return the carrier of the dump or load that this thread is in, if it is in one."""
+    """Return the carrier of this thread's present dump or load, if there is one."""
     return _current.carrier
 
 
 class carrying:
-    """Makes a carrier the current one; inside, refs can be pickled and unpickled.
+    """Makes a carrier the current one, so that refs can be pickled and unpickled.
 
-    A class rather than `contextlib.contextmanager`, which costs a microsecond a message.
+    A class, because `contextlib.contextmanager` costs a microsecond a message.
     """
 
     __slots__ = ("_carrier", "_previous")

@@ -1,9 +1,8 @@
-"""Code objects that travel by value, and where their source lies.
+"""Code objects that travel by value, with their source.
 
 A traceback, a warning and a debugger find a line of source by the file name and the line number of the code.
-cloudpickle (3.1 and later) puts `<dynamic-code>` in the place of the file name; here the name stays. Where the sender
-has no such file, as with the cell of a notebook, the lines of the code travel too, and `linecache` gets them where
-they arrive.
+cloudpickle (3.1 and later) replaces the file name by `<dynamic-code>`; this module keeps the name. If the sender has no
+such file, as for the cell of a notebook, the lines of the code travel too, and are put into the receiver's `linecache`.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ def reduce_code(code: CodeType, reduce: CodeReducer) -> tuple[Any, ...]:
 
 
 def _lines_of(code: CodeType) -> tuple[str, ...]:
-    """Return the lines of source from the first of the code to its last; none where they are not known."""
+    """Return the source lines of the code; none if they are not known."""
     last = max((end for _, end, _, _ in code.co_positions() if end is not None), default=code.co_firstlineno)
     return tuple(linecache.getlines(code.co_filename)[max(0, code.co_firstlineno - 1) : last])
 
@@ -41,7 +40,7 @@ def _rebuild_code(parts: tuple[Any, ...], name: str, *lines: str) -> CodeType:
 
 
 def _remember(name: str, first: int, lines: tuple[str, ...]) -> None:
-    """Tell `linecache` the lines of a file from the `first` on, unless this process has them of its own."""
+    """Put lines of a file, from the `first` on, into `linecache`, unless this process has the file itself."""
     if name not in _carried and name in linecache.cache:
         return
     known = _carried.setdefault(name, [])

@@ -1,4 +1,4 @@
-"""Arrays to and from libraries that speak DLPack, in memory of the CPU."""
+"""Arrays to and from libraries that use DLPack, in memory of the CPU."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ CPU: Final = 1
 
 
 def from_dlpack(value: Any) -> np.ndarray[Any, Any] | None:
-    """Return the array that a value of another library is, without a copy; None where it is none in CPU memory."""
+    """Return a value of another library as an array, without a copy; None if it is not an array in CPU memory."""
     if not hasattr(value, "__dlpack__") or value.__dlpack_device__()[0] != CPU:
         return None
     return np.from_dlpack(value)
 
 
 def exportable(value: Any) -> Any:
-    """Return a value that may be handed to a library through DLPack, which knows no read-only memory.
+    """Return a value that may be given to a library through DLPack, which has no read-only memory.
 
-    An array of the store is mapped privately: what the other library writes stays with it, and the rest is no copy.
+    An array of the store is mapped privately: only the other library sees what it writes; other pages are no copy.
 
     Raises:
-        TypeError: the value is no array or tensor.
+        TypeError: the value is not an array or tensor.
     """
     if not isinstance(value, np.ndarray):
         if not hasattr(value, "__dlpack__"):

@@ -1,13 +1,13 @@
 """The form of a value inside an object of the store, and the codec of messages.
 
-An object is a head (`_HEAD`, then msgpack), padded to the alignment, and after it the value's buffers, each at its
-own alignment, so that arrays are read where they lie:
+An object is a head (`_HEAD`, then msgpack), padded to the alignment, followed by the value's buffers. Each buffer is
+aligned, so that arrays are read in place:
 
     bytes    the bytes                                   array    shape, dtype and order in the head; the raw elements
     arrow    an IPC stream                               pickle   the pickle, then its out-of-band buffers
-    plain    a short pickle without buffers and without anything of this package, such as a ref
+    plain    a short pickle without buffers and without objects of this package, such as refs
 
-`dumps` and `loads` serve messages; their work is in `pickling`.
+`dumps` and `loads` serve messages; see `pickling`.
 """
 
 from __future__ import annotations
@@ -53,13 +53,13 @@ _HEAD: Final = struct.Struct("<2sBBI")
 _PLAIN_OFFSET: Final = 16
 _PLAIN_BYTES: Final = 8 * KIB
 _COPIED_AT_ONCE_BYTES: Final = 8 * KIB
-_APART_COUNT: Final = 4  # buffers that lie in an object by themselves however small they are
+_APART_COUNT: Final = 4  # so many buffers are stored separately, small ones too
 _OWN_PACKAGE: Final = __name__.partition(".")[0].encode()
 _PLAIN_KINDS: Final = "?biufcmM"
 
 
 class Kind(IntEnum):
-    """How the bytes of an object are to be read."""
+    """The format of an object."""
 
     BYTES = 1
     ARRAY = 2
@@ -77,7 +77,7 @@ class Encoded:
 
     Attributes:
         length_bytes: the object's length.
-        head: its first bytes; where nothing is left to write, all of them.
+        head: its first bytes; all of them, if nothing is left to write.
     """
 
     length_bytes: int
@@ -86,16 +86,16 @@ class Encoded:
 
     @classmethod
     def of_bytes(cls, data: memoryview) -> Encoded:
-        """Return an object of which all bytes are there."""
+        """Return an object from its bytes."""
         return cls(data.nbytes, b"", [(0, data.nbytes, _copier(data))])
 
     @property
     def is_plain(self) -> bool:
-        """Whether `head` is the whole object, which `decode_plain` reads."""
+        """Whether `head` is the whole object, in the format that `decode_plain` reads."""
         return not self._writers
 
     def to_bytes(self) -> bytes:
-        """Return the object as bytes of its own."""
+        """Return the object as bytes."""
         if self.is_plain:
             return self.head
         target = bytearray(self.length_bytes)
@@ -110,10 +110,10 @@ class Encoded:
 
 
 def encode(value: Any, carrier: Carrier) -> Encoded:
-    """Return the object form of a value; it refers to the value's memory, which must stay as it is until written.
+    """Return a value as an object, which refers to the value's memory: that must not change until it is written.
 
     Raises:
-        SerializationError: the value can't be stored; names the path of what is in the way.
+        SerializationError: the value can't be stored; the message names the path of the part that is in the way.
     """
     if type(value) is np.ndarray and _is_plain(value.dtype):
         return _encode_array(value)
@@ -133,7 +133,7 @@ def encode(value: Any, carrier: Carrier) -> Encoded:
 
 
 def encode_pickled(data: Buffer, buffers: Sequence[Buffer]) -> Encoded:
-    """Return the object form of what `dumps` made."""
+    """Return the result of `dumps` as an object."""
     if not buffers and len(data) <= _PLAIN_BYTES and is_bare(data) and _OWN_PACKAGE not in data:
         plain = _PLAIN_HEAD + data
         return Encoded(len(plain), plain)
@@ -145,18 +145,18 @@ def decode(view: memoryview, carrier: Carrier) -> Any:
     """Read a value from an object.
 
     Args:
-        view: the object's bytes, read-only. Arrays refer to it for as long as they live.
+        view: the object's bytes, read-only. Arrays refer to it while they live.
         carrier: rebuilds the refs inside.
 
     Raises:
-        ValueError: the bytes are no object.
-        Whatever rebuilding a pickled value's classes raises.
+        ValueError: the bytes are not an object.
+        Exception: any error of the code that rebuilds a pickled value.
     """
     magic, version, kind, head_bytes = _HEAD.unpack_from(view)
     if kind == Kind.PLAIN and version == _VERSION:
         return decode_plain(view)
     if magic != _MAGIC or version != _VERSION:
-        raise ValueError(f"the bytes begin with {bytes(view[:4])!r}: this is no object of version {_VERSION}")
+        raise ValueError(f"the bytes begin with {bytes(view[:4])!r}: this is not an object of version {_VERSION}")
     head = msgpack.unpackb(view[_HEAD.size : _HEAD.size + head_bytes])
     body_offset = align(_HEAD.size + head_bytes)
     match kind:
@@ -170,7 +170,7 @@ def decode(view: memoryview, carrier: Carrier) -> Any:
 
 
 def decode_plain(view: memoryview) -> Any:
-    """Read a value from an object that is plain; it needs no carrier."""
+    """Read a value from a plain object, which needs no carrier."""
     try:
         return pickle.loads(view[_PLAIN_OFFSET:])
     except Exception:
@@ -214,7 +214,7 @@ def _decode_pickled(lengths: list[int], view: memoryview, offset: int, carrier: 
 
 
 def _is_plain(dtype: np.dtype[Any]) -> bool:
-    """Whether `dtype.str` says all there is to say: no fields, objects, strings of numpy 2, or metadata."""
+    """Whether `dtype.str` describes the dtype: it has no fields, objects, strings of numpy 2, or metadata."""
     return dtype.kind in _PLAIN_KINDS and dtype.metadata is None
 
 
@@ -233,7 +233,7 @@ def array_head(shape: tuple[int, ...], dtype: np.dtype[Any]) -> tuple[bytes, int
 
 @lru_cache(maxsize=256)
 def _array_head(dtype: str, shape: tuple[int, ...], order: str) -> tuple[bytes, int]:
-    """Return the head of an array's object, and where the elements begin; the same few forms come again and again."""
+    """Return the head of an array's object and the offset of the elements; cached, because the same forms recur."""
     packed = msgpack.packb([dtype, list(shape), order])
     return _HEAD.pack(_MAGIC, _VERSION, Kind.ARRAY, len(packed)) + packed, align(_HEAD.size + len(packed))
 
@@ -255,7 +255,7 @@ def _decode_array(head: list[Any], view: memoryview, offset: int) -> np.ndarray[
     return np.ndarray(tuple(shape), np.dtype(dtype), view, offset, order=order)
 
 
-# Arrow: everything goes as a stream of record batches and comes back as the type it was
+# Arrow: every value is stored as a stream of record batches and read as its own type
 
 
 def _encode_arrow(value: Any) -> Encoded | None:

@@ -1,9 +1,9 @@
-"""Pickles of exceptions, from which they come back as their own type.
+"""Pickles of exceptions, which are rebuilt with their own type.
 
-Python rebuilds an exception by calling its class with `args`. Where the class has a constructor of its own, that
-fails, or makes another text than the exception had. So one that does not say itself how it is pickled is rebuilt as
-it is: made by the base class of Python's that it has, from `args`, with its attributes put back; its own constructor is
-not called. An attribute that can't be pickled is left out.
+Python rebuilds an exception by calling its class with `args`. If the class has a constructor of its own, the call may
+fail, or give the exception another text. So an exception whose class does not define how it is pickled is rebuilt
+without its own constructor: its built-in base class makes it from `args`, and its attributes are restored. Attributes
+that can't be pickled are left out.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _IS_HEAP_TYPE: Final = 1 << 9  # Py_TPFLAGS_HEAPTYPE: made by a class statement,
 
 
 class _Portable:
-    """Is pickled as the exception that it stands for is rebuilt."""
+    """Stands for an exception in a pickle."""
 
     def __init__(self, cls: type, args: tuple[Any, ...], state: dict[str, Any]) -> None:
         self._parts = cls, args, state
@@ -29,23 +29,23 @@ class _Portable:
 
 
 def dump_exception(error: BaseException) -> tuple[bytes, list[Any]] | None:
-    """Return the pickle of an exception and its buffers; None where it has none."""
+    """Return the pickle of an exception and its buffers; None if it can't be pickled."""
     try:
         try:
             return dumps(_portable(error, {}))
         except SerializationError:
             return dumps(_portable(error, {}, is_bare=True))
-    except BaseException as problem:  # whatever the exception's own code does when it is looked at
+    except BaseException as problem:  # the exception's own code runs, which may raise anything
         let_through(problem)
         return None
 
 
 def _portable(error: BaseException, memo: dict[int, Any], *, is_bare: bool = False) -> Any:
-    """Return what is pickled in the place of an exception.
+    """Return the object that is pickled in place of an exception.
 
     Args:
         error: the exception.
-        memo: what stands for the exceptions that were met already, by their `id`.
+        memo: the stand-ins of the exceptions so far, by `id`.
         is_bare: leave out the attributes that can't be pickled.
     """
     cls = type(error)
@@ -64,7 +64,7 @@ def _portable(error: BaseException, memo: dict[int, Any], *, is_bare: bool = Fal
 
 
 def _has_own_rules(cls: type) -> bool:
-    """Whether a class, or one between it and Python's own, says how it is pickled."""
+    """Whether a class, or a base of it that is not built in, defines how it is pickled."""
     return any(name in vars(base) for base in cls.__mro__ if base.__flags__ & _IS_HEAP_TYPE for name in _OWN_RULES)
 
 
@@ -77,10 +77,10 @@ def _can_be_sent(item: Any) -> bool:
 
 
 def rebuild(cls: type[BaseException], args: tuple[Any, ...], state: dict[str, Any]) -> BaseException:
-    """Make an exception as it was, without its own constructor."""
+    """Rebuild an exception without its own constructor."""
     base: Any = next(base for base in cls.__mro__ if not base.__flags__ & _IS_HEAP_TYPE)
     error: BaseException = base.__new__(cls, *args)
     base.__init__(error, *args)
     for name, item in state.items():
-        object.__setattr__(error, name, item)  # even where the class forbids it, as a frozen dataclass does
+        object.__setattr__(error, name, item)  # even if the class forbids it, as a frozen dataclass does
     return error

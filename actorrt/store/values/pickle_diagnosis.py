@@ -1,6 +1,6 @@
-"""Finds which part of a value can't be pickled, for an error that names its path.
+"""Finds the part of a value that can't be pickled, for an error that names its path.
 
-Runs only after a dump has failed, so it may be slow, within a budget of attempts.
+It runs only after a dump has failed, so it may be slow, within a bound on attempts.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ _MAX_DEPTH: Final = 30
 _MAX_KEY_CHARACTERS: Final = 200
 
 Test = Callable[[Any], BaseException | None]
-"""Returns why a value can't be pickled, or None."""
+"""Returns the error of pickling a value, or None."""
 
 
 def find_culprit(value: Any, root: str | tuple[str, ...], error: BaseException, test: Test) -> str:
     """Return a message with the path, type and error of the smallest part that fails.
 
     Args:
-        value: what could not be pickled.
+        value: the value that could not be pickled.
         root: the name of the value; a tuple names the elements of a tuple.
-        error: why the whole failed.
-        test: says whether a part can be pickled.
+        error: the error of pickling the whole.
+        test: tries to pickle a part.
     """
     path = root if isinstance(root, str) else ""
     try:
         value, path, error = _follow(value, root, path, error, test)
-    except BaseException as problem:  # the value's own code ran: the whole is to blame
+    except BaseException as problem:  # the value's own code failed: the whole value is named
         let_through(problem)
     return f"{path or 'the value'} can't be sent: {text_of(error)} (it is a {_kind_of(value)})"
 
@@ -47,7 +47,7 @@ def _kind_of(value: Any) -> str:
 def _follow(
     value: Any, root: str | tuple[str, ...], path: str, error: BaseException, test: Test
 ) -> tuple[Any, str, BaseException]:
-    """Return the smallest part that fails, its path, and why."""
+    """Return the smallest part that fails, its path, and its error."""
     parts = _parts(value) if isinstance(root, str) else zip(root, value, strict=True)
     attempts_left_count = _MAX_ATTEMPTS_COUNT
     for _ in range(_MAX_DEPTH):
@@ -64,7 +64,7 @@ def _follow(
 
 
 def _parts(value: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the parts of a value, each with what its path adds."""
+    """Yield the parts of a value, each with its addition to the path."""
     if isinstance(value, dict):
         for key, item in value.items():
             name = shown(key, _MAX_KEY_CHARACTERS)
@@ -81,15 +81,15 @@ def _attributes(value: Any) -> Iterator[tuple[str, Any]]:
     code = getattr(value, "__code__", None)
     if code is not None:
         yield from _captured(value, code)
-    elif not isinstance(value, type):  # a class's namespace is not what a person put into the value
+    elif not isinstance(value, type):  # the namespace of a class is not part of the value
         yield from _state(value)
 
 
 def _state(value: Any) -> Iterator[tuple[str, Any]]:
-    """Yield what pickle asks an object for, and nothing else that it holds."""
+    """Yield only the parts that pickle would take."""
     try:
         reduced = value.__reduce_ex__(5)
-    except Exception:  # its own code, or none that can help: the object itself is to blame
+    except Exception:  # the object's own code failed: the object itself is named
         return
     if not isinstance(reduced, tuple):
         return
@@ -103,7 +103,7 @@ def _state(value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _captured(function: Any, code: Any) -> Iterator[tuple[str, Any]]:
-    """Yield what a function sent by value takes along: its closure and the globals it names."""
+    """Yield the parts of a function that is sent by value: its closure, and the globals that it names."""
     for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=False):
         try:
             yield f".<closure>.{name}", cell.cell_contents

@@ -1,13 +1,13 @@
 """Turns any Python value into bytes and out-of-band buffers, and back.
 
-Ordinary values go through the C pickler, once. What it refuses, and whatever lives in `__main__` or in a module
-registered with `cloudpickle.register_pickle_by_value`, goes through cloudpickle, by value: a process without that
-`__main__` can load it. A class sent by value is fixed when it is first sent, and comes home as itself: the process
-that defined it never gets a copy, so `except` and `isinstance` hold over any number of hops. Its code keeps its file
-and lines (`actorrt.store.values.code`).
+The C pickler serialises ordinary values, once. Values that it refuses, and everything defined in `__main__` or in a
+module registered with `cloudpickle.register_pickle_by_value`, are sent by value with cloudpickle, so that a process
+without that `__main__` can load them. A class sent by value is fixed when it is first sent. The process that defined it
+gets its own class back and never a copy, so `except` and `isinstance` hold over any number of hops. The code of the
+class keeps its file and lines (`actorrt.store.values.code`).
 
-Format of the data: a plain pickle (which begins with 0x80), or `_PACKED`, a table of buffer lengths, the pickle,
-and the buffers that are too small for a frame of their own.
+The data is a plain pickle (which begins with 0x80), or `_PACKED`, a table of buffer lengths, the pickle, and the
+buffers that are too small to be sent separately.
 """
 
 from __future__ import annotations
@@ -57,17 +57,17 @@ def dumps(
     """Serialise a value for one message or object.
 
     Args:
-        value: anything that pickle or cloudpickle takes.
-        carrier: gathers the refs inside the value; without one, the current carrier of this thread.
-        root: what errors call the value; a tuple names the elements of a value that is a tuple.
-        apart_count: up to so many buffers stay out of the data, small ones too.
+        value: anything that pickle or cloudpickle accepts.
+        carrier: gathers the refs inside the value; None for the current carrier of this thread.
+        root: the name of the value in errors; a tuple names the elements of a value that is a tuple.
+        apart_count: up to so many buffers stay separate, even small ones.
 
     Returns:
         The data, and the large buffers: flat views of the *sender's* memory, valid for as long as they are held,
         to be copied or sent before the sender may change them.
 
     Raises:
-        SerializationError: with the path of what can't be sent; the carrier is as it was.
+        SerializationError: the message names the path of the part that can't be sent; the carrier is unchanged.
     """
     if carrier is None:
         return _dump(value, root, apart_count)
@@ -96,18 +96,18 @@ def _dump(value: Any, root: str | tuple[str, ...], apart_count: int) -> tuple[by
 
 
 def is_bare(data: Buffer) -> bool:
-    """Whether what `dumps` made has no buffers of the value's in it: what is rebuilt does not refer to it."""
+    """Whether the data of `dumps` contains no buffers, so that the rebuilt value does not refer to it."""
     return data[0] != _PACKED
 
 
 def loads(data: Buffer, buffers: Sequence[Buffer] = (), carrier: Carrier | None = None) -> Any:
-    """Rebuild what `dumps` made.
+    """Rebuild a value from the result of `dumps`.
 
     Arrays and other views of the buffers are read-only, and keep the buffers alive.
 
     Raises:
-        SerializationError: the value's own code raised what would end more than the load, such as SystemExit.
-        Exception: whatever else importing and rebuilding the value's classes raises.
+        SerializationError: the value's own code raised an exception that is not an `Exception`, such as SystemExit.
+        Exception: any other error of importing and rebuilding the value's classes.
     """
     try:
         if carrier is None:
@@ -121,7 +121,7 @@ def loads(data: Buffer, buffers: Sequence[Buffer] = (), carrier: Carrier | None 
 
 
 def not_opened(error: BaseException) -> SerializationError:
-    """Return what stands for an exception of a value's own code that is none of an ordinary kind; lets Ctrl-C pass."""
+    """Return the SerializationError for an exception that is not an `Exception`; lets Ctrl-C pass."""
     let_through(error)
     return SerializationError(f"a value can't be opened: its own code raised {in_words(error)}")
 
@@ -136,7 +136,7 @@ def _load(data: Buffer, buffers: Sequence[Buffer]) -> Any:
 def _pickle(
     value: Any, buffers: list[pickle.PickleBuffer], carrier: Carrier | None, mark: tuple[int, int] | None
 ) -> bytes:
-    """Pickle by the C pickler; fall back to cloudpickle where the result would not load elsewhere."""
+    """Pickle with the C pickler; fall back to cloudpickle if the result would not load in other processes."""
     if "torch" not in sys.modules:
         try:
             data = pickle.dumps(value, _PROTOCOL, buffer_callback=buffers.append)
@@ -153,7 +153,7 @@ def _pickle(
 
 
 def _names_by_value(data: bytes) -> bool:
-    """Whether the pickle names a module that its user registered to travel by value."""
+    """Whether the pickle names a module that the user registered to be pickled by value."""
     cloudpickle = sys.modules.get("cloudpickle")
     if cloudpickle is None:
         return False
@@ -161,7 +161,7 @@ def _names_by_value(data: bytes) -> bool:
 
 
 def _why_not_picklable(value: Any) -> BaseException | None:
-    """Return why a value can't be pickled, or None where it can."""
+    """Return the error of pickling a value, or None if it can be pickled."""
     try:
         _pickler_class()(io.BytesIO(), lambda _: None).dump(value)
     except BaseException as error:  # the value's own code ran, as in a dump
@@ -179,7 +179,7 @@ def _aligned(offset: int) -> int:
 
 
 def _pack(data: bytes, buffers: list[pickle.PickleBuffer]) -> tuple[bytes, list[memoryview]]:
-    """Put the small buffers behind the pickle; what is large stays apart."""
+    """Append the small buffers to the pickle; large ones stay separate."""
     views: list[memoryview] = [buffer.raw() for buffer in buffers]
     large = [view for view in views if view.nbytes > INLINE_BUFFER_BYTES]
     if len(large) == len(views):
@@ -214,11 +214,11 @@ def _unpack(packed: memoryview, large: Any) -> tuple[memoryview, list[memoryview
 
 _class_by_id: WeakValueDictionary[bytes, type] = WeakValueDictionary()
 _sent_by_class: WeakKeyDictionary[type, tuple[bytes, bytes]] = WeakKeyDictionary()
-"""Identity and pickle of every class that this process sent or got by value."""
+"""The identity and pickle of every class that this process sent or received by value."""
 
 
 def _rebuild_class(identity: bytes, pickled: bytes) -> type:
-    """Return the class of that identity: this process's own where there is one, else a copy made once."""
+    """Return the class of that identity: this process's own if there is one, else a copy that is made once."""
     known = _class_by_id.get(identity)
     if known is not None:
         return known
@@ -230,7 +230,7 @@ def _rebuild_class(identity: bytes, pickled: bytes) -> type:
 
 @cache
 def _pickler_class() -> Callable[..., pickle.Pickler]:
-    """Make the careful pickler, on first need: cloudpickle takes 25 ms to import."""
+    """Make the careful pickler when it is first needed: cloudpickle takes 25 ms to import."""
     import cloudpickle
 
     inherited = cloudpickle.Pickler.dispatch_table
@@ -280,7 +280,7 @@ def _pickler_class() -> Callable[..., pickle.Pickler]:
 
 
 def _reduce_array(array: np.ndarray[Any, Any]) -> Any:
-    """Send an array out of band where numpy would not: not contiguous, or of dates, which are no buffer to it."""
+    """Send an array out of band if numpy would not: it is not contiguous, or its elements are dates."""
     import numpy as np
 
     dtype = array.dtype
@@ -309,7 +309,7 @@ def _rebuild_array(data: Buffer, form: str | np.dtype[Any], shape: tuple[int, ..
 
 
 def _reduce_view(view: memoryview) -> Any:
-    """Send a memoryview as one, out of band; cloudpickle would make bytes of it."""
+    """Send a memoryview as a memoryview, out of band; cloudpickle would turn it into bytes."""
     import numpy as np
 
     array = np.asarray(view)
@@ -333,7 +333,7 @@ def _reduce_tensor(tensor: torch.Tensor) -> Any:
 
 
 def _reduce_arrow_tensor(tensor: Any) -> Any:
-    """Send an Arrow tensor, which has no pickle of its own, as the message that Arrow has for it."""
+    """Send an Arrow tensor, which can't be pickled, as Arrow's message for it."""
     import pyarrow as pa
 
     sink = pa.BufferOutputStream()
@@ -348,9 +348,9 @@ def _rebuild_arrow_tensor(data: Buffer) -> Any:
 
 
 def _rebuild_tensor(data: Buffer, dtype: torch.dtype, shape: tuple[int, ...]) -> torch.Tensor:
-    """Rebuild a tensor that can be written: torch knows no read-only memory, where writing would end the process.
+    """Rebuild a tensor that can be written: torch has no read-only memory, and writing to it would end the process.
 
-    What lies in the store is mapped privately: what is written stays with this tensor, and the rest is no copy.
+    Memory of the store is mapped privately: only this tensor sees what is written, and other pages are not copied.
     """
     import torch
 

@@ -16,7 +16,7 @@ from actorrt.store.wire.protocol import Op, Status
 
 @dataclass(frozen=True, slots=True)
 class StoreReply:
-    """The answer to a request. `fd` belongs to who gets it."""
+    """The answer to a request. The caller owns `fd`."""
 
     status: Status
     result: Any
@@ -25,15 +25,15 @@ class StoreReply:
 
 
 OnEvent = Callable[[list[Any], int | None], None]
-"""Told of an event, and of the descriptor beside it, which is then the listener's."""
+"""Called with an event and the descriptor beside it, which the listener then owns."""
 
 
 class Channel(Protocol):
-    """One client's way to its store. `request` and `post` are for one thread at a time; the client has the lock."""
+    """One client's way to its store. One thread at a time calls `request` and `post`; the client has the lock."""
 
     capacity_bytes: int
     is_apart: bool
-    """Whether asking the store takes long: it is another process."""
+    """Whether the store is another process, so that a request takes long."""
 
     def request(self, op: Op, *arguments: Any) -> StoreReply:
         """Ask and wait for the answer.
@@ -44,16 +44,20 @@ class Channel(Protocol):
         """
 
     def take_stale(self) -> list[tuple[Op, tuple[Any, ...], StoreReply]]:
-        """Return the answers that came after who had asked was gone, with what had been asked."""
+        """Return answers that came after their askers had gone, each with its request."""
 
     def post(self, op: Op, *arguments: Any) -> None:
-        """Say something that has no answer. Raises ObjectLostError where the store is gone."""
+        """Send a message that has no answer.
+
+        Raises:
+            ObjectLostError: the store is gone.
+        """
 
     def listen(self, loop: asyncio.AbstractEventLoop, on_event: OnEvent, on_lost: Callable[[], None]) -> None:
-        """Have the store's events, and its end, told on the loop that is running."""
+        """Have the store's events and its end told on the running loop."""
 
     def wait(self, op: Op, *arguments: Any, timeout_s: float | None) -> list[Any] | None:
-        """Send one message on a connection of its own and wait, in this thread, for the first event; None: time out."""
+        """Send one message on a new connection and wait, in this thread, for the first event; None if it timed out."""
 
     def stop_listening(self) -> None:
         """Tell no more events; on the loop that listens. Idempotent."""
@@ -62,4 +66,4 @@ class Channel(Protocol):
         """End the connection. Idempotent."""
 
     def abandon_after_fork(self) -> None:
-        """In a forked child: let go of the parent's connection without a word to the store."""
+        """In a forked child: release the copy of the parent's connection and tell the store nothing."""

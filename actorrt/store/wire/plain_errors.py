@@ -11,7 +11,7 @@ from actorrt.texts import clipped
 
 MAX_ERROR_BYTES: Final = 32 * 1024
 _MAX_CHARACTERS: Final = (4096, 1024, 256)
-"""How long a text of an error may be; shorter where several are long."""
+"""The bounds on a text of an error; the smaller ones apply if several texts are long."""
 _MAX_NOTES_COUNT: Final = 4
 
 
@@ -27,7 +27,7 @@ def encode_plain(error: BaseException) -> bytes:
 
 
 def clipped_data(data: dict[str, Any], most: int = _MAX_CHARACTERS[0]) -> dict[str, Any]:
-    """Return the data of an error with texts of at most about so many characters each."""
+    """Return the data of an error with each text cut to about `most` characters."""
     reason = data["reason"]
     if reason is not None:
         traceback, detail = clipped(reason["traceback"], most), clipped(reason["detail"], most)
@@ -37,7 +37,7 @@ def clipped_data(data: dict[str, Any], most: int = _MAX_CHARACTERS[0]) -> dict[s
 
 
 def decode_plain(packed: bytes) -> ActorRtError:
-    """Rebuild an error without unpickling, for the daemon: one that is not of actorrt's own only by name."""
+    """Rebuild an error without unpickling; an error that is not of actorrt's own becomes a RemoteActorError."""
     data: dict[str, Any] = msgpack.unpackb(packed)
     data.pop("pickle", None)
     error = from_data(data)

@@ -1,8 +1,8 @@
 """Messages between store clients and the daemon: one msgpack array in each packet of a SOCK_SEQPACKET socket.
 
-From the client: `[op, serial, *arguments]`; serial 0 asks for no reply. To the client, on a request socket:
-`[serial, status, result, retired]`, with one descriptor beside it where the result names a segment that the
-connection has not got yet; on an events socket: `[event, ...]`. Both ends refuse what exceeds the caps.
+A client sends `[op, serial, *arguments]`; serial 0 asks for no reply. On a request socket the store answers
+`[serial, status, result, retired]`. A descriptor comes beside an answer that names a segment which the connection does
+not have yet. On an events socket the store sends `[event, ...]`. Both ends refuse messages that exceed the bounds.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ VERSION: Final = 8
 MAX_MESSAGE_BYTES: Final = 64 * 1024
 MAX_BATCH_COUNT: Final = 1000
 MAX_PUBLISHED_BYTES: Final = 16 * 1024
-"""Up to this length a published value rides in messages, and is no object."""
+"""A published value of at most this length travels in messages and is not an object."""
 
 
 SEALED, HELD = 1, 2
@@ -24,11 +24,11 @@ SEALED, HELD = 1, 2
 
 
 class Op(IntEnum):
-    """What a client asks. All on the request socket, so that the order in which a process acts is kept."""
+    """What a client asks. All requests of a process use one socket, so that the store sees them in their order."""
 
     HELLO = 1  # version, role, peer
-    # object, bytes, whether it is promised, line, whether to wait for others → segment, offset, bytes; or None: it
-    # exists already; or WAIT
+    # object, bytes, whether it is promised, line, whether to wait for releases → segment, offset, bytes; or None: it
+    # is sealed already; or WAIT
     CREATE = 2
     CONTAIN = 3  # object, objects: what the object will hold; before SEAL
     SEAL = 4  # object
@@ -73,21 +73,21 @@ class Status(IntEnum):
 
 
 class Wait(IntEnum):
-    """What somebody waits for who asked for room."""
+    """What an allocation waits for."""
 
     MEMORY = 1  # a segment is being made, which takes milliseconds
-    SPACE = 2  # others are moved to disk, or must let go of theirs
+    SPACE = 2  # other objects are moved to disk, or must be released
 
 
 class Event(IntEnum):
-    """What the daemon says unasked, on an events socket."""
+    """What the store tells on an events socket."""
 
-    READY = 1  # objects; where they are few, those of them that are pinned: [object, segment, offset, bytes], ...
+    READY = 1  # objects; if they are few, those that the store has pinned: [object, segment, offset, bytes], ...
     FAILED = 2  # object, error
-    ALLOCATION = 3  # object: what became of its request can be taken
+    ALLOCATION = 3  # object: the outcome of its allocation can be taken
     RETIRED = 4  # segments
     NEXT = 5  # segment, its descriptor beside it: what the process will write next
-    RECALL = 6  # memory is short: the loan is wanted back, and what is kept without need
+    RECALL = 6  # memory is short: the process returns its loan and what it keeps without need
     PUBLISHED = 7  # scope, name, what LATEST would answer now; or None: ask
 
 
@@ -100,14 +100,14 @@ class Role(IntEnum):
 
 
 class ProtocolError(Exception):
-    """The other end sent what the protocol does not allow; its connection is closed."""
+    """The other end sent a message that the protocol does not allow; its connection is closed."""
 
 
 def pack(message: list[Any] | tuple[Any, ...]) -> bytes:
     """Return the packet of a message.
 
     Raises:
-        ValueError: it is longer than a packet may be.
+        ValueError: the packet is too long.
     """
     packet: bytes = msgpack.packb(message)
     if len(packet) > MAX_MESSAGE_BYTES:
@@ -119,7 +119,7 @@ def unpack(packet: bytes) -> list[Any]:
     """Return the message of a packet.
 
     Raises:
-        ProtocolError: it is not an array of msgpack within the caps.
+        ProtocolError: the packet is not a msgpack array within the bounds.
     """
     try:
         message = msgpack.unpackb(

@@ -58,7 +58,7 @@ def test_a_buffer_left_unsealed_leaves_nothing(client: StoreClient) -> None:
         buffer.array[:] = 1
         assert client.stats()["used_bytes"] > 400
     assert client.stats()["used_bytes"] == 0
-    with pytest.raises(RuntimeStateError, match="sealed or given back"):
+    with pytest.raises(RuntimeStateError, match="sealed or given up"):
         buffer.seal()
 
 

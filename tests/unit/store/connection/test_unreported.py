@@ -75,7 +75,7 @@ def test_ranges_that_are_not_on_loan_are_refused(end: int, ranges: list[tuple[in
     pool.finish(growth.segment_id, is_made=True)
     assert isinstance(lending.lend(1, 100), Place)
     used_bytes = pool.used_bytes
-    with pytest.raises(ValueError, match="not within what is on loan"):
+    with pytest.raises(ValueError, match="not within the loan"):
         lending.settle(1, end, ranges)
     assert pool.used_bytes == used_bytes
 

@@ -129,7 +129,7 @@ def test_a_request_that_is_taken_too_early_is_given_up() -> None:
     memory.ask(Y, 100, waits_for_release=True)
     with pytest.raises(ObjectStoreFullError, match="no room for"):
         memory.allocator.take(A, 6, Y)
-    with pytest.raises(ValueError, match="room is taken by who asked for it"):
+    with pytest.raises(ValueError, match="only the connection that asked for memory takes it"):
         memory.allocator.take(A, 7, Y)
 
 

@@ -46,7 +46,7 @@ def test_a_scope_is_at_most_sixteen_bytes(value: Any) -> None:
 
 
 @pytest.mark.parametrize("value", [b"n" * 4097, "node", None])
-def test_a_node_is_called_by_at_most_4096_bytes(value: Any) -> None:
+def test_the_address_of_a_node_is_at_most_4096_bytes(value: Any) -> None:
     with pytest.raises(ValueError, match="at most 4096 bytes, not "):
         node_of(value)
 

@@ -182,7 +182,7 @@ def test_who_waits_for_others_is_told_once_when_it_can_take_its_room(talk: Conve
     (reply,) = talk.say(A, Op.TAKE_ALLOCATION, 2, [Y])
     assert isinstance(reply, Send)
     assert reply.message[1] is Status.DONE
-    with pytest.raises(ProtocolError, match="by who asked for it"):
+    with pytest.raises(ProtocolError, match="only the connection that asked for memory takes it"):
         talk.say(A, Op.TAKE_ALLOCATION, 3, [Y])
 
 

@@ -209,7 +209,7 @@ async def test_a_store_that_speaks_with_no_others_fails_what_is_elsewhere() -> N
     entry = shell.core.get(X)
     assert entry is not None
     assert entry.state is State.FAILED
-    assert "is on another node, and this one speaks with none" in str(entry.error)
+    assert "is on another node, and this node speaks with no others" in str(entry.error)
     with pytest.raises(RuntimeStateError, match="it is not attached, or closed"):
         await shell.exchange.read(X)
     shell.close()
