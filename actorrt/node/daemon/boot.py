@@ -1,6 +1,6 @@
-"""Starts a node's process: the zygote first, and beside its imports those of the daemon.
+"""Starts the process of a node: the zygote first, so that zygote and daemon import their modules at the same time.
 
-Invariant: this module imports little; what it imports, the zygote waits for.
+Invariant: this module imports little, since the zygote starts after these imports.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ def main(setting: NodeSetting, *, log_level: int = logging.WARNING) -> int:
 
 
 async def _run(setting: NodeSetting) -> None:
-    """Serve until told to stop, then leave no process behind."""
+    """Serve until told to stop; leave no process behind."""
     forker = Forker(asyncio.get_running_loop())
     try:
-        await forker.start()  # first of all: nothing takes longer than importing what workers need
-        # Two thirds of what the daemon imports, while the zygote imports, too.
+        await forker.start()  # first: nothing takes longer than the imports of the zygote
+        # Two thirds of the daemon's imports, made while the zygote imports as well.
         from actorrt.node.daemon.daemon import Daemon
 
         await Daemon(setting, forker).run()

@@ -1,4 +1,4 @@
-"""Takes the census of a node: its actors, from its registry and from those of its workers, for a tree to be read."""
+"""Takes the census of a node: all actors, from the node's registry and from its processes, for `actorrt tree`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from actorrt.scopes import parts_of
 A = TypeVar("A")
 
 ANSWER_WITHIN_S: Final = 0.1
-"""How long an endpoint is waited for; one that is busy for longer is shown without what it alone knows."""
+"""How long the census waits for an endpoint. Without its answer, actors are shown without what only it knows."""
 MAX_SIBLINGS_COUNT: Final = 1_000
 ROWS_COUNT: Final = 10_000
 NOWHERE: Final = b""
@@ -52,7 +52,7 @@ async def take_census(
 
 
 async def _listed(registry: Registry, siblings_count: int) -> Listing:
-    """List what the node's registry knows: the top of each job, and what is below it."""
+    """List the actors that the node's registry knows: those at the top of each job, and all below them."""
     tops: dict[JobId, list[Record]] = {}
     async for part in parts_of(registry.records(), _STEP_COUNT):
         for record in part:
@@ -62,7 +62,7 @@ async def _listed(registry: Registry, siblings_count: int) -> Listing:
     for job, top in tops.items():
         listing.take(job, [record for record in top if record.state is not RecordState.GONE])
     for parent, children in registry.children.families():
-        if registry.record(parent) is None:  # a light actor, which its process alone knows
+        if registry.record(parent) is None:  # a light actor, which only its process knows
             listing.take(parent, children)
     return listing
 
@@ -81,7 +81,7 @@ def _put_together(jobs: list[Job], listing: Listing, answers: dict[PeerId, Proce
         queued |= answer.queued
         child_ids |= answer.child_ids
         for row in answer.actors:
-            if row.parent in known and len(rows) < ROWS_COUNT:  # else it is left out with its parent
+            if row.parent in known and len(rows) < ROWS_COUNT:  # otherwise it is left out with its parent
                 known.add(row.actor)
                 rows.append(row)
         left_out |= {parent: count for parent, count in answer.left_out.items() if parent in known}

@@ -1,7 +1,7 @@
-"""A node without its processes: jobs, the actors' registry, workers as they come and go.
+"""A node without its processes: it puts jobs, workers and the registry of actors together, and answers for them.
 
-The daemon puts it together with real processes; local mode with workers on its own loop. It never imports user
-code and never unpickles: what it passes on is opaque to it.
+The daemon gives it workers that are processes; local mode gives it workers on its own loop. It never imports user code
+and never unpickles: what it passes on is opaque to it.
 """
 
 from __future__ import annotations
@@ -64,19 +64,19 @@ logger = logging.getLogger(__name__)
 
 CLOSE_TIMEOUT_S: Final = 30.0
 LAST_NOTICE_S: Final = 0.2
-"""How long a driver whose job was ended may take to hear so before the node speaks with it no more."""
+"""How long the node keeps its link to a driver whose job it has ended, so that the driver can hear why."""
 
 
 class NodeCore:
-    """One node's decisions and conversations.
+    """The core of one node.
 
     Args:
         transport: the node's endpoint; `start` starts it.
         factory: makes workers.
         resources: what can be reserved.
         clock, ids: time and identities.
-        retention: keeps what the specs of actors refer to in the object store.
-        exchange: the object store, as other nodes' see it; None: it exchanges nothing with them.
+        retention: keeps the objects that the specs of actors refer to.
+        exchange: the object store, as those of other nodes see it; None: the node exchanges no objects.
     """
 
     def __init__(
@@ -169,7 +169,7 @@ class NodeCore:
         self._is_closing = True
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                for job in [] if self.scope.is_closed else self.jobs.all():  # a node that failed asks nobody
+                for job in [] if self.scope.is_closed else self.jobs.all():  # a node that has failed sends nothing
                     await self.end_job(job.job_id, with_detached=True)
         except TimeoutError:
             logger.error("actors did not stop within %g s; their processes are ended", CLOSE_TIMEOUT_S)
@@ -189,7 +189,7 @@ class NodeCore:
     # What arrives
 
     def received(self, peer: PeerId, envelope: list[Any], buffers: Sequence[Buffer]) -> None:
-        """Take in control envelopes; the node has no actors of its own."""
+        """Handle control envelopes and chunks of objects; the node hosts no actors itself."""
         if REQUEST <= envelope[0] <= NOTICE:
             self.control.received(peer, envelope)
         elif envelope[0] in CHUNK_KINDS and self._transfers is not None:
@@ -202,15 +202,15 @@ class NodeCore:
         return None if self._transfers is None else self._transfers.landing(peer, envelope, size_bytes)
 
     def peer_failed(self, peer: PeerId, error: errors.ActorRtError) -> None:
-        """Called when the transport can't speak with the peer. A worker that can't be told anything is ended.
+        """Called when the transport can't reach the peer. A worker that can't be reached is ended.
 
-        The end of a process is learnt elsewhere.
+        The end of a process is reported elsewhere: by `worker_ended` and `peer_gone`.
         """
         logger.warning("lost %s: %s", short(peer), error)
         self.control.peer_lost(peer, error)
         worker = self.workers.find(peer)
         if worker is not None:
-            logger.error("the worker %s (pid %s) can't be spoken with any more; it is ended", worker.label, worker.pid)
+            logger.error("the worker %s (pid %s) can't be reached any more; it is ended", worker.label, worker.pid)
             self._factory.kill(worker)
         if self._transfers is not None:
             self._transfers.peer_failed(peer)
@@ -222,7 +222,7 @@ class NodeCore:
 
         Raises:
             RuntimeStateError: the node is being stopped, the process is no driver, or it has a job already.
-            ValueError: the address is none that it can be told anything at.
+            ValueError: the driver is reached at another address.
         """
         if self._is_closing:
             raise errors.RuntimeStateError("the node is being stopped: it takes no drivers any more")
@@ -238,11 +238,11 @@ class NodeCore:
         return Attached(version=VERSION, cpus=self.resources.cpu_count, gpus=self.resources.gpu_count)
 
     def peer_gone(self, peer: PeerId) -> None:
-        """A process's connection to the store ended: if it was a driver, its job ends.
+        """Called when a process's connection to the store ended. If the process was a driver, its job ends.
 
-        The process has ended in nearly every case. In others it is told, and has a moment to hear so.
+        In nearly every case the process has ended. Otherwise it is told, and has a moment to receive that.
         """
-        if self._is_closing:  # which ends every job, and then the store
+        if self._is_closing:  # `close` ends every job, and then the store
             return
         for job in self.jobs.of_driver(peer):
             logger.info("the driver of job %s is gone", short(job.job_id))
@@ -255,7 +255,7 @@ class NodeCore:
     def _forget_driver(self, driver: PeerAddress) -> None:
         self._lose(driver.peer)
         if driver.address.startswith("unix://"):
-            Path(driver.address.removeprefix("unix://")).unlink(missing_ok=True)  # left by one killed
+            Path(driver.address.removeprefix("unix://")).unlink(missing_ok=True)  # a killed driver leaves its socket
 
     def _goodbye(self, peer: PeerId, _: Goodbye) -> None:
         worker = self.workers.find(peer)
@@ -282,7 +282,7 @@ class NodeCore:
         worker.ready.set_value(None)
 
     def worker_ended(self, worker: Worker, reason: ExitReason) -> None:
-        """A worker's process is gone: tell everybody, and decide about each of its actors."""
+        """Called when a worker's process is gone: tell all processes, and decide about each of its actors."""
         if not self.workers.remove(worker):
             return
         worker.ended(reason)
@@ -325,7 +325,7 @@ class NodeCore:
         return self.registry.questions.look_up(asked.namespace, asked.name, asked.timeout_s)
 
     async def _orphaned(self, _: PeerId, orphaned: Orphaned) -> None:
-        """An actor that only its own endpoint knows ended; what it spawned here ends with it, and has on return."""
+        """End the children of an actor that has ended and that the node did not know; return when they are gone."""
         self.registry.stops.stop_children(orphaned.actor)
         await self.registry.children_gone(orphaned.actor)
 

@@ -1,8 +1,8 @@
 """The node daemon: one process, one loop, no user code ever.
 
-It puts the node together: its core, the processes that its zygote forks, the object store. An embedded node
-belongs to the driver that started it and ends when the channel between them does; a node of its own ends by a
-signal. How its process starts is in `boot`.
+It puts the node together: the core, the workers that the zygote forks, and the object store. An embedded node belongs
+to the driver that started it, and ends when the channel between them is closed; a standalone node ends by a signal.
+`boot` starts the process.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Daemon:
 
     Args:
         setting: what the node has.
-        forker: makes its workers; whoever started it closes it.
+        forker: makes its workers. `run` closes it.
     """
 
     def __init__(self, setting: NodeSetting, forker: Forker) -> None:
@@ -62,7 +62,7 @@ class Daemon:
         try:
             await self._serve(asyncio.get_running_loop(), peer, directory)
         finally:
-            await self._forker.close()  # before what workers use is gone
+            await self._forker.close()  # before the directory that workers use is removed
             directory.remove()
 
     async def _serve(self, loop: asyncio.AbstractEventLoop, peer: PeerId, directory: NodeDirectory) -> None:
@@ -136,7 +136,7 @@ class Daemon:
             self._serve_owner(loop, socket.socket(fileno=self._setting.embedded_fd), descriptor)
 
     def _serve_owner(self, loop: asyncio.AbstractEventLoop, owner: socket.socket, descriptor: NodeDescriptor) -> None:
-        """Tell the driver that the node is up; stop when it says so, or is gone."""
+        """Tell the driver that the node is up; stop when the driver closes the channel, or ends."""
         owner.setblocking(False)
 
         def readable() -> None:
@@ -145,7 +145,7 @@ class Daemon:
             self._stop.set()
 
         loop.add_reader(owner.fileno(), readable)
-        with suppress(BrokenPipeError):  # it is gone already, which `readable` hears of
+        with suppress(BrokenPipeError):  # the driver is gone already, and `readable` is called for that
             owner.send(json.dumps(asdict(descriptor)).encode())
 
     def _worker_ended(self, worker: Worker, reason: ExitReason) -> None:
@@ -162,10 +162,10 @@ class Daemon:
             output = Output(pid=pid, lines=part)
             if driver is not None and self._core.control.notify(driver, output, may_wait=False):
                 continue
-            for line in part:  # the driver is gone, or reads nothing: what its actors print goes to our log
+            for line in part:  # the driver is gone, or reads nothing: the output goes to the log
                 logger.info("(%s pid=%d) %s", line.label, pid, line.text)
 
 
 def _leave(error: BaseException) -> None:
-    """Called when the node has failed: its processes end with it, and its drivers are told by that."""
+    """Called when the node has failed. Its workers end with it, and drivers notice its end."""
     raise SystemExit(1) from error

@@ -1,6 +1,7 @@
-"""Looks at which worker processes owe a sign of life, and carries out what `hangs` makes of it.
+"""Detects workers that hang: asks the kernel about silent ones, and carries out what `hangs` decides.
 
-Signs of life are the transport's acknowledgements; it probes who is watched, and knows who owes some.
+A sign of life is an acknowledgement of the transport. The transport probes the peers that are watched, and knows how
+long each has been silent.
 """
 
 from __future__ import annotations
@@ -30,12 +31,13 @@ _HINTS: Final = {
 
 
 class HangDetector:
-    """The watch over a node's workers.
+    """Watches the workers of a node.
 
     Args:
-        transport, clock, scope: how they are watched, and when.
-        workers: gives the workers to watch over.
-        kill: ends one.
+        transport: probes workers, and knows how long they are silent.
+        clock, scope: for the times of looks.
+        workers: returns the workers to watch.
+        kill: ends a worker.
     """
 
     def __init__(
@@ -54,7 +56,7 @@ class HangDetector:
         self._watches: dict[PeerId, HangWatch] = {}
 
     def start(self) -> None:
-        """Begin; the scope's end ends it."""
+        """Begin to watch; it ends with the scope."""
         self._look_round()
 
     def _look_round(self) -> None:
@@ -73,7 +75,7 @@ class HangDetector:
         now = self._clock.now()
         seen = _state_of(worker.pid or 0)
         if seen is None:
-            return  # the next look may tell
+            return  # the next look may succeed
         state, cpu_s = seen
         watch = self._watches.get(worker.peer)
         if watch is None:
@@ -113,9 +115,9 @@ class HangDetector:
 
 
 def _state_of(pid: int) -> tuple[str, float] | None:
-    """Return the kernel's letter for what a process does, and the CPU time it has used, in seconds.
+    """Return the state of a process as the kernel's letter, and the CPU time that it has used, in seconds.
 
-    None: that can't be read now, for want of a descriptor or of memory.
+    None: it can't be read now, because a descriptor or memory is lacking.
     """
     try:
         stat = Path(f"/proc/{pid}/stat").read_bytes()
@@ -123,5 +125,5 @@ def _state_of(pid: int) -> tuple[str, float] | None:
         return "X", 0.0
     except OSError:
         return None
-    fields = stat[stat.rindex(b")") + 2 :].split()  # the name before it may hold any character
+    fields = stat[stat.rindex(b")") + 2 :].split()  # the name in front may contain any character
     return fields[0].decode(), (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -1,4 +1,4 @@
-"""Pure: what the silence of a worker means, and what follows from it.
+"""Pure: why a worker is silent, and what is to be done about it.
 
 A worker gives a sign of life when its loop acknowledges what the worker is sent. A worker that gives none may be
 *stopped* (by a signal), *blocked* (its loop waits for something that is not on the loop) or *busy* (its loop computes).
@@ -16,11 +16,11 @@ from typing import Final, TypeAlias
 
 WARN_AFTER_S: Final = 5.0
 WARN_OF_STOPPED_AFTER_S: Final = 1.0
-"""That a process is stopped is a fact; the time lets those pass that a debugger or a shell stops for a moment."""
+"""A shorter time, since the kernel is sure. It ignores processes that a debugger or a shell stops for a moment."""
 
 LOOK_EVERY_S: Final = 0.5
 BUSY_SHARE: Final = 0.5
-"""The share of the silence that a busy process spent computing, at the least, where it does not just do so."""
+"""A process that computed for at least this part of the silence is busy, even if it sleeps at the moment."""
 
 
 class SilenceCause(StrEnum):
@@ -33,12 +33,12 @@ class SilenceCause(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Dump:
-    """Have the process print its stack, while there is time."""
+    """Have the process print the stacks of its threads, while there is time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Warn:
-    """Say that the worker has been silent for so long."""
+    """Warn of a worker that has been silent for that long."""
 
     silence: SilenceCause
     silent_s: float
@@ -46,7 +46,7 @@ class Warn:
 
 @dataclass(frozen=True, slots=True)
 class Replace:
-    """End the process: it has been silent for longer than its actor may be."""
+    """End the process: it has been silent for longer than its actor's limit."""
 
     silence: SilenceCause
     silent_s: float
@@ -54,7 +54,7 @@ class Replace:
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """Say that a worker that was warned of answers again."""
+    """Say that a worker answers again, after a warning."""
 
     silent_s: float
 
@@ -63,12 +63,12 @@ Finding: TypeAlias = Dump | Warn | Replace | Recovered
 
 
 class HangWatch:
-    """What is known of one worker's silence.
+    """What is known of the silence of one worker.
 
     Args:
-        hang_timeout_s: how long it may be silent before it is replaced; None: for ever.
+        hang_timeout_s: how long the worker may be silent before it is replaced; None: for ever.
         now: when the watch begins.
-        cpu_s: the CPU time that the process had used then.
+        cpu_s: the CPU time that its process has used by then.
     """
 
     def __init__(self, hang_timeout_s: float | None, now: float, cpu_s: float = 0.0) -> None:
@@ -80,11 +80,11 @@ class HangWatch:
 
     @property
     def next_look_s(self) -> float:
-        """How long after a look, in seconds, the next one should be."""
+        """The time from one look to the next, in seconds."""
         return LOOK_EVERY_S if self._hang_timeout_s is None else min(LOOK_EVERY_S, self._hang_timeout_s / 4)
 
     def answered(self, now: float, cpu_s: float) -> list[Finding]:
-        """The worker owes no sign of life."""
+        """Called when the worker owes no sign of life."""
         findings: list[Finding] = [Recovered(self._silent_s)] if self._is_warned else []
         self._sign_at, self._sign_cpu_s = now, cpu_s
         self._silent_s = 0.0
@@ -92,13 +92,14 @@ class HangWatch:
         return findings
 
     def looked(self, now: float, silent_s: float, state: str, cpu_s: float) -> list[Finding]:
-        """The worker owes a sign of life, and the kernel said so much of the process.
+        """Called when the worker owes a sign of life, with what the kernel says of its process.
 
         Args:
-            now: when.
-            silent_s: for how long; less than since the last sign of life, where the watcher was held up meanwhile.
-            state: the kernel's letter for what its main thread does (proc(5)).
-            cpu_s: the CPU time that it has used.
+            now: the time of the look.
+            silent_s: for how long it owes one. This is less than the time since the last sign of life if the watcher
+                itself was held up.
+            state: the kernel's letter for the state of its main thread (proc(5)).
+            cpu_s: the CPU time that its process has used.
         """
         self._silent_s = silent_s
         silence = self.silence(now, state, cpu_s)
@@ -111,7 +112,7 @@ class HangWatch:
         has_limit = self._hang_timeout_s is not None
         is_of_use = silence is SilenceCause.BLOCKED or (silence is SilenceCause.BUSY and has_limit)
         if not self._is_dumped and is_of_use and silent_s >= self._dump_after_s:
-            self._is_dumped = True  # a look before the process is ended, so that there is time for it
+            self._is_dumped = True  # one look before the process is ended, so that there is time to print
             findings.append(Dump())
         if not self._is_warned and silent_s >= (WARN_OF_STOPPED_AFTER_S if is_stopped else WARN_AFTER_S):
             self._is_warned = True

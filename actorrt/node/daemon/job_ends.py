@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 ORPHANS_STOP_S: Final = 2.0
 """How long the actors of a driver that is gone may take to stop."""
 RECORDS_AT_ONCE_COUNT: Final = 10_000
-"""How many actors are looked at before others on the loop have their turn."""
+"""How many records are examined before other tasks of the loop run."""
 
 
 class JobEnds:
@@ -27,7 +27,7 @@ class JobEnds:
 
     Args:
         jobs, workers, registry: the node's.
-        scope: owns what goes on after an end: waiting for detached actors.
+        scope: owns the tasks that wait for detached actors.
     """
 
     def __init__(self, jobs: JobTable, workers: Workers, registry: Registry, scope: Scope) -> None:
@@ -37,7 +37,7 @@ class JobEnds:
         self._scope = scope
 
     async def end(self, job_id: JobId, *, with_detached: bool = False) -> None:
-        """Stop the actors of a job, then its workers; those of detached actors end when these do. Idempotent."""
+        """Stop the actors of a job, then its workers; a worker of detached actors ends when they do. Idempotent."""
         job = self._jobs.find(job_id)
         if job is None:
             return
@@ -53,7 +53,7 @@ class JobEnds:
             self._forget(job)
 
     async def end_orphaned(self, job: Job) -> None:
-        """End the job of a driver that is gone: nobody waits for its actors, so they have a short while to stop."""
+        """End the job of a driver that is gone. Nobody waits for its actors, so they have a short while to stop."""
         try:
             async with asyncio.timeout(ORPHANS_STOP_S):
                 await self.end(job.job_id)
@@ -70,7 +70,7 @@ class JobEnds:
         return records
 
     async def _outlive(self, job: Job) -> None:
-        """Keep what detached actors are restarted with until the last of them is gone, then forget the job."""
+        """Keep the job, which detached actors are restarted from, until the last of them is gone."""
         while records := await self._records_of(job):
             for record in records:
                 await self._registry.stops.ended(record.actor_id)

@@ -1,7 +1,8 @@
-"""What a node says of itself, a page at a time: its workers and the actors that its registry knows.
+"""Lists a node's workers, and the actors that its registry knows, a page at a time.
 
-Rows come in the order in which workers and actors came up, and get their numbers when somebody asks. A cursor is the
-number of the last row that was shown, so what ends or begins between two pages neither hides a row nor shows one twice.
+Rows are in the order in which workers and actors began; they get numbers when a page is asked for. A cursor holds the
+numbers of the last rows shown, so a worker or actor that begins or ends between two pages neither hides nor repeats a
+row.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ from actorrt.node.placement.jobs import Worker
 from actorrt.protocol.nodes import ActorStatus, Cursor, WorkerStatus
 
 MAX_PAGE_COUNT: Final = 10_000
-"""How many rows a page may have: what the transport takes for a list is three times as many."""
+"""The largest page. The transport's limit for a list is three times as many."""
 
 
 class Numbered(Protocol):
-    """What has a number, higher than that of those before it; 0 until it is listed."""
+    """A row's subject. Its number is higher than those before it, and 0 until it is listed."""
 
     number: int
 
@@ -32,13 +33,13 @@ N = TypeVar("N", bound=Numbered)
 
 
 class RowNumbers:
-    """Gives numbers to what is listed, in the order in which it came."""
+    """Numbers what is listed, in the order in which it began."""
 
     def __init__(self) -> None:
         self._last = 0
 
     def numbered(self, items: Collection[N]) -> Collection[N]:
-        """Return the items, all numbered. Those that have no number yet are the newest, and in order."""
+        """Return the items, all numbered. Items without a number are the newest ones, and in order."""
         for item in items:
             if not item.number:
                 self._last += 1
@@ -47,10 +48,10 @@ class RowNumbers:
 
 
 def check_page(after: Any, count: Any) -> None:
-    """Refuse a cursor that no page gave, and a count out of range.
+    """Refuse a cursor that comes from no page, and a count that is out of range.
 
     Raises:
-        TypeError, ValueError: it is wrong.
+        TypeError, ValueError: the cursor or the count is wrong.
     """
     if after is not None and not (
         isinstance(after, list | tuple) and len(after) == 2 and all(isinstance(number, int) for number in after)
@@ -71,11 +72,11 @@ class Page(NamedTuple):
 
 
 def page_of(workers: Iterable[Worker], records: Iterable[Record], after: Sequence[int] | None, count: int) -> Page:
-    """Return a page, `count` rows at the most; workers come first.
+    """Return a page of at most `count` rows; workers come first.
 
     Args:
-        workers, records: all of them, by their numbers.
-        after: the `next` of the page before, None for the first.
+        workers, records: all of them, in the order of their numbers.
+        after: the cursor of the page before; None for the first page.
         count: how many rows.
     """
     worker_number, actor_number = after or (0, 0)
@@ -126,7 +127,7 @@ def _actor_row(record: Record) -> ActorStatus:
 
 
 def reserved(options: ActorOptions) -> dict[str, float]:
-    """Return what an actor reserves, by name."""
+    """Return how much an actor reserves, by resource."""
     counts = {"cpus": options.cpus, "gpus": options.gpus, **options.resources}
     return {name: count for name, count in counts.items() if count}
 

@@ -1,4 +1,4 @@
-"""A node without processes: the same core, its workers on one loop, memory for transport and store.
+"""A node without processes: the same core, with workers on its own loop, and memory as transport and store.
 
 `mode="local"` runs on it, and so do tests that need a whole runtime and no processes.
 """
@@ -36,7 +36,7 @@ class LocalNode:
         clock, ids: time and identities.
 
     Attributes:
-        network: what connects its endpoints.
+        network: connects its endpoints.
     """
 
     def __init__(self, resources: Resources, store_bytes: int, clock: Clock, ids: IdSource) -> None:
@@ -62,12 +62,12 @@ class LocalNode:
     async def close(self) -> None:
         """End everything. Idempotent."""
         await self.core.close()
-        for system in list(self._systems):  # of workers that the node could not end any more
+        for system in list(self._systems):  # the endpoints of workers that the node did not end
             await system.close()
         self._store.close()
 
     def system(self, peer: PeerId, address: str, job: JobId, namespace: str) -> System:
-        """Make an endpoint of this node, not started yet."""
+        """Make an endpoint of this node; the caller starts it."""
         store = StoreClient(self._store.open_channel(peer), peer)
         store.attach(self.core.scope.loop)
         system = System(
@@ -86,7 +86,7 @@ class LocalNode:
         return system
 
     def _crashed(self, error: BaseException) -> None:
-        """Called when the node has failed: nothing that runs on it can go on."""
+        """Called when the node has failed: every endpoint on it fails too."""
         for system in list(self._systems):
             if not system.scope.is_closed:
                 system.scope.fail(error)
@@ -113,7 +113,7 @@ class _LocalWorkers:
         return PeerAddress(peer, f"memory://{peer.hex()}")
 
     def preload(self, modules: Sequence[str], job: Job) -> None:
-        """Do nothing: what this process imports, they find."""
+        """Do nothing: workers share the modules of this process."""
 
     async def launch(self, worker: Worker) -> None:
         job = worker.job

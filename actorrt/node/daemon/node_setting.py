@@ -1,4 +1,4 @@
-"""Pure: what a node is started with."""
+"""Pure: the options that a node is started with."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class NodeSetting:
-    """What a node is started with; None means what the machine has.
+    """The options of a node. None stands for what the machine has.
 
     Attributes:
-        cpus, gpus: what can be reserved.
+        cpus, gpus: how many actors can reserve.
         store_bytes: the bound on the object store's memory.
-        embedded_fd: the daemon's end of the channel to the driver it belongs to.
+        embedded_fd: the daemon's end of the channel to its driver; None for a standalone node.
     """
 
     cpus: int | None = None

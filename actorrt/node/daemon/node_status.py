@@ -1,4 +1,4 @@
-"""What a node says of itself: what it has, what it does, and a page of its workers and actors."""
+"""The status of a node: what it has and does, and a page of its workers and actors."""
 
 from __future__ import annotations
 

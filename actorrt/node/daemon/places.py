@@ -1,12 +1,12 @@
-"""Where nodes keep their sockets, and how others on this machine find them.
+"""The directories of nodes: their sockets, and the files by which other processes of this machine find them.
 
-A node has a directory of its own, for its user alone, below the runtime directory: the sockets of its processes;
-`lock`, which marks the directory as a node's and is locked for as long as the node lives; and `node.json`, which says
-how to reach it, once it is up. What a node that died left behind is removed by whoever looks next.
+A node has a private directory below the runtime directory. It contains the sockets of the node's processes; `lock`,
+which marks the directory as a node's and is locked for as long as the node lives; and `node.json`, which says how to
+reach the node, once it is up. When a node has died, the next process that searches for nodes removes its directory.
 
-Invariants: nothing is removed but a directory that a node made, which is this user's, and whose node is dead; and the
-mode of nothing is changed. The files get their names when they are whole, and `lock` when it is locked: whoever finds
-one without a lock on it looks at what is dead, and never at what is just being made.
+Invariants: a directory is removed only if a node of this user made it and that node is dead. No mode is changed. A file
+gets its name when it is complete, and `lock` when it is locked: so a `lock` that is not locked belongs to a dead node,
+never to one that is starting.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ class NodeDescriptor:
         store: the socket of its object store.
         url: what people call it by.
         pid: its process.
-        is_embedded: whether it belongs to one driver alone.
-        owner_pid: that driver's process; 0 for a node of its own.
+        is_embedded: whether it belongs to one driver.
+        owner_pid: that driver's process; 0 for a standalone node.
     """
 
     peer: str
@@ -52,11 +52,11 @@ class NodeDescriptor:
 
 
 def runtime_directory() -> Path:
-    """Return the directory of this user's nodes, made if it is not there. One that is there stays as it is.
+    """Return the directory of this user's nodes. Make it if there is none; an existing one is not changed.
 
     Raises:
-        PermissionError: it belongs to somebody else, or others may replace what lies in it.
-        NotADirectoryError: something else has its name.
+        PermissionError: it belongs to another user, or other users may replace its entries.
+        NotADirectoryError: its path names something else.
     """
     given = os.environ.get(VARIABLE)
     if given:
@@ -68,15 +68,16 @@ def runtime_directory() -> Path:
     try:
         path.mkdir(mode=0o700, parents=True)
     except FileExistsError:
-        _check(path, path.stat() if given else path.lstat())  # a link of a name that anybody may take is no answer
+        # The default name may be another user's symbolic link, which is refused.
+        _check(path, path.stat() if given else path.lstat())
     return path
 
 
 def _check(path: Path, status: os.stat_result) -> None:
-    """Refuse a directory whose entries others may replace. A sticky one, as /tmp, lets them add entries only."""
-    other = f"set {VARIABLE} to a directory of your own; one that is not there is made"
+    """Refuse a directory whose entries others may replace. In a sticky one, such as /tmp, they may only add some."""
+    other = f"set {VARIABLE} to a directory of your own; it is made if there is none"
     if not stat.S_ISDIR(status.st_mode):
-        raise NotADirectoryError(f"{path} is no directory, so that no nodes can be there: {other}")
+        raise NotADirectoryError(f"{path} is no directory, so no nodes can be there: {other}")
     is_sticky = bool(status.st_mode & stat.S_ISVTX)
     if status.st_uid != os.getuid() and not (status.st_uid == 0 and is_sticky):
         raise PermissionError(f"{path} belongs to another user: {other}")
@@ -85,7 +86,7 @@ def _check(path: Path, status: os.stat_result) -> None:
 
 
 class NodeDirectory:
-    """One node's directory, made here and removed by `remove`."""
+    """The directory of one node, made by the constructor and removed by `remove`."""
 
     def __init__(self, name: str) -> None:
         self.path = runtime_directory() / name
@@ -93,11 +94,11 @@ class NodeDirectory:
         self._lock = _write_whole(self.path / LOCK, _MARK, is_locked=True)
 
     def publish(self, descriptor: NodeDescriptor) -> None:
-        """Let others find the node."""
+        """Write `node.json`, by which others find the node."""
         os.close(_write_whole(self.path / DESCRIPTOR, json.dumps(asdict(descriptor)).encode()))
 
     def remove(self) -> None:
-        """Remove the directory and what is in it. Idempotent."""
+        """Remove the directory with its contents. Idempotent."""
         if self._lock >= 0:
             shutil.rmtree(self.path, ignore_errors=True)
             os.close(self._lock)
@@ -105,7 +106,7 @@ class NodeDirectory:
 
 
 def _write_whole(path: Path, content: bytes, *, is_locked: bool = False) -> int:
-    """Make a file that nobody sees before it is whole, and locked if it is to be; return its descriptor."""
+    """Make a file that has its name only when it is complete, and locked if asked for; return its descriptor."""
     unseen = path.with_name(f".{path.name}")
     fd = os.open(unseen, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     os.write(fd, content)
@@ -116,7 +117,7 @@ def _write_whole(path: Path, content: bytes, *, is_locked: bool = False) -> int:
 
 
 def find_nodes() -> list[NodeDescriptor]:
-    """Return the live nodes of this user and machine, newest first; remove what dead ones left."""
+    """Return the live nodes of this user on this machine, newest first; remove the directories of dead ones."""
     with os.scandir(runtime_directory()) as entries:
         found = [_inspect(Path(entry.path)) for entry in entries]
     alive = [(when, descriptor) for when, descriptor in filter(None, found)]
@@ -129,19 +130,20 @@ def remove_leftovers(directory: Path) -> None:
 
 
 def _inspect(directory: Path) -> tuple[int, NodeDescriptor] | None:
-    """Return a live node with the time when it was up; remove the directory of a dead one; leave any other alone."""
+    """Return a live node and the time when it came up; remove the directory of a dead one; ignore any other."""
     try:
         status = directory.lstat()
         if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
             return None
         fd = os.open(directory / LOCK, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:  # no node's, or one that is being made or removed
+    except OSError:  # not a node's, or being made or removed
         return None
     with os.fdopen(fd, "rb") as lock:
         if not stat.S_ISREG(os.fstat(fd).st_mode) or lock.read(len(_MARK) + 1) != _MARK:
             return None
         try:
-            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: of two who look at once, both find it dead
+            # A shared lock: two processes that search at the same time both find the node dead.
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return _read(directory / DESCRIPTOR)
         shutil.rmtree(directory, ignore_errors=True)
@@ -151,5 +153,5 @@ def _inspect(directory: Path) -> tuple[int, NodeDescriptor] | None:
 def _read(path: Path) -> tuple[int, NodeDescriptor] | None:
     try:
         return path.stat().st_mtime_ns, NodeDescriptor(**json.loads(path.read_bytes()))
-    except (FileNotFoundError, TypeError, ValueError):  # it is not up yet, or of a version that says other things
+    except (FileNotFoundError, TypeError, ValueError):  # the node is not up yet, or of a version with other fields
         return None

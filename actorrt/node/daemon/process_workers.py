@@ -1,4 +1,4 @@
-"""Workers as processes: forked by the zygote, watched by pidfd, their output read."""
+"""Workers that are processes: the zygote forks them, a pidfd watches each, and its output is read."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from actorrt.reasons import ExitKind, ExitReason
 
 logger = logging.getLogger(__name__)
 
-EVIDENCE_SUFFIX = ".hand"
+CRASH_NOTES_SUFFIX = ".hand"
 
 
 class ProcessWorkers:
     """Makes the workers of one node daemon.
 
     Args:
-        processes: forks and watches.
-        directory: where their sockets lie.
+        processes: forks and watches processes.
+        directory: where the sockets of workers are.
         store_path: the socket of the object store.
         on_exit: called when a worker's process is gone and its output is read to the end.
-        on_output: called with what the workers of a job print; returns whether it could be taken.
-        may_preload: whether modules are imported for new workers when a job asks for it; not where several jobs share
-            the zygote, who may mean different modules by one name.
+        on_output: called with a job, a process id, and lines that the process printed.
+        may_preload: whether the zygote imports modules when a job asks for it. It must not where several jobs share
+            the zygote: they may mean different modules by one name.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class ProcessWorkers:
                 raise
         except (errors.RuntimeStateError, OSError, ValueError) as error:
             raise errors.ActorStartError(f"{worker.label} got no process: {error}") from error
-        if worker.is_leaving:  # dismissed while it was forked
+        if worker.is_leaving:  # it was dismissed while it was forked
             worker.process.kill()
 
     def _config(self, worker: Worker) -> dict[str, object]:
@@ -92,7 +92,7 @@ class ProcessWorkers:
         return {
             "peer": worker.peer,
             "address": worker.endpoint.address,
-            "evidence": worker.endpoint.address.removeprefix("unix://") + EVIDENCE_SUFFIX,
+            "crash_notes": worker.endpoint.address.removeprefix("unix://") + CRASH_NOTES_SUFFIX,
             "node": tuple(self.node),
             "store": self._store_path,
             "job": worker.job.job_id,
@@ -114,7 +114,7 @@ class ProcessWorkers:
         last_lines = output.last_lines
         socket = worker.endpoint.address.removeprefix("unix://")
         Path(socket).unlink(missing_ok=True)
-        worker.in_hand, worker.begun_count = crash_notes.take(f"{socket}{EVIDENCE_SUFFIX}")
+        worker.in_hand, worker.begun_count = crash_notes.take(f"{socket}{CRASH_NOTES_SUFFIX}")
         if worker.hang:
             stack = "\n".join(last_lines)
             self._on_exit(worker, ExitReason(ExitKind.CRASHED, worker.hang, stack, how.signal, how.exit_status))

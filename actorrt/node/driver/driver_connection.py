@@ -1,4 +1,4 @@
-"""What connects a driver to a node: the node itself where it is embedded, and the driver's endpoint on it."""
+"""Connects a driver to a node: starts the node if it is embedded, and the endpoint of the driver."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 STORE_LOST_GRACE_S: Final = 1.0
-"""How long the daemon's end, or its word, may come after the end of the connection to its store."""
+"""How long the driver waits for the daemon's end, or for its notice, after the connection to the store broke."""
 
 
 class DriverConnection(Protocol):
-    """A driver's connection.
+    """The connection of a driver to its node.
 
     Attributes:
-        system: the driver's endpoint, once open.
-        url: what people call the node by.
-        is_lost: whether the node has gone, or given up this driver; what waited for it has failed, or is about to.
+        system: the driver's endpoint, once the connection is open.
+        url: the node's URL.
+        is_lost: whether the node is gone, or has ended this driver's job. What waits for the node fails then.
     """
 
     system: System
@@ -49,17 +49,23 @@ class DriverConnection(Protocol):
     def is_lost(self) -> bool: ...
 
     async def open(self, namespace: str) -> None:
-        """Start or find the node, and the endpoint. What fails is cleaned up by `close`."""
+        """Start or find the node, and start the endpoint. After a failure, `close` cleans up."""
 
     async def attach(self, setting: JobSetting) -> None:
         """Begin the driver's job on the node."""
 
     async def close(self) -> None:
-        """Close the endpoint, and end the node if it is embedded. Idempotent."""
+        """Close the endpoint; end the node if it is embedded. Idempotent."""
 
 
 class DaemonConnection:
-    """A node in a process of its own."""
+    """A `DriverConnection` to a node daemon.
+
+    Args:
+        address: the node's URL, or `"auto"`; None starts an embedded node.
+        cpus, gpus, store_bytes: what an embedded node has; None: what the machine has.
+        ids, clock: identities and time.
+    """
 
     def __init__(
         self,
@@ -131,13 +137,13 @@ class DaemonConnection:
 
     @property
     def is_lost(self) -> bool:
-        """See `DriverConnection`. The kernel is asked, since the loop may not have heard of the daemon's end yet."""
+        """See `DriverConnection`. The kernel is asked, since the loop may not have handled the daemon's end yet."""
         if self._end_of_system is not None or (self._system is not None and self._system.failure is not None):
             return True
         return self._pidfd is not None and _has_ended(self._pidfd)
 
     def _watch(self, loop: asyncio.AbstractEventLoop, node: NodeDescriptor) -> None:
-        """Fail what waits when the daemon is gone: its death is the node's."""
+        """Watch the daemon: when it ends, the node is lost."""
         try:
             self._pidfd = os.pidfd_open(node.pid)
         except ProcessLookupError:
@@ -146,11 +152,11 @@ class DaemonConnection:
         self.system.control.handle(JobEnded.by(lambda _, ended: self._lost(f"it ended this job: {ended.why}")))
 
     def _store_lost(self) -> None:
-        """A daemon that ends closes its sockets first; one that goes on ends the job of a driver without a store."""
+        """Called when the store's socket was closed: the daemon is ending, or it will end this driver's job."""
         self._scope.after(STORE_LOST_GRACE_S, lambda: self._lost("the connection to its object store broke"))
 
     def _lost(self, why: str) -> None:
-        """The node is gone for this driver: say so at once, and end everything that waits for it. Idempotent."""
+        """Called when the node is gone for this driver. Log it, and fail everything that waits. Idempotent."""
         self._stop_watching()
         if self._end_of_system is not None or self._is_closing:
             return
@@ -168,7 +174,7 @@ class DaemonConnection:
             self._store.close()
 
     def _stop_watching(self) -> None:
-        """Let the loop forget the daemon; `close` closes the descriptor, which `is_lost` reads in other threads."""
+        """Remove the daemon from the loop. `close` closes the descriptor, since other threads read it in `is_lost`."""
         if self._pidfd is not None:
             asyncio.get_running_loop().remove_reader(self._pidfd)
 

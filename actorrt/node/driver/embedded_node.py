@@ -24,10 +24,10 @@ STOP_TIMEOUT_S: Final = 10.0
 
 
 class EmbeddedNode:
-    """A node daemon as a child of this process, in a session of its own; it ends when the channel to it does.
+    """A node daemon as a child of this process, in a session of its own. It ends when the channel to it is closed.
 
     Args:
-        cpus, gpus, store_bytes: passed on; None lets the daemon find out.
+        cpus, gpus, store_bytes: what the node has; None: what the machine has.
     """
 
     def __init__(self, cpus: int | None, gpus: int | None, store_bytes: int | None) -> None:
@@ -52,7 +52,7 @@ class EmbeddedNode:
         """Return how to reach the node, when it is up.
 
         Raises:
-            RuntimeStateError: it ended, or took too long.
+            RuntimeStateError: the daemon ended, or was not up in time.
         """
         loop = asyncio.get_running_loop()
         try:
@@ -69,7 +69,7 @@ class EmbeddedNode:
         return self.descriptor
 
     async def close(self) -> None:
-        """Let the daemon end, kill it if it does not, and remove what it then left. Idempotent."""
+        """Let the daemon end; kill it if it does not, and remove the directory that it left. Idempotent."""
         forks.forget(self)
         self._channel.close()
         if not await self._ended_within(STOP_TIMEOUT_S):
@@ -78,11 +78,11 @@ class EmbeddedNode:
             remove_leftovers(Path(self.descriptor.store).parent)
 
     def abandon_after_fork(self) -> None:
-        """Let go of the channel in a forked child: the daemon ends with this process, however long the child lives."""
+        """Close the channel in a forked child: the daemon must end with this process, even if the child lives on."""
         self._channel.close()
 
     async def _ended_within(self, timeout_s: float) -> bool:
-        """Wait for the daemon's end and reap it. By its pidfd: at exit the interpreter has no executors any more."""
+        """Wait for the daemon's end and reap it. A pidfd is used since the interpreter has no executors at its exit."""
         if self._process.poll() is not None:
             return True
         loop = asyncio.get_running_loop()
@@ -108,7 +108,7 @@ class EmbeddedNode:
 
 
 def _environment() -> dict[str, str]:
-    """Return the daemon's environment: ours, with this package importable as it is here."""
+    """Return the daemon's environment: this process's own, with this package importable."""
     package_parent = str(Path(__file__).resolve().parents[3])
     paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     if package_parent not in sys.path[:1] and package_parent not in paths:

@@ -14,20 +14,20 @@ if TYPE_CHECKING:
 
 
 class SeveralNodesError(ValueError):
-    """A command can't know which of several nodes is meant; the message lists them."""
+    """Several nodes match, and the command needs one; the message lists them."""
 
-    exit_status: Final = 2  # as for other arguments that make no sense
+    exit_status: Final = 2  # as for other wrong arguments
 
 
 def find_node(address: str) -> NodeDescriptor:
-    """Return the running node that `address` means, for a script that wants to use it. It is no other script's.
+    """Return the running node that a script wants to use. It is never the embedded node of another script.
 
     Args:
         address: `"auto"` for the newest node of this user on this machine, or a node's URL.
 
     Raises:
         ValueError: the address has another form.
-        PeerUnreachableError: no node is there that others may use.
+        PeerUnreachableError: there is no such node, or it is the embedded node of another script.
     """
     if address == "auto":
         nodes = [node for node in find_nodes() if not node.is_embedded]
@@ -47,11 +47,11 @@ def find_node(address: str) -> NodeDescriptor:
 
 
 def add_address_argument(parser: ArgumentParser) -> None:
-    """Let a command say which node it looks into: with `node_to_look_into`."""
+    """Add `--address`, which `node_to_look_into` takes."""
     parser.add_argument(
         "--address",
         metavar="URL",
-        help="the node's URL (default: the newest that `actorrt node` started, else the only one of a script)",
+        help="the node's URL (default: the newest that `actorrt node` started, else that of the only script with one)",
     )
 
 
@@ -59,12 +59,13 @@ def node_to_look_into(address: str | None) -> NodeDescriptor:
     """Return the node that a command looks into.
 
     Args:
-        address: a node's URL; None for the newest that `actorrt node` started, else the only one of a script.
+        address: a node's URL. None stands for the newest node that `actorrt node` started, or else for the node of the
+            only script that has one.
 
     Raises:
         ValueError: the address has another form.
-        PeerUnreachableError: no node is there.
-        SeveralNodesError: no address is given, and several scripts have nodes.
+        PeerUnreachableError: there is no such node.
+        SeveralNodesError: no address was given, and several scripts have nodes.
     """
     if address is not None:
         return _node_at(address)
@@ -98,7 +99,7 @@ def _node_at(address: str) -> NodeDescriptor:
 
 
 def _owner_of(node: NodeDescriptor) -> str:
-    """Name the script that a node belongs to."""
+    """Describe the script that a node belongs to."""
     try:
         words = Path(f"/proc/{node.owner_pid}/cmdline").read_bytes().rstrip(b"\0").split(b"\0")
     except OSError:

@@ -1,9 +1,9 @@
 """Pure: repeated lines of output folded into one line and a count.
 
-Lines are alike when they differ in digits only, and so do the labels of who printed them: eight simulators that
-print the same warning print it once. One label speaks for those alike, the first: what it prints is folded only
-where it repeats itself exactly, so that an actor which counts its steps is heard. Nothing is lost: what was folded
-is told, with its last text, when the window ends.
+Two lines are alike if they, and the labels of their actors, differ in digits only: when eight simulators print the same
+warning, it is shown once. The first of those labels is shown whenever its text changes, so that an actor which counts
+its steps remains visible. Nothing is lost: when the window ends, the number of folded lines is shown with the last of
+them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from actorrt.config import FOLD_WINDOW_S
 
 FOLD_MAX_KEYS: Final = 1_000
 _DIGITS: Final = re.compile(r"\d+(\.\d+)?")
-_ID: Final = re.compile(r"-[0-9a-f]{8}\b")  # of an actor without a name
+_ID: Final = re.compile(r"-[0-9a-f]{8}\b")  # the label of an actor without a name ends so
 
 _Key = tuple[str, str, str]
 
@@ -32,26 +32,26 @@ class _Fold:
 
 
 class Folder:
-    """Decides which lines are shown to people, and as what.
+    """Decides which lines are shown, and how.
 
     Args:
-        window_s: seconds for which lines like one that was shown are folded.
-        max_keys: different lines remembered; beyond it the oldest window ends early.
+        window_s: how long lines are folded that are like one that was shown.
+        max_keys: how many different lines are remembered; beyond that, the oldest window ends early.
     """
 
     def __init__(self, window_s: float = FOLD_WINDOW_S, max_keys: int = FOLD_MAX_KEYS) -> None:
         self._window_s = window_s
         self._max_keys = max_keys
-        self._folds: dict[_Key, _Fold] = {}  # in the order of their starts
+        self._folds: dict[_Key, _Fold] = {}  # in the order in which their windows began
 
     @property
     def due_at(self) -> float | None:
-        """When the next window ends, or None while there is none."""
+        """When the next window ends; None if there is none."""
         oldest = next(iter(self._folds.values()), None)
         return None if oldest is None else oldest.started_at + self._window_s
 
     def add(self, label: str, stream: str, line: str, now: float) -> list[str]:
-        """Return what to show for a line: what has ended by now, then the line itself unless it is folded."""
+        """Return what to show for a line: windows that have ended by now, then the line unless it is folded."""
         shown = self.flush(now)
         key = (_without_digits(_ID.sub("-0", label)), stream, _without_digits(line))
         fold = self._folds.get(key)
@@ -72,7 +72,7 @@ class Folder:
         return self._end_oldest(now)
 
     def flush(self, now: float) -> list[str]:
-        """Return what to show of the windows that have ended by `now`."""
+        """End the windows that are over by `now`; return what to show of them."""
         shown = []
         while (due_at := self.due_at) is not None and due_at <= now:
             shown += self._end_oldest(now)

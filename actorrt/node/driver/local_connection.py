@@ -1,4 +1,4 @@
-"""A driver whose node has no processes."""
+"""Connects a driver to a node without processes, for `mode="local"`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class LocalConnection:
     """
 
     url = "local"
-    is_lost = False  # it is in this process
+    is_lost = False  # the node is in this process
 
     def __init__(
         self, cpus: int | None, gpus: int | None, store_bytes: int | None, ids: IdSource, clock: Clock
@@ -36,7 +36,7 @@ class LocalConnection:
 
     @property
     def network(self) -> MemoryNetwork:
-        """What connects the endpoints of the node."""
+        """The network between the endpoints of the node."""
         return self._node.network
 
     async def open(self, namespace: str) -> None:

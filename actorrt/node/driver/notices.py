@@ -1,4 +1,4 @@
-"""No silence: what takes longer than a second says what it waits for."""
+"""Notices of long waits: what takes longer than a second says what it waits for."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NOTICE_AFTER_S: Final = 1.0
 
 
 async def saying(what: str, awaitable: Awaitable[T]) -> T:
-    """Await; say what for once it takes longer than a second."""
+    """Await; after a second, print what is awaited."""
     timer = asyncio.get_running_loop().call_later(
         NOTICE_AFTER_S, lambda: print(f"actorrt: waiting for {what} ...", file=sys.stderr, flush=True)
     )

@@ -1,4 +1,4 @@
-"""The driver's end of its actors' output."""
+"""Prints the output of actors in the driver."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from actorrt.protocol.processes import Output
 
 
 class OutputPrinter:
-    """Prints what actors print, named, with repeats folded.
+    """Prints what actors print, with their labels, and folds repetitions.
 
     Args:
         now: the clock.
@@ -25,7 +25,7 @@ class OutputPrinter:
         self._timer: asyncio.TimerHandle | None = None
 
     def received(self, _: PeerId, output: Output) -> None:
-        """Take in a notice of the node."""
+        """Called when the node sends output."""
         now = self._now()
         for label, stream, text in output.lines:
             lines = self._folder.add(f"{label} pid={output.pid}", stream, text, now)
@@ -43,7 +43,7 @@ class OutputPrinter:
         self._flush_later()
 
     def close(self) -> None:
-        """Print what is still folded. Idempotent."""
+        """Print the lines that are still folded. Idempotent."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -52,5 +52,5 @@ class OutputPrinter:
     @staticmethod
     def _print(lines: list[str], file: Any) -> None:
         for line in lines:
-            file.write(f"{line}\n")  # one write, so that lines of others don't come between
+            file.write(f"{line}\n")  # one write, so that no other output comes between text and newline
         file.flush()

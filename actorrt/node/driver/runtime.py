@@ -37,7 +37,7 @@ T = TypeVar("T")
 DETACH_TIMEOUT_S: Final = 60.0
 DETACH_LOOK_S: Final = 1.0
 FROZEN_S: Final = 10.0
-"""How long a node that is to end a job may give no sign of life before it is given up."""
+"""How long a node may give no sign of life, while it ends a job, before the driver gives up."""
 STATISTICS_WITHIN_S: Final = 1.0
 WORKERS_PAGE_COUNT: Final = 100
 
@@ -47,15 +47,15 @@ class Runtime:
 
     Args:
         address: None starts an embedded node; `"auto"` or a URL connects to a running one.
-        mode: `"node"`, or `"local"` for everything on this loop, without processes; there is no address then.
+        mode: `"node"`, or `"local"`: everything runs on this loop, without processes, and the address is ignored.
         cpus, gpus: what an embedded node lets actors reserve; None: what the machine has.
         store_bytes: the bound on an embedded node's object store; None: 30 % of the machine's memory, and no more than
             is free.
-        namespace: where the names that this driver gives and looks up live.
+        namespace: of the names that this driver gives and looks up.
 
     Raises:
-        TypeError: an option of a wrong type.
-        ValueError: an option of a wrong value, or one that does not go with the others.
+        TypeError: an option has a wrong type.
+        ValueError: an option has a wrong value, or contradicts another one.
         RuntimeStateError: this system is not Linux.
     """
 
@@ -91,7 +91,7 @@ class Runtime:
         """This driver's endpoint.
 
         Raises:
-            RuntimeStateError: it is not started, or closed.
+            RuntimeStateError: the runtime is not started, or closed.
         """
         if self._connection is None:
             raise errors.RuntimeStateError("this Runtime is not running: use it in `async with`")
@@ -99,7 +99,7 @@ class Runtime:
 
     @property
     def has_lost_its_node(self) -> bool:
-        """Whether the node that this was connected to is gone, or has given up this driver."""
+        """Whether the node that this was connected to is gone, or has ended this driver's job."""
         return self._connection is not None and self._connection.is_lost
 
     async def start(self) -> None:
@@ -130,7 +130,7 @@ class Runtime:
         address, mode, cpus, gpus, store_bytes, _ = self._options
         if mode == "node":
             return DaemonConnection(address, cpus, gpus, store_bytes, self._ids, self._clock)
-        # The node's side, which the drivers of other nodes do not need.
+        # The drivers of daemons do not need the node's side.
         from actorrt.node.driver.local_connection import LocalConnection
 
         return LocalConnection(cpus, gpus, store_bytes, self._ids, self._clock)
@@ -143,7 +143,7 @@ class Runtime:
     async def close(self) -> None:
         """Stop what this driver started, and the node if it is embedded; leave nothing behind. Idempotent."""
         connection, self._connection = self._connection, None
-        if connection is None or forks.is_child():  # a child's copy: all of it is the parent's
+        if connection is None or forks.is_child():  # in a forked child everything belongs to the parent
             return
         if current.process_endpoint() is connection.system:
             current.set_process_endpoint(None)
@@ -167,10 +167,10 @@ class Runtime:
         elif (error := detached.error()) is not None:
             logger.debug("the node was gone before its job was ended: %s", error)
         else:
-            system.control.notify(system.node, Goodbye())  # it need not look for us
+            system.control.notify(system.node, Goodbye())  # so that the node does not miss this process
 
     def status(self, after: Sequence[int] | None = None, count: int = MAX_PAGE_COUNT) -> Operation[dict[str, Any]]:
-        """Ask the node what it runs, a page at a time; resolves to plain data.
+        """Ask the node what it runs, a page at a time.
 
         Args:
             after: the `next` of the page before; None for the first page.
@@ -183,7 +183,7 @@ class Runtime:
             `namespace`, `worker`, `pid`, `reserved`, ...); and as `next` what the following page comes after, or None.
 
         Raises:
-            TypeError, ValueError: no such page.
+            TypeError, ValueError: `after` or `count` is wrong.
         """
         check_page(after, count)
         cursor = None if after is None else Cursor(*after)
@@ -235,14 +235,14 @@ class Runtime:
 
 
 async def finished(completion: Completion[Any], timeout_s: float | None) -> None:
-    """Return when the completion is done or the time is up; its error stays in it."""
+    """Wait until the completion is done or the time is up; do not raise its error."""
     done: Completion[None] = Completion()
     completion.add_callback(lambda _: done.set_value(None))
     try:
         async with asyncio.timeout(timeout_s):
             await done
     except TimeoutError:
-        return  # whoever waits sees that it is not done, and says so
+        return  # the caller checks whether it is done
 
 
 def _is_frozen(system: System) -> bool:
@@ -256,7 +256,7 @@ def _answer(request: Completion[Any]) -> Any:
 
 
 def refuse_to_block(completion: Completion[Any], _: float | None) -> None:
-    """The blocking rule of a thread whose loop serves a driver."""
+    """Refuse to wait: the blocking rule of a thread whose loop serves a driver."""
     raise errors.RuntimeStateError(
         f"{completion!r}: .result() would block the loop that has to complete it; use await here, or run plain code in "
         "a thread"
@@ -284,7 +284,7 @@ def run(main: Callable[..., Coroutine[Any, Any, T]], *args: Any, **runtime_optio
 
 
 def _setting(namespace: str) -> JobSetting:
-    """Return how workers find the code that this process finds, and how much they log."""
+    """Return how workers find the modules that this process finds, and how much they log."""
     path = [os.path.abspath(entry) if entry else os.getcwd() for entry in sys.path]
     main = sys.modules.get("__main__")
     script = getattr(main, "__file__", None)

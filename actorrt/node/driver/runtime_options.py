@@ -1,4 +1,4 @@
-"""Pure: what a runtime can be started with, checked before anything starts."""
+"""Pure: the options of a runtime, which are checked before anything starts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _LEAST: Final = {"cpus": (1, "a whole number of at least 1"), "gpus": (0, "a who
 
 
 class RuntimeOptions(NamedTuple):
-    """What `init`, `run` and `Runtime` take; their docstrings say what it means."""
+    """The options of `init`, `run` and `Runtime`; see the docstrings there."""
 
     address: str | None
     mode: str
@@ -28,11 +28,11 @@ def checked(
     store_bytes: Any = None,
     namespace: Any = "default",
 ) -> RuntimeOptions:
-    """Return the options as they are kept.
+    """Return the options, checked and normalised.
 
     Raises:
-        TypeError: a value of a wrong type.
-        ValueError: a value out of range, or options that contradict each other.
+        TypeError: a value has a wrong type.
+        ValueError: a value is out of range, or options contradict each other.
     """
     if mode not in ("node", "local"):
         raise ValueError(f"mode={mode!r}: give 'node' or 'local'")

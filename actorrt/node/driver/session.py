@@ -1,4 +1,4 @@
-"""`init` and `shutdown`: one runtime for a whole script or notebook, its loop in a thread of its own."""
+"""`init` and `shutdown`: one runtime for a whole script or notebook, with its loop in a background thread."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 INTERRUPTED_TIMEOUT_S: Final = 15.0
-"""How long what Ctrl-C interrupted may take to undo what it had done: an embedded node is ended in less."""
+"""How long an operation that Ctrl-C interrupted may take to clean up: an embedded node ends in less."""
 
 
 class BackgroundLoop:
-    """A uvloop in a daemon thread."""
+    """Runs coroutines on a uvloop in a daemon thread."""
 
     def __init__(self) -> None:
         import uvloop
 
         self._loop = uvloop.new_event_loop()
-        self._loop.call_soon(self._begin)  # before the thread runs, so before anything that `run` hands over
+        self._loop.call_soon(self._begin)  # queued before the thread runs, and so before anything that `run` adds
         self._thread = threading.Thread(target=self._main, name="actorrt", daemon=True)
         self._thread.start()
 
@@ -64,7 +64,7 @@ class BackgroundLoop:
             return outcome.result()
         except KeyboardInterrupt:
             self._loop.call_soon_threadsafe(lambda: [task.cancel() for task in tasks])
-            with suppress(Exception, asyncio.CancelledError):  # what it left goes first; a second Ctrl-C does not wait
+            with suppress(Exception, asyncio.CancelledError):  # wait until it has cleaned up, unless Ctrl-C comes again
                 outcome.result(INTERRUPTED_TIMEOUT_S)
             raise
 
@@ -74,7 +74,7 @@ class BackgroundLoop:
 
 
 class CallingLoop:
-    """Local mode in plain code: a loop in the calling thread, which runs while somebody waits in `result()`."""
+    """Local mode in plain code: a loop in the calling thread, which runs while a call waits in `result()`."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
@@ -104,10 +104,10 @@ class CallingLoop:
 
 
 class RunningLoop:
-    """Local mode in async code or a notebook: everything runs on the loop that is running already.
+    """Local mode in async code or a notebook: everything runs on the loop that runs already.
 
-    A node without processes starts without waiting for anything, so plain code can start it in one go. It ends in a
-    task of its own.
+    A node without processes starts without waiting for anything, so a plain function can start it. Its end waits, and
+    runs as a task.
     """
 
     def __init__(self) -> None:
@@ -124,7 +124,7 @@ class RunningLoop:
         raise RuntimeStateError("in async code use `async with actorrt.Runtime(...)` in the place of init()")
 
     def end(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        """Run what ends the session, in the background."""
+        """Run the coroutine that ends the session, in the background."""
         self._scope.start(coroutine, "shutdown")
 
     def close(self) -> None:
@@ -132,7 +132,7 @@ class RunningLoop:
 
 
 class Session:
-    """What `init` started."""
+    """The runtime that `init` started, and its loop."""
 
     def __init__(self, options: dict[str, Any]) -> None:
         self.options = options
@@ -141,7 +141,7 @@ class Session:
         forks.abandon_in_children(self)
 
     def abandon_after_fork(self) -> None:
-        """Leave the session to the parent; a thread that does not exist in the child may have held the lock."""
+        """Forget the session, which is the parent's, and the lock, which a thread of the parent may hold."""
         global _session, _lock
         _session = None
         _lock = threading.Lock()
@@ -189,20 +189,20 @@ def init(
 ) -> Runtime:
     """Start the runtime for a script or a notebook, and return its `Runtime`.
 
-    Called again with the same arguments it returns the same; after its node was lost it starts a new one. At exit it
-    is shut down by itself.
+    A second call with the same arguments returns the same runtime. After the node was lost, a call starts a new one.
+    The runtime is shut down when the interpreter exits.
 
     Args:
         address: None starts an embedded node as a child process; `"auto"` or a URL connects to a running one.
         mode: `"local"` runs every actor on one loop in the calling thread, so that debuggers and Ctrl-C work.
         cpus, gpus, store_bytes: what an embedded node offers; None: what the machine has.
-        namespace: where names live.
+        namespace: of the names that this driver gives and looks up.
 
     Raises:
-        RuntimeStateError: it runs already with other arguments; the node did not start; or this process was forked from
-            one that has a runtime.
+        RuntimeStateError: a runtime was started with other arguments; the node did not start; or this process was
+            forked from one that has a runtime.
         PeerUnreachableError: no node is at the address.
-        TypeError, ValueError: an option of a wrong type or value.
+        TypeError, ValueError: an option has a wrong type or value.
     """
     global _session
     forks.check()
@@ -225,7 +225,7 @@ def init(
         present = current.process_endpoint()
         if present is not None and not present.is_closed:
             raise RuntimeStateError("a Runtime is connected in this process already: use it, init() is not needed")
-        Runtime(**options)  # refuses wrong options before anything starts
+        Runtime(**options)  # it refuses wrong options before anything starts
         session = Session(options)
         session.open()
         _session = session

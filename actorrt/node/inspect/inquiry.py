@@ -1,4 +1,4 @@
-"""Asks a node one question, without being a driver: no job, no store."""
+"""Asks a node one question without becoming a driver: without a job, and without the store."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ A = TypeVar("A")
 
 
 class _Inquirer:
-    """Receives nothing but answers."""
+    """An endpoint that receives only answers."""
 
     def __init__(self, transport: UnixTransport) -> None:
         self.control = Control(transport, Scope("inquiry", self._crashed))
@@ -36,7 +36,7 @@ class _Inquirer:
         self.control.received(_peer, envelope)
 
     def drained(self) -> None:
-        """Nothing waits for the end of a drain."""
+        """Do nothing at the end of a drain."""
 
     def peer_failed(self, peer: PeerId, error: ActorRtError) -> None:
         self.control.peer_lost(peer, error)
@@ -46,7 +46,7 @@ async def inquire(node: NodeDescriptor, request: Request[A]) -> A:
     """Return the node's answer.
 
     Raises:
-        PeerUnreachableError: it does not answer, or not in time.
+        PeerUnreachableError: the node does not answer in time.
     """
     peer = IdSource().peer()
     path = Path(node.store).parent / f"inquiry-{short(peer)}"

@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _ask(node: NodeDescriptor, count: int) -> tuple[dict[str, int], list[list[Any]]]:
-    """Ask the store itself: who looks needs no job."""
+    """Ask the store directly: no job is needed."""
     from actorrt.store.client.client import StoreClient
 
     store = StoreClient.connect(node.store, IdSource().peer())
@@ -45,7 +45,7 @@ def lines(counts: dict[str, int], objects: list[list[Any]]) -> list[str]:
 
     Args:
         counts: as `art.store_stats()` gives them.
-        objects: the start of the id, bytes, state, holders and line of each.
+        objects: of each the start of its id, its bytes, state, holders, and the line that made it.
     """
     head = (
         f"object store: {_mib(counts['used_bytes'])} of {_mib(counts['capacity_bytes'])} used, "

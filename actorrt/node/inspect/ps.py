@@ -18,7 +18,7 @@ DEFAULT_COUNT: Final = 1_000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what the command takes."""
+    """Add the command's arguments."""
     add_address_argument(parser)
     parser.add_argument(
         "--count", type=int, default=DEFAULT_COUNT, help=f"how many actors to list at most (default: {DEFAULT_COUNT})"
@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def listed(node: NodeDescriptor, count: int) -> StatusPage:
-    """Return all workers of a node, up to `count` actors, and the totals, a page after the other."""
+    """Return all workers of a node, up to `count` actors, and the totals; ask page by page."""
     page = whole = ask_page(node, None, MAX_PAGE_COUNT)
     while page.next is not None and len(whole.actors) < count:
         page = ask_page(node, page.next, MAX_PAGE_COUNT)
@@ -46,7 +46,7 @@ def listed(node: NodeDescriptor, count: int) -> StatusPage:
 
 
 def render(status: StatusPage) -> Iterator[str]:
-    """Give the lines: the processes, an empty one, the actors, and how many more there are."""
+    """Yield the lines: the processes, an empty line, the actors, and how many more actors there are."""
     workers = [("PID", "KIND", "JOB", "ACTORS", "CPU", "MEMORY", "WORKER"), *map(_worker, status.workers)]
     yield from table.lines(workers)
     yield ""

@@ -12,7 +12,7 @@ from actorrt.protocol.nodes import AskStatus, Cursor, StatusPage
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what the command takes."""
+    """Add the command's arguments."""
     add_address_argument(parser)
 
 
@@ -29,5 +29,5 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def ask_page(node: NodeDescriptor, after: Cursor | None, count: int) -> StatusPage:
-    """Return one page of what a node runs; see `actorrt.node.daemon.listing.page_of`."""
+    """Return one page of a node's workers and actors; see `actorrt.node.daemon.listing.page_of`."""
     return asyncio.run(inquire(node, AskStatus(after=after, count=count)))

@@ -1,4 +1,4 @@
-"""`actorrt tree`: the live supervision tree of a node, printed once or over and over."""
+"""`actorrt tree`: the live supervision tree of a node, printed once, or every second."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _MAX_REASON_LENGTH: Final = 60
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what the command takes."""
+    """Add the command's arguments."""
     add_address_argument(parser)
     parser.add_argument(
         "--children",
@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     node = node_to_look_into(arguments.address)
     print(_page(node, arguments.children))
     while arguments.watch:
-        time.sleep(WATCH_PERIOD_S)  # the period of the page, as `--watch` promises: nothing is waited for
+        time.sleep(WATCH_PERIOD_S)  # the period that `--watch` promises, not a wait for something
         page = _page(node, arguments.children)
         sys.stdout.write(f"{_HOME_AND_CLEAR}{page}\n")
         sys.stdout.flush()
@@ -56,7 +56,7 @@ def _page(node: NodeDescriptor, children_count: int) -> str:
 
 
 def render(title: str, whole: ActorTree) -> Iterator[str]:
-    """Give the lines of the tree: the node, its jobs, and below each its actors under their parents.
+    """Yield the lines of the tree: the node, its jobs, and the actors of each under their parents.
 
     Args:
         title: the first line.
@@ -75,7 +75,7 @@ def render(title: str, whole: ActorTree) -> Iterator[str]:
 
 
 class _Tree:
-    """The actors of a tree by what they hang below: a parent, a job, or None once the job has ended."""
+    """The actors by what they are below: a parent, a job, or None if the job has ended."""
 
     def __init__(self, whole: ActorTree) -> None:
         self._whole = whole
@@ -87,8 +87,8 @@ class _Tree:
             self._children.setdefault(actor.parent if actor.parent in known else job, []).append(actor)
 
     def below(self, above: bytes | None) -> Iterator[Sequence[str]]:
-        """Give the rows of what hangs there, each with what hangs below it, and a row for those that are left out."""
-        branches = [("", self._branch(above))]  # from there down to the row in hand: a tree may be deep
+        """Yield the rows of a subtree: each actor, then those below it, and a row for actors that are left out."""
+        branches = [("", self._branch(above))]  # the path to the current row; no recursion, since a tree may be deep
         while branches:
             indent, branch = branches[-1]
             twig = next(branch, None)
@@ -104,7 +104,7 @@ class _Tree:
                 branches.append((f"{indent}{'   ' if is_last else '│  '}", self._branch(item.actor)))
 
     def _branch(self, above: bytes | None) -> Iterator[tuple[ActorRow | int, bool]]:
-        """Give what hangs directly below, and how many are left out, each with whether nothing follows it."""
+        """Yield the actors directly below and the number left out, each with whether it is the last."""
         items: list[ActorRow | int] = [*self._children.get(above, [])]
         left_out = self._whole.left_out.get(NOWHERE if above is None else above, 0)
         if left_out:

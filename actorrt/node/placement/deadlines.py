@@ -1,6 +1,6 @@
-"""When actors that were told to end are late.
+"""Deadlines of actors that were told to end.
 
-One timer watches all that were told together; it is cancelled when the last of them is gone.
+One timer watches all actors that were told together; it is cancelled when the last of them is gone.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from actorrt.ids import ActorId
 from actorrt.scopes import Scope
 
 TURN_S: Final = 0.0001
-"""How much longer an actor has for each that is to end with it: a process takes one order after the other."""
+"""Seconds added to a deadline for each actor that is waited for: a process handles one order after the other."""
 
 
 class Deadlines:
-    """By when incarnations are to have ended; of each actor's the last one counts.
+    """Deadlines by which incarnations are to have ended; of several for one actor, the last one counts.
 
     Args:
         scope: owns the timers.
-        late: called with those that were told together and have not ended in time.
+        late: called with the actors of one order that have not ended in time.
     """
 
     def __init__(self, scope: Scope, late: Callable[[Sequence[Record]], None]) -> None:
@@ -30,7 +30,7 @@ class Deadlines:
         self._batches: dict[ActorId, _Batch] = {}
 
     def begin(self, records: Sequence[Record], delay_s: float) -> None:
-        """Watch incarnations that were told to end: they have `delay_s` seconds, and a turn each of all that wait."""
+        """Watch incarnations that were told to end: they have `delay_s` seconds, and `TURN_S` for each that waits."""
         for record in records:
             self.forget(record.actor_id)
         batch = _Batch({record.actor_id: (record, record.incarnation) for record in records})
@@ -45,7 +45,7 @@ class Deadlines:
             self._late(late)
 
     def forget(self, actor_id: ActorId) -> None:
-        """An actor is gone, or is not waited for any more."""
+        """Wait for this actor no longer. Idempotent."""
         batch = self._batches.pop(actor_id, None)
         if batch is not None:
             del batch.left[actor_id]

@@ -1,7 +1,7 @@
 """Restarts and stops groups of a supervisor's children, each when the one before has started or ended.
 
-As many as run on one worker in a row go there with one order, and what becomes of them comes back in few messages;
-the worker's side is `actors.in_turn`. Which children, in which order, and what follows is the supervisor's to decide.
+Neighbours in a group that run on one worker go there with one order, and few messages report what became of them; the
+worker's side is `actors.hosting.batches`. The supervisor decides which children, in which order, and what follows.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ class GroupRestarts:
         self._placement = placement
         self._control = control
         self._endpoint = endpoint
-        self._turns: dict[ActorId, tuple[ActorId, deque[Record]]] = {}  # whose turn has not come: behind whom, for whom
+        self._turns: dict[ActorId, tuple[ActorId, deque[Record]]] = {}
+        """Of each actor whose start is queued: the supervisor, and the queue."""
         placement.cancel_queued_start = self._cancel_queued_start
         control.handle(RestartChildren.by(self._restart))
         control.handle(StopChildren.by(self._stop))
@@ -40,13 +41,13 @@ class GroupRestarts:
     # Restarts: the supervisor is told of each child that has started, and of the first that did not
 
     def _restart(self, _: PeerId, asked: RestartChildren) -> Coroutine[Any, Any, None]:
-        """Line the children up, at once: an order to stop one may arrive right behind, and is to find it there."""
+        """Queue the children at once: an order to stop one may follow directly, and must find the child queued."""
         supervisor = asked.supervisor
         waiting: deque[Record] = deque()
         for actor_id in asked.actors:
             try:
                 record = self._registry.questions.live(actor_id)
-            except errors.ActorDiedError as error:  # ended by order meanwhile
+            except errors.ActorDiedError as error:  # it was ended by an order meanwhile
                 failed = ChildFailure(child=actor_id, error=error, cause=None, is_administrative=True)
                 self._tell(ChildrenRestarted(supervisor=supervisor, failed=failed))
             else:
@@ -68,7 +69,7 @@ class GroupRestarts:
                 await self._restart_alone(supervisor, first, waiting)
 
     def _leave_turn(self, record: Record) -> ActorId | None:
-        """Take a record from among those that wait for their turn; return whose child it is, or None."""
+        """Remove a record from the queue that it waits in; return the supervisor, or None if it waits in none."""
         supervisor, waiting = self._turns.pop(record.actor_id, (None, None))
         if waiting is not None:
             waiting.remove(record)
@@ -81,13 +82,13 @@ class GroupRestarts:
         return supervisor is not None
 
     def _restartable(self, waiting: deque[Record]) -> list[Record]:
-        """Return the first of those that wait, as far as they can go to one worker with one order."""
+        """Return the longest beginning of the queue that can go to one worker with one order."""
         worker: Worker | None = waiting[0].place
         if worker is None or not worker.is_usable:
             return []
 
         def can_return(record: Record) -> bool:
-            """Whether the worker still has the mailbox, and with it all that the actor is made from."""
+            """Whether the worker still has the mailbox, and so all that the actor is made from."""
             return (
                 record.place is worker
                 and record.last_endpoint is not None
@@ -110,7 +111,7 @@ class GroupRestarts:
                 self._failed(supervisor, left[0], error, [*left[1:], *behind])
 
     async def _restart_alone(self, supervisor: ActorId, record: Record, behind: deque[Record]) -> None:
-        """Restart a child elsewhere, in a process of its own, or with children that have to end first."""
+        """Restart one child: elsewhere, in a process of its own, or after its own children have ended."""
         await self._registry.run_start(record)
         if record.start_error is None:
             self._tell(ChildrenRestarted(supervisor=supervisor, started=[record.actor_id]))
@@ -120,7 +121,7 @@ class GroupRestarts:
             self._failed(supervisor, record, record.start_error, list(behind))
 
     def _hosted(self, _: PeerId, hosted: Hosted) -> None:
-        """A worker has carried out orders for so many actors of a group."""
+        """Called when a worker has carried out orders for some actors of a group."""
         started: list[ActorId] = []
         supervisor: ActorId | None = None
         for actor_id, incarnation, has_started in hosted.actors:
@@ -138,11 +139,11 @@ class GroupRestarts:
             self._tell(ChildrenRestarted(supervisor=supervisor, started=started))
 
     def _failed(self, supervisor: ActorId, record: Record, error: Exception, behind: Sequence[Record]) -> None:
-        """One did not start, so that those behind it are not begun: that is for their supervisor to decide."""
+        """Report a child that did not start, and the children queued behind it as not reached."""
         unreached = []
         for other in behind:
             self._leave_turn(other)
-            if other.is_administrative:  # nobody else tells the supervisor that it is gone
+            if other.is_administrative:  # no other message tells the supervisor that it is gone
                 self._report_failure(supervisor, other, stopped_early(other))
             else:
                 other.start_not_reached()
@@ -153,7 +154,7 @@ class GroupRestarts:
         self, supervisor: ActorId | None, record: Record, error: Exception, unreached: Sequence[ActorId] = ()
     ) -> None:
         cause = None
-        if isinstance(error, errors.ActorDiedError):  # its process is gone, which others may have been told of, too
+        if isinstance(error, errors.ActorDiedError):  # its process is gone; other actors may report the same cause
             cause = None if record.start_endpoint is None else record.start_endpoint.peer
             error = errors.ActorStartError(f"{record.label} did not start: {error}", reason=error.reason)
         if record.is_start_under_way:
@@ -189,7 +190,7 @@ class GroupRestarts:
                     await record.next_change()
 
     def _stoppable(self, waiting: deque[Record]) -> list[Record]:
-        """Return the first of those that wait, as far as one worker can stop them by one order."""
+        """Return the longest beginning of the queue that one worker can stop by one order."""
         worker: Worker | None = waiting[0].place
 
         def can_stop(record: Record) -> bool:

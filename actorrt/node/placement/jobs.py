@@ -18,7 +18,7 @@ from actorrt.reasons import ExitKind, ExitReason
 class WorkerKind(StrEnum):
     """What a worker hosts."""
 
-    OWN = "own"  # one actor that has the process to itself, and its light children
+    OWN = "own"  # one actor, and its light children
     SHARED = "shared"
     SUPERVISORS = "supervisors"
 
@@ -27,16 +27,16 @@ class Worker:
     """One worker of a node, from before its process exists to after its end.
 
     Attributes:
-        endpoint: where it is reached; known before it listens there.
-        ready: ends when it does.
-        number: its place in the listings of its node; 0 until it is listed.
-        actors: what was placed on it and has not gone, in that order.
-        burials_count: how many actors that are gone it has still to bury, whose children may be ending there.
-        process: its process, opaque here; None in local mode.
-        hang_timeout_s: after how long without a sign of life it is replaced.
+        endpoint: where it is reached; known before the worker listens there.
+        ready: completes when the worker listens.
+        number: its place in the node's listings; 0 until it is listed.
+        actors: the actors that were placed on it and have not gone, in the order of placement.
+        burials_count: how many orders to bury an actor it has not answered; children may be ending there.
+        process: its process, opaque here; None without one, as in local mode.
+        hang_timeout_s: how long it may give no sign of life before it is replaced; None: for ever.
         hang: why it was replaced, if it was.
-        ordered_count: how many orders to start an actor it was sent.
-        begun_count: how many of them it had begun when it ended; None: that is not known.
+        ordered_count: how many orders to start an actor were sent to it.
+        begun_count: how many of these it had begun when it ended; None: that is not known.
         in_hand: the calls with retries that it was handling when it ended, by caller and number.
     """
 
@@ -71,23 +71,23 @@ class Worker:
 
     @property
     def is_up(self) -> bool:
-        """Whether it has said that it is ready, and has not ended: whether it can be told anything."""
+        """Whether it is ready and has not ended, so that orders reach it."""
         return self.exit_reason is None and self.ready.done() and self.ready.error() is None
 
     @property
     def is_watchable(self) -> bool:
-        """Whether it should answer when it is asked."""
+        """Whether it owes an answer to whoever asks."""
         return self.process is not None and self.is_usable and self.is_up
 
     def failed_to_launch(self, error: Exception) -> None:
-        """It got no process; those who wait for it hear why."""
+        """Called when it got no process: starts that wait for it fail with the error."""
         if not isinstance(error, ActorStartError):
             error = ActorStartError(f"{self.label} got no process: {type(error).__name__}: {error}")
         self.exit_reason = ExitReason(ExitKind.ERROR, str(error))
         self.ready.set_error(error)
 
     def ended(self, reason: ExitReason) -> None:
-        """Its process is gone."""
+        """Called when its process is gone."""
         self.exit_reason = reason
         self.ready.set_error(
             ActorStartError(f"the process of {self.label} ended while it started: {reason}", reason=reason)
@@ -101,12 +101,13 @@ class Job:
     Attributes:
         job_id: the job.
         driver: the driver's endpoint.
-        setting: how its workers find code: `sys_path`, `cwd`; and their `log_level`.
-        shared: its shared workers, as many as there were light actors, at most one for each CPU.
+        setting: how its workers find code, and how much they log.
+        shared: its shared workers: one for each light actor until there are as many as CPUs.
         child_groups: the workers of supervisors' light children, by supervisor and number of the group.
         supervisors: the worker of its supervisors.
-        has_ended: whether its driver is gone; only its detached actors live on.
-        is_left_behind: whether the others have stopped since then.
+        round_robin_index: counts the placements on shared workers, which take turns.
+        has_ended: whether its end has begun; only its detached actors live on.
+        is_left_behind: whether only detached actors are left.
     """
 
     job_id: JobId

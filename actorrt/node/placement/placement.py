@@ -32,14 +32,14 @@ STOP_GRACE_S: Final = 0.5
 """How long after its `shutdown_s` an actor may take to end by itself before it is killed."""
 
 PLACES_COUNT: Final = 3
-"""How many workers may end one after the other before they have read the order to start an actor."""
+"""How many workers in a row may end before they have read the order to start an actor."""
 
 KILL_PATIENCE_S: Final = 2.0
 """How long a shared worker's loop may be blocked before the kill of one actor there takes the whole process."""
 
 
 class _NotBegunError(errors.ActorStartError):
-    """The worker ended before it had read the order: of that end the actor is neither cause nor part."""
+    """The worker ended before it had read the order, so the actor did not cause the end."""
 
 
 class Placement:
@@ -73,12 +73,12 @@ class Placement:
         self._silent_s = silent_s
         self.hold, self.release = retention.hold, retention.release
         self.cancel_queued_start: Callable[[Record], bool] = lambda _: False
-        """Gives up a start whose turn has not come; returns whether there was such a turn."""
+        """Gives up a start that waits in a queue of restarts; returns whether there was one."""
         self._stops = Deadlines(scope, self._overdue)
         self._kills = Deadlines(scope, self._kill_hosts)
 
     def start_at_once(self, record: Record) -> PeerAddress | None:
-        """A start in another process always waits; see `Hosting.start_at_once`."""
+        """Return None: a start in another process always waits; see `Hosting.start_at_once`."""
         return None
 
     async def start(self, record: Record) -> PeerAddress:
@@ -98,7 +98,7 @@ class Placement:
         try:
             await self._ready(worker, record)
             record.starts_at(worker.endpoint)
-            if record.is_to_end:  # the order came too early for the worker to take it, see `_hosts`
+            if record.is_to_end:  # the order to stop came before the worker was up, see `_hosts`
                 raise stopped_early(record)
             worker.ordered_count += 1
             number = worker.ordered_count
@@ -108,7 +108,7 @@ class Placement:
             has_begun = worker.begun_count is None or worker.begun_count >= number
             kind = errors.ActorStartError if has_begun or record.is_to_end else _NotBegunError
             raise kind(message, reason=error.reason) from error
-        if worker.exit_reason is not None:  # its answer was read together with the end of its process
+        if worker.exit_reason is not None:  # the answer was read together with the end of the worker's process
             message = f"{record.label} ended as soon as it had started: {worker.exit_reason}"
             raise errors.ActorStartError(message, reason=worker.exit_reason)
         endpoint: PeerAddress = worker.endpoint
@@ -118,12 +118,12 @@ class Placement:
         try:
             await worker.ready
         except errors.ActorStartError as error:
-            if worker.kind is WorkerKind.OWN:  # the error names the actor
+            if worker.kind is WorkerKind.OWN:  # its error names the actor already
                 raise
             raise errors.ActorStartError(f"{record.label} did not start: {error}", reason=error.reason) from error
 
     def stop(self, records: Sequence[Record], reason: str) -> None:
-        """Ask actors to end; kill those that take longer than their `shutdown_s`."""
+        """Ask actors to end; kill the ones that take longer than their `shutdown_s`."""
         records = [record for record in records if not self.cancel_queued_start(record)]
         for (is_for_good, manner), part in _alike(records, lambda record: (record.is_administrative, record.manner)):
             for worker, actors in _hosts(part):
@@ -134,7 +134,7 @@ class Placement:
                 self._stops.begin(part, shutdown_s + STOP_GRACE_S)
 
     def stop_in_turn(self, records: Sequence[Record], reason: str) -> None:
-        """Ask actors of one worker to end, one after the other; kill whichever takes longer than its `shutdown_s`."""
+        """Ask actors of one worker to end, one after the other; kill those that take longer than their `shutdown_s`."""
         worker: Worker = records[0].place
         actors, manner = [record.actor_id for record in records], records[0].manner
         self._control.notify(worker.endpoint, StopInTurn(actors=actors, reason=reason, manner=manner))
@@ -156,7 +156,7 @@ class Placement:
         self._scope.after(record.options.shutdown_s + STOP_GRACE_S, due)
 
     def restarts_later(self, record: Record, delay_s: float) -> None:
-        """Tell those whose calls the actor had in hand; of one whose process is gone they hear from the registry."""
+        """Tell the callers that the actor was serving. Where its process is gone, they hear so from the registry."""
         worker: Worker | None = record.place
         if worker is not None and worker.is_up:
             self._control.notify(worker.endpoint, DelayHosted(actor=record.actor_id, delay_s=delay_s))
@@ -167,7 +167,7 @@ class Placement:
         self.kill(records)
 
     def kill(self, records: Sequence[Record]) -> None:
-        """End actors now, with their processes if these are their own."""
+        """End actors now, and the process of an actor that has one of its own."""
         hosted = []
         for record in records:
             worker: Worker | None = record.place
@@ -182,9 +182,9 @@ class Placement:
             self._kills.begin(hosted, KILL_PATIENCE_S)
 
     def _kill_hosts(self, records: Sequence[Record]) -> None:
-        """A worker that is silent has a loop that is blocked: end it, and all that it hosts.
+        """Called when actors have not ended in time. End a worker that is silent, with all that it hosts.
 
-        One that speaks takes its orders in their turn, of which there may be many.
+        A silent worker has a loop that is blocked. A worker that speaks takes its orders in turn; there may be many.
         """
         for worker, part in _alike(records, lambda record: record.place):
             left_s = KILL_PATIENCE_S - self._silent_s(worker.peer)
@@ -207,11 +207,11 @@ class Placement:
             self._kill_hosted([record])
 
     def kept_actors(self) -> Collection[ActorId]:
-        """Return the actors that have a reservation, or a time by which they are to have stopped."""
+        """Return the actors that have a reservation, or a deadline for their end."""
         return {*self._choice.reserving(), *self._stops.actors(), *self._kills.actors()}
 
     def bury(self, record: Record, tombstone: Tombstone, *, is_buried: bool) -> Completion[Any] | None:
-        """Give back what the actor had: its cell, its reservation, its process; see `Hosting.bury`."""
+        """Release what the actor had: its cell, its reservation, its process; see `Hosting.bury`."""
         self._stops.forget(record.actor_id)
         self._kills.forget(record.actor_id)
         self._choice.release(record.actor_id)
@@ -237,7 +237,7 @@ class Placement:
 
     @staticmethod
     def _is_for_nobody(worker: Worker) -> bool:
-        """Whether a worker that has lost an actor will host no other, and nothing ends there any more."""
+        """Whether a worker that has lost an actor will host no other, and no actor is still ending there."""
         is_over = worker.kind is WorkerKind.OWN or worker.job.has_ended
         return is_over and not worker.actors and not worker.burials_count
 
@@ -247,14 +247,14 @@ class Placement:
 
 
 def _hosts(records: Sequence[Record]) -> Iterator[tuple[Worker, ActorIds]]:
-    """Yield the workers that can be told anything, each with those of the actors that it hosts: one order for all."""
+    """Yield the workers that can be reached, each with the actors that it hosts: one order for all of them."""
     for worker, part in _alike(records, lambda record: record.place):
         if worker is not None and worker.is_up:
             yield worker, ActorIds(b"".join([record.actor_id for record in part]))
 
 
 def _alike(records: Sequence[Record], key: Callable[[Record], Any]) -> Iterable[tuple[Any, list[Record]]]:
-    """Return the records by what `key` says of each, in their order."""
+    """Group records by `key`; keep their order."""
     parts: dict[Any, list[Record]] = {}
     for record in records:
         parts.setdefault(key(record), []).append(record)

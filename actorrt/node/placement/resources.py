@@ -1,4 +1,4 @@
-"""What the machine has to reserve, and who has reserved what."""
+"""Reservations: what a node can reserve, and which actor has reserved how much."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Resources:
 
     Args:
         cpu_count, gpu_count: what there is.
-        may_exceed: whether reservations may add up to more; that is said once.
+        may_exceed: whether reservations may add up to more than there is; a warning says so once.
     """
 
     def __init__(self, cpu_count: int, gpu_count: int, *, may_exceed: bool) -> None:
@@ -34,14 +34,14 @@ class Resources:
         return self._sums.get(name, 0.0)
 
     def reserving(self) -> Collection[ActorId]:
-        """Return the actors that have reserved anything, or that could have."""
+        """Return the actors that have reserved anything."""
         return self._reserved.keys()
 
     def reserve(self, actor_id: ActorId, label: str, options: ActorOptions) -> None:
-        """Reserve what the options ask for, in place of what the actor had reserved.
+        """Reserve what the options ask for; it replaces what the actor had reserved.
 
         Raises:
-            PlacementError: the node has nothing at all of a resource: there is nothing to share either.
+            PlacementError: the node has nothing at all of a resource, so there is nothing to share.
             ActorStartError: there is not enough left, and reservations may not exceed what there is.
         """
         self.release(actor_id)
@@ -61,8 +61,8 @@ class Resources:
     def _exceed(self, label: str, name: str, wanted: float, total: int) -> None:
         if not total:
             raise PlacementError(
-                f"{label} did not start: it reserves {name}, and the node has none; leave that out, or start it on a "
-                f"node that has some"
+                f"{label} did not start: it reserves {name}, and the node has none; leave the reservation out, or "
+                f"start the actor on a node that has some"
             )
         if not self._may_exceed:
             raise ActorStartError(
@@ -74,10 +74,10 @@ class Resources:
             logger.warning("%g %s are reserved on a node that has %d: actors share them", wanted, name, total)
 
     def release(self, actor_id: ActorId) -> None:
-        """Give back what the actor reserved. Idempotent."""
+        """Release what the actor reserved. Idempotent."""
         self._add(self._reserved.pop(actor_id, {}), -1)
 
     def _add(self, amounts: dict[str, float], sign: int) -> None:
         for name, amount in amounts.items():
-            # Rounded, so that a thousand fractions that come and go leave nothing of themselves.
+            # Rounded, so that many fractions that are added and subtracted leave exactly 0.
             self._sums[name] = round(self.reserved(name) + sign * amount, 9)

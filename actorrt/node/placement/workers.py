@@ -29,7 +29,7 @@ class WorkerFactory(Protocol):
         """Have workers that are launched from now on find these modules imported, where that is possible."""
 
     async def launch(self, worker: Worker) -> None:
-        """Make the worker's process. The worker says itself when it is ready, and its end is reported to the node.
+        """Make the worker's process. The worker itself reports when it is ready; its end is reported to the node.
 
         Raises:
             ActorStartError: there is no process.
@@ -77,7 +77,7 @@ class Workers:
         try:
             await self._factory.launch(worker)
         except BaseException as error:
-            self.remove(worker)  # nobody waits for its end any more
+            self.remove(worker)  # so that nobody waits for its end
             if not isinstance(error, Exception):
                 raise
             worker.failed_to_launch(error)

@@ -1,12 +1,12 @@
-"""The daemon's side of process creation: keeps a zygote running, has it fork workers, and sees them end.
+"""The daemon's side of process creation: keeps a zygote running, has it fork workers, and watches these.
 
-The zygote's side is `zygote`; what is sent between them is listed there and here alone. Who decides *that* a
-worker is needed is the daemon; what users have zygotes import is kept in `preloads`.
+`zygote` is the zygote's side; only these two modules know the messages between them. `preloads` keeps the modules that
+users want imported. The daemon decides when a worker is needed.
 
-Life of a request: waits for the window, is sent, is answered. When the zygote dies, the end of the channel proves
-that what has no answer has no worker (see `zygote`), so it is sent to the next zygote: that a zygote is killed is no
-failure of the actor whose worker it was to fork. A request outlives so many zygotes as `PATIENCE` says. A zygote that
-dies before it is ready may never get ready, so its death counts twice.
+Life of a request: it waits for the window, is sent, and is answered. When the zygote dies, the end of the channel
+proves that a request without an answer has no worker (see `zygote`), so the request goes to the next zygote: the death
+of a zygote is no failure of the actor whose worker was to be forked. A request fails at the death number `PATIENCE`.
+A zygote that dies before it is ready may never become ready, so its death counts twice.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ FORKS_IN_FLIGHT: Final = 16
 logger = logging.getLogger(__name__)
 
 PATIENCE: Final = 5
-"""How many deaths of zygotes a request outlives."""
+"""How many deaths of zygotes fail a request."""
 _NOT_PRELOADED: Final = "%s is not preloaded: %s; workers import it themselves"
 
 
@@ -47,10 +47,10 @@ class WorkerProcess(Protocol):
 
 
 class ProcessFactory(Protocol):
-    """Makes worker processes. `Forker` makes real ones; simulations hand in their own."""
+    """Makes worker processes. `Forker` makes real ones; tests and simulations pass their own."""
 
     async def start(self) -> None:
-        """Begin to get ready; return at once."""
+        """Begin to start; return at once."""
 
     def preload(self, modules: Sequence[str], sys_path: Sequence[str]) -> None:
         """Have modules imported before the next fork; see `Forker.preload`."""
@@ -59,7 +59,7 @@ class ProcessFactory(Protocol):
         """Make a worker and return its process id; see `Forker.fork`."""
 
     def watch(self, pid: int, on_exit: Callable[[ProcessExit], None]) -> WorkerProcess:
-        """Call `on_exit` once, when the worker has ended; to be called once for each worker."""
+        """Have `on_exit` called once, when the worker has ended. Call this once for each worker."""
 
     async def close(self) -> None:
         """End every process that was made. Idempotent."""
@@ -76,13 +76,13 @@ class _ForkRequest:
 class Forker:
     """Makes workers by a zygote; a `ProcessFactory` for the process's main thread.
 
-    The calling process should be a subreaper (`process_watch.set_subreaper`): else the workers become somebody else's
-    children, and end at once. It should have no other children: `close` ends them all.
+    The calling process should be a subreaper (`process_watch.set_subreaper`): otherwise the workers become the children
+    of another process, and end at once. It should have no other children: `close` ends all of them.
 
     Args:
-        loop: does the reading and writing.
+        loop: reads and writes the channel.
         preload: modules that the zygote imports before it forks.
-        fork_timeout_s: seconds after which a zygote that gives no answer is killed and replaced.
+        fork_timeout_s: after how long without an answer a zygote is killed and replaced.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class Forker:
         self._preload = tuple(preload)
         self._preloads = Preloads()
         self._zygote: ZygoteProcess | None = None
-        self._former_zygotes: list[ZygoteProcess] = []  # ended, perhaps not reaped yet
+        self._former_zygotes: list[ZygoteProcess] = []  # they have ended; some may not be reaped yet
         self._window = asyncio.Semaphore(FORKS_IN_FLIGHT)
         self._numbers = itertools.count()
         self._requests: dict[int, _ForkRequest] = {}
@@ -118,9 +118,9 @@ class Forker:
         self._running_zygote()
 
     def preload(self, modules: Sequence[str], sys_path: Sequence[str]) -> None:
-        """Have the zygote import modules, found in `sys_path`, before whatever is forked after this.
+        """Have the zygote import modules, found in `sys_path`, before it forks any worker that is asked for later.
 
-        One that can't be imported is logged with its error; workers then import it themselves.
+        A module that can't be imported is logged with its error; workers import it themselves then.
         """
         self._ask(self._preloads.order(modules, sys_path))
 
@@ -132,8 +132,8 @@ class Forker:
     async def fork(self, config: dict[str, Any], stdout_fd: int, stderr_fd: int) -> int:
         """Fork a worker and return its process id.
 
-        By then the worker is a child of this process, leads its own session and dies with this process. Requests
-        may overlap. A caller that is cancelled leaves no worker behind.
+        By then the worker is a child of this process, leads its own session, and dies with this process. Requests may
+        overlap. A caller that is cancelled leaves no worker behind.
 
         Args:
             config: passed to the worker's entry; msgpack's types only. Read here: `entry` ("module:function"),
@@ -142,8 +142,8 @@ class Forker:
 
         Raises:
             ValueError: the configuration is too large to send.
-            ActorStartError: the zygote refused, died twice, could not start, or gave no answer in time; there is no
-                worker.
+            ActorStartError: the zygote refused, died too often, could not start, or gave no answer in time; there is
+                no worker.
             RuntimeStateError: the forker is closed.
         """
         number = next(self._numbers)
@@ -161,13 +161,13 @@ class Forker:
             except TimeoutError:
                 self._end_unclaimed(request)
                 if self._zygote is not None:
-                    self._zygote.kill()  # stuck or stopped; its death is dealt with like any other
+                    self._zygote.kill()  # it is stuck or stopped; `_zygote_ended` handles its death
                 raise ActorStartError(f"no worker could be forked: no answer in {self._fork_timeout_s} s") from None
             finally:
                 self._withdraw(number)
 
     def _end_unclaimed(self, request: _ForkRequest) -> None:
-        """End the worker of an answer that came in the same turn of the loop as the end of the wait for it."""
+        """End the worker whose answer came in the same turn of the loop in which the wait ended."""
         answer = request.answer
         if answer.done() and not answer.cancelled() and answer.exception() is None:
             self._end_worker(answer.result())
@@ -197,7 +197,7 @@ class Forker:
         return self._zygote
 
     def _answered(self, message: dict[str, Any]) -> None:
-        """Take an answer; a worker answers like its zygote, so the second answer to a request is ignored."""
+        """Handle an answer. A worker answers as its zygote does, so the second answer to a request is ignored."""
         if message["kind"] == "preloaded":
             self._preloaded(message["module"], message["problem"], is_end=message["is_end"])
             return
@@ -235,7 +235,8 @@ class Forker:
         culprit = self._preloads.zygote_ended() if was_ready else None
         if culprit is not None:
             logger.warning(_NOT_PRELOADED, *culprit)
-        cost = 0 if culprit is not None else 1 if was_ready else 2  # the next one is spared what this one ended over
+        # No cost where a module is to blame: the next zygote does not import it.
+        cost = 0 if culprit is not None else 1 if was_ready else 2
         for number in list(self._requests):
             self._resend_or_fail(number, cost)
         if was_ready:
@@ -262,10 +263,10 @@ class Forker:
             logger.error("%s; the next fork tries again", error)
 
     def watch(self, pid: int, on_exit: Callable[[ProcessExit], None]) -> ProcessWatch:
-        """Call `on_exit` once, when the worker has ended, is reaped, and what it started was sent SIGKILL.
+        """Have `on_exit` called once, when the worker is reaped and what it started was sent SIGKILL.
 
         Raises:
-            OSError: there is no descriptor for it; it is being ended, and `on_exit` is not called.
+            OSError: there is no descriptor for the worker; it is ended, and `on_exit` is not called.
         """
 
         def ended(how: ProcessExit) -> None:
@@ -283,10 +284,10 @@ class Forker:
         return self._watches[pid]
 
     def _end_worker(self, pid: int) -> None:
-        """End a worker that nobody wants."""
+        """End a worker that nobody waits for."""
         try:
             self.watch(pid, lambda _: None).kill()
-        except OSError as error:  # there is no descriptor for it, and `watch` has ended it
+        except OSError as error:  # there is no descriptor for it, so `watch` has ended it
             logger.warning("worker process %d is not watched while it ends: %s", pid, error)
 
     def _worker_ended(self, pid: int) -> None:
@@ -311,8 +312,8 @@ class Forker:
     async def close(self) -> None:
         """End the zygote, every worker and everything they started, and reap them. Idempotent.
 
-        Requests under way fail with `RuntimeStateError`. What is still there `PROCESS_END_TIMEOUT_S` after SIGKILL
-        (a process stuck in the kernel) is reported and left.
+        Requests that wait fail with `RuntimeStateError`. A process that is left `PROCESS_END_TIMEOUT_S` after SIGKILL
+        (stuck in the kernel) is reported and not waited for.
         """
         if self._is_closed:
             return
@@ -335,7 +336,7 @@ class Forker:
         if self._zygote is not None:
             self._zygote.kill()
         for process in self._zygotes():
-            await process.wait_ended()  # and so no worker is being born any more
+            await process.wait_ended()  # so no worker is being forked any more
         for watch in self._watches.values():
             watch.kill()
         while self._watches:
@@ -345,8 +346,8 @@ class Forker:
 
 
 def _own_thread_settings() -> dict[str, str]:
-    """Return what this process's environment says where the zygote's had to say something else.
+    """Return this process's own values of the variables that the zygote's environment had to change.
 
-    Libraries that a worker loads (torch) follow it. OpenBLAS does not: numpy has loaded it in the zygote.
+    Libraries that a worker loads, such as torch, follow them. OpenBLAS does not: numpy has loaded it in the zygote.
     """
     return {name: os.environ[name] for name in zygote.SINGLE_THREADED if name in os.environ}

@@ -1,7 +1,7 @@
-"""Pure: the modules that zygotes import beside their own, since users asked for it.
+"""Pure: the modules that zygotes import for users, besides their own.
 
-A module that can't be imported, that starts threads, or over which a zygote ends is given up, and
-told of; nothing else fails of it, since workers import for themselves what they do not find imported.
+A module is given up, with a warning, if it can't be imported, if it starts threads, or if the zygote ends while it
+imports the module. Nothing else fails then: workers import by themselves what the zygote has not imported.
 
     ordered ──asked──▶ imported        asked of each new zygote again
                  └───▶ given up        never asked again
@@ -15,7 +15,7 @@ from typing import Any
 
 
 class Preloads:
-    """What was ordered, and what the running zygote has not answered yet."""
+    """The modules that were ordered, and those that the running zygote has not answered for."""
 
     def __init__(self) -> None:
         self._sys_path_of: dict[str, list[str]] = {}
@@ -24,13 +24,13 @@ class Preloads:
         self._culprit: tuple[str, str] | None = None
 
     def order(self, modules: Sequence[str], sys_path: Sequence[str]) -> list[dict[str, Any]]:
-        """Return what to ask the running zygote, for those modules that it was not asked for yet."""
+        """Order modules; return the requests to the running zygote for those that are new."""
         fresh = [name for name in dict.fromkeys(modules) if name not in self._sys_path_of.keys() | self._given_up]
         self._sys_path_of.update((name, list(sys_path)) for name in fresh)
         return self._asked(fresh)
 
     def of_next_zygote(self) -> list[dict[str, Any]]:
-        """Return what to ask a zygote that has just been started."""
+        """Return the requests to a zygote that has just been started."""
         self._unanswered.clear()
         return self._asked(list(self._sys_path_of))
 
@@ -39,17 +39,17 @@ class Preloads:
         return [{"kind": "preload", "module": name, "sys_path": self._sys_path_of[name]} for name in modules]
 
     def answered(self, module: str, problem: str | None) -> None:
-        """The zygote has imported a module or, where there is a problem, not."""
+        """Called when the zygote has imported a module, or could not: for that `problem`."""
         self._unanswered.remove(module)
         if problem is not None:
             self._give_up(module)
 
     def zygote_will_exit(self, module: str, problem: str) -> None:
-        """The zygote has said that it will end for a module's sake."""
+        """Called when the zygote has announced that it exits because of a module."""
         self._culprit = (module, problem)
 
     def zygote_ended(self) -> tuple[str, str] | None:
-        """Return the module that the zygote ended over, if it was one, and the problem; the next one is spared it."""
+        """Give up the module that the zygote ended because of, if any; return it with the problem."""
         culprit, self._culprit = self._culprit, None
         if culprit is None and self._unanswered:
             culprit = (self._unanswered[0], "the zygote ended while it imported it")

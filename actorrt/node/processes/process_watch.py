@@ -1,11 +1,11 @@
-"""Linux facts about processes: who adopts orphans, who dies with whom, and how a child ended.
+"""Watches child processes: how a child ended, which process adopts orphans, and which dies with its parent.
 
-It watches and reaps one child at a time. Who makes processes is `forker`; what a dead worker's user code left
-running is ended in `orphans`.
+A watch has one child, which it reaps. `forker` makes processes; `orphans` ends what the user code of a dead worker left
+running.
 
-Invariants: a child is reaped here and nowhere else, through its pidfd, so a process id that was recycled is never
-waited for or signalled. The group of a dead child is killed before the child is reaped: until then its id can't
-name anybody else's group.
+Invariants: a child is reaped only here and through its pidfd, so a process id that was recycled is never waited for or
+signalled. The process group of a dead child is killed before the child is reaped: until then, its id can't be the id of
+another group.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Final
 from actorrt.reasons import ExitKind, ExitReason
 
 STACK_SIGNAL: Final = signals.SIGRTMIN + 7
-"""What makes a worker print the stacks of its threads, from whatever it does; no library is known to use it."""
+"""The signal at which a worker prints the stacks of its threads. No library is known to use it."""
 
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_NAME: Final = 15
@@ -42,8 +42,8 @@ def _prctl(option: int, argument: int | ctypes.c_char_p) -> None:
 def set_subreaper() -> None:
     """Make this process the parent of every descendant whose own parent dies (prctl(2)).
 
-    A worker is forked twice, so that the zygote is not its parent; without this it would become init's child and
-    its exit status would be lost.
+    A worker is forked twice, so that the zygote is not its parent. Without this call it would become a child of
+    init, and its exit status would be lost.
     """
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
@@ -51,8 +51,8 @@ def set_subreaper() -> None:
 def set_parent_death_signal(signal: int) -> None:
     """Have the kernel send `signal` to this process when its parent ends.
 
-    It follows the parent *thread*, and it does not cover a parent that has ended already: compare `os.getppid()`
-    afterwards.
+    The kernel watches the parent *thread*. The signal does not come if the parent has ended already: compare
+    `os.getppid()` afterwards.
     """
     _prctl(_PR_SET_PDEATHSIG, signal)
 
@@ -63,10 +63,10 @@ def set_process_name(name: str) -> None:
 
 
 def oom_kill_count() -> int | None:
-    """Return how many processes the kernel has killed for want of memory since the machine started.
+    """Return how many processes the kernel has killed for lack of memory since the machine started.
 
-    It counts the whole machine, container limits included, so a growth is a suspicion and no proof. Where the
-    kernel does not count (before 4.13), it is 0. None: it can't be read, for want of a descriptor or of memory.
+    The count is the whole machine's, kills by container limits included, so an increase is a suspicion and no proof.
+    It is 0 if the kernel does not count (before 4.13). None: it can't be read, for lack of a descriptor or of memory.
     """
     try:
         counts = _VMSTAT.read_bytes()
@@ -85,11 +85,11 @@ class ProcessExit:
     Attributes:
         pid: its process id, free for reuse by now.
         exit_status: the status it exited with, or None if a signal ended it.
-        signal: the number of the signal that ended it, or None if it exited. Both are None when somebody else
-            reaped it.
-        was_killed_by_us: whether we had sent it a signal that ends processes.
-        is_oom_suspected: it was killed with SIGKILL, not by us, while the kernel killed for want of memory: since it
-            was known to live, see `ProcessWatch.outlived`.
+        signal: the number of the signal that ended it, or None if it exited. Both are None if other code reaped
+            it.
+        was_killed_by_us: whether this process had sent it a signal that ends processes.
+        is_oom_suspected: it was killed by SIGKILL, not by this process, and the kernel has killed for lack of memory
+            since it was last known to live; see `ProcessWatch.outlived`.
     """
 
     pid: int
@@ -112,12 +112,12 @@ class ProcessWatch:
 
     Args:
         loop: calls back; the watch belongs to its thread.
-        pid: a child of this process that nobody else waits for.
+        pid: a child of this process that no other code waits for.
         on_exit: called once, on the loop, after the child is reaped and its process group was sent SIGKILL.
 
     Raises:
         ProcessLookupError: there is no such process.
-        OSError: there is no descriptor for it; it is not watched, and lives.
+        OSError: there is no descriptor for it; it is not watched, and lives on.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, pid: int, on_exit: Callable[[ProcessExit], None]) -> None:
@@ -131,13 +131,14 @@ class ProcessWatch:
 
     @property
     def is_running(self) -> bool:
-        """Whether the child has not been reaped, nor the watch closed."""
+        """Whether the child is not reaped, and the watch not closed."""
         return self._pidfd is not None
 
     def outlived(self, oom_kills_count: int | None) -> None:
-        """Note that the child lives after so many kills for want of memory; to be told about once a second.
+        """Note that the child lives after that many kills for lack of memory. Call it about once a second.
 
-        One that comes between the last two notes may be its own: the kernel counts it before the process is gone.
+        A kill that was counted between the last two notes may be the child's: the kernel counts a kill before the
+        process is gone.
         """
         self._oom_kills_before, self._oom_kills = self._oom_kills, oom_kills_count
 
@@ -149,14 +150,14 @@ class ProcessWatch:
         try:
             signals.pidfd_send_signal(self._pidfd, signal)
         except ProcessLookupError:
-            return  # reaped by somebody else; `_ended` says so where it matters
+            return  # other code reaped it, which `_ended` reports
 
     def _ended(self) -> None:
         assert self._pidfd is not None
         kill_group(self.pid)
         try:
             status = os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED | os.WNOHANG)
-        except ChildProcessError:  # somebody else reaped it: that it ended is all that can be known
+        except ChildProcessError:  # other code reaped it: nothing is known but that it ended
             self.close()
             self._on_exit(ProcessExit(self.pid, was_killed_by_us=self._was_killed))
             return
@@ -176,7 +177,7 @@ class ProcessWatch:
         )
 
     def _has_kernel_killed(self) -> bool:
-        """Whether the kernel has killed for want of memory since the child was known to live."""
+        """Whether the kernel has killed for lack of memory since the child was known to live."""
         now, before = oom_kill_count(), self._oom_kills_before
         return now is not None and before is not None and now > before
 
@@ -196,9 +197,9 @@ def watch_exit(loop: asyncio.AbstractEventLoop, pid: int, on_exit: Callable[[Pro
 def kill_group(leader_pid: int) -> None:
     """Send SIGKILL to the process group that `leader_pid` leads or led; without effect if there is none.
 
-    A worker that dies before it has made its group is in ours, and no group has its number.
+    A worker that dies before it has made its own group is still in the zygote's, and no group has its id.
     """
     try:
         os.killpg(leader_pid, signals.SIGKILL)
     except (ProcessLookupError, PermissionError):
-        return  # empty, or its members changed user: nothing that we may end
+        return  # the group is empty, or its members changed user and can't be ended

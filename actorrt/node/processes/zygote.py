@@ -1,16 +1,16 @@
 """The zygote: a process that has imported everything once and forks workers, two forks each.
 
-Twice, so that a worker's parent ends at once and the daemon, the nearest subreaper, adopts it; only a parent is
-told how a process ended. What the worker does then is in `after_fork`; the daemon's side is `forker`.
+Twice, so that a worker's parent ends at once and the daemon, the nearest subreaper, adopts the worker: only a parent
+learns how a process ended. What the worker does next is in `after_fork`; the daemon's side is `forker`.
 
 Invariants:
-    * One thread, checked before each fork: a fork copies locks, but not the threads that would release them. So no
-      ZeroMQ context, no torch, no user module that was not asked for, and Arrow's allocator without its background
-      thread. A zygote to whom a user's module brought a thread ends, and is replaced by one that is spared the module.
-    * A request is answered by the zygote, and also by the worker itself. When the daemon reads the end of the
-      channel, no process is left that could still answer, so what has no answer has no worker either.
-    * The end of the channel means that the daemon is gone. The workers die of it (`PR_SET_PDEATHSIG`); what their
-      user code started does not, so the zygote kills the sessions it knows.
+    * One thread, checked before each fork: a fork copies locks, but not the threads that would release them. So
+      the zygote has no ZeroMQ context, no torch, no user module that was not asked for, and Arrow's allocator without
+      its background thread. When a user's module starts a thread, the zygote ends, and the next one does not import it.
+    * The zygote answers a request, and so does the worker itself. When the daemon reads the end of the channel, no
+      process is left that could answer, so a request without an answer has no worker.
+    * The end of the channel means that the daemon is gone. The workers die with the daemon (`PR_SET_PDEATHSIG`). What
+      their user code started does not, so the zygote kills the sessions that it knows.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ SINGLE_THREADED: Final = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
-    # Arrow's jemalloc starts a thread when it is loaded, whichever allocator is in use.
+    # Arrow's jemalloc starts a thread when it is loaded, even if another allocator is in use.
     "JE_ARROW_MALLOC_CONF": "background_thread:false",
 }
-"""What the zygote's environment must say, or a module of `PRELOAD` starts threads; the defaults of workers too."""
+"""The zygote's environment, without which a module of `PRELOAD` starts threads. Workers inherit it as defaults."""
 
 _FDS_COUNT: Final = 2
 """Standard output and standard error come with a request to fork."""
@@ -73,7 +73,7 @@ class Zygote:
         self._pid_cell = mmap.mmap(-1, _PID.size)  # shared with the intermediate process, to learn the worker's id
 
     def serve(self) -> None:
-        """Fork on request; return when the daemon is gone, its workers' sessions killed, or when no fork is safe."""
+        """Fork on request; return when the daemon is gone and its workers' sessions are killed, or no fork is safe."""
         self._send({"kind": "ready"})
         while (received := channel.receive(self._end)) is not None:
             message, fds = received
@@ -95,7 +95,7 @@ class Zygote:
                 self._session_ids.discard(message["pid"])
 
     def _preload(self, module: str, sys_path: list[str]) -> None:
-        """Import a user's module, which may do what it likes meanwhile, from where the user's processes find it."""
+        """Import a user's module, from where the user's processes find it. The import may do anything."""
         own_path, sys.path[:] = sys.path[:], sys_path
         problem = None
         try:
@@ -123,10 +123,10 @@ class Zygote:
         try:
             channel.send(self._end, channel.pack(message))
         except ConnectionError:
-            return  # the daemon is gone; the next receive says so
+            return  # the daemon is gone, which the next receive reports
 
     def _fork(self, request: dict[str, Any], fds: Sequence[int]) -> int | str:
-        """Return the worker's process id, by now the daemon's child, or why there is none."""
+        """Return the process id of the worker, which is the daemon's child by then, or why there is none."""
         threads = _thread_names_or_why_not()
         if isinstance(threads, str):
             return f"the zygote can't count its threads: {threads}"
@@ -180,9 +180,9 @@ def thread_names() -> list[str]:
 
 
 def preload(modules: Iterable[str]) -> None:
-    """Import `modules` and take all that lives so far out of the collector's sight.
+    """Import `modules`, and hide all objects from the garbage collector.
 
-    A collection in a worker would otherwise write to, and so copy, every page shared with the zygote.
+    Otherwise a collection in a worker would write to every page that is shared with the zygote, and so copy it.
     """
     gc.disable()
     try:

@@ -1,9 +1,9 @@
-"""One zygote as the daemon sees it: its process, our end of its channel, and what has not been sent yet.
+"""A zygote as the daemon sees it: the process, the daemon's end of the channel, and what is not sent yet.
 
-When to start one, and what its answers mean, is `forker`'s; the zygote's own side is `zygote`.
+`forker` decides when to start one, and what its answers mean; `zygote` is the zygote's own side.
 
-Invariant: it has ended when its channel ends, not when its process does. A worker being born holds the other end
-too, so after the end nobody is left who could still answer.
+Invariant: a zygote has ended when its channel ends, not when its process does. A worker that is being forked holds the
+other end of the channel too, so when the channel has ended, no process is left that could answer.
 """
 
 from __future__ import annotations
@@ -39,12 +39,11 @@ class ZygoteProcess:
     Args:
         loop: does the reading and writing.
         preload: modules that the zygote imports.
-        on_answer: called with each answer to a request; with one of this side, too, that says that a request could
-            not be sent.
-        on_end: called once, when the channel has ended, with whether the zygote had been ready.
+        on_answer: called with each answer to a request, and with a refusal when a request could not be sent.
+        on_end: called once, when the channel has ended; its argument tells whether the zygote had been ready.
 
     Raises:
-        OSError: there is no process, or no descriptor for it or for its channel; nothing is left.
+        OSError: there is no process, or no descriptor for it or for its channel; nothing is left open.
     """
 
     def __init__(
@@ -83,13 +82,13 @@ class ZygoteProcess:
         self._watch.kill()
 
     def send(self, packet: bytes, fds: tuple[int, ...] = (), number: int | None = None) -> None:
-        """Send now or, while the socket is full, later; in order."""
+        """Send now, or later while the socket is full; the order is kept."""
         self._unsent.append((packet, fds, number))
         if len(self._unsent) == 1:
             self._flush()
 
     def unsend(self, number: int) -> bool:
-        """Take back the request of that number; return whether it had not left yet."""
+        """Withdraw the request with that number; return whether it had not been sent."""
         for entry in self._unsent:
             if entry[2] == number:
                 self._unsent.remove(entry)
@@ -106,8 +105,8 @@ class ZygoteProcess:
                 self._loop.add_writer(fd, self._flush)
                 return
             except ConnectionError:
-                break  # it is dead; the reader says so, and whoever waits is served by the next one
-            except OSError as error:  # too many descriptors are under way, or the kernel has no memory
+                break  # the zygote is dead, which the reader reports; the next one serves what waits
+            except OSError as error:  # too many descriptors are in flight, or the kernel lacks memory
                 self._unsent.popleft()
                 self._not_sent(number, error)
                 continue
@@ -122,10 +121,10 @@ class ZygoteProcess:
             self._on_answer({"kind": "refused", "id": number, "message": f"the request was not sent: {error}"})
 
     def _readable(self) -> None:
-        """Take everything there is.
+        """Receive everything that has arrived.
 
-        A zygote that dies with requests unread resets the channel, and libuv calls a reader for such an error once
-        and never again: whatever was left then, the end included, would never be read.
+        A zygote that dies with unread requests resets the channel. libuv calls a reader only once for that error:
+        messages that are left then, and the end of the channel, would never be read.
         """
         while self._end.fileno() >= 0:
             try:
@@ -152,7 +151,7 @@ class ZygoteProcess:
             self._end.close()
 
     def _process_ended(self, ended: ProcessExit) -> None:
-        # `Popen` must know, or it would wait for a process id that is free by now.
+        # `Popen` must know that, or it would wait for a process id that is free now.
         self._popen.returncode = ended.exit_status if ended.exit_status is not None else -(ended.signal or 0)
         self._is_reaped.set()
 
@@ -162,7 +161,7 @@ class ZygoteProcess:
         await self._is_reaped.wait()
 
     def close(self) -> None:
-        """Let go of the channel and the process, ended or not. Idempotent."""
+        """Close the channel and the watch on the process, whether it has ended or not. Idempotent."""
         self._disconnect()
         self._watch.close()
 

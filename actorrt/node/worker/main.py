@@ -78,7 +78,7 @@ async def _serve(config: dict[str, Any]) -> None:
         job=JobId(config["job"]),
         namespace=config["namespace"],
     )
-    system.evidence = Evidence(config["evidence"])
+    system.evidence = Evidence(config["crash_notes"])
     store.system, store.node_of = system, system.transport.node_of
     system.on_crash = _end_at_once
     await system.start()

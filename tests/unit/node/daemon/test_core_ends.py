@@ -85,7 +85,7 @@ async def test_only_an_end_that_nobody_expected_is_warned_of(
     assert told == [f"the process of {worker.label} (pid {worker.pid}) ended: {reason}"] * count
 
 
-async def test_worker_that_can_not_be_spoken_with_is_killed_and_any_other_peer_only_told_of(
+async def test_worker_that_can_not_be_reached_is_killed_and_any_other_peer_is_only_logged(
     node: CoreNode, caplog: pytest.LogCaptureFixture
 ) -> None:
     driver, job_id = await node.driver()
@@ -94,7 +94,7 @@ async def test_worker_that_can_not_be_spoken_with_is_killed_and_any_other_peer_o
     assert node.factory.killed == []
     node.core.peer_failed(worker.peer, errors.PeerUnreachableError("no answer"))
     assert node.factory.killed == [worker]
-    assert f"the worker {worker.label} (pid {worker.pid}) can't be spoken with any more; it is ended" in caplog.messages
+    assert f"the worker {worker.label} (pid {worker.pid}) can't be reached any more; it is ended" in caplog.messages
 
 
 async def test_job_of_a_driver_that_is_gone_ends_and_the_driver_hears_so(

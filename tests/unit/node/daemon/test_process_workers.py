@@ -14,7 +14,7 @@ import pytest
 from actorrt.actors.cells import crash_notes
 from actorrt.errors import ActorStartError
 from actorrt.ids import PeerAddress
-from actorrt.node.daemon.process_workers import EVIDENCE_SUFFIX, ProcessWorkers
+from actorrt.node.daemon.process_workers import CRASH_NOTES_SUFFIX, ProcessWorkers
 from actorrt.node.placement.jobs import Job, Worker, WorkerKind
 from actorrt.node.processes.process_watch import ProcessExit
 from actorrt.protocol.nodes import JobSetting
@@ -115,7 +115,7 @@ async def test_worker_is_forked_with_all_that_it_needs_to_find_its_node(node: No
         {
             "peer": worker.peer,
             "address": f"unix://{socket}",
-            "evidence": socket + EVIDENCE_SUFFIX,
+            "crash_notes": socket + CRASH_NOTES_SUFFIX,
             "node": tuple(NODE),
             "store": "/store",
             "job": JOB.job_id,
@@ -197,7 +197,7 @@ async def test_notes_on_the_calls_in_hand_are_taken_over(node: Node, monkeypatch
     await node.factory.launch(worker)
     node.processes.end(exit_status=1)
     assert (worker.in_hand, worker.begun_count) == (in_hand, 2)
-    assert taken == [worker.endpoint.address.removeprefix("unix://") + EVIDENCE_SUFFIX]
+    assert taken == [worker.endpoint.address.removeprefix("unix://") + CRASH_NOTES_SUFFIX]
 
 
 def test_modules_are_preloaded_only_where_one_job_has_the_zygote_to_itself(
