@@ -5,7 +5,9 @@ The authority's side is in `actorrt.actors.authority`.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from actorrt import errors
@@ -13,7 +15,7 @@ from actorrt.actors.calling.routes import Routes
 from actorrt.actors.refs.loop_thread import LoopThread
 from actorrt.actors.refs.operation import Operation
 from actorrt.actors.refs.ref import ActorRef
-from actorrt.actors.refs.waiting import wait
+from actorrt.actors.refs.waiting import gather
 from actorrt.actors.wire.control import Control
 from actorrt.actors.wire.peers import Peers
 from actorrt.ids import ActorId, ActorIds, PeerAddress
@@ -101,9 +103,9 @@ class EndOrders:
             hosts.update(sighting.endpoint for sighting in seen if sighting is not None)
         own_peer = self._peers.own_peer
         fences = [self._control.request(host, Fence(), Lane.USER) for host in hosts if host.peer != own_peer]
-        if fences:
-            # A process that is too busy to answer has the messages in its socket.
-            await wait(fences, len(fences), FENCE_TIMEOUT_S)
+        with suppress(TimeoutError):  # a process that is too busy to answer has the messages in its socket
+            async with asyncio.timeout(FENCE_TIMEOUT_S):
+                await gather(*fences, return_exceptions=True)
 
 
 def _order(actor_ids: Sequence[ActorId], reason: str, kill: bool) -> Stop:
