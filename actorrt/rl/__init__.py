@@ -1,7 +1,7 @@
 """The reinforcement-learning library: roles as ordinary actors, algorithms as ordinary code over `stream`.
 
-Only the public names. Importing them needs neither torch nor Gymnasium: whoever learns or makes environments
-imports those then.
+This module has only the public names. Importing them imports neither torch nor Gymnasium: code that learns in torch or
+makes environments imports them when it needs them.
 """
 
 from actorrt.rl.algorithms.a2c import A2C, A2CSettings

@@ -137,10 +137,10 @@ def test_chaos_that_does_not_happen_is_a_failure(tmp_path: Path) -> None:
         (("ppo", "CartPole-v1", "--steps", "0"), "a run has at least 1 step: --steps 0"),
         (("ppo", "CartPole-v1", "--envs", "0"), "environments is at least 1: environments=0"),
         (("ppo", "CartPole-v1", "--resume", "/nowhere"), "there is no checkpoint in /nowhere"),
-        (("ppo", "CartPole-v1", "--resume", "/nowhere", "--seed", "1"), "--seed does not go with --resume"),
+        (("ppo", "CartPole-v1", "--resume", "/nowhere", "--seed", "1"), "--seed can't be combined with --resume"),
         (
             ("ppo", "CartPole-v1", "--resume", "/nowhere", "--evaluation-episodes", "5"),
-            "--evaluation-episodes does not go with --resume",
+            "--evaluation-episodes can't be combined with --resume",
         ),
         (("ppo", "CartPole-v1", "--evaluation-episodes", "0"), "evaluation_episodes is at least 1"),
         (("ppo", "CartPole-v1", "--directory", "/proc/x"), "directory='/proc/x' can't be written to"),
@@ -164,7 +164,7 @@ def test_interrupt_pauses_and_the_run_goes_on_from_there(tmp_path: Path) -> None
     os.kill(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert "pausing after the update in hand" in err
+    assert "pausing after the current update" in err
     assert " by the evaluator\n" in out
     again = f"and so does actorrt train ppo CartPole-v1 --resume {tmp_path} --steps 1000000"
     assert out.splitlines()[-1].endswith(again)
@@ -185,7 +185,7 @@ def test_second_interrupt_ends_the_command_at_once(tmp_path: Path) -> None:
     assert process.stderr is not None
     wait_until((tmp_path / "stepped").exists, "a first step")
     os.kill(process.pid, signal.SIGINT)
-    assert any("pausing after the update in hand" in line for line in process.stderr)
+    assert any("pausing after the current update" in line for line in process.stderr)
     os.kill(process.pid, signal.SIGINT)
     out, _ = process.communicate(timeout=30)
     assert process.returncode == 130

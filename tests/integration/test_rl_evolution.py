@@ -82,7 +82,7 @@ def test_environment_that_raises_is_restarted_and_told(
     assert run.steps >= 50
     told = [record.getMessage() for record in caplog.records if record.name == "actorrt.rl.evolution.explorer_pool"]
     assert told[0].startswith("simulator 0, incarnation 1, environment 0, step 3 of the episode with seed ")
-    assert told[0].endswith("ArithmeticError: this environment broke; it is restarted")
+    assert told[0].endswith("ArithmeticError: this environment broke; the simulator is restarted")
 
 
 def test_simulators_join_and_leave_and_the_run_is_the_same(node_session: art.Runtime, tmp_path: Path) -> None:

@@ -136,10 +136,10 @@ async def test_cancelled_wait_pauses_and_says_where(tmp_path: Path, caplog: pyte
     assert run.steps == checkpoint.load(str(tmp_path))["record"]["steps"] >= 256
     assert run.state == "paused"
     first, line = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-    assert first == "pausing after the update in hand; a second interrupt ends the run at once"
+    assert first == "pausing after the current update; a second interrupt ends the run at once"
     assert line == (
         f"paused after {run.steps:,} steps; "
-        f"rl.PPO.resume({str(tmp_path)!r}).start(steps=100_000, stop_return=500) goes on from there, "
+        f"rl.PPO.resume({str(tmp_path)!r}).start(steps=100_000, stop_return=500) resumes it, "
         f"and so does actorrt train ppo CartPole-v1 --resume {tmp_path} --steps 100000 --stop-return 500"
     )
 
@@ -216,5 +216,5 @@ def test_interrupt_of_plain_code_pauses_with_a_checkpoint(mode: str, tmp_path: P
     with own_directory() as directory:
         script = run_script(PLAIN.format(mode=mode), tmp_path, directory)
     assert (script.process.returncode, script.output) == (0, "True True\n"), script.stderr
-    assert "rl.PPO.resume('run').start(steps=100_000) goes on from there" in script.stderr
+    assert "rl.PPO.resume('run').start(steps=100_000) resumes it" in script.stderr
     assert (tmp_path / "run" / "best.policy").exists()

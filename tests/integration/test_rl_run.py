@@ -100,7 +100,7 @@ def test_error_of_an_environment_ends_the_run_with_that_error(
         with pytest.raises(ArithmeticError, match="this environment can't be stepped") as raised:
             run.wait()
         assert "environment 0, step 1 of the episode with seed" in raised.value.__notes__[0]
-        again = f"rl.PPO.resume({run.directory!r}).start(steps=256) goes on from its checkpoint of 0 steps"
+        again = f"rl.PPO.resume({run.directory!r}).start(steps=256) resumes from its checkpoint of 0 steps"
         assert raised.value.__notes__[-1] == f"the run failed after 0 steps; {again}"
     finally:
         sys.modules.pop("crashing_environment", None)
@@ -119,7 +119,7 @@ def test_environment_that_raises_now_and_then_is_restarted_and_told(
     for index, line in enumerate(told):
         assert re.fullmatch(
             rf"simulator {index}, incarnation 1, environment 0, step 3 of the episode with seed \d+: "
-            r"ArithmeticError: this environment broke; it is asked again",
+            r"ArithmeticError: this environment broke; the rollout is requested again",
             line,
         )
 

@@ -1,7 +1,7 @@
-"""Advantage actor-critic (Mnih et al. 2016, the synchronous form), as users start it: settings and presets.
+"""Advantage actor-critic (Mnih et al. 2016, the synchronous form): settings and presets.
 
-Its mathematics is in `a2c_update`. The presets are RL-Zoo's (hyperparams/a2c.yml), without the state-dependent
-exploration that it has for continuous actions.
+The mathematics is in `a2c_update`. The presets are RL-Zoo's (hyperparams/a2c.yml), without state-dependent exploration
+for continuous actions.
 """
 
 from __future__ import annotations
@@ -67,11 +67,11 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class A2CSettings(RolloutSettings):
-    """How advantage actor-critic learns. The defaults are Stable-Baselines3's.
+    """Settings of advantage actor-critic. The defaults are Stable-Baselines3's.
 
     Attributes:
         gae_lambda: weight of longer advantage estimates; with 1 they are n-step returns, as in the paper.
-        normalise_advantages: to mean 0 and deviation 1 in each batch.
+        normalise_advantages: whether to scale them to mean 0 and standard deviation 1 in each batch.
     """
 
     algorithm: ClassVar[str] = "A2C"
@@ -89,11 +89,11 @@ class A2CSettings(RolloutSettings):
         self._require_flags("normalise_advantages")
 
     def update_rule(self, spec: PolicySpec, parameters: Array, seed: int) -> A2CUpdate:
-        """Make what improves the policy."""
+        """Make the update rule."""
         return A2CUpdate(self, spec, parameters)
 
 
 class A2C(Algorithm):
-    """Trains a policy by advantage actor-critic; see `Algorithm` for what all algorithms take."""
+    """Trains a policy by advantage actor-critic; see `Algorithm` for the arguments."""
 
     settings_class = A2CSettings

@@ -1,7 +1,7 @@
 """One update of advantage actor-critic (Mnih et al. 2016, algorithm S3), in the paper's order.
 
-Returns, then one step along the policy gradient, with the values' error and the entropy beside it. Settings are in
-`a2c`. Nothing here talks to anybody: the learner calls it.
+Computes returns, then makes one step along the policy gradient, with the value loss and the entropy bonus. Settings are
+in `a2c`. The learner calls this module, which sends no messages.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ class A2CUpdate(GradientUpdate):
         """Improve the policy.
 
         Args:
-            fragments: what to learn from; at least one transition.
+            fragments: fragments with at least one transition.
             remaining: share of the run that is still to come, 1 to 0, for the learning rate.
 
         Returns:
-            Measured on the batch before the update: `value_loss` and `entropy` (nats).
+            Metrics of the batch before the update: `value_loss` and `entropy` (nats).
         """
         settings = self.settings
         metrics = actor_critic_gradient(self.network, fragments, settings, self.share)
@@ -51,7 +51,7 @@ def actor_critic_gradient(
     settings: A2CSettings,
     share: Callable[[Transitions], Transitions] = lambda rows: rows,
 ) -> dict[str, float]:
-    """Leave the gradient of fragments, or of a share of them, in the network; return what `differentiate` does."""
+    """Compute the gradient of fragments, or of a share of them, in the network; return the metrics."""
     rows = share(transitions(fragments, gamma=settings.gamma, gae_lambda=settings.gae_lambda))
     advantage = normalised(rows.advantage) if settings.normalise_advantages else rows.advantage
     return differentiate(network, rows, advantage, settings.value_coefficient, settings.entropy_coefficient)
@@ -60,12 +60,12 @@ def actor_critic_gradient(
 def differentiate(
     network: AnyNetwork, rows: Transitions, advantage: Array, value_coefficient: float, entropy_coefficient: float
 ) -> dict[str, float]:
-    """Leave the gradient of the actor-critic loss, to be minimised, in the network.
+    """Compute the gradient of the actor-critic loss, which is minimised, in the network.
 
     The loss is the mean over rows of -advantage log pi + value_coefficient (V - target)^2 - entropy_coefficient H.
 
     Returns:
-        `value_loss` and `entropy` (nats), before anything moves.
+        `value_loss` and `entropy` (nats), before the update.
     """
     count = len(rows)
     outputs, value = network.forward(rows.obs)

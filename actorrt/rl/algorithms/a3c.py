@@ -1,7 +1,7 @@
-"""Asynchronous advantage actor-critic (Mnih et al. 2016, algorithm S3), as users start it: settings and presets.
+"""Asynchronous advantage actor-critic (Mnih et al. 2016, algorithm S3): settings and presets.
 
-Each simulator computes the gradient of what it collected and has the parameter server apply it at once; nobody waits
-for anybody. Who does what is in `a3c_roles`.
+Each simulator computes the gradient of its fragment, and the parameter server applies it at once; no process waits for
+another. The roles are in `a3c_roles`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class A3CSettings(A2CSettings):
-    """How asynchronous advantage actor-critic learns: as A2C does, each gradient from one simulator's fragment."""
+    """Settings of asynchronous advantage actor-critic: those of A2C, with a gradient for each fragment."""
 
     algorithm: ClassVar[str] = "A3C"
     presets: ClassVar[dict[str, dict[str, Any]]] = PRESETS
@@ -42,7 +42,7 @@ class A3CSettings(A2CSettings):
 
 
 class A3CTraining(Training):
-    """Supervises the roles of one run: the parameter server learns, and so there is no learner."""
+    """Supervises the roles of one run; there is no learner, since the parameter server learns."""
 
     simulator_class = GradientSimulator
 
@@ -56,7 +56,7 @@ class A3CTraining(Training):
 
 
 class A3CLoop(TrainingLoop):
-    """Asks simulators for gradients and counts what they say; see `Loop` for its arguments."""
+    """Asks simulators to learn, and counts their steps; see `RunLoop` for the arguments."""
 
     supervisor_class = A3CTraining
 
@@ -65,7 +65,7 @@ class A3CLoop(TrainingLoop):
         return [await training.child("parameters")]
 
     async def _improve(self, batch: Batch) -> dict[str, Any]:
-        """Return what the simulators measured, in the mean; their gradients have been applied."""
+        """Return the mean metrics of the simulators, whose gradients have been applied already."""
         contributions: Any = batch.fragments
         names = contributions[0].metrics
         means = {name: sum(each.metrics[name] for each in contributions) / len(contributions) for name in names}
@@ -73,7 +73,7 @@ class A3CLoop(TrainingLoop):
 
 
 class A3C(Algorithm):
-    """Trains a policy by asynchronous advantage actor-critic; see `Algorithm` for what all algorithms take."""
+    """Trains a policy by asynchronous advantage actor-critic; see `Algorithm` for the arguments."""
 
     settings_class = A3CSettings
     loop_class = A3CLoop

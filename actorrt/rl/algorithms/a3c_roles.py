@@ -1,7 +1,7 @@
 """The roles of A3C: simulators that compute gradients, and a parameter server that applies them as they arrive.
 
-One round of a simulator is the paper's algorithm S3: take the newest parameters, collect a fragment, compute the
-gradient of its actor-critic loss, hand it over. The server keeps RMSProp's moments for all of them (section 4, "shared
+A simulator repeats the paper's algorithm S3: take the newest parameters, collect a fragment, compute the gradient of
+its actor-critic loss, send it to the server. The server keeps RMSProp's moments for all simulators (section 4, "shared
 RMSProp").
 """
 
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Contribution:
-    """What a simulator says of a fragment whose gradient has been applied; the fragment itself stays where it was.
+    """A simulator's report about a fragment whose gradient has been applied; the fragment itself is not sent.
 
     Attributes:
         step_count: transitions of the fragment.
         episode_return: undiscounted returns of the episodes that ended within, (m,) float64.
-        policy_version: the version that the gradient made.
+        policy_version: the version that the gradient led to.
         simulator, incarnation, sequence, process_id, collect_s: as of the fragment.
-        metrics: `value_loss`, `entropy` (nats) and `policy_lag`: versions that others had made meanwhile.
+        metrics: `value_loss`, `entropy` (nats), and `policy_lag`: the number of versions that others made meanwhile.
     """
 
     step_count: int
@@ -52,9 +52,9 @@ class Contribution:
 
 
 class GradientServer(ParameterServer):
-    """Holds the newest parameters and moves them along the gradients that it is given, one by one.
+    """Holds the newest parameters, and applies the gradients that arrive, one by one.
 
-    Its snapshots hold everything, so that another incarnation goes on from the last gradient that was answered for.
+    Its snapshots hold its whole state, so the next incarnation continues after the last gradient that was confirmed.
 
     Args:
         settings: of the algorithm.
@@ -74,22 +74,22 @@ class GradientServer(ParameterServer):
         self._settings, self._steps = settings, steps
         self._learnt_steps = 0
         self._gradient = np.zeros_like(parameters)
-        self._moving = parameters.copy()  # the published ones are read by others, and stay as they are
+        self._moving = parameters.copy()  # other processes read the published parameters, which must not change
         self._optimiser = FlatRMSProp(self._moving, self._gradient, max_norm=settings.max_grad_norm)
 
     def apply(self, gradient: Array, step_count: int, seen: Normaliser | None = None) -> Weights:
-        """Move the parameters against a gradient.
+        """Apply a gradient.
 
         Args:
-            gradient: of the loss, a flat vector.
-            step_count: transitions that it was computed from.
+            gradient: gradient of the loss, a flat vector.
+            step_count: number of transitions from which it was computed.
             seen: counts of observations and returns to merge into the normaliser.
 
         Returns:
             The newest weights, whose version is one larger.
 
         Raises:
-            DivergedError: the gradient is infinite or NaN somewhere; nothing changes.
+            DivergedError: a value of the gradient is infinite or NaN; nothing changes.
         """
         require_finite(gradient, f"a gradient for version {self._weights.version + 1}")
         settings = self._settings
@@ -98,24 +98,26 @@ class GradientServer(ParameterServer):
         self._gradient[:] = gradient
         self._optimiser.step(learning_rate)
         self._learnt_steps += step_count
-        self._replace(self._moving.copy(), self._weights.version + 1, seen)  # its giver reads it in the answer
+        self._replace(
+            self._moving.copy(), self._weights.version + 1, seen
+        )  # the simulator that sent the gradient gets them in the answer
         return self._weights
 
     def state(self) -> dict[str, Any]:
-        """Return what, with the parameters, another server needs to go on."""
+        """Return the state that another server needs to continue from the parameters."""
         return {"optimiser": self._optimiser.state(), "learnt_steps": self._learnt_steps}
 
     def resume(self, state: dict[str, Any]) -> None:
-        """Go on from another server's `state`."""
+        """Take over another server's `state`."""
         self._optimiser.resume(state["optimiser"])
         self._learnt_steps = state["learnt_steps"]
 
     def snapshot(self) -> Any:
-        """Return everything."""
+        """Return the whole state."""
         return super().snapshot(), self.state()
 
     def restore(self, state: Any) -> None:
-        """Take everything back."""
+        """Take over the state of the last incarnation."""
         held, mine = state
         super().restore(held)
         self._moving[:] = self._weights.parameters
@@ -135,23 +137,24 @@ class GradientSimulator(Simulator):
         self._settings = settings
 
     async def on_start(self) -> None:
-        """Make environments and network."""
+        """Make the environments and the network."""
         await super().on_start()
         self._network = make_network(self._policy.spec, self._policy.parameters, self._settings.backend)
         limit_threads(1)
 
     async def rollout(self, at_least: int = 0, *, exact: bool = False) -> Any:
-        """Collect a fragment with the newest parameters and have its gradient applied; return a `Contribution`.
+        """Collect a fragment with the newest parameters, and let the server apply its gradient; return a
+        `Contribution`.
 
         Args:
-            at_least: version of the parameters to act with, or a newer one.
+            at_least: the oldest version of the parameters to act with.
             exact: as for `Simulator.rollout`.
 
         Raises:
-            Exception: what an environment raises, as from `Simulator.rollout`.
+            Exception: an environment's own error, as from `Simulator.rollout`.
         """
         fragment = await super().rollout(at_least, exact=exact)
-        while fragment.step_count == 0:  # of resets alone: no gradient follows from them
+        while fragment.step_count == 0:  # the fragment holds only resets, which have no gradient
             fragment = await super().rollout(at_least, exact=exact)
         gradient, metrics = self._differentiate(fragment)
         weights = await self._params.apply(gradient, fragment.step_count, fragment.seen)
@@ -169,7 +172,7 @@ class GradientSimulator(Simulator):
         )
 
     def _differentiate(self, fragment: Fragment) -> tuple[Array, dict[str, float]]:
-        """Return the gradient of a fragment's actor-critic loss, and what was measured."""
+        """Return the gradient of a fragment's actor-critic loss, and its metrics."""
         self._network.set_parameters(self._policy.parameters)
         metrics = actor_critic_gradient(self._network, (fragment,), self._settings)
         return to_array(self._network.gradient), metrics

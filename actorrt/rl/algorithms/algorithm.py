@@ -1,6 +1,6 @@
-"""What users hold of an algorithm before it runs: checked arguments, `start`, and `resume` from a checkpoint.
+"""The base of algorithms as users see them: checked arguments, `start`, and `resume` from a checkpoint.
 
-What tells algorithms apart is in their settings, and in the loop that feeds the learner.
+Algorithms differ in their settings, and in the loop that feeds the learner.
 """
 
 from __future__ import annotations
@@ -40,16 +40,17 @@ class Algorithm:
 
     Args:
         env: Gymnasium id of the environment, or a function that makes it.
-        simulators: how many simulators, each a process of its own.
-        seed: what all randomness follows from, 0 or larger.
-        directory: where a run leaves its checkpoint and best policy; not one that holds an earlier run's. None takes
+        simulators: number of simulators, each in a process of its own.
+        seed: seed of all randomness, 0 or larger.
+        directory: directory for the checkpoint and the best policy, without the files of an earlier run. None means
             `runs/` and the run's name.
-        native: use the environment's own vector form; worth it from about 12 environments a simulator.
-        **settings: fields of the algorithm's settings, instead of the environment's preset.
+        native: whether to use the environment's own vector form, which pays from about 12 environments for each
+            simulator on.
+        **settings: fields of the algorithm's settings, which replace the environment's preset.
 
     Raises:
-        ValueError: no such environment or setting, or a value that makes no sense.
-        TypeError: a value of the wrong kind, or an environment in the place of what makes one.
+        ValueError: there is no such environment or setting, or a value is out of range.
+        TypeError: a value has the wrong type, or `env` is an environment instead of a function that makes one.
         MissingPackageError: Gymnasium or torch is needed, and not installed.
     """
 
@@ -79,12 +80,12 @@ class Algorithm:
         self._checkpoint: dict[str, Any] | None = None
 
     def _describe(self, env: EnvMaker) -> PolicySpec:
-        """Say what the policy looks like.
+        """Return the spec of the policy.
 
         Raises:
-            ValueError: the observations are pixels, and are to be normalised: networks scale them themselves. Or the
-                network is not for the backend that is asked for.
-            MissingPackageError: it learns in torch, which is not installed.
+            ValueError: images should be normalised, although networks scale them themselves; or the backend does not
+                support the network.
+            MissingPackageError: the network learns in torch, which is not installed.
         """
         settings = self.settings
         shape = {name: getattr(settings, name) for name in ("hidden", "activation", "orthogonal", "log_std")}
@@ -101,19 +102,19 @@ class Algorithm:
 
     @classmethod
     def resume(cls: type[A], directory: str, *, env: EnvMaker | None = None, network: NetworkKind | None = None) -> A:
-        """Take a run up again where its last checkpoint is; `start` goes on from there.
+        """Resume a run from its last checkpoint; call `start` to continue it.
 
-        Without lag, and with environments that replay, the resumed run equals one that was not interrupted, bit
-        for bit; of an environment that does not replay, that is logged.
+        In deterministic order, and with environments that replay, the resumed run equals the uninterrupted run bit for
+        bit. An environment that does not replay is logged.
 
         Args:
-            directory: the run's.
-            env: the function that makes the environment, where one does: checkpoints hold no code.
-            network: the function that makes the policy's network, likewise.
+            directory: the run's directory.
+            env: the function that makes the environment, if the run had one: checkpoints hold no code.
+            network: the function that makes the policy's network, if the run had one.
 
         Raises:
-            FileNotFoundError: there is no checkpoint in it.
-            ValueError: what is there is no checkpoint, or one of another algorithm; or `env` or `network` is missing.
+            FileNotFoundError: there is no checkpoint in the directory.
+            ValueError: the file is not a checkpoint, or is of another algorithm; or `env` or `network` is missing.
         """
         saved = checkpoint.load(directory)
         origin = saved["origin"]
@@ -152,34 +153,34 @@ class Algorithm:
         """Begin to train in the background.
 
         Args:
-            steps: environment steps at the most, those before a resumption included; None takes the settings'.
-                Linear schedules end there.
-            stop_return: end as soon as a policy reaches this mean return over `evaluation_episodes`, 20 where they are
-                not set, and again on as many others.
-            on_progress: called after each update, in the run's thread; plain or async.
-            callbacks: `Callback`s, or functions like `on_progress`: early stop, logs, what you will.
-            show: whether to show the run: as a live plot in a notebook, as a line elsewhere. None shows it in
-                notebooks and terminals, and not where the output goes to a file.
-            keep_going: asked after each update once the return is reached; the run goes on while it says yes.
+            steps: largest number of environment steps, including those before a resumption; None takes the settings'
+                number. Linear schedules end there.
+            stop_return: the run ends when a policy reaches this mean return over `evaluation_episodes` (20 by default),
+                and again over as many other episodes.
+            on_progress: function called after each update, in the run's thread; plain or async.
+            callbacks: `Callback`s, or functions like `on_progress`.
+            show: whether to show the run, as a live plot in a notebook or as a line elsewhere. None shows it in
+                notebooks and terminals, but not if the output goes to a file.
+            keep_going: called after each update once the return is reached; the run continues while it returns True.
 
         Raises:
             FileNotFoundError: the run is resumed, and its checkpoint is gone.
-            ValueError: `steps` is less than 1, or than what the resumed run has already; or the directory holds an
+            ValueError: `steps` is less than 1, or less than the resumed run already has; or the directory holds an
                 earlier run, or can't be written to.
-            TypeError: what is no callback is given as one, or what is no number.
+            TypeError: a callback is not callable, or a number is not a number.
         """
         if stop_return is not None:
             require_number("stop_return", stop_return)
         if self._checkpoint is not None and self.directory is not None:
-            self._checkpoint = checkpoint.load(self.directory)  # another start may have gone on from it since
+            self._checkpoint = checkpoint.load(self.directory)  # another run may have continued from it since
         self.require_startable(steps)
         plan = self._plan(self.settings.steps if steps is None else steps, stop_return)
         directory = self.directory or os.path.join(RUNS, plan.name)
-        hearers = [*([] if on_progress is None else [on_progress]), *callbacks]
-        return Run(plan, directory, self.loop_class, hearers, keep_going, show).start()
+        every = [*([] if on_progress is None else [on_progress]), *callbacks]
+        return Run(plan, directory, self.loop_class, every, keep_going, show).start()
 
     def require_startable(self, steps: int | None = None) -> None:
-        """Make sure that `start(steps)` has something to do, and a place for what comes of it; starts nothing.
+        """Make sure that `start(steps)` has steps to train and a directory to write to; starts nothing.
 
         Raises:
             ValueError: as from `start`.
@@ -201,7 +202,7 @@ class Algorithm:
         return f"<{type(self).__name__} on {name_of(self.environment)}: {many}, seed {self.seed}{place}>"
 
     def explain(self) -> Explanation:
-        """Say what a run would do: effective settings, policy, roles. `print` it, or let a notebook show it."""
+        """Describe a run: effective settings, policy and roles. `print` the text, or let a notebook show it."""
         return explain(self._plan(self.settings.steps))
 
     def _plan(self, steps: int, stop_return: float | None = None) -> Plan:
@@ -221,7 +222,7 @@ class Algorithm:
         )
 
     def _weights(self) -> Weights:
-        """Return what the policy begins with: the checkpoint's, or fresh ones."""
+        """Return the policy's initial weights: the checkpoint's, or new ones."""
         if self._checkpoint is not None:
             return Weights.from_data(self._checkpoint["weights"])
         normaliser = Normaliser.nothing(

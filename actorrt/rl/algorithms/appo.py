@@ -1,7 +1,7 @@
 """Asynchronous proximal policy optimisation (Petrenko et al. 2020, "Sample Factory"): IMPALA with PPO's objective.
 
-As in IMPALA, simulators collect while the learner learns, and V-trace corrects advantages and value targets; the
-objective is PPO's clipped one, against the policy that acted.
+As in IMPALA, simulators collect while the learner learns, and V-trace corrects advantages and value targets. The
+objective is PPO's clipped one, relative to the policy that acted.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class APPOSettings(CorrectedSettings, ClippedSettings):
-    """How asynchronous proximal policy optimisation learns; a batch is corrected once, before the first epoch."""
+    """Settings of asynchronous proximal policy optimisation; a batch is corrected once, before the first epoch."""
 
     algorithm: ClassVar[str] = "APPO"
     presets: ClassVar[dict[str, dict[str, Any]]] = PRESETS
@@ -42,11 +42,11 @@ class APPOSettings(CorrectedSettings, ClippedSettings):
     epochs: int = 2
 
     def update_rule(self, spec: PolicySpec, parameters: Array, seed: int) -> APPOUpdate:
-        """Make what improves the policy."""
+        """Make the update rule."""
         return APPOUpdate(self, spec, parameters, seed)
 
 
 class APPO(Algorithm):
-    """Trains a policy by asynchronous proximal policy optimisation; see `Algorithm` for what all algorithms take."""
+    """Trains a policy by asynchronous proximal policy optimisation; see `Algorithm` for the arguments."""
 
     settings_class = APPOSettings

@@ -1,4 +1,4 @@
-"""One update of asynchronous proximal policy optimisation: PPO's, on transitions that V-trace has corrected.
+"""One update of asynchronous proximal policy optimisation: PPO's update on transitions that V-trace has corrected.
 
 Settings are in `appo`.
 """

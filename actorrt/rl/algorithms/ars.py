@@ -1,6 +1,6 @@
-"""Augmented random search (Mania, Guy and Recht 2018): the whole algorithm but for who plays the episodes.
+"""Augmented random search (Mania, Guy and Recht 2018): settings, presets and update rule.
 
-That is `evolution`. The presets are RL-Zoo's (hyperparams/ars.yml).
+The package `evolution` plays the episodes. The presets are RL-Zoo's (hyperparams/ars.yml).
 """
 
 from __future__ import annotations
@@ -112,11 +112,11 @@ class EvolutionSettings(AlgorithmSettings):
     """Settings of the algorithms that learn from whole episodes.
 
     Attributes:
-        directions: directions an update explores, each both ways.
-        deviation: how far, as standard deviation of each parameter.
-        learning_rate: of the step that follows.
-        alive_bonus_offset: taken from the reward of each step, for updates only; where living on is paid, it keeps
-            a policy from learning just that.
+        directions: number of directions of an update, each explored with both signs.
+        deviation: standard deviation of the perturbation of each parameter.
+        learning_rate: of the step.
+        alive_bonus_offset: subtracted from the reward of each step, for updates only. If an environment rewards staying
+            alive, this keeps the policy from learning nothing else.
     """
 
     directions: int = 8
@@ -135,11 +135,10 @@ class EvolutionSettings(AlgorithmSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class ARSSettings(EvolutionSettings):
-    """How augmented random search learns; version 2 of the paper where observations are normalised.
+    """Settings of augmented random search; version 2 of the paper if observations are normalised.
 
     Attributes:
-        best_directions: only so many of the directions count, those with the largest return either way; None
-            takes all.
+        best_directions: number of directions that count: those with the largest return of either sign; None takes all.
     """
 
     algorithm: ClassVar[str] = "ARS"
@@ -158,7 +157,7 @@ class ARSSettings(EvolutionSettings):
             )
 
     def update_rule(self) -> ARSUpdate:
-        """Make what improves the policy."""
+        """Make the update rule."""
         return ARSUpdate(self)
 
 
@@ -166,21 +165,21 @@ class ARSUpdate:
     """The paper's algorithm 2, lines 6 and 7.
 
     Returns are scaled by their sample deviation, as in SB3-Contrib, for which RL-Zoo's learning rates were found. The
-    authors' own code takes the population's, which is the same for many directions, and with a single one makes steps
-    1.4 times as long.
+    authors' own code takes the deviation of the population, which is the same for many directions; for a single
+    direction it makes steps 1.4 times as long.
     """
 
     def __init__(self, settings: ARSSettings) -> None:
         self.settings = settings
 
     def weigh(self, returns: Array) -> tuple[Array, dict[str, float]]:
-        """Say what directions are worth.
+        """Compute the weights of directions.
 
         Args:
-            returns: with each direction added and taken away, (directions, 2).
+            returns: returns with each direction added and subtracted, (directions, 2).
 
         Returns:
-            Each direction's weight in the sum that `move` takes; and `return_deviation`, over the episodes that
+            Each direction's weight in the sum for `move`; and the metric `return_deviation`, over the episodes that
             counted.
         """
         best = np.argsort(-returns.max(axis=1), kind="stable")[: self.settings.best_directions]
@@ -190,20 +189,20 @@ class ARSUpdate:
         return weights, {"return_deviation": deviation}
 
     def move(self, parameters: Array, total: Array) -> Array:
-        """Return better parameters: the flat vector, moved along the weighted sum of the directions."""
+        """Return the new flat vector: moved along the weighted sum of the directions."""
         moved: Array = (parameters + self.settings.learning_rate * total).astype(np.float32)
         return moved
 
     def state(self) -> dict[str, Any]:
-        """Return nothing: the parameters are all there is."""
+        """Return an empty state: there is nothing but the parameters."""
         return {}
 
     def resume(self, state: dict[str, Any]) -> None:
-        """Take back nothing."""
+        """Take over an empty state."""
 
 
 class ARS(Algorithm):
-    """Trains a policy by augmented random search; see `Algorithm` for what all algorithms take."""
+    """Trains a policy by augmented random search; see `Algorithm` for the arguments."""
 
     settings_class = ARSSettings
     loop_class = EvolutionLoop

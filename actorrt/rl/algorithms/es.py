@@ -1,6 +1,6 @@
-"""Evolution strategies (Salimans et al. 2017): the whole algorithm but for who plays the episodes.
+"""Evolution strategies (Salimans et al. 2017): settings and update rule.
 
-That is `evolution`.
+The package `evolution` plays the episodes.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8
 
 @dataclass(frozen=True, kw_only=True)
 class ESSettings(EvolutionSettings):
-    """How evolution strategies learn.
+    """Settings of evolution strategies.
 
     Attributes:
-        weight_decay: pulls the parameters towards zero, a share of them added to the gradient.
+        weight_decay: share of the parameters that is added to the gradient, which pulls them towards zero.
     """
 
     algorithm: ClassVar[str] = "ES"
@@ -45,12 +45,12 @@ class ESSettings(EvolutionSettings):
         self._require_numbers("weight_decay")
 
     def update_rule(self) -> ESUpdate:
-        """Make what improves the policy."""
+        """Make the update rule."""
         return ESUpdate(self)
 
 
 class ESUpdate:
-    """Algorithm 1 of the paper with its section 2.1: antithetic directions, ranks for returns, Adam."""
+    """Algorithm 1 of the paper with its section 2.1: antithetic directions, ranks in place of returns, Adam."""
 
     def __init__(self, settings: ESSettings) -> None:
         self.settings = settings
@@ -58,13 +58,13 @@ class ESUpdate:
         self._step_count = 0
 
     def weigh(self, returns: Array) -> tuple[Array, dict[str, float]]:
-        """Say what directions are worth.
+        """Compute the weights of directions.
 
         Args:
-            returns: with each direction added and taken away, (directions, 2).
+            returns: returns with each direction added and subtracted, (directions, 2).
 
         Returns:
-            Each direction's weight in the sum that `move` takes, by which that is the gradient; and
+            Each direction's weight in the sum for `move`, such that the sum is the gradient; and the metric
             `return_deviation`, over all episodes.
         """
         ranks = centred_ranks(returns)
@@ -72,14 +72,14 @@ class ESUpdate:
         return weights, {"return_deviation": float(returns.std())}
 
     def move(self, parameters: Array, total: Array) -> Array:
-        """Return better parameters: the flat vector, moved up the gradient."""
+        """Return the new flat vector: moved up the gradient."""
         settings = self.settings
         step = self._adam(settings.weight_decay * parameters - total)
         moved: Array = (parameters - settings.learning_rate * step).astype(np.float32)
         return moved
 
     def _adam(self, gradient: Array) -> Array:
-        """Return the step that Adam (Kingma and Ba 2015) makes of a gradient, for a learning rate of 1."""
+        """Return Adam's step (Kingma and Ba 2015) for a gradient and a learning rate of 1."""
         if self._step_count == 0:
             self._first_moment, self._second_moment = np.zeros(gradient.shape), np.zeros(gradient.shape)
         self._step_count += 1
@@ -91,18 +91,18 @@ class ESUpdate:
         return step
 
     def state(self) -> dict[str, Any]:
-        """Return what, with the parameters, another rule needs to go on."""
+        """Return the state that another rule needs to continue from the parameters."""
         moments = {"first_moment": self._first_moment, "second_moment": self._second_moment}
         return {**moments, "step_count": self._step_count}
 
     def resume(self, state: dict[str, Any]) -> None:
-        """Go on from another rule's `state`."""
+        """Take over another rule's `state`."""
         self._first_moment, self._second_moment = state["first_moment"], state["second_moment"]
         self._step_count = state["step_count"]
 
 
 def centred_ranks(returns: Array) -> Array:
-    """Return the ranks of returns, spread evenly from -0.5 to 0.5; equal returns share their mean rank."""
+    """Return the ranks of returns, spread evenly from -0.5 to 0.5; equal returns get their mean rank."""
     _, index, counts = np.unique(returns.ravel(), return_inverse=True, return_counts=True)
     first = np.cumsum(counts) - counts
     ranks = (first + (counts - 1) / 2.0)[index].reshape(returns.shape)
@@ -110,7 +110,7 @@ def centred_ranks(returns: Array) -> Array:
 
 
 class ES(Algorithm):
-    """Trains a policy by evolution strategies; see `Algorithm` for what all algorithms take."""
+    """Trains a policy by evolution strategies; see `Algorithm` for the arguments."""
 
     settings_class = ESSettings
     loop_class = EvolutionLoop

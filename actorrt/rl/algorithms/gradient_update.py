@@ -1,4 +1,4 @@
-"""What updates by gradient have in common: a network, the optimiser that moves it, and how a run goes on from both."""
+"""The base of update rules by gradient: a network, its optimiser, and the state of both."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 
 class GradientUpdate:
-    """Holds the network and its optimiser; who derives from it says how a batch improves them.
+    """Holds the network and its optimiser; the subclasses improve them with a batch.
 
     Args:
         settings: of the algorithm.
-        spec: what the policy looks like.
-        parameters: the flat vector to begin with.
+        spec: spec of the policy.
+        parameters: the initial flat vector.
     """
 
     optimiser_class: ClassVar[type[FlatAdam] | type[FlatRMSProp]] = FlatAdam
@@ -34,20 +34,20 @@ class GradientUpdate:
         self._group: LearnerGroup | None = None
 
     def join(self, group: LearnerGroup) -> None:
-        """Learn with others from now on, from where the first of them is."""
+        """Learn in a group from now on, from the state of its first learner."""
         self._group = group
         self.resume(group.agree(self.state()))
 
     def share(self, rows: Transitions) -> Transitions:
-        """Return the transitions that this rule is to learn from: all, or its part of them in a group.
+        """Return the transitions that this rule learns from: all of them, or its share in a group.
 
-        Their observations are where the network is, since they may be passed through it many times.
+        Their observations are on the network's device, since they may be passed through it many times.
         """
         own = rows if self._group is None else self._group.share(rows)
         return dataclasses.replace(own, obs=self.network.place(own.obs))
 
     def step(self, learning_rate: float) -> None:
-        """Move along the gradient, in a group along the mean of all."""
+        """Apply the gradient; in a group, the mean of all gradients."""
         if self._group is not None:
             self._group.average(self.network.gradient)
         self._optimiser.step(learning_rate)
@@ -57,9 +57,9 @@ class GradientUpdate:
         return self.network.parameters()
 
     def state(self) -> dict[str, Any]:
-        """Return what, with the parameters, another rule needs to go on."""
+        """Return the state that another rule needs to continue from the parameters."""
         return {"optimiser": self._optimiser.state()}
 
     def resume(self, state: dict[str, Any]) -> None:
-        """Go on from another rule's `state`."""
+        """Take over another rule's `state`."""
         self._optimiser.resume(state["optimiser"])

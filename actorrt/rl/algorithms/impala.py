@@ -1,7 +1,7 @@
-"""IMPALA (Espeholt et al. 2018), as users start it: settings and presets.
+"""IMPALA (Espeholt et al. 2018): settings and presets.
 
-Simulators collect while the learner learns, so that what it learns from was collected by older policies; V-trace
-corrects for that. Its mathematics is in `impala_update`.
+Simulators collect while the learner learns, so fragments are of older policies; V-trace corrects for that. The
+mathematics is in `impala_update`.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class CorrectedSettings(RolloutSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class IMPALASettings(CorrectedSettings):
-    """How IMPALA learns; the optimiser is Adam, as in most libraries, in the place of the paper's RMSProp."""
+    """Settings of IMPALA. The optimiser is Adam, as in most libraries, instead of the paper's RMSProp."""
 
     algorithm: ClassVar[str] = "IMPALA"
     presets: ClassVar[dict[str, dict[str, Any]]] = PRESETS
@@ -55,11 +55,11 @@ class IMPALASettings(CorrectedSettings):
     entropy_coefficient: float = 0.005
 
     def update_rule(self, spec: PolicySpec, parameters: Array, seed: int) -> IMPALAUpdate:
-        """Make what improves the policy."""
+        """Make the update rule."""
         return IMPALAUpdate(self, spec, parameters)
 
 
 class IMPALA(Algorithm):
-    """Trains a policy by IMPALA; see `Algorithm` for what all algorithms take."""
+    """Trains a policy by IMPALA; see `Algorithm` for the arguments."""
 
     settings_class = IMPALASettings

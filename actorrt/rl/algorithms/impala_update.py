@@ -1,7 +1,7 @@
 """One update of IMPALA (Espeholt et al. 2018, section 4.2), in the paper's order.
 
-V-trace targets, then one step along the policy gradient weighted by truncated importance ratios, with the values'
-error and the entropy beside it. Settings are in `impala`.
+Computes V-trace targets, then makes one step along the policy gradient weighted by truncated importance ratios, with
+the value loss and the entropy bonus. Settings are in `impala`.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ class IMPALAUpdate(GradientUpdate):
         """Improve the policy.
 
         Args:
-            fragments: what to learn from; at least one transition.
+            fragments: fragments with at least one transition.
             remaining: share of the run that is still to come, 1 to 0, for the learning rate.
 
         Returns:
-            Measured on the batch before the update: `value_loss`, `entropy` (nats), and `rho`, the mean weight of
+            Metrics of the batch before the update: `value_loss`, `entropy` (nats), and `rho`, the mean weight of
             the actions.
         """
         settings = self.settings

@@ -1,9 +1,9 @@
-"""Proximal policy optimisation (Schulman et al. 2017), as users start it: settings, presets and the algorithm's face.
+"""Proximal policy optimisation (Schulman et al. 2017): settings and presets.
 
-Its mathematics is in `ppo_update`. The presets are RL-Zoo's tuned values
-(github.com/DLR-RM/rl-baselines3-zoo, hyperparams/ppo.yml; those of MuJoCo are for versions 2 and 4 there), and
-where it leaves some out Stable-Baselines3's, so that results compare, but for state-dependent exploration, which is not
-here: RL-Zoo has it for Pendulum and MountainCarContinuous.
+The mathematics is in `ppo_update`. The presets are RL-Zoo's tuned values (github.com/DLR-RM/rl-baselines3-zoo,
+hyperparams/ppo.yml; those for MuJoCo are of versions 2 and 4 there), with Stable-Baselines3's defaults for values that
+RL-Zoo leaves out, so that results are comparable. State-dependent exploration, which RL-Zoo uses for Pendulum and
+MountainCarContinuous, is missing.
 """
 
 from __future__ import annotations
@@ -208,11 +208,11 @@ class ClippedSettings(RolloutSettings):
     """Settings of the algorithms with PPO's clipped objective.
 
     Attributes:
-        minibatch_size: transitions a gradient step learns from.
+        minibatch_size: number of transitions of a gradient step.
         epochs: passes over each batch.
-        clip_range: how far the probability ratio may move, at the start.
+        clip_range: bound on the change of the probability ratio, at the start of the run.
         clip_schedule: whether it shrinks to 0 over the run.
-        normalise_advantages: to mean 0 and deviation 1 in each minibatch.
+        normalise_advantages: whether to scale them to mean 0 and standard deviation 1 in each minibatch.
     """
 
     minibatch_size: int = 64
@@ -231,7 +231,7 @@ class ClippedSettings(RolloutSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class PPOSettings(ClippedSettings):
-    """How proximal policy optimisation learns. The defaults are those that most libraries share.
+    """Settings of proximal policy optimisation. The defaults are those of most libraries.
 
     Attributes:
         gae_lambda: weight of longer advantage estimates.
@@ -247,11 +247,11 @@ class PPOSettings(ClippedSettings):
         self._require_share("gae_lambda")
 
     def update_rule(self, spec: PolicySpec, parameters: Array, seed: int) -> PPOUpdate:
-        """Make what improves the policy."""
+        """Make the update rule."""
         return PPOUpdate(self, spec, parameters, seed)
 
 
 class PPO(Algorithm):
-    """Trains a policy by proximal policy optimisation; see `Algorithm` for what all algorithms take."""
+    """Trains a policy by proximal policy optimisation; see `Algorithm` for the arguments."""
 
     settings_class = PPOSettings

@@ -1,7 +1,7 @@
 """One update of proximal policy optimisation (Schulman et al. 2017), in the paper's order.
 
-Advantages, then epochs over minibatches of the clipped objective. Settings are in `ppo`. Nothing here talks to
-anybody: the learner calls it.
+Computes advantages, then makes several epochs over minibatches of the clipped objective. Settings are in `ppo`. The
+learner calls this module, which sends no messages.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ class PPOUpdate(GradientUpdate):
         """Improve the policy.
 
         Args:
-            fragments: what to learn from; at least one transition.
+            fragments: fragments with at least one transition.
             remaining: share of the run that is still to come, 1 to 0; learning rate and clip range shrink with it.
 
         Returns:
-            Measured on the batch after the update: `value_loss`, `entropy` (nats), `kl` (nats, from the policy
+            Metrics of the batch after the update: `value_loss`, `entropy` (nats), `kl` (nats, from the policy
             that acted) and `clip_fraction`.
         """
         settings = self.settings
@@ -57,28 +57,28 @@ class PPOUpdate(GradientUpdate):
         return transitions(fragments, gamma=settings.gamma, gae_lambda=settings.gae_lambda)
 
     def state(self) -> dict[str, Any]:
-        """Return what, with the parameters, another rule needs to go on."""
+        """Return the state that another rule needs to continue from the parameters."""
         return super().state() | {"rng": self._rng.bit_generator.state}
 
     def resume(self, state: dict[str, Any]) -> None:
-        """Go on from another rule's `state`."""
+        """Take over another rule's `state`."""
         super().resume(state)
         self._rng.bit_generator.state = state["rng"]
 
     def _minibatches(self, rows: Transitions, count: int) -> list[Transitions]:
         if count == 1:
-            return [rows]  # its order does not matter
+            return [rows]  # the order of rows does not matter
         return [rows.rows(index) for index in np.array_split(self._rng.permutation(len(rows)), count)]
 
     def differentiate(self, rows: Transitions, clip_range: float) -> None:
-        """Leave the gradient of the clipped objective (eq. 7 and 9, to be minimised) in the network."""
+        """Compute the gradient of the clipped objective (eq. 7 and 9, negated to be minimised) in the network."""
         settings, count = self.settings, len(rows)
         outputs, value = self.network.forward(rows.obs)
         distribution = self.network.distribution(outputs)
         advantage = normalised(rows.advantage) if settings.normalise_advantages else rows.advantage
         ratio = np.exp(distribution.log_probability(rows.action) - rows.logp)
         surrogate = ratio * advantage
-        # The smaller of the two surrogates counts, and where that is the clipped one, nothing moves it.
+        # The smaller of the two surrogates counts; if that is the clipped one, its gradient is zero.
         moves = surrogate <= ratio.clip(1.0 - clip_range, 1.0 + clip_range) * advantage
         d_logp = surrogate * moves / -count
         d_outputs = distribution.gradient(rows.action, d_logp, -settings.entropy_coefficient / count)

@@ -1,7 +1,6 @@
-"""Kills a simulator in the middle of a run, from a process of its own, and watches training go on.
+"""Kills a simulator in the middle of a run, from another process, and checks that training continues.
 
-What is watched is what the learner was given: a simulator is back when a fragment that its new process collected
-has been trained on.
+The check looks at the learner's batches: a simulator is back when a fragment from its new process has been trained on.
 """
 
 from __future__ import annotations
@@ -20,11 +19,11 @@ signal.pidfd_send_signal(pidfd, signal.SIGKILL)
 
 
 class Chaos:
-    """SIGKILLs one simulator after some updates.
+    """Sends SIGKILL to one simulator after some updates.
 
     Args:
-        note: prints a line for people.
-        after_updates: how many updates the run has had by then.
+        note: prints a line.
+        after_updates: number of updates after which the simulator is killed.
     """
 
     def __init__(self, note: Callable[[str], None], after_updates: int = 8) -> None:
@@ -36,7 +35,7 @@ class Chaos:
         self._successor_pid: int | None = None
 
     def on_progress(self, progress: Progress) -> None:
-        """Look at an update: kill when it is time, and afterwards look for the new process."""
+        """Called after an update: kill the simulator when it is time, and then look for its new process."""
         self._update_count += 1
         if self._victim is None:
             if self._update_count >= self._after_updates:
@@ -62,11 +61,11 @@ class Chaos:
 
     @property
     def is_over(self) -> bool:
-        """Whether the simulator was killed and its successor's fragments were trained on."""
+        """Whether the simulator was killed, and fragments of its new process were trained on."""
         return self._successor_pid is not None
 
     def finish(self) -> str | None:
-        """Reap the killing process and return what did not happen, or None where all did."""
+        """Reap the killing process, and return what did not happen; None if everything did."""
         if self._victim is None or self._killer is None:
             return f"no simulator was killed: the run ended after {self._update_count} updates"
         status = self._killer.wait(timeout=10.0)

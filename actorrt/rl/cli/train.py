@@ -1,4 +1,4 @@
-"""`actorrt train`: trains a policy from the command line, shows how it goes, and says where the results are."""
+"""`actorrt train`: trains a policy from the command line, shows the progress, and prints where the results are."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from actorrt.rl.runs.logs import CsvLog, TensorBoardLog
 from actorrt.rl.runs.run import PAUSING, Run
 from actorrt.rl.views import curve
 
-FRESH_KEY = 1_000_002  # the last evaluation's seed follows from the run's through this key
+FRESH_KEY = 1_000_002  # the seed of the final evaluation follows from the run's seed and this key
 EXIT_FAILURE, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 
 EXAMPLES = """examples:
@@ -38,7 +38,7 @@ Ctrl-C pauses the run with a checkpoint, and says how to go on; twice, it ends t
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what `actorrt train` takes."""
+    """Add the arguments of `actorrt train`."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = EXAMPLES
     count: dict[str, Any] = {"type": int, "metavar": "N"}
@@ -65,11 +65,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Train as told and return the exit status.
+    """Train, and return the exit status.
 
     Returns:
-        0; 1 after a failure and 2 for arguments that make no sense, with one line on stderr; 130 after an
-        interrupt, with a checkpoint and what was best until then saved.
+        0 after success; 1 after a failure and 2 for invalid arguments, with one line on stderr; 130 after an interrupt,
+        with a checkpoint and the best policy so far saved.
     """
     if arguments.algorithm not in ALGORITHMS:
         matches = difflib.get_close_matches(arguments.algorithm, ALGORITHMS, n=1, cutoff=0.5)
@@ -86,9 +86,9 @@ def run(arguments: argparse.Namespace) -> int:
     line = ProgressLine(sys.stderr)
     try:
         return _train(algorithm, arguments, line)
-    except Exception as error:  # the command ends here, in one line
+    except Exception as error:  # the command ends here, with one line
         line.end(None)
-        art.shutdown()  # what its processes still print comes before the line
+        art.shutdown()  # output of the processes should come before the line
         return _fail(_in_one_line(error), EXIT_FAILURE)
     finally:
         art.shutdown()
@@ -100,7 +100,7 @@ def _fail(message: str, status: int) -> int:
 
 
 def _in_one_line(error: Exception) -> str:
-    """Return the error's type and text, and where in an environment it happened if it says so."""
+    """Return the error's type and text, and the place in an environment if a note names it."""
     text = f"{type(error).__name__}: {' '.join(str(error).split())}"
     notes = [note for note in getattr(error, "__notes__", ()) if note.startswith("simulator ")]
     return f"{text} ({notes[0]})" if notes else text
@@ -122,10 +122,10 @@ def _algorithm(arguments: argparse.Namespace) -> Algorithm:
 
 
 def _resumed(kind: type[Algorithm], arguments: argparse.Namespace) -> Algorithm:
-    """Take up a run; what it follows from can't be changed any more."""
+    """Resume a run; its settings can't be changed any more."""
     for name in ("simulators", "seed", "envs", "evaluation-episodes", "directory"):
         if getattr(arguments, name.replace("-", "_")) is not None:
-            raise ValueError(f"--{name} does not go with --resume: the run goes on as it began")
+            raise ValueError(f"--{name} can't be combined with --resume: a resumed run keeps its settings")
     algorithm = kind.resume(arguments.resume)
     if algorithm.policy.env_id != arguments.environment:
         raise ValueError(f"the run in {arguments.resume} is on {algorithm.policy.env_id}, not {arguments.environment}")
@@ -138,7 +138,7 @@ def _train(algorithm: Algorithm, arguments: argparse.Namespace, line: ProgressLi
 
     def on_progress(progress: Progress) -> None:
         if preparing.ident is None:
-            preparing.start()  # while roles start every CPU is busy; from now on this process waits
+            preparing.start()  # every CPU is busy while the roles start; now this process is idle
         line.show(progress)
         if chaos is not None:
             chaos.on_progress(progress)
@@ -168,7 +168,7 @@ def _train(algorithm: Algorithm, arguments: argparse.Namespace, line: ProgressLi
             art.wait([training]).result()
     training.value()
     with ThreadPoolExecutor(1, "shutdown") as executor:
-        ending = executor.submit(art.shutdown)  # the run's actors are gone, and the report needs no node
+        ending = executor.submit(art.shutdown)  # the run's actors are gone, and the report does not need the node
         result = None if is_interrupted else _result(training, line)
         line.end(training.progress)
         _report(training, result)
@@ -181,7 +181,7 @@ def _train(algorithm: Algorithm, arguments: argparse.Namespace, line: ProgressLi
 
 
 def _result(training: Run, line: ProgressLine) -> Evaluation | None:
-    """Evaluate the best policy on fresh seeds; None where an interrupt ends that: everything else is there."""
+    """Evaluate the best policy on new seeds; None if an interrupt ends the evaluation, since all else is saved."""
     line.wait("playing the best policy on fresh seeds ...")
     episodes, seed = training.plan.settings.evaluation_episodes, episode_seed(training.plan.seed, FRESH_KEY)
     try:
@@ -191,7 +191,7 @@ def _result(training: Run, line: ProgressLine) -> Evaluation | None:
 
 
 def _report(training: Run, result: Evaluation | None) -> None:
-    """Print the curve, what the best policy is worth, and the places of what was saved."""
+    """Print the curve, the return of the best policy, and the paths of the files."""
     threshold = training.plan.stop_return
     returns = [(row["steps"], row["return_mean"]) for row in training.rows]
     os.makedirs(training.directory, exist_ok=True)

@@ -1,1 +1,1 @@
-"""What evolutionary algorithms have in place of rollouts: explorers, work items, sums of directions."""
+"""The counterpart of rollouts in evolutionary algorithms: explorers, work items, sums of directions."""

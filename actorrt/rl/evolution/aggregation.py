@@ -1,8 +1,8 @@
-"""Adds weighted directions up: as a tree, whose parts may be added up anywhere.
+"""Adds up weighted directions as a tree, whose parts may be added up in any process.
 
-Floating-point sums depend on their order. Here the tree alone decides on that: leaves are `FAN_IN` directions, in
-order, inner nodes `FAN_IN` sums. So the whole is the same, bit for bit, whether one process adds everything up or
-simulators add up parts, however many there are.
+Floating-point sums depend on their order. Here the tree alone decides the order: a leaf is the sum of `FAN_IN`
+directions, an inner node the sum of `FAN_IN` sums. So the result is the same bit for bit, whether one process adds up
+everything or any number of simulators add up parts.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from actorrt.rl.evolution.perturbation import direction
 from actorrt.rl.spaces.array_spaces import Array
 
 FAN_IN = 16
-LEAF_S, NODE_S = 11e-9, 0.5e-9  # to make and add, or to add, one number
-SHARED_FROM_S = 0.01  # a level that takes less here is not worth its messages
+LEAF_S, NODE_S = 11e-9, 0.5e-9  # for one number: generating and adding it in a leaf, adding it in a node
+SHARED_FROM_S = 0.01  # a level that takes less time in this process is not worth the messages
 
 Term: TypeAlias = tuple[int, float]
 """Number of a direction, and its weight."""
@@ -28,10 +28,10 @@ def sum_of_terms(terms: Sequence[Term], run_seed: int, iteration: int, count: in
     """Return the sum of a leaf, float64.
 
     Args:
-        terms: directions of the iteration, with their weights.
+        terms: directions of the update, with their weights.
         run_seed: seed of the run.
         iteration: number of the update.
-        count: parameters of the policy.
+        count: number of the policy's parameters.
     """
     total = np.zeros(count)
     for number, weight in terms:
@@ -48,9 +48,9 @@ def sum_of_sums(parts: Sequence[Array]) -> Array:
 
 
 async def weighted_sum(pool: ExplorerPool, weights: Array, run_seed: int, iteration: int, count: int) -> Array:
-    """Return the sum of an iteration's directions, each with its weight, float64 of shape (count,).
+    """Return the weighted sum of an update's directions, float64 of shape (count,).
 
-    The pool adds up what is worth the messages.
+    The pool adds up the levels that are worth the messages.
     """
     terms = [(number, float(weight)) for number, weight in enumerate(weights) if weight]
     leaves = _grouped(terms)

@@ -1,8 +1,8 @@
 """Explorers: simulators that play whole episodes with perturbed parameters, for the evolutionary algorithms.
 
-A work item is a number: direction `number // 2` of an iteration, added to the parameters or taken away from them. The
-direction follows from the number on either side. Both of its episodes begin the same, which takes most of the luck
-out of the difference; who plays which is all the same.
+A work item is a number: direction `number // 2` of an update, added to the parameters or subtracted from them. Every
+process generates the direction from its number. Both episodes of a direction have the same seed, which removes most of
+the chance from their difference; any explorer may play either of them.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ EPISODE_KEY = 1_000_005  # spawn keys of the episodes' seeds begin with it
 
 
 class Episode(NamedTuple):
-    """What came of one work item.
+    """The result of one work item.
 
     Attributes:
         total: undiscounted return.
         length: in steps.
-        seen: counts of the observations, for the normaliser; None where nothing is normalised.
-        play_s: how long playing took.
+        seen: counts of the observations, for the normaliser; None if nothing is normalised.
+        play_s: duration of the episode.
     """
 
     total: float
@@ -52,14 +52,14 @@ class Episode(NamedTuple):
 
 
 class Explorer(EnvStepper):
-    """Plays work items, and adds directions up.
+    """Plays work items, and adds up directions.
 
     Args:
-        policy: what the policy looks like; it names the environment.
-        deviation: length of a step in each direction, as standard deviation.
+        policy: spec of the policy, with the environment's id.
+        deviation: standard deviation of the perturbation of each parameter.
         seed: seed of the run.
-        index: which simulator of the run this is.
-        env: a function that makes the environment, where the policy does not name it.
+        index: index of this simulator in the run.
+        env: a function that makes the environment, if the spec has no id.
     """
 
     def __init__(
@@ -82,15 +82,15 @@ class Explorer(EnvStepper):
         """Play an episode for each work item.
 
         Args:
-            weights: what to perturb; a ref of them where there are many.
-            iteration: number of the update that this is for.
-            numbers: of the work items.
+            weights: the weights to perturb; large ones are sent as a ref.
+            iteration: number of the update.
+            numbers: numbers of the work items.
 
         Returns:
-            Their `Episode`s.
+            An `Episode` for each item.
 
         Raises:
-            Exception: what the environment raises; a note says where. This simulator fails and is restarted.
+            Exception: the environment's own error; a note says where. This simulator fails and is restarted.
         """
         return ShareResult(
             [await self._explore(weights, iteration, *divmod(number, 2)) for number in numbers], self._source

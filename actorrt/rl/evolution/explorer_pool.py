@@ -1,6 +1,6 @@
-"""Has work items done by simulators that may fail, join and leave meanwhile; what evolutionary algorithms collect with.
+"""The pool of explorers: simulators that do work items, and that may fail, join and leave meanwhile.
 
-Who gets what is decided in `work_schedule`; this carries it out.
+`work_schedule` decides which explorer does which items; this module sends the requests.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from actorrt.rl.rollouts.wakeup import Wakeup, wait_for_first
 logger = logging.getLogger(__name__)
 
 Ask = Callable[[Any, Sequence[int]], Any]
-"""Asks a simulator for items, given by their numbers, and returns the reply, which is of `ShareResult`."""
+"""Asks a simulator for the items of these numbers, and returns the reply with a `ShareResult`."""
 
 
 @dataclass(frozen=True, eq=False)
 class ShareResult:
-    """What a simulator made of a share of work items.
+    """The result of a share of work items.
 
     Attributes:
-        results: one for each item, in the order in which they were asked for.
+        results: one result for each item, in the order of the request.
         source: simulator, incarnation and process id.
     """
 
@@ -37,12 +37,12 @@ class ShareResult:
 
 
 class ExplorerPool:
-    """The simulators of a run, which share work items among them.
+    """The explorers of a run, which share its work items.
 
     Args:
-        size: how many simulators there are to be.
-        start: starts the simulator of a number that none had before; returns the reply, which is of its ref.
-        stop: stops the simulator of that number; returns the reply.
+        size: number of simulators.
+        start: starts the simulator of a new number; returns the reply with its ref.
+        stop: stops the simulator of a number; returns the reply.
         now: the clock, in seconds.
         wait: waits for the first of some replies, as `wait_for_first` does.
     """
@@ -72,15 +72,16 @@ class ExplorerPool:
         return self._size
 
     def resize(self, size: int) -> None:
-        """Have so many simulators: from any thread, and at once, also in the middle of a round.
+        """Change the number of simulators, from any thread, also in the middle of a round.
 
-        New ones join as soon as they have started. Those who leave, the last to have come, end what they are at.
+        New simulators join as soon as they have started. Those that joined last leave first, after finishing their
+        shares.
         """
         self._size = size
         self._wakeup.wake()
 
     def statistics(self) -> dict[str, int]:
-        """Return how many simulators are alive and were restarted, and how many shares were done twice."""
+        """Return how many simulators are alive, how many were restarted, and how many shares were done twice."""
         return {
             "simulators_alive": sum(1 for member in self._schedule.members.values() if not member.failures),
             "simulators_restarted": sum(incarnation - 1 for incarnation in self._incarnations.values()),
@@ -88,20 +89,20 @@ class ExplorerPool:
         }
 
     async def do(self, kind: str, count: int, ask: Ask) -> tuple[list[Any], list[tuple[int, int, int]]]:
-        """Have a round of `count` items done.
+        """Let the simulators do a round of `count` items.
 
         Args:
-            kind: what is done, as what it takes a simulator is noted by.
-            count: how many items there are; they are numbers from 0.
-            ask: asks a simulator for some of them.
+            kind: kind of the items; durations are measured for each kind.
+            count: number of items, which are numbers from 0.
+            ask: asks a simulator for some of the items.
 
         Returns:
-            The results in the items' order, and the sources of the shares that they came in.
+            The results in the order of the items, and the sources of their shares.
 
         Raises:
             ActorDiedError: the last simulator is gone for good.
             ActorStartError: a simulator could not be started.
-            Exception: what an environment raised again and again.
+            Exception: an environment's own error, after several in a row.
         """
         results: dict[int, Any] = {}
         sources: dict[int, tuple[int, int, int]] = {}
@@ -118,7 +119,7 @@ class ExplorerPool:
         return [results[number] for number in range(count)], [sources[number] for number in sorted(sources)]
 
     def _start_and_stop(self) -> None:
-        """Let simulators join or leave, the last first, until there are as many as there are to be."""
+        """Start or stop simulators until their number is right; those that joined last are stopped first."""
         staying = [index for index, member in self._schedule.members.items() if not member.is_leaving]
         for _ in range(self._size - len(staying) - len(self._starting)):
             self._starting[self._start(self._started_count)] = self._started_count
@@ -131,7 +132,7 @@ class ExplorerPool:
             self._stopping[self._stop(index)] = index
 
     def _settle(self, reply: Any, results: dict[int, Any], sources: dict[int, tuple[int, int, int]]) -> None:
-        """Take in a reply."""
+        """Handle a reply that has arrived."""
         if reply in self._starting:
             index = self._starting.pop(reply)
             self._simulators[index] = reply.value()
@@ -142,16 +143,16 @@ class ExplorerPool:
         elif reply in self._asked:
             share, error = self._asked.pop(reply), reply.error()
             if error is None:
-                self._came(share, reply.value(), results, sources)
+                self._completed(share, reply.value(), results, sources)
             else:
                 self._failed(share, error)
 
-    def _came(
+    def _completed(
         self, share: Share, outcome: ShareResult, results: dict[int, Any], sources: dict[int, tuple[int, int, int]]
     ) -> None:
         self._raises = self._deaths[share.member] = 0
         self._incarnations[share.member] = outcome.source[1]
-        counting = self._schedule.came(share, self._now())
+        counting = self._schedule.completed(share, self._now())
         for number, result in zip(share.numbers, outcome.results, strict=True):
             if number in counting:
                 results[number] = result
@@ -169,7 +170,7 @@ class ExplorerPool:
             self._raised(error)
         self._schedule.failed(share, self._now())
         member = self._schedule.members.get(share.member)
-        if member is not None and not member.shares:  # it took all that it had along
+        if member is not None and not member.shares:  # all of its shares failed with it
             self._deaths[share.member] += 1
             if self._deaths[share.member] >= DEATHS_LIMIT:
                 raise died_for_good(f"simulator {share.member}", DEATHS_LIMIT, error)
@@ -179,4 +180,4 @@ class ExplorerPool:
         if not is_users(error) or self._raises >= RAISES_LIMIT:
             raise error
         notes = getattr(error, "__notes__", None) or ["a simulator"]
-        logger.warning("%s: %s: %s; it is restarted", notes[0], type(error).__name__, error)
+        logger.warning("%s: %s: %s; the simulator is restarted", notes[0], type(error).__name__, error)

@@ -1,9 +1,9 @@
-"""One run that learns from whole episodes: work items for any number of simulators, which may join and leave.
+"""A run that learns from whole episodes: work items for any number of simulators, which may join and leave.
 
-Every update sends out its directions, both ways, and takes what comes back in order of completion. What it makes of
-the returns is the algorithm's, in its settings; what that says of each direction's weight is added up by the
-simulators again, where there is much to add up. Since directions and episodes follow from numbers, and sums have one
-order, one seed gives one run, whoever played what and whoever died.
+Every update sends out its directions with both signs, and takes the results in order of completion. The algorithm's
+update rule turns returns into a weight for each direction. The weighted sum is added up by the simulators if it is
+large. Since directions and episodes follow from numbers, and sums have a fixed order, a seed determines the run,
+whichever simulator plays an item or dies.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ from actorrt.rl.runs.role_supervisor import RoleSupervisor
 from actorrt.rl.spaces.finite import require_finite
 from actorrt.rl.spaces.normaliser import merged
 
-STARTS_AT_ONCE = 64  # simulators that join do not wait for each other
-RIDES_BYTES = 32_768  # parameters up to this size ride in each message; more lie in the store, once for all
+STARTS_AT_ONCE = 64  # several simulators can start at the same time
+RIDES_BYTES = 32_768  # smaller weights are sent in each message; larger ones are put into the store once
 
 
 class Evolution(RoleSupervisor):
     """Supervises the roles of one run."""
 
     def _own_roles(self) -> Iterator[art.Child]:
-        """Yield none: simulators join later. There is no learner, since an update is a sum of vectors."""
+        """Yield no roles: the pool starts simulators later, and the loop itself learns."""
         return iter(())
 
 
 class EvolutionLoop(RunLoop):
-    """Explores directions and moves along those that pay; see `RunLoop` for its arguments."""
+    """Explores directions, and moves the parameters along their weighted sum; see `RunLoop` for the arguments."""
 
     supervisor_class = Evolution
     supervisor_options: ClassVar[dict[str, Any]] = {"max_concurrency": STARTS_AT_ONCE}
@@ -69,12 +69,12 @@ class EvolutionLoop(RunLoop):
             await self._save()
             await self._finish(evaluations)
         except Exception:
-            await self._save()  # all that it takes is here, whoever failed
+            await self._save()  # the loop has the whole state, whichever role failed
             raise
         await self._save()
 
     def resize(self, simulators: int) -> None:
-        """Have so many simulators from now on; new ones join as soon as they have started."""
+        """Change the number of simulators; new ones join as soon as they have started."""
         self._pool.resize(simulators)
 
     @property
@@ -91,7 +91,7 @@ class EvolutionLoop(RunLoop):
         return self._supervisor.stop_child(f"simulator-{index}")
 
     async def _improve(self) -> None:
-        """Make one update; its number is the version that it starts from."""
+        """Make one update; its number is the version of the weights that it starts from."""
         settings, pool = self._plan.settings, self._pool
         iteration, parameters, normaliser = self._weights
         began_at = time.monotonic()
@@ -115,7 +115,7 @@ class EvolutionLoop(RunLoop):
         await self._report({**metrics, "policy_version": iteration + 1}, pool.statistics(), tuple(sources))
 
     async def _explore(self) -> tuple[list[Episode], list[tuple[int, int, int]]]:
-        """Have the episodes of an iteration played; return them in the directions' order, and who played."""
+        """Let the pool play the episodes of an update; return them in the order of directions, and their sources."""
         weights, iteration = self._weights, self._weights.version
         argument = weights if weights.parameters.nbytes <= RIDES_BYTES else await art.put_async(weights)
         return await self._pool.do(

@@ -1,13 +1,18 @@
-"""Pure: decides which simulator gets which work items, and which items are given to another as well.
+"""Pure: decides which simulator gets which work items, and which items a second simulator does as well.
 
-Items are numbers from 0, a *round* of them at a time; a *share* is a few of them, asked of one simulator at once.
+Items are numbers from 0. A *round* is all items of one kind; a *share* is the items that one simulator is asked for in
+one request.
 
-* A share is a part of what waits, so that shares get smaller and all simulators end together (guided
-  self-scheduling, Polychronopoulos and Kuck 1987). None is longer than `SHARE_S`, so that little is lost with its
-  simulator. While much waits, a simulator has two, so that it does not wait for the next.
-* What is lost with a simulator waits again. Simulators join and leave at any time; who leaves ends its shares first.
-* When nothing waits any more, an idle simulator does again what would come much later from whoever has it. What
-  comes first counts, so that no item counts twice, and nobody waits for one that is slow, stuck or being restarted.
+  * A share is a fraction of the waiting items. So shares become smaller, and all simulators end together (guided
+  self-scheduling, Polychronopoulos and Kuck 1987). No share takes longer than `SHARE_S`, so that little is lost with
+  its
+simulator. While many items wait, a simulator has two shares, so that it is never idle between them.
+* Items that are lost with a simulator wait again. Simulators join and leave at any time; a leaving simulator finishes
+its
+  shares first.
+  * When no items wait any more, an idle simulator repeats a share that would otherwise arrive much later. The first
+  result of an item counts, so no item counts twice, and the round does not wait for a simulator that is slow, stuck or
+  being restarted.
 """
 
 from __future__ import annotations
@@ -18,20 +23,20 @@ from dataclasses import dataclass, field
 
 SHARE_S = 0.05
 AHEAD = 2  # shares that a simulator has at once
-SLOWNESS = 2.0  # so many times what an idle simulator would take is much later
-STRAGGLER_FACTOR, STRAGGLER_FLOOR_S = 4.0, 0.1  # a share is overdue after so many times what is expected
+SLOWNESS = 2.0  # much later means: this many times the duration on an idle simulator
+STRAGGLER_FACTOR, STRAGGLER_FLOOR_S = 4.0, 0.1  # a share is overdue after this many times its expected duration
 RETRY_FLOOR_S, RETRY_CAP_S = 0.01, 1.0
 
 
 @dataclass(frozen=True, eq=False)
 class Share:
-    """Items that were asked of one simulator at once.
+    """Items that one simulator is asked for in one request.
 
     Attributes:
-        member: whose it is.
-        numbers: which items.
-        kind: what is done with them.
-        round: number of the round that they belong to.
+        member: number of the simulator.
+        numbers: the items.
+        kind: kind of the items.
+        round: number of their round.
     """
 
     member: int
@@ -42,15 +47,15 @@ class Share:
 
 @dataclass
 class Member:
-    """What is known of one simulator.
+    """The state of one simulator.
 
     Attributes:
-        shares: what it was asked for, in order.
-        since: when it came to the first of them.
-        item_s: what an item took it last, by kind.
-        failures: in a row.
-        not_before: when it can be asked again.
-        is_leaving: whether it is to get no more.
+        shares: the shares under way, in order.
+        since: when it began with the first of them.
+        item_s: last duration of an item, by kind.
+        failures: failures in a row.
+        not_before: time from which on it can be asked again.
+        is_leaving: whether it gets no more shares.
     """
 
     shares: list[Share] = field(default_factory=list)
@@ -62,11 +67,11 @@ class Member:
 
 
 class WorkSchedule:
-    """Shares items out among members, who are numbers, too.
+    """Distributes items among members, which are simulators by number.
 
     Attributes:
-        members: who takes part, by number.
-        repeated_count: shares that were given to another as well.
+        members: state of each member, by number.
+        repeated_count: shares that were given to a second member as well.
     """
 
     def __init__(self) -> None:
@@ -79,7 +84,7 @@ class WorkSchedule:
         self._holders: collections.Counter[int] = collections.Counter()  # by item
 
     def begin(self, kind: str, count: int) -> None:
-        """Begin a round of so many items. What is still asked of earlier rounds comes to nothing."""
+        """Begin a round of so many items. Shares of earlier rounds that are still under way do not count any more."""
         self._round += 1
         self._kind = kind
         self._waiting = collections.deque(range(count))
@@ -92,33 +97,33 @@ class WorkSchedule:
         return not self._missing
 
     def join(self, index: int) -> None:
-        """Take in a member."""
+        """Add a member."""
         self.members[index] = Member()
 
     def leave(self, index: int) -> None:
-        """Give a member no more."""
+        """Give a member no more shares."""
         self.members[index].is_leaving = True
 
     def departed(self) -> list[int]:
-        """Return who was leaving and has nothing to do any more; they are members no longer."""
+        """Remove the leaving members that have finished their shares, and return their numbers."""
         ended = [index for index, member in self.members.items() if member.is_leaving and not member.shares]
         for index in ended:
             del self.members[index]
         return ended
 
     def to_ask(self, now: float) -> Iterator[Share]:
-        """Yield what to ask for now; each counts as asked with it."""
+        """Yield the shares to ask for now; a share counts as under way when it is yielded."""
         for load in range(AHEAD):
             for index, member in self.members.items():
                 if load and len(self._waiting) <= len(self.members):
                     break
                 if self._waiting and len(member.shares) == load and self._is_ready(member, now):
-                    yield self._ask(index, self._part(member), now)
+                    yield self._ask(index, self._next_items(member), now)
         if not self._waiting and self._missing:
             yield from self._to_ask_again(now)
 
-    def came(self, share: Share, now: float) -> list[int]:
-        """Note that a share is done; return which of its items count."""
+    def completed(self, share: Share, now: float) -> list[int]:
+        """Called when a share is done. Returns the items whose result counts."""
         member = self._end(share)
         if member is not None:
             member.item_s[share.kind] = (now - member.since) / len(share.numbers)
@@ -130,24 +135,24 @@ class WorkSchedule:
         return counting
 
     def failed(self, share: Share, now: float) -> None:
-        """Note that a share was lost with its simulator, which is being restarted; it is asked again a little later."""
+        """Called when a share was lost with its simulator, which is being restarted and then pauses."""
         member = self._end(share)
         if member is not None:
-            self._wait_again(share)
+            self._requeue(share)
             member.failures += 1
             member.since = now
             member.not_before = now + min(RETRY_CAP_S, RETRY_FLOOR_S * 2.0**member.failures)
 
     def gone(self, index: int) -> None:
-        """Note that a member will never come back."""
+        """Called when a member is gone for good."""
         if index in self.members:
             for share in list(self.members[index].shares):
                 self._end(share)
-                self._wait_again(share)
+                self._requeue(share)
             del self.members[index]
 
     def look_again_s(self, now: float) -> float | None:
-        """Return when `to_ask` may yield more without anything arriving, in seconds from now; None for never."""
+        """Return after how many seconds `to_ask` may yield more although nothing arrives; None if it can't."""
         times = [member.not_before for member in self.members.values()]
         if not self._waiting and not all(member.shares for member in self.members.values()):
             times += [due_at for _, due_at in self._overdue()]
@@ -157,8 +162,8 @@ class WorkSchedule:
     def _is_ready(self, member: Member, now: float) -> bool:
         return not member.is_leaving and member.not_before <= now
 
-    def _part(self, member: Member) -> tuple[int, ...]:
-        """Take from what waits what a member is to get."""
+    def _next_items(self, member: Member) -> tuple[int, ...]:
+        """Take the items of a member's next share from the waiting ones."""
         count = len(self._waiting) // (AHEAD * len(self.members))
         item_s = member.item_s.get(self._kind)
         longest = 1 if item_s is None else int(SHARE_S / item_s) if item_s > 0.0 else count
@@ -173,7 +178,7 @@ class WorkSchedule:
         return share
 
     def _to_ask_again(self, now: float) -> Iterator[Share]:
-        """Yield, for idle members, what comes too late from those who have it."""
+        """Yield, for idle members, shares that would arrive too late from the members that have them."""
         for index, taker in self.members.items():
             if not taker.shares and self._is_ready(taker, now):
                 share = self._late(taker, now)
@@ -183,7 +188,7 @@ class WorkSchedule:
                 yield self._ask(index, tuple(number for number in share.numbers if number in self._missing), now)
 
     def _late(self, taker: Member, now: float) -> Share | None:
-        """Return a share that is overdue, or that `taker` would end much sooner."""
+        """Return a share that is overdue, or that `taker` would finish much sooner."""
         item_s = taker.item_s.get(self._kind)
         for share, due_at in self._overdue():
             mine_s = None if item_s is None else item_s * len(share.numbers)
@@ -192,7 +197,7 @@ class WorkSchedule:
         return None
 
     def _overdue(self) -> Iterator[tuple[Share, float]]:
-        """Yield the shares that one member alone has, and from when on they are overdue."""
+        """Yield the shares that only one member has, and the times from which on they are overdue."""
         if not self._knows_duration():
             return
         for member in self.members.values():
@@ -204,7 +209,7 @@ class WorkSchedule:
                     yield share, member.since + max(STRAGGLER_FLOOR_S, STRAGGLER_FACTOR * expected_s)
 
     def _expected_at(self, share: Share) -> float:
-        """Return when a share should come from whoever has it."""
+        """Return when a share should arrive from the member that has it."""
         member, total_s = self.members[share.member], 0.0
         for each in member.shares:
             total_s += len(each.numbers) * member.item_s.get(each.kind, self._usual_s(each.kind))
@@ -216,11 +221,11 @@ class WorkSchedule:
         return any(self._kind in member.item_s for member in self.members.values())
 
     def _usual_s(self, kind: str) -> float:
-        """Return what an item takes the fastest member; nothing where that is not known."""
+        """Return the duration of an item on the fastest member; 0 if it is unknown."""
         return min((member.item_s[kind] for member in self.members.values() if kind in member.item_s), default=0.0)
 
     def _end(self, share: Share) -> Member | None:
-        """Take a share from its member; None where that is gone."""
+        """Remove a share from its member and return the member; None if the member is gone."""
         member = self.members.get(share.member)
         if member is None:
             return None
@@ -229,8 +234,8 @@ class WorkSchedule:
             self._holders.subtract(share.numbers)
         return member
 
-    def _wait_again(self, share: Share) -> None:
-        """Let the items of a lost share wait, first in line, but for those that another has."""
+    def _requeue(self, share: Share) -> None:
+        """Put the items of a lost share first in line again, except those that another member has."""
         if share.round == self._round:
             lost = [number for number in share.numbers if number in self._missing and self._holders[number] <= 0]
             self._waiting.extendleft(reversed(lost))

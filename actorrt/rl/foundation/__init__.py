@@ -1,1 +1,1 @@
-"""What all packages of the library stand on: checks of arguments, optional packages, files of arrays, failures."""
+"""What the other packages stand on: checks of arguments, optional packages, files of arrays, causes of failures."""

@@ -1,4 +1,4 @@
-"""Pure: refuses arguments and settings of the wrong kind or out of range, by name, before anything is done."""
+"""Pure: refuses arguments and settings of the wrong type or out of range. Errors give the name and the value."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 
 
 def require_whole(name: str, value: Any, at_least: int) -> None:
-    """Make sure that a value is a whole number, and no smaller than the least.
+    """Make sure that a value is a whole number of at least `at_least`.
 
     Raises:
-        TypeError: it is no whole number.
+        TypeError: it is not a whole number.
         ValueError: it is smaller.
     """
     if isinstance(value, bool) or not isinstance(value, Integral):
@@ -22,11 +22,11 @@ def require_whole(name: str, value: Any, at_least: int) -> None:
 
 
 def require_number(name: str, value: Any, *, is_positive: bool = False, is_limit: bool = False) -> None:
-    """Make sure that a value is a number, larger than 0 where it is to be, and finite but for a limit.
+    """Make sure that a value is a number; larger than 0 if `is_positive`, and finite unless `is_limit`.
 
     Raises:
-        TypeError: it is no number.
-        ValueError: it is NaN, or infinite and no limit, or not larger than 0.
+        TypeError: it is not a number.
+        ValueError: it is NaN, infinite without being a limit, or not larger than 0.
     """
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{name} is a number: {name}={value!r}")
@@ -37,7 +37,7 @@ def require_number(name: str, value: Any, *, is_positive: bool = False, is_limit
 
 
 def require_share(name: str, value: Any) -> None:
-    """Make sure that a value is a number between 0 and 1, both included.
+    """Make sure that a value is a number from 0 to 1, both included.
 
     Raises:
         TypeError: it is no number.
@@ -49,10 +49,10 @@ def require_share(name: str, value: Any) -> None:
 
 
 def require_one_of(name: str, value: Any, words: Sequence[str]) -> None:
-    """Make sure that a value is one of these words.
+    """Make sure that a value is one of these strings.
 
     Raises:
-        ValueError: it is not.
+        ValueError: it is another value.
     """
     if value not in words:
         *most, last = map(repr, words)

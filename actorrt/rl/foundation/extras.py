@@ -1,4 +1,4 @@
-"""Packages that only some of the library needs: asks for them, and says which extra brings them."""
+"""Optional packages: checks that they are installed, and names the extra that installs them."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ EXTRAS = {
     "wandb": "wandb",
     "mlflow": "mlflow",
 }
-"""The extra of `setup.cfg` that brings each package."""
+"""The extra of `setup.cfg` that installs each package."""
 
 
 class MissingPackageError(ModuleNotFoundError):
-    """A package is not installed that what was asked for needs."""
+    """An optional package is needed and not installed."""
 
 
 def is_installed(package: str) -> bool:
@@ -28,10 +28,10 @@ def is_installed(package: str) -> bool:
 
 
 def require(package: str) -> None:
-    """Make sure that a package can be imported; doesn't import it.
+    """Make sure that a package can be imported, without importing it.
 
     Raises:
-        MissingPackageError: it is not installed; the message says how it is.
+        MissingPackageError: it is not installed; the message says how to install it.
     """
     if not is_installed(package):
         extra = EXTRAS.get(package)

@@ -1,4 +1,4 @@
-"""What is said of a run that failed: what ended it."""
+"""Finds the cause of a run's failure, and how often a role may fail before the run does."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ from typing import Any
 
 import actorrt as art
 
-RAISES_LIMIT = 3  # rollouts of one simulator that raise so often, without a fragment between, raise for good
-DEATHS_LIMIT = 6  # in a row; a back-off between restarts keeps their supervisor from ever giving up
-GRACE_S = 2.0  # within which a supervisor's death is known after what came of it
+RAISES_LIMIT = 3  # so many rollouts of one simulator in a row may raise before the error is final
+DEATHS_LIMIT = 6  # in a row; the supervisor itself never gives up, since it backs off between restarts
+GRACE_S = 2.0  # a supervisor's death is known at most this long after its consequences
 
 
 async def cause_of(error: art.ActorRtError, down: Any) -> art.ActorRtError:
-    """Return what ended a run, where that is more than what the run's loop stumbled over.
+    """Return what ended a run: the end of its supervisor if that caused the error, else the error.
 
-    A role whose supervisor dies ends with it, "since its parent ended", and a call after the node was lost says that
-    nothing can be asked any more: neither says why to whoever waits for the run. The supervisor's end does.
+    When a supervisor dies, its roles end "since its parent ended", and after the loss of the node a call says only that
+    nothing can be asked any more. Neither tells a user the cause; the end of the supervisor does.
 
     Args:
-        error: what the loop stumbled over.
-        down: a monitor of the run's supervisor; waited for, so it is of no use afterwards.
+        error: the error that the run's loop got.
+        down: a monitor of the run's supervisor. This function consumes it.
     """
     try:
         async with asyncio.timeout(GRACE_S):
             reason = (await down).reason
     except TimeoutError:
         return error
-    except art.ActorRtError as end:  # nobody is left to say how the supervisor ended
+    except art.ActorRtError as end:  # nothing is left that could tell how the supervisor ended
         is_node_lost = isinstance(end, art.ActorDiedError) and end.reason is not None and end.reason.kind == "node_lost"
         return end if is_node_lost else error
     why = "roles failed again and again" if reason.kind == "intensity" else "its roles ended with it"
@@ -35,10 +35,10 @@ async def cause_of(error: art.ActorRtError, down: Any) -> art.ActorRtError:
 
 
 def died_for_good(who: str, count: int, error: Exception) -> art.ActorDiedError:
-    """Return what is said of a role that died `count` times in a row before it had done anything."""
+    """Return the error for a role that died `count` times in a row without any result."""
     return art.ActorDiedError(f"{who} died {count} times in a row: {error}")
 
 
 def is_users(error: Exception) -> bool:
-    """Whether it was code of the user's that failed, an environment or a callback, so that every role is well."""
+    """Whether the user's own code failed, an environment or a callback; all roles are fine then."""
     return not isinstance(error, art.ActorRtError) or isinstance(error, art.RemoteActorError)

@@ -1,1 +1,1 @@
-"""What a policy looks like, the layout of its flat vector, and the networks that learn over it."""
+"""The spec of a policy, the layout of its flat vector, and the networks that learn over that vector."""

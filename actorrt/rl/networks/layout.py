@@ -15,9 +15,9 @@ def hidden_names(spec: PolicySpec) -> tuple[str, ...]:
 
 
 def parameter_shapes(spec: PolicySpec) -> dict[str, tuple[int, ...]]:
-    """Return the layers' shapes in the order of the flat vector.
+    """Return the shapes of the layers, in the order of the flat vector.
 
-    Hidden layers stack the two networks in their first axis: 0 chooses actions, 1 estimates values.
+    Hidden layers stack two networks along their first axis: 0 chooses actions, 1 estimates values.
     """
     inputs, outputs = spec.input_count, output_count(spec.action)
     if not spec.hidden:
@@ -39,7 +39,7 @@ def layout_length(spec: PolicySpec) -> int:
 
 
 def parameter_views(spec: PolicySpec, flat: Array) -> dict[str, Array]:
-    """Return views of `flat` by layer.
+    """Return views of `flat`, one for each layer.
 
     Raises:
         ValueError: the vector's length is not that of the layout.

@@ -1,8 +1,8 @@
-"""The learner's twin of `policy.MlpPolicy`: the same flat vector, with its gradient, on NumPy.
+"""The learner's network on NumPy: the flat vector of `numpy_policy.MlpPolicy`, and its gradient.
 
-Layers and their gradients are views of two flat vectors, so that the optimiser, the norm of the gradient and
-publishing each touch one. The backward pass is written out: that takes less time than torch needs to record it, and
-nobody waits for torch's import. Where what a pass leaves lies is kept from batch to batch.
+Layers and their gradients are views of two flat vectors. So the optimiser, the norm of the gradient and publishing each
+touch a single array. The backward pass is written out: that is faster than torch's recording, and no process waits for
+torch's import. The arrays for intermediate results are reused from batch to batch.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Backend = Literal["auto", "numpy", "torch"]
 
 LARGE_COUNT = 1_000_000
-"""Parameters beyond which a GPU is worth waiting for, and torch's import is nothing beside one batch."""
+"""Number of parameters beyond which a GPU pays, and torch's import takes little time compared with a batch."""
 
 
 class Network:
@@ -33,7 +33,7 @@ class Network:
 
     Attributes:
         flat: the parameters.
-        gradient: what the last backward pass left, of the same layout.
+        gradient: the result of the last backward pass, in the same layout.
         layers, layer_gradients: views of both by layer.
     """
 
@@ -43,29 +43,29 @@ class Network:
         self.gradient = np.zeros_like(self.flat)
         self.layers, self.layer_gradients = parameter_views(spec, self.flat), parameter_views(spec, self.gradient)
         self._names, self._is_tanh = hidden_names(spec), spec.activation == "tanh"
-        self._make_room(0)
+        self._allocate(0)
 
     def place(self, features: Array) -> Array:
-        """Return rows of features where `forward` need not move them any more: they are there already."""
+        """Return rows of features where `forward` needs them; on NumPy they are there already."""
         return features
 
     def forward(self, features: Array, *, learns: bool = True) -> tuple[Array, Array]:
         """Pass rows of features, (batch, features), through both networks.
 
         Returns:
-            What parameterises the distributions of actions, (batch, outputs), and values, (batch,).
+            The parameters of the distributions of actions, (batch, outputs), and the values, (batch,).
         """
         layers, inputs = self.layers, self.spec.input_count
         if len(features) > len(self._ones):
-            self._make_room(len(features))
+            self._allocate(len(features))
         self._seen = hidden = features[:, :inputs]
-        self._passed = [room[:, : len(features)] for room in self._hidden_room]
+        self._passed = [array[:, : len(features)] for array in self._hidden_arrays]
         for name, passed in zip(self._names, self._passed, strict=True):
             np.matmul(hidden, layers[name], out=passed)
             passed += layers[f"{name}_bias"]
             np.tanh(passed, out=passed) if self._is_tanh else np.maximum(passed, np.float32(0.0), out=passed)
             hidden = passed
-        # Outputs lie column by column: sums over a few columns are many times slower along rows.
+        # Outputs are stored column by column: sums over a few columns are many times slower along rows.
         outputs = (layers["action"].T @ hidden[0].T).T
         outputs += layers["action_bias"]
         value = (hidden[1] @ layers["value"])[:, 0]
@@ -73,53 +73,53 @@ class Network:
         return masked(outputs, features[:, inputs:]) if self.spec.mask_count else outputs, value
 
     def backward(self, d_outputs: Array, d_value: Array) -> None:
-        """Leave the gradient of the last pass in the network, replacing what was there; once for each pass.
+        """Compute the gradient of the last pass, in place of the one before; call it once for each pass.
 
         Args:
-            d_outputs: gradient of the loss with respect to the outputs; zero where these are masked.
+            d_outputs: gradient of the loss with respect to the outputs; zero for masked outputs.
             d_value: gradient of the loss with respect to the values.
         """
         layers, (chosen, valued) = self.layers, self._passed[-1]
         d_values = d_value[:, None]
-        self._leave("action", chosen, d_outputs)
-        self._leave("value", valued, d_values)
-        d_passed = [room[:, : len(d_outputs)] for room in self._gradient_room]
+        self._write_gradients("action", chosen, d_outputs)
+        self._write_gradients("value", valued, d_values)
+        d_passed = [array[:, : len(d_outputs)] for array in self._gradient_arrays]
         np.matmul(d_outputs, layers["action"].T, out=d_passed[-1][0])
         np.multiply(d_values, layers["value"].T, out=d_passed[-1][1])  # one value a row: many times faster than matmul
         for number in range(len(self._names) - 1, -1, -1):
             name, d_hidden = self._names[number], d_passed[number]
             d_hidden *= self._slope(self._passed[number])
-            self._leave(name, self._passed[number - 1] if number else self._seen, d_hidden)
+            self._write_gradients(name, self._passed[number - 1] if number else self._seen, d_hidden)
             if number:
                 np.matmul(d_hidden, layers[name].swapaxes(1, 2), out=d_passed[number - 1])
 
     def distribution(self, outputs: Array) -> Distribution:
-        """Return the distribution of actions that the outputs of a pass stand for."""
+        """Return the distribution of actions for the outputs of a pass."""
         return distribution(self.spec.action, outputs, self.layers.get("log_std"), self.layer_gradients.get("log_std"))
 
     def set_parameters(self, parameters: Array) -> None:
-        """Take over a flat vector."""
+        """Copy a flat vector into the network."""
         self.flat[:] = parameters
 
     def parameters(self) -> Array:
         """Return a copy of the flat vector."""
         return self.flat.copy()
 
-    def _make_room(self, count: int) -> None:
-        """Make room for what passes of so many rows leave, and for its gradient."""
+    def _allocate(self, count: int) -> None:
+        """Allocate arrays for the intermediate results of so many rows, and for their gradients."""
         shapes = [(2, count, units) for units in self.spec.hidden]
-        self._hidden_room, self._gradient_room = ([np.empty(each, np.float32) for each in shapes] for _ in range(2))
+        self._hidden_arrays, self._gradient_arrays = ([np.empty(each, np.float32) for each in shapes] for _ in range(2))
         self._ones = np.ones(count, np.float32)
 
     def _slope(self, passed: Array) -> Array:
-        """Return the slope of the activation where it led to `passed`, whose place it takes."""
+        """Return the slope of the activation whose result is `passed`; overwrites `passed`."""
         if not self._is_tanh:
             return np.greater(passed, 0.0, out=passed)
         np.square(passed, out=passed)
         return np.subtract(np.float32(1.0), passed, out=passed)
 
-    def _leave(self, name: str, inputs: Array, d_outputs: Array) -> None:
-        """Leave the gradients of one linear layer, or of both networks' stacked ones."""
+    def _write_gradients(self, name: str, inputs: Array, d_outputs: Array) -> None:
+        """Write the gradients of one linear layer, or of the stacked layers of both networks."""
         np.matmul(inputs.swapaxes(-1, -2), d_outputs, out=self.layer_gradients[name])
         bias = self.layer_gradients[f"{name}_bias"]
         ones = self._ones[: d_outputs.shape[-2]]  # a product with ones is many times faster than a sum along rows
@@ -130,13 +130,13 @@ AnyNetwork: TypeAlias = "Network | TorchNetwork"
 
 
 def backend_of(spec: PolicySpec, backend: Backend = "auto") -> Literal["numpy", "torch"]:
-    """Return what computes the gradients of a policy's network.
+    """Return the backend that computes the gradients of a policy's network.
 
-    `"auto"` is NumPy for MLPs of up to a million parameters, which it is no slower with on a CPU, and torch for others,
-    whose products a GPU may take.
+    `"auto"` means NumPy for MLPs of up to a million parameters, for which it is no slower than torch on a CPU, and
+    torch for all other networks, which a GPU may compute.
 
     Raises:
-        ValueError: NumPy is asked for, and the network is no MLP.
+        ValueError: NumPy is requested, and the network is not an MLP.
     """
     if spec.network != "mlp":
         if backend == "numpy":
@@ -149,7 +149,7 @@ def backend_of(spec: PolicySpec, backend: Backend = "auto") -> Literal["numpy", 
 
 
 def make_network(spec: PolicySpec, parameters: Array, backend: Backend = "auto") -> AnyNetwork:
-    """Make the learner's network of a policy."""
+    """Make the network with which a learner improves a policy."""
     if backend_of(spec, backend) == "numpy":
         return Network(spec, parameters)
     from actorrt.rl.networks.torch_network import TorchNetwork
@@ -158,7 +158,7 @@ def make_network(spec: PolicySpec, parameters: Array, backend: Backend = "auto")
 
 
 def limit_threads(count: int) -> None:
-    """Have torch use so many threads, where what learns has imported it."""
+    """Limit torch to so many threads, if this process has imported torch."""
     torch = sys.modules.get("torch")
     if torch is not None:
         torch.set_num_threads(count)

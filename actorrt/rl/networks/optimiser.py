@@ -1,6 +1,6 @@
-"""Adam and RMSProp over one flat vector, in a few operations a step.
+"""Adam and RMSProp over one flat vector, with a few operations for each step.
 
-The vector is NumPy's or torch's, wherever that lies: the steps take operators that both have.
+The vector is an array of NumPy or a tensor of torch, on any device: the steps use operators that both have.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import numpy as np
 from actorrt.rl.spaces.array_spaces import Array
 
 Vector: TypeAlias = Any
-"""A flat float32 array of NumPy's, or tensor of torch's."""
+"""A flat float32 array of NumPy, or tensor of torch."""
 
 
 class FlatAdam:
-    """Adam (Kingma and Ba 2015, algorithm 1), with the gradient clipped to a largest norm first."""
+    """Adam (Kingma and Ba 2015, algorithm 1); the gradient is first clipped to a largest norm."""
 
     def __init__(self, parameters: Vector, gradient: Vector, *, max_norm: float, eps: float = 1e-5) -> None:
         self._parameters, self._gradient = parameters, gradient
@@ -38,7 +38,7 @@ class FlatAdam:
         self._parameters -= self._first_moment / spread * (learning_rate / (1.0 - beta_1**self._step_count))
 
     def state(self) -> dict[str, Any]:
-        """Return what another optimiser needs to go on, as plain values and arrays."""
+        """Return the state as plain values and arrays, for another optimiser's `resume`."""
         return {
             "first_moment": to_array(self._first_moment),
             "second_moment": to_array(self._second_moment),
@@ -46,14 +46,14 @@ class FlatAdam:
         }
 
     def resume(self, state: dict[str, Any]) -> None:
-        """Go on from another optimiser's `state`."""
+        """Take over another optimiser's `state`."""
         self._first_moment = _like(self._gradient, state["first_moment"])
         self._second_moment = _like(self._gradient, state["second_moment"])
         self._step_count = state["step_count"]
 
 
 class FlatRMSProp:
-    """RMSProp (Tieleman and Hinton 2012), with the gradient clipped to a largest norm first."""
+    """RMSProp (Tieleman and Hinton 2012); the gradient is first clipped to a largest norm."""
 
     def __init__(
         self, parameters: Vector, gradient: Vector, *, max_norm: float, decay: float = 0.99, eps: float = 1e-5
@@ -71,11 +71,11 @@ class FlatRMSProp:
         self._parameters -= gradient / (self._second_moment**0.5 + self._eps) * learning_rate
 
     def state(self) -> dict[str, Any]:
-        """Return what another optimiser needs to go on, as plain values and arrays."""
+        """Return the state as plain values and arrays, for another optimiser's `resume`."""
         return {"second_moment": to_array(self._second_moment)}
 
     def resume(self, state: dict[str, Any]) -> None:
-        """Go on from another optimiser's `state`."""
+        """Take over another optimiser's `state`."""
         self._second_moment = _like(self._gradient, state["second_moment"])
 
 
@@ -85,7 +85,7 @@ def clip(gradient: Vector, max_norm: float) -> None:
 
 
 def to_array(vector: Vector) -> Array:
-    """Return a copy of a vector as NumPy's."""
+    """Return a copy of a vector as a NumPy array."""
     copy: Array = (vector if isinstance(vector, np.ndarray) else vector.cpu().numpy()).copy()
     return copy
 
@@ -95,5 +95,5 @@ def _zeros(vector: Vector) -> Vector:
 
 
 def _like(vector: Vector, array: Array) -> Vector:
-    """Return a copy of an array as what a vector is, and where that is."""
+    """Return a copy of an array as the same kind of vector, on the same device."""
     return array.copy() if isinstance(vector, np.ndarray) else vector.new_tensor(array)

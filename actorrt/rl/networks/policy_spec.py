@@ -20,20 +20,20 @@ class PolicySpec:
     """What a policy is for and how large it is.
 
     Attributes:
-        env_id: the environment it was made for, or "" where that has no id.
-        observation: what it sees.
-        action: what it chooses.
-        hidden: units of the hidden layers of each of the two networks; none for a linear policy. A convolutional
-            network has them after its convolutions.
+        env_id: the environment that it was made for, or "" if that has no id.
+        observation: space of the observations.
+        action: space of the actions.
+        hidden: units of the hidden layers of each of the two networks; empty for a linear policy. In a convolutional
+            network they follow the convolutions.
         activation: of the hidden layers.
-        network: `"mlp"`, which acts on NumPy; `"cnn"`, for images; or a function that takes this and makes a
-            `torch.nn.Module`. The module takes a batch of observations in their own form and returns outputs, as
-            many as `spaces.output_count` says, and values, (batch,).
-        orthogonal: whether the weights begin orthogonal, or uniform within 1 / sqrt(inputs).
-        log_std: logarithm of the deviations of continuous actions to begin with.
+        network: `"mlp"`, which acts on NumPy; `"cnn"`, for images; or a function that takes this `PolicySpec` and makes
+            a `torch.nn.Module`. The module takes a batch of observations in their own form. It returns outputs, as many
+            as `leaves.output_count` says, and values, (batch,).
+        orthogonal: whether the initial weights are orthogonal; otherwise they are uniform within 1 / sqrt(inputs).
+        log_std: initial logarithm of the standard deviations of continuous actions.
 
     Raises:
-        ValueError: a layer has no units, or activation or network have no such name.
+        ValueError: a layer has no units, or there is no activation or network of this name.
     """
 
     env_id: str
@@ -55,7 +55,7 @@ class PolicySpec:
 
     @property
     def feature_dtype(self) -> Any:
-        """Type of the rows of features: networks that take pixels get them as bytes."""
+        """Dtype of the rows of features: networks for images get them as bytes."""
         return np.uint8 if self.network != "mlp" and is_image(self.observation) else np.float32
 
     def encode(self, obs: Any) -> Array:
@@ -66,10 +66,10 @@ class PolicySpec:
 
     @property
     def mask_count(self) -> int:
-        """Columns of the features that say which actions are allowed; they are the last."""
+        """Number of the features' last columns, which say which actions are allowed."""
         return self.observation.mask_count if isinstance(self.observation, Masked) else 0
 
     @property
     def input_count(self) -> int:
-        """Columns of the features that are normalised, and that networks see."""
+        """Number of the features' first columns, which are normalised and which networks see."""
         return self.observation.feature_count - self.mask_count

@@ -1,9 +1,9 @@
-"""Networks as `torch.nn.Module`s: the convolutional one for images, `policy.MlpPolicy`'s, and users' own.
+"""Networks as `torch.nn.Module`s: a convolutional one for images, that of `numpy_policy.MlpPolicy`, and those of users.
 
-Importing this imports torch.
+Importing this module imports torch.
 
-All parameters live in one flat vector, deviations of continuous actions last, so that publishing and optimisers need
-not know what a network looks like. Acting is in `torch_policy`, learning in `module_network`.
+All parameters are in one flat vector, with the deviations of continuous actions at the end. So publishing and
+optimisers need not know the structure of a network. Acting is in `torch_policy`, learning in `torch_network`.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from actorrt.rl.spaces.spaces import Masked, is_image
 
 NATURE = ((32, 8, 4), (64, 4, 2), (64, 3, 1))  # Mnih et al. 2015: channels, kernel, stride
 SMALL = ((16, 3, 1), (32, 3, 1))
-NATURE_SIDE, SMALL_SIDE = 36, 5  # the smallest images that their kernels fit
+NATURE_SIDE, SMALL_SIDE = 36, 5  # the smallest images that are large enough for the kernels
 ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU}
 
 
 class ConvolutionalNetwork(nn.Module):
-    """Convolutions that actions and values share, then hidden layers, then one output layer for each."""
+    """Convolutions and hidden layers that actions and values share, and one output layer for each of the two."""
 
     def __init__(self, spec: PolicySpec) -> None:
         super().__init__()
@@ -65,7 +65,7 @@ class ConvolutionalNetwork(nn.Module):
 
 
 class MlpNetwork(nn.Module):
-    """The layers of `policy.MlpPolicy` in the order of its flat vector, those of both networks stacked."""
+    """The layers of `numpy_policy.MlpPolicy` in the order of its flat vector, with both networks stacked."""
 
     def __init__(self, spec: PolicySpec) -> None:
         super().__init__()
@@ -91,7 +91,7 @@ BUILT_IN = {"cnn": ConvolutionalNetwork, "mlp": MlpNetwork}
 
 
 def channels_of(shape: tuple[int, ...]) -> int:
-    """Return how many channels an image of this shape has: its smallest side, first or last."""
+    """Return the number of channels of an image of this shape: the smaller of its first and last dimension."""
     return shape[0] if shape[0] == min(shape) else shape[2]
 
 
@@ -106,9 +106,9 @@ def make_module(spec: PolicySpec) -> nn.Module:
     """Make the network of a policy.
 
     Raises:
-        ValueError: it keeps state beside its parameters, as batch normalisation does: that would not be published; or
-            for an observation, it returns something else than outputs and a value. Or images are too small.
-        TypeError: what a user's own function made is no module.
+        ValueError: the network has state beside its parameters, such as that of batch normalisation, which would not be
+            published; or it does not return outputs and a value for each observation; or images are too small.
+        TypeError: a user's own function returned something else than a module.
     """
     module: Any = BUILT_IN[spec.network](spec) if isinstance(spec.network, str) else spec.network(spec)
     if not isinstance(module, nn.Module):
@@ -122,7 +122,7 @@ def make_module(spec: PolicySpec) -> nn.Module:
 
 
 def _try_out(spec: PolicySpec, module: nn.Module) -> None:
-    """Look at what a user's own module makes of two observations: losses would take other shapes without a word."""
+    """Check the shapes that a user's module returns for two observations; losses would broadcast wrong ones."""
     observations, _ = inputs(spec, torch.zeros(2, spec.observation.feature_count))
     with torch.no_grad():
         made = module(observations)
@@ -141,13 +141,13 @@ def parameter_count(spec: PolicySpec, module: nn.Module) -> int:
 
 
 def flatten(spec: PolicySpec, module: nn.Module) -> Tensor:
-    """Return a module's parameters as a flat vector, with the deviations that the spec begins with."""
+    """Return a module's parameters as a flat vector, followed by the initial deviations of the spec."""
     deviations = torch.full((deviation_count(spec.action),), spec.log_std)
     return torch.cat([*(parameter.detach().reshape(-1).cpu() for parameter in module.parameters()), deviations])
 
 
 def tie(module: nn.Module, flat: Tensor, gradient: Tensor | None = None) -> None:
-    """Make a module's parameters, and their gradients if given, views of flat vectors."""
+    """Make a module's parameters views of a flat vector, and its gradients views of another if that is given."""
     start = 0
     for parameter in module.parameters():
         end = start + parameter.numel()
@@ -158,7 +158,7 @@ def tie(module: nn.Module, flat: Tensor, gradient: Tensor | None = None) -> None
 
 
 def inputs(spec: PolicySpec, features: Tensor) -> tuple[Any, Tensor | None]:
-    """Return what the module is given for rows of features, and the mask if any: MLPs the rows, others observations."""
+    """Return the module's input for rows of features (rows for an MLP, else observations), and the mask or None."""
     seen = features[:, : spec.input_count]
     mask = features[:, spec.input_count :] if spec.mask_count else None
     seen = seen.float() * (1.0 / 255.0) if is_image(spec.observation) else seen.float()

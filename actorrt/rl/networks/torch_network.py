@@ -1,7 +1,7 @@
-"""The learner's network in torch, with gradients that torch records: the same flat vector, over a module.
+"""The learner's network in torch: a module over the flat vector, with gradients that torch records.
 
-It is used as `network.Network` is, and speaks NumPy as that does. Where there is a GPU, parameters, gradients and
-observations are there; what comes and goes with each pass is an output or two a row. Importing this imports torch.
+It has the interface of `network.Network`, with NumPy arrays. If there is a GPU, parameters, gradients and observations
+are on it, and each pass moves only a few outputs for each row. Importing this module imports torch.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ class TorchNetwork:
 
     Attributes:
         flat: the parameters.
-        gradient: what the last backward pass left, of the same layout.
-        device: where both are.
+        gradient: the result of the last backward pass, in the same layout.
+        device: of both.
     """
 
     def __init__(self, spec: PolicySpec, parameters: Array) -> None:
@@ -42,18 +42,18 @@ class TorchNetwork:
         self._log_std_gradient = np.zeros(deviations, np.float32)
 
     def place(self, features: Array) -> Tensor:
-        """Return rows of features where `forward` need not move them any more."""
+        """Return rows of features on the network's device."""
         return torch.as_tensor(features, device=self.device)
 
     def forward(self, features: Any, *, learns: bool = True) -> tuple[Array, Array]:
-        """Pass rows of features, (batch, features), through the module; only to look where it does not learn.
+        """Pass rows of features, (batch, features), through the module.
 
         Args:
-            features: an array, or what `place` made of one.
-            learns: whether `backward` follows.
+            features: an array, or the result of `place`.
+            learns: whether `backward` follows; otherwise torch records nothing.
 
         Returns:
-            What parameterises the distributions of actions, (batch, outputs), and values, (batch,).
+            The parameters of the distributions of actions, (batch, outputs), and the values, (batch,).
         """
         observations, mask = inputs(self.spec, self.place(features))
         with torch.set_grad_enabled(learns):
@@ -65,26 +65,26 @@ class TorchNetwork:
         return first, second
 
     def backward(self, d_outputs: Array, d_value: Array) -> None:
-        """Leave the gradient of the last pass in the network, replacing what was there; once for each pass.
+        """Compute the gradient of the last pass, in place of the one before; call it once for each pass.
 
         Args:
             d_outputs: gradient of the loss with respect to the outputs.
             d_value: gradient of the loss with respect to the values.
         """
         self.gradient[: self._own_count].zero_()
-        # A sum to differentiate: torch imports its symbolic algebra to compare the shapes of gradients that are given.
+        # A sum is differentiated, since torch imports its symbolic algebra to check the shapes of explicit gradients.
         given = zip(self._recorded, (d_outputs, d_value), strict=True)
         sums = [(recorded * self.place(d_recorded)).sum() for recorded, d_recorded in given]
         torch.autograd.backward(torch.stack(sums).sum())
         self.gradient[self._own_count :] = self.place(self._log_std_gradient)
 
     def distribution(self, outputs: Array) -> Distribution:
-        """Return the distribution of actions that the outputs of a pass stand for."""
+        """Return the distribution of actions for the outputs of a pass."""
         log_std = to_array(self.flat[self._own_count :])
         return distribution(self.spec.action, outputs, log_std, self._log_std_gradient)
 
     def set_parameters(self, parameters: Array) -> None:
-        """Take over a flat vector."""
+        """Copy a flat vector into the network."""
         self.flat.copy_(torch.from_numpy(np.array(parameters, np.float32)))
 
     def parameters(self) -> Array:

@@ -1,1 +1,1 @@
-"""Policies: how observations lead to actions, how policies are stored and exported."""
+"""Policies, which turn observations into actions; their files and exports."""

@@ -1,6 +1,6 @@
-"""Writes a policy with a network of its user's own as an ONNX graph, by torch's exporter. Importing this imports torch.
+"""Writes a policy with a network of a user's own as an ONNX graph, by torch's exporter. Importing it imports torch.
 
-The graph takes and returns what those of the built-in networks do; see `export_onnx`.
+The graph has the same inputs and output as those of the built-in networks; see `export_onnx`.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from actorrt.rl.spaces.normaliser import LIMIT
 from actorrt.rl.spaces.sampling import FORBIDDEN
 from actorrt.rl.spaces.spaces import Masked, is_image
 
-OPSET = 18  # the oldest that torch writes
+OPSET = 18  # the oldest version that torch writes
 
 
 class Acting(nn.Module):
-    """From observations to the most likely actions, with what the policy normalises and forbids between."""
+    """The most likely actions for observations, including the policy's normalisation and mask."""
 
     mean: Tensor
     scale: Tensor
@@ -47,7 +47,7 @@ class Acting(nn.Module):
             self.register_buffer("high", torch.tensor(action.high, dtype=torch.float32))
 
     def forward(self, observation: Tensor, action_mask: Tensor | None = None) -> Tensor:
-        """Return actions for a batch of observations, or of features where those are no array."""
+        """Return actions for a batch of observations, or of features if observations are not one array."""
         features = observation.flatten(1).float()
         if is_image(self._spec.observation):
             features = features * (1.0 / 255.0)
@@ -81,7 +81,7 @@ def export_module(policy: StorablePolicy, path: str) -> None:
     """Write a policy to `path`.
 
     Raises:
-        ValueError: torch's exporter can't follow what the network does; its own error is the cause.
+        ValueError: torch's exporter can't trace the network; the exporter's error is the cause.
     """
     spec = policy.spec
     inner = spec.observation.observation if isinstance(spec.observation, Masked) else spec.observation
@@ -93,7 +93,9 @@ def export_module(policy: StorablePolicy, path: str) -> None:
     names = ["observation" if isinstance(inner, Box) else "features", *list(given)[1:]]
     every: Any = {0: torch.export.Dim("N")}
     try:
-        with warnings.catch_warnings(action="ignore"):  # of what is deprecated inside, and of names that two axes share
+        with warnings.catch_warnings(
+            action="ignore"
+        ):  # about deprecations inside torch, and about names that two axes share
             torch.onnx.export(
                 Acting(policy).eval(),
                 tuple(given.values()),
@@ -105,7 +107,7 @@ def export_module(policy: StorablePolicy, path: str) -> None:
                 external_data=False,
                 verbose=False,
             )
-    except Exception as error:  # of whatever kind: it is the user's code that is being followed
+    except Exception as error:  # of any kind, since the exporter runs the user's code
         raise ValueError(
             f"torch.onnx can't follow what the policy's network does: {type(error).__name__}; see its cause"
         ) from error

@@ -32,7 +32,7 @@ def export_numpy(policy: StorablePolicy, path: str) -> None:
     """Write a policy to `path`.
 
     Raises:
-        ValueError: its network is not one that acts on NumPy.
+        ValueError: the policy's network does not act on NumPy.
     """
     spec = policy.spec
     if spec.network != "mlp":
@@ -63,7 +63,7 @@ def export_numpy(policy: StorablePolicy, path: str) -> None:
 
 
 def _arrays(policy: StorablePolicy) -> list[str]:
-    """Return the lines that hold the arrays that actions follow from."""
+    """Return the lines that hold the parameters' arrays."""
     spec, views = policy.spec, parameter_views(policy.spec, policy.parameters)
     arrays: dict[str, Any] = {}
     for name in hidden_names(spec):
@@ -96,7 +96,7 @@ def _encoding(space: Space, value: str) -> str:
 
 
 def _decoding(space: Space, start: int) -> str:
-    """Return an expression for an action of the outputs from `start` on."""
+    """Return an expression for the action that the outputs from `start` on stand for."""
     end = start + sum(count for _, count in space.kinds)
     outputs = f"outputs[{start}:{end}]"
     match space:

@@ -1,7 +1,7 @@
-"""Writes a policy as an ONNX graph from observations to the best actions, normaliser and bounds included.
+"""Writes a policy as an ONNX graph from observations to the best actions, including the normaliser and the bounds.
 
-Graphs of the built-in networks are put together here, so that torch's exporter is not needed for them; users' own
-modules go through that, in `export_module`.
+Graphs of built-in networks are built here, without torch's exporter; modules of users are exported by it, in
+`export_module`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ OPSET = 17
 
 
 class Graph:
-    """Nodes in the making; each method returns the name of what a node computes."""
+    """A graph under construction; each method returns the name of a node's output."""
 
     def __init__(self) -> None:
         self.nodes: list[Any] = []
@@ -49,13 +49,13 @@ class Graph:
 def export_onnx(policy: StorablePolicy, path: str) -> None:
     """Write a policy to `path`.
 
-    The graph takes `observation`, (N, *shape), where that is a `Box`, else `features`, rows as `PolicySpec.encode`
-    makes them; and `action_mask` where there is one. It returns `action`: what the environment takes for `Box`,
-    `Discrete`, `MultiDiscrete` and `MultiBinary`, flattened; for actions of several parts, rows for `to_environment`.
+    Inputs of the graph: `observation`, (N, *shape), if that is a `Box`, else `features`, rows as `PolicySpec.encode`
+    makes them; and `action_mask` if there is a mask. Its output `action` holds the environment's values, flattened, for
+    `Box`, `Discrete`, `MultiDiscrete` and `MultiBinary`; for actions of several parts, rows for `to_environment`.
 
     Raises:
-        MissingPackageError: `onnx` is not installed, or for a network of its user's own `onnxscript`.
-        ValueError: torch's exporter can't follow what such a network does.
+        MissingPackageError: `onnx` is not installed, or `onnxscript`, which a network of a user's own needs.
+        ValueError: torch's exporter can't trace a network of a user's own.
     """
     require("onnx")
     if not isinstance(policy.spec.network, str):
@@ -85,7 +85,7 @@ def export_onnx(policy: StorablePolicy, path: str) -> None:
     result = helper.make_tensor_value_info(action, TensorProto.INT64 if is_index else TensorProto.FLOAT, ["N", *rows])
     made = helper.make_graph(graph.nodes, "policy", inputs, [result], graph.constants)
     model = helper.make_model(made, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="actorrt")
-    model.ir_version = 8  # what runtimes of OPSET's time read
+    model.ir_version = 8  # which runtimes of OPSET's time can read
     onnx.checker.check_model(model)
     onnx.save(model, path)
 
@@ -134,7 +134,7 @@ def _convolutions(policy: StorablePolicy, graph: Graph, observation: str) -> str
 
 
 def _action(policy: StorablePolicy, graph: Graph, outputs: str) -> str:
-    """Return the most likely actions, in the environment's form where that is one array."""
+    """Return the most likely actions, in the environment's form if that is one array."""
     action = policy.spec.action
     if isinstance(action, Discrete):
         index = graph.add("ArgMax", outputs, axis=1, keepdims=0)

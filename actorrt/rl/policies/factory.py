@@ -14,10 +14,11 @@ from actorrt.rl.spaces.normaliser import Normaliser
 def make_policy(
     spec: PolicySpec, parameters: Array | None = None, version: int = 0, normaliser: Normaliser | None = None
 ) -> FlatPolicy:
-    """Make the policy that the spec describes: a `MlpPolicy`, without hidden layers a `LinearPolicy`, or one in torch.
+    """Make the policy that the spec describes: an `MlpPolicy`, a `LinearPolicy` if it has no hidden layers, or a
+    `TorchPolicy`.
 
     Raises:
-        MissingPackageError: its network needs torch, which is not installed.
+        MissingPackageError: the network needs torch, which is not installed.
     """
     kind: type[FlatPolicy] = MlpPolicy if spec.hidden else LinearPolicy
     if spec.network != "mlp":
@@ -33,10 +34,10 @@ def load_policy(path: str, *, network: NetworkKind | None = None) -> FlatPolicy:
 
     Args:
         path: of the file.
-        network: what makes the policy's network, where that is the user's own: files hold no code.
+        network: the function that makes the policy's network, if it is a user's own: files hold no code.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is no policy, or one of a format unknown here; or `network` is missing.
+        ValueError: the file is not a policy's, or has an unknown format; or `network` is missing.
     """
     return make_policy(*read_policy(path, network))

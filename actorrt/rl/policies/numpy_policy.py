@@ -22,15 +22,16 @@ ACTION_GAIN = 0.01  # nearly uniform at the start: Andrychowicz et al. 2021, "Wh
 
 
 class LinearPolicy(FlatPolicy):
-    """One matrix from features to actions: discrete ones by the largest output, continuous ones as they are.
+    """One matrix from features to actions: discrete actions are the largest output, continuous ones the outputs
+    themselves.
 
-    It has no chance in it and values nothing: it is for algorithms that measure whole episodes.
+    This policy is deterministic and estimates no values: it is for algorithms that measure whole episodes.
     """
 
     architecture = "linear"
 
     def init(self, seed: int) -> Array:
-        """Return zeros, whatever the seed, which the policy then uses."""
+        """Set all parameters to zero, whatever the seed, and return them."""
         flat = np.zeros(self.parameters.shape, np.float32)
         self.set_parameters(flat, 0, self.normaliser)
         return flat
@@ -43,10 +44,10 @@ class LinearPolicy(FlatPolicy):
 
 
 class MlpPolicy(FlatPolicy):
-    """Two separate networks of the same hidden layers, for actions and for values.
+    """Two separate networks with the same hidden layers, one for actions and one for values.
 
-    Discrete actions are categorical, binary ones Bernoulli; continuous ones are Gaussian with one standard deviation
-    per dimension that does not depend on the state. Actions of several parts draw each by itself.
+    Discrete actions are categorical, binary ones Bernoulli, and continuous ones Gaussian, with one standard deviation
+    per dimension that does not depend on the state. The parts of an action are drawn independently.
     """
 
     architecture = "mlp"
@@ -57,7 +58,7 @@ class MlpPolicy(FlatPolicy):
         super().__init__(spec, *arguments, **more)
 
     def init(self, seed: int) -> Array:
-        """Draw weights and return the flat vector, which the policy then uses."""
+        """Draw initial weights, use them from now on, and return the flat vector."""
         rng = np.random.default_rng(seed)
         flat = np.zeros(self.parameters.shape, np.float32)
         views = parameter_views(self.spec, flat)
@@ -67,7 +68,7 @@ class MlpPolicy(FlatPolicy):
                     network[:] = HIDDEN_GAIN * _orthogonal(rng, network.shape)
             views["action"][:] = ACTION_GAIN * _orthogonal(rng, views["action"].shape)
             views["value"][:] = _orthogonal(rng, views["value"].shape)
-        else:  # as torch.nn.Linear begins
+        else:  # the initial weights of torch.nn.Linear
             for name in (*self._names, "action", "value"):
                 limit = 1.0 / math.sqrt(views[name].shape[-2])
                 for view in (views[name], views[f"{name}_bias"]):
@@ -81,8 +82,8 @@ class MlpPolicy(FlatPolicy):
         """Sample actions for rows of features.
 
         Returns:
-            Actions (indices, or rows of numbers before clipping), their log-probabilities, and the observations'
-            values, each with one entry a row.
+            Actions (indices, or rows of numbers before clipping), their log-probabilities, and the values of the
+            observations, with one entry for each row.
         """
         seen, mask = self._split(features)
         chosen, valued = self._hidden(seen)

@@ -18,13 +18,13 @@ from actorrt.rl.spaces.normaliser import Normaliser
 
 
 class FlatPolicy:
-    """A policy whose parameters are one flat vector; how features lead to actions is up to the subclasses.
+    """A policy whose parameters are one flat vector; the subclasses decide how features lead to actions.
 
     Args:
-        spec: what it looks like.
-        parameters: the flat vector, of zeros where left out.
-        version: its version.
-        normaliser: what observations pass through before the networks see them.
+        spec: what the policy is for and how large it is.
+        parameters: the flat vector; None means zeros.
+        version: version of the parameters.
+        normaliser: applied to observations before the networks see them.
 
     Raises:
         ValueError: the vector's length is not that of the layout.
@@ -54,7 +54,7 @@ class FlatPolicy:
         return layout_length(self.spec)
 
     def set_parameters(self, parameters: Array, version: int, normaliser: Normaliser | None = None) -> None:
-        """Act with these from now on; the vector is read, never written.
+        """Use these parameters from now on; the vector is read and never written.
 
         Raises:
             ValueError: the vector's length is not that of the layout.
@@ -65,13 +65,13 @@ class FlatPolicy:
         self.normaliser = normaliser
 
     def init(self, seed: int) -> Array:
-        """Return the flat vector to begin with, which the policy then uses."""
+        """Draw initial parameters, use them from now on, and return the flat vector."""
         raise NotImplementedError
 
     def act(self, features: Array, rng: np.random.Generator) -> tuple[Array, Array, Array]:
         """Sample actions for rows of features; see `MlpPolicy.act`."""
         raise NotImplementedError(
-            f"a {self.architecture} policy draws nothing and values nothing: give it hidden layers"
+            f"a {self.architecture} policy is deterministic and estimates no values: give it hidden layers"
         )
 
     def values(self, features: Array) -> Array:
@@ -83,10 +83,10 @@ class FlatPolicy:
         raise NotImplementedError
 
     def features(self, obs: Any) -> Array:
-        """Return what the networks see of a batch of observations in the environment's own form.
+        """Convert a batch of observations in the environment's own form into the features that networks see.
 
         Raises:
-            ValueError: they are not the policy's, or one is infinite or NaN, of which any action could come.
+            ValueError: the observations are not in the policy's space, or one is infinite or NaN.
         """
         encoded = self.spec.encode(obs)
         bad = first_bad_row(encoded)
@@ -95,7 +95,7 @@ class FlatPolicy:
         return self.normalise(encoded)
 
     def normalise(self, features: Array) -> Array:
-        """Return what the networks see of rows of encoded observations."""
+        """Return normalised rows of encoded observations."""
         if self.normaliser is None:
             return features
         inputs = self.spec.input_count
@@ -104,7 +104,7 @@ class FlatPolicy:
         return np.concatenate([self.normaliser.normalise(features[:, :inputs]), features[:, inputs:]], axis=1)
 
     def _split(self, features: Array) -> tuple[Array, Array | None]:
-        """Return what networks see of rows of features, and the mask where there is one."""
+        """Split rows of features into the part that networks see and the mask; None if there is no mask."""
         inputs = self.spec.input_count
         return (features, None) if inputs == features.shape[1] else (features[:, :inputs], features[:, inputs:])
 
@@ -112,7 +112,7 @@ class FlatPolicy:
         """Return the best action for one observation of the environment, in the environment's own form.
 
         Raises:
-            ValueError: it is no observation that the policy is for, or is infinite or NaN.
+            ValueError: the observation is not in the policy's space, or is infinite or NaN.
         """
         features = self.features(self.spec.observation.stack([obs]))
         actions = self.spec.action.to_environment(self.best_actions(features))
@@ -123,15 +123,15 @@ class FlatPolicy:
         return f"<{type(self).__name__}{place}: version {self.version}, {len(self.parameters):,} parameters>"
 
     def save(self, path: str) -> None:
-        """Write the policy to a file, replacing what was there; `load_policy` reads it."""
+        """Write the policy to a file, in place of any earlier file; `load_policy` reads it."""
         save_policy(self, path)
 
     def export(self, path: str) -> None:
-        """Write what acts to a file for others: `.py` for one that needs NumPy alone, `.onnx` for ONNX's runtimes.
+        """Export the policy for use without this library: as `.py`, which needs NumPy only, or as `.onnx`.
 
         Raises:
-            ValueError: the name ends otherwise, or the policy has no such form.
-            MissingPackageError: `onnx` is needed, and not installed.
+            ValueError: the path has another suffix, or the policy can't be exported in this form.
+            MissingPackageError: `onnx` is needed and not installed.
         """
         if path.endswith(".py"):
             from actorrt.rl.policies.export_numpy import export_numpy

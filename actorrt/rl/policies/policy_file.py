@@ -41,7 +41,7 @@ def save_policy(policy: StorablePolicy, path: str) -> None:
 
 
 class StoredPolicy(NamedTuple):
-    """What a file says of a policy, in the order in which `make_policy` takes it."""
+    """The content of a policy's file, in the order of `make_policy`'s arguments."""
 
     spec: PolicySpec
     parameters: Array
@@ -54,7 +54,7 @@ def read_policy(path: str, network: NetworkKind | None = None) -> StoredPolicy:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is no policy, or one of a format unknown here; or `network` is missing.
+        ValueError: the file is not a policy's, or has an unknown format; or `network` is missing.
     """
     header, arrays = read_arrays(path, KIND)
     if header.get("format") != FORMAT:

@@ -1,4 +1,4 @@
-"""What others ask of a policy: simulators, evaluations, and what writes policies to files."""
+"""The interfaces of policies: for simulators, for evaluations, and for files and exports."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from actorrt.rl.spaces.normaliser import Normaliser
 
 
 class Evaluable(Protocol):
-    """What an evaluation asks of a policy."""
+    """The interface that evaluations use."""
 
     spec: PolicySpec
     version: int
@@ -23,7 +23,7 @@ class Evaluable(Protocol):
 
 
 class Policy(Protocol):
-    """What simulators ask of a policy."""
+    """The interface that simulators use."""
 
     spec: PolicySpec
     version: int
@@ -37,7 +37,7 @@ class Policy(Protocol):
 
 
 class StorablePolicy(Protocol):
-    """A policy as it is written to files."""
+    """The interface that files and exports use."""
 
     @property
     def architecture(self) -> str: ...

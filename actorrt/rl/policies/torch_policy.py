@@ -1,4 +1,4 @@
-"""Policies whose network is a `torch.nn.Module`: what acts where NumPy does not. Importing this imports torch."""
+"""Policies whose network is a `torch.nn.Module`. Importing this module imports torch."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from actorrt.rl.spaces.sampling import masked, most_likely, sample
 
 
 class TorchPolicy(FlatPolicy):
-    """A policy with a convolutional network, or one of its user's own, for outputs and values."""
+    """A policy with a convolutional network, or with a network of the user's own."""
 
     architecture = "torch"
 
     def __init__(self, spec: PolicySpec, *arguments: Any, **more: Any) -> None:
-        self._module = make_module(spec).eval()  # acting drops nothing out; learning does
+        self._module = make_module(spec).eval()  # dropout is off when acting, and on when learning
         super().__init__(spec, *arguments, **more)
 
     def _parameter_count(self) -> int:
         return parameter_count(self.spec, self._module)
 
     def set_parameters(self, parameters: Array, version: int, normaliser: Normaliser | None = None) -> None:
-        """Act with these from now on; the vector is read, never written.
+        """Use these parameters from now on; the vector is read and never written.
 
         Raises:
             ValueError: the vector's length is not that of the network.
@@ -41,7 +41,7 @@ class TorchPolicy(FlatPolicy):
         self.parameters, self.version, self.normaliser = parameters, version, normaliser
 
     def init(self, seed: int) -> Array:
-        """Make the network anew with this seed and return its flat vector, which the policy then uses."""
+        """Make a new network with this seed, use its parameters from now on, and return the flat vector."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             flat: Array = flatten(self.spec, make_module(self.spec)).numpy()

@@ -9,7 +9,7 @@ from actorrt.rl.spaces.normaliser import Normaliser
 
 
 class Weights(NamedTuple):
-    """One version of what a policy acts with."""
+    """One version of a policy's parameters and normaliser."""
 
     version: int
     parameters: Array

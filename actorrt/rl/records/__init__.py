@@ -1,1 +1,1 @@
-"""What is known of a run and kept of it: progress, record, best policy, checkpoint, directory."""
+"""The state and the files of a run: progress, history, best policy, checkpoint, directory."""

@@ -15,11 +15,11 @@ from actorrt.rl.foundation.array_file import read_arrays, write_arrays
 FILE = "checkpoint"
 FORMAT = "actorrt-checkpoint-1"
 KIND = "a checkpoint"
-ARRAY = "$array"  # in the place of an array: {"$array": its name}
+ARRAY = "$array"  # an array is replaced by {"$array": its name}
 
 
 def save(directory: str, tree: dict[str, Any]) -> str:
-    """Write a checkpoint into `directory`, which is made if need be, in place of the one before.
+    """Write a checkpoint into `directory`, in place of the one before; creates the directory if it does not exist.
 
     A reader sees the old checkpoint or the new one, whole.
 
@@ -42,7 +42,7 @@ def load(directory: str) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: there is none.
-        ValueError: what is there is no checkpoint, or one of a format unknown here.
+        ValueError: the file is not a checkpoint, or has an unknown format.
     """
     path = os.path.join(directory, FILE)
     try:
@@ -59,7 +59,7 @@ def load(directory: str) -> dict[str, Any]:
 
 
 def _without_arrays(value: Any, arrays: dict[str, Any]) -> Any:
-    """Return the tree with arrays named, and put those under their names."""
+    """Return the tree with the names of arrays in their places, and add the arrays to `arrays`."""
     if isinstance(value, dict):
         return {name: _without_arrays(part, arrays) for name, part in value.items()}
     if isinstance(value, list | tuple):

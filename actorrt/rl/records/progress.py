@@ -1,4 +1,4 @@
-"""What a run looks like from outside while it goes on: one record for each update, and a line for the terminal."""
+"""The progress of a run: one `Progress` for each update, and the line that a terminal shows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any, TextIO
 LIVE_PERIOD_S = 0.1
 PLAIN_PERIOD_S = 2.0
 SEPARATOR = " · "
-PARTS_BEFORE_TIME = 6  # of the progress line: what follows is how long it still takes, and where the time went
+PARTS_BEFORE_TIME = 6  # of the progress line; the parts after these are the remaining time and the shares of time
 LAST_WORDS = "evaluating the last policy"
 
 UP, ERASE_LINE, ERASE_BELOW = "\x1b[{}A", "\x1b[K", "\x1b[J"
@@ -21,12 +21,12 @@ UP, ERASE_LINE, ERASE_BELOW = "\x1b[{}A", "\x1b[K", "\x1b[J"
 
 @dataclass(frozen=True)
 class Times:
-    """Where a run's time went since it was started, or resumed.
+    """How a run spent its time since it was started or resumed.
 
     Attributes:
-        sampling_s: of each simulator, in the mean, stepping environments and acting.
-        waiting_s: of the run, for simulators.
-        learning_s: of the run, for updates.
+        sampling_s: mean time that a simulator stepped environments and acted.
+        waiting_s: time that the run waited for simulators.
+        learning_s: time that the run waited for updates.
     """
 
     sampling_s: float = 0.0
@@ -34,32 +34,32 @@ class Times:
     learning_s: float = 0.0
 
     def add(self, sampling_s: float = 0.0, waiting_s: float = 0.0, learning_s: float = 0.0) -> Times:
-        """Return these with more."""
+        """Return the sum of these times and more."""
         return Times(self.sampling_s + sampling_s, self.waiting_s + waiting_s, self.learning_s + learning_s)
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a run is after an update.
+    """The state of a run after an update.
 
     Attributes:
         steps: transitions learnt from so far.
-        total_steps: where the run ends at the latest.
-        seconds: since the run began.
+        total_steps: largest number of steps of the run.
+        seconds: time since the run began.
         steps_per_s: over the last seconds.
-        return_mean: mean return of the training episodes that ended last; NaN before the first.
-        evaluation: score of the best policy so far, by evaluations after the update, too; None before the first.
+        return_mean: mean return of the last training episodes; NaN before the first episode.
+        evaluation: score of the best policy so far, including evaluations after the update; None before the first.
         policy_lag: mean lag of the batch, in versions.
-        simulators: how many there are.
-        simulators_alive: how many are not being restarted.
+        simulators: number of simulators.
+        simulators_alive: number of simulators that are not being restarted.
         simulators_restarted: restarts so far.
-        metrics: the update's own measures.
+        metrics: metrics of the update rule.
         trained_on: simulator, incarnation and process id of each fragment of the batch.
         update: number of the update, from 1.
-        return_std: deviation between the episodes that `return_mean` is of.
-        counters: what was dropped or lost on the way, by name.
-        times: where the time went.
-        running_s: how long those count: since the roles had started.
+        return_std: standard deviation of the returns of which `return_mean` is the mean.
+        counters: numbers of dropped, repeated and lost fragments, by name.
+        times: how the run spent its time.
+        running_s: the time over which `times` counts: since all roles had started.
     """
 
     steps: int
@@ -110,7 +110,7 @@ def describe(progress: Progress) -> str:
 
 
 def parts(progress: Progress) -> list[str]:
-    """Return what the progress line says, piece by piece."""
+    """Return the parts of the progress line."""
     best = "none yet" if progress.evaluation is None else f"{progress.evaluation:.1f}"
     said = [
         f"{progress.steps:>7,}/{progress.total_steps:,} steps",
@@ -128,7 +128,7 @@ def parts(progress: Progress) -> list[str]:
 
 
 def folded(pieces: Sequence[str], width: int) -> list[str]:
-    """Return pieces in lines of at most so many characters, broken between two pieces; what is longer is cut."""
+    """Return parts in lines of at most so many characters, broken between two parts; a longer part is cut off."""
     lines: list[str] = []
     for piece in pieces:
         if lines and len(lines[-1] + SEPARATOR + piece) <= width:
@@ -139,7 +139,7 @@ def folded(pieces: Sequence[str], width: int) -> list[str]:
 
 
 def shares(progress: Progress) -> dict[str, float]:
-    """Return the shares of its time that a run spent with what; simulators may sample while it learns."""
+    """Return how a run shared its time; the sum may exceed 1, since simulators may sample while it learns."""
     times, seconds = progress.times, progress.running_s or math.inf
     named = {"sampling": times.sampling_s, "waiting": times.waiting_s, "learning": times.learning_s}
     return {name: spent_s / seconds for name, spent_s in named.items()}
@@ -161,14 +161,14 @@ def _duration(seconds: float) -> str:
 
 
 class ProgressLine:
-    """Shows a run's progress: rewritten in place in a terminal, else a line every two seconds.
+    """Shows a run's progress: one line that is rewritten in a terminal, or a new line every two seconds elsewhere.
 
-    In a terminal that is too narrow for one line it takes several. One that can't move its cursor (`TERM=dumb`) is
-    written to as a file is.
+        In a narrow terminal it takes several lines. A terminal that can't move its cursor (`TERM=dumb`) is treated like
+        a file.
 
     Args:
-        out: where to write; asked whether it is a terminal.
-        now: the clock, in seconds.
+        out: the stream to write to, which may be a terminal.
+            now: the clock, in seconds.
     """
 
     def __init__(self, out: TextIO, now: Callable[[], float] = time.monotonic) -> None:
@@ -177,24 +177,24 @@ class ProgressLine:
         self._next_at = 0.0
 
     def wait(self, text: str) -> None:
-        """Say in a terminal what is waited for, until something else is shown."""
+        """Show in a terminal what the run waits for, until something else is shown."""
         if self._is_live:
             self._write([text])
 
     def show(self, progress: Progress) -> None:
-        """Show this, unless something was shown just before; of the last update, what is waited for then."""
+        """Show the progress, unless it was shown just before; after the last update, show what the run waits for."""
         now, is_last = self._now(), progress.steps >= progress.total_steps
         if now >= self._next_at or (is_last and self._is_live):
             self._next_at = now + (LIVE_PERIOD_S if self._is_live else PLAIN_PERIOD_S)
             self._write([*parts(progress), *([LAST_WORDS] if is_last and self._is_live else [])])
 
     def note(self, text: str) -> None:
-        """Print a line that stays, above the progress."""
+        """Print a permanent line above the progress."""
         self._out.write(f"\r{text}{ERASE_BELOW}\n" if self._is_live else f"{text}\n")
         self._out.flush()
 
     def end(self, progress: Progress | None) -> None:
-        """Show the last state, and leave it there."""
+        """Show the last state, and leave it on the screen."""
         if progress is None:
             self._out.write(f"\r{ERASE_BELOW}" if self._is_live else "")
         else:
@@ -202,14 +202,14 @@ class ProgressLine:
         self._out.flush()
 
     def _write(self, pieces: Sequence[str], end: str | None = None) -> None:
-        """Write over what was written last, which begins where the cursor is left.
+        """Overwrite what was written last; the cursor is at its beginning.
 
-        What others print then, the node's warnings for one, takes the first of these lines, and nothing of it is lost.
+        Other output, such as the node's warnings, overwrites the first of these lines and is not lost.
         """
         if not self._is_live:
             self._out.write(SEPARATOR.join(pieces) + "\n")
         else:
-            lines = folded(pieces, _columns(self._out) - 1)  # a line that wraps can't be rewritten
+            lines = folded(pieces, _columns(self._out) - 1)  # a line that the terminal wraps can't be rewritten
             back = "\r" if len(lines) == 1 else UP.format(len(lines) - 1) + "\r"
             text = f"{ERASE_LINE}\n".join(lines)
             self._out.write(f"\r{text}{ERASE_BELOW}{back if end is None else end}")
@@ -217,7 +217,7 @@ class ProgressLine:
 
 
 def _columns(out: TextIO) -> int:
-    """Return how wide a terminal is; of what is none in truth, a thousand."""
+    """Return the terminal's width, or 1,000 if the output is not a terminal."""
     try:
         return os.get_terminal_size(out.fileno()).columns or 1_000
     except (OSError, io.UnsupportedOperation):

@@ -1,7 +1,7 @@
-"""The directory of a run: whether a run may begin there, which is found out before anything starts.
+"""The directory of a run: checks before anything starts whether the run may write its files there.
 
-What is in a directory is written elsewhere: the checkpoint in `checkpoint`, the best policy by the run, the curve and
-the metrics by `views`.
+The files are written elsewhere: the checkpoint by `checkpoint`, the best policy by the run, the curve by `views.curve`
+and the metrics by `runs.logs`.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ import tempfile
 
 from actorrt.rl.records import checkpoint
 
-RUNS = "runs"  # where the directories of runs are that were given none
+RUNS = "runs"  # parent of the directories of runs without a given directory
 BEST_FILE, CURVE_FILE, METRICS_FILE = "best.policy", "curve.png", "metrics.csv"
 
 
 def require_usable(directory: str, *, resumption: str | None = None) -> None:
-    """Make sure that a run can leave its results in `directory`, which is made if need be.
+    """Make sure that a run can write its results into `directory`, and create the directory if it does not exist.
 
     Args:
-        directory: the run's.
-        resumption: what goes on with a run that is there; None where the run at hand does, or makes a directory below.
+        directory: the run's directory.
+        resumption: code that resumes an earlier run in it, for the error's text; None allows an earlier run's files.
 
     Raises:
-        ValueError: an earlier run left its results there, and would be written over; or nothing can be written there.
+        ValueError: the results of an earlier run would be overwritten, or the directory can't be written to.
     """
     found = [name for name in (checkpoint.FILE, BEST_FILE) if os.path.exists(os.path.join(directory, name))]
     if found and resumption is not None:

@@ -1,4 +1,4 @@
-"""Pure: what is known of a run so far, and how it goes into a checkpoint."""
+"""Pure: the history of a run, and its form in a checkpoint."""
 
 from __future__ import annotations
 
@@ -15,16 +15,15 @@ ROW_LIMIT = 10_000
 
 @dataclass
 class RunRecord:
-    """What is known of a run so far.
+    """The history of a run.
 
     Attributes:
-        rows: one dictionary for each update. Of very long runs every second one goes, again and again, so that there
-            are never more than `ROW_LIMIT`.
-        update_count: updates so far.
+        rows: one dictionary for each update. Whenever there are more than `ROW_LIMIT`, every second one is removed.
+            update_count: updates so far.
         evaluations: steps and mean return of each evaluation.
-        episode_returns: of the training episodes that ended last.
+        episode_returns: returns of the last training episodes.
         steps: transitions learnt from.
-        seconds: how long the run had gone on before it was resumed.
+        seconds: duration of the run before it was resumed.
     """
 
     rows: list[dict[str, Any]] = field(default_factory=list)
@@ -38,13 +37,13 @@ class RunRecord:
 
     @property
     def return_mean(self) -> float:
-        """Mean return of the episodes that ended last; NaN before the first."""
+        """Mean return of the last episodes; NaN before the first."""
         returns = self.episode_returns
         return sum(returns) / len(returns) if returns else math.nan
 
     @property
     def return_std(self) -> float:
-        """Deviation between the returns of the episodes that ended last; NaN before the first."""
+        """Standard deviation of the returns of the last episodes; NaN before the first."""
         mean, returns = self.return_mean, self.episode_returns
         return math.sqrt(sum((value - mean) ** 2 for value in returns) / len(returns)) if returns else math.nan
 
@@ -52,10 +51,10 @@ class RunRecord:
         """Add the row of an update."""
         self.rows.append(row)
         if len(self.rows) > ROW_LIMIT:
-            del self.rows[-2::-2]  # the newest stays
+            del self.rows[-2::-2]  # the newest row stays
 
     def state(self, seconds: float) -> dict[str, Any]:
-        """Return it as plain values and arrays, `seconds` after the run began."""
+        """Return the history as plain values and arrays, `seconds` after the run began."""
         names = list(self.rows[-1]) if self.rows else []
         return {
             "update_count": self.update_count,
@@ -67,7 +66,7 @@ class RunRecord:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from what `state` returned."""
+        """Take over the result of `state`."""
         self.update_count, self.steps, self.seconds = state["update_count"], state["steps"], state["seconds"]
         self.evaluations = [(steps, mean) for steps, mean in state["evaluations"]]
         self.episode_returns.extend(state["episode_returns"])

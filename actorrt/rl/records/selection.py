@@ -1,8 +1,8 @@
-"""Pure: decides when to evaluate, which policy is best so far, and whether the return to stop at is reached.
+"""Pure: decides when to evaluate, which policy is best so far, and whether a policy has reached the return to stop at.
 
-Twenty episodes are few: the first policy whose mean passes a threshold passes it partly by luck. So a policy that
-seems to reach `stop_return` is played once more on other episodes, and reaches it if that mean, less its standard
-error, does. Its score is then the smaller mean.
+Twenty episodes are few, so the first policy whose mean passes a threshold passes it partly by luck. Therefore a policy
+that seems to reach `stop_return` is played again on other episodes. It has reached the return if the second mean, less
+its standard error, does. Its score is then the smaller of the two means.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ class Candidate:
     """A policy that was evaluated.
 
     Attributes:
-        weights: what it acts with.
-        score: mean return of its evaluation, or the smaller mean of two.
-        std: deviation between the episodes of that evaluation.
+        weights: parameters and normaliser of the policy.
+        score: mean return of its evaluation, or the smaller mean of two evaluations.
+        std: standard deviation between the episodes of that evaluation.
     """
 
     weights: Weights
@@ -29,7 +29,7 @@ class Candidate:
     std: float
 
     def to_data(self) -> dict[str, Any]:
-        """Return it as plain values and arrays."""
+        """Return the candidate as plain values and arrays."""
         return {"weights": self.weights.to_data(), "score": self.score, "std": self.std}
 
     @classmethod
@@ -39,16 +39,16 @@ class Candidate:
 
 
 class Selection:
-    """Says what to evaluate next and keeps the best policy.
+    """Decides what to evaluate next, and keeps the best policy.
 
     Args:
-        evaluate_every: steps between two evaluations, at the least.
+        evaluate_every: smallest number of steps between two evaluations.
         stop_return: return at which the run ends, or None.
 
     Attributes:
         best: the best policy so far; None before the first evaluation.
         is_reached: whether a policy reached `stop_return`.
-        count: evaluations that were asked for.
+        count: number of evaluations begun.
     """
 
     def __init__(self, evaluate_every: int, stop_return: float | None) -> None:
@@ -60,23 +60,23 @@ class Selection:
         self.count = 0
 
     def is_due(self, steps: int) -> bool:
-        """Whether a policy is to be evaluated after so many steps of training: the newest, or one in doubt."""
+        """Whether an evaluation is due after so many steps: of the newest policy, or of one in doubt."""
         return not self.is_reached and (self._in_doubt is not None or steps >= self._next_at)
 
     @property
     def in_doubt(self) -> Candidate | None:
-        """The policy to play once more before anything else, if there is one."""
+        """The policy that has to be confirmed by a second evaluation; None if there is none."""
         return self._in_doubt
 
     def begin(self, steps: int) -> int:
-        """Note that an evaluation begins and return its number."""
+        """Called when an evaluation begins. Returns its number."""
         if self._in_doubt is None:
             self._next_at = steps + self._every
         self.count += 1
         return self.count - 1
 
     def evaluated(self, evaluation: Evaluation, weights: Weights) -> None:
-        """Take in what an evaluation came to."""
+        """Called when an evaluation has ended."""
         candidate = Candidate(weights, evaluation.mean, evaluation.std)
         first, self._in_doubt = self._in_doubt, None
         if first is not None:
@@ -89,12 +89,12 @@ class Selection:
             self.best = candidate
 
     def state(self) -> dict[str, Any]:
-        """Return what a resumed run needs to know; a policy in doubt is not taken along."""
+        """Return the state for a checkpoint; a policy in doubt is not part of it."""
         best = None if self.best is None else self.best.to_data()
         return {"next_at": self._next_at, "count": self.count, "best": best}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from what `state` returned."""
+        """Take over the result of `state`."""
         self._next_at, self.count = state["next_at"], state["count"]
         self.best = None if state["best"] is None else Candidate.from_data(state["best"])
 

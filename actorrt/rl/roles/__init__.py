@@ -1,1 +1,1 @@
-"""The roles of a run, ordinary actors all."""
+"""The roles of a run, which are ordinary actors."""

@@ -1,4 +1,4 @@
-"""What actors that step environments, which are others' code, do when one raises: say where, and begin anew."""
+"""The base of actors that step environments: if a user's environment raises, say where, and restart."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ T = TypeVar("T")
 
 
 class EnvStepper(art.Actor):
-    """An actor that fails with its environments: what raised once is in no state to go on."""
+    """An actor that fails if an environment raises, since such an environment can't be used any more."""
 
     @contextlib.contextmanager
     def _playing(self, where: Callable[[], str]) -> Iterator[None]:
-        """Let what environments raise end the message in hand, and this incarnation: the next message finds another.
+        """End the current message and this incarnation if an environment raises; the next message reaches a new
+        incarnation.
 
         Args:
-            where: says what was stepped or reset last; it becomes a note of the error.
+            where: returns what was stepped or reset last; it becomes a note of the error.
         """
         try:
             yield
-        except art.ActorRtError:  # another role's: whoever acts for this one may be gone; the environments are well
+        except art.ActorRtError:  # of another role, such as the inference actor; the environments are fine
             raise
         except Exception as error:
             error.add_note(where())
@@ -31,27 +32,29 @@ class EnvStepper(art.Actor):
             raise
 
     def _make(self, make: Callable[[], T]) -> T | None:
-        """Return what makes the environments, or None where it raises: the next message that needs them does then.
+        """Make the environments; return None if that raises, and let the next message that needs them raise it.
 
         Raises:
-            Exception: this is the first incarnation, whose start fails with it.
+            Exception: in the first incarnation, whose start then fails.
         """
         self._unmade: Exception | None = None
         try:
             return make()
-        except Exception as error:  # the environment's; a restart that fails would be tried for ever, and told nobody
+        except (
+            Exception
+        ) as error:  # the environment's; a failing restart would be retried for ever without a word to users
             if self.context.incarnation == 1:
                 raise
             self._unmade = error
             return None
 
     def _require_made(self) -> None:
-        """Raise what kept the environments from being made, if anything did."""
+        """Raise the error that prevented the environments from being made, if there was one."""
         if self._unmade is not None:
             raise self._unmade
 
     def fail(self, why: str) -> None:
-        """Fail; told rather than asked, it is the end of this incarnation.
+        """Raise an error. As a tell, this ends the incarnation.
 
         Raises:
             RuntimeError: always.

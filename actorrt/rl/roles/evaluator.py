@@ -1,4 +1,4 @@
-"""The evaluator: plays the newest policy beside the training, on seeds of its own."""
+"""The evaluator: measures policies beside the training, on seeds of its own."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from actorrt.rl.roles.simulator import ALIVE_PERIOD_S
 from actorrt.rl.rollouts.environment import EnvMaker, episode_seed
 from actorrt.rl.rollouts.evaluation import Evaluation, Player
 
-SEED_KEY = 1_000_001  # its seeds' spawn keys begin with it; simulators' begin with their index
+SEED_KEY = 1_000_001  # spawn keys of its seeds begin with it; those of simulators begin with their index
 
 
 class Evaluator(art.Actor):
     """Measures policies with their most likely actions.
 
     Args:
-        policy: what the policy looks like; it names the environment.
-        params: ref or name of the `ParameterServer` to take parameters from.
-        seed: seed of the run; every evaluation plays episodes that follow from it and the evaluation's number.
-        env: a function that makes the environment, where the policy does not name it.
+        policy: spec of the policy, with the environment's id.
+        params: ref or name of the `ParameterServer`.
+        seed: seed of the run; episodes follow from it and the number of the evaluation.
+        env: a function that makes the environment, if the spec has no id.
     """
 
     def __init__(self, policy: PolicySpec, params: Any, seed: int = 0, env: EnvMaker | None = None) -> None:
@@ -42,10 +42,10 @@ class Evaluator(art.Actor):
 
         Args:
             number: number of the evaluation in its run; another number plays other episodes.
-            episodes: how many.
+            episodes: number of episodes.
 
         Returns:
-            What came of it, and what was played.
+            The evaluation, and the weights that were played.
         """
         weights = await self._params.latest()
         return await self.play(number, weights, episodes), weights
@@ -57,7 +57,7 @@ class Evaluator(art.Actor):
         for outcome in self._player.play(self._policy, episodes, episode_seed(self._seed, SEED_KEY, number)):
             if outcome is not None:
                 return outcome
-            if time.monotonic() >= alive_at + ALIVE_PERIOD_S:  # a sign of life now and then
+            if time.monotonic() >= alive_at + ALIVE_PERIOD_S:  # a sign of life
                 await asyncio.sleep(0)
                 alive_at = time.monotonic()
         raise AssertionError("an evaluation ends with what it came to")

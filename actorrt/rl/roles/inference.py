@@ -1,7 +1,7 @@
-"""The inference actor: acts for all simulators of a run, in batches, where the network is large or wants a GPU.
+"""The inference actor: acts for all simulators of a run in batches, for networks that are large or need a GPU.
 
-A request waits until enough others have come or a moment has passed, whichever is first, and is answered with theirs.
-What is drawn depends on who came together: one seed is not one run.
+A request waits until there are enough other requests or a short time has passed, and is answered together with them.
+The sampled actions depend on which requests are in a batch, so a seed does not determine the run.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ MAX_WAIT_S = 0.002
 
 
 class Inference(art.Actor):
-    """Acts with the newest policy; give it a `max_concurrency` of as many simulators as there are, or more.
+    """Acts with the newest policy; spawn it with a `max_concurrency` of at least the number of simulators.
 
     Args:
-        policy: what the policy looks like.
+        policy: spec of the policy.
         params: ref or name of the `ParameterServer`.
         seed: seed of the run.
-        max_rows: observations that a batch holds when it is not waited for more.
-        max_wait_s: how long the first of a batch waits for others.
+        max_rows: a batch with so many observations does not wait for more.
+        max_wait_s: longest time that the first request of a batch waits for others.
     """
 
     def __init__(
@@ -54,21 +54,23 @@ class Inference(art.Actor):
         self.renew(*await self._params.latest())
 
     def renew(self, version: int, parameters: Array, normaliser: Normaliser | None = None) -> None:
-        """Act with these from now on."""
+        """Called by the parameter server: use these parameters from now on."""
         self._policy.set_parameters(parameters, version, normaliser)
 
     async def act(self, features: Array, at_least: int = 0) -> tuple[Array, Array, Array, int]:
-        """Draw actions for rows of features, as networks see them.
+        """Sample actions for rows of features, as networks see them.
 
         Args:
             features: (rows, features).
-            at_least: version of the parameters to act with, or a newer one.
+            at_least: the oldest version of the parameters to act with.
 
         Returns:
-            As `MlpPolicy.act` does; and the version that acted.
+            The results of `MlpPolicy.act`, and the version that acted.
         """
         if self._policy.version < at_least:
-            await self._params.subscribe(self.context.ref)  # the parameter server may be another since
+            await self._params.subscribe(
+                self.context.ref
+            )  # the parameter server may be a new incarnation, without readers
             self.renew(*await self._params.latest())
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Any] = loop.create_future()
@@ -90,7 +92,7 @@ class Inference(art.Actor):
         ends = np.cumsum([len(rows) for rows, _ in waiting])
         try:
             drawn = self._policy.act(np.concatenate([rows for rows, _ in waiting]), self._rng)
-        except Exception as error:  # the policy's: every request of the batch ends with it
+        except Exception as error:  # of the policy: every request of the batch fails with it
             for _, answer in waiting:
                 answer.set_exception(error)
             return
@@ -100,12 +102,12 @@ class Inference(art.Actor):
         del self._batch_rows[:-100]
 
     def statistics(self) -> dict[str, float]:
-        """Return how many rows the last hundred batches had in the mean."""
+        """Return the mean number of rows of the last hundred batches."""
         return {"mean_rows": float(np.mean(self._batch_rows)) if self._batch_rows else 0.0}
 
 
 class RemotePolicy(FlatPolicy):
-    """What a simulator knows of a policy that acts elsewhere: its version and its normaliser."""
+    """The part that a simulator has of a policy that acts elsewhere: version and normaliser."""
 
     architecture = "absent"
 
@@ -113,5 +115,5 @@ class RemotePolicy(FlatPolicy):
         return 0
 
     def set_parameters(self, parameters: Array, version: int, normaliser: Normaliser | None = None) -> None:
-        """Note version and normaliser."""
+        """Keep version and normaliser."""
         self.parameters, self.version, self.normaliser = parameters, version, normaliser

@@ -1,6 +1,6 @@
-"""The learner: improves the policy one batch at a time and publishes it.
+"""The learner: improves the policy one batch at a time, and publishes it.
 
-How it improves is the algorithm's update rule, which the settings make; what a batch holds is up to `stream`.
+The algorithm's update rule, which the settings make, improves the policy; `stream` decides what a batch holds.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from actorrt.rl.spaces.normaliser import merged
 
 
 class UpdateRule(Protocol):
-    """An algorithm's part of the learner."""
+    """The algorithm's part of the learner."""
 
     def __call__(self, fragments: tuple[Fragment, ...], remaining: float) -> dict[str, float]: ...
 
@@ -35,7 +35,7 @@ class UpdateRule(Protocol):
 
 
 class LearnerSettings(Protocol):
-    """An algorithm's settings, which make its update rule."""
+    """An algorithm's settings as the learner uses them: they make the update rule."""
 
     def update_rule(self, spec: PolicySpec, parameters: Array, seed: int) -> UpdateRule: ...
 
@@ -43,19 +43,19 @@ class LearnerSettings(Protocol):
 class Learner(art.Actor):
     """Learns from batches and publishes each new version of the parameters.
 
-    What learns is made in a thread when the actor starts, while the first fragments are being collected: where that
-    is in torch, its import takes seconds.
+    The update rule is made in a thread when the actor starts, while the first fragments are being collected, since
+    torch's import takes seconds.
 
     Args:
         settings: of the algorithm, such as `PPOSettings`.
-        policy: what the policy looks like.
-        params: ref or name of the `ParameterServer`, which also says what to begin with.
+        policy: spec of the policy.
+        params: ref or name of the `ParameterServer`, which also has the initial parameters.
         steps: environment steps of the whole run; schedules end there.
         seed: seed of the run.
-        threads: torch's threads, where that learns. Small networks are many times slower with two than with one,
-            since every operation then waits for both.
-        rank: which of several learners this is; only the first publishes.
-        count: how many they are. They are restarted together, so that their incarnations are the same.
+        threads: number of torch's threads. Small networks are many times slower with two threads than with one, since
+            every operation waits for both.
+        rank: index among several learners; only the first one publishes.
+        count: number of learners. They are restarted together, so their incarnations are the same.
     """
 
     _restored: dict[str, Any] | None = None
@@ -80,8 +80,8 @@ class Learner(art.Actor):
         self._group: Any = None
 
     async def on_start(self) -> None:
-        """Take the newest parameters and begin to make what learns."""
-        meeting = f"{self._params}/learners-{self.context.incarnation}"  # the same for all that are restarted together
+        """Get the newest parameters and begin to make the update rule."""
+        meeting = f"{self._params}/learners-{self.context.incarnation}"  # the same for all learners
         self._params = await resolve(self._params)
         self._version, parameters, _ = await self._params.latest()
         maker = ThreadPoolExecutor(1, "update rule")
@@ -99,7 +99,7 @@ class Learner(art.Actor):
         return rule
 
     def _meet(self, meeting: str) -> Any:
-        """Find the other learners: the first opens where they meet and publishes its port."""
+        """Connect to the other learners: the first one opens a store and publishes its port."""
         from actorrt.rl.roles.learner_group import TIMEOUT_S, LearnerGroup, find_store, open_store
 
         if self._rank == 0:
@@ -110,27 +110,27 @@ class Learner(art.Actor):
         return LearnerGroup(store, self._rank, self._count)
 
     def snapshot(self) -> Any:
-        """Return what, with the published parameters, the next incarnation goes on from."""
+        """Return the update rule's state; the next incarnation continues from it and the published parameters."""
         return self._making.result().state() if self._making.done() else None
 
     def restore(self, state: Any) -> None:
-        """Go on from it: with the parameters as they were published since."""
+        """Keep the last incarnation's state for the update rule; the parameters are the published ones."""
         self._restored = state
 
     async def update(self, batch: Batch, learnt_steps: int | None = None) -> dict[str, float]:
-        """Learn from a batch and publish what came of it.
+        """Learn from a batch and publish the new parameters.
 
         Args:
-            batch: what to learn from.
-            learnt_steps: transitions that the run has learnt from before, which say where schedules are; None takes
-                this incarnation's own count.
+            batch: the batch.
+            learnt_steps: transitions that the run has learnt from before, which decide the values of schedules; None
+                takes this incarnation's own count.
 
         Returns:
             The update rule's metrics, and `policy_version`, `learnt_steps` and `learn_s`.
 
         Raises:
             ValueError: the batch holds no transition; nothing changes.
-            DivergedError: parameters are infinite or NaN after it. They are not published, and this learner has them.
+            DivergedError: the new parameters are infinite or NaN. They are not published, but this learner keeps them.
         """
         if batch.step_count == 0:
             raise ValueError("a batch without a single transition teaches nothing")
@@ -151,15 +151,15 @@ class Learner(art.Actor):
         return metrics | counters
 
     async def state(self) -> dict[str, Any]:
-        """Return what, with the published parameters, another learner needs to go on."""
+        """Return the state that another learner needs to continue from the published parameters."""
         return (await self._making).state()
 
     async def resume(self, state: dict[str, Any]) -> None:
-        """Go on from another learner's `state`, with the parameters that were published with it."""
+        """Take over another learner's `state`, with the parameters that were published with it."""
         (await self._making).resume(state)
 
     async def on_stop(self, reason: Any) -> None:
-        """Wait for what learns to be made, which can't be given up half-way."""
+        """Wait until the update rule is made, since its thread can't be cancelled; then leave the group."""
         await asyncio.wait([self._making])
         if self._group is not None:
             self._group.close()

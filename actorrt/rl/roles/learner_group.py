@@ -1,7 +1,7 @@
-"""Several learners as one: each takes its share of a batch, and all step along the mean of their gradients.
+"""Several learners that act as one: each takes a share of a batch, and all apply the mean of their gradients.
 
-They meet over torch.distributed, each in a process of its own. Whoever dies takes the others with it (`Learners` in
-`runs.training`), since nobody can average with the dead. Importing this imports torch.
+They communicate over torch.distributed, each in a process of its own. If one dies, all are restarted (`Learners` in
+`runs.training`), since the others can't average without it. Importing this module imports torch.
 """
 
 from __future__ import annotations
@@ -16,35 +16,35 @@ from torch import distributed
 from actorrt.rl.networks.optimiser import Vector
 from actorrt.rl.rollouts.transitions import Transitions
 
-TIMEOUT_S = 60.0  # to meet: importing torch takes its time
-GRADIENT_TIMEOUT_S = 20.0  # one gradient takes all about as long; who waits longer waits for the dead
+TIMEOUT_S = 60.0  # for all learners to connect, which includes torch's import
+GRADIENT_TIMEOUT_S = 20.0  # all learners need about the same time; after a longer wait, one is dead
 
 
 TCPStore: Any = getattr(distributed, "TCPStore")  # noqa: B009  # torch does not declare what it exports
 
 
 def open_store(count: int) -> Any:
-    """Open where the learners of one group meet; the first of them does, and tells the others its port."""
+    """Open the store over which the learners of a group connect; the first learner does, and publishes its port."""
     timeout = datetime.timedelta(seconds=TIMEOUT_S)
     return TCPStore("127.0.0.1", 0, count, is_master=True, timeout=timeout, wait_for_workers=False)
 
 
 def find_store(port: int, count: int) -> Any:
-    """Find what the first learner opened."""
+    """Connect to the store that the first learner opened."""
     timeout = datetime.timedelta(seconds=TIMEOUT_S)
     return TCPStore("127.0.0.1", port, count, is_master=False, timeout=timeout)
 
 
 class LearnerGroup:
-    """One learner's place among several.
+    """One learner's membership in a group.
 
     Args:
-        store: where they meet.
-        rank: which of them this is, from 0.
-        count: how many they are.
+        store: the store over which they connect.
+        rank: index of this learner, from 0.
+        count: number of learners.
 
     Raises:
-        RuntimeError: (torch's) the others did not come in time.
+        RuntimeError: (torch's) the others did not connect in time.
     """
 
     def __init__(self, store: Any, rank: int, count: int) -> None:
@@ -60,12 +60,12 @@ class LearnerGroup:
         return rows.rows(np.arange(self._rank, len(rows), self._count))
 
     def average(self, gradient: Vector) -> None:
-        """Replace a gradient by the mean of all learners'."""
-        distributed.all_reduce(torch.as_tensor(gradient))  # which has an array's memory
+        """Replace a gradient by the mean of all learners' gradients, in place."""
+        distributed.all_reduce(torch.as_tensor(gradient))  # shares the memory of an array
         gradient /= self._count
 
     def agree(self, state: Any) -> Any:
-        """Return the first learner's state, whatever this one's is."""
+        """Return the first learner's state, to all learners."""
         box = [state]
         distributed.broadcast_object_list(box, src=0)
         return box[0]

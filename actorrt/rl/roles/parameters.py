@@ -1,4 +1,4 @@
-"""The parameter server: versioned weights that one learner writes and everybody reads."""
+"""The parameter server: versioned weights that one learner writes and all other roles read."""
 
 from __future__ import annotations
 
@@ -9,33 +9,36 @@ from actorrt.rl.policies.weights import Weights
 from actorrt.rl.spaces.array_spaces import Array
 from actorrt.rl.spaces.normaliser import Normaliser
 
-RETRIES = 5  # deaths that a question to a role outlives
-SNAPSHOT_EVERY = 1  # message: a version that was told to anybody is never taken back
+RETRIES = 5  # a call to a role survives so many of its deaths
+SNAPSHOT_EVERY = 1  # message: a version that was sent to another actor is never lost
 
 
 class ParameterServer(art.Actor):
-    """Holds the newest parameters of a policy, and hands each new version to its readers; remembers the one before.
+    """Holds the newest parameters of a policy and the version before, and sends each new version to its readers.
 
-    A reader is an actor with a method `renew(version, parameters, normaliser)`. It has at most one version on its
-    way: one that is slow misses some and asks for the newest when it needs it. One that is gone for good is forgotten.
+        A reader is an actor with a method `renew(version, parameters, normaliser)`. At most one version is on its way
+        to a
+        reader: a slow reader misses versions, and asks for the newest when it needs it. A reader that is gone for good
+            is
+    removed.
 
-    Spawned with `snapshot_every=SNAPSHOT_EVERY`, as a run does, it forgets nothing that it has answered for: the next
-    incarnation holds the same two versions, and counts. Readers subscribe again when they fall behind.
+        A run spawns it with `snapshot_every=SNAPSHOT_EVERY`. Then nothing that it confirmed is lost: the next
+        incarnation has the same two versions and the same counts. Readers subscribe again when they fall behind.
 
-    Args:
-        parameters: the flat vector to begin with.
-        version: its version; each publication has a larger one.
-        normaliser: what observations and rewards pass through; grows with what publications say was seen.
+        Args:
+            parameters: the initial flat vector.
+            version: its version; each publication has a larger one.
+            normaliser: of observations and rewards; publications add their counts to it.
     """
 
     def __init__(self, parameters: Array, version: int = 0, normaliser: Normaliser | None = None) -> None:
         self._weights = self._previous = Weights(version, parameters, normaliser)
-        self._readers: dict[Any, int] = {}  # and their indices, which no other reader has ever had
-        self._handed: dict[Any, Any] = {}  # the reader and the reply that is due
+        self._readers: dict[Any, int] = {}  # by reader: its index, which is never given to another reader
+        self._handed: dict[Any, Any] = {}  # by reader: the reply to the last version sent
         self._subscribed_count = 0
 
     def publish(self, parameters: Array, version: int, seen: Normaliser | None = None) -> None:
-        """Replace the parameters, and hand them on.
+        """Replace the parameters, and send them to the readers.
 
         Args:
             parameters: the flat vector.
@@ -53,9 +56,10 @@ class ParameterServer(art.Actor):
         self._hand_on()
 
     def replace(self, weights: Weights) -> None:
-        """Replace everything, the normaliser too, and hand it on; for those who merge what was seen themselves.
+        """Replace everything including the normaliser, and send it to the readers; for callers that merge counts
+        themselves.
 
-        Older weights than those held are left.
+        Older weights than the current ones are ignored.
         """
         if weights.version > self._weights.version:
             self._previous, self._weights = self._weights, weights
@@ -78,29 +82,29 @@ class ParameterServer(art.Actor):
         return self._weights
 
     def normaliser(self) -> Normaliser | None:
-        """Return the newest normaliser alone."""
+        """Return the newest normaliser only."""
         return self._weights.normaliser
 
     def weights(self, version: int) -> Weights:
-        """Return a version if it is the newest or the one before; else the newest."""
+        """Return this version if it is the newest or the one before, else the newest."""
         return self._previous if self._previous.version == version else self._weights
 
     def snapshot(self) -> Any:
-        """Return the versions that are held."""
+        """Return both versions."""
         return self._previous, self._weights
 
     def restore(self, state: Any) -> None:
-        """Take them back."""
+        """Take over the versions of the last incarnation."""
         self._previous, self._weights = (Weights(*weights) for weights in state)
 
     def subscribe(self, reader: Any) -> int:
-        """Hand every new version to `reader` from now on; again without effect.
+        """Send every new version to `reader` from now on. Subscribing again has no effect.
 
         Args:
             reader: the reader's ref.
 
         Returns:
-            The reader's index, in order of subscription; the same again after it was restarted.
+            The reader's index, in order of subscription; a restarted reader keeps its index.
         """
         if reader not in self._readers:
             self._readers[reader] = self._subscribed_count
@@ -109,12 +113,12 @@ class ParameterServer(art.Actor):
         return self._readers[reader]
 
     async def on_down(self, down: art.Down) -> None:
-        """Forget a reader that is gone for good."""
+        """Called when a reader is gone for good: remove it."""
         self._readers.pop(down.ref, None)
         self._handed.pop(down.ref, None)
 
     def statistics(self) -> dict[str, int]:
-        """Return how many readers there are, and how many were handed a version that they have not taken yet."""
+        """Return how many readers there are, and how many of them have not taken the last version sent."""
         late_count = sum(not reply.done() for reply in self._handed.values())
         return {"readers": len(self._readers), "readers_late": late_count}
 
@@ -123,13 +127,14 @@ async def resolve(parameters: Any) -> Any:
     """Return the ref of a parameter server given by ref or by name, waiting for the name for 10 s.
 
     Raises:
-        NameNotFoundError: nobody took the name in time.
+        NameNotFoundError: no actor has the name in time.
     """
     return await art.lookup(parameters, timeout_s=10.0) if isinstance(parameters, str) else parameters
 
 
 async def publish(params: Any, parameters: Array, version: int, seen: Normaliser | None = None) -> None:
-    """Publish, once, to a parameter server that may die meanwhile: its next incarnation says what it holds.
+    """Publish exactly once to a parameter server that may die meanwhile: its next incarnation says which version it
+    has.
 
     Args:
         params: the server's ref.

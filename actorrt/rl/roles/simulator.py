@@ -1,6 +1,6 @@
-"""Simulators: environments and policy inference together in one actor, a whole fragment for a message.
+"""Simulators: environments and policy inference together in one actor; one message asks for a whole fragment.
 
-What is done between two messages is in `sampler`; whom to ask, and what to keep, in `stream`.
+The work between two messages is in `rollouts.sampler`; `rollouts.stream` asks simulators and keeps their fragments.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ class Simulator(EnvStepper):
         envs: how many environments.
         horizon: steps of each environment in a fragment.
         seed: seed of the run.
-        index: which simulator of the run this is; None lets the parameter server number it. Episodes are seeded
-            by run, simulator, life, environment and episode.
-        inference: ref or name of the `Inference` that acts for this simulator; None acts here.
-        lives: what it had behind it when the run was resumed; each incarnation is one more.
-        policy: what the policy looks like; None takes a `PolicySpec` with its defaults for the environment.
-        native: use the environment's own vector form.
+        index: index of this simulator in the run; None lets the parameter server number it. Seeds of episodes follow
+            from run, simulator, life, environment and episode.
+        inference: ref or name of the `Inference` that acts for this simulator; None lets the simulator act itself.
+        lives: lives of this simulator before the run was resumed; each incarnation is one more.
+        policy: spec of the policy; None takes a `PolicySpec` with default values for the environment.
+        native: whether to use the environment's own vector form.
         gamma: discount of the returns that a normaliser of rewards counts.
     """
 
@@ -109,22 +109,22 @@ class Simulator(EnvStepper):
         )
 
     def renew(self, version: int, parameters: Array, normaliser: Normaliser | None = None) -> None:
-        """Act with these from now on; a few older ones are kept for `rollout`."""
+        """Called by the parameter server: use these parameters from now on, and keep a few older versions."""
         self._policy.set_parameters(parameters, version, normaliser)
         self._held[version] = Weights(version, parameters, normaliser)
         while len(self._held) > HELD_VERSIONS:
             del self._held[min(self._held)]
 
     def state(self) -> dict[str, Any]:
-        """Return what another simulator needs to go on in this one's place, as plain values and arrays."""
+        """Return the state as plain values and arrays, for another simulator's `resume`."""
         self._require_made()
         return {"life": self._life, **self._sampler.state()}
 
     def resume(self, state: dict[str, Any]) -> bool:
-        """Go on from another simulator's `state`; return whether the environments are exactly there.
+        """Take over another simulator's `state`; return whether the environments are exactly where they were.
 
         Raises:
-            Exception: what an environment raises, as from `rollout`.
+            Exception: an environment's own error, as from `rollout`.
         """
         with self._playing(self._whereabouts):
             self._require_made()
@@ -134,13 +134,13 @@ class Simulator(EnvStepper):
         """Return the next fragment.
 
         Args:
-            at_least: version of the parameters to act with, or a newer one. Where it has not come by itself, the
-                newest is asked for.
-            exact: whether a newer one will not do, as long as the version is still known.
+            at_least: the oldest version of the parameters to act with. If the simulator does not have it yet, it asks
+                the parameter server for the newest.
+            exact: whether to act with exactly this version, as long as it is still available.
 
         Raises:
-            Exception: what an environment raises; a note says where. The episode can't go on, so the simulator fails,
-                and its supervisor restarts it.
+            Exception: an environment's own error; a note says where. The episode can't continue, so the simulator
+                fails, and its supervisor restarts it.
         """
         await self._take_over(at_least, exact=exact)
         with self._playing(self._whereabouts):
@@ -152,19 +152,21 @@ class Simulator(EnvStepper):
         return f"{self._title}, {where}"
 
     async def _take_over(self, at_least: int, *, exact: bool) -> None:
-        """Get the parameters to act with, or what is to be known of them where another acts."""
+        """Get the parameters to act with; only version and normaliser if another actor acts."""
         if self._inference is not None:
             self._policy.set_parameters(EMPTY, at_least, await self._params.normaliser())
             return
         if self._policy.version < at_least:
-            await self._params.subscribe(self.context.ref)  # the parameter server may be another since
+            await self._params.subscribe(
+                self.context.ref
+            )  # the parameter server may be a new incarnation, without readers
             self.renew(*await self._params.latest())
         if exact and self._policy.version != at_least:
             weights = self._held.get(at_least) or await self._params.weights(at_least)
             self._policy.set_parameters(weights.parameters, weights.version, weights.normaliser)
 
     async def _collect(self, at_least: int) -> Fragment:
-        """Collect a fragment, with a sign of life now and then: only one step that takes for ever is a hang."""
+        """Collect a fragment, and give a sign of life between steps, so that only a stuck step counts as a hang."""
         collection, versions, alive_at = self._sampler.begin(), [], time.monotonic()
         while not collection.is_full:
             if self._inference is None:

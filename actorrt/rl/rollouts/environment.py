@@ -1,7 +1,7 @@
-"""Makes Gymnasium environments and steps several of them as one, with episodes seeded one by one.
+"""Makes Gymnasium environments and steps several of them together, with a seed for each episode.
 
-What autoreset means differs between vector environments; here every step says itself which rows are transitions
-(`valid`) and what truncated episodes ended with. Policies and fragments know nothing of Gymnasium.
+Vector environments reset in different ways. Here every step says which rows are transitions (`valid`), and which
+observations truncated episodes ended with. Policies and fragments do not depend on Gymnasium.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ EnvMaker: TypeAlias = str | Callable[[], Any]
 """A Gymnasium id, or a function that makes an environment."""
 
 SeedOf = Callable[[int, int], int]
-"""Gives the seed of an episode from its environment's index and its number in that environment, from 0."""
+"""Returns the seed of an episode for the environment's index and the episode's number in it, from 0."""
 
-REPLAY_LIMIT_STEPS = 100_000  # of an episode longer than this, the actions are forgotten, and it can't be replayed
+REPLAY_LIMIT_STEPS = 100_000  # actions of longer episodes are not kept, so such an episode can't be replayed
 
-EVALUATION_KEY = 1_000_003  # spawn keys of evaluation's seeds begin with it; simulators' begin with their index
+EVALUATION_KEY = 1_000_003  # spawn keys of evaluations begin with it; those of simulators begin with their index
 
 
 def episode_seed(run_seed: int, *key: int) -> int:
@@ -37,21 +37,21 @@ def episode_seed(run_seed: int, *key: int) -> int:
 
     Args:
         run_seed: seed of the run, 0 or larger.
-        key: whose episode it is, in numbers: simulator, incarnation, environment and episode.
+        key: the numbers that identify the episode: simulator, incarnation, environment and episode.
     """
     return int(np.random.SeedSequence(run_seed, spawn_key=key).generate_state(1)[0])
 
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """What one step of K environments led to.
+    """The result of one step of K environments.
 
     Attributes:
-        obs: observations to act on next, K of the environment's own; after an end, the next episode's first.
+        obs: K observations to act on next, in the environment's own form; after an episode, the first of the next.
         reward: (K,) float64.
         terminated, truncated: (K,) bool; never both.
         valid: (K,) bool; False where the environment only reset itself and took no action.
-        final_obs: by environment, what its truncated episode ended with, as a batch of one.
+        final_obs: by environment, the last observation of its truncated episode, as a batch of one.
     """
 
     obs: Any
@@ -85,11 +85,11 @@ def make_environment(env: EnvMaker, **options: Any) -> Any:
 
     Args:
         env: its id, or a function that makes it.
-        **options: for an id, what `gymnasium.make` takes.
+        **options: arguments of `gymnasium.make`, for an id.
 
     Raises:
         ValueError: nothing is registered under the id; the message names close matches.
-        TypeError: it is neither an id nor a function, or the function makes something else than an environment.
+        TypeError: `env` is neither an id nor a function, or the function returns something else than an environment.
         MissingPackageError: Gymnasium is not installed.
         gymnasium.error.DependencyNotInstalled: the environment needs a package that is missing.
     """
@@ -102,7 +102,7 @@ def make_environment(env: EnvMaker, **options: Any) -> Any:
     try:
         return gymnasium.make(env, disable_env_checker=True, **options)
     except gymnasium.error.DependencyNotInstalled:
-        raise  # the environment exists, and the error names what to install
+        raise  # the environment exists, and the error names the package to install
     except (gymnasium.error.Error, ModuleNotFoundError) as error:
         why = environment_checks.missing_module(env) or _suggestion(env)
         raise ValueError(f"there is no environment {env!r}; {why}") from error
@@ -116,15 +116,15 @@ def _suggestion(env_id: str) -> str:
 
 
 def name_of(env: EnvMaker) -> str:
-    """Return what people call an environment: its id, or its maker's name."""
+    """Return the name of an environment: its id, or the name of the function that makes it."""
     return env if isinstance(env, str) else getattr(env, "__name__", type(env).__name__)
 
 
 def describe(env: EnvMaker, hidden: tuple[int, ...] = (64, 64), **more: Any) -> PolicySpec:
-    """Say what a policy for this environment, an id or a function that makes it, sees and chooses.
+    """Return the `PolicySpec` of a policy for an environment.
 
     Args:
-        env: the environment.
+        env: Gymnasium id, or a function that makes the environment.
         hidden: units of the policy's hidden layers.
         **more: further fields of `PolicySpec`.
 
@@ -141,12 +141,12 @@ def describe(env: EnvMaker, hidden: tuple[int, ...] = (64, 64), **more: Any) -> 
 
 @dataclass(frozen=True)
 class MaskedByInfo:
-    """Makes an environment whose `info` says which actions are allowed, so that policies know; Taxi-v3 for one.
+    """Makes an environment whose `info` says which actions are allowed, such as Taxi-v3.
 
-    The mask, `info["action_mask"]`, becomes a part of the observations.
+    The mask, `info["action_mask"]`, becomes a part of the observations, so that policies see it.
 
     Args:
-        env: the environment, an id or a function that makes it.
+        env: Gymnasium id, or a function that makes the environment.
     """
 
     env: EnvMaker
@@ -165,8 +165,8 @@ class MaskedByInfo:
 class SeededEnvironments:
     """Environments of one process, each reset with its own seed for every episode.
 
-    The actions of open episodes are kept, so that they can be played again: an environment's own state is nobody's
-    to read.
+    The actions of open episodes are kept, so that the episodes can be replayed: the state inside an environment can't
+    be read.
     """
 
     def __init__(self, make: Callable[[], Any], count: int, seed_of: SeedOf) -> None:
@@ -182,23 +182,23 @@ class SeededEnvironments:
         self._obs: list[Any] = [None] * count
 
     def reset(self) -> Any:
-        """Begin a new episode in every environment and return its observations."""
+        """Begin a new episode in every environment and return the observations."""
         for k in range(self.count):
             self._obs[k] = self._begin_episode(k)
         return self._observation.stack(self._obs)
 
     def step(self, actions: Array) -> Step:
-        """Step every environment; one whose episode ends begins the next at once, so that every row is valid.
+        """Step every environment. An environment whose episode ends begins the next at once, so every row is valid.
 
         Raises:
             ValueError: a reward is infinite or NaN.
-            Exception: what an environment raises. `whereabouts` says which, and where it is.
+            Exception: an environment's own error. `whereabouts` says in which environment, and at which step.
         """
         count = self.count
         reward = np.empty(count)
         terminated, truncated = np.zeros(count, np.bool_), np.zeros(count, np.bool_)
         final_obs: dict[int, Any] = {}
-        # Copies: a row that is kept for long would keep those of all environments.
+        # Copies: a row that is kept for long would keep the rows of all environments in memory.
         rows = actions.tolist() if actions.ndim == 1 else [row.copy() for row in actions]
         choices = self._choices(actions)
         for k, environment in enumerate(self._environments):
@@ -212,7 +212,7 @@ class SeededEnvironments:
                 terminated[k] = is_terminated
                 truncated[k] = is_truncated and not is_terminated
                 if truncated[k]:
-                    final_obs[k] = self._observation.stack([obs])  # a copy: a reset may write over what was shown
+                    final_obs[k] = self._observation.stack([obs])  # a copy: a reset may overwrite the observation
                 obs = self._begin_episode(k)
             self._obs[k] = obs
         obs = self._observation.stack(self._obs)
@@ -226,7 +226,7 @@ class SeededEnvironments:
             self._actions[k] = []
 
     def _choices(self, actions: Array) -> list[Any]:
-        """Return actions in the environments' own form, one for each."""
+        """Return one action for each environment, in the environments' own form."""
         return self._action.unstack(self._action.to_environment(actions))
 
     def _begin_episode(self, k: int) -> Any:
@@ -236,12 +236,12 @@ class SeededEnvironments:
         return environment_checks.reset(self._environments[k], self._seed[k])
 
     def whereabouts(self, index: int | None = None) -> str:
-        """Say where an environment is, at which step, and the seed of its episode: the one stepped last, or another."""
+        """Describe an environment (by default the one stepped last): its number, step and episode's seed."""
         k = self._at if index is None else index
         return f"environment {k}, step {self._length[k]} of the episode with seed {self._seed[k]}"
 
     def state(self) -> dict[str, Any]:
-        """Return how the open episodes came about, as plain values and arrays."""
+        """Return the seeds and actions of the open episodes, as plain values and arrays."""
         return {
             "episode": list(self._episode),
             "seed": list(self._seed),
@@ -250,11 +250,11 @@ class SeededEnvironments:
         }
 
     def resume(self, state: dict[str, Any]) -> tuple[Any, Array]:
-        """Play open episodes again as far as they were.
+        """Replay open episodes up to where they were.
 
         Returns:
-            The observations to act on next, and of which environments they are those that `state` was told with,
-            (K,) bool. The others do not replay, and begin their next episode.
+            The observations to act on next; and for each environment whether its observation is the one that `state`
+            was given, (K,) bool. The other environments do not replay, and begin their next episode.
         """
         is_open = np.array([self._replay(k, state) for k in range(self.count)])
         encoded = self._observation.encode(self._observation.stack(self._obs))
@@ -264,7 +264,7 @@ class SeededEnvironments:
         return self._observation.stack(self._obs), is_exact
 
     def _replay(self, k: int, state: dict[str, Any]) -> bool:
-        """Play one open episode again; return whether it is still open."""
+        """Replay one open episode; return whether it is still open."""
         self._at, self._episode[k], self._seed[k] = k, state["episode"][k], state["seed"][k]
         self._obs[k] = environment_checks.reset(self._environments[k], self._seed[k])
         self._actions[k], self._length[k] = list(state["actions"][k]), 0
@@ -282,11 +282,11 @@ class SeededEnvironments:
 
 
 class VectorEnvironments:
-    """A vector environment of Gymnasium's, native code for example, with any of its ways to begin episodes anew.
+    """A vector environment of Gymnasium, for example in native code, with any of Gymnasium's autoreset modes.
 
-    Where it resets by itself on the next step, that step ignores the action and returns the next episode's first
-    observation: its row is not valid. Where it does so on the same step, or not at all, every row is a transition.
-    Such environments take one seed for all of their episodes.
+    If it resets itself on the next step, that step ignores the action and returns the first observation of the next
+    episode: the row is not valid. If it resets in the same step or not at all, every row is a transition. Such an
+    environment has one seed for all of its episodes.
 
     Raises:
         ValueError: the vector environment does not say when it resets.
@@ -307,12 +307,12 @@ class VectorEnvironments:
     def reset(self) -> Any:
         """Begin a new episode in every environment and return its observations."""
         obs, _ = self._vector.reset(seed=self._seed)
-        self._seed = None  # later resets go on with the same random numbers
+        self._seed = None  # later resets continue the same random numbers
         self._is_resetting = np.zeros(self.count, np.bool_)
         return obs
 
     def step(self, actions: Array) -> Step:
-        """Step every environment; those that reset themselves on the step after an end do that instead."""
+        """Step every environment; in the step after an episode's end, an environment may reset itself instead."""
         obs, reward, terminated, truncated, info = self._vector.step(self._action.to_environment(actions))
         valid = ~self._is_resetting
         truncated = truncated & ~terminated
@@ -330,21 +330,21 @@ class VectorEnvironments:
         return Step(obs, reward, terminated, truncated, valid, final_obs)
 
     def _one(self, batch: Any, k: int) -> Any:
-        """Return a copy of one observation of a batch, as a batch of one; of objects, they are observations."""
+        """Return a copy of one observation of a batch, as a batch of one; a batch may be an array of objects."""
         if isinstance(batch, np.ndarray) and batch.dtype == np.object_:
             return self._observation.stack([batch[k]])
         return _row(batch, k)
 
     def whereabouts(self, index: int | None = None) -> str:
-        """Say that the environments are one."""
+        """Describe the environments, which can't be told apart."""
         return f"one of {self.count} environments that are stepped as one"
 
     def state(self) -> dict[str, Any]:
-        """Return nothing: what is inside can't be told."""
+        """Return no state: it can't be read from outside."""
         return {}
 
     def resume(self, state: dict[str, Any]) -> tuple[Any, Array]:
-        """Begin anew, which is not what was."""
+        """Begin new episodes; the earlier ones can't be replayed."""
         return self.reset(), np.zeros(self.count, np.bool_)
 
     def close(self) -> None:
@@ -366,8 +366,8 @@ def make_environments(env: EnvMaker, count: int, seed_of: SeedOf, *, native: boo
         env: Gymnasium id, or a function that makes an environment.
         count: how many.
         seed_of: seeds of the episodes.
-        native: use the id's own vector environment, which pays from about 12 environments a process, rather than
-            a loop over single ones. Its episodes are seeded together.
+        native: use the id's own vector environment instead of a loop over single ones; faster from about 12
+            environments in a process on. All of its episodes have one seed.
 
     Raises:
         ValueError: there is no such environment, or it has no vector environment of its own.
@@ -376,7 +376,7 @@ def make_environments(env: EnvMaker, count: int, seed_of: SeedOf, *, native: boo
         return SeededEnvironments(lambda: make_environment(env), count, seed_of)
     import gymnasium
 
-    make_environment(env).close()  # an unknown id is told in the words of `make_environment`
+    make_environment(env).close()  # for an unknown id, raises the error of `make_environment`
     if not isinstance(env, str) or gymnasium.spec(env).vector_entry_point is None:
         raise ValueError(f"{name_of(env)} has no vector environment of its own; leave out native=True")
     vector = gymnasium.make_vec(env, num_envs=count, vectorization_mode="vector_entry_point")

@@ -1,6 +1,6 @@
-"""What this library takes for an environment, Gymnasium's API: users' code is held to it, and told where it is not.
+"""Checks environments of users against Gymnasium's API, and says where they differ.
 
-Needs no Gymnasium: an environment is what has its methods and spaces.
+Does not import Gymnasium: any object with its methods and spaces is an environment.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ MAKE_ONE = "give its Gymnasium id, or a function that makes one, since each simu
 
 
 def require_maker(env: Any) -> None:
-    """Make sure that `env` says how to make an environment.
+    """Make sure that `env` is an id or a function that makes an environment.
 
     Raises:
-        TypeError: it is neither an id nor a function; an environment, perhaps.
+        TypeError: it is neither; it may be an environment itself.
     """
     if isinstance(env, str) or callable(env):
         return
@@ -28,10 +28,10 @@ def require_maker(env: Any) -> None:
 
 
 def made_by(maker: Any) -> Any:
-    """Return the environment that a function makes.
+    """Call a function that makes an environment, and return the environment.
 
     Raises:
-        TypeError: what it makes is no environment.
+        TypeError: the function returns something else.
     """
     made = maker()
     missing = [member for member in MEMBERS if not hasattr(made, member)]
@@ -44,7 +44,7 @@ def made_by(maker: Any) -> Any:
 
 
 def missing_module(env_id: str) -> str | None:
-    """Say what is wrong with the module of an id such as `module:Name-v0`; None where it has none, or nothing is."""
+    """Return what is wrong with the module of an id such as `module:Name-v0`; None if nothing is."""
     module, colon, _ = env_id.partition(":")
     if not colon:
         return None
@@ -65,7 +65,7 @@ def reset(environment: Any, seed: int) -> Any:
 
 
 def step(environment: Any, action: Any) -> tuple[Any, float, bool, bool]:
-    """Take a step; return the observation, the reward, and whether that terminated or truncated the episode.
+    """Take a step; return the observation, the reward, and whether the step terminated or truncated the episode.
 
     Raises:
         ValueError: as from `step_of`.

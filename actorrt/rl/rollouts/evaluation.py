@@ -1,4 +1,4 @@
-"""Measures policies: whole episodes with the most likely actions, on seeds that no training sees."""
+"""Measures policies: whole episodes with the most likely actions, on seeds that training never uses."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Evaluation:
 
     @property
     def standard_error(self) -> float:
-        """How far the mean may be off, as one standard deviation."""
+        """Standard error of the mean return."""
         return self.std / float(np.sqrt(len(self.returns)))
 
     def __repr__(self) -> str:
@@ -51,17 +51,17 @@ class Evaluation:
 def evaluate(policy: Evaluable, env: EnvMaker | None = None, episodes: int = 20, seed: int = 1) -> Evaluation:
     """Play whole episodes with the policy's most likely actions.
 
-    The episodes run side by side, each with a seed of its own that follows from `seed` and its number.
+    The episodes run side by side. Each has a seed that follows from `seed` and the episode's number.
 
     Args:
-        policy: what acts.
-        env: Gymnasium id, or a function that makes an environment; the policy's own id where left out.
+        policy: the policy that acts.
+        env: Gymnasium id, or a function that makes an environment; None takes the policy's own id.
         episodes: how many, at least 1.
         seed: 0 or larger; evaluations with the same seed play the same episodes.
 
     Raises:
-        ValueError: there is no such environment, the policy has no id of one, or it is for other observations or
-            actions; or `episodes` is less than 1.
+        ValueError: there is no such environment; or the policy has no id of one; or the policy is for other
+            observations or actions; or `episodes` is less than 1.
     """
     with contextlib.closing(Player(env or policy.spec.env_id)) as player:
         *_, evaluation = player.play(policy, episodes, seed)
@@ -73,7 +73,7 @@ def _require_fit(spec: PolicySpec, observation: Space, action: Space, env: str) 
     """Make sure that a policy can act in an environment.
 
     Raises:
-        ValueError: it sees or chooses something else.
+        ValueError: the policy is for other observations or actions.
     """
     if (spec.observation.feature_count, spec.action.kinds) != (observation.feature_count, action.kinds):
         raise ValueError(
@@ -88,15 +88,15 @@ def _shown(observation: Space, action: Space) -> str:
 
 
 class Player:
-    """Plays episodes in environments that it keeps from one evaluation to the next.
+    """Plays episodes, and keeps its environments from one evaluation to the next.
 
-    After one of them raised, all are closed, and made anew when they are needed again.
+    If an environment raises, all environments are closed, and new ones are made for the next evaluation.
 
     Args:
         env: Gymnasium id, or a function that makes an environment.
 
     Raises:
-        ValueError: there is neither.
+        ValueError: `env` is empty.
     """
 
     def __init__(self, env: EnvMaker) -> None:
@@ -104,17 +104,17 @@ class Player:
             raise ValueError("the policy was trained in an environment without an id: give what makes it as env=")
         self._env = env
         self._environments: list[Any] = []
-        self._at = ""  # what was stepped or reset last
+        self._at = ""  # which episode was stepped or reset last, for error notes
 
     def play(self, policy: Evaluable, episodes: int, seed: int) -> Iterator[Evaluation | None]:
-        """Evaluate as `evaluate` does, step by step, so that others may do something meanwhile.
+        """Evaluate as `evaluate` does, step by step, so that the caller can do other work between steps.
 
         Yields:
-            None after each step, and in the end what it came to.
+            None after each step, and the `Evaluation` at the end.
 
         Raises:
             ValueError: there is no such environment, or `episodes` is less than 1.
-            Exception: what an environment raises.
+            Exception: an environment's own error.
         """
         if episodes < 1:
             raise ValueError(f"an evaluation takes at least 1 episode: episodes={episodes}")
@@ -133,10 +133,10 @@ class Player:
         yield Evaluation(total, policy.version)
 
     def _rewards(self, policy: Evaluable, episodes: int, seed: int) -> Iterator[Array]:
-        """Yield the rewards of each step of all episodes, zero of those that have ended.
+        """Yield the rewards of all episodes, step by step; zero for episodes that have ended.
 
-        The policy acts on the last observations of these, too: in a smaller batch, the others' actions would be
-        rounded otherwise.
+        The policy also acts on the last observations of ended episodes, since a smaller batch would round the other
+        actions differently.
         """
         observation, action = spaces_of(self._environments[0])
         _require_fit(policy.spec, observation, action, name_of(self._env))

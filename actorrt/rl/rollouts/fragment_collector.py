@@ -1,15 +1,16 @@
 """Pure: decides which simulators to ask for fragments, which fragments to keep, and when a batch is full.
 
-A simulator is idle or asked; it has at most one request under way. What comes back is kept if its policy is new
-enough and it was not seen before, until it is in a batch or a newer version makes it stale. How much is asked for
-depends on the lag that is allowed:
+A simulator is idle, or has one request under way. A fragment is kept if its policy is new enough and it did not come
+before. It is dropped if a newer version makes it stale before it is in a batch. The allowed lag decides how many
+fragments are requested:
 
-* With some, every idle simulator is asked at once, so that it works ahead while the learner learns.
-* With none, a fragment that is not for the batch at hand would be collected in vain: simulators are asked until
-  what is expected fills the batch. Nothing is expected of one that is slow, overdue or being restarted, so that
-  the others fill the batch in its place.
-* In deterministic order with a lag of one, what fills the next batch is asked for when one is taken, and is collected
-  with the version that is the newest then, unless more than one is published meanwhile.
+* With lag, every idle simulator is asked at once, so that it works ahead while the learner learns.
+* Without lag, a fragment beyond the current batch would be collected in vain. Simulators are asked until the expected
+  fragments fill the batch. Nothing is expected from a simulator that is a straggler or is being restarted, so the other
+  simulators fill the batch in its place.
+* In deterministic order with a lag of one, the fragments of the next batch are requested when a batch is taken. They
+are
+  collected with the version that is the newest then, unless more than one version is published meanwhile.
 """
 
 from __future__ import annotations
@@ -24,43 +25,43 @@ from actorrt.rl.rollouts.trajectory import Batch, Fragment
 
 Order = Literal["completion", "deterministic"]
 
-STRAGGLER_FACTOR = 4.0  # a request is overdue after so many times what the fastest simulator took
+STRAGGLER_FACTOR = 4.0  # a simulator is a straggler after this many times the fastest one's duration
 STRAGGLER_FLOOR_S = 0.05
 RETRY_FLOOR_S, RETRY_CAP_S = 0.01, 1.0
 
 
 @dataclass
 class SimulatorState:
-    """What is known of one simulator."""
+    """The state of one simulator."""
 
     asked_at: float | None = None
     asked_version: int = 0
     duration_s: float | None = None
-    fragment_size: int | None = None  # as batches count
+    fragment_size: int | None = None  # in the unit of the batch
     failures: int = 0
     raises: int = 0
     not_before: float = 0.0
     is_gone: bool = False
     last: tuple[int, int] = (-1, -1)  # incarnation and number of the fragment that came last
-    waiting: Fragment | None = None  # came, and its turn has not
+    waiting: Fragment | None = None  # has arrived, and waits for its turn
 
     def is_idle(self, now: float) -> bool:
-        """Whether it can be asked."""
+        """Whether it can be asked for a fragment."""
         return self.asked_at is None and not self.is_gone and self.waiting is None and self.not_before <= now
 
 
 class FragmentCollector:
-    """Collects fragments from `count` simulators into batches of so many `steps`, `fragments` or `episodes` at least.
+    """Collects fragments of `count` simulators into batches of at least so many `steps`, `fragments` or `episodes`.
 
     Attributes:
-        dropped_count: fragments that were too far behind.
-        repeated_count: fragments that had come before.
-        failed_count: requests that came to nothing.
+        dropped_count: fragments whose policy was too old.
+        repeated_count: fragments that had arrived before.
+        failed_count: requests that failed.
         restart_count: incarnations of simulators beyond their first.
 
     Raises:
-        ValueError: no simulator, not exactly one size, or a value outside its range.
-        TypeError: a size or the lag is no whole number.
+        ValueError: there is no simulator, not exactly one size is given, or a value is out of range.
+        TypeError: a size or the lag is not a whole number.
     """
 
     def __init__(
@@ -89,19 +90,19 @@ class FragmentCollector:
         if order not in ("completion", "deterministic"):
             raise ValueError(f"order={order!r}: give 'completion' or 'deterministic'")
         if order == "deterministic" and max_lag not in (0, 1):
-            raise ValueError(f"order='deterministic' goes with max_lag=0 or max_lag=1, not max_lag={max_lag}")
+            raise ValueError(f"order='deterministic' needs max_lag=0 or max_lag=1, not max_lag={max_lag}")
         self.sources = [SimulatorState() for _ in range(count)]
         self._version = 0
         self.dropped_count = self.repeated_count = self.failed_count = self.restart_count = 0
         ((self._unit, self._wanted),) = given.items()
         self._max_lag, self._order = max_lag, order
-        self._next = 0  # deterministic order: whose fragment comes next
+        self._next = 0  # in deterministic order, the simulator whose fragment comes next
         self._batch: list[Fragment] = []
         self._version_at_take: int | None = None  # of the last batch
 
     @property
     def version(self) -> int:
-        """Newest version of the policy that is known; whoever publishes may raise it. What is now stale is dropped."""
+        """The newest known version of the policy. Raising it drops the fragments that become stale."""
         return self._version
 
     @version.setter
@@ -132,7 +133,7 @@ class FragmentCollector:
         return asked
 
     def _to_ask_in_turn(self, now: float) -> list[int]:
-        """Return the idle ones among those whose turns fill the batch at hand."""
+        """Return the idle simulators among those whose turns fill the current batch."""
         missing, asked = self._missing(), []
         for offset in range(len(self.sources)):
             index = (self._next + offset) % len(self.sources)
@@ -152,14 +153,16 @@ class FragmentCollector:
 
     @property
     def is_pipelined(self) -> bool:
-        """Whether simulators collect with exactly the version that they are asked for."""
+        """Whether simulators collect with exactly the requested version."""
         return self.works_ahead and self._order == "deterministic"
 
     @property
     def version_to_ask_for(self) -> int:
-        """What simulators are to act with: the newest version; pipelined, the newest when the last batch was taken.
+        """The version to request: the newest one; if pipelined, the newest one at the time when the last batch was
+        taken.
 
-        Where more than one was published since, that one would be stale when it came: then the one before the newest.
+        If more than one version was published since, that one would be stale on arrival; then it is the one before the
+        newest.
         """
         if not self.is_pipelined or self._version_at_take is None:
             return self.version
@@ -171,7 +174,7 @@ class FragmentCollector:
         source.asked_at, source.asked_version = now, self.version_to_ask_for
 
     def look_again_s(self, now: float) -> float | None:
-        """Return when `to_ask` may say more without anything arriving, in seconds from now; None for never."""
+        """Return after how many seconds `to_ask` may change although nothing arrives; None if it can't."""
         times = [source.not_before for source in self.sources if source.asked_at is None and not source.is_gone]
         limit_s = self._straggler_limit_s()
         if self._max_lag == 0 and limit_s is not None:
@@ -180,7 +183,7 @@ class FragmentCollector:
         return min(later) if later else None
 
     def arrived(self, index: int, fragment: Fragment, now: float) -> None:
-        """Take in what a simulator sent."""
+        """Called when a fragment arrives."""
         source = self.sources[index]
         if source.asked_at is not None:
             source.duration_s = now - source.asked_at
@@ -193,8 +196,8 @@ class FragmentCollector:
         self.restart_count += max(0, fragment.incarnation - max(1, source.last[0]))
         source.last = key
         if fragment.policy_version < source.asked_version:
-            # It was asked for that version or a newer one: those are lost, with the parameter server that held
-            # them. Waiting for them would drop all that comes, for ever.
+            # The requested version and newer ones are lost with the parameter server that held them. Waiting for them
+            # would drop every fragment from now on.
             self.version = fragment.policy_version
         if fragment.policy_version > self.version:
             self.version = fragment.policy_version
@@ -206,10 +209,10 @@ class FragmentCollector:
             source.waiting = fragment
 
     def failed(self, index: int, now: float) -> bool:
-        """Note that a request came to nothing, mostly since its simulator died; it is asked again a little later.
+        """Called when a request fails, mostly because its simulator died. The simulator is asked again after a pause.
 
         Returns:
-            Whether that has happened too often to try again, without a fragment between.
+            Whether the requests failed too often in a row to try again.
         """
         source = self.sources[index]
         self.failed_count += 1
@@ -219,19 +222,19 @@ class FragmentCollector:
         return source.failures >= DEATHS_LIMIT
 
     def raised(self, index: int, now: float) -> bool:
-        """Note that a rollout raised; return whether that simulator's have done so too often to try again."""
+        """Called when a rollout raises. Returns whether this happened too often in a row to try again."""
         self.failed(index, now)
         self.sources[index].raises += 1
         return self.sources[index].raises >= RAISES_LIMIT
 
     def gone(self, index: int) -> None:
-        """Note that a simulator will never come back."""
+        """Called when a simulator is gone for good."""
         source = self.sources[index]
         source.is_gone, source.asked_at = True, None
 
     @property
     def alive_count(self) -> int:
-        """Simulators that are neither gone nor being restarted."""
+        """Number of simulators that are neither gone nor being restarted."""
         return sum(1 for source in self.sources if not source.is_gone and not source.failures)
 
     @property
@@ -250,7 +253,7 @@ class FragmentCollector:
         return Batch(fragments, tuple(max(0, self.version - fragment.policy_version) for fragment in fragments))
 
     def _line_up(self) -> None:
-        """Move fragments to the batch in the simulators' order, as far as it goes without a gap."""
+        """Move fragments to the batch in the simulators' order, up to the first that is missing."""
         while self._missing() > 0:
             source = self.sources[self._next]
             if source.waiting is not None:
@@ -267,12 +270,12 @@ class FragmentCollector:
         return self._missing() <= 0
 
     def put_back(self, fragments: Iterable[Fragment]) -> None:
-        """Begin with fragments that were collected for the batch at hand before a run was resumed."""
+        """Add fragments that were collected for the current batch before a run was resumed."""
         self._batch.extend(fragments)
 
     @property
     def turn(self) -> int:
-        """Whose fragment comes next in deterministic order."""
+        """Index of the simulator whose fragment comes next in deterministic order."""
         return self._next
 
     @turn.setter
@@ -280,26 +283,26 @@ class FragmentCollector:
         self._next = index
 
     def held(self) -> list[Fragment]:
-        """Return the fragments of the batch at hand, so far."""
+        """Return the fragments of the current batch so far."""
         return list(self._batch)
 
     def _missing(self) -> int:
         return self._wanted - sum(map(self._size, self._batch))
 
     def _size(self, fragment: Fragment) -> int:
-        """Return what a fragment counts for in a batch; one of resets alone counts for nothing."""
+        """Return how much a fragment counts in a batch; a fragment of resets only counts 0."""
         if self._unit == "fragments":
             return min(1, fragment.step_count)
         return fragment.step_count if self._unit == "steps" else len(fragment.episode_return)
 
     def _worth(self, source: SimulatorState) -> int:
-        """Return what the next fragment of a simulator is expected to count for."""
+        """Return how much the next fragment of a simulator is expected to count."""
         if self._unit == "fragments":
             return 1
         return -(-self._wanted // len(self.sources)) if source.fragment_size is None else source.fragment_size
 
     def _expected(self, source: SimulatorState, now: float) -> int:
-        """What a request under way adds to the batch at hand, as far as can be relied upon."""
+        """Return how much the request under way will add to the current batch; 0 if that is uncertain."""
         if source.asked_at is None or source.failures or source.asked_version < self.version:
             return 0
         limit_s = self._straggler_limit_s()

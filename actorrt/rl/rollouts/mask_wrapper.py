@@ -1,4 +1,4 @@
-"""A Gymnasium wrapper that shows with the observations which actions are allowed. Importing this imports Gymnasium."""
+"""A Gymnasium wrapper that adds the mask of allowed actions to observations. Importing this imports Gymnasium."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from actorrt.rl.spaces.spaces import MASK_KEY, flat_mask
 
 
 class ActionMask(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """Shows `{"observation": ..., "action_mask": ...}`, the mask as the wrapped environment's `info` has it.
+    """Returns observations `{"observation": ..., "action_mask": ...}`, with the mask of the wrapped environment's
+    `info`.
 
-    At the end of an episode, after which nothing is chosen, it may be missing.
+    At the end of an episode the mask may be missing, since no action follows.
 
     Raises:
         KeyError: (at a reset or a step) there is no mask in `info`.

@@ -1,8 +1,8 @@
 """Pure: advantages and returns of fragments, with terminated and truncated kept apart.
 
-A terminated episode is worth nothing after its end. A truncated one would have gone on: its last transition
-bootstraps from the value of the observation that the environment ended with (Pardo et al. 2018, "Time limits in
-reinforcement learning"). All arrays are T x K: time by environment.
+A terminated episode has no value after its end. A truncated episode would have continued, so its last transition
+bootstraps from the value of its last observation (Pardo et al. 2018, "Time limits in reinforcement learning"). All
+arrays are T x K: time by environment.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import numpy as np
 
 from actorrt.rl.spaces.array_spaces import Array
 
-LOG_RATIO_LIMIT = 80.0  # the exponential of more overflows in single precision
+LOG_RATIO_LIMIT = 80.0  # the exponential of a larger number overflows in single precision
 
 
 def next_values(value: Array, terminated: Array, truncated: Array, final_value: Array, last_value: Array) -> Array:
-    """Return the value of what followed each transition, float32 of shape (T, K).
+    """Return the value of the state after each transition, float32 of shape (T, K).
 
     Args:
         value: value of each transition's observation.
@@ -41,13 +41,13 @@ def generalised_advantages(
 ) -> Array:
     """Return generalised advantage estimates (Schulman et al. 2016, eq. 16), float32 of shape (T, K).
 
-    Rows that are no transitions (autoreset steps) come right after an end, so nothing passes through them; what
-    they hold themselves is meaningless and masked by whoever reads.
+    Rows that are not transitions (autoreset steps) follow the end of an episode, so no estimate passes through them.
+    Their own estimates are meaningless, and callers mask them.
 
     Args:
         reward: reward of each transition.
         value: value of its observation.
-        next_value: value of what followed, from `next_values`.
+        next_value: value of the next state, from `next_values`.
         ended: whether the episode ended there, terminated or truncated.
         gamma: discount per step, 0 to 1.
         gae_lambda: weight of longer estimates, 0 to 1.
@@ -63,7 +63,7 @@ def generalised_advantages(
 
 
 def importance(log_ratio: Array, limit: float) -> Array:
-    """Return importance weights, truncated at `limit`, of logarithms of the ratios of probabilities."""
+    """Return importance weights, truncated at `limit`, for the logarithms of probability ratios."""
     weights: Array = np.minimum(limit, np.exp(np.minimum(log_ratio, LOG_RATIO_LIMIT)))
     return weights
 
@@ -81,22 +81,23 @@ def vtrace(
 ) -> tuple[Array, Array]:
     """Return V-trace value targets and advantages (Espeholt et al. 2018, eq. 1), float32 of shape (T, K) each.
 
-    With a ratio of 1 everywhere the targets are those of the n-step return that goes to the end of the fragment.
-    Rows that are no transitions hold nothing meaningful, as in `generalised_advantages`.
+    If all ratios are 1, the targets are n-step returns up to the end of the fragment. Rows that are not transitions
+    have meaningless results, as in `generalised_advantages`.
 
     Args:
         reward: reward of each transition.
         value: value of its observation, under the policy that learns.
-        next_value: value of what followed, from `next_values`, under that policy.
+        next_value: value of the next state, from `next_values`, under that policy.
         ended: whether the episode ended there, terminated or truncated.
-        log_ratio: logarithm of how much likelier the action is for the policy that learns than for the one that
-            acted.
+        log_ratio: logarithm of the action's probability under the policy that learns, divided by that under the policy
+            that acted.
         gamma: discount per step, 0 to 1.
-        rho_limit: bound on the weights of the temporal differences; it decides which policy is valued.
-        c_limit: bound on the weights along the trace; it decides how fast.
+        rho_limit: bound on the weights of the temporal differences; it decides which policy's values are learnt.
+        c_limit: bound on the weights along the trace; it decides how fast they are learnt.
 
     Returns:
-        The targets; and r + gamma v' - V with v' the next target, not yet weighted by the action's ratio.
+        The targets; and the advantages r + gamma v' - V, where v' is the next target, not yet weighted by the action's
+        ratio.
     """
     delta = importance(log_ratio, rho_limit) * (reward + gamma * next_value - value)
     decay = np.where(ended, 0.0, gamma * importance(log_ratio, c_limit)).astype(np.float32)

@@ -1,6 +1,6 @@
-"""Rolls a policy out in environments and records fragments; what a simulator does between messages.
+"""Rolls a policy out in environments and records fragments: the work of a simulator between two messages.
 
-No actor, no message, no parameter server: those are in `simulator`.
+Actors, messages and the parameter server are in `roles.simulator`.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from actorrt.rl.spaces.normaliser import Moments, Normaliser
 
 
 class Recording:
-    """What is written down while one fragment is collected.
+    """The data recorded while one fragment is collected.
 
     Attributes:
-        rows: columns of the fragment, (T, K) and more each.
-        encoded: observations before any normaliser, (T, K, features); only where one counts them.
-        discounted: discounted returns so far, (T, K); only where a normaliser counts them.
+        rows: columns of the fragment by name, each of shape (T, K, ...).
+        encoded: observations before normalisation, (T, K, features); only if a normaliser counts them.
+        discounted: discounted returns so far, (T, K); only if a normaliser counts them.
         final: step, environment and encoded observation of each truncation.
         episodes: return and length of each episode that ended.
     """
@@ -51,7 +51,7 @@ class Recording:
         self.episodes: list[tuple[float, int]] = []
 
     def seen(self) -> Normaliser | None:
-        """Return the counts for the normaliser; None where there is none."""
+        """Return the counts for the normaliser; None if there is no normaliser."""
         if self.encoded is None and self.discounted is None:
             return None
         valid = self.rows["valid"]
@@ -62,10 +62,10 @@ class Recording:
 
 
 class Collection:
-    """One fragment in the making: who has it says what is done at each step.
+    """A fragment that is being collected; its holder decides on the actions of each step.
 
     Attributes:
-        features: what to act on, (K, features).
+        features: the rows to act on, (K, features).
     """
 
     def __init__(self, sampler: Sampler, recording: Recording, features: Array) -> None:
@@ -80,12 +80,12 @@ class Collection:
         return self._t == len(self._recording.rows["reward"])
 
     def step(self, action: Array, logp: Array, value: Array) -> None:
-        """Take a step with what was drawn for `features`."""
+        """Take a step with the actions drawn for `features`."""
         self.features = self._sampler.step(self._t, self.features, (action, logp, value), self._recording)
         self._t += 1
 
     def unvalued(self) -> Array:
-        """Return the features whose values `finish` takes: those to act on next, and truncated episodes' last."""
+        """Return the features whose values `finish` needs: those to act on next, and the last of truncated episodes."""
         self._final = self._sampler.final_features(self._recording, self.features)
         return np.concatenate([self.features, self._final]) if len(self._final) else self.features
 
@@ -93,7 +93,7 @@ class Collection:
         """Return the fragment.
 
         Args:
-            values: of what `unvalued` returned.
+            values: the values of the features that `unvalued` returned.
         """
         count = len(self.features)
         return self._sampler.fragment(
@@ -107,13 +107,13 @@ class Collection:
 
 
 class Sampler:
-    """Steps K environments with a policy, a fragment of T steps at a time; episodes go on from one to the next.
+    """Steps K environments with a policy, a fragment of T steps at a time; episodes continue over fragments.
 
     Args:
-        environments: what is stepped; belongs to the sampler from now on.
-        policy: what acts; its parameters may be replaced between two fragments.
+        environments: the environments, which belong to the sampler from now on.
+        policy: the policy that acts; its parameters may be replaced between two fragments.
         horizon: T, steps of every environment in a fragment.
-        rng: randomness of the actions.
+        rng: source of randomness for actions.
         gamma: discount of the returns that a normaliser counts.
         simulator: index of the simulator, for the fragments.
         incarnation: incarnation of the simulator's actor, for the fragments.
@@ -137,8 +137,8 @@ class Sampler:
         self._gamma = gamma
         self._source: dict[str, Any] = {"simulator": simulator, "incarnation": incarnation, "process_id": os.getpid()}
         self._sequence = 0
-        self._at: int | None = None  # environment whose observation was refused
-        self._encoded: Array | None = None  # what to act on next; None before the first reset
+        self._at: int | None = None  # the environment whose observation was refused
+        self._encoded: Array | None = None  # the features to act on next; None before the first reset
         self._return = np.zeros(environments.count)
         self._discounted = np.zeros(environments.count)
         self._length = np.zeros(environments.count, np.int64)
@@ -151,17 +151,17 @@ class Sampler:
         return collection.finish(self._policy.values(collection.unvalued()))
 
     def begin(self) -> Collection:
-        """Begin a fragment, for whoever says what is done at each step; resets the environments the first time."""
+        """Begin a fragment whose holder decides on the actions; resets the environments the first time."""
         if self._encoded is None:
             self._encoded = self._see(self._environments.reset())
         recording = Recording(self._policy, self._horizon, self._environments.count)
         return Collection(self, recording, self._policy.normalise(self._encoded))
 
     def step(self, t: int, features: Array, drawn: tuple[Array, Array, Array], recording: Recording) -> Array:
-        """Step every environment once, write it down, and return the features to act on next."""
+        """Step every environment once, record the step, and return the features to act on next."""
         policy, rows = self._policy, recording.rows
         action, logp, value = drawn
-        # Before the step: native environments may write over what they showed.
+        # Before the step, since native environments may overwrite their observations.
         rows["obs"][t], rows["action"][t], rows["logp"][t], rows["value"][t] = features, action, logp, value
         if recording.encoded is not None:
             assert self._encoded is not None
@@ -176,10 +176,10 @@ class Sampler:
         return policy.normalise(self._encoded)
 
     def _see(self, obs: Any, index: int | None = None) -> Array:
-        """Return the features of observations, of all environments or of one that is given by its index.
+        """Return the features of observations of all environments, or of one environment given by its index.
 
         Raises:
-            ValueError: some are infinite or NaN, of which all parameters would be after an update.
+            ValueError: some are infinite or NaN, which would make all parameters so in the next update.
         """
         encoded = self._policy.spec.encode(obs)
         bad = first_bad_row(encoded)
@@ -189,12 +189,12 @@ class Sampler:
         return encoded
 
     def final_features(self, recording: Recording, features: Array) -> Array:
-        """Return what truncated episodes ended with, as networks see it."""
+        """Return the last observations of truncated episodes, as networks see them."""
         encoded = [encoded for _, _, encoded in recording.final]
         return self._policy.normalise(np.array(encoded, features.dtype).reshape(len(encoded), features.shape[1]))
 
     def fragment(self, recording: Recording, **more: Any) -> Fragment:
-        """Put together what was written down, and what else a fragment holds."""
+        """Build the fragment from the recorded data."""
         policy = self._policy
         if policy.normaliser is not None:
             recording.rows["reward"] = policy.normaliser.scale_rewards(recording.rows["reward"])
@@ -212,7 +212,7 @@ class Sampler:
         )
 
     def _count(self, t: int, step: Step, recording: Recording) -> None:
-        """Add up returns and lengths; those of episodes that ended are written down."""
+        """Add up returns and lengths, and record those of episodes that ended."""
         reward = np.where(step.valid, step.reward, 0.0)
         self._return += reward
         self._length += step.valid
@@ -226,11 +226,11 @@ class Sampler:
             self._length[ended] = 0
 
     def whereabouts(self) -> str:
-        """Say which environment was stepped or reset last, or showed what is no number, for whoever asks why."""
+        """Describe the environment that was stepped or reset last, or whose observation was refused."""
         return self._environments.whereabouts(self._at)
 
     def state(self) -> dict[str, Any]:
-        """Return, between two fragments, what another sampler needs to go on, as plain values and arrays."""
+        """Return the state between two fragments as plain values and arrays, for another sampler's `resume`."""
         if self._encoded is None:
             self._encoded = self._see(self._environments.reset())
         return {
@@ -242,7 +242,7 @@ class Sampler:
         }
 
     def resume(self, state: dict[str, Any]) -> bool:
-        """Go on from where another sampler's `state` was; return whether it is exactly there."""
+        """Take over another sampler's `state`; return whether the environments are exactly where they were."""
         obs, is_exact = self._environments.resume(state["environments"])
         self._rng.bit_generator.state = state["rng"]
         self._encoded = self._see(obs)

@@ -1,6 +1,6 @@
-"""The primitive that algorithms are written over: batches of fragments from simulators, as they come.
+"""`stream`, over which algorithms are written: batches of fragments from simulators.
 
-Whom to ask and what to keep is decided in `fragment_collector`; this carries it out.
+`fragment_collector` decides which simulators to ask and which fragments to keep; this module sends the requests.
 """
 
 from __future__ import annotations
@@ -28,32 +28,35 @@ def stream(
     max_lag: int | None = None,
     order: Order = "completion",
 ) -> Stream:
-    """Iterate over batches of fragments from simulators, for ever: `async for`, or `for` in plain code.
+    """Iterate over batches of fragments from simulators, without end: `async for`, or `for` in plain code.
 
-    A slow or dead simulator blocks nobody in order of completion: the others fill the batch. A rollout lost with
-    its simulator is asked for again once that has been restarted, and so is one that raised, for example since its
-    environment did: that is logged, with the simulator, the step and the seed. No fragment is in two batches.
+    In order of completion, a slow or dead simulator does not delay batches: the others fill them. A rollout that is
+    lost with its simulator is requested again after the restart. A rollout that raises, for example because its
+    environment does, is logged with the simulator, the step and the seed, and requested again. No fragment is in two
+    batches.
 
-    Whoever leaves the loop may go on with the same stream later, and after a cancelled `anext` too: nothing is lost.
-    Several streams may share simulators; each fragment goes to one of them.
+    A loop over the stream may be left and entered again later, also after a cancelled `anext`: nothing is lost. Several
+    streams may share simulators; each fragment goes to one of them.
 
     Args:
         simulators: an `ActorGroup`, or refs of `Simulator`s.
-        steps: a batch holds at least so many transitions ...
-        fragments: ... or so many fragments ...
-        episodes: ... or fragments in which so many episodes ended; one of the three is given.
-        max_lag: fragments of policies that are more versions behind are dropped and counted; 0 collects only with
-            the newest, None keeps all. Where it is not 0, simulators work ahead while the caller learns.
-        order: `"completion"`, or `"deterministic"`: one fragment of each simulator in turn. With `max_lag=0` all are
-            of the newest policy; with `max_lag=1` of the one before, collected while the caller learns. Both need to
-            know the newest: set `version` after each update.
+        steps: smallest number of transitions of a batch. Give exactly one of `steps`, `fragments` and `episodes`.
+        fragments: smallest number of fragments of a batch.
+        episodes: smallest number of episodes that end in the fragments of a batch.
+        max_lag: fragments whose policy is more than this many versions old are dropped and counted. With 0, simulators
+            collect with the newest version only; with more, they work ahead while the caller learns. None keeps all
+        fragments.
+            order: `"completion"`, or `"deterministic"`: one fragment of each simulator in turn. With `max_lag=0` all
+                fragments
+            are of the newest version; with `max_lag=1` they are of the version before, collected while the caller
+            learns. Set `version` after each update, so that the stream knows the newest one.
 
     Raises:
-        ValueError: no simulator, not exactly one of `steps`, `fragments` and `episodes`, or a value outside its range.
-        TypeError: something else than simulators, or a number that is not whole.
+        ValueError: there is no simulator, not exactly one size is given, or a value is out of range.
+        TypeError: something else than simulators is given, or a number that is not whole.
         ActorDiedError: (while iterating) the last simulator is gone for good; iterating again raises it again.
-        Exception: (while iterating) what one simulator's rollouts raised three times in a row, or the last one's
-            before it was gone; of an environment's error, a note says in which, and where.
+        Exception: (while iterating) one simulator's rollouts raised this three times in a row, or the last simulator's
+            rollout raised it before the simulator was gone. A note names the environment, the step and the seed.
     """
     refs = _refs(simulators)
     collector = FragmentCollector(
@@ -63,7 +66,7 @@ def stream(
 
 
 def _refs(simulators: Any) -> list[Any]:
-    """Return simulators as a list, if they are what can be streamed from."""
+    """Return simulators as a list, after checking that they are refs of simulators."""
     if not isinstance(simulators, Iterable):
         raise TypeError(f"give an ActorGroup, or a list of refs that were waited for, not {simulators!r}")
     refs = list(simulators)
@@ -74,7 +77,7 @@ def _refs(simulators: Any) -> list[Any]:
 
 
 class Stream:
-    """What `stream` returns: an iterator of `Batch`, asynchronous and plain, with counters; it ends when closed.
+    """The result of `stream`: an iterator of `Batch`, asynchronous and plain, with counters; it ends when it is closed.
 
     Args:
         simulators: refs of the simulators.
@@ -93,13 +96,13 @@ class Stream:
         self._simulators, self._collector = simulators, collector
         self._now, self._wait = now, wait
         self._asked: dict[Any, int] = {}
-        self._raised: Exception | None = None  # by a rollout, last
-        self._failure: Exception | None = None  # once the last simulator is gone
+        self._raised: Exception | None = None  # the last error of a rollout
+        self._failure: Exception | None = None  # why the stream ended for good
         self._is_closed = False
 
     @property
     def version(self) -> int:
-        """Newest version of the policy that is known, from fragments or from whoever set it."""
+        """The newest known version of the policy: of a fragment, or set by the caller."""
         return self._collector.version
 
     @version.setter
@@ -107,7 +110,7 @@ class Stream:
         self._collector.version = version
 
     def statistics(self) -> dict[str, int]:
-        """Return how many simulators are alive and were restarted, and which fragments did not make it."""
+        """Return counts: simulators alive and restarted, fragments dropped and repeated, rollouts lost."""
         collector = self._collector
         return {
             "simulators_alive": collector.alive_count,
@@ -140,9 +143,11 @@ class Stream:
         raise StopIteration
 
     async def ahead(self) -> list[Fragment]:
-        """Wait until simulators that work ahead in deterministic order have filled the next batch, and return it.
+        """Wait until simulators that work ahead in deterministic order have filled the next batch, and return its
+        fragments.
 
-        It stays the next batch, and no simulator is at work: what a checkpoint needs to know. Empty in any other order.
+        They stay the next batch, and no simulator is at work then, so a checkpoint can be made. The list is empty in
+        any other order.
         """
         if not self._collector.is_pipelined:
             return []
@@ -154,19 +159,19 @@ class Stream:
 
     @property
     def turn(self) -> int:
-        """Whose fragment comes next in deterministic order, as `put_back` takes it."""
+        """Index of the simulator whose fragment comes next in deterministic order, for `put_back`."""
         return self._collector.turn
 
     def put_back(self, fragments: Iterable[Fragment], turn: int = 0) -> None:
-        """Begin with what `ahead` returned before a run was resumed, and with the turn that was next then."""
+        """Begin with the fragments that `ahead` returned before a run was resumed, and with the turn of that time."""
         self._collector.put_back(fragments)
         self._collector.turn = turn
 
     def _take(self) -> Batch | None:
-        """Return the batch if it is full; either way, ask whom there is to ask.
+        """Return the batch if it is full, and send the requests that are due.
 
         Raises:
-            Exception: there is nobody left.
+            Exception: no simulator is left.
         """
         batch = self._collector.take()
         if batch is None and self._failure is not None:
@@ -176,7 +181,7 @@ class Stream:
         return batch
 
     def _arrival(self) -> Any:
-        """Return what ends with lists of replies, the first of them those that have come, or when it is time."""
+        """Return an operation that ends when a reply arrives or when it is time to look again."""
         timeout_s = self._collector.look_again_s(self._now())
         return self._wait(self._asked, timeout_s)
 
@@ -217,10 +222,10 @@ class Stream:
         if self._collector.raised(index, now):
             raise error
         notes = getattr(error, "__notes__", None) or [f"simulator {index}"]
-        logger.warning("%s: %s: %s; it is asked again", notes[0], type(error).__name__, error)
+        logger.warning("%s: %s: %s; the rollout is requested again", notes[0], type(error).__name__, error)
 
     def close(self) -> None:
-        """End the stream and withdraw the requests under way. Idempotent."""
+        """End the stream and cancel the requests under way. Idempotent."""
         self._is_closed = True
         while self._asked:
             self._asked.popitem()[0].cancel()

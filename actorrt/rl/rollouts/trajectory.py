@@ -1,8 +1,8 @@
 """Fragments: what a simulator collected in one rollout, as a structure of arrays.
 
-A fragment is T steps of K environments, in whole rows, whatever episodes begin or end within. It is one plain
-value of numpy arrays, so that it travels as one object without a copy. How it is collected is in `simulator`;
-what is computed from it, in `returns`.
+A fragment has T steps of K environments, in whole rows; episodes may begin and end within it. It is a plain value of
+numpy arrays, so it is sent as one object without a copy. `sampler` collects it, and `returns` computes advantages and
+targets from it.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from actorrt.rl.spaces.normaliser import Normaliser
 
 @dataclass(frozen=True, eq=False)
 class Fragment:
-    """T x K transitions and what is needed to learn from them.
+    """T x K transitions, and the data needed to learn from them.
 
     Attributes:
-        obs: observations acted on, (T, K, features) float32, normalised where the policy does that; uint8 where its
-            network takes pixels.
-        action: (T, K) int64 indices, or (T, K, numbers) rows of what was drawn, before clipping to bounds.
-        reward: (T, K) float32, scaled where the policy's normaliser does that.
+        obs: the observations acted on, (T, K, features) float32, normalised if the policy has a normaliser; uint8 if
+            its network takes images.
+        action: (T, K) int64 indices, or (T, K, numbers) sampled rows, before clipping to bounds.
+        reward: (T, K) float32, scaled if the policy's normaliser scales rewards.
         terminated: (T, K) bool; the episode ended for good.
-        truncated: (T, K) bool; the episode was cut, by a time limit for example.
-        valid: (T, K) bool; False where the step was no transition but an autoreset.
+        truncated: (T, K) bool; the episode was cut off, for example by a time limit.
+        valid: (T, K) bool; False for an autoreset, which is not a transition.
         logp: log-probability of the action under the policy that acted, (T, K) float32.
         value: value of `obs` under that policy, (T, K) float32.
         last_obs: the observations after the last row, (K, features), of the same type.
         last_value: their values, (K,) float32.
-        final_step: where episodes were truncated, (n, 2) int64 rows of t and k.
+        final_step: the steps at which episodes were truncated, (n, 2) int64 rows of t and k.
         final_obs: the observations that those transitions led to, (n, features), of the same type.
         final_value: their values, (n,) float32.
         episode_return: undiscounted returns of the episodes that ended within, (m,) float64.
@@ -43,7 +43,7 @@ class Fragment:
         sequence: number of the fragment in that incarnation, from 0.
         process_id: process that collected it.
         collect_s: how long collecting it took.
-        seen: counts of the observations and returns in it, for the normaliser; None where nothing is normalised.
+        seen: counts of its observations and returns, for the normaliser; None if nothing is normalised.
     """
 
     obs: Array
@@ -71,12 +71,12 @@ class Fragment:
 
     @property
     def step_count(self) -> int:
-        """How many transitions there are; autoreset steps do not count."""
+        """Number of transitions, without autoreset steps."""
         return int(np.count_nonzero(self.valid))
 
     @property
     def key(self) -> tuple[int, int, int]:
-        """What tells this fragment from every other of its run."""
+        """Identifies the fragment in its run: simulator, incarnation and number."""
         return self.simulator, self.incarnation, self.sequence
 
     def to_data(self) -> dict[str, Any]:
@@ -90,7 +90,7 @@ class Fragment:
         return cls(**{**data, "seen": Normaliser.from_arrays(data["seen"])})
 
     def dense_final_value(self) -> Array:
-        """Return `final_value` spread out over (T, K), zero where nothing was truncated."""
+        """Return `final_value` spread out over (T, K), with zeros at all other steps."""
         dense = np.zeros(self.reward.shape, dtype=np.float32)
         dense[self.final_step[:, 0], self.final_step[:, 1]] = self.final_value
         return dense
@@ -98,11 +98,11 @@ class Fragment:
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Fragments to learn from at once.
+    """Fragments to learn from in one update.
 
     Attributes:
-        fragments: in the order in which they are to be used.
-        policy_lag: versions that each fragment's policy was behind the newest when the batch was made.
+        fragments: in the order in which they are used.
+        policy_lag: for each fragment, by how many versions its policy was behind the newest when the batch was made.
     """
 
     fragments: tuple[Fragment, ...]
@@ -110,5 +110,5 @@ class Batch:
 
     @property
     def step_count(self) -> int:
-        """How many transitions there are in all."""
+        """Number of transitions in all fragments."""
         return sum(fragment.step_count for fragment in self.fragments)

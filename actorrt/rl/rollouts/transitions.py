@@ -1,4 +1,4 @@
-"""Lays fragments out in rows to learn from, with advantages and value targets.
+"""Converts fragments into rows to learn from, with advantages and value targets.
 
 The estimates themselves are in `returns`.
 """
@@ -18,7 +18,7 @@ from actorrt.rl.spaces.array_spaces import Array
 
 @dataclass(frozen=True)
 class Transitions:
-    """Rows to learn from, one a transition; observations may lie where a network placed them."""
+    """Rows to learn from, one for each transition; observations may be on a network's device."""
 
     obs: Any
     action: Array
@@ -37,7 +37,7 @@ class Transitions:
 
 
 def transitions(fragments: tuple[Fragment, ...], *, gamma: float, gae_lambda: float) -> Transitions:
-    """Compute advantages and value targets, and lay all valid transitions out in rows."""
+    """Compute advantages and value targets, and return all valid transitions as rows."""
     columns: list[list[Array]] = [[], [], [], [], []]
     for fragment in fragments:
         value = fragment.value
@@ -59,8 +59,8 @@ def corrected_transitions(
     """Compute V-trace advantages and value targets of fragments that older policies collected.
 
     Returns:
-        The valid transitions in rows, whose advantages are not weighted, and the truncated importance weights of
-        the actions, one a row.
+        The valid transitions as rows, with unweighted advantages; and the truncated importance weight of each row's
+        action.
     """
     columns: list[list[Array]] = [[], [], [], [], [], []]
     for fragment in fragments:
@@ -78,7 +78,7 @@ def corrected_transitions(
 
 
 def normalised(advantage: Array) -> Array:
-    """Return advantages brought to mean 0 and deviation 1; a single one as it is."""
+    """Return advantages scaled to mean 0 and standard deviation 1; a single one unchanged."""
     if len(advantage) < 2:
         return advantage
     centred: Array = advantage - advantage.mean()
@@ -87,7 +87,7 @@ def normalised(advantage: Array) -> Array:
 
 
 def _under(network: AnyNetwork, fragment: Fragment) -> tuple[Array, Array, Array]:
-    """Return values, values of what followed, and log-ratios of probabilities, under the network as it is now."""
+    """Return values, values of the next states, and log-ratios of probabilities, under the network as it is now."""
     shape = fragment.reward.shape
     steps = fragment.reward.size
     features = fragment.obs.shape[-1]

@@ -1,4 +1,4 @@
-"""Waits for the first of some replies, for a wakeup, or for a time, also where there is no reply to wait for."""
+"""Waits for the first of some replies, for a wakeup, or for a time; there may be no reply to wait for."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import actorrt as art
 
 
 class Wakeup:
-    """Can be waited for as replies can; ends the waiting when it is rung, from any thread."""
+    """An item that can be waited for like a reply; `wake` ends the wait, from any thread."""
 
     def __init__(self) -> None:
         self._is_awake = False
         self._waiting: list[Callable[[Any], None]] = []
 
     def wake(self) -> None:
-        """End the waiting under way, or else the next."""
+        """End the wait under way, or else the next one."""
         self._is_awake = True
         for callback in list(self._waiting):
             self._call(callback)
@@ -26,7 +26,7 @@ class Wakeup:
             callback(self)
 
     def _take(self, callback: Callable[[Any], None]) -> bool:
-        """Take a callback out; return whether it was still there, and no other thread took it."""
+        """Remove a callback; return whether it was still there, and no other thread removed it."""
         try:
             self._waiting.remove(callback)
         except ValueError:
@@ -34,15 +34,15 @@ class Wakeup:
         return True
 
     def clear(self) -> None:
-        """Begin anew, once it has been heard."""
+        """Forget the last call of `wake`."""
         self._is_awake = False
 
     def done(self) -> bool:
-        """Whether it was rung."""
+        """Whether `wake` was called."""
         return self._is_awake
 
     def add_callback(self, callback: Callable[[Any], None]) -> None:
-        """Call `callback(self)` when it rings; at once where it has."""
+        """Call `callback(self)` when `wake` is called; at once if it was."""
         self._waiting.append(callback)
         if self._is_awake:
             self._call(callback)
@@ -53,7 +53,7 @@ class Wakeup:
 
 
 def wait_for_first(replies: Collection[Any], timeout_s: float | None, wakeup: Wakeup | None = None) -> Any:
-    """Return what ends with two lists, replies that have come and others, as `art.wait` does.
+    """Return an operation that ends with two lists, as `art.wait` does: the replies that have arrived, and the others.
 
     Args:
         replies: what to wait for. With none of them, only the wakeup and the time end the waiting.

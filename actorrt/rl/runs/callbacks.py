@@ -1,7 +1,7 @@
-"""What users hang on a run: callbacks that hear what happens, plain or async, and stopping early with one.
+"""Callbacks of users, plain or async, and one that stops a run early.
 
-Those that write metrics down are in `logs`. They are called in the run's own thread, one after the other, and the run
-waits for each: what takes long holds it up.
+Callbacks that log metrics are in `logs`. All are called in the run's own thread, one after the other, and the run waits
+for each of them, so a slow callback delays the run.
 """
 
 from __future__ import annotations
@@ -18,29 +18,29 @@ if TYPE_CHECKING:
 
 
 class Callback:
-    """Hears what happens in a run; every method may be async. What one raises ends the run."""
+    """Called on the events of a run; every method may be async. An exception in a callback ends the run."""
 
     def on_start(self, run: Run) -> Any:
-        """Hear that the run begins, or goes on from a checkpoint."""
+        """Called when the run begins or is resumed."""
 
     def on_update(self, run: Run, progress: Progress) -> Any:
-        """Hear of an update."""
+        """Called after an update."""
 
     def on_evaluation(self, run: Run, steps: int, evaluation: Evaluation) -> Any:
-        """Hear what an evaluation came to, `steps` steps into the training."""
+        """Called when an evaluation has ended that began after `steps` steps of training."""
 
     def on_restart(self, run: Run, progress: Progress) -> Any:
-        """Hear that simulators were restarted since the update before."""
+        """Called after an update if simulators were restarted since the one before."""
 
     def on_checkpoint(self, run: Run, path: str) -> Any:
-        """Hear that a checkpoint was written."""
+        """Called when a checkpoint was written."""
 
     def on_end(self, run: Run) -> Any:
-        """Hear that the run ends, whatever the cause; its actors are gone."""
+        """Called when the run has ended, for any reason; its actors are gone."""
 
 
 class _OnUpdate(Callback):
-    """A function of a run's progress, as a callback."""
+    """A callback that calls a function of `Progress`."""
 
     def __init__(self, function: Callable[[Progress], Any]) -> None:
         self._function = function
@@ -56,31 +56,31 @@ class Callbacks:
     """All callbacks of one run.
 
     Args:
-        run: what they are told of.
-        hearers: callbacks, or functions that take a `Progress`.
+        run: the run that is passed to them.
+        callbacks: callbacks, or functions that take a `Progress`.
 
     Raises:
-        TypeError: one is neither.
+        TypeError: one is neither a callback nor a function.
     """
 
-    def __init__(self, run: Run, hearers: Iterable[CallbackLike]) -> None:
+    def __init__(self, run: Run, callbacks: Iterable[CallbackLike]) -> None:
         self._run = run
         self._callbacks: list[Callback] = []
-        for hearer in hearers:
-            if not isinstance(hearer, Callback) and not callable(hearer):
-                raise TypeError(f"a callback is an rl.Callback or a function of rl.Progress, not {hearer!r}")
-            self._callbacks.append(hearer if isinstance(hearer, Callback) else _OnUpdate(hearer))
+        for callback in callbacks:
+            if not isinstance(callback, Callback) and not callable(callback):
+                raise TypeError(f"a callback is an rl.Callback or a function of rl.Progress, not {callback!r}")
+            self._callbacks.append(callback if isinstance(callback, Callback) else _OnUpdate(callback))
         self._restart_count = 0
 
     async def tell(self, event: str, *arguments: Any) -> None:
-        """Call the method of this name of each, and wait for those that are async."""
+        """Call this method of every callback, and wait for those that are async."""
         for callback in self._callbacks:
             result = getattr(callback, event)(self._run, *arguments)
             if inspect.isawaitable(result):
                 await result
 
     async def updated(self, progress: Progress) -> None:
-        """Tell of an update, and of restarts since the last."""
+        """Tell of an update, and of restarts since the last update."""
         await self.tell("on_update", progress)
         if progress.simulators_restarted > self._restart_count:
             self._restart_count = progress.simulators_restarted
@@ -88,11 +88,11 @@ class Callbacks:
 
 
 class EarlyStop(Callback):
-    """Ends a run whose evaluations get no better.
+    """Ends a run whose evaluations do not improve any more.
 
     Args:
-        patience: how many evaluations in a row may be no better than the best before them.
-        min_improvement: what a mean return has to be larger by, to be better.
+        patience: number of evaluations in a row without improvement after which the run ends.
+        min_improvement: a mean return is an improvement if it exceeds the best one by more than this.
     """
 
     def __init__(self, patience: int = 10, min_improvement: float = 0.0) -> None:
@@ -103,7 +103,7 @@ class EarlyStop(Callback):
         self._worse_count = 0
 
     def on_evaluation(self, run: Run, steps: int, evaluation: Evaluation) -> None:
-        """Stop the run if it is time."""
+        """Stop the run if there were too many evaluations without improvement."""
         if evaluation.mean > self._best + self._min_improvement:
             self._best, self._worse_count = evaluation.mean, 0
             return

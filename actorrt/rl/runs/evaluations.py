@@ -1,6 +1,6 @@
-"""Has policies evaluated beside a run's training, one at a time.
+"""Evaluates policies beside a run's training, one at a time.
 
-What is evaluated next, and what it counts for, is decided in `selection`.
+`records.selection` decides which policy is evaluated next, and which one is best.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ class Evaluations:
     Args:
         evaluator: the run's `Evaluator`.
         selection: decides on evaluations and keeps the best policy.
-        record: where their outcomes are written.
-        callbacks: told of their outcomes.
-        episodes: episodes of each.
-        newest: returns what the newest policy acts with; None lets the evaluator ask the parameter server.
+        record: the run's history, to which results are added.
+        callbacks: told of the results.
+        episodes: episodes of each evaluation.
+        newest: returns the newest weights; None lets the evaluator ask the parameter server.
     """
 
     def __init__(
@@ -48,14 +48,14 @@ class Evaluations:
         self._failed_count = self._death_count = 0
 
     async def look(self) -> None:
-        """Take in an evaluation that has ended and begin the next if it is due; waits for neither."""
+        """Record an evaluation that has ended, and begin the next one if it is due; waits for neither."""
         if self._under_way is not None and self._under_way[1].done():
             await self._end()
         if self._under_way is None and self._selection.is_due(self._record.steps):
             self._begin()
 
     async def finish(self) -> None:
-        """Evaluate the last policy too, and play once more what is in doubt."""
+        """Evaluate the last policy, and confirm a policy that is in doubt."""
         if self._under_way is not None:
             await self._end()
         last, evaluations = self._record.steps, self._record.evaluations
@@ -82,12 +82,12 @@ class Evaluations:
         (steps, reply, weights), self._under_way = self._under_way, None
         try:
             result = await reply
-        except art.ActorUnavailableError as error:  # its evaluator is being restarted; the next one is due soon
+        except art.ActorUnavailableError as error:  # the evaluator is being restarted; the next evaluation is due soon
             self._death_count += 1
             if self._death_count >= DEATHS_LIMIT:
                 raise died_for_good("the evaluator", DEATHS_LIMIT, error) from error
             return
-        except Exception as error:  # the evaluation ends here; it is the environment's unless it is the runtime's
+        except Exception as error:  # the evaluation ends here, by an error of the environment or of the runtime
             self._failed(error)
             return
         self._failed_count = self._death_count = 0
@@ -101,4 +101,4 @@ class Evaluations:
         if not is_users(error) or self._failed_count >= RAISES_LIMIT:
             raise error
         notes = getattr(error, "__notes__", None) or ["an evaluation"]
-        logger.warning("%s: %s: %s; it is given up", notes[0], type(error).__name__, error)
+        logger.warning("%s: %s: %s; the evaluation is skipped", notes[0], type(error).__name__, error)

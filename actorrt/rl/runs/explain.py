@@ -1,4 +1,4 @@
-"""Says in plain text what a run does: its effective settings and where each comes from, its policy, its roles."""
+"""Describes a run in plain text: effective settings and their sources, policy and roles."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from actorrt.rl.spaces.spaces import Composite, Masked, Space
 
 
 class Explanation(str):
-    """Text that shows itself as it is, also as the last value of a notebook's cell."""
+    """A text whose `repr` is the text itself, so that a notebook shows it as it is."""
 
     def __repr__(self) -> str:
         return str(self)
 
 
 def explain(plan: Plan) -> Explanation:
-    """Return what a plan comes to."""
+    """Describe the run that a plan leads to."""
     sections = {
         "run": _run(plan),
         "policy": _policy(plan),
@@ -65,7 +65,7 @@ def _policy(plan: Plan) -> Iterator[tuple[str, str]]:
 
 
 def describe_space(space: Space) -> str:
-    """Return a space in few words."""
+    """Describe a space in a few words."""
     match space:
         case Discrete(n=n):
             return f"one of {n}"

@@ -1,7 +1,7 @@
-"""Turns an interrupt (Ctrl-C) during a wait into a call, rather than an exception anywhere in whatever runs then.
+"""Turns an interrupt (Ctrl-C) during a wait into a function call, instead of an exception at an arbitrary place.
 
-In local mode the waiting thread runs actors and the runtime itself; an exception between any two of its steps would
-leave both in no state to go on, and a checkpoint could not be made.
+In local mode the waiting thread runs the actors and the runtime itself. An exception between any two of its steps would
+leave both in an inconsistent state, and no checkpoint could be made.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from types import FrameType
 
 @contextlib.contextmanager
 def calling(react: Callable[[], None]) -> Iterator[None]:
-    """Within this, the first interrupt calls `react`, and ends in `KeyboardInterrupt` when the block does.
+    """Within the block, the first interrupt calls `react`; `KeyboardInterrupt` is raised when the block ends.
 
-    A second one is an exception at once. Without effect outside the main thread, and where somebody handles
-    interrupts in another way: that goes on as it was.
+    A second interrupt raises at once. The block has no effect outside the main thread, or if another handler of
+    interrupts is installed, which stays.
 
     Raises:
         KeyboardInterrupt: at the end of the block, if there was an interrupt and no other error.

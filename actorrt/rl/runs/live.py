@@ -1,6 +1,6 @@
-"""Shows a run while it goes on: a plot in a notebook, a line in a terminal, nothing where nobody looks.
+"""Shows a run while it works: a plot in a notebook, a line in a terminal, and nothing elsewhere.
 
-What is shown is made in `progress` (the line), `curve` (the plot) and here (the notebook's picture of a run).
+`records.progress` makes the line, `views.curve` the plot, and this module the notebook's view of a run.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ NOTEBOOK_PERIOD_S = 0.5
 
 
 class NotebookView(Callback):
-    """A plot below the cell that started the run, drawn anew at most twice a second.
+    """A plot below the cell that started the run, redrawn at most twice a second.
 
     Args:
-        display: shows an object and returns what can show another in its place, as `IPython.display.display` does.
+        display: shows an object and returns a handle that can replace it, as `IPython.display.display` does.
         now: the clock, in seconds.
     """
 
@@ -34,21 +34,21 @@ class NotebookView(Callback):
         self._next_at = 0.0
 
     def begin(self, run: Run) -> None:
-        """Show the run; called by whoever starts it, so that it is below that cell."""
+        """Show the run. Called in the cell that starts the run, so that the plot is below that cell."""
         self._handle = self._display(Picture(run), display_id=True)
 
     def note(self, text: str) -> None:
-        """Print a line, below the cell that is being executed."""
+        """Print a line below the cell that is being executed."""
         sys.stderr.write(f"{text}\n")
 
     def on_update(self, run: Run, progress: Progress) -> None:
-        """Show where it is, unless that was shown just before."""
+        """Redraw the plot, unless it was drawn just before."""
         if self._now() >= self._next_at:
             self._next_at = self._now() + NOTEBOOK_PERIOD_S
             self._handle.update(Picture(run))
 
     def on_end(self, run: Run) -> None:
-        """Show the end."""
+        """Show the final state."""
         self._handle.update(Picture(run))
 
 
@@ -56,25 +56,25 @@ class TerminalView(Callback):
     """The progress line on standard error."""
 
     def begin(self, run: Run) -> None:
-        """Take hold of the terminal."""
+        """Begin to use the terminal."""
         self._line = ProgressLine(sys.stderr)
         self._line.wait(starting(run))
 
     def note(self, text: str) -> None:
-        """Print a line that stays, above the progress."""
+        """Print a permanent line above the progress."""
         self._line.note(text)
 
     def on_update(self, run: Run, progress: Progress) -> None:
-        """Show where the run is."""
+        """Show the progress."""
         self._line.show(progress)
 
     def on_end(self, run: Run) -> None:
-        """Show the last state, and leave the line."""
+        """Show the last state, and leave the line on the screen."""
         self._line.end(run.progress)
 
 
 class Picture:
-    """What a run looks like at this moment, for a notebook."""
+    """The present state of a run, for a notebook."""
 
     def __init__(self, run: Run) -> None:
         self._html, self._text = picture(run), repr(run)
@@ -87,7 +87,7 @@ class Picture:
 
 
 def view() -> NotebookView | TerminalView | None:
-    """Return what shows a run where this process has a notebook or a terminal; None where it has neither."""
+    """Return the view for this process's notebook or terminal; None if it has neither."""
     if hasattr(_shell(), "kernel"):
         from IPython.display import display
 
@@ -105,12 +105,12 @@ def _shell() -> Any:
 
 
 def starting(run: Run) -> str:
-    """Say what is waited for before the first update."""
+    """Say what a run waits for before its first update."""
     return f"{run.plan.name} starts: waiting for the first update ..."
 
 
 def picture(run: Run) -> str:
-    """Return a run as HTML: its name, where it is, its learning curve."""
+    """Return a run as HTML: name, progress and learning curve."""
     progress, state = run.progress, run.state
     drawn = curve.draw_svg(
         [(row["steps"], row["return_mean"], row["return_std"]) for row in run.rows],

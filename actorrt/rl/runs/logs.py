@@ -1,4 +1,4 @@
-"""Callbacks that write a run's metrics down while it goes on: CSV, TensorBoard, Weights & Biases, MLflow."""
+"""Callbacks that log a run's metrics: as CSV, to TensorBoard, to Weights & Biases, to MLflow."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 class CsvLog(Callback):
-    """Writes a line for each update.
+    """Writes a CSV file with a line for each update.
 
     Args:
-        path: of the file; what is there is written over. None: `metrics.csv` in the run's directory.
+        path: of the file, which is overwritten. None means `metrics.csv` in the run's directory.
     """
 
     def __init__(self, path: str | None = None) -> None:
@@ -31,7 +31,7 @@ class CsvLog(Callback):
         self._file: TextIO | None = None
 
     def on_update(self, run: Run, progress: Progress) -> None:
-        """Write a line; the first says what the columns are. What a resumed run knows of before comes first."""
+        """Write a line. The first line has the names of columns; a resumed run writes its earlier rows first."""
         rows = [progress.row()]
         if self._file is None:
             rows = run.rows
@@ -50,7 +50,7 @@ class CsvLog(Callback):
 
 
 def write_csv(path: str, rows: list[dict[str, Any]]) -> None:
-    """Write rows to a file; there is at least one, and the last says what the columns are."""
+    """Write at least one row to a file; the last row decides the columns."""
     with open(path, "w", newline="", encoding="utf-8") as file:
         _writer(file, rows).writerows(rows)
 
@@ -62,25 +62,25 @@ def _writer(file: TextIO, rows: list[dict[str, Any]]) -> csv.DictWriter[str]:
 
 
 class TensorBoardLog(Callback):
-    """Writes an event file that TensorBoard reads; needs no TensorBoard itself.
+    """Writes an event file for TensorBoard, without needing TensorBoard.
 
     Args:
-        directory: where; None: the run's directory.
+        directory: directory of the file. None means the run's directory.
     """
 
     def __init__(self, directory: str | None = None) -> None:
         self._directory = directory
 
     def on_start(self, run: Run) -> None:
-        """Begin a file."""
+        """Open the file."""
         self._file = EventFile(self._directory or run.directory)
 
     def on_update(self, run: Run, progress: Progress) -> None:
-        """Write what was measured."""
+        """Write the metrics of the update."""
         self._file.add(progress.steps, {f"train/{name}": value for name, value in numbers(progress.row()).items()})
 
     def on_evaluation(self, run: Run, steps: int, evaluation: Evaluation) -> None:
-        """Write what it came to."""
+        """Write the result of the evaluation."""
         self._file.add(steps, {"evaluation/mean": evaluation.mean, "evaluation/std": evaluation.std})
 
     def on_end(self, run: Run) -> None:
@@ -89,10 +89,10 @@ class TensorBoardLog(Callback):
 
 
 class WandbLog(Callback):
-    """Tells Weights & Biases, with the package `wandb`.
+    """Logs to Weights & Biases, with the package `wandb`.
 
     Args:
-        **options: of `wandb.init`, such as `project`.
+        **options: arguments of `wandb.init`, such as `project`.
 
     Raises:
         MissingPackageError: `wandb` is not installed.
@@ -103,29 +103,29 @@ class WandbLog(Callback):
         self._options = options
 
     def on_start(self, run: Run) -> None:
-        """Begin a run there, with this one's name and settings."""
+        """Begin a run of Weights & Biases, with this run's name and settings."""
         wandb = importlib.import_module("wandb")
         options = {"name": run.plan.name, "config": run.plan.origin(), **self._options}
         self._theirs = wandb.init(**options)
 
     def on_update(self, run: Run, progress: Progress) -> None:
-        """Tell what was measured."""
+        """Log the metrics of the update."""
         self._theirs.log(numbers(progress.row()), step=progress.steps)
 
     def on_evaluation(self, run: Run, steps: int, evaluation: Evaluation) -> None:
-        """Tell what it came to; with the next update, since steps only go up there."""
+        """Log the result of the evaluation with the next update, since steps may only increase there."""
         self._theirs.log({"evaluation_mean": evaluation.mean, "evaluation_std": evaluation.std}, commit=False)
 
     def on_end(self, run: Run) -> None:
-        """End the run there."""
+        """End the run of Weights & Biases."""
         self._theirs.finish()
 
 
 class MlflowLog(Callback):
-    """Tells MLflow, with the package `mlflow`.
+    """Logs to MLflow, with the package `mlflow`.
 
     Args:
-        **options: of `mlflow.start_run`.
+        **options: arguments of `mlflow.start_run`.
 
     Raises:
         MissingPackageError: `mlflow` is not installed.
@@ -136,26 +136,26 @@ class MlflowLog(Callback):
         self._options = options
 
     def on_start(self, run: Run) -> None:
-        """Begin a run there, with this one's name and settings."""
+        """Begin a run of MLflow, with this run's name and settings."""
         self._mlflow = importlib.import_module("mlflow")
         self._mlflow.start_run(**{"run_name": run.plan.name, **self._options})
         self._mlflow.log_params(run.plan.settings.to_data())
 
     def on_update(self, run: Run, progress: Progress) -> None:
-        """Tell what was measured."""
+        """Log the metrics of the update."""
         self._mlflow.log_metrics(numbers(progress.row()), step=progress.steps)
 
     def on_evaluation(self, run: Run, steps: int, evaluation: Evaluation) -> None:
-        """Tell what it came to."""
+        """Log the result of the evaluation."""
         self._mlflow.log_metrics({"evaluation_mean": evaluation.mean, "evaluation_std": evaluation.std}, step=steps)
 
     def on_end(self, run: Run) -> None:
-        """End the run there."""
+        """End the run of MLflow."""
         self._mlflow.end_run()
 
 
 def numbers(row: dict[str, Any]) -> dict[str, float]:
-    """Return what of a row is a number: what has not been measured yet is left out."""
+    """Return the numbers of a row, without values that have not been measured yet."""
     return {
         name: float(value) for name, value in row.items() if isinstance(value, int | float) and not math.isnan(value)
     }

@@ -1,6 +1,6 @@
-"""What every run's loop has in common: its supervisor's life, its progress, its rows of metrics.
+"""The base of every run's loop: the supervisor's life, progress, metrics and checkpoints.
 
-How policies improve is up to the loops themselves: `training` learns from rollouts, `evolution` from whole episodes.
+The subclasses improve policies: `training` learns from rollouts, `evolution.loop` from whole episodes.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ class RunLoop:
     """Runs until the steps are used up or it is told to end.
 
     Args:
-        plan: what to do.
-        record: where what happens is written; belongs to whoever reads it.
+        plan: of the run.
+        record: the run's history, which the loop writes and the run reads.
         selection: decides on evaluations and keeps the best policy.
-        directory: where checkpoints go.
-        callbacks: told of what happens, in the loop's thread.
+        directory: directory of the checkpoint.
+        callbacks: told of events, in the loop's thread.
     """
 
     supervisor_class: ClassVar[type[art.Supervisor]]
@@ -53,14 +53,14 @@ class RunLoop:
         self._times = Times()
 
     async def run(self, should_end: Callable[[], bool]) -> None:
-        """Train; afterwards every actor of the run is gone, and a checkpoint is there.
+        """Train. Afterwards all actors of the run are gone, and there is a checkpoint.
 
         Args:
-            should_end: asked after each update.
+            should_end: called after each update; True ends the run.
 
         Raises:
             ActorRtError: the run's actors could not be started, or failed for good.
-            Exception: what an environment or the update rule raised.
+            Exception: an error of an environment or of the update rule.
         """
         self._should_end = should_end
         self._began_at = self._saved_at = time.monotonic()
@@ -74,14 +74,14 @@ class RunLoop:
             raise cause from (None if cause is error else error)
         finally:
             down.cancel()
-            with contextlib.suppress(art.RuntimeStateError):  # there is no runtime any more, and so no supervisor
+            with contextlib.suppress(art.RuntimeStateError):  # the runtime is gone, and the supervisor with it
                 await supervisor.stop()
 
     def resize(self, simulators: int) -> None:
-        """Have so many simulators.
+        """Change the number of simulators.
 
         Raises:
-            ValueError: the loop can't.
+            ValueError: the algorithm has a fixed number.
         """
         raise ValueError(
             f"{self._plan.settings.algorithm} keeps its simulators: only ARS and ES let them join and leave"
@@ -91,18 +91,18 @@ class RunLoop:
         raise NotImplementedError
 
     def _begin_work(self) -> None:
-        """Note that the roles have started: from here on time is accounted for."""
+        """Called when all roles have started: `Times` counts from now on."""
         self._works_since = time.monotonic()
 
     async def _finish(self, evaluations: Evaluations) -> None:
-        """Evaluate the last policy; not so of a paused run that has a best one, since whoever interrupts it waits."""
+        """Evaluate the last policy, unless the run is paused and has a best one, since the user waits for the pause."""
         is_paused = self._record.steps < self._plan.steps and not self._selection.is_reached
         if not (is_paused and self._selection.best is not None):
             await evaluations.finish()
 
     @property
     def _simulator_count(self) -> int:
-        """How many simulators there are to be."""
+        """The number of simulators that the run should have."""
         return self._plan.simulators
 
     def _is_over(self) -> bool:
@@ -122,7 +122,7 @@ class RunLoop:
         trained_on: tuple[tuple[int, int, int], ...],
         policy_lag: float = 0.0,
     ) -> None:
-        """Write a row for the update that just ended, and tell whoever watches."""
+        """Add a row for the update that just ended, and tell the callbacks."""
         best, record = self._selection.best, self._record
         record.update_count += 1
         progress = Progress(
@@ -148,7 +148,7 @@ class RunLoop:
         await self._callbacks.updated(progress)
 
     async def _write(self, tree: dict[str, Any]) -> None:
-        """Write a checkpoint, and tell whoever watches."""
+        """Write a checkpoint, and tell the callbacks."""
         await self._callbacks.tell("on_checkpoint", checkpoint.save(self._directory, tree))
 
     def _steps_per_s(self) -> float:

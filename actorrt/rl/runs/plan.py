@@ -1,4 +1,4 @@
-"""Pure: everything that a run follows from."""
+"""Pure: the plan of a run, which determines everything that the run does."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from actorrt.rl.rollouts.environment import EnvMaker
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """Everything that a run follows from.
+    """The plan of a run, which determines everything that the run does.
 
     Attributes:
-        name: unique among the runs of a namespace; it begins the names of the run's actors.
+        name: unique among the runs of a namespace; names of the run's actors begin with it.
         environment: Gymnasium id of the environment, or a function that makes it.
-        policy: what the policy looks like.
-        weights: what the policy begins with.
+        policy: spec of the policy.
+        weights: initial weights of the policy.
         settings: of the algorithm.
-        simulators: how many.
-        steps: where the run ends at the latest.
-        seed: what all its randomness follows from.
-        stop_return: where it ends early, or None.
+        simulators: number of simulators.
+        steps: largest number of steps of the run.
+        seed: seed of all randomness.
+        stop_return: return at which the run ends early, or None.
         native: whether simulators use the environment's own vector form.
-        process_id: of the process that made it.
-        checkpoint: what to go on from, as `checkpoint.load` returns it; None begins anew.
+        process_id: of the process that made the plan.
+        checkpoint: the checkpoint to resume, as `checkpoint.load` returns it; None for a new run.
     """
 
     name: str
@@ -44,25 +44,25 @@ class Plan:
 
     @property
     def environments_each(self) -> int:
-        """Environments of each simulator."""
+        """Number of environments of each simulator."""
         environments: int = self.settings.environments
         return -(-environments // self.simulators)
 
     @property
     def horizon(self) -> int:
-        """Steps of each environment in a fragment: fewer where there are more simulators than environments.
+        """Steps of each environment in a fragment; fewer if there are more simulators than environments.
 
-        Every simulator has an environment; a batch then holds no more than was set.
+        Every simulator has at least one environment, so a shorter horizon keeps batches at their configured size.
         """
         horizon, environments = self.settings.horizon, self.settings.environments
         shared: int = -(-horizon * min(environments, self.simulators) // self.simulators)
         return shared
 
     def origin(self) -> dict[str, Any]:
-        """Return, as plain data, what `Algorithm.resume` makes the algorithm from."""
+        """Return the plain data from which `Algorithm.resume` makes the algorithm."""
         return {
             "algorithm": self.settings.algorithm,
-            "env_id": self.policy.env_id,  # "" where a function makes the environment
+            "env_id": self.policy.env_id,  # "" if a function makes the environment
             "settings": self.settings.to_data(),
             "simulators": self.simulators,
             "seed": self.seed,
@@ -70,7 +70,7 @@ class Plan:
         }
 
     def resumption(self, directory: str, saved_steps: int) -> str:
-        """Return the code that takes up again a run that left a checkpoint of so many steps in `directory`."""
+        """Return the code that resumes a run from its checkpoint of so many steps in `directory`."""
         env = "" if self.policy.env_id else ", env=..."
         network = "" if isinstance(self.settings.network, str) else ", network=..."
         stop_return = "" if self.stop_return is None else f", stop_return={self.stop_return:g}"

@@ -1,4 +1,4 @@
-"""The supervisor of a run's roles, as far as all algorithms have the same ones: a parameter server and an evaluator."""
+"""The supervisor of a run's roles. It starts those that all algorithms have: a parameter server and an evaluator."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ GYMNASIUM_OWN = "gymnasium.envs."
 
 
 def imported_by_roles(env: EnvMaker) -> list[str]:
-    """Return the modules that every role of a run would import by itself: this library, Gymnasium, its environment.
+    """Return the modules that every role of a run imports: this library, Gymnasium, and the module of the environment.
 
-    Of environments only Gymnasium's own: what others do when they are imported is for the processes that need them.
+    The last only for Gymnasium's own environments: importing other modules may have side effects, which belong into the
+    processes that need them.
     """
     modules = ["actorrt.rl", "actorrt.rl.rollouts.sampler"]
-    gymnasium = sys.modules.get("gymnasium")  # whoever has seen the environment has imported it
+    gymnasium = sys.modules.get("gymnasium")  # it was imported when the environment was described
     if gymnasium is None:
         return modules
     modules.append("gymnasium")
@@ -33,7 +34,7 @@ def imported_by_roles(env: EnvMaker) -> list[str]:
 
 
 class RoleSupervisor(art.Supervisor):
-    """Supervises the roles of one run; whoever dies is replaced within it.
+    """Supervises the roles of one run, and restarts those that die.
 
     Args:
         plan: of the run.
@@ -64,5 +65,5 @@ class RoleSupervisor(art.Supervisor):
         return art.Child(server_class, *arguments, id="parameters", **options)
 
     def _own_roles(self) -> Iterator[art.Child]:
-        """Yield the roles that the algorithm has beside those."""
+        """Yield the algorithm's own roles."""
         raise NotImplementedError

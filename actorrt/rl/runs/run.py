@@ -1,7 +1,7 @@
-"""What users hold of a training run: start, wait, stop, metrics, the best policy.
+"""`Run`, which users hold: start, wait, stop, metrics, the best policy.
 
-A run has a thread with an event loop of its own, so that it goes on beside plain code, coroutines and notebooks
-alike. What the thread does is in `runs.training`.
+A run has a thread with an event loop of its own, so it works beside plain code, coroutines and notebooks. The thread
+runs the loops of `training` and `evolution.loop`.
 """
 
 from __future__ import annotations
@@ -39,18 +39,18 @@ from actorrt.rl.views.video import Video, film
 
 logger = logging.getLogger(__name__)
 
-PAUSING = "pausing after the update in hand; a second interrupt ends the run at once"
+PAUSING = "pausing after the current update; a second interrupt ends the run at once"
 
 
 class Run:
-    """A training run under way, or ended.
+    """A training run, which works in the background or has ended.
 
-    Awaitable; in plain code, `wait()`. Both return the run itself, or raise what ended it. It can be waited for
-    among replies, too, with `art.wait`, `art.gather` and `art.as_completed`.
+    Await it, or call `wait()` in plain code. Both return the run itself, or raise the error that ended it. A run can
+    also be waited for together with replies, with `art.wait`, `art.gather` and `art.as_completed`.
 
     Attributes:
-        progress: where it is; None before the first update.
-        saved_steps: where its last checkpoint is; None before the first.
+        progress: progress of the last update; None before the first.
+        saved_steps: steps of the last checkpoint; None before the first.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Run:
         self._callbacks = Callbacks(self, [_Notes(), *([] if self._view is None else [self._view]), *callbacks])
         self._loop = loop_class(plan, self._record, self._selection, directory, self._callbacks)
         self._keep_going = keep_going
-        self._drawn_for: int | None = None  # the notebook cell whose value the run may be, with its plot drawn already
+        self._drawn_for: int | None = None  # the notebook cell that already shows the run's plot
         self._is_stopping = self._is_killed = False
         self._outcome: str | None = None
         self._task: tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]] | None = None
@@ -84,14 +84,14 @@ class Run:
         self.saved_steps: int | None = None if plan.checkpoint is None else self._record.steps
 
     def start(self) -> Run:
-        """Begin in the background; starts a runtime if this process has none, and shows the run where it is to.
+        """Begin in the background; starts a runtime if this process has none, and shows the run if that is wanted.
 
         Raises:
-            RuntimeStateError: (from the run) there is none, and it could not be started.
+            RuntimeStateError: (from the run) there is no runtime, and none could be started.
         """
         try:
             art.init()
-        except art.RuntimeStateError as error:  # its user started one with other options, which serves as well
+        except art.RuntimeStateError as error:  # the user started a runtime with other options, which is as good
             logger.debug("no runtime was started for the run: %s", error)
         if self._view is not None:
             self._view.begin(self)
@@ -102,7 +102,7 @@ class Run:
     def _main(self) -> None:
         try:
             asyncio.run(self._train())
-        except BaseException as error:  # the thread ends here; whoever waits gets what ended it
+        except BaseException as error:  # the thread ends here; callers that wait get the error
             self._done.set_exception(error)
         else:
             self._done.set_result(None)
@@ -149,14 +149,14 @@ class Run:
     def wait(self, timeout_s: float | None = None) -> Run:
         """Wait in plain code until the run has ended.
 
-        In local mode the run's actors work in this thread meanwhile, and only then. An interrupt pauses the run after
-        the update in hand: its best policy and a checkpoint are saved, a line says where, and it is raised on. A
-        second one ends the run at once, where its last checkpoint is.
+        In local mode the run's actors work in this thread while it waits, and only then. An interrupt pauses the run
+        after the current update: the best policy and a checkpoint are saved, one line says where, and
+        `KeyboardInterrupt` is raised. A second interrupt ends the run at once; its last checkpoint stays.
 
         Raises:
-            TimeoutError: it has not ended in time; it goes on.
-            RuntimeStateError: this thread's loop serves the run's actors, so that blocking it would hang.
-            Exception: what ended the run.
+            TimeoutError: the run has not ended in time; it continues.
+            RuntimeStateError: this thread's loop serves the run's actors, so blocking it would hang.
+            Exception: the error that ended the run.
         """
         self._drawn_for = live.cell()
         try:
@@ -174,7 +174,7 @@ class Run:
         return self.value()
 
     def _pause(self) -> None:
-        """Stop for an interrupt, and say so: the update in hand may take its time."""
+        """Pause the run because of an interrupt, and tell the user, since the current update may take a while."""
         self.stop()
         if self._view is None:
             logger.warning(PAUSING)
@@ -182,9 +182,9 @@ class Run:
             self._view.note(PAUSING)
 
     def __await__(self) -> Generator[Any, None, Run]:
-        """Wait in async code; cancelling the wait pauses the run as an interrupt does, and waits for that.
+        """Wait in async code. Cancelling the wait pauses the run as an interrupt does, and waits until it has paused.
 
-        Cancelled once more it ends the run at once.
+        A second cancellation ends the run at once.
         """
         self._drawn_for = live.cell()
         try:
@@ -201,12 +201,12 @@ class Run:
         return self
 
     def add_callback(self, callback: Callable[[Run], None]) -> None:
-        """Call `callback(run)` once the run has ended: in its thread, or at once where it has already."""
+        """Call `callback(run)` when the run has ended: in the run's thread, or at once if it has ended already."""
         self._waiting.add(callback)
         self._done.add_done_callback(lambda _: self._call_back(callback))
 
     def remove_callback(self, callback: Callable[[Run], None]) -> None:
-        """Forget a callback that has not been called."""
+        """Remove a callback that has not been called."""
         self._waiting.discard(callback)
 
     def _call_back(self, callback: Callable[[Run], None]) -> None:
@@ -215,45 +215,47 @@ class Run:
             callback(self)
 
     def error(self) -> BaseException | None:
-        """Return what ended the run, or None where nothing did or it goes on."""
+        """Return the error that ended the run; None if there was none, or the run has not ended."""
         return self._done.exception() if self._done.done() else None
 
     def value(self) -> Run:
-        """Return the run, which has ended, or raise what ended it."""
+        """Return the run, which has ended, or raise the error that ended it."""
         self._done.result()
         return self
 
     def stop(self) -> None:
-        """Pause the run after the update in hand, with a checkpoint. Idempotent; wait for it afterwards.
+        """Pause the run after the current update, with a checkpoint. Idempotent; wait for the run afterwards.
 
-        The policy that was best until then stays the best; if none was evaluated yet, the newest is.
+        The best policy so far stays the best; if no policy was evaluated yet, the newest one is.
         """
         self._is_stopping = True
 
     def kill(self) -> None:
-        """End the run at once: what it learnt since its last checkpoint is lost. Idempotent; wait for it afterwards."""
+        """End the run at once; the steps since its last checkpoint are lost. Idempotent; wait for it afterwards."""
         is_first, self._is_stopping, self._is_killed = not self._is_killed, True, True
-        if is_first and self._task is not None and not self.done():  # a second would break off its clean-up
+        if (
+            is_first and self._task is not None and not self.done()
+        ):  # a second cancellation would interrupt the clean-up
             loop, task = self._task
-            with contextlib.suppress(RuntimeError):  # the loop was closed just now, since the run has ended
+            with contextlib.suppress(RuntimeError):  # the run has just ended and closed its loop
                 loop.call_soon_threadsafe(task.cancel)
 
     def resize(self, simulators: int) -> None:
-        """Let simulators join or leave, in the middle of an update, too; the run comes to the same.
+        """Change the number of simulators, also in the middle of an update; the results stay the same.
 
         Raises:
-            ValueError: there is to be none, or the algorithm's batches depend on how many there are: all but the
-                evolutionary ones' do.
+            ValueError: the number is less than 1; or the algorithm's batches depend on the number of simulators, as
+                they do for all but the evolutionary algorithms.
         """
         require_whole("simulators", simulators, 1)
         self._loop.resize(simulators)
 
     def describe_pause(self) -> str:
-        """Say in one line where a run that has ended can be taken up again, and how."""
+        """Say in one line how a run that has ended can be resumed, and from which step."""
         if self.saved_steps is None:
             return f"ended after {self.steps:,} steps, before the first checkpoint"
         plan, directory, saved_steps = self.plan, self.directory, self.saved_steps
-        pause = f"paused after {saved_steps:,} steps; {plan.resumption(directory, saved_steps)} goes on from there"
+        pause = f"paused after {saved_steps:,} steps; {plan.resumption(directory, saved_steps)} resumes it"
         if not plan.policy.env_id:
             return pause
         flags = f"--steps {max(plan.steps, saved_steps)}"
@@ -263,15 +265,15 @@ class Run:
         return f"{pause}, and so does {command} --resume {shlex.quote(directory)} {flags}"
 
     def _describe_failure(self) -> str:
-        """Say in one line what is left of a run that failed."""
+        """Say in one line what is left of a failed run."""
         failed = f"the run failed after {self.steps:,} steps"
         if self.saved_steps is None:
             return f"{failed}; it had no checkpoint yet"
         resumption = self.plan.resumption(self.directory, self.saved_steps)
-        return f"{failed}; {resumption} goes on from its checkpoint of {self.saved_steps:,} steps"
+        return f"{failed}; {resumption} resumes from its checkpoint of {self.saved_steps:,} steps"
 
     def explain(self) -> Explanation:
-        """Say what the run does: effective settings, policy, roles. `print` it, or let a notebook show it."""
+        """Describe the run: effective settings, policy and roles. `print` the text, or let a notebook show it."""
         return explain(self.plan)
 
     def done(self) -> bool:
@@ -285,7 +287,7 @@ class Run:
 
     @property
     def is_reached(self) -> bool:
-        """Whether a policy reached the return to stop at."""
+        """Whether a policy has reached the return to stop at."""
         return self._selection.is_reached
 
     @property
@@ -295,12 +297,12 @@ class Run:
 
     @property
     def rows(self) -> list[dict[str, Any]]:
-        """What was measured at each update so far."""
+        """The metrics of each update so far."""
         return list(self._record.rows)
 
     @property
     def metrics(self) -> Any:
-        """What was measured so far, as a `pyarrow.Table` with a row for each update, of long runs for every second."""
+        """The metrics as a `pyarrow.Table` with a row for each update; in long runs, older rows are thinned out."""
         import pyarrow
 
         return pyarrow.Table.from_pylist(self._record.rows)
@@ -322,21 +324,21 @@ class Run:
         """Film an episode of the best policy; a notebook shows it.
 
         Args:
-            path: of the film, `.gif` or `.mp4`; None: `best.gif` in the run's directory.
-            seed: the episode follows from it.
+            path: of the film, `.gif` or `.mp4`. None means `best.gif` in the run's directory.
+            seed: seed of the episode.
 
         Raises:
             LookupError: no evaluation has ended yet.
             MissingPackageError: Pillow, or for MP4 imageio-ffmpeg, is not installed.
-            ValueError: the name ends otherwise, or the environment does not render pictures.
+            ValueError: the path has another suffix, or the environment renders no pictures.
         """
         return film(self.best, self._place(path, "best.gif"), self.plan.environment, seed=seed)
 
     def save_curve(self, path: str | None = None) -> str:
-        """Draw training returns and evaluations over steps, as a PNG or what else matplotlib writes; return its path.
+        """Draw training returns and evaluations over steps, in any format of matplotlib; return the file's path.
 
         Args:
-            path: of the file; None: `curve.png` in the run's directory.
+            path: of the file. None means `curve.png` in the run's directory.
 
         Raises:
             LookupError: there has been no update yet.
@@ -351,10 +353,10 @@ class Run:
         return path
 
     def save_metrics(self, path: str | None = None) -> str:
-        """Write what was measured at each update so far, as CSV; return its path.
+        """Write the metrics of each update so far as CSV; return the file's path.
 
         Args:
-            path: of the file; None: `metrics.csv` in the run's directory.
+            path: of the file. None means `metrics.csv` in the run's directory.
 
         Raises:
             LookupError: there has been no update yet.
@@ -371,14 +373,14 @@ class Run:
         return rows
 
     def _place(self, path: str | None, name: str) -> str:
-        """Return where a file goes whose path was given, or its name in the run's directory; makes the directory."""
+        """Return `path`, or the path of `name` in the run's directory if that is None; creates the directory."""
         place = os.path.join(self.directory, name) if path is None else os.fspath(path)
         os.makedirs(os.path.dirname(place) or ".", exist_ok=True)
         return place
 
     @property
     def state(self) -> str:
-        """What it does, in a word: starting, running, pausing, paused, failed or ended."""
+        """The state of the run in a word: starting, running, pausing, paused, failed or ended."""
         if self.error() is not None:
             return "failed"
         if self._outcome is not None:
@@ -387,7 +389,7 @@ class Run:
 
     @property
     def best_score(self) -> float | None:
-        """What the evaluator found of the best policy so far; None before the first evaluation."""
+        """Score of the best policy so far; None before the first evaluation."""
         best = self._selection.best
         return None if best is None else best.score
 
@@ -396,13 +398,13 @@ class Run:
         return f"<Run {self.plan.name}: {state} after {self.steps:,} of {self.plan.steps:,} steps>"
 
     def _repr_html_(self) -> str | None:
-        """Return a picture; None for a cell that started or awaited the run, whose plot is in the notebook already."""
+        """Return the run as HTML; None for a cell that started or awaited the run and shows the plot already."""
         is_drawn = isinstance(self._view, live.NotebookView) and self._drawn_for == live.cell()
         return None if is_drawn else live.picture(self)
 
 
 class _Notes(Callback):
-    """Keeps in a run what is known of it."""
+    """Keeps the attributes of a run up to date."""
 
     def on_update(self, run: Run, progress: Progress) -> None:
         run.progress = progress

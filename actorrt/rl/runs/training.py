@@ -1,7 +1,7 @@
-"""One run that learns from rollouts: its roles under one supervisor, and the loop that feeds the learner.
+"""A run that learns from rollouts: its roles under one supervisor, and the loop that feeds the learner.
 
-The loop is ordinary code over `stream`. What is evaluated beside it is in `evaluations`; who starts it, and what
-users hold meanwhile, in `run`.
+The loop is ordinary code over `stream`. Evaluations are in `evaluations`; `run` starts the loop, and is what users
+hold.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from actorrt.rl.runs.plan import Plan
 from actorrt.rl.runs.role_supervisor import RoleSupervisor
 
 SNAPSHOT_PERIOD_S = 2.0
-STATE_TIMEOUT_S = 2.0  # a simulator that does not say its state within it begins anew when the run is resumed
+STATE_TIMEOUT_S = 2.0  # a simulator that does not answer in this time starts new episodes when the run is resumed
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ class Learners(art.Supervisor):
         """Yield the learners.
 
         Raises:
-            ValueError: there are several, and this is local mode, where all share the process of whoever runs them.
+            ValueError: there are several learners in local mode, where all actors share one process.
         """
         plan = self._plan
         if plan.settings.learners > 1 and os.getpid() == plan.process_id:
@@ -57,14 +57,14 @@ class Learners(art.Supervisor):
         arguments = (plan.settings, plan.policy, self._server, plan.steps, plan.seed)
         for rank in range(plan.settings.learners):
             place = {"rank": rank, "count": plan.settings.learners}
-            options: dict[str, Any] = {"snapshot_every": SNAPSHOT_PERIOD_S, **self._room()}
+            options: dict[str, Any] = {"snapshot_every": SNAPSHOT_PERIOD_S, **self._reservation()}
             yield art.Child(Learner, *arguments, **place, id=f"learner-{rank}", **options)
 
-    def _room(self) -> dict[str, Any]:
-        """Return the learner's options: a process of its own, and a CPU where it works while simulators do.
+    def _reservation(self) -> dict[str, Any]:
+        """Return the learner's options: a process of its own, and a CPU if it works at the same time as the simulators.
 
-        Without lag they take turns on the CPUs that the simulators reserve. One more for the learner would be idle
-        while they work, would be missing on a small node, and would warn of a shortage that there is not.
+        Without lag, learner and simulators take turns on the CPUs that the simulators reserve. A CPU for the learner
+        would be idle most of the time, and on a small node the runtime would warn of a shortage that does not exist.
         """
         return {"isolation": "process"} if self._plan.settings.max_lag == 0 else {"cpus": 1}
 
@@ -75,7 +75,7 @@ class Training(RoleSupervisor):
     simulator_class: ClassVar[type[Simulator]] = Simulator
 
     def _own_roles(self) -> Iterator[art.Child]:
-        """Yield the learner, first since importing torch takes longest, and the simulators."""
+        """Yield the learners, first since torch's import takes longest, and the simulators."""
         yield art.Child(Learners, self._plan, self._server, id="learners")
         yield from self._inference()
         yield from self._simulators()
@@ -117,7 +117,7 @@ class Training(RoleSupervisor):
             )
 
     def _lives(self, index: int) -> int:
-        """Return what the simulator has behind it: the first incarnation of a resumed run leads its last life on."""
+        """Return a simulator's lives before this run; the first incarnation of a resumed run continues the last one."""
         if self._plan.checkpoint is None:
             return 0
         lives: int = self._plan.checkpoint["lives"][index]
@@ -139,7 +139,7 @@ class TrainingLoop(RunLoop):
         evaluator, episodes = await training.child("evaluator"), plan.settings.evaluation_episodes
         self._evaluations = Evaluations(evaluator, self._selection, self._record, self._callbacks, episodes)
         batches = self._batches()
-        await self._go_on(batches)
+        await self._resume_roles(batches)
         self._begin_work()
         try:
             while not self._is_over():
@@ -147,18 +147,18 @@ class TrainingLoop(RunLoop):
                 await self._evaluations.look()
                 if self._is_checkpoint_due():
                     await self._save(batches)
-            await self._save(batches)  # at once: evaluations may take long; whoever interrupts twice loses nothing
+            await self._save(batches)  # before evaluations, which may take long: a second interrupt then loses nothing
             await self._finish(self._evaluations)
             await self._save(batches)
         except Exception as error:
-            if is_users(error) and not self._is_learning:  # what an update was broken off in is no state to go on from
+            if is_users(error) and not self._is_learning:  # after an interrupted update the state is not consistent
                 await self._save(batches, failed=True)
             raise
         finally:
             batches.close()
 
     async def _find_learners(self, training: Any) -> list[Any]:
-        """Return those who keep the optimiser's state, the first of which publishes."""
+        """Return the roles that have the optimiser's state; the first one publishes."""
         learners = await training.child("learners")
         return [await learners.child(f"learner-{rank}") for rank in range(self._plan.settings.learners)]
 
@@ -168,7 +168,7 @@ class TrainingLoop(RunLoop):
         return stream(self._simulators, **size, max_lag=settings.max_lag, order=settings.stream_order)
 
     async def _next(self, batches: Stream) -> Batch:
-        """Wait for a batch, and count for how long."""
+        """Wait for a batch, and count the time."""
         began_at = time.monotonic()
         batch = await anext(batches)
         sampling_s = sum(fragment.collect_s for fragment in batch.fragments) / self._plan.simulators
@@ -193,12 +193,12 @@ class TrainingLoop(RunLoop):
         await self._report(metrics, batches.statistics(), sources, lag)
 
     async def _improve(self, batch: Batch) -> dict[str, Any] | None:
-        """Have the learner learn from a batch; return what it measured, or None where the batch was lost with it."""
+        """Let the learners learn from a batch; return the metrics, or None if the batch was lost with a learner."""
         asked = (learner.update(batch, self._record.steps) for learner in self._learners)
         updates = await art.gather(*asked, return_exceptions=True)
         errors = [update for update in updates if isinstance(update, BaseException)]
         for error in errors:
-            if isinstance(error, art.ActorUnavailableError):  # what others raise then, they raise for want of this one
+            if isinstance(error, art.ActorUnavailableError):  # the errors of the other learners follow from this one
                 logger.warning("a batch of %d steps was lost with its learner: %s", batch.step_count, error)
                 return None
         if errors:
@@ -209,11 +209,11 @@ class TrainingLoop(RunLoop):
     # Checkpoints
 
     async def _save(self, batches: Stream, *, failed: bool = False) -> None:
-        """Write a checkpoint: between two updates, and so between two fragments of every simulator.
+        """Write a checkpoint between two updates, and so between two fragments of every simulator.
 
         Args:
-            batches: where batches come from.
-            failed: whether what is being collected will never come.
+            batches: the stream of batches.
+            failed: whether the run has failed, so that fragments under way will never arrive.
         """
         self._saved_at = time.monotonic()
         ahead = [] if failed else await batches.ahead()
@@ -228,7 +228,7 @@ class TrainingLoop(RunLoop):
             logger.warning("no checkpoint was made after %d steps: %s", self._record.steps, failure)
             return
         states = [None if isinstance(state, BaseException) else state for state in simulators]
-        for index, state in enumerate(states):  # one that is being restarted begins anew
+        for index, state in enumerate(states):  # a simulator that is being restarted starts new episodes
             self._lives[index] = self._lives[index] + 1 if state is None else state["life"]
         tree = {
             "origin": self._plan.origin(),
@@ -246,14 +246,14 @@ class TrainingLoop(RunLoop):
     def _states(self, failed: bool) -> Iterator[Any]:
         """Ask simulators for their states.
 
-        In order of completion nothing is exact that they say, and one that is stuck must not hold up the others.
+        In order of completion their states are not exact anyway, and a stuck simulator must not delay the checkpoint.
         """
         is_exact = self._plan.settings.stream_order == "deterministic" and not failed
         timeout_s = None if is_exact else STATE_TIMEOUT_S
         return (simulator.state.options(timeout_s=timeout_s)() for simulator in self._simulators)
 
-    async def _go_on(self, batches: Stream) -> None:
-        """Give the roles what the checkpoint says, again to those who die meanwhile; the record has it already."""
+    async def _resume_roles(self, batches: Stream) -> None:
+        """Give the roles their states from the checkpoint, again if a role dies meanwhile."""
         saved = self._plan.checkpoint
         batches.version = self._plan.weights.version
         if saved is None:
@@ -267,6 +267,10 @@ class TrainingLoop(RunLoop):
         for outcome in outcomes:
             if isinstance(outcome, Exception) and not is_users(outcome):
                 raise outcome
-        are_exact = [outcome is True for outcome in outcomes]  # one whose environment raised begins anew
+        are_exact = [
+            outcome is True for outcome in outcomes
+        ]  # a simulator whose environment raised starts new episodes
         if not all(are_exact) or len(told) < len(self._simulators):
-            logger.warning("the resumed run is not exactly where it was: environments that do not replay began anew")
+            logger.warning(
+                "the resumed run is not exactly where it was: environments that do not replay began new episodes"
+            )

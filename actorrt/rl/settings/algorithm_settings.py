@@ -1,6 +1,6 @@
-"""Pure: what the settings of all algorithms have in common, and how presets and users' own values come together.
+"""Pure: the settings that all algorithms have in common, and how a user's values are merged with presets.
 
-Each algorithm's own settings and presets are in its file.
+The settings and presets of an algorithm are in its own file.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ class AlgorithmSettings:
     """Settings of any algorithm.
 
     Attributes:
-        algorithm: its name, for people.
-        presets: values by environment, in place of the defaults.
-        steps: environment steps of the whole run, unless `start` says otherwise; linear schedules end there.
-        hidden: units of the hidden layers; none make the policy linear, where the algorithm can do with that.
+        algorithm: name of the algorithm.
+        presets: values by environment that replace the defaults.
+        steps: environment steps of the whole run, unless `start` is given another number; linear schedules end there.
+        hidden: units of the hidden layers; empty for a linear policy, if the algorithm supports that.
         network: `"mlp"`, `"cnn"`, `"auto"` (a convolutional one for images), or a function that takes the
             `PolicySpec` and makes a `torch.nn.Module`.
         activation: of the hidden layers, `"tanh"` or `"relu"`.
-        orthogonal: whether weights begin orthogonal, or as `torch.nn.Linear` begins them.
-        log_std: logarithm of the deviations of continuous actions, to begin with.
-        hang_timeout_s: a simulator that is stuck in one step or reset for so long is replaced; None waits for ever.
-        evaluate_every: steps between two evaluations, at the least.
-        evaluation_episodes: episodes of an evaluation; fewer take less time, and say less.
-        normalise_observations: bring them to mean 0 and deviation 1, as seen so far by all simulators.
-        normalise_rewards: divide them by the deviation of the discounted returns seen so far.
+        orthogonal: whether initial weights are orthogonal; otherwise they are those of `torch.nn.Linear`.
+        log_std: initial logarithm of the standard deviations of continuous actions.
+        hang_timeout_s: a simulator that is stuck in one step or reset for this time is replaced; None waits for ever.
+        evaluate_every: smallest number of steps between two evaluations.
+        evaluation_episodes: episodes of an evaluation; with fewer, the estimate is less certain.
+        normalise_observations: whether to scale them to mean 0 and standard deviation 1 over all simulators so far.
+        normalise_rewards: whether to divide them by the standard deviation of the discounted returns so far.
     """
 
     algorithm: ClassVar[str] = ""
@@ -60,11 +60,11 @@ class AlgorithmSettings:
 
     @classmethod
     def preset(cls: type[S], env_id: str, **overrides: Any) -> S:
-        """Return the preset of an environment, or the defaults where there is none, with `overrides` applied.
+        """Return the preset of an environment, or the defaults if there is none, with `overrides` applied.
 
         Raises:
-            ValueError: a setting does not exist, or its value makes no sense; the message names it.
-            TypeError: its value is of the wrong kind.
+            ValueError: a setting does not exist, or its value is out of range; the message names it.
+            TypeError: its value is of the wrong type.
         """
         known = [field.name for field in dataclasses.fields(cls)]
         for name in overrides:
@@ -74,12 +74,12 @@ class AlgorithmSettings:
 
     @classmethod
     def from_data(cls: type[S], data: Mapping[str, Any]) -> S:
-        """Rebuild settings from `to_data`, or from what JSON made of that."""
+        """Rebuild settings from the result of `to_data`, also after it was stored as JSON."""
         values: Any = {name: tuple(value) if isinstance(value, list) else value for name, value in data.items()}
         return cls(**values)
 
     def to_data(self) -> dict[str, Any]:
-        """Return plain values, from which `from_data` rebuilds these; None for a network that a function makes."""
+        """Return plain values for `from_data`; None in place of a network that a function makes."""
         network = self.network if isinstance(self.network, str) else None
         return dataclasses.asdict(dataclasses.replace(self, network="auto")) | {"network": network}
 
@@ -115,7 +115,7 @@ class AlgorithmSettings:
             require_number(name, getattr(self, name), is_positive=True)
 
     def _require_limits(self, *names: str) -> None:
-        """Make sure that these are larger than 0; one that is infinite limits nothing."""
+        """Make sure that these are larger than 0; infinity means no limit."""
         for name in names:
             require_number(name, getattr(self, name), is_positive=True, is_limit=True)
 
@@ -129,24 +129,25 @@ class RolloutSettings(AlgorithmSettings):
     """Settings of the algorithms that learn from rollouts.
 
     Attributes:
-        backend: what gradients are computed with, `"numpy"` or `"torch"`; `"auto"` is what `network.backend_of` says.
-        environments: environments in all, shared out over the simulators.
+        backend: the library that computes gradients, `"numpy"` or `"torch"`; `"auto"` chooses as `network.backend_of`
+            does.
+        environments: number of environments of all simulators together.
         horizon: steps of each environment in a fragment.
-        batch_steps: transitions of a batch, at the least; None takes one fragment of each simulator.
-        max_lag: batches hold no fragment whose policy is more versions behind; with 0, collecting and learning
-            take turns, with more they overlap; None takes all.
-        order: of fragments in batches, as `stream` takes it; None is `"deterministic"` up to a lag of one, so that
-            one seed gives one run, and `"completion"` beyond.
-        inference_actor: whether one actor acts for all simulators, in batches: worth it for large networks. One seed
-            is then no longer one run.
-        learners: how many learn together, each from its share of a batch, by the mean of their gradients: worth it
-            for large networks, on several GPUs or machines of many CPUs.
-        gamma: discount a step.
-        learning_rate: of the optimiser, at the start.
+        batch_steps: smallest number of transitions of a batch; None takes one fragment of each simulator.
+        max_lag: fragments whose policy is more than this many versions old are dropped. With 0, collecting and learning
+            take turns; with more, they overlap. None keeps all fragments.
+        order: of fragments in batches, as for `stream`. None means `"deterministic"` up to a lag of one, so that a seed
+            determines the run, and `"completion"` beyond.
+        inference_actor: whether one actor acts for all simulators, in batches, which pays for large networks. A seed
+            then no longer determines the run.
+        learners: number of learners. Each learns from a share of the batch, and all apply the mean of their gradients,
+            which pays for large networks, on several GPUs or machines of many CPUs.
+        gamma: discount for each step.
+        learning_rate: of the optimiser, at the start of the run.
         learning_rate_schedule: whether it shrinks to 0 over the run.
         value_coefficient: weight of the value loss.
         entropy_coefficient: weight of the entropy bonus.
-        max_grad_norm: the gradient is scaled down to this norm; an infinite one leaves it.
+        max_grad_norm: gradients with a larger norm are scaled down to it; infinity means no limit.
     """
 
     backend: Backend = "auto"
@@ -181,7 +182,7 @@ class RolloutSettings(AlgorithmSettings):
         if self.max_lag is not None:
             require_whole("max_lag", self.max_lag, 0)
         if self.order == "deterministic" and self.max_lag not in (0, 1):
-            raise ValueError(f"order='deterministic' goes with max_lag=0 or max_lag=1, not max_lag={self.max_lag}")
+            raise ValueError(f"order='deterministic' needs max_lag=0 or max_lag=1, not max_lag={self.max_lag}")
         if not self.hidden:
             raise ValueError(f"{self.algorithm} takes hidden layers: hidden={self.hidden}")
 
@@ -192,5 +193,5 @@ class RolloutSettings(AlgorithmSettings):
 
 
 def scheduled(initial: float, schedule: LearningRateSchedule, remaining: float) -> float:
-    """Return what is left of a value when a share `remaining` of the run is still to come."""
+    """Return a scheduled value when a share `remaining` of the run is still to come."""
     return initial * remaining if schedule == "linear" else initial

@@ -1,4 +1,4 @@
-"""Pure: what other libraries call the settings of this one: Stable-Baselines3, RL-Zoo, RLlib, CleanRL, Tianshou."""
+"""Pure: names of settings in other libraries: Stable-Baselines3, RL-Zoo, RLlib, CleanRL and Tianshou."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ OURS: Mapping[str, Collection[str]] = {
     "deviation": ("delta_std", "noise_stdev", "sigma"),
     "weight_decay": ("l2_coeff",),
 }
-"""Our settings, and what others call them."""
+"""Settings of this library, and their names in other libraries."""
 
 ELSEWHERE: Mapping[str, str] = {
     **dict.fromkeys(
@@ -62,17 +62,17 @@ ELSEWHERE: Mapping[str, str] = {
         "there is nothing of the kind here",
     ),
 }
-"""What stands for the settings of others that none of ours does."""
+"""Settings of other libraries without a counterpart, and what to use instead."""
 
 _OURS_BY_NAME = {foreign: own for own, names in OURS.items() for foreign in names}
 
 
 def hint(name: str, known: Collection[str]) -> str:
-    """Say what to give in the place of a setting that does not exist.
+    """Suggest what to use in place of a setting that does not exist.
 
     Args:
-        name: what was given.
-        known: the settings that there are.
+        name: the unknown name.
+        known: the names of existing settings.
     """
     own = _OURS_BY_NAME.get(name)
     if own in known:

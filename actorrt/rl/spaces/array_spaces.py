@@ -22,14 +22,14 @@ Kind = Literal["categorical", "bernoulli", "gaussian"]
 
 
 class ArraySpace:
-    """What observations and actions of one array have in common."""
+    """The base of spaces whose values are one array."""
 
     def stack(self, values: Sequence[Any]) -> Any:
         """Return single observations as a batch."""
         return stacked(values)
 
     def unstack(self, batch: Array) -> list[Any]:
-        """Return a batch of actions one by one, as environments take them: arrays, also of no dimension."""
+        """Return a batch of actions as a list of arrays; a single number is an array without dimensions."""
         return [np.asarray(value) for value in batch]
 
 
@@ -52,7 +52,7 @@ class Discrete(ArraySpace):
         """Return one-hot rows, float32 of shape (batch, n).
 
         Raises:
-            ValueError: a value is none of the space.
+            ValueError: a value is outside the space.
         """
         return one_hot(flattened(values, np.int64, ()) - self.start, (self.n,))
 
@@ -61,11 +61,11 @@ class Discrete(ArraySpace):
         return features
 
     def to_environment(self, actions: Array) -> Array:
-        """Return the environment's values for indices from 0."""
+        """Convert indices that count from 0 into the environment's values."""
         return actions + self.start if self.start else actions
 
     def unstack(self, batch: Array) -> list[Any]:
-        """Return a batch of actions one by one, as plain integers."""
+        """Return a batch of actions as a list of plain integers."""
         actions: list[Any] = batch.tolist()
         return actions
 
@@ -92,7 +92,7 @@ class Box(ArraySpace):
 
     @property
     def is_image(self) -> bool:
-        """Whether these are pixels: three dimensions of bytes."""
+        """Whether the values are images: three dimensions of bytes."""
         return len(self.shape) == 3 and self.dtype == "uint8"
 
     def encode(self, values: Array, dtype: Any = np.float32) -> Array:
@@ -104,18 +104,18 @@ class Box(ArraySpace):
         return features.reshape(-1, *self.shape)
 
     def to_environment(self, actions: Array) -> Array:
-        """Clip rows of shape (batch, features) to the bounds and give them the environment's shape and type."""
+        """Clip rows of shape (batch, features) to the bounds, and convert them to the environment's shape and type."""
         clipped = np.clip(actions, *self._bounds).reshape(len(actions), *self.shape)
         return (clipped if np.dtype(self.dtype).kind == "f" else np.rint(clipped)).astype(self.dtype)
 
     @cached_property
     def _bounds(self) -> tuple[Array, Array]:
-        """Both bounds, within what the type holds, float64: in float32 they may lie outside those of a wider type."""
+        """Both bounds as float64, limited to the range of the type; in float32 they could lie outside the range."""
         kind, low, high = np.dtype(self.dtype).kind, np.asarray(self.low, np.float64), np.asarray(self.high, np.float64)
         if kind == "b":
             return low, high
         limits: Any = np.finfo(self.dtype) if kind == "f" else np.iinfo(self.dtype)
-        # The largest integer of 64 bits is no float, and the next float is too large.
+        # The largest 64-bit integer has no exact float, and the next larger float is out of range.
         largest = float(limits.max) if kind == "f" else np.nextafter(float(limits.max), 0.0)
         return np.maximum(low, float(limits.min)), np.minimum(high, largest)
 
@@ -145,7 +145,7 @@ class MultiDiscrete(ArraySpace):
         """Return one-hot rows side by side, float32.
 
         Raises:
-            ValueError: a value is none of the space.
+            ValueError: a value is outside the space.
         """
         return one_hot(flattened(values, np.int64, self.shape) - np.array(self.start), self.counts)
 
@@ -154,7 +154,7 @@ class MultiDiscrete(ArraySpace):
         return features
 
     def to_environment(self, actions: Array) -> Array:
-        """Return the environment's values for rows of indices from 0."""
+        """Convert rows of indices that count from 0 into the environment's values."""
         values: Array = (actions + np.array(self.start)).astype(self.dtype)
         return values.reshape(len(actions), *self.shape)
 
@@ -186,7 +186,7 @@ class MultiBinary(ArraySpace):
         return features.reshape(-1, *self.shape)
 
     def to_environment(self, actions: Array) -> Array:
-        """Return rows of zeros and ones as bytes in the environment's shape."""
+        """Convert rows of zeros and ones into bytes in the environment's shape."""
         return actions.astype(np.int8).reshape(len(actions), *self.shape)
 
     def to_data(self) -> dict[str, Any]:

@@ -1,6 +1,6 @@
-"""Action distributions with their gradients written out, on NumPy.
+"""Distributions of actions with their gradients written out, on NumPy.
 
-The formulas are a few lines each, and the tests compare them with torch's own. Sampling is the policy's affair.
+The formulas are a few lines each, and the tests compare them with torch's. Sampling is in `sampling`.
 """
 
 from __future__ import annotations
@@ -61,12 +61,12 @@ class Categorical:
 
 
 class DiagonalGaussian:
-    """Independent normal distributions, (batch, n), with deviations that all rows share.
+    """Independent normal distributions, (batch, n), with standard deviations that all rows share.
 
     Args:
         mean: (batch, n).
-        log_std: logarithm of the deviations, (n,).
-        log_std_gradient: where `gradient` leaves the gradient with respect to `log_std`.
+        log_std: logarithms of the standard deviations, (n,).
+        log_std_gradient: the array into which `gradient` writes the gradient with respect to `log_std`.
     """
 
     def __init__(self, mean: Array, log_std: Array, log_std_gradient: Array) -> None:
@@ -126,10 +126,10 @@ def _softplus(logits: Array) -> Array:
 
 
 class Joint:
-    """Several distributions side by side, drawn each by itself.
+    """Several independent distributions side by side.
 
     Args:
-        parts: each with the columns of the action that are its own.
+        parts: each distribution, with the leaf that says which columns of the action belong to it.
     """
 
     def __init__(self, parts: list[tuple[Leaf, Distribution]]) -> None:
@@ -157,13 +157,13 @@ def _own(leaf: Leaf, action: Array) -> Array:
 
 
 def distribution(action: Space, outputs: Array, log_std: Array | None, log_std_gradient: Array | None) -> Distribution:
-    """Return what a network's outputs say of an action.
+    """Return the distribution that a network's outputs stand for.
 
     Args:
         action: what the outputs are for.
         outputs: (batch, outputs).
-        log_std: logarithms of the deviations; None where there are none.
-        log_std_gradient: where their gradient is left.
+        log_std: logarithms of the standard deviations; None if the action has no Gaussian part.
+        log_std_gradient: the array for their gradient.
     """
     if isinstance(action, Discrete):
         return Categorical(outputs)

@@ -1,7 +1,7 @@
-"""Pure: notices numbers that are none any more, before they spread.
+"""Pure: detects NaN and infinity before they reach the parameters.
 
-What is NaN or infinite once is so for ever: one such reward, and every parameter is after the next update, while
-training seems to go on.
+A single NaN or infinite reward makes every parameter NaN or infinite at the next update, and training would seem to go
+on.
 """
 
 from __future__ import annotations
@@ -15,34 +15,34 @@ from actorrt.rl.spaces.array_spaces import Array
 
 
 class DivergedError(art.ActorRtError, ArithmeticError):
-    """An update made parameters infinite or NaN; nobody was given them, and the run ends."""
+    """An update made parameters infinite or NaN. They were not published, and the run ends."""
 
 
 def is_finite(values: Array) -> bool:
-    """Whether every value is a number, and finite."""
+    """Whether every value is finite and not NaN."""
     if values.dtype.kind != "f":
         return True
-    # A sum of squares has one pass, and is infinite for very large numbers, too: only then they are looked at.
+    # A sum of squares takes one pass. It is infinite for very large numbers too, so only then every value is checked.
     return math.isfinite(np.vdot(values, values)) or bool(np.isfinite(values).all())
 
 
 def first_bad_row(rows: Array) -> int | None:
-    """Return the index of the first row that is not finite; None where all are."""
+    """Return the index of the first row that is not finite; None if all rows are finite."""
     if is_finite(rows):
         return None
     return int(np.flatnonzero(~np.isfinite(rows).reshape(len(rows), -1).all(axis=1))[0])
 
 
 def require_finite(values: Array, what: str, metrics: dict[str, float] | None = None) -> None:
-    """Make sure that an update led to numbers.
+    """Make sure that the result of an update is finite.
 
     Args:
         values: parameters, or a gradient.
-        what: says of which update they are.
-        metrics: what was measured in the update.
+        what: names the update, for the error's text.
+        metrics: the metrics of the update, for the error's text.
 
     Raises:
-        DivergedError: they are not all finite; the message says how many.
+        DivergedError: some values are not finite; the message says how many.
     """
     if is_finite(values):
         return

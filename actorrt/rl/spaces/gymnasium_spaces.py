@@ -1,4 +1,4 @@
-"""Describes Gymnasium's spaces; does not import Gymnasium."""
+"""Converts Gymnasium's spaces into those of this library; does not import Gymnasium."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from actorrt.rl.spaces.spaces import MASK_KEY, Composite, Masked, Space
 
 
 def from_gymnasium(space: Any) -> Space:
-    """Describe a Gymnasium space; one of a user's own class as the space that the class derives from.
+    """Convert a Gymnasium space. A space of a user's own class is converted like the class that it derives from.
 
     Raises:
-        ValueError: the space has no fixed number of values, or none at all.
+        ValueError: the space has no fixed size, or its size is 0.
     """
     described = _described(space)
     if described.feature_count == 0:
-        raise ValueError(f"there is no value in {space}, so that nothing can be seen or chosen")
+        raise ValueError(f"{space} has no values, so it can't be observed or chosen")
     return described
 
 
@@ -46,10 +46,10 @@ def _described(space: Any) -> Space:
 
 
 def spaces_of(environment: Any) -> tuple[Space, Space]:
-    """Describe what an environment shows and takes; a part `action_mask` of what it shows is a mask.
+    """Return the spaces of an environment's observations and actions; an entry `action_mask` of observations is a mask.
 
     Raises:
-        ValueError: a space has no fixed number of values, or the mask does not fit the actions.
+        ValueError: a space has no fixed size, or the mask does not fit the actions.
     """
     action = from_gymnasium(environment.action_space)
     space = environment.observation_space

@@ -12,7 +12,7 @@ from actorrt.rl.spaces.array_spaces import Discrete, Kind
 
 
 class ActionSpace(Protocol):
-    """A space as far as leaves are concerned."""
+    """The part of a space that leaves are derived from."""
 
     @property
     def kinds(self) -> tuple[tuple[Kind, int], ...]: ...
@@ -22,13 +22,13 @@ class ActionSpace(Protocol):
 
 @dataclass(frozen=True)
 class Leaf:
-    """One part of an action that is drawn by itself.
+    """One part of an action that is drawn independently.
 
     Attributes:
         kind: of its distribution.
-        outputs: the network's outputs for it: logits, or means.
-        columns: of the action's row: an index, zeros and ones, or values.
-        deviations: its part of `log_std`; empty but for Gaussian ones.
+        outputs: which of the network's outputs are for it: logits, or means.
+        columns: which columns of the action's row are its own: an index, zeros and ones, or values.
+        deviations: which part of `log_std` is for it; empty unless it is Gaussian.
     """
 
     kind: Kind
@@ -39,7 +39,7 @@ class Leaf:
 
 @lru_cache(maxsize=128)
 def leaves(action: ActionSpace) -> tuple[Leaf, ...]:
-    """Return the parts of an action that are drawn by themselves, in order."""
+    """Return the parts of an action that are drawn independently, in order."""
     found, output, column, deviation = [], 0, 0, 0
     for kind, count in action.kinds:
         columns = 1 if kind == "categorical" else count
@@ -69,7 +69,7 @@ def column_count(action: ActionSpace) -> int:
 
 
 def deviation_count(action: ActionSpace) -> int:
-    """Return how many deviations an action's distribution has."""
+    """Return how many standard deviations an action's distribution has."""
     count: int = leaves(action)[-1].deviations.stop
     return count
 
@@ -80,5 +80,5 @@ def row_shape(action: ActionSpace) -> tuple[int, ...]:
 
 
 def row_dtype(action: ActionSpace) -> Any:
-    """Return the type of sampled actions: integers where all are indices, else float32, which holds indices exactly."""
+    """Return the dtype of sampled actions: int64 for indices alone, else float32, which holds indices exactly."""
     return np.int64 if all(leaf.kind == "categorical" for leaf in leaves(action)) else np.float32

@@ -1,8 +1,7 @@
-"""Pure: running means and deviations of observations and returns, and what policies make of them.
+"""Pure: running means and standard deviations of observations and returns, and the normalisation with them.
 
-Whoever collects counts what it saw; the parameter server merges the counts. Merging is exact however the rows were
-split, so that a run with eight simulators normalises as one with a single simulator does, and what a lost fragment
-saw is not counted.
+Simulators count what they observe, and the parameter server merges the counts. Merging is exact however the rows were
+split, so a run with eight simulators normalises like a run with one. Observations of lost fragments are not counted.
 """
 
 from __future__ import annotations
@@ -22,10 +21,10 @@ EPSILON = 1e-8
 
 @dataclass(frozen=True, eq=False)
 class Moments:
-    """Count, mean and spread of rows.
+    """Number, mean and spread of rows.
 
     Attributes:
-        count: rows seen.
+        count: number of rows.
         mean: of each column, float64.
         squares: sum of squared differences from the mean of each column, float64.
     """
@@ -36,7 +35,7 @@ class Moments:
 
     @classmethod
     def nothing(cls, columns: int) -> Moments:
-        """Return the moments of no row at all."""
+        """Return the moments of zero rows."""
         return cls(0, np.zeros(columns), np.zeros(columns))
 
     @classmethod
@@ -60,7 +59,7 @@ class Moments:
 
     @cached_property
     def deviation(self) -> Array:
-        """The standard deviation of each column; 1 before there were rows."""
+        """The standard deviation of each column; 1 while there are no rows."""
         if self.count == 0:
             return np.ones_like(self.mean)
         deviation: Array = np.sqrt(self.squares / self.count + EPSILON)
@@ -69,11 +68,11 @@ class Moments:
 
 @dataclass(frozen=True, eq=False)
 class Normaliser:
-    """Brings observations to mean 0 and deviation 1, and rewards to returns of deviation 1.
+    """Scales observations to mean 0 and standard deviation 1, and rewards so that returns have standard deviation 1.
 
     Attributes:
         observations: moments of the features; None leaves observations as they are.
-        returns: moments of the discounted returns so far, one column; None leaves rewards as they are.
+        returns: moments of the discounted returns, one column; None leaves rewards as they are.
     """
 
     observations: Moments | None = None
@@ -81,13 +80,13 @@ class Normaliser:
 
     @classmethod
     def nothing(cls, features: int, *, observations: bool, rewards: bool) -> Normaliser | None:
-        """Return one that has seen nothing; None where nothing is to be normalised."""
+        """Return a normaliser without data; None if nothing should be normalised."""
         if not observations and not rewards:
             return None
         return cls(Moments.nothing(features) if observations else None, Moments.nothing(1) if rewards else None)
 
     def merged(self, other: Normaliser) -> Normaliser:
-        """Return what both have seen."""
+        """Return a normaliser with the data of both."""
         return Normaliser(_merged(self.observations, other.observations), _merged(self.returns, other.returns))
 
     @cached_property
@@ -123,7 +122,7 @@ class Normaliser:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, Any]) -> Normaliser | None:
-        """Rebuild what `to_arrays` made; None of no arrays."""
+        """Rebuild what `to_arrays` made; None if there are no arrays."""
         if not arrays:
             return None
         parts = {
@@ -135,7 +134,7 @@ class Normaliser:
 
 
 def merged(parts: Iterable[Normaliser | None]) -> Normaliser | None:
-    """Return what all have seen, merged in their order; None where none counts anything."""
+    """Return a normaliser with the data of all, merged in order; None if there is no normaliser."""
     whole: Normaliser | None = None
     for part in parts:
         if part is not None:

@@ -1,4 +1,4 @@
-"""Pure: turns what environments say into rows of numbers, and says which observation does not fit, and why."""
+"""Pure: turns observations into rows of numbers, and says which observation does not fit its space, and why."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def flattened(values: Any, dtype: Any, shape: tuple[int, ...]) -> NDArray[Any]:
     """Return observations of this shape as flat rows.
 
     Raises:
-        ValueError: they have another shape, or are no numbers.
+        ValueError: they have another shape, or are not numbers.
     """
     try:
         array = np.asarray(values, dtype)
@@ -60,7 +60,7 @@ def one_hot(indices: NDArray[Any], counts: tuple[int, ...]) -> NDArray[Any]:
         ValueError: an index is not below its count.
     """
     limits, offsets = _limits_and_offsets(counts)
-    if (indices.view(np.uint64) >= limits).any():  # negative ones are very large, seen so
+    if (indices.view(np.uint64) >= limits).any():  # as unsigned integers, negative ones are very large
         shown = f"{indices.tolist()}, counted from 0, of {counts}"
         raise ValueError(f"the environment shows a value outside its space: {shown}")
     rows = np.zeros((len(indices), sum(counts)), np.float32)

@@ -1,7 +1,7 @@
-"""Draws actions from what a network says of them, on NumPy, and names the most likely ones.
+"""Samples actions from a network's outputs, on NumPy, and finds the most likely ones.
 
-A batch of outputs is (batch, outputs), as `spaces.leaves` divides it. Gradients of the same distributions are in
-`distributions`.
+A batch of outputs has the shape (batch, outputs), and `leaves` says which outputs belong together. The gradients of the
+same distributions are in `distributions`.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from actorrt.rl.spaces.leaves import Leaf, column_count, leaves, row_dtype
 from actorrt.rl.spaces.spaces import Space
 
 TINY = np.finfo(np.float32).tiny
-FORBIDDEN = np.float32(-1e9)  # logits of masked actions: as good as minus infinity, and free of NaN
+FORBIDDEN = np.float32(-1e9)  # logits of masked actions: works like minus infinity, but never leads to NaN
 
 
 def sample(action: Space, outputs: Array, log_std: Array | None, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Draw an action for each row of outputs.
+    """Sample an action for each row of outputs.
 
     Args:
         action: what the outputs are for.
         outputs: logits and means.
-        log_std: logarithms of the deviations; None where there are none.
-        rng: what is drawn from.
+        log_std: logarithms of the standard deviations; None if the action has no Gaussian part.
+        rng: the source of randomness.
 
     Returns:
         Actions, one entry a row: indices, or rows of numbers before clipping; and their log-probabilities.
@@ -70,14 +70,14 @@ def most_likely(action: Space, outputs: Array) -> Array:
 
 
 def masked(outputs: Array, mask: Array) -> Array:
-    """Return logits of which only those count whose entry of the mask is 1."""
+    """Return the logits, with those forbidden whose entry of the mask is not 1."""
     return np.where(mask > 0.5, outputs, FORBIDDEN)
 
 
 def _categorical(logits: Array, rng: np.random.Generator) -> tuple[Array, Array]:
     """Sample by the Gumbel-max trick: one argmax for the whole batch, no cumulative sums."""
     gumbel = rng.standard_exponential(logits.shape, np.float32)
-    np.log(np.maximum(gumbel, TINY, out=gumbel), out=gumbel)  # it draws 0 now and then
+    np.log(np.maximum(gumbel, TINY, out=gumbel), out=gumbel)  # the generator sometimes returns 0
     action = (logits - gumbel).argmax(axis=1)
     shifted = logits - logits.max(axis=1, keepdims=True)
     normaliser = np.log(np.exp(shifted).sum(axis=1))
@@ -85,7 +85,7 @@ def _categorical(logits: Array, rng: np.random.Generator) -> tuple[Array, Array]
 
 
 def _bernoulli(logits: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-    probability = 0.5 + 0.5 * np.tanh(0.5 * logits)  # the logistic function, which overflows nowhere
+    probability = 0.5 + 0.5 * np.tanh(0.5 * logits)  # the logistic function, without overflow
     action = (rng.random(logits.shape, np.float32) < probability).astype(np.float32)
     logp: Array = -np.logaddexp(np.float32(0.0), np.where(action > 0.5, -logits, logits)).sum(axis=1)
     return action, logp

@@ -47,12 +47,12 @@ class Composite:
         return self._joined([part.stack([part_of(value, key) for value in values]) for part, key in pairs])
 
     def encode(self, values: Any) -> Array:
-        """Return the parts' features side by side, float32."""
+        """Return the features of all parts side by side, float32."""
         pairs = zip(self.parts, self._keys, strict=True)
         return np.concatenate([part.encode(part_of(values, key)) for part, key in pairs], axis=1)
 
     def decode(self, features: Any) -> Any:
-        """Return each part's features in its own shape, by name or as a tuple."""
+        """Return the features of each part in its own shape, by name or as a tuple."""
         decoded, start = [], 0
         for part in self.parts:
             end = start + part.feature_count
@@ -61,7 +61,7 @@ class Composite:
         return self._joined(decoded)
 
     def to_environment(self, actions: Array) -> Any:
-        """Return the environment's values for rows of actions: one batch for each part."""
+        """Convert rows of actions into the environment's values: one batch for each part."""
         batches, start = [], 0
         for part in self.parts:
             end = start + column_count(part)
@@ -71,7 +71,7 @@ class Composite:
         return self._joined(batches)
 
     def unstack(self, batch: Any) -> list[Any]:
-        """Return a batch of actions one by one, each with its parts by name or as a tuple."""
+        """Return a batch of actions as a list; each action has its parts by name or as a tuple."""
         columns = (part.unstack(batch[key]) for part, key in zip(self.parts, self._keys, strict=True))
         return [self._joined(values) for values in zip(*columns, strict=True)]
 
@@ -86,8 +86,8 @@ class Masked:
 
     Attributes:
         observation: the rest of the observation.
-        mask_count: the actions' logits, each of which the mask allows or forbids.
-        key: of the rest, where it has no others; None where the rest is a dictionary.
+        mask_count: number of logits, each of which the mask allows or forbids.
+        key: name of the rest if it is a single entry; None if the rest is a dictionary of its own.
     """
 
     observation: Space
@@ -115,7 +115,7 @@ class Masked:
         return np.concatenate([rest, flat_mask(values[MASK_KEY], len(rest))], axis=1, dtype=np.float32)
 
     def decode(self, features: Any) -> Any:
-        """Return the features of the rest in its own form; networks are not shown the mask."""
+        """Return the features of the rest in its own form; networks do not see the mask."""
         return self.observation.decode(features)
 
     def to_environment(self, actions: Array) -> Any:
@@ -145,7 +145,7 @@ def flat_mask(mask: Any, *batch: int) -> Array:
 
 
 def is_image(observation: Space) -> bool:
-    """Whether an observation, apart from any mask, is pixels."""
+    """Whether an observation, apart from its mask, is an image."""
     inner = observation.observation if isinstance(observation, Masked) else observation
     return isinstance(inner, Box) and inner.is_image
 

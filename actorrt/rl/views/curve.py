@@ -1,4 +1,4 @@
-"""Learning curves: as text for the terminal, as SVG for notebooks, and as a PNG where matplotlib is installed."""
+"""Learning curves: as text for terminals, as SVG for notebooks, and as PNG if matplotlib is installed."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))  # bits of a br
 
 
 def draw_text(points: Points, *, width: int = 64, height: int = 10) -> str:
-    """Return a plot of points in braille dots, with its axes' ends labelled.
+    """Return a plot of points in braille dots, with labels at the ends of its axes.
 
     Args:
-        points: x and y; x ascending. Those that are not finite are left out.
+        points: x and y, with x ascending. Points that are not finite are left out.
         width: columns of the plot itself.
         height: lines of the plot itself.
     """
@@ -48,7 +48,7 @@ def _scaled(value: float, low: float, high: float, count: int) -> int:
 
 
 def _interpolated(points: Points, count: int) -> list[tuple[float, float]]:
-    """Return the points, and some between two that are far apart, so that the dots make a line."""
+    """Return the points, with more points between two that are far apart, so that the dots form a line."""
     span = (points[-1][0] - points[0][0]) or 1.0
     dense = [points[0]]
     for (x0, y0), (x1, y1) in itertools.pairwise(points):
@@ -65,10 +65,10 @@ def draw_svg(
     width: int = 600,
     height: int = 240,
 ) -> str:
-    """Return a plot of training returns with their spread, and of evaluations, over steps.
+    """Return an SVG plot of training returns with their spread, and of evaluations, over steps.
 
     Args:
-        training: steps, mean return and its deviation; those that are not finite are left out.
+        training: steps, mean return and its standard deviation; values that are not finite are left out.
         evaluations: steps and mean return.
         threshold: the return to stop at.
         width: in pixels.
@@ -113,7 +113,7 @@ def draw_svg(
 
 
 def ticks(low: float, high: float, most: int = 5) -> list[float]:
-    """Return round numbers between two, evenly spread: at most so many, at least one where the two differ."""
+    """Return at most so many round numbers in a range, evenly spread; at least one if the range is not empty."""
     if high <= low:
         return [low]
     step = 10.0 ** math.floor(math.log10((high - low) / most))
@@ -133,7 +133,7 @@ def can_draw_png() -> bool:
 
 
 def preload() -> None:
-    """Import what `draw_png` needs; worth doing in a thread while there is nothing else to do."""
+    """Import the packages of `draw_png`, which takes a while; call it in a thread while the process is idle."""
     if can_draw_png():
         import matplotlib.backends.backend_agg
         import matplotlib.figure  # noqa: F401
@@ -149,7 +149,7 @@ def draw_png(path: str, title: str, training: Points, evaluations: Points, thres
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7.0, 4.0))
-    figure.subplots_adjust(left=0.13, right=0.98, bottom=0.12, top=0.92)  # a layout engine would draw it twice
+    figure.subplots_adjust(left=0.13, right=0.98, bottom=0.12, top=0.92)  # a layout engine would draw the plot twice
     FigureCanvasAgg(figure)
     axes = figure.subplots()
     axes.plot(*_columns(training), linewidth=1.2, label="training episodes, running mean")

@@ -1,7 +1,7 @@
-"""Writes TensorBoard's event files: records of protocol buffers, each with its checksums.
+"""Writes TensorBoard's event files: records of protocol buffers, each with checksums.
 
-Both formats are small enough to be written here (tensorflow/core/lib/io/record_writer.h, tensorboard's event.proto and
-summary.proto), so that nobody needs TensorBoard to write what it reads.
+Both formats are small (tensorflow/core/lib/io/record_writer.h, tensorboard's event.proto and summary.proto). They are
+written here, so that users need not install TensorBoard where they train.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ TABLE = _table()
 
 
 def masked_checksum(data: bytes) -> int:
-    """Return the CRC-32C of data, rotated and shifted as record files have it."""
+    """Return the masked CRC-32C of data that record files use."""
     crc = 0xFFFFFFFF
     for byte in data:
         crc = TABLE[(crc ^ byte) & 0xFF] ^ (crc >> 8)
@@ -40,7 +40,7 @@ class EventFile:
     """One event file, open for writing.
 
     Args:
-        directory: where it is made; TensorBoard shows each directory as a run.
+        directory: directory of the file; TensorBoard shows each directory as a run.
     """
 
     def __init__(self, directory: str) -> None:
@@ -51,7 +51,7 @@ class EventFile:
         self._write(_double(1, began) + _bytes(3, b"brain.Event:2"))
 
     def add(self, step: int, scalars: dict[str, float]) -> None:
-        """Write numbers by their tags, and let readers see them."""
+        """Write numbers by their tags, and flush the file."""
         values = b"".join(_bytes(1, _bytes(1, tag.encode()) + _float(2, value)) for tag, value in scalars.items())
         self._write(_double(1, time.time()) + _varint(2 << 3) + _varint(step) + _bytes(5, values))
         self._file.flush()

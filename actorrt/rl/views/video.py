@@ -21,7 +21,7 @@ from actorrt.rl.spaces.array_spaces import Array
 
 MAX_FRAMES = 1_000
 DEFAULT_HZ = 30
-SAMPLED_FRAMES = 8  # of a GIF, from which its colours are chosen
+SAMPLED_FRAMES = 8  # frames of a GIF from which its palette is chosen
 
 
 class Video:
@@ -29,8 +29,8 @@ class Video:
 
     Attributes:
         path: of the file.
-        episode_return: undiscounted return of the episode, or of what of it was filmed.
-        frame_count: how many pictures it has.
+        episode_return: undiscounted return of the episode, or of its filmed part.
+        frame_count: number of frames.
     """
 
     def __init__(self, path: str, episode_return: float, frame_count: int) -> None:
@@ -52,19 +52,19 @@ class Video:
 def film(
     policy: FlatPolicy, path: str, env: EnvMaker | None = None, *, seed: int = 1, max_frames: int = MAX_FRAMES
 ) -> Video:
-    """Play one episode and write what it looks like to a file.
+    """Play one episode and film it.
 
     Args:
-        policy: what acts.
-        path: of the file, which is written over: `.gif`, or `.mp4`, which is smaller and has all colours.
-        env: Gymnasium id, or a function that makes an environment that renders `"rgb_array"`; the policy's own id where
-            left out.
-        seed: the episode follows from it.
-        max_frames: longer episodes are cut.
+        policy: the policy that acts.
+        path: of the file, which is overwritten: `.gif`, or `.mp4`, which is smaller and has all colours.
+        env: Gymnasium id, or a function that makes an environment that renders `"rgb_array"`; None takes the policy's
+            own id.
+        seed: seed of the episode.
+        max_frames: longer episodes are cut off.
 
     Raises:
         MissingPackageError: Pillow, or for MP4 imageio-ffmpeg, is not installed.
-        ValueError: the name ends otherwise, the environment does not render pictures, or the policy has no id of one.
+        ValueError: the path has another suffix, the environment renders no pictures, or the policy has no id.
     """
     form = os.path.splitext(path)[1]
     if form not in WRITERS:
@@ -103,30 +103,32 @@ def _picture(environment: Any) -> Array:
 
 
 def _write_gif(frames: list[Array], path: str, hz: float) -> None:
-    """Write frames with 256 colours that all of them share: to choose them anew for each takes twenty times longer."""
+    """Write frames that share 256 colours; choosing colours for each frame takes twenty times longer."""
     from PIL import Image
 
     sample = np.concatenate(frames[:: -(-len(frames) // SAMPLED_FRAMES)])
-    palette = Image.fromarray(sample).quantize(256, method=Image.Quantize.FASTOCTREE)  # nearest to plain backgrounds
+    palette = Image.fromarray(sample).quantize(
+        256, method=Image.Quantize.FASTOCTREE
+    )  # the most exact method for plain backgrounds
     images = [Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
     duration = max(20, round(1_000 / hz))
     images[0].save(path, "GIF", save_all=True, append_images=images[1:], duration=duration, loop=0, optimize=False)
 
 
 def _write_mp4(frames: list[Array], path: str, hz: float) -> None:
-    """Have ffmpeg write frames; the package brings one.
+    """Let ffmpeg write frames; the package imageio-ffmpeg contains it.
 
     Raises:
-        OSError: ffmpeg can't write the file; the message is its own.
+        OSError: ffmpeg can't write the file; the message is ffmpeg's.
     """
     ffmpeg = importlib.import_module("imageio_ffmpeg").get_ffmpeg_exe()
-    height, width = (side - side % 2 for side in frames[0].shape[:2])  # H.264 takes no odd sides
+    height, width = (side - side % 2 for side in frames[0].shape[:2])  # H.264 needs even sides
     given = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", f"{hz:g}", "-i", "-"]
     made = ["-c:v", "libx264", "-pix_fmt", "yuv420p", "-movflags", "+faststart", path]
     command = [ffmpeg, "-y", "-loglevel", "error", *given, *made]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # it has ended, and says why
+        with contextlib.suppress(BrokenPipeError):  # ffmpeg has ended, and its output says why
             for frame in frames:
                 process.stdin.write(np.ascontiguousarray(frame[:height, :width]).tobytes())
         _, said = process.communicate()
@@ -138,4 +140,4 @@ WRITERS: dict[str, tuple[str, Callable[[list[Array], str, float], None]]] = {
     ".gif": ("PIL", _write_gif),
     ".mp4": ("imageio_ffmpeg", _write_mp4),
 }
-"""What writes a film by the end of its name, and the package that it needs."""
+"""By suffix: the function that writes a film, and the package that it needs."""

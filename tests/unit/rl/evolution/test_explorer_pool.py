@@ -129,7 +129,7 @@ def test_error_of_an_environment_is_logged_and_the_third_in_a_row_raised(caplog)
         staff.do(1)
     assert raised.value is error
     assert len(staff.simulators[0].calls) == RAISES_LIMIT
-    line = "simulator 0, incarnation 1, environment 0: ZeroDivisionError: in step; it is restarted"
+    line = "simulator 0, incarnation 1, environment 0: ZeroDivisionError: in step; the simulator is restarted"
     assert [record.getMessage() for record in caplog.records] == [line] * 2
 
 

@@ -21,7 +21,7 @@ def experienced(*item_s: float) -> WorkSchedule:
     schedule = schedule_of(len(item_s))
     schedule.begin("episodes", len(item_s))
     for share in list(schedule.to_ask(0.0)):
-        schedule.came(share, item_s[share.member])
+        schedule.completed(share, item_s[share.member])
     assert schedule.is_over
     return schedule
 
@@ -48,7 +48,7 @@ def test_shares_get_smaller_towards_the_end() -> None:
     while shares:
         sizes.append(len(shares[0].numbers))
         now += 0.001 * sizes[-1]
-        schedule.came(shares.pop(0), now)
+        schedule.completed(shares.pop(0), now)
         shares += schedule.to_ask(now)
     assert schedule.is_over
     assert sizes == sorted(sizes, reverse=True)
@@ -99,7 +99,7 @@ def test_items_of_one_who_is_gone_wait_again() -> None:
     schedule.begin("episodes", 2)
     lost, kept = schedule.to_ask(0.0)
     schedule.gone(lost.member)
-    schedule.came(kept, 1.0)
+    schedule.completed(kept, 1.0)
     assert asked(schedule, 1.0) == {1: [(0,)]}
     schedule.failed(lost, 1.0)
     assert asked(schedule, 1.0) == {}
@@ -112,7 +112,7 @@ def test_one_who_leaves_ends_its_shares_and_gets_no_more() -> None:
     schedule.leave(1)
     assert schedule.departed() == []
     theirs = [share for share in shares if share.member == 1]
-    assert [schedule.came(share, 1.0) for share in theirs] == [[1], [3]]
+    assert [schedule.completed(share, 1.0) for share in theirs] == [[1], [3]]
     assert asked(schedule, 1.0) == {}
     assert schedule.departed() == [1]
     assert set(schedule.members) == {0}
@@ -130,20 +130,20 @@ def test_idle_member_does_again_what_would_come_much_later() -> None:
     schedule = experienced(1.0, 10.0)
     schedule.begin("episodes", 2)
     fast, slow = schedule.to_ask(0.0)
-    assert schedule.came(fast, 1.0) == [0]
+    assert schedule.completed(fast, 1.0) == [0]
     (again,) = schedule.to_ask(1.0)
     assert (again.member, again.numbers, schedule.repeated_count) == (0, (1,), 1)
     assert asked(schedule, 1.5) == {}
-    assert schedule.came(again, 2.0) == [1]
+    assert schedule.completed(again, 2.0) == [1]
     assert schedule.is_over
-    assert schedule.came(slow, 10.0) == []
+    assert schedule.completed(slow, 10.0) == []
 
 
 def test_what_comes_soon_is_waited_for() -> None:
     schedule = experienced(1.0, 2.0)
     schedule.begin("episodes", 2)
     fast, _ = schedule.to_ask(0.0)
-    schedule.came(fast, 1.0)
+    schedule.completed(fast, 1.0)
     assert asked(schedule, 1.0) == {}
     overdue_at = 8.0  # four times what it took last
     assert schedule.look_again_s(1.0) == pytest.approx(overdue_at - 1.0)
@@ -155,7 +155,7 @@ def test_one_who_was_never_heard_of_is_held_to_what_others_take() -> None:
     schedule.join(1)
     schedule.begin("episodes", 2)
     shares = {share.member: share for share in schedule.to_ask(0.0)}
-    schedule.came(shares[0], 0.001)
+    schedule.completed(shares[0], 0.001)
     assert schedule.look_again_s(0.001) == pytest.approx(STRAGGLER_FLOOR_S - 0.001)
     assert asked(schedule, STRAGGLER_FLOOR_S) == {0: [shares[1].numbers]}
 
@@ -164,12 +164,12 @@ def test_shares_of_an_earlier_round_count_for_nothing_and_keep_their_member_busy
     schedule = experienced(1.0, 100.0)
     schedule.begin("episodes", 2)
     fast, slow = schedule.to_ask(0.0)
-    schedule.came(fast, 1.0)
+    schedule.completed(fast, 1.0)
     (again,) = schedule.to_ask(1.0)
-    schedule.came(again, 2.0)
+    schedule.completed(again, 2.0)
     schedule.begin("episodes", 2)
     assert asked(schedule, 2.0) == {0: [(0,)]}
-    assert schedule.came(slow, 100.0) == []
+    assert schedule.completed(slow, 100.0) == []
     assert not schedule.is_over
     assert asked(schedule, 100.0) == {1: [(1,)]}
 
@@ -178,11 +178,11 @@ def test_what_two_have_is_not_lost_with_one() -> None:
     schedule = experienced(1.0, 10.0)
     schedule.begin("episodes", 2)
     fast, slow = schedule.to_ask(0.0)
-    schedule.came(fast, 1.0)
+    schedule.completed(fast, 1.0)
     (again,) = schedule.to_ask(1.0)
     schedule.failed(slow, 1.5)
     assert asked(schedule, 4.0) == {}
-    assert schedule.came(again, 6.0) == [1]
+    assert schedule.completed(again, 6.0) == [1]
 
 
 @pytest.mark.parametrize("seed", range(60))
@@ -202,7 +202,7 @@ def test_every_item_counts_once_whatever_happens(seed: int) -> None:
             now += chance.choice([0.0, 0.001, 0.1, 2.0])
             event = chance.random()
             if under_way and event < 0.6:
-                counted += schedule.came(under_way.pop(chance.randrange(len(under_way))), now)
+                counted += schedule.completed(under_way.pop(chance.randrange(len(under_way))), now)
             elif under_way and event < 0.75:
                 schedule.failed(under_way.pop(chance.randrange(len(under_way))), now)
             elif event < 0.8 and len(schedule.members) > 1:

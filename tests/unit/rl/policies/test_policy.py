@@ -70,7 +70,7 @@ def test_policies_that_cannot_be_made_are_refused(shape, message):
 
 
 def test_linear_policies_say_that_they_draw_nothing():
-    with pytest.raises(NotImplementedError, match="a linear policy draws nothing and values nothing"):
+    with pytest.raises(NotImplementedError, match="a linear policy is deterministic and estimates no values"):
         LinearPolicy(PolicySpec("", Discrete(2), Discrete(2), ())).act(np.zeros((1, 2)), np.random.default_rng(0))
 
 

@@ -410,7 +410,7 @@ def test_sizes_that_are_no_whole_numbers_are_refused():
         ({"steps": 0}, "fragments= and episodes=, 1 or more: steps=0"),
         ({"max_lag": -1}, "max_lag counts versions, 0 or more: max_lag=-1"),
         ({"order": "random"}, "order='random': give 'completion' or 'deterministic'"),
-        ({"order": "deterministic", "max_lag": 2}, "goes with max_lag=0 or max_lag=1, not max_lag=2"),
+        ({"order": "deterministic", "max_lag": 2}, "needs max_lag=0 or max_lag=1, not max_lag=2"),
     ],
 )
 def test_senseless_streams_are_refused(options, message):

@@ -123,7 +123,7 @@ def test_rollout_that_raises_is_logged_and_asked_for_again_and_the_third_time_ra
     with caplog.at_level(logging.WARNING), pytest.raises(ZeroDivisionError):
         next(make_stream(simulator, max_lag=0))
     assert len(simulator.calls) == 3
-    line = "simulator 0, incarnation 1, environment 2: ZeroDivisionError: in step; it is asked again"
+    line = "simulator 0, incarnation 1, environment 2: ZeroDivisionError: in step; the rollout is requested again"
     assert [record.getMessage() for record in caplog.records] == [line] * 2
 
 
@@ -132,7 +132,7 @@ def test_error_without_a_note_names_the_simulator(caplog):
     with caplog.at_level(logging.WARNING):
         next(make_stream(simulator, max_lag=0))
     assert [record.getMessage() for record in caplog.records] == [
-        "simulator 0: ZeroDivisionError: in step; it is asked again"
+        "simulator 0: ZeroDivisionError: in step; the rollout is requested again"
     ]
 
 

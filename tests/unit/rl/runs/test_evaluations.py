@@ -110,7 +110,7 @@ async def test_error_of_an_environment_is_logged_and_the_third_in_a_row_raised(c
         await look_until_it_raises(evaluations, record)
     assert raised.value is error
     assert record.steps == RAISES_LIMIT + 1
-    line = "an evaluation, episode 2: ZeroDivisionError: in step; it is given up"
+    line = "an evaluation, episode 2: ZeroDivisionError: in step; the evaluation is skipped"
     assert [entry.getMessage() for entry in caplog.records] == [line] * 2
 
 
