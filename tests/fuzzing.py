@@ -25,7 +25,7 @@ from actorrt.transport.links.acknowledgements import ACK_DELAY_S, Acknowledgemen
 from actorrt.transport.links.hellos import Hellos
 from actorrt.transport.links.inbound import Inbound
 from actorrt.transport.links.peer_lanes import connection_name
-from tests.unit.transport.fake_loop import FakeLoop
+from tests.fake_loop import FakeLoop
 
 HERE = PeerId(b"h" * 16)
 GOOD = PeerId(b"g" * 16)

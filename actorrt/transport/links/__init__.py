@@ -1,1 +1,1 @@
-"""What the transports have in common: links, what arrives over them, when they flush, who has fallen silent."""
+"""What the transports have in common: links, what arrives over them, when they flush, which peers are silent."""

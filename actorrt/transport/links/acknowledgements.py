@@ -80,7 +80,7 @@ class Acknowledgements:
             self._next_round.set_result(None)
 
     def _send_overdue(self) -> None:
-        """Send what was owed at the round before already: nothing has left since that it could ride in."""
+        """Send what was owed at the last round too: no frame has left since in which it could ride."""
         owing, self._owing = self._owing, []
         for peer_lane in owing:
             if peer_lane.receipts.is_overdue():

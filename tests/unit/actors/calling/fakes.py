@@ -28,7 +28,7 @@ from actorrt.ids import ActorId, IdSource, PeerAddress, PeerId
 from actorrt.protocol.authorities import Sighting
 from actorrt.protocol.verb import Handler, Request
 from actorrt.transport.interfaces import Lane
-from tests.unit.transport.fake_loop import FakeLoop
+from tests.fake_loop import FakeLoop
 
 HERE = PeerAddress(PeerId(b"h" * 16), "memory://here")
 THERE = PeerAddress(PeerId(b"t" * 16), "memory://there")

@@ -10,7 +10,7 @@ from actorrt.transport.frames.codec import read_acknowledgement
 from actorrt.transport.interfaces import TransportStatistics
 from actorrt.transport.links.acknowledgements import ACK_DELAY_S, LAST_ACK_TIMEOUT_S, Acknowledgements
 from actorrt.transport.links.peer_lanes import PeerLane
-from tests.unit.transport.fake_loop import FakeLoop
+from tests.fake_loop import FakeLoop
 
 PEER = PeerId(b"p" * 16)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from actorrt.transport.links.flusher import Flusher
-from tests.unit.transport.fake_loop import FakeLoop
+from tests.fake_loop import FakeLoop
 
 
 class FakeLink:

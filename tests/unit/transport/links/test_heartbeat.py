@@ -9,7 +9,7 @@ from actorrt.errors import PeerUnreachableError
 from actorrt.ids import PeerId
 from actorrt.transport.links.heartbeat import LinkHeartbeat
 from actorrt.transport.links.peer_lanes import PeerLane
-from tests.unit.transport.fake_loop import FakeLoop
+from tests.fake_loop import FakeLoop
 
 PEER, OTHER = PeerId(b"p" * 16), PeerId(b"o" * 16)
 

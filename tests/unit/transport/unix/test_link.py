@@ -19,7 +19,7 @@ from actorrt.transport.links.queued_link import LinkSetup, QueuedLink
 from actorrt.transport.links.reconnection import RECONNECT_MAX_S, RECONNECT_MIN_S
 from actorrt.transport.unix import link as unix_link
 from actorrt.transport.unix.link import JOINED_BYTES, UnixLink
-from tests.unit.transport.fake_loop import FakeLoop
+from tests.fake_loop import FakeLoop
 
 HELLO = b"hello"
 NAMES = [b"name-1", b"name-2", b"name-3"]
