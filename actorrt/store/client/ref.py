@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class RefClient(Protocol):
-    """What refs need of their process's client."""
+    """The part of their process's client that refs use."""
 
     @property
     def is_attached(self) -> bool:
@@ -150,7 +150,7 @@ class ObjectRef(Completion[T]):
         return self._client.view(self)
 
     def to_arrow(self, timeout_s: float | None = None) -> Any:
-        """Return the value as Arrow data, without a copy where its memory allows: see `arrow.to_arrow`.
+        """Return the value as Arrow data, without a copy if its memory allows: see `arrow.to_arrow`.
 
         Args:
             timeout_s: as for `get`.
@@ -218,7 +218,7 @@ class ObjectRef(Completion[T]):
         if carrier is None:
             raise TypeError(
                 f"{self!r} can't be pickled here: a ref travels only in actor messages and in objects of the store, "
-                "where somebody keeps its object alive until it arrives; send its value, or the ref in a message"
+                "which keep its object alive until it arrives; send its value, or the ref in a message"
             )
         carrier.add(self)
         if carrier.copies_count == 0:
@@ -248,7 +248,7 @@ class _Hold:
 def _rebuild(object_id: ObjectId, token: bytes | None) -> ObjectRef[Any]:
     carrier = current_carrier()
     if carrier is None or carrier.store is None:
-        raise RuntimeStateError(f"object ref {short(object_id)} arrived where there is no object store")
+        raise RuntimeStateError(f"object ref {short(object_id)} arrived in a process without an object store")
     ref: ObjectRef[Any] = carrier.store.arrived(object_id, token, carrier)
     carrier.add(ref)
     return ref

@@ -21,7 +21,7 @@ class Watcher:
 
     Args:
         post: sends a message to the store.
-        events_loop: where subscriptions are sent.
+        events_loop: sends subscriptions.
     """
 
     def __init__(self, post: Callable[..., None], events_loop: EventsLoop) -> None:

@@ -1,4 +1,4 @@
-"""What the store is still to be told: objects that were made on loan, releases, and transits that have ended.
+"""The messages that the store is sent later: reports of objects, releases, and transits that have ended.
 
 Finalizers may run at any moment, also in the middle of a request, so `queue_release` does no more than append to a
 queue. The backlog is sent with the next message, or by the loop. `Conversation.lock` guards it; methods whose name
@@ -36,7 +36,7 @@ class Backlog:
         conversation: the way to the store.
         events_loop: sends what no message takes along.
         unreported: the objects of which the store has not been told.
-        kept: what is released when the loop flushes after a delay.
+        kept: released when the loop flushes after a delay.
 
     Attributes:
         to_release: holds and pins that have ended; for finalizers, without the lock.

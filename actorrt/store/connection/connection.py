@@ -1,7 +1,7 @@
 """One process's connection with its store: requests, and views of the objects that the store has pinned for it.
 
 Thread-safe; one request at a time. What lies below has its own modules: `conversation` is the channel and its lock,
-`backlog` what is told later, `loan` the memory in which this process makes objects by itself.
+`backlog` sends messages later, and `loan` is the memory in which this process makes objects without asking.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class StoreConnection:
     Attributes:
         events_loop: the loop that hears the store's events.
         conversation: the channel with its lock and the mappings.
-        backlog: what the store is told later.
+        backlog: messages that are sent later.
         loan: memory for objects that are made without asking.
     """
 

@@ -1,4 +1,4 @@
-"""What a process keeps for a few milliseconds without need, because it is likely to be used next."""
+"""Refs and views that a process keeps for a few milliseconds, because it is likely to use them next."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MAX_KEPT_COUNT: Final = 64
 
 
 class Kept:
-    """Refs and views that are released soon.
+    """The refs and views of one process that are released soon.
 
     Attributes:
         refs: refs that arrived: messages with the same ref often follow each other.

@@ -32,7 +32,7 @@ class LoopCannotWaitError(ObjectStoreFullError):
 
 
 class AllocatingConnection(Protocol):
-    """What reservations need of a connection."""
+    """The part of a connection that reservations use."""
 
     def request(self, op: Op, *arguments: Any) -> Any: ...
 

@@ -133,7 +133,7 @@ class UnreportedObjects:
         return True
 
     def pin(self, object_id: ObjectId) -> Place | None:
-        """Keep a sealed object's bytes in place and return where they are; None if it is not one of these."""
+        """Pin a sealed object and return its place; None if it is not one of these."""
         made = self.objects.get(object_id)
         if made is None or not made.is_sealed:
             return None

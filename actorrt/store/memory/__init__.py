@@ -1,1 +1,1 @@
-"""The memory of a store: segments, where objects lie in them, views of them, and spill files."""
+"""The memory of a store: segments, allocation in them, views of them, and spill files."""

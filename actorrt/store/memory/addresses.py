@@ -1,4 +1,4 @@
-"""Where bytes lie in this process. Apart from `mappings`, which the daemon imports, because this needs numpy."""
+"""The addresses of bytes in this process. Apart from `mappings`, which the daemon imports, because this needs numpy."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ import numpy as np
 
 
 def address(view: memoryview) -> int:
-    """Return where bytes lie in this process."""
+    """Return the address of bytes in this process."""
     return int(np.frombuffer(view, np.uint8).ctypes.data)

@@ -71,7 +71,7 @@ class SpillFile:
     """One file on disk.
 
     Attributes:
-        offsets: where each object's bytes begin, in the order of the sources.
+        offsets: the start of each object's bytes, in the order of the sources.
     """
 
     size_bytes: int

@@ -34,7 +34,7 @@ class Lending:
     """The loans of one store. The first of a connection is small; each further one is twice as long, up to a bound.
 
     Args:
-        pool: where the memory comes from.
+        pool: the segments.
     """
 
     def __init__(self, pool: Pool) -> None:

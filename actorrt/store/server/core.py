@@ -1,4 +1,4 @@
-"""Pure: what a store answers to its clients.
+"""Pure: answers the messages of a store's clients.
 
 The core joins the object table, the allocator and the published names. It is told the messages of connections, and
 returns instructions: answers, and work on memory and disk. `server` carries them out over sockets, `local` within one
@@ -164,7 +164,7 @@ class StoreCore:
         self.allocator.retry()
 
     def verified(self, object_id: ObjectId, place: Place, trouble: str = "") -> None:
-        """Go on with those who wait for an object on disk; see `Reads.verified`."""
+        """Called when an object on disk is verified; see `Reads.verified`."""
         self._reads.verified(object_id, place, trouble)
 
     def _on_hello(self, connection: int, serial: int, version: int, role: int, peer: bytes) -> None:
@@ -182,7 +182,7 @@ class StoreCore:
 
     def _on_locate(self, connection: int, _: int, object_id: bytes, node: bytes) -> None:
         if connection >= 0:
-            raise ProtocolError("only the node itself says where objects of other nodes are")
+            raise ProtocolError("only the node itself locates objects of other nodes")
         self._table.locate(object_id_of(object_id), connection, node_of(node))
 
     def _fetch(self, object_id: ObjectId, *, only_if_awaited: bool = False) -> None:
@@ -192,7 +192,7 @@ class StoreCore:
             self._connections.instructions.append(Fetch(object_id))
 
     def set_origin(self, object_id: ObjectId, origin: bytes | None) -> None:
-        """Note where an adopted object was made; None if that node is gone."""
+        """Note the node that made an adopted object; None if that node is gone."""
         self._table.set_origin(object_id, origin)
         self._carry_out()
 

@@ -43,7 +43,7 @@ class RemoteStores(Protocol):
 
 
 class ServedObjects(MessageHandler, Protocol):
-    """What an exchange needs of its store's core."""
+    """The part of a store's core that an exchange uses."""
 
     def close(self, connection: int, now: float) -> None: ...
 
@@ -152,7 +152,7 @@ class Exchange:
         self._tell(Op.LOCATE, object_id, node)
 
     def set_origin(self, object_id: ObjectId, origin: bytes | None) -> None:
-        """Note where an adopted object was made; None if that node is gone: without a copy the object is lost."""
+        """Note the node that made an adopted object; None if that node is gone: without a copy the object is lost."""
         self._core.set_origin(object_id, origin)
         self._settle()
 

@@ -34,7 +34,7 @@ class LocalStore:
     Args:
         capacity_bytes: the bound on its memory.
         clock: for what expires.
-        spill_directory: where objects are moved that memory has no room for; None if nowhere.
+        spill_directory: the directory for objects that memory has no room for; None if there is none.
     """
 
     def __init__(self, capacity_bytes: int, clock: Clock, *, spill_directory: str | None = None) -> None:

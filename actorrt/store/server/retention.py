@@ -17,7 +17,7 @@ _CONNECTION: Final = 0  # those of processes are numbered from 1
 
 
 class MessageHandler(Protocol):
-    """What the node needs of its store's core."""
+    """The part of a store's core that the node's connections use."""
 
     def open(self, connection: int, label: str) -> None: ...
 

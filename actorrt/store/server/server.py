@@ -64,7 +64,7 @@ class StoreServer:
         path: the socket; its directory must exist, with no access for other users.
         capacity_bytes: the bound on shared memory.
         clock: for what expires.
-        spill_directory: where objects are moved that memory has no room for; None if nowhere.
+        spill_directory: the directory for objects that memory has no room for; None if there is none.
         spill_bytes: the bound on the bytes there; None for 64 GiB. The disk is never filled, either way.
         on_open: called on the loop when a process has said HELLO.
         on_close: called when the connection of such a process has ended and everything that it held is released.

@@ -1,1 +1,1 @@
-"""Pure: the objects of one store, who keeps them alive, and the names that they are published under."""
+"""Pure: the objects of one store, what keeps them alive, and the names that they are published under."""

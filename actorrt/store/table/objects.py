@@ -1,4 +1,4 @@
-"""Pure: one object of the table: its state, and who keeps it alive.
+"""Pure: one object of the table: its state, and what keeps it alive.
 
             declare                 create                 seal
     (unknown) ─────▶ PENDING ────────────────▶ CREATED ─────────▶ SEALED ──free──▶ FREED, until unpinned

@@ -1,4 +1,4 @@
-"""Pure: the objects of one store, and who keeps them alive. Their states are in `objects`.
+"""Pure: the objects of one store, and what keeps them alive. Their states are in `objects`.
 
 A connection is a number. It *holds* objects (its refs) and *pins* them (its mapped views), each by count. An object
 lives while a connection holds or pins it, while it is in transit, and while an object that contains it lives. An
@@ -6,7 +6,8 @@ object that nobody refers to is deleted at the next sweep. Before a sweep the ca
 so that a hold which is under way is counted before the last one ends. An object whose id was never sent anywhere is
 deleted immediately.
 
-An object of another node is *adopted* when a process of that node sends its ref: it is held where it was made.
+An object of another node is *adopted* when a process of that node sends its ref: the store that made it holds it for
+this node.
 """
 
 from __future__ import annotations
@@ -145,7 +146,7 @@ class ObjectTable:
             self._instructions.append(TransitArrived(entry.object_id, node, token))
 
     def set_origin(self, object_id: ObjectId, origin: bytes | None) -> None:
-        """Note where an adopted object was made; None if that node is gone, so that only a copy here counts."""
+        """Note the node that made an adopted object; None if that node is gone, so that only a copy here counts."""
         entry = self._entries.get(object_id)
         if entry is not None and entry.origin is not None:
             entry.origin = origin

@@ -17,7 +17,7 @@ from actorrt.ids import ObjectId
 
 
 class DepartingRef(Protocol):
-    """What a carrier needs of a ref to an object."""
+    """The part of a ref to an object that its carrier uses."""
 
     def begin_transits(self, departing: Sequence[tuple[Any, bytes]], copies_count: int) -> None:
         """Keep the objects of one message's refs, including this one, until `copies_count` copies have arrived."""

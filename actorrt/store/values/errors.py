@@ -18,7 +18,7 @@ def encode(error: BaseException) -> bytes:
     """Return any error with its pickle; one that can't be pickled, or is too large for it, as data only."""
     from actorrt.store.values.exceptions import dump_exception
 
-    if not issubclass(type(error), Exception) or not said(error)[1]:  # it would end whoever waits, or can't be shown
+    if not issubclass(type(error), Exception) or not said(error)[1]:  # it would end its waiters, or has no text
         return encode_plain(error)
     dumped = dump_exception(error)
     if dumped is None or dumped[1] or len(dumped[0]) > MAX_ERROR_BYTES:
@@ -28,7 +28,7 @@ def encode(error: BaseException) -> bytes:
 
 
 def decode(packed: bytes) -> BaseException:
-    """Rebuild an error; where its own type can't be rebuilt here, as a `RemoteActorError` that names it."""
+    """Rebuild an error; if its own type can't be rebuilt here, as a `RemoteActorError` that names it."""
     data: dict[str, Any] = msgpack.unpackb(packed)
     pickled = data.pop("pickle", None)
     if pickled is None:

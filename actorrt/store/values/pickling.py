@@ -140,7 +140,7 @@ def _pickle(
     if "torch" not in sys.modules:
         try:
             data = pickle.dumps(value, _PROTOCOL, buffer_callback=buffers.append)
-        except _REFUSALS:  # cloudpickle decides; its error is the one shown
+        except _REFUSALS:  # cloudpickle decides; its error is raised
             data = _MAIN
         if _MAIN not in data and _COPIED_ARRAY not in data and not _names_by_value(data):
             return data
@@ -288,7 +288,7 @@ def _reduce_array(array: np.ndarray[Any, Any]) -> Any:
         return NotImplemented
     if (array.flags.c_contiguous or array.flags.f_contiguous) and _is_exportable(array):
         return NotImplemented
-    # numpy's pickle of a dtype of dates forgets its byte order where its string does not.
+    # numpy's pickle of a dtype of dates forgets its byte order, which its string keeps.
     form = dtype.str if dtype.kind in "mM" else dtype
     flat = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
     return _rebuild_array, (pickle.PickleBuffer(flat.data), form, array.shape)

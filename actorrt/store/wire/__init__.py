@@ -1,1 +1,1 @@
-"""What a store and its clients say to each other: messages, channels, and errors as plain data."""
+"""The protocol between a store and its clients: messages, channels, and errors as plain data."""

@@ -1,7 +1,7 @@
-"""How a client reaches its store: the interface that channels fulfil, and what they give back.
+"""The interface of the channels between a client and its store, and the form of their replies.
 
-Between processes that is `client.socket_channel`; within one process `server.local`, where a blocking request to the
-loop that makes it would never be answered.
+`connection.socket_channel` is the channel between processes. `server.local` has the one within a process, in which a
+request over a socket to the loop that makes it would never be answered.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ SEALED, HELD = 1, 2
 
 
 class Op(IntEnum):
-    """What a client asks. All requests of a process use one socket, so that the store sees them in their order."""
+    """Requests of clients. All requests of a process use one socket, so that the store sees them in their order."""
 
     HELLO = 1  # version, role, peer
     # object, bytes, whether it is promised, line, whether to wait for releases → segment, offset, bytes; or None: it
@@ -45,7 +45,7 @@ class Op(IntEnum):
     SETTLE = 13  # tokens
     FREE = 14  # object
     SUBSCRIBE = 15  # objects → READY and FAILED events
-    AWAIT_ALLOCATION = 16  # object that was answered with WAIT → a ROOM event
+    AWAIT_ALLOCATION = 16  # object that was answered with WAIT → an ALLOCATION event
     STATS = 17
     BORROW = 18  # bytes of an object to be made, or 0 to end the loan → segment, offset, bytes of a loan; or None
     REPORT = 19  # end, objects made on loan: [object, offset, bytes, flags, pins, line]
@@ -56,9 +56,8 @@ class Op(IntEnum):
     AWAIT_VERSION = 23  # scope, name, newer than → a PUBLISHED event
     RESERVE = 25  # [object, bytes], ..., line → segment, offset, bytes of one range for all, one after the other
     LOCATE = 26  # object, node: the object is there; the connection holds it
-    TAKE_ALLOCATION = (
-        28  # objects that were answered with WAIT → as CREATE, but never WAIT: they are given up where there is no room
-    )
+    # objects that were answered with WAIT → as CREATE, but never WAIT: if there is no memory, the request is withdrawn
+    TAKE_ALLOCATION = 28
     INTRODUCE = 27  # peer, node: a process that sent something here, and the other node that it is on
     LIST = 24  # count → the largest objects: [start of the id, bytes, state, holders, line]
 
@@ -69,30 +68,30 @@ class Status(IntEnum):
     DONE = 0
     ERROR = 1  # result: an error's data
     PENDING = 2  # GET of what is not sealed yet
-    WAIT = 3  # CREATE and RESERVE: there is no room yet; result: what is waited for
+    WAIT = 3  # CREATE and RESERVE: there is no memory yet; result: a Wait
 
 
 class Wait(IntEnum):
-    """What an allocation waits for."""
+    """The reason why an allocation waits."""
 
     MEMORY = 1  # a segment is being made, which takes milliseconds
     SPACE = 2  # other objects are moved to disk, or must be released
 
 
 class Event(IntEnum):
-    """What the store tells on an events socket."""
+    """Events, which the store sends on an events socket."""
 
     READY = 1  # objects; if they are few, those that the store has pinned: [object, segment, offset, bytes], ...
     FAILED = 2  # object, error
     ALLOCATION = 3  # object: the outcome of its allocation can be taken
     RETIRED = 4  # segments
-    NEXT = 5  # segment, its descriptor beside it: what the process will write next
+    NEXT = 5  # segment, with its descriptor: the process will write it next
     RECALL = 6  # memory is short: the process returns its loan and what it keeps without need
     PUBLISHED = 7  # scope, name, what LATEST would answer now; or None: ask
 
 
 class Role(IntEnum):
-    """What a connection is for."""
+    """The purpose of a connection."""
 
     REQUESTS = 1  # a process's one connection for requests; what it holds belongs to it
     EVENTS = 2  # hears what the process subscribed to
