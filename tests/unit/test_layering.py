@@ -56,12 +56,14 @@ IMPURE = {
 }
 IMPURE_FOUNDATION = {"actorrt.clock", "actorrt.scopes", "actorrt.completion", "actorrt.defects", "actorrt.forks"}
 TASK_MAKERS = {"create_task", "ensure_future", "run_coroutine_threadsafe", "TaskGroup"}
+DAEMONS_STORE_PACKAGES = ("wire", "memory", "table", "server")
+"""The packages of the store that the daemon imports; they lie below `values`."""
 NEVER_UNPICKLES = (
     "actorrt.cli",
     "actorrt.node.daemon.boot",
     "actorrt.node.daemon.daemon",
     "actorrt.node.processes.forker",
-    "actorrt.store.server.server",
+    *(module for module in MODULES if module.startswith(tuple(f"actorrt.store.{p}." for p in DAEMONS_STORE_PACKAGES))),
 )
 
 
