@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from actorrt.ids import ActorId, PeerId
+from actorrt.ids import ActorId, JobId, PeerAddress, PeerId
 from actorrt.protocol.forms import Count
 from actorrt.protocol.nodes import ActorRow
 from actorrt.protocol.verb import Record, Request, record, verb
@@ -29,6 +29,33 @@ class Flush(Request[None]):
 
 
 # What a node tells its processes
+
+
+@record
+class WorkerSetting(Record):
+    """What a worker is given at its start, through the zygote that forks it.
+
+    Attributes:
+        peer, address: who it is, and where it is to be reached.
+        crash_notes: the file of what it had in hand, which outlives it.
+        node: the daemon's endpoint.
+        store: the path of the object store's socket.
+        job, namespace, log_level, sys_path, cwd, env_vars: of the job that it works for; see `JobSetting`.
+        label: what people call it.
+    """
+
+    peer: PeerId
+    address: str
+    crash_notes: str
+    node: PeerAddress
+    store: str
+    job: JobId
+    label: str
+    namespace: str
+    log_level: Count
+    sys_path: list[str]
+    cwd: str
+    env_vars: dict[str, str]
 
 
 class CallInHand(NamedTuple):

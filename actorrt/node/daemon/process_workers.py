@@ -14,7 +14,7 @@ from actorrt.node.placement.jobs import Job, Worker
 from actorrt.node.processes.forker import ProcessFactory
 from actorrt.node.processes.output import OutputReader
 from actorrt.node.processes.process_watch import ProcessExit
-from actorrt.protocol.processes import OutputLine
+from actorrt.protocol.processes import OutputLine, WorkerSetting
 from actorrt.reasons import ExitKind, ExitReason
 
 logger = logging.getLogger(__name__)
@@ -75,7 +75,8 @@ class ProcessWorkers:
         try:
             output = OutputReader(loop, worker.label, on_lines)
             try:
-                worker.pid = await self._processes.fork(self._config(worker), output.stdout_fd, output.stderr_fd)
+                config = self._setting(worker).pack()
+                worker.pid = await self._processes.fork(config, output.stdout_fd, output.stderr_fd)
                 output.close_write_ends()
                 worker.process = self._processes.watch(worker.pid, lambda how: self._ended(worker, output, how))
             except BaseException:
@@ -86,23 +87,23 @@ class ProcessWorkers:
         if worker.is_leaving:  # it was dismissed while it was forked
             worker.process.kill()
 
-    def _config(self, worker: Worker) -> dict[str, object]:
+    def _setting(self, worker: Worker) -> WorkerSetting:
         assert self.node is not None
-        setting = worker.job.setting
-        return {
-            "peer": worker.peer,
-            "address": worker.endpoint.address,
-            "crash_notes": worker.endpoint.address.removeprefix("unix://") + CRASH_NOTES_SUFFIX,
-            "node": tuple(self.node),
-            "store": self._store_path,
-            "job": worker.job.job_id,
-            "label": worker.label,
-            "namespace": setting.namespace,
-            "log_level": setting.log_level,
-            "sys_path": setting.sys_path,
-            "cwd": setting.cwd,
-            "env_vars": {**setting.env_vars, **worker.env_vars},
-        }
+        of_job = worker.job.setting
+        return WorkerSetting(
+            peer=worker.peer,
+            address=worker.endpoint.address,
+            crash_notes=worker.endpoint.address.removeprefix("unix://") + CRASH_NOTES_SUFFIX,
+            node=self.node,
+            store=self._store_path,
+            job=worker.job.job_id,
+            label=worker.label,
+            namespace=of_job.namespace,
+            log_level=of_job.log_level,
+            sys_path=of_job.sys_path,
+            cwd=of_job.cwd,
+            env_vars={**of_job.env_vars, **worker.env_vars},
+        )
 
     def kill(self, worker: Worker) -> None:
         """End the worker at once."""

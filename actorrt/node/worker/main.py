@@ -21,11 +21,11 @@ from actorrt.clock import MonotonicClock
 from actorrt.completion import Completion, set_blocking_rule
 from actorrt.config import FLUSH_TIMEOUT_S
 from actorrt.errors import RuntimeStateError
-from actorrt.ids import IdSource, JobId, PeerAddress, PeerId
+from actorrt.ids import IdSource
 from actorrt.node.processes.process_watch import STACK_SIGNAL
 from actorrt.node.worker.printing import install_output
 from actorrt.protocol.nodes import AttachWorker
-from actorrt.protocol.processes import Leave
+from actorrt.protocol.processes import Leave, WorkerSetting
 from actorrt.store.client.client import StoreClient
 from actorrt.transport.unix.transport import UnixTransport
 
@@ -37,12 +37,13 @@ def main(config: dict[str, Any]) -> None:
     """Serve until the node says to leave.
 
     Args:
-        config: who this worker is and where its node and store are; made by `process_workers`.
+        config: a `WorkerSetting`, packed: who this worker is and where its node and store are.
     """
+    setting = WorkerSetting.unpack(config)
     install_output(_label_of_current_actor)
     sys.breakpointhook = _refuse_to_break
-    logging.basicConfig(level=config["log_level"], format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    uvloop.run(_serve(config))
+    logging.basicConfig(level=setting.log_level, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    uvloop.run(_serve(setting))
 
 
 def _refuse_to_break(*args: Any, **kwargs: Any) -> Any:
@@ -61,24 +62,22 @@ def _label_of_current_actor() -> str:
     return "" if message is None else str(message.cell.label)
 
 
-async def _serve(config: dict[str, Any]) -> None:
+async def _serve(setting: WorkerSetting) -> None:
     loop = asyncio.get_running_loop()
     set_blocking_rule(_refuse_to_block)
-    peer = PeerId(config["peer"])
-    store = StoreClient.connect(config["store"], peer)
+    store = StoreClient.connect(setting.store, setting.peer)
     store.attach(loop)
-    node = PeerAddress(PeerId(config["node"][0]), config["node"][1])
     system = System(
-        UnixTransport(peer, config["address"], node=node.packed()),
+        UnixTransport(setting.peer, setting.address, node=setting.node.packed()),
         store=store,
         clock=MonotonicClock(),
         ids=IdSource(),
         random=random.random,
-        node=node,
-        job=JobId(config["job"]),
-        namespace=config["namespace"],
+        node=setting.node,
+        job=setting.job,
+        namespace=setting.namespace,
     )
-    system.evidence = Evidence(config["crash_notes"])
+    system.evidence = Evidence(setting.crash_notes)
     store.system, store.node_of = system, system.transport.node_of
     system.on_crash = _end_at_once
     await system.start()
