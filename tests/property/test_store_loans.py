@@ -27,9 +27,9 @@ class LoansMachine(RuleBasedStateMachine):
     def begin(self) -> None:
         self.pool = Pool(CAPACITY_BYTES)
         self.lending = Lending(self.pool)
-        self.fresh = UnreportedObjects()
-        self.untold: dict[ObjectId, Place] = {}
-        self.told: dict[ObjectId, Place] = {}
+        self.unreported = UnreportedObjects()
+        self.unreported_places: dict[ObjectId, Place] = {}
+        self.reported_places: dict[ObjectId, Place] = {}
         self.old: set[ObjectId] = set()
         self.count = 0
 
@@ -37,15 +37,15 @@ class LoansMachine(RuleBasedStateMachine):
     def make(self, length_bytes: int, seals: bool) -> None:
         self.count += 1
         object_id = ObjectId(self.count.to_bytes(16, "little"))
-        place = self.fresh.create(object_id, length_bytes, "")
+        place = self.unreported.create(object_id, length_bytes, "")
         if place is None:
             self.tell()
             self.borrow(length_bytes)
-            place = self.fresh.create(object_id, length_bytes, "")
+            place = self.unreported.create(object_id, length_bytes, "")
         if place is not None:
-            self.untold[object_id] = place
+            self.unreported_places[object_id] = place
             if seals:
-                assert self.fresh.seal(object_id)
+                assert self.unreported.seal(object_id)
 
     def borrow(self, length_bytes: int) -> None:
         found = self.lending.lend(BORROWER, length_bytes)
@@ -54,35 +54,35 @@ class LoansMachine(RuleBasedStateMachine):
             self.pool.finish(found.segment_id, is_made=True)
             found = self.lending.lend(BORROWER, length_bytes)
         assert not isinstance(found, Growth)
-        self.fresh.borrow(found)
+        self.unreported.borrow(found)
 
     @rule(choice=CHOICE)
     def drop_untold(self, choice: int) -> None:
-        if self.untold:
-            object_id = list(self.untold)[choice % len(self.untold)]
-            self.fresh.seal(object_id)
-            assert self.fresh.release(object_id)
-            del self.untold[object_id]
+        if self.unreported_places:
+            object_id = list(self.unreported_places)[choice % len(self.unreported_places)]
+            self.unreported.seal(object_id)
+            assert self.unreported.release(object_id)
+            del self.unreported_places[object_id]
 
     @rule(choice=CHOICE)
     def view_and_let_go(self, choice: int) -> None:
-        if self.untold:
-            object_id = list(self.untold)[choice % len(self.untold)]
-            self.fresh.seal(object_id)
-            assert self.fresh.pin(object_id) == self.untold[object_id]
-            assert self.fresh.unpin(object_id)
+        if self.unreported_places:
+            object_id = list(self.unreported_places)[choice % len(self.unreported_places)]
+            self.unreported.seal(object_id)
+            assert self.unreported.pin(object_id) == self.unreported_places[object_id]
+            assert self.unreported.unpin(object_id)
 
     @rule()
     def tell(self) -> None:
-        self.take(self.fresh.report())
-        assert self.untold == {}
+        self.take(self.unreported.report())
+        assert self.unreported_places == {}
 
     @rule()
     def tell_of_the_old(self) -> None:
-        young = set(self.untold) - self.old
-        self.take(self.fresh.report(only_old=True))
-        assert young <= set(self.untold), "what was made since then is not worth telling of"
-        self.old = set(self.untold)
+        young = set(self.unreported_places) - self.old
+        self.take(self.unreported.report(only_old=True))
+        assert young <= set(self.unreported_places), "what was made since then is not worth telling of"
+        self.old = set(self.unreported_places)
 
     def take(self, report: tuple[int, list[list[int | bytes | str]]] | None) -> None:
         """Let the store hear what the process says."""
@@ -91,14 +91,14 @@ class LoansMachine(RuleBasedStateMachine):
         end, objects = report
         places = self.lending.settle(BORROWER, end, [(offset, length) for _, offset, length, *_ in objects])  # type: ignore[misc]
         for row, place in zip(objects, places, strict=True):
-            assert self.untold.pop(row[0]) == place  # type: ignore[call-overload]
+            assert self.unreported_places.pop(row[0]) == place  # type: ignore[call-overload]
             assert row[3] in (HELD, HELD | SEALED)
-            self.told[row[0]] = place  # type: ignore[index]
+            self.reported_places[row[0]] = place  # type: ignore[index]
 
     @rule(choice=CHOICE)
     def drop_told(self, choice: int) -> None:
-        if self.told:
-            self.pool.free(self.told.pop(list(self.told)[choice % len(self.told)]))
+        if self.reported_places:
+            self.pool.free(self.reported_places.pop(list(self.reported_places)[choice % len(self.reported_places)]))
 
     @invariant()
     def no_two_objects_overlap(self) -> None:
@@ -106,7 +106,8 @@ class LoansMachine(RuleBasedStateMachine):
             return
         self.pool.check_invariants()
         spans = sorted(
-            (p.segment_id, p.offset, p.offset + p.length_bytes) for p in [*self.told.values(), *self.untold.values()]
+            (p.segment_id, p.offset, p.offset + p.length_bytes)
+            for p in [*self.reported_places.values(), *self.unreported_places.values()]
         )
         assert all(a[0] != b[0] or a[2] <= b[1] for a, b in itertools.pairwise(spans))
 
@@ -114,7 +115,7 @@ class LoansMachine(RuleBasedStateMachine):
         if not hasattr(self, "pool"):
             return
         self.lending.forget(BORROWER)
-        for place in self.told.values():
+        for place in self.reported_places.values():
             self.pool.free(place)
         assert self.pool.used_bytes == 0
 

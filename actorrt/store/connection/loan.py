@@ -85,7 +85,8 @@ class Loan:
 
     def seal(self, object_id: ObjectId) -> None:
         """Finish an object that this process made, on loan or not."""
-        self._conversation.check()
+        if not self._conversation.is_open:
+            self._conversation.check()
         with self._lock:
             is_unreported = self._unreported.seal(object_id)
             if not is_unreported:
@@ -96,7 +97,8 @@ class Loan:
 
     def abort(self, object_id: ObjectId) -> None:
         """Give up an object that this process was making, on loan or not."""
-        self._conversation.check()
+        if not self._conversation.is_open:
+            self._conversation.check()
         with self._lock:
             if not self._unreported.abort(object_id):
                 self._backlog.flush_locked()
@@ -104,7 +106,8 @@ class Loan:
 
     def pin(self, object_id: ObjectId) -> memoryview | None:
         """Pin an unreported object that is sealed, and return its bytes; None if it is not one."""
-        self._conversation.check()
+        if not self._conversation.is_open:
+            self._conversation.check()
         with self._lock:
             place = self._unreported.pin(object_id)
             return None if place is None else self._view(place, writable=False)

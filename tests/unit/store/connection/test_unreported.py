@@ -18,47 +18,47 @@ X, Y, Z = (ObjectId(letter * 16) for letter in (b"x", b"y", b"z"))
 
 
 @pytest.fixture
-def fresh() -> UnreportedObjects:
-    fresh = UnreportedObjects()
-    fresh.borrow(Place(1, 0, 1024))
-    return fresh
+def unreported() -> UnreportedObjects:
+    unreported = UnreportedObjects()
+    unreported.borrow(Place(1, 0, 1024))
+    return unreported
 
 
-def test_what_is_dropped_at_the_end_is_used_again_at_once(fresh: UnreportedObjects) -> None:
+def test_what_is_dropped_at_the_end_is_used_again_at_once(unreported: UnreportedObjects) -> None:
     for object_id in (X, Y, Z):
-        fresh.create(object_id, 64, "")
-        fresh.seal(object_id)
-    fresh.release(Y)
-    fresh.release(Z)
-    assert fresh.create(Z, 64, "") == Place(1, 64, 64)
+        unreported.create(object_id, 64, "")
+        unreported.seal(object_id)
+    unreported.release(Y)
+    unreported.release(Z)
+    assert unreported.create(Z, 64, "") == Place(1, 64, 64)
 
 
-def test_a_view_keeps_what_its_ref_has_left(fresh: UnreportedObjects) -> None:
-    fresh.create(X, 64, "")
-    fresh.seal(X)
-    assert fresh.pin(X) == Place(1, 0, 64)
-    fresh.release(X)
-    assert fresh.report() == (64, [[X, 0, 64, SEALED, 1, ""]])
+def test_a_view_keeps_what_its_ref_has_left(unreported: UnreportedObjects) -> None:
+    unreported.create(X, 64, "")
+    unreported.seal(X)
+    assert unreported.pin(X) == Place(1, 0, 64)
+    unreported.release(X)
+    assert unreported.report() == (64, [[X, 0, 64, SEALED, 1, ""]])
 
 
-def test_the_report_names_gaps_by_leaving_them_out(fresh: UnreportedObjects) -> None:
+def test_the_report_names_gaps_by_leaving_them_out(unreported: UnreportedObjects) -> None:
     for object_id in (X, Y, Z):
-        fresh.create(object_id, 60, "a.py:1")
-    fresh.seal(X)
-    fresh.abort(Y)
-    assert fresh.report() == (192, [[X, 0, 60, HELD | SEALED, 0, "a.py:1"], [Z, 128, 60, HELD, 0, "a.py:1"]])
-    assert fresh.report() is None
-    assert not fresh.seal(Z)
+        unreported.create(object_id, 60, "a.py:1")
+    unreported.seal(X)
+    unreported.abort(Y)
+    assert unreported.report() == (192, [[X, 0, 60, HELD | SEALED, 0, "a.py:1"], [Z, 128, 60, HELD, 0, "a.py:1"]])
+    assert unreported.report() is None
+    assert not unreported.seal(Z)
 
 
 def test_the_store_is_told_before_there_are_too_many() -> None:
-    fresh = UnreportedObjects()
-    fresh.borrow(Place(1, 0, 64 * (MAX_UNREPORTED_COUNT + 1)))
+    unreported = UnreportedObjects()
+    unreported.borrow(Place(1, 0, 64 * (MAX_UNREPORTED_COUNT + 1)))
     for number in range(MAX_UNREPORTED_COUNT):
-        assert fresh.create(ObjectId(number.to_bytes(16, "little")), 1, "") is not None
-    assert fresh.create(X, 1, "") is None
-    fresh.report()
-    assert fresh.create(X, 1, "") is not None
+        assert unreported.create(ObjectId(number.to_bytes(16, "little")), 1, "") is not None
+    assert unreported.create(X, 1, "") is None
+    unreported.report()
+    assert unreported.create(X, 1, "") is not None
 
 
 @pytest.mark.parametrize(
@@ -88,38 +88,38 @@ def test_lines_of_any_alphabet_fit_into_the_message_that_tells_of_as_many_object
     )
     line = namespace["where"](user_line)
     assert line.endswith("\N{GRINNING FACE}.py:2")
-    fresh = UnreportedObjects()
-    fresh.borrow(Place(1, 0, 1 << 30))
+    unreported = UnreportedObjects()
+    unreported.borrow(Place(1, 0, 1 << 30))
     for number in range(MAX_UNREPORTED_COUNT):
-        assert fresh.create(ObjectId(number.to_bytes(16, "little")), 1 << 20, line) is not None
-    report = fresh.report()
+        assert unreported.create(ObjectId(number.to_bytes(16, "little")), 1 << 20, line) is not None
+    report = unreported.report()
     assert report is not None
     assert len(pack((Op.REPORT, 0, *report))) <= MAX_MESSAGE_BYTES
 
 
 def test_a_large_object_is_made_in_the_place_of_the_one_that_went_last() -> None:
-    fresh = UnreportedObjects()
-    fresh.borrow(Place(1, 0, 64 * MIB))
-    offsets = [fresh.add(object_id, MIB) for object_id in (X, Y, Z)]
+    unreported = UnreportedObjects()
+    unreported.borrow(Place(1, 0, 64 * MIB))
+    offsets = [unreported.add(object_id, MIB) for object_id in (X, Y, Z)]
     assert offsets == [0, MIB, 2 * MIB]
-    fresh.release(X)
-    fresh.release(Y)
-    assert fresh.add(Y, MIB - 64) == MIB
-    assert fresh.add(X, MIB) == 0
-    fresh.release(X)
-    assert fresh.add(X, 3 * MIB) == 3 * MIB, "what went is too short"
-    assert fresh.add(ObjectId(b"w" * 16), 100_000) == 6 * MIB, "nor is much wasted on what is shorter by far"
+    unreported.release(X)
+    unreported.release(Y)
+    assert unreported.add(Y, MIB - 64) == MIB
+    assert unreported.add(X, MIB) == 0
+    unreported.release(X)
+    assert unreported.add(X, 3 * MIB) == 3 * MIB, "what went is too short"
+    assert unreported.add(ObjectId(b"w" * 16), 100_000) == 6 * MIB, "nor is much wasted on what is shorter by far"
 
 
 def test_only_what_has_lived_for_a_while_is_told_of() -> None:
-    fresh = UnreportedObjects()
-    fresh.borrow(Place(1, 0, 64 * MIB))
-    fresh.add(X, MIB)
-    fresh.add(Y, MIB)
-    assert fresh.report(only_old=True) is None
-    fresh.release(Y)
-    fresh.add(Y, MIB)
-    assert fresh.report(only_old=True) == (MIB, [[X, 0, MIB, SEALED | HELD, 0, ""]])
-    assert list(fresh.objects) == [Y]
-    assert fresh.report(only_old=True) == (2 * MIB, [[Y, MIB, MIB, SEALED | HELD, 0, ""]])
-    assert fresh.report(only_old=True) is None
+    unreported = UnreportedObjects()
+    unreported.borrow(Place(1, 0, 64 * MIB))
+    unreported.add(X, MIB)
+    unreported.add(Y, MIB)
+    assert unreported.report(only_old=True) is None
+    unreported.release(Y)
+    unreported.add(Y, MIB)
+    assert unreported.report(only_old=True) == (MIB, [[X, 0, MIB, SEALED | HELD, 0, ""]])
+    assert list(unreported.objects) == [Y]
+    assert unreported.report(only_old=True) == (2 * MIB, [[Y, MIB, MIB, SEALED | HELD, 0, ""]])
+    assert unreported.report(only_old=True) is None

@@ -156,7 +156,7 @@ def test_a_spare_segment_is_made_ahead_and_given_to_the_first_who_asks(talk: Con
     assert reply == Send(A, [2, Status.DONE, [1, 0, 100], []], 1, True)
 
 
-def test_an_idle_segment_is_given_back_and_its_readers_are_told(talk: Conversation) -> None:
+def test_an_idle_segment_is_dropped_and_its_readers_are_told(talk: Conversation) -> None:
     talk.say(A, Op.CREATE, 1, X, 3 * MIB, False, "")
     talk.say(A, Op.SEAL, 0, X)
     talk.say(B, Op.GET, 1, X, [])
@@ -171,7 +171,7 @@ def test_an_idle_segment_is_given_back_and_its_readers_are_told(talk: Conversati
     assert reply.message[3] == [1]
 
 
-def test_who_waits_for_others_is_told_once_when_it_can_take_its_room(talk: Conversation) -> None:
+def test_who_waits_for_others_is_told_once_when_it_can_take_its_memory(talk: Conversation) -> None:
     talk.listen(EVENTS_A, PEER_A)
     talk.make(B, X, 6 * MIB)
     assert talk.say(A, Op.CREATE, 1, Y, 6 * MIB, False, "", True)[-1] == Send(A, [1, Status.WAIT, Wait.SPACE, []])
