@@ -1,4 +1,4 @@
-"""Pure: the form that an annotation says: how values of that type travel, and what is refused of those that arrive.
+"""Pure: derives forms from annotations: how the values of a type travel, and which values are refused.
 
 | annotation | what travels | what is refused |
 |---|---|---|
@@ -11,8 +11,8 @@
 | `tuple[X, Y]` | a list | a list of another length |
 | a `NamedTuple` | a list, its fields in order; later versions append to it | a shorter list |
 | a dataclass | a map, its fields by name; later versions add to it | a map without a field that has no default |
-| an exception class | what `errors.to_data` says of the error | a map that says less |
-| `Any`, `object` | anything that the transport carries | nothing: its reader checks it |
+| an exception class | the map of `errors.to_data` | a map without one of its parts |
+| `Any`, `object` | anything that the transport carries | nothing: the code that uses it checks it |
 """
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ from actorrt.reasons import ExitReason
 
 
 def form_of(annotation: Any) -> Form:
-    """Return the form that an annotation says.
+    """Return the form of the type that an annotation names.
 
     Raises:
-        TypeError: values of that type do not travel.
+        TypeError: values of that type can't travel.
     """
     plain = PLAIN.get(annotation)
     if plain is not None:
@@ -175,7 +175,7 @@ def _writer_of_records(parts: Sequence[_Part]) -> Callable[[Any], dict[str, Any]
 
 
 class _ErrorData(NamedTuple):
-    """What `errors.to_data` says of an error."""
+    """The parts of the map that `errors.to_data` returns."""
 
     type: str
     message: str
@@ -200,7 +200,7 @@ def _error(cls: type[BaseException]) -> Form:
 
 
 def read_error(value: Any) -> Exception:
-    """Make the error that `errors.to_data` said; raises UnfitError, a ValueError."""
+    """Make the error of which `errors.to_data` made the data; raises UnfitError, a ValueError."""
     if not isinstance(value, dict):
         raise unfit(value, "a map")
     for name, form in _error_forms():

@@ -1,7 +1,7 @@
-"""Pure: what is asked of the authority of an actor: its node, or the process of its parent where it is a light child.
+"""Pure: what is asked of the authority of an actor: of its node, or for a light child of the process of its parent.
 
-An authority that knows no such actor answers questions about it with `ActorDiedError`, and the exit reason while that
-is remembered. An order about an actor that is gone has no effect.
+An authority answers questions about an actor that it does not know with `ActorDiedError`, which has the exit reason
+while the authority remembers the actor. Orders about such an actor have no effect.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class HeldObject(NamedTuple):
 
 
 class Share(NamedTuple):
-    """The place of a child among the light children that its supervisor began with, and how many they are."""
+    """The place of a child among the light children that its supervisor began with, and the number of these."""
 
     place: Count
     total: Count
@@ -38,23 +38,23 @@ class Share(NamedTuple):
 
 @record
 class ActorOrder(Record):
-    """What is ordered with a spawn: the same for all actors of a group, and for all incarnations of each.
+    """The order of a spawn. It is the same for all actors of a group, and for all incarnations of each.
 
     Attributes:
         spec: the pickled class and constructor's arguments; opaque to authorities.
-        card: what refs know of the actor besides, pickled; opaque to authorities.
-        options: `ActorOptions` as data, which checks each.
-        class_name: its class's name, for people.
-        job: whose it is.
-        namespace: where its name lives.
+        card: the methods and the call options that refs know, pickled; opaque to authorities.
+        options: the data of `ActorOptions`, which checks each.
+        class_name: the name of its class, for people.
+        job: the job that it belongs to.
+        namespace: the namespace of its name.
         parent: the actor that spawned it, and that it never outlives.
         supervisor: the supervisor that decides on its failures.
-        child_id: what its supervisor calls it by; None for what is no child of a supervisor.
+        child_id: the id by which its supervisor knows it; None if it is no child of a supervisor.
         share: see `Share`.
         is_supervisor: whether it supervises others, and so belongs away from code that can crash.
-        is_detached: whether it outlives its driver: it was asked to, or the actor that spawned it does.
+        is_detached: whether it outlives its driver, by its own options or since the actor that spawned it does.
         is_beside: whether it belongs on its parent's loop.
-        objects: what its spec refers to in the object store; held for each actor for as long as its authority knows it.
+        objects: the objects in the store that its spec refers to; its authority holds them for as long as it knows it.
     """
 
     spec: list[Any]
@@ -80,11 +80,11 @@ class ActorOrder(Record):
 
 @record
 class ActorCard(Record):
-    """What a ref of an actor needs.
+    """The data of a ref.
 
     Attributes:
         actor: the actor.
-        card: its methods and options of calls, pickled by whoever spawned it.
+        card: its methods and call options, pickled by the process that spawned it.
         name: its name.
         seen: where it runs, if it does.
     """
@@ -118,7 +118,7 @@ class ActorState(Record):
 
 @record
 class Prospect(Record):
-    """An actor lives on after the end of an incarnation; `starts_in_s` is how long its next start waits."""
+    """An actor lives on after the end of an incarnation. Its next start is `starts_in_s` seconds away."""
 
     starts_in_s: Seconds
 
@@ -137,7 +137,7 @@ class DownReport(Record):
     Attributes:
         reason, incarnation: why, and which.
         is_final: whether the actor is gone for good.
-        endpoint: where the incarnation ran, and its last words come from.
+        endpoint: the process where the incarnation ran, which sends its last messages.
     """
 
     reason: ExitReason
@@ -149,7 +149,7 @@ class DownReport(Record):
 # Starts
 
 
-@verb("spawn", asked_by="whoever spawns")
+@verb("spawn", asked_by="any process that spawns")
 class Spawn(Request[ActorCard]):
     """Start an actor. The answer comes when `on_start` has ended.
 
@@ -162,7 +162,7 @@ class Spawn(Request[ActorCard]):
     order: ActorOrder
 
 
-@verb("spawn_many", asked_by="whoever spawns")
+@verb("spawn_many", asked_by="any process that spawns")
 class SpawnMany(Request[GroupPlaces]):
     """Start actors without names by one order, side by side.
 
@@ -174,9 +174,9 @@ class SpawnMany(Request[GroupPlaces]):
     order: ActorOrder
 
 
-@verb("withdraw_spawn", asked_by="whoever spawns")
+@verb("withdraw_spawn", asked_by="any process that spawns")
 class WithdrawSpawn(Request[None]):
-    """Nobody waits for the spawn of the actor any more, or of the group that begins with it: end what there is."""
+    """The asker does not wait any more for the spawn of an actor, or of the group that begins with it: end both."""
 
     actor: ActorId
 
@@ -186,14 +186,14 @@ class WithdrawSpawn(Request[None]):
 
 @verb("state", asked_by="a caller that waits long")
 class AskState(Request[ActorState]):
-    """Say in which state an actor is that runs nowhere."""
+    """Say which state an actor is in that runs nowhere."""
 
     actor: ActorId
 
 
 @verb("resolve", asked_by="a caller")
 class Resolve(Request[Sighting]):
-    """Say where an incarnation newer than `after` runs, as soon as one does.
+    """Say where an incarnation newer than `after` runs. The answer comes as soon as one runs.
 
     Raises:
         ActorDiedError: there will be none.
@@ -205,17 +205,17 @@ class Resolve(Request[Sighting]):
 
 @verb("fate", asked_by="a caller that lost the actor's process")
 class AskFate(Request[Prospect]):
-    """Say when it is certain that the actor lives on after the end of incarnation `after`.
+    """Say whether the actor lives on after the end of incarnation `after`. The answer comes when that is decided.
 
     Raises:
-        ActorDiedError: it does not.
+        ActorDiedError: it does not live on.
     """
 
     actor: ActorId
     after: int
 
 
-@verb("alive", asked_by="whoever has a ref")
+@verb("alive", asked_by="any process with a ref")
 class AskAlive(Request[Life]):
     """Say whether the actor runs or will run again."""
 
@@ -235,12 +235,12 @@ class FindSibling(Request[ActorCard]):
     id: str
 
 
-@verb("monitor", asked_by="whoever monitors")
+@verb("monitor", asked_by="any process that monitors")
 class Monitor(Request[DownReport]):
-    """Say how the actor ended, when it is gone for good or when an incarnation has ended.
+    """Say how the actor ended. The answer comes when an incarnation has ended, or the actor for good.
 
     Attributes:
-        since: the first incarnation whose end is of interest, 0 for the one there is; None: only the last one's.
+        since: the first incarnation whose end is answered; 0 stands for the present one. None: the end for good is.
     """
 
     actor: ActorId
@@ -249,26 +249,26 @@ class Monitor(Request[DownReport]):
 
 @verb("ended", asked_by="a supervisor that stops a child")
 class AwaitEnd(Request[None]):
-    """Answer when the actor is gone."""
+    """Wait for the actor's end: the answer comes when it is gone."""
 
     actor: ActorId
 
 
 @verb("check_invariants", asked_by="tests")
 class CheckInvariants(Request[None]):
-    """Check that what is known of all actors agrees.
+    """Check that the authority's tables agree with each other.
 
     Raises:
-        AssertionError: it does not, as text in a `RemoteActorError`.
+        RemoteActorError: they do not; the text is that of the AssertionError.
     """
 
 
 # Ends
 
 
-@verb("stop", asked_by="whoever has refs")
+@verb("stop", asked_by="any process with refs")
 class Stop(Request[None]):
-    """End actors for good, and answer when all are gone."""
+    """End actors for good. The answer comes when all are gone."""
 
     actors: ActorIds
     reason: str
@@ -280,8 +280,8 @@ class Exited(Request[None]):
     """The incarnations of actors have ended alike.
 
     Attributes:
-        is_administrative: whether they were to end for good.
-        is_buried: whether nothing is left of the actors at their host, so that it need not bury them.
+        is_administrative: whether the actors were to end for good.
+        is_buried: whether their host has forgotten them, so that no `Bury` is needed.
     """
 
     actors: ActorIds
@@ -293,7 +293,7 @@ class Exited(Request[None]):
 
 @verb("stop_child", asked_by="a supervisor")
 class StopChild(Request[None]):
-    """End a child's incarnation; its exit is reported to its supervisor."""
+    """End a child's incarnation. The supervisor hears of its exit by `ChildExited`."""
 
     actor: ActorId
     reason: str
@@ -303,7 +303,7 @@ class StopChild(Request[None]):
 
 @verb("delay_child", asked_by="a supervisor")
 class DelayChild(Request[None]):
-    """The child starts again in `delay_s` seconds, or when others have stopped: its callers hear so."""
+    """The child starts again in `delay_s` seconds, or when others have stopped: tell its callers."""
 
     actor: ActorId
     delay_s: Seconds
@@ -311,7 +311,7 @@ class DelayChild(Request[None]):
 
 @verb("forget_child", asked_by="a supervisor")
 class ForgetChild(Request[None]):
-    """The child is gone for good, for that reason or for that of its last end."""
+    """The child is gone for good. None as the reason stands for that of its last end."""
 
     actor: ActorId
     reason: ExitReason | None
@@ -322,7 +322,7 @@ class ForgetChild(Request[None]):
 
 @verb("handled", asked_by="the host of the actor")
 class Handled(Request[None]):
-    """The incarnation has handled its first message: its next failure is none of its start."""
+    """The incarnation has handled its first message, so its next failure is not one of its start."""
 
     actor: ActorId
     incarnation: Count
@@ -330,7 +330,7 @@ class Handled(Request[None]):
 
 @verb("snapshot", asked_by="the host of the actor")
 class SnapshotTaken(Request[None]):
-    """A snapshot of the actor lies in the store; the answer says that it is held."""
+    """A snapshot of the actor is in the store. The answer says that the authority holds it."""
 
     actor: ActorId
     incarnation: Count
@@ -343,7 +343,7 @@ class SnapshotTaken(Request[None]):
 
 @verb("link", asked_by="the host of a linked actor")
 class LinkActor(Request[None]):
-    """Pass on that another actor is linked to this one, as soon as it runs. `to` is the other's ref, pickled."""
+    """Tell the actor, as soon as it runs, that another one is linked to it. `to` is the other one's ref, pickled."""
 
     actor: ActorId
     to: bytes
@@ -351,7 +351,7 @@ class LinkActor(Request[None]):
 
 @verb("unlink", asked_by="the host of a linked actor")
 class UnlinkActor(Request[None]):
-    """Pass on that the link from another actor is undone."""
+    """Tell the actor that the link from another one is undone."""
 
     actor: ActorId
     other: ActorId

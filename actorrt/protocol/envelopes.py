@@ -1,7 +1,7 @@
 """Pure: the kinds of envelopes that endpoints exchange, and the order and types of their fields.
 
-An envelope is a msgpack array that begins with its kind. On the paths of messages it is made as a plain tuple, and
-read by its places; the classes here say what these are, and tests hold that what is sent fits.
+An envelope is a msgpack array that begins with its kind. The code that runs for every message makes a plain tuple and
+reads it by position. The classes here name and type the positions, and tests check all that is sent against them.
 
 A *body* is how values ride in an envelope:
 
@@ -12,7 +12,7 @@ A *body* is how values ride in an envelope:
   (see `actorrt.actors.wire.by_reference`);
 * a map `{"args": list, "refs": [[index, token], ...]}`: as a list, with object ids in the place of refs.
 
-A node reads the kinds of control and of chunks only, which carry plain data, and never a body.
+A node reads the kinds of control and of chunks only. These carry plain data, and never a body.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ CHUNK: Final = 33
 GONE: Final = 34
 
 CHUNK_KINDS: Final = frozenset((READ, CHUNK, GONE))
-"""What nodes exchange to read objects from each other."""
+"""The kinds by which nodes read objects from each other."""
 
 STREAM_WINDOW_ITEMS: Final = 32
 """How many items of a stream its caller takes ahead of those that it has read."""
@@ -58,8 +58,8 @@ class AskEnvelope(NamedTuple):
     Attributes:
         call: the caller's number of the call, from 1.
         body: the arguments.
-        left_s: how long the caller waits at most; None for ever.
-        options: those of the call that its receiver heeds, such as its key.
+        left_s: how long the caller waits at most; None: for ever.
+        options: the options of the call that its receiver reads, such as its key.
     """
 
     kind: int
@@ -72,7 +72,7 @@ class AskEnvelope(NamedTuple):
 
 
 class TellEnvelope(NamedTuple):
-    """Run a method of an actor; nobody waits. As `AskEnvelope`, and `call` is 0."""
+    """Run a method of an actor, without an answer. The fields are those of an ask; `call` is 0."""
 
     kind: int
     call: Count
@@ -95,7 +95,7 @@ class ErrorEnvelope(NamedTuple):
     """A call has ended with an error.
 
     Attributes:
-        error: what `error_to_data` says of it, with the exception pickled; or `errors.to_data`, of a refusal.
+        error: the map that `error_to_data` makes of the exception; of a refusal, the map of `errors.to_data`.
         executed: whether the method ran.
     """
 
@@ -114,7 +114,7 @@ class ItemEnvelope(NamedTuple):
 
 
 class NotHereEnvelope(NamedTuple):
-    """The actor is not on this endpoint, and the call (0: a tell, or none) did not run: seek it elsewhere."""
+    """The actor is not on this endpoint, and the call did not run. `call` is 0 for a tell, and for a settlement."""
 
     kind: int
     call: Count
@@ -125,7 +125,7 @@ class NotHereEnvelope(NamedTuple):
 
 
 class CancelEnvelope(NamedTuple):
-    """Nobody waits for a call any more; `is_late`: since its deadline has passed."""
+    """The caller does not wait any more for a call. `is_late` says that its deadline has passed."""
 
     kind: int
     actor: ActorId
@@ -142,7 +142,7 @@ class MoreEnvelope(NamedTuple):
 
 
 class CreditEnvelope(NamedTuple):
-    """What the receiver of this may have sent to the actor in all, since it settled for that time."""
+    """The caller may have sent so many messages and bytes to the actor in all, since that settlement."""
 
     kind: int
     actor: ActorId
@@ -152,7 +152,7 @@ class CreditEnvelope(NamedTuple):
 
 
 class SettleEnvelope(NamedTuple):
-    """The sender, which has sent to the actor before, counts anew from here; a credit answers."""
+    """A caller that has sent to the actor before counts its messages anew from here. A credit answers."""
 
     kind: int
     actor: ActorId
@@ -163,11 +163,11 @@ class SettleEnvelope(NamedTuple):
 
 
 class RequestEnvelope(NamedTuple):
-    """A request, whose class is that of the verb.
+    """A request, of the class that the verb names.
 
     Attributes:
-        request: the asker's number of it, from 1.
-        data: what `Request.pack` returns.
+        request: the number that the asker gave to it, from 1.
+        data: the map that `Request.pack` returns.
     """
 
     kind: int
@@ -193,7 +193,7 @@ class RefusalEnvelope(NamedTuple):
 
 
 class NoticeEnvelope(NamedTuple):
-    """A request that nobody answers."""
+    """A request without an answer."""
 
     kind: int
     verb: str
@@ -212,7 +212,7 @@ class ReadEnvelope(NamedTuple):
 
 
 class ChunkEnvelope(NamedTuple):
-    """The chunk is beside the envelope; `checksum` is the one that the object's origin made of it."""
+    """The chunk travels beside the envelope. The object's origin has made the checksum."""
 
     kind: int
     object: ObjectId
@@ -228,13 +228,13 @@ class GoneEnvelope(NamedTuple):
 
 
 class Kind(NamedTuple):
-    """What is known of a kind of envelopes.
+    """The description of one kind of envelopes.
 
     Attributes:
-        fields: the class that names and types them.
-        sender, taker: who sends it, and who takes it.
-        lane: which link it goes by: `user` in the order of messages, `control` past them.
-        bound: what keeps its number, or its size, within bounds.
+        fields: the class that names and types the fields.
+        sender, taker: the process that sends such an envelope, and the process that takes it.
+        lane: the link that it travels by: `user` keeps the order of messages, `control` passes them.
+        bound: the mechanism that bounds how many there are.
     """
 
     fields: type[tuple[Any, ...]]
@@ -255,8 +255,8 @@ KINDS: Final[dict[int, Kind]] = {
     ERROR: Kind(ErrorEnvelope, "the host of the actor", "the caller", "user", _BY_CALLS),
     CANCEL: Kind(CancelEnvelope, "the caller", "the host of the actor", "control", "one for each call"),
     REQUEST: Kind(RequestEnvelope, "any process", "any process", "control", _BY_REQUESTS),
-    RESPONSE: Kind(ResponseEnvelope, "who was asked", "who asked", "control", _BY_REQUESTS),
-    REFUSAL: Kind(RefusalEnvelope, "who was asked", "who asked", "control", _BY_REQUESTS),
+    RESPONSE: Kind(ResponseEnvelope, "the process that was asked", "the asker", "control", _BY_REQUESTS),
+    REFUSAL: Kind(RefusalEnvelope, "the process that was asked", "the asker", "control", _BY_REQUESTS),
     NOTICE: Kind(NoticeEnvelope, "any process", "any process", "control", _BY_REQUESTS),
     ITEM: Kind(
         ItemEnvelope, "the host of the actor", "the caller", "user", f"{STREAM_WINDOW_ITEMS} ahead of the last `MORE`"

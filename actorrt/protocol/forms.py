@@ -1,4 +1,4 @@
-"""Pure: forms: how values of a type travel, and what is refused of those that arrive; and forms made of others."""
+"""Pure: forms, which say how the values of a type travel and which values are refused; and forms made of others."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Seconds: TypeAlias = Annotated[float, AtLeast(0)]
 
 
 class UnfitError(ValueError):
-    """A value that arrived is not of the form that belongs there; the text names the place, from the outside in."""
+    """A value that arrived is not of the form that belongs there. The text names the place, from the outside in."""
 
     def __init__(self, what: str, place: str = "") -> None:
         super().__init__(f"{place}{what}")
@@ -30,12 +30,12 @@ class UnfitError(ValueError):
         self.place = place
 
     def at(self, place: str) -> UnfitError:
-        """Make the error for what has the value inside it."""
+        """Return the same error, seen from the value around."""
         return UnfitError(self.what, f"{place}{self.place}")
 
 
 def unfit(value: Any, wanted: str) -> UnfitError:
-    """Make the error for a value that is something else than it has to be."""
+    """Make the error for a value that is not what it has to be."""
     return UnfitError(f" is {short_repr(value)}: it has to be {wanted}")
 
 
@@ -47,10 +47,10 @@ class Form(NamedTuple):
 
     Attributes:
         words: the type, for people.
-        read: makes the value of what arrived; raises UnfitError.
-        write: makes what travels of the value; None where both are the same.
-        kinds: values of exactly these types are what they should be when they arrive, and need not be read.
-        length: which length such a value has to have, unless it is None.
+        read: makes the value of the data that arrived; raises UnfitError.
+        write: makes the data that travel of the value; None if both are the same.
+        kinds: data of exactly these types are the value already, and are not read.
+        length: the length that such data must have, unless they are None.
     """
 
     words: str
@@ -147,7 +147,7 @@ def at_least(form: Form, bound: float) -> Form:
 
 
 def one_of(values: Sequence[str], make: Callable[[str], Any]) -> Form:
-    """Make the form of what `make` makes of one of these strings."""
+    """Make the form of values that `make` makes of these strings."""
     known = {value: make(value) for value in values}
     wanted = "one of " + ", ".join(map(repr, values))
 
@@ -236,9 +236,9 @@ def reader_of_rows(
     """Make a reader of lists.
 
     Args:
-        forms: where each item stands, and its form.
-        defaults: of the last items, which may be missing; what comes behind all of them is of a newer version then, and
-            ignored. None: there are exactly as many items as forms.
+        forms: the place of each item, and its form.
+        defaults: the defaults of the last items, which may be missing; items behind the last one are those of a newer
+            version, and are ignored. None: there are exactly as many items as forms.
         make: makes the value of the items.
     """
     fewest = len(forms) - len(defaults or ())

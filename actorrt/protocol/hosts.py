@@ -1,6 +1,6 @@
 """Pure: what is asked of a process that hosts actors: by the authorities of these, and by processes that call them.
 
-An order about an actor that is not there has no effect: it has ended, and its authority hears so otherwise.
+An order about an actor that is not there has no effect: the actor has ended, and a report tells its authority so.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from actorrt.reasons import ExitReason
 
 @verb("host", asked_by="a node")
 class HostActor(Request[None]):
-    """Start an incarnation; the answer comes when its `on_start` has ended.
+    """Start an incarnation. The answer comes when its `on_start` has ended.
 
     Attributes:
-        label: what people call it.
+        label: the actor's name for people.
         spec, options, job, namespace, is_supervisor, is_detached: see `ActorOrder`.
-        authority: who decides on its failures.
-        snapshots: newest first.
+        authority: the process that decides on its failures.
+        snapshots: its snapshots, the newest first.
 
     Raises:
-        ActorStartError: it does not run.
+        ActorStartError: the incarnation does not run.
     """
 
     actor: ActorId
@@ -47,7 +47,7 @@ class HostActor(Request[None]):
 
 
 class NextIncarnation(NamedTuple):
-    """An actor that is to start again where it has a cell."""
+    """An actor that is to start again in the process that has its cell."""
 
     actor: ActorId
     incarnation: Count
@@ -56,10 +56,10 @@ class NextIncarnation(NamedTuple):
 
 @verb("host_in_turn", asked_by="a node")
 class HostInTurn(Request[None]):
-    """Start incarnations, each when the one before has started; `Hosted` tells the authority of each.
+    """Start incarnations, each when the one before has started. The authority hears of each by `Hosted`.
 
     Raises:
-        ActorStartError: one did not start; those behind it are not begun.
+        ActorStartError: one did not start; the starts behind it are not begun.
     """
 
     authority: PeerAddress
@@ -68,10 +68,10 @@ class HostInTurn(Request[None]):
 
 @verb("stop_hosted", asked_by="a node")
 class StopHosted(Request[None]):
-    """End actors, side by side; their exits are reported.
+    """End actors, side by side. Their authority hears of each exit by `Exited`.
 
     Attributes:
-        is_administrative: whether they end for good.
+        is_administrative: whether the actors end for good.
     """
 
     actors: ActorIds
@@ -82,7 +82,7 @@ class StopHosted(Request[None]):
 
 @verb("stop_in_turn", asked_by="a node")
 class StopInTurn(Request[None]):
-    """End actors that are to start again, each when the one before has ended; their exits are reported."""
+    """End actors that are to start again, each when the one before has ended. `Exited` reports each exit."""
 
     actors: list[ActorId]
     reason: str
@@ -91,14 +91,14 @@ class StopInTurn(Request[None]):
 
 @verb("kill_hosted", asked_by="a node")
 class KillHosted(Request[None]):
-    """End actors at once, and break off starts."""
+    """End actors at once, and break off their starts."""
 
     actors: ActorIds
 
 
 @verb("delay_hosted", asked_by="a node")
 class DelayHosted(Request[None]):
-    """The actor starts again in `delay_s` seconds: those whose calls it had in hand hear so."""
+    """The actor starts again in `delay_s` seconds: tell the callers whose calls it had in hand."""
 
     actor: ActorId
     delay_s: Seconds
@@ -106,7 +106,7 @@ class DelayHosted(Request[None]):
 
 @verb("bury", asked_by="a node")
 class Bury(Request[None]):
-    """The actor is gone for good: drop its cell and end what waits there with `error`.
+    """The actor is gone for good: drop its cell, and end the calls that wait there with `error`.
 
     The answer comes when its light children have ended.
     """
@@ -120,7 +120,7 @@ class Bury(Request[None]):
 
 @verb("child_started", asked_by="the authority of the child")
 class ChildStarted(Request[None]):
-    """A child runs for the first time. The answer to its spawn goes another way, and may be late."""
+    """A child runs for the first time. The answer to its spawn goes another way and may come later."""
 
     supervisor: ActorId
     child: ActorId
@@ -132,9 +132,10 @@ class ChildExited(Request[None]):
     """An incarnation of a child ended.
 
     Attributes:
-        had_handled_message: whether it had handled one.
-        is_administrative: whether it was to end for good.
-        cause: equal for all children that ended by the same cause, such as the end of their process; None: by its own.
+        had_handled_message: whether the incarnation had handled a message.
+        is_administrative: whether the child was to end for good.
+        cause: is equal for all children that ended for the same cause, such as the end of their process. None: the
+            child ended for a cause of its own.
     """
 
     supervisor: ActorId
@@ -147,7 +148,7 @@ class ChildExited(Request[None]):
 
 @verb("child_withdrawn", asked_by="the authority of the child")
 class ChildWithdrawn(Request[None]):
-    """Somebody wants a child ended that does not run now."""
+    """A process has asked for the end of a child that does not run now: its supervisor is to remove it."""
 
     supervisor: ActorId
     child: ActorId
@@ -158,7 +159,7 @@ class ChildFailure(Record):
     """A child did not start again.
 
     Attributes:
-        error: why.
+        error: the failure.
         cause, is_administrative: see `ChildExited`.
     """
 
@@ -170,7 +171,13 @@ class ChildFailure(Record):
 
 @verb("children_restarted", asked_by="a node")
 class ChildrenRestarted(Request[None]):
-    """Of the children that were to start again in turn, these have; or one has not, and so none behind it."""
+    """Children that were to start again in turn have started, or one of them has not.
+
+    Attributes:
+        started: the children that have started.
+        failed: the child that has not started.
+        unreached: the children behind it, whose starts were not begun.
+    """
 
     supervisor: ActorId
     started: Sequence[ActorId] = ()
@@ -202,13 +209,13 @@ class Unlinked(Request[None]):
 
 @record
 class CallState(Record):
-    """What a call waits for.
+    """Where a call is at its receiver.
 
     Attributes:
-        state: `running`, `queued`, or `unknown` where it is not here.
-        seconds: since when it runs.
-        ahead: how many messages are handled before it, while it is queued.
-        in_hand: what occupies its actor meanwhile, in words.
+        state: `running`, `queued`, or `unknown` if it is not here.
+        seconds: for how long it has been running.
+        ahead: the number of messages that are handled before it, while it is queued.
+        in_hand: the message that occupies its actor meanwhile, in words.
     """
 
     state: str
@@ -219,7 +226,7 @@ class CallState(Record):
 
 @verb("explain", asked_by="a caller that waits long")
 class ExplainCall(Request[CallState]):
-    """Say what a call of the asker waits for."""
+    """Say where a call of the asker is."""
 
     actor: ActorId
     call: Count
@@ -230,8 +237,8 @@ class BlockedCall(Record):
     """The call at which a cycle of waits closes.
 
     Attributes:
-        peer, call: whose it is, and its number there.
-        path: the methods from the actor in question to it.
+        peer, call: the caller, and the number that it gave to the call.
+        path: the methods from the actor in question to the call.
     """
 
     peer: PeerId
@@ -241,12 +248,12 @@ class BlockedCall(Record):
 
 @verb("behind", asked_by="a host that looks for cycles of calls")
 class FindCycle(Request[BlockedCall | None]):
-    """Follow what a call of the asker waits for; answer with the call queued at `start` that all of it waits for.
+    """Follow the waits of a call of the asker. The answer is the call queued at `start` that all of them lead to.
 
     Attributes:
-        actor, call: where the call was sent, and its number.
-        start: the actor from which the search began.
-        seen: the actors that were passed.
+        actor, call: the actor that the call was sent to, and the number of the call.
+        start: the actor at which the search began.
+        seen: the actors that the search has passed.
     """
 
     actor: ActorId

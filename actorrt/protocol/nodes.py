@@ -1,4 +1,4 @@
-"""Pure: what only a node is asked: by its processes, by commands, and by supervisors that order for several children.
+"""Pure: what only a node is asked: by its processes, by commands, and by supervisors with orders for several children.
 
 A node that is being stopped takes no new drivers and starts no actors: `RuntimeStateError` and `ActorStartError`.
 """
@@ -29,7 +29,7 @@ class JobSetting(Record):
 
 @record
 class Attached(Record):
-    """What a node is: its version of actorrt, and what actors can reserve there."""
+    """A node's version of actorrt, and the CPUs and GPUs that actors can reserve on it."""
 
     version: str
     cpus: Count
@@ -45,7 +45,7 @@ class AttachDriver(Request[Attached]):
 
     Raises:
         RuntimeStateError: the asker is no driver, or it has a job already.
-        ValueError: it is reached elsewhere.
+        ValueError: the driver is reached at another address.
     """
 
     job: JobId
@@ -56,7 +56,7 @@ class AttachDriver(Request[Attached]):
 
 @verb("detach", asked_by="a driver")
 class Detach(Request[None]):
-    """End the asker's job; the answer comes when its actors have stopped, but for those that are detached.
+    """End the asker's job. The answer comes when its actors have stopped, but for the detached ones.
 
     Raises:
         RuntimeStateError: the job is another driver's.
@@ -70,7 +70,7 @@ class AttachWorker(Request[None]):
     """The worker is ready to host actors.
 
     Raises:
-        RuntimeStateError: it is no worker of this node.
+        RuntimeStateError: the asker is no worker of this node.
     """
 
     pid: Count
@@ -78,16 +78,16 @@ class AttachWorker(Request[None]):
 
 @verb("goodbye", asked_by="a driver, a command")
 class Goodbye(Request[None]):
-    """The asker ends: it need not be looked for.
+    """The asker ends, so that the node need not look for it.
 
     Raises:
-        RuntimeStateError: it is a worker, which leaves when it is told to.
+        RuntimeStateError: the asker is a worker, which leaves when the node tells it to.
     """
 
 
 @verb("preload", asked_by="a driver")
 class Preload(Request[None]):
-    """Have workers that start later find modules imported."""
+    """Import modules where workers are forked, so that workers that start later have them."""
 
     modules: list[str]
     job: JobId
@@ -96,9 +96,9 @@ class Preload(Request[None]):
 # Actors
 
 
-@verb("lookup", asked_by="whoever looks up a name")
+@verb("lookup", asked_by="any process that looks up a name")
 class LookUp(Request[ActorCard]):
-    """Find an actor by its name, waiting for that up to `timeout_s` seconds.
+    """Find an actor by its name; wait up to `timeout_s` seconds for it.
 
     Raises:
         NameNotFoundError: no live actor has the name by then.
@@ -111,14 +111,17 @@ class LookUp(Request[ActorCard]):
 
 @verb("orphaned", asked_by="the authority of a light child")
 class Orphaned(Request[None]):
-    """An actor ended that the node does not know: end what it spawned here; answer when that is gone."""
+    """An actor that the node does not know has ended: end the actors that it spawned on the node.
+
+    The answer comes when these are gone.
+    """
 
     actor: ActorId
 
 
 @verb("restart_children", asked_by="a supervisor")
 class RestartChildren(Request[None]):
-    """Start children again, each when the one before has started; `ChildrenRestarted` tells how that went."""
+    """Start children again, each when the one before has started. The supervisor hears `ChildrenRestarted`."""
 
     supervisor: ActorId
     actors: list[ActorId]
@@ -126,7 +129,7 @@ class RestartChildren(Request[None]):
 
 @verb("stop_children", asked_by="a supervisor")
 class StopChildren(Request[None]):
-    """End children, each when the one before has ended; their exits are reported."""
+    """End children, each when the one before has ended. The supervisor hears of each by `ChildExited`."""
 
     actors: list[ActorId]
     reason: str
@@ -134,7 +137,7 @@ class StopChildren(Request[None]):
 
 
 class HostedActor(NamedTuple):
-    """What became of an order to start an incarnation in its turn."""
+    """The outcome of an order to start an incarnation in its turn."""
 
     actor: ActorId
     incarnation: Count
@@ -143,7 +146,7 @@ class HostedActor(NamedTuple):
 
 @verb("hosted", asked_by="the host of the actors")
 class Hosted(Request[None]):
-    """Orders for so many actors of a `HostInTurn` are carried out."""
+    """The host has carried out the orders for these actors of a `HostInTurn`."""
 
     actors: list[HostedActor]
 
@@ -153,11 +156,11 @@ class Hosted(Request[None]):
 
 @record
 class SilenceReport(Record):
-    """Why a process gives no sign of life.
+    """The reason why a process gives no sign of life.
 
     Attributes:
-        silence: `stopped`, `blocked` or `busy`; None for one that is not silent.
-        silent_s, pid: for how long, and which process.
+        silence: `stopped`, `blocked` or `busy`; None if the process is not silent.
+        silent_s, pid: for how long it has been silent, and its number.
     """
 
     silence: str | None
@@ -189,13 +192,13 @@ class JobStatus(Record):
 
 @record
 class WorkerStatus(Record):
-    """A worker, what it hosts, and what its process uses.
+    """A worker, and the resources that its process uses.
 
     Attributes:
         kind: `own`, `shared` or `supervisors`.
-        actors: how many.
-        memory_bytes, cpu_s: None where there is no process.
-        peer, address: where it is reached.
+        actors: the number of its actors.
+        memory_bytes, cpu_s: None if there is no process.
+        peer, address: its endpoint.
     """
 
     label: str
@@ -211,12 +214,12 @@ class WorkerStatus(Record):
 
 @record
 class ActorStatus(Record):
-    """An actor, by the beginning of its id: where it is in its life, and in which process.
+    """An actor, by the beginning of its id, its state and its process.
 
     Attributes:
-        worker, pid: None where it is in none.
-        reserved: how much of what it reserves.
-        last_exit: why its last incarnation ended.
+        worker, pid: None if it is in no process.
+        reserved: the amounts that it reserves, by resource.
+        last_exit: the reason of the end of its last incarnation.
     """
 
     actor: str
@@ -234,7 +237,7 @@ class ActorStatus(Record):
 
 @record
 class Totals(Record):
-    """How many there are."""
+    """The numbers of jobs, workers and actors of a node."""
 
     jobs: Count
     workers: Count
@@ -243,7 +246,7 @@ class Totals(Record):
 
 @record
 class StatusPage(Record):
-    """What a node has and does, and a page of its workers and actors; `next` is what the following page comes after."""
+    """The state of a node, and a page of its workers and actors; `next` is the cursor of the following page."""
 
     version: str
     address: str
@@ -260,10 +263,10 @@ class StatusPage(Record):
 
 @verb("status", asked_by="a driver, a command")
 class AskStatus(Request[StatusPage]):
-    """List what the node runs: `count` rows of workers and actors, those that come after a page.
+    """List workers and actors of the node: the `count` rows behind a cursor.
 
     Raises:
-        TypeError, ValueError: no such page.
+        TypeError, ValueError: there is no such page.
     """
 
     after: Cursor | None
@@ -276,8 +279,8 @@ class ActorRow(Record):
 
     Attributes:
         home: the endpoint where it runs.
-        restarts: how often it was started again.
-        is_own: whether its process is its own.
+        restarts: the number of its restarts.
+        is_own: whether it has a process of its own.
     """
 
     actor: ActorId
@@ -308,10 +311,11 @@ class ActorTree(Record):
 
     Attributes:
         jobs, actors: parents come before their children, siblings in the order in which they were spawned.
-        left_out: for each parent or job, how many below it are not listed; under no id, how many of ended jobs.
-        queued: how many messages wait in the mailboxes of actors, for those whose process has answered.
-        child_ids: what the children of supervisors are called by.
-        memory_bytes: of the processes of actors that have one of their own.
+        left_out: the number of actors below each parent or job that are not listed; under the empty id, those of ended
+            jobs.
+        queued: the number of messages in the mailbox of each actor whose process has answered.
+        child_ids: the ids by which supervisors know their children.
+        memory_bytes: the memory of each process that belongs to one actor.
     """
 
     jobs: list[JobRow]

@@ -1,4 +1,4 @@
-"""Pure: what nodes ask each other about objects, and what is asked about them of a node.
+"""Pure: what nodes ask each other about objects, and what a node is asked about its own.
 
 A node holds an object where it was made for as long as anything on it refers to the object. Chunks of its bytes are
 envelopes of their own; see `envelopes`.
@@ -13,7 +13,7 @@ from actorrt.protocol.verb import Record, Request, record, verb
 
 @record
 class Holding(Record):
-    """An object is held for the asker; or `node`, packed, has made it, and is to be asked instead."""
+    """An object is held for the asker. Or else `node`, packed, has made it, and the asker is to ask that node."""
 
     node: bytes | None
 
@@ -23,10 +23,10 @@ class HoldObject(Request[Holding]):
     """Hold an object for the asker's node.
 
     Attributes:
-        token: the transit by which the ref came, which keeps the object meanwhile.
+        token: the transit by which the ref came; it keeps the object meanwhile.
 
     Raises:
-        ObjectNotFoundError: there is no such object any more.
+        ObjectNotFoundError: the object does not exist any more.
     """
 
     object: ObjectId
@@ -35,7 +35,7 @@ class HoldObject(Request[Holding]):
 
 @verb("object_arrived", asked_by="another node")
 class ObjectArrived(Request[None]):
-    """The ref that was sent by a transit has arrived, and the object is held: the transit is over."""
+    """A ref has arrived and its object is held, so the transit by which the ref was sent is over."""
 
     object: ObjectId
     token: bytes
@@ -50,7 +50,7 @@ class LetGoObject(Request[None]):
 
 @record
 class ObjectSource(Record):
-    """How long an object is, which objects it has refs of, and from which node it is to be read."""
+    """The length of an object, the objects that it has refs of, and the node to read it from."""
 
     length_bytes: Count
     contained: list[ObjectId]
@@ -59,13 +59,13 @@ class ObjectSource(Record):
 
 @verb("object_source", asked_by="another node")
 class NameSource(Request[ObjectSource]):
-    """Say from whom to read an object that was made here; one that is still to be made is waited for.
+    """Name the node to read an object from that was made here. The answer comes when the object is made.
 
     Attributes:
-        failed: a source that was named before and gave nothing.
+        failed: the source that was named before, and that gave nothing.
 
     Raises:
-        ObjectNotFoundError, ObjectLostError: it is not there any more.
+        ObjectNotFoundError, ObjectLostError: the object does not exist any more.
     """
 
     object: ObjectId
@@ -74,17 +74,17 @@ class NameSource(Request[ObjectSource]):
 
 @verb("object_read", asked_by="another node")
 class ObjectRead(Request[None]):
-    """The asker has all of the object: others can read from there, and it reads here no more."""
+    """The asker has read all of the object, so that others can read it from there."""
 
     object: ObjectId
 
 
 @verb("pull_object", asked_by="benchmarks and tests")
 class PullObject(Request[None]):
-    """Have an object brought here that `origin` has, and hold it.
+    """Bring an object here from `origin`, and hold it.
 
     Raises:
-        ObjectLostError, ObjectNotFoundError, ObjectStoreFullError: it can't be.
+        ObjectLostError, ObjectNotFoundError, ObjectStoreFullError: the object can't be brought here.
     """
 
     object: ObjectId
@@ -93,6 +93,6 @@ class PullObject(Request[None]):
 
 @verb("release_object", asked_by="benchmarks and tests")
 class ReleaseObject(Request[None]):
-    """Take back what `PullObject` held."""
+    """Release an object that `PullObject` holds."""
 
     object: ObjectId

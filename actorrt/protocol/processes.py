@@ -18,12 +18,12 @@ Stream: TypeAlias = Literal["stdout", "stderr"]
 
 @verb("fence", asked_by="another process")
 class Fence(Request[None]):
-    """Answer. On the lane of messages, the answer says that all that was sent before has arrived."""
+    """Answer at once. On the lane of messages, the answer says that all messages sent before have arrived."""
 
 
 @verb("flush", asked_by="a process that monitors an actor here")
 class Flush(Request[None]):
-    """Answer when all that waited here for the asker, which is reached at `address`, has arrived there."""
+    """Send the messages that wait here for the asker, which is reached at `address`; answer when they have arrived."""
 
     address: str
 
@@ -67,7 +67,7 @@ class CallInHand(NamedTuple):
 
 @verb("endpoint_down", asked_by="a node")
 class EndpointDown(Request[None]):
-    """A process of the node has ended, and which calls with retries it was handling then."""
+    """A process of the node has ended. `in_hand` are the calls with retries that it was handling."""
 
     peer: PeerId
     reason: ExitReason
@@ -76,7 +76,7 @@ class EndpointDown(Request[None]):
 
 @verb("leave", asked_by="a node")
 class Leave(Request[None]):
-    """The worker hosts nothing any more: it says its last words and ends."""
+    """The worker hosts nothing any more: send what waits, and end."""
 
 
 @verb("job_ended", asked_by="a node")
@@ -107,13 +107,13 @@ class Output(Request[None]):
 
 @record
 class ProcessCensus(Record):
-    """The light children that a process is the authority of, and what waits at which actors.
+    """The light children that a process is the authority of, and the longest mailboxes of its actors.
 
     Attributes:
         actors: parents come before their children.
-        left_out: for each parent, how many children are not listed.
-        queued: of the actors with most in their mailboxes, how many messages.
-        child_ids: which child of a supervisor goes by which id.
+        left_out: the number of children of each parent that are not listed.
+        queued: the number of messages in the longest mailboxes, by actor.
+        child_ids: the ids by which supervisors know their children.
     """
 
     actors: list[ActorRow]
@@ -124,11 +124,11 @@ class ProcessCensus(Record):
 
 @verb("census", asked_by="a node")
 class TakeCensus(Request[ProcessCensus]):
-    """List the actors that only this process knows, no more than `siblings_count` of one parent."""
+    """List the actors that only this process knows, at most `siblings_count` of one parent."""
 
     siblings_count: Count
 
 
 @verb("statistics", asked_by="a driver")
 class AskStatistics(Request[dict[str, Any]]):
-    """Say how long every queue is, and what was dropped; see `Runtime.statistics`."""
+    """Tell the lengths of all queues, and the numbers of messages that were dropped; see `Runtime.statistics`."""

@@ -1,12 +1,12 @@
-"""Pure: what a request is, and what its answer is: classes that both sides read, and that travel as plain maps.
+"""Pure: requests and their answers: classes that both sides read, and that travel as plain maps.
 
-A request is a class of its own, made by `verb`: its fields are what is asked with, its docstring says what is asked
-for and what errors mean, and `Request[A]` says that `A` answers it; `None` answers what needs no more than to be over.
-An answer of several parts is a class made by `record`. How a field travels, and what is refused where it arrives,
-follows from its annotation; see `annotations`.
+Each request has a class of its own, made by `verb`. Its fields are the arguments, its docstring says what is asked and
+which errors mean what, and `Request[A]` says that the answer is an `A`. `Request[None]` is answered when it has been
+carried out, or is a notice without an answer. An answer of several parts is a class made by `record`. Annotations say
+how each field travels and what is refused; see `annotations`.
 
-A process that speaks an older version sends fewer fields and ignores those that it does not know. So a field that is
-younger than the oldest version supported has a default, which is what an older sender means.
+A process of an older version sends fewer fields, and ignores the fields that it does not know. So a field that is
+younger than the oldest supported version has a default: the value that an older sender means.
 """
 
 from __future__ import annotations
@@ -44,21 +44,21 @@ PlainData: TypeAlias = "dict[str, Any]"
 
 
 class Record:
-    """What is made by `record`, or by `verb`. Nobody changes one: inside a process it is handed on as it is."""
+    """The base of classes made by `record` or `verb`. Nobody changes a record: a process hands it on as it is."""
 
     __slots__ = ()
 
     def pack(self) -> PlainData:
-        """Return what travels, a map of the fields."""
+        """Return the map of the fields that travels."""
         packed: PlainData = record_form(type(self)).write(self)  # type: ignore[misc]  # records have one
         return packed
 
     @classmethod
     def unpack(cls, data: Any) -> Self:
-        """Make a record of what arrived.
+        """Make a record of data that arrived.
 
         Raises:
-            ValueError: it does not fit; the text says where, and what belongs there.
+            ValueError: the data do not fit; the text names the place, the value, and what belongs there.
         """
         try:
             made: Self = record_form(cls).read(data)
@@ -72,10 +72,10 @@ class Record:
         return cls.__name__
 
     def check(self) -> None:
-        """Refuse what each field allows and all together don't.
+        """Refuse fields that contradict each other.
 
         Raises:
-            UnfitError: they contradict each other.
+            UnfitError: they do.
         """
 
     def __repr__(self) -> str:
@@ -90,12 +90,12 @@ class Record:
 
 
 class Request(Record, Generic[A]):
-    """What one process asks of another, or tells it: a class for each verb.
+    """A request that one process sends to another: the base of the class of each verb.
 
     Attributes:
-        verb: its name on the wire.
-        asked_by: who asks, in words.
-        since_version: the first version of the protocol that has it.
+        verb: the name on the wire.
+        asked_by: the processes that ask, in words.
+        since_version: the first version of the protocol that has the verb.
     """
 
     __slots__ = ()
@@ -109,21 +109,21 @@ class Request(Record, Generic[A]):
 
     @classmethod
     def by(cls, handler: Callable[[PeerId, Self], A | Coroutine[Any, Any, A]]) -> Handler:
-        """Say what handles this request: a function of who asks and of the request, which may be a coroutine's."""
+        """Name the handler of this request: a function, or coroutine function, of the asker and the request."""
         return Handler(cls, handler)
 
     @classmethod
     def pack_answer(cls, answer: A) -> Any:
-        """Return what travels of an answer."""
+        """Return the data that travel of an answer."""
         write = _answer_form(cls).write
         return answer if write is None else write(answer)
 
     @classmethod
     def unpack_answer(cls, data: Any) -> A:
-        """Make the answer of what arrived.
+        """Make the answer of data that arrived.
 
         Raises:
-            ValueError: it does not fit; the text says where, and what belongs there.
+            ValueError: the data do not fit; the text names the place, the value, and what belongs there.
         """
         form = _answer_form(cls)
         if data is None and NoneType in form.kinds:
@@ -136,14 +136,14 @@ class Request(Record, Generic[A]):
 
 
 class Handler(NamedTuple):
-    """A request, and what handles it."""
+    """A request, and the function that handles it."""
 
     request: type[Request[Any]]
     handle: Callable[[PeerId, Any], Any]
 
 
 def answer_of(request: type[Request[Any]]) -> Any:
-    """Return the annotation of what answers a request."""
+    """Return the annotation of a request's answer."""
     bases: tuple[Any, ...] = request.__orig_bases__  # type: ignore[attr-defined]
     return get_args(bases[0])[0]
 
@@ -156,16 +156,16 @@ _answer_form: Final[Callable[[Any], Form]] = cache(_make_answer_form)
 
 
 def younger(since: int, default: Any) -> Any:
-    """Say that a field is there since a version of the protocol, and what those mean who don't send it."""
+    """Declare a field that a version of the protocol has added; older senders mean the default."""
     return field(default=default, metadata={"since": since})
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(field, younger))
 def record(cls: C) -> C:
-    """Make a class one of data that travel: its annotations are its fields, which are given by name.
+    """Make a class a record: its annotations are its fields, which are given by name.
 
-    Type checkers hold that nobody changes one. Nothing does so when it runs, for a frozen dataclass costs a call for
-    each field.
+    Type checkers refuse a change of a record. At run time nothing does, for a frozen dataclass costs a call for each
+    field.
     """
     made: C = dataclass(slots=True, kw_only=True, repr=False, eq=False, match_args=False)(cls)  # type: ignore[assignment]
     return made
@@ -176,17 +176,19 @@ def verb(name: str, *, asked_by: str, since: int = 1) -> Callable[[C], C]:
     """Make a subclass of `Request` a verb of the protocol.
 
     Args:
-        name: what it is called on the wire.
-        asked_by: who asks, in words.
-        since: the first version that has it.
+        name: the name on the wire.
+        asked_by: the processes that ask, in words.
+        since: the first version that has the verb.
 
     Raises:
-        TypeError: there is such a verb, or nobody speaks the version.
+        TypeError: the name is taken, or the version is younger than this code.
     """
 
     def made(cls: C) -> C:
         if name in VERBS or not since <= PROTOCOL_VERSION:
-            raise TypeError(f"the verb {name!r} of version {since} can't be: there is one, or no such version")
+            raise TypeError(
+                f"the verb {name!r} of version {since} can't be: the name is taken, or there is no such version"
+            )
         request: Any = record(cls)
         request.verb, request.asked_by, request.since_version = name, asked_by, since
         VERBS[name] = request
@@ -196,7 +198,7 @@ def verb(name: str, *, asked_by: str, since: int = 1) -> Callable[[C], C]:
 
 
 def unsaid_by_older(cls: Any) -> list[str]:
-    """Return the fields of a record that some version supported does not send and that have no default."""
+    """Return the fields of a record that a supported version does not send, and that have no default."""
     return [
         part.name
         for part in fields(cls)

@@ -204,3 +204,16 @@ async def test_answer_of_a_wrong_form_is_an_error_in_words(wires: tuple[Wire, Wi
     here.control.received(THERE, [kind, 1, outcome])
     with pytest.raises(errors.SerializationError, match="gave no answer: "):
         await answer
+
+
+async def test_request_ends_with_the_loss_of_the_process_that_was_asked(wires: tuple[Wire, Wire]) -> None:
+    here, there = wires
+    there.control.handle(Ask.by(lambda *_: asyncio.Event().wait()))
+    for error in (errors.ActorDiedError("its process ended"), errors.PeerUnreachableError("nobody answers")):
+        answer = here.control.request(FAR, Ask())
+        here.control.peer_lost(HERE, errors.ActorDiedError("another one"))
+        assert not answer.done()
+        here.control.peer_lost(THERE, error)
+        with pytest.raises(type(error)):
+            await answer
+        assert len(here.control) == 0
