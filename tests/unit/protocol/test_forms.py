@@ -88,7 +88,9 @@ UNFIT: list[tuple[Any, Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("annotation", "arrived", "value"), FITTING, ids=lambda case: str(case)[:30])
+@pytest.mark.parametrize(
+    ("annotation", "arrived", "value"), FITTING, ids=[str(annotation)[:40] for annotation, *_ in FITTING]
+)
 def test_value_that_fits_is_read(annotation: Any, arrived: Any, value: Any) -> None:
     read = form_of(annotation).read(arrived)
     if annotation is ActorIds:
