@@ -80,7 +80,7 @@ def test_run_of_ars_whose_supervisor_was_killed_goes_on_from_where_it_was(runtim
     steps = saved["record"]["steps"]
     assert saved["weights"]["version"] >= 3
     assert note == (
-        f"the run failed after {steps:,} steps; rl.ARS.resume({str(tmp_path)!r}).start(steps=10_000_000) goes on "
+        f"the run failed after {steps:,} steps; rl.ARS.resume({str(tmp_path)!r}).start(steps=10_000_000) resumes "
         f"from its checkpoint of {steps:,} steps"
     )
     assert rl.ARS.resume(str(tmp_path)).start(steps=steps + 1).wait().steps > steps

@@ -32,8 +32,8 @@ class IMPALAUpdate(GradientUpdate):
             remaining: share of the run that is still to come, 1 to 0, for the learning rate.
 
         Returns:
-            Metrics of the batch before the update: `value_loss`, `entropy` (nats), and `rho`, the mean weight of
-            the actions.
+            Metrics of the batch before the update: `value_loss`, `entropy` (nats), and `rho`, the mean weight of the
+            actions.
         """
         settings = self.settings
         rows, rho = corrected_transitions(

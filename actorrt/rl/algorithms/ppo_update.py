@@ -36,8 +36,8 @@ class PPOUpdate(GradientUpdate):
             remaining: share of the run that is still to come, 1 to 0; learning rate and clip range shrink with it.
 
         Returns:
-            Metrics of the batch after the update: `value_loss`, `entropy` (nats), `kl` (nats, from the policy
-            that acted) and `clip_fraction`.
+            Metrics of the batch after the update: `value_loss`, `entropy` (nats), `kl` (nats, from the policy that
+            acted) and `clip_fraction`.
         """
         settings = self.settings
         batch = self.rows(fragments)
