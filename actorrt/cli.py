@@ -1,7 +1,7 @@
-"""The `actorrt` command: one subcommand each, in a table.
+"""The `actorrt` command, and the table of its subcommands.
 
-Exit status: 0; 1 after a failure and 2 for arguments that make no sense, with one line on stderr and no traceback;
-130 after Ctrl-C.
+The exit status is 0; 1 after a failure and 2 for wrong arguments, with one line on stderr and no traceback; 130 after
+Ctrl-C.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class Command:
 
     Attributes:
         summary: its line in the list of commands.
-        add_arguments: adds what it takes to its parser.
-        run: does it, and returns the exit status.
+        add_arguments: adds its arguments to a parser.
+        run: runs it, and returns the exit status.
     """
 
     summary: str
@@ -44,7 +44,7 @@ class Command:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
-    atexit.register(gc.freeze)  # a process at its end need not look for cycles, which takes a tenth of a second
+    atexit.register(gc.freeze)  # a search for cycles at the end takes a tenth of a second
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     parser = argparse.ArgumentParser(prog="actorrt", description="An actor runtime for reinforcement learning.")
     parser.add_argument("--version", action="version", version=f"actorrt {VERSION}")
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return COMMANDS[chosen.command].run(chosen)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
-    except BrokenPipeError:  # whoever read our output has gone; so does the rest of it
+    except BrokenPipeError:  # the reader of the output is gone: drop the rest of it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILURE
     except (errors.ActorRtError, OSError, ValueError) as error:
@@ -76,16 +76,16 @@ def _node_arguments(parser: argparse.ArgumentParser) -> None:
         "--store-bytes",
         type=_size,
         metavar="SIZE",
-        help="bound on shared memory, such as 2GiB (default: 30%% of the machine's memory, and no more than is free)",
+        help="bound on shared memory, such as 2GiB (default: 30%% of the machine's memory, at most what is free)",
     )
-    parser.add_argument("--verbose", action="store_true", help="log more")
+    parser.add_argument("--verbose", action="store_true", help="log debug messages too")
 
 
 def _node(arguments: argparse.Namespace) -> int:
     from actorrt.node.processes.limits import check_system
 
     check_system()
-    from actorrt.node.daemon.boot import main  # imports what only Linux has
+    from actorrt.node.daemon.boot import main  # it imports modules that only Linux has
     from actorrt.node.daemon.node_setting import NodeSetting
 
     setting = NodeSetting(arguments.cpus, arguments.gpus, arguments.store_bytes)
@@ -96,7 +96,7 @@ def _node(arguments: argparse.Namespace) -> int:
 
 
 def _down_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--address", help="stop this node only (default: all of this user on this machine)")
+    parser.add_argument("--address", help="stop only this node (default: all nodes of this user on this machine)")
 
 
 def _down(arguments: argparse.Namespace) -> int:
@@ -120,7 +120,7 @@ def _down(arguments: argparse.Namespace) -> int:
 
 
 def _terminated(pid: int) -> int | None:
-    """Send SIGTERM to a process and return what tells of its end; None where it has ended meanwhile."""
+    """Send SIGTERM to a process; return its pidfd, or None if the process has ended."""
     try:
         pidfd = os.pidfd_open(pid)
     except ProcessLookupError:
@@ -130,7 +130,7 @@ def _terminated(pid: int) -> int | None:
     return pidfd
 
 
-# Commands that live elsewhere, loaded when they are run
+# Commands in modules of their own, which are imported when the command runs
 
 
 def _elsewhere(summary: str, module: str) -> Command:
@@ -182,13 +182,13 @@ def _size(text: str) -> int:
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not a size; write 500MiB or 2GiB") from None
     if value < 1:
-        raise argparse.ArgumentTypeError(f"{text!r}: give more than nothing")
+        raise argparse.ArgumentTypeError(f"{text!r}: give more than 0 bytes")
     return value
 
 
 COMMANDS: Final = {
     "node": Command("run a node in the foreground; Ctrl-C stops it", _node_arguments, _node),
-    "status": _elsewhere("say what a node has and does", "actorrt.node.inspect.status"),
+    "status": _elsewhere("show what a node has, and how much of it is in use", "actorrt.node.inspect.status"),
     "tree": _elsewhere("show a node's supervision tree", "actorrt.node.inspect.tree"),
     "ps": _elsewhere("list a node's processes and actors", "actorrt.node.inspect.ps"),
     "mem": _elsewhere("list the objects of a node's store, the largest first", "actorrt.node.inspect.mem"),

@@ -1,8 +1,8 @@
-"""Pure: the checksum of a chunk, made about as fast as the chunk can be read.
+"""Pure: the checksum of a chunk, computed about as fast as the chunk can be read.
 
 The chunk is taken as words of 32 bits in rows of 16,384. Its checksum is the sum of all words modulo 2^64, each times
-the weight of its column and that of its row; a short last row ends in zeros. Weights are odd and as good as drawn by
-chance, the same everywhere. So one word that changed always shows, and any other change is missed with a probability
+the weights of its column and of its row; a short last row is filled with zeros. The weights are odd, pseudo-random, and
+the same on every node. So the change of one word is always detected, and any other change is missed with a probability
 below 10^-8. It is a multilinear hash: Lemire and Kaser, "Strongly universal string hashing is fast", The Computer
 Journal 57 (2014). Why not CRC-32: `docs/decisions/0019-checksums-of-chunks.md`.
 """
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 _COLUMNS_COUNT: Final = 8192  # of two words each
 _ROW_BYTES: Final = 8 * _COLUMNS_COUNT
-_ROWS_AT_ONCE: Final = 4  # what is made of them on the way stays in the cache
+_ROWS_AT_ONCE: Final = 4  # so that intermediate results stay in the cache
 
 
 def _weights(name: bytes, count: int) -> _Words:
-    """Return odd numbers that are the same everywhere and look drawn by chance."""
+    """Return odd pseudo-random numbers, the same on every node."""
     import numpy as np
 
     return np.frombuffer(shake_128(name).digest(8 * count), np.uint64) | np.uint64(1)
@@ -35,10 +35,10 @@ def _weights(name: bytes, count: int) -> _Words:
 
 @cache
 def _tables() -> tuple[_Words, _Words, _Words]:
-    """Return the weights of rows, those of both words of a column, and what is added to those for the upper one.
+    """Return the weights of rows, those of both words of a column, and those added for the upper word.
 
-    The weight of an upper word is 2^32 times as much as in the second table. Made when they are first needed, since
-    most nodes exchange nothing with others.
+    A lower word has the weight of the second table; an upper word has 2^32 times that, plus the weight of the third.
+    The tables are made at their first use, since most nodes exchange no objects.
     """
     return (
         _weights(b"rows", MAX_FRAME_BYTES // _ROW_BYTES),
@@ -48,7 +48,7 @@ def _tables() -> tuple[_Words, _Words, _Words]:
 
 
 def checksum(chunk: memoryview) -> int:
-    """Return the checksum of a chunk; most of the time without the interpreter lock."""
+    """Return the checksum of a chunk. Most of the computation releases the interpreter lock."""
     import numpy as np
 
     whole_bytes = chunk.nbytes - chunk.nbytes % _ROW_BYTES

@@ -1,7 +1,7 @@
 """Serves the chunks of this node's objects to other nodes, with their checksums.
 
-Chunks are read where the objects lie; a view that nobody reads from is let go after a while, since it keeps its
-object in memory. Checksums are made once, in a thread, or were brought along by whoever pulled the object here.
+Chunks are read in place, without a copy. A view that no node reads from is released after a while, since it keeps its
+object in memory. A checksum is computed once, in a thread, or comes with the chunk when the object is pulled here.
 """
 
 from __future__ import annotations
@@ -38,26 +38,26 @@ class _View:
 
 
 def send(transport: Transport, peer: PeerId, address: str | None, envelope: Envelope, *buffers: Buffer) -> bool:
-    """Send on the user lane; False where the peer can't be spoken with."""
+    """Send on the user lane; return False if the peer can't be reached."""
     if address is None:
         return False
     try:
         transport.link(peer, address, Lane.USER).send(envelope, buffers)
     except (PeerUnreachableError, MailboxFullError) as error:
-        logger.warning("%s can't be spoken with: %s", short(peer), str(error))
+        logger.warning("%s can't be reached: %s", short(peer), str(error))
         return False
     return True
 
 
 class Chunks:
-    """The objects that this node is serving.
+    """The objects that other nodes are reading here.
 
     Args:
-        transport: the way to those who read.
+        transport: carries chunks to other nodes.
         exchange: this node's store.
         scope: owns the timer.
-        clock: for what is idle.
-        workers: where checksums are made.
+        clock: measures how long a view is idle.
+        workers: threads that compute checksums.
     """
 
     def __init__(self, transport: Transport, exchange: Exchange, scope: Scope, clock: Clock, workers: Executor) -> None:
@@ -72,10 +72,10 @@ class Chunks:
         self.sent_count = 0
 
     async def view(self, object_id: ObjectId) -> memoryview:
-        """Return the bytes of an object, when it is sealed, and keep them in view while they are being read.
+        """Return the bytes of an object when it is sealed, and keep the view while it is being read.
 
         Raises:
-            ObjectNotFoundError, ObjectLostError: and whatever else was put in its place.
+            ObjectNotFoundError, ObjectLostError: or another error that is in the object's place.
         """
         known = self._views.get(object_id)
         if known is None:
@@ -86,21 +86,21 @@ class Chunks:
         return known.memory
 
     def let_go(self, object_id: ObjectId) -> None:
-        """Nobody reads an object at the moment: it need not stay in place for that."""
+        """Release the view of an object that no node reads at the moment. Idempotent."""
         self._views.pop(object_id, None)
 
     def _let_go_of_idle(self) -> None:
-        """Forget views that nobody reads from any more, without having said so."""
+        """Release the views whose readers have stopped without a notice."""
         now = self._clock.now()
         self._views = {i: view for i, view in self._views.items() if now - view.used_at < _IDLE_S}
         self._cancel_timer = self._scope.after(_IDLE_S, self._let_go_of_idle) if self._views else None
 
     def close(self) -> None:
-        """Let every view go. Idempotent."""
+        """Release all views. Idempotent."""
         self._views.clear()
 
     def keep_checksum(self, object_id: ObjectId, offset: int, known: int) -> None:
-        """Remember the checksum of a chunk; those of the objects asked for last are kept."""
+        """Remember the checksum of a chunk. Only checksums of the objects that were used last are kept."""
         kept = self._checksums.setdefault(object_id, {})
         kept[offset] = known
         self._checksums.move_to_end(object_id)
@@ -108,7 +108,7 @@ class Chunks:
             self._checksums.popitem(last=False)
 
     def serve(self, peer: PeerId, object_id: ObjectId, offset: int) -> None:
-        """Send a chunk to who asked for it, or word that the object is not here."""
+        """Send a chunk to the node that asked for it, or a notice that the object is not here."""
         known = self._views.get(object_id)
         if known is not None:
             known.used_at = self._clock.now()
@@ -121,13 +121,13 @@ class Chunks:
     async def _open_and_serve(self, peer: PeerId, object_id: ObjectId, offset: int) -> None:
         try:
             memory = await self.view(object_id)
-        except ActorRtError:  # it went meanwhile
+        except ActorRtError:  # the object is gone by now
             self.send_gone(peer, object_id)
         else:
             self.send_chunk(peer, object_id, offset, memory)
 
     def send_chunk(self, peer: PeerId, object_id: ObjectId, offset: int, memory: memoryview) -> None:
-        """Send a chunk of these bytes, which must not change until they have left."""
+        """Send a chunk of these bytes. They must not change before they are sent."""
         if offset % CHUNK_BYTES or not 0 <= offset < len(memory):
             self.send_gone(peer, object_id)
             return
@@ -153,11 +153,11 @@ class Chunks:
             self.sent_count += 1
 
     def send_copy(self, peer: PeerId, object_id: ObjectId, offset: int, memory: memoryview) -> None:
-        """Send a chunk of bytes that may change afterwards."""
+        """Send a copy of a chunk, whose bytes may change afterwards."""
         chunk = memoryview(bytes(memory[offset : offset + CHUNK_BYTES]))
         known = self._checksums.get(object_id, {}).get(offset)
         self._send(peer, object_id, offset, chunk, checksum(chunk) if known is None else known)
 
     def send_gone(self, peer: PeerId, object_id: ObjectId) -> None:
-        """Tell that an object can't be read here."""
+        """Tell a node that an object can't be read here."""
         send(self._transport, peer, self._transport.address_of(peer), GoneEnvelope(GONE, object_id))

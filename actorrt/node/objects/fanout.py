@@ -1,8 +1,8 @@
-"""Pure: who reads one object from whom, when many nodes want it.
+"""Pure: which node reads an object from which other, when many nodes want it.
 
-Its origin serves few at a time; the others read from those who are before them, while these are still reading: a tree.
-Its origin decides, because everybody asks there first. A node that has read everything stays a source; one that was
-lost is nobody's source any more, and its readers come back for another.
+The nodes form a tree. The origin serves a few nodes at a time; others read from nodes that joined before them, even
+while these are still reading. The origin decides, since every node asks it first. A node that has read everything stays
+a source. A node that was lost is no source any more, and its readers ask for another one.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import Final
 from actorrt.ids import PeerId
 
 WIDTH: Final = 2
-"""Readers that each node serves at a time."""
+"""How many readers a node serves at a time."""
 
 
 @dataclass(slots=True)
 class _TreeNode:
     source: PeerId | None
-    """Whom it reads from; None for the origin, and for who has read everything."""
+    """The node that it reads from; None for the origin, and for a node that has read everything."""
     readers: set[PeerId] = field(default_factory=set)
 
 
@@ -27,7 +27,7 @@ class Fanout:
     """The tree of one object.
 
     Args:
-        origin: who has it.
+        origin: the node that made the object.
     """
 
     def __init__(self, origin: PeerId) -> None:
@@ -40,11 +40,11 @@ class Fanout:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nobody is reading."""
+        """Whether no node is reading."""
         return all(node.source is None for node in self._nodes.values())
 
     def join(self, reader: PeerId) -> PeerId:
-        """Return whom a node is to read from; it reads from nobody else from now on."""
+        """Give a node a source, in place of the one that it had; return the source."""
         self._leave_source(reader)
         below = self._below(reader)
         source = next(peer for peer, node in self._nodes.items() if len(node.readers) < WIDTH and peer not in below)
@@ -53,7 +53,7 @@ class Fanout:
         return source
 
     def _below(self, reader: PeerId) -> set[PeerId]:
-        """Return a node and all that read from it, directly or not: they can't be its source."""
+        """Return a node and all nodes that read from it, directly or not: none of them can be its source."""
         below, new = {reader}, [reader]
         while new:
             readers = self._nodes[peer].readers if (peer := new.pop()) in self._nodes else set()
@@ -69,11 +69,11 @@ class Fanout:
             node.source = None
 
     def finished(self, reader: PeerId) -> None:
-        """A node has read everything: it makes room at its source, and is a source itself."""
+        """Called when a node has read everything. Its source has room again, and the node stays a source itself."""
         self._leave_source(reader)
 
     def lost(self, peer: PeerId) -> None:
-        """A node is gone, or has the object no longer. Its readers are to join again. The origin is never lost."""
+        """Called when a node is gone, or has the object no longer. Its readers join again. The origin is never lost."""
         if peer != self._origin:
             self._leave_source(peer)
             self._nodes.pop(peer, None)

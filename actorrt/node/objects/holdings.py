@@ -1,14 +1,14 @@
-"""Who keeps objects alive that were made on another node: each node is a holder at the store that made them.
+"""Keeps objects alive that were made on other nodes: each node holds them at the store that made them.
 
     process of node A        A                          B                    process of node B
     ref in a message ──────────────────────────────────────────────────────▶ its store hears of the sender's node
                         held, the transit ends ◀── "hold_object" ── adopted; fetched when it is asked for
                         released ◀───────────── "let_go_object" ── nobody there refers to it any more
 
-B may send the ref on to C. C asks B, the node of who sent it, and learns that A made the object; it is held there for
-C, and then the transit at B ends: "object_arrived". So a node that passes a ref on is not needed afterwards.
+B may send the ref on to C. C asks B, the sender's node, and learns that A made the object. A holds it for C, and then
+the transit at B ends: "object_arrived". So a node that passes a ref on is not needed afterwards.
 
-When a node can't be spoken with any more, what it held is given back, and what it had made is lost, but for copies.
+When a node can't be reached any more, what it held is released, and the objects that it made are lost, except copies.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def _unpack_node(node: bytes) -> PeerAddress:
     """Return how a node is reached.
 
     Raises:
-        ObjectLostError: that can't be what a node is called by.
+        ObjectLostError: these bytes do not name a node.
     """
     try:
         return PeerAddress.from_packed(node)
@@ -45,7 +45,8 @@ class _AdoptedObject:
     """One object that was adopted.
 
     Attributes:
-        origin: who made it, once it is held there.
+        origin: the node that made it, once it is held there.
+        is_let_go: whether no process of this node refers to it any more.
     """
 
     origin: Completion[PeerAddress]
@@ -53,11 +54,11 @@ class _AdoptedObject:
 
 
 class Holdings:
-    """One node's holds at others, and theirs here.
+    """The objects that this node holds at others, and that others hold here.
 
     Args:
-        node: this one.
-        control: the way to others.
+        node: the address of this node.
+        control: carries requests to and from other nodes.
         exchange: this node's store.
         scope: owns the conversations.
     """
@@ -97,10 +98,10 @@ class Holdings:
             else:
                 self._exchange.set_origin(object_id, origin.packed())
         finally:
-            adopted.origin.set_error(ObjectLostError("the node ended its work"))  # without effect where it is known
+            adopted.origin.set_error(ObjectLostError("the node ended its work"))  # without effect if it is known
 
     async def _hold(self, object_id: ObjectId, teller: PeerAddress, token: bytes | None) -> PeerAddress:
-        """Hold an object where it was made, of which `teller` knows."""
+        """Hold an object where it was made; `teller` knows where that is. Return that node."""
         elsewhere = await self._ask(teller, object_id, token)
         if elsewhere is None:
             return teller
@@ -117,7 +118,7 @@ class Holdings:
         """Have a node hold an object; return which node made it, if it is another one."""
         try:
             return (await self._control.request(node, HoldObject(object=object_id, token=token))).node
-        except ValueError as error:  # no address of this transport
+        except ValueError as error:  # this transport can't use the address
             raise ObjectLostError(f"node {short(node.peer)} at {node.address!r} can't be reached from here") from error
 
     def arrived(self, object_id: ObjectId, node: bytes, token: bytes) -> None:
@@ -141,10 +142,10 @@ class Holdings:
         self._control.notify(origin, LetGoObject(object=object_id))
 
     async def origin(self, object_id: ObjectId) -> PeerAddress:
-        """Return who made an object that was adopted, when it is held there.
+        """Return the node that made an adopted object, when the object is held there.
 
         Raises:
-            ObjectLostError: it can't be held there, or nobody here refers to it any more.
+            ObjectLostError: it can't be held there, or no process of this node refers to it any more.
         """
         adopted = self._holdings.get(object_id)
         if adopted is None:
@@ -152,14 +153,14 @@ class Holdings:
         return await adopted.origin
 
     async def settled(self, object_id: ObjectId) -> None:
-        """Return when an object is held where it was made, or known to be lost; at once for one of this node."""
+        """Wait until an object is held where it was made, or is known to be lost. One of this node needs no wait."""
         adopted = self._holdings.get(object_id)
         if adopted is not None:
-            with suppress(ObjectLostError):  # the store has its error
+            with suppress(ObjectLostError):  # the store has the error
                 await adopted.origin
 
     def node_gone(self, peer: PeerId) -> None:
-        """A node can't be spoken with: give back what it held; what it made is lost."""
+        """Called when a node can't be reached: release what it held; the objects that it made are lost."""
         self._exchange.node_gone(peer)
         for object_id, adopted in list(self._holdings.items()):
             is_known = adopted.origin.done() and adopted.origin.error() is None
@@ -170,7 +171,7 @@ class Holdings:
     # What others hold here
 
     async def _hold_for(self, peer: PeerId, asked: HoldObject) -> Holding:
-        """Hold an object for another node; say where, instead, if it was made elsewhere."""
+        """Hold an object for another node; if it was made elsewhere, return that node instead."""
         await self.settled(asked.object)
         return Holding(node=self._exchange.hold_for(peer, asked.object, asked.token))
 

@@ -1,11 +1,11 @@
-"""Pure: the chunks of one object that is being pulled: which are here, on their way, and to be asked for next.
+"""Pure: the chunks of an object that is being pulled: which are here, in flight, and to be requested next.
 
     missing ── asked for ─▶ in flight ── arrived, and right ─▶ here
        ▲                        │
        └── source lost, wrong ──┘
 
-Invariant: what is in flight is never more than the window. A chunk is asked for again only when its answer can't come
-any more, so what is here when a source is lost is not sent twice.
+Invariant: the bytes in flight never exceed the window. A chunk is requested again only when its answer can't come any
+more, so chunks that are here when a source is lost are not sent twice.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ WINDOW_BYTES: Final = 16 * MIB
 
 
 def chunks(length_bytes: int) -> list[tuple[int, int]]:
-    """Return the offset and length of every chunk of an object; everybody cuts an object in the same places."""
+    """Return the offset and length of every chunk of an object. All nodes cut an object in the same places."""
     return [(offset, min(CHUNK_BYTES, length_bytes - offset)) for offset in range(0, length_bytes, CHUNK_BYTES)]
 
 
 class Pull:
-    """What is known of one object's bytes.
+    """The state of one object's chunks.
 
     Args:
-        length_bytes: the object's.
+        length_bytes: the length of the object.
     """
 
     def __init__(self, length_bytes: int) -> None:
@@ -49,19 +49,19 @@ class Pull:
 
     @property
     def in_flight_bytes(self) -> int:
-        """The bytes that were asked for and are not here yet."""
+        """How many bytes were requested and are not here yet."""
         return sum(self._lengths[offset] for offset in self._in_flight)
 
     def has(self, offset: int) -> bool:
-        """Whether the chunk that begins there is here."""
+        """Whether the chunk at this offset is here."""
         return offset in self._here
 
     def awaits(self, offset: int, length_bytes: int) -> bool:
-        """Whether a chunk like that is in flight."""
+        """Whether a chunk of this offset and length is in flight."""
         return offset in self._in_flight and self._lengths[offset] == length_bytes
 
     def next_requests(self) -> list[tuple[int, int]]:
-        """Return the chunks to ask for now, which are in flight from now on."""
+        """Return the chunks to request now; they count as in flight."""
         requests = []
         room_bytes = WINDOW_BYTES - self.in_flight_bytes
         while self._missing and (length := self._lengths[self._missing[-1]]) <= room_bytes:
@@ -72,7 +72,7 @@ class Pull:
         return requests
 
     def arrived(self, offset: int, *, is_right: bool) -> None:
-        """Keep a chunk that was awaited, or have it asked for again."""
+        """Called when a chunk in flight has arrived: it is here, or is requested again if it is wrong."""
         self._in_flight.remove(offset)
         if is_right:
             self._here.add(offset)
@@ -80,6 +80,6 @@ class Pull:
             self._missing.append(offset)
 
     def source_lost(self) -> None:
-        """Have everything asked for again that was in flight."""
+        """Called when the source is lost: the chunks in flight are requested again."""
         self._missing.extend(sorted(self._in_flight, reverse=True))
         self._in_flight.clear()

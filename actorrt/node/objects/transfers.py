@@ -1,6 +1,6 @@
-"""Brings objects from other nodes' stores into this one's.
+"""Reads objects from the stores of other nodes into the store of this one.
 
-    here                               origin                source: the origin, or who is reading from it
+    here                               origin                source: the origin, or a node that reads from it
     pull ── "object_source" ──────────▶ Fanout: from whom?
          ◀── length, source ───────────
          ── READ, one for each chunk ─────────────────────▶
@@ -42,23 +42,23 @@ from actorrt.transport.interfaces import Buffer, Landing, Transport
 logger = logging.getLogger(__name__)
 
 PULLS_COUNT: Final = 2
-"""Pulls at a time: with the window of each, this bounds what is in flight to a node."""
+"""How many objects are read at a time: with the window of each, this bounds the bytes in flight to a node."""
 _STALL_S: Final = 5.0
 _RETRY_S: Final = 0.2
-_GIVE_UP_S: Final = 5.0  # on top of what the transport takes to give a peer up
+_GIVE_UP_S: Final = 5.0  # in addition to the time in which the transport gives a peer up
 _WRONG_TURN_COUNT, _WRONG_COUNT = 4, 16
-"""How many chunks may disagree with their checksums until another source is sought, and until the pull ends."""
+"""After how many wrong chunks another source is asked for, and after how many the pull fails."""
 
 
 class Transfers:
-    """One node's transfers.
+    """The transfers of one node.
 
     Args:
         transport: carries chunks.
-        control: carries the conversation with origins.
+        control: carries requests to and from other nodes.
         exchange: this node's store.
         scope: owns the pulls.
-        clock: for how long nothing has been heard.
+        clock: measures how long a source has sent nothing.
     """
 
     def __init__(self, transport: Transport, control: Control, exchange: Exchange, scope: Scope, clock: Clock) -> None:
@@ -84,12 +84,12 @@ class Transfers:
         control.handle(ReleaseObject.by(lambda _, asked: exchange.release(asked.object)))
 
     def close(self) -> None:
-        """Stop; the pulls have ended with their scope. Idempotent."""
+        """Release what transfers use; the pulls have ended with their scope. Idempotent."""
         self._chunks.close()
         self._workers.shutdown(cancel_futures=True)
 
     def statistics(self) -> dict[str, int]:
-        """Return the counts of chunks sent, taken and refused for their checksums, and of pulls under way."""
+        """Return how many chunks were sent, received, and refused for their checksums, and how many pulls run."""
         return {
             "chunks_sent_count": self._chunks.sent_count,
             "chunks_taken_count": self._taken_count,
@@ -100,14 +100,14 @@ class Transfers:
     # What arrives
 
     def received(self, peer: PeerId, envelope: list[Any], buffers: Sequence[Buffer]) -> None:
-        """Take in an envelope of one of the kinds in `CHUNK_KINDS`."""
+        """Handle an envelope of one of the kinds in `CHUNK_KINDS`."""
         kind, object_id = envelope[0], ObjectId(envelope[1])
         if kind == READ:
             self._read_by(peer, object_id, envelope[2])
             return
         reading = self._readings.get(object_id)
         if reading is None or reading.source.peer != peer:
-            return  # what a source sends that was given up
+            return  # a source that was given up still sends
         if kind == CHUNK:
             _, _, offset, known = envelope
             self._take(reading, offset, known, buffers[0])
@@ -115,7 +115,7 @@ class Transfers:
             reading.end_turn()
 
     def landing(self, peer: PeerId, envelope: list[Any], size_bytes: int) -> Landing | None:
-        """Return where a chunk is to arrive: in its object, if it was asked for."""
+        """Return where a chunk is to arrive: in the object's memory, if the chunk was asked for."""
         match envelope:
             case [kind, bytes(object_id), int(offset), _] if kind == CHUNK:
                 reading = self._readings.get(ObjectId(object_id))
@@ -124,7 +124,7 @@ class Transfers:
         return None
 
     def peer_failed(self, peer: PeerId) -> None:
-        """A peer can't be spoken with: nothing more comes from it, and nobody reads from it."""
+        """Called when a peer can't be reached: it sends nothing more, and is no source any more."""
         for reading in self._readings.values():
             if reading.source.peer == peer:
                 reading.end_turn()
@@ -134,11 +134,11 @@ class Transfers:
     # Pulling
 
     def pull(self, object_id: ObjectId, origin: PeerAddress) -> Completion[None]:
-        """Have an object here that `origin` has, and hold it.
+        """Bring an object here that `origin` has, and hold it.
 
         Returns:
-            What is done when it is sealed here; or fails with ObjectLostError (the origin, or all of its copies,
-            can't be reached), ObjectNotFoundError, ObjectStoreFullError, or the error that is in the object's place.
+            A completion: it is done when the object is sealed here. It fails with ObjectLostError (no node that has
+            the object can be reached), ObjectNotFoundError, ObjectStoreFullError, or the error in the object's place.
         """
         self._exchange.locate(object_id, origin.packed())
         return self._bring(object_id)
@@ -147,7 +147,7 @@ class Transfers:
         await self.pull(asked.object, asked.origin)
 
     def fetch(self, object_id: ObjectId) -> None:
-        """Somebody on this node waits for what is elsewhere; see `exchange.RemoteStores`."""
+        """Called when a process of this node waits for an object that is elsewhere; see `exchange.RemoteStores`."""
         self._bring(object_id)
 
     def _bring(self, object_id: ObjectId) -> Completion[None]:
@@ -172,13 +172,13 @@ class Transfers:
             for peers in self._asked_for.pop(object_id).values():
                 for peer in peers:
                     self._chunks.send_gone(peer, object_id)
-            outcome.set_error(error)  # without effect where it has succeeded
+            outcome.set_error(error)  # without effect after a success
 
     async def _read_all(self, object_id: ObjectId) -> None:
         """Read an object from one source after the other, and seal it.
 
-        It takes its turn among the pulls when there is something to read, and room for it: what is still to be made
-        may need what others pull.
+        It waits for its turn among the pulls only when the object is sealed and has memory here: an object that is
+        still to be made may need objects that other pulls bring.
         """
         origin, named = await self._ask_origin(object_id, None)
         target = await self._exchange.create(object_id, named.length_bytes)
@@ -192,7 +192,7 @@ class Transfers:
             self._exchange.abort(object_id)
             raise
         self._exchange.seal(object_id)
-        self._exchange.release(object_id)  # whoever located it holds it
+        self._exchange.release(object_id)  # `locate` has made a hold of its own
         self._control.notify(origin, ObjectRead(object=object_id))
 
     async def _read(self, object_id: ObjectId, target: memoryview, length_bytes: int, source: PeerAddress) -> None:
@@ -211,7 +211,7 @@ class Transfers:
             del self._readings[object_id]
 
     async def _check_hope(self, reading: Reading) -> None:
-        """Have another source sought, unhurriedly where the last one gave nothing; raise when nobody gives anything."""
+        """Wait before the next source if the last one sent nothing; raise when no source sends anything."""
         name = f"object {short(reading.object_id)}"
         if reading.wrong_count >= _WRONG_COUNT:
             raise ObjectLostError(f"{name} is lost: {reading.wrong_count} chunks did not agree with their checksums")
@@ -224,18 +224,18 @@ class Transfers:
             await asyncio.sleep(_RETRY_S)
 
     async def _contain(self, object_id: ObjectId, contained: list[ObjectId], origin: PeerAddress) -> None:
-        """Let an object hold those whose refs are inside it: whoever reads it finds them adopted."""
-        if not contained or self._exchange.contained(object_id):  # this is not its first copy here
+        """Make an object hold those whose refs it contains, so that its readers find them adopted."""
+        if not contained or self._exchange.contained(object_id):  # it was here before
             return
         for inner in contained:
             self._exchange.locate(inner, origin.packed())
         self._exchange.contain(object_id, contained)
         for inner in contained:
             self._exchange.release(inner)
-            await self._holdings.settled(inner)  # the origin keeps them for the object only while that is held
+            await self._holdings.settled(inner)  # the origin keeps these only while it holds the outer object
 
     async def _ask_origin(self, object_id: ObjectId, failed: PeerId | None) -> tuple[PeerAddress, ObjectSource]:
-        """Ask who made an object what it is like, and whom to read it from."""
+        """Ask the origin of an object for its length and contents, and for a source to read from."""
         origin = await self._holdings.origin(object_id)
         try:
             return origin, await self._control.request(origin, NameSource(object=object_id, failed=failed))
@@ -243,11 +243,11 @@ class Transfers:
             raise ObjectLostError(f"object {short(object_id)} is lost: its node is gone: {error}") from error
 
     async def _read_from_source(self, reading: Reading) -> bool:
-        """Read as much as the source in hand gives; whether that is everything."""
+        """Read what the current source sends; return whether the object is complete."""
         reading.turn = self._scope.loop.create_future()
         reading.heard_at = self._clock.now()
         reading.recall(*reading.landings)
-        reading.pull.source_lost()  # what was asked of the one before does not come any more
+        reading.pull.source_lost()  # requests to the last source are not answered any more
         self._ask(reading)
         while not reading.turn.done():
             await asyncio.wait([reading.turn], timeout=_STALL_S)
@@ -257,7 +257,7 @@ class Transfers:
         return reading.pull.is_complete
 
     def _ask(self, reading: Reading) -> None:
-        """Ask for what there is room for in flight."""
+        """Request as many chunks as the window allows."""
         for offset, _ in reading.pull.next_requests():
             if not send(self._transport, *reading.source, ReadEnvelope(READ, reading.object_id, offset)):
                 reading.end_turn()
@@ -303,7 +303,7 @@ class Transfers:
             self._pass_on(reading, offset)
 
     def _pass_on(self, reading: Reading, offset: int) -> None:
-        """Send a chunk that is here to who waits for it; a copy, as the object may still be given up."""
+        """Send a chunk to the nodes that wait for it: a copy, since the object may still be aborted."""
         for peer in self._asked_for[reading.object_id].pop(offset, ()):
             self._chunks.send_copy(peer, reading.object_id, offset, reading.target)
 

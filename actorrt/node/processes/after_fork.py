@@ -1,8 +1,8 @@
-"""What a worker does between its fork and its `main`: it leaves the zygote behind and becomes the daemon's child.
+"""What a worker does between its fork and its `main`: it drops the zygote's state and becomes a child of the daemon.
 
-The zygote's loop is in `zygote`; what a worker does for a living is in `worker.main`.
+The zygote's loop is in `zygote`; the worker's work is in `worker.main`.
 
-Invariant: a worker that has answered leads a session of its own, is a child of the daemon, and dies with it.
+Invariant: a worker that has answered leads its own session, is a child of the daemon, and dies with the daemon.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ def live(
     daemon_pid: int,
     parent_pidfd: int,
 ) -> NoReturn:
-    """Be a worker, from the fork to the end of the process; nothing of the zygote's stack unwinds.
+    """Run a worker, from the fork to the end of the process. This never returns, so the zygote's stack never unwinds.
 
-    The exit status is 0 when the entry returns, 1 when it raises (its traceback goes to the worker's stderr), and
-    what `SystemExit` says.
+    The exit status is 0 when the entry returns, 1 when it raises (the traceback goes to the worker's stderr), and the
+    code of `SystemExit`.
 
     Args:
         request: the fork request: its `id`, and the `config` that the entry is called with.
         fds: standard output and standard error.
-        zygote_channel: the zygote's end, to answer on; closed afterwards.
-        daemon_pid: the process that must be the parent.
-        parent_pidfd: the intermediate process, whose end makes this the daemon's child.
+        zygote_channel: the zygote's end of the channel, to answer on; it is closed then.
+        daemon_pid: the process that must become the parent.
+        parent_pidfd: the intermediate process; when it ends, this process becomes a child of the daemon.
     """
     status = 1
     try:
@@ -59,17 +59,17 @@ def live(
         status = 0
     except SystemExit as end:
         status = _status_of(end)
-    except BaseException:  # the process ends here: its stderr is the only place left to say why
+    except BaseException:  # the process ends here: only its stderr can say why
         traceback.print_exc()
     finally:
         _leave(status)
 
 
 def _wait_for_adoption(parent_pidfd: int, daemon_pid: int) -> None:
-    """Return as a child of the daemon that dies with it.
+    """Wait until this process is a child of the daemon, and have it die with the daemon.
 
-    The order matters: a death signal that is set earlier would come when the intermediate process ends, and a
-    daemon that died before it is set would not be noticed without the last comparison.
+    The order matters. A death signal that is set earlier comes when the intermediate process ends. The comparison at
+    the end notices a daemon that died before the signal was set.
     """
     poll = select.poll()
     poll.register(parent_pidfd, select.POLLIN)
@@ -90,10 +90,10 @@ def _take_streams(fds: Sequence[int]) -> None:
 
 
 def _settle(config: dict[str, Any]) -> None:
-    """Set up signals, name, environment, directory and import path as `config` has them."""
+    """Set up signals, name, environment, directory and import path, as `config` says."""
     for number in DEFAULT_SIGNALS:
         signals.signal(number, signals.SIG_DFL)
-    signals.signal(signals.SIGINT, signals.SIG_IGN)  # Ctrl-C is the driver's to handle
+    signals.signal(signals.SIGINT, signals.SIG_IGN)  # the driver handles Ctrl-C
     signals.pthread_sigmask(signals.SIG_SETMASK, ())
     set_process_name("actorrt-worker")
     Path("/proc/self/oom_score_adj").write_text(str(WORKER_OOM_SCORE))
@@ -107,7 +107,7 @@ def _settle(config: dict[str, Any]) -> None:
 
 
 def _draw_seeds() -> None:
-    """Seed numpy's global generator anew, or all workers would draw the zygote's numbers; `random` does so itself."""
+    """Seed numpy's global generator, or all workers would draw the same numbers; `random` does this by itself."""
     numpy_random = sys.modules.get("numpy.random")
     if numpy_random is not None:
         numpy_random.seed()

@@ -1,7 +1,7 @@
-"""The socket between daemon and zygote: one msgpack map a packet, file descriptors beside it.
+"""The socket between daemon and zygote. A packet is one msgpack map, and may carry file descriptors.
 
-`SOCK_SEQPACKET` keeps packets whole, so that a process which dies half-way leaves no half of one, and any process
-that holds the other end can send on it. What the packets mean is `zygote`'s and `forker`'s.
+`SOCK_SEQPACKET` keeps packets whole: a process that dies while it sends leaves no partial packet, and each process
+that holds the other end may send. `zygote` and `forker` define what the packets mean.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _FD_SPACE_BYTES: Final = socket.CMSG_SPACE(_MAX_FDS * array.array("i").itemsize)
 
 
 def open_pair() -> tuple[socket.socket, socket.socket]:
-    """Return two connected ends, neither inheritable, with room for the largest request."""
+    """Return two connected ends, not inheritable, whose buffers take the largest request."""
     ends = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
         for end in ends:
@@ -39,7 +39,7 @@ def pack(message: dict[str, Any]) -> bytes:
 
     Raises:
         ValueError: the packet would be larger than `MAX_FORK_REQUEST_BYTES`.
-        TypeError: the message holds what msgpack has no form for.
+        TypeError: msgpack can't encode a part of the message.
     """
     packet: bytes = msgpack.packb(message)
     if len(packet) > MAX_FORK_REQUEST_BYTES:
@@ -55,7 +55,7 @@ def send(end: socket.socket, packet: bytes, fds: Sequence[int] = ()) -> None:
 
     Raises:
         BlockingIOError: the socket does not block and is full; nothing was sent.
-        ConnectionError: nobody holds the other end.
+        ConnectionError: no process holds the other end.
     """
     rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
     end.sendmsg([packet], rights, socket.MSG_NOSIGNAL)
@@ -65,13 +65,13 @@ def receive(end: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
     """Return the next message and its descriptors (close-on-exec, the caller's to close), or None at the end.
 
     Raises:
-        BlockingIOError: the socket does not block and nothing has come.
+        BlockingIOError: the socket does not block and nothing has arrived.
     """
     while True:
         try:
             packet, ancillary, _, _ = end.recvmsg(MAX_FORK_REQUEST_BYTES, _FD_SPACE_BYTES, socket.MSG_CMSG_CLOEXEC)
         except ConnectionResetError:
-            continue  # the other side died with packets unread; what it had sent comes first, then the end
+            continue  # the other side died with unread packets; what it had sent arrives first, then the end
         if not packet:
             return None
         return msgpack.unpackb(packet), _descriptors(ancillary)

@@ -1,4 +1,4 @@
-"""What the machine and its control group allow: CPUs, GPUs, memory, descriptors."""
+"""What the machine and its control group allow a node to use: CPUs, GPUs, memory, descriptors."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _NVIDIA: Final = Path("/dev")
 
 
 def check_system() -> None:
-    """Refuse what is not Linux.
+    """Refuse a system other than Linux.
 
     Raises:
-        RuntimeStateError: with what actorrt needs of the system.
+        RuntimeStateError: this is not Linux; the text says what actorrt needs.
     """
     if sys.platform != "linux":
         raise RuntimeStateError(
@@ -32,7 +32,7 @@ def check_system() -> None:
 
 
 def cpu_count() -> int:
-    """Return how many CPUs this process may use, by its affinity and its control group's quota; at least 1."""
+    """Return how many CPUs the affinity of this process and the quota of its control group allow; at least 1."""
     allowed = len(os.sched_getaffinity(0))
     quota, _, period = _read(_CGROUP / "cpu.max").partition(" ")
     if quota.isdigit() and period.strip().isdigit():
@@ -46,7 +46,7 @@ def gpu_count() -> int:
 
 
 def memory_bytes() -> tuple[int, int]:
-    """Return how much memory the machine has, or its control group allows, and how much of that is free."""
+    """Return how much memory the machine has, or the control group allows, and how much of it is free."""
     fields = dict(line.split(":", 1) for line in _read(Path("/proc/meminfo")).splitlines())
     allowed, free = (int(fields[name].split()[0]) * 1024 for name in ("MemTotal", "MemAvailable"))
     limit = _read(_CGROUP / "memory.max").strip()
@@ -58,10 +58,11 @@ def memory_bytes() -> tuple[int, int]:
 
 
 def store_capacity_bytes(wanted_bytes: int | None) -> int:
-    """Return the bound on an object store's memory: what was asked for, or a share of the memory, if there is so much.
+    """Return the bound on the memory of an object store.
 
     Args:
-        wanted_bytes: what the node was told; None takes `DEFAULT_STORE_FRACTION` of all memory, or what is free.
+        wanted_bytes: the option of the node, which is limited to all memory, with a warning. None stands for
+            `DEFAULT_STORE_FRACTION` of all memory, or for all that is free if that is less.
     """
     allowed, free = memory_bytes()
     if wanted_bytes is None:
@@ -73,7 +74,7 @@ def store_capacity_bytes(wanted_bytes: int | None) -> int:
 
 
 def raise_descriptor_limit() -> None:
-    """Allow this process and its children as many descriptors as the system lets them have."""
+    """Raise the limit of descriptors, of this process and its children, to the highest that the system allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,7 +1,7 @@
-"""Pure: lines of output, with the label of whoever printed them in front, and back again.
+"""Pure: the form of a line of output that carries the label of the actor that printed it.
 
-A worker hosts many actors but has one standard output. Each line that goes through Python carries a marker,
-`RS label US`; what C code writes has none and counts as the worker's own. `printing` writes such lines, `output`
+A worker hosts many actors but has one standard output. Each line that Python code prints begins with a marker,
+`RS label US`. A line of C code has no marker, and counts as the worker's own. `printing` writes such lines; `output`
 reads them.
 """
 
@@ -21,18 +21,18 @@ _MAX_LABEL_CHARS: Final = 200
 
 @lru_cache(maxsize=1024)
 def marker(label: str) -> str:
-    """Return what goes before a line of `label`: its printable characters, 200 at most."""
+    """Return the marker of `label`, with at most 200 characters of it, the printable ones."""
     return _START + "".join(filter(str.isprintable, label))[:_MAX_LABEL_CHARS] + _END
 
 
 class LineSplitter:
     """Cuts a stream of bytes into labelled lines.
 
-    Of a line rewritten with carriage returns (a progress bar), the last version counts. A line longer than the cap
-    is cut and says so. So what is held is bounded by the cap, whatever comes.
+    Of a line that is rewritten with carriage returns, such as a progress bar, the last version counts. A line longer
+    than the cap is cut, with a note. So the cap bounds the memory used, whatever arrives.
 
     Args:
-        max_line_bytes: the cap on a line, its marker included.
+        max_line_bytes: the cap on a line with its marker.
     """
 
     def __init__(self, max_line_bytes: int = MAX_LINE_BYTES) -> None:
@@ -41,7 +41,7 @@ class LineSplitter:
         self._is_cutting = False
 
     def feed(self, data: bytes) -> list[tuple[str, str]]:
-        """Return the lines that `data` completes, as (label, text); the label is empty where there is no marker."""
+        """Return the lines that `data` completes, as (label, text). Without a marker the label is empty."""
         *complete, rest = (self._rest + data).split(b"\n")
         lines = []
         for line in complete:
@@ -57,7 +57,7 @@ class LineSplitter:
         return lines
 
     def finish(self) -> list[tuple[str, str]]:
-        """Return what was begun and not ended by a newline, as a line."""
+        """Return the text after the last newline as a line, if there is any."""
         rest, self._rest = self._rest, b""
         return [self._parse(rest)] if rest else []
 
@@ -78,7 +78,7 @@ def _split_marker(line: bytes) -> tuple[str, bytes]:
 
 
 def _last_version(line: bytes) -> bytes:
-    """Return the line as a terminal would show it after its carriage returns, its marker kept."""
+    """Return the line as a terminal shows it after its carriage returns; keep the marker."""
     line = line.rstrip(b"\r")
     if b"\r" not in line:
         return line

@@ -1,11 +1,10 @@
-"""Ends what the user code of a dead worker left running: subprocesses, and theirs.
+"""Ends the subprocesses, and their subprocesses, that user code of a dead worker left running.
 
-When a worker ends, the kernel makes the daemon (the nearest subreaper) the parent of what the worker had started.
-`Orphans` kills these processes, waits for each by its pidfd, and reaps it.
+When a worker ends, the kernel makes the daemon, the nearest subreaper, the parent of the processes that the worker had
+started. `Orphans` kills these processes, waits for each by its pidfd, and reaps it. If a descriptor is lacking, it
+tries again after `RETRY_S`.
 
-A look or a kill that finds no descriptor is repeated after `RETRY_S`.
-
-Not reached: a process that left the worker's session on purpose (`setsid`), until the node closes.
+A process that left the worker's session on purpose (`setsid`) is ended only when the node closes.
 """
 
 from __future__ import annotations
@@ -31,14 +30,14 @@ class Orphans:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._pidfds: dict[int, int] = {}
-        self._retries: dict[int, asyncio.TimerHandle] = {}  # by the session, or the process, that they are for
+        self._retries: dict[int, asyncio.TimerHandle] = {}  # by the session or process that is to be ended
         self._idle = asyncio.Event()
         self._idle.set()
 
     def end_session(self, session_id: int) -> None:
-        """Kill every process of the session; each is reaped when it ends, and the session is looked through again.
+        """Kill every process of the session, and reap each when it ends.
 
-        Again, because only then its own children are ours to reap.
+        The session is examined again then: only now are the children of that process children of this one.
         """
         try:
             for pid in session_members(session_id):
@@ -48,7 +47,7 @@ class Orphans:
             self._again(session_id, lambda: self.end_session(session_id))
 
     def end_unwatched(self, pid: int) -> None:
-        """Kill a child for which there is no descriptor, and reap it; its id can't be another's before that."""
+        """Kill a child for which there is no descriptor, and reap it. Its id is not reused before that."""
         kill_group(pid)
         _kill(pid)
         self._reap(pid)
@@ -70,14 +69,14 @@ class Orphans:
             self._retries[key] = self._loop.call_later(RETRY_S, due)
 
     async def end_children(self) -> None:
-        """Kill and reap every child of this process, whatever its session, until there is none that it may kill."""
+        """Kill and reap every child of this process, in any session, until none is left that it may kill."""
         while self._end_each_child():
             while self._pidfds:
                 await self._idle.wait()
             await asyncio.sleep(0)
 
     def _end_each_child(self) -> bool:
-        """Kill every child; return whether there was one, or whether that can't be known for want of a descriptor."""
+        """Kill every child; return whether there was one. True, too, if a descriptor is lacking to find out."""
         try:
             return any([self._end(pid, None) for pid in child_pids(os.getpid())])
         except OSError as error:
@@ -85,16 +84,16 @@ class Orphans:
             return True
 
     def reap_strays(self, spared_pids: Collection[int]) -> None:
-        """Reap ended children that nobody waits for: those of user code that had left its worker's session.
+        """Reap ended children that no watch waits for: processes that had left their worker's session.
 
-        Not to be called while a worker is being born, which nobody knows yet. Stops at the first that is in
-        `spared_pids`, whose own watch is about to reap it.
+        It must not be called while a worker is being forked, whose id is not known yet. It stops at a child in
+        `spared_pids`, since the watch of that child is about to reap it.
         """
         while (pid := _some_zombie()) is not None and pid not in spared_pids and pid not in self._pidfds:
             os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG)
 
     def _end(self, pid: int, session_id: int | None) -> bool:
-        """Kill a process; return whether its end is waited for, which it is not if it is gone or changed user."""
+        """Kill a process; return whether to wait for its end. False: it is gone, or it changed user."""
         if pid in self._pidfds:
             return True
         try:
@@ -116,7 +115,7 @@ class Orphans:
         try:
             is_ours = os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOHANG) is not None
         except ChildProcessError:
-            is_ours = False  # its parent is ending too; it is found again when that one has ended
+            is_ours = False  # its parent is ending too; it is found again when the parent has ended
         self._forget(pid)
         if is_ours and session_id is not None:
             self.end_session(session_id)
@@ -129,7 +128,7 @@ class Orphans:
             self._idle.set()
 
     def close(self) -> None:
-        """Stop waiting for those that have not ended. Idempotent."""
+        """Stop waiting for processes that have not ended. Idempotent."""
         for retry in self._retries.values():
             retry.cancel()
         self._retries.clear()
@@ -138,7 +137,7 @@ class Orphans:
 
 
 def kill_sessions(session_ids: Collection[int]) -> None:
-    """Send SIGKILL to every process of these sessions, whoever's children they are; nothing is reaped."""
+    """Send SIGKILL to every process of these sessions, even to those that are no children; reap none."""
     for session_id in session_ids:
         kill_group(session_id)
     for pid in _all_pids():
@@ -150,7 +149,7 @@ def _kill(pid: int) -> None:
     try:
         os.kill(pid, signals.SIGKILL)
     except (ProcessLookupError, PermissionError):
-        return  # ended since it was listed, or changed user
+        return  # it has ended since it was listed, or changed user
 
 
 def _some_zombie() -> int | None:
@@ -162,7 +161,7 @@ def _some_zombie() -> int | None:
 
 
 def session_members(session_id: int) -> list[int]:
-    """Return the processes, zombies included, of a session."""
+    """Return the processes of a session, zombies included."""
     return [pid for pid in _all_pids() if _session_of(pid) == session_id]
 
 
@@ -174,7 +173,7 @@ def _session_of(pid: int) -> int | None:
 
 
 def child_pids(parent_pid: int) -> list[int]:
-    """Return the children, zombies included, of a process."""
+    """Return the children of a process, zombies included."""
     return [pid for pid in _all_pids() if parent_of(pid) == parent_pid]
 
 
@@ -184,7 +183,7 @@ def parent_of(pid: int) -> int | None:
         stat = Path(f"/proc/{pid}/stat").read_bytes()
     except (FileNotFoundError, ProcessLookupError):
         return None
-    return int(stat[stat.rindex(b")") + 2 :].split()[1])  # the name before it may hold any character
+    return int(stat[stat.rindex(b")") + 2 :].split()[1])  # the name in front may contain any character
 
 
 def _all_pids() -> list[int]:

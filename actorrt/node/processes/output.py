@@ -1,10 +1,9 @@
-"""The daemon's end of a worker's output: reads its pipes within a budget and hands on labelled lines.
+"""Reads a worker's output in the daemon: two pipes, within a budget, as labelled lines.
 
-The worker's end is `printing`; what a line looks like on the pipe is in `lines`; whether a repeated line is shown is
-`folding`'s decision.
+`printing` is the worker's end; `lines` defines the form of a line; `folding` decides whether a repeated line is shown.
 
-A flood is bounded by the pipe: at most `OUTPUT_BUDGET_READS` times `OUTPUT_READ_BYTES` are read each time the loop
-comes round, and while reading is paused a worker that fills its pipe (64 KiB) waits in `print`.
+The pipe bounds a flood of output: at most `OUTPUT_BUDGET_READS` times `OUTPUT_READ_BYTES` are read in one turn of the
+loop, and while reading is paused, a worker that has filled its pipe (64 KiB) waits in `print`.
 """
 
 from __future__ import annotations
@@ -23,23 +22,23 @@ OUTPUT_READ_BYTES: Final = 64 * KIB
 OUTPUT_BUDGET_READS: Final = 4
 STREAMS: Final[tuple[Stream, ...]] = ("stdout", "stderr")
 
-_DRAIN_READS: Final = 64  # a dead worker's pipe holds less; what is more comes from a process that got away
+_DRAIN_READS: Final = 64  # a dead worker's pipe holds less; more comes from a process that outlived it
 
 
 class OutputReader:
     """Makes the two pipes of one worker and reads them; the loop's thread owns it.
 
-    `stdout_fd` and `stderr_fd` are the ends to fork the worker with; call `close_write_ends` after the fork, else the
-    end of the output is never seen. When the worker has ended, call `drain`, then `last_lines` is complete.
+    Fork the worker with `stdout_fd` and `stderr_fd`. Call `close_write_ends` after the fork, or the end of the output
+    is never seen. Call `drain` when the worker has ended; `last_lines` is complete then.
 
     Args:
-        loop: calls back.
-        label: of lines without a label of their own.
+        loop: reads the pipes.
+        label: the label of lines without one.
         on_lines: called with the lines of one read, in the order of their stream. The order between the two streams
-            is not kept.
+            is lost.
 
     Raises:
-        OSError: there are no descriptors for the pipes; none is left open.
+        OSError: there are no descriptors for the pipes; nothing is left open.
     """
 
     def __init__(
@@ -59,17 +58,17 @@ class OutputReader:
 
     @property
     def stdout_fd(self) -> int:
-        """The end of standard output to give to the worker."""
+        """The write end of standard output, for the worker."""
         return self._pipes[0].write_fd
 
     @property
     def stderr_fd(self) -> int:
-        """The end of standard error to give to the worker."""
+        """The write end of standard error, for the worker."""
         return self._pipes[1].write_fd
 
     @property
     def last_lines(self) -> list[str]:
-        """The last 50 lines of both streams, oldest first, to say how the worker died."""
+        """The last 50 lines of both streams, the oldest first: they tell how the worker died."""
         return list(self._last_lines)
 
     def _take(self, stream: Stream, labelled: list[tuple[str, str]]) -> None:
@@ -84,29 +83,29 @@ class OutputReader:
             pipe.close_write_end()
 
     def pause(self) -> None:
-        """Read no more for now; the worker waits once its pipe is full."""
+        """Pause reading; the worker waits once its pipe is full."""
         for pipe in self._pipes:
             pipe.pause()
 
     def resume(self) -> None:
-        """Read on after a pause."""
+        """Resume reading."""
         for pipe in self._pipes:
             pipe.resume()
 
     def drain(self) -> None:
-        """Hand on what a worker that has ended left in its pipes, lines without a newline included; then close."""
+        """Read what a worker that has ended left in its pipes, with a last line without a newline; then close."""
         for pipe in self._pipes:
             pipe.read(_DRAIN_READS)
         self.close()
 
     def close(self) -> None:
-        """Close every end; what was begun and not ended by a newline is handed on. Idempotent."""
+        """Close every end; pass on a last line without a newline. Idempotent."""
         for pipe in self._pipes:
             pipe.close()
 
 
 class _Pipe:
-    """One pipe: a read end that does not block, and a write end for the worker that does."""
+    """One pipe. Its read end does not block; its write end, for the worker, does."""
 
     def __init__(
         self,
@@ -130,7 +129,7 @@ class _Pipe:
             self._loop.remove_reader(self._read_fd)
 
     def read(self, budget: int = OUTPUT_BUDGET_READS) -> None:
-        """Read until nothing is left, the budget is spent, or a callback has closed this."""
+        """Read until nothing is left, the budget is spent, or a callback has closed the pipe."""
         while budget and self._read_fd >= 0:
             budget -= 1
             try:

@@ -1,4 +1,4 @@
-"""A worker process: one endpoint on one loop, from the fork until it is told to leave."""
+"""The main function of a worker process: one endpoint on one loop, until the node tells it to leave."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ logger = logging.getLogger(__name__)
 
 
 def main(config: dict[str, Any]) -> None:
-    """Serve until the node says to leave.
+    """Serve until the node tells the worker to leave.
 
     Args:
-        config: a `WorkerSetting`, packed: who this worker is and where its node and store are.
+        config: a packed `WorkerSetting`: the worker's identity, and the addresses of its node and store.
     """
     setting = WorkerSetting.unpack(config)
     install_output(_label_of_current_actor)
@@ -47,9 +47,9 @@ def main(config: dict[str, Any]) -> None:
 
 
 def _refuse_to_break(*args: Any, **kwargs: Any) -> Any:
-    """Called by `breakpoint()`: refuse a debugger that would read from a terminal, which a worker does not have."""
+    """Called by `breakpoint()`. Refuse a debugger that reads from a terminal: a worker has none."""
     if os.environ.get("PYTHONBREAKPOINT"):
-        return sys.__breakpointhook__(*args, **kwargs)  # its user has chosen a debugger that needs none, or none at all
+        return sys.__breakpointhook__(*args, **kwargs)  # the user has chosen a debugger, or none
     raise RuntimeStateError(
         f"breakpoint() in process {os.getpid()}, which has no terminal: run the script with "
         "actorrt.init(mode='local'), where all actors are in the script's own process; or set PYTHONBREAKPOINT to a "
@@ -96,7 +96,7 @@ async def _serve(setting: WorkerSetting) -> None:
 
 
 class _Returning:
-    """Ends a child that user's code forks, where that comes back into the loop by any way."""
+    """Ends a child that user code forked, when the child returns to the loop in any way."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -108,7 +108,7 @@ class _Returning:
 
 
 def _end_at_once(_: BaseException) -> None:
-    """End the process: a worker whose runtime has failed must not live on half dead; its supervisors see a crash."""
+    """End the process: a worker must not live on when its runtime has failed. Supervisors see a crash."""
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()
@@ -116,7 +116,7 @@ def _end_at_once(_: BaseException) -> None:
 
 
 async def _say_last_words(system: System) -> None:
-    """Let leave what waits for its receivers to catch up, if they do so soon."""
+    """Wait a short while for messages whose receivers have no room yet."""
     try:
         async with asyncio.timeout(FLUSH_TIMEOUT_S):
             await system.routes.drained()

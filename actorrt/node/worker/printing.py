@@ -1,9 +1,8 @@
-"""A worker's `sys.stdout` and `sys.stderr`: whole lines, marked with the actor that prints them, written at once.
+"""A worker's `sys.stdout` and `sys.stderr`: whole lines, marked with the actor that prints them, and not buffered.
 
-A line has left the process when `print` returns, so that a crash right after it loses nothing. What is read of
-these lines is in `output`.
+A line has left the process when `print` returns, so a crash right after it loses nothing. `output` reads the lines.
 
-Invariant: between two newlines on the descriptor there is text of one speaker only: one label in one thread.
+Invariant: text between two newlines on the descriptor is from one speaker, which is one label in one thread.
 """
 
 from __future__ import annotations
@@ -21,18 +20,19 @@ from actorrt.node.processes.lines import marker
 
 _Speaker = tuple[str, int]
 
-_MAX_PARTIALS: Final = 100  # speakers with a line begun; the oldest is ended when there are more
+_MAX_PARTIALS: Final = 100  # speakers with an unfinished line; beyond that, the oldest line is ended
 
 
 class LabelledWriter(io.TextIOBase):
-    """A text stream on a descriptor, safe to use from any thread; writing blocks while the reader is behind.
+    """A text stream on a descriptor, for any thread. Writing blocks while the pipe is full.
 
-    Text without a newline waits for its newline or for `flush`. After a flush the line stays open: what the same
-    speaker writes next continues it, what another writes begins a line of its own.
+    Text without a newline waits for a newline or for `flush`. After a flush the line stays open: the next text of the
+    same speaker continues it; text of another speaker begins a new line.
 
     Args:
-        fd: where to write; not closed here.
-        label_of_current_actor: tells who prints, in the printing thread and context; empty for the worker itself.
+        fd: the descriptor; the caller closes it.
+        label_of_current_actor: called in the printing thread and context; returns the label of the actor that prints,
+            empty for the worker itself.
     """
 
     encoding = "utf-8"
@@ -48,7 +48,7 @@ class LabelledWriter(io.TextIOBase):
         self.buffer = io.FileIO(fd, "w", closefd=False)
 
     def reset_lock(self) -> None:
-        """Forget who holds the lock: in a forked child, that thread does not exist."""
+        """Make a new lock: in a forked child, the thread that holds the old one does not exist."""
         self._lock = threading.RLock()
 
     def fileno(self) -> int:
@@ -58,7 +58,7 @@ class LabelledWriter(io.TextIOBase):
         return True
 
     def reconfigure(self, **_: object) -> None:
-        """Accept what `io.TextIOWrapper.reconfigure` does; encoding and buffering stay as they are."""
+        """Accept the arguments of `io.TextIOWrapper.reconfigure`; change neither encoding nor buffering."""
 
     def _speaker(self) -> _Speaker:
         return self._label_of_current_actor(), threading.get_ident()
@@ -85,7 +85,7 @@ class LabelledWriter(io.TextIOBase):
             self._emit(oldest, self._partials.pop(oldest))
 
     def flush(self) -> None:
-        """Write what the current speaker has begun."""
+        """Write the unfinished line of the current speaker."""
         if self.closed:
             return
         speaker = self._speaker()
@@ -95,7 +95,7 @@ class LabelledWriter(io.TextIOBase):
                 self._emit(speaker, partial)
 
     def close(self) -> None:
-        """Write what every speaker has begun; nothing can be written afterwards. Idempotent."""
+        """Write the unfinished lines of all speakers; nothing can be written afterwards. Idempotent."""
         with self._lock:
             partials, self._partials = self._partials, {}
             for speaker, partial in partials.items():
@@ -129,7 +129,7 @@ def _write_all(fd: int, data: bytes) -> None:
 
 
 def install_output(label_of_current_actor: Callable[[], str]) -> None:
-    """Put `LabelledWriter`s in the place of this process's standard output and error."""
+    """Replace this process's standard output and error by `LabelledWriter`s."""
     sys.stdout.flush()
     sys.stderr.flush()
     sys.stdout = sys.__stdout__ = _install(1, label_of_current_actor)  # type: ignore[assignment,misc]
