@@ -214,7 +214,7 @@ async def test_object_or_memory_that_is_broken_is_found(stage: Stage) -> None:
         await asyncio.sleep(0.001)
     stage.check()
     with changed(entry(stage, ref), "error", None), changed(entry(stage, ref), "place", None):
-        expect(stage, "what is made lies somewhere")
+        expect(stage, "has a place")
     with changed(core._pool, "_reserved_bytes", 1):
         expect(stage, "1 bytes are counted for")
     stage.check()
