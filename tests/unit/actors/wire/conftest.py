@@ -1,0 +1,38 @@
+"""A store in this process, and two clients of it: a sender's and a receiver's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from actorrt.clock import MonotonicClock
+from actorrt.config import MIB
+from actorrt.ids import IdSource
+from actorrt.store.client.client import StoreClient
+from actorrt.store.server.local import LocalStore
+
+IDS = IdSource()
+
+
+@pytest.fixture
+def store() -> Iterator[LocalStore]:
+    store = LocalStore(64 * MIB, MonotonicClock())
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def sender(store: LocalStore) -> Iterator[StoreClient]:
+    peer = IDS.peer()
+    client = StoreClient(store.open_channel(peer), peer)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def receiver(store: LocalStore) -> Iterator[StoreClient]:
+    peer = IDS.peer()
+    client = StoreClient(store.open_channel(peer), peer)
+    yield client
+    client.close()
