@@ -17,7 +17,7 @@ from actorrt.ids import ObjectId
 from actorrt.store.connection.conversation import Conversation
 from actorrt.store.connection.events_loop import EventsLoop
 from actorrt.store.connection.kept import Kept
-from actorrt.store.connection.unreported import UnreportedObjects
+from actorrt.store.connection.unreported import Report, UnreportedObjects
 from actorrt.store.wire.protocol import MAX_BATCH_COUNT, Op
 
 _REPORT_S: Final = 0.05
@@ -144,7 +144,7 @@ class Backlog:
             with self._lock, suppress(ObjectLostError):  # the store is gone, of which the loop hears
                 self._sort()
                 if reports_old:
-                    self._report(only_old=True)
+                    self._send(self._unreported.report(only_old=True))
                 self._release_all()
 
     # Sending
@@ -161,16 +161,16 @@ class Backlog:
 
     def flush_locked(self) -> None:
         """Send everything."""
-        if self.to_release:
-            self._sort()
-        self._report()
+        self.report_locked()
         self._release_all()
 
     def report_locked(self) -> None:
         """Report every object that was made on loan, and leave the releases for later."""
         if self.to_release:
             self._sort()
-        self._report()
+        report = self._unreported.report()
+        if report is not None:
+            self._send(report)
 
     def free_space_locked(self) -> None:
         """Make the memory of unreported objects that were dropped available to the next one."""
@@ -185,9 +185,8 @@ class Backlog:
             if not (self._unreported.unpin(object_id) if is_pin else self._unreported.release(object_id)):
                 self.unreported_releases.append((is_pin, object_id))
 
-    def _report(self, *, only_old: bool = False) -> None:
+    def _send(self, report: Report | None) -> None:
         """Tell the store of objects that were made on loan. The lock is held."""
-        report = self._unreported.report(only_old=only_old)
         if report is not None:
             self._channel.post(Op.REPORT, *report)
 

@@ -22,6 +22,9 @@ MAX_UNREPORTED_COUNT: Final = 256
 _REUSED_BYTES: Final = 64 * KIB  # below, the copy is so short that looking for warm memory is not worth it
 _REUSED_COUNT: Final = 4
 
+Report = tuple[int, list[list[int | bytes | str]]]
+"""The offset up to which a loan is used, and the objects on it; see `UnreportedObjects.report`."""
+
 
 @dataclass(slots=True, eq=False)
 class _Unreported:
@@ -160,7 +163,7 @@ class UnreportedObjects:
         while self._in_order and self._in_order[-1].is_gone:
             self._at = self._in_order.pop().offset
 
-    def report(self, *, only_old: bool = False) -> tuple[int, list[list[int | bytes | str]]] | None:
+    def report(self, *, only_old: bool = False) -> Report | None:
         """Return the report to the store, and forget the reported objects; None if there is nothing to report.
 
         Args:
