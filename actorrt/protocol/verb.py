@@ -12,7 +12,7 @@ younger than the oldest supported version has a default: the value that an older
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from functools import cache
 from types import NoneType
 from typing import (
@@ -29,7 +29,7 @@ from typing import (
     get_args,
 )
 
-from actorrt.config import PROTOCOL_VERSION, PROTOCOL_VERSION_MIN
+from actorrt.config import PROTOCOL_VERSION
 from actorrt.ids import PeerId
 from actorrt.protocol.annotations import form_of, record_form
 from actorrt.protocol.forms import Form, UnfitError
@@ -195,12 +195,3 @@ def verb(name: str, *, asked_by: str, since: int = 1) -> Callable[[C], C]:
         return request  # type: ignore[no-any-return]
 
     return made
-
-
-def unsaid_by_older(cls: Any) -> list[str]:
-    """Return the fields of a record that a supported version does not send, and that have no default."""
-    return [
-        part.name
-        for part in fields(cls)
-        if part.metadata.get("since", 1) > PROTOCOL_VERSION_MIN and part.default is MISSING
-    ]

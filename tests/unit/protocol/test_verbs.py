@@ -12,7 +12,7 @@ import msgpack
 import pytest
 
 import actorrt
-from actorrt.protocol.verb import VERBS, Request, unsaid_by_older, verb
+from actorrt.protocol.verb import VERBS, Request, verb
 from actorrt.transport.frames.codec import check_envelope, pack_envelope
 from tests.unit.protocol.samples import SAMPLES
 
@@ -86,8 +86,3 @@ def test_verb_is_made_once_and_of_a_version_that_is_spoken() -> None:
             @verb(name, asked_by="tests", since=since)
             class _Again(Request[None]):
                 """Nothing."""
-
-
-@BY_NAME
-def test_fields_that_older_versions_do_not_send_have_defaults(name: str) -> None:
-    assert unsaid_by_older(KNOWN[name]) == []

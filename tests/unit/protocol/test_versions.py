@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import pytest
-
-from actorrt.protocol import verb as protocol
 from actorrt.protocol.forms import Count
-from actorrt.protocol.verb import Record, Request, record, unsaid_by_older, verb, younger
+from actorrt.protocol.verb import Record, Request, record, verb, younger
 
 
 class OldPlace(NamedTuple):
@@ -71,20 +67,3 @@ def test_answers_of_both_are_understood_by_both() -> None:
     from_old = NewAsk.unpack_answer(OldAsk.pack_answer(old))
     assert (from_old.place, from_old.why) == (NewPlace("there", 7), None)
     assert OldAsk.unpack_answer(NewAsk.pack_answer(new)).place == OldPlace("there")
-
-
-@pytest.mark.parametrize(("oldest", "unsaid"), [(1, ["late"]), (2, [])])
-def test_younger_field_has_a_default_until_every_version_sends_it(
-    oldest: int, unsaid: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(protocol, "PROTOCOL_VERSION_MIN", oldest)
-    without_default: Any = field(metadata={"since": 2})
-
-    @record
-    class Grown(Record):
-        """A record that has grown by a field without a default."""
-
-        early: str
-        late: str = without_default
-
-    assert unsaid_by_older(Grown) == unsaid
