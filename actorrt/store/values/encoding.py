@@ -58,7 +58,7 @@ _OWN_PACKAGE: Final = __name__.partition(".")[0].encode()
 _PLAIN_KINDS: Final = "?biufcmM"
 
 
-class Kind(IntEnum):
+class ObjectFormat(IntEnum):
     """The format of an object."""
 
     BYTES = 1
@@ -68,7 +68,7 @@ class Kind(IntEnum):
     PLAIN = 5
 
 
-_PLAIN_HEAD: Final = _HEAD.pack(_MAGIC, _VERSION, Kind.PLAIN, 0).ljust(_PLAIN_OFFSET, b"\0")
+_PLAIN_HEAD: Final = _HEAD.pack(_MAGIC, _VERSION, ObjectFormat.PLAIN, 0).ljust(_PLAIN_OFFSET, b"\0")
 
 
 @dataclass(slots=True)
@@ -118,7 +118,7 @@ def encode(value: Any, carrier: Carrier) -> Encoded:
     if type(value) is np.ndarray and _is_plain(value.dtype):
         return _encode_array(value)
     if type(value) in (bytes, bytearray):
-        return _assemble(Kind.BYTES, [type(value).__name__], [(len(value), _copier(value))])
+        return _assemble(ObjectFormat.BYTES, [type(value).__name__], [(len(value), _copier(value))])
     if type(value).__module__.startswith("pyarrow."):
         encoded = _encode_arrow(value)
         if encoded is not None:
@@ -138,7 +138,9 @@ def encode_pickled(data: Buffer, buffers: Sequence[Buffer]) -> Encoded:
         plain = _PLAIN_HEAD + data
         return Encoded(len(plain), plain)
     parts = [memoryview(part) for part in (data, *buffers)]
-    return _assemble(Kind.PICKLE, [part.nbytes for part in parts], [(part.nbytes, _copier(part)) for part in parts])
+    return _assemble(
+        ObjectFormat.PICKLE, [part.nbytes for part in parts], [(part.nbytes, _copier(part)) for part in parts]
+    )
 
 
 def decode(view: memoryview, carrier: Carrier) -> Any:
@@ -153,18 +155,18 @@ def decode(view: memoryview, carrier: Carrier) -> Any:
         Exception: any error of the code that rebuilds a pickled value.
     """
     magic, version, kind, head_bytes = _HEAD.unpack_from(view)
-    if kind == Kind.PLAIN and version == _VERSION:
+    if kind == ObjectFormat.PLAIN and version == _VERSION:
         return decode_plain(view)
     if magic != _MAGIC or version != _VERSION:
         raise ValueError(f"the bytes begin with {bytes(view[:4])!r}: this is not an object of version {_VERSION}")
     head = msgpack.unpackb(view[_HEAD.size : _HEAD.size + head_bytes])
     body_offset = align(_HEAD.size + head_bytes)
     match kind:
-        case Kind.ARRAY:
+        case ObjectFormat.ARRAY:
             return _decode_array(head, view, body_offset)
-        case Kind.BYTES:
+        case ObjectFormat.BYTES:
             return (bytes if head[0] == "bytes" else bytearray)(view[body_offset : body_offset + head[1]])
-        case Kind.ARROW:
+        case ObjectFormat.ARROW:
             return _decode_arrow(head, view[body_offset:])
     return _decode_pickled(head, view, body_offset, carrier)
 
@@ -179,8 +181,8 @@ def decode_plain(view: memoryview) -> Any:
         raise not_opened(error) from error
 
 
-def _assemble(kind: Kind, head: list[Any], parts: list[tuple[int, Callable[[memoryview], None]]]) -> Encoded:
-    if kind is Kind.BYTES:
+def _assemble(kind: ObjectFormat, head: list[Any], parts: list[tuple[int, Callable[[memoryview], None]]]) -> Encoded:
+    if kind is ObjectFormat.BYTES:
         head = [*head, parts[0][0]]
     packed = msgpack.packb(head)
     offset = align(_HEAD.size + len(packed))
@@ -235,7 +237,7 @@ def array_head(shape: tuple[int, ...], dtype: np.dtype[Any]) -> tuple[bytes, int
 def _array_head(dtype: str, shape: tuple[int, ...], order: str) -> tuple[bytes, int]:
     """Return the head of an array's object and the offset of the elements; cached, because the same forms recur."""
     packed = msgpack.packb([dtype, list(shape), order])
-    return _HEAD.pack(_MAGIC, _VERSION, Kind.ARRAY, len(packed)) + packed, align(_HEAD.size + len(packed))
+    return _HEAD.pack(_MAGIC, _VERSION, ObjectFormat.ARRAY, len(packed)) + packed, align(_HEAD.size + len(packed))
 
 
 def _encode_array(array: np.ndarray[Any, Any]) -> Encoded:
@@ -264,7 +266,7 @@ def _encode_arrow(value: Any) -> Encoded | None:
     table: pa.Table | pa.RecordBatch
     if isinstance(value, pa.Tensor):
         return _assemble(
-            Kind.ARROW,
+            ObjectFormat.ARROW,
             ["Tensor"],
             [(pa.ipc.get_tensor_size(value), lambda target: _fill_tensor(value, target))],
         )
@@ -278,7 +280,7 @@ def _encode_arrow(value: Any) -> Encoded | None:
         return None
     length = _write_arrow(table, pa.MockOutputStream())
     kind = next(cls.__name__ for cls in (pa.Table, pa.RecordBatch, pa.ChunkedArray, pa.Array) if isinstance(value, cls))
-    return _assemble(Kind.ARROW, [kind], [(length, lambda target: _fill_arrow(table, target))])
+    return _assemble(ObjectFormat.ARROW, [kind], [(length, lambda target: _fill_arrow(table, target))])
 
 
 def _write_arrow(table: pa.Table | pa.RecordBatch, sink: pa.NativeFile) -> int:
