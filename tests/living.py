@@ -35,7 +35,7 @@ def cores() -> list[NodeCore]:
 
 def hosted_cells() -> list[Cell]:
     """Return the cells of all actors in this process: in local mode, of all actors."""
-    return [cell for system in systems() for cell in system.host.cells()]
+    return [cell for system in systems() for cell in system.population.cells()]
 
 
 def look_at_all() -> list[str]:

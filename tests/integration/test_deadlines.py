@@ -217,14 +217,15 @@ async def test_timeout_around_an_await_cancels_the_call(runtime):
 async def test_cancel_that_overtakes_its_call_wins(is_late, error):
     async with art.Runtime(mode="local", cpus=1) as runtime:
         gate = await Gate.spawn()
-        (host,) = [o.host for o in gc.get_objects() if type(o) is System and o.host.cell(gate._actor_id) is not None]
+        systems = [o for o in gc.get_objects() if type(o) is System]
+        (incoming,) = [s.incoming for s in systems if s.population.cell(gate._actor_id) is not None]
         driver = runtime.system
-        host.cancelled(driver.peers.own_peer, gate._actor_id, driver.pending.newest_id + 1, is_late)
-        assert host.early_cancels_count == 1
+        incoming.cancelled(driver.peers.own_peer, gate._actor_id, driver.pending.newest_id + 1, is_late)
+        assert incoming.early_cancels_count == 1
         with pytest.raises(error) as caught:
             await gate.wait()
         assert caught.value.executed == "no"
-        assert (await gate.counts(), host.early_cancels_count) == ((0, 0), 0)
+        assert (await gate.counts(), incoming.early_cancels_count) == ((0, 0), 0)
 
 
 async def test_calls_made_in_a_method_shrink_to_what_is_left_and_a_longer_one_is_cut(node_runtime):

@@ -13,7 +13,6 @@ import actorrt as art
 from actorrt.actors.authority.record import Record, RecordState
 from actorrt.actors.cells.cell_state import CellState
 from actorrt.actors.endpoint.consistency import check_system
-from actorrt.actors.endpoint.endpoint import System
 from actorrt.actors.refs import current
 from actorrt.actors.wire.credit import Ledger
 from actorrt.invariants import BrokenInvariantError
@@ -40,7 +39,7 @@ class Kept(art.Actor):
 
     def count_wrongly(self, by: int) -> None:
         system: Any = current.endpoint()
-        (cell,) = [cell for cell in system.host.cells() if isinstance(cell.instance, Kept)]
+        (cell,) = [cell for cell in system.population.cells() if isinstance(cell.instance, Kept)]
         assert cell.mailbox is not None
         cell.mailbox._queued_bytes += by
 
@@ -59,7 +58,7 @@ class Stage:
         self.driver = runtime.system
         (self.core,) = cores()
         (self.cell,) = hosted_cells()
-        self.host: System = self.cell.host.system
+        self.host: Any = self.cell.host.endpoint
         record = self.core.registry.record(ref._actor_id)
         assert record is not None
         self.record: Record = record
@@ -151,20 +150,20 @@ def ledger(stage: Stage) -> Ledger:
     return ledgers._ledgers[sender]
 
 
-def turns(stage: Stage) -> Any:
-    assert stage.cell.turns is not None
-    return stage.cell.turns
+def execution(stage: Stage) -> Any:
+    assert stage.cell.execution is not None
+    return stage.cell.execution
 
 
 OF_CELLS: dict[str, tuple[Callable[[Stage], Any], str]] = {
     "instance": (lambda s: changed(s.cell, "state", CellState.STARTING), "it has an instance, and takes no messages"),
-    "half warm": (lambda s: changed(s.cell, "turns", None), "it has one of mailbox and turns"),
+    "half a mailbox": (lambda s: changed(s.cell, "execution", None), "it has one of mailbox and execution"),
     "bytes": (lambda s: changed(s.cell.mailbox, "_queued_bytes", 5), "queued_bytes is 5, and should be 0"),
-    "runners": (lambda s: changed(turns(s), "runner_count", 3), "3 runners are at work, of 2"),
+    "runners": (lambda s: changed(execution(s), "runner_count", 3), "3 runners are at work, of 2"),
     "credit": (lambda s: changed(ledger(s), "taken_messages", 100_000), "100000 have arrived"),
     "filed": (lambda s: changed(s.cell, "actor_id", OTHER), "is filed as another actor"),
-    "unknown": (lambda s: without(s.host.host._warm, s.cell), "has a mailbox that nobody looks into"),
-    "buried": (lambda s: without(s.host.host._cells, s.cell.actor_id), "is gone, and has a mailbox"),
+    "unknown": (lambda s: without(s.host.population._with_mailbox, s.cell), "has a mailbox that nobody looks into"),
+    "buried": (lambda s: without(s.host.population._cells, s.cell.actor_id), "is gone, and has a mailbox"),
 }
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import actorrt as art
-from actorrt.actors.cells.crash_notes import Evidence, take
+from actorrt.actors.cells.crash_notes import CrashNotes, take
 from tests.running import PATIENCE_S
 
 
@@ -130,7 +130,7 @@ class _Message:
 
 def test_evidence_holds_what_is_in_hand_and_nothing_else(tmp_path):
     path = str(tmp_path / "hand")
-    evidence = Evidence(path)
+    evidence = CrashNotes(path)
     first, second, plain = _Message(1, {"retry": True}), _Message(2, {"retry": True}), _Message(3, {"key": "k"})
     for message in (first, second, plain):
         evidence.note(message)

@@ -8,7 +8,7 @@ from contextvars import ContextVar
 import pytest
 
 import actorrt as art
-from actorrt.actors.cells.runners import PARKED_COUNT
+from actorrt.actors.running.runners import PARKED_COUNT
 
 
 class Tasks(art.Actor):

@@ -197,7 +197,7 @@ async def test_spawn_of_a_light_child_that_is_withdrawn_leaves_nothing(runtime, 
             while system.registry.records():
                 await asyncio.sleep(0.001)
             system.registry.check_invariants()
-            return len(system.host.cells())
+            return len(system.population.cells())
 
     parent = await Parent.spawn()
     assert await parent.begin(str(tmp_path / "begun")) == 1

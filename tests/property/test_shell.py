@@ -21,8 +21,9 @@ from actorrt.actors.supervisors.child import Child
 from actorrt.actors.supervisors.shell import Shell
 from actorrt.clock import ManualClock
 from actorrt.completion import Completion
-from actorrt.errors import ActorStartError, MailboxFullError, to_data
+from actorrt.errors import ActorStartError, MailboxFullError
 from actorrt.ids import ID_BYTES, IdSource
+from actorrt.protocol.hosts import ChildExited, ChildFailure, ChildrenRestarted, ChildStarted
 from actorrt.reasons import KILLED, NORMAL, SHUTDOWN, ExitKind, ExitReason
 
 CRASHED = ExitReason(ExitKind.CRASHED, signal=9)
@@ -43,12 +44,11 @@ class CountedIds(IdSource):
 
 
 class Authority:
-    """Stands for the system of the supervisor's endpoint and for the node: it notes what was ordered."""
+    """Stands for the authority of the children: it notes what was ordered."""
 
     def __init__(self):
-        self.ids, self.clock, self.node = CountedIds(), ManualClock(), "the node"
-        self.scope = self.control = self
-        self.raising = None  # what the next spawn or notice raises
+        self.ids = CountedIds()
+        self.raising = None  # what the next spawn or order raises
         self.answers = {}  # of spawns under way
         self.starting, self.running, self.stopping = set(), set(), set()
         self.retries = []
@@ -59,30 +59,47 @@ class Authority:
         if error is not None:
             raise error
 
-    def spawn(self, cls, options, args, kwargs, *, actor_id, **_):
+    @property
+    def _alive(self):
+        return self.starting | self.running
+
+    def spawn(self, actor_id, child, child_id, share):
         self._raise()
         self.starting.add(actor_id)
         answer = self.answers[actor_id] = Completion()
         return answer
 
-    def ref_from_card(self, card, authority):
+    def ref(self, card):
         return card
 
     def after(self, delay_s, callback):
         self.retries.append(callback)
 
-    def notify(self, to, verb, data):
+    def restart(self, actors):
         self._raise()
-        actors = {*data.get("actors", [data.get("actor")])}
-        alive = self.starting | self.running
-        if verb == "delay_child":
-            self.wrong += [(verb, actor) for actor in actors & alive]
-        elif verb in ("stop_child", "stop_children"):
-            self.wrong += [(verb, actor) for actor in actors - alive]
-            self.stopping |= actors & alive
-        else:
-            self.wrong += [(verb, actor) for actor in actors & alive]
-            self.starting |= actors if verb == "restart_children" else set()
+        self.wrong += [("restart", actor) for actor in actors if actor in self._alive]
+        self.starting |= set(actors)
+
+    def stop(self, actor_id, *, kill, manner):
+        self.stop_in_turn([actor_id], manner)
+
+    def stop_in_turn(self, actors, manner):
+        self._raise()
+        self.wrong += [("stop", actor) for actor in actors if actor not in self._alive]
+        self.stopping |= set(actors) & self._alive
+
+    def delay(self, actor_id, delay_s):
+        self._must_be_gone("delay", actor_id)
+
+    def forget(self, actor_id, reason):
+        self._must_be_gone("forget", actor_id)
+
+    def _must_be_gone(self, order, actor_id):
+        self._raise()
+        self.wrong += [(order, actor_id)] if actor_id in self._alive else []
+
+    def end_of(self, actor_id):
+        return Completion()
 
     def drop(self, actor):
         for actors in (self.starting, self.running, self.stopping):
@@ -106,8 +123,10 @@ class Shells(RuleBasedStateMachine):
         self.authority.raising = raising
         children = {f"c{i}": Child(Actor, restart=restart) for i, restart in enumerate(restarts)}
         supervision = Supervision(lambda: 0.5, strategy=strategy, max_restarts=max_restarts)
-        cell = SimpleNamespace(actor_id=self.authority.ids.actor(), label="the supervisor", fail=self.fail)
-        self.shell = Shell(self.authority, cell, supervision, children)
+        cell = SimpleNamespace(label="the supervisor", fail=self.fail)
+        authority = self.authority
+        self.supervisor = authority.ids.actor()
+        self.shell = Shell(cell, supervision, children, authority, authority.ids.actor, ManualClock(), authority.after)
         self.shell.begin()
         self.added_count = 0
 
@@ -148,9 +167,9 @@ class Shells(RuleBasedStateMachine):
         self.authority.running.add(actor)
         answer = self.authority.answers.pop(actor, None)
         if answer is None:
-            self.tell("children_restarted", started=[actor], unreached=[], failed=None)
+            self.tell(self.shell.children_restarted, ChildrenRestarted, started=[actor], unreached=[], failed=None)
         else:
-            self.tell("child_started", child=actor, card=actor)
+            self.tell(self.shell.child_started, ChildStarted, child=actor, card=actor)
             self.loop.call_soon(answer.set_value, actor)
 
     def start_fails(self, actor):
@@ -160,8 +179,8 @@ class Shells(RuleBasedStateMachine):
         if answer is not None:
             answer.set_error(error)
         else:
-            failed = {"child": actor, "error": to_data(error), "cause": None, "is_administrative": False}
-            self.tell("children_restarted", started=[], unreached=[], failed=failed)
+            failed = ChildFailure(child=actor, error=error, cause=None, is_administrative=False)
+            self.tell(self.shell.children_restarted, ChildrenRestarted, started=[], unreached=[], failed=failed)
 
     @precondition(lambda self: self.authority.running)
     @rule(data=st.data(), reason=REASONS, is_administrative=st.booleans())
@@ -171,17 +190,18 @@ class Shells(RuleBasedStateMachine):
     def exits(self, actor, reason, is_administrative=False):
         self.authority.drop(actor)
         self.tell(
-            "child_exited",
+            self.shell.child_exited,
+            ChildExited,
             child=actor,
-            reason=reason.to_data(),
+            reason=reason,
             had_handled_message=False,
             cause=None,
             is_administrative=is_administrative,
         )
 
-    def tell(self, verb, **data):
+    def tell(self, hear, event, **data):
         if self.lives:
-            self.shell.child_event(verb, data)
+            hear(event(supervisor=self.supervisor, **data))
 
     @precondition(lambda self: self.authority.retries)
     @rule(data=st.data())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, Unpack
 
 from actorrt.actors.endpoint.current_endpoint import current_endpoint
 from actorrt.actors.policy.options import ActorOptions
-from actorrt.actors.wire.definition import Elsewhere, check_class
+from actorrt.actors.wire.definition import Elsewhere, check_class, default_hook
 from actorrt.reasons import ExitReason
 from actorrt.store.values.carrier import current_carrier
 
@@ -87,9 +87,11 @@ class Actor:
             return super().__reduce_ex__(protocol)
         return context.ref.__reduce__()
 
+    @default_hook
     async def on_start(self) -> None:
         """Runs before the first message; what it raises fails the start."""
 
+    @default_hook
     async def on_stop(self, reason: ExitReason) -> None:
         """Runs when the actor stops by request or by itself; not when it fails."""
 

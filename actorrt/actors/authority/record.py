@@ -42,8 +42,8 @@ KEPT_SNAPSHOTS_COUNT: Final = 2
 class Record:
     """One actor, over all its incarnations. A worker may hold a million of them.
 
-    Its fields are set by its methods, each of which is one event; `place` is set by the hosting, `number` by listings,
-    and `self_restart` by the registry.
+    Its fields are set by its methods, each of which is one event. Others set four: the hosting `place`, listings
+    `number`, and the registry `self_restart` and `had_handled_message`.
 
     Attributes:
         actor_id: the actor.
@@ -294,10 +294,6 @@ class Record:
         self.is_start_under_way = False
         self.last_reason = reason = error.reason or ExitReason(ExitKind.ERROR, str(error))
         return reason
-
-    def handled_a_message(self) -> None:
-        """The incarnation has handled its first message."""
-        self.had_handled_message = True
 
     def keep_snapshot(self, object_id: ObjectId) -> Sequence[ObjectId]:
         """Keep a new snapshot; return those that are kept no longer."""

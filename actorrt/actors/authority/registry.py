@@ -211,7 +211,7 @@ class Registry:
         """An incarnation has handled its first message: should it die, its successor starts at once."""
         record = self._records.get(actor_id)
         if record is not None and record.incarnation == incarnation:
-            record.handled_a_message()
+            record.had_handled_message = True
 
     def snapshot_taken(self, actor_id: ActorId, incarnation: int, object_id: ObjectId, token: bytes) -> None:
         """An incarnation has taken a snapshot; one of an earlier incarnation, or of what is gone, is ignored."""

@@ -2,32 +2,74 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from actorrt.actors.api.actor import Actor
 from actorrt.actors.policy.options import ActorOptions
 from actorrt.actors.refs.spec import open_spec
+from actorrt.actors.wire.definition import DEFAULT_HOOK
 from actorrt.actors.wire.interface import of_class
 from actorrt.actors.wire.payload import has_objects
 from actorrt.actors.wire.plain_values import is_plain
-from actorrt.ids import JobId, PeerAddress
+from actorrt.ids import JobId, PeerAddress, PeerId
 from actorrt.protocol.hosts import HostActor
 
 if TYPE_CHECKING:
-    from actorrt.actors.endpoint.endpoint import System
+    from actorrt.store.client.client import StoreClient
+
+
+class SpecBinding(NamedTuple):
+    """What the refs in specs are bound to when a spec is opened.
+
+    Attributes:
+        store: for refs to objects.
+        owner: the endpoint, for refs to actors.
+        own_peer: that endpoint's id.
+    """
+
+    store: StoreClient | None
+    owner: object
+    own_peer: PeerId
+
+
+class StartOrder(Protocol):
+    """What an authority says of the actors that are made from a blueprint.
+
+    Attributes:
+        spec: the pickled class and constructor's arguments.
+        options: as they travelled, without classes.
+        job, namespace: whose they are, and where names live that their code uses.
+        is_supervisor: whether they supervise others.
+        is_detached: whether they, and what they spawn, outlive their driver.
+    """
+
+    spec: list[Any]
+    options: ActorOptions
+    job: JobId
+    namespace: str
+    is_supervisor: bool
+    is_detached: bool
+
+
+@dataclass(slots=True)
+class DistantOrder:
+    """A `StartOrder` that came from another process."""
+
+    spec: list[Any]
+    options: ActorOptions
+    job: JobId
+    namespace: str
+    is_supervisor: bool
+    is_detached: bool
 
 
 class Blueprint:
     """A class to make instances of, and how each is to be kept.
 
     Args:
-        system: hosts the actors.
-        spec: the pickled class and constructor's arguments.
-        options: as they travelled, without classes.
+        binding: what opened specs are bound to.
+        order: what is asked for.
         authority: who decides on failures.
-        job, namespace: whose they are, and where names live that their code uses.
-        is_supervisor: whether they supervise others.
-        is_detached: whether they, and what they spawn, outlive their driver.
 
     Attributes:
         cls, interface, parent_ref, options: what was read from these.
@@ -38,8 +80,8 @@ class Blueprint:
 
     __slots__ = (
         "_args",
+        "_binding",
         "_spec",
-        "_system",
         "authority",
         "cls",
         "interface",
@@ -54,53 +96,39 @@ class Blueprint:
         "stops_at_once",
     )
 
-    def __init__(
-        self,
-        system: System,
-        spec: list[Any],
-        options: ActorOptions,
-        authority: PeerAddress,
-        job: JobId,
-        namespace: str,
-        is_supervisor: bool,
-        is_detached: bool,
-    ) -> None:
-        opened = open_spec(spec, system.store, system)
-        self._system = system
-        self._spec = spec
+    def __init__(self, binding: SpecBinding, order: StartOrder, authority: PeerAddress) -> None:
+        opened = open_spec(order.spec, binding.store, binding.owner)
+        self._binding = binding
+        self._spec = order.spec
         self._args = opened.args if is_plain(opened.args) and not opened.kwargs else None
-        self.cls: Any = opened.cls
+        cls: Any = opened.cls
+        self.cls = cls
         self.interface = of_class(opened.cls)
         self.parent_ref = opened.parent
+        options = order.options
         self.options = options.replaced({"crash_on": opened.crash_on}) if opened.crash_on else options
         self.authority = authority
-        self.is_child_here = authority.peer == system.peers.own_peer
-        self.job = job
-        self.namespace = namespace
-        self.is_supervisor = is_supervisor
-        self.is_detached = is_detached
-        cls: type[Actor] = opened.cls
+        self.is_child_here = authority.peer == binding.own_peer
+        self.job = order.job
+        self.namespace = order.namespace
+        self.is_supervisor = order.is_supervisor
+        self.is_detached = order.is_detached
         is_new = options.snapshot_dir is None  # else it may begin with what an earlier one left
-        self.starts_at_once = is_new and cls.on_start is Actor.on_start and not has_objects(opened.args, opened.kwargs)
-        self.stops_at_once = cls.on_stop is Actor.on_stop and options.snapshot_every is None
+        on_start, on_stop = cls.on_start, cls.on_stop
+        has_no_start = getattr(on_start, DEFAULT_HOOK, None) is on_start
+        self.starts_at_once = is_new and has_no_start and not has_objects(opened.args, opened.kwargs)
+        self.stops_at_once = getattr(on_stop, DEFAULT_HOOK, None) is on_stop and options.snapshot_every is None
 
     def arguments(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Return the constructor's arguments, a copy for each instance."""
         if self._args is not None:
             return self._args, {}
-        opened = open_spec(self._spec, self._system.store, self._system)
+        opened = open_spec(self._spec, self._binding.store, self._binding.owner)
         return opened.args, opened.kwargs
 
 
-def ordered_blueprint(order: HostActor, system: System) -> Blueprint:
+def ordered_blueprint(asked: HostActor, binding: SpecBinding) -> Blueprint:
     """Make the blueprint that an authority elsewhere orders an incarnation to be made from."""
-    return Blueprint(
-        system,
-        order.spec,
-        ActorOptions.from_data(order.options),
-        order.authority,
-        order.job,
-        order.namespace,
-        order.is_supervisor,
-        order.is_detached,
-    )
+    options = ActorOptions.from_data(asked.options)
+    order = DistantOrder(asked.spec, options, asked.job, asked.namespace, asked.is_supervisor, asked.is_detached)
+    return Blueprint(binding, order, asked.authority)

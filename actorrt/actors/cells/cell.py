@@ -1,27 +1,26 @@
-"""One hosted actor: its instance, its mailbox, and the handling of one message after the other.
+"""One hosted actor: the life of its incarnations, and the way of messages into its mailbox.
 
-An idle cell costs no task and no coroutine: one of the endpoint's `runners` comes when a message arrives. It handles
-one message at a time, unless the actor's `max_concurrency` lets that many coroutines interleave. See `cell_state`.
+An idle cell costs no task and no coroutine: one of the endpoint's `runners` comes when a message arrives. How messages
+are handled is in `execution`; what a cell does in each part of its life is in `cell_state`.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Protocol
 
 from actorrt import errors, reasons
 from actorrt.actors.authority.record import label_of
 from actorrt.actors.cells.cell_state import STOPPING_STATES, CellState
 from actorrt.actors.cells.context import Context
-from actorrt.actors.cells.deduplication import Keys
-from actorrt.actors.cells.execution import Turns
+from actorrt.actors.cells.deduplication import Deduplication
+from actorrt.actors.cells.execution import Execution
 from actorrt.actors.cells.mailbox import Mailbox
-from actorrt.actors.cells.runner import Left, Rest, Runner
 from actorrt.actors.cells.snapshots import NEVER, Snapshots
-from actorrt.actors.cells.start import Birth
-from actorrt.actors.cells.stop import run_on_stop
+from actorrt.actors.cells.start import ActorStart
+from actorrt.actors.cells.stop import Stop, run_on_stop
+from actorrt.actors.refs import current
 from actorrt.actors.refs.message import Caller, Message, Signal
 from actorrt.ids import ActorId, ObjectId
 from actorrt.protocol.manner import Manner
@@ -29,63 +28,78 @@ from actorrt.reasons import ExitReason
 
 if TYPE_CHECKING:
     from actorrt.actors.cells.blueprint import Blueprint
-    from actorrt.actors.hosting.host import Host
+    from actorrt.actors.cells.cell_host import CellHost
     from actorrt.actors.refs.route import Route
-    from actorrt.actors.supervisors.shell import Shell
+    from actorrt.protocol.hosts import ChildExited, ChildrenRestarted, ChildStarted, ChildWithdrawn
 
-STEP_BUDGET: Final = 256
+
+class SupervisorShell(Protocol):
+    """What carries out the decisions of an actor that is a supervisor."""
+
+    def stop(self, manner: Manner) -> None:
+        """Stop all children. Idempotent."""
+
+    def end(self) -> None:
+        """Called when the supervisor's incarnation is over. Idempotent."""
+
+    def child_started(self, event: ChildStarted) -> None:
+        """Called when a child runs for the first time."""
+
+    def child_exited(self, event: ChildExited) -> None:
+        """Called when an incarnation of a child has ended."""
+
+    def child_withdrawn(self, event: ChildWithdrawn) -> None:
+        """Called when somebody asks a child to stop that waits to be started again."""
+
+    def children_restarted(self, event: ChildrenRestarted) -> None:
+        """Called when a start of children in turn has gone on or failed."""
+
+    def child_ids(self) -> Iterable[tuple[ActorId, str]]:
+        """Return which actor goes by which id."""
 
 
 class Cell:
     """Hosts one incarnation of one actor after another, on the loop of its host. There may be a million in a process.
 
     Args:
-        host: what hosts it; hears of its end.
+        host: what hosts it.
         actor_id: the actor.
         blueprint: what it is made from.
 
     Attributes:
         instance: the user's object, while an incarnation runs.
-        mailbox, turns: what waits and what is in hand; None while the cell is *cold*: idle for long enough that its
-            host wants the memory back.
-        is_scheduled: whether it is in line for a runner.
-        keys: the incarnation's keyed calls, once there is one.
-        handled_count: how many messages the incarnation has handled.
-        milestone: at how many `reached_milestone` is called.
+        mailbox, execution: what waits and what is in hand. Both are None while the cell has no mailbox: it was idle for
+            so long that its host has taken the memory back.
+        deduplication: the incarnation's keyed calls, once there is one.
         failure: why the incarnation before failed.
-        victims: what was in hand when the actor failed; told when its fate is known.
-        shell: what a supervisor's incarnation carries its decisions out with.
+        shell: carries out the decisions of a supervisor.
         local_route: the route of this process on which messages wait for room, if any do.
+        has_distant_children: whether the incarnation has spawned actors that another authority knows.
     """
 
     __slots__ = (
-        "_birth",
         "_context",
-        "_exit",
-        "_is_administrative",
-        "_stop_timer",
+        "_handled_count",
+        "_start",
+        "_stop",
         "actor_id",
         "blueprint",
+        "deduplication",
+        "execution",
         "failure",
-        "handled_count",
         "has_distant_children",
         "host",
         "incarnation",
         "instance",
-        "is_scheduled",
-        "keys",
         "local_route",
         "mailbox",
-        "milestone",
         "options",
         "shell",
         "snapshots",
         "state",
-        "turns",
-        "victims",
     )
 
-    def __init__(self, host: Host, actor_id: ActorId, blueprint: Blueprint) -> None:
+    def __init__(self, host: CellHost, actor_id: ActorId, blueprint: Blueprint) -> None:
         self.host = host
         self.actor_id = actor_id
         self.blueprint = blueprint
@@ -93,23 +107,18 @@ class Cell:
         self.state = CellState.STARTING
         self.incarnation = 0
         self.instance: Any = None
-        self._context: Context | None = None
         self.mailbox: Mailbox | None = None
-        self.turns: Turns | None = None
-        self.keys: Keys | None = None
+        self.execution: Execution | None = None
+        self.deduplication: Deduplication | None = None
         self.local_route: Route | None = None
-        self.handled_count = 0
-        self.milestone = 1
         self.has_distant_children = False
-        self.shell: Shell | None = None
-        self.is_scheduled = False
-        self._exit: ExitReason | None = None
-        self._is_administrative = False
-        self._stop_timer: asyncio.TimerHandle | None = None
-        self._birth: Birth | None = None
+        self.shell: SupervisorShell | None = None
         self.failure: ExitReason | None = None
         self.snapshots = None if options.snapshot_every is None else Snapshots(self, options.snapshot_every)
-        self.victims: Sequence[Message] = ()
+        self._context: Context | None = None
+        self._handled_count = 0  # up to when its execution was dropped
+        self._start: ActorStart | None = None  # under way
+        self._stop: Stop | None = None  # under way, or carried out
 
     @property
     def label(self) -> str:
@@ -122,20 +131,27 @@ class Cell:
         context = self._context = self._context or Context(self)
         return context
 
+    @property
+    def handled_count(self) -> int:
+        """How many messages the incarnation has handled."""
+        return self._handled_count if self.execution is None else self.execution.handled_count
+
     # Start
 
-    def begin(self, incarnation: int) -> Birth:
-        """An incarnation is being started from now on: what is to end it breaks the start off."""
+    def begin(self, incarnation: int) -> ActorStart:
+        """Begin to start an incarnation: from now on, whatever is to end it breaks the start off."""
         self.incarnation = incarnation
         self.state = CellState.STARTING
-        self.handled_count, self.milestone = 0, 1
-        waiting, self.keys = [] if self.keys is None else self.keys.take_waiting(), None
-        for message in waiting:  # for a tell that failed the last incarnation; an ask that did has told them already
-            self.deliver(message)
-        self._exit = None
-        self._is_administrative = False
-        birth = self._birth = Birth(self)
-        return birth
+        self._handled_count = 0
+        if self.execution is not None:
+            self.execution.begin_incarnation()
+        if self.deduplication is not None:
+            waiting, self.deduplication = self.deduplication.take_waiting(), None
+            for message in waiting:  # for a tell that failed the last incarnation; an ask that did has told them
+                self.deliver(message)
+        self._stop = None
+        start = self._start = ActorStart(self)
+        return start
 
     async def start(self, snapshots: Sequence[ObjectId] = ()) -> None:
         """Go through with the start that has begun: make the instance, put back its state, run `on_start`.
@@ -145,180 +161,103 @@ class Cell:
         Raises:
             Exception: whatever the constructor or a hook raises, or what broke the start off; the cell has ended then.
         """
-        birth = self._birth
-        assert birth is not None
+        start = self._start
+        assert start is not None
         try:
-            self.instance = await birth.run(*self.blueprint.arguments(), snapshots)
+            self.instance = await start.run(*self.blueprint.arguments(), snapshots)
         except BaseException:
-            self._birth_failed()
+            self._start_failed()
             raise
-        self._born()
+        self._started()
 
     def start_at_once(self, incarnation: int) -> None:
         """Do what `begin` and `start` do, for a class whose start never waits; errors as there."""
-        birth = self.begin(incarnation)
+        start = self.begin(incarnation)
         try:
-            self.instance = birth.at_once(*self.blueprint.arguments())
+            self.instance = start.at_once(*self.blueprint.arguments())
         except BaseException:
-            self._birth_failed()
+            self._start_failed()
             raise
-        self._born()
+        self._started()
 
-    def _birth_failed(self) -> None:
-        self._birth = None
+    def _start_failed(self) -> None:
+        self._start = None
         self.state = CellState.FAILED
         self._end_shell()
         self.context.end()
 
-    def _born(self) -> None:
-        self._birth = None
+    def _started(self) -> None:
+        self._start = None
         self.state = CellState.RUNNING
         if self.snapshots is not None:
             self.snapshots.begin()
-        if self.mailbox is not None:
-            self.schedule()
+        if self.execution is not None:
+            self.execution.schedule()
 
-    def reached_milestone(self) -> None:
-        """As many messages are handled as `milestone` says."""
-        if self.handled_count == 1:
-            self.host.handled_first(self)
-        self.milestone = NEVER if self.snapshots is None else self.snapshots.reached(self.handled_count)
+    def reached_milestone(self, handled_count: int) -> int:
+        """Called when so many messages are handled; return at how many to call again."""
+        if handled_count == 1:
+            self.host.life.handled_first(self)
+        return NEVER if self.snapshots is None else self.snapshots.reached(handled_count)
 
     def _break_off_start(self, why: str, reason: ExitReason | None = None) -> None:
         """Have the start that is under way fail; that is how the authority hears of it."""
-        if self._birth is not None:
-            self._birth.break_off(errors.ActorStartError(f"{self.label} {why}", reason=reason))
+        if self._start is not None:
+            self._start.break_off(errors.ActorStartError(f"{self.label} {why}", reason=reason))
 
     # Messages
 
     def deliver(self, message: Message) -> None:
         """Take a message into the mailbox; it is handled in a later step of the loop, never in this stack."""
         message.cell = self
-        if self.state is CellState.ENDED or (self._is_administrative and self.state in STOPPING_STATES):
+        if self.state is CellState.ENDED or (
+            self._stop is not None and self._stop.is_administrative and self.state in STOPPING_STATES
+        ):
             self.turned_away(message)
-            self.host.refuse(message, self._gone_error("no"))
+            self.host.outcomes.refuse(message, self._gone_error("no"))
             return
         mailbox = self.mailbox
         if mailbox is None:
-            mailbox = self._warm_up()
+            mailbox = self._allocate_mailbox()
         for refused in mailbox.offer(message):
-            self.host.overflowed(self, refused)
-        if not self.is_scheduled:
-            self.schedule()
+            self.host.outcomes.overflowed(self, refused)
+        execution = self.execution
+        if execution is not None and not execution.is_scheduled:
+            execution.schedule()
 
     def is_first(self, message: Message, key: str) -> bool:
         """Whether a message with a key, which is in hand now, is to be handled."""
-        if self.keys is None:
-            self.keys = Keys(self.host)
-        return self.keys.is_first(message, key)
+        if self.deduplication is None:
+            self.deduplication = Deduplication(self.host.payloads.copy, self.host.outcomes.answer)
+        return self.deduplication.is_first(message, key)
 
-    def _warmed_up(self) -> Mailbox:
-        return self._warm_up() if self.mailbox is None else self.mailbox
+    def _required_mailbox(self) -> Mailbox:
+        return self._allocate_mailbox() if self.mailbox is None else self.mailbox
 
-    def _warm_up(self) -> Mailbox:
+    def _allocate_mailbox(self) -> Mailbox:
         options = self.options
         mailbox = self.mailbox = Mailbox(
             options.mailbox_messages, options.mailbox_bytes, options.overflow, self.host.local_caller
         )
-        self.turns = Turns(self, mailbox)
-        self.host.warmed_up(self)
+        self.execution = Execution(self, mailbox, self._handled_count)
+        self.host.mailboxes.allocated(self)
         return mailbox
 
-    def cool_down(self) -> bool:
-        """Let go of mailbox and turns, if nothing is in them that has to be remembered; return whether that is so."""
-        mailbox, turns = self.mailbox, self.turns
-        if mailbox is None or turns is None:
+    def drop_mailbox(self) -> bool:
+        """Drop mailbox and execution if they hold nothing that has to be remembered; return whether they are gone."""
+        mailbox, execution = self.mailbox, self.execution
+        if mailbox is None or execution is None:
             return True
-        is_busy = self.is_scheduled or turns.runner_count or self.local_route is not None
-        if is_busy or not mailbox.is_blank:
+        is_busy = execution.is_scheduled or execution.runner_count or self.local_route is not None
+        if is_busy or execution.interrupted or not mailbox.is_blank:
             return False
-        self.mailbox = self.turns = None
+        self._handled_count = execution.handled_count
+        self.mailbox = self.execution = None
         return True
 
     def signal(self, hook: str, *args: Any) -> None:
         """Let a hook of the actor run, in the order of its messages, whatever waits for it."""
         self.deliver(Signal(hook, args))
-
-    def schedule(self) -> None:
-        """Have a runner handle what waits, unless one is going to, or all that this cell may have are at work."""
-        state, turns = self.state, self.turns
-        if self.is_scheduled or turns is None or not (state is CellState.RUNNING or state is CellState.STOPPING):
-            return
-        if not turns.runner_count or turns.runner_count < self.options.max_concurrency:
-            self.is_scheduled = True
-            self.host.runners.schedule(self)
-        else:
-            self.host.deadlocks.suspect(self)
-
-    def work(self, runner: Runner) -> Left | None:
-        """Handle what waits in the mailbox, up to a message that waits for something; return what that leaves.
-
-        Of a mailbox that is long only the beginning: others on the loop have their turn before the rest.
-        """
-        mailbox, turns = self.mailbox, self.turns
-        assert mailbox is not None
-        assert turns is not None
-        self.is_scheduled = False
-        if turns.runner_count >= self.options.max_concurrency:
-            return None
-        queue, local_caller = mailbox.queue, self.host.local_caller
-        assert runner.task is not None
-        is_cancelled = runner.task.cancelling
-        budget = STEP_BUDGET
-        left = None
-        turns.runner_count += 1
-        try:
-            while budget and queue and (self.state is CellState.RUNNING or self.state is CellState.STOPPING):
-                budget -= 1
-                message = mailbox.take()
-                caller = message.caller
-                if caller is not None and (caller is not local_caller or self.local_route is not None):
-                    self.left(caller, message)
-                left = turns.handle(message, runner)
-                if left is not None:
-                    return left
-                if is_cancelled():  # by a method that is over: it must not strike the next
-                    break
-        finally:
-            if left is None:
-                self.rested()
-        return None
-
-    def go_on(self, runner: Runner) -> Left | None:
-        """What `work` had returned has ended: do as it does."""
-        assert self.turns is not None
-        self.turns.runner_count -= 1
-        return self.work(runner)
-
-    def resume(self, runner: Runner) -> Left | None:
-        """What a coroutine waited for that holds a runner is done: let it go on, and then do as `work` does."""
-        assert self.turns is not None
-        try:
-            left = self.turns.resume(runner)
-        except BaseException:
-            self.rested()
-            raise
-        return left or self.go_on(runner)
-
-    def taken_over(self, runner: Runner) -> Rest:
-        """A task is cancelled while a coroutine holds its runner: return what is left, for the task to drive."""
-        assert self.turns is not None
-        return self.turns.taken_over(runner)
-
-    def rested(self) -> None:
-        """A runner is no longer at work here."""
-        mailbox, turns = self.mailbox, self.turns
-        assert turns is not None
-        turns.runner_count -= 1
-        if mailbox is not None and mailbox.queue:
-            self.schedule()
-        if self.state is CellState.STOPPING or self.state is CellState.CUT:
-            self._finish_when_idle()
-
-    def waits(self) -> None:
-        """A coroutine waits for something: another message may have its turn, if the options let it."""
-        if self.mailbox:
-            self.schedule()
 
     def left(self, caller: Caller, message: Message) -> None:
         """A message of `caller` is out of the mailbox, or was not let in: let its sender send more.
@@ -326,24 +265,24 @@ class Cell:
         Another process is told of that once it has used up a sixteenth of its share, this one whenever it waits.
         """
         if caller is self.host.local_caller:
-            self._made_room()
+            self._send_waiting()
             return
-        grant = self._warmed_up().credit(caller, message.size_bytes)
+        grant = self._required_mailbox().credit(caller, message.size_bytes)
         if grant is not None:
             caller.grant(self.actor_id, *grant)
 
     def resettled(self, caller: Caller, settlement: int) -> None:
         """A caller has found its way here anew, and counts what it sends from now on: tell it how much that may be."""
-        caller.grant(self.actor_id, *self._warmed_up().settle(caller, settlement))
+        caller.grant(self.actor_id, *self._required_mailbox().settle(caller, settlement))
 
     def await_room(self, route: Route) -> None:
         """Messages of this process wait on the route to this actor: have them sent as soon as there is room."""
         self.local_route = route
-        self._warmed_up().share_here()
+        self._required_mailbox().share_here()
 
-    def _made_room(self) -> None:
+    def _send_waiting(self) -> None:
         if self.local_route is not None:
-            self.host.made_room(self.local_route)
+            self.host.send_waiting(self.local_route)
 
     def turned_away(self, message: Message) -> None:
         """A message of another process is not going to be taken from the mailbox: let its sender send what waits."""
@@ -357,9 +296,9 @@ class Cell:
 
     def withdraw_all(self, caller: Caller) -> None:
         """Drop and cancel every call of a caller that is gone."""
-        if self.turns is not None:
-            self.turns.withdraw_all(caller)
-        self._made_room()  # others have its share
+        if self.execution is not None:
+            self.execution.withdraw_all(caller)
+        self._send_waiting()  # others have its share
 
     # End
 
@@ -370,11 +309,11 @@ class Cell:
         if self.state is CellState.STARTING:
             self._break_off_start(f"failed while it started: {reason}", reason)
             return
-        was_stopping = self.state in STOPPING_STATES
+        stop = self._stop if self.state in STOPPING_STATES else None
         self.state = CellState.FAILED
         self.failure = reason
         self._drop_instance()
-        self.host.exited(self, reason, is_administrative=was_stopping and self._is_administrative)
+        self.host.life.exited(self, reason, is_administrative=stop is not None and stop.is_administrative)
 
     def stop(
         self,
@@ -393,56 +332,57 @@ class Cell:
         if self.state is CellState.STARTING:
             self._break_off_start(f"was stopped while it started: {reason}", reason)
             return
-        self._exit = reason
-        self._is_administrative = is_administrative
+        stop = self._stop = Stop(reason, is_administrative=is_administrative)
         if self.state is not CellState.RUNNING:
-            self._end(reason)
+            self._end(stop, reason)
             return
         self.state = CellState.STOPPING
         if self.shell is not None:
             self.shell.stop(manner)  # before anything else: what is in hand may wait for a child
         if manner is not Manner.ORDERLY:
             self._cut_short(manner)
-        self._finish_when_idle()
+        self.finish_when_idle()
         if within_s is not None and self.state in STOPPING_STATES:
-            self._stop_timer = self.host.loop.call_later(within_s, self._stop_overdue)
+            stop.timer = self.host.loop.call_later(within_s, self._stop_overdue, stop)
 
     def _cut_short(self, manner: Manner) -> None:
-        """Break off what is in hand. Those who called hear of a restart now, of an end for good when it is one."""
+        """Break off what is in hand. Callers hear of a restart now, and of an end for good when it comes."""
         self.state, self.failure = CellState.CUT, None
-        self._break_off_turns()
+        self._break_off_messages()
         if manner is Manner.FOR_RESTART:
-            self.host.settle_victims(self)
+            self.host.life.settle_interrupted(self)
 
-    def _break_off_turns(self) -> None:
-        if self.turns is not None:
-            self.victims = [*self.victims, *self.turns.break_off(self._gone_error("maybe"))]
+    def _break_off_messages(self) -> None:
+        if self.execution is not None:
+            self.execution.break_off(self._gone_error("maybe"))
 
-    def _stop_overdue(self) -> None:
-        self._stop_timer = None
+    def _stop_overdue(self, stop: Stop) -> None:
+        stop.timer = None
         if self.state in STOPPING_STATES:
-            reason = self._exit or reasons.SHUTDOWN
             what = "drain" if self.state is CellState.STOPPING else "stop"
-            detail = f"{reason.detail}, and its {self.options.shutdown_s:g} s to {what} were over"
-            self._end(replace(reason, detail=detail))
+            detail = f"{stop.reason.detail}, and its {self.options.shutdown_s:g} s to {what} were over"
+            self._end(stop, replace(stop.reason, detail=detail))
 
-    def _finish_when_idle(self) -> None:
-        if self.turns is not None and self.turns.runner_count:
+    def finish_when_idle(self) -> None:
+        """End the incarnation, which stops, if nothing is in hand and nothing is left to be handled."""
+        execution = self.execution
+        if execution is not None and execution.runner_count:
             return
-        if self.state is CellState.STOPPING and (self.is_scheduled or self.mailbox):
+        if self.state is CellState.STOPPING and execution is not None and (execution.is_scheduled or self.mailbox):
             return
+        stop = self._stop
+        assert stop is not None
         if self.blueprint.stops_at_once:
-            self._end(self._exit or reasons.NORMAL)
+            self._end(stop, stop.reason)
             return
         self.state = CellState.FINISHING
         instance, self.instance = self.instance, None
-        self.host.scope.start(self._finish(instance), f"{self.label}.on_stop")
+        self.host.scope.start(self._finish(stop, instance), f"{self.label}.on_stop")
 
-    async def _finish(self, instance: Any) -> None:
-        reason = self._exit or reasons.NORMAL
-        reason = await run_on_stop(self, instance, reason, may_return=not self._is_administrative)
+    async def _finish(self, stop: Stop, instance: Any) -> None:
+        reason = await run_on_stop(self, instance, stop.reason, may_return=not stop.is_administrative)
         if self.is_finishing:
-            self._end(reason)
+            self._end(stop, reason)
 
     @property
     def is_finishing(self) -> bool:
@@ -454,17 +394,17 @@ class Cell:
         if self.state is CellState.STARTING:
             self._break_off_start("was killed while it started", reasons.KILLED)
         elif self.state is not CellState.ENDED:
-            self._is_administrative = True
-            self._exit = reasons.KILLED
-            self._end(reasons.KILLED)
+            stop = self._stop = self._stop or Stop(reasons.KILLED, is_administrative=True)
+            stop.reason, stop.is_administrative = reasons.KILLED, True
+            self._end(stop, reasons.KILLED)
 
-    def _end(self, reason: ExitReason) -> None:
+    def _end(self, stop: Stop, reason: ExitReason) -> None:
         had_failed = self.state is CellState.FAILED
         self.failure = self.failure if had_failed else None
-        self.state = CellState.ENDED if self._is_administrative else CellState.FAILED
+        self.state = CellState.ENDED if stop.is_administrative else CellState.FAILED
         self._drop_instance()
         if not had_failed:
-            self.host.exited(self, reason, is_administrative=self._is_administrative)
+            self.host.life.exited(self, reason, is_administrative=stop.is_administrative)
 
     def _drop_instance(self) -> None:
         self.instance = None
@@ -472,29 +412,35 @@ class Cell:
         self.context.end()
         if self.snapshots is not None:
             self.snapshots.end()
-        if self._stop_timer is not None:
-            self._stop_timer.cancel()
-        self._break_off_turns()
+        if self._stop is not None and self._stop.timer is not None:
+            self._stop.timer.cancel()
+        self._break_off_messages()
 
     def _end_shell(self) -> None:
         if self.shell is not None:
             self.shell.end()
             self.shell = None
 
-    def take_victims(self) -> Sequence[Message]:
-        """Give up the calls that were in hand when the actor failed."""
-        victims, self.victims = self.victims, ()
-        return victims
+    def take_interrupted(self) -> Sequence[Message]:
+        """Give up the calls that were in hand when the last incarnation ended."""
+        return () if self.execution is None else self.execution.take_interrupted()
 
     def take_queued(self) -> Sequence[Message]:
         """Give up the messages that still wait here: for others of their key, or for their turn."""
-        waiting = [] if self.keys is None else self.keys.take_waiting()
+        waiting = [] if self.deduplication is None else self.deduplication.take_waiting()
         return waiting if self.mailbox is None else [*waiting, *self.mailbox.take_all()]
 
     def buried(self) -> None:
-        """Nothing more comes here: give the memory back now, which in cycles waits for the next full collection."""
-        if not self.is_scheduled and (self.turns is None or not self.turns.runner_count):
-            self.turns = self._context = None
+        """Nothing more comes here: free the memory now, which in cycles waits for the next full collection."""
+        if self.execution is None or self.execution.is_at_rest:
+            self.execution = self._context = None
 
     def _gone_error(self, executed: errors.Executed) -> errors.ActorDiedError:
-        return errors.ActorDiedError(f"{self.label} is stopping", reason=self._exit, executed=executed)
+        reason = None if self._stop is None else self._stop.reason
+        return errors.ActorDiedError(f"{self.label} is stopping", reason=reason, executed=executed)
+
+
+def current_cell() -> Cell | None:
+    """Return the cell whose code runs, if an actor's does."""
+    message = current.message.get()
+    return None if message is None else message.cell

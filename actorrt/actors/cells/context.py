@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from actorrt import reasons
-from actorrt.actors.hosting.actor_links import link, unlink
 from actorrt.actors.policy.checks import any_text
 from actorrt.actors.refs import current
 from actorrt.actors.refs.message import Tick
@@ -129,7 +128,7 @@ class Context:
             RuntimeStateError: (from the result) this actor is no child of a supervisor.
             ValueError: (from the result) no child of that id has been started, or it has ended.
         """
-        return self._cell.host.system.lookups.sibling(self._cell, any_text("id", id))
+        return self._cell.host.find_sibling(self._cell, any_text("id", id))
 
     @property
     def deadline(self) -> float | None:
@@ -138,7 +137,7 @@ class Context:
 
     def monitor(self, ref: ActorRef[Any]) -> None:
         """Have `on_down(down)` called, once, when the actor is gone for good; at once if it is already."""
-        self._cell.host.monitor_for(self._cell, require_ref("monitor", ref))
+        self._cell.host.watches.monitor(self._cell, require_ref("monitor", ref))
 
     def link(self, ref: ActorRef[Any]) -> None:
         """Tie this incarnation's fate to another actor's, both ways, wherever that lives.
@@ -148,11 +147,11 @@ class Context:
         `trap_exits`: then `on_exit(exit)` is called, after the other's messages. Linking to what is gone signals at
         once. A restart ends this side's link; `on_start` is the place to link again.
         """
-        link(self._cell, require_ref("link", ref))
+        self._cell.host.watches.link(self._cell, require_ref("link", ref))
 
     def unlink(self, ref: ActorRef[Any]) -> None:
         """Undo `link`, from either side. Without effect where there is none."""
-        unlink(self._cell, require_ref("unlink", ref))
+        self._cell.host.watches.unlink(self._cell, require_ref("unlink", ref))
 
     def after(self, seconds: float, method: str | Callable[..., Any], *args: Any) -> Timer:
         """Tell oneself `method(*args)` in `seconds` seconds; the timer is cancelled when the actor ends.

@@ -42,7 +42,7 @@ class Notes(NamedTuple):
     begun_count: int | None
 
 
-class Evidence:
+class CrashNotes:
     """The notes of one process.
 
     Args:

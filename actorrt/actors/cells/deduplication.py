@@ -10,10 +10,10 @@ Invariant: a key is running, or its outcome is kept, or it is unknown.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from actorrt.actors.hosting.host import Host
     from actorrt.actors.refs.message import Message
 
 KEY_WINDOW_COUNT: Final = 10_000
@@ -27,15 +27,17 @@ class _Outcome(NamedTuple):
     where: str
 
 
-class Keys:
+class Deduplication:
     """The keyed calls of one incarnation.
 
     Args:
-        host: copies outcomes, so that what the actor changes afterwards is not seen, and answers calls.
+        copy: copies results, so that what the actor changes afterwards is not seen.
+        answer: gives a result to the caller of a message.
     """
 
-    def __init__(self, host: Host) -> None:
-        self._host = host
+    def __init__(self, copy: Callable[[Any], Any], answer: Callable[[Message, Any], None]) -> None:
+        self._copy = copy
+        self._answer = answer
         self._running: dict[str, list[Message]] = {}  # the first call of the key, and those that wait for it
         self._outcomes: OrderedDict[str, _Outcome] = OrderedDict()
 
@@ -55,7 +57,7 @@ class Keys:
     def succeeded(self, message: Message, key: str, value: Any) -> None:
         """The message returned, for all calls of its key if it was the first."""
         if self._is_running(message, key):
-            self._end(key, _Outcome(self._host.payloads.copy(value), None, ""))
+            self._end(key, _Outcome(self._copy(value), None, ""))
 
     def failed(self, message: Message, key: str, error: BaseException, where: str) -> None:
         """The message raised; that is its outcome for the others, too."""
@@ -87,6 +89,6 @@ class Keys:
 
     def _tell(self, message: Message, outcome: _Outcome) -> None:
         if outcome.error is None:
-            self._host.answer(message, outcome.value)
+            self._answer(message, outcome.value)
         elif message.call_id and message.caller is not None:
             message.caller.fail(message.call_id, outcome.error, outcome.where, "yes")

@@ -1,100 +1,207 @@
-"""The handling of messages in one cell: what is in hand, and how each ends.
+"""The handling of the messages of one actor: which is handled when, what is in hand, and how each ends.
 
 A plain method is over when it returns; a coroutine method runs in a runner's task until it ends, its deadline passes,
-or its caller wants it no more. Which message comes next is the cell's business.
+or its caller withdraws the call. One message is handled after the other, unless the actor's `max_concurrency` lets that
+many coroutines interleave. Whether messages may be handled at all follows from the state of the cell.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 from actorrt import errors
+from actorrt.actors.cells.arguments import UnopenedError, open_arguments
+from actorrt.actors.cells.cell_state import CellState
 from actorrt.actors.cells.mailbox import Mailbox
-from actorrt.actors.cells.runner import Left, Rest, Runner, resumed
+from actorrt.actors.cells.snapshots import NEVER
 from actorrt.actors.refs import current
 from actorrt.actors.refs.message import SIGNAL_PREFIX, Caller, Message
-from actorrt.actors.wire.by_reference import StoredValue
+from actorrt.actors.running.runner import Continuation, Runner, Unfinished, resumed
 from actorrt.actors.wire.failures import ends_its_call_only, reason_of, users_traceback
 from actorrt.actors.wire.interface import MethodKind
-from actorrt.actors.wire.payload import has_objects, objects_at_hand, objects_opened
 from actorrt.errors import is_kind
 from actorrt.interrupts import is_ctrl_c
-from actorrt.protocol.envelopes import Body
 from actorrt.protocol.hosts import CallState
-from actorrt.store.client.ref import ObjectRef
 
 if TYPE_CHECKING:
     from actorrt.actors.cells.cell import Cell
 
 logger = logging.getLogger(__name__)
 
-
-class _UnopenedError(Exception):
-    """A message could not be opened, so its method did not run; `cause` says why."""
-
-    def __init__(self, cause: Exception) -> None:
-        super().__init__(cause)
-        self.cause = cause
+STEP_BUDGET: Final = 256
+"""How many messages of one actor are handled before others on the loop have their turn."""
 
 
-class Turns:
+class Execution:
     """The messages that one cell has in hand, and how those that wait can be taken back.
 
+    A cell has one while it has a mailbox. Only the execution changes its own fields.
+
     Args:
-        cell: whose.
+        cell: the cell.
         mailbox: what waits in it.
+        handled_count: how many messages the incarnation has handled before.
 
     Attributes:
-        running: those that run as coroutines.
+        running: the messages that run as coroutines.
         runner_count: how many runners are at work in the cell.
+        is_scheduled: whether a runner is going to come.
+        handled_count: how many messages the incarnation has handled.
+        milestone: at how many of them the cell is told.
+        interrupted: the calls that were in hand when the incarnation failed or was broken off; their callers are told
+            when it is decided what becomes of the actor.
     """
 
-    __slots__ = ("_cell", "_evidence", "_host", "_mailbox", "_methods", "runner_count", "running")
+    __slots__ = (
+        "_cell",
+        "_crash_notes",
+        "_host",
+        "_mailbox",
+        "_methods",
+        "_outcomes",
+        "handled_count",
+        "interrupted",
+        "is_scheduled",
+        "milestone",
+        "runner_count",
+        "running",
+    )
 
-    def __init__(self, cell: Cell, mailbox: Mailbox) -> None:
+    def __init__(self, cell: Cell, mailbox: Mailbox, handled_count: int) -> None:
         self._cell = cell
         self._mailbox = mailbox
-        self._host = cell.host
+        self._host = host = cell.host
+        self._outcomes = host.outcomes
+        self._crash_notes = host.crash_notes
         self._methods = cell.blueprint.interface.methods
         self.running: list[Message] = []
         self.runner_count = 0
-        self._evidence = cell.host.system.evidence
+        self.is_scheduled = False
+        self.handled_count = handled_count
+        self.milestone = NEVER if handled_count and cell.snapshots is None else handled_count + 1
+        self.interrupted: Sequence[Message] = ()
 
     @property
     def is_full(self) -> bool:
         """Whether as many messages are in hand as may be, and all as coroutines."""
         return len(self.running) >= self._cell.options.max_concurrency
 
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether no runner is at work here or going to come."""
+        return not self.runner_count and not self.is_scheduled
+
     def queued(self, caller: Caller | None, call_id: int) -> Message | None:
         """Return the message of one call, if it is still queued."""
         return self._mailbox.find(caller, call_id)
 
-    def handle(self, message: Message, runner: Runner) -> Left | None:
+    def begin_incarnation(self) -> None:
+        """Count the messages of another incarnation, which handles what waits."""
+        self.handled_count, self.milestone = 0, 1
+
+    def call_at_next(self) -> bool:
+        """Tell the cell when the next message is handled, if one is in hand; return whether one is."""
+        if self.running:
+            self.milestone = self.handled_count + 1
+        return bool(self.running)
+
+    def take_interrupted(self) -> Sequence[Message]:
+        """Give up the calls that were in hand when the incarnation ended."""
+        interrupted, self.interrupted = self.interrupted, ()
+        return interrupted
+
+    # Runners come and go
+
+    def schedule(self) -> None:
+        """Have a runner handle what waits, unless one is going to, or all that this cell may have are at work."""
+        state = self._cell.state
+        if self.is_scheduled or not (state is CellState.RUNNING or state is CellState.STOPPING):
+            return
+        if not self.runner_count or self.runner_count < self._cell.options.max_concurrency:
+            self.is_scheduled = True
+            self._host.runners.schedule(self)
+        else:
+            self._host.crowds.suspect(self._cell)
+
+    def work(self, runner: Runner) -> Unfinished | None:
+        """Handle what waits in the mailbox, up to a message that waits for something; return what that leaves behind.
+
+        Of a mailbox that is long only the beginning: others on the loop have their turn before the rest.
+        """
+        cell, mailbox = self._cell, self._mailbox
+        self.is_scheduled = False
+        if self.runner_count >= cell.options.max_concurrency:
+            return None
+        queue, local_caller = mailbox.queue, self._host.local_caller
+        assert runner.task is not None
+        is_cancelled = runner.task.cancelling
+        budget = STEP_BUDGET
+        unfinished = None
+        self.runner_count += 1
+        try:
+            while budget and queue and (cell.state is CellState.RUNNING or cell.state is CellState.STOPPING):
+                budget -= 1
+                message = mailbox.take()
+                caller = message.caller
+                if caller is not None and (caller is not local_caller or cell.local_route is not None):
+                    cell.left(caller, message)
+                unfinished = self.handle(message, runner)
+                if unfinished is not None:
+                    return unfinished
+                if is_cancelled():  # by a method that is over: it must not strike the next
+                    break
+        finally:
+            if unfinished is None:
+                self.runner_left()
+        return None
+
+    def work_on(self, runner: Runner) -> Unfinished | None:
+        """Called when a continuation that `work` had returned has ended: handle what waits, as `work`."""
+        self.runner_count -= 1
+        return self.work(runner)
+
+    def resume(self, runner: Runner) -> Unfinished | None:
+        """Resume the coroutine that holds a runner, and then handle what waits, as `work`."""
+        message, coroutine = runner.take()
+        try:
+            unfinished = self._step(message, coroutine, runner)
+        except BaseException:
+            self.runner_left()
+            raise
+        return unfinished or self.work_on(runner)
+
+    def taken_over(self, runner: Runner) -> Continuation:
+        """Return what drives a coroutine that held a runner, in the runner's task, which is cancelled."""
+        message, coroutine = runner.take()
+        return self._run(message, coroutine, runner, self._host.loop.create_future())
+
+    def runner_left(self) -> None:
+        """Called when a runner is no longer at work here."""
+        cell = self._cell
+        self.runner_count -= 1
+        if self._mailbox.queue:
+            self.schedule()
+        if cell.state is CellState.STOPPING or cell.state is CellState.CUT:
+            cell.finish_when_idle()
+
+    # One message
+
+    def handle(self, message: Message, runner: Runner) -> Unfinished | None:
         """Handle a message as far as that goes without waiting; return what is left, if anything is."""
         coroutine = self.begin(message)
         if coroutine is None:
             return None
         message.runner = runner
         self.running.append(message)
-        left = self._step(message, coroutine, runner)
-        if left is not None:
+        unfinished = self._step(message, coroutine, runner)
+        if unfinished is not None:
             self._waits(message)
-        return left
+        return unfinished
 
-    def resume(self, runner: Runner) -> Left | None:
-        """Let a coroutine go on that holds a runner; return what is left, if anything is."""
-        message, coroutine = runner.take()
-        return self._step(message, coroutine, runner)
-
-    def taken_over(self, runner: Runner) -> Rest:
-        """Return what drives a coroutine on that held a runner, in the runner's task, which is cancelled."""
-        message, coroutine = runner.take()
-        return self._run(message, coroutine, runner, self._host.loop.create_future())
-
-    def _step(self, message: Message, coroutine: Coroutine[Any, Any, Any], runner: Runner) -> Left | None:
+    def _step(self, message: Message, coroutine: Coroutine[Any, Any, Any], runner: Runner) -> Unfinished | None:
         """Run a coroutine up to where it waits for something."""
         try:
             waited_for: object = coroutine.send(None)
@@ -107,7 +214,7 @@ class Turns:
             self._broke_off(message, error)
             return None
         if waited_for is runner:
-            runner.hold(self._cell, message, coroutine)
+            runner.hold(self, message, coroutine)
             return runner
         return self._run(message, coroutine, runner, waited_for)
 
@@ -116,7 +223,8 @@ class Turns:
         now = message.began_at = self._host.clock.now()
         if message.deadline is not None:
             message.timer = self._host.loop.call_later(max(0.0, message.deadline - now), self._overdue, message)
-        self._cell.waits()
+        if self._mailbox:
+            self.schedule()  # another message may have its turn, if the options let it
 
     def begin(self, message: Message) -> Coroutine[Any, Any, Any] | None:
         """Handle a message, or return the coroutine that does."""
@@ -128,15 +236,14 @@ class Turns:
         current.message.set(message)
         try:
             body = message.body
+            function, kind = self._function(message.method)
             if type(body) is list or type(body) is tuple:
-                function, kind = self._function(message.method)
                 result = function(*body)
             else:
-                opened = self._open(message, body)
+                opened = open_arguments(message, body, function, kind, self._host)
                 if not isinstance(opened, tuple):
                     return opened
-                function, kind, args, kwargs = opened
-                result = function(*args, **kwargs)
+                result = function(*opened[0], **opened[1])
             if kind is MethodKind.PLAIN:
                 self._returned(message, result)
                 return None
@@ -145,7 +252,7 @@ class Turns:
             return self._host.serving.serve(message, result)
         except BaseException as error:
             if is_ctrl_c(error):
-                self._interrupted(message)
+                self._struck_by_ctrl_c(message)
                 raise
             self._raised(message, error)
             return None
@@ -154,8 +261,8 @@ class Turns:
         """Whether the message is to run, rather than to get the outcome of another with its key."""
         if "key" in options and not self._cell.is_first(message, options["key"]):
             return False
-        if self._evidence is not None:
-            self._evidence.note(message)
+        if self._crash_notes is not None:
+            self._crash_notes.note(message)
         return True
 
     def _function(self, method: str) -> tuple[Callable[..., Any], MethodKind]:
@@ -163,58 +270,9 @@ class Turns:
         if spec is not None:
             return getattr(self._cell.instance, method), spec.kind
         if method[0] != SIGNAL_PREFIX:
-            raise _UnopenedError(self._cell.blueprint.interface.unknown(method))
+            raise UnopenedError(self._cell.blueprint.interface.unknown(method))
         hook = getattr(self._cell.instance, method[1:])
         return hook, MethodKind.ASYNC if asyncio.iscoroutinefunction(hook) else MethodKind.PLAIN
-
-    def _open(
-        self, message: Message, body: Body
-    ) -> tuple[Callable[..., Any], MethodKind, tuple[Any, ...], dict[str, Any]] | Coroutine[Any, Any, Any]:
-        """Return the method with its arguments, or a coroutine that calls it when they are there.
-
-        Raises:
-            _UnopenedError: there is no such method, or it can't have its arguments.
-        """
-        buffers = message.buffers
-        message.body = message.buffers = ()  # opened once; the context of an idle runner keeps its last message
-        function, kind = self._function(message.method)
-        payloads = self._host.payloads
-        try:
-            stored = payloads.stored(body, buffers)
-            if stored is not None:
-                return self._call_with_stored(message, function, stored)
-            args, kwargs = payloads.open_call(body, buffers)
-            if not has_objects(args, kwargs):
-                return function, kind, args, kwargs
-            opened = objects_at_hand(args, kwargs)
-        except Exception as error:  # whatever unpickling a user's value raises
-            raise _UnopenedError(error) from error
-        if opened is None:
-            return self._call_with_objects(message, function, args, kwargs)
-        return function, kind, *opened
-
-    async def _call_with_stored(
-        self, message: Message, function: Callable[..., Any], stored: ObjectRef[Any] | StoredValue
-    ) -> Any:
-        """Call the method with arguments that lie in the store: the message may have been faster than they were."""
-        try:
-            args, kwargs = await stored
-        except Exception as error:  # whatever unpickling a user's value raises, or what became of the value
-            raise _UnopenedError(error) from error
-        return await self._call_with_objects(message, function, args, kwargs)
-
-    async def _call_with_objects(
-        self, message: Message, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
-        """Give the method the values of its top-level object refs; the call waits for them in its place."""
-        try:
-            args, kwargs = await objects_opened(args, kwargs)
-        except Exception as error:  # what became of an object, of which its maker may have said anything
-            raise _UnopenedError(error) from error
-        result = function(*args, **kwargs)
-        if self._methods[message.method].kind.is_stream:
-            result = self._host.serving.serve(message, result)
-        return await result if asyncio.iscoroutine(result) else result
 
     async def _run(
         self, message: Message, coroutine: Coroutine[Any, Any, Any], runner: Runner, waited_for: Any
@@ -229,7 +287,7 @@ class Turns:
             self._broke_off(message, error)
         else:
             if result is runner:
-                runner.hold(self._cell, message, coroutine)
+                runner.hold(self, message, coroutine)
                 return
             self._put_down(message)
             self._returned(message, result)
@@ -248,7 +306,7 @@ class Turns:
     def _broke_off(self, message: Message, error: BaseException) -> None:
         """A coroutine ended by an exception."""
         if is_ctrl_c(error):
-            self._interrupted(message)
+            self._struck_by_ctrl_c(message)
             raise error
         if message.withdrawal is None:
             self._raised(message, error)  # as where the method let a cancellation of its own through
@@ -256,49 +314,48 @@ class Turns:
         if not is_kind(error, asyncio.CancelledError):
             self._raised_when_cancelled(message, error)
             return
-        if self._evidence is not None:
-            self._evidence.clear(message)
-        if not message.is_over and message not in self._cell.victims:
-            self._host.refuse(message, message.withdrawal)
+        if self._crash_notes is not None:
+            self._crash_notes.clear(message)
+        if not message.is_over and message not in self.interrupted:
+            self._outcomes.refuse(message, message.withdrawal)
 
     def _returned(self, message: Message, result: Any) -> None:
         self._handled(message)
         if message.options is not None:
-            self._host.succeed(message, result)
+            self._outcomes.succeed(message, result)
         elif message.call_id:
-            self._host.answer(message, result)
+            self._outcomes.answer(message, result)
 
     def _handled(self, message: Message) -> None:
         message.is_over = True
-        if message.options is not None and self._evidence is not None:
-            self._evidence.clear(message)
-        cell = self._cell
-        cell.handled_count += 1
-        if cell.handled_count >= cell.milestone:
-            cell.reached_milestone()
+        if message.options is not None and self._crash_notes is not None:
+            self._crash_notes.clear(message)
+        self.handled_count += 1
+        if self.handled_count >= self.milestone:
+            self.milestone = self._cell.reached_milestone(self.handled_count)
 
-    def _interrupted(self, message: Message) -> None:
+    def _struck_by_ctrl_c(self, message: Message) -> None:
         """Ctrl-C struck in this method, in local mode: it belongs to whoever runs the loop, and ends this call only."""
         message.is_over = True
-        self._host.refuse(message, cancelled(self._cell, message, "maybe"))
+        self._outcomes.refuse(message, cancelled(self._cell, message, "maybe"))
 
     def _raised(self, message: Message, error: BaseException) -> None:
         """An ask's exception goes to its caller; a tell's, and one that `crash_on` names, fails the actor."""
-        if type(error) is _UnopenedError:
+        if type(error) is UnopenedError:
             message.is_over = True
-            if self._evidence is not None:
-                self._evidence.clear(message)
-            self._host.unopened(message, error.cause)
+            if self._crash_notes is not None:
+                self._crash_notes.clear(message)
+            self._outcomes.unopened(message, error.cause)
             return
         is_fatal = not ends_its_call_only(error) or is_kind(error, *self._cell.options.crash_on)
         if message.call_id and not is_fatal:
             self._handled(message)
-            self._host.fail(message, error)
+            self._outcomes.fail(message, error)
             return
         if message.call_id:
-            self._cell.victims = [*self._cell.victims, message]
-        if self._evidence is not None:
-            self._evidence.clear(message)
+            self.interrupted = [*self.interrupted, message]
+        if self._crash_notes is not None:
+            self._crash_notes.clear(message)
         message.runner = None
         self._cell.fail(reason_of(error, f"{self._cell.label}.{message.method.lstrip(SIGNAL_PREFIX)}"))
 
@@ -310,7 +367,7 @@ class Turns:
         self._raised(message, error)
 
     def _too_late(self, message: Message) -> None:
-        self._host.refuse(message, timed_out(self._cell, message, "no"))
+        self._outcomes.refuse(message, timed_out(self._cell, message, "no"))
 
     def _overdue(self, message: Message) -> None:
         self.cancel(message, timed_out(self._cell, message, "maybe"))
@@ -322,26 +379,26 @@ class Turns:
             assert message.runner.task is not None
             message.runner.task.cancel()
 
-    def break_off(self, why: errors.CallError) -> list[Message]:
-        """Cancel every coroutine; return the calls among them, whose callers are not told yet."""
+    def break_off(self, why: errors.CallError) -> None:
+        """Cancel every coroutine; the callers among those who wait for one are told later, see `interrupted`."""
         broken_off = [message for message in self.running if message.runner is not None and message.withdrawal is None]
         for message in broken_off:
             self.cancel(message, why)
-        return [message for message in broken_off if message.call_id]
+        self.interrupted = [*self.interrupted, *(message for message in broken_off if message.call_id)]
 
     def withdraw(self, caller: Caller, call_id: int, is_late: bool) -> bool:
         """Drop or cancel one call, and say so to its caller; return whether it was here.
 
         Args:
             caller, call_id: the call.
-            is_late: whether its deadline has passed, rather than that its caller wants it no more.
+            is_late: True if its deadline has passed, False if its caller cancelled it.
         """
         cell = self._cell
         make_error = timed_out if is_late else cancelled
         queued = self._mailbox.withdraw(caller, call_id)
         if queued is not None:
             cell.left(caller, queued)
-            self._host.refuse(queued, make_error(cell, queued, "no"))
+            self._outcomes.refuse(queued, make_error(cell, queued, "no"))
             return True
         for message in self.running:
             if message.call_id == call_id and message.caller is caller:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorrt.actors.cells.saved import find, load, save
 from actorrt.actors.wire.failures import users_traceback
+from actorrt.errors import RuntimeStateError
 from actorrt.ids import ObjectId
 from actorrt.interrupts import let_through
 from actorrt.protocol.authorities import SnapshotTaken
@@ -26,8 +27,9 @@ from actorrt.texts import in_words
 
 if TYPE_CHECKING:
     from actorrt.actors.cells.cell import Cell
-    from actorrt.actors.endpoint.endpoint import System
     from actorrt.actors.policy.options import ActorOptions
+    from actorrt.actors.wire.control import Control
+    from actorrt.store.client.client import StoreClient
     from actorrt.store.client.ref import ObjectRef
 
 logger = logging.getLogger(__name__)
@@ -35,6 +37,55 @@ logger = logging.getLogger(__name__)
 NEVER: Final = sys.maxsize
 """The count of messages at which nothing is due any more."""
 READ_TIMEOUT_S: Final = 10.0
+
+
+class SnapshotKeeper:
+    """Puts the snapshots of an endpoint's actors into the object store, and has their authorities hold them.
+
+    Args:
+        store: the object store's client; None in a process without.
+        control: reaches the authorities.
+    """
+
+    def __init__(self, store: StoreClient | None, control: Control) -> None:
+        self._store = store
+        self._control = control
+
+    def put(self, snapshot: Callable[[], Any]) -> ObjectRef[Any]:
+        """Put what `snapshot` returns into the store.
+
+        Raises:
+            RuntimeStateError: this process has no object store; nothing was called.
+            Exception: whatever `snapshot` raises, and what keeps its result out of the store.
+        """
+        return self._required().put(snapshot())
+
+    def entrust(self, ref: ObjectRef[Any], cell: Cell) -> None:
+        """Have the cell's authority hold a snapshot for the next incarnation."""
+        refs = [ref]
+        store = self._required()
+        token = store.new_token()
+        store.begin_transit(ref, token, 1)
+        taken = SnapshotTaken(actor=cell.actor_id, incarnation=cell.incarnation, object=ref.id, token=token)
+        kept = self._control.request(cell.blueprint.authority, taken)
+        kept.add_callback(lambda _: refs.clear())  # held here until the authority holds it
+
+    async def restored(self, object_id: ObjectId) -> Any:
+        """Return a writable copy of what a snapshot holds.
+
+        Raises:
+            ObjectLostError, ObjectNotFoundError: it is not there any more.
+            TimeoutError: it did not come; its maker died before it was sealed.
+            Exception: whatever unpickling it raises.
+        """
+        async with asyncio.timeout(READ_TIMEOUT_S):
+            state = await self._required().ref(object_id)
+        return copy.deepcopy(state)  # arrays are read-only views of the store until then
+
+    def _required(self) -> StoreClient:
+        if self._store is None:
+            raise RuntimeStateError("this process has no object store")
+        return self._store
 
 
 class Snapshots:
@@ -77,8 +128,8 @@ class Snapshots:
         cell = self._cell
         if cell.handled_count == self._taken_at:
             return  # nothing was handled since
-        if cell.turns is not None and cell.turns.running:
-            self._is_due, cell.milestone = True, cell.handled_count + 1  # when the message in hand has ended
+        if cell.execution is not None and cell.execution.call_at_next():
+            self._is_due = True  # it is taken when the message in hand has ended
         else:
             self.take(cell.instance)
 
@@ -93,21 +144,16 @@ class Snapshots:
             return
         cell = self._cell
         self._taken_at = cell.handled_count
-        system = cell.host.system
+        keeper = cell.host.snapshots
         try:
-            store = system.require_store()
-            refs = [store.put(instance.snapshot())]
+            ref = keeper.put(instance.snapshot)
         except BaseException as error:  # whatever the user's method raises ends this one snapshot
             let_through(error)
             logger.error("%s took no snapshot, the one before stays: %s", cell.label, users_traceback(error))
             return
-        token = store.new_token()
-        store.begin_transit(refs[0], token, 1)
-        taken = SnapshotTaken(actor=cell.actor_id, incarnation=cell.incarnation, object=refs[0].id, token=token)
-        kept = system.control.request(cell.blueprint.authority, taken)
-        kept.add_callback(lambda _: refs.clear())  # held here until the authority holds it
+        keeper.entrust(ref, cell)
         if cell.options.snapshot_dir is not None:
-            self._to_save = refs[0]
+            self._to_save = ref
             if self._saving is None:
                 self._saving = cell.host.scope.start(self._save(), f"save {cell.label}")
 
@@ -134,25 +180,12 @@ class Snapshots:
 
 def sources(cell: Cell, object_ids: Sequence[ObjectId]) -> list[Callable[[], Awaitable[Any]]]:
     """Return what gives the states that an incarnation may begin with, newest first: the store's, then files."""
-    system, options = cell.host.system, cell.options
-    found: list[Callable[[], Awaitable[Any]]] = [partial(restored, system, object_id) for object_id in object_ids]
+    keeper, options = cell.host.snapshots, cell.options
+    found: list[Callable[[], Awaitable[Any]]] = [partial(keeper.restored, object_id) for object_id in object_ids]
     if options.snapshot_dir is not None and options.name is not None:
         files = find(options.snapshot_dir, cell.blueprint.namespace, options.name)
         found += [partial(asyncio.to_thread, load, file) for file in files]
     return found
-
-
-async def restored(system: System, object_id: ObjectId) -> Any:
-    """Return a copy, writable, of what a snapshot holds.
-
-    Raises:
-        ObjectLostError, ObjectNotFoundError: it is not there any more.
-        TimeoutError: it did not come; whoever made it died before it was sealed.
-        Exception: whatever unpickling it raises.
-    """
-    async with asyncio.timeout(READ_TIMEOUT_S):
-        state = await system.require_store().ref(object_id)
-    return copy.deepcopy(state)  # arrays are read-only views of the store until then
 
 
 def check_state_hooks(cls: type, options: ActorOptions) -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-class Birth:
+class ActorStart:
     """One start under way."""
 
     __slots__ = ("_cell", "_end", "_task")

@@ -1,10 +1,11 @@
-"""The last act of an incarnation that stops: its `on_stop` is run, and a last snapshot taken.
+"""The stop of one incarnation: the order, and its last act, in which `on_stop` is run and a last snapshot taken.
 
-What becomes of its messages, and how long this may take, is the cell's business.
+What becomes of its messages is the cell's business.
 """
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from actorrt.actors.cells.start import hook
@@ -16,6 +17,23 @@ from actorrt.reasons import ExitReason
 
 if TYPE_CHECKING:
     from actorrt.actors.cells.cell import Cell
+
+
+class Stop:
+    """An order to end an incarnation.
+
+    Attributes:
+        reason: why it ends.
+        is_administrative: whether no other incarnation follows.
+        timer: ends the incarnation when its time to stop is over.
+    """
+
+    __slots__ = ("is_administrative", "reason", "timer")
+
+    def __init__(self, reason: ExitReason, *, is_administrative: bool) -> None:
+        self.reason = reason
+        self.is_administrative = is_administrative
+        self.timer: asyncio.TimerHandle | None = None
 
 
 async def run_on_stop(cell: Cell, instance: Any, reason: ExitReason, *, may_return: bool) -> ExitReason:

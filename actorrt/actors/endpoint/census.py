@@ -85,7 +85,7 @@ def of_system(system: System, siblings_count: int) -> ProcessCensus:
     for parent, children in registry.children.families():
         if registry.record(parent) is None:  # else it comes with its parent
             listing.take(parent, children)
-    cells = system.host.cells()
+    cells = system.population.cells()
     waiting = ((len(cell.mailbox), cell.actor_id) for cell in cells if cell.mailbox)
     shells = (cell.shell for cell in cells if cell.shell is not None)
     return ProcessCensus(

@@ -23,8 +23,8 @@ def check_system(system: System) -> None:
     system.registry.check_invariants()
     system.routes.check_invariants()
     system.pending.check_invariants()
-    system.host.check_invariants()
-    for cell in system.host.cells():
+    system.population.check_invariants()
+    for cell in system.population.cells():
         check_cell(cell)
 
 
@@ -43,20 +43,20 @@ def check_cell(cell: Cell) -> None:
 
 
 def _contradictions(cell: Cell) -> Iterator[str]:
-    mailbox, turns, route = cell.mailbox, cell.turns, cell.local_route
+    mailbox, execution, route = cell.mailbox, cell.execution, cell.local_route
     takes_messages = cell.state in (CellState.RUNNING, CellState.STOPPING)
     if cell.instance is not None and not takes_messages and cell.state is not CellState.CUT:
         yield "it has an instance, and takes no messages"
     if route is not None and route.waiting and route.cell is cell and cell.has_room:
         yield f"{route.waiting_count} messages of this process wait, and there is room"
-    if mailbox is None or turns is None:
-        if (mailbox is None) != (turns is None):
-            yield "it has one of mailbox and turns"
+    if mailbox is None or execution is None:
+        if (mailbox is None) != (execution is None):
+            yield "it has one of mailbox and execution"
         return
     yield from mailbox.contradictions()
-    if len(mailbox) and takes_messages and not cell.is_scheduled and not turns.runner_count:
+    if len(mailbox) and takes_messages and execution.is_at_rest:
         yield "messages wait, and nothing is to handle them"
-    if len(turns.running) > turns.runner_count:
-        yield f"{len(turns.running)} messages are in hand of {turns.runner_count} runners"
-    if turns.runner_count > cell.options.max_concurrency:
-        yield f"{turns.runner_count} runners are at work, of {cell.options.max_concurrency}"
+    if len(execution.running) > execution.runner_count:
+        yield f"{len(execution.running)} messages are in hand of {execution.runner_count} runners"
+    if execution.runner_count > cell.options.max_concurrency:
+        yield f"{execution.runner_count} runners are at work, of {cell.options.max_concurrency}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Container, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from actorrt import config, errors, forks
@@ -26,19 +27,31 @@ from actorrt.actors.calling.routes import Routes
 from actorrt.actors.calling.silences import Silences
 from actorrt.actors.calling.slow_calls import SlowCalls
 from actorrt.actors.calling.streams import Streams
-from actorrt.actors.cells.crash_notes import Evidence
+from actorrt.actors.cells.blueprint import SpecBinding
+from actorrt.actors.cells.cell_host import CellHost
+from actorrt.actors.cells.crash_notes import CrashNotes
+from actorrt.actors.cells.snapshots import SnapshotKeeper
 from actorrt.actors.endpoint import census, statistics
 from actorrt.actors.endpoint.consistency import check_system
 from actorrt.actors.endpoint.lookups import Lookups
 from actorrt.actors.endpoint.ref_factory import RefFactory
 from actorrt.actors.endpoint.spawn_orders import JobScope, Spawning
-from actorrt.actors.hosting.actor_links import serve_links
-from actorrt.actors.hosting.callers import LocalCaller
+from actorrt.actors.hosting.actor_links import ActorLinks, serve_link_authority
+from actorrt.actors.hosting.batches import Batches, PlannedStarts
+from actorrt.actors.hosting.callers import LocalCaller, RemoteCaller
 from actorrt.actors.hosting.dead_letters import DeadLetters
+from actorrt.actors.hosting.deadlock import Deadlocks, Probes
 from actorrt.actors.hosting.host import Host
-from actorrt.actors.hosting.host_verbs import serve_authorities
-from actorrt.actors.hosting.local_hosting import Family
+from actorrt.actors.hosting.host_verbs import serve_authorities, serve_callers, serve_spawns, serve_supervisors
+from actorrt.actors.hosting.incoming import Incoming
+from actorrt.actors.hosting.local_hosting import LocalHosting
+from actorrt.actors.hosting.message_outcomes import MessageOutcomes
+from actorrt.actors.hosting.population import Population
+from actorrt.actors.hosting.reports import Reports
+from actorrt.actors.hosting.serving import Serving
 from actorrt.actors.refs.loop_thread import LoopThread
+from actorrt.actors.refs.message import Caller
+from actorrt.actors.running.runners import Runners
 from actorrt.actors.wire.control import Control
 from actorrt.actors.wire.origins import Origins
 from actorrt.actors.wire.payload import Payloads
@@ -95,7 +108,7 @@ class System:
         self.job = job
         self.namespace = namespace
         self.random = random
-        self.evidence: Evidence | None = None
+        self.crash_notes: CrashNotes | None = None
         self.origins: Origins | None = None  # of the exceptions of methods, in local mode
         self.threads = LoopThread()
         self.on_loop, self.operate = self.threads.on_loop, self.threads.operate
@@ -117,13 +130,8 @@ class System:
         self.transits = Transits(self.store)
         self.dead_letters = DeadLetters(self.clock, self.scope.after)
         self._begin_calling()
-        self.local_caller = LocalCaller(self)
-        self.host = self.routes.here = Host(self)
         self._begin_asking()
-        self.registry = Registry(Family(self), self.control, self.clock, self.random, self.scope)
-        serve_questions(self.registry, self.control)
-        serve_authorities(self.host, self.control)
-        serve_links(self.registry, self.host, self.control)
+        self._begin_hosting()
         self.control.handle(AskStatistics.by(lambda *_: statistics.of_system(self)))
         self.control.handle(CheckInvariants.by(lambda *_: check_system(self)))
         self.control.handle(TakeCensus.by(lambda _, asked: census.of_system(self, asked.siblings_count)))
@@ -160,6 +168,61 @@ class System:
         record = self.registry.record(actor_id)
         return actor_id if record is None else record.actor_id
 
+    def _begin_hosting(self) -> None:
+        """Make what hosts actors, and speaks with their authorities."""
+        clock, control, scope, payloads, peers = self.clock, self.control, self.scope, self.payloads, self.peers
+        own_peer, routes = peers.own_peer, self.routes
+        self.population = population = Population(clock)
+        self.runners = Runners(scope, self.transport)
+        outcomes = MessageOutcomes(self.dead_letters, payloads, self.store)
+        keep_origin = None if self.origins is None else partial(self.origins.keep, own_peer)
+        local_caller = LocalCaller(self.pending, self.streams, payloads, keep_origin)
+        self.serving = Serving()
+        self.incoming = routes.here = incoming = Incoming(
+            population, outcomes, self.runners, clock, self._remote_caller, local_caller, self.serving
+        )
+
+        def caller_of(peer: PeerId) -> Caller | None:
+            return local_caller if peer == own_peer else incoming.caller(peer)
+
+        probes = Probes(own_peer, population.cell, caller_of, routes.sighting, control)
+        cell_host = CellHost(
+            endpoint=self,
+            loop=self.loop,
+            scope=scope,
+            clock=clock,
+            payloads=payloads,
+            local_caller=local_caller,
+            runners=self.runners,
+            outcomes=outcomes,
+            mailboxes=population,
+            crowds=Deadlocks(probes, outcomes, clock, scope),
+            serving=self.serving,
+            snapshots=SnapshotKeeper(self.store, control),
+            crash_notes=self.crash_notes,
+            watches=ActorLinks(self.monitors.watch, control, self.store, self, population.cell),
+            ref_to=self.refs.to_cell,
+            find_sibling=self.lookups.sibling,
+            send_waiting=routes.send_waiting,
+        )
+        binding = SpecBinding(self.store, self, own_peer)
+        hosting = LocalHosting(binding, population, self.store, control, peers)
+        self.registry = registry = Registry(hosting, control, clock, self.random, scope)
+        reports, planned = Reports(registry, peers, control, self.loop.call_soon), PlannedStarts()
+        hosting.host = host = Host(cell_host, population, registry, reports, outcomes, planned, routes)
+        Batches(host, planned, registry, reports, control, scope)
+        serve_questions(registry, control)
+        serve_spawns(registry, control)
+        serve_authorities(host, registry, binding, self.crash_notes, control)
+        serve_supervisors(population.cell, control)
+        serve_callers(population.cell, caller_of, control)
+        serve_link_authority(registry, control)
+
+    def _remote_caller(self, peer: PeerId) -> RemoteCaller:
+        return RemoteCaller(
+            peer, self.peers, self.control, self.payloads, self.transits, self.scope.after, self.origins
+        )
+
     def refusal(self) -> errors.RuntimeStateError:
         """Return what is raised by whatever is asked after the end."""
         return self.threads.refusal()
@@ -171,7 +234,7 @@ class System:
         self.is_closed = True
         self.threads.why_closed = why or self.threads.why_closed
         self._fail_all(error or errors.ActorDiedError("the runtime was shut down"))
-        self.host.population.close()
+        self.population.close()
         await self.scope.close()
         await self.transport.close()
         self._stop_reporting_defects()
@@ -181,9 +244,9 @@ class System:
         """Refuse everything in a forked child, and send nothing over what are its parent's sockets."""
         self.threads.leave()
         self.transport.abandon()
-        self.host.runners.abandon_after_fork()
-        if self.evidence is not None:
-            self.evidence.abandon()
+        self.runners.abandon_after_fork()
+        if self.crash_notes is not None:
+            self.crash_notes.abandon()
         self.is_closed = True
         self.threads.why_closed = forks.REFUSAL
 
@@ -209,7 +272,7 @@ class System:
         """Take in an envelope."""
         kind = envelope[0]
         if kind <= TELL:  # the hot ones first: ASK or TELL
-            self.host.received(peer, envelope, buffers)
+            self.incoming.received(peer, envelope, buffers)
         elif kind == REPLY:
             self.arrivals.succeeded(envelope[1], envelope[2], buffers)
         elif kind == ERROR:
@@ -219,21 +282,21 @@ class System:
         elif REQUEST <= kind <= NOTICE:
             self.control.received(peer, envelope)
         elif kind == CANCEL:
-            self.host.cancelled(peer, envelope[1], envelope[2], envelope[3])
+            self.incoming.cancelled(peer, envelope[1], envelope[2], envelope[3])
         elif kind == CREDIT:
             self.routes.granted(*envelope[1:])
         elif kind == SETTLE:
-            self.host.resettled(peer, envelope[1], envelope[2])
+            self.incoming.resettled(peer, envelope[1], envelope[2])
         elif kind == ITEM:
             self.streams.received(envelope[1], envelope[2], buffers)
         elif kind == MORE:
-            self.host.serving.granted(self.host.caller(peer), envelope[1], envelope[2])
+            self.serving.granted(self.incoming.caller(peer), envelope[1], envelope[2])
         else:
             self.dead_letters.add(f"peer {short(peer)}", "received", f"an envelope of the unknown kind {kind}")
 
     def drained(self) -> None:
         """All that had arrived is taken in."""
-        self.host.drained()
+        self.runners.drained()
 
     def peer_failed(self, peer: PeerId, error: errors.ActorRtError) -> None:
         """The transport can't speak with the peer."""
@@ -241,7 +304,7 @@ class System:
         logger.warning("lost %s: %s", short(peer), error)
         self.control.peer_lost(peer, error)
         self.losses.cut_off(peer, error)
-        self.host.caller_cut_off(peer)
+        self.incoming.caller_cut_off(peer)
         if self.transport.node_of(peer):  # nobody else tells of its end
             self.transits.lost(peer)
 
@@ -263,7 +326,7 @@ class System:
         self.transport.drop(peer)
         self.control.peer_lost(peer, errors.ActorDiedError(f"its process ended: {reason}", reason=reason))
         self.losses.process_ended(peer, reason, in_hand)
-        self.host.caller_lost(peer)
+        self.incoming.caller_lost(peer)
 
     def require_store(self) -> StoreClient:
         """Return the object store's client.

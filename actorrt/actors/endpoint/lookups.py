@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from actorrt.actors.cells.cell import current_cell
 from actorrt.actors.endpoint.ref_factory import RefFactory
-from actorrt.actors.hosting.host import current_cell
 from actorrt.actors.refs.loop_thread import LoopThread
 from actorrt.actors.refs.operation import Operation
 from actorrt.actors.refs.ref import ActorRef

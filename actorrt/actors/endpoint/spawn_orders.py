@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
 
 from actorrt.actors.authority.record import label_of
+from actorrt.actors.cells.cell import current_cell
 from actorrt.actors.cells.snapshots import check_state_hooks
 from actorrt.actors.endpoint.ref_factory import RefFactory
-from actorrt.actors.hosting.host import current_cell
 from actorrt.actors.policy import checks
 from actorrt.actors.policy.options import ActorOptions
 from actorrt.actors.refs.group import ActorGroup

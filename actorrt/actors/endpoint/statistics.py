@@ -17,7 +17,7 @@ LISTED_COUNT: Final = 1_000
 
 def of_system(system: System) -> dict[str, Any]:
     """Return an endpoint's statistics as plain data; of very many actors, the busiest."""
-    cells = system.host.cells()
+    cells = system.population.cells()
     return {
         "peer": short(system.peers.own_peer),
         "pending_calls": len(system.pending),
@@ -26,12 +26,12 @@ def of_system(system: System) -> dict[str, Any]:
         "actors_count": len(cells),
         "actors": [of_cell(cell) for cell in nlargest(LISTED_COUNT, cells, key=_busyness)],
         "routes": system.routes.statistics(),
-        "streams": {**system.streams.statistics(), "served": len(system.host.serving)},
+        "streams": {**system.streams.statistics(), "served": len(system.serving)},
         "requests": len(system.control),
         "handed_over": len(system.threads),
-        "runners": system.host.runners.statistics(),
+        "runners": system.runners.statistics(),
         "transits": len(system.transits),
-        "early_cancels": system.host.early_cancels_count,
+        "early_cancels": system.incoming.early_cancels_count,
         "poison": len(system.pending.deaths.set_aside),
         "store": None if system.store is None else system.store.statistics(),
         "silent_peers": [short(peer) for peer in system.silences.peers],
@@ -45,14 +45,14 @@ def _busyness(cell: Cell) -> tuple[int, int]:
 
 def of_cell(cell: Cell) -> dict[str, Any]:
     """Return what one actor has queued and done."""
-    mailbox, turns = cell.mailbox, cell.turns
+    mailbox, execution = cell.mailbox, cell.execution
     return {
         "label": cell.label,
         "state": cell.state.name.lower(),
         "incarnation": cell.incarnation,
         "handled": cell.handled_count,
-        "running": 0 if turns is None else len(turns.running),
-        "keys": 0 if cell.keys is None else len(cell.keys),
+        "running": 0 if execution is None else len(execution.running),
+        "keys": 0 if cell.deduplication is None else len(cell.deduplication),
         "queued": 0 if mailbox is None else len(mailbox),
         "queued_bytes": 0 if mailbox is None else mailbox.queued_bytes,
         "dropped": 0 if mailbox is None else mailbox.dropped_count,

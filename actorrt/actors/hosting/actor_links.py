@@ -1,13 +1,13 @@
-"""Links between actors: the end of one, for good, is an exit signal to the other.
+"""Monitors and links of hosted actors: an actor is told of the end of another, for good, or ends with it.
 
 A link is two watches, one at each side's host, so it holds across processes and outlives no side's incarnation:
 who is restarted links again, in `on_start` say. What follows a signal is OTP's: an actor that traps exits has its
-`on_exit` called; another ends with the same reason, unless that is `normal`. Monitors, which end nobody, are in
-`monitors`.
+`on_exit` called; another ends with the same reason, unless that is `normal`. A monitor ends nobody.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -23,46 +23,95 @@ from actorrt.store.values.pickling import dumps, loads
 if TYPE_CHECKING:
     from actorrt.actors.authority.registry import Registry
     from actorrt.actors.cells.cell import Cell
-    from actorrt.actors.hosting.host import Host
     from actorrt.actors.refs.ends import Down
+    from actorrt.actors.refs.operation import Operation
     from actorrt.actors.refs.ref import ActorRef
     from actorrt.actors.wire.control import Control
     from actorrt.ids import PeerAddress
+    from actorrt.store.client.client import StoreClient
 
 
-def link(cell: Cell, ref: ActorRef[Any]) -> None:
-    """Link a hosted actor to another, both ways. Without effect where they are linked, or are the same."""
-    if ref._actor_id == cell.actor_id or not _watch(cell, ref):
-        return
-    system = cell.host.system
-    card, _ = dumps(cell.context.ref, Carrier(system.store, copies_count=0, system=system))
-    system.control.notify(ref._authority, LinkActor(actor=ref._actor_id, to=card))
+class ActorLinks:
+    """The monitors and links of the actors of one endpoint.
 
+    Args:
+        monitor: returns what ends with a `Down` when an actor is gone for good.
+        control: reaches the authorities of other actors, and brings their links.
+        store, owner: what refs are bound to that arrive with a link.
+        cell: returns the cell of an actor that is hosted here, or None.
+    """
 
-def unlink(cell: Cell, ref: ActorRef[Any]) -> None:
-    """Undo a link, on both sides; a signal that is under way may still arrive at the other."""
-    watch = cell.context.links.pop(ref._actor_id, None)
-    if watch is not None:
-        watch.cancel()
-        cell.host.system.control.notify(ref._authority, UnlinkActor(actor=ref._actor_id, other=cell.actor_id))
+    def __init__(
+        self,
+        monitor: Callable[[ActorRef[Any]], Operation[Down]],
+        control: Control,
+        store: StoreClient | None,
+        owner: object,
+        cell: Callable[[ActorId], Cell | None],
+    ) -> None:
+        self._monitor = monitor
+        self._control = control
+        self._store = store
+        self._owner = owner
+        self._cell = cell
+        control.handle(Linked.by(self._linked))
+        control.handle(Unlinked.by(self._unlinked))
 
+    def monitor(self, cell: Cell, ref: ActorRef[Any]) -> None:
+        """Have the cell's `on_down` called when `ref` is gone."""
+        incarnation = cell.incarnation
+        operation = self._monitor(ref)
 
-def _watch(cell: Cell, ref: ActorRef[Any]) -> bool:
-    """Begin this side's watch; return whether it is new."""
-    links = cell.context.links
-    if ref._actor_id in links:
-        return False
-    watch = cell.host.system.monitors.watch(ref)
-    links[ref._actor_id] = watch
+        def ended(_: Any) -> None:
+            if operation.error() is None and cell.incarnation == incarnation:
+                cell.signal("on_down", operation.value())
 
-    def ended(_: Any) -> None:
-        if links.get(ref._actor_id) is watch:  # neither undone, nor of an incarnation that has ended
-            del links[ref._actor_id]
-            if watch.error() is None:
-                _signal(cell, watch.value())
+        operation.add_callback(ended)
 
-    watch.add_callback(ended)
-    return True
+    def link(self, cell: Cell, ref: ActorRef[Any]) -> None:
+        """Link a hosted actor to another, both ways. Without effect where they are linked, or are the same."""
+        if ref._actor_id == cell.actor_id or not self._watch(cell, ref):
+            return
+        card, _ = dumps(cell.context.ref, self._carrier())
+        self._control.notify(ref._authority, LinkActor(actor=ref._actor_id, to=card))
+
+    def unlink(self, cell: Cell, ref: ActorRef[Any]) -> None:
+        """Undo a link, on both sides; a signal that is under way may still arrive at the other."""
+        watch = cell.context.links.pop(ref._actor_id, None)
+        if watch is not None:
+            watch.cancel()
+            self._control.notify(ref._authority, UnlinkActor(actor=ref._actor_id, other=cell.actor_id))
+
+    def _carrier(self) -> Carrier:
+        return Carrier(self._store, copies_count=0, system=self._owner)
+
+    def _watch(self, cell: Cell, ref: ActorRef[Any]) -> bool:
+        """Begin this side's watch; return whether it is new."""
+        links = cell.context.links
+        if ref._actor_id in links:
+            return False
+        watch = self._monitor(ref)
+        links[ref._actor_id] = watch
+
+        def ended(_: Any) -> None:
+            if links.get(ref._actor_id) is watch:  # neither undone, nor of an incarnation that has ended
+                del links[ref._actor_id]
+                if watch.error() is None:
+                    _signal(cell, watch.value())
+
+        watch.add_callback(ended)
+        return True
+
+    def _linked(self, _: PeerId, told: Linked) -> None:
+        cell = self._cell(told.actor)
+        if cell is not None:
+            self._watch(cell, loads(told.to, (), self._carrier()))
+
+    def _unlinked(self, _: PeerId, told: Unlinked) -> None:
+        cell = self._cell(told.actor)
+        watch = None if cell is None else cell.context.links.pop(told.other, None)
+        if watch is not None:
+            watch.cancel()
 
 
 def _signal(cell: Cell, down: Down) -> None:
@@ -71,26 +120,6 @@ def _signal(cell: Cell, down: Down) -> None:
     elif down.reason.kind is not ExitKind.NORMAL:
         detail = f"it was linked to {down.ref._label}, which ended with {down.reason}"
         cell.fail(replace(down.reason, detail=detail, signal=None, exit_status=None, pickled=None))
-
-
-def serve_links(registry: Registry, host: Host, control: Control) -> None:
-    """Answer those who link to actors that this endpoint is the authority of, or that it hosts."""
-    serve_link_authority(registry, control)
-
-    def linked(_: PeerId, told: Linked) -> None:
-        cell = host.cell(told.actor)
-        if cell is not None:
-            system = host.system
-            _watch(cell, loads(told.to, (), Carrier(system.store, copies_count=0, system=system)))
-
-    def unlinked(_: PeerId, told: Unlinked) -> None:
-        cell = host.cell(told.actor)
-        watch = None if cell is None else cell.context.links.pop(told.other, None)
-        if watch is not None:
-            watch.cancel()
-
-    control.handle(Linked.by(linked))
-    control.handle(Unlinked.by(unlinked))
 
 
 def serve_link_authority(registry: Registry, control: Control) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from actorrt.actors.cells.cell_state import STOPPING_STATES, CellState
+from actorrt.actors.wire.control import Control
 from actorrt.errors import ActorStartError
 from actorrt.ids import ActorId, ObjectId, PeerAddress, PeerId
 from actorrt.protocol.hosts import HostInTurn, NextIncarnation, StopInTurn
@@ -18,43 +19,82 @@ from actorrt.protocol.nodes import Hosted, HostedActor
 from actorrt.reasons import ExitKind, ExitReason
 
 if TYPE_CHECKING:
+    from actorrt.actors.authority.registry import Registry
     from actorrt.actors.cells.blueprint import Blueprint
     from actorrt.actors.hosting.host import Host
+    from actorrt.actors.hosting.reports import Reports
+    from actorrt.scopes import Scope
 
 STEP_COUNT: Final = 100
 """How many actors are started or stopped before others on the loop have their turn."""
 
 
-class InTurn:
-    """Carries such orders out for one host."""
+class PlannedStarts:
+    """The starts that are ordered, and whose turn has not come."""
 
-    def __init__(self, host: Host) -> None:
-        self._host = host
-        self._waiting: dict[ActorId, tuple[int, _Hosted]] = {}  # whose turn to start has not come
-        host.system.control.handle(HostInTurn.by(self._start))
-        host.system.control.handle(StopInTurn.by(self._stop))
+    def __init__(self) -> None:
+        self._waiting: dict[ActorId, tuple[int, StartReports]] = {}
+
+    def add(self, actor_id: ActorId, incarnation: int, reports: StartReports) -> None:
+        """Plan the start of an incarnation."""
+        self._waiting[actor_id] = incarnation, reports
+
+    def take(self, actor_id: ActorId) -> bool:
+        """Called when the turn of an actor has come; return whether its start is still planned."""
+        return self._waiting.pop(actor_id, None) is not None
 
     def pass_over(self, actor_id: ActorId) -> bool:
-        """Do not start an actor whose turn has not come, and say so; return whether there was such a turn."""
+        """Do not start an actor whose turn has not come, and say so; return whether its start was planned."""
         waiting = self._waiting.pop(actor_id, None)
         if waiting is None:
             return False
-        incarnation, hosted = waiting
-        hosted.add(actor_id, incarnation, has_started=False)
-        hosted.tell()
+        incarnation, reports = waiting
+        reports.add(actor_id, incarnation, has_started=False)
+        reports.tell()
         return True
+
+
+class Batches:
+    """Carries such orders out for one host.
+
+    Args:
+        host: starts and stops the actors.
+        planned: the host's.
+        registry: knows which of them have children here.
+        reports: tells when they have ended.
+        control: brings the orders.
+        scope: owns starts that wait.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        planned: PlannedStarts,
+        registry: Registry,
+        reports: Reports,
+        control: Control,
+        scope: Scope,
+    ) -> None:
+        self._host = host
+        self._planned = planned
+        self._registry = registry
+        self._reports = reports
+        self._control = control
+        self._scope = scope
+        control.handle(HostInTurn.by(self._start))
+        control.handle(StopInTurn.by(self._stop))
 
     def _start(self, _: PeerId, asked: HostInTurn) -> Coroutine[Any, Any, None]:
         """Line up actors that have a cell here, at once: what is ordered right behind is to find them there."""
-        hosted = _Hosted(self._host, asked.authority)
+        reports = StartReports(self._control, asked.authority)
         for actor_id, incarnation, _snapshots in asked.actors:
-            self._waiting[actor_id] = incarnation, hosted
+            self._planned.add(actor_id, incarnation, reports)
             cell = self._host.cell(actor_id)
-            if cell is not None and cell.victims:
-                self._host.settle_victims(cell)  # who called need not wait for the turn
-        return self._start_each(asked.actors, hosted)
+            if cell is not None and cell.execution is not None and cell.execution.interrupted:
+                self._host.settle_interrupted(cell)  # their callers need not wait for the turn
+        return self._start_each(asked.actors, reports)
 
-    async def _start_each(self, orders: Sequence[NextIncarnation], hosted: _Hosted) -> None:
+    async def _start_each(self, orders: Sequence[NextIncarnation], reports: StartReports) -> None:
         """Start incarnations in their turn, and tell the authority of each.
 
         Raises:
@@ -62,26 +102,26 @@ class InTurn:
         """
         try:
             for count, (actor_id, incarnation, snapshots) in enumerate(orders, 1):
-                if self._waiting.pop(actor_id, None) is None:
+                if not self._planned.take(actor_id):
                     continue  # passed over
                 if not self._start_at_once(actor_id, incarnation, snapshots):
-                    hosted.tell()
+                    reports.tell()
                     await self._start_apart(actor_id, incarnation, snapshots)
-                hosted.add(actor_id, incarnation, has_started=True)
+                reports.add(actor_id, incarnation, has_started=True)
                 if count % STEP_COUNT == 0:
-                    hosted.tell()
+                    reports.tell()
                     await asyncio.sleep(0)  # others on this loop have their turn
         finally:
-            hosted.tell()
+            reports.tell()
             for actor_id, _incarnation, _snapshots in orders:
-                self._waiting.pop(actor_id, None)
+                self._planned.take(actor_id)
 
     def _start_at_once(self, actor_id: ActorId, incarnation: int, snapshots: Sequence[ObjectId]) -> bool:
         """Start an incarnation if nothing about that waits; return whether it does not."""
         cell = self._host.cell(actor_id)
         if cell is None or snapshots or not cell.blueprint.starts_at_once or cell.has_distant_children:
             return False
-        if self._host.system.registry.has_children(actor_id):
+        if self._registry.has_children(actor_id):
             return False
         try:
             cell.start_at_once(incarnation)
@@ -103,7 +143,7 @@ class InTurn:
                 return error
             return None
 
-        error = await self._host.scope.start(start(), f"restart {label}")
+        error = await self._scope.start(start(), f"restart {label}")
         if error is not None:
             raise error
 
@@ -115,16 +155,16 @@ class InTurn:
             if cell is not None and cell.state is CellState.RUNNING:
                 self._host.stop(actor_id, reason, is_administrative=False, manner=asked.manner)
             if cell is not None and cell.state in STOPPING_STATES:
-                await self._host.exits.next_of(actor_id)
+                await self._reports.next_exit_of(actor_id)
             if count % STEP_COUNT == 0:
                 await asyncio.sleep(0)  # others on this loop have their turn
 
 
-class _Hosted:
+class StartReports:
     """What an authority is to be told of starts: many at once, but none later than others on the loop have a turn."""
 
-    def __init__(self, host: Host, authority: PeerAddress) -> None:
-        self._control = host.system.control
+    def __init__(self, control: Control, authority: PeerAddress) -> None:
+        self._control = control
         self._authority = authority
         self._actors: list[HostedActor] = []
 

@@ -1,115 +1,169 @@
-"""Who asked, near or far: where the outcome of a message goes."""
+"""Those who call the actors of an endpoint, near or far: where the outcome of a message goes."""
 
 from __future__ import annotations
 
-import logging
 import os
 from collections import deque
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from actorrt import errors
 from actorrt.actors.wire.failures import error_to_data
-from actorrt.actors.wire.payload import Captured
+from actorrt.actors.wire.payload import Captured, Payloads
 from actorrt.actors.wire.plain_values import is_plain_value
-from actorrt.ids import ActorId, PeerAddress, PeerId
+from actorrt.ids import ActorId, PeerId
 from actorrt.protocol.envelopes import CREDIT, ERROR, ITEM, NOT_HERE, REPLY, CreditEnvelope, NotHereEnvelope
 from actorrt.transport.interfaces import Link
 
 if TYPE_CHECKING:
-    from actorrt.actors.endpoint.endpoint import System
-
-logger = logging.getLogger(__name__)
+    from actorrt.actors.refs.reply import Reply
+    from actorrt.actors.wire.control import Control
+    from actorrt.actors.wire.origins import Origins
+    from actorrt.actors.wire.peers import Peers
+    from actorrt.actors.wire.transits import Transits
 
 IMMUTABLE_TYPES: Final = frozenset({bool, int, float, complex, str, bytes})
 RETRY_S: Final = 0.05
 """How long an outcome waits for a link whose queue is at its bound."""
 
 
+class OwnCalls(Protocol):
+    """The calls of this endpoint that have not ended."""
+
+    def take(self, call_id: int) -> Reply[Any] | None:
+        """Remove and return a call; None if it has ended."""
+
+    def failed(self, call_id: int, error: BaseException) -> None:
+        """Called with the error of a call."""
+
+
+class OpenStreams(Protocol):
+    """The streams that are read on this endpoint."""
+
+    def arrived(self, call_id: int, item: Any) -> None:
+        """Called with an item of a call made here."""
+
+
 class LocalCaller:
-    """The endpoint itself: outcomes are copied like any that travel, and end the call in place."""
+    """The endpoint itself: outcomes are copied like any that travel, and end the call in place.
+
+    Args:
+        calls, streams: what its own code has called.
+        payloads: copies outcomes, and opens errors as if they had travelled.
+        keep_origin: keeps where an exception was raised, by the number of its call; None where nobody looks.
+    """
 
     is_far = False
 
-    def __init__(self, system: System) -> None:
-        self._system = system
+    def __init__(
+        self,
+        calls: OwnCalls,
+        streams: OpenStreams,
+        payloads: Payloads,
+        keep_origin: Callable[[int, BaseException], None] | None,
+    ) -> None:
+        self._calls = calls
+        self._streams = streams
+        self._payloads = payloads
+        self._keep_origin = keep_origin
 
     def succeed(self, call_id: int, value: Any) -> None:
         if value is not None and type(value) not in IMMUTABLE_TYPES:
-            value = self._system.payloads.copy(value)
-        reply = self._system.pending.take(call_id)
+            value = self._payloads.copy(value)
+        reply = self._calls.take(call_id)
         if reply is not None:
             reply.set_value(value)
 
     def fail(self, call_id: int, error: BaseException, where: str, executed: errors.Executed) -> None:
-        if self._system.origins is not None:
-            self._system.origins.keep(self._system.peers.own_peer, call_id, error)
-        rebuilt = self._system.payloads.open_error(error_to_data(error, where), executed)
-        self._system.pending.failed(call_id, rebuilt)
+        if self._keep_origin is not None:
+            self._keep_origin(call_id, error)
+        self._calls.failed(call_id, self._payloads.open_error(error_to_data(error, where), executed))
 
     def refuse(self, call_id: int, error: errors.CallError) -> None:
-        self._system.pending.failed(call_id, error)
+        self._calls.failed(call_id, error)
 
     def grant(self, actor_id: ActorId, messages: int, size_bytes: int, settlement: int) -> None:
         """Without effect: a cell tells this endpoint's routes itself when it has room again."""
 
     def item(self, call_id: int, value: Any) -> None:
-        self._system.streams.arrived(call_id, self._system.payloads.copy(value))
+        self._streams.arrived(call_id, self._payloads.copy(value))
 
 
 class RemoteCaller:
-    """Another endpoint."""
+    """Another endpoint.
 
-    def __init__(self, system: System, peer: PeerId) -> None:
+    Args:
+        peer: the endpoint.
+        peers: opens links to it.
+        control: carries credit to it.
+        payloads: captures outcomes.
+        transits: of the objects that outcomes take along.
+        after: runs what it is given, in so many seconds.
+        origins: keeps where exceptions were raised; None where nobody looks.
+    """
+
+    def __init__(
+        self,
+        peer: PeerId,
+        peers: Peers,
+        control: Control,
+        payloads: Payloads,
+        transits: Transits,
+        after: Callable[[float, Callable[[], None]], object],
+        origins: Origins | None = None,
+    ) -> None:
         self.peer = peer
-        self._system = system
-        self._peer = peer
+        self._peers = peers
+        self._control = control
+        self._payloads = payloads
+        self._transits = transits
+        self._after = after
+        self._origins = origins
         self._link: Link | None = None
         self._unsent: deque[tuple[tuple[Any, ...], Sequence[bytes]]] = deque()  # while the link is at its bound
 
     @property
     def is_far(self) -> bool:
-        return bool(self._system.transport.node_of(self._peer))
+        return bool(self._peers.node_of(self.peer))
 
     def succeed(self, call_id: int, value: Any) -> None:
         if is_plain_value(value):
             self._send((REPLY, call_id, (value,)), ())
         else:
-            self._send_captured(REPLY, call_id, self._system.payloads.capture_value(value))
+            self._send_captured(REPLY, call_id, self._payloads.capture_value(value))
 
     def fail(self, call_id: int, error: BaseException, where: str, executed: errors.Executed) -> None:
-        if self._system.origins is not None:
-            self._system.origins.keep(self._peer, call_id, error)
+        if self._origins is not None:
+            self._origins.keep(self.peer, call_id, error)
         self._send((ERROR, call_id, error_to_data(error, f"{where} in process {os.getpid()}"), executed), ())
 
     def refuse(self, call_id: int, error: errors.CallError) -> None:
         self._send((ERROR, call_id, errors.to_data(error), error.executed), ())
 
     def grant(self, actor_id: ActorId, messages: int, size_bytes: int, settlement: int) -> None:
-        address = self._system.transport.address_of(self._peer)
-        if address is not None and not self._system.peers.is_lost(self._peer):
-            envelope = CreditEnvelope(CREDIT, actor_id, messages, size_bytes, settlement)
-            self._system.control.deliver(PeerAddress(self._peer, address), envelope)
+        address = self._peers.address_of(self.peer)
+        if address is not None:
+            self._control.deliver(address, CreditEnvelope(CREDIT, actor_id, messages, size_bytes, settlement))
 
     def not_here(self, call_id: int, actor_id: ActorId) -> None:
         """Say that the actor is not on this endpoint."""
         self._send(NotHereEnvelope(NOT_HERE, call_id, actor_id), ())
 
     def cut_off(self) -> None:
-        """The endpoint was given up, and knows it: nobody there waits for what was not sent."""
+        """Called when the endpoint was given up, and knows it: nobody there waits for what was not sent."""
         self._link = None
         self._unsent.clear()
 
     def item(self, call_id: int, value: Any) -> None:
-        self._send_captured(ITEM, call_id, self._system.payloads.capture_value(value))
+        self._send_captured(ITEM, call_id, self._payloads.capture_value(value))
 
     def _send_captured(self, kind: int, call_id: int, captured: Captured) -> None:
         body, buffers, transit = captured
-        if transit is not None and self._system.peers.is_lost(self._peer):
+        if transit is not None and self._peers.is_lost(self.peer):
             transit.call_ended()  # nobody is left to open it
             return
         if transit is not None:
-            self._system.transits.sent(self._peer, transit.tokens)
+            self._transits.sent(self.peer, transit.tokens)
         self._send((kind, call_id, body), buffers)
 
     def _send(self, envelope: tuple[Any, ...], buffers: Sequence[bytes]) -> None:
@@ -118,18 +172,18 @@ class RemoteCaller:
             return
         link = self._link
         if link is None:
-            link = self._link = self._system.peers.link_to(self._peer)
+            link = self._link = self._peers.link_to(self.peer)
             if link is None:
                 return  # the caller is gone: there is nobody to tell
         try:
             link.send(envelope, buffers)
         except errors.PeerUnreachableError:
             self._link = None  # a link that was closed is not used again
-            if self._system.peers.link_to(self._peer) is not link:
+            if self._peers.link_to(self.peer) is not link:
                 self._send(envelope, buffers)  # another has taken its place
         except errors.MailboxFullError:
             self._unsent.append((envelope, buffers))  # an outcome is never dropped, and items keep their order
-            self._system.scope.after(RETRY_S, self._send_unsent)
+            self._after(RETRY_S, self._send_unsent)
 
     def _send_unsent(self) -> None:
         unsent, self._unsent = self._unsent, deque()

@@ -12,6 +12,7 @@ of several things may end otherwise, and are not followed.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,9 +23,13 @@ from actorrt.protocol.hosts import BlockedCall, FindCycle
 
 if TYPE_CHECKING:
     from actorrt.actors.cells.cell import Cell
-    from actorrt.actors.hosting.host import Host
-    from actorrt.actors.refs.message import Message
+    from actorrt.actors.hosting.message_outcomes import MessageOutcomes
+    from actorrt.actors.refs.message import Caller, Message
     from actorrt.actors.refs.reply import Reply
+    from actorrt.actors.wire.control import Control
+    from actorrt.clock import Clock
+    from actorrt.protocol.authorities import Sighting
+    from actorrt.scopes import Scope
 
 LOOK_EVERY_S: Final = 0.25
 """How often crowded actors are looked at; what has been in hand for less is not suspected."""
@@ -34,62 +39,36 @@ LOOKS_AT_ONCE: Final = 1_000
 FOLLOWED_COUNT: Final = 64
 
 
-class Deadlocks:
-    """Looks for call cycles through the actors of one endpoint.
+class Probes:
+    """Follows waits from message to message, and from endpoint to endpoint.
 
     Args:
-        host: whose actors.
+        own_peer: this endpoint.
+        cell: returns the cell of an actor that is hosted here, or None.
+        caller: returns an endpoint as a caller, this one included; None if it has not called.
+        sighting: returns where an actor was seen last, or None.
+        control: asks other endpoints.
     """
 
-    def __init__(self, host: Host) -> None:
-        self._host = host
-        self._crowded: dict[Cell, float] = {}  # and when each is to be probed next
-        self._probed: set[Cell] = set()  # from which a probe is under way; a stopped process keeps it long
-        self._is_looking = False
-        host.system.control.handle(FindCycle.by(self._serve))
+    def __init__(
+        self,
+        own_peer: PeerId,
+        cell: Callable[[ActorId], Cell | None],
+        caller: Callable[[PeerId], Caller | None],
+        sighting: Callable[[ActorId], Sighting | None],
+        control: Control,
+    ) -> None:
+        self._own_peer = own_peer
+        self._cell = cell
+        self.caller = caller
+        self._sighting = sighting
+        self._control = control
+        control.handle(FindCycle.by(self._serve))
 
-    def suspect(self, cell: Cell) -> None:
-        """Messages wait behind what is in hand in a cell."""
-        if cell not in self._crowded:
-            self._crowded[cell] = 0.0
-            if not self._is_looking:
-                self._is_looking = True
-                self._host.scope.after(LOOK_EVERY_S, self._look)
-
-    def _look(self) -> None:
-        now = self._host.clock.now()
-        for cell in list(islice(self._crowded, LOOKS_AT_ONCE)):
-            probe_at = self._crowded.pop(cell)
-            if not cell.mailbox or cell.turns is None or not cell.turns.is_full:
-                continue
-            oldest = cell.turns.running[0]
-            age_s = now - oldest.began_at
-            is_due = now >= probe_at and age_s >= LOOK_EVERY_S and cell not in self._probed
-            if is_due and next(waited_for(oldest), None) is not None:
-                self._probed.add(cell)
-                probing = self._host.scope.start(self._probe(cell), f"probe of {cell.label}")
-                probing.add_done_callback(lambda _, cell=cell: self._probed.discard(cell))  # type: ignore[misc]
-                probe_at = now + min(age_s, PROBE_EVERY_S)
-            self._crowded[cell] = probe_at  # behind those that were not looked at
-        self._is_looking = bool(self._crowded)
-        if self._is_looking:
-            self._host.scope.after(LOOK_EVERY_S, self._look)
-
-    async def _probe(self, cell: Cell) -> None:
-        found = await self._behind(cell, cell.actor_id, {cell.actor_id})
-        if found is None or cell.turns is None:
-            return
-        message = cell.turns.queued(self._caller(found.peer), found.call)
-        if message is not None and message.caller is not None and cell.turns.take_back(message):
-            cell.left(message.caller, message)
-            path = " -> ".join(found.path)
-            error = f"{cell.label}.{message.method}() would wait for itself: {path}; let one of them not wait for the "
-            self._host.refuse(message, DeadlockError(f"{error}next, or give {cell.label} a larger max_concurrency"))
-
-    async def _behind(self, cell: Cell, start: ActorId, seen: set[ActorId]) -> BlockedCall | None:
+    async def behind(self, cell: Cell, start: ActorId, seen: set[ActorId]) -> BlockedCall | None:
         """Return the call, queued at `start`, that everything in hand in a cell waits for, and the way to it."""
         found = None
-        for message in list(cell.turns.running) if cell.turns and cell.turns.is_full else ():
+        for message in list(cell.execution.running) if cell.execution and cell.execution.is_full else ():
             found = await self._waits(cell, message, start, seen)
             if found is None:
                 return None
@@ -106,16 +85,15 @@ class Deadlocks:
         return None
 
     async def _follow(self, reply: Reply[Any], start: ActorId, seen: set[ActorId]) -> BlockedCall | None:
-        system = self._host.system
         actor_id = reply.ref._actor_id
-        if reply.peer == system.peers.own_peer:
+        if reply.peer == self._own_peer:
             return await self._at(reply.peer, actor_id, reply.call_id, start, seen)
-        sighting = system.routes.sighting(actor_id)
+        sighting = self._sighting(actor_id)
         if reply.peer is None or sighting is None or sighting.endpoint.peer != reply.peer:
             return None  # it has not left, or its actor is being sought
         asked = FindCycle(actor=actor_id, call=reply.call_id, start=start, seen=list(seen))
         try:
-            return await system.control.request(sighting.endpoint, asked)
+            return await self._control.request(sighting.endpoint, asked)
         except ActorRtError:
             return None  # its process is gone: the call ends by that
 
@@ -126,20 +104,73 @@ class Deadlocks:
         self, peer: PeerId, actor_id: ActorId, call_id: int, start: ActorId, seen: set[ActorId]
     ) -> BlockedCall | None:
         """Follow a call of `peer` that was sent to an actor here."""
-        cell, caller = self._host.cell(actor_id), self._caller(peer)
-        if cell is None or cell.turns is None or caller is None:
+        cell, caller = self._cell(actor_id), self.caller(peer)
+        if cell is None or cell.execution is None or caller is None:
             return None
-        for message in cell.turns.running:
+        for message in cell.execution.running:
             if message.call_id == call_id and message.caller is caller:
                 return await self._waits(cell, message, start, seen)
-        queued = cell.turns.queued(caller, call_id)
+        queued = cell.execution.queued(caller, call_id)
         if queued is not None and actor_id == start:
             return BlockedCall(peer=peer, call=call_id, path=[f"{cell.label}.{queued.method}()"])
         if queued is None or actor_id in seen:
             return None
         seen.add(actor_id)
-        return await self._behind(cell, start, seen)
+        return await self.behind(cell, start, seen)
 
-    def _caller(self, peer: PeerId) -> Any:
-        system = self._host.system
-        return system.local_caller if peer == system.peers.own_peer else self._host.caller(peer)
+
+class Deadlocks:
+    """Looks for call cycles through the actors of one endpoint.
+
+    Args:
+        probes: follow the waits.
+        outcomes: take the error of a call that waits for itself.
+        clock, scope: time the looks, and own the probes under way.
+    """
+
+    def __init__(self, probes: Probes, outcomes: MessageOutcomes, clock: Clock, scope: Scope) -> None:
+        self._probes = probes
+        self._outcomes = outcomes
+        self._clock = clock
+        self._scope = scope
+        self._crowded: dict[Cell, float] = {}  # and when each is to be probed next
+        self._probed: set[Cell] = set()  # from which a probe is under way; a stopped process keeps it long
+        self._is_looking = False
+
+    def suspect(self, cell: Cell) -> None:
+        """Messages wait behind what is in hand in a cell."""
+        if cell not in self._crowded:
+            self._crowded[cell] = 0.0
+            if not self._is_looking:
+                self._is_looking = True
+                self._scope.after(LOOK_EVERY_S, self._look)
+
+    def _look(self) -> None:
+        now = self._clock.now()
+        for cell in list(islice(self._crowded, LOOKS_AT_ONCE)):
+            probe_at = self._crowded.pop(cell)
+            if not cell.mailbox or cell.execution is None or not cell.execution.is_full:
+                continue
+            oldest = cell.execution.running[0]
+            age_s = now - oldest.began_at
+            is_due = now >= probe_at and age_s >= LOOK_EVERY_S and cell not in self._probed
+            if is_due and next(waited_for(oldest), None) is not None:
+                self._probed.add(cell)
+                probing = self._scope.start(self._probe(cell), f"probe of {cell.label}")
+                probing.add_done_callback(lambda _, cell=cell: self._probed.discard(cell))  # type: ignore[misc]
+                probe_at = now + min(age_s, PROBE_EVERY_S)
+            self._crowded[cell] = probe_at  # behind those that were not looked at
+        self._is_looking = bool(self._crowded)
+        if self._is_looking:
+            self._scope.after(LOOK_EVERY_S, self._look)
+
+    async def _probe(self, cell: Cell) -> None:
+        found = await self._probes.behind(cell, cell.actor_id, {cell.actor_id})
+        if found is None or cell.execution is None:
+            return
+        message = cell.execution.queued(self._probes.caller(found.peer), found.call)
+        if message is not None and message.caller is not None and cell.execution.take_back(message):
+            cell.left(message.caller, message)
+            path = " -> ".join(found.path)
+            error = f"{cell.label}.{message.method}() would wait for itself: {path}; let one of them not wait for the "
+            self._outcomes.refuse(message, DeadlockError(f"{error}next, or give {cell.label} a larger max_concurrency"))

@@ -18,7 +18,7 @@ LARGE_COUNT: Final = 10_000
 LONG_S: Final = 0.02
 
 
-class Population:
+class GcFreezer:
     """Watches the collections of this process on behalf of one endpoint.
 
     Args:

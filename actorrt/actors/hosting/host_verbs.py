@@ -1,16 +1,19 @@
-"""The requests by which the authorities of hosted actors start and end them, in terms of their host."""
+"""The requests by which authorities start and end hosted actors, actors spawn children, and callers ask about calls."""
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from actorrt import errors
-from actorrt.actors.cells.blueprint import ordered_blueprint
+from actorrt.actors.authority.order import Order
+from actorrt.actors.authority.record import Record
+from actorrt.actors.cells.blueprint import SpecBinding, ordered_blueprint
 from actorrt.actors.wire.control import Control
 from actorrt.ids import ActorId, PeerId
+from actorrt.protocol.authorities import ActorCard, GroupPlaces, Spawn, SpawnMany
 from actorrt.protocol.hosts import (
     Bury,
     CallState,
@@ -27,11 +30,44 @@ from actorrt.protocol.hosts import (
 from actorrt.reasons import ExitKind, ExitReason
 
 if TYPE_CHECKING:
+    from actorrt.actors.authority.registry import Registry
+    from actorrt.actors.cells.cell import Cell, SupervisorShell
+    from actorrt.actors.cells.crash_notes import CrashNotes
     from actorrt.actors.hosting.host import Host
-    from actorrt.actors.supervisors.shell import Shell
+    from actorrt.actors.refs.message import Caller
 
 
-def serve_authorities(host: Host, control: Control) -> None:
+def serve_spawns(registry: Registry, control: Control) -> None:
+    """Let the actors of this endpoint spawn light children."""
+
+    def spawn(_: PeerId, asked: Spawn) -> Coroutine[Any, Any, ActorCard]:
+        order = asked.order
+        return registry.spawn(Record(asked.actor, Order(order), order.supervisor))
+
+    def spawn_many(_: PeerId, asked: SpawnMany) -> Coroutine[Any, Any, GroupPlaces]:
+        return registry.spawn_many(Order(asked.order), asked.actors)
+
+    control.handle(Spawn.by(spawn))
+    control.handle(SpawnMany.by(spawn_many))
+
+
+def serve_callers(
+    cell_of: Callable[[ActorId], Cell | None], caller_of: Callable[[PeerId], Caller | None], control: Control
+) -> None:
+    """Tell callers what their calls wait for."""
+
+    def explain(peer: PeerId, asked: ExplainCall) -> CallState:
+        cell, caller = cell_of(asked.actor), caller_of(peer)
+        if cell is None or caller is None or cell.execution is None:
+            return CallState(state="unknown")
+        return cell.execution.explain(caller, asked.call)
+
+    control.handle(ExplainCall.by(explain))
+
+
+def serve_authorities(
+    host: Host, registry: Registry, binding: SpecBinding, crash_notes: CrashNotes | None, control: Control
+) -> None:
     """Let the authorities of hosted actors start and end them."""
 
     def stop(_: PeerId, asked: StopHosted) -> None:
@@ -50,35 +86,26 @@ def serve_authorities(host: Host, control: Control) -> None:
             return error
 
         host.bury(asked.actor, died)
-        await host.system.registry.children_gone(asked.actor)
-
-    def explain(peer: PeerId, asked: ExplainCall) -> CallState:
-        cell = host.cell(asked.actor)
-        caller = host.caller(peer) if peer != host.system.peers.own_peer else host.system.local_caller
-        if cell is None or caller is None or cell.turns is None:
-            return CallState(state="unknown")
-        return cell.turns.explain(caller, asked.call)
+        await registry.children_gone(asked.actor)
 
     def start(_: PeerId, asked: HostActor) -> Coroutine[Any, Any, None]:
-        if host.system.evidence is not None:
-            host.system.evidence.begin_start()
-        blueprint = partial(ordered_blueprint, asked, host.system)
+        if crash_notes is not None:
+            crash_notes.begin_start()
+        blueprint = partial(ordered_blueprint, asked, binding)
         return host.start(asked.actor, asked.label, asked.incarnation, blueprint, asked.snapshots)
 
-    control.handle(ExplainCall.by(explain))
     control.handle(HostActor.by(start))
     control.handle(StopHosted.by(stop))
     control.handle(DelayHosted.by(lambda _, asked: host.restarts_later(asked.actor, asked.delay_s)))
     control.handle(KillHosted.by(kill))
     control.handle(Bury.by(bury))
-    _serve_supervisors(host, control)
 
 
-def _serve_supervisors(host: Host, control: Control) -> None:
+def serve_supervisors(cell_of: Callable[[ActorId], Cell | None], control: Control) -> None:
     """Let authorities tell the supervisors here of their children."""
 
-    def shell_of(supervisor: ActorId) -> Shell | None:
-        cell = host.cell(supervisor)
+    def shell_of(supervisor: ActorId) -> SupervisorShell | None:
+        cell = cell_of(supervisor)
         return None if cell is None else cell.shell
 
     def started(_: PeerId, event: ChildStarted) -> None:

@@ -2,39 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Coroutine, Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
-from actorrt.actors.authority.order import Order
 from actorrt.actors.authority.record import Record
 from actorrt.actors.authority.tombstones import Tombstone
-from actorrt.actors.cells.blueprint import Blueprint
+from actorrt.actors.cells.blueprint import Blueprint, SpecBinding
 from actorrt.completion import Completion
-from actorrt.ids import ActorId, ObjectId, PeerAddress, PeerId
-from actorrt.protocol.authorities import ActorCard, GroupPlaces, Spawn, SpawnMany
+from actorrt.errors import RuntimeStateError
+from actorrt.ids import ActorId, ObjectId, PeerAddress
 from actorrt.protocol.nodes import Orphaned
 from actorrt.reasons import ExitKind, ExitReason
 from actorrt.store.client.ref import ObjectRef
 
 if TYPE_CHECKING:
-    from actorrt.actors.endpoint.endpoint import System
+    from actorrt.actors.hosting.host import Host
+    from actorrt.actors.hosting.population import Population
+    from actorrt.actors.wire.control import Control
+    from actorrt.actors.wire.peers import Peers
+    from actorrt.store.client.client import StoreClient
 
 
-class Family:
-    """Hosts the actors of an endpoint's own registry in its own cells."""
+class LocalHosting:
+    """Hosts the actors of an endpoint's own registry in its own cells.
 
-    def __init__(self, system: System) -> None:
-        self._system = system
+    Args:
+        binding: what the specs of actors are bound to.
+        population: the cells.
+        store: where objects are held for actors; None in a process without.
+        control: reaches the node.
+        peers: knows where this endpoint is, and the node, which knows what an incarnation has spawned elsewhere.
+
+    Attributes:
+        host: starts and ends the cells; set when there is one.
+    """
+
+    host: Host
+
+    def __init__(
+        self,
+        binding: SpecBinding,
+        population: Population,
+        store: StoreClient | None,
+        control: Control,
+        peers: Peers,
+    ) -> None:
+        self._binding = binding
+        self._population = population
+        self._store = store
+        self._control = control
+        self._peers = peers
         self._held: dict[ObjectId, list[ObjectRef[Any]]] = {}
-        system.control.handle(Spawn.by(self._spawn))
-        system.control.handle(SpawnMany.by(self._spawn_many))
-
-    def _spawn(self, _: PeerId, asked: Spawn) -> Coroutine[Any, Any, ActorCard]:
-        order = asked.order
-        return self._system.registry.spawn(Record(asked.actor, Order(order), order.supervisor))
-
-    def _spawn_many(self, _: PeerId, asked: SpawnMany) -> Coroutine[Any, Any, GroupPlaces]:
-        return self._system.registry.spawn_many(Order(asked.order), asked.actors)
 
     def start_at_once(self, record: Record) -> PeerAddress | None:
         if record.incarnation > 1:
@@ -43,60 +61,53 @@ class Family:
             blueprint = self._blueprint(record)
             if not blueprint.starts_at_once:
                 return None
-            self._system.host.start_at_once(record.actor_id, blueprint)
+            self.host.start_at_once(record.actor_id, blueprint)
         except BaseException as error:
-            raise self._system.host.start_failed(record.actor_id, record.label, error) from error
-        return self._system.peers.own
+            raise self.host.start_failed(record.actor_id, record.label, error) from error
+        return self._peers.own
 
     def _blueprint(self, record: Record) -> Blueprint:
         order = record.order
         if order.blueprint is None:
-            order.blueprint = Blueprint(
-                self._system,
-                order.spec,
-                order.options,
-                self._system.peers.own,
-                order.job,
-                order.namespace,
-                order.is_supervisor,
-                order.is_detached,
-            )
+            order.blueprint = Blueprint(self._binding, order, self._peers.own)
         blueprint: Blueprint = order.blueprint
         return blueprint
 
     async def start(self, record: Record) -> PeerAddress:
-        cell = self._system.host.cell(record.actor_id)
+        cell = self._population.cell(record.actor_id)
         if cell is not None and cell.has_distant_children:
             await self._end_distant_children(record)
-        record.starts_at(self._system.peers.own)
-        await self._system.host.start(
+        record.starts_at(self._peers.own)
+        await self.host.start(
             record.actor_id, record.label, record.incarnation, lambda: self._blueprint(record), record.snapshots
         )
-        return self._system.peers.own
+        return self._peers.own
 
     def stop(self, records: Sequence[Record], reason: str) -> None:
         exit_reason = ExitReason(ExitKind.SHUTDOWN, reason)
         for record in records:
-            self._system.host.stop(
+            self.host.stop(
                 record.actor_id, exit_reason, is_administrative=record.is_administrative, manner=record.manner
             )
 
     def restarts_later(self, record: Record, delay_s: float) -> None:
-        self._system.host.restarts_later(record.actor_id, delay_s)
+        self.host.restarts_later(record.actor_id, delay_s)
 
     def kill(self, records: Sequence[Record]) -> None:
         for record in records:
-            self._system.host.kill(record.actor_id)
+            self.host.kill(record.actor_id)
 
     def break_off(self, record: Record) -> None:
-        self._system.host.kill(record.actor_id)
+        self.host.kill(record.actor_id)
 
     def kept_actors(self) -> Collection[ActorId]:
-        return [cell.actor_id for cell in self._system.host.cells() if cell.blueprint.is_child_here]
+        return [cell.actor_id for cell in self._population.cells() if cell.blueprint.is_child_here]
 
     def hold(self, object_ids: Sequence[ObjectId], tokens: Sequence[bytes]) -> None:
         for object_id, token in zip(object_ids, tokens, strict=True):
-            ref: ObjectRef[Any] = self._system.require_store().ref(object_id, token)
+            if self._store is None:
+                raise RuntimeStateError("this process has no object store")
+            ref: ObjectRef[Any] = self._store.ref(object_id, token)
             self._held.setdefault(object_id, []).append(ref)
 
     def release(self, object_ids: Sequence[ObjectId]) -> None:
@@ -107,12 +118,12 @@ class Family:
                 del self._held[object_id]
 
     def bury(self, record: Record, tombstone: Tombstone, *, is_buried: bool) -> Completion[Any] | None:
-        cell = self._system.host.cell(record.actor_id)
-        self._system.host.bury(record.actor_id, tombstone.error)
+        cell = self._population.cell(record.actor_id)
+        self.host.bury(record.actor_id, tombstone.error)
         if cell is None or not cell.has_distant_children:
             return None
         return self._end_distant_children(record)
 
     def _end_distant_children(self, record: Record) -> Completion[Any]:
         """End what an incarnation spawned in other processes; only the node knows it."""
-        return self._system.control.request(self._system.node, Orphaned(actor=record.actor_id))
+        return self._control.request(self._peers.node, Orphaned(actor=record.actor_id))

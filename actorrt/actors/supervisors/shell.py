@@ -14,7 +14,7 @@ import contextvars
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from actorrt import errors
 from actorrt.actors.policy.instructions import (
@@ -34,33 +34,42 @@ from actorrt.actors.supervisors.child import Child, identify
 from actorrt.actors.wire.failures import reason_of
 from actorrt.completion import Completion
 from actorrt.ids import ActorId
-from actorrt.protocol.authorities import DelayChild, ForgetChild, Share, StopChild
+from actorrt.protocol.authorities import Share
 from actorrt.protocol.hosts import ChildExited, ChildrenRestarted, ChildStarted, ChildWithdrawn
 from actorrt.protocol.manner import Manner
-from actorrt.protocol.nodes import RestartChildren, StopChildren
-from actorrt.protocol.verb import Request
 from actorrt.reasons import ExitKind, ExitReason
 
 if TYPE_CHECKING:
-    from actorrt.actors.cells.cell import Cell
-    from actorrt.actors.endpoint.endpoint import System
     from actorrt.actors.policy.supervision import Supervision
     from actorrt.actors.refs.ref import ActorRef
-
-_STOPPED: Final = "stopped by its supervisor"
+    from actorrt.actors.supervisors.child_authority import ChildAuthority
+    from actorrt.clock import Clock
 
 Event: TypeAlias = Callable[[], "list[Instruction]"]
 """Lets the supervision hear of something, and returns what it says."""
+
+
+class SupervisorCell(Protocol):
+    """The cell of a supervisor, for its shell."""
+
+    @property
+    def label(self) -> str:
+        """Its name for people."""
+
+    def fail(self, reason: ExitReason) -> None:
+        """End the supervisor's incarnation."""
 
 
 class Shell:
     """Carries out the decisions of one supervisor.
 
     Args:
-        system: spawns the children, and reaches their authority.
         cell: the supervisor's own.
         supervision: the decisions.
         children: what to begin with, by id.
+        authority: takes the orders about children.
+        new_actor: makes the id of an actor.
+        clock, after: tell the time, and run what they are given in so many seconds.
 
     Attributes:
         supervision: the decisions.
@@ -68,9 +77,21 @@ class Shell:
         over: ends when every child has ended, and the supervisor may.
     """
 
-    def __init__(self, system: System, cell: Cell, supervision: Supervision, children: dict[str, Child]) -> None:
-        self._system = system
+    def __init__(
+        self,
+        cell: SupervisorCell,
+        supervision: Supervision,
+        children: dict[str, Child],
+        authority: ChildAuthority,
+        new_actor: Callable[[], ActorId],
+        clock: Clock,
+        after: Callable[[float, Callable[[], None]], object],
+    ) -> None:
         self._cell = cell
+        self._authority = authority
+        self._new_actor = new_actor
+        self._clock = clock
+        self._after = after
         self.supervision = supervision
         self._children = children
         light = [id for id, child in children.items() if not child.options.needs_own_process]
@@ -128,8 +149,8 @@ class Shell:
             if self._starts.get(id) is start:
                 del self._starts[id]
 
-    def stop_child(self, id: str) -> ActorId | None:
-        """Have a child stopped for good; return the actor that is to end, None where there is none.
+    def stop_child(self, id: str) -> Completion[None] | None:
+        """Have a child stopped for good; return what ends when it is gone, None where it has no actor.
 
         Raises:
             ValueError: there is no such child.
@@ -137,7 +158,7 @@ class Shell:
         actor_id = self._actors.get(id)
         instructions = self.supervision.stop_child_requested(id)
         self._hear(lambda: instructions)
-        return actor_id
+        return None if actor_id is None else self._authority.end_of(actor_id)
 
     def end(self) -> None:
         """The supervisor's incarnation is over, however that came: nothing more is heard or carried out. Idempotent."""
@@ -151,7 +172,7 @@ class Shell:
         """Called when a child runs for the first time; the answer to its spawn may come after the news of its exit."""
         id = self._ids.get(event.child)
         if id is not None:  # else it was forgotten meanwhile
-            self._runs(id, self._system.refs.from_card(event.card, self._system.node))
+            self._runs(id, self._authority.ref(event.card))
 
     def child_withdrawn(self, event: ChildWithdrawn) -> None:
         """Called when somebody has asked a child to stop that waits to be started again."""
@@ -169,7 +190,7 @@ class Shell:
             self.supervision.child_exited,
             id,
             event.reason,
-            self._system.clock.now(),
+            self._clock.now(),
             had_handled_message=event.had_handled_message,
             cause=event.cause,
             is_administrative=event.is_administrative,
@@ -179,7 +200,7 @@ class Shell:
 
     def children_restarted(self, event: ChildrenRestarted) -> None:
         """Called when children that were to start again in turn have; or one has not, and so none behind it."""
-        now = self._system.clock.now()
+        now = self._clock.now()
         for child in event.started:
             if child in self._ids:
                 self._hear(self.supervision.child_started, self._ids[child], now)
@@ -248,13 +269,12 @@ class Shell:
             case StartInTurn(ids):
                 self._restart(ids)
             case Stop(id, kill, manner):
-                self._notify(StopChild(actor=self._actors[id], reason=_STOPPED, kill=kill, manner=manner))
+                self._authority.stop(self._actors[id], kill=kill, manner=manner)
             case StopInTurn(ids, manner):
-                actors = [self._actors[id] for id in ids]
-                self._notify(StopChildren(actors=actors, reason=_STOPPED, manner=manner))
+                self._authority.stop_in_turn([self._actors[id] for id in ids], manner)
             case RetryAfter(id, delay_s):
-                self._notify(DelayChild(actor=self._actors[id], delay_s=delay_s))
-                self._system.scope.after(delay_s, lambda: self._hear(self.supervision.retry_due, id))
+                self._authority.delay(self._actors[id], delay_s)
+                self._after(delay_s, lambda: self._hear(self.supervision.retry_due, id))
             case Forget(id, reason):
                 self._forget(id, reason)
             case Ready():
@@ -264,32 +284,19 @@ class Shell:
             case Stopped():
                 self.end()
 
-    def _notify(self, notice: Request[None]) -> None:
-        self._system.control.notify(self._system.node, notice)
-
     def _waits_for_siblings(self, id: str) -> list[Instruction]:
         """A child that failed starts again when others have stopped: those who had called it need not wait for that."""
-        self._notify(DelayChild(actor=self._actors[id], delay_s=0.0))
+        self._authority.delay(self._actors[id], 0.0)
         return []
 
     def _restart(self, ids: Sequence[str]) -> None:
-        actors = [self._actors[id] for id in ids]
-        self._notify(RestartChildren(supervisor=self._cell.actor_id, actors=actors))
+        self._authority.restart([self._actors[id] for id in ids])
 
     def _spawn(self, id: str) -> None:
         child = self._children[id]
-        actor_id = self._actors[id] = self._system.ids.actor()
+        actor_id = self._actors[id] = self._new_actor()
         self._ids[actor_id] = id
-        started: Completion[Any] = self._system.spawning.spawn(
-            child.actor_class,
-            child.options,
-            child.args,
-            child.kwargs,
-            actor_id=actor_id,
-            supervisor=self._cell.actor_id,
-            child_id=id,
-            share=self._shares.get(id),
-        )
+        started = self._authority.spawn(actor_id, child, id, self._shares.get(id))
         started.add_callback(partial(self._spawned, id, actor_id))
 
     def _spawned(self, id: str, actor_id: ActorId, outcome: Completion[Any]) -> None:
@@ -306,14 +313,14 @@ class Shell:
         self._refs[id] = ref
         if (start := self._starts.get(id)) is not None:
             start.set_value(ref)
-        self._hear(self.supervision.child_started, id, self._system.clock.now())
+        self._hear(self.supervision.child_started, id, self._clock.now())
 
     def _start_failed(self, id: str, error: BaseException) -> None:
         """The first start of a child failed: its authority knows it no more, or has never heard of it."""
         self._part_from(id)
         if (start := self._starts.get(id)) is not None:
             start.set_error(error)
-        self._hear(self.supervision.child_start_failed, id, _reason(error), self._system.clock.now())
+        self._hear(self.supervision.child_start_failed, id, _reason(error), self._clock.now())
 
     def _part_from(self, id: str) -> ActorId | None:
         actor_id = self._actors.pop(id, None)
@@ -329,7 +336,7 @@ class Shell:
         if id not in self.supervision:
             self._children.pop(id, None)
         if actor_id is not None:
-            self._notify(ForgetChild(actor=actor_id, reason=reason))
+            self._authority.forget(actor_id, reason)
 
     def _give_up(self, reason: ExitReason) -> None:
         self.end()

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from actorrt import config
 from actorrt.actors.api.actor import Actor
+from actorrt.actors.endpoint.current_endpoint import current_endpoint
 from actorrt.actors.policy import checks
 from actorrt.actors.policy.childspec import AutoShutdown, Strategy, check_quorum
 from actorrt.actors.policy.supervision import Supervision
 from actorrt.actors.supervisors.child import Child, identify
+from actorrt.actors.supervisors.child_authority import ChildAuthority
 from actorrt.actors.supervisors.shell import Shell
 from actorrt.errors import RuntimeStateError
-from actorrt.protocol.authorities import AwaitEnd
 from actorrt.reasons import ExitReason
 
 if TYPE_CHECKING:
@@ -80,30 +81,35 @@ class Supervisor(Actor):
             ActorStartError: one did not start; those before it were stopped.
             TypeError, ValueError: `children()` gives what is no `Child`, or two of one id; nothing was started.
         """
-        cell = self.context._cell
+        cell, endpoint = self.context._cell, current_endpoint()
         children = identify(_given(type(self).__name__, self.children()))
         supervision = Supervision(
-            cell.host.system.random,
+            endpoint.random,
             strategy=Strategy(self.strategy),
             max_restarts=self.max_restarts,
             period_s=self.period_s,
             auto_shutdown=AutoShutdown(self.auto_shutdown),
             quorum=self.quorum,
         )
-        shell = cell.shell = Shell(cell.host.system, cell, supervision, children)
+        authority = ChildAuthority(
+            endpoint.peers.node, endpoint.control, endpoint.spawning, endpoint.refs, cell.actor_id
+        )
+        shell = cell.shell = Shell(
+            cell, supervision, children, authority, endpoint.ids.actor, endpoint.clock, endpoint.scope.after
+        )
         shell.begin()
         await shell.ready
 
     async def on_stop(self, reason: ExitReason) -> None:
         """Return when the children have stopped, last first: they are being stopped since the order to stop came."""
         shell = self.context._cell.shell
-        if shell is not None:
+        if isinstance(shell, Shell):
             await shell.over
 
     @property
     def _shell(self) -> Shell:
         shell = self.context._cell.shell
-        if shell is None:
+        if not isinstance(shell, Shell):
             raise RuntimeStateError(
                 f"{type(self).__name__} has no children: its on_start() has to await super().on_start()"
             )
@@ -151,10 +157,9 @@ class Supervisor(Actor):
         """
         if id not in self._shell.supervision:
             raise self._unknown(id)
-        actor_id = self._shell.stop_child(id)
-        if actor_id is not None:
-            system = self.context._cell.host.system
-            await system.control.request(system.node, AwaitEnd(actor=actor_id))
+        end = self._shell.stop_child(id)
+        if end is not None:
+            await end
 
 
 def _given(where: str, children: Iterable[Any]) -> list[Child]:

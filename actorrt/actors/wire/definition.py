@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import inspect
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
 
 from actorrt.actors.wire.interface import RESERVED_NAMES
 
 _OWN_NAMES: Final = ("context",)
 """What the runtime sets on each instance before the constructor runs."""
 _MISSING: Final = object()
+DEFAULT_HOOK: Final = "_is_default_hook"
+"""The attribute that `default_hook` sets to the hook itself."""
+
+H = TypeVar("H", bound=Callable[..., Any])
 
 
 def check_class(cls: type, base: type) -> None:
@@ -39,6 +44,15 @@ def check_class(cls: type, base: type) -> None:
 def _differs(cls: type, base: type, name: str) -> bool:
     found = inspect.getattr_static(cls, name, _MISSING)
     return found is not _MISSING and found is not inspect.getattr_static(base, name, _MISSING)
+
+
+def default_hook(hook: H) -> H:
+    """Mark a hook of `Actor` itself: it does nothing, so a host need not call it.
+
+    The mark is the hook: a copy of the mark, as `functools.wraps` makes one, marks nothing.
+    """
+    setattr(hook, DEFAULT_HOOK, hook)
+    return hook
 
 
 class Elsewhere:

@@ -14,7 +14,7 @@ from typing import Any
 import uvloop
 
 from actorrt import forks
-from actorrt.actors.cells.crash_notes import Evidence
+from actorrt.actors.cells.crash_notes import CrashNotes
 from actorrt.actors.endpoint.endpoint import System
 from actorrt.actors.refs import current
 from actorrt.clock import MonotonicClock
@@ -77,7 +77,7 @@ async def _serve(setting: WorkerSetting) -> None:
         job=setting.job,
         namespace=setting.namespace,
     )
-    system.evidence = Evidence(setting.crash_notes)
+    system.crash_notes = CrashNotes(setting.crash_notes)
     store.system, store.node_of = system, system.transport.node_of
     system.on_crash = _end_at_once
     await system.start()

@@ -26,12 +26,11 @@ class Link:
         self.sent.append(envelope[1])
 
 
-class System:
-    """As much of a system as a caller needs: a link, and timers that are run by hand."""
+class Endpoint:
+    """Stands for all that a caller needs: a link, and timers that are run by hand."""
 
     def __init__(self, link: Link) -> None:
         self.link = link
-        self.scope = self.peers = self
         self.due: list[Callable[[], None]] = []
 
     def link_to(self, _: PeerId) -> Link:
@@ -46,31 +45,31 @@ class System:
             callback()
 
 
-def caller_with(room: int) -> tuple[RemoteCaller, Link, System]:
+def caller_with(room: int) -> tuple[RemoteCaller, Link, Endpoint]:
     link = Link(room)
-    system: Any = System(link)
-    return RemoteCaller(system, PeerId(b"p" * 16)), link, system
+    endpoint: Any = Endpoint(link)
+    return RemoteCaller(PeerId(b"p" * 16), endpoint, endpoint, endpoint, endpoint, endpoint.after), link, endpoint
 
 
 def test_outcomes_keep_their_order_while_the_link_is_at_its_bound() -> None:
-    caller, link, system = caller_with(2)
+    caller, link, endpoint = caller_with(2)
     for n in range(5):
         caller.succeed(n, None)
-    assert (link.sent, len(system.due)) == ([0, 1], 1)
+    assert (link.sent, len(endpoint.due)) == ([0, 1], 1)
     link.room = 4
-    system.run()
+    endpoint.run()
     caller.succeed(5, None)
-    assert (link.sent, len(system.due)) == ([0, 1, 2, 3], 1)
+    assert (link.sent, len(endpoint.due)) == ([0, 1, 2, 3], 1)
     link.room = 100
-    system.run()
+    endpoint.run()
     caller.succeed(6, None)
-    assert (link.sent, system.due) == ([0, 1, 2, 3, 4, 5, 6], [])
+    assert (link.sent, endpoint.due) == ([0, 1, 2, 3, 4, 5, 6], [])
 
 
 def test_outcomes_for_a_caller_that_is_gone_are_dropped() -> None:
-    caller, link, system = caller_with(1)
+    caller, link, endpoint = caller_with(1)
     for n in range(3):
         caller.succeed(n, None)
     link.is_closed = True
-    system.run()
-    assert (link.sent, system.due) == ([0], [])
+    endpoint.run()
+    assert (link.sent, endpoint.due) == ([0], [])

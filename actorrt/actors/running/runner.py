@@ -18,20 +18,38 @@ import asyncio
 from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context as ContextVars
 from types import coroutine as coroutine_function
-from typing import TYPE_CHECKING, Any, TypeAlias, Union, final
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, Union, final
 
 from actorrt import forks
 from actorrt.actors.refs.waits import TaskWaiter
 from actorrt.completion import Completion
 
 if TYPE_CHECKING:
-    from actorrt.actors.cells.cell import Cell
     from actorrt.actors.refs.message import Message
 
-Rest: TypeAlias = Coroutine[Any, Any, None]
-"""What is left of a message that waits for something, for the task of a runner to drive."""
-Left: TypeAlias = Union[Rest, "Runner"]
-"""What a message that waits has left behind: its rest, or the runner that it holds."""
+Continuation: TypeAlias = Coroutine[Any, Any, None]
+"""The rest of a message that waits for something; the task of a runner drives it."""
+Unfinished: TypeAlias = Union[Continuation, "Runner"]
+"""What a message that waits leaves behind: its continuation, or the runner that it holds."""
+
+
+class Workable(Protocol):
+    """The messages of one actor, for a runner to handle."""
+
+    def work(self, runner: Runner) -> Unfinished | None:
+        """Handle what waits, up to a message that waits for something; return what that message leaves behind."""
+
+    def work_on(self, runner: Runner) -> Unfinished | None:
+        """Called when a continuation that the runner drove has ended: handle what waits, as `work`."""
+
+    def resume(self, runner: Runner) -> Unfinished | None:
+        """Resume the coroutine that holds the runner, and then handle what waits, as `work`."""
+
+    def taken_over(self, runner: Runner) -> Continuation:
+        """Return the continuation of the coroutine that holds the runner, since the runner's task was cancelled."""
+
+    def runner_left(self) -> None:
+        """Called when a runner is at work here no more."""
 
 
 @final
@@ -46,11 +64,11 @@ class Runner(TaskWaiter):
         task: the task.
         context: the context of all that runs in it.
         held: the coroutine that waits in it for a completion, if one does.
-        message, cell: of that coroutine.
+        message, workable: of that coroutine.
         waits_for: that completion.
     """
 
-    __slots__ = ("_rest", "_resume", "cell", "context", "message")
+    __slots__ = ("_continuation", "_resume", "context", "message", "workable")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, resume: Callable[[Runner], None]) -> None:
         self.task: asyncio.Task[None] | None = None
@@ -60,10 +78,10 @@ class Runner(TaskWaiter):
         self.suspension = (self,)
         self.held: Coroutine[Any, Any, Any] | None = None
         self.message: Message | None = None
-        self.cell: Cell | None = None
+        self.workable: Workable | None = None
         self.waits_for: Completion[Any] | None = None
         self._resume = resume
-        self._rest: Rest | None = None
+        self._continuation: Continuation | None = None
 
     def __call__(self, completed: Any) -> None:
         self._resume(self)
@@ -74,21 +92,21 @@ class Runner(TaskWaiter):
         waits_for = self.waits_for
         return waits_for is not None and waits_for._is_done and self.held is not None and not self.future.done()
 
-    def hold(self, cell: Cell, message: Message, coroutine: Coroutine[Any, Any, Any]) -> None:
+    def hold(self, workable: Workable, message: Message, coroutine: Coroutine[Any, Any, Any]) -> None:
         """Keep a coroutine, which waits for `waits_for`."""
-        self.cell, self.message, self.held = cell, message, coroutine
+        self.workable, self.message, self.held = workable, message, coroutine
 
     def take(self) -> tuple[Message, Coroutine[Any, Any, Any]]:
         """Give up the coroutine that holds this runner."""
         message, coroutine = self.message, self.held
         assert message is not None
         assert coroutine is not None
-        self.held = self.message = self.cell = self.waits_for = None
+        self.held = self.message = self.workable = self.waits_for = None
         return message, coroutine
 
-    def give(self, cell: Cell, rest: Rest) -> None:
-        """Let the task drive what is left of a message, and then what waits in the cell."""
-        self.cell, self._rest = cell, rest
+    def give(self, workable: Workable, continuation: Continuation) -> None:
+        """Let the task drive the rest of a message, and then handle what waits there."""
+        self.workable, self._continuation = workable, continuation
         self._wake()  # where it was cancelled at its first step, it wakes by that
 
     def dismiss(self) -> None:
@@ -99,24 +117,24 @@ class Runner(TaskWaiter):
         if not self.future.done():
             self.future.set_result(None)
 
-    async def parked(self) -> tuple[Cell, Rest] | None:
+    async def parked(self) -> tuple[Workable, Continuation] | None:
         """Wait to be given something; return None when dismissed."""
         self.future = self.loop.create_future()
         try:
             await self.future
         except asyncio.CancelledError:
-            cell = self.cell
-            if self.held is not None and cell is not None:
-                self._rest = cell.taken_over(self)
-                self.cell = cell
-            if self._rest is None:
+            workable = self.workable
+            if self.held is not None and workable is not None:
+                self._continuation = workable.taken_over(self)
+                self.workable = workable
+            if self._continuation is None:
                 raise
             assert self.task is not None
             self.task.uncancel()  # meant for what the coroutine waits for: it strikes when that is waited for here
             self.task.cancel()
-        cell, rest = self.cell, self._rest
-        self.cell = self._rest = None
-        return None if cell is None or rest is None else (cell, rest)
+        workable, continuation = self.workable, self._continuation
+        self.workable = self._continuation = None
+        return None if workable is None or continuation is None else (workable, continuation)
 
 
 @coroutine_function

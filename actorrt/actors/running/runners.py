@@ -16,15 +16,12 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from threading import get_ident
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from actorrt import forks
-from actorrt.actors.cells.runner import Left, Runner
+from actorrt.actors.running.runner import Runner, Unfinished, Workable
 from actorrt.scopes import Scope
 from actorrt.transport.interfaces import Transport
-
-if TYPE_CHECKING:
-    from actorrt.actors.cells.cell import Cell
 
 PARKED_COUNT: Final = 64
 STEP_COUNT: Final = 16
@@ -43,7 +40,7 @@ class Runners:
         self._scope = scope
         self._transport = transport
         self._thread = get_ident()
-        self._ready: deque[Cell | Runner] = deque()
+        self._ready: deque[Workable | Runner] = deque()
         self._parked: list[Runner] = []
         self._is_coming = False  # a step: it is due, or under way, or comes at the end of a drain or with a new runner
 
@@ -51,9 +48,9 @@ class Runners:
         """Return how many cells and coroutines wait for a step, and how many runners wait for a cell."""
         return {"ready": len(self._ready), "parked": len(self._parked)}
 
-    def schedule(self, cell: Cell) -> None:
-        """Have the cell's messages handled, in a later step of the loop."""
-        self._ready.append(cell)
+    def schedule(self, workable: Workable) -> None:
+        """Have the messages of an actor handled, in a later step of the loop."""
+        self._ready.append(workable)
         if not self._is_coming:
             self._call_for_step()
 
@@ -100,8 +97,8 @@ class Runners:
                 left_count -= 1
                 entry = ready.popleft()
                 if type(entry) is Runner:
-                    if entry.is_resumable and entry.cell is not None:
-                        self._lend(entry, entry.cell, entry.cell.resume)
+                    if entry.is_resumable and entry.workable is not None:
+                        self._lend(entry, entry.workable, entry.workable.resume)
                 elif (runner := self._parked_runner()) is not None:
                     self._lend(runner, entry, entry.work)
                 else:
@@ -112,15 +109,15 @@ class Runners:
             if ready and not is_short:
                 self._call_for_step()
 
-    def _lend(self, runner: Runner, cell: Cell, work: Callable[[Runner], Left | None]) -> None:
+    def _lend(self, runner: Runner, workable: Workable, work: Callable[[Runner], Unfinished | None]) -> None:
         """Let code of an actor run in a runner's task, up to where it waits for something."""
         loop, task = self._scope.loop, runner.task
         assert task is not None
         asyncio._enter_task(loop, task)
         try:
-            left = runner.context.run(work, runner)
-            if left is not None and type(left) is not Runner:
-                runner.give(cell, left)
+            unfinished = runner.context.run(work, runner)
+            if unfinished is not None and type(unfinished) is not Runner:
+                runner.give(workable, unfinished)
         finally:
             if forks.abandoned:
                 forks.end_if_child()
@@ -162,17 +159,17 @@ class Runners:
                 return
             await self._drive(runner, *given)
 
-    async def _drive(self, runner: Runner, cell: Cell, left: Left | None) -> None:
-        while left is not None and type(left) is not Runner:
+    async def _drive(self, runner: Runner, workable: Workable, unfinished: Unfinished | None) -> None:
+        while unfinished is not None and type(unfinished) is not Runner:
             try:
-                await left
+                await unfinished
             except BaseException:
-                cell.rested()
+                workable.runner_left()
                 raise
             if runner.held is not None:
                 return
             self._transport.hold()
             try:
-                left = cell.go_on(runner)
+                unfinished = workable.work_on(runner)
             finally:
                 self._transport.release()

@@ -1,0 +1,1 @@
+"""The tasks that messages are handled in, whichever actor they are for."""
