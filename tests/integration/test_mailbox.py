@@ -277,6 +277,8 @@ async def test_tell_waits_for_room_no_longer_than_its_deadline(runtime, key):
     told = [valve.note.options(timeout_s=0.2).tell(n) for n in range(200)]
     results = await art.gather(*told, return_exceptions=True)
     assert {(type(error), error.executed) for error in results if error is not None} == {(art.CallTimeoutError, "no")}
+    with pytest.raises(art.CallTimeoutError):  # by then the deadlines of those in the mailbox have passed, too
+        await valve.all.options(timeout_s=0.2)()
     key.touch()
     await holding
     assert await valve.all() == []

@@ -193,7 +193,7 @@ async def test_spawn_of_a_light_child_that_is_withdrawn_leaves_nothing(runtime, 
             self.spawning = Slow.spawn(begun)
             await until_there(Path(begun))
             await cancel(self.spawning)
-            system = self.context._cell.host.system
+            system = self.context._cell.host.endpoint
             while system.registry.records():
                 await asyncio.sleep(0.001)
             system.registry.check_invariants()

@@ -38,6 +38,10 @@ MAY_IMPORT = {
     "api": {"node", "actors", "protocol", "transport", "store", "foundation", "rl", "tasks"},
 }
 PACKAGES = {
+    "actors": (
+        *("policy", "wire", "refs", "authority", "calling", "running", "cells", "hosting", "endpoint", "api"),
+        *("supervisors",),
+    ),
     "store": ("wire", "memory", "table", "server", "values", "connection", "client"),
     "node": ("processes", "objects", "worker", "placement", "daemon", "driver", "inspect"),
     "transport": ("frames", "links", "memory", "unix", "zeromq"),
@@ -142,6 +146,19 @@ def test_packages_of_a_layer_import_only_their_own_and_those_below(name: str) ->
         for imported, line in imports(module)
         if layer(imported) == name
         if (own := height(module)) is not None and (other := height(imported)) is not None and other > own
+    ]
+    assert wrong == []
+
+
+def test_those_who_call_actors_and_those_who_host_them_know_nothing_of_each_other() -> None:
+    sides = [{"actorrt.actors.calling"}, {f"actorrt.actors.{name}" for name in ("running", "cells", "hosting")}]
+    wrong = [
+        f"{module}:{line}: imports {imported}"
+        for own, other in (sides, sides[::-1])
+        for module in MODULES
+        if module.rpartition(".")[0] in own
+        for imported, line in imports(module)
+        if any(imported == package or imported.startswith(f"{package}.") for package in other)
     ]
     assert wrong == []
 
