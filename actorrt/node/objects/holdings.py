@@ -37,7 +37,7 @@ def _unpack_node(node: bytes) -> PeerAddress:
     try:
         return PeerAddress.from_packed(node)
     except ValueError as error:
-        raise ObjectLostError(f"what sent an object's ref is on a node called {node!r}, which is none") from error
+        raise ObjectLostError(f"the sender of an object's ref does not say which node it is on: {node!r}") from error
 
 
 @dataclass(slots=True)

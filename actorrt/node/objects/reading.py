@@ -19,7 +19,7 @@ class Reading:
         pull: which of its chunks are here.
         target: its memory in this node's store.
         source: the node that it is read from.
-        turn: done when there is nothing more to hope for from that source.
+        turn: done when that source will send nothing more.
         heard_at: when the source sent something last.
         progress_at, progress_count: when a source was last found to have sent chunks, and how many were here then.
         wrong_count: how many chunks did not agree with their checksums.
@@ -43,13 +43,13 @@ class Reading:
             self.turn.set_result(None)
 
     def land(self, offset: int, size_bytes: int) -> Landing:
-        """Let a chunk arrive in place; one that breaks off and is sent again arrives there anew."""
+        """Let a chunk arrive in the object's memory. A chunk that is sent once more arrives there, too."""
         self.recall(offset)
         landing = self.landings[offset] = Landing(self.target[offset : offset + size_bytes])
         return landing
 
     def recall(self, *offsets: int) -> None:
-        """Let nothing more arrive in place that began to."""
+        """Stop chunks that began to arrive in the object's memory."""
         for offset in offsets:
             landing = self.landings.pop(offset, None)
             if landing is not None:

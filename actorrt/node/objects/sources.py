@@ -1,4 +1,4 @@
-"""Names the node to read an object from: what the node that made the object decides for all who want it."""
+"""Names the node to read an object from: the node that made the object decides that for all readers."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ class Sources:
         return len(self._fanouts)
 
     async def name(self, reader: PeerId, object_id: ObjectId, failed: PeerId | None) -> ObjectSource:
-        """Return from whom a node is to read an object that is here; wait for one that is still to be made.
+        """Return the source from which a node is to read an object of this node. Wait until the object is sealed.
 
         Args:
             reader: the node that wants to read it.
             object_id: the object.
-            failed: the source that it was told before, and that gave nothing; None at first.
+            failed: the source that was named before and sent nothing; None at first.
 
         Raises:
-            ObjectNotFoundError, ObjectLostError: and whatever else was put in the object's place.
+            ObjectNotFoundError, ObjectLostError: or another error that is in the object's place.
         """
         length_bytes = len(await self._chunks.view(object_id))
         fanout = self._fanouts.setdefault(object_id, Fanout(self._transport.peer))
@@ -62,7 +62,7 @@ class Sources:
         return self._transport.address if peer == self._transport.peer else self._transport.address_of(peer)
 
     def finished(self, reader: PeerId, object_id: ObjectId) -> None:
-        """A node has read an object: its source has room for another reader."""
+        """Called when a node has read an object: its source has room for another reader."""
         fanout = self._fanouts.get(object_id)
         if fanout is not None:
             fanout.finished(reader)
@@ -70,11 +70,11 @@ class Sources:
                 self._chunks.let_go(object_id)
 
     def lost(self, peer: PeerId) -> None:
-        """A node can't be spoken with any more: nobody is told to read from it."""
+        """Called when a node can't be reached any more: it is not named as a source again."""
         for fanout in self._fanouts.values():
             fanout.lost(peer)
 
     def _forget_idle(self) -> None:
-        """Keep what is known of copies elsewhere within bounds."""
+        """Forget where copies are, once too many objects are remembered, except of those that are being read."""
         if len(self._fanouts) > FANOUTS_COUNT:
             self._fanouts = {i: fanout for i, fanout in self._fanouts.items() if not fanout.is_idle}

@@ -27,17 +27,17 @@ class Deadlines:
     def __init__(self, scope: Scope, late: Callable[[Sequence[Record]], None]) -> None:
         self._scope = scope
         self._late = late
-        self._batches: dict[ActorId, _Batch] = {}
+        self._batches: dict[ActorId, _StopBatch] = {}
 
     def begin(self, records: Sequence[Record], delay_s: float) -> None:
         """Watch incarnations that were told to end: they have `delay_s` seconds, and `TURN_S` for each that waits."""
         for record in records:
             self.forget(record.actor_id)
-        batch = _Batch({record.actor_id: (record, record.incarnation) for record in records})
+        batch = _StopBatch({record.actor_id: (record, record.incarnation) for record in records})
         self._batches.update(dict.fromkeys(batch.left, batch))
         batch.cancel = self._scope.after(delay_s + TURN_S * len(self._batches), lambda: self._due(batch))
 
-    def _due(self, batch: _Batch) -> None:
+    def _due(self, batch: _StopBatch) -> None:
         late = [record for record, incarnation in batch.left.values() if record.has_incarnation(incarnation)]
         for actor_id in batch.left:
             del self._batches[actor_id]
@@ -57,7 +57,7 @@ class Deadlines:
         return self._batches.keys()
 
 
-class _Batch:
+class _StopBatch:
     """Incarnations that were told to end together."""
 
     def __init__(self, left: dict[ActorId, tuple[Record, int]]) -> None:

@@ -29,7 +29,7 @@ class JobTable:
         return job
 
     def find(self, job_id: JobId) -> Job | None:
-        """Return a job, or None when the node does not know it any more."""
+        """Return a job, or None if the node does not know it."""
         return self._jobs.get(job_id)
 
     def job(self, job_id: JobId) -> Job:
@@ -52,7 +52,7 @@ class JobTable:
         return list(self._jobs.values())
 
     def live(self) -> list[Job]:
-        """Return the jobs of which more is left than detached actors."""
+        """Return the jobs of which more than detached actors are left."""
         return [job for job in self._jobs.values() if not job.is_left_behind]
 
     def forget(self, job_id: JobId) -> bool:

@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 STOP_GRACE_S: Final = 0.5
 """How long after its `shutdown_s` an actor may take to end by itself before it is killed."""
 
-PLACES_COUNT: Final = 3
+ATTEMPTS_COUNT: Final = 3
 """How many workers in a row may end before they have read the order to start an actor."""
 
 KILL_PATIENCE_S: Final = 2.0
@@ -84,14 +84,14 @@ class Placement:
     async def start(self, record: Record) -> PeerAddress:
         """Start the record's incarnation; see `Hosting.start`."""
         ends: list[_NotBegunError] = []
-        while len(ends) < PLACES_COUNT:
+        while len(ends) < ATTEMPTS_COUNT:
             worker = self._choice.worker_of(record)
             try:
                 return await self._start_at(worker, record)
             except _NotBegunError as error:
                 worker.actors.pop(record.actor_id, None)
                 ends.append(error)
-        raise errors.ActorStartError(f"{ends[-1]}; so did {PLACES_COUNT - 1} other workers", reason=ends[-1].reason)
+        raise errors.ActorStartError(f"{ends[-1]}; so did {ATTEMPTS_COUNT - 1} other workers", reason=ends[-1].reason)
 
     async def _start_at(self, worker: Worker, record: Record) -> PeerAddress:
         number = 0

@@ -13,7 +13,7 @@ logger = logging.getLogger(__name__)
 
 
 class Resources:
-    """Counts reservations of CPUs, GPUs and whatever else a node was given.
+    """Counts reservations of CPUs, GPUs and other resources of a node.
 
     Args:
         cpu_count, gpu_count: what there is.

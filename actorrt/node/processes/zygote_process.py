@@ -116,7 +116,7 @@ class ZygoteProcess:
 
     def _not_sent(self, number: int | None, error: OSError) -> None:
         if number is None:
-            logger.warning("the zygote was not told of something: %s", error)
+            logger.warning("a message to the zygote was not sent: %s", error)
         else:
             self._on_answer({"kind": "refused", "id": number, "message": f"the request was not sent: {error}"})
 

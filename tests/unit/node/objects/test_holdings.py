@@ -120,7 +120,7 @@ async def test_node_without_an_address_of_this_transport_and_one_that_is_none_lo
     await node.turns()
     told = {event[1]: event[2] for event in node.exchange.events}
     assert "can't be reached from here" in told[object_id]
-    assert "is on a node called b'\\xc1', which is none" in told[nobody]
+    assert "does not say which node it is on: b'\\xc1'" in told[nobody]
 
 
 async def test_node_that_is_gone_loses_what_it_had_made_and_gives_back_what_it_held(node: Node) -> None:
