@@ -256,7 +256,7 @@ class AwaitEnd(Request[None]):
 
 @verb("check_invariants", asked_by="tests")
 class CheckInvariants(Request[None]):
-    """Check that the authority's tables agree with each other.
+    """Check that what the process knows of actors, calls and objects agrees; a node asks its workers, too.
 
     Raises:
         RemoteActorError: they do not; the text is that of the AssertionError.

@@ -182,9 +182,8 @@ def test_closing_a_runtime_stops_its_actors_with_on_stop(tmp_path):
 def test_init_in_a_thread_and_use_from_another(node):
     import threading
 
-    results = []
-    threading.Thread(target=lambda: results.append(art.init(address=node.url))).start()
-    while not results:
-        pass
+    thread = threading.Thread(target=lambda: art.init(address=node.url))
+    thread.start()
+    thread.join()
     assert Counter.spawn(3).result(10).add().result(10) == 4
     art.shutdown()

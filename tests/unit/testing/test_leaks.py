@@ -39,6 +39,24 @@ def test_descriptor_is_seen() -> None:
     assert footprint.left() == []
 
 
+class Holder:
+    """Closes a descriptor when it is collected, which a circle of references puts off."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        self.circle = self
+
+    def __del__(self) -> None:
+        os.close(self.fd)
+
+
+def test_descriptor_that_only_garbage_holds_is_not_left_behind() -> None:
+    footprint = Footprint()
+    Holder(os.open(__file__, os.O_RDONLY))
+    assert kinds(footprint) == ["descriptor"]
+    assert footprint.wait_until_gone(2) == []
+
+
 def test_second_descriptor_of_the_same_file_is_seen(tmp_path: Path) -> None:
     with (tmp_path / "file").open("w") as file:
         footprint = Footprint()
