@@ -91,17 +91,32 @@ class ReplyEnvelope(NamedTuple):
     body: Any
 
 
+class RaisedError(NamedTuple):
+    """An exception that a method of an actor has raised.
+
+    Attributes:
+        type, message: its class's name and its text, for callers that can't rebuild it.
+        traceback: where it was raised, in full.
+        pickled: the pickle and its buffers; None if it can't be pickled.
+    """
+
+    type: str
+    message: str
+    traceback: str
+    pickled: list[Any] | None
+
+
 class ErrorEnvelope(NamedTuple):
     """A call has ended with an error.
 
     Attributes:
-        error: the map that `error_to_data` makes of the exception; of a refusal, the map of `errors.to_data`.
+        error: a `RaisedError`, if the method raised it; the map of `errors.to_data`, if the runtime did.
         executed: whether the method ran.
     """
 
     kind: int
     call: Count
-    error: dict[str, Any]
+    error: Any
     executed: Executed
 
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import actorrt as art
 from actorrt import errors
 from actorrt.actors.wire.failures import error_from_data, error_to_data, reason_of
+from actorrt.protocol.envelopes import RaisedError
 from actorrt.reasons import ExitReason
 from actorrt.store.values.errors import decode, encode
 from actorrt.store.wire.plain_errors import MAX_ERROR_BYTES
@@ -97,7 +98,7 @@ class Grower(art.Actor):
 @given(TREES)
 def test_every_exception_becomes_data_that_fits_and_can_be_raised(tree: Tree) -> None:
     error = grown(tree)
-    data = msgpack.unpackb(msgpack.packb(error_to_data(error, "here")))
+    data = RaisedError._make(msgpack.unpackb(msgpack.packb(error_to_data(error, "here"))))
     rebuilt = error_from_data(data, None, None)
     assert issubclass(type(rebuilt), Exception)
     assert object.__getattribute__(rebuilt, "executed") == "yes"

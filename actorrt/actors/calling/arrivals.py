@@ -13,6 +13,7 @@ from actorrt.actors.wire.by_reference import StoredValue
 from actorrt.actors.wire.failures import as_executed
 from actorrt.actors.wire.payload import Payloads
 from actorrt.ids import ActorId, PeerId
+from actorrt.protocol.envelopes import RaisedError
 from actorrt.scopes import Scope
 from actorrt.store.client.ref import ObjectRef
 
@@ -53,9 +54,12 @@ class Arrivals:
         else:
             reply.set_value(value)
 
-    def failed(self, call_id: int, data: dict[str, Any], executed: errors.Executed) -> None:
-        """Take in an ERROR: the runtime's own as data, or a method's exception."""
-        error = self._payloads.open_error(data, executed) if "pickled" in data else errors.from_data(data)
+    def failed(self, call_id: int, data: dict[str, Any] | Sequence[Any], executed: errors.Executed) -> None:
+        """Take in an ERROR: a map of an error of the runtime, or a method's exception."""
+        if isinstance(data, dict):
+            error: BaseException = errors.from_data(data)
+        else:
+            error = self._payloads.open_error(RaisedError._make(data), executed)
         self._pending.failed(call_id, error)
 
     def not_here(self, peer: PeerId, call_id: int, actor_id: ActorId) -> None:

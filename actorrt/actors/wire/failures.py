@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
 from actorrt.config import KIB, MIB
 from actorrt.errors import Executed, RemoteActorError, is_kind, to_data
 from actorrt.interrupts import let_through
+from actorrt.protocol.envelopes import RaisedError
 from actorrt.reasons import ExitKind, ExitReason
 from actorrt.store.values import encoding
 from actorrt.store.values.carrier import Carrier
@@ -22,8 +23,6 @@ from actorrt.texts import MAX_LINE_CHARACTERS, clipped, in_words, name_of, own_t
 
 if TYPE_CHECKING:
     from actorrt.store.client.client import StoreClient
-
-ErrorData: TypeAlias = "dict[str, Any]"
 
 MAX_PICKLED_BYTES: Final = 32 * MIB
 """How large the pickle of an exception may be: with its texts it fits into any frame."""
@@ -34,7 +33,7 @@ _OWN_FOLDER: Final = os.path.dirname(os.path.dirname(__file__))
 _ENDS_ITS_CALL_ONLY: Final = (Exception, asyncio.CancelledError, KeyboardInterrupt, GeneratorExit)
 
 
-def error_to_data(error: BaseException, where: str, most_bytes: int = MAX_PICKLED_BYTES) -> ErrorData:
+def error_to_data(error: BaseException, where: str, most_bytes: int = MAX_PICKLED_BYTES) -> RaisedError:
     """Return a method's exception for the wire: pickled if that works, and as text.
 
     Args:
@@ -45,12 +44,8 @@ def error_to_data(error: BaseException, where: str, most_bytes: int = MAX_PICKLE
     message, is_shown = said(error)
     if _means_something_else_elsewhere(error):
         message = f"{message} {_OF_ITS_OWN}" if message else _OF_ITS_OWN
-    return {
-        "pickled": _pickled(error, most_bytes) if is_shown else None,
-        "type": name_of(type(error)),
-        "message": message,
-        "traceback": f"Remote traceback of {where}:\n{users_traceback(error)}",
-    }
+    traceback = f"Remote traceback of {where}:\n{users_traceback(error)}"
+    return RaisedError(name_of(type(error)), message, traceback, _pickled(error, most_bytes) if is_shown else None)
 
 
 def _means_something_else_elsewhere(error: BaseException) -> bool:
@@ -71,7 +66,7 @@ def _pickled(error: BaseException, most_bytes: int) -> list[Any] | None:
 
 
 def error_from_data(
-    data: ErrorData, store: StoreClient | None, owner: object, executed: Executed = "yes"
+    data: RaisedError, store: StoreClient | None, owner: object, executed: Executed = "yes"
 ) -> BaseException:
     """Rebuild a method's exception as its own type, or as a `RemoteActorError` where that can't be.
 
@@ -81,18 +76,18 @@ def error_from_data(
         executed: whether the call ran.
     """
     failure = ""
-    if data["pickled"] is not None:
+    if data.pickled is not None:
         try:
-            pickled, buffers = data["pickled"]
+            pickled, buffers = data.pickled
             error = encoding.loads(pickled, buffers, Carrier(store, system=owner))
             if issubclass(type(error), Exception) and said(error)[1]:
-                return as_executed(noted(error, data["traceback"]), executed)
+                return as_executed(noted(error, data.traceback), executed)
         except BaseException as problem:  # whatever the exception's own code does when it is made again
             let_through(problem)
             failure = f" (its type can't be rebuilt here: {in_words(problem, MAX_LINE_CHARACTERS)})"
-    text = f": {data['message']}" if data["message"] else ""
-    remote = RemoteActorError(f"{data['type']}{text}{failure}", executed=executed)
-    remote.add_note(data["traceback"])
+    text = f": {data.message}" if data.message else ""
+    remote = RemoteActorError(f"{data.type}{text}{failure}", executed=executed)
+    remote.add_note(data.traceback)
     return remote
 
 
@@ -120,7 +115,7 @@ def reason_of(error: BaseException, where: str) -> ExitReason:
     """Return the exit reason of an actor that an exception failed."""
     data = error_to_data(error, where, MAX_PICKLED_REASON_BYTES)
     detail = clipped(in_words(error), MAX_LINE_CHARACTERS)
-    return ExitReason(ExitKind.ERROR, detail, data["traceback"], pickled=data["pickled"])
+    return ExitReason(ExitKind.ERROR, detail, data.traceback, pickled=data.pickled)
 
 
 def ends_its_call_only(error: BaseException) -> bool:

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from actorrt import errors
 from actorrt.actors.wire.by_reference import StoredBody, StoredParts, StoredValue, fits_as_parts, open_here
-from actorrt.actors.wire.failures import ErrorData, error_from_data
+from actorrt.actors.wire.failures import error_from_data
 from actorrt.actors.wire.plain_values import Constants, constant_bytes, is_plain, is_plain_value
 from actorrt.actors.wire.transits import Transit
 from actorrt.config import STORE_THRESHOLD_BYTES
 from actorrt.ids import ObjectId
-from actorrt.protocol.envelopes import Body
+from actorrt.protocol.envelopes import Body, RaisedError
 from actorrt.store.client.ref import ObjectRef
 from actorrt.store.values import encoding
 from actorrt.store.values.carrier import Carrier
@@ -191,7 +191,7 @@ class Payloads:
         assert isinstance(body, bytes)
         return encoding.loads(body, buffers, Carrier(self._store, system=self._owner))
 
-    def open_error(self, data: ErrorData, executed: errors.Executed) -> BaseException:
+    def open_error(self, data: RaisedError, executed: errors.Executed) -> BaseException:
         """Return the exception that a method raised, as `error_to_data` sent it."""
         return error_from_data(data, self._store, self._owner, executed)
 

@@ -18,6 +18,7 @@ from actorrt.actors.wire.failures import (
     reason_of,
 )
 from actorrt.errors import RemoteActorError
+from actorrt.protocol.envelopes import RaisedError
 from actorrt.reasons import ExitKind
 
 
@@ -47,7 +48,7 @@ def travelled(error: BaseException) -> BaseException:
     try:
         raise error
     except BaseException as raised:
-        data = msgpack.unpackb(msgpack.packb(error_to_data(raised, "noted.note()")))
+        data = RaisedError._make(msgpack.unpackb(msgpack.packb(error_to_data(raised, "noted.note()"))))
     return error_from_data(data, None, None)
 
 
@@ -76,7 +77,7 @@ def test_exception_that_python_itself_acts_on_arrives_as_another(error: BaseExce
 
 
 def test_exception_whose_pickle_can_not_be_read_says_why() -> None:
-    data = {**error_to_data(Own("text"), "noted.note()"), "pickled": [b"no pickle", []]}
+    data = error_to_data(Own("text"), "noted.note()")._replace(pickled=[b"no pickle", []])
     arrived = error_from_data(data, None, None, "maybe")
     assert isinstance(arrived, RemoteActorError)
     assert arrived.executed == "maybe"
