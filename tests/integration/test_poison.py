@@ -86,7 +86,7 @@ async def test_large_arguments_are_sent_again(node_runtime):
         await killing
     assert await fine == 100_000.0
     (poison,) = art.poison()
-    with pytest.raises(art.ObjectLostError, match=r"arguments of eat_array\(\) went by the store"):
+    with pytest.raises(art.ObjectLostError, match=r"arguments of eat_array\(\) went through the store"):
         poison.arguments()
 
 

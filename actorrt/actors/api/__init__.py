@@ -1,1 +1,1 @@
-"""What users call, beside refs."""
+"""The public functions and the base class of actors."""

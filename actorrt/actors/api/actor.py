@@ -1,4 +1,4 @@
-"""The base class of actors: what users derive from, and how they spawn."""
+"""The base class of users' actors, and how they are spawned."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Spawner(Generic[A]):
         """Start one actor; the arguments are its constructor's.
 
         Returns:
-            What resolves to the ref once `on_start` has returned.
+            An operation that ends with the ref once `on_start` has returned.
 
         Raises:
             SerializationError: the class or an argument can't be sent.
@@ -46,12 +46,13 @@ class Spawner(Generic[A]):
         """Start `count` actors with equal arguments, captured once.
 
         Returns:
-            What resolves to an `ActorGroup` once all have started. If one fails to, the others are stopped.
+            An operation that ends with an `ActorGroup` once all have started. If one start fails, the others are
+            stopped.
         """
         return current_endpoint().spawning.spawn_many(self._class, self._options, count, args, kwargs)
 
     def options(self, **changes: Unpack[OptionTypes]) -> Spawner[A]:
-        """Return the same with options changed."""
+        """Return this class with changed options."""
         return Spawner(self._class, self._options.replaced(changes))
 
     if not TYPE_CHECKING:
@@ -81,7 +82,7 @@ class Actor:
         check_class(cls, Actor)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        """Give a ref where an actor gives itself in a message; elsewhere it is pickled and copied as any object."""
+        """In a message, an actor that gives itself gives a ref. Elsewhere it is pickled and copied as any object."""
         context = self.__dict__.get("context")
         if context is None or current_carrier() is None:
             return super().__reduce_ex__(protocol)
@@ -89,17 +90,17 @@ class Actor:
 
     @default_hook
     async def on_start(self) -> None:
-        """Runs before the first message; what it raises fails the start."""
+        """Called before the first message. An exception fails the start."""
 
     @default_hook
     async def on_stop(self, reason: ExitReason) -> None:
-        """Runs when the actor stops by request or by itself; not when it fails."""
+        """Called when the actor stops by request or by itself, and not when it fails."""
 
     async def on_down(self, down: Down) -> None:
-        """An actor that this one monitors is gone."""
+        """Called when an actor that this one monitors is gone."""
 
     async def on_exit(self, exit: Exit) -> None:
-        """An actor that this one is linked to is gone; called where `context.trap_exits` is set."""
+        """Called when an actor that this one is linked to is gone, if `context.trap_exits` is set."""
 
     @classmethod
     def spawn(cls: type[A], *args: Any, **kwargs: Any) -> Operation[ActorRef[A]]:

@@ -11,12 +11,12 @@ from actorrt.actors.refs.ref import ActorRef
 
 
 def lookup(name: str, timeout_s: float = 0, namespace: str | None = None) -> Operation[ActorRef[Any]]:
-    """Find the live actor of a name.
+    """Find the live actor that has a name.
 
     Args:
         name: the name it was spawned with.
-        timeout_s: seconds to wait for the name to be taken; 0 asks once.
-        namespace: where the name lives; None: in the namespace of whoever asks.
+        timeout_s: seconds to wait until an actor has the name; 0 asks once.
+        namespace: where the name lives; None: in the namespace of the caller.
 
     Raises:
         NameNotFoundError: (from the result) no live actor has the name.

@@ -1,4 +1,4 @@
-"""Monitors, as users ask for them."""
+"""Monitors: the public function."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from actorrt.actors.refs.ref import ActorRef, require_ref
 
 
 def monitor(ref: ActorRef[Any], *, restarts: bool = False) -> Operation[Down]:
-    """Return what ends with a `Down` when the actor is gone for good; at once if it is gone already.
+    """Return an operation that ends with a `Down` when the actor is gone for good; at once if it is gone already.
 
     Args:
         ref: the actor to watch.
-        restarts: end also when an incarnation ends and another follows: the newest one that this process has heard of
-            and has not been told of in this way.
+        restarts: end also when an incarnation ends and another follows. It is about the newest incarnation that this
+            process has heard of, and whose end no monitor of restarts here has told.
 
-    The Down comes after every message and reply of the actor that was on its way, when its children have ended and
-    its name is free again.
+    The Down comes after every message and reply that the actor had sent to this process, when its children have ended
+    and its name is free again.
 
     Raises:
-        TypeError: `ref` is no ref.
+        TypeError: `ref` is not a ref.
     """
     return current_endpoint().monitors.watch(require_ref("monitor", ref), restarts)

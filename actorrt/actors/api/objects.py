@@ -1,4 +1,4 @@
-"""The object store, as users call it."""
+"""The object store: the public functions."""
 
 from __future__ import annotations
 
@@ -23,17 +23,18 @@ T = TypeVar("T")
 def put(value: T, *, timeout_s: float | None = None) -> ObjectRef[T]:
     """Seal a value in the object store and return a ref to it.
 
-    Where others must be moved to disk first, plain code waits for that. On a loop that hosts actors `put` waits for
-    nothing: it keeps a copy of the value, and the store has it as soon as there is room. The ref can be read here and
-    sent at once; whoever gets it waits, and hears the error if there is no room in time. At most 64 MiB of a process
-    wait so, or one larger value; beyond, `put` fails at once, and `put_async` is what to use.
+    If other objects must be moved to disk first, plain code waits for that. On a loop that hosts actors `put` does not
+    wait: it keeps a copy of the value, and the store gets it as soon as there is room. The ref can be read here and
+    sent at once. Its receiver waits for the value, and gets the error if there is no room in time. At most 64 MiB of a
+    process wait like this, or one larger value. Beyond that `put` fails at once; use `put_async`.
 
     Args:
         value: numpy arrays, Arrow data, bytes; any picklable structure that holds them.
-        timeout_s: seconds to wait for room; None waits for the disk, for 30 s at most, but not for others to let go.
+        timeout_s: seconds to wait for room; None waits for the disk, for 30 s at most, but not until others release
+            their objects.
 
     Raises:
-        SerializationError: the value can't be stored; the message names the path of what is in the way.
+        SerializationError: the value can't be stored; the message names the path of the part that can't.
         ObjectStoreFullError: there was no room in time; the message names the largest holders.
     """
     return current_endpoint().require_store().put(value, timeout_s=timeout_s)
@@ -42,7 +43,7 @@ def put(value: T, *, timeout_s: float | None = None) -> ObjectRef[T]:
 def put_many(values: Sequence[T], *, timeout_s: float | None = None) -> list[ObjectRef[T]]:
     """Seal several values and return their refs; room for all of them is reserved before any is written.
 
-    Two that put several each never wait for one another, half of their values in place: all fit, or none is put.
+    Two callers never wait for each other with half of their values in place: all values are put, or none.
 
     Raises:
         SerializationError, ObjectStoreFullError: as `put`; nothing is stored.
@@ -58,7 +59,7 @@ async def put_async(value: T, *, timeout_s: float | None = None) -> ObjectRef[T]
 def allocate(shape: int | tuple[int, ...], dtype: Any, *, timeout_s: float | None = None) -> AllocatedBuffer:
     """Return a buffer to write in place: `buffer.array` in a `with` block, then `buffer.seal()` for the ref.
 
-    A buffer that is not sealed when its block ends is given back.
+    A buffer that is not sealed when its block ends is released.
 
     Raises:
         ObjectStoreFullError: there was no room in time.
@@ -69,9 +70,9 @@ def allocate(shape: int | tuple[int, ...], dtype: Any, *, timeout_s: float | Non
 def allocate_many(
     forms: Sequence[tuple[int | tuple[int, ...], Any]], *, timeout_s: float | None = None
 ) -> AllocatedBuffers:
-    """As `allocate`, for several buffers, each of a shape and a dtype; room for all of them is reserved at once.
+    """As `allocate`, for several buffers, each with a shape and a dtype. Room for all of them is reserved at once.
 
-    In a `with` block, those that are not sealed when it ends are given back.
+    In a `with` block, the buffers that are not sealed when it ends are released.
 
     Raises:
         ObjectStoreFullError: there was no room for all of them in time; nothing is reserved.
@@ -80,9 +81,9 @@ def allocate_many(
 
 
 def publish(name: str, value: Any, *, timeout_s: float | None = None) -> int:
-    """Let a name stand for a value from now on: made for weights that many read, and of which the newest counts.
+    """Let a name stand for a value from now on. It is made for weights: many read them, and want the newest.
 
-    Names belong to the job. Readers never block the writer, nor see part of a value; an older version goes when
+    Names belong to the job. Readers never block the writer, nor see part of a value. An older version is deleted when
     nobody reads it any more.
 
     Args:
@@ -91,10 +92,10 @@ def publish(name: str, value: Any, *, timeout_s: float | None = None) -> int:
         timeout_s: seconds to wait for room; None does not wait.
 
     Returns:
-        The version: 1 for the first value of the name, and one more for each further one.
+        The version: 1 for the first value of the name, and one more for each later value.
 
     Raises:
-        SerializationError, ObjectStoreFullError: as `put`; the name stands for what it stood for.
+        SerializationError, ObjectStoreFullError: as `put`; the name keeps its value.
     """
     _check_name(name)
     return current_endpoint().require_store().names.publish(name, value, timeout_s=timeout_s)
@@ -104,12 +105,12 @@ def latest(name: str, newer_than: int | None = None, timeout_s: float | None = N
     """Get the newest value of a name.
 
     Args:
-        name: what it was published under.
+        name: the name that it was published under.
         newer_than: wait for a version beyond this one; None takes any, and waits for the first.
         timeout_s: seconds to wait at the most; None waits until there is one.
 
     Returns:
-        What resolves to the `Latest`, with its `version` and `value`.
+        An operation that ends with the `Latest`, with its `version` and `value`.
 
     Raises:
         CallTimeoutError: (from the result) no such version was published in time.
@@ -140,7 +141,7 @@ class _Lookout:
         self._operation = operation
 
     def look(self, timeout_s: float | None) -> None:
-        """Complete the operation at once where there is such a version, else when there is one."""
+        """Complete the operation at once if there is such a version, or else when there is one."""
         self._try(None, None)
         if self._operation.done():
             return
@@ -177,7 +178,7 @@ def pin(ref: ObjectRef[Any]) -> None:
 
 
 def free(ref: ObjectRef[Any]) -> None:
-    """Withdraw an object whoever holds it; views that live keep their memory, other refs fail."""
+    """Delete an object, though others hold it. Live views keep their memory; other refs fail."""
     current_endpoint().require_store().free(ref)
 
 

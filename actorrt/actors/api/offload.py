@@ -1,4 +1,4 @@
-"""Methods that block, run in a thread so that the actor's loop goes on."""
+"""Runs methods that block in threads, so that the actor's loop goes on."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ T = TypeVar("T")
 
 
 def offload(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], Coroutine[Any, Any, T]]:
-    """Run a plain method in a thread; for its callers it is as any other.
+    """Run a plain method in a thread. Its callers notice no difference.
 
-    The actor still handles one message at a time: the next one waits for this one, but other actors of the worker,
-    cancels and deadlines do not. A thread can't be interrupted: a cancelled call ends at once for its caller, and the
-    thread runs on. Each call has a thread of its own, so however many block, they don't wait for each other, and none
-    keeps the process from ending.
+    The actor still handles one message at a time: its next message waits for this one, but other actors of the worker,
+    cancellations and deadlines do not. A thread can't be interrupted: a cancelled call ends at once for its caller, and
+    the thread runs on. Each call has a thread of its own, so calls that block don't wait for each other, and none keeps
+    the process from ending.
 
     Raises:
         TypeError: the method is a coroutine function or a generator, which must not run in a thread.
@@ -45,5 +45,5 @@ def offload(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P
 def _run(call: Callable[[], T], outcome: Completion[T]) -> None:
     try:
         outcome.set_value(call())
-    except BaseException as error:  # the method's own, which the actor raises
+    except BaseException as error:  # the method's own; the actor raises it
         outcome.set_error(error)

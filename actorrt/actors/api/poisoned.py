@@ -1,4 +1,4 @@
-"""The calls that were set aside, as users ask for them."""
+"""Calls that were set aside: the public function."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Modules that workers find imported when they start."""
+"""Preloads modules, so that workers find them imported when they start."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from actorrt.protocol.nodes import Preload
 def preload(*modules: str) -> Operation[None]:
     """Have the node import modules once, so that workers that start after this find them imported.
 
-    Worth it for what takes long to import and many actors need. The order is given at once; what it returns resolves
-    when the node has it. A module that can't be imported, or starts threads, is logged by the node, and workers import
-    it themselves; so they do on a node of its own, which serves other jobs, too, and may mean other modules by the
-    same names.
+    This is worth it for modules that take long to import and that many actors need. The order is sent at once, and the
+    operation ends when the node has it. If a module can't be imported, or starts threads, the node logs that, and
+    workers import it themselves. They also do so on a node that was started apart: it serves other jobs, too, to which
+    the same names may mean other modules.
 
     Modules are imported in the environment that the node was started in: those that read the environment when they
-    are imported do not see `env_vars`. What they draw at random then, all workers have.
+    are imported do not see `env_vars`. Random numbers that they draw then are the same in all workers.
 
     Args:
         *modules: their full names.
 
     Raises:
-        ValueError: what is given is no module's name.
+        ValueError: an argument is not the name of a module.
         RuntimeStateError: the runtime is not running; or, from the result, it was shut down.
     """
     for name in modules:

@@ -1,1 +1,1 @@
-"""The caller's side: calls that have not ended, routes to actors, streams, monitors."""
+"""The caller's side: pending calls, routes to actors, streams that are read, monitors."""

@@ -1,4 +1,4 @@
-"""The envelopes that end calls: values and errors are opened here, whatever they raise."""
+"""Opens the envelopes that end calls. An exception of the opening ends its call."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from actorrt.store.client.ref import ObjectRef
 
 
 class Arrivals:
-    """Takes in the outcomes of one endpoint's calls.
+    """Ends the calls of one endpoint with what arrives for them.
 
     Args:
         pending: the calls.
-        routes: seeks actors that were not where a call was sent.
+        routes: seeks an actor that is not where a call was sent.
         payloads: opens what arrives.
         scope: owns the tasks that wait for results in the store.
     """
@@ -35,7 +35,7 @@ class Arrivals:
         self._scope = scope
 
     def succeeded(self, call_id: int, body: Any, buffers: Sequence[Any]) -> None:
-        """Take in a REPLY."""
+        """Called when a REPLY has arrived."""
         reply = self._pending.take(call_id)
         if reply is None:
             self._payloads.release(body, buffers)
@@ -55,7 +55,7 @@ class Arrivals:
             reply.set_value(value)
 
     def failed(self, call_id: int, data: dict[str, Any] | Sequence[Any], executed: errors.Executed) -> None:
-        """Take in an ERROR: a map of an error of the runtime, or a method's exception."""
+        """Called when an ERROR has arrived: the map of an error of the runtime, or a method's exception."""
         if isinstance(data, dict):
             error: BaseException = errors.from_data(data)
         else:
@@ -63,7 +63,7 @@ class Arrivals:
         self._pending.failed(call_id, error)
 
     def not_here(self, peer: PeerId, call_id: int, actor_id: ActorId) -> None:
-        """Take in a NOT_HERE: the actor of a call, or of a tell, is not at the peer."""
+        """Called when a NOT_HERE has arrived: the actor of a call, or of a tell, is not at the peer."""
         reply = self._pending.get(call_id)
         if reply is not None:
             self._routes.moved(reply)
@@ -72,7 +72,7 @@ class Arrivals:
 
 
 async def _take_stored(reply: Reply[Any], stored: ObjectRef[Any] | StoredValue) -> None:
-    """End a call with a result that lies in the store, as soon as it is sealed there."""
+    """End a call with a result in the store, as soon as the result is sealed there."""
     try:
         reply.set_value(await stored)
     except Exception as error:  # whatever unpickling a user's value raises ends this one call

@@ -1,8 +1,8 @@
-"""The caller's side of every call: what was asked and has not ended.
+"""The pending calls: those that were sent, or wait to be sent, and have not ended.
 
-A call always ends: with its reply, its error, its deadline, its cancellation, or the fate of its receiver, which
-is asked of the actor's authority when the endpoint that had the call is lost (`losses`). All state lives on the loop's
-thread; other threads hand their calls over.
+A call always ends: with its reply, its error, its deadline or its cancellation. If the endpoint that had the call is
+lost, the actor's authority is asked what has become of the actor, and the call ends with the answer (`losses`). All
+state belongs to the loop's thread; other threads hand their calls over.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ class CallTable:
     """The pending calls of one endpoint.
 
     Args:
-        threads: its loop.
+        threads: the endpoint's loop.
         clock: the time.
-        routes: where calls are sent.
+        routes: send the calls.
         deaths: counts the deaths of actors that calls have caused.
-        origins: where exceptions of methods were raised; None where that can't be known.
-        dead_letter: called with the actor's label, the method and the reason when a tell fails that was not cancelled.
+        origins: where methods raised their exceptions; None if that can't be known.
+        dead_letter: called when a tell fails that was not cancelled, with the actor's label, the method and the reason.
 
     Attributes:
-        closed_by: what ends the calls that are made from now on; None while calls are sent.
-        late_reply_count: how many outcomes have come of calls that had ended.
-        is_watched: whether `begin_watch` was called, and its watch has not ended.
-        begin_watch: called with the first call that nobody watches.
+        closed_by: the error of the calls that are made from now on; None while calls are sent.
+        late_reply_count: how many outcomes have arrived for calls that had ended.
+        is_watched: whether somebody looks at the pending calls from time to time.
+        begin_watch: called when a call is sent while nobody does.
     """
 
     def __init__(
@@ -80,11 +80,11 @@ class CallTable:
         return [call for call_id, call in self._pending.items() if call_id <= newest_id]
 
     def at(self, peers: Container[PeerId]) -> list[Reply[Any]]:
-        """Return the pending calls that one of these endpoints has, oldest first."""
+        """Return the pending calls that are at one of these endpoints, oldest first."""
         return [call for call in self._pending.values() if call.peer in peers]
 
     def get(self, call_id: int) -> Reply[Any] | None:
-        """Return a call that has not ended."""
+        """Return a pending call; None if it has ended."""
         return self._pending.get(call_id)
 
     def send(self, call: Reply[Any]) -> None:
@@ -106,7 +106,7 @@ class CallTable:
         routes.send(call.ref._route or routes.of(call.ref), call)
 
     def take(self, call_id: int) -> Reply[Any] | None:
-        """Return the pending call of a number, which ends now; None if it has ended already."""
+        """Remove and return a pending call, which ends now; None if it has ended already."""
         call = self._pending.pop(call_id, None)
         if call is None:
             self.late_reply_count += 1
@@ -115,7 +115,7 @@ class CallTable:
         return call
 
     def failed(self, call_id: int, error: BaseException) -> None:
-        """Take in the error of a call."""
+        """Called when the error of a call is known."""
         call = self._pending.get(call_id)
         if call is None:
             self.late_reply_count += 1
@@ -126,7 +126,7 @@ class CallTable:
             self.fail(call, error)
 
     def killed(self, call: Reply[Any], reason: ExitReason, error: errors.ActorUnavailableError) -> None:
-        """The call ended its actor, which is being restarted: send it again, unless it does so every time."""
+        """Called when the call has ended its actor, which restarts: send it again, unless it does so every time."""
         if self.deaths.is_deadly(call, reason):
             message = (
                 f"{call.label}.{call.method}() ended its actor {DEADLY_COUNT} times and was set aside; poison() has "
@@ -139,7 +139,7 @@ class CallTable:
             self.fail(call, error)
 
     def send_again(self, call: Reply[Any]) -> None:
-        """Send a call anew whose last copy may have run."""
+        """Send a call once more; an earlier copy may have run."""
         call.attempts_left -= 1
         call.is_repeated = True
         call.peer = None
@@ -150,7 +150,7 @@ class CallTable:
         if call.call_id:
             self.take(call.call_id)
             self._note_origin(call)
-        elif not isinstance(error, errors.CallCancelledError):  # a tell, which may have nobody who hears of it
+        elif not isinstance(error, errors.CallCancelledError):  # a tell, whose sender may not look at the outcome
             self._dead_letter(call.label, call.method, str(error))
         if call.is_repeated and isinstance(error, errors.CallError) and error.executed == "no":
             error = errors.from_data({**errors.to_data(error), "executed": "maybe"})  # an earlier copy may have run
@@ -163,7 +163,7 @@ class CallTable:
                 call.raised_at(origin)
 
     def unreadable(self, call_id: int, error: BaseException) -> None:
-        """A part of what a call gives can't be opened here: withdraw the call, and end it with that error."""
+        """Called when an item of a call can't be opened: withdraw the call, and end it with that error."""
         call = self._pending.get(call_id)
         if call is not None:
             self._routes.recall(call, is_late=False)
@@ -182,7 +182,7 @@ class CallTable:
         self.fail(call, errors.CallCancelledError(message, executed=executed))
 
     def expire(self, call: Reply[Any]) -> None:
-        """Called when the deadline has passed: withdraw the call, and give the receiver a moment to say if it ran."""
+        """Called at the deadline: withdraw the call, and give the receiver a moment to say whether it ran."""
         call.timer = None
         if call.peer is None:
             self._time_out(call, "no")
@@ -210,7 +210,7 @@ class CallTable:
     def close(self, error: errors.ActorRtError, later: errors.ActorRtError | None = None) -> None:
         """End every call with `error`, and those to come with `later`, or with `error` too.
 
-        A defect in what the end of one call brings about keeps no other call waiting.
+        If a callback of one call raises, the other calls end nevertheless.
         """
         self.closed_by = later or error
         for call in list(self._pending.values()):

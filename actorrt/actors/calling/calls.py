@@ -1,6 +1,6 @@
-"""What refs send: calls and messages are captured, bounded and handed over to the loop.
+"""Sends what is called through refs, from any thread: bounds what waits, and hands calls over to the loop.
 
-Any thread may call. All that follows is on the loop, where `pending` has each call until it ends.
+What follows happens on the loop, where the call table has each call until it ends.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ class Calls:
     """Sends the calls of one endpoint's refs.
 
     Args:
-        captures: makes them.
+        captures: makes the calls.
         pending: has the asks until they end.
-        routes: sends the tells.
-        streams: gives the items of methods that yield.
-        threads: hands over to the loop.
+        routes: send the tells.
+        streams: make the streams of methods that yield.
+        threads: the endpoint's loop.
         clock: the time.
     """
 
@@ -77,7 +77,7 @@ class Calls:
     def tell(
         self, ref: ActorRef[Any], spec: MethodSpec, args: tuple[Any, ...], kwargs: dict[str, Any], options: CallOptions
     ) -> Reply[None]:
-        """Send a message that has no reply; what is returned ends when the message has left."""
+        """Send a message that has no reply. The result ends when the message has left."""
         if spec.is_stream:
             raise TypeError(f"{spec.name}() yields: a tell has nowhere to send that; call it")
         message: Reply[None]
@@ -96,7 +96,7 @@ class Calls:
         kwargs: dict[str, Any],
         options: CallOptions,
     ) -> list[Any]:
-        """Send one call to many actors, its arguments captured once; one that can't be sent fails alone."""
+        """Send one call to many actors, with the arguments captured once. A call that can't be sent fails alone."""
         replies = self._captures.asks(refs, spec, args, kwargs, options)
         results: list[Any] = replies
         if options.returns == "ref":
@@ -121,7 +121,7 @@ class Calls:
         """Send a captured call from whichever thread.
 
         Raises:
-            MailboxFullError: too much waits for the actor; in a plain thread, still at the call's deadline.
+            MailboxFullError: too much waits for the actor. A plain thread waits for room, until the call's deadline.
         """
         route = reply.ref._route
         if route is not None and route.waiting:
@@ -152,19 +152,19 @@ class Calls:
             return
         routes = self._routes
         routes.send(routes.of(message.ref), message)
-        if message.deadline is not None and not message.done():  # it waits, and not beyond its deadline
+        if message.deadline is not None and not message.done():  # it waits until its deadline at most
             timer = self._threads.call_later(message.deadline - self._clock.now(), pending.expire, message)
             message.add_callback(lambda _: timer.cancel())
 
     def _keep_pace(self) -> None:
-        """Block a plain thread that hands over faster than the loop takes, until the loop has caught up."""
+        """Block a plain thread that hands over calls faster than the loop takes them, until the loop has caught up."""
         if len(self._threads) >= HANDED_OVER_COUNT:
             taken: Completion[None] = Completion()
             self._threads.on_loop(lambda: taken.set_value(None))
             taken.result()
 
     def _await_room(self, route: Route, reply: Reply[Any]) -> None:
-        """Bound what waits: refuse at once on the loop, which must not block, and wait in a plain thread."""
+        """Bound what waits: on the loop, which must not block, refuse at once; in a plain thread, wait."""
         while route.is_full:
             deadline = reply.deadline
             left = None if deadline is None else deadline - self._clock.now()
@@ -177,11 +177,11 @@ class Calls:
             try:
                 route.room_comes().result(left)
             except errors.CallTimeoutError:
-                continue  # the next round says what is the matter
+                continue  # the next round raises, if there still is no room
 
 
 def _submit_each(messages: Sequence[Reply[Any]], submit: Callable[[Reply[Any]], None]) -> None:
-    """Send the messages of a group; one that finds no room fails alone."""
+    """Send the messages of a group. A message that finds no room fails alone."""
     for message in messages:
         try:
             submit(message)

@@ -1,4 +1,4 @@
-"""How a call is made: its arguments and its deadline are fixed, and nothing is sent yet."""
+"""Makes calls: their arguments and deadlines are fixed, and nothing is sent yet."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Captures:
         owner: has the calls once they are sent.
         payloads: captures arguments.
         clock: the time, for deadlines.
-        store: where results lie that are not to be sent; None if this process has none.
+        store: has the results that stay in the store; None if this process has no store.
         ids: names such results.
     """
 
@@ -50,7 +50,7 @@ class Captures:
         *,
         is_ask: bool = False,
     ) -> Reply[Any]:
-        """Make a call whose arguments need more than `plain`.
+        """Make a call and capture its arguments.
 
         Args:
             ref, spec, args, kwargs, options: which call.
@@ -69,7 +69,7 @@ class Captures:
         captured: tuple[Body, Sequence[bytes], Transit | None],
         options: CallOptions,
     ) -> Reply[Any]:
-        """Make a call whose arguments are captured, or are plain values."""
+        """Make a call whose arguments are captured already, or are plain values."""
         body, buffers, transit = captured
         in_hand = current.message.get()
         if in_hand is not None and in_hand.is_over:
@@ -87,14 +87,14 @@ class Captures:
         """Make the call of a method that yields.
 
         Raises:
-            TypeError: the options are such that only a call with one result can have.
+            TypeError: an option is given that only a call with one result can have.
         """
         if options.key is not None or options.retries or options.returns != "value":
             raise TypeError(
                 f"{spec.name}() yields: a stream has no outcome to give to others or to leave in the store, and "
                 "does not begin again in its middle; leave out key, retries and returns"
             )
-        whole = options._replace(timeout_s=None)  # a stream's deadline counts for each item, while it is waited for
+        whole = options._replace(timeout_s=None)  # the deadline of a stream counts for each item
         if kwargs or (args and not is_plain(args)):
             return self.call(ref, spec, args, kwargs, whole)
         return self.plain(ref, spec, (args, (), None), whole)
@@ -107,7 +107,7 @@ class Captures:
         kwargs: dict[str, Any],
         options: CallOptions,
     ) -> list[Reply[Any]]:
-        """Make equal calls to many actors, the arguments captured once."""
+        """Make equal calls to many actors, with the arguments captured once."""
         captured = self._payloads.capture_call(args, kwargs, len(refs), is_ask=True)
         return [self.plain(ref, spec, captured, options) for ref in refs]
 
@@ -124,7 +124,7 @@ class Captures:
         return [self.plain(ref, spec, part, options) for ref, part in zip(refs, captured, strict=True)]
 
     def declare_result(self, reply: Reply[Any]) -> ObjectRef[Any]:
-        """Let the result stay in the store: the ref is pending until the callee seals it or the call fails.
+        """Let the result stay in the store. Its ref is pending until the callee seals the object, or the call fails.
 
         Raises:
             RuntimeStateError: this process has no object store.
@@ -145,10 +145,10 @@ class Captures:
 
 
 def make_portable(call: Reply[Any], payloads: Payloads) -> None:
-    """Let a call leave this endpoint whose actor was here when its arguments were fixed; they can't have changed.
+    """Pickle the arguments of a call that was meant for an actor here, which is elsewhere now. They can't have changed.
 
     Raises:
-        ObjectStoreFullError: they are large and there is no room for them.
+        ObjectStoreFullError: the arguments are large and there is no room for them.
     """
     assert isinstance(call.body, Constants)
     args, kwargs = tuple(call.body), call.body.named
@@ -158,6 +158,6 @@ def make_portable(call: Reply[Any], payloads: Payloads) -> None:
 
 
 def _more(options: CallOptions) -> dict[str, Any]:
-    """Return what goes with a call that asks for more than most."""
+    """Return the options that travel with a call."""
     more: dict[str, Any] = {"retry": True} if options.retries else {}
     return more if options.key is None else {**more, "key": options.key}

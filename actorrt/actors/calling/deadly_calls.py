@@ -1,4 +1,4 @@
-"""Calls that kill: those with `retries=` that ended their actor too often are set aside instead of sent again.
+"""Calls that kill: a call with `retries=` that has ended its actor too often is set aside and not sent again.
 
 A death counts for the calls that were in hand when the actor failed, or its process died, and not for those that
 waited in the mailbox. The host says which those were, or the notes that the process left (`crash_notes`).
@@ -31,8 +31,8 @@ class Poison:
     Attributes:
         ref: the actor that it killed.
         method: the method that was called.
-        body: its arguments as they travelled: plain values, pickled bytes, or where in the store they lay.
-        buffers: the arrays that rode beside them.
+        body: its arguments as they travelled: plain values, pickled bytes, or their place in the store.
+        buffers: the arrays that travelled beside them.
         reason: how the actor ended the last time, with the stack or traceback that it left.
     """
 
@@ -46,10 +46,12 @@ class Poison:
         """Return `(args, kwargs)`, unpickled here and now.
 
         Raises:
-            ObjectLostError: they were large and went by the store, which let go of them with the call.
+            ObjectLostError: they were large and went through the store, which deleted them with the call.
         """
         if isinstance(self.body, dict):
-            raise ObjectLostError(f"the arguments of {self.method}() went by the store, and were gone with the call")
+            raise ObjectLostError(
+                f"the arguments of {self.method}() went through the store, and were gone with the call"
+            )
         return current.endpoint().payloads.open_call(self.body, self.buffers)
 
 
@@ -65,14 +67,14 @@ class DeathCounter:
         self.set_aside: deque[Poison] = deque(maxlen=KEPT_COUNT)
 
     def is_deadly(self, call: Reply[Any], reason: ExitReason) -> bool:
-        """Count one death; return whether the call has brought so many that it is set aside, which it is then."""
+        """Count one death. If the call has caused too many, set it aside and return True."""
         count = self._deaths.get(call, 0) + 1
         if count == 1:
             call.add_callback(self._ended)
         self._deaths[call] = count
         if count < DEADLY_COUNT:
             return False
-        body = dict(call.body) if isinstance(call.body, dict) else call.body  # no view of the store
+        body = dict(call.body) if isinstance(call.body, dict) else call.body  # without the sender's views
         self.set_aside.append(Poison(call.ref, call.method, body, call.buffers, reason))
         return True
 

@@ -1,4 +1,4 @@
-"""The asker's side of the end of actors: which authorities are told to end them, and when all are gone.
+"""Ends actors: tells their authorities to end them, and waits until all are gone.
 
 The authority's side is in `actorrt.actors.authority`.
 """
@@ -25,7 +25,7 @@ from actorrt.scopes import parts_of
 from actorrt.transport.interfaces import Lane
 
 AT_ONCE_COUNT: Final = 1_000
-"""How many refs of a group are looked at before others on the loop have their turn."""
+"""How many refs of a group are looked at in one turn of the loop."""
 FENCE_TIMEOUT_S: Final = 1.0
 
 
@@ -33,10 +33,10 @@ class EndOrders:
     """The orders of one endpoint.
 
     Args:
-        threads: its loop.
+        threads: the endpoint's loop.
         control: tells the authorities.
-        routes: knows where the actors were seen.
-        peers: which authorities are gone.
+        routes: know where the actors were seen.
+        peers: know which authorities are gone.
     """
 
     def __init__(self, threads: LoopThread, control: Control, routes: Routes, peers: Peers) -> None:
@@ -73,7 +73,7 @@ class EndOrders:
         return self._threads.operate(f"asking whether {ref._label} is alive", ask)
 
     async def _end(self, refs: Sequence[ActorRef[Any]], reason: str, *, kill: bool) -> None:
-        """Have actors ended, those of one authority by one order, and return when all are gone."""
+        """End actors, with one order for each authority, and return when all are gone."""
         if not kill:
             await self._arrived(refs)
         ids_at: dict[PeerAddress, list[ActorId]] = {}
@@ -96,7 +96,7 @@ class EndOrders:
                 self._routes.ended(ref._actor_id)
 
     async def _arrived(self, refs: Sequence[ActorRef[Any]]) -> None:
-        """Return when what this endpoint has sent to the actors is there: a stop must not overtake it."""
+        """Return when the messages of this endpoint to the actors have arrived: a stop must not overtake them."""
         hosts: set[PeerAddress] = set()
         async for part in parts_of(refs, AT_ONCE_COUNT):
             seen = (self._routes.sighting(ref._actor_id) for ref in part)

@@ -1,4 +1,4 @@
-"""What the calling side asks of the actors of its own endpoint; the hosting side is not known here otherwise."""
+"""What the calling side asks of its own endpoint's actors. It knows nothing else of the hosting side."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class ItemGrants(Protocol):
     """The streams that are served on this endpoint."""
 
     def granted(self, caller: Caller, call_id: int, count: int) -> None:
-        """The caller of a stream takes `count` more items."""
+        """Called when the caller of a stream takes `count` more items."""
 
 
 class LocalHost(Protocol):
@@ -21,13 +21,13 @@ class LocalHost(Protocol):
 
     @property
     def local_caller(self) -> Caller:
-        """This endpoint, as the caller of its own actors."""
+        """This endpoint, as a caller of its own actors."""
 
     @property
     def serving(self) -> ItemGrants: ...
 
     def cell(self, actor_id: ActorId) -> Inbox | None:
-        """Return where messages to an actor go; None if it is not here."""
+        """Return the inbox of an actor; None if the actor is not here."""
 
     def withdraw(self, caller: Caller, actor_id: ActorId, call_id: int, is_late: bool) -> bool:
         """Drop or cancel one call of an actor; return whether it was here."""

@@ -1,10 +1,11 @@
-"""What becomes of the calls that an endpoint has when it is lost, or can't be spoken with.
+"""What becomes of the calls at an endpoint that is lost, or can't be reached.
 
-A process that ended: the authority of each actor says what has become of it. One that lives and can't be reached: its
-calls end, and the actors are tried again. `executed="no"` is said of a call only where its envelope never left.
+If its process has ended, the authority of each actor says what has become of the actor. If its process lives and can't
+be reached, the calls end, and later calls try the actors again. A call gets `executed="no"` only if its envelope never
+left.
 
-The processes that end at about the same time are settled together, by one look at the pending calls: a node that
-falls would otherwise have each of its processes looked for among all calls.
+Processes that end at about the same time are settled together, by one look at the pending calls. Otherwise the end of a
+node would cost one look at all calls for each of its processes.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class Loss(NamedTuple):
 
     Attributes:
         why: how it ended.
-        in_hand: the calls with retries that it was handling then, by their numbers.
+        in_hand: the numbers of the calls with retries that it was handling then.
     """
 
     why: ExitReason
@@ -41,14 +42,14 @@ class Loss(NamedTuple):
 
 
 class Losses:
-    """Ends the calls of one endpoint that others have had.
+    """Ends the calls of one endpoint that are at a lost peer.
 
     Args:
         pending: the calls.
-        routes: how they went there.
-        peers: which of them are gone.
+        routes: lead to the peers.
+        peers: know which authorities are gone.
         control: asks the authorities of the actors.
-        transits: ends what the store keeps for those that are gone.
+        transits: release what the store keeps for the peer.
         loop: settles the ends of one turn together.
     """
 
@@ -70,7 +71,7 @@ class Losses:
         self._ended: dict[PeerId, Loss] = {}
 
     def process_ended(self, peer: PeerId, why: ExitReason, in_hand: Container[int] = ()) -> None:
-        """Settle every call that the endpoint had, by what has become of each actor. See `Loss`."""
+        """Called when a process has ended: settle every call there by what has become of its actor. See `Loss`."""
         self._routes.lost(peer)
         self._transits.lost(peer)
         if not self._ended:
@@ -120,7 +121,7 @@ class Losses:
             pending.fail(call, unavailable)
 
     def cut_off(self, peer: PeerId, error: errors.ActorRtError) -> None:
-        """Fail every call that an endpoint has which can't be spoken with, though its process may live."""
+        """Called when a peer can't be reached, whose process may live: fail every call there."""
         link = self._routes.lost(peer, is_alive=True)
         for call in self._pending.at((peer,)):
             has_left = link is None or call.sequence < link.left_below

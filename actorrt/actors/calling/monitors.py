@@ -1,6 +1,6 @@
-"""What a monitor says when an actor ends, and when it says so: once, after everything that the actor had said.
+"""Monitors: a `Down` is told once, when an actor has ended, and after everything that the actor had sent.
 
-Links, by which one actor's end ends another, are in `actorrt.actors.hosting.actor_links`.
+Links, by which the end of one actor ends another, are in `actorrt.actors.hosting.actor_links`.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from actorrt.transport.interfaces import Lane
 logger = logging.getLogger(__name__)
 
 LAST_WORDS_TIMEOUT_S: Final = 1.0
-"""How long a Down waits for what the actor had sent; a process that lives and is silent for so long is hung."""
+"""How long a Down waits for what the actor had sent. A process that lives and is silent for so long is hung."""
 
 
 class Monitors:
     """The monitors of one endpoint.
 
     Args:
-        threads: its loop.
+        threads: the endpoint's loop.
         control: asks the authorities, and the processes that the actors ran in.
-        routes: knows which incarnations this endpoint has heard of.
-        peers: which of them are gone.
+        routes: know which incarnations this endpoint has heard of.
+        peers: know which processes are gone.
     """
 
     def __init__(self, threads: LoopThread, control: Control, routes: Routes, peers: Peers) -> None:
@@ -49,7 +49,7 @@ class Monitors:
         control.handle(Flush.by(self._flush))
 
     def watch(self, ref: ActorRef[Any], restarts: bool = False) -> Operation[Down]:
-        """Return what ends with a Down; see `actorrt.monitor`."""
+        """Return an operation that ends with the Down; see `actorrt.monitor`."""
         return self._threads.operate(f"the monitor of {ref._label}", lambda: self._watch(ref, restarts))
 
     async def _watch(self, ref: ActorRef[Any], restarts: bool) -> Down:
@@ -70,16 +70,16 @@ class Monitors:
         return Down(ref, report.reason, report.incarnation, report.is_final)
 
     def _incarnation_seen(self, ref: ActorRef[Any]) -> int:
-        """Return the incarnation that this endpoint knows of: its end is told even if it came before the question."""
+        """Return the incarnation that this endpoint knows: its end is told even if it came before the question."""
         seen = self._routes.sighting(ref._actor_id) or ref._seen
         newest = 0 if seen is None else seen.incarnation
         return max(newest, self._ends_told.get(ref._actor_id, -1) + 1)
 
     async def _last_words(self, endpoint: PeerAddress) -> None:
-        """Return when this endpoint has everything that the other had sent to it.
+        """Return when everything has arrived that the other endpoint had sent to this one.
 
-        A process that is gone has been heard out when its loss was settled, or will be within the grace. Another is
-        asked to send something along the way that its messages take.
+        The last messages of a process that is gone arrive within a grace period. A process that lives is asked to send
+        something on the link that its messages take.
         """
         if endpoint.peer == self._peers.own_peer:
             return
@@ -92,9 +92,9 @@ class Monitors:
             return
         except errors.ActorRtError as error:
             logger.debug("%s ended before it could be heard out: %s", short(endpoint.peer), error)
-        await asyncio.sleep(DEATH_GRACE_S)  # what it sent last may still lie in our socket
+        await asyncio.sleep(DEATH_GRACE_S)  # the last that it sent may still be in our socket
 
     async def _flush(self, peer: PeerId, asked: Flush) -> None:
-        """Called when a peer waits for what was sent to it, or waits here until its actors have room."""
+        """Called when a peer asks for all that was sent to it, including what waits here until its actors have room."""
         await self._routes.drained(peer)
         await self._control.request(PeerAddress(peer, asked.address), Fence(), Lane.USER)

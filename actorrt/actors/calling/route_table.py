@@ -1,12 +1,12 @@
-"""Which routes there are, by actor and by the endpoint that they lead to. A route lives as long as what may use it.
+"""Finds routes by actor and by the endpoint that they lead to. A route lives as long as something may use it.
 
-That is a ref through which something was sent, a call under way (which has such a ref), or a message that waits on the
-route. The newest `KEPT_COUNT` routes are kept beyond that: a program that looks up an actor by name for each call finds
-the same route again, and with it what it has sent there. An actor whose route was forgotten is asked of its authority
-anew.
+Its users are refs through which a message was sent, pending calls, which have such refs, and messages that wait on the
+route. The newest `KEPT_COUNT` routes are kept without users: a program that looks up an actor by name for each call
+finds the same route again, with the count of what it has sent. The authority is asked again for an actor whose route
+was forgotten.
 
-A route ends in whichever thread drops the last ref, at any moment. It is noted then, and taken out of the tables when
-the loop adds the next one: all else happens on the loop.
+The last ref may be dropped in any thread, at any moment, which ends the route. The end is noted then, and the route is
+removed when the loop adds the next one. Everything else happens on the loop.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class _Entry(ref[Route]):
 
     Attributes:
         peer: the endpoint that the route leads to now.
-        last_peer: the endpoint that it led to last, if that may live: the actor there counts what we have sent.
+        last_peer: the endpoint that it led to last, if that may live: the actor there counts what was sent.
     """
 
     __slots__ = ("actor_id", "last_peer", "peer")
@@ -46,8 +46,8 @@ class RouteTable:
     """The routes of one endpoint.
 
     Args:
-        is_gone: says of an endpoint whether it is gone for good.
-        kept_count: how many are kept though nobody may use them.
+        is_gone: returns whether an endpoint is gone for good.
+        kept_count: how many routes are kept without users.
     """
 
     def __init__(self, is_gone: Callable[[PeerId], bool], kept_count: int = KEPT_COUNT) -> None:
@@ -56,7 +56,7 @@ class RouteTable:
         self._by_peer: dict[PeerId, dict[ActorId, _Entry]] = {}
         self._ended: deque[_Entry] = deque()
         self._newest: deque[Route] = deque(maxlen=kept_count)
-        self._met: set[PeerId] = set()  # where actors may count what was sent on routes that are forgotten
+        self._met: set[PeerId] = set()  # endpoints whose actors may have counts of routes that were forgotten
 
     def __len__(self) -> int:
         self._sweep()
@@ -71,7 +71,7 @@ class RouteTable:
         return None if entry is None else entry()
 
     def add(self, route: Route) -> None:
-        """Take in a route to an actor that has none."""
+        """Add a route to an actor that has none."""
         self._sweep()
         self._entries[route.actor_id] = _Entry(route, self._ended.append)
         self._newest.append(route)
@@ -85,7 +85,7 @@ class RouteTable:
             self._remember(entry)
 
     def settled(self, route: Route, peer: PeerId) -> bool:
-        """The route leads to an endpoint now; return whether the actor may count there already what was sent to it."""
+        """Called when the route leads to an endpoint; return whether the actor there may have a count from before."""
         self._sweep()
         entry = self._entries[route.actor_id]
         is_known = peer == entry.last_peer or peer in self._met
@@ -100,7 +100,7 @@ class RouteTable:
             self._met.add(entry.last_peer)
 
     def unsettled(self, route: Route) -> None:
-        """The route leads nowhere now."""
+        """Called when the route leads nowhere now."""
         entry = self._entries.get(route.actor_id)
         if entry is not None:
             self._leave(entry)
@@ -120,7 +120,7 @@ class RouteTable:
         return [route for entry in self._by_peer.get(peer, {}).values() if (route := entry()) is not None]
 
     def gone(self, peer: PeerId) -> None:
-        """An endpoint is gone for good, and with it what was counted there."""
+        """Called when an endpoint is gone for good, with the counts of its actors."""
         self._met.discard(peer)
 
     def check_invariants(self) -> None:

@@ -1,13 +1,13 @@
 """Where messages to each actor go: to a cell of this endpoint, over a link, or into a queue while it is sought.
 
-A route is settled by what a ref last saw, and sought anew at the actor's authority when the endpoint it led to is
-lost or says that the actor is not there. What is sent meanwhile waits in order, within the mailbox's bound.
+A route is settled by the place where a ref last saw its actor. When the endpoint that it leads to is lost, or says that
+the actor is not there, the actor's authority is asked again. Messages wait meanwhile, in order and within a bound.
 
     sought ── the authority names a place ──▶ settled ── the place is lost, or has no such actor ──▶ sought
        ├───── the authority says that the actor is dead ──▶ gone
-       └───── the authority can't be asked ──▶ what waits fails, and the next message seeks again
+       └───── the authority can't be asked ──▶ the messages that wait fail, and the next message seeks again
 
-Only its authority says that an actor is dead: nothing that happens on the way to it or back does.
+Only its authority can say that an actor is dead. A failure on the way to the actor or back does not.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from actorrt.transport.interfaces import Link
 
 MOST_ABSENT_COUNT: Final = 3
-"""How often in a row an actor may be missing where its authority says that it is, before what waits for it fails."""
+"""How often in a row an actor may be missing where its authority says that it is, before the messages for it fail."""
 NOT_WHERE_SAID: Final = "it is not where its authority says that it is"
 
 
@@ -51,14 +51,14 @@ class Routes:
     """All routes of one endpoint.
 
     Args:
-        peers: what they lead to.
+        peers: the endpoints that they lead to.
         control: asks authorities where actors are.
-        clock: the time, for what is left until a deadline.
-        payloads: captures arguments anew that were to stay here.
-        transits: remembers what tells carry.
+        clock: the time; a call says how many seconds it has left.
+        payloads: pickle the arguments of calls whose actor has left this endpoint.
+        transits: remember what tells carry.
 
     Attributes:
-        here: the actors of this endpoint; to be set before anything is sent.
+        here: the actors of this endpoint; it must be set before the first message.
         own_peer: this endpoint.
     """
 
@@ -71,12 +71,12 @@ class Routes:
         self._payloads = payloads
         self._transits = transits
         self._table = RouteTable(peers.is_lost)
-        self._held_up: dict[Route, None] = {}  # those on which something waits
+        self._held_up: dict[Route, None] = {}  # those that messages wait on
         self.own_peer = peers.own_peer
         self._settlements_count = STRANGERS_SETTLEMENT
 
     def of(self, ref: ActorRef[Any]) -> Route:
-        """Return the route to the ref's actor, settled by what the ref saw last if it is new."""
+        """Return the route to the ref's actor; a new route is settled by the place where the ref last saw the actor."""
         if ref._route is not None:
             return ref._route
         route = self._table.get(ref._actor_id)
@@ -85,7 +85,7 @@ class Routes:
             self._table.add(route)
             seen = ref._seen
             if seen is not None and not self._peers.is_lost(seen.endpoint.peer):
-                self._settle(route, seen)  # where that fails, the authority is asked: a hint was wrong
+                self._settle(route, seen)  # if that fails, the hint was wrong: the authority is asked
         ref._route = route
         return route
 
@@ -95,7 +95,7 @@ class Routes:
         return None if route is None else route.seen
 
     def send(self, route: Route, call: Reply[Any]) -> None:
-        """Send a call on its way, or let it wait. What can't be sent fails the call."""
+        """Send a call, or let it wait. An error of the sending fails the call."""
         cell = route.cell
         if cell is not None and route.waiting is None and call.call_id:
             mailbox = cell.mailbox
@@ -152,11 +152,11 @@ class Routes:
             self.seek(route)
 
     def _refuse(self, call: Reply[Any], gone: ActorRtError) -> None:
-        """Fail a call with an error of its own: the route's stays, and would keep all frames that it was raised in."""
+        """Fail a call with a copy of the route's error, which would otherwise keep all frames that it was raised in."""
         call.calls.fail(call, copy(gone))
 
     def granted(self, actor_id: ActorId, messages: int, size_bytes: int, settlement: int) -> None:
-        """The actor has caught up: send on what waits for it."""
+        """Called when the actor has caught up: send the messages that wait for it."""
         route = self._table.get(actor_id)
         if route is not None and route.window is not None:
             route.absent_count = 0
@@ -164,7 +164,7 @@ class Routes:
             self.send_waiting(route)
 
     def send_waiting(self, route: Route) -> None:
-        """Send what waits, as far as there is room, or fail it where the actor is gone."""
+        """Send the messages that wait, as far as there is room; fail them if the actor is gone."""
         waiting = route.waiting
         while waiting and (route.gone is not None or route.is_open):
             call = waiting.take()
@@ -179,7 +179,7 @@ class Routes:
         self._woken(route)
 
     def _woken(self, route: Route) -> None:
-        """Fewer wait on the route, or none: tell those who wait for that."""
+        """Called when fewer messages wait on the route, or none: wake those who wait for that."""
         waiting = route.waiting
         if not waiting:
             route.waiting = None
@@ -194,7 +194,7 @@ class Routes:
             emptied.set_value(None)
 
     def _fail_waiting(self, route: Route, error: Callable[[Reply[Any]], ActorRtError]) -> None:
-        """End all that waits; what is sent by those who hear of it waits for something else."""
+        """Fail the messages that wait. Messages that are sent by callbacks of these failures are not among them."""
         waiting, route.waiting = route.waiting, None
         self._woken(route)
         while waiting:
@@ -202,7 +202,7 @@ class Routes:
             call.calls.fail(call, error(call))
 
     async def drained(self, peer: PeerId | None = None) -> None:
-        """Return when nothing waits any more for a known actor at `peer`, or at any endpoint."""
+        """Return when no more messages wait for an actor that is known to be at `peer`; None: at any endpoint."""
         for route in list(self._held_up):
             if route.link is not None and (peer is None or route.peer == peer):
                 route.emptied = route.emptied or Completion()
@@ -224,19 +224,19 @@ class Routes:
             error = self._settle(route, answer.value())
         if isinstance(error, ActorDiedError):
             route.gone = copy(error)
-            route.gone.executed = "no"  # what waits here, and what comes, never leaves
+            route.gone.executed = "no"  # the messages that wait here, and later ones, never leave
         elif error is not None:
             self._fail_waiting(route, partial(_not_found, why=error))
         if route.is_settled:
             self.send_waiting(route)
         elif route.waiting:
-            self.seek(route)  # the place that the authority named is gone already
+            self.seek(route)  # the endpoint that the authority named is gone already
 
     def _settle(self, route: Route, seen: Sighting) -> Exception | None:
-        """Let the route lead to where the actor was seen, unless that is gone already.
+        """Let the route lead to where the actor was seen, unless that endpoint is gone already.
 
         Returns:
-            Why its process can't be spoken with though it lives, if so; the route leads nowhere then.
+            The error if the endpoint lives and can't be reached; the route leads nowhere then.
         """
         route.newest = seen.incarnation
         if seen.endpoint.peer == self.own_peer:
@@ -246,14 +246,14 @@ class Routes:
             try:
                 link = self._peers.link(*seen.endpoint)
                 window = self._new_window(route, seen.endpoint.peer, link)
-            except (ActorRtError, ValueError) as error:  # it was dropped, or its address is of no use
+            except (ActorRtError, ValueError) as error:  # it was dropped, or its address is not usable
                 self._table.unsettled(route)
                 return error
             route.peer, route.link, route.window, route.seen = seen.endpoint.peer, link, window, seen
         return None
 
     def _new_window(self, route: Route, peer: PeerId, link: Link) -> Window:
-        """Begin to count what is sent to the actor; announce that where it may count already."""
+        """Begin to count the messages to the actor; announce that if the actor may have an older count."""
         if not self._table.settled(route, peer):
             return Window()
         self._settlements_count += 1
@@ -284,14 +284,14 @@ class Routes:
             self._control.deliver(address, MoreEnvelope(MORE, call.call_id, count))
 
     def lost(self, peer: PeerId, *, is_alive: bool = False) -> Link | None:
-        """Unsettle every route that led to `peer`; what waits there is sought anew.
+        """Unsettle every route to `peer`, and seek the actors that messages wait for.
 
         Args:
             peer: the endpoint.
-            is_alive: whether its actors may be there still, so that they are to be tried again.
+            is_alive: whether its actors may still be there, so that they are tried again.
 
         Returns:
-            The link by which all of them led there.
+            The link that all of them used.
         """
         if not is_alive:
             self._table.gone(peer)
@@ -303,16 +303,16 @@ class Routes:
         return link
 
     def _unsettle(self, route: Route) -> None:
-        """The actor is no longer where it was: seek it, if anything waits for it."""
+        """Called when the actor is no longer where it was: seek it, if messages wait for it."""
         route.unsettle()
         self._table.unsettled(route)
         if route.waiting:
             self.seek(route)
 
     def moved(self, call: Reply[Any]) -> None:
-        """The endpoint says that the call's actor is not there: seek it, and send the call again.
+        """Called when the endpoint says that the call's actor is not there: seek it, and send the call again.
 
-        A few times only: an endpoint and an authority that contradict each other must not keep a call going round.
+        That is done a few times at most, since an endpoint and an authority may contradict each other for ever.
         """
         route = self.of(call.ref)
         peer, call.peer = call.peer, None
@@ -325,7 +325,7 @@ class Routes:
         self.send(route, call)
 
     def absent(self, peer: PeerId, actor_id: ActorId) -> None:
-        """The actor is not at an endpoint where it was said to be: seek it, if something waits for it."""
+        """Called when the actor is not at the endpoint where it was said to be: seek it, if messages wait for it."""
         route = self._table.get(actor_id)
         if route is None or route.peer != peer:
             return
@@ -337,19 +337,19 @@ class Routes:
         self._unsettle(route)
 
     def ended(self, actor_id: ActorId) -> None:
-        """The actor is gone by our order: what is sent from now on hears that from its authority, and never arrives."""
+        """Called when the actor was ended by our order: later messages fail with what its authority says."""
         route = self._table.get(actor_id)
         if route is not None and route.link is not None:
             self._unsettle(route)
 
     def forget(self, actor_id: ActorId) -> None:
-        """Drop the route to an actor that left this endpoint; the next message seeks it."""
+        """Called when an actor has left this endpoint: the next message seeks it."""
         route = self._table.get(actor_id)
         if route is not None and route.cell is not None:
             self._unsettle(route)
 
     def tells_waiting_from(self, cell: Inbox) -> list[Reply[Any]]:
-        """Return what the cell's actor has told and its receivers have not admitted yet."""
+        """Return the tells of the cell's actor that their receivers have not admitted yet."""
         return [
             call
             for route in self._held_up
@@ -358,7 +358,7 @@ class Routes:
         ]
 
     def waiting_calls(self) -> set[Reply[Any]]:
-        """Return every call that waits here."""
+        """Return the calls that wait here."""
         return {call for route in self._held_up for call in route.waiting or ()}
 
     def waiting_before(self, call: Reply[Any]) -> int:
@@ -371,7 +371,7 @@ class Routes:
         return {"count": len(self._table), "waiting": sum(route.waiting_count for route in self._held_up)}
 
     def check_invariants(self) -> None:
-        """Raise BrokenInvariantError, with the route concerned, if what is known of routes contradicts itself."""
+        """Raise BrokenInvariantError, with the route concerned, if routes contradict themselves or the table."""
         with about(None):
             self._table.check_invariants()
         for route in self._table:
@@ -380,7 +380,7 @@ class Routes:
                 assert (route.waiting is not None) == (route in self._held_up), f"it is held up, or not: {route}"
 
     def close(self, error: ActorRtError) -> None:
-        """Fail what still waits, and what is still to come."""
+        """Fail the messages that wait, and those that are sent later."""
         for route in self._table:
             if route.gone is None:
                 route.unsettle()

@@ -1,4 +1,4 @@
-"""Tells of peers that fall silent, and speak again. Nothing ends by that: they may be stopped, blocked or busy."""
+"""Logs peers that fall silent, and that speak again. A silent peer may be stopped, blocked or busy: nothing ends."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class Silences:
         self.peers: set[PeerId] = set()
 
     def began(self, peer: PeerId, silent_s: float) -> None:
-        """An acknowledgement of the peer is overdue."""
+        """Called when an acknowledgement of the peer is overdue."""
         self.peers.add(peer)
         why = "it is stopped, blocked or busy; what it was asked waits"
         self._log(peer, f"has said nothing for {silent_s:.1f} s: {why}")
 
     def ended(self, peer: PeerId) -> None:
-        """A peer that was silent is heard again."""
+        """Called when a peer that was silent is heard again."""
         self.peers.discard(peer)
         self._log(peer, "answers again")
 

@@ -1,8 +1,8 @@
-"""Says once, of each call that has waited long, what it waits for.
+"""Logs each call that has waited long, once, with the reason.
 
-There is no deadline unless one is given, so a call may wait for ever; but not in silence. Calls are numbered in
-the order in which they were made, so a mark every few seconds tells the old ones from the young, and a call that
-ends soon costs nothing here.
+A call without a deadline may wait for ever, but not in silence. Calls are numbered in the order in which they were
+made, so the highest number is noted every few seconds: the calls up to an old note have waited long. A call that ends
+soon costs nothing here.
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ STATE_WORDS: Final = {
 
 
 class SlowCalls:
-    """Watches the pending calls of one endpoint; sleeps while there are none.
+    """Watches the pending calls of one endpoint, while there are any.
 
     Args:
         pending: the calls.
-        streams: those of them that yield.
-        routes: where they went.
+        streams: the calls that yield.
+        routes: know where the calls were sent.
         control: asks their receivers, their authorities and the node.
         peers: knows the node.
         scope: owns the timers and the questions.
@@ -78,7 +78,7 @@ class SlowCalls:
         self._peers = peers
         self._scope = scope
         self.report_after_s = report_after_s
-        self._marks: list[int] = []  # the newest call at each look, oldest look first
+        self._marks: list[int] = []  # the highest number at each look, oldest look first
         self._reported_id = 0
         pending.begin_watch = self._watch
 
@@ -96,7 +96,7 @@ class SlowCalls:
         self._watch()
 
     def look(self) -> None:
-        """Report what was pending already `LOOKS_COUNT` looks ago."""
+        """Report the calls that were pending already `LOOKS_COUNT` looks ago."""
         self._marks.append(self._pending.newest_id)
         if len(self._marks) > LOOKS_COUNT:
             self._report(self._marks.pop(0))
@@ -135,7 +135,7 @@ class SlowCalls:
         return "neither its process answers nor the node" if silence is None else describe_silence(silence)
 
     async def _ask(self, endpoint: PeerAddress, request: Request[A]) -> A | None:
-        """Return what an endpoint says, if it says so soon: one that is asked why it is slow may be too slow for it."""
+        """Return the answer of an endpoint if it comes soon: a slow endpoint may be too slow to say why."""
         answer = self._control.request(endpoint, request)
         await wait([answer], timeout_s=ANSWER_TIMEOUT_S)
         return None if not answer.done() or answer.error() is not None else answer.value()

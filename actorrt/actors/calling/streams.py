@@ -1,7 +1,8 @@
-"""The caller's side of methods that yield: items flow to the caller as it takes them, a window ahead.
+"""Streams at the side of their readers: the items of methods that yield arrive a window ahead of the reader.
 
-The caller grants items; the callee's generator waits when it has none left. Leaving the caller's loop early
-cancels the call, which reaches the generator's `finally`. The callee's side is in `actorrt.actors.hosting.serving`.
+The reader grants items as it takes them, and the generator waits when no more are granted. If the reader leaves its
+loop early, the call is cancelled, which reaches the generator's `finally`. The side of the generator is in
+`actorrt.actors.hosting.serving`.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _END: Final = object()
 
 
 class _Stored:
-    """An item that lies in the object store, perhaps not sealed there yet."""
+    """An item in the object store, which may not be sealed yet."""
 
     __slots__ = ("ref",)
 
@@ -36,7 +37,7 @@ class _Stored:
 
 
 class Stream(Generic[T]):
-    """The items of one call; iterate with `async for`, or with `for` in plain code. Once only."""
+    """The items of one call. Iterate once, with `async for`, or with `for` in plain code."""
 
     def __init__(self, streams: Streams, reply: Reply[None], item_timeout_s: float | None) -> None:
         self._streams = streams
@@ -50,7 +51,7 @@ class Stream(Generic[T]):
         reply.add_callback(lambda _: self._arrival.set_value(None))
 
     def push(self, item: T) -> None:
-        """Take in an item that arrived."""
+        """Called when an item has arrived."""
         self._items.append(item)
         self.awaited_since = None
         self._arrival.set_value(None)
@@ -96,10 +97,10 @@ class Stream(Generic[T]):
         return self._arrival
 
     def _next(self) -> Any:
-        """Return the next item in a tuple, None when it has to be waited for, or _END; raises the call's error."""
+        """Return the next item in a tuple, None if the reader has to wait, or _END; raise the call's error."""
         if not self._items:
             self._arrival = Completion()
-            if not self._items:  # nothing arrived meanwhile from the loop's thread
+            if not self._items:  # no item has arrived meanwhile in the loop's thread
                 if not self._reply.done():
                     return None
                 if not self._items:
@@ -113,7 +114,7 @@ class Stream(Generic[T]):
         return (item,)
 
     def close(self) -> None:
-        """Take no more: the generator is closed if it has not ended. Idempotent."""
+        """Take no more items: the generator is closed if it has not ended. Idempotent."""
         self._reply.cancel()
 
     def __repr__(self) -> str:
@@ -124,9 +125,9 @@ class Streams:
     """The streams that are read on one endpoint.
 
     Args:
-        pending: the calls that they belong to.
-        routes: the way to their callees.
-        payloads: opens their items.
+        pending: their calls.
+        routes: the way to their generators.
+        payloads: open their items.
         threads: the endpoint's loop.
         clock: the time.
     """
@@ -142,7 +143,7 @@ class Streams:
         self.now = clock.now
 
     def open(self, call: Reply[None], item_timeout_s: float | None) -> Stream[Any]:
-        """Return the stream of a call that yields and was not sent yet."""
+        """Return the stream of a call that yields, which is about to be sent."""
         call.options = {"window": STREAM_WINDOW_ITEMS}
         stream: Stream[Any] = Stream(self, call, item_timeout_s)
         self._open[call] = stream
@@ -157,7 +158,7 @@ class Streams:
         return call in self._open
 
     def overdue(self, after_s: float) -> list[Reply[None]]:
-        """Return the calls whose readers have waited so long for an item, each once."""
+        """Return the calls whose readers have waited for an item for so long; each call once."""
         before = self.now() - after_s
         found = []
         for call, stream in self._open.items():
@@ -173,14 +174,14 @@ class Streams:
         return {"read": len(self._open), "items_waiting": waiting}
 
     def arrived(self, call_id: int, item: Any) -> None:
-        """Take in an item of a call made here."""
+        """Called when an item of a call made here has arrived."""
         call = self._pending.get(call_id)
         stream = None if call is None else self._open.get(call)
         if stream is not None:
             stream.push(item)
 
     def received(self, call_id: int, body: Any, buffers: Sequence[Any]) -> None:
-        """Take in an ITEM; one that can't be opened ends the stream, with the error of the opening."""
+        """Called when an ITEM has arrived. One that can't be opened ends the stream with the error."""
         try:
             stored = self._payloads.stored(body, buffers)
             item = self._payloads.open_value(body, buffers) if stored is None else _Stored(stored)

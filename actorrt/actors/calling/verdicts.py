@@ -1,4 +1,4 @@
-"""What the answer of an actor's authority says of the actor, and what no answer says."""
+"""What the answer of an actor's authority says of the actor, and what it says if there is no answer."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ def verdict(peers: Peers, authority: PeerAddress, error: BaseException | None) -
 
     Args:
         peers: knows whether the authority has ended.
-        authority: what was asked.
-        error: of the answer, if it had one. Any but `ActorDiedError` says that nobody knows.
+        authority: the endpoint that was asked.
+        error: the error of the answer, if it has one.
+
+    Returns:
+        None: the actor lives. `ActorDiedError`: it is gone for good. Any other error: that is not known.
     """
     if error is None or isinstance(error, errors.ActorDiedError):
         return error

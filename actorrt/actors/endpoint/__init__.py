@@ -1,1 +1,1 @@
-"""An endpoint, put together, and what it tells of itself."""
+"""An endpoint: all its parts put together, and what it tells of itself."""

@@ -1,7 +1,7 @@
-"""Who lives here: what one endpoint tells of its actors, for the live supervision tree.
+"""The census: what one endpoint tells of its actors, for the live supervision tree.
 
-A tree is for people to read: of the children of one parent, and in all, no more than so many are listed, and those
-left out are counted. The node puts the answers of its endpoints together in `actorrt.node.daemon.census`.
+People read the tree, so the number of listed actors is bounded, in all and for each parent; the others are counted.
+`actorrt.node.daemon.census` puts the answers of a node's endpoints together.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ class Listing:
     """The rows of a tree, parents before their children.
 
     Args:
-        children_of: gives the children of an actor, of those that one registry knows.
-        siblings_count: how many children of one parent are listed.
-        rows_count: how many actors in all.
+        children_of: returns the children of an actor that one registry knows.
+        siblings_count: how many children of one parent are listed at most.
+        rows_count: how many actors are listed at most.
 
     Attributes:
-        rows: what `of_record` says of each.
-        left_out: how many children of a parent, or at the top of a job, are not listed.
+        rows: the rows of the listed actors, see `of_record`.
+        left_out: how many children of a parent, or actors at the top of a job, are not listed.
     """
 
     def __init__(self, children_of: ChildrenOf, siblings_count: int, rows_count: int) -> None:
@@ -46,7 +46,7 @@ class Listing:
         self.left_out: dict[bytes, int] = {}
 
     def take(self, above: bytes, siblings: Collection[Record]) -> None:
-        """Take in the children of one parent, or the top of a job, and what is below each that is listed."""
+        """Add the children of one parent, or the top of a job, and the actors below each that is listed."""
         families: list[tuple[bytes, Collection[Record]]] = [(above, siblings)]
         while families:
             above, siblings = families.pop()
@@ -61,7 +61,7 @@ class Listing:
 
 
 def of_record(record: Record) -> ActorRow:
-    """Return what an authority knows of an actor."""
+    """Return the row of an actor: what its authority knows of it."""
     return ActorRow(
         actor=record.actor_id,
         parent=record.parent,
@@ -79,11 +79,11 @@ def of_record(record: Record) -> ActorRow:
 
 
 def of_system(system: System, siblings_count: int) -> ProcessCensus:
-    """Return the light children that this endpoint is the authority of, and which actors it hosts have what waiting."""
+    """Return the light children that this endpoint is the authority of, and the longest mailboxes of its actors."""
     registry = system.registry
     listing = Listing(registry.children.in_order, siblings_count, LISTED_COUNT)
     for parent, children in registry.children.families():
-        if registry.record(parent) is None:  # else it comes with its parent
+        if registry.record(parent) is None:  # otherwise it is listed below its parent
             listing.take(parent, children)
     cells = system.population.cells()
     waiting = ((len(cell.mailbox), cell.actor_id) for cell in cells if cell.mailbox)

@@ -1,4 +1,4 @@
-"""The endpoint that serves the code which asks, with all that it can do: refs know a part of that only."""
+"""The endpoint that serves the calling code, with all its members; refs know a part of them only."""
 
 from __future__ import annotations
 

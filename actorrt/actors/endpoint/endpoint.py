@@ -1,7 +1,7 @@
-"""One endpoint of the runtime, put together: what it hosts, what it calls, and how both reach the rest.
+"""Puts an endpoint of the runtime together: what it hosts, what it calls, and how both reach other endpoints.
 
 Everything runs on one loop, in the thread that called `start`. Other threads hand over through `on_loop` and `operate`
-(see `loop_thread`); nothing else of a system may be called from them, but for what is public API.
+(see `loop_thread`). They may call nothing else, except for the public API.
 """
 
 from __future__ import annotations
@@ -77,15 +77,15 @@ class System:
     """An endpoint that hosts and calls actors.
 
     Args:
-        transport: how other endpoints are reached; `start` starts it.
-        store: where large values go; None keeps everything in messages.
+        transport: reaches other endpoints; `start` starts it.
+        store: takes large values; None: everything travels in messages.
         clock, ids, random: time, identities and chance.
-        node: the node daemon's endpoint, authority over everything but light children.
-        job: whose work this endpoint does.
-        namespace: where names that its code gives and looks up live.
+        node: the node daemon, which is the authority of all actors but light children.
+        job: the job that this endpoint works for.
+        namespace: where the names live that code outside of actors gives and looks up.
 
     Attributes:
-        is_closed: whether it was shut down, lost its node, or is a forked child's copy: nothing can be asked of it.
+        is_closed: whether it refuses everything: it was shut down, has lost its node, or is a forked child's copy.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class System:
         self.namespace = namespace
         self.random = random
         self.crash_notes: CrashNotes | None = None
-        self.origins: Origins | None = None  # of the exceptions of methods, in local mode
+        self.origins: Origins | None = None  # where methods raised their exceptions, in local mode
         self.threads = LoopThread()
         self.on_loop, self.operate = self.threads.on_loop, self.threads.operate
         self.failure: BaseException | None = None
@@ -142,7 +142,7 @@ class System:
         self.peers.started()
 
     def _begin_calling(self) -> None:
-        """Make what calls actors, and waits for them."""
+        """Make the parts that call actors, and wait for them."""
         threads, clock, control, peers = self.threads, self.clock, self.control, self.peers
         self.routes = routes = Routes(peers, control, clock, self.payloads, self.transits)
         self.pending = pending = CallTable(threads, clock, routes, DeathCounter(), self.origins, self.dead_letters.add)
@@ -156,7 +156,7 @@ class System:
         self.monitors = Monitors(threads, control, routes, peers)
 
     def _begin_asking(self) -> None:
-        """Make what starts and finds actors for code of this process."""
+        """Make the parts that start and find actors for code of this process."""
         threads, control, peers = self.threads, self.control, self.peers
         self.refs = RefFactory(self, peers, self._known)
         self.spawning = Spawning(
@@ -169,7 +169,7 @@ class System:
         return actor_id if record is None else record.actor_id
 
     def _begin_hosting(self) -> None:
-        """Make what hosts actors, and speaks with their authorities."""
+        """Make the parts that host actors, and speak with their authorities."""
         clock, control, scope, payloads, peers = self.clock, self.control, self.scope, self.payloads, self.peers
         own_peer, routes = peers.own_peer, self.routes
         self.population = population = Population(clock)
@@ -224,11 +224,11 @@ class System:
         )
 
     def refusal(self) -> errors.RuntimeStateError:
-        """Return what is raised by whatever is asked after the end."""
+        """Return the error of everything that is asked after the end."""
         return self.threads.refusal()
 
     async def close(self, error: errors.ActorRtError | None = None, why: str | None = None) -> None:
-        """End what is hosted, fail what is pending with `error` and what is asked later with `why`. Idempotent."""
+        """End the hosted actors, fail pending calls with `error` and later ones with the text `why`. Idempotent."""
         if self.is_closed:
             return
         self.is_closed = True
@@ -241,7 +241,7 @@ class System:
         forks.forget(self)
 
     def abandon_after_fork(self) -> None:
-        """Refuse everything in a forked child, and send nothing over what are its parent's sockets."""
+        """Called in a forked child: refuse everything, and send nothing over the sockets, which are the parent's."""
         self.threads.leave()
         self.transport.abandon()
         self.runners.abandon_after_fork()
@@ -251,7 +251,7 @@ class System:
         self.threads.why_closed = forks.REFUSAL
 
     def _crashed(self, error: BaseException) -> None:
-        """Called with a defect of the runtime itself, in a task or a callback: everybody who waits is told."""
+        """Called with a defect of the runtime itself, in a task or a callback: fail everything that waits."""
         log_defect(logger, "the actor runtime of this process failed", error)
         self.failure = error
         if self.on_crash is not None:
@@ -260,7 +260,7 @@ class System:
         self._fail_all(self.refusal())
 
     def _fail_all(self, error: errors.ActorRtError) -> None:
-        """End with `error` what waits; what is still to come is refused."""
+        """Fail everything that waits with `error`; everything that is asked later is refused."""
         self.threads.closed_by = error
         self.pending.close(error, self.refusal())
         self.routes.close(error)
@@ -269,7 +269,7 @@ class System:
     # What arrives
 
     def received(self, peer: PeerId, envelope: list[Any], buffers: Sequence[Buffer]) -> None:
-        """Take in an envelope."""
+        """Called when an envelope has arrived."""
         kind = envelope[0]
         if kind <= TELL:  # the hot ones first: ASK or TELL
             self.incoming.received(peer, envelope, buffers)
@@ -295,17 +295,17 @@ class System:
             self.dead_letters.add(f"peer {short(peer)}", "received", f"an envelope of the unknown kind {kind}")
 
     def drained(self) -> None:
-        """All that had arrived is taken in."""
+        """Called when all envelopes that had arrived were passed to `received`."""
         self.runners.drained()
 
     def peer_failed(self, peer: PeerId, error: errors.ActorRtError) -> None:
-        """The transport can't speak with the peer."""
+        """Called when the transport can't reach the peer."""
         self.silences.peers.discard(peer)
         logger.warning("lost %s: %s", short(peer), error)
         self.control.peer_lost(peer, error)
         self.losses.cut_off(peer, error)
         self.incoming.caller_cut_off(peer)
-        if self.transport.node_of(peer):  # nobody else tells of its end
+        if self.transport.node_of(peer):  # nobody else reports its end
             self.transits.lost(peer)
 
     def _endpoint_down(self, _: PeerId, down: EndpointDown) -> None:
@@ -315,11 +315,11 @@ class System:
         self.scope.after(config.DEATH_GRACE_S, lambda: self.endpoint_gone(peer, reason, in_hand))
 
     def endpoint_gone(self, peer: PeerId, reason: ExitReason, in_hand: Container[int] = ()) -> None:
-        """A process ended, and its last words have arrived: settle everything that it was part of.
+        """Called when a process has ended, and its last messages have arrived: settle everything that it was part of.
 
         Args:
             peer, reason: the process's endpoint, and how it ended.
-            in_hand: which of this endpoint's calls it was handling, as far as that is known.
+            in_hand: the calls of this endpoint that it was handling, as far as that is known.
         """
         self.peers.lost(peer, reason)
         self.silences.peers.discard(peer)

@@ -1,4 +1,4 @@
-"""Finds actors by what they are called: by their names, and by the ids that supervisors give to their children."""
+"""Finds actors by their names, and by the ids that supervisors give to their children."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class Lookups:
     """The lookups of one endpoint.
 
     Args:
-        threads: its loop.
+        threads: the endpoint's loop.
         control: asks the node and other authorities.
         peers: knows the node.
         refs: makes the refs that are found.
-        namespace: where names are looked up that code outside of actors asks for.
+        namespace: where code outside of actors looks up names.
     """
 
     def __init__(self, threads: LoopThread, control: Control, peers: Peers, refs: RefFactory, namespace: str) -> None:

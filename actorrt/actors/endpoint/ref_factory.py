@@ -1,4 +1,4 @@
-"""Makes refs that are bound to one endpoint: from what an authority says of an actor, and to actors that it hosts."""
+"""Makes refs that are bound to one endpoint: from the answers of authorities, and to actors that it hosts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from actorrt.actors.cells.cell import Cell
 
 AT_ONCE_COUNT: Final = 1_000
-"""How many refs of a group are made before others on the loop have their turn."""
+"""How many refs of a group are made in one turn of the loop."""
 
 
 class RefFactory:
@@ -29,8 +29,8 @@ class RefFactory:
     Args:
         owner: the endpoint, which the refs are bound to.
         peers: knows its address.
-        known: returns the id in the record of a child on this endpoint, or the id that it is given: of the ids of a
-            million actors, each is in memory once.
+        known: returns the id in the record of a child on this endpoint, or else the id that it is given. So the ids of
+            a million actors are in memory once.
 
     Attributes:
         owner: the endpoint.
@@ -61,10 +61,10 @@ class RefFactory:
 
         Args:
             actor_ids: the actors.
-            kind: what can be called.
-            authority: of all of them.
+            kind: their interface.
+            authority: the authority of all of them.
             group: where they run.
-            timeout_s: the deadline of calls that have no other.
+            timeout_s: the time limit of their calls.
         """
         places, place_of = group.places, memoryview(group.place_of).cast(PLACE_CODE)
         refs: list[ActorRef[Any]] = []

@@ -1,6 +1,6 @@
-"""The asker's side of a spawn: what is ordered, from which authority, and what its answer becomes.
+"""Spawns actors: captures what is to start, orders it from an authority, and makes refs from the answer.
 
-The authority's side is `actorrt.actors.authority.spawns`. An asker that is cancelled withdraws its order, so that no
+The authority's side is `actorrt.actors.authority.spawns`. A spawn that is cancelled withdraws its order, so that no
 actor runs which nobody has a ref to.
 """
 
@@ -33,11 +33,11 @@ from actorrt.store.client.ref import ObjectRef
 from actorrt.store.values import encoding
 
 AT_ONCE_COUNT: Final = 1_000
-"""How many ids of a group are drawn before others on the loop have their turn."""
+"""How many ids of a group are drawn in one turn of the loop."""
 
 
 class JobScope(NamedTuple):
-    """Whose work an endpoint does, and where the names live that its code gives."""
+    """The job that an endpoint works for, and the namespace of the names that its code gives."""
 
     job: JobId
     namespace: str
@@ -47,13 +47,13 @@ class Spawning:
     """The spawns of one endpoint.
 
     Args:
-        threads: its loop.
-        control: orders from the authorities.
-        ids: names the actors.
-        refs: makes the refs to them.
-        store: holds what the arguments refer to; None if this process has none.
+        threads: the endpoint's loop.
+        control: sends the orders to the authorities.
+        ids: makes the ids of the actors.
+        refs: makes the refs.
+        store: holds the objects that the arguments refer to; None if this process has no store.
         peers: knows this endpoint and the node, which are the authorities.
-        scope: what spawns belong to that no actor makes.
+        scope: the job and the namespace of the actors that are not spawned by an actor.
     """
 
     def __init__(
@@ -109,11 +109,11 @@ class _SpawnOrder:
 
     Args:
         spawning: sends it.
-        cls, options, args, kwargs: what is to start.
+        cls, options, args, kwargs: the actor to start.
         supervisor: decides on the failures of the actor, if a supervisor starts it.
-        child_id: what the supervisor calls it by.
-        share: the actor's place among the light children that its supervisor began with, and how many they are.
-        copies_count: how many actors are to start by it.
+        child_id: the supervisor's id for it.
+        share: the actor's place among the light children that its supervisor began with, and their number.
+        copies_count: how many actors the order starts.
 
     Raises:
         TypeError: the constructor does not take the arguments, or hooks and options contradict each other.
@@ -173,14 +173,14 @@ class _SpawnOrder:
         return token
 
     async def spawn(self, actor_id: ActorId) -> ActorRef[Any]:
-        """Have one actor started; see `Spawner.spawn`."""
+        """Order one actor; see `Spawner.spawn`."""
         with self._withdrawn_if_cancelled(actor_id):
             card = await self._spawning.control.request(self._authority, Spawn(actor=actor_id, order=self._order))
         self._objects.clear()
         return self._spawning.refs.from_card(card, self._authority)
 
     async def spawn_many(self, count: int) -> ActorGroup[Any]:
-        """Have `count` actors started; see `Spawner.spawn_many`."""
+        """Order `count` actors; see `Spawner.spawn_many`."""
         ids, refs = self._spawning.ids, self._spawning.refs
         drawn = [ids.actors(len(part)).packed async for part in parts_of(range(count), AT_ONCE_COUNT)]
         actor_ids = ActorIds(b"".join(drawn))
@@ -193,7 +193,7 @@ class _SpawnOrder:
 
     @contextmanager
     def _withdrawn_if_cancelled(self, actor_id: ActorId) -> Iterator[None]:
-        """Have what was begun ended if its asker is cancelled; a group goes by its first actor."""
+        """Withdraw the order if the spawn is cancelled. The first actor stands for a group."""
         try:
             yield
         except asyncio.CancelledError:

@@ -1,4 +1,4 @@
-"""What an endpoint says of itself: every queue with its length, what it dropped, what waits."""
+"""The statistics of an endpoint: the length of every queue, and counts of what was dropped or is late."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LISTED_COUNT: Final = 1_000
 
 
 def of_system(system: System) -> dict[str, Any]:
-    """Return an endpoint's statistics as plain data; of very many actors, the busiest."""
+    """Return an endpoint's statistics as plain data. If it hosts very many actors, only the busiest are listed."""
     cells = system.population.cells()
     return {
         "peer": short(system.peers.own_peer),

@@ -1,1 +1,1 @@
-"""What code holds of actors: refs, replies, groups, and how it waits for them."""
+"""What callers of actors hold: refs, replies and groups; and how they wait."""

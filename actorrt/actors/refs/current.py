@@ -1,7 +1,7 @@
 """What runs here: the endpoint of this process, and the message that is being handled.
 
-In a process there is one endpoint, except in local mode, where every worker of the node has its own: code of an
-actor finds its own through the message in hand.
+A process has one endpoint. In local mode it has several, since every worker of the node has its own: code of an actor
+finds the endpoint of its worker through the message in hand.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class BoundEndpoint(Protocol):
     """What a ref asks of the endpoint that it is bound to.
 
     Attributes:
-        is_closed: whether nothing can be asked of it any more.
+        is_closed: whether it refuses everything.
     """
 
     is_closed: bool
@@ -110,7 +110,7 @@ class BoundEndpoint(Protocol):
     def threads(self) -> LoopThread: ...
 
     def refusal(self) -> RuntimeStateError:
-        """Return what is raised by whatever is asked after the end."""
+        """Return the error of everything that is asked after the end."""
 
 
 message: ContextVar[Message | None] = ContextVar("actorrt_message", default=None)
@@ -120,18 +120,18 @@ _process_endpoint: BoundEndpoint | None = None
 
 
 def set_process_endpoint(endpoint: BoundEndpoint | None) -> None:
-    """Say which endpoint serves this process's own code, as against that of its actors."""
+    """Set the endpoint that serves the code of this process that belongs to no actor."""
     global _process_endpoint
     _process_endpoint = endpoint
 
 
 def process_endpoint() -> BoundEndpoint | None:
-    """Return the endpoint that serves this process's own code, if one does."""
+    """Return the endpoint that serves the code of this process that belongs to no actor; None if there is none."""
     return _process_endpoint
 
 
 def endpoint() -> BoundEndpoint:
-    """Return the endpoint that serves the code that asks.
+    """Return the endpoint that serves the calling code.
 
     Raises:
         RuntimeStateError: the runtime is not running in this process, was shut down, or lost its node.
@@ -146,6 +146,6 @@ def endpoint() -> BoundEndpoint:
 
 
 def deadline() -> float | None:
-    """Return the deadline of the message in hand, if it has one; what outlives its message has none."""
+    """Return the deadline of the message in hand, if it has one. Code that outlives its message has none."""
     in_hand = message.get()
     return None if in_hand is None or in_hand.is_over else in_hand.deadline

@@ -1,4 +1,4 @@
-"""What an actor is told of the end of another: a `Down` by a monitor, an `Exit` by a link."""
+"""What is told of the end of an actor: a `Down` by a monitor, an `Exit` by a link."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ class GroupReply(Operation[list[T]]):
 class GroupMethod(Generic[P, T]):
     """One method of every actor of a group.
 
-    `P` are the method's parameters and `T` is its result, known to mypy where it runs `actorrt.mypy_plugin`.
+    `P` are the method's parameters and `T` is its result, which mypy knows if it runs `actorrt.mypy_plugin`.
     """
 
     __slots__ = ("_methods",)
@@ -62,8 +62,8 @@ class GroupMethod(Generic[P, T]):
         """Ask all, with the arguments captured once.
 
         Raises:
-            TypeError, SerializationError: as of a single call; nothing was sent. What befalls one call of the group is
-                in its own reply.
+            TypeError, SerializationError: as of a single call; nothing was sent. A call of the group that fails later
+                has the error in its own reply.
         """
         if not self._methods:
             return GroupReply(f"{self!r}()", [])
@@ -71,7 +71,7 @@ class GroupMethod(Generic[P, T]):
         return GroupReply(f"{self!r}()", first.ask_many(others, args, kwargs))
 
     def ref(self, *args: P.args, **kwargs: P.kwargs) -> list[ObjectRef[T]]:
-        """Ask all, the arguments captured once, and leave the results in the object store; see `ActorMethod.ref`."""
+        """Ask all, with the arguments captured once, and leave the results in the store; see `ActorMethod.ref`."""
         if not self._methods:
             return []
         first, *others = [method.options(returns="ref") for method in self._methods]
@@ -79,7 +79,7 @@ class GroupMethod(Generic[P, T]):
         return refs
 
     def tell(self, *args: P.args, **kwargs: P.kwargs) -> Operation[list[None]]:
-        """Tell all, the arguments captured once; what is returned ends when every receiver has admitted the message.
+        """Tell all, with the arguments captured once. The result ends when every receiver has admitted the message.
 
         Raises:
             TypeError, SerializationError: as of a single tell; nothing was sent.
@@ -90,7 +90,7 @@ class GroupMethod(Generic[P, T]):
         return gather(*first.tell_many(others, args, kwargs))
 
     def options(self, **options: Any) -> GroupMethod[P, T]:
-        """Return the same with options for its calls; see `ActorMethod.options`."""
+        """Return this method with options for its calls; see `ActorMethod.options`."""
         return GroupMethod([method.options(**options) for method in self._methods])
 
     def __repr__(self) -> str:
@@ -113,7 +113,7 @@ class ActorGroup(Generic[A]):
 
     @classmethod
     def _owning(cls, refs: list[ActorRef[A]]) -> ActorGroup[A]:
-        """Make a group of a list that nobody else is going to change: to copy a million refs holds a loop for long."""
+        """Make a group that keeps the list itself: to copy a million refs would block the loop for long."""
         group: ActorGroup[A] = cls(())
         group._refs = refs
         return group

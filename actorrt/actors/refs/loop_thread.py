@@ -1,7 +1,8 @@
 """The thread whose loop does an endpoint's work, and what other threads hand over to it.
 
-A call from any thread reaches the endpoint through `on_loop`. What one thread hands over runs in that thread's order,
-on the loop, and a callback that raises holds up none behind it: its exception is a defect, which the loop reports.
+A call from any thread reaches the endpoint through `on_loop`. The callbacks of one thread run on the loop in that
+thread's order. A callback that raises does not keep the others from running: its exception is a defect, which the loop
+reports.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ T = TypeVar("T")
 
 
 class LoopThread:
-    """Takes over work for one loop.
+    """Takes callbacks over from other threads, for one loop.
 
     Attributes:
         thread: the thread in which the loop runs; None while it does not run.
-        closed_by: what ended the operations that were under way, where something did.
-        why_closed: what whoever asks for more after the end is told.
+        closed_by: the error of the operations that were under way when the endpoint was closed; None until then.
+        why_closed: what the error says of everything that is asked after the end.
         loop: the loop.
         scope: owns the operations.
         call_later: as of the loop, whose thread alone may call it.
@@ -50,19 +51,19 @@ class LoopThread:
         self.enter()
 
     def enter(self) -> None:
-        """The loop runs in this thread from now on; `leave` says when it does not."""
+        """Called when the loop runs in this thread from now on, until `leave`."""
         self.thread = get_ident()
 
     def leave(self) -> None:
-        """The loop does not run: whoever calls hands over until it does."""
+        """Called when the loop stops for a while: every thread hands over until it runs again."""
         self.thread = None
 
     def __len__(self) -> int:
-        """How much other threads have handed over that the loop has not begun."""
+        """How many callbacks of other threads the loop has not begun."""
         return len(self._handed_over)
 
     def on_loop(self, callback: Callable[[], Any]) -> None:
-        """Run `callback` on the loop: at once if this is its thread, else handed over in order.
+        """Run `callback` on the loop: at once if this is its thread, otherwise when the loop takes it over.
 
         Raises:
             RuntimeStateError: the runtime was shut down, or this is a forked child.
@@ -77,17 +78,17 @@ class LoopThread:
             self._is_waking = True
             try:
                 self.loop.call_soon_threadsafe(self._take_over)
-            except RuntimeError:  # the loop is closed; the next one is to be told so, too
+            except RuntimeError:  # the loop is closed; the next caller is told so, too
                 self._is_waking = False
                 self._handed_over.clear()
                 raise self.refusal() from None
 
     def refusal(self) -> RuntimeStateError:
-        """Return what is raised by whatever is asked after the end."""
+        """Return the error of everything that is asked after the end."""
         return RuntimeStateError(self.why_closed)
 
     def _take_over(self) -> None:
-        """Run what other threads have handed over so far; what they hand over meanwhile waits for another turn."""
+        """Run the callbacks that were handed over so far; those that come meanwhile wait for another turn."""
         self._is_waking = False
         try:
             for _ in range(len(self._handed_over)):
@@ -98,11 +99,11 @@ class LoopThread:
                 self.loop.call_soon(self._take_over)
 
     def operate(self, what: str, work: Callable[[], Coroutine[Any, Any, T]]) -> Operation[T]:
-        """Run a coroutine function on the loop; what is returned ends with it."""
+        """Run a coroutine function on the loop; return an operation that ends with it."""
         operation: Operation[T] = Operation(what)
 
         def ended(_: asyncio.Task[None]) -> None:
-            if not operation.done():  # its task was cancelled, before its first step maybe
+            if not operation.done():  # its task was cancelled, maybe before its first step
                 operation.set_error(self.closed_by or CallCancelledError(f"{what} was cancelled"))
 
         async def run() -> None:

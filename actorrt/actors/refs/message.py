@@ -1,6 +1,6 @@
-"""A message that an actor is sent, and what the two sides ask of each other while it is on its way.
+"""A message to an actor, and the caller that its outcome goes to.
 
-`Caller` is where its outcome goes. Who waits for which message is in `waits`.
+What the messages in hand wait for is in `waits`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SIGNAL_PREFIX: Final = "!"
 
 
 def message_bytes(body: Body, buffers: Sequence[Any]) -> int:
-    """Return what a message weighs, the same on either side of a link: its strings and bytes, and its buffers."""
+    """Return the size of a message, the same on either side of a link: its strings, its bytes and its buffers."""
     kind = type(body)
     if kind is bytes:
         size = len(body)
@@ -41,32 +41,32 @@ def message_bytes(body: Body, buffers: Sequence[Any]) -> int:
 
 
 class Caller(Protocol):
-    """Who asked, near or far: where the outcome of a message goes."""
+    """The endpoint that sent a message, near or far: the outcome goes there."""
 
     @property
     def is_far(self) -> bool:
         """Whether it is on another node."""
 
     def succeed(self, call_id: int, value: Any) -> None:
-        """Give the result; raises what makes it impossible to send."""
+        """Send the result; raise the error that makes that impossible."""
 
     def fail(self, call_id: int, error: BaseException, where: str, executed: Executed) -> None:
-        """Give the exception that the method raised, or that kept it from running; `where` names the method."""
+        """Send the exception that the method raised, or that kept it from running; `where` names the method."""
 
     def refuse(self, call_id: int, error: CallError) -> None:
-        """Give the runtime's own error."""
+        """Send an error of the runtime."""
 
     def grant(self, actor_id: ActorId, messages: int, size_bytes: int, settlement: int) -> None:
-        """Let the caller's endpoint have sent so much to the actor in all."""
+        """Let the caller's endpoint send to the actor, up to these totals."""
 
     def item(self, call_id: int, value: Any) -> None:
-        """Give one item of a stream; raises what makes it impossible to send."""
+        """Send one item of a stream; raise the error that makes that impossible."""
 
 
 class Message:
     """One message on its way through a mailbox.
 
-    `call_id` is 0 where nobody waits for the outcome. `caller` is None for what the runtime itself sends.
+    `call_id` is 0 if nobody waits for the outcome. `caller` is None if the runtime itself sent the message.
     """
 
     __slots__ = (
@@ -106,19 +106,19 @@ class Message:
         self.options = options
         self.size_bytes = message_bytes(body, buffers) if body or type(body) is not tuple else PLAIN_MESSAGE_BYTES
         self.began_at = 0.0  # when its coroutine began to run
-        self.is_over = False  # handled; tasks that it left behind go on without its deadline
-        self.cell: Any = None  # the cell that handles it, from when it is in hand
-        self.runner: TaskWaiter | None = None  # in whose task it runs, where it is a coroutine
-        self.timer: Any = None  # of its deadline, once it waits
-        self.waits: list[ReferenceType[Any]] | None = None  # what its tasks awaited last; see `waits`
+        self.is_over = False  # it was handled; tasks that it left behind run on without its deadline
+        self.cell: Any = None  # the cell that it was delivered to
+        self.runner: TaskWaiter | None = None  # drives it, if it is a coroutine
+        self.timer: Any = None  # of its deadline, while it waits for something
+        self.waits: list[ReferenceType[Any]] | None = None  # what its tasks await; see `waits`
         self.withdrawal: CallError | None = None  # why it was cancelled while it ran
 
 
 class Signal(Message):
-    """A word of the runtime that calls a hook of the actor: a `Down` or an exit.
+    """A message of the runtime that calls a hook of the actor: a `Down` or an exit.
 
-    There is one for each monitor and each link, so it needs no bound: it is never refused nor displaced, and takes no
-    room from messages. Its arguments never left this process.
+    There is one for each monitor and each link, so signals need no bound. They are never refused nor displaced, and
+    take no room from messages. Their arguments never left this process.
     """
 
     __slots__ = ()
@@ -129,7 +129,7 @@ class Signal(Message):
 
 
 class Tick(Message):
-    """What a timer of the actor tells it."""
+    """The message that a timer of the actor sends."""
 
     __slots__ = ("is_waiting",)
 

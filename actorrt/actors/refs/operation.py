@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class Operation(Completion[T]):
-    """The outcome of a spawn, a lookup, a stop and the like: awaitable, and `result()` in plain code.
+    """The outcome of a spawn, a lookup, a stop and the like. Await it, or take its `result()` in plain code.
 
     Cancelling the only coroutine that awaits it cancels the operation.
     """
@@ -24,7 +24,7 @@ class Operation(Completion[T]):
         super().__init__()
         self.what = what
         self._cancel = cancel
-        self.parts = parts  # what it ends with; whoever waits for it waits for them
+        self.parts = parts  # it ends with these: a wait for it is a wait for them
 
     def _waiter(self) -> Waiter:
         message = current.message.get()
@@ -42,11 +42,11 @@ class Operation(Completion[T]):
         return self.what
 
     def on_cancel(self, cancel: Callable[[], None]) -> None:
-        """Say how to stop what is under way."""
+        """Set what `cancel` does."""
         self._cancel = cancel
 
     def cancel(self) -> None:
-        """Stop what is under way. Without effect on what is done."""
+        """Stop the operation. Without effect if it has ended."""
         if not self._is_done and self._cancel is not None:
             self._cancel()
 

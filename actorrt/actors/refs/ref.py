@@ -1,8 +1,8 @@
 """Refs: how an actor is addressed, the same in its process, on its machine and across machines.
 
-A ref is a value. It owns nothing, so dropping one stops nothing; it stays valid over restarts of its actor. It
-knows where to ask for the actor (its *authority*: the node daemon, or the endpoint that hosts a light child) and
-where the actor was last seen, which is only a hint.
+A ref is a value. It owns nothing, so dropping one stops nothing, and it stays valid over restarts of its actor. It
+knows the actor's *authority* (the node daemon, or the endpoint that hosts a light child), which knows where the actor
+is. Where the actor was last seen is only a hint.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ DEFAULT_CALL = CallOptions()
 
 
 class ActorRef(Generic[A]):
-    """Addresses one actor; its public methods are callable through it."""
+    """Addresses one actor, whose public methods can be called through it."""
 
     __slots__ = (
-        "__dict__",  # of methods that were called, made with the first of them
+        "__dict__",  # the methods that were called; made with the first one
         "__weakref__",
         "_actor_id",
         "_authority",
@@ -81,7 +81,7 @@ class ActorRef(Generic[A]):
         seen: Sighting | None,
         call_timeout_s: float | None = None,
     ) -> None:
-        put = object.__setattr__  # past our own, which is for users: a group may have a million refs
+        put = object.__setattr__  # not our own, which is for users and slower: a group may have a million refs
         put(self, "_endpoint", endpoint)
         put(self, "_actor_id", actor_id)
         put(self, "_interface", interface)
@@ -105,7 +105,7 @@ class ActorRef(Generic[A]):
         return method
 
     def _method(self, name: str) -> ActorMethod[..., Any]:
-        """Make a method that is not kept: a group may have a million refs, each of which would keep its own."""
+        """Make a method and do not keep it: a group may have a million refs, each of which would keep its own."""
         spec = self._interface.methods.get(name)
         if spec is None:
             raise self._interface.unknown(name)
@@ -120,13 +120,13 @@ class ActorRef(Generic[A]):
     def stop(self, reason: str = "shutdown") -> Operation[None]:
         """Stop the actor gracefully: it finishes what is in its mailbox, within its `shutdown_s`.
 
-        An administrative stop: no supervisor restarts it. Done when the actor is gone; without effect on one that
-        is gone already.
+        The stop is administrative: no supervisor restarts the actor. It is done when the actor is gone, and has no
+        effect on an actor that is gone already.
         """
         return self._endpoint.ends.stop(self, checks.any_text("reason", reason))
 
     def kill(self) -> Operation[None]:
-        """End the actor at once, its process too if it has one of its own. Not restarted either."""
+        """End the actor at once, with its process if it has one of its own. No supervisor restarts it."""
         return self._endpoint.ends.kill(self)
 
     def is_alive(self) -> Operation[bool]:
@@ -135,7 +135,7 @@ class ActorRef(Generic[A]):
 
     @property
     def _is_here(self) -> bool:
-        """Whether the actor is known to be hosted by this endpoint, as things are now."""
+        """Whether this endpoint hosts the actor, as far as that is known now."""
         return self._route is not None and self._route.cell is not None
 
     @property
@@ -164,10 +164,10 @@ class ActorRef(Generic[A]):
 
 
 class ActorMethod(Generic[P, R]):
-    """One method of one actor, ready to be called from afar.
+    """One method of one actor, ready to be called.
 
-    `P` are the method's parameters and `R` is what a call gives: a `Reply` or a `Stream`. They are known to mypy where
-    it runs `actorrt.mypy_plugin`.
+    `P` are the method's parameters and `R` is the result of a call: a `Reply` or a `Stream`. Mypy knows them if it runs
+    `actorrt.mypy_plugin`.
     """
 
     __slots__ = ("_options", "_ref", "_spec")
@@ -188,7 +188,7 @@ class ActorMethod(Generic[P, R]):
 
         Raises:
             TypeError: the method does not take these arguments.
-            SerializationError: an argument can't be sent; nothing was.
+            SerializationError: an argument can't be sent; nothing was sent.
             MailboxFullError: too much waits for this actor already; nothing was sent.
         """
         spec = self._spec
@@ -201,10 +201,10 @@ class ActorMethod(Generic[P, R]):
         """Ask, and leave the result in the object store: short for `.options(returns="ref")(...)`.
 
         Returns:
-            Its ref at once, pending until the call ends. It can be passed on before that.
+            The ref of the result, pending until the call ends. It can be passed on before that.
 
         Raises:
-            TypeError, SerializationError, MailboxFullError: as of a call.
+            TypeError, SerializationError, MailboxFullError: as for a call.
         """
         method: ActorMethod[P, Any] = ActorMethod(self._ref, self._spec, self._options._replace(returns="ref"))
         stored: ObjectRef[T] = method(*args, **kwargs)
@@ -236,10 +236,10 @@ class ActorMethod(Generic[P, R]):
         return [method._ref for method in (self, *others)]
 
     def tell(self, *args: P.args, **kwargs: P.kwargs) -> Reply[None]:
-        """Send without expecting a reply; what fails then fails the actor.
+        """Send a message without a reply. An exception of the method fails the actor.
 
         Returns:
-            An awaitable: it ends when the receiver's bounds admit the message.
+            An awaitable that ends when the receiver has admitted the message.
         """
         spec = self._spec
         if kwargs or not spec.least <= len(args) <= spec.most:
@@ -248,7 +248,7 @@ class ActorMethod(Generic[P, R]):
 
     @property
     def __signature__(self) -> Signature:
-        """What notebooks and `help` show."""
+        """The signature that notebooks and `help` show."""
         return self._spec.signature()
 
     @overload
@@ -284,7 +284,7 @@ class ActorMethod(Generic[P, R]):
 
         Args:
             timeout_s: the deadline, in seconds from the call.
-            retries: how often to send again what a death of the actor may have lost (at least once).
+            retries: how often the call is sent again if the actor died during it; it may run more than once then.
             key: calls of one key run once in an incarnation of the actor.
             returns: `"ref"` leaves the result in the store and gives an `ObjectRef` at once.
         """
@@ -304,10 +304,10 @@ class ActorMethod(Generic[P, R]):
 
 
 def require_ref(asked: str, ref: Any) -> ActorRef[Any]:
-    """Return what must be a ref, or refuse it: `asked` names the call that takes it.
+    """Return `ref`, which must be a ref; `asked` names the call that takes it.
 
     Raises:
-        TypeError: it is none.
+        TypeError: it is not a ref.
     """
     if not isinstance(ref, ActorRef):
         raise TypeError(f"{asked}({ref!r}): give an ActorRef, which is what a spawn ends with, or `self.context.ref`")
@@ -322,7 +322,7 @@ def rebuild_ref(
     seen: tuple[tuple[Any, str], int] | None,
     call_timeout_s: float | None,
 ) -> ActorRef[Any]:
-    """Make the ref that was pickled, bound to the endpoint that unpickles it."""
+    """Rebuild a ref that was pickled, bound to the endpoint that unpickles it."""
     carrier = current_carrier()
     return ActorRef(
         current.endpoint() if carrier is None or carrier.system is None else carrier.system,

@@ -1,4 +1,4 @@
-"""What the caller of a method holds: the reply to come."""
+"""The reply to a call, which the caller holds until it comes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 class CallOwner(Protocol):
-    """Has a call until it ends."""
+    """Has the calls until they end."""
 
     def cancel(self, call: Reply[Any]) -> None:
         """Withdraw a call, from whichever thread."""
@@ -72,7 +72,7 @@ class Reply(Completion[T]):
         retries: int,
         parent: Message | None,
     ) -> None:
-        # Completion's fields, set here rather than through super(): one is made for each call.
+        # Completion's fields are set here and not by super(), which costs a call for each reply.
         self._is_done = False
         self._value = None
         self._error = None
@@ -82,10 +82,10 @@ class Reply(Completion[T]):
         self.method = method
         self.body = body
         self.buffers = buffers
-        self.transit = transit  # what the store keeps of its arguments until they are opened
+        self.transit = transit  # the tokens by which the store keeps its arguments until they are opened
         self.deadline = deadline
         self.options = options
-        self.parent = parent  # what its caller was handling
+        self.parent = parent  # the message that its caller was handling
         self.attempts_left = retries
         self.is_repeated = False  # sent again: an earlier copy may have run
         self.moves_left = 3
@@ -100,7 +100,7 @@ class Reply(Completion[T]):
 
     @property
     def has_retries(self) -> bool:
-        """Whether it is sent again when its actor may have died of it."""
+        """Whether it is sent again if its actor dies during it."""
         return self.options is not None and "retry" in self.options
 
     @property
@@ -108,9 +108,9 @@ class Reply(Completion[T]):
         return f"{self.label}.{self.method}()"
 
     def cancel(self) -> None:
-        """Withdraw the call: what is queued is dropped, what runs as a coroutine is cancelled.
+        """Withdraw the call: it is dropped if it is queued, and cancelled if it runs as a coroutine.
 
-        The reply ends with `CallCancelledError`. Without effect on what is done.
+        The reply ends with `CallCancelledError`. Without effect if the call has ended.
         """
         if not self._is_done:
             self.calls.cancel(self)
@@ -140,12 +140,12 @@ class Reply(Completion[T]):
 
 
 def forget_arguments(call: Reply[Any]) -> None:
-    """A call is over, or a tell has left: its arguments go, however long somebody has its reply."""
+    """Called when a call is over, or a tell has left: drop the arguments, as the reply may be kept for long."""
     call.body = call.buffers = ()
 
 
 def release(call: Reply[Any]) -> None:
-    """A call is over: the store keeps nothing for it any more, nor does its reply, however long somebody has that."""
+    """Called when a call is over: release what the store keeps for it, and drop the arguments."""
     assert call.transit is not None
     peers = call.ref._endpoint.peers
     call.transit.call_ended(is_far=call.peer is not None and bool(peers.node_of(call.peer)))
@@ -153,7 +153,7 @@ def release(call: Reply[Any]) -> None:
 
 
 def release_tell(message: Reply[None]) -> None:
-    """Release what a tell carries; if it has left, the store keeps that for its receiver."""
+    """Called when a tell is over: drop its arguments. If it has left, the store keeps them for the receiver."""
     assert message.transit is not None
     if message.error() is not None:
         release(message)

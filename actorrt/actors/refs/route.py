@@ -1,6 +1,6 @@
-"""The way to one actor: where it runs, as far as that is known, and what waits until it may leave.
+"""The way to one actor: where it runs, as far as that is known, and the messages that wait until they may leave.
 
-What settles a route, and what unsettles it, is the business of `routes`.
+`actorrt.actors.calling.routes` settles and unsettles routes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 WAITING_MESSAGES: Final = 10_000
 WAITING_BYTES: Final = 64 * MIB
-"""How much of one endpoint may wait for one actor; beyond that a sender waits, or is refused."""
+"""How much of one endpoint may wait for one actor. Beyond that a sender waits, or is refused."""
 
 
 class LocalRoom(Protocol):
@@ -60,7 +60,7 @@ class Inbox(Protocol):
 
 
 class Waiting:
-    """Calls that can't be sent yet, first in, first out, and what they weigh together."""
+    """Calls that can't be sent yet, first in, first out, and their size."""
 
     __slots__ = ("_calls", "size_bytes")
 
@@ -75,7 +75,7 @@ class Waiting:
         return (call for call, _ in self._calls)
 
     def add(self, call: Reply[Any]) -> None:
-        """Put a call behind all others."""
+        """Add a call behind all others."""
         size_bytes = message_bytes(call.body, call.buffers)
         self._calls.append((call, size_bytes))
         self.size_bytes += size_bytes
@@ -87,7 +87,7 @@ class Waiting:
         return call
 
     def check_invariants(self) -> None:
-        """Raise AssertionError if the weights do not add up."""
+        """Raise AssertionError if the sizes do not add up."""
         size_bytes = sum(size_bytes for _, size_bytes in self._calls)
         assert size_bytes == self.size_bytes, f"{size_bytes} bytes wait, and {self.size_bytes} are counted"
 
@@ -96,9 +96,9 @@ class Route:
     """The way to one actor. At most one of `cell`, `link` and `gone` is set; none while it is sought.
 
     Attributes:
-        newest: the newest incarnation heard of.
-        window: how much may be sent over the link before the actor has caught up; a cell here tells that itself.
-        waiting: in order, what can't be sent yet: while the actor is sought, or has no room.
+        newest: the newest incarnation that is known.
+        window: how much may be sent over the link before the actor has caught up. A cell here tells that itself.
+        waiting: the messages that can't be sent yet, in order: the actor is sought, or has no room.
         gone: what its authority said of an actor that is dead.
         absent_count: how often in a row the actor was not where its authority said that it was.
     """
@@ -159,12 +159,12 @@ class Route:
 
     @property
     def is_full(self) -> bool:
-        """Whether nothing more may wait."""
+        """Whether no more messages may wait."""
         waiting = self.waiting
         return waiting is not None and (len(waiting) >= WAITING_MESSAGES or waiting.size_bytes >= WAITING_BYTES)
 
     def check_invariants(self) -> None:
-        """Raise AssertionError, with the route, if it claims what can't be."""
+        """Raise AssertionError, with the route, if it contradicts itself."""
         assert (self.cell is not None) + (self.link is not None) + (self.gone is not None) <= 1, f"two ways: {self}"
         assert (self.link is None) == (self.peer is None) == (self.window is None), f"half a link: {self}"
         assert self.waiting is None or self.is_settled or self.is_seeking, f"messages wait for nothing: {self}"
@@ -175,7 +175,7 @@ class Route:
 
     @property
     def is_settled(self) -> bool:
-        """Whether the actor's place is known, or that it has none any more."""
+        """Whether it is known where the actor is, or that it is gone."""
         return self.cell is not None or self.link is not None or self.gone is not None
 
     def __repr__(self) -> str:
@@ -187,7 +187,7 @@ class Route:
         )
 
     def room_comes(self) -> Completion[None]:
-        """Return what ends when something more may wait; any thread may ask."""
+        """Return what ends when more messages may wait; any thread may ask."""
         room = self.room
         if room is None or room.done():
             room = self.room = Completion()

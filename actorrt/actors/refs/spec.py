@@ -1,7 +1,7 @@
-"""What it takes to make an instance of an actor: its class, by module or by value, and its arguments, pickled.
+"""A spec: what an instance of an actor is made from, its class and its arguments, pickled.
 
-A spec is fixed when the actor is spawned and serves every incarnation. Object refs inside are held by the actor's
-authority for as long as the actor lives.
+A spec is fixed when the actor is spawned and serves every incarnation. The actor's authority holds the objects that it
+refers to for as long as the actor lives.
 """
 
 from __future__ import annotations
@@ -48,5 +48,5 @@ def pack_spec(spec: Spec, store: StoreClient | None, owner: object) -> PackedSpe
 
 
 def open_spec(data: list[Any], store: StoreClient | None, owner: object) -> Spec:
-    """Rebuild what `pack_spec` made; raises whatever importing the class's module raises."""
+    """Rebuild what `pack_spec` packed; it raises any exception that the import of the class's module raises."""
     return Spec(*encoding.loads(data[0], data[1], Carrier(store, copies_count=0, system=owner)))

@@ -18,7 +18,7 @@ V = TypeVar("V")
 
 
 class Waitable(Protocol):
-    """What can be waited for: `Reply`, `ObjectRef`, what a spawn returns."""
+    """What can be waited for: a `Reply`, an `ObjectRef`, the outcome of a spawn."""
 
     def done(self) -> bool: ...
 
@@ -64,18 +64,18 @@ def gather(*items: Any, return_exceptions: bool, timeout_s: float | None = ...) 
 
 
 def gather(*items: Any, return_exceptions: bool = False, timeout_s: float | None = None) -> Operation[Any]:
-    """Return what ends with the list of the values of all items, in their order.
+    """Return an operation that ends with the list of the values of all items, in their order.
 
     Args:
         *items: replies, object refs, outcomes of spawns.
         return_exceptions: put errors in the list instead of ending with the first one.
-        timeout_s: seconds to wait at the most; None waits until the end. The items go on when the time is up.
+        timeout_s: seconds to wait at the most; None waits until the end. The items are not ended by it.
 
-    Cancelling the only awaiter cancels the items that can be cancelled. Checkers are told of two or three items of
-    different kinds as of a tuple, which is what asyncio's `gather` does.
+    Cancelling the only awaiter cancels the items that can be cancelled. To type checkers, the result of two or three
+    items is a tuple, as that of asyncio's `gather` is.
 
     Raises:
-        TypeError: an item is none of these, or `timeout_s` is no number.
+        TypeError: an item is none of these, or `timeout_s` is not a number.
         CallTimeoutError: (from the result) the time was up first.
     """
     _check(items)
@@ -119,17 +119,17 @@ def _cancel_all(items: Iterable[Any]) -> None:
 
 
 def wait(items: Iterable[W], count: int = 1, timeout_s: float | None = None) -> Operation[tuple[list[W], list[W]]]:
-    """Return what ends with `(done, pending)` when `count` items are done, or the time is up.
+    """Return an operation that ends with `(done, pending)` when `count` items are done, or the time is up.
 
     Args:
-        items: replies or object refs; those with errors are done, too.
+        items: replies or object refs; an item that has failed is done, too.
         count: how many to wait for.
         timeout_s: seconds to wait at the most; None waits until enough are done.
 
-    Both lists keep the order of `items`. Of no items none are waited for.
+    Both lists keep the order of `items`. With no items it ends at once.
 
     Raises:
-        TypeError: an item is none of these, or `timeout_s` is no number.
+        TypeError: an item is none of these, or `timeout_s` is not a number.
         ValueError: `count` is below 1, or above the number of items.
     """
     waited = list(items)
@@ -167,15 +167,15 @@ def wait(items: Iterable[W], count: int = 1, timeout_s: float | None = None) -> 
 class as_completed(Generic[W]):
     """Iterates over items in the order in which they complete; `async for`, or `for` in plain code.
 
-    Each item costs the same however many there are. Those that failed come, too: taking their value raises.
+    Each item costs the same however many there are. Items that have failed come, too: their value raises.
 
     Args:
         items: replies, object refs, outcomes of spawns.
         timeout_s: seconds from now on within which all must complete; None waits until they have. When the time is
-            up, those that have completed still come, and the next one raises; the others go on.
+            up, the items that have completed still come, and then the iteration raises. The other items are not ended.
 
     Raises:
-        TypeError: an item is none of these, or `timeout_s` is no number.
+        TypeError: an item is none of these, or `timeout_s` is not a number.
         CallTimeoutError: (from the iteration) the time was up first.
     """
 
@@ -183,7 +183,7 @@ class as_completed(Generic[W]):
         waited = list(items)
         _check(waited)
         _check_timeout(timeout_s)
-        self._items = waited if timeout_s is not None else []  # for the error's text
+        self._items = waited if timeout_s is not None else []  # for the text of the error
         self._timeout_s = timeout_s
         self._is_late = False
         self._left_count = len(waited)

@@ -1,7 +1,7 @@
-"""What the messages in hand wait for: replies, and what is gathered from them.
+"""What the messages in hand wait for: replies, and what is gathered from them. It shows where calls wait in a cycle.
 
-A coroutine of an actor waits in the task of its runner, which knows what for. The tasks that it starts note that here,
-at the message that they work for. Call cycles are found by it (`actorrt.actors.hosting.deadlock`).
+A coroutine of an actor waits in the task of its runner, which knows what it waits for. A task that the coroutine starts
+notes what it waits for in the message that it works for.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class TaskWaiter(Waiter):
 
 
 def waiter_of(message: Message, completion: Completion[Any]) -> TaskWaiter | None:
-    """Return the runner of a message in hand that begins to wait for a completion; None in a task that it started."""
+    """Return the runner of a message that begins to wait for a completion; None in a task that the message started."""
     runner = message.runner
     if runner is None or asyncio.current_task(runner.loop) is not runner.task:
         return None
@@ -47,20 +47,20 @@ def waiter_of(message: Message, completion: Completion[Any]) -> TaskWaiter | Non
 
 
 def begins_to_wait(message: Message, what: Completion[Any]) -> None:
-    """Called when a task that works for the message in hand begins to await `what`; a runner knows that itself."""
+    """Called when a task that works for the message, and is not its runner's, begins to await `what`."""
     waits = message.waits
     if waits is None:
         message.waits = [ref(what)]
     elif not _is_pending(waits[-1]()):
         waits[-1] = ref(what)
     else:
-        if len(waits) >= _REMEMBERED_WAITS and len(waits).bit_count() == 1:  # at powers of two: seldom, however many
+        if len(waits) >= _REMEMBERED_WAITS and len(waits).bit_count() == 1:  # at powers of two: seldom
             waits[:] = [known for known in waits if _is_pending(known())]
         waits.append(ref(what))
 
 
 def waited_for(message: Message) -> Iterator[Reply[Any]]:
-    """Yield the replies that a message in hand can't go on without."""
+    """Yield the replies that a message in hand waits for, each of which it needs to continue."""
     runner = message.runner
     futures = set(_suspended_on(None if runner is None else runner.task))
     awaited = [known() for known in message.waits or ()]
@@ -72,7 +72,7 @@ def waited_for(message: Message) -> Iterator[Reply[Any]]:
 
 
 def _suspended_on(task: asyncio.Task[Any] | None) -> Iterator[asyncio.Future[Any]]:
-    """Yield what a task is suspended on, and what the tasks are that it waits for."""
+    """Yield the futures that a task is suspended on, itself and through the tasks that it waits for."""
     inner = getattr(task, "_fut_waiter", None)
     if inner is None:
         return

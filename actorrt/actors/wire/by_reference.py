@@ -1,7 +1,7 @@
-"""Values whose arrays lie in the object store already: they travel as where they lie, and arrive as views of the same.
+"""Values whose arrays are in the object store already: their places travel, and views of the same memory arrive.
 
-In the process that sent it, such a value is opened on the sender's own views. Elsewhere its objects are acquired, as
-refs are, and it can be opened when they are there.
+In the process that sent it, such a value is opened on the sender's own views. In another process its objects are
+acquired, as refs are, and the value can be opened when the objects are there.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ Load = Callable[[Any, Sequence[Any]], Any]
 
 
 class StoredBody(dict[str, Any]):
-    """A body of this kind, with the sender's views, which stay in its process.
+    """The body of such a value, with the sender's views, which stay in its process.
 
-    `objects` are `[id, token]`; `parts`, one for each buffer, are `[index of the object, offset, length]`, or None for
-    what is beside the envelope. The pickle comes first there.
+    `objects` are `[id, token]`. `parts`, one for each buffer, are `[index of the object, offset, length]`, or None for
+    a buffer that travels beside the envelope, behind the pickle.
     """
 
     views: Sequence[memoryview] = ()
 
     def once_more(self, tokens: Sequence[bytes]) -> StoredBody:
-        """Return the same for another message, with transits of its own."""
+        """Return an equal body for another message, with transits of its own."""
         objects = [[object_id, token] for (object_id, _), token in zip(self["objects"], tokens, strict=True)]
         body = StoredBody(objects=objects, parts=self["parts"])
         body.views = self.views
@@ -41,12 +41,12 @@ class StoredBody(dict[str, Any]):
 
 
 class StoredParts:
-    """What a message takes of the store.
+    """The parts of one value: those in the store, and those that travel beside the envelope.
 
     Attributes:
-        body: for the envelope.
-        frames: the pickle and what does not lie in the store.
-        refs, tokens: what keeps the objects until the message has arrived.
+        body: the body for the envelope.
+        frames: the pickle, and the buffers that are not in the store.
+        refs, tokens: they keep the objects until the message has arrived.
     """
 
     def __init__(self, store: StoreClient, data: bytes, buffers: Sequence[memoryview], copies_count: int) -> None:
@@ -78,7 +78,7 @@ class StoredParts:
 
 
 def fits_as_parts(data: bytes, buffers: Sequence[memoryview]) -> bool:
-    """Whether what does not lie in the store is small enough for a message."""
+    """Whether the parts that are not in the store are small enough for a message."""
     beside_bytes = len(data) + sum(buffer.nbytes for buffer in buffers if _place(buffer) is None)
     return beside_bytes <= STORE_THRESHOLD_BYTES and len(buffers) <= MAX_PARTS_COUNT
 
@@ -91,9 +91,9 @@ class StoredValue:
     """A value on its way from another process; `await` it, or `get()` it in plain code.
 
     Args:
-        store: where its objects are.
-        body, frames: as in `StoredBody`.
-        load: opens it.
+        store: has its objects.
+        body, frames: as in `StoredParts`.
+        load: rebuilds the value.
     """
 
     def __init__(self, store: StoreClient, body: dict[str, Any], frames: Sequence[Any], load: Load) -> None:
@@ -114,7 +114,7 @@ class StoredValue:
         return self.value()
 
     def value(self) -> Any:
-        """Open the value, of which all objects are there."""
+        """Open the value; its objects must be there."""
         pickled, *beside = self._frames
         views = [ref.view() for ref in self._refs]
         frames = iter(beside)

@@ -1,15 +1,15 @@
 """Pure: how much one endpoint may send to one actor before the actor has caught up.
 
-A sender begins with a small window, which needs no word from the receiver; the receiver widens it to the sender's
-share of the mailbox as it takes messages out. So a mailbox holds its bound, and at most `FIRST_MESSAGES` more for
-each sender that it has not heard of yet.
+A sender begins with a small window, which the receiver need not grant. The receiver widens it to the sender's share
+of the mailbox as it takes messages out. So a mailbox holds its bound, and at most `FIRST_MESSAGES` more for each
+sender that it has not heard of yet.
 
-Both sides count from the same *settlement*: the moment when the sender's route came to lead to the actor. Grants are
-totals of it, so one that is repeated or overtaken does no harm, and one of an earlier settlement is not taken in. A
-sender that settles its route anew may have lost messages on the way, so it can't go on counting, and the small window
-is the stranger's alone, or each settlement would add one to the mailbox. It announces the settlement before its first
-message, with a window that is shut; the receiver answers with what is left of the share beside the sender's messages
-in the mailbox.
+Both sides count from the same *settlement*: the moment when the sender's route came to lead to the actor. A grant is a
+total since the settlement, so a grant that is repeated or overtaken does no harm, and a grant of an earlier settlement
+is ignored. A sender that settles its route anew may have lost messages on the way, so it can't continue its count. Nor
+does it begin with the small window, which would let each settlement add so many messages to the mailbox. It announces
+the settlement before its first message, with a window that is shut. The receiver answers with the sender's share, less
+the sender's messages that are in the mailbox.
 
     taken (receiver) ≤ sent (sender) ≤ granted (sender) ≤ granted (receiver) ≤ max(first window, taken + share)
 """
@@ -23,14 +23,14 @@ C = TypeVar("C")
 FIRST_MESSAGES: Final = 64
 FIRST_BYTES: Final = 1 << 20
 STEP_SHIFT: Final = 4
-"""A sender is granted more when it has used up a sixteenth of its share: little at a time, or what waits would leave in
-bursts, and the memory of who sends and of who takes go up and down by as much."""
+"""A sender is granted more when it has used up a sixteenth of its share. Small steps avoid bursts, which would make the
+memory use on both sides rise and fall."""
 STRANGERS_SETTLEMENT: Final = 0
-"""The settlement of a sender that has announced none: it has never sent to the actor before."""
+"""The settlement of a sender that has announced none, since it has never sent to the actor before."""
 
 
 class Grant(NamedTuple):
-    """What the receiver lets a sender have sent since its settlement, in all."""
+    """How much a sender may have sent since its settlement, in all."""
 
     messages: int
     size_bytes: int
@@ -38,10 +38,10 @@ class Grant(NamedTuple):
 
 
 class Window:
-    """The sender's side: open while both counts are below what is granted; the last message may be of any size.
+    """The sender's side. It is open while both counts are below the grant; the last message may be of any size.
 
     Args:
-        settlement: its number, which is announced to the receiver; by default that of a stranger, which begins open.
+        settlement: its number, which is announced to the receiver. By default that of a new sender, which begins open.
     """
 
     __slots__ = ("granted_bytes", "granted_messages", "sent_bytes", "sent_messages", "settlement")
@@ -55,7 +55,7 @@ class Window:
         self.sent_bytes = 0
 
     def grant(self, messages: int, size_bytes: int, settlement: int = STRANGERS_SETTLEMENT) -> None:
-        """Take in the totals that the receiver grants since the settlement; those of another one say nothing of it."""
+        """Called with the totals that the receiver grants. Grants of another settlement have no effect."""
         if settlement == self.settlement:
             self.granted_messages = max(self.granted_messages, messages)
             self.granted_bytes = max(self.granted_bytes, size_bytes)
@@ -76,9 +76,9 @@ class Ledger:
     """The receiver's side, for one sender.
 
     Attributes:
-        settlement: the sender's, as far as it was announced.
-        taken_messages, taken_bytes: what has left the mailbox since. Below 0 by what lay there when the sender settled
-            anew, so a count of `taken` plus what lies in the mailbox is what has arrived since.
+        settlement: the one that the sender has announced last.
+        taken_messages, taken_bytes: how much has left the mailbox since. They begin below 0, by what was in the mailbox
+            when the sender settled anew, so that `taken` and what is in the mailbox add up to what has arrived since.
     """
 
     __slots__ = (
@@ -100,12 +100,12 @@ class Ledger:
         self.share(0, 0)
 
     def share(self, messages: int, size_bytes: int) -> None:
-        """Say how much of the mailbox this sender may fill, at least one message."""
+        """Set how much of the mailbox this sender may fill, at least one message."""
         self.share_messages = max(1, messages)
         self.share_bytes = max(1, size_bytes)
 
     def settle(self, settlement: int, queued_messages: int, queued_bytes: int) -> Grant:
-        """The sender counts anew from now, and knows nothing of what it has in the mailbox; return what it may send."""
+        """Called when the sender counts anew, from nothing; return how much it may send."""
         self.settlement = settlement
         self.taken_messages, self.taken_bytes = -queued_messages, -queued_bytes
         self.granted_messages = max(0, self.share_messages - queued_messages)
@@ -113,7 +113,7 @@ class Ledger:
         return Grant(self.granted_messages, self.granted_bytes, settlement)
 
     def take(self, size_bytes: int) -> Grant | None:
-        """A message of this sender has left the mailbox.
+        """Called when a message of this sender has left the mailbox.
 
         Returns:
             The totals to grant now, or None while the sender has most of its share left.
@@ -147,10 +147,10 @@ class Ledger:
 
 
 class Ledgers(Generic[C]):
-    """The ledgers of all senders to one actor, who share its mailbox equally.
+    """The ledgers of all senders to one actor, which share its mailbox equally.
 
-    The actor's own process sends to it without a ledger: the mailbox counts what it has queued. It is one of the
-    sharers from when it first has to wait for room.
+    The actor's own process sends without a ledger: the mailbox counts its messages. It has a share from the moment when
+    it first has to wait for room.
 
     Args:
         most_messages, most_bytes: the mailbox's bounds.
@@ -168,14 +168,14 @@ class Ledgers(Generic[C]):
         self._is_shared_here = False
 
     def take(self, sender: C, size_bytes: int) -> Grant | None:
-        """A message of the sender has left the mailbox; return the totals to grant it now, if any."""
+        """Called when a message of the sender has left the mailbox; return the totals to grant now, if any."""
         ledger = self._ledgers.get(sender)
         if ledger is None:
             ledger = self._begin(sender)
         return ledger.take(size_bytes)
 
     def settle(self, sender: C, settlement: int, queued_messages: int, queued_bytes: int) -> Grant:
-        """The sender has settled its route anew; return what it may send: see `Ledger.settle`."""
+        """Called when the sender has settled its route anew; return how much it may send. See `Ledger.settle`."""
         ledger = self._ledgers.get(sender) or self._begin(sender)
         return ledger.settle(settlement, queued_messages, queued_bytes)
 
@@ -185,23 +185,23 @@ class Ledgers(Generic[C]):
         return ledger
 
     def forget(self, sender: C) -> None:
-        """The sender is gone: its share is the others'."""
+        """Called when the sender is gone: the others get its share."""
         if self._ledgers.pop(sender, None) is not None:
             self._share()
 
     def share_here(self) -> None:
-        """The actor's own process sends more than there is room for: it is one of the sharers from now on."""
+        """Called when the actor's own process has to wait for room: it has a share from now on."""
         if not self._is_shared_here:
             self._is_shared_here = True
             self._share()
 
     def check_invariants(self, sender: C, queued_messages: int, queued_bytes: int) -> None:
-        """Raise AssertionError if the ledger of a sender contradicts what lies in the mailbox of it."""
+        """Raise AssertionError if the ledger of a sender contradicts its messages in the mailbox."""
         if sender in self._ledgers:
             self._ledgers[sender].check_invariants(queued_messages, queued_bytes)
 
     def senders(self) -> list[C]:
-        """Return who has a ledger."""
+        """Return the senders that have a ledger."""
         return list(self._ledgers)
 
     def _share(self) -> None:

@@ -1,4 +1,4 @@
-"""Refuses actor classes that could not work, where they are defined."""
+"""Refuses actor classes that could not work, at the moment when they are defined."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def check_class(cls: type, base: type) -> None:
 
     Args:
         cls: the class, with all that it inherits.
-        base: `Actor`, whose own attributes are in order.
+        base: `Actor`, whose own attributes are allowed.
 
     Raises:
         TypeError: the message names the class and what to do.
@@ -56,9 +56,10 @@ def default_hook(hook: H) -> H:
 
 
 class Elsewhere:
-    """An attribute that is not there, whose error says what to write in its place.
+    """An attribute that does not exist; the error of reading it says what to write in its place.
 
-    For names that users of other runtimes try. A class or an instance may still have an attribute of that name.
+    It stands for names that users of other runtimes try. A class or an instance may still have an attribute of that
+    name.
     """
 
     def __init__(self, hint: str) -> None:

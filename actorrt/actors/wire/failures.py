@@ -1,8 +1,9 @@
-"""Exceptions of users' code on their way: as plain data, and as what is raised at the other end.
+"""Turns exceptions of users' code into plain data, and back into exceptions at the other end.
 
-The conversions are total. Whatever an exception's class does when it is shown, pickled or rebuilt, data comes out that
-fits into an envelope, and an exception that can be raised. A type that can't come along becomes a `RemoteActorError`
-with its name and text; so does one that means something else to its receiver, such as a method's own CancelledError.
+The conversions are total. Whatever an exception's class does when it is shown, pickled or rebuilt, the data fit into an
+envelope, and the result is an exception that can be raised. An exception whose type can't travel becomes a
+`RemoteActorError` with its name and text. So does one that would mean something else to its receiver, such as a
+method's own CancelledError.
 """
 
 from __future__ import annotations
@@ -34,12 +35,12 @@ _ENDS_ITS_CALL_ONLY: Final = (Exception, asyncio.CancelledError, KeyboardInterru
 
 
 def error_to_data(error: BaseException, where: str, most_bytes: int = MAX_PICKLED_BYTES) -> RaisedError:
-    """Return a method's exception for the wire: pickled if that works, and as text.
+    """Return a method's exception as data: as text, and pickled if that is possible.
 
     Args:
-        error: what was raised.
-        where: which method of which actor raised it, for the note that the caller sees.
-        most_bytes: how large the pickle may be.
+        error: the exception.
+        where: the method and the actor that raised it, for the note that the caller sees.
+        most_bytes: the maximal size of the pickle.
     """
     message, is_shown = said(error)
     if _means_something_else_elsewhere(error):
@@ -49,7 +50,7 @@ def error_to_data(error: BaseException, where: str, most_bytes: int = MAX_PICKLE
 
 
 def _means_something_else_elsewhere(error: BaseException) -> bool:
-    """Whether Python itself acts on such an exception: it would end a task, a loop or an iteration of the caller's."""
+    """Whether Python itself acts on such an exception: it would end a task, a loop or an iteration of the caller."""
     return not is_kind(error, Exception) or is_kind(error, StopIteration, StopAsyncIteration)
 
 
@@ -68,11 +69,11 @@ def _pickled(error: BaseException, most_bytes: int) -> list[Any] | None:
 def error_from_data(
     data: RaisedError, store: StoreClient | None, owner: object, executed: Executed = "yes"
 ) -> BaseException:
-    """Rebuild a method's exception as its own type, or as a `RemoteActorError` where that can't be.
+    """Rebuild a method's exception as its own type, or as a `RemoteActorError` if that is not possible.
 
     Args:
-        data: as `error_to_data` made it.
-        store, owner: what object refs and actor refs inside it are bound to.
+        data: the result of `error_to_data`.
+        store, owner: what the object refs and the actor refs inside it are bound to.
         executed: whether the call ran.
     """
     failure = ""
@@ -92,17 +93,17 @@ def error_from_data(
 
 
 def noted(error: BaseException, note: str) -> BaseException:
-    """Add a note to an exception, even where its class forbids changes, or has put something else there."""
+    """Add a note to an exception, even if its class forbids changes or uses the attribute for something else."""
     notes = object.__getattribute__(error, "__dict__").get("__notes__")
     object.__setattr__(error, "__notes__", [*notes, note] if type(notes) is list else [note])
     return error
 
 
 def as_executed(error: BaseException, executed: Executed = "yes") -> BaseException:
-    """Say on an exception whether its call ran; one that can't be told so is replaced by a `RemoteActorError`."""
+    """Set on an exception whether its call ran; return a `RemoteActorError` if its class does not allow that."""
     try:
         object.__setattr__(error, "executed", executed)
-    except BaseException as problem:  # a property of its class is in the way
+    except BaseException as problem:  # a property of its class forbids it
         let_through(problem)
         remote = RemoteActorError(in_words(error), executed=executed)
         for note in to_data(error)["notes"]:
@@ -112,14 +113,14 @@ def as_executed(error: BaseException, executed: Executed = "yes") -> BaseExcepti
 
 
 def reason_of(error: BaseException, where: str) -> ExitReason:
-    """Return the exit reason of an actor that an exception failed."""
+    """Return the exit reason of an actor that has failed with an exception."""
     data = error_to_data(error, where, MAX_PICKLED_REASON_BYTES)
     detail = clipped(in_words(error), MAX_LINE_CHARACTERS)
     return ExitReason(ExitKind.ERROR, detail, data.traceback, pickled=data.pickled)
 
 
 def ends_its_call_only(error: BaseException) -> bool:
-    """Whether an exception that a method lets through ends no more than its call: any but SystemExit and its like."""
+    """Whether an exception of a method ends no more than its call: any does, but SystemExit and its like."""
     return is_kind(error, *_ENDS_ITS_CALL_ONLY)
 
 

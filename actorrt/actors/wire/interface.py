@@ -51,8 +51,10 @@ class MethodKind(IntEnum):
 class MethodSpec:
     """One method: its kind and its parameters without `self`.
 
-    `is_stream` is its kind's, at hand for each call; `least` and `most` bound the count of positional arguments; `most`
-    is -1 where keywords must be looked at.
+    Attributes:
+        is_stream: whether its kind is a stream's.
+        least, most: how many positional arguments a call has at least and at most. `most` is -1 if a parameter must be
+            given by keyword, so that each call has to be checked against the signature.
     """
 
     name: str
@@ -109,7 +111,7 @@ class Interface:
         self.methods = methods
 
     def unknown(self, name: str) -> AttributeError:
-        """Make the error for a name that no method has, with the nearest that one has."""
+        """Return the error for a name that no method has; it suggests the most similar name."""
         near = get_close_matches(name, self.methods, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else f"; it has: {', '.join(sorted(self.methods)) or 'none'}"
         return AttributeError(f"{self.class_name} has no public method {name!r}{hint}")
@@ -121,7 +123,7 @@ class Interface:
 
 @lru_cache(maxsize=1024)
 def from_data(data: InterfaceData) -> Interface:
-    """Rebuild what `Interface.to_data` made; equal data give the same object."""
+    """Rebuild the interface that `Interface.to_data` packed; equal data give the same object."""
     class_name, methods = data
     return Interface(
         class_name, {name: MethodSpec(name, MethodKind(kind), parameters) for name, (kind, parameters) in methods}
@@ -132,7 +134,7 @@ _of_class: WeakKeyDictionary[type, Interface] = WeakKeyDictionary()
 
 
 def of_class(cls: type) -> Interface:
-    """Return the interface of an actor class, read off it once."""
+    """Return the interface of an actor class; each class is inspected once."""
     known = _of_class.get(cls)
     if known is None:
         known = _of_class[cls] = _read(cls)
@@ -149,7 +151,7 @@ def _read(cls: type) -> Interface:
 
 
 def kind_of(function: Any) -> MethodKind:
-    """Tell how a method's body runs; a plain wrapper runs as what it wraps."""
+    """Return how a method's body runs. A plain wrapper runs as the function that it wraps."""
     if inspect.iscoroutinefunction(function):
         return MethodKind.ASYNC
     function = inspect.unwrap(function)
@@ -169,7 +171,7 @@ def _is_static(cls: type, name: str) -> bool:
 def _parameters(function: Any, is_static: bool) -> tuple[ParameterData, ...]:
     try:
         parameters = list(inspect.signature(function).parameters.values())
-    except (TypeError, ValueError):  # a C function says nothing of its parameters: let it check them itself
+    except (TypeError, ValueError):  # a C function does not tell its parameters: it checks its arguments itself
         return (
             ("args", int(inspect.Parameter.VAR_POSITIONAL), True),
             ("kwargs", int(inspect.Parameter.VAR_KEYWORD), True),

@@ -1,7 +1,7 @@
-"""Keeps where exceptions of methods were raised, in local mode: a debugger goes there after an error.
+"""Keeps where methods raised their exceptions, in local mode, so that a debugger goes there after an error.
 
-Between processes only text can travel. In local mode caller and actor are in one process, and so are the frames: each
-exception that a caller gets has the traceback of the method that raised it.
+Between processes only text can travel. In local mode the caller and the actor are in one process, so each exception
+that a caller gets can have the traceback of the method that raised it.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ _OWN_FOLDER: Final = os.path.dirname(os.path.dirname(__file__))
 
 
 class Origins:
-    """The tracebacks on their way from actors to callers, by the caller's endpoint and the number of its call."""
+    """The tracebacks that callers have not taken yet, by the caller's endpoint and the number of its call."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[tuple[PeerId, int], TracebackType] = OrderedDict()
 
     def keep(self, caller: PeerId, call_id: int, error: BaseException) -> None:
-        """An error leaves for its caller: keep its traceback, from the user's code on."""
+        """Called when an error is sent to its caller: keep its traceback, from the user's code on."""
         trace = own_traceback(error)
         while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_OWN_FOLDER):
             trace = trace.tb_next
@@ -36,5 +36,5 @@ class Origins:
                 self._kept.popitem(last=False)
 
     def take(self, caller: PeerId, call_id: int) -> TracebackType | None:
-        """An error has arrived: return where it was raised, if that was in a method."""
+        """Called when an error has arrived: return its traceback, if a method raised it."""
         return self._kept.pop((caller, call_id), None)

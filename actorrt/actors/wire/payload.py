@@ -1,7 +1,7 @@
 """Values in and out of messages: captured when the call is made, opened where it is handled.
 
-Plain scalars ride as they are. The rest is pickled with its buffers out of band, copied at once, so that what the
-sender changes later is not seen; what is larger than a threshold goes through the object store instead.
+Plain scalars travel as they are. Other values are pickled with their buffers out of band, and copied at once, so that
+the receiver does not see what the sender changes later. Values beyond a threshold go through the object store.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ logger = logging.getLogger(__name__)
 
 
 class ReplySentError(TypeError):
-    """Raised by the pickling of a reply: it can't be sent."""
+    """Raised when a reply is pickled: it can't be sent."""
 
 
 class Captured(NamedTuple):
-    """Values on their way: the body and its buffers, and what the store keeps of them until they have arrived."""
+    """Values ready to be sent: the body, its buffers, and what the store keeps until they have arrived."""
 
     body: Body
     buffers: Sequence[bytes] = ()
@@ -44,7 +44,7 @@ class Payloads:
     """Captures and opens the values of one endpoint's messages.
 
     Args:
-        store: where large values go; without one everything rides in the message.
+        store: where large values go; without one, everything travels in the message.
         owner: what refs inside opened values are bound to; opaque here.
     """
 
@@ -66,12 +66,13 @@ class Payloads:
         Args:
             args, kwargs: the arguments.
             copies_count: how many actors get them.
-            is_ask: nobody will ask to have them once more: refs beside scalars need no pickle then.
-            is_here: the actor is on this endpoint: what can't change stays as it is on the way there.
+            is_ask: whether the call is an ask, whose arguments are captured once. Refs beside scalars need no pickle
+                then.
+            is_here: whether the actor is on this endpoint: what can't change is not copied then.
 
         Raises:
-            SerializationError: one can't be sent; the message names its path.
-            ObjectStoreFullError: they are large and there is no room for them.
+            SerializationError: an argument can't be sent; the message names its path.
+            ObjectStoreFullError: the arguments are large and there is no room for them.
         """
         if not kwargs and is_plain(args):
             return Captured(args)
@@ -95,7 +96,7 @@ class Payloads:
         return Captured(body, (), Transit(store, tokens, copies_count, kept))
 
     def _open_refs(self, body: dict[str, Any]) -> tuple[Any, ...]:
-        assert self._store is not None, "whoever sent refs has a store, and so has everybody on its node"
+        assert self._store is not None, "the sender of refs has a store, and so has every process on its node"
         args = list(body["args"])
         carrier = Carrier(self._store)
         for index, token in body["refs"]:
@@ -104,10 +105,10 @@ class Payloads:
         return tuple(args)
 
     def capture_tells(self, args: tuple[Any, ...], kwargs: dict[str, Any], count: int) -> list[Captured]:
-        """Fix the arguments of equal tells, once; as `capture_call`.
+        """Fix the arguments of equal tells, as `capture_call`.
 
-        Nobody hears when a tell has arrived, so each has transits of its own. Only with refs inside, which carry
-        theirs in the pickle, that takes a pickle for each.
+        The sender does not learn when a tell has arrived, so each tell has transits of its own. The arguments are
+        pickled once, unless there are refs inside, whose transits are part of the pickle.
         """
         first = self.capture_call(args, kwargs)
         return [first, *[self._once_more(first) or self.capture_call(args, kwargs) for _ in range(count - 1)]]
@@ -160,7 +161,7 @@ class Payloads:
         return Captured(body, (), Transit(store, [token, *carrier.tokens], copies_count, [ref]))
 
     def stored(self, body: Body, buffers: Sequence[Any]) -> ObjectRef[Any] | StoredValue | None:
-        """Return what a body that lies in the store will give its value by: it may still be on its way there."""
+        """Return what gives the value of a body that is in the store, or on its way there; None for other bodies."""
         if type(body) is not dict or "refs" in body:
             return None
         if self._store is None:
@@ -196,7 +197,7 @@ class Payloads:
         return error_from_data(data, self._store, self._owner, executed)
 
     def release(self, body: Body, buffers: Sequence[Any]) -> None:
-        """Release what a message carries that nobody is going to open."""
+        """Release what a message carries that is not going to be opened."""
         if isinstance(body, list | tuple):
             return
         try:
@@ -204,11 +205,11 @@ class Payloads:
                 self._open_refs(body)
             elif self.stored(body, buffers) is None:
                 self._load(body, buffers)  # the refs inside it
-        except Exception:  # whatever unpickling a user's value raises: it was not wanted anyway
+        except Exception:  # whatever unpickling a user's value raises: nobody waits for the value
             logger.debug("an unopened message can't be opened", exc_info=True)
 
     def copy(self, value: Any) -> Any:
-        """Return what a receiver in this process gets: what can't change itself, copies of the rest."""
+        """Return what a receiver in this process gets: a copy, unless the value can never change."""
         if is_plain_value(value) or constant_bytes(value) is not None:
             return value
         body, buffers, _ = self.capture_value(value)
@@ -222,7 +223,7 @@ def has_objects(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
 
 
 def objects_at_hand(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
-    """Return what `objects_opened` does, where nothing has to be waited for or asked; else None."""
+    """As `objects_opened`, if no object has to be waited for or asked for; otherwise return None."""
     if any(isinstance(arg, ObjectRef) and arg.mapped() is None for arg in (*args, *kwargs.values())):
         return None
     opened = tuple([arg.value() if isinstance(arg, ObjectRef) else arg for arg in args])
@@ -230,7 +231,7 @@ def objects_at_hand(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tupl
 
 
 async def objects_opened(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Return the arguments with the values of top-level object refs in their place, as soon as all are there."""
+    """Return the arguments, each top-level object ref replaced by its value; wait until all values are there."""
     opened = [await arg if isinstance(arg, ObjectRef) else arg for arg in args]
     named = {name: await arg if isinstance(arg, ObjectRef) else arg for name, arg in kwargs.items()}
     return tuple(opened), named

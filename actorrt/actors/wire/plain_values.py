@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 MAX_PLAIN_LENGTH: Final = 1024
-_MAX_CONSTANTS_COUNT: Final = 1_000  # beyond, a pickle costs less than a look at each
+_MAX_CONSTANTS_COUNT: Final = 1_000  # a pickle of more costs less than a look at each
 _CONSTANTS: Final = frozenset({bytes, str, int, float, complex, bool, type(None)})
 _CONTAINERS: Final = frozenset({tuple, frozenset})
 
@@ -34,8 +34,8 @@ class Constants(tuple[Any, ...]):
     """The arguments of a call inside an endpoint, none of which can change: they need no copy.
 
     Attributes:
-        named: those given by name.
-        size_bytes: what they weigh in a mailbox.
+        named: the keyword arguments.
+        size_bytes: their size in a mailbox.
     """
 
     named: dict[str, Any]
@@ -43,7 +43,7 @@ class Constants(tuple[Any, ...]):
 
     @classmethod
     def of(cls, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Constants | None:
-        """Return the arguments of a call, or None where one of them may change."""
+        """Return the arguments of a call, or None if one of them may change."""
         size_bytes = constant_bytes((*args, *kwargs.values()))
         if size_bytes is None:
             return None
@@ -53,9 +53,9 @@ class Constants(tuple[Any, ...]):
 
 
 def constant_bytes(value: Any) -> int | None:
-    """Return about how many bytes a value takes that can never change; None for others, and for those of many parts."""
+    """Return about how many bytes a value takes if it can never change; None if it may, or has very many parts."""
     size_bytes, parts = 0, [value]
-    for part in parts:  # which grows meanwhile
+    for part in parts:  # the list grows in the loop
         kind = type(part)
         if kind in _CONTAINERS:
             parts.extend(part)

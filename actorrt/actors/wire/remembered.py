@@ -1,4 +1,4 @@
-"""Pure: the last things that were noted; older ones are forgotten."""
+"""Pure: a dict that forgets its oldest entries."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ REMEMBERED_COUNT: Final = 10_000
 
 
 class Remembered(OrderedDict[K, V]):
-    """A dict of at most so many entries: the one that was set the longest ago makes room for another.
+    """A dict of a bounded size: beyond it, the entry that was set first is deleted.
 
     Args:
-        most_count: how many it holds.
+        most_count: how many entries it holds.
     """
 
     def __init__(self, most_count: int = REMEMBERED_COUNT) -> None:

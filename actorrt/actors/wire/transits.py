@@ -1,9 +1,9 @@
-"""Ends the store's holds on what messages carry, where the messages are never opened.
+"""Releases what the store keeps for messages that are never opened.
 
-Whoever opens a message takes over what it carries: large arguments, refs. Until then the store keeps that for the
-sender, by the tokens of the message. A call that has ended needs it no longer, opened or not. Of a tell the sender
-hears nothing more, so its tokens are remembered with the peer that it went to, and settled if that peer dies;
-settling what has arrived does nothing.
+A message carries large arguments and refs. The store keeps them for the sender, by the tokens of the message, until
+the receiver opens the message and takes them over. When a call ends, they are no longer needed, opened or not. The
+sender of a tell hears nothing more of it, so the tokens are remembered with the peer that it went to, and settled if
+that peer dies. To settle a token that has arrived has no effect.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ class Transit:
     """The tokens of one message that goes to one or more receivers.
 
     Args:
-        store: keeps what they name.
-        tokens: of the message and the refs inside it.
+        store: keeps the objects that the tokens name.
+        tokens: those of the message and of the refs inside it.
         copies_count: how many calls carry them.
-        held: the refs of the large value, which a call that is sent again still needs.
+        held: refs to the large values, which a call needs if it is sent again.
     """
 
     __slots__ = ("_is_far", "_left_count", "_store", "held", "tokens")
@@ -48,10 +48,10 @@ class Transit:
         self.tokens = tokens
 
     def call_ended(self, *, is_far: bool = False) -> None:
-        """One of the calls is over.
+        """Called when one of the calls has ended.
 
         Args:
-            is_far: it went to another node, whose word that it was opened takes its time.
+            is_far: whether it went to another node, which takes longer to say that it was opened.
         """
         self._left_count -= 1
         self._is_far |= is_far
@@ -64,10 +64,10 @@ class Transit:
 
 
 class Transits:
-    """What was sent to each peer without hope of an answer.
+    """The tokens that were sent to each peer in messages without an answer.
 
     Args:
-        store: keeps what the tokens name; None: nothing is ever remembered.
+        store: keeps the objects that the tokens name; None: there are no tokens.
     """
 
     def __init__(self, store: StoreClient | None) -> None:
@@ -79,14 +79,14 @@ class Transits:
         return sum(map(len, self._by_peer.values()))
 
     def sent(self, peer: PeerId, tokens: Sequence[bytes]) -> None:
-        """A message with these tokens went to the peer."""
+        """Called when a message with these tokens was sent to the peer."""
         remembered = self._by_peer.get(peer)
         if remembered is None:
             remembered = self._by_peer[peer] = deque(maxlen=REMEMBERED_COUNT)
         remembered.extend(tokens)
 
     def lost(self, peer: PeerId) -> None:
-        """The peer is gone: what it had not opened goes, too."""
+        """Called when the peer is gone: release what it had not opened."""
         tokens = self._by_peer.pop(peer, None)
         if tokens and self._store is not None:
             self._store.settle(list(tokens))

@@ -62,5 +62,5 @@ def test_arguments_that_went_by_the_store_are_gone(side: CallingSide) -> None:
     call.body = {"object": b"o" * 16, "token": b"t"}
     for _ in range(DEADLY_COUNT):
         side.table.deaths.is_deadly(call, CRASHED)
-    with pytest.raises(errors.ObjectLostError, match=r"the arguments of note\(\) went by the store"):
+    with pytest.raises(errors.ObjectLostError, match=r"the arguments of note\(\) went through the store"):
         side.table.deaths.set_aside[0].arguments()
