@@ -73,8 +73,9 @@ class Registry:
         self._names = Names(clock, scope, lambda holder: self.stops.begin([holder], "replaced", kill=False))
         self._tombstones = Tombstones()
         self.questions = Questions(self._records, self._children, self._names, self._tombstones, clock)
-        self.stops = Stops(self._records, self._children, hosting, self._child_events, scope, self._gone)
-        self._spawns = Spawns(self, self.stops, hosting, self._names, self._children, scope)
+        asked: dict[ActorId, Record] = {}
+        self.stops = Stops(self._records, asked, self._children, hosting, self._child_events, scope, self._gone)
+        self._spawns = Spawns(self, asked, self.stops, hosting, self._names, self._children, scope)
 
     def record(self, actor_id: ActorId) -> Record | None:
         """Return what is known of a live actor."""

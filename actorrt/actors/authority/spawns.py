@@ -13,7 +13,7 @@ from collections.abc import Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from actorrt import errors
-from actorrt.actors.authority.children import Children, parent_ended
+from actorrt.actors.authority.children import Children, parent_ended, stopped_early
 from actorrt.actors.authority.hosting import Hosting
 from actorrt.actors.authority.names import Names
 from actorrt.actors.authority.order import Order
@@ -37,6 +37,7 @@ class Spawns:
 
     Args:
         registry: starts the actors.
+        asked: where the actors are kept whose start has not begun.
         stops: ends those that were started in vain.
         hosting: holds the objects of their specs.
         names, children: of the registry.
@@ -44,7 +45,14 @@ class Spawns:
     """
 
     def __init__(
-        self, registry: Registry, stops: Stops, hosting: Hosting, names: Names, children: Children, scope: Scope
+        self,
+        registry: Registry,
+        asked: dict[ActorId, Record],
+        stops: Stops,
+        hosting: Hosting,
+        names: Names,
+        children: Children,
+        scope: Scope,
     ) -> None:
         self._registry = registry
         self._stops = stops
@@ -52,7 +60,7 @@ class Spawns:
         self._names = names
         self._children = children
         self._scope = scope
-        self._asked: dict[ActorId, Record] = {}
+        self._asked = asked
         self._groups: dict[ActorId, _Group] = {}
 
     def asked(self) -> list[Record]:
@@ -68,7 +76,7 @@ class Spawns:
         try:
             holder = await self._names.take(record)
             if holder is None and record.order.is_withdrawn:
-                raise parent_ended(record)
+                raise parent_ended(record) if record.supervisor is None else stopped_early(record)
         except BaseException:
             self._refuse(record)
             raise

@@ -26,6 +26,7 @@ class Stops:
 
     Args:
         records: the live actors.
+        asked: those whose start has not begun.
         children: of the registry.
         hosting: takes the orders.
         child_events: tells supervisors of children that are to end and do not run.
@@ -36,6 +37,7 @@ class Stops:
     def __init__(
         self,
         records: Mapping[ActorId, Record],
+        asked: Mapping[ActorId, Record],
         children: Children,
         hosting: Hosting,
         child_events: ChildEvents,
@@ -43,6 +45,7 @@ class Stops:
         gone: Callable[[Record, ExitReason], None],
     ) -> None:
         self._records = records
+        self._asked = asked
         self._children = children
         self._hosting = hosting
         self._child_events = child_events
@@ -103,11 +106,16 @@ class Stops:
             self._hosting.stop(ordered, reason)
 
     def stop_child(self, actor_id: ActorId, reason: str, *, kill: bool, manner: Manner = Manner.ORDERLY) -> None:
-        """End the incarnation of a supervisor's child, as its supervisor decided; the exit is reported to it."""
+        """End the incarnation of a supervisor's child, as its supervisor decided; the exit is reported to it.
+
+        A child whose start has not begun does not start: that is the answer to its spawn.
+        """
         record = self._records.get(actor_id)
         if record is not None:
             record.plan_stop(manner)
             self.end_incarnations([record], reason, kill=kill)
+        elif (asked := self._asked.get(actor_id)) is not None:
+            self.withdraw(asked)
 
     def stop_children(self, parent: ActorId) -> None:
         """Stop what the parent spawned, last first, since its incarnation ended."""

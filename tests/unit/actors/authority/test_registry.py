@@ -154,6 +154,33 @@ async def test_spawn_that_is_overtaken_by_the_end_of_its_parent_starts_nothing_a
 
 
 @pytest.mark.parametrize(
+    "named",
+    [{}, {"name": "only", "if_exists": "replace"}],
+    ids=["before its task has begun", "while it waits for its name"],
+)
+async def test_child_that_its_supervisor_stops_before_the_start_has_begun_does_not_start(named):
+    scope, hosting = Scope("test", crashed), Obedient()
+    registry = Registry(hosting, Told(), ManualClock(), lambda: 0.5, scope)
+    holder, top, child = (
+        Record(IDS.actor(), order_of(parent, options=options), parent)
+        for parent, options in ((None, named), (None, {}), (IDS.actor(), named))
+    )
+    for record in (holder, top):
+        await registry.spawn(record)
+    spawning = scope.start(registry.spawn(child), "spawn")
+    while named and not holder.is_administrative:  # until then the spawn has not asked for the name
+        await asyncio.sleep(0)
+    registry.stops.stop_child(child.actor_id, "stopped by its supervisor", kill=False)
+    with pytest.raises(ActorStartError, match="was stopped before it started"):
+        async with asyncio.timeout(5):
+            await spawning
+    assert registry.records() == [holder, top]
+    assert (hosting.started, hosting.held_count) == ([holder.actor_id, top.actor_id], 2)
+    assert not registry.has_children(child.parent)
+    await scope.close()
+
+
+@pytest.mark.parametrize(
     ("break_it", "words"),
     [
         (lambda registry, record: registry._names.free(record), "it does not have its name"),
