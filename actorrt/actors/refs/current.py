@@ -59,7 +59,7 @@ class Sending(Protocol):
         """Send one message to many actors."""
 
 
-class Sightings(Protocol):
+class SeenPlaces(Protocol):
     """Knows where actors were seen."""
 
     def sighting(self, actor_id: ActorId) -> Sighting | None:
@@ -104,7 +104,7 @@ class BoundEndpoint(Protocol):
     def peers(self) -> Peers: ...
 
     @property
-    def routes(self) -> Sightings: ...
+    def routes(self) -> SeenPlaces: ...
 
     @property
     def threads(self) -> LoopThread: ...
