@@ -41,7 +41,9 @@ def test_run_is_waited_for_in_the_thread_that_its_actors_need(local: art.Runtime
 
 def test_run_that_is_not_over_in_time_says_so_and_goes_on(local: art.Runtime) -> None:
     run = small_run(512)
-    with pytest.raises(TimeoutError, match=r"the run goes on after 0.001 s: <Run ppo-CartPole-v1-0-.*: \w+ing after"):
+    with pytest.raises(
+        TimeoutError, match=r"the run has not ended after 0.001 s: <Run ppo-CartPole-v1-0-.*: \w+ing after"
+    ):
         run.wait(0.001)
     assert run.wait().steps == 512
 

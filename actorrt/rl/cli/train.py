@@ -34,7 +34,7 @@ EXAMPLES = """examples:
   actorrt train ppo my_package:MyEnvironment-v0 --steps 1000000
   actorrt train ppo CartPole-v1 --resume runs/ppo-CartPole-v1-0-... --steps 200000
 
-Ctrl-C pauses the run with a checkpoint, and says how to go on; twice, it ends the run at once."""
+Ctrl-C pauses the run with a checkpoint, and prints how to resume it. A second Ctrl-C ends the run at once."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,26 +42,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = EXAMPLES
     count: dict[str, Any] = {"type": int, "metavar": "N"}
-    parser.add_argument("algorithm", help=f"what to train with: {', '.join(ALGORITHMS)}")
+    parser.add_argument("algorithm", help=f"the algorithm: {', '.join(ALGORITHMS)}")
     parser.add_argument("environment", help="Gymnasium id of the environment, such as CartPole-v1")
     parser.add_argument("--simulators", **count, help="simulator processes (default: 2)")
     parser.add_argument("--seed", **count, help="seed of the run (default: 0)")
-    parser.add_argument("--steps", **count, help="environment steps at the most (default: the preset's)")
+    parser.add_argument("--steps", **count, help="largest number of environment steps (default: the preset's)")
     parser.add_argument(
-        "--stop-return", type=float, metavar="MEAN", help="end once a policy's evaluations reach this mean return"
+        "--stop-return",
+        type=float,
+        metavar="MEAN",
+        help="end when a policy reaches this mean return in its evaluations",
     )
     parser.add_argument("--evaluation-episodes", **count, help="episodes of an evaluation (default: 20)")
-    parser.add_argument("--envs", **count, help="environments of each simulator (default: the preset's, shared out)")
+    parser.add_argument("--envs", **count, help="environments of each simulator (default: the preset's, divided)")
     parser.add_argument(
-        "--directory", metavar="DIR", help="where to save the policy, the curve and the metrics (default: runs/...)"
+        "--directory", metavar="DIR", help="directory for the policy, the curve and the metrics (default: runs/...)"
     )
     parser.add_argument(
         "--resume",
         metavar="DIR",
-        help="go on from the checkpoint of an earlier run; give --steps and --stop-return anew",
+        help="resume an earlier run from its checkpoint; give --steps and --stop-return again",
     )
-    parser.add_argument("--tensorboard", action="store_true", help="write what TensorBoard reads, beside the policy")
-    parser.add_argument("--chaos", action="store_true", help="kill a simulator in the middle and watch it come back")
+    parser.add_argument("--tensorboard", action="store_true", help="write TensorBoard's event files, beside the policy")
+    parser.add_argument(
+        "--chaos", action="store_true", help="kill a simulator in the middle of the run, and check that it comes back"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

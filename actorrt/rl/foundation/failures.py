@@ -34,9 +34,9 @@ async def cause_of(error: art.ActorRtError, down: Any) -> art.ActorRtError:
     return art.ActorDiedError(f"the supervisor of the run is gone: {reason}; {why}", reason=reason)
 
 
-def died_for_good(who: str, count: int, error: Exception) -> art.ActorDiedError:
+def died_for_good(role: str, count: int, error: Exception) -> art.ActorDiedError:
     """Return the error for a role that died `count` times in a row without any result."""
-    return art.ActorDiedError(f"{who} died {count} times in a row: {error}")
+    return art.ActorDiedError(f"{role} died {count} times in a row: {error}")
 
 
 def is_users(error: Exception) -> bool:

@@ -28,8 +28,8 @@ def require_usable(directory: str, *, resumption: str | None = None) -> None:
     found = [name for name in (checkpoint.FILE, BEST_FILE) if os.path.exists(os.path.join(directory, name))]
     if found and resumption is not None:
         raise ValueError(
-            f"directory={directory!r} holds the {' and the '.join(found)} of an earlier run, which this one would "
-            f"write over; go on with that run ({resumption}), or give another directory"
+            f"directory={directory!r} holds the {' and the '.join(found)} of an earlier run, which this run would "
+            f"overwrite; resume that run ({resumption}), or give another directory"
         )
     try:
         os.makedirs(directory, exist_ok=True)

@@ -60,7 +60,7 @@ class Evaluator(art.Actor):
             if time.monotonic() >= alive_at + ALIVE_PERIOD_S:  # a sign of life
                 await asyncio.sleep(0)
                 alive_at = time.monotonic()
-        raise AssertionError("an evaluation ends with what it came to")
+        raise AssertionError("an evaluation ends with its result")
 
     async def on_stop(self, reason: Any) -> None:
         """Close the environments."""

@@ -43,7 +43,7 @@ class Evaluations:
         self._evaluator, self._selection, self._record = evaluator, selection, record
         self._callbacks, self._episodes, self._newest = callbacks, episodes, newest
         self._under_way: tuple[int, Any, Weights | None] | None = (
-            None  # steps, reply, and what it plays if not the newest
+            None  # steps, reply, and the weights unless they are the newest
         )
         self._failed_count = self._death_count = 0
 

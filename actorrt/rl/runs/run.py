@@ -163,7 +163,7 @@ class Run:
             with interrupts.calling(self._pause):
                 art.wait([self]).result(timeout_s)
         except art.CallTimeoutError:
-            raise TimeoutError(f"the run goes on after {timeout_s} s: {self!r}") from None
+            raise TimeoutError(f"the run has not ended after {timeout_s} s: {self!r}") from None
         except KeyboardInterrupt:
             if not self.done():
                 self.kill()

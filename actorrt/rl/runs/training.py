@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 
 class Learners(art.Supervisor):
-    """Supervises the learners of one run, which can't go on without each other.
+    """Supervises the learners of one run, which can't continue without each other.
 
     Args:
         plan: of the run.

@@ -16,7 +16,7 @@ from actorrt.rl.records.run_directory import require_usable
 @pytest.mark.parametrize("name", ["checkpoint", "best.policy"])
 def test_directory_of_an_earlier_run_is_refused_and_left_as_it_was(name, tmp_path):
     (tmp_path / name).write_bytes(b"of before")
-    with pytest.raises(ValueError, match=rf"holds the {name} of an earlier run, .*; go on with that run \(THIS\), or"):
+    with pytest.raises(ValueError, match=rf"holds the {name} of an earlier run, .*; resume that run \(THIS\), or"):
         require_usable(str(tmp_path), resumption="THIS")
     assert [(entry.name, entry.read_bytes()) for entry in tmp_path.iterdir()] == [(name, b"of before")]
 
@@ -46,7 +46,7 @@ def never_started(monkeypatch):
 
 def test_run_into_the_directory_of_another_one_is_refused_before_anything_starts(never_started, tmp_path):
     (tmp_path / "best.policy").touch()
-    with pytest.raises(ValueError, match=r"go on with that run \(rl\.ARS\.resume\(.*\), or --resume on the command"):
+    with pytest.raises(ValueError, match=r"resume that run \(rl\.ARS\.resume\(.*\), or --resume on the command"):
         rl.ARS("CartPole-v1", directory=tmp_path).start(steps=10)
 
 
