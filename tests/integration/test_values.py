@@ -354,9 +354,9 @@ async def test_arguments_on_their_way_to_a_neighbour_that_is_elsewhere_arrive(no
     shelf = await Shelf.options(isolation="process").spawn()
     calls, spec = node_runtime.system.calls, shelf._interface.methods["keep"]
     route = node_runtime.system.routes.of(shelf)
-    route.cell, link = object(), route.link  # as it was when the arguments were fixed
+    route.inbox, link = object(), route.link  # as it was when the arguments were fixed
     message = calls._captures.call(shelf, spec, ("x" * size, (1, b"y")), {}, DEFAULT_CALL)
-    route.cell = None
+    route.inbox = None
     assert route.link is link
     calls.submit(message)
     assert await message == ("x" * size, (1, b"y"))

@@ -62,7 +62,11 @@ class Calls:
         if spec.is_stream:
             call = self._captures.stream(ref, spec, args, kwargs, options)
             stream = self._streams.open(call, options.timeout_s)
-            self.submit(call)
+            try:
+                self.submit(call)
+            except errors.MailboxFullError as error:
+                call.set_error(error)  # so that the stream is not kept as open
+                raise
             return stream
         if kwargs or (args and not is_plain(args)):
             reply = self._captures.call(ref, spec, args, kwargs, options, is_ask=True)

@@ -1,4 +1,4 @@
-"""Where messages to each actor go: to a cell of this endpoint, over a link, or into a queue while it is sought.
+"""Where messages to each actor go: to an inbox of this endpoint, over a link, or into a queue while it is sought.
 
 A route is settled by the place where a ref last saw its actor. When the endpoint that it leads to is lost, or says that
 the actor is not there, the actor's authority is asked again. Messages wait meanwhile, in order and within a bound.
@@ -96,11 +96,11 @@ class Routes:
 
     def send(self, route: Route, call: Reply[Any]) -> None:
         """Send a call, or let it wait. An error of the sending fails the call."""
-        cell = route.cell
-        if cell is not None and route.waiting is None and call.call_id:
-            mailbox = cell.mailbox
+        inbox = route.inbox
+        if inbox is not None and route.waiting is None and call.call_id:
+            mailbox = inbox.mailbox
             if mailbox is None or mailbox.has_local_room:
-                self._deliver(cell, call)
+                self._deliver(inbox, call)
             else:
                 self._wait(route, call)
         elif route.waiting or not route.is_open:
@@ -122,8 +122,8 @@ class Routes:
                 kind = ASK if call.call_id else TELL
                 envelope = (kind, call.call_id, route.actor_id, call.method, call.body, left, call.options)
                 call.sequence = link.send(envelope, call.buffers)
-            elif route.cell is not None:
-                self._deliver(route.cell, call)
+            elif route.inbox is not None:
+                self._deliver(route.inbox, call)
         except Exception as error:  # a message ends here: whatever keeps it from being sent is its error
             call.calls.fail(call, error)
         else:
@@ -132,11 +132,11 @@ class Routes:
                     self._transits.sent(call.peer, call.transit.tokens)
                 call.set_value(None)
 
-    def _deliver(self, cell: Inbox, call: Reply[Any]) -> None:
+    def _deliver(self, inbox: Inbox, call: Reply[Any]) -> None:
         call.peer = self.own_peer
         caller = self.here.local_caller
         message = Message(caller, call.call_id, call.method, call.body, call.buffers, call.deadline, call.options)
-        cell.deliver(message)
+        inbox.deliver(message)
 
     def _wait(self, route: Route, call: Reply[Any]) -> None:
         if route.gone is not None:
@@ -146,8 +146,8 @@ class Routes:
             route.waiting = Waiting()
             self._held_up[route] = None
         route.waiting.add(call)
-        if route.cell is not None:
-            route.cell.await_room(route)
+        if route.inbox is not None:
+            route.inbox.await_room(route)
         elif route.link is None:
             self.seek(route)
 
@@ -174,8 +174,8 @@ class Routes:
                 self._refuse(call, route.gone)
             else:
                 self._send_now(route, call)
-        if waiting and route.cell is not None:
-            route.cell.await_room(route)
+        if waiting and route.inbox is not None:
+            route.inbox.await_room(route)
         self._woken(route)
 
     def _woken(self, route: Route) -> None:
@@ -184,8 +184,8 @@ class Routes:
         if not waiting:
             route.waiting = None
             self._held_up.pop(route, None)
-            if route.cell is not None:
-                route.cell.local_route = None
+            if route.inbox is not None:
+                route.inbox.local_route = None
         if route.room is not None and not route.is_full:
             room, route.room = route.room, None
             room.set_value(None)
@@ -240,8 +240,8 @@ class Routes:
         """
         route.newest = seen.incarnation
         if seen.endpoint.peer == self.own_peer:
-            route.cell = self.here.cell(route.actor_id)
-            route.seen = None if route.cell is None else seen
+            route.inbox = self.here.cell(route.actor_id)
+            route.seen = None if route.inbox is None else seen
         elif not self._peers.is_lost(seen.endpoint.peer):
             try:
                 link = self._peers.link(*seen.endpoint)
@@ -345,16 +345,16 @@ class Routes:
     def forget(self, actor_id: ActorId) -> None:
         """Called when an actor has left this endpoint: the next message seeks it."""
         route = self._table.get(actor_id)
-        if route is not None and route.cell is not None:
+        if route is not None and route.inbox is not None:
             self._unsettle(route)
 
-    def tells_waiting_from(self, cell: Inbox) -> list[Reply[Any]]:
-        """Return the tells of the cell's actor that their receivers have not admitted yet."""
+    def tells_waiting_from(self, sender: Inbox) -> list[Reply[Any]]:
+        """Return the tells of an actor here that their receivers have not admitted yet."""
         return [
             call
             for route in self._held_up
             for call in route.waiting or ()
-            if not call.call_id and call.parent is not None and call.parent.cell is cell and not call.done()
+            if not call.call_id and call.parent is not None and call.parent.cell is sender and not call.done()
         ]
 
     def waiting_calls(self) -> set[Reply[Any]]:

@@ -47,7 +47,7 @@ def _contradictions(cell: Cell) -> Iterator[str]:
     takes_messages = cell.state in (CellState.RUNNING, CellState.STOPPING)
     if cell.instance is not None and not takes_messages and cell.state is not CellState.CUT:
         yield "it has an instance, and takes no messages"
-    if route is not None and route.waiting and route.cell is cell and cell.has_room:
+    if route is not None and route.waiting and route.inbox is cell and cell.has_room:
         yield f"{route.waiting_count} messages of this process wait, and there is room"
     if mailbox is None or execution is None:
         if (mailbox is None) != (execution is None):

@@ -136,7 +136,7 @@ class ActorRef(Generic[A]):
     @property
     def _is_here(self) -> bool:
         """Whether this endpoint hosts the actor, as far as that is known now."""
-        return self._route is not None and self._route.cell is not None
+        return self._route is not None and self._route.inbox is not None
 
     @property
     def _label(self) -> str:

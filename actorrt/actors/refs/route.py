@@ -93,11 +93,11 @@ class Waiting:
 
 
 class Route:
-    """The way to one actor. At most one of `cell`, `link` and `gone` is set; none while it is sought.
+    """The way to one actor. At most one of `inbox`, `link` and `gone` is set; none while it is sought.
 
     Attributes:
         newest: the newest incarnation that is known.
-        window: how much may be sent over the link before the actor has caught up. A cell here tells that itself.
+        window: how much may be sent over the link before the actor has caught up. An actor here tells that itself.
         waiting: the messages that can't be sent yet, in order: the actor is sought, or has no room.
         gone: what its authority said of an actor that is dead.
         absent_count: how often in a row the actor was not where its authority said that it was.
@@ -108,9 +108,9 @@ class Route:
         "absent_count",
         "actor_id",
         "authority",
-        "cell",
         "emptied",
         "gone",
+        "inbox",
         "is_seeking",
         "link",
         "newest",
@@ -127,7 +127,7 @@ class Route:
         self.newest = 0
         self.absent_count = 0
         self.seen: Sighting | None = None
-        self.cell: Inbox | None = None
+        self.inbox: Inbox | None = None
         self.link: Link | None = None
         self.peer: PeerId | None = None
         self.gone: ActorRtError | None = None
@@ -139,13 +139,13 @@ class Route:
 
     def unsettle(self) -> None:
         """Forget where the actor was."""
-        self.seen = self.cell = self.link = self.peer = self.window = None
+        self.seen = self.inbox = self.link = self.peer = self.window = None
 
     @property
     def is_open(self) -> bool:
         """Whether a message may leave now: the actor's place is known, and it has room."""
-        if self.cell is not None:
-            return self.cell.has_room
+        if self.inbox is not None:
+            return self.inbox.has_room
         window = self.window
         return (
             window is not None
@@ -165,7 +165,7 @@ class Route:
 
     def check_invariants(self) -> None:
         """Raise AssertionError, with the route, if it contradicts itself."""
-        assert (self.cell is not None) + (self.link is not None) + (self.gone is not None) <= 1, f"two ways: {self}"
+        assert (self.inbox is not None) + (self.link is not None) + (self.gone is not None) <= 1, f"two ways: {self}"
         assert (self.link is None) == (self.peer is None) == (self.window is None), f"half a link: {self}"
         assert self.waiting is None or self.is_settled or self.is_seeking, f"messages wait for nothing: {self}"
         if self.window is not None:
@@ -176,10 +176,10 @@ class Route:
     @property
     def is_settled(self) -> bool:
         """Whether it is known where the actor is, or that it is gone."""
-        return self.cell is not None or self.link is not None or self.gone is not None
+        return self.inbox is not None or self.link is not None or self.gone is not None
 
     def __repr__(self) -> str:
-        place = "gone" if self.gone is not None else "here" if self.cell is not None else "sought"
+        place = "gone" if self.gone is not None else "here" if self.inbox is not None else "sought"
         place = place if self.peer is None else f"at {short(self.peer)}"
         return (
             f"<Route to {short(self.actor_id)}, {place}, incarnation {self.newest}, "

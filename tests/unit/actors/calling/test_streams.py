@@ -10,6 +10,7 @@ import pytest
 
 from actorrt import errors
 from actorrt.actors.refs.ref import CallOptions
+from actorrt.actors.refs.route import WAITING_MESSAGES
 from actorrt.protocol.envelopes import ASK, CANCEL, MORE, STREAM_WINDOW_ITEMS
 from tests.unit.actors.calling.fakes import ACTOR, HERE, THERE, CallingSide, FakeInbox, error_of
 
@@ -137,7 +138,16 @@ def test_options_of_calls_with_one_result_are_refused(side: CallingSide, options
     assert (side.sent, side.streams.statistics()["read"]) == ([], 0)
 
 
-def test_stream_that_ends_with_an_error_of_its_own_method(side: CallingSide) -> None:
+def test_stream_that_finds_no_room_is_refused_and_not_kept(side: CallingSide) -> None:
+    ref = side.ref(seen=None)
+    for _ in range(WAITING_MESSAGES):
+        side.tell(ref)
+    with pytest.raises(errors.MailboxFullError):
+        side.stream(ref)
+    assert side.streams.statistics()["read"] == 0
+
+
+def test_stream_that_is_closed_before_it_began_ends_with_its_cancellation(side: CallingSide) -> None:
     stream = side.stream(side.ref())
     stream.close()
     with pytest.raises(errors.CallCancelledError):
