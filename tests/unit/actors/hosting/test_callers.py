@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from actorrt import errors
-from actorrt.actors.hosting.callers import RemoteCaller
+from actorrt.actors.hosting.callers import LocalCaller, RemoteCaller
+from actorrt.actors.wire.payload import Payloads
+from actorrt.completion import Completion
 from actorrt.ids import PeerId
 
 
@@ -73,3 +75,57 @@ def test_outcomes_for_a_caller_that_is_gone_are_dropped() -> None:
     link.is_closed = True
     endpoint.run()
     assert (link.sent, endpoint.due) == ([0], [])
+
+
+class OwnCalls:
+    """The pending calls of an endpoint, by their numbers."""
+
+    def __init__(self) -> None:
+        self.replies: dict[int, Completion[Any]] = {7: Completion()}
+        self.errors: list[tuple[int, BaseException]] = []
+        self.items: list[tuple[int, Any]] = []
+
+    def take(self, call_id: int) -> Any:
+        return self.replies.pop(call_id, None)
+
+    def failed(self, call_id: int, error: BaseException) -> None:
+        self.errors.append((call_id, error))
+
+    def arrived(self, call_id: int, item: Any) -> None:
+        self.items.append((call_id, item))
+
+
+def local_caller(calls: Any, origins: list[Any] | None = None) -> LocalCaller:
+    keep = None if origins is None else lambda call_id, error: origins.append((call_id, error))
+    return LocalCaller(calls, calls, Payloads(None, None), keep)
+
+
+def test_result_inside_an_endpoint_is_a_copy() -> None:
+    calls = OwnCalls()
+    reply, value = calls.replies[7], [1, [2]]
+    local_caller(calls).succeed(7, value)
+    assert reply.value() == value
+    assert reply.value() is not value
+    local_caller(calls).succeed(7, 8)  # its caller has withdrawn it
+
+
+def test_item_inside_an_endpoint_is_a_copy() -> None:
+    calls, item = OwnCalls(), [1]
+    local_caller(calls).item(7, item)
+    ((call_id, copied),) = calls.items
+    assert (call_id, copied, copied is item) == (7, [1], False)
+
+
+def test_error_inside_an_endpoint_is_as_one_that_has_travelled_and_its_origin_is_kept() -> None:
+    calls, origins, error = OwnCalls(), [], ValueError("no")
+    local_caller(calls, origins).fail(7, error, "actor.step()", "yes")
+    ((call_id, rebuilt),) = calls.errors
+    assert (call_id, type(rebuilt), str(rebuilt), rebuilt is error) == (7, ValueError, "no", False)
+    assert "actor.step()" in rebuilt.__notes__[0]
+    assert origins == [(7, error)]
+
+
+def test_refusal_inside_an_endpoint_is_told_as_it_is() -> None:
+    calls, error = OwnCalls(), errors.CallCancelledError("withdrawn")
+    local_caller(calls).refuse(7, error)
+    assert calls.errors == [(7, error)]
