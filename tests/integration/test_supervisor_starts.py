@@ -147,3 +147,18 @@ async def test_supervisor_whose_on_start_leaves_out_its_bases_says_so_and_stops(
         await own.start_child(art.Child(Holder))
     async with asyncio.timeout(20):
         await own.stop()
+
+
+async def test_child_that_is_stopped_in_the_step_that_adds_it_does_not_start_and_the_supervisor_stops(runtime):
+    class Hasty(Team):
+        async def add_and_stop(self, child):
+            adding, stopping = (asyncio.ensure_future(c) for c in (self.start_child(child), self.stop_child(child.id)))
+            await stopping
+            with pytest.raises(art.ActorStartError, match="was stopped before it started"):
+                await adding
+            return await self.children_info()
+
+    hasty = await Hasty.spawn()
+    assert await hasty.add_and_stop(art.Child(Holder, id="holder")) == []
+    await hasty.stop()
+    assert (await runtime.status())["actors"] == []

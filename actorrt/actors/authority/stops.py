@@ -83,7 +83,7 @@ class Stops:
 
     async def ended(self, actor_id: ActorId) -> None:
         """Return when the actor is gone."""
-        while (record := self._records.get(actor_id)) is not None:
+        while (record := self._records.get(actor_id) or self._asked.get(actor_id)) is not None:
             await record.next_change()
 
     def begin(self, records: Sequence[Record], reason: str, *, kill: bool) -> None:

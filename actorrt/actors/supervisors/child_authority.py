@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final, Protocol
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
-from actorrt.actors.wire.control import Answer, Control
+from actorrt.actors.wire.control import Control
 from actorrt.completion import Completion
 from actorrt.ids import ActorId, PeerAddress
 from actorrt.protocol.authorities import ActorCard, AwaitEnd, DelayChild, ForgetChild, Share, StopChild
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from actorrt.actors.supervisors.child import Child
 
 _STOPPED: Final = "stopped by its supervisor"
+
+Soon: TypeAlias = Callable[..., object]
+"""As `call_soon` of a loop."""
 
 
 class Spawns(Protocol):
@@ -53,13 +57,17 @@ class ChildAuthority:
     Args:
         address: where it is: the node daemon, since a supervisor's children do not live on the supervisor's loop.
         control: reaches it.
+        soon: calls a function in the next step of the loop, in the order of the calls.
         spawns, refs: spawn the children there, and make refs to them.
         supervisor: the supervisor.
     """
 
-    def __init__(self, address: PeerAddress, control: Control, spawns: Spawns, refs: Refs, supervisor: ActorId) -> None:
+    def __init__(
+        self, address: PeerAddress, control: Control, soon: Soon, spawns: Spawns, refs: Refs, supervisor: ActorId
+    ) -> None:
         self._address = address
         self._control = control
+        self._soon = soon
         self._spawns = spawns
         self._refs = refs
         self._supervisor = supervisor
@@ -91,8 +99,9 @@ class ChildAuthority:
         self._control.notify(self._address, RestartChildren(supervisor=self._supervisor, actors=list(actors)))
 
     def stop(self, actor_id: ActorId, *, kill: bool, manner: Manner) -> None:
-        """End the incarnation of a child."""
-        self._control.notify(self._address, StopChild(actor=actor_id, reason=_STOPPED, kill=kill, manner=manner))
+        """End the incarnation of a child; the order never overtakes that to spawn it, which a task is going to send."""
+        stop = StopChild(actor=actor_id, reason=_STOPPED, kill=kill, manner=manner)
+        self._soon(self._control.notify, self._address, stop)
 
     def stop_in_turn(self, actors: Sequence[ActorId], manner: Manner) -> None:
         """End the incarnations of children, each when the one before has ended."""
@@ -106,6 +115,7 @@ class ChildAuthority:
         """Say that a child is gone for good, for `reason` or for that of its last end."""
         self._control.notify(self._address, ForgetChild(actor=actor_id, reason=reason))
 
-    def end_of(self, actor_id: ActorId) -> Answer[None]:
-        """Return what ends when a child is gone."""
-        return self._control.request(self._address, AwaitEnd(actor=actor_id))
+    async def end_of(self, actor_id: ActorId) -> None:
+        """Return when a child is gone."""
+        await asyncio.sleep(0)  # the orders to spawn and to stop it go first
+        await self._control.request(self._address, AwaitEnd(actor=actor_id))

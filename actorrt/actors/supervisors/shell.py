@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -149,8 +149,8 @@ class Shell:
             if self._starts.get(id) is start:
                 del self._starts[id]
 
-    def stop_child(self, id: str) -> Completion[None] | None:
-        """Have a child stopped for good; return what ends when it is gone, None where it has no actor.
+    def stop_child(self, id: str) -> Coroutine[Any, Any, None] | None:
+        """Have a child stopped for good; return what waits until it is gone, None where it has no actor.
 
         Raises:
             ValueError: there is no such child.

@@ -91,8 +91,9 @@ class Supervisor(Actor):
             auto_shutdown=AutoShutdown(self.auto_shutdown),
             quorum=self.quorum,
         )
+        soon = endpoint.scope.loop.call_soon
         authority = ChildAuthority(
-            endpoint.peers.node, endpoint.control, endpoint.spawning, endpoint.refs, cell.actor_id
+            endpoint.peers.node, endpoint.control, soon, endpoint.spawning, endpoint.refs, cell.actor_id
         )
         shell = cell.shell = Shell(
             cell, supervision, children, authority, endpoint.ids.actor, endpoint.clock, endpoint.scope.after
