@@ -59,7 +59,7 @@ async def test_wait_returns_when_enough_are_done(runtime):
 
 async def test_wait_for_more_than_there_are_is_refused(runtime):
     reply = (await Counter.spawn()).add()
-    with pytest.raises(ValueError, match="count=5 of 1 items: give 1 to their number"):
+    with pytest.raises(ValueError, match="count=5 of 1 items: give a count from 1 to the number of items"):
         art.wait([reply], count=5)
     await reply
 

@@ -170,7 +170,7 @@ class CallTable:
             self.fail(call, as_executed(error))
 
     def cancel(self, call: Reply[Any]) -> None:
-        """Withdraw a call, from whichever thread."""
+        """Withdraw a call, from any thread."""
         self._threads.on_loop(lambda: self._withdraw(call))
 
     def _withdraw(self, call: Reply[Any]) -> None:

@@ -83,7 +83,7 @@ class Calls:
     ) -> Reply[None]:
         """Send a message that has no reply. The result ends when the message has left."""
         if spec.is_stream:
-            raise TypeError(f"{spec.name}() yields: a tell has nowhere to send that; call it")
+            raise TypeError(f"{spec.name}() yields: a tell has no caller that takes the items; call it")
         message: Reply[None]
         if kwargs or (args and not is_plain(args)):
             message = self._captures.call(ref, spec, args, kwargs, options)
@@ -122,7 +122,7 @@ class Calls:
         return messages
 
     def submit(self, reply: Reply[Any]) -> None:
-        """Send a captured call from whichever thread.
+        """Send a captured call from any thread.
 
         Raises:
             MailboxFullError: too much waits for the actor. A plain thread waits for room, until the call's deadline.

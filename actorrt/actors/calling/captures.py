@@ -91,8 +91,8 @@ class Captures:
         """
         if options.key is not None or options.retries or options.returns != "value":
             raise TypeError(
-                f"{spec.name}() yields: a stream has no outcome to give to others or to leave in the store, and "
-                "does not begin again in its middle; leave out key, retries and returns"
+                f"{spec.name}() yields: a stream has no single result to share or to leave in the store, and "
+                "can't be continued by another incarnation; leave out key, retries and returns"
             )
         whole = options._replace(timeout_s=None)  # the deadline of a stream counts for each item
         if kwargs or (args and not is_plain(args)):

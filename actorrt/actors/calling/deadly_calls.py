@@ -50,7 +50,7 @@ class Poison:
         """
         if isinstance(self.body, dict):
             raise ObjectLostError(
-                f"the arguments of {self.method}() went through the store, and were gone with the call"
+                f"the arguments of {self.method}() went through the store, and were deleted with the call"
             )
         return current.endpoint().payloads.open_call(self.body, self.buffers)
 

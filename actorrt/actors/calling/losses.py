@@ -108,7 +108,7 @@ class Losses:
             return
         what = f"{call.label} died during {call.method}() and"
         if error is not None:
-            message = f"{what} whether it is being restarted can't be found out ({error}); it died of: {loss.why}"
+            message = f"{what} it can't be found out whether it is being restarted ({error}); it died of: {loss.why}"
             pending.fail(call, errors.ActorUnavailableError(message, executed="maybe"))
             return
         when = f"is started again in {delay_s:.2g} s" if delay_s else "is being restarted"

@@ -191,9 +191,9 @@ class Streams:
             self.arrived(call_id, item)
 
     def limit(self, call: Reply[None], arrival: Completion[None], timeout_s: float) -> None:
-        """End the call unless `arrival` comes in time; from whichever thread."""
+        """End the call unless `arrival` comes in time; from any thread."""
         self._threads.limit(arrival, timeout_s, lambda: self._pending.expire(call))
 
     def grant(self, call: Reply[None], count: int) -> None:
-        """Tell the callee that `count` items were taken, from whichever thread."""
+        """Tell the callee that `count` items were taken, from any thread."""
         self._threads.on_loop(lambda: self._routes.grant_items(call, count))

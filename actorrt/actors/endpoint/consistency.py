@@ -1,4 +1,4 @@
-"""What must be true of an endpoint between two steps of its loop; for tests, and for people who seek a defect."""
+"""What must be true of an endpoint between two steps of its loop; for tests, and to find defects."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ class Serving:
         """
         caller = message.caller
         if caller is None or not message.call_id:
-            raise TypeError(f"{message.method}() yields; a tell has nowhere to send that")
+            raise TypeError(f"{message.method}() yields; a tell has no caller that takes the items")
         granted = (message.options or {}).get("window", STREAM_WINDOW_ITEMS)
         outlet = self._outlets[caller, message.call_id] = Outlet(granted)
         try:

@@ -25,7 +25,7 @@ class CallOwner(Protocol):
     """Has the calls until they end."""
 
     def cancel(self, call: Reply[Any]) -> None:
-        """Withdraw a call, from whichever thread."""
+        """Withdraw a call, from any thread."""
 
     def fail(self, call: Reply[Any], error: BaseException) -> None:
         """End a call, or a tell, with an error that arose here."""

@@ -136,7 +136,7 @@ def wait(items: Iterable[W], count: int = 1, timeout_s: float | None = None) -> 
     _check(waited)
     _check_timeout(timeout_s)
     if not 1 <= count <= max(1, len(waited)):
-        raise ValueError(f"count={count} of {len(waited)} items: give 1 to their number")
+        raise ValueError(f"count={count} of {len(waited)} items: give a count from 1 to the number of items")
     outcome: Operation[tuple[list[W], list[W]]] = Operation(f"waiting for {count} of {len(waited)} items")
     left_count = min(count, len(waited))
 

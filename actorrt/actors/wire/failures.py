@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 MAX_PICKLED_BYTES: Final = 32 * MIB
 """How large the pickle of an exception may be: with its texts it fits into any frame."""
 MAX_PICKLED_REASON_BYTES: Final = 64 * KIB
-"""The same of one that ends its actor: the node keeps the reason, and tells it to all who monitor the actor."""
+"""The same if the exception ends its actor: the node keeps the reason, and tells it to all monitors of the actor."""
 _OF_ITS_OWN: Final = "(raised by the method itself)"
 _OWN_FOLDER: Final = os.path.dirname(os.path.dirname(__file__))
 _ENDS_ITS_CALL_ONLY: Final = (Exception, asyncio.CancelledError, KeyboardInterrupt, GeneratorExit)

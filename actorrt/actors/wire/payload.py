@@ -165,7 +165,7 @@ class Payloads:
         if type(body) is not dict or "refs" in body:
             return None
         if self._store is None:
-            raise errors.ObjectLostError("the value came through an object store that this process has not")
+            raise errors.ObjectLostError("the value came through an object store that this process does not have")
         if "parts" in body:
             return StoredValue(self._store, body, buffers, self._load)
         return self._store.ref(ObjectId(body["object"]), body["token"])

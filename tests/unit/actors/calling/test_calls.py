@@ -218,7 +218,7 @@ def test_of_a_group_the_call_that_finds_no_room_fails_alone(side: CallingSide) -
 
 
 def test_tell_of_a_method_that_yields_is_refused(side: CallingSide) -> None:
-    with pytest.raises(TypeError, match=r"count\(\) yields: a tell has nowhere to send that; call it"):
+    with pytest.raises(TypeError, match=r"count\(\) yields: a tell has no caller that takes the items; call it"):
         side.calls.tell(side.ref(), SPECS["count"], (), {}, CallOptions())
 
 

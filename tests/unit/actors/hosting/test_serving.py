@@ -99,4 +99,4 @@ async def test_generator_of_a_cancelled_call_is_closed(scope, is_async):
 async def test_tell_of_a_method_that_yields_is_refused(caller, call_id):
     with pytest.raises(TypeError) as raised:
         await Serving().serve(message(caller, call_id), yielding("ab"))
-    assert str(raised.value) == "count() yields; a tell has nowhere to send that"
+    assert str(raised.value) == "count() yields; a tell has no caller that takes the items"

@@ -79,7 +79,7 @@ def test_wait_gives_what_is_done_when_the_time_is_up(side: CallingSide) -> None:
 
 def test_wait_for_a_count_beyond_the_items_is_refused() -> None:
     for count in (0, 3):
-        with pytest.raises(ValueError, match=f"count={count} of 2 items: give 1 to their number"):
+        with pytest.raises(ValueError, match=f"count={count} of 2 items: give a count from 1 to the number of items"):
             wait(items_of(2), count=count)
 
 

@@ -101,7 +101,7 @@ def test_copy_shares_what_can_not_change_and_nothing_else() -> None:
 
 
 def test_stored_body_in_a_process_without_a_store_is_an_object_lost() -> None:
-    with pytest.raises(errors.ObjectLostError, match="an object store that this process has not"):
+    with pytest.raises(errors.ObjectLostError, match="an object store that this process does not have"):
         NO_STORE.stored({"object": b"o" * 16, "token": b"t"}, ())
 
 
