@@ -158,6 +158,7 @@ def test_lanes_are_links_of_their_own(run: Run) -> None:
     run(case)
 
 
+@pytest.mark.alone
 def test_control_is_not_behind_megabytes_of_user_traffic(run: Run, kind: str) -> None:
     if kind == "memory":
         pytest.skip("nothing takes time there")
