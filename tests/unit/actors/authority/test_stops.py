@@ -25,7 +25,7 @@ class Stage:
         self.records, self.children, self.log = {}, Children(), []
         self.supervised = set()  # children whose supervisor removes them itself
         self.scope = Scope("test", crashed)
-        self.stops = Stops(self.records, self.children, self, self, self.scope, self.gone)
+        self.stops = Stops(self.records, {}, self.children, self, self, self.scope, self.gone)
 
     def stop(self, records, reason):
         self.log.append(("stop", list(records), reason))
