@@ -9,7 +9,6 @@ from actorrt.store.client.published import PublishedNames
 from actorrt.store.client.watching import Watcher
 from actorrt.store.connection.connection import StoreConnection
 from actorrt.store.connection.reservations import Reservations
-from actorrt.store.values.errors import decode
 from actorrt.store.wire.protocol import Event
 
 
@@ -40,7 +39,7 @@ class Events:
                     self._connection.keep_view(ObjectId(object_id), place)
                 self._watcher.on_ready(object_ids)
             case [Event.FAILED, object_id, error]:
-                self._watcher.on_failed(object_id, decode(error))
+                self._watcher.on_failed(object_id, error)
             case [Event.ALLOCATION, object_id]:
                 self._reservations.on_allocation(object_id)
             case [Event.RETIRED, segment_ids]:

@@ -11,6 +11,7 @@ from actorrt.errors import ObjectLostError, RuntimeStateError
 from actorrt.ids import ObjectId, short
 from actorrt.store.client.ref import ObjectRef
 from actorrt.store.connection.events_loop import EventsLoop
+from actorrt.store.values.errors import decode
 from actorrt.store.wire.protocol import MAX_BATCH_COUNT, Op
 
 
@@ -68,10 +69,10 @@ class Watcher:
             for ref in self._take(object_id):
                 ref.set_value(None)
 
-    def on_failed(self, object_id: ObjectId, error: BaseException) -> None:
-        """Called when the store tells that an object can never be."""
+    def on_failed(self, object_id: ObjectId, error: bytes) -> None:
+        """Called when the store tells that an object has failed. Each ref gets an error of its own."""
         for ref in self._take(object_id):
-            ref.set_error(error)
+            ref.set_error(decode(error))
 
     def _take(self, object_id: ObjectId) -> list[ObjectRef[Any]]:
         with self._lock:

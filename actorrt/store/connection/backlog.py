@@ -71,7 +71,7 @@ class Backlog:
 
     def queue_release(self, object_id: ObjectId, *, is_pin: bool) -> None:
         """Queue the end of a hold or of a pin; takes no lock and sends nothing."""
-        if not self._conversation.is_open:
+        if self._conversation.has_ended:
             return
         self.to_release.append((is_pin, object_id))
         # Unreported objects are reported late: until then the next put takes their memory again.

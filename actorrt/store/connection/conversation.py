@@ -33,7 +33,8 @@ class Conversation:
         lock: held while something is sent or made.
         maps: the segments that this process has mapped.
         warmer: warms the segments that this process will write.
-        is_open: False after `end`, and from when the store was found to be gone; to be read only.
+        has_ended: whether `check` raises; to be read only.
+        is_open: False after the end, and since the first request that found the store gone; to be read only.
     """
 
     def __init__(self, channel: Channel) -> None:
@@ -42,16 +43,13 @@ class Conversation:
         self.maps = SegmentMaps()
         self.warmer = Warmer(self.maps)
         self.is_open = True
+        self.has_ended = False
         self._end: tuple[type[ActorRtError], str] | None = None
 
     @property
     def is_apart(self) -> bool:
         """Whether the store is another process."""
         return self.channel.is_apart
-
-    @property
-    def has_ended(self) -> bool:
-        return self._end is not None
 
     def check(self) -> None:
         """Raise what every request raises after the end."""
@@ -81,9 +79,9 @@ class Conversation:
 
     def end(self, kind: type[ActorRtError], why: str) -> None:
         """Close the channel; from now on `check` raises `kind(why)`. The lock is not held. Idempotent."""
-        if self._end is not None:
+        if self.has_ended:
             return
-        self._end, self.is_open = (kind, why), False
+        self._end, self.is_open, self.has_ended = (kind, why), False, True
         self.channel.stop_listening()
         with self.lock:
             self.channel.close()
@@ -94,5 +92,5 @@ class Conversation:
 
         Another thread of the parent may have held the lock, so nothing in the child may take it: all check first.
         """
-        self._end, self.is_open = (RuntimeStateError, forks.REFUSAL), False
+        self._end, self.is_open, self.has_ended = (RuntimeStateError, forks.REFUSAL), False, True
         self.channel.abandon_after_fork()

@@ -12,6 +12,7 @@ from actorrt.ids import ObjectId
 from actorrt.store.client.ref import ObjectRef
 from actorrt.store.client.watching import Watcher
 from actorrt.store.connection.events_loop import EventsLoop
+from actorrt.store.values.errors import encode
 from actorrt.store.wire.protocol import MAX_BATCH_COUNT, Op
 
 X, Y = ObjectId(b"x" * 16), ObjectId(b"y" * 16)
@@ -80,13 +81,18 @@ async def test_every_ref_of_a_sealed_object_is_done_and_no_other() -> None:
     assert len(watching.watcher) == 1
 
 
-async def test_every_ref_of_an_object_that_can_never_be_gets_the_error() -> None:
+async def test_every_ref_of_an_object_that_failed_gets_an_error_of_its_own() -> None:
     watching = Watching()
-    ref = ref_of(X)
-    watching.watcher.watch(ref)
-    watching.watcher.on_failed(X, ValueError("bad"))
-    with pytest.raises(ValueError, match="bad"):
-        ref.value()
+    refs = ref_of(X), ref_of(X)
+    errors = []
+    for ref in refs:
+        watching.watcher.watch(ref)
+    watching.watcher.on_failed(X, encode(ValueError("bad")))
+    for ref in refs:
+        with pytest.raises(ValueError, match="bad") as caught:
+            ref.value()
+        errors.append(caught.value)
+    assert errors[0] is not errors[1]
 
 
 async def test_the_end_fails_refs_that_are_watched_and_those_to_come() -> None:

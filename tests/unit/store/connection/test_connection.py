@@ -198,6 +198,18 @@ def test_after_a_store_that_is_gone_nothing_is_made_in_its_memory(
     assert connection.loan.create(Y, 100, "") is None
 
 
+def test_a_store_that_did_not_read_in_time_hears_of_every_release_later(
+    channel: FakeChannel, connection: StoreConnection
+) -> None:
+    channel.is_gone = True
+    with pytest.raises(ObjectLostError, match="the store is gone"):
+        connection.request(Op.STATS)
+    channel.is_gone = False
+    connection.backlog.queue_release(X, is_pin=False)
+    connection.request(Op.STATS)
+    assert channel.take() == [(Op.RELEASE, [X], []), (Op.STATS,)]
+
+
 # The end
 
 
