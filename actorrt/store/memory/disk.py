@@ -134,7 +134,8 @@ class SpillDisk:
         free_bytes = disk.f_bavail * disk.f_frsize - left_free_bytes
         if size_bytes > free_bytes:
             raise SpillError(
-                f"the disk of {self._directory} has {max(0, free_bytes) / MIB:.0f} MiB left for {size_bytes / MIB:.1f}"
+                f"the disk of {self._directory} has {max(0, free_bytes) / MIB:.0f} MiB left "
+                f"for {size_bytes / MIB:.1f} MiB"
             )
 
     def _write(self, sources: list[SpillSource], offsets: list[int], size_bytes: int) -> SpillFile:

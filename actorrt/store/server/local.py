@@ -41,9 +41,7 @@ class LocalStore:
         self.capacity_bytes = capacity_bytes
         self._core = StoreCore(capacity_bytes, _SEGMENT_BYTES, may_spill=spill_directory is not None)
         self._clock = clock
-        self._disk = (
-            None if spill_directory is None else SpillDisk(spill_directory, DEFAULT_QUOTA_BYTES * capacity_bytes)
-        )
+        self._disk = None if spill_directory is None else SpillDisk(spill_directory, DEFAULT_QUOTA_BYTES)
         self._segments: dict[int, Segment | SpillFile] = {}
         self._receivers: dict[int, Callable[[Send, int | None], None]] = {}
         self._lock = threading.RLock()
