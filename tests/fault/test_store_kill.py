@@ -144,7 +144,7 @@ KILLED_AT_RANDOM = """
 import os, random, signal, time
 from actorrt.ids import PeerId
 from actorrt.store.values.carrier import Carrier
-from actorrt.store.values.encoding import dumps
+from actorrt.store.values.pickling import dumps
 
 shared = hear_id()
 chance = random.Random(int(hear()))

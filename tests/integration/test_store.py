@@ -28,7 +28,7 @@ from actorrt.store.client.client import StoreClient
 from actorrt.store.client.ref import ObjectRef
 from actorrt.store.connection.socket_channel import SocketChannel
 from actorrt.store.values.carrier import Carrier
-from actorrt.store.values.encoding import dumps, loads
+from actorrt.store.values.pickling import dumps, loads
 from actorrt.store.wire.protocol import Op
 from tests.integration.store_serving import IDS, Serving, hear, serving, tell
 from tests.running import wait_until

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actorrt.store.values.carrier import Carrier
-from actorrt.store.values.encoding import decode, dumps, encode, loads
+from actorrt.store.values.encoding import decode, encode
+from actorrt.store.values.pickling import dumps, loads
 
 SHAPES = npst.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=6)
 DTYPES = st.one_of(

@@ -14,7 +14,7 @@ from actorrt.actors.wire.peers import Peers
 from actorrt.ids import ActorId, ActorIds, PeerAddress
 from actorrt.protocol.authorities import ActorCard, GroupPlaces, Sighting
 from actorrt.scopes import parts_of
-from actorrt.store.values import encoding
+from actorrt.store.values import pickling
 
 if TYPE_CHECKING:
     from actorrt.actors.cells.cell import Cell
@@ -43,7 +43,7 @@ class RefFactory:
 
     def from_card(self, card: ActorCard, authority: PeerAddress) -> ActorRef[Any]:
         """Make the ref that an authority's answer describes."""
-        methods, call_timeout_s = encoding.loads(card.card)
+        methods, call_timeout_s = pickling.loads(card.card)
         kind = interface.from_data(methods)
         return ActorRef(self.owner, card.actor, kind, card.name, authority, card.seen, call_timeout_s)
 

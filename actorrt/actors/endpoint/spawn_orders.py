@@ -30,7 +30,7 @@ from actorrt.protocol.authorities import ActorOrder, HeldObject, Share, Spawn, S
 from actorrt.scopes import parts_of
 from actorrt.store.client.client import StoreClient
 from actorrt.store.client.ref import ObjectRef
-from actorrt.store.values import encoding
+from actorrt.store.values import pickling
 
 AT_ONCE_COUNT: Final = 1_000
 """How many ids of a group are drawn in one turn of the loop."""
@@ -143,7 +143,7 @@ class _SpawnOrder:
         parent_ref = None if parent is None else refs.to_cell(parent)
         packed = pack_spec(Spec(cls, args, kwargs, parent_ref, options.crash_on), spawning.store, refs.owner)
         self._objects = packed.objects  # held here until the authority holds them
-        card, _ = encoding.dumps((interface.of_class(cls).to_data(), options.call_timeout_s))
+        card, _ = pickling.dumps((interface.of_class(cls).to_data(), options.call_timeout_s))
         self._order = order = ActorOrder(
             spec=packed.data,
             card=card,

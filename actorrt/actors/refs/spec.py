@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from actorrt.actors.refs.ref import ActorRef
 from actorrt.store.client.ref import ObjectRef
-from actorrt.store.values import encoding
+from actorrt.store.values import pickling
 from actorrt.store.values.carrier import Carrier
 
 if TYPE_CHECKING:
@@ -42,11 +42,11 @@ def pack_spec(spec: Spec, store: StoreClient | None, owner: object) -> PackedSpe
     """
     carrier = Carrier(store, copies_count=0, system=owner)
     root = (spec.cls.__name__, "args", "kwargs", "parent", "crash_on")
-    data, buffers = encoding.dumps(tuple(spec), carrier, root=root)
+    data, buffers = pickling.dumps(tuple(spec), carrier, root=root)
     refs = [ref for ref in carrier.refs if isinstance(ref, ObjectRef)]
     return PackedSpec([data, [bytes(buffer) for buffer in buffers]], refs)
 
 
 def open_spec(data: list[Any], store: StoreClient | None, owner: object) -> Spec:
     """Rebuild what `pack_spec` packed; it raises any exception that the import of the class's module raises."""
-    return Spec(*encoding.loads(data[0], data[1], Carrier(store, copies_count=0, system=owner)))
+    return Spec(*pickling.loads(data[0], data[1], Carrier(store, copies_count=0, system=owner)))

@@ -17,7 +17,7 @@ from actorrt.errors import Executed, RemoteActorError, is_kind, to_data
 from actorrt.interrupts import let_through
 from actorrt.protocol.envelopes import RaisedError
 from actorrt.reasons import ExitKind, ExitReason
-from actorrt.store.values import encoding
+from actorrt.store.values import pickling
 from actorrt.store.values.carrier import Carrier
 from actorrt.store.values.exceptions import dump_exception
 from actorrt.texts import MAX_LINE_CHARACTERS, clipped, in_words, name_of, own_traceback, said, traceback_of
@@ -80,7 +80,7 @@ def error_from_data(
     if data.pickled is not None:
         try:
             pickled, buffers = data.pickled
-            error = encoding.loads(pickled, buffers, Carrier(store, system=owner))
+            error = pickling.loads(pickled, buffers, Carrier(store, system=owner))
             if issubclass(type(error), Exception) and said(error)[1]:
                 return as_executed(noted(error, data.traceback), executed)
         except BaseException as problem:  # whatever the exception's own code does when it is made again

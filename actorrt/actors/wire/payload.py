@@ -19,7 +19,7 @@ from actorrt.config import STORE_THRESHOLD_BYTES
 from actorrt.ids import ObjectId
 from actorrt.protocol.envelopes import Body, RaisedError
 from actorrt.store.client.ref import ObjectRef
-from actorrt.store.values import encoding
+from actorrt.store.values import pickling
 from actorrt.store.values.carrier import Carrier
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class Payloads:
         carrier = Carrier(self._store)
         for index, token in body["refs"]:
             args[index] = self._store.arrived(ObjectId(args[index]), token, carrier)
-        carrier.land()
+        carrier.acquire_arrived()
         return tuple(args)
 
     def capture_tells(self, args: tuple[Any, ...], kwargs: dict[str, Any], count: int) -> list[Captured]:
@@ -138,7 +138,7 @@ class Payloads:
     def _capture(self, value: Any, root: str | tuple[str, ...], copies_count: int) -> Captured:
         carrier = Carrier(self._store, copies_count=copies_count, system=self._owner)
         try:
-            data, buffers = encoding.dumps(value, carrier, root=root)
+            data, buffers = pickling.dumps(value, carrier, root=root)
         except errors.SerializationError as error:
             if isinstance(error.__cause__, ReplySentError):
                 raise TypeError(str(error.__cause__)) from None
@@ -190,7 +190,7 @@ class Payloads:
             assert self._store is not None
             return open_here(self._store, body, buffers, self._load)
         assert isinstance(body, bytes)
-        return encoding.loads(body, buffers, Carrier(self._store, system=self._owner))
+        return pickling.loads(body, buffers, Carrier(self._store, system=self._owner))
 
     def open_error(self, data: RaisedError, executed: errors.Executed) -> BaseException:
         """Return the exception that a method raised, as `error_to_data` sent it."""

@@ -77,7 +77,7 @@ class Carrier:
         del self.refs[refs_count:]
         del self._departing[departing_count:]
 
-    def depart(self) -> None:
+    def begin_transits(self) -> None:
         """Begin the noted transits, after which the message may leave."""
         if self._departing:
             self.tokens += [token for _, token in self._departing]
@@ -88,7 +88,7 @@ class Carrier:
         """Note an object that is acquired when the load has ended, even if it fails; its ref must be added too."""
         self.arrived.append((object_id, token))
 
-    def land(self) -> None:
+    def acquire_arrived(self) -> None:
         """Acquire the objects that arrived, before the message can be answered."""
         if self.arrived and self.store is not None:
             self.store.acquire(self.arrived)
@@ -126,4 +126,4 @@ class carrying:
     def __exit__(self, *_: object) -> None:
         _current.carrier = self._previous
         if self._carrier is not None and self._carrier.arrived:
-            self._carrier.land()
+            self._carrier.acquire_arrived()

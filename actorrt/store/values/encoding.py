@@ -1,4 +1,4 @@
-"""The form of a value inside an object of the store, and the codec of messages.
+"""The form of a value inside an object of the store.
 
 An object is a head (`_HEAD`, then msgpack), padded to the alignment, followed by the value's buffers. Each buffer is
 aligned, so that arrays are read in place:
@@ -7,7 +7,7 @@ aligned, so that arrays are read in place:
     arrow    an IPC stream                               pickle   the pickle, then its out-of-band buffers
     plain    a short pickle without buffers and without objects of this package, such as refs
 
-`dumps` and `loads` serve messages; see `pickling`.
+The values of messages have another form; see `pickling`.
 """
 
 from __future__ import annotations
@@ -26,26 +26,12 @@ import numpy as np
 from actorrt.config import KIB
 from actorrt.errors import SerializationError
 from actorrt.store.memory.arena import align
-from actorrt.store.values.carrier import Carrier, carrying, current_carrier
+from actorrt.store.values.carrier import Carrier
 from actorrt.store.values.dlpack import from_dlpack
 from actorrt.store.values.pickling import Buffer, dumps, is_bare, loads, not_opened
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-__all__ = [
-    "Carrier",
-    "Encoded",
-    "array_head",
-    "carrying",
-    "current_carrier",
-    "decode",
-    "decode_plain",
-    "dumps",
-    "encode",
-    "encode_pickled",
-    "loads",
-]
 
 _MAGIC: Final = b"AO"
 _VERSION: Final = 1

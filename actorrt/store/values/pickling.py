@@ -89,7 +89,7 @@ def _dump(value: Any, root: str | tuple[str, ...], apart_count: int) -> tuple[by
             carrier.rewind(mark)
         raise SerializationError(message) from error
     if carrier is not None:
-        carrier.depart()
+        carrier.begin_transits()
     if len(buffers) > apart_count:
         return _pack(data, buffers)
     return data, [buffer.raw() for buffer in buffers]

@@ -34,7 +34,7 @@ from actorrt.protocol.authorities import (
 )
 from actorrt.protocol.nodes import LookUp
 from actorrt.scopes import Scope
-from actorrt.store.values import encoding
+from actorrt.store.values import pickling
 from tests.unit.actors.calling.fakes import HERE, NODE, THERE, CallingSide, FakeControl
 from tests.unit.records import crashed
 
@@ -113,7 +113,7 @@ def inside(is_supervisor: bool = False, is_detached: bool = False) -> Iterator[A
 
 
 def card(actor: ActorId, name: str | None = None) -> ActorCard:
-    packed, _ = encoding.dumps((interface.of_class(Simulator).to_data(), 2.5))
+    packed, _ = pickling.dumps((interface.of_class(Simulator).to_data(), 2.5))
     return ActorCard(actor=actor, card=packed, name=name, seen=Sighting(THERE, 1))
 
 

@@ -13,7 +13,7 @@ from actorrt.config import MIB
 from actorrt.store.client.client import StoreClient
 from actorrt.store.memory.views import place_in_store
 from actorrt.store.values.carrier import Carrier
-from actorrt.store.values.encoding import dumps, loads
+from actorrt.store.values.pickling import dumps, loads
 
 
 def test_an_array_comes_back_equal_and_read_only(client: StoreClient) -> None:

@@ -13,7 +13,7 @@ from actorrt.errors import (
 )
 from actorrt.store.client.client import StoreClient
 from actorrt.store.values.carrier import Carrier
-from actorrt.store.values.encoding import dumps, loads
+from actorrt.store.values.pickling import dumps, loads
 
 
 def test_pickling_a_ref_outside_messages_says_why(client: StoreClient) -> None:
