@@ -39,8 +39,8 @@ class Backlog:
         kept: released when the loop flushes after a delay.
 
     Attributes:
-        to_release: holds and pins that have ended; for finalizers, without the lock.
-        unreported_releases: of these, the ones that the store is to be told, under the lock.
+        to_release: the holds and pins that have ended, in order; finalizers append to it without the lock.
+        store_releases: those of objects that the store knows, taken out of `to_release`; guarded by the lock.
         is_report_due: whether the loop will report what was made on loan; to be read only.
     """
 
@@ -48,6 +48,7 @@ class Backlog:
         self, conversation: Conversation, events_loop: EventsLoop, unreported: UnreportedObjects, kept: Kept
     ) -> None:
         self.to_release: deque[tuple[bool, ObjectId]] = deque()
+        self.store_releases: deque[tuple[bool, ObjectId]] = deque()
         self.is_report_due = False
         self._conversation = conversation
         self._channel = conversation.channel
@@ -56,7 +57,6 @@ class Backlog:
         self._unreported = unreported
         self._unreported_objects = unreported.objects
         self._kept = kept
-        self.unreported_releases: deque[tuple[bool, ObjectId]] = deque()  # of `to_release`, what the store must hear
         self._arrived: deque[tuple[ObjectId, bytes]] = deque()
         self._settled: deque[bytes] = deque()
         self._is_flush_due = False
@@ -64,8 +64,8 @@ class Backlog:
 
     @property
     def to_release_count(self) -> int:
-        """How many holds and pins have ended that the store knows of still."""
-        return len(self.to_release) + len(self.unreported_releases)
+        """The number of holds and pins that have ended, and whose end the store has not heard of."""
+        return len(self.to_release) + len(self.store_releases)
 
     # Queueing
 
@@ -82,15 +82,15 @@ class Backlog:
         """Queue that a transit ended at a ref which this process has already."""
         self._conversation.check()
         self._arrived.append((object_id, token))
-        self._flush_sometime()
+        self._flush_or_schedule()
 
     def settle(self, tokens: Sequence[bytes]) -> None:
         """Queue that transits are over; without effect after the end, since a store that is gone keeps nothing."""
         if not self._conversation.has_ended:
             self._settled.extend(tokens)
-            self._flush_sometime()
+            self._flush_or_schedule()
 
-    def _flush_sometime(self) -> None:
+    def _flush_or_schedule(self) -> None:
         if self._events_loop.loop is None:
             self.flush()
         else:
@@ -142,7 +142,7 @@ class Backlog:
         self._is_flush_due = False
         if not self._conversation.has_ended:
             with self._lock, suppress(ObjectLostError):  # the store is gone, of which the loop hears
-                self._sort()
+                self._sort_releases()
                 if reports_old:
                     self._send(self._unreported.report(only_old=True))
                 self._release_all()
@@ -167,23 +167,23 @@ class Backlog:
     def report_locked(self) -> None:
         """Report every object that was made on loan, and leave the releases for later."""
         if self.to_release:
-            self._sort()
+            self._sort_releases()
         report = self._unreported.report()
         if report is not None:
             self._send(report)
 
     def free_space_locked(self) -> None:
         """Make the memory of unreported objects that were dropped available to the next one."""
-        self._sort()
-        if len(self.unreported_releases) > MAX_BATCH_COUNT:
+        self._sort_releases()
+        if len(self.store_releases) > MAX_BATCH_COUNT:
             self.flush_locked()
 
-    def _sort(self) -> None:
+    def _sort_releases(self) -> None:
         """End holds and pins of unreported objects here, and keep the others for the store. The lock is held."""
         while self.to_release:
             is_pin, object_id = self.to_release.popleft()
             if not (self._unreported.unpin(object_id) if is_pin else self._unreported.release(object_id)):
-                self.unreported_releases.append((is_pin, object_id))
+                self.store_releases.append((is_pin, object_id))
 
     def _send(self, report: Report | None) -> None:
         """Tell the store of objects that were made on loan. The lock is held."""
@@ -195,14 +195,14 @@ class Backlog:
             self._channel.post(Op.ARRIVE, _batch(self._arrived))
         while self._settled:
             self._channel.post(Op.SETTLE, _batch(self._settled))
-        while self.unreported_releases:
+        while self.store_releases:
             self.release_some_locked(MAX_BATCH_COUNT)
 
     def release_some_locked(self, count: int) -> None:
         """Send at most `count` releases; there are some."""
         released: list[ObjectId] = []
         unpinned: list[ObjectId] = []
-        for is_pin, object_id in _batch(self.unreported_releases, count):
+        for is_pin, object_id in _batch(self.store_releases, count):
             (unpinned if is_pin else released).append(object_id)
         self._channel.post(Op.RELEASE, released, unpinned)
 

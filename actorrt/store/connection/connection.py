@@ -96,7 +96,7 @@ class StoreConnection:
             else:
                 self.backlog.flush_locked()
             reply = self.conversation.ask(op, *arguments)
-            if op is Op.GET and self.backlog.unreported_releases:
+            if op is Op.GET and self.backlog.store_releases:
                 self.backlog.release_some_locked(_RELEASED_BESIDE_COUNT)
         if reply.status is Status.ERROR:
             raise decode(reply.result)
@@ -114,7 +114,7 @@ class StoreConnection:
         with self._lock:
             self.backlog.report_locked()
             self._channel.post(op, *arguments)
-            if len(self.backlog.unreported_releases) > MAX_BATCH_COUNT:
+            if len(self.backlog.store_releases) > MAX_BATCH_COUNT:
                 self.backlog.flush_locked()
 
     def wait(self, op: Op, *arguments: Any, timeout_s: float | None) -> bool:

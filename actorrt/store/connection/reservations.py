@@ -135,7 +135,7 @@ class Reservations:
             return place
         try:
             if blocks and self._events_loop.is_current:
-                deadline = self._soon(answer, deadline)
+                deadline = self._loop_deadline(answer, deadline)
             if self._is_apart or waits_for_release:
                 await wait(wanted.objects[0], deadline)
         except BaseException:
@@ -144,7 +144,7 @@ class Reservations:
         taken: list[int] | None = self._connection.request(Op.TAKE_ALLOCATION, wanted.objects)
         return taken
 
-    def _soon(self, waits_for: Wait, deadline: float) -> float:
+    def _loop_deadline(self, waits_for: Wait, deadline: float) -> float:
         """Return until when the loop's own thread may wait, which is not long."""
         if waits_for is Wait.SPACE and self._is_apart:
             raise LoopCannotWaitError(

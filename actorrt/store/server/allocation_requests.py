@@ -46,8 +46,8 @@ class DeferredRequest:
     """A request that was answered with WAIT.
 
     Attributes:
-        is_settled: whether it waits no more.
-        outcome: then a place, or None if the object was sealed already, or an error.
+        is_settled: whether it has an outcome.
+        outcome: a place, or None if the object was sealed already, or an error.
         listeners: the connections that are told when it is settled.
     """
 
@@ -62,7 +62,7 @@ class AllocationRequests:
 
     def __init__(self) -> None:
         self._waiting: deque[AllocationRequest] = deque()
-        self._answered: dict[Key, DeferredRequest] = {}
+        self._deferred: dict[Key, DeferredRequest] = {}
 
     def __iter__(self) -> Iterator[AllocationRequest]:
         return iter(self._waiting)
@@ -78,32 +78,32 @@ class AllocationRequests:
         """
         if request.objects:
             key = _key(request)
-            if key in self._answered:
+            if key in self._deferred:
                 raise ObjectLostError(f"object {short(key[1])} is being made by another thread of its process")
-            self._answered[key] = DeferredRequest(request)
+            self._deferred[key] = DeferredRequest(request)
         self._waiting.append(request)
 
-    def answered(self, key: Key) -> DeferredRequest | None:
-        """Return a request that was answered with WAIT."""
-        return self._answered.get(key)
+    def deferred(self, key: Key) -> DeferredRequest | None:
+        """Return a request that was answered with WAIT, and whose outcome was not taken yet."""
+        return self._deferred.get(key)
 
-    def answered_to(self, request: AllocationRequest) -> DeferredRequest | None:
-        """Return what is kept of a request that was answered with WAIT."""
-        return self._answered.get(_key(request)) if request.objects else None
+    def deferred_for(self, request: AllocationRequest) -> DeferredRequest | None:
+        """Return the deferred form of a request; None if the request is for a loan, or was withdrawn."""
+        return self._deferred.get(_key(request)) if request.objects else None
 
     def remove(self, key: Key) -> DeferredRequest | None:
         """Remove and return a request that waits or is settled."""
-        answered = self._answered.pop(key, None)
-        if answered is not None and not answered.is_settled:
-            self._waiting.remove(answered.request)
-        return answered
+        deferred = self._deferred.pop(key, None)
+        if deferred is not None and not deferred.is_settled:
+            self._waiting.remove(deferred.request)
+        return deferred
 
     def forget(self, connection: int) -> None:
         """Called when a connection ended: drops its requests."""
         self._waiting = deque(request for request in self._waiting if request.connection != connection)
-        self._answered = {key: kept for key, kept in self._answered.items() if key[0] != connection}
+        self._deferred = {key: deferred for key, deferred in self._deferred.items() if key[0] != connection}
 
-    def first(self) -> AllocationRequest | None:
+    def take_first(self) -> AllocationRequest | None:
         """Remove and return the request that has waited longest."""
         return self._waiting.popleft() if self._waiting else None
 

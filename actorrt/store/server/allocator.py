@@ -86,11 +86,11 @@ class Allocator:
 
     def await_settled(self, connection: int, object_id: ObjectId, listener: int) -> None:
         """Tell a listener when a connection can take the outcome of its request: now, if the request does not wait."""
-        answered = self._requests.answered((connection, object_id))
-        if answered is None or answered.is_settled:
+        deferred = self._requests.deferred((connection, object_id))
+        if deferred is None or deferred.is_settled:
             self._connections.tell(listener, [Event.ALLOCATION, object_id])
         else:
-            answered.listeners.add(listener)
+            deferred.listeners.add(listener)
 
     def take(self, connection: int, serial: int, object_id: ObjectId) -> None:
         """Answer with the outcome of a request that had to wait; withdraw the request if it waits still.
@@ -99,14 +99,14 @@ class Allocator:
             ObjectStoreFullError: as `ask`.
             ValueError: the connection has no such request.
         """
-        answered = self._requests.remove((connection, object_id))
-        if answered is None:
+        deferred = self._requests.remove((connection, object_id))
+        if deferred is None:
             raise ValueError("only the connection that asked for memory takes it")
-        if not answered.is_settled:
-            raise self._full(answered.request.length_bytes)
-        if isinstance(answered.outcome, ActorRtError):
-            raise answered.outcome
-        self._reply(connection, serial, answered.outcome)
+        if not deferred.is_settled:
+            raise self._full(deferred.request.length_bytes)
+        if isinstance(deferred.outcome, ActorRtError):
+            raise deferred.outcome
+        self._reply(connection, serial, deferred.outcome)
 
     def withdraw(self, connection: int, object_id: ObjectId) -> None:
         """Withdraw a request. If its objects were begun meanwhile, the connection aborts them."""
@@ -114,10 +114,10 @@ class Allocator:
 
     def _settle(self, request: AllocationRequest, outcome: Place | ActorRtError | None) -> None:
         """Answer a request with its outcome."""
-        answered = self._requests.answered_to(request)
-        if answered is not None:
-            answered.is_settled, answered.outcome = True, outcome
-            for listener in answered.listeners:
+        deferred = self._requests.deferred_for(request)
+        if deferred is not None:
+            deferred.is_settled, deferred.outcome = True, outcome
+            for listener in deferred.listeners:
                 self._connections.tell(listener, [Event.ALLOCATION, request.objects[0][0]])
         elif isinstance(outcome, ActorRtError):
             self._connections.reply(request.connection, request.serial, Status.ERROR, encode_plain(outcome))
@@ -223,7 +223,7 @@ class Allocator:
         ahead_for = self._ahead_for.pop(segment_id, None)
         if error is None and ahead_for is not None:
             self._connections.offer(ahead_for, segment_id)
-        first = self._requests.first() if error is not None and ahead_for is None else None
+        first = self._requests.take_first() if error is not None and ahead_for is None else None
         if error is not None and first is not None:
             self._settle(first, error)
         self.retry()
@@ -305,10 +305,10 @@ class Allocator:
         why = f"; nothing can be moved to disk: {self._disk_trouble}" if self._disk_trouble else ""
         why = "; objects are being moved to disk" if self._spilling else why
         used, capacity = self._pool.used_bytes, self._pool.capacity_bytes
-        stretch = f", and {self._pool.longest_free_bytes() / MIB:.1f} MiB are the longest free stretch"
+        longest = f", and {self._pool.longest_free_bytes() / MIB:.1f} MiB are the longest free range"
         return ObjectStoreFullError(
             f"no room for {length_bytes / MIB:.1f} MiB: {used / MIB:.1f} of {capacity / MIB:.1f} MiB are used"
-            f"{stretch if used + length_bytes <= capacity else ''}; "
+            f"{longest if used + length_bytes <= capacity else ''}; "
             f"largest holders: {', '.join(largest) or 'none'}{why}"
         )
 

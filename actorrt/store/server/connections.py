@@ -11,9 +11,17 @@ from actorrt.store.memory.pool import Place
 from actorrt.store.table.instructions import DropSegment, Instruction, Send
 from actorrt.store.wire.protocol import VERSION, Event, ProtocolError, Role, Status
 
+NODE_HOLDS: Final = 0
+"""The connection of the node's own holds. The connections of processes are numbered from 1; those without a process
+have the numbers here, and other nodes the numbers below."""
+PUBLISHED_NAMES: Final = -2
+"""The connection that holds the newest object of each published name. The table knows it; it sends no messages."""
+EXCHANGE_REQUESTS: Final = -3
+EXCHANGE_EVENTS: Final = -4
+
 
 class _Later:
-    """A handler's result if the answer follows, or is under way already."""
+    """The result of a handler that answers later, or that has answered itself."""
 
 
 LATER: Final = _Later()

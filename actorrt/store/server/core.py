@@ -16,9 +16,9 @@ from actorrt.store.memory.pool import Place, Pool
 from actorrt.store.server import accounts
 from actorrt.store.server.allocator import Allocator
 from actorrt.store.server.arguments import count_of, flag_of, node_of, object_id_of
-from actorrt.store.server.connections import LATER, Connections, Handler
-from actorrt.store.server.making import Making
-from actorrt.store.server.publishing import Publishing
+from actorrt.store.server.connections import EXCHANGE_REQUESTS, LATER, Connections, Handler
+from actorrt.store.server.making import MakingHandlers
+from actorrt.store.server.publishing import PublishingHandlers
 from actorrt.store.server.reads import ReadRequest, Reads
 from actorrt.store.table.instructions import (
     Adopt,
@@ -61,8 +61,8 @@ class StoreCore:
         self._connections = Connections()
         self.allocator = Allocator(self._pool, self._table, self._connections, may_spill=may_spill)
         self._reads = Reads(self._table, self._connections, self.allocator.files)
-        self._making = Making(self._table, self.allocator, self._carry_out)
-        self._publishing = Publishing(self._table, self._connections, self._reads)
+        self._making = MakingHandlers(self._table, self.allocator, self._carry_out)
+        self._publishing = PublishingHandlers(self._table, self._connections, self._reads)
         self._handlers: dict[Op, Handler] = {
             **self._making.handlers,
             **self._publishing.handlers,
@@ -73,13 +73,13 @@ class StoreCore:
             Op.FAIL: self._on_fail,
             Op.ACQUIRE: self._on_acquire,
             Op.ARRIVE: self._on_arrive,
-            Op.RELEASE: self._on_give_back,
+            Op.RELEASE: self._on_release,
             Op.TRANSIT: self._on_transit,
             Op.SETTLE: self._on_settle,
             Op.FREE: self._on_free,
             Op.SUBSCRIBE: self._on_subscribe,
-            Op.AWAIT_ALLOCATION: self._on_await_room,
-            Op.TAKE_ALLOCATION: self._on_take_room,
+            Op.AWAIT_ALLOCATION: self._on_await_allocation,
+            Op.TAKE_ALLOCATION: self._on_take_allocation,
             Op.STATS: self._on_stats,
             Op.LIST: self._on_list,
         }
@@ -181,7 +181,7 @@ class StoreCore:
         self._table.introduce(PeerId(object_id_of(peer)), node_of(node))
 
     def _on_locate(self, connection: int, _: int, object_id: bytes, node: bytes) -> None:
-        if connection >= 0:
+        if connection != EXCHANGE_REQUESTS:
             raise ProtocolError("only the node itself locates objects of other nodes")
         self._table.locate(object_id_of(object_id), connection, node_of(node))
 
@@ -232,7 +232,7 @@ class StoreCore:
         for object_id, token in arrived:
             self._table.arrive(object_id_of(object_id), token)
 
-    def _on_give_back(self, connection: int, _: int, released: list[bytes], unpinned: list[bytes]) -> None:
+    def _on_release(self, connection: int, _: int, released: list[bytes], unpinned: list[bytes]) -> None:
         for object_id in unpinned:
             self._table.unpin(object_id_of(object_id), connection)
         for object_id in released:
@@ -261,11 +261,11 @@ class StoreCore:
                 self._table.subscribe(ObjectId(object_id), waiter)
                 self._fetch(ObjectId(object_id))
 
-    def _on_await_room(self, connection: int, _: int, object_id: bytes) -> None:
+    def _on_await_allocation(self, connection: int, _: int, object_id: bytes) -> None:
         asker, listener = self._connections.asker(connection), self._connections.waiter(connection)
         self.allocator.await_settled(asker, object_id_of(object_id), listener)
 
-    def _on_take_room(self, connection: int, serial: int, object_ids: list[bytes]) -> Any:
+    def _on_take_allocation(self, connection: int, serial: int, object_ids: list[bytes]) -> Any:
         self.allocator.take(connection, serial, object_id_of(object_ids[0]))
         return LATER
 

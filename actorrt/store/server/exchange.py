@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple, Protocol
 from actorrt.errors import ActorRtError, ObjectLostError, RuntimeStateError
 from actorrt.ids import ID_BYTES, ObjectId, PeerId, short
 from actorrt.store.memory.mappings import Pin, SegmentMaps
+from actorrt.store.server.connections import EXCHANGE_EVENTS, EXCHANGE_REQUESTS
 from actorrt.store.server.retention import MessageHandler
 from actorrt.store.table.instructions import Adopt, Fetch, ReleaseAdopted, TransitArrived
 from actorrt.store.table.objects import ObjectEntry
@@ -21,9 +22,6 @@ from actorrt.store.wire.plain_errors import decode_plain, encode_plain
 from actorrt.store.wire.protocol import VERSION, Event, Op, Role, Status
 
 _PEER: Final = PeerId(b"exchange".ljust(ID_BYTES, b"\0"))
-_REQUESTS, _EVENTS = -3, -4  # -2 stands for published names, 0 for the node's own holds
-
-_FIRST_NODE: Final = -5  # other nodes, each by its process, from here down
 
 
 class RemoteStores(Protocol):
@@ -69,7 +67,7 @@ class Exchange:
         connections: its connections in the core.
     """
 
-    connections: Final = (_REQUESTS, _EVENTS)
+    connections: Final = (EXCHANGE_REQUESTS, EXCHANGE_EVENTS)
 
     def __init__(self, core: ServedObjects, settle: Callable[[], None]) -> None:
         self._core = core
@@ -81,9 +79,9 @@ class Exchange:
         self._allocations: dict[ObjectId, asyncio.Future[None]] = {}
         self._others: RemoteStores | None = None
         self._nodes: dict[PeerId, int] = {}  # their connections
-        self._last_node = _FIRST_NODE
+        self._last_node = EXCHANGE_EVENTS  # the connections of other nodes are numbered from here down
         self._loop: asyncio.AbstractEventLoop | None = None
-        for number, role in ((_REQUESTS, Role.REQUESTS), (_EVENTS, Role.EVENTS)):
+        for number, role in ((EXCHANGE_REQUESTS, Role.REQUESTS), (EXCHANGE_EVENTS, Role.EVENTS)):
             core.open(number, "other nodes")
             core.handle(number, [Op.HELLO, 0, VERSION, role, _PEER])
 
@@ -210,14 +208,14 @@ class Exchange:
         return self._loop
 
     def _tell(self, op: Op, *arguments: Any) -> None:
-        self._core.handle(_REQUESTS, [op, 0, *arguments])
+        self._core.handle(EXCHANGE_REQUESTS, [op, 0, *arguments])
         self._settle()
 
     async def _ask(self, op: Op, object_id: ObjectId, *arguments: Any) -> tuple[Status, Any]:
         serial = next(self._serials)
         answered = self._attached().create_future()
         self._asked[serial] = _Asked(op, object_id, answered)
-        self._core.handle(_REQUESTS, [op, serial, *arguments])
+        self._core.handle(EXCHANGE_REQUESTS, [op, serial, *arguments])
         self._settle()
         status, result = await answered
         if status is Status.ERROR:
@@ -229,9 +227,9 @@ class Exchange:
         match message:
             case [Event.READY, list(object_ids)]:
                 for object_id in object_ids:
-                    self._told(object_id)
+                    self._end_wait(object_id)
             case [Event.FAILED, object_id, _]:
-                self._told(object_id)  # the waiter asks again, and gets the error
+                self._end_wait(object_id)  # the waiter asks again, and gets the error
             case [Event.ALLOCATION, object_id]:
                 settled = self._allocations.pop(object_id, None)
                 if settled is not None and not settled.done():
@@ -246,7 +244,7 @@ class Exchange:
                     self._maps.add(result[0], fd, writable=writable)
                 self._answer(serial, Status(status), result)
 
-    def _told(self, object_id: ObjectId) -> None:
+    def _end_wait(self, object_id: ObjectId) -> None:
         waiting = self._watched.pop(object_id, None)
         if waiting is not None and not waiting.done():
             waiting.set_result(None)

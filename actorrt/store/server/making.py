@@ -19,8 +19,8 @@ from actorrt.store.wire.protocol import HELD, SEALED, Op
 _MAX_LINE_CHARACTERS: Final = 300
 
 
-class Making:
-    """Handlers of the messages.
+class MakingHandlers:
+    """Handles the messages that make objects.
 
     Args:
         table: the objects.
@@ -28,7 +28,7 @@ class Making:
         carry_out: carries out what the table says, so that memory which was released before is free.
 
     Attributes:
-        handlers: one for each message.
+        handlers: the handler of each message.
     """
 
     def __init__(self, table: ObjectTable, allocator: Allocator, carry_out: Callable[[], None]) -> None:

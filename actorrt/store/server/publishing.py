@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from actorrt.errors import ObjectNotFoundError
 from actorrt.ids import short
 from actorrt.store.server.arguments import key_of, object_id_of, scope_of
-from actorrt.store.server.connections import LATER, Connections, Handler
+from actorrt.store.server.connections import LATER, PUBLISHED_NAMES, Connections, Handler
 from actorrt.store.server.reads import ReadRequest, Reads
 from actorrt.store.table.objects import ObjectEntry, State
 from actorrt.store.table.table import ObjectTable
 from actorrt.store.table.versions import Versions
 from actorrt.store.wire.protocol import MAX_PUBLISHED_BYTES, Event, Op
 
-_NAMES: Final = -2
-"""The connection that stands for published names, in the table: it holds the newest value of each."""
 
-
-class Publishing:
-    """Handlers of the messages.
+class PublishingHandlers:
+    """Handles the messages about published names.
 
     Args:
         table: the objects.
@@ -27,12 +24,12 @@ class Publishing:
         reads: answers with objects.
 
     Attributes:
-        handlers: one for each message.
+        handlers: the handler of each message.
     """
 
     def __init__(self, table: ObjectTable, connections: Connections, reads: Reads) -> None:
         self._table = table
-        self._table.connect(_NAMES)
+        self._table.connect(PUBLISHED_NAMES)
         self._connections = connections
         self._reads = reads
         self._versions = Versions()
@@ -46,7 +43,7 @@ class Publishing:
     def leave(self, connection: int) -> None:
         """Release the values of scopes that end with a connection."""
         for object_id in self._versions.leave(connection):
-            self._table.release(object_id, _NAMES)
+            self._table.release(object_id, PUBLISHED_NAMES)
 
     def _on_join(self, connection: int, _: int, scope: bytes) -> None:
         self._versions.join(scope_of(scope), connection)
@@ -60,7 +57,7 @@ class Publishing:
             if entry is None or not entry.is_readable:
                 what = "can't be published: it is not sealed, or was freed"
                 raise ObjectNotFoundError(f"object {short(object_id)} {what}")
-            self._table.acquire(entry.object_id, _NAMES, None)
+            self._table.acquire(entry.object_id, PUBLISHED_NAMES, None)
         elif not isinstance(data, bytes) or len(data) > MAX_PUBLISHED_BYTES:
             raise ValueError(f"a value that is published without an object is at most {MAX_PUBLISHED_BYTES} bytes")
         self._versions.join(key[0], connection)
@@ -69,7 +66,7 @@ class Publishing:
             pinned = [data, version] if entry is None else self._pin_version(waiter, entry, version)
             self._connections.tell(waiter, [Event.PUBLISHED, scope, name, pinned])
         if previous is not None:
-            self._table.release(previous, _NAMES)
+            self._table.release(previous, PUBLISHED_NAMES)
         return version
 
     def _pin_version(self, waiter: int, entry: ObjectEntry, version: int) -> list[Any] | None:

@@ -14,7 +14,7 @@ from actorrt.errors import ObjectLostError
 from actorrt.ids import ObjectId, short
 from actorrt.store.memory.pool import Place
 from actorrt.store.server.arguments import object_id_of
-from actorrt.store.server.connections import Connections
+from actorrt.store.server.connections import EXCHANGE_EVENTS, Connections
 from actorrt.store.server.spilled import SpillFiles
 from actorrt.store.table.instructions import Verify
 from actorrt.store.table.objects import ObjectEntry, State
@@ -22,10 +22,11 @@ from actorrt.store.table.table import ObjectTable
 from actorrt.store.wire.plain_errors import encode_plain
 from actorrt.store.wire.protocol import Event, Status
 
-_SMALL_BYTES: Final = STORE_THRESHOLD_BYTES  # pinned unasked: costs little if nobody reads it
-_PINNED_UNASKED_COUNT: Final = (
-    16  # that become ready together: a process that waits for more does not read all of them next
-)
+_SMALL_BYTES: Final = STORE_THRESHOLD_BYTES
+"""The longest object that is pinned beside another one: the pin costs little if nobody reads the object."""
+_PINNED_UNASKED_COUNT: Final = 16
+"""The most objects that are pinned when they become ready together: a process that waits for more does not read all of
+them next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +115,12 @@ class Reads:
         return self._pin_unasked(connection, object_ids, mapped, _SMALL_BYTES)
 
     def pin_ready(self, waiter: int, object_ids: Sequence[ObjectId]) -> list[list[Any]]:
-        """Pin objects that a process waited for, if it has their segments: it reads them next."""
+        """Pin objects that a process waited for, if it has their segments: it reads them next.
+
+        Nothing is pinned for the exchange, which asks for each object that it reads.
+        """
         reader = self._connections.speaker(waiter)
-        if reader is None or waiter < 0 or len(object_ids) > _PINNED_UNASKED_COUNT:
+        if reader is None or waiter == EXCHANGE_EVENTS or len(object_ids) > _PINNED_UNASKED_COUNT:
             return []
         return self._pin_unasked(reader, object_ids, self._connections[reader].mapped, None)
 

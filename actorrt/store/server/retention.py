@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 from actorrt.ids import ID_BYTES, ObjectId
+from actorrt.store.server.connections import NODE_HOLDS
 from actorrt.store.wire.protocol import VERSION, Op, Role
-
-_CONNECTION: Final = 0  # those of processes are numbered from 1
 
 
 class MessageHandler(Protocol):
@@ -41,8 +40,8 @@ class Retention:
         self._core = core
         self._settle = settle
         self._lock = lock or nullcontext()
-        core.open(_CONNECTION, "the node")
-        core.handle(_CONNECTION, [Op.HELLO, 0, VERSION, Role.REQUESTS, bytes(ID_BYTES)])
+        core.open(NODE_HOLDS, "the node")
+        core.handle(NODE_HOLDS, [Op.HELLO, 0, VERSION, Role.REQUESTS, bytes(ID_BYTES)])
 
     def hold(self, object_ids: Sequence[ObjectId], tokens: Sequence[bytes]) -> None:
         """Hold each of these objects once more.
@@ -52,13 +51,13 @@ class Retention:
             tokens: the transit that each id came with.
         """
         with self._lock:
-            self._core.handle(_CONNECTION, [Op.ACQUIRE, 0, list(zip(object_ids, tokens, strict=True))])
+            self._core.handle(NODE_HOLDS, [Op.ACQUIRE, 0, list(zip(object_ids, tokens, strict=True))])
             self._settle()
 
     def release(self, object_ids: Sequence[ObjectId]) -> None:
         """End one hold of each."""
         with self._lock:
-            self._core.handle(_CONNECTION, [Op.RELEASE, 0, list(object_ids), []])
+            self._core.handle(NODE_HOLDS, [Op.RELEASE, 0, list(object_ids), []])
             self._settle()
 
     def check_invariants(self) -> None:

@@ -102,5 +102,5 @@ def _broken_keeping(
             yield f"transit {token.hex()} does not hold it"
     if entry.is_idle != (entry.object_id in idle):
         yield "exactly the idle objects can be moved to disk"
-    if entry.may_go() and entry.object_id not in suspects:
+    if entry.can_be_deleted() and entry.object_id not in suspects:
         yield "nobody refers to it, and no sweep will look at it"

@@ -28,8 +28,8 @@ Token = bytes
 """Names a transit: its sender's peer id, and a number."""
 
 
-_NOBODY: Final[frozenset[int]] = frozenset()
-_NONE: Final[frozenset[Token]] = frozenset()
+_NO_CONNECTIONS: Final[frozenset[int]] = frozenset()
+_NO_TOKENS: Final[frozenset[Token]] = frozenset()
 
 
 class State(StrEnum):
@@ -75,12 +75,12 @@ class ObjectEntry:
     error: ActorRtError | bytes | None = None
     holds: dict[int, int] = field(default_factory=dict)
     pins: dict[int, int] = field(default_factory=dict)
-    waiters: AbstractSet[int] = _NOBODY
-    transits: set[Token] | frozenset[Token] = _NONE
+    waiters: AbstractSet[int] = _NO_CONNECTIONS
+    transits: set[Token] | frozenset[Token] = _NO_TOKENS
     containers_count: int = 0
     contained: Sequence[ObjectId] = ()
     is_private: bool = False
-    overtaken: AbstractSet[Token] = _NONE
+    overtaken: AbstractSet[Token] = _NO_TOKENS
     line: str = ""
 
     @property
@@ -96,7 +96,7 @@ class ObjectEntry:
     def note_transit(self, token: Token, *, holds: bool) -> None:
         """Let a transit hold the object, or no longer."""
         if isinstance(self.transits, frozenset):
-            self.transits = {token} if holds else _NONE
+            self.transits = {token} if holds else _NO_TOKENS
         elif holds:
             self.transits.add(token)
         else:
@@ -114,7 +114,7 @@ class ObjectEntry:
         """Whether its maker may be writing its bytes now."""
         return self.maker is not None and self.place is not None
 
-    def may_go(self) -> bool:
+    def can_be_deleted(self) -> bool:
         """Whether it can be deleted."""
         is_wanted = bool(self.pins) if self.state is State.FREED else self.is_referred_to()
         return not is_wanted and not self.is_being_written()

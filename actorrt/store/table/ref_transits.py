@@ -15,7 +15,7 @@ from actorrt.ids import ID_BYTES, ObjectId, PeerId
 from actorrt.store.table.objects import Token
 
 TRANSIT_GRACE_S: Final = 5.0
-_STRANGERS_COUNT: Final = 100_000
+_MAX_REMOTE_SENDERS_COUNT: Final = 100_000
 
 
 @dataclass(slots=True)
@@ -61,7 +61,7 @@ class RefTransits:
     def introduce(self, peer: PeerId, node: bytes) -> None:
         """Note a sender that is on another node."""
         self._nodes[peer] = node
-        if len(self._nodes) > _STRANGERS_COUNT:
+        if len(self._nodes) > _MAX_REMOTE_SENDERS_COUNT:
             self._nodes.popitem(last=False)
 
     def node_of(self, token: Token | None) -> bytes | None:

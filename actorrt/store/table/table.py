@@ -86,7 +86,7 @@ class ObjectTable:
     def disconnect(self, connection: int, now: float) -> None:
         """End everything that a connection holds, waits for, is making or has declared."""
         for token, object_id in self.transits.end_sender(connection, now):
-            self._give_up_expecting(object_id, token, lost(object_id, "the process that sent it ended"))
+            self._end_expectation(object_id, token, lost(object_id, "the process that sent it ended"))
         for object_id in self._by_connection.pop(connection, ()):
             if (entry := self._entries.get(object_id)) is not None:
                 self._leave(entry, connection)
@@ -263,8 +263,8 @@ class ObjectTable:
         if entry is None:
             entry = self._entry(object_id, State.EXPECTED)
             transit = None if token is None else self.transits.get(token)
-            has_been_said = transit is not None and transit.balance_count > 0
-            if object_id in self._freed or has_been_said or self.transits.sender_of(token) is None:
+            was_announced = transit is not None and transit.balance_count > 0
+            if object_id in self._freed or was_announced or self.transits.sender_of(token) is None:
                 self._fail(entry, not_found(object_id, "is not known: it was freed"))
         entry.is_private = False
         self._hold(entry, connection)
@@ -288,10 +288,10 @@ class ObjectTable:
     def transit(self, object_id: ObjectId, connection: int, token: Token, copies_count: int) -> None:
         """Keep an object until `copies_count` copies of a message have arrived."""
         # Everything that made the object known came on the same connection before.
-        self._give_up_expecting(object_id, token, not_found(object_id, "was freed before it was sent"))
+        self._end_expectation(object_id, token, not_found(object_id, "was freed before it was sent"))
         self._change_transit(token, object_id, connection, copies_count)
 
-    def _give_up_expecting(self, object_id: ObjectId, token: Token, error: ActorRtError) -> None:
+    def _end_expectation(self, object_id: ObjectId, token: Token, error: ActorRtError) -> None:
         """Fail an object that is still unknown when the last of the senders that it was expected from has spoken."""
         entry = self._entries.get(object_id)
         if entry is not None and token in entry.overtaken:
@@ -405,7 +405,7 @@ class ObjectTable:
             self.suspects.add(entry.object_id)
 
     def _collect(self, entry: ObjectEntry) -> None:
-        if entry.may_go():
+        if entry.can_be_deleted():
             self._free_bytes(entry)
             self._remove(entry)
 

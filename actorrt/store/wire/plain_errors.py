@@ -19,21 +19,21 @@ def encode_plain(error: BaseException) -> bytes:
     """Return an error of actorrt's own as data, without pickle, in at most `MAX_ERROR_BYTES`."""
     data = to_data(error)
     packed: bytes = b""
-    for most in _MAX_CHARACTERS:
-        packed = msgpack.packb(clipped_data(data, most))
+    for max_characters in _MAX_CHARACTERS:
+        packed = msgpack.packb(clipped_data(data, max_characters))
         if len(packed) <= MAX_ERROR_BYTES:
             break
     return packed
 
 
-def clipped_data(data: dict[str, Any], most: int = _MAX_CHARACTERS[0]) -> dict[str, Any]:
-    """Return the data of an error with each text cut to about `most` characters."""
+def clipped_data(data: dict[str, Any], max_characters: int = _MAX_CHARACTERS[0]) -> dict[str, Any]:
+    """Return the data of an error with each text cut to about `max_characters` characters."""
     reason = data["reason"]
     if reason is not None:
-        traceback, detail = clipped(reason["traceback"], most), clipped(reason["detail"], most)
+        traceback, detail = clipped(reason["traceback"], max_characters), clipped(reason["detail"], max_characters)
         reason = {**reason, "traceback": traceback, "detail": detail, "pickled": None}
-    notes = [clipped(note, most) for note in data["notes"][:_MAX_NOTES_COUNT]]
-    return {**data, "message": clipped(data["message"], most), "notes": notes, "reason": reason}
+    notes = [clipped(note, max_characters) for note in data["notes"][:_MAX_NOTES_COUNT]]
+    return {**data, "message": clipped(data["message"], max_characters), "notes": notes, "reason": reason}
 
 
 def decode_plain(packed: bytes) -> ActorRtError:

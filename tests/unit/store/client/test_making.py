@@ -17,12 +17,12 @@ from actorrt.errors import (
 from actorrt.store.client.client import StoreClient
 
 
-def test_a_store_whose_free_bytes_are_apart_says_how_long_the_longest_stretch_is(client: StoreClient) -> None:
+def test_a_store_whose_free_bytes_are_apart_says_how_long_the_longest_range_is(client: StoreClient) -> None:
     refs = [client.put(np.zeros(2 * MIB - 10_000, np.uint8)) for _ in range(32)]
     views = [ref.get() for ref in refs]
     for apart in (30, 15, 2):
         del refs[apart], views[apart]
-    words = r"no room for 5\.0 MiB: 5\d\.\d of 64\.0 MiB are used, and 2\.\d MiB are the longest free stretch; "
+    words = r"no room for 5\.0 MiB: 5\d\.\d of 64\.0 MiB are used, and 2\.\d MiB are the longest free range; "
     with pytest.raises(ObjectStoreFullError, match=words):
         client.put(np.zeros(5 * MIB, np.uint8))
 
