@@ -1,7 +1,8 @@
 """What a registry tells supervisors of their children.
 
-Each event is a notice to where the supervisor runs. All go on one lane, so the supervisor's shell sees them in the
-order in which they happened: a child's start before its exit. The answer to a spawn goes another way and may be late.
+Each event is a notice to the endpoint of the supervisor. All notices use one lane, so the supervisor's shell sees them
+in the order in which they happened: a child's start before its exit. The answer to a spawn takes another way, and may
+come late.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class ChildEvents:
         self._record_of = record_of
 
     def started(self, record: Record) -> None:
-        """A child runs for the first time; `card` is what its ref needs."""
+        """Tell that a child runs for the first time; `card` is what its ref needs."""
         if record.supervisor is None:
             return
         home = self._home_of_supervisor(record)
@@ -37,7 +38,7 @@ class ChildEvents:
             self._control.notify(home, notice)
 
     def exited(self, record: Record, reason: ExitReason, cause: Hashable) -> bool:
-        """An incarnation of a child ended; return whether there is a supervisor to decide what follows."""
+        """Tell that an incarnation of a child ended; return whether there is a supervisor to decide what follows."""
         home = self._home_of_supervisor(record)
         if record.supervisor is None or home is None:
             return False
@@ -53,7 +54,7 @@ class ChildEvents:
         return True
 
     def withdrawn(self, record: Record) -> bool:
-        """Somebody wants a child ended that does not run now; return whether there is a supervisor to remove it."""
+        """Tell that a child is to end that does not run now; return whether there is a supervisor to remove it."""
         home = self._home_of_supervisor(record)
         if record.supervisor is None or home is None:
             return False

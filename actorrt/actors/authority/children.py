@@ -20,7 +20,7 @@ class Children:
         return parent in self._by_parent
 
     def add(self, record: Record) -> None:
-        """An actor is being spawned; without effect where no actor spawned it."""
+        """Take in an actor that is being spawned; without effect if no actor spawned it."""
         if record.parent is not None:
             self._by_parent.setdefault(record.parent, {})[record.actor_id] = record
 
@@ -33,7 +33,7 @@ class Children:
         return self._by_parent.get(parent, {}).values()
 
     def remove(self, record: Record) -> None:
-        """An actor is gone."""
+        """Drop an actor that is gone."""
         siblings = self._by_parent.get(record.parent) if record.parent is not None else None
         if siblings is not None and record.parent is not None:
             siblings.pop(record.actor_id, None)
@@ -60,7 +60,7 @@ def stopped_early(record: Record) -> ActorStartError:
 
 
 def parent_ended(record: Record) -> ActorStartError:
-    """Make the error of a spawn that was overtaken by the end of whoever asked for it."""
+    """Make the error of a spawn that was overtaken by the end of the actor that asked for it."""
     return ActorStartError(f"{record.label} did not start: what spawned it has ended")
 
 

@@ -1,4 +1,4 @@
-"""What a registry asks of wherever its actors run: this endpoint's own cells, or the workers of a node."""
+"""What a registry asks of the place where its actors run: this endpoint's own cells, or the workers of a node."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Hosting(Protocol):
         """
 
     def restarts_later(self, record: Record, delay_s: float) -> None:
-        """The actor waits to be started again: tell those whose calls it had in hand, and who learn it nowhere else."""
+        """Called when the actor waits to be started again: tell the callers of the calls that it had in hand."""
 
     def kill(self, records: Sequence[Record]) -> None:
         """End actors now; each exit is reported to the registry, or the failure of its start."""

@@ -1,4 +1,4 @@
-"""What must be true of a registry between two events, checked in tests; a breach is told with the story of its actor.
+"""What must be true of a registry between two events; an error tells the story of the actor concerned.
 
 The tables that know of an actor agree: it has a record, a place among its parent's children, its name and its
 reservation from the moment its start begins until it is gone, and none of them a moment longer.

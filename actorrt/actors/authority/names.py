@@ -1,6 +1,6 @@
-"""Names of actors: who has each, and who waits for one.
+"""The names of actors: their holders, and those who wait for a name.
 
-What a taken name means for a spawn is decided here too; ending the holder is the registry's.
+What a taken name means for a spawn is decided here too. The registry ends a holder that is to be replaced.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Names:
                 raise _not_found(namespace, name, holder)
 
     async def _changes(self, key: tuple[str, str], holder: Record | None, deadline: float) -> bool:
-        """Wait until somebody takes the name, or its holder's state changes; return False when it is too late."""
+        """Wait until the name is taken or its holder's state changes; return False if the time was over before."""
         left_s = deadline - self._clock.now()
         if left_s <= 0:
             return False

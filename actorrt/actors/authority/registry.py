@@ -1,12 +1,12 @@
 """The authority over actors: which there are, how they start, and what follows when one ends.
 
-One registry class serves at two places. The node daemon's holds every actor that was spawned from outside actors,
-or that has a process of its own; each endpoint has one for the light children of the actors it hosts. Whoever
-holds a ref asks the actor's own registry, and what it learns elsewhere is only a hint.
+One registry class serves at two places. The node daemon's holds every actor that was spawned from outside actors, or
+that has a process of its own; each endpoint has one for the light children of the actors it hosts. The holder of a ref
+asks the actor's own registry; what it learns elsewhere is only a hint.
 
-A registry decides by `supervision`: for an actor alone, itself; for the child of a `Supervisor`, it reports the
-exit there and does what the supervisor then asks. Where and how actors run is `Hosting`'s business. What is told of
-actors is in `questions`, orders to end them in `stops`. Specs of user classes pass through as opaque bytes.
+A registry decides by `supervision`: for an actor alone, itself; for the child of a `Supervisor`, it reports the exit
+there and does what the supervisor then asks. Where and how actors run is `Hosting`'s business. What is told of actors
+is in `questions`, orders to end them in `stops`. Specs of user classes pass through as opaque bytes.
 """
 
 from __future__ import annotations
@@ -168,8 +168,8 @@ class Registry:
     async def run_start(self, record: Record) -> None:
         """Go through with a start that has begun and take in how that went; a failure is in `start_error` then.
 
-        A start that raises anything has failed: whoever waits for the actor hears so, and what was taken for it is
-        given back, by this one place.
+        A start that raises anything has failed. This is the one place where those who wait for the actor are told so,
+        and where its name, its objects and its place are released.
         """
         try:
             endpoint = await self._incarnate(record)
@@ -179,7 +179,7 @@ class Registry:
         self.started(record, endpoint)
 
     def started(self, record: Record, endpoint: PeerAddress) -> None:
-        """The incarnation that was being started runs."""
+        """Called when the incarnation that was being started runs."""
         now = self._clock.now()
         is_first = record.state is RecordState.STARTING
         record.started(endpoint, now)
@@ -190,7 +190,7 @@ class Registry:
         if record.is_to_end:
             self.stops.end_incarnations([record], "stopped while it started", kill=False)
         if record.early_exit is not None:
-            self._scope.loop.call_soon(record.early_exit)  # when whoever asked for the start has its answer
+            self._scope.loop.call_soon(record.early_exit)  # when the answer to the request for the start has left
 
     async def _incarnate(self, record: Record) -> PeerAddress:
         await self.children_gone(record.actor_id)
@@ -209,13 +209,13 @@ class Registry:
         # else the supervisor that ordered the restart decides
 
     def handled_a_message(self, actor_id: ActorId, incarnation: int) -> None:
-        """An incarnation has handled its first message: should it die, its successor starts at once."""
+        """Called when an incarnation has handled its first message: if it dies, its successor starts at once."""
         record = self._records.get(actor_id)
         if record is not None and record.incarnation == incarnation:
             record.had_handled_message = True
 
     def snapshot_taken(self, actor_id: ActorId, incarnation: int, object_id: ObjectId, token: bytes) -> None:
-        """An incarnation has taken a snapshot; one of an earlier incarnation, or of what is gone, is ignored."""
+        """Called when an incarnation has taken a snapshot; ignored unless it is the newest one of a living actor."""
         record = self._records.get(actor_id)
         if record is None or record.incarnation != incarnation or record.state is RecordState.ENDING:
             return
@@ -232,7 +232,7 @@ class Registry:
         is_buried: bool = False,
         cause: Hashable = None,
     ) -> None:
-        """An incarnation ended. Reports about any but the newest are ignored.
+        """Called when an incarnation has ended. Reports about any but the newest are ignored.
 
         Args:
             actor_id, incarnation, reason: which, and why.
@@ -295,7 +295,7 @@ class Registry:
             self._begin_restart(record)
 
     def restarts_later(self, actor_id: ActorId, delay_s: float) -> None:
-        """A supervisor lets a child wait, and will start it again: whoever had called it hears so now."""
+        """Called when a supervisor will start a child again, after a while: those who had called the child hear so."""
         record = self._records.get(actor_id)
         if record is not None and record.state in (RecordState.DECIDING, RecordState.RESTARTING):
             self._waits_to_restart(record, delay_s)

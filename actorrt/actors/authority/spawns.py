@@ -137,7 +137,7 @@ class Spawns:
         return sightings.places()
 
     async def _start_all(self, group: _Group, actor_ids: Sequence[ActorId]) -> None:
-        """Begin the start of each, until one has failed or nobody wants the group any more."""
+        """Begin the start of each, until one has failed or the group is withdrawn."""
         async for part in parts_of(actor_ids, STEP_COUNT):
             for actor_id in part:
                 if group.over.done() or group.is_withdrawn:
@@ -175,7 +175,7 @@ class Spawns:
         await self._stops.stop_each(group.records, "another of its group did not start")
 
     def withdraw(self, actor_id: ActorId) -> None:
-        """The asker does not wait any more, and nobody has a ref: end the start, or what has started, at once.
+        """End a spawn at once whose asker does not wait any more: nobody has a ref to what has started.
 
         Args:
             actor_id: the actor, or the first one of a group. One that is gone, or was never made, is no error.

@@ -1,4 +1,4 @@
-"""The orders to end actors: by request, with the parent, and of a spawn that nobody waits for any more.
+"""The orders to end actors: by request, with the parent, and when a spawn is withdrawn.
 
 An order reaches the actor's host through `Hosting`; the exit that follows is taken in by the registry.
 """

@@ -1,4 +1,4 @@
-"""What a registry remembers of actors that are gone, for those who ask too late."""
+"""What a registry remembers of actors that are gone, for questions that come too late."""
 
 from __future__ import annotations
 

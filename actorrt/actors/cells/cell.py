@@ -127,7 +127,7 @@ class Cell:
 
     @property
     def context(self) -> Context:
-        """What the actor knows of itself."""
+        """The actor's own view of its runtime."""
         context = self._context = self._context or Context(self)
         return context
 
@@ -260,9 +260,9 @@ class Cell:
         self.deliver(Signal(hook, args))
 
     def left(self, caller: Caller, message: Message) -> None:
-        """A message of `caller` is out of the mailbox, or was not let in: let its sender send more.
+        """Called when a message has left the mailbox, or was not let in: let its sender send more.
 
-        Another process is told of that once it has used up a sixteenth of its share, this one whenever it waits.
+        Another process is granted more once it has used up a sixteenth of its share, this one whenever it waits.
         """
         if caller is self.host.local_caller:
             self._send_waiting()
@@ -272,11 +272,11 @@ class Cell:
             caller.grant(self.actor_id, *grant)
 
     def resettled(self, caller: Caller, settlement: int) -> None:
-        """A caller has found its way here anew, and counts what it sends from now on: tell it how much that may be."""
+        """Called when a caller has settled its route here anew, and counts from zero: tell it how much it may send."""
         caller.grant(self.actor_id, *self._required_mailbox().settle(caller, settlement))
 
     def await_room(self, route: Route) -> None:
-        """Messages of this process wait on the route to this actor: have them sent as soon as there is room."""
+        """Called when messages of this process wait on the route here: have them sent as soon as there is room."""
         self.local_route = route
         self._required_mailbox().share_here()
 
@@ -285,7 +285,7 @@ class Cell:
             self.host.send_waiting(self.local_route)
 
     def turned_away(self, message: Message) -> None:
-        """A message of another process is not going to be taken from the mailbox: let its sender send what waits."""
+        """Called when a message of another process does not come into the mailbox: let its sender send more."""
         if message.caller is not None and message.caller is not self.host.local_caller:
             self.left(message.caller, message)
 
@@ -303,7 +303,7 @@ class Cell:
     # End
 
     def fail(self, reason: ExitReason) -> None:
-        """End this incarnation; the mailbox waits for what the authority decides."""
+        """End this incarnation; the mailbox is kept until the authority has decided."""
         if self.state in (CellState.FAILED, CellState.ENDED):
             return
         if self.state is CellState.STARTING:
@@ -431,7 +431,7 @@ class Cell:
         return waiting if self.mailbox is None else [*waiting, *self.mailbox.take_all()]
 
     def buried(self) -> None:
-        """Nothing more comes here: free the memory now, which in cycles waits for the next full collection."""
+        """Called when nothing more comes here: free what would else wait, in cycles, for a full collection."""
         if self.execution is None or self.execution.is_at_rest:
             self.execution = self._context = None
 

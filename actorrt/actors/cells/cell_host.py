@@ -1,4 +1,4 @@
-"""What all cells of one endpoint share: the endpoint's services, and who hears of what happens in a cell."""
+"""What all cells of one endpoint share: the endpoint's services, and the listeners of events in cells."""
 
 from __future__ import annotations
 

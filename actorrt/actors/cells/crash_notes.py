@@ -1,9 +1,9 @@
 """What a process had in hand when it died: the calls that may be sent again, noted where the note outlives it.
 
-A file mapped into memory holds a row of slots; whoever reads it after the end of the process (the node daemon) finds
-the calls that were being handled, and only those. Calls without `retries=` are not noted: nobody asks who killed.
-Beside them stands how many starts of actors the process had begun: their orders come one after the other, so what is
-beyond that was never read, and may go elsewhere.
+A file mapped into memory holds a row of slots. The node daemon reads it after the end of the process, and finds exactly
+the calls that were being handled. Calls without `retries=` are not noted, since nobody asks whether they caused the
+end. The file also says how many starts of actors the process had begun. Orders to start come one after the other, so
+later orders were never read, and may go to another process.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class CrashNotes:
     """The notes of one process.
 
     Args:
-        path: the file, made anew; whoever reads it removes it.
+        path: the file, made anew; its reader removes it.
     """
 
     def __init__(self, path: str) -> None:

@@ -78,7 +78,7 @@ class Deduplication:
             self._tell(message, outcome)
 
     def withdrawn(self, message: Message, key: str) -> list[Message]:
-        """The message was not handled to its end: where it was the first of its key, return who waited for it."""
+        """Called when a message was not handled to its end: return those that waited for it as the first of its key."""
         return self._running.pop(key)[1:] if self._is_running(message, key) else []
 
     def take_waiting(self) -> list[Message]:

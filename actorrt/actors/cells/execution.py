@@ -219,7 +219,7 @@ class Execution:
         return self._run(message, coroutine, runner, waited_for)
 
     def _waits(self, message: Message) -> None:
-        """A coroutine waits for the first time."""
+        """Called when a coroutine waits for the first time."""
         now = message.began_at = self._host.clock.now()
         if message.deadline is not None:
             message.timer = self._host.loop.call_later(max(0.0, message.deadline - now), self._overdue, message)
@@ -297,14 +297,14 @@ class Execution:
                 task.uncancel()  # the runner's next message is not cancelled, even if this one took no notice
 
     def _put_down(self, message: Message) -> None:
-        """A coroutine has ended."""
+        """Called when a coroutine has ended."""
         message.runner = None
         if message.timer is not None:
             message.timer.cancel()
         self.running.remove(message)
 
     def _broke_off(self, message: Message, error: BaseException) -> None:
-        """A coroutine ended by an exception."""
+        """Called when a coroutine has ended by an exception."""
         if is_ctrl_c(error):
             self._struck_by_ctrl_c(message)
             raise error
@@ -335,7 +335,7 @@ class Execution:
             self.milestone = self._cell.reached_milestone(self.handled_count)
 
     def _struck_by_ctrl_c(self, message: Message) -> None:
-        """Ctrl-C struck in this method, in local mode: it belongs to whoever runs the loop, and ends this call only."""
+        """Ctrl-C struck in this method, in local mode: it goes on to the thread that runs the loop; only this call ends."""
         message.is_over = True
         self._outcomes.refuse(message, cancelled(self._cell, message, "maybe"))
 
@@ -380,7 +380,7 @@ class Execution:
             message.runner.task.cancel()
 
     def break_off(self, why: errors.CallError) -> None:
-        """Cancel every coroutine; the callers among those who wait for one are told later, see `interrupted`."""
+        """Cancel every coroutine; the callers of those that are calls are told later, see `interrupted`."""
         broken_off = [message for message in self.running if message.runner is not None and message.withdrawal is None]
         for message in broken_off:
             self.cancel(message, why)

@@ -1,7 +1,7 @@
-"""Pure: the bounded queue in front of an actor, who may fill it, and what happens when it is full.
+"""Pure: the bounded queue of an actor's messages: how much each sender may put in, and what happens when it is full.
 
-It counts messages and bytes. What it refuses or displaces it hands back, so that whoever delivers can say so:
-nothing disappears in here.
+It counts messages and bytes. It returns the messages that it refuses or displaces, so that their senders can be told:
+no message disappears in here.
 """
 
 from __future__ import annotations
@@ -202,7 +202,7 @@ class Mailbox:
     def _close_ranks(self, withdrawn: _Withdrawn) -> None:
         """Give up the places of what was withdrawn: there are more of them than of what waits."""
         kept = list(self.waiting())
-        self.queue.clear()  # in place: whoever takes from it has it in hand
+        self.queue.clear()  # in place: the execution holds a reference to it
         self.queue.extend(kept)
         self._foreign_count -= len(withdrawn.messages)
         withdrawn.messages.clear()

@@ -1,8 +1,8 @@
 """Snapshots as files: what is left of an actor's state when its node is gone.
 
 A directory holds the newest `KEPT_COUNT` of each named actor. A file is written under another name, synced and renamed,
-so that whatever ends meanwhile leaves the one before; a checksum at its end tells a whole one. It is a pickle: whoever
-can write to the directory can have an actor run code, so it must be its user's own.
+so that an end at any moment leaves the file before it; a checksum at the end tells whether a file is complete. A file
+is a pickle: a user who can write to the directory can make an actor run code, so the directory must be the user's own.
 """
 
 from __future__ import annotations

@@ -102,13 +102,13 @@ class Snapshots:
         self._saving: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
-        """The incarnation handles messages from now on."""
+        """Called when the incarnation begins to handle messages."""
         self._taken_at, self._is_due = 0, False
         if self._messages is None:
             self._timer = self._cell.host.loop.call_later(self._period_s, self._period_over)
 
     def end(self) -> None:
-        """The incarnation has ended, or stops. Idempotent."""
+        """Called when the incarnation has ended, or stops. Idempotent."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -137,7 +137,7 @@ class Snapshots:
         """Take a snapshot now; one that fails is logged, and the one before stays.
 
         Args:
-            instance: the actor; None where its incarnation has ended, or is being stopped, of which there is none.
+            instance: the actor; None if its incarnation has ended or is being stopped: nothing is taken then.
         """
         self._is_due = False
         if instance is None:

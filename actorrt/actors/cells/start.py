@@ -1,6 +1,6 @@
 """The start of one incarnation: its instance is made, its state put back, `on_start` run; or it is broken off.
 
-What becomes of the messages meanwhile, and of the actor when it fails, is not decided here.
+The cell decides what happens to messages meanwhile, and to the actor when the start fails.
 """
 
 from __future__ import annotations

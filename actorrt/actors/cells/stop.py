@@ -1,6 +1,6 @@
 """The stop of one incarnation: the order, and its last act, in which `on_stop` is run and a last snapshot taken.
 
-What becomes of its messages is the cell's business.
+The cell decides what happens to the messages.
 """
 
 from __future__ import annotations

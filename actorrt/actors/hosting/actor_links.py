@@ -1,8 +1,9 @@
 """Monitors and links of hosted actors: an actor is told of the end of another, for good, or ends with it.
 
-A link is two watches, one at each side's host, so it holds across processes and outlives no side's incarnation:
-who is restarted links again, in `on_start` say. What follows a signal is OTP's: an actor that traps exits has its
-`on_exit` called; another ends with the same reason, unless that is `normal`. A monitor ends nobody.
+A link is two watches, one at the host of each side. So it works across processes, and ends with the incarnation of
+either side: an actor that is restarted links again, for instance in `on_start`. What follows a signal is OTP's: an
+actor that traps exits has its `on_exit` called; another ends with the same reason, unless that is `normal`. A monitor
+ends nobody.
 """
 
 from __future__ import annotations

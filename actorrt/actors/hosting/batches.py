@@ -1,4 +1,4 @@
-"""Restarts and stops of many hosted actors by one order, one after the other: what a supervisor's group costs.
+"""Restarts and stops of many hosted actors by one order, one after the other, for the groups of supervisors.
 
 This is the host's side; the node's is `node.placement.group_restarts`. Which actors, and in which order, is decided in
 `supervision`.
@@ -148,7 +148,7 @@ class Batches:
             raise error
 
     async def _stop(self, _: PeerId, asked: StopInTurn) -> None:
-        """Stop actors, each when the one before has ended; their exits are reported as any."""
+        """Stop actors, each when the one before has ended; their exits are reported like all others."""
         reason = ExitReason(ExitKind.SHUTDOWN, asked.reason)
         for count, actor_id in enumerate(asked.actors, 1):
             cell = self._host.cell(actor_id)

@@ -1,13 +1,14 @@
-"""Call cycles: found where a message has occupied its actor for a while and others wait behind it.
+"""Finds call cycles. It looks at actors that have been busy with the same message for a while, with others queued.
 
-What is in hand may wait for calls; a call that is in hand elsewhere waits for what its method waits for, and one that
-is queued waits for whatever occupies its actor. A *probe* follows these from a crowded actor, from endpoint to
-endpoint. If every message in hand there comes round to a call that is queued at that very actor, none of them can ever
-go on: that call ends with `DeadlockError`. Every step is a wait that lasts until the next one ends, so a probe that
-comes round has seen them all at once, though it took its time; a chain that may still end never brings it round.
+A message in hand may wait for calls. A call that is in hand elsewhere waits for what its method waits for; a call that
+is queued waits for the messages that its actor has in hand. A *probe* follows these waits from a crowded actor, from
+endpoint to endpoint. If every message in hand there leads back to a call that is queued at the same actor, none of them
+can ever end, so that call is ended with `DeadlockError`. Every wait on the way lasts until the next one ends. So all
+waits of a probe that came round existed at the same time, however long the probe took. A chain that may still end never
+leads back.
 
-Seen are coroutines that await a reply or a `gather`, also through `asyncio.gather` and awaited tasks. Waits for *some*
-of several things may end otherwise, and are not followed.
+Coroutines are followed that await a reply or a `gather`, also through `asyncio.gather` and awaited tasks. Waits for
+*some* of several things may end otherwise, and are not followed.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 LOOK_EVERY_S: Final = 0.25
 """How often crowded actors are looked at; what has been in hand for less is not suspected."""
 PROBE_EVERY_S: Final = 2.0
-"""How long an actor that stays crowded is left alone between two probes, at the most."""
+"""The longest pause between two probes of an actor that stays crowded."""
 LOOKS_AT_ONCE: Final = 1_000
 FOLLOWED_COUNT: Final = 64
 
@@ -138,7 +139,7 @@ class Deadlocks:
         self._is_looking = False
 
     def suspect(self, cell: Cell) -> None:
-        """Messages wait behind what is in hand in a cell."""
+        """Called when messages wait behind those in hand in a cell."""
         if cell not in self._crowded:
             self._crowded[cell] = 0.0
             if not self._is_looking:

@@ -1,8 +1,8 @@
 """Keeps Python's cycle collector from walking a large population of idle actors again and again.
 
-A full collection visits every object of the process; with a million actors it holds the loop for a second, however
-little garbage there is. What has survived one that took long is therefore set aside (`gc.freeze`), and looked through
-again when half of the population is gone. Reference counting goes on for what is set aside; only cycles wait.
+A full collection visits every object of the process. With a million actors it blocks the loop for a second, even if
+there is no garbage. So the objects that survive a long collection are frozen (`gc.freeze`), and are collected again
+when half of the population is gone. Frozen objects are still freed by reference counting; only cycles wait.
 """
 
 from __future__ import annotations

@@ -129,13 +129,13 @@ class Host:
         return cell
 
     def start_failed(self, actor_id: ActorId, label: str, error: BaseException) -> BaseException:
-        """Return what a failed start is to raise: whatever a constructor raises is its actor's failure alone."""
+        """Return what a failed start raises: what a constructor raises is the failure of its actor only."""
         let_through(error)
         self._registry.stops.stop_children(actor_id)
         return _start_error(label, error)
 
     def settle_interrupted(self, cell: Cell, delay_s: float = 0.0) -> None:
-        """The calls that were in hand when the last incarnation failed, or was broken off: it is being restarted."""
+        """Tell those whose calls were in hand when the last incarnation ended: the actor is being restarted."""
         what = "was stopped" if cell.failure is None else "failed"
         when = f"is started again in {delay_s:.2g} s" if delay_s else "is being restarted"
         why = "" if cell.failure is None else f": {cell.failure.detail}"
@@ -148,7 +148,7 @@ class Host:
             self._refuse_interrupted(message, error)
 
     def restarts_later(self, actor_id: ActorId, delay_s: float) -> None:
-        """An actor waits to be started again; those who called it need not."""
+        """Called when an actor waits to be started again: its callers do not wait for that."""
         cell = self.cell(actor_id)
         if cell is not None:
             self.settle_interrupted(cell, delay_s)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class MessageOutcomes:
-    """Takes outcomes to callers, and to those who called with the same key.
+    """Takes outcomes to callers, and to all calls with the same key.
 
     Args:
         dead_letters: takes messages that nobody can be told about.

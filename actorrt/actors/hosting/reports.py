@@ -27,7 +27,7 @@ ALIKE_COUNT: Final = 200
 
 
 class ExitReport(NamedTuple):
-    """How an incarnation ended, and who is to hear of it.
+    """How an incarnation ended, and which authority is told.
 
     Attributes:
         authority: decides what follows.
@@ -66,7 +66,7 @@ class Reports:
         return self._awaited.setdefault(actor_id, Completion())
 
     def happened(self, cell: Cell) -> None:
-        """Called when an incarnation has ended: wake those who wait for that here, and have its children end."""
+        """Called when an incarnation has ended: complete the waits for that, and end its children."""
         awaited = self._awaited.pop(cell.actor_id, None)
         if awaited is not None:
             awaited.set_value(None)

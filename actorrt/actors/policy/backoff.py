@@ -1,9 +1,9 @@
 """Pure: how long a failed child waits before it is started again.
 
-An incarnation that had handled a message, or had lived through a healthy spell, proves that starting works: what
-comes after it starts at once, and the count begins anew. A start that fails waits, and so does the repeat of an
-incarnation that died before its first message: longer each time, so that a broken child costs its supervisor
-little. How often is too often is not decided here but by `intensity`.
+An incarnation that handled a message, or lived for `healthy_s`, proves that starting works: the next incarnation starts
+at once, and the count begins anew. A start that fails waits. So does the second of two incarnations in a row that die
+before their first message. Each wait is longer than the one before, so that a broken child costs its supervisor little.
+How many failures are too many is decided by `intensity`.
 """
 
 from __future__ import annotations

@@ -64,7 +64,7 @@ class ChildOrder:
     # What happened
 
     def start_over(self, child: SupervisedChild) -> None:
-        """The child's start is not awaited any more: it succeeded, failed, or was not reached."""
+        """The child's start is awaited no longer: it succeeded, failed, or was not reached."""
         self._starting.discard(child)
 
     def ended(self, child: SupervisedChild) -> None:

@@ -11,7 +11,7 @@ from actorrt.actors.policy.options import RestartType
 
 
 class Strategy(StrEnum):
-    """Which children are restarted when one is."""
+    """Which children are restarted when one of them fails."""
 
     ONE_FOR_ONE = "one_for_one"
     ONE_FOR_ALL = "one_for_all"

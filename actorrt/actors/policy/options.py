@@ -147,7 +147,7 @@ class ActorOptions:
 
     @property
     def is_light(self) -> bool:
-        """Whether the actor lives on the loop of whoever spawns it, if that is an actor."""
+        """Whether the actor lives on the loop of the actor that spawns it, if an actor does."""
         return not self.needs_own_process and self.isolation is not Isolation.SHARED and not self.detached
 
     def to_data(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Pure: the decisions about an actor outside any supervisor: `supervision` for it alone, one child of nobody."""
+"""Pure: the decisions about an actor without a supervisor: `supervision` of a single child."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ITSELF: Final = ""  # it has no id among others
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What follows an end: the actor is gone, for `reason` if its own was not the last word, or starts again."""
+    """What follows an end: the actor starts again, or is gone; for `reason`, if that is not the reason of its end."""
 
     is_gone: bool
     reason: ExitReason | None = None
@@ -38,25 +38,25 @@ class SelfRestart:
         return sum(child.restart_count for child in self._supervision.children())
 
     def begin(self) -> None:
-        """The actor is being started for the first time."""
+        """Called when the actor is being started for the first time."""
         self._supervision.start_requested([self._spec])
 
     def started(self, now: float) -> None:
-        """It runs."""
+        """Called when the actor runs."""
         self._supervision.child_started(_ITSELF, now)
 
     def start_failed(self, reason: ExitReason, now: float) -> Decision:
-        """Its start failed."""
+        """Called when a start of the actor has failed."""
         return self._decision(self._supervision.child_start_failed(_ITSELF, reason, now))
 
     def exited(self, reason: ExitReason, now: float, had_handled_message: bool) -> Decision:
-        """It ended, and not by order."""
+        """Called when the actor has ended, and not by order."""
         return self._decision(
             self._supervision.child_exited(_ITSELF, reason, now, had_handled_message=had_handled_message)
         )
 
     def delay_over(self) -> None:
-        """The delay of the last decision has passed."""
+        """Called when the delay of the last decision has passed."""
         self._supervision.retry_due(_ITSELF)
 
     def _decision(self, instructions: list[Instruction]) -> Decision:

@@ -1,8 +1,8 @@
 """Pure: what a supervisor does about each event in the life of its children, by OTP's rules.
 
-Events go in with the time they happened; instructions come out, to be carried out in their order. The shell that
-carries them out (`supervisor`) starts and stops processes and owns the timers; nothing here waits. The same class
-decides for an actor outside any supervisor: it alone, `one_for_one`.
+Events go in with the time at which they happened. Instructions come out, and are carried out in their order by a shell
+(`supervisors.shell`), which starts and stops actors and owns the timers; nothing here waits. The same class decides for
+an actor without a supervisor, as for a single child under `one_for_one` (`self_restart`).
 
 One child:
 
@@ -10,11 +10,11 @@ One child:
                   |           |
                   +-> stopping <-+   (a sibling's restart, a request, the supervisor's end)
 
-Invariants: children start in order and stop in reverse order, one after the other, except where `one_for_one`
-restarts independent children side by side. A `Start` is answered by `child_started` or `child_start_failed`, a
-`Stop` by `child_exited` (or `child_start_failed`, where the start was under way); between a child's `Start` and
-its end there is no second `Start`. `StartInTurn` and `StopInTurn` say the same of several children at once, so that
-a large group costs its supervisor one message. `GiveUp` and `Stopped` come last and once, after every child has ended.
+Invariants: children start in order and stop in reverse order, one after the other, except where `one_for_one` restarts
+independent children side by side. A `Start` is answered by `child_started` or `child_start_failed`, a `Stop` by
+`child_exited` (or `child_start_failed`, where the start was under way); between a child's `Start` and its end there is
+no second `Start`. `StartInTurn` and `StopInTurn` say the same of several children at once, so that a large group costs
+its supervisor one message. `GiveUp` and `Stopped` come last and once, after every child has ended.
 
 From `supervisor.erl`, and https://www.erlang.org/doc/system/sup_princ.html. Where we differ:
 
@@ -116,7 +116,7 @@ class Supervision:
     def start_requested(self, specs: Iterable[ChildSpec]) -> list[Instruction]:
         """Begin with these children, started one after the other; `Ready` follows when all of them run.
 
-        A first start that fails before that ends the supervisor (`GiveUp`): it is an error to whoever spawned it.
+        A first start that fails before that ends the supervisor (`GiveUp`): its spawn gets the error.
 
         Raises:
             ValueError: two children of one id, or fewer than the quorum (none at all may be added later).
@@ -169,7 +169,7 @@ class Supervision:
     # Events: what happened
 
     def child_started(self, id: str, now: float) -> list[Instruction]:
-        """The child runs: its `on_start` has returned."""
+        """Called when the child runs: its `on_start` has returned."""
         child = self._child(id, ChildState.STARTING, ChildState.STOPPING)
         child.was_started = child.has_actor = True
         child.pace.started(now)
@@ -180,7 +180,7 @@ class Supervision:
         return self._advance()
 
     def start_not_reached(self, id: str) -> list[Instruction]:
-        """The start of a child in turn was not begun, since that of one before it failed."""
+        """Called when the start of a child in turn was not begun, since an earlier start failed."""
         child = self._child(id, ChildState.STARTING, ChildState.STOPPING)
         if child.is_to_end:
             return self._ended_as_told(child)
@@ -193,7 +193,7 @@ class Supervision:
     def child_start_failed(
         self, id: str, reason: ExitReason, now: float, *, cause: Hashable = None
     ) -> list[Instruction]:
-        """The start that was under way failed; `cause` as in `child_exited`."""
+        """Called when the start that was under way has failed; `cause` as in `child_exited`."""
         child = self._child(id, ChildState.STARTING, ChildState.STOPPING)
         child.last_reason = reason
         if child.is_to_end:
@@ -212,7 +212,7 @@ class Supervision:
         cause: Hashable = None,
         is_administrative: bool = False,
     ) -> list[Instruction]:
-        """The child's incarnation ended.
+        """Called when the child's incarnation has ended.
 
         Args:
             id: the child.
@@ -235,7 +235,7 @@ class Supervision:
         return self._failed(child, reason, now, cause, delay_s)
 
     def retry_due(self, id: str) -> list[Instruction]:
-        """The delay of a `RetryAfter` has passed. Without effect on a child that no longer waits for it."""
+        """Called when the delay of a `RetryAfter` has passed. Without effect on a child that no longer waits for it."""
         if id not in self._backing_off:
             return []
         self._backing_off.discard(id)
@@ -275,7 +275,7 @@ class Supervision:
         return self._auto_shutdown is AutoShutdown.ANY_SIGNIFICANT
 
     def _ended_as_told(self, child: SupervisedChild) -> list[Instruction]:
-        """A child ended that was to end; its reason decides nothing, and nothing is counted."""
+        """A child has ended by order: its reason decides nothing, and nothing is counted."""
         self._order.ended(child)
         child.is_doomed = False
         child.state = ChildState.WAITING
@@ -328,7 +328,7 @@ class Supervision:
         return ExitReason(ExitKind.INTENSITY, detail, reason.traceback)
 
     def _plan_group_restart(self, failed: SupervisedChild) -> None:
-        """Doom the failed child's group and line it up again, children that had ended normally included."""
+        """Plan to stop the failed child's group and to start it again, children that had ended normally included."""
         first = 0 if self._strategy is Strategy.ONE_FOR_ALL else failed.position
         children = self._children.values()
         for child in children:

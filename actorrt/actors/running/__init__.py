@@ -1,1 +1,1 @@
-"""The tasks that messages are handled in, whichever actor they are for."""
+"""The tasks in which the messages of all actors are handled."""

@@ -88,7 +88,7 @@ class Runner(TaskWaiter):
 
     @property
     def is_resumable(self) -> bool:
-        """Whether the coroutine that holds it can go on, and nobody has cancelled it."""
+        """Whether the coroutine that holds it can be resumed: it does not wait any more, and is not cancelled."""
         waits_for = self.waits_for
         return waits_for is not None and waits_for._is_done and self.held is not None and not self.future.done()
 

@@ -1,13 +1,14 @@
-"""The tasks that messages are handled in, shared by all cells of an endpoint: none is made for one that never waits.
+"""The tasks that messages are handled in, shared by all actors of an endpoint. No task is made for a method that never
+waits.
 
-A *step* handles what waits in the cells that have messages, one after the other. It borrows the task of a runner that
-is parked: to the code of a method, that is its task (`asyncio.current_task`) with its context. A coroutine that is over
-at its first step has cost no more than that. One that waits for a completion holds the runner, and a later step goes on
-with it. One that waits for anything else is given to the runner, whose task drives it on. So timeouts and cancellation
-work as in any task, and a message is handled in the drain that brought it.
+A *step* handles the messages of the actors that have some, one actor after the other. It borrows the task of a parked
+runner: for the code of a method, that is its task (`asyncio.current_task`), with the task's context. A coroutine that
+ends without waiting costs no more than that. A coroutine that waits for a completion holds the runner, and a later step
+resumes it. A coroutine that waits for anything else is given to the runner, whose task drives it. So timeouts and
+cancellation work as in any task, and a message is handled in the drain that brought it.
 
-Invariant: while a cell or a runner is ready, a step is under way or due, or a runner that will call for one is on its
-way.
+Invariant: while an actor's messages or a runner are ready, a step is under way or due, or a runner is starting that
+will call for a step.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from actorrt.transport.interfaces import Transport
 
 PARKED_COUNT: Final = 64
 STEP_COUNT: Final = 16
-"""How many a step goes on with, though they became ready in it: an ask inside a process makes two ready."""
+"""How many entries that become ready during a step the step handles too: an ask inside a process makes two ready."""
 
 
 class Runners:
@@ -45,7 +46,7 @@ class Runners:
         self._is_coming = False  # a step: it is due, or under way, or comes at the end of a drain or with a new runner
 
     def statistics(self) -> dict[str, int]:
-        """Return how many cells and coroutines wait for a step, and how many runners wait for a cell."""
+        """Return how many actors and coroutines wait for a step, and how many runners are parked."""
         return {"ready": len(self._ready), "parked": len(self._parked)}
 
     def schedule(self, workable: Workable) -> None:
@@ -55,7 +56,7 @@ class Runners:
             self._call_for_step()
 
     def _resume(self, runner: Runner) -> None:
-        """What the coroutine waited for that holds a runner is done: have it go on. Any thread may call."""
+        """Called, in any thread, when the completion is done that the coroutine of a runner waits for."""
         if get_ident() == self._thread:
             self._ready.append(runner)
             if not self._is_coming:
@@ -72,7 +73,7 @@ class Runners:
         self._scope.loop.call_soon(self._due)
 
     def drain_begins(self) -> None:
-        """Messages are arriving, and `drained` is called when they are all there."""
+        """Called when messages are arriving; `drained` is called when all of them are there."""
         self._is_coming = True
 
     def drained(self) -> None:

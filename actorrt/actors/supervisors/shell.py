@@ -96,7 +96,7 @@ class Shell:
         self._children = children
         light = [id for id, child in children.items() if not child.options.needs_own_process]
         self._shares = {id: Share(number, len(light)) for number, id in enumerate(light)}
-        self._vars = contextvars.copy_context()  # whoever is spawned in it is a child of this actor
+        self._vars = contextvars.copy_context()  # an actor that is spawned in it is a child of this actor
         self._actors: dict[str, ActorId] = {}
         self._ids: dict[ActorId, str] = {}
         self._refs: dict[str, ActorRef[Any]] = {}
@@ -126,7 +126,7 @@ class Shell:
         return self._ids.items()
 
     async def start_child(self, child: Child) -> ActorRef[Any]:
-        """Start one more child and return its ref when it runs; a start that nobody waits for any more is withdrawn.
+        """Start one more child and return its ref when it runs; cancelled, it withdraws the start.
 
         Raises:
             ActorStartError, TypeError, SerializationError: it did not start; it is not a child then.
@@ -222,8 +222,8 @@ class Shell:
     def _hear(self, event: Callable[..., list[Instruction]], *args: Any, **kwargs: Any) -> None:
         """Let the supervision hear of an event, and carry out what it says.
 
-        Whatever is raised on the way ends here. What happens while an instruction is carried out is heard after the
-        instructions that were given before.
+        Exceptions on the way are handled here. An event that happens while an instruction is carried out is heard after
+        the instructions that were given before.
         """
         if self._has_ended:
             return
@@ -285,7 +285,7 @@ class Shell:
                 self.end()
 
     def _waits_for_siblings(self, id: str) -> list[Instruction]:
-        """A child that failed starts again when others have stopped: those who had called it need not wait for that."""
+        """Tell callers of a failed child, which starts again when others have stopped: they do not wait for that."""
         self._authority.delay(self._actors[id], 0.0)
         return []
 

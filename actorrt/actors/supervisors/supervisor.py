@@ -1,6 +1,6 @@
 """Supervisors as users meet them: a class to derive from, and what it answers about its children.
 
-What becomes of children is decided in `supervision` and carried out by a `shell`.
+Decisions about children are made in `policy.supervision` and carried out by a `shell`.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ class Supervisor(Actor):
         return await self._shell.start_child(child)
 
     async def stop_child(self, id: str) -> None:
-        """Stop a child for good; it is no child any more then.
+        """Stop a child for good, and forget it.
 
         Raises:
             ValueError: there is no such child.
