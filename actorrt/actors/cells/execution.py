@@ -335,7 +335,7 @@ class Execution:
             self.milestone = self._cell.reached_milestone(self.handled_count)
 
     def _struck_by_ctrl_c(self, message: Message) -> None:
-        """Ctrl-C struck in this method, in local mode: it goes on to the thread that runs the loop; only this call ends."""
+        """Called when Ctrl-C struck in a method, in local mode: only this call ends, and the loop's thread gets it."""
         message.is_over = True
         self._outcomes.refuse(message, cancelled(self._cell, message, "maybe"))
 
