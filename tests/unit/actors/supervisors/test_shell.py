@@ -36,13 +36,19 @@ class Node:
         self.spawned = {}
         self.raising = {}  # by child
 
+    def soon(self, callback, *args):
+        """Call back at once, where a loop would do so in its next step."""
+        callback(*args)
+
     def notify(self, to, notice):
         assert to == NODE
         self.told.append(notice)
 
     def request(self, to, request):
         self.notify(to, request)
-        return Completion()
+        answer = Completion()
+        answer.set_value(None)
+        return answer
 
     def spawn(self, cls, options, args, kwargs, *, actor_id, supervisor, child_id, share):
         if child_id in self.raising:
@@ -60,7 +66,7 @@ class Stage:
         self.node, self.clock, self.timers, self.failures = Node(), ManualClock(), [], []
         self.supervisor = IDS.actor()
         children = {id: Child(Actor, **options) for id in ids}
-        authority = ChildAuthority(NODE, self.node, self.node, self.node, self.supervisor)
+        authority = ChildAuthority(NODE, self.node, self.node.soon, self.node, self.node, self.supervisor)
         cell = SimpleNamespace(label="team", fail=self.failures.append)
         supervision = Supervision(lambda: 0.0, strategy=strategy, max_restarts=5)
         self.shell = Shell(cell, supervision, children, authority, IDS.actor, self.clock, self.after)
@@ -194,15 +200,13 @@ def test_start_in_turn_that_fails_is_tried_again_with_those_behind_it():
     assert [stage.state(id) for id in "abc"] == ["stopping", "backing_off", "waiting"]
 
 
-def test_child_that_is_to_stop_is_stopped_and_forgotten():
+async def test_child_that_is_to_stop_is_stopped_and_forgotten():
     stage = running("a")
     end = stage.shell.stop_child("a")
     actor_id = stage.actor("a")
-    assert stage.told == [
-        stop_of(actor_id, Manner.ORDERLY),
-        AwaitEnd(actor=actor_id),
-    ]
-    assert not end.done()
+    assert stage.told == [stop_of(actor_id, Manner.ORDERLY)]
+    await end
+    assert stage.told == [AwaitEnd(actor=actor_id)]
     stage.exited("a", SHUTDOWN)
     assert (stage.told, "a" in stage.shell.supervision) == ([ForgetChild(actor=actor_id, reason=None)], False)
     with pytest.raises(ValueError, match="no child 'a'"):
@@ -217,10 +221,11 @@ def test_child_that_somebody_withdraws_while_it_waits_is_forgotten():
     assert stage.told == [ForgetChild(actor=stage.actor("a"), reason=None)]
 
 
-def test_event_about_a_child_that_was_forgotten_is_ignored():
+async def test_event_about_a_child_that_was_forgotten_is_ignored():
     stage = running("a")
-    stage.shell.stop_child("a")
+    end = stage.shell.stop_child("a")
     stage.exited("a", SHUTDOWN)
+    await end
     stage.forget()
     stage.exited("a")
     stage.started("a")
