@@ -162,3 +162,15 @@ async def test_child_that_is_stopped_in_the_step_that_adds_it_does_not_start_and
     assert await hasty.add_and_stop(art.Child(Holder, id="holder")) == []
     await hasty.stop()
     assert (await runtime.status())["actors"] == []
+
+
+async def test_supervisor_stops_though_a_child_is_an_actor_of_another_which_runs_on(runtime):
+    class Borrower(art.Supervisor):
+        def children(self):
+            yield art.Child(Counter, name="one", if_exists="get")
+
+    counter = await Counter.options(name="one").spawn()
+    borrower = await Borrower.spawn()
+    assert await borrower.child("Counter") == counter
+    await borrower.stop()
+    assert await counter.add() == 1

@@ -70,7 +70,7 @@ class Authority:
         return answer
 
     def ref(self, card):
-        return card
+        return SimpleNamespace(_actor_id=card)
 
     def after(self, delay_s, callback):
         self.retries.append(callback)
@@ -170,7 +170,15 @@ class Shells(RuleBasedStateMachine):
             self.tell(self.shell.children_restarted, ChildrenRestarted, started=[actor], unreached=[], failed=None)
         else:
             self.tell(self.shell.child_started, ChildStarted, child=actor, card=actor)
-            self.loop.call_soon(answer.set_value, actor)
+            self.loop.call_soon(answer.set_value, self.authority.ref(actor))
+
+    @precondition(lambda self: self.authority.answers)
+    @rule(data=st.data())
+    def a_start_finds_the_name_taken(self, data):
+        """The answer is the ref of an actor that is no child; an order to stop the child may be under way."""
+        actor = self.of(data, self.authority.answers)
+        self.authority.drop(actor)
+        self.authority.answers.pop(actor).set_value(self.authority.ref(self.authority.ids.actor()))
 
     def start_fails(self, actor):
         answer = self.authority.answers.pop(actor, None)

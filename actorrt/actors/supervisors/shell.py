@@ -37,7 +37,7 @@ from actorrt.ids import ActorId
 from actorrt.protocol.authorities import Share
 from actorrt.protocol.hosts import ChildExited, ChildrenRestarted, ChildStarted, ChildWithdrawn
 from actorrt.protocol.manner import Manner
-from actorrt.reasons import ExitKind, ExitReason
+from actorrt.reasons import SHUTDOWN, ExitKind, ExitReason
 
 if TYPE_CHECKING:
     from actorrt.actors.policy.supervision import Supervision
@@ -100,6 +100,7 @@ class Shell:
         self._actors: dict[str, ActorId] = {}
         self._ids: dict[ActorId, str] = {}
         self._refs: dict[str, ActorRef[Any]] = {}
+        self._borrowed: set[str] = set()  # children that are actors of others, which had the name already
         self._starts: dict[str, Completion[ActorRef[Any]]] = {}  # that `start_child` waits for
         self._due: deque[Event | Instruction] = deque()
         self._is_at_work = False
@@ -268,10 +269,13 @@ class Shell:
                 self._restart([id])
             case StartInTurn(ids):
                 self._restart(ids)
+            case Stop(id) if id in self._borrowed:
+                self._give_back([id])
             case Stop(id, kill, manner):
                 self._authority.stop(self._actors[id], kill=kill, manner=manner)
             case StopInTurn(ids, manner):
-                self._authority.stop_in_turn([self._actors[id] for id in ids], manner)
+                self._give_back([id for id in ids if id in self._borrowed])
+                self._authority.stop_in_turn([self._actors[id] for id in ids if id not in self._borrowed], manner)
             case RetryAfter(id, delay_s):
                 self._authority.delay(self._actors[id], delay_s)
                 self._after(delay_s, lambda: self._hear(self.supervision.retry_due, id))
@@ -283,6 +287,12 @@ class Shell:
                 self._give_up(reason)
             case Stopped():
                 self.end()
+
+    def _give_back(self, ids: Sequence[str]) -> None:
+        """Part from children that others have started, which run on: their authority would not answer an order."""
+        now = self._clock.now()
+        for id in ids:
+            self._hear(self.supervision.child_exited, id, SHUTDOWN, now, is_administrative=True)
 
     def _waits_for_siblings(self, id: str) -> list[Instruction]:
         """Tell callers of a failed child, which starts again when others have stopped: they do not wait for that."""
@@ -305,7 +315,13 @@ class Shell:
             return  # the news that it started came before
         error = outcome.error()
         if error is None:
-            self._runs(id, outcome.value())
+            ref = outcome.value()
+            is_borrowed = ref._actor_id != actor_id
+            if is_borrowed:
+                self._borrowed.add(id)
+            self._runs(id, ref)
+            if is_borrowed and self.supervision.state_of(id) is ChildState.STOPPING:
+                self._give_back([id])
         else:
             self._start_failed(id, error)
 
@@ -323,6 +339,7 @@ class Shell:
         self._hear(self.supervision.child_start_failed, id, _reason(error), self._clock.now())
 
     def _part_from(self, id: str) -> ActorId | None:
+        self._borrowed.discard(id)
         actor_id = self._actors.pop(id, None)
         if actor_id is not None:
             del self._ids[actor_id]
