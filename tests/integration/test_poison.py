@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 import actorrt as art
-from actorrt.actors.cells.crash_notes import CrashNotes, take
 from tests.running import PATIENCE_S
 
 
@@ -117,26 +116,3 @@ async def test_retries_that_are_used_up_end_a_call_before_that(runtime):
         await eater.choke.options(retries=1)("poison")
     assert art.poison() == []
     assert await eater.incarnation() == 3
-
-
-class _Caller:
-    peer = b"p" * 16
-
-
-class _Message:
-    def __init__(self, call_id, options):
-        self.caller, self.call_id, self.options = _Caller(), call_id, options
-
-
-def test_evidence_holds_what_is_in_hand_and_nothing_else(tmp_path):
-    path = str(tmp_path / "hand")
-    evidence = CrashNotes(path)
-    first, second, plain = _Message(1, {"retry": True}), _Message(2, {"retry": True}), _Message(3, {"key": "k"})
-    for message in (first, second, plain):
-        evidence.note(message)
-    evidence.clear(first)
-    evidence.clear(plain)
-    evidence.begin_start()
-    assert take(path) == ([(b"p" * 16, 2)], 1)
-    assert take(path) == ([], 0)
-    evidence.close()
