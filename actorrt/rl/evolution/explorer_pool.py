@@ -110,10 +110,11 @@ class ExplorerPool:
         while not self._schedule.is_over:
             self._wakeup.clear()
             self._start_and_stop()
-            for share in self._schedule.to_ask(self._now()):
+            now = self._now()
+            for share in self._schedule.to_ask(now):
                 self._asked[ask(self._simulators[share.member], share.numbers)] = share
             replies = [*self._asked, *self._starting, *self._stopping]
-            done, _ = await self._wait(replies, self._schedule.look_again_s(self._now()), self._wakeup)
+            done, _ = await self._wait(replies, self._schedule.look_again_s(now), self._wakeup)
             for reply in done:
                 self._settle(reply, results, sources)
         return [results[number] for number in range(count)], [sources[number] for number in sorted(sources)]

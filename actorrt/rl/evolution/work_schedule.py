@@ -3,14 +3,12 @@
 Items are numbers from 0. A *round* is all items of one kind; a *share* is the items that one simulator is asked for in
 one request.
 
-  * A share is a fraction of the waiting items. So shares become smaller, and all simulators end together (guided
+* A share is a fraction of the waiting items. So shares become smaller, and all simulators end together (guided
   self-scheduling, Polychronopoulos and Kuck 1987). No share takes longer than `SHARE_S`, so that little is lost with
-  its
-simulator. While many items wait, a simulator has two shares, so that it is never idle between them.
+  its simulator. While many items wait, a simulator has two shares, so that it is never idle between them.
 * Items that are lost with a simulator wait again. Simulators join and leave at any time; a leaving simulator finishes
-its
-  shares first.
-  * When no items wait any more, an idle simulator repeats a share that would otherwise arrive much later. The first
+  its shares first.
+* When no items wait any more, an idle simulator repeats a share that would otherwise arrive much later. The first
   result of an item counts, so no item counts twice, and the round does not wait for a simulator that is slow, stuck or
   being restarted.
 """
@@ -152,7 +150,11 @@ class WorkSchedule:
             del self.members[index]
 
     def look_again_s(self, now: float) -> float | None:
-        """Return after how many seconds `to_ask` may yield more although nothing arrives; None if it can't."""
+        """Return after how many seconds `to_ask` may yield more although nothing arrives; None if it can't.
+
+        Args:
+            now: the time of the last `to_ask`, which has dealt with everything that was due by then.
+        """
         times = [member.not_before for member in self.members.values()]
         if not self._waiting and not all(member.shares for member in self.members.values()):
             times += [due_at for _, due_at in self._overdue()]

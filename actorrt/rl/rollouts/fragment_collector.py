@@ -9,8 +9,7 @@ fragments are requested:
   fragments fill the batch. Nothing is expected from a simulator that is a straggler or is being restarted, so the other
   simulators fill the batch in its place.
 * In deterministic order with a lag of one, the fragments of the next batch are requested when a batch is taken. They
-are
-  collected with the version that is the newest then, unless more than one version is published meanwhile.
+  are collected with the version that is the newest then, unless more than one version is published meanwhile.
 """
 
 from __future__ import annotations
@@ -158,11 +157,10 @@ class FragmentCollector:
 
     @property
     def version_to_ask_for(self) -> int:
-        """The version to request: the newest one; if pipelined, the newest one at the time when the last batch was
-        taken.
+        """The version to request: the newest one, or if pipelined, the one that was the newest at the last `take`.
 
-        If more than one version was published since, that one would be stale on arrival; then it is the one before the
-        newest.
+        If more than one version was published since then, fragments of that version would be stale on arrival, so the
+        version before the newest is requested.
         """
         if not self.is_pipelined or self._version_at_take is None:
             return self.version
@@ -174,7 +172,12 @@ class FragmentCollector:
         source.asked_at, source.asked_version = now, self.version_to_ask_for
 
     def look_again_s(self, now: float) -> float | None:
-        """Return after how many seconds `to_ask` may change although nothing arrives; None if it can't."""
+        """Return after how many seconds `to_ask` may return more although nothing arrives; None if it can't.
+
+        Args:
+            now: the time of the last `to_ask`, which has dealt with everything that was due by then. With a later time,
+                a simulator that became due in between would be missed, and the wait for its reply might never end.
+        """
         times = [source.not_before for source in self.sources if source.asked_at is None and not source.is_gone]
         limit_s = self._straggler_limit_s()
         if self._max_lag == 0 and limit_s is not None:
@@ -306,7 +309,7 @@ class FragmentCollector:
         if source.asked_at is None or source.failures or source.asked_version < self.version:
             return 0
         limit_s = self._straggler_limit_s()
-        if limit_s is not None and max(source.duration_s or 0.0, now - source.asked_at) > limit_s:
+        if limit_s is not None and ((source.duration_s or 0.0) > limit_s or now >= source.asked_at + limit_s):
             return 0
         return self._worth(source)
 

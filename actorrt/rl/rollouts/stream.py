@@ -45,11 +45,10 @@ def stream(
         episodes: smallest number of episodes that end in the fragments of a batch.
         max_lag: fragments whose policy is more than this many versions old are dropped and counted. With 0, simulators
             collect with the newest version only; with more, they work ahead while the caller learns. None keeps all
-        fragments.
-            order: `"completion"`, or `"deterministic"`: one fragment of each simulator in turn. With `max_lag=0` all
-                fragments
-            are of the newest version; with `max_lag=1` they are of the version before, collected while the caller
-            learns. Set `version` after each update, so that the stream knows the newest one.
+            fragments.
+        order: `"completion"`, or `"deterministic"`: one fragment of each simulator in turn. With `max_lag=0` all
+            fragments are of the newest version; with `max_lag=1` they are of the version before, collected while the
+            caller learns. Set `version` after each update, so that the stream knows the newest one.
 
     Raises:
         ValueError: there is no simulator, not exactly one size is given, or a value is out of range.
@@ -96,6 +95,7 @@ class Stream:
         self._simulators, self._collector = simulators, collector
         self._now, self._wait = now, wait
         self._asked: dict[Any, int] = {}
+        self._looked_at = 0.0  # when the collector was last asked for the requests that are due
         self._raised: Exception | None = None  # the last error of a rollout
         self._failure: Exception | None = None  # why the stream ended for good
         self._is_closed = False
@@ -143,11 +143,10 @@ class Stream:
         raise StopIteration
 
     async def ahead(self) -> list[Fragment]:
-        """Wait until simulators that work ahead in deterministic order have filled the next batch, and return its
-        fragments.
+        """Wait until simulators that work ahead have filled the next batch, and return its fragments.
 
-        They stay the next batch, and no simulator is at work then, so a checkpoint can be made. The list is empty in
-        any other order.
+        They stay the next batch, and no simulator is at work then, so a checkpoint can be made. The list is empty
+        unless simulators work ahead in deterministic order.
         """
         if not self._collector.is_pipelined:
             return []
@@ -181,12 +180,11 @@ class Stream:
         return batch
 
     def _arrival(self) -> Any:
-        """Return an operation that ends when a reply arrives or when it is time to look again."""
-        timeout_s = self._collector.look_again_s(self._now())
-        return self._wait(self._asked, timeout_s)
+        """Return an operation that ends when a reply arrives, or when more requests may be due."""
+        return self._wait(self._asked, self._collector.look_again_s(self._looked_at))
 
     def _ask(self) -> None:
-        now = self._now()
+        now = self._looked_at = self._now()
         for index in self._collector.to_ask(now):
             self._asked[self._request(self._simulators[index])] = index
             self._collector.asked(index, now)

@@ -8,8 +8,6 @@ from typing import Any
 import actorrt as art
 from actorrt.completion import Completion
 
-LATENESS_S = 1e-6  # a wait that times out ends a little later, as real ones do
-
 
 class FakeReply(Completion[Any]):
     """A reply that a test completes."""
@@ -53,8 +51,8 @@ class FakeRef:
 
     Args:
         name: for people.
-        **answers: by method: a value, an error, or a function of the arguments that returns either. A method without an
-            answer is left open, for the test to complete.
+        **answers: by method: a value, an error, or a function of the arguments that returns either, or a reply. A call
+            of a method without an answer is left open, for the test to complete.
 
     Attributes:
         calls: method and arguments of every call; keyword arguments and call options only where there are any.
@@ -80,13 +78,15 @@ class FakeRef:
             self.open.append(FakeReply())
             return self.open[-1]
         answer = self._answers[name]
-        return FakeReply.of(answer(*args, **kwargs) if callable(answer) else answer)
+        outcome = answer(*args, **kwargs) if callable(answer) else answer
+        return outcome if isinstance(outcome, FakeReply) else FakeReply.of(outcome)
 
 
 class Clock:
-    """A clock that stands still but for waits, which it makes as long as they may be.
+    """A clock that moves only in waits, and when a test sets it.
 
-    `wait` stands in for `wait_for_first`: when no reply has come, the time that may be waited for passes at once.
+    `wait` stands in for `wait_for_first`. If no reply has arrived, the timeout passes at once, and the clock then
+    stands at exactly the end of the wait.
     """
 
     def __init__(self) -> None:
@@ -101,7 +101,7 @@ class Clock:
         done = [reply for reply in replies if reply.done()]
         if not done and not (wakeup is not None and wakeup.done()):
             assert timeout_s is not None, "nothing would ever end this wait"
-            self.now += timeout_s + LATENESS_S
+            self.now += timeout_s
         return FakeReply.of((done, [reply for reply in replies if not reply.done()]))
 
 

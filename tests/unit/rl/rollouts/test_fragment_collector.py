@@ -90,6 +90,17 @@ def test_overdue_simulator_is_replaced_by_an_idle_one():
     assert ask(collector, 0.09) == [0]
 
 
+def test_simulator_is_overdue_exactly_when_it_was_to_be_looked_at_again():
+    collector = make_collector()
+    ask(collector)
+    collector.arrived(0, fragment(0), 0.02)
+    assert ask(collector, 0.02) == []
+    overdue_at = 0.08  # four times what the fastest fragment took
+    assert collector.look_again_s(0.0) == overdue_at
+    assert ask(collector, overdue_at) == [0]
+    assert collector.look_again_s(overdue_at) == overdue_at  # for simulator 0, which was asked just now
+
+
 def test_nothing_is_expected_of_a_simulator_known_to_be_slow():
     collector = make_collector(steps=8)
     ask(collector)

@@ -12,7 +12,7 @@ import actorrt as art
 from actorrt.rl.foundation.failures import DEATHS_LIMIT
 from actorrt.rl.rollouts.fragment_collector import FragmentCollector
 from actorrt.rl.rollouts.stream import Stream, stream
-from tests.unit.rl.fakes import Clock, FakeRef, in_turn, unavailable
+from tests.unit.rl.fakes import Clock, FakeRef, FakeReply, in_turn, unavailable
 from tests.unit.rl.rollouts.test_fragment_collector import fragment, keys
 
 
@@ -134,6 +134,25 @@ def test_error_without_a_note_names_the_simulator(caplog):
     assert [record.getMessage() for record in caplog.records] == [
         "simulator 0: ZeroDivisionError: in step; the rollout is requested again"
     ]
+
+
+def test_wait_ends_in_time_although_simulators_become_overdue_while_requests_are_sent():
+    clock, numbers = Clock(), iter(range(9))
+
+    def first_fragment_only(version):
+        if len(fast.calls) == 1:
+            return fragment(0)
+        clock.now += 0.06  # a simulator is overdue after 0.05 s
+        return FakeReply()
+
+    fast, stuck, idle = (
+        FakeRef(rollout=first_fragment_only),
+        FakeRef(),
+        FakeRef(rollout=lambda v: fragment(2, next(numbers))),
+    )
+    batches = make_stream(fast, stuck, idle, clock=clock, fragments=4, max_lag=0)
+    assert keys(next(batches)) == [(0, 1, 0), (2, 1, 0), (2, 1, 1), (2, 1, 2)]
+    assert len(stuck.calls) == 1
 
 
 def test_slow_simulator_is_not_waited_for_in_order_of_completion():
