@@ -1,16 +1,16 @@
-"""Pure: derives forms from annotations: how the values of a type travel, and which values are refused.
+"""Pure: derives the form in which the values of a type travel from the annotation that names the type.
 
 | annotation | what travels | what is refused |
 |---|---|---|
 | `ActorId`, `JobId`, `ObjectId`, `PeerId` | bytes | bytes of another length |
-| `ActorIds` | the ids one behind the other, as bytes | no ids, and parts of one |
+| `ActorIds` | the bytes of the ids in sequence | no bytes, and a part of an id |
 | `bytes`, `str`, `bool`, `int`, `float`, `None` | the same; an int is a float too | a bool for a number |
 | `Annotated[int, AtLeast(0)]` | a number | a smaller number |
 | `Literal`, an enum | one of its values | any other |
 | `list[X]`, `Sequence[X]`, `dict[K, X]`, `X \\| None` | a list, a map, either | the first value that does not fit |
 | `tuple[X, Y]` | a list | a list of another length |
 | a `NamedTuple` | a list, its fields in order; later versions append to it | a shorter list |
-| a dataclass | a map, its fields by name; later versions add to it | a map without a field that has no default |
+| a record, a dataclass | a map, its fields by name; later versions add to it | a map without a needed field |
 | an exception class | the map of `errors.to_data` | a map without one of its parts |
 | `Any`, `object` | anything that the transport carries | nothing: the code that uses it checks it |
 """
@@ -18,7 +18,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import MISSING, Field, fields, is_dataclass
+from dataclasses import MISSING, is_dataclass
 from enum import Enum
 from functools import cache, partial
 from operator import attrgetter
@@ -42,6 +42,7 @@ from actorrt.protocol.forms import (
     unfit,
     writer_of_rows,
 )
+from actorrt.protocol.record_type import RecordField, RecordType, fields_of
 from actorrt.reasons import ExitReason
 
 
@@ -82,13 +83,13 @@ def _of_class(cls: type) -> Form:
         return one_of([str(member.value) for member in cls], cls)
     if issubclass(cls, tuple) and hasattr(cls, "_fields"):
         return _named_row(cls)
-    if is_dataclass(cls):
+    if isinstance(cls, RecordType) or is_dataclass(cls):
         return record_form(cls)
     raise TypeError(f"values of {cls!r} have no form to travel in")
 
 
 def hints_of(cls: type) -> dict[str, Any]:
-    """Return the annotations of a class's own fields and those above, evaluated."""
+    """Return the evaluated annotations of a class and its base classes."""
     return get_type_hints(cls, include_extras=True)
 
 
@@ -108,24 +109,24 @@ def _named_row(cls: Any) -> Form:
 
 def _make_record_form(cls: Any) -> Form:
     hints = hints_of(cls)
-    parts = [_Part(field, form_of(hints[field.name])) for field in fields(cls)]
+    parts = [_Part(field, form_of(hints[field.name])) for field in fields_of(cls)]
     write = ExitReason.to_data if cls is ExitReason else _writer_of_records(parts)
     return Form(cls.__name__, _reader_of_records(cls, parts), write)
 
 
 record_form: Final[Callable[[Any], Form]] = cache(_make_record_form)
-"""Returns the form of a dataclass, made once: a map of its fields."""
+"""Returns the form of a record or dataclass, made once: a map of its fields."""
 
 
 class _Part:
-    """One field of a dataclass."""
+    """One field of a record."""
 
     __slots__ = ("is_needed", "kinds", "length", "name", "read", "write")
 
-    def __init__(self, field: Field[Any], form: Form) -> None:
+    def __init__(self, field: RecordField, form: Form) -> None:
         self.name = field.name
         self.read, self.write, self.kinds, self.length = form.read, form.write, form.kinds, form.length
-        self.is_needed = field.default is MISSING and field.default_factory is MISSING
+        self.is_needed = field.default is MISSING
 
 
 def _reader_of_records(cls: Any, parts: Sequence[_Part]) -> Read:
@@ -160,7 +161,7 @@ def _reader_of_records(cls: Any, parts: Sequence[_Part]) -> Read:
 def _writer_of_records(parts: Sequence[_Part]) -> Callable[[Any], dict[str, Any]]:
     names = [part.name for part in parts]
     changes = [(part.name, part.write) for part in parts if part.write is not None]
-    take = attrgetter(*names, "__class__") if names else lambda _: ()  # several names, for else it is no tuple
+    take = attrgetter(*names, "__class__") if names else lambda _: ()  # for one name alone, it returns no tuple
 
     def write(value: Any) -> dict[str, Any]:
         data = dict(zip(names, take(value), strict=False))
@@ -200,7 +201,7 @@ def _error(cls: type[BaseException]) -> Form:
 
 
 def read_error(value: Any) -> Exception:
-    """Make the error of which `errors.to_data` made the data; raises UnfitError, a ValueError."""
+    """Rebuild an error from the data that `errors.to_data` made; raises UnfitError, a ValueError."""
     if not isinstance(value, dict):
         raise unfit(value, "a map")
     for name, form in _error_forms():

@@ -1,4 +1,4 @@
-"""Pure: what is asked of the authority of an actor: of its node, or for a light child of the process of its parent.
+"""Pure: requests to the authority of an actor: its node, or, for a light child, the process of its parent.
 
 An authority answers questions about an actor that it does not know with `ActorDiedError`, which has the exit reason
 while the authority remembers the actor. Orders about such an actor have no effect.
@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 from actorrt.ids import ActorId, ActorIds, JobId, ObjectId, PeerAddress
 from actorrt.protocol.forms import Count, Seconds, UnfitError
 from actorrt.protocol.manner import Manner
-from actorrt.protocol.verb import Record, Request, record, verb
+from actorrt.protocol.verb import Record, Request, verb
 from actorrt.reasons import ExitReason
 
 
 class Sighting(NamedTuple):
-    """Where an actor was seen: which of its incarnations runs there."""
+    """The endpoint where an actor was seen, and the incarnation that runs there."""
 
     endpoint: PeerAddress
     incarnation: Count
@@ -30,31 +30,31 @@ class HeldObject(NamedTuple):
 
 
 class Share(NamedTuple):
-    """The place of a child among the light children that its supervisor began with, and the number of these."""
+    """The place of a child among the first light children of its supervisor, and the number of these children."""
 
     place: Count
     total: Count
 
 
-@record
 class ActorOrder(Record):
-    """The order of a spawn. It is the same for all actors of a group, and for all incarnations of each.
+    """The order of a spawn. All actors of a group share it, and so do all incarnations of an actor.
 
     Attributes:
         spec: the pickled class and constructor's arguments; opaque to authorities.
         card: the methods and the call options that refs know, pickled; opaque to authorities.
-        options: the data of `ActorOptions`, which checks each.
-        class_name: the name of its class, for people.
+        options: the data of `ActorOptions`, which checks them.
+        class_name: the name of the actor's class, for people.
         job: the job that it belongs to.
         namespace: the namespace of its name.
         parent: the actor that spawned it, and that it never outlives.
         supervisor: the supervisor that decides on its failures.
         child_id: the id by which its supervisor knows it; None if it is no child of a supervisor.
         share: see `Share`.
-        is_supervisor: whether it supervises others, and so belongs away from code that can crash.
-        is_detached: whether it outlives its driver, by its own options or since the actor that spawned it does.
-        is_beside: whether it belongs on its parent's loop.
-        objects: the objects in the store that its spec refers to; its authority holds them for as long as it knows it.
+        is_supervisor: whether it is a supervisor, which runs away from code that can crash.
+        is_detached: whether it outlives its driver, by its own options or because the actor that spawned it does.
+        is_beside: whether it runs on its parent's loop.
+        objects: the objects in the store that its spec refers to. The authority holds them as long as it knows the
+            actor.
     """
 
     spec: list[Any]
@@ -73,12 +73,11 @@ class ActorOrder(Record):
     objects: list[HeldObject]
 
     def check(self) -> None:
-        """Refuse a share that is none."""
+        """Refuse a share whose place is not below its total."""
         if self.share is not None and not self.share.place < self.share.total:
-            raise UnfitError(f".share is {list(self.share)}: it has to be a place and how many there are")
+            raise UnfitError(f".share is {list(self.share)}: its place has to be below its total")
 
 
-@record
 class ActorCard(Record):
     """The data of a ref.
 
@@ -86,7 +85,7 @@ class ActorCard(Record):
         actor: the actor.
         card: its methods and call options, pickled by the process that spawned it.
         name: its name.
-        seen: where it runs, if it does.
+        seen: where it runs; None if it does not run.
     """
 
     actor: ActorId
@@ -95,7 +94,6 @@ class ActorCard(Record):
     seen: Sighting | None
 
 
-@record
 class GroupPlaces(Record):
     """Where the actors of a group run.
 
@@ -108,34 +106,30 @@ class GroupPlaces(Record):
     place_of: bytes
 
 
-@record
 class ActorState(Record):
-    """Where an actor is in its life, and why its last incarnation ended, in words."""
+    """The state of an actor, and the reason of the end of its last incarnation, in words."""
 
     state: str
     reason: str | None
 
 
-@record
 class Prospect(Record):
     """An actor lives on after the end of an incarnation. Its next start is `starts_in_s` seconds away."""
 
     starts_in_s: Seconds
 
 
-@record
 class Life(Record):
     """Whether an actor runs or will run again."""
 
     is_alive: bool
 
 
-@record
 class DownReport(Record):
     """An incarnation has ended.
 
     Attributes:
-        reason, incarnation: why, and which.
+        reason, incarnation: the reason of the end, and the number of the incarnation.
         is_final: whether the actor is gone for good.
         endpoint: the process where the incarnation ran, which sends its last messages.
     """
@@ -155,7 +149,7 @@ class Spawn(Request[ActorCard]):
 
     Raises:
         NameTakenError: another live actor has the name.
-        ActorStartError: it did not start; nothing of it is left.
+        ActorStartError: the actor did not start; nothing of it is left.
     """
 
     actor: ActorId
@@ -164,10 +158,10 @@ class Spawn(Request[ActorCard]):
 
 @verb("spawn_many", asked_by="any process that spawns")
 class SpawnMany(Request[GroupPlaces]):
-    """Start actors without names by one order, side by side.
+    """Start actors without names by one order, concurrently.
 
     Raises:
-        ActorStartError: one did not start; nothing of any is left.
+        ActorStartError: one of the actors did not start; nothing of any is left.
     """
 
     actors: ActorIds
@@ -176,7 +170,7 @@ class SpawnMany(Request[GroupPlaces]):
 
 @verb("withdraw_spawn", asked_by="any process that spawns")
 class WithdrawSpawn(Request[None]):
-    """The asker does not wait any more for the spawn of an actor, or of the group that begins with it: end both."""
+    """End an actor whose spawn the asker no longer waits for, or all of the group that begins with this actor."""
 
     actor: ActorId
 
@@ -186,7 +180,7 @@ class WithdrawSpawn(Request[None]):
 
 @verb("state", asked_by="a caller that waits long")
 class AskState(Request[ActorState]):
-    """Say which state an actor is in that runs nowhere."""
+    """Say the state of an actor that runs in no process."""
 
     actor: ActorId
 
@@ -196,7 +190,7 @@ class Resolve(Request[Sighting]):
     """Say where an incarnation newer than `after` runs. The answer comes as soon as one runs.
 
     Raises:
-        ActorDiedError: there will be none.
+        ActorDiedError: no newer incarnation will run.
     """
 
     actor: ActorId
@@ -205,7 +199,7 @@ class Resolve(Request[Sighting]):
 
 @verb("fate", asked_by="a caller that lost the actor's process")
 class AskFate(Request[Prospect]):
-    """Say whether the actor lives on after the end of incarnation `after`. The answer comes when that is decided.
+    """Say whether the actor lives on after the end of incarnation `after`. The answer comes after the decision.
 
     Raises:
         ActorDiedError: it does not live on.
@@ -237,10 +231,11 @@ class FindSibling(Request[ActorCard]):
 
 @verb("monitor", asked_by="any process that monitors")
 class Monitor(Request[DownReport]):
-    """Say how the actor ended. The answer comes when an incarnation has ended, or the actor for good.
+    """Say how the actor ended. The answer comes when an incarnation or the actor has ended; see `since`.
 
     Attributes:
-        since: the first incarnation whose end is answered; 0 stands for the present one. None: the end for good is.
+        since: the first incarnation whose end is reported; 0 stands for the present one. None: only the end for good
+            is reported.
     """
 
     actor: ActorId
@@ -256,10 +251,10 @@ class AwaitEnd(Request[None]):
 
 @verb("check_invariants", asked_by="tests")
 class CheckInvariants(Request[None]):
-    """Check that what the process knows of actors, calls and objects agrees; a node asks its workers, too.
+    """Check that the process's tables of actors, calls and objects agree. A node asks its workers, too.
 
     Raises:
-        RemoteActorError: they do not; the text is that of the AssertionError.
+        RemoteActorError: they do not agree; the text is that of the AssertionError.
     """
 
 
@@ -277,7 +272,7 @@ class Stop(Request[None]):
 
 @verb("exited", asked_by="the host of the actors")
 class Exited(Request[None]):
-    """The incarnations of actors have ended alike.
+    """Incarnations of actors have ended for one reason.
 
     Attributes:
         is_administrative: whether the actors were to end for good.
@@ -303,7 +298,7 @@ class StopChild(Request[None]):
 
 @verb("delay_child", asked_by="a supervisor")
 class DelayChild(Request[None]):
-    """The child starts again in `delay_s` seconds, or when others have stopped: tell its callers."""
+    """Tell the child's callers that it starts again in `delay_s` seconds, or when other children have stopped."""
 
     actor: ActorId
     delay_s: Seconds
@@ -311,7 +306,7 @@ class DelayChild(Request[None]):
 
 @verb("forget_child", asked_by="a supervisor")
 class ForgetChild(Request[None]):
-    """The child is gone for good. None as the reason stands for that of its last end."""
+    """The child is gone for good. If `reason` is None, the reason is that of its last end."""
 
     actor: ActorId
     reason: ExitReason | None
@@ -322,7 +317,7 @@ class ForgetChild(Request[None]):
 
 @verb("handled", asked_by="the host of the actor")
 class Handled(Request[None]):
-    """The incarnation has handled its first message, so its next failure is not one of its start."""
+    """The incarnation has handled its first message, so a later failure is no failure of its start."""
 
     actor: ActorId
     incarnation: Count
@@ -343,7 +338,7 @@ class SnapshotTaken(Request[None]):
 
 @verb("link", asked_by="the host of a linked actor")
 class LinkActor(Request[None]):
-    """Tell the actor, as soon as it runs, that another one is linked to it. `to` is the other one's ref, pickled."""
+    """Tell the actor, as soon as it runs, that another actor is linked to it. `to` is the other's pickled ref."""
 
     actor: ActorId
     to: bytes
@@ -351,7 +346,7 @@ class LinkActor(Request[None]):
 
 @verb("unlink", asked_by="the host of a linked actor")
 class UnlinkActor(Request[None]):
-    """Tell the actor that the link from another one is undone."""
+    """Tell the actor that the link from another actor was removed."""
 
     actor: ActorId
     other: ActorId

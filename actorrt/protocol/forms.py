@@ -1,4 +1,4 @@
-"""Pure: forms, which say how the values of a type travel and which values are refused; and forms made of others."""
+"""Pure: forms, which say how the values of a type travel and which values are refused."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Seconds: TypeAlias = Annotated[float, AtLeast(0)]
 
 
 class UnfitError(ValueError):
-    """A value that arrived is not of the form that belongs there. The text names the place, from the outside in."""
+    """A value that arrived does not fit the form of its place. The text names the place and the value."""
 
     def __init__(self, what: str, place: str = "") -> None:
         super().__init__(f"{place}{what}")
@@ -30,12 +30,12 @@ class UnfitError(ValueError):
         self.place = place
 
     def at(self, place: str) -> UnfitError:
-        """Return the same error, seen from the value around."""
+        """Return the same error with the place of the enclosing value in front."""
         return UnfitError(self.what, f"{place}{self.place}")
 
 
 def unfit(value: Any, wanted: str) -> UnfitError:
-    """Make the error for a value that is not what it has to be."""
+    """Make the error for a value that does not fit."""
     return UnfitError(f" is {short_repr(value)}: it has to be {wanted}")
 
 
@@ -47,9 +47,9 @@ class Form(NamedTuple):
 
     Attributes:
         words: the type, for people.
-        read: makes the value of the data that arrived; raises UnfitError.
-        write: makes the data that travel of the value; None if both are the same.
-        kinds: data of exactly these types are the value already, and are not read.
+        read: makes a value of data that arrived; raises UnfitError.
+        write: makes the data that travel of a value; None if the value travels unchanged.
+        kinds: data of exactly these types are used as the value, without a call of `read`.
         length: the length that such data must have, unless they are None.
     """
 
@@ -134,7 +134,7 @@ PLAIN: Final[dict[Any, Form]] = {
 
 
 def at_least(form: Form, bound: float) -> Form:
-    """Make the form of the numbers from a bound on."""
+    """Make the form of numbers that are not below a bound."""
     is_whole, kinds = form.read is _read_whole, int if form.read is _read_whole else (int, float)
     wanted = f"a {'whole ' if is_whole else ''}number of at least {bound:g}"
 
@@ -147,7 +147,7 @@ def at_least(form: Form, bound: float) -> Form:
 
 
 def one_of(values: Sequence[str], make: Callable[[str], Any]) -> Form:
-    """Make the form of values that `make` makes of these strings."""
+    """Make the form of values that travel as one of these strings; `make` makes the value of a string."""
     known = {value: make(value) for value in values}
     wanted = "one of " + ", ".join(map(repr, values))
 
@@ -173,7 +173,7 @@ def optional(form: Form) -> Form:
     return Form(f"{form.words} or nothing", read, None if write_value is None else write, kinds, form.length)
 
 
-# Values that have others inside
+# Values that contain other values
 
 
 def list_of(form: Form) -> Form:
@@ -224,7 +224,7 @@ def map_of(key_form: Form, form: Form) -> Form:
 
 
 def row_of(forms: Sequence[Form]) -> Form:
-    """Make the form of lists of as many items as there are forms, each of its own."""
+    """Make the form of lists of a fixed length, with a form for each item."""
     words = ", ".join(form.words for form in forms)
     reader = reader_of_rows([(f"[{index}]", form) for index, form in enumerate(forms)], None, tuple)
     return Form(f"[{words}]", reader, writer_of_rows(forms))
@@ -262,7 +262,7 @@ def reader_of_rows(
 
 
 def writer_of_rows(forms: Sequence[Form]) -> Callable[[Any], Any] | None:
-    """Make the writer of lists; None where they travel as they are."""
+    """Make the writer of lists; None if lists of these forms travel unchanged."""
     if not any(form.write for form in forms):
         return None
     writes = [form.write for form in forms]

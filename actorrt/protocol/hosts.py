@@ -1,6 +1,7 @@
-"""Pure: what is asked of a process that hosts actors: by the authorities of these, and by processes that call them.
+"""Pure: requests to a process that hosts actors, from the authorities and from the callers of these actors.
 
-An order about an actor that is not there has no effect: the actor has ended, and a report tells its authority so.
+An order about an actor that the process does not have has no effect: the actor has ended, and its authority gets a
+report of the end.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from actorrt.ids import ActorId, ActorIds, JobId, ObjectId, PeerAddress, PeerId
 from actorrt.protocol.authorities import ActorCard
 from actorrt.protocol.forms import Count, Seconds
 from actorrt.protocol.manner import Manner
-from actorrt.protocol.verb import Record, Request, record, verb
+from actorrt.protocol.verb import Record, Request, verb
 from actorrt.reasons import ExitReason
 
 # Starts and ends
@@ -59,7 +60,7 @@ class HostInTurn(Request[None]):
     """Start incarnations, each when the one before has started. The authority hears of each by `Hosted`.
 
     Raises:
-        ActorStartError: one did not start; the starts behind it are not begun.
+        ActorStartError: one did not start; the starts after it were not begun.
     """
 
     authority: PeerAddress
@@ -68,7 +69,7 @@ class HostInTurn(Request[None]):
 
 @verb("stop_hosted", asked_by="a node")
 class StopHosted(Request[None]):
-    """End actors, side by side. Their authority hears of each exit by `Exited`.
+    """End actors concurrently. Their authority hears of each exit by `Exited`.
 
     Attributes:
         is_administrative: whether the actors end for good.
@@ -91,14 +92,14 @@ class StopInTurn(Request[None]):
 
 @verb("kill_hosted", asked_by="a node")
 class KillHosted(Request[None]):
-    """End actors at once, and break off their starts."""
+    """End actors at once, and cancel their starts."""
 
     actors: ActorIds
 
 
 @verb("delay_hosted", asked_by="a node")
 class DelayHosted(Request[None]):
-    """The actor starts again in `delay_s` seconds: tell the callers whose calls it had in hand."""
+    """Tell the callers whose calls the actor was handling that it starts again in `delay_s` seconds."""
 
     actor: ActorId
     delay_s: Seconds
@@ -106,7 +107,7 @@ class DelayHosted(Request[None]):
 
 @verb("bury", asked_by="a node")
 class Bury(Request[None]):
-    """The actor is gone for good: drop its cell, and end the calls that wait there with `error`.
+    """The actor is gone for good: remove its cell, and end the calls that wait there with `error`.
 
     The answer comes when its light children have ended.
     """
@@ -120,7 +121,7 @@ class Bury(Request[None]):
 
 @verb("child_started", asked_by="the authority of the child")
 class ChildStarted(Request[None]):
-    """A child runs for the first time. The answer to its spawn goes another way and may come later."""
+    """A child runs for the first time. The answer to its spawn takes another route and may come later."""
 
     supervisor: ActorId
     child: ActorId
@@ -154,7 +155,6 @@ class ChildWithdrawn(Request[None]):
     child: ActorId
 
 
-@record
 class ChildFailure(Record):
     """A child did not start again.
 
@@ -176,7 +176,7 @@ class ChildrenRestarted(Request[None]):
     Attributes:
         started: the children that have started.
         failed: the child that has not started.
-        unreached: the children behind it, whose starts were not begun.
+        unreached: the children after it, whose starts were not begun.
     """
 
     supervisor: ActorId
@@ -190,7 +190,7 @@ class ChildrenRestarted(Request[None]):
 
 @verb("linked", asked_by="the authority of the actor")
 class Linked(Request[None]):
-    """Another actor is linked to this one. `to` is the other's ref, pickled."""
+    """Another actor is linked to this one. `to` is the other's pickled ref."""
 
     actor: ActorId
     to: bytes
@@ -198,7 +198,7 @@ class Linked(Request[None]):
 
 @verb("unlinked", asked_by="the authority of the actor")
 class Unlinked(Request[None]):
-    """The link from another actor is undone."""
+    """The link from another actor was removed."""
 
     actor: ActorId
     other: ActorId
@@ -207,15 +207,14 @@ class Unlinked(Request[None]):
 # Calls
 
 
-@record
 class CallState(Record):
-    """Where a call is at its receiver.
+    """The state of a call at the host of its actor.
 
     Attributes:
-        state: `running`, `queued`, or `unknown` if it is not here.
-        seconds: for how long it has been running.
+        state: `running`, `queued`, or `unknown` if the host does not have the call.
+        seconds: the time for which it has been running.
         ahead: the number of messages that are handled before it, while it is queued.
-        in_hand: the message that occupies its actor meanwhile, in words.
+        in_hand: the message that the actor is handling, in words.
     """
 
     state: str
@@ -226,13 +225,12 @@ class CallState(Record):
 
 @verb("explain", asked_by="a caller that waits long")
 class ExplainCall(Request[CallState]):
-    """Say where a call of the asker is."""
+    """Say whether a call of the asker is running or queued."""
 
     actor: ActorId
     call: Count
 
 
-@record
 class BlockedCall(Record):
     """The call at which a cycle of waits closes.
 

@@ -8,6 +8,6 @@ from enum import StrEnum
 class Manner(StrEnum):
     """How an actor is to stop. `on_stop` runs in any case, within `shutdown_s`."""
 
-    ORDERLY = "orderly"  # what waits in its mailbox is handled first
-    AT_ONCE = "at_once"  # since another failed: what is in hand is broken off, and what waits is not handled
-    FOR_RESTART = "for_restart"  # the same, and it is to start again: its next incarnation handles what waits
+    ORDERLY = "orderly"  # messages in its mailbox are handled first
+    AT_ONCE = "at_once"  # another actor failed: running messages are cancelled, others are not handled
+    FOR_RESTART = "for_restart"  # the same, but its next incarnation handles the messages in the mailbox

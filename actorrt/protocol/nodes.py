@@ -1,4 +1,4 @@
-"""Pure: what only a node is asked: by its processes, by commands, and by supervisors with orders for several children.
+"""Pure: requests that only a node answers, from its processes, commands, and supervisors of several children.
 
 A node that is being stopped takes no new drivers and starts no actors: `RuntimeStateError` and `ActorStartError`.
 """
@@ -11,12 +11,11 @@ from actorrt.ids import ActorId, JobId, PeerId
 from actorrt.protocol.authorities import ActorCard
 from actorrt.protocol.forms import Count, Seconds
 from actorrt.protocol.manner import Manner
-from actorrt.protocol.verb import Record, Request, record, verb
+from actorrt.protocol.verb import Record, Request, verb
 
 # Processes come and go
 
 
-@record
 class JobSetting(Record):
     """How the workers of a job find code, and how much they log."""
 
@@ -27,7 +26,6 @@ class JobSetting(Record):
     log_level: Count
 
 
-@record
 class Attached(Record):
     """A node's version of actorrt, and the CPUs and GPUs that actors can reserve on it."""
 
@@ -41,7 +39,7 @@ class AttachDriver(Request[Attached]):
     """Begin the asker's job.
 
     Attributes:
-        address, pid: where the driver is reached, and its process.
+        address, pid: the address of the driver's endpoint, and the id of its process.
 
     Raises:
         RuntimeStateError: the asker is no driver, or it has a job already.
@@ -78,7 +76,7 @@ class AttachWorker(Request[None]):
 
 @verb("goodbye", asked_by="a driver, a command")
 class Goodbye(Request[None]):
-    """The asker ends, so that the node need not look for it.
+    """The asker is about to end, so the node does not have to find out.
 
     Raises:
         RuntimeStateError: the asker is a worker, which leaves when the node tells it to.
@@ -87,7 +85,7 @@ class Goodbye(Request[None]):
 
 @verb("preload", asked_by="a driver")
 class Preload(Request[None]):
-    """Import modules where workers are forked, so that workers that start later have them."""
+    """Import modules in the process that forks workers, so that later workers have them."""
 
     modules: list[str]
     job: JobId
@@ -154,13 +152,12 @@ class Hosted(Request[None]):
 # What people ask
 
 
-@record
 class SilenceReport(Record):
     """The reason why a process gives no sign of life.
 
     Attributes:
         silence: `stopped`, `blocked` or `busy`; None if the process is not silent.
-        silent_s, pid: for how long it has been silent, and its number.
+        silent_s, pid: the time for which the process has been silent, and its process id.
     """
 
     silence: str | None
@@ -182,7 +179,6 @@ class Cursor(NamedTuple):
     actor: Count
 
 
-@record
 class JobStatus(Record):
     """A job, by the beginning of its id, and the address of its driver."""
 
@@ -190,7 +186,6 @@ class JobStatus(Record):
     driver: str
 
 
-@record
 class WorkerStatus(Record):
     """A worker, and the resources that its process uses.
 
@@ -212,7 +207,6 @@ class WorkerStatus(Record):
     address: str
 
 
-@record
 class ActorStatus(Record):
     """An actor, by the beginning of its id, its state and its process.
 
@@ -235,7 +229,6 @@ class ActorStatus(Record):
     last_exit: str | None
 
 
-@record
 class Totals(Record):
     """The numbers of jobs, workers and actors of a node."""
 
@@ -244,7 +237,6 @@ class Totals(Record):
     actors: Count
 
 
-@record
 class StatusPage(Record):
     """The state of a node, and a page of its workers and actors; `next` is the cursor of the following page."""
 
@@ -263,7 +255,7 @@ class StatusPage(Record):
 
 @verb("status", asked_by="a driver, a command")
 class AskStatus(Request[StatusPage]):
-    """List workers and actors of the node: the `count` rows behind a cursor.
+    """List workers and actors of the node: the `count` rows after a cursor.
 
     Raises:
         TypeError, ValueError: there is no such page.
@@ -273,9 +265,8 @@ class AskStatus(Request[StatusPage]):
     count: Count
 
 
-@record
 class ActorRow(Record):
-    """What its authority knows of an actor, for the tree of all actors.
+    """A row about an actor, from its authority, for the tree of all actors.
 
     Attributes:
         home: the endpoint where it runs.
@@ -297,7 +288,6 @@ class ActorRow(Record):
     is_detached: bool
 
 
-@record
 class JobRow(Record):
     """A job, and the address of its driver."""
 
@@ -305,7 +295,6 @@ class JobRow(Record):
     driver: str
 
 
-@record
 class ActorTree(Record):
     """The jobs and actors of a node.
 

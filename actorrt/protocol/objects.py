@@ -1,19 +1,18 @@
-"""Pure: what nodes ask each other about objects, and what a node is asked about its own.
+"""Pure: requests about objects, which nodes answer.
 
-A node holds an object where it was made for as long as anything on it refers to the object. Chunks of its bytes are
-envelopes of their own; see `envelopes`.
+As long as anything on a node refers to an object that another node made, the node holds the object at that other node.
+The bytes of objects travel in envelopes of their own; see `actorrt.protocol.envelopes`.
 """
 
 from __future__ import annotations
 
 from actorrt.ids import ObjectId, PeerAddress, PeerId
 from actorrt.protocol.forms import Count
-from actorrt.protocol.verb import Record, Request, record, verb
+from actorrt.protocol.verb import Record, Request, verb
 
 
-@record
 class Holding(Record):
-    """An object is held for the asker. Or else `node`, packed, has made it, and the asker is to ask that node."""
+    """The object is held for the asker, if `node` is None. Else `node` is the packed address of the node to ask."""
 
     node: bytes | None
 
@@ -23,7 +22,7 @@ class HoldObject(Request[Holding]):
     """Hold an object for the asker's node.
 
     Attributes:
-        token: the transit by which the ref came; it keeps the object meanwhile.
+        token: the transit by which the ref came; the transit keeps the object until the answer.
 
     Raises:
         ObjectNotFoundError: the object does not exist any more.
@@ -48,7 +47,6 @@ class LetGoObject(Request[None]):
     object: ObjectId
 
 
-@record
 class ObjectSource(Record):
     """The length of an object, the objects that it has refs of, and the node to read it from."""
 
@@ -59,10 +57,10 @@ class ObjectSource(Record):
 
 @verb("object_source", asked_by="another node")
 class NameSource(Request[ObjectSource]):
-    """Name the node to read an object from that was made here. The answer comes when the object is made.
+    """Name a node from which an object of this node can be read. The answer comes when the object is made.
 
     Attributes:
-        failed: the source that was named before, and that gave nothing.
+        failed: the node that was named before, from which the object could not be read.
 
     Raises:
         ObjectNotFoundError, ObjectLostError: the object does not exist any more.
@@ -74,7 +72,7 @@ class NameSource(Request[ObjectSource]):
 
 @verb("object_read", asked_by="another node")
 class ObjectRead(Request[None]):
-    """The asker has read all of the object, so that others can read it from there."""
+    """The asker has read the whole object, so other nodes can read it from the asker."""
 
     object: ObjectId
 

@@ -1,4 +1,4 @@
-"""Pure: what any process with actors is asked or told: by its node, and by processes that it speaks with."""
+"""Pure: requests to any process with actors, from its node and from the processes that it exchanges messages with."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 from actorrt.ids import ActorId, JobId, PeerAddress, PeerId
 from actorrt.protocol.forms import Count
 from actorrt.protocol.nodes import ActorRow
-from actorrt.protocol.verb import Record, Request, record, verb
+from actorrt.protocol.verb import Record, Request, verb
 from actorrt.reasons import ExitReason
 
 Stream: TypeAlias = Literal["stdout", "stderr"]
@@ -23,25 +23,24 @@ class Fence(Request[None]):
 
 @verb("flush", asked_by="a process that monitors an actor here")
 class Flush(Request[None]):
-    """Send the messages that wait here for the asker, which is reached at `address`; answer when they have arrived."""
+    """Send the messages that wait here for the asker, whose address is `address`; answer when they have arrived."""
 
     address: str
 
 
-# What a node tells its processes
+# Requests of a node to its processes
 
 
-@record
 class WorkerSetting(Record):
-    """What a worker is given at its start, through the zygote that forks it.
+    """The setting that a worker gets at its start, through the zygote that forks it.
 
     Attributes:
-        peer, address: who it is, and where it is to be reached.
-        crash_notes: the file of what it had in hand, which outlives it.
+        peer, address: the id and the address of its endpoint.
+        crash_notes: the file in which it notes the calls that it is handling; the file outlives the process.
         node: the daemon's endpoint.
         store: the path of the object store's socket.
-        job, namespace, log_level, sys_path, cwd, env_vars: of the job that it works for; see `JobSetting`.
-        label: what people call it.
+        job, namespace, log_level, sys_path, cwd, env_vars: see `JobSetting`.
+        label: its name for people.
     """
 
     peer: PeerId
@@ -59,7 +58,7 @@ class WorkerSetting(Record):
 
 
 class CallInHand(NamedTuple):
-    """A call with retries that a process was handling: its caller, and its number there."""
+    """A call with retries that a process was handling: the caller, and the number that the caller gave to the call."""
 
     caller: PeerId
     call: Count
@@ -76,7 +75,7 @@ class EndpointDown(Request[None]):
 
 @verb("leave", asked_by="a node")
 class Leave(Request[None]):
-    """The worker hosts nothing any more: send what waits, and end."""
+    """Send the messages that wait, and end: the worker hosts no actors any more."""
 
 
 @verb("job_ended", asked_by="a node")
@@ -105,7 +104,6 @@ class Output(Request[None]):
 # What people ask
 
 
-@record
 class ProcessCensus(Record):
     """The light children that a process is the authority of, and the longest mailboxes of its actors.
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Iterator
-from dataclasses import Field, fields, is_dataclass
+from dataclasses import is_dataclass
 from types import ModuleType
 from typing import Any, Final, get_args
 
 from actorrt.protocol import authorities, hosts, nodes, objects, processes
 from actorrt.protocol.annotations import form_of, hints_of
-from actorrt.protocol.envelopes import KINDS
+from actorrt.protocol.kinds import KINDS
+from actorrt.protocol.record_type import RecordField, RecordType, fields_of
 from actorrt.protocol.verb import VERBS, Request, answer_of
 
 MODULES: Final[tuple[ModuleType, ...]] = (authorities, hosts, nodes, objects, processes)
@@ -75,7 +76,7 @@ def _collect(annotation: Any, found: dict[Any, None]) -> None:
         _collect(part, found)
     if annotation in found or not isinstance(annotation, type):
         return
-    if is_dataclass(annotation) or hasattr(annotation, "_fields"):
+    if isinstance(annotation, RecordType) or is_dataclass(annotation) or hasattr(annotation, "_fields"):
         found[annotation] = None
         for hint in hints_of(annotation).values():
             _collect(hint, found)
@@ -85,12 +86,11 @@ def _fields(cls: Any) -> str:
     hints = hints_of(cls)
     if hasattr(cls, "_fields"):
         return "; ".join(f"`{name}`: {form_of(hints[name]).words}" for name in cls._fields)
-    return "; ".join(f"`{part.name}`: {form_of(hints[part.name]).words}{_since(part)}" for part in fields(cls))
+    return "; ".join(f"`{part.name}`: {form_of(hints[part.name]).words}{_since(part)}" for part in fields_of(cls))
 
 
-def _since(part: Field[Any]) -> str:
-    since = part.metadata.get("since", 1)
-    return f" (since version {since})" if since > 1 else ""
+def _since(field: RecordField) -> str:
+    return f" (since version {field.since})" if field.since > 1 else ""
 
 
 def _says(cls: Any) -> str:

@@ -1,38 +1,26 @@
 """Pure: requests and their answers: classes that both sides read, and that travel as plain maps.
 
-Each request has a class of its own, made by `verb`. Its fields are the arguments, its docstring says what is asked and
-which errors mean what, and `Request[A]` says that the answer is an `A`. `Request[None]` is answered when it has been
-carried out, or is a notice without an answer. An answer of several parts is a class made by `record`. Annotations say
-how each field travels and what is refused; see `annotations`.
+Each request has a class of its own, made by `verb`. Its fields are the arguments, its docstring says what the request
+does and what each error means, and `Request[A]` says that the answer is an `A`. `Request[None]` is answered when it has
+been carried out, or is a notice without an answer. An answer of several parts is a subclass of `Record`. Annotations
+say how each field travels and which values are refused; see `annotations`.
 
 A process of an older version sends fewer fields, and ignores the fields that it does not know. So a field that is
-younger than the oldest supported version has a default: the value that an older sender means.
+younger than the oldest supported version has a default: the value that an older sender means; see `younger`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field, fields
 from functools import cache
 from types import NoneType
-from typing import (
-    Any,
-    ClassVar,
-    Final,
-    Generic,
-    NamedTuple,
-    Self,
-    TypeAlias,
-    TypeVar,
-    cast,
-    dataclass_transform,
-    get_args,
-)
+from typing import Any, ClassVar, Final, Generic, NamedTuple, Self, TypeAlias, TypeVar, cast, get_args
 
 from actorrt.config import PROTOCOL_VERSION
 from actorrt.ids import PeerId
 from actorrt.protocol.annotations import form_of, record_form
 from actorrt.protocol.forms import Form, UnfitError
+from actorrt.protocol.record_type import RecordType, compile_init
 
 A = TypeVar("A")
 C = TypeVar("C", bound=type)
@@ -43,14 +31,22 @@ VERBS: Final[dict[str, type[Request[Any]]]] = {}
 PlainData: TypeAlias = "dict[str, Any]"
 
 
-class Record:
-    """The base of classes made by `record` or `verb`. Nobody changes a record: a process hands it on as it is."""
+class Record(metaclass=RecordType):
+    """The base of requests, and of answers and parts that have fields. A record is never changed after it is made.
+
+    The annotations of a class are its fields, which are given by name.
+    """
 
     __slots__ = ()
 
+    def __init__(self, **values: Any) -> None:
+        cls = type(self)
+        compile_init(cls)  # takes the place of this method, which runs for the first record of a class only
+        cls.__init__(self, **values)
+
     def pack(self) -> PlainData:
-        """Return the map of the fields that travels."""
-        packed: PlainData = record_form(type(self)).write(self)  # type: ignore[misc]  # records have one
+        """Return the map of the fields for the wire."""
+        packed: PlainData = record_form(type(self)).write(self)  # type: ignore[misc]  # the form of a record has a writer
         return packed
 
     @classmethod
@@ -68,7 +64,7 @@ class Record:
 
     @classmethod
     def called(cls) -> str:
-        """Return what the record is called in texts of errors."""
+        """Return the name of the record in error messages."""
         return cls.__name__
 
     def check(self) -> None:
@@ -79,7 +75,7 @@ class Record:
         """
 
     def __repr__(self) -> str:
-        said = (f"{part.name}={getattr(self, part.name)!r}" for part in fields(cast("Any", self)))
+        said = (f"{field.name}={getattr(self, field.name)!r}" for field in type(self).record_fields)
         return f"{type(self).__name__}({', '.join(said)})"
 
     def __eq__(self, other: object) -> bool:
@@ -109,12 +105,12 @@ class Request(Record, Generic[A]):
 
     @classmethod
     def by(cls, handler: Callable[[PeerId, Self], A | Coroutine[Any, Any, A]]) -> Handler:
-        """Name the handler of this request: a function, or coroutine function, of the asker and the request."""
+        """Pair the request with its handler: a function or coroutine function of the asker's id and the request."""
         return Handler(cls, handler)
 
     @classmethod
     def pack_answer(cls, answer: A) -> Any:
-        """Return the data that travel of an answer."""
+        """Return the data of an answer for the wire."""
         write = _answer_form(cls).write
         return answer if write is None else write(answer)
 
@@ -155,23 +151,6 @@ def _make_answer_form(request: Any) -> Form:
 _answer_form: Final[Callable[[Any], Form]] = cache(_make_answer_form)
 
 
-def younger(since: int, default: Any) -> Any:
-    """Declare a field that a version of the protocol has added; older senders mean the default."""
-    return field(default=default, metadata={"since": since})
-
-
-@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(field, younger))
-def record(cls: C) -> C:
-    """Make a class a record: its annotations are its fields, which are given by name.
-
-    Type checkers refuse a change of a record. At run time nothing does, for a frozen dataclass costs a call for each
-    field.
-    """
-    made: C = dataclass(slots=True, kw_only=True, repr=False, eq=False, match_args=False)(cls)  # type: ignore[assignment]
-    return made
-
-
-@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(field, younger))
 def verb(name: str, *, asked_by: str, since: int = 1) -> Callable[[C], C]:
     """Make a subclass of `Request` a verb of the protocol.
 
@@ -181,15 +160,15 @@ def verb(name: str, *, asked_by: str, since: int = 1) -> Callable[[C], C]:
         since: the first version that has the verb.
 
     Raises:
-        TypeError: the name is taken, or the version is younger than this code.
+        TypeError: the name is taken, or this code does not know the version.
     """
 
     def made(cls: C) -> C:
-        if name in VERBS or not since <= PROTOCOL_VERSION:
-            raise TypeError(
-                f"the verb {name!r} of version {since} can't be: the name is taken, or there is no such version"
-            )
-        request: Any = record(cls)
+        if name in VERBS:
+            raise TypeError(f"the verb {name!r} is {VERBS[name].__name__} already: give another name")
+        if since > PROTOCOL_VERSION:
+            raise TypeError(f"the verb {name!r} is of version {since}, but PROTOCOL_VERSION is {PROTOCOL_VERSION}")
+        request: Any = cls
         request.verb, request.asked_by, request.since_version = name, asked_by, since
         VERBS[name] = request
         return request  # type: ignore[no-any-return]

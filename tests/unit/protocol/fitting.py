@@ -7,8 +7,8 @@ from functools import cache
 from typing import Any
 
 from actorrt.protocol.annotations import form_of, hints_of
-from actorrt.protocol.envelopes import KINDS
 from actorrt.protocol.forms import Form
+from actorrt.protocol.kinds import KINDS
 
 
 @cache

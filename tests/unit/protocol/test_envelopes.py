@@ -12,7 +12,8 @@ import pytest
 import actorrt as art
 from actorrt.actors.refs.ref import ActorRef
 from actorrt.protocol import envelopes
-from actorrt.protocol.envelopes import CHUNK_KINDS, KINDS, STREAM_WINDOW_ITEMS
+from actorrt.protocol.envelopes import CHUNK_KINDS, STREAM_WINDOW_ITEMS
+from actorrt.protocol.kinds import KINDS
 from actorrt.transport.interfaces import Lane
 from actorrt.transport.links.queued_link import QueuedLink
 from tests.unit.actors.calling.linked import Gated, World, ended, stage, turns, value, world

@@ -80,8 +80,9 @@ def carried(data: Any) -> Any:
 
 
 def test_verb_is_made_once_and_of_a_version_that_is_spoken() -> None:
-    for name, since in (("spawn", 1), ("new of tests", 99)):
-        with pytest.raises(TypeError, match="can't be"):
+    cases = [("spawn", 1, "'spawn' is Spawn already"), ("new of tests", 99, "'new of tests' is of version 99")]
+    for name, since, said in cases:
+        with pytest.raises(TypeError, match=said):
 
             @verb(name, asked_by="tests", since=since)
             class _Again(Request[None]):

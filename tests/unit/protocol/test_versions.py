@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from actorrt.protocol.forms import Count
-from actorrt.protocol.verb import Record, Request, record, verb, younger
+from actorrt.protocol.record_type import younger
+from actorrt.protocol.verb import Record, Request, verb
 
 
 class OldPlace(NamedTuple):
@@ -21,19 +22,17 @@ class NewPlace(NamedTuple):
     rank: Count = 7
 
 
-@record
 class OldAnswer(Record):
     """What version 1 answers."""
 
     place: OldPlace
 
 
-@record
 class NewAnswer(Record):
     """What version 2 answers."""
 
     place: NewPlace
-    why: str | None = younger(2, None)
+    why: str | None = younger(since=2, default=None)
 
 
 @verb("old_of_tests", asked_by="tests")
@@ -48,7 +47,7 @@ class NewAsk(Request[NewAnswer]):
     """What version 2 asks: the same, and more."""
 
     name: str
-    limit: Count = younger(2, 100)
+    limit: Count = younger(since=2, default=100)
 
 
 def test_older_asker_means_the_default_of_a_younger_field() -> None:
