@@ -1,7 +1,7 @@
 """What must be true of a registry between two events; an error tells the story of the actor concerned.
 
-The tables that know of an actor agree: it has a record, a place among its parent's children, its name and its
-reservation from the moment its start begins until it is gone, and none of them a moment longer.
+All tables agree about an actor: from the moment its start begins until it is gone, it has a record, a place among its
+parent's children, its name and its reservation. Afterwards it has none of them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Requests to start an actor, or a group of actors by one order.
 
-A request takes the name of its actor, holds the objects of its spec, and makes its record. When the start fails, is
-withdrawn, or the parent ends, all of that is given back, and then the asker hears of it. The states of a request:
+A request takes the name of its actor, holds the objects of its spec, and makes its record. When the start fails or is
+withdrawn, or the parent ends, all of these are released, and then the asker is told. The states of a request:
 
     asked ──name taken──▶ starting ──▶ answered            its actor runs
       └────────────────────┴─────────▶ refused             nothing is left of its actor

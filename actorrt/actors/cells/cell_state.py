@@ -4,10 +4,10 @@
                    |  |        |         |   |
                    |  +-----> cut -------+   |
                    |           |             |
-                   +-----> failed <----------+    (kept, mailbox and all, until its authority decides on its fate)
+                   +-----> failed <----------+    (kept with its mailbox until its authority has decided)
 
-A cell that is stopping handles what is in its mailbox. One that is cut handles nothing more, and what it had in hand is
-being broken off, since another's failure is why it stops. One that is finishing runs `on_stop`, and nothing else.
+A cell that is stopping handles the messages in its mailbox. A cell that is cut stops because another actor failed: it
+handles nothing more, and its coroutines are being cancelled. A cell that is finishing runs `on_stop`, and nothing else.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""Effectively once: what became of calls that carried a key, for one incarnation of an actor.
+"""Effectively once: the outcomes of calls that carried a key, for one incarnation of an actor.
 
-A call is looked at when it is taken from the mailbox. One whose key is known is not handled again: it waits for the
-first one's outcome, or gets it at once. The outcome is kept as it was, for `KEY_WINDOW_COUNT` keys, the oldest
-forgotten first; a key that comes back after that is handled as new. The next incarnation knows nothing of it.
+A call is looked at when it is taken from the mailbox. A call whose key is known is not handled again: it gets the
+outcome of the first call of that key, at once or when there is one. Outcomes are kept unchanged for `KEY_WINDOW_COUNT`
+keys. The oldest key is forgotten first, and its next call is handled as new. The next incarnation knows nothing of
+earlier keys.
 
 Invariant: a key is running, or its outcome is kept, or it is unknown.
 """

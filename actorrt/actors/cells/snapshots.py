@@ -1,10 +1,10 @@
-"""Snapshots of an actor's state: when they are taken, where they go, and how the next incarnation gets one back.
+"""Snapshots of an actor's state: when they are taken, where they go, and how the next incarnation gets one.
 
-A snapshot is what the instance's `snapshot()` returns between two messages, sealed in the object store. The actor's
-authority holds the newest two, so they outlive the process that made them and go with the actor. With `snapshot_dir`
-they are files as well (`saved`), and outlive the node. The next incarnation is given a copy that it may write to,
-before `on_start` and its first message. A snapshot that can't be read, or that `restore` refuses, falls back to the one
-before, and the log says so.
+A snapshot is the result of the instance's `snapshot()`, called between two messages and sealed in the object store. The
+actor's authority holds the newest two, so they outlive the process that made them, and are released with the actor.
+With `snapshot_dir` they are files as well (`saved`), and outlive the node. The next incarnation gets a writable copy
+before `on_start` and its first message. If a snapshot can't be read, or `restore` refuses it, the one before is tried,
+and the log says so.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The start of one incarnation: its instance is made, its state put back, `on_start` run; or it is broken off.
+"""The start of one incarnation: the instance is made, its state restored, `on_start` run; or it is broken off.
 
 The cell decides what happens to messages meanwhile, and to the actor when the start fails.
 """

@@ -1,7 +1,7 @@
-"""Dead letters: messages that nobody could be told about, kept for those who look for them.
+"""Dead letters: messages that came to nothing and have no caller to be told, kept for people who look for them.
 
-They are counted, the last ones are kept, and a line is logged at most every `LOG_EVERY_S` seconds: the first one at
-once, those that follow as one line with their number.
+They are counted, and the last ones are kept. A line is logged at most every `LOG_EVERY_S` seconds: the first dead
+letter is logged at once, and those that follow as one line with their number.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Streams at the side of the actor whose method yields: items leave as their caller takes them.
+"""The side of a stream that serves: the actor's method yields items, and they leave as their caller takes them.
 
-The caller grants items ahead of those that it has taken; the generator waits when none is granted. How the caller takes
-them is in `calling.streams`.
+The caller grants items in advance; the generator waits when none is granted. The side that reads is in
+`calling.streams`.
 """
 
 from __future__ import annotations

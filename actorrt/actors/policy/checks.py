@@ -1,4 +1,4 @@
-"""Pure: checks of what users give. Those of option values take a name and a value, and return the value as it is kept.
+"""Pure: checks of values that users give. A check of an option takes its name and value, and returns the value to keep.
 
 A refusal names the option, its value and what to give instead.
 """

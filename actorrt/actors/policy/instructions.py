@@ -1,4 +1,4 @@
-"""Pure: what `Supervision` tells its shell to do, and what it tells of its children."""
+"""Pure: the instructions that `Supervision` gives to its shell, and what it says of its children."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pure: every option of an actor, checked when it is asked for, before anything starts.
+"""Pure: every option of an actor. Options are checked when they are given, before anything starts.
 
 What the options mean is decided elsewhere: restarts in `supervision`, bounds in the mailbox, processes in the node
 layer.

@@ -8,8 +8,9 @@
                   └──▶ given        it waits for something else, or was cancelled: the task itself drives it
 
 The task of a runner waits while the runner is parked or held; a step enters the task, and leaves it again. So a
-coroutine that waits for a reply costs neither a future nor a turn of the loop. What asyncio does to a task holds in
-every state: where the task is cancelled while it waits, the cancellation strikes the coroutine that holds its runner.
+coroutine that waits for a reply costs neither a future nor a turn of the loop. A cancellation of the task takes effect
+in every state: if the task is cancelled while it waits, the cancellation is raised in the coroutine that holds the
+runner.
 """
 
 from __future__ import annotations
