@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
+from actorrt.actors.authority.children import stopped_early
 from actorrt.actors.authority.record import Record
 from actorrt.actors.authority.tombstones import Tombstone
 from actorrt.actors.cells.blueprint import Blueprint, SpecBinding
@@ -77,6 +78,8 @@ class LocalHosting:
         cell = self._population.cell(record.actor_id)
         if cell is not None and cell.has_distant_children:
             await self._end_distant_children(record)
+            if record.is_to_end:  # the order to stop came meanwhile, and found no start to break off
+                raise stopped_early(record)
         record.starts_at(self._peers.own)
         await self.host.start(
             record.actor_id, record.label, record.incarnation, lambda: self._blueprint(record), record.snapshots

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from types import SimpleNamespace
 
 import pytest
@@ -85,7 +86,7 @@ class Stage:
 
 
 async def done():
-    return None
+    await asyncio.sleep(0)
 
 
 @pytest.fixture
@@ -130,6 +131,18 @@ async def test_start_waits_for_the_end_of_children_elsewhere(stage):
     assert await stage.hosting.start(record) == OWN
     assert stage.asked == [(NODE, Orphaned(actor=record.actor_id))]
     assert (stage.host.log, record.home) == ([("start", record.actor_id, 1, record.order.blueprint)], OWN)
+
+
+async def test_start_that_is_to_end_before_the_children_elsewhere_have_does_not_begin(stage):
+    record = record_of(IDS.actor())
+    record.begin_start()
+    stage.add_cell(record, has_distant_children=True)
+    starting = asyncio.ensure_future(stage.hosting.start(record))
+    await asyncio.sleep(0)
+    record.begin_end()
+    with pytest.raises(ActorStartError, match="was stopped before it started"):
+        await starting
+    assert (len(stage.asked), stage.host.log) == (1, [])
 
 
 def test_orders_to_end_reach_each_actor(stage):

@@ -75,9 +75,9 @@ def placement_of(factory, control, scope, job, silent_s=lambda _: 0.0):
     return Placement(choice, workers, control, scope, NODE, Keeper(), silent_s)
 
 
-@pytest.mark.parametrize("is_stopped", [False, True], ids=["goes on", "is stopped"])
-async def test_start_whose_worker_is_not_ready(is_stopped):
-    """The order to stop could not be taken yet: it is remembered, and the worker is never asked to start the actor."""
+@pytest.mark.parametrize("stopped", ["never", "before its worker is ready", "when its worker has just become ready"])
+async def test_start_whose_worker_is_not_ready(stopped):
+    """The worker can't take the order to stop, or has no such actor yet: it is never asked to start the actor."""
     scope, factory, control = Scope("test", crashed), SlowFactory(), Control()
     record = record_of(None)
     job = Job(record.job, NODE, {})
@@ -85,14 +85,17 @@ async def test_start_whose_worker_is_not_ready(is_stopped):
     record.begin_start()
     starting = asyncio.ensure_future(placement.start(record))  # waits for its worker; awaited below
     await factory.has_worker.wait()
-    if is_stopped:
-        record.is_to_end = True
+    if stopped == "before its worker is ready":
+        record.begin_end()
         placement.stop([record], "its job ended")
     factory.worker.ready.set_value(None)
-    if is_stopped:
+    if stopped == "when its worker has just become ready":
+        record.begin_end()
+        placement.stop([record], "its job ended")
+    if stopped != "never":
         with pytest.raises(ActorStartError, match="was stopped before it started"):
             await starting
-        assert control.sent == []
+        assert HostActor not in control.sent
     else:
         assert await starting == factory.worker.endpoint
         assert control.sent == [HostActor]
