@@ -55,7 +55,7 @@ def test_waiters_learn_that_the_declarer_was_killed(store: Serving, client: Stor
         promise = client.ref(type(client.put(0).id)(bytes.fromhex(hear(declarer))))
         assert not promise.done()
         declarer.send_signal(signal.SIGKILL)
-        with pytest.raises(ObjectLostError, match="the process that was to provide it ended before it was sealed"):
+        with pytest.raises(ObjectLostError, match="the process that promised it ended before it was sealed"):
             promise.get(timeout_s=10)
 
 

@@ -36,7 +36,7 @@ from actorrt.store.wire.protocol import MAX_BATCH_COUNT, Op
 
 _SENDERS_COUNT: Final = 10_000
 _BESIDE_COUNT: Final = 256
-"""How many small objects are asked for together with one."""
+"""How many more small objects a read asks for."""
 
 
 class StoreClient(Writing):
@@ -53,7 +53,8 @@ class StoreClient(Writing):
             published names.
         names: published values.
         call_later: calls something on the attached loop after a delay; see `EventsLoop.call_later`.
-        node_of: returns the node of a process that sends refs here; empty for this node. None if there are no others.
+        node_of: returns the node of a process that sends refs here, empty for this node; None if there are no other
+            nodes.
     """
 
     def __init__(
@@ -151,7 +152,7 @@ class StoreClient(Writing):
     # Promising
 
     def declare(self, object_id: ObjectId | None = None) -> ObjectRef[Any]:
-        """Promise an object that some process will put; it is lost if this process ends before.
+        """Promise an object that some process will put; it is lost if this process ends first.
 
         A `put`, `put_error` or `fail` in any process ends the promise.
         """
@@ -162,7 +163,7 @@ class StoreClient(Writing):
     def fail(self, object_id: ObjectId, error: BaseException) -> None:
         """Fail an object: its waiters raise `error`.
 
-        Without effect if it is sealed, or if the store is gone, whose end has told the waiters.
+        Without effect if it is sealed, or if the store is gone: the end of the store has failed the waiters.
         """
         if not self._conversation.has_ended:
             with suppress(ObjectLostError):
@@ -258,7 +259,8 @@ class StoreClient(Writing):
         """Hold an object in view until `free` or the end of this process, even without refs.
 
         Raises:
-            NotReadyError, ObjectLostError, ObjectNotFoundError: the object is not sealed; it is not held.
+            NotReadyError, ObjectLostError, ObjectNotFoundError: the object is not sealed, is lost, or was freed. This
+                call holds nothing then.
         """
         if not isinstance(ref.mapped(), memoryview):
             ref.keep(self._connection.pinned(ref.id)[0])
@@ -349,7 +351,7 @@ class StoreClient(Writing):
         return others
 
     def look(self, ref: ObjectRef[Any], *, waits_for_disk: bool = True) -> None:
-        """Complete a ref if its object is sealed or lost."""
+        """Ask the store for a ref's object, and complete the ref if the object is sealed or lost."""
         try:
             self.view(ref, waits_for_disk=waits_for_disk)
         except NotReadyError:

@@ -1,4 +1,4 @@
-"""Hands the store's events to the parts of a client that they concern."""
+"""Passes the store's events to the parts of a client."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from actorrt.store.wire.protocol import Event
 
 
 class Events:
-    """The events of one process. They are told on its loop.
+    """The events of one process, which come on its loop.
 
     Args:
-        connection: keeps the mappings, and what the store pinned unasked.
+        connection: keeps the mappings, and the objects that the store pinned unasked.
         watcher: completes refs.
         reservations: take memory.
         names: published values.
@@ -31,7 +31,7 @@ class Events:
         self._names = names
 
     def on_event(self, event: list[Any], fd: int | None) -> None:
-        """Called with each event, and with the descriptor beside it, which is then this one's."""
+        """Called with each event, and the descriptor that came with it or None; this method owns the descriptor."""
         conversation = self._connection.conversation
         match event:
             case [Event.READY, object_ids, *more]:
@@ -50,5 +50,5 @@ class Events:
                     conversation.warmer.warm(segment_id)
             case [Event.RECALL]:
                 self._connection.release_spare()
-            case [Event.PUBLISHED, scope, name, shown]:
-                self._names.on_published(scope, name, shown)
+            case [Event.PUBLISHED, scope, name, pinned]:
+                self._names.on_published(scope, name, pinned)

@@ -28,7 +28,7 @@ class Latest(Generic[T]):
 
     Attributes:
         version: 1 for the first value of the name, and one more for each further one.
-        value: large buffers of it are read-only views on shared memory.
+        value: the value; its large buffers are read-only views of shared memory.
     """
 
     version: int
@@ -47,7 +47,7 @@ class PublishedNames:
     """Published values, for one process.
 
     Args:
-        connection: the process's conversation with its store.
+        connection: the process's connection with its store.
         put: seals a value, or returns the bytes of its object if it is small and has no refs.
         adopt: makes the ref of an object that the store has held and pinned for this process.
         decode: reads the bytes of an object.
@@ -128,7 +128,7 @@ class PublishedNames:
                 self._waiting.pop(key, None)
 
     def on_published(self, scope: bytes, name: str, pinned: list[Any] | None) -> None:
-        """Called when a version was published, with the version if it could be sent along. Each waiter checks it."""
+        """Called when a version was published, with the version if the store could pin it. Each waiter checks it."""
         version = None
         if pinned is not None and (len(pinned) == 2 or self._connection.can_view(pinned)):
             version = self._version(pinned)

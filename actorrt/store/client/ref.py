@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class RefClient(Protocol):
-    """The part of their process's client that refs use."""
+    """The part of a client that its refs use."""
 
     @property
     def is_attached(self) -> bool:
@@ -103,13 +103,13 @@ class ObjectRef(Completion[T]):
         return self._is_done
 
     def add_callback(self, callback: Any) -> None:
-        """Call `callback(self)` once when this is done: now, in this thread, if it is done already."""
+        """Call `callback(self)` once, when this ref is done: now, in this thread, if it is done already."""
         if not self._is_done:
             self._client.watch(self)
         super().add_callback(callback)
 
     def value(self) -> T:
-        """Return the value or raise the error; this is done. Each call rebuilds the value, except arrays."""
+        """Return the value or raise the error of a ref that is done. Each call rebuilds the value, except arrays."""
         if self._error is not None:
             try:
                 raise self._error.with_traceback(None)
@@ -133,15 +133,14 @@ class ObjectRef(Completion[T]):
     def arrive(self) -> Generator[Any, None, None]:
         """Wait until the object is sealed or lost, without reading its value."""
         if not self._is_done:
-            self._client.look(
-                self, waits_for_disk=False
-            )  # it is sealed already in nearly every case, which spares a wait
+            # In nearly every case the object is sealed already, and there is nothing to wait for.
+            self._client.look(self, waits_for_disk=False)
         if not self._is_done:
             self._client.watch(self)
             yield from super().__await__()
 
     def view(self) -> memoryview:
-        """Return the bytes or raise the error; this is done."""
+        """Return the object's bytes, or raise the error, of a ref that is done."""
         if self._error is not None:
             try:
                 raise self._error.with_traceback(None)
@@ -157,7 +156,7 @@ class ObjectRef(Completion[T]):
 
         Raises:
             TypeError: the value is neither tabular nor numeric.
-            Errors as of `get`.
+            The errors of `get`.
         """
         from actorrt.store.values.arrow import to_arrow
 
@@ -181,7 +180,7 @@ class ObjectRef(Completion[T]):
         return to_batch_or_array(self.get()).__arrow_c_array__()[0]
 
     def __dlpack__(self, **options: Any) -> Any:
-        """Offer an array or a tensor to other libraries; only they see what they write."""
+        """Offer an array or a tensor to other libraries; a library's writes are its own."""
         from actorrt.store.values.dlpack import exportable
 
         return exportable(self.get()).__dlpack__(**options)

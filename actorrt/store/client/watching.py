@@ -16,7 +16,7 @@ from actorrt.store.wire.protocol import MAX_BATCH_COUNT, Op
 
 
 class Watcher:
-    """The refs that somebody waits for; they are held until they are done.
+    """The refs that a caller waits for. They are kept until they are done.
 
     Subscriptions of one tick of the loop leave together.
 
@@ -37,7 +37,7 @@ class Watcher:
         return len(self._watched)
 
     def watch(self, ref: ObjectRef[Any]) -> None:
-        """Have a ref completed on the loop; after the end it fails at once. Idempotent."""
+        """Have a ref completed on the loop; after the end of the client the ref fails at once. Idempotent."""
         with self._lock:
             is_over, is_first = self._why_over is not None, False
             if not is_over:
@@ -48,7 +48,7 @@ class Watcher:
             self._events_loop.call_soon(self._subscribe)
 
     def _add(self, ref: ObjectRef[Any]) -> bool:
-        """Note a ref; True if subscriptions must be sent that were not due before. The lock is held."""
+        """Note a ref; True if it is the first one to subscribe to since subscriptions were sent. The lock is held."""
         refs = self._watched.setdefault(ref.id, [])
         if not refs:
             self._to_subscribe.append(ref.id)
@@ -79,7 +79,7 @@ class Watcher:
             return self._watched.pop(object_id, [])
 
     def fail_all(self, why: str) -> None:
-        """Called when the store has ended: fails every ref, and those to come."""
+        """Called when the store has ended: fails every ref, and each ref that is watched later."""
         with self._lock:
             self._why_over = why
             watched, self._watched = self._watched, {}

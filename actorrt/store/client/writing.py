@@ -96,7 +96,7 @@ class Writing(ABC):
             timeout_s: seconds to wait for memory; None does not wait until other objects are released.
 
         Raises:
-            SerializationError: the value can't be stored; the message names the path of the part that is in the way.
+            SerializationError: the value can't be stored; the message names the path of the part at fault.
             ObjectStoreFullError: there was no room in time; the message names the largest holders.
             ObjectLostError: the promised object was given up, or the store is gone.
         """

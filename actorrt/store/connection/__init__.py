@@ -1,1 +1,1 @@
-"""A process's connection with its store: the channel, what is told later, memory on loan, and reservations."""
+"""A process's connection with its store: the channel, the backlog of messages, memory on loan, and reservations."""

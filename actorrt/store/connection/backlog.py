@@ -21,9 +21,9 @@ from actorrt.store.connection.unreported import Report, UnreportedObjects
 from actorrt.store.wire.protocol import MAX_BATCH_COUNT, Op
 
 _REPORT_S: Final = 0.05
-"""How often the store is told of objects that were made on loan and have lived as long. If the loop's thread reported
-them at once, it would take the interpreter from the thread that is putting, and objects that are put and dropped would
-move on through cold memory. Their memory counts as lent either way."""
+"""The pause between two reports of objects that were made on loan. Reporting them at once would take the interpreter
+from the thread that is putting, and each new object would lie in cold memory in place of the memory of one that was
+dropped. The memory of unreported objects counts as lent."""
 _FLUSH_S: Final = 0.005
 
 T = TypeVar("T")
@@ -34,14 +34,14 @@ class Backlog:
 
     Args:
         conversation: the way to the store.
-        events_loop: sends what no message takes along.
+        events_loop: sends the backlog if no other message does.
         unreported: the objects of which the store has not been told.
-        kept: released when the loop flushes after a delay.
+        kept: refs and views that the loop releases when it flushes after a delay.
 
     Attributes:
         to_release: the holds and pins that have ended, in order; finalizers append to it without the lock.
         store_releases: those of objects that the store knows, taken out of `to_release`; guarded by the lock.
-        is_report_due: whether the loop will report what was made on loan; to be read only.
+        is_report_due: whether the loop will report the objects that were made on loan; to be read only.
     """
 
     def __init__(
@@ -74,18 +74,18 @@ class Backlog:
         if self._conversation.has_ended:
             return
         self.to_release.append((is_pin, object_id))
-        # Unreported objects are reported late: until then the next put takes their memory again.
+        # The release of an unreported object needs no flush: the next put reuses its memory.
         if not self._is_flush_due and object_id not in self._unreported_objects:
             self._flush_soon()
 
     def arrived(self, object_id: ObjectId, token: bytes) -> None:
-        """Queue that a transit ended at a ref which this process has already."""
+        """Queue the end of a transit whose object this process holds already."""
         self._conversation.check()
         self._arrived.append((object_id, token))
         self._flush_or_schedule()
 
     def settle(self, tokens: Sequence[bytes]) -> None:
-        """Queue that transits are over; without effect after the end, since a store that is gone keeps nothing."""
+        """Queue the end of transits; without effect after the end, since a store that is gone keeps nothing."""
         if not self._conversation.has_ended:
             self._settled.extend(tokens)
             self._flush_or_schedule()
@@ -111,7 +111,7 @@ class Backlog:
             self._schedule(_FLUSH_S, self._flush_late)
 
     def report_later(self) -> None:
-        """Have the loop report, in a while, the objects that were made on loan and live then."""
+        """Have the loop report, after a pause, the objects on loan that still exist then."""
         if self._events_loop.loop is not None:
             self.is_report_due = True
             self._schedule(_REPORT_S, self._report_late)
@@ -125,7 +125,7 @@ class Backlog:
 
     def _flush_late(self) -> None:
         self._is_late_flush_due = False
-        self._is_flush_due = True  # releases of what is kept need no turn of their own
+        self._is_flush_due = True  # the flush below sends the releases that `clear` queues
         self._kept.clear()
         self._flush_on_loop()
 
@@ -141,7 +141,7 @@ class Backlog:
         """Send the queues. Young objects stay unreported, so that their memory can be reused when they are dropped."""
         self._is_flush_due = False
         if not self._conversation.has_ended:
-            with self._lock, suppress(ObjectLostError):  # the store is gone, of which the loop hears
+            with self._lock, suppress(ObjectLostError):  # the store is gone: `on_lost` is called later
                 self._sort_releases()
                 if reports_old:
                     self._send(self._unreported.report(only_old=True))
@@ -199,7 +199,7 @@ class Backlog:
             self.release_some_locked(MAX_BATCH_COUNT)
 
     def release_some_locked(self, count: int) -> None:
-        """Send at most `count` releases; there are some."""
+        """Send at most `count` releases, of at least one that is queued."""
         released: list[ObjectId] = []
         unpinned: list[ObjectId] = []
         for is_pin, object_id in _batch(self.store_releases, count):

@@ -1,6 +1,6 @@
 """One process's connection with its store: requests, and views of the objects that the store has pinned for it.
 
-Thread-safe; one request at a time. What lies below has its own modules: `conversation` is the channel and its lock,
+Thread-safe; one request at a time. It is built from these modules: `conversation` is the channel and its lock,
 `backlog` sends messages later, and `loan` is the memory in which this process makes objects without asking.
 """
 
@@ -25,7 +25,7 @@ from actorrt.store.wire.channel import Channel, OnEvent
 from actorrt.store.wire.protocol import MAX_BATCH_COUNT, Op, Status, Wait
 
 _RELEASED_BESIDE_COUNT: Final = 512
-"""How many releases follow a read, so that the store handles them while the process looks at what it has read."""
+"""How many releases follow a read: the store handles them while the process works on the value that it has read."""
 
 
 class NotReadyError(RuntimeStateError):
@@ -65,7 +65,7 @@ class StoreConnection:
         self.events_loop.attach(loop)
 
     def end(self, kind: type[ActorRtError], why: str) -> None:
-        """Close; from now on requests raise `kind(why)`. Views stay readable. Idempotent."""
+        """Close the connection; from now on requests raise `kind(why)`. Views stay readable. Idempotent."""
         if not self.conversation.has_ended:
             self.events_loop.detach()
             self.conversation.end(kind, why)
@@ -105,7 +105,7 @@ class StoreConnection:
         return Wait(reply.result) if reply.status is Status.WAIT else reply.result
 
     def post(self, op: Op, *arguments: Any) -> None:
-        """Send a message that has no answer, after a report of the objects made here: it may be about them.
+        """Send a message that has no answer, after a report of the objects made here, which it may mention.
 
         Raises:
             ObjectLostError: the store is gone.
@@ -148,7 +148,7 @@ class StoreConnection:
         return self._pinned_view(object_id, view), iter(())
 
     def can_view(self, place: list[int]) -> bool:
-        """Whether this process has mapped a segment; the answer that brings it may be on its way to another thread."""
+        """Whether this process has mapped a segment; another thread may be receiving the descriptor of it."""
         return self._maps.has(place[0])
 
     def view_pinned(self, object_id: ObjectId, place: list[int]) -> memoryview:
@@ -158,10 +158,10 @@ class StoreConnection:
     def _pinned_view(self, object_id: ObjectId, view: memoryview) -> memoryview:
         return pinned_view(view, Pin(object_id, lambda: self._queue_release(object_id, is_pin=True)))
 
-    # What is kept for a few milliseconds
+    # Refs and views that are kept for a few milliseconds
 
     def keep_view(self, object_id: ObjectId, place: list[int]) -> None:
-        """Keep an object in view that the store pinned unasked, for its waiter to read, or unpin it."""
+        """Keep a view of an object that the store pinned unasked, for its waiter to read, or unpin the object."""
         if self._may_keep(self._kept.views) and self.can_view(place):
             self._kept.views[object_id] = self.view_pinned(object_id, place)
             self.backlog.flush_later()
@@ -182,6 +182,6 @@ class StoreConnection:
         return self._channel.is_apart and self.events_loop.loop is not None and len(kept) < MAX_KEPT_COUNT
 
     def release_spare(self) -> None:
-        """Release what this process keeps without need, since the store is short of memory."""
+        """Release the refs and views that are only cached, and the loan: the store is short of memory."""
         self._kept.clear()
         self.loan.give_back()

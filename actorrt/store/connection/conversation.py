@@ -1,6 +1,6 @@
-"""Requests and their answers over one channel, and the segments that answers bring into view.
+"""Requests and their answers over one channel, and the segments that come with answers.
 
-The thread that holds `lock` may speak; every method says whether its caller holds the lock.
+Only the thread that holds `lock` may use the channel. Each method says whether its caller holds the lock.
 """
 
 from __future__ import annotations
@@ -52,17 +52,17 @@ class Conversation:
         return self.channel.is_apart
 
     def check(self) -> None:
-        """Raise what every request raises after the end."""
+        """Raise the error that every request raises after the end; do nothing before."""
         if self._end is not None:
             kind, why = self._end
-            raise kind(why)  # a new one each time: an error refers to the frames it went through
+            raise kind(why)  # a new error each time, because an error refers to the frames that it went through
 
     def ask(self, op: Op, *arguments: Any) -> StoreReply:
         """Send a request, wait for its answer, and map what the answer brings. The lock is held."""
         try:
             reply = self.channel.request(op, *arguments)
         except ObjectLostError:
-            self.is_open = False  # the loop hears of it later; until then nothing is made that nobody will hear of
+            self.is_open = False  # nothing more is made on loan, since the store may never hear of it
             raise
         self._map(op, reply)
         for asked, its_arguments, answer in self.channel.take_stale():

@@ -13,8 +13,8 @@ class Kept:
     """The refs and views of one process that are released soon.
 
     Attributes:
-        refs: refs that arrived: messages with the same ref often follow each other.
-        views: objects that the store pinned unasked: the process has waited for them, so it reads them next.
+        refs: refs that arrived in messages, because the next message often has the same ref.
+        views: objects that the store pinned unasked, because the process has waited for them and reads them next.
     """
 
     def __init__(self) -> None:

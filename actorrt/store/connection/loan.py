@@ -23,11 +23,11 @@ _NO_VIEWS: Final = (memoryview(b""), memoryview(b""))
 
 
 class Loan:
-    """The loan of one process, and the end of each object's making. Thread-safe.
+    """Makes objects on the loan of one process, and seals or aborts any object of the process. Thread-safe.
 
     Args:
         conversation: the way to the store.
-        backlog: tells the store of what was made.
+        backlog: reports to the store the objects that were made.
         unreported: the objects of which the store has not been told.
     """
 
@@ -105,7 +105,7 @@ class Loan:
                 self._conversation.channel.post(Op.ABORT, object_id)
 
     def pin(self, object_id: ObjectId) -> memoryview | None:
-        """Pin an unreported object that is sealed, and return its bytes; None if it is not one."""
+        """Pin a sealed unreported object and return its bytes; None if the object is not sealed or not unreported."""
         if not self._conversation.is_open:
             self._conversation.check()
         with self._lock:
@@ -132,9 +132,8 @@ class Loan:
             self._pause_count -= 1
             return None
         self._backlog.flush_locked()
-        place = self._unreported.create(
-            object_id, length_bytes, line
-        )  # the objects may have been too many, not too long
+        # The loan may have had too many objects, and not too few bytes.
+        place = self._unreported.create(object_id, length_bytes, line)
         if place is not None:
             return place
         self._unreported.borrow(None)

@@ -21,14 +21,14 @@ from actorrt.store.connection.events_loop import EventsLoop
 from actorrt.store.wire.protocol import Op, Wait
 
 SPILLING_S: Final = 30.0
-"""How long the store may take to move others to disk, if the caller has given no time."""
+"""How long the store may take to move other objects to disk, if the caller gives no timeout."""
 _SEGMENT_S: Final = 5.0
 _RELEASE_S: Final = 0.05
 """How long other processes may take to hear that memory is short and to release what they no longer need."""
 
 
 class LoopCannotWaitError(ObjectStoreFullError):
-    """There is room as soon as others are on disk, but this thread's loop does the runtime's work."""
+    """Other objects must be moved to disk first, and this thread can't wait: its loop does the runtime's work."""
 
 
 class AllocatingConnection(Protocol):
@@ -68,7 +68,8 @@ class Reservations:
         connection: asks the store.
         events_loop: hears when memory can be taken.
         clock: for deadlines.
-        is_apart: whether the store is another process. If not, it has done what it can before it answers.
+        is_apart: whether the store is another process. A store in this process makes segments and moves objects to disk
+            before it answers, so there is nothing to wait for.
     """
 
     def __init__(
@@ -87,12 +88,13 @@ class Reservations:
 
         Args:
             wanted: the objects.
-            timeout_s: seconds to wait at the most; None waits while others are moved to disk, but not for releases.
+            timeout_s: seconds to wait at the most; None waits while other objects are moved to disk, but not until
+                objects are released.
 
         Raises:
             ObjectStoreFullError: there was no room in time; nothing is begun.
-            LoopCannotWaitError: this is the thread of the loop that hears the store's events, and others must be moved
-                to disk first, which has begun; nothing else is.
+            LoopCannotWaitError: this is the thread of the loop that hears the store's events, and other objects must be
+                moved to disk first. The move goes on; no object of the reservation is begun.
             ObjectLostError: the promised object was given up.
         """
         search = self._search(wanted, timeout_s, self._block, blocks=True)
@@ -104,13 +106,13 @@ class Reservations:
         raise AssertionError("a search that blocks its thread is never suspended")
 
     async def reserve_async(self, wanted: Reservation, timeout_s: float | None) -> list[int] | None:
-        """Return a place as `reserve`, and let the loop do other things meanwhile."""
+        """Return a place as `reserve`, without blocking the loop."""
         return await self._search(wanted, timeout_s, self._suspend, blocks=False)
 
     async def _search(
         self, wanted: Reservation, timeout_s: float | None, wait: _Wait, *, blocks: bool
     ) -> list[int] | None:
-        """Ask until there is room or no hope of it."""
+        """Ask for memory; if the store is full, ask again and wait until other objects are released."""
         began_at = self._clock.now()
         deadline = began_at + (SPILLING_S if timeout_s is None else timeout_s)
         try:
@@ -145,16 +147,16 @@ class Reservations:
         return taken
 
     def _loop_deadline(self, waits_for: Wait, deadline: float) -> float:
-        """Return until when the loop's own thread may wait, which is not long."""
+        """Return the deadline for the thread of the loop, which may wait for a segment but not for the disk."""
         if waits_for is Wait.SPACE and self._is_apart:
             raise LoopCannotWaitError(
-                "there is no room until others are moved to disk, for which this can't wait on a loop that hosts "
-                "actors: use `await actorrt.put_async(value)`"
+                "there is no room until other objects are moved to disk, and a loop that hosts actors can't wait for "
+                "the disk: use `await actorrt.put_async(value)`"
             )
         return min(deadline, self._clock.now() + _SEGMENT_S)
 
     def _abort(self, wanted: Reservation) -> None:
-        with suppress(ActorRtError):  # the store is gone, and with it all that it was to give up
+        with suppress(ActorRtError):  # the store is gone, and the objects with it
             for object_id in wanted.objects:
                 self._connection.post(Op.ABORT, object_id)
 
@@ -194,7 +196,7 @@ class Reservations:
         return max(0.0, deadline - self._clock.now())
 
     def _expect(self, object_id: ObjectId) -> Completion[None]:
-        """Return what is done when the store says that memory can be taken."""
+        """Return a completion that is done when the store says that the memory can be taken."""
         told: Completion[None] = Completion()
         with self._lock:
             if self._end_error is not None:
@@ -210,7 +212,7 @@ class Reservations:
             told.set_value(None)
 
     def fail_all(self, error: ActorRtError) -> None:
-        """Called when the store has ended: fails every wait, and those to come."""
+        """Called when the store has ended: fails every wait, and each wait that begins later."""
         with self._lock:
             self._end_error = error
             waiting = list(self._waiting.values())

@@ -107,7 +107,7 @@ class SocketChannel:
         loop.add_reader(events.fileno(), self._on_readable, on_event, on_lost)
 
     def _on_readable(self, on_event: OnEvent, on_lost: Callable[[], None]) -> None:
-        """Handle one event: its waiter goes on before the next event is read."""
+        """Handle one event only, so that its waiter runs before the next event is read."""
         if self._events is None:
             return
         try:

@@ -9,14 +9,14 @@ from actorrt.store.wire.protocol import Op, Status
 
 
 def undo(channel: Channel, op: Op, arguments: tuple[Any, ...], reply: StoreReply) -> None:
-    """Undo a request. The caller has the channel.
+    """Undo a request. The caller holds the lock of the channel.
 
-    A loan is not undone: nobody uses it, and it ends with the next loan or recall.
+    A loan is not undone: it stays unused, and ends with the next loan or recall.
 
     Args:
         channel: the way to the store.
         op, arguments: the request.
-        reply: its answer, which nobody took.
+        reply: its answer, which came too late.
     """
     if reply.status not in (Status.DONE, Status.WAIT) or reply.result is None:
         return

@@ -71,7 +71,7 @@ class UnreportedObjects:
         return len(self.objects)
 
     def borrow(self, loan: Place | None) -> None:
-        """Use another loan from now on, or none; everything has just been reported."""
+        """Use another loan from now on, or none; all objects have been reported."""
         assert not self._in_order, "everything is reported before the next loan"
         self._segment_id, self._at, self._end = (
             (0, 0, 0) if loan is None else (loan.segment_id, loan.offset, loan.offset + loan.length_bytes)
@@ -167,8 +167,8 @@ class UnreportedObjects:
         """Return the report to the store, and forget the reported objects; None if there is nothing to report.
 
         Args:
-            only_old: leave out objects that were made since the last report, and all objects behind them: they may be
-                dropped before it is worth reporting them.
+            only_old: leave out the objects that were made since the last report, and all objects behind them, because
+                they may be dropped soon.
 
         Returns:
             The offset up to which the loan is used, and for each object in order its id, offset, length, flags, pins

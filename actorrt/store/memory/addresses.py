@@ -1,4 +1,4 @@
-"""The addresses of bytes in this process. Apart from `mappings`, which the daemon imports, because this needs numpy."""
+"""The addresses of bytes in this process. A module of its own: it needs numpy, and the daemon imports `mappings`."""
 
 from __future__ import annotations
 

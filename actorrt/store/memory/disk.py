@@ -160,7 +160,7 @@ def _copy(source: SpillSource, target: int, offset: int) -> int:
 
 
 def _pieces(fd: int, offset: int, length_bytes: int) -> Iterator[tuple[int, memoryview]]:
-    """Yield the start of each piece of some bytes, and the piece. The next piece overwrites it, and so stays cached.
+    """Yield the start and the content of each piece of some bytes. All pieces share one buffer, which stays cached.
 
     Raises:
         OSError: the file can't be read, or has ended.

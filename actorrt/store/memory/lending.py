@@ -57,7 +57,9 @@ class Lending:
         self.take_back(connection)
         if object_bytes > max_object_bytes(self._pool.capacity_bytes):
             return None
-        wanted = max(self._next_bytes.get(connection, min(_MIN_BYTES, self._max_bytes)), 4 * align(object_bytes))
+        wanted = max(
+            self._next_bytes.get(connection, min(_MIN_BYTES, self._max_bytes)), _OBJECTS_COUNT * align(object_bytes)
+        )
         found = self._pool.lend(min(align(wanted), self._max_bytes))
         if isinstance(found, Place):
             self._loans[connection] = found
@@ -68,7 +70,7 @@ class Lending:
         """Allocate the reported objects' ranges of a loan.
 
         Args:
-            connection: whose loan.
+            connection: the borrower.
             end: the offset up to which the loan is used; the rest stays on loan.
             ranges: offsets and lengths of the objects, in order.
 

@@ -1,6 +1,6 @@
 """Views of objects in the store: read-only views that pin their object, and private copies that can be written.
 
-Apart from `mappings`, because the daemon does not need numpy to hand out memory.
+A module of its own: it needs numpy, and the daemon imports `mappings` without it.
 """
 
 from __future__ import annotations

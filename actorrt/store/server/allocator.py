@@ -109,7 +109,7 @@ class Allocator:
         self._reply(connection, serial, deferred.outcome)
 
     def withdraw(self, connection: int, object_id: ObjectId) -> None:
-        """Withdraw a request. If its objects were begun meanwhile, the connection aborts them."""
+        """Withdraw a request. If its objects have been begun, the caller aborts them."""
         self._requests.remove((connection, object_id))
 
     def _settle(self, request: AllocationRequest, outcome: Place | ActorRtError | None) -> None:
@@ -131,7 +131,7 @@ class Allocator:
             self._connections.reply_place(connection, serial, place, writable=True)
 
     def _try(self, request: AllocationRequest) -> Wait | None:
-        """Serve a request, or return what it must wait for."""
+        """Serve a request, or return the reason why it must wait."""
         if not request.objects:
             return self._try_lend(request)
         found = self._pool.allocate(request.length_bytes, request.connection)
@@ -235,7 +235,7 @@ class Allocator:
     # The disk
 
     def _free_space(self, request: AllocationRequest) -> None:
-        """Recall what processes keep without need, and begin to move objects to disk.
+        """Recall loans and cached refs from all processes, and begin to move objects to disk.
 
         Raises:
             ObjectStoreFullError: there is no idle object or no disk, and the request does not wait for releases.
@@ -259,7 +259,7 @@ class Allocator:
         Args:
             file_id: the file.
             offsets: the start of each object's bytes in it.
-            trouble: why it could not be written; empty if it was.
+            trouble: the reason why it was not written; empty if it was.
         """
         objects = self._spilling.pop(file_id)
         self._disk_trouble = trouble
@@ -289,13 +289,13 @@ class Allocator:
     def offer(self) -> None:
         """Try the requests that wait for releases, if there may be enough memory."""
         if not self._requests or self._growing or self._spilling:
-            return  # they are tried when that is done
+            return  # the requests are tried when the segment or the file is written
         may_spill = self._may_spill and not self._disk_trouble and bool(self._table.idle)
         if may_spill or any(self._pool.has_room(request.length_bytes) for request in self._requests):
             self.retry()
 
     def _recall(self) -> None:
-        """Have every process release what it keeps without need."""
+        """Have every process end its loan, and release the refs and views that it only caches."""
         for known in self._connections:
             if known.role is Role.EVENTS:
                 self._connections.tell(known.number, [Event.RECALL])

@@ -37,7 +37,7 @@ class ClientRecord:
     Attributes:
         mapped: the segments that it has, each for reading or for writing.
         offered: the segments that it was given ahead of need.
-        retired: the segments that were dropped, and that it was not told of.
+        retired: the dropped segments that its next reply will name.
     """
 
     number: int
@@ -125,11 +125,11 @@ class Connections:
         known = self._by_number[number]
         asker = number if known.role is Role.REQUESTS else self._requests_by_peer.get(known.peer or PeerId(b""))
         if asker is None:
-            raise ValueError("a process that waits for memory has a connection on which it asked")
+            raise ValueError("a process that waits for memory needs a requests connection")
         return asker
 
     def waiter(self, number: int) -> int:
-        """Return the connection that hears what this one waits for: its process's events, or itself if it only waits.
+        """Return the connection that hears the outcome of a wait: the events connection of its process, or a WAIT one.
 
         Raises:
             ValueError: the process has no events connection.
@@ -172,7 +172,7 @@ class Connections:
             self.instructions.append(Send(listener, [Event.NEXT, segment_id], segment_id, True))
 
     def retire(self, segment_ids: list[int]) -> None:
-        """Drop segments; a process that maps one hears so by an event, or else with its next reply."""
+        """Drop segments. A process that has mapped one is told by an event, or with its next reply."""
         if not segment_ids:
             return
         for known in self:

@@ -52,7 +52,7 @@ class StoreCore:
         may_spill: whether the shell can move objects to disk.
 
     Attributes:
-        allocator: memory and disk space; for the shell, which says what it has made.
+        allocator: memory and disk space. The shell reports to it what it has made.
     """
 
     def __init__(self, capacity_bytes: int, segment_bytes: int | None = None, *, may_spill: bool = False) -> None:
@@ -93,7 +93,7 @@ class StoreCore:
     # Connections
 
     def open(self, connection: int, label: str) -> None:
-        """Begin a connection, which errors call `label`."""
+        """Begin a connection; `label` names it in errors."""
         self._connections.open(connection, label)
 
     def close(self, connection: int, now: float) -> None:

@@ -1,7 +1,7 @@
-"""A store's objects, for the part of the node that copies objects between stores: they are read and made in place.
+"""Reads and makes a store's objects in place, for the part of the node that copies objects between stores.
 
-To the store's core, an exchange is a client like any other, with a connection for requests and one for events, but in
-the store's own process: its messages are calls. All methods are called on the store's loop, which `attach` names.
+To the store's core, an exchange is a client like any other, with a connection for requests and one for events. Since it
+is in the store's own process, its messages are calls. All methods are called on the loop that has called `attach`.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ _PEER: Final = PeerId(b"exchange".ljust(ID_BYTES, b"\0"))
 
 
 class RemoteStores(Protocol):
-    """The part of the node that speaks with other stores. It is called on the store's loop, and calls back later."""
+    """The part of the node that speaks with other stores. Calls come on the store's loop, and do not wait."""
 
     def fetch(self, object_id: ObjectId) -> None:
         """Have an adopted object created and sealed here, because a process waits for it."""
 
     def adopt(self, object_id: ObjectId, node: bytes, token: bytes | None) -> None:
-        """Have an object held for this node where it was made; `node` told of it, with that transit."""
+        """Have the store that made an object hold it for this node. `node` sent its ref, in the transit `token`."""
 
     def arrived(self, object_id: ObjectId, node: bytes, token: bytes) -> None:
         """Tell a node that a transit of one of its processes has arrived."""
 
     def release(self, object_id: ObjectId) -> None:
-        """Release an adopted object where it was made; nothing here refers to it any more."""
+        """Release an adopted object at the store that made it; nothing here refers to it any more."""
 
 
 class ServedObjects(MessageHandler, Protocol):
@@ -109,7 +109,7 @@ class Exchange:
 
         Raises:
             ObjectNotFoundError, ObjectLostError: it was freed, or can never be.
-            The error that was put in its place; as a RemoteActorError if it is not of actorrt's own.
+            The error that the object failed with; a RemoteActorError in place of an error that is not actorrt's own.
         """
         from actorrt.store.memory.views import pinned_view
 
@@ -204,7 +204,9 @@ class Exchange:
 
     def _attached(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:
-            raise RuntimeStateError("this object store exchanges nothing with others: it is not attached, or closed")
+            raise RuntimeStateError(
+                "this object store exchanges no objects with other nodes: it is not attached, or closed"
+            )
         return self._loop
 
     def _tell(self, op: Op, *arguments: Any) -> None:
@@ -255,9 +257,8 @@ class Exchange:
             return
         if not asked.answered.done():
             asked.answered.set_result((status, result))
-        elif (
-            status in (Status.DONE, Status.WAIT) and result is not None and self._loop is not None
-        ):  # the asker has gone
+        elif status in (Status.DONE, Status.WAIT) and result is not None and self._loop is not None:
+            # The asker was cancelled.
             undo = self._unpin if asked.op is Op.GET else self.abort
             self._loop.call_soon(undo, asked.object_id)
 
@@ -282,7 +283,7 @@ class Exchange:
     # Holding for other nodes
 
     def hold_for(self, node: PeerId, object_id: ObjectId, token: bytes | None) -> bytes | None:
-        """Hold an object for another node. If it was made on a third one, hold nothing and return that node.
+        """Hold an object for another node. If a third node made the object, hold nothing and return that node.
 
         Args:
             node: the other node's process.

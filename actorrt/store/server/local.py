@@ -148,7 +148,7 @@ class LocalStore:
 
 
 class LocalChannel:
-    """One client's way to a `LocalStore`."""
+    """The channel between a client and a `LocalStore`."""
 
     is_apart = False
 
@@ -165,7 +165,7 @@ class LocalChannel:
         self._replies.append(StoreReply(Status(status), result, retired, fd))
 
     def take_stale(self) -> list[tuple[Op, tuple[Any, ...], StoreReply]]:
-        return []  # a call can't be left before its answer
+        return []  # a call returns with its answer
 
     def request(self, op: Op, *arguments: Any) -> StoreReply:
         self._store.handle(self._number, [op, 1, *arguments])
@@ -209,7 +209,7 @@ class LocalChannel:
         self._store.end(self._number)
 
     def abandon_after_fork(self) -> None:
-        """Do nothing: a forked child has a copy of the whole store, which nobody will use."""
+        """Do nothing: a forked child has a copy of the whole store, and no code uses that copy."""
 
 
 def _close_fd(fd: int | None) -> None:

@@ -31,7 +31,7 @@ class Retention:
     Args:
         core: the store.
         settle: carries out the core's instructions.
-        lock: held meanwhile, if several threads use the core.
+        lock: held during each call, if several threads use the core.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Retention:
             self._settle()
 
     def release(self, object_ids: Sequence[ObjectId]) -> None:
-        """End one hold of each."""
+        """End one hold of each of these objects."""
         with self._lock:
             self._core.handle(NODE_HOLDS, [Op.RELEASE, 0, list(object_ids), []])
             self._settle()

@@ -1,4 +1,4 @@
-"""Pure: the ids of objects that were freed not long ago, so that a ref which arrives late fails and does not wait."""
+"""Pure: the ids of the objects that were freed last: a ref to one of them that arrives late fails at once."""
 
 from __future__ import annotations
 

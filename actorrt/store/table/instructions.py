@@ -71,7 +71,7 @@ class ObjectReady:
 
 @dataclass(frozen=True, slots=True)
 class ObjectFailed:
-    """Tell a connection that an object will never be. `error` is an exception, or one as data."""
+    """Tell a connection that an object has failed. `error` is an exception, or its data."""
 
     connection: int
     object_id: ObjectId
@@ -87,7 +87,7 @@ class FreeBytes:
 
 @dataclass(frozen=True, slots=True)
 class Adopt:
-    """Have an object held for this node where it was made, and then tell the node that sent it."""
+    """Have the store that made an object hold it for this node, then tell the node that sent its ref."""
 
     object_id: ObjectId
     node: bytes
@@ -105,7 +105,7 @@ class TransitArrived:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseAdopted:
-    """Release an adopted object where it was made; nothing here refers to it any more."""
+    """Release an adopted object at the store that made it; nothing here refers to it any more."""
 
     object_id: ObjectId
 

@@ -95,7 +95,7 @@ def _broken_keeping(
     containers_count: int,
 ) -> Iterator[str]:
     if entry.containers_count != containers_count:
-        yield f"{containers_count} objects contain it"
+        yield f"containers_count is {entry.containers_count}, and other objects contain it {containers_count} times"
     for token in entry.transits:
         transit = transits.get(token)
         if transit is None or transit.object_id != entry.object_id or transit.balance_count <= 0:

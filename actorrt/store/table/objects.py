@@ -25,7 +25,7 @@ from actorrt.ids import ObjectId, short
 from actorrt.store.memory.pool import Place
 
 Token = bytes
-"""Names a transit: its sender's peer id, and a number."""
+"""The name of a transit: the peer id of its sender, and a number."""
 
 
 _NO_CONNECTIONS: Final[frozenset[int]] = frozenset()
@@ -53,16 +53,16 @@ class ObjectEntry:
         place: its bytes from CREATED on, in a segment or in a spill file.
         maker: the connection that is writing it.
         declarer: the connection that promised it, until it is sealed.
-        origin: the node that made it, if that is another one; copies are fetched from there.
+        origin: the other node that made it, from which copies are fetched; None if this node made it.
         error: the reason of its failure, an exception or one as data.
         holds, pins: how many refs, and how many mapped views, each connection has.
         waiters: the connections that are told when it is sealed or fails.
         transits: messages under way that carry it.
-        containers_count: how often it occurs in other objects.
+        containers_count: the number of times that other objects contain it.
         contained: the objects that it holds.
         is_private: only its maker knows the id, so no message about it can be under way.
-        overtaken: transits whose arrival was told before their departure; while there is one, an EXPECTED object may
-            become known.
+        overtaken: transits whose arrival was reported before their departure. While there is one, its sender may
+            still report an EXPECTED object.
         line: the file and line that made it, if known.
     """
 
@@ -94,7 +94,7 @@ class ObjectEntry:
         return self.state is State.SEALED and not self.pins
 
     def note_transit(self, token: Token, *, holds: bool) -> None:
-        """Let a transit hold the object, or no longer."""
+        """Add a transit that holds the object, or remove it."""
         if isinstance(self.transits, frozenset):
             self.transits = {token} if holds else _NO_TOKENS
         elif holds:

@@ -1,8 +1,8 @@
 """Pure: the messages under way that carry refs, and whether they hold their objects.
 
-A transit holds its object from the moment the sender tells of it until as many copies have arrived as were sent. The
-store may hear of an arrival first, and even before it hears of the object. The balance is negative then, and the
-transit holds nothing.
+A transit holds its object from the time when the sender announces it until all copies that were sent have arrived. The
+store may hear of an arrival before the announcement, and even before it hears of the object. Then the balance of the
+transit is negative, and the transit holds nothing.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class RefTransits:
         """Called when a sender ended: its messages may still arrive for a while.
 
         Returns:
-            The transits that arrived and were never told of by the sender; they are forgotten.
+            The transits that arrived, and that the sender had never announced. They are removed.
         """
         self._connections = {peer: other for peer, other in self._connections.items() if other != sender}
         unannounced = []

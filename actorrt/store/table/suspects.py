@@ -1,8 +1,8 @@
 """Pure: the objects that nobody may refer to any more, until a sweep looks at them.
 
-A hold may be under way while the last one ends: the receiver of a message sent `acquire` before the sender said that
-the message has arrived, but on another connection. So the caller begins a sweep, then reads everything that has
-arrived, and then the sweep looks only at objects that were suspect at its beginning and not mentioned since.
+When the last known hold of an object ends, another process may have sent a new hold already: its message waits on
+another connection. So the caller begins a sweep, reads every message that has arrived, and then ends the sweep, which
+looks only at objects that were suspects at its beginning and that no message has mentioned since.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Suspects:
         return bool(self._young or self._ripe)
 
     def add(self, object_id: ObjectId) -> None:
-        """Have the next sweep look at an object, not one that has begun."""
+        """Have the next sweep look at an object; a sweep that has begun leaves it out."""
         self._young.add(object_id)
 
     def begin(self) -> None:

@@ -52,7 +52,7 @@ class ObjectTable:
         self.suspects = Suspects()
         self._instructions: list[TableInstruction] = []
 
-    # Looking
+    # Reading the table
 
     def get(self, object_id: ObjectId) -> ObjectEntry | None:
         """Return the entry of an object, to be read only."""
@@ -74,7 +74,7 @@ class ObjectTable:
     # Connections
 
     def connect(self, connection: int, peer: PeerId | None = None) -> None:
-        """Begin a connection; with a peer, it is the one on which this process says what it holds and sends."""
+        """Begin a connection; `peer` is given for the connection on which a process reports its holds and transits."""
         self._by_connection[connection] = set()
         if peer is not None:
             self.transits.connect(peer, connection)
@@ -101,9 +101,8 @@ class ObjectTable:
         if entry.declarer == connection:
             entry.declarer = None
             if entry.state is State.PENDING:
-                self._fail(
-                    entry, lost(entry.object_id, "the process that was to provide it ended before it was sealed")
-                )
+                why = "the process that promised it ended before it was sealed"
+                self._fail(entry, lost(entry.object_id, why))
         self.suspects.add(entry.object_id)
 
     def _drop_unsealed(self, entry: ObjectEntry) -> None:
@@ -121,7 +120,7 @@ class ObjectTable:
     # Making objects
 
     def declare(self, object_id: ObjectId, connection: int) -> None:
-        """Promise an object that some process will make. The connection holds it, and the promise ends with it."""
+        """Hold an object, and promise that some process will make it; the connection's end ends the promise."""
         entry = self._entry(object_id, State.PENDING)
         self._hold(entry, connection)
         if entry.is_unmade():
@@ -130,13 +129,13 @@ class ObjectTable:
             entry.state = State.PENDING
 
     def locate(self, object_id: ObjectId, connection: int, node: bytes, token: Token | None = None) -> None:
-        """Hold an object that another node told of, for a connection; a token ends one copy of its transit."""
+        """Hold an object of another node for a connection; a token ends one copy of its transit."""
         entry = self._entry(object_id, State.REMOTE)
         self._hold(entry, connection)
         self._found(entry, node, token)
 
     def _found(self, entry: ObjectEntry, node: bytes, token: Token | None) -> None:
-        """Note that an object is on another node. A promise of it was kept there."""
+        """Note that an object was made on another node. A promise of it here has been kept."""
         entry.is_private = False
         if entry.origin is None and entry.state in (State.EXPECTED, State.REMOTE, State.PENDING):
             entry.origin, entry.state = node, State.REMOTE
@@ -146,7 +145,7 @@ class ObjectTable:
             self._instructions.append(TransitArrived(entry.object_id, node, token))
 
     def set_origin(self, object_id: ObjectId, origin: bytes | None) -> None:
-        """Note the node that made an adopted object; None if that node is gone, so that only a copy here counts."""
+        """Note the node that made an adopted object; None if that node is gone. Without a copy here it is lost then."""
         entry = self._entries.get(object_id)
         if entry is not None and entry.origin is not None:
             entry.origin = origin
@@ -236,7 +235,7 @@ class ObjectTable:
             self._forget_if_unrelated(entry, maker)
 
     def _keep_promise(self, entry: ObjectEntry) -> None:
-        """End the promise of an object that is made, or never will be."""
+        """End the promise of an object, which is made now or has failed."""
         declarer, entry.declarer = entry.declarer, None
         if declarer is not None:
             self._forget_if_unrelated(entry, declarer)
@@ -287,12 +286,12 @@ class ObjectTable:
 
     def transit(self, object_id: ObjectId, connection: int, token: Token, copies_count: int) -> None:
         """Keep an object until `copies_count` copies of a message have arrived."""
-        # Everything that made the object known came on the same connection before.
+        # The sender's own messages about the object came earlier, on the same connection.
         self._end_expectation(object_id, token, not_found(object_id, "was freed before it was sent"))
         self._change_transit(token, object_id, connection, copies_count)
 
     def _end_expectation(self, object_id: ObjectId, token: Token, error: ActorRtError) -> None:
-        """Fail an object that is still unknown when the last of the senders that it was expected from has spoken."""
+        """Called when a sender has announced its transit, or has ended: the last one fails an EXPECTED object."""
         entry = self._entries.get(object_id)
         if entry is not None and token in entry.overtaken:
             entry.overtaken -= {token}

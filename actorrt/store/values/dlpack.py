@@ -22,7 +22,8 @@ def from_dlpack(value: Any) -> np.ndarray[Any, Any] | None:
 def exportable(value: Any) -> Any:
     """Return a value that may be given to a library through DLPack, which has no read-only memory.
 
-    An array of the store is mapped privately: only the other library sees what it writes; other pages are no copy.
+    An array of the store is mapped privately: only the other library sees its own writes, and only written pages are
+    copied.
 
     Raises:
         TypeError: the value is not an array or tensor.

@@ -96,10 +96,10 @@ class Encoded:
 
 
 def encode(value: Any, carrier: Carrier) -> Encoded:
-    """Return a value as an object, which refers to the value's memory: that must not change until it is written.
+    """Return a value as an object. It refers to the value's memory, which must not change until the object is written.
 
     Raises:
-        SerializationError: the value can't be stored; the message names the path of the part that is in the way.
+        SerializationError: the value can't be stored; the message names the path of the part at fault.
     """
     if type(value) is np.ndarray and _is_plain(value.dtype):
         return _encode_array(value)

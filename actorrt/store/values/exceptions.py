@@ -1,7 +1,7 @@
 """Pickles of exceptions, which are rebuilt with their own type.
 
 Python rebuilds an exception by calling its class with `args`. If the class has a constructor of its own, the call may
-fail, or give the exception another text. So an exception whose class does not define how it is pickled is rebuilt
+fail, or give the exception another text. So an exception whose class defines no pickling of its own is rebuilt
 without its own constructor: its built-in base class makes it from `args`, and its attributes are restored. Attributes
 that can't be pickled are left out.
 """

@@ -350,7 +350,7 @@ def _rebuild_arrow_tensor(data: Buffer) -> Any:
 def _rebuild_tensor(data: Buffer, dtype: torch.dtype, shape: tuple[int, ...]) -> torch.Tensor:
     """Rebuild a tensor that can be written: torch has no read-only memory, and writing to it would end the process.
 
-    Memory of the store is mapped privately: only this tensor sees what is written, and other pages are not copied.
+    Memory of the store is mapped privately: only this tensor sees the writes, and only written pages are copied.
     """
     import torch
 

@@ -1,7 +1,7 @@
 """The interface of the channels between a client and its store, and the form of their replies.
 
-`connection.socket_channel` is the channel between processes. `server.local` has the one within a process, in which a
-request over a socket to the loop that makes it would never be answered.
+`connection.socket_channel` is the channel between processes, `server.local` has the channel within one process. A
+socket within one process would deadlock: the loop that waits for an answer is the loop that must send the answer.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ class StoreReply:
 
 
 OnEvent = Callable[[list[Any], int | None], None]
-"""Called with an event and the descriptor beside it, which the listener then owns."""
+"""Called with an event, and with the descriptor that came with it or None. The listener owns the descriptor."""
 
 
 class Channel(Protocol):
-    """One client's way to its store. One thread at a time calls `request` and `post`; the client has the lock."""
+    """The interface of a channel. One thread at a time calls `request` and `post`: the client's lock ensures that."""
 
     capacity_bytes: int
     is_apart: bool
@@ -40,11 +40,11 @@ class Channel(Protocol):
 
         Raises:
             ObjectLostError: the store is gone.
-            CallTimeoutError: the store did not answer in time; its answer will be among the stale ones.
+            CallTimeoutError: the store did not answer in time. `take_stale` returns the answer if it comes later.
         """
 
     def take_stale(self) -> list[tuple[Op, tuple[Any, ...], StoreReply]]:
-        """Return answers that came after their askers had gone, each with its request."""
+        """Return the answers to requests that were interrupted or timed out, each with its request."""
 
     def post(self, op: Op, *arguments: Any) -> None:
         """Send a message that has no answer.
@@ -54,13 +54,13 @@ class Channel(Protocol):
         """
 
     def listen(self, loop: asyncio.AbstractEventLoop, on_event: OnEvent, on_lost: Callable[[], None]) -> None:
-        """Have the store's events and its end told on the running loop."""
+        """Call `on_event` with each event of the store, and `on_lost` at its end, on `loop`, which is running this."""
 
     def wait(self, op: Op, *arguments: Any, timeout_s: float | None) -> list[Any] | None:
         """Send one message on a new connection and wait, in this thread, for the first event; None if it timed out."""
 
     def stop_listening(self) -> None:
-        """Tell no more events; on the loop that listens. Idempotent."""
+        """Call back no more. Called on the loop that listens. Idempotent."""
 
     def close(self) -> None:
         """End the connection. Idempotent."""

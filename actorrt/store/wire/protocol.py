@@ -67,7 +67,7 @@ class Status(IntEnum):
 
     DONE = 0
     ERROR = 1  # result: an error's data
-    PENDING = 2  # GET of what is not sealed yet
+    PENDING = 2  # GET of an object that is not sealed yet
     WAIT = 3  # CREATE and RESERVE: there is no memory yet; result: a Wait
 
 
@@ -86,16 +86,16 @@ class Event(IntEnum):
     ALLOCATION = 3  # object: the outcome of its allocation can be taken
     RETIRED = 4  # segments
     NEXT = 5  # segment, with its descriptor: the process will write it next
-    RECALL = 6  # memory is short: the process returns its loan and what it keeps without need
-    PUBLISHED = 7  # scope, name, what LATEST would answer now; or None: ask
+    RECALL = 6  # memory is short: the process ends its loan, and releases refs and views that it only caches
+    PUBLISHED = 7  # scope, name, the answer to LATEST; or None: the process sends LATEST
 
 
 class Role(IntEnum):
     """The purpose of a connection."""
 
-    REQUESTS = 1  # a process's one connection for requests; what it holds belongs to it
-    EVENTS = 2  # hears what the process subscribed to
-    WAIT = 3  # one thread's, for one blocking wait
+    REQUESTS = 1  # a process's one connection for requests; the holds of the process belong to it
+    EVENTS = 2  # receives the events of a process
+    WAIT = 3  # for one blocking wait of one thread
 
 
 class ProtocolError(Exception):

@@ -41,7 +41,7 @@ def test_a_process_without_the_other_connection_is_refused() -> None:
     connections = Connections()
     connections.open(EVENTS, "events")
     connections.identify(EVENTS, VERSION, Role.EVENTS, PEER)
-    with pytest.raises(ValueError, match="a process that waits for memory has a connection"):
+    with pytest.raises(ValueError, match="a process that waits for memory needs a requests connection"):
         connections.asker(EVENTS)
     connections.open(OTHER, "requests")
     connections.identify(OTHER, VERSION, Role.REQUESTS, PeerId(b"o" * 16))
