@@ -98,10 +98,8 @@ class GradientServer(ParameterServer):
         self._gradient[:] = gradient
         self._optimiser.step(learning_rate)
         self._learnt_steps += step_count
-        self._replace(
-            self._moving.copy(), self._weights.version + 1, seen
-        )  # the simulator that sent the gradient gets them in the answer
-        return self._weights
+        self._replace(self._moving.copy(), self._weights.version + 1, seen)
+        return self._weights  # not sent to readers: the simulator that sent the gradient gets them in the answer
 
     def state(self) -> dict[str, Any]:
         """Return the state that another server needs to continue from the parameters."""
@@ -143,12 +141,14 @@ class GradientSimulator(Simulator):
         limit_threads(1)
 
     async def rollout(self, at_least: int = 0, *, exact: bool = False) -> Any:
-        """Collect a fragment with the newest parameters, and let the server apply its gradient; return a
-        `Contribution`.
+        """Collect a fragment with the newest parameters, and let the server apply its gradient.
 
         Args:
             at_least: the oldest version of the parameters to act with.
             exact: as for `Simulator.rollout`.
+
+        Returns:
+            A `Contribution`.
 
         Raises:
             Exception: an environment's own error, as from `Simulator.rollout`.

@@ -6,9 +6,8 @@ import numpy as np
 
 from actorrt.rl.spaces.array_spaces import Array
 
-NOISE_KEY = (
-    1_000_004  # spawn keys of directions begin with it; other keys are in `environment`, `evaluator` and `cli.train`
-)
+NOISE_KEY = 1_000_004
+"""Spawn keys of directions begin with it. Other such keys are in `environment`, `evaluator` and `cli.train`."""
 
 
 def direction(run_seed: int, iteration: int, number: int, count: int) -> Array:

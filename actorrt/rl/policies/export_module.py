@@ -93,9 +93,8 @@ def export_module(policy: StorablePolicy, path: str) -> None:
     names = ["observation" if isinstance(inner, Box) else "features", *list(given)[1:]]
     every: Any = {0: torch.export.Dim("N")}
     try:
-        with warnings.catch_warnings(
-            action="ignore"
-        ):  # about deprecations inside torch, and about names that two axes share
+        # torch warns of deprecations inside itself, and of names that two axes share.
+        with warnings.catch_warnings(action="ignore"):
             torch.onnx.export(
                 Acting(policy).eval(),
                 tuple(given.values()),

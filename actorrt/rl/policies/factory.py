@@ -14,8 +14,9 @@ from actorrt.rl.spaces.normaliser import Normaliser
 def make_policy(
     spec: PolicySpec, parameters: Array | None = None, version: int = 0, normaliser: Normaliser | None = None
 ) -> FlatPolicy:
-    """Make the policy that the spec describes: an `MlpPolicy`, a `LinearPolicy` if it has no hidden layers, or a
-    `TorchPolicy`.
+    """Make the policy that the spec describes.
+
+    It is an `MlpPolicy`, or a `LinearPolicy` if there are no hidden layers, or a `TorchPolicy` for other networks.
 
     Raises:
         MissingPackageError: the network needs torch, which is not installed.

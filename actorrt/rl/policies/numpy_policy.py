@@ -22,10 +22,10 @@ ACTION_GAIN = 0.01  # nearly uniform at the start: Andrychowicz et al. 2021, "Wh
 
 
 class LinearPolicy(FlatPolicy):
-    """One matrix from features to actions: discrete actions are the largest output, continuous ones the outputs
-    themselves.
+    """One matrix from features to actions.
 
-    This policy is deterministic and estimates no values: it is for algorithms that measure whole episodes.
+    A discrete action is the index of the largest output; continuous actions are the outputs themselves. The policy is
+    deterministic and estimates no values: it is for algorithms that measure whole episodes.
     """
 
     architecture = "linear"

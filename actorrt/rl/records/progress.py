@@ -163,12 +163,12 @@ def _duration(seconds: float) -> str:
 class ProgressLine:
     """Shows a run's progress: one line that is rewritten in a terminal, or a new line every two seconds elsewhere.
 
-        In a narrow terminal it takes several lines. A terminal that can't move its cursor (`TERM=dumb`) is treated like
-        a file.
+    In a narrow terminal it takes several lines. A terminal that can't move its cursor (`TERM=dumb`) is treated like a
+    file.
 
     Args:
         out: the stream to write to, which may be a terminal.
-            now: the clock, in seconds.
+        now: the clock, in seconds.
     """
 
     def __init__(self, out: TextIO, now: Callable[[], float] = time.monotonic) -> None:

@@ -19,9 +19,9 @@ class RunRecord:
 
     Attributes:
         rows: one dictionary for each update. Whenever there are more than `ROW_LIMIT`, every second one is removed.
-            update_count: updates so far.
         evaluations: steps and mean return of each evaluation.
         episode_returns: returns of the last training episodes.
+        update_count: updates so far.
         steps: transitions learnt from.
         seconds: duration of the run before it was resumed.
     """

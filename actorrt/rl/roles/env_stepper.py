@@ -16,8 +16,9 @@ class EnvStepper(art.Actor):
 
     @contextlib.contextmanager
     def _playing(self, where: Callable[[], str]) -> Iterator[None]:
-        """End the current message and this incarnation if an environment raises; the next message reaches a new
-        incarnation.
+        """End the current message and this incarnation if an environment raises.
+
+        The next message reaches a new incarnation.
 
         Args:
             where: returns what was stepped or reset last; it becomes a note of the error.
@@ -42,7 +43,7 @@ class EnvStepper(art.Actor):
             return make()
         except (
             Exception
-        ) as error:  # the environment's; a failing restart would be retried for ever without a word to users
+        ) as error:  # of the environment; a restart that fails would be retried for ever, unseen by users
             if self.context.incarnation == 1:
                 raise
             self._unmade = error

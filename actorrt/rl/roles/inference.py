@@ -68,9 +68,8 @@ class Inference(art.Actor):
             The results of `MlpPolicy.act`, and the version that acted.
         """
         if self._policy.version < at_least:
-            await self._params.subscribe(
-                self.context.ref
-            )  # the parameter server may be a new incarnation, without readers
+            # The parameter server may be a new incarnation, without readers.
+            await self._params.subscribe(self.context.ref)
             self.renew(*await self._params.latest())
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Any] = loop.create_future()

@@ -16,19 +16,17 @@ SNAPSHOT_EVERY = 1  # message: a version that was sent to another actor is never
 class ParameterServer(art.Actor):
     """Holds the newest parameters of a policy and the version before, and sends each new version to its readers.
 
-        A reader is an actor with a method `renew(version, parameters, normaliser)`. At most one version is on its way
-        to a
-        reader: a slow reader misses versions, and asks for the newest when it needs it. A reader that is gone for good
-            is
+    A reader is an actor with a method `renew(version, parameters, normaliser)`. At most one version is on its way to a
+    reader: a slow reader misses versions, and asks for the newest when it needs it. A reader that is gone for good is
     removed.
 
-        A run spawns it with `snapshot_every=SNAPSHOT_EVERY`. Then nothing that it confirmed is lost: the next
-        incarnation has the same two versions and the same counts. Readers subscribe again when they fall behind.
+    A run spawns it with `snapshot_every=SNAPSHOT_EVERY`. Then nothing that it confirmed is lost: the next incarnation
+    has the same two versions and the same counts. Readers subscribe again when they fall behind.
 
-        Args:
-            parameters: the initial flat vector.
-            version: its version; each publication has a larger one.
-            normaliser: of observations and rewards; publications add their counts to it.
+    Args:
+        parameters: the initial flat vector.
+        version: its version; each publication has a larger one.
+        normaliser: of observations and rewards; publications add their counts to it.
     """
 
     def __init__(self, parameters: Array, version: int = 0, normaliser: Normaliser | None = None) -> None:
@@ -56,10 +54,9 @@ class ParameterServer(art.Actor):
         self._hand_on()
 
     def replace(self, weights: Weights) -> None:
-        """Replace everything including the normaliser, and send it to the readers; for callers that merge counts
-        themselves.
+        """Replace everything including the normaliser, and send it to the readers.
 
-        Older weights than the current ones are ignored.
+        This is for callers that merge counts themselves. Weights that are not newer than the current ones are ignored.
         """
         if weights.version > self._weights.version:
             self._previous, self._weights = self._weights, weights
@@ -133,8 +130,7 @@ async def resolve(parameters: Any) -> Any:
 
 
 async def publish(params: Any, parameters: Array, version: int, seen: Normaliser | None = None) -> None:
-    """Publish exactly once to a parameter server that may die meanwhile: its next incarnation says which version it
-    has.
+    """Publish exactly once to a parameter server, even if it dies meanwhile: its next incarnation knows its version.
 
     Args:
         params: the server's ref.

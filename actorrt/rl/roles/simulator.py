@@ -157,9 +157,8 @@ class Simulator(EnvStepper):
             self._policy.set_parameters(EMPTY, at_least, await self._params.normaliser())
             return
         if self._policy.version < at_least:
-            await self._params.subscribe(
-                self.context.ref
-            )  # the parameter server may be a new incarnation, without readers
+            # The parameter server may be a new incarnation, without readers.
+            await self._params.subscribe(self.context.ref)
             self.renew(*await self._params.latest())
         if exact and self._policy.version != at_least:
             weights = self._held.get(at_least) or await self._params.weights(at_least)

@@ -15,10 +15,10 @@ from actorrt.rl.spaces.spaces import MASK_KEY, flat_mask
 
 
 class ActionMask(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """Returns observations `{"observation": ..., "action_mask": ...}`, with the mask of the wrapped environment's
-    `info`.
+    """Returns observations of the form `{"observation": ..., "action_mask": ...}`.
 
-    At the end of an episode the mask may be missing, since no action follows.
+    The mask is the one in the wrapped environment's `info`. At the end of an episode the mask may be missing, since no
+    action follows.
 
     Raises:
         KeyError: (at a reset or a step) there is no mask in `info`.

@@ -42,9 +42,8 @@ class Evaluations:
     ) -> None:
         self._evaluator, self._selection, self._record = evaluator, selection, record
         self._callbacks, self._episodes, self._newest = callbacks, episodes, newest
-        self._under_way: tuple[int, Any, Weights | None] | None = (
-            None  # steps, reply, and the weights unless they are the newest
-        )
+        # The steps and the reply of the evaluation under way, and its weights unless they are the newest.
+        self._under_way: tuple[int, Any, Weights | None] | None = None
         self._failed_count = self._death_count = 0
 
     async def look(self) -> None:

@@ -233,9 +233,8 @@ class Run:
     def kill(self) -> None:
         """End the run at once; the steps since its last checkpoint are lost. Idempotent; wait for it afterwards."""
         is_first, self._is_stopping, self._is_killed = not self._is_killed, True, True
-        if (
-            is_first and self._task is not None and not self.done()
-        ):  # a second cancellation would interrupt the clean-up
+        # Only the first call cancels: a second cancellation would interrupt the clean-up.
+        if is_first and self._task is not None and not self.done():
             loop, task = self._task
             with contextlib.suppress(RuntimeError):  # the run has just ended and closed its loop
                 loop.call_soon_threadsafe(task.cancel)

@@ -267,9 +267,7 @@ class TrainingLoop(RunLoop):
         for outcome in outcomes:
             if isinstance(outcome, Exception) and not is_users(outcome):
                 raise outcome
-        are_exact = [
-            outcome is True for outcome in outcomes
-        ]  # a simulator whose environment raised starts new episodes
+        are_exact = [outcome is True for outcome in outcomes]  # an error means that the simulator starts new episodes
         if not all(are_exact) or len(told) < len(self._simulators):
             logger.warning(
                 "the resumed run is not exactly where it was: environments that do not replay began new episodes"

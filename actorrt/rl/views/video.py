@@ -107,9 +107,8 @@ def _write_gif(frames: list[Array], path: str, hz: float) -> None:
     from PIL import Image
 
     sample = np.concatenate(frames[:: -(-len(frames) // SAMPLED_FRAMES)])
-    palette = Image.fromarray(sample).quantize(
-        256, method=Image.Quantize.FASTOCTREE
-    )  # the most exact method for plain backgrounds
+    method = Image.Quantize.FASTOCTREE  # the most exact method for plain backgrounds
+    palette = Image.fromarray(sample).quantize(256, method=method)
     images = [Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
     duration = max(20, round(1_000 / hz))
     images[0].save(path, "GIF", save_all=True, append_images=images[1:], duration=duration, loop=0, optimize=False)
