@@ -57,7 +57,7 @@ async def test_runs_with_images_and_networks_of_ones_own(kind: Any, network: Any
         before = await kind(ImageIdentityEnv, directory=str(tmp_path), **settings).start(steps=128)
         again: dict[str, Any] = {"env": ImageIdentityEnv}
         if network is OwnNetwork:
-            with pytest.raises(ValueError, match=r"the network of the run in .* is its user's own"):
+            with pytest.raises(ValueError, match=r"a function made the network of the run in .*: give it as network="):
                 kind.resume(str(tmp_path), **again)
             again["network"] = network
         run = await kind.resume(str(tmp_path), **again).start(steps=before.steps + 128)
@@ -83,5 +83,5 @@ def test_environment_of_a_function_reaches_simulators_in_processes(node_session:
         rl.PPO.resume(str(tmp_path))
     again = rl.PPO.resume(str(tmp_path), env=lambda: MaskedIdentityEnv(5)).start(steps=1_024).wait()
     assert again.steps == 1_024
-    with pytest.raises(ValueError, match="environment without an id: give what makes it as env="):
+    with pytest.raises(ValueError, match="environment without an id: give a function that makes one as env="):
         rl.evaluate(again.best)

@@ -68,7 +68,9 @@ async def test_what_the_policy_raises_reaches_everyone_who_asked(runtime: art.Ru
 def test_senseless_bounds_are_refused() -> None:
     with pytest.raises(ValueError, match="max_rows=0"):
         Inference(SPEC, "params", max_rows=0)
-    with pytest.raises(ValueError, match="inference_actor: simulators that learn have the network themselves"):
+    with pytest.raises(
+        ValueError, match="A3C takes no inference_actor=True: its simulators learn, so each of them has the network"
+    ):
         rl.A3C("CartPole-v1", inference_actor=True)
 
 

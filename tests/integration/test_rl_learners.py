@@ -72,5 +72,5 @@ def test_learners_are_restarted_together(node_session: art.Runtime, tmp_path: Pa
 async def test_local_mode_says_that_it_has_but_one_process(tmp_path: Path) -> None:
     async with art.Runtime(mode="local", cpus=4):
         run = rl.PPO("CartPole-v1", learners=2, hidden=(8, 8), directory=str(tmp_path)).start(steps=512)
-        with pytest.raises(art.ActorStartError, match="local mode has but one: learners=1"):
+        with pytest.raises(art.ActorStartError, match="local mode has only one process: give learners=1"):
             await run

@@ -36,9 +36,11 @@ class A3CSettings(A2CSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.learners != 1:
-            raise ValueError(f"learners: every simulator is one: learners={self.learners}")
+            raise ValueError(
+                f"A3C has no separate learners, since its simulators learn: leave out learners={self.learners}"
+            )
         if self.inference_actor:
-            raise ValueError("inference_actor: simulators that learn have the network themselves")
+            raise ValueError("A3C takes no inference_actor=True: its simulators learn, so each of them has the network")
 
 
 class A3CTraining(Training):

@@ -128,7 +128,7 @@ class Algorithm:
             raise ValueError(f"a function made the environment of the run in {directory}: give it as env=")
         data = origin["settings"] | ({} if network is None else {"network": network})
         if data["network"] is None:
-            raise ValueError(f"the network of the run in {directory} is its user's own: give what makes it as network=")
+            raise ValueError(f"a function made the network of the run in {directory}: give it as network=")
         settings = cls.settings_class.from_data(data)
         algorithm = cls(
             made,

@@ -65,7 +65,7 @@ class Chaos:
         return self._successor_pid is not None
 
     def finish(self) -> str | None:
-        """Reap the killing process, and return what did not happen; None if everything did."""
+        """Reap the killing process, and return why the check failed; None if it passed."""
         if self._victim is None or self._killer is None:
             return f"no simulator was killed: the run ended after {self._update_count} updates"
         status = self._killer.wait(timeout=10.0)

@@ -200,11 +200,11 @@ def _report(training: Run, result: Evaluation | None) -> None:
     threshold = training.plan.stop_return
     returns = [(row["steps"], row["return_mean"]) for row in training.rows]
     os.makedirs(training.directory, exist_ok=True)
-    places = {name: os.path.join(training.directory, name) for name in (METRICS_FILE, CURVE_FILE, BEST_FILE)}
+    paths = {name: os.path.join(training.directory, name) for name in (METRICS_FILE, CURVE_FILE, BEST_FILE)}
     if returns and curve.can_draw_png():
         training.save_curve()
     else:
-        places[CURVE_FILE] = 'not drawn: pip install "actorrt[plot]"'
+        paths[CURVE_FILE] = 'not drawn: pip install "actorrt[plot]"'
     if threshold is not None and not training.is_reached:
         sys.stdout.write(f"did not reach {threshold:g} within {training.steps:,} steps\n")
     columns = shutil.get_terminal_size((80, 24)).columns
@@ -215,7 +215,7 @@ def _report(training: Run, result: Evaluation | None) -> None:
         worth = f"{training.best_score:.1f} by the evaluator"
         if result is not None:
             worth = f"{result.mean:.1f} ± {result.std:.1f} over {len(result.returns)} episodes on fresh seeds"
-        sys.stdout.write(f"best policy: version {training.best.version}, {worth}\n  policy   {places[BEST_FILE]}\n")
+        sys.stdout.write(f"best policy: version {training.best.version}, {worth}\n  policy   {paths[BEST_FILE]}\n")
     if returns:
-        sys.stdout.write(f"  curve    {places[CURVE_FILE]}\n  metrics  {places[METRICS_FILE]}\n")
+        sys.stdout.write(f"  curve    {paths[CURVE_FILE]}\n  metrics  {paths[METRICS_FILE]}\n")
     sys.stdout.flush()

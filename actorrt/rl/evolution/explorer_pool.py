@@ -14,7 +14,7 @@ from typing import Any
 
 import actorrt as art
 from actorrt.rl.evolution.work_schedule import Share, WorkSchedule
-from actorrt.rl.foundation.failures import DEATHS_LIMIT, RAISES_LIMIT, died_for_good, is_users
+from actorrt.rl.foundation.failures import DEATHS_LIMIT, RAISES_LIMIT, died_for_good, is_from_user_code
 from actorrt.rl.rollouts.wakeup import Wakeup, wait_for_first
 
 logger = logging.getLogger(__name__)
@@ -178,7 +178,7 @@ class ExplorerPool:
 
     def _raised(self, error: Exception) -> None:
         self._raises += 1
-        if not is_users(error) or self._raises >= RAISES_LIMIT:
+        if not is_from_user_code(error) or self._raises >= RAISES_LIMIT:
             raise error
         notes = getattr(error, "__notes__", None) or ["a simulator"]
         logger.warning("%s: %s: %s; the simulator is restarted", notes[0], type(error).__name__, error)

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 
 SHARE_S = 0.05
 AHEAD = 2  # shares that a simulator has at once
-SLOWNESS = 2.0  # much later means: this many times the duration on an idle simulator
+SLOWNESS = 2.0  # a share is late if it still takes this many times as long as an idle simulator needs for it
 STRAGGLER_FACTOR, STRAGGLER_FLOOR_S = 4.0, 0.1  # a share is overdue after this many times its expected duration
 RETRY_FLOOR_S, RETRY_CAP_S = 0.01, 1.0
 

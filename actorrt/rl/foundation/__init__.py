@@ -1,1 +1,1 @@
-"""What the other packages stand on: checks of arguments, optional packages, files of arrays, causes of failures."""
+"""Used by all other packages: checks of arguments, optional packages, files of arrays, causes of failures."""

@@ -39,6 +39,6 @@ def died_for_good(role: str, count: int, error: Exception) -> art.ActorDiedError
     return art.ActorDiedError(f"{role} died {count} times in a row: {error}")
 
 
-def is_users(error: Exception) -> bool:
+def is_from_user_code(error: Exception) -> bool:
     """Whether the user's own code failed, an environment or a callback; all roles are fine then."""
     return not isinstance(error, art.ActorRtError) or isinstance(error, art.RemoteActorError)

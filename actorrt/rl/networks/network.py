@@ -140,7 +140,7 @@ def backend_of(spec: PolicySpec, backend: Backend = "auto") -> Literal["numpy", 
     """
     if spec.network != "mlp":
         if backend == "numpy":
-            raise ValueError("backend='numpy' learns MLPs: networks of other forms learn in torch")
+            raise ValueError("backend='numpy' supports MLPs only: give backend='torch' or 'auto' for this network")
         return "torch"
     if backend == "auto":
         is_large = layout_length(spec) > LARGE_COUNT

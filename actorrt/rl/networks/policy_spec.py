@@ -1,4 +1,4 @@
-"""What a policy is for and how large its networks are."""
+"""The description of a policy: its spaces, and the kind and size of its networks."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ NetworkKind: TypeAlias = str | Callable[["PolicySpec"], Any]
 
 @dataclass(frozen=True)
 class PolicySpec:
-    """What a policy is for and how large it is.
+    """Describes a policy: its spaces, and the kind and size of its networks.
 
     Attributes:
-        env_id: the environment that it was made for, or "" if that has no id.
+        env_id: id of the environment, or "" if a function makes it.
         observation: space of the observations.
         action: space of the actions.
         hidden: units of the hidden layers of each of the two networks; empty for a linear policy. In a convolutional

@@ -85,7 +85,7 @@ def export_onnx(policy: StorablePolicy, path: str) -> None:
     result = helper.make_tensor_value_info(action, TensorProto.INT64 if is_index else TensorProto.FLOAT, ["N", *rows])
     made = helper.make_graph(graph.nodes, "policy", inputs, [result], graph.constants)
     model = helper.make_model(made, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="actorrt")
-    model.ir_version = 8  # which runtimes of OPSET's time can read
+    model.ir_version = 8  # runtimes that are as old as OPSET can read it
     onnx.checker.check_model(model)
     onnx.save(model, path)
 

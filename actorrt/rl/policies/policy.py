@@ -21,7 +21,7 @@ class FlatPolicy:
     """A policy whose parameters are one flat vector; the subclasses decide how features lead to actions.
 
     Args:
-        spec: what the policy is for and how large it is.
+        spec: its spaces, and the kind and size of its networks.
         parameters: the flat vector; None means zeros.
         version: version of the parameters.
         normaliser: applied to observations before the networks see them.

@@ -1,4 +1,4 @@
-"""The format of a policy's file: which header and which arrays it has. The file itself is `foundation.array_file`'s."""
+"""The format of a policy's file: its header and its arrays. `foundation.array_file` reads and writes the file."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def read_policy(path: str, network: NetworkKind | None = None) -> StoredPolicy:
     if header.get("format") != FORMAT:
         raise ValueError(f"{path} holds a policy of format {header.get('format')!r}; this version reads {FORMAT!r}")
     if header.get("network") == OWN_NETWORK and network is None:
-        raise ValueError(f"{path} holds a policy with a network of its user's own: give what makes it as network=")
+        raise ValueError(f"a function made the network of the policy in {path}: give it as network=")
     try:
         spec = _spec(header, network)
         parameters, version = np.asarray(arrays["parameters"], np.float32), int(header["version"])

@@ -1,4 +1,4 @@
-"""Reads and writes checkpoints: trees of plain values and numpy arrays. The file itself is `foundation.array_file`'s.
+"""Reads and writes checkpoints: trees of plain values and numpy arrays, in the files of `foundation.array_file`.
 
 The roles of a run decide what a checkpoint holds: each returns its state, and takes it back.
 """

@@ -38,7 +38,7 @@ class EnvStepper(art.Actor):
         Raises:
             Exception: in the first incarnation, whose start then fails.
         """
-        self._unmade: Exception | None = None
+        self._making_error: Exception | None = None
         try:
             return make()
         except (
@@ -46,13 +46,13 @@ class EnvStepper(art.Actor):
         ) as error:  # of the environment; a restart that fails would be retried for ever, unseen by users
             if self.context.incarnation == 1:
                 raise
-            self._unmade = error
+            self._making_error = error
             return None
 
     def _require_made(self) -> None:
         """Raise the error that prevented the environments from being made, if there was one."""
-        if self._unmade is not None:
-            raise self._unmade
+        if self._making_error is not None:
+            raise self._making_error
 
     def fail(self, why: str) -> None:
         """Raise an error. As a tell, this ends the incarnation.

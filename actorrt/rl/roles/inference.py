@@ -38,7 +38,7 @@ class Inference(art.Actor):
         self, policy: PolicySpec, params: Any, seed: int = 0, max_rows: int = MAX_ROWS, max_wait_s: float = MAX_WAIT_S
     ) -> None:
         if max_rows < 1 or max_wait_s < 0.0:
-            raise ValueError(f"a batch has a row or more, and no time to lose: {max_rows=}, {max_wait_s=}")
+            raise ValueError(f"max_rows is at least 1, and max_wait_s at least 0: {max_rows=}, {max_wait_s=}")
         self._spec, self._params = policy, params
         self._max_rows, self._max_wait_s = max_rows, max_wait_s
         self._rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1_000_006,)))

@@ -133,7 +133,7 @@ class Learner(art.Actor):
             DivergedError: the new parameters are infinite or NaN. They are not published, but this learner keeps them.
         """
         if batch.step_count == 0:
-            raise ValueError("a batch without a single transition teaches nothing")
+            raise ValueError("a batch holds at least one transition to learn from; this one holds none")
         rule: UpdateRule = await self._making
         start = time.perf_counter()
         if learnt_steps is not None:

@@ -32,7 +32,7 @@ class ParameterServer(art.Actor):
     def __init__(self, parameters: Array, version: int = 0, normaliser: Normaliser | None = None) -> None:
         self._weights = self._previous = Weights(version, parameters, normaliser)
         self._readers: dict[Any, int] = {}  # by reader: its index, which is never given to another reader
-        self._handed: dict[Any, Any] = {}  # by reader: the reply to the last version sent
+        self._sent: dict[Any, Any] = {}  # by reader: the reply to the last version sent
         self._subscribed_count = 0
 
     def publish(self, parameters: Array, version: int, seen: Normaliser | None = None) -> None:
@@ -51,7 +51,7 @@ class ParameterServer(art.Actor):
                 f"version {version} is not newer than {self._weights.version}: there is one learner for each run"
             )
         self._replace(parameters, version, seen)
-        self._hand_on()
+        self._send_to_readers()
 
     def replace(self, weights: Weights) -> None:
         """Replace everything including the normaliser, and send it to the readers.
@@ -60,13 +60,13 @@ class ParameterServer(art.Actor):
         """
         if weights.version > self._weights.version:
             self._previous, self._weights = self._weights, weights
-            self._hand_on()
+            self._send_to_readers()
 
-    def _hand_on(self) -> None:
+    def _send_to_readers(self) -> None:
         for reader in self._readers:
-            reply = self._handed.get(reader)
+            reply = self._sent.get(reader)
             if reply is None or reply.done():
-                self._handed[reader] = reader.renew(*self._weights)
+                self._sent[reader] = reader.renew(*self._weights)
 
     def _replace(self, parameters: Array, version: int, seen: Normaliser | None) -> None:
         normaliser = self._weights.normaliser
@@ -112,11 +112,11 @@ class ParameterServer(art.Actor):
     async def on_down(self, down: art.Down) -> None:
         """Called when a reader is gone for good: remove it."""
         self._readers.pop(down.ref, None)
-        self._handed.pop(down.ref, None)
+        self._sent.pop(down.ref, None)
 
     def statistics(self) -> dict[str, int]:
         """Return how many readers there are, and how many of them have not taken the last version sent."""
-        late_count = sum(not reply.done() for reply in self._handed.values())
+        late_count = sum(not reply.done() for reply in self._sent.values())
         return {"readers": len(self._readers), "readers_late": late_count}
 
 

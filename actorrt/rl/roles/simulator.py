@@ -33,7 +33,7 @@ class Simulator(EnvStepper):
     Args:
         env: Gymnasium id, or a function that makes an environment.
         params: ref or name of the `ParameterServer` to take parameters from.
-        envs: how many environments.
+        envs: number of environments.
         horizon: steps of each environment in a fragment.
         seed: seed of the run.
         index: index of this simulator in the run; None lets the parameter server number it. Seeds of episodes follow
@@ -126,7 +126,7 @@ class Simulator(EnvStepper):
         Raises:
             Exception: an environment's own error, as from `rollout`.
         """
-        with self._playing(self._whereabouts):
+        with self._playing(self._location):
             self._require_made()
             return self._sampler.resume(state)
 
@@ -143,12 +143,12 @@ class Simulator(EnvStepper):
                 fails, and its supervisor restarts it.
         """
         await self._take_over(at_least, exact=exact)
-        with self._playing(self._whereabouts):
+        with self._playing(self._location):
             self._require_made()
             return await self._collect(at_least)
 
-    def _whereabouts(self) -> str:
-        where = "making its environments" if self._unmade is not None else self._sampler.whereabouts()
+    def _location(self) -> str:
+        where = "making its environments" if self._making_error is not None else self._sampler.location()
         return f"{self._title}, {where}"
 
     async def _take_over(self, at_least: int, *, exact: bool) -> None:
@@ -184,5 +184,5 @@ class Simulator(EnvStepper):
 
     async def on_stop(self, reason: Any) -> None:
         """Close the environments."""
-        if self._unmade is None:
+        if self._making_error is None:
             self._sampler.close()

@@ -71,7 +71,7 @@ class Environments(Protocol):
 
     def step(self, actions: Array) -> Step: ...
 
-    def whereabouts(self, index: int | None = None) -> str: ...
+    def location(self, index: int | None = None) -> str: ...
 
     def state(self) -> dict[str, Any]: ...
 
@@ -192,7 +192,7 @@ class SeededEnvironments:
 
         Raises:
             ValueError: a reward is infinite or NaN.
-            Exception: an environment's own error. `whereabouts` says in which environment, and at which step.
+            Exception: an environment's own error. `location` says in which environment, and at which step.
         """
         count = self.count
         reward = np.empty(count)
@@ -203,7 +203,7 @@ class SeededEnvironments:
         choices = self._choices(actions)
         for k, environment in enumerate(self._environments):
             self._at = k
-            self._note(k, rows[k])
+            self._record_action(k, rows[k])
             obs, gained, is_terminated, is_truncated = environment_checks.step(environment, choices[k])
             if not math.isfinite(gained):
                 raise ValueError(f"a reward is infinite or NaN: {gained}")
@@ -218,7 +218,7 @@ class SeededEnvironments:
         obs = self._observation.stack(self._obs)
         return Step(obs, reward, terminated, truncated, np.ones(count, np.bool_), final_obs)
 
-    def _note(self, k: int, row: Any) -> None:
+    def _record_action(self, k: int, row: Any) -> None:
         self._length[k] += 1
         if self._length[k] <= REPLAY_LIMIT_STEPS:
             self._actions[k].append(row)
@@ -235,7 +235,7 @@ class SeededEnvironments:
         self._episode[k] += 1
         return environment_checks.reset(self._environments[k], self._seed[k])
 
-    def whereabouts(self, index: int | None = None) -> str:
+    def location(self, index: int | None = None) -> str:
         """Describe an environment (by default the one stepped last): its number, step and episode's seed."""
         k = self._at if index is None else index
         return f"environment {k}, step {self._length[k]} of the episode with seed {self._seed[k]}"
@@ -335,7 +335,7 @@ class VectorEnvironments:
             return self._observation.stack([batch[k]])
         return _row(batch, k)
 
-    def whereabouts(self, index: int | None = None) -> str:
+    def location(self, index: int | None = None) -> str:
         """Describe the environments, which can't be told apart."""
         return f"one of {self.count} environments that are stepped as one"
 
@@ -364,7 +364,7 @@ def make_environments(env: EnvMaker, count: int, seed_of: SeedOf, *, native: boo
 
     Args:
         env: Gymnasium id, or a function that makes an environment.
-        count: how many.
+        count: number of environments.
         seed_of: seeds of the episodes.
         native: use the id's own vector environment instead of a loop over single ones; faster from about 12
             environments in a process on. All of its episodes have one seed.

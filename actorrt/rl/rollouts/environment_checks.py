@@ -24,7 +24,7 @@ def require_maker(env: Any) -> None:
         env_id = getattr(getattr(env, "spec", None), "id", None)
         example = f" (here {env_id!r})" if env_id else ""
         raise TypeError(f"env is an environment that was made already, {env}: {MAKE_ONE}{example}")
-    raise TypeError(f"env is no environment, nor what makes one: env={env!r}; {MAKE_ONE}")
+    raise TypeError(f"env={env!r} makes no environment: {MAKE_ONE}")
 
 
 def made_by(maker: Any) -> Any:
@@ -39,7 +39,7 @@ def made_by(maker: Any) -> Any:
     if missing:
         raise TypeError(f"{name}() made {made!r}, which is no environment: it has no {', no '.join(missing)}")
     if hasattr(made, "single_action_space"):
-        raise TypeError(f"{name}() made {made}, a vector of environments: give what makes a single one")
+        raise TypeError(f"{name}() made {made}, a vector of environments: give a function that makes a single one")
     return made
 
 

@@ -101,7 +101,9 @@ class Player:
 
     def __init__(self, env: EnvMaker) -> None:
         if not env:
-            raise ValueError("the policy was trained in an environment without an id: give what makes it as env=")
+            raise ValueError(
+                "the policy was trained in an environment without an id: give a function that makes one as env="
+            )
         self._env = env
         self._environments: list[Any] = []
         self._at = ""  # which episode was stepped or reset last, for error notes
@@ -150,7 +152,7 @@ class Player:
             step += 1
             rows = policy.best_actions(policy.features(observation.stack(obs)))
             choices = action.unstack(action.to_environment(rows))
-            reward, going_on = np.zeros(episodes, np.float32), []
+            reward, still_running = np.zeros(episodes, np.float32), []
             for k in running:
                 self._at = f", environment {k}, step {step} of the episode with seed {seeds[k]}"
                 after, gained, is_terminated, is_truncated = environment_checks.step(self._environments[k], choices[k])
@@ -159,8 +161,8 @@ class Player:
                 reward[k] = gained
                 if not (is_terminated or is_truncated):
                     obs[k] = after
-                    going_on.append(k)
-            running = going_on
+                    still_running.append(k)
+            running = still_running
             yield reward
 
     def close(self) -> None:

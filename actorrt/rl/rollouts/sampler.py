@@ -153,7 +153,7 @@ class Sampler:
     def begin(self) -> Collection:
         """Begin a fragment whose holder decides on the actions; resets the environments the first time."""
         if self._encoded is None:
-            self._encoded = self._see(self._environments.reset())
+            self._encoded = self._features_of(self._environments.reset())
         recording = Recording(self._policy, self._horizon, self._environments.count)
         return Collection(self, recording, self._policy.normalise(self._encoded))
 
@@ -170,12 +170,12 @@ class Sampler:
         rows["reward"][t], rows["valid"][t] = step.reward, step.valid
         rows["terminated"][t], rows["truncated"][t] = step.terminated, step.truncated
         for k, obs in step.final_obs.items():
-            recording.final.append((t, k, self._see(obs, k)[0]))
+            recording.final.append((t, k, self._features_of(obs, k)[0]))
         self._count(t, step, recording)
-        self._encoded = self._see(step.obs)
+        self._encoded = self._features_of(step.obs)
         return policy.normalise(self._encoded)
 
-    def _see(self, obs: Any, index: int | None = None) -> Array:
+    def _features_of(self, obs: Any, index: int | None = None) -> Array:
         """Return the features of observations of all environments, or of one environment given by its index.
 
         Raises:
@@ -225,14 +225,14 @@ class Sampler:
             self._return[ended] = self._discounted[ended] = 0.0
             self._length[ended] = 0
 
-    def whereabouts(self) -> str:
+    def location(self) -> str:
         """Describe the environment that was stepped or reset last, or whose observation was refused."""
-        return self._environments.whereabouts(self._at)
+        return self._environments.location(self._at)
 
     def state(self) -> dict[str, Any]:
         """Return the state between two fragments as plain values and arrays, for another sampler's `resume`."""
         if self._encoded is None:
-            self._encoded = self._see(self._environments.reset())
+            self._encoded = self._features_of(self._environments.reset())
         return {
             "rng": self._rng.bit_generator.state,
             "return": self._return.copy(),
@@ -245,7 +245,7 @@ class Sampler:
         """Take over another sampler's `state`; return whether the environments are exactly where they were."""
         obs, is_exact = self._environments.resume(state["environments"])
         self._rng.bit_generator.state = state["rng"]
-        self._encoded = self._see(obs)
+        self._encoded = self._features_of(obs)
         self._return, self._discounted, self._length = (
             np.where(is_exact, state[name], 0) for name in ("return", "discounted", "length")
         )

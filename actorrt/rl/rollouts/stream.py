@@ -97,7 +97,7 @@ class Stream:
         self._asked: dict[Any, int] = {}
         self._looked_at = 0.0  # when the collector was last asked for the requests that are due
         self._raised: Exception | None = None  # the last error of a rollout
-        self._failure: Exception | None = None  # why the stream ended for good
+        self._failure: Exception | None = None  # the error that ended the stream for good
         self._is_closed = False
 
     @property

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import actorrt as art
-from actorrt.rl.foundation.failures import DEATHS_LIMIT, RAISES_LIMIT, died_for_good, is_users
+from actorrt.rl.foundation.failures import DEATHS_LIMIT, RAISES_LIMIT, died_for_good, is_from_user_code
 from actorrt.rl.policies.weights import Weights
 from actorrt.rl.records.run_record import RunRecord
 from actorrt.rl.records.selection import Selection
@@ -97,7 +97,7 @@ class Evaluations:
 
     def _failed(self, error: Exception) -> None:
         self._failed_count += 1
-        if not is_users(error) or self._failed_count >= RAISES_LIMIT:
+        if not is_from_user_code(error) or self._failed_count >= RAISES_LIMIT:
             raise error
         notes = getattr(error, "__notes__", None) or ["an evaluation"]
         logger.warning("%s: %s: %s; the evaluation is skipped", notes[0], type(error).__name__, error)

@@ -53,7 +53,7 @@ def _policy(plan: Plan) -> Iterator[tuple[str, str]]:
     spec = plan.policy
     yield "observation", describe_space(spec.observation)
     yield "action", describe_space(spec.action)
-    kind = spec.network if isinstance(spec.network, str) else getattr(spec.network, "__name__", "its user's own")
+    kind = spec.network if isinstance(spec.network, str) else getattr(spec.network, "__name__", "custom")
     layers = "linear" if not spec.hidden else f"{kind}, hidden layers of {' and '.join(map(str, spec.hidden))} units"
     settings = plan.settings
     acts = "acts on NumPy" if spec.network == "mlp" else "acts on torch"
@@ -114,7 +114,7 @@ def _roles(plan: Plan) -> Iterator[tuple[str, str]]:
         yield "batches", f"at least {batch:,} steps, {_order(settings)}"
     else:
         yield many, "a process and a CPU each; whole episodes, directions as work items"
-    yield "parameter server", "a shared worker; hands each version on"
+    yield "parameter server", "a shared worker; sends each version to its readers"
     if settings.algorithm == "A3C":
         yield "learner", "none: simulators compute gradients, the parameter server applies them as they arrive"
     elif isinstance(settings, RolloutSettings):
@@ -140,5 +140,5 @@ def _order(settings: RolloutSettings) -> str:
     if settings.stream_order == "deterministic":
         lag = "with the newest policy" if _is_in_turn(settings) else f"{settings.max_lag} version behind"
         return f"a fragment of each simulator in turn, {lag}: one seed, one run"
-    limit = "however old" if settings.max_lag is None else f"at most {settings.max_lag} versions behind"
-    return f"fragments as they come, {limit}"
+    limit = "of any age" if settings.max_lag is None else f"at most {settings.max_lag} versions behind"
+    return f"fragments as they arrive, {limit}"

@@ -84,7 +84,7 @@ class RunLoop:
             ValueError: the algorithm has a fixed number.
         """
         raise ValueError(
-            f"{self._plan.settings.algorithm} keeps its simulators: only ARS and ES let them join and leave"
+            f"{self._plan.settings.algorithm} can't change the number of its simulators during a run; ARS and ES can"
         )
 
     async def _train(self, supervisor: Any) -> None:

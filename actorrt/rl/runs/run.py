@@ -139,7 +139,7 @@ class Run:
             if not self._is_killed:
                 raise
         if self._selection.best is not None:
-            self.best.save(self._place(None, BEST_FILE))
+            self.best.save(self._path(None, BEST_FILE))
 
     def _should_end(self) -> bool:
         if self._is_stopping:
@@ -331,7 +331,7 @@ class Run:
             MissingPackageError: Pillow, or for MP4 imageio-ffmpeg, is not installed.
             ValueError: the path has another suffix, or the environment renders no pictures.
         """
-        return film(self.best, self._place(path, "best.gif"), self.plan.environment, seed=seed)
+        return film(self.best, self._path(path, "best.gif"), self.plan.environment, seed=seed)
 
     def save_curve(self, path: str | None = None) -> str:
         """Draw training returns and evaluations over steps, in any format of matplotlib; return the file's path.
@@ -347,7 +347,7 @@ class Run:
         require("matplotlib")
         title = f"{settings.algorithm} on {name_of(self.plan.environment)}, seed {self.plan.seed}"
         returns = [(row["steps"], row["return_mean"]) for row in rows]
-        path = self._place(path, CURVE_FILE)
+        path = self._path(path, CURVE_FILE)
         curve.draw_png(path, title, returns, self.evaluations, self.plan.stop_return)
         return path
 
@@ -361,7 +361,7 @@ class Run:
             LookupError: there has been no update yet.
         """
         rows = self._rows()
-        path = self._place(path, METRICS_FILE)
+        path = self._path(path, METRICS_FILE)
         write_csv(path, rows)
         return path
 
@@ -371,11 +371,11 @@ class Run:
             raise LookupError("nothing has been measured yet; wait for the run, or for its first update")
         return rows
 
-    def _place(self, path: str | None, name: str) -> str:
+    def _path(self, path: str | None, name: str) -> str:
         """Return `path`, or the path of `name` in the run's directory if that is None; creates the directory."""
-        place = os.path.join(self.directory, name) if path is None else os.fspath(path)
-        os.makedirs(os.path.dirname(place) or ".", exist_ok=True)
-        return place
+        chosen = os.path.join(self.directory, name) if path is None else os.fspath(path)
+        os.makedirs(os.path.dirname(chosen) or ".", exist_ok=True)
+        return chosen
 
     @property
     def state(self) -> str:

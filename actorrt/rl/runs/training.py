@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import actorrt as art
-from actorrt.rl.foundation.failures import is_users
+from actorrt.rl.foundation.failures import is_from_user_code
 from actorrt.rl.roles.inference import Inference
 from actorrt.rl.roles.learner import Learner
 from actorrt.rl.roles.parameters import RETRIES
@@ -53,7 +53,9 @@ class Learners(art.Supervisor):
         """
         plan = self._plan
         if plan.settings.learners > 1 and os.getpid() == plan.process_id:
-            raise ValueError("several learners need a process each, and local mode has but one: learners=1")
+            raise ValueError(
+                "several learners need a process each, and local mode has only one process: give learners=1"
+            )
         arguments = (plan.settings, plan.policy, self._server, plan.steps, plan.seed)
         for rank in range(plan.settings.learners):
             place = {"rank": rank, "count": plan.settings.learners}
@@ -151,7 +153,9 @@ class TrainingLoop(RunLoop):
             await self._finish(self._evaluations)
             await self._save(batches)
         except Exception as error:
-            if is_users(error) and not self._is_learning:  # after an interrupted update the state is not consistent
+            if (
+                is_from_user_code(error) and not self._is_learning
+            ):  # after an interrupted update the state is not consistent
                 await self._save(batches, failed=True)
             raise
         finally:
@@ -265,7 +269,7 @@ class TrainingLoop(RunLoop):
         asked = (role.resume.options(retries=RETRIES)(state) for role, state in told)
         outcomes = await art.gather(*asked, return_exceptions=True)
         for outcome in outcomes:
-            if isinstance(outcome, Exception) and not is_users(outcome):
+            if isinstance(outcome, Exception) and not is_from_user_code(outcome):
                 raise outcome
         are_exact = [outcome is True for outcome in outcomes]  # an error means that the simulator starts new episodes
         if not all(are_exact) or len(told) < len(self._simulators):

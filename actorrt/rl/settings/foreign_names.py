@@ -59,7 +59,7 @@ ELSEWHERE: Mapping[str, str] = {
     "verbose": "start(show=...) says whether the run is shown",
     **dict.fromkeys(
         ("target_kl", "clip_range_vf", "clip_vloss", "vf_clip_param", "use_sde", "sde_sample_freq", "kl_coeff"),
-        "there is nothing of the kind here",
+        "this library has no counterpart",
     ),
 }
 """Settings of other libraries without a counterpart, and what to use instead."""

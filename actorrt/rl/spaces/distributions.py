@@ -157,10 +157,10 @@ def _own(leaf: Leaf, action: Array) -> Array:
 
 
 def distribution(action: Space, outputs: Array, log_std: Array | None, log_std_gradient: Array | None) -> Distribution:
-    """Return the distribution that a network's outputs stand for.
+    """Return the distribution of actions whose parameters are a network's outputs.
 
     Args:
-        action: what the outputs are for.
+        action: space of the actions.
         outputs: (batch, outputs).
         log_std: logarithms of the standard deviations; None if the action has no Gaussian part.
         log_std_gradient: the array for their gradient.

@@ -1,7 +1,7 @@
 """Pure: detects NaN and infinity before they reach the parameters.
 
-A single NaN or infinite reward makes every parameter NaN or infinite at the next update, and training would seem to go
-on.
+A single NaN or infinite reward makes every parameter NaN or infinite at the next update, and training would continue
+without any sign of it.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ def sample(action: Space, outputs: Array, log_std: Array | None, rng: np.random.
     """Sample an action for each row of outputs.
 
     Args:
-        action: what the outputs are for.
+        action: space of the actions.
         outputs: logits and means.
         log_std: logarithms of the standard deviations; None if the action has no Gaussian part.
         rng: the source of randomness.

@@ -1,7 +1,7 @@
 """Spaces of several parts, and `Space`, which is any space; they are plain data that fits in a policy's file.
 
-Spaces of one array are in `array_spaces`, what networks need to know of an action in `leaves`, the conversion from
-Gymnasium in `gymnasium_spaces`.
+Spaces of one array are in `array_spaces`, the parts of an action that are drawn independently in `leaves`, and the
+conversion from Gymnasium in `gymnasium_spaces`.
 """
 
 from __future__ import annotations
@@ -154,7 +154,7 @@ def space_from_data(data: dict[str, Any]) -> Space:
     """Rebuild what `to_data` made.
 
     Raises:
-        ValueError: the kind is none that is known here.
+        ValueError: the kind is unknown.
     """
     kind = data["kind"]
     if kind == "discrete":
@@ -162,7 +162,7 @@ def space_from_data(data: dict[str, Any]) -> Space:
     if kind == "box":
         return Box(tuple(data["shape"]), tuple(data["low"]), tuple(data["high"]), data["dtype"])
     if kind == "multi_discrete":
-        dtype = data.get("dtype", "int64")  # which files of before do not say
+        dtype = data.get("dtype", "int64")  # older files do not say it
         return MultiDiscrete(tuple(data["shape"]), tuple(data["counts"]), tuple(data["start"]), dtype)
     if kind == "multi_binary":
         return MultiBinary(tuple(data["shape"]))

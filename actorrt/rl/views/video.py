@@ -73,7 +73,9 @@ def film(
     require(package)
     made = env or policy.spec.env_id
     if not made:
-        raise ValueError("the policy was trained in an environment without an id: give what makes it as env=")
+        raise ValueError(
+            "the policy was trained in an environment without an id: give a function that makes one as env="
+        )
     environment = make_environment(made, **({"render_mode": "rgb_array"} if isinstance(made, str) else {}))
     try:
         frames, total = _play(policy, environment, episode_seed(seed, EVALUATION_KEY, 0, 0), max_frames)
@@ -139,4 +141,4 @@ WRITERS: dict[str, tuple[str, Callable[[list[Array], str, float], None]]] = {
     ".gif": ("PIL", _write_gif),
     ".mp4": ("imageio_ffmpeg", _write_mp4),
 }
-"""By suffix: the function that writes a film, and the package that it needs."""
+"""By suffix: the package that writing needs, and the function that writes."""

@@ -199,9 +199,7 @@ def test_network_of_a_users_own_is_asked_for(tmp_path):
     origin = plan.origin()
     origin["settings"] = {**origin["settings"], "network": None}
     checkpoint.save(str(tmp_path), {"origin": origin, "record": {"steps": 64}, "weights": np.zeros(1)})
-    with pytest.raises(
-        ValueError, match=r"the network of the run in .* is its user's own: give what makes it as network=$"
-    ):
+    with pytest.raises(ValueError, match=r"a function made the network of the run in .*: give it as network=$"):
         rl.A2C.resume(str(tmp_path))
     assert rl.A2C.resume(str(tmp_path), network=network).policy.network is network
 

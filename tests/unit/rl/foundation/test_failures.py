@@ -7,7 +7,7 @@ import pytest
 import actorrt as art
 from actorrt.reasons import ExitKind
 from actorrt.rl.foundation import failures
-from actorrt.rl.foundation.failures import cause_of, died_for_good, is_users
+from actorrt.rl.foundation.failures import cause_of, died_for_good, is_from_user_code
 from tests.unit.rl.fakes import FakeRef, FakeReply
 
 STUMBLED = art.ActorDiedError("simulator 0 is gone")
@@ -56,4 +56,4 @@ def test_role_that_died_for_good_is_named_with_its_last_error():
     ],
 )
 def test_code_of_a_user_raises_what_is_no_error_of_the_runtime(error, whose):
-    assert is_users(error) is whose
+    assert is_from_user_code(error) is whose

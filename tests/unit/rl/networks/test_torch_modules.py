@@ -150,7 +150,9 @@ def test_either_backend_goes_on_where_the_other_was(spec):
 
 
 def test_numpy_does_not_learn_what_it_cannot():
-    with pytest.raises(ValueError, match="backend='numpy' learns MLPs: networks of other forms learn in torch"):
+    with pytest.raises(
+        ValueError, match="backend='numpy' supports MLPs only: give backend='torch' or 'auto' for this network"
+    ):
         make_network(SPECS["cnn"], make_policy(SPECS["cnn"]).init(0), "numpy")
 
 
@@ -194,7 +196,7 @@ def test_file_of_a_policy_with_a_network_of_ones_own(tmp_path):
     policy.init(1)
     path = str(tmp_path / "own.policy")
     policy.save(path)
-    with pytest.raises(ValueError, match="a network of its user's own: give what makes it as network="):
+    with pytest.raises(ValueError, match=r"a function made the network of the policy in .*: give it as network="):
         load_policy(path)
     loaded = load_policy(path, network=OwnNetwork)
     obs = {"position": np.ones(4), "kind": 2}

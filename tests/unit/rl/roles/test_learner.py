@@ -110,7 +110,7 @@ async def test_schedules_follow_the_share_of_steps_that_is_left():
 async def test_batch_without_a_transition_is_refused_and_changes_nothing():
     server, rules = make_server(), Rules()
     learner = await started(rules, server)
-    with pytest.raises(ValueError, match=r"^a batch without a single transition teaches nothing$"):
+    with pytest.raises(ValueError, match=r"^a batch holds at least one transition to learn from; this one holds none$"):
         await learner.update(batch(replace(fragment(), valid=np.zeros((4, 1), bool))))
     assert [call[0] for call in server.calls] == ["latest"]
     await learner.on_stop(None)

@@ -72,9 +72,7 @@ def test_environment_that_was_made_already_is_refused_by_its_id():
 
 @pytest.mark.parametrize("env", [None, {"id": "CartPole-v1"}, 7])
 def test_what_makes_no_environment_is_refused(env):
-    with pytest.raises(
-        TypeError, match=r"env is no environment, nor what makes one: env=.*; give its Gymnasium id, or"
-    ):
+    with pytest.raises(TypeError, match=r"env=.* makes no environment: give its Gymnasium id, or"):
         rl.PPO(env)
 
 
@@ -87,7 +85,9 @@ def test_function_that_makes_a_vector_of_environments_is_refused():
     def two():
         return gymnasium.make_vec("CartPole-v1", num_envs=2, vectorization_mode="sync")
 
-    with pytest.raises(TypeError, match=r"two\(\) made .*, a vector of environments: give what makes a single one"):
+    with pytest.raises(
+        TypeError, match=r"two\(\) made .*, a vector of environments: give a function that makes a single one"
+    ):
         rl.PPO(two)
 
 

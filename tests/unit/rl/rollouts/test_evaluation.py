@@ -118,7 +118,7 @@ def test_environments_are_closed_after_an_evaluation():
 
 
 def test_player_without_environment_is_refused():
-    with pytest.raises(ValueError, match="give what makes it as env="):
+    with pytest.raises(ValueError, match="give a function that makes one as env="):
         Player("")
 
 

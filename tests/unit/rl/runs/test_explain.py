@@ -47,7 +47,7 @@ def test_network_says_what_learns(make, end):
     [
         (rl.PPO, {}, "batches", "at least 256 steps, a fragment of each simulator in turn, "
          "with the newest policy: one seed, one run"),
-        (rl.IMPALA, {}, "batches", "at least 256 steps, fragments as they come, at most 8 versions behind"),
+        (rl.IMPALA, {}, "batches", "at least 256 steps, fragments as they arrive, at most 8 versions behind"),
         (rl.PPO, {"simulators": 1}, "1 simulator",
          "a process and a CPU each; 8 environments each, fragments of 32 x 8 = 256 steps"),
         (rl.A3C, {}, "learner", "none: simulators compute gradients, the parameter server applies them as they arrive"),

@@ -198,7 +198,9 @@ async def test_paused_run_with_a_best_policy_is_not_evaluated(down, tmp_path, st
 
 def test_loop_keeps_its_simulators_unless_it_says_otherwise(tmp_path):
     _, loop, _ = make(None, tmp_path)
-    with pytest.raises(ValueError, match=r"^A2C keeps its simulators: only ARS and ES let them join and leave$"):
+    with pytest.raises(
+        ValueError, match=r"^A2C can't change the number of its simulators during a run; ARS and ES can$"
+    ):
         loop.resize(3)
 
 

@@ -247,7 +247,9 @@ def test_learner_reserves_a_cpu_only_where_it_works_while_simulators_do(max_lag,
 
 def test_several_learners_are_refused_in_local_mode(monkeypatch):
     settings = A2CSettings.preset("", environments=2, horizon=4, learners=2)
-    with pytest.raises(ValueError, match="several learners need a process each, and local mode has but one"):
+    with pytest.raises(
+        ValueError, match="several learners need a process each, and local mode has only one process: give learners=1"
+    ):
         children(Learners, settings=settings, process_id=os.getpid())
     assert list(children(Learners, settings=settings, process_id=0)) == ["learner-0", "learner-1"]
 

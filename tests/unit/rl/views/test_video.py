@@ -116,7 +116,7 @@ def test_long_episodes_are_cut(tmp_path):
 
 def test_what_is_missing_is_said(tmp_path, monkeypatch):
     path = str(tmp_path / "best.gif")
-    with pytest.raises(ValueError, match="environment without an id: give what makes it as env="):
+    with pytest.raises(ValueError, match="environment without an id: give a function that makes one as env="):
         film(make_policy(), path)
     with pytest.raises(ValueError, match=r"renders no pictures: make it with render_mode='rgb_array'"):
         film(make_policy(), path, lambda: Blind(5, truncates=True))
