@@ -196,7 +196,9 @@ async def test_a_process_whose_requests_break_hears_of_it_while_it_lives(store: 
     assert view.sum() == 1000
 
 
-def test_whoever_says_hello_as_another_is_refused_and_the_other_goes_on(store: Serving, client: StoreClient) -> None:
+def test_a_hello_as_another_process_is_refused_and_the_other_is_undisturbed(
+    store: Serving, client: StoreClient
+) -> None:
     with pytest.raises(PeerUnreachableError):
         StoreClient.connect(store.path, client.peer)
     assert client.put(np.ones(1000)).get().sum() == 1000
@@ -216,7 +218,7 @@ async def test_giving_back_tells_nothing_of_what_was_made_a_moment_ago(store: Se
     assert fresh.get().shape == (1000,)
 
 
-def test_a_hold_that_arrived_before_the_last_one_ended_counts_in_whichever_order_they_are_read(
+def test_a_hold_that_arrived_before_the_last_one_ended_counts_in_any_order_of_reading(
     store: Serving, client: StoreClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The store reads one process to its end, while another, which was faster, waits for its turn."""

@@ -1,4 +1,4 @@
-"""The life of a client, and of what it frees, pins and lists."""
+"""The life of a client, and objects that it frees, pins and lists."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_a_freed_object_is_not_found(client: StoreClient, other: StoreClient) ->
         theirs.get()
 
 
-def test_freeing_lets_go_of_what_only_the_ref_kept_in_view(client: StoreClient) -> None:
+def test_freeing_releases_the_view_that_only_the_ref_kept(client: StoreClient) -> None:
     ref = client.put(np.zeros(1000))
     client.pin(ref)
     view = ref.get()
@@ -53,7 +53,7 @@ def test_a_pinned_object_outlives_its_refs(client: StoreClient) -> None:
     assert client.stats()["objects_count"] == 0
 
 
-def test_the_end_of_a_client_gives_back_what_it_held(client: StoreClient, other: StoreClient) -> None:
+def test_the_end_of_a_client_ends_its_holds(client: StoreClient, other: StoreClient) -> None:
     refs = [client.put(np.zeros(1000)) for _ in range(5)]
     client.flush()
     kept = other.ref(refs[0].id)
@@ -72,13 +72,13 @@ def test_refs_of_a_closed_client_fail_at_once(client: StoreClient, other: StoreC
         theirs.get()
 
 
-def test_a_listing_gives_no_whole_id_that_would_be_a_right_to_read(client: StoreClient) -> None:
+def test_a_listing_gives_no_whole_id(client: StoreClient) -> None:
     ref = client.put(np.zeros(100_000))
     assert [bytes(row[0]) for row in client.list_objects(10)] == [ref.id[:4]]
 
 
 @pytest.mark.parametrize("read", [ObjectRef.value, ObjectRef.view])
-def test_a_ref_whose_error_was_raised_goes_with_its_last_name(
+def test_a_ref_whose_error_was_raised_is_freed_with_its_last_name(
     client: StoreClient, read: Callable[[ObjectRef[Any]], object]
 ) -> None:
     promise = client.declare()

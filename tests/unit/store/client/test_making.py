@@ -40,7 +40,7 @@ def test_a_full_store_names_the_holders_and_stays_usable(client: StoreClient) ->
 
 
 @pytest.mark.parametrize("call", ["memfd_create", "posix_fallocate"])
-def test_a_machine_without_memory_is_a_clean_error(
+def test_a_machine_without_memory_raises_and_the_store_stays_usable(
     client: StoreClient, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
     def refuse(*_: object) -> None:
@@ -87,12 +87,12 @@ def test_values_put_together_come_back_each_as_itself(client: StoreClient, other
     assert read[2]["inner"].get().tolist() == list(range(10))
     assert (read[3], read[4]) == (b"", list(range(1000)))
     del refs, read, values
-    for who in (other, client, other):  # each gives back; what was inside goes after what held it
-        counts = who.stats()
+    for each in (other, client, other):  # each sends its releases; inner objects are deleted after outer ones
+        counts = each.stats()
     assert (counts["objects_count"], counts["used_bytes"]) == (0, 0)
 
 
-def test_what_does_not_fit_together_is_not_put_at_all(client: StoreClient) -> None:
+def test_values_of_which_one_can_not_be_stored_are_not_put_at_all(client: StoreClient) -> None:
     half = np.zeros(40 * MIB, np.uint8)
     with pytest.raises(
         ObjectStoreFullError,
@@ -104,23 +104,25 @@ def test_what_does_not_fit_together_is_not_put_at_all(client: StoreClient) -> No
     assert client.stats()["used_bytes"] == 0
 
 
-def test_two_who_reserve_together_never_wait_for_each_others_half(client: StoreClient, other: StoreClient) -> None:
+def test_two_writers_never_wait_for_each_other_with_half_of_their_memory(
+    client: StoreClient, other: StoreClient
+) -> None:
     """One after the other gets everything it asked for, in a store that has room for one of them at a time."""
     forms = [(24 * MIB, np.uint8)] * 2
     done: list[int] = []
 
-    def write(who: StoreClient, number: int) -> None:
+    def write(writer: StoreClient, number: int) -> None:
         for _ in range(20):
-            with who.allocate_many(forms, timeout_s=30) as buffers:
+            with writer.allocate_many(forms, timeout_s=30) as buffers:
                 for buffer in buffers:
                     buffer.array[-1] = number
                 refs = [buffer.seal() for buffer in buffers]
             assert [ref.get()[-1] for ref in refs] == [number, number]
             del refs
-            who.stats()
+            writer.stats()
             done.append(number)
 
-    threads = [threading.Thread(target=write, args=(who, number)) for number, who in ((1, client), (2, other))]
+    threads = [threading.Thread(target=write, args=(writer, number)) for number, writer in ((1, client), (2, other))]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -128,7 +130,7 @@ def test_two_who_reserve_together_never_wait_for_each_others_half(client: StoreC
     assert (done.count(1), done.count(2)) == (20, 20)
 
 
-def test_buffers_that_are_left_unsealed_are_given_back(client: StoreClient) -> None:
+def test_memory_of_buffers_that_are_left_unsealed_is_freed(client: StoreClient) -> None:
     with client.allocate_many([(10, "f4"), ((2, 3), "i8")]) as (first, second):
         second.array[:] = 3
         sealed = second.seal()

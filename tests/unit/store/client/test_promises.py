@@ -62,7 +62,7 @@ async def test_waiting_on_the_loop(client: StoreClient, other: StoreClient) -> N
         await late
 
 
-async def test_a_client_that_closes_fails_those_who_wait(client: StoreClient) -> None:
+async def test_a_client_that_closes_fails_its_waiters(client: StoreClient) -> None:
     client.attach(asyncio.get_running_loop())
     promise = client.declare()
     asyncio.get_running_loop().call_soon(client.close)
@@ -76,7 +76,7 @@ def test_a_callback_that_could_never_be_called_is_refused(client: StoreClient) -
         promise.add_callback(print)
 
 
-async def test_two_refs_to_one_object_are_both_told(client: StoreClient) -> None:
+async def test_two_refs_to_one_object_are_both_completed(client: StoreClient) -> None:
     client.attach(asyncio.get_running_loop())
     first = client.declare()
     second = client.declare(first.id)

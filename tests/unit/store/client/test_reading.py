@@ -1,4 +1,4 @@
-"""What is read is equal, read-only, and in place for as long as it is in view."""
+"""Values that are read: equal, read-only, and in place as long as they are in view."""
 
 from __future__ import annotations
 
@@ -108,12 +108,12 @@ def test_refs_that_arrive_together_are_read_together(client: StoreClient, other:
     assert other.stats()["hits_count"] == 20
     assert arrived[20].get().nbytes == MIB
     del refs, large, arrived
-    for who in (client, other, client):
-        counts = who.stats()
+    for each in (client, other, client):
+        counts = each.stats()
     assert (counts["objects_count"], counts["used_bytes"]) == (0, 0)
 
 
-async def test_segments_given_up_are_unmapped_by_those_who_read_them(client: StoreClient, other: StoreClient) -> None:
+async def test_dropped_segments_are_unmapped_by_their_readers(client: StoreClient, other: StoreClient) -> None:
     other.attach(asyncio.get_running_loop())
     theirs = other.get(client.put(np.zeros(50 * MIB, np.uint8)).id)
     assert other.statistics()["maps_count"] == 1

@@ -57,7 +57,7 @@ def test_a_lost_message_is_settled(client: StoreClient) -> None:
     assert client.stats()["objects_count"] == 0
 
 
-def test_a_dumped_message_may_go_through_the_store_with_its_refs(client: StoreClient, other: StoreClient) -> None:
+def test_a_dumped_message_may_travel_through_the_store_with_its_refs(client: StoreClient, other: StoreClient) -> None:
     inner = client.put("inner")
     data, buffers = dumps(([inner], np.zeros(100_000)), Carrier(client))
     carried = client.put_parts(data, buffers)

@@ -1,4 +1,4 @@
-"""Who is told that an object is sealed or lost, and what is subscribed to."""
+"""Subscriptions, and the refs that are completed when their objects are sealed or lost."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ async def test_every_ref_of_an_object_that_failed_gets_an_error_of_its_own() -> 
     assert errors[0] is not errors[1]
 
 
-async def test_the_end_fails_refs_that_are_watched_and_those_to_come() -> None:
+async def test_the_end_fails_refs_that_are_watched_before_and_after() -> None:
     watching = Watching()
     before, after = ref_of(X), ref_of(Y)
     watching.watcher.watch(before)

@@ -1,4 +1,4 @@
-"""How objects are made: what a client says to its store for each way, over a channel that only remembers."""
+"""The messages to the store for each way of making an object, over a fake channel."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_a_promised_object_that_is_sealed_already_stays_as_it_is(channel: FakeCh
     assert [message[0] for message in channel.take()] == [Op.CREATE, Op.ACQUIRE]
 
 
-def test_an_object_holds_those_whose_refs_it_contains(channel: FakeChannel, client: StoreClient) -> None:
+def test_an_object_holds_the_objects_whose_refs_it_contains(channel: FakeChannel, client: StoreClient) -> None:
     lend(channel)
     inner = client.put(1)
     channel.take()
@@ -96,7 +96,7 @@ def test_values_put_together_are_reserved_at_once_and_sealed_each(channel: FakeC
     assert sealed == [(Op.SEAL, first.id), (Op.SEAL, second.id)]
 
 
-def test_buffers_that_are_left_unsealed_are_given_up(channel: FakeChannel, client: StoreClient) -> None:
+def test_buffers_that_are_left_unsealed_are_aborted(channel: FakeChannel, client: StoreClient) -> None:
     channel.answer([1, 0, 1024], with_segment=True)
     with client.allocate_many([(10, np.uint8), (10, np.uint8)]) as (first, _second):
         first.array[:] = 1
@@ -111,7 +111,7 @@ def test_a_value_that_can_not_be_pickled_asks_the_store_nothing(channel: FakeCha
     assert channel.take() == []
 
 
-def test_an_array_that_fails_to_be_written_is_given_up(
+def test_an_array_that_fails_to_be_written_is_aborted(
     channel: FakeChannel, client: StoreClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: Any, **__: Any) -> None:
@@ -140,7 +140,7 @@ async def test_on_the_loop_a_put_is_readable_at_once_and_stored_by_a_thread(
     assert channel.said[0][2] == length
 
 
-def test_a_store_without_room_raises_what_it_says(channel: FakeChannel, client: StoreClient) -> None:
+def test_the_error_of_a_full_store_is_raised(channel: FakeChannel, client: StoreClient) -> None:
     full = encode_plain(ObjectStoreFullError("no room for 2 MiB"))
     for _ in range(2):
         channel.answer(full, Status.ERROR)

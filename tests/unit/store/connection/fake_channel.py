@@ -1,4 +1,4 @@
-"""A channel without a store: it answers as the test says, and remembers what was said."""
+"""A channel without a store: the test gives the answers, and reads the messages."""
 
 from __future__ import annotations
 

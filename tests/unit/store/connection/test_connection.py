@@ -1,4 +1,4 @@
-"""What a connection says to its store, and when, over a channel that only remembers."""
+"""The messages of a connection to its store, and when they are sent, over a fake channel."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_an_object_on_loan_is_made_and_read_without_the_store(
     assert channel.take() == []
 
 
-def test_the_store_hears_of_an_object_before_it_is_spoken_of(channel: FakeChannel, connection: StoreConnection) -> None:
+def test_an_object_is_reported_before_a_message_about_it(channel: FakeChannel, connection: StoreConnection) -> None:
     lend(channel)
     connection.loan.put(X, b"value")
     channel.take()
@@ -62,7 +62,7 @@ def test_the_store_hears_of_an_object_before_it_is_spoken_of(channel: FakeChanne
     assert channel.take() == [(Op.REPORT, 64, [[X, 0, 5, SEALED | HELD, 0, ""]]), (Op.DECLARE, Y)]
 
 
-def test_an_object_that_is_dropped_unreported_is_never_told_of(
+def test_an_object_that_is_dropped_unreported_is_never_reported(
     channel: FakeChannel, connection: StoreConnection
 ) -> None:
     lend(channel)
@@ -87,7 +87,7 @@ def test_an_object_that_is_being_written_is_reported_unsealed(
     assert channel.take() == [(Op.REPORT, 128, [[X, 0, 100, HELD, 0, "a.py:1"]]), (Op.SEAL, X)]
 
 
-def test_an_object_that_is_given_up_is_never_told_of(channel: FakeChannel, connection: StoreConnection) -> None:
+def test_an_object_that_is_aborted_is_never_reported(channel: FakeChannel, connection: StoreConnection) -> None:
     lend(channel)
     connection.loan.create(X, 100, "")
     connection.loan.abort(X)
@@ -97,12 +97,14 @@ def test_an_object_that_is_given_up_is_never_told_of(channel: FakeChannel, conne
     assert channel.take() == []
 
 
-def test_what_is_too_long_for_a_loan_asks_nobody(channel: FakeChannel, connection: StoreConnection) -> None:
+def test_an_object_that_is_too_long_for_a_loan_sends_no_request(
+    channel: FakeChannel, connection: StoreConnection
+) -> None:
     assert connection.loan.create(X, 1 * MIB, "") is None
     assert channel.take() == []
 
 
-def test_a_loan_that_is_refused_is_asked_for_ever_less_often(channel: FakeChannel, connection: StoreConnection) -> None:
+def test_requests_for_a_loan_back_off_when_they_are_refused(channel: FakeChannel, connection: StoreConnection) -> None:
     asked = []
     for _ in range(16):
         connection.loan.put(X, b"value")
@@ -110,9 +112,7 @@ def test_a_loan_that_is_refused_is_asked_for_ever_less_often(channel: FakeChanne
     assert asked == [1, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0]
 
 
-def test_a_recalled_loan_is_given_back_after_its_objects_are_told_of(
-    channel: FakeChannel, connection: StoreConnection
-) -> None:
+def test_a_recalled_loan_ends_after_a_report_of_its_objects(channel: FakeChannel, connection: StoreConnection) -> None:
     lend(channel)
     connection.loan.put(X, b"value")
     channel.take()
@@ -126,7 +126,7 @@ def test_a_recalled_loan_is_given_back_after_its_objects_are_told_of(
 # Requests
 
 
-def test_a_request_takes_along_what_is_to_be_released(channel: FakeChannel, connection: StoreConnection) -> None:
+def test_queued_releases_are_sent_before_a_request(channel: FakeChannel, connection: StoreConnection) -> None:
     connection.backlog.queue_release(X, is_pin=False)
     connection.backlog.queue_release(Y, is_pin=True)
     assert channel.take() == []
@@ -134,7 +134,9 @@ def test_a_request_takes_along_what_is_to_be_released(channel: FakeChannel, conn
     assert channel.take() == [(Op.RELEASE, [X], [Y]), (Op.STATS,)]
 
 
-def test_transits_that_ended_are_told_at_once_without_a_loop(channel: FakeChannel, connection: StoreConnection) -> None:
+def test_transits_that_ended_are_reported_at_once_without_a_loop(
+    channel: FakeChannel, connection: StoreConnection
+) -> None:
     connection.backlog.arrived(X, b"one")
     connection.backlog.settle([b"two", b"three"])
     assert channel.take() == [(Op.ARRIVE, [(X, b"one")]), (Op.SETTLE, [b"two", b"three"])]
@@ -164,7 +166,7 @@ def test_objects_that_come_along_are_viewed_and_unpinned_each(
     assert channel.take() == [(Op.RELEASE, [], [Y])]
 
 
-def test_what_the_store_answers_with_is_raised(channel: FakeChannel, connection: StoreConnection) -> None:
+def test_the_error_in_an_answer_is_raised(channel: FakeChannel, connection: StoreConnection) -> None:
     channel.answer(None, Status.PENDING)
     with pytest.raises(NotReadyError, match="object 78787878 is not sealed yet"):
         connection.pinned(X)
@@ -213,7 +215,7 @@ def test_a_store_that_did_not_read_in_time_hears_of_every_release_later(
 # The end
 
 
-def test_after_the_end_everything_raises_the_same_new_error(channel: FakeChannel, connection: StoreConnection) -> None:
+def test_after_the_end_each_call_raises_a_new_error(channel: FakeChannel, connection: StoreConnection) -> None:
     lend(channel)
     connection.loan.put(X, b"value")
     view, _ = connection.pinned(X)
@@ -265,7 +267,7 @@ async def test_a_view_that_the_store_pinned_unasked_is_read_without_a_request(
     assert channel.take() == [(Op.RELEASE, [], [Z])]
 
 
-async def test_a_view_of_a_segment_that_is_not_mapped_is_unpinned_at_once(
+async def test_an_object_in_a_segment_that_is_not_mapped_is_unpinned_at_once(
     channel: FakeChannel, connection: StoreConnection
 ) -> None:
     connection.attach(asyncio.get_running_loop(), lambda _event, _fd: None, lambda: None)

@@ -1,4 +1,4 @@
-"""Reservations: when they wait, for how long, and what they give up; with a store that answers as the test says."""
+"""Reservations: when they wait, how long, and how they abort, with a fake store."""
 
 from __future__ import annotations
 
@@ -97,13 +97,13 @@ def test_a_deadline_that_has_passed_is_not_extended() -> None:
     assert store.said == [ask(waits_for_release=False), ("release_spare",)]
 
 
-def test_a_store_in_this_process_has_done_what_it_can_before_it_answers() -> None:
+def test_a_reservation_at_a_store_in_this_process_never_waits() -> None:
     store = Store(Wait.SPACE, PLACE)
     assert reservations(store, is_apart=False).reserve(WANTED, None) == PLACE
     assert store.said == [ask(waits_for_release=False), (Op.TAKE_ALLOCATION, (X,))]
 
 
-def test_a_wait_that_is_interrupted_gives_up_what_it_asked_for() -> None:
+def test_a_wait_that_is_interrupted_aborts_its_reservation() -> None:
     class Interrupted(Store):
         def wait(self, op: Op, *arguments: Any, timeout_s: float | None) -> bool:
             raise KeyboardInterrupt
@@ -140,7 +140,7 @@ async def test_a_coroutine_goes_on_when_the_store_says_so() -> None:
     assert store.said[2:] == [(Op.TAKE_ALLOCATION, (X,))]
 
 
-async def test_a_coroutine_that_is_cancelled_gives_up_what_it_asked_for() -> None:
+async def test_a_coroutine_that_is_cancelled_aborts_its_reservation() -> None:
     loop = EventsLoop()
     loop.attach(asyncio.get_running_loop())
     store = Store(Wait.SPACE)

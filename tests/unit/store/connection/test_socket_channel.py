@@ -73,7 +73,7 @@ def answer(*answers: tuple[int, Status, Any, list[int]]) -> Script:
     return script
 
 
-def test_a_channel_says_who_it_is_and_learns_the_capacity(store: PlayedStore) -> None:
+def test_a_channel_sends_its_peer_id_and_learns_the_capacity(store: PlayedStore) -> None:
     store.play(lambda _: None)
     channel = store.connect()
     assert channel.capacity_bytes == 4096
@@ -81,7 +81,7 @@ def test_a_channel_says_who_it_is_and_learns_the_capacity(store: PlayedStore) ->
     channel.close()
 
 
-def test_where_nobody_listens_the_peer_is_unreachable(tmp_path: Path) -> None:
+def test_a_path_without_a_listener_is_unreachable(tmp_path: Path) -> None:
     path = str(tmp_path / "nobody")
     with pytest.raises(PeerUnreachableError, match=f"no object store answers at {path}: "):
         SocketChannel(path, PEER, ManualClock())

@@ -28,7 +28,7 @@ def test_the_smallest_range_that_fits_is_taken_first() -> None:
     assert arena.ranges() == [(between, 64), (small, 128), (7 * 64, 192)]
 
 
-def test_freeing_what_is_not_allocated_is_an_error_and_changes_nothing() -> None:
+def test_freeing_an_offset_that_is_not_allocated_is_an_error_and_changes_nothing() -> None:
     arena = Arena(ALIGNMENT_BYTES)
     with pytest.raises(KeyError):
         arena.free(0)

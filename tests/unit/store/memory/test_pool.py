@@ -1,4 +1,4 @@
-"""Which segment an object goes into, and what is given up for it."""
+"""The segment that an object is allocated in, and the segments that are dropped for it."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ def test_writers_share_segments_when_memory_is_reserved() -> None:
     assert place(pool, 100, B).segment_id == place(pool, 100, A).segment_id
 
 
-def test_empty_segments_are_given_up_for_a_larger_object() -> None:
+def test_empty_segments_are_dropped_for_a_larger_object() -> None:
     pool = Pool(64 * MIB)
     small = grow(pool, 100, A)
     assert pool.allocate(62 * MIB, B) == Growth(2, 62 * MIB, (small.segment_id,))
 
 
-def test_segments_that_hold_objects_are_not_given_up() -> None:
+def test_segments_that_hold_objects_are_not_dropped() -> None:
     pool = Pool(64 * MIB)
     grow(pool, 100, A)
     held = place(pool, 100, A)
@@ -73,7 +73,7 @@ def test_a_segment_that_could_not_be_made_leaves_its_bytes() -> None:
     assert pool.reserved_bytes == 0
 
 
-def test_the_end_of_an_owner_keeps_one_idle_segment_and_gives_up_the_rest() -> None:
+def test_the_end_of_an_owner_keeps_one_idle_segment_and_drops_the_rest() -> None:
     pool = Pool(64 * MIB)
     kept = grow(pool, 100, A)
     large = grow(pool, 20 * MIB, A)

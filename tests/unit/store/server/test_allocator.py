@@ -1,4 +1,4 @@
-"""Who gets memory, who waits, and what is moved or given up for it."""
+"""The allocator: requests that are served, wait or fail, and objects that are evicted or spilled for them."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_objects_of_one_request_lie_behind_each_other() -> None:
     assert [entry.place for entry in places if entry is not None] == [Place(1, 0, 100), Place(1, 128, 64)]
 
 
-def test_what_is_longer_than_the_store_is_refused() -> None:
+def test_an_object_that_is_longer_than_the_store_is_refused() -> None:
     memory = Memory()
     with pytest.raises(ObjectStoreFullError, match=r"5\.0 MiB are more than the whole store of 4\.0 MiB"):
         memory.ask(X, 5 * MIB)
@@ -123,7 +123,7 @@ def test_a_request_that_waits_for_releases_is_served_by_one() -> None:
     assert memory.said() == [Send(A, [6, Status.DONE, [1, 0, 100], []], None, True)]
 
 
-def test_a_request_that_is_taken_too_early_is_given_up() -> None:
+def test_a_request_that_is_taken_too_early_is_withdrawn() -> None:
     memory = Memory()
     memory.fill()
     memory.ask(Y, 100, waits_for_release=True)

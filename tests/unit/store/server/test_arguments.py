@@ -1,4 +1,4 @@
-"""What clients' messages may hold."""
+"""Checks of the arguments of clients' messages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from actorrt.store.server.arguments import count_of, flag_of, key_of, node_of, o
 X = b"x" * 16
 
 
-def test_what_is_right_is_returned_as_it_is() -> None:
+def test_a_correct_argument_is_returned_as_it_is() -> None:
     assert object_id_of(X) == ObjectId(X)
     assert count_of(1) == 1
     assert flag_of(False) is False

@@ -1,4 +1,4 @@
-"""What a store does with packets for a client that reads slowly, or not at all."""
+"""The sending side of a connection, with clients that read slowly or not at all."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ async def test_a_queued_descriptor_outlives_the_callers(ends: Ends) -> None:
     os.close(got[0])
 
 
-async def test_a_client_that_never_reads_is_given_up(ends: Ends, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_client_that_never_reads_is_reported_as_stuck(ends: Ends, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("actorrt.store.server.client_socket._MAX_QUEUED_COUNT", 10)
     count = 0
     while not ends.stuck:
@@ -99,8 +99,10 @@ async def test_packets_for_a_client_that_is_gone_are_dropped(ends: Ends) -> None
         ends.client.send(packet, None)
     read, write = os.pipe()
     ends.client.send(b"with a descriptor", read)
-    os.close(write)
     ends.theirs.close()
     ends.client.send(b"packet", None)
     os.close(read)
     assert ends.stuck == []
+    with pytest.raises(BrokenPipeError):
+        os.write(write, b"x")  # the queued copy of the descriptor is closed, too
+    os.close(write)

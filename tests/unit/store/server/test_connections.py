@@ -1,4 +1,4 @@
-"""Who the connections of a store are, and what is said to them."""
+"""The connections of a store: their processes and roles, and the messages to them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a store answers, message by message."""
+"""The answers of a store, message by message."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_ready_objects_are_told_to_the_processs_events_in_one_message(talk: Conv
     assert talk.say(A, Op.SUBSCRIBE, 0, [X, Y]) == [Send(EVENTS_A, [Event.READY, [X, Y]])]
 
 
-def test_what_was_waited_for_is_pinned_and_shown_with_the_news_where_its_segment_is_mapped(talk: Conversation) -> None:
+def test_an_awaited_object_comes_pinned_with_its_event_if_its_segment_is_mapped(talk: Conversation) -> None:
     talk.core.open(EVENTS_A, "events")
     talk.say(EVENTS_A, Op.HELLO, 1, VERSION, Role.EVENTS, PEER_A)
     for object_id, shown in ((X, []), (Y, [[[Y, 1, 128, 100]]])):
@@ -147,7 +147,7 @@ def test_a_connection_that_ends_while_it_waits_for_a_segment_is_forgotten() -> N
     assert core.stats()["objects_count"] == 0
 
 
-def test_a_spare_segment_is_made_ahead_and_given_to_the_first_who_asks(talk: Conversation) -> None:
+def test_a_spare_segment_is_made_ahead_and_given_to_the_first_request(talk: Conversation) -> None:
     talk.core.make_spare()
     assert talk.take() == [MakeSegment(1, 1 * MIB, is_ahead=True)]
     talk.core.make_spare()
@@ -171,7 +171,7 @@ def test_an_idle_segment_is_dropped_and_its_readers_are_told(talk: Conversation)
     assert reply.message[3] == [1]
 
 
-def test_who_waits_for_others_is_told_once_when_it_can_take_its_memory(talk: Conversation) -> None:
+def test_a_request_that_waits_for_releases_is_told_once_when_it_can_take_its_memory(talk: Conversation) -> None:
     talk.listen(EVENTS_A, PEER_A)
     talk.make(B, X, 6 * MIB)
     assert talk.say(A, Op.CREATE, 1, Y, 6 * MIB, False, "", True)[-1] == Send(A, [1, Status.WAIT, Wait.SPACE, []])
@@ -186,7 +186,7 @@ def test_who_waits_for_others_is_told_once_when_it_can_take_its_memory(talk: Con
         talk.say(A, Op.TAKE_ALLOCATION, 3, [Y])
 
 
-def test_who_takes_room_that_is_not_there_yet_gives_it_up(talk: Conversation) -> None:
+def test_taking_memory_that_was_not_found_yet_withdraws_the_request(talk: Conversation) -> None:
     talk.make(B, X, 6 * MIB)
     talk.say(A, Op.CREATE, 1, Y, 6 * MIB, False, "", True)
     (reply,) = talk.say(A, Op.TAKE_ALLOCATION, 2, [Y])
@@ -199,7 +199,7 @@ def test_who_takes_room_that_is_not_there_yet_gives_it_up(talk: Conversation) ->
     assert talk.core.stats()["objects_count"] == 0
 
 
-def test_room_that_was_found_and_is_given_up_serves_others(talk: Conversation) -> None:
+def test_memory_of_an_aborted_request_serves_others(talk: Conversation) -> None:
     talk.listen(EVENTS_A, PEER_A)
     talk.make(B, X, 6 * MIB)
     talk.say(A, Op.CREATE, 1, Y, 6 * MIB, False, "", True)
@@ -211,7 +211,7 @@ def test_room_that_was_found_and_is_given_up_serves_others(talk: Conversation) -
     assert talk.core.stats()["used_bytes"] == talk.core.stats()["objects_count"] == 0
 
 
-def test_what_is_more_than_the_store_is_refused_at_once(talk: Conversation) -> None:
+def test_a_create_of_more_bytes_than_the_store_has_is_refused_at_once(talk: Conversation) -> None:
     (reply,) = talk.say(A, Op.CREATE, 1, X, 9 * MIB, False, "", True)
     assert isinstance(reply, Send)
     assert "9.0 MiB are more than the whole store of 8.0 MiB: start the node with more store_bytes" in str(
@@ -219,7 +219,7 @@ def test_what_is_more_than_the_store_is_refused_at_once(talk: Conversation) -> N
     )
 
 
-def test_errors_reach_only_those_who_asked(talk: Conversation) -> None:
+def test_an_error_reaches_only_the_connection_that_asked(talk: Conversation) -> None:
     (reply,) = talk.say(A, Op.GET, 5, X, [])
     assert isinstance(reply, Send)
     assert reply.message[:2] == [5, Status.ERROR]
@@ -276,7 +276,7 @@ def test_a_published_version_comes_with_the_event_where_its_segment_is_mapped(ta
     assert talk.core.stats()["objects_count"] == 1
 
 
-def test_a_small_published_value_is_no_object_and_comes_with_what_tells_of_it(talk: Conversation) -> None:
+def test_a_small_published_value_is_no_object_and_comes_with_its_event(talk: Conversation) -> None:
     talk.core.open(EVENTS_A, "pid 1")
     talk.say(EVENTS_A, Op.HELLO, 1, VERSION, Role.EVENTS, PEER_A)
     talk.say(A, Op.AWAIT_VERSION, 0, b"job", "name", 0)
@@ -305,7 +305,7 @@ def test_a_small_value_takes_the_place_of_an_object_which_goes_and_the_other_way
 
 
 @pytest.mark.parametrize("data", [None, "text", bytes(MAX_PUBLISHED_BYTES + 1)])
-def test_what_is_published_without_an_object_is_few_bytes(talk: Conversation, data: object) -> None:
+def test_a_long_value_that_is_published_without_an_object_is_refused(talk: Conversation, data: object) -> None:
     with pytest.raises(ProtocolError, match="16384 bytes"):
         talk.core.handle(B, [Op.PUBLISH, 1, b"job", "name", None, data])
 
@@ -323,7 +323,7 @@ def test_a_long_loan_has_the_next_segment_made_ahead_and_a_short_one_does_not(ta
     assert len(talk.say(A, Op.BORROW, 3, 1 * MIB)) == 1  # there is one
 
 
-def test_nobody_speaks_for_a_process_that_has_a_connection(talk: Conversation) -> None:
+def test_a_second_connection_of_a_process_is_refused(talk: Conversation) -> None:
     talk.listen(EVENTS_A, PEER_A)
     for role in (Role.REQUESTS, Role.EVENTS):
         talk.core.open(9, "pid 9")

@@ -1,4 +1,4 @@
-"""A store's objects as other nodes see them: a real core, and others that only remember what they were asked."""
+"""A store's objects as other nodes see them, with a real core and fake remote stores."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ async def make(shell: Shell, object_id: ObjectId, data: bytes) -> None:
     shell.exchange.seal(object_id)
 
 
-async def test_what_is_made_can_be_read_and_is_pinned_while_it_is_in_view(shell: Shell) -> None:
+async def test_an_object_can_be_read_and_is_pinned_while_it_is_in_view(shell: Shell) -> None:
     await make(shell, X, b"value")
     view = await shell.exchange.read(X)
     assert (bytes(view), view.readonly) == (b"value", True)
@@ -125,7 +125,7 @@ async def test_a_reader_waits_until_the_object_is_sealed(shell: Shell) -> None:
     assert bytes(await reading) == b"late"
 
 
-async def test_a_reader_of_what_was_freed_hears_so(shell: Shell) -> None:
+async def test_a_read_of_a_freed_object_raises(shell: Shell) -> None:
     with pytest.raises(ObjectNotFoundError, match="is not in the store: it was freed"):
         await shell.exchange.read(X)
 
@@ -149,7 +149,7 @@ async def test_an_adopted_object_is_fetched_for_its_reader_and_made_here(shell: 
     assert bytes(await reading) == b"copy"
 
 
-async def test_an_object_that_can_not_be_had_raises_for_its_reader(shell: Shell) -> None:
+async def test_a_fetch_that_fails_raises_for_the_reader(shell: Shell) -> None:
     shell.exchange.locate(X, NODE)
     reading = asyncio.ensure_future(shell.exchange.read(X))
     await asyncio.sleep(0)
@@ -158,7 +158,7 @@ async def test_an_object_that_can_not_be_had_raises_for_its_reader(shell: Shell)
         await reading
 
 
-async def test_a_copy_that_is_given_up_is_elsewhere_again(shell: Shell) -> None:
+async def test_an_aborted_copy_is_remote_again(shell: Shell) -> None:
     shell.exchange.locate(X, NODE)
     assert await shell.exchange.create(X, 5) is not None
     shell.exchange.abort(X)
@@ -196,14 +196,14 @@ async def test_another_node_is_told_where_an_adopted_object_was_made(shell: Shel
     assert shell.exchange.hold_for(PEER_B, X, None) == b"node c"
 
 
-async def test_the_loss_of_an_origin_fails_what_has_no_copy_here(shell: Shell) -> None:
+async def test_an_object_without_a_copy_here_is_lost_with_its_origin(shell: Shell) -> None:
     shell.exchange.locate(X, NODE)
     shell.exchange.set_origin(X, None)
     with pytest.raises(ObjectLostError, match="is lost: its node is gone"):
         await shell.exchange.read(X)
 
 
-async def test_a_store_that_speaks_with_no_others_fails_what_is_elsewhere() -> None:
+async def test_a_store_that_is_not_attached_fails_objects_of_other_nodes() -> None:
     shell = Shell()
     shell.exchange.locate(X, NODE)
     entry = shell.core.get(X)

@@ -1,4 +1,4 @@
-"""How reads are answered: pinned, verified if they come from disk, and with others that are read next."""
+"""Reads: objects are pinned, verified if they come from disk, and pinned unasked if they are read next."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which objects lie in which spill file."""
+"""The objects in each spill file."""
 
 from __future__ import annotations
 

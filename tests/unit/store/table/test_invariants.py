@@ -1,4 +1,4 @@
-"""What is said where an object is not as it has to be."""
+"""The error of an object that breaks a rule."""
 
 from __future__ import annotations
 

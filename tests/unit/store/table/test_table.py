@@ -1,4 +1,4 @@
-"""The object table: states, and who keeps objects alive."""
+"""The object table: the states of objects, and what keeps objects alive."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def failure(instructions: list[TableInstruction]) -> tuple[type, str]:
     return type(instruction.error), str(instruction.error)
 
 
-def test_an_object_goes_with_its_last_hold_at_the_sweep(table: ObjectTable) -> None:
+def test_an_object_is_deleted_with_its_last_hold_at_the_sweep(table: ObjectTable) -> None:
     put(table, X, A)
     table.acquire(X, B, None)
     table.release(X, A)
@@ -61,7 +61,7 @@ def test_an_object_goes_with_its_last_hold_at_the_sweep(table: ObjectTable) -> N
     assert state(table, X) is None
 
 
-def test_an_object_that_only_its_maker_knew_goes_at_once(table: ObjectTable) -> None:
+def test_an_object_that_only_its_maker_knew_is_deleted_at_once(table: ObjectTable) -> None:
     table.create(X, A, PLACE, is_promised=False)
     table.seal(X, A)
     table.release(X, A)
@@ -112,7 +112,7 @@ def test_an_error_that_overtakes_its_declaration_is_not_lost(table: ObjectTable)
     assert table.take() == [ObjectFailed(EVENTS, X, b"why")]
 
 
-def test_the_declarers_end_loses_what_it_declared(table: ObjectTable) -> None:
+def test_an_object_is_lost_with_the_connection_that_declared_it(table: ObjectTable) -> None:
     table.declare(X, A)
     table.acquire(X, B, None)
     table.subscribe(X, EVENTS)
@@ -122,7 +122,7 @@ def test_the_declarers_end_loses_what_it_declared(table: ObjectTable) -> None:
     assert "ended before it was sealed" in text
 
 
-def test_the_makers_end_gives_back_the_bytes_and_leaves_the_promise(table: ObjectTable) -> None:
+def test_the_end_of_the_maker_frees_the_bytes_and_leaves_the_promise(table: ObjectTable) -> None:
     table.declare(X, A)
     table.create(X, B, PLACE)
     table.disconnect(B, 0.0)
@@ -132,7 +132,7 @@ def test_the_makers_end_gives_back_the_bytes_and_leaves_the_promise(table: Objec
     assert state(table, X) is State.SEALED
 
 
-def test_the_makers_end_loses_an_object_nobody_declared(table: ObjectTable) -> None:
+def test_an_object_that_was_not_declared_is_lost_with_its_maker(table: ObjectTable) -> None:
     table.create(X, A, PLACE)
     table.acquire(X, B, None)
     table.subscribe(X, EVENTS)
@@ -143,7 +143,7 @@ def test_the_makers_end_loses_an_object_nobody_declared(table: ObjectTable) -> N
     assert failure([failed])[0] is ObjectLostError
 
 
-def test_a_connections_end_gives_back_holds_pins_and_waits(table: ObjectTable) -> None:
+def test_the_end_of_a_connection_ends_its_holds_pins_and_waits(table: ObjectTable) -> None:
     put(table, X, A)
     table.acquire(X, A, None)
     table.pin(X, A)
@@ -174,7 +174,7 @@ def test_a_transit_keeps_the_object_until_it_arrives(table: ObjectTable) -> None
     assert swept(table) == [FreeBytes(PLACE)]
 
 
-def test_an_arrival_may_overtake_the_senders_word(table: ObjectTable) -> None:
+def test_an_arrival_may_overtake_the_announcement(table: ObjectTable) -> None:
     put(table, X, A)
     table.acquire(X, B, TOKEN)
     table.transit(X, A, TOKEN, 1)
@@ -191,7 +191,7 @@ def test_an_arrival_may_overtake_the_declaration(table: ObjectTable) -> None:
     assert state(table, X) is State.PENDING
 
 
-def test_an_expected_object_whose_sender_has_nothing_to_say_fails(table: ObjectTable) -> None:
+def test_an_expected_object_that_its_sender_does_not_make_known_fails(table: ObjectTable) -> None:
     table.acquire(X, B, TOKEN)
     table.subscribe(X, EVENTS)
     table.transit(X, A, TOKEN, 1)
@@ -252,7 +252,7 @@ def test_a_transit_outlives_its_sender_for_the_grace_only(table: ObjectTable) ->
     assert swept(table) == [FreeBytes(PLACE)]
 
 
-def test_an_object_holds_what_it_contains(table: ObjectTable) -> None:
+def test_an_object_holds_the_objects_that_it_contains(table: ObjectTable) -> None:
     put(table, X, A)
     table.create(Y, A, OTHER)
     table.contain(Y, A, [X, X])
@@ -302,7 +302,7 @@ def test_a_ref_of_a_freed_object_leaves_nothing_where_it_arrives(table: ObjectTa
     assert len(table.transits) == 0
 
 
-def test_freeing_what_is_being_written_waits_for_the_writer(table: ObjectTable) -> None:
+def test_freeing_an_object_that_is_being_written_waits_for_the_writer(table: ObjectTable) -> None:
     table.create(X, A, PLACE)
     table.free(X)
     assert swept(table) == []
@@ -345,7 +345,7 @@ def test_another_connection_can_not_seal_or_abort(table: ObjectTable) -> None:
     assert state(table, X) is State.CREATED
 
 
-def test_a_sweep_that_was_begun_leaves_what_is_suspected_anew_to_the_next() -> None:
+def test_a_sweep_leaves_objects_that_were_mentioned_since_its_beginning_to_the_next() -> None:
     table = ObjectTable()
     table.connect(1)
     table.create(ObjectId(b"s" * 16), 1, Place(1, 0, 64))

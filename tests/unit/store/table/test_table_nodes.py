@@ -1,4 +1,4 @@
-"""The object table, where processes of other nodes send refs: what is adopted, held there and let go of."""
+"""The object table with objects of other nodes: adopted, held there and released."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def adopted(table: ObjectTable) -> None:
     assert state(table) is State.REMOTE
 
 
-def test_what_a_process_of_another_node_sent_is_adopted_once_and_let_go_of_with_its_last_hold(table: ObjectTable):
+def test_an_object_of_another_node_is_adopted_once_and_released_with_its_last_hold(table: ObjectTable):
     adopted(table)
     table.acquire(X, B, OTHER_TOKEN)
     table.arrive(X, TOKEN)
@@ -54,7 +54,7 @@ def test_what_a_process_of_another_node_sent_is_adopted_once_and_let_go_of_with_
     assert state(table) is None
 
 
-def test_what_was_made_here_comes_home_and_is_not_adopted(table: ObjectTable):
+def test_an_object_that_was_made_here_is_not_adopted_when_its_ref_returns(table: ObjectTable):
     table.create(X, A, PLACE)
     table.seal(X, A)
     table.acquire(X, B, TOKEN)
@@ -65,7 +65,7 @@ def test_what_was_made_here_comes_home_and_is_not_adopted(table: ObjectTable):
     assert table.take() == [FreeBytes(PLACE)]
 
 
-def test_what_was_promised_here_and_made_elsewhere_is_no_longer_its_promisers_to_lose(table: ObjectTable):
+def test_an_object_promised_here_and_made_on_another_node_outlives_the_connection_that_promised_it(table: ObjectTable):
     table.declare(X, A)
     table.acquire(X, B, None)
     table.subscribe(X, EVENTS)
@@ -78,21 +78,21 @@ def test_what_was_promised_here_and_made_elsewhere_is_no_longer_its_promisers_to
     assert table.take() == [ObjectReady(EVENTS, X)]
 
 
-def test_what_is_expected_of_a_sender_here_may_be_found_elsewhere(table: ObjectTable):
+def test_an_object_that_is_expected_from_a_sender_here_may_be_on_another_node(table: ObjectTable):
     table.acquire(X, B, PeerId(b"a" * 16) + b"00000001")
     assert state(table) is State.EXPECTED
     table.acquire(X, A, TOKEN)
     assert table.take() == [Adopt(X, b"far", TOKEN)]
 
 
-def test_an_arrival_at_what_has_gone_is_told_and_leaves_nothing(table: ObjectTable):
+def test_an_arrival_at_a_deleted_object_is_reported_and_leaves_nothing(table: ObjectTable):
     table.arrive(X, TOKEN)
     table.sweep()
     assert table.take() == [Adopt(X, b"far", TOKEN), ReleaseAdopted(X)]
     assert state(table) is None
 
 
-def test_the_end_of_its_node_loses_what_is_not_here(table: ObjectTable):
+def test_a_remote_object_is_lost_with_its_node(table: ObjectTable):
     adopted(table)
     table.subscribe(X, EVENTS)
     table.set_origin(X, b"origin")
@@ -106,7 +106,7 @@ def test_the_end_of_its_node_loses_what_is_not_here(table: ObjectTable):
     assert table.take() == []
 
 
-def test_a_copy_outlives_the_node_of_its_origin_and_is_given_up_for_nobody(table: ObjectTable):
+def test_a_copy_outlives_its_origin_and_is_not_evicted_then(table: ObjectTable):
     adopted(table)
     table.create(X, B, PLACE)
     table.seal(X, B)

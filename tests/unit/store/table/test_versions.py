@@ -10,7 +10,7 @@ X, Y = ObjectId(b"x" * 16), ObjectId(b"y" * 16)
 KEY = (b"job", "weights")
 
 
-def test_versions_count_from_one_and_name_what_they_replace() -> None:
+def test_versions_count_from_one_and_name_the_previous_object() -> None:
     versions = Versions()
     assert versions.publish(KEY, X) == (1, None, [])
     assert versions.publish(KEY, Y) == (2, X, [])
@@ -41,7 +41,7 @@ def test_a_waiter_of_two_versions_is_told_of_the_older_one() -> None:
     assert versions.publish(KEY, X) == (1, None, [WAITER])
 
 
-def test_nobody_waits_for_a_version_that_is_there() -> None:
+def test_a_wait_for_a_version_that_exists_is_not_noted() -> None:
     versions = Versions()
     versions.publish(KEY, X)
     assert versions.wait(KEY, 0, WAITER)

@@ -103,7 +103,7 @@ def test_arrays_go_to_other_libraries_through_dlpack_and_are_safe_from_them(clie
         np.from_dlpack(client.put({"a": 1}))
 
 
-def test_what_can_not_be_pickled_and_speaks_dlpack_is_stored_as_an_array(client: StoreClient) -> None:
+def test_a_value_that_can_not_be_pickled_but_supports_dlpack_is_stored_as_an_array(client: StoreClient) -> None:
     class Foreign:
         def __init__(self, device: int) -> None:
             self.array, self.device = np.arange(12.0).reshape(3, 4), device
@@ -123,7 +123,7 @@ def test_what_can_not_be_pickled_and_speaks_dlpack_is_stored_as_an_array(client:
 
 
 @pytest.mark.parametrize("value", ["text", np.float64(1), np.array("text"), np.zeros((2, 0)), {"a": [1]}, [1, 2]])
-def test_what_has_no_arrow_form_is_a_type_error(client: StoreClient, value: object) -> None:
+def test_a_value_without_an_arrow_form_is_a_type_error(client: StoreClient, value: object) -> None:
     with pytest.raises(TypeError, match="no Arrow form"):
         client.put(value).to_arrow()
 

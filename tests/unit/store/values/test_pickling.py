@@ -108,7 +108,7 @@ def through_another_process(data: bytes, module: str) -> bytes:
     return subprocess.run([sys.executable, "-c", _HOP, module], input=data, stdout=subprocess.PIPE, check=True).stdout
 
 
-def test_an_exception_class_of_main_comes_home_as_itself_and_untouched(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_exception_class_of_main_returns_to_its_process_as_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     namespace: dict[str, Any] = {"__name__": "__main__"}
     source = (
         "class Failure(Exception):\n"
@@ -170,14 +170,14 @@ def test_two_classes_that_name_each_other_travel() -> None:
         (threading.Lock(), "result", "result"),
     ],
 )
-def test_errors_name_the_path_of_what_can_not_be_sent(value: Any, root: Any, path: str) -> None:
+def test_errors_name_the_path_of_the_part_that_can_not_be_sent(value: Any, root: Any, path: str) -> None:
     with pytest.raises(SerializationError) as caught:
         dumps(value, root=root)
     assert str(caught.value).startswith(f"{path} can't be sent: cannot pickle '_thread.lock' object")
     assert caught.value.executed == "no"
 
 
-def test_errors_name_what_a_function_captured() -> None:
+def test_errors_name_the_variable_that_a_function_captured() -> None:
     held = threading.Lock()
     with pytest.raises(SerializationError, match=r"value\.<closure>\.held can't be sent"):
         dumps(lambda: held)
