@@ -100,7 +100,7 @@ def _down_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _down(arguments: argparse.Namespace) -> int:
-    from actorrt.node.daemon.places import find_nodes
+    from actorrt.node.daemon.node_directory import find_nodes
     from actorrt.node.driver.finding import find_node
 
     nodes = (

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from actorrt.node.daemon.places import DESCRIPTOR, NodeDescriptor, find_nodes
+from actorrt.node.daemon.node_directory import DESCRIPTOR, NodeDescriptor, find_nodes
 from actorrt.node.inspect.inquiry import inquire
 from actorrt.protocol.authorities import CheckInvariants
 

@@ -40,8 +40,8 @@ class ObjectArrived(Request[None]):
     token: bytes
 
 
-@verb("let_go_object", asked_by="another node")
-class LetGoObject(Request[None]):
+@verb("release_hold", asked_by="another node")
+class ReleaseHold(Request[None]):
     """Nothing on the asker's node refers to the object any more."""
 
     object: ObjectId

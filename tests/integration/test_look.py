@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 import actorrt as art
-from actorrt.node.daemon.places import find_nodes
-from actorrt.node.driver.finding import node_to_look_into
+from actorrt.node.daemon.node_directory import find_nodes
 from actorrt.node.inspect import inquiry
+from actorrt.node.inspect.node_choice import inspected_node
 from actorrt.protocol.nodes import AskTree
 from tests.integration.cast import Counter
 from tests.running import Node, Script, own_directory, runtime_directory
@@ -82,7 +82,7 @@ async def test_look_at_a_node_that_is_frozen_ends_in_time(directory: Path, monke
     os.kill(node.pid, signal.SIGSTOP)
     try:
         with pytest.raises(art.PeerUnreachableError, match=r"did not answer within 0\.2 s: it is stopped"):
-            await inquiry.inquire(node_to_look_into(None), AskTree(siblings_count=1))
+            await inquiry.inquire(inspected_node(None), AskTree(siblings_count=1))
     finally:
         os.kill(node.pid, signal.SIGCONT)
     assert node.end() == 0

@@ -18,7 +18,7 @@ import actorrt as art
 from actorrt.bench.measuring.measurement import Effort, Row, Samples, Target, UnavailableError
 from actorrt.bench.rows.values import put
 from actorrt.ids import PeerAddress, PeerId
-from actorrt.node.daemon.places import NodeDescriptor, find_nodes
+from actorrt.node.daemon.node_directory import NodeDescriptor, find_nodes
 from actorrt.node.inspect.inquiry import inquire
 from actorrt.protocol.objects import PullObject, ReleaseObject
 from actorrt.store.memory.disk import spill_directory

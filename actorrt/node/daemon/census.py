@@ -11,8 +11,8 @@ from actorrt.actors.authority.registry import Registry
 from actorrt.actors.endpoint.census import Listing
 from actorrt.actors.wire.control import Answer, Control
 from actorrt.ids import ActorId, JobId, PeerAddress, PeerId
-from actorrt.node.daemon.listing import resident_bytes
 from actorrt.node.placement.jobs import Job, Worker
+from actorrt.node.processes.process_stat import resident_bytes
 from actorrt.protocol.nodes import ActorTree, JobRow
 from actorrt.protocol.processes import ProcessCensus, TakeCensus
 from actorrt.protocol.verb import Request

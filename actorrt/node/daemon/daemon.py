@@ -22,8 +22,8 @@ from actorrt import config, errors
 from actorrt.clock import MonotonicClock
 from actorrt.ids import IdSource, JobId, PeerAddress, PeerId, short
 from actorrt.node.daemon.core import NodeCore
+from actorrt.node.daemon.node_directory import NodeDescriptor, NodeDirectory
 from actorrt.node.daemon.node_setting import NodeSetting
-from actorrt.node.daemon.places import NodeDescriptor, NodeDirectory
 from actorrt.node.daemon.process_workers import ProcessWorkers
 from actorrt.node.placement.jobs import Worker
 from actorrt.node.placement.resources import Resources

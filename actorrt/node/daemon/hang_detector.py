@@ -7,15 +7,14 @@ long each has been silent.
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final
 
 from actorrt.clock import Clock
 from actorrt.ids import PeerId
 from actorrt.node.daemon.hangs import LOOK_EVERY_S, Dump, Finding, HangWatch, Recovered, Replace, SilenceCause, Warn
 from actorrt.node.placement.jobs import Worker
+from actorrt.node.processes.process_stat import stat_of
 from actorrt.node.processes.process_watch import STACK_SIGNAL, oom_kill_count
 from actorrt.protocol.nodes import SilenceReport
 from actorrt.scopes import Scope
@@ -57,9 +56,9 @@ class HangDetector:
 
     def start(self) -> None:
         """Begin to watch; it ends with the scope."""
-        self._look_round()
+        self._look_at_all()
 
-    def _look_round(self) -> None:
+    def _look_at_all(self) -> None:
         present = {worker.peer: worker for worker in self._workers() if worker.pid is not None and worker.is_watchable}
         for peer in self._watches.keys() - present.keys():
             del self._watches[peer]
@@ -69,7 +68,7 @@ class HangDetector:
             worker.process.outlived(oom_kills_count)
             self._look_at(worker)
         next_look_s = min((watch.next_look_s for watch in self._watches.values()), default=LOOK_EVERY_S)
-        self._scope.after(next_look_s, self._look_round)
+        self._scope.after(next_look_s, self._look_at_all)
 
     def _look_at(self, worker: Worker) -> None:
         now = self._clock.now()
@@ -120,10 +119,7 @@ def _state_of(pid: int) -> tuple[str, float] | None:
     None: it can't be read now, because a descriptor or memory is lacking.
     """
     try:
-        stat = Path(f"/proc/{pid}/stat").read_bytes()
-    except (FileNotFoundError, ProcessLookupError):
-        return "X", 0.0
+        stat = stat_of(pid)
     except OSError:
         return None
-    fields = stat[stat.rindex(b")") + 2 :].split()  # the name in front may contain any character
-    return fields[0].decode(), (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return ("X", 0.0) if stat is None else (stat.state, stat.cpu_s)

@@ -48,7 +48,7 @@ class JobEnds:
         left = await self._records_of(job)
         if not job.is_left_behind and left:
             job.is_left_behind = True
-            self._scope.start(self._outlive(job), f"what outlives job {short(job_id)}")
+            self._scope.start(self._await_detached(job), f"detached actors of job {short(job_id)}")
         elif not job.is_left_behind:
             self._forget(job)
 
@@ -69,7 +69,7 @@ class JobEnds:
             records += [record for record in part if record.job == job.job_id]
         return records
 
-    async def _outlive(self, job: Job) -> None:
+    async def _await_detached(self, job: Job) -> None:
         """Keep the job, which detached actors are restarted from, until the last of them is gone."""
         while records := await self._records_of(job):
             for record in records:

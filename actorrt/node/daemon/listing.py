@@ -7,16 +7,15 @@ row.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterable, Sequence
 from itertools import islice
-from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from actorrt.actors.authority.record import Record
 from actorrt.actors.policy.options import ActorOptions
 from actorrt.ids import short
 from actorrt.node.placement.jobs import Worker
+from actorrt.node.processes.process_stat import resident_bytes, stat_of
 from actorrt.protocol.nodes import ActorStatus, Cursor, WorkerStatus
 
 MAX_PAGE_COUNT: Final = 10_000
@@ -97,6 +96,7 @@ def _is_more(workers: Iterable[Worker], records: Iterable[Record], last: Cursor)
 
 
 def _worker_row(worker: Worker) -> WorkerStatus:
+    stat = None if worker.pid is None else stat_of(worker.pid)
     return WorkerStatus(
         label=worker.label,
         kind=worker.kind.value,
@@ -104,7 +104,7 @@ def _worker_row(worker: Worker) -> WorkerStatus:
         pid=worker.pid,
         actors=len(worker.actors),
         memory_bytes=None if worker.pid is None else resident_bytes(worker.pid),
-        cpu_s=None if worker.pid is None else cpu_seconds(worker.pid),
+        cpu_s=None if stat is None else stat.cpu_s,
         peer=worker.peer,
         address=worker.endpoint.address,
     )
@@ -130,22 +130,3 @@ def reserved(options: ActorOptions) -> dict[str, float]:
     """Return how much an actor reserves, by resource."""
     counts = {"cpus": options.cpus, "gpus": options.gpus, **options.resources}
     return {name: count for name, count in counts.items() if count}
-
-
-def resident_bytes(pid: int) -> int | None:
-    """Return the memory that a process has in use, shared pages included; None if it is gone."""
-    try:
-        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    except (FileNotFoundError, ProcessLookupError, IndexError):
-        return None
-    return pages * os.sysconf("SC_PAGE_SIZE")
-
-
-def cpu_seconds(pid: int) -> float | None:
-    """Return the processor time that a process has used, its user's and the kernel's; None if it is gone."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        ticks = int(fields[11]) + int(fields[12])
-    except (FileNotFoundError, ProcessLookupError, IndexError):
-        return None
-    return ticks / os.sysconf("SC_CLK_TCK")

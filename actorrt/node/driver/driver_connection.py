@@ -15,7 +15,7 @@ from actorrt import errors
 from actorrt.clock import Clock
 from actorrt.config import NODE_ANSWER_TIMEOUT_S
 from actorrt.ids import IdSource, PeerAddress, PeerId, short
-from actorrt.node.daemon.places import NodeDescriptor
+from actorrt.node.daemon.node_directory import NodeDescriptor
 from actorrt.node.driver.embedded_node import EmbeddedNode
 from actorrt.node.driver.finding import find_node
 from actorrt.protocol.nodes import AttachDriver, JobSetting

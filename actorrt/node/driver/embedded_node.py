@@ -10,15 +10,12 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from actorrt import forks
 from actorrt.config import NODE_START_TIMEOUT_S
 from actorrt.errors import RuntimeStateError
-from actorrt.node.daemon.places import NodeDescriptor, remove_leftovers
-
-if TYPE_CHECKING:
-    pass
+from actorrt.node.daemon.node_directory import NodeDescriptor, remove_leftovers
 
 STOP_TIMEOUT_S: Final = 10.0
 

@@ -24,8 +24,8 @@ _Key = tuple[str, str, str]
 @dataclass(slots=True)
 class _Fold:
     started_at: float
-    voice: str
-    last_spoken: str
+    shown_label: str
+    last_shown_text: str
     folded_count: int = 0
     last_label: str = ""
     last_text: str = ""
@@ -58,8 +58,8 @@ class Folder:
         if fold is None:
             shown += self._make_room(now)
             self._folds[key] = _Fold(now, label, line)
-        elif label == fold.voice and line != fold.last_spoken:
-            fold.last_spoken = line
+        elif label == fold.shown_label and line != fold.last_shown_text:
+            fold.last_shown_text = line
         else:
             fold.folded_count += 1
             fold.last_label, fold.last_text = label, line

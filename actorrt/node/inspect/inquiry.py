@@ -12,7 +12,7 @@ from actorrt.actors.wire.control import Control
 from actorrt.config import NODE_ANSWER_TIMEOUT_S
 from actorrt.errors import ActorRtError, PeerUnreachableError
 from actorrt.ids import IdSource, PeerAddress, PeerId, short
-from actorrt.node.daemon.places import NodeDescriptor
+from actorrt.node.daemon.node_directory import NodeDescriptor
 from actorrt.node.driver.notices import saying
 from actorrt.protocol.nodes import Goodbye
 from actorrt.protocol.verb import Request

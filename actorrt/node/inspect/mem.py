@@ -7,9 +7,9 @@ from typing import Any
 
 from actorrt.config import MIB
 from actorrt.ids import IdSource, short
-from actorrt.node.daemon.places import NodeDescriptor
-from actorrt.node.driver.finding import add_address_argument, node_to_look_into
+from actorrt.node.daemon.node_directory import NodeDescriptor
 from actorrt.node.inspect import table
+from actorrt.node.inspect.node_choice import add_address_argument, inspected_node
 
 _MAX_COUNT = 100
 
@@ -23,7 +23,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the listing; return the exit status."""
     if not 1 <= arguments.count <= _MAX_COUNT:
         raise ValueError(f"--count {arguments.count}: give 1 to {_MAX_COUNT}")
-    counts, objects = _ask(node_to_look_into(arguments.address), arguments.count)
+    counts, objects = _ask(inspected_node(arguments.address), arguments.count)
     for line in lines(counts, objects):
         print(line)
     return 0

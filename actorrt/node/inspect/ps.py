@@ -8,9 +8,9 @@ from typing import Final
 
 from actorrt.config import MIB
 from actorrt.node.daemon.listing import MAX_PAGE_COUNT
-from actorrt.node.daemon.places import NodeDescriptor
-from actorrt.node.driver.finding import add_address_argument, node_to_look_into
+from actorrt.node.daemon.node_directory import NodeDescriptor
 from actorrt.node.inspect import table
+from actorrt.node.inspect.node_choice import add_address_argument, inspected_node
 from actorrt.node.inspect.status import ask_page
 from actorrt.protocol.nodes import ActorStatus, StatusPage, WorkerStatus
 
@@ -29,7 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the rows; return the exit status."""
     if arguments.count < 1:
         raise ValueError(f"--count {arguments.count}: give 1 or more")
-    for line in render(listed(node_to_look_into(arguments.address), arguments.count)):
+    for line in render(listed(inspected_node(arguments.address), arguments.count)):
         print(line)
     return 0
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 
-from actorrt.node.daemon.places import NodeDescriptor
-from actorrt.node.driver.finding import add_address_argument, node_to_look_into
+from actorrt.node.daemon.node_directory import NodeDescriptor
 from actorrt.node.inspect.inquiry import inquire
+from actorrt.node.inspect.node_choice import add_address_argument, inspected_node
 from actorrt.protocol.nodes import AskStatus, Cursor, StatusPage
 
 
@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the totals; return the exit status."""
-    node = node_to_look_into(arguments.address)
+    node = inspected_node(arguments.address)
     status = ask_page(node, None, 1)
     totals = status.totals
     print(f"node {node.url} (process {node.pid}), version {status.version}")

@@ -12,10 +12,10 @@ from typing import Final
 from actorrt.config import MIB
 from actorrt.ids import short
 from actorrt.node.daemon.census import NOWHERE
-from actorrt.node.daemon.places import NodeDescriptor
-from actorrt.node.driver.finding import add_address_argument, node_to_look_into
+from actorrt.node.daemon.node_directory import NodeDescriptor
 from actorrt.node.inspect import table
 from actorrt.node.inspect.inquiry import inquire
+from actorrt.node.inspect.node_choice import add_address_argument, inspected_node
 from actorrt.protocol.nodes import ActorRow, ActorTree, AskTree
 
 WATCH_PERIOD_S: Final = 1.0
@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the tree and return the exit status."""
-    node = node_to_look_into(arguments.address)
+    node = inspected_node(arguments.address)
     print(_page(node, arguments.children))
     while arguments.watch:
         time.sleep(WATCH_PERIOD_S)  # the period that `--watch` promises, not a wait for something

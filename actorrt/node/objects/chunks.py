@@ -81,19 +81,19 @@ class Chunks:
         if known is None:
             known = self._views[object_id] = _View(await self._exchange.read(object_id), 0.0)
             if self._cancel_timer is None:
-                self._cancel_timer = self._scope.after(_IDLE_S, self._let_go_of_idle)
+                self._cancel_timer = self._scope.after(_IDLE_S, self._close_idle_views)
         known.used_at = self._clock.now()
         return known.memory
 
-    def let_go(self, object_id: ObjectId) -> None:
+    def close_view(self, object_id: ObjectId) -> None:
         """Release the view of an object that no node reads at the moment. Idempotent."""
         self._views.pop(object_id, None)
 
-    def _let_go_of_idle(self) -> None:
+    def _close_idle_views(self) -> None:
         """Release the views whose readers have stopped without a notice."""
         now = self._clock.now()
         self._views = {i: view for i, view in self._views.items() if now - view.used_at < _IDLE_S}
-        self._cancel_timer = self._scope.after(_IDLE_S, self._let_go_of_idle) if self._views else None
+        self._cancel_timer = self._scope.after(_IDLE_S, self._close_idle_views) if self._views else None
 
     def close(self) -> None:
         """Release all views. Idempotent."""

@@ -3,7 +3,7 @@
     process of node A        A                          B                    process of node B
     ref in a message ──────────────────────────────────────────────────────▶ its store hears of the sender's node
                         held, the transit ends ◀── "hold_object" ── adopted; fetched when it is asked for
-                        released ◀───────────── "let_go_object" ── nobody there refers to it any more
+                        released ◀───────────── "release_hold" ── nobody there refers to it any more
 
 B may send the ref on to C. C asks B, the sender's node, and learns that A made the object. A holds it for C, and then
 the transit at B ends: "object_arrived". So a node that passes a ref on is not needed afterwards.
@@ -21,7 +21,7 @@ from actorrt.actors.wire.control import Control
 from actorrt.completion import Completion
 from actorrt.errors import ActorRtError, ObjectLostError
 from actorrt.ids import ObjectId, PeerAddress, PeerId, short
-from actorrt.protocol.objects import Holding, HoldObject, LetGoObject, ObjectArrived
+from actorrt.protocol.objects import Holding, HoldObject, ObjectArrived, ReleaseHold
 from actorrt.scopes import Scope
 from actorrt.store.server.exchange import Exchange
 
@@ -46,11 +46,11 @@ class _AdoptedObject:
 
     Attributes:
         origin: the node that made it, once it is held there.
-        is_let_go: whether no process of this node refers to it any more.
+        is_released: whether no process of this node refers to it any more.
     """
 
     origin: Completion[PeerAddress]
-    is_let_go: bool = False
+    is_released: bool = False
 
 
 class Holdings:
@@ -71,7 +71,7 @@ class Holdings:
         self._holdings: dict[ObjectId, _AdoptedObject] = {}
         control.handle(HoldObject.by(self._hold_for))
         control.handle(ObjectArrived.by(self._arrived_for))
-        control.handle(LetGoObject.by(self._release_for))
+        control.handle(ReleaseHold.by(self._release_for))
 
     def __len__(self) -> int:
         return len(self._holdings)
@@ -89,11 +89,11 @@ class Holdings:
         except ActorRtError as error:
             lost = ObjectLostError(f"object {short(object_id)} is lost: it can't be held where it was made: {error}")
             adopted.origin.set_error(lost)
-            if not adopted.is_let_go:
+            if not adopted.is_released:
                 self._exchange.fail(object_id, lost)
         else:
             adopted.origin.set_value(origin)
-            if adopted.is_let_go:
+            if adopted.is_released:
                 self._release(object_id, origin)
             else:
                 self._exchange.set_origin(object_id, origin.packed())
@@ -134,12 +134,12 @@ class Holdings:
         adopted = self._holdings.pop(object_id, None)
         if adopted is None:
             return
-        adopted.is_let_go = True
+        adopted.is_released = True
         if adopted.origin.done() and adopted.origin.error() is None:
             self._release(object_id, adopted.origin.value())
 
     def _release(self, object_id: ObjectId, origin: PeerAddress) -> None:
-        self._control.notify(origin, LetGoObject(object=object_id))
+        self._control.notify(origin, ReleaseHold(object=object_id))
 
     async def origin(self, object_id: ObjectId) -> PeerAddress:
         """Return the node that made an adopted object, when the object is held there.
@@ -178,5 +178,5 @@ class Holdings:
     def _arrived_for(self, peer: PeerId, arrived: ObjectArrived) -> None:
         self._exchange.arrived_for(peer, arrived.object, arrived.token)
 
-    def _release_for(self, peer: PeerId, released: LetGoObject) -> None:
+    def _release_for(self, peer: PeerId, released: ReleaseHold) -> None:
         self._exchange.release_for(peer, released.object)

@@ -67,7 +67,7 @@ class Sources:
         if fanout is not None:
             fanout.finished(reader)
             if fanout.is_idle:
-                self._chunks.let_go(object_id)
+                self._chunks.close_view(object_id)
 
     def lost(self, peer: PeerId) -> None:
         """Called when a node can't be reached any more: it is not named as a source again."""

@@ -222,7 +222,7 @@ class Placement:
         if record.is_supervisor:
             self._choice.forget_children_of(record)
         if is_buried or not worker.is_up:
-            if self._is_for_nobody(worker):
+            if self._is_no_longer_needed(worker):
                 self._workers.dismiss(worker)
             return None
         burial = self._control.request(worker.endpoint, Bury(actor=record.actor_id, error=tombstone.error()))
@@ -232,11 +232,11 @@ class Placement:
 
     def _buried(self, worker: Worker) -> None:
         worker.burials_count -= 1
-        if self._is_for_nobody(worker):
+        if self._is_no_longer_needed(worker):
             self._workers.dismiss(worker)
 
     @staticmethod
-    def _is_for_nobody(worker: Worker) -> bool:
+    def _is_no_longer_needed(worker: Worker) -> bool:
         """Whether a worker that has lost an actor will host no other, and no actor is still ending there."""
         is_over = worker.kind is WorkerKind.OWN or worker.job.has_ended
         return is_over and not worker.actors and not worker.burials_count

@@ -28,7 +28,7 @@ DEFAULT_ENTRY: Final = "actorrt.node.worker.main:main"
 DEFAULT_SIGNALS: Final = (signals.SIGTERM, signals.SIGHUP, signals.SIGCHLD, signals.SIGUSR1, signals.SIGUSR2)
 
 
-def live(
+def run_worker(
     request: dict[str, Any],
     fds: Sequence[int],
     zygote_channel: socket.socket,

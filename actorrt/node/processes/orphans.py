@@ -14,9 +14,9 @@ import logging
 import os
 import signal as signals
 from collections.abc import Callable, Collection
-from pathlib import Path
 from typing import Final
 
+from actorrt.node.processes.process_stat import stat_of
 from actorrt.node.processes.process_watch import kill_group
 
 logger = logging.getLogger(__name__)
@@ -174,16 +174,8 @@ def _session_of(pid: int) -> int | None:
 
 def child_pids(parent_pid: int) -> list[int]:
     """Return the children of a process, zombies included."""
-    return [pid for pid in _all_pids() if parent_of(pid) == parent_pid]
-
-
-def parent_of(pid: int) -> int | None:
-    """Return the parent of a process, or None if there is no such process."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_bytes()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    return int(stat[stat.rindex(b")") + 2 :].split()[1])  # the name in front may contain any character
+    stats = ((pid, stat_of(pid)) for pid in _all_pids())
+    return [pid for pid, stat in stats if stat is not None and stat.parent_pid == parent_pid]
 
 
 def _all_pids() -> list[int]:

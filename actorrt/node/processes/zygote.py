@@ -69,7 +69,7 @@ class Zygote:
         self._end = end
         self._daemon_pid = daemon_pid
         self._session_ids: set[int] = set()
-        self._is_spoilt = False
+        self._is_unsafe_to_fork = False
         self._pid_cell = mmap.mmap(-1, _PID.size)  # shared with the intermediate process, to learn the worker's id
 
     def serve(self) -> None:
@@ -79,7 +79,7 @@ class Zygote:
             message, fds = received
             self._handle(message, fds)
             channel.close_all(fds)
-            if self._is_spoilt:
+            if self._is_unsafe_to_fork:
                 return
         kill_sessions(self._session_ids)
 
@@ -106,11 +106,11 @@ class Zygote:
             sys.path[:] = own_path
         threads = _thread_names_or_why_not()
         if isinstance(threads, str):
-            problem, self._is_spoilt = f"whether it starts threads can't be known: {threads}", True
+            problem, self._is_unsafe_to_fork = f"whether it starts threads can't be known: {threads}", True
         elif len(threads) != 1:
             problem = f"it starts threads ({', '.join(threads[1:])}), whose locks a fork would copy"
-            self._is_spoilt = True
-        self._send({"kind": "preloaded", "module": module, "problem": problem, "is_end": self._is_spoilt})
+            self._is_unsafe_to_fork = True
+        self._send({"kind": "preloaded", "module": module, "problem": problem, "is_end": self._is_unsafe_to_fork})
 
     def _answer(self, request_id: int, outcome: int | str) -> None:
         if isinstance(outcome, int):
@@ -154,7 +154,7 @@ class Zygote:
             own_pidfd = os.pidfd_open(os.getpid())
             pid = os.fork()
             if pid == 0:
-                after_fork.live(request, fds, self._end, self._daemon_pid, own_pidfd)
+                after_fork.run_worker(request, fds, self._end, self._daemon_pid, own_pidfd)
             _PID.pack_into(self._pid_cell, 0, pid)
             exit_status = 0
         except OSError as error:

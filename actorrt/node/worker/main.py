@@ -82,20 +82,20 @@ async def _serve(setting: WorkerSetting) -> None:
     system.on_crash = _end_at_once
     await system.start()
     current.set_process_endpoint(system)
-    returning = _Returning(loop)
+    returning = _EndOfForkedChild(loop)
     forks.abandon_in_children(returning)
     leave: asyncio.Event = asyncio.Event()
     system.control.handle(Leave.by(lambda *_: leave.set()))
     faulthandler.register(STACK_SIGNAL, file=2)
     await system.control.request(system.node, AttachWorker(pid=os.getpid()))
     await leave.wait()
-    await _say_last_words(system)
+    await _send_waiting_messages(system)
     await system.close()
     store.close()
     forks.forget(returning)
 
 
-class _Returning:
+class _EndOfForkedChild:
     """Ends a child that user code forked, when the child returns to the loop in any way."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -115,7 +115,7 @@ def _end_at_once(_: BaseException) -> None:
     os._exit(EXIT_CRASHED)
 
 
-async def _say_last_words(system: System) -> None:
+async def _send_waiting_messages(system: System) -> None:
     """Wait a short while for messages whose receivers have no room yet."""
     try:
         async with asyncio.timeout(FLUSH_TIMEOUT_S):

@@ -18,8 +18,9 @@ import uvloop
 from actorrt.errors import ActorRtError
 from actorrt.node.processes import process_watch
 from actorrt.node.processes.forker import Forker
-from actorrt.node.processes.orphans import child_pids, parent_of
+from actorrt.node.processes.orphans import child_pids
 from actorrt.node.processes.output import OutputReader
+from actorrt.node.processes.process_stat import stat_of
 from actorrt.node.processes.process_watch import set_subreaper
 from actorrt.node.processes.zygote import PRELOAD
 
@@ -152,7 +153,7 @@ async def stray_that_ends(forker):
     worker.process.kill()
     await worker.exit
     os.kill(pid, signal.SIGKILL)
-    while parent_of(pid) == os.getpid():
+    while (stat := stat_of(pid)) is not None and stat.parent_pid == os.getpid():
         await run(forker, "nothing")
     return "reaped"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from actorrt.node.daemon.places import NodeDirectory
+from actorrt.node.daemon.node_directory import NodeDirectory
 
 
 @pytest.fixture

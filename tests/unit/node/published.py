@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from actorrt.node.daemon.places import DESCRIPTOR, NodeDescriptor, NodeDirectory
+from actorrt.node.daemon.node_directory import DESCRIPTOR, NodeDescriptor, NodeDirectory
 
 
 def descriptor_of(place: NodeDirectory, pid: int = 1, *, is_embedded: bool = False) -> NodeDescriptor:

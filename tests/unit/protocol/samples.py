@@ -184,7 +184,7 @@ SAMPLES: Final[list[tuple[Request[Any], Any]]] = [
     (nodes.AskTree(siblings_count=3), TREE),
     (objects.HoldObject(object=OBJECT, token=b"token"), objects.Holding(node=b"node")),
     (objects.ObjectArrived(object=OBJECT, token=b"token"), None),
-    (objects.LetGoObject(object=OBJECT), None),
+    (objects.ReleaseHold(object=OBJECT), None),
     (objects.NameSource(object=OBJECT, failed=PEER), SOURCE),
     (objects.ObjectRead(object=OBJECT), None),
     (objects.PullObject(object=OBJECT, origin=AT), None),

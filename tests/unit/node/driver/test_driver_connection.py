@@ -14,7 +14,7 @@ import pytest
 
 from actorrt.clock import ManualClock
 from actorrt.errors import ActorDiedError, PeerUnreachableError
-from actorrt.node.daemon.places import NodeDescriptor
+from actorrt.node.daemon.node_directory import NodeDescriptor
 from actorrt.node.driver import driver_connection
 from actorrt.node.driver.driver_connection import DaemonConnection
 from actorrt.protocol.nodes import AttachDriver

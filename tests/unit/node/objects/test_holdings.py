@@ -10,7 +10,7 @@ import pytest
 from actorrt.errors import ActorDiedError, ObjectLostError
 from actorrt.ids import ObjectId, PeerAddress
 from actorrt.node.objects.holdings import Holdings
-from actorrt.protocol.objects import Holding, HoldObject, LetGoObject, ObjectArrived
+from actorrt.protocol.objects import Holding, HoldObject, ObjectArrived, ReleaseHold
 from actorrt.scopes import Scope
 from tests.unit.node.fakes import IDS, Asked, FakeControl
 from tests.unit.node.objects.stores import FakeExchange, node_at
@@ -57,7 +57,7 @@ async def test_object_of_the_node_that_told_of_it_is_held_there_and_let_go(node:
     assert node.exchange.events == [("origin", object_id, ORIGIN.packed())]
     node.holdings.release(object_id)
     node.holdings.release(object_id)
-    assert (node.control.told, len(node.holdings)) == ([(ORIGIN, LetGoObject(object=object_id))], 0)
+    assert (node.control.told, len(node.holdings)) == ([(ORIGIN, ReleaseHold(object=object_id))], 0)
 
 
 async def test_object_that_was_passed_on_is_held_by_its_maker_and_then_the_transit_ends(node: Node) -> None:
@@ -79,7 +79,7 @@ async def test_object_that_is_let_go_before_it_is_held_is_released_as_soon_as_it
     assert node.control.told == []
     asked.set_value(Holding(node=None))
     await node.turns()
-    assert node.control.told == [(ORIGIN, LetGoObject(object=object_id))]
+    assert node.control.told == [(ORIGIN, ReleaseHold(object=object_id))]
     assert node.exchange.events == []
 
 
@@ -143,7 +143,7 @@ async def test_objects_are_held_here_for_other_nodes_until_these_let_go(node: No
     assert answer == Holding(node=ORIGIN.packed())
     assert node.exchange.held_for == {(TELLER.peer, object_id): TOKEN, (TELLER.peer, elsewhere): None}
     node.control.serve(TELLER.peer, ObjectArrived(object=object_id, token=TOKEN))
-    node.control.serve(TELLER.peer, LetGoObject(object=object_id))
+    node.control.serve(TELLER.peer, ReleaseHold(object=object_id))
     assert node.exchange.events == [("arrived", TELLER.peer, object_id, TOKEN)]
     assert list(node.exchange.held_for) == [(TELLER.peer, elsewhere)]
 

@@ -52,14 +52,14 @@ async def test_worker_leaves_when_all_it_sent_has_left_or_after_a_while(
             await asyncio.Event().wait()
 
     system: Any = SimpleNamespace(routes=SimpleNamespace(drained=drained))
-    await main._say_last_words(system)
+    await main._send_waiting_messages(system)
     assert caplog.messages == ["a worker left with messages that their receivers had no room for"] * waits
 
 
 async def test_child_of_users_code_is_ended_in_the_thread_of_the_loop_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     ended: list[None] = []
     monkeypatch.setattr(forks, "end_if_child", lambda: ended.append(None))
-    returning = main._Returning(asyncio.get_running_loop())
+    returning = main._EndOfForkedChild(asyncio.get_running_loop())
     await asyncio.to_thread(returning.abandon_after_fork)
     await asyncio.sleep(0)
     assert ended == []

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from actorrt.node.daemon.places import DESCRIPTOR, LOCK, NodeDirectory, find_nodes, runtime_directory
+from actorrt.node.daemon.node_directory import DESCRIPTOR, LOCK, NodeDirectory, find_nodes, runtime_directory
 from tests.unit.node.published import descriptor_of, up
 
 
