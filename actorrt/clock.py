@@ -1,4 +1,4 @@
-"""Clocks that are handed in. Deadlines are times of a monotonic clock, never of the wall clock.
+"""Clocks that callers pass in. Deadlines are times of a monotonic clock, never of the wall clock.
 
 Pure modules take `now` as an argument; the shells around them ask a `Clock`.
 """
@@ -16,7 +16,7 @@ class Clock(Protocol):
 
 
 class MonotonicClock:
-    """The machine's monotonic clock, which all its processes share."""
+    """The machine's monotonic clock, which is the same for all processes of the machine."""
 
     now = staticmethod(time.monotonic)
 
@@ -31,7 +31,7 @@ class ManualClock:
         return self._now
 
     def advance(self, seconds: float) -> float:
-        """Move the clock forward and return the time it then shows."""
+        """Move the clock forward; return the new time."""
         if seconds < 0:
             raise ValueError(f"a clock does not run backwards: advance({seconds})")
         self._now += seconds

@@ -1,13 +1,13 @@
-"""A value or an error to come, for any loop and any thread.
+"""A value or an error to come, which any coroutine and any thread can wait for.
 
-`asyncio.Future` belongs to one loop, and a `concurrent.futures.Future` costs a lock and a condition; replies and object
-refs need neither. A `Completion` is completed once, by one thread, and then tells every coroutine, thread and callback
-that waits for it.
+An `asyncio.Future` belongs to one loop, and a `concurrent.futures.Future` costs a lock and a condition. Replies and
+object refs need neither. A `Completion` is completed once, by one thread, and then tells every coroutine, thread and
+callback that waits for it.
 
-Invariants: the thread that takes the mark `OPEN` out of the list of callbacks completes. A callback runs exactly once,
-in the thread that completes, or at once in the thread that adds it if the completion is done: the thread that takes the
-callback out of the list runs it. List operations are atomic under the interpreter lock; there is no other lock. A
-callback that raises does not prevent the others from running.
+Invariants: the thread that removes the mark `OPEN` from the list of callbacks is the one that completes. The thread
+that removes a callback from the list runs the callback. So a callback runs exactly once: in the thread that completes,
+or, if the completion is done already, in the thread that adds the callback. List operations are atomic under the
+interpreter lock; there is no other lock. A callback that raises does not prevent the others from running.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ _NUMBER: Final[type] = Real  # under its own name mypy would not accept a float
 _HINTS: Final = {
     "add_done_callback": "asyncio.wait takes futures of its own loop; use actorrt.wait, which takes this",
 }
-"""What to do instead, for names that users of other futures try."""
+"""What to use instead of an attribute of other libraries' futures, by its name."""
 
 
 def set_blocking_rule(rule: BlockingRule | None) -> None:
-    """Set what a blocking wait does in this thread; None lets it block.
+    """Set what `result` does in this thread while it waits; None lets it block.
 
     A thread whose loop does the runtime's work must not block on that work. Its rule either raises or, in local mode,
     runs the loop until the completion is done or the timeout has passed.
@@ -71,9 +71,9 @@ class Waiter:
 
 
 class Completion(Generic[T]):
-    """Will hold a value or an error.
+    """A value or an error to come.
 
-    Awaitable in any coroutine, any number of times; `result()` waits in plain code.
+    Any number of coroutines can await it, on any loop; `result()` waits for it in plain code.
     """
 
     __slots__ = ("__weakref__", "_callbacks", "_error", "_is_done", "_origin", "_value")
@@ -87,11 +87,11 @@ class Completion(Generic[T]):
         self._callbacks: list[Any] = [OPEN]
 
     def done(self) -> bool:
-        """Whether there is a value or an error."""
+        """Whether this has a value or an error."""
         return self._is_done
 
     def set_value(self, value: T) -> None:
-        """Complete with a value; without effect if this is done."""
+        """Complete with a value. Has no effect if this is done."""
         if self._is_done:
             return
         try:
@@ -102,7 +102,7 @@ class Completion(Generic[T]):
         self._complete()
 
     def set_error(self, error: BaseException) -> None:
-        """Complete with an error; without effect if this is done."""
+        """Complete with an error. Has no effect if this is done."""
         if self._is_done:
             return
         try:
@@ -113,7 +113,7 @@ class Completion(Generic[T]):
         self._complete()
 
     def set_error_of(self, other: Completion[Any]) -> None:
-        """Complete with the error of another completion, which is done, and with its traceback."""
+        """Complete with the error of another completion, which must be done, and with the traceback of that error."""
         error, origin = other.error(), other.origin()
         assert error is not None, "the other one has an error"
         if origin is not None:
@@ -126,7 +126,7 @@ class Completion(Generic[T]):
 
     def origin(self) -> TracebackType | None:
         """Return the traceback of the error, if it was raised in this process."""
-        return getattr(self, "_origin", None)  # few completions have this attribute
+        return getattr(self, "_origin", None)  # only `raised_at` sets the attribute
 
     def _complete(self) -> None:
         self._is_done = True
@@ -143,7 +143,7 @@ class Completion(Generic[T]):
                 raise
 
     def add_callback(self, callback: Callable[[Any], None]) -> None:
-        """Call `callback(self)` once when this is done; at once, in this thread, if it is done."""
+        """Call `callback(self)` once, when this is done. If it is done already, call it now, in this thread."""
         self._callbacks.append(callback)
         if self._is_done:
             self._withdraw_and_run(callback)
@@ -170,9 +170,7 @@ class Completion(Generic[T]):
             try:
                 raise BaseException.with_traceback(self._error, self.origin())
             finally:
-                del (
-                    self
-                )  # it would close a cycle: error, traceback, frame, self; and keep alive what the frames refer to
+                del self  # the frame is in the error's traceback: with `self`, the two would keep each other alive
         value: T = self._value
         return value
 
@@ -193,9 +191,7 @@ class Completion(Generic[T]):
             try:
                 raise BaseException.with_traceback(self._error, self.origin())
             finally:
-                del (
-                    self
-                )  # it would close a cycle: error, traceback, frame, self; and keep alive what the frames refer to
+                del self  # the frame is in the error's traceback: with `self`, the two would keep each other alive
         value: T = self._value
         return value
 
@@ -206,7 +202,7 @@ class Completion(Generic[T]):
         raise AttributeError(f"{self!r} has no {name!r}: {hint}")
 
     def _waiter(self) -> Waiter:
-        """Return what wakes the coroutine that begins to wait. Subclasses may note which coroutine that is."""
+        """Return the waiter of the coroutine that calls this. Subclasses may remember the coroutine."""
         return _LoopWaiter(asyncio.get_running_loop())
 
     def _has_waiters(self) -> bool:
@@ -226,9 +222,9 @@ class Completion(Generic[T]):
             timeout_s: how many seconds to wait; None waits without a limit.
 
         Raises:
-            CallTimeoutError: it is not done in time; the operation continues.
-            RuntimeStateError: this thread's loop does the runtime's work, so that blocking it would hang; or this
-                process was forked from the one where the operation runs.
+            CallTimeoutError: this is not done in time; the operation continues.
+            RuntimeStateError: this thread's loop does the runtime's work, so blocking it would block the operation too;
+                or this process was forked from the process in which the operation runs.
         """
         if timeout_s is not None and not isinstance(timeout_s, _NUMBER):
             raise TypeError(f"timeout_s={timeout_s!r}: give a number of seconds, or None to wait until the end")
@@ -256,7 +252,7 @@ class Completion(Generic[T]):
 
 
 class _LoopWaiter(Waiter):
-    """Wakes a coroutine of any task on any loop, by a future of that loop."""
+    """Wakes a coroutine on any loop, by a future of that loop."""
 
     __slots__ = ("_loop", "_thread")
 

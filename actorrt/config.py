@@ -1,6 +1,6 @@
-"""The defaults, timeouts and bounds that an operator may want to know, with their units in their names.
+"""Defaults, timeouts and bounds that matter to an operator, with their units in their names.
 
-A constant that makes sense only beside the code that uses it is in that code's module.
+A constant that only one module's readers need is in that module.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ KIB: Final = 1 << 10
 MIB: Final = 1 << 20
 GIB: Final = 1 << 30
 
-# Actors: the defaults of options, and when calls are reported or given up.
+# Actors: the defaults of options; when a waiting call is reported; delays before a verdict on a call.
 DEFAULT_MAILBOX_MESSAGES: Final = 10_000
 DEFAULT_MAILBOX_BYTES: Final = 64 * MIB
 DEFAULT_MAX_RESTARTS: Final = 5
@@ -31,7 +31,7 @@ LINK_QUEUE_BYTES: Final = 256 * MIB
 CONNECT_TIMEOUT_S: Final = 5.0
 FLUSH_TIMEOUT_S: Final = 1.0
 HEARTBEAT_S: Final = 0.5
-SILENCE_S: Final = 1.5  # with the beat that probes and the one that finds it due: reported within three seconds
+SILENCE_S: Final = 1.5  # one beat sends a probe, a later one finds it unanswered: reported within three seconds
 
 # Node: processes and their output.
 NODE_START_TIMEOUT_S: Final = 20.0

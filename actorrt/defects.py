@@ -1,9 +1,9 @@
 """Reports defects of the runtime itself to the owners of the loop on which they occur.
 
 A defect is an exception that leaves one of the runtime's own callbacks: a timer, a reader, a function that another
-thread handed over, a completion. asyncio logs such an exception and continues, and a caller that needed the rest of
-that callback waits for ever. So the runtime registers an owner with each loop that it uses. The owner ends what it
-owns: it tells every waiting caller, and accepts nothing more. A task's exception reaches the same owner through the
+thread handed over, a completion. asyncio logs such an exception and continues, and a caller that needs the rest of that
+callback waits for ever. So the runtime registers an owner with each loop that it uses. The owner shuts down: it fails
+every waiting call, and accepts no more. A task's exception reaches the same owner through the
 task's `Scope`.
 
 Exceptions of callbacks that users put on the loop are not defects of the runtime; the loop reports them as usual.
@@ -21,8 +21,8 @@ Owner = Callable[[BaseException], None]
 ExceptionHandler = Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object]
 
 _LOOPS = ("asyncio", "uvloop")
-_NOT_THE_RUNTIME = ("actorrt.rl", "actorrt.bench", "actorrt.testing")
-"""Packages that use the runtime as any program does."""
+_USERS_OF_THE_RUNTIME = ("actorrt.rl", "actorrt.bench", "actorrt.testing")
+"""Packages that use the runtime as any program does; their exceptions are not defects of the runtime."""
 
 
 class _DefectHandler:
@@ -39,7 +39,7 @@ class _DefectHandler:
 
     def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
-        if isinstance(error, BaseException) and "handle" in context and _is_the_runtimes(error.__traceback__):
+        if isinstance(error, BaseException) and "handle" in context and _belongs_to_the_runtime(error.__traceback__):
             for owner in list(self.owners):
                 owner(error)
         elif self.previous is not None:
@@ -51,8 +51,8 @@ class _DefectHandler:
 def report_defects(loop: asyncio.AbstractEventLoop, owner: Owner) -> Callable[[], None]:
     """Call `owner(error)` with each exception that leaves the runtime's own callbacks on `loop`.
 
-    All owners of one loop (there are several in local mode) are told. The loop's former exception handler still gets
-    the exceptions that are not the runtime's, and is restored when the last owner has left.
+    In local mode a loop has several owners, and all of them are told. The loop's former exception handler still gets
+    the exceptions of other callbacks, and is restored when the last owner has left.
 
     Returns:
         A function that ends the reports to this owner.
@@ -73,17 +73,17 @@ def report_defects(loop: asyncio.AbstractEventLoop, owner: Owner) -> Callable[[]
 
 
 def log_defect(logger: logging.Logger, text: str, error: BaseException) -> None:
-    """Log what a defect means for one owner: with a traceback for the first owner, in one line for further ones."""
+    """Log the consequence of a defect for one owner. Only the first owner's entry has the traceback."""
     is_known = getattr(error, "_is_logged", False)
     logger.critical(text, exc_info=None if is_known else error)
     error._is_logged = True  # type: ignore[attr-defined]
 
 
-def _is_the_runtimes(traceback: TracebackType | None) -> bool:
-    """Whether the callback that raised belongs to the runtime: its outermost frame decides."""
+def _belongs_to_the_runtime(traceback: TracebackType | None) -> bool:
+    """Whether the callback that raised belongs to the runtime, as its outermost frame shows."""
     while traceback is not None:
         module = str(traceback.tb_frame.f_globals.get("__name__", ""))
         if module.partition(".")[0] not in _LOOPS:
-            return module.startswith("actorrt.") and not module.startswith(_NOT_THE_RUNTIME)
+            return module.startswith("actorrt.") and not module.startswith(_USERS_OF_THE_RUNTIME)
         traceback = traceback.tb_next
     return False

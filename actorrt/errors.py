@@ -15,7 +15,7 @@ from actorrt.reasons import ExitReason
 from actorrt.texts import name_of, text_of
 
 Executed = Literal["no", "yes", "maybe"]
-"""Whether the method of a failed call ran: it did not, it did, or that can't be known."""
+"""Whether the method of a failed call ran; `"maybe"` if the runtime can't know."""
 
 MAX_NOTES_COUNT: Final = 100
 
@@ -28,7 +28,7 @@ class CallError(ActorRtError):
     """A call ended without a value.
 
     Attributes:
-        executed: whether the method ran (`"no"`, `"yes"`) or may have (`"maybe"`).
+        executed: whether the method ran: `"no"`, `"yes"`, or `"maybe"`.
     """
 
     def __init__(self, message: str, *, executed: Executed = "maybe") -> None:
@@ -39,8 +39,8 @@ class CallError(ActorRtError):
 class RemoteActorError(CallError):
     """The method raised an exception that can't be raised here; the message holds its type and text.
 
-    The exception can't be unpickled, can't be shown, or is too large; or it has another meaning for the caller: a
-    `CancelledError` of the method's own, `KeyboardInterrupt`, `GeneratorExit`, `StopIteration`.
+    Reasons: the exception can't be unpickled, can't be shown or is too large; or raising it would do something else in
+    the caller: a `CancelledError` that the method itself raised, `KeyboardInterrupt`, `GeneratorExit`, `StopIteration`.
     """
 
     def __init__(self, message: str, *, executed: Executed = "yes") -> None:
@@ -72,14 +72,14 @@ class CallCancelledError(CallError):
 
 
 class MailboxFullError(CallError):
-    """The receiver's mailbox, or the queue towards it, is at its bound."""
+    """The receiver's mailbox, or the queue of the link to it, is full."""
 
     def __init__(self, message: str, *, executed: Executed = "no") -> None:
         super().__init__(message, executed=executed)
 
 
 class DeadlockError(CallError):
-    """The call would wait for itself; the message gives the cycle's path."""
+    """The call would wait for itself; the message gives the path of the cycle."""
 
     def __init__(self, message: str, *, executed: Executed = "no") -> None:
         super().__init__(message, executed=executed)
@@ -96,7 +96,7 @@ class ActorStartError(ActorRtError):
     """The actor could not be started: its class, its constructor or its `on_start` failed, or its process died.
 
     Attributes:
-        reason: why its process ended, if it did.
+        reason: why the actor's process ended; None if it did not end.
     """
 
     def __init__(self, message: str, *, reason: ExitReason | None = None) -> None:
@@ -117,8 +117,9 @@ class NameNotFoundError(ActorRtError):
 
 
 class RuntimeStateError(ActorRtError):
-    """The runtime is not in the state that the call needs: not started, started in another way, shut down, or without
-    its node.
+    """The runtime is not in the state that the call needs.
+
+    It is not started, was started with other options, is shut down, or has lost its node.
 
     Attributes:
         executed: always `"no"`, since this is raised before anything is sent.
@@ -128,15 +129,15 @@ class RuntimeStateError(ActorRtError):
 
 
 class ObjectLostError(ActorRtError):
-    """The bytes of the object are gone: its node died, or the process that was to make it did."""
+    """The object can't be read any more: its node has died, or the process that should have made it."""
 
 
 class ObjectStoreFullError(ActorRtError):
-    """There is no memory for the object; the message names the largest holders."""
+    """There is no memory for the object; the message names the processes that hold most."""
 
 
 class ObjectNotFoundError(ActorRtError):
-    """The store has no object of that id: it was freed."""
+    """The store has no object with this id: it was freed."""
 
 
 class PeerUnreachableError(CallError):
@@ -147,11 +148,11 @@ class PeerUnreachableError(CallError):
 
 
 class AuthenticationError(ActorRtError):
-    """This node does not accept the peer's key, or the peer does not accept ours."""
+    """This node does not accept the peer's key, or the peer does not accept this node's key."""
 
 
 class WireVersionError(ActorRtError):
-    """The peer speaks no protocol version that we speak."""
+    """This process and the peer have no protocol version in common."""
 
 
 _BY_NAME: Final[dict[str, type[Exception]]] = {
@@ -162,7 +163,7 @@ _BY_NAME: Final[dict[str, type[Exception]]] = {
 def to_data(error: BaseException) -> dict[str, Any]:
     """Return the error as plain data for the wire: type name, message, notes, and the attributes of its type.
 
-    It is total: whatever an error of a user's class does when it is asked, the result is data of a bounded size.
+    It is total: code of a user's class may raise anything, and the result is still data of a bounded size.
     """
     notes, executed, reason = (_attribute(error, name) for name in ("__notes__", "executed", "reason"))
     return {

@@ -1,9 +1,9 @@
-"""Disables the runtime in forked children, where it can't work, and says so to code that uses it there.
+"""Disables the runtime in forked children, where it can't work, and raises an error if code uses it there.
 
-A fork copies one thread only: in the child nothing drives the loop, reads the sockets or completes pending calls. A
-waiting caller would wait for ever, and messages of the child would mix with those of its parent. So every object that
-serves this process registers here; in a child it is disabled, and `check` raises. The parent is not affected, nor is a
-child that does not use actorrt.
+A fork copies one thread only. In the child nothing drives the loop, reads the sockets or completes pending calls. A
+caller would wait for ever, and messages of the child would mix with messages of its parent. So every object that uses
+sockets or threads of this process registers here. A fork disables the child's copies, and `check` raises in the child.
+The parent is not affected, nor is a child that does not use actorrt.
 
 The children of a process that forks while it has no runtime, such as the zygote, may start their own.
 """
@@ -17,28 +17,31 @@ from weakref import WeakSet
 from actorrt.errors import RuntimeStateError
 
 REFUSAL: Final = (
-    "this process was forked from one that uses actorrt, whose runtime it can't use: make it an actor, start it with "
-    "multiprocessing.get_context('spawn'), or fork before actorrt.init()"
+    "this process was forked from a process that uses actorrt, and can't use the runtime of that process: make it an "
+    "actor, start it with multiprocessing.get_context('spawn'), or fork before actorrt.init()"
 )
-
 
 EXIT_STRAY: Final = 70  # EX_SOFTWARE of sysexits.h
 _STRAY: Final = (
-    b"a process that was forked in a method of an actor returned to the loop of its parent, and is ended: "
-    b"end it with os._exit() in the method\n"
+    b"a process that a method of an actor had forked returned to the loop of its parent, and was ended: "
+    b"end such a process with os._exit() inside the method\n"
 )
 
 
 class Abandonable(Protocol):
-    """An object of which a forked child has a useless copy."""
+    """An object whose copy in a forked child must not be used."""
 
     def abandon_after_fork(self) -> None:
         """Called in the child: disable the copy, and send nothing."""
 
 
 abandoned: Final[list[Abandonable]] = []
-"""In a child, the objects that its parent used; empty in other processes. Frequent callers look here before they call
-`check`. The objects are kept alive, since their finalizers would close what belongs to the parent."""
+"""In a forked child, the disabled copies; empty in other processes.
+
+Frequent callers test this list before they call `check`. The copies are kept alive, since their finalizers would close
+what belongs to the parent.
+"""
+
 _in_use: WeakSet[Abandonable] = WeakSet()
 
 
@@ -68,7 +71,7 @@ def check() -> None:
 
 
 def end_if_child() -> None:
-    """End this process if it is a forked child. Called where a child returns to the loop, whose sockets it shares."""
+    """End this process if it is a forked child. Called where a child would continue the loop of its parent."""
     if abandoned:
         os.write(2, _STRAY)
         os._exit(EXIT_STRAY)

@@ -1,7 +1,7 @@
-"""Identities: 16 random bytes for everything that is named on the wire, and the addresses of processes.
+"""Ids: 16 random bytes for everything that is named on the wire; and the addresses of endpoints.
 
-Ids are random rather than counted, so that no process makes an id again that a dead process had made. A source of
-randomness can be handed in, for simulations that must be repeatable.
+Ids are random and not counted, so that no process repeats an id of a process that is dead. Simulations that must be
+repeatable override the source of randomness.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ID_BYTES: Final = 16
 
 
 class PeerAddress(NamedTuple):
-    """How to reach an endpoint: its id, which dies with its process, and the address of its transport."""
+    """The id of an endpoint, which ends with its process, and the address of its transport."""
 
     peer: PeerId
     address: str
@@ -37,7 +37,7 @@ class PeerAddress(NamedTuple):
 
     @classmethod
     def from_packed(cls, packed: bytes) -> Self:
-        """Return what `packed` made.
+        """Return the address in bytes that `packed` returned.
 
         Raises:
             ValueError: the bytes are no packed address.
@@ -50,7 +50,7 @@ class PeerAddress(NamedTuple):
 
 
 class ActorIds(Sequence[ActorId]):
-    """The ids of the actors of a group, packed: on the wire, a group of any size is one byte string.
+    """The ids of a group's actors, in one byte string, which is how they travel.
 
     Raises:
         ValueError: the bytes are not a whole number of ids.
@@ -105,7 +105,7 @@ class IdSource:
         return ObjectId(self._random())
 
     def objects(self, count: int) -> list[ObjectId]:
-        """Return several at once, which costs little more than one."""
+        """Return several ids, which costs little more than one."""
         drawn = self._random(count)
         return [ObjectId(drawn[start : start + ID_BYTES]) for start in range(0, len(drawn), ID_BYTES)]
 
@@ -114,5 +114,5 @@ class IdSource:
 
 
 def short(identity: bytes) -> str:
-    """Return the first 8 hex digits of an id, enough to tell ids apart in a log line."""
+    """Return the first 8 hex digits of an id, for people."""
     return identity[:4].hex()

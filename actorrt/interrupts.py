@@ -1,7 +1,7 @@
-"""Tells Ctrl-C from a KeyboardInterrupt that users' code raises by itself.
+"""Distinguishes Ctrl-C from a KeyboardInterrupt that users' code raises itself.
 
-Ctrl-C must end the program, so it passes through every handler. A KeyboardInterrupt that a method raises by itself is
-an exception like any other: it ends the method's call, and nothing else on the loop.
+Ctrl-C must end the program, so every handler lets it through. A KeyboardInterrupt that a method raises itself is an
+exception like any other: it ends the method's call, and nothing else on the loop.
 
 Python runs signal handlers in the main thread only, between two instructions of the code that runs there.
 """
@@ -18,7 +18,7 @@ from typing import Any
 
 
 class _Watch:
-    """Handles SIGINT by the handler before it, and remembers the exception that this raised."""
+    """A SIGINT handler that calls the former handler, and remembers the exception that this raised."""
 
     def __init__(self, inner: Any) -> None:
         self._inner = inner
@@ -33,7 +33,7 @@ class _Watch:
 
 
 def is_ctrl_c(error: BaseException) -> bool:
-    """Whether an exception is the KeyboardInterrupt of Ctrl-C. If that can't be known, it is taken for one."""
+    """Whether an exception is the KeyboardInterrupt of Ctrl-C; also True if that can't be known."""
     if not issubclass(type(error), KeyboardInterrupt) or threading.current_thread() is not threading.main_thread():
         return False
     handler = signal.getsignal(signal.SIGINT)
@@ -46,21 +46,21 @@ def is_ctrl_c(error: BaseException) -> bool:
 
 
 def _code_of(handler: Any) -> Any:
-    """Return the code of a handler that is written in Python, such as asyncio's; None for other handlers."""
+    """Return the code object of a handler that is written in Python, such as asyncio's; None for other handlers."""
     while isinstance(handler, partial):
         handler = handler.func
     return getattr(handler, "__code__", None)  # a function's, or a method's
 
 
 def let_through(error: BaseException) -> None:
-    """Raise the exception again if it is Ctrl-C's. For handlers that catch every other exception."""
+    """Raise the exception again if it is from Ctrl-C. Called by handlers that catch every other exception."""
     if is_ctrl_c(error):
         raise error
 
 
 @contextmanager
 def watched() -> Iterator[None]:
-    """Let `is_ctrl_c` be exact within this context. Without effect outside the main thread."""
+    """Make `is_ctrl_c` exact within this context. Has no effect outside the main thread."""
     is_main = threading.current_thread() is threading.main_thread()
     inner = signal.getsignal(signal.SIGINT) if is_main else None
     if not callable(inner) or isinstance(inner, _Watch):  # it is ignored, as in workers, or watched by an outer context

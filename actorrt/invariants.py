@@ -1,7 +1,7 @@
-"""Pure: the error that says where state of the runtime contradicts itself. For tests, and for people who seek a defect.
+"""Pure: the error for state of the runtime that contradicts itself. For tests, and for finding a defect.
 
-Each table that others rely on has a `check_invariants()`, which looks at all that the table holds, and is true between
-any two callbacks of its loop. It raises `BrokenInvariantError` with what is known of the thing concerned.
+Each table that other modules rely on has a `check_invariants()`, which checks every entry. Its rules hold between any
+two callbacks of the table's loop. It raises `BrokenInvariantError`, whose text describes the entry that breaks a rule.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ class BrokenInvariantError(AssertionError):
     """A table of the runtime contradicts itself.
 
     Attributes:
-        subject: the id of the actor, call or object concerned; None if it is not one alone.
+        subject: the id of the actor, call or object that breaks the rule; None if there is not exactly one.
     """
 
     def __init__(self, what: str, subject: Hashable = None) -> None:
@@ -24,7 +24,7 @@ class BrokenInvariantError(AssertionError):
 
 @contextmanager
 def about(subject: Hashable) -> Iterator[None]:
-    """Name the thing that an `assert` in the block is about."""
+    """Turn an AssertionError of the block into a `BrokenInvariantError` about this subject."""
     try:
         yield
     except BrokenInvariantError:

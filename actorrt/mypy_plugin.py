@@ -53,7 +53,7 @@ _STREAMING: Final = frozenset(
 
 
 class ActorRtPlugin(Plugin):
-    """Gives the types of attributes of refs and groups, and the signatures of spawns."""
+    """Determines the types of the attributes of refs and groups, and the signatures of spawns."""
 
     def get_attribute_hook(self, fullname: str) -> Callable[[AttributeContext], Type] | None:
         owner, _, name = fullname.rpartition(".")
@@ -116,7 +116,7 @@ def _method_of_group(context: AttributeContext) -> Type:
 
 
 def _method(context: AttributeContext) -> Type:
-    """Return the method of that name, without `self`; or, if there is none, the type of the attribute."""
+    """Return the method that the attribute names, without `self`; the attribute's own type if the class is unknown."""
     ref = get_proper_type(context.type)
     expression = context.context
     if not isinstance(ref, Instance) or not ref.args or not isinstance(expression, MemberExpr):
@@ -168,7 +168,7 @@ def _parameters(context: AttributeContext, method: CallableType) -> Parameters:
 
 
 def _answer(context: AttributeContext, method: CallableType) -> Instance:
-    """Return the type of a call: a reply with the method's result, or a stream of the items it yields."""
+    """Return the type of a call: a reply with the method's result, or a stream of the items that it yields."""
     returned = get_proper_type(method.ret_type)
     if isinstance(returned, Instance):
         if returned.type.fullname == "typing.Coroutine":
@@ -179,7 +179,7 @@ def _answer(context: AttributeContext, method: CallableType) -> Instance:
 
 
 def _instance(context: AttributeContext | MethodSigContext, fullname: str, arguments: list[Type]) -> Instance:
-    """Return a class of actorrt with its type arguments. The user's module need not import it."""
+    """Return a class of actorrt with type arguments; the user's module need not import the class."""
     module, _, name = fullname.rpartition(".")
     assert isinstance(context.api, TypeChecker)
     info = context.api.modules[module].names[name].node

@@ -1,7 +1,7 @@
 """Why an actor ended: typed exit reasons, in the terms of OTP.
 
-A reason is plain data, so that it passes through processes that never unpickle. It carries the exception of an `error`
-as text; a process that may unpickle can rebuild the exception from `pickled`.
+A reason is plain data, so it can pass through processes that never unpickle. It holds the exception of an `error` as
+text, and pickled: a process that may unpickle rebuilds the exception from `pickled`.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ class ExitReason:
     """Why an actor ended.
 
     Attributes:
-        kind: the class of the reason.
-        detail: one line for people: the exception's text, the last words of a process.
-        traceback: the remote traceback of an `error`, or the stack a crash left behind; may be empty.
+        kind: the kind of end.
+        detail: one line for people, such as the exception's text or the last line that a process printed.
+        traceback: the remote traceback of an `error`, or the stack of a crashed process; may be empty.
         signal: the number of the signal that ended the process, if one did.
-        exit_status: the status the process exited with, if it exited.
+        exit_status: the exit status of the process, if it exited.
         pickled: the pickled exception of an `error` and its buffers, for processes that may unpickle it.
     """
 
@@ -74,7 +74,7 @@ class ExitReason:
         return f": {self.detail}" if self.detail else ""
 
     def to_data(self) -> dict[str, Any]:
-        """Return the reason as plain data for the wire. Its texts can be encoded and have a bounded length."""
+        """Return the reason as plain data for the wire. UTF-8 can encode its texts, and their length is bounded."""
         return {
             **{name: getattr(self, name) for name in _FIELDS},
             "detail": clipped(self.detail, MAX_LINE_CHARACTERS),

@@ -1,7 +1,7 @@
 """Task ownership: every task belongs to a `Scope`, which ends the tasks that it started.
 
 This is the only module that creates tasks. When a task or a timer of a scope raises, the scope cancels the others,
-accepts no more, and tells its owner: no failure goes unnoticed, and nothing keeps running beside it.
+accepts no more, and tells its owner. So no failure goes unnoticed, and no other task of the scope runs on after it.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ class Scope:
     """Owns tasks on the loop that it is made on.
 
     Args:
-        name: what the scope is for; the names of its tasks begin with it.
-        on_crash: called once with the first exception that left a task or a timer, or that was given to `fail`. The
-            tasks are being cancelled by then.
+        name: the purpose of the scope; the names of its tasks begin with it.
+        on_crash: called once, with the first exception that left a task or a timer, or that was given to `fail`. The
+            other tasks have been told to cancel by then.
     """
 
     def __init__(self, name: str, on_crash: Callable[[BaseException], None]) -> None:
@@ -50,7 +50,7 @@ class Scope:
         return task
 
     def after(self, delay_s: float, callback: Callable[[], None]) -> Callable[[], None]:
-        """Run `callback` on the loop in `delay_s` seconds, unless the scope is closed by then.
+        """Call `callback` on the loop after `delay_s` seconds, unless the scope is closed by then.
 
         Returns:
             A function that cancels the timer.
@@ -60,7 +60,7 @@ class Scope:
             self._timers.discard(timer)
             try:
                 callback()
-            except Exception as error:  # as when a task ends
+            except Exception as error:  # a timer that raises ends the scope, as a task does
                 self.fail(error)
 
         timer = self.loop.call_later(delay_s, due)

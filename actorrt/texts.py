@@ -1,7 +1,7 @@
-"""Describes objects of users' code in texts that fit into every envelope and every log.
+"""Turns objects of users' code into texts that fit into every envelope and every log.
 
-Every function is total: whatever `__str__`, `__repr__` or a metaclass raises or returns, the result is a text that can
-be encoded in UTF-8 and has a bounded length.
+Every function is total. Code of the user's class (`__str__`, `__repr__`, a metaclass) may raise or return anything; the
+result is always a text of bounded length that UTF-8 can encode.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def encodable(text: str) -> str:
 
 
 def clipped(text: str, most: int) -> str:
-    """Return the text, without its middle if it has many more than `most` characters."""
+    """Return the text; if it has many more than `most` characters, its middle is left out."""
     if str.__len__(text) > most:  # before any copy is made; a user's subclass may have a __len__ of its own
         text = _ends(text, most)
     text = encodable(text)
@@ -38,36 +38,36 @@ def _ends(text: str, most: int) -> str:
 
 
 def name_of(cls: type) -> str:
-    """Return the name of a class, without asking its metaclass."""
+    """Return the name of a class, without running code of its metaclass."""
     name: str = type.__dict__["__name__"].__get__(cls)
     return name
 
 
 def text_of(value: Any, most: int = MAX_TEXT_CHARACTERS) -> str:
-    """Return `str(value)`, or a text that says how it failed."""
-    return said(value, most)[0]
+    """Return `str(value)`, or a text with the exception that this raised."""
+    return try_text_of(value, most)[0]
 
 
-def said(value: Any, most: int = MAX_TEXT_CHARACTERS) -> tuple[str, bool]:
-    """Return `text_of(value)`, and whether it is the value's own `str`."""
-    return _said(str, value, most)
+def try_text_of(value: Any, most: int = MAX_TEXT_CHARACTERS) -> tuple[str, bool]:
+    """Return `text_of(value)`, and whether `str(value)` succeeded."""
+    return _render(str, value, most)
 
 
-def shown(value: Any, most: int = MAX_LINE_CHARACTERS) -> str:
-    """Return `repr(value)`, or a text that says how it failed."""
-    return _said(repr, value, most)[0]
+def repr_of(value: Any, most: int = MAX_LINE_CHARACTERS) -> str:
+    """Return `repr(value)`, or a text with the exception that this raised."""
+    return _render(repr, value, most)[0]
 
 
-def _said(render: Any, value: Any, most: int) -> tuple[str, bool]:
+def _render(function: Any, value: Any, most: int) -> tuple[str, bool]:
     try:
-        return clipped(render(value), most), True
+        return clipped(function(value), most), True
     except BaseException as problem:
         let_through(problem)
         return f"<a {name_of(type(value))} that can't be shown: {name_of(type(problem))}>", False
 
 
 def own_traceback(error: BaseException) -> TracebackType | None:
-    """Return the traceback of an exception, without asking its class."""
+    """Return the traceback of an exception, without running code of its class."""
     trace: TracebackType | None = BaseException.__dict__["__traceback__"].__get__(error)
     return trace
 

@@ -1,6 +1,6 @@
-"""What holds for all tests: nothing is left behind, no future outlives its deadline, runtime files in a place apart.
+"""Fixtures for all tests. Every test is checked for resources left behind, overdue futures and broken invariants.
 
-Long ones run only when asked.
+Runtime files are in a directory of the test run. Tests that take minutes run only with `--long`.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from actorrt.actors.endpoint.endpoint import System
 from actorrt.protocol.authorities import CheckInvariants
 from actorrt.testing.leaks import MARK, Footprint
 from tests import stories
-from tests.living import CHECK_TIMEOUT_S, look_at_all
+from tests.live_runtimes import CHECK_TIMEOUT_S, check_live_runtimes
 from tests.running import Node
 from tests.watchdog import Watchdog
 
-# What takes long on a busy machine says nothing about the code: no check of Hypothesis goes by the clock.
+# Durations on a busy machine say nothing about the code, so Hypothesis checks none.
 settings.register_profile("actorrt", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("actorrt")
 
@@ -37,11 +37,12 @@ stories.install()
 LEFT_TIMEOUT_S = 2.0
 LONG = ("soak", "learning_long")
 
-# Before anything starts, so that every descendant carries it. The directory's name is short: a socket's path must be.
+# Set before any process starts, so that every descendant has it. The directory's name is short, since paths of sockets
+# must be short.
 os.environ[MARK] = uuid.uuid4().hex
 os.environ["ACTORRT_RUNTIME_DIR"] = tempfile.mkdtemp(prefix="art-")
 
-uvloop.new_event_loop().close()  # libuv keeps a pipe for signals from its first loop on
+uvloop.new_event_loop().close()  # the first loop makes a pipe for signals, which libuv keeps
 
 CHECK_THEIR_NODES = {"runtime", "node_runtime", "session", "node_session"}
 _nodes: list[Node] = []
@@ -50,7 +51,7 @@ _cancel_all_tasks = asyncio.runners._cancel_all_tasks
 
 
 def _note_tasks_and_cancel(loop: asyncio.AbstractEventLoop) -> None:
-    """Note the tasks that live when a loop is closed: its runner cancels them, and nobody would know."""
+    """Record the tasks that are alive when a loop is closed, before its runner cancels them silently."""
     tasks = asyncio.all_tasks(loop)
     if tasks:
         _, left = loop.run_until_complete(asyncio.wait(tasks, timeout=LEFT_TIMEOUT_S))
@@ -63,7 +64,7 @@ asyncio.runners._cancel_all_tasks = _note_tasks_and_cancel
 
 @pytest.fixture(autouse=True)
 def nothing_left_behind() -> Iterator[None]:
-    """Fail a test that leaves a task, thread, process, descriptor, shared memory or file."""
+    """Fail a test that leaves a task, thread, process, descriptor, shared memory or file behind."""
     _tasks_left.clear()
     runtime_directory = Path(os.environ["ACTORRT_RUNTIME_DIR"])
     before = Footprint([runtime_directory], os.environ[MARK])
@@ -75,10 +76,10 @@ def nothing_left_behind() -> Iterator[None]:
 
 @pytest.fixture(scope="module", autouse=True)
 def quick_collections() -> Iterator[None]:
-    """Set aside what is there after each module, so that collections of garbage don't walk through it.
+    """Freeze the objects that exist after each module, so that garbage collections skip them.
 
-    A process of many tests holds a million objects, most of them of torch and of pytest: looking at all of them takes
-    half a second, and the checks for what is left behind do so.
+    A process of many tests holds a million objects, most of them of torch and of pytest. A collection that visits all
+    of them takes half a second, and the checks for resources left behind collect garbage.
     """
     yield
     gc.collect()
@@ -104,10 +105,10 @@ def no_future_outlives_its_deadline(watchdog: Watchdog) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def nothing_contradicts_itself(request: pytest.FixtureRequest, nothing_left_behind: None) -> Iterator[None]:
-    """Fail a test that leaves what a runtime knows in contradiction: here, or in the node that it was connected to."""
+    """Fail a test that leaves broken invariants, in this process or in the node that it was connected to."""
     stories.forget()
     yield
-    if broken := look_at_all():
+    if broken := check_live_runtimes():
         pytest.fail("contradictions:\n  " + "\n  ".join(broken), pytrace=False)
     if "node" in request.fixturenames and not CHECK_THEIR_NODES & {*request.fixturenames}:
         for node in _nodes:
@@ -116,7 +117,7 @@ def nothing_contradicts_itself(request: pytest.FixtureRequest, nothing_left_behi
 
 @pytest.fixture(scope="session")
 def node() -> Iterator[Node]:
-    """A node that many tests connect to, each with a job of its own, of which nothing stays."""
+    """A node that many tests connect to, each with a job of its own, which leaves nothing behind."""
     node = Node("--cpus=4", "--store-bytes=268435456", module="tests.storied_node")
     _nodes.append(node)
     yield node
@@ -143,14 +144,14 @@ async def runtime(runtime_options: dict[str, object]) -> AsyncIterator[art.Runti
 
 @pytest.fixture
 async def node_runtime(node: Node) -> AsyncIterator[art.Runtime]:
-    """A runtime on the test's own loop, its actors in processes."""
+    """A runtime on the test's own loop, whose actors are in processes."""
     async with art.Runtime(address=node.url) as runtime:
         yield runtime
         await check_node(runtime)
 
 
 async def check_node(runtime: art.Runtime) -> None:
-    """Have the node check itself, and its workers that are there still."""
+    """Have the node check the invariants of its own process and of its workers."""
     if (system := system_of(runtime)) is not None:
         await system.control.request(system.node, CheckInvariants())
 
@@ -165,7 +166,7 @@ def system_of(runtime: art.Runtime) -> System | None:
 
 @pytest.fixture
 def session(runtime_options: dict[str, object]) -> Iterator[art.Runtime]:
-    """What `init` starts, for tests in plain code."""
+    """A runtime that `init` started, for tests in plain code."""
     runtime = art.init(**runtime_options)
     yield runtime
     _check_node_and_shut_down(runtime)
@@ -173,7 +174,7 @@ def session(runtime_options: dict[str, object]) -> Iterator[art.Runtime]:
 
 @pytest.fixture
 def node_session(node: Node) -> Iterator[art.Runtime]:
-    """What `init` starts, for tests in plain code, actors in processes."""
+    """A runtime that `init` started, for tests in plain code; its actors are in processes."""
     runtime = art.init(address=node.url)
     yield runtime
     _check_node_and_shut_down(runtime)
@@ -194,7 +195,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if changing := [item.nodeid for item in items if " at 0x" in item.nodeid]:
-        raise pytest.UsageError(f"processes that share the tests name them differently: give ids to {changing}")
+        raise pytest.UsageError(f"the names of these tests differ between processes: give ids to {changing}")
     for item in items:
         if any(item.get_closest_marker(name) for name in LONG):
             item.add_marker(pytest.mark.alone)

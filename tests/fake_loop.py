@@ -1,4 +1,4 @@
-"""A loop whose time moves only when the test says so."""
+"""A loop whose time moves only when the test advances it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 class FakeTimer:
-    """What `call_later` of a `FakeLoop` returns."""
+    """The timer that `call_later` of a `FakeLoop` returns."""
 
     def __init__(self, loop: FakeLoop, due: float, callback: Callable[[], Any]) -> None:
         self._loop = loop
@@ -21,7 +21,7 @@ class FakeTimer:
 
 
 class FakeLoop(asyncio.AbstractEventLoop):
-    """Keeps callbacks until the test runs them: `tick` those of this tick, `advance` the timers that are due.
+    """Keeps callbacks until the test runs them: `tick` runs those of one tick, `advance` the timers that are due.
 
     Attributes:
         timers: the timers that have neither run nor been cancelled.

@@ -1,9 +1,9 @@
-"""Mutated frames against the inbound side: whatever arrives, nothing raises, hangs, or grows, and other peers go on.
+"""Delivers mutated frames to the inbound side: none may raise, hang, use much memory, or affect another peer.
 
     python -m tests.fuzzing [--seconds 60] [--frames COUNT] [--seed 1]
 
-prints what was done, once a minute and in the end; ends with an error when something gave way, the same for the same
-seed.
+The program prints its progress once a minute and at the end. It exits with an error if a rule is broken. The same seed
+gives the same frames.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ EVIL += [b"\xdc\x7f\xff" * 1000, b"\xde\x3f\xff\x01" * 500, b"\x90" * 3000, b"\x
 
 
 class Fuzz:
-    """An inbound side, a peer that behaves, and as many that don't as it takes.
+    """An inbound side, a peer that sends good frames, and a peer that sends mutated ones; a failed one is replaced.
 
     Args:
-        seed: says which frames.
+        seed: determines the frames.
 
     Attributes:
-        frames_count: mutated frames so far.
-        failed_count: peers that lost their link by one.
-        slowest_s: the longest that one took.
+        frames_count: the number of mutated frames so far.
+        failed_count: the number of peers that a mutated frame has failed.
+        slowest_s: the longest time that a frame took.
     """
 
     def __init__(self, seed: int) -> None:
@@ -79,7 +79,7 @@ class Fuzz:
         raise AssertionError("the endpoint tells the receiver")
 
     def _failed(self, peer: PeerId, error: ActorRtError, address: str | None) -> None:
-        assert peer != GOOD, f"the one who behaves was blamed: {error}"
+        assert peer != GOOD, f"the peer that sends good frames has failed: {error}"
         self._inbound.drop(peer)
         self.failed_count += 1
         self._meet_another()
@@ -94,14 +94,14 @@ class Fuzz:
             self._inbound.message(self._source, hello)
 
     def frame(self) -> None:
-        """Deliver one mutated frame, and at times one of the peer that behaves."""
+        """Deliver one mutated frame; after each hundred, also a frame of the good peer."""
         raw = self._mutated(self._sound())
         buffers = [b"buffer"] * self._random.choice((0, 0, 1, 3))
         started = time.perf_counter()
         self._inbound.message(self._source, raw, buffers)
         self.slowest_s = max(self.slowest_s, time.perf_counter() - started)
         self.frames_count += 1
-        assert self._statistics.receiver_errors == 0, "an envelope was delivered in a form that none may have"
+        assert self._statistics.receiver_errors == 0, "a delivered envelope does not begin with an int"
         if self.frames_count % 100 == 0:
             head = join_head(self._good_sequence, 0, [pack_envelope([0, self._good_sequence])])
             self._good_sequence += 1
@@ -144,12 +144,12 @@ class Fuzz:
 
 
 def forget_peak() -> None:
-    """Let what this process needed to begin with not hide what it needs from now on (proc(5), clear_refs)."""
+    """Reset the peak of this process's memory to the present use (proc(5), clear_refs)."""
     Path("/proc/self/clear_refs").write_text("5")
 
 
 def peak_bytes() -> int:
-    """Return the most memory that this process had since then."""
+    """Return the peak of this process's memory since `forget_peak`."""
     status = Path("/proc/self/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0]) << 10
 
@@ -157,7 +157,7 @@ def peak_bytes() -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=60.0)
-    parser.add_argument("--frames", type=int, default=sys.maxsize, help="end after so many, whatever time is left")
+    parser.add_argument("--frames", type=int, default=sys.maxsize, help="end after this many frames")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     fuzz = Fuzz(options.seed)

@@ -1,4 +1,4 @@
-"""Runs a node like `python -m actorrt.node`, whose `check_invariants` tells the story of what contradicts itself."""
+"""Runs a node as `python -m actorrt.node` does; its `BrokenInvariantError`s show the last changes of their subject."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Remembers the last changes of records, cells, calls and objects, for the error of one that contradicts itself.
+"""Records the last changes of records, cells, calls and objects; a `BrokenInvariantError` shows those of its subject.
 
-Only in processes of tests that install it: the runtime's own tables pay nothing for it.
+Changes are recorded only in processes that call `install`, so the runtime's own tables pay nothing for it.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ _changes: deque[tuple[float, Hashable, str, Any]] = deque(maxlen=KEPT_COUNT)
 
 
 def install() -> None:
-    """Remember changes from now on, and tell them in every `BrokenInvariantError`."""
-    _note(Record, "actor_id", "state", "incarnation", "endpoint", "is_to_end")
-    _note(Cell, "actor_id", "state", "incarnation")
-    _note(Reply, "call_id", "peer")
-    _note(ObjectEntry, "object_id", "state", "place")
+    """Record changes from now on, and add them to every `BrokenInvariantError`."""
+    _record(Record, "actor_id", "state", "incarnation", "endpoint", "is_to_end")
+    _record(Cell, "actor_id", "state", "incarnation")
+    _record(Reply, "call_id", "peer")
+    _record(ObjectEntry, "object_id", "state", "place")
     make = BrokenInvariantError.__init__
 
     def make_with_story(error: BrokenInvariantError, what: str, subject: Hashable = None) -> None:
@@ -37,24 +37,24 @@ def install() -> None:
 
 
 def forget() -> None:
-    """Begin anew."""
+    """Discard the changes that were recorded."""
     _changes.clear()
 
 
 def story(subject: Hashable) -> list[str]:
-    """Return the last changes of one thing, oldest first, with how long ago each was."""
+    """Return the last changes of one subject, oldest first, each with its age."""
     now = time.monotonic()
     told = [(when, what, value) for when, about, what, value in _changes if about == subject]
     return [f"{now - when:.3f} s ago: {what} = {value}" for when, what, value in told[-TOLD_COUNT:]]
 
 
-def _note(cls: type, key: str, *names: str) -> None:
+def _record(cls: type, key: str, *names: str) -> None:
     for name in names:
-        setattr(cls, name, _Noted(cls.__dict__[key], cls.__dict__[name], f"{cls.__name__}.{name}"))
+        setattr(cls, name, _RecordedSlot(cls.__dict__[key], cls.__dict__[name], f"{cls.__name__}.{name}"))
 
 
-class _Noted:
-    """Stands before a slot, and notes what is put into it."""
+class _RecordedSlot:
+    """A descriptor that replaces a slot, and records the values that are assigned to it."""
 
     def __init__(self, key: Any, slot: Any, what: str) -> None:
         self._key: Callable[[Any, type], Hashable] = key.__get__

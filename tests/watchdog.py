@@ -1,7 +1,7 @@
-"""Watches every future that has a deadline: one that is still pending 5 s after it fails its test.
+"""Watches futures that have a deadline: a test fails if a future is still pending 5 s after its deadline.
 
-A promise of the runtime is that a call ends by its deadline. A test that waits for one that does not would hang, and
-one that drops it would not notice; so the deadlines are noted where futures get them, and looked at from a thread.
+The runtime promises that a call ends by its deadline. A test that waits for a call that does not end would hang, and a
+test that drops the call would not notice. So deadlines are recorded where futures get them, and a thread checks them.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ LOOK_EVERY_S = 0.5
 
 
 class Watchdog:
-    """Notes deadlines of this process's futures, and fails those that outlive them.
+    """Records deadlines of this process's futures, and fails the futures that outlive them.
 
     Args:
-        overdue_s: by how much.
-        look_every_s: how often it looks.
+        overdue_s: how long a future may be pending after its deadline.
+        look_every_s: the time between two checks.
     """
 
     def __init__(self, overdue_s: float = OVERDUE_S, look_every_s: float = LOOK_EVERY_S) -> None:
@@ -37,12 +37,12 @@ class Watchdog:
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
 
     def note(self, future: Completion[Any], deadline: float) -> None:
-        """The future has to end by then, a `time.monotonic()` value."""
+        """Record the time, a `time.monotonic()` value, by which the future must end."""
         with self._lock:
             self._due[future] = deadline
 
     def look(self, now: float) -> None:
-        """Fail what is overdue, so that whoever waits for it goes on, and remember it for `take`."""
+        """Fail overdue futures, so that their waiters continue; `take` returns a text for each of them."""
         with self._lock:
             ended = [future for future in self._due if future.done()]
             late = [(future, now - due) for future, due in self._due.items() if now - due > self._overdue_s]
@@ -55,7 +55,7 @@ class Watchdog:
                 future.set_error(AssertionError(words))
 
     def take(self) -> list[str]:
-        """Return what was found since the last time."""
+        """Return the texts about overdue futures since the last call."""
         found, self._found = self._found, []
         return found
 
@@ -64,7 +64,7 @@ class Watchdog:
             self.look(time.monotonic())
 
     def start(self) -> None:
-        """Note the deadlines of calls and of streams' items from now on, and look at them."""
+        """Record the deadlines of calls and of streams' items from now on, and check them in a thread."""
         make, limit = Reply.__init__, Streams.limit
 
         def made(reply: Reply[Any], *args: Any, **kwargs: Any) -> None:
@@ -81,7 +81,7 @@ class Watchdog:
         self._thread.start()
 
     def end(self) -> None:
-        """Note and look no more."""
+        """Stop recording and checking."""
         Reply.__init__, Streams.limit = self._restore  # type: ignore[method-assign]
         self._is_ended.set()
         self._thread.join()

@@ -1,7 +1,8 @@
-"""Finds what a test leaves behind: threads, processes, descriptors, shared memory, files.
+"""Finds resources that a test leaves behind: threads, processes, descriptors, shared memory, files.
 
-A `Footprint` notes what exists; later it returns what has been added since. Everything is read from the operating
-system, so that nothing has to register and nothing is missed. Tasks are not included: only their loop knows them.
+A `Footprint` records the resources that exist, and later returns those that have been added since. They are read from
+the operating system, so nothing has to register and nothing is missed. Tasks are not included: only their loop knows
+them.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ _HELD_BY_OBJECTS = {"thread", "descriptor", "shared memory", "file"}
 _OPENED_LAZILY = ("/dev/null", "/dev/urandom", "/dev/random", "/proc/", "/sys/")
 
 
-class Thing(NamedTuple):
-    """One thing that can be left behind: its kind, its identity among things of that kind, and its name for people."""
+class Resource(NamedTuple):
+    """One resource: its kind, its identity among resources of that kind, and its name for people."""
 
     kind: str
     identity: str
@@ -37,10 +38,10 @@ class Thing(NamedTuple):
 
 
 class Footprint:
-    """What this process and its descendants hold when this is made.
+    """The resources that this process and its descendants hold when this is made.
 
     Args:
-        directories: their entries count too, at any depth.
+        directories: files in these directories count too, at any depth.
         mark: the value of the variable `MARK` in the descendants' environment; None finds only descendants whose
             parents live.
     """
@@ -51,19 +52,19 @@ class Footprint:
         self._processes_seen = set(_process_ids())
         self._before = Counter(self._now())
 
-    def left(self) -> list[Thing]:
-        """Return the things that exist now and did not when this was made, in a stable order."""
+    def left(self) -> list[Resource]:
+        """Return the resources that exist now and did not exist when this was made, in a stable order."""
         return sorted((Counter(self._now()) - self._before).elements())
 
-    def wait_until_gone(self, timeout_s: float, clock: Clock | None = None) -> list[Thing]:
-        """Wait up to `timeout_s` until nothing is left; return what is still left."""
+    def wait_until_gone(self, timeout_s: float, clock: Clock | None = None) -> list[Resource]:
+        """Wait up to `timeout_s` until no such resource is left; return those that are still left."""
         clock = clock or MonotonicClock()
         now = collect_at = clock.now()
         deadline = now + timeout_s
         left = self.left()
         while left and now < deadline:
-            # Objects in a cycle of garbage are not left behind. A collection takes long in a process of many tests.
-            if now >= collect_at and any(thing.kind in _HELD_BY_OBJECTS for thing in left):
+            # Resources of garbage objects are not left behind. A collection takes long in a process of many tests.
+            if now >= collect_at and any(resource.kind in _HELD_BY_OBJECTS for resource in left):
                 gc.collect()
                 collect_at = clock.now() + _COLLECT_EVERY_S
             else:
@@ -72,7 +73,7 @@ class Footprint:
             now = clock.now()
         return left
 
-    def _now(self) -> Iterator[Thing]:
+    def _now(self) -> Iterator[Resource]:
         yield from _threads()
         yield from self._processes()
         yield from _descriptors()
@@ -80,40 +81,40 @@ class Footprint:
         for directory in self._directories:
             yield from _entries(directory)
 
-    def _processes(self) -> Iterator[Thing]:
+    def _processes(self) -> Iterator[Resource]:
         family = set(_descendants(os.getpid()))
         if self._mark is not None:
             strangers = set(_process_ids()) - self._processes_seen - family
             family |= {pid for pid in strangers if _carries_mark(pid, self._mark)}
         for pid in family:
-            yield Thing("process", f"{pid}", f"{pid}: {_command(pid)}")
+            yield Resource("process", f"{pid}", f"{pid}: {_command(pid)}")
 
 
-def _threads() -> Iterator[Thing]:
+def _threads() -> Iterator[Resource]:
     for thread in threading.enumerate():
-        yield Thing("thread", f"{thread.ident}", f"{thread.name!r}")
+        yield Resource("thread", f"{thread.ident}", f"{thread.name!r}")
 
 
-def _descriptors() -> Iterator[Thing]:
+def _descriptors() -> Iterator[Resource]:
     for fd in os.listdir("/proc/self/fd"):
         try:
             target = os.readlink(f"/proc/self/fd/{fd}")
         except FileNotFoundError:
             continue  # the descriptor of the listing itself
         if not target.startswith(_OPENED_LAZILY):
-            yield Thing("descriptor", target, target)
+            yield Resource("descriptor", target, target)
 
 
-def _mappings() -> Iterator[Thing]:
+def _mappings() -> Iterator[Resource]:
     for line in _read("/proc/self/maps").splitlines():
         fields = line.split(maxsplit=5)
         if len(fields) == 6 and fields[5].startswith("/memfd:"):
-            yield Thing("shared memory", f"{fields[4]} {fields[5]}", fields[5])
+            yield Resource("shared memory", f"{fields[4]} {fields[5]}", fields[5])
 
 
-def _entries(directory: Path) -> Iterator[Thing]:
+def _entries(directory: Path) -> Iterator[Resource]:
     for path in directory.rglob("*"):
-        yield Thing("file", str(path), str(path))
+        yield Resource("file", str(path), str(path))
 
 
 def _process_ids() -> Iterator[int]:
@@ -137,7 +138,7 @@ def _command(pid: int) -> str:
 
 
 def _read(path: str | Path) -> str:
-    """Return a file's text, or "": a process may end at any moment, and those of other users can't be read."""
+    """Return a file's text; "" if the process has ended, or belongs to another user."""
     try:
         return Path(path).read_text(errors="replace")
     except (FileNotFoundError, ProcessLookupError, PermissionError):

@@ -1,5 +1,5 @@
-"""How envelopes get from one process's endpoint to another's.
+"""Carries envelopes from the endpoint of one process to the endpoint of another.
 
-`interfaces` is what the layers above know: they hand in a `Receiver`, and send on a `Link`. `frames` is about bytes,
-`links` holds what all transports have in common; `memory`, `unix` and `zeromq` each move bytes in their own way.
+The layers above use `interfaces` only: they pass in a `Receiver`, and send on a `Link`. `frames` encodes and decodes,
+and `links` has the parts that all transports share. `memory`, `unix` and `zeromq` are the transports.
 """

@@ -1,11 +1,11 @@
-"""What the layers above know of a transport: `Transport`, `Link`, and the `Receiver` that they hand in.
+"""The interface to the layers above: `Transport`, `Link`, and the `Receiver` that those layers pass in.
 
-What an envelope means is the business of the layer above; here it is a list whose first item is an integer.
+The layers above define the meaning of an envelope. Here it is a list whose first item is an integer.
 
 A transport promises: the envelopes of one link arrive in the order in which they were sent, each exactly once and
 whole, also if connections break, as long as both processes live and reconnect in time. If they do not reconnect, the
-receiver is told (`peer_failed`), and whether the last envelopes arrived is unknown. The peer's receiver is told too, as
-soon as the peer can be reached: when one end gives the other up, both know that what was under way is lost.
+receiver is told (`peer_failed`), and it is unknown whether the last envelopes arrived. The peer's receiver is told too,
+as soon as the peer can be reached. So when one end gives the other up, both ends know that messages are lost.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Landing:
     """Memory that the receiver provides for one buffer to arrive in.
 
     Attributes:
-        memory: of the buffer's length; None once it was recalled: bytes that still arrive are discarded.
+        memory: memory of the buffer's length. None after `recall`; bytes that still arrive are discarded.
     """
 
     __slots__ = ("memory",)
@@ -39,30 +39,30 @@ class Landing:
         self.memory: memoryview | None = memory
 
     def recall(self) -> None:
-        """Take the memory back: nothing is written there from now on."""
+        """Take the memory back. Nothing is written to it from now on."""
         self.memory = None
 
 
 class Lane(IntEnum):
-    """What a link carries; each lane has a connection of its own, so control is never behind user traffic."""
+    """The traffic that a link carries. Each lane has its own connection, so control never waits behind user traffic."""
 
     USER = 0
     CONTROL = 1
 
 
 class Receiver(Protocol):
-    """What the layer above hands in. Its methods are called on the transport's loop, never in a sender's stack.
+    """The layer above. Its methods are called on the transport's loop, never in a sender's stack.
 
     These methods are optional:
 
     * `drained() -> None`: called after the last of the envelopes that arrived together, in a stack of the transport's
-      own. Envelopes that are sent before it returns leave as soon as it does.
-    * `peer_silent(peer: PeerId, silent_s: float) -> None`: called once when a peer that owes acknowledgements has said
-      nothing for `SILENCE_S`. It is stopped, or busy in user code, or cut off; nothing has been closed.
-    * `peer_speaks(peer: PeerId) -> None`: called when a silent peer is heard again.
-    * `landing(peer: PeerId, envelope: list[Any], size_bytes: int) -> Landing | None`: called, by transports that can,
-      when a large buffer begins to arrive; returns memory to receive it in. The envelope itself is delivered later, if
-      at all. The buffer is then `landing.memory` itself, and not read-only.
+      own. Envelopes that are sent before it returns leave when it returns.
+    * `peer_silent(peer: PeerId, silent_s: float) -> None`: called once when a peer that owes acknowledgements has sent
+      nothing for `SILENCE_S`. The peer is stopped, busy in user code, or cut off; no link has been closed.
+    * `peer_speaks(peer: PeerId) -> None`: called when a silent peer sends something again.
+    * `landing(peer: PeerId, envelope: list[Any], size_bytes: int) -> Landing | None`: called when a
+      large buffer begins to arrive, by transports that support it; returns memory for the buffer, or None. The envelope
+      is delivered later, if at all. Its buffer is then `landing.memory` itself, and not read-only.
     """
 
     def received(self, peer: PeerId, envelope: list[Any], buffers: Sequence[Buffer]) -> None:
@@ -83,7 +83,7 @@ class Receiver(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LinkStatistics:
-    """What one link has done; bytes are counted in whole frames."""
+    """Counts of one link. Bytes are those of whole frames."""
 
     envelopes_out: int
     frames_out: int
@@ -94,20 +94,20 @@ class LinkStatistics:
 
 @dataclass(slots=True)
 class TransportStatistics:
-    """What one transport has done since it was made.
+    """Counts of one transport since it was made.
 
     Attributes:
-        links: open links to peers.
-        queued_bytes: bytes that were sent on them, and not handed to a connection yet.
-        envelopes_in, frames_in, bytes_in: what was delivered to the receiver.
-        envelopes_out, frames_out, bytes_out: what was handed to connections, HELLOs included.
-        discarded_envelopes: envelopes that were queued when their link was closed, and never sent.
-        ignored_frames: frames of a peer that had been dropped, of a connection that a later one had replaced, or
-            without a HELLO before them.
+        links: the number of open links to peers.
+        queued_bytes: bytes that were sent on these links and not handed to a connection yet.
+        envelopes_in, frames_in, bytes_in: counts of what was delivered to the receiver.
+        envelopes_out, frames_out, bytes_out: counts of what was handed to connections, including HELLOs.
+        discarded_envelopes: envelopes that were still queued when their link was closed.
+        ignored_frames: frames of a dropped peer, of a connection that a later one had replaced, or without a HELLO
+            before them.
         bad_frames: messages that could not be decoded, or broke the protocol.
         repeated_frames: frames that arrived again after a connection broke, and were ignored.
         resumed_links: connections that replaced a broken one.
-        acknowledgements_out: acknowledgements that were sent alone, since there was no frame to ride in.
+        acknowledgements_out: acknowledgements that were sent alone, since no frame left that could carry them.
         receiver_errors: envelopes for which `Receiver.received` raised.
     """
 
@@ -129,7 +129,7 @@ class TransportStatistics:
 
 
 class Link(Protocol):
-    """One way to one peer, on one lane."""
+    """The one-way link to a peer on one lane."""
 
     @property
     def peer(self) -> PeerId: ...
@@ -140,7 +140,7 @@ class Link(Protocol):
 
     @property
     def left_below(self) -> int:
-        """The number below which frames may have left, also when the link is closed. The other frames never left.
+        """The number below which frames may have left. The other frames never left. Valid also when the link is closed.
 
         Numbers grow from one link to a peer to the next link to it.
         """
@@ -148,9 +148,9 @@ class Link(Protocol):
     def send(self, envelope: Envelope, buffers: Sequence[Buffer] = ()) -> int:
         """Queue an envelope. It leaves at the end of this tick of the loop, in one frame with the others of the tick.
 
-        Envelopes that are sent while others are being received leave when all that arrived together are delivered.
+        An envelope that is sent from within `Receiver.received` leaves after `Receiver.drained` returns.
 
-        The envelope is encoded at once: later changes of it have no effect. Buffers are not copied, and must not
+        The envelope is encoded at once, so later changes of it have no effect. Buffers are not copied, and must not
         change any more.
 
         Returns:
@@ -167,72 +167,75 @@ class Link(Protocol):
 
 
 class Transport(Protocol):
-    """What carries the envelopes of one process's endpoint. Everything is called on the loop that `start` ran on."""
+    """Carries the envelopes of one process's endpoint. All methods are called on the loop that `start` ran on."""
 
     @property
     def peer(self) -> PeerId: ...
 
     @property
     def address(self) -> str:
-        """Where peers reach this endpoint; final once `start` has returned."""
+        """The address at which peers reach this endpoint; final once `start` has returned."""
 
     async def start(self, receiver: Receiver) -> None:
         """Bind, and deliver arriving envelopes to `receiver` from now on.
 
         Raises:
-            OSError: the address can't be bound; nothing is left behind.
+            OSError: the address can't be bound; no socket or file is left behind.
         """
 
     def link(self, peer: PeerId, address: str, lane: Lane = Lane.USER) -> Link:
-        """Return the link to `peer` on `lane`, opened to `address` if there is none.
+        """Return the link to `peer` on `lane`; open it to `address` if there is none.
 
         Raises:
             PeerUnreachableError: the peer was dropped, or this transport is closed.
             AuthenticationError: the address has no key that this transport accepts.
-            ValueError: this transport does not speak to addresses of that form.
+            ValueError: this transport can't connect to such an address.
         """
 
     def address_of(self, peer: PeerId) -> str | None:
         """Return the address that a peer gave when it opened a link to us, or None."""
 
     def node_of(self, peer: PeerId) -> bytes:
-        """Return the name of the node that a peer is on, as the peer gave it when it opened a link to us.
+        """Return the name of a peer's node, which the peer gave when it opened a link to us.
 
-        Empty for peers of this process's own node, and for unknown peers.
+        The name is empty for peers of this process's own node, and for unknown peers.
         """
 
     def drop(self, peer: PeerId) -> None:
-        """Close the links to a peer that is dead, discard what they hold, and ignore messages that still arrive."""
+        """Close the links to a dead peer, discard their envelopes, and ignore messages that still arrive from it."""
 
     def watch(self, peer: PeerId, address: str) -> None:
-        """Find out when the peer falls silent, though nothing is sent to it, until `unwatch`, `drop` or its failure."""
+        """Probe the peer, so that its silence is noticed although nothing is sent to it.
+
+        Probing ends with `unwatch`, `drop` or the failure of the peer.
+        """
 
     def unwatch(self, peer: PeerId) -> None:
-        """End what `watch` began. The silence of a peer that owes acknowledgements is still noticed."""
+        """Stop probing the peer. Its silence is still noticed while it owes acknowledgements."""
 
     def silent_s(self, peer: PeerId) -> float:
-        """Return for how long the peer has owed an acknowledgement and said nothing; 0 if it owes none.
+        """Return for how long the peer has owed an acknowledgement and sent nothing; 0 if it owes none.
 
-        The value is updated twice a second while anything is awaited. Only a peer that is watched always owes one.
-        Time in which this process itself was held up does not count.
+        The value is updated twice a second while any acknowledgement is awaited. Only a watched peer always owes one.
+        Time in which this process itself was stopped or busy does not count.
         """
 
     def hold(self) -> None:
-        """Let envelopes that are sent from now on wait for `release`, rather than for the end of the tick.
+        """Let envelopes that are sent from now on wait for `release`, and not for the end of the tick.
 
-        For callers that know when the work of a tick is done, and call `release` then, in the same tick.
+        For callers that know when the work of a tick is done, and then call `release` in the same tick.
         """
 
     def release(self) -> None:
         """Send the envelopes that were held."""
 
     async def flush(self, timeout_s: float) -> bool:
-        """Wait until no link has anything queued; return whether that happened in time."""
+        """Wait until no link has queued envelopes; return whether that happened in time."""
 
     async def close(self) -> None:
-        """Wait up to `FLUSH_TIMEOUT_S` until peers have received what was sent; release everything. Idempotent."""
+        """Wait up to `FLUSH_TIMEOUT_S` until peers have received all envelopes; release all resources. Idempotent."""
 
     def abandon(self) -> None:
-        """Send nothing more, in a forked child. The sockets are its parent's, and are not touched."""
+        """Called in a forked child: send nothing more. The sockets belong to the parent, and are not touched."""
 
     def statistics(self) -> TransportStatistics: ...

@@ -116,5 +116,5 @@ def _take_descriptors(patch: pytest.MonkeyPatch) -> None:
     def no_dealer(*_: object) -> NoReturn:
         raise zmq.ZMQError(errno.EMFILE)
 
-    patch.setattr(unix_link, "_connected", no_socket)
+    patch.setattr(unix_link, "_open_connection", no_socket)
     patch.setattr(zeromq, "open_dealer", no_dealer)

@@ -17,7 +17,7 @@ from actorrt.actors.refs import current
 from actorrt.actors.wire.credit import Ledger
 from actorrt.invariants import BrokenInvariantError
 from actorrt.protocol.authorities import CheckInvariants
-from tests.living import cores, hosted_cells, look_at_all, systems
+from tests.live_runtimes import check_live_runtimes, cores, hosted_cells, systems
 from tests.running import wait_until
 
 
@@ -237,7 +237,7 @@ async def test_what_lives_in_this_process_is_looked_at_when_it_closes() -> None:
         (cell,) = hosted_cells()
         assert cell.mailbox is not None
         cell.mailbox._queued_bytes = 5
-    (found,) = look_at_all()
+    (found,) = check_live_runtimes()
     assert "queued_bytes is 5, and should be 0" in found
 
 
@@ -245,7 +245,7 @@ def test_runtime_of_another_thread_is_looked_at_on_its_loop(node_session: art.Ru
     call = Kept.spawn().result(10).hold()
     wait_until(lambda: call.call_id, "the call has left")
     with changed(call, "call_id", 0):
-        (found,) = look_at_all()
+        (found,) = check_live_runtimes()
     assert "it is filed as" in found
     call.cancel()
 

@@ -11,7 +11,7 @@ from actorrt.actors.endpoint.consistency import check_cell
 from actorrt.actors.refs.route import WAITING_BYTES, WAITING_MESSAGES
 from actorrt.actors.wire.credit import FIRST_MESSAGES
 from tests.integration.cast import Gate, Recorder
-from tests.living import hosted_cells
+from tests.live_runtimes import hosted_cells
 
 
 class Valve(art.Actor):

@@ -16,7 +16,7 @@ from actorrt.ids import ObjectId, PeerId
 from actorrt.store.memory.pool import Place
 from actorrt.store.table.objects import State
 from actorrt.store.table.table import ObjectTable
-from tests.property.told import ToldTable
+from tests.property.recording_table import RecordingTable
 
 MAKER, RELAY, READER = range(3)
 X = ObjectId(b"x" * 16)
@@ -127,7 +127,7 @@ def moments_to_sweep(steps: list[Step]) -> Iterator[int]:
 
 
 def walk(steps: list[Step], sweeps: set[int]) -> None:
-    table = ToldTable()
+    table = RecordingTable()
     for number in (MAKER, RELAY, READER):
         table.connect(number, peer(number))
     for number, step in enumerate(steps):

@@ -20,7 +20,7 @@ from actorrt.store.memory.pool import Place
 from actorrt.store.table.instructions import FreeBytes
 from actorrt.store.table.objects import State
 from actorrt.store.table.ref_transits import TRANSIT_GRACE_S
-from tests.property.told import ToldTable
+from tests.property.recording_table import RecordingTable
 
 PROCESSES = st.integers(0, 2)
 CHOICE = st.integers(0, 10)
@@ -46,7 +46,7 @@ class RefsMachine(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        self.table = ToldTable()
+        self.table = RecordingTable()
         self.processes = [Process(number) for number in range(3)]
         for process in self.processes:
             self.table.connect(process.number, process.peer)

@@ -7,7 +7,17 @@ from typing import Any, NoReturn
 import pytest
 
 from actorrt import texts
-from actorrt.texts import clipped, encodable, in_words, name_of, own_traceback, said, shown, text_of, traceback_of
+from actorrt.texts import (
+    clipped,
+    encodable,
+    in_words,
+    name_of,
+    own_traceback,
+    repr_of,
+    text_of,
+    traceback_of,
+    try_text_of,
+)
 
 
 class Hostile(type):
@@ -78,18 +88,18 @@ def test_name_of_a_class_is_not_asked_of_its_metaclass() -> None:
 def test_text_of_a_value_is_its_str_or_says_how_that_failed() -> None:
     assert text_of(7) == "7"
     assert text_of(Mute()) == "<a Mute that can't be shown: LookupError>"
-    assert said(7) == ("7", True)
-    assert said(Mute()) == ("<a Mute that can't be shown: LookupError>", False)
+    assert try_text_of(7) == ("7", True)
+    assert try_text_of(Mute()) == ("<a Mute that can't be shown: LookupError>", False)
 
 
 def test_what_is_shown_is_the_repr_or_says_how_that_failed_and_is_bounded() -> None:
-    assert shown("x") == "'x'"
-    assert len(shown("x" * 100_000)) < texts.MAX_LINE_CHARACTERS + 100
+    assert repr_of("x") == "'x'"
+    assert len(repr_of("x" * 100_000)) < texts.MAX_LINE_CHARACTERS + 100
 
 
 def test_keyboard_interrupt_of_a_repr_is_a_failure_like_any_other(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(texts, "let_through", lambda error: None)  # it was not Ctrl-C
-    assert shown(Mute()) == "<a Mute that can't be shown: KeyboardInterrupt>"
+    assert repr_of(Mute()) == "<a Mute that can't be shown: KeyboardInterrupt>"
 
 
 def test_ctrl_c_passes_through(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,7 +108,7 @@ def test_ctrl_c_passes_through(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(texts, "let_through", raise_again)
     with pytest.raises(KeyboardInterrupt):
-        shown(Mute())
+        repr_of(Mute())
 
 
 def test_exception_in_words_is_type_and_text_or_the_type_alone() -> None:

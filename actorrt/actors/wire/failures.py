@@ -20,7 +20,7 @@ from actorrt.reasons import ExitKind, ExitReason
 from actorrt.store.values import pickling
 from actorrt.store.values.carrier import Carrier
 from actorrt.store.values.exceptions import dump_exception
-from actorrt.texts import MAX_LINE_CHARACTERS, clipped, in_words, name_of, own_traceback, said, traceback_of
+from actorrt.texts import MAX_LINE_CHARACTERS, clipped, in_words, name_of, own_traceback, traceback_of, try_text_of
 
 if TYPE_CHECKING:
     from actorrt.store.client.client import StoreClient
@@ -42,7 +42,7 @@ def error_to_data(error: BaseException, where: str, most_bytes: int = MAX_PICKLE
         where: the method and the actor that raised it, for the note that the caller sees.
         most_bytes: the maximal size of the pickle.
     """
-    message, is_shown = said(error)
+    message, is_shown = try_text_of(error)
     if _means_something_else_elsewhere(error):
         message = f"{message} {_OF_ITS_OWN}" if message else _OF_ITS_OWN
     traceback = f"Remote traceback of {where}:\n{users_traceback(error)}"
@@ -81,7 +81,7 @@ def error_from_data(
         try:
             pickled, buffers = data.pickled
             error = pickling.loads(pickled, buffers, Carrier(store, system=owner))
-            if issubclass(type(error), Exception) and said(error)[1]:
+            if issubclass(type(error), Exception) and try_text_of(error)[1]:
                 return as_executed(noted(error, data.traceback), executed)
         except BaseException as problem:  # whatever the exception's own code does when it is made again
             let_through(problem)

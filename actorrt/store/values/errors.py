@@ -11,14 +11,14 @@ import msgpack
 
 from actorrt.errors import RemoteActorError, from_data, to_data
 from actorrt.store.wire.plain_errors import MAX_ERROR_BYTES, clipped_data, encode_plain
-from actorrt.texts import in_words, said
+from actorrt.texts import in_words, try_text_of
 
 
 def encode(error: BaseException) -> bytes:
     """Return any error with its pickle; one that can't be pickled, or is too large for it, as data only."""
     from actorrt.store.values.exceptions import dump_exception
 
-    if not issubclass(type(error), Exception) or not said(error)[1]:  # it would end its waiters, or has no text
+    if not issubclass(type(error), Exception) or not try_text_of(error)[1]:  # it would end its waiters, or has no text
         return encode_plain(error)
     dumped = dump_exception(error)
     if dumped is None or dumped[1] or len(dumped[0]) > MAX_ERROR_BYTES:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from actorrt.interrupts import let_through
-from actorrt.texts import encodable, name_of, shown, text_of
+from actorrt.texts import encodable, name_of, repr_of, text_of
 
 _MAX_ATTEMPTS_COUNT: Final = 500
 _MAX_DEPTH: Final = 30
@@ -67,7 +67,7 @@ def _parts(value: Any) -> Iterator[tuple[str, Any]]:
     """Yield the parts of a value, each with its addition to the path."""
     if isinstance(value, dict):
         for key, item in value.items():
-            name = shown(key, _MAX_KEY_CHARACTERS)
+            name = repr_of(key, _MAX_KEY_CHARACTERS)
             yield f"[{name}]", item
             yield f".keys[{name}]", key
     elif isinstance(value, list | tuple | set | frozenset):

@@ -1,1 +1,1 @@
-"""Bytes: envelopes, the frames they leave in, what is kept of them, and how they lie on a stream."""
+"""Encodes envelopes into frames, checks and decodes frames, and keeps frames until they are acknowledged."""

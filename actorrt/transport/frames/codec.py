@@ -1,20 +1,21 @@
-"""Pure: packs and reads what travels: envelopes, frames of envelopes, and the HELLO that opens a link.
+"""Pure: packs and reads envelopes, frames of envelopes, acknowledgements, and notices such as the HELLO.
 
 A frame is a message of one or more parts. Its first part, the head, is the msgpack array
 `[sequence, acknowledged, envelopes, attachments]`. `acknowledged` is the number below which the sender has received
-every frame of the other direction on the same lane. `attachments` lists `[envelope_index, buffer_count]` for buffers
-that follow as parts of their own, in that order, and `[envelope_index, buffers]` for small buffers, which ride in the
-head. Each envelope is packed when it is sent, so that a bad one fails alone, in its sender's stack. The head is joined
-from the packed envelopes.
+every frame of the other direction on the same lane. `attachments` has an item for each envelope with buffers:
+`[envelope_index, buffer_count]` if the buffers follow as parts of their own, or `[envelope_index, buffers]` for small
+buffers, which are in the head. Each envelope is packed when it is sent, so a bad envelope fails alone, in its sender's
+stack. The head is joined from the packed envelopes.
 
-Two kinds of message go against the direction of a link: an acknowledgement, of a mark and eight bytes, and a notice.
+Two kinds of message travel against the direction of a link: an acknowledgement, of a mark and eight bytes, and a
+notice.
 
-A notice (a HELLO, a refusal) begins with `MAGIC`, which can't begin a frame, and is a map: readers of every version
-of the protocol find the version range in it, and ignore keys they don't know.
+A notice (a HELLO, a refusal) begins with `MAGIC`, which can't begin a frame. The rest is a map, so readers of every
+version of the protocol find the version range in it, and ignore unknown keys.
 
-The bytes come from outside: sizes are capped before memory is reserved, and every fault is a `BadFrameError`. `form`
-has checked them by then: a message is complete, so it has the bytes for every item that it claims, and no string is
-longer than its frame. The number of items in arrays and maps, and their nesting, are capped.
+The bytes come from outside, so every fault raises `BadFrameError`, and the number of items in arrays and maps, and
+their nesting, are capped. `form` has checked each message before it is read here: the message is complete, so it has
+the bytes for every item that it claims, and no string is longer than its frame.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ MAX_NESTING: Final = 16
 """How deep arrays and maps may be nested in an envelope, the envelope included."""
 MAX_FRAME_BUFFERS_COUNT: Final = 1_024
 MAGIC: Final = b"\x00actorrt"  # a frame's head begins with 0x94, an array of four
-SAFE_BYTES: Final = min(MAX_ARRAY_COUNT, 2 * MAX_MAP_COUNT)  # shorter bytes can't hold more items than the caps
-HEAD_ROOM_BYTES: Final = 1 << 16  # what a head needs beside its largest envelope
+SAFE_BYTES: Final = min(MAX_ARRAY_COUNT, 2 * MAX_MAP_COUNT)  # an envelope up to this size can't exceed the caps
+HEAD_ROOM_BYTES: Final = 1 << 16  # the part of a frame that an envelope can't use
 _MAX_ADDRESS_LENGTH: Final = 4096
 _MAX_MESSAGE_LENGTH: Final = 1000
 _HEAD_START: Final = struct.Struct(">BBQBQBH")  # an array of four: two uint64, an array of at most 65,535 items, ...
@@ -49,7 +50,7 @@ _ACK: Final = struct.Struct(">BQ")
 _ACK_MARK: Final = 1
 
 Attachment = tuple[int, int | Sequence[Buffer]]
-"""The index of an envelope, and the number of buffers that follow it, or the buffers themselves if they are small."""
+"""The index of an envelope, and the number of its buffers in parts of their own; or the buffers, if they are small."""
 
 
 class BadFrameError(ActorRtError):
@@ -63,7 +64,7 @@ _pack = pack_envelope
 
 
 def check_envelope(envelope: Envelope, packed_bytes: int, buffers: Sequence[Buffer]) -> None:
-    """Refuse an envelope that no peer would accept. Needed only if it has buffers, or more than `SAFE_BYTES`.
+    """Refuse an envelope that no peer would accept. Needed only if it has buffers or more than `SAFE_BYTES`.
 
     Raises:
         SerializationError: a container has too many items or is nested too deep, or a part is too large for any frame.
@@ -131,7 +132,7 @@ def read_head(head: Buffer) -> tuple[int, int, list[list[Any]], list[list[Any]]]
 
 
 def check_nesting(envelopes: list[list[Any]]) -> None:
-    """Check how deep arrays and maps are nested.
+    """Check how deep arrays and maps are nested in each envelope.
 
     Raises:
         BadFrameError: an envelope is nested deeper than `MAX_NESTING`.
@@ -139,7 +140,7 @@ def check_nesting(envelopes: list[list[Any]]) -> None:
     for envelope in envelopes:
         for item in envelope:
             if type(item) in _CONTAINERS and _has_containers(item):
-                _walk(item, MAX_NESTING - 1)
+                _check_depth(item, MAX_NESTING - 1)
 
 
 def _has_containers(container: list[Any] | dict[Any, Any]) -> bool:
@@ -149,12 +150,12 @@ def _has_containers(container: list[Any] | dict[Any, Any]) -> bool:
     return False
 
 
-def _walk(container: list[Any] | dict[Any, Any], depth_left: int) -> None:
+def _check_depth(container: list[Any] | dict[Any, Any], depth_left: int) -> None:
     if not depth_left:
         raise BadFrameError(f"an envelope is nested deeper than {MAX_NESTING}")
     for item in container.values() if type(container) is dict else container:
         if type(item) in _CONTAINERS:
-            _walk(item, depth_left - 1)
+            _check_depth(item, depth_left - 1)
 
 
 def _check_attachments(attachments: list[Any], envelope_count: int) -> None:
@@ -193,7 +194,7 @@ def split_buffers(attachments: Sequence[Sequence[Any]], buffers: Sequence[Buffer
 
 
 def pack_acknowledgement(acknowledged: int) -> bytes:
-    """Return the message that acknowledges every frame below that number."""
+    """Return the message that acknowledges every frame below the number."""
     return _ACK.pack(_ACK_MARK, acknowledged)
 
 
@@ -210,16 +211,17 @@ def read_acknowledgement(part: Buffer) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """The first message of each connection: who opens it, where to answer, which protocol versions the opener speaks.
+    """The first message of each connection. It identifies the opener, and gives the opener's address and versions.
 
     Attributes:
         peer: the id of the opener.
-        to: the id of the process that the opener means to reach; another one may have taken its address.
-        address: where `peer` is reached.
-        first: the number of the link's first frame. The same number as before means that this connection continues
-            a link whose connection broke; a greater number means another link.
-        node: the node that `peer` runs on; empty if it has none.
-        features: names of the peer's abilities beyond its protocol version.
+        to: the id of the peer that the opener means to reach; another process may have taken that peer's address.
+        address: the address for answers to the opener.
+        first: the number of the link's first frame. The number of an earlier HELLO means that this connection continues
+            that link, whose connection broke; a greater number means another link.
+        node: the name of the opener's node; empty if it has none.
+        features: names of the opener's abilities beyond its protocol version.
+        protocol_min, protocol_max: the range of protocol versions that the opener speaks.
     """
 
     peer: PeerId
@@ -252,20 +254,19 @@ def pack_hello(hello: Hello) -> bytes:
 
 
 MISDIRECTED: Final = MAGIC + bytes(_pack({"notice": "misdirected"}))
-"""Answers a HELLO that is meant for another process than this one."""
-
+"""The answer to a HELLO that is meant for another process."""
 
 GIVEN_UP: Final = MAGIC + bytes(_pack({"notice": "given up"}))
-"""Tells the opener of a link that we could not reach it, and gave up all that was under way in both directions."""
+"""Tells the opener of a link that we could not reach it, and discarded the messages in both directions."""
 
 
 def is_frame(head: Buffer) -> bool:
-    """Whether this looks like the head of a frame, rather than like a notice or like garbage."""
+    """Whether this begins like the head of a frame, and not like a notice or garbage."""
     return bytes(memoryview(head)[:2]) == _HEAD_MARK
 
 
 def pack_refusal(error: ActorRtError) -> bytes:
-    """Return the notice that tells a peer that we have closed its links, and why."""
+    """Return the notice that tells a peer that we have closed its links because of this error."""
     body = {"notice": "refused", "error": type(error).__name__, "message": str(error)[:_MAX_MESSAGE_LENGTH]}
     return MAGIC + bytes(_pack(body))
 
@@ -282,7 +283,7 @@ def read_refusal(part: Buffer) -> ActorRtError:
 
 
 def is_notice(part: Buffer) -> bool:
-    """Whether this is a notice, rather than a frame."""
+    """Whether this is a notice, and not a frame."""
     return bytes(memoryview(part)[: len(MAGIC)]) == MAGIC
 
 
@@ -294,7 +295,7 @@ def _read_notice(part: Buffer, kind: str, complaint: str) -> dict[Any, Any]:
 
 
 def read_hello(part: Buffer) -> Hello:
-    """Return the HELLO in `part`, whatever protocol versions it offers.
+    """Return the HELLO in `part`. Its protocol versions are not checked.
 
     Raises:
         BadFrameError: `part` is no HELLO.

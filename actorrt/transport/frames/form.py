@@ -1,13 +1,13 @@
-"""Pure: checks the form of a message before it is read: is it complete, and how deep is it nested?
+"""Pure: checks the form of a message before it is read: that it is complete, and not nested too deep.
 
-Reading msgpack allocates every array when its header is met. Three thousand bytes of headers that each claim as many
-items as are allowed, each array inside the one before it, would cost 260 MB and 160 ms before their end shows that
-nothing follows. Skipping allocates nothing, and costs a twelfth of reading. A message that can be skipped to its end
-has at least a byte for every item that it claims, so reading it afterwards costs no more than its size warrants.
+A msgpack reader allocates each array when it reads the array's header. Three thousand bytes of nested headers, each of
+which claims the greatest number of items, would cost 260 MB and 160 ms before the reader finds that nothing follows.
+Skipping allocates nothing, and takes a twelfth of the time. A message that can be skipped to its end has at least one
+byte for every item that it claims, so the cost of reading it is proportional to its size.
 
-The parser has a limit to nesting too, far above ours. To have it enforce ours, a message is skipped behind a prefix:
-arrays of one item, so many that they use up the difference. For a short head that prefix costs more than a walk through
-its few envelopes (`codec.check_nesting`).
+The parser has a limit to nesting, too, which is far above ours. A prefix makes it enforce ours: the message is skipped
+behind nested arrays of one item, whose number is the difference between the two limits. For a short head that prefix
+costs more than `codec.check_nesting`, which walks through the envelopes.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from actorrt.transport.interfaces import Buffer
 
 _HEAD_NESTING: Final = 2 + MAX_NESTING  # the head, its array of envelopes, and an envelope's own nesting
 _KEPT_BYTES: Final = 64 * KIB
-"""The buffer of the parser that is kept. A parser cycles through its whole buffer, however small the messages are. A
-longer message gets a parser of its own."""
+"""The buffer size of the parser that is reused. A parser cycles through its whole buffer even with small messages, so
+the buffer is small, and a longer message gets a parser of its own."""
 
 
 def _make_parser(buffer_bytes: int = _KEPT_BYTES) -> Any:
@@ -31,7 +31,7 @@ def _make_parser(buffer_bytes: int = _KEPT_BYTES) -> Any:
 
 
 def _nesting_of_parser() -> int:
-    """Return how deep a nesting the parser accepts, or 0 if it has no limit. Builds of msgpack differ."""
+    """Return the greatest nesting that the parser accepts, or 0 if it has no limit. Builds of msgpack differ."""
     low, high = 0, _KEPT_BYTES - 1
     while low < high:
         middle = (low + high + 1) // 2
@@ -48,11 +48,11 @@ def _nesting_of_parser() -> int:
 
 _PREFIX: Final = b"\x91" * max(0, _nesting_of_parser() - _HEAD_NESTING)
 WALKED_BYTES: Final = 512 if _PREFIX else MAX_FRAME_BYTES
-"""The nesting of a head up to this size is left to `codec.check_nesting`."""
+"""`codec.check_nesting` checks the nesting of a head up to this size; longer heads are checked here."""
 
 
 class FormChecker:
-    """Checks one message after the other; not for several threads."""
+    """Checks one message after the other, in one thread."""
 
     __slots__ = ("_parser", "_seen_bytes")
 
@@ -94,7 +94,7 @@ class FormChecker:
         self._seen_bytes = 0
 
     def checked_notice(self, part: Buffer) -> Buffer:
-        """Return `part`, after `check`ing the form of what follows the magic if it is a notice."""
+        """Return `part`. If it is a notice, the form of the bytes behind its magic is checked first."""
         if is_notice(part):
             self.check(memoryview(part)[len(MAGIC) :])
         return part

@@ -1,7 +1,7 @@
 """Pure: cuts a stream of bytes into messages of several parts, and packs such messages for a stream.
 
-A message is a head and any number of buffers. On the stream it is preceded by the length of the head (uint32), the
-number of buffers (uint16) and the length of each (uint32), in network order.
+A message is a head and any number of buffers. On the stream, the length of the head (uint32), the number of buffers
+(uint16) and the length of each buffer (uint32) precede it, in network order.
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ def pack_start(parts: Sequence[Buffer]) -> bytes:
     return start + struct.pack(f">{len(parts) - 1}I", *[len(part) for part in parts[1:]])
 
 
-_GROWTH: Final = 32  # a large factor: each reallocation copies what has arrived, which costs as much as receiving it
+_GROWTH: Final = 32  # a large factor, since each reallocation copies all bytes that have arrived
 
 
 FindLanding = Callable[[memoryview, int], Landing | None]
-"""Called with the head of a message and the length of its one buffer; returns where that is to arrive, or None."""
+"""Called with the head of a message and the length of its one buffer; returns a landing for the buffer, or None."""
 
 
 class FrameReader:
     """Cuts the bytes of one connection into messages.
 
     The caller receives bytes into `target`, and then calls `arrived`. A message that is longer than the shared memory
-    is assembled in memory of its own, which its buffers keep alive. That memory grows with the bytes that arrive:
-    claimed lengths allocate nothing. A buffer that has a landing arrives there, and is not copied again.
+    is assembled in memory of its own, which its buffers keep alive. That memory grows with the bytes that arrive; a
+    claimed length allocates nothing. A buffer with a landing arrives in the landing, and is not copied again.
 
     Args:
-        shared: where bytes arrive first; readers whose calls do not overlap can share it.
-        most_bytes: how long a part may be.
-        find_landing: called for messages that have one buffer, longer than the shared memory.
+        shared: the memory in which bytes arrive first; readers whose calls do not overlap can share it.
+        most_bytes: the greatest length of a part.
+        find_landing: called for messages with exactly one buffer, which is longer than the shared memory.
     """
 
     __slots__ = (
@@ -66,11 +66,11 @@ class FrameReader:
         self._shared = shared
         self._most_bytes = most_bytes
         self._find_landing = find_landing
-        self._start = b""  # of a message whose lengths have not all arrived
+        self._start = b""  # the bytes of a message whose lengths have not all arrived
         self._message: bytearray | None = None  # the message that is being assembled
-        self._landing: Landing | None = None  # or the landing of its buffer, and its head
+        self._landing: Landing | None = None  # or the landing of its buffer; then `_head` is its head
         self._head = b""
-        self._filled = self._due = 0  # how much of either has arrived, and how long it will be
+        self._filled = self._due = 0  # the bytes of either that have arrived, and its length
 
     @property
     def target(self) -> memoryview:
@@ -81,9 +81,9 @@ class FrameReader:
         return self._shared if self._message is None else memoryview(self._message)[self._filled :]
 
     def arrived(self, count: int) -> list[Message]:
-        """Note that `count` bytes were received into `target`; return the messages that are complete now.
+        """Take the `count` bytes that were received into `target`; return the messages that are complete now.
 
-        Heads are valid until the next bytes arrive; buffers for as long as they are referenced.
+        Heads are valid until the next bytes arrive; buffers are valid as long as they are referenced.
 
         Raises:
             BadFrameError: a length is over its limit; the connection must be closed.
@@ -140,7 +140,7 @@ class FrameReader:
         return lengths
 
     def _begin_landing(self, head: memoryview, beginning: memoryview, length: int) -> bool:
-        """Have a buffer arrive where the receiver wants it; return False if it names no memory."""
+        """Let a buffer arrive in the receiver's landing; return False if the receiver gives none."""
         if self._find_landing is None or length <= len(self._shared):
             return False
         landing = self._find_landing(head, length)
@@ -160,7 +160,7 @@ class FrameReader:
         self._message = self._grown(beginning)
 
     def _grown(self, beginning: bytearray | memoryview) -> bytearray:
-        """Return the beginning of a message in memory that has space for more, up to the message's whole length."""
+        """Return a copy of the beginning of a message, with space for more, at most for the whole message."""
         message = bytearray(min(self._due, max(_GROWTH * len(beginning), len(self._shared))))
         message[: len(beginning)] = beginning
         return message

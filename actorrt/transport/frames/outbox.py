@@ -1,7 +1,7 @@
 """Pure: the queue of one link: packed envelopes in, numbered frames out.
 
-Invariants: frames leave in the order of their numbers; a frame stays in the window until it is acknowledged; the bytes
-that are queued and those that are unacknowledged have one bound together.
+Invariants: frames leave in the order of their numbers. A frame stays in the window until it is acknowledged. One bound
+limits the sum of the queued and the unacknowledged bytes.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from actorrt.transport.interfaces import Buffer
 FRAME_CUT_BYTES: Final = 256 * KIB
 """An envelope that would make a frame larger than this goes into the next frame."""
 INLINE_BUFFERS_BYTES: Final = 4 * KIB
-"""Buffers up to this size ride in the head: sending them as parts costs more than copying them."""
+"""Buffers of an envelope up to this size together are copied into the head; sending them as parts would cost more."""
 MAX_INLINE_BUFFERS_COUNT: Final = 16
-_ENVELOPE_COST_BYTES: Final = 16  # counted on top of each envelope, which bounds the number of envelopes in a frame
+_ENVELOPE_COST_BYTES: Final = 16  # added to the size of each envelope, which bounds the number of envelopes in a frame
 
 
 class Outbox:
     """The queue of one link.
 
     Args:
-        limit_bytes: how many bytes may be held, exceeded by less than `FRAME_CUT_BYTES`; an empty outbox takes an
-            envelope of any size.
+        limit_bytes: the bound of the bytes that are held. It may be exceeded by less than `FRAME_CUT_BYTES`, and an
+            empty outbox accepts an envelope of any size.
         first: the number of the first frame.
 
     Attributes:
-        window: the frames that were made and are not acknowledged.
+        window: the frames that are not acknowledged.
     """
 
     __slots__ = ("_attachments", "_buffers", "_envelopes", "_limit_bytes", "_open_bytes", "window")
@@ -52,7 +52,7 @@ class Outbox:
 
     @property
     def queued_bytes(self) -> int:
-        """Bytes that have not been handed to the connection; a small overestimate."""
+        """Bytes that have not been handed to the connection, overestimated by a few bytes for each envelope."""
         return self.window.waiting_bytes + self._open_bytes
 
     @property
@@ -62,7 +62,7 @@ class Outbox:
 
     @property
     def envelope_count(self) -> int:
-        """Envelopes that have not been handed to the connection."""
+        """The number of envelopes that have not been handed to the connection."""
         return len(self._envelopes) + sum(envelope_count for _, envelope_count, _ in self.window.waiting)
 
     def add(self, packed: bytes, buffers: Sequence[Buffer] = ()) -> int:
@@ -79,7 +79,7 @@ class Outbox:
         return open_bytes
 
     def _admit(self, packed: bytes, buffers: Sequence[Buffer]) -> int:
-        """Check the bound, start another frame if this one is full, attach the buffers; return the frame's new size."""
+        """Check the bound, begin another frame if this one is full, attach the buffers; return the frame's new size."""
         buffers_bytes = sum([memoryview(buffer).nbytes for buffer in buffers])
         size_bytes = len(packed) + _ENVELOPE_COST_BYTES + buffers_bytes
         if self.held_bytes and self.held_bytes + size_bytes > self._limit_bytes:
@@ -103,12 +103,12 @@ class Outbox:
             self._buffers += buffers
 
     def seal(self, acknowledged: int = 0) -> None:
-        """Put the envelopes that were added since the last frame into the window, as a frame, if there are any."""
+        """Make a frame of the envelopes that were added since the last frame, if any, and push it into the window."""
         if self._envelopes:
             self.window.push(self.make_frame(acknowledged))
 
     def make_frame(self, acknowledged: int = 0) -> Frame:
-        """Return the envelopes that were added since the last frame as the next frame, which the caller must push.
+        """Return a frame of the envelopes that were added since the last frame. The caller must push it.
 
         Args:
             acknowledged: the number below which every frame of the other direction has been received.

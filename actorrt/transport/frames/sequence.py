@@ -1,8 +1,8 @@
-"""Pure: what lets a link outlive its connections: which frames to keep and send again, which acknowledgements are due.
+"""Pure: lets a link outlive its connections: which frames to keep and send again, which acknowledgements are due.
 
-Frames of a link are numbered without gaps. The sender keeps each frame until the far end has acknowledged it, and
-sends the unacknowledged frames again when a broken connection has been replaced; the far end drops the frames that it
-has received before. So each frame is received once and in order, as long as both processes live and reconnect in time.
+Frames of a link are numbered without gaps. The sender keeps each frame until the far end has acknowledged it. When a
+broken connection has been replaced, the sender sends the unacknowledged frames again, and the far end ignores those
+that it has received already. So each frame is received once and in order, if both processes live and reconnect in time.
 
     SendWindow (sender):  acknowledged ≤ handed over ≤ queued    the frames from the first bound to the last are kept
     Receipts (far end):   acknowledged ≤ received                the difference is owed: an acknowledgement is due
@@ -17,7 +17,7 @@ from typing import Final
 from actorrt.transport.interfaces import Buffer
 
 ACK_FRAMES_COUNT: Final = 64
-"""So many unacknowledged frames are acknowledged at once, without waiting for a frame to ride in."""
+"""This many unacknowledged frames are acknowledged at once, without waiting for a frame that carries the number."""
 
 Frame = tuple[Sequence[Buffer], int, int]
 """A message that is ready to leave: its parts, the number of its envelopes, and the bytes of all parts."""
@@ -34,8 +34,8 @@ class SendWindow:
     Attributes:
         next: the number of the next frame to be pushed.
         handed_below: the number below which every frame was handed to a connection once, and may have arrived.
-        unacknowledged_bytes: bytes of all frames that are kept.
-        waiting_bytes: bytes of the frames that are to be handed over, for the first time or again.
+        unacknowledged_bytes: the bytes of all frames that are kept.
+        waiting_bytes: the bytes of the frames that are to be handed over, for the first time or again.
     """
 
     __slots__ = ("_frames", "_handed_count", "handed_below", "next", "unacknowledged_bytes", "waiting_bytes")
@@ -82,7 +82,7 @@ class SendWindow:
         self.unacknowledged_bytes += frame[_SIZE]
 
     def handed(self, frame: Frame) -> None:
-        """Note that the connection took `next_to_hand`, which is `frame`."""
+        """Note that the connection accepted `frame`, which is `next_to_hand`."""
         self._handed_count += 1
         self.waiting_bytes -= frame[_SIZE]
         self.handed_below = max(self.handed_below, self.next - len(self._frames) + self._handed_count)
@@ -113,13 +113,13 @@ class SendWindow:
         self.waiting_bytes = self.unacknowledged_bytes
 
     def clear(self) -> None:
-        """Forget all frames, but not which numbers may have arrived."""
+        """Forget all frames, but not the number below which frames may have arrived."""
         self._frames.clear()
         self._handed_count = self.unacknowledged_bytes = self.waiting_bytes = 0
 
 
 class Receipts:
-    """What has been received over one link of a peer, and how much of that has been acknowledged to the peer.
+    """The frames that were received over one link of a peer, and those that were acknowledged to the peer.
 
     Attributes:
         first: the number of the link's first frame; -1 before the peer has opened a link.
@@ -136,15 +136,15 @@ class Receipts:
         self._owed_before = 0
 
     def begin(self, first: int) -> bool:
-        """Begin a connection of the link whose first frame has that number; return whether it is acceptable.
+        """Begin a connection of the link whose first frame has this number; return whether it is acceptable.
 
-        The link in hand is continued, a later link starts afresh, and an earlier one is refused.
+        The same number continues the present link, a greater number begins another, and a smaller number is refused.
         """
         if first < self.first:
             return False
         if first > self.first:
             self.first = self.received = first
-        self.acknowledged = self.first  # the acknowledgements may have been lost with the connection before
+        self.acknowledged = self.first  # the former connection may have lost the acknowledgements
         return True
 
     @property
@@ -154,15 +154,15 @@ class Receipts:
 
     @property
     def is_due(self) -> bool:
-        """Whether so many frames are unacknowledged that an acknowledgement is due at once."""
+        """Whether `ACK_FRAMES_COUNT` frames are unacknowledged, so that an acknowledgement must be sent at once."""
         return self.received - self.acknowledged >= ACK_FRAMES_COUNT
 
     def is_overdue(self) -> bool:
-        """Whether a frame is unacknowledged since the last call or longer. To be called at regular intervals."""
+        """Whether a frame was unacknowledged at the last call, and still is. To be called at regular intervals."""
         owed_before, self._owed_before = self._owed_before, self.received
         return owed_before > self.acknowledged
 
     def acknowledge(self) -> int:
-        """Return the number that acknowledges everything received, and take it as sent."""
+        """Return the number that acknowledges all received frames. The caller sends it."""
         self.acknowledged = self.received
         return self.acknowledged

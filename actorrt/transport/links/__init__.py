@@ -1,1 +1,1 @@
-"""What the transports have in common: links, what arrives over them, when they flush, which peers are silent."""
+"""The parts that all transports share: links, the inbound side, flushing, acknowledgements, silent peers."""

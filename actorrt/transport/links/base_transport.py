@@ -132,7 +132,7 @@ class BaseTransport(ABC):
         if self._inbound is None or self._closing is not None:
             raise failures.not_running(peer)
         if self._inbound.is_dropped(peer):
-            raise failures.is_dropped(peer, address)
+            raise failures.dropped(peer, address)
         peer_lane = self._inbound.peer_lane(peer, lane)
         link = self._connect(self._setup(peer, address, lane))
         peer_lane.link = link

@@ -11,7 +11,7 @@ def not_running(peer: PeerId) -> PeerUnreachableError:
     return PeerUnreachableError(f"peer {short(peer)}: this process's transport is not running")
 
 
-def is_dropped(peer: PeerId, address: str) -> PeerUnreachableError:
+def dropped(peer: PeerId, address: str) -> PeerUnreachableError:
     """Return the error of a link to a peer that was dropped."""
     return PeerUnreachableError(f"peer {short(peer)} at {address} is dead, or has failed; its successor has another id")
 

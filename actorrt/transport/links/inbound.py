@@ -31,7 +31,7 @@ from actorrt.transport.frames.codec import (
 from actorrt.transport.frames.form import WALKED_BYTES, FormChecker
 from actorrt.transport.interfaces import Buffer, Landing, Lane, Receiver, TransportStatistics
 from actorrt.transport.links.acknowledgements import Acknowledgements
-from actorrt.transport.links.ended import EndedPeers
+from actorrt.transport.links.ended_peers import EndedPeers
 from actorrt.transport.links.hellos import Hellos
 from actorrt.transport.links.peer_lanes import (
     CONNECTION_NAME_BYTES,

@@ -43,7 +43,7 @@ from actorrt.transport.links.reconnection import Reconnection
 
 EARLY_FRAME_BYTES: Final = 16 * KIB
 """A frame of this size leaves before the tick ends: with calls in flight that allows 10 % more asks a second."""
-_ENDS: Final = frozenset({MISDIRECTED, GIVEN_UP})
+_FINAL_NOTICES: Final = frozenset({MISDIRECTED, GIVEN_UP})
 
 
 class LinkSetup(NamedTuple):
@@ -278,7 +278,7 @@ class QueuedLink(ABC):
         """Take a message that the far end sent back over the connection."""
         if self._is_closed:
             return
-        if message in _ENDS:
+        if message in _FINAL_NOTICES:
             (self._setup.on_unreachable if message == MISDIRECTED else self._setup.on_given_up)(self)
             return
         try:

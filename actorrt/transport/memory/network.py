@@ -1,7 +1,7 @@
 """Connects the transports of one process: a network of references in the place of sockets, and its links.
 
 Transports of the same network find each other. A direction between two addresses can be cut, stalled, delayed and
-healed: see `ways`. Tests reach the network of a runtime by `actorrt.testing.network`.
+healed: see `direction`. Tests reach the network of a runtime by `actorrt.testing.network`.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from functools import partial
 
 from actorrt.transport.interfaces import Buffer, Lane
 from actorrt.transport.links.queued_link import LinkSetup, QueuedLink
-from actorrt.transport.memory.ways import Way
+from actorrt.transport.memory.direction import Direction
 
 Arrive = Callable[[bytes, Buffer, Sequence[Buffer]], None]
 """Takes a message: the name of the connection, the first part, the other parts."""
 
 
 class MemoryNetwork:
-    """Knows the transport at each address, the links that lead there, and the state of each way.
+    """Knows the transport at each address, the links that lead there, and the state of each direction.
 
     Attributes:
         connections: the links, by the names of their connections.
@@ -29,8 +29,8 @@ class MemoryNetwork:
 
     def __init__(self) -> None:
         self.connect_timeout_s: float | None = None
-        self._ways: dict[tuple[str, str], Way] = {}  # those that were changed
-        self._open_way = Way()
+        self._directions: dict[tuple[str, str], Direction] = {}  # those that were changed
+        self._open_direction = Direction()
         self._bound: dict[str, Arrive] = {}
         self._links: dict[str, set[MemoryLink]] = {}
         self.connections: dict[bytes, MemoryLink] = {}
@@ -57,12 +57,12 @@ class MemoryNetwork:
         """Return what was bound to the address, if anything."""
         return self._bound.get(address)
 
-    def way(self, source: str, target: str) -> Way:
+    def direction(self, source: str, target: str) -> Direction:
         """Return the way from one address to another."""
-        return self._ways.get((source, target), self._open_way)
+        return self._directions.get((source, target), self._open_direction)
 
-    def _own_way(self, source: str, target: str) -> Way:
-        return self._ways.setdefault((source, target), Way())
+    def _own_direction(self, source: str, target: str) -> Direction:
+        return self._directions.setdefault((source, target), Direction())
 
     def cut(self, source: str, target: str) -> None:
         """Break the connections that `source` has made to `target`, and prevent others, until `heal`.
@@ -70,24 +70,24 @@ class MemoryNetwork:
         The connections that `target` has made to `source` stand, and are answered: as if the file of a socket had been
         removed, or a firewall let connections be made in one direction only.
         """
-        self._own_way(source, target).is_cut = True
+        self._own_direction(source, target).is_cut = True
         for link in list(self._links.get(target, ())):
             if link.source == source:
                 link.unbound()
 
     def stall(self, source: str, target: str) -> None:
         """Hold what `source` sends to `target`, including acknowledgements, until `heal`; no connection breaks."""
-        self._own_way(source, target).stall()
+        self._own_direction(source, target).stall()
 
     def delay(self, source: str, target: str, delay_s: float) -> None:
         """Delay what `source` sends to `target`, including acknowledgements, until `heal`."""
-        self._own_way(source, target).delay(delay_s)
+        self._own_direction(source, target).delay(delay_s)
 
     def heal(self) -> None:
         """Undo every `cut`, `stall` and `delay`; messages that were held arrive. To be called on the loop."""
-        ways, self._ways = self._ways, {}
-        for way in ways.values():
-            way.heal(asyncio.get_running_loop())
+        directions, self._directions = self._directions, {}
+        for direction in directions.values():
+            direction.heal(asyncio.get_running_loop())
         for links in list(self._links.values()):
             for link in list(links):
                 link.bound()
@@ -127,12 +127,12 @@ class MemoryLink(QueuedLink):
 
     def _transmit(self, parts: Sequence[Buffer]) -> bool:
         arrive = self._network.at(self.address)
-        way = self._network.way(self.source, self.address)
-        if arrive is None or way.is_cut:
+        direction = self._network.direction(self.source, self.address)
+        if arrive is None or direction.is_cut:
             return False
         head, *buffers = parts
         read_only = [memoryview(buffer).toreadonly() for buffer in buffers]
-        way.carry(self._loop, partial(self._arrive, arrive, self._name, head, read_only))
+        direction.carry(self._loop, partial(self._arrive, arrive, self._name, head, read_only))
         return True
 
     def _arrive(self, arrive: Arrive, name: bytes, head: Buffer, buffers: Sequence[Buffer]) -> None:
@@ -141,8 +141,8 @@ class MemoryLink(QueuedLink):
 
     def send_back(self, message: bytes) -> None:
         """Called by the far end: carry a message against the direction of this link."""
-        way = self._network.way(self.address, self.source)
-        way.carry(self._loop, partial(self._came_back, self._name, message))
+        direction = self._network.direction(self.address, self.source)
+        direction.carry(self._loop, partial(self._came_back, self._name, message))
 
     def _came_back(self, name: bytes, message: bytes) -> None:
         if name == self._name:  # otherwise the message is lost with the connection that carried it

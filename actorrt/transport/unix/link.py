@@ -48,7 +48,7 @@ class UnixLink(QueuedLink):
         """Connect. If that fails, retry after that time, and after twice that time, until the link is closed."""
         self._retry = None
         try:
-            connection = _connected(self._path)
+            connection = _open_connection(self._path)
         except OSError as error:  # nobody listens, the backlog is full, or this process has no descriptor left
             self.last_error = error.with_traceback(None)  # a traceback would keep alive what its frames refer to
             if self.resumed_count and isinstance(error, ConnectionRefusedError | FileNotFoundError):
@@ -167,7 +167,7 @@ class _LingeringConnection:
         self._connection.close()
 
 
-def _connected(path: str) -> socket.socket:
+def _open_connection(path: str) -> socket.socket:
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         connection.setblocking(False)

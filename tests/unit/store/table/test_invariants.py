@@ -7,13 +7,13 @@ import pytest
 from actorrt.ids import ObjectId
 from actorrt.invariants import BrokenInvariantError
 from actorrt.store.memory.pool import Place
-from tests.property.told import ToldTable
+from tests.property.recording_table import RecordingTable
 
 X, Y = ObjectId(b"x" * 16), ObjectId(b"y" * 16)
 
 
 def test_a_broken_rule_comes_with_the_object_and_its_story() -> None:
-    table = ToldTable()
+    table = RecordingTable()
     table.connect(1)
     table.create(X, 1, Place(1, 0, 64))
     table.create(Y, 1, Place(1, 64, 64))

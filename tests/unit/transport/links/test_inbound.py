@@ -24,7 +24,7 @@ from actorrt.transport.frames.form import WALKED_BYTES
 from actorrt.transport.frames.sequence import ACK_FRAMES_COUNT
 from actorrt.transport.interfaces import Buffer, Lane, TransportStatistics
 from actorrt.transport.links.acknowledgements import ACK_DELAY_S, Acknowledgements
-from actorrt.transport.links.ended import REMEMBERED_COUNT
+from actorrt.transport.links.ended_peers import REMEMBERED_COUNT
 from actorrt.transport.links.hellos import Hellos
 from actorrt.transport.links.inbound import Inbound
 from actorrt.transport.links.peer_lanes import connection_name

@@ -81,9 +81,9 @@ class World:
         self.bad: list[str] = []
         self._names = iter(NAMES)
         monkeypatch.setattr(queued_link.asyncio, "get_running_loop", lambda: self.loop)
-        monkeypatch.setattr(unix_link, "_connected", self._connected)
+        monkeypatch.setattr(unix_link, "_open_connection", self._open_connection)
 
-    def _connected(self, path: str) -> FakeSocket:
+    def _open_connection(self, path: str) -> FakeSocket:
         self.paths.append(path)
         if self.obstacle is not None:
             raise self.obstacle

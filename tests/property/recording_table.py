@@ -1,4 +1,4 @@
-"""Object tables that remember what they were told, for the error of an object that is not as it has to be."""
+"""An object table that records the calls of its methods, for the error of an object that breaks an invariant."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from typing import Any
 from actorrt.invariants import BrokenInvariantError
 from actorrt.store.table.table import ObjectTable
 
-TOLD = (
+RECORDED = (
     *("declare", "locate", "set_origin", "create", "contain", "seal", "abort", "fail", "acquire", "arrive", "transit"),
     *("settle", "release", "pin", "unpin", "free", "move", "lose", "subscribe", "disconnect", "sweep", "tick"),
 )
 
 
-class ToldTable(ObjectTable):
-    """A table that checks itself after each word, and tells the story of the object that a rule is broken for."""
+class RecordingTable(ObjectTable):
+    """A table that records calls. Its `BrokenInvariantError` has the calls about the object as notes."""
 
     def __init__(self) -> None:
         super().__init__()
         self._story: list[tuple[str, tuple[Any, ...]]] = []
-        for name in TOLD:
-            setattr(self, name, self._noted(name, getattr(self, name)))
+        for name in RECORDED:
+            setattr(self, name, self._recorded(name, getattr(self, name)))
 
-    def _noted(self, name: str, tell: Callable[..., Any]) -> Callable[..., Any]:
-        @wraps(tell)
-        def told(*arguments: Any, **more: Any) -> Any:
+    def _recorded(self, name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(method)
+        def recorded(*arguments: Any, **more: Any) -> Any:
             self._story.append((name, (*arguments, *more.items())))
-            return tell(*arguments, **more)
+            return method(*arguments, **more)
 
-        return told
+        return recorded
 
     def check_invariants(self) -> None:
         try:
@@ -41,7 +41,7 @@ class ToldTable(ObjectTable):
             raise
 
     def story(self, object_id: Hashable) -> list[str]:
-        """Return what was said of an object, and what was said of all."""
+        """Return the calls about an object, and the calls about no object in particular."""
         return [
             f"{name}{arguments}"
             for name, arguments in self._story

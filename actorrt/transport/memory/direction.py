@@ -16,8 +16,8 @@ from collections import deque
 from collections.abc import Callable
 
 
-class Way:
-    """One direction between two addresses. Messages keep their order, whatever happens to the way."""
+class Direction:
+    """One direction between two addresses. Messages keep their order, whatever happens to the direction."""
 
     def __init__(self) -> None:
         self.is_cut = False

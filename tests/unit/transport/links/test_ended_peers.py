@@ -6,8 +6,8 @@ import pytest
 
 from actorrt.ids import PeerId
 from actorrt.transport.interfaces import Lane
-from actorrt.transport.links import ended
-from actorrt.transport.links.ended import EndedPeers
+from actorrt.transport.links import ended_peers
+from actorrt.transport.links.ended_peers import EndedPeers
 from actorrt.transport.links.peer_lanes import lane_key
 
 PEERS = [PeerId(bytes((number,)) * 16) for number in range(5)]
@@ -16,7 +16,7 @@ KEYS = [lane_key(peer, Lane.USER) for peer in PEERS]
 
 @pytest.fixture(autouse=True)
 def short_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ended, "REMEMBERED_COUNT", 3)
+    monkeypatch.setattr(ended_peers, "REMEMBERED_COUNT", 3)
 
 
 def test_oldest_dropped_peer_is_forgotten_first() -> None:

@@ -84,4 +84,4 @@ async def test_network_remembers_no_pair_that_nothing_befell() -> None:
         await pair.heard_numbers(1)
         pair.net.stall("memory://a", "memory://b")
         pair.net.heal()
-        assert pair.net._ways == {}
+        assert pair.net._directions == {}
