@@ -24,8 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from actorrt import rl
-from actorrt.rl.algorithms.ppo import PPOSettings
-from actorrt.rl.algorithms.ppo_update import PPOUpdate
+from actorrt.rl.algorithms.ppo import PPOSettings, PPOUpdate
 from actorrt.rl.policies.numpy_policy import MlpPolicy
 from actorrt.rl.rollouts.transitions import Transitions
 from actorrt.rl.settings.algorithm_settings import Backend

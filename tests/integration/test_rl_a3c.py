@@ -11,7 +11,7 @@ pytest.importorskip("torch")
 
 import actorrt as art
 from actorrt import rl
-from actorrt.rl.algorithms.a2c_update import actor_critic_gradient
+from actorrt.rl.algorithms.a2c import actor_critic_gradient
 from actorrt.rl.algorithms.a3c_roles import GradientServer, GradientSimulator
 from actorrt.rl.networks.network import Network
 from actorrt.rl.records import checkpoint

@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 
 import actorrt as art  # noqa: E402
 from actorrt import rl  # noqa: E402
-from actorrt.rl.algorithms.ppo_update import PPOUpdate  # noqa: E402
+from actorrt.rl.algorithms.ppo import PPOUpdate  # noqa: E402
 
 SPEC = rl.describe("CartPole-v1", hidden=(8, 8))
 SETTINGS = rl.PPOSettings.preset(

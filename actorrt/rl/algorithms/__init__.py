@@ -1,1 +1,1 @@
-"""The algorithms: settings that users see, and update rules that learners call."""
+"""The algorithms, a file for each: settings that users see, presets, and update rules that learners call."""

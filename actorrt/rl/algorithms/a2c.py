@@ -1,18 +1,24 @@
-"""Advantage actor-critic (Mnih et al. 2016, the synchronous form): settings and presets.
+"""Advantage actor-critic (Mnih et al. 2016, algorithm S3, in its synchronous form): settings, presets and update rule.
 
-The mathematics is in `a2c_update`. The presets are RL-Zoo's (hyperparams/a2c.yml), without state-dependent exploration
-for continuous actions.
+The presets are RL-Zoo's (hyperparams/a2c.yml), without state-dependent exploration for continuous actions.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from actorrt.rl.algorithms.a2c_update import A2CUpdate
+import numpy as np
+
 from actorrt.rl.algorithms.algorithm import Algorithm
+from actorrt.rl.algorithms.gradient_update import GradientUpdate
+from actorrt.rl.networks.network import AnyNetwork
+from actorrt.rl.networks.optimiser import FlatRMSProp
 from actorrt.rl.networks.policy_spec import PolicySpec
-from actorrt.rl.settings.algorithm_settings import RolloutSettings
+from actorrt.rl.rollouts.trajectory import Fragment
+from actorrt.rl.rollouts.transitions import Transitions, normalised, transitions
+from actorrt.rl.settings.algorithm_settings import RolloutSettings, scheduled
 from actorrt.rl.spaces.array_spaces import Array
 
 NORMALISED = {"normalise_observations": True, "normalise_rewards": True}
@@ -91,6 +97,59 @@ class A2CSettings(RolloutSettings):
     def update_rule(self, spec: PolicySpec, parameters: Array, seed: int) -> A2CUpdate:
         """Make the update rule."""
         return A2CUpdate(self, spec, parameters)
+
+
+class A2CUpdate(GradientUpdate):
+    """Computes returns, then makes one step along the policy gradient, with the value loss and the entropy bonus."""
+
+    optimiser_class = FlatRMSProp
+    settings: A2CSettings
+
+    def __call__(self, fragments: tuple[Fragment, ...], remaining: float) -> dict[str, float]:
+        """Improve the policy.
+
+        Args:
+            fragments: fragments with at least one transition.
+            remaining: share of the run that is still to come, 1 to 0, for the learning rate.
+
+        Returns:
+            Metrics of the batch before the update: `value_loss` and `entropy` (nats).
+        """
+        settings = self.settings
+        metrics = actor_critic_gradient(self.network, fragments, settings, self.share)
+        self.step(scheduled(settings.learning_rate, settings.learning_rate_schedule, remaining))
+        return metrics
+
+
+def actor_critic_gradient(
+    network: AnyNetwork,
+    fragments: tuple[Fragment, ...],
+    settings: A2CSettings,
+    share: Callable[[Transitions], Transitions] = lambda rows: rows,
+) -> dict[str, float]:
+    """Compute the gradient of fragments, or of a share of them, in the network; return the metrics."""
+    rows = share(transitions(fragments, gamma=settings.gamma, gae_lambda=settings.gae_lambda))
+    advantage = normalised(rows.advantage) if settings.normalise_advantages else rows.advantage
+    return differentiate(network, rows, advantage, settings.value_coefficient, settings.entropy_coefficient)
+
+
+def differentiate(
+    network: AnyNetwork, rows: Transitions, advantage: Array, value_coefficient: float, entropy_coefficient: float
+) -> dict[str, float]:
+    """Compute the gradient of the actor-critic loss, which is minimised, in the network.
+
+    The loss is the mean over rows of -advantage log pi + value_coefficient (V - target)^2 - entropy_coefficient H.
+
+    Returns:
+        `value_loss` and `entropy` (nats), before the update.
+    """
+    count = len(rows)
+    outputs, value = network.forward(rows.obs)
+    distribution = network.distribution(outputs)
+    error = value - rows.target
+    d_outputs = distribution.gradient(rows.action, advantage / -count, -entropy_coefficient / count)
+    network.backward(d_outputs, error * (2.0 * value_coefficient / count))
+    return {"value_loss": float(np.square(error).mean()), "entropy": float(distribution.entropy().mean())}
 
 
 class A2C(Algorithm):

@@ -8,11 +8,11 @@ RMSProp").
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from actorrt.rl.algorithms.a2c_update import actor_critic_gradient
+from actorrt.rl.algorithms.a2c import A2CSettings, actor_critic_gradient
 from actorrt.rl.networks.network import limit_threads, make_network
 from actorrt.rl.networks.optimiser import FlatRMSProp, to_array
 from actorrt.rl.policies.weights import Weights
@@ -23,9 +23,6 @@ from actorrt.rl.settings.algorithm_settings import scheduled
 from actorrt.rl.spaces.array_spaces import Array
 from actorrt.rl.spaces.finite import require_finite
 from actorrt.rl.spaces.normaliser import Normaliser
-
-if TYPE_CHECKING:
-    from actorrt.rl.algorithms.a3c import A3CSettings
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +61,7 @@ class GradientServer(ParameterServer):
 
     def __init__(
         self,
-        settings: A3CSettings,
+        settings: A2CSettings,
         steps: int,
         parameters: Array,
         version: int = 0,
@@ -130,7 +127,7 @@ class GradientSimulator(Simulator):
         **arguments: as for `Simulator`.
     """
 
-    def __init__(self, *arguments: Any, settings: A3CSettings, **more: Any) -> None:
+    def __init__(self, *arguments: Any, settings: A2CSettings, **more: Any) -> None:
         super().__init__(*arguments, **more)
         self._settings = settings
 

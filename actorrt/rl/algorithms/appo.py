@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from actorrt.rl.algorithms.algorithm import Algorithm
-from actorrt.rl.algorithms.appo_update import APPOUpdate
+from actorrt.rl.algorithms.clipped_objective import ClippedSettings, ClippedUpdate
 from actorrt.rl.algorithms.impala import CorrectedSettings
-from actorrt.rl.algorithms.ppo import ClippedSettings
 from actorrt.rl.networks.policy_spec import PolicySpec
+from actorrt.rl.rollouts.trajectory import Fragment
+from actorrt.rl.rollouts.transitions import Transitions, corrected_transitions
 from actorrt.rl.spaces.array_spaces import Array
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -44,6 +45,20 @@ class APPOSettings(CorrectedSettings, ClippedSettings):
     def update_rule(self, spec: PolicySpec, parameters: Array, seed: int) -> APPOUpdate:
         """Make the update rule."""
         return APPOUpdate(self, spec, parameters, seed)
+
+
+class APPOUpdate(ClippedUpdate):
+    """PPO's update on transitions that V-trace has corrected."""
+
+    settings: APPOSettings
+
+    def rows(self, fragments: tuple[Fragment, ...]) -> Transitions:
+        """Compute V-trace advantages and value targets, under the policy as it is before the first epoch."""
+        settings = self.settings
+        rows, _ = corrected_transitions(
+            self.network, fragments, gamma=settings.gamma, rho_limit=settings.rho_limit, c_limit=settings.c_limit
+        )
+        return rows
 
 
 class APPO(Algorithm):

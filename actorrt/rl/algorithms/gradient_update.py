@@ -28,7 +28,7 @@ class GradientUpdate:
     optimiser_class: ClassVar[type[FlatAdam] | type[FlatRMSProp]] = FlatAdam
 
     def __init__(self, settings: RolloutSettings, spec: PolicySpec, parameters: Array) -> None:
-        self.settings: Any = settings
+        self.settings = settings
         self.network = network = make_network(spec, parameters, settings.backend)
         self._optimiser = self.optimiser_class(network.flat, network.gradient, max_norm=settings.max_grad_norm)
         self._group: LearnerGroup | None = None

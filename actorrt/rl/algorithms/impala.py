@@ -1,18 +1,21 @@
-"""IMPALA (Espeholt et al. 2018): settings and presets.
+"""IMPALA (Espeholt et al. 2018): settings, presets and update rule.
 
-Simulators collect while the learner learns, so fragments are of older policies; V-trace corrects for that. The
-mathematics is in `impala_update`.
+Simulators collect while the learner learns, so fragments are of older policies; V-trace corrects for that.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from actorrt.rl.algorithms.a2c import differentiate
 from actorrt.rl.algorithms.algorithm import Algorithm
-from actorrt.rl.algorithms.impala_update import IMPALAUpdate
+from actorrt.rl.algorithms.gradient_update import GradientUpdate
 from actorrt.rl.networks.policy_spec import PolicySpec
-from actorrt.rl.settings.algorithm_settings import RolloutSettings
+from actorrt.rl.rollouts.trajectory import Fragment
+from actorrt.rl.rollouts.transitions import corrected_transitions
+from actorrt.rl.settings.algorithm_settings import RolloutSettings, scheduled
 from actorrt.rl.spaces.array_spaces import Array
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -57,6 +60,38 @@ class IMPALASettings(CorrectedSettings):
     def update_rule(self, spec: PolicySpec, parameters: Array, seed: int) -> IMPALAUpdate:
         """Make the update rule."""
         return IMPALAUpdate(self, spec, parameters)
+
+
+class IMPALAUpdate(GradientUpdate):
+    """The paper's section 4.2, in its order.
+
+    Computes V-trace targets, then makes one step along the policy gradient with the value loss and the entropy bonus.
+    Truncated importance ratios weight the policy gradient.
+    """
+
+    settings: IMPALASettings
+
+    def __call__(self, fragments: tuple[Fragment, ...], remaining: float) -> dict[str, float]:
+        """Improve the policy.
+
+        Args:
+            fragments: fragments with at least one transition.
+            remaining: share of the run that is still to come, 1 to 0, for the learning rate.
+
+        Returns:
+            Metrics of the batch before the update: `value_loss`, `entropy` (nats), and `rho`, the mean weight of the
+            actions.
+        """
+        settings = self.settings
+        rows, rho = corrected_transitions(
+            self.network, fragments, gamma=settings.gamma, rho_limit=settings.rho_limit, c_limit=settings.c_limit
+        )
+        rows = self.share(dataclasses.replace(rows, advantage=rho * rows.advantage))
+        metrics = differentiate(
+            self.network, rows, rows.advantage, settings.value_coefficient, settings.entropy_coefficient
+        )
+        self.step(scheduled(settings.learning_rate, settings.learning_rate_schedule, remaining))
+        return metrics | {"rho": float(rho.mean())}
 
 
 class IMPALA(Algorithm):

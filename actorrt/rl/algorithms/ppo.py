@@ -1,6 +1,6 @@
-"""Proximal policy optimisation (Schulman et al. 2017): settings and presets.
+"""Proximal policy optimisation (Schulman et al. 2017): settings, presets and update rule.
 
-The mathematics is in `ppo_update`. The presets are RL-Zoo's tuned values (github.com/DLR-RM/rl-baselines3-zoo,
+The mathematics is in `clipped_objective`. The presets are RL-Zoo's tuned values (github.com/DLR-RM/rl-baselines3-zoo,
 hyperparams/ppo.yml; those for MuJoCo are of versions 2 and 4 there), with Stable-Baselines3's defaults for values that
 RL-Zoo leaves out, so that results are comparable. State-dependent exploration, which RL-Zoo uses for Pendulum and
 MountainCarContinuous, is missing.
@@ -9,13 +9,13 @@ MountainCarContinuous, is missing.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, get_args
+from typing import Any, ClassVar
 
 from actorrt.rl.algorithms.algorithm import Algorithm
-from actorrt.rl.algorithms.ppo_update import PPOUpdate
-from actorrt.rl.foundation.checks import require_one_of
+from actorrt.rl.algorithms.clipped_objective import ClippedSettings, ClippedUpdate
 from actorrt.rl.networks.policy_spec import PolicySpec
-from actorrt.rl.settings.algorithm_settings import LearningRateSchedule, RolloutSettings
+from actorrt.rl.rollouts.trajectory import Fragment
+from actorrt.rl.rollouts.transitions import Transitions, transitions
 from actorrt.rl.spaces.array_spaces import Array
 
 NORMALISED = {"normalise_observations": True, "normalise_rewards": True}
@@ -204,32 +204,6 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClippedSettings(RolloutSettings):
-    """Settings of the algorithms with PPO's clipped objective.
-
-    Attributes:
-        minibatch_size: number of transitions of a gradient step.
-        epochs: passes over each batch.
-        clip_range: bound on the change of the probability ratio, at the start of the run.
-        clip_schedule: whether it shrinks to 0 over the run.
-        normalise_advantages: whether to scale them to mean 0 and standard deviation 1 in each minibatch.
-    """
-
-    minibatch_size: int = 64
-    epochs: int = 10
-    clip_range: float = 0.2
-    clip_schedule: LearningRateSchedule = "constant"
-    normalise_advantages: bool = True
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._require_at_least_1("minibatch_size", "epochs")
-        self._require_limits("clip_range")
-        self._require_flags("normalise_advantages")
-        require_one_of("clip_schedule", self.clip_schedule, get_args(LearningRateSchedule))
-
-
-@dataclass(frozen=True, kw_only=True)
 class PPOSettings(ClippedSettings):
     """Settings of proximal policy optimisation. The defaults are those of most libraries.
 
@@ -249,6 +223,16 @@ class PPOSettings(ClippedSettings):
     def update_rule(self, spec: PolicySpec, parameters: Array, seed: int) -> PPOUpdate:
         """Make the update rule."""
         return PPOUpdate(self, spec, parameters, seed)
+
+
+class PPOUpdate(ClippedUpdate):
+    """Improves the policy by the clipped objective, with generalised advantage estimates."""
+
+    settings: PPOSettings
+
+    def rows(self, fragments: tuple[Fragment, ...]) -> Transitions:
+        """Compute advantages and value targets from the values that the acting policies estimated."""
+        return transitions(fragments, gamma=self.settings.gamma, gae_lambda=self.settings.gae_lambda)
 
 
 class PPO(Algorithm):

@@ -1,7 +1,7 @@
 """Policies on NumPy: they act in simulators, evaluators and users' own code, without torch.
 
 The parameters are one flat float32 vector; layers are views of it, in the layout of `networks.layout`, which the
-learner's network shares. Learning is in the algorithms' update modules.
+learner's network shares. Learning is in `algorithms`.
 """
 
 from __future__ import annotations

@@ -7,14 +7,13 @@ import pytest
 
 pytest.importorskip("torch")
 
-from actorrt.rl.algorithms.a2c import A2CSettings
-from actorrt.rl.algorithms.a2c_update import A2CUpdate, differentiate
+from actorrt.rl.algorithms.a2c import A2CSettings, A2CUpdate, differentiate
 from actorrt.rl.algorithms.appo import APPOSettings
 from actorrt.rl.algorithms.impala import IMPALASettings
 from actorrt.rl.networks.network import Network
 from actorrt.rl.rollouts.returns import generalised_advantages, next_values, vtrace
 from actorrt.rl.rollouts.transitions import corrected_transitions, transitions
-from tests.unit.rl.algorithms.test_ppo_update import (
+from tests.unit.rl.algorithms.test_ppo import (
     CATEGORICAL,
     COUNTING,
     GAUSSIAN,

@@ -10,22 +10,19 @@ torch.set_num_threads(1)
 
 from torch import nn  # noqa: E402
 
-from actorrt.rl.algorithms.ppo import PPOSettings  # noqa: E402
-from actorrt.rl.algorithms.ppo_update import PPOUpdate, Transitions  # noqa: E402
+from actorrt.rl.algorithms.ppo import PPOSettings, PPOUpdate  # noqa: E402
 from actorrt.rl.networks.layout import parameter_shapes  # noqa: E402
 from actorrt.rl.networks.network import Network, make_network  # noqa: E402
 from actorrt.rl.networks.policy_spec import PolicySpec  # noqa: E402
 from actorrt.rl.networks.torch_modules import channels_of  # noqa: E402
 from actorrt.rl.networks.torch_network import TorchNetwork  # noqa: E402
-from actorrt.rl.policies.factory import (  # noqa: E402
-    load_policy,
-    make_policy,
-)
+from actorrt.rl.policies.factory import load_policy, make_policy  # noqa: E402
 from actorrt.rl.policies.numpy_policy import MlpPolicy  # noqa: E402
+from actorrt.rl.rollouts.transitions import Transitions  # noqa: E402
 from actorrt.rl.spaces.array_spaces import Box, Discrete  # noqa: E402
 from actorrt.rl.spaces.spaces import Composite, Masked  # noqa: E402
-from tests.unit.rl.algorithms.test_ppo_update import SPECS as MLPS  # noqa: E402
-from tests.unit.rl.algorithms.test_ppo_update import make_rows  # noqa: E402
+from tests.unit.rl.algorithms.test_ppo import SPECS as MLPS  # noqa: E402
+from tests.unit.rl.algorithms.test_ppo import make_rows  # noqa: E402
 
 BACKENDS = ("numpy", "torch")
 PIXELS = Box((9, 8, 3), (0.0,) * 216, (255.0,) * 216, "uint8")

@@ -1,28 +1,54 @@
-"""One update of proximal policy optimisation (Schulman et al. 2017), in the paper's order.
+"""The clipped objective of PPO and APPO (Schulman et al. 2017): settings, and the update in the paper's order.
 
-Computes advantages, then makes several epochs over minibatches of the clipped objective. Settings are in `ppo`. The
-learner calls this module, which sends no messages.
+The two algorithms differ in how they compute advantages.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from dataclasses import dataclass
+from typing import Any, get_args
 
 import numpy as np
 
 from actorrt.rl.algorithms.gradient_update import GradientUpdate
+from actorrt.rl.foundation.checks import require_one_of
 from actorrt.rl.networks.policy_spec import PolicySpec
 from actorrt.rl.rollouts.trajectory import Fragment
-from actorrt.rl.rollouts.transitions import Transitions, normalised, transitions
-from actorrt.rl.settings.algorithm_settings import scheduled
+from actorrt.rl.rollouts.transitions import Transitions, normalised
+from actorrt.rl.settings.algorithm_settings import LearningRateSchedule, RolloutSettings, scheduled
 from actorrt.rl.spaces.array_spaces import Array
 
-if TYPE_CHECKING:
-    from actorrt.rl.algorithms.ppo import ClippedSettings, PPOSettings
+
+@dataclass(frozen=True, kw_only=True)
+class ClippedSettings(RolloutSettings):
+    """Settings of the algorithms with PPO's clipped objective.
+
+    Attributes:
+        minibatch_size: number of transitions of a gradient step.
+        epochs: passes over each batch.
+        clip_range: bound on the change of the probability ratio, at the start of the run.
+        clip_schedule: whether it shrinks to 0 over the run.
+        normalise_advantages: whether to scale them to mean 0 and standard deviation 1 in each minibatch.
+    """
+
+    minibatch_size: int = 64
+    epochs: int = 10
+    clip_range: float = 0.2
+    clip_schedule: LearningRateSchedule = "constant"
+    normalise_advantages: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._require_at_least_1("minibatch_size", "epochs")
+        self._require_limits("clip_range")
+        self._require_flags("normalise_advantages")
+        require_one_of("clip_schedule", self.clip_schedule, get_args(LearningRateSchedule))
 
 
-class PPOUpdate(GradientUpdate):
-    """Improves the policy one batch at a time."""
+class ClippedUpdate(GradientUpdate):
+    """Makes several epochs over minibatches of the clipped objective; the subclasses compute the advantages."""
+
+    settings: ClippedSettings
 
     def __init__(self, settings: ClippedSettings, spec: PolicySpec, parameters: Array, seed: int) -> None:
         super().__init__(settings, spec, parameters)
@@ -52,9 +78,8 @@ class PPOUpdate(GradientUpdate):
         return self._measure(rows, clip_range)
 
     def rows(self, fragments: tuple[Fragment, ...]) -> Transitions:
-        """Compute advantages and value targets."""
-        settings = cast("PPOSettings", self.settings)
-        return transitions(fragments, gamma=settings.gamma, gae_lambda=settings.gae_lambda)
+        """Compute advantages and value targets under the policy as it is before the first epoch."""
+        raise NotImplementedError
 
     def state(self) -> dict[str, Any]:
         """Return the state that another rule needs to continue from the parameters."""

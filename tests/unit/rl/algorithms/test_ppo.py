@@ -10,8 +10,7 @@ import pytest
 torch = pytest.importorskip("torch")
 torch.set_num_threads(1)
 
-from actorrt.rl.algorithms.ppo import PPOSettings  # noqa: E402
-from actorrt.rl.algorithms.ppo_update import PPOUpdate, Transitions, transitions  # noqa: E402
+from actorrt.rl.algorithms.ppo import PPOSettings, PPOUpdate  # noqa: E402
 from actorrt.rl.networks.layout import parameter_shapes  # noqa: E402
 from actorrt.rl.networks.network import Network  # noqa: E402
 from actorrt.rl.networks.optimiser import FlatAdam, FlatRMSProp  # noqa: E402
@@ -19,6 +18,7 @@ from actorrt.rl.networks.policy_spec import PolicySpec  # noqa: E402
 from actorrt.rl.policies.numpy_policy import MlpPolicy  # noqa: E402
 from actorrt.rl.rollouts.environment import SeededEnvironments, VectorEnvironments  # noqa: E402
 from actorrt.rl.rollouts.sampler import Sampler  # noqa: E402
+from actorrt.rl.rollouts.transitions import Transitions, transitions  # noqa: E402
 from actorrt.rl.spaces.array_spaces import Box, Discrete, MultiBinary, MultiDiscrete  # noqa: E402
 from actorrt.rl.spaces.leaves import column_count, leaves  # noqa: E402
 from actorrt.rl.spaces.spaces import Composite, Masked  # noqa: E402
