@@ -174,3 +174,26 @@ async def test_supervisor_stops_though_a_child_is_an_actor_of_another_which_runs
     assert await borrower.child("Counter") == counter
     await borrower.stop()
     assert await counter.add() == 1
+
+
+async def test_start_that_takes_no_notice_of_being_cancelled_ends_when_its_time_to_stop_is_over(runtime):
+    class Stubborn(art.Actor):
+        async def on_start(self):
+            while True:
+                try:
+                    await asyncio.Event().wait()
+                except asyncio.CancelledError:
+                    pass
+
+    class Parent(art.Actor):
+        async def start(self):
+            await Stubborn.options(shutdown_s=0.1).spawn()
+
+    team, parent = await Team.spawn(), await Parent.options(shutdown_s=0.1).spawn()
+    child = art.Child(Stubborn, shutdown_s=0.1)
+    for starting in (team.start_child.options(timeout_s=0.2)(child), parent.start.options(timeout_s=0.2)()):
+        with pytest.raises(art.CallTimeoutError):
+            await starting
+    for ref in (team, parent):
+        await ref.stop()
+    assert (await runtime.status())["actors"] == []

@@ -200,10 +200,10 @@ class Cell:
             self.host.life.handled_first(self)
         return NEVER if self.snapshots is None else self.snapshots.reached(handled_count)
 
-    def _break_off_start(self, why: str, reason: ExitReason | None = None) -> None:
+    def _break_off_start(self, why: str, reason: ExitReason, within_s: float | None = None) -> None:
         """Have the start that is under way fail; that is how the authority hears of it."""
         if self._start is not None:
-            self._start.break_off(errors.ActorStartError(f"{self.label} {why}", reason=reason))
+            self._start.break_off(errors.ActorStartError(f"{self.label} {why}", reason=reason), within_s)
 
     # Messages
 
@@ -330,7 +330,7 @@ class Cell:
         if self.state is CellState.ENDED or self.state in STOPPING_STATES:
             return
         if self.state is CellState.STARTING:
-            self._break_off_start(f"was stopped while it started: {reason}", reason)
+            self._break_off_start(f"was stopped while it started: {reason}", reason, within_s)
             return
         stop = self._stop = Stop(reason, is_administrative=is_administrative)
         if self.state is not CellState.RUNNING:
@@ -392,7 +392,7 @@ class Cell:
     def kill(self) -> None:
         """End at once; what runs as a coroutine is cancelled, and nothing is drained."""
         if self.state is CellState.STARTING:
-            self._break_off_start("was killed while it started", reasons.KILLED)
+            self._break_off_start("was killed while it started", reasons.KILLED, 0.0)
         elif self.state is not CellState.ENDED:
             stop = self._stop = self._stop or Stop(reasons.KILLED, is_administrative=True)
             stop.reason, stop.is_administrative = reasons.KILLED, True

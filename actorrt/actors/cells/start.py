@@ -28,12 +28,13 @@ logger = logging.getLogger(__name__)
 class ActorStart:
     """One start under way."""
 
-    __slots__ = ("_cell", "_end", "_task")
+    __slots__ = ("_cell", "_end", "_on_start", "_task")
 
     def __init__(self, cell: Cell) -> None:
         self._cell = cell
         self._task: asyncio.Task[Any] | None = None
         self._end: BaseException | None = None
+        self._on_start: Any = None  # what the hook returned, while it is waited for
 
     def at_once(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Return the instance of a class whose start never waits; see `Blueprint.starts_at_once`.
@@ -66,11 +67,14 @@ class ActorStart:
             args, kwargs = await objects_opened(args, kwargs)
             states = sources(self._cell, snapshots)
             instance = await self._revive(args, kwargs, states) if states else self._make(args, kwargs)
-            await hook(instance.on_start())
-        except asyncio.CancelledError:
+            self._on_start = instance.on_start()
+            await hook(self._on_start)
+        except (asyncio.CancelledError, RuntimeError):  # a task that waits for a closed coroutine meets the latter
             if self._end is not None:
                 raise self._end from None
             raise
+        finally:
+            self._on_start = None
         if self._end is not None:  # `on_start` has let the cancellation pass
             raise self._end
         return instance
@@ -98,11 +102,24 @@ class ActorStart:
         instance.__init__(*args, **kwargs)
         return instance
 
-    def break_off(self, error: BaseException) -> None:
-        """Have the start fail with `error`, where it waits next."""
+    def break_off(self, error: BaseException, within_s: float | None = None) -> None:
+        """Have the start fail with `error`, where it waits next.
+
+        An `on_start` that waits on, although it is cancelled, is closed in `within_s` seconds.
+        """
         self._end = error
         if self._task is not None:
             self._task.cancel()
+            if within_s is not None:
+                self._task.get_loop().call_later(within_s, self._close)
+
+    def _close(self) -> None:
+        if self._task is not None and asyncio.iscoroutine(self._on_start):
+            self._task.cancel()
+            try:
+                self._on_start.close()
+            except RuntimeError as error:
+                logger.warning("%s.on_start waits on, although it is closed: %s", self._cell.label, error)
 
 
 async def hook(result: Any) -> None:

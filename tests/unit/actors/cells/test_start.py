@@ -87,6 +87,27 @@ async def test_start_that_is_broken_off_where_it_waits_fails_though_the_hook_tak
     assert await running == "no longer wanted"
 
 
+class Stubborn(Told):
+    async def on_start(self):
+        while True:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                pass
+
+
+async def test_hook_that_waits_on_although_it_is_cancelled_is_closed_in_the_end(stage):
+    start = ActorStart(stage.cell(Stubborn))
+    running = stage.scope.start(started(start), "start")
+    await stage.settled()
+    start.break_off(ActorStartError("no longer wanted"))
+    await stage.settled()
+    assert not running.done()
+    start.break_off(ActorStartError("killed"), 0.0)
+    async with asyncio.timeout(5):
+        assert await running == "killed"
+
+
 async def started(start):
     try:
         await start.run((), {}, [])
