@@ -24,7 +24,7 @@ from actorrt.store.client.events import Events
 from actorrt.store.client.published import PublishedNames
 from actorrt.store.client.ref import ObjectRef
 from actorrt.store.client.watching import Watcher
-from actorrt.store.client.writing import Writing
+from actorrt.store.client.writing import WritingClient
 from actorrt.store.connection.connection import NotReadyError, StoreConnection
 from actorrt.store.connection.reservations import Reservations
 from actorrt.store.connection.socket_channel import SocketChannel
@@ -39,7 +39,7 @@ _BESIDE_COUNT: Final = 256
 """How many more small objects a read asks for."""
 
 
-class StoreClient(Writing):
+class StoreClient(WritingClient):
     """One process's connection to its store.
 
     Args:
@@ -130,7 +130,7 @@ class StoreClient(Writing):
             self._conversation.warmer.close()
 
     def abandon_after_fork(self) -> None:
-        """Disable the copy of this client in a forked child; the parent's goes on undisturbed."""
+        """Disable the copy of this client in a forked child; the parent's client is not disturbed."""
         self._watcher.abandon_after_fork()
         self.names.abandon_after_fork()
         self._reservations.abandon_after_fork()

@@ -29,7 +29,7 @@ _LINE_NOTED_BYTES: Final = 64 * KIB
 _IDS_COUNT: Final = 64
 
 
-class Writing(ABC):
+class WritingClient(ABC):
     """The part of a client that makes objects.
 
     Args:

@@ -105,7 +105,7 @@ class Backlog:
             self._schedule(0.0, self._flush_on_loop)
 
     def flush_later(self) -> None:
-        """Have the loop flush in some milliseconds, and release what is kept."""
+        """Have the loop release the kept refs and views in some milliseconds, and flush."""
         if self._events_loop.loop is not None and not self._is_late_flush_due:
             self._is_late_flush_due = True
             self._schedule(_FLUSH_S, self._flush_late)

@@ -73,7 +73,7 @@ class StoreConnection:
             self.loan.end()
 
     def abandon_after_fork(self) -> None:
-        """Disable the copy in a forked child; the parent's goes on undisturbed."""
+        """Disable the copy in a forked child; the parent's connection is not disturbed."""
         self.events_loop.detach()
         self.conversation.abandon_after_fork()
 

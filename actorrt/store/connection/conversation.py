@@ -46,11 +46,6 @@ class Conversation:
         self.has_ended = False
         self._end: tuple[type[ActorRtError], str] | None = None
 
-    @property
-    def is_apart(self) -> bool:
-        """Whether the store is another process."""
-        return self.channel.is_apart
-
     def check(self) -> None:
         """Raise the error that every request raises after the end; do nothing before."""
         if self._end is not None:
@@ -58,7 +53,7 @@ class Conversation:
             raise kind(why)  # a new error each time, because an error refers to the frames that it went through
 
     def ask(self, op: Op, *arguments: Any) -> StoreReply:
-        """Send a request, wait for its answer, and map what the answer brings. The lock is held."""
+        """Send a request, wait for its answer, and map the segment that comes with it. The lock is held."""
         try:
             reply = self.channel.request(op, *arguments)
         except ObjectLostError:
@@ -88,7 +83,7 @@ class Conversation:
         self.maps.clear()
 
     def abandon_after_fork(self) -> None:
-        """Disable the copy in a forked child; the parent's goes on undisturbed.
+        """Disable the copy in a forked child; the parent's channel is not disturbed.
 
         Another thread of the parent may have held the lock, so nothing in the child may take it: all check first.
         """

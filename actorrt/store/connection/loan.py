@@ -122,8 +122,12 @@ class Loan:
                 self._conversation.channel.post(Op.BORROW, 0)
 
     def end(self) -> None:
-        """Release the mapping after the conversation has ended."""
+        """Release the mapping after the conversation has ended.
+
+        A thread that waits for the lock since before the end finds no loan and no object then.
+        """
         with self._lock:
+            self._unreported.clear()
             self._views = _NO_VIEWS
 
     def _create_on_new_loan(self, object_id: ObjectId, length_bytes: int, line: str) -> Place | None:

@@ -77,6 +77,13 @@ class UnreportedObjects:
             (0, 0, 0) if loan is None else (loan.segment_id, loan.offset, loan.offset + loan.length_bytes)
         )
 
+    def clear(self) -> None:
+        """Forget the loan and every object on it: the memory is gone, and no report will be sent."""
+        self._at = self._end = 0
+        self.objects.clear()
+        self._in_order.clear()
+        self._gaps.clear()
+
     def create(self, object_id: ObjectId, length_bytes: int, line: str) -> Place | None:
         """Begin an object, or return None if it does not fit into the rest of the loan."""
         offset = self.add(object_id, length_bytes, line, is_sealed=False)

@@ -1,7 +1,7 @@
 """Pure: the memory lent to connections, in which they make objects without asking.
 
-A connection has at most one range on loan. It reports later what it made there, in order of offset: each object
-becomes an allocation of its own, the gaps between objects are freed, and the rest stays on loan. A loan ends when its
+A connection has at most one range on loan. It reports its objects there later, in order of offset: each object becomes
+an allocation of its own, the gaps between objects are freed, and the rest stays on loan. A loan ends when its
 connection asks for another range or ends; objects that were never reported end with it.
 """
 

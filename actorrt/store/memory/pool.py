@@ -16,7 +16,7 @@ from actorrt.store.memory.arena import Arena
 _PAGE_BYTES = 4096
 _MIN_SEGMENT_BYTES = 1 * MIB
 _SEGMENTS_WANTED_COUNT = 16
-_PACKED_COUNT = 8  # with at least so many objects in a segment, little is wasted at its end
+_PACKED_COUNT = 8  # a segment with at least this many objects wastes little memory at its end
 
 SHARED: Final = -1
 """The owner of the segments that loans are allocated in. Loans share segments, so idle borrowers cost little."""
@@ -24,7 +24,7 @@ SHARED: Final = -1
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an object lies."""
+    """The range of an object in a segment or in a spill file."""
 
     segment_id: int
     offset: int
@@ -47,7 +47,7 @@ class _PoolSegment:
     owner: int | None
     is_made: bool = False
     was_used: bool = True
-    """Since the last `trim`."""
+    """Whether memory was allocated in it since the last `trim`."""
 
 
 class Pool:

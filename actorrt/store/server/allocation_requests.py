@@ -27,7 +27,7 @@ class AllocationRequest:
 
     Attributes:
         length_bytes: the length of one range for all of them. A request for several objects gets all or nothing, so
-            that no two requests wait for each other, each with half of what it needs.
+            that no two requests wait for each other, each with half of the memory that it needs.
         objects: each with its length.
         waits_for_release: whether it waits until other objects are released, and does not fail if the store is full.
     """
@@ -108,7 +108,7 @@ class AllocationRequests:
         return self._waiting.popleft() if self._waiting else None
 
     def try_each(self, serves: Callable[[AllocationRequest], bool]) -> None:
-        """Try every request that waits, in order; requests that are not served go on waiting."""
+        """Try every request that waits, in order, and keep the requests that are not served."""
         waiting, self._waiting = self._waiting, deque()
         self._waiting.extend([request for request in waiting if not serves(request)])
 

@@ -183,7 +183,7 @@ class Allocator:
         self._requests.try_each(self._try_again)
 
     def _try_again(self, request: AllocationRequest) -> bool:
-        """Serve a request that waits, or fail it; False if it goes on waiting."""
+        """Serve a request that waits, or fail it; False if it must wait longer."""
         try:
             if any([not self._table.may_create(object_id) for object_id, _ in request.objects]):
                 self._settle(request, None)

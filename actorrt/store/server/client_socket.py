@@ -96,7 +96,7 @@ class ClientSocket:
             self._loop.remove_writer(self.sock.fileno())
 
     def close(self) -> None:
-        """Close the socket and drop what is queued."""
+        """Close the socket and drop the queued packets."""
         self._loop.remove_writer(self.sock.fileno())
         self.sock.close()
         self._drop_queue()

@@ -90,7 +90,7 @@ class Connections:
 
         Raises:
             ProtocolError: it speaks another version, or has said HELLO already; or the process that it claims to be has
-                a connection of the same role, which goes on undisturbed.
+                a connection of the same role, which is not disturbed.
         """
         if version != VERSION or len(peer) != ID_BYTES:
             raise ProtocolError(f"HELLO of version {version} with a peer of {len(peer)} bytes")

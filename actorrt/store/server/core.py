@@ -216,7 +216,7 @@ class StoreCore:
         elif not entry.is_readable:
             self._fetch(entry.object_id)
             self._connections.reply(connection, serial, Status.PENDING, None)
-        elif not (waits_for_disk or self._reads.is_at_hand(entry)):
+        elif not (waits_for_disk or self._reads.can_be_answered(entry)):
             self._connections.reply(connection, serial, Status.PENDING, None)
         else:
             self._reads.answer(
@@ -255,7 +255,7 @@ class StoreCore:
         waiter = self._connections.waiter(connection)
         for object_id in object_ids:
             entry = self._table.get(object_id_of(object_id))
-            if entry is not None and entry.state is State.SPILLED and not self._reads.is_at_hand(entry):
+            if entry is not None and entry.state is State.SPILLED and not self._reads.can_be_answered(entry):
                 self._reads.announce(entry, waiter)
             else:
                 self._table.subscribe(ObjectId(object_id), waiter)

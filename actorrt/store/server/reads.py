@@ -64,13 +64,13 @@ class Reads:
         """Pin an object and answer with its place; an object on disk is verified first, once."""
         self.hits_count += 1
         place = self._table.pin(entry.object_id, read.connection)
-        if self.is_at_hand(entry):
+        if self.can_be_answered(entry):
             self._connections.reply_place(read.connection, read.serial, place, writable=False, more=read.more)
         else:
             self._verify(entry.object_id, place)
             self._verifying[entry.object_id].append(read)
 
-    def is_at_hand(self, entry: ObjectEntry) -> bool:
+    def can_be_answered(self, entry: ObjectEntry) -> bool:
         """Whether a read can be answered at once: the object is in memory, or was verified since it came to disk."""
         on_disk = entry.place is not None and entry.place.segment_id in self._files
         return not on_disk or self._files.is_verified(entry.object_id)

@@ -1,6 +1,6 @@
 """The daemon's side of the store: sockets, segments, and the loop that serves them.
 
-`core` decides what is answered. This shell reads packets, carries out instructions, makes segments in one thread
+`core` makes the answers. This shell reads packets, carries out instructions, makes segments in one thread
 (reserving memory takes tens of milliseconds) and spill files in another, and tells its owner which processes come and
 go.
 """

@@ -39,7 +39,7 @@ _HEAD: Final = struct.Struct("<2sBBI")
 _PLAIN_OFFSET: Final = 16
 _PLAIN_BYTES: Final = 8 * KIB
 _COPIED_AT_ONCE_BYTES: Final = 8 * KIB
-_APART_COUNT: Final = 4  # so many buffers are stored separately, small ones too
+_APART_COUNT: Final = 4  # up to this number, buffers are stored separately, even small ones
 _OWN_PACKAGE: Final = __name__.partition(".")[0].encode()
 _PLAIN_KINDS: Final = "?biufcmM"
 

@@ -30,7 +30,7 @@ class Op(IntEnum):
     # object, bytes, whether it is promised, line, whether to wait for releases → segment, offset, bytes; or None: it
     # is sealed already; or WAIT
     CREATE = 2
-    CONTAIN = 3  # object, objects: what the object will hold; before SEAL
+    CONTAIN = 3  # object, objects that it will hold; before SEAL
     SEAL = 4  # object
     ABORT = 5  # object
     # object, objects that may follow, whether to wait for the disk (else PENDING) → segment, offset, bytes, [object,

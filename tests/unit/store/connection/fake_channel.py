@@ -21,7 +21,7 @@ class FakeChannel:
     Attributes:
         said: every message, in order.
         stale: what `take_stale` returns next.
-        is_gone: whether requests and posts raise, as when the store has ended.
+        is_gone: whether requests and posts raise, as when the store has ended. After `close` they raise, too.
     """
 
     capacity_bytes = 64 * MIB
@@ -55,7 +55,7 @@ class FakeChannel:
         return stale
 
     def post(self, op: Op, *arguments: Any) -> None:
-        if self.is_gone:
+        if self.is_gone or self.is_closed:
             raise ObjectLostError("the store is gone")
         self.said.append((op, *arguments))
 

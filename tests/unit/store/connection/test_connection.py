@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -237,6 +237,37 @@ def test_after_the_end_each_call_raises_a_new_error(channel: FakeChannel, connec
     connection.backlog.settle([b"token"])
     connection.backlog.queue_release(X, is_pin=True)
     assert connection.backlog.to_release_count == 0
+
+
+@pytest.mark.parametrize(
+    "call",
+    [lambda connection: connection.loan.put(Y, b"value"), lambda connection: connection.pinned(X)],
+    ids=["put", "read"],
+)
+def test_a_thread_that_waits_for_the_lock_at_the_end_gets_an_error_of_the_store(
+    channel: FakeChannel, connection: StoreConnection, call: Callable[[StoreConnection], object]
+) -> None:
+    lend(channel)
+    connection.loan.put(X, b"value")
+    connection.loan._lock = EndsFirst(connection)  # type: ignore[assignment]
+    with pytest.raises(ObjectLostError, match="gone"):
+        call(connection)
+
+
+class EndsFirst:
+    """The lock of a connection; another thread, which holds it at first, ends the connection."""
+
+    def __init__(self, connection: StoreConnection) -> None:
+        self._connection = connection
+        self._lock = connection.conversation.lock
+
+    def __enter__(self) -> None:
+        self._connection.loan._lock = self._lock
+        self._connection.end(ObjectLostError, "the node is gone")
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
 
 
 # With a loop

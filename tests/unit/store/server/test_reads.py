@@ -62,7 +62,7 @@ def test_an_object_in_memory_is_pinned_and_answered_at_once() -> None:
 def test_an_object_on_disk_is_verified_once_for_all_its_readers() -> None:
     reading = Reading()
     reading.spill()
-    assert not reading.reads.is_at_hand(reading.entry(X))
+    assert not reading.reads.can_be_answered(reading.entry(X))
     reading.reads.answer(reading.entry(X), ReadRequest(A, 5, ()))
     reading.reads.answer(reading.entry(X), ReadRequest(B, 6, ()))
     reading.reads.announce(reading.entry(X), EVENTS_A)
@@ -73,7 +73,7 @@ def test_an_object_on_disk_is_verified_once_for_all_its_readers() -> None:
         Send(B, [6, Status.DONE, [9, 64, 100], []], 9, False),
         Send(EVENTS_A, [Event.READY, [X]]),
     ]
-    assert reading.reads.is_at_hand(reading.entry(X))
+    assert reading.reads.can_be_answered(reading.entry(X))
     assert reading.reads.restores_count == 1
 
 
